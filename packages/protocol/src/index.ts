@@ -1,0 +1,5 @@
+export type { RegisterBrokerBody } from './bodies/register-broker.ts'
+export type { TopicConfig } from './bodies/topic-config.ts'
+export type { BrokerData, QueueData, TopicQueueMappingInfo, TopicRoute } from './bodies/topic-route.ts'
+export { type DataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
+export { isReadable, isWriteable, PERM_INHERIT, PERM_PRIORITY, PERM_READ, PERM_WRITE } from './permission.ts'

@@ -1,0 +1,62 @@
+export { type Clock, systemClock } from './clock.ts'
+export {
+  type Command,
+  type ExtFields,
+  isOneway,
+  isReply,
+  ONEWAY_FLAG,
+  REPLY_FLAG,
+  type ReplyParts,
+  type SerializeType,
+} from './command.ts'
+export {
+  FrameError,
+  FrameTooLargeError,
+  HeaderError,
+  RemotingError,
+  type RemotingErrorCode,
+  ResponseError,
+} from './errors.ts'
+export {
+  bigLong,
+  bool,
+  defaulted,
+  double,
+  exactLong,
+  type Field,
+  type FieldTable,
+  type HeaderCodec,
+  type HeaderInput,
+  type HeaderValue,
+  header,
+  int,
+  type Long,
+  long,
+  optional,
+  text,
+} from './fields.ts'
+export { type Language, languageOf, languages } from './language.ts'
+export { type Logger, silent } from './log.ts'
+export {
+  type Answer,
+  type BodyCodec,
+  type Call,
+  type CallInput,
+  type Handler,
+  type HandlersFor,
+  type Peer,
+  type Reply,
+  type RequestDeclaration,
+  type RequestTable,
+  request,
+} from './request.ts'
+export {
+  GO_AWAY,
+  REQUEST_CODE_NOT_SUPPORTED,
+  type RequestHook,
+  Router,
+  type RouterOptions,
+  SUCCESS,
+  SYSTEM_BUSY,
+  SYSTEM_ERROR,
+} from './router.ts'

@@ -1,0 +1,92 @@
+import type { Command } from './command.ts'
+import type { FieldTable, HeaderCodec, HeaderInput, HeaderValue } from './fields.ts'
+
+/** Reads and writes one kind of body. */
+export interface BodyCodec<T> {
+  /** Name of the body in the documentation, Java's class where there is one. */
+  readonly name: string
+  encode(value: T): Uint8Array
+  /** @throws RemotingError BAD_BODY if the bytes are something else. */
+  decode(bytes: Buffer): T
+}
+
+interface Content {
+  readonly header?: HeaderCodec<any> // oxlint-disable-line typescript/no-explicit-any -- a bound, never a value
+  readonly body?: BodyCodec<any> // oxlint-disable-line typescript/no-explicit-any -- a bound, never a value
+}
+
+/** One request of the protocol: the only place where its number, header and bodies are written down. */
+export interface RequestDeclaration extends Content {
+  /** Request code, as in Apache's RequestCode. */
+  readonly code: number
+  /** True if senders never wait for an answer. */
+  readonly oneway?: boolean
+  readonly reply?: Content
+  /** One sentence for the documentation. */
+  readonly purpose: string
+}
+
+export type RequestTable = Readonly<Record<string, RequestDeclaration>>
+
+/** Declares a request, keeping the literal's types. */
+export function request<const D extends RequestDeclaration>(declaration: D): D {
+  return declaration
+}
+
+type HeaderOf<C> = C extends { readonly header: HeaderCodec<infer S extends FieldTable> } ? HeaderValue<S> : undefined
+type HeaderGiven<C> = C extends { readonly header: HeaderCodec<infer S extends FieldTable> }
+  ? HeaderInput<S>
+  : undefined
+type BodyOf<C> = C extends { readonly body: BodyCodec<infer T> } ? T : undefined
+type ReplyOf<D extends RequestDeclaration> = D extends { readonly reply: infer R } ? R : object
+
+/** Who sent a request, as far as a handler may know. */
+export interface Peer {
+  /** Unique in this process and never used again. */
+  readonly id: number
+  /** `ip:port`, or what the PROXY protocol told. */
+  readonly remoteAddress: string
+}
+
+/** A request as its handler sees it. */
+export interface Call<D extends RequestDeclaration> {
+  readonly header: HeaderOf<D>
+  /** Null when the frame had none. */
+  readonly body: BodyOf<D> | null
+  readonly command: Command
+  readonly peer: Peer
+}
+
+/** What a handler gives back. To refuse, it throws a ResponseError. */
+export interface Answer<D extends RequestDeclaration> {
+  /** Response code. Default 0, success. */
+  readonly code?: number
+  readonly remark?: string
+  readonly header?: HeaderGiven<ReplyOf<D>>
+  /** The body, or its bytes where the handler has them ready. */
+  readonly body?: BodyOf<ReplyOf<D>> | Uint8Array | null
+}
+
+export type Handler<D extends RequestDeclaration, Context> = (
+  call: Call<D>,
+  context: Context,
+) => Answer<D> | Promise<Answer<D>>
+
+/** A handler for each request of a table. One left out does not compile. */
+export type HandlersFor<T extends RequestTable, Context> = { readonly [K in keyof T]: Handler<T[K], Context> }
+
+/** What a caller gives with a request. */
+export interface CallInput<D extends RequestDeclaration> {
+  readonly header?: HeaderGiven<D>
+  readonly body?: BodyOf<D> | null
+}
+
+/** What a caller gets back. */
+export interface Reply<D extends RequestDeclaration> {
+  readonly code: number
+  readonly remark: string | null
+  /** Read as declared when the code is 0. */
+  readonly header: HeaderOf<ReplyOf<D>>
+  readonly body: BodyOf<ReplyOf<D>> | null
+  readonly command: Command
+}

@@ -1,0 +1,41 @@
+import type { Clock } from '@gantrymq/remoting'
+
+/** A clock that stands still until a test moves it. */
+export class HandClock implements Clock {
+  #now: number
+  readonly #timers = new Set<{ readonly ms: number; due: number; readonly tick: () => void }>()
+
+  /** @param now Where it starts, milliseconds since the epoch. */
+  constructor(now = 1_700_000_000_000) {
+    this.#now = now
+  }
+
+  now(): number {
+    return this.#now
+  }
+
+  every(ms: number, tick: () => void): Disposable {
+    const timer = { ms, due: this.#now + ms, tick }
+    this.#timers.add(timer)
+    return { [Symbol.dispose]: () => void this.#timers.delete(timer) }
+  }
+
+  /** How many timers are running; 0 when everything that was opened has been closed. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  /** Moves on by `ms`, calling what falls due in order. */
+  advance(ms: number): void {
+    const end = this.#now + ms
+    for (;;) {
+      let next: { readonly ms: number; due: number; readonly tick: () => void } | undefined
+      for (const timer of this.#timers) if (timer.due <= end && (!next || timer.due < next.due)) next = timer
+      if (!next) break
+      this.#now = next.due
+      next.due += next.ms
+      next.tick()
+    }
+    this.#now = end
+  }
+}

@@ -1,0 +1,1 @@
+export { HandClock } from './clock.ts'
