@@ -1,0 +1,104 @@
+// Holds the arrows of ARCHITECTURE.md: who may import whom, and which files may not wait, send or tell the time.
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { isTest, readSource, type Source, sourceFiles } from './sources.ts'
+
+/** Each package and those it may import. Everything else is an error. */
+const arrows: Readonly<Record<string, readonly string[]>> = {
+  remoting: [],
+  protocol: ['remoting'],
+  namesrv: ['protocol', 'remoting'],
+  gantrymq: ['namesrv', 'protocol', 'remoting'],
+  testkit: ['protocol', 'remoting'],
+}
+
+/** Packages with programs; only these may depend on other people's packages. */
+const programs = ['gantrymq']
+
+/** State and codecs: synchronous, and time comes in as a number. */
+const stateFiles = [
+  'packages/protocol/src/**/*.ts',
+  'packages/remoting/src/{command,fields,frame,*-header,language,request}.ts',
+  'packages/namesrv/src/{route-*,kv-config,zone-filter,properties-file}.ts',
+]
+
+const waiting = /^node:(net|tls|fs|http|http2|https|dgram|dns|timers|child_process|worker_threads|stream|events)\b/
+const timeOrLog = /\/(clock|log|logger)\.ts$/
+
+interface Manifest {
+  readonly name: string
+  readonly exports: Readonly<Record<string, string>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+
+const complaints: string[] = []
+
+function manifestOf(folder: string): Manifest {
+  return JSON.parse(readFileSync(join('packages', folder, 'package.json'), 'utf8')) as Manifest
+}
+
+function checkManifest(folder: string, manifest: Manifest): void {
+  const allowed = (arrows[folder] ?? []).map(name => `@gantrymq/${name}`)
+  for (const [name, range] of Object.entries(manifest.dependencies ?? {})) {
+    const ours = name.startsWith('@gantrymq/')
+    if (ours ? !allowed.includes(name) : !programs.includes(folder)) {
+      complaints.push(`packages/${folder}/package.json: ${folder} may not depend on ${name}`)
+    }
+    if (!/^\d+\.\d+\.\d+$/.test(range)) {
+      complaints.push(`packages/${folder}/package.json: ${name} wants an exact version, not ${range}`)
+    }
+  }
+}
+
+function importsOf({ syntax }: Source): string[] {
+  const { staticImports, staticExports } = syntax.module
+  const exported = staticExports.flatMap(({ entries }) => entries.map(entry => entry.moduleRequest?.value))
+  return [...staticImports.map(each => each.moduleRequest.value), ...exported].filter(each => each !== undefined)
+}
+
+function checkImport(folder: string, manifest: Manifest, path: string, specifier: string): string | undefined {
+  const root = join('packages', folder)
+  if (specifier.startsWith('.')) {
+    const target = join(dirname(path), specifier)
+    if (!target.startsWith(`${root}/`)) return 'reaches into another package; import it by name'
+    if (target === `${root}/src/index.ts` && !isTest(path)) return "imports the package's own index; import the file"
+    return existsSync(target) ? undefined : 'is not there'
+  }
+  if (specifier.startsWith('node:')) return undefined
+  const [scope = '', rest = '', ...deep] = specifier.split('/')
+  const name = scope.startsWith('@') ? `${scope}/${rest}` : scope
+  if (name === manifest.name) return 'imports its own package; import the file'
+  const dev = isTest(path) ? { 'fast-check': '', ...manifest.devDependencies } : {}
+  if (!(name in { ...manifest.dependencies, ...dev })) return 'is not among the dependencies of the package'
+  const isOpen = deep.length === 0 || `./${deep.join('/')}` in manifestOf(rest).exports
+  return !name.startsWith('@gantrymq/') || isOpen ? undefined : 'is a deep import'
+}
+
+function checkState(source: Source): void {
+  for (const specifier of importsOf(source)) {
+    if (waiting.test(specifier) || timeOrLog.test(specifier)) {
+      complaints.push(`${source.path}: state may not wait, send, log or tell the time, but imports ${specifier}`)
+    }
+  }
+  const asked = /\b(Date\.now|performance\.now|setTimeout|setInterval|setImmediate|queueMicrotask|await)\b/.exec(
+    source.text,
+  )
+  if (asked) complaints.push(`${source.path}: state may not wait or tell the time, but uses ${asked[0]}`)
+}
+
+const states = new Set(globSync([...stateFiles], { exclude: ['**/*.test.ts'] }))
+for (const folder of Object.keys(arrows)) {
+  const manifest = manifestOf(folder)
+  checkManifest(folder, manifest)
+  for (const path of sourceFiles(join('packages', folder))) {
+    const source = readSource(path)
+    if (states.has(path)) checkState(source)
+    for (const specifier of new Set(importsOf(source))) {
+      const complaint = checkImport(folder, manifest, path, specifier)
+      if (complaint) complaints.push(`${path}: ${specifier} ${complaint}`)
+    }
+  }
+}
+for (const complaint of complaints) console.error(complaint)
+if (complaints.length > 0) process.exitCode = 1
