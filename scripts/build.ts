@@ -1,0 +1,99 @@
+// Makes what is published: packages/*/dist with ESM, types and a package.json of its own; then looks at it as npm,
+// TypeScript and a user's program will.
+import { spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { tryInstalled } from './try-installed.ts'
+
+const published = ['remoting', 'protocol', 'namesrv', 'gantrymq']
+
+interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly description: string
+  readonly license: string
+  readonly exports: Readonly<Record<string, string>>
+  readonly dependencies?: Readonly<Record<string, string>>
+}
+
+function run(program: string, args: readonly string[]): void {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status === 0) return
+  throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`)
+}
+
+function step(name: string, work: () => void): void {
+  const started = performance.now()
+  work()
+  console.log(`ok  ${name.padEnd(34)} ${((performance.now() - started) / 1000).toFixed(1)} s`)
+}
+
+/** tsc rewrites `.ts` in what runs, not in the types. Older compilers want `.js` there as well. */
+function rewriteTypes(dist: string): void {
+  for (const file of globSync(join(dist, '**/*.d.ts'))) {
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(file, text.replaceAll(/((?:from |import\()['"]\.{1,2}\/[^'"]+)\.ts(?=['"])/g, '$1.js'))
+  }
+}
+
+function programsOf(dist: string): Record<string, string> {
+  const programs = globSync(join(dist, 'bin/*.js')).sort()
+  return Object.fromEntries(programs.map(file => [basename(file, '.js'), `bin/${basename(file)}`]))
+}
+
+function publishedManifest(source: Manifest, dist: string): object {
+  const { name, version, description, license, dependencies } = source
+  const exports = Object.entries(source.exports).map(([path, file]) => {
+    const built = file.replace('./src/', './').replace(/\.ts$/, '')
+    return [path, { types: `${built}.d.ts`, default: `${built}.js` }]
+  })
+  const bin = programsOf(dist)
+  return {
+    name,
+    version,
+    description,
+    license,
+    keywords: ['rocketmq', 'apache-rocketmq', 'messaging', 'name-server'],
+    type: 'module',
+    sideEffects: false,
+    engines: { node: '>=22.18' },
+    exports: { ...Object.fromEntries(exports), './package.json': './package.json' },
+    ...(Object.keys(bin).length > 0 && { bin }),
+    files: ['**/*.js', '**/*.d.ts', 'NOTICE'],
+    ...(dependencies && { dependencies }),
+  }
+}
+
+function layOut(folder: string, compiled: string): void {
+  const root = join('packages', folder)
+  const dist = join(root, 'dist')
+  cpSync(join(compiled, folder, 'src'), dist, { recursive: true })
+  rewriteTypes(dist)
+  for (const program of Object.values(programsOf(dist))) chmodSync(join(dist, program), 0o755)
+  for (const file of ['LICENSE', 'NOTICE', join(root, 'README.md')]) cpSync(file, join(dist, basename(file)))
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
+  writeFileSync(join(dist, 'package.json'), `${JSON.stringify(publishedManifest(manifest, dist), null, 2)}\n`)
+}
+
+const dists = published.map(folder => join('packages', folder, 'dist'))
+const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
+try {
+  step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
+  step('lay out packages/*/dist', () => {
+    for (const dist of dists) rmSync(dist, { recursive: true, force: true })
+    for (const folder of published) layOut(folder, join(work, 'compiled'))
+  })
+  for (const dist of dists) step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))
+  const tarballs = join(work, 'tarballs')
+  mkdirSync(tarballs)
+  step('npm pack', () => run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]))
+  const packed = globSync(join(tarballs, '*.tgz')).sort()
+  for (const file of packed) step(`types of ${basename(file)}`, () => run('attw', ['--profile', 'esm-only', file]))
+  step('install, import, require, run', () => tryInstalled(join(work, 'project'), packed, dists))
+} catch (error) {
+  console.error(`FAILED  ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
