@@ -1,0 +1,150 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { access, mkdir, readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const here = new URL('.', import.meta.url)
+
+export type DriverKind = 'c' | 'node'
+
+/** How to start a driver. */
+export interface Driver {
+  readonly kind: DriverKind
+  readonly command: string
+  readonly args: readonly string[]
+}
+
+/** One load on one server. */
+export interface Load {
+  readonly planPath: string
+  readonly port: number
+  readonly connections: number
+  readonly inFlight: number
+  /** Frames a second of all connections together. 0: as fast as answers come. */
+  readonly perSecond: number
+  readonly warmMs: number
+  readonly runMs: number
+  /** Whose CPU is measured. */
+  readonly serverPid: number
+}
+
+/** What a driver saw between warm-up and end. CPU is microseconds for each answer. */
+export interface Measured {
+  readonly driver: DriverKind
+  readonly answers: number
+  readonly perSecond: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly p999Us: number
+  readonly maxUs: number
+  readonly serverCpuUs: number
+  readonly driverCpuUs: number
+  readonly bytesPerAnswer: number
+}
+
+/** Exactly what the drivers print. */
+interface Printed {
+  readonly driver: DriverKind
+  readonly ms: number
+  readonly answers: number
+  readonly answerBytes: number
+  readonly refused: number
+  readonly missed: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly p999Us: number
+  readonly maxUs: number
+  readonly driverCpuMs: number
+  readonly serverCpuMs: number
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Compiles driver.c once; undefined where there is no compiler or no epoll. */
+async function compiled(): Promise<string | undefined> {
+  const source = new URL('driver.c', here).pathname
+  const digest = createHash('sha256')
+    .update(await readFile(source))
+    .digest('hex')
+    .slice(0, 12)
+  const folder = new URL('../.cache/', here).pathname
+  const program = `${folder}driver-${process.arch}-${digest}`
+  if (await exists(program)) return program
+  await mkdir(folder, { recursive: true })
+  return run('cc', ['-O2', '-o', program, source]).then(
+    () => program,
+    () => undefined,
+  )
+}
+
+/** The driver asked for, or the best there is. @throws Error if the C driver is asked for and cannot be compiled. */
+export async function findDriver(wanted?: DriverKind): Promise<Driver> {
+  const program = wanted === 'node' ? undefined : await compiled()
+  if (program !== undefined) return { kind: 'c', command: program, args: [] }
+  if (wanted === 'c') throw new Error('driver.c does not compile here: it needs cc and Linux')
+  return { kind: 'node', command: process.execPath, args: [new URL('driver.ts', here).pathname] }
+}
+
+/** A load that runs until it is over or stopped. */
+export interface RunningLoad {
+  /** Resolved once every connection has had its first answer. */
+  readonly primed: Promise<void>
+  readonly result: Promise<Measured>
+  /** Ends it early; `result` then tells what was seen until now. */
+  stop(): void
+}
+
+export function startLoad(driver: Driver, load: Load): RunningLoad {
+  const { planPath, port, connections, inFlight, perSecond, warmMs, runMs, serverPid } = load
+  const numbers = [port, connections, inFlight, perSecond, warmMs, runMs, serverPid].map(String)
+  const [portText = '', ...rest] = numbers
+  const child = spawn(driver.command, [...driver.args, planPath, '127.0.0.1', portText, ...rest], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const { promise: primed, resolve: nowPrimed, reject: neverPrimed } = Promise.withResolvers<void>()
+  const result = outcome(child, nowPrimed).then(summarize)
+  result.catch(neverPrimed)
+  primed.catch(() => {})
+  return { primed, result, stop: () => void child.kill('SIGTERM') }
+}
+
+function outcome(child: ChildProcess, onPrimed: () => void): Promise<Printed> {
+  return new Promise((resolve, reject) => {
+    let out = ''
+    let complaint = ''
+    child.stdout?.on('data', text => {
+      out += String(text)
+      if (out.startsWith('primed')) onPrimed()
+    })
+    child.stderr?.on('data', text => (complaint += String(text)))
+    child.on('error', reject)
+    child.on('close', code => {
+      const last = out.trim().split('\n').at(-1) ?? ''
+      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as Printed)
+      else reject(new Error(complaint.trim() || `the driver ended with code ${code}`))
+    })
+  })
+}
+
+function summarize(printed: Printed): Measured {
+  if (printed.refused > 0) throw new Error(`the server refused requests (${printed.refused} of those looked at)`)
+  const answers = Math.max(1, printed.answers)
+  return {
+    driver: printed.driver,
+    answers: printed.answers,
+    perSecond: (printed.answers * 1000) / printed.ms,
+    p50Us: printed.p50Us,
+    p99Us: printed.p99Us,
+    p999Us: printed.p999Us,
+    maxUs: printed.maxUs,
+    serverCpuUs: (printed.serverCpuMs * 1000) / answers,
+    driverCpuUs: (printed.driverCpuMs * 1000) / answers,
+    bytesPerAnswer: printed.answerBytes / answers,
+  }
+}

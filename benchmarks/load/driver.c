@@ -1,0 +1,360 @@
+// Load driver: plays prepared frames over many connections and counts the answers by their length prefix.
+// One thread, epoll, no memory taken while it runs. Same arguments, plan and output as driver.ts; see drive.ts.
+//
+// driver PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID
+//
+// PER_SECOND 0: each connection sends as soon as an answer comes. Otherwise frames go out at that rate, round robin.
+// Each connection first sends one frame, one connection after the other; then "primed" is printed and the load begins.
+// SIGTERM ends the run early. The last line of stdout is one JSON object.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RECEIVE_BYTES = 256 * 1024, EVENTS = 256, PARTS = 64, BUCKETS = 1024, CHECK_EVERY = 64 };
+
+struct frame {
+  const unsigned char *head, *body;
+  size_t head_size, body_size;
+};
+
+// The frames one connection cycles through.
+struct lane {
+  uint32_t first, count;
+};
+
+struct connection {
+  int fd;
+  struct lane lane;
+  uint32_t next;         // frame of the lane that is written next
+  uint32_t waiting;      // frames allowed to go out and not wholly written
+  size_t written;        // bytes of the frame at `next` that are out
+  uint32_t in_flight;
+  uint32_t oldest;       // ring of the times at which frames were issued
+  uint64_t *issued;
+  uint32_t length, length_bytes; // of the answer that is being read
+  size_t left;           // bytes of it still to come
+};
+
+static struct frame *frames;
+static struct lane *lanes;
+static uint32_t lane_count, depth;
+static unsigned char received[RECEIVE_BYTES];
+static volatile sig_atomic_t stopped;
+
+static struct {
+  uint64_t answers, bytes, refused, missed, slowest;
+  uint64_t buckets[BUCKETS];
+} seen;
+
+static void fail(const char *what) {
+  fprintf(stderr, "driver: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
+  exit(1);
+}
+
+static uint64_t now_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static double own_cpu_ms(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+}
+
+// utime + stime of /proc/PID/stat, all threads. The name in brackets may hold blanks, so fields count from the last one.
+static double server_cpu_ms(int pid) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  int fd = open(path, O_RDONLY);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0) return 0;
+  text[n] = 0;
+  unsigned long user = 0, kernel = 0;
+  char *after = strrchr(text, ')');
+  if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2) return 0;
+  return (double)(user + kernel) * 1000.0 / (double)sysconf(_SC_CLK_TCK);
+}
+
+// Buckets of 3 % width, in tenths of a microsecond.
+static unsigned bucket_of(uint64_t ns) {
+  uint64_t v = ns / 100;
+  if (v < 64) return (unsigned)v;
+  unsigned e = 58u - (unsigned)__builtin_clzll(v);
+  unsigned bucket = (e << 5) + (unsigned)(v >> e);
+  return bucket < BUCKETS ? bucket : BUCKETS - 1;
+}
+
+static double bucket_us(unsigned bucket) {
+  if (bucket < 64) return bucket / 10.0;
+  unsigned e = (bucket >> 5) - 1;
+  return (double)((uint64_t)((bucket & 31) + 32) << e) / 10.0;
+}
+
+static double quantile_us(double q) {
+  uint64_t rank = (uint64_t)(q * (double)seen.answers), sum = 0;
+  for (unsigned b = 0; b < BUCKETS; b++)
+    if ((sum += seen.buckets[b]) > rank) return bucket_us(b);
+  return 0;
+}
+
+static uint32_t u32(const unsigned char **at) {
+  uint32_t value;
+  memcpy(&value, *at, 4);
+  *at += 4;
+  return value;
+}
+
+// The plan file, see plan.ts.
+static void load_plan(const char *path) {
+  int fd = open(path, O_RDONLY);
+  struct stat s;
+  if (fd < 0 || fstat(fd, &s) < 0) fail(path);
+  const unsigned char *at = mmap(0, (size_t)s.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+  if (at == MAP_FAILED) fail("mmap");
+  uint32_t body_count = u32(&at), frame_count = u32(&at);
+  lane_count = u32(&at);
+  struct frame *bodies = calloc(body_count + 1, sizeof *bodies);
+  frames = calloc(frame_count, sizeof *frames);
+  lanes = calloc(lane_count, sizeof *lanes);
+  for (uint32_t i = 0; i < body_count; i++) {
+    bodies[i].body_size = u32(&at);
+    bodies[i].body = at;
+    at += bodies[i].body_size;
+  }
+  for (uint32_t i = 0; i < frame_count; i++) {
+    uint32_t body = u32(&at); // one more than its index, 0 for none
+    if (body) frames[i] = bodies[body - 1];
+    frames[i].head_size = u32(&at);
+    frames[i].head = at;
+    at += frames[i].head_size;
+  }
+  for (uint32_t i = 0; i < lane_count; i++) {
+    lanes[i].first = u32(&at);
+    lanes[i].count = u32(&at);
+  }
+}
+
+static void add_part(struct iovec *parts, int *count, const unsigned char *at, size_t size, size_t *skip) {
+  if (*skip >= size) {
+    *skip -= size;
+    return;
+  }
+  parts[(*count)++] = (struct iovec){(void *)(at + *skip), size - *skip};
+  *skip = 0;
+}
+
+// Writes what is waiting, as far as the socket takes it.
+static void flush_frames(struct connection *c) {
+  while (c->waiting) {
+    struct iovec parts[PARTS];
+    int count = 0;
+    size_t skip = c->written;
+    for (uint32_t i = 0, at = c->next; i < c->waiting && count < PARTS - 1; i++) {
+      const struct frame *f = &frames[c->lane.first + at];
+      add_part(parts, &count, f->head, f->head_size, &skip);
+      add_part(parts, &count, f->body, f->body_size, &skip);
+      if (++at == c->lane.count) at = 0;
+    }
+    ssize_t n = writev(c->fd, parts, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0) fail("write");
+    c->written += (size_t)n;
+    for (;;) {
+      const struct frame *f = &frames[c->lane.first + c->next];
+      size_t size = f->head_size + f->body_size;
+      if (!c->waiting || c->written < size) break;
+      c->written -= size;
+      c->waiting--;
+      if (++c->next == c->lane.count) c->next = 0;
+    }
+  }
+}
+
+static void issue(struct connection *c, uint64_t now) {
+  c->issued[(c->oldest + c->in_flight++) % depth] = now;
+  c->waiting++;
+}
+
+// Answers are matched to requests in order; where a server reorders them, single times blur but their sum stays.
+static void answered(struct connection *c, uint64_t now) {
+  if (!c->in_flight) fail("an answer nobody asked for");
+  uint64_t took = now - c->issued[c->oldest];
+  c->oldest = (c->oldest + 1) % depth;
+  c->in_flight--;
+  seen.answers++;
+  seen.buckets[bucket_of(took)]++;
+  if (took > seen.slowest) seen.slowest = took;
+}
+
+static void check_answer(const unsigned char *frame, size_t size) {
+  if (!memmem(frame, size < 256 ? size : 256, "\"code\":0", 8)) seen.refused++;
+}
+
+static void walk_answers(struct connection *c, const unsigned char *at, size_t size, uint64_t now) {
+  while (size) {
+    if (c->left) {
+      size_t n = c->left < size ? c->left : size;
+      at += n;
+      size -= n;
+      c->left -= n;
+      if (!c->left) answered(c, now);
+      continue;
+    }
+    c->length = c->length << 8 | *at++;
+    size--;
+    if (++c->length_bytes < 4) continue;
+    if (!c->length || c->length > 1u << 28) fail("an answer with an impossible length");
+    if (seen.answers % CHECK_EVERY == 0 && size >= 64) check_answer(at, size);
+    seen.bytes += 4 + (c->left = c->length);
+    c->length = c->length_bytes = 0;
+  }
+}
+
+static void receive(struct connection *c, uint64_t *now) {
+  for (;;) {
+    ssize_t n = read(c->fd, received, sizeof received);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0) fail("read");
+    if (n == 0) errno = 0, fail("the server closed a connection");
+    *now = now_ns();
+    walk_answers(c, received, (size_t)n, *now);
+    if ((size_t)n < sizeof received) return; // edge triggered: a short read means that nothing is left
+  }
+}
+
+static void open_connection(struct connection *c, uint32_t index, uint32_t connections, const char *host, int port) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  if (inet_pton(AF_INET, host, &to.sin_addr) != 1) fail("HOST is not an IPv4 address");
+  int on = 1;
+  c->fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  c->issued = calloc(depth, sizeof *c->issued);
+  c->lane = lanes[index % lane_count];
+  // Connections on one lane start at different frames.
+  c->next = lane_count == 1 ? (uint32_t)((uint64_t)index * c->lane.count / connections) : 0;
+}
+
+// One request on a blocking socket.
+static void prime(struct connection *c) {
+  issue(c, now_ns());
+  flush_frames(c);
+  while (c->in_flight) {
+    ssize_t n = read(c->fd, received, sizeof received);
+    if (n <= 0) fail("no answer to the first request");
+    walk_answers(c, received, (size_t)n, now_ns());
+  }
+}
+
+static void on_signal(int signal) {
+  (void)signal;
+  stopped = 1;
+}
+
+struct pace {
+  uint64_t interval, due;
+  uint32_t turn;
+};
+
+// Issues what has fallen due; a connection that is still busy loses its turn.
+static void keep_pace(struct pace *p, struct connection *all, uint32_t connections, uint64_t now) {
+  for (; p->due <= now; p->due += p->interval) {
+    struct connection *c = &all[p->turn++ % connections];
+    if (c->in_flight < depth) {
+      issue(c, now);
+      flush_frames(c);
+    } else {
+      seen.missed++;
+    }
+  }
+}
+
+static void serve(const struct epoll_event *event, int refill) {
+  struct connection *c = event->data.ptr;
+  uint64_t now = 0;
+  if (event->events & (EPOLLIN | EPOLLHUP | EPOLLERR)) receive(c, &now);
+  if (refill && now)
+    while (c->in_flight < depth) issue(c, now);
+  flush_frames(c);
+}
+
+// Plays until `end`, or until stopped.
+static uint64_t play(int epoll, struct connection *all, uint32_t connections, struct pace *pace, uint64_t end) {
+  struct epoll_event events[EVENTS];
+  uint64_t now = now_ns();
+  while (now < end && !stopped) {
+    uint64_t wake = pace->interval && pace->due < end ? pace->due : end;
+    int n = epoll_wait(epoll, events, EVENTS, wake <= now ? 0 : (int)((wake - now) / 1000000 + 1));
+    if (n < 0 && errno != EINTR) fail("epoll_wait");
+    for (int i = 0; i < n; i++) serve(&events[i], pace->interval == 0);
+    now = now_ns();
+    if (pace->interval) keep_pace(pace, all, connections, now);
+  }
+  return now;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 10) fail("expects PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID");
+  signal(SIGTERM, on_signal);
+  signal(SIGPIPE, SIG_IGN);
+  load_plan(argv[1]);
+  uint32_t connections = (uint32_t)atoi(argv[4]);
+  depth = (uint32_t)atoi(argv[5]);
+  double per_second = atof(argv[6]);
+  int pid = atoi(argv[9]);
+
+  struct connection *all = calloc(connections, sizeof *all);
+  int epoll = epoll_create1(0);
+  for (uint32_t i = 0; i < connections; i++) {
+    open_connection(&all[i], i, connections, argv[2], atoi(argv[3]));
+    prime(&all[i]);
+  }
+  printf("primed\n");
+  fflush(stdout);
+
+  struct pace pace = {per_second > 0 ? (uint64_t)(1e9 / per_second) : 0, now_ns(), 0};
+  for (uint32_t i = 0; i < connections; i++) {
+    fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLET, {.ptr = &all[i]}};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &event) < 0) fail("epoll_ctl");
+    if (pace.interval) continue;
+    while (all[i].in_flight < depth) issue(&all[i], now_ns());
+    flush_frames(&all[i]);
+  }
+
+  play(epoll, all, connections, &pace, now_ns() + strtoull(argv[7], 0, 10) * 1000000);
+  uint64_t refused_before = seen.refused;
+  memset(&seen, 0, sizeof seen);
+  double own = own_cpu_ms(), server = server_cpu_ms(pid);
+  uint64_t begin = now_ns();
+  uint64_t end = play(epoll, all, connections, &pace, begin + strtoull(argv[8], 0, 10) * 1000000);
+  own = own_cpu_ms() - own;
+  server = server_cpu_ms(pid) - server;
+
+  printf("{\"driver\":\"c\",\"ms\":%.3f,\"answers\":%llu,\"answerBytes\":%llu,\"refused\":%llu,\"missed\":%llu,"
+         "\"p50Us\":%.1f,\"p99Us\":%.1f,\"p999Us\":%.1f,\"maxUs\":%.1f,\"driverCpuMs\":%.1f,\"serverCpuMs\":%.1f}\n",
+         (double)(end - begin) / 1e6, (unsigned long long)seen.answers, (unsigned long long)seen.bytes,
+         (unsigned long long)(seen.refused + refused_before), (unsigned long long)seen.missed, quantile_us(0.5), quantile_us(0.99),
+         quantile_us(0.999), (double)seen.slowest / 1e3, own, server);
+  return 0;
+}

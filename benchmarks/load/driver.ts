@@ -1,0 +1,217 @@
+// Load driver for machines without a C compiler: arguments, plan and output are those of driver.c.
+//
+// node driver.ts PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID
+import { readFileSync } from 'node:fs'
+import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cpuMsOf } from '../process-stats.ts'
+import { Histogram } from './histogram.ts'
+import { type Lane, type Plan, readPlan } from './plan.ts'
+
+const RECEIVE_BYTES = 256 * 1024
+const CHECK_EVERY = 64
+
+const seen = { answers: 0, bytes: 0, refused: 0, missed: 0, times: new Histogram() }
+
+/** Frames of a lane one behind the other, twice, so that any run of them is one slice. Only for small frames. */
+interface Strip {
+  readonly bytes: Buffer
+  readonly offsets: readonly number[]
+}
+
+function stripOf(plan: Plan, lane: Lane): Strip | undefined {
+  const frames = plan.frames.slice(lane.first, lane.first + lane.count)
+  if (frames.some(frame => frame.body !== undefined)) return undefined
+  const heads = frames.map(frame => frame.head)
+  const offsets = [0]
+  for (const head of [...heads, ...heads]) offsets.push((offsets.at(-1) as number) + head.length)
+  return { bytes: Buffer.concat([...heads, ...heads]), offsets }
+}
+
+interface Route {
+  readonly plan: Plan
+  readonly lane: Lane
+  readonly strip: Strip | undefined
+  readonly depth: number
+  readonly start: number
+}
+
+/** One connection: writes prepared frames, walks over answers. */
+class LoadConnection {
+  readonly #socket: net.Socket
+  readonly #route: Route
+  readonly #issued: Float64Array
+  #next: number
+  #oldest = 0
+  #inFlight = 0
+  #length = 0
+  #lengthBytes = 0
+  #left = 0
+  refill = false
+  onAnswer: () => void = () => {}
+
+  private constructor(route: Route, target: net.NetConnectOpts) {
+    this.#route = route
+    this.#next = route.start
+    this.#issued = new Float64Array(route.depth)
+    const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES)
+    const callback = (size: number) => this.#receive(buffer, size)
+    this.#socket = net.connect({ ...target, noDelay: true, onread: { buffer, callback } })
+    this.#socket.on('error', fail)
+    this.#socket.on('end', () => fail(new Error('the server closed a connection')))
+  }
+
+  static async open(route: Route, target: net.NetConnectOpts): Promise<LoadConnection> {
+    const connection = new LoadConnection(route, target)
+    await new Promise<void>(resolve => void connection.#socket.once('connect', resolve))
+    return connection
+  }
+
+  get busy(): boolean {
+    return this.#inFlight === this.#route.depth
+  }
+
+  /** Sends so many frames, and no more than may be in flight. */
+  issue(count: number): void {
+    const { depth, lane, plan, strip } = this.#route
+    const now = performance.now()
+    const sent = Math.min(count, depth - this.#inFlight, lane.count)
+    for (let i = 0; i < sent; i++) this.#issued[(this.#oldest + this.#inFlight++) % depth] = now
+    if (strip) this.#socket.write(strip.bytes.subarray(strip.offsets[this.#next], strip.offsets[this.#next + sent]))
+    else for (let i = 0; i < sent; i++) this.#writeFrame(plan, lane.first + ((this.#next + i) % lane.count))
+    this.#next = (this.#next + sent) % lane.count
+  }
+
+  /** Sends one frame and waits for its answer. */
+  async prime(): Promise<void> {
+    const answer = new Promise<void>(resolve => (this.onAnswer = resolve))
+    this.issue(1)
+    await answer
+    this.onAnswer = () => {}
+  }
+
+  #writeFrame(plan: Plan, index: number): void {
+    const frame = plan.frames[index] as Plan['frames'][number]
+    this.#socket.cork()
+    this.#socket.write(frame.head)
+    if (frame.body !== undefined) this.#socket.write(plan.bodies[frame.body] as Buffer)
+    this.#socket.uncork()
+  }
+
+  #receive(chunk: Buffer, size: number): boolean {
+    const before = this.#inFlight
+    this.#walk(chunk, size, performance.now())
+    if (this.refill && this.#inFlight < before) this.issue(this.#route.depth)
+    return true
+  }
+
+  #walk(chunk: Buffer, size: number, now: number): void {
+    let at = 0
+    while (at < size) {
+      if (this.#left > 0) {
+        const step = Math.min(this.#left, size - at)
+        at += step
+        this.#left -= step
+        if (this.#left === 0) this.#answered(now)
+        continue
+      }
+      this.#length = this.#length * 256 + (chunk[at++] as number)
+      if (++this.#lengthBytes < 4) continue
+      if (seen.answers % CHECK_EVERY === 0 && size - at >= 64) checkAnswer(chunk, at, size)
+      seen.bytes += 4 + this.#length
+      this.#left = this.#length
+      this.#length = this.#lengthBytes = 0
+    }
+  }
+
+  #answered(now: number): void {
+    if (this.#inFlight === 0) fail(new Error('an answer nobody asked for'))
+    seen.times.add((now - (this.#issued[this.#oldest] as number)) * 1000)
+    this.#oldest = (this.#oldest + 1) % this.#route.depth
+    this.#inFlight--
+    seen.answers++
+    this.onAnswer()
+  }
+}
+
+function checkAnswer(chunk: Buffer, at: number, size: number): void {
+  if (!chunk.latin1Slice(at, Math.min(size, at + 256)).includes('"code":0')) seen.refused++
+}
+
+function fail(error: Error): never {
+  process.stderr.write(`driver: ${error.message}\n`)
+  process.exit(1)
+}
+
+/** Sends at a fixed rate, round robin, until `ms` have passed; a connection that is still busy loses its turn. */
+async function keepPace(connections: readonly LoadConnection[], perSecond: number, ms: number): Promise<void> {
+  const begin = performance.now()
+  for (let turn = 0; ; turn++) {
+    const due = begin + (turn * 1000) / perSecond
+    if (due >= begin + ms || stop.signal.aborted) return
+    await sleepUntil(due)
+    const connection = connections[turn % connections.length] as LoadConnection
+    if (connection.busy) seen.missed++
+    else connection.issue(1)
+  }
+}
+
+async function sleepUntil(time: number): Promise<void> {
+  const ms = time - performance.now()
+  if (ms > 0) await sleep(ms, undefined, { signal: stop.signal }).catch(() => {})
+}
+
+const stop = new AbortController()
+process.on('SIGTERM', () => stop.abort())
+
+const [planPath = '', host = '', ...numbers] = process.argv.slice(2)
+if (numbers.length !== 7) fail(new Error('expects PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID'))
+const [port, count, depth, perSecond, warmMs, runMs, pid] = numbers.map(Number) as [
+  number, number, number, number, number, number, number,
+]
+const plan = readPlan(readFileSync(planPath))
+const strips = plan.lanes.map(lane => stripOf(plan, lane))
+
+const connections: LoadConnection[] = []
+for (let i = 0; i < count; i++) {
+  const lane = plan.lanes[i % plan.lanes.length] as Lane
+  const start = plan.lanes.length === 1 ? Math.floor((i * lane.count) / count) : 0
+  const connection = await LoadConnection.open({ plan, lane, strip: strips[i % strips.length], depth, start }, { host, port })
+  await connection.prime()
+  connections.push(connection)
+}
+process.stdout.write('primed\n')
+
+if (perSecond === 0) {
+  for (const connection of connections) {
+    connection.refill = true
+    connection.issue(depth)
+  }
+}
+const play = (ms: number) =>
+  perSecond > 0 ? keepPace(connections, perSecond, ms) : sleepUntil(performance.now() + ms)
+
+await play(warmMs)
+const refusedBefore = seen.refused
+seen.answers = seen.bytes = seen.refused = seen.missed = 0
+seen.times.clear()
+const begin = performance.now()
+const ownBefore = process.cpuUsage()
+const serverBefore = cpuMsOf(pid)
+await play(runMs)
+const own = process.cpuUsage(ownBefore)
+const result = {
+  driver: 'node',
+  ms: performance.now() - begin,
+  answers: seen.answers,
+  answerBytes: seen.bytes,
+  refused: seen.refused + refusedBefore,
+  missed: seen.missed,
+  p50Us: seen.times.quantile(0.5),
+  p99Us: seen.times.quantile(0.99),
+  p999Us: seen.times.quantile(0.999),
+  maxUs: seen.times.max,
+  driverCpuMs: (own.user + own.system) / 1000,
+  serverCpuMs: cpuMsOf(pid) - serverBefore,
+}
+process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))

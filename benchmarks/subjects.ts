@@ -1,0 +1,196 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { access, glob, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { plainRequest } from './load/plan.ts'
+
+export type SubjectName = 'ours' | 'apache' | 'bare'
+
+/** A server under test, in a process of its own. */
+export interface RunningSubject {
+  readonly name: SubjectName
+  readonly pid: number
+  readonly port: number
+  /** From spawning the process to the first answer, in milliseconds. */
+  readonly startMs: number
+  /** True while the process lives. */
+  alive(): boolean
+  close(): Promise<void>
+}
+
+/** Something that can be started, or the reason why not. */
+export interface Subject {
+  readonly name: SubjectName
+  readonly title: string
+  start(options?: StartOptions): Promise<RunningSubject>
+}
+
+export interface StartOptions {
+  /** Folder for a .cpuprofile, written when the server ends. Node only. */
+  readonly profileTo?: string
+  /** Broker groups that the prepared answer of `bare` names. */
+  readonly brokers?: number
+}
+
+/** What a machine does not have. */
+export class Missing extends Error {
+  override name = 'Missing'
+}
+
+const START_TIMEOUT_MS = 30_000
+const POLL_MS = 2
+const STOP_TIMEOUT_MS = 5_000
+const repository = new URL('../', import.meta.url)
+
+interface Launch {
+  readonly name: SubjectName
+  readonly command: string
+  readonly args: readonly string[]
+  readonly home: string
+  readonly port: number
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
+
+/** Asks for a topic's route; true if any answer comes. */
+function answers(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
+    const done = (answered: boolean) => {
+      socket.destroy()
+      resolve(answered)
+    }
+    socket.on('connect', () => socket.write(plainRequest(105, { topic: 'anything' }, 1)))
+    socket.on('data', () => done(true))
+    socket.on('error', () => done(false))
+    socket.on('close', () => resolve(false))
+  })
+}
+
+async function firstAnswer(child: ChildProcess, port: number, complaint: () => string): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS
+  while (!(await answers(port))) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      throw new Error(`no server on port ${port}: ${complaint().trim() || 'it gives no answer'}`)
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+async function launch({ name, command, args, home, port }: Launch): Promise<RunningSubject> {
+  const begin = performance.now()
+  const child = spawn(command, args, {
+    cwd: home,
+    env: { ...process.env, ROCKETMQ_HOME: home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const ended = new Promise<void>(resolve => void child.on('close', () => resolve()))
+  let complaint = ''
+  child.stderr.on('data', text => (complaint = (complaint + String(text)).slice(-2000)))
+  child.on('error', error => (complaint += error.message))
+  const close = async () => {
+    child.kill('SIGTERM')
+    await Promise.race([ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })])
+    child.kill('SIGKILL')
+    await rm(home, { recursive: true, force: true, maxRetries: 3 })
+  }
+  try {
+    await firstAnswer(child, port, () => complaint)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const startMs = performance.now() - begin
+  return { name, pid: child.pid as number, port, startMs, alive: () => child.exitCode === null, close }
+}
+
+async function launchNode(name: SubjectName, args: (port: number) => string[], options: StartOptions = {}) {
+  const profile = options.profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileTo}`]
+  const [home, port] = [await newHome(), await freePort()]
+  return launch({ name, command: process.execPath, args: [...profile, ...args(port)], home, port })
+}
+
+function newHome(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'gantry-bench-'))
+}
+
+const bareSubject: Subject = {
+  name: 'bare',
+  title: 'bare Node',
+  start: options => {
+    const script = new URL('bare-server.ts', import.meta.url).pathname
+    return launchNode('bare', port => [script, String(port), String(options?.brokers ?? 2)], options)
+  },
+}
+
+/** Our name server, started as a user starts it. @throws Missing */
+async function findOurs(program?: string): Promise<Subject> {
+  const path = program ?? new URL('packages/gantrymq/src/bin/mqnamesrv.ts', repository).pathname
+  if (!(await exists(path))) throw new Missing(`there is no ${path}`)
+  return {
+    name: 'ours',
+    title: 'Gantry',
+    start: options => launchNode('ours', port => [path, '--listen-port', String(port)], options),
+  }
+}
+
+const APACHE_VERSION = '5.5.0'
+const apacheFlags = [
+  ['-server', '-Xms256m', '-Xmx1g', '-XX:+UseG1GC', '-XX:MaxDirectMemorySize=512m'],
+  ['java.nio', 'sun.nio.ch', 'java.lang'].map(name => `--add-opens=java.base/${name}=ALL-UNNAMED`),
+  ['jdk.internal.ref', 'sun.nio.ch'].map(name => `--add-exports=java.base/${name}=ALL-UNNAMED`),
+].flat()
+
+/** Apache's name server from the jars that the interop suite fetches; APACHE_LIB names another folder. @throws Missing */
+async function findApache(): Promise<Subject> {
+  const lib = process.env.APACHE_LIB ?? join(homedir(), '.cache/gantry-interop', APACHE_VERSION, 'lib')
+  const jars = await Array.fromAsync(glob(`${lib}/rocketmq-namesrv-*.jar`))
+  if (jars.length === 0) throw new Missing(`no RocketMQ jars in ${lib}; npm run interop fetches them`)
+  return { name: 'apache', title: `Apache ${APACHE_VERSION}`, start: () => launchApache(lib) }
+}
+
+async function launchApache(lib: string): Promise<RunningSubject> {
+  const [home, port] = [await newHome(), await freePort()]
+  const conf = join(home, 'namesrv.conf')
+  await mkdir(join(home, 'conf'))
+  await writeFile(conf, `listenPort=${port}\nrocketmqHome=${home}\nkvConfigPath=${home}/kvConfig.json\n`)
+  const places = [`-Duser.home=${home}`, `-Drocketmq.home.dir=${home}`, '-cp', `${lib}/*`]
+  const main = ['org.apache.rocketmq.namesrv.NamesrvStartup', '-c', conf]
+  return launch({ name: 'apache', command: 'java', args: [...apacheFlags, ...places, ...main], home, port })
+}
+
+export interface Found {
+  readonly subjects: Subject[]
+  /** Why the others are not there. */
+  readonly missing: string[]
+}
+
+/** The subjects asked for, as far as this machine has them. */
+export async function findSubjects(names: readonly SubjectName[], program?: string): Promise<Found> {
+  const finders = { ours: () => findOurs(program), apache: findApache, bare: async () => bareSubject }
+  const found: Found = { subjects: [], missing: [] }
+  for (const name of names) {
+    try {
+      found.subjects.push(await finders[name]())
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error
+      found.missing.push(`${name}: ${error.message}`)
+    }
+  }
+  return found
+}
