@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { figuresTable, readme, withFigures } from './readme-figures.ts'
+
+test('the figures of the README are those that were measured last', () => {
+  const { now, wanted } = readme()
+  assert.equal(now, wanted, 'run npm run docs')
+})
+
+test("Apache's figures follow from the stored ratios, and cases that did not run are left out", () => {
+  const table = figuresTable({
+    machine: 'a machine',
+    node: '24',
+    cases: {
+      'route-1000x2-16x1': { perSecond: 80_000, serverCpuUs: 12, speedToApache: 2, cpuToApache: 0.5 },
+      'route-1000x2-16x16': { perSecond: 416_200, serverCpuUs: 2.4 },
+    },
+    starts: { ours: { startMs: 120, rssMb: 61.4 }, apache: { startMs: 1880, rssMb: 224 } },
+  })
+  assert.deepEqual(table.split('\n').slice(2), [
+    '| start to first answer | 120 ms | 1,880 ms |',
+    '| memory, idle | 61.4 MB | 224 MB |',
+    '| route queries, 16 connections | 80,000/s, 12 us | 40,000/s, 24 us |',
+    '| the same, 16 in flight on each | 416,000/s, 2.4 us |  |',
+    '',
+    'Measured by `npm run bench` on a machine with Node 24, both servers in one run.',
+  ])
+})
+
+test('only what stands between the marks is replaced', () => {
+  assert.equal(
+    withFigures('a\n<!-- figures -->\nold\n<!-- /figures -->\nb', 'new'),
+    'a\n<!-- figures -->\nnew\n<!-- /figures -->\nb',
+  )
+})
