@@ -10,6 +10,16 @@ export {
   type SerializeType,
 } from './command.ts'
 export {
+  ANNOUNCED_VERSION,
+  type CallOptions,
+  type CloseReason,
+  Connection,
+  type ConnectionLimits,
+  type ConnectionOptions,
+  defaultLimits,
+  type PreparedReplies,
+} from './connection.ts'
+export {
   FrameError,
   FrameTooLargeError,
   HeaderError,
@@ -35,8 +45,13 @@ export {
   optional,
   text,
 } from './fields.ts'
+export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
+export { HeaderView, toCommand } from './header-view.ts'
+export { jsonReplyAround } from './json-header.ts'
 export { type Language, languageOf, languages } from './language.ts'
 export { type Logger, silent } from './log.ts'
+export { Outbox } from './outbox.ts'
+export { latestProperties, type PropertyEntry, readProperties, writeProperties } from './properties-file.ts'
 export {
   type Answer,
   type BodyCodec,

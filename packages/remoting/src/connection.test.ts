@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { HandClock, memorySockets } from '@gantrymq/testkit'
+import { type CloseReason, Connection, type ConnectionOptions } from './connection.ts'
+import { RemotingError, ResponseError } from './errors.ts'
+import { header, int, optional, text } from './fields.ts'
+import { encodeFrame } from './frame.ts'
+import { Outbox } from './outbox.ts'
+import { request } from './request.ts'
+
+const WIPE = request({
+  code: 205,
+  purpose: 'for tests',
+  header: header({ brokerName: text() }),
+  reply: { header: header({ wipeTopicCount: int(), note: optional(text()) }) },
+})
+
+function pair(t: TestContext, serving: Partial<ConnectionOptions> = {}, calling: Partial<ConnectionOptions> = {}) {
+  const clock = new HandClock()
+  const [near, far] = memorySockets()
+  const reasons: CloseReason[] = []
+  const server = new Connection(near, {
+    remoteAddress: 'client:1',
+    clock,
+    onClose: reason => reasons.push(reason),
+    ...serving,
+  })
+  const client = new Connection(far, { remoteAddress: 'server:1', clock, ...calling })
+  t.after(() => {
+    server.destroy()
+    client.destroy()
+  })
+  return { clock, server, client, near, far, reasons }
+}
+
+const wiped = (count: number) => ({ code: 0, extFields: new Map([['wipeTopicCount', String(count)]]) })
+
+test('a call gets the reply of its own request, whatever the order of replies', async t => {
+  const waiting: (() => void)[] = []
+  const { client } = pair(t, {
+    onRequest: command => {
+      const name = command.extFields?.get('brokerName') as string
+      return new Promise(resolve => waiting.unshift(() => resolve(wiped(name.length))))
+    },
+  })
+  const names = ['a', 'bbb', 'cccccc']
+  const replies = names.map(brokerName => client.call(WIPE, { header: { brokerName } }))
+  while (waiting.length < 3) await turn()
+  for (const answer of waiting) answer()
+  assert.deepEqual(
+    (await Promise.all(replies)).map(reply => reply.header.wipeTopicCount),
+    [1, 3, 6],
+  )
+})
+
+test('an answer other than success is thrown with its code and remark', async t => {
+  const { client } = pair(t, { onRequest: () => ({ code: 17, remark: 'no route' }) })
+  await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), (error: unknown) => {
+    assert.ok(error instanceof ResponseError)
+    assert.equal(error.responseCode, 17)
+    assert.equal(error.remark, 'no route')
+    return true
+  })
+})
+
+test('a side that serves nothing answers code 3', async t => {
+  const { client } = pair(t)
+  await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { responseCode: 3 })
+})
+
+test('a reply after its deadline is dropped and the connection lives on', async t => {
+  let release = () => {}
+  const { client, clock } = pair(t, {
+    onRequest: () => new Promise(resolve => (release = () => resolve(wiped(1)))),
+  })
+  const late = client.call(WIPE, { header: { brokerName: 'a' } }, { timeoutMs: 1000 })
+  await turn()
+  clock.advance(999)
+  clock.advance(60)
+  await assert.rejects(late, (error: unknown) => error instanceof RemotingError && error.code === 'TIMEOUT')
+  release()
+  await turn()
+  const next = client.call(WIPE, { header: { brokerName: 'b' } })
+  await turn()
+  release()
+  assert.equal((await next).header.wipeTopicCount, 1)
+  assert.equal(clock.timers, 0, 'no timer runs while nobody waits')
+})
+
+test('an aborted call ends at once and takes its listener away', async t => {
+  const { client } = pair(t, { onRequest: () => new Promise(() => {}) })
+  const stop = new AbortController()
+  const call = client.call(WIPE, { header: { brokerName: 'a' } }, { signal: stop.signal })
+  stop.abort()
+  await assert.rejects(call, { code: 'ABORTED' })
+  assert.equal(client.inFlight, 0)
+  await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }, { signal: stop.signal }), { code: 'ABORTED' })
+})
+
+test('a one-way request is handled and never answered, not even with an error', async t => {
+  const seen: number[] = []
+  const { client, far } = pair(t, {
+    onRequest: command => {
+      seen.push(command.code)
+      return { code: 1, remark: 'failed' }
+    },
+  })
+  let bytes = 0
+  far.on('data', (chunk: Buffer) => (bytes += chunk.length))
+  client.oneway(WIPE, { header: { brokerName: 'a' } })
+  await turn()
+  await turn()
+  assert.deepEqual(seen, [205])
+  assert.equal(bytes, 0)
+})
+
+test('replies to the requests of one read leave in one write', async t => {
+  const { far } = pair(t, { onRequest: () => wiped(1) })
+  const frames = Array.from({ length: 10 }, (_, opaque) =>
+    encodeFrame(
+      {
+        code: 205,
+        language: 'JAVA',
+        version: 409,
+        opaque,
+        flag: 0,
+        remark: null,
+        extFields: new Map([['brokerName', 'a']]),
+        body: null,
+        serializeType: 'JSON',
+      },
+      new Outbox(),
+    ),
+  )
+  const chunks: Buffer[] = []
+  far.on('data', (chunk: Buffer) => chunks.push(chunk))
+  far.write(Buffer.concat(frames))
+  await turn()
+  await turn()
+  assert.equal(chunks.length, 1)
+  assert.equal(chunks[0]?.toString('latin1').split('"code":0').length, 11)
+})
+
+test('garbage closes the connection without an answer and fails the calls on it', async t => {
+  const { server, far, reasons } = pair(t)
+  const call = server.call(WIPE, { header: { brokerName: 'a' } })
+  far.write(Buffer.from('GARBAGE!'))
+  await assert.rejects(call, { code: 'CLOSED', retriable: true })
+  assert.deepEqual(reasons, ['bad_frame'])
+})
+
+test('a peer that begins a frame and stalls is closed after the deadline', async t => {
+  const { server, far, clock, reasons } = pair(t)
+  far.write(Buffer.from([0, 0, 1]))
+  await turn()
+  clock.advance(60_000)
+  server.sweep(clock.now())
+  assert.deepEqual(reasons, [])
+  clock.advance(1)
+  server.sweep(clock.now())
+  assert.deepEqual(reasons, ['slow_frame'])
+})
+
+test('a peer that sends whole frames now and then is left alone', async t => {
+  const { server, client, clock, reasons } = pair(t, { onRequest: () => wiped(1) })
+  for (let i = 0; i < 5; i++) {
+    await client.call(WIPE, { header: { brokerName: 'a' } })
+    clock.advance(50_000)
+    server.sweep(clock.now())
+  }
+  assert.deepEqual(reasons, [])
+})
+
+test('a slow reader stops being read and is dropped after the deadline', async t => {
+  const body = Buffer.alloc(100_000)
+  let served = 0
+  const { server, near, far, clock, reasons } = pair(t, {
+    limits: { maxQueued: 200_000 },
+    onRequest: () => {
+      served++
+      return { code: 0, body }
+    },
+  })
+  far.removeAllListeners('data')
+  far.pause()
+  const frame = encodeFrame(
+    {
+      code: 205,
+      language: 'JAVA',
+      version: 409,
+      opaque: 1,
+      flag: 0,
+      remark: null,
+      extFields: null,
+      body: null,
+      serializeType: 'JSON',
+    },
+    new Outbox(),
+  )
+  for (let i = 0; i < 50; i++) {
+    far.write(frame)
+    await turn()
+  }
+  assert.ok(served < 10, `${served} requests were served to a peer that reads nothing`)
+  assert.ok(near.writableLength < 400_000)
+  clock.advance(30_001)
+  server.sweep(clock.now())
+  assert.deepEqual(reasons, ['slow_reader'])
+})
+
+test('a peer that makes us queue beyond the hard limit is dropped at once', async t => {
+  const { client, far, reasons } = pair(t, {
+    limits: { maxQueued: 1000, maxQueuedHard: 50_000 },
+    onRequest: () => ({ code: 0, body: Buffer.alloc(100_000) }),
+  })
+  far.pause()
+  const call = client.call(WIPE, { header: { brokerName: 'a' } })
+  await assert.rejects(call, { code: 'CLOSED' })
+  assert.deepEqual(reasons, ['slow_reader'])
+})
+
+test('no more requests are read than may be answered at a time', async t => {
+  const waiting: (() => void)[] = []
+  const { client } = pair(t, {
+    limits: { maxAnswering: 3 },
+    onRequest: () => new Promise(resolve => waiting.push(() => resolve(wiped(1)))),
+  })
+  const calls: Promise<unknown>[] = []
+  for (let i = 0; i < 10; i++) {
+    calls.push(client.call(WIPE, { header: { brokerName: 'a' } }))
+    await turn()
+    await turn()
+  }
+  assert.equal(waiting.length, 3)
+  while (waiting.length > 0) {
+    waiting.shift()?.()
+    await turn()
+    await turn()
+  }
+  await Promise.all(calls)
+})
+
+test('more calls than may wait are refused', async t => {
+  const { client } = pair(t, { onRequest: () => new Promise(() => {}) }, { limits: { maxPending: 2 } })
+  const calls = [1, 2].map(() => client.call(WIPE, { header: { brokerName: 'a' } }))
+  await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { code: 'TOO_MANY_IN_FLIGHT' })
+  client.destroy()
+  for (const call of calls) await assert.rejects(call, { code: 'CLOSED' })
+})
+
+test('closing lets what is in flight finish, closing twice is closing once', async t => {
+  let release = () => {}
+  const { server, client, reasons } = pair(t, {
+    onRequest: () => new Promise(resolve => (release = () => resolve(wiped(5)))),
+  })
+  const call = client.call(WIPE, { header: { brokerName: 'a' } })
+  await turn()
+  const closing = server.close({ drainMs: 5000 })
+  assert.equal(server.close(), closing)
+  await turn()
+  release()
+  assert.equal((await call).header.wipeTopicCount, 5)
+  await closing
+  assert.deepEqual(reasons, ['closed'])
+})
+
+test('closing waits no longer than it was told', async t => {
+  const { server, client, clock, reasons } = pair(t, { onRequest: () => new Promise(() => {}) })
+  const call = client.call(WIPE, { header: { brokerName: 'a' } }, { timeoutMs: 60_000 })
+  await turn()
+  const closing = server.close({ drainMs: 5000 })
+  await turn()
+  clock.advance(5000)
+  await closing
+  await assert.rejects(call, { code: 'CLOSED' })
+  assert.equal(reasons.length, 1)
+})
+
+test('when the peer hangs up, the calls on the connection fail and say so', async t => {
+  const { server, client } = pair(t, { onRequest: () => new Promise(() => {}) })
+  const call = client.call(WIPE, { header: { brokerName: 'a' } })
+  await turn()
+  server.destroy()
+  await assert.rejects(call, /the connection to server:1 ended before the reply/)
+  assert.equal(client.isOpen, false)
+  await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { code: 'CLOSED' })
+})
+
+test('a hook adds to the fields of own requests', async t => {
+  const { client } = pair(
+    t,
+    { onRequest: command => wiped(Number(command.extFields?.get('extra'))) },
+    { onSend: fields => void fields.set('extra', '7') },
+  )
+  assert.equal((await client.call(WIPE, { header: { brokerName: 'a' } })).header.wipeTopicCount, 7)
+})

@@ -1,0 +1,471 @@
+import diagnostics from 'node:diagnostics_channel'
+import type { Duplex } from 'node:stream'
+import { type Clock, systemClock } from './clock.ts'
+import {
+  type Command,
+  isOneway,
+  isReply,
+  ONEWAY_FLAG,
+  REPLY_FLAG,
+  type ReplyParts,
+  type SerializeType,
+} from './command.ts'
+import { FrameError, RemotingError, ResponseError } from './errors.ts'
+import { FrameDecoder, MAX_FRAME, readCommand, scanHeader, writeFrame } from './frame.ts'
+import { HeaderView } from './header-view.ts'
+import type { Language } from './language.ts'
+import { type Logger, silent } from './log.ts'
+import { Outbox } from './outbox.ts'
+import { PendingCalls } from './pending-calls.ts'
+import type { CallInput, Peer, Reply, RequestDeclaration } from './request.ts'
+import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
+
+/** The release we announce: the number of 5.5.0, so that peers use what 5.x knows. */
+export const ANNOUNCED_VERSION = 513
+
+/** Codes beyond 16 bits do not fit a binary header (spec remoting 3.3). */
+const MAX_BINARY_CODE = 32767
+
+/** Why a connection ended. */
+export type CloseReason =
+  | 'closed'
+  | 'peer'
+  | 'idle'
+  | 'bad_frame'
+  | 'slow_frame'
+  | 'slow_reader'
+  | 'error'
+  | 'shutdown'
+  | 'limit'
+
+/** How much a peer may ask of this side. */
+export interface ConnectionLimits {
+  /** Largest frame in bytes, length word counted. Default 16,777,216, Apache's. */
+  readonly maxFrame: number
+  /** Largest header in bytes. Default 65,536; Apache has no limit of its own. */
+  readonly maxHeader: number
+  /** Requests of the peer being answered at a time; beyond it reading pauses. Default 1,024. */
+  readonly maxAnswering: number
+  /** Own calls waiting for a reply; beyond it a call is refused. Default 65,535, Apache's. */
+  readonly maxPending: number
+  /** Bytes waiting to be read by the peer; beyond it reading pauses. Default 1 MiB. */
+  readonly maxQueued: number
+  /** Bytes waiting to be read by the peer; beyond it the peer is dropped at once. Default 64 MiB. */
+  readonly maxQueuedHard: number
+  /** How long a peer may leave `maxQueued` bytes unread before it is dropped, milliseconds. Default 30,000. */
+  readonly slowReaderMs: number
+  /** How long a frame may take from its first to its last byte, milliseconds. Default 60,000. */
+  readonly slowFrameMs: number
+}
+
+export const defaultLimits: ConnectionLimits = {
+  maxFrame: MAX_FRAME,
+  maxHeader: 65_536,
+  maxAnswering: 1024,
+  maxPending: 65_535,
+  maxQueued: 1 << 20,
+  maxQueuedHard: 64 << 20,
+  slowReaderMs: 30_000,
+  slowFrameMs: 60_000,
+}
+
+/**
+ * Answers one kind of request straight from the bytes of its frame, without making a command of it.
+ * Whatever it answers must be what the router would have answered.
+ */
+export interface PreparedReplies {
+  /** The request code it knows. */
+  readonly code: number
+  /** Writes the reply and returns true, or returns false to let the router do it. */
+  answer(view: HeaderView, out: Outbox): boolean
+}
+
+export interface ConnectionOptions {
+  /** `ip:port` of the peer, for logs and handlers. */
+  readonly remoteAddress: string
+  /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
+  readonly onRequest?: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+  readonly prepared?: PreparedReplies | undefined
+  /** Told of each request answered; `count` of them took `ms` together when they were prepared. */
+  readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined
+  /** Called once, when nothing more will happen. */
+  readonly onClose?: (reason: CloseReason, error: Error | null) => void
+  /** Adds to the fields of every own request before it is written: signing. */
+  readonly onSend?: ((fields: Map<string, string>, body: Uint8Array | null) => void) | undefined
+  readonly limits?: Partial<ConnectionLimits>
+  /** How own requests write their header. Default JSON. */
+  readonly serializeType?: SerializeType
+  /** What own commands say of their language. Default JAVA: Apache 4.9 does not know NODE_JS. */
+  readonly language?: Language
+  /** Default 513, Apache 5.5.0. */
+  readonly version?: number
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+export interface CallOptions {
+  /** How long to wait for the reply, milliseconds. Default 3,000, as Apache's clients. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+const closed = diagnostics.channel('gantrymq:remoting:connection:close')
+const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
+
+let lastId = 0
+
+/**
+ * One connection, either side of it: frames in and out over any duplex stream, own calls and the replies to them,
+ * the peer's requests and our answers. Owns the stream and closes it once.
+ */
+export class Connection implements Peer {
+  readonly id: number = ++lastId
+  readonly remoteAddress: string
+  /** When bytes last came or went, milliseconds since the epoch. */
+  lastActivity: number
+  readonly #stream: Duplex
+  readonly #options: ConnectionOptions
+  readonly #limits: ConnectionLimits
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #decoder: FrameDecoder
+  readonly #view = new HeaderView()
+  readonly #out = new Outbox()
+  readonly #calls: PendingCalls
+  #reading = false
+  #corked = false
+  #paused = false
+  #answering = 0
+  #frameSince = 0
+  #blockedSince = 0
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #onDrained: (() => void) | null = null
+  #closing: Promise<void> | undefined
+  readonly #ended = Promise.withResolvers<void>()
+
+  constructor(stream: Duplex, options: ConnectionOptions) {
+    this.#stream = stream
+    this.#options = options
+    this.remoteAddress = options.remoteAddress
+    this.#limits = { ...defaultLimits, ...options.limits }
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silent
+    this.lastActivity = this.#clock.now()
+    this.#decoder = new FrameDecoder(this.#limits.maxFrame)
+    this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
+    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    stream.on('drain', () => this.#resume())
+    stream.on('error', (error: Error) => this.#end('error', error))
+    stream.on('close', () => this.#end(this.#state === 'closing' ? 'closed' : 'peer', null))
+    stream.on('end', () => void this.close())
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** Requests of the peer being answered, and own calls waiting. */
+  get inFlight(): number {
+    return this.#answering + this.#calls.size
+  }
+
+  /** Settles when the connection has ended, whoever ended it. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  // -- The peer's frames ---------------------------------------------------------------------------------------------
+
+  /** Feeds bytes that were read before this connection took over the stream. */
+  feed(chunk: Buffer): void {
+    this.#onData(chunk)
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === 'closed') return
+    const now = this.#clock.now()
+    this.lastActivity = now
+    this.#reading = true
+    try {
+      const decoder = this.#decoder
+      decoder.push(chunk)
+      this.#readFrames(decoder)
+      if (decoder.pending === 0) this.#frameSince = 0
+      else if (this.#frameSince === 0) this.#frameSince = now
+    } catch (error) {
+      this.#refuseFrame(error)
+    }
+    this.#reading = false
+    this.#flush()
+  }
+
+  #readFrames(decoder: FrameDecoder): void {
+    const { prepared } = this.#options
+    const { maxHeader } = this.#limits
+    const view = this.#view
+    let answered = 0
+    let since = 0
+    while (decoder.next()) {
+      this.#frameSince = 0
+      const { bytes, start, end } = decoder
+      const scanned = scanHeader(bytes, start, end, maxHeader, view)
+      // The one shortcut past the router: see PreparedReplies. Flag 0 means a request that wants an answer.
+      if (scanned && prepared !== undefined && view.code === prepared.code && view.flag === 0) {
+        if (answered === 0) since = performance.now()
+        if (prepared.answer(view, this.#out)) {
+          answered++
+          continue
+        }
+      }
+      this.#onCommand(readCommand(bytes, start, view, scanned, this.#calls.nextOpaque()))
+      if (this.#state === 'closed') return
+    }
+    if (answered > 0) this.#options.onAnswered?.(prepared?.code ?? 0, 0, performance.now() - since, answered)
+  }
+
+  #refuseFrame(error: unknown): void {
+    // Nothing is ever answered to a frame that cannot be read, as in Java; the stream is out of step.
+    const cause = error instanceof Error ? error : new FrameError(String(error))
+    this.#log.warn({ peer: this.remoteAddress, err: cause }, 'decode exception, connection closed')
+    this.#flush()
+    this.#end('bad_frame', cause)
+  }
+
+  #onCommand(command: Command): void {
+    if (isReply(command)) {
+      if (!this.#calls.settle(command) && dropped.hasSubscribers) {
+        dropped.publish({ connection: this.id, opaque: command.opaque, code: command.code })
+      }
+      return
+    }
+    const started = performance.now()
+    const reply = this.#options.onRequest?.(command, this) ?? {
+      code: REQUEST_CODE_NOT_SUPPORTED,
+      remark: ` request type ${command.code} not supported`,
+    }
+    if (!(reply instanceof Promise)) {
+      this.#answer(command, reply, started)
+      return
+    }
+    this.#answering++
+    if (this.#answering >= this.#limits.maxAnswering) this.#pause()
+    reply
+      .then(parts => this.#answer(command, parts, started))
+      .catch((error: unknown) => this.#end('error', error as Error))
+      .finally(() => {
+        this.#answering--
+        this.#resume()
+        this.#onDrained?.()
+      })
+  }
+
+  #answer(request: Command, parts: ReplyParts, started: number): void {
+    this.#options.onAnswered?.(request.code, parts.code, performance.now() - started, 1)
+    if (isOneway(request) || this.#state === 'closed') return
+    this.#send({
+      code: parts.code,
+      language: this.#options.language ?? 'JAVA',
+      version: this.#options.version ?? ANNOUNCED_VERSION,
+      opaque: request.opaque,
+      flag: REPLY_FLAG,
+      remark: parts.remark ?? null,
+      extFields: parts.extFields ?? null,
+      body: parts.body ?? null,
+      serializeType: request.serializeType,
+    })
+  }
+
+  // -- Own requests --------------------------------------------------------------------------------------------------
+
+  /**
+   * Sends a request and waits for its reply.
+   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0.
+   */
+  async call<const D extends RequestDeclaration>(
+    declaration: D,
+    input: CallInput<D> = {},
+    { timeoutMs = 3000, signal }: CallOptions = {},
+  ): Promise<Reply<D>> {
+    const command = await this.exchange(this.#write(declaration, input, 0), { timeoutMs, signal })
+    if (command.code !== 0) throw new ResponseError(command.code, command.remark)
+    return readReply(declaration, command)
+  }
+
+  /** Sends a command as it is, under a number of its own, and waits for the reply, whatever its code. */
+  exchange(
+    command: Omit<Command, 'body' | 'opaque'> & { readonly body: Uint8Array | null },
+    { timeoutMs = 3000, signal }: CallOptions = {},
+  ): Promise<Command> {
+    if (this.#state !== 'open') return Promise.reject(this.#isClosed())
+    return this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => this.#send({ ...command, opaque }))
+  }
+
+  /**
+   * Sends a request that nobody answers.
+   * @throws RemotingError CLOSED
+   */
+  oneway<const D extends RequestDeclaration>(declaration: D, input: CallInput<D> = {}): void {
+    if (this.#state !== 'open') throw this.#isClosed()
+    this.#send({ ...this.#write(declaration, input, ONEWAY_FLAG), opaque: this.#calls.nextOpaque() })
+  }
+
+  #write<D extends RequestDeclaration>(declaration: D, input: CallInput<D>, flag: number) {
+    const given: { readonly header?: unknown; readonly body?: unknown } = input
+    const fields = declaration.header?.encode((given.header ?? {}) as never) ?? new Map<string, string>()
+    const body = given.body === undefined || given.body === null ? null : (declaration.body?.encode(given.body) ?? null)
+    this.#options.onSend?.(fields, body)
+    const wanted = this.#options.serializeType ?? 'JSON'
+    return {
+      code: declaration.code,
+      language: this.#options.language ?? ('JAVA' as const),
+      version: this.#options.version ?? ANNOUNCED_VERSION,
+      flag,
+      remark: null,
+      extFields: declaration.header || fields.size > 0 ? fields : null,
+      body,
+      serializeType: declaration.code > MAX_BINARY_CODE ? ('JSON' as const) : wanted,
+    }
+  }
+
+  #isClosed(): RemotingError {
+    return new RemotingError('CLOSED', `the connection to ${this.remoteAddress} is closed`, { retriable: true })
+  }
+
+  // -- Bytes out -----------------------------------------------------------------------------------------------------
+
+  #send(command: Omit<Command, 'body'> & { readonly body: Uint8Array | null }): void {
+    if (this.#state === 'closed') return
+    writeFrame(command, this.#out)
+    if (this.#reading || this.#corked) return
+    // What is sent in one turn of the loop leaves in one write.
+    this.#corked = true
+    process.nextTick(() => {
+      this.#corked = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#state === 'closed' || this.#out.isEmpty) return
+    const chunks = this.#out.take()
+    const stream = this.#stream
+    if (!stream.writable) return
+    if (chunks.length === 1) stream.write(chunks[0])
+    else {
+      stream.cork()
+      for (const chunk of chunks) stream.write(chunk)
+      stream.uncork()
+    }
+    this.lastActivity = this.#clock.now()
+    const queued = stream.writableLength
+    if (queued > this.#limits.maxQueuedHard) this.#dropSlowReader(queued)
+    else if (queued > this.#limits.maxQueued) {
+      if (this.#blockedSince === 0) this.#blockedSince = this.lastActivity
+      this.#pause()
+    }
+  }
+
+  #pause(): void {
+    if (this.#paused || this.#state === 'closed') return
+    this.#paused = true
+    this.#stream.pause()
+  }
+
+  #resume(): void {
+    if (this.#stream.writableLength <= this.#limits.maxQueued) this.#blockedSince = 0
+    if (!this.#paused || this.#blockedSince !== 0 || this.#answering >= this.#limits.maxAnswering) return
+    this.#paused = false
+    if (this.#state !== 'closed') this.#stream.resume()
+  }
+
+  #dropSlowReader(queued: number): void {
+    const text = `${this.remoteAddress} leaves ${queued} bytes unread`
+    this.#log.warn({ peer: this.remoteAddress, queued }, 'slow reader, connection closed')
+    this.#end('slow_reader', new RemotingError('SLOW_READER', text, { retriable: true }))
+  }
+
+  // -- Deadlines and the end -----------------------------------------------------------------------------------------
+
+  /** Ends a connection whose peer stalls in a frame or does not read. For its owner to call now and then. */
+  sweep(now: number): void {
+    if (this.#state === 'closed') return
+    if (this.#frameSince !== 0 && now - this.#frameSince > this.#limits.slowFrameMs && !this.#paused) {
+      this.#log.warn(
+        { peer: this.remoteAddress, bytes: this.#decoder.pending },
+        'frame not completed, connection closed',
+      )
+      this.#end('slow_frame', new FrameError(`a frame was not completed in ${this.#limits.slowFrameMs} ms`))
+    } else if (this.#blockedSince !== 0 && now - this.#blockedSince > this.#limits.slowReaderMs) {
+      this.#dropSlowReader(this.#stream.writableLength)
+    }
+  }
+
+  /**
+   * Ends the connection: no new calls, what is in flight may finish within `drainMs` (default 0), then the stream ends.
+   * Idempotent; resolves when the stream is closed.
+   */
+  close({ drainMs = 0 }: { drainMs?: number } = {}): Promise<void> {
+    return (this.#closing ??= this.#shutDown(drainMs))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Ends the connection now. Own calls fail with CLOSED. */
+  destroy(reason: CloseReason = 'closed', error: Error | null = null): void {
+    this.#end(reason, error)
+  }
+
+  async #shutDown(drainMs: number): Promise<void> {
+    if (this.#state === 'open') this.#state = 'closing'
+    if (drainMs > 0 && this.inFlight > 0) await this.#drain(drainMs)
+    if (this.#state !== 'closed') {
+      this.#flush()
+      const stream = this.#stream
+      // What was written still leaves; a peer that never reads it is cut off by the timer.
+      const cut = this.#clock.every(Math.max(drainMs, 1000), () => this.#end('closed', null))
+      stream.end(() => this.#end('closed', null))
+      await this.#ended.promise
+      cut[Symbol.dispose]()
+    }
+  }
+
+  #drain(drainMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const deadline = this.#clock.every(drainMs, resolve)
+    this.#onDrained = () => {
+      if (this.inFlight === 0) resolve()
+    }
+    this.#calls.onSettled = this.#onDrained
+    this.#ended.promise.then(resolve, resolve)
+    return promise.finally(() => deadline[Symbol.dispose]())
+  }
+
+  #end(reason: CloseReason, error: Error | null): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#stream.destroy()
+    const why = error?.message ?? reason
+    const address = this.remoteAddress
+    this.#calls.fail(
+      () =>
+        new RemotingError('CLOSED', `the connection to ${address} ended before the reply: ${why}`, { retriable: true }),
+    )
+    if (closed.hasSubscribers) closed.publish({ connection: this.id, remoteAddress: address, reason, error })
+    this.#ended.resolve()
+    this.#options.onClose?.(reason, error)
+  }
+}
+
+/** Reads a successful reply as its request declares it. */
+export function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {
+  const { reply } = declaration as RequestDeclaration
+  return {
+    code: command.code,
+    remark: command.remark,
+    header: reply?.header?.decode(command.extFields) as Reply<D>['header'],
+    body: (command.body === null ? null : (reply?.body?.decode(command.body) ?? null)) as Reply<D>['body'],
+    command,
+  }
+}

@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Command } from './command.ts'
+import { FrameError, FrameTooLargeError } from './errors.ts'
+import { encodeFrame, FrameDecoder, readCommand, scanHeader } from './frame.ts'
+import { HeaderView, MAX_FIELDS } from './header-view.ts'
+import { Outbox } from './outbox.ts'
+
+const MAX_HEADER = 65_536
+
+/** All commands in the chunks, read as a connection reads them. */
+function read(chunks: readonly Buffer[], limit?: number): Command[] {
+  const decoder = new FrameDecoder(limit)
+  const view = new HeaderView()
+  const commands: Command[] = []
+  for (const chunk of chunks) {
+    decoder.push(chunk)
+    while (decoder.next()) {
+      const { bytes, start, end } = decoder
+      const scanned = scanHeader(bytes, start, end, MAX_HEADER, view)
+      commands.push(readCommand(bytes, start, view, scanned, 4711))
+    }
+  }
+  return commands
+}
+
+function jsonFrame(header: string | Buffer, body = ''): Buffer {
+  const headerBytes = Buffer.from(header)
+  const frame = Buffer.alloc(8 + headerBytes.length + Buffer.byteLength(body))
+  frame.writeUInt32BE(frame.length - 4, 0)
+  frame.writeUInt32BE(headerBytes.length, 4)
+  headerBytes.copy(frame, 8)
+  frame.write(body, 8 + headerBytes.length)
+  return frame
+}
+
+const hex = (text: string) => Buffer.from(text.replace(/\s/g, ''), 'hex')
+
+const route: Command = {
+  code: 105,
+  language: 'JAVA',
+  version: 409,
+  opaque: 7,
+  flag: 0,
+  remark: null,
+  extFields: new Map([['topic', 'TopicTest']]),
+  body: null,
+  serializeType: 'JSON',
+}
+
+const binaryRoute = hex(`0000002d 01000029 0069 00 0199 00000007 00000000 00000000 00000014
+  0005 746f706963 00000009 546f70696354657374`)
+
+test('a JSON request is written as Java writes it, byte for byte', () => {
+  const header =
+    '{"code":105,"extFields":{"topic":"TopicTest"},"flag":0,"language":"JAVA","opaque":7,"serializeTypeCurrentRPC":"JSON","version":409}'
+  assert.equal(header.length, 131)
+  const frame = encodeFrame(route, new Outbox())
+  assert.deepEqual(frame, jsonFrame(header))
+  assert.equal(frame.readUInt32BE(0), 135)
+  assert.deepEqual(read([frame]), [route])
+})
+
+test('a binary request is written and read as Java does', () => {
+  assert.deepEqual(encodeFrame({ ...route, serializeType: 'ROCKETMQ' }, new Outbox()), binaryRoute)
+  assert.deepEqual(read([binaryRoute]), [{ ...route, serializeType: 'ROCKETMQ' }])
+})
+
+test('a binary reply with a remark is written and read as Java does', () => {
+  const bytes = hex('00000021 0100001d 0011 00 0199 00000007 00000001 00000008 4e6f20746f706963 00000000')
+  const reply: Command = { ...route, code: 17, flag: 1, remark: 'No topic', extFields: null, serializeType: 'ROCKETMQ' }
+  assert.deepEqual(encodeFrame(reply, new Outbox()), bytes)
+  assert.deepEqual(read([bytes]), [reply])
+})
+
+test('frames are read the same wherever the stream is cut', () => {
+  const frames = [
+    encodeFrame({ ...route, body: Buffer.from('body') }, new Outbox()),
+    binaryRoute,
+    encodeFrame({ ...route, opaque: -1, remark: 'öß "quoted" \u2028', extFields: new Map() }, new Outbox()),
+  ]
+  const stream = Buffer.concat(frames)
+  const whole = read([stream])
+  assert.equal(whole.length, 3)
+  for (let cut = 0; cut <= stream.length; cut++) {
+    assert.deepEqual(read([stream.subarray(0, cut), stream.subarray(cut)]), whole, `cut at ${cut}`)
+  }
+  const single = Array.from(stream, byte => Buffer.from([byte]))
+  assert.deepEqual(read(single), whole)
+})
+
+const texts = fc.string({ unit: 'grapheme', maxLength: 20 })
+const commands: fc.Arbitrary<Command> = fc.record(
+  {
+    code: fc.integer({ min: -32768, max: 32767 }),
+    language: fc.constantFrom('JAVA', 'OTHER', 'GO', 'NODE_JS'),
+    version: fc.integer({ min: 0, max: 32767 }),
+    opaque: fc.integer({ min: -2147483648, max: 2147483647 }),
+    flag: fc.integer({ min: 0, max: 3 }),
+    remark: fc.option(texts.filter(text => text !== '')),
+    // An empty key or value does not survive the binary form, as in Java.
+    extFields: fc.option(
+      fc
+        .array(fc.tuple(texts.filter(Boolean), texts.filter(Boolean)), { minLength: 1, maxLength: 8 })
+        .map(entries => new Map(entries)),
+    ),
+    body: fc.option(fc.uint8Array({ minLength: 1, maxLength: 100 }).map(bytes => Buffer.from(bytes))),
+    serializeType: fc.constantFrom('JSON', 'ROCKETMQ'),
+  },
+  { noNullPrototype: true },
+)
+
+test('what is written is read back, in both header forms', () => {
+  fc.assert(
+    fc.property(fc.array(commands, { maxLength: 5 }), fc.array(fc.nat(400)), (given, cuts) => {
+      const stream = Buffer.concat(given.map(command => encodeFrame(command, new Outbox())))
+      const at = [0, ...cuts.filter(cut => cut < stream.length).sort((a, b) => a - b), stream.length]
+      const chunks = at.slice(1).map((end, i) => stream.subarray(at[i], end))
+      assert.deepEqual(read(chunks), given)
+    }),
+  )
+})
+
+test('random bytes end in a typed error or wait for more, and never in anything else', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
+      try {
+        read([Buffer.from(bytes)])
+      } catch (error) {
+        assert.ok(error instanceof FrameError || error instanceof FrameTooLargeError, String(error))
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('a damaged header ends in a typed error or is read, and never in anything else', () => {
+  const frames = [encodeFrame({ ...route, body: Buffer.from('b') }, new Outbox()), binaryRoute]
+  fc.assert(
+    fc.property(fc.constantFrom(...frames), fc.nat(200), fc.nat(255), (frame, at, byte) => {
+      const damaged = Buffer.from(frame)
+      damaged[4 + (at % (damaged.length - 4))] = byte
+      try {
+        read([damaged])
+      } catch (error) {
+        assert.ok(error instanceof FrameError, String(error))
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('the largest length is 16,777,212 and one more is refused from the length word alone', () => {
+  const word = Buffer.alloc(4)
+  word.writeUInt32BE(16_777_212)
+  assert.deepEqual(read([word]), [])
+  word.writeUInt32BE(16_777_213)
+  assert.throws(() => read([word]), FrameTooLargeError)
+  word.writeUInt32BE(0xffffffff)
+  assert.throws(() => read([word]), FrameTooLargeError)
+})
+
+test('a length announced takes no memory before its bytes come', () => {
+  const word = Buffer.alloc(4)
+  word.writeUInt32BE(16_777_212)
+  const before = process.memoryUsage().arrayBuffers
+  const decoders = Array.from({ length: 200 }, () => {
+    const decoder = new FrameDecoder()
+    decoder.push(word)
+    assert.equal(decoder.next(), false)
+    return decoder
+  })
+  assert.ok(process.memoryUsage().arrayBuffers - before < 8 << 20)
+  assert.equal(decoders[0]?.pending, 4)
+})
+
+for (const length of [0, 1, 2, 3]) {
+  test(`a length of ${length} is refused`, () => {
+    const word = Buffer.alloc(12)
+    word.writeUInt32BE(length)
+    assert.throws(() => read([word]), FrameError)
+  })
+}
+
+test('a header longer than its frame is refused', () => {
+  const frame = jsonFrame('{"code":1,"opaque":1}')
+  frame.writeUInt32BE(22, 4)
+  assert.throws(() => read([frame]), FrameError)
+})
+
+test('a serialize type other than 0 and 1 is refused', () => {
+  const frame = jsonFrame('{"code":1,"opaque":1}')
+  frame[4] = 2
+  assert.throws(() => read([frame]), FrameError)
+})
+
+test('a header larger than the limit is refused', () => {
+  assert.throws(() => read([jsonFrame(`{"code":1,"opaque":1,"remark":"${'x'.repeat(MAX_HEADER)}"}`)]), FrameError)
+})
+
+test('more fields than the limit are refused, in both header forms', () => {
+  const extFields = new Map(Array.from({ length: MAX_FIELDS + 1 }, (_, i) => [`k${i}`, 'v']))
+  for (const serializeType of ['JSON', 'ROCKETMQ'] as const) {
+    assert.throws(() => read([encodeFrame({ ...route, extFields, serializeType }, new Outbox())]), FrameError)
+  }
+})
+
+const accepted: readonly [name: string, header: string, expected: Partial<Command>][] = [
+  ['blanks', '{ "code" : 105 , "opaque" : 7 }', { code: 105, opaque: 7 }],
+  ['any order and unknown members', '{"opaque":7,"x":[1],"code":105}', { code: 105, opaque: 7 }],
+  ['a fraction, which is cut', '{"code":1.5,"opaque":7}', { code: 1 }],
+  ['true as 1', '{"code":true,"opaque":7}', { code: 1 }],
+  ['null as the default', '{"code":null,"opaque":7}', { code: 0 }],
+  ['a number in quotes', '{"code":"106","opaque":7}', { code: 106 }],
+  ['the same member twice, the last counts', '{"code":1,"opaque":7,"code":106}', { code: 106 }],
+  ['a missing opaque, which gets a fresh number', '{"code":106}', { opaque: 4711 }],
+  ['a language by its number', '{"code":1,"opaque":7,"language":9}', { language: 'GO' }],
+  ['a language nobody knows', '{"code":1,"opaque":7,"language":"ADA"}', { language: undefined }],
+  [
+    'fields that are no texts',
+    '{"code":1,"opaque":7,"extFields":{"a":1,"b":true}}',
+    {
+      extFields: new Map([
+        ['a', '1'],
+        ['b', 'true'],
+      ]),
+    },
+  ],
+  ['escapes', '{"code":1,"opaque":7,"remark":"a\\u0001\\"b"}', { remark: 'a\u0001"b' }],
+  ['bare member names', '{code:106,opaque:7}', { code: 106 }],
+  ['single quotes', "{'code':106,'opaque':7}", { code: 106 }],
+  ['comments and a trailing comma', '{"code":106,/* x */"opaque":7,}', { code: 106 }],
+  [
+    'a field named __proto__',
+    '{"code":1,"opaque":7,"extFields":{"__proto__":"x"}}',
+    {
+      extFields: new Map([['__proto__', 'x']]),
+    },
+  ],
+]
+for (const [name, header, expected] of accepted) {
+  test(`a JSON header may have ${name}`, () => {
+    const [command] = read([jsonFrame(header)])
+    assert.deepEqual({ ...command, ...expected }, command)
+  })
+}
+
+const refused: readonly [name: string, header: string | Buffer][] = [
+  ['is empty', ''],
+  ['is the word null', 'null'],
+  ['is no object', '[1]'],
+  ['is cut off', '{"code":1'],
+  ['has a code out of range', '{"code":99999999999,"opaque":1}'],
+  ['has a code that is no number', '{"code":"x","opaque":1}'],
+  ['has a language number out of range', '{"code":1,"opaque":1,"language":99}'],
+  ['is a pit of brackets', `{"x":${'['.repeat(60_000)}`],
+]
+for (const [name, header] of refused) {
+  test(`a JSON header that ${name} is refused`, () => {
+    assert.throws(() => read([jsonFrame(header)]), FrameError)
+  })
+}
+
+test('a negative extFields length reads as none, every other wrong length is refused', () => {
+  const frame = Buffer.from(binaryRoute)
+  frame.writeInt32BE(-1, 25)
+  assert.equal(read([frame])[0]?.extFields, null)
+  frame.writeInt32BE(21, 25)
+  assert.throws(() => read([frame]), FrameError)
+  const remark = Buffer.from(binaryRoute)
+  remark.writeInt32BE(-5, 21)
+  assert.throws(() => read([remark]), FrameError)
+})
+
+test('a key that comes twice counts the last time', () => {
+  const [command] = read([jsonFrame('{"code":1,"extFields":{"a":"1","a":"2"},"opaque":7}')])
+  assert.deepEqual(command?.extFields, new Map([['a', '2']]))
+})

@@ -1,0 +1,9 @@
+import { type Duplex, duplexPair } from 'node:stream'
+
+/** Two ends of a connection without a network. When one end is destroyed the other hears of it, as with sockets. */
+export function memorySockets(): [Duplex, Duplex] {
+  const [near, far] = duplexPair()
+  near.once('close', () => setImmediate(() => far.destroy()))
+  far.once('close', () => setImmediate(() => near.destroy()))
+  return [near, far]
+}
