@@ -1,0 +1,126 @@
+import type { BrokerData, DataVersion } from '@gantrymq/protocol'
+import type { Long } from '@gantrymq/remoting'
+
+/** The id of a master. */
+export const MASTER_ID = 0
+
+/** All brokers of one name, whatever the cluster: a master and its slaves. It ends with its last broker. */
+export interface BrokerGroup {
+  readonly name: string
+  /** The one that is longest here comes first. Never empty while the table knows the group. */
+  readonly brokers: Broker[]
+  /** The word of whoever registered last, as in Apache 5.x. */
+  enableActingMaster: boolean
+  /** Likewise. */
+  zoneName: string | undefined
+  /** What routes show; never changed in place, so it may be shared. */
+  row: BrokerData
+  /** How many topics have queues here; kept by Topic. */
+  topicCount: number
+  /** Grows when topics are taken from or given to this group by somebody else than its own brokers. */
+  alterations: number
+}
+
+/** One registered broker. Apache's BrokerLiveInfo, and more. */
+export interface Broker {
+  readonly cluster: string
+  readonly group: BrokerGroup
+  readonly addr: string
+  id: Long
+  haServerAddr: string | undefined
+  /** The connection it was last heard on. */
+  peer: number
+  /** Milliseconds since the epoch. */
+  readonly registeredAt: number
+  /** Milliseconds since the epoch: last registration or heartbeat. */
+  lastUpdate: number
+  /** Milliseconds. */
+  timeout: number
+  filterServers: readonly string[]
+  /** As the broker sent it; undefined marks a broker of 4.x. */
+  enableActingMaster: boolean | undefined
+  /** Of the last registration begun, complete or not. */
+  stateVersion: Long
+  /** Number of the last registration begun; 0 once the broker is gone. */
+  generation: number
+  /** Of the last complete registration; undefined while a different one is on its way. */
+  dataVersion: DataVersion | undefined
+  /** What was registered so far may be a mere increment; see RouteTable.completeRegistration. */
+  partial: boolean
+  /** The table has all topics of `dataVersion`, as far as `alterations` tells. */
+  settled: boolean
+  /** The group's count when the last complete registration began. */
+  alterations: number
+}
+
+export function newGroup(name: string, cluster: string): BrokerGroup {
+  return {
+    name,
+    brokers: [],
+    enableActingMaster: false,
+    zoneName: undefined,
+    row: { cluster, brokerName: name, brokerAddrs: new Map(), enableActingMaster: false },
+    topicCount: 0,
+    alterations: 0,
+  }
+}
+
+/** The lowest id of a group; undefined if it is empty. Ids below 0 exist: DLedger brokers start with -1. */
+export function lowestId(group: BrokerGroup): Long | undefined {
+  let lowest: Long | undefined
+  for (const { id } of group.brokers) if (lowest === undefined || id < lowest) lowest = id
+  return lowest
+}
+
+export function masterOf(group: BrokerGroup): Broker | undefined {
+  return group.brokers.find(broker => broker.id === MASTER_ID)
+}
+
+/** Whether only slaves are left; they then may act for the master, but nobody can write. */
+export function isMasterless(group: BrokerGroup): boolean {
+  const lowest = lowestId(group)
+  return lowest !== undefined && lowest > MASTER_ID
+}
+
+/** Whose topics count: the master's and, with 5.x brokers, those of the slave with the lowest id (the prime slave). */
+export type Role = 'master' | 'prime-slave' | 'slave'
+
+/** The role that a broker with this id and address has in the group, or would have as its next member. */
+export function roleIn(
+  group: BrokerGroup | undefined,
+  broker: { readonly id: Long; readonly addr: string; readonly enableActingMaster: boolean | undefined },
+): Role {
+  if (broker.id === MASTER_ID) return 'master'
+  // A 5.x broker sends the field with true or false; its absence marks a 4.x slave, whose topics never counted.
+  if (broker.enableActingMaster === undefined) return 'slave'
+  const isLowest = !group || group.brokers.every(other => other.addr === broker.addr || other.id >= broker.id)
+  return isLowest ? 'prime-slave' : 'slave'
+}
+
+/** What routes show of a group now. Two brokers may share an address (one name in two clusters): the later counts. */
+export function rowOf(group: BrokerGroup): BrokerData {
+  const { name, zoneName, enableActingMaster } = group
+  const addrs = group.brokers.map(({ id, addr }): [Long, string] => [id, addr])
+  return {
+    // As in Apache, the group keeps the cluster that it was first registered with.
+    cluster: group.brokers[0]?.cluster ?? group.row.cluster,
+    brokerName: name,
+    brokerAddrs: sortedById(addrs),
+    enableActingMaster,
+    ...(zoneName !== undefined && { zoneName }),
+  }
+}
+
+export function sortedById(addrs: readonly (readonly [Long, string])[]): Map<Long, string> {
+  return new Map(addrs.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+}
+
+export function sameRow(a: BrokerData, b: BrokerData): boolean {
+  return (
+    a.cluster === b.cluster &&
+    a.enableActingMaster === b.enableActingMaster &&
+    a.zoneName === b.zoneName &&
+    a.brokerAddrs.size === b.brokerAddrs.size &&
+    [...a.brokerAddrs].every(([id, addr]) => b.brokerAddrs.get(id) === addr)
+  )
+}

@@ -1,0 +1,74 @@
+import type { BrokerGroup } from './broker-group.ts'
+import { type QueueSettings, QueueSettingsPool } from './queue-settings.ts'
+import { Topic } from './topic.ts'
+
+export interface TopicDeletion {
+  /** Broker names that had queues of the topic and were asked to lose them. */
+  readonly brokerNames: readonly string[]
+  /** No broker has the topic any more. */
+  readonly gone: boolean
+}
+
+/** What REGISTER_TOPIC_IN_NAMESRV (217) came to; `illegal-broker`: nothing was stored. */
+export type TopicRegistration =
+  | { readonly result: 'new' | 'exists' | 'empty' }
+  | { readonly result: 'illegal-broker'; readonly brokerName: string }
+
+/** The topics that have queues somewhere. Drops each with its last queue. */
+export class TopicDirectory {
+  readonly #topics = new Map<string, Topic>()
+  readonly #queuePool = new QueueSettingsPool()
+
+  /** By name. */
+  get all(): ReadonlyMap<string, Topic> {
+    return this.#topics
+  }
+
+  find(name: string): Topic | undefined {
+    return this.#topics.get(name)
+  }
+
+  /** Gives a topic, made if unknown, its queues on a group. @returns The record that was stored. */
+  setQueues(name: string, group: BrokerGroup, settings: QueueSettings, perm = settings.perm): QueueSettings {
+    const queues = this.#queuePool.of(settings, perm)
+    const topic = this.#topics.get(name) ?? new Topic(name)
+    if (topic.size === 0) this.#topics.set(name, topic)
+    topic.setQueues(group, queues)
+    return queues
+  }
+
+  /** Takes a topic from a group. @returns Whether no group has it any more; undefined if this one did not have it. */
+  take(topic: Topic, group: BrokerGroup): { readonly gone: boolean } | undefined {
+    return topic.delete(group) ? { gone: this.#dropIfEmpty(topic) } : undefined
+  }
+
+  /** Takes all topics from groups that have no broker any more. */
+  endGroups(ended: readonly BrokerGroup[]): { topics: string[]; topicEntries: number } {
+    const topics: string[] = []
+    const topicEntries = ended.reduce((sum, { topicCount }) => sum + topicCount, 0)
+    if (topicEntries === 0) return { topics, topicEntries }
+    const [only] = ended.length === 1 ? ended : []
+    for (const topic of this.#topics.values()) {
+      if (only) topic.delete(only)
+      else topic.deleteWhere(group => group.brokers.length === 0)
+      if (this.#dropIfEmpty(topic)) topics.push(topic.name)
+    }
+    return { topics, topicEntries }
+  }
+
+  /** Changes the permission of all topics of a group. @returns How many it has. */
+  changePermission(group: BrokerGroup, change: (perm: number) => number): number {
+    if (group.topicCount === 0) return 0
+    for (const topic of this.#topics.values()) {
+      const queues = topic.queuesOf(group)
+      if (!queues) continue
+      const perm = change(queues.perm)
+      if (perm !== queues.perm) topic.setQueues(group, this.#queuePool.of(queues, perm))
+    }
+    return group.topicCount
+  }
+
+  #dropIfEmpty(topic: Topic): boolean {
+    return topic.size === 0 && this.#topics.delete(topic.name)
+  }
+}

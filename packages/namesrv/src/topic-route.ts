@@ -1,0 +1,50 @@
+import type { BrokerData, QueueData, TopicRoute } from '@gantrymq/protocol'
+import { isWriteable } from '@gantrymq/protocol'
+import { type BrokerGroup, MASTER_ID, sortedById } from './broker-group.ts'
+import type { QueueSettings } from './queue-settings.ts'
+import type { Topic } from './topic.ts'
+
+/** Brokers of 5.x ask for this topic to learn the members of their group, and must see them as they are. */
+const SYNC_BROKER_MEMBER_PREFIX = 'rmq_sys_SYNC_BROKER_MEMBER_'
+
+/**
+ * Joins a topic's queues and brokers, both by broker name, so that every name server gives the same answer.
+ * @param supportActingMaster Whether the slave with the lowest id is shown as master where the master is gone.
+ */
+export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicRoute {
+  const acting = supportActingMaster && !topic.name.startsWith(SYNC_BROKER_MEMBER_PREFIX)
+  const queueDatas: QueueData[] = []
+  const brokerDatas: BrokerData[] = []
+  const filterServerTable = new Map<string, readonly string[]>()
+  for (const { group, queues } of entriesByName(topic)) {
+    queueDatas.push({ brokerName: group.name, ...queues })
+    brokerDatas.push(acting && needsActingMaster(group, queues) ? withActingMaster(group.row) : group.row)
+    for (const { addr, filterServers } of group.brokers) {
+      if (filterServers.length > 0) filterServerTable.set(addr, filterServers)
+    }
+  }
+  const mappings = topic.mappings
+  return {
+    queueDatas,
+    brokerDatas,
+    filterServerTable,
+    ...(mappings.size > 0 && { topicQueueMappingByBroker: new Map(mappings) }),
+  }
+}
+
+function entriesByName(topic: Topic): { group: BrokerGroup; queues: QueueSettings }[] {
+  const entries = topic.groups.map((group, index) => ({ group, queues: topic.queues[index] as QueueSettings }))
+  return entries.sort((a, b) => (a.group.name < b.group.name ? -1 : 1))
+}
+
+/** As Apache 5.x: a group whose queues can still be written to is left alone. */
+function needsActingMaster(group: BrokerGroup, queues: QueueSettings): boolean {
+  return group.enableActingMaster && !group.row.brokerAddrs.has(MASTER_ID) && !isWriteable(queues.perm)
+}
+
+/** The lowest id takes the master's place and is not shown under its own. */
+function withActingMaster(row: BrokerData): BrokerData {
+  const [lowest, ...others] = row.brokerAddrs
+  if (!lowest) return row
+  return { ...row, brokerAddrs: sortedById([[MASTER_ID, lowest[1]], ...others]) }
+}
