@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import type { Logger } from '@gantrymq/remoting'
+import * as fc from 'fast-check'
+import { KvConfig } from './kv-config.ts'
+import { loadKvConfig, readKvConfig, writeKvConfig } from './kv-config-file.ts'
+
+const NOW = Date.UTC(2026, 10, 21, 8, 30, 0)
+const ASIDE = 'kvConfig.json.corrupt-20261121T083000Z'
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'kv-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+function recorder() {
+  const lines: string[] = []
+  const note = (level: string) => (_fields: object, text: string) => void lines.push(`${level} ${text}`)
+  const log: Logger = { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') }
+  return { lines, log }
+}
+
+const oneEntry = '{"configTable":{"ORDER_TOPIC_CONFIG":{"TopicA":"broker-a:4"}}}'
+const older = '{"configTable":{"ORDER_TOPIC_CONFIG":{"TopicA":"broker-a:2"}}}'
+
+/** Loads from a folder with these files. */
+async function load(t: TestContext, files: Readonly<Record<string, string>>) {
+  const path = await folder(t)
+  for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text)
+  const { lines, log } = recorder()
+  const config = await loadKvConfig(join(path, 'kvConfig.json'), { log, now: NOW })
+  const left = async (name: string) => readFile(join(path, name), 'utf8')
+  return { config, lines, left, names: (await readdir(path)).toSorted() }
+}
+
+test('the file is the text that Apache writes', () => {
+  const config = new KvConfig().with([
+    { kind: 'put', namespace: 'a"/é\u2028\\ \u0001', key: 'k', value: 'v/\u2028' },
+    { kind: 'put', namespace: 'n', key: 'k', value: 'v' },
+    { kind: 'delete', namespace: 'n', key: 'k' },
+  ])
+  // Captured from Apache 5.5.0.
+  assert.equal(writeKvConfig(config), '{"configTable":{"a\\"/é\u2028\\\\ \\u0001":{"k":"v/\u2028"},"n":{}}}')
+  assert.equal(writeKvConfig(new KvConfig()), '{"configTable":{}}')
+})
+
+test('what is written is read back, whatever the names are', () => {
+  const anyText = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('__proto__', 'toString', '\ud800'),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.tuple(anyText, anyText, anyText)), entries => {
+      const config = new KvConfig().with(
+        entries.map(([namespace, key, value]) => ({ kind: 'put', namespace, key, value })),
+      )
+      assert.deepEqual(new Map(readKvConfig(writeKvConfig(config)).namespaces()), new Map(config.namespaces()))
+    }),
+  )
+})
+
+for (const text of ['', ' \n', 'null', '[]', '{}', '{"configTable":null}', '{"configTable":{}}']) {
+  test(`the file ${JSON.stringify(text)} is an empty table`, () => {
+    assert.equal(writeKvConfig(readKvConfig(text)), '{"configTable":{}}')
+  })
+}
+
+test('values that are not text become text, and null counts as absent', () => {
+  const config = readKvConfig(
+    '{"configTable":{"n":{"a":12345678901234567890,"b":true,"c":null,"d":{"x":1.50}},"gone":null},"other":1}',
+  )
+  assert.deepEqual([...(config.namespace('n') ?? [])], [['a', '12345678901234567890'], ['b', 'true'], ['d', '{"x":"1.50"}']]) // biome-ignore format: one line
+  assert.equal(config.namespace('gone'), undefined)
+})
+
+test('a good file is loaded and said to be', async t => {
+  const { config, lines, names } = await load(t, { 'kvConfig.json': oneEntry })
+  assert.equal(config.get('ORDER_TOPIC_CONFIG', 'TopicA'), 'broker-a:4')
+  assert.deepEqual(lines, ['info load KV config table OK'])
+  assert.deepEqual(names, ['kvConfig.json'])
+})
+
+test('a missing file is an empty table without a word, whatever backup there is', async t => {
+  const { config, lines } = await load(t, { 'kvConfig.json.bak': older })
+  assert.equal(config.entries, 0)
+  assert.deepEqual(lines, [])
+})
+
+for (const [what, text] of [
+  ['torn', oneEntry.slice(0, 30)],
+  ['foreign', '{"name":"gantry"}'],
+  ['a list', '[1]'],
+  ['binary', '\0\u0001\u0002'],
+  ['of another shape', '{"configTable":{"n":[]}}'],
+  ['nested too deeply', '['.repeat(1_000_000)],
+] as const) {
+  test(`a file that is ${what} is put aside as it is, reported, and the table is empty`, async t => {
+    const { config, lines, left, names } = await load(t, { 'kvConfig.json': text })
+    assert.equal(config.entries, 0)
+    assert.deepEqual(names, [ASIDE])
+    assert.equal(await left(ASIDE), text)
+    assert.deepEqual(
+      lines.map(line => line.split(' ')[0]),
+      ['error', 'error'],
+    )
+  })
+}
+
+test('a torn file of Apache 5.x is replaced by the state before its last change', async t => {
+  const { config, lines, left, names } = await load(t, { 'kvConfig.json': '{"configTa', 'kvConfig.json.bak': older })
+  assert.equal(config.get('ORDER_TOPIC_CONFIG', 'TopicA'), 'broker-a:2')
+  assert.deepEqual(names, ['kvConfig.json', ASIDE, 'kvConfig.json.bak'].toSorted())
+  assert.equal(await left('kvConfig.json'), older)
+  assert.match(lines.join('\n'), /error .*put aside\nwarn the KV config table was taken from a copy/)
+})
+
+test('an emptied file is replaced by the state before its last change', async t => {
+  const { config, left } = await load(t, { 'kvConfig.json': '', 'kvConfig.json.bak': older })
+  assert.equal(config.get('ORDER_TOPIC_CONFIG', 'TopicA'), 'broker-a:2')
+  assert.equal(await left('kvConfig.json'), older)
+})
+
+test('what Apache 4.9 left between its delete and its rename is taken, once', async t => {
+  const { config, names } = await load(t, { 'kvConfig.json.tmp': oneEntry, 'kvConfig.json.bak': older })
+  assert.equal(config.get('ORDER_TOPIC_CONFIG', 'TopicA'), 'broker-a:4')
+  assert.deepEqual(names, ['kvConfig.json', 'kvConfig.json.bak'])
+})
+
+test('a torn file with a torn backup is put aside and the table is empty', async t => {
+  const { config, names } = await load(t, { 'kvConfig.json': '{', 'kvConfig.json.bak': '{' })
+  assert.equal(config.entries, 0)
+  assert.deepEqual(names, ['kvConfig.json.bak', ASIDE])
+})
+
+test('a second file put aside in the same second does not replace the first', async t => {
+  const { names } = await load(t, { 'kvConfig.json': '{', [ASIDE]: 'the first' })
+  assert.deepEqual(names, [ASIDE, `${ASIDE}-1`])
+})
+
+test('a file that cannot be read stops the start and is left alone', async t => {
+  const path = join(await folder(t), 'kvConfig.json')
+  await mkdir(path)
+  await assert.rejects(
+    loadKvConfig(path, { now: NOW }),
+    /^Error: the KV config file .*kvConfig.json cannot be read: EISDIR/,
+  )
+})
+
+test('what a crash left before its rename is removed', async t => {
+  const dead = 'kvConfig.json.999999999-0.new'
+  const { config, names } = await load(t, { 'kvConfig.json': oneEntry, [dead]: '{"configTable":{}}' })
+  assert.equal(config.entries, 1)
+  assert.deepEqual(names, ['kvConfig.json'])
+})

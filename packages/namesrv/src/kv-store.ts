@@ -1,0 +1,173 @@
+import { stat } from 'node:fs/promises'
+import { type Clock, type Logger, ResponseError, silent, SYSTEM_ERROR, systemClock } from '@gantrymq/remoting'
+import { keepAside, replaceFile } from './atomic-file.ts'
+import { KvConfig, type KvChange } from './kv-config.ts'
+import { loadKvConfig, writeKvConfig } from './kv-config-file.ts'
+
+export interface KvStoreOptions {
+  /** The file; null to keep the table in memory only. */
+  readonly path: string | null
+  /** Most characters in all names, keys and values. Default no limit. */
+  readonly maxSize?: number
+  readonly log?: Logger
+  readonly clock?: Clock
+}
+
+interface Waiting {
+  readonly change: KvChange
+  readonly done: PromiseWithResolvers<void>
+}
+
+/**
+ * Owns the KV configuration and its file. What can be read from it is on the disk: a change shows when it has been
+ * written, and one that could not be written never was. Changes that come while one is written share the next write.
+ */
+export class KvStore {
+  #current: KvConfig
+  #waiting: Waiting[] = []
+  #working: Promise<void> | null = null
+  #seen: string
+  readonly #path: string | null
+  readonly #maxSize: number
+  readonly #log: Logger
+  readonly #clock: Clock
+
+  /**
+   * Reads the file.
+   * @throws Error if there is one that can neither be read nor put aside.
+   */
+  static async open(options: KvStoreOptions): Promise<KvStore> {
+    const { path, log = silent, clock = systemClock } = options
+    if (path === null) return new KvStore(options, new KvConfig(), '')
+    const config = await loadKvConfig(path, { log, now: clock.now() })
+    return new KvStore(options, config, await fingerprint(path))
+  }
+
+  private constructor(options: KvStoreOptions, config: KvConfig, seen: string) {
+    this.#current = config
+    this.#seen = seen
+    this.#path = options.path
+    this.#maxSize = options.maxSize ?? Number.POSITIVE_INFINITY
+    this.#log = options.log ?? silent
+    this.#clock = options.clock ?? systemClock
+  }
+
+  get current(): KvConfig {
+    return this.#current
+  }
+
+  /**
+   * Sets an entry; done when it is on the disk.
+   * @throws ResponseError 1 if the table grew too large or the file cannot be written; nothing has changed then.
+   */
+  put(namespace: string, key: string, value: string): Promise<void> {
+    return this.#change({ kind: 'put', namespace, key, value })
+  }
+
+  /**
+   * Deletes an entry if there is one; done when that is on the disk.
+   * @throws ResponseError 1 if the file cannot be written; nothing has changed then.
+   */
+  delete(namespace: string, key: string): Promise<void> {
+    return this.#change({ kind: 'delete', namespace, key })
+  }
+
+  /** Waits for the changes that were asked for; more may follow. */
+  async close(): Promise<void> {
+    await this.#working
+  }
+
+  #change(change: KvChange): Promise<void> {
+    const done = Promise.withResolvers<void>()
+    this.#waiting.push({ change, done })
+    this.#working ??= this.#work()
+    return done.promise
+  }
+
+  async #work(): Promise<void> {
+    // One turn later everything that came with the same read of a socket is here.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const batch = this.#admit(this.#waiting.splice(0))
+      try {
+        await this.#write(batch)
+        for (const { done } of batch) done.resolve()
+      } catch (error) {
+        const reason = (error as Error).message
+        this.#log.error({ err: error, path: this.#path }, 'persist kvconfig Exception')
+        const refusal = new ResponseError(
+          SYSTEM_ERROR,
+          `the KV config could not be written, nothing was changed: ${reason}`,
+        )
+        for (const { done } of batch) done.reject(refusal)
+      }
+    }
+    this.#working = null
+  }
+
+  /** Refuses what would make the table too large. */
+  #admit(waiting: readonly Waiting[]): readonly Waiting[] {
+    let size = this.#current.size
+    return waiting.filter(({ change, done }) => {
+      const growth = change.kind === 'put' ? growthBy(this.#current, change) : 0
+      if (growth > 0 && size + growth > this.#maxSize) {
+        const full = `the KV config may have ${this.#maxSize} characters (maxKvConfigSize), it has ${size}`
+        done.reject(new ResponseError(SYSTEM_ERROR, full))
+        return false
+      }
+      size += growth
+      return true
+    })
+  }
+
+  async #write(batch: readonly Waiting[]): Promise<void> {
+    const changes = batch.map(({ change }) => change)
+    const before = this.#current
+    const next = before.with(changes)
+    if (next === before) return
+    if (this.#path !== null) await this.#save(this.#path, next)
+    this.#current = next
+    for (const change of changes) this.#report(change, before)
+  }
+
+  async #save(path: string, config: KvConfig): Promise<void> {
+    if ((await fingerprint(path)) !== this.#seen) await this.#keepForeign(path)
+    await replaceFile(path, writeKvConfig(config))
+    this.#seen = await fingerprint(path)
+  }
+
+  // Somebody else wrote it since: another server with the same path, or an editor.
+  async #keepForeign(path: string): Promise<void> {
+    if ((await fingerprint(path)) === '') return
+    const aside = await keepAside(path, 'foreign', this.#clock.now())
+    this.#log.error({ path, aside }, 'the KV config file was changed by somebody else; a copy was kept')
+  }
+
+  #report(change: KvChange, before: KvConfig): void {
+    const fields = { ...change, kind: undefined }
+    if (change.kind === 'delete') this.#log.info(fields, 'deleteKVConfig delete a config item')
+    else if (before.get(change.namespace, change.key) !== undefined) {
+      this.#log.info(fields, 'putKVConfig update config item')
+    } else {
+      if (before.namespace(change.namespace) === undefined) {
+        this.#log.info({ namespace: change.namespace }, 'putKVConfig create new Namespace')
+      }
+      this.#log.info(fields, 'putKVConfig create new config item')
+    }
+  }
+}
+
+function growthBy(config: KvConfig, change: KvChange & { readonly kind: 'put' }): number {
+  const { namespace, key, value } = change
+  const old = config.get(namespace, key)
+  if (old !== undefined) return value.length - old.length
+  return key.length + value.length + (config.namespace(namespace) === undefined ? namespace.length : 0)
+}
+
+/** Tells whether a file is the one last seen; empty if there is none. */
+async function fingerprint(path: string): Promise<string> {
+  return stat(path, { bigint: true }).then(
+    ({ ino, size, mtimeNs }) => `${ino} ${size} ${mtimeNs}`,
+    () => '',
+  )
+}

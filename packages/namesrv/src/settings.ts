@@ -1,0 +1,135 @@
+import { type Logger, ResponseError, silent, SYSTEM_ERROR, writeProperties } from '@gantrymq/remoting'
+import {
+  badValue,
+  type NameServerOptions,
+  type OptionName,
+  optionNames,
+  optionOf,
+  optionOfProperty,
+  propertyOf,
+  readValue,
+  shownText,
+  shownValue,
+} from './options.ts'
+import { whyIgnored } from './option-sources.ts'
+
+/** RocketMQ's response code NO_PERMISSION. */
+const NO_PERMISSION = 16
+
+/** What Apache refuses whatever configBlackList says (its NamesrvController). */
+const BLACK_LISTED = 'Can not update config in black list.'
+
+export interface SettingsOptions {
+  /** Keys of the configuration file that mean nothing here; shown all the same, as Apache does. */
+  readonly unknown?: ReadonlyMap<string, string>
+  /** Puts changed keys on the disk. Default: they are not kept. */
+  readonly store?: (updates: ReadonlyMap<string, string>) => Promise<void>
+  readonly log?: Logger
+}
+
+/** Owns the options of a running server: what they are now, and the changes they may undergo. */
+export class Settings {
+  #options: NameServerOptions
+  #changing: Promise<void> = Promise.resolve()
+  readonly #unknown: ReadonlyMap<string, string>
+  readonly #store: (updates: ReadonlyMap<string, string>) => Promise<void>
+  readonly #log: Logger
+  readonly #blackList: ReadonlySet<string>
+
+  constructor(options: NameServerOptions, { unknown, store, log }: SettingsOptions = {}) {
+    this.#options = options
+    this.#unknown = unknown ?? new Map()
+    this.#store = store ?? (() => Promise.resolve())
+    this.#log = log ?? silent
+    this.#blackList = new Set(options.configBlackList.split(';').map(key => key.trim()))
+  }
+
+  /** As of now. Read it again at each use: a change makes a new object. */
+  get options(): NameServerOptions {
+    return this.#options
+  }
+
+  /** The text of GET_NAMESRV_CONFIG: every key that is set, sorted, one a line, as a properties file. */
+  text(): string {
+    const lines = new Map(this.#unknown)
+    for (const name of optionNames) {
+      const value = shownValue(this.#options, name)
+      if (value !== null) lines.set(propertyOf(name), value)
+    }
+    return writeProperties([...lines].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
+  /**
+   * Changes options, all of them or none; done when the changes are stored.
+   * Unknown keys are ignored with a warning, as in Apache.
+   * @throws ResponseError 16 for a key that may not change, 1 for a bad value or if the file cannot be written.
+   */
+  update(properties: ReadonlyMap<string, string>): Promise<void> {
+    const change = this.#changing.then(() => this.#update(properties))
+    this.#changing = change.catch(() => {})
+    return change
+  }
+
+  /** Waits for the changes that were asked for. */
+  close(): Promise<void> {
+    return this.#changing
+  }
+
+  async #update(properties: ReadonlyMap<string, string>): Promise<void> {
+    this.#refuseForbidden(properties)
+    const values = this.#read(properties)
+    if (values.size === 0) return
+    const updates = new Map<string, string>()
+    for (const [name, value] of values) updates.set(propertyOf(name), optionOf(name).print(value))
+    try {
+      await this.#store(updates)
+    } catch (error) {
+      this.#log.error({ err: error }, 'persist string2File error')
+      const reason = (error as Error).message
+      throw new ResponseError(SYSTEM_ERROR, `the config could not be written, nothing was changed: ${reason}`)
+    }
+    this.#apply(values)
+  }
+
+  #refuseForbidden(properties: ReadonlyMap<string, string>): void {
+    const names = Array.from(properties.keys(), key => ({ key, name: optionOfProperty(key) }))
+    for (const { key, name } of names) {
+      const change = name === undefined ? undefined : optionOf(name).change
+      if (change === 'black-listed' || this.#blackList.has(key) || (name !== undefined && this.#blackList.has(name))) {
+        throw new ResponseError(NO_PERMISSION, BLACK_LISTED)
+      }
+    }
+    for (const { key, name } of names) {
+      if (name !== undefined && optionOf(name).change === 'refused') {
+        throw new ResponseError(NO_PERMISSION, `${key} can not be updated at run time: set it in the file and restart`)
+      }
+    }
+  }
+
+  #read(properties: ReadonlyMap<string, string>): Map<OptionName, unknown> {
+    const values = new Map<OptionName, unknown>()
+    const bad: string[] = []
+    for (const [key, text] of properties) {
+      const name = optionOfProperty(key)
+      if (name === undefined) {
+        this.#log.warn({ reason: whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
+        continue
+      }
+      const value = readValue(name, text)
+      if (value === undefined) bad.push(badValue(`${key}=${shownText(name, text.slice(0, 200))}`, name))
+      else values.set(name, value)
+    }
+    if (bad.length > 0) throw new ResponseError(SYSTEM_ERROR, bad.slice(0, 10).join('; '))
+    return values
+  }
+
+  #apply(values: ReadonlyMap<OptionName, unknown>): void {
+    const before = this.#options
+    const next = Object.freeze({ ...before, ...Object.fromEntries(values) })
+    for (const name of values.keys()) {
+      const [from, to] = [shownValue(before, name), shownValue(next, name)]
+      if (from !== to) this.#log.info({ key: propertyOf(name), from, to }, 'Replace')
+    }
+    this.#options = next
+  }
+}
