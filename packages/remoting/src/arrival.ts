@@ -1,0 +1,190 @@
+import type { Duplex } from 'node:stream'
+import type { AddressRanges } from './address-range.ts'
+import { detectProtocol } from './first-bytes.ts'
+import { ipOf } from './peer-address.ts'
+import { readProxyV1, readProxyV2 } from './proxy-protocol.ts'
+import type { ServerTls } from './tls.ts'
+
+/** What a connection turned out to speak, and what was read to find out. */
+export interface Arrived {
+  readonly protocol: 'remoting' | 'http1' | 'http2'
+  /** The stream to go on with: the one given, or the TLS socket over it. No listener of ours is left on it. */
+  readonly stream: Duplex
+  /** The bytes read so far. */
+  readonly bytes: Buffer
+  /** `ip:port` of the client, from the PROXY preamble if there was one. */
+  readonly remoteAddress: string
+  readonly encrypted: boolean
+}
+
+export interface ArrivalOptions {
+  readonly tls?: ServerTls | undefined
+  /** Who may tell a client's address in a PROXY preamble. Default nobody. */
+  readonly proxies?: AddressRanges | undefined
+  /** Largest PROXY preamble of version 2, bytes. */
+  readonly proxyLimit: number
+  /** Largest frame, bytes; it bounds what a first byte may be. */
+  readonly frameLimit: number
+  onArrived(arrived: Arrived): void
+  /** The stream has closed, or must not be served: why, for the log; undefined if the client just left. */
+  onRefused(why: string | undefined): void
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+/**
+ * A connection until it has shown what it speaks: perhaps a PROXY preamble, perhaps a TLS handshake, then remoting or HTTP
+ * (Apache's HandshakeHandler and TlsModeHandler). Owns the stream until it tells `onArrived` or `onRefused`, once.
+ */
+export class Arrival {
+  readonly #options: ArrivalOptions
+  #stream: Duplex
+  #bytes: Buffer = NO_BYTES
+  #remoteAddress: string
+  #proxied = false
+  #encrypted = false
+  #done = false
+
+  constructor(stream: Duplex, remoteAddress: string, options: ArrivalOptions) {
+    this.#stream = stream
+    this.#remoteAddress = remoteAddress
+    this.#options = options
+    this.#listen(stream)
+  }
+
+  get remoteAddress(): string {
+    return this.#remoteAddress
+  }
+
+  /** Gives the connection up: its deadline has come, or the server closes. */
+  refuse(why: string | undefined): void {
+    if (this.#done) return
+    this.#done = true
+    this.#unlisten()
+    // Nobody listens any more, and an error of a stream that was destroyed on purpose is no news.
+    this.#stream.on('error', () => {})
+    this.#stream.destroy()
+    this.#options.onRefused(why)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
+    this.#decide()
+  }
+
+  readonly #onGone = (): void => this.refuse(undefined)
+
+  readonly #onError = (error: Error): void => this.refuse(error.message)
+
+  #listen(stream: Duplex): void {
+    stream.on('data', this.#onData).on('end', this.#onGone).on('close', this.#onGone).on('error', this.#onError)
+  }
+
+  #unlisten(): void {
+    this.#stream
+      .off('data', this.#onData)
+      .off('end', this.#onGone)
+      .off('close', this.#onGone)
+      .off('error', this.#onError)
+  }
+
+  #decide(): void {
+    const protocol = detectProtocol(this.#bytes, this.#options.frameLimit)
+    switch (protocol) {
+      case 'more':
+        return
+      case 'proxy-v1':
+      case 'proxy-v2':
+        this.#readPreamble(protocol)
+        return
+      case 'tls':
+        this.#startTls()
+        return
+      case 'unknown':
+        this.refuse(`its first bytes, ${this.#bytes.toString('hex', 0, 16)}, are no protocol known here`)
+        return
+      default:
+        this.#finish(protocol)
+    }
+  }
+
+  #readPreamble(version: 'proxy-v1' | 'proxy-v2'): void {
+    const refusal = this.#whyNoPreamble()
+    if (refusal !== undefined) {
+      this.refuse(refusal)
+      return
+    }
+    try {
+      const preamble =
+        version === 'proxy-v1' ? readProxyV1(this.#bytes) : readProxyV2(this.#bytes, this.#options.proxyLimit)
+      if (preamble === undefined) return
+      this.#proxied = true
+      this.#remoteAddress = preamble.source ?? this.#remoteAddress
+      this.#bytes = this.#bytes.subarray(preamble.length)
+    } catch (error) {
+      this.refuse((error as Error).message)
+      return
+    }
+    this.#decide()
+  }
+
+  #whyNoPreamble(): string | undefined {
+    if (this.#proxied) return 'a second PROXY protocol preamble'
+    if (this.#encrypted) return 'a PROXY protocol preamble inside TLS'
+    if (this.#options.proxies?.includes(ipOf(this.#remoteAddress))) return undefined
+    return 'it sent a PROXY protocol preamble, and its address is not in a range that may'
+  }
+
+  #startTls(): void {
+    const { tls } = this.#options
+    if (this.#encrypted) this.refuse('TLS inside TLS')
+    else if (tls === undefined || tls.mode === 'disabled') this.refuse('it began a TLS handshake, and TLS is disabled')
+    else void this.#makeHandshake(tls)
+  }
+
+  async #makeHandshake(tls: ServerTls): Promise<void> {
+    const stream = this.#stream
+    // The data listener must go: from here the bytes are the TLS socket's.
+    stream.off('data', this.#onData)
+    giveBack(stream, this.#bytes)
+    this.#bytes = NO_BYTES
+    try {
+      const socket = await tls.accept(stream)
+      if (this.#done) {
+        socket.destroy()
+        return
+      }
+      this.#unlisten()
+      // Errors of the stream below come up through the TLS socket as well.
+      stream.on('error', () => {})
+      socket.once('close', () => stream.destroy())
+      this.#encrypted = true
+      this.#stream = socket
+      this.#listen(socket)
+    } catch (error) {
+      this.refuse((error as Error).message)
+    }
+  }
+
+  #finish(protocol: Arrived['protocol']): void {
+    if (!this.#encrypted && this.#options.tls?.mode === 'enforcing') {
+      this.refuse('it does not speak TLS, and TLS is enforced')
+      return
+    }
+    this.#done = true
+    this.#unlisten()
+    this.#options.onArrived({
+      protocol,
+      stream: this.#stream,
+      bytes: this.#bytes,
+      remoteAddress: this.#remoteAddress,
+      encrypted: this.#encrypted,
+    })
+  }
+}
+
+/** Puts bytes back so that whoever reads the stream next gets them first. */
+export function giveBack(stream: Duplex, bytes: Buffer): void {
+  stream.pause()
+  if (bytes.length > 0) stream.unshift(bytes)
+}

@@ -1,0 +1,379 @@
+import diagnostics from 'node:diagnostics_channel'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { AddressRanges } from './address-range.ts'
+import { Arrival, type Arrived, giveBack } from './arrival.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { Command, ReplyParts } from './command.ts'
+import {
+  type CloseReason,
+  Connection,
+  type ConnectionLimits,
+  type ConnectionOptions,
+  defaultLimits,
+  type PreparedReplies,
+} from './connection.ts'
+import { RemotingError } from './errors.ts'
+import { type Logger, silent } from './log.ts'
+import { addressOf, ipOf } from './peer-address.ts'
+import { PROXY_V2_LIMIT } from './proxy-protocol.ts'
+import type { Peer } from './request.ts'
+import { GO_AWAY } from './router.ts'
+import type { ServerTls } from './tls.ts'
+
+/** How much all peers together may ask of a server. */
+export interface ServerLimits extends ConnectionLimits {
+  /** Connections of every kind. Default 65,536. */
+  readonly maxConnections: number
+  /** Connections from one address, the one in a PROXY preamble if there is one. Default 16,384. */
+  readonly maxConnectionsPerAddress: number
+  /** How long a connection may take to show what it speaks, milliseconds. Default 10,000. */
+  readonly arrivalMs: number
+  /** A connection without a byte in or out for so long is closed, milliseconds. Default 120,000, Apache's. */
+  readonly idleMs: number
+  /** Largest PROXY preamble of version 2, bytes. Default 536. */
+  readonly proxyPreamble: number
+}
+
+export const defaultServerLimits: ServerLimits = {
+  ...defaultLimits,
+  maxConnections: 65_536,
+  maxConnectionsPerAddress: 16_384,
+  arrivalMs: 10_000,
+  idleMs: 120_000,
+  proxyPreamble: PROXY_V2_LIMIT,
+}
+
+/**
+ * Who takes the connections that speak HTTP. What was read is back in the stream, which is paused: a server of node:http or
+ * node:http2 can be given it (`server.emit('connection', stream)`).
+ */
+export interface OtherProtocols {
+  /** The stream flows when this returns. */
+  http1?(stream: Duplex, remoteAddress: string): void
+  http2?(stream: Duplex, remoteAddress: string): void
+}
+
+export interface RemotingServerOptions {
+  /** Answers requests: `Router.dispatch`. Must not throw. */
+  readonly onRequest: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+  readonly prepared?: PreparedReplies | undefined
+  readonly onAnswered?: ConnectionOptions['onAnswered']
+  readonly onSend?: ConnectionOptions['onSend']
+  /** A peer speaks remoting. Called before its first request. */
+  readonly onOpen?: (connection: Connection) => void
+  /** That connection has ended. Called once for each that was opened. */
+  readonly onClose?: (connection: Connection, reason: CloseReason) => void
+  readonly protocols?: OtherProtocols
+  /** Closed by whoever opened it. Without it, TLS is refused. */
+  readonly tls?: ServerTls | undefined
+  /** Who may tell a client's address in a PROXY preamble. Default nobody; Apache 5 believes everybody. */
+  readonly proxies?: AddressRanges | undefined
+  readonly limits?: Partial<ServerLimits>
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+export interface ListenOptions {
+  /** Default 0.0.0.0, all IPv4 addresses, as Apache. */
+  readonly host?: string
+  /** Default 0: any free port. */
+  readonly port?: number
+  /** Connections the kernel keeps waiting. Default 1,024, Apache's. */
+  readonly backlog?: number
+}
+
+export interface CloseOptions {
+  /**
+   * How long to go on serving while newer clients are told to go elsewhere, milliseconds. Ends early when no connection is
+   * left. Default 0. Apache's shutdownWaitTimeSeconds.
+   */
+  readonly goAwayMs?: number
+  /** Then, how long requests being answered may take, milliseconds. Default 5,000. */
+  readonly drainMs?: number
+}
+
+// Clients after 5.3.1 know code 1500 (spec remoting 11.5).
+const LAST_VERSION_WITHOUT_GO_AWAY = 475
+const goAway: ReplyParts = { code: GO_AWAY, remark: 'please go away' }
+
+const SWEEP_MS = 1000
+
+const opened = diagnostics.channel('gantrymq:remoting:connection:open')
+const refused = diagnostics.channel('gantrymq:remoting:connection:refused')
+
+/** Serves remoting, and hands on HTTP, on any number of ports and streams. Owns every connection it was given. */
+export class RemotingServer {
+  readonly #options: RemotingServerOptions
+  readonly #limits: ServerLimits
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #servers = new Set<Server>()
+  /** Connections that have not shown what they speak, and since when. */
+  readonly #arrivals = new Map<Arrival, number>()
+  readonly #connections = new Set<Connection>()
+  /** Streams of every kind, and the address each is counted under. */
+  readonly #streams = new Map<Duplex, string>()
+  readonly #perAddress = new Map<string, number>()
+  readonly #prepared: PreparedReplies | undefined
+  #sweeper: Disposable | undefined
+  #draining = false
+  #onEmpty: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: RemotingServerOptions) {
+    this.#options = options
+    this.#limits = { ...defaultServerLimits, ...options.limits }
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silent
+    this.#prepared = options.prepared && this.#unlessGoingAway(options.prepared)
+  }
+
+  /** The peers that speak remoting. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections
+  }
+
+  /** Connections of every kind. */
+  get connectionCount(): number {
+    return this.#streams.size
+  }
+
+  /**
+   * Opens a port. May be called for several.
+   * @throws RemotingError CONNECT_FAILED naming the address, the system's error as its cause.
+   */
+  async listen({ host = '0.0.0.0', port = 0, backlog = 1024 }: ListenOptions = {}): Promise<AddressInfo> {
+    const server = createServer({ noDelay: true }, socket => this.#onSocket(socket))
+    await opening(server, { host, port, backlog })
+    // EMFILE and the like: that connection is lost, the next may be served.
+    server.on('error', (error: Error) => this.#log.error({ err: error }, 'a connection could not be accepted'))
+    this.#servers.add(server)
+    if (this.#closing !== undefined) server.close()
+    return server.address() as AddressInfo
+  }
+
+  /** Serves one connection over any stream. */
+  accept(stream: Duplex, remoteAddress: string): void {
+    const address = ipOf(remoteAddress)
+    this.#streams.set(stream, address)
+    this.#count(address, 1)
+    stream.once('close', () => this.#forget(stream))
+    const full = this.#whyFull(address)
+    if (full === undefined) this.#greet(stream, remoteAddress)
+    else this.#turnAway(stream, remoteAddress, full)
+  }
+
+  /**
+   * Stops accepting, tells newer clients to go elsewhere, lets what is in flight finish, ends all connections.
+   * Idempotent; resolves when no connection and no port is open.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    return (this.#closing ??= this.#shutDown(options))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // -- Arrivals ------------------------------------------------------------------------------------------------------
+
+  #onSocket(socket: Socket): void {
+    const address = addressOf(socket)
+    // Gone before it was looked at.
+    if (address === undefined) socket.destroy()
+    else this.accept(socket, address)
+  }
+
+  #whyFull(address: string): string | undefined {
+    const { maxConnections } = this.#limits
+    if (this.#closing !== undefined) return 'the server is closing'
+    if (this.#streams.size > maxConnections) return `there are ${maxConnections} connections already`
+    // A proxy brings the connections of many; they are counted under the addresses it tells.
+    if (this.#options.proxies?.includes(address)) return undefined
+    return this.#whyTooMany(address)
+  }
+
+  #whyTooMany(address: string): string | undefined {
+    const { maxConnectionsPerAddress } = this.#limits
+    if ((this.#perAddress.get(address) ?? 0) <= maxConnectionsPerAddress) return undefined
+    return `there are ${maxConnectionsPerAddress} connections from ${address} already`
+  }
+
+  #greet(stream: Duplex, remoteAddress: string): void {
+    const { tls, proxies } = this.#options
+    const arrival: Arrival = new Arrival(stream, remoteAddress, {
+      tls,
+      proxies,
+      proxyLimit: this.#limits.proxyPreamble,
+      frameLimit: this.#limits.maxFrame,
+      onArrived: arrived => {
+        this.#arrivals.delete(arrival)
+        this.#admit(stream, arrived)
+      },
+      onRefused: why => {
+        this.#arrivals.delete(arrival)
+        stream.destroy()
+        if (why !== undefined) this.#report(arrival.remoteAddress, why)
+      },
+    })
+    this.#arrivals.set(arrival, this.#clock.now())
+    this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
+  }
+
+  #admit(stream: Duplex, arrived: Arrived): void {
+    const address = ipOf(arrived.remoteAddress)
+    this.#recount(stream, address)
+    const full = this.#whyTooMany(address)
+    if (full !== undefined) this.#turnAway(arrived.stream, arrived.remoteAddress, full)
+    else if (arrived.protocol === 'remoting') this.#connect(arrived)
+    else this.#handOn(arrived, arrived.protocol)
+  }
+
+  #handOn({ stream, bytes, remoteAddress }: Arrived, protocol: 'http1' | 'http2'): void {
+    const { protocols } = this.#options
+    if (protocols?.[protocol] === undefined) {
+      this.#turnAway(
+        stream,
+        remoteAddress,
+        `it speaks ${protocol === 'http1' ? 'HTTP/1' : 'HTTP/2'}, which is not served here`,
+      )
+      return
+    }
+    giveBack(stream, bytes)
+    protocols[protocol](stream, remoteAddress)
+    // node:http waits for the stream to flow; node:http2 reads it by itself, and would miss what flows before.
+    if (protocol === 'http1') stream.resume()
+  }
+
+  #turnAway(stream: Duplex, remoteAddress: string, why: string): void {
+    stream.on('error', () => {})
+    stream.destroy()
+    this.#report(remoteAddress, why)
+  }
+
+  #report(remoteAddress: string, why: string): void {
+    this.#log.warn({ peer: remoteAddress, why }, 'connection refused')
+    if (refused.hasSubscribers) refused.publish({ remoteAddress, why })
+  }
+
+  // -- Connections ---------------------------------------------------------------------------------------------------
+
+  #connect({ stream, bytes, remoteAddress, encrypted }: Arrived): void {
+    const { onAnswered, onSend, onOpen } = this.#options
+    const connection: Connection = new Connection(stream, {
+      remoteAddress,
+      prepared: this.#prepared,
+      onAnswered,
+      onSend,
+      limits: this.#limits,
+      clock: this.#clock,
+      log: this.#log,
+      onRequest: (command, peer) => this.#answer(command, peer),
+      onClose: reason => this.#onClosed(connection, reason),
+    })
+    this.#connections.add(connection)
+    if (opened.hasSubscribers) opened.publish({ connection: connection.id, remoteAddress, encrypted })
+    onOpen?.(connection)
+    connection.feed(bytes)
+  }
+
+  #answer(command: Command, peer: Peer): ReplyParts | Promise<ReplyParts> {
+    return this.#sendsAway(command.version) ? goAway : this.#options.onRequest(command, peer)
+  }
+
+  #unlessGoingAway(prepared: PreparedReplies): PreparedReplies {
+    const { code } = prepared
+    return { code, answer: (view, out) => !this.#sendsAway(view.version) && prepared.answer(view, out) }
+  }
+
+  // Older clients are served to the end, as in Java's NettyRemotingAbstract.processRequestCommand.
+  #sendsAway(version: number): boolean {
+    return this.#draining && version > LAST_VERSION_WITHOUT_GO_AWAY
+  }
+
+  #onClosed(connection: Connection, reason: CloseReason): void {
+    this.#connections.delete(connection)
+    // Its side of the talk ends when the peer's does; only we close for another reason.
+    const why = reason !== 'closed' ? reason : this.#closing === undefined ? 'peer' : 'shutdown'
+    this.#options.onClose?.(connection, why)
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now()
+    const { arrivalMs, idleMs } = this.#limits
+    for (const [arrival, since] of this.#arrivals) {
+      if (now - since >= arrivalMs) arrival.refuse(`it has not shown what it speaks in ${arrivalMs} ms`)
+    }
+    for (const connection of this.#connections) {
+      connection.sweep(now)
+      if (now - connection.lastActivity < idleMs) continue
+      this.#log.info({ peer: connection.remoteAddress, idleMs }, 'idle connection closed')
+      connection.destroy('idle')
+    }
+  }
+
+  // -- Counting ------------------------------------------------------------------------------------------------------
+
+  #count(address: string, by: 1 | -1): void {
+    const count = (this.#perAddress.get(address) ?? 0) + by
+    if (count === 0) this.#perAddress.delete(address)
+    else this.#perAddress.set(address, count)
+  }
+
+  #recount(stream: Duplex, address: string): void {
+    const before = this.#streams.get(stream)
+    if (before === undefined || before === address) return
+    this.#count(before, -1)
+    this.#count(address, 1)
+    this.#streams.set(stream, address)
+  }
+
+  #forget(stream: Duplex): void {
+    const address = this.#streams.get(stream)
+    if (address === undefined) return
+    this.#streams.delete(stream)
+    this.#count(address, -1)
+    if (this.#streams.size === 0) this.#onEmpty?.()
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  async #shutDown({ goAwayMs = 0, drainMs = 5000 }: CloseOptions): Promise<void> {
+    this.#draining = true
+    const ports = [...this.#servers].map(server => new Promise(resolve => server.close(resolve)))
+    for (const arrival of this.#arrivals.keys()) arrival.refuse(undefined)
+    await this.#untilEmpty(goAwayMs)
+    await Promise.all([...this.#connections].map(connection => connection.close({ drainMs })))
+    // Whoever took a connection that speaks HTTP closes it before; this is for those that were not.
+    for (const stream of this.#streams.keys()) stream.destroy()
+    this.#sweeper?.[Symbol.dispose]()
+    this.#sweeper = undefined
+    await Promise.all(ports)
+  }
+
+  async #untilEmpty(ms: number): Promise<void> {
+    if (ms <= 0 || this.#streams.size === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onEmpty = resolve
+    const deadline = this.#clock.every(ms, resolve)
+    await promise
+    deadline[Symbol.dispose]()
+  }
+}
+
+function opening(server: Server, where: Required<ListenOptions>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
+      const why = error.code === 'EADDRINUSE' ? 'the port is in use' : error.message
+      reject(
+        new RemotingError('CONNECT_FAILED', `cannot listen on ${where.host}:${where.port}: ${why}`, { cause: error }),
+      )
+    }
+    server.once('error', onError)
+    server.listen(where, () => {
+      server.off('error', onError)
+      resolve()
+    })
+  })
+}
