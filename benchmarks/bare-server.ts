@@ -9,7 +9,7 @@ interface Header {
   readonly extFields: Readonly<Record<string, string>>
 }
 
-const [answerPort = '0', brokerCount = '2'] = process.argv.slice(2)
+const [port = '0'] = process.argv.slice(2)
 
 function preparedRoute(brokers: number): Buffer {
   const ids = Array.from({ length: brokers }, (_, i) => i)
@@ -33,7 +33,7 @@ function preparedRoute(brokers: number): Buffer {
   )
 }
 
-const route = preparedRoute(Number(brokerCount))
+const route = preparedRoute(2)
 const nothing = Buffer.alloc(0)
 
 function bodyFor(header: Header, body: Buffer): Buffer {
@@ -44,13 +44,13 @@ function bodyFor(header: Header, body: Buffer): Buffer {
 
 function replyTo(frame: Buffer): Buffer {
   const headerEnd = 4 + frame.readUInt32BE(0)
-  const header = JSON.parse(frame.latin1Slice(4, headerEnd)) as Header
+  const header = JSON.parse(frame.toString('latin1', 4, headerEnd)) as Header
   const body = bodyFor(header, frame.subarray(headerEnd))
   const text = `{"code":0,"flag":1,"language":"JAVA","opaque":${header.opaque},"serializeTypeCurrentRPC":"JSON","version":513}`
   const reply = Buffer.allocUnsafe(8 + text.length + body.length)
   reply.writeUInt32BE(4 + text.length + body.length, 0)
   reply.writeUInt32BE(text.length, 4)
-  reply.latin1Write(text, 8)
+  reply.write(text, 8, 'latin1')
   body.copy(reply, 8 + text.length)
   return reply
 }
@@ -84,5 +84,5 @@ const server = net.createServer({ noDelay: true }, socket => {
     socket.uncork()
   })
 })
-server.listen(Number(answerPort), '127.0.0.1', () => console.log((server.address() as net.AddressInfo).port))
+server.listen(Number(port), '127.0.0.1', () => console.log((server.address() as net.AddressInfo).port))
 process.on('SIGTERM', () => process.exit(0))

@@ -34,3 +34,19 @@ export function rssMbOf(pid: number): number {
 export function peakRssMbOf(pid: number): number {
   return memoryMb(pid, 'VmHWM')
 }
+
+/** CPU time the whole machine has spent working, and all there was, both in ticks and over all cores. */
+export interface MachineTime {
+  readonly busy: number
+  readonly total: number
+}
+
+/** Undefined where there is no /proc. */
+export function machineTime(): MachineTime | undefined {
+  const line = read('/proc/stat')?.split('\n', 1)[0]
+  if (line === undefined) return undefined
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number)
+  const total = ticks.reduce((sum, each) => sum + each, 0)
+  // Fields 4 and 5: idle, and idle with a disk request open.
+  return { busy: total - (ticks[3] as number) - (ticks[4] as number), total }
+}

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { access, glob, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { plainRequest } from './load/plan.ts'
 
 export type SubjectName = 'ours' | 'apache' | 'bare'
@@ -30,8 +31,6 @@ export interface Subject {
 export interface StartOptions {
   /** Folder for a .cpuprofile, written when the server ends. Node only. */
   readonly profileTo?: string
-  /** Broker groups that the prepared answer of `bare` names. */
-  readonly brokers?: number
 }
 
 /** What a machine does not have. */
@@ -39,6 +38,7 @@ export class Missing extends Error {
   override name = 'Missing'
 }
 
+const run = promisify(execFile)
 const START_TIMEOUT_MS = 30_000
 const POLL_MS = 2
 const STOP_TIMEOUT_MS = 5_000
@@ -134,7 +134,7 @@ const bareSubject: Subject = {
   title: 'bare Node',
   start: options => {
     const script = new URL('bare-server.ts', import.meta.url).pathname
-    return launchNode('bare', port => [script, String(port), String(options?.brokers ?? 2)], options)
+    return launchNode('bare', port => [script, String(port)], options)
   },
 }
 
@@ -150,17 +150,22 @@ async function findOurs(program?: string): Promise<Subject> {
 }
 
 const APACHE_VERSION = '5.5.0'
+// A start script of Apache's would take 4 GB at once; this heap begins small and has room for 300 brokers.
 const apacheFlags = [
   ['-server', '-Xms256m', '-Xmx1g', '-XX:+UseG1GC', '-XX:MaxDirectMemorySize=512m'],
   ['java.nio', 'sun.nio.ch', 'java.lang'].map(name => `--add-opens=java.base/${name}=ALL-UNNAMED`),
   ['jdk.internal.ref', 'sun.nio.ch'].map(name => `--add-exports=java.base/${name}=ALL-UNNAMED`),
 ].flat()
 
-/** Apache's name server from the jars that the interop suite fetches; APACHE_LIB names another folder. @throws Missing */
+/** Apache's name server from the jars that the interop suite fetches. @throws Missing */
 async function findApache(): Promise<Subject> {
-  const lib = process.env.APACHE_LIB ?? join(homedir(), '.cache/gantry-interop', APACHE_VERSION, 'lib')
-  const jars = await Array.fromAsync(glob(`${lib}/rocketmq-namesrv-*.jar`))
-  if (jars.length === 0) throw new Missing(`no RocketMQ jars in ${lib}; npm run interop fetches them`)
+  await run('java', ['-version']).catch(() => {
+    throw new Missing('there is no java on the path')
+  })
+  const cache = process.env['GANTRY_INTEROP_CACHE'] ?? join(homedir(), '.cache/gantry-interop')
+  const lib = join(cache, APACHE_VERSION, 'lib')
+  if (!(await exists(join(lib, `rocketmq-namesrv-${APACHE_VERSION}.jar`))))
+    throw new Missing(`no RocketMQ jars in ${lib}; npm run interop fetches them`)
   return { name: 'apache', title: `Apache ${APACHE_VERSION}`, start: () => launchApache(lib) }
 }
 

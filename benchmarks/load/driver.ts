@@ -135,7 +135,7 @@ class LoadConnection {
 }
 
 function checkAnswer(chunk: Buffer, at: number, size: number): void {
-  if (!chunk.latin1Slice(at, Math.min(size, at + 256)).includes('"code":0')) seen.refused++
+  if (!chunk.toString('latin1', at, Math.min(size, at + 256)).includes('"code":0')) seen.refused++
 }
 
 function fail(error: Error): never {
@@ -165,9 +165,16 @@ const stop = new AbortController()
 process.on('SIGTERM', () => stop.abort())
 
 const [planPath = '', host = '', ...numbers] = process.argv.slice(2)
-if (numbers.length !== 7) fail(new Error('expects PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID'))
+if (numbers.length !== 7)
+  fail(new Error('expects PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID'))
 const [port, count, depth, perSecond, warmMs, runMs, pid] = numbers.map(Number) as [
-  number, number, number, number, number, number, number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
 ]
 const plan = readPlan(readFileSync(planPath))
 const strips = plan.lanes.map(lane => stripOf(plan, lane))
@@ -176,7 +183,10 @@ const connections: LoadConnection[] = []
 for (let i = 0; i < count; i++) {
   const lane = plan.lanes[i % plan.lanes.length] as Lane
   const start = plan.lanes.length === 1 ? Math.floor((i * lane.count) / count) : 0
-  const connection = await LoadConnection.open({ plan, lane, strip: strips[i % strips.length], depth, start }, { host, port })
+  const connection = await LoadConnection.open(
+    { plan, lane, strip: strips[i % strips.length], depth, start },
+    { host, port },
+  )
   await connection.prime()
   connections.push(connection)
 }
@@ -188,8 +198,7 @@ if (perSecond === 0) {
     connection.issue(depth)
   }
 }
-const play = (ms: number) =>
-  perSecond > 0 ? keepPace(connections, perSecond, ms) : sleepUntil(performance.now() + ms)
+const play = (ms: number) => (perSecond > 0 ? keepPace(connections, perSecond, ms) : sleepUntil(performance.now() + ms))
 
 await play(warmMs)
 const refusedBefore = seen.refused

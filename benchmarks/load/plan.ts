@@ -94,7 +94,11 @@ export function registerPlan(population: Population, kind: 'changed' | 'unchange
       frames.push({ head: registerHead(broker, body, 2000 + variant), body: bodies.push(body) - 1 })
     }
   }
-  return { bodies, frames, lanes: Array.from({ length: brokers }, (_, i) => ({ first: i * VARIANTS, count: VARIANTS })) }
+  return {
+    bodies,
+    frames,
+    lanes: Array.from({ length: brokers }, (_, i) => ({ first: i * VARIANTS, count: VARIANTS })),
+  }
 }
 
 /** Registrations of one plan, a frame for each broker, whole. */

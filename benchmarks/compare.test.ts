@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Baseline, compare } from './compare.ts'
+
+function baseline(cpuToBare: number, speedToBare: number): Baseline {
+  const one = { cpuToBare, speedToBare, perSecond: 1000, serverCpuUs: 10 }
+  return { machine: 'any', node: '24', cases: { route: one } }
+}
+
+test('what is within the tolerance is not called slower', () => {
+  assert.deepEqual(compare(baseline(1, 1), baseline(1.2, 0.8)), [])
+})
+
+test('more CPU a request is called slower, with both figures', () => {
+  const what = 'CPU a request, times bare Node'
+  assert.deepEqual(compare(baseline(1, 1), baseline(1.3, 1)), [{ id: 'route', what, before: 1, now: 1.3 }])
+})
+
+test('fewer requests a second are called slower', () => {
+  assert.equal(compare(baseline(1, 1), baseline(1, 0.6)).length, 1)
+})
+
+test('a case without a stored figure is passed over', () => {
+  assert.deepEqual(compare({ ...baseline(1, 1), cases: {} }, baseline(9, 0.1)), [])
+})

@@ -1,0 +1,92 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import type { Report } from './report.ts'
+
+/** What is kept of a case: our figures relative to the bare server of the same run, so that machines compare. */
+interface BaselineCase {
+  /** Requests a second, ours / bare. */
+  readonly speedToBare: number
+  /** CPU a request, ours / bare. */
+  readonly cpuToBare: number
+  readonly perSecond: number
+  readonly serverCpuUs: number
+  /** Requests a second and CPU a request, ours / Apache; where Apache was there. */
+  readonly speedToApache?: number
+  readonly cpuToApache?: number
+}
+
+export interface Baseline {
+  readonly machine: string
+  readonly node: string
+  readonly cases: Readonly<Record<string, BaselineCase>>
+}
+
+/** A figure that is worse than the stored one. */
+export interface Slower {
+  readonly id: string
+  readonly what: string
+  readonly before: number
+  readonly now: number
+}
+
+// Runs of a few seconds on a shared machine differ by a tenth; these bounds speak of changes in the code. Requests a
+// second depend on how the scheduler splits the cores, so they get more room than CPU.
+const CPU_TOLERANCE = 0.25
+const SPEED_TOLERANCE = 0.35
+
+const path = new URL('baseline.json', import.meta.url)
+
+/** The stored baseline; undefined if there is none. */
+export async function readBaseline(): Promise<Baseline | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  return text === undefined ? undefined : (JSON.parse(text) as Baseline)
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(3))
+}
+
+/** The cases of a report in which ours and the bare server both ran. */
+export function baselineOf(report: Report): Baseline {
+  const cases: Record<string, BaselineCase> = {}
+  for (const { case: one, results } of report.cases) {
+    const { ours, bare, apache } = results
+    if (!ours || 'error' in ours || !bare || 'error' in bare) continue
+    cases[one.id] = {
+      speedToBare: rounded(ours.perSecond / bare.perSecond),
+      cpuToBare: rounded(ours.serverCpuUs / bare.serverCpuUs),
+      perSecond: rounded(ours.perSecond),
+      serverCpuUs: rounded(ours.serverCpuUs),
+      ...(apache && !('error' in apache)
+        ? {
+            speedToApache: rounded(ours.perSecond / apache.perSecond),
+            cpuToApache: rounded(ours.serverCpuUs / apache.serverCpuUs),
+          }
+        : {}),
+    }
+  }
+  return { machine: report.machine, node: report.node, cases }
+}
+
+/** Stores a report as the new baseline; cases it does not have keep their old figures. */
+export async function saveBaseline(report: Report): Promise<void> {
+  const old = await readBaseline()
+  const fresh = baselineOf(report)
+  const baseline = { ...fresh, cases: { ...old?.cases, ...fresh.cases } }
+  await writeFile(path, `${JSON.stringify(baseline, null, 2)}\n`)
+}
+
+/** What got slower than the baseline, beyond what two runs differ anyway. */
+export function compare(baseline: Baseline, now: Baseline): Slower[] {
+  return Object.entries(now.cases).flatMap(([id, fresh]) => {
+    const old = baseline.cases[id]
+    if (!old) return []
+    const slower: Slower[] = []
+    if (fresh.cpuToBare > old.cpuToBare * (1 + CPU_TOLERANCE)) {
+      slower.push({ id, what: 'CPU a request, times bare Node', before: old.cpuToBare, now: fresh.cpuToBare })
+    }
+    if (fresh.speedToBare < old.speedToBare / (1 + SPEED_TOLERANCE)) {
+      slower.push({ id, what: 'requests/s, times bare Node', before: old.speedToBare, now: fresh.speedToBare })
+    }
+    return slower
+  })
+}

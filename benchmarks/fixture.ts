@@ -1,0 +1,44 @@
+import net from 'node:net'
+import { firstFrames, type Population, registerPlan } from './load/plan.ts'
+
+const ANSWER_TIMEOUT_MS = 60_000
+
+/** Sends one frame and waits until its answer begins; an answer to a registration fits into one packet. */
+function ask(socket: net.Socket, frame: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('no answer to a registration')), ANSWER_TIMEOUT_MS)
+    socket.once('data', answer => {
+      clearTimeout(timer)
+      resolve(answer)
+    })
+    socket.once('error', reject)
+    socket.write(frame)
+  })
+}
+
+/** Brokers that have registered and keep their connections open, since a closed one is forgotten at once. */
+export interface RegisteredBrokers {
+  close(): void
+}
+
+/** Registers every broker of a population, one after the other. */
+export async function registerBrokers(port: number, population: Population): Promise<RegisteredBrokers> {
+  const sockets: net.Socket[] = []
+  const close = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  try {
+    for (const frame of firstFrames(registerPlan(population, 'unchanged'))) {
+      const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
+      sockets.push(socket)
+      const answer = await ask(socket, frame)
+      if (!answer.includes('"code":0')) throw new Error(`registration refused: ${answer.toString('utf8', 8)}`)
+      socket.on('data', () => {})
+      socket.on('error', () => {})
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+  return { close }
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { findSubjects } from '../subjects.ts'
+import { type Driver, findDriver, type Load, startLoad } from './drive.ts'
+import { type Plan, registerPlan, routePlan, writePlan } from './plan.ts'
+
+async function drivers(): Promise<Driver[]> {
+  const [best, fallback] = [await findDriver(), await findDriver('node')]
+  return best.kind === 'node' ? [fallback] : [best, fallback]
+}
+
+async function planOnDisk(t: TestContext, plan: Plan): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'gantry-drive-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await writePlan(plan, join(folder, 'plan'))
+  return join(folder, 'plan')
+}
+
+const brief = { inFlight: 1, connections: 2, perSecond: 0, warmMs: 50, runMs: 150 }
+
+async function loadOnBare(t: TestContext, plan: Plan, load: Partial<Load> = {}): Promise<Load> {
+  const { subjects } = await findSubjects(['bare'])
+  const server = await subjects[0]?.start()
+  assert.ok(server)
+  t.after(() => server.close())
+  return { ...brief, planPath: await planOnDisk(t, plan), port: server.port, serverPid: server.pid, ...load }
+}
+
+/** A server that plays what it is told for every read. */
+async function scripted(t: TestContext, answer: Buffer): Promise<number> {
+  const server = net.createServer(socket => {
+    socket.on('error', () => {})
+    socket.on('data', () => socket.write(answer))
+  })
+  t.after(() => server.close())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as net.AddressInfo).port
+}
+
+for (const driver of await drivers()) {
+  test(`the ${driver.kind} driver plays route queries with many in flight`, async t => {
+    const plan = routePlan({ topics: 30, brokers: 2 })
+    const measured = await startLoad(driver, await loadOnBare(t, plan, { inFlight: 16 })).result
+    assert.ok(measured.answers > 100)
+    assert.ok(measured.p50Us > 0 && measured.p50Us <= measured.p99Us && measured.p99Us <= measured.maxUs * 1.04)
+    assert.ok(measured.driverCpuUs > 0)
+  })
+
+  test(`the ${driver.kind} driver writes large frames whole`, async t => {
+    // The bare server checks each body against its checksum and ends when one is wrong.
+    const plan = registerPlan({ topics: 10_000, brokers: 2 }, 'changed')
+    const measured = await startLoad(driver, await loadOnBare(t, plan)).result
+    assert.ok(measured.answers > 4)
+  })
+
+  test(`the ${driver.kind} driver keeps a pace and ends early when told to`, async t => {
+    const plan = registerPlan({ topics: 10, brokers: 2 }, 'unchanged')
+    const load = startLoad(driver, await loadOnBare(t, plan, { perSecond: 20, warmMs: 0, runMs: 600_000 }))
+    await load.primed
+    setTimeout(() => load.stop(), 520)
+    const { answers } = await load.result
+    assert.ok(answers >= 5 && answers <= 14, `${answers} answers`)
+  })
+
+  test(`the ${driver.kind} driver fails when requests are refused`, async t => {
+    const header = Buffer.from(`{"code":1,"flag":1,"opaque":1000,"remark":"${'x'.repeat(40)}"}`)
+    const head = Buffer.alloc(8)
+    head.writeUInt32BE(4 + header.length, 0)
+    head.writeUInt32BE(header.length, 4)
+    const port = await scripted(t, Buffer.concat([head, header]))
+    const planPath = await planOnDisk(t, routePlan({ topics: 5, brokers: 1 }))
+    const load = startLoad(driver, { ...brief, planPath, port, serverPid: process.pid })
+    await assert.rejects(load.result, /refused/)
+  })
+
+  test(`the ${driver.kind} driver names what is wrong when nobody listens`, async t => {
+    const planPath = await planOnDisk(t, routePlan({ topics: 5, brokers: 1 }))
+    await assert.rejects(startLoad(driver, { ...brief, planPath, port: 1, serverPid: 1 }).result, /connect|REFUSED/)
+  })
+}

@@ -1,0 +1,158 @@
+// npm run bench [-- options] [words]; see README.md beside this file, or --help.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { type Case, selectCases } from './cases.ts'
+import { baselineOf, compare, readBaseline, saveBaseline } from './compare.ts'
+import { type Driver, type DriverKind, findDriver } from './load/drive.ts'
+import { runMicro } from './micro/index.ts'
+import { markdown, type Report } from './report.ts'
+import {
+  type CaseResults,
+  measureStart,
+  type PerSubject,
+  profile,
+  type StartResult,
+  Suite,
+  type Timing,
+} from './suite.ts'
+import { findSubjects, type Subject, type SubjectName } from './subjects.ts'
+
+const help = `npm run bench -- [options] [words]
+
+Loads our name server, Apache's where Java and its jars are, and a bare Node server, and compares.
+Words select cases by parts of their names, for example: route 16x16
+
+  --quick             a few cases, without Apache, under a minute
+  --all               also the cases without a goal
+  --micro             only the benchmarks of single functions
+  --subjects LIST     of ours,apache,bare
+  --seconds N         measured for so long in each round (3)
+  --rounds N          the median of so many rounds counts (3)
+  --driver c|node     the C driver needs cc; default: c where possible
+  --program FILE      another mqnamesrv to measure
+  --save              store the figures in baseline.json
+  --json FILE         write everything measured
+  --profile SUBJECT   run the cases once with Node's profiler, write .cpuprofile files
+`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    help: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
+    micro: { type: 'boolean', default: false },
+    subjects: { type: 'string' },
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
+    driver: { type: 'string' },
+    program: { type: 'string' },
+    save: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    profile: { type: 'string' },
+  },
+})
+
+const subjectNames: readonly SubjectName[] = ['ours', 'apache', 'bare']
+
+function isOneOf<T extends string>(word: string, words: readonly T[]): word is T {
+  return (words as readonly string[]).includes(word)
+}
+
+function wantedSubjects(): SubjectName[] {
+  if (values.subjects === undefined) return values.quick ? ['ours', 'bare'] : [...subjectNames]
+  return values.subjects.split(',').map(name => {
+    if (!isOneOf(name, subjectNames)) throw new Error(`--subjects: ${name} is none of ${subjectNames.join(', ')}`)
+    return name
+  })
+}
+
+function wantedDriver(): DriverKind | undefined {
+  const { driver } = values
+  if (driver !== undefined && !isOneOf(driver, ['c', 'node']))
+    throw new Error(`--driver: ${driver} is neither c nor node`)
+  return driver
+}
+
+function positive(option: 'seconds' | 'rounds', fallback: number): number {
+  const value = values[option] === undefined ? fallback : Number(values[option])
+  if (!(value > 0)) throw new Error(`--${option} wants a number above 0`)
+  return value
+}
+
+function timing(): Timing {
+  const runMs = positive('seconds', values.quick ? 2 : 3) * 1000
+  return { runMs, warmMs: values.quick ? 1000 : 2000, rounds: positive('rounds', values.quick ? 1 : 3) }
+}
+
+const STARTS = 5
+
+async function runCases(cases: readonly Case[], subjects: readonly Subject[], driver: Driver) {
+  const suite = await Suite.create(driver)
+  const results: CaseResults[] = []
+  try {
+    for (const one of cases) {
+      process.stderr.write(`${one.title}\n`)
+      results.push(await suite.run(one, subjects, timing()))
+    }
+  } finally {
+    await suite.close()
+  }
+  return { cases: results, neighbours: suite.neighbours }
+}
+
+async function runStarts(subjects: readonly Subject[]): Promise<PerSubject<StartResult>> {
+  const starts: PerSubject<StartResult> = {}
+  for (const subject of subjects) starts[subject.name] = await measureStart(subject, values.quick ? 1 : STARTS)
+  return starts
+}
+
+async function profileCases(cases: readonly Case[], driver: Driver): Promise<void> {
+  const { subjects, missing } = await findSubjects([values.profile as SubjectName], values.program)
+  const [subject] = subjects
+  if (!subject) throw new Error(missing.join())
+  for (const one of cases) {
+    const folder = `${process.cwd()}/.cache/profiles/${one.id}`
+    await mkdir(folder, { recursive: true })
+    await profile(one, subject, driver, timing(), folder)
+    console.log(`${one.title}: ${folder}`)
+  }
+}
+
+/** Says what got slower; true if nothing did. */
+async function passesBaseline(report: Report): Promise<boolean> {
+  const baseline = await readBaseline()
+  if (!baseline) return true
+  const slower = compare(baseline, baselineOf(report))
+  for (const { id, what, before, now } of slower) console.log(`SLOWER  ${id}: ${what}: ${before} -> ${now}`)
+  if (slower.length === 0) console.log('Nothing is slower than the baseline.')
+  return slower.length === 0
+}
+
+async function bench(cases: readonly Case[], driver: Driver): Promise<void> {
+  const { subjects, missing } = await findSubjects(wantedSubjects(), values.program)
+  const report: Report = {
+    machine: `${cpus().length} x ${cpus()[0]?.model ?? process.arch}`,
+    node: process.version.slice(1),
+    driver: driver.kind,
+    missing,
+    starts: positionals.length > 0 ? {} : await runStarts(subjects),
+    ...(await runCases(cases, subjects, driver)),
+  }
+  console.log(markdown(report))
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
+  if (values.save) await saveBaseline(report)
+  else if (!(await passesBaseline(report))) process.exitCode = 1
+}
+
+async function main(): Promise<void> {
+  if (values.help) return console.log(help)
+  if (values.micro) return runMicro(positionals)
+  const cases = selectCases({ quick: values.quick, all: values.all, words: positionals })
+  if (cases.length === 0) throw new Error(`no case is called ${positionals.join(' or ')}`)
+  const driver = await findDriver(wantedDriver())
+  await (values.profile === undefined ? bench(cases, driver) : profileCases(cases, driver))
+}
+
+await main()

@@ -1,0 +1,17 @@
+import { frameCases } from './frames.ts'
+import { measure, type MicroResult } from './measure.ts'
+
+const columns = ['ns', 'p50', 'p99', 'best']
+
+function row({ name, p50Ns, p99Ns, minNs }: MicroResult): string {
+  const cells = [p50Ns, p99Ns, minNs].map(ns => (ns >= 100 ? Math.round(ns) : Number(ns.toPrecision(3))))
+  return `| ${[name, ...cells].join(' | ')} |`
+}
+
+/** Measures single functions, those whose names contain one of the words, and prints a table as it goes. */
+export function runMicro(words: readonly string[]): void {
+  console.log(`| ${columns.join(' | ')} |\n| --- | ---: | ---: | ---: |`)
+  for (const one of frameCases()) {
+    if (words.length === 0 || words.some(word => one.name.includes(word))) console.log(row(measure(one)))
+  }
+}

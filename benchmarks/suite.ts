@@ -1,0 +1,248 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { applies, type Case, type Workload } from './cases.ts'
+import { registerBrokers } from './fixture.ts'
+import { type Driver, type Measured, type RunningLoad, startLoad } from './load/drive.ts'
+import { type Plan, type Population, registerPlan, routePlan, writePlan } from './load/plan.ts'
+import { machineTime, peakRssMbOf, rssMbOf } from './process-stats.ts'
+import type { RunningSubject, Subject, SubjectName } from './subjects.ts'
+
+/** One case on one server. */
+export interface Result extends Measured {
+  /** Resident memory right after the load, and the most since the process began; MB. */
+  readonly rssMb: number
+  readonly peakRssMb: number
+}
+
+/** How a server starts. */
+export interface StartResult {
+  /** From spawning the process to the first answer; the median of several starts. */
+  readonly startMs: number
+  readonly rssMb: number
+}
+
+export interface Failure {
+  readonly error: string
+}
+
+export type PerSubject<T> = Partial<Record<SubjectName, T>>
+
+export interface CaseResults {
+  readonly case: Case
+  readonly results: PerSubject<Result | Failure>
+}
+
+export interface Timing {
+  readonly warmMs: number
+  readonly runMs: number
+  /** Each case is measured so often; the median by requests a second counts. */
+  readonly rounds: number
+}
+
+// The JVM compiles while it serves; Apache is at its speed after so long.
+const JVM_WARM_MS = 10_000
+const SETTLE_MS = 500
+const IDLE_MS = 1_000
+const ENDLESS_MS = 3_600_000
+
+function median<T>(values: readonly T[], by: (value: T) => number): T {
+  return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
+}
+
+/** Plans on disk, made when first asked for. */
+class PlanFolder {
+  readonly #folder: string
+  readonly #paths = new Map<string, Promise<string>>()
+
+  private constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  static async create(): Promise<PlanFolder> {
+    return new PlanFolder(await mkdtemp(join(tmpdir(), 'gantry-plans-')))
+  }
+
+  pathOf(workload: Workload, population: Population): Promise<string> {
+    const name = `${workload}-${population.topics}-${population.brokers}`
+    const path = this.#paths.get(name) ?? this.#write(join(this.#folder, name), workload, population)
+    this.#paths.set(name, path)
+    return path
+  }
+
+  async #write(path: string, workload: Workload, population: Population): Promise<string> {
+    const plan: Plan = workload === 'route' ? routePlan(population) : registerPlan(population, workload)
+    await writePlan(plan, path)
+    return path
+  }
+
+  async close(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** How busy the machine is while we do nothing: other programs that share its cores with the servers. */
+class Neighbours {
+  #busy = 0
+  #total = 0
+
+  /** Waits, and looks meanwhile. */
+  async rest(ms: number): Promise<void> {
+    const before = machineTime()
+    await sleep(ms)
+    const after = machineTime()
+    if (!before || !after) return
+    this.#busy += after.busy - before.busy
+    this.#total += after.total - before.total
+  }
+
+  /** Part of all cores, 0 to 1. */
+  get share(): number {
+    return this.#total === 0 ? 0 : this.#busy / this.#total
+  }
+}
+
+/** Owns the servers under test and runs cases on them in turn. */
+export class Suite {
+  readonly #driver: Driver
+  readonly #plans: PlanFolder
+  readonly #running = new Map<Subject, RunningSubject>()
+  readonly #warm = new Set<string>()
+  readonly #neighbours = new Neighbours()
+
+  private constructor(driver: Driver, plans: PlanFolder) {
+    this.#driver = driver
+    this.#plans = plans
+  }
+
+  static async create(driver: Driver): Promise<Suite> {
+    return new Suite(driver, await PlanFolder.create())
+  }
+
+  /** Part of the machine's CPU that others took between the measurements, 0 to 1. */
+  get neighbours(): number {
+    return this.#neighbours.share
+  }
+
+  /** Measures a case on all subjects, round by round, so that they share whatever else the machine does. */
+  async run(one: Case, subjects: readonly Subject[], timing: Timing): Promise<CaseResults> {
+    const results: PerSubject<Result | Failure> = {}
+    const rounds = one.runMs === undefined ? timing.rounds : 1
+    const seen = new Map<Subject, Result[]>()
+    for (let round = 0; round < rounds; round++) {
+      for (const subject of subjects) {
+        if (!applies(one, subject.name) || results[subject.name]) continue
+        const result = await this.#measure(one, subject, timing).catch(asFailure)
+        if ('error' in result) results[subject.name] = result
+        else seen.set(subject, [...(seen.get(subject) ?? []), result])
+      }
+    }
+    for (const [subject, all] of seen) results[subject.name] ??= median(all, result => result.perSecond)
+    return { case: one, results }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(server => server.close()))
+    this.#running.clear()
+    await this.#plans.close()
+  }
+
+  async #serverOf(subject: Subject): Promise<RunningSubject> {
+    const running = this.#running.get(subject)
+    if (running?.alive()) return running
+    const server = await subject.start()
+    this.#running.set(subject, server)
+    return server
+  }
+
+  async #measure(one: Case, subject: Subject, timing: Timing): Promise<Result> {
+    const server = await this.#serverOf(subject)
+    const brokers = await this.#brokersFor(one, server)
+    try {
+      const load = await this.#startLoad(one, server, {
+        warmMs: this.#warmUp(one, server, timing),
+        runMs: one.runMs ?? timing.runMs,
+      })
+      const measured = await load.result
+      return { ...measured, rssMb: rssMbOf(server.pid), peakRssMb: peakRssMbOf(server.pid) }
+    } finally {
+      await brokers.close()
+      await sleep(SETTLE_MS)
+      await this.#neighbours.rest(SETTLE_MS)
+    }
+  }
+
+  #warmUp(one: Case, server: RunningSubject, { warmMs }: Timing): number {
+    const kind = `${server.pid} ${one.workload}`
+    if (server.name !== 'apache' || this.#warm.has(kind)) return warmMs
+    this.#warm.add(kind)
+    return Math.max(warmMs, JVM_WARM_MS)
+  }
+
+  async #startLoad(one: Case, server: RunningSubject, { warmMs, runMs }: Pick<Timing, 'warmMs' | 'runMs'>) {
+    const planPath = await this.#plans.pathOf(one.workload, one.population)
+    const { connections, inFlight } = one
+    return startLoad(this.#driver, {
+      planPath,
+      port: server.port,
+      serverPid: server.pid,
+      connections,
+      inFlight,
+      perSecond: 0,
+      warmMs,
+      runMs,
+    })
+  }
+
+  /** The brokers that route queries ask about: at rest, or registering at their own pace. */
+  async #brokersFor(one: Case, server: RunningSubject): Promise<{ close(): unknown }> {
+    if (one.workload !== 'route') return { close() {} }
+    if (!one.background) return registerBrokers(server.port, one.population)
+    const { workload, perSecond } = one.background
+    const load = startLoad(this.#driver, {
+      planPath: await this.#plans.pathOf(workload, one.population),
+      port: server.port,
+      serverPid: server.pid,
+      connections: one.population.brokers,
+      inFlight: 1,
+      perSecond,
+      warmMs: 0,
+      runMs: ENDLESS_MS,
+    })
+    await load.primed
+    return { close: () => endBackground(load) }
+  }
+}
+
+async function endBackground(load: RunningLoad): Promise<void> {
+  load.stop()
+  await load.result
+}
+
+function asFailure(error: unknown): Failure {
+  return { error: error instanceof Error ? error.message : String(error) }
+}
+
+/** Starts a subject several times. */
+export async function measureStart(subject: Subject, times: number): Promise<StartResult> {
+  const results: StartResult[] = []
+  for (let i = 0; i < times; i++) {
+    const server = await subject.start()
+    await sleep(IDLE_MS)
+    results.push({ startMs: server.startMs, rssMb: rssMbOf(server.pid) })
+    await server.close()
+  }
+  return median(results, result => result.startMs)
+}
+
+/** Runs one case once with Node's profiler on; the .cpuprofile is in `folder` afterwards. */
+export async function profile(one: Case, subject: Subject, driver: Driver, timing: Timing, folder: string) {
+  const suite = await Suite.create(driver)
+  const profiled: Subject = { ...subject, start: () => subject.start({ profileTo: folder }) }
+  try {
+    return await suite.run(one, [profiled], { ...timing, rounds: 1 })
+  } finally {
+    await suite.close()
+  }
+}
