@@ -1,3 +1,4 @@
+export { type AddressRanges, addressRanges } from './address-range.ts'
 export { type Clock, systemClock } from './clock.ts'
 export {
   type Command,
@@ -75,3 +76,28 @@ export {
   SYSTEM_BUSY,
   SYSTEM_ERROR,
 } from './router.ts'
+export {
+  latestProperties,
+  type PropertyEntry,
+  readProperties,
+  writeProperties,
+} from './properties-file.ts'
+export {
+  type CloseOptions,
+  defaultServerLimits,
+  type ListenOptions,
+  type OtherProtocols,
+  RemotingServer,
+  type RemotingServerOptions,
+  type ServerLimits,
+} from './server.ts'
+export { clientTls, ServerTls } from './tls.ts'
+export {
+  type ClientTlsOptions,
+  loadTlsOptions,
+  type ServerTlsOptions,
+  TLS_CONFIG_FILE,
+  type TlsMode,
+  type TlsOptions,
+  tlsProperties,
+} from './tls-options.ts'

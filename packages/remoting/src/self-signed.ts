@@ -15,7 +15,7 @@ export function selfSigned(): KeyAndCertificate {
   const body = certificateBody(publicKey.export({ type: 'spki', format: 'der' }))
   const signature = sign('sha256', body, privateKey)
   const certificate = sequence(body, ECDSA_WITH_SHA256, der(BIT_STRING, Buffer.of(0), signature))
-  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }), cert: pem(certificate) }
+  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: pem(certificate) }
 }
 
 // Grammar and numbers: RFC 5280 section 4.1, written in DER (ITU-T X.690).
