@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Report } from './report.ts'
+import type { PerSubject, StartResult } from './suite.ts'
 
 /** What is kept of a case: our figures relative to the bare server of the same run, so that machines compare. */
 interface BaselineCase {
@@ -17,6 +18,8 @@ interface BaselineCase {
 export interface Baseline {
   readonly machine: string
   readonly node: string
+  /** From spawning to the first answer, and resident memory then. */
+  readonly starts?: PerSubject<StartResult>
   readonly cases: Readonly<Record<string, BaselineCase>>
 }
 
@@ -45,6 +48,13 @@ function rounded(value: number): number {
   return Number(value.toPrecision(3))
 }
 
+function startsOf({ starts }: Report): PerSubject<StartResult> {
+  const measured = Object.entries(starts).map(([name, { startMs, rssMb }]) => {
+    return [name, { startMs: Math.round(startMs), rssMb: Math.round(rssMb) }]
+  })
+  return Object.fromEntries(measured) as PerSubject<StartResult>
+}
+
 /** The cases of a report in which ours and the bare server both ran. */
 export function baselineOf(report: Report): Baseline {
   const cases: Record<string, BaselineCase> = {}
@@ -64,14 +74,15 @@ export function baselineOf(report: Report): Baseline {
         : {}),
     }
   }
-  return { machine: report.machine, node: report.node, cases }
+  return { machine: report.machine, node: report.node, starts: startsOf(report), cases }
 }
 
 /** Stores a report as the new baseline; cases it does not have keep their old figures. */
 export async function saveBaseline(report: Report): Promise<void> {
   const old = await readBaseline()
   const fresh = baselineOf(report)
-  const baseline = { ...fresh, cases: { ...old?.cases, ...fresh.cases } }
+  const starts = { ...old?.starts, ...fresh.starts }
+  const baseline = { ...fresh, starts, cases: { ...old?.cases, ...fresh.cases } }
   await writeFile(path, `${JSON.stringify(baseline, null, 2)}\n`)
 }
 
