@@ -138,12 +138,10 @@ export class ServerTls {
   #onSecure(socket: TLSSocket): void {
     const handshake = this.#handshake.getStore()
     const refusal = this.#refusalOf(socket)
-    if (refusal === undefined && handshake !== undefined) {
-      handshake.resolve(socket)
-    } else {
-      socket.destroy()
-      handshake?.reject(new RemotingError('TLS', refusal ?? 'the handshake belongs to no connection'))
-    }
+    if (handshake === undefined) socket.destroy()
+    else if (refusal === undefined) handshake.resolve(socket)
+    // The stream is destroyed by its owner, who shall hear the reason before it hears that.
+    else handshake.reject(new RemotingError('TLS', refusal))
   }
 
   #refusalOf(socket: TLSSocket): string | undefined {

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { Logger } from './log.ts'
+import { loadTlsOptions, tlsProperties } from './tls-options.ts'
+
+function file(t: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tls-options-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'tls.properties'), text)
+  return join(folder, 'tls.properties')
+}
+
+const nowhere = join(tmpdir(), 'no', 'such', 'file')
+
+function load(given: Record<string, string> = {}, log?: Logger) {
+  return loadTlsOptions(new Map(Object.entries({ 'tls.config.file': nowhere, ...given })), log)
+}
+
+test('without any property the defaults are those of Java', async () => {
+  const { server, client } = await load()
+  assert.deepEqual(
+    [server.mode, server.testMode, server.needClientAuth, server.authClient],
+    ['permissive', true, 'none', false],
+  )
+  assert.deepEqual([client.enable, client.testMode, client.authServer], [false, true, false])
+})
+
+test('own connections use TLS by default only if the server enforces it', async () => {
+  assert.equal((await load({ 'tls.server.mode': 'enforcing' })).client.enable, true)
+  assert.equal((await load({ 'tls.server.mode': 'enforcing', 'tls.enable': 'false' })).client.enable, false)
+  assert.equal((await load({ 'tls.enable': 'TRUE ' })).client.enable, true)
+})
+
+test('what the file says goes before what was given', async t => {
+  const path = file(t, 'tls.server.keyPath=/file/key\ntls.server.need.client.auth=REQUIRE\n')
+  const { server } = await load({
+    'tls.config.file': path,
+    'tls.server.keyPath': '/given/key',
+    'tls.server.certPath': '/given/cert',
+  })
+  assert.deepEqual([server.keyPath, server.certPath, server.needClientAuth], ['/file/key', '/given/cert', 'require'])
+})
+
+test('mode, enable and the name of the file are not read from the file, and unknown keys are reported', async t => {
+  const path = file(t, 'tls.server.mode=enforcing\ntls.enable=true\ntls.server.keypath=/x\n')
+  const warned: unknown[] = []
+  const warn = (fields: object): void => void warned.push(fields)
+  const { server, client } = await load({ 'tls.config.file': path }, { debug: warn, info: warn, warn, error: warn })
+  assert.equal(server.mode, 'permissive')
+  assert.equal(client.enable, false)
+  assert.deepEqual(warned, [
+    { key: 'tls.server.mode', file: path, line: 1 },
+    { key: 'tls.enable', file: path, line: 2 },
+    { key: 'tls.server.keypath', file: path, line: 3 },
+  ])
+})
+
+test('a certificate that is configured is used unless test mode is asked for', async () => {
+  const files = { 'tls.server.keyPath': '/key', 'tls.server.certPath': '/cert' }
+  assert.equal((await load(files)).server.testMode, false)
+  assert.equal((await load({ ...files, 'tls.test.mode.enable': 'true' })).server.testMode, true)
+  assert.equal((await load(files)).client.testMode, true)
+  assert.equal((await load({ 'tls.client.authServer': 'true' })).client.testMode, false)
+})
+
+test('a bad value is an error that names key, file, line and what would be right', async t => {
+  await assert.rejects(load({ 'tls.server.mode': 'strict' }), {
+    code: 'BAD_OPTION',
+    message: 'tls.server.mode: "strict" is not one of disabled, permissive, enforcing',
+  })
+  const path = file(t, '\ntls.server.authClient=yes')
+  await assert.rejects(load({ 'tls.config.file': path }), {
+    message: `tls.server.authClient: "yes" is not true or false (${path}, line 2)`,
+  })
+  const broken = file(t, 'tls.server.keyPath=\\u12')
+  await assert.rejects(load({ 'tls.config.file': broken }), { code: 'BAD_OPTION', message: /tls\.properties: line 1/ })
+})
+
+test('a file that is named and does not exist is reported, as Java goes on without it', async () => {
+  const warned: unknown[] = []
+  const warn = (fields: object): void => void warned.push(fields)
+  await load({}, { debug: warn, info: warn, warn, error: warn })
+  assert.deepEqual(warned, [{ file: nowhere }])
+})
+
+test('names of object members are no keys', async t => {
+  const path = file(t, '__proto__=1\nconstructor=2\ntoString=3')
+  assert.equal((await load({ 'tls.config.file': path, __proto__: 'x', constructor: 'y' })).server.mode, 'permissive')
+})
+
+test('each property has a sentence', () => {
+  for (const [name, { purpose }] of Object.entries(tlsProperties)) assert.match(purpose, /^[A-Z].*\.$/, name)
+})
