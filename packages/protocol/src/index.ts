@@ -1,5 +1,102 @@
-export type { RegisterBrokerBody } from './bodies/register-broker.ts'
-export type { TopicConfig } from './bodies/topic-config.ts'
-export type { BrokerData, QueueData, TopicQueueMappingInfo, TopicRoute } from './bodies/topic-route.ts'
+export {
+  type BrokerMemberGroup,
+  brokerMemberGroupBody,
+  type ClusterInfo,
+  clusterInfoBody,
+} from './bodies/cluster-info.ts'
+export { dataVersionBody, optionalDataVersionBody, readDataVersion } from './bodies/data-version.ts'
+export { jsonBody } from './bodies/json-body.ts'
+export {
+  decodeRegisterBroker,
+  encodeRegisterBroker,
+  inflateRegistration,
+  isCompressedRegistration,
+  noRegistration,
+  type RegisterBrokerBody,
+  type RegistrationForm,
+  type RegistrationReadOptions,
+  readRegistration,
+} from './bodies/register-broker.ts'
+export {
+  type KVTable,
+  kvTableBody,
+  propertiesBody,
+  rawBody,
+  type TopicList,
+  topicListBody,
+} from './bodies/tables.ts'
+export { readTopicConfig, type TopicConfig } from './bodies/topic-config.ts'
+export { type TopicConfigTable, topicConfigTableBody } from './bodies/topic-config-table.ts'
+export {
+  type BrokerData,
+  encodeTopicRoute,
+  type QueueData,
+  type TopicQueueMappingInfo,
+  type TopicRoute,
+  topicRouteBody,
+} from './bodies/topic-route.ts'
 export { type DataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
+export { boolOf, intOf, listOf, longOf, objectOf, textOf, textsOf } from './fastjson/members.ts'
+export { FastjsonReader, type ReadOptions, readFastjson, readFastjsonInSlices } from './fastjson/reader.ts'
+export type { Bean, JsonArray, JsonInput, JsonKey, JsonMap, JsonObject, JsonValue } from './fastjson/value.ts'
+export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
+export { type BatchedMessage, decodeBatch, encodeBatch } from './message/batch.ts'
+export {
+  bodyCrc,
+  decodeMessage,
+  decodeMessages,
+  encodeMessage,
+  MESSAGE_MAGIC_V1,
+  MESSAGE_MAGIC_V2,
+  type StoredMessage,
+} from './message/codec.ts'
+export type { Host } from './message/host.ts'
+export { offsetMessageId, readOffsetMessageId, UniqueIds } from './message/message-id.ts'
+export { MAX_PROPERTIES_LENGTH, readProperties, writeProperties } from './message/properties.ts'
+export {
+  BORN_HOST_V6,
+  COMPRESSED,
+  type Compression,
+  compressionFlag,
+  compressionOf,
+  INNER_BATCH,
+  MULTI_TAGS,
+  NEED_UNWRAP,
+  STORE_HOST_V6,
+  TRANSACTION_COMMIT,
+  TRANSACTION_PREPARED,
+  TRANSACTION_ROLLBACK,
+  transactionPart,
+} from './message/sys-flag.ts'
+export { unwrapNamespace, wrapNamespace } from './namespace.ts'
 export { isReadable, isWriteable, PERM_INHERIT, PERM_PRIORITY, PERM_READ, PERM_WRITE } from './permission.ts'
+export {
+  OUR_VERSION,
+  V3_0_11,
+  V4_9_4,
+  V4_9_8,
+  V5_0_0,
+  V5_3_1,
+  V5_5_0,
+  versionName,
+  versionNumber,
+} from './release.ts'
+export { brokerNoticeRequests, nameServerRequests, requestNames } from './requests/index.ts'
+export { type ResponseName, responseCodes, responseName } from './response-codes.ts'
+export { finish, type Sliced } from './slices.ts'
+export {
+  AUTO_CREATE_TOPIC,
+  DEAD_LETTER_PREFIX,
+  deadLetterTopicOf,
+  groupProblem,
+  isClosedTopic,
+  isDeadLetterTopic,
+  isRetryTopic,
+  isSystemTopic,
+  MAX_GROUP_LENGTH,
+  MAX_RETRY_TOPIC_LENGTH,
+  MAX_TOPIC_LENGTH,
+  RETRY_PREFIX,
+  retryTopicOf,
+  topicProblem,
+} from './topic-name.ts'

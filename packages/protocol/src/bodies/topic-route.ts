@@ -1,4 +1,20 @@
-import type { Long } from '@gantrymq/remoting'
+import type { BodyCodec, Long } from '@gantrymq/remoting'
+import {
+  boolOf,
+  intOf,
+  listOf,
+  longOf,
+  objectOf,
+  textOf,
+  toInt,
+  toLongKey,
+  toObject,
+  toText,
+  toTexts,
+} from '../fastjson/members.ts'
+import { readFastjson } from '../fastjson/reader.ts'
+import type { Bean, JsonObject, JsonValue } from '../fastjson/value.ts'
+import { type Dialect, encodeFastjson } from '../fastjson/writer.ts'
 
 /** The queues of a topic on one broker group: Apache's QueueData. */
 export interface QueueData {
@@ -43,4 +59,142 @@ export interface TopicRoute {
   /** Broker address to filter servers; empty with every broker of today. */
   readonly filterServerTable: ReadonlyMap<string, readonly string[]>
   readonly topicQueueMappingByBroker?: ReadonlyMap<string, TopicQueueMappingInfo>
+}
+
+function queueBean(queue: QueueData): Bean {
+  return {
+    brokerName: queue.brokerName,
+    perm: queue.perm,
+    readQueueNums: queue.readQueueNums,
+    topicSysFlag: queue.topicSysFlag,
+    writeQueueNums: queue.writeQueueNums,
+  }
+}
+
+export function brokerBean(broker: BrokerData): Bean {
+  return {
+    brokerAddrs: broker.brokerAddrs,
+    brokerName: broker.brokerName,
+    cluster: broker.cluster,
+    // 4.9 did not write it; its clients ignore it.
+    enableActingMaster: broker.enableActingMaster,
+    zoneName: broker.zoneName,
+  }
+}
+
+export function mappingBean(info: TopicQueueMappingInfo): Bean {
+  return {
+    bname: info.bname,
+    currIdMap: info.currIdMap,
+    dirty: info.dirty,
+    epoch: info.epoch,
+    scope: info.scope,
+    topic: info.topic,
+    totalQueues: info.totalQueues,
+  }
+}
+
+export function mappingBeans(mappings: ReadonlyMap<string, TopicQueueMappingInfo>): Map<string, Bean> {
+  return new Map([...mappings].map(([key, info]) => [key, mappingBean(info)]))
+}
+
+/**
+ * Writes a route for a caller: `standard` for version 401 (4.9.4) and later or with `acceptStandardJsonOnly`,
+ * `fastjson` for older ones (Apache's ClientRequestProcessor).
+ */
+export function encodeTopicRoute(route: TopicRoute, dialect: Dialect): Buffer {
+  const mappings = route.topicQueueMappingByBroker
+  const bean: Bean = {
+    brokerDatas: route.brokerDatas.map(brokerBean),
+    filterServerTable: route.filterServerTable,
+    orderTopicConf: route.orderTopicConf,
+    queueDatas: route.queueDatas.map(queueBean),
+    topicQueueMappingByBroker: mappings && mappingBeans(mappings),
+  }
+  return encodeFastjson(bean, dialect)
+}
+
+/** Queues of a topic nobody described: Java's int default. */
+const NO_QUEUES = 0
+
+function readQueue(value: JsonValue): QueueData {
+  const object = toObject(value, 'queueDatas')
+  return {
+    brokerName: textOf(object, 'brokerName') ?? '',
+    readQueueNums: intOf(object, 'readQueueNums', NO_QUEUES),
+    writeQueueNums: intOf(object, 'writeQueueNums', NO_QUEUES),
+    perm: intOf(object, 'perm', 0),
+    // Before 4.x settled on topicSysFlag it was written topicSynFlag.
+    topicSysFlag: intOf(object, 'topicSysFlag', intOf(object, 'topicSynFlag', 0)),
+  }
+}
+
+/** Broker addresses by id; ids quoted or bare. */
+export function readBrokerAddrs(object: JsonObject): Map<Long, string> {
+  const addresses = new Map<Long, string>()
+  for (const [id, address] of objectOf(object, 'brokerAddrs') ?? []) {
+    if (address !== null) addresses.set(toLongKey(id, 'a broker id'), toText(address))
+  }
+  return addresses
+}
+
+export function readBroker(object: JsonObject): BrokerData {
+  const zoneName = textOf(object, 'zoneName')
+  return {
+    cluster: textOf(object, 'cluster') ?? '',
+    brokerName: textOf(object, 'brokerName') ?? '',
+    brokerAddrs: readBrokerAddrs(object),
+    enableActingMaster: boolOf(object, 'enableActingMaster', false),
+    ...(zoneName === undefined ? undefined : { zoneName }),
+  }
+}
+
+export function readMapping(object: JsonObject): TopicQueueMappingInfo {
+  const currIdMap = new Map<number, number>()
+  for (const [id, value] of objectOf(object, 'currIdMap') ?? []) {
+    currIdMap.set(toInt(toText(id), 'a key of currIdMap'), toInt(value, 'a value of currIdMap'))
+  }
+  return {
+    topic: textOf(object, 'topic') ?? '',
+    scope: textOf(object, 'scope') ?? '__global__',
+    totalQueues: intOf(object, 'totalQueues', 0),
+    bname: textOf(object, 'bname') ?? '',
+    epoch: longOf(object, 'epoch', 0),
+    dirty: boolOf(object, 'dirty', false),
+    currIdMap,
+  }
+}
+
+/** Mapping infos by topic or broker name, whatever the key of the table is. */
+export function readMappings(object: JsonObject): Map<string, TopicQueueMappingInfo> {
+  const mappings = new Map<string, TopicQueueMappingInfo>()
+  for (const [key, value] of object) mappings.set(toText(key), readMapping(toObject(value, 'a queue mapping')))
+  return mappings
+}
+
+function readFilterServers(object: JsonObject): Map<string, readonly string[]> {
+  const servers = new Map<string, readonly string[]>()
+  for (const [address, list] of objectOf(object, 'filterServerTable') ?? []) {
+    servers.set(toText(address), toTexts(list))
+  }
+  return servers
+}
+
+function readTopicRoute(object: JsonObject): TopicRoute {
+  const orderTopicConf = textOf(object, 'orderTopicConf')
+  const mappings = objectOf(object, 'topicQueueMappingByBroker')
+  return {
+    ...(orderTopicConf === undefined ? undefined : { orderTopicConf }),
+    queueDatas: (listOf(object, 'queueDatas') ?? []).map(readQueue),
+    brokerDatas: (listOf(object, 'brokerDatas') ?? []).map(value => readBroker(toObject(value, 'brokerDatas'))),
+    filterServerTable: readFilterServers(object),
+    ...(mappings === null ? undefined : { topicQueueMappingByBroker: readMappings(mappings) }),
+  }
+}
+
+/** Written in `standard`, which every client reads; see `encodeTopicRoute`. */
+export const topicRouteBody: BodyCodec<TopicRoute> = {
+  name: 'TopicRouteData',
+  encode: route => encodeTopicRoute(route, 'standard'),
+  decode: bytes => readTopicRoute(toObject(readFastjson(bytes), 'TopicRouteData')),
 }

@@ -1,0 +1,43 @@
+import type { BodyCodec } from '@gantrymq/remoting'
+import type { DataVersion } from '../data-version.ts'
+import { longOf, toObject } from '../fastjson/members.ts'
+import { readFastjson } from '../fastjson/reader.ts'
+import type { Bean, JsonObject } from '../fastjson/value.ts'
+import { jsonBody } from './json-body.ts'
+
+/** Without `stateVersion` it is that of 4.9. */
+export function dataVersionBean(version: DataVersion, withState = true): Bean {
+  return {
+    counter: version.counter,
+    stateVersion: withState ? version.stateVersion : undefined,
+    timestamp: version.timestamp,
+  }
+}
+
+/** @param now milliseconds: what Java takes for a missing timestamp. */
+export function readDataVersion(object: JsonObject, now: number): DataVersion {
+  return {
+    stateVersion: longOf(object, 'stateVersion', 0),
+    timestamp: longOf(object, 'timestamp', now),
+    counter: longOf(object, 'counter', 0),
+  }
+}
+
+/** What a body without timestamp counts as: equal to no version that a broker has. */
+const NEVER = -1
+
+export const dataVersionBody = jsonBody<DataVersion>(
+  'DataVersion',
+  version => dataVersionBean(version),
+  object => readDataVersion(object, NEVER),
+)
+
+/** As `dataVersionBody`; the word `null` reads as null. */
+export const optionalDataVersionBody: BodyCodec<DataVersion | null> = {
+  name: 'DataVersion',
+  encode: version => (version === null ? Buffer.from('null') : dataVersionBody.encode(version)),
+  decode(bytes) {
+    const value = readFastjson(bytes)
+    return value === null ? null : readDataVersion(toObject(value, 'DataVersion'), NEVER)
+  },
+}

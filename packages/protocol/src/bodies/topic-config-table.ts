@@ -1,0 +1,33 @@
+import { type DataVersion, noDataVersion } from '../data-version.ts'
+import { objectOf, toObject, toText } from '../fastjson/members.ts'
+import type { JsonObject } from '../fastjson/value.ts'
+import { dataVersionBean, readDataVersion } from './data-version.ts'
+import { jsonBody } from './json-body.ts'
+import { readTopicConfig, type TopicConfig, topicConfigBean } from './topic-config.ts'
+
+/** All topics of a broker and their version: Apache's TopicConfigSerializeWrapper. */
+export interface TopicConfigTable {
+  readonly dataVersion: DataVersion
+  /** By topic name. */
+  readonly topics: ReadonlyMap<string, TopicConfig>
+}
+
+function readTable(object: JsonObject): TopicConfigTable {
+  const version = objectOf(object, 'dataVersion')
+  const topics = new Map<string, TopicConfig>()
+  for (const [key, value] of objectOf(object, 'topicConfigTable') ?? []) {
+    const config = readTopicConfig(toObject(value, 'topicConfigTable'), toText(key))
+    topics.set(config.topicName, config)
+  }
+  return { dataVersion: version === null ? noDataVersion : readDataVersion(version, 0), topics }
+}
+
+/** Written with the members of 5.x, which 4.9 ignores. */
+export const topicConfigTableBody = jsonBody<TopicConfigTable>(
+  'TopicConfigSerializeWrapper',
+  table => ({
+    dataVersion: dataVersionBean(table.dataVersion),
+    topicConfigTable: new Map([...table.topics].map(([name, config]) => [name, topicConfigBean(config, true)])),
+  }),
+  readTable,
+)

@@ -1,0 +1,3 @@
+export { brokerNoticeRequests } from './broker.ts'
+export { nameServerRequests } from './name-server.ts'
+export { requestNames } from './request-names.ts'

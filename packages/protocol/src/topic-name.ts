@@ -1,0 +1,77 @@
+/** Rules for names of topics and groups: Apache's TopicValidator and the client's Validators. */
+export const MAX_TOPIC_LENGTH = 127
+/** Of retry and dead-letter topics, which have the group's name inside (5.x). */
+export const MAX_RETRY_TOPIC_LENGTH = 255
+export const MAX_GROUP_LENGTH = 255
+
+export const RETRY_PREFIX = '%RETRY%'
+export const DEAD_LETTER_PREFIX = '%DLQ%'
+const SYSTEM_TOPIC_PREFIX = 'rmq_sys_'
+/** Every topic that a broker makes without being told copies this one. */
+export const AUTO_CREATE_TOPIC = 'TBW102'
+
+const LEGAL = /^[%|a-zA-Z0-9_-]*$/
+
+/** Topics no sender may use (Apache's notAllowedSendTopicSet). */
+const CLOSED_TOPICS: ReadonlySet<string> = new Set([
+  'SCHEDULE_TOPIC_XXXX',
+  'RMQ_SYS_TRANS_HALF_TOPIC',
+  'RMQ_SYS_TRANS_OP_HALF_TOPIC',
+  'TRANS_CHECK_MAX_TIME_TOPIC',
+  'SELF_TEST_TOPIC',
+  'OFFSET_MOVED_EVENT',
+  'RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC',
+  'RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC',
+])
+
+const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
+  ...CLOSED_TOPICS,
+  AUTO_CREATE_TOPIC,
+  'BenchmarkTest',
+  'RMQ_SYS_TRACE_TOPIC',
+  'CHECKPOINT_TOPIC',
+])
+
+/** Whether RocketMQ itself uses a topic. */
+export function isSystemTopic(topic: string): boolean {
+  return SYSTEM_TOPICS.has(topic) || topic.startsWith(SYSTEM_TOPIC_PREFIX)
+}
+
+/** Whether a topic refuses messages of users. */
+export function isClosedTopic(topic: string): boolean {
+  return CLOSED_TOPICS.has(topic)
+}
+
+export function isRetryTopic(topic: string): boolean {
+  return topic.startsWith(RETRY_PREFIX)
+}
+
+export function isDeadLetterTopic(topic: string): boolean {
+  return topic.startsWith(DEAD_LETTER_PREFIX)
+}
+
+export function retryTopicOf(group: string): string {
+  return RETRY_PREFIX + group
+}
+
+export function deadLetterTopicOf(group: string): string {
+  return DEAD_LETTER_PREFIX + group
+}
+
+/** Why a name cannot be a topic's, in a sentence; null if it can. */
+export function topicProblem(topic: string): string | null {
+  const limit = isRetryTopic(topic) || isDeadLetterTopic(topic) ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH
+  return problem('topic', topic, limit)
+}
+
+/** Why a name cannot be a group's, in a sentence; null if it can. Brokers of 5.5 take new groups up to 120 only. */
+export function groupProblem(group: string): string | null {
+  return problem('group', group, MAX_GROUP_LENGTH)
+}
+
+function problem(what: string, name: string, limit: number): string | null {
+  if (name.trim() === '') return `the ${what} is blank`
+  if (name.length > limit) return `the ${what} is longer than ${limit} characters`
+  if (!LEGAL.test(name)) return `the ${what} ${JSON.stringify(name)} has characters other than letters, digits and %|_-`
+  return null
+}
