@@ -1,0 +1,259 @@
+/**
+ * Renews the golden frames: what real brokers, clients and mqadmin of both lines send to real name servers of both
+ * lines, and what those answer. Writes packages/testkit/golden. Run by `npm run -w interop capture`, or
+ * `… capture client` for one role only; all of it takes minutes.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { RELEASES, type Release, skipReason } from './apache.ts'
+import type { Owner } from './launched.ts'
+import {
+  type ApacheServer,
+  type BrokerStart,
+  runMqadmin,
+  startApacheBroker,
+  startApacheNameServer,
+  startProgram,
+} from './launcher.ts'
+import { type Exchange, Recorder } from './recorder.ts'
+import { REQUEST_NAMES } from './request-names.ts'
+
+const goldenFolder = join(import.meta.dirname, '..', '..', 'packages', 'testkit', 'golden')
+const BINARY = ['-Drocketmq.serialize.type=ROCKETMQ']
+const ANSWERS_LAG_MS = 500
+const PROGRAM_DEADLINE_MS = 60_000
+
+/** Closes in reverse what was opened. */
+class Session implements Owner {
+  readonly #closes: (() => Promise<void>)[] = []
+
+  after(close: () => Promise<void>): void {
+    this.#closes.push(close)
+  }
+
+  async end(): Promise<void> {
+    for (const close of this.#closes.splice(0).toReversed()) await close()
+  }
+}
+
+async function inSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  const session = new Session()
+  try {
+    return await work(session)
+  } finally {
+    await session.end()
+  }
+}
+
+interface Golden {
+  readonly name: string
+  readonly scenario: string
+  readonly request: string
+  readonly answer: string | null
+}
+
+/** One of each kind: the same request in the same form with the same result tells nothing new. */
+function kindOf({ request, answer }: Exchange): string {
+  const fields = Object.keys(request.extFields ?? {}).toSorted()
+  const form = [request.code, request.serializeType, request.flag, request.body !== null, fields]
+  return JSON.stringify([form, answer?.code, answer?.body === null, Object.keys(answer?.extFields ?? {})])
+}
+
+const UNKNOWN_TO_4_9 = [217, 901, 904]
+
+/** False for a request whose sender hung up before the answer came. */
+function isWhole({ request, answer }: Exchange): boolean {
+  const isOneway = (request.flag & 2) === 2
+  return answer !== undefined || isOneway || UNKNOWN_TO_4_9.includes(request.code)
+}
+
+function distinct(scenario: string, exchanges: readonly Exchange[]): Golden[] {
+  const kinds = new Map<string, Exchange>()
+  for (const exchange of exchanges.filter(isWhole))
+    if (!kinds.has(kindOf(exchange))) kinds.set(kindOf(exchange), exchange)
+  return [...kinds.values()].map(({ request, answer }) => ({
+    name: REQUEST_NAMES[request.code] ?? String(request.code),
+    scenario,
+    request: request.bytes.toString('hex'),
+    answer: answer ? answer.bytes.toString('hex') : null,
+  }))
+}
+
+type Play = (recorder: Recorder, session: Session) => Promise<void>
+
+async function record(server: ApacheServer, scenario: string, play: Play): Promise<Golden[]> {
+  console.log(`  ${scenario}`)
+  return inSession(async session => {
+    const recorder = await Recorder.start(session, server.port)
+    await play(recorder, session)
+    await delay(ANSWERS_LAG_MS)
+    return distinct(scenario, recorder.exchanges)
+  })
+}
+
+async function brokerLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
+  const start = (recorder: Recorder, name: string, more: Partial<BrokerStart> = {}): BrokerStart => ({
+    release: sender,
+    nameServers: [recorder.address],
+    name: `golden-${name}`,
+    knownAt: [server.port],
+    ...more,
+  })
+  const lives = (name: string, more: Partial<BrokerStart> = {}): Play => {
+    return async (recorder, session) => {
+      const broker = await startApacheBroker(session, start(recorder, name, more))
+      await runMqadmin(session, sender, [
+        ['updateTopic', '-n', server.address, '-b', broker.address, '-t', `topic-${name}`],
+      ])
+      await broker.stop()
+    }
+  }
+  const exchanges = [
+    await record(server, 'a master', lives('a')),
+    await record(server, 'a master and its slave', async (recorder, session) => {
+      await startApacheBroker(session, start(recorder, 'b'))
+      const slave = await startApacheBroker(session, start(recorder, 'b', { id: 1 }))
+      await slave.stop()
+    }),
+    await record(
+      server,
+      'a master that asks before it registers',
+      lives('c', { properties: { forceRegister: false } }),
+    ),
+    await record(server, 'a master with binary headers', lives('d', { flags: BINARY })),
+    // A 5.x broker sends a compressed body and says that it is not; a 5.x body is beyond a 4.9 server in any case.
+    await record(server, 'a master that compresses its registration', (recorder, session) =>
+      startApacheBroker(session, start(recorder, 'e', { properties: { compressedRegister: true }, knownAt: [] })).then(
+        async broker => {
+          await delay(5_000)
+          await broker.stop()
+        },
+      ),
+    ),
+  ]
+  if (sender.startsWith('5.')) exchanges.push(...(await actingMasters(server, lives)))
+  return exchanges.flat()
+}
+
+type Lives = (name: string, more: Partial<BrokerStart>) => Play
+
+async function actingMasters(server: ApacheServer, lives: Lives): Promise<Golden[][]> {
+  const acting = { enableSlaveActingMaster: true }
+  return [
+    await record(server, 'a master of an acting-master group', lives('f', { properties: acting })),
+    await record(
+      server,
+      'a master of an acting-master group, 5.x servers only',
+      lives('g', { properties: { ...acting, compatibleWithOldNameSrv: false } }),
+    ),
+    await record(
+      server,
+      'a master that registers single topics',
+      lives('h', { properties: { enableSingleTopicRegister: true } }),
+    ),
+    await record(server, 'a master in a zone', lives('i', { flags: ['-Drocketmq.zone=zone-1'] })),
+  ]
+}
+
+async function clientLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
+  const topic = 'golden-client'
+  const play = (flags: readonly string[]): Play => {
+    return async (recorder, session) => {
+      const produce = await startProgram(session, sender, 'Produce', [recorder.address, topic, 3, 0], flags)
+      await produce.succeeds(PROGRAM_DEADLINE_MS)
+      const args = [recorder.address, topic, 'golden-group', 3, 30]
+      const consume = await startProgram(session, sender, 'Consume', args, flags)
+      await consume.succeeds(PROGRAM_DEADLINE_MS)
+    }
+  }
+  return inSession(async session => {
+    const broker = await startApacheBroker(session, {
+      release: sender,
+      nameServers: [server.address],
+      name: 'golden-k',
+    })
+    await runMqadmin(session, sender, [['updateTopic', '-n', server.address, '-b', broker.address, '-t', topic]])
+    return [
+      await record(server, 'a producer and a consumer', play([])),
+      await record(server, 'a producer and a consumer with binary headers', play(BINARY)),
+      await record(
+        server,
+        'a producer and a consumer in a zone',
+        play(['-Drocketmq.zone=zone-1', '-Drocketmq.zone.mode=true']),
+      ),
+    ].flat()
+  })
+}
+
+const NAMESPACE = ['-s', 'golden-namespace', '-k', 'key']
+
+function adminCommands(nameServer: string, broker: string): string[][] {
+  const commands = [
+    ['clusterList'],
+    ['updateTopic', '-c', 'DefaultCluster', '-t', 'golden-admin', '-o', 'true'],
+    ['topicList'],
+    ['topicList', '-c'],
+    ['topicRoute', '-t', 'golden-admin'],
+    ['topicRoute', '-t', 'golden-nowhere'],
+    ['topicClusterList', '-t', 'golden-admin'],
+    ['updateOrderConf', '-t', 'golden-admin', '-m', 'get'],
+    ['updateKvConfig', ...NAMESPACE, '-v', 'value'],
+    ['deleteKvConfig', ...NAMESPACE],
+    ['getNamesrvConfig'],
+    ['updateNamesrvConfig', '-k', 'productEnvName', '-v', 'golden'],
+    ['updateNamesrvConfig', '-k', 'kvConfigPath', '-v', '/tmp/golden'],
+    ['wipeWritePerm', '-b', 'golden-k'],
+    ['addWritePerm', '-b', 'golden-k'],
+    ['brokerStatus', '-b', broker],
+    ['deleteTopic', '-c', 'DefaultCluster', '-t', 'golden-admin'],
+  ]
+  return commands.map(([name = '', ...args]) => [name, '-n', nameServer, ...args])
+}
+
+async function adminLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
+  return inSession(async session => {
+    const broker = await startApacheBroker(session, {
+      release: sender,
+      nameServers: [server.address],
+      name: 'golden-k',
+    })
+    const play = (flags: readonly string[]): Play => {
+      return async (recorder, inner) =>
+        void (await runMqadmin(inner, sender, adminCommands(recorder.address, broker.address), flags))
+    }
+    return [
+      await record(server, 'mqadmin', play([])),
+      await record(server, 'mqadmin with binary headers', play(BINARY)),
+    ].flat()
+  })
+}
+
+const roles = { broker: brokerLives, client: clientLives, mqadmin: adminLives }
+
+type Role = keyof typeof roles
+
+async function capture(role: Role, sender: Release, release: Release): Promise<void> {
+  await inSession(async session => {
+    console.log(`${role} ${sender} to name server ${release}`)
+    const server = await startApacheNameServer(session, release)
+    const exchanges = await roles[role](sender, server)
+    const file = join(goldenFolder, `${role}-${sender}-to-${release}.json`)
+    await writeFile(file, `${JSON.stringify({ role, sender, server: release, exchanges }, null, 1)}\n`)
+  })
+}
+
+function chosenRoles(names: readonly string[]): Role[] {
+  const all: Role[] = ['broker', 'client', 'mqadmin']
+  return names.length === 0 ? all : all.filter(role => names.includes(role))
+}
+
+const skip = await skipReason()
+if (skip) {
+  console.error(`nothing captured: ${skip}`)
+  process.exit(1)
+}
+await mkdir(goldenFolder, { recursive: true })
+for (const role of chosenRoles(process.argv.slice(2))) {
+  for (const release of RELEASES) for (const sender of RELEASES) await capture(role, sender, release)
+}

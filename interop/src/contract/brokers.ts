@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { deflateSync } from 'node:zlib'
+import type { Owner } from '../launched.ts'
+import type { RawConnection } from '../raw-connection.ts'
+import { parseFastjson, type RawFrame, type RawRequest } from '../raw-frame.ts'
+import { type Stage, unique, uniqueAddress } from './stage.ts'
+
+export interface TopicConfig {
+  readonly topicName: string
+  readonly readQueueNums?: number
+  readonly writeQueueNums?: number
+  readonly perm?: number | null
+  readonly topicFilterType?: string
+  readonly topicSysFlag?: number
+  readonly order?: boolean
+}
+
+export interface DataVersion {
+  readonly counter: number
+  readonly timestamp: number
+  readonly stateVersion?: number
+}
+
+/** A broker as it tells of itself. */
+export interface Broker {
+  readonly cluster: string
+  readonly name: string
+  readonly id: number | string
+  readonly address: string
+  readonly haAddress: string
+  readonly topics: readonly TopicConfig[]
+  readonly dataVersion: DataVersion
+  /** More header fields, or others in place of those above. Undefined takes one away. */
+  readonly fields?: Readonly<Record<string, string | undefined>>
+  /** More members of the topic wrapper. */
+  readonly wrapper?: Readonly<Record<string, unknown>>
+  readonly filterServers?: readonly string[]
+}
+
+export const VERSION: DataVersion = { counter: 1, timestamp: 1_700_000_000_000 }
+
+export const topic = (topicName: string, more: Partial<TopicConfig> = {}): TopicConfig => ({
+  topicName,
+  readQueueNums: 4,
+  writeQueueNums: 4,
+  perm: 6,
+  topicFilterType: 'SINGLE_TAG',
+  topicSysFlag: 0,
+  order: false,
+  ...more,
+})
+
+/** A master with two topics (5.x refuses a broker that comes with one), all names its own. */
+export function aBroker(more: Partial<Broker> = {}): Broker {
+  const name = unique('broker')
+  const address = uniqueAddress()
+  return {
+    cluster: unique('cluster'),
+    name,
+    id: 0,
+    address,
+    haAddress: address.replace('10911', '10912'),
+    topics: [topic(unique('topic')), topic(unique('topic'))],
+    dataVersion: VERSION,
+    ...more,
+  }
+}
+
+/** The same group, another member. */
+export function aSlaveOf(master: Broker, id: number, more: Partial<Broker> = {}): Broker {
+  const address = uniqueAddress()
+  return { ...master, id, address, haAddress: address.replace('10911', '10912'), ...more }
+}
+
+/** The topics, data version and mappings of a broker, as it sends them. */
+export function wrapperOf(broker: Broker): Record<string, unknown> {
+  const topicConfigTable = Object.fromEntries(broker.topics.map(config => [config.topicName, config]))
+  return { dataVersion: broker.dataVersion, topicConfigTable, ...broker.wrapper }
+}
+
+export function bodyOf(broker: Broker): string {
+  return JSON.stringify({
+    filterServerList: broker.filterServers ?? [],
+    topicConfigSerializeWrapper: wrapperOf(broker),
+  })
+}
+
+function sized(text: string): Buffer {
+  const bytes = Buffer.from(text)
+  return Buffer.concat([int32(bytes.length), bytes])
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
+
+/** The compressed form of a registration body. `attributes` makes six parts of a topic's five, `mappings` adds a tail. */
+export function compressedBodyOf(
+  broker: Broker,
+  more: { attributes?: string; mappings?: readonly unknown[] } = {},
+): Buffer {
+  const topics = broker.topics.map(({ topicName, readQueueNums, writeQueueNums, perm, topicFilterType }) => {
+    const parts = [topicName, readQueueNums, writeQueueNums, perm, topicFilterType]
+    return sized((more.attributes === undefined ? parts : [...parts, more.attributes]).join(' '))
+  })
+  const mappings = more.mappings
+    ? [int32(more.mappings.length), ...more.mappings.map(mapping => sized(JSON.stringify(mapping)))]
+    : []
+  return deflateSync(
+    Buffer.concat([
+      sized(JSON.stringify(broker.dataVersion)),
+      int32(topics.length),
+      ...topics,
+      sized(JSON.stringify(broker.filterServers ?? [])),
+      ...mappings,
+    ]),
+    { level: 9 },
+  )
+}
+
+export function identityOf(broker: Broker): Record<string, string> {
+  const { name, address, cluster, id } = broker
+  return { brokerName: name, brokerAddr: address, clusterName: cluster, brokerId: String(id) }
+}
+
+function given(fields: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+/** REGISTER_BROKER. */
+export function registration(broker: Broker, more: Partial<RawRequest> = {}): RawRequest {
+  const extFields = given({ ...identityOf(broker), haServerAddr: broker.haAddress, ...broker.fields })
+  return { code: 103, extFields, body: bodyOf(broker), ...more }
+}
+
+/** UNREGISTER_BROKER. */
+export function unregistration(broker: Broker, fields: Readonly<Record<string, string | undefined>> = {}): RawRequest {
+  return { code: 104, extFields: given({ ...identityOf(broker), ...fields }) }
+}
+
+/** Registers a broker on a connection that stays open until the case is over; asserts that it was accepted. */
+export async function join(
+  stage: Stage,
+  t: Owner,
+  broker: Broker,
+  more: Partial<RawRequest> = {},
+): Promise<RawConnection> {
+  const connection = await stage.connect(t)
+  const answer = await connection.call(registration(broker, more))
+  assert.equal(answer.code, 0, answer.remark ?? '')
+  return connection
+}
+
+export interface BrokerData {
+  readonly brokerAddrs: Readonly<Record<string, string>>
+  readonly brokerName: string
+  readonly cluster: string
+  readonly enableActingMaster?: boolean
+  readonly zoneName?: string
+}
+
+export interface QueueData {
+  readonly brokerName: string
+  readonly perm: number
+  readonly readQueueNums: number
+  readonly writeQueueNums: number
+  readonly topicSysFlag: number
+}
+
+export interface Route {
+  readonly brokerDatas: readonly BrokerData[]
+  readonly filterServerTable: Readonly<Record<string, readonly string[]>>
+  readonly queueDatas: readonly QueueData[]
+  readonly orderTopicConf?: string
+  readonly topicQueueMappingByBroker?: Readonly<Record<string, unknown>>
+}
+
+/** GET_ROUTEINFO_BY_TOPIC. */
+export const routeQuery = (name: string, more: Partial<RawRequest> = {}): RawRequest => ({
+  code: 105,
+  extFields: { topic: name },
+  ...more,
+})
+
+/** A topic's route; null if there is none. */
+export async function routeOf(stage: Stage, name: string, more: Partial<RawRequest> = {}): Promise<Route | null> {
+  const answer = await stage.ask(routeQuery(name, more))
+  if (answer.code === 17) return null
+  assert.equal(answer.code, 0, answer.remark ?? '')
+  return parseFastjson(answer.body) as Route
+}
+
+interface ClusterInfo {
+  readonly brokerAddrTable: Readonly<Record<string, BrokerData>>
+  readonly clusterAddrTable: Readonly<Record<string, readonly string[]>>
+}
+
+export async function clusterInfo(stage: Stage): Promise<ClusterInfo> {
+  return bodyJson(await stage.ask({ code: 106 })) as ClusterInfo
+}
+
+/** The addresses of a broker group by id; undefined if the name server does not know the group. */
+export async function addressesOf(stage: Stage, name: string): Promise<Readonly<Record<string, string>> | undefined> {
+  return (await clusterInfo(stage)).brokerAddrTable[name]?.brokerAddrs
+}
+
+/** The body of an answer, which must be a success. */
+export function bodyJson(answer: RawFrame): unknown {
+  assert.equal(answer.code, 0, answer.remark ?? '')
+  return parseFastjson(answer.body)
+}
+
+/** The topics that a list request answers. */
+export async function topicList(stage: Stage, code: number, extFields?: Record<string, string>): Promise<string[]> {
+  const list = bodyJson(await stage.ask({ code, extFields })) as { readonly topicList: string[] }
+  return list.topicList
+}
+
+/** The permission that a route shows for a topic on a broker. */
+export async function permissionOf(stage: Stage, topicName: string, brokerName: string): Promise<number | undefined> {
+  const route = await routeOf(stage, topicName)
+  return route?.queueDatas.find(queue => queue.brokerName === brokerName)?.perm
+}

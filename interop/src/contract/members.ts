@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { describe, test } from 'node:test'
+import type { Owner } from '../launched.ts'
+import { decodeRaw, encodeRaw, FrameCutter, type RawFrame } from '../raw-frame.ts'
+import { aBroker, aSlaveOf, type Broker, bodyJson, identityOf, join, unregistration, VERSION } from './brokers.ts'
+import { eventually, type Stage, stageFor, unique } from './stage.ts'
+
+const NOTIFY_MIN_BROKER_ID_CHANGE = 905
+const ONEWAY = 2
+
+/** QUERY_DATA_VERSION, GET_BROKER_MEMBER_GROUP, BROKER_HEARTBEAT, NOTIFY_MIN_BROKER_ID_CHANGE. */
+export function members(stage: Stage): void {
+  dataVersions(stage)
+  groups(stage)
+  heartbeats(stage)
+  describe('notices of the lowest broker id', () => notices(stage))
+}
+
+const versionQuery = (broker: Broker, body: string, fields: Record<string, string> = identityOf(broker)) => ({
+  code: 322,
+  extFields: fields,
+  body,
+})
+
+function dataVersions(stage: Stage): void {
+  test('an unknown broker is told that it has changed, and no version', async () => {
+    const answer = await stage.ask(versionQuery(aBroker(), JSON.stringify(VERSION)))
+    assert.deepEqual([answer.code, answer.extFields, answer.body], [0, { changed: 'true' }, null])
+  })
+
+  test('a broker is told whether its version is the known one, and which that is', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    const state = stage.by({ '4.9': '', '5.x': ',"stateVersion":0' })
+    const stored = `{"counter":1${state},"timestamp":${VERSION.timestamp}}`
+    const same = await connection.call(versionQuery(broker, JSON.stringify(VERSION)))
+    assert.deepEqual([same.code, same.extFields, same.body?.toString()], [0, { changed: 'false' }, stored])
+    const other = await connection.call(versionQuery(broker, JSON.stringify({ ...VERSION, counter: 9 })))
+    assert.deepEqual([other.code, other.extFields, other.body?.toString()], [0, { changed: 'true' }, stored])
+  })
+
+  test('the state version counts in 5.x and ours', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    const answer = await connection.call(versionQuery(broker, JSON.stringify({ ...VERSION, stateVersion: 1 })))
+    assert.deepEqual(answer.extFields, { changed: stage.by({ '4.9': 'false', '5.x': 'true' }) })
+  })
+
+  test('no body means changed, in 4.9 it is an error', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    const answer = await connection.call(versionQuery(broker, ''))
+    if (stage.line === '4.9') return assert.equal(answer.code, 1)
+    assert.deepEqual([answer.code, answer.extFields], [0, { changed: 'true' }])
+  })
+
+  test('the word null as a body means changed', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    assert.deepEqual((await connection.call(versionQuery(broker, 'null'))).extFields, { changed: 'true' })
+  })
+
+  test('a query without a cluster is refused by 5.x and ours', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    const { clusterName: _, ...fields } = identityOf(broker)
+    const answer = await connection.call(versionQuery(broker, JSON.stringify(VERSION), fields))
+    assert.equal(answer.code, stage.by({ '4.9': 0, '5.x': 1 }))
+    if (stage.line === 'ours') assert.match(answer.remark ?? '', /clusterName/)
+  })
+
+  test('a broker that registered without a body has version 0', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker, { body: '' })
+    const answer = await connection.call(versionQuery(broker, JSON.stringify(VERSION)))
+    const stored = bodyJson(answer) as { counter: number; timestamp: number }
+    assert.deepEqual([stored.counter, stored.timestamp], [0, 0])
+  })
+}
+
+function groups(stage: Stage): void {
+  const query = (clusterName: string, brokerName: string) => ({ code: 901, extFields: { clusterName, brokerName } })
+
+  test('4.9 does not know the query for a group', async t => {
+    if (stage.line !== '4.9') return t.skip('it is known here')
+    await stage.isSilent(await stage.connect(t), encodeRaw(query('c', 'b')))
+  })
+
+  test('a group is told with bare ids', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 does not know the request')
+    const broker = aBroker()
+    await join(stage, t, broker)
+    const answer = await stage.ask(query(broker.cluster, broker.name))
+    assert.equal(answer.code, 0)
+    const group = `{"brokerAddrs":{0:"${broker.address}"},"brokerName":"${broker.name}","cluster":"${broker.cluster}"}`
+    assert.equal(answer.body?.toString(), `{"brokerMemberGroup":${group}}`)
+  })
+
+  test('an unknown group has no members', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 does not know the request')
+    const [cluster, name] = [unique('cluster'), unique('broker')]
+    const body = bodyJson(await stage.ask(query(cluster, name)))
+    assert.deepEqual(body, { brokerMemberGroup: { brokerAddrs: {}, brokerName: name, cluster } })
+  })
+}
+
+function heartbeats(stage: Stage): void {
+  const heartbeat = (broker: Broker, flag = 0) => ({ code: 904, flag, extFields: identityOf(broker) })
+
+  test('4.9 does not know heartbeats', async t => {
+    if (stage.line !== '4.9') return t.skip('they are known here')
+    await stage.isSilent(await stage.connect(t), encodeRaw(heartbeat(aBroker())))
+  })
+
+  test('a heartbeat is code 0, of an unknown broker too', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 does not know the request')
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    assert.equal((await connection.call(heartbeat(broker))).code, 0)
+    assert.equal((await stage.ask(heartbeat(aBroker()))).code, 0)
+  })
+
+  test('a heartbeat without an address or a cluster is code 1', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 does not know the request')
+    for (const field of ['brokerAddr', 'clusterName']) {
+      const extFields = Object.fromEntries(Object.entries(identityOf(aBroker())).filter(([name]) => name !== field))
+      const answer = await stage.ask({ code: 904, extFields })
+      assert.equal(answer.code, 1)
+      if (stage.line === 'ours') assert.match(answer.remark ?? '', new RegExp(field))
+    }
+  })
+
+  test('a heartbeat that comes one-way is not answered', async t => {
+    await stage.isSilent(await stage.connect(t), encodeRaw(heartbeat(aBroker(), ONEWAY)))
+  })
+}
+
+/** A broker that only listens: what a name server tells it arrives in `frames`. */
+async function listeningBroker(t: Owner): Promise<{ address: string; frames: RawFrame[] }> {
+  const frames: RawFrame[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    const cutter = new FrameCutter()
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('data', chunk => frames.push(...cutter.cut(chunk).map(decodeRaw)))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(async () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, frames }
+}
+
+function notices(stage: Stage): void {
+  const notifying = stageFor(stage.subject, { notifyMinBrokerIdChanged: true })
+  const acting = { fields: { enableActingMaster: 'true' } }
+
+  test('slaves are told when their master comes', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 tells brokers nothing')
+    const peer = await listeningBroker(t)
+    const slave = aBroker({ id: 1, address: peer.address, ...acting })
+    const master = aSlaveOf(slave, 0)
+    await join(notifying, t, slave)
+    await join(notifying, t, master)
+    await eventually(async () => assert.equal(peer.frames.length, 1))
+    const [notice] = peer.frames
+    assert.deepEqual([notice?.code, notice?.flag, notice?.body], [NOTIFY_MIN_BROKER_ID_CHANGE, ONEWAY, null])
+    const { minBrokerId, minBrokerAddr, haBrokerAddr, offlineBrokerAddr } = notice?.extFields ?? {}
+    assert.deepEqual([minBrokerId, minBrokerAddr, haBrokerAddr], ['0', master.address, master.haAddress])
+    assert.equal(offlineBrokerAddr, undefined)
+  })
+
+  test('slaves are told when their master goes', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 tells brokers nothing')
+    const peer = await listeningBroker(t)
+    const master = aBroker(acting)
+    const slave = aSlaveOf(master, 1, { address: peer.address })
+    await join(notifying, t, master)
+    await join(notifying, t, slave)
+    await notifying.ask(unregistration(master))
+    await eventually(async () => assert.equal(peer.frames.length, 1))
+    const { minBrokerId, minBrokerAddr, offlineBrokerAddr, haBrokerAddr } = peer.frames[0]?.extFields ?? {}
+    assert.deepEqual([minBrokerId, minBrokerAddr, offlineBrokerAddr], ['1', slave.address, master.address])
+    assert.equal(haBrokerAddr, undefined)
+  })
+}

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { aBroker, bodyJson, registration } from './brokers.ts'
+import { type Stage, stageFor, unique } from './stage.ts'
+
+const NOT_FOUND = 22
+const NO_PERMISSION = 16
+
+interface Key {
+  readonly namespace: string
+  readonly key: string
+}
+const put = ({ namespace, key }: Key, value: string) => ({ code: 100, extFields: { namespace, key, value } })
+const get = ({ namespace, key }: Key) => ({ code: 101, extFields: { namespace, key } })
+const remove = ({ namespace, key }: Key) => ({ code: 102, extFields: { namespace, key } })
+const list = (namespace: string) => ({ code: 219, extFields: { namespace } })
+
+/** The KV table: put, get, delete, list, and what brokers are told of it. */
+export function keyValues(stage: Stage): void {
+  test('a value that was put is got, changed and deleted', async () => {
+    const key = { namespace: unique('space'), key: 'key' }
+    const answer = await stage.ask(put(key, 'one'))
+    assert.deepEqual([answer.code, answer.extFields, answer.body], [0, null, null])
+    assert.deepEqual((await stage.ask(get(key))).extFields, { value: 'one' })
+    await stage.ask(put(key, 'two'))
+    assert.deepEqual((await stage.ask(get(key))).extFields, { value: 'two' })
+    assert.equal((await stage.ask(remove(key))).code, 0)
+    assert.equal((await stage.ask(get(key))).code, NOT_FOUND)
+  })
+
+  test('a missing value is code 22 and names what was asked for', async () => {
+    const key = { namespace: unique('space'), key: 'key' }
+    const answer = await stage.ask(get(key))
+    assert.deepEqual(
+      [answer.code, answer.remark],
+      [NOT_FOUND, `No config item, Namespace: ${key.namespace} Key: ${key.key}`],
+    )
+  })
+
+  test('a namespace is listed, is empty once its last key is deleted, and is unknown before', async () => {
+    const namespace = unique('space')
+    const unknown = await stage.ask(list(namespace))
+    assert.deepEqual([unknown.code, unknown.remark], [NOT_FOUND, `No config item, Namespace: ${namespace}`])
+    await stage.ask(put({ namespace, key: 'k' }, 'v'))
+    assert.equal((await stage.ask(list(namespace))).body?.toString(), '{"table":{"k":"v"}}')
+    await stage.ask(remove({ namespace, key: 'k' }))
+    assert.equal((await stage.ask(list(namespace))).body?.toString(), '{"table":{}}')
+  })
+
+  test('deleting what is not there is code 0', async () => {
+    assert.equal((await stage.ask(remove({ namespace: unique('space'), key: 'k' }))).code, 0)
+  })
+
+  test('keys and values may hold any text', async () => {
+    const namespace = unique('spåce')
+    const values = { __proto__x: '1', 'a.b:c=d': 'x=y;z', 键: '"quoted" \\ back\nslash', big: 'x'.repeat(50_000) }
+    for (const [key, value] of Object.entries(values)) {
+      assert.equal((await stage.ask(put({ namespace, key }, value))).code, 0)
+      assert.equal((await stage.ask(get({ namespace, key }))).extFields?.['value'], value)
+    }
+    assert.deepEqual(bodyJson(await stage.ask(list(namespace))), { table: values })
+  })
+
+  test('a put without namespace or key is code 1', async () => {
+    for (const extFields of [
+      { key: 'k', value: 'v' },
+      { namespace: 'n', value: 'v' },
+    ]) {
+      const answer = await stage.ask({ code: 100, extFields })
+      assert.equal(answer.code, 1)
+      if (stage.line === 'ours') assert.match(answer.remark ?? '', /namespace|key/)
+      else assert.equal(answer.remark, 'namespace or key is null')
+    }
+  })
+
+  test('a put without a value is refused by ours, Apache stores nothing and says 0', async () => {
+    const namespace = unique('space')
+    const answer = await stage.ask({ code: 100, extFields: { namespace, key: 'k' } })
+    assert.equal(answer.code, stage.by({ '4.9': 0, '5.x': 0, ours: 1 }))
+    assert.equal((await stage.ask(get({ namespace, key: 'k' }))).code, NOT_FOUND)
+  })
+
+  describe('on a server of its own', () => kept(stage))
+}
+
+function kept(stage: Stage): void {
+  const fresh = stageFor(stage.subject)
+  const order = { namespace: 'ORDER_TOPIC_CONFIG', key: 'ordered' }
+
+  test('a broker that registers is told nothing, then the ordered topics, then that there are none', async t => {
+    const broker = aBroker()
+    const connection = await fresh.connect(t)
+    const told = async () => (await connection.call(registration(broker))).body?.toString()
+    assert.equal(await told(), undefined)
+    await fresh.ask(put(order, 'broker-a:4'))
+    assert.equal(await told(), '{"table":{"ordered":"broker-a:4"}}')
+    await fresh.ask(remove(order))
+    assert.equal(await told(), '{"table":{}}')
+  })
+
+  test('the answer to a first registration is byte for byte as Java writes it', async t => {
+    const connection = await fresh.connect(t)
+    const answer = await connection.call(registration(aBroker(), { opaque: 4711 }))
+    const header = answer.bytes.toString('utf8', 8, 8 + answer.bytes.readUInt32BE(4))
+    assert.equal(
+      header,
+      `{"code":0,"extFields":{},"flag":1,"language":"JAVA","opaque":4711,"serializeTypeCurrentRPC":"JSON","version":${answer.version}}`,
+    )
+  })
+
+  test('what was put is there after a restart', { timeout: 60_000 }, async () => {
+    await fresh.ask(put({ namespace: 'kept', key: 'schlüssel' }, 'wert'))
+    await fresh.server.kill()
+    await fresh.server.restart()
+    assert.equal((await fresh.ask(get({ namespace: 'kept', key: 'schlüssel' }))).extFields?.['value'], 'wert')
+    assert.equal((await fresh.ask(list('ORDER_TOPIC_CONFIG'))).body?.toString(), '{"table":{}}')
+  })
+}
+
+/** GET_NAMESRV_CONFIG and UPDATE_NAMESRV_CONFIG. */
+export function configuration(stage: Stage): void {
+  // Its own server: what is changed here must not matter elsewhere.
+  const own = stageFor(stage.subject)
+  const update = async (text: string) => {
+    const { code, remark } = await own.ask({ code: 318, body: text })
+    return { code, remark }
+  }
+  const current = async () => {
+    const text = (await own.ask({ code: 319 })).body?.toString() ?? ''
+    return new Map(
+      text
+        .split('\n')
+        .filter(Boolean)
+        .map(line => [line.split('=')[0] ?? '', line.slice(line.indexOf('=') + 1)]),
+    )
+  }
+
+  test('the configuration is lines of key=value, sorted in 5.x and ours', async () => {
+    const config = await current()
+    assert.equal(config.get('listenPort'), String(own.server.port))
+    assert.equal(config.get('orderMessageEnable'), 'false')
+    const keys = [...config.keys()]
+    if (own.line !== '4.9') assert.deepEqual(keys, keys.toSorted())
+  })
+
+  test('a known key is changed at once', async () => {
+    assert.deepEqual(await update('orderMessageEnable=true\nserverChannelMaxIdleTimeSeconds=90\n'), {
+      code: 0,
+      remark: null,
+    })
+    const config = await current()
+    assert.equal(config.get('orderMessageEnable'), 'true')
+    assert.equal(config.get('serverChannelMaxIdleTimeSeconds'), '90')
+  })
+
+  test('an unknown key is ignored', async () => {
+    assert.equal((await update('noSuchKey=1')).code, 0)
+    assert.equal((await current()).get('noSuchKey'), undefined)
+  })
+
+  test('a value of the wrong type changes nothing', async () => {
+    const before = (await current()).get('serverChannelMaxIdleTimeSeconds')
+    const { code } = await update('serverChannelMaxIdleTimeSeconds=soon')
+    // Apache says 0 to everything; a refusal that says why is as good.
+    if (own.line !== 'ours') assert.equal(code, 0)
+    assert.equal((await current()).get('serverChannelMaxIdleTimeSeconds'), before)
+  })
+
+  test('keys that name files are refused, and nothing of the request is done', async () => {
+    for (const key of ['kvConfigPath', 'configStorePath', '\\u006bvConfigPath']) {
+      const { code, remark } = await update(`productEnvName=changed\n${key}=/tmp/elsewhere`)
+      assert.equal(code, NO_PERMISSION)
+      if (own.line !== 'ours') assert.match(remark ?? '', /^Can not update config (path|in black list\.)$/)
+      assert.notEqual((await current()).get('productEnvName'), 'changed')
+    }
+  })
+
+  test('rocketmqHome and configBlackList are refused by 5.x and ours', async () => {
+    for (const key of ['rocketmqHome', 'configBlackList']) {
+      assert.equal((await update(`${key}=x`)).code, own.by({ '4.9': 0, '5.x': NO_PERMISSION }))
+    }
+  })
+
+  test('a request without a body is code 0', async () => {
+    assert.equal((await own.ask({ code: 318 })).code, 0)
+  })
+
+  test('a text that is no properties text is code 1', async () => {
+    const { code, remark } = await update('productEnvName=\\u00zz')
+    assert.equal(code, 1)
+    if (own.line !== 'ours') assert.equal(remark, 'string2Properties error')
+  })
+}

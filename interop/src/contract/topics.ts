@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { encodeRaw } from '../raw-frame.ts'
+import {
+  aBroker,
+  type Broker,
+  bodyJson,
+  join,
+  permissionOf,
+  registration,
+  routeOf,
+  topic,
+  topicList,
+} from './brokers.ts'
+import { type Stage, stageFor, unique } from './stage.ts'
+
+const UNIT = 1
+const UNIT_SUB = 2
+const LISTS = {
+  206: 'all',
+  224: "a cluster's",
+  311: 'unit',
+  312: 'unit-subscribed',
+  313: 'unit-subscribed but not unit',
+}
+
+const topicNames = (broker: Broker): string[] => broker.topics.map(config => config.topicName)
+
+/** Lists of topics, deleting, registering single ones, and permissions of a whole broker. */
+export function topics(stage: Stage): void {
+  lists(stage)
+  deleting(stage)
+  registering(stage)
+  permissions(stage)
+  describe('with lists switched off', () => switchedOff(stage))
+}
+
+function lists(stage: Stage): void {
+  test('the list of all topics has each once', async t => {
+    const shared = topic(unique('topic'))
+    const one = aBroker({ topics: [shared, topic(unique('topic'))] })
+    const two = aBroker({ topics: [shared, topic(unique('topic'))] })
+    await join(stage, t, one)
+    await join(stage, t, two)
+    const all = await topicList(stage, 206)
+    for (const name of [...topicNames(one), ...topicNames(two)]) {
+      assert.equal(all.filter(other => other === name).length, 1)
+    }
+  })
+
+  test("a cluster's topics are those of its brokers", async t => {
+    const broker = aBroker()
+    await join(stage, t, broker)
+    await join(stage, t, aBroker())
+    const list = await topicList(stage, 224, { cluster: broker.cluster })
+    assert.deepEqual(list.toSorted(), topicNames(broker).toSorted())
+  })
+
+  test('an unknown cluster has no topics', async () => {
+    const answer = await stage.ask({ code: 224, extFields: { cluster: unique('cluster') } })
+    assert.equal(answer.code, 0)
+    assert.equal(answer.body?.toString(), '{"topicList":[]}')
+  })
+
+  test('the system topics are the names of clusters and brokers, with an address to ask on', async t => {
+    const broker = aBroker()
+    await join(stage, t, broker)
+    const body = bodyJson(await stage.ask({ code: 304 })) as { topicList: string[]; brokerAddr?: string }
+    assert.ok(body.topicList.includes(broker.cluster))
+    assert.ok(body.topicList.includes(broker.name))
+    assert.match(body.brokerAddr ?? '', /^10\.[\d.]+:10911$/)
+  })
+
+  test('unit topics are told by their flags', async t => {
+    const [plain, unit, subscribed, both] = [0, UNIT, UNIT_SUB, UNIT | UNIT_SUB].map(topicSysFlag =>
+      topic(unique('topic'), { topicSysFlag }),
+    )
+    const configs = [plain, unit, subscribed, both].filter(config => config !== undefined)
+    await join(stage, t, aBroker({ topics: configs }))
+    const mine = configs.map(config => config.topicName)
+    const listed = async (code: number) => (await topicList(stage, code)).filter(name => mine.includes(name)).toSorted()
+    const named = (...some: (typeof plain)[]) => some.map(config => config?.topicName ?? '').toSorted()
+    assert.deepEqual(await listed(311), named(unit, both))
+    assert.deepEqual(await listed(312), named(subscribed, both))
+    assert.deepEqual(await listed(313), named(subscribed))
+  })
+}
+
+function deleting(stage: Stage): void {
+  test('a deleted topic has no route and is in no list', async t => {
+    const broker = aBroker()
+    const [name = '', other = ''] = topicNames(broker)
+    await join(stage, t, broker)
+    const answer = await stage.ask({ code: 216, extFields: { topic: name } })
+    assert.deepEqual([answer.code, answer.body], [0, null])
+    assert.equal(await routeOf(stage, name), null)
+    assert.notEqual(await routeOf(stage, other), null)
+    assert.ok(!(await topicList(stage, 206)).includes(name))
+  })
+
+  test('a topic deleted in one cluster stays in the other', async t => {
+    const shared = [topic(unique('topic')), topic(unique('topic'))]
+    const one = aBroker({ topics: shared })
+    const two = aBroker({ topics: shared })
+    await join(stage, t, one)
+    await join(stage, t, two)
+    const name = shared[0]?.topicName ?? ''
+    await stage.ask({ code: 216, extFields: { topic: name, clusterName: one.cluster } })
+    assert.deepEqual(
+      (await routeOf(stage, name))?.queueDatas.map(queue => queue.brokerName),
+      [two.name],
+    )
+    await stage.ask({ code: 216, extFields: { topic: name, clusterName: two.cluster } })
+    assert.equal(await routeOf(stage, name), null)
+  })
+
+  test('an empty cluster name means all clusters', async t => {
+    const broker = aBroker()
+    const [name = ''] = topicNames(broker)
+    await join(stage, t, broker)
+    await stage.ask({ code: 216, extFields: { topic: name, clusterName: '' } })
+    assert.equal(await routeOf(stage, name), null)
+  })
+
+  test('deleting an unknown topic, or in an unknown cluster, is code 0', async t => {
+    const broker = aBroker()
+    const [name = ''] = topicNames(broker)
+    await join(stage, t, broker)
+    assert.equal((await stage.ask({ code: 216, extFields: { topic: unique('nowhere') } })).code, 0)
+    const inNowhere = { topic: name, clusterName: unique('cluster') }
+    assert.equal((await stage.ask({ code: 216, extFields: inNowhere })).code, 0)
+    assert.notEqual(await routeOf(stage, name), null)
+  })
+}
+
+function registering(stage: Stage): void {
+  const queueData = (broker: Broker) => ({
+    brokerName: broker.name,
+    perm: 6,
+    readQueueNums: 3,
+    writeQueueNums: 3,
+    topicSysFlag: 0,
+  })
+  const request = (name: string, body: string) => ({ code: 217, extFields: { topic: name }, body })
+  const routeBody = (...queueDatas: unknown[]) => JSON.stringify({ queueDatas, brokerDatas: [], filterServerTable: {} })
+
+  test('4.9 does not know the request', async t => {
+    if (stage.line !== '4.9') return t.skip('it is known here')
+    await stage.isSilent(await stage.connect(t), encodeRaw(request('t', '{}')))
+  })
+
+  test('a single topic is registered for a broker that is known', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 does not know the request')
+    const broker = aBroker()
+    const name = unique('single')
+    assert.equal((await stage.ask(request(name, routeBody(queueData(broker))))).code, 0)
+    assert.equal(await routeOf(stage, name), null)
+    await join(stage, t, broker)
+    assert.equal((await stage.ask(request(name, routeBody(queueData(broker))))).code, 0)
+    assert.equal((await routeOf(stage, name))?.queueDatas[0]?.readQueueNums, 3)
+  })
+
+  test('a body that is missing or says nothing is code 0, one that cannot be read is code 1', async t => {
+    if (stage.line === '4.9') return t.skip('4.9 does not know the request')
+    const name = unique('single')
+    assert.equal((await stage.ask(request(name, ''))).code, 0)
+    assert.equal((await stage.ask(request(name, '{}'))).code, 0)
+    assert.equal((await stage.ask(request(name, routeBody()))).code, 0)
+    assert.equal((await stage.ask(request(name, '{"queueDatas":['))).code, 1)
+    assert.equal(await routeOf(stage, name), null)
+  })
+}
+
+function permissions(stage: Stage): void {
+  test('wiping takes the write bit from all topics of a broker and counts them', async t => {
+    const broker = aBroker()
+    const [name = ''] = topicNames(broker)
+    await join(stage, t, broker)
+    const extFields = { brokerName: broker.name }
+    const wipe = await stage.ask({ code: 205, extFields })
+    assert.deepEqual([wipe.code, wipe.extFields], [0, { wipeTopicCount: '2' }])
+    assert.equal(await permissionOf(stage, name, broker.name), 4)
+    const again = await stage.ask({ code: 205, extFields })
+    assert.deepEqual(again.extFields, { wipeTopicCount: '2' })
+  })
+
+  test('adding makes all topics of a broker readable and writable and counts them', async t => {
+    const broker = aBroker({ topics: [topic(unique('topic'), { perm: 4 }), topic(unique('topic'), { perm: 2 })] })
+    await join(stage, t, broker)
+    const added = await stage.ask({ code: 327, extFields: { brokerName: broker.name } })
+    assert.deepEqual([added.code, added.extFields], [0, { addTopicCount: '2' }])
+    for (const name of topicNames(broker)) assert.equal(await permissionOf(stage, name, broker.name), 6)
+  })
+
+  test('only the broker that is named is changed', async t => {
+    const shared = [topic(unique('topic')), topic(unique('topic'))]
+    const one = aBroker({ topics: shared })
+    const two = aBroker({ topics: shared })
+    await join(stage, t, one)
+    await join(stage, t, two)
+    await stage.ask({ code: 205, extFields: { brokerName: one.name } })
+    assert.equal(await permissionOf(stage, shared[0]?.topicName ?? '', one.name), 4)
+    assert.equal(await permissionOf(stage, shared[0]?.topicName ?? '', two.name), 6)
+  })
+
+  test('an unknown broker has no topics to change', async () => {
+    const extFields = { brokerName: unique('nobody') }
+    assert.deepEqual((await stage.ask({ code: 205, extFields })).extFields, { wipeTopicCount: '0' })
+    assert.deepEqual((await stage.ask({ code: 327, extFields })).extFields, { addTopicCount: '0' })
+  })
+
+  test('the next topic a broker makes undoes a wipe, as the version changes', async t => {
+    const broker = aBroker()
+    const connection = await join(stage, t, broker)
+    await stage.ask({ code: 205, extFields: { brokerName: broker.name } })
+    const grown = {
+      ...broker,
+      topics: [...broker.topics, topic(unique('topic'))],
+      dataVersion: { counter: 2, timestamp: 2 },
+    }
+    await connection.call(registration(grown))
+    assert.equal(await permissionOf(stage, topicNames(broker)[0] ?? '', broker.name), 6)
+  })
+}
+
+function switchedOff(stage: Stage): void {
+  const off = stageFor(stage.subject, { enableAllTopicList: false, enableTopicList: false })
+  for (const [code, what] of Object.entries(LISTS)) {
+    test(`the list of ${what} topics is refused by 5.x and ours`, async () => {
+      const answer = await off.ask({ code: Number(code), extFields: { cluster: 'c' } })
+      const expected = off.by({ '4.9': [0, null], '5.x': [1, 'disable'] })
+      assert.deepEqual([answer.code, answer.remark], expected)
+    })
+  }
+}

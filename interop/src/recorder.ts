@@ -1,0 +1,67 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import type { Owner } from './launched.ts'
+import { decodeRaw, FrameCutter, type RawFrame } from './raw-frame.ts'
+
+/** A request as it was sent, and what was answered. */
+export interface Exchange {
+  readonly request: RawFrame
+  /** Undefined if there was no answer. */
+  answer?: RawFrame
+}
+
+/** A proxy that stands before a server and keeps each frame that passes. */
+export class Recorder {
+  readonly exchanges: Exchange[] = []
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(target: number) {
+    this.#server = createServer(near => this.#join(near, connect(target, '127.0.0.1')))
+  }
+
+  /** Starts recording what is sent to a port of this machine. */
+  static async start(owner: Owner, target: number): Promise<Recorder> {
+    const recorder = new Recorder(target)
+    recorder.#server.listen(0, '127.0.0.1')
+    await once(recorder.#server, 'listening')
+    owner.after(() => recorder.close())
+    return recorder
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  #join(near: Socket, far: Socket): void {
+    const open = new Map<number, Exchange>()
+    this.#relay(near, far, frame => {
+      const exchange = { request: frame }
+      this.exchanges.push(exchange)
+      open.set(frame.opaque, exchange)
+    })
+    this.#relay(far, near, frame => {
+      const exchange = open.get(frame.opaque)
+      if (exchange) exchange.answer = frame
+    })
+  }
+
+  #relay(from: Socket, to: Socket, keep: (frame: RawFrame) => void): void {
+    const cutter = new FrameCutter()
+    this.#sockets.add(from)
+    from.on('data', chunk => {
+      for (const bytes of cutter.cut(chunk)) keep(decodeRaw(bytes))
+      to.write(chunk)
+    })
+    from.on('error', () => {})
+    from.on('close', () => {
+      this.#sockets.delete(from)
+      to.destroy()
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise(resolve => this.#server.close(resolve))
+  }
+}

@@ -1,0 +1,42 @@
+import { type Release, RELEASES, skipReason } from './apache.ts'
+import type { Owner } from './launched.ts'
+import { type Properties, startApacheNameServer } from './launcher.ts'
+import { oursSkip, startOurs } from './ours.ts'
+
+/** A name server that runs for a test. */
+export interface RunningNameServer {
+  readonly port: number
+  /** Ends it without warning. */
+  kill(): Promise<void>
+  /** Starts it again on its port, with its settings and files. */
+  restart(): Promise<void>
+}
+
+/** Which rules a name server follows where the lines differ. */
+export type Line = 'ours' | '4.9' | '5.x'
+
+/** One kind of name server that the suites run against. */
+export interface Subject {
+  readonly name: string
+  readonly line: Line
+  /** Why it cannot run here, or false. */
+  readonly skip: string | false
+  start(owner: Owner, properties?: Properties): Promise<RunningNameServer>
+}
+
+export const ours: Subject = { name: 'ours', line: 'ours', skip: oursSkip, start: startOurs }
+
+/** A name server of Apache's as a subject. */
+export async function apache(release: Release): Promise<Subject> {
+  return {
+    name: `Apache ${release}`,
+    line: release.startsWith('4.') ? '4.9' : '5.x',
+    skip: await skipReason(),
+    start: (owner, properties) => startApacheNameServer(owner, release, properties),
+  }
+}
+
+/** Ours first, then each Apache. */
+export async function allSubjects(): Promise<readonly Subject[]> {
+  return [ours, ...(await Promise.all(RELEASES.map(apache)))]
+}

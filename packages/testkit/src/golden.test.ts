@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { goldenExchanges, goldenFrames } from './golden.ts'
+
+const WHO = ['broker', 'client', 'mqadmin'] as const
+const RELEASES = ['4.9.7', '5.5.0']
+
+test('every golden frame is one whole frame', () => {
+  for (const { what, bytes } of goldenFrames()) assert.equal(bytes.readUInt32BE(0), bytes.length - 4, what)
+})
+
+test('brokers, clients and mqadmin of both lines are recorded against name servers of both', () => {
+  const exchanges = goldenExchanges()
+  for (const role of WHO) {
+    for (const sender of RELEASES) {
+      for (const server of RELEASES) {
+        const found = exchanges.some(e => e.role === role && e.sender === sender && e.server === server)
+        assert.ok(found, `${role} ${sender} to ${server}`)
+      }
+    }
+  }
+})
+
+test('both kinds of headers are recorded, asked and answered', () => {
+  const kinds = (frames: (Buffer | null)[]) => new Set(frames.filter(frame => frame !== null).map(frame => frame[4]))
+  assert.deepEqual([...kinds(goldenExchanges().map(e => e.request))].toSorted(), [0, 1])
+  assert.deepEqual([...kinds(goldenExchanges().map(e => e.answer))].toSorted(), [0, 1])
+})
+
+test('real registrations are recorded plain, compressed and refused', () => {
+  const registrations = goldenExchanges().filter(e => e.name === 'REGISTER_BROKER')
+  const zlibs = registrations.filter(e => e.request.includes(Buffer.of(0x78, 0xda)))
+  assert.ok(zlibs.some(e => e.sender === '4.9.7'))
+  assert.ok(zlibs.some(e => e.sender === '5.5.0'))
+  assert.ok(registrations.length > 2 * zlibs.length)
+})
