@@ -5,7 +5,6 @@ import { parseArgs } from 'node:util'
 import { type Case, selectCases } from './cases.ts'
 import { baselineOf, compare, readBaseline, saveBaseline } from './compare.ts'
 import { type Driver, type DriverKind, findDriver } from './load/drive.ts'
-import { runMicro } from './micro/index.ts'
 import { markdown, type Report } from './report.ts'
 import {
   type CaseResults,
@@ -30,7 +29,7 @@ Words select cases by parts of their names, for example: route 16x16
   --seconds N         measured for so long in each round (3)
   --rounds N          the median of so many rounds counts (3)
   --driver c|node     the C driver needs cc; default: c where possible
-  --program FILE      another mqnamesrv to measure
+  --program FILE      another mqnamesrv to measure; default: ours, compiled as it is published
   --save              store the figures in baseline.json
   --json FILE         write everything measured
   --profile SUBJECT   run the cases once with Node's profiler, write .cpuprofile files
@@ -62,10 +61,12 @@ function isOneOf<T extends string>(word: string, words: readonly T[]): word is T
 
 function wantedSubjects(): SubjectName[] {
   if (values.subjects === undefined) return values.quick ? ['ours', 'bare'] : [...subjectNames]
-  return values.subjects.split(',').map(name => {
-    if (!isOneOf(name, subjectNames)) throw new Error(`--subjects: ${name} is none of ${subjectNames.join(', ')}`)
-    return name
-  })
+  return values.subjects.split(',').map(subjectNamed)
+}
+
+function subjectNamed(name: string): SubjectName {
+  if (!isOneOf(name, subjectNames)) throw new Error(`${name} is none of ${subjectNames.join(', ')}`)
+  return name
 }
 
 function wantedDriver(): DriverKind | undefined {
@@ -109,7 +110,7 @@ async function runStarts(subjects: readonly Subject[]): Promise<PerSubject<Start
 }
 
 async function profileCases(cases: readonly Case[], driver: Driver): Promise<void> {
-  const { subjects, missing } = await findSubjects([values.profile as SubjectName], values.program)
+  const { subjects, missing } = await findSubjects([subjectNamed(values.profile ?? '')], values.program)
   const [subject] = subjects
   if (!subject) throw new Error(missing.join())
   for (const one of cases) {
@@ -146,13 +147,22 @@ async function bench(cases: readonly Case[], driver: Driver): Promise<void> {
   else if (!(await passesBaseline(report))) process.exitCode = 1
 }
 
+async function runMicro(): Promise<void> {
+  // Only here, so that a load measures any program that is given, whatever state the sources are in.
+  const micro = await import('./micro/index.ts')
+  micro.runMicro(positionals)
+}
+
 async function main(): Promise<void> {
   if (values.help) return console.log(help)
-  if (values.micro) return runMicro(positionals)
+  if (values.micro) return runMicro()
   const cases = selectCases({ quick: values.quick, all: values.all, words: positionals })
   if (cases.length === 0) throw new Error(`no case is called ${positionals.join(' or ')}`)
   const driver = await findDriver(wantedDriver())
   await (values.profile === undefined ? bench(cases, driver) : profileCases(cases, driver))
 }
 
-await main()
+await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+})

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { plainRequest } from './load/plan.ts'
+import { publishedProgram } from './published.ts'
 
 export type SubjectName = 'ours' | 'apache' | 'bare'
 
@@ -42,7 +43,6 @@ const run = promisify(execFile)
 const START_TIMEOUT_MS = 30_000
 const POLL_MS = 2
 const STOP_TIMEOUT_MS = 5_000
-const repository = new URL('../', import.meta.url)
 
 interface Launch {
   readonly name: SubjectName
@@ -138,9 +138,9 @@ const bareSubject: Subject = {
   },
 }
 
-/** Our name server, started as a user starts it. @throws Missing */
+/** Our name server, compiled as it is published, or the given program. @throws Missing */
 async function findOurs(program?: string): Promise<Subject> {
-  const path = program ?? new URL('packages/gantrymq/src/bin/mqnamesrv.ts', repository).pathname
+  const path = program ?? (await publishedProgram())
   if (!(await exists(path))) throw new Missing(`there is no ${path}`)
   return {
     name: 'ours',

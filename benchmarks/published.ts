@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process'
+import { access, cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const repository = new URL('../', import.meta.url).pathname
+const folder = new URL('.cache/published/', import.meta.url).pathname
+const packages = ['remoting', 'protocol', 'namesrv', 'gantrymq']
+
+interface Manifest {
+  readonly name: string
+  readonly exports: Readonly<Record<string, string>>
+}
+
+/**
+ * Compiles mqnamesrv as `npm run build` does and gives the path of the program: users run JavaScript. Run from its
+ * sources it takes longer to start and 20 MB more, since Node loads a compiler to strip the types.
+ * @throws Error if it does not compile. Type errors alone do not matter here.
+ */
+export async function publishedProgram(): Promise<string> {
+  await rm(folder, { recursive: true, force: true })
+  const compiled = join(folder, 'compiled')
+  const complaint = await compile(compiled)
+  for (const name of packages) await layOut(name, compiled)
+  const program = join(folder, 'node_modules/gantrymq/bin/mqnamesrv.js')
+  await access(program).catch(() => {
+    throw new Error(`mqnamesrv does not compile:\n${complaint}`)
+  })
+  return program
+}
+
+/** What tsc complains of. */
+async function compile(out: string): Promise<string> {
+  const tsc = join(repository, 'node_modules/typescript/bin/tsc')
+  const args = [tsc, '-p', join(repository, 'tsconfig.build.json'), '--outDir', out]
+  return run(process.execPath, args).then(
+    () => '',
+    (error: Error & { readonly stdout?: string }) => error.stdout ?? error.message,
+  )
+}
+
+/** Puts a package where the others find it by its name. */
+async function layOut(name: string, compiled: string): Promise<void> {
+  const manifest = JSON.parse(await readFile(join(repository, 'packages', name, 'package.json'), 'utf8')) as Manifest
+  const target = join(folder, 'node_modules', manifest.name)
+  await cp(join(compiled, name, 'src'), target, { recursive: true })
+  const exports = Object.entries(manifest.exports).map(([path, file]) => {
+    return [path, file.replace('./src/', './').replace(/\.ts$/, '.js')]
+  })
+  const published = { ...manifest, type: 'module', exports: Object.fromEntries(exports) as unknown }
+  await writeFile(join(target, 'package.json'), JSON.stringify(published))
+}
