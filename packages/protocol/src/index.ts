@@ -52,7 +52,7 @@ export {
 } from './message/codec.ts'
 export type { Host } from './message/host.ts'
 export { offsetMessageId, readOffsetMessageId, UniqueIds } from './message/message-id.ts'
-export { MAX_PROPERTIES_LENGTH, readProperties, writeProperties } from './message/properties.ts'
+export { MAX_PROPERTIES_LENGTH, readMessageProperties, writeMessageProperties } from './message/properties.ts'
 export {
   BORN_HOST_V6,
   COMPRESSED,

@@ -1,5 +1,5 @@
 import { RemotingError } from '@gantrymq/remoting'
-import { MAX_PROPERTIES_LENGTH, readProperties, writeProperties } from './properties.ts'
+import { MAX_PROPERTIES_LENGTH, readMessageProperties, writeMessageProperties } from './properties.ts'
 
 /** One message of a batch; its topic and the rest are in the request's header. */
 export interface BatchedMessage {
@@ -21,7 +21,7 @@ export function encodeBatch(messages: readonly BatchedMessage[]): Buffer {
 }
 
 function encodeOne(message: BatchedMessage): Buffer {
-  const properties = Buffer.from(writeProperties(message.properties))
+  const properties = Buffer.from(writeMessageProperties(message.properties))
   if (properties.length > MAX_PROPERTIES_LENGTH) {
     throw new RemotingError('BAD_OPTION', `the properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
   }
@@ -62,7 +62,7 @@ function decodeOne(bytes: Buffer, at: number): BatchedMessage {
   return {
     flag: bytes.readInt32BE(12),
     body: bytes.subarray(20, bodyEnd),
-    properties: readProperties(bytes.toString('utf8', bodyEnd + 2, bodyEnd + 2 + length)),
+    properties: readMessageProperties(bytes.toString('utf8', bodyEnd + 2, bodyEnd + 2 + length)),
   }
 }
 

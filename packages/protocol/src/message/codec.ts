@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { exactLong, type Long, RemotingError } from '@gantrymq/remoting'
 import { type Host, ipBytes, ipText } from './host.ts'
-import { MAX_PROPERTIES_LENGTH, readProperties, writeProperties } from './properties.ts'
+import { MAX_PROPERTIES_LENGTH, readMessageProperties, writeMessageProperties } from './properties.ts'
 import { BORN_HOST_V6, STORE_HOST_V6 } from './sys-flag.ts'
 
 /** Marks a message whose topic has up to 127 bytes. */
@@ -40,7 +40,7 @@ export function bodyCrc(body: Uint8Array): number {
 }
 
 /** Bytes before the hosts, between and behind them, up to the body's length. */
-const FIXED = 4 * 6 + 8 * 2 + 4 + 8 + 8 + 4 + 8
+const FIXED = 4 * 5 + 8 * 2 + 4 + 8 + 8 + 4 + 8
 
 /**
  * The bytes of a message, version 2 only where the topic needs it. Address bits of sysFlag are set by the addresses.
@@ -48,7 +48,7 @@ const FIXED = 4 * 6 + 8 * 2 + 4 + 8 + 8 + 4 + 8
  */
 export function encodeMessage(message: StoredMessage): Buffer {
   const topic = Buffer.from(message.topic)
-  const properties = Buffer.from(writeProperties(message.properties))
+  const properties = Buffer.from(writeMessageProperties(message.properties))
   if (properties.length > MAX_PROPERTIES_LENGTH || topic.length > MAX_PROPERTIES_LENGTH) {
     throw new RemotingError('BAD_OPTION', `the topic or the properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
   }
@@ -143,7 +143,7 @@ export function decodeMessage(bytes: Buffer): StoredMessage {
   const preparedTransactionOffset = input.long()
   const body = input.bytes(input.int())
   const topic = input.bytes(magic === MESSAGE_MAGIC_V2 ? input.short() : input.byte()).toString('utf8')
-  const properties = readProperties(input.bytes(input.short()).toString('utf8'))
+  const properties = readMessageProperties(input.bytes(input.short()).toString('utf8'))
   return {
     topic,
     body,

@@ -11,7 +11,7 @@ export const MAX_PROPERTIES_LENGTH = 32_767
  * out; both read both.
  * @throws RemotingError BAD_OPTION if a name or value has one of the separators
  */
-export function writeProperties(properties: Iterable<readonly [string, string]>): string {
+export function writeMessageProperties(properties: Iterable<readonly [string, string]>): string {
   let text = ''
   for (const [name, value] of properties) {
     if (hasSeparator(name) || hasSeparator(value)) {
@@ -27,7 +27,7 @@ function hasSeparator(text: string): boolean {
 }
 
 /** Reads such a text. Entries without a name or with an empty value are dropped, as in Java. */
-export function readProperties(text: string): Map<string, string> {
+export function readMessageProperties(text: string): Map<string, string> {
   const properties = new Map<string, string>()
   for (const entry of text.split(VALUE_END)) {
     const split = entry.indexOf(NAME_END)

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { HeaderCodec, RequestDeclaration } from '@gantrymq/remoting'
+import fc from 'fast-check'
+import { responseCodes, responseName } from '../response-codes.ts'
+import { brokerNoticeRequests } from './broker.ts'
+import { nameServerRequests } from './name-server.ts'
+import { requestNames } from './request-names.ts'
+
+const declared: Record<string, RequestDeclaration> = { ...nameServerRequests, ...brokerNoticeRequests }
+
+test('every request has the code and name that Apache gives it', () => {
+  for (const [name, { code }] of Object.entries(declared)) assert.equal(requestNames.get(code), name)
+})
+
+test('all codes of both name servers are declared', () => {
+  const codes = Object.values(nameServerRequests).map(({ code }) => code)
+  assert.deepEqual(
+    codes.toSorted((a, b) => a - b),
+    [100, 101, 102, 103, 104, 105, 106, 205, 206, 216, 217, 219, 224, 304, 311, 312, 313, 318, 319, 322, 327, 901, 904],
+  )
+})
+
+/** Some value of a field, by the type its documentation shows. */
+function valueOf(field: HeaderCodec['fields'][string]): fc.Arbitrary<unknown> {
+  switch (field.type) {
+    case 'int':
+      return fc.integer()
+    case 'long':
+      return fc.maxSafeInteger()
+    case 'boolean':
+      return fc.boolean()
+    default:
+      return fc.string()
+  }
+}
+
+function headersOf(header: HeaderCodec): fc.Arbitrary<Record<string, unknown>> {
+  const entries = Object.entries(header.fields)
+  const given = Object.fromEntries(entries.map(([name, field]) => [name, valueOf(field)]))
+  const required = entries.filter(([, field]) => field.presence !== 'optional').map(([name]) => name)
+  return fc.record(given, { requiredKeys: required, noNullPrototype: true })
+}
+
+test('every header comes back as it was', () => {
+  for (const { header, reply } of Object.values(declared)) {
+    for (const codec of [header, reply?.header] as (HeaderCodec | undefined)[]) {
+      if (codec === undefined) continue
+      fc.assert(
+        fc.property(headersOf(codec), value => assert.deepEqual(codec.decode(codec.encode(value)), value)),
+        { numRuns: 30 },
+      )
+    }
+  }
+})
+
+test('a registration names the field that is missing, and takes defaults for the rest', () => {
+  const { header } = nameServerRequests.REGISTER_BROKER
+  const given = new Map([
+    ['brokerName', 'broker-a'],
+    ['brokerAddr', '10.0.0.1:10911'],
+    ['clusterName', 'DefaultCluster'],
+    ['brokerId', '9223372036854775807'],
+  ])
+  for (const field of given.keys()) {
+    const without = new Map(given)
+    without.delete(field)
+    assert.throws(() => header.decode(without), { code: 'BAD_HEADER', field })
+  }
+  assert.deepEqual(header.decode(given), {
+    brokerName: 'broker-a',
+    brokerAddr: '10.0.0.1:10911',
+    clusterName: 'DefaultCluster',
+    brokerId: 9223372036854775807n,
+    compressed: false,
+    bodyCrc32: 0,
+  })
+})
+
+test('response codes that the lines use differently have both names', () => {
+  assert.equal(responseName(17), 'TOPIC_NOT_EXIST')
+  assert.equal(responseName(209), 'POLLING_FULL or UPDATE_AND_CREATE_ACL_CONFIG_FAILED')
+  assert.equal(responseName(31337), '31337')
+  assert.equal(responseCodes.GO_AWAY, 1500)
+})
