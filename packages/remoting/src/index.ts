@@ -1,4 +1,5 @@
 export { type AddressRanges, addressRanges } from './address-range.ts'
+export { type Dial, RemotingClient, type RemotingClientOptions } from './client.ts'
 export { type Clock, systemClock } from './clock.ts'
 export {
   type Command,
@@ -77,12 +78,6 @@ export {
   SYSTEM_ERROR,
 } from './router.ts'
 export {
-  latestProperties,
-  type PropertyEntry,
-  readProperties,
-  writeProperties,
-} from './properties-file.ts'
-export {
   type CloseOptions,
   defaultServerLimits,
   type ListenOptions,
@@ -91,6 +86,7 @@ export {
   type RemotingServerOptions,
   type ServerLimits,
 } from './server.ts'
+export { type Credentials, isSigned, signatureCheck, signatureOf, signing } from './signing.ts'
 export { clientTls, ServerTls } from './tls.ts'
 export {
   type ClientTlsOptions,

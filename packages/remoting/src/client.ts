@@ -1,0 +1,275 @@
+import type { Duplex } from 'node:stream'
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls'
+import { type Clock, systemClock } from './clock.ts'
+import { type CallOptions, type CloseReason, Connection, type ConnectionOptions } from './connection.ts'
+import { dialTcp } from './dial.ts'
+import { RemotingError, ResponseError } from './errors.ts'
+import { type Logger, silent } from './log.ts'
+import type { CallInput, Reply, RequestDeclaration } from './request.ts'
+import { GO_AWAY } from './router.ts'
+
+/** Opens a stream to `host:port`, ready for the first frame. Gives up when the signal says so. */
+export type Dial = (address: string, signal: AbortSignal) => Promise<Duplex>
+
+export interface RemotingClientOptions
+  extends Pick<
+    ConnectionOptions,
+    'onRequest' | 'onSend' | 'onAnswered' | 'limits' | 'serializeType' | 'language' | 'version'
+  > {
+  /** TLS with this, from `clientTls`; without it connections are plain. */
+  readonly tls?: TlsConnectionOptions | undefined
+  /** Default TCP, or TLS over it. */
+  readonly dial?: Dial
+  /** How long connecting may take, milliseconds. Default 3,000, Apache's. */
+  readonly connectTimeoutMs?: number
+  /** A connection without a byte in or out and without a call for so long is closed, milliseconds. Default 120,000. */
+  readonly idleMs?: number
+  readonly onOpen?: (connection: Connection) => void
+  readonly onClose?: (connection: Connection, reason: CloseReason) => void
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+const SWEEP_MS = 1000
+const DEFAULT_TIMEOUT_MS = 3000
+/** How long a connection that is given up may still bring the replies to other calls, milliseconds. */
+const RETIRE_MS = 30_000
+
+/** Calls servers by their address, over one connection each, opened when first needed. Owns them all. */
+export class RemotingClient {
+  readonly #options: RemotingClientOptions
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #dial: Dial
+  /** The connection that new calls to an address take. */
+  readonly #current = new Map<string, Connection>()
+  /** All that are open, also those given up. */
+  readonly #connections = new Set<Connection>()
+  readonly #attempts = new Map<string, Attempt>()
+  #sweeper: Disposable | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: RemotingClientOptions = {}) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#log = options.log ?? silent
+    this.#dial = options.dial ?? ((address, signal) => dialTcp(address, signal, options.tls))
+  }
+
+  /** True if a call to the address would find a connection. */
+  isConnected(address: string): boolean {
+    return this.#current.get(address)?.isOpen === true
+  }
+
+  /**
+   * Sends a request and waits for its reply; connecting counts as waiting. A server that is going away is asked once more
+   * over a new connection, as Apache's client does.
+   * @throws RemotingError CONNECT_FAILED, TLS, TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT, GO_AWAY, BAD_OPTION;
+   *   ResponseError if the peer's code is not 0.
+   */
+  async call<const D extends RequestDeclaration>(
+    address: string,
+    declaration: D,
+    input: CallInput<D> = {},
+    { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions = {},
+  ): Promise<Reply<D>> {
+    const deadline = this.#clock.now() + timeoutMs
+    for (let attempt = 1; ; attempt++) {
+      const connection = await this.#connected(address, deadline - this.#clock.now(), signal)
+      const remaining = deadline - this.#clock.now()
+      try {
+        return await connection.call(declaration, input, { timeoutMs: remaining, signal })
+      } catch (error) {
+        if (isTimeout(error) && remaining > Math.min(100, timeoutMs / 4))
+          this.#retire(connection, 'it did not answer in time')
+        if (!isGoAway(error)) throw error
+        this.#retire(connection, 'the server is going away')
+        if (attempt === 2) throw goneAway(address, error)
+      }
+    }
+  }
+
+  /**
+   * Sends a request that nobody answers. Resolves when it is on its way.
+   * @throws RemotingError CONNECT_FAILED, TLS, TIMEOUT, CLOSED, BAD_OPTION
+   */
+  async oneway<const D extends RequestDeclaration>(
+    address: string,
+    declaration: D,
+    input: CallInput<D> = {},
+    { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions = {},
+  ): Promise<void> {
+    const connection = await this.#connected(address, timeoutMs, signal)
+    connection.oneway(declaration, input)
+  }
+
+  /**
+   * Ends all connections; calls in flight may finish within `drainMs` (default 0), all others fail with CLOSED. Idempotent.
+   */
+  close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
+    return (this.#closing ??= this.#shutDown(drainMs))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // -- Connections ---------------------------------------------------------------------------------------------------
+
+  #connected(address: string, timeoutMs: number, signal: AbortSignal | undefined): Connection | Promise<Connection> {
+    if (this.#closing !== undefined) return Promise.reject(clientClosed())
+    const current = this.#current.get(address)
+    if (current?.isOpen) return current
+    if (signal?.aborted) return Promise.reject(aborted(address, signal))
+    return this.#waitFor(this.#attempts.get(address) ?? this.#attempt(address), address, timeoutMs, signal)
+  }
+
+  /** Waits for an attempt that others may wait for too: giving up here does not end it. */
+  #waitFor(
+    { outcome }: Attempt,
+    address: string,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Connection> {
+    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
+    const late = (): void =>
+      reject(new RemotingError('TIMEOUT', `no connection to ${address} in ${timeoutMs} ms`, { retriable: true }))
+    const timer = this.#clock.every(Math.max(timeoutMs, 1), late)
+    const abort = (): void => reject(aborted(address, signal))
+    signal?.addEventListener('abort', abort, { once: true })
+    outcome.then(resolve, reject)
+    return promise.finally(() => {
+      timer[Symbol.dispose]()
+      signal?.removeEventListener('abort', abort)
+    })
+  }
+
+  #attempt(address: string): Attempt {
+    const stop = new AbortController()
+    const attempt = { stop, outcome: this.#open(address, stop) }
+    // Whoever waits hears of a failure; perhaps nobody does any more.
+    attempt.outcome.catch(() => {})
+    this.#attempts.set(address, attempt)
+    return attempt
+  }
+
+  async #open(address: string, stop: AbortController): Promise<Connection> {
+    const timeoutMs = this.#options.connectTimeoutMs ?? 3000
+    const tooLate = `no answer in ${timeoutMs} ms`
+    const timer = this.#clock.every(timeoutMs, () => stop.abort(new RemotingError('TIMEOUT', tooLate)))
+    try {
+      const stream = await this.#dial(address, stop.signal)
+      if (this.#closing !== undefined) {
+        stream.destroy()
+        throw clientClosed()
+      }
+      return this.#adopt(address, stream)
+    } catch (error) {
+      throw connectFailed(address, stop.signal.aborted ? stop.signal.reason : error)
+    } finally {
+      timer[Symbol.dispose]()
+      this.#attempts.delete(address)
+    }
+  }
+
+  #adopt(address: string, stream: Duplex): Connection {
+    const { onRequest, onSend, onAnswered, limits, serializeType, language, version } = this.#options
+    const connection: Connection = new Connection(stream, {
+      ...defined({ onRequest, onSend, onAnswered, limits, serializeType, language, version }),
+      remoteAddress: address,
+      clock: this.#clock,
+      log: this.#log,
+      onClose: reason => this.#onClosed(connection, reason),
+    })
+    this.#current.set(address, connection)
+    this.#connections.add(connection)
+    this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
+    this.#options.onOpen?.(connection)
+    return connection
+  }
+
+  /** Takes no more calls over a connection; those that wait may still get their replies. */
+  #retire(connection: Connection, why: string): void {
+    if (this.#current.get(connection.remoteAddress) !== connection) return
+    this.#log.info({ peer: connection.remoteAddress, why }, 'connection given up')
+    this.#current.delete(connection.remoteAddress)
+    void connection.close({ drainMs: RETIRE_MS })
+  }
+
+  #onClosed(connection: Connection, reason: CloseReason): void {
+    const { remoteAddress } = connection
+    this.#connections.delete(connection)
+    if (this.#current.get(remoteAddress) === connection) this.#current.delete(remoteAddress)
+    if (this.#connections.size === 0) this.#stopSweeping()
+    this.#options.onClose?.(connection, reason)
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now()
+    const idleMs = this.#options.idleMs ?? 120_000
+    for (const connection of this.#connections) {
+      connection.sweep(now)
+      if (connection.inFlight === 0 && now - connection.lastActivity >= idleMs) connection.destroy('idle')
+    }
+  }
+
+  #stopSweeping(): void {
+    this.#sweeper?.[Symbol.dispose]()
+    this.#sweeper = undefined
+  }
+
+  async #shutDown(drainMs: number): Promise<void> {
+    for (const { stop } of this.#attempts.values()) stop.abort(clientClosed())
+    await Promise.allSettled([...this.#attempts.values()].map(({ outcome }) => outcome))
+    await Promise.all([...this.#connections].map(connection => this.#finish(connection, drainMs)))
+    this.#stopSweeping()
+  }
+
+  async #finish(connection: Connection, drainMs: number): Promise<void> {
+    if (drainMs === 0) connection.destroy()
+    // One that was given up has a deadline of its own, later than this.
+    const cut = this.#clock.every(Math.max(drainMs, 1), () => connection.destroy())
+    await connection.close({ drainMs })
+    cut[Symbol.dispose]()
+  }
+}
+
+interface Attempt {
+  readonly stop: AbortController
+  readonly outcome: Promise<Connection>
+}
+
+/** Leaves out what is undefined, as optional properties must be absent rather than that. */
+function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof RemotingError && error.code === 'TIMEOUT'
+}
+
+function isGoAway(error: unknown): boolean {
+  return error instanceof ResponseError && error.responseCode === GO_AWAY
+}
+
+function goneAway(address: string, cause: unknown): RemotingError {
+  return new RemotingError('GO_AWAY', `${address} is going away: call another server`, { retriable: true, cause })
+}
+
+function clientClosed(): RemotingError {
+  return new RemotingError('CLOSED', 'this client is closed')
+}
+
+function aborted(address: string, signal: AbortSignal | undefined): RemotingError {
+  return new RemotingError('ABORTED', `the call to ${address} was aborted`, { cause: signal?.reason })
+}
+
+// "connect to ... failed" is what users of Apache's client know and search for.
+function connectFailed(address: string, cause: unknown): RemotingError {
+  if (cause instanceof RemotingError && (cause.code === 'CLOSED' || cause.code === 'BAD_OPTION')) return cause
+  const code = cause instanceof RemotingError && cause.code === 'TLS' ? 'TLS' : 'CONNECT_FAILED'
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new RemotingError(code, `connect to ${address} failed: ${why}`, { retriable: code !== 'TLS', cause })
+}

@@ -1,0 +1,64 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { type ConnectionOptions as TlsConnectionOptions, connect as connectTls } from 'node:tls'
+import { RemotingError } from './errors.ts'
+
+/**
+ * Connects to `host:port`, with TLS if its options are given.
+ * @throws RemotingError BAD_OPTION for what is no such address, CONNECT_FAILED, TLS; the signal's reason once it is aborted.
+ */
+export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectionOptions): Promise<Socket> {
+  const where = parseAddress(address)
+  return new Promise((resolve, reject) => {
+    // No server name is sent: Java's clients send none, and its servers look at none.
+    const socket =
+      tls === undefined ? connectTcp({ ...where, noDelay: true }) : connectTls({ ...tls, ...where, servername: '' })
+    const abort = (): void => void socket.destroy(signal.reason as Error)
+    const settle = (): void => {
+      signal.removeEventListener('abort', abort)
+      socket.off('error', onError)
+    }
+    const onError = (error: NodeJS.ErrnoException): void => {
+      settle()
+      // Destroyed sockets may have more to say; nobody asks.
+      socket.on('error', () => {})
+      socket.destroy()
+      reject(signal.aborted ? (signal.reason as Error) : explain(error, tls !== undefined))
+    }
+    socket.on('error', onError)
+    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+      settle()
+      socket.setNoDelay()
+      resolve(socket)
+    })
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}
+
+function parseAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, '$1')
+  const port = Number(address.slice(colon + 1))
+  if (host === '' || !Number.isInteger(port) || port < 1 || port > 0xffff) {
+    throw new RemotingError(
+      'BAD_OPTION',
+      `"${address}" is not an address such as 10.0.0.1:9876 or broker.example.org:10911`,
+    )
+  }
+  return { host, port }
+}
+
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there',
+  ENOTFOUND: 'the host name is not known',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ETIMEDOUT: 'the host does not answer',
+}
+
+function explain(error: NodeJS.ErrnoException, secure: boolean): RemotingError {
+  const known = SYSTEM_ERRORS[error.code ?? '']
+  if (known !== undefined) return new RemotingError('CONNECT_FAILED', `${known} (${error.code})`, { cause: error })
+  if (!secure) return new RemotingError('CONNECT_FAILED', error.message, { cause: error })
+  const hint = 'check that the server speaks TLS, and tls.client.trustCertPath'
+  return new RemotingError('TLS', `${error.message}: ${hint}`, { cause: error })
+}
