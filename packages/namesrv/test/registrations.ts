@@ -1,0 +1,85 @@
+import type { DataVersion, TopicConfig, TopicQueueMappingInfo } from '@gantrymq/protocol'
+import type { Long } from '@gantrymq/remoting'
+import type { BrokerIdentity, BrokerRegistration } from '../src/registration.ts'
+import type { RouteTable } from '../src/route-table.ts'
+
+/** Where the clock of these tests stands. */
+export const NOW = 1_700_000_000_000
+
+export function topicConfig(topicName: string, settings: Partial<TopicConfig> = {}): TopicConfig {
+  return {
+    topicName,
+    readQueueNums: 8,
+    writeQueueNums: 8,
+    perm: 6,
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: 0,
+    order: false,
+    ...settings,
+  }
+}
+
+export function dataVersion(counter: Long, stateVersion: Long = 0): DataVersion {
+  return { stateVersion, timestamp: NOW, counter }
+}
+
+export interface RegistrationWords extends Partial<Omit<BrokerRegistration, 'body'>> {
+  readonly topics?: readonly (string | TopicConfig)[]
+  readonly version?: Long
+  readonly stateVersion?: Long
+  readonly mappings?: readonly TopicQueueMappingInfo[]
+  readonly filterServers?: readonly string[] | null
+}
+
+/** The master of broker-a in cluster C with two topics, unless told otherwise. */
+export function registration(words: RegistrationWords = {}): BrokerRegistration {
+  const { topics = ['T1', 'T2'], version = 1, stateVersion = 0, mappings = [], filterServers = [], ...head } = words
+  const configs = topics.map(topic => (typeof topic === 'string' ? topicConfig(topic) : topic))
+  return {
+    clusterName: 'C',
+    brokerName: 'broker-a',
+    brokerAddr: '10.0.0.1:10911',
+    brokerId: 0,
+    haServerAddr: '10.0.0.1:10912',
+    peer: 1,
+    ...head,
+    body: {
+      dataVersion: dataVersion(version, stateVersion),
+      topics: new Map(configs.map(config => [config.topicName, config])),
+      topicQueueMappings: new Map(mappings.map(info => [info.topic, info])),
+      filterServers,
+    },
+  }
+}
+
+/** A slave of that master. */
+export function slave(words: RegistrationWords = {}): BrokerRegistration {
+  return registration({
+    brokerAddr: '10.0.0.2:10911',
+    haServerAddr: '10.0.0.2:10912',
+    brokerId: 1,
+    peer: 2,
+    ...words,
+  })
+}
+
+export function headOf({ body, ...identity }: BrokerRegistration) {
+  return { ...identity, dataVersion: body.dataVersion, filterServers: body.filterServers }
+}
+
+export function identityOf({ clusterName, brokerName, brokerAddr, brokerId }: BrokerIdentity): BrokerIdentity {
+  return { clusterName, brokerName, brokerAddr, brokerId }
+}
+
+/** What a route comes down to: `topic: name{id:addr,…}perm …`. */
+export function shown(table: RouteTable, topic: string): string | undefined {
+  const route = table.routeOf(topic)
+  if (!route) return undefined
+  const perms = new Map(route.queueDatas.map(queues => [queues.brokerName, queues.perm]))
+  return route.brokerDatas
+    .map(({ brokerName, brokerAddrs }) => {
+      const addrs = Array.from(brokerAddrs, ([id, addr]) => `${id}:${addr.replace(':10911', '')}`)
+      return `${brokerName}{${addrs.join()}}${perms.get(brokerName)}`
+    })
+    .join(' ')
+}
