@@ -19,6 +19,8 @@ export interface BrokerGroup {
   topicCount: number
   /** Grows when topics are taken from or given to this group by somebody else than its own brokers. */
   alterations: number
+  /** Grows with every change of what a topic has here, whoever makes it; kept by Topic. */
+  writes: number
 }
 
 /** One registered broker. Apache's BrokerLiveInfo, and more. */
@@ -62,6 +64,7 @@ export function newGroup(name: string, cluster: string): BrokerGroup {
     row: { cluster, brokerName: name, brokerAddrs: new Map(), enableActingMaster: false },
     topicCount: 0,
     alterations: 0,
+    writes: 0,
   }
 }
 

@@ -139,14 +139,14 @@ export function checkIdentity(identity: BrokerIdentity, { maxNameLength }: Regis
 }
 
 /** @throws RegistrationRefused naming the first bad topic. */
-export function checkTopics(topics: ReadonlyMap<string, TopicConfig>, limits: RegistrationLimits): void {
-  if (topics.size > limits.maxTopicsPerRegistration) {
+export function checkTopics(topics: Iterable<TopicConfig>, count: number, limits: RegistrationLimits): void {
+  if (count > limits.maxTopicsPerRegistration) {
     throw new RegistrationRefused(
       'TOO_MANY_TOPICS',
-      `${topics.size} topics in one registration, the limit is ${limits.maxTopicsPerRegistration}`,
+      `${count} topics in one registration, the limit is ${limits.maxTopicsPerRegistration}`,
     )
   }
-  for (const { topicName } of topics.values()) checkTopicName(topicName, limits)
+  for (const { topicName } of topics) checkTopicName(topicName, limits)
 }
 
 /** @throws RegistrationRefused */

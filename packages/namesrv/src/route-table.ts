@@ -110,9 +110,9 @@ export class RouteTable {
   /** A registration in one go. @throws RegistrationRefused, with nothing changed. */
   registerBroker(registration: BrokerRegistration, now: number): RegisterOutcome {
     const { body, ...identity } = registration
-    const { dataVersion, filterServers } = body
-    this.checkTopics(body.topics)
-    const begun = this.beginRegistration({ ...identity, dataVersion, filterServers }, now)
+    const head = { ...identity, dataVersion: body.dataVersion, filterServers: body.filterServers }
+    if (this.needsTopics(head)) this.checkTopics(body.topics.values(), body.topics.size)
+    const begun = this.beginRegistration(head, now)
     if (begun.result === 'ignored') return begun
     const applied = this.applyTopics(begun.token, body.topics.values())
     this.applyMappings(begun.token, body.topicQueueMappings.values())
@@ -122,8 +122,8 @@ export class RouteTable {
   }
 
   /** To be called before a registration in slices is begun. @throws RegistrationRefused */
-  checkTopics(topics: ReadonlyMap<string, TopicConfig>): void {
-    checkTopics(topics, this.#options.limits)
+  checkTopics(topics: Iterable<TopicConfig>, count: number): void {
+    checkTopics(topics, count, this.#options.limits)
   }
 
   /** Whether the topics of such a registration would matter; if not, they need not even be read. */
@@ -173,6 +173,11 @@ export class RouteTable {
       else this.#applyTopic(token, config, role === 'prime-slave' && token.broker.group.enableActingMaster, applied)
     }
     return applied
+  }
+
+  /** Counts topics of a registration that the table has exactly so, and that need not be brought; see LastBodies. */
+  skipTopics(token: RegistrationToken, count: number): void {
+    if (isCurrent(token)) token.count += count
   }
 
   /** Static topics (5.x), after the topics that they belong to; false as above. */

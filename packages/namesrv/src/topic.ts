@@ -58,6 +58,7 @@ export class Topic implements LiveTopic {
 
   setQueues(group: BrokerGroup, queues: QueueSettings): void {
     this.#revision++
+    group.writes++
     const index = this.#groups.indexOf(group)
     if (index !== -1) {
       this.#queues[index] = queues
@@ -78,10 +79,16 @@ export class Topic implements LiveTopic {
   delete(group: BrokerGroup): boolean {
     const index = this.#groups.indexOf(group)
     if (index === -1) return false
-    this.#groups.splice(index, 1)
-    this.#queues.splice(index, 1)
+    // The order means nothing, so the last one takes the place.
+    const lastGroup = this.#groups.pop() as BrokerGroup
+    const lastQueues = this.#queues.pop() as QueueSettings
+    if (index < this.#groups.length) {
+      this.#groups[index] = lastGroup
+      this.#queues[index] = lastQueues
+    }
     this.#mappings?.delete(group.name)
     group.topicCount--
+    group.writes++
     this.#revision++
     return true
   }
@@ -94,6 +101,7 @@ export class Topic implements LiveTopic {
       const group = this.#groups[index] as BrokerGroup
       if (isUnwanted(group)) {
         group.topicCount--
+        group.writes++
         this.#mappings?.delete(group.name)
         continue
       }

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { dataVersion, identityOf, NOW, registration, shown, slave } from '../test/registrations.ts'
+import { allTopics, clusterInfo, liveBrokers } from './route-queries.ts'
+import { RouteTable } from './route-table.ts'
+
+function tableWith(...registrations: readonly ReturnType<typeof registration>[]): RouteTable {
+  const table = new RouteTable()
+  for (const each of registrations) table.registerBroker(each, NOW)
+  return table
+}
+
+const other = registration({ brokerName: 'broker-b', brokerAddr: '10.0.0.5:10911', peer: 5, topics: ['T2', 'T3'] })
+
+describe('unregistering', () => {
+  test('the last broker of a name takes its topics, its name and its cluster along', () => {
+    const table = tableWith(registration())
+    const removal = table.unregister([identityOf(registration())])
+    assert.equal(removal.reason, 'request')
+    assert.deepEqual(removal.brokers.map(broker => [broker.brokerName, broker.brokerAddr, broker.topicCount]), [
+      ['broker-a', '10.0.0.1:10911', 2],
+    ])
+    assert.deepEqual(removal.brokerNames, ['broker-a'])
+    assert.deepEqual(removal.clusters, ['C'])
+    assert.deepEqual(removal.topics, ['T1', 'T2'])
+    assert.equal(removal.topicEntries, 2)
+    assert.deepEqual(removal.missed, [])
+    assert.deepEqual(clusterInfo(table), { brokerAddrTable: new Map(), clusterAddrTable: new Map() })
+    assert.deepEqual(allTopics(table), [])
+  })
+
+  test('leaves other brokers and what they share', () => {
+    const table = tableWith(registration(), other)
+    const removal = table.unregister([identityOf(registration())])
+    assert.deepEqual(removal.topics, ['T1'])
+    assert.equal(removal.topicEntries, 2)
+    assert.deepEqual(removal.clusters, [])
+    assert.equal(shown(table, 'T2'), 'broker-b{0:10.0.0.5}6')
+  })
+
+  test('a slave leaves the master and all topics', () => {
+    const table = tableWith(registration(), slave())
+    const removal = table.unregister([identityOf(slave())])
+    assert.deepEqual(removal.brokerNames, [])
+    assert.equal(removal.topicEntries, 0)
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
+  })
+
+  test('several at once, one of them unknown, removes all the others', () => {
+    const table = tableWith(registration(), slave(), other)
+    const unknown = { ...identityOf(other), brokerName: 'nobody' }
+    const removal = table.unregister([registration(), unknown, slave(), other].map(identityOf))
+    assert.deepEqual(removal.missed, [unknown])
+    assert.deepEqual(removal.brokerNames, ['broker-a', 'broker-b'])
+    assert.deepEqual(removal.topics, ['T1', 'T2', 'T3'])
+    assert.equal(removal.topicEntries, 4)
+    assert.equal(table.brokers.size, 0)
+  })
+
+  test('one broker twice in a list counts once', () => {
+    const table = tableWith(registration())
+    assert.equal(table.unregister([registration(), registration()].map(identityOf)).brokers.length, 1)
+  })
+
+  test('goes by address, not by id: a stale master does not remove its successor', () => {
+    const successor = registration({ brokerAddr: '10.0.0.9:10911', peer: 9 })
+    const table = tableWith(registration(), successor)
+    assert.equal(table.unregister([identityOf(registration())]).brokers.length, 0)
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.9}6')
+    assert.equal(table.unregister([{ ...identityOf(successor), brokerId: 77 }]).brokers.length, 1)
+  })
+
+  test('under another name or cluster removes nothing', () => {
+    const table = tableWith(registration())
+    for (const wrong of [{ brokerName: 'x' }, { clusterName: 'x' }, { brokerAddr: 'x' }]) {
+      assert.equal(table.unregister([{ ...identityOf(registration()), ...wrong }]).missed.length, 1)
+    }
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
+  })
+
+  test('late, from the connection of a process that was started again since, removes nothing', () => {
+    const table = tableWith(registration({ peer: 1 }), registration({ peer: 4, version: 2 }))
+    assert.equal(table.unregister([identityOf(registration())], 1).missed.length, 1)
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
+    assert.equal(table.unregister([identityOf(registration())], 4).brokers.length, 1)
+  })
+
+  test('from a later connection than the registration is heard', () => {
+    const table = tableWith(registration({ peer: 1 }))
+    assert.equal(table.unregister([identityOf(registration())], 6).brokers.length, 1)
+  })
+})
+
+describe('a connection that ends', () => {
+  test('takes all its brokers along', () => {
+    const table = tableWith(registration({ peer: 7 }), { ...other, peer: 7 }, slave({ peer: 8 }))
+    const removal = table.dropPeer(7)
+    assert.equal(removal.reason, 'channel_closed')
+    assert.deepEqual(removal.brokers.map(broker => broker.brokerAddr).sort(), ['10.0.0.1:10911', '10.0.0.5:10911'])
+    assert.deepEqual(removal.freePeers, [7])
+    assert.equal(shown(table, 'T1'), 'broker-a{1:10.0.0.2}6')
+    assert.equal(table.routeOf('T3'), undefined)
+  })
+
+  test('of no broker changes nothing', () => {
+    const table = tableWith(registration())
+    const { epoch } = table
+    assert.deepEqual(table.dropPeer(99).brokers, [])
+    assert.equal(table.epoch, epoch)
+  })
+
+  test('after its broker registered over another one removes nothing', () => {
+    const table = tableWith(registration({ peer: 1 }), registration({ peer: 2 }))
+    assert.deepEqual(table.dropPeer(1).brokers, [])
+    assert.equal(table.dropPeer(2).brokers.length, 1)
+  })
+
+  test('after its broker sent a heartbeat over another one removes nothing', () => {
+    const table = tableWith(registration({ peer: 1 }))
+    assert.equal(table.heartbeat('C', '10.0.0.1:10911', NOW, 2), true)
+    assert.deepEqual(table.dropPeer(1).brokers, [])
+    table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(9), NOW, 3)
+    assert.deepEqual(table.dropPeer(2).brokers, [])
+    assert.equal(table.dropPeer(3, 'channel_idle').reason, 'channel_idle')
+    assert.equal(table.brokers.size, 0)
+  })
+
+  test('finds a broker whose name was first registered with another cluster', () => {
+    const table = tableWith(registration(), registration({ clusterName: 'D', brokerId: 1, brokerAddr: 'd', peer: 4 }))
+    assert.equal(table.dropPeer(4).brokers[0]?.cluster, 'D')
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
+  })
+})
+
+describe('a silent broker', () => {
+  test('expires after its own time, 120 s if it did not say', () => {
+    const table = tableWith(registration(), { ...other, heartbeatTimeoutMillis: 10_000 })
+    assert.deepEqual(table.expire(NOW + 10_000).brokers, [])
+    const first = table.expire(NOW + 10_001)
+    assert.equal(first.reason, 'timeout')
+    assert.deepEqual(first.brokers.map(broker => [broker.brokerName, broker.timeout]), [['broker-b', 10_000]])
+    assert.deepEqual(first.freePeers, [5])
+    assert.deepEqual(table.expire(NOW + 120_000).brokers, [])
+    assert.deepEqual(table.expire(NOW + 120_001).topics, ['T1', 'T2'])
+    assert.deepEqual(table.expire(NOW + 999_999).brokers, [])
+  })
+
+  test('that asks for no time at all gets the usual one', () => {
+    const table = tableWith(registration({ heartbeatTimeoutMillis: 0 }), { ...other, heartbeatTimeoutMillis: -5 })
+    assert.deepEqual(table.expire(NOW + 120_000).brokers, [])
+    assert.equal(table.expire(NOW + 120_001).brokers.length, 2)
+  })
+
+  test('lives on with every sign of life, whatever the data version', () => {
+    const table = tableWith(registration())
+    table.heartbeat('C', '10.0.0.1:10911', NOW + 100_000, 1)
+    assert.deepEqual(table.expire(NOW + 200_000).brokers, [])
+    table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(99), NOW + 200_000, 1)
+    assert.deepEqual(table.expire(NOW + 300_000).brokers, [])
+    table.registerBroker(registration(), NOW + 300_000)
+    assert.deepEqual(table.expire(NOW + 400_000).brokers, [])
+    assert.equal(table.expire(NOW + 420_001).brokers.length, 1)
+  })
+
+  test('shares its connection with a live one: that connection is not free', () => {
+    const table = tableWith(registration({ heartbeatTimeoutMillis: 5_000, peer: 7 }), { ...other, peer: 7 })
+    assert.deepEqual(table.expire(NOW + 6_000).freePeers, [])
+    assert.deepEqual(table.expire(NOW + 120_001).freePeers, [7])
+  })
+
+  test('all nine of three groups expire together', () => {
+    const all = ['a', 'b', 'c'].flatMap(name =>
+      [0, 1, 2].map(brokerId => registration({ brokerName: name, brokerAddr: `${name}${brokerId}`, brokerId })),
+    )
+    const table = tableWith(...all)
+    const removal = table.expire(NOW + 120_001)
+    assert.equal(removal.brokers.length, 9)
+    assert.equal(removal.topicEntries, 6)
+    assert.deepEqual(removal.topics, ['T1', 'T2'])
+    assert.deepEqual([...liveBrokers(table)], [])
+  })
+
+  test('is not known to heartbeats any more', () => {
+    const table = tableWith(registration())
+    table.expire(NOW + 120_001)
+    assert.equal(table.heartbeat('C', '10.0.0.1:10911', NOW + 120_001, 1), false)
+    assert.deepEqual(table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(1), NOW, 1), { changed: true })
+  })
+})
+
+describe('who is told that the lowest broker id changed', () => {
+  const acting = { enableActingMaster: true }
+  const third = slave({ brokerId: 2, brokerAddr: '10.0.0.3:10911', peer: 3, ...acting })
+
+  test('nobody when the first of a group comes, unless its id is below 0', () => {
+    const table = new RouteTable()
+    const first = table.registerBroker(slave(), NOW)
+    const negative = table.registerBroker({ ...other, brokerId: -1 }, NOW)
+    assert.ok(first.result === 'new' && negative.result === 'new')
+    assert.deepEqual(first.changes, [])
+    assert.deepEqual(negative.changes, [
+      {
+        kind: 'min-broker-changed',
+        brokerName: 'broker-b',
+        minBrokerId: -1,
+        minBrokerAddr: '10.0.0.5:10911',
+        haBrokerAddr: '10.0.0.1:10912',
+        recipients: ['10.0.0.5:10911'],
+      },
+    ])
+  })
+
+  test('the slaves when a master comes to them', () => {
+    const table = tableWith(slave(), third)
+    const outcome = table.registerBroker(registration(), NOW)
+    assert.ok(outcome.result === 'new')
+    assert.deepEqual(outcome.changes, [
+      {
+        kind: 'min-broker-changed',
+        brokerName: 'broker-a',
+        minBrokerId: 0,
+        minBrokerAddr: '10.0.0.1:10911',
+        haBrokerAddr: '10.0.0.1:10912',
+        recipients: ['10.0.0.2:10911', '10.0.0.3:10911'],
+      },
+    ])
+  })
+
+  test('nobody when a slave comes or goes, or the same broker registers again', () => {
+    const table = tableWith(registration(acting), slave(acting))
+    for (const each of [third, registration(acting)]) {
+      const outcome = table.registerBroker(each, NOW)
+      assert.ok(outcome.result !== 'ignored')
+      assert.deepEqual(outcome.changes, [])
+    }
+    assert.deepEqual(table.unregister([identityOf(third)]).changes, [])
+  })
+
+  for (const how of ['unregisters', 'loses its connection', 'falls silent'] as const) {
+    test(`all slaves when their master ${how}`, () => {
+      const table = tableWith(registration({ ...acting, heartbeatTimeoutMillis: 5_000 }), slave(acting), third)
+      const removal =
+        how === 'unregisters'
+          ? table.unregister([identityOf(registration())])
+          : how === 'falls silent'
+            ? table.expire(NOW + 5_001)
+            : table.dropPeer(1)
+      assert.deepEqual(removal.changes, [
+        {
+          kind: 'min-broker-changed',
+          brokerName: 'broker-a',
+          minBrokerId: 1,
+          minBrokerAddr: '10.0.0.2:10911',
+          offlineBrokerAddr: '10.0.0.1:10911',
+          recipients: ['10.0.0.2:10911', '10.0.0.3:10911'],
+        },
+      ])
+    })
+  }
+
+  test('nobody in a group that knows no acting masters, or of which nothing is left', () => {
+    const plain = tableWith(registration(), slave())
+    assert.deepEqual(plain.unregister([identityOf(registration())]).changes, [])
+    const alone = tableWith(registration(acting))
+    assert.deepEqual(alone.unregister([identityOf(registration())]).changes, [])
+  })
+
+  test('when master and first slave go together, the second slave is told once', () => {
+    const table = tableWith(registration(acting), slave(acting), third)
+    const { changes } = table.unregister([registration(), slave()].map(identityOf))
+    assert.deepEqual(changes.map(change => [change.minBrokerId, change.offlineBrokerAddr, change.recipients]), [
+      [2, '10.0.0.2:10911', ['10.0.0.3:10911']],
+    ])
+  })
+})

@@ -1,0 +1,116 @@
+import {
+  decodeRegisterBroker,
+  type RegisterBrokerBody,
+  readRegistration,
+  type Sliced,
+  type TopicConfig,
+} from '@gantrymq/protocol'
+import { differenceOf, type ReadBody } from './body-difference.ts'
+import { scanTable } from './registration-scan.ts'
+
+/** Senders from this release on send a RegisterBrokerBody, older ones the bare topic table: V3_0_11. */
+const FIRST_WITH_WRAPPER = 37
+
+export interface RegistrationForm {
+  /** The sender's release as a number. */
+  readonly version: number
+  /** The bytes are the parts of a compressed body, unfolded. */
+  readonly compressed: boolean
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  readonly maxTopics: number
+}
+
+/** A registration body without its topics. */
+export type RegistrationOutline = Omit<RegisterBrokerBody, 'topics'>
+
+export interface RegistrationReading extends RegistrationOutline {
+  /** All topics, or those that are not as in the body before. */
+  readonly topics: readonly TopicConfig[]
+  /** Topics in the body. */
+  readonly count: number
+  /** For the comparison with the next body; undefined if this one is too unusual for it. */
+  readonly read: ReadBody | undefined
+}
+
+const TABLE = Buffer.from('"topicConfigTable":{')
+/** What closes the table, the wrapper and the body. */
+const CLOSING = Buffer.from('}}}')
+/** Where the table begins at the latest, and how much may follow it, for the short ways. */
+const OUTLINE_LIMIT = 64 * 1024
+
+/**
+ * What a registration says apart from its topics, read from the bytes before them, where Java's order of members puts
+ * it. Undefined if the body is not of that kind.
+ */
+export function outlineOf(bytes: Buffer, form: RegistrationForm): RegistrationOutline | undefined {
+  const start = tableStartOf(bytes, form)
+  return start < 0 ? undefined : readAround(bytes, start, CLOSING, form)
+}
+
+/**
+ * Reads a registration, in slices. Of a body that differs from the last one in few places only those are read.
+ * @param last The last body of the same broker, if the table still has exactly its topics.
+ * @throws RemotingError BAD_BODY
+ */
+export function* readTopics(
+  bytes: Buffer,
+  form: RegistrationForm,
+  last: ReadBody | undefined,
+): Sliced<RegistrationReading> {
+  const start = tableStartOf(bytes, form)
+  const quick = start < 0 ? undefined : (readDifference(bytes, start, form, last) ?? (yield* scan(bytes, start, form)))
+  if (quick !== undefined) return quick
+  const body = yield* readRegistration(bytes, form)
+  return { ...body, topics: [...body.topics.values()], count: body.topics.size, read: undefined }
+}
+
+function readDifference(
+  bytes: Buffer,
+  start: number,
+  form: RegistrationForm,
+  last: ReadBody | undefined,
+): RegistrationReading | undefined {
+  const difference = last && differenceOf(last, bytes, start)
+  return difference && withOutline(difference.body, difference.topics, form)
+}
+
+function* scan(bytes: Buffer, start: number, form: RegistrationForm): Sliced<RegistrationReading | undefined> {
+  const table = yield* scanTable(bytes, start)
+  if (table === undefined || table.topics.length > form.maxTopics) return undefined
+  const { topics, offsets, end } = table
+  // Two entries for one topic: the general reader knows which of them counts.
+  if (new Set(topics.map(topic => topic.topicName)).size !== topics.length) return undefined
+  return withOutline({ bytes, tableStart: start, tableEnd: end, offsets }, topics, form)
+}
+
+function withOutline(
+  read: ReadBody,
+  topics: readonly TopicConfig[],
+  form: RegistrationForm,
+): RegistrationReading | undefined {
+  const outline = readAround(read.bytes, read.tableStart, read.bytes.subarray(read.tableEnd), form)
+  return outline && { ...outline, topics, count: read.offsets.length, read }
+}
+
+function tableStartOf(bytes: Buffer, form: RegistrationForm): number {
+  if (form.compressed || form.version < FIRST_WITH_WRAPPER) return -1
+  const at = bytes.subarray(0, OUTLINE_LIMIT).indexOf(TABLE)
+  return at < 0 ? -1 : at + TABLE.length
+}
+
+/** The body read by the general reader, its table emptied: what is odd about it is found here, as everywhere. */
+function readAround(
+  bytes: Buffer,
+  tableStart: number,
+  rest: Buffer,
+  form: RegistrationForm,
+): RegistrationOutline | undefined {
+  if (rest.length > OUTLINE_LIMIT) return undefined
+  try {
+    const { topics, ...outline } = decodeRegisterBroker(Buffer.concat([bytes.subarray(0, tableStart), rest]), form)
+    return topics.size === 0 ? outline : undefined
+  } catch {
+    return undefined
+  }
+}

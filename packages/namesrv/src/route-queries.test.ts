@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { dataVersion, NOW, registration, slave, topicConfig } from '../test/registrations.ts'
+import {
+  allTopics,
+  brokerMembers,
+  brokerNamesOfTopic,
+  clusterInfo,
+  liveBrokers,
+  systemTopics,
+  topicCountByCluster,
+  topicsOfCluster,
+  topicsWithoutMaster,
+  unitSubTopics,
+  unitSubUnUnitTopics,
+  unitTopics,
+} from './route-queries.ts'
+import { RouteTable } from './route-table.ts'
+
+function twoClusters(): RouteTable {
+  const table = new RouteTable()
+  table.registerBroker(registration(), NOW)
+  table.registerBroker(slave(), NOW)
+  const other = { clusterName: 'D', brokerName: 'broker-d', brokerAddr: 'd:10911', peer: 4 }
+  table.registerBroker(registration({ ...other, topics: ['T2', 'T3', 'T4'], version: 9 }), NOW + 5)
+  return table
+}
+
+test('topics by cluster, by broker and without master', () => {
+  const table = twoClusters()
+  assert.deepEqual(allTopics(table), ['T1', 'T2', 'T3', 'T4'])
+  assert.deepEqual(topicsOfCluster(table, 'C'), ['T1', 'T2'])
+  assert.deepEqual(topicsOfCluster(table, 'D'), ['T2', 'T3', 'T4'])
+  assert.deepEqual(topicsOfCluster(table, 'E'), [])
+  assert.deepEqual(
+    [...topicCountByCluster(table)],
+    [
+      ['C', 2],
+      ['D', 3],
+    ],
+  )
+  assert.deepEqual(brokerNamesOfTopic(table, 'T2'), ['broker-a', 'broker-d'])
+  assert.deepEqual(brokerNamesOfTopic(table, 'T9'), [])
+  assert.deepEqual(topicsWithoutMaster(table), [])
+  table.dropPeer(1)
+  assert.deepEqual(topicsWithoutMaster(table), ['T1'])
+})
+
+test('system topics are the names of clusters and brokers, with some address to ask', () => {
+  assert.deepEqual(systemTopics(new RouteTable()), { topicList: [] })
+  assert.deepEqual(systemTopics(twoClusters()), {
+    topicList: ['C', 'broker-a', 'D', 'broker-d'],
+    brokerAddr: '10.0.0.1:10911',
+  })
+})
+
+test('cluster info and member groups', () => {
+  const table = twoClusters()
+  const { brokerAddrTable, clusterAddrTable } = clusterInfo(table)
+  assert.deepEqual(
+    [...clusterAddrTable],
+    [
+      ['C', ['broker-a']],
+      ['D', ['broker-d']],
+    ],
+  )
+  assert.deepEqual(
+    [...(brokerAddrTable.get('broker-a')?.brokerAddrs ?? [])],
+    [
+      [0, '10.0.0.1:10911'],
+      [1, '10.0.0.2:10911'],
+    ],
+  )
+  assert.deepEqual(brokerMembers(table, 'broker-d'), new Map([[0, 'd:10911']]))
+  assert.deepEqual(brokerMembers(table, 'nobody'), new Map())
+})
+
+test('live brokers are shown with all that operators ask for', () => {
+  const views = [...liveBrokers(twoClusters())]
+  assert.equal(views.length, 3)
+  assert.deepEqual(views[2], {
+    cluster: 'D',
+    brokerName: 'broker-d',
+    brokerId: 0,
+    brokerAddr: 'd:10911',
+    haServerAddr: '10.0.0.1:10912',
+    peer: 4,
+    registeredAt: NOW + 5,
+    lastUpdate: NOW + 5,
+    timeout: 120_000,
+    dataVersion: dataVersion(9),
+    topicCount: 3,
+  })
+})
+
+describe('unit topics', () => {
+  test('go by the flags of all brokers, not of one', () => {
+    const table = new RouteTable()
+    const flags = (values: Record<string, number>) =>
+      Object.entries(values).map(([name, topicSysFlag]) => topicConfig(name, { topicSysFlag }))
+    table.registerBroker(registration({ topics: flags({ plain: 0, unit: 0, sub: 0, both: 2 }) }), NOW)
+    table.registerBroker(
+      registration({ brokerName: 'b', brokerAddr: 'b', topics: flags({ plain: 0, unit: 1, sub: 2, both: 1 }) }),
+      NOW,
+    )
+    assert.deepEqual(unitTopics(table), ['unit', 'both'])
+    assert.deepEqual(unitSubTopics(table), ['sub', 'both'])
+    assert.deepEqual(unitSubUnUnitTopics(table), ['sub'])
+  })
+})
