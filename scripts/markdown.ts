@@ -60,7 +60,7 @@ export function anchorsOf(markdown: string): string[] {
 
 /** Rows of the first table below a heading, cell by cell, code marks taken off. */
 export function tableBelow(markdown: string, heading: string): string[][] {
-  const section = markdown.split(`\n${heading}\n`)[1] ?? ''
+  const section = `\n${markdown}`.split(`\n${heading}\n`)[1] ?? ''
   const rows = /(?:^\|.*\n?)+/m.exec(section)?.[0].trimEnd().split('\n') ?? []
   return rows.slice(2).map(row =>
     row
