@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { broker } from '../test/status-fixture.ts'
+import { Departures } from './departures.ts'
+
+test('the last brokers that left are remembered, and with whom a topic went', () => {
+  const departures = new Departures()
+  departures.note({ reason: 'timeout', brokers: [broker('a')], topics: ['orders'] }, 5)
+  assert.deepEqual(departures.brokers(), [{ broker: broker('a'), reason: 'timeout', at: 5 }])
+  assert.equal(departures.ofTopic('orders')?.broker.brokerName, 'a')
+  assert.equal(departures.ofTopic('other'), undefined)
+})
+
+test('the oldest are forgotten', () => {
+  const departures = new Departures({ brokers: 2, topics: 2 })
+  for (const name of ['a', 'b', 'c']) departures.note({ reason: 'request', brokers: [broker(name)], topics: [name] }, 1)
+  assert.deepEqual(
+    departures.brokers().map(departure => departure.broker.brokerName),
+    ['b', 'c'],
+  )
+  assert.equal(departures.ofTopic('a'), undefined)
+  assert.equal(departures.ofTopic('c')?.broker.brokerName, 'c')
+})
+
+test('a topic that leaves again counts as new', () => {
+  const departures = new Departures({ topics: 2 })
+  for (const topic of ['x', 'y', 'x', 'z']) {
+    departures.note({ reason: 'request', brokers: [broker('a')], topics: [topic] }, 1)
+  }
+  assert.equal(departures.ofTopic('y'), undefined)
+  assert.ok(departures.ofTopic('x'))
+})

@@ -1,0 +1,52 @@
+import type { BrokerView, Removal, RemovalReason } from './broker-changes.ts'
+
+/** A broker that is registered no more. */
+export interface Departure {
+  readonly broker: BrokerView
+  readonly reason: RemovalReason
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** Remembers the last brokers that left, and topics that nobody had after that, to tell why a route is missing. */
+export class Departures {
+  readonly #brokers: Departure[] = []
+  readonly #topics = new Map<string, Departure>()
+  readonly #brokerLimit: number
+  readonly #topicLimit: number
+
+  /** How many brokers and how many topics are remembered; the oldest are forgotten. */
+  constructor(limits: { readonly brokers?: number; readonly topics?: number } = {}) {
+    this.#brokerLimit = limits.brokers ?? 200
+    this.#topicLimit = limits.topics ?? 20_000
+  }
+
+  note({ brokers, topics, reason }: Pick<Removal, 'brokers' | 'topics' | 'reason'>, now: number): void {
+    const departures = brokers.map(broker => ({ broker, reason, at: now }))
+    this.#brokers.push(...departures)
+    this.#brokers.splice(0, Math.max(0, this.#brokers.length - this.#brokerLimit))
+    const last = departures.at(-1)
+    if (last) for (const topic of topics.slice(0, this.#topicLimit)) this.#noteTopic(topic, last)
+  }
+
+  #noteTopic(topic: string, departure: Departure): void {
+    // Deleted first, so that the Map's order is that of the departures.
+    this.#topics.delete(topic)
+    this.#topics.set(topic, departure)
+    if (this.#topics.size <= this.#topicLimit) return
+    for (const oldest of this.#topics.keys()) {
+      this.#topics.delete(oldest)
+      break
+    }
+  }
+
+  /** With whom a topic went; undefined if that is not known. It may be back since. */
+  ofTopic(topic: string): Departure | undefined {
+    return this.#topics.get(topic)
+  }
+
+  /** Oldest first. */
+  brokers(): readonly Departure[] {
+    return this.#brokers
+  }
+}

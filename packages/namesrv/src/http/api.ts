@@ -1,0 +1,58 @@
+import type { BrokerView } from '../broker-changes.ts'
+import type { NameServerStatus } from '../status.ts'
+import { jsonPage, type Page, Refusal } from './page.ts'
+import { pick, readPageQuery } from './paging.ts'
+import { explain } from './why.ts'
+
+export async function clustersPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
+  const { entries, total, next } = await pick(status.clusters(), view => view.cluster, readPageQuery(query))
+  const clusters = entries.map(({ cluster, brokerNames }) => ({ cluster, brokerNames: [...brokerNames].sort() }))
+  return jsonPage({ clusters, total, next })
+}
+
+/** Broker processes; `cluster` narrows them to one cluster, and a prefix is one of the broker name. */
+export async function brokersPage(status: NameServerStatus, query: URLSearchParams, now: number): Promise<Page> {
+  const page = readPageQuery(query, ['cluster'])
+  const cluster = query.get('cluster')
+  const asked = cluster === null ? status.brokers() : filtered(status.brokers(), b => b.cluster === cluster)
+  const { entries, total, next } = await pick(asked, broker => `${broker.brokerName} ${broker.brokerAddr}`, page)
+  return jsonPage({ brokers: entries.map(broker => brokerRow(broker, now)), total, next })
+}
+
+function brokerRow({ cluster, brokerName, brokerId, brokerAddr, haServerAddr, ...broker }: BrokerView, now: number) {
+  return {
+    cluster,
+    brokerName,
+    brokerId,
+    brokerAddr,
+    haServerAddr,
+    registeredAt: new Date(broker.registeredAt),
+    lastUpdateAgeMs: Math.max(0, now - broker.lastUpdate),
+    timeoutMs: broker.timeout,
+    dataVersion: broker.dataVersion,
+    topicCount: broker.topicCount,
+  }
+}
+
+export async function topicsPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
+  const { entries, total, next } = await pick(status.topics(), topic => topic, readPageQuery(query))
+  // Only the number of brokers: a thousand topics with all names of some hundred brokers would be megabytes.
+  const topics = entries.map(topic => ({ topic, brokers: [...status.brokersOfTopic(topic)].length }))
+  return jsonPage({ topics, total, next })
+}
+
+/** The route as every client gets it, in Apache's words and standard JSON. */
+export function topicPage(status: NameServerStatus, topic: string): Page {
+  const route = status.route(topic)
+  if (route) return jsonPage({ topic, route })
+  const message = `no broker registered here has this topic; /api/v1/topics/${encodeURIComponent(topic)}/why tells more`
+  throw new Refusal(404, 'TOPIC_NOT_FOUND', message)
+}
+
+export async function whyPage(status: NameServerStatus, topic: string, now: number): Promise<Page> {
+  return jsonPage(await explain(topic, status, now))
+}
+
+function* filtered<T>(items: Iterable<T>, accept: (item: T) => boolean): Iterable<T> {
+  for (const item of items) if (accept(item)) yield item
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import { type ClientHttp2Stream, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
+import { type AddressInfo, connect as dial, createServer, type Socket } from 'node:net'
+import { duplexPair } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import type { Logger } from '@gantrymq/remoting'
+import { HandClock } from '@gantrymq/testkit'
+import { STARTED_AT, statusOf } from '../../test/status-fixture.ts'
+import { GRPC_MESSAGE } from './grpc-refusal.ts'
+import { createHttpFace } from './http-face.ts'
+
+const END_STREAM = 1
+
+const QUERY_ROUTE = {
+  ':method': 'POST',
+  ':path': '/apache.rocketmq.v2.MessagingService/QueryRoute',
+  'content-type': 'application/grpc+proto',
+  te: 'trailers',
+}
+
+function face(t: TestContext) {
+  const clock = new HandClock(STARTED_AT + 10_000)
+  const warnings: string[] = []
+  const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
+  const http = createHttpFace({ status: statusOf(), clock, log })
+  t.after(() => http.close())
+  return { http, clock, warnings }
+}
+
+/** A port that puts the first bytes back and hands connections on, as the name server's does. */
+async function frontDoor(t: TestContext, http: ReturnType<typeof createHttpFace>) {
+  const sockets: Socket[] = []
+  const port = createServer(socket => {
+    sockets.push(socket)
+    socket.once('data', (bytes: Buffer) => {
+      socket.pause()
+      socket.unshift(bytes)
+      http.acceptHttp2(socket)
+      door.emit('accepted')
+    })
+  })
+  const door = Object.assign(new EventEmitter(), { port: 0 })
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    port.close()
+  })
+  await once(port.listen(0, '127.0.0.1'), 'listening')
+  return Object.assign(door, { port: (port.address() as AddressInfo).port })
+}
+
+function client(t: TestContext, port: number) {
+  const session = connect(`http://127.0.0.1:${port}`)
+  session.on('error', () => {})
+  t.after(() => session.destroy())
+  const ask = async (headers: OutgoingHttpHeaders) => {
+    // A gRPC caller may keep its side open for more messages.
+    const isCall = headers['content-type'] !== undefined
+    const stream: ClientHttp2Stream = session.request(headers, isCall ? { endStream: false } : {})
+    stream.on('error', () => {})
+    const [answer, flags] = (await once(stream, 'response')) as [IncomingHttpHeaders, number]
+    return { answer, flags, body: flags & END_STREAM ? '' : await text(stream) }
+  }
+  return { session, ask }
+}
+
+test('a gRPC call is told readably that the proxy is elsewhere, and the session ends', async t => {
+  const { http, warnings } = face(t)
+  const { port } = await frontDoor(t, http)
+  const { session, ask } = client(t, port)
+  const ended = Promise.all([once(session, 'goaway'), once(session, 'close')])
+  const { answer, flags } = await ask(QUERY_ROUTE)
+  assert.equal(answer[':status'], 200)
+  assert.equal(answer['content-type'], 'application/grpc')
+  assert.equal(answer['grpc-status'], '12')
+  assert.match(String(answer['grpc-message']), /name server.*proxy.*8081/)
+  assert.equal(flags & END_STREAM, END_STREAM, 'headers and trailers in one block')
+  await ended
+  assert.deepEqual(warnings, ['a gRPC client dialled the name server, it was told to dial the proxy'])
+})
+
+test('the message is what gRPC allows in a header unescaped', () => {
+  assert.match(GRPC_MESSAGE, /^[ -$&-~]+$/)
+})
+
+test('gRPC clients that try again and again are logged once a minute', async t => {
+  const { http, clock, warnings } = face(t)
+  const { port } = await frontDoor(t, http)
+  for (let turn = 0; turn < 3; turn++) await client(t, port).ask(QUERY_ROUTE)
+  assert.equal(warnings.length, 1)
+  clock.advance(60_000)
+  await client(t, port).ask(QUERY_ROUTE)
+  assert.equal(warnings.length, 2)
+})
+
+test('other HTTP/2 clients get the pages', async t => {
+  const { http } = face(t)
+  const { port } = await frontDoor(t, http)
+  const ready = await client(t, port).ask({ ':path': '/readyz' })
+  assert.equal(ready.answer[':status'], 200)
+  assert.equal((JSON.parse(ready.body) as { ready: boolean }).ready, true)
+  const missing = await client(t, port).ask({ ':path': '/nothing' })
+  assert.equal(missing.answer[':status'], 404)
+  const post = await client(t, port).ask({ ':method': 'POST', ':path': '/readyz', 'content-type': 'text/plain' })
+  assert.equal(post.answer[':status'], 405)
+  const head = await client(t, port).ask({ ':method': 'HEAD', ':path': '/livez' })
+  assert.deepEqual([head.answer['content-length'], head.body], ['3', ''])
+})
+
+test('a preface with nothing or nonsense after it is cut off', async t => {
+  const { http, clock } = face(t)
+  const door = await frontDoor(t, http)
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+  for (const rest of ['', '\0\0\x10\x04', 'x'.repeat(20_000)]) {
+    const socket = dial(door.port, '127.0.0.1')
+      .on('error', () => {})
+      .resume()
+    t.after(() => socket.destroy())
+    socket.write(preface + rest)
+    await once(door, 'accepted')
+    clock.advance(31_000)
+    if (!socket.closed) await once(socket, 'close')
+    assert.equal(http.connections, 0)
+  }
+})
+
+test('a session that stays silent is cut off, and so is one open at close', async t => {
+  const { http, clock } = face(t)
+  const { port } = await frontDoor(t, http)
+  const silent = client(t, port)
+  await once(silent.session, 'remoteSettings')
+  clock.advance(31_000)
+  await once(silent.session, 'close')
+  assert.equal(http.connections, 0)
+  const open = client(t, port)
+  await once(open.session, 'remoteSettings')
+  await http.close()
+  await once(open.session, 'close')
+})
+
+test('a stream that is no socket is not served', t => {
+  const { http } = face(t)
+  const [, far] = duplexPair()
+  http.acceptHttp2(far)
+  assert.equal(far.destroyed, true)
+})

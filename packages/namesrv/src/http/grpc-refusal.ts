@@ -1,0 +1,68 @@
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { Page, PageRequest } from './page.ts'
+
+// gRPC wants printable ASCII without percent signs here, else escapes.
+export const GRPC_MESSAGE =
+  'this is a RocketMQ name server, which speaks the remoting protocol; ' +
+  'gRPC clients must dial the RocketMQ proxy instead (its default port is 8081)'
+const GRPC_UNIMPLEMENTED = '12'
+
+/** Bounds what a peer can make one session remember. */
+const sessionOptions = {
+  maxSessionMemory: 1,
+  maxHeaderListPairs: 64,
+  settings: { enablePush: false, maxConcurrentStreams: 8, maxHeaderListSize: 8192, initialWindowSize: 16_384 },
+}
+
+export interface Http2Guest {
+  /** Pages for those that are no gRPC clients. Never rejects. */
+  answer(request: PageRequest): Promise<Page>
+  /** A gRPC call has been refused. */
+  refused(path: string): void
+  failed(error: Error): void
+}
+
+/**
+ * Serves a connection that began with HTTP/2's preface: gRPC calls are told where to go, everybody else gets the
+ * pages. After its first answer the session is ended: a gRPC client would otherwise keep it and try again for ever.
+ */
+export function serveHttp2(socket: Duplex, guest: Http2Guest): ServerHttp2Session {
+  // Not imported: a name server that meets no HTTP/2 need not pay 12 ms and 8 MB for it.
+  const session = process.getBuiltinModule('node:http2').performServerHandshake(socket, sessionOptions)
+  session.on('error', error => guest.failed(error))
+  session.on('stream', (stream, headers) => {
+    stream.on('error', error => guest.failed(error))
+    const path = headers[':path'] ?? ''
+    if (String(headers['content-type']).startsWith('application/grpc')) {
+      refuseCall(stream)
+      guest.refused(path)
+      session.close()
+    } else {
+      void sendPage(stream, { method: String(headers[':method']), target: path }, guest).then(() => session.close())
+    }
+  })
+  return session
+}
+
+/** A gRPC answer without messages: one block of headers that are trailers at once ("Trailers-Only"). */
+function refuseCall(stream: ServerHttp2Stream): void {
+  stream.respond(
+    {
+      ':status': 200,
+      'content-type': 'application/grpc',
+      'grpc-status': GRPC_UNIMPLEMENTED,
+      'grpc-message': GRPC_MESSAGE,
+    },
+    { endStream: true },
+  )
+  // The caller may be in the middle of its message, or keep a stream of them open.
+  stream.close()
+}
+
+async function sendPage(stream: ServerHttp2Stream, request: PageRequest, guest: Http2Guest): Promise<void> {
+  const page = await guest.answer(request)
+  if (stream.destroyed) return
+  stream.respond({ ':status': page.status, ...page.headers, 'content-length': Buffer.byteLength(page.body) })
+  stream.end(request.method === 'HEAD' ? '' : page.body, () => stream.close())
+}

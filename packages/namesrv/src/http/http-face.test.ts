@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, get, type IncomingMessage, request } from 'node:http'
+import { connect, createServer, type Socket } from 'node:net'
+import { duplexPair } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import type { Logger } from '@gantrymq/remoting'
+import { HandClock } from '@gantrymq/testkit'
+import fc from 'fast-check'
+import { STARTED_AT, statusOf } from '../../test/status-fixture.ts'
+import { createHttpFace, type HttpFaceOptions } from './http-face.ts'
+
+function face(t: TestContext, given: Partial<HttpFaceOptions> = {}) {
+  const clock = new HandClock(STARTED_AT + 10_000)
+  const http = createHttpFace({ status: statusOf(), clock, ...given })
+  t.after(async () => {
+    const closed = http.close()
+    clock.advance(60_000)
+    await closed
+    assert.equal(http.connections, 0)
+    assert.equal(clock.timers, 0)
+  })
+  return { http, clock }
+}
+
+/** A connection in memory, and all text that ever comes back on it. */
+function visitor(http: ReturnType<typeof createHttpFace>) {
+  const [near, far] = duplexPair()
+  near.on('error', () => {})
+  http.accept(far)
+  return { near, far, all: text(near) }
+}
+
+const GET_LIVEZ = 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'
+
+/** Reads until `count` answers to GET_LIVEZ are there. */
+async function answers(socket: NodeJS.ReadableStream, count: number): Promise<string> {
+  let seen = ''
+  while (seen.split('ok\n').length <= count) {
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    seen += chunk.toString()
+  }
+  return seen
+}
+
+test('a connection accepted elsewhere, its first bytes put back, gets its page', async t => {
+  const { http } = face(t)
+  const port = createServer({ pauseOnConnect: false }, socket => {
+    socket.once('data', (bytes: Buffer) => {
+      socket.pause()
+      socket.unshift(bytes)
+      http.accept(socket)
+    })
+  })
+  t.after(() => port.close())
+  await once(port.listen(0, '127.0.0.1'), 'listening')
+  const agent = new Agent({ keepAlive: true })
+  t.after(() => agent.destroy())
+  const at = { port: (port.address() as { port: number }).port, path: '/readyz', agent }
+  for (let turn = 0; turn < 3; turn++) {
+    const [answer] = (await once(get(at), 'response')) as [IncomingMessage]
+    assert.equal(answer.statusCode, 200)
+    assert.equal((JSON.parse(await text(answer)) as { ready: boolean }).ready, true)
+  }
+  assert.equal(http.connections, 1)
+})
+
+test('a port of its own serves the same pages, and is free again after close', async t => {
+  const { http } = face(t)
+  const { port } = await http.listen(0, '127.0.0.1')
+  const response = await fetch(`http://127.0.0.1:${port}/livez`)
+  assert.equal(response.status, 200)
+  assert.equal(response.headers.get('cache-control'), 'no-store')
+  assert.equal(response.headers.get('access-control-allow-origin'), null)
+  assert.equal(await response.text(), 'ok\n')
+  await http.close()
+  await http.close()
+  const again = createServer().listen(port, '127.0.0.1')
+  await once(again, 'listening')
+  again.close()
+})
+
+test('a port that is taken is an error of listen', async t => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.after(() => taken.close())
+  const { http } = face(t)
+  await assert.rejects(http.listen((taken.address() as { port: number }).port, '127.0.0.1'), { code: 'EADDRINUSE' })
+})
+
+test('HEAD gets the headers of GET and no body', async t => {
+  const { http } = face(t)
+  const { near, all } = visitor(http)
+  near.write('HEAD /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  const answer = await all
+  assert.match(answer, /^HTTP\/1.1 200 OK\r\n/)
+  assert.match(answer, /content-length: 3\r\n/)
+  assert.ok(answer.endsWith('\r\n\r\n'))
+})
+
+test('other methods get 405 with what is allowed', async t => {
+  const { http } = face(t)
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
+    const { near, all } = visitor(http)
+    near.write(`${method} /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    assert.match(await all, /^HTTP\/1.1 405 [^]*allow: GET, HEAD[^]*"METHOD_NOT_ALLOWED"/, method)
+  }
+})
+
+test('a request with a body is refused and its connection ended', async t => {
+  const { http } = face(t)
+  for (const framing of ['content-length: 1000000000', 'transfer-encoding: chunked']) {
+    const { near, all } = visitor(http)
+    near.write(`GET /livez HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n`)
+    assert.match(await all, /^HTTP\/1.1 413 [^]*connection: close[^]*"BODY_NOT_ALLOWED"/i)
+  }
+})
+
+test('too large headers and bytes that are no request get a readable end', async t => {
+  const { http } = face(t)
+  const cases = [
+    [`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(9000)}\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
+    [`GET /${'y'.repeat(9000)} HTTP/1.1\r\nhost: x\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
+    ['GET nonsense\r\n\r\n', /^HTTP\/1.1 400 [^]*"BAD_REQUEST"/],
+    ['\0\0\0\x10', /^HTTP\/1.1 400 [^]*"BAD_REQUEST"/],
+  ] as const
+  for (const [bytes, expected] of cases) {
+    const { near, all } = visitor(http)
+    near.write(bytes)
+    assert.match(await all, expected)
+  }
+})
+
+test('requests sent without waiting for answers are refused', async t => {
+  const { http } = face(t)
+  const { near, all } = visitor(http)
+  near.write(GET_LIVEZ.repeat(50))
+  const answer = await all
+  assert.ok(answer.startsWith('HTTP/1.1 200 OK'))
+  assert.match(answer, /"PIPELINED"/)
+})
+
+test('a connection lives from answer to answer, and ends when it is silent for the answer time', async t => {
+  const { http, clock } = face(t)
+  const { near, far } = visitor(http)
+  for (let turn = 0; turn < 3; turn++) {
+    near.write(GET_LIVEZ)
+    await answers(near, 1)
+    clock.advance(29_000)
+    assert.equal(http.connections, 1)
+  }
+  clock.advance(2000)
+  assert.equal(http.connections, 0)
+  assert.equal(far.destroyed, true)
+})
+
+test('a request that trickles in is cut off, however busy it looks', t => {
+  const { http, clock } = face(t)
+  const { near } = visitor(http)
+  near.write('GET /livez HTTP/1.1\r\n')
+  for (let second = 0; second < 31; second++) {
+    near.write(`x-${second}: y\r\n`)
+    clock.advance(1000)
+  }
+  assert.equal(http.connections, 0)
+})
+
+test('a reader that does not take its answer is cut off', async t => {
+  const { http, clock } = face(t)
+  const [near, far] = duplexPair()
+  near.on('error', () => {})
+  http.accept(far)
+  near.write(GET_LIVEZ)
+  await once(far, 'data')
+  await new Promise(setImmediate)
+  clock.advance(31_000)
+  assert.equal(http.connections, 0)
+})
+
+test('one connection too many pushes out the one that was silent longest, so probes get through', async t => {
+  const warnings: string[] = []
+  const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
+  const { http } = face(t, { log, limits: { connections: 3 } })
+  const first = visitor(http)
+  const second = visitor(http)
+  const third = visitor(http)
+  first.near.write(GET_LIVEZ)
+  await answers(first.near, 1)
+  const fourth = visitor(http)
+  const fifth = visitor(http)
+  assert.equal(http.connections, 3)
+  assert.deepEqual(
+    [first, second, third, fourth, fifth].map(each => each.far.destroyed),
+    [false, true, true, false, false],
+  )
+  assert.equal(warnings.length, 1, 'said once a minute')
+})
+
+test('close ends idle connections at once and lets an answer under way finish', async t => {
+  const { promise: rendered, resolve: write } = Promise.withResolvers<string>()
+  const { http } = face(t, { metrics: { contentType: 'text/plain', render: () => rendered } })
+  const idle = visitor(http)
+  const busy = visitor(http)
+  busy.near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
+  await new Promise(setImmediate)
+  const closed = http.close()
+  await once(idle.far, 'close')
+  assert.equal(http.connections, 1)
+  const late = visitor(http)
+  assert.equal(late.far.destroyed, true)
+  write('up 1\n')
+  assert.match(await busy.all, /connection: close[^]*up 1/i)
+  await closed
+})
+
+test('close waits no longer than its time for an answer that never comes', async t => {
+  const { http, clock } = face(t, { metrics: { contentType: 'text/plain', render: () => new Promise(() => {}) } })
+  const { near, far } = visitor(http)
+  near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
+  await new Promise(setImmediate)
+  const closed = http.close()
+  assert.equal(far.destroyed, false)
+  clock.advance(2000)
+  await closed
+  assert.equal(far.destroyed, true)
+})
+
+test('a peer that goes away in the middle of anything leaves nothing behind', async t => {
+  const { http } = face(t)
+  const { port } = await http.listen(0, '127.0.0.1')
+  const cut = async (bytes: string) => {
+    const socket: Socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    socket.write(bytes)
+    await new Promise(setImmediate)
+    socket.resetAndDestroy()
+  }
+  for (const bytes of ['', 'GET', GET_LIVEZ, 'GET /metrics HTTP/1.1\r\n', GET_LIVEZ.repeat(5)]) await cut(bytes)
+  const asked = request({ port, path: '/livez', agent: false }).end()
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  assert.equal(await text(answer), 'ok\n')
+})
+
+test('random bytes end in an answer or a closed connection, never in a crash', async t => {
+  const { http, clock } = face(t)
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { maxLength: 5 }), async chunks => {
+      const { near, all } = visitor(http)
+      near.write('GET /')
+      for (const chunk of chunks) if (near.writable) near.write(chunk)
+      await new Promise(setImmediate)
+      clock.advance(31_000)
+      await all.catch(() => '')
+      assert.equal(http.connections, 0)
+    }),
+    { numRuns: 50 },
+  )
+})

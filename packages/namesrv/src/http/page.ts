@@ -1,0 +1,72 @@
+/** A request as the pages see it: the same over HTTP/1.1 and HTTP/2. */
+export interface PageRequest {
+  readonly method: string
+  /** Path and query as sent. */
+  readonly target: string
+}
+
+/** A whole answer. Bodies are bounded by paging and limits, so they need no stream. */
+export interface Page {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Stable: scripts branch on it. */
+export type RefusalCode =
+  | 'NOT_FOUND'
+  | 'TOPIC_NOT_FOUND'
+  | 'METHOD_NOT_ALLOWED'
+  | 'BAD_PATH'
+  | 'BAD_QUERY'
+  | 'BAD_REQUEST'
+  | 'BODY_NOT_ALLOWED'
+  | 'PIPELINED'
+  | 'TARGET_TOO_LONG'
+  | 'HEADER_TOO_LARGE'
+  | 'METRICS_OFF'
+  | 'INTERNAL'
+
+/** A request that gets an error instead of its page. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly status: number
+  readonly code: RefusalCode
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: number, code: RefusalCode, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.headers = headers
+  }
+}
+
+// The state changes from one moment to the next, and nothing here is meant to be shown inside other sites' pages.
+const commonHeaders = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+export function textPage(body: string, contentType = 'text/plain; charset=utf-8'): Page {
+  return { status: 200, headers: { ...commonHeaders, 'content-type': contentType }, body }
+}
+
+export function jsonPage(value: unknown, status = 200): Page {
+  const headers = { ...commonHeaders, 'content-type': 'application/json; charset=utf-8' }
+  return { status, headers, body: `${JSON.stringify(value, plain)}\n` }
+}
+
+export function refusalPage(refusal: Refusal): Page {
+  const page = jsonPage({ code: refusal.code, message: refusal.message }, refusal.status)
+  return { ...page, headers: { ...page.headers, ...refusal.headers } }
+}
+
+/** Maps become objects, and longs that a number cannot hold become text. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value)
+  return typeof value === 'bigint' ? String(value) : value
+}

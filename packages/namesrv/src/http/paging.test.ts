@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Part, pick, readPageQuery } from './paging.ts'
+
+test('pages put together are the sorted list, whatever the order and the page size', async () => {
+  const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4, unit: 'grapheme' }), { maxLength: 60 })
+  await fc.assert(
+    fc.asyncProperty(
+      names,
+      fc.integer({ min: 1, max: 10 }),
+      fc.constantFrom('', 'a', '%'),
+      async (list, limit, prefix) => {
+        const seen: string[] = []
+        const expected = list.filter(name => name.startsWith(prefix)).sort()
+        let after: string | undefined = ''
+        while (after !== undefined) {
+          const part: Part<string> = await pick(list, name => name, { prefix, after, limit })
+          assert.ok(part.entries.length <= limit)
+          assert.equal(part.total, expected.length)
+          seen.push(...part.entries)
+          after = part.next
+        }
+        assert.deepEqual(seen, expected)
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
+
+test('a long list is gone through in turns with others', async () => {
+  const names = Array.from({ length: 100_000 }, (_, i) => `topic-${(i * 7919) % 100_000}`)
+  let turns = 0
+  let going = true
+  const turn = () => {
+    turns++
+    if (going) setImmediate(turn)
+  }
+  setImmediate(turn)
+  const part = await pick(names, name => name, { prefix: '', after: '', limit: 2 })
+  going = false
+  assert.deepEqual([part.entries, part.total, part.next], [['topic-0', 'topic-1'], 100_000, 'topic-1'])
+  assert.ok(turns >= 90, `${turns} turns`)
+})
+
+test('a query says what it got wrong', () => {
+  const read = (query: string) => readPageQuery(new URLSearchParams(query))
+  assert.deepEqual(read(''), { prefix: '', after: '', limit: 100 })
+  assert.deepEqual(read('prefix=a&after=b&limit=1000'), { prefix: 'a', after: 'b', limit: 1000 })
+  assert.throws(() => read('limit='), { code: 'BAD_QUERY', message: 'limit must be from 1 to 1000' })
+  assert.throws(() => read('limt=5'), {
+    code: 'BAD_QUERY',
+    message: 'unknown parameter, expected prefix, after, limit',
+  })
+})

@@ -1,0 +1,81 @@
+import { inSlices } from '../slices.ts'
+import { Refusal } from './page.ts'
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 1000
+
+/** Which part of a list is asked for. Entries are in order of their names. */
+export interface PageQuery {
+  readonly prefix: string
+  /** Only names after this one: the last name of the page before. Holds still while the list changes. */
+  readonly after: string
+  readonly limit: number
+}
+
+/** @throws Refusal BAD_QUERY */
+export function readPageQuery(query: URLSearchParams, others: readonly string[] = []): PageQuery {
+  const known = ['prefix', 'after', 'limit', ...others]
+  for (const key of query.keys()) {
+    if (!known.includes(key)) throw new Refusal(400, 'BAD_QUERY', `unknown parameter, expected ${known.join(', ')}`)
+  }
+  return { prefix: query.get('prefix') ?? '', after: query.get('after') ?? '', limit: readLimit(query.get('limit')) }
+}
+
+function readLimit(text: string | null): number {
+  if (text === null) return DEFAULT_LIMIT
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (limit < 1 || limit > MAX_LIMIT) throw new Refusal(400, 'BAD_QUERY', `limit must be from 1 to ${MAX_LIMIT}`)
+  return limit
+}
+
+export interface Part<T> {
+  readonly entries: T[]
+  /** How many match the prefix, on all pages. */
+  readonly total: number
+  /** `after` of the next page; undefined on the last. */
+  readonly next: string | undefined
+}
+
+/**
+ * The asked part of a long list, in one pass and in slices. Sorting all names would hold up requests, so never more
+ * than twice the page is kept.
+ */
+export async function pick<T>(items: Iterable<T>, nameOf: (item: T) => string, query: PageQuery): Promise<Part<T>> {
+  const kept = new SmallestNames<T>(query.limit)
+  let total = 0
+  let later = 0
+  await inSlices(items, item => {
+    const name = nameOf(item)
+    if (!name.startsWith(query.prefix)) return
+    total++
+    if (name <= query.after) return
+    later++
+    kept.add(name, item)
+  })
+  const rows = kept.sorted()
+  const next = later > rows.length ? rows.at(-1)?.name : undefined
+  return { entries: rows.map(row => row.item), total, next }
+}
+
+class SmallestNames<T> {
+  #rows: { readonly name: string; readonly item: T }[] = []
+  readonly #limit: number
+  /** Names from here on are known not to belong to the page. */
+  #end: string | undefined
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  add(name: string, item: T): void {
+    if (this.#end !== undefined && name > this.#end) return
+    this.#rows.push({ name, item })
+    if (this.#rows.length > this.#limit * 2) this.#end = this.sorted().at(-1)?.name
+  }
+
+  sorted(): readonly { readonly name: string; readonly item: T }[] {
+    this.#rows.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    this.#rows.length = Math.min(this.#rows.length, this.#limit)
+    return this.#rows
+  }
+}

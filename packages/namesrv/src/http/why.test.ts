@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { broker, type FixtureData, routeOver, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
+import { Departures } from '../departures.ts'
+import { explain } from './why.ts'
+
+const why = (topic: string, data: FixtureData) => explain(topic, statusOf(data), STARTED_AT + 60_000)
+
+test('a topic with a master that takes messages is found', async () => {
+  const { code, message } = await why('t', { routes: { t: routeOver([broker('a'), broker('b', 1)]) } })
+  assert.equal(code, 'FOUND')
+  assert.match(message, /2 broker\(s\), 1 with a master/)
+})
+
+test('a topic with slaves only cannot be written to', async () => {
+  assert.equal((await why('t', { routes: { t: routeOver([broker('a', 1)]) } })).code, 'NO_MASTER')
+})
+
+test('a topic without write permission says which commands change that', async () => {
+  const { code, hints } = await why('t', { routes: { t: routeOver([broker('a')], 4) } })
+  assert.equal(code, 'NOT_WRITABLE')
+  assert.match(hints.join(), /addWritePerm.*updateTopic/)
+})
+
+test('write permission counts only where there is a master', async () => {
+  const readable = routeOver([broker('a')], 4)
+  const writable = routeOver([broker('b', 1)], 6)
+  const queueDatas = [...readable.queueDatas, ...writable.queueDatas]
+  const brokerDatas = [...readable.brokerDatas, ...writable.brokerDatas]
+  assert.equal((await why('t', { routes: { t: { ...readable, queueDatas, brokerDatas } } })).code, 'NOT_WRITABLE')
+})
+
+test('a server that is not ready says so, whatever it knows already', async () => {
+  const readiness = () => ({ ready: false, code: 'WAITING', reason: '35 s to go' }) as const
+  const { code, message } = await why('t', { readiness, routes: { t: routeOver([broker('a')]) } })
+  assert.equal(code, 'NOT_READY')
+  assert.match(message, /35 s to go/)
+})
+
+test('without brokers the address of this server is what to look at', async () => {
+  const { code, hints } = await why('t', {})
+  assert.equal(code, 'NO_BROKERS')
+  assert.match(hints.join(), /namesrvAddr/)
+})
+
+test('a topic whose broker left names the broker, the time and the reason', async () => {
+  const departures = new Departures()
+  departures.note({ reason: 'timeout', brokers: [broker('b')], topics: ['t'] }, STARTED_AT + 25_000)
+  const { code, message } = await why('t', { brokers: [broker('a')], departures })
+  assert.equal(code, 'BROKERS_LEFT')
+  assert.match(message, /since b \(id 0, 10.0.0.1:10911\) left 35 s ago: it sent no sign of life in time/)
+})
+
+test('a topic that nobody registered tells whether sending would create it', async () => {
+  const brokers = [broker('a')]
+  const created = await why('t', { brokers, topics: { TBW102: ['a'] } })
+  assert.equal(created.code, 'NOT_REGISTERED')
+  assert.match(created.hints.join(), /TBW102 is registered by a: these brokers create the topic/)
+  const never = await why('t', { brokers })
+  assert.match(never.hints.join(), /No broker registers TBW102.*mqadmin updateTopic/)
+})
+
+test('names that differ by case, blanks or a namespace are pointed out', async () => {
+  const data = { brokers: [broker('a')], topics: { Orders: ['a'], 'MQ_INST_1%orders': ['a'], other: ['a'] } }
+  const { hints } = await why('orders ', data)
+  assert.match(hints.join(), /nearly this name: "Orders", "MQ_INST_1%orders"\./)
+})
+
+test('a thousand similar names are not listed', async () => {
+  const topics = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`ns${i}%orders`, ['a']]))
+  const { hints } = await why('orders', { brokers: [broker('a')], topics })
+  assert.equal(hints[0]?.match(/%orders/g)?.length, 5)
+})

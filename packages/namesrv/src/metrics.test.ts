@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { HandClock } from '@gantrymq/testkit'
+import { broker, STARTED_AT, statusOf } from '../test/status-fixture.ts'
+import type { BrokerView } from './broker-changes.ts'
+import type { MetricFamily } from './metrics/family.ts'
+import { NameServerMetrics } from './metrics.ts'
+import type { NameServerStatus } from './status.ts'
+
+const limits = { clusters: 2, brokers: 3, namespaces: 10 }
+
+function metricsOf(status?: NameServerStatus) {
+  const metrics = new NameServerMetrics({
+    requests: [],
+    responses: [],
+    clock: new HandClock(STARTED_AT + 10_000),
+    limits,
+  })
+  if (status) metrics.watch(status)
+  return metrics
+}
+
+/** The series of a family: labels joined, and the value. */
+async function seriesOf(metrics: NameServerMetrics, name: string): Promise<Record<string, number>> {
+  const family = (await metrics.families()).find(each => each.name === name)
+  assert.ok(family && family.type !== 'histogram', `no ${name}`)
+  return Object.fromEntries(family.samples.map(({ labels, value }) => [Object.values(labels).join(' '), value]))
+}
+
+test('brokers are counted by cluster and role', async () => {
+  const metrics = metricsOf(statusOf({ brokers: [broker('a'), broker('a', 1), broker('a', 2), broker('b')] }))
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_brokers'), {
+    'DefaultCluster master': 2,
+    'DefaultCluster slave': 2,
+  })
+})
+
+test('a broker shows how long ago it was heard of', async () => {
+  const metrics = metricsOf(statusOf({ brokers: [broker('a', 0, { lastUpdate: STARTED_AT + 8500 })] }))
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_broker_last_update_age_seconds'), {
+    'DefaultCluster a 0': 1.5,
+  })
+})
+
+test('topics count once in each of their clusters, and those without a master are told apart', async () => {
+  const brokers = [broker('a'), broker('b', 1), broker('c', 0, { cluster: 'Other' })]
+  const topics = { everywhere: ['a', 'b', 'c'], both: ['a', 'b'], 'only slaves': ['b'], gone: ['z'] }
+  const metrics = metricsOf(statusOf({ brokers, topics }))
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_topic_number'), { DefaultCluster: 3, Other: 1 })
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_topics_without_master'), {
+    DefaultCluster: 1,
+    Other: 0,
+  })
+})
+
+test('names that peers choose cannot make series without end, and what is left out is said', async () => {
+  const brokers: BrokerView[] = []
+  for (let i = 0; i < 10; i++) brokers.push(broker(`b${i}`, 0, { cluster: `c${i}` }))
+  const metrics = metricsOf(statusOf({ brokers }))
+  for (const { cluster } of brokers) metrics.registered(cluster, 'new')
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_broker_registrations_total'), {
+    'c0 new': 1,
+    'c1 new': 1,
+    'other new': 8,
+  })
+  assert.equal((await seriesOf(metrics, 'rocketmq_nameserver_brokers'))['other master'], 8)
+  const ages = await seriesOf(metrics, 'rocketmq_nameserver_broker_last_update_age_seconds')
+  assert.equal(Object.keys(ages).length, 3)
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_series_omitted'), { broker_last_update_age_seconds: 7 })
+})
+
+test('not being ready shows, and being up does too', async () => {
+  const readiness = () => ({ ready: false, code: 'WAITING', reason: '40 s to go' }) as const
+  const metrics = metricsOf(statusOf({ readiness }))
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_ready'), { '': 0 })
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_up'), { '0.1.0': 1 })
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_start_time_seconds'), { '': STARTED_AT / 1000 })
+})
+
+test('scrapes that come together share one reading, later ones read again', async () => {
+  const metrics = metricsOf()
+  let readings = 0
+  metrics.include({ families: () => (readings++, [] as MetricFamily[]) })
+  await Promise.all([metrics.families(), metrics.families()])
+  assert.equal(readings, 1)
+  await metrics.families()
+  assert.equal(readings, 2)
+})
+
+test('every family has a name as Prometheus wants it and a help text', async () => {
+  const families = await metricsOf(statusOf()).families()
+  for (const { name, help, type } of families) {
+    assert.match(name, /^rocketmq_[a-z_]+$/)
+    assert.match(help, /\.$/)
+    assert.equal(name.endsWith('_total'), type === 'counter', name)
+  }
+  assert.equal(new Set(families.map(family => family.name)).size, families.length)
+})

@@ -1,0 +1,155 @@
+import type { Clock } from '@gantrymq/remoting'
+import type { RemovalReason } from './broker-changes.ts'
+import { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
+import { EventLoopDelay } from './metrics/event-loop-delay.ts'
+import { type MetricFamily, type MetricSource, single } from './metrics/family.ts'
+import { registryGauges, type SeriesLimits, seriesLimits } from './metrics/registry-gauges.ts'
+import { type CodeNames, RpcLatency } from './metrics/rpc-latency.ts'
+import type { NameServerStatus } from './status.ts'
+
+export interface MetricsOptions {
+  /** Names of the request codes that get their own label: Apache's constants, in any case. */
+  readonly requests: CodeNames
+  readonly responses: CodeNames
+  readonly clock: Clock
+  readonly limits?: SeriesLimits
+}
+
+type Registration = { readonly cluster: string; readonly result: 'new' | 'changed' | 'unchanged' | 'rejected' }
+
+/**
+ * What a name server counts. Recording is adding to plain numbers; names, labels and text come only with a scrape.
+ * Nothing here knows a metrics library: the program hands in what writes the families out.
+ */
+export class NameServerMetrics implements MetricSource {
+  readonly rpc: RpcLatency
+  /** Bytes of route answers. */
+  readonly routeBytes = new Histogram(
+    'rocketmq_nameserver_route_response_bytes',
+    'Size of the body of route answers.',
+    [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576],
+  )
+  /** Operators' changes. */
+  readonly configChanges = new LabelledCounter<{ readonly kind: 'kv' | 'config' | 'write_perm' | 'topic_delete' }>(
+    'rocketmq_nameserver_config_changes_total',
+    'Changes made by operators.',
+  )
+  readonly connectionsClosed = new LabelledCounter<{ readonly reason: string }>(
+    'rocketmq_nameserver_connections_closed_total',
+    'Connections closed, by reason.',
+  )
+  readonly rejected = new LabelledCounter<{ readonly reason: string }>(
+    'rocketmq_nameserver_requests_rejected_total',
+    'Requests and connections refused before a handler saw them, by reason.',
+  )
+  /** Route queries for unknown topics. No topic label: callers choose those names. */
+  routeNotFound = 0
+  bytesIn = 0
+  bytesOut = 0
+
+  readonly #registrations = new LabelledCounter<Registration>(
+    'rocketmq_nameserver_broker_registrations_total',
+    'Registrations of brokers, by what came of them.',
+  )
+  readonly #unregistrations = new LabelledCounter<{ readonly cluster: string; readonly reason: RemovalReason }>(
+    'rocketmq_nameserver_broker_unregistrations_total',
+    'Brokers that left, by how that was noticed.',
+  )
+  readonly #clusters: NameLimit
+  readonly #delay = new EventLoopDelay()
+  readonly #sources: MetricSource[] = []
+  readonly #clock: Clock
+  readonly #limits: SeriesLimits
+  #status: NameServerStatus | undefined
+  #scrape: Promise<MetricFamily[]> | undefined
+
+  constructor(options: MetricsOptions) {
+    this.rpc = new RpcLatency(options.requests, options.responses)
+    this.#clock = options.clock
+    this.#limits = options.limits ?? seriesLimits
+    this.#clusters = new NameLimit(this.#limits.clusters)
+  }
+
+  /** Shows also what is registered, read from `status` at every scrape. */
+  watch(status: NameServerStatus): void {
+    this.#status = status
+  }
+
+  /** Shows also the families of another part of the server. */
+  include(source: MetricSource): void {
+    this.#sources.push(source)
+  }
+
+  registered(cluster: string, result: Registration['result']): void {
+    this.#registrations.add({ cluster: this.#clusters.label(cluster), result })
+  }
+
+  unregistered(cluster: string, reason: RemovalReason): void {
+    this.#unregistrations.add({ cluster: this.#clusters.label(cluster), reason })
+  }
+
+  /** All families. Scrapes that come together share one reading. */
+  families(): Promise<MetricFamily[]> {
+    this.#scrape ??= this.#read().finally(() => {
+      this.#scrape = undefined
+    })
+    return this.#scrape
+  }
+
+  close(): void {
+    this.#delay.close()
+  }
+
+  async #read(): Promise<MetricFamily[]> {
+    const gauges = this.#status ? await statusGauges(this.#status, this.#clock.now(), this.#limits) : []
+    const families = [...gauges, ...this.#counted()]
+    for (const source of this.#sources) families.push(...(await source.families()))
+    return families
+  }
+
+  #counted(): MetricFamily[] {
+    return [
+      this.rpc.family(),
+      this.routeBytes.family(),
+      single(
+        'counter',
+        'rocketmq_nameserver_route_not_found_total',
+        'Route queries for topics unknown here.',
+        this.routeNotFound,
+      ),
+      this.#registrations.family(),
+      this.#unregistrations.family(),
+      this.configChanges.family(),
+      this.connectionsClosed.family(),
+      this.rejected.family(),
+      {
+        type: 'counter',
+        name: 'rocketmq_nameserver_bytes_total',
+        help: 'Bytes read from and written to connections.',
+        samples: [
+          { labels: { direction: 'in' }, value: this.bytesIn },
+          { labels: { direction: 'out' }, value: this.bytesOut },
+        ],
+      },
+      this.#delay.family(),
+    ]
+  }
+}
+
+async function statusGauges(status: NameServerStatus, now: number, limits: SeriesLimits): Promise<MetricFamily[]> {
+  return [
+    {
+      type: 'gauge',
+      name: 'rocketmq_nameserver_up',
+      help: '1 as long as the process answers.',
+      samples: [{ labels: { version: status.version }, value: 1 }],
+    },
+    single(
+      'gauge',
+      'rocketmq_nameserver_start_time_seconds',
+      'When it started, seconds since the epoch.',
+      status.startedAt / 1000,
+    ),
+    ...(await registryGauges(status, now, limits)),
+  ]
+}

@@ -1,0 +1,81 @@
+import type { HistogramSample, Labels, MetricFamily, Sample } from './family.ts'
+
+/** What stands for names beyond a limit and for codes that nobody knows. */
+export const OTHER = 'other'
+
+/**
+ * Lets the first so many names through and calls the rest `other`: label values come from peers, and each one costs
+ * memory here and in the monitoring for ever.
+ */
+export class NameLimit {
+  readonly #names = new Set<string>()
+  readonly #limit: number
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  label(name: string): string {
+    if (this.#names.has(name)) return name
+    if (this.#names.size >= this.#limit) return OTHER
+    this.#names.add(name)
+    return name
+  }
+}
+
+/** A counter with labels. For events that are rare beside requests: adding makes a key of the labels. */
+export class LabelledCounter<L extends Labels> {
+  readonly #series = new Map<string, { readonly labels: L; value: number }>()
+  readonly #name: string
+  readonly #help: string
+
+  constructor(name: string, help: string) {
+    this.#name = name
+    this.#help = help
+  }
+
+  add(labels: L, count = 1): void {
+    const key = Object.values(labels).join('\0')
+    const series = this.#series.get(key)
+    if (series) series.value += count
+    else this.#series.set(key, { labels, value: count })
+  }
+
+  family(): MetricFamily {
+    const samples: Sample[] = Array.from(this.#series.values(), ({ labels, value }) => ({ labels, value }))
+    return { type: 'counter', name: this.#name, help: this.#help, samples }
+  }
+}
+
+/** Index of the bucket that a value belongs to: the first bound not below it, or one past the last. */
+export function bucketOf(bounds: readonly number[], value: number): number {
+  let bucket = 0
+  while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++
+  return bucket
+}
+
+/** A histogram with one series. */
+export class Histogram {
+  readonly #name: string
+  readonly #help: string
+  readonly #bounds: readonly number[]
+  readonly #counts: Float64Array
+  #sum = 0
+
+  constructor(name: string, help: string, bounds: readonly number[]) {
+    this.#name = name
+    this.#help = help
+    this.#bounds = bounds
+    this.#counts = new Float64Array(bounds.length + 1)
+  }
+
+  observe(value: number, count = 1): void {
+    ;(this.#counts[bucketOf(this.#bounds, value)] as number) += count
+    this.#sum += value * count
+  }
+
+  family(): MetricFamily {
+    const histograms: HistogramSample[] = [{ labels: {}, counts: this.#counts, sum: this.#sum }]
+    return { type: 'histogram', name: this.#name, help: this.#help, bounds: this.#bounds, histograms }
+  }
+}

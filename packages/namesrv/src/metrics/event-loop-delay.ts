@@ -1,0 +1,67 @@
+import { type ELDHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import type { MetricFamily } from './family.ts'
+
+const RESOLUTION_MS = 20
+const NANOS = 1e9
+/** Seconds. */
+const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5]
+
+/**
+ * How late the event loop comes to its timers, sampled fifty times a second by Node itself. It begins with the first
+ * scrape: a server that nobody watches is not woken for it.
+ */
+export class EventLoopDelay {
+  readonly #sampler: ELDHistogram
+  readonly #counts = new Float64Array(BOUNDS.length + 1)
+  #sum = 0
+  #closed = false
+
+  constructor(sampler: ELDHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
+    this.#sampler = sampler
+  }
+
+  family(): MetricFamily {
+    if (!this.#closed && !this.#sampler.enable()) this.#drain()
+    return {
+      type: 'histogram',
+      name: 'rocketmq_nameserver_event_loop_delay_seconds',
+      help: 'How late the event loop came to a timer, sampled every 20 ms from the first scrape on.',
+      bounds: BOUNDS,
+      histograms: [{ labels: {}, counts: this.#counts, sum: this.#sum }],
+    }
+  }
+
+  /** Moves what was sampled since the last scrape into buckets that only grow, so that any number of scrapers can look. */
+  #drain(): void {
+    const { count, mean } = this.#sampler
+    if (count === 0) return
+    let below = 0
+    BOUNDS.forEach((bound, bucket) => {
+      const upTo = countUpTo(this.#sampler, bound)
+      ;(this.#counts[bucket] as number) += upTo - below
+      below = upTo
+    })
+    ;(this.#counts[BOUNDS.length] as number) += count - below
+    this.#sum += Math.max(0, mean / NANOS - RESOLUTION_MS / 1000) * count
+    this.#sampler.reset()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#sampler.disable()
+  }
+}
+
+/** How many samples are at most `bound` seconds late. Node tells values by rank only, so the rank is searched. */
+function countUpTo(sampler: ELDHistogram, bound: number): number {
+  // Node records the whole time between two wake-ups.
+  const longest = bound * NANOS + RESOLUTION_MS * 1e6
+  let low = 0
+  let high = sampler.count
+  while (low < high) {
+    const rank = Math.ceil((low + high) / 2)
+    if (sampler.percentile((rank / sampler.count) * 100) <= longest) low = rank
+    else high = rank - 1
+  }
+  return low
+}

@@ -1,0 +1,151 @@
+import type { BrokerView } from '../broker-changes.ts'
+import { MASTER_ID } from '../broker-group.ts'
+import { inSlices } from '../slices.ts'
+import type { NameServerStatus } from '../status.ts'
+import { NameLimit } from './counters.ts'
+import { type MetricFamily, type Sample, single } from './family.ts'
+
+/** Limits of what one scrape shows of names that peers chose. */
+export interface SeriesLimits {
+  readonly clusters: number
+  readonly brokers: number
+  readonly namespaces: number
+}
+
+export const seriesLimits: SeriesLimits = { clusters: 100, brokers: 1000, namespaces: 100 }
+
+/** What is registered at this moment. Counted at the scrape, so that registrations pay nothing for it. */
+export async function registryGauges(
+  status: NameServerStatus,
+  now: number,
+  limits: SeriesLimits = seriesLimits,
+): Promise<MetricFamily[]> {
+  const brokers: BrokerView[] = []
+  await inSlices(status.brokers(), broker => brokers.push(broker))
+  const clusters = new NameLimit(limits.clusters)
+  const ages = brokerAges(brokers, now, limits.brokers)
+  return [
+    single('gauge', 'rocketmq_nameserver_ready', '1 while clients are served.', status.readiness().ready ? 1 : 0),
+    brokerCounts(brokers, clusters),
+    ages.family,
+    ...(await topicCounts(status, brokers, clusters)),
+    kvConfigs(status, limits.namespaces),
+    connections(status),
+    {
+      type: 'gauge',
+      name: 'rocketmq_nameserver_series_omitted',
+      help: 'Series left out of a metric because of its limit.',
+      samples: [{ labels: { metric: 'broker_last_update_age_seconds' }, value: ages.omitted }],
+    },
+  ]
+}
+
+function brokerCounts(brokers: readonly BrokerView[], clusters: NameLimit): MetricFamily {
+  const counts = new Map<string, { master: number; slave: number }>()
+  for (const broker of brokers) {
+    const cluster = clusters.label(broker.cluster)
+    const count = counts.get(cluster) ?? { master: 0, slave: 0 }
+    counts.set(cluster, count)
+    count[broker.brokerId === MASTER_ID ? 'master' : 'slave']++
+  }
+  const samples = Array.from(counts).flatMap(([cluster, { master, slave }]) => [
+    { labels: { cluster, role: 'master' }, value: master },
+    { labels: { cluster, role: 'slave' }, value: slave },
+  ])
+  return { type: 'gauge', name: 'rocketmq_nameserver_brokers', help: 'Brokers registered now.', samples }
+}
+
+function brokerAges(brokers: readonly BrokerView[], now: number, limit: number) {
+  const samples: Sample[] = brokers.slice(0, limit).map(({ cluster, brokerName, brokerId, lastUpdate }) => ({
+    labels: { cluster, broker: brokerName, broker_id: String(brokerId) },
+    value: Math.max(0, now - lastUpdate) / 1000,
+  }))
+  const family: MetricFamily = {
+    type: 'gauge',
+    name: 'rocketmq_nameserver_broker_last_update_age_seconds',
+    help: 'Time since the last registration or heartbeat of a broker.',
+    samples,
+  }
+  return { family, omitted: brokers.length - samples.length }
+}
+
+interface TopicCount {
+  topics: number
+  withoutMaster: number
+}
+
+/** Clusters, and whether a master of theirs is there. */
+type Homes = Map<string, boolean>
+
+async function topicCounts(
+  status: NameServerStatus,
+  brokers: readonly BrokerView[],
+  clusters: NameLimit,
+): Promise<MetricFamily[]> {
+  // By broker name; one name may be in several clusters.
+  const homes = new Map<string, Homes>()
+  const counts = new Map<string, TopicCount>()
+  for (const { brokerName, brokerId, ...broker } of brokers) {
+    const cluster = clusters.label(broker.cluster)
+    const home = homes.get(brokerName) ?? new Map<string, boolean>()
+    home.set(cluster, home.get(cluster) === true || brokerId === MASTER_ID)
+    homes.set(brokerName, home)
+    counts.set(cluster, { topics: 0, withoutMaster: 0 })
+  }
+  // A topic may have hundreds of brokers, so a slice is smaller than where an item is a single step.
+  await inSlices(status.topics(), topic => countTopic(status.brokersOfTopic(topic), homes, counts), 50)
+  return [
+    byCluster('rocketmq_topic_number', 'Topics known, system topics included.', counts, count => count.topics),
+    byCluster(
+      'rocketmq_nameserver_topics_without_master',
+      'Topics that no master serves: they can be read but not written.',
+      counts,
+      count => count.withoutMaster,
+    ),
+  ]
+}
+
+function countTopic(
+  brokerNames: Iterable<string>,
+  homes: ReadonlyMap<string, Homes>,
+  counts: ReadonlyMap<string, TopicCount>,
+): void {
+  const mastered: Homes = new Map()
+  for (const brokerName of brokerNames) {
+    for (const [cluster, isMastered] of homes.get(brokerName) ?? []) {
+      mastered.set(cluster, isMastered || mastered.get(cluster) === true)
+    }
+  }
+  for (const [cluster, isMastered] of mastered) {
+    const count = counts.get(cluster)
+    if (!count) continue
+    count.topics++
+    if (!isMastered) count.withoutMaster++
+  }
+}
+
+function byCluster(
+  name: string,
+  help: string,
+  counts: ReadonlyMap<string, TopicCount>,
+  read: (count: TopicCount) => number,
+): MetricFamily {
+  const samples = Array.from(counts, ([cluster, count]) => ({ labels: { cluster }, value: read(count) }))
+  return { type: 'gauge', name, help, samples }
+}
+
+function kvConfigs(status: NameServerStatus, limit: number): MetricFamily {
+  const namespaces = new NameLimit(limit)
+  const counts = new Map<string, number>()
+  for (const [namespace, entries] of status.kvConfigs()) {
+    const label = namespaces.label(namespace)
+    counts.set(label, (counts.get(label) ?? 0) + entries)
+  }
+  const samples = Array.from(counts, ([namespace, value]) => ({ labels: { namespace }, value }))
+  return { type: 'gauge', name: 'rocketmq_nameserver_kv_configs', help: 'Entries of the KV configuration.', samples }
+}
+
+function connections(status: NameServerStatus): MetricFamily {
+  const samples = Object.entries(status.connections()).map(([type, value]) => ({ labels: { type }, value }))
+  return { type: 'gauge', name: 'rocketmq_nameserver_connections', help: 'Open connections.', samples }
+}

@@ -1,0 +1,44 @@
+import type { TopicRoute } from '@gantrymq/protocol'
+import type { BrokerView } from './broker-changes.ts'
+import type { Departures } from './departures.ts'
+
+/** Whether clients should be sent here. */
+export type Readiness =
+  | { readonly ready: true }
+  | {
+      readonly ready: false
+      /** STARTING: port not open yet. WAITING: `waitSecondsForService` is running. DRAINING: shutting down. */
+      readonly code: 'STARTING' | 'WAITING' | 'DRAINING'
+      /** For people. */
+      readonly reason: string
+    }
+
+export interface ClusterView {
+  readonly cluster: string
+  readonly brokerNames: Iterable<string>
+}
+
+/**
+ * What the HTTP pages and the metrics ask of a name server. Every method is synchronous and cheap; the iterables are
+ * read in slices, and may be the tables' own iterators: JavaScript's Map allows changes meanwhile.
+ */
+export interface NameServerStatus {
+  readonly version: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  readiness(): Readiness
+  clusters(): Iterable<ClusterView>
+  brokerCount(): number
+  brokers(): Iterable<BrokerView>
+  topicCount(): number
+  topics(): Iterable<string>
+  /** Names of the brokers (groups of a master and its slaves) with queues of a topic; empty for an unknown one. */
+  brokersOfTopic(topic: string): Iterable<string>
+  route(topic: string): TopicRoute | undefined
+  /** Who left lately. */
+  readonly departures: Departures
+  /** Entries of each namespace of the KV configuration. */
+  kvConfigs(): Iterable<readonly [namespace: string, entries: number]>
+  /** Open connections of brokers and of everybody else. */
+  connections(): { readonly broker: number; readonly client: number }
+}
