@@ -152,37 +152,36 @@ async function actingMasters(server: ApacheServer, lives: Lives): Promise<Golden
       'a master that registers single topics',
       lives('h', { properties: { enableSingleTopicRegister: true } }),
     ),
-    await record(server, 'a master in a zone', lives('i', { flags: ['-Drocketmq.zone=zone-1'] })),
+    await record(server, 'a master in a zone', lives('i', { flags: ZONE })),
   ]
 }
 
+const ZONE = ['-Drocketmq.zone=zone-1']
+
 async function clientLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
   const topic = 'golden-client'
+  const startBroker = async (session: Session, name: string, flags: readonly string[]) => {
+    const broker = await startApacheBroker(session, { release: sender, nameServers: [server.address], name, flags })
+    await runMqadmin(session, sender, [['updateTopic', '-n', server.address, '-b', broker.address, '-t', topic]])
+  }
   const play = (flags: readonly string[]): Play => {
     return async (recorder, session) => {
       const produce = await startProgram(session, sender, 'Produce', [recorder.address, topic, 3, 0], flags)
       await produce.succeeds(PROGRAM_DEADLINE_MS)
-      const args = [recorder.address, topic, 'golden-group', 3, 30]
+      const args = [recorder.address, topic, 'golden-group', 3, 10]
       const consume = await startProgram(session, sender, 'Consume', args, flags)
       await consume.succeeds(PROGRAM_DEADLINE_MS)
     }
   }
   return inSession(async session => {
-    const broker = await startApacheBroker(session, {
-      release: sender,
-      nameServers: [server.address],
-      name: 'golden-k',
-    })
-    await runMqadmin(session, sender, [['updateTopic', '-n', server.address, '-b', broker.address, '-t', topic]])
-    return [
+    await startBroker(session, 'golden-k', [])
+    const everywhere = [
       await record(server, 'a producer and a consumer', play([])),
       await record(server, 'a producer and a consumer with binary headers', play(BINARY)),
-      await record(
-        server,
-        'a producer and a consumer in a zone',
-        play(['-Drocketmq.zone=zone-1', '-Drocketmq.zone.mode=true']),
-      ),
-    ].flat()
+    ]
+    await startBroker(session, 'golden-z', ZONE)
+    const inZone = await record(server, 'a producer and a consumer in a zone', play([...ZONE, '-Drocketmq.zone.mode=true']))
+    return [...everywhere.flat(), ...inZone]
   })
 }
 

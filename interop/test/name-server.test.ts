@@ -1,4 +1,4 @@
 import { nameServerContract } from '../src/name-server-contract.ts'
-import { allSubjects } from '../src/subjects.ts'
+import { contractSubjects } from '../src/subjects.ts'
 
-for (const subject of await allSubjects()) nameServerContract(subject)
+for (const subject of await contractSubjects()) nameServerContract(subject)

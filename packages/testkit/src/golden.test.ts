@@ -23,8 +23,9 @@ test('brokers, clients and mqadmin of both lines are recorded against name serve
 
 test('both kinds of headers are recorded, asked and answered', () => {
   const kinds = (frames: (Buffer | null)[]) => new Set(frames.filter(frame => frame !== null).map(frame => frame[4]))
-  assert.deepEqual([...kinds(goldenExchanges().map(e => e.request))].toSorted(), [0, 1])
-  assert.deepEqual([...kinds(goldenExchanges().map(e => e.answer))].toSorted(), [0, 1])
+  const both = new Set([0, 1])
+  assert.deepEqual(kinds(goldenExchanges().map(e => e.request)), both)
+  assert.deepEqual(kinds(goldenExchanges().map(e => e.answer)), both)
 })
 
 test('real registrations are recorded plain, compressed and refused', () => {
