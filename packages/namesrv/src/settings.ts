@@ -1,4 +1,5 @@
-import { type Logger, ResponseError, silent, SYSTEM_ERROR, writeProperties } from '@gantrymq/remoting'
+import { responseCodes } from '@gantrymq/protocol'
+import { type Logger, ResponseError, silent, writeProperties } from '@gantrymq/remoting'
 import {
   badValue,
   type NameServerOptions,
@@ -13,8 +14,7 @@ import {
 } from './options.ts'
 import { whyIgnored } from './option-sources.ts'
 
-/** RocketMQ's response code NO_PERMISSION. */
-const NO_PERMISSION = 16
+const { NO_PERMISSION, SYSTEM_ERROR } = responseCodes
 
 /** What Apache refuses whatever configBlackList says (its NamesrvController). */
 const BLACK_LISTED = 'Can not update config in black list.'
@@ -24,6 +24,8 @@ export interface SettingsOptions {
   readonly unknown?: ReadonlyMap<string, string>
   /** Puts changed keys on the disk. Default: they are not kept. */
   readonly store?: (updates: ReadonlyMap<string, string>) => Promise<void>
+  /** Told of the options after each change. */
+  readonly onChange?: (options: NameServerOptions) => void
   readonly log?: Logger
 }
 
@@ -33,13 +35,15 @@ export class Settings {
   #changing: Promise<void> = Promise.resolve()
   readonly #unknown: ReadonlyMap<string, string>
   readonly #store: (updates: ReadonlyMap<string, string>) => Promise<void>
+  readonly #onChange: (options: NameServerOptions) => void
   readonly #log: Logger
   readonly #blackList: ReadonlySet<string>
 
-  constructor(options: NameServerOptions, { unknown, store, log }: SettingsOptions = {}) {
+  constructor(options: NameServerOptions, { unknown, store, onChange, log }: SettingsOptions = {}) {
     this.#options = options
     this.#unknown = unknown ?? new Map()
     this.#store = store ?? (() => Promise.resolve())
+    this.#onChange = onChange ?? (() => {})
     this.#log = log ?? silent
     this.#blackList = new Set(options.configBlackList.split(';').map(key => key.trim()))
   }
@@ -131,5 +135,6 @@ export class Settings {
       if (from !== to) this.#log.info({ key: propertyOf(name), from, to }, 'Replace')
     }
     this.#options = next
+    this.#onChange(next)
   }
 }

@@ -12,7 +12,7 @@ import {
 } from './command.ts'
 import { FrameError, RemotingError, ResponseError } from './errors.ts'
 import { FrameDecoder, MAX_FRAME, readCommand, scanHeader, writeFrame } from './frame.ts'
-import { HeaderView } from './header-view.ts'
+import { HeaderView, MAX_FIELDS } from './header-view.ts'
 import type { Language } from './language.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
@@ -25,6 +25,12 @@ export const ANNOUNCED_VERSION = 513
 
 /** Codes beyond 16 bits do not fit a binary header (spec remoting 3.3). */
 const MAX_BINARY_CODE = 32767
+
+/** Counts bytes, for all connections that share it. */
+export interface Traffic {
+  bytesIn: number
+  bytesOut: number
+}
 
 /** Why a connection ended. */
 export type CloseReason =
@@ -44,6 +50,8 @@ export interface ConnectionLimits {
   readonly maxFrame: number
   /** Largest header in bytes. Default 65,536; Apache has no limit of its own. */
   readonly maxHeader: number
+  /** Most fields in a header. Default 256, which is also the most that can be allowed. */
+  readonly maxFields: number
   /** Requests of the peer being answered at a time; beyond it reading pauses. Default 1,024. */
   readonly maxAnswering: number
   /** Own calls waiting for a reply; beyond it a call is refused. Default 65,535, Apache's. */
@@ -61,6 +69,7 @@ export interface ConnectionLimits {
 export const defaultLimits: ConnectionLimits = {
   maxFrame: MAX_FRAME,
   maxHeader: 65_536,
+  maxFields: MAX_FIELDS,
   maxAnswering: 1024,
   maxPending: 65_535,
   maxQueued: 1 << 20,
@@ -86,7 +95,8 @@ export interface ConnectionOptions {
   /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
   readonly onRequest?: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
   readonly prepared?: PreparedReplies | undefined
-  /** Told of each request answered; `count` of them took `ms` together when they were prepared. */
+  readonly traffic?: Traffic | undefined
+  /** Told of each request answered; `count` of them took `ms` each when they were prepared. */
   readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined
   /** Called once, when nothing more will happen. */
   readonly onClose?: (reason: CloseReason, error: Error | null) => void
@@ -132,6 +142,7 @@ export class Connection implements Peer {
   readonly #view = new HeaderView()
   readonly #out = new Outbox()
   readonly #calls: PendingCalls
+  readonly #traffic: Traffic | undefined
   #reading = false
   #corked = false
   #paused = false
@@ -148,6 +159,7 @@ export class Connection implements Peer {
     this.#options = options
     this.remoteAddress = options.remoteAddress
     this.#limits = { ...defaultLimits, ...options.limits }
+    this.#traffic = options.traffic
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
     this.lastActivity = this.#clock.now()
@@ -185,6 +197,7 @@ export class Connection implements Peer {
     if (this.#state === 'closed') return
     const now = this.#clock.now()
     this.lastActivity = now
+    if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
     this.#reading = true
     try {
       const decoder = this.#decoder
@@ -201,7 +214,7 @@ export class Connection implements Peer {
 
   #readFrames(decoder: FrameDecoder): void {
     const { prepared } = this.#options
-    const { maxHeader } = this.#limits
+    const { maxHeader, maxFields } = this.#limits
     const view = this.#view
     let answered = 0
     let since = 0
@@ -217,10 +230,14 @@ export class Connection implements Peer {
           continue
         }
       }
-      this.#onCommand(readCommand(bytes, start, view, scanned, this.#calls.nextOpaque()))
+      const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
+      const fields = command.extFields?.size ?? 0
+      if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
+      this.#onCommand(command)
       if (this.#state === 'closed') return
     }
-    if (answered > 0) this.#options.onAnswered?.(prepared?.code ?? 0, 0, performance.now() - since, answered)
+    if (answered > 0)
+      this.#options.onAnswered?.(prepared?.code ?? 0, 0, (performance.now() - since) / answered, answered)
   }
 
   #refuseFrame(error: unknown): void {
@@ -350,6 +367,7 @@ export class Connection implements Peer {
     const chunks = this.#out.take()
     const stream = this.#stream
     if (!stream.writable) return
+    if (this.#traffic !== undefined) for (const chunk of chunks) this.#traffic.bytesOut += chunk.length
     if (chunks.length === 1) stream.write(chunks[0])
     else {
       stream.cork()

@@ -20,6 +20,7 @@ export {
   type ConnectionOptions,
   defaultLimits,
   type PreparedReplies,
+  type Traffic,
 } from './connection.ts'
 export {
   FrameError,

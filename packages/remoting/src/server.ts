@@ -60,6 +60,7 @@ export interface RemotingServerOptions {
   readonly prepared?: PreparedReplies | undefined
   readonly onAnswered?: ConnectionOptions['onAnswered']
   readonly onSend?: ConnectionOptions['onSend']
+  readonly traffic?: ConnectionOptions['traffic']
   /** A peer speaks remoting. Called before its first request. */
   readonly onOpen?: (connection: Connection) => void
   /** That connection has ended. Called once for each that was opened. */
@@ -260,12 +261,13 @@ export class RemotingServer {
   // -- Connections ---------------------------------------------------------------------------------------------------
 
   #connect({ stream, bytes, remoteAddress, encrypted }: Arrived): void {
-    const { onAnswered, onSend, onOpen } = this.#options
+    const { onAnswered, onSend, onOpen, traffic } = this.#options
     const connection: Connection = new Connection(stream, {
       remoteAddress,
       prepared: this.#prepared,
       onAnswered,
       onSend,
+      traffic,
       limits: this.#limits,
       clock: this.#clock,
       log: this.#log,

@@ -1,0 +1,218 @@
+import { crc32 } from 'node:zlib'
+import {
+  inflateRegistration,
+  isCompressedRegistration,
+  type nameServerRequests,
+  noRegistration,
+  responseCodes,
+  type Sliced,
+} from '@gantrymq/protocol'
+import { type Answer, type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import type { NameServerContext } from '../context.ts'
+import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registration.ts'
+import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration-reader.ts'
+import { brokerMembers } from '../route-queries.ts'
+import { inTurns } from '../turns.ts'
+
+type BrokerRequests = Pick<
+  typeof nameServerRequests,
+  | 'REGISTER_BROKER'
+  | 'UNREGISTER_BROKER'
+  | 'QUERY_DATA_VERSION'
+  | 'BROKER_HEARTBEAT'
+  | 'GET_BROKER_MEMBER_GROUP'
+  | 'WIPE_WRITE_PERM_OF_BROKER'
+  | 'ADD_WRITE_PERM_OF_BROKER'
+>
+type Registering = Call<BrokerRequests['REGISTER_BROKER']>
+type Registered = Answer<BrokerRequests['REGISTER_BROKER']>
+
+const { SYSTEM_ERROR } = responseCodes
+const ORDER_TOPICS = 'ORDER_TOPIC_CONFIG'
+/** Topics put into the table in one slice; some 2 ms. */
+const TOPICS_A_SLICE = 4000
+
+/** Requests of and about brokers: Apache's DefaultRequestProcessor. */
+export const brokerHandlers: HandlersFor<BrokerRequests, NameServerContext> = {
+  REGISTER_BROKER(call, context) {
+    return context.order.run(call.peer.id, () => register(call, context))
+  },
+
+  UNREGISTER_BROKER({ header, peer }, context) {
+    return context.order.run(peer.id, () => {
+      const removal = context.routes.unregister([header], peer.id)
+      context.journal.removed(removal, context.clock.now())
+      context.announce(removal.changes)
+      return {}
+    })
+  },
+
+  QUERY_DATA_VERSION({ header, body, peer }, { routes, clock }) {
+    const { clusterName = '', brokerAddr = '' } = header
+    const { changed, stored } = routes.queryDataVersion(
+      clusterName,
+      brokerAddr,
+      body ?? undefined,
+      clock.now(),
+      peer.id,
+    )
+    return { header: { changed }, body: stored ?? null }
+  },
+
+  BROKER_HEARTBEAT({ header, peer }, { routes, clock }) {
+    routes.heartbeat(header.clusterName, header.brokerAddr, clock.now(), peer.id)
+    return {}
+  },
+
+  GET_BROKER_MEMBER_GROUP({ header: { clusterName = '', brokerName = '' } }, { routes }) {
+    // Apache checks nothing of the cluster, it only gives it back.
+    return { body: { cluster: clusterName, brokerName, brokerAddrs: brokerMembers(routes, brokerName) } }
+  },
+
+  WIPE_WRITE_PERM_OF_BROKER({ header: { brokerName = '' }, peer }, { routes, log, metrics }) {
+    const wipeTopicCount = routes.wipeWritePermission(brokerName)
+    metrics.configChanges.add({ kind: 'write_perm' })
+    log.info({ brokerName, client: peer.remoteAddress, wipeTopicCount }, 'wipe write perm of broker')
+    return { header: { wipeTopicCount } }
+  },
+
+  ADD_WRITE_PERM_OF_BROKER({ header: { brokerName = '' }, peer }, { routes, log, metrics }) {
+    const addTopicCount = routes.addWritePermission(brokerName)
+    metrics.configChanges.add({ kind: 'write_perm' })
+    log.info({ brokerName, client: peer.remoteAddress, addTopicCount }, 'add write perm of broker')
+    return { header: { addTopicCount } }
+  },
+}
+
+function register(call: Registering, context: NameServerContext): Registered | Promise<Registered> {
+  const { header, body, peer } = call
+  checkCrc(call, context)
+  if (body === null || !isCompressedRegistration(body, header.compressed)) {
+    return inTurns(registering(call, context, body, false))
+  }
+  const { maxInflatedBodySize } = context.settings.options
+  return inflateRegistration(body, maxInflatedBodySize)
+    .then(plain => inTurns(registering(call, context, plain, true)))
+    .catch((error: unknown) => {
+      if (!(error instanceof ResponseError))
+        context.journal.rejected(header.clusterName, peer.remoteAddress, String(error))
+      throw error
+    })
+}
+
+// The sum is of the bytes as sent, without its sign bit; 0 means that there is none (Apache's UtilAll.crc32).
+function checkCrc({ header, body, peer }: Registering, { journal }: NameServerContext): void {
+  const { bodyCrc32 } = header
+  if (bodyCrc32 === 0 || bodyCrc32 === (crc32(body ?? '') & 0x7fffffff)) return
+  journal.rejected(header.clusterName, peer.remoteAddress, 'receive registerBroker request,crc32 not match')
+  throw new ResponseError(SYSTEM_ERROR, 'crc32 not match')
+}
+
+/** One registration, in the slices that its size asks for. */
+function* registering(
+  call: Registering,
+  context: NameServerContext,
+  body: Buffer | null,
+  compressed: boolean,
+): Sliced<Registered> {
+  const { routes, settings, clock, lastBodies } = context
+  const form = {
+    version: call.command.version,
+    compressed,
+    now: clock.now(),
+    maxTopics: settings.options.maxTopicsPerRegistration,
+  }
+  // With a good checksum, a body whose data version is known need not be read to its end.
+  const outline = body !== null && call.header.bodyCrc32 !== 0 ? outlineOf(body, form) : undefined
+  if (outline !== undefined) {
+    const head = headOf(call, outline)
+    if (!routes.needsTopics(head)) return enter(head, undefined, call, context).answer
+  }
+  const { clusterName, brokerAddr } = call.header
+  const broker = routes.brokers.find(clusterName, brokerAddr)
+  const last = settings.options.deleteTopicWithBrokerRegistration ? undefined : lastBodies.of(broker)
+  const reading = body === null ? nothingRead : yield* readTopics(body, form, last)
+  const head = headOf(call, reading)
+  // Reading has taken turns; whoever asked may have gone, and nobody would notice if his broker went, too.
+  if (!context.isConnected(call.peer.id)) return {}
+  const { answer, token } = enter(head, reading, call, context)
+  if (token !== undefined) yield* applyTopics(token, reading, context)
+  return answer
+}
+
+const nothingRead: RegistrationReading = { ...noRegistration, topics: [], count: 0, read: undefined }
+
+function headOf({ header, peer }: Registering, outline: RegistrationOutline): RegistrationHead {
+  const { clusterName, brokerName, brokerAddr, brokerId, haServerAddr, heartbeatTimeoutMillis, enableActingMaster } =
+    header
+  return {
+    clusterName,
+    brokerName,
+    brokerAddr,
+    brokerId,
+    haServerAddr,
+    heartbeatTimeoutMillis,
+    enableActingMaster,
+    zoneName: header.__ZONE_NAME,
+    peer: peer.id,
+    dataVersion: outline.dataVersion,
+    filterServers: outline.filterServers,
+  }
+}
+
+/** Takes in the broker, and completes its registration if its topics are not needed. */
+function enter(
+  head: RegistrationHead,
+  reading: RegistrationReading | undefined,
+  call: Registering,
+  context: NameServerContext,
+): { answer: Registered; token?: RegistrationToken } {
+  const { routes, journal, clock } = context
+  try {
+    if (reading) routes.checkTopics(reading.topics, reading.count)
+    const begun = routes.beginRegistration(head, clock.now())
+    if (begun.result === 'ignored') {
+      journal.ignored(head, begun.holderAddr)
+      return { answer: { header: {} } }
+    }
+    journal.registered(head, begun)
+    if (begun.replaced) journal.removed(begun.replaced, clock.now())
+    context.announce(begun.changes)
+    const { masterAddr, haServerAddr } = begun
+    const answer = { header: { masterAddr, haServerAddr }, body: orderTopics(context) }
+    if (reading && (begun.topics !== 'none' || reading.count > 0)) return { answer, token: begun.token }
+    routes.completeRegistration(begun.token, clock.now())
+    return { answer }
+  } catch (error) {
+    if (!(error instanceof RegistrationRefused)) throw error
+    journal.rejected(head.clusterName, call.peer.remoteAddress, error.message)
+    throw new ResponseError(SYSTEM_ERROR, `REGISTER_BROKER: ${error.message}`, { cause: error })
+  }
+}
+
+// Without the namespace there must be no body at all: an empty table clears the order flag of a broker's topics.
+function orderTopics({ kv, settings }: NameServerContext): ReadonlyMap<string, string> | null {
+  if (!settings.options.returnOrderTopicConfigToBroker) return null
+  return kv.current.namespace(ORDER_TOPICS) ?? null
+}
+
+/** Ends early when the broker has left, or has registered again meanwhile. */
+function* applyTopics(
+  token: RegistrationToken,
+  { topics, count, topicQueueMappings, read }: RegistrationReading,
+  { routes, journal, clock, lastBodies }: NameServerContext,
+): Sliced<void> {
+  const { brokerName } = token.head
+  for (let at = 0; at < topics.length; at += TOPICS_A_SLICE) {
+    if (at > 0) yield
+    const applied = routes.applyTopics(token, topics.slice(at, at + TOPICS_A_SLICE))
+    if (applied === false) return
+    journal.topicsApplied(brokerName, applied)
+  }
+  routes.skipTopics(token, count - topics.length)
+  routes.applyMappings(token, topicQueueMappings.values())
+  const completed = routes.completeRegistration(token, clock.now())
+  if (completed === false) return
+  journal.completed(brokerName, completed)
+  if (token.wanted !== 'none') lastBodies.keep(token.broker, read)
+}

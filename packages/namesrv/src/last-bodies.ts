@@ -1,0 +1,66 @@
+import type { ReadBody } from './body-difference.ts'
+import type { Broker } from './broker-group.ts'
+import { MASTER_ID } from './broker-group.ts'
+
+/** Most bytes of bodies kept: some 40 brokers of 10,000 topics, or 400 of 1,000. */
+const MAX_KEPT = 64 << 20
+
+interface LastBody {
+  readonly body: ReadBody
+  /** The group's count of writes when the table had exactly these topics of it. */
+  readonly writes: number
+}
+
+/**
+ * The last registration body of each master, so that the next one need only be compared with it. When there is no
+ * room, the broker that has registered longest ago loses its own, and its next body is read whole.
+ */
+export class LastBodies {
+  readonly #bodies = new Map<Broker, LastBody>()
+  readonly #limit: number
+  #size = 0
+
+  constructor(limit = MAX_KEPT) {
+    this.#limit = limit
+  }
+
+  /** Bytes kept. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The body whose topics the table has, all of them and as they were; undefined if anybody changed them since. */
+  of(broker: Broker | undefined): ReadBody | undefined {
+    const last = broker && this.#bodies.get(broker)
+    // Only a master's topics go into the table as they are.
+    if (last === undefined || broker?.id !== MASTER_ID) return undefined
+    return broker.group.writes === last.writes ? last.body : undefined
+  }
+
+  keep(broker: Broker, body: ReadBody | undefined): void {
+    this.forget(broker)
+    if (body === undefined || broker.id !== MASTER_ID || sizeOf(body) > this.#limit) return
+    this.#bodies.set(broker, { body, writes: broker.group.writes })
+    this.#size += sizeOf(body)
+    for (const oldest of this.#bodies.keys()) {
+      if (this.#size <= this.#limit) break
+      this.forget(oldest)
+    }
+  }
+
+  forget(broker: Broker): void {
+    const last = this.#bodies.get(broker)
+    if (last === undefined) return
+    this.#bodies.delete(broker)
+    this.#size -= sizeOf(last.body)
+  }
+
+  /** Drops the bodies of brokers that have left. */
+  sweep(isRegistered: (broker: Broker) => boolean): void {
+    for (const broker of this.#bodies.keys()) if (!isRegistered(broker)) this.forget(broker)
+  }
+}
+
+function sizeOf({ bytes, offsets }: ReadBody): number {
+  return bytes.length + offsets.byteLength
+}

@@ -1,0 +1,43 @@
+import { brokerNoticeRequests } from '@gantrymq/protocol'
+import { type Logger, type RemotingClient, RemotingError } from '@gantrymq/remoting'
+import type { Change } from './broker-changes.ts'
+
+/** How long a notice may wait for a connection, milliseconds: Apache's value. */
+const NOTICE_MS = 300
+
+/**
+ * Tells the brokers of a group that its lowest broker id has changed, one-way (Apache 5.x, notifyMinBrokerIdChanged).
+ * A lost notice costs a second at most: brokers that need it also ask.
+ */
+export class MinBrokerNotifier {
+  readonly #client: RemotingClient
+  readonly #log: Logger
+
+  constructor(client: RemotingClient, log: Logger) {
+    this.#client = client
+    this.#log = log
+  }
+
+  announce(changes: readonly Change[]): void {
+    for (const change of changes) for (const address of change.recipients) void this.#notify(address, change)
+  }
+
+  async #notify(address: string, change: Change): Promise<void> {
+    const { minBrokerId, minBrokerAddr, offlineBrokerAddr, haBrokerAddr } = change
+    const notice = { brokerName: change.brokerName, minBrokerId: String(minBrokerId), recipient: address }
+    this.#log.info({ ...notice, offlineBrokerAddr }, 'min broker id changed, notify')
+    try {
+      // Java never sets brokerName here, and no receiver reads it.
+      const header = { minBrokerId, minBrokerAddr, offlineBrokerAddr, haBrokerAddr }
+      await this.#client.oneway(
+        address,
+        brokerNoticeRequests.NOTIFY_MIN_BROKER_ID_CHANGE,
+        { header },
+        { timeoutMs: NOTICE_MS },
+      )
+    } catch (error) {
+      const why = error instanceof RemotingError ? error.message : error
+      this.#log.warn({ ...notice, why }, 'notify min broker id changed failed')
+    }
+  }
+}

@@ -1,0 +1,385 @@
+import type { Duplex } from 'node:stream'
+import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
+import {
+  addressRanges,
+  type Clock,
+  clientTls,
+  type CloseReason,
+  type Connection,
+  type Logger,
+  loadTlsOptions,
+  RemotingClient,
+  RemotingServer,
+  Router,
+  type ServerLimits,
+  ServerTls,
+  silent,
+  systemClock,
+} from '@gantrymq/remoting'
+import type { Removal } from './broker-changes.ts'
+import type { NameServerContext } from './context.ts'
+import { Departures } from './departures.ts'
+import { handlers } from './handlers/index.ts'
+import { createHttpFace, type HttpFace } from './http/http-face.ts'
+import type { MetricsPage } from './http/pages.ts'
+import { Journal } from './journal.ts'
+import { KvStore } from './kv-store.ts'
+import { LastBodies } from './last-bodies.ts'
+import { NameServerMetrics } from './metrics.ts'
+import type { MetricSource } from './metrics/family.ts'
+import { MinBrokerNotifier } from './min-broker-notifier.ts'
+import {
+  type GivenOptions,
+  type NameServerOptions,
+  optionNames,
+  optionOf,
+  propertyOf,
+  resolveOptions,
+} from './options.ts'
+import { PreparedRoutes } from './prepared-routes.ts'
+import { RouteBodies } from './route-bodies.ts'
+import { RouteTable, type RouteTableOptions } from './route-table.ts'
+import { serverStatus } from './server-status.ts'
+import { Settings } from './settings.ts'
+import { storeIn } from './settings-file.ts'
+import type { NameServerStatus, Readiness } from './status.ts'
+import { RequestOrder } from './turns.ts'
+
+/** What a program hands in beside the options. */
+export interface NameServerParts {
+  /** Default: nothing is logged. */
+  readonly log?: Logger
+  readonly clock?: Clock
+  /** Writes the metrics out for `/metrics`. Default: that page says that metrics are off. */
+  readonly metricsPage?: (source: MetricSource) => MetricsPage
+  /** Keys of the configuration file that mean nothing here; shown by GET_NAMESRV_CONFIG all the same. */
+  readonly unknownKeys?: ReadonlyMap<string, string>
+}
+
+export interface StartOptions extends GivenOptions, NameServerParts {
+  /** Short for `listenPort`. */
+  readonly port?: number
+  /** Short for `bindAddress`. */
+  readonly host?: string
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface CloseOptions {
+  /**
+   * How long to go on serving while newer clients are told to go elsewhere, milliseconds. Default 0, or
+   * shutdownWaitTimeSeconds if enableShutdownGracefully is set.
+   */
+  readonly goAwayMs?: number
+  /** Then, how long requests being answered may take, milliseconds. Default shutdownDrainMillis. */
+  readonly drainMs?: number
+}
+
+/**
+ * A RocketMQ name server. Several may run in one process; they share nothing.
+ *
+ *     await using server = await NameServer.start({ port: 0 })
+ *     console.log(server.address.port)
+ */
+export class NameServer {
+  readonly metrics: NameServerMetrics
+  readonly status: NameServerStatus
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #settings: Settings
+  readonly #kv: KvStore
+  readonly #routes: RouteTable
+  readonly #journal: Journal
+  readonly #lastBodies = new LastBodies()
+  readonly #departures = new Departures()
+  readonly #peers = new Map<number, Connection>()
+  readonly #tls: ServerTls | undefined
+  readonly #client: RemotingClient
+  readonly #notifier: MinBrokerNotifier
+  readonly #server: RemotingServer
+  readonly #http: HttpFace | undefined
+  readonly #startedAt: number
+  #state: 'starting' | 'serving' | 'draining' = 'starting'
+  #reaper: Disposable | undefined
+  #address: Address | undefined
+  #httpAddress: Address | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * Starts a server and opens its port.
+   * @throws RemotingError BAD_OPTION, TLS, CONNECT_FAILED; Error if the KV file can neither be read nor put aside.
+   */
+  static async start(given: StartOptions = {}): Promise<NameServer> {
+    const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
+    const options = resolveOptions({ listenPort: port, bindAddress: host, ...rest })
+    const kv = await KvStore.open({ path: options.kvConfigPath, maxSize: options.maxKvConfigSize, log, clock })
+    const tls = await openTls(options, { log, clock })
+    const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls)
+    try {
+      await server.#open()
+    } catch (error) {
+      await server.close()
+      throw error
+    }
+    return server
+  }
+
+  private constructor(
+    options: NameServerOptions,
+    {
+      log,
+      clock,
+      metricsPage,
+      unknownKeys,
+    }: Wired & { [K in 'metricsPage' | 'unknownKeys']: StartOptions[K] | undefined },
+    kv: KvStore,
+    tls: OpenTls,
+  ) {
+    this.#log = log
+    this.#clock = clock
+    this.#kv = kv
+    this.#tls = tls.server
+    this.#startedAt = clock.now()
+    this.#routes = new RouteTable(tableOptions(options))
+    this.#settings = new Settings(options, {
+      ...(unknownKeys && { unknown: unknownKeys }),
+      ...(options.configStorePath !== null && { store: storeIn(options.configStorePath) }),
+      onChange: changed => this.#routes.configure(tableOptions(changed)),
+      log,
+    })
+    this.metrics = new NameServerMetrics({
+      requests: Object.values(nameServerRequests).map(({ code }) => [code, requestNames.get(code) ?? String(code)]),
+      responses: Object.entries(responseCodes).map(([name, code]) => [code, name]),
+      clock,
+    })
+    this.#journal = new Journal(log, this.metrics, this.#departures)
+    this.#client = new RemotingClient({ clock, log, tls: tls.client })
+    this.#notifier = new MinBrokerNotifier(this.#client, log)
+    this.status = this.#describe()
+    this.metrics.watch(this.status)
+    this.#http = options.httpEnabled
+      ? createHttpFace({ status: this.status, metrics: metricsPage?.(this.metrics), clock, log })
+      : undefined
+    this.#server = this.#createServer(options)
+  }
+
+  /** Where it listens. */
+  get address(): Address {
+    if (this.#address === undefined) throw new Error('the server has not been started')
+    return this.#address
+  }
+
+  /** Where HTTP is served: its own port, or the same as all else. Undefined if it is off. */
+  get httpAddress(): Address | undefined {
+    return this.#httpAddress
+  }
+
+  /** The options as they are now. */
+  get options(): NameServerOptions {
+    return this.#settings.options
+  }
+
+  /** Serves one connection over any stream, for tests without a port. */
+  accept(stream: Duplex, remoteAddress: string): void {
+    this.#server.accept(stream, remoteAddress)
+  }
+
+  /** Stops accepting, answers what is in flight, stores what is not stored yet, closes all. Idempotent. */
+  close(options: CloseOptions = {}): Promise<void> {
+    return (this.#closing ??= this.#shutDown(options))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // -- Wiring --------------------------------------------------------------------------------------------------------
+
+  #createServer(options: NameServerOptions): RemotingServer {
+    const context = this.#createContext()
+    const router = new Router(nameServerRequests, handlers, context, { log: this.#log })
+    const { routeBytes, rpc } = this.metrics
+    return new RemotingServer({
+      onRequest: (command, peer) => router.dispatch(command, peer),
+      prepared: new PreparedRoutes(context.bodies, context.isReady, size => routeBytes.observe(size)),
+      onAnswered: (request, response, ms, count) => rpc.observe(request, response, ms, count),
+      onOpen: connection => this.#peers.set(connection.id, connection),
+      onClose: (connection, reason) => this.#onClose(connection, reason),
+      protocols: this.#http === undefined || options.httpPort !== null ? {} : httpOn(this.#http),
+      tls: this.#tls,
+      proxies:
+        options.proxyProtocolRanges.length > 0 ? addressRanges(options.proxyProtocolRanges.join(',')) : undefined,
+      limits: limitsOf(options),
+      traffic: this.metrics,
+      clock: this.#clock,
+      log: this.#log,
+    })
+  }
+
+  #createContext(): NameServerContext {
+    return {
+      routes: this.#routes,
+      bodies: new RouteBodies(this.#routes, () => this.#routeSettings(), this.#completeRoute),
+      lastBodies: this.#lastBodies,
+      order: new RequestOrder(),
+      kv: this.#kv,
+      settings: this.#settings,
+      journal: this.#journal,
+      metrics: this.metrics,
+      clock: this.#clock,
+      log: this.#log,
+      isReady: () => !this.#settings.options.needWaitForService || !this.#isWaiting(),
+      isConnected: peer => this.#peers.has(peer),
+      announce: changes => {
+        if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(changes)
+      },
+    }
+  }
+
+  /** Changes whenever something beside the table changes route answers. */
+  #routeSettings(): unknown {
+    return this.#settings.options.orderMessageEnable ? this.#kv.current : undefined
+  }
+
+  readonly #completeRoute = (route: TopicRoute, topic: string): TopicRoute => {
+    if (!this.#settings.options.orderMessageEnable) return route
+    const orderTopicConf = this.#kv.current.get('ORDER_TOPIC_CONFIG', topic)
+    return orderTopicConf === undefined ? route : { ...route, orderTopicConf }
+  }
+
+  #describe(): NameServerStatus {
+    return serverStatus({
+      routes: this.#routes,
+      kv: this.#kv,
+      departures: this.#departures,
+      startedAt: this.#startedAt,
+      readiness: () => this.#readiness(),
+      peers: () => this.#peers.keys(),
+    })
+  }
+
+  #readiness(): Readiness {
+    if (this.#state === 'starting') return { ready: false, code: 'STARTING', reason: 'the port is not open yet' }
+    if (this.#state === 'draining') return { ready: false, code: 'DRAINING', reason: 'the server is shutting down' }
+    if (!this.#settings.options.needWaitForService || !this.#isWaiting()) return { ready: true }
+    const { waitSecondsForService } = this.#settings.options
+    const reason = `brokers have ${waitSecondsForService} s from the start to register (waitSecondsForService)`
+    return { ready: false, code: 'WAITING', reason }
+  }
+
+  #isWaiting(): boolean {
+    return this.#clock.now() - this.#startedAt < this.#settings.options.waitSecondsForService * 1000
+  }
+
+  // -- Life ----------------------------------------------------------------------------------------------------------
+
+  async #open(): Promise<void> {
+    const { bindAddress, listenPort, serverSocketBacklog, httpPort, httpBindAddress } = this.#settings.options
+    const where = { host: bindAddress, port: listenPort, backlog: serverSocketBacklog }
+    const { port } = await this.#server.listen(where)
+    this.#address = { host: bindAddress, port }
+    if (this.#http !== undefined) {
+      this.#httpAddress = this.#address
+      if (httpPort !== null) {
+        const host = httpBindAddress ?? bindAddress
+        this.#httpAddress = { host, port: (await this.#http.listen(httpPort, host)).port }
+      }
+    }
+    this.#reaper = this.#clock.every(this.#settings.options.scanNotActiveBrokerInterval, () => this.#reap())
+    this.#state = 'serving'
+  }
+
+  /** Drops brokers that have been silent for too long: Apache's scanNotActiveBroker. */
+  #reap(): void {
+    const removal = this.#routes.expire(this.#clock.now())
+    this.#noteRemoval(removal)
+    for (const peer of removal.freePeers) this.#peers.get(peer)?.destroy('idle')
+    this.#lastBodies.sweep(broker => this.#routes.brokers.find(broker.cluster, broker.addr) === broker)
+  }
+
+  #onClose(connection: Connection, reason: CloseReason): void {
+    this.#peers.delete(connection.id)
+    this.metrics.connectionsClosed.add({ reason })
+    if (reason === 'bad_frame' || reason === 'slow_reader' || reason === 'slow_frame') {
+      this.metrics.rejected.add({ reason })
+    }
+    this.#noteRemoval(this.#routes.dropPeer(connection.id, reason === 'idle' ? 'channel_idle' : 'channel_closed'))
+  }
+
+  #noteRemoval(removal: Removal): void {
+    this.#journal.removed(removal, this.#clock.now())
+    if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(removal.changes)
+  }
+
+  async #shutDown({ goAwayMs, drainMs }: CloseOptions): Promise<void> {
+    this.#state = 'draining'
+    const { enableShutdownGracefully, shutdownWaitTimeSeconds, shutdownDrainMillis } = this.#settings.options
+    this.#reaper?.[Symbol.dispose]()
+    await this.#server.close({
+      goAwayMs: goAwayMs ?? (enableShutdownGracefully ? shutdownWaitTimeSeconds * 1000 : 0),
+      drainMs: drainMs ?? shutdownDrainMillis,
+    })
+    await Promise.all([this.#http?.close(), this.#client.close(), this.#kv.close(), this.#settings.close()])
+    this.#tls?.close()
+    this.metrics.close()
+  }
+}
+
+interface OpenTls {
+  readonly server: ServerTls | undefined
+  readonly client: Awaited<ReturnType<typeof clientTls>> | undefined
+}
+
+async function openTls(options: NameServerOptions, { log, clock }: Wired): Promise<OpenTls> {
+  const properties = new Map<string, string>()
+  for (const name of optionNames) {
+    const value: unknown = options[name]
+    if (value !== null && propertyOf(name).startsWith('tls.'))
+      properties.set(propertyOf(name), optionOf(name).print(value))
+  }
+  const { server, client } = await loadTlsOptions(properties, log)
+  return {
+    server: server.mode === 'disabled' ? undefined : await ServerTls.open(server, { clock, log }),
+    client: client.enable ? await clientTls(client) : undefined,
+  }
+}
+
+type Wired = Required<Pick<NameServerParts, 'log' | 'clock'>>
+
+function tableOptions(options: NameServerOptions): RouteTableOptions {
+  return {
+    supportActingMaster: options.supportActingMaster,
+    deleteTopicWithBrokerRegistration: options.deleteTopicWithBrokerRegistration,
+    limits: {
+      maxNameLength: options.maxTopicNameLength,
+      maxTopicsPerRegistration: options.maxTopicsPerRegistration,
+      maxBrokers: 10_000,
+    },
+  }
+}
+
+function limitsOf(options: NameServerOptions): Partial<ServerLimits> {
+  return {
+    maxConnections: options.maxConnections,
+    maxConnectionsPerAddress: options.maxConnectionsPerAddress,
+    idleMs: options.serverChannelMaxIdleTimeSeconds * 1000,
+    maxFrame: options.maxFrameSize,
+    maxHeader: options.maxHeaderSize,
+    maxFields: options.maxHeaderFields,
+    maxAnswering: options.maxRequestsInProgress,
+    ...(options.writeBufferHighWaterMark > 0 && { maxQueued: options.writeBufferHighWaterMark }),
+    maxQueuedHard: options.maxUnreadBytes,
+    slowReaderMs: options.slowReaderMillis,
+    slowFrameMs: options.slowFrameMillis,
+  }
+}
+
+function httpOn(http: HttpFace) {
+  return {
+    http1: (stream: Duplex) => http.accept(stream),
+    http2: (stream: Duplex) => http.acceptHttp2(stream),
+  }
+}

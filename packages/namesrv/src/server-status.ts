@@ -1,0 +1,52 @@
+import type { TopicRoute } from '@gantrymq/protocol'
+import { versionName } from '@gantrymq/protocol'
+import { ANNOUNCED_VERSION } from '@gantrymq/remoting'
+import type { BrokerView } from './broker-changes.ts'
+import type { Departures } from './departures.ts'
+import type { KvStore } from './kv-store.ts'
+import { brokerNamesOf, brokerNamesOfTopic, liveBrokers } from './route-queries.ts'
+import type { RouteTable } from './route-table.ts'
+import type { ClusterView, NameServerStatus, Readiness } from './status.ts'
+
+export interface StatusSources {
+  readonly routes: RouteTable
+  readonly kv: KvStore
+  readonly departures: Departures
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly readiness: () => Readiness
+  readonly peers: () => Iterable<number>
+}
+
+/** What a running server tells of itself. */
+export function serverStatus({ routes, kv, departures, startedAt, readiness, peers }: StatusSources): NameServerStatus {
+  return {
+    version: versionName(ANNOUNCED_VERSION),
+    startedAt,
+    readiness,
+    *clusters(): Generator<ClusterView, void, void> {
+      for (const cluster of routes.brokers.clusters.keys()) {
+        yield { cluster, brokerNames: brokerNamesOf(routes, cluster) }
+      }
+    },
+    brokerCount: () => routes.brokers.size,
+    brokers: (): Iterable<BrokerView> => liveBrokers(routes),
+    topicCount: () => routes.topics.size,
+    topics: () => routes.topics.keys(),
+    brokersOfTopic: topic => brokerNamesOfTopic(routes, topic),
+    route: (topic): TopicRoute | undefined => routes.routeOf(topic),
+    departures,
+    *kvConfigs() {
+      for (const [name, entries] of kv.current.namespaces()) yield [name, entries.size] as const
+    },
+    connections() {
+      let broker = 0
+      let client = 0
+      for (const peer of peers()) {
+        if (routes.brokers.isPeer(peer)) broker++
+        else client++
+      }
+      return { broker, client }
+    },
+  }
+}
