@@ -43,7 +43,8 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
   const resume = next < offsets.length ? (offsets[next] as number) : old.tableEnd
   const start = (offsets[first] as number) - old.tableStart + tableStart
   const read = scanEntries(bytes, start, resume + grown)
-  if (read === undefined) return undefined
+  const before = scanEntries(old.bytes, offsets[first] as number, resume)
+  if (read === undefined || before === undefined || !isSubset(read.topics, before.topics)) return undefined
   return {
     topics: read.topics,
     body: {
@@ -59,6 +60,12 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
       ),
     },
   }
+}
+
+/** A name that was not between these entries before may stand elsewhere in the body, too; then it is not so simple. */
+function isSubset(topics: readonly TopicConfig[], before: readonly TopicConfig[]): boolean {
+  const known = new Set(before.map(({ topicName }) => topicName))
+  return topics.every(({ topicName }) => known.delete(topicName))
 }
 
 function joined(

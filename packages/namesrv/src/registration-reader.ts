@@ -34,6 +34,8 @@ export interface RegistrationReading extends RegistrationOutline {
 }
 
 const TABLE = Buffer.from('"topicConfigTable":{')
+/** One topic, which shows by being found that the table is where a reader looks for it. */
+const PROBE = Buffer.from('"?":{"topicName":"?"}')
 /** What closes the table, the wrapper and the body. */
 const CLOSING = Buffer.from('}}}')
 /** Where the table begins at the latest, and how much may follow it, for the short ways. */
@@ -99,7 +101,7 @@ function tableStartOf(bytes: Buffer, form: RegistrationForm): number {
   return at < 0 ? -1 : at + TABLE.length
 }
 
-/** The body read by the general reader, its table emptied: what is odd about it is found here, as everywhere. */
+/** The body read by the general reader, its table nearly emptied: what is odd about it is found here, as everywhere. */
 function readAround(
   bytes: Buffer,
   tableStart: number,
@@ -108,8 +110,11 @@ function readAround(
 ): RegistrationOutline | undefined {
   if (rest.length > OUTLINE_LIMIT) return undefined
   try {
-    const { topics, ...outline } = decodeRegisterBroker(Buffer.concat([bytes.subarray(0, tableStart), rest]), form)
-    return topics.size === 0 ? outline : undefined
+    const { topics, ...outline } = decodeRegisterBroker(
+      Buffer.concat([bytes.subarray(0, tableStart), PROBE, rest]),
+      form,
+    )
+    return topics.size === 1 && topics.has('?') ? outline : undefined
   } catch {
     return undefined
   }

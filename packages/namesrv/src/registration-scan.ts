@@ -79,9 +79,10 @@ export function scanEntries(bytes: Buffer, start: number, end: number): Omit<Sca
 function scanEntry(bytes: Buffer, cursor: Cursor): TopicConfig | undefined {
   let at = cursor.at
   if (bytes[at] !== QUOTE) return undefined
-  at = textEnd(bytes, at + 1)
-  if (at < 0 || bytes[at + 1] !== COLON || bytes[at + 2] !== OPEN) return undefined
-  at += 3
+  const keyStart = at + 1
+  const keyStop = textEnd(bytes, keyStart)
+  if (keyStop < 0 || bytes[keyStop + 1] !== COLON || bytes[keyStop + 2] !== OPEN) return undefined
+  at = keyStop + 3
   let topicName: string | undefined
   let topicFilterType = 'SINGLE_TAG'
   // Java's defaults for members that are missing (TopicConfig).
@@ -111,8 +112,11 @@ function scanEntry(bytes: Buffer, cursor: Cursor): TopicConfig | undefined {
     } else if (first === QUOTE) {
       const end = textEnd(bytes, at + 1)
       if (end < 0) return undefined
-      if (member === NAME) topicName = bytes.toString('utf8', at + 1, end)
-      else if (member === FILTER) topicFilterType = filterType(bytes, at + 1, end)
+      if (member === NAME) {
+        // Brokers write the key once more. Only so can equal names be told without looking at the keys, too.
+        if (!isSameText(bytes, keyStart, keyStop, at + 1, end)) return undefined
+        topicName = bytes.toString('utf8', at + 1, end)
+      } else if (member === FILTER) topicFilterType = filterType(bytes, at + 1, end)
       else return undefined
       at = end + 1
     } else if (member === ORDER) {
@@ -169,6 +173,12 @@ function textEnd(bytes: Buffer, start: number): number {
     if (byte === BACKSLASH || byte < 0x20) return -1
   }
   return -1
+}
+
+function isSameText(bytes: Buffer, aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
+  if (aEnd - aStart !== bEnd - bStart) return false
+  for (let i = 0; i < aEnd - aStart; i++) if (bytes[aStart + i] !== bytes[bStart + i]) return false
+  return true
 }
 
 function filterType(bytes: Buffer, start: number, end: number): string {

@@ -36,6 +36,7 @@ export {
   defaulted,
   double,
   exactLong,
+  type DefaultedField,
   type Field,
   type FieldTable,
   type HeaderCodec,
@@ -45,7 +46,9 @@ export {
   int,
   type Long,
   long,
+  type OptionalField,
   optional,
+  type RequiredField,
   text,
 } from './fields.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
