@@ -1,0 +1,128 @@
+import type { Long } from '@gantrymq/remoting'
+import type { BrokerRegistration } from '../src/registration.ts'
+
+interface NaiveBroker {
+  cluster: string
+  name: string
+  addr: string
+  id: Long
+  peer: number
+  last: number
+  timeout: number
+  flag: boolean | undefined
+  version: Long | undefined
+  hidden: boolean
+}
+
+interface Pair {
+  readonly topic: string
+  readonly name: string
+  perm: number
+}
+
+const WRITE = 2
+
+/**
+ * The rules of a route table said once more, with two lists and no memory of what was looked at before: every
+ * registration walks through all its topics. What RouteTable spares itself must not show against this one.
+ */
+export class NaiveRoutes {
+  brokers: NaiveBroker[] = []
+  pairs: Pair[] = []
+  readonly groups = new Map<string, { acting: boolean; zone: string | undefined }>()
+  supportActingMaster = false
+
+  register(registration: BrokerRegistration, now: number): void {
+    const {
+      clusterName: cluster,
+      brokerName: name,
+      brokerAddr: addr,
+      brokerId: id,
+      enableActingMaster: flag,
+    } = registration
+    const version = registration.body.dataVersion.counter
+    const old = this.brokers.find(each => each.cluster === cluster && each.addr === addr)
+    const known = old?.name === name ? old : undefined
+    const overwrite = known?.id !== id || known.version !== version
+    const broker: NaiveBroker = known ?? {
+      cluster,
+      name,
+      addr,
+      id,
+      peer: 0,
+      last: 0,
+      timeout: 0,
+      flag,
+      version,
+      hidden: true,
+    }
+    if (!known) this.brokers.push(broker)
+    Object.assign(broker, { id, peer: registration.peer, last: now, flag, version })
+    broker.timeout = registration.heartbeatTimeoutMillis ?? 120_000
+    const rivals = this.members(name).filter(each => each !== broker && (each.id === id) !== (each.addr === addr))
+    this.remove(old && !known ? [...rivals, old] : rivals)
+    this.groups.set(name, { acting: flag ?? false, zone: registration.zoneName })
+
+    const isPrime = flag !== undefined && this.members(name).every(each => each.id >= id)
+    if (id !== 0 && !isPrime) {
+      broker.hidden = false
+      return
+    }
+    if (registration.body.topics.size !== 1) broker.hidden = false
+    for (const config of registration.body.topics.values()) {
+      const perm = id !== 0 && flag === true ? config.perm & ~WRITE : config.perm
+      const pair = this.pairs.find(each => each.topic === config.topicName && each.name === name)
+      if (!pair) this.pairs.push({ topic: config.topicName, name, perm })
+      else if (overwrite) pair.perm = perm
+    }
+  }
+
+  remove(leaving: readonly NaiveBroker[]): void {
+    this.brokers = this.brokers.filter(broker => !leaving.includes(broker))
+    this.pairs = this.pairs.filter(({ name }) => this.members(name).length > 0)
+    for (const { name } of leaving) {
+      const isMasterless = this.members(name).every(({ id }) => id > 0)
+      if (!isMasterless || this.groups.get(name)?.acting !== true) continue
+      for (const pair of this.pairs) if (pair.name === name) pair.perm &= ~WRITE
+    }
+  }
+
+  refresh(cluster: string, addr: string, now: number, peer: number): NaiveBroker | undefined {
+    const broker = this.brokers.find(each => each.cluster === cluster && each.addr === addr)
+    return broker && Object.assign(broker, { last: now, peer })
+  }
+
+  deleteTopic(topic: string, cluster?: string): void {
+    const isMember = (name: string) => this.members(name).some(broker => broker.cluster === cluster)
+    this.pairs = this.pairs.filter(pair => pair.topic !== topic || (cluster !== undefined && !isMember(pair.name)))
+  }
+
+  changePermission(name: string, change: (perm: number) => number): number {
+    const own = this.pairs.filter(pair => pair.name === name)
+    for (const pair of own) pair.perm = change(pair.perm)
+    return own.length
+  }
+
+  members(name: string): NaiveBroker[] {
+    return this.brokers.filter(broker => broker.name === name)
+  }
+
+  topics(): string[] {
+    return [...new Set(this.pairs.map(({ topic }) => topic))].toSorted()
+  }
+
+  /** As `shown` of the other tests. */
+  shown(topic: string): string | undefined {
+    const pairs = this.pairs.filter(pair => pair.topic === topic).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    return pairs.length === 0 ? undefined : pairs.map(pair => this.#shownPair(pair)).join(' ')
+  }
+
+  #shownPair({ name, perm }: Pair): string {
+    const addrs = new Map(this.members(name).map(({ id, addr }) => [id, addr]))
+    const ids = [...addrs.keys()].toSorted((a, b) => (a < b ? -1 : 1))
+    const [lowest] = ids
+    const isActed = this.supportActingMaster && this.groups.get(name)?.acting && !addrs.has(0) && (perm & WRITE) === 0
+    const list = ids.map(id => `${isActed && id === lowest ? 0 : id}:${addrs.get(id)?.replace(':10911', '')}`)
+    return `${name}{${list.join()}}${perm}`
+  }
+}
