@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { test, type TestContext } from 'node:test'
+import { encodeRegisterBroker, nameServerRequests, noRegistration, OUR_VERSION } from '@gantrymq/protocol'
+import { RemotingClient } from '@gantrymq/remoting'
+import { readDocument, tableBelow } from './markdown.ts'
+import type { Recording } from './record-path.ts'
+
+const chapter = readDocument('ARCHITECTURE.md').split('\n## Two requests, hop by hop\n')[1]?.split('\n## ')[0] ?? ''
+
+interface Hop {
+  readonly file: string
+  readonly names: readonly string[]
+}
+
+function hopsBelow(heading: string): Hop[] {
+  const rows = tableBelow(chapter, heading)
+  assert.ok(rows.length > 2, `the table of ${heading}`)
+  return rows.map(([, file = '', functions = '']) => ({
+    file,
+    names: functions.split(', ').map(name => name.replace(/^.*\./, '')),
+  }))
+}
+
+async function next(child: ChildProcess): Promise<unknown> {
+  const [message] = (await once(child, 'message')) as unknown[]
+  return message
+}
+
+interface Recorder {
+  readonly register: (counter: number) => Promise<unknown>
+  /** As clients of today do, and as one before 4.9.4 that reads standard JSON: the short way is not for him. */
+  readonly ask: (by: 'client' | 'oldClient') => Promise<unknown>
+  /** What ran in the server since it was called before. */
+  readonly take: () => Promise<Recording>
+}
+
+async function startRecorder(t: TestContext): Promise<Recorder> {
+  const child = fork('scripts/record-path.ts', { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const client = new RemotingClient()
+  const oldClient = new RemotingClient({ version: 400 })
+  t.after(async () => {
+    await Promise.all([client.close(), oldClient.close()])
+    child.disconnect()
+    await once(child, 'exit')
+  })
+  const address = `127.0.0.1:${String(await next(child))}`
+  return {
+    register: counter => client.call(address, nameServerRequests.REGISTER_BROKER, registration(counter)),
+    ask: by => {
+      const header = { topic: 'Orders', ...(by === 'oldClient' && { acceptStandardJsonOnly: true }) }
+      return { client, oldClient }[by].call(address, nameServerRequests.GET_ROUTEINFO_BY_TOPIC, { header })
+    },
+    take: async () => {
+      child.send('take')
+      return (await next(child)) as Recording
+    },
+  }
+}
+
+function registration(counter: number) {
+  const queues = { readQueueNums: 4, writeQueueNums: 4, perm: 6, topicFilterType: 'SINGLE_TAG' }
+  const topics = ['Orders', 'Refunds'].map(topicName => ({ topicName, ...queues, topicSysFlag: 0, order: false }))
+  const body = {
+    ...noRegistration,
+    dataVersion: { stateVersion: 0, timestamp: 1, counter },
+    topics: new Map(topics.map(topic => [topic.topicName, topic])),
+  }
+  return {
+    header: { clusterName: 'c', brokerName: 'b', brokerId: 0, brokerAddr: '127.0.0.1:10911' },
+    body: encodeRegisterBroker(body, { version: OUR_VERSION, compressed: false }),
+  }
+}
+
+function assertPath(recording: Recording, hops: readonly Hop[]): void {
+  for (const { file, names } of hops) {
+    for (const name of names) {
+      assert.ok(recording[file]?.includes(name), `${name} of ${file} ran; ran there: ${recording[file]?.join(', ')}`)
+    }
+  }
+  const ran = Object.entries(recording).filter(([, functions]) => functions.length > 0)
+  const unnamed = ran.map(([file]) => file).filter(file => !chapter.includes(`\`${file}\``))
+  assert.deepEqual(unnamed, [], 'each file that took part is named in the chapter')
+}
+
+/** What runs for one request over a connection that is there already. */
+async function record(request: () => Promise<unknown>, take: Recorder['take']): Promise<Recording> {
+  await take()
+  await request()
+
+  return await take()
+}
+
+test('requests take the paths that ARCHITECTURE.md describes', async t => {
+  const { register, ask, take } = await startRecorder(t)
+  await ask('oldClient').catch(() => 'there is no such topic yet')
+  await register(1)
+
+  await t.test('a query', async () => {
+    assertPath(await record(() => ask('oldClient'), take), hopsBelow('### GET_ROUTEINFO_BY_TOPIC (105)'))
+  })
+
+  await t.test('a plain query for a topic that was asked for before', async () => {
+    await ask('client')
+    assertPath(await record(() => ask('client'), take), hopsBelow('### The short way'))
+  })
+
+  await t.test('a registration', async () => {
+    assertPath(await record(() => register(2), take), hopsBelow('### REGISTER_BROKER (103)'))
+  })
+})
+
+test('every file that ARCHITECTURE.md names is there', () => {
+  const named = [...readDocument('ARCHITECTURE.md').matchAll(/`((?:\w+\/src|scripts)\/[\w/-]+\.ts)`/g)].map(
+    match => match[1] ?? '',
+  )
+  assert.ok(named.length > 20)
+  const missing = named.filter(file => !existsSync(file.startsWith('scripts/') ? file : `packages/${file}`))
+  assert.deepEqual(missing, [])
+})

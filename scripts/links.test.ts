@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { anchorsOf, documents, linksOf, readDocument } from './markdown.ts'
+
+function broken(document: string, link: string): boolean {
+  if (/^https?:|^mailto:/.test(link)) return false
+  const [file = '', anchor] = link.split('#')
+  const target = file === '' ? document : join(dirname(document), file)
+  if (!existsSync(target)) return true
+  return anchor !== undefined && !anchorsOf(readDocument(target)).includes(anchor)
+}
+
+for (const document of documents()) {
+  test(`every link of ${document} leads somewhere`, () => {
+    const dead = linksOf(readDocument(document)).filter(link => broken(document, link))
+    assert.deepEqual(dead, [])
+  })
+}
+
+test('a link to a missing file or heading is noticed', () => {
+  assert.ok(broken('README.md', 'docs/no-such-file.md'))
+  assert.ok(broken('README.md', '#no-such-heading'))
+  assert.deepEqual(linksOf('[a](b.md#c), `[not](a-link)`\n```sh\n[nor](this)\n```\n'), ['b.md#c'])
+  assert.deepEqual(anchorsOf('## What `it` does, and why\n'), ['what-it-does-and-why'])
+})
