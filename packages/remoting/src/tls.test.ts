@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey } from 'node:crypto'
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Duplex, duplexPair } from 'node:stream'
+import { text as textOf } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect, type ConnectionOptions as TlsConnectionOptions, type TLSSocket } from 'node:tls'
 import { HandClock } from '@gantrymq/testkit'
+import { addressRanges } from './address-range.ts'
+import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
 import { header, text } from './fields.ts'
 import type { Logger } from './log.ts'
 import { request } from './request.ts'
 import { selfSigned } from './self-signed.ts'
-import { RemotingServer } from './server.ts'
+import { RemotingServer, type RemotingServerOptions } from './server.ts'
 import { clientTls, ServerTls } from './tls.ts'
 import { type ClientTlsOptions, loadTlsOptions, type ServerTlsOptions } from './tls-options.ts'
 
@@ -43,18 +48,14 @@ async function optionsOf(
   return loadTlsOptions(new Map(Object.entries({ 'tls.config.file': join(tmpdir(), 'no', 'such', 'file'), ...given })))
 }
 
-async function serving(t: TestContext, given: Record<string, string> = {}) {
+async function serving(t: TestContext, given: Record<string, string> = {}, more: Partial<RemotingServerOptions> = {}) {
   const clock = new HandClock()
   const lines: { readonly text: string; readonly why?: string }[] = []
   const note = (fields: object, line: string): void => void lines.push({ ...fields, text: line })
   const log: Logger = { debug: note, info: note, warn: note, error: note }
   const tls = await ServerTls.open((await optionsOf(given)).server, { clock, log })
-  const server = new RemotingServer({
-    tls,
-    clock,
-    log,
-    onRequest: command => ({ code: 0, extFields: command.extFields }),
-  })
+  const onRequest = (command: Command): ReplyParts => ({ code: 0, extFields: command.extFields })
+  const server = new RemotingServer({ tls, clock, log, onRequest, ...more })
   t.after(async () => {
     tls.close()
     const closing = server.close({ drainMs: 0 })
@@ -305,4 +306,31 @@ test('over a real socket, TLS is served and closing the server ends it', async t
   await server.close()
   await gone
   assert.equal(server.connectionCount, 0)
+})
+
+test('HTTP inside TLS is handed on as well', async t => {
+  const web = http.createServer((incoming, outgoing) => outgoing.end(`${incoming.url} over TLS`))
+  t.after(() => web.closeAllConnections())
+  const { server } = await serving(t, {}, { protocols: { http1: stream => void web.emit('connection', stream) } })
+  const { port } = await server.listen({ host: '127.0.0.1' })
+  const body = await new Promise<string>((resolve, reject) => {
+    const options = { port, path: '/readyz', agent: false, rejectUnauthorized: false }
+    https.get(options, incoming => void textOf(incoming).then(resolve, reject)).on('error', reject)
+  })
+  assert.equal(body, '/readyz over TLS')
+})
+
+test('a PROXY preamble comes before TLS, never inside it', async t => {
+  const peers: string[] = []
+  const options = {
+    proxies: addressRanges('10.0.0.0/8'),
+    onOpen: (peer: Connection) => void peers.push(peer.remoteAddress),
+  }
+  const { dial, join, secure, lines } = await serving(t, {}, options)
+  const far = dial()
+  far.write('PROXY TCP4 203.0.113.9 10.0.0.1 7 9876\r\n')
+  await echo(join(connect({ rejectUnauthorized: false, socket: far }).on('error', () => {})))
+  assert.deepEqual(peers, ['203.0.113.9:7'])
+  secure().write('PROXY UNKNOWN\r\n')
+  await until(() => lines.some(line => line.why === 'a PROXY protocol preamble inside TLS'))
 })
