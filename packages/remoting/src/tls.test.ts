@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
@@ -215,6 +215,10 @@ test('files that are missing, half configured or of two owners keep the server f
     code: 'BAD_OPTION',
     message: /keyPath is not set/,
   })
+  const { privateKey } = generateKeyPairSync('ed25519')
+  writeFileSync(path('b.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const ofTwoKinds = { ...ofServer(path), 'tls.server.keyPath': path('b.key') }
+  await assert.rejects(opening(ofTwoKinds), { code: 'TLS', message: /do not belong together/ })
   const half = (await optionsOf({ 'tls.client.keyPath': path('a.key') })).client
   await assert.rejects(clientTls(half), { code: 'BAD_OPTION' })
 })
