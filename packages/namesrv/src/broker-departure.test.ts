@@ -102,6 +102,19 @@ describe('a connection that ends', () => {
     assert.equal(table.routeOf('T3'), undefined)
   })
 
+  test('of two broker names leaves the topics of a third, and shows it in their revision', () => {
+    const third = registration({ brokerName: 'broker-c', brokerAddr: '10.0.0.6:10911', peer: 6 })
+    const table = tableWith(registration({ peer: 7 }), { ...other, peer: 7 }, third)
+    const topic = table.topic('T2')
+    const revision = topic?.revision ?? 0
+    const removal = table.dropPeer(7)
+    assert.deepEqual(removal.brokerNames, ['broker-a', 'broker-b'])
+    assert.deepEqual(removal.topics, ['T3'])
+    assert.equal(shown(table, 'T2'), 'broker-c{0:10.0.0.6}6')
+    assert.equal(table.topic('T2'), topic)
+    assert.ok((topic?.revision ?? 0) > revision)
+  })
+
   test('of no broker changes nothing', () => {
     const table = tableWith(registration())
     const { epoch } = table
@@ -263,6 +276,14 @@ describe('who is told that the lowest broker id changed', () => {
     assert.deepEqual(plain.unregister([identityOf(registration())]).changes, [])
     const alone = tableWith(registration(acting))
     assert.deepEqual(alone.unregister([identityOf(registration())]).changes, [])
+  })
+
+  test('nobody when a master comes back elsewhere: its id is not lost', () => {
+    const table = tableWith(registration(acting), slave(acting))
+    const outcome = table.registerBroker(registration({ ...acting, brokerAddr: '10.0.0.9:10911' }), NOW)
+    assert.ok(outcome.result === 'new')
+    assert.equal(outcome.replaced?.brokers.length, 1)
+    assert.deepEqual(outcome.changes, [])
   })
 
   test('when master and first slave go together, the second slave is told once', () => {

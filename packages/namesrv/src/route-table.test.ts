@@ -415,6 +415,17 @@ describe('permissions and deletions behind the back of a broker', () => {
     assert.deepEqual(register(table, { version: 3, topics: ['T2', 'T4'] }).deleted, [{ topic: 'T3', gone: true }])
   })
 
+  test('with it, what a master does not list comes back with the slave that has it, once that one counts', () => {
+    const table = new RouteTable({ deleteTopicWithBrokerRegistration: true })
+    const prime = slave({ enableActingMaster: false })
+    for (let i = 0; i < 3; i++) table.registerBroker(prime, NOW)
+    register(table, { enableActingMaster: false, topics: ['T2', 'T3'] })
+    assert.deepEqual(allTopics(table), ['T2', 'T3'])
+    table.unregister([identityOf(registration())])
+    table.registerBroker(prime, NOW)
+    assert.deepEqual(allTopics(table), ['T2', 'T1'])
+  })
+
   test('with it, a body with static topics deletes nothing', () => {
     const table = new RouteTable({ deleteTopicWithBrokerRegistration: true })
     register(table)
