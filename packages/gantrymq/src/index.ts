@@ -1,1 +1,10 @@
-export {}
+export {
+  type Address,
+  type CloseOptions,
+  NameServer,
+  type NameServerOptions,
+  type NameServerParts,
+  type StartOptions,
+} from '@gantrymq/namesrv'
+export { nameServerRequests, responseCodes } from '@gantrymq/protocol'
+export { RemotingClient, type RemotingClientOptions, RemotingError, ResponseError } from '@gantrymq/remoting'
