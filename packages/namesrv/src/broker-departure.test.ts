@@ -17,9 +17,10 @@ describe('unregistering', () => {
     const table = tableWith(registration())
     const removal = table.unregister([identityOf(registration())])
     assert.equal(removal.reason, 'request')
-    assert.deepEqual(removal.brokers.map(broker => [broker.brokerName, broker.brokerAddr, broker.topicCount]), [
-      ['broker-a', '10.0.0.1:10911', 2],
-    ])
+    assert.deepEqual(
+      removal.brokers.map(broker => [broker.brokerName, broker.brokerAddr, broker.topicCount]),
+      [['broker-a', '10.0.0.1:10911', 2]],
+    )
     assert.deepEqual(removal.brokerNames, ['broker-a'])
     assert.deepEqual(removal.clusters, ['C'])
     assert.deepEqual(removal.topics, ['T1', 'T2'])
@@ -151,7 +152,10 @@ describe('a silent broker', () => {
     assert.deepEqual(table.expire(NOW + 10_000).brokers, [])
     const first = table.expire(NOW + 10_001)
     assert.equal(first.reason, 'timeout')
-    assert.deepEqual(first.brokers.map(broker => [broker.brokerName, broker.timeout]), [['broker-b', 10_000]])
+    assert.deepEqual(
+      first.brokers.map(broker => [broker.brokerName, broker.timeout]),
+      [['broker-b', 10_000]],
+    )
     assert.deepEqual(first.freePeers, [5])
     assert.deepEqual(table.expire(NOW + 120_000).brokers, [])
     assert.deepEqual(table.expire(NOW + 120_001).topics, ['T1', 'T2'])
@@ -289,8 +293,9 @@ describe('who is told that the lowest broker id changed', () => {
   test('when master and first slave go together, the second slave is told once', () => {
     const table = tableWith(registration(acting), slave(acting), third)
     const { changes } = table.unregister([registration(), slave()].map(identityOf))
-    assert.deepEqual(changes.map(change => [change.minBrokerId, change.offlineBrokerAddr, change.recipients]), [
-      [2, '10.0.0.2:10911', ['10.0.0.3:10911']],
-    ])
+    assert.deepEqual(
+      changes.map(change => [change.minBrokerId, change.offlineBrokerAddr, change.recipients]),
+      [[2, '10.0.0.2:10911', ['10.0.0.3:10911']]],
+    )
   })
 })
