@@ -38,7 +38,17 @@ export {
 export { type DataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
 export { boolOf, intOf, listOf, longOf, objectOf, textOf, textsOf } from './fastjson/members.ts'
 export { FastjsonReader, type ReadOptions, readFastjson, readFastjsonInSlices } from './fastjson/reader.ts'
-export type { Bean, JsonArray, JsonInput, JsonKey, JsonMap, JsonObject, JsonValue } from './fastjson/value.ts'
+export {
+  type Bean,
+  isArray,
+  isObject,
+  type JsonArray,
+  type JsonInput,
+  type JsonKey,
+  type JsonMap,
+  type JsonObject,
+  type JsonValue,
+} from './fastjson/value.ts'
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { type BatchedMessage, decodeBatch, encodeBatch } from './message/batch.ts'
 export {

@@ -74,6 +74,7 @@ test('system topics are known by name and by prefix, and some of them take messa
 test('a namespace goes behind the retry prefix and comes off again', () => {
   for (const [name, wrapped] of [
     ['T', 'ns%T'],
+    ['nsT', 'ns%nsT'],
     ['%RETRY%g', '%RETRY%ns%g'],
     ['%DLQ%g', '%DLQ%ns%g'],
   ] as const) {

@@ -6,12 +6,6 @@ export const V5_0_0 = 413
 export const V5_3_1 = 475
 export const V5_5_0 = 513
 
-/**
- * What we announce: 5.5.0, whose behaviour is ours where the lines differ. A small number would lose features, a
- * larger one may switch on what nobody has written yet.
- */
-export const OUR_VERSION = V5_5_0
-
 const V3_0_0_NAMES =
   'SNAPSHOT ALPHA1 BETA1 BETA2 BETA3 BETA4 BETA5 BETA6_SNAPSHOT BETA6 BETA7_SNAPSHOT BETA7 BETA8_SNAPSHOT BETA8 BETA9_SNAPSHOT BETA9 FINAL'
 
@@ -46,3 +40,9 @@ export function versionName(version: number): string {
 export function versionNumber(major: number, minor: number, patch: number): number {
   return V4_0_0 + 2 * ((major - 4) * 100 + minor * 10 + patch)
 }
+
+/**
+ * What we announce: 5.5.0, whose behaviour is ours where the lines differ. A small number would lose features, a
+ * larger one may switch on what nobody has written yet.
+ */
+export const OUR_VERSION = versionNumber(5, 5, 0)

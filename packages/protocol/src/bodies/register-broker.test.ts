@@ -237,6 +237,17 @@ test('every deliberate difference is still one', () => {
   }
 })
 
+test('a topic that does not say its name has that of its key', () => {
+  const body = decode('{"topicConfigSerializeWrapper":{"topicConfigTable":{"T":{"perm":4},"key":{"topicName":"U"}}}}')
+  assert.deepEqual(
+    [...body.topics],
+    [
+      ['T', topic('T', { perm: 4 })],
+      ['U', topic('U')],
+    ],
+  )
+})
+
 test('a body without version counts as of now, and one that says null as never', () => {
   assert.deepEqual(decode('{}').dataVersion, { stateVersion: 0, timestamp: NOW, counter: 0 })
   assert.deepEqual(decode('{"topicConfigSerializeWrapper":null}'), noRegistration)
@@ -260,9 +271,13 @@ test('limits hold before memory is given', async () => {
     refusal(golden('5.5.0', 'register-broker.json'), { maxTopics: 1 }),
     /registration of 2 topics, the limit is 1/,
   )
-  const count = Buffer.concat([Buffer.from('000000027b7d7fffffff', 'hex')])
+  const count = Buffer.from('000000027b7d7fffffff', 'hex')
   assert.match(refusal(deflateSync(count)), /a count of 2147483647 at byte 6/)
-  const length = Buffer.concat([Buffer.from('ffffffff', 'hex')])
+  assert.match(
+    refusal(deflateSync(Buffer.from('000000027b7d000000030000000000000000', 'hex'))),
+    /a count of 3 at byte 6/,
+  )
+  const length = Buffer.from('ffffffff', 'hex')
   assert.match(refusal(deflateSync(length)), /a length of -1 at byte 0/)
   assert.match(refusal(deflateSync(Buffer.alloc(2))), /it ends before a length at byte 0/)
 })

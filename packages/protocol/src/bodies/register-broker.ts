@@ -17,7 +17,7 @@ import {
   topicConfigBean,
   topicConfigLine,
 } from './topic-config.ts'
-import { mappingBeans, mappingBean, readMapping, readMappings, type TopicQueueMappingInfo } from './topic-route.ts'
+import { mappingBeans, mappingBean, readMapping, type TopicQueueMappingInfo } from './topic-route.ts'
 
 /** What a broker tells of itself: Apache's RegisterBrokerBody. */
 export interface RegisterBrokerBody {
@@ -138,7 +138,7 @@ function* readJson(bytes: Uint8Array, options: RegistrationReadOptions): Sliced<
   return {
     dataVersion: wrapper === null ? noDataVersion : versionOf(wrapper, options.now),
     topics: yield* topicsOf(wrapper ?? new Map(), options),
-    topicQueueMappings: readMappings((wrapper && objectOf(wrapper, 'topicQueueMappingInfoMap')) ?? new Map()),
+    topicQueueMappings: yield* mappingsOf(wrapper ?? new Map()),
     filterServers: bare ? null : filterServersOf(body),
   }
 }
@@ -165,6 +165,15 @@ function* topicsOf(wrapper: JsonObject, options: RegistrationReadOptions): Slice
     if (topics.size % TOPICS_A_SLICE === 0) yield
   }
   return topics
+}
+
+function* mappingsOf(wrapper: JsonObject): Sliced<Map<string, TopicQueueMappingInfo>> {
+  const mappings = new Map<string, TopicQueueMappingInfo>()
+  for (const [key, value] of objectOf(wrapper, 'topicQueueMappingInfoMap') ?? []) {
+    mappings.set(toText(key), readMapping(toObject(value, 'a queue mapping')))
+    if (mappings.size % TOPICS_A_SLICE === 0) yield
+  }
+  return mappings
 }
 
 function* readParts(bytes: Uint8Array, options: RegistrationReadOptions): Sliced<RegisterBrokerBody> {

@@ -122,6 +122,8 @@ test('what is no route is a typed error', () => {
   }
 })
 
+const WITH_PROTOTYPE = { noNullPrototype: true } as const
+
 test('a route comes back as it was, in both dialects', () => {
   const name = fc.string({ unit: 'grapheme', maxLength: 8 })
   const int = fc.integer()
@@ -131,7 +133,10 @@ test('a route comes back as it was, in both dialects', () => {
     {
       orderTopicConf: name,
       queueDatas: fc.array(
-        fc.record({ brokerName: name, readQueueNums: int, writeQueueNums: int, perm: int, topicSysFlag: int }),
+        fc.record(
+          { brokerName: name, readQueueNums: int, writeQueueNums: int, perm: int, topicSysFlag: int },
+          WITH_PROTOTYPE,
+        ),
       ),
       brokerDatas: fc.array(
         fc.record(
@@ -142,33 +147,31 @@ test('a route comes back as it was, in both dialects', () => {
             enableActingMaster: fc.boolean(),
             zoneName: name,
           },
-          { requiredKeys: ['cluster', 'brokerName', 'brokerAddrs', 'enableActingMaster'] },
+          { ...WITH_PROTOTYPE, requiredKeys: ['cluster', 'brokerName', 'brokerAddrs', 'enableActingMaster'] },
         ),
       ),
       filterServerTable: table(fc.array(name)),
       topicQueueMappingByBroker: table(
-        fc.record({
-          topic: name,
-          scope: name,
-          totalQueues: int,
-          bname: name,
-          epoch: id,
-          dirty: fc.boolean(),
-          currIdMap: fc.array(fc.tuple(int, int)).map(entries => new Map(entries)),
-        }),
+        fc.record(
+          {
+            topic: name,
+            scope: name,
+            totalQueues: int,
+            bname: name,
+            epoch: id,
+            dirty: fc.boolean(),
+            currIdMap: fc.array(fc.tuple(int, int)).map(entries => new Map(entries)),
+          },
+          WITH_PROTOTYPE,
+        ),
       ),
     },
-    { requiredKeys: ['queueDatas', 'brokerDatas', 'filterServerTable'] },
+    { ...WITH_PROTOTYPE, requiredKeys: ['queueDatas', 'brokerDatas', 'filterServerTable'] },
   )
   fc.assert(
     fc.property(route, fc.constantFrom('fastjson', 'standard'), (value, dialect) => {
-      assert.deepEqual(sortedRoute(topicRouteBody.decode(encodeTopicRoute(value, dialect))), sortedRoute(value))
+      assert.deepEqual(topicRouteBody.decode(encodeTopicRoute(value, dialect)), value)
     }),
     { numRuns: 200 },
   )
 })
-
-/** Maps compare by their order too where a Map is inside of a Map; this takes it out. */
-function sortedRoute(route: TopicRoute): unknown {
-  return JSON.parse(encodeTopicRoute(route, 'standard').toString())
-}

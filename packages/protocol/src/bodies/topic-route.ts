@@ -130,7 +130,7 @@ function readQueue(value: JsonValue): QueueData {
 }
 
 /** Broker addresses by id; ids quoted or bare. */
-export function readBrokerAddrs(object: JsonObject): Map<Long, string> {
+function readBrokerAddrs(object: JsonObject): Map<Long, string> {
   const addresses = new Map<Long, string>()
   for (const [id, address] of objectOf(object, 'brokerAddrs') ?? []) {
     if (address !== null) addresses.set(toLongKey(id, 'a broker id'), toText(address))
@@ -166,7 +166,7 @@ export function readMapping(object: JsonObject): TopicQueueMappingInfo {
 }
 
 /** Mapping infos by topic or broker name, whatever the key of the table is. */
-export function readMappings(object: JsonObject): Map<string, TopicQueueMappingInfo> {
+function readMappings(object: JsonObject): Map<string, TopicQueueMappingInfo> {
   const mappings = new Map<string, TopicQueueMappingInfo>()
   for (const [key, value] of object) mappings.set(toText(key), readMapping(toObject(value, 'a queue mapping')))
   return mappings

@@ -67,7 +67,7 @@ export function toInt(value: JsonValue, name: string): number {
   return Number(whole)
 }
 
-export function toLong(value: JsonValue, name: string): Long {
+function toLong(value: JsonValue, name: string): Long {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value
   const whole = wholeOf(value)
   if (whole === undefined || whole !== BigInt.asIntN(64, whole)) throw wrong(name, 'a long', value)

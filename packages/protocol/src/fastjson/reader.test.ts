@@ -67,8 +67,20 @@ test('an object as a key may stand inside of another one', () => {
 
 test('longs are exact beyond 2^53, and numbers below', () => {
   assert.deepEqual(
-    readFastjson('[9223372036854775807,-9223372036854775808,9007199254740992,9007199254740991,-5,+7,07,7L]'),
-    [9223372036854775807n, -9223372036854775808n, 9007199254740992n, 9007199254740991, -5, 7, 7, 7],
+    readFastjson(
+      '[9223372036854775807,-9223372036854775808,9007199254740992,9007199254740991,-5,+7,07,7L,9223372036854775807L]',
+    ),
+    [
+      9223372036854775807n,
+      -9223372036854775808n,
+      9007199254740992n,
+      9007199254740991,
+      -5,
+      7,
+      7,
+      7,
+      9223372036854775807n,
+    ],
   )
 })
 
@@ -95,6 +107,7 @@ test('all escapes of fastjson are known', () => {
   assert.equal(readFastjson(String.raw`"\x41\u0042\b\t\n\v\f\F\r\0\7\'\"\\\/"`), 'AB\b\t\n\v\f\f\r\0\u0007\'"\\/')
   assert.equal(readFastjson(String.raw`"\u4e2d\uD83D\uDE00é"`), '中😀é')
   assert.equal(readFastjson(String.raw`"\uD83D\u0041\uDE00"`), '\ufffdA\ufffd')
+  assert.equal(readFastjson(String.raw`"\uDE00\uDE00"`), '\ufffd\ufffd')
   assert.match(refusal(String.raw`"\q"`), /unknown escape/)
   assert.match(refusal(String.raw`"\u12G4"`), /unknown escape/)
   assert.match(refusal(String.raw`"\x4"`), /unknown escape/)
@@ -128,7 +141,7 @@ test('a reference into what is still being read finds its finished parts', () =>
 
 test('circles and paths that lead nowhere are null', () => {
   for (const path of ['$', '..', '@', '$.a', '$.x.y', '$.a[7]', '$..a', '$.__proto__', 'x']) {
-    assert.deepEqual(read(`{"a":[{"$ref":${JSON.stringify(path)}}]}`), { a: [null] }, path)
+    assert.deepEqual(read(`{"b":1,"a":[2,{"$ref":${JSON.stringify(path)}}]}`), { b: 1, a: [2, null] }, path)
   }
 })
 

@@ -88,6 +88,11 @@ test('cut and garbled messages are typed errors', () => {
   for (let end = 1; end < example.length; end++) {
     assert.throws(() => decodeMessages(example.subarray(0, end)), { code: 'BAD_BODY' }, String(end))
   }
+  for (const at of [84, 93, 103]) {
+    const negative = Buffer.from(example)
+    negative[at] = 0x80
+    assert.throws(() => decodeMessage(negative), { code: 'BAD_BODY' }, String(at))
+  }
   const pull = Buffer.concat([example, example])
   fc.assert(
     fc.property(fc.nat(pull.length - 1), fc.nat(255), (at, byte) => {
@@ -171,6 +176,11 @@ test('a batch has the bytes of Java', () => {
   assert.deepEqual(java, decodeBatch(golden('4.9.7', 'batch.bin')))
   assert.deepEqual(encodeBatch(java), golden('5.5.0', 'batch.bin'))
   assert.equal(java[0]?.properties.get('u'), '中')
+  for (const at of [0, 16, 22]) {
+    const negative = Buffer.from(bytes, 'hex')
+    negative[at] = 0x80
+    assert.throws(() => decodeBatch(negative), { code: 'BAD_BODY', message: /does not fit/ }, String(at))
+  }
   for (let end = 1; end < 31; end++) {
     assert.throws(() => decodeBatch(Buffer.from(bytes, 'hex').subarray(0, end)), { code: 'BAD_BODY' })
   }
