@@ -150,6 +150,8 @@ export class Connection implements Peer {
   #frameSince = 0
   #blockedSince = 0
   #state: 'open' | 'closing' | 'closed' = 'open'
+  /** Who began to close. */
+  #parting: CloseReason = 'closed'
   #onDrained: (() => void) | null = null
   #closing: Promise<void> | undefined
   readonly #ended = Promise.withResolvers<void>()
@@ -168,8 +170,8 @@ export class Connection implements Peer {
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('error', (error: Error) => this.#end('error', error))
-    stream.on('close', () => this.#end(this.#state === 'closing' ? 'closed' : 'peer', null))
-    stream.on('end', () => void this.close())
+    stream.on('close', () => this.#end(this.#state === 'closing' ? this.#parting : 'peer', null))
+    stream.on('end', () => this.#onHangUp())
   }
 
   get isOpen(): boolean {
@@ -435,6 +437,11 @@ export class Connection implements Peer {
     this.#end(reason, error)
   }
 
+  #onHangUp(): void {
+    if (this.#state === 'open') this.#parting = 'peer'
+    void this.close()
+  }
+
   async #shutDown(drainMs: number): Promise<void> {
     if (this.#state === 'open') this.#state = 'closing'
     if (drainMs > 0 && this.inFlight > 0) await this.#drain(drainMs)
@@ -442,8 +449,8 @@ export class Connection implements Peer {
       this.#flush()
       const stream = this.#stream
       // What was written still leaves; a peer that never reads it is cut off by the timer.
-      const cut = this.#clock.every(Math.max(drainMs, 1000), () => this.#end('closed', null))
-      stream.end(() => this.#end('closed', null))
+      const cut = this.#clock.every(Math.max(drainMs, 1000), () => this.#end(this.#parting, null))
+      stream.end(() => this.#end(this.#parting, null))
       await this.#ended.promise
       cut[Symbol.dispose]()
     }

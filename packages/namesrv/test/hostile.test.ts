@@ -1,0 +1,287 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { crc32, deflateSync } from 'node:zlib'
+import { encodeRegisterBroker, nameServerRequests, type RegisterBrokerBody, type TopicConfig } from '@gantrymq/protocol'
+import { Connection, type Logger, silent } from '@gantrymq/remoting'
+import { HandClock, memorySockets } from '@gantrymq/testkit'
+import fc from 'fast-check'
+import { NameServer, type StartOptions } from '../src/index.ts'
+
+const {
+  REGISTER_BROKER,
+  GET_ALL_TOPIC_LIST_FROM_NAMESERVER,
+  GET_BROKER_CLUSTER_INFO,
+  GET_ROUTEINFO_BY_TOPIC,
+  UNREGISTER_BROKER,
+} = nameServerRequests
+
+async function started(t: TestContext, options: StartOptions = {}) {
+  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new HandClock(), ...options })
+  t.after(() => server.close())
+  const connect = () => {
+    const [near, far] = memorySockets()
+    server.accept(near, '10.0.0.1:50000')
+    return far
+  }
+  const caller = () => {
+    const connection = new Connection(connect(), { remoteAddress: 'server:9876', limits: { maxFrame: 1 << 26 } })
+    t.after(() => connection.destroy())
+    return connection
+  }
+  return { server, connect, caller }
+}
+
+const header = { brokerName: 'b', brokerAddr: '10.0.0.1:10911', clusterName: 'C', brokerId: 0 }
+
+function bodyWith(topics: readonly TopicConfig[]): RegisterBrokerBody {
+  return {
+    dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
+    topics: new Map(topics.map(config => [config.topicName, config])),
+    topicQueueMappings: new Map(),
+    filterServers: [],
+  }
+}
+
+function topicOf(topicName: string): TopicConfig {
+  return {
+    topicName,
+    readQueueNums: 4,
+    writeQueueNums: 4,
+    perm: 6,
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: 0,
+    order: false,
+  }
+}
+
+const encode = (topics: readonly TopicConfig[]) =>
+  encodeRegisterBroker(bodyWith(topics), { version: 513, compressed: false })
+
+/** Nothing of a refused registration is left: no cluster, no broker, no topic. */
+async function assertEmpty(caller: Connection): Promise<void> {
+  const info = await caller.call(GET_BROKER_CLUSTER_INFO)
+  assert.equal(info.body?.brokerAddrTable.size, 0)
+  assert.equal(info.body?.clusterAddrTable.size, 0)
+  const list = await caller.call(GET_ALL_TOPIC_LIST_FROM_NAMESERVER)
+  assert.deepEqual(list.body?.topicList, [])
+}
+
+const badBodies: readonly [name: string, body: Buffer, compressed: boolean, remark: RegExp][] = [
+  ['a zip bomb', deflateSync(Buffer.alloc(100 << 20)), true, /unfolds to more than/],
+  ['a zip bomb that claims to be plain', deflateSync(Buffer.alloc(100 << 20)), false, /unfolds to more than/],
+  ['compressed garbage', randomBytes(1000), true, /no zlib stream/],
+  [
+    'a compressed list of two billion topics',
+    deflateSync(Buffer.from('000000027b7d7fffffff', 'hex')),
+    true,
+    /REGISTER_BROKER/,
+  ],
+  ['a megabyte of brackets', Buffer.from('['.repeat(1 << 20)), false, /REGISTER_BROKER/],
+  ['a megabyte of braces', Buffer.from('{"a":'.repeat(200_000)), false, /REGISTER_BROKER/],
+  ['half a body', encode([topicOf('T')]).subarray(0, 100), false, /REGISTER_BROKER/],
+  ['no JSON', Buffer.from('hello'), false, /REGISTER_BROKER/],
+  ['the word null', Buffer.from('null'), false, /REGISTER_BROKER/],
+  ['a topic name with a control character', encode([topicOf('a\u0007b')]), false, /control character/],
+  ['an empty topic name', encode([topicOf('')]), false, /empty/],
+  ['a topic name of a megabyte', encode([topicOf('x'.repeat(1 << 20))]), false, /has 1048576 characters/],
+]
+for (const [name, body, compressed, remark] of badBodies) {
+  test(`a registration with ${name} is refused with a reason and leaves nothing behind`, async t => {
+    const { caller } = await started(t)
+    const connection = caller()
+    await assert.rejects(connection.call(REGISTER_BROKER, { header: { ...header, compressed }, body }), {
+      name: 'ResponseError',
+      responseCode: 1,
+      message: remark,
+    })
+    await assertEmpty(connection)
+  })
+}
+
+test('a registration with more topics than allowed is refused', async t => {
+  const { caller } = await started(t, { maxTopicsPerRegistration: 10 })
+  const connection = caller()
+  const body = encode(Array.from({ length: 11 }, (_, i) => topicOf(`t${i}`)))
+  await assert.rejects(connection.call(REGISTER_BROKER, { header, body }), /11 topics/)
+  await assertEmpty(connection)
+})
+
+for (const missing of ['brokerName', 'brokerAddr', 'clusterName', 'brokerId'] as const) {
+  test(`a registration without ${missing} is refused by that name and leaves nothing behind`, async t => {
+    const { caller } = await started(t)
+    const connection = caller()
+    const call = connection.call(REGISTER_BROKER, {
+      header: { ...header, [missing]: undefined } as never,
+      body: encode([topicOf('T')]),
+    })
+    await assert.rejects(call, { remark: new RegExp(`REGISTER_BROKER: the header field ${missing} .* is missing`) })
+    await assertEmpty(connection)
+  })
+}
+
+test('a registration whose checksum is wrong is refused', async t => {
+  const { caller } = await started(t)
+  const connection = caller()
+  const body = encode([topicOf('T')])
+  const bodyCrc32 = (crc32(body) & 0x7fffffff) ^ 1
+  await assert.rejects(connection.call(REGISTER_BROKER, { header: { ...header, bodyCrc32 }, body }), {
+    remark: 'crc32 not match',
+  })
+  await assertEmpty(connection)
+})
+
+test('names that mean something to JavaScript are names like others', async t => {
+  const { caller } = await started(t)
+  const connection = caller()
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
+  for (const name of names) {
+    const brokerAddr = `10.0.0.1:${10_000 + name.length}`
+    await connection.call(REGISTER_BROKER, {
+      header: { ...header, brokerName: name, clusterName: name, brokerAddr },
+      body: encode(names.map(topicOf)),
+    })
+  }
+  const route = await connection.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: '__proto__' } })
+  assert.equal(route.body?.queueDatas.length, 4)
+  assert.equal(({} as Record<string, unknown>)['perm'], undefined)
+  const unknown = connection.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'valueOf' } })
+  await assert.rejects(unknown, { responseCode: 17 })
+})
+
+test('a million bytes of garbage close their connection and nobody else notices', async t => {
+  const clock = new HandClock()
+  const { connect, caller } = await started(t, { clock })
+  const connection = caller()
+  const strangers = Array.from({ length: 10 }, () => {
+    const stranger = connect()
+    stranger.on('error', () => {})
+    const garbage = randomBytes(100_000)
+    // As a frame might begin; it is then waited for, but not for ever.
+    garbage[0] = 0
+    stranger.write(garbage)
+    return stranger
+  })
+  for (let turns = 0; turns < 20; turns++) await turn()
+  await assertEmpty(connection)
+  clock.advance(62_000)
+  for (let turns = 0; turns < 20; turns++) await turn()
+  for (const stranger of strangers) assert.equal(stranger.destroyed, true)
+  await assertEmpty(connection)
+})
+
+test('random fields, codes and bodies get an answer or a closed connection, and the server lives', async t => {
+  const errors: unknown[] = []
+  const log: Logger = { ...silent, error: fields => errors.push(fields) }
+  const { connect, caller } = await started(t, { log })
+  const codes = Object.values(nameServerRequests).map(({ code }) => code)
+  const words = fc.oneof(
+    fc.constantFrom(
+      'topic',
+      'brokerName',
+      'brokerId',
+      'clusterName',
+      'brokerAddr',
+      'namespace',
+      'key',
+      'value',
+      'compressed',
+    ),
+    fc.string({ maxLength: 30 }),
+  )
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...codes),
+      fc.dictionary(words, fc.string({ maxLength: 30 }), { maxKeys: 8 }),
+      fc.oneof(
+        fc.uint8Array({ maxLength: 200 }),
+        fc.json().map(text => Buffer.from(text)),
+      ),
+      fc.constantFrom('JSON', 'ROCKETMQ'),
+      async (code, fields, body, serializeType) => {
+        const connection = new Connection(connect(), { remoteAddress: 'server:9876' })
+        const reply = await connection.exchange(
+          {
+            code,
+            language: 'JAVA',
+            version: 513,
+            flag: 0,
+            remark: null,
+            extFields: new Map(Object.entries(fields)),
+            body: Buffer.from(body),
+            serializeType: serializeType as 'JSON',
+          },
+          { timeoutMs: 5000 },
+        )
+        assert.equal(typeof reply.code, 'number')
+        connection.destroy()
+      },
+    ),
+    { numRuns: 500 },
+  )
+  assert.deepEqual(errors, [], 'no handler fails unexpectedly')
+  await caller().call(GET_BROKER_CLUSTER_INFO)
+})
+
+/** Large bodies that take long to read, by any of the readers. */
+const large: readonly [name: string, make: () => Buffer][] = [
+  ['as brokers write it', () => encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-number-${i}`)))],
+  [
+    'with blanks',
+    () =>
+      Buffer.from(
+        encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
+          .toString()
+          .replaceAll(':', ' : '),
+      ),
+  ],
+]
+for (const [name, make] of large) {
+  test(`a registration of 50,000 topics ${name} lets route queries pass`, async t => {
+    const { caller, server } = await started(t)
+    const [broker, client] = [caller(), caller()]
+    await broker.call(REGISTER_BROKER, {
+      header: { ...header, brokerName: 'a', brokerAddr: 'a:1' },
+      body: encode([topicOf('T')]),
+    })
+    const order: string[] = []
+    const registration = broker
+      .call(REGISTER_BROKER, { header, body: make() }, { timeoutMs: 60_000 })
+      .then(() => order.push('registration'))
+    await turn()
+    await turn()
+    const routes = Array.from({ length: 3 }, async () => {
+      await client.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'T' } }, { timeoutMs: 60_000 })
+      order.push('route')
+    })
+    await Promise.all([registration, ...routes])
+    assert.equal(order.at(-1), 'registration')
+    assert.equal(server.status.topicCount(), 50_001)
+  })
+}
+
+test('a broker that leaves while its large registration is read is gone', async t => {
+  const { caller, server } = await started(t)
+  const broker = caller()
+  const body = encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
+  const registration = broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
+  const farewell = broker.call(UNREGISTER_BROKER, { header }, { timeoutMs: 60_000 })
+  await Promise.all([registration, farewell])
+  assert.equal(server.status.brokerCount(), 0)
+  assert.equal(server.status.topicCount(), 0)
+})
+
+test('a broker whose connection ends while its large registration is read is gone', async t => {
+  const { caller, server } = await started(t)
+  const broker = caller()
+  const body = encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
+  const registration = broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
+  await turn()
+  await turn()
+  broker.destroy()
+  await assert.rejects(registration, { code: 'CLOSED' })
+  for (let i = 0; i < 200; i++) await turn()
+  assert.equal(server.status.brokerCount(), 0)
+  assert.equal(server.status.topicCount(), 0)
+})
