@@ -72,10 +72,15 @@ for (const text of ['', ' \n', 'null', '[]', '{}', '{"configTable":null}', '{"co
 
 test('values that are not text become text, and null counts as absent', () => {
   const config = readKvConfig(
-    '{"configTable":{"n":{"a":12345678901234567890,"b":true,"c":null,"d":{"x":1.50}},"gone":null},"other":1}',
+    '{"configTable":{"n":{"a":12345678901234567890,"b":true,"c":null,"d":{"x":[true]}},"gone":null},"other":1}',
   )
-  assert.deepEqual([...(config.namespace('n') ?? [])], [['a', '12345678901234567890'], ['b', 'true'], ['d', '{"x":"1.50"}']]) // biome-ignore format: one line
+  assert.deepEqual([...(config.namespace('n') ?? [])], [['a', '12345678901234567890'], ['b', 'true'], ['d', '{"x":[true]}']]) // biome-ignore format: one line
   assert.equal(config.namespace('gone'), undefined)
+})
+
+test('what Apache reads beyond JSON is read', () => {
+  const config = readKvConfig("{configTable:{'n':{k:'v', 'l':1,}}} ")
+  assert.deepEqual([...(config.namespace('n') ?? [])], [['k', 'v'], ['l', '1']]) // biome-ignore format: one line
 })
 
 test('a good file is loaded and said to be', async t => {

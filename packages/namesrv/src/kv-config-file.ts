@@ -1,4 +1,5 @@
 import { readFile, rm } from 'node:fs/promises'
+import { type JsonInput, type JsonObject, type JsonValue, readFastjson, writeFastjson } from '@gantrymq/protocol'
 import { type Logger, silent } from '@gantrymq/remoting'
 import { moveAside, removeLeftovers, replaceFile } from './atomic-file.ts'
 import { KvConfig } from './kv-config.ts'
@@ -14,9 +15,9 @@ export function writeKvConfig(config: KvConfig): string {
 }
 
 /**
- * Reads the file's text with Apache's oddities: nothing at all, blanks, `null` and `[]` are an empty table, values
- * that are not text become text, a namespace or value that is null counts as absent. `{}`, which Apache cannot
- * start with, is empty too.
+ * Reads the file's text with Apache's oddities: all that fastjson reads; nothing at all, blanks, `null` and `[]` are an
+ * empty table, values that are not text become text, a namespace or value that is null counts as absent. `{}`, which
+ * Apache cannot start with, is empty too.
  * @throws Error that says in what way it is something else.
  */
 export function readKvConfig(text: string): KvConfig {
@@ -24,31 +25,46 @@ export function readKvConfig(text: string): KvConfig {
   const whole = parse(text)
   if (whole === null || (Array.isArray(whole) && whole.length === 0)) return new KvConfig()
   if (!isObject(whole)) throw new Error('it is not a JSON object')
-  const table = whole['configTable']
-  if (table === undefined && Object.keys(whole).length > 0) throw new Error('it has no member configTable')
+  const table = whole.get('configTable')
+  if (table === undefined && whole.size > 0) throw new Error('it has no member configTable')
   if (table === undefined || table === null) return new KvConfig()
   if (!isObject(table)) throw new Error('its configTable is not an object')
-  return new KvConfig(new Map(Object.entries(table).flatMap(readNamespace)))
+  const namespaces = new Map<string, ReadonlyMap<string, string>>()
+  for (const [name, value] of table) {
+    if (value !== null) namespaces.set(asText(name), readNamespace(asText(name), value))
+  }
+  return new KvConfig(namespaces)
 }
 
-function readNamespace([name, value]: [string, unknown]): [string, Map<string, string>][] {
-  if (value === null) return []
+// What we and Apache write is plain JSON, and comes back to the last character; what people write need not be.
+function parse(text: string): JsonValue {
+  try {
+    return JSON.parse(text, revive) as JsonValue
+  } catch {
+    return readFastjson(text)
+  }
+}
+
+/** Objects become Maps, numbers the text they were written with. */
+function revive(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value === 'number') return context?.source ?? String(value)
+  const isPlain = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isPlain ? new Map(Object.entries(value)) : value
+}
+
+function readNamespace(name: string, value: JsonValue): Map<string, string> {
   if (!isObject(value)) throw new Error(`the namespace ${JSON.stringify(name)} is not an object`)
   const entries = new Map<string, string>()
-  for (const [key, item] of Object.entries(value)) {
-    if (item !== null) entries.set(key, typeof item === 'string' ? item : (JSON.stringify(item) ?? ''))
-  }
-  return [[name, entries]]
+  for (const [key, item] of value) if (item !== null) entries.set(asText(key), asText(item))
+  return entries
 }
 
-/** Parses JSON; a number becomes the text it was written with. */
-function parse(text: string): unknown {
-  return JSON.parse(text, ((_key: string, value: unknown, context?: { readonly source?: string }) =>
-    typeof value === 'number' ? (context?.source ?? String(value)) : value) as (key: string, value: unknown) => unknown)
+function asText(value: JsonValue): string {
+  return typeof value === 'string' ? value : writeFastjson(value as JsonInput, 'standard')
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function isObject(value: JsonValue): value is JsonObject {
+  return value instanceof Map
 }
 
 export interface LoadOptions {

@@ -1,5 +1,5 @@
 import type { PropertyEntry } from '@gantrymq/remoting'
-import { foreignKeys } from './option-table.ts'
+import { foreignKeys } from './foreign-keys.ts'
 import {
   badValue,
   type NameServerOptions,

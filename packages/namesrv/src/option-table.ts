@@ -283,15 +283,22 @@ const systemProperties = {
     'Whether connections may, must not or must use TLS.',
     { since: '4.9', property: 'tls.server.mode' },
   ),
-  tlsConfigFile: option(path(), null, 'Properties file with the tls keys that follow; skipped if it does not exist.', {
+  tlsEnable: option(orNone(flag()), null, 'Whether own connections use TLS. None: only in mode enforcing.', {
     since: '4.9',
-    property: 'tls.config.file',
-    atHome: () => '/etc/rocketmq/tls.properties',
+    property: 'tls.enable',
   }),
-  tlsTestModeEnable: option(flag(), true, 'Make a certificate at the start, which nobody can check.', {
-    since: '4.9',
-    property: 'tls.test.mode.enable',
-  }),
+  tlsConfigFile: option(
+    path(),
+    null,
+    'Properties file with the tls keys that follow; what it says counts most, as in Apache. None: /etc/rocketmq/tls.properties, if it exists.',
+    { since: '4.9', property: 'tls.config.file' },
+  ),
+  tlsTestModeEnable: option(
+    orNone(flag()),
+    null,
+    'Serve a certificate made at the start, which nobody can check. None: only if no certificate is configured; Apache does it by default.',
+    { since: '4.9', property: 'tls.test.mode.enable' },
+  ),
   tlsServerNeedClientAuth: option(word('none', 'optional', 'require'), 'none', 'Whether clients show a certificate.', {
     since: '4.9',
     property: 'tls.server.need.client.auth',
@@ -310,6 +317,27 @@ const systemProperties = {
   tlsServerTrustCertPath: option(path(), null, 'Authorities that client certificates are checked against, PEM.', {
     since: '4.9',
     property: 'tls.server.trustCertPath',
+  }),
+  tlsClientKeyPath: option(path(), null, 'Private key for own connections, PEM.', {
+    since: '4.9',
+    property: 'tls.client.keyPath',
+  }),
+  tlsClientKeyPassword: option(orNone(text()), null, 'Password of that key.', {
+    since: '4.9',
+    property: 'tls.client.keyPassword',
+    secret: true,
+  }),
+  tlsClientCertPath: option(path(), null, 'Certificate chain for own connections, PEM.', {
+    since: '4.9',
+    property: 'tls.client.certPath',
+  }),
+  tlsClientAuthServer: option(flag(), false, 'Check the certificates of servers; otherwise any will do.', {
+    since: '4.9',
+    property: 'tls.client.authServer',
+  }),
+  tlsClientTrustCertPath: option(path(), null, 'Authorities that server certificates are checked against, PEM.', {
+    since: '4.9',
+    property: 'tls.client.trustCertPath',
   }),
 }
 
@@ -387,30 +415,3 @@ export const optionGroups = {
 
 /** Every option of the name server: the only place where one is written down. */
 export const optionTable = { ...namesrvConfig, ...nettyServerConfig, ...systemProperties, ...ownOptions }
-
-/** Keys of Apache's files that have no meaning in a name server without controller and embedded client. */
-export const foreignKeys: ReadonlyMap<string, string> = new Map([
-  ...keysOf(
-    "belongs to Apache's embedded client, which this name server does not have",
-    'clientWorkerThreads clientCallbackExecutorThreads clientOnewaySemaphoreValue clientAsyncSemaphoreValue ' +
-      'connectTimeoutMillis channelNotActiveInterval scanAvailableNameSrv clientChannelMaxIdleTimeSeconds ' +
-      'clientSocketSndBufSize clientSocketRcvBufSize clientPooledByteBufAllocatorEnable clientCloseSocketIfTimeout ' +
-      'useTLS socksProxyConfig disableCallbackExecutor disableNettyWorkerGroup maxReconnectIntervalTimeSeconds ' +
-      'enableReconnectForGoAway tls.enable tls.client.keyPath tls.client.keyPassword tls.client.certPath ' +
-      'tls.client.authServer tls.client.trustCertPath',
-  ),
-  ...keysOf(
-    "belongs to Apache's controller, which this name server does not have",
-    'controllerType controllerThreadPoolNums controllerRequestThreadPoolQueueCapacity controllerDLegerGroup ' +
-      'controllerDLegerPeers controllerDLegerSelfId mappedFileSize controllerStorePath electMasterMaxRetryCount ' +
-      'enableElectUncleanMaster processReadEvent notifyBrokerRoleChanged scanInactiveMasterInterval ' +
-      'metricsExporterType metricsGrpcExporterTarget metricsGrpcExporterHeader metricGrpcExporterTimeOutInMills ' +
-      'metricGrpcExporterIntervalInMills metricLoggingExporterIntervalInMills metricsPromExporterPort ' +
-      'metricsPromExporterHost metricsLabel metricsInDelta jRaftElectionTimeoutMs jRaftScanWaitTimeoutMs ' +
-      'jRaftSnapshotIntervalSecs jRaftGroupId jRaftServerId jRaftInitConf jRaftControllerRPCAddr',
-  ),
-])
-
-function keysOf(because: string, keys: string): [string, string][] {
-  return keys.split(' ').map(key => [key, because])
-}

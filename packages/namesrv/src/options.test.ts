@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readProperties } from '@gantrymq/remoting'
 import { findOptions, type OptionSources } from './option-sources.ts'
-import { foreignKeys, optionTable } from './option-table.ts'
+import { foreignKeys } from './foreign-keys.ts'
+import { optionTable } from './option-table.ts'
 import { flagOf, optionNames, optionOf, propertyOf, readValue, resolveOptions, variableOf } from './options.ts'
 
 function find(sources: Partial<OptionSources> & { readonly text?: string }) {

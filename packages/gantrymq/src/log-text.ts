@@ -1,0 +1,38 @@
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** The least important level first. */
+export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+/** One line laid out as Apache's logback files: date, level, thread, message; then the fields. A stack follows on its own lines. */
+export function logLine(now: number, level: LogLevel, fields: object, text: string): string {
+  let line = `${timestamp(now)} ${level.toUpperCase()} main - ${text}`
+  let stack = ''
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === undefined) continue
+    if (value instanceof Error) stack += `${indented(value)}\n`
+    else line += ` ${name}=${shown(value)}`
+  }
+  return `${line}\n${stack}`
+}
+
+/** `yyyy-MM-dd HH:mm:ss` in the zone of the machine (Apache: GMT+8 everywhere). */
+export function timestamp(now: number): string {
+  const date = new Date(now)
+  const two = (value: number) => String(value).padStart(2, '0')
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+}
+
+// Text of a peer must not be able to make a line that looks like ours.
+function shown(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
+  if (typeof value === 'string' && /^[\w.:;/@%+*\-[\]{}(),=]+$/.test(value)) return value
+  return (
+    JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? ''
+  ).replace(/[\u007f-\u009f\u2028\u2029]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function indented(error: Error): string {
+  const cause = error.cause instanceof Error ? `\n  caused by ${error.cause.stack ?? error.cause.message}` : ''
+  return `  ${error.stack ?? error.message}${cause}`.replaceAll('\n', '\n  ')
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { type FoundOptions, optionNames } from '@gantrymq/namesrv'
+import { runNameServer } from './name-server-program.ts'
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'program-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+interface Given {
+  readonly file?: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly fail?: unknown
+}
+
+/** Runs the program with a server that does nothing. `FILE` in the arguments is the file given. */
+async function run(t: TestContext, args: string, { file, environment = {}, fail }: Given = {}) {
+  const home = await folder(t)
+  const path = join(home, 'ns.conf')
+  if (file !== undefined) await writeFile(path, file)
+  const out: string[] = []
+  const err: string[] = []
+  const started: FoundOptions[] = []
+  const ended = Promise.withResolvers<number>()
+  const process = Object.assign(new EventEmitter(), { exit: (code: number) => ended.resolve(code) })
+  const code = await runNameServer({
+    args: args.split(' ').filter(word => word !== '').map(word => word.replace('FILE', path)), // biome-ignore format: one thought
+    environment,
+    home,
+    process,
+    print: line => out.push(line),
+    complain: line => err.push(line),
+    start: async found => {
+      if (fail !== undefined) throw fail
+      started.push(found)
+      return { port: found.options.listenPort, close: async () => void started.pop() }
+    },
+  })
+  return { code, out, err, started, home, path, process, ended: ended.promise }
+}
+
+test('the boot line is that of Apache and comes when the port is open', async t => {
+  const { code, out, err, started } = await run(t, '--listen-port 19877 --log-level error')
+  assert.equal(code, null)
+  assert.deepEqual(out, ['The Name Server boot success. serializeType=JSON, address 0.0.0.0:19877'])
+  assert.deepEqual(err, [])
+  assert.equal(started.length, 1)
+})
+
+test('a config file is confirmed in the words of Apache', async t => {
+  const { out, path, started } = await run(t, '-c FILE --log-level error', { file: 'listenPort=19878 \nnope=1' })
+  assert.deepEqual(out, [
+    `load config properties file OK, ${path}`,
+    'The Name Server boot success. serializeType=JSON, address 0.0.0.0:19878',
+  ])
+  assert.equal(started[0]?.options.configStorePath, path)
+  assert.deepEqual(started[0]?.unknown, new Map([['nope', '1']]))
+})
+
+test('-h prints the help and ends with 0', async t => {
+  const { code, out, started } = await run(t, '-h')
+  assert.equal(code, 0)
+  assert.match(out[0] ?? '', /^usage: mqnamesrv/)
+  assert.equal(started.length, 0)
+})
+
+test('-p prints every option, also those of the file, and ends with 0', async t => {
+  const { code, out, err } = await run(t, '-pc FILE --tls-server-key-password x', {
+    file: 'productEnvName=test\nlistnePort=1',
+  })
+  assert.equal(code, 0)
+  const lines = out.slice(1).join('\n').split('\n')
+  assert.equal(lines.length, optionNames.length)
+  assert.match(lines[0] ?? '', /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO main - rocketmqHome=$/)
+  assert.ok(lines.some(line => line.endsWith(' - productEnvName=test')))
+  assert.ok(lines.some(line => line.endsWith(' - tls.server.keyPassword=******')))
+  assert.match(
+    err.join(),
+    /^warning: .*ns.conf:2: the key "listnePort" is unknown and ignored; did you mean listenPort\?$/,
+  )
+})
+
+test('a bad command line says why on standard error and shows the help, with 1', async t => {
+  const { code, out, err } = await run(t, '-x')
+  assert.equal(code, 1)
+  assert.deepEqual(err, ['Unrecognized option: -x'])
+  assert.match(out[0] ?? '', /^usage: mqnamesrv/)
+})
+
+test('bad values end the start with 255, each with its place', async t => {
+  const given = { file: 'listenPort=x', environment: { GANTRY_LOG_LEVEL: 'loud' } }
+  const { code, out, err, path, started } = await run(t, '-c FILE', given)
+  assert.equal(code, 255)
+  assert.deepEqual(out, [])
+  assert.deepEqual(err.join('\n').split('\n'), [
+    `${path}:1: listenPort=x: it must be a whole number from 0 to 65535`,
+    'the environment variable GANTRY_LOG_LEVEL=loud: it must be debug or info or warn or error',
+  ])
+  assert.equal(started.length, 0)
+})
+
+test('a config file that is missing or malformed ends the start with one sentence', async t => {
+  const missing = await run(t, '-c FILE')
+  assert.equal(missing.code, 255)
+  assert.deepEqual(missing.err, [`the config file ${missing.path} cannot be read: there is no such file`])
+  const malformed = await run(t, '-c FILE', { file: 'a=1\nb=\\u12' })
+  assert.equal(malformed.code, 255)
+  assert.match(malformed.err.join(), /ns\.conf cannot be read: line 2: /)
+})
+
+test('a port in use ends the start with one sentence that says what to do', async t => {
+  const holder = createServer()
+  await new Promise<void>(resolve => holder.listen(0, '127.0.0.1', resolve))
+  t.after(() => holder.close())
+  const { port } = holder.address() as { port: number }
+  const other = createServer()
+  const fail = await new Promise<Error>(resolve => other.once('error', resolve).listen(port, '127.0.0.1'))
+  const { code, err } = await run(t, `--listen-port ${port} --log-level error`, { fail })
+  assert.equal(code, 255)
+  assert.deepEqual(err, [
+    `the port 127.0.0.1:${port} is in use by another program: end it or choose another port with --listen-port`,
+  ])
+})
+
+test('any other failure to start is one sentence too', async t => {
+  const { code, err } = await run(t, '--log-level error', {
+    fail: new Error('the KV config file /x cannot be read: EISDIR'),
+  })
+  assert.equal(code, 255)
+  assert.deepEqual(err, ['the name server could not start: the KV config file /x cannot be read: EISDIR'])
+})
+
+test('while it runs its process id is in the pid file, and a signal takes it out and ends with 0', async t => {
+  const { home, process: fake, ended, started } = await run(t, '--log-level error')
+  const pidFile = join(home, 'namesrv', 'mqnamesrv.pid')
+  assert.equal(await readFile(pidFile, 'utf8'), `${process.pid}\n`)
+  fake.emit('SIGTERM')
+  assert.equal(await ended, 0)
+  assert.equal(started.length, 0)
+  await assert.rejects(readFile(pidFile), { code: 'ENOENT' })
+})
+
+test('a pid file that cannot be written stops nothing', async t => {
+  const { code } = await run(t, '--pid-file /dev/null/x.pid --log-level error')
+  assert.equal(code, null)
+})

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { addPid, readPids, removePid } from './pid-file.ts'
+import { shutDown } from './shutdown-program.ts'
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'pid-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** A process that waits for a signal, under the name of ours or another. */
+async function running(t: TestContext, name: string, body = 'process.on("SIGTERM", () => process.exit(0))') {
+  const child = spawn(process.execPath, ['-e', `${body};setInterval(() => {}, 1000);console.log(1)`, name])
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  return child
+}
+
+async function run(home: string, ...args: string[]) {
+  const out: string[] = []
+  const surroundings = { args, environment: {}, home }
+  const code = await shutDown({ ...surroundings, print: line => out.push(line), complain: line => out.push(line) })
+  return { code, out }
+}
+
+test('all running name servers of the pid file are ended, in the words of Apache', async t => {
+  const home = await folder(t)
+  const path = join(home, 'namesrv', 'mqnamesrv.pid')
+  const children = [await running(t, 'mqnamesrv'), await running(t, 'mqnamesrv')]
+  for (const child of children) await addPid(path, child.pid!)
+  const { code, out } = await run(home, 'namesrv')
+  assert.equal(code, 0)
+  assert.deepEqual(
+    out,
+    children.flatMap(({ pid }) => [
+      `The mqnamesrv(${pid}) is running...`,
+      `Send shutdown request to mqnamesrv(${pid}) OK`,
+    ]),
+  )
+})
+
+test('without a name server it says so, with 1', async t => {
+  assert.deepEqual(await run(await folder(t), 'namesrv'), { code: 1, out: ['No mqnamesrv running.'] })
+})
+
+test('a process that only has the number of an ended name server is left alone', async t => {
+  const home = await folder(t)
+  const other = await running(t, 'something else')
+  await writeFile(join(home, 'x.pid'), `${other.pid}\n`)
+  const { code, out } = await run(home, 'namesrv', '--pid-file', join(home, 'x.pid'))
+  assert.deepEqual({ code, out }, { code: 1, out: ['No mqnamesrv running.'] })
+  assert.equal(other.exitCode, null)
+})
+
+test('one that does not end in time is named, with 1', async t => {
+  const home = await folder(t)
+  const deaf = await running(t, 'mqnamesrv', 'process.on("SIGTERM", () => {})')
+  await addPid(join(home, 'x.pid'), deaf.pid!)
+  const { code, out } = await run(home, 'namesrv', '--pid-file', join(home, 'x.pid'), '--timeout', '0')
+  assert.equal(code, 1)
+  assert.equal(out.at(-1), `The mqnamesrv(${deaf.pid}) has not ended after 0 seconds.`)
+})
+
+for (const args of [[], ['broker'], ['namesrv', '--timeout', 'soon'], ['--nope']]) {
+  test(`mqshutdown ${args.join(' ')} shows the usage, with 1`, async t => {
+    const { code, out } = await run(await folder(t), ...args)
+    assert.equal(code, 1)
+    assert.match(out.join(), /^Usage: mqshutdown namesrv/)
+  })
+}
+
+test('a pid file forgets processes that are gone, and goes with its last', async t => {
+  const path = join(await folder(t), 'deep', 'x.pid')
+  await addPid(path, process.pid)
+  await addPid(path, process.ppid)
+  assert.deepEqual(await readPids(path), [process.pid, process.ppid])
+  await writeFile(path, `999999999\n${process.pid}\nnonsense`)
+  assert.deepEqual(await readPids(path), [process.pid])
+  await removePid(path, process.pid)
+  assert.deepEqual(await readPids(path), [])
+})

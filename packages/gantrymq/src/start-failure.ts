@@ -1,0 +1,27 @@
+import type { NameServerOptions } from '@gantrymq/namesrv'
+
+type SystemError = Partial<Pick<NodeJS.ErrnoException, 'code' | 'syscall'>> & {
+  readonly port?: number
+  readonly address?: string
+}
+
+/** One sentence that says why a name server could not start, and what to do about it. */
+export function whyNotStarted(error: unknown, options: NameServerOptions): string {
+  const { code, syscall, port, address } = error as SystemError
+  const message = error instanceof Error ? error.message : String(error)
+  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return `the name server could not start: ${message}`
+  const place = `${address ?? options.bindAddress}:${port ?? options.listenPort}`
+  const flags = port === undefined || port === options.listenPort ? '--listen-port' : '--http-port'
+  switch (code) {
+    case 'EADDRINUSE':
+      return `the port ${place} is in use by another program: end it or choose another port with ${flags}`
+    case 'EACCES':
+      return `the port ${place} may not be opened by this user: choose one above 1023 with ${flags}`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the address ${place} is not one of this machine: choose another with --bind-address`
+    default:
+      return `the port ${place} could not be opened: ${message}`
+  }
+}

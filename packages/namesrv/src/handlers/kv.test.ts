@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { nameServerRequests } from '@gantrymq/protocol'
+import { type Command, Router } from '@gantrymq/remoting'
+import { KvStore } from '../kv-store.ts'
+import { kvHandlers } from './kv.ts'
+
+const { PUT_KV_CONFIG, GET_KV_CONFIG, DELETE_KV_CONFIG, GET_KVLIST_BY_NAMESPACE } = nameServerRequests
+const requests = { PUT_KV_CONFIG, GET_KV_CONFIG, DELETE_KV_CONFIG, GET_KVLIST_BY_NAMESPACE }
+
+function request(code: number, fields: Readonly<Record<string, string>>): Command {
+  const extFields = new Map(Object.entries(fields))
+  const rest = { language: 'JAVA', version: 513, opaque: 1, flag: 0, remark: null, body: null } as const
+  return { ...rest, code, extFields, serializeType: 'JSON' }
+}
+
+/** Asks a fresh store, and gives replies as code, remark, fields and body text. */
+async function fresh(maxSize = 1000) {
+  const kv = await KvStore.open({ path: null, maxSize })
+  const router = new Router(requests, kvHandlers, { kv })
+  return async (code: number, fields: Readonly<Record<string, string>> = {}) => {
+    const reply = await router.dispatch(request(code, fields), { id: 1, remoteAddress: '127.0.0.1:5000' })
+    const extFields = reply.extFields ? Object.fromEntries(reply.extFields) : null
+    return [reply.code, reply.remark ?? null, extFields, reply.body ? Buffer.from(reply.body).toString() : null]
+  }
+}
+
+// Codes, remarks and forms as Apache 5.5.0 was seen to answer.
+test('what was put is got, listed, deleted and then not found', async () => {
+  const ask = await fresh()
+  assert.deepEqual(await ask(100, { namespace: 'n', key: 'k', value: 'v' }), [0, null, null, null])
+  assert.deepEqual(await ask(101, { namespace: 'n', key: 'k' }), [0, null, { value: 'v' }, null])
+  assert.deepEqual(await ask(219, { namespace: 'n' }), [0, null, null, '{"table":{"k":"v"}}'])
+  assert.deepEqual(await ask(102, { namespace: 'n', key: 'k' }), [0, null, null, null])
+  assert.deepEqual(await ask(101, { namespace: 'n', key: 'k' }), [22, 'No config item, Namespace: n Key: k', {}, null])
+  assert.deepEqual(await ask(219, { namespace: 'n' }), [0, null, null, '{"table":{}}'])
+})
+
+test('an unknown namespace is not found', async () => {
+  const ask = await fresh()
+  assert.deepEqual(await ask(219, { namespace: 'n' }), [22, 'No config item, Namespace: n', null, null])
+})
+
+test('missing fields are answered in the words of Apache', async () => {
+  const ask = await fresh()
+  assert.deepEqual(await ask(100, { namespace: 'n' }), [1, 'namespace or key is null', null, null])
+  assert.deepEqual(await ask(100, { key: 'k' }), [1, 'namespace or key is null', null, null])
+  assert.deepEqual(await ask(101, { namespace: 'n' }), [22, 'No config item, Namespace: n Key: null', {}, null])
+  assert.deepEqual(await ask(102), [0, null, null, null])
+  assert.deepEqual(await ask(219), [22, 'No config item, Namespace: null', null, null])
+})
+
+test('a put without value makes the namespace and takes the value away', async () => {
+  const ask = await fresh()
+  await ask(100, { namespace: 'n', key: 'k', value: 'v' })
+  assert.deepEqual(await ask(100, { namespace: 'n', key: 'k' }), [0, null, null, null])
+  assert.deepEqual(await ask(101, { namespace: 'n', key: 'k' }), [22, 'No config item, Namespace: n Key: k', {}, null])
+  assert.deepEqual(await ask(100, { namespace: 'm', key: 'k' }), [0, null, null, null])
+  assert.deepEqual(await ask(219, { namespace: 'm' }), [0, null, null, '{"table":{}}'])
+})
+
+test('names that mean something to JavaScript are names like others', async () => {
+  const ask = await fresh()
+  await ask(100, { namespace: '__proto__', key: 'constructor', value: 'v' })
+  assert.deepEqual(await ask(101, { namespace: '__proto__', key: 'constructor' }), [0, null, { value: 'v' }, null])
+  assert.equal((await ask(101, { namespace: 'constructor', key: 'name' }))[0], 22)
+})
+
+test('a put beyond the limit is refused with the limit', async () => {
+  const ask = await fresh(10)
+  const [code, remark] = await ask(100, { namespace: 'n', key: 'k', value: '0123456789' })
+  assert.equal(code, 1)
+  assert.equal(remark, 'the KV config may have 10 characters (maxKvConfigSize), it has 0')
+})
