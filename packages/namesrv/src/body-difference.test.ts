@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  encodeRegisterBroker,
-  finish,
-  type RegisterBrokerBody,
-  readRegistration,
-  type TopicConfig,
-} from '@gantrymq/protocol'
+import { encodeRegisterBroker, type RegisterBrokerBody, readRegistration, type TopicConfig } from '@gantrymq/protocol'
+import { finish } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { differenceOf, type ReadBody } from './body-difference.ts'
 import { outlineOf, type RegistrationReading, readTopics } from './registration-reader.ts'

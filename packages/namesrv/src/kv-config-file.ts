@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
-import { type JsonInput, type JsonObject, type JsonValue, readFastjson, writeFastjson } from '@gantrymq/protocol'
-import { type Logger, silent } from '@gantrymq/remoting'
+import { type JsonInput, writeFastjson } from '@gantrymq/protocol'
+import { type JsonObject, type JsonValue, type Logger, readFastjson, silent } from '@gantrymq/remoting'
 import { moveAside, removeLeftovers, replaceFile } from './atomic-file.ts'
 import { KvConfig } from './kv-config.ts'
 

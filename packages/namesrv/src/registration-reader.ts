@@ -1,10 +1,5 @@
-import {
-  decodeRegisterBroker,
-  type RegisterBrokerBody,
-  readRegistration,
-  type Sliced,
-  type TopicConfig,
-} from '@gantrymq/protocol'
+import { decodeRegisterBroker, type RegisterBrokerBody, readRegistration, type TopicConfig } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 import { differenceOf, type ReadBody } from './body-difference.ts'
 import { scanTable } from './registration-scan.ts'
 

@@ -1,4 +1,5 @@
-import type { Sliced, TopicConfig } from '@gantrymq/protocol'
+import type { TopicConfig } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 
 /*
  * The topic table of a registration body, read byte by byte as brokers of 4.9 and 5.x write it:

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Sliced } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 
 /**
  * Does work in slices, giving the event loop its turn between them. Work of one slice is done at once, without a

@@ -37,18 +37,7 @@ export {
 } from './bodies/topic-route.ts'
 export { type DataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
 export { boolOf, intOf, listOf, longOf, objectOf, textOf, textsOf } from './fastjson/members.ts'
-export { FastjsonReader, type ReadOptions, readFastjson, readFastjsonInSlices } from './fastjson/reader.ts'
-export {
-  type Bean,
-  isArray,
-  isObject,
-  type JsonArray,
-  type JsonInput,
-  type JsonKey,
-  type JsonMap,
-  type JsonObject,
-  type JsonValue,
-} from './fastjson/value.ts'
+export type { Bean, JsonInput, JsonMap } from './fastjson/value.ts'
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { type BatchedMessage, decodeBatch, encodeBatch } from './message/batch.ts'
 export {
@@ -93,7 +82,6 @@ export {
 } from './release.ts'
 export { brokerNoticeRequests, nameServerRequests, requestNames } from './requests/index.ts'
 export { type ResponseName, responseCodes, responseName } from './response-codes.ts'
-export { finish, type Sliced } from './slices.ts'
 export {
   AUTO_CREATE_TOPIC,
   DEAD_LETTER_PREFIX,

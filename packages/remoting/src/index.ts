@@ -51,6 +51,15 @@ export {
   type RequiredField,
   text,
 } from './fields.ts'
+export { FastjsonReader, type ReadOptions, readFastjson, readFastjsonInSlices } from './fastjson/reader.ts'
+export {
+  isArray,
+  isObject,
+  type JsonArray,
+  type JsonKey,
+  type JsonObject,
+  type JsonValue,
+} from './fastjson/value.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
 export { HeaderView, toCommand } from './header-view.ts'
 export { jsonReplyAround } from './json-header.ts'
@@ -101,3 +110,4 @@ export {
   type TlsOptions,
   tlsProperties,
 } from './tls-options.ts'
+export { finish, type Sliced } from './slices.ts'

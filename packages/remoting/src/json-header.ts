@@ -1,8 +1,9 @@
 import { type Command, REPLY_FLAG } from './command.ts'
 import { FrameError } from './errors.ts'
+import { readFastjson } from './fastjson/reader.ts'
+import { isArray, isObject, type JsonObject, type JsonValue } from './fastjson/value.ts'
 import { type HeaderView, MAX_FIELDS } from './header-view.ts'
 import { languages } from './language.ts'
-import { readLenientJson } from './lenient-json.ts'
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -158,10 +159,9 @@ function scanFields(bytes: Buffer, start: number, end: number, view: HeaderView)
  * @throws FrameError
  */
 export function readJsonHeader(bytes: Buffer, start: number, end: number, body: Buffer | null, fresh: number): Command {
-  const object = readLenientJson(bytes.toString('utf8', start, end))
-  if (!(object instanceof Map)) throw new FrameError('the header is not a JSON object')
+  const object = readObject(bytes.subarray(start, end))
   const extFields = object.get('extFields')
-  if (extFields !== undefined && extFields !== null && !(extFields instanceof Map)) {
+  if (extFields !== undefined && extFields !== null && !isObject(extFields)) {
     throw new FrameError('extFields of the header is not a JSON object')
   }
   const remark = object.get('remark')
@@ -173,13 +173,24 @@ export function readJsonHeader(bytes: Buffer, start: number, end: number, body: 
     opaque: int32Of(object, 'opaque', fresh),
     flag: int32Of(object, 'flag', 0),
     remark: remark === undefined || remark === null ? null : textOf(remark),
-    extFields: extFields instanceof Map ? fieldsOf(extFields) : null,
+    extFields: isObject(extFields) ? fieldsOf(extFields) : null,
     body,
     serializeType: 'JSON',
   }
 }
 
-function int32Of(object: ReadonlyMap<unknown, unknown>, name: string, fallback: number): number {
+function readObject(bytes: Buffer): JsonObject {
+  let value: JsonValue
+  try {
+    value = readFastjson(bytes)
+  } catch (cause) {
+    throw new FrameError('the header is not JSON', { cause })
+  }
+  if (!isObject(value)) throw new FrameError('the header is not a JSON object')
+  return value
+}
+
+function int32Of(object: JsonObject, name: string, fallback: number): number {
   const value = object.get(name)
   if (value === undefined || value === null) return fallback
   if (typeof value === 'boolean') return value ? 1 : 0
@@ -189,7 +200,7 @@ function int32Of(object: ReadonlyMap<unknown, unknown>, name: string, fallback: 
   return cut
 }
 
-function languageOf(value: unknown): Command['language'] {
+function languageOf(value: JsonValue | undefined): Command['language'] {
   if (value === undefined) return 'JAVA'
   if (typeof value === 'number') {
     const language = languages[value]
@@ -200,7 +211,7 @@ function languageOf(value: unknown): Command['language'] {
   return languages.find(name => name === value.toUpperCase())
 }
 
-function fieldsOf(object: ReadonlyMap<unknown, unknown>): Map<string, string> {
+function fieldsOf(object: JsonObject): Map<string, string> {
   if (object.size > MAX_FIELDS) throw new FrameError(`the header has ${object.size} fields, the limit is ${MAX_FIELDS}`)
   const fields = new Map<string, string>()
   for (const [key, value] of object) {
@@ -209,14 +220,14 @@ function fieldsOf(object: ReadonlyMap<unknown, unknown>): Map<string, string> {
   return fields
 }
 
-function textOf(value: unknown): string {
+function textOf(value: JsonValue): string {
   if (typeof value === 'string') return value
-  return value instanceof Map || Array.isArray(value) ? JSON.stringify(plain(value)) : String(value)
+  return isObject(value) || isArray(value) ? JSON.stringify(plain(value)) : String(value)
 }
 
-function plain(value: unknown): unknown {
-  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [textOf(key), plain(item)]))
-  if (Array.isArray(value)) return value.map(plain)
+function plain(value: JsonValue): unknown {
+  if (isObject(value)) return Object.fromEntries([...value].map(([key, item]) => [textOf(key), plain(item)]))
+  if (isArray(value)) return value.map(plain)
   return typeof value === 'bigint' ? Number(value) : value
 }
 

@@ -5,9 +5,8 @@ import {
   type nameServerRequests,
   noRegistration,
   responseCodes,
-  type Sliced,
 } from '@gantrymq/protocol'
-import { type Answer, type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type Answer, type Call, type HandlersFor, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
 import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registration.ts'
 import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration-reader.ts'

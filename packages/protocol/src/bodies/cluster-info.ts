@@ -1,5 +1,5 @@
+import type { JsonObject } from '@gantrymq/remoting'
 import { objectOf, toObject, toText, toTexts } from '../fastjson/members.ts'
-import type { JsonObject } from '../fastjson/value.ts'
 import { jsonBody } from './json-body.ts'
 import { type BrokerData, brokerBean, readBroker } from './topic-route.ts'
 

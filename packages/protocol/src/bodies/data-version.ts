@@ -1,8 +1,7 @@
-import type { BodyCodec } from '@gantrymq/remoting'
+import { type BodyCodec, type JsonObject, readFastjson } from '@gantrymq/remoting'
 import type { DataVersion } from '../data-version.ts'
 import { longOf, toObject } from '../fastjson/members.ts'
-import { readFastjson } from '../fastjson/reader.ts'
-import type { Bean, JsonObject } from '../fastjson/value.ts'
+import type { Bean } from '../fastjson/value.ts'
 import { jsonBody } from './json-body.ts'
 
 /** Without `stateVersion` it is that of 4.9. */

@@ -1,7 +1,6 @@
-import type { BodyCodec } from '@gantrymq/remoting'
+import { type BodyCodec, type JsonObject, readFastjson } from '@gantrymq/remoting'
 import { toObject } from '../fastjson/members.ts'
-import { readFastjson } from '../fastjson/reader.ts'
-import type { Bean, JsonObject } from '../fastjson/value.ts'
+import type { Bean } from '../fastjson/value.ts'
 import { encodeFastjson } from '../fastjson/writer.ts'
 
 /** The codec of a bean. Written in the dialect of Java's default encoder. */

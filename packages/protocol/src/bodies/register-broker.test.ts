@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { deflateSync, inflateSync } from 'node:zlib'
-import { RemotingError } from '@gantrymq/remoting'
+import { finish, RemotingError } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { golden } from '../../test/golden.ts'
 import { V4_9_8, V5_5_0 } from '../release.ts'
-import { finish } from '../slices.ts'
 import {
   decodeRegisterBroker,
   encodeRegisterBroker,

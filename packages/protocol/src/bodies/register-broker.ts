@@ -1,13 +1,20 @@
 import { promisify } from 'node:util'
 import { deflateSync, inflate, inflateSync } from 'node:zlib'
-import { RemotingError } from '@gantrymq/remoting'
+import {
+  finish,
+  type JsonObject,
+  type JsonValue,
+  readFastjson,
+  readFastjsonInSlices,
+  type ReadOptions,
+  RemotingError,
+  type Sliced,
+} from '@gantrymq/remoting'
 import { type DataVersion, noDataVersion } from '../data-version.ts'
 import { listOf, objectOf, toObject, toText, toTexts } from '../fastjson/members.ts'
-import { type ReadOptions, readFastjson, readFastjsonInSlices } from '../fastjson/reader.ts'
-import type { Bean, JsonObject, JsonValue } from '../fastjson/value.ts'
+import type { Bean } from '../fastjson/value.ts'
 import { encodeFastjson, writeFastjson } from '../fastjson/writer.ts'
 import { V3_0_11, V5_0_0 } from '../release.ts'
-import { finish, type Sliced } from '../slices.ts'
 import { PartReader, PartWriter } from './compressed-parts.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'
 import {

@@ -1,6 +1,6 @@
+import type { JsonObject } from '@gantrymq/remoting'
 import { type DataVersion, noDataVersion } from '../data-version.ts'
 import { objectOf, toObject, toText } from '../fastjson/members.ts'
-import type { JsonObject } from '../fastjson/value.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'
 import { jsonBody } from './json-body.ts'
 import { readTopicConfig, type TopicConfig, topicConfigBean } from './topic-config.ts'

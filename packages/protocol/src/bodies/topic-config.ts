@@ -1,7 +1,6 @@
-import { RemotingError } from '@gantrymq/remoting'
+import { isObject, type JsonObject, readFastjson, RemotingError } from '@gantrymq/remoting'
 import { boolOf, intOf, objectOf, textOf, textTable } from '../fastjson/members.ts'
-import { readFastjson } from '../fastjson/reader.ts'
-import { type Bean, isObject, type JsonObject } from '../fastjson/value.ts'
+import type { Bean } from '../fastjson/value.ts'
 import { writeFastjson } from '../fastjson/writer.ts'
 
 /** One topic on one broker, as the broker keeps it: Apache's TopicConfig. */

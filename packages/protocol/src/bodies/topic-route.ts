@@ -1,4 +1,4 @@
-import type { BodyCodec, Long } from '@gantrymq/remoting'
+import { type BodyCodec, type JsonObject, type JsonValue, type Long, readFastjson } from '@gantrymq/remoting'
 import {
   boolOf,
   intOf,
@@ -12,8 +12,7 @@ import {
   toText,
   toTexts,
 } from '../fastjson/members.ts'
-import { readFastjson } from '../fastjson/reader.ts'
-import type { Bean, JsonObject, JsonValue } from '../fastjson/value.ts'
+import type { Bean } from '../fastjson/value.ts'
 import { type Dialect, encodeFastjson } from '../fastjson/writer.ts'
 
 /** The queues of a topic on one broker group: Apache's QueueData. */

@@ -1,13 +1,15 @@
-import { exactLong, type Long, RemotingError } from '@gantrymq/remoting'
 import {
+  exactLong,
   isArray,
   isObject,
   type JsonArray,
-  type JsonInput,
   type JsonKey,
   type JsonObject,
   type JsonValue,
-} from './value.ts'
+  type Long,
+  RemotingError,
+} from '@gantrymq/remoting'
+import type { JsonInput } from './value.ts'
 import { writeFastjson } from './writer.ts'
 
 // Members of a bean, converted as fastjson does (TypeUtils.castToInt and its kin): `"4"`, `4.7` and `true` are ints,

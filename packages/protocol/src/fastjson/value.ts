@@ -1,22 +1,5 @@
 import type { Long } from '@gantrymq/remoting'
 
-/**
- * What the reader gives. Objects are Maps, so that no name (`__proto__`) means anything, and so that an object may be
- * a key, as fastjson writes `Map<MessageQueue, …>`. Bare numeric keys come as their text.
- */
-export type JsonValue = null | boolean | Long | string | JsonArray | JsonObject
-export type JsonArray = readonly JsonValue[]
-export type JsonKey = string | JsonObject
-export interface JsonObject extends ReadonlyMap<JsonKey, JsonValue> {}
-
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return value instanceof Map
-}
-
-export function isArray(value: JsonValue | undefined): value is JsonArray {
-  return Array.isArray(value)
-}
-
 /** What the writer takes. */
 export type JsonInput = null | undefined | boolean | Long | string | readonly JsonInput[] | JsonMap | Bean
 /** A Java map. Its keys may be beans. */
