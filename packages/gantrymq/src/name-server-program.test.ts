@@ -122,7 +122,8 @@ test('a port in use ends the start with one sentence that says what to do', asyn
   const { port } = holder.address() as { port: number }
   const other = createServer()
   const fail = await new Promise<Error>(resolve => other.once('error', resolve).listen(port, '127.0.0.1'))
-  const { code, err } = await run(t, `--listen-port ${port} --log-level error`, { fail })
+  const wrapped = new Error('cannot listen', { cause: fail })
+  const { code, err } = await run(t, `--listen-port ${port} --log-level error`, { fail: wrapped })
   assert.equal(code, 255)
   assert.deepEqual(err, [
     `the port 127.0.0.1:${port} is in use by another program: end it or choose another port with --listen-port`,

@@ -7,7 +7,7 @@ type SystemError = Partial<Pick<NodeJS.ErrnoException, 'code' | 'syscall'>> & {
 
 /** One sentence that says why a name server could not start, and what to do about it. */
 export function whyNotStarted(error: unknown, options: NameServerOptions): string {
-  const { code, syscall, port, address } = error as SystemError
+  const { code, syscall, port, address } = systemErrorIn(error)
   const message = error instanceof Error ? error.message : String(error)
   if (syscall !== 'listen' && syscall !== 'getaddrinfo') return `the name server could not start: ${message}`
   const place = `${address ?? options.bindAddress}:${port ?? options.listenPort}`
@@ -24,4 +24,10 @@ export function whyNotStarted(error: unknown, options: NameServerOptions): strin
     default:
       return `the port ${place} could not be opened: ${message}`
   }
+}
+
+/** The system's own error, which may be the cause of the cause. */
+function systemErrorIn(error: unknown): SystemError {
+  const { cause } = error as Error
+  return cause instanceof Error ? systemErrorIn(cause) : (error as SystemError)
 }

@@ -1,3 +1,4 @@
+export { foreignKeys } from './foreign-keys.ts'
 export type { MetricsPage } from './http/pages.ts'
 export type { HistogramSample, Labels, MetricFamily, MetricSource, Sample } from './metrics/family.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './option-sources.ts'

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { flagOf, foreignKeys, optionNames, propertyOf, variableOf } from '@gantrymq/namesrv'
+import { brokerNoticeRequests, nameServerRequests } from '@gantrymq/protocol'
+import { configurationDoc } from './configuration-doc.ts'
+import { protocolDoc } from './protocol-doc.ts'
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+
+test('docs/configuration.md is what npm run docs writes', () => {
+  assert.equal(read('docs/configuration.md'), configurationDoc())
+})
+
+test('docs/protocol.md is what npm run docs writes', () => {
+  assert.equal(read('docs/protocol.md'), protocolDoc())
+})
+
+test('each option has its row, and no row lacks its option', () => {
+  const rows = [...read('docs/configuration.md').matchAll(/^\| `(\S+)`<br>`--(\S+)`<br>`(\S+)` \|/gm)]
+  assert.deepEqual(
+    rows.map(([, key, flag, variable]) => [key, flag, variable]),
+    optionNames.map(name => [propertyOf(name), flagOf(name), variableOf(name)]),
+  )
+})
+
+test('each key without meaning is listed', () => {
+  const page = read('docs/configuration.md')
+  for (const key of foreignKeys.keys()) assert.ok(page.includes(`\`${key}\``), key)
+})
+
+test('each request has its section, and no section lacks its request', () => {
+  const declared = Object.entries({ ...nameServerRequests, ...brokerNoticeRequests })
+  const sections = [...read('docs/protocol.md').matchAll(/^### (\d+) (\S+)$/gm)]
+  assert.deepEqual(
+    sections.map(([, code, name]) => `${code} ${name}`).toSorted(),
+    declared.map(([name, { code }]) => `${code} ${name}`).toSorted(),
+  )
+})

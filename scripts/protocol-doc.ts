@@ -1,0 +1,57 @@
+// docs/protocol.md: every request, from its declaration.
+import { brokerNoticeRequests, nameServerRequests, responseCodes } from '@gantrymq/protocol'
+import type { FieldTable, RequestDeclaration, RequestTable } from '@gantrymq/remoting'
+
+const intro = `# Protocol
+
+This page is generated from the request declarations of \`@gantrymq/protocol\` (\`npm run docs\`).
+
+A header field that is optional and unreadable counts as missing, as in Java. A required one that is missing or unreadable is
+answered with code 1 and a remark that names it; Java ends in a null pointer there. A request whose code is not in this list is
+answered with code 3.
+`
+
+/** The whole page. */
+export function protocolDoc(): string {
+  return [
+    intro,
+    chapter('Requests to a name server', nameServerRequests),
+    chapter('Requests of a name server to brokers', brokerNoticeRequests),
+    codes(),
+  ].join('\n')
+}
+
+function chapter(title: string, table: RequestTable): string {
+  const sections = Object.entries(table)
+    .toSorted(([, a], [, b]) => a.code - b.code)
+    .map(([name, declaration]) => section(name, declaration))
+  return `## ${title}\n\n${sections.join('\n')}`
+}
+
+function section(name: string, { code, oneway, purpose, header, body, reply }: RequestDeclaration): string {
+  const lines = [`### ${code} ${name}`, '', `${purpose}${oneway ? ' One-way: there is no answer.' : ''}`, '']
+  const parts = [
+    ...fieldRows('request', header?.fields),
+    ...bodyRow('request', body?.name),
+    ...fieldRows('answer', reply?.header?.fields),
+    ...bodyRow('answer', reply?.body?.name),
+  ]
+  if (parts.length > 0) lines.push('| in | name | type | |', '|---|---|---|---|', ...parts, '')
+  return lines.join('\n')
+}
+
+function fieldRows(where: string, fields: FieldTable | undefined): string[] {
+  return Object.entries(fields ?? {}).map(([name, field]) => {
+    const presence = field.presence === 'defaulted' ? `default ${field.print(field.fallback)}` : field.presence
+    return `| ${where} | \`${name}\` | ${field.type} | ${presence} |`
+  })
+}
+
+function bodyRow(where: string, name: string | undefined): string[] {
+  return name === undefined ? [] : [`| ${where} | body | \`${name}\` | |`]
+}
+
+function codes(): string {
+  const rows = Object.entries(responseCodes).map(([name, code]) => `| ${code} | ${name} |`)
+  return `## Response codes\n\n| code | name |\n|---|---|\n${rows.join('\n')}\n`
+}
