@@ -10,8 +10,9 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /**
- * Consume NAME_SERVERS TOPIC GROUP COUNT SECONDS
- * Prints `ready`, `got BODY` for each message, and `done DISTINCT` once COUNT different bodies were seen or time is up.
+ * Consume NAME_SERVERS TOPIC GROUP COUNT SECONDS WORD
+ * Prints `ready`, `got BODY` for each message that begins with WORD, and `done DISTINCT` once COUNT different ones were
+ * seen or time is up.
  */
 public final class Consume {
     public static void main(String[] args) throws Exception {
@@ -26,6 +27,7 @@ public final class Consume {
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             for (MessageExt message : messages) {
                 String body = new String(message.getBody(), StandardCharsets.UTF_8);
+                if (!body.startsWith(args[5] + " ")) continue;
                 System.out.println("got " + body);
                 if (seen.add(body) && seen.size() >= count) all.countDown();
             }

@@ -6,8 +6,8 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
- * Produce NAME_SERVERS TOPIC COUNT INTERVAL_MS
- * Prints `queues N`, then a line for each message, `sent I BROKER QUEUE` or `failed I REASON`, and `done SENT FAILED`.
+ * Produce NAME_SERVERS TOPIC COUNT INTERVAL_MS WORD
+ * Sends messages `WORD 0`, `WORD 1` and so on. Prints `queues N`, then a line for each message, `sent I BROKER QUEUE` or `failed I REASON`, and `done SENT FAILED`.
  * A message that failed is tried again until it is sent or the program's patience (60 s each) ends.
  */
 public final class Produce {
@@ -24,7 +24,7 @@ public final class Produce {
             List<MessageQueue> queues = producer.fetchPublishMessageQueues(args[1]);
             System.out.println("queues " + queues.size());
             for (int i = 0; i < count; i++) {
-                failed += send(producer, args[1], i);
+                failed += send(producer, args[1], args[4], i);
                 if (interval > 0) Thread.sleep(interval);
             }
             System.out.println("done " + count + " " + failed);
@@ -33,12 +33,12 @@ public final class Produce {
         }
     }
 
-    private static int send(DefaultMQProducer producer, String topic, int number) throws Exception {
+    private static int send(DefaultMQProducer producer, String topic, String word, int number) throws Exception {
         long end = System.currentTimeMillis() + 60_000;
         int failed = 0;
         while (true) {
             try {
-                byte[] body = ("message " + number).getBytes(StandardCharsets.UTF_8);
+                byte[] body = (word + " " + number).getBytes(StandardCharsets.UTF_8);
                 SendResult result = producer.send(new Message(topic, body));
                 MessageQueue queue = result.getMessageQueue();
                 System.out.println("sent " + number + " " + queue.getBrokerName() + " " + queue.getQueueId());

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { RELEASES, type Release, skipReason } from './apache.ts'
 import type { Owner } from './launched.ts'
 import {
-  type ApacheServer,
+  type LaunchedServer,
   type BrokerStart,
   runMqadmin,
   startApacheBroker,
@@ -82,7 +82,7 @@ function distinct(scenario: string, exchanges: readonly Exchange[]): Golden[] {
 
 type Play = (recorder: Recorder, session: Session) => Promise<void>
 
-async function record(server: ApacheServer, scenario: string, play: Play): Promise<Golden[]> {
+async function record(server: LaunchedServer, scenario: string, play: Play): Promise<Golden[]> {
   console.log(`  ${scenario}`)
   return inSession(async session => {
     const recorder = await Recorder.start(session, server.port)
@@ -92,7 +92,7 @@ async function record(server: ApacheServer, scenario: string, play: Play): Promi
   })
 }
 
-async function brokerLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
+async function brokerLives(sender: Release, server: LaunchedServer): Promise<Golden[]> {
   const start = (recorder: Recorder, name: string, more: Partial<BrokerStart> = {}): BrokerStart => ({
     release: sender,
     nameServers: [recorder.address],
@@ -138,7 +138,7 @@ async function brokerLives(sender: Release, server: ApacheServer): Promise<Golde
 
 type Lives = (name: string, more: Partial<BrokerStart>) => Play
 
-async function actingMasters(server: ApacheServer, lives: Lives): Promise<Golden[][]> {
+async function actingMasters(server: LaunchedServer, lives: Lives): Promise<Golden[][]> {
   const acting = { enableSlaveActingMaster: true }
   return [
     await record(server, 'a master of an acting-master group', lives('f', { properties: acting })),
@@ -158,7 +158,7 @@ async function actingMasters(server: ApacheServer, lives: Lives): Promise<Golden
 
 const ZONE = ['-Drocketmq.zone=zone-1']
 
-async function clientLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
+async function clientLives(sender: Release, server: LaunchedServer): Promise<Golden[]> {
   const topic = 'golden-client'
   const startBroker = async (session: Session, name: string, flags: readonly string[]) => {
     const broker = await startApacheBroker(session, { release: sender, nameServers: [server.address], name, flags })
@@ -166,9 +166,9 @@ async function clientLives(sender: Release, server: ApacheServer): Promise<Golde
   }
   const play = (flags: readonly string[]): Play => {
     return async (recorder, session) => {
-      const produce = await startProgram(session, sender, 'Produce', [recorder.address, topic, 3, 0], flags)
+      const produce = await startProgram(session, sender, 'Produce', [recorder.address, topic, 3, 0, 'golden'], flags)
       await produce.succeeds(PROGRAM_DEADLINE_MS)
-      const args = [recorder.address, topic, 'golden-group', 3, 10]
+      const args = [recorder.address, topic, 'golden-group', 3, 10, 'golden']
       const consume = await startProgram(session, sender, 'Consume', args, flags)
       await consume.succeeds(PROGRAM_DEADLINE_MS)
     }
@@ -180,7 +180,11 @@ async function clientLives(sender: Release, server: ApacheServer): Promise<Golde
       await record(server, 'a producer and a consumer with binary headers', play(BINARY)),
     ]
     await startBroker(session, 'golden-z', ZONE)
-    const inZone = await record(server, 'a producer and a consumer in a zone', play([...ZONE, '-Drocketmq.zone.mode=true']))
+    const inZone = await record(
+      server,
+      'a producer and a consumer in a zone',
+      play([...ZONE, '-Drocketmq.zone.mode=true']),
+    )
     return [...everywhere.flat(), ...inZone]
   })
 }
@@ -210,7 +214,7 @@ function adminCommands(nameServer: string, broker: string): string[][] {
   return commands.map(([name = '', ...args]) => [name, '-n', nameServer, ...args])
 }
 
-async function adminLives(sender: Release, server: ApacheServer): Promise<Golden[]> {
+async function adminLives(sender: Release, server: LaunchedServer): Promise<Golden[]> {
   return inSession(async session => {
     const broker = await startApacheBroker(session, {
       release: sender,

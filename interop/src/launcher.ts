@@ -91,7 +91,8 @@ async function story(program: Launched, folder: string): Promise<string> {
   return `${program.tail()}\n--- log\n${log.split('\n').slice(-60).join('\n')}`
 }
 
-async function answers(port: number): Promise<boolean> {
+/** True if somebody listens there. */
+export async function listens(port: number): Promise<boolean> {
   try {
     const connection = await connectRaw(port)
     connection.destroy()
@@ -101,9 +102,8 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-/** A server of Apache's that was started by us. */
-export interface ApacheServer {
-  readonly release: Release
+/** A server that was started by us, in a process of its own. */
+export interface LaunchedServer {
   readonly port: number
   /** `127.0.0.1:port`. */
   readonly address: string
@@ -117,8 +117,8 @@ export interface ApacheServer {
   story(): Promise<string>
 }
 
-interface ServerStart {
-  readonly release: Release
+/** How a server is started, each time. */
+export interface ServerStart {
   readonly port: number
   readonly folder: string
   readonly launch: () => Promise<Launched>
@@ -126,8 +126,9 @@ interface ServerStart {
   readonly deadlineMs: number
 }
 
-async function serve(owner: Owner, start: ServerStart): Promise<ApacheServer> {
-  const { release, port, folder } = start
+/** Launches a server and waits until it is ready; it is killed when its owner is done. */
+export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedServer> {
+  const { port, folder } = start
   const launchAndWait = async () => {
     const program = await start.launch()
     await until(start.isReady, start.deadlineMs, program, folder).catch(async (error: unknown) => {
@@ -140,7 +141,6 @@ async function serve(owner: Owner, start: ServerStart): Promise<ApacheServer> {
   // Killed, not stopped: nothing of a test is worth the seconds of an orderly end.
   owner.after(() => program.kill())
   return {
-    release,
     port,
     folder,
     address: `127.0.0.1:${port}`,
@@ -157,7 +157,7 @@ export async function startApacheNameServer(
   release: Release,
   properties: Properties = {},
   flags: readonly string[] = [],
-): Promise<ApacheServer> {
+): Promise<LaunchedServer> {
   const folder = await temporaryFolder(owner)
   const port = await freePort()
   const file = join(folder, 'namesrv.conf')
@@ -169,7 +169,7 @@ export async function startApacheNameServer(
       folder,
       flags,
     })
-  return serve(owner, { release, port, folder, launch, isReady: () => answers(port), deadlineMs: READY_DEADLINE_MS })
+  return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })
 }
 
 /** What a broker is to be. */
@@ -209,7 +209,7 @@ function brokerProperties(start: BrokerStart, port: number, folder: string): Pro
 }
 
 /** Starts a broker of Apache's and waits until its name servers know it. */
-export async function startApacheBroker(owner: Owner, start: BrokerStart): Promise<ApacheServer> {
+export async function startApacheBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
   const folder = await temporaryFolder(owner)
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')
@@ -225,7 +225,7 @@ export async function startApacheBroker(owner: Owner, start: BrokerStart): Promi
       folder,
       flags: start.flags,
     })
-  return serve(owner, { release: start.release, port, folder, launch, isReady, deadlineMs: BROKER_READY_DEADLINE_MS })
+  return serve(owner, { port, folder, launch, isReady, deadlineMs: BROKER_READY_DEADLINE_MS })
 }
 
 /** Starts one of our small Java programs on a release's client. */

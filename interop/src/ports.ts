@@ -2,8 +2,13 @@ import { createServer } from 'node:net'
 
 // Below the range from which systems give out ports for outgoing connections.
 const LOWEST = 12_000
-const HIGHEST = 32_000
+const SLICES = 50
+const SLICE = 400
 const TRIES = 200
+
+// Each process has a slice of its own: a Java server takes seconds from being given a port to opening it, and test files
+// that run at the same time must not be given the same one meanwhile.
+const first = LOWEST + (process.pid % SLICES) * SLICE
 
 const given = new Set<number>()
 
@@ -22,7 +27,7 @@ async function areFree(ports: readonly number[]): Promise<boolean> {
 
 async function find(neighbours: readonly number[]): Promise<number> {
   for (let i = 0; i < TRIES; i++) {
-    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
+    const port = first + Math.floor(Math.random() * SLICE)
     const ports = neighbours.map(offset => port + offset)
     if (!(await areFree(ports))) continue
     for (const taken of ports) given.add(taken)

@@ -153,7 +153,7 @@ export function parseFastjson(body: Buffer | string | null): unknown {
   const text = body.toString()
   // Strings are matched first, so that nothing inside them is taken for a key.
   return JSON.parse(
-    text.replace(/("(?:[^"\\]|\\.)*")|([{,])(-?\d+):/g, (all, string, before, key) =>
+    text.replace(/("(?:[^"\\]|\\.)*")|([{,]\s*)(-?\d+):/g, (all, string, before, key) =>
       string === undefined ? `${before}"${key}":` : all,
     ),
   )

@@ -5,7 +5,7 @@ import { type Release, skipReason } from './apache.ts'
 import type { Route } from './contract/brokers.ts'
 import { eventually } from './contract/stage.ts'
 import type { Launched, Owner } from './launched.ts'
-import { type ApacheServer, runMqadmin, startApacheBroker, startProgram } from './launcher.ts'
+import { type LaunchedServer, runMqadmin, startApacheBroker, startProgram } from './launcher.ts'
 import { ask, brokersOf } from './raw-connection.ts'
 import { parseFastjson } from './raw-frame.ts'
 import type { RunningNameServer, Subject } from './subjects.ts'
@@ -16,6 +16,7 @@ const CLUSTER = 'DefaultCluster'
 const PROGRAM_MS = 90_000
 /** Brokers look for lost name servers at each registration; 10 s is the shortest period they accept. */
 const REGISTRATION_PERIOD_MS = 10_000
+const CONSUME_SECONDS = 40
 const BACK_MS = 4 * REGISTRATION_PERIOD_MS
 const GONE_MS = 10_000
 
@@ -24,15 +25,15 @@ class Cluster {
   readonly release: Release
   readonly owner: Owner
   readonly nameServers: readonly RunningNameServer[]
-  readonly a: ApacheServer
-  readonly slave: ApacheServer
-  readonly b: ApacheServer
+  readonly a: LaunchedServer
+  readonly slave: LaunchedServer
+  readonly b: LaunchedServer
 
   private constructor(
     release: Release,
     owner: Owner,
     nameServers: readonly RunningNameServer[],
-    brokers: readonly [ApacheServer, ApacheServer, ApacheServer],
+    brokers: readonly [LaunchedServer, LaunchedServer, LaunchedServer],
   ) {
     this.release = release
     this.owner = owner
@@ -67,13 +68,14 @@ class Cluster {
     return output
   }
 
-  produce(client: Release, count: number, intervalMs: number, topic = TOPIC): Promise<Launched> {
-    return startProgram(this.owner, client, 'Produce', [this.addresses, topic, count, intervalMs])
+  /** Starts a producer of messages that begin with a word. */
+  produce(client: Release, word: string, count: number, intervalMs: number, topic = TOPIC): Promise<Launched> {
+    return startProgram(this.owner, client, 'Produce', [this.addresses, topic, count, intervalMs, word])
   }
 
-  /** Runs a consumer of a new group until it has seen so many different messages; gives how many it saw. */
-  async consume(client: Release, group: string, count: number): Promise<number> {
-    const args = [this.addresses, TOPIC, group, count, 40]
+  /** Runs a consumer of a new group until it has seen so many different messages of a word; gives how many it saw. */
+  async consume(client: Release, word: string, count: number): Promise<number> {
+    const args = [this.addresses, TOPIC, `group-${word}`, count, CONSUME_SECONDS, word]
     const program = await startProgram(this.owner, client, 'Consume', args)
     await program.succeeds(PROGRAM_MS)
     return Number(/^done (\d+)$/m.exec(program.output)?.[1])
@@ -88,7 +90,7 @@ class Cluster {
   }
 
   /** Waits until each name server knows exactly these brokers. */
-  async isKnownEverywhere(brokers: readonly ApacheServer[], ms: number): Promise<void> {
+  async isKnownEverywhere(brokers: readonly LaunchedServer[], ms: number): Promise<void> {
     const expected = brokers.map(broker => broker.address).toSorted()
     await eventually(async () => {
       for (const { port } of this.nameServers) assert.deepEqual((await brokersOf(port)).toSorted(), expected)
@@ -157,8 +159,9 @@ function traffic(the: TheCluster, clients: readonly Release[]): void {
   for (const client of clients) {
     test(`a ${client} producer sends to both masters, and a consumer gets all`, async () => {
       const cluster = the()
-      const consuming = cluster.consume(client, `group-${client.replaceAll('.', '-')}`, 24)
-      const { sent, failed, brokers, queues } = await finished(await cluster.produce(client, 24, 0))
+      const word = client.replaceAll('.', '-')
+      const consuming = cluster.consume(client, word, 24)
+      const { sent, failed, brokers, queues } = await finished(await cluster.produce(client, word, 24, 0))
       assert.deepEqual({ sent, failed, brokers, queues }, { sent: 24, failed: 0, brokers: ['a', 'b'], queues: 16 })
       assert.equal(await consuming, 24)
     })
@@ -176,12 +179,12 @@ function permissions(the: TheCluster): void {
     const wiped = await cluster.mqadmin('wipeWritePerm', '-b', 'a')
     assert.equal(wiped.match(/^wipe write perm of broker\[a\] in name server\[\S+\] OK, \d+$/gm)?.length, 2, wiped)
     assert.deepEqual(await permissionsOf(cluster, 'a'), [4, 4])
-    const without = await finished(await cluster.produce(cluster.release, 16, 0))
+    const without = await finished(await cluster.produce(cluster.release, 'wiped', 16, 0))
     assert.deepEqual([without.brokers, without.queues, without.failed], [['b'], 8, 0])
     const added = await cluster.mqadmin('addWritePerm', '-b', 'a')
     assert.equal(added.match(/^add write perm of broker\[a\] in name server\[\S+\] OK, \d+$/gm)?.length, 2, added)
     assert.deepEqual(await permissionsOf(cluster, 'a'), [6, 6])
-    assert.deepEqual((await finished(await cluster.produce(cluster.release, 16, 0))).brokers, ['a', 'b'])
+    assert.deepEqual((await finished(await cluster.produce(cluster.release, 'added', 16, 0))).brokers, ['a', 'b'])
   })
 }
 
@@ -193,7 +196,7 @@ function orderTopics(the: TheCluster): void {
       assert.deepEqual(route?.orderTopicConf?.split(';').toSorted(), ['a:4', 'b:4'])
     }
     await cluster.mqadmin('updateOrderConf', '-t', ORDERED, '-m', 'put', '-v', 'b:2')
-    const { queues, brokers, sent } = await finished(await cluster.produce(cluster.release, 8, 0, ORDERED))
+    const { queues, brokers, sent } = await finished(await cluster.produce(cluster.release, 'ordered', 8, 0, ORDERED))
     assert.deepEqual({ queues, brokers, sent }, { queues: 2, brokers: ['b'], sent: 8 })
   })
 }
@@ -201,7 +204,7 @@ function orderTopics(the: TheCluster): void {
 function nameServerRestarts(the: TheCluster): void {
   test('no message is lost or refused, and the brokers come back to it', { timeout: 120_000 }, async () => {
     const cluster = the()
-    const producing = await cluster.produce(cluster.release, 150, 50)
+    const producing = await cluster.produce(cluster.release, 'restart', 150, 50)
     await producing.prints(/^sent 20 /m, PROGRAM_MS)
     const [first] = cluster.nameServers
     await first?.kill()
@@ -212,25 +215,32 @@ function nameServerRestarts(the: TheCluster): void {
     await cluster.isKnownEverywhere([cluster.a, cluster.slave, cluster.b], BACK_MS)
     for (const route of await cluster.routes()) assert.equal(route?.queueDatas.length, 2)
     const orders = await cluster.routes(ORDERED)
-    assert.deepEqual(orders.map(route => route?.orderTopicConf), ['b:2', 'b:2'])
+    assert.deepEqual(
+      orders.map(route => route?.orderTopicConf),
+      ['b:2', 'b:2'],
+    )
   })
 }
 
 function brokerDies(the: TheCluster): void {
-  test('its routes go at once, sending goes on, and nothing is lost when it is back', { timeout: 150_000 }, async () => {
+  test('its routes go at once, sending goes on, and nothing is lost when it is back', {
+    timeout: 150_000,
+  }, async () => {
     const cluster = the()
-    const producing = await cluster.produce(cluster.release, 150, 50)
+    const producing = await cluster.produce(cluster.release, 'killed', 150, 50)
     await producing.prints(/^sent 20 /m, PROGRAM_MS)
     await cluster.b.kill()
     await cluster.isKnownEverywhere([cluster.a, cluster.slave], GONE_MS)
     for (const route of await cluster.routes()) {
-      assert.deepEqual(route?.queueDatas.map(queue => queue.brokerName), ['a'])
+      assert.deepEqual(
+        route?.queueDatas.map(queue => queue.brokerName),
+        ['a'],
+      )
     }
     assert.equal((await finished(producing)).sent, 150)
     await cluster.b.restart()
     await cluster.isKnownEverywhere([cluster.a, cluster.slave, cluster.b], BACK_MS)
     for (const route of await cluster.routes()) assert.equal(route?.queueDatas.length, 2)
-    // The producer numbers its messages: a new group sees all that were ever sent, 0 to 149.
-    assert.equal(await cluster.consume(cluster.release, 'group-after', 150), 150)
+    assert.equal(await cluster.consume(cluster.release, 'killed', 150), 150)
   })
 }

@@ -1,7 +1,7 @@
 import { type Release, RELEASES, skipReason } from './apache.ts'
 import type { Owner } from './launched.ts'
 import { type Properties, startApacheNameServer } from './launcher.ts'
-import { oursSkip, startOurs } from './ours.ts'
+import { startOurProgram, startOurs } from './ours.ts'
 
 /** A name server that runs for a test. */
 export interface RunningNameServer {
@@ -24,10 +24,11 @@ export interface Subject {
   start(owner: Owner, properties?: Properties): Promise<RunningNameServer>
 }
 
-export const ours: Subject = { name: 'ours', line: 'ours', skip: oursSkip, start: startOurs }
+const embedded: Subject = { name: 'ours', line: 'ours', skip: false, start: startOurs }
+const asProgram: Subject = { name: 'our mqnamesrv', line: 'ours', skip: false, start: startOurProgram }
 
 /** A name server of Apache's as a subject. */
-export async function apache(release: Release): Promise<Subject> {
+async function apache(release: Release): Promise<Subject> {
   return {
     name: `Apache ${release}`,
     line: release.startsWith('4.') ? '4.9' : '5.x',
@@ -40,7 +41,7 @@ export async function apache(release: Release): Promise<Subject> {
 const only = process.env['GANTRY_INTEROP_SUBJECT']
 
 async function everySubject(): Promise<Subject[]> {
-  return [ours, ...(await Promise.all(RELEASES.map(apache)))]
+  return [embedded, asProgram, ...(await Promise.all(RELEASES.map(apache)))]
 }
 
 /** Ours first, then each Apache. */
@@ -49,8 +50,8 @@ export async function contractSubjects(): Promise<Subject[]> {
   return only === undefined ? subjects : subjects.filter(subject => subject.name === only)
 }
 
-/** Those that real brokers and clients are let loose on: ours. */
+/** Those that real brokers and clients are let loose on: our program, which can be killed. */
 export async function scenarioSubjects(): Promise<Subject[]> {
   const subjects = await everySubject()
-  return subjects.filter(subject => subject.name === (only ?? 'ours'))
+  return subjects.filter(subject => subject.name === (only ?? asProgram.name))
 }

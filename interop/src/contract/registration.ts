@@ -293,6 +293,29 @@ function changes(stage: Stage): void {
     assert.equal(await permissionOf(stage, firstTopic(broker), broker.name), 6)
   })
 
+  // An unchanged topic in a changed body must not be passed over: the table may have been changed meanwhile.
+  const meddlings: Readonly<Record<string, (broker: Broker) => RawRequest>> = {
+    'wiped permissions': ({ name }) => ({ code: 205, extFields: { brokerName: name } }),
+    'added permissions': ({ name }) => ({ code: 327, extFields: { brokerName: name } }),
+    'a deleted topic': broker => ({ code: 216, extFields: { topic: firstTopic(broker) } }),
+    'a topic deleted in its cluster': broker => ({
+      code: 216,
+      extFields: { topic: firstTopic(broker), clusterName: broker.cluster },
+    }),
+  }
+  for (const [what, meddle] of Object.entries(meddlings)) {
+    test(`${what} are as the broker says after its next data version, although the topic has not changed`, async t => {
+      const topics = [topic(unique('topic'), { perm: 7 }), topic(unique('topic')), topic(unique('topic'))]
+      const broker = aBroker({ topics })
+      const connection = await join(stage, t, broker)
+      await stage.ask(meddle(broker))
+      assert.notEqual(await permissionOf(stage, firstTopic(broker), broker.name), 7)
+      const changed = [...topics.slice(0, 2), topic(lastTopic(broker), { readQueueNums: 9 })]
+      await connection.call(registration({ ...broker, topics: changed, dataVersion: NEWER }))
+      assert.equal(await permissionOf(stage, firstTopic(broker), broker.name), 7)
+    })
+  }
+
   test('a topic that a later registration leaves out stays', async t => {
     const broker = aBroker()
     const connection = await join(stage, t, broker)
@@ -370,8 +393,9 @@ function newerBrokers(stage: Stage): void {
     assert.deepEqual(await addressesOf(stage, newer.name), { 0: kept.address })
   })
 
+  // 4.9 waits two minutes for every broker.
+  if (stage.line === '4.9') return
   test('a broker that gave a short heartbeat time is forgotten by 5.x and ours', { timeout: 30_000 }, async t => {
-    if (stage.line === '4.9') return t.skip('4.9 waits two minutes for every broker')
     const broker = aBroker({ fields: { heartbeatTimeoutMillis: '500' } })
     const connection = await join(stage, t, broker)
     await eventually(async () => assert.equal(await addressesOf(stage, broker.name), undefined), 20_000)
