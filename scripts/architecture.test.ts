@@ -24,9 +24,14 @@ function hopsBelow(heading: string): Hop[] {
   }))
 }
 
-async function next(child: ChildProcess): Promise<unknown> {
-  const [message] = (await once(child, 'message')) as unknown[]
-  return message
+function next(child: ChildProcess): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+  const onExit = (code: number | null) => reject(new Error(`the recorder ended with ${code}`))
+  child.once('exit', onExit).once('message', message => {
+    child.off('exit', onExit)
+    resolve(message)
+  })
+  return promise
 }
 
 interface Recorder {
@@ -43,8 +48,8 @@ async function startRecorder(t: TestContext): Promise<Recorder> {
   const oldClient = new RemotingClient({ version: 400 })
   t.after(async () => {
     await Promise.all([client.close(), oldClient.close()])
-    child.disconnect()
-    await once(child, 'exit')
+    if (child.connected) child.disconnect()
+    if (child.exitCode === null) await once(child, 'exit')
   })
   const address = `127.0.0.1:${String(await next(child))}`
   return {

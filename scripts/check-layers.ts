@@ -17,8 +17,8 @@ const programs = ['gantrymq']
 
 /** State and codecs: synchronous, and time comes in as a number. They import only each other. */
 const stateFiles = [
-  'packages/protocol/src/{fastjson/*,data-version,permission,slices,topic-name}.ts',
-  'packages/remoting/src/{command,errors,fields,frame,*-header,header-view,language,lenient-json,outbox,request}.ts',
+  'packages/protocol/src/{fastjson/*,data-version,permission,topic-name}.ts',
+  'packages/remoting/src/{slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,lenient-json,outbox,request}.ts',
   'packages/namesrv/src/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures}.ts',
   'packages/namesrv/src/{kv-config,zone-filter}.ts',
 ]
