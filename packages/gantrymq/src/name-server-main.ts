@@ -1,0 +1,23 @@
+import { homedir } from 'node:os'
+import { type FoundOptions, NameServer } from '@gantrymq/namesrv'
+import type { Logger } from '@gantrymq/remoting'
+import { prometheusPage } from './metrics.ts'
+import { runNameServer } from './name-server-program.ts'
+
+/** `mqnamesrv` in this process. */
+export async function main(): Promise<void> {
+  const exitCode = await runNameServer({
+    args: process.argv.slice(2),
+    environment: process.env,
+    home: homedir(),
+    print: line => process.stdout.write(`${line}\n`),
+    complain: line => process.stderr.write(`${line}\n`),
+    start,
+  })
+  if (exitCode !== null) process.exitCode = exitCode
+}
+
+async function start({ options, unknown }: FoundOptions, log: Logger) {
+  const server = await NameServer.start({ ...options, unknownKeys: unknown, log, metricsPage: prometheusPage })
+  return { port: server.address.port, close: () => server.close() }
+}
