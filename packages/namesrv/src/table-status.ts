@@ -1,4 +1,4 @@
-import { brokerNamesOf, brokerNamesOfTopic, liveBrokers } from './route-queries.ts'
+import { brokerNamesOf, liveBrokers } from './route-queries.ts'
 import type { RouteTable } from './route-table.ts'
 import type { ClusterView, NameServerStatus } from './status.ts'
 
@@ -22,4 +22,9 @@ export function tableStatus(table: RouteTable): TableStatus {
 
 function* clusterViews(table: RouteTable): Generator<ClusterView, void, void> {
   for (const cluster of table.brokers.clusters.keys()) yield { cluster, brokerNames: brokerNamesOf(table, cluster) }
+}
+
+/** One by one: those who count topics need only the first few names of hundreds. */
+function* brokerNamesOfTopic(table: RouteTable, topic: string): Generator<string, void, void> {
+  for (const group of table.topics.get(topic)?.groups ?? []) yield group.name
 }

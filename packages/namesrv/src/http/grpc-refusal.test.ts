@@ -65,19 +65,33 @@ function client(t: TestContext, port: number) {
   return { session, ask }
 }
 
-test('a gRPC call is told readably that the proxy is elsewhere, and the session ends', async t => {
-  const { http, warnings } = face(t)
+test('a gRPC call is told readably that the proxy is elsewhere, and its session ends soon', async t => {
+  const { http, clock, warnings } = face(t)
   const { port } = await frontDoor(t, http)
   const { session, ask } = client(t, port)
-  const ended = Promise.all([once(session, 'goaway'), once(session, 'close')])
   const { answer, flags } = await ask(QUERY_ROUTE)
   assert.equal(answer[':status'], 200)
   assert.equal(answer['content-type'], 'application/grpc')
   assert.equal(answer['grpc-status'], '12')
   assert.match(String(answer['grpc-message']), /name server.*proxy.*8081/)
   assert.equal(flags & END_STREAM, END_STREAM, 'headers and trailers in one block')
-  await ended
+  assert.equal(session.closed, false)
+  clock.advance(6000)
+  await once(session, 'close')
+  assert.equal(http.connections, 0)
   assert.deepEqual(warnings, ['a gRPC client dialled the name server, it was told to dial the proxy'])
+})
+
+test('calls right after the first one, and beside it, get the same answer', async t => {
+  const { http } = face(t)
+  const { port } = await frontDoor(t, http)
+  const { ask } = client(t, port)
+  const first = await ask(QUERY_ROUTE)
+  const answers = [first, ...(await Promise.all([ask(QUERY_ROUTE), ask(QUERY_ROUTE)]))]
+  assert.deepEqual(
+    answers.map(({ answer }) => answer['grpc-status']),
+    ['12', '12', '12'],
+  )
 })
 
 test('the message is what gRPC allows in a header unescaped', () => {

@@ -1,4 +1,4 @@
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Page, PageRequest } from './page.ts'
 
@@ -18,6 +18,8 @@ const sessionOptions = {
 export interface Http2Guest {
   /** Pages for those that are no gRPC clients. Never rejects. */
   answer(request: PageRequest): Promise<Page>
+  /** An answer other than to a gRPC call is on its way or given up. */
+  answered(): void
   /** A gRPC call has been refused. */
   refused(path: string): void
   failed(error: Error): void
@@ -25,9 +27,10 @@ export interface Http2Guest {
 
 /**
  * Serves a connection that began with HTTP/2's preface: gRPC calls are told where to go, everybody else gets the
- * pages. After its first answer the session is ended: a gRPC client would otherwise keep it and try again for ever.
+ * pages. The session is not ended with the answer: the next call may be on its way, and closing would refuse it without a
+ * reason (tried with grpc-js). Whoever accepted the connection ends it when it falls silent.
  */
-export function serveHttp2(socket: Duplex, guest: Http2Guest): ServerHttp2Session {
+export function serveHttp2(socket: Duplex, guest: Http2Guest): void {
   // Not imported: a name server that meets no HTTP/2 need not pay 12 ms and 8 MB for it.
   const session = process.getBuiltinModule('node:http2').performServerHandshake(socket, sessionOptions)
   session.on('error', error => guest.failed(error))
@@ -37,12 +40,11 @@ export function serveHttp2(socket: Duplex, guest: Http2Guest): ServerHttp2Sessio
     if (String(headers['content-type']).startsWith('application/grpc')) {
       refuseCall(stream)
       guest.refused(path)
-      session.close()
     } else {
-      void sendPage(stream, { method: String(headers[':method']), target: path }, guest).then(() => session.close())
+      stream.once('close', () => guest.answered())
+      void sendPage(stream, { method: String(headers[':method']), target: path }, guest)
     }
   })
-  return session
 }
 
 /** A gRPC answer without messages: one block of headers that are trailers at once ("Trailers-Only"). */

@@ -59,11 +59,15 @@ export function createHttpFace(options: HttpFaceOptions): HttpFace {
 interface Visit {
   readonly socket: Duplex
   since: number
+  /** Milliseconds. */
+  patience: number
   /** Answers under way. */
   busy: number
 }
 
 const SWEEP_MS = 1000
+/** A gRPC client tries again, but it has been told. */
+const GRPC_PATIENCE_MS = 5000
 const WARNING_GAP_MS = 60_000
 
 class Face implements HttpFace {
@@ -108,13 +112,14 @@ class Face implements HttpFace {
       return
     }
     serveHttp2(socket, {
-      answer: async request => {
+      answer: request => {
         visit.busy++
-        const page = await this.#pages.answer(request)
-        visit.busy--
-        return page
+        return this.#pages.answer(request)
       },
+      answered: () => this.#finished(visit),
       refused: path => {
+        visit.since = this.#clock.now()
+        visit.patience = Math.min(visit.patience, GRPC_PATIENCE_MS)
         const fields = { peer: remoteAddress ?? socket.remoteAddress, path }
         this.#warn(fields, 'a gRPC client dialled the name server, it was told to dial the proxy')
       },
@@ -159,7 +164,7 @@ class Face implements HttpFace {
       return undefined
     }
     if (this.#visits.size >= this.#limits.connections) this.#pushOut()
-    const visit = { socket, since: this.#clock.now(), busy: 0 }
+    const visit = { socket, since: this.#clock.now(), patience: this.#limits.answerTimeout, busy: 0 }
     this.#visits.set(socket, visit)
     socket.once('close', () => this.#leave(socket))
     this.#sweep ??= this.#clock.every(SWEEP_MS, () => this.#dropSilent())
@@ -193,7 +198,7 @@ class Face implements HttpFace {
   #dropSilent(): void {
     const now = this.#clock.now()
     for (const visit of this.#visits.values()) {
-      if (now - visit.since >= this.#limits.answerTimeout || now >= this.#closeBy) this.#drop(visit)
+      if (now - visit.since >= visit.patience || now >= this.#closeBy) this.#drop(visit)
     }
   }
 

@@ -111,10 +111,15 @@ function countTopic(
   counts: ReadonlyMap<string, TopicCount>,
 ): void {
   const mastered: Homes = new Map()
+  let complete = 0
   for (const brokerName of brokerNames) {
     for (const [cluster, isMastered] of homes.get(brokerName) ?? []) {
-      mastered.set(cluster, isMastered || mastered.get(cluster) === true)
+      const before = mastered.get(cluster) === true
+      mastered.set(cluster, before || isMastered)
+      if (isMastered && !before) complete++
     }
+    // The rest of its brokers cannot add anything; with one cluster that is so after the first master.
+    if (complete === counts.size) break
   }
   for (const [cluster, isMastered] of mastered) {
     const count = counts.get(cluster)
