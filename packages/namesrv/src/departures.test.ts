@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { NOW, registration } from '../test/registrations.ts'
 import { broker } from '../test/status-fixture.ts'
 import { Departures } from './departures.ts'
+import { RouteTable } from './route-table.ts'
 
 test('the last brokers that left are remembered, and with whom a topic went', () => {
   const departures = new Departures()
@@ -29,4 +31,13 @@ test('a topic that leaves again counts as new', () => {
   }
   assert.equal(departures.ofTopic('y'), undefined)
   assert.ok(departures.ofTopic('x'))
+})
+
+test('what the table tells of a removal is what is remembered', () => {
+  const table = new RouteTable()
+  const departures = new Departures()
+  table.registerBroker(registration({ topics: ['T1'] }), NOW)
+  departures.note(table.dropPeer(1), NOW + 10)
+  const { broker: gone, reason, at } = departures.ofTopic('T1') ?? {}
+  assert.deepEqual([gone?.brokerName, reason, at], ['broker-a', 'channel_closed', NOW + 10])
 })
