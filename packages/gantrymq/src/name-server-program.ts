@@ -81,7 +81,7 @@ async function run(surroundings: Surroundings): Promise<void> {
     )
   }
   const log = await openLog({ format: found.options.logFormat, level: found.options.logLevel })
-  for (const { text } of found.problems) log.warn({ problem: text }, 'configuration')
+  for (const { text } of found.problems) log.warn({}, text)
   logItems(found, log)
   await serve(surroundings, found, log)
 }

@@ -1,0 +1,132 @@
+// The program as operators run it: a process of its own.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { nameServerRequests } from '@gantrymq/protocol'
+import { RemotingClient } from '@gantrymq/remoting'
+
+const { PUT_KV_CONFIG, GET_KV_CONFIG, UPDATE_NAMESRV_CONFIG } = nameServerRequests
+const program = fileURLToPath(new URL('../src/bin/mqnamesrv.ts', import.meta.url))
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'process-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Starts the program with a home of its own and waits for the boot line. */
+async function start(t: TestContext, home: string, ...args: string[]) {
+  const environment = { PATH: process.env['PATH'], HOME: home, USERPROFILE: home }
+  const child = spawn(process.execPath, [program, '--listen-port', '0', ...args], { env: environment })
+  t.after(() => child.kill('SIGKILL'))
+  const ended = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>
+  const lines: string[] = []
+  for await (const line of createInterface(child.stdout)) {
+    lines.push(line)
+    const port = /^The Name Server boot success\. serializeType=JSON, address 0\.0\.0\.0:(\d+)$/.exec(line)?.[1]
+    if (port !== undefined) return { child, ended, lines, address: `127.0.0.1:${port}` }
+  }
+  throw new Error('the program ended before it had booted')
+}
+
+function connect(t: TestContext): RemotingClient {
+  const client = new RemotingClient()
+  t.after(() => client.close())
+  return client
+}
+
+test('whatever was acknowledged before a kill -9 is there after the next start', async t => {
+  const home = await folder(t)
+  const client = connect(t)
+  const first = await start(t, home)
+  const acknowledged: number[] = []
+  const put = async (index: number) => {
+    const header = { namespace: 'ns', key: String(index), value: `v${index}` }
+    await client.call(first.address, PUT_KV_CONFIG, { header })
+    acknowledged.push(index)
+    if (acknowledged.length === 100) first.child.kill('SIGKILL')
+  }
+  await Promise.allSettled(Array.from({ length: 400 }, (_, index) => put(index)))
+  assert.deepEqual(await first.ended, [null, 'SIGKILL'])
+  assert.ok(acknowledged.length >= 100)
+  const second = await start(t, home)
+  for (const index of acknowledged) {
+    const header = { namespace: 'ns', key: String(index) }
+    const { header: reply } = await client.call(second.address, GET_KV_CONFIG, { header })
+    assert.equal(reply.value, `v${index}`)
+  }
+  assert.deepEqual(
+    (await readdir(join(home, 'namesrv'))).filter(name => name.endsWith('.new')),
+    [],
+  )
+})
+
+test('a change of the config is in the file of -c and in force after a restart with it', async t => {
+  const home = await folder(t)
+  const path = join(home, 'ns.conf')
+  await writeFile(path, '# ours\norderMessageEnable=false\n')
+  const client = connect(t)
+  const { child, ended, address } = await start(t, home, '-c', path)
+  await client.call(address, UPDATE_NAMESRV_CONFIG, { body: 'orderMessageEnable=true\n' })
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+  assert.equal(await readFile(path, 'utf8'), '# ours\norderMessageEnable=true\n')
+  const { stdout } = spawn(process.execPath, [program, '-pc', path])
+  const text = (await stdout.toArray()).join('')
+  assert.match(text, / INFO main - orderMessageEnable=true$/m)
+})
+
+test('an unknown key of the config file is a warning in the log that names file, line and the nearest key', async t => {
+  const home = await folder(t)
+  const path = join(home, 'ns.conf')
+  await writeFile(path, '\nlistnePort=1\n')
+  const { lines } = await start(t, home, '-c', path)
+  const warning = ` WARN main - ${path}:2: the key "listnePort" is unknown and ignored; did you mean listenPort?`
+  assert.ok(
+    lines.some(line => line.endsWith(warning)),
+    lines.join('\n'),
+  )
+  assert.equal(lines[0], `load config properties file OK, ${path}`)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} ends the program with 0 and leaves no pid file`, async t => {
+    const home = await folder(t)
+    const { child, ended } = await start(t, home)
+    assert.equal(await readFile(join(home, 'namesrv', 'mqnamesrv.pid'), 'utf8'), `${child.pid}\n`)
+    child.kill(signal)
+    assert.deepEqual(await ended, [0, null])
+    assert.deepEqual(await readdir(join(home, 'namesrv')), [])
+  })
+}
+
+test('a second signal ends it at once', async t => {
+  const home = await folder(t)
+  const graceful = ['--enable-shutdown-gracefully', '--shutdown-wait-time-seconds', '60']
+  const { child, ended } = await start(t, home, ...graceful)
+  const invoked = once(child.stdout, 'data')
+  child.kill('SIGTERM')
+  await invoked
+  child.kill('SIGINT')
+  assert.deepEqual(await ended, [130, null])
+})
+
+test('with --log-format json every line of the log is a JSON object', async t => {
+  const home = await folder(t)
+  const { child, ended } = await start(t, home, '--log-format', 'json')
+  const rest: string[] = []
+  child.stdout.on('data', chunk => rest.push(String(chunk)))
+  child.kill('SIGTERM')
+  await ended
+  const lines = rest.join('').trim().split('\n').map(line => JSON.parse(line) as { level: string; msg: string }) // biome-ignore format: one thought
+  assert.deepEqual(
+    lines.map(({ level, msg }) => `${level} ${msg}`),
+    ['info shutdown hook was invoked', 'info shutdown hook done'],
+  )
+})
