@@ -2,6 +2,7 @@ import { describe } from 'node:test'
 import { frames } from './contract/frames.ts'
 import { leaving } from './contract/leaving.ts'
 import { members } from './contract/members.ts'
+import { ourClient } from './contract/our-client.ts'
 import { registrations } from './contract/registration.ts'
 import { routes } from './contract/routes.ts'
 import { configuration, keyValues } from './contract/settings.ts'
@@ -18,6 +19,7 @@ const areas: Readonly<Record<string, (stage: Stage) => void>> = {
   'key-value table': keyValues,
   configuration,
   'members and versions': members,
+  'our client': ourClient,
 }
 
 /**

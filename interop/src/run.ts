@@ -7,7 +7,7 @@ import { classPath, RELEASES, skipReason } from './apache.ts'
 /** Two at a time: the suites wait more than they work. */
 const CONCURRENCY = 2
 const testFolder = join(import.meta.dirname, '..', 'test')
-const reporter = join(import.meta.dirname, 'table-reporter.ts')
+const reporter = import.meta.resolve('./table-reporter.ts')
 
 const skip = await skipReason()
 // Fetched and compiled once, before several processes need it.

@@ -7,7 +7,11 @@ interface Finished {
   readonly nesting: number
   readonly file?: string
   readonly skip?: string | boolean
-  readonly details: { readonly duration_ms: number; readonly type?: string; readonly error?: Error }
+  readonly details: {
+    readonly duration_ms: number
+    readonly type?: string
+    readonly error?: Error & { failureType?: string }
+  }
 }
 
 interface Event {
@@ -126,8 +130,7 @@ function failureText(test: Finished): string {
 
 /** Why a suite failed; nothing if only because a case of it did. */
 function isOwnFailure(test: Finished): boolean {
-  const error = test.details.error as (Error & { failureType?: string }) | undefined
-  return error?.failureType !== 'subtestsFailed'
+  return test.details.error?.failureType !== 'subtestsFailed'
 }
 
 /** A reporter for `node --test`: failures as they come, one line for each area, and at the end the table of all. */

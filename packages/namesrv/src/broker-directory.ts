@@ -142,6 +142,7 @@ function newBroker(head: RegistrationHead, group: BrokerGroup, now: number): Bro
     dataVersion: undefined,
     partial: true,
     settled: false,
+    checksum: undefined,
     alterations: 0,
   }
 }

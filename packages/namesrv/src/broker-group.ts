@@ -51,6 +51,8 @@ export interface Broker {
   partial: boolean
   /** The table has all topics of `dataVersion`, as far as `alterations` tells. */
   settled: boolean
+  /** Checksum of the last body whose topics the table has, as far as `alterations` tells. */
+  checksum: number | undefined
   /** The group's count when the last complete registration began. */
   alterations: number
 }

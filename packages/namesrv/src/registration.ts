@@ -25,6 +25,8 @@ export interface RegistrationHead extends BrokerIdentity {
   /** The connection it came on. */
   readonly peer: number
   readonly dataVersion: DataVersion
+  /** CRC-32 of the body as it came; undefined if not known. */
+  readonly checksum?: number | undefined
   /** Null: not mentioned, what is known stays. */
   readonly filterServers: readonly string[] | null
 }
@@ -51,8 +53,10 @@ export interface RegistrationToken {
   alterations: number
   /** Topics brought so far. */
   count: number
-  /** A topic was new to the table, or was left out because the broker lost its role meanwhile. */
+  /** A topic was new to the table, or was left out. */
   unsettled: boolean
+  /** Topics were left out because the broker lost its role meanwhile. */
+  leftOut: boolean
   hasMappings: boolean
   /** Names brought so far, where unlisted ones are to be deleted. */
   readonly listed: Set<string> | undefined

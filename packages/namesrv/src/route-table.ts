@@ -169,7 +169,7 @@ export class RouteTable {
     for (const config of topics) {
       token.count++
       token.listed?.add(config.topicName)
-      if (role === 'slave') token.unsettled = true
+      if (role === 'slave') token.unsettled = token.leftOut = true
       else this.#applyTopic(token, config, role === 'prime-slave' && token.broker.group.enableActingMaster, applied)
     }
     return applied
@@ -202,8 +202,9 @@ export class RouteTable {
    * - A broker's first registration with exactly one topic may be an increment that outran the full one after a name
    *   server's restart. Apache 5.x refuses it, which shuts out brokers that have one topic; 4.9 takes its data version
    *   for known and then skips the full one. Here the topic counts, the data version does not.
-   * - A data version counts as wholly known only when a second registration with it has brought nothing new. From then
-   *   on registrations cost nothing, until somebody else takes topics of this broker away.
+   * - A data version counts as wholly known only when the same body has come twice, or a second registration with it
+   *   has brought nothing new. From then on registrations cost nothing, until somebody else takes topics of this
+   *   broker away.
    */
   completeRegistration(token: RegistrationToken, now: number): CompletedRegistration | false {
     if (!isCurrent(token)) return false
@@ -214,6 +215,7 @@ export class RouteTable {
     broker.partial &&= wanted !== 'none' && count === 1
     if (wanted !== 'none') {
       broker.settled = token.repeated && !token.unsettled && count !== 1
+      broker.checksum = token.leftOut ? undefined : head.checksum
       broker.alterations = token.alterations
     }
     return { deleted }
@@ -233,7 +235,8 @@ export class RouteTable {
     const broker = this.#brokers.find(clusterName, brokerAddr)
     if (!broker || broker.group !== group || broker.id !== brokerId) return 'all'
     if (!broker.dataVersion || !sameDataVersion(broker.dataVersion, head.dataVersion)) return 'all'
-    return broker.settled && broker.alterations === group.alterations ? 'none' : 'missing'
+    const isWhole = broker.settled || (head.checksum !== undefined && head.checksum === broker.checksum)
+    return isWhole && broker.alterations === group.alterations ? 'none' : 'missing'
   }
 
   #describeGroup({ group }: Broker, { enableActingMaster, zoneName }: RegistrationHead): void {
@@ -247,6 +250,7 @@ export class RouteTable {
     const repeated = broker.dataVersion !== undefined && sameDataVersion(broker.dataVersion, head.dataVersion)
     if (!repeated) {
       broker.settled = false
+      broker.checksum = undefined
       broker.dataVersion = undefined
     }
     broker.generation = ++this.#generation
@@ -261,6 +265,7 @@ export class RouteTable {
       alterations: broker.group.alterations,
       count: 0,
       unsettled: false,
+      leftOut: false,
       hasMappings: false,
       listed: this.#options.deleteTopicWithBrokerRegistration && wanted !== 'none' ? new Set() : undefined,
     }

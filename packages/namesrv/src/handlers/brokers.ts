@@ -85,13 +85,13 @@ export const brokerHandlers: HandlersFor<BrokerRequests, NameServerContext> = {
 
 function register(call: Registering, context: NameServerContext): Registered | Promise<Registered> {
   const { header, body, peer } = call
-  checkCrc(call, context)
+  const checksum = checkCrc(call, context)
   if (body === null || !isCompressedRegistration(body, header.compressed)) {
-    return inTurns(registering(call, context, body, false))
+    return inTurns(registering(call, context, { bytes: body, compressed: false, checksum }))
   }
   const { maxInflatedBodySize } = context.settings.options
   return inflateRegistration(body, maxInflatedBodySize)
-    .then(plain => inTurns(registering(call, context, plain, true)))
+    .then(plain => inTurns(registering(call, context, { bytes: plain, compressed: true, checksum })))
     .catch((error: unknown) => {
       if (!(error instanceof ResponseError))
         context.journal.rejected(header.clusterName, peer.remoteAddress, String(error))
@@ -100,19 +100,26 @@ function register(call: Registering, context: NameServerContext): Registered | P
 }
 
 // The sum is of the bytes as sent, without its sign bit; 0 means that there is none (Apache's UtilAll.crc32).
-function checkCrc({ header, body, peer }: Registering, { journal }: NameServerContext): void {
+function checkCrc({ header, body, peer }: Registering, { journal }: NameServerContext): number {
   const { bodyCrc32 } = header
-  if (bodyCrc32 === 0 || bodyCrc32 === (crc32(body ?? '') & 0x7fffffff)) return
+  const checksum = crc32(body ?? '') & 0x7fffffff
+  if (bodyCrc32 === 0 || bodyCrc32 === checksum) return checksum
   journal.rejected(header.clusterName, peer.remoteAddress, 'receive registerBroker request,crc32 not match')
   throw new ResponseError(SYSTEM_ERROR, 'crc32 not match')
+}
+
+interface RegistrationBody {
+  /** Unfolded if it was compressed. */
+  readonly bytes: Buffer | null
+  readonly compressed: boolean
+  readonly checksum: number
 }
 
 /** One registration, in the slices that its size asks for. */
 function* registering(
   call: Registering,
   context: NameServerContext,
-  body: Buffer | null,
-  compressed: boolean,
+  { bytes, compressed, checksum }: RegistrationBody,
 ): Sliced<Registered> {
   const { routes, settings, clock, lastBodies } = context
   const form = {
@@ -121,17 +128,17 @@ function* registering(
     now: clock.now(),
     maxTopics: settings.options.maxTopicsPerRegistration,
   }
-  // With a good checksum, a body whose data version is known need not be read to its end.
-  const outline = body !== null && call.header.bodyCrc32 !== 0 ? outlineOf(body, form) : undefined
+  // A body that has come before, with a data version that is known, need not be read to its end.
+  const outline = bytes === null ? undefined : outlineOf(bytes, form)
   if (outline !== undefined) {
-    const head = headOf(call, outline)
+    const head = headOf(call, outline, checksum)
     if (!routes.needsTopics(head)) return enter(head, undefined, call, context).answer
   }
   const { clusterName, brokerAddr } = call.header
   const broker = routes.brokers.find(clusterName, brokerAddr)
   const last = settings.options.deleteTopicWithBrokerRegistration ? undefined : lastBodies.of(broker)
-  const reading = body === null ? nothingRead : yield* readTopics(body, form, last)
-  const head = headOf(call, reading)
+  const reading = bytes === null ? nothingRead : yield* readTopics(bytes, form, last)
+  const head = headOf(call, reading, checksum)
   // Reading has taken turns; whoever asked may have gone, and nobody would notice if his broker went, too.
   if (!context.isConnected(call.peer.id)) return {}
   const { answer, token } = enter(head, reading, call, context)
@@ -141,7 +148,7 @@ function* registering(
 
 const nothingRead: RegistrationReading = { ...noRegistration, topics: [], count: 0, read: undefined }
 
-function headOf({ header, peer }: Registering, outline: RegistrationOutline): RegistrationHead {
+function headOf({ header, peer }: Registering, outline: RegistrationOutline, checksum: number): RegistrationHead {
   const { clusterName, brokerName, brokerAddr, brokerId, haServerAddr, heartbeatTimeoutMillis, enableActingMaster } =
     header
   return {
@@ -155,6 +162,7 @@ function headOf({ header, peer }: Registering, outline: RegistrationOutline): Re
     zoneName: header.__ZONE_NAME,
     peer: peer.id,
     dataVersion: outline.dataVersion,
+    checksum,
     filterServers: outline.filterServers,
   }
 }

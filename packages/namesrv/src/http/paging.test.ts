@@ -18,6 +18,7 @@ test('pages put together are the sorted list, whatever the order and the page si
           const part: Part<string> = await pick(list, name => name, { prefix, after, limit })
           assert.ok(part.entries.length <= limit)
           assert.equal(part.total, expected.length)
+          assert.ok(after === '' || part.entries.length > 0, 'a next page has entries')
           seen.push(...part.entries)
           after = part.next
         }
