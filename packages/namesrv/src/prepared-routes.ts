@@ -18,8 +18,6 @@ export const STANDARD_JSON_VERSION = 401
 interface PreparedReply {
   readonly name: Buffer
   readonly body: RouteBody
-  /** What follows the opaque: the rest of the header, and the body. */
-  readonly json: Buffer
   readonly bytes: Buffer
 }
 
@@ -106,7 +104,7 @@ export class PreparedRoutes implements PreparedReplies {
     const body = this.#bodies.find(name.toString(), dialect)
     const bytes = body?.bytes[dialect]
     if (body === undefined || bytes === undefined) return undefined
-    return { name: Buffer.from(name), body, bytes, json: Buffer.concat([afterOpaque, bytes]) }
+    return { name: Buffer.from(name), body, bytes }
   }
 
   #forget(): void {
@@ -127,17 +125,18 @@ function isSame(name: Buffer, bytes: Buffer, start: number, end: number): boolea
 }
 
 function writeJson(reply: PreparedReply, opaque: number, out: Outbox): void {
-  const { json } = reply
-  const copied = json.length <= COPY_LIMIT
-  out.reserve(8 + beforeOpaque.length + OPAQUE_DIGITS + (copied ? json.length : 0))
+  const body = reply.bytes
+  const copied = body.length <= COPY_LIMIT
+  out.reserve(8 + beforeOpaque.length + OPAQUE_DIGITS + afterOpaque.length + (copied ? body.length : 0))
   const { bytes } = out
   const frame = out.position
   bytes.set(beforeOpaque, frame + 8)
   const at = writeDecimal(bytes, frame + 8 + beforeOpaque.length, opaque)
-  writeWord(bytes, frame, at - frame - 4 + json.length)
-  writeWord(bytes, frame + 4, JSON_TYPE | (at - frame - 8 + afterOpaque.length))
-  out.position = at
-  add(json, copied, out)
+  bytes.set(afterOpaque, at)
+  out.position = at + afterOpaque.length
+  writeWord(bytes, frame, out.position - frame - 4 + body.length)
+  writeWord(bytes, frame + 4, JSON_TYPE | (out.position - frame - 8))
+  add(body, copied, out)
 }
 
 function writeBinary(reply: PreparedReply, opaque: number, out: Outbox): void {

@@ -16,7 +16,8 @@ export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicR
   const queueDatas: QueueData[] = []
   const brokerDatas: BrokerData[] = []
   const filterServerTable = new Map<string, readonly string[]>()
-  for (const { group, queues } of entriesByName(topic)) {
+  for (const [index, group] of topic.groups.entries()) {
+    const queues = topic.queues[index] as QueueSettings
     queueDatas.push({ brokerName: group.name, ...queues })
     brokerDatas.push(acting && needsActingMaster(group, queues) ? withActingMaster(group.row) : group.row)
     for (const { addr, filterServers } of group.brokers) {
@@ -30,11 +31,6 @@ export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicR
     filterServerTable,
     ...(mappings.size > 0 && { topicQueueMappingByBroker: new Map(mappings) }),
   }
-}
-
-function entriesByName(topic: Topic): { group: BrokerGroup; queues: QueueSettings }[] {
-  const entries = topic.groups.map((group, index) => ({ group, queues: topic.queues[index] as QueueSettings }))
-  return entries.sort((a, b) => (a.group.name < b.group.name ? -1 : 1))
 }
 
 /** As Apache 5.x: a group whose queues can still be written to is left alone. */

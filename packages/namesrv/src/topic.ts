@@ -37,6 +37,7 @@ export class Topic implements LiveTopic {
     return this.#groups.length
   }
 
+  /** By name, so that every name server gives the same answer. */
   get groups(): readonly BrokerGroup[] {
     return this.#groups
   }
@@ -64,9 +65,22 @@ export class Topic implements LiveTopic {
       this.#queues[index] = queues
       return
     }
-    this.#groups = appended(this.#groups, group)
-    this.#queues = appended(this.#queues, queues)
+    const at = this.#placeOf(group.name)
+    this.#groups = inserted(this.#groups, at, group)
+    this.#queues = inserted(this.#queues, at, queues)
     group.topicCount++
+  }
+
+  /** Where a group of this name belongs. */
+  #placeOf(name: string): number {
+    let low = 0
+    let high = this.#groups.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#groups[middle] as BrokerGroup).name < name) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   setMapping(info: TopicQueueMappingInfo): void {
@@ -79,13 +93,8 @@ export class Topic implements LiveTopic {
   delete(group: BrokerGroup): boolean {
     const index = this.#groups.indexOf(group)
     if (index === -1) return false
-    // The order means nothing, so the last one takes the place.
-    const lastGroup = this.#groups.pop() as BrokerGroup
-    const lastQueues = this.#queues.pop() as QueueSettings
-    if (index < this.#groups.length) {
-      this.#groups[index] = lastGroup
-      this.#queues[index] = lastQueues
-    }
+    this.#groups.splice(index, 1)
+    this.#queues.splice(index, 1)
     this.#mappings?.delete(group.name)
     group.topicCount--
     group.writes++
@@ -116,9 +125,9 @@ export class Topic implements LiveTopic {
   }
 }
 
-/** Most topics are on few brokers, and `push` would make room for 17 at once; past that, copying would cost more. */
-function appended<T>(list: T[], item: T): T[] {
-  if (list.length < 16) return list.concat([item])
-  list.push(item)
+/** Most topics are on few brokers, and growing in place would make room for 17 at once. */
+function inserted<T>(list: T[], at: number, item: T): T[] {
+  if (list.length < 16) return [...list.slice(0, at), item, ...list.slice(at)]
+  list.splice(at, 0, item)
   return list
 }
