@@ -23,9 +23,9 @@ function run(program: string, args: readonly string[]): void {
   throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`)
 }
 
-function step(name: string, work: () => void): void {
+async function step(name: string, work: () => void | Promise<void>): Promise<void> {
   const started = performance.now()
-  work()
+  await work()
   console.log(`ok  ${name.padEnd(34)} ${((performance.now() - started) / 1000).toFixed(1)} s`)
 }
 
@@ -79,18 +79,19 @@ function layOut(folder: string, compiled: string): void {
 const dists = published.map(folder => join('packages', folder, 'dist'))
 const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
 try {
-  step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
-  step('lay out packages/*/dist', () => {
+  await step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
+  await step('lay out packages/*/dist', () => {
     for (const dist of dists) rmSync(dist, { recursive: true, force: true })
     for (const folder of published) layOut(folder, join(work, 'compiled'))
   })
-  for (const dist of dists) step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))
+  for (const dist of dists) await step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))
   const tarballs = join(work, 'tarballs')
   mkdirSync(tarballs)
-  step('npm pack', () => run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]))
+  await step('npm pack', () => run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]))
   const packed = globSync(join(tarballs, '*.tgz')).sort()
-  for (const file of packed) step(`types of ${basename(file)}`, () => run('attw', ['--profile', 'esm-only', file]))
-  step('install, import, require, run', () => tryInstalled(join(work, 'project'), packed, dists))
+  for (const file of packed)
+    await step(`types of ${basename(file)}`, () => run('attw', ['--profile', 'esm-only', file]))
+  await step('install, import, require, run', () => tryInstalled(join(work, 'project'), packed, dists))
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : String(error)}`)
   process.exitCode = 1

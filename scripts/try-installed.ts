@@ -1,11 +1,12 @@
 // Uses the packed packages as a stranger does: in a folder of its own, from ESM and from CommonJS.
-import { spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 
 interface Manifest {
   readonly name: string
-  readonly bin?: Readonly<Record<string, string>>
 }
 
 const viaImport = `
@@ -16,15 +17,42 @@ const viaRequire = `
 `
 
 function run(folder: string, program: string, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: folder, encoding: 'utf8' })
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 120_000,
+  })
   if (status === 0) return stdout
   throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`)
 }
 
-/** @throws Error with the output if a package does not install, load both ways or start. */
-export function tryInstalled(folder: string, tarballs: readonly string[], dists: readonly string[]): void {
-  const manifests = dists.map(dist => JSON.parse(readFileSync(resolve(dist, 'package.json'), 'utf8')) as Manifest)
-  const names = manifests.map(({ name }) => name)
+/** Starts the installed name server, and ends it with the installed mqshutdown. */
+async function tryPrograms(folder: string): Promise<void> {
+  const env = { ...process.env, HOME: folder }
+  const programs = join('node_modules', '.bin')
+  const server = spawn(process.execPath, [join(programs, 'mqnamesrv'), '--listen-port', '0'], { cwd: folder, env })
+  const ended = once(server, 'exit')
+  try {
+    server.stdout.setEncoding('utf8')
+    for await (const chunk of server.stdout.iterator({ destroyOnReturn: false })) {
+      if (String(chunk).includes('The Name Server boot success')) break
+    }
+    server.stdout.resume()
+    await promisify(execFile)(process.execPath, [join(programs, 'mqshutdown'), 'namesrv'], { cwd: folder, env })
+    const [code] = (await ended) as [number | null]
+    if (code !== 0) throw new Error(`mqnamesrv ended with ${code}`)
+  } finally {
+    server.kill('SIGKILL')
+  }
+}
+
+/** @throws Error with the output if a package does not install, load both ways or run. */
+export async function tryInstalled(
+  folder: string,
+  tarballs: readonly string[],
+  dists: readonly string[],
+): Promise<void> {
+  const names = dists.map(dist => (JSON.parse(readFileSync(resolve(dist, 'package.json'), 'utf8')) as Manifest).name)
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
   writeFileSync(join(folder, 'import.mjs'), viaImport)
@@ -33,7 +61,5 @@ export function tryInstalled(folder: string, tarballs: readonly string[], dists:
   const imported = run(folder, process.execPath, ['import.mjs', ...names])
   const required = run(folder, process.execPath, ['require.cjs', ...names])
   if (imported !== required) throw new Error(`import and require differ:\n${imported}\n${required}`)
-  for (const program of manifests.flatMap(({ bin }) => Object.keys(bin ?? {}))) {
-    run(folder, process.execPath, [join('node_modules', '.bin', program), '-h'])
-  }
+  await tryPrograms(folder)
 }
