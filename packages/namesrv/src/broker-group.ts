@@ -1,5 +1,6 @@
-import type { BrokerData, DataVersion } from '@gantrymq/protocol'
+import type { BrokerData, DataVersion, QueueData } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
+import type { QueueSettings } from './queue-settings.ts'
 
 /** The id of a master. */
 export const MASTER_ID = 0
@@ -15,6 +16,8 @@ export interface BrokerGroup {
   zoneName: string | undefined
   /** What routes show; never changed in place, so it may be shared. */
   row: BrokerData
+  /** Its queues as routes show them, one record for all topics with the same settings. See `queueDataOf`. */
+  readonly queueDatas: Map<QueueSettings, QueueData>
   /** How many topics have queues here; kept by Topic. */
   topicCount: number
   /** Grows when topics are taken from or given to this group by somebody else than its own brokers. */
@@ -64,10 +67,24 @@ export function newGroup(name: string, cluster: string): BrokerGroup {
     enableActingMaster: false,
     zoneName: undefined,
     row: { cluster, brokerName: name, brokerAddrs: new Map(), enableActingMaster: false },
+    queueDatas: new Map(),
     topicCount: 0,
     alterations: 0,
     writes: 0,
   }
+}
+
+/** Past this many different settings the records are made anew; most groups have a handful. */
+const MOST_SETTINGS = 64
+
+/** The record of a group's queues with these settings; the same one each time, so that its text is written once. */
+export function queueDataOf({ name, queueDatas }: BrokerGroup, settings: QueueSettings): QueueData {
+  const known = queueDatas.get(settings)
+  if (known !== undefined) return known
+  if (queueDatas.size >= MOST_SETTINGS) queueDatas.clear()
+  const queueData = { brokerName: name, ...settings }
+  queueDatas.set(settings, queueData)
+  return queueData
 }
 
 /** The lowest id of a group; undefined if it is empty. Ids below 0 exist: DLedger brokers start with -1. */

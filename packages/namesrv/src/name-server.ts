@@ -356,7 +356,7 @@ function tableOptions(options: NameServerOptions): RouteTableOptions {
     limits: {
       maxNameLength: options.maxTopicNameLength,
       maxTopicsPerRegistration: options.maxTopicsPerRegistration,
-      maxBrokers: 10_000,
+      maxBrokers: options.maxBrokers,
     },
   }
 }

@@ -372,6 +372,7 @@ const ownOptions = {
     67_108_864,
     'Largest body of a compressed registration once it is inflated.',
   ),
+  maxBrokers: option(int(1), 10_000, 'Registered brokers; one more is refused.'),
   maxTopicsPerRegistration: option(int(1), 100_000, 'Topics in one registration of a broker.'),
   maxTopicNameLength: option(int(127, 32_767), 512, 'Characters in the name of a topic.'),
   maxKvConfigSize: option(bytes(1024), 16_777_216, 'Characters in all names, keys and values of the KV configuration.'),

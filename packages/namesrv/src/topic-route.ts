@@ -1,6 +1,6 @@
 import type { BrokerData, QueueData, TopicRoute } from '@gantrymq/protocol'
 import { isWriteable } from '@gantrymq/protocol'
-import { type BrokerGroup, MASTER_ID, sortedById } from './broker-group.ts'
+import { type BrokerGroup, MASTER_ID, queueDataOf, sortedById } from './broker-group.ts'
 import type { QueueSettings } from './queue-settings.ts'
 import type { Topic } from './topic.ts'
 
@@ -18,7 +18,7 @@ export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicR
   const filterServerTable = new Map<string, readonly string[]>()
   for (const [index, group] of topic.groups.entries()) {
     const queues = topic.queues[index] as QueueSettings
-    queueDatas.push({ brokerName: group.name, ...queues })
+    queueDatas.push(queueDataOf(group, queues))
     brokerDatas.push(acting && needsActingMaster(group, queues) ? withActingMaster(group.row) : group.row)
     for (const { addr, filterServers } of group.brokers) {
       if (filterServers.length > 0) filterServerTable.set(addr, filterServers)

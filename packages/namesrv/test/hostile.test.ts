@@ -285,3 +285,19 @@ test('a broker whose connection ends while its large registration is read is gon
   assert.equal(server.status.brokerCount(), 0)
   assert.equal(server.status.topicCount(), 0)
 })
+
+test('a list of 100,000 topics lets route queries pass', async t => {
+  const { caller } = await started(t)
+  const [broker, client] = [caller(), caller()]
+  const body = encode(Array.from({ length: 100_000 }, (_, i) => topicOf(`topic-${i}`)))
+  await broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
+  const order: string[] = []
+  const list = client
+    .call(GET_ALL_TOPIC_LIST_FROM_NAMESERVER, {}, { timeoutMs: 60_000 })
+    .then(reply => order.push(`list of ${reply.body?.topicList.length}`))
+  const route = broker
+    .call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'topic-1' } }, { timeoutMs: 60_000 })
+    .then(() => order.push('route'))
+  await Promise.all([list, route])
+  assert.deepEqual(order, ['route', 'list of 100000'])
+})

@@ -102,8 +102,12 @@ export function encodeTopicRoute(route: TopicRoute, dialect: Dialect): Buffer {
   return Buffer.from(`${text}}`)
 }
 
-/** Brokers as text. Records never change, and every topic of a broker has the same one. */
+/** Records as text. They never change, and a name server gives every topic of a broker the same ones. */
 const brokerTexts: Readonly<Record<Dialect, WeakMap<BrokerData, string>>> = {
+  fastjson: new WeakMap(),
+  standard: new WeakMap(),
+}
+const queueTexts: Readonly<Record<Dialect, WeakMap<QueueData, string>>> = {
   fastjson: new WeakMap(),
   standard: new WeakMap(),
 }
@@ -116,12 +120,13 @@ function brokerText(broker: BrokerData, dialect: Dialect): string {
   return text
 }
 
-const PLAIN = /^[\w.%|-]*$/
-
 function queueText(queue: QueueData, dialect: Dialect): string {
+  const known = queueTexts[dialect].get(queue)
+  if (known !== undefined) return known
   const { brokerName, perm, readQueueNums, topicSysFlag, writeQueueNums } = queue
-  const name = PLAIN.test(brokerName) ? `"${brokerName}"` : writeFastjson(brokerName, dialect)
-  return `{"brokerName":${name},"perm":${perm},"readQueueNums":${readQueueNums},"topicSysFlag":${topicSysFlag},"writeQueueNums":${writeQueueNums}}`
+  const text = writeFastjson({ brokerName, perm, readQueueNums, topicSysFlag, writeQueueNums }, dialect)
+  queueTexts[dialect].set(queue, text)
+  return text
 }
 
 /** Queues of a topic nobody described: Java's int default. */
