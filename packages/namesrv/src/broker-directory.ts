@@ -2,7 +2,7 @@ import { type Broker, type BrokerGroup, newGroup, rowOf, sameRow } from './broke
 import type { RegistrationHead } from './registration.ts'
 
 /** Milliseconds that a broker may be silent if it does not say otherwise: Apache's DEFAULT_BROKER_CHANNEL_EXPIRED_TIME. */
-export const DEFAULT_TIMEOUT_MS = 120_000
+const DEFAULT_TIMEOUT_MS = 120_000
 
 const NOBODY: ReadonlySet<Broker> = new Set()
 

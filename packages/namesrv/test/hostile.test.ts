@@ -113,7 +113,7 @@ for (const missing of ['brokerName', 'brokerAddr', 'clusterName', 'brokerId'] as
     const { caller } = await started(t)
     const connection = caller()
     const call = connection.call(REGISTER_BROKER, {
-      header: { ...header, [missing]: undefined } as never,
+      header: { ...header, [missing]: undefined },
       body: encode([topicOf('T')]),
     })
     await assert.rejects(call, { remark: new RegExp(`REGISTER_BROKER: the header field ${missing} .* is missing`) })
@@ -210,7 +210,7 @@ test('random fields, codes and bodies get an answer or a closed connection, and 
             remark: null,
             extFields: new Map(Object.entries(fields)),
             body: Buffer.from(body),
-            serializeType: serializeType as 'JSON',
+            serializeType,
           },
           { timeoutMs: 5000 },
         )

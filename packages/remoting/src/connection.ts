@@ -1,123 +1,27 @@
 import diagnostics from 'node:diagnostics_channel'
 import type { Duplex } from 'node:stream'
 import { type Clock, systemClock } from './clock.ts'
+import { type Command, isOneway, isReply, ONEWAY_FLAG, REPLY_FLAG, type ReplyParts } from './command.ts'
 import {
-  type Command,
-  isOneway,
-  isReply,
-  ONEWAY_FLAG,
-  REPLY_FLAG,
-  type ReplyParts,
-  type SerializeType,
-} from './command.ts'
+  ANNOUNCED_VERSION,
+  type CallOptions,
+  type CloseReason,
+  type ConnectionLimits,
+  type ConnectionOptions,
+  defaultLimits,
+  type Traffic,
+} from './connection-options.ts'
 import { FrameError, RemotingError, ResponseError } from './errors.ts'
-import { FrameDecoder, MAX_FRAME, readCommand, scanHeader, writeFrame } from './frame.ts'
-import { HeaderView, MAX_FIELDS } from './header-view.ts'
-import type { Language } from './language.ts'
+import { FrameDecoder, readCommand, scanHeader, writeFrame } from './frame.ts'
+import { HeaderView } from './header-view.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
 import type { CallInput, Peer, Reply, RequestDeclaration } from './request.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
 
-/** The release we announce: the number of 5.5.0, so that peers use what 5.x knows. */
-export const ANNOUNCED_VERSION = 513
-
 /** Codes beyond 16 bits do not fit a binary header (spec remoting 3.3). */
 const MAX_BINARY_CODE = 32767
-
-/** Counts bytes, for all connections that share it. */
-export interface Traffic {
-  bytesIn: number
-  bytesOut: number
-}
-
-/** Why a connection ended. */
-export type CloseReason =
-  | 'closed'
-  | 'peer'
-  | 'idle'
-  | 'bad_frame'
-  | 'slow_frame'
-  | 'slow_reader'
-  | 'error'
-  | 'shutdown'
-  | 'limit'
-
-/** How much a peer may ask of this side. */
-export interface ConnectionLimits {
-  /** Largest frame in bytes, length word counted. Default 16,777,216, Apache's. */
-  readonly maxFrame: number
-  /** Largest header in bytes. Default 65,536; Apache has no limit of its own. */
-  readonly maxHeader: number
-  /** Most fields in a header. Default 256, which is also the most that can be allowed. */
-  readonly maxFields: number
-  /** Requests of the peer being answered at a time; beyond it reading pauses. Default 1,024. */
-  readonly maxAnswering: number
-  /** Own calls waiting for a reply; beyond it a call is refused. Default 65,535, Apache's. */
-  readonly maxPending: number
-  /** Bytes waiting to be read by the peer; beyond it reading pauses. Default 1 MiB. */
-  readonly maxQueued: number
-  /** Bytes waiting to be read by the peer; beyond it the peer is dropped at once. Default 64 MiB. */
-  readonly maxQueuedHard: number
-  /** How long a peer may leave `maxQueued` bytes unread before it is dropped, milliseconds. Default 30,000. */
-  readonly slowReaderMs: number
-  /** How long a frame may take from its first to its last byte, milliseconds. Default 60,000. */
-  readonly slowFrameMs: number
-}
-
-export const defaultLimits: ConnectionLimits = {
-  maxFrame: MAX_FRAME,
-  maxHeader: 65_536,
-  maxFields: MAX_FIELDS,
-  maxAnswering: 1024,
-  maxPending: 65_535,
-  maxQueued: 1 << 20,
-  maxQueuedHard: 64 << 20,
-  slowReaderMs: 30_000,
-  slowFrameMs: 60_000,
-}
-
-/**
- * Answers one kind of request straight from the bytes of its frame, without making a command of it.
- * Whatever it answers must be what the router would have answered.
- */
-export interface PreparedReplies {
-  /** The request code it knows. */
-  readonly code: number
-  /** Writes the reply and returns true, or returns false to let the router do it. */
-  answer(view: HeaderView, out: Outbox): boolean
-}
-
-export interface ConnectionOptions {
-  /** `ip:port` of the peer, for logs and handlers. */
-  readonly remoteAddress: string
-  /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
-  readonly onRequest?: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
-  readonly prepared?: PreparedReplies | undefined
-  readonly traffic?: Traffic | undefined
-  /** Told of each request answered; `count` of them took `ms` each when they were prepared. */
-  readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined
-  /** Called once, when nothing more will happen. */
-  readonly onClose?: (reason: CloseReason, error: Error | null) => void
-  /** Adds to the fields of every own request before it is written: signing. */
-  readonly onSend?: ((fields: Map<string, string>, body: Uint8Array | null) => void) | undefined
-  readonly limits?: Partial<ConnectionLimits>
-  /** How own requests write their header. Default JSON. */
-  readonly serializeType?: SerializeType
-  /** What own commands say of their language. Default JAVA: Apache 4.9 does not know NODE_JS. */
-  readonly language?: Language
-  /** Default 513, Apache 5.5.0. */
-  readonly version?: number
-  readonly clock?: Clock
-  readonly log?: Logger
-}
-
-export interface CallOptions {
-  /** How long to wait for the reply, milliseconds. Default 3,000, as Apache's clients. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal | undefined
-}
 
 const closed = diagnostics.channel('gantrymq:remoting:connection:close')
 const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
@@ -484,7 +388,7 @@ export class Connection implements Peer {
 }
 
 /** Reads a successful reply as its request declares it. */
-export function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {
+function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {
   const { reply } = declaration as RequestDeclaration
   return {
     code: command.code,

@@ -1,5 +1,5 @@
 import type { Command, SerializeType } from './command.ts'
-import { type Language, languages } from './language.ts'
+import { languages } from './language.ts'
 
 /** Most text fields a header may have; a request of Apache's carries at most about thirty. */
 export const MAX_FIELDS = 256
@@ -60,7 +60,7 @@ export function toCommand(view: HeaderView): Command {
   const { bytes, bodyStart, bodyEnd } = view
   return {
     code: view.code,
-    language: languages[view.language] as Language | undefined,
+    language: languages[view.language],
     version: view.version,
     opaque: view.opaque,
     flag: view.flag,

@@ -11,17 +11,17 @@ export {
   type ReplyParts,
   type SerializeType,
 } from './command.ts'
+export { Connection } from './connection.ts'
 export {
   ANNOUNCED_VERSION,
   type CallOptions,
   type CloseReason,
-  Connection,
   type ConnectionLimits,
   type ConnectionOptions,
   defaultLimits,
   type PreparedReplies,
   type Traffic,
-} from './connection.ts'
+} from './connection-options.ts'
 export {
   FrameError,
   FrameTooLargeError,

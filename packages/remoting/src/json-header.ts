@@ -235,7 +235,7 @@ function plain(value: JsonValue): unknown {
 const MORE_ESCAPES = /[\u007f-\u009f\u2028\u2029]/g
 
 /** A text in quotes, as fastjson writes it. */
-export function quote(text: string): string {
+function quote(text: string): string {
   return JSON.stringify(text).replace(
     MORE_ESCAPES,
     char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`,

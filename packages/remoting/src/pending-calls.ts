@@ -75,7 +75,7 @@ export class PendingCalls {
 
   /** Ends all calls. */
   fail(error: () => Error): void {
-    for (const opaque of [...this.#calls.keys()]) this.#finish(opaque)?.reject(error())
+    for (const opaque of this.#calls.keys()) this.#finish(opaque)?.reject(error())
   }
 
   #sweep(): void {

@@ -5,14 +5,14 @@ import type { AddressRanges } from './address-range.ts'
 import { Arrival, type Arrived, giveBack } from './arrival.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Command, ReplyParts } from './command.ts'
+import { Connection } from './connection.ts'
 import {
   type CloseReason,
-  Connection,
   type ConnectionLimits,
   type ConnectionOptions,
   defaultLimits,
   type PreparedReplies,
-} from './connection.ts'
+} from './connection-options.ts'
 import { RemotingError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
 import { addressOf, ipOf } from './peer-address.ts'

@@ -61,8 +61,9 @@ function client(t: TestContext, port: number) {
     stream.on('error', () => {})
     const closed = once(stream, 'close')
     const [answer, flags] = (await once(stream, 'response')) as [IncomingHttpHeaders, number]
-    if (isCall) await closed
-    return { answer, flags, body: flags & END_STREAM ? '' : await text(stream) }
+    const body = flags & END_STREAM ? '' : await text(stream)
+    await closed
+    return { answer, flags, body }
   }
   return { session, ask }
 }
