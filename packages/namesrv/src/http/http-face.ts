@@ -19,7 +19,7 @@ export interface HttpLimits {
   readonly closeTimeout: number
 }
 
-export const httpLimits: HttpLimits = {
+const httpLimits: HttpLimits = {
   connections: 64,
   headerBytes: 8192,
   answerTimeout: 30_000,
