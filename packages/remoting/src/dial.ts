@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
-import { type ConnectionOptions as TlsConnectionOptions, connect as connectTls } from 'node:tls'
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls'
+import { tls as nodeTls } from './builtin.ts'
 import { RemotingError } from './errors.ts'
 
 /**
@@ -11,7 +12,9 @@ export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectio
   return new Promise((resolve, reject) => {
     // No server name is sent: Java's clients send none, and its servers look at none.
     const socket =
-      tls === undefined ? connectTcp({ ...where, noDelay: true }) : connectTls({ ...tls, ...where, servername: '' })
+      tls === undefined
+        ? connectTcp({ ...where, noDelay: true })
+        : nodeTls().connect({ ...tls, ...where, servername: '' })
     const abort = (): void => void socket.destroy(signal.reason as Error)
     const settle = (): void => {
       signal.removeEventListener('abort', abort)

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { crypto } from './builtin.ts'
 
 /** A private key and its certificate, both PEM. */
 export interface KeyAndCertificate {
@@ -11,9 +11,9 @@ export interface KeyAndCertificate {
  * in for what Apache makes at start-up when `tls.test.mode.enable` is on, so that its clients can connect.
  */
 export function selfSigned(): KeyAndCertificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { privateKey, publicKey } = crypto().generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const body = certificateBody(publicKey.export({ type: 'spki', format: 'der' }))
-  const signature = sign('sha256', body, privateKey)
+  const signature = crypto().sign('sha256', body, privateKey)
   const certificate = sequence(body, ECDSA_WITH_SHA256, der(BIT_STRING, Buffer.of(0), signature))
   return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: pem(certificate) }
 }
@@ -35,7 +35,7 @@ const DNS_NAME = 0x82
 
 function certificateBody(publicKey: Buffer): Buffer {
   const name = sequence(der(SET, sequence(COMMON_NAME, der(UTF8_STRING, Buffer.from('localhost')))))
-  const serial = randomBytes(16)
+  const serial = crypto().randomBytes(16)
   // A serial number is positive and has no needless leading zero.
   serial.writeUInt8((serial.readUInt8() & 0x3f) | 0x40)
   const names = sequence(der(DNS_NAME, Buffer.from('localhost')))

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { crypto } from './builtin.ts'
 import type { Command, ExtFields } from './command.ts'
 import { ResponseError } from './errors.ts'
 import type { RequestHook } from './router.ts'
@@ -22,7 +22,7 @@ const NO_PERMISSION = 16
  * @param without A field to leave out besides the signature itself.
  */
 export function signatureOf(fields: ExtFields, body: Uint8Array | null, secretKey: string, without?: string): string {
-  const hmac = createHmac('sha1', secretKey)
+  const hmac = crypto().createHmac('sha1', secretKey)
   // Names are sorted by UTF-16 code unit in Java's TreeMap as in sort().
   for (const name of [...fields.keys()].sort()) {
     if (name !== SIGNATURE && name !== without) hmac.update(fields.get(name) ?? '', 'utf8')
@@ -56,7 +56,7 @@ export function isSigned({ extFields, body }: Pick<Command, 'extFields' | 'body'
 
 function sameText(given: string, expected: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)]
-  return a.length === b.length && timingSafeEqual(a, b)
+  return a.length === b.length && crypto().timingSafeEqual(a, b)
 }
 
 /**

@@ -1,15 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
-import {
-  type ConnectionOptions,
-  createSecureContext,
-  createServer,
-  type SecureContextOptions,
-  type Server,
-  type TLSSocket,
-} from 'node:tls'
+import type { ConnectionOptions, SecureContextOptions, Server, TLSSocket } from 'node:tls'
+import { crypto, tls } from './builtin.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { RemotingError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
@@ -31,7 +24,9 @@ interface Handshake {
 export class ServerTls {
   readonly #options: ServerTlsOptions
   readonly #log: Logger
-  readonly #server: Server
+  #context: SecureContextOptions
+  /** Made for the first client that speaks TLS. */
+  #server: Server | undefined
   // The server tells of a finished handshake without saying which stream it was given for it; the context does.
   readonly #handshake = new AsyncLocalStorage<Handshake>()
   #watch: Disposable | undefined
@@ -48,22 +43,19 @@ export class ServerTls {
   ): Promise<ServerTls> {
     const files = options.testMode || options.mode === 'disabled' ? noFiles : await readServerFiles(options)
     const context = files === noFiles ? {} : secureContext(files, options)
-    const tls = new ServerTls(options, files, context, log)
-    if (files !== noFiles) tls.#watch = clock.every(WATCH_MS, () => void tls.reload())
+    const opened = new ServerTls(options, files, context, log)
+    if (files !== noFiles) opened.#watch = clock.every(WATCH_MS, () => void opened.reload())
     else if (options.certPath !== undefined && options.mode !== 'disabled') {
       log.warn({ certPath: options.certPath }, 'tls.test.mode.enable is true: the configured certificate is not used')
     }
-    return tls
+    return opened
   }
 
   private constructor(options: ServerTlsOptions, files: TlsFiles, context: SecureContextOptions, log: Logger) {
     this.#options = options
     this.#seen = files
+    this.#context = context
     this.#log = log
-    const requestCert = !options.testMode && options.needClientAuth !== 'none'
-    this.#server = createServer({ ...context, requestCert, rejectUnauthorized: false })
-    this.#server.on('secureConnection', socket => this.#onSecure(socket))
-    this.#server.on('tlsClientError', error => this.#handshake.getStore()?.reject(handshakeError(error)))
   }
 
   get mode(): TlsMode {
@@ -78,7 +70,7 @@ export class ServerTls {
   accept(stream: Duplex): Promise<TLSSocket> {
     if (this.#options.testMode && this.#seen === noFiles) this.#useSelfSigned()
     const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
-    this.#handshake.run({ resolve, reject }, () => this.#server.emit('connection', stream))
+    this.#handshake.run({ resolve, reject }, () => this.#createdServer().emit('connection', stream))
     return promise
   }
 
@@ -97,10 +89,26 @@ export class ServerTls {
     this.close()
   }
 
+  #createdServer(): Server {
+    if (this.#server !== undefined) return this.#server
+    const { testMode, needClientAuth } = this.#options
+    const requestCert = !testMode && needClientAuth !== 'none'
+    const server = tls().createServer({ ...this.#context, requestCert, rejectUnauthorized: false })
+    server.on('secureConnection', socket => this.#onSecure(socket))
+    server.on('tlsClientError', error => this.#handshake.getStore()?.reject(handshakeError(error)))
+    this.#server = server
+    return server
+  }
+
+  #use(context: SecureContextOptions): void {
+    this.#context = context
+    this.#server?.setSecureContext(context)
+  }
+
   #useSelfSigned(): void {
     // Made when somebody asks for it: most servers never see TLS.
     const { key, cert } = selfSigned()
-    this.#server.setSecureContext({ key, cert })
+    this.#use({ key, cert })
     this.#seen = { ...noFiles, digest: 'self-signed' }
     this.#log.warn(
       { mode: this.mode },
@@ -114,7 +122,7 @@ export class ServerTls {
       const before = this.#seen
       if (files.digest === before.digest) return false
       this.#seen = files
-      this.#server.setSecureContext(secureContext(files, this.#options))
+      this.#use(secureContext(files, this.#options))
       const what =
         files.key === before.key && files.cert === before.cert ? 'trust certificate' : 'certificate and private key'
       this.#log.info({ certPath: this.#options.certPath }, `The ${what} changed, reload the ssl context`)
@@ -181,7 +189,8 @@ async function readServerFiles(options: ServerTlsOptions): Promise<TlsFiles> {
     key,
     cert,
     trust,
-    digest: createHash('sha256')
+    digest: crypto()
+      .createHash('sha256')
       .update(JSON.stringify([key, cert, trust]))
       .digest('hex'),
   }
@@ -214,11 +223,12 @@ function secureContext(
 function checkPair(options: SecureContextOptions, names: string): void {
   let fits: boolean
   try {
-    createSecureContext(options)
-    const key = createPrivateKey({
+    tls().createSecureContext(options)
+    const key = crypto().createPrivateKey({
       key: options.key as string,
       ...(options.passphrase ? { passphrase: options.passphrase } : {}),
     })
+    const { X509Certificate } = crypto()
     fits = new X509Certificate(options.cert as string).checkPrivateKey(key)
   } catch (error) {
     throw new RemotingError('TLS', `${names} cannot be used: ${(error as Error).message}`, { cause: error })
