@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FrameDecoder } from '@gantrymq/remoting'
 import { goldenExchanges, goldenFrames } from './golden.ts'
 
 const WHO = ['broker', 'client', 'mqadmin'] as const
@@ -34,4 +35,22 @@ test('real registrations are recorded plain, compressed and refused', () => {
   assert.ok(zlibs.some(e => e.sender === '4.9.7'))
   assert.ok(zlibs.some(e => e.sender === '5.5.0'))
   assert.ok(registrations.length > 2 * zlibs.length)
+})
+
+test('each golden frame is found again however it is cut, and with its neighbour behind it', () => {
+  const frames = goldenFrames()
+  frames.forEach(({ what, bytes }, index) => {
+    const neighbour = frames[(index + 1) % frames.length]?.bytes ?? bytes
+    const stream = Buffer.concat([bytes, neighbour])
+    for (let cut = 1; cut < stream.length; cut++) {
+      const decoder = new FrameDecoder()
+      const found = [stream.subarray(0, cut), stream.subarray(cut)].flatMap(chunk => {
+        decoder.push(chunk)
+        const sizes: number[] = []
+        while (decoder.next()) sizes.push(4 + decoder.end - decoder.start)
+        return sizes
+      })
+      assert.deepEqual(found, [bytes.length, neighbour.length], `${what}, cut at ${cut}`)
+    }
+  })
 })
