@@ -38,9 +38,13 @@ export class LastBodies {
   }
 
   keep(broker: Broker, body: ReadBody | undefined): void {
+    const room = this.#bodies.get(broker)?.body.bytes
     this.forget(broker)
     if (body === undefined || broker.id !== MASTER_ID || sizeOf(body) > this.#limit) return
-    this.#bodies.set(broker, { body, writes: broker.group.writes })
+    // The bytes are lent; the broker's last ones have the right size nearly always.
+    const bytes = room?.length === body.bytes.length ? room : Buffer.allocUnsafeSlow(body.bytes.length)
+    body.bytes.copy(bytes)
+    this.#bodies.set(broker, { body: { ...body, bytes }, writes: broker.group.writes })
     this.#size += sizeOf(body)
     for (const oldest of this.#bodies.keys()) {
       if (this.#size <= this.#limit) break

@@ -301,3 +301,26 @@ test('a list of 100,000 topics lets route queries pass', async t => {
   await Promise.all([list, route])
   assert.deepEqual(order, ['route', 'list of 100000'])
 })
+
+test('large registrations that come at once on one connection do not mix', async t => {
+  const { caller, server } = await started(t)
+  const broker = caller()
+  const names = Array.from({ length: 8 }, (_, i) => `group-${i}`)
+  await Promise.all(
+    names.map((brokerName, i) => {
+      const topics = Array.from({ length: 5000 + i }, (_, n) => topicOf(`${brokerName}-topic-${n}`))
+      const compressed = i % 2 === 1
+      const body = encodeRegisterBroker(bodyWith(topics), { version: 513, compressed })
+      const bodyCrc32 = crc32(body) & 0x7fffffff
+      const identity = { ...header, brokerName, brokerAddr: `10.0.0.1:${i}`, compressed, bodyCrc32 }
+      return broker.call(REGISTER_BROKER, { header: identity, body }, { timeoutMs: 60_000 })
+    }),
+  )
+  assert.equal(
+    server.status.topicCount(),
+    names.reduce((sum, _, i) => sum + 5000 + i, 0),
+  )
+  for (const brokerName of names) {
+    assert.equal(server.status.route(`${brokerName}-topic-4999`)?.queueDatas[0]?.brokerName, brokerName)
+  }
+})

@@ -1,3 +1,4 @@
+import type { BufferPool } from './buffer-pool.ts'
 import type { Clock } from './clock.ts'
 import type { Command, ReplyParts, SerializeType } from './command.ts'
 import { MAX_FRAME } from './frame.ts'
@@ -79,6 +80,11 @@ export interface ConnectionOptions {
   /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
   readonly onRequest?: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
   readonly prepared?: PreparedReplies | undefined
+  /**
+   * Memory for large frames, used again when their request is answered: whoever handles it must copy what it keeps of
+   * the body. Without it every frame has its own.
+   */
+  readonly pool?: BufferPool | undefined
   readonly traffic?: Traffic | undefined
   /** Told of each request answered; `count` of them took `ms` each when they were prepared. */
   readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined

@@ -69,7 +69,7 @@ export class Connection implements Peer {
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
     this.lastActivity = this.#clock.now()
-    this.#decoder = new FrameDecoder(this.#limits.maxFrame)
+    this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
@@ -139,7 +139,7 @@ export class Connection implements Peer {
       const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
       const fields = command.extFields?.size ?? 0
       if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
-      this.#onCommand(command)
+      this.#onCommand(command, decoder.lent)
       if (this.#state === 'closed') return
     }
     if (answered > 0)
@@ -154,7 +154,8 @@ export class Connection implements Peer {
     this.#end('bad_frame', cause)
   }
 
-  #onCommand(command: Command): void {
+  /** @param lent Memory of the command's frame, for the pool when the command is done with. */
+  #onCommand(command: Command, lent: Buffer | undefined): void {
     if (isReply(command)) {
       if (!this.#calls.settle(command) && dropped.hasSubscribers) {
         dropped.publish({ connection: this.id, opaque: command.opaque, code: command.code })
@@ -168,18 +169,27 @@ export class Connection implements Peer {
     }
     if (!(reply instanceof Promise)) {
       this.#answer(command, reply, started)
+      this.#giveBack(lent, reply)
       return
     }
     this.#answering++
     if (this.#answering >= this.#limits.maxAnswering) this.#pause()
     reply
-      .then(parts => this.#answer(command, parts, started))
+      .then(parts => {
+        this.#answer(command, parts, started)
+        this.#giveBack(lent, parts)
+      })
       .catch((error: unknown) => this.#end('error', error as Error))
       .finally(() => {
         this.#answering--
         this.#resume()
         this.#onDrained?.()
       })
+  }
+
+  #giveBack(lent: Buffer | undefined, { body }: ReplyParts): void {
+    // An answer that is a part of its request has not left yet.
+    if (lent !== undefined && body?.buffer !== lent.buffer) this.#options.pool?.give(lent)
   }
 
   #answer(request: Command, parts: ReplyParts, started: number): void {

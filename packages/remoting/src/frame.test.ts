@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { BufferPool } from './buffer-pool.ts'
 import type { Command } from './command.ts'
 import { FrameError, FrameTooLargeError } from './errors.ts'
 import { encodeFrame, FrameDecoder, readCommand, scanHeader } from './frame.ts'
@@ -276,4 +277,36 @@ test('a negative extFields length reads as none, every other wrong length is ref
 test('a key that comes twice counts the last time', () => {
   const [command] = read([jsonFrame('{"code":1,"extFields":{"a":"1","a":"2"},"opaque":7}')])
   assert.deepEqual(command?.extFields, new Map([['a', '2']]))
+})
+
+test('memory lent by the pool is used again, and never while somebody looks at it', () => {
+  const pool = new BufferPool(1 << 20)
+  const body = Buffer.alloc(100_000, 'a')
+  const frame = encodeFrame({ ...route, body }, new Outbox())
+  const decoder = new FrameDecoder(undefined, pool)
+  const feed = (bytes: Buffer) => {
+    for (let at = 0; at < bytes.length; at += 40_000) {
+      decoder.push(bytes.subarray(at, at + 40_000))
+      if (decoder.next()) return { bytes: decoder.bytes.subarray(decoder.start, decoder.end), lent: decoder.lent }
+    }
+    return assert.fail('no frame')
+  }
+  const first = feed(frame)
+  assert.ok(first.bytes.subarray(-100_000).equals(body))
+  const other = feed(encodeFrame({ ...route, body: Buffer.alloc(100_000, 'b') }, new Outbox()))
+  assert.ok(first.bytes.subarray(-100_000).equals(body), 'not given back, not overwritten')
+  pool.give(first.lent as Buffer)
+  const third = feed(frame)
+  assert.equal(third.lent, first.lent)
+  assert.notEqual(third.lent, other.lent)
+  assert.equal(pool.size, 0)
+})
+
+test('the pool keeps no more than it may', () => {
+  const pool = new BufferPool(100_000)
+  for (let i = 0; i < 10; i++) pool.give(Buffer.alloc(30_000))
+  assert.equal(pool.size, 90_000)
+  assert.equal(pool.borrow(30_001), undefined)
+  assert.equal(pool.borrow(20_000)?.length, 30_000)
+  assert.equal(pool.size, 60_000)
 })

@@ -1,4 +1,5 @@
 import { scanBinaryHeader, writeBinaryHeader } from './binary-header.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import type { Command } from './command.ts'
 import { FrameError, FrameTooLargeError } from './errors.ts'
 import { type HeaderView, toCommand } from './header-view.ts'
@@ -16,8 +17,6 @@ const JSON_TYPE = 0
 const BINARY_TYPE = 1
 /** Pieces up to this size are copied together; larger ones are cheaper to hand over as they are. */
 const COPY_LIMIT = 16 * 1024
-/** A rest smaller than this is copied, so that it does not keep the whole read alive. */
-const REST_COPIED = 4096
 
 const NO_BYTES = Buffer.alloc(0)
 
@@ -29,35 +28,37 @@ export class FrameDecoder {
   bytes: Buffer = NO_BYTES
   start = 0
   end = 0
+  #chunk: Buffer = NO_BYTES
   #position = 0
-  #rest: Buffer[] = []
-  #restSize = 0
-  #needed = 4
+  /** A frame that comes in several chunks, as far as it is here. */
+  #partial: Buffer = NO_BYTES
+  #have = 0
+  #needed = 0
   readonly #limit: number
+  readonly #pool: BufferPool | undefined
 
-  /** @param limit Largest frame in bytes, length word counted. */
-  constructor(limit = MAX_FRAME) {
+  /**
+   * @param limit Largest frame in bytes, length word counted.
+   * @param pool Where memory for frames of several chunks is borrowed; see `lent`.
+   */
+  constructor(limit = MAX_FRAME, pool?: BufferPool) {
     this.#limit = limit
+    this.#pool = pool
   }
 
   /** Bytes of a frame that is not complete. */
   get pending(): number {
-    return this.#restSize
+    return this.#have
+  }
+
+  /** The memory of the frame just cut, for the pool when nobody needs the frame any more; undefined if it is a chunk's. */
+  get lent(): Buffer | undefined {
+    return this.bytes === this.#chunk ? undefined : this.bytes
   }
 
   push(chunk: Buffer): void {
-    if (this.#restSize === 0) {
-      this.bytes = chunk
-      this.#position = 0
-      return
-    }
-    this.#rest.push(chunk)
-    this.#restSize += chunk.length
-    if (this.#restSize < this.#needed) return
-    this.bytes = Buffer.concat(this.#rest, this.#restSize)
+    this.#chunk = chunk
     this.#position = 0
-    this.#rest = []
-    this.#restSize = 0
   }
 
   /**
@@ -65,28 +66,73 @@ export class FrameDecoder {
    * @throws FrameTooLargeError, FrameError as soon as the length word is wrong.
    */
   next(): boolean {
-    if (this.#restSize > 0) return false
-    const { bytes } = this
+    if (this.#have > 0) return this.#goOn()
+    const bytes = this.#chunk
     const at = this.#position
-    if (bytes.length - at < 4) return this.#keep(at, 4)
-    const length = bytes.readUInt32BE(at)
-    if (length + 4 > this.#limit) throw new FrameTooLargeError(length + 4, this.#limit)
-    if (length < 4) throw new FrameError(`a frame of ${length} bytes is too short`)
-    if (bytes.length - at - 4 < length) return this.#keep(at, 4 + length)
+    const left = bytes.length - at
+    if (left < 4) return this.#begin(4)
+    const size = 4 + this.#check(bytes.readUInt32BE(at))
+    if (left < size) return this.#begin(size)
+    this.bytes = bytes
     this.start = at + 4
-    this.end = at + 4 + length
+    this.end = at + size
     this.#position = this.end
     return true
   }
 
-  #keep(at: number, needed: number): false {
-    const rest = this.bytes.subarray(at)
-    this.bytes = NO_BYTES
-    this.#position = 0
+  #check(length: number): number {
+    if (length + 4 > this.#limit) throw new FrameTooLargeError(length + 4, this.#limit)
+    if (length < 4) throw new FrameError(`a frame of ${length} bytes is too short`)
+    return length
+  }
+
+  #begin(needed: number): false {
     this.#needed = needed
-    this.#restSize = rest.length
-    if (rest.length > 0) this.#rest = [rest.length < REST_COPIED ? Buffer.from(rest) : rest]
+    if (this.#position < this.#chunk.length) this.#take()
+    else this.#drop()
     return false
+  }
+
+  #goOn(): boolean {
+    this.#take()
+    if (this.#have < this.#needed) return false
+    if (this.#needed === 4) {
+      this.#needed = 4 + this.#check(this.#partial.readUInt32BE(0))
+      return this.#goOn()
+    }
+    this.bytes = this.#partial
+    this.start = 4
+    this.end = this.#needed
+    this.#partial = NO_BYTES
+    this.#have = 0
+    return true
+  }
+
+  /** Moves what the partial frame still needs from the chunk to it. */
+  #take(): void {
+    const end = Math.min(this.#chunk.length, this.#position + this.#needed - this.#have)
+    const have = this.#have + end - this.#position
+    if (this.#partial.length < have) this.#grow(have)
+    this.#chunk.copy(this.#partial, this.#have, this.#position, end)
+    this.#have = have
+    this.#position = end
+    if (end === this.#chunk.length) this.#drop()
+  }
+
+  /** A chunk that is used up must not be kept alive by a connection that falls silent. */
+  #drop(): void {
+    this.#chunk = NO_BYTES
+    this.#position = 0
+    this.bytes = NO_BYTES
+  }
+
+  #grow(have: number): void {
+    const before = this.#partial
+    // Whoever announces much and sends little gets little; a lent buffer is there already.
+    const size = Math.min(this.#needed, Math.max(have * 4, 256))
+    this.#partial = this.#pool?.borrow(this.#needed) ?? Buffer.allocUnsafeSlow(size)
+    before.copy(this.#partial, 0, 0, this.#have)
+    if (before.length > 0) this.#pool?.give(before)
   }
 }
 

@@ -51,7 +51,7 @@ export interface Peer {
 /** A request as its handler sees it. */
 export interface Call<D extends RequestDeclaration> {
   readonly header: HeaderOf<D>
-  /** Null when the frame had none. */
+  /** Null when the frame had none. Bytes are good until the request is answered: copy what is kept. */
   readonly body: BodyOf<D> | null
   readonly command: Command
   readonly peer: Peer

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Duplex } from 'node:stream'
 import type { AddressRanges } from './address-range.ts'
 import { Arrival, type Arrived, giveBack } from './arrival.ts'
+import { BufferPool } from './buffer-pool.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
@@ -117,6 +118,7 @@ export class RemotingServer {
   readonly #streams = new Map<Duplex, string>()
   readonly #perAddress = new Map<string, number>()
   readonly #prepared: PreparedReplies | undefined
+  readonly #pool = new BufferPool()
   #sweeper: Disposable | undefined
   #draining = false
   #onEmpty: (() => void) | undefined
@@ -268,6 +270,7 @@ export class RemotingServer {
       onAnswered,
       onSend,
       traffic,
+      pool: this.#pool,
       limits: this.#limits,
       clock: this.#clock,
       log: this.#log,
