@@ -304,7 +304,7 @@ test('a list of 100,000 topics lets route queries pass', async t => {
 
 test('large registrations that come at once on one connection do not mix', async t => {
   const { connect, server } = await started(t)
-  const stream = connect()
+  const stream = connect().resume()
   const names = Array.from({ length: 8 }, (_, i) => `group-${i}`)
   const frames = names.map((brokerName, i) => {
     const topics = Array.from({ length: 5000 + i }, (_unused, n) => topicOf(`${brokerName}-topic-${n}`))
@@ -318,7 +318,7 @@ test('large registrations that come at once on one connection do not mix', async
   const bytes = Buffer.concat(frames)
   for (let at = 0; at < bytes.length; at += 60_000) stream.write(bytes.subarray(at, at + 60_000))
   const expected = names.reduce((sum, _, i) => sum + 5000 + i, 0)
-  for (let turns = 0; turns < 5000 && server.status.topicCount() < expected; turns++) await turn()
+  for (let turns = 0; turns < 2000 && server.status.topicCount() < expected; turns++) await turn()
   assert.equal(server.status.topicCount(), expected)
   for (const brokerName of names) {
     assert.equal(server.status.route(`${brokerName}-topic-4999`)?.queueDatas[0]?.brokerName, brokerName)
