@@ -380,6 +380,6 @@ function limitsOf(options: NameServerOptions): Partial<ServerLimits> {
 function httpOn(http: HttpFace) {
   return {
     http1: (stream: Duplex) => http.accept(stream),
-    http2: (stream: Duplex) => http.acceptHttp2(stream),
+    http2: (stream: Duplex, remoteAddress: string) => http.acceptHttp2(stream, remoteAddress),
   }
 }

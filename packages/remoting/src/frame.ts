@@ -18,6 +18,8 @@ const BINARY_TYPE = 1
 /** Pieces up to this size are copied together; larger ones are cheaper to hand over as they are. */
 const COPY_LIMIT = 16 * 1024
 
+const BLOCK = 64 * 1024
+
 const NO_BYTES = Buffer.alloc(0)
 
 /**
@@ -129,11 +131,16 @@ export class FrameDecoder {
   #grow(have: number): void {
     const before = this.#partial
     // Whoever announces much and sends little gets little; a lent buffer is there already.
-    const size = Math.min(this.#needed, Math.max(have * 4, 256))
+    const size = Math.min(roundUp(this.#needed), Math.max(have * 4, 256))
     this.#partial = this.#pool?.borrow(this.#needed) ?? Buffer.allocUnsafeSlow(size)
     before.copy(this.#partial, 0, 0, this.#have)
     if (before.length > 0) this.#pool?.give(before)
   }
+}
+
+/** A broker's next registration may be a little longer; then the same memory should still do. */
+function roundUp(size: number): number {
+  return size < BLOCK ? size : Math.ceil(size / BLOCK) * BLOCK
 }
 
 /**
