@@ -22,8 +22,14 @@ interface AdminCase {
 
 const lines = (output: string) => output.split('\n').filter(Boolean).toSorted()
 const firstWords = (output: string) => lines(output).map(line => line.split(/[\s:]/)[0])
-/** Figures of load and disk change while one looks; columns up to the version do not. */
-const stableColumns = (output: string) => lines(output).map(line => line.trim().split(/\s+/).slice(0, 4))
+/**
+ * Figures of load and disk change while one looks; columns up to the version do not. A broker that is seconds old
+ * answers some questions with an exception, which is printed among the rows.
+ */
+const stableColumns = (output: string) =>
+  lines(output)
+    .filter(line => line.startsWith('#') || line.startsWith(CLUSTER))
+    .map(line => line.split(/\s+/).slice(0, 4))
 
 function admincases(broker: string): Readonly<Record<string, AdminCase>> {
   return {
