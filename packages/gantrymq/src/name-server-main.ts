@@ -1,4 +1,4 @@
-import { homedir } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { type FoundOptions, NameServer } from '@gantrymq/namesrv'
 import type { Logger } from '@gantrymq/remoting'
 import { prometheusPage } from './metrics.ts'
@@ -18,6 +18,12 @@ export async function main(): Promise<void> {
 }
 
 async function start({ options, unknown }: FoundOptions, log: Logger) {
-  const server = await NameServer.start({ ...options, unknownKeys: unknown, log, metricsPage: prometheusPage })
+  const server = await NameServer.start({
+    ...options,
+    unknownKeys: unknown,
+    log,
+    metricsPage: source =>
+      prometheusPage(source, { node_type: 'nameserver', node_id: `${hostname()}:${options.listenPort}` }),
+  })
   return { port: server.address.port, close: () => server.close() }
 }

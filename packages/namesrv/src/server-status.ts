@@ -1,12 +1,11 @@
 import type { TopicRoute } from '@gantrymq/protocol'
-import { versionName } from '@gantrymq/protocol'
-import { ANNOUNCED_VERSION } from '@gantrymq/remoting'
 import type { BrokerView } from './broker-changes.ts'
 import type { Departures } from './departures.ts'
 import type { KvStore } from './kv-store.ts'
 import { brokerNamesOf, brokerNamesOfTopic, liveBrokers } from './route-queries.ts'
 import type { RouteTable } from './route-table.ts'
 import type { ClusterView, NameServerStatus, Readiness } from './status.ts'
+import { VERSION } from './version.ts'
 
 export interface StatusSources {
   readonly routes: RouteTable
@@ -21,7 +20,7 @@ export interface StatusSources {
 /** What a running server tells of itself. */
 export function serverStatus({ routes, kv, departures, startedAt, readiness, peers }: StatusSources): NameServerStatus {
   return {
-    version: versionName(ANNOUNCED_VERSION),
+    version: VERSION,
     startedAt,
     readiness,
     *clusters(): Generator<ClusterView, void, void> {
