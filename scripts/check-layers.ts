@@ -20,7 +20,7 @@ const stateFiles = [
   'packages/protocol/src/{fastjson/*,data-version,permission,topic-name}.ts',
   'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,outbox,request}.ts',
   'packages/namesrv/src/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures}.ts',
-  'packages/namesrv/src/{kv-config,zone-filter,body-difference,registration-scan,last-bodies,route-bodies,prepared-routes}.ts',
+  'packages/namesrv/src/{kv-config,zone-filter,body-difference,registration-scan,last-bodies,same-routes,route-bodies,prepared-routes}.ts',
 ]
 
 const waiting = /^node:(net|tls|fs|http|http2|https|dgram|dns|timers|child_process|worker_threads|stream|events)\b/

@@ -8,6 +8,8 @@ export const MASTER_ID = 0
 /** All brokers of one name, whatever the cluster: a master and its slaves. It ends with its last broker. */
 export interface BrokerGroup {
   readonly name: string
+  /** A number that tells most names apart. */
+  readonly nameHash: number
   /** The one that is longest here comes first. Never empty while the table knows the group. */
   readonly brokers: Broker[]
   /** The word of whoever registered last, as in Apache 5.x. */
@@ -60,9 +62,16 @@ export interface Broker {
   alterations: number
 }
 
+function hashOf(name: string): number {
+  let hash = 0
+  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) & 0x3fffffff
+  return hash
+}
+
 export function newGroup(name: string, cluster: string): BrokerGroup {
   return {
     name,
+    nameHash: hashOf(name),
     brokers: [],
     enableActingMaster: false,
     zoneName: undefined,

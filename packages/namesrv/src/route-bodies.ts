@@ -1,5 +1,7 @@
 import { type Dialect, encodeTopicRoute, type TopicRoute } from '@gantrymq/protocol'
 import type { RouteTable } from './route-table.ts'
+import { SameRoutes } from './same-routes.ts'
+import { isSyncTopic } from './topic-route.ts'
 import type { LiveTopic } from './topic.ts'
 
 /** The encoded route of a topic, in the dialects that were asked for, and when it was true. */
@@ -16,6 +18,8 @@ export interface RouteBody {
  * tens of kilobytes, and keeping all of them would cost more memory than encoding costs time.
  */
 const MAX_KEPT = 64 << 20
+/** Topics that have gone may be remembered up to this many and as many as there are. */
+const SPARE = 1000
 
 /**
  * Encoded routes, so that a route is encoded once and not at every query.
@@ -30,6 +34,9 @@ export class RouteBodies {
   /** Adds to a route what the table does not know. */
   readonly complete: (route: TopicRoute, topic: string) => TopicRoute
   readonly #kept = new Map<string, RouteBody>()
+  readonly #same = new SameRoutes()
+  #epoch = -1
+  #lastSettings: unknown
   #size = 0
   #generation = 0
 
@@ -68,23 +75,38 @@ export class RouteBodies {
     const bytes = encodeTopicRoute(this.complete(route, name), dialect)
     this.#makeRoom(bytes.length)
     body.bytes[dialect] = bytes
-    this.#kept.set(name, body)
     return body
   }
 
   #begin(name: string): RouteBody | undefined {
     this.#kept.delete(name)
-    const topic = this.#table.topic(name)
+    const topic = this.#table.topics.get(name)
     if (topic === undefined) return undefined
-    return { topic, revision: topic.revision, epoch: this.#table.epoch, settings: this.#settings(), bytes: {} }
+    if (this.#kept.size > 2 * this.#table.topics.size + SPARE) this.#forget()
+    const { epoch } = this.#table
+    const settings = this.#settings()
+    if (epoch !== this.#epoch || settings !== this.#lastSettings) this.#same.clear()
+    this.#epoch = epoch
+    this.#lastSettings = settings
+    // With an order configuration of its own, with mappings or a name that the table treats apart, a route is its own.
+    const isOrdinary = settings === undefined && topic.mappings.size === 0 && !isSyncTopic(name)
+    const body = { topic, revision: topic.revision, epoch, settings, bytes: isOrdinary ? this.#same.of(topic) : {} }
+    this.#kept.set(name, body)
+    return body
   }
 
   /** Bodies of topics that are gone are counted until then, which only makes it happen earlier. */
   #makeRoom(size: number): void {
     this.#size += size
     if (this.#size <= MAX_KEPT) return
-    this.#kept.clear()
-    this.#generation++
+    this.#forget()
     this.#size = size
+  }
+
+  #forget(): void {
+    this.#kept.clear()
+    this.#same.clear()
+    this.#generation++
+    this.#size = 0
   }
 }

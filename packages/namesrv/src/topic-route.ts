@@ -7,12 +7,17 @@ import type { Topic } from './topic.ts'
 /** Brokers of 5.x ask for this topic to learn the members of their group, and must see them as they are. */
 const SYNC_BROKER_MEMBER_PREFIX = 'rmq_sys_SYNC_BROKER_MEMBER_'
 
+/** Whether acting masters are left out of a topic's route. */
+export function isSyncTopic(name: string): boolean {
+  return name.startsWith(SYNC_BROKER_MEMBER_PREFIX)
+}
+
 /**
  * Joins a topic's queues and brokers, both by broker name, so that every name server gives the same answer.
  * @param supportActingMaster Whether the slave with the lowest id is shown as master where the master is gone.
  */
 export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicRoute {
-  const acting = supportActingMaster && !topic.name.startsWith(SYNC_BROKER_MEMBER_PREFIX)
+  const acting = supportActingMaster && !isSyncTopic(topic.name)
   const queueDatas: QueueData[] = []
   const brokerDatas: BrokerData[] = []
   const filterServerTable = new Map<string, readonly string[]>()

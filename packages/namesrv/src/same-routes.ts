@@ -1,0 +1,50 @@
+import type { Dialect } from '@gantrymq/protocol'
+import type { BrokerGroup } from './broker-group.ts'
+import type { QueueSettings } from './queue-settings.ts'
+import type { Topic } from './topic.ts'
+
+/** An encoded route and what it was made of. */
+interface SameRoute {
+  readonly groups: readonly BrokerGroup[]
+  readonly queues: readonly QueueSettings[]
+  readonly bytes: { [D in Dialect]?: Buffer }
+}
+
+/**
+ * Encoded routes by their content. In a cluster most topics are on the same brokers with the same settings, and their
+ * routes are the same to the last byte: with 300 brokers 60 KB, which need be encoded and kept but once.
+ */
+export class SameRoutes {
+  readonly #routes = new Map<number, SameRoute>()
+
+  /** Where the encoded route of a topic is, or belongs. Of two with one hash the later is kept. */
+  of(topic: Topic): { [D in Dialect]?: Buffer } {
+    const { groups, queues } = topic
+    const hash = hashOf(groups, queues)
+    const known = this.#routes.get(hash)
+    if (known !== undefined && isSame(known.groups, groups) && isSame(known.queues, queues)) return known.bytes
+    const fresh: SameRoute = { groups: [...groups], queues: [...queues], bytes: {} }
+    this.#routes.set(hash, fresh)
+    return fresh.bytes
+  }
+
+  clear(): void {
+    this.#routes.clear()
+  }
+}
+
+function hashOf(groups: readonly BrokerGroup[], queues: readonly QueueSettings[]): number {
+  let hash = groups.length
+  for (let i = 0; i < groups.length; i++) {
+    const { perm, readQueueNums, writeQueueNums } = queues[i] as QueueSettings
+    const settings = perm + readQueueNums * 16 + writeQueueNums * 4096
+    hash = (Math.imul(hash, 31) + (groups[i] as BrokerGroup).nameHash + settings) & 0x3fffffff
+  }
+  return hash
+}
+
+function isSame<T>(a: readonly T[], b: readonly T[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
