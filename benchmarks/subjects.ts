@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { homedir, tmpdir } from 'node:os'
@@ -138,6 +139,16 @@ const bareSubject: Subject = {
   },
 }
 
+/** The flags that `npm start` gives to Node; the figures are for a server that has them. */
+function startFlags(): string[] {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
+  return manifest.scripts.start.match(/--\S+/g) ?? []
+}
+
+interface Manifest {
+  readonly scripts: { readonly start: string }
+}
+
 /** Our name server, compiled as it is published, or the given program. @throws Missing */
 async function findOurs(program?: string): Promise<Subject> {
   const path = program ?? (await publishedProgram())
@@ -145,7 +156,7 @@ async function findOurs(program?: string): Promise<Subject> {
   return {
     name: 'ours',
     title: 'Gantry',
-    start: options => launchNode('ours', port => [path, '--listen-port', String(port)], options),
+    start: options => launchNode('ours', port => [...startFlags(), path, '--listen-port', String(port)], options),
   }
 }
 

@@ -38,3 +38,11 @@ test('a topic that changes gets another route, and its old one stays with the ot
   assert.notEqual(routes.of(changing), before)
   assert.equal(routes.of(staying), before)
 })
+
+test('a group whose addresses have changed while no topic was on it makes another route', () => {
+  const routes = new SameRoutes()
+  const group = newGroup('d', 'C')
+  const before = routes.of(topicOn('S', [group]))
+  group.row = { ...group.row, brokerAddrs: new Map([[0, '10.0.0.1:10911']]) }
+  assert.notEqual(routes.of(topicOn('T', [group])), before)
+})

@@ -1,11 +1,12 @@
-import type { Dialect } from '@gantrymq/protocol'
+import type { BrokerData, Dialect } from '@gantrymq/protocol'
 import type { BrokerGroup } from './broker-group.ts'
 import type { QueueSettings } from './queue-settings.ts'
 import type { Topic } from './topic.ts'
 
 /** An encoded route and what it was made of. */
 interface SameRoute {
-  readonly groups: readonly BrokerGroup[]
+  /** Of each group what routes show of it; another record whenever that changes. */
+  readonly rows: readonly BrokerData[]
   readonly queues: readonly QueueSettings[]
   readonly bytes: { [D in Dialect]?: Buffer }
 }
@@ -22,8 +23,9 @@ export class SameRoutes {
     const { groups, queues } = topic
     const hash = hashOf(groups, queues)
     const known = this.#routes.get(hash)
-    if (known !== undefined && isSame(known.groups, groups) && isSame(known.queues, queues)) return known.bytes
-    const fresh: SameRoute = { groups: [...groups], queues: [...queues], bytes: {} }
+    const rows = groups.map(group => group.row)
+    if (known !== undefined && isSame(known.rows, rows) && isSame(known.queues, queues)) return known.bytes
+    const fresh: SameRoute = { rows, queues: [...queues], bytes: {} }
     this.#routes.set(hash, fresh)
     return fresh.bytes
   }

@@ -126,7 +126,7 @@ test('a prepared answer and the router say what the registry says, whatever has 
         }
       }
     }),
-    { numRuns: 30 },
+    { numRuns: 60 },
   )
   for (const { connection } of [a, b, slave]) connection.destroy()
 })
