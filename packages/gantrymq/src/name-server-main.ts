@@ -17,6 +17,13 @@ export async function main(): Promise<void> {
   if (exitCode !== null) process.exitCode = exitCode
 }
 
+/** How long newer clients are told to go elsewhere when nothing was said about it, milliseconds. */
+const GO_AWAY_MS = 300
+
+function goAwayOf({ enableShutdownGracefully }: FoundOptions['options']) {
+  return enableShutdownGracefully ? {} : { goAwayMs: GO_AWAY_MS }
+}
+
 async function start({ options, unknown }: FoundOptions, log: Logger) {
   const server = await NameServer.start({
     ...options,
@@ -25,5 +32,5 @@ async function start({ options, unknown }: FoundOptions, log: Logger) {
     metricsPage: source =>
       prometheusPage(source, { node_type: 'nameserver', node_id: `${hostname()}:${options.listenPort}` }),
   })
-  return { port: server.address.port, close: () => server.close() }
+  return { port: server.address.port, close: () => server.close(goAwayOf(options)) }
 }

@@ -324,3 +324,33 @@ test('large registrations that come at once on one connection do not mix', async
     assert.equal(server.status.route(`${brokerName}-topic-4999`)?.queueDatas[0]?.brokerName, brokerName)
   }
 })
+
+/** Some are found out at once, others only after many slices; then the query is answered first. */
+const heavy: readonly [name: string, body: string, first: string][] = [
+  ['empty arrays', `{"filterServerList":[${'[],'.repeat(5_000_000)}`, 'route'],
+  ['short members', `{"a":{${Array.from({ length: 1_000_000 }, (_, i) => `"${i}":0`).join(',')}}`, 'route'],
+  ['deep beginnings', '[[[[[[{"a":'.repeat(1_000_000), 'refusal'],
+  ['numbers', `{"filterServerList":[${'1.5e3,'.repeat(2_000_000)}`, 'route'],
+]
+for (const [name, text, first] of heavy) {
+  test(`a body of millions of ${name} is refused, and route queries pass meanwhile`, async t => {
+    const { caller } = await started(t)
+    const [broker, client] = [caller(), caller()]
+    await broker.call(REGISTER_BROKER, {
+      header: { ...header, brokerName: 'a', brokerAddr: 'a:1' },
+      body: encode([topicOf('T')]),
+    })
+    const order: string[] = []
+    const body = Buffer.from(text)
+    const refusal = assert
+      .rejects(broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 }), { responseCode: 1 })
+      .then(() => order.push('refusal'))
+    await turn()
+    const route = client
+      .call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'T' } }, { timeoutMs: 60_000 })
+      .then(() => order.push('route'))
+    await Promise.all([refusal, route])
+    assert.equal(order[0], first)
+    assert.ok(body.length < 1 << 24, 'it is no larger than a frame may be')
+  })
+}

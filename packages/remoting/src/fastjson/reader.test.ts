@@ -241,3 +241,13 @@ test('every cut of a good text is refused', () => {
   for (let end = 0; end < text.length; end++)
     assert.notEqual(refusal(text.slice(0, end)), 'accepted', text.slice(0, end))
 })
+
+for (const [name, text] of [
+  ['array', `[${'[],'.repeat(300_000)}[]]`],
+  ['object', `{${Array.from({ length: 300_000 }, (_, i) => `"${i}":0`).join(',')}}`],
+] as const) {
+  test(`an ${name} of more items than may be is refused`, () => {
+    assert.throws(() => readFastjson(text), /more than 250000 items/)
+    assert.throws(() => readFastjson('[1,2,3]', { maxItems: 2 }), /more than 2 items/)
+  })
+}

@@ -16,6 +16,11 @@ export interface ReadOptions {
   readonly maxDepth?: number
   /** Values that a text may have, so that memory stays bounded. A filled object or array counts as four. Default 2,000,000. */
   readonly maxValues?: number
+  /**
+   * Items that one object or array may have. Default 250,000: making room in a larger one takes longer than others may
+   * be kept waiting.
+   */
+  readonly maxItems?: number
   /** Bytes that one quoted text may have. Default 1 MiB. */
   readonly maxText?: number
 }
@@ -37,6 +42,7 @@ type Expected = 'value' | 'element' | 'name' | 'colon' | 'end' | 'nothing'
 export class FastjsonReader {
   readonly #scan: Scanner
   readonly #maxDepth: number
+  readonly #maxItems: number
   readonly #references: References
   readonly #open: OpenContainer[] = []
   #valuesLeft: number
@@ -44,9 +50,10 @@ export class FastjsonReader {
   #result: JsonValue = null
 
   constructor(bytes: Uint8Array, options: ReadOptions = {}) {
-    const { maxDepth = 64, maxValues = 2_000_000, maxText = 1 << 20 } = options
+    const { maxDepth = 64, maxValues = 2_000_000, maxItems = 250_000, maxText = 1 << 20 } = options
     this.#scan = new Scanner(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), maxText)
     this.#maxDepth = maxDepth
+    this.#maxItems = maxItems
     this.#valuesLeft = maxValues
     this.#references = new References(this.#open)
   }
@@ -160,15 +167,21 @@ export class FastjsonReader {
     if (into.items instanceof Map) {
       into.items.set(into.key, value)
       this.#expected = 'name'
+      this.#checkItems(into.items.size)
     } else {
       into.items.push(value)
       this.#expected = 'element'
+      this.#checkItems(into.items.length)
     }
+  }
+
+  #checkItems(count: number): void {
+    if (count > this.#maxItems) throw this.#scan.fail(`an object or array has more than ${this.#maxItems} items`)
   }
 }
 
 /** Some milliseconds of work. */
-const SLICE_BYTES = 64 * 1024
+const SLICE_BYTES = 16 * 1024
 
 /** Reads a text with pauses, see `FastjsonReader`. */
 export function* readFastjsonInSlices(bytes: Uint8Array, options?: ReadOptions): Sliced<JsonValue> {
