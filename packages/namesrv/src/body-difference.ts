@@ -10,6 +10,8 @@ export interface ReadBody {
   readonly tableEnd: number
   /** Where each entry begins. */
   readonly offsets: Uint32Array
+  /** Where alone it differs behind `tableStart` from another body of the same length. */
+  readonly differs?: { readonly from: Buffer; readonly start: number; readonly end: number }
 }
 
 /** What a body has that the one before had not. */
@@ -51,6 +53,7 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
       bytes,
       tableStart,
       tableEnd: old.tableEnd + grown,
+      ...(grown === 0 && tableStart === old.tableStart && { differs: { from: old.bytes, start, end: resume } }),
       offsets: joined(
         offsets.subarray(0, first),
         tableStart - old.tableStart,

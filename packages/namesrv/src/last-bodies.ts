@@ -41,10 +41,9 @@ export class LastBodies {
     const room = this.#bodies.get(broker)?.body.bytes
     this.forget(broker)
     if (body === undefined || broker.id !== MASTER_ID || sizeOf(body) > this.#limit) return
-    // The bytes are lent; the broker's last ones have the right size nearly always.
-    const bytes = room?.length === body.bytes.length ? room : Buffer.allocUnsafeSlow(body.bytes.length)
-    body.bytes.copy(bytes)
-    this.#bodies.set(broker, { body: { ...body, bytes }, writes: broker.group.writes })
+    const { tableStart, tableEnd, offsets } = body
+    const kept = { bytes: copyOf(body, room), tableStart, tableEnd, offsets }
+    this.#bodies.set(broker, { body: kept, writes: broker.group.writes })
     this.#size += sizeOf(body)
     for (const oldest of this.#bodies.keys()) {
       if (this.#size <= this.#limit) break
@@ -63,6 +62,16 @@ export class LastBodies {
   sweep(isRegistered: (broker: Broker) => boolean): void {
     for (const broker of this.#bodies.keys()) if (!isRegistered(broker)) this.forget(broker)
   }
+}
+
+/** The bytes are lent, so they are copied: into the broker's last ones, and only what differs, where that is known. */
+function copyOf({ bytes, tableStart, differs }: ReadBody, room: Buffer | undefined): Buffer {
+  const copy = room?.length === bytes.length ? room : Buffer.allocUnsafeSlow(bytes.length)
+  if (differs?.from === copy) {
+    bytes.copy(copy, 0, 0, tableStart)
+    bytes.copy(copy, differs.start, differs.start, differs.end)
+  } else bytes.copy(copy)
+  return copy
 }
 
 function sizeOf({ bytes, offsets }: ReadBody): number {
