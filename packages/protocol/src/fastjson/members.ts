@@ -104,6 +104,28 @@ export function longOf(object: JsonObject, name: string, fallback: Long): Long {
   return value === undefined ? fallback : toLong(value, name)
 }
 
+/** A long that no peer in its right mind sends beyond 2^53: an offset, a count, a time. */
+export function toNumber(value: JsonValue, name: string): number {
+  const whole = toLong(value, name)
+  if (typeof whole === 'bigint') throw wrong(name, 'a number below 2^53', whole)
+  return whole
+}
+
+/** See `toNumber`. */
+export function numberOf(object: JsonObject, name: string, fallback: number): number {
+  const value = scalar(object, name)
+  return value === undefined ? fallback : toNumber(value, name)
+}
+
+/** A double; Java writes NaN and the infinities as null, which reads as 0 there and here. */
+export function doubleOf(object: JsonObject, name: string): number {
+  const value = scalar(object, name)
+  if (value === undefined) return 0
+  const double = typeof value === 'boolean' || typeof value === 'object' ? Number.NaN : Number(value)
+  if (Number.isNaN(double)) throw wrong(name, 'a number', value)
+  return double
+}
+
 export function textOf(object: JsonObject, name: string): string | undefined {
   const value = member(object, name)
   return value === undefined ? undefined : toText(value)
