@@ -1,0 +1,142 @@
+import { RemotingError, ResponseError } from '@gantrymq/remoting'
+import { responseName } from '@gantrymq/protocol'
+
+/** What went wrong. Stable: branch on it, not on the text. */
+export type ClientErrorCode =
+  | 'ABORTED'
+  | 'BACK_PRESSURE'
+  | 'BAD_BODY'
+  | 'BAD_NAME'
+  | 'BAD_OPTION'
+  | 'BROKER_MISSING'
+  | 'BROKER_REFUSED'
+  | 'CLOSED'
+  | 'CONNECT_FAILED'
+  | 'GROUP_TAKEN'
+  | 'MESSAGE_ILLEGAL'
+  | 'NOT_ASSIGNED'
+  | 'NOT_FOUND'
+  | 'NO_NAME_SERVER'
+  | 'REPLY_TIMEOUT'
+  | 'ROUTE_MISSING'
+  | 'SEND_FAILED'
+  | 'TIMEOUT'
+  | 'TLS'
+  | 'UNSUPPORTED'
+
+export interface ClientErrorOptions extends ErrorOptions {
+  /** True if the same call may succeed later or elsewhere. Default false. */
+  readonly retriable?: boolean
+  /** The server's response code, where one answered; else Apache's own number of the failure, such as 10005. */
+  readonly responseCode?: number | undefined
+  /** What the server said, word for word. */
+  readonly remark?: string | null | undefined
+  /** `ip:port` of who answered, or did not. */
+  readonly address?: string | undefined
+}
+
+/** Every failure of this client. */
+export class ClientError extends Error {
+  override readonly name: string = 'ClientError'
+  readonly code: ClientErrorCode
+  readonly retriable: boolean
+  readonly responseCode: number | undefined
+  readonly remark: string | undefined
+  readonly address: string | undefined
+
+  constructor(code: ClientErrorCode, message: string, options: ClientErrorOptions = {}) {
+    super(message, options)
+    this.code = code
+    this.retriable = options.retriable ?? false
+    this.responseCode = options.responseCode
+    this.remark = options.remark ?? undefined
+    this.address = options.address
+  }
+}
+
+/** Apache's ClientErrorCode. */
+export const javaCodes = {
+  connectBroker: 10001,
+  accessTimeout: 10002,
+  brokerMissing: 10003,
+  noNameServer: 10004,
+  topicMissing: 10005,
+  requestTimeout: 10006,
+  replyMessage: 10007,
+} as const
+
+/** Codes that another broker, or the same one later, may not answer again (Apache's retryResponseCodes and FLOW_CONTROL). */
+const RETRIABLE_RESPONSES: ReadonlySet<number> = new Set([1, 2, 14, 16, 17, 204, 205, 215, 1500])
+
+/** What to do about a refusal, where the code alone says it. */
+const ADVICE: Readonly<Record<number, string>> = {
+  2: 'the broker is busy: send slower or to more brokers',
+  14: "the broker's disk may be full, or it is shutting down: look at its log",
+  16: 'check the permissions of topic and broker, and the credentials of this client',
+  17: 'create the topic, or allow brokers to create it (autoCreateTopicEnable)',
+  24: 'the broker has not heard of this group yet: it will with the next heartbeat',
+  25: 'the broker knows an older subscription: all members of a group must subscribe alike',
+  26: 'create the group, or allow brokers to create it (autoCreateSubscriptionGroup)',
+}
+
+const FROM_REMOTING = {
+  TIMEOUT: 'TIMEOUT',
+  ABORTED: 'ABORTED',
+  CLOSED: 'CONNECT_FAILED',
+  CONNECT_FAILED: 'CONNECT_FAILED',
+  TOO_MANY_IN_FLIGHT: 'BACK_PRESSURE',
+  SLOW_READER: 'CONNECT_FAILED',
+  BAD_FRAME: 'BAD_BODY',
+  FRAME_TOO_LARGE: 'BAD_BODY',
+  BAD_HEADER: 'BAD_BODY',
+  BAD_BODY: 'BAD_BODY',
+  BAD_OPTION: 'BAD_OPTION',
+  GO_AWAY: 'CONNECT_FAILED',
+  TLS: 'TLS',
+  REFUSED: 'BROKER_REFUSED',
+} as const satisfies Record<RemotingError['code'], ClientErrorCode>
+
+/** The client's error for whatever a call to `address` ended with. Those of this client pass. */
+export function toClientError(error: unknown, address?: string): ClientError {
+  if (error instanceof ClientError) return error
+  if (error instanceof ResponseError) return refused(error, address)
+  if (error instanceof RemotingError) return fromRemoting(error, address)
+  const text = error instanceof Error ? error.message : String(error)
+  return new ClientError('CONNECT_FAILED', text, { cause: error, address, retriable: true })
+}
+
+function refused(error: ResponseError, address: string | undefined): ClientError {
+  const { responseCode, remark } = error
+  const advice = ADVICE[responseCode]
+  const name = responseName(responseCode) ?? 'unknown'
+  const where = address === undefined ? 'the server' : address
+  const text = `${where} refused with code ${responseCode} (${name}): ${remark ?? 'no remark'}`
+  return new ClientError('BROKER_REFUSED', advice === undefined ? text : `${text}; ${advice}`, {
+    cause: error,
+    responseCode,
+    remark,
+    address,
+    retriable: RETRIABLE_RESPONSES.has(responseCode),
+  })
+}
+
+function fromRemoting(error: RemotingError, address: string | undefined): ClientError {
+  const code = FROM_REMOTING[error.code]
+  const { message, retriable } = error
+  return new ClientError(code, message, { cause: error, retriable, address, responseCode: javaCodeOf(code) })
+}
+
+function javaCodeOf(code: ClientErrorCode): number | undefined {
+  if (code === 'CONNECT_FAILED') return javaCodes.connectBroker
+  return code === 'TIMEOUT' ? javaCodes.accessTimeout : undefined
+}
+
+/** A call given up because its signal said so. */
+export function aborted(signal: AbortSignal, what: string): ClientError {
+  return new ClientError('ABORTED', `${what} was aborted`, { cause: signal.reason })
+}
+
+/** A call on what is closed. */
+export function closed(what: string): ClientError {
+  return new ClientError('CLOSED', `${what} is closed`)
+}

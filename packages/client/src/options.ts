@@ -1,0 +1,100 @@
+import { ClientError } from './errors.ts'
+
+/** One option: its default, what it accepts, and its name in Apache's client. */
+export interface Option<T> {
+  /** What it is when left out. */
+  readonly fallback: T
+  /** What a good value looks like, for errors and the documentation. */
+  readonly expected: string
+  /** The key of Apache's client that means the same; null where there is none. */
+  readonly java: string | null
+  readonly accepts: (value: unknown) => boolean
+}
+
+type AnyOption = Option<any> // oxlint-disable-line typescript/no-explicit-any -- a bound, never a value
+
+export type OptionTable = Readonly<Record<string, AnyOption>>
+
+/** The values of a table's options. */
+export type ValuesOf<T extends OptionTable> = { readonly [K in keyof T]: T[K] extends Option<infer V> ? V : never }
+
+/** The same as a user gives them. */
+export type GivenOf<T extends OptionTable> = {
+  readonly [K in keyof T]?: (T[K] extends Option<infer V> ? V : never) | undefined
+}
+
+interface Range {
+  readonly min?: number
+  readonly max?: number
+}
+
+const LARGEST = 2_147_483_647
+
+/** A whole number. */
+export function whole(fallback: number, java: string | null, { min = 0, max = LARGEST }: Range = {}): Option<number> {
+  const accepts = (value: unknown): boolean =>
+    typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
+  return { fallback, java, expected: `a whole number from ${min} to ${max}`, accepts }
+}
+
+/** A time in milliseconds. */
+export function millis(fallback: number, java: string | null, range: Range = {}): Option<number> {
+  const { expected, ...rest } = whole(fallback, java, range)
+  return { ...rest, expected: `${expected}, in milliseconds` }
+}
+
+export function flag(fallback: boolean, java: string | null): Option<boolean> {
+  return { fallback, java, expected: 'true or false', accepts: value => typeof value === 'boolean' }
+}
+
+export function word<const W extends string>(fallback: W, java: string | null, all: readonly W[]): Option<W> {
+  const accepts = (value: unknown): boolean => all.some(each => each === value)
+  return { fallback, java, expected: `one of ${all.join(', ')}`, accepts }
+}
+
+export function textOption(fallback: string, java: string | null): Option<string> {
+  return { fallback, java, expected: 'text', accepts: value => typeof value === 'string' }
+}
+
+/** Anything that a check of its own accepts; its default may be undefined. */
+export function custom<T>(
+  fallback: T,
+  java: string | null,
+  expected: string,
+  accepts: (value: unknown) => boolean,
+): Option<T> {
+  return { fallback, java, expected, accepts: value => value === fallback || accepts(value) }
+}
+
+/**
+ * The options of `who`, defaults filled in, frozen.
+ * @throws ClientError BAD_OPTION naming the option, what was given and what would be right.
+ */
+export function readOptions<const T extends OptionTable>(who: string, table: T, given: GivenOf<T>): ValuesOf<T> {
+  const values: Record<string, unknown> = {}
+  for (const [name, { fallback, accepts, expected }] of Object.entries(table)) {
+    const value: unknown = given[name]
+    if (value !== undefined && !accepts(value)) throw badOption(who, name, value, expected)
+    values[name] = value ?? fallback
+  }
+  for (const name of Object.keys(given)) {
+    if (!(name in table)) throw unknownOption(who, name, Object.keys(table))
+  }
+  return Object.freeze(values) as ValuesOf<T>
+}
+
+/** An option that is not what it should be. Its value is shown only where it cannot be a secret. */
+export function badOption(who: string, name: string, value: unknown, expected: string): ClientError {
+  return new ClientError('BAD_OPTION', `${who}: option ${name} must be ${expected}, not ${shown(value)}`)
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : `a value of type ${typeof value}`
+}
+
+function unknownOption(who: string, name: string, known: readonly string[]): ClientError {
+  const like = known.find(each => each.toLowerCase() === name.toLowerCase())
+  const advice = like === undefined ? `it has ${known.join(', ')}` : `did you mean ${like}?`
+  return new ClientError('BAD_OPTION', `${who}: there is no option ${name.slice(0, 80)}; ${advice}`)
+}
