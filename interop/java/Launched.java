@@ -1,8 +1,16 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.lang.reflect.InvocationTargetException;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 
 /** Runs another class's main and dies with the process that holds our standard input. */
 public final class Launched {
+    /** The lines of our standard input, for a class that takes commands. */
+    static final BlockingQueue<String> LINES = new LinkedBlockingQueue<>();
+
     public static void main(String[] args) throws Throwable {
         Thread watch = new Thread(Launched::haltAtEndOfInput, "parent-watch");
         watch.setDaemon(true);
@@ -17,9 +25,8 @@ public final class Launched {
 
     private static void haltAtEndOfInput() {
         try {
-            while (System.in.read() >= 0) {
-                // Nothing is ever sent; only the end matters.
-            }
+            BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+            for (String line = input.readLine(); line != null; line = input.readLine()) LINES.add(line);
         } catch (java.io.IOException e) {
             // As good as the end.
         }

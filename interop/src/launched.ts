@@ -63,6 +63,16 @@ export class Launched {
     return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined
   }
 
+  /** Hands on what it prints on standard output, as it comes. */
+  onPrinted(listener: (text: string) => void): void {
+    this.#child.stdout?.on('data', listener)
+  }
+
+  /** Writes to its standard input. */
+  write(text: string): void {
+    this.#child.stdin?.write(text)
+  }
+
   /** The last lines it has printed. */
   tail(): string {
     return this.#output.split('\n').slice(-TAIL_LINES).join('\n')

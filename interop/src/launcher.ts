@@ -184,6 +184,8 @@ export interface BrokerStart {
   /** The broker is ready when it is known here. Default: the first of `nameServers`. */
   readonly knownAt?: readonly number[]
   readonly flags?: readonly string[]
+  /** Files that it finds in its home, by path: `conf/plain_acl.yml`. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 function brokerProperties(start: BrokerStart, port: number, folder: string): Properties {
@@ -214,6 +216,8 @@ export async function startApacheBroker(owner: Owner, start: BrokerStart): Promi
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')
   await writeFile(file, propertiesText(brokerProperties(start, port, folder)))
+  await mkdir(join(folder, 'conf'), { recursive: true })
+  for (const [name, text] of Object.entries(start.files ?? {})) await writeFile(join(folder, name), text)
   const knownAt = start.knownAt ?? start.nameServers.map(address => Number(address.split(':')[1]))
   const isReady = async () => {
     for (const nameServer of knownAt) if (!(await brokersOf(nameServer)).includes(`127.0.0.1:${port}`)) return false
@@ -232,7 +236,7 @@ export async function startApacheBroker(owner: Owner, start: BrokerStart): Promi
 export async function startProgram(
   owner: Owner,
   release: Release,
-  mainClass: 'Produce' | 'Consume',
+  mainClass: 'Produce' | 'Consume' | 'JavaClient',
   args: readonly (string | number)[],
   flags: readonly string[] = [],
 ): Promise<Launched> {

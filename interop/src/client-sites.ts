@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { after, before } from 'node:test'
+import type { Release } from './apache.ts'
+import { eventually, unique } from './contract/stage.ts'
+import { type JavaClient, javaClient } from './java-clients.ts'
+import type { Owner } from './launched.ts'
+import {
+  type BrokerStart,
+  type LaunchedServer,
+  type Properties,
+  startApacheBroker,
+  startApacheNameServer,
+} from './launcher.ts'
+import { startOurProgram } from './ours.ts'
+import { ask } from './raw-connection.ts'
+import { parseFastjson } from './raw-frame.ts'
+import type { RunningNameServer } from './subjects.ts'
+
+/** One broker of Apache's, a name server and a Java client. */
+export interface SitePlan {
+  readonly release: Release
+  readonly nameServer: 'ours' | 'Apache'
+  readonly properties?: Properties
+  readonly files?: Readonly<Record<string, string>>
+  readonly brokerFlags?: readonly string[]
+  readonly javaFlags?: readonly string[]
+}
+
+export const BROKER = 'a'
+const CLUSTER = 'DefaultCluster'
+const ROUTE_MS = 15_000
+
+/**
+ * Whatever Apache lets one hurry: retries (level 3 and up) after a second, transactions asked about after a second,
+ * offsets and lists of consumers kept fresh. Level 2 is two seconds, so that levels can be told apart.
+ */
+const HURRIED: Properties = {
+  messageDelayLevel: `1s 2s${' 1s'.repeat(16)}`,
+  transactionTimeOut: 1_000,
+  transactionCheckInterval: 1_000,
+  enablePropertyFilter: true,
+  autoCreateTopicEnable: true,
+  traceTopicEnable: true,
+  notifyConsumerIdsChangedEnable: true,
+}
+
+const ONLY_5: Properties = { recallMessageEnable: true, timerWheelEnable: true, timerPrecisionMs: 100 }
+
+const is5 = (release: Release) => release.startsWith('5.')
+
+/** Where the cases of one line run. */
+export class Site {
+  readonly release: Release
+  /** `ip:port`, as clients are given it. */
+  readonly nameServers: string
+  readonly broker: LaunchedServer
+  readonly java: JavaClient
+  readonly #nameServer: RunningNameServer
+
+  constructor(release: Release, nameServer: RunningNameServer, broker: LaunchedServer, java: JavaClient) {
+    this.release = release
+    this.#nameServer = nameServer
+    this.nameServers = `127.0.0.1:${nameServer.port}`
+    this.broker = broker
+    this.java = java
+  }
+
+  /** True on the 5.x line. */
+  get is5(): boolean {
+    return is5(this.release)
+  }
+
+  /** Makes a topic of a new name and waits until clients can learn of it. */
+  async topic(word = 'topic', queues = 4): Promise<string> {
+    const topic = unique(word)
+    await this.createTopic(topic, queues)
+    return topic
+  }
+
+  /** Makes a topic of this name. */
+  async createTopic(topic: string, queues = 4): Promise<void> {
+    await this.java.createTopic(this.broker.address, topic, queues)
+    await eventually(async () => {
+      const answer = await ask(this.#nameServer.port, { code: 105, extFields: { topic } })
+      assert.equal(answer.code, 0, `no route of ${topic}`)
+      assert.ok(parseFastjson(answer.body))
+    }, ROUTE_MS)
+  }
+
+  /** Starts one more broker here. */
+  startBroker(owner: Owner, start: Omit<BrokerStart, 'nameServers' | 'release'>): Promise<LaunchedServer> {
+    const properties = { ...HURRIED, ...(this.is5 ? ONLY_5 : {}), ...start.properties }
+    return startApacheBroker(owner, { ...start, properties, release: this.release, nameServers: [this.nameServers] })
+  }
+}
+
+function startNameServer(owner: Owner, plan: SitePlan): Promise<RunningNameServer> {
+  return plan.nameServer === 'ours' ? startOurProgram(owner) : startApacheNameServer(owner, plan.release)
+}
+
+/** Starts all that a plan names. */
+export async function startSite(owner: Owner, plan: SitePlan): Promise<Site> {
+  const { release, files = {}, brokerFlags = [], javaFlags = [] } = plan
+  const nameServer = await startNameServer(owner, plan)
+  const nameServers = `127.0.0.1:${nameServer.port}`
+  const properties = { ...HURRIED, ...(is5(release) ? ONLY_5 : {}), brokerClusterName: CLUSTER, ...plan.properties }
+  const [broker, java] = await Promise.all([
+    startApacheBroker(owner, {
+      release,
+      name: BROKER,
+      nameServers: [nameServers],
+      properties,
+      files,
+      flags: brokerFlags,
+    }),
+    javaClient(owner, release, nameServers, javaFlags),
+  ])
+  return new Site(release, nameServer, broker, java)
+}
+
+/** Declares a site that lives as long as the enclosing `describe`; gives a getter of it. */
+export function siteFor(plan: SitePlan): () => Site {
+  const closes: (() => Promise<void>)[] = []
+  let site: Site | undefined
+  before(async () => {
+    site = await startSite({ after: close => void closes.push(close) }, plan)
+  })
+  after(async () => {
+    for (const close of closes.toReversed()) await close()
+  })
+  return () => site ?? assert.fail('the site did not start')
+}
+
+/** What a suite of a plan is called. */
+export const siteName = (plan: SitePlan) => `client, broker ${plan.release}, name server ${plan.nameServer}`
