@@ -1,4 +1,49 @@
 export {
+  assignmentsBody,
+  type MessageQueueAssignment,
+  type MessageRequestMode,
+  type QueryAssignmentRequest,
+  type QueryAssignmentResponse,
+  queryAssignmentBody,
+  type SetMessageRequestMode,
+  setMessageRequestModeBody,
+} from './bodies/assignment.ts'
+export { type BatchAck, type BatchAckMessages, batchAckBody } from './bodies/batch-ack.ts'
+export { type CheckClientRequestBody, checkClientBody } from './bodies/check-client.ts'
+export {
+  type ConsumeMessageDirectlyResult,
+  type ConsumeResult,
+  consumeDirectlyBody,
+} from './bodies/consume-directly.ts'
+export { type ConsumerList, consumerListBody } from './bodies/consumer-list.ts'
+export { consumerStatusBody, type GetConsumerStatusBody } from './bodies/consumer-status.ts'
+export {
+  type ConsumeFromWhere,
+  type ConsumerData,
+  type ConsumeType,
+  type HeartbeatData,
+  heartbeatBody,
+  type MessageModel,
+  type ProducerData,
+  type SubscriptionData,
+} from './bodies/heartbeat.ts'
+export {
+  type LockBatchRequest,
+  type LockBatchResponse,
+  lockBatchBody,
+  lockBatchResponseBody,
+  unlockBatchBody,
+} from './bodies/lock-batch.ts'
+export type { MessageQueue, OfQueue, QueueOffset } from './bodies/message-queue.ts'
+export { type ResetOffsetBody, resetOffsetBody, resetOffsetBodyForC } from './bodies/reset-offset.ts'
+export {
+  type ConsumeStatus,
+  type ConsumerRunningInfo,
+  type PopProcessQueueInfo,
+  type ProcessQueueInfo,
+  runningInfoBody,
+} from './bodies/running-info.ts'
+export {
   type BrokerMemberGroup,
   brokerMemberGroupBody,
   type ClusterInfo,
@@ -80,7 +125,17 @@ export {
   versionName,
   versionNumber,
 } from './release.ts'
-export { brokerNoticeRequests, nameServerRequests, requestNames } from './requests/index.ts'
+export {
+  brokerNoticeRequests,
+  clientNotices,
+  consumeRequests,
+  membershipRequests,
+  nameServerRequests,
+  popRequests,
+  queryRequests,
+  requestNames,
+  sendRequests,
+} from './requests/index.ts'
 export { type ResponseName, responseCodes, responseName } from './response-codes.ts'
 export {
   AUTO_CREATE_TOPIC,

@@ -212,7 +212,8 @@ export class Connection implements Peer {
 
   /**
    * Sends a request and waits for its reply.
-   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0.
+   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0 nor one that
+   * the declaration names as an answer.
    */
   async call<const D extends RequestDeclaration>(
     declaration: D,
@@ -220,7 +221,8 @@ export class Connection implements Peer {
     { timeoutMs = 3000, signal }: CallOptions = {},
   ): Promise<Reply<D>> {
     const command = await this.exchange(this.#write(declaration, input, 0), { timeoutMs, signal })
-    if (command.code !== 0) throw new ResponseError(command.code, command.remark)
+    if (command.code !== 0 && !isAnswer(declaration, command.code))
+      throw new ResponseError(command.code, command.remark)
     return readReply(declaration, command)
   }
 
@@ -243,7 +245,7 @@ export class Connection implements Peer {
   }
 
   #write<D extends RequestDeclaration>(declaration: D, input: CallInput<D>, flag: number) {
-    const given: { readonly header?: unknown; readonly body?: unknown } = input
+    const given: { readonly header?: unknown; readonly body?: unknown; readonly remark?: string | null } = input
     const fields = declaration.header?.encode((given.header ?? {}) as never) ?? new Map<string, string>()
     const body = given.body === undefined || given.body === null ? null : (declaration.body?.encode(given.body) ?? null)
     this.#options.onSend?.(fields, body)
@@ -253,7 +255,7 @@ export class Connection implements Peer {
       language: this.#options.language ?? ('JAVA' as const),
       version: this.#options.version ?? ANNOUNCED_VERSION,
       flag,
-      remark: null,
+      remark: given.remark ?? null,
       extFields: declaration.header || fields.size > 0 ? fields : null,
       body,
       serializeType: declaration.code > MAX_BINARY_CODE ? ('JSON' as const) : wanted,
@@ -397,7 +399,11 @@ export class Connection implements Peer {
   }
 }
 
-/** Reads a successful reply as its request declares it. */
+function isAnswer({ reply }: RequestDeclaration, code: number): boolean {
+  return reply?.codes?.includes(code) ?? false
+}
+
+/** Reads a reply that is an answer as its request declares it. */
 function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {
   const { reply } = declaration as RequestDeclaration
   return {

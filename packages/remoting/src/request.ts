@@ -15,13 +15,18 @@ interface Content {
   readonly body?: BodyCodec<any> // oxlint-disable-line typescript/no-explicit-any -- a bound, never a value
 }
 
+interface ReplyContent extends Content {
+  /** Response codes besides 0 that are answers and no refusals: the header is read with them too. */
+  readonly codes?: readonly number[]
+}
+
 /** One request of the protocol: the only place where its number, header and bodies are written down. */
 export interface RequestDeclaration extends Content {
   /** Request code, as in Apache's RequestCode. */
   readonly code: number
   /** True if senders never wait for an answer. */
   readonly oneway?: boolean
-  readonly reply?: Content
+  readonly reply?: ReplyContent
   /** One sentence for the documentation. */
   readonly purpose: string
 }
@@ -79,13 +84,14 @@ export type HandlersFor<T extends RequestTable, Context> = { readonly [K in keyo
 export interface CallInput<D extends RequestDeclaration> {
   readonly header?: HeaderGiven<D>
   readonly body?: BodyOf<D> | null
+  readonly remark?: string | null
 }
 
 /** What a caller gets back. */
 export interface Reply<D extends RequestDeclaration> {
+  /** 0, or one of the codes that the declaration takes for an answer. */
   readonly code: number
   readonly remark: string | null
-  /** Read as declared when the code is 0. */
   readonly header: HeaderOf<ReplyOf<D>>
   readonly body: BodyOf<ReplyOf<D>> | null
   readonly command: Command

@@ -94,6 +94,12 @@ export function toObject(value: JsonValue | undefined, name: string): JsonObject
   return value
 }
 
+/** A list of objects; null counts as an empty list, a null item as an empty object. */
+export function toObjects(value: JsonValue, name: string): JsonObject[] {
+  const list = value === null ? [] : isArray(value) ? value : [value]
+  return list.map(item => toObject(item, name))
+}
+
 export function intOf(object: JsonObject, name: string, fallback: number): number {
   const value = scalar(object, name)
   return value === undefined ? fallback : toInt(value, name)
@@ -175,4 +181,19 @@ export function textTable(object: JsonObject): Map<string, string> {
   const table = new Map<string, string>()
   for (const [key, value] of object) if (value !== null) table.set(toText(key), toText(value))
   return table
+}
+
+/**
+ * A constant of a Java enum: its name, its name in lower case or its ordinal.
+ * @returns the fallback where Java reads null: for a name it does not know.
+ */
+export function constantOf<const T extends string>(
+  object: JsonObject,
+  name: string,
+  constants: readonly T[],
+  fallback: T,
+): T {
+  const value = member(object, name)
+  if (typeof value === 'number') return constants[value] ?? fallback
+  return constants.find(constant => constant === value || constant.toLowerCase() === value) ?? fallback
 }

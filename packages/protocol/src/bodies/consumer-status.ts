@@ -1,0 +1,26 @@
+import { objectOf, toObject, toText } from '../fastjson/members.ts'
+import { jsonBody } from './json-body.ts'
+import { offsetTable, type QueueOffset, readOffsetTable } from './message-queue.ts'
+
+/** How far consumers are: Apache's GetConsumerStatusBody. */
+export interface GetConsumerStatusBody {
+  /** What one client answers a broker. */
+  readonly messageQueueTable: readonly QueueOffset[]
+  /** What a broker answers an admin: by client id. */
+  readonly consumerTable?: ReadonlyMap<string, readonly QueueOffset[]>
+}
+
+export const consumerStatusBody = jsonBody<GetConsumerStatusBody>(
+  'GetConsumerStatusBody',
+  ({ consumerTable, messageQueueTable }) => ({
+    consumerTable: new Map([...(consumerTable ?? [])].map(([id, offsets]) => [id, offsetTable(offsets)])),
+    messageQueueTable: offsetTable(messageQueueTable),
+  }),
+  object => {
+    const consumerTable = new Map<string, readonly QueueOffset[]>()
+    for (const [id, table] of objectOf(object, 'consumerTable') ?? []) {
+      consumerTable.set(toText(id), readOffsetTable(toObject(table, 'consumerTable')))
+    }
+    return { messageQueueTable: readOffsetTable(objectOf(object, 'messageQueueTable')), consumerTable }
+  },
+)

@@ -1,0 +1,41 @@
+import { isArray, type JsonObject, type JsonValue } from '@gantrymq/remoting'
+import { numberOf, objectOf, toObject } from '../fastjson/members.ts'
+import { jsonBody } from './json-body.ts'
+import { offsetTable, type QueueOffset, readMessageQueue, readOffsetTable } from './message-queue.ts'
+
+/** Offsets that consumers shall go on from: Apache's ResetOffsetBody. */
+export interface ResetOffsetBody {
+  readonly offsetTable: readonly QueueOffset[]
+}
+
+function readItem(value: JsonValue): QueueOffset {
+  const object = toObject(value, 'offsetTable')
+  return { queue: readMessageQueue(object), offset: numberOf(object, 'offset', 0) }
+}
+
+/** Either form: brokers send a list when the one who asked for the reset said it was written in C++. */
+function readOffsets(object: JsonObject): ResetOffsetBody {
+  const given = object.get('offsetTable')
+  return { offsetTable: isArray(given) ? given.map(readItem) : readOffsetTable(objectOf(object, 'offsetTable')) }
+}
+
+/** Reads both forms, writes the map. */
+export const resetOffsetBody = jsonBody<ResetOffsetBody>(
+  'ResetOffsetBody',
+  body => ({ offsetTable: offsetTable(body.offsetTable) }),
+  readOffsets,
+)
+
+/** Reads both forms, writes the list: Apache's ResetOffsetBodyForC. */
+export const resetOffsetBodyForC = jsonBody<ResetOffsetBody>(
+  'ResetOffsetBodyForC',
+  body => ({
+    offsetTable: body.offsetTable.map(({ queue: { brokerName, queueId, topic }, offset }) => ({
+      brokerName,
+      offset,
+      queueId,
+      topic,
+    })),
+  }),
+  readOffsets,
+)
