@@ -1,5 +1,16 @@
 // docs/protocol.md: every request, from its declaration.
-import { brokerNoticeRequests, nameServerRequests, responseCodes } from '@gantrymq/protocol'
+import {
+  brokerNoticeRequests,
+  clientNotices,
+  consumeRequests,
+  membershipRequests,
+  nameServerRequests,
+  popRequests,
+  queryRequests,
+  responseCodes,
+  responseName,
+  sendRequests,
+} from '@gantrymq/protocol'
 import type { FieldTable, RequestDeclaration, RequestTable } from '@gantrymq/remoting'
 
 const intro = `# Protocol
@@ -7,7 +18,7 @@ const intro = `# Protocol
 This page is generated from the request declarations of \`@gantrymq/protocol\` (\`npm run docs\`).
 
 A header field that is optional and unreadable counts as missing, as in Java. A required one that is missing or unreadable is
-answered with code 1 and a remark that names it; Java ends in a null pointer there. A request whose code is not in this list is
+answered with code 1 and a remark that names it; Java ends in a null pointer there. A request that the peer does not serve is
 answered with code 3.
 `
 
@@ -17,6 +28,12 @@ export function protocolDoc(): string {
     intro,
     chapter('Requests to a name server', nameServerRequests),
     chapter('Requests of a name server to brokers', brokerNoticeRequests),
+    chapter('Clients and their groups', membershipRequests),
+    chapter('Sending', sendRequests),
+    chapter('Pulling, offsets and locks', consumeRequests),
+    chapter('Popping', popRequests),
+    chapter('Finding messages and offsets', queryRequests),
+    chapter('Requests of a broker to clients', clientNotices),
     codes(),
   ].join('\n')
 }
@@ -36,8 +53,13 @@ function section(name: string, { code, oneway, purpose, header, body, reply }: R
     ...fieldRows('answer', reply?.header?.fields),
     ...bodyRow('answer', reply?.body?.name),
   ]
+  if (reply?.codes) lines.push(`Answers have code 0 or ${reply.codes.map(answerCode).join(', ')}.`, '')
   if (parts.length > 0) lines.push('| in | name | type | |', '|---|---|---|---|', ...parts, '')
   return lines.join('\n')
+}
+
+function answerCode(code: number): string {
+  return `${code} (${responseName(code)})`
 }
 
 function fieldRows(where: string, fields: FieldTable | undefined): string[] {

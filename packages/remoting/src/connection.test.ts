@@ -65,6 +65,29 @@ test('an answer other than success is thrown with its code and remark', async t 
   })
 })
 
+test('an answer with a code that the declaration names is read as one, other codes are refusals', async t => {
+  const PULL = request({ ...WIPE, code: 11, reply: { ...WIPE.reply, codes: [19, 20] } })
+  let code = 19
+  const { client } = pair(t, { onRequest: () => ({ ...wiped(4), code, remark: 'nothing there' }) })
+  const { header, ...reply } = await client.call(PULL, { header: { brokerName: 'a' } })
+  assert.deepEqual([reply.code, reply.remark, header.wipeTopicCount], [19, 'nothing there', 4])
+  code = 21
+  await assert.rejects(client.call(PULL, { header: { brokerName: 'a' } }), { responseCode: 21 })
+})
+
+test('a remark goes with a request', async t => {
+  const remarks: (string | null)[] = []
+  const { client } = pair(t, {
+    onRequest: command => {
+      remarks.push(command.remark)
+      return wiped(1)
+    },
+  })
+  await client.call(WIPE, { header: { brokerName: 'a' }, remark: 'as the operator wished' })
+  await client.call(WIPE, { header: { brokerName: 'a' } })
+  assert.deepEqual(remarks, ['as the operator wished', null])
+})
+
 test('a side that serves nothing answers code 3', async t => {
   const { client } = pair(t)
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { responseCode: 3 })

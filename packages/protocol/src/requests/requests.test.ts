@@ -4,10 +4,25 @@ import type { HeaderCodec, RequestDeclaration } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { responseCodes, responseName } from '../response-codes.ts'
 import { brokerNoticeRequests } from './broker.ts'
+import { clientNotices } from './client-notices.ts'
+import { consumeRequests } from './consume.ts'
+import { membershipRequests } from './membership.ts'
 import { nameServerRequests } from './name-server.ts'
+import { popRequests } from './pop.ts'
+import { queryRequests } from './query.ts'
 import { requestNames } from './request-names.ts'
+import { sendRequests } from './send.ts'
 
-const declared: Record<string, RequestDeclaration> = { ...nameServerRequests, ...brokerNoticeRequests }
+const declared: Record<string, RequestDeclaration> = {
+  ...nameServerRequests,
+  ...brokerNoticeRequests,
+  ...sendRequests,
+  ...consumeRequests,
+  ...popRequests,
+  ...queryRequests,
+  ...membershipRequests,
+  ...clientNotices,
+}
 
 test('every request has the code and name that Apache gives it', () => {
   for (const [name, { code }] of Object.entries(declared)) assert.equal(requestNames.get(code), name)
@@ -75,6 +90,41 @@ test('a registration names the field that is missing, and takes defaults for the
     compressed: false,
     bodyCrc32: 0,
   })
+})
+
+test('an answer with a code of its own is one of the codes that Java takes for an answer', () => {
+  const answers = Object.entries(declared).flatMap(([name, { reply }]) =>
+    reply?.codes === undefined ? [] : [[name, reply.codes.map(responseName)] as const],
+  )
+  const stored = ['FLUSH_DISK_TIMEOUT', 'SLAVE_NOT_AVAILABLE', 'FLUSH_SLAVE_TIMEOUT']
+  const nothing = ['PULL_NOT_FOUND', 'PULL_RETRY_IMMEDIATELY', 'PULL_OFFSET_MOVED']
+  const unpopped = ['PULL_NOT_FOUND', 'POLLING_FULL or UPDATE_AND_CREATE_ACL_CONFIG_FAILED']
+  for (const [name, codes] of answers) {
+    if (name.startsWith('SEND_')) assert.deepEqual(codes, stored)
+    else if (name.includes('PULL')) assert.deepEqual(codes, nothing)
+    else assert.deepEqual(codes.slice(0, 2), unpopped)
+  }
+  assert.equal(answers.length, 9)
+})
+
+test('the fields of a pull are those of both lines, the optional ones left out', () => {
+  const { header } = consumeRequests.PULL_MESSAGE
+  const given = {
+    consumerGroup: 'billing',
+    topic: 'Orders',
+    queueId: 3,
+    queueOffset: 9007199254740991,
+    maxMsgNums: 32,
+    sysFlag: 6,
+    commitOffset: 0,
+    suspendTimeoutMillis: 15000,
+    subVersion: 1700000000000,
+  }
+  const fields = header.encode(given)
+  assert.deepEqual([...fields.keys()], Object.keys(given))
+  assert.equal(fields.get('queueOffset'), '9007199254740991')
+  fields.set('queueOffset', '9007199254740992')
+  assert.throws(() => header.decode(fields), { code: 'BAD_HEADER', field: 'queueOffset' })
 })
 
 test('response codes that the lines use differently have both names', () => {
