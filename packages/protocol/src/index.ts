@@ -1,4 +1,17 @@
 export {
+  type AccessEntry,
+  type AccessPolicy,
+  type AclInfo,
+  aclBody,
+  aclListBody,
+  type PlainAccess,
+  type PlainAccessTable,
+  plainAccessTableBody,
+  type UserInfo,
+  userBody,
+  userListBody,
+} from './bodies/access.ts'
+export {
   assignmentsBody,
   type MessageQueueAssignment,
   type MessageRequestMode,
@@ -9,14 +22,42 @@ export {
   setMessageRequestModeBody,
 } from './bodies/assignment.ts'
 export { type BatchAck, type BatchAckMessages, batchAckBody } from './bodies/batch-ack.ts'
+export { type BrokerStats, brokerStatsBody, type StatsItem } from './bodies/broker-stats.ts'
 export { type CheckClientRequestBody, checkClientBody } from './bodies/check-client.ts'
+export {
+  type ClientConnection,
+  type ConsumerConnections,
+  consumerConnectionBody,
+  type ProducerInfo,
+  producerConnectionBody,
+  producerTableBody,
+} from './bodies/client-connections.ts'
 export {
   type ConsumeMessageDirectlyResult,
   type ConsumeResult,
   consumeDirectlyBody,
 } from './bodies/consume-directly.ts'
+export { type ConsumeQueueEntry, type ConsumeQueueView, consumeQueueBody } from './bodies/consume-queue.ts'
+export {
+  type BrokerConsumeStats,
+  type ConsumeStats,
+  consumeStatsBody,
+  consumeStatsListBody,
+  type QueueProgress,
+  type QueueStats,
+  type TopicStats,
+  topicStatsBody,
+} from './bodies/consume-stats.ts'
+export { type ConsumeTimeSpan, consumeTimeSpansBody } from './bodies/consume-time-spans.ts'
 export { type ConsumerList, consumerListBody } from './bodies/consumer-list.ts'
 export { consumerStatusBody, type GetConsumerStatusBody } from './bodies/consumer-status.ts'
+export {
+  type GroupForbidden,
+  groupForbiddenBody,
+  groupListBody,
+  type TopicSubscription,
+  topicSubscriptionBody,
+} from './bodies/groups.ts'
 export {
   type ConsumeFromWhere,
   type ConsumerData,
@@ -35,6 +76,12 @@ export {
   unlockBatchBody,
 } from './bodies/lock-batch.ts'
 export type { MessageQueue, OfQueue, QueueOffset } from './bodies/message-queue.ts'
+export {
+  consumerOffsetsBody,
+  correctionOffsetsBody,
+  delayOffsetsBody,
+  type QueueOffsets,
+} from './bodies/offset-tables.ts'
 export { type ResetOffsetBody, resetOffsetBody, resetOffsetBodyForC } from './bodies/reset-offset.ts'
 export {
   type ConsumeStatus,
@@ -63,6 +110,16 @@ export {
   readRegistration,
 } from './bodies/register-broker.ts'
 export {
+  defaultGroupConfig,
+  type GroupRetryPolicy,
+  type GroupSubscription,
+  groupConfigBody,
+  groupConfigListBody,
+  type SubscriptionGroupConfig,
+  type SubscriptionGroupTable,
+  subscriptionGroupTableBody,
+} from './bodies/subscription-group.ts'
+export {
   type KVTable,
   kvTableBody,
   propertiesBody,
@@ -71,6 +128,7 @@ export {
   topicListBody,
 } from './bodies/tables.ts'
 export { readTopicConfig, type TopicConfig } from './bodies/topic-config.ts'
+export { topicConfigBody, topicConfigListBody } from './bodies/topic-config-list.ts'
 export { type TopicConfigTable, topicConfigTableBody } from './bodies/topic-config-table.ts'
 export {
   type BrokerData,
@@ -84,7 +142,7 @@ export { type DataVersion, noDataVersion, sameDataVersion } from './data-version
 export { boolOf, intOf, listOf, longOf, objectOf, textOf, textsOf } from './fastjson/members.ts'
 export type { Bean, JsonInput, JsonMap } from './fastjson/value.ts'
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
-export { type BatchedMessage, decodeBatch, encodeBatch } from './message/batch.ts'
+export { type BatchedMessage, batchedSize, decodeBatch, encodeBatch } from './message/batch.ts'
 export {
   bodyCrc,
   decodeMessage,
@@ -94,9 +152,47 @@ export {
   MESSAGE_MAGIC_V2,
   type StoredMessage,
 } from './message/codec.ts'
+export {
+  ASYNC_COMPRESSION_BYTES,
+  compress,
+  compressAsync,
+  DEFAULT_COMPRESSION_LEVEL,
+  decompress,
+  decompressAsync,
+  MAX_DECOMPRESSED_BYTES,
+} from './message/compression.ts'
 export type { Host } from './message/host.ts'
-export { offsetMessageId, readOffsetMessageId, UniqueIds } from './message/message-id.ts'
-export { MAX_PROPERTIES_LENGTH, readMessageProperties, writeMessageProperties } from './message/properties.ts'
+export {
+  mayBeOffsetMessageId,
+  offsetMessageId,
+  readOffsetMessageId,
+  UniqueIds,
+  uniqueIdTime,
+} from './message/message-id.ts'
+export { MessageView } from './message/message-view.ts'
+export {
+  POP_ORDER_REVIVE_QUEUE,
+  type PopReceipt,
+  type PopRetry,
+  popMessageKey,
+  popQueueKey,
+  popRetryOf,
+  popTopic,
+  readMessageOffsets,
+  readOrderCounts,
+  readPopReceipt,
+  readStartOffsets,
+  writePopReceipt,
+} from './message/pop-receipt.ts'
+export {
+  MAX_PROPERTIES_LENGTH,
+  readMessageProperties,
+  readMessageProperty,
+  writeMessageProperties,
+} from './message/properties.ts'
+export { type CorruptMessage, type ReadMessagesOptions, readMessages } from './message/read-messages.ts'
+export { type RecallHandle, readRecallHandle, writeRecallHandle } from './message/recall-handle.ts'
+export { KEY_SEPARATOR, PROPERTY, RESERVED_PROPERTIES, userPropertyProblem } from './message/reserved-properties.ts'
 export {
   BORN_HOST_V6,
   COMPRESSED,
@@ -126,15 +222,23 @@ export {
   versionNumber,
 } from './release.ts'
 export {
+  adminRequests,
+  authRequests,
   brokerNoticeRequests,
+  brokerRequests,
   clientNotices,
+  clientRequests,
   consumeRequests,
+  groupRequests,
   membershipRequests,
   nameServerRequests,
+  offsetRequests,
+  plainAccessRequests,
   popRequests,
   queryRequests,
   requestNames,
   sendRequests,
+  topicRequests,
 } from './requests/index.ts'
 export { type ResponseName, responseCodes, responseName } from './response-codes.ts'
 export {

@@ -1,5 +1,5 @@
 import { RemotingError } from '@gantrymq/remoting'
-import { MAX_PROPERTIES_LENGTH, readMessageProperties, writeMessageProperties } from './properties.ts'
+import { readMessageProperties, writeMessageProperties } from './properties.ts'
 
 /** One message of a batch; its topic and the rest are in the request's header. */
 export interface BatchedMessage {
@@ -11,30 +11,56 @@ export interface BatchedMessage {
 
 /** Size, magic, CRC, flag, length of the body, length of the properties. */
 const FIXED = 4 * 5 + 2
+const BODY = 4 * 5
+
+/**
+ * Bytes of a message in `encodeBatch`, so that a batch can be split before it is made.
+ * @throws RemotingError BAD_OPTION if its properties cannot be written
+ */
+export function batchedSize(message: BatchedMessage): number {
+  // Writing the text and counting it is quicker than counting each name and value.
+  return FIXED + message.body.length + Buffer.byteLength(writeMessageProperties(message.properties))
+}
 
 /**
  * The body of SEND_BATCH_MESSAGE: Apache's MessageDecoder.encodeMessages.
- * @throws RemotingError BAD_OPTION if properties are too long
+ * @throws RemotingError BAD_OPTION if properties cannot be written
  */
 export function encodeBatch(messages: readonly BatchedMessage[]): Buffer {
-  return Buffer.concat(messages.map(encodeOne))
+  const texts = messages.map(({ properties }) => writeMessageProperties(properties))
+  const sizes = messages.map(({ body }, index) => FIXED + body.length + Buffer.byteLength(texts[index] ?? ''))
+  const out = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0))
+  let at = 0
+  messages.forEach((message, index) => {
+    const size = sizes[index] ?? 0
+    writeEntry(out, at, size, message, texts[index] ?? '')
+    at += size
+  })
+  return out
 }
 
-function encodeOne(message: BatchedMessage): Buffer {
-  const properties = Buffer.from(writeMessageProperties(message.properties))
-  if (properties.length > MAX_PROPERTIES_LENGTH) {
-    throw new RemotingError('BAD_OPTION', `the properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
-  }
-  const size = FIXED + message.body.length + properties.length
+function writeEntry(out: Buffer, at: number, size: number, message: BatchedMessage, text: string): void {
+  const { body, flag } = message
+  out.writeInt32BE(size, at)
   // Magic and CRC stay 0: receivers do not look at them.
-  const out = Buffer.alloc(size)
-  out.writeInt32BE(size, 0)
-  out.writeInt32BE(message.flag, 12)
-  out.writeInt32BE(message.body.length, 16)
-  message.body.copy(out, 20)
-  out.writeInt16BE(properties.length, 20 + message.body.length)
-  properties.copy(out, FIXED + message.body.length)
-  return out
+  out.fill(0, at + 4, at + 12)
+  out.writeInt32BE(flag, at + 12)
+  out.writeInt32BE(body.length, at + 16)
+  body.copy(out, at + BODY)
+  const end = at + BODY + body.length
+  out.writeInt16BE(size - FIXED - body.length, end)
+  out.write(text, end + 2)
+}
+
+/** Where the parts of one message of a batch are. */
+export interface BatchEntry {
+  readonly at: number
+  /** Where the next one begins. */
+  readonly end: number
+  readonly bodyAt: number
+  readonly bodyLength: number
+  readonly propertiesAt: number
+  readonly propertiesLength: number
 }
 
 /**
@@ -44,26 +70,40 @@ function encodeOne(message: BatchedMessage): Buffer {
 export function decodeBatch(bytes: Buffer): BatchedMessage[] {
   const messages: BatchedMessage[] = []
   for (let at = 0; at < bytes.length; ) {
-    const left = bytes.length - at
-    const size = left < FIXED ? 0 : bytes.readInt32BE(at)
-    if (size < FIXED || size > left) throw bad(at)
-    messages.push(decodeOne(bytes.subarray(at, at + size), at))
-    at += size
+    const entry = readBatchEntry(bytes, at)
+    messages.push({
+      flag: bytes.readInt32BE(entryFlagAt(entry)),
+      body: bytes.subarray(entry.bodyAt, entry.bodyAt + entry.bodyLength),
+      properties: readMessageProperties(
+        bytes.toString('utf8', entry.propertiesAt, entry.propertiesAt + entry.propertiesLength),
+      ),
+    })
+    at = entry.end
   }
   return messages
 }
 
-function decodeOne(bytes: Buffer, at: number): BatchedMessage {
-  const bodyLength = bytes.readInt32BE(16)
-  if (bodyLength < 0 || bodyLength > bytes.length - FIXED) throw bad(at)
-  const bodyEnd = 20 + bodyLength
-  const length = bytes.readInt16BE(bodyEnd)
-  if (length < 0 || bodyEnd + 2 + length > bytes.length) throw bad(at)
-  return {
-    flag: bytes.readInt32BE(12),
-    body: bytes.subarray(20, bodyEnd),
-    properties: readMessageProperties(bytes.toString('utf8', bodyEnd + 2, bodyEnd + 2 + length)),
-  }
+/** Where the user's own number of a message in a batch is. */
+export function entryFlagAt(entry: BatchEntry): number {
+  return entry.at + 12
+}
+
+/**
+ * Finds the parts of the message that begins at `at`.
+ * @throws RemotingError BAD_BODY if they do not fit
+ */
+export function readBatchEntry(bytes: Buffer, at: number): BatchEntry {
+  const left = bytes.length - at
+  const size = left < FIXED ? 0 : bytes.readInt32BE(at)
+  if (size < FIXED || size > left) throw bad(at)
+  const bodyLength = bytes.readInt32BE(at + 16)
+  if (bodyLength < 0 || bodyLength > size - FIXED) throw bad(at)
+  const bodyAt = at + BODY
+  const propertiesAt = bodyAt + bodyLength + 2
+  const propertiesLength = bytes.readInt16BE(propertiesAt - 2)
+  const end = at + size
+  if (propertiesLength < 0 || propertiesAt + propertiesLength > end) throw bad(at)
+  return { at, end, bodyAt, bodyLength, propertiesAt, propertiesLength }
 }
 
 function bad(at: number): RemotingError {

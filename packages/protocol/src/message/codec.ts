@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { exactLong, type Long, RemotingError } from '@gantrymq/remoting'
 import { type Host, ipBytes, ipText } from './host.ts'
-import { MAX_PROPERTIES_LENGTH, readMessageProperties, writeMessageProperties } from './properties.ts'
+import { readMessageProperties, writeMessageProperties } from './properties.ts'
 import { BORN_HOST_V6, STORE_HOST_V6 } from './sys-flag.ts'
 
 /** Marks a message whose topic has up to 127 bytes. */
@@ -34,6 +34,9 @@ export interface StoredMessage {
   readonly bodyCrc: number
 }
 
+/** Its length is an int16. */
+const MAX_TOPIC_BYTES = 32_767
+
 /** CRC-32 without its sign bit: Apache's UtilAll.crc32. */
 export function bodyCrc(body: Uint8Array): number {
   return crc32(body) & 0x7fffffff
@@ -49,8 +52,8 @@ const FIXED = 4 * 5 + 8 * 2 + 4 + 8 + 8 + 4 + 8
 export function encodeMessage(message: StoredMessage): Buffer {
   const topic = Buffer.from(message.topic)
   const properties = Buffer.from(writeMessageProperties(message.properties))
-  if (properties.length > MAX_PROPERTIES_LENGTH || topic.length > MAX_PROPERTIES_LENGTH) {
-    throw new RemotingError('BAD_OPTION', `the topic or the properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
+  if (topic.length > MAX_TOPIC_BYTES) {
+    throw new RemotingError('BAD_OPTION', `the topic is longer than ${MAX_TOPIC_BYTES} bytes`)
   }
   const born = hostBytes(message.bornHost)
   const store = hostBytes(message.storeHost)

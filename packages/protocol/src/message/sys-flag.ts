@@ -9,6 +9,8 @@ export const STORE_HOST_V6 = 0x20
 /** 5.x: the body is a batch that the client unwraps. */
 export const NEED_UNWRAP = 0x40
 export const INNER_BATCH = 0x80
+/** Whether and how the body is compressed. */
+export const COMPRESSION_BITS = 0x701
 
 /** Of a prepared, committed or rolled back message; 0 for others. */
 export function transactionPart(sysFlag: number): number {

@@ -1,0 +1,133 @@
+import { RemotingError } from '@gantrymq/remoting'
+import { decompress, decompressAsync, MAX_DECOMPRESSED_BYTES } from './compression.ts'
+import { type Host, ipText } from './host.ts'
+import { type MessageLayout, safeLong } from './message-layout.ts'
+import { readMessageProperties, readMessageProperty } from './properties.ts'
+import { BORN_HOST_V6, type Compression, compressionOf, STORE_HOST_V6 } from './sys-flag.ts'
+
+/**
+ * A message as it lies in the bytes of a pull. Only what is asked for is decoded. It keeps those bytes in memory, so copy
+ * what shall outlive the other messages of the pull.
+ */
+export class MessageView {
+  /** Place in its queue. */
+  readonly queueOffset: number
+  /** As stored: it may say that the body is compressed, which `body` is not. */
+  readonly sysFlag: number
+  readonly #layout: MessageLayout
+  readonly #maxBodyBytes: number
+  #text: string | undefined
+  #properties: Map<string, string> | undefined
+  #body: Buffer | undefined
+
+  /** @param maxBodyBytes of the body when decompressed */
+  constructor(layout: MessageLayout, maxBodyBytes = MAX_DECOMPRESSED_BYTES) {
+    this.#layout = layout
+    this.#maxBodyBytes = maxBodyBytes
+    this.sysFlag = layout.sysFlag
+    this.queueOffset = safeLong(layout.bytes, layout.at + 20) + layout.index
+  }
+
+  get queueId(): number {
+    return this.#layout.bytes.readInt32BE(this.#layout.at + 12)
+  }
+
+  /** The user's own number. */
+  get flag(): number {
+    return this.#layout.content.readInt32BE(this.#layout.flagAt)
+  }
+
+  /** Position in the commit log. */
+  get physicalOffset(): number {
+    return safeLong(this.#layout.bytes, this.#layout.at + 28)
+  }
+
+  /** Milliseconds since the epoch, the sender's clock. */
+  get bornTimestamp(): number {
+    return safeLong(this.#layout.bytes, this.#layout.at + 40)
+  }
+
+  get bornHost(): Host {
+    return this.#host(this.#layout.at + 48, (this.sysFlag & BORN_HOST_V6) !== 0)
+  }
+
+  /** Milliseconds since the epoch, the broker's clock. */
+  get storeTimestamp(): number {
+    return safeLong(this.#layout.bytes, this.#layout.storeTimestampAt)
+  }
+
+  get storeHost(): Host {
+    return this.#host(this.#layout.storeTimestampAt + 8, (this.sysFlag & STORE_HOST_V6) !== 0)
+  }
+
+  get reconsumeTimes(): number {
+    return this.#layout.bytes.readInt32BE(this.#layout.tailAt)
+  }
+
+  get preparedTransactionOffset(): number {
+    return safeLong(this.#layout.bytes, this.#layout.tailAt + 4)
+  }
+
+  get topic(): string {
+    const { bytes, topicAt, topicLength } = this.#layout
+    return bytes.toString('utf8', topicAt, topicAt + topicLength)
+  }
+
+  /** How the stored body is compressed, null if it is not; undefined for a type nobody has. */
+  get compression(): Compression | null | undefined {
+    return compressionOf(this.sysFlag)
+  }
+
+  /** The body as stored, a view of the pull's bytes. */
+  get storedBody(): Buffer {
+    const { content, bodyAt, bodyLength } = this.#layout
+    return content.subarray(bodyAt, bodyAt + bodyLength)
+  }
+
+  /**
+   * The body, decompressed. For large compressed ones `readBody` is better.
+   * @throws RemotingError BAD_BODY if it cannot be decompressed, BAD_OPTION if this Node has no zstd
+   */
+  get body(): Buffer {
+    const stored = this.#body ?? this.storedBody
+    if (this.#body !== undefined) return stored
+    const type = this.#compressionToUndo()
+    return (this.#body = type === null ? stored : decompress(stored, type, this.#maxBodyBytes))
+  }
+
+  /** As `body`, without holding up the event loop when much is to be decompressed. */
+  async readBody(): Promise<Buffer> {
+    const type = this.#body === undefined ? this.#compressionToUndo() : null
+    if (type === null) return this.body
+    return (this.#body = await decompressAsync(this.storedBody, type, this.#maxBodyBytes))
+  }
+
+  #compressionToUndo(): Compression | null {
+    const type = this.compression
+    if (type === undefined) {
+      throw new RemotingError('BAD_BODY', `unknown compression type ${(this.sysFlag >> 8) & 7} in sysFlag`)
+    }
+    return this.#layout.bodyLength === 0 ? null : type
+  }
+
+  /** All properties, read on first use. */
+  get properties(): ReadonlyMap<string, string> {
+    return (this.#properties ??= readMessageProperties(this.#propertyText()))
+  }
+
+  /** One property; cheaper than `properties` as long as nobody has read that. */
+  property(name: string): string | undefined {
+    return this.#properties === undefined ? readMessageProperty(this.#propertyText(), name) : this.#properties.get(name)
+  }
+
+  #propertyText(): string {
+    const { content, propertiesAt, propertiesLength } = this.#layout
+    return (this.#text ??= content.toString('utf8', propertiesAt, propertiesAt + propertiesLength))
+  }
+
+  #host(at: number, v6: boolean): Host {
+    const { bytes } = this.#layout
+    const end = at + (v6 ? 16 : 4)
+    return { ip: ipText(bytes.subarray(at, end)), port: bytes.readInt32BE(end) }
+  }
+}
