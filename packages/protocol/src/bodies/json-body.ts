@@ -1,4 +1,4 @@
-import { type BodyCodec, type JsonObject, readFastjson } from '@gantrymq/remoting'
+import { type BodyCodec, isArray, type JsonObject, readFastjson, RemotingError } from '@gantrymq/remoting'
 import { toObject } from '../fastjson/members.ts'
 import type { Bean } from '../fastjson/value.ts'
 import { encodeFastjson } from '../fastjson/writer.ts'
@@ -9,5 +9,22 @@ export function jsonBody<T>(name: string, toBean: (value: T) => Bean, read: (obj
     name,
     encode: value => encodeFastjson(toBean(value), 'fastjson'),
     decode: bytes => read(toObject(readFastjson(bytes), name)),
+  }
+}
+
+/** The codec of a list of beans. */
+export function jsonListBody<T>(
+  name: string,
+  toBean: (value: T) => Bean,
+  read: (object: JsonObject) => T,
+): BodyCodec<readonly T[]> {
+  return {
+    name,
+    encode: items => encodeFastjson(items.map(toBean), 'fastjson'),
+    decode(bytes) {
+      const list = readFastjson(bytes)
+      if (!isArray(list)) throw new RemotingError('BAD_BODY', `the body is not a list: ${name}`)
+      return list.map(item => read(toObject(item, name)))
+    },
   }
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { HeaderCodec, RequestDeclaration } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { responseCodes, responseName } from '../response-codes.ts'
+import { adminRequests } from './admin.ts'
 import { brokerNoticeRequests } from './broker.ts'
 import { clientNotices } from './client-notices.ts'
 import { consumeRequests } from './consume.ts'
@@ -22,10 +23,27 @@ const declared: Record<string, RequestDeclaration> = {
   ...queryRequests,
   ...membershipRequests,
   ...clientNotices,
+  ...adminRequests,
 }
 
 test('every request has the code and name that Apache gives it', () => {
   for (const [name, { code }] of Object.entries(declared)) assert.equal(requestNames.get(code), name)
+})
+
+test('no request is declared twice', () => {
+  const tables = [
+    nameServerRequests,
+    brokerNoticeRequests,
+    sendRequests,
+    consumeRequests,
+    popRequests,
+    queryRequests,
+    membershipRequests,
+    clientNotices,
+    adminRequests,
+  ]
+  const names = tables.flatMap(table => Object.keys(table))
+  assert.deepEqual(names.toSorted(), Object.keys(declared).toSorted())
 })
 
 test('all codes of both name servers are declared', () => {

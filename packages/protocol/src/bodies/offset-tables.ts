@@ -1,0 +1,36 @@
+import type { JsonObject } from '@gantrymq/remoting'
+import { objectOf, toInt, toNumber, toObject, toText } from '../fastjson/members.ts'
+import { jsonBody } from './json-body.ts'
+
+/** Offsets by queue id. */
+export type QueueOffsets = ReadonlyMap<number, number>
+
+function readOffsets(object: JsonObject, name: string): Map<number, number> {
+  return new Map([...object].map(([key, value]) => [toInt(key, name), toNumber(value, name)]))
+}
+
+/** All offsets that a broker keeps, by `topic@group`: what Apache's ConsumerOffsetManager writes. */
+export const consumerOffsetsBody = jsonBody<ReadonlyMap<string, QueueOffsets>>(
+  'ConsumerOffsetSerializeWrapper',
+  offsetTable => ({ offsetTable }),
+  object => {
+    const entries = [...(objectOf(object, 'offsetTable') ?? [])].map(
+      ([key, offsets]) => [toText(key), readOffsets(toObject(offsets, 'offsetTable'), 'offsetTable')] as const,
+    )
+    return new Map(entries)
+  },
+)
+
+/** How far the broker delivered delayed messages, by delay level: Apache's DelayOffsetSerializeWrapper. */
+export const delayOffsetsBody = jsonBody<ReadonlyMap<number, number>>(
+  'DelayOffsetSerializeWrapper',
+  offsetTable => ({ offsetTable }),
+  object => readOffsets(objectOf(object, 'offsetTable') ?? new Map(), 'offsetTable'),
+)
+
+/** Apache's QueryCorrectionOffsetBody. */
+export const correctionOffsetsBody = jsonBody<QueueOffsets>(
+  'QueryCorrectionOffsetBody',
+  correctionOffsets => ({ correctionOffsets }),
+  object => readOffsets(objectOf(object, 'correctionOffsets') ?? new Map(), 'correctionOffsets'),
+)

@@ -1,0 +1,73 @@
+import { bool, defaulted, header, int, long, optional, request, text } from '@gantrymq/remoting'
+import { consumerStatusBody } from '../bodies/consumer-status.ts'
+import { consumerOffsetsBody, correctionOffsetsBody, delayOffsetsBody } from '../bodies/offset-tables.ts'
+import { resetOffsetBody } from '../bodies/reset-offset.ts'
+import { rpcFields, topicFields } from './shared-fields.ts'
+
+/** What operators ask brokers about offsets of groups. */
+export const offsetRequests = {
+  GET_ALL_CONSUMER_OFFSET: request({
+    code: 43,
+    purpose: 'Gives the offsets of all groups and topics.',
+    reply: { body: consumerOffsetsBody },
+  }),
+  GET_ALL_DELAY_OFFSET: request({
+    code: 45,
+    purpose: 'Gives how far delayed messages were delivered, by delay level.',
+    reply: { body: delayOffsetsBody },
+  }),
+  INVOKE_BROKER_TO_RESET_OFFSET: request({
+    code: 222,
+    purpose: 'Puts a group to another time: 4.9 tells its consumers, 5.x changes its own table.',
+    header: header({
+      group: text(),
+      topic: text(),
+      /** 5.x: one queue only; -1 for all. */
+      queueId: defaulted(int(), -1),
+      /** 5.x: to this offset, with a queue. */
+      offset: optional(long()),
+      /** Milliseconds; -1 is the end of the queues. */
+      timestamp: long(),
+      /** False: only back, never forward. 5.x ignores it. */
+      isForce: defaulted(bool(), false),
+      ...topicFields,
+    }),
+    reply: { body: resetOffsetBody },
+  }),
+  INVOKE_BROKER_TO_GET_CONSUMER_STATUS: request({
+    code: 223,
+    purpose: 'Asks the consumers of a group, or one of them, for the offsets they stand at.',
+    header: header({
+      topic: text(),
+      group: text(),
+      /** Id of the client. */
+      clientAddr: optional(text()),
+      ...topicFields,
+    }),
+    reply: { body: consumerStatusBody },
+  }),
+  QUERY_CORRECTION_OFFSET: request({
+    code: 308,
+    purpose: 'Gives the lowest offsets of the groups of a topic, for moving one of them.',
+    header: header({
+      /** Groups to leave out, joined with `,`. Brokers forget their offsets. */
+      filterGroups: optional(text()),
+      compareGroup: text(),
+      topic: text(),
+      ...topicFields,
+    }),
+    reply: { body: correctionOffsetsBody },
+  }),
+  CLONE_GROUP_OFFSET: request({
+    code: 314,
+    purpose: 'Copies the offsets of a group to another one. Without a topic, brokers copy nothing.',
+    header: header({
+      srcGroup: text(),
+      destGroup: text(),
+      topic: optional(text()),
+      /** True: also if the group does not consume the topic now. */
+      offline: defaulted(bool(), false),
+      ...rpcFields,
+    }),
+  }),
+}
