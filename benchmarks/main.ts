@@ -21,16 +21,19 @@ const help = `npm run bench -- [options] [words]
 
 Loads our name server, Apache's where Java and its jars are, and a bare Node server, and compares.
 Words select cases by parts of their names, for example: route 16x16
+The word client loads clients instead: ours, Apache's for Java and ali-ons, with one broker of Apache's. Words after it
+select among its cases, for example: client send-128
 
   --quick             a few cases, without Apache, under a minute
   --all               also the cases without a goal
   --micro             only the benchmarks of single functions
-  --subjects LIST     of ours,apache,bare
+  --subjects LIST     of ours,apache,bare; of clients: ours,java,java-async,ali-ons
   --seconds N         measured for so long in each round (3)
   --rounds N          the median of so many rounds counts (3)
   --driver c|node     the C driver needs cc; default: c where possible
   --program FILE      another mqnamesrv to measure; default: ours, compiled as it is published
   --save              store the figures in baseline.json
+  --messages N        client: the memory is followed over so many (10000000)
   --json FILE         write everything measured
   --profile SUBJECT   run the cases once with Node's profiler, write .cpuprofile files
 `
@@ -48,6 +51,7 @@ const { values, positionals } = parseArgs({
     driver: { type: 'string' },
     program: { type: 'string' },
     save: { type: 'boolean', default: false },
+    messages: { type: 'string' },
     json: { type: 'string' },
     profile: { type: 'string' },
   },
@@ -76,8 +80,15 @@ function wantedDriver(): DriverKind | undefined {
   return driver
 }
 
-function positive(option: 'seconds' | 'rounds', fallback: number): number {
-  const value = values[option] === undefined ? fallback : Number(values[option])
+type NumberOption = 'seconds' | 'rounds' | 'messages'
+
+function positive(option: NumberOption, fallback: number): number {
+  return given(option) ?? fallback
+}
+
+function given(option: NumberOption): number | undefined {
+  if (values[option] === undefined) return undefined
+  const value = Number(values[option])
   if (!(value > 0)) throw new Error(`--${option} wants a number above 0`)
   return value
 }
@@ -160,9 +171,18 @@ async function runMicro(): Promise<void> {
   micro.runMicro(positionals)
 }
 
+async function runClient(words: readonly string[]): Promise<void> {
+  // Only here: the loads of the name server need neither the interop suite nor the client.
+  const { benchClient } = await import('./client/bench.ts')
+  const { quick, save, subjects, json, profile } = values
+  const numbers = { seconds: given('seconds'), rounds: given('rounds'), messages: given('messages') }
+  await benchClient({ words, quick, save, subjects, json, profile, ...numbers, tooBusy: TOO_BUSY })
+}
+
 async function main(): Promise<void> {
   if (values.help) return console.log(help)
   if (values.micro) return runMicro()
+  if (positionals[0] === 'client') return runClient(positionals.slice(1))
   const cases = selectCases({ quick: values.quick, all: values.all, words: positionals })
   if (cases.length === 0) throw new Error(`no case is called ${positionals.join(' or ')}`)
   const driver = await findDriver(wantedDriver())

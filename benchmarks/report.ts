@@ -28,19 +28,19 @@ const IDLE_RSS_GOAL_MB = 70
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
-function short(value: number): string {
+export function short(value: number): string {
   return value >= 100 ? whole.format(value) : value.toPrecision(2)
 }
 
-function time(us: number): string {
+export function time(us: number): string {
   return us >= 1000 ? `${short(us / 1000)} ms` : `${short(us)} us`
 }
 
-function percent(part: number): string {
+export function percent(part: number): string {
   return `${whole.format(part * 100)} %`
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }
@@ -76,7 +76,7 @@ function startRows(starts: Report['starts']): string[][] {
   ])
 }
 
-function ratioVerdict(what: string, ratio: number, bound: { atLeast?: number; atMost?: number }): Verdict {
+export function ratioVerdict(what: string, ratio: number, bound: { atLeast?: number; atMost?: number }): Verdict {
   const { atLeast, atMost } = bound
   return {
     what,

@@ -6,7 +6,8 @@ import { applies, type Case, type Workload } from './cases.ts'
 import { registerBrokers } from './fixture.ts'
 import { type Driver, type Measured, type RunningLoad, startLoad } from './load/drive.ts'
 import { type Plan, type Population, registerPlan, routePlan, writePlan } from './load/plan.ts'
-import { machineTime, peakRssMbOf, rssMbOf } from './process-stats.ts'
+import { Neighbours } from './neighbours.ts'
+import { peakRssMbOf, rssMbOf } from './process-stats.ts'
 import type { RunningSubject, Subject, SubjectName } from './subjects.ts'
 
 /** One case on one server. */
@@ -79,27 +80,6 @@ class PlanFolder {
 
   async close(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true })
-  }
-}
-
-/** How busy the machine is while we do nothing: other programs that share its cores with the servers. */
-class Neighbours {
-  #busy = 0
-  #total = 0
-
-  /** Waits, and looks meanwhile. */
-  async rest(ms: number): Promise<void> {
-    const before = machineTime()
-    await sleep(ms)
-    const after = machineTime()
-    if (!before || !after) return
-    this.#busy += after.busy - before.busy
-    this.#total += after.total - before.total
-  }
-
-  /** Part of all cores, 0 to 1. */
-  get share(): number {
-    return this.#total === 0 ? 0 : this.#busy / this.#total
   }
 }
 

@@ -1,0 +1,47 @@
+/** Resident memory after so many messages. */
+export interface Sample {
+  readonly messages: number
+  readonly rssMb: number
+}
+
+/** How the resident memory of a process went. */
+export interface Growth {
+  readonly messages: number
+  /** After a fifth of the messages, from where the slope counts, and at the end. */
+  readonly fromMb: number
+  readonly toMb: number
+  /** Slope of the line that fits best from the first fifth on; MB for a million messages. */
+  readonly mbPerMillion: number
+}
+
+// Heaps and buffers find their size first.
+const SETTLED_PART = 0.2
+const MILLION = 1_000_000
+
+/** @throws if there is no sample. */
+export function growthOf(samples: readonly Sample[]): Growth {
+  const last = samples.at(-1)
+  if (!last) throw new Error('no samples')
+  const settled = samples.filter(({ messages }) => messages >= last.messages * SETTLED_PART)
+  return {
+    messages: last.messages,
+    fromMb: settled[0]?.rssMb ?? last.rssMb,
+    toMb: last.rssMb,
+    mbPerMillion: slope(settled) * MILLION,
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length
+}
+
+function slope(samples: readonly Sample[]): number {
+  const middle = mean(samples.map(({ messages }) => messages))
+  const height = mean(samples.map(({ rssMb }) => rssMb))
+  let [above, below] = [0, 0]
+  for (const { messages, rssMb } of samples) {
+    above += (messages - middle) * (rssMb - height)
+    below += (messages - middle) ** 2
+  }
+  return below === 0 ? 0 : above / below
+}

@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cpuMsOf, peakRssMbOf, rssMbOf } from '../process-stats.ts'
+import type { DelayCase, SendCase } from './cases.ts'
+import { type Growth, growthOf, type Sample } from './growth.ts'
+import type { CommandOptions, Reading } from './worker-lines.ts'
+import { asReading, type WorkerProcess } from './worker-process.ts'
+
+/** One case with one client. */
+export interface Result {
+  readonly perSecond: number
+  /** Messages that failed, after all tries. */
+  readonly failed: number
+  /** Of one send, or from send to listener; 0 where there is no such time. */
+  readonly p50Us: number
+  readonly p99Us: number
+  /** User and system time of the client's process for a message; microseconds. */
+  readonly cpuUs: number
+  readonly rssMb: number
+  readonly peakRssMb: number
+  readonly growth?: Growth
+}
+
+export interface Phases {
+  readonly warmMs: number
+  readonly runMs: number
+}
+
+const START_DEADLINE_MS = 60_000
+const STOP_DEADLINE_MS = 30_000
+const SAMPLE_MS = 500
+const STALL_MS = 30_000
+
+function resultOf(worker: WorkerProcess, reading: Reading, cpuMs: number): Result {
+  const { messages, failed, ms, p50Us, p99Us } = reading
+  if (messages === 0) throw new Error(`no message came through, ${failed} failed`)
+  return {
+    perSecond: (messages * 1000) / ms,
+    failed,
+    p50Us,
+    p99Us,
+    cpuUs: (cpuMs * 1000) / messages,
+    rssMb: rssMbOf(worker.pid),
+    peakRssMb: peakRssMbOf(worker.pid),
+  }
+}
+
+async function stop(worker: WorkerProcess): Promise<void> {
+  await worker.ask('stop', ['stopped'], STOP_DEADLINE_MS)
+}
+
+/** Counts what a running work does in a time. */
+async function count(worker: WorkerProcess, { warmMs, runMs }: Phases): Promise<Result> {
+  await sleep(warmMs)
+  await worker.mark()
+  const cpuMs = cpuMsOf(worker.pid)
+  await sleep(runMs)
+  const reading = await worker.mark()
+  return resultOf(worker, reading, cpuMsOf(worker.pid) - cpuMs)
+}
+
+/** @param mode Of Java: threads or async. */
+export async function measureSend(worker: WorkerProcess, options: CommandOptions, phases: Phases): Promise<Result> {
+  await worker.ask('send', ['running'], START_DEADLINE_MS, options)
+  const result = await count(worker, phases)
+  await stop(worker)
+  return result
+}
+
+export function sendOptions({ bytes, inFlight }: Pick<SendCase, 'bytes' | 'inFlight'>, topic: string, mode: string) {
+  return { topic, bytes, inFlight, mode }
+}
+
+export async function measureDelay(
+  worker: WorkerProcess,
+  { bytes, perSecond }: DelayCase,
+  { topic, group }: { topic: string; group: string },
+  phases: Phases,
+): Promise<Result> {
+  await worker.ask('delay', ['running'], START_DEADLINE_MS, { topic, group, bytes, perSecond })
+  const result = await count(worker, phases)
+  await stop(worker)
+  return result
+}
+
+/** A topic and how many messages it has. */
+export interface Filled {
+  readonly topic: string
+  readonly messages: number
+}
+
+// While a consumer finds its queues it is not at its speed.
+const SKIPPED_PART = 0.05
+
+/** Consumes a topic until its end, or for so long. */
+export async function measureDrain(
+  worker: WorkerProcess,
+  { topic, messages }: Filled,
+  group: string,
+  runMs: number,
+): Promise<Result> {
+  const skip = Math.floor(messages * SKIPPED_PART)
+  await worker.ask('drain', ['begun'], START_DEADLINE_MS, { topic, group, messages, skip })
+  const cpuMs = cpuMsOf(worker.pid)
+  const done = await worker.next(['done'], runMs)
+  const reading = done ? asReading(done) : await worker.mark()
+  const result = resultOf(worker, reading, cpuMsOf(worker.pid) - cpuMs)
+  await stop(worker)
+  return result
+}
+
+/** Follows the resident memory until so many messages have gone through. The work has been started. */
+async function follow(worker: WorkerProcess, messages: number): Promise<Result> {
+  const samples: Sample[] = []
+  const cpuMs = cpuMsOf(worker.pid)
+  const begin = performance.now()
+  let [seen, failed, moved] = [0, 0, begin]
+  while (seen < messages) {
+    await sleep(SAMPLE_MS)
+    const reading = await worker.mark(STALL_MS)
+    if (reading.messages > 0) moved = performance.now()
+    else if (performance.now() - moved > STALL_MS) throw new Error(`nothing moves after ${seen} messages`)
+    seen += reading.messages
+    failed += reading.failed
+    samples.push({ messages: seen, rssMb: rssMbOf(worker.pid) })
+  }
+  const reading = { messages: seen, failed, ms: performance.now() - begin, p50Us: 0, p99Us: 0 }
+  return { ...resultOf(worker, reading, cpuMsOf(worker.pid) - cpuMs), growth: growthOf(samples) }
+}
+
+/** Sends so many messages and follows the memory. */
+export async function followSend(worker: WorkerProcess, options: CommandOptions, messages: number): Promise<Result> {
+  await worker.ask('send', ['running'], START_DEADLINE_MS, options)
+  const result = await follow(worker, messages)
+  await stop(worker)
+  return result
+}
+
+/** Consumes a topic to its end and follows the memory. */
+export async function followDrain(worker: WorkerProcess, { topic, messages }: Filled, group: string): Promise<Result> {
+  // Nothing is skipped and the end is one message too far, so that only marks bring figures.
+  worker.tell('drain', { topic, group, messages: messages + 1, skip: 0 })
+  const result = await follow(worker, messages)
+  await stop(worker)
+  return result
+}

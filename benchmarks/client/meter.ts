@@ -1,0 +1,42 @@
+import { Histogram } from '../load/histogram.ts'
+import type { WorkerEvent } from './worker-lines.ts'
+
+/** Counts messages and their times since the last reading. Same as Meter.java. */
+export class Meter {
+  readonly #times = new Histogram()
+  #messages = 0
+  #failed = 0
+  #begin = performance.now()
+
+  /** Counts a message that took so long, in milliseconds. */
+  add(ms: number): void {
+    this.#messages++
+    this.#times.add(ms * 1000)
+  }
+
+  count(): void {
+    this.#messages++
+  }
+
+  fail(): void {
+    this.#failed++
+  }
+
+  /** What was counted; begins anew. */
+  read(event: 'mark' | 'begun' | 'done'): WorkerEvent {
+    const now = performance.now()
+    const reading = {
+      event,
+      messages: this.#messages,
+      failed: this.#failed,
+      ms: now - this.#begin,
+      p50Us: this.#times.quantile(0.5),
+      p99Us: this.#times.quantile(0.99),
+    }
+    this.#times.clear()
+    this.#messages = 0
+    this.#failed = 0
+    this.#begin = now
+    return reading
+  }
+}

@@ -1,0 +1,149 @@
+// What the workers on Node have in common: the commands, and the loops around a client. Worker.java does the same.
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Meter } from './meter.ts'
+import { formatEvent, parseCommand, type WorkerEvent } from './worker-lines.ts'
+
+/** Something that consumes until it is closed. */
+export interface BenchConsumer {
+  close(): Promise<unknown>
+}
+
+/** A client under test, as little of it as the work needs. */
+export interface BenchClient {
+  send(topic: string, body: Buffer): Promise<unknown>
+  /** Consumes a topic from its beginning, as a group that is new. */
+  consume(topic: string, group: string, onMessage: (body: Buffer) => void): Promise<BenchConsumer>
+  close(): Promise<unknown>
+}
+
+interface Work {
+  stop(): Promise<unknown>
+}
+
+type Options = Readonly<Record<string, string>>
+
+const PAUSE_AFTER_FAILURE_MS = 100
+
+const meter = new Meter()
+
+function say(event: WorkerEvent): void {
+  process.stdout.write(formatEvent(event))
+}
+
+function text(options: Options, name: string): string {
+  const value = options[name]
+  if (value === undefined) throw new Error(`${name} is missing`)
+  return value
+}
+
+function number(options: Options, name: string): number {
+  return Number(text(options, name))
+}
+
+function bodyOf(options: Options): Buffer {
+  return Buffer.alloc(number(options, 'bytes'), 'x')
+}
+
+async function startSending(client: BenchClient, options: Options): Promise<Work> {
+  const [topic, body] = [text(options, 'topic'), bodyOf(options)]
+  const state = { running: true }
+  const sendOn = async () => {
+    while (state.running) {
+      const begin = performance.now()
+      try {
+        await client.send(topic, body)
+        meter.add(performance.now() - begin)
+      } catch (error) {
+        meter.fail()
+        console.error(error)
+        await sleep(PAUSE_AFTER_FAILURE_MS)
+      }
+    }
+  }
+  const loops = Array.from({ length: number(options, 'inFlight') }, sendOn)
+  say({ event: 'running' })
+  return {
+    stop() {
+      state.running = false
+      return Promise.all(loops)
+    },
+  }
+}
+
+async function startDraining(client: BenchClient, options: Options): Promise<Work> {
+  const [skip, all] = [number(options, 'skip'), number(options, 'messages')]
+  let seen = 0
+  const consumer = await client.consume(text(options, 'topic'), text(options, 'group'), () => {
+    meter.count()
+    seen++
+    if (seen === skip) say(meter.read('begun'))
+    if (seen === all) say(meter.read('done'))
+  })
+  return { stop: () => consumer.close() }
+}
+
+async function startDelaying(client: BenchClient, options: Options): Promise<Work> {
+  const [topic, padding] = [text(options, 'topic'), bodyOf(options)]
+  let running = false
+  const consumer = await client.consume(topic, text(options, 'group'), body => {
+    meter.add(performance.now() - body.readDoubleBE(0))
+    if (!running) say({ event: 'running' })
+    running = true
+  })
+  const [begin, perMs] = [performance.now(), number(options, 'perSecond') / 1000]
+  let sent = 0
+  const timer = setInterval(() => {
+    // As many as are due, so that a timer that is late does not lower the rate; Java's executor does the same.
+    for (const due = (performance.now() - begin) * perMs; sent < due; sent++) {
+      const body = Buffer.from(padding)
+      body.writeDoubleBE(performance.now(), 0)
+      client.send(topic, body).catch(() => meter.fail())
+    }
+  }, 1 / perMs)
+  return {
+    stop() {
+      clearInterval(timer)
+      return consumer.close()
+    },
+  }
+}
+
+const works: Readonly<Record<string, (client: BenchClient, options: Options) => Promise<Work>>> = {
+  send: startSending,
+  drain: startDraining,
+  delay: startDelaying,
+}
+
+async function obey(client: BenchClient): Promise<void> {
+  let work: Work | undefined
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { command, options } = parseCommand(line)
+    if (command === 'mark') say(meter.read('mark'))
+    else if (command === 'stop') {
+      await work?.stop()
+      work = undefined
+      say({ event: 'stopped' })
+    } else {
+      const start = works[command]
+      if (!start) throw new Error(`what is ${line}?`)
+      work = await start(client, options)
+    }
+  }
+  await work?.stop()
+}
+
+/** Does what standard input asks for, until it ends. */
+export async function runWorker(start: (nameServers: string) => Promise<BenchClient>): Promise<void> {
+  try {
+    const client = await start(process.argv[2] ?? '')
+    await obey(client)
+    await client.close()
+  } catch (error) {
+    console.error(error)
+    say({ event: 'error', text: String(error) })
+    process.exitCode = 1
+  }
+  // A client that keeps the process is a matter of the tests; a benchmark must end.
+  setTimeout(() => process.exit(), 1000).unref()
+}
