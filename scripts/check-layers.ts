@@ -8,7 +8,9 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   remoting: [],
   protocol: ['remoting'],
   namesrv: ['protocol', 'remoting'],
-  gantrymq: ['namesrv', 'protocol', 'remoting'],
+  client: ['protocol', 'remoting'],
+  opentelemetry: ['client'],
+  gantrymq: ['client', 'namesrv', 'protocol', 'remoting'],
   testkit: ['protocol', 'remoting'],
 }
 

@@ -10,11 +10,11 @@ import { RemotingError } from './errors.ts'
 export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectionOptions): Promise<Socket> {
   const where = parseAddress(address)
   return new Promise((resolve, reject) => {
-    // No server name is sent: Java's clients send none, and its servers look at none.
+    // No server name is sent unless asked for: Java's clients send none, and its servers look at none. Certificates are
+    // checked against the host all the same.
+    const servername = tls?.servername ?? ''
     const socket =
-      tls === undefined
-        ? connectTcp({ ...where, noDelay: true })
-        : nodeTls().connect({ ...tls, ...where, servername: '' })
+      tls === undefined ? connectTcp({ ...where, noDelay: true }) : nodeTls().connect({ ...tls, ...where, servername })
     const abort = (): void => void socket.destroy(signal.reason as Error)
     const settle = (): void => {
       signal.removeEventListener('abort', abort)

@@ -1,0 +1,306 @@
+import { clientNotices, membershipRequests } from '@gantrymq/protocol'
+import {
+  type CallInput,
+  type Clock,
+  type Connection,
+  type Logger,
+  RemotingClient,
+  type Reply,
+  type RequestDeclaration,
+  Router,
+} from '@gantrymq/remoting'
+import { BrokerTable, type KnownBroker } from './broker-table.ts'
+import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
+import { Deadline } from './deadline.ts'
+import { ClientError, closed, toClientError } from './errors.ts'
+import { heartbeatOf } from './heartbeat.ts'
+import type { InstanceOptions } from './instance-options.ts'
+import type { ConsumerMember, Member, ProducerMember } from './members.ts'
+import type { CallOptions } from './message.ts'
+import { NameServers } from './name-servers.ts'
+import { peerHandlers } from './peer-handlers.ts'
+import { requestFields } from './request-fields.ts'
+import { RouteBook } from './route-book.ts'
+import { vipAddress } from './vip-channel.ts'
+
+/** Instances by what makes them the same; see `shareKey`. */
+const instances = new Map<string, ClientInstance>()
+
+/** Longer than any timer can be asked for: it only keeps the process alive. */
+const FOREVER_MS = 2 ** 30
+
+/**
+ * What producers, consumers and admin share: one set of connections, name servers, routes and heartbeats per client id and
+ * process. Each of them acquires it and releases it; the last to leave closes it. Apache's MQClientInstance.
+ */
+export class ClientInstance {
+  readonly clientId: string
+  readonly options: InstanceOptions
+  readonly nameServers: NameServers
+  readonly routes: RouteBook
+  readonly brokers = new BrokerTable()
+  readonly #key: string
+  readonly #client: RemotingClient
+  readonly #members = new Set<Member>()
+  /** Groups that are here or about to be. */
+  readonly #claims = new Set<string>()
+  readonly #heartbeats = new Map<string, Promise<void>>()
+  #holders = 0
+  #starting: Promise<void> | undefined
+  #timer: Disposable | undefined
+  #anchor: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * The instance for these options, shared with others that have the same. One that has a consumer of this group already is
+   * not shared: a group's members need ids of their own.
+   * @throws ClientError GROUP_TAKEN if the instance name was given and the group is there
+   */
+  static acquire(options: InstanceOptions, claim?: { readonly kind: Member['kind']; readonly group: string }) {
+    for (let copy = 0; ; copy++) {
+      const key = `${shareKey(options)}|${copy}`
+      const instance = instances.get(key) ?? new ClientInstance(options, key)
+      if (claim === undefined || !instance.#has(claim.kind, claim.group)) return instance.#hold(claim)
+      if (options.instanceName !== '') throw groupTaken(claim.kind, claim.group)
+    }
+  }
+
+  private constructor(options: InstanceOptions, key: string) {
+    this.options = options
+    this.#key = key
+    const { clock, log, dial, connectTimeoutMs, tls, requestTimeoutMs } = options
+    const name = options.instanceName === '' ? freshInstanceName() : options.instanceName
+    this.clientId = clientIdOf(options.clientIp === '' ? ownAddress() : options.clientIp, name, options.unitName)
+    const router = new Router(clientNotices, peerHandlers, this, { log })
+    this.#client = new RemotingClient({
+      clock,
+      log,
+      connectTimeoutMs,
+      tls: tls === true ? {} : tls === false ? undefined : tls,
+      onRequest: (command, peer) => router.dispatch(command, peer),
+      onSend: requestFields(options),
+      onOpen: connection => this.#onOpen(connection),
+      ...(dial === undefined ? {} : { dial }),
+    })
+    this.nameServers = new NameServers({
+      source: options.nameServers ?? process.env['NAMESRV_ADDR'],
+      client: this.#client,
+      clock,
+      log,
+      refreshMs: options.nameServerRefreshMs,
+      // Certificates are made out for names; and who dials by himself resolves by himself.
+      ...(tls !== false || dial !== undefined ? { resolve: null } : {}),
+    })
+    this.routes = new RouteBook({
+      nameServers: this.nameServers,
+      brokers: this.brokers,
+      clock,
+      log,
+      refreshMs: options.routeRefreshMs,
+      timeoutMs: requestTimeoutMs,
+    })
+    instances.set(key, this)
+  }
+
+  get clock(): Clock {
+    return this.options.clock
+  }
+
+  get log(): Logger {
+    return this.options.log
+  }
+
+  get producers(): ProducerMember[] {
+    return [...this.#members].filter(member => member.kind === 'producer')
+  }
+
+  get consumers(): ConsumerMember[] {
+    return [...this.#members].filter(member => member.kind === 'consumer')
+  }
+
+  /** The consumer of a group, if it is here. */
+  consumer(group: string): ConsumerMember | undefined {
+    return this.consumers.find(member => member.group === group)
+  }
+
+  /** Starts what runs in the background, once. */
+  start(): Promise<void> {
+    return (this.#starting ??= this.#run())
+  }
+
+  async #run(): Promise<void> {
+    // Timers of this client do not keep the process alive, nor does a broker that is away: this does, until the end.
+    this.#anchor = setInterval(() => {}, FOREVER_MS)
+    await this.nameServers.start()
+    if (this.#closing !== undefined) return
+    this.routes.start()
+    this.#timer = this.clock.every(this.options.heartbeatMs, () => void this.heartbeat())
+  }
+
+  // -- Calls ---------------------------------------------------------------------------------------------------------
+
+  /**
+   * Asks a broker.
+   * @throws ClientError BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED, BACK_PRESSURE, BAD_BODY, TLS
+   */
+  async call<const D extends RequestDeclaration>(
+    address: string,
+    declaration: D,
+    input: CallInput<D> = {},
+    options: CallOptions = {},
+  ): Promise<Reply<D>> {
+    try {
+      return await this.#client.call(this.#doorOf(address, declaration), declaration, input, this.#limits(options))
+    } catch (error) {
+      throw this.#explain(error, address)
+    }
+  }
+
+  /** Tells a broker something that is not answered. @throws ClientError as `call` */
+  async oneway<const D extends RequestDeclaration>(
+    address: string,
+    declaration: D,
+    input: CallInput<D> = {},
+    options: CallOptions = {},
+  ): Promise<void> {
+    try {
+      await this.#client.oneway(this.#doorOf(address, declaration), declaration, input, this.#limits(options))
+    } catch (error) {
+      throw this.#explain(error, address)
+    }
+  }
+
+  /** Asks a name server, and the next when it fails. @throws ClientError see `NameServers.call` */
+  nameServer<const D extends RequestDeclaration>(
+    declaration: D,
+    input: CallInput<D> = {},
+    options: CallOptions = {},
+  ): Promise<Reply<D>> {
+    if (this.#closing !== undefined) return Promise.reject(closed('this client'))
+    return this.nameServers.call(declaration, input, Deadline.of(this.clock, options, this.options.requestTimeoutMs))
+  }
+
+  #doorOf(address: string, declaration: RequestDeclaration): string {
+    return this.options.vipChannel ? vipAddress(address, declaration) : address
+  }
+
+  #limits({ timeoutMs, signal }: CallOptions) {
+    return { timeoutMs: timeoutMs ?? this.options.requestTimeoutMs, signal }
+  }
+
+  #explain(error: unknown, address: string): ClientError {
+    if (this.#closing !== undefined) return closed('this client')
+    return toClientError(error, address)
+  }
+
+  // -- Members and heartbeats ----------------------------------------------------------------------------------------
+
+  #has(kind: Member['kind'], group: string): boolean {
+    return this.#claims.has(`${kind} ${group}`)
+  }
+
+  #hold(claim: { readonly kind: Member['kind']; readonly group: string } | undefined): this {
+    this.#holders++
+    if (claim !== undefined) this.#claims.add(`${claim.kind} ${claim.group}`)
+    return this
+  }
+
+  /** From now on heartbeats tell of it and brokers' requests reach it. */
+  join(member: Member): void {
+    this.#members.add(member)
+  }
+
+  /** Takes leave of the brokers. Never rejects: they forget a silent client by themselves. */
+  async leave(member: Member): Promise<void> {
+    if (!this.#members.delete(member)) return
+    const group = member.kind === 'producer' ? { producerGroup: member.group } : { consumerGroup: member.group }
+    const header = { clientID: this.clientId, ...group }
+    const told = this.brokers.all().filter(({ address }) => this.#client.isConnected(address))
+    await Promise.all(
+      told.map(({ address }) =>
+        this.call(address, membershipRequests.UNREGISTER_CLIENT, { header }).catch((error: unknown) => {
+          this.log.debug({ address, error: String(error) }, 'broker not told that a client leaves')
+        }),
+      ),
+    )
+  }
+
+  /** Gives the instance back. The last to do so closes it; calls that still wait may finish within `drainMs`. */
+  release(claim: { readonly kind: Member['kind']; readonly group: string } | undefined, drainMs = 0): Promise<void> {
+    if (claim !== undefined) this.#claims.delete(`${claim.kind} ${claim.group}`)
+    if (--this.#holders > 0) return Promise.resolve()
+    return (this.#closing ??= this.#shutDown(drainMs))
+  }
+
+  async #shutDown(drainMs: number): Promise<void> {
+    if (instances.get(this.#key) === this) instances.delete(this.#key)
+    this.#timer?.[Symbol.dispose]()
+    this.nameServers.close()
+    this.routes.close()
+    await this.#client.close({ drainMs })
+    clearInterval(this.#anchor)
+  }
+
+  /** Tells every broker who is here; without consumers the masters only. Never rejects. */
+  async heartbeat(): Promise<void> {
+    if (this.#members.size === 0) return
+    const all = this.consumers.length > 0 ? this.brokers.all() : this.brokers.masters()
+    await Promise.all(all.map(broker => this.#beat(broker)))
+  }
+
+  // One at a time and address: a broker that does not answer is not asked again meanwhile.
+  #beat(broker: KnownBroker): Promise<void> {
+    const { address } = broker
+    const running = this.#heartbeats.get(address)
+    if (running !== undefined) return running
+    const beat = this.#sendHeartbeat(broker).finally(() => this.#heartbeats.delete(address))
+    this.#heartbeats.set(address, beat)
+    return beat
+  }
+
+  async #sendHeartbeat({ name, address }: KnownBroker): Promise<void> {
+    const body = heartbeatOf(this.clientId, this.#members)
+    try {
+      const { command } = await this.call(address, membershipRequests.HEART_BEAT, { body })
+      this.brokers.setVersion(name, address, command.version)
+    } catch (error) {
+      if (this.#closing === undefined) this.log.warn({ address, error: String(error) }, 'heartbeat failed')
+    }
+  }
+
+  // A broker that was away has forgotten who is here, and refuses pulls until it hears (code 24).
+  #onOpen({ remoteAddress }: Connection): void {
+    const broker = this.brokers.all().find(({ address }) => address === remoteAddress)
+    if (broker === undefined || this.#members.size === 0 || this.#heartbeats.has(remoteAddress)) return
+    void this.#beat(broker).then(() => {
+      for (const consumer of this.consumers) consumer.rebalance()
+    })
+  }
+}
+
+// What is not a plain value is the same only if it is the same object.
+const marks = new WeakMap<object, number>()
+let lastMark = 0
+
+function markOf(value: object): number {
+  const mark = marks.get(value) ?? ++lastMark
+  marks.set(value, mark)
+  return mark
+}
+
+function shareKey(options: InstanceOptions): string {
+  if (options.instanceName !== '') return `${options.clientIp}@${options.instanceName}@${options.unitName}`
+  return Object.values(options)
+    .map((value: unknown) => {
+      if (typeof value === 'string' || Array.isArray(value)) return JSON.stringify(value)
+      return (typeof value === 'object' && value !== null) || typeof value === 'function'
+        ? markOf(value)
+        : String(value)
+    })
+    .join('|')
+}
+
+function groupTaken(kind: Member['kind'], group: string): ClientError {
+  const text = `The ${kind} group[${group}] has been created before, specify another name please: one of this instance name has it already`
+  return new ClientError('GROUP_TAKEN', text)
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '@gantrymq/remoting'
+import { aborted, ClientError } from './errors.ts'
+import type { CallOptions } from './message.ts'
+
+/** A call's time: starts when made, and says what is left. */
+export class Deadline {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  readonly #clock: Clock
+  readonly #end: number
+
+  constructor(clock: Clock, timeoutMs: number, signal?: AbortSignal) {
+    this.timeoutMs = timeoutMs
+    this.signal = signal
+    this.#clock = clock
+    this.#end = clock.now() + timeoutMs
+  }
+
+  /** Of a call with options of its own, or the default. */
+  static of(clock: Clock, options: CallOptions, fallbackMs: number): Deadline {
+    return new Deadline(clock, options.timeoutMs ?? fallbackMs, options.signal)
+  }
+
+  /** Milliseconds left; 0 when it has passed. */
+  get left(): number {
+    return Math.max(0, this.#end - this.#clock.now())
+  }
+
+  get hasPassed(): boolean {
+    return this.#clock.now() >= this.#end
+  }
+
+  /** Options for a call within it, of at most `atMostMs`. */
+  options(atMostMs = Number.POSITIVE_INFINITY): { readonly timeoutMs: number; readonly signal?: AbortSignal } {
+    const timeoutMs = Math.max(1, Math.min(this.left, atMostMs))
+    return this.signal === undefined ? { timeoutMs } : { timeoutMs, signal: this.signal }
+  }
+
+  /** @throws ClientError ABORTED or TIMEOUT */
+  check(what: string): void {
+    if (this.signal?.aborted) throw aborted(this.signal, what)
+    if (this.hasPassed) throw timedOut(what, this.timeoutMs)
+  }
+
+  /** Waits for what others may wait for too: giving up here does not end it. */
+  wait<T>(work: Promise<T>, what: string): Promise<T> {
+    return within(this.#clock, work, this.left, this.signal, what)
+  }
+}
+
+export function timedOut(what: string, ms: number): ClientError {
+  return new ClientError('TIMEOUT', `${what} took longer than ${ms} ms`, { retriable: true, responseCode: 10002 })
+}
+
+/** Waits `ms` at most for a promise. @throws ClientError TIMEOUT, ABORTED, or what the work failed with */
+export function within<T>(
+  clock: Clock,
+  work: Promise<T>,
+  ms: number,
+  signal: AbortSignal | undefined,
+  what: string,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  if (signal?.aborted) {
+    work.catch(() => {})
+    return Promise.reject(aborted(signal, what))
+  }
+  const timer = clock.every(Math.max(ms, 1), () => reject(timedOut(what, ms)))
+  const abort = (): void => reject(aborted(signal as AbortSignal, what))
+  signal?.addEventListener('abort', abort, { once: true })
+  work.then(resolve, reject)
+  return promise.finally(() => {
+    timer[Symbol.dispose]()
+    signal?.removeEventListener('abort', abort)
+  })
+}
+
+/** Resolves after `ms`, or at once when the signal is aborted; never rejects. */
+export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (signal?.aborted) return Promise.resolve()
+  const timer = clock.every(Math.max(ms, 1), resolve)
+  const end = (): void => resolve()
+  signal?.addEventListener('abort', end, { once: true })
+  return promise.finally(() => {
+    timer[Symbol.dispose]()
+    signal?.removeEventListener('abort', end)
+  })
+}

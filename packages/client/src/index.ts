@@ -1,0 +1,6 @@
+export { type Codec, json, text } from './codec.ts'
+export { ClientError, type ClientErrorCode } from './errors.ts'
+export type { ClientOptions } from './instance-options.ts'
+export type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt, SendStatus } from './message.ts'
+export type { NameServerList, NameServerSource } from './name-servers.ts'
+export { Producer, type ProducerOptions, type SendOptions } from './producer/producer.ts'

@@ -1,0 +1,230 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import {
+  type CallInput,
+  type Clock,
+  type Logger,
+  type RemotingClient,
+  type Reply,
+  type RequestDeclaration,
+  ResponseError,
+} from '@gantrymq/remoting'
+import type { Deadline } from './deadline.ts'
+import { ClientError, javaCodes, toClientError } from './errors.ts'
+
+/** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or a list of them. */
+export type NameServerList = string | readonly string[]
+
+/**
+ * Where the name servers are: a list, a function that finds them, or the URL of an address server, which answers a GET
+ * with the list.
+ */
+export type NameServerSource =
+  | NameServerList
+  | (() => NameServerList | Promise<NameServerList>)
+  | { readonly url: string }
+
+export interface NameServersOptions {
+  readonly source: NameServerSource | undefined
+  readonly client: RemotingClient
+  readonly clock: Clock
+  readonly log: Logger
+  /** How often the list is found anew, milliseconds. Apache: 120,000. */
+  readonly refreshMs: number
+  /** All addresses of a host name. Null: names are left for connecting to resolve, as TLS needs them. */
+  readonly resolve?: ((host: string) => Promise<readonly string[]>) | null
+  readonly fetchText?: (url: string) => Promise<string>
+  /** From 0 up to 1. */
+  readonly random?: () => number
+}
+
+interface Failure {
+  readonly address: string
+  readonly error: ClientError
+}
+
+const FETCH_MS = 3000
+/** No server is given less, even when several are to be tried in one call. */
+const LEAST_TRY_MS = 500
+const TOPIC_NOT_EXIST = 17
+
+/**
+ * The name servers of a cluster. One is asked until it fails, then the next: all of them within one call, where Apache's
+ * 5.x client gives up after one.
+ */
+export class NameServers {
+  readonly #options: NameServersOptions
+  #addresses: readonly string[] = []
+  #chosen = 0
+  #problem: ClientError | undefined
+  #timer: Disposable | undefined
+  #refreshing: Promise<void> | undefined
+
+  constructor(options: NameServersOptions) {
+    this.#options = options
+  }
+
+  /** As asked now, the one in use first. */
+  get addresses(): readonly string[] {
+    return this.#addresses.map((_, index, all) => all[(this.#chosen + index) % all.length] as string)
+  }
+
+  /** Finds the list, and again every `refreshMs`. A list that cannot be found now is found later. */
+  async start(): Promise<void> {
+    await this.refresh()
+    const { clock, refreshMs } = this.#options
+    this.#timer = clock.every(refreshMs, () => void this.refresh())
+  }
+
+  close(): void {
+    this.#timer?.[Symbol.dispose]()
+  }
+
+  /** Finds the list anew. Never rejects: what went wrong is told by the next call that has no server. */
+  refresh(): Promise<void> {
+    return (this.#refreshing ??= this.#find().finally(() => (this.#refreshing = undefined)))
+  }
+
+  async #find(): Promise<void> {
+    const { log } = this.#options
+    try {
+      const found = await this.#read()
+      this.#problem = undefined
+      if (found.length > 0) this.#replace(found)
+    } catch (error) {
+      this.#problem = toClientError(error)
+      log.warn({ error: this.#problem.message }, 'name server list not found')
+    }
+  }
+
+  async #read(): Promise<string[]> {
+    const { source, resolve = resolveHost } = this.#options
+    const listed = addressesOf(await this.#listOf(source))
+    if (resolve === null) return listed
+    const expanded = await Promise.all(listed.map(address => expand(address, resolve)))
+    return [...new Set(expanded.flat())]
+  }
+
+  #listOf(source: NameServerSource | undefined): NameServerList | Promise<NameServerList> {
+    if (source === undefined) return []
+    if (typeof source === 'function') return source()
+    if (typeof source === 'string' || Array.isArray(source)) return source as NameServerList
+    return (this.#options.fetchText ?? fetchText)((source as { url: string }).url)
+  }
+
+  /** Servers already known keep their place, so that a refresh does not move every client at once. */
+  #replace(found: readonly string[]): void {
+    const current = this.#addresses[this.#chosen]
+    if (sameMembers(found, this.#addresses)) return
+    this.#addresses = shuffled(found, this.#options.random ?? Math.random)
+    this.#chosen = Math.max(0, this.#addresses.indexOf(current ?? ''))
+    this.#options.log.info({ addresses: this.#addresses }, 'name servers')
+  }
+
+  /**
+   * Asks one name server, and the others when it cannot be reached or, for a route, does not know the topic.
+   * @throws ClientError NO_NAME_SERVER, ROUTE_MISSING, BROKER_REFUSED, ABORTED, TIMEOUT; the text says who was asked and
+   *   what they said.
+   */
+  async call<const D extends RequestDeclaration>(
+    declaration: D,
+    input: CallInput<D>,
+    deadline: Deadline,
+  ): Promise<Reply<D>> {
+    if (this.#addresses.length === 0) await this.refresh()
+    const addresses = this.addresses
+    if (addresses.length === 0) throw this.#noServer()
+    const failures: Failure[] = []
+    for (const [index, address] of addresses.entries()) {
+      if (index > 0 && deadline.hasPassed) break
+      const share = Math.max(LEAST_TRY_MS, deadline.left / (addresses.length - index))
+      try {
+        const reply = await this.#options.client.call(address, declaration, input, deadline.options(share))
+        this.#choose(address)
+        return reply
+      } catch (error) {
+        const failure = { address, error: toClientError(error, address) }
+        if (!mayAskNext(error, failure.error)) throw failure.error
+        failures.push(failure)
+      }
+    }
+    throw allFailed(failures)
+  }
+
+  #choose(address: string): void {
+    this.#chosen = Math.max(0, this.#addresses.indexOf(address))
+  }
+
+  #noServer(): ClientError {
+    const advice = 'give option nameServers, or the environment variable NAMESRV_ADDR'
+    const why = this.#problem === undefined ? advice : this.#problem.message
+    const options = {
+      responseCode: javaCodes.noNameServer,
+      cause: this.#problem,
+      retriable: this.#problem !== undefined,
+    }
+    return new ClientError('NO_NAME_SERVER', `No name server address: ${why}`, options)
+  }
+}
+
+// Another server may know what this one does not: it may just have been started.
+function mayAskNext(error: unknown, { code }: ClientError): boolean {
+  if (error instanceof ResponseError) return error.responseCode === TOPIC_NOT_EXIST || error.responseCode === 1
+  return code !== 'ABORTED' && code !== 'BAD_OPTION'
+}
+
+function allFailed(failures: readonly Failure[]): ClientError {
+  const answer = failures.find(({ error }) => error.code === 'BROKER_REFUSED')
+  const said = failures.map(({ address, error }) => `${address} said: ${saying(error)}`).join('; ')
+  if (answer?.error.responseCode === TOPIC_NOT_EXIST) {
+    const { responseCode, remark } = answer.error
+    return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
+  }
+  if (failures.length === 1) return (failures[0] as Failure).error
+  const { code } = answer?.error ?? (failures.at(-1) as Failure).error
+  return new ClientError(code, `no name server served: ${said}`, { retriable: true, cause: failures[0]?.error })
+}
+
+function saying(error: ClientError): string {
+  return error.remark ?? error.message
+}
+
+/** The addresses in a list, in its order. A value such as `http://host:port` is what cloud consoles show. */
+export function addressesOf(list: NameServerList): string[] {
+  const items = typeof list === 'string' ? list.split(/[;,\n\r]/) : list
+  return items.map(item => item.trim().replace(/^https?:\/\/(?:.*\/)?/, '')).filter(item => item !== '')
+}
+
+async function expand(address: string, resolve: (host: string) => Promise<readonly string[]>): Promise<string[]> {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, Math.max(colon, 0))
+  if (host === '' || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0) return [address]
+  // A name that is not known now stays as it is: connecting tells why it fails.
+  const found = await resolve(host).catch(() => [])
+  return found.length === 0 ? [address] : found.map(ip => (ip.includes(':') ? `[${ip}]` : ip) + address.slice(colon))
+}
+
+async function resolveHost(host: string): Promise<readonly string[]> {
+  // Tried one by one when connecting fails, so the order of addresses matters as the system gives it.
+  return (await lookup(host, { all: true })).map(({ address }) => address)
+}
+
+/** As Apache's address server answers: the list in the first line. */
+async function fetchText(url: string): Promise<string> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS) })
+  if (response.status !== 200) {
+    throw new ClientError('NO_NAME_SERVER', `${url} answered with status ${response.status}`, { retriable: true })
+  }
+  return (await response.text()).trim().split(/[\r\n]/)[0] ?? ''
+}
+
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every(each => b.includes(each))
+}
+
+function shuffled(list: readonly string[], random: () => number): string[] {
+  return list
+    .map(item => ({ item, order: random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ item }) => item)
+}

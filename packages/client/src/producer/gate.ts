@@ -1,0 +1,87 @@
+import type { Clock } from '@gantrymq/remoting'
+import { aborted, ClientError } from '../errors.ts'
+
+interface Waiter {
+  readonly bytes: number
+  readonly enter: () => void
+}
+
+/**
+ * Bounds what is on its way: so many messages, so many bytes. Whoever comes when it is full waits, in order, until his
+ * deadline. One message larger than all bytes may pass alone.
+ */
+export class Gate {
+  readonly #clock: Clock
+  readonly #maxMessages: number
+  readonly #maxBytes: number
+  readonly #waiters = new Set<Waiter>()
+  #messages = 0
+  #bytes = 0
+
+  constructor(clock: Clock, maxMessages: number, maxBytes: number) {
+    this.#clock = clock
+    this.#maxMessages = maxMessages
+    this.#maxBytes = maxBytes
+  }
+
+  /** Messages on their way. */
+  get inFlight(): number {
+    return this.#messages
+  }
+
+  /** Messages that wait to be let in. */
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  /** True if it is in; false if it must wait, see `enter`. */
+  tryEnter(bytes: number): boolean {
+    if (this.#waiters.size > 0 || !this.#fits(bytes)) return false
+    this.#messages++
+    this.#bytes += bytes
+    return true
+  }
+
+  /** Waits to be let in. @throws ClientError BACK_PRESSURE, ABORTED */
+  enter(bytes: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.tryEnter(bytes)) return Promise.resolve()
+    if (signal?.aborted) return Promise.reject(aborted(signal, 'the send'))
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const waiter = { bytes, enter: resolve }
+    this.#waiters.add(waiter)
+    // Whoever was let in already stays in, or its place would never be given back.
+    const refuse = (error: ClientError): void => {
+      if (this.#waiters.delete(waiter)) reject(error)
+    }
+    const late = this.#clock.every(Math.max(timeoutMs, 1), () => refuse(this.#full(timeoutMs)))
+    const abort = (): void => refuse(aborted(signal as AbortSignal, 'the send'))
+    signal?.addEventListener('abort', abort, { once: true })
+    return promise.finally(() => {
+      late[Symbol.dispose]()
+      signal?.removeEventListener('abort', abort)
+    })
+  }
+
+  /** One that was let in is done. */
+  leave(bytes: number): void {
+    this.#messages--
+    this.#bytes -= bytes
+    for (const waiter of this.#waiters) {
+      if (!this.#fits(waiter.bytes)) return
+      this.#waiters.delete(waiter)
+      this.#messages++
+      this.#bytes += waiter.bytes
+      waiter.enter()
+    }
+  }
+
+  #fits(bytes: number): boolean {
+    if (this.#messages === 0) return true
+    return this.#messages < this.#maxMessages && this.#bytes + bytes <= this.#maxBytes
+  }
+
+  #full(ms: number): ClientError {
+    const text = `${this.#messages} messages (${this.#bytes} bytes) are on their way and none was done in ${ms} ms; send slower, or raise maxInFlight`
+    return new ClientError('BACK_PRESSURE', text, { retriable: true })
+  }
+}

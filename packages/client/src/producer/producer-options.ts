@@ -1,0 +1,50 @@
+import type { Compression } from '@gantrymq/protocol'
+import type { InstanceOptions } from '../instance-options.ts'
+import { custom, flag, millis, textOption, type ValuesOf, whole, word } from '../options.ts'
+
+const MIB = 1 << 20
+
+/** What producers have beside `instanceOptions`. */
+export const producerOptions = {
+  /** How long one send may take, milliseconds, with its retries. Default 3,000. */
+  timeoutMs: millis(3000, 'sendMsgTimeout', { min: 1 }),
+  /** How long one attempt may take, milliseconds, unless it is the last; 0 for as long as the send. Default 0. */
+  attemptTimeoutMs: millis(0, 'sendMsgMaxTimeoutPerRequest'),
+  /** How often a failed send is tried again, elsewhere if it can. Default 2. */
+  retries: whole(2, 'retryTimesWhenSendFailed', { max: 100 }),
+  /** Whether a message that was stored but not flushed or copied in time is sent again. Default false. */
+  retryNotStored: flag(false, 'retryAnotherBrokerWhenNotStoreOK'),
+  /** Response codes that are worth another attempt. Default 1, 2, 14, 16, 17, 204, 205 and 1500. */
+  retryResponseCodes: custom<readonly number[]>(
+    Object.freeze([1, 2, 14, 16, 17, 204, 205, 1500]),
+    'retryResponseCodes',
+    'a list of numbers',
+    value => Array.isArray(value) && value.every(code => Number.isInteger(code)),
+  ),
+  /** Largest body in bytes, before compression. Default 4 MiB, the broker's own limit. */
+  maxMessageSize: whole(4 * MIB, 'maxMessageSize', { min: 1 }),
+  /** Bodies of so many bytes and more are compressed. Default 4,096. */
+  compressOver: whole(4096, 'compressMsgBodyOverHowmuch', { min: 1 }),
+  /** How: `zlib`, `zstd`, `lz4`. LZ4 needs the package lz4-napi. Default zlib. */
+  compression: word<Compression>('zlib', 'compressType', ['zlib', 'zstd', 'lz4']),
+  /** 0 to 9. Default 5. */
+  compressionLevel: whole(5, 'compressLevel', { max: 9 }),
+  /** Queues a broker that a topic gets which is made by sending to it. Default 4. */
+  defaultTopicQueues: whole(4, 'defaultTopicQueueNums', { min: 1, max: 65_536 }),
+  /** The topic that such a topic copies. Default TBW102. */
+  createTopicKey: textOption('TBW102', 'createTopicKey'),
+  /** Whether slow and failed brokers rest for a while, if there are others. Default true; Apache's is false. */
+  faultLatency: flag(true, 'sendLatencyFaultEnable'),
+  /** Messages on their way at a time; a send beyond it waits. Default 10,000. */
+  maxInFlight: whole(10_000, 'backPressureForAsyncSendNum', { min: 1 }),
+  /** Bytes of their bodies. Default 100 MiB. */
+  maxInFlightBytes: whole(100 * MIB, 'backPressureForAsyncSendSize', { min: 1 }),
+  /** Largest batch in bytes; what is larger goes as several. Default 4 MiB less 64 KiB. */
+  maxBatchBytes: whole(4 * MIB - 65_536, 'maxMessageSize', { min: 1024 }),
+  /** Checks of transactions that may wait for an answer of yours. Default 2,000. */
+  maxTransactionChecks: whole(2000, 'checkRequestHoldMax', { min: 1 }),
+  /** Header flag for clusters that are run in units. Default false. */
+  unitMode: flag(false, 'unitMode'),
+}
+
+export type ProducerSettings = ValuesOf<typeof producerOptions> & InstanceOptions
