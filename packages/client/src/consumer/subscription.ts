@@ -1,0 +1,66 @@
+import { ClientError } from '../errors.ts'
+import { stringHash } from '../java-hash.ts'
+
+/** What to receive of a topic: `*` or tags such as `new || paid`, the tags as a list, or an SQL92 filter on properties. */
+export type Expression = string | { readonly tags: readonly string[] } | { readonly sql: string }
+
+/** A subscription as heartbeats and pulls carry it: Apache's SubscriptionData. */
+export interface SubscriptionData {
+  readonly classFilterMode: boolean
+  readonly topic: string
+  readonly subString: string
+  readonly tagsSet: readonly string[]
+  /** Java's hash code of each tag. */
+  readonly codeSet: readonly number[]
+  /** When it last changed, milliseconds since the epoch; brokers keep the newest. */
+  readonly subVersion: number
+  readonly expressionType: 'TAG' | 'SQL92'
+}
+
+const EVERYTHING = '*'
+const SEPARATOR = '||'
+
+/**
+ * The subscription that an expression means (Apache's FilterAPI).
+ * @throws ClientError BAD_OPTION for an expression without tags or without text
+ */
+export function subscriptionOf(topic: string, expression: Expression, version: number): SubscriptionData {
+  if (typeof expression === 'string') return byTags(topic, expression, expression.split(SEPARATOR), version)
+  if ('sql' in expression) return bySql(topic, expression.sql, version)
+  return byTags(topic, expression.tags.join(` ${SEPARATOR} `), expression.tags, version)
+}
+
+function byTags(topic: string, subString: string, parts: readonly string[], subVersion: number): SubscriptionData {
+  const common = { classFilterMode: false, topic, subVersion, expressionType: 'TAG' } as const
+  if (subString === '' || subString === EVERYTHING) {
+    return { ...common, subString: EVERYTHING, tagsSet: [], codeSet: [] }
+  }
+  const tagsSet = [...new Set(parts.map(part => part.trim()).filter(tag => tag !== ''))]
+  if (tagsSet.length === 0) throw badExpression(topic, subString, 'names no tag')
+  return { ...common, subString, tagsSet, codeSet: [...new Set(tagsSet.map(stringHash))] }
+}
+
+function bySql(topic: string, sql: string, subVersion: number): SubscriptionData {
+  if (sql.trim() === '') throw badExpression(topic, sql, 'is an empty SQL92 filter')
+  return {
+    classFilterMode: false,
+    topic,
+    subString: sql,
+    tagsSet: [],
+    codeSet: [],
+    subVersion,
+    expressionType: 'SQL92',
+  }
+}
+
+function badExpression(topic: string, text: string, problem: string): ClientError {
+  return new ClientError('BAD_OPTION', `the subscription of ${topic}, ${JSON.stringify(text)}, ${problem}`)
+}
+
+/**
+ * Whether a pulled message is wanted. Brokers filter by hash codes, which different tags can share; only the client sees
+ * the text. A message without a tag is wanted only by who wants all.
+ */
+export function matchesTags({ tagsSet }: SubscriptionData, tag: string | undefined): boolean {
+  return tagsSet.length === 0 || (tag !== undefined && tagsSet.includes(tag))
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { FaultLatency, faultTable49 } from './fault-latency.ts'
+
+test('a broker rests as long as the table says for its latency', () => {
+  const rows = [
+    [49, 0],
+    [549, 0],
+    [550, 2000],
+    [1799, 2000],
+    [1800, 5000],
+    [3000, 6000],
+    [5000, 10_000],
+    [15_000, 30_000],
+  ]
+  for (const [latencyMs = 0, rest = 0] of rows) {
+    const faults = new FaultLatency()
+    assert.equal(faults.note('a', { latencyMs }, 1000), rest)
+    assert.equal(faults.isAvailable('a', 1000 + rest), true)
+    assert.equal(faults.isAvailable('a', 999 + rest), rest === 0)
+  }
+})
+
+test('a failed send rests the broker 10 s, with the table of 4.9 ten minutes', () => {
+  assert.equal(new FaultLatency().note('a', { latencyMs: 1, isolate: true }, 0), 10_000)
+  assert.equal(new FaultLatency(faultTable49).note('a', { latencyMs: 1, isolate: true }, 0), 600_000)
+})
+
+test('a rest is never made shorter', () => {
+  const faults = new FaultLatency()
+  faults.note('a', { latencyMs: 15_000 }, 0)
+  faults.note('a', { latencyMs: 600 }, 100)
+  faults.note('a', { latencyMs: 5 }, 200)
+  assert.equal(faults.isAvailable('a', 29_999), false)
+  assert.equal(faults.isAvailable('a', 30_000), true)
+})
+
+test('who is unknown is available and reachable', () => {
+  const faults = new FaultLatency()
+  assert.equal(faults.isAvailable('a', 0), true)
+  assert.equal(faults.isReachable('a'), true)
+  assert.deepEqual(faults.betterHalf(0), [])
+})
+
+test('an unreachable broker is reachable again when a probe or a send finds it', () => {
+  const faults = new FaultLatency()
+  faults.note('a', { latencyMs: 9, reachable: false }, 0)
+  assert.equal(faults.isReachable('a'), false)
+  faults.found('a')
+  assert.equal(faults.isReachable('a'), true)
+  faults.note('a', { latencyMs: 9, reachable: false }, 0)
+  faults.note('a', { latencyMs: 9 }, 0)
+  assert.equal(faults.isReachable('a'), true)
+})
+
+test('each known broker is probed once an interval', () => {
+  const faults = new FaultLatency()
+  faults.note('a', { latencyMs: 9 }, 0)
+  faults.note('b', { latencyMs: 9 }, 0)
+  assert.deepEqual(faults.dueForProbe(1000, 2000), ['a', 'b'])
+  assert.deepEqual(faults.dueForProbe(2999, 2000), [])
+  faults.forget('a')
+  assert.deepEqual(faults.dueForProbe(3000, 2000), ['b'])
+})
+
+test('the better half is available first, then fast, then rested soonest', () => {
+  const faults = new FaultLatency()
+  faults.note('resting', { latencyMs: 1, isolate: true }, 0)
+  faults.note('slow', { latencyMs: 540 }, 0)
+  faults.note('fast', { latencyMs: 10 }, 0)
+  faults.note('faster', { latencyMs: 9 }, 0)
+  assert.deepEqual(faults.betterHalf(10), ['faster', 'fast'])
+  faults.forget('slow')
+  assert.deepEqual(faults.betterHalf(10), ['faster'])
+})
+
+test('a broker is resting exactly until the latest end of its rests', () => {
+  const outcomes = fc.array(fc.record({ latencyMs: fc.nat(20_000), isolate: fc.boolean(), wait: fc.nat(10_000) }))
+  fc.assert(
+    fc.property(outcomes, fc.nat(60_000), (notes, later) => {
+      const faults = new FaultLatency()
+      let now = 0
+      let end = 0
+      for (const { wait, ...outcome } of notes) {
+        now += wait
+        end = Math.max(end, now + faults.note('a', outcome, now))
+      }
+      assert.equal(faults.isAvailable('a', now + later), now + later >= end)
+    }),
+  )
+})

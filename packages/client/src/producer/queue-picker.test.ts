@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { MessageQueue } from '../message.ts'
+import { FaultLatency } from './fault-latency.ts'
+import { QueuePicker, queueByHash, queueByRandom } from './queue-picker.ts'
+
+function queuesOn(...brokers: string[]): MessageQueue[] {
+  return brokers.flatMap(brokerName => [0, 1].map(queueId => ({ topic: 'T', brokerName, queueId })))
+}
+
+const now = 0
+
+function names(picker: QueuePicker, queues: MessageQueue[], count: number, rest: object = {}): string[] {
+  return Array.from({ length: count }, () => {
+    const queue = picker.next(queues, { now, ...rest })
+    return queue ? `${queue.brokerName}${queue.queueId}` : 'none'
+  })
+}
+
+test('turns go round from a random start', () => {
+  const queues = queuesOn('a', 'b')
+  assert.deepEqual(names(new QueuePicker(() => 0), queues, 5), ['a1', 'b0', 'b1', 'a0', 'a1'])
+  assert.deepEqual(names(new QueuePicker(() => 2 / 2 ** 31), queues, 2), ['b1', 'a0'])
+})
+
+test('each list of queues has its own turns', () => {
+  const picker = new QueuePicker(() => 0)
+  const [one, other] = [queuesOn('a'), queuesOn('b')]
+  assert.deepEqual([...names(picker, one, 1), ...names(picker, other, 1), ...names(picker, one, 1)], ['a1', 'b1', 'a0'])
+})
+
+test('a retry avoids the broker that failed while there is another', () => {
+  const picker = new QueuePicker(Math.random)
+  assert.ok(names(picker, queuesOn('a', 'b', 'c'), 20, { lastBroker: 'b' }).every(name => !name.startsWith('b')))
+  assert.deepEqual(names(new QueuePicker(() => 0), queuesOn('b'), 3, { lastBroker: 'b' }), ['b1', 'b0', 'b1'])
+})
+
+test('without queues there is nothing to pick', () => {
+  const picker = new QueuePicker(() => 0.5)
+  assert.equal(picker.next([], { now }), undefined)
+  assert.equal(picker.next([], { now, faults: new FaultLatency(), lastBroker: 'a' }), undefined)
+  assert.equal(queueByHash([], 'key'), undefined)
+  assert.equal(queueByRandom([], Math.random), undefined)
+})
+
+test('with fault latency resting brokers are left out, until all rest', () => {
+  const faults = new FaultLatency()
+  faults.note('a', { latencyMs: 1, isolate: true }, now)
+  const picker = new QueuePicker(Math.random)
+  const queues = queuesOn('a', 'b')
+  assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('b')))
+  // b just failed too and does not answer, a rests but answers.
+  faults.note('b', { latencyMs: 1, isolate: true, reachable: false }, now)
+  assert.ok(names(picker, queues, 10, { faults, lastBroker: 'b' }).every(name => name.startsWith('a')))
+  assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('a')))
+})
+
+test('when no broker is left the better one is tried', () => {
+  const faults = new FaultLatency()
+  faults.note('a', { latencyMs: 3000, isolate: true, reachable: false }, now)
+  faults.note('b', { latencyMs: 20, isolate: true, reachable: false }, now)
+  const picker = new QueuePicker(Math.random)
+  assert.ok(names(picker, queuesOn('a', 'b'), 10, { faults, lastBroker: 'b' }).every(name => name.startsWith('b')))
+})
+
+test('keys land on the queue of Java', () => {
+  const queues = queuesOn('a', 'b')
+  assert.equal(queueByHash(queues, 'order-1001'), queues[3])
+  assert.equal(queueByHash(queues, -3), queues[3])
+})
+
+test('a selector by hash or by chance stays in range', () => {
+  const queues = fc.array(fc.record({ topic: fc.constant('T'), brokerName: fc.string(), queueId: fc.nat(9) }), {
+    minLength: 1,
+  })
+  fc.assert(fc.property(queues, fc.string(), (queues, key) => new Set<unknown>(queues).has(queueByHash(queues, key))))
+  const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+  fc.assert(fc.property(queues, chance, (queues, p) => queueByRandom(queues, () => p) !== undefined))
+})
+
+test('over a whole round every queue gets its turn once', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.nat(2 ** 31 - 1), (count, start) => {
+      const queues = Array.from({ length: count }, (_, queueId) => ({ topic: 'T', brokerName: 'a', queueId }))
+      const picker = new QueuePicker(() => start / 2 ** 31)
+      const picked = new Set(queues.map(() => picker.next(queues, { now })))
+      assert.equal(picked.size, count)
+    }),
+  )
+})
