@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { flagOf, foreignKeys, optionNames, propertyOf, variableOf } from '@gantrymq/namesrv'
-import { brokerNoticeRequests, nameServerRequests } from '@gantrymq/protocol'
+import {
+  adminRequests,
+  brokerNoticeRequests,
+  clientNotices,
+  consumeRequests,
+  membershipRequests,
+  nameServerRequests,
+  popRequests,
+  queryRequests,
+  sendRequests,
+} from '@gantrymq/protocol'
 import { configurationDoc } from './configuration-doc.ts'
 import { protocolDoc } from './protocol-doc.ts'
 
@@ -30,7 +40,17 @@ test('each key without meaning is listed', () => {
 })
 
 test('each request has its section, and no section lacks its request', () => {
-  const declared = Object.entries({ ...nameServerRequests, ...brokerNoticeRequests })
+  const declared = Object.entries({
+    ...nameServerRequests,
+    ...brokerNoticeRequests,
+    ...membershipRequests,
+    ...sendRequests,
+    ...consumeRequests,
+    ...popRequests,
+    ...queryRequests,
+    ...clientNotices,
+    ...adminRequests,
+  })
   const sections = [...read('docs/protocol.md').matchAll(/^### (\d+) (\S+)$/gm)]
   assert.deepEqual(
     sections.map(([, code, name]) => `${code} ${name}`).toSorted(),

@@ -1,15 +1,22 @@
 // docs/protocol.md: every request, from its declaration.
 import {
+  authRequests,
   brokerNoticeRequests,
+  brokerRequests,
   clientNotices,
+  clientRequests,
   consumeRequests,
+  groupRequests,
   membershipRequests,
   nameServerRequests,
+  offsetRequests,
+  plainAccessRequests,
   popRequests,
   queryRequests,
   responseCodes,
   responseName,
   sendRequests,
+  topicRequests,
 } from '@gantrymq/protocol'
 import type { FieldTable, RequestDeclaration, RequestTable } from '@gantrymq/remoting'
 
@@ -34,6 +41,13 @@ export function protocolDoc(): string {
     chapter('Popping', popRequests),
     chapter('Finding messages and offsets', queryRequests),
     chapter('Requests of a broker to clients', clientNotices),
+    chapter('Topics of a broker', topicRequests),
+    chapter('Groups of consumers', groupRequests),
+    chapter('Offsets of groups', offsetRequests),
+    chapter('Brokers', brokerRequests),
+    chapter('Clients of a broker', clientRequests),
+    chapter('Accounts of 4.9', plainAccessRequests),
+    chapter('Users and permissions of 5.x', authRequests),
     codes(),
   ].join('\n')
 }
