@@ -1,13 +1,16 @@
 /**
  * Renews the golden frames: what real brokers, clients and mqadmin of both lines send to real name servers of both
- * lines, and what those answer. Writes packages/testkit/golden. Run by `npm run -w interop capture`, or
- * `… capture client` for one role only; all of it takes minutes.
+ * lines, and what those answer. Writes packages/testkit/golden. And the golden bodies that Java's classes write: see
+ * packages/protocol/test/golden. Run by `npm run -w interop capture`, or `… capture client` for one role only; all of
+ * it takes minutes.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { clientBodySamples } from '@gantrymq/testkit'
 import { RELEASES, type Release, skipReason } from './apache.ts'
 import type { Owner } from './launched.ts'
+import { throughJava } from './json-bodies.ts'
 import {
   type LaunchedServer,
   type BrokerStart,
@@ -246,6 +249,20 @@ async function capture(role: Role, sender: Release, release: Release): Promise<v
   })
 }
 
+const bodiesFolder = join(import.meta.dirname, '..', '..', 'packages', 'protocol', 'test', 'golden')
+
+async function captureBodies(release: Release): Promise<void> {
+  await inSession(async session => {
+    console.log(`bodies ${release}`)
+    const samples = clientBodySamples.filter(({ releases }) => releases.includes(release))
+    const bodies = await throughJava(session, release, samples)
+    for (const [at, { name }] of samples.entries()) {
+      const bytes = bodies[at]
+      if (bytes) await writeFile(join(bodiesFolder, release, `${name}.json`), bytes)
+    }
+  })
+}
+
 function chosenRoles(names: readonly string[]): Role[] {
   const all: Role[] = ['broker', 'client', 'mqadmin']
   return names.length === 0 ? all : all.filter(role => names.includes(role))
@@ -257,6 +274,8 @@ if (skip) {
   process.exit(1)
 }
 await mkdir(goldenFolder, { recursive: true })
-for (const role of chosenRoles(process.argv.slice(2))) {
+const chosen = process.argv.slice(2)
+if (chosen.length === 0 || chosen.includes('bodies')) for (const release of RELEASES) await captureBodies(release)
+for (const role of chosenRoles(chosen)) {
   for (const release of RELEASES) for (const sender of RELEASES) await capture(role, sender, release)
 }

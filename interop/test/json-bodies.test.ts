@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { clientBodySamples } from '@gantrymq/testkit'
+import { RELEASES, skipReason } from '../src/apache.ts'
+import { throughJava } from '../src/json-bodies.ts'
+
+const skip = await skipReason()
+
+for (const release of RELEASES) {
+  test(`classes of ${release} read our bodies and lose nothing`, { skip }, async t => {
+    const samples = clientBodySamples.filter(({ releases }) => releases.includes(release))
+    const written = await throughJava(t, release, samples)
+    for (const [at, sample] of samples.entries()) {
+      const bytes = written[at]
+      assert.ok(bytes, `${release} has no ${sample.className}`)
+      assert.deepEqual(sample.decode(bytes), sample.value, sample.name)
+    }
+  })
+}
