@@ -79,7 +79,12 @@ test('the ring of consistent hashing is that of Java, over several brokers and a
 })
 
 test('by machine room only queues of the named rooms count', () => {
-  const queues = [...queuesOf('room1@broker-a', 7), ...queuesOf('room2@broker-b', 2), ...queuesOf('broker-c', 2)]
+  const queues = [
+    ...queuesOf('room1@broker-a', 7),
+    ...queuesOf('room2@broker-b', 2),
+    ...queuesOf('room1', 2),
+    ...queuesOf('room1@a@b', 1),
+  ]
   assert.equal(shares(byMachineRoom(['room1']), queues, ids(3)), '0,1,6/2,3/4,5')
 })
 

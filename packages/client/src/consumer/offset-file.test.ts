@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { QueueOffset } from '@gantrymq/protocol'
 import { RemotingError } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { ClientError } from '../errors.ts'
-import { type QueueOffset, readOffsetFile, writeOffsetFile } from './offset-file.ts'
+import { readOffsetFile, writeOffsetFile } from './offset-file.ts'
 
 const offsets: QueueOffset[] = [
-  [{ topic: 'TopicTest', brokerName: 'broker-a', queueId: 1 }, 5],
-  [{ topic: '%RETRY%x', brokerName: 'broké/r', queueId: 2 }, 123],
+  { queue: { topic: 'TopicTest', brokerName: 'broker-a', queueId: 1 }, offset: 5 },
+  { queue: { topic: '%RETRY%x', brokerName: 'broké/r', queueId: 2 }, offset: 123 },
 ]
 
 // Written by OffsetSerializeWrapper of 4.9.7 and 5.5.0.
@@ -45,7 +46,7 @@ test('the file is that of Java 5.5, byte for byte', () => {
 
 test('files of both lines and of plain JSON are read', () => {
   const quoted = JSON.stringify({
-    offsetTable: Object.fromEntries(offsets.map(([queue, offset]) => [JSON.stringify(queue), offset])),
+    offsetTable: Object.fromEntries(offsets.map(({ queue, offset }) => [JSON.stringify(queue), offset])),
   })
   for (const text of [by49, by55, quoted]) assert.deepEqual(readOffsetFile(Buffer.from(text)), offsets)
 })
@@ -73,6 +74,8 @@ test('a file that is damaged is refused, whatever is wrong with it', () => {
 
 test('every table of offsets comes back', () => {
   const queue = fc.record({ topic: fc.string(), brokerName: fc.string(), queueId: fc.nat() }, { noNullPrototype: true })
-  const table = fc.uniqueArray(fc.tuple(queue, fc.maxSafeNat()), { selector: ([queue]) => JSON.stringify(queue) })
+  const table = fc.uniqueArray(fc.record({ queue, offset: fc.maxSafeNat() }, { noNullPrototype: true }), {
+    selector: ({ queue }) => JSON.stringify(queue),
+  })
   fc.assert(fc.property(table, table => assert.deepEqual(readOffsetFile(Buffer.from(writeOffsetFile(table))), table)))
 })

@@ -1,17 +1,13 @@
-import { intOf, textOf } from '@gantrymq/protocol'
+import { intOf, type MessageQueue, type QueueOffset, textOf } from '@gantrymq/protocol'
 import { isObject, type JsonKey, type JsonObject, type JsonValue, readFastjson } from '@gantrymq/remoting'
 import { ClientError } from '../errors.ts'
-import type { MessageQueue } from '../message.ts'
-
-/** Where a consumer stands in a queue: the offset of the next message. */
-export type QueueOffset = readonly [queue: MessageQueue, offset: number]
 
 /**
  * The text of offsets.json as the Java client of 5.5 writes it: queues are objects in the place of names, which is no
  * JSON. Clients of both lines read it; those of 5.x refuse the quoted names that JSON would need.
  */
 export function writeOffsetFile(offsets: Iterable<QueueOffset>): string {
-  const entries = [...offsets].map(([queue, offset]) => `\n\t\t${objectText(queue)}:${offset}`)
+  const entries = [...offsets].map(({ queue, offset }) => `\n\t\t${objectText(queue)}:${offset}`)
   return `{\n\t"offsetTable":{${entries.join(',')}${entries.length > 0 ? '\n\t' : ''}}\n}`
 }
 
@@ -27,7 +23,10 @@ function objectText({ brokerName, queueId, topic }: MessageQueue): string {
 export function readOffsetFile(bytes: Uint8Array): QueueOffset[] {
   const table = objectIn(readFastjson(bytes), 'it is not an object').get('offsetTable')
   if (table === undefined || table === null) throw badFile('offsetTable is missing')
-  return [...objectIn(table, 'offsetTable is not an object')].map(([key, value]) => [queueOf(key), offsetOf(value)])
+  return [...objectIn(table, 'offsetTable is not an object')].map(([key, value]) => ({
+    queue: queueOf(key),
+    offset: offsetOf(value),
+  }))
 }
 
 function objectIn(value: JsonValue, problem: string): JsonObject {

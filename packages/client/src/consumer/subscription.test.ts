@@ -7,7 +7,6 @@ import { matchesTags, subscriptionOf } from './subscription.ts'
 test('an asterisk, or nothing, means every message', () => {
   for (const expression of ['*', '', { tags: [] }, { tags: ['*'] }]) {
     assert.deepEqual(subscriptionOf('Orders', expression, 7), {
-      classFilterMode: false,
       topic: 'Orders',
       subString: '*',
       tagsSet: [],

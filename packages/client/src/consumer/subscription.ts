@@ -1,21 +1,11 @@
+import type { SubscriptionData } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import { stringHash } from '../java-hash.ts'
 
+export type { SubscriptionData }
+
 /** What to receive of a topic: `*` or tags such as `new || paid`, the tags as a list, or an SQL92 filter on properties. */
 export type Expression = string | { readonly tags: readonly string[] } | { readonly sql: string }
-
-/** A subscription as heartbeats and pulls carry it: Apache's SubscriptionData. */
-export interface SubscriptionData {
-  readonly classFilterMode: boolean
-  readonly topic: string
-  readonly subString: string
-  readonly tagsSet: readonly string[]
-  /** Java's hash code of each tag. */
-  readonly codeSet: readonly number[]
-  /** When it last changed, milliseconds since the epoch; brokers keep the newest. */
-  readonly subVersion: number
-  readonly expressionType: 'TAG' | 'SQL92'
-}
 
 const EVERYTHING = '*'
 const SEPARATOR = '||'
@@ -31,7 +21,7 @@ export function subscriptionOf(topic: string, expression: Expression, version: n
 }
 
 function byTags(topic: string, subString: string, parts: readonly string[], subVersion: number): SubscriptionData {
-  const common = { classFilterMode: false, topic, subVersion, expressionType: 'TAG' } as const
+  const common = { topic, subVersion, expressionType: 'TAG' }
   if (subString === '' || subString === EVERYTHING) {
     return { ...common, subString: EVERYTHING, tagsSet: [], codeSet: [] }
   }
@@ -43,7 +33,6 @@ function byTags(topic: string, subString: string, parts: readonly string[], subV
 function bySql(topic: string, sql: string, subVersion: number): SubscriptionData {
   if (sql.trim() === '') throw badExpression(topic, sql, 'is an empty SQL92 filter')
   return {
-    classFilterMode: false,
     topic,
     subString: sql,
     tagsSet: [],

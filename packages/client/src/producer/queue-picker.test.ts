@@ -56,6 +56,18 @@ test('with fault latency resting brokers are left out, until all rest', () => {
   assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('a')))
 })
 
+test('a retry with fault latency avoids the broker that failed, even one that answers less', () => {
+  const picker = new QueuePicker(Math.random)
+  const queues = queuesOn('a', 'b')
+  const faults = new FaultLatency()
+  assert.ok(names(picker, queues, 10, { faults, lastBroker: 'a' }).every(name => name.startsWith('b')))
+  // Both rest; b answers and is slower, so that only its being reachable speaks for it.
+  faults.note('a', { latencyMs: 1, isolate: true, reachable: false }, now)
+  faults.note('b', { latencyMs: 900, isolate: true }, now)
+  assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('b')))
+  assert.ok(names(picker, queues, 10, { faults, lastBroker: 'a' }).every(name => name.startsWith('b')))
+})
+
 test('when no broker is left the better one is tried', () => {
   const faults = new FaultLatency()
   faults.note('a', { latencyMs: 3000, isolate: true, reachable: false }, now)
