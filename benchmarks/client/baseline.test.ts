@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { baselineOf, compare } from './baseline.ts'
+import { selectCases } from './cases.ts'
+import type { Result } from './measure.ts'
+import type { Report } from './report.ts'
+
+function result(perSecond: number, cpuUs: number): Result {
+  return { perSecond, cpuUs, failed: 0, p50Us: 100, p99Us: 900, rssMb: 80, peakRssMb: 90 }
+}
+
+function report(ours: Result, java: Result, id = 'send-128-1$'): Report {
+  const cases = selectCases({ quick: false, words: [id.replace('$', '')] }).slice(0, 1)
+  const results = { ours, java }
+  return { machine: 'test', node: '24', mode: 'full', neighbours: 0, cases: cases.map(one => ({ case: one, results })) }
+}
+
+const baseline = baselineOf(report(result(1000, 10), result(1000, 20)))
+
+test('figures are kept relative to Java, so a machine of half the speed is no news', () => {
+  assert.equal(baseline.cases['send-128-1']?.cpuToJava, 0.5)
+  assert.deepEqual(compare(baseline, baselineOf(report(result(500, 20), result(500, 40)))), [])
+})
+
+test('what got slower than two runs differ is named', () => {
+  const slower = compare(baseline, baselineOf(report(result(600, 14), result(1000, 20))))
+  assert.deepEqual(
+    slower.map(({ what, before, now }) => ({ what, before, now })),
+    [
+      { what: 'CPU a message, times Java', before: 0.5, now: 0.7 },
+      { what: 'messages/s, times Java', before: 1, now: 0.6 },
+    ],
+  )
+})
+
+test('a case that one of the two did not run is not kept', () => {
+  const only: Report = report(result(1, 1), result(1, 1))
+  const cases = only.cases.map(({ case: one }) => ({ case: one, results: { ours: result(1, 1) } }))
+  assert.deepEqual(baselineOf({ ...only, cases }).cases, {})
+})
