@@ -1,0 +1,170 @@
+import {
+  AUTO_CREATE_TOPIC,
+  deadLetterTopicOf,
+  type Host,
+  readMessageProperties,
+  retryTopicOf,
+  type SetMessageRequestMode,
+  type TopicRoute,
+} from '@gantrymq/protocol'
+import type { Clock, Connection } from '@gantrymq/remoting'
+import { Members } from './members.ts'
+import { type LogEntry, MessageLog, type NewMessage, type Topic } from './message-log.ts'
+import { PopLedger } from './pop-ledger.ts'
+import { QueueLocks } from './queue-locks.ts'
+import { WaitingPulls } from './waiting-pulls.ts'
+
+export interface BrokerSettings {
+  readonly clock: Clock
+  /** Name of the broker group. Default `broker-a`. */
+  readonly name: string
+  /** 0, the default, is the master. */
+  readonly id: number
+  readonly cluster: string
+  /** Which line it plays: what 4.9 does not know gets code 3. Default `5.x`. */
+  readonly release: '4.9' | '5.x'
+  /** Whether a topic is made when somebody sends to it. Default true, as in Apache. */
+  readonly autoCreateTopics: boolean
+  /** `by-hand`: delayed messages wait for `deliverDelayed`. Default `at-once`: delays are ignored. */
+  readonly delays: 'at-once' | 'by-hand'
+  /** False: a new group has no offset (code 22), as on a broker whose oldest messages are on disk only. Default true. */
+  readonly startsAtZero: boolean
+  /** Queues of all brokers, for QUERY_ASSIGNMENT. */
+  readonly routeOf: (topic: string) => TopicRoute | null
+}
+
+/** A group's own settings: Apache's SubscriptionGroupConfig, as far as clients notice. */
+export interface GroupSettings {
+  /** Default 16. */
+  retryMaxTimes: number
+  /** Default true. */
+  consumeEnable: boolean
+}
+
+const DELAY_LEVELS = 18
+
+/** All that a scripted broker knows. Its handlers are functions on this. */
+export class BrokerState {
+  readonly settings: BrokerSettings
+  readonly log: MessageLog
+  readonly members = new Members()
+  readonly locks = new QueueLocks()
+  readonly pops = new PopLedger()
+  readonly waiting: WaitingPulls
+  /** Committed offsets by `topic@group@queueId`. */
+  readonly offsets = new Map<string, number>()
+  /** Made when first needed. */
+  readonly groups = new Map<string, GroupSettings>()
+  /** By `topic@group`. */
+  readonly requestModes = new Map<string, SetMessageRequestMode>()
+  /** Messages whose time has not come. */
+  delayed: NewMessage[] = []
+  /** Half messages nobody has decided on. */
+  readonly halves = new Set<LogEntry>()
+  /** A connection that can be written to. */
+  readonly connection: (peerId: number) => Connection | undefined
+  readonly host: () => Host
+
+  constructor(settings: BrokerSettings, host: () => Host, connection: (peerId: number) => Connection | undefined) {
+    this.settings = settings
+    this.connection = connection
+    this.host = host
+    this.log = new MessageLog(host)
+    this.waiting = new WaitingPulls(settings.clock)
+    if (settings.autoCreateTopics) this.log.setTopic(AUTO_CREATE_TOPIC, { readQueues: 8, perm: 7 })
+    this.log.setTopic('SCHEDULE_TOPIC_XXXX', { readQueues: DELAY_LEVELS })
+    this.log.setTopic('RMQ_SYS_TRANS_HALF_TOPIC', { readQueues: 1 })
+  }
+
+  get now(): number {
+    return this.settings.clock.now()
+  }
+
+  get isModern(): boolean {
+    return this.settings.release === '5.x'
+  }
+
+  topic(name: string): Topic | undefined {
+    return this.log.topics.get(name)
+  }
+
+  group(name: string): GroupSettings {
+    const known = this.groups.get(name) ?? { retryMaxTimes: 16, consumeEnable: true }
+    this.groups.set(name, known)
+    return known
+  }
+
+  retryTopic(group: string): string {
+    return this.#innerTopic(retryTopicOf(group))
+  }
+
+  deadLetterTopic(group: string): string {
+    return this.#innerTopic(deadLetterTopicOf(group))
+  }
+
+  #innerTopic(name: string): string {
+    if (this.topic(name) === undefined) this.log.setTopic(name, { readQueues: 1 })
+    return name
+  }
+
+  /** Stores a message, or keeps it until its delay is over, and wakes who waits for it. */
+  put(message: NewMessage): LogEntry {
+    const delay = Number(message.properties.get('DELAY') ?? 0)
+    const isTimed = ['TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS'].some(name => message.properties.has(name))
+    if (!(delay > 0 || isTimed)) return this.#append(message)
+    const due = timeUp(message)
+    if (this.settings.delays === 'at-once') return this.#append(due)
+    this.delayed.push(due)
+    const queueId = Math.min(Math.max(delay, 1), DELAY_LEVELS) - 1
+    const properties = new Map([...message.properties, ...due.properties])
+    return this.#append({ ...message, topic: 'SCHEDULE_TOPIC_XXXX', queueId, properties })
+  }
+
+  /** Lets all delayed messages arrive. */
+  deliverDelayed(): void {
+    for (const message of this.delayed.splice(0)) this.#append(message)
+  }
+
+  #append(message: NewMessage): LogEntry {
+    const entry = this.log.put(message, this.now)
+    this.waiting.wake(`pull ${message.topic}@${message.queueId}`)
+    this.waiting.wake(`pop ${message.topic}`)
+    return entry
+  }
+
+  /** Tells the consumers of groups that the members changed (request 40). */
+  tell(groups: readonly string[], notify: (connection: Connection, group: string) => void): void {
+    for (const group of groups) {
+      for (const { peerId } of this.members.consumers.get(group)?.members.values() ?? []) {
+        const connection = this.connection(peerId)
+        if (connection?.isOpen) notify(connection, group)
+      }
+    }
+  }
+}
+
+/** The message as it arrives after its delay (ScheduleMessageService.messageTimeUp). */
+function timeUp(message: NewMessage): NewMessage {
+  const properties = new Map(message.properties)
+  properties.delete('DELAY')
+  properties.set('REAL_TOPIC', message.topic)
+  properties.set('REAL_QID', String(message.queueId))
+  return { ...message, properties }
+}
+
+/** The key of a committed offset. */
+export function offsetKey(topic: string, group: string, queueId: number): string {
+  return `${topic}@${group}@${queueId}`
+}
+
+/** The end of many remarks of 5.x. */
+export const FAQ = '\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.'
+
+export function hostOf(address: string): Host {
+  const colon = address.lastIndexOf(':')
+  return { ip: address.slice(0, colon).replace(/^::ffff:/, ''), port: Number(address.slice(colon + 1)) }
+}
+
+export function propertiesOf(text: string | undefined): Map<string, string> {
+  return readMessageProperties(text ?? '')
+}

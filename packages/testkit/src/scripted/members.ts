@@ -1,0 +1,124 @@
+import type { ConsumerData, HeartbeatData, SubscriptionData } from '@gantrymq/protocol'
+
+export interface Member {
+  readonly clientId: string
+  readonly peerId: number
+  /** Of the last heartbeat, milliseconds since the epoch. */
+  lastHeartbeat: number
+}
+
+export interface ConsumerGroup {
+  readonly members: Map<number, Member>
+  /** By topic; of the last heartbeat of any member, as in Apache. */
+  readonly subscriptions: Map<string, SubscriptionData>
+  consumeType: ConsumerData['consumeType']
+  messageModel: ConsumerData['messageModel']
+  consumeFromWhere: ConsumerData['consumeFromWhere']
+}
+
+/**
+ * Who is connected in which group: Apache's ProducerManager and ConsumerManager (spec broker 5). Members are kept by
+ * connection, so a client that came back may be listed twice until its old connection ends.
+ * Methods return the consumer groups whose members are to be told.
+ */
+export class Members {
+  readonly producers = new Map<string, Map<number, Member>>()
+  readonly consumers = new Map<string, ConsumerGroup>()
+
+  /** Ids of all clients, once each. */
+  get clientIds(): string[] {
+    const groups = [...this.producers.values(), ...[...this.consumers.values()].map(({ members }) => members)]
+    return [...new Set(groups.flatMap(members => [...members.values()].map(({ clientId }) => clientId)))]
+  }
+
+  heartbeat(peerId: number, { clientID, producerDataSet, consumerDataSet }: HeartbeatData, now: number): string[] {
+    for (const { groupName } of producerDataSet) {
+      const members = this.producers.get(groupName) ?? new Map<number, Member>()
+      this.producers.set(groupName, members)
+      beat(members, peerId, clientID, now)
+    }
+    return consumerDataSet.filter(data => this.#beatConsumer(peerId, clientID, data, now)).map(data => data.groupName)
+  }
+
+  #beatConsumer(peerId: number, clientId: string, data: ConsumerData, now: number): boolean {
+    const { groupName, consumeType, messageModel, consumeFromWhere, subscriptionDataSet } = data
+    const group: ConsumerGroup = this.consumers.get(groupName) ?? {
+      members: new Map(),
+      subscriptions: new Map(),
+      consumeType,
+      messageModel,
+      consumeFromWhere,
+    }
+    this.consumers.set(groupName, group)
+    Object.assign(group, { consumeType, messageModel, consumeFromWhere })
+    const joined = beat(group.members, peerId, clientId, now)
+    const moved = subscribe(group.subscriptions, subscriptionDataSet)
+    return joined || moved
+  }
+
+  /** A client leaves one group of each kind. */
+  unregister(peerId: number, producerGroup: string | undefined, consumerGroup: string | undefined): string[] {
+    if (producerGroup !== undefined) {
+      const members = this.producers.get(producerGroup)
+      members?.delete(peerId)
+      if (members?.size === 0) this.producers.delete(producerGroup)
+    }
+    return consumerGroup !== undefined && this.#leave(consumerGroup, peerId) ? [consumerGroup] : []
+  }
+
+  /** A connection ended. */
+  drop(peerId: number): string[] {
+    for (const members of this.producers.values()) members.delete(peerId)
+    return [...this.consumers.keys()].filter(group => this.#leave(group, peerId))
+  }
+
+  /** Connections that were silent for longer than Apache's 120 s. */
+  silentSince(now: number): number[] {
+    const groups = [...this.producers.values(), ...[...this.consumers.values()].map(({ members }) => members)]
+    const silent = groups.flatMap(members => [...members.values()].filter(each => now - each.lastHeartbeat > 120_000))
+    return [...new Set(silent.map(({ peerId }) => peerId))]
+  }
+
+  consumerIds(group: string): string[] {
+    return [...(this.consumers.get(group)?.members.values() ?? [])].map(({ clientId }) => clientId)
+  }
+
+  /** The connection of a producer by the id of its client. */
+  producerPeer(clientId: string): number | undefined {
+    const all = [...this.producers.values()].flatMap(members => [...members.values()])
+    return all.findLast(member => member.clientId === clientId)?.peerId
+  }
+
+  #leave(groupName: string, peerId: number): boolean {
+    const group = this.consumers.get(groupName)
+    if (group === undefined || !group.members.delete(peerId)) return false
+    if (group.members.size === 0) this.consumers.delete(groupName)
+    return true
+  }
+}
+
+/** True if the connection is new. */
+function beat(members: Map<number, Member>, peerId: number, clientId: string, now: number): boolean {
+  const known = members.get(peerId)
+  if (known === undefined) members.set(peerId, { clientId, peerId, lastHeartbeat: now })
+  else known.lastHeartbeat = now
+  return known === undefined
+}
+
+/** True if a topic came or went; a newer version alone is taken over in silence. */
+function subscribe(known: Map<string, SubscriptionData>, now: readonly SubscriptionData[]): boolean {
+  let changed = false
+  for (const topic of known.keys()) {
+    if (now.some(each => each.topic === topic)) continue
+    known.delete(topic)
+    changed = true
+  }
+  for (const subscription of now) {
+    const before = known.get(subscription.topic)
+    if (before === undefined) changed = true
+    if (before === undefined || subscription.subVersion > before.subVersion) {
+      known.set(subscription.topic, subscription)
+    }
+  }
+  return changed
+}

@@ -1,0 +1,155 @@
+import { bodyCrc, encodeMessage, type Host, type StoredMessage } from '@gantrymq/protocol'
+
+/** A topic as a scripted broker has it. */
+export interface TopicSettings {
+  /** Default 4. */
+  readonly readQueues?: number
+  /** Default as many as can be read. */
+  readonly writeQueues?: number
+  /** Default 6: read and write. */
+  readonly perm?: number
+}
+
+/** A message on its way into the log. */
+export interface NewMessage {
+  readonly topic: string
+  readonly queueId: number
+  readonly body: Buffer
+  readonly properties: ReadonlyMap<string, string>
+  readonly flag?: number
+  readonly sysFlag?: number
+  readonly bornTimestamp?: number
+  readonly bornHost?: Host
+  readonly reconsumeTimes?: number
+  readonly preparedTransactionOffset?: number
+}
+
+export interface LogEntry {
+  readonly message: StoredMessage
+  /** As it goes to consumers. */
+  readonly bytes: Buffer
+  readonly queueOffset: number
+  readonly physicalOffset: number
+  readonly storeTimestamp: number
+}
+
+interface Queue {
+  /** Offset of the first entry. */
+  min: number
+  readonly entries: LogEntry[]
+}
+
+export interface Topic {
+  readonly name: string
+  readQueues: number
+  writeQueues: number
+  perm: number
+  readonly queues: Queue[]
+}
+
+/** Messages in memory: topics, their queues, and the log in which everything stands one behind the other. */
+export class MessageLog {
+  readonly topics = new Map<string, Topic>()
+  readonly #host: () => Host
+  readonly #log = new Map<number, LogEntry>()
+  #end = 0
+
+  /** @param host the address that messages say they are stored at */
+  constructor(host: () => Host) {
+    this.#host = host
+  }
+
+  /** Makes a topic, or changes it. */
+  setTopic(name: string, settings: TopicSettings = {}): Topic {
+    const { readQueues = 4, writeQueues = readQueues, perm = 6 } = settings
+    const topic: Topic = this.topics.get(name) ?? { name, readQueues, writeQueues, perm, queues: [] }
+    Object.assign(topic, { readQueues, writeQueues, perm })
+    while (topic.queues.length < Math.max(readQueues, writeQueues)) topic.queues.push({ min: 0, entries: [] })
+    this.topics.set(name, topic)
+    return topic
+  }
+
+  /** @param now store time, milliseconds since the epoch */
+  put(message: NewMessage, now: number): LogEntry {
+    const queue = this.#queue(message.topic, message.queueId)
+    if (queue === undefined) throw new Error(`the scripted broker has no queue ${message.topic}@${message.queueId}`)
+    const stored: StoredMessage = {
+      topic: message.topic,
+      body: Buffer.from(message.body),
+      properties: message.properties,
+      queueId: message.queueId,
+      flag: message.flag ?? 0,
+      sysFlag: message.sysFlag ?? 0,
+      queueOffset: queue.min + queue.entries.length,
+      physicalOffset: this.#end,
+      bornTimestamp: message.bornTimestamp ?? now,
+      bornHost: message.bornHost ?? this.#host(),
+      storeTimestamp: now,
+      storeHost: this.#host(),
+      reconsumeTimes: message.reconsumeTimes ?? 0,
+      preparedTransactionOffset: message.preparedTransactionOffset ?? 0,
+      bodyCrc: bodyCrc(message.body),
+    }
+    const entry: LogEntry = {
+      message: stored,
+      bytes: encodeMessage(stored),
+      queueOffset: queue.min + queue.entries.length,
+      physicalOffset: this.#end,
+      storeTimestamp: now,
+    }
+    queue.entries.push(entry)
+    this.#log.set(entry.physicalOffset, entry)
+    this.#end += entry.bytes.length
+    return entry
+  }
+
+  /** The message that begins at a position of the log. */
+  at(physicalOffset: number): LogEntry | undefined {
+    return this.#log.get(physicalOffset)
+  }
+
+  /** Of one queue from an offset on; all messages of the topic without a queue. */
+  messages(topic: string, queueId?: number, from = 0): LogEntry[] {
+    const queues = this.topics.get(topic)?.queues ?? []
+    const wanted = queueId === undefined ? queues : queues.filter((_, id) => id === queueId)
+    return wanted.flatMap(({ entries }) => entries.filter(entry => entry.queueOffset >= from))
+  }
+
+  minOffset(topic: string, queueId: number): number {
+    return this.#queue(topic, queueId)?.min ?? 0
+  }
+
+  /** The offset that the next message gets. */
+  maxOffset(topic: string, queueId: number): number {
+    const queue = this.#queue(topic, queueId)
+    return queue === undefined ? 0 : queue.min + queue.entries.length
+  }
+
+  /** Removes what is older, as Apache's clean-up of files does; an empty queue begins there. */
+  trim(topic: string, queueId: number, min: number): void {
+    const queue = this.#queue(topic, queueId)
+    if (queue === undefined) return
+    queue.entries.splice(0, min - queue.min)
+    queue.min = min
+  }
+
+  /** The first offset stored at a time or later; where all are older, the max offset. */
+  offsetAt(topic: string, queueId: number, timestamp: number): number {
+    const later = this.#queue(topic, queueId)?.entries.find(entry => entry.storeTimestamp >= timestamp)
+    return later?.queueOffset ?? this.maxOffset(topic, queueId)
+  }
+
+  /** Messages with such a key, by KEYS or by UNIQ_KEY, oldest first. */
+  byKey(topic: string, key: string, begin: number, end: number): LogEntry[] {
+    return this.messages(topic).filter(
+      ({ message, storeTimestamp }) =>
+        storeTimestamp >= begin &&
+        storeTimestamp <= end &&
+        (message.properties.get('UNIQ_KEY') === key || message.properties.get('KEYS')?.split(' ').includes(key)),
+    )
+  }
+
+  #queue(topic: string, queueId: number): Queue | undefined {
+    return this.topics.get(topic)?.queues[queueId]
+  }
+}

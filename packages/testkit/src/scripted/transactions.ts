@@ -1,0 +1,107 @@
+import {
+  clientNotices,
+  encodeMessage,
+  offsetMessageId,
+  responseCodes as codes,
+  type sendRequests,
+  TRANSACTION_COMMIT,
+  TRANSACTION_ROLLBACK,
+} from '@gantrymq/protocol'
+import { type Answer, type Call, ResponseError } from '@gantrymq/remoting'
+import type { BrokerState } from './broker-state.ts'
+import type { LogEntry, NewMessage } from './message-log.ts'
+import { silence } from './rude-server.ts'
+
+type EndTransaction = (typeof sendRequests)['END_TRANSACTION']
+
+/** Stores a half message where no consumer sees it (spec broker 4.10). */
+export function storeHalf(state: BrokerState, message: NewMessage): LogEntry {
+  const properties = new Map(message.properties)
+  properties.set('REAL_TOPIC', message.topic).set('REAL_QID', String(message.queueId))
+  const sysFlag = (message.sysFlag ?? 0) & ~TRANSACTION_ROLLBACK
+  return keepHalf(state, { ...message, properties, sysFlag })
+}
+
+function keepHalf(state: BrokerState, message: NewMessage): LogEntry {
+  const half = state.log.put({ ...message, topic: 'RMQ_SYS_TRANS_HALF_TOPIC', queueId: 0 }, state.now)
+  state.halves.add(half)
+  return half
+}
+
+export function endTransaction(
+  state: BrokerState,
+  header: Call<EndTransaction>['header'],
+): Answer<EndTransaction> | Promise<never> {
+  const { commitOrRollback } = header
+  if (commitOrRollback !== TRANSACTION_COMMIT && commitOrRollback !== TRANSACTION_ROLLBACK) return silence()
+  const half = preparedAt(state, header)
+  if (commitOrRollback === TRANSACTION_COMMIT) state.put(finalMessage(half))
+  state.halves.delete(half)
+  return {}
+}
+
+function preparedAt(state: BrokerState, header: Call<EndTransaction>['header']): LogEntry {
+  const half = state.log.at(header.commitLogOffset)
+  if (half === undefined) throw refused('Find prepared transaction message failed')
+  if (half.message.properties.get('PGROUP') !== header.producerGroup) throw refused('The producer group wrong')
+  if (half.queueOffset !== header.tranStateTableOffset) throw refused('The transaction state table offset wrong')
+  return half
+}
+
+function refused(remark: string): ResponseError {
+  return new ResponseError(codes.SYSTEM_ERROR, remark)
+}
+
+function finalMessage(half: LogEntry): NewMessage {
+  return {
+    ...asNew(half),
+    topic: half.message.properties.get('REAL_TOPIC') ?? '',
+    queueId: Number(half.message.properties.get('REAL_QID')),
+    sysFlag: half.message.sysFlag | TRANSACTION_COMMIT,
+    preparedTransactionOffset: half.physicalOffset,
+  }
+}
+
+function asNew({ message }: LogEntry): NewMessage {
+  const { topic, queueId, body, properties, flag, sysFlag, bornHost, reconsumeTimes } = message
+  return {
+    topic,
+    queueId,
+    body,
+    properties,
+    flag,
+    sysFlag,
+    bornHost,
+    reconsumeTimes,
+    bornTimestamp: Number(message.bornTimestamp),
+  }
+}
+
+/** Asks one producer of each undecided half message's group (request 39). The half is stored anew, as in Apache. */
+export function checkBack(state: BrokerState): number {
+  const undecided = [...state.halves]
+  let asked = 0
+  for (const old of undecided) {
+    state.halves.delete(old)
+    const half = keepHalf(state, asNew(old))
+    const peers = state.members.producers.get(half.message.properties.get('PGROUP') ?? '')
+    const peerId = peers?.keys().next().value
+    const connection = peerId === undefined ? undefined : state.connection(peerId)
+    if (connection === undefined) continue
+    const unique = half.message.properties.get('UNIQ_KEY')
+    const { REAL_TOPIC: topic = '', REAL_QID: queueId } = Object.fromEntries(half.message.properties)
+    connection.oneway(clientNotices.CHECK_TRANSACTION_STATE, {
+      header: {
+        topic,
+        commitLogOffset: half.physicalOffset,
+        tranStateTableOffset: half.queueOffset,
+        offsetMsgId: offsetMessageId(state.host(), half.physicalOffset),
+        msgId: unique,
+        transactionId: unique,
+      },
+      body: encodeMessage({ ...half.message, topic, queueId: Number(queueId) }),
+    })
+    asked++
+  }
+  return asked
+}
