@@ -1,0 +1,89 @@
+import { ClientInstance } from '../client-instance.ts'
+import { type ClientOptions, instanceOptions } from '../instance-options.ts'
+import { type GivenOf, millis, readOptions } from '../options.ts'
+import { Acl } from './acl.ts'
+import { Auth } from './auth.ts'
+import { Brokers } from './brokers.ts'
+import { AdminCalls } from './calls.ts'
+import { Clusters } from './clusters.ts'
+import { Config } from './config.ts'
+import { Consumers, Producers } from './connections.ts'
+import { Groups } from './groups.ts'
+import { Messages } from './messages.ts'
+import { Offsets } from './offsets.ts'
+import { Permissions } from './permissions.ts'
+import { Stats } from './stats.ts'
+import { Topics } from './topics.ts'
+
+/** What an admin has beside `instanceOptions`. */
+export const adminOptions = {
+  /** How long a call may take, milliseconds; those that gather much get 3 to 10 times as long. Default 5,000. */
+  timeoutMs: millis(5000, 'timeoutMillis', { min: 1 }),
+}
+
+/** What an admin is started with. */
+export interface AdminOptions extends ClientOptions, GivenOf<typeof adminOptions> {}
+
+/**
+ * Administers a cluster: what Apache's MQAdmin and MQAdminExt do. Each method has one deadline for all of its requests
+ * (`timeoutMs`) and takes a signal. Where several servers are asked, one that fails makes the call fail, when all were
+ * asked, with an error that names it; ask one by one (`{ broker: address }`) where the others shall count.
+ */
+export class Admin {
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly clusters: Clusters
+  readonly brokers: Brokers
+  readonly messages: Messages
+  readonly offsets: Offsets
+  readonly consumers: Consumers
+  readonly producers: Producers
+  readonly stats: Stats
+  readonly config: Config
+  readonly permissions: Permissions
+  /** Accounts of 4.9. */
+  readonly acl: Acl
+  /** Users and permissions of 5.x. */
+  readonly auth: Auth
+  readonly #instance: ClientInstance
+  #closing: Promise<void> | undefined
+
+  /** @throws ClientError BAD_OPTION */
+  static async start(options: AdminOptions = {}): Promise<Admin> {
+    const admin = new Admin(options)
+    await admin.#instance.start()
+    return admin
+  }
+
+  private constructor(given: AdminOptions) {
+    const settings = readOptions('Admin', { ...instanceOptions, ...adminOptions }, given)
+    this.#instance = ClientInstance.acquire(settings)
+    const calls = new AdminCalls(this.#instance, settings.timeoutMs)
+    this.topics = new Topics(calls)
+    this.groups = new Groups(calls, this.topics)
+    this.clusters = new Clusters(calls)
+    this.brokers = new Brokers(calls)
+    this.messages = new Messages(calls)
+    this.offsets = new Offsets(calls)
+    this.consumers = new Consumers(calls, this.messages)
+    this.producers = new Producers(calls)
+    this.stats = new Stats(calls)
+    this.config = new Config(calls)
+    this.permissions = new Permissions(calls)
+    this.acl = new Acl(calls)
+    this.auth = new Auth(calls)
+  }
+
+  get clientId(): string {
+    return this.#instance.clientId
+  }
+
+  /** Ends the admin; calls that still wait fail. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#instance.release(undefined))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

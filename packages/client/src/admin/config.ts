@@ -1,0 +1,101 @@
+import { brokerRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
+import { writeProperties } from '@gantrymq/remoting'
+import type { CallOptions } from '../message.ts'
+import { type AdminCalls, each, given, isRefusal, type Target } from './calls.ts'
+
+/** Settings by Apache's names, all texts. */
+export type Settings = ReadonlyMap<string, string>
+/** Settings to change. */
+export type Changes = Readonly<Record<string, string | number | boolean>>
+
+/** Settings of brokers and name servers, and the name servers' key-value store. */
+export class Config {
+  readonly #calls: AdminCalls
+
+  constructor(calls: AdminCalls) {
+    this.#calls = calls
+  }
+
+  /** All settings of one broker: getBrokerConfig. */
+  async ofBroker(target: Target, options: CallOptions = {}): Promise<Settings> {
+    const deadline = this.#calls.deadline(options)
+    const { address } = await this.#calls.place(target, deadline)
+    return settingsOf(await this.#calls.body(address, brokerRequests.GET_BROKER_CONFIG, {}, deadline))
+  }
+
+  /** Changes settings of brokers while they run: updateBrokerConfig. Keys that a broker does not know are ignored there. */
+  async updateBroker(changes: Changes, target: Target, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#calls.deadline(options)
+    const body = textOf(changes)
+    await each(await this.#calls.places(target, deadline), ({ address }) =>
+      this.#calls.ask(address, brokerRequests.UPDATE_BROKER_CONFIG, { body }, deadline),
+    )
+  }
+
+  /** All settings of every name server, by address: getNameServerConfig. */
+  async ofNameServers(options: CallOptions = {}): Promise<ReadonlyMap<string, Settings>> {
+    const answers = await this.#calls.everyNameServer(
+      nameServerRequests.GET_NAMESRV_CONFIG,
+      {},
+      this.#calls.deadline(options),
+    )
+    return new Map(answers.map(({ address, reply }) => [address, settingsOf(given(reply.body, address))]))
+  }
+
+  /** Changes settings of every name server while they run: updateNameServerConfig. */
+  async updateNameServers(changes: Changes, options: CallOptions = {}): Promise<void> {
+    const body = textOf(changes)
+    await this.#calls.everyNameServer(nameServerRequests.UPDATE_NAMESRV_CONFIG, { body }, this.#calls.deadline(options))
+  }
+
+  /** A value of the key-value store, null if there is none: getKVConfig. */
+  async getKV(namespace: string, key: string, options: CallOptions = {}): Promise<string | null> {
+    const header = { namespace, key }
+    const deadline = this.#calls.deadline(options)
+    try {
+      const reply = await this.#calls.nameServer(nameServerRequests.GET_KV_CONFIG, { header }, deadline)
+      return reply.header.value ?? null
+    } catch (error) {
+      if (isRefusal(error, responseCodes.QUERY_NOT_FOUND)) return null
+      throw error
+    }
+  }
+
+  /** All of a namespace; empty if there is none: getKVListByNamespace. */
+  async listKV(namespace: string, options: CallOptions = {}): Promise<KVTable> {
+    const deadline = this.#calls.deadline(options)
+    try {
+      const { body } = await this.#calls.nameServer(
+        nameServerRequests.GET_KVLIST_BY_NAMESPACE,
+        { header: { namespace } },
+        deadline,
+      )
+      return body ?? new Map()
+    } catch (error) {
+      if (isRefusal(error, responseCodes.QUERY_NOT_FOUND)) return new Map()
+      throw error
+    }
+  }
+
+  /** Stores a value at every name server: createAndUpdateKvConfig. */
+  async putKV(namespace: string, key: string, value: string, options: CallOptions = {}): Promise<void> {
+    const header = { namespace, key, value }
+    await this.#calls.everyNameServer(nameServerRequests.PUT_KV_CONFIG, { header }, this.#calls.deadline(options))
+  }
+
+  /** Deletes a value at every name server: deleteKvConfig. */
+  async deleteKV(namespace: string, key: string, options: CallOptions = {}): Promise<void> {
+    const header = { namespace, key }
+    await this.#calls.everyNameServer(nameServerRequests.DELETE_KV_CONFIG, { header }, this.#calls.deadline(options))
+  }
+}
+
+// Java writes such answers without escapes, so a line is taken as it stands; it reads the requests as a properties file.
+function settingsOf(text: string): Settings {
+  const lines = text.split('\n').filter(line => line.includes('='))
+  return new Map(lines.map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+}
+
+function textOf(changes: Changes): string {
+  return writeProperties(Object.entries(changes).map(([key, value]) => [key, String(value)]))
+}

@@ -1,0 +1,245 @@
+import {
+  groupProblem,
+  isSystemTopic,
+  nameServerRequests,
+  PERM_READ,
+  PERM_WRITE,
+  responseCodes,
+  type TopicConfig,
+  type TopicRoute,
+  topicProblem,
+  topicRequests,
+} from '@gantrymq/protocol'
+import type { Deadline } from '../deadline.ts'
+import { ClientError } from '../errors.ts'
+import type { CallOptions } from '../message.ts'
+import { type AdminCalls, each, given, isRefusal, isUnsupported, type Target } from './calls.ts'
+
+/** What of a topic can be set; what is left out is as told. */
+export interface TopicSettings {
+  /** Queues on each broker for reading and for writing. Default 8. */
+  readonly queues?: number | undefined
+  /** Default: as `queues`. */
+  readonly readQueues?: number | undefined
+  /** Default: as `queues`. */
+  readonly writeQueues?: number | undefined
+  /** Permission bits: 2 write, 4 read. Default 6. */
+  readonly perm?: number | undefined
+  /** Default SINGLE_TAG. */
+  readonly filterType?: 'SINGLE_TAG' | 'MULTI_TAG' | undefined
+  /** Bit 1: of a unit, bit 2: units subscribe to it. Default 0. */
+  readonly sysFlag?: number | undefined
+  /** 5.x; brokers of 4.9 ignore it. Default false. */
+  readonly order?: boolean | undefined
+  /** 5.x, for example `{ 'message.type': 'FIFO' }`; null takes one away. */
+  readonly attributes?: Readonly<Record<string, string | null>> | undefined
+}
+
+const DEFAULT_QUEUES = 8
+const ORDER_NAMESPACE = 'ORDER_TOPIC_CONFIG'
+
+/** Topics. Names are as brokers know them: a namespace is not put before them. */
+export class Topics {
+  readonly #calls: AdminCalls
+
+  constructor(calls: AdminCalls) {
+    this.#calls = calls
+  }
+
+  /**
+   * Makes a topic with these settings, or gives them to the one that is there: Apache's createAndUpdateTopicConfig, and
+   * with `{ topic: 'TBW102' }` as target its createTopic.
+   * @throws ClientError BAD_NAME, BROKER_MISSING, BROKER_REFUSED
+   */
+  async create(topic: string, target: Target, settings: TopicSettings = {}, options: CallOptions = {}): Promise<void> {
+    checkName(topic)
+    const deadline = this.#calls.deadline(options)
+    const header = headerOf(topic, settings)
+    await each(await this.#calls.places(target, deadline), ({ address }) =>
+      this.#calls.ask(address, topicRequests.UPDATE_AND_CREATE_TOPIC, { header }, deadline),
+    )
+  }
+
+  /**
+   * Changes what is given of a topic that is there, and nothing else, where Apache's updateTopic falls back to defaults.
+   * @throws ClientError NOT_FOUND, BROKER_MISSING, BROKER_REFUSED
+   */
+  async update(topic: string, target: Target, changes: TopicSettings, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#calls.deadline(options)
+    await each(await this.#calls.places(target, deadline), async ({ address }) => {
+      const config = await this.#configAt(address, topic, deadline)
+      const header = headerOf(topic, { ...settingsOf(config), ...changes })
+      await this.#calls.ask(address, topicRequests.UPDATE_AND_CREATE_TOPIC, { header }, deadline)
+    })
+  }
+
+  /** Makes or changes several topics at once (5.x): createAndUpdateTopicConfigList. If one is unchanged, none is applied. */
+  async createMany(topics: readonly TopicConfig[], target: Target, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#calls.deadline(options)
+    await each(await this.#calls.places(target, deadline), ({ address }) =>
+      this.#calls.ask(address, topicRequests.UPDATE_AND_CREATE_TOPIC_LIST, { body: topics }, deadline),
+    )
+  }
+
+  /**
+   * Deletes a topic from brokers: deleteTopicInBroker. With a cluster or the topic itself as target, name servers then
+   * forget it there or everywhere: deleteTopicInNameServer.
+   */
+  async delete(topic: string, target: Target, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#calls.deadline(options)
+    await each(await this.#calls.places(target, deadline), ({ address }) =>
+      this.#calls.ask(address, topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic } }, deadline),
+    )
+    if ('cluster' in target) await this.#forget(topic, target.cluster, deadline)
+    if ('topic' in target) await this.#forget(topic, undefined, deadline)
+  }
+
+  /** Makes all name servers forget a topic, whatever brokers have: deleteTopicInNameServer. */
+  async forget(
+    topic: string,
+    { cluster, ...options }: CallOptions & { readonly cluster?: string } = {},
+  ): Promise<void> {
+    await this.#forget(topic, cluster, this.#calls.deadline(options))
+  }
+
+  async #forget(topic: string, clusterName: string | undefined, deadline: Deadline): Promise<void> {
+    const header = { topic, clusterName }
+    await this.#calls.everyNameServer(nameServerRequests.DELETE_TOPIC_IN_NAMESRV, { header }, deadline)
+  }
+
+  /** Names of all topics, or of those of a cluster: fetchAllTopicList, fetchTopicsByCLuster. */
+  async list({ cluster, ...options }: CallOptions & { readonly cluster?: string } = {}): Promise<readonly string[]> {
+    const deadline = this.#calls.deadline(options)
+    const { body } =
+      cluster === undefined
+        ? await this.#calls.nameServer(nameServerRequests.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, {}, deadline)
+        : await this.#calls.nameServer(nameServerRequests.GET_TOPICS_BY_CLUSTER, { header: { cluster } }, deadline)
+    return given(body, 'the name server').topicList
+  }
+
+  /** Where the queues of a topic are: examineTopicRouteInfo. @throws ClientError ROUTE_MISSING */
+  route(topic: string, options: CallOptions = {}): Promise<TopicRoute> {
+    return this.#calls.route(topic, this.#calls.deadline(options))
+  }
+
+  /** Clusters that a topic is in: getTopicClusterList. */
+  async clusters(topic: string, options: CallOptions = {}): Promise<readonly string[]> {
+    const { brokerDatas } = await this.route(topic, options)
+    return [...new Set(brokerDatas.map(({ cluster }) => cluster))]
+  }
+
+  /** A topic as one broker has it: examineTopicConfig. @throws ClientError NOT_FOUND */
+  async config(topic: string, target: Target, options: CallOptions = {}): Promise<TopicConfig> {
+    const deadline = this.#calls.deadline(options)
+    const { address } = await this.#calls.place(target, deadline)
+    return this.#configAt(address, topic, deadline)
+  }
+
+  /** All topics of one broker, system topics too: getAllTopicConfig. */
+  async configs(target: Target, options: CallOptions = {}): Promise<ReadonlyMap<string, TopicConfig>> {
+    const deadline = this.#calls.deadline(options)
+    const { address } = await this.#calls.place(target, deadline)
+    return this.#configsAt(address, deadline)
+  }
+
+  async #configsAt(address: string, deadline: Deadline): Promise<ReadonlyMap<string, TopicConfig>> {
+    return (await this.#calls.body(address, topicRequests.GET_ALL_TOPIC_CONFIG, {}, deadline)).topics
+  }
+
+  async #configAt(address: string, topic: string, deadline: Deadline): Promise<TopicConfig> {
+    const header = { topic, lo: false }
+    try {
+      return await this.#calls.body(address, topicRequests.GET_TOPIC_CONFIG, { header }, deadline)
+    } catch (error) {
+      // Brokers of 4.9 give only all topics at once.
+      if (!isUnsupported(error)) throw error
+    }
+    const config = (await this.#configsAt(address, deadline)).get(topic)
+    if (config === undefined)
+      throw new ClientError('NOT_FOUND', `the broker ${address} has no topic ${topic}`, { address })
+    return config
+  }
+
+  /** Groups that consume a topic, or once did, on any of its brokers: queryTopicConsumeByWho. */
+  async groups(topic: string, options: CallOptions = {}): Promise<readonly string[]> {
+    const deadline = this.#calls.deadline(options)
+    const places = await this.#calls.holders(topic, deadline)
+    const lists = await each(places, ({ address }) =>
+      this.#calls.body(address, topicRequests.QUERY_TOPIC_CONSUME_BY_WHO, { header: { topic } }, deadline),
+    )
+    // 5.x names the topic itself for each group that is online.
+    const groups = new Set(lists.flat().filter(group => group !== topic && groupProblem(group) === null))
+    return [...groups].toSorted()
+  }
+
+  /** Topics that a broker keeps for itself: getSystemTopicListFromBroker. */
+  async ofSystem(target: Target, options: CallOptions = {}): Promise<readonly string[]> {
+    const deadline = this.#calls.deadline(options)
+    const { address } = await this.#calls.place(target, deadline)
+    const { topicList } = await this.#calls.body(address, topicRequests.GET_SYSTEM_TOPIC_LIST_FROM_BROKER, {}, deadline)
+    return topicList
+  }
+
+  /** Which brokers hold an ordered topic, `broker:queues;broker:queues`; null if it has no such rule. */
+  async orderConf(topic: string, options: CallOptions = {}): Promise<string | null> {
+    const header = { namespace: ORDER_NAMESPACE, key: topic }
+    try {
+      const reply = await this.#calls.nameServer(
+        nameServerRequests.GET_KV_CONFIG,
+        { header },
+        this.#calls.deadline(options),
+      )
+      return reply.header.value ?? null
+    } catch (error) {
+      if (isRefusal(error, responseCodes.QUERY_NOT_FOUND)) return null
+      throw error
+    }
+  }
+
+  /** Sets that rule at all name servers, or with null takes it away: createOrUpdateOrderConf. */
+  async setOrderConf(topic: string, value: string | null, options: CallOptions = {}): Promise<void> {
+    const deadline = this.#calls.deadline(options)
+    const header = { namespace: ORDER_NAMESPACE, key: topic }
+    if (value === null) await this.#calls.everyNameServer(nameServerRequests.DELETE_KV_CONFIG, { header }, deadline)
+    else await this.#calls.everyNameServer(nameServerRequests.PUT_KV_CONFIG, { header: { ...header, value } }, deadline)
+  }
+}
+
+function checkName(topic: string): void {
+  const problem = topicProblem(topic)
+  if (problem !== null) throw new ClientError('BAD_NAME', problem)
+  if (isSystemTopic(topic)) throw new ClientError('BAD_NAME', `the topic ${topic} is one of RocketMQ's own`)
+}
+
+function headerOf(topic: string, settings: TopicSettings) {
+  const { queues = DEFAULT_QUEUES, attributes } = settings
+  return {
+    topic,
+    readQueueNums: settings.readQueues ?? queues,
+    writeQueueNums: settings.writeQueues ?? queues,
+    perm: settings.perm ?? PERM_READ | PERM_WRITE,
+    topicFilterType: settings.filterType ?? 'SINGLE_TAG',
+    topicSysFlag: settings.sysFlag ?? 0,
+    order: settings.order ?? false,
+    ...(attributes && { attributes: attributeText(attributes) }),
+  }
+}
+
+/** Apache's AttributeParser: `+key=value` sets, `-key` takes away. */
+export function attributeText(attributes: Readonly<Record<string, string | null>>): string {
+  return Object.entries(attributes)
+    .map(([key, value]) => (value === null ? `-${key}` : `+${key}=${value}`))
+    .join(',')
+}
+
+/** Attributes are left out: those that are not told stay. */
+function settingsOf(config: TopicConfig): TopicSettings {
+  return {
+    readQueues: config.readQueueNums,
+    writeQueues: config.writeQueueNums,
+    perm: config.perm,
+    filterType: config.topicFilterType === 'MULTI_TAG' ? 'MULTI_TAG' : 'SINGLE_TAG',
+    sysFlag: config.topicSysFlag,
+    order: config.order,
+  }
+}
