@@ -1,0 +1,137 @@
+import { consumeRequests, responseCodes } from '@gantrymq/protocol'
+import type { ClientInstance } from '../client-instance.ts'
+import { ClientError, javaCodes, toClientError } from '../errors.ts'
+import { type MessageQueue, queueKey } from '../message.ts'
+import { NO_STORED_OFFSET, UNREADABLE_OFFSET } from './start-offset.ts'
+
+/** How far a group is in its queues, and where that is kept. Apache's OffsetStore. */
+export interface OffsetStore {
+  /** Reads what was kept, before the first use. */
+  load(): Promise<void>
+  /** Notes an offset, to be kept at the next `persist`. With `onlyForward` a lower one is ignored. */
+  update(queue: MessageQueue, offset: number, onlyForward: boolean): void
+  /** The offset noted here; -1 if none. */
+  peek(queue: MessageQueue): number
+  /** The offset that is kept; -1 if none, -2 if that cannot be told now. */
+  read(queue: MessageQueue): Promise<number>
+  /** Keeps the offsets of these queues. Never rejects: what could not be kept now is with the next. */
+  persist(queues: Iterable<MessageQueue>): Promise<void>
+  /** Forgets what is noted here. */
+  forget(queue: MessageQueue): void
+  /** Notes an offset that nothing changes until it is forgotten: the queue is about to be taken up anew. */
+  freeze(queue: MessageQueue, offset: number): void
+}
+
+interface Noted {
+  readonly offset: number
+  readonly frozen: boolean
+}
+
+/** Offsets in memory: the part that both stores share. */
+export class OffsetNotes {
+  readonly #noted = new Map<string, Noted>()
+
+  update(queue: MessageQueue, offset: number, onlyForward: boolean): void {
+    const key = queueKey(queue)
+    const before = this.#noted.get(key)
+    if (before?.frozen || (onlyForward && before !== undefined && offset <= before.offset)) return
+    this.#noted.set(key, { offset, frozen: false })
+  }
+
+  freeze(queue: MessageQueue, offset: number): void {
+    this.#noted.set(queueKey(queue), { offset, frozen: true })
+  }
+
+  peek(queue: MessageQueue): number {
+    return this.#noted.get(queueKey(queue))?.offset ?? NO_STORED_OFFSET
+  }
+
+  forget(queue: MessageQueue): void {
+    this.#noted.delete(queueKey(queue))
+  }
+}
+
+const TIMEOUT_MS = 5000
+
+/** Offsets kept by the brokers, for groups that share their queues. Apache's RemoteBrokerOffsetStore. */
+export class RemoteOffsets implements OffsetStore {
+  readonly #instance: ClientInstance
+  readonly #group: string
+  readonly #notes = new OffsetNotes()
+
+  constructor(instance: ClientInstance, group: string) {
+    this.#instance = instance
+    this.#group = group
+  }
+
+  async load(): Promise<void> {}
+
+  update(queue: MessageQueue, offset: number, onlyForward: boolean): void {
+    this.#notes.update(queue, offset, onlyForward)
+  }
+
+  freeze(queue: MessageQueue, offset: number): void {
+    this.#notes.freeze(queue, offset)
+  }
+
+  peek(queue: MessageQueue): number {
+    return this.#notes.peek(queue)
+  }
+
+  forget(queue: MessageQueue): void {
+    this.#notes.forget(queue)
+  }
+
+  async read(queue: MessageQueue): Promise<number> {
+    try {
+      const offset = await this.#ask(queue)
+      this.#notes.update(queue, offset, false)
+      return offset
+    } catch (error) {
+      const { responseCode } = toClientError(error)
+      // Any other failure must not look like a group that is new (Apache 4.9 takes it so).
+      if (responseCode === responseCodes.QUERY_NOT_FOUND) return NO_STORED_OFFSET
+      this.#instance.log.warn({ group: this.#group, queue, error: String(error) }, 'offset not read')
+      return UNREADABLE_OFFSET
+    }
+  }
+
+  async #ask(queue: MessageQueue): Promise<number> {
+    const { topic, queueId, brokerName } = queue
+    const header = { consumerGroup: this.#group, topic, queueId, bname: brokerName }
+    const address = await this.#addressOf(queue)
+    const request = consumeRequests.QUERY_CONSUMER_OFFSET
+    const reply = await this.#instance.call(address, request, { header }, { timeoutMs: TIMEOUT_MS })
+    return reply.header.offset
+  }
+
+  async #addressOf({ brokerName, topic }: MessageQueue): Promise<string> {
+    const { brokers, routes } = this.#instance
+    const known = brokers.anyAddress(brokerName)
+    if (known !== undefined) return known
+    await routes.fresh(topic)
+    const found = brokers.anyAddress(brokerName)
+    if (found !== undefined) return found
+    const text = `The broker[${brokerName}] not exist`
+    throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
+  }
+
+  async persist(queues: Iterable<MessageQueue>): Promise<void> {
+    await Promise.all([...queues].map(queue => this.#tell(queue)))
+  }
+
+  async #tell(queue: MessageQueue): Promise<void> {
+    const offset = this.#notes.peek(queue)
+    if (offset < 0) return
+    const { topic, queueId, brokerName } = queue
+    const header = { consumerGroup: this.#group, topic, queueId, commitOffset: offset, bname: brokerName }
+    try {
+      const address = await this.#addressOf(queue)
+      // Answered, unlike Java's: so it is known what has been kept when a consumer closes. Told again even if unchanged:
+      // a broker that was killed may have forgotten it.
+      await this.#instance.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, { timeoutMs: TIMEOUT_MS })
+    } catch (error) {
+      this.#instance.log.warn({ group: this.#group, queue, offset, error: String(error) }, 'offset not kept')
+    }
+  }
+}

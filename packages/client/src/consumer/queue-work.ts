@@ -1,0 +1,224 @@
+import { consumeRequests, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
+import type { Reply } from '@gantrymq/remoting'
+import { pause } from '../deadline.ts'
+import { pullChannel } from '../diagnostics.ts'
+import { ClientError, javaCodes, toClientError } from '../errors.ts'
+import type { MessageQueue } from '../message.ts'
+import type { ConsumerCore } from './consumer-core.ts'
+import { pullHold } from './flow-control.ts'
+import { ProcessQueue } from './process-queue.ts'
+import type { ReceivedMessage } from './received-message.ts'
+import { matchesTags, type SubscriptionData } from './subscription.ts'
+
+type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
+
+/** How long a broker may hold a pull that finds nothing, and how long the client waits for its answer, milliseconds. */
+const SUSPEND_MS = 15_000
+const PULL_TIMEOUT_MS = 30_000
+const FLOW_CONTROL_MS = 20
+/** How often a queue that may not be pulled looks again when nothing wakes it, milliseconds. */
+const HOLD_MS = 1000
+const FLOW_CONTROL = 215
+
+const COMMIT_OFFSET = 1
+const SUSPEND = 2
+const WITH_SUBSCRIPTION = 4
+
+/** One queue that a consumer holds: pulls it until it is dropped, and gives what comes to the consumption. */
+export class QueueWork<Body> {
+  readonly queue: MessageQueue
+  readonly process: ProcessQueue<ReceivedMessage<Body>>
+  readonly #core: ConsumerCore<Body>
+  readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
+  readonly #stop = new AbortController()
+  #nextOffset: number
+  #brokerId = 0
+  #wake: (() => void) | undefined
+  #done: Promise<void> = Promise.resolve()
+
+  constructor(
+    core: ConsumerCore<Body>,
+    queue: MessageQueue,
+    offset: number,
+    toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>,
+  ) {
+    this.#core = core
+    this.queue = queue
+    this.#nextOffset = offset
+    this.#toMessage = toMessage
+    this.process = new ProcessQueue(core.instance.clock.now(), message => message.view.storedBody.length)
+  }
+
+  /** Where the next pull begins. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  get isDropped(): boolean {
+    return this.process.dropped
+  }
+
+  /** Begins to pull. */
+  start(): void {
+    this.#done = this.#run()
+  }
+
+  /** Gives the queue up: nothing more is pulled, nothing more of it is started. Resolves when the last pull has ended. */
+  drop(): Promise<void> {
+    this.process.dropped = true
+    this.stopPulling()
+    return this.#done
+  }
+
+  /** Pulls no more; what is here is still consumed. */
+  stopPulling(): void {
+    this.#stop.abort()
+    this.wake()
+  }
+
+  /** There may be room, or a lock, or an end to the pause: looks again at once. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  // -- The loop ------------------------------------------------------------------------------------------------------
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        const holdMs = this.#holdMs()
+        if (holdMs > 0) await this.#sleep(holdMs)
+        else await this.#pull()
+      } catch (error) {
+        await this.#afterFailure(error)
+      }
+    }
+  }
+
+  /** How long not to pull; 0 to pull now. */
+  #holdMs(): number {
+    const { instance, isPaused, limits, consumption } = this.#core
+    this.process.lastPullAt = instance.clock.now()
+    if (isPaused) return HOLD_MS
+    const hold = pullHold(this.process, limits, consumption.orderly)
+    if (hold !== null) return HOLD_MS
+    // An orderly queue is pulled while the broker keeps it for this client, or another may be at it too.
+    return consumption.orderly && !this.#core.settings.broadcast && !this.process.locked ? HOLD_MS : 0
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    const timer = this.#core.instance.clock.every(ms, resolve)
+    if (this.#stop.signal.aborted) resolve()
+    await promise
+    this.#wake = undefined
+    timer[Symbol.dispose]()
+  }
+
+  async #pull(): Promise<void> {
+    const { instance, settings, subscriptions, stats } = this.#core
+    const subscription = subscriptions.get(this.queue.topic)
+    if (subscription === undefined) return await this.#sleep(HOLD_MS)
+    const started = instance.clock.now()
+    const reply = await this.#traced(() => this.#ask(subscription))
+    if (this.#stop.signal.aborted) return
+    this.process.lastPullAt = instance.clock.now()
+    this.#brokerId = reply.header.suggestWhichBrokerId
+    if (reply.code === responseCodes.PULL_OFFSET_MOVED) return await this.#moved(reply.header.nextBeginOffset)
+    const count = this.#take(reply, subscription)
+    stats.pulled(this.queue.topic, count, instance.clock.now() - started)
+    if (count > 0 && settings.pullIntervalMs > 0) await this.#sleep(settings.pullIntervalMs)
+  }
+
+  async #traced(ask: () => Promise<PullReply>): Promise<PullReply> {
+    if (!pullChannel.hasSubscribers) return await ask()
+    const { instance, group } = this.#core
+    const event = { clientId: instance.clientId, group, queue: this.queue, offset: this.#nextOffset }
+    return await pullChannel.tracePromise(ask, event)
+  }
+
+  async #ask(subscription: SubscriptionData): Promise<PullReply> {
+    const { instance, group, settings, offsets } = this.#core
+    const { topic, queueId, brokerName } = this.queue
+    const where = await this.#whereToRead()
+    const commitOffset = settings.broadcast ? 0 : Math.max(0, offsets.peek(this.queue))
+    const commits = commitOffset > 0 && !where.isSlave
+    const withSubscription = settings.postSubscription
+    const header = {
+      consumerGroup: group,
+      topic,
+      queueId,
+      queueOffset: this.#nextOffset,
+      maxMsgNums: settings.pullBatchSize,
+      sysFlag: SUSPEND | (commits ? COMMIT_OFFSET : 0) | (withSubscription ? WITH_SUBSCRIPTION : 0),
+      commitOffset,
+      suspendTimeoutMillis: SUSPEND_MS,
+      subscription: withSubscription ? subscription.subString : undefined,
+      subVersion: subscription.subVersion,
+      expressionType: subscription.expressionType,
+      maxMsgBytes: settings.pullBatchBytes,
+      bname: brokerName,
+    }
+    const options = { timeoutMs: PULL_TIMEOUT_MS, signal: this.#stop.signal }
+    return await instance.call(where.address, consumeRequests.PULL_MESSAGE, { header }, options)
+  }
+
+  async #whereToRead() {
+    const { brokers, routes } = this.#core.instance
+    const { brokerName, topic } = this.queue
+    const known = brokers.toRead(brokerName, this.#brokerId)
+    if (known === undefined) await routes.fresh(topic, { signal: this.#stop.signal })
+    const where = known ?? brokers.toRead(brokerName, this.#brokerId)
+    if (where === undefined) {
+      const text = `The broker[${brokerName}] not exist: no name server knows it`
+      throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
+    }
+    return where
+  }
+
+  /** Puts what came into the process queue. Returns how many messages those were. */
+  #take({ header, body, code }: PullReply, subscription: SubscriptionData): number {
+    const messages = body === null || code !== 0 ? [] : this.#messagesOf(body, subscription)
+    this.#nextOffset = header.nextBeginOffset
+    if (messages.length > 0) this.#core.consumption.submit(this, messages, this.process.put(messages))
+    // Nothing waits, so all before the next offset is done: filtered or corrupt messages need no other commit.
+    else if (this.process.count === 0) this.#core.offsets.update(this.queue, this.#nextOffset, true)
+    return messages.length
+  }
+
+  #messagesOf(body: Buffer, subscription: SubscriptionData): ReceivedMessage<Body>[] {
+    const { instance, group } = this.#core
+    const views = readMessages(body, corrupt => {
+      instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
+    })
+    const wanted =
+      subscription.tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property('TAGS')))
+    return wanted.map(view => this.#toMessage(view, this.queue))
+  }
+
+  /** The broker has no such offset: goes on where it says. What waits here is of a queue that is no more. */
+  async #moved(offset: number): Promise<void> {
+    const { instance, group, offsets } = this.#core
+    instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: offset }, 'offset moved by the broker')
+    this.process.dropped = true
+    offsets.freeze(this.queue, offset)
+    await offsets.persist([this.queue])
+    this.stopPulling()
+    this.#core.rebalance()
+  }
+
+  async #afterFailure(cause: unknown): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    const { instance, group, settings } = this.#core
+    const error = toClientError(cause)
+    const isFlowControl = error.responseCode === FLOW_CONTROL
+    if (!isFlowControl) instance.log.warn({ group, ...this.queue, error: error.message }, 'pull failed')
+    if (error.code === 'CONNECT_FAILED' || error.code === 'TIMEOUT') {
+      // The suggested broker may be the one that is away.
+      this.#brokerId = 0
+      instance.routes.suspect(this.queue.topic)
+    }
+    await pause(instance.clock, isFlowControl ? FLOW_CONTROL_MS : settings.pullRetryMs, this.#stop.signal)
+  }
+}
