@@ -236,7 +236,7 @@ export async function startApacheBroker(owner: Owner, start: BrokerStart): Promi
 export async function startProgram(
   owner: Owner,
   release: Release,
-  mainClass: 'Produce' | 'Consume' | 'JavaClient' | 'JsonBodies',
+  mainClass: 'Produce' | 'Consume' | 'JavaClient' | 'JsonBodies' | 'Bodies',
   args: readonly (string | number)[],
   flags: readonly string[] = [],
 ): Promise<Launched> {

@@ -88,7 +88,11 @@ function zstd(): typeof zlib {
   throw new RemotingError('BAD_OPTION', `zstd needs Node 22.15 or later, this is ${process.version}`)
 }
 
+/** Node takes any number here and zstd makes something of it, so it is checked. */
 function zstdLevel(level: number): zlib.ZstdOptions {
+  if (!Number.isInteger(level) || level < 1 || level > 22) {
+    throw new RemotingError('BAD_OPTION', `the compression level of zstd is 1 to 22, not ${level}`)
+  }
   return { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } }
 }
 

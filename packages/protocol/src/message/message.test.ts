@@ -181,6 +181,9 @@ test('a batch has the bytes of Java', () => {
     negative[at] = 0x80
     assert.throws(() => decodeBatch(negative), { code: 'BAD_BODY', message: /does not fit/ }, String(at))
   }
+  const long = Buffer.from(bytes, 'hex')
+  long.writeInt32BE(1000, 16)
+  assert.throws(() => decodeBatch(long), { code: 'BAD_BODY' })
   for (let end = 1; end < 31; end++) {
     assert.throws(() => decodeBatch(Buffer.from(bytes, 'hex').subarray(0, end)), { code: 'BAD_BODY' })
   }

@@ -25,7 +25,8 @@ export function writeMessageProperties(properties: Iterable<readonly [string, st
   return text
 }
 
-function hasSeparator(text: string): boolean {
+/** Whether a text has a character that ends names or values. */
+export function hasSeparator(text: string): boolean {
   return text.includes(NAME_END) || text.includes(VALUE_END)
 }
 

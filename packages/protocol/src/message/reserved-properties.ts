@@ -1,3 +1,5 @@
+import { hasSeparator } from './properties.ts'
+
 /**
  * Property names with a meaning to brokers and clients, as on the wire: Apache's MessageConst, in its 5.5.0 extent. What
  * only brokers use among themselves is left out, unless users may not take the name.
@@ -162,6 +164,6 @@ export function userPropertyProblem(name: string, value: string): string | undef
   if (name.trim() === '') return 'a message property has no name'
   if (value.trim() === '') return `the message property ${quoted} has no value: brokers would drop it`
   if (RESERVED_PROPERTIES.has(name)) return `the message property ${quoted} is reserved, take another name`
-  if (/[\u0001\u0002]/.test(name + value)) return `the message property ${quoted} has U+0001 or U+0002 in it`
+  if (hasSeparator(name) || hasSeparator(value)) return `the message property ${quoted} has U+0001 or U+0002 in it`
   return undefined
 }
