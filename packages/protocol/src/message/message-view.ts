@@ -3,6 +3,7 @@ import { decompress, decompressAsync, MAX_DECOMPRESSED_BYTES } from './compressi
 import { type Host, ipText } from './host.ts'
 import { type MessageLayout, safeLong } from './message-layout.ts'
 import { readMessageProperties, readMessageProperty } from './properties.ts'
+import { PROPERTY } from './reserved-properties.ts'
 import { BORN_HOST_V6, type Compression, compressionOf, STORE_HOST_V6 } from './sys-flag.ts'
 
 /**
@@ -71,6 +72,17 @@ export class MessageView {
   get topic(): string {
     const { bytes, topicAt, topicLength } = this.#layout
     return bytes.toString('utf8', topicAt, topicAt + topicLength)
+  }
+
+  /** The id that its sender gave, else the broker's: what Java's consumers call msgId. */
+  get messageId(): string {
+    return this.property(PROPERTY.UNIQ_KEY) ?? this.offsetMessageId
+  }
+
+  /** The broker's id, as `offsetMessageId` makes it. */
+  get offsetMessageId(): string {
+    const { bytes, at, storeTimestampAt, tailAt } = this.#layout
+    return (bytes.toString('hex', storeTimestampAt + 8, tailAt) + bytes.toString('hex', at + 28, at + 36)).toUpperCase()
   }
 
   /** How the stored body is compressed, null if it is not; undefined for a type nobody has. */

@@ -5,6 +5,7 @@ import { golden } from '../../test/golden.ts'
 import { encodeBatch } from './batch.ts'
 import { bodyCrc, decodeMessage, decodeMessages, encodeMessage, type StoredMessage } from './codec.ts'
 import { compress } from './compression.ts'
+import { offsetMessageId } from './message-id.ts'
 import type { MessageView } from './message-view.ts'
 import { hasSeparator } from './properties.ts'
 import { type CorruptMessage, type ReadMessagesOptions, readMessages } from './read-messages.ts'
@@ -269,4 +270,20 @@ test('an empty body is not decompressed, a type nobody has is an error', async (
   assert.throws(() => strange?.body, { code: 'BAD_BODY', message: /type 5/ })
   await assert.rejects(async () => strange?.readBody(), { code: 'BAD_BODY' })
   assert.equal(String(strange?.storedBody), 'x')
+})
+
+test('a message is called by the id of its sender, or by where it is stored', () => {
+  for (const ip of ['192.168.0.20', '2001:db8:0:0:0:0:0:2']) {
+    const stored = { ...plain, storeHost: { ip, port: 10911 } }
+    const place = offsetMessageId(stored.storeHost, stored.physicalOffset)
+    const named = { ...stored, properties: new Map([['UNIQ_KEY', 'C0A8']]) }
+    const { messages } = read(Buffer.concat([encodeMessage(stored), encodeMessage(named)]))
+    assert.deepEqual(
+      messages.map(one => [one.messageId, one.offsetMessageId]),
+      [
+        [place, place],
+        ['C0A8', place],
+      ],
+    )
+  }
 })
