@@ -45,6 +45,11 @@ function bodyOf(options: Options): Buffer {
   return Buffer.alloc(number(options, 'bytes'), 'x')
 }
 
+function failed(error: unknown): void {
+  meter.fail()
+  console.error(error)
+}
+
 async function startSending(client: BenchClient, options: Options): Promise<Work> {
   const [topic, body] = [text(options, 'topic'), bodyOf(options)]
   const state = { running: true }
@@ -55,8 +60,7 @@ async function startSending(client: BenchClient, options: Options): Promise<Work
         await client.send(topic, body)
         meter.add(performance.now() - begin)
       } catch (error) {
-        meter.fail()
-        console.error(error)
+        failed(error)
         await sleep(PAUSE_AFTER_FAILURE_MS)
       }
     }
@@ -98,7 +102,7 @@ async function startDelaying(client: BenchClient, options: Options): Promise<Wor
     for (const due = (performance.now() - begin) * perMs; sent < due; sent++) {
       const body = Buffer.from(padding)
       body.writeDoubleBE(performance.now(), 0)
-      client.send(topic, body).catch(() => meter.fail())
+      client.send(topic, body).catch(failed)
     }
   }, 1 / perMs)
   return {
