@@ -26,6 +26,9 @@ import { vipAddress } from './vip-channel.ts'
 /** Instances by what makes them the same; see `shareKey`. */
 const instances = new Map<string, ClientInstance>()
 
+/** After a failed attempt to connect; up to ten times as long after several. */
+const RECONNECT_PAUSE_MS = 100
+
 /** Longer than any timer can be asked for: it only keeps the process alive. */
 const FOREVER_MS = 2 ** 30
 
@@ -76,6 +79,7 @@ export class ClientInstance {
       clock,
       log,
       connectTimeoutMs,
+      reconnectPauseMs: RECONNECT_PAUSE_MS,
       tls: tls === true ? {} : tls === false ? undefined : tls,
       onRequest: (command, peer) => router.dispatch(command, peer),
       onSend: requestFields(options),

@@ -5,7 +5,7 @@ import { Deadline } from './deadline.ts'
 import { ClientError, javaCodes, toClientError } from './errors.ts'
 import type { CallOptions, MessageQueue } from './message.ts'
 import type { NameServers } from './name-servers.ts'
-import { publishQueues, readQueues, sameRoute, withDefaultTopic } from './routes.ts'
+import { publishQueues, readQueues, sameRoute, staticTopicProblem, withDefaultTopic } from './routes.ts'
 
 export interface RouteBookOptions {
   readonly nameServers: NameServers
@@ -88,18 +88,26 @@ export class RouteBook {
   /**
    * The queues to send to. A topic nobody made yet gets those of the topic that brokers copy when they make one
    * (`TBW102`), with at most `queues` a broker (spec client 2.5).
-   * @throws as `get`
+   * @throws as `get`; ROUTE_MISSING too if no queue takes messages, UNSUPPORTED for static topics
    */
   async toPublish(topic: string, queues: number, template: string, options: CallOptions = {}): Promise<KnownTopic> {
     const deadline = Deadline.of(this.#options.clock, options, this.#options.timeoutMs)
-    try {
-      const known = await this.get(topic, deadline.options())
-      if (known.publish.length > 0) return known
-      throw noQueue(topic, known.route)
-    } catch (error) {
+    const known = await this.#forPublish(topic, deadline).catch((error: unknown) => {
       if (!isMissing(error)) throw error
-      return await this.#fromTemplate(topic, queues, template, deadline, error)
-    }
+      return this.#fromTemplate(topic, queues, template, deadline, error)
+    })
+    // A topic that is there is not made anew, even if nobody takes messages for it now.
+    if (known.publish.length === 0) throw noQueue(topic, known.route)
+    return known
+  }
+
+  // A route without a queue may be older than the topic's last change.
+  #forPublish(topic: string, deadline: Deadline): Promise<KnownTopic> {
+    this.#used.add(topic)
+    const known = this.#known.get(topic)
+    return known !== undefined && known.publish.length > 0
+      ? Promise.resolve(known)
+      : this.#asked(topic, deadline.options())
   }
 
   async #fromTemplate(topic: string, queues: number, template: string, deadline: Deadline, missing: ClientError) {
@@ -147,6 +155,8 @@ export class RouteBook {
   }
 
   #missed(topic: string, error: unknown): void {
+    // Of no use to anybody. A route that was known stays: a name server just started knows no topic for a while.
+    if (isMissing(error) && !this.#known.has(topic)) this.#used.delete(topic)
     this.#options.log.debug({ topic, error: toClientError(error).message }, 'route not refreshed')
   }
 
@@ -208,7 +218,10 @@ function missingRoute(topic: string, { message }: ClientError): ClientError {
   })
 }
 
-function noQueue(topic: string, { queueDatas }: TopicRoute): ClientError {
+function noQueue(topic: string, route: TopicRoute): ClientError {
+  const problem = staticTopicProblem(topic, route)
+  if (problem !== null) return new ClientError('UNSUPPORTED', problem)
+  const { queueDatas } = route
   const perms = queueDatas.map(({ brokerName, perm }) => `${brokerName} has permission ${perm}`).join(', ')
   const text = `No route info of this topic: ${topic}. No queue of it takes messages: ${perms || 'it has none'}, or its master is gone`
   return new ClientError('ROUTE_MISSING', text, { responseCode: javaCodes.topicMissing, retriable: true })

@@ -346,3 +346,38 @@ test('a server without TLS is a clear error to a client with it', async t => {
     message: /check that the server speaks TLS/,
   })
 })
+
+test('an address that cannot be reached is left alone for a while, longer each time, and then tried again', async t => {
+  let dials = 0
+  let isUp = false
+  const [near, far] = duplexPair()
+  const clock = new HandClock()
+  const dial = async (): Promise<Duplex> => {
+    dials++
+    if (!isUp) throw new Error('nobody there')
+    return far
+  }
+  const server = new Connection(near, {
+    remoteAddress: 'client:1',
+    clock,
+    onRequest: c => echoing(c, server) as ReplyParts,
+  })
+  const client = new RemotingClient({ dial, clock, reconnectPauseMs: 100 })
+  t.after(async () => {
+    await client.close()
+    server.destroy()
+  })
+  const call = () => client.call('broker:1', ECHO, { header: { topic: 'T' } })
+  const refused = { code: 'CONNECT_FAILED', message: 'connect to broker:1 failed: nobody there' }
+  await assert.rejects(call(), refused)
+  await assert.rejects(call(), refused)
+  assert.equal(dials, 1)
+  clock.advance(100)
+  await assert.rejects(call(), refused)
+  clock.advance(100)
+  await assert.rejects(call(), refused)
+  assert.equal(dials, 2)
+  isUp = true
+  clock.advance(100)
+  assert.equal((await call()).header.topic, 'T')
+})

@@ -23,6 +23,11 @@ export interface RemotingClientOptions
   readonly dial?: Dial
   /** How long connecting may take, milliseconds. Default 3,000, Apache's. */
   readonly connectTimeoutMs?: number
+  /**
+   * The pause after an address could not be reached, in which calls to it fail at once; it doubles with each failure up to
+   * ten times as long. Milliseconds. Default 0, none.
+   */
+  readonly reconnectPauseMs?: number
   /** A connection without a byte in or out and without a call for so long is closed, milliseconds. Default 120,000. */
   readonly idleMs?: number
   readonly onOpen?: (connection: Connection) => void
@@ -33,6 +38,7 @@ export interface RemotingClientOptions
 
 const SWEEP_MS = 1000
 const DEFAULT_TIMEOUT_MS = 3000
+const MAX_FAILURES = 1000
 /** How long a connection that is given up may still bring the replies to other calls, milliseconds. */
 const RETIRE_MS = 30_000
 
@@ -47,6 +53,8 @@ export class RemotingClient {
   /** All that are open, also those given up. */
   readonly #connections = new Set<Connection>()
   readonly #attempts = new Map<string, Attempt>()
+  /** Addresses that could not be reached, until they are. */
+  readonly #failures = new Map<string, ConnectFailure>()
   #sweeper: Disposable | undefined
   #closing: Promise<void> | undefined
 
@@ -122,6 +130,8 @@ export class RemotingClient {
     const current = this.#current.get(address)
     if (current?.isOpen) return current
     if (signal?.aborted) return Promise.reject(aborted(address, signal))
+    const failure = this.#failures.get(address)
+    if (failure !== undefined && this.#clock.now() < failure.until) return Promise.reject(failure.error)
     return this.#waitFor(this.#attempts.get(address) ?? this.#attempt(address), address, timeoutMs, signal)
   }
 
@@ -164,13 +174,27 @@ export class RemotingClient {
         stream.destroy()
         throw clientClosed()
       }
+      this.#failures.delete(address)
       return this.#adopt(address, stream)
     } catch (error) {
-      throw connectFailed(address, stop.signal.aborted ? stop.signal.reason : error)
+      throw this.#failed(address, connectFailed(address, stop.signal.aborted ? stop.signal.reason : error))
     } finally {
       timer[Symbol.dispose]()
       this.#attempts.delete(address)
     }
+  }
+
+  // Thousands of calls a second to a server that is away must not be as many attempts to connect.
+  #failed(address: string, error: RemotingError): RemotingError {
+    const pauseMs = this.#options.reconnectPauseMs ?? 0
+    if (pauseMs > 0 && error.retriable) {
+      const count = (this.#failures.get(address)?.count ?? 0) + 1
+      // Addresses come from others: what is forgotten costs an attempt.
+      if (this.#failures.size >= MAX_FAILURES) this.#failures.clear()
+      const until = this.#clock.now() + Math.min(pauseMs * 2 ** (count - 1), pauseMs * 10)
+      this.#failures.set(address, { error, until, count })
+    }
+    return error
   }
 
   #adopt(address: string, stream: Duplex): Connection {
@@ -233,6 +257,12 @@ export class RemotingClient {
     await connection.close({ drainMs })
     cut[Symbol.dispose]()
   }
+}
+
+interface ConnectFailure {
+  readonly error: RemotingError
+  readonly until: number
+  readonly count: number
 }
 
 interface Attempt {

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { nameServerRequests } from '@gantrymq/protocol'
+import { RemotingClient, silent } from '@gantrymq/remoting'
+import { type Stage, stage } from '@gantrymq/testkit'
+import { Deadline } from './deadline.ts'
+import { addressesOf, NameServers, type NameServersOptions } from './name-servers.ts'
+
+const { GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
+
+async function open(t: TestContext, play: Stage, given: Partial<NameServersOptions>) {
+  const { clock, dial } = play
+  const client = new RemotingClient({ clock, dial })
+  const options = { source: play.nameServerList, client, clock, log: silent, refreshMs: 120_000, resolve: null }
+  const servers = new NameServers({ ...options, random: () => 0, ...given })
+  play.own({
+    async close() {
+      servers.close()
+      await client.close()
+    },
+  })
+  await servers.start()
+  const route = (topic = 'T', timeoutMs = 3000) =>
+    play.outcome(servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic } }, new Deadline(clock, timeoutMs)))
+  return { servers, route }
+}
+
+test('a list is text with semicolons, or a list; the form that cloud consoles show is taken too', () => {
+  assert.deepEqual(addressesOf(' a:1; b:2 ;;c:3'), ['a:1', 'b:2', 'c:3'])
+  assert.deepEqual(addressesOf(['a:1', ' b:2']), ['a:1', 'b:2'])
+  assert.deepEqual(addressesOf('http://MQ_INST_1_2.mq.example.com:8080'), ['MQ_INST_1_2.mq.example.com:8080'])
+})
+
+test('the server that answered is asked again; when it is gone the next one is, in the same call', async t => {
+  const play = await stage(t, { nameServers: 3 })
+  play.broker.setTopic('T')
+  const { servers, route } = await open(t, play, {})
+  await route()
+  const [first] = servers.addresses
+  await route()
+  assert.equal(servers.addresses[0], first)
+  for (const server of play.nameServers.filter(({ address }) => address === first)) server.server.down()
+  assert.ok((await route()).body)
+  assert.notEqual(servers.addresses[0], first)
+})
+
+test('a server that never answers costs its share of the time, not all of it', async t => {
+  const play = await stage(t, { nameServers: 2 })
+  play.broker.setTopic('T')
+  const { servers, route } = await open(t, play, {})
+  const [first] = servers.addresses
+  play.nameServers.find(({ address }) => address === first)?.fault('*', { answer: 'never', times: 100 })
+  const before = play.clock.now()
+  assert.ok((await route()).body)
+  assert.ok(play.clock.now() - before < 2000)
+})
+
+test('a topic that one server does not know is asked of the others', async t => {
+  const play = await stage(t, { nameServers: 2 })
+  play.broker.setTopic('T')
+  const { servers, route } = await open(t, play, {})
+  play.nameServers.find(({ address }) => address === servers.addresses[0])?.routes.set('T', null)
+  assert.ok((await route()).body)
+})
+
+test('when all fail the error says who was asked and what they said', async t => {
+  const play = await stage(t, { nameServers: 2 })
+  const { route } = await open(t, play, {})
+  await assert.rejects(route('Missing'), (error: Error & { code: string; responseCode: number }) => {
+    assert.equal(error.code, 'ROUTE_MISSING')
+    assert.equal(error.responseCode, 17)
+    for (const { address } of play.nameServers)
+      assert.match(error.message, new RegExp(`${address} said: No topic route`))
+    return true
+  })
+  for (const { server } of play.nameServers) server.down()
+  await assert.rejects(route(), { code: 'CONNECT_FAILED', message: /10\.0\.0\.1:9876.*10\.0\.0\.2:9876/s })
+})
+
+test('without any address the error says what to do', async t => {
+  const play = await stage(t)
+  const { route } = await open(t, play, { source: undefined })
+  await assert.rejects(route(), { code: 'NO_NAME_SERVER', responseCode: 10004, message: /NAMESRV_ADDR/ })
+})
+
+test('a function finds the servers, anew every two minutes and when there are none', async t => {
+  const play = await stage(t, { nameServers: 2 })
+  play.broker.setTopic('T')
+  let list: string[] = []
+  const { servers, route } = await open(t, play, { source: async () => list })
+  await assert.rejects(route(), { code: 'NO_NAME_SERVER' })
+  list = ['10.0.0.1:9876']
+  await route()
+  list = ['10.0.0.1:9876', '10.0.0.2:9876']
+  await play.advance(120_000, 10_000)
+  assert.deepEqual(servers.addresses.toSorted(), list)
+  assert.equal(servers.addresses[0], '10.0.0.1:9876')
+})
+
+test('a source that fails leaves the servers that are known, and is told when there are none', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('T')
+  let fails = true
+  const source = (): string => {
+    if (fails) throw new Error('registry is away')
+    return play.nameServerList
+  }
+  const { route } = await open(t, play, { source })
+  await assert.rejects(route(), { code: 'NO_NAME_SERVER', message: /registry is away/, retriable: true })
+  fails = false
+  await route()
+  fails = true
+  await play.advance(120_000, 10_000)
+  await route()
+})
+
+test('an address server is asked by its URL', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('T')
+  const asked: string[] = []
+  const fetchText = async (url: string) => {
+    asked.push(url)
+    return play.nameServerList
+  }
+  const { route } = await open(t, play, { source: { url: 'http://ns.example.org:8080/rocketmq/nsaddr' }, fetchText })
+  await route()
+  assert.deepEqual(asked, ['http://ns.example.org:8080/rocketmq/nsaddr'])
+})
+
+test('a host name stands for all its addresses, and one that is not known now for itself', async t => {
+  const play = await stage(t)
+  const resolve = async (host: string): Promise<string[]> => {
+    if (host === 'unknown') throw new Error('ENOTFOUND')
+    return ['10.0.0.1', 'fe80::1']
+  }
+  const { servers } = await open(t, play, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
+  assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
+})
