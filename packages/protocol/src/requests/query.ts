@@ -1,6 +1,6 @@
 import { bigLong, bool, header, int, long, optional, request, text } from '@gantrymq/remoting'
 import { rawBody } from '../bodies/tables.ts'
-import { rpcFields, topicFields } from './shared-fields.ts'
+import { topicFields } from './shared-fields.ts'
 
 const queueHeader = header({ topic: text(), queueId: int(), ...topicFields })
 const offsetReply = { header: header({ offset: long() }) }
@@ -38,7 +38,6 @@ export const queryRequests = {
       /** 5.x. */
       topic: optional(text()),
       offset: long(),
-      ...rpcFields,
     }),
     reply: { body: rawBody('a stored message') },
   }),
