@@ -1,0 +1,434 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { Admin, ClientError } from '@gantrymq/client'
+import { RELEASES, type Release, skipReason } from '../src/apache.ts'
+import type { SideConsumer } from '../src/client-side.ts'
+import { type Site, siteFor } from '../src/client-sites.ts'
+import { eventually, unique } from '../src/contract/stage.ts'
+
+const skip = await skipReason()
+const TARGET = { cluster: 'DefaultCluster' }
+
+function refused(responseCode: number) {
+  return (error: unknown) => error instanceof ClientError && error.responseCode === responseCode
+}
+
+function failed(code: string) {
+  return (error: unknown) => error instanceof ClientError && error.code === code
+}
+
+/** An admin that lives as long as the enclosing `describe`. */
+function adminFor(the: () => Site): () => Admin {
+  let admin: Admin | undefined
+  before(async () => {
+    admin = await Admin.start({ nameServers: the().nameServers })
+  })
+  after(() => admin?.close())
+  return () => admin ?? assert.fail('the admin did not start')
+}
+
+function topicsAndGroups(the: () => Site, admin: () => Admin): void {
+  test('a topic is made, changed and deleted', async () => {
+    const { topics } = admin()
+    const topic = unique('admin-topic')
+    await topics.create(topic, TARGET, { queues: 3 })
+    await eventually(async () => assert.equal((await topics.route(topic)).queueDatas[0]?.readQueueNums, 3))
+    await topics.update(topic, TARGET, { perm: 4 })
+    const broker = { broker: the().broker.address }
+    const { perm, writeQueueNums } = await topics.config(topic, broker)
+    assert.deepEqual([perm, writeQueueNums], [4, 3])
+    assert.ok((await topics.configs(broker)).has(topic))
+    assert.ok((await topics.list()).includes(topic))
+    assert.ok((await topics.list({ cluster: 'DefaultCluster' })).includes(topic))
+    assert.deepEqual(await topics.clusters(topic), ['DefaultCluster'])
+    await topics.delete(topic, TARGET)
+    await assert.rejects(topics.config(topic, broker), error => failed('NOT_FOUND')(error) || refused(17)(error))
+    await eventually(() => assert.rejects(topics.route(topic), failed('ROUTE_MISSING')))
+  })
+
+  test('an application makes a topic on the brokers of the default topic', async () => {
+    const topic = unique('admin-like')
+    await admin().topics.create(topic, { topic: 'TBW102' }, { queues: 1 })
+    await eventually(async () => assert.equal((await admin().topics.route(topic)).queueDatas.length, 1))
+  })
+
+  test('a topic with attributes keeps those that are not told', async t => {
+    if (!the().is5) return t.skip('attributes are of 5.x')
+    const { topics } = admin()
+    const topic = unique('admin-fifo')
+    await topics.create(topic, TARGET, { attributes: { 'message.type': 'FIFO' } })
+    await topics.update(topic, TARGET, { queues: 2, readQueues: 2, writeQueues: 2 })
+    const config = await topics.config(topic, TARGET)
+    assert.equal(config.attributes?.get('message.type'), 'FIFO')
+    assert.equal(config.readQueueNums, 2)
+    const many = [{ ...config, topicName: unique('admin-many'), attributes: new Map() }]
+    await topics.createMany(many, TARGET)
+    assert.equal((await topics.config(many[0]?.topicName ?? '', TARGET)).writeQueueNums, 2)
+  })
+
+  test('a name that no topic can have is refused before it is sent', async () => {
+    await assert.rejects(admin().topics.create('a b', TARGET), failed('BAD_NAME'))
+    await assert.rejects(admin().topics.create('TBW102', TARGET), failed('BAD_NAME'))
+    await assert.rejects(admin().topics.create('x', { cluster: 'nowhere' }), /nowhere.*DefaultCluster/)
+  })
+
+  test('a group is made, changed and deleted', async () => {
+    const { groups } = admin()
+    const group = unique('admin-group')
+    await groups.create(group, TARGET, { retryMaxTimes: 3 })
+    await groups.update(group, TARGET, { retryQueueNums: 2 })
+    const config = await groups.config(group, TARGET)
+    assert.deepEqual([config.retryMaxTimes, config.retryQueueNums], [3, 2])
+    assert.ok((await groups.list(TARGET)).has(group))
+    await groups.delete(group, TARGET, { offsets: true })
+    await assert.rejects(groups.config(group, TARGET), failed('NOT_FOUND'))
+    assert.equal(await groups.exists(group), false)
+  })
+
+  test('a group keeps attributes and its retry policy', async t => {
+    if (!the().is5) return t.skip('both are of 5.x')
+    const { groups } = admin()
+    const group = unique('admin-policy')
+    const groupRetryPolicy = {
+      type: 'EXPONENTIAL' as const,
+      exponential: { initial: 1000, max: 60_000, multiplier: 3 },
+    }
+    await groups.create(group, TARGET, { groupRetryPolicy })
+    await groups.update(group, TARGET, { retryMaxTimes: 5 })
+    const config = await groups.config(group, TARGET)
+    assert.deepEqual(config.groupRetryPolicy?.exponential, groupRetryPolicy.exponential)
+    await groups.createMany([{ ...config, groupName: unique('admin-more') }], TARGET)
+  })
+
+  test('a group is forbidden to read a topic', async t => {
+    const topic = await the().topic()
+    const { groups } = admin()
+    const group = unique('admin-forbidden')
+    await groups.create(group, TARGET)
+    if (!the().is5) {
+      await assert.rejects(groups.forbidden(group, topic, TARGET), failed('UNSUPPORTED'))
+      return t.diagnostic('4.9 cannot do this')
+    }
+    assert.equal((await groups.forbidden(group, topic, TARGET)).readable, true)
+    assert.equal((await groups.forbidden(group, topic, TARGET, { readable: false })).readable, false)
+    assert.equal((await groups.forbidden(group, topic, TARGET)).readable, false)
+  })
+}
+
+function brokersAndConfig(the: () => Site, admin: () => Admin): void {
+  test('clusters, brokers and their states are told', async () => {
+    const { clusters, brokers } = admin()
+    assert.deepEqual(await clusters.names(), ['DefaultCluster'])
+    assert.deepEqual(await clusters.masters('DefaultCluster'), [
+      { brokerName: the().brokerName, address: the().broker.address },
+    ])
+    assert.equal((await clusters.members(undefined)).length, 1)
+    assert.deepEqual(clusters.nameServers(), [the().nameServers])
+    const info = await brokers.runtimeInfo({ brokerName: the().brokerName })
+    assert.match(info.get('brokerVersionDesc') ?? '', the().is5 ? /V5_5_0/ : /V4_9_7/)
+  })
+
+  test('settings of a broker are read and changed', async () => {
+    const { config } = admin()
+    await config.updateBroker({ waitTimeMillsInSendQueue: 321, 'no such key': 'a=b\\c' }, TARGET)
+    const settings = await config.ofBroker(TARGET)
+    assert.equal(settings.get('waitTimeMillsInSendQueue'), '321')
+    assert.equal(settings.get('brokerName'), the().brokerName)
+  })
+
+  test('settings and key-value store of the name servers are read and changed', async () => {
+    const { config } = admin()
+    const [settings] = (await config.ofNameServers()).values()
+    assert.ok(settings && settings.size > 5)
+    await config.putKV('admin', 'k', 'v 1')
+    assert.equal(await config.getKV('admin', 'k'), 'v 1')
+    assert.deepEqual(await config.listKV('admin'), new Map([['k', 'v 1']]))
+    await config.deleteKV('admin', 'k')
+    assert.equal(await config.getKV('admin', 'k'), null)
+    assert.equal((await config.listKV('nothing')).size, 0)
+    const { topics } = admin()
+    await topics.setOrderConf('admin-ordered', 'a:4')
+    assert.equal(await topics.orderConf('admin-ordered'), 'a:4')
+    await topics.setOrderConf('admin-ordered', null)
+    assert.equal(await topics.orderConf('admin-ordered'), null)
+  })
+
+  test('a broker loses the write permission and gets it back', async () => {
+    const { permissions, topics } = admin()
+    const topic = await the().topic()
+    const [wiped] = await permissions.wipeWrite(the().brokerName)
+    assert.ok(wiped && wiped.topics > 0 && wiped.nameServer === the().nameServers)
+    assert.equal((await topics.route(topic)).queueDatas[0]?.perm, 4)
+    await permissions.addWrite(the().brokerName)
+    assert.equal((await topics.route(topic)).queueDatas[0]?.perm, 6)
+  })
+
+  test('a broker cleans up when told to', async () => {
+    const { brokers } = admin()
+    await brokers.cleanExpiredConsumeQueues(TARGET)
+    await brokers.cleanUnusedTopics(TARGET)
+    await brokers.deleteExpiredCommitLog(TARGET)
+    assert.ok((await admin().topics.ofSystem(TARGET)).includes('TBW102'))
+  })
+}
+
+function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
+  const QUEUES = 2
+
+  async function filled(count: number) {
+    const topic = await the().topic('admin-messages', QUEUES)
+    const messages = Array.from({ length: count }, (_, at) => ({
+      topic,
+      body: `body ${at}`,
+      tags: at % 2 === 0 ? 'even' : 'odd',
+      keys: [`key-${at}`, 'shared'],
+    }))
+    const start = new Date()
+    const receipts = await the().java.send(messages)
+    const queue = (queueId: number) => ({ topic, brokerName: the().brokerName, queueId })
+    await eventually(async () => {
+      const { queues } = await admin().stats.ofTopic(topic)
+      assert.equal(
+        queues.reduce((total, { maxOffset }) => total + maxOffset, 0),
+        count,
+      )
+    })
+    return { topic, receipts, queue, start }
+  }
+
+  test('a message is found by both of its ids, by key and by offset', async () => {
+    const { topic, receipts } = await filled(4)
+    const { messages } = admin()
+    const [first] = receipts
+    assert.ok(first)
+    await eventually(async () => {
+      const found = await messages.byId(topic, first.messageId)
+      assert.equal(found?.body.toString(), 'body 0')
+      assert.equal(found?.offsetMessageId, first.offsetMessageId)
+    })
+    const stored = await messages.byId(topic, first.offsetMessageId ?? '')
+    assert.deepEqual([stored?.messageId, stored?.tags, stored?.keys], [first.messageId, 'even', ['key-0', 'shared']])
+    assert.deepEqual((await messages.byKey(topic, 'shared')).map(each => each.body.toString()).toSorted(), [
+      'body 0',
+      'body 1',
+      'body 2',
+      'body 3',
+    ])
+    assert.deepEqual(await messages.byKey(topic, 'nothing'), [])
+    assert.equal(await messages.byId(topic, '0'.repeat(32)), undefined)
+    const at = await messages.at(first.queue, first.queueOffset)
+    assert.equal(at?.messageId, first.messageId)
+    assert.equal(await messages.at(first.queue, 1_000_000), undefined)
+  })
+
+  test('messages of a time are listed, with a tag', async () => {
+    const { topic, start } = await filled(80)
+    const listed = async (query: object) => {
+      const bodies: string[] = []
+      for await (const message of admin().messages.between(topic, query)) bodies.push(message.body.toString())
+      return bodies
+    }
+    assert.equal(new Set(await listed({ from: new Date(start.getTime() - 60_000) })).size, 80)
+    assert.equal((await listed({ tags: 'odd' })).length, 40)
+    assert.deepEqual(await listed({ to: new Date(start.getTime() - 60_000) }), [])
+    assert.deepEqual(await listed({ from: new Date(start.getTime() + 3600_000) }), [])
+  })
+
+  test('offsets of queues are told', async () => {
+    const { queue, start, receipts } = await filled(6)
+    const { offsets } = admin()
+    const inQueue = receipts.filter(receipt => receipt.queue.queueId === 0).length
+    assert.equal(await offsets.min(queue(0)), 0)
+    assert.equal(await offsets.max(queue(0)), inQueue)
+    assert.equal(await offsets.atTime(queue(0), new Date(start.getTime() - 60_000)), 0)
+    const earliest = await offsets.earliestTime(queue(0))
+    assert.ok(earliest && earliest.getTime() >= start.getTime() - 60_000)
+    await assert.rejects(offsets.max({ ...queue(0), brokerName: 'nobody' }), failed('BROKER_MISSING'))
+  })
+
+  test('a topic, a group and a counter have their statistics', async () => {
+    const { topic, queue } = await filled(6)
+    const { stats, offsets } = admin()
+    const group = unique('admin-stats')
+    await admin().groups.create(group, TARGET)
+    const ofTopic = await stats.ofTopic(topic)
+    assert.equal(
+      ofTopic.queues.reduce((total, row) => total + row.maxOffset, 0),
+      6,
+    )
+    await offsets.commit(group, queue(0), 1)
+    assert.equal(await offsets.committed(group, queue(0)), 1)
+    assert.equal(await offsets.committed(unique('admin-none'), queue(0)), null)
+    const { queues } = await stats.ofGroup(group, { topic })
+    assert.equal(queues.find(row => row.queue.queueId === 0)?.consumerOffset, 1)
+    assert.ok((await offsets.ofBroker(TARGET)).has(`${topic}@${group}`))
+    assert.ok((await stats.ofBroker(TARGET)).groups.some(each => each.group === group))
+    assert.ok((await admin().topics.groups(topic)).includes(group))
+    const spans = await stats.timeSpans(group, topic)
+    assert.equal(spans.length, QUEUES)
+    const counter = await stats.counter('TOPIC_PUT_NUMS', topic, TARGET)
+    assert.ok(counter.statsMinute.sum >= 0)
+    await assert.rejects(stats.counter('TOPIC_PUT_NUMS', 'nothing', TARGET), refused(1))
+    const view = await admin().brokers.consumeQueue({ queue: queue(0), index: 0, count: 2 })
+    assert.equal(view.entries[0]?.eval, true)
+  })
+
+  test('an offline group is put to the end, back by time, and copied', async () => {
+    const { topic, queue } = await filled(6)
+    const { offsets } = admin()
+    const group = unique('admin-reset')
+    await admin().groups.create(group, TARGET)
+    for (const id of [0, 1]) await offsets.commit(group, queue(id), 1)
+    const ends = await offsets.reset({ group, topic, to: 'end' })
+    assert.equal(ends.length, QUEUES)
+    const moved = async (id: number) => {
+      const { queues } = await admin().stats.ofGroup(group, { topic })
+      return queues.find(row => row.queue.queueId === id)?.consumerOffset
+    }
+    // 5.x gives the new offset with the next pull; the table has it at once all the same when no consumer runs.
+    for (const { queue: at, offset } of ends) assert.equal(offset, await offsets.max(at))
+    if (!the().is5) assert.equal(await moved(0), await offsets.max(queue(0)))
+    const begins = await offsets.reset({ group, topic, to: 'begin' })
+    assert.deepEqual(
+      begins.map(row => row.offset),
+      [0, 0],
+    )
+    const copy = unique('admin-copy')
+    await admin().groups.create(copy, TARGET)
+    await offsets.commit(group, queue(1), 2)
+    const rows = await offsets.clone({ from: group, to: copy, topic })
+    assert.equal(rows.find(row => row.queue.queueId === 1)?.offset, 2)
+    assert.equal(await offsets.committed(copy, queue(1)), 2)
+  })
+
+  test('one queue is reset on 5.x only', async () => {
+    const { queue } = await filled(4)
+    const group = unique('admin-queue')
+    await admin().groups.create(group, TARGET)
+    const { offsets } = admin()
+    const resetting = offsets.resetQueue(group, queue(0), 1)
+    if (the().is5) await resetting
+    else await assert.rejects(resetting, failed('UNSUPPORTED'))
+  })
+}
+
+function clients(the: () => Site, admin: () => Admin): void {
+  async function running(t: { after(close: () => Promise<void>): void }) {
+    const topic = await the().topic('admin-clients', 2)
+    const group = unique('admin-consumers')
+    const consumer: SideConsumer = await the().java.consume(t, { group, subscriptions: { [topic]: '*' } })
+    const [receipt] = await the().java.send([{ topic, body: 'to be seen', keys: ['k'] }])
+    await consumer.got.count(1, 20_000)
+    assert.ok(receipt)
+    return { topic, group, consumer, receipt }
+  }
+
+  test('a running consumer is seen, asked and made to consume', async t => {
+    const { topic, group, consumer, receipt } = await running(t)
+    const { consumers, offsets } = admin()
+    const { connections, subscriptions, consumeType } = await consumers.connections(group)
+    assert.deepEqual(
+      connections.map(({ clientId, language }) => [clientId, language]),
+      [[consumer.clientId, 'JAVA']],
+    )
+    assert.equal(subscriptions.get(topic)?.subString, '*')
+    assert.equal(consumeType, 'CONSUME_PASSIVELY')
+    const info = await consumers.runningInfo(group, consumer.clientId, { stack: true })
+    assert.equal(info.properties.get('PROP_CONSUME_TYPE'), 'CONSUME_PASSIVELY')
+    assert.ok(info.mqTable.some(row => row.queue.topic === topic))
+    assert.match(info.jstack ?? '', /TID|STATE|java/)
+    const result = await consumers.consumeDirectly({
+      group,
+      clientId: consumer.clientId,
+      topic,
+      id: receipt.messageId,
+    })
+    assert.equal(result.consumeResult, 'CR_SUCCESS')
+    await consumer.got.count(2, 20_000)
+    const [status] = await consumers.status(group, topic)
+    assert.equal(status?.clientId, consumer.clientId)
+    assert.equal(status?.offsets.length, 2)
+    if (the().is5) assert.ok((await admin().groups.topics(group, TARGET)).includes(topic))
+    if (the().is5) {
+      const { subscription } = await admin().groups.subscription(group, topic, TARGET)
+      assert.equal(subscription?.expressionType, 'TAG')
+    }
+    await eventually(async () => assert.equal(await offsets.committed(group, receipt.queue), 1))
+    const rows = await offsets.reset({ group, topic, to: 'begin' })
+    assert.ok(rows.every(row => row.offset === 0))
+    // The message comes again: the consumer was put back while it ran.
+    await consumer.got.count(3, 40_000)
+  })
+
+  test('producers are seen', async () => {
+    const topic = await the().topic()
+    const group = unique('admin-producers')
+    await the().java.send([{ topic, body: 'x' }], { producer: { group } })
+    const { producers } = admin()
+    await eventually(async () => assert.equal((await producers.connections(group, topic))[0]?.language, 'JAVA'))
+    const all = await producers.ofBroker(TARGET)
+    assert.equal(all.get(group)?.length, 1)
+    await assert.rejects(producers.connections(unique('nobody'), topic), failed('NOT_FOUND'))
+  })
+
+  test('what is not there is an error that says so', async () => {
+    const { consumers } = admin()
+    await assert.rejects(consumers.connections(unique('nobody')), failed('ROUTE_MISSING'))
+    await assert.rejects(consumers.runningInfo(unique('nobody'), 'x'), failed('ROUTE_MISSING'))
+  })
+}
+
+for (const release of RELEASES) {
+  describe(`admin, broker ${release}, name server ours`, { skip }, () => {
+    const the = siteFor({ release, nameServer: 'ours', ...accessPlan(release) })
+    const admin = adminFor(the)
+    topicsAndGroups(the, admin)
+    brokersAndConfig(the, admin)
+    messagesAndOffsets(the, admin)
+    clients(the, admin)
+    if (release.startsWith('5.')) users(admin)
+  })
+}
+
+/** 5.x keeps users and permissions only where a store for them is named. */
+function accessPlan(release: Release) {
+  if (!release.startsWith('5.')) return {}
+  return {
+    properties: {
+      authenticationEnabled: false,
+      authConfigPath: '',
+      authenticationMetadataProvider:
+        'org.apache.rocketmq.auth.authentication.provider.LocalAuthenticationMetadataProvider',
+      authorizationMetadataProvider:
+        'org.apache.rocketmq.auth.authorization.provider.LocalAuthorizationMetadataProvider',
+    },
+  }
+}
+
+function users(admin: () => Admin): void {
+  test('users and permissions of 5.x are kept', async () => {
+    const { auth } = admin()
+    const name = unique('user').replaceAll('-', '')
+    await auth.createUser(name, { password: 'secret-1' }, TARGET)
+    assert.equal((await auth.user(name, TARGET))?.userType, 'Normal')
+    await auth.updateUser(name, { status: 'disable' }, TARGET)
+    const [user] = await auth.users(TARGET, { filter: name })
+    assert.equal(user?.userStatus, 'disable')
+    const subject = `User:${name}`
+    await auth.createAcl(subject, { resources: ['Topic:a'], actions: ['Pub'] }, TARGET)
+    await auth.updateAcl(subject, { resources: ['Topic:b'], actions: ['Sub'], decision: 'Deny' }, TARGET)
+    const acl = await auth.acl(subject, TARGET)
+    assert.deepEqual(
+      acl?.policies
+        .flatMap(({ entries }) => entries.map(({ resource, decision }) => `${resource} ${decision}`))
+        .toSorted(),
+      ['Topic:a Allow', 'Topic:b Deny'],
+    )
+    assert.equal((await auth.acls(TARGET, { subject: name })).length, 1)
+    await auth.deleteAcl(subject, TARGET, { resource: 'Topic:a' })
+    await auth.deleteAcl(subject, TARGET)
+    assert.deepEqual((await auth.acl(subject, TARGET))?.policies ?? [], [])
+    await auth.deleteUser(name, TARGET)
+    assert.equal(await auth.user(name, TARGET), undefined)
+  })
+}

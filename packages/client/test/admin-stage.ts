@@ -1,0 +1,84 @@
+import type { TestContext } from 'node:test'
+import { type BrokerData, nameServerRequests, type TopicRoute } from '@gantrymq/protocol'
+import {
+  type Command,
+  Connection,
+  type HandlersFor,
+  type Peer,
+  RemotingError,
+  type ReplyParts,
+  type RequestTable,
+  ResponseError,
+  Router,
+} from '@gantrymq/remoting'
+import { HandClock, memorySockets } from '@gantrymq/testkit'
+import { Admin } from '../src/admin/admin.ts'
+
+type Dispatch = (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+
+/** A server that serves these requests and no others. */
+export function serving<const T extends RequestTable>(table: T, handlers: HandlersFor<T, null>): Dispatch {
+  const router = new Router(table, handlers, null)
+  return (command, peer) => router.dispatch(command, peer)
+}
+
+const { GET_BROKER_CLUSTER_INFO, GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
+
+/** A name server that knows these brokers, all of one cluster `c`; every topic but `missing` is on all of them. */
+export function nameServerOf(brokers: readonly BrokerData[]): Dispatch {
+  return serving(
+    { GET_BROKER_CLUSTER_INFO, GET_ROUTEINFO_BY_TOPIC },
+    {
+      GET_BROKER_CLUSTER_INFO: () => ({
+        body: {
+          brokerAddrTable: new Map(brokers.map(broker => [broker.brokerName, broker])),
+          clusterAddrTable: new Map([['c', brokers.map(({ brokerName }) => brokerName)]]),
+        },
+      }),
+      GET_ROUTEINFO_BY_TOPIC({ header: { topic } }) {
+        if (topic === 'missing' || topic === '%RETRY%missing') throw new ResponseError(17, `no route of ${topic}`)
+        return { body: routeOf(brokers) }
+      },
+    },
+  )
+}
+
+function routeOf(brokerDatas: readonly BrokerData[]): TopicRoute {
+  const queueDatas = brokerDatas.map(({ brokerName }) => ({
+    brokerName,
+    readQueueNums: 2,
+    writeQueueNums: 2,
+    perm: 6,
+    topicSysFlag: 0,
+  }))
+  return { queueDatas, brokerDatas, filterServerTable: new Map() }
+}
+
+/** The master of a group, and its slaves. */
+export function brokerData(brokerName: string, ...addresses: string[]): BrokerData {
+  const brokerAddrs = new Map(addresses.map((address, id) => [id, address]))
+  return { brokerName, cluster: 'c', brokerAddrs, enableActingMaster: false }
+}
+
+/**
+ * An admin and servers in memory, by address. An address that no server has refuses connections.
+ * @param nameServers the addresses that are name servers
+ */
+export async function adminStage(
+  t: TestContext,
+  servers: Readonly<Record<string, Dispatch>>,
+  nameServers: readonly string[] = ['ns-1:9876'],
+): Promise<{ readonly admin: Admin; readonly clock: HandClock }> {
+  const clock = new HandClock()
+  const dial = (address: string) => {
+    const onRequest = servers[address]
+    if (onRequest === undefined) return Promise.reject(new RemotingError('CONNECT_FAILED', 'nobody listens there'))
+    const [near, far] = memorySockets()
+    const connection = new Connection(far, { remoteAddress: 'admin', clock, onRequest })
+    t.after(() => connection.close())
+    return Promise.resolve(near)
+  }
+  const admin = await Admin.start({ nameServers, dial, clock })
+  t.after(() => admin.close())
+  return { admin, clock }
+}
