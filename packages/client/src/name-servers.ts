@@ -185,8 +185,9 @@ function allFailed(failures: readonly Failure[]): ClientError {
   return new ClientError(code, `no name server served: ${said}`, { retriable: true, cause: failures[0]?.error })
 }
 
+/** The first line: Apache's answers end with a link to a list of questions. */
 function saying(error: ClientError): string {
-  return error.remark ?? error.message
+  return (error.remark ?? error.message).split('\n')[0] as string
 }
 
 /** The addresses in a list, in its order. A value such as `http://host:port` is what cloud consoles show. */

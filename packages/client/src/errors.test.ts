@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { RemotingError, ResponseError } from '@gantrymq/remoting'
+import { ClientError, toClientError } from './errors.ts'
+
+test('what a server refused carries its code and words, and what to do where the code says it', () => {
+  const cause = new ResponseError(2, '[OVERLOAD]system busy')
+  const error = toClientError(cause, '10.0.0.1:10911')
+  assert.equal(error.code, 'BROKER_REFUSED')
+  assert.equal(error.responseCode, 2)
+  assert.equal(error.remark, '[OVERLOAD]system busy')
+  assert.equal(error.address, '10.0.0.1:10911')
+  assert.equal(error.retriable, true)
+  assert.equal(error.cause, cause)
+  assert.match(
+    error.message,
+    /^10\.0\.0\.1:10911 refused with code 2 \(SYSTEM_BUSY\): \[OVERLOAD\]system busy; the broker/,
+  )
+})
+
+test('a code that nobody knows is told as it is, and not tried again', () => {
+  const error = toClientError(new ResponseError(4711, null))
+  assert.match(error.message, /the server refused with code 4711 \(unknown\): no remark/)
+  assert.equal(error.retriable, false)
+})
+
+test('failures of connections have the codes of the client, and Java’s numbers', () => {
+  const from = (code: RemotingError['code']) =>
+    toClientError(new RemotingError(code, 'text', { retriable: true }), 'a:1')
+  assert.deepEqual([from('TIMEOUT').code, from('TIMEOUT').responseCode], ['TIMEOUT', 10002])
+  assert.deepEqual([from('CONNECT_FAILED').code, from('CONNECT_FAILED').responseCode], ['CONNECT_FAILED', 10001])
+  assert.deepEqual([from('CLOSED').code, from('CLOSED').retriable], ['CONNECT_FAILED', true])
+  assert.equal(from('TOO_MANY_IN_FLIGHT').code, 'BACK_PRESSURE')
+  assert.equal(from('FRAME_TOO_LARGE').code, 'BAD_BODY')
+})
+
+test('an error of this client passes as it is, and anything else is one that may go better', () => {
+  const own = new ClientError('CLOSED', 'gone')
+  assert.equal(toClientError(own), own)
+  assert.deepEqual(toClientError('odd').message, 'odd')
+  assert.equal(toClientError(new Error('odd')).retriable, true)
+})
