@@ -20,7 +20,7 @@ test('what a server refused carries its code and words, and what to do where the
 
 test('a code that nobody knows is told as it is, and not tried again', () => {
   const error = toClientError(new ResponseError(4711, null))
-  assert.match(error.message, /the server refused with code 4711 \(unknown\): no remark/)
+  assert.match(error.message, /the server refused with code 4711: no remark/)
   assert.equal(error.retriable, false)
 })
 

@@ -108,9 +108,9 @@ export function toClientError(error: unknown, address?: string): ClientError {
 function refused(error: ResponseError, address: string | undefined): ClientError {
   const { responseCode, remark } = error
   const advice = ADVICE[responseCode]
-  const name = responseName(responseCode) ?? 'unknown'
+  const name = responseName(responseCode)
   const where = address === undefined ? 'the server' : address
-  const text = `${where} refused with code ${responseCode} (${name}): ${remark ?? 'no remark'}`
+  const text = `${where} refused with code ${name === String(responseCode) ? name : `${responseCode} (${name})`}: ${remark ?? 'no remark'}`
   return new ClientError('BROKER_REFUSED', advice === undefined ? text : `${text}; ${advice}`, {
     cause: error,
     responseCode,
