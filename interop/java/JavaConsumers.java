@@ -78,7 +78,7 @@ final class JavaConsumers {
         consumer.setPersistConsumerOffsetInterval(1000);
         // Each line has its own package for the enum.
         if (args.is("broadcast")) setBroadcasting(consumer);
-        if (args.has("clientRebalance")) Later.call(consumer, "setClientRebalance", args.is("clientRebalance"));
+        if (args.is("brokerAssigns")) Later.call(consumer, "setClientRebalance", false);
     }
 
     private static void setBroadcasting(DefaultMQPushConsumer consumer) {

@@ -93,6 +93,7 @@ final class Shapes {
         map.put("queueOffset", message.getQueueOffset());
         map.put("reconsumeTimes", message.getReconsumeTimes());
         map.put("sysFlag", message.getSysFlag());
+        map.put("storeSize", message.getStoreSize());
         map.put("bornTimestamp", message.getBornTimestamp());
         map.put("bornHost", String.valueOf(message.getBornHostString()));
         map.put("storeTimestamp", message.getStoreTimestamp());

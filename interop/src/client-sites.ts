@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import type { Release } from './apache.ts'
+import type { Route } from './contract/brokers.ts'
 import { eventually, unique } from './contract/stage.ts'
+import { OurClient } from './client-ours.ts'
 import { type JavaClient, javaClient } from './java-clients.ts'
 import type { Owner } from './launched.ts'
 import {
@@ -26,17 +28,18 @@ export interface SitePlan {
   readonly javaFlags?: readonly string[]
 }
 
-export const BROKER = 'a'
+const BROKER = 'a'
 const CLUSTER = 'DefaultCluster'
+const READ = 4
 const ROUTE_MS = 15_000
 
 /**
- * Whatever Apache lets one hurry: retries (level 3 and up) after a second, transactions asked about after a second,
+ * Whatever Apache lets one hurry: retries (level 3 and up) after a second, transactions asked about after two,
  * offsets and lists of consumers kept fresh. Level 2 is two seconds, so that levels can be told apart.
  */
 const HURRIED: Properties = {
   messageDelayLevel: `1s 2s${' 1s'.repeat(16)}`,
-  transactionTimeOut: 1_000,
+  transactionTimeOut: 2_000,
   transactionCheckInterval: 1_000,
   enablePropertyFilter: true,
   autoCreateTopicEnable: true,
@@ -44,7 +47,12 @@ const HURRIED: Properties = {
   notifyConsumerIdsChangedEnable: true,
 }
 
-const ONLY_5: Properties = { recallMessageEnable: true, timerWheelEnable: true, timerPrecisionMs: 100 }
+const ONLY_5: Properties = {
+  recallMessageEnable: true,
+  timerPrecisionMs: 100,
+  // Outcomes are kept back so long before they are written: by default longer than it takes here to be asked about one.
+  transactionOpBatchInterval: 50,
+}
 
 const is5 = (release: Release) => release.startsWith('5.')
 
@@ -54,15 +62,18 @@ export class Site {
   /** `ip:port`, as clients are given it. */
   readonly nameServers: string
   readonly broker: LaunchedServer
+  readonly brokerName = BROKER
   readonly java: JavaClient
-  readonly #nameServer: RunningNameServer
+  readonly ours: OurClient
+  readonly nameServer: RunningNameServer
 
-  constructor(release: Release, nameServer: RunningNameServer, broker: LaunchedServer, java: JavaClient) {
+  constructor(owner: Owner, release: Release, nameServer: RunningNameServer, broker: LaunchedServer, java: JavaClient) {
     this.release = release
-    this.#nameServer = nameServer
+    this.nameServer = nameServer
     this.nameServers = `127.0.0.1:${nameServer.port}`
     this.broker = broker
     this.java = java
+    this.ours = new OurClient(owner, this.nameServers)
   }
 
   /** True on the 5.x line. */
@@ -80,11 +91,20 @@ export class Site {
   /** Makes a topic of this name. */
   async createTopic(topic: string, queues = 4): Promise<void> {
     await this.java.createTopic(this.broker.address, topic, queues)
-    await eventually(async () => {
-      const answer = await ask(this.#nameServer.port, { code: 105, extFields: { topic } })
-      assert.equal(answer.code, 0, `no route of ${topic}`)
-      assert.ok(parseFastjson(answer.body))
-    }, ROUTE_MS)
+    await eventually(() => this.hasRoute(topic, queues), ROUTE_MS)
+  }
+
+  /** @throws if the name server has no route of a topic, or one with another number of queues to read */
+  async hasRoute(topic: string, queues?: number): Promise<void> {
+    const answer = await ask(this.nameServer.port, { code: 105, extFields: { topic } })
+    assert.equal(answer.code, 0, `no route of ${topic}`)
+    if (queues === undefined) return
+    const { queueDatas } = parseFastjson(answer.body) as Route
+    const readable = queueDatas.filter(({ perm }) => (perm & READ) !== 0)
+    assert.equal(
+      readable.reduce((sum, queue) => sum + queue.readQueueNums, 0),
+      queues,
+    )
   }
 
   /** Starts one more broker here. */
@@ -115,7 +135,7 @@ export async function startSite(owner: Owner, plan: SitePlan): Promise<Site> {
     }),
     javaClient(owner, release, nameServers, javaFlags),
   ])
-  return new Site(release, nameServer, broker, java)
+  return new Site(owner, release, nameServer, broker, java)
 }
 
 /** Declares a site that lives as long as the enclosing `describe`; gives a getter of it. */

@@ -1,126 +1,38 @@
 import assert from 'node:assert/strict'
 import type { Release } from './apache.ts'
+import { Arrivals } from './arrivals.ts'
+import type {
+  ConsumerSettings,
+  Got,
+  LitePullSettings,
+  Manner,
+  Outcome,
+  Outgoing,
+  ProducerSettings,
+  Queue,
+  Receipt,
+  Side,
+  SideConsumer,
+  SideLitePull,
+} from './client-side.ts'
 import type { Launched, Owner } from './launched.ts'
 import { startProgram } from './launcher.ts'
 
 const READY_MS = 60_000
 const ANSWER_MS = 45_000
-const RECEIVED_MS = 30_000
+const TAKE_MS = 30_000
+const POLL_MS = 500
 
-/** A queue as Java and we write it. */
-export interface JavaQueue {
-  readonly topic: string
-  readonly brokerName: string
-  readonly queueId: number
-}
-
-/** What Java is to send; `system` holds reserved properties, TIMER_DELAY_MS for example. */
-export interface JavaOutgoing {
-  readonly topic: string
-  readonly body: string | Uint8Array
-  readonly tags?: string
-  readonly keys?: readonly string[]
-  readonly properties?: Readonly<Record<string, string>>
-  readonly system?: Readonly<Record<string, string>>
-  readonly delayLevel?: number
-  readonly flag?: number
-}
-
-/** Settings that every Java client takes. */
-export interface JavaSettings {
-  readonly nameServers?: string
-  readonly namespace?: string
-  readonly instanceName?: string
-  readonly unitName?: string
-  readonly accessKey?: string
-  readonly secretKey?: string
-  readonly tls?: boolean
-  readonly vip?: boolean
-  readonly trace?: boolean
-}
-
-export interface JavaProducerSettings extends JavaSettings {
-  readonly group?: string
-  readonly compressType?: 'ZLIB' | 'LZ4' | 'ZSTD'
-  /** Bodies of this size and more are compressed. */
-  readonly compressOver?: number
-  readonly transactions?: boolean
-  readonly timeoutMs?: number
-}
-
-export interface JavaSend {
-  readonly producer?: JavaProducerSettings
-  readonly mode?: 'sync' | 'async' | 'oneway' | 'batch'
-  readonly queue?: JavaQueue
-  readonly shardingKey?: string
-}
-
-export interface JavaReceipt {
-  readonly status: string
-  readonly messageId: string
-  readonly offsetMessageId?: string
-  readonly queue: JavaQueue
-  readonly queueOffset: number
-  readonly transactionId?: string
-  readonly regionId?: string
-  readonly recallHandle?: string
-  readonly localState?: string
-}
-
-/** A message that Java got. */
-export interface JavaMessage {
-  readonly topic: string
-  /** As UTF-8. */
-  readonly text: string
-  readonly body: Buffer
-  readonly tags?: string
-  readonly keys?: string
-  readonly flag: number
-  readonly properties: Readonly<Record<string, string>>
-  readonly messageId: string
-  readonly offsetMessageId?: string
-  readonly brokerName?: string
-  readonly queueId: number
-  readonly queueOffset: number
-  readonly reconsumeTimes: number
+/** What Java tells beside that which both clients tell. */
+export interface JavaMessage extends Got {
   readonly sysFlag: number
-  readonly bornTimestamp: number
-  readonly bornHost: string
-  readonly storeTimestamp: number
-  readonly transactionId?: string
+  /** Bytes that it takes in the store. */
+  readonly storeSize: number
   readonly bodyCrc: number
-  /** When Java told of it; absent for messages that were asked for. */
-  readonly at?: number
+  readonly bornHost: string
 }
 
-export type JavaSubscriptions = Readonly<Record<string, string | { readonly sql: string }>>
-
-export interface JavaConsumerSettings extends JavaSettings {
-  readonly group: string
-  readonly subscriptions: JavaSubscriptions
-  readonly orderly?: boolean
-  readonly broadcast?: boolean
-  /** Default first. */
-  readonly from?: 'first' | 'last'
-  readonly threads?: number
-  readonly batchSize?: number
-  readonly maxReconsumeTimes?: number
-  /** How often each message is refused before it is taken. */
-  readonly failTimes?: number
-  /** Refuse by an exception. */
-  readonly throws?: boolean
-  /** Of refused messages: 0 lets the broker choose, -1 sends to the dead letters. */
-  readonly delayLevel?: number
-  readonly suspendMs?: number
-  /** How long the listener takes. */
-  readonly workMs?: number
-  /** Answer each message as a request. */
-  readonly reply?: boolean
-  /** False lets a 5.x broker assign the queues. */
-  readonly clientRebalance?: boolean
-}
-
-export interface JavaHeldQueue extends JavaQueue {
+export interface JavaHeldQueue extends Queue {
   readonly locked?: boolean
   readonly pop?: boolean
 }
@@ -138,7 +50,9 @@ export class JavaError extends Error {
   }
 }
 
-interface Answer {
+type WireMessage = Omit<JavaMessage, 'body' | 'text' | 'at'> & { readonly body?: string }
+
+interface Line {
   readonly id?: number
   readonly result?: unknown
   readonly error?: { readonly type: string; readonly message: string; readonly code: number }
@@ -148,79 +62,31 @@ interface Answer {
   readonly at?: number
 }
 
-type WireMessage = Omit<JavaMessage, 'body' | 'text'> & { readonly body?: string }
-
-function messageOf(wire: WireMessage, at?: number): JavaMessage {
+function messageOf(wire: WireMessage, at = 0): JavaMessage {
   const body = Buffer.from(wire.body ?? '', 'base64')
-  return { ...wire, body, text: body.toString(), ...(at === undefined ? {} : { at }) }
+  return { ...wire, body, text: body.toString(), at }
 }
 
-const outgoing = (message: JavaOutgoing) => ({ ...message, body: Buffer.from(message.body).toString('base64') })
-
-/** Waits until something is so; `changed` is called by whoever may have made it so. */
-class Watch {
-  #waiters = new Set<() => void>()
-
-  changed(): void {
-    for (const look of this.#waiters) look()
-  }
-
-  /** @throws with what `complaint` says when the time is up. */
-  async until(isSo: () => boolean, ms: number, complaint: () => string): Promise<void> {
-    if (isSo()) return
-    await new Promise<void>((resolve, reject) => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#waiters.delete(look)
-      }
-      const look = () => {
-        if (!isSo()) return
-        done()
-        resolve()
-      }
-      const timer = setTimeout(() => {
-        done()
-        reject(new Error(`${complaint()} (in ${ms} ms)`))
-      }, ms)
-      this.#waiters.add(look)
-    })
-  }
+function outgoing({ delayMs, body, ...message }: Outgoing): object {
+  // A reserved property, which only the 5.x line has a method for.
+  const system = delayMs === undefined ? {} : { TIMER_DELAY_MS: String(delayMs) }
+  return { ...message, system, body: Buffer.from(body).toString('base64') }
 }
 
 /** A push consumer in the Java process. */
-export class JavaConsumer {
+export class JavaConsumer implements SideConsumer {
   readonly name: string
   readonly clientId: string
-  readonly received: JavaMessage[]
+  readonly got: Arrivals<JavaMessage>
   readonly #java: JavaClient
-  readonly #watch: Watch
 
-  constructor(java: JavaClient, name: string, clientId: string, stream: Stream) {
+  constructor(java: JavaClient, name: string, clientId: string, got: Arrivals<JavaMessage>) {
     this.#java = java
     this.name = name
     this.clientId = clientId
-    this.received = stream.received
-    this.#watch = stream.watch
+    this.got = got
   }
 
-  /** The bodies that came, in order of arrival. */
-  get texts(): string[] {
-    return this.received.map(message => message.text)
-  }
-
-  /** Waits until what came satisfies. @throws when the time is up, with what came. */
-  async until(isSo: (received: readonly JavaMessage[]) => boolean, ms = RECEIVED_MS): Promise<readonly JavaMessage[]> {
-    const complaint = () => `Java got only ${this.received.length}: ${this.texts.slice(0, 20).join(', ')}`
-    await this.#watch.until(() => isSo(this.received), ms, complaint)
-    return this.received
-  }
-
-  /** Waits for so many messages, doubles included. */
-  count(count: number, ms = RECEIVED_MS): Promise<readonly JavaMessage[]> {
-    return this.until(received => received.length >= count, ms)
-  }
-
-  /** The queues that it holds now. */
   queues(): Promise<readonly JavaHeldQueue[]> {
     return this.#java.ask<JavaHeldQueue[]>('queues', { consumer: this.name })
   }
@@ -233,22 +99,13 @@ export class JavaConsumer {
     await this.#java.ask('resume', { consumer: this.name })
   }
 
-  /** Shuts it down as Java does: what is being consumed ends, offsets are stored, the broker is told. */
   async stop(): Promise<void> {
     await this.#java.ask('stopConsumer', { consumer: this.name })
   }
 }
 
-export interface JavaLitePullSettings extends JavaSettings {
-  readonly group: string
-  readonly subscriptions?: JavaSubscriptions
-  /** All queues of this topic are assigned. */
-  readonly assign?: string
-  readonly autoCommit?: boolean
-}
-
 /** A lite pull consumer in the Java process. */
-export class JavaLitePull {
+export class JavaLitePull implements SideLitePull {
   readonly name: string
   readonly #java: JavaClient
 
@@ -257,23 +114,22 @@ export class JavaLitePull {
     this.name = name
   }
 
-  async poll(timeoutMs = 1_000): Promise<JavaMessage[]> {
+  async poll(timeoutMs = POLL_MS): Promise<JavaMessage[]> {
     const messages = await this.#java.ask<WireMessage[]>('poll', { consumer: this.name, timeoutMs })
     return messages.map(message => messageOf(message))
   }
 
-  /** Polls until so many came. @throws when the time is up. */
-  async take(count: number, ms = RECEIVED_MS): Promise<JavaMessage[]> {
-    const end = Date.now() + ms
+  async take(count: number): Promise<JavaMessage[]> {
+    const end = Date.now() + TAKE_MS
     const taken: JavaMessage[] = []
     while (taken.length < count) {
-      if (Date.now() > end) assert.fail(`Java polled only ${taken.length} of ${count} in ${ms} ms`)
-      taken.push(...(await this.poll(500)))
+      if (Date.now() > end) assert.fail(`Java polled only ${taken.length} of ${count} in ${TAKE_MS} ms`)
+      taken.push(...(await this.poll()))
     }
     return taken
   }
 
-  assignment(): Promise<JavaQueue[]> {
+  assignment(): Promise<Queue[]> {
     return this.#java.ask('assignment', { consumer: this.name })
   }
 
@@ -281,12 +137,11 @@ export class JavaLitePull {
     await this.#java.ask('commit', { consumer: this.name })
   }
 
-  /** The stored offset of a queue; -1 if there is none. */
-  committed(queue: JavaQueue): Promise<number> {
+  committed(queue: Queue): Promise<number> {
     return this.#java.ask('committed', { consumer: this.name, queue })
   }
 
-  async seek(queue: JavaQueue, offset: number): Promise<void> {
+  async seek(queue: Queue, offset: number): Promise<void> {
     await this.#java.ask('seek', { consumer: this.name, queue, offset })
   }
 
@@ -309,29 +164,25 @@ export interface JavaTrace {
 }
 
 /** Where a group stands in a queue. */
-export interface JavaConsumeOffset extends JavaQueue {
+export interface JavaConsumeOffset extends Queue {
   readonly brokerOffset: number
   readonly consumerOffset: number
 }
 
-interface Stream {
-  readonly received: JavaMessage[]
-  readonly watch: Watch
-}
-
-interface Waiting {
-  readonly done: (answer: Answer) => void
+/** Java takes a second to shut a consumer down; no case waits for it, as no two share a group. */
+function stopAfter(owner: Owner, consumer: { stop(): Promise<void> }): void {
+  owner.after(async () => void consumer.stop().catch(() => {}))
 }
 
 /** One Java process with producers, consumers and an admin client of Apache's, shared by many cases. */
-export class JavaClient {
+export class JavaClient implements Side {
+  readonly name = 'Java'
   readonly release: Release
-  readonly #program: Launched
-  readonly #waiting = new Map<number, Waiting>()
-  readonly #streams = new Map<string, Stream>()
   /** Messages that brokers asked our Java producers about. */
-  readonly checked: JavaMessage[] = []
-  readonly #checks = new Watch()
+  readonly checked = new Arrivals<JavaMessage>('Java, in check-backs,')
+  readonly #program: Launched
+  readonly #waiting = new Map<number, (line: Line) => void>()
+  readonly #arrivals = new Map<string, Arrivals<JavaMessage>>()
   #rest = ''
   #lastId = 0
 
@@ -344,97 +195,80 @@ export class JavaClient {
   #take(text: string): void {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
-    for (const line of lines) if (line.startsWith('@')) this.#line(JSON.parse(line.slice(1)) as Answer)
+    for (const line of lines) if (line.startsWith('@')) this.#line(JSON.parse(line.slice(1)) as Line)
   }
 
-  #line(answer: Answer): void {
-    if (answer.id !== undefined) return this.#waiting.get(answer.id)?.done(answer)
-    if (!answer.message) return
-    if (answer.event === 'checked') {
-      this.checked.push(messageOf(answer.message))
-      this.#checks.changed()
-    } else if (answer.consumer !== undefined) {
-      const stream = this.#stream(answer.consumer)
-      stream.received.push(messageOf(answer.message, answer.at))
-      stream.watch.changed()
-    }
+  #line({ id, event, consumer, message, at, ...line }: Line): void {
+    if (id !== undefined) this.#waiting.get(id)?.(line)
+    else if (message && event === 'checked') this.checked.add(messageOf(message))
+    else if (message && consumer !== undefined) this.#arrivalsOf(consumer).add(messageOf(message, at))
   }
 
-  #stream(consumer: string): Stream {
-    let stream = this.#streams.get(consumer)
-    if (!stream) this.#streams.set(consumer, (stream = { received: [], watch: new Watch() }))
-    return stream
+  #arrivalsOf(consumer: string): Arrivals<JavaMessage> {
+    let arrivals = this.#arrivals.get(consumer)
+    if (!arrivals) this.#arrivals.set(consumer, (arrivals = new Arrivals(`Java's ${consumer}`)))
+    return arrivals
   }
 
   /** Gives a command and waits for its answer. @throws JavaError if Java throws; Error when the time is up. */
   async ask<T>(command: string, args: object = {}, ms = ANSWER_MS): Promise<T> {
+    const { error, result } = await this.#command(command, args, ms)
+    if (error) throw new JavaError(error.type, error.message, error.code)
+    return result as T
+  }
+
+  #command(command: string, args: object, ms: number): Promise<Line> {
     const id = ++this.#lastId
-    const answer = await new Promise<Answer>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id)
-        reject(new Error(`Java did not answer ${command} in ${ms} ms:\n${this.#program.tail()}`))
-      }, ms)
-      const done = (got: Answer) => {
+    return new Promise((resolve, reject) => {
+      const done = (end: () => void) => {
         clearTimeout(timer)
         this.#waiting.delete(id)
-        resolve(got)
+        end()
       }
-      this.#waiting.set(id, { done })
+      const silent = () => reject(new Error(`Java did not answer ${command} in ${ms} ms:\n${this.#program.tail()}`))
+      const timer = setTimeout(() => done(silent), ms)
+      this.#waiting.set(id, line => done(() => resolve(line)))
       this.#program.write(`${JSON.stringify({ ...args, id, do: command })}\n`)
     })
-    const { error } = answer
-    if (error) throw new JavaError(error.type, error.message, error.code)
-    return answer.result as T
   }
 
   /** Sends messages one after the other, or as one batch; oneway gives no receipts. */
-  send(messages: readonly JavaOutgoing[], how: JavaSend = {}): Promise<JavaReceipt[]> {
-    return this.ask('send', { ...how, messages: messages.map(outgoing) })
+  send(messages: readonly Outgoing[], manner: Manner = {}): Promise<Receipt[]> {
+    return this.ask('send', { ...manner, messages: messages.map(outgoing) })
   }
 
-  /** Sends one message and gives its receipt. */
-  async sendOne(message: JavaOutgoing, how: JavaSend = {}): Promise<JavaReceipt> {
-    const [receipt] = await this.send([message], how)
-    return receipt ?? assert.fail('Java gave no receipt')
-  }
-
-  /** Sends in a transaction; the property `check` of the message answers check-backs. */
-  transaction(message: JavaOutgoing, local: 'commit' | 'rollback' | 'unknown', group: string): Promise<JavaReceipt> {
+  transaction(message: Outgoing, local: Outcome, group: string): Promise<Receipt> {
     return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
   }
 
-  /** Waits until a broker has asked Java about a message with this body. */
-  async untilChecked(text: string, ms = RECEIVED_MS): Promise<void> {
-    const isSo = () => this.checked.some(message => message.text === text)
-    await this.#checks.until(isSo, ms, () => `Java was not asked about ${text}`)
+  async request(message: Outgoing, group: string, timeoutMs = 10_000): Promise<string> {
+    const args = { producer: { group }, message: outgoing(message), timeoutMs }
+    return messageOf(await this.ask<WireMessage>('request', args)).text
   }
 
-  async request(message: JavaOutgoing, timeoutMs = 10_000, producer: JavaProducerSettings = {}): Promise<JavaMessage> {
-    const reply = await this.ask<WireMessage>('request', { producer, message: outgoing(message), timeoutMs })
-    return messageOf(reply)
+  async recall(topic: string, recallHandle: string): Promise<void> {
+    await this.ask('recall', { topic, recallHandle })
   }
 
-  /** Calls a timer message back (5.x); gives its id. */
-  recall(topic: string, recallHandle: string): Promise<string> {
-    return this.ask('recall', { topic, recallHandle })
-  }
-
-  /** Starts a push consumer. */
-  async consume(owner: Owner, settings: JavaConsumerSettings): Promise<JavaConsumer> {
+  async consume(owner: Owner, settings: ConsumerSettings): Promise<JavaConsumer> {
     const name = `consumer-${++this.#lastId}`
     const { clientId } = await this.ask<{ clientId: string }>('consume', { ...settings, consumer: name })
-    const consumer = new JavaConsumer(this, name, clientId, this.#stream(name))
-    owner.after(() => consumer.stop().catch(() => {}))
+    const consumer = new JavaConsumer(this, name, clientId, this.#arrivalsOf(name))
+    stopAfter(owner, consumer)
     return consumer
   }
 
-  /** Starts a lite pull consumer. */
-  async litePull(owner: Owner, settings: JavaLitePullSettings): Promise<JavaLitePull> {
+  async litePull(owner: Owner, settings: LitePullSettings): Promise<JavaLitePull> {
     const name = `lite-${++this.#lastId}`
     await this.ask('litePull', { ...settings, consumer: name })
     const consumer = new JavaLitePull(this, name)
-    owner.after(() => consumer.stop().catch(() => {}))
+    stopAfter(owner, consumer)
     return consumer
+  }
+
+  /** Stops the producer of these settings, that is, makes the next one new. */
+  async stopProducer(producer: ProducerSettings): Promise<void> {
+    await this.ask('stopProducer', { producer })
   }
 
   /** Makes a topic at the broker of an address. */
@@ -460,6 +294,7 @@ export class JavaClient {
     await this.ask('setPop', { broker, topic, group })
   }
 
+  /** Reads the text of a trace message. */
   traces(text: string): Promise<JavaTrace[]> {
     return this.ask('traces', { text })
   }

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Owner } from './launched.ts'
+import type { ConsumerSettings, Outgoing, SideConsumer } from './client-side.ts'
+import type { Site } from './client-sites.ts'
+import { eventually, unique } from './contract/stage.ts'
+
+const QUEUES = 8
+const SETTLED_MS = 45_000
+
+function messages(topic: string, word: string, count: number): Outgoing[] {
+  return Array.from({ length: count }, (_, i) => ({ topic, body: `${word} ${i}` }))
+}
+
+/** Two of ours and one of Java's in one group. */
+async function mixedGroup(t: Owner, site: Site, settings: ConsumerSettings): Promise<SideConsumer[]> {
+  return [
+    await site.ours.consume(t, { ...settings, instanceName: unique('one') }),
+    await site.java.consume(t, settings),
+    await site.ours.consume(t, { ...settings, instanceName: unique('two') }),
+  ]
+}
+
+/** Waits until the members hold each queue of a topic once. */
+async function shareAll(members: readonly SideConsumer[], topic: string): Promise<void> {
+  await eventually(async () => {
+    const held = await Promise.all(members.map(member => member.queues()))
+    const ids = held.map(queues => queues.filter(queue => queue.topic === topic).map(queue => queue.queueId))
+    assert.deepEqual(
+      ids.flat().toSorted((a, b) => a - b),
+      Array.from({ length: QUEUES }, (_, i) => i),
+      `queues held: ${JSON.stringify(ids)}`,
+    )
+    assert.ok(ids.every(own => own.length > 0))
+  }, SETTLED_MS)
+}
+
+const textsOf = (members: readonly SideConsumer[]) => members.flatMap(member => member.got.texts)
+
+async function gotOnce(members: readonly SideConsumer[], sent: readonly Outgoing[]): Promise<void> {
+  const wanted = sent.map(message => String(message.body))
+  await eventually(async () => {
+    const texts = new Set(textsOf(members))
+    assert.deepEqual(
+      wanted.filter(text => !texts.has(text)),
+      [],
+      'not received',
+    )
+  }, SETTLED_MS)
+  const all = textsOf(members).filter(text => wanted.includes(text))
+  assert.equal(all.length, wanted.length, 'received twice')
+}
+
+/** Two of our consumers and one of Java's in one group. */
+export function sharing(the: () => Site): void {
+  for (const orderly of [false, true]) {
+    test(`share all queues without loss or double${orderly ? ', in order' : ''}`, { timeout: 150_000 }, async t => {
+      const topic = await the().topic('shared', QUEUES)
+      const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly }
+      const members = await mixedGroup(t, the(), settings)
+      await shareAll(members, topic)
+      const sent = messages(topic, 'three', 120)
+      await Promise.all([the().ours.send(sent.slice(0, 60)), the().java.send(sent.slice(60))])
+      await gotOnce(members, sent)
+      assert.ok(members.every(member => member.got.all.length > 0))
+    })
+  }
+
+  test('the others take over what one leaves, and nothing is lost or doubled', { timeout: 150_000 }, async t => {
+    const topic = await the().topic('left', QUEUES)
+    const settings = { group: unique('group'), subscriptions: { [topic]: '*' } }
+    const members = await mixedGroup(t, the(), settings)
+    const [one, java, two] = members
+    await shareAll(members, topic)
+    const before = messages(topic, 'before', 40)
+    await the().java.send(before)
+    await gotOnce(members, before)
+    await one?.stop()
+    await shareAll(
+      [java, two].filter(member => member !== undefined),
+      topic,
+    )
+    const after = messages(topic, 'after', 40)
+    await the().ours.send(after)
+    await gotOnce(members, after)
+    await java?.stop()
+    await shareAll(two ? [two] : [], topic)
+    const alone = messages(topic, 'alone', 16)
+    await the().java.send(alone)
+    await gotOnce(members, alone)
+  })
+}

@@ -1,0 +1,113 @@
+import { type Outcome, PushConsumer, type PushConsumerOptions, type ReceivedMessage } from '@gantrymq/client'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Arrivals } from './arrivals.ts'
+import { clientOptions, type OurClient } from './client-ours.ts'
+import type { ConsumerSettings, Got, LitePullSettings, SideConsumer, SideLitePull } from './client-side.ts'
+import type { Owner } from './launched.ts'
+import { temporaryFolder } from './launcher.ts'
+
+/** Our received message as the cases want it. */
+export function gotOf(message: ReceivedMessage): Got {
+  return {
+    topic: message.topic,
+    body: message.body,
+    text: message.body.toString(),
+    tags: message.tags,
+    keys: message.keys.join(' '),
+    flag: message.flag,
+    properties: Object.fromEntries(message.properties),
+    messageId: message.messageId,
+    offsetMessageId: message.offsetMessageId,
+    queueId: message.queue.queueId,
+    queueOffset: message.queueOffset,
+    reconsumeTimes: message.reconsumeTimes,
+    bornTimestamp: message.bornTimestamp,
+    storeTimestamp: message.storeTimestamp,
+    at: Date.now(),
+  }
+}
+
+/** Tells what comes, and refuses it as often as it was told to. */
+class Listening {
+  readonly got = new Arrivals<Got>('our consumer')
+  readonly #ours: OurClient
+  readonly #settings: ConsumerSettings
+  readonly #times = new Map<string, number>()
+
+  constructor(ours: OurClient, settings: ConsumerSettings) {
+    this.#ours = ours
+    this.#settings = settings
+  }
+
+  async listen(messages: readonly ReceivedMessage[]): Promise<Outcome> {
+    const { workMs = 0, throws, delayLevel = 0, suspendMs = 100 } = this.#settings
+    if (workMs > 0) await delay(workMs)
+    let fails = false
+    for (const message of messages) fails = (await this.#take(message)) || fails
+    if (fails && throws) throw new Error('told to fail')
+    return fails ? { retry: { delayLevel, suspendMs } } : undefined
+  }
+
+  async #take(message: ReceivedMessage): Promise<boolean> {
+    const got = gotOf(message)
+    const time = (this.#times.get(got.text) ?? 0) + 1
+    this.#times.set(got.text, time)
+    this.got.add(got)
+    if (time <= (this.#settings.failTimes ?? 0)) return true
+    if (this.#settings.reply) await this.#reply(message, got.text)
+    return false
+  }
+
+  async #reply(message: ReceivedMessage, text: string): Promise<void> {
+    const producer = await this.#ours.producer({ group: 'our-replies' })
+    await producer.reply(message, `reply to ${text}`)
+  }
+}
+
+async function pushOptions(owner: Owner, ours: OurClient, settings: ConsumerSettings): Promise<PushConsumerOptions> {
+  const { group, subscriptions, orderly = false, broadcast = false, from = 'first', threads = 4 } = settings
+  return {
+    ...clientOptions(ours.nameServers, settings),
+    group,
+    subscriptions,
+    orderly,
+    broadcast,
+    consumeFrom: from,
+    concurrency: threads,
+    batchSize: settings.batchSize ?? 1,
+    maxReconsumeTimes: settings.maxReconsumeTimes ?? -1,
+    persistOffsetsMs: 1_000,
+    serverAssignment: settings.brokerAssigns ?? false,
+    ...(broadcast ? { offsetsFolder: await temporaryFolder(owner) } : {}),
+  }
+}
+
+/** Starts a push consumer of ours; it is closed when its owner is done. */
+export async function startOurConsumer(
+  owner: Owner,
+  ours: OurClient,
+  settings: ConsumerSettings,
+): Promise<SideConsumer & { readonly consumer: PushConsumer }> {
+  const listening = new Listening(ours, settings)
+  const options = await pushOptions(owner, ours, settings)
+  const consumer = await PushConsumer.start({ ...options, onMessages: messages => listening.listen(messages) })
+  owner.after(() => consumer.close())
+  return {
+    consumer,
+    clientId: consumer.clientId,
+    got: listening.got,
+    queues: async () => consumer.queues,
+    suspend: async () => consumer.pause(),
+    resume: async () => consumer.resume(),
+    stop: () => consumer.close(),
+  }
+}
+
+/** Starts a lite pull consumer of ours. */
+export async function startOurLitePull(
+  _owner: Owner,
+  _ours: OurClient,
+  _settings: LitePullSettings,
+): Promise<SideLitePull> {
+  throw new Error('not yet')
+}
