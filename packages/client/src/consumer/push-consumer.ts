@@ -22,6 +22,7 @@ import { type PullLimits, sharedLimits } from './flow-control.ts'
 import { type Listener, type ListenerContext, type Outcome } from './listener.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { type PushSettings, pushOptions } from './push-options.ts'
+import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
 import { Rebalancer } from './rebalance.ts'
 import { type MessageContext, ReceivedMessage } from './received-message.ts'
@@ -56,7 +57,7 @@ export class PushConsumer<Body = Buffer> {
   readonly #settings: PushSettings
   readonly #options: PushConsumerOptions<Body>
   readonly #core: ConsumerCore<Body>
-  readonly #rebalancer: Rebalancer<Body>
+  readonly #rebalancer: Rebalancer<QueueWork<Body>>
   readonly #consumption: Consumption<Body>
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
@@ -100,7 +101,10 @@ export class PushConsumer<Body = Buffer> {
     this.#rebalancer = new Rebalancer({
       core: this.#core,
       locks: undefined,
-      work: (queue, offset) => new QueueWork(this.#core, queue, offset, toMessage),
+      work: async queue => {
+        const offset = await beginningOf(this.#core, queue, await this.#core.offsets.read(queue))
+        return offset === undefined ? undefined : new QueueWork(this.#core, queue, offset, toMessage)
+      },
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
     this.#member = this.#makeMember(wireGroup)

@@ -58,6 +58,11 @@ export class QueueWork<Body> {
     return this.process.dropped
   }
 
+  /** Whether it has to be taken up anew: given up, or not pulled for long. */
+  isExpired(now: number): boolean {
+    return this.isDropped || this.process.pullExpired(now)
+  }
+
   /** Begins to pull. */
   start(): void {
     this.#done = this.#run()

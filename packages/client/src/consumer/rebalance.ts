@@ -1,21 +1,43 @@
-import { isRetryTopic, membershipRequests, queryRequests } from '@gantrymq/protocol'
+import { isRetryTopic, membershipRequests, type MessageRequestMode } from '@gantrymq/protocol'
 import { pause } from '../deadline.ts'
 import { type MessageQueue, queueKey } from '../message.ts'
 import { sortClientIds, sortQueues } from './assignment.ts'
 import type { ConsumerCore } from './consumer-core.ts'
+import type { ProcessQueue } from './process-queue.ts'
+import type { PushSettings } from './push-options.ts'
 import type { QueueLocks } from './queue-locks.ts'
 import type { QueueWork } from './queue-work.ts'
 import { isBalanced, planRebalance } from './rebalance-plan.ts'
-import { startOffset } from './start-offset.ts'
 
 /** A round that left something open is repeated after so long, milliseconds (5.x). */
 const SOON_MS = 1000
 
-export interface RebalancerOptions<Body> {
-  readonly core: ConsumerCore<Body>
+/** Work on one queue, as rebalancing sees it: it may pull it, pop it, or leave it to the user. */
+export interface HeldWork
+  extends Pick<QueueWork<never>, 'queue' | 'isDropped' | 'isExpired' | 'start' | 'stopPulling' | 'drop' | 'wake'> {
+  readonly process: Omit<ProcessQueue<never>, 'first' | 'messages' | 'put' | 'remove' | 'take' | 'putBack'>
+}
+
+/** What rebalancing wants of a consumer. */
+export interface RebalanceCore
+  extends Pick<ConsumerCore<unknown>, 'instance' | 'group' | 'offsets' | 'subscriptions' | 'isPaused'> {
+  readonly settings: Pick<PushSettings, 'rebalanceMs' | 'broadcast' | 'allocate'>
+}
+
+/** A queue of this consumer, and whether to pull or to pop it. */
+export interface Assigned {
+  readonly queue: MessageQueue
+  readonly mode: MessageRequestMode
+}
+
+export interface RebalancerOptions<W extends HeldWork> {
+  readonly core: RebalanceCore
   /** Of orderly consumers that share their queues. */
   readonly locks: QueueLocks | undefined
-  readonly work: (queue: MessageQueue, offset: number) => QueueWork<Body>
+  /** Begins with a queue; undefined if that has to wait for another round. */
+  readonly work: (queue: MessageQueue, mode: MessageRequestMode) => Promise<W | undefined>
+  /** Brokers that share out the queues (5.x); undefined keeps all as it is. Left out: this client does it. */
+  readonly assignedBy?: ((topic: string) => Promise<readonly Assigned[] | undefined>) | undefined
   /** The queues have changed: limits, heartbeats and listeners want to know. */
   readonly onChange: (topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void
 }
@@ -24,9 +46,10 @@ export interface RebalancerOptions<Body> {
  * Decides which queues this consumer works on, and holds the work. One round at a time; asked during a round, it makes
  * another. Apache's RebalanceImpl and RebalancePushImpl.
  */
-export class Rebalancer<Body> {
-  readonly #options: RebalancerOptions<Body>
-  readonly #held = new Map<string, QueueWork<Body>>()
+export class Rebalancer<W extends HeldWork> {
+  readonly #options: RebalancerOptions<W>
+  readonly #held = new Map<string, W>()
+  readonly #modes = new WeakMap<W, MessageRequestMode>()
   /** Topics in whose member list this client was missing last time. */
   readonly #missing = new Set<string>()
   #round: Promise<void> | undefined
@@ -34,11 +57,11 @@ export class Rebalancer<Body> {
   #timer: Disposable | undefined
   readonly #stop = new AbortController()
 
-  constructor(options: RebalancerOptions<Body>) {
+  constructor(options: RebalancerOptions<W>) {
     this.#options = options
   }
 
-  get held(): Iterable<QueueWork<Body>> {
+  get held(): Iterable<W> {
     return this.#held.values()
   }
 
@@ -46,7 +69,7 @@ export class Rebalancer<Body> {
     return this.#held.size
   }
 
-  find(queue: MessageQueue): QueueWork<Body> | undefined {
+  find(queue: MessageQueue): W | undefined {
     return this.#held.get(queueKey(queue))
   }
 
@@ -90,11 +113,22 @@ export class Rebalancer<Body> {
   }
 
   async #balanceTopic(topic: string): Promise<boolean> {
-    const { core } = this.#options
+    const { core, assignedBy } = this.#options
+    if (assignedBy !== undefined) return await this.#balanceByBroker(topic, assignedBy)
     const { read } = await core.instance.routes.get(topic)
     const assigned = core.settings.broadcast ? read : await this.#assigned(topic, read)
     if (assigned === undefined) return false
-    return await this.#apply(topic, read, assigned)
+    return await this.#apply(
+      topic,
+      read,
+      assigned.map(queue => ({ queue, mode: 'PULL' })),
+    )
+  }
+
+  async #balanceByBroker(topic: string, ask: NonNullable<RebalancerOptions<W>['assignedBy']>): Promise<boolean> {
+    const { read } = await this.#options.core.instance.routes.get(topic)
+    const assigned = await ask(topic)
+    return assigned === undefined || (await this.#apply(topic, read, assigned))
   }
 
   /** This client's share; undefined if it cannot be told now. */
@@ -129,17 +163,21 @@ export class Rebalancer<Body> {
     return reply.body?.consumerIdList ?? []
   }
 
-  async #apply(topic: string, all: readonly MessageQueue[], assigned: readonly MessageQueue[]): Promise<boolean> {
+  async #apply(topic: string, all: readonly MessageQueue[], assigned: readonly Assigned[]): Promise<boolean> {
     const now = this.#options.core.instance.clock.now()
     const works = [...this.#held.values()].filter(({ queue }) => queue.topic === topic)
+    const modes = new Map(assigned.map(({ queue, mode }) => [queueKey(queue), mode]))
+    const isStale = (work: W): boolean =>
+      work.isExpired(now) || this.#modes.get(work) !== modes.get(queueKey(work.queue))
+    const mine = assigned.map(({ queue }) => queue)
     const plan = planRebalance(
-      works.map(work => ({ queue: work.queue, pullExpired: work.isDropped || work.process.pullExpired(now) })),
-      assigned,
+      works.map(work => ({ queue: work.queue, pullExpired: isStale(work) })),
+      mine,
     )
     let done = true
     for (const { queue } of plan.drop) if (!(await this.#drop(queue))) done = false
-    for (const queue of plan.add) if (!(await this.#add(queue))) done = false
-    if (!isBalanced(plan)) this.#options.onChange(topic, all, assigned)
+    for (const queue of plan.add) if (!(await this.#add(queue, modes.get(queueKey(queue)) ?? 'PULL'))) done = false
+    if (!isBalanced(plan)) this.#options.onChange(topic, all, mine)
     return done
   }
 
@@ -164,37 +202,18 @@ export class Rebalancer<Body> {
   }
 
   /** Takes a queue up. False if that has to be tried again. */
-  async #add(queue: MessageQueue): Promise<boolean> {
+  async #add(queue: MessageQueue, mode: MessageRequestMode): Promise<boolean> {
     const { core, locks, work: workOf } = this.#options
     if (this.#held.has(queueKey(queue))) return false
     if (locks !== undefined && !(await locks.acquire(queue))) return false
     core.offsets.forget(queue)
-    const offset = await this.#startOffset(queue)
-    if (offset === undefined || this.#stop.signal.aborted) return false
-    const work = workOf(queue, offset)
+    const work = await workOf(queue, mode)
+    if (work === undefined || this.#stop.signal.aborted) return false
     work.process.locked = locks !== undefined
     this.#held.set(queueKey(queue), work)
+    this.#modes.set(work, mode)
     work.start()
     return true
-  }
-
-  async #startOffset(queue: MessageQueue): Promise<number | undefined> {
-    const { core } = this.#options
-    const { offsets, settings, instance } = core
-    const stored = await offsets.read(queue)
-    const decision = startOffset(stored, settings.consumeFrom, queue.topic)
-    if (decision === 'stored') return stored
-    if (decision === 'unknown') return undefined
-    if (decision === 'zero') return 0
-    const { topic, queueId, brokerName } = queue
-    const address = instance.brokers.master(brokerName)
-    if (address === undefined) return undefined
-    const where = { topic, queueId, bname: brokerName }
-    if (decision === 'max') {
-      return (await instance.call(address, queryRequests.GET_MAX_OFFSET, { header: where })).header.offset
-    }
-    const header = { ...where, timestamp: decision.time }
-    return (await instance.call(address, queryRequests.SEARCH_OFFSET_BY_TIMESTAMP, { header })).header.offset
   }
 
   /** No more rounds and no more pulls; the work stays, to be finished. */
