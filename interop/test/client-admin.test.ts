@@ -5,6 +5,8 @@ import { RELEASES, type Release, skipReason } from '../src/apache.ts'
 import type { SideConsumer } from '../src/client-side.ts'
 import { type Site, siteFor } from '../src/client-sites.ts'
 import { eventually, unique } from '../src/contract/stage.ts'
+import { startApacheBroker } from '../src/launcher.ts'
+import { startOurs } from '../src/ours.ts'
 
 const skip = await skipReason()
 const TARGET = { cluster: 'DefaultCluster' }
@@ -124,8 +126,11 @@ function brokersAndConfig(the: () => Site, admin: () => Admin): void {
     ])
     assert.equal((await clusters.members(undefined)).length, 1)
     assert.deepEqual(clusters.nameServers(), [the().nameServers])
-    const info = await brokers.runtimeInfo({ brokerName: the().brokerName })
-    assert.match(info.get('brokerVersionDesc') ?? '', the().is5 ? /V5_5_0/ : /V4_9_7/)
+    // In its first second a broker of 4.9 fails over its own empty counters.
+    await eventually(async () => {
+      const info = await brokers.runtimeInfo({ brokerName: the().brokerName })
+      assert.match(info.get('brokerVersionDesc') ?? '', the().is5 ? /V5_5_0/ : /V4_9_7/)
+    })
   })
 
   test('settings of a broker are read and changed', async () => {
@@ -258,7 +263,7 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
     )
     await offsets.commit(group, queue(0), 1)
     assert.equal(await offsets.committed(group, queue(0)), 1)
-    assert.equal(await offsets.committed(unique('admin-none'), queue(0)), null)
+    assert.equal(await offsets.committed(unique('admin-none'), queue(0)), the().is5 ? null : 0)
     const { queues } = await stats.ofGroup(group, { topic })
     assert.equal(queues.find(row => row.queue.queueId === 0)?.consumerOffset, 1)
     assert.ok((await offsets.ofBroker(TARGET)).has(`${topic}@${group}`))
@@ -270,7 +275,7 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
     assert.ok(counter.statsMinute.sum >= 0)
     await assert.rejects(stats.counter('TOPIC_PUT_NUMS', 'nothing', TARGET), refused(1))
     const view = await admin().brokers.consumeQueue({ queue: queue(0), index: 0, count: 2 })
-    assert.equal(view.entries[0]?.eval, true)
+    assert.ok((view.entries[0]?.physicSize ?? 0) > 0)
   })
 
   test('an offline group is put to the end, back by time, and copied', async () => {
@@ -293,12 +298,21 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
       begins.map(row => row.offset),
       [0, 0],
     )
-    const copy = unique('admin-copy')
-    await admin().groups.create(copy, TARGET)
-    await offsets.commit(group, queue(1), 2)
-    const rows = await offsets.clone({ from: group, to: copy, topic })
+    // Until a consumer has pulled, 5.x drops what is committed, and says so only in the remark of a success.
+    const again = offsets.commit(group, queue(1), 2)
+    if (the().is5) await assert.rejects(again, failed('BROKER_REFUSED'))
+    else await again
+  })
+
+  test('a group gets the offsets of another', async () => {
+    const { topic, queue } = await filled(6)
+    const { offsets } = admin()
+    const [from, to] = [unique('admin-from'), unique('admin-to')]
+    for (const group of [from, to]) await admin().groups.create(group, TARGET)
+    await offsets.commit(from, queue(1), 2)
+    const rows = await offsets.clone({ from, to, topic })
     assert.equal(rows.find(row => row.queue.queueId === 1)?.offset, 2)
-    assert.equal(await offsets.committed(copy, queue(1)), 2)
+    assert.equal(await offsets.committed(to, queue(1)), 2)
   })
 
   test('one queue is reset on 5.x only', async () => {
@@ -347,13 +361,16 @@ function clients(the: () => Site, admin: () => Admin): void {
     await consumer.got.count(2, 20_000)
     const [status] = await consumers.status(group, topic)
     assert.equal(status?.clientId, consumer.clientId)
-    assert.equal(status?.offsets.length, 2)
+    assert.ok(status?.offsets.some(({ queue }) => queue.topic === topic))
     if (the().is5) assert.ok((await admin().groups.topics(group, TARGET)).includes(topic))
     if (the().is5) {
       const { subscription } = await admin().groups.subscription(group, topic, TARGET)
       assert.equal(subscription?.expressionType, 'TAG')
     }
     await eventually(async () => assert.equal(await offsets.committed(group, receipt.queue), 1))
+    const message = await admin().messages.byId(topic, receipt.messageId)
+    assert.ok(message)
+    assert.deepEqual(await admin().tracks.of(message), [{ group, type: 'CONSUMED' }])
     const rows = await offsets.reset({ group, topic, to: 'begin' })
     assert.ok(rows.every(row => row.offset === 0))
     // The message comes again: the consumer was put back while it ran.
@@ -375,6 +392,48 @@ function clients(the: () => Site, admin: () => Admin): void {
     const { consumers } = admin()
     await assert.rejects(consumers.connections(unique('nobody')), failed('ROUTE_MISSING'))
     await assert.rejects(consumers.runningInfo(unique('nobody'), 'x'), failed('ROUTE_MISSING'))
+  })
+}
+
+const PLAIN_ACL = `globalWhiteRemoteAddresses:
+accounts:
+- accessKey: operator
+  secretKey: operator-secret
+  admin: true
+`
+
+/** Accounts are only of 4.9. */
+function accounts(): void {
+  test('accounts of 4.9 are kept, and who has none is refused', async t => {
+    const nameServer = await startOurs(t)
+    const nameServers = `127.0.0.1:${nameServer.port}`
+    const broker = await startApacheBroker(t, {
+      release: '4.9.7',
+      nameServers: [nameServers],
+      name: 'guarded',
+      properties: { aclEnable: true },
+      files: { 'conf/plain_acl.yml': PLAIN_ACL },
+    })
+    const target = { broker: broker.address }
+    const credentials = { accessKey: 'operator', secretKey: 'operator-secret' }
+    const admin = await Admin.start({ nameServers, credentials })
+    t.after(() => admin.close())
+    const stranger = await Admin.start({ nameServers })
+    t.after(() => stranger.close())
+    await assert.rejects(stranger.acl.versions(target), /No accessKey is configured/)
+    await admin.acl.put({ accessKey: 'somebody', secretKey: 'some-secret', topics: { T: 'PUB|SUB' } }, target)
+    const { accounts, globalWhiteAddrs } = await admin.acl.accounts(target)
+    assert.deepEqual(accounts.find(({ accessKey }) => accessKey === 'somebody')?.topicPerms, ['T=PUB|SUB'])
+    assert.deepEqual(globalWhiteAddrs, [])
+    const [version] = await admin.acl.versions(target)
+    assert.deepEqual([version?.brokerName, version?.clusterName], ['guarded', 'DefaultCluster'])
+    await admin.acl.setWhiteAddresses(['10.0.0.1', '10.0.0.2'], target)
+    await admin.acl.delete('somebody', target)
+    await eventually(async () => {
+      const left = await admin.acl.accounts(target)
+      assert.deepEqual([left.accounts.length, left.globalWhiteAddrs.length], [1, 2])
+    })
+    await assert.rejects(admin.acl.delete('nobody', target), refused(210))
   })
 }
 
@@ -432,3 +491,5 @@ function users(admin: () => Admin): void {
     assert.equal(await auth.user(name, TARGET), undefined)
   })
 }
+
+describe('admin, broker 4.9.7 with access control', { skip }, accounts)

@@ -14,6 +14,7 @@ import { Offsets } from './offsets.ts'
 import { Permissions } from './permissions.ts'
 import { Stats } from './stats.ts'
 import { Topics } from './topics.ts'
+import { Tracks } from './tracks.ts'
 
 /** What an admin has beside `instanceOptions`. */
 export const adminOptions = {
@@ -39,6 +40,7 @@ export class Admin {
   readonly consumers: Consumers
   readonly producers: Producers
   readonly stats: Stats
+  readonly tracks: Tracks
   readonly config: Config
   readonly permissions: Permissions
   /** Accounts of 4.9. */
@@ -68,6 +70,7 @@ export class Admin {
     this.consumers = new Consumers(calls, this.messages)
     this.producers = new Producers(calls)
     this.stats = new Stats(calls)
+    this.tracks = new Tracks(calls, this.topics, this.consumers, this.stats)
     this.config = new Config(calls)
     this.permissions = new Permissions(calls)
     this.acl = new Acl(calls)

@@ -71,7 +71,7 @@ export class Offsets {
     return reply.header.timestamp < 0 ? null : new Date(reply.header.timestamp)
   }
 
-  /** Offset that a group committed in a queue, null if none. */
+  /** Offset that a group committed in a queue, null if none; 4.9 says 0 of a queue that it can read from its beginning. */
   async committed(group: string, queue: MessageQueue, options: CallOptions = {}): Promise<number | null> {
     const { address, header, deadline } = await this.#queue(queue, options)
     const full = { ...header, consumerGroup: group, setZeroIfNotFound: false }
@@ -84,7 +84,10 @@ export class Offsets {
     }
   }
 
-  /** Commits an offset for a group: updateConsumeOffset. Consumers that run go on and write their own over it. */
+  /**
+   * Commits an offset for a group: updateConsumeOffset. Consumers that run go on and write their own over it.
+   * @throws ClientError BROKER_REFUSED by 5.x after a reset, until a consumer has pulled
+   */
   async commit(group: string, queue: MessageQueue, offset: number, options: CallOptions = {}): Promise<void> {
     const { address, deadline } = await this.#queue(queue, options)
     await this.#commitAt(address, group, queue, offset, deadline)
@@ -98,7 +101,9 @@ export class Offsets {
     deadline: Deadline,
   ): Promise<void> {
     const header = { consumerGroup: group, topic: queue.topic, queueId: queue.queueId, commitOffset: offset }
-    await this.#calls.ask(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, deadline)
+    const reply = await this.#calls.ask(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, deadline)
+    // 5.x drops the offset then, and calls it a success.
+    if (reply.remark?.includes('previously reset')) throw resetPending(address, group, reply.remark)
   }
 
   async #queue({ brokerName, queueId, topic }: MessageQueue, options: CallOptions) {
@@ -228,4 +233,9 @@ export class Offsets {
 function timestampOf(to: ResetPoint): number {
   if (to === 'end') return END
   return to === 'begin' ? 0 : to.getTime()
+}
+
+function resetPending(address: string, group: string, remark: string): ClientError {
+  const text = `${address} keeps the offset that the group ${group} was reset to until a consumer has pulled: ${remark}`
+  return new ClientError('BROKER_REFUSED', text, { address, remark, retriable: true })
 }
