@@ -1,12 +1,22 @@
 // Makes what is published: packages/*/dist with ESM, types and a package.json of its own; then looks at it as npm,
 // TypeScript and a user's program will.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { tryInstalled } from './try-installed.ts'
 
-const published = ['remoting', 'protocol', 'namesrv', 'gantrymq']
+const published = ['remoting', 'protocol', 'namesrv', 'client', 'opentelemetry', 'gantrymq']
 
 interface Manifest {
   readonly name: string
@@ -15,7 +25,12 @@ interface Manifest {
   readonly license: string
   readonly exports: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional: boolean }>>
 }
+
+/** Bytes that a client may bring to who installs it: itself and the two packages below it. */
+const MAX_CLIENT_BYTES = 1_000_000
 
 function run(program: string, args: readonly string[]): void {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
@@ -43,7 +58,7 @@ function programsOf(dist: string): Record<string, string> {
 }
 
 function publishedManifest(source: Manifest, dist: string): object {
-  const { name, version, description, license, dependencies } = source
+  const { name, version, description, license, dependencies, peerDependencies, peerDependenciesMeta } = source
   const exports = Object.entries(source.exports).map(([path, file]) => {
     const built = file.replace('./src/', './').replace(/\.ts$/, '')
     return [path, { types: `${built}.d.ts`, default: `${built}.js` }]
@@ -62,6 +77,8 @@ function publishedManifest(source: Manifest, dist: string): object {
     ...(Object.keys(bin).length > 0 && { bin }),
     files: ['**/*.js', '**/*.d.ts', 'NOTICE'],
     ...(dependencies && { dependencies }),
+    ...(peerDependencies && { peerDependencies }),
+    ...(peerDependenciesMeta && { peerDependenciesMeta }),
   }
 }
 
@@ -76,6 +93,18 @@ function layOut(folder: string, compiled: string): void {
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify(publishedManifest(manifest, dist), null, 2)}\n`)
 }
 
+function bytesOf(folder: string): number {
+  const files = globSync(join(folder, '**/*'), { withFileTypes: true }).filter(entry => entry.isFile())
+  return files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+}
+
+function checkClientSize(): void {
+  const bytes = ['client', 'protocol', 'remoting'].map(name => bytesOf(join('packages', name, 'dist')))
+  const sum = bytes.reduce((all, each) => all + each)
+  if (sum > MAX_CLIENT_BYTES)
+    throw new Error(`the client is ${sum} bytes unpacked (${bytes}), over ${MAX_CLIENT_BYTES}`)
+}
+
 const dists = published.map(folder => join('packages', folder, 'dist'))
 const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
 try {
@@ -84,6 +113,7 @@ try {
     for (const dist of dists) rmSync(dist, { recursive: true, force: true })
     for (const folder of published) layOut(folder, join(work, 'compiled'))
   })
+  await step('size of the client', checkClientSize)
   for (const dist of dists) await step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))
   const tarballs = join(work, 'tarballs')
   mkdirSync(tarballs)

@@ -1,3 +1,5 @@
+// Everything of the client, under the same names: whoever installs this package should not have to look further.
+export * from '@gantrymq/client'
 export {
   type Address,
   type CloseOptions,
