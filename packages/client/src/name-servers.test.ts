@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient, silent } from '@gantrymq/remoting'
 import { type Stage, stage } from '@gantrymq/testkit'
@@ -8,7 +8,7 @@ import { addressesOf, NameServers, type NameServersOptions } from './name-server
 
 const { GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
 
-async function open(t: TestContext, play: Stage, given: Partial<NameServersOptions>) {
+async function open(play: Stage, given: Partial<NameServersOptions>) {
   const { clock, dial } = play
   const client = new RemotingClient({ clock, dial })
   const options = { source: play.nameServerList, client, clock, log: silent, refreshMs: 120_000, resolve: null }
@@ -34,7 +34,7 @@ test('a list is text with semicolons, or a list; the form that cloud consoles sh
 test('the server that answered is asked again; when it is gone the next one is, in the same call', async t => {
   const play = await stage(t, { nameServers: 3 })
   play.broker.setTopic('T')
-  const { servers, route } = await open(t, play, {})
+  const { servers, route } = await open(play, {})
   await route()
   const [first] = servers.addresses
   await route()
@@ -47,7 +47,7 @@ test('the server that answered is asked again; when it is gone the next one is, 
 test('a server that never answers costs its share of the time, not all of it', async t => {
   const play = await stage(t, { nameServers: 2 })
   play.broker.setTopic('T')
-  const { servers, route } = await open(t, play, {})
+  const { servers, route } = await open(play, {})
   const [first] = servers.addresses
   play.nameServers.find(({ address }) => address === first)?.fault('*', { answer: 'never', times: 100 })
   const before = play.clock.now()
@@ -58,14 +58,14 @@ test('a server that never answers costs its share of the time, not all of it', a
 test('a topic that one server does not know is asked of the others', async t => {
   const play = await stage(t, { nameServers: 2 })
   play.broker.setTopic('T')
-  const { servers, route } = await open(t, play, {})
+  const { servers, route } = await open(play, {})
   play.nameServers.find(({ address }) => address === servers.addresses[0])?.routes.set('T', null)
   assert.ok((await route()).body)
 })
 
 test('when all fail the error says who was asked and what they said', async t => {
   const play = await stage(t, { nameServers: 2 })
-  const { route } = await open(t, play, {})
+  const { route } = await open(play, {})
   await assert.rejects(route('Missing'), (error: Error & { code: string; responseCode: number }) => {
     assert.equal(error.code, 'ROUTE_MISSING')
     assert.equal(error.responseCode, 17)
@@ -79,7 +79,7 @@ test('when all fail the error says who was asked and what they said', async t =>
 
 test('without any address the error says what to do', async t => {
   const play = await stage(t)
-  const { route } = await open(t, play, { source: undefined })
+  const { route } = await open(play, { source: undefined })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER', responseCode: 10004, message: /NAMESRV_ADDR/ })
 })
 
@@ -87,7 +87,7 @@ test('a function finds the servers, anew every two minutes and when there are no
   const play = await stage(t, { nameServers: 2 })
   play.broker.setTopic('T')
   let list: string[] = []
-  const { servers, route } = await open(t, play, { source: async () => list })
+  const { servers, route } = await open(play, { source: async () => list })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER' })
   list = ['10.0.0.1:9876']
   await route()
@@ -105,7 +105,7 @@ test('a source that fails leaves the servers that are known, and is told when th
     if (fails) throw new Error('registry is away')
     return play.nameServerList
   }
-  const { route } = await open(t, play, { source })
+  const { route } = await open(play, { source })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER', message: /registry is away/, retriable: true })
   fails = false
   await route()
@@ -122,7 +122,7 @@ test('an address server is asked by its URL', async t => {
     asked.push(url)
     return play.nameServerList
   }
-  const { route } = await open(t, play, { source: { url: 'http://ns.example.org:8080/rocketmq/nsaddr' }, fetchText })
+  const { route } = await open(play, { source: { url: 'http://ns.example.org:8080/rocketmq/nsaddr' }, fetchText })
   await route()
   assert.deepEqual(asked, ['http://ns.example.org:8080/rocketmq/nsaddr'])
 })
@@ -133,6 +133,6 @@ test('a host name stands for all its addresses, and one that is not known now fo
     if (host === 'unknown') throw new Error('ENOTFOUND')
     return ['10.0.0.1', 'fe80::1']
   }
-  const { servers } = await open(t, play, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
+  const { servers } = await open(play, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
   assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
 })
