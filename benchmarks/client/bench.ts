@@ -29,8 +29,8 @@ const TEN_MILLION = 10_000_000
 function timingOf({ quick, seconds, rounds, messages = TEN_MILLION }: ClientBenchOptions): Timing {
   const runMs = (seconds ?? (quick ? 2 : 4)) * 1000
   const usual = quick
-    ? { warmMs: 1_000, jvmWarmMs: 3_000, rounds: 1, drainMessages: 400_000 }
-    : { warmMs: 2_000, jvmWarmMs: 10_000, rounds: 3, drainMessages: 1_500_000 }
+    ? { warmMs: 1_000, jvmWarmMs: 3_000, rounds: 1, drainMessages: 250_000, oneProcess: true }
+    : { warmMs: 2_000, jvmWarmMs: 10_000, rounds: 3, drainMessages: 1_500_000, oneProcess: false }
   return { ...usual, runMs, rounds: rounds ?? usual.rounds, memoryMessages: messages }
 }
 

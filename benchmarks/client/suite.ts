@@ -37,6 +37,8 @@ export interface Timing {
   readonly rounds: number
   /** In the topic that is consumed. */
   readonly drainMessages: number
+  /** A client does all its cases in one process: saves starts, and its resident memory is that of all of them. */
+  readonly oneProcess: boolean
   /** That the memory is followed over. */
   readonly memoryMessages: number
 }
@@ -51,6 +53,8 @@ export interface SuiteOptions {
 
 const SETTLE_MS = 300
 const REWARM_MS = 300
+// What a new consumer finds waiting on its last queue is not latency.
+const NEW_GROUP_MS = 2_000
 const FILL_DEADLINE_MS = 600_000
 // The broker writes its queues a little behind its log.
 const DISPATCH_MS = 1_000
@@ -60,8 +64,9 @@ function median<T>(values: readonly T[], by: (value: T) => number): T {
 }
 
 /** What a process is started for; it lives as long as cases of this kind follow each other. */
-function kindOf(one: Case): string {
-  return one.work === 'memory' ? one.id : one.work
+function kindOf(one: Case, { oneProcess }: Timing): string {
+  if (one.work === 'memory') return one.id
+  return oneProcess ? 'any' : one.work
 }
 
 interface Closer {
@@ -113,8 +118,9 @@ export class Suite {
 
   /** Measures a case with all subjects, round by round, so that they share whatever else the machine does. */
   async run(one: Case): Promise<CaseResults> {
-    if (kindOf(one) !== this.#kind) await this.#closeWorkers()
-    this.#kind = kindOf(one)
+    const kind = kindOf(one, this.#options.timing)
+    if (kind !== this.#kind) await this.#closeWorkers()
+    this.#kind = kind
     const results: PerSubject<Result | Failure> = {}
     const seen = new Map<SubjectName, Result[]>()
     const rounds = one.work === 'memory' ? 1 : this.#options.timing.rounds
@@ -176,7 +182,8 @@ export class Suite {
     }
     if (one.work === 'delay') {
       const place = { topic: await this.#newTopic(), group: this.#newName('group') }
-      return measureDelay(worker, one, place, this.#phases(one, subject, worker))
+      const { warmMs } = this.#phases(one, subject, worker)
+      return measureDelay(worker, one, place, { runMs, warmMs: Math.max(warmMs, NEW_GROUP_MS) })
     }
     if (one.work === 'drain') {
       const warmMs = this.#warmMs(one, subject, worker)
