@@ -13,6 +13,7 @@ import { BrokerTable, type KnownBroker } from './broker-table.ts'
 import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
 import { Deadline } from './deadline.ts'
 import { ClientError, closed, toClientError } from './errors.ts'
+import { guardedLog } from './guarded-log.ts'
 import { heartbeatOf } from './heartbeat.ts'
 import type { InstanceOptions } from './instance-options.ts'
 import type { ConsumerMember, Member, ProducerMember } from './members.ts'
@@ -39,6 +40,7 @@ const FOREVER_MS = 2 ** 30
 export class ClientInstance {
   readonly clientId: string
   readonly options: InstanceOptions
+  readonly log: Logger
   readonly nameServers: NameServers
   readonly routes: RouteBook
   readonly brokers = new BrokerTable()
@@ -71,7 +73,9 @@ export class ClientInstance {
   private constructor(options: InstanceOptions, key: string) {
     this.options = options
     this.#key = key
-    const { clock, log, dial, connectTimeoutMs, tls, requestTimeoutMs } = options
+    const { clock, dial, connectTimeoutMs, tls, requestTimeoutMs } = options
+    const log = guardedLog(options.log)
+    this.log = log
     const name = options.instanceName === '' ? freshInstanceName() : options.instanceName
     this.clientId = clientIdOf(options.clientIp === '' ? ownAddress() : options.clientIp, name, options.unitName)
     const router = new Router(clientNotices, peerHandlers, this, { log })
@@ -108,10 +112,6 @@ export class ClientInstance {
 
   get clock(): Clock {
     return this.options.clock
-  }
-
-  get log(): Logger {
-    return this.options.log
   }
 
   get producers(): ProducerMember[] {
@@ -263,8 +263,8 @@ export class ClientInstance {
   }
 
   async #sendHeartbeat({ name, address }: KnownBroker): Promise<void> {
-    const body = heartbeatOf(this.clientId, this.#members)
     try {
+      const body = heartbeatOf(this.clientId, this.#members)
       const { command } = await this.call(address, membershipRequests.HEART_BEAT, { body })
       this.brokers.setVersion(name, address, command.version)
     } catch (error) {

@@ -13,7 +13,7 @@ export class Deadline {
     this.timeoutMs = timeoutMs
     this.signal = signal
     this.#clock = clock
-    this.#end = clock.now() + timeoutMs
+    this.#end = clock.elapsed() + timeoutMs
   }
 
   /** Of a call with options of its own, or the default. */
@@ -23,11 +23,11 @@ export class Deadline {
 
   /** Milliseconds left; 0 when it has passed. */
   get left(): number {
-    return Math.max(0, this.#end - this.#clock.now())
+    return Math.max(0, this.#end - this.#clock.elapsed())
   }
 
   get hasPassed(): boolean {
-    return this.#clock.now() >= this.#end
+    return this.#clock.elapsed() >= this.#end
   }
 
   /** Options for a call within it, of at most `atMostMs`. */

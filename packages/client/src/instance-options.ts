@@ -4,6 +4,10 @@ import type { NameServerSource } from './name-servers.ts'
 import { custom, flag, type GivenOf, millis, textOption, type ValuesOf } from './options.ts'
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+const hasMethods =
+  (...names: string[]) =>
+  (value: unknown): boolean =>
+    isObject(value) && names.every(name => typeof (value as Record<string, unknown>)[name] === 'function')
 const isSource = (value: unknown): boolean =>
   typeof value === 'string' ||
   typeof value === 'function' ||
@@ -66,9 +70,19 @@ export const instanceOptions = {
   /** How long connecting may take, milliseconds. Default 3,000. */
   connectTimeoutMs: millis(3000, 'connectTimeoutMillis', { min: 1 }),
   /** Takes what happens: `debug`, `info`, `warn`, `error`, each with fields and a text; pino fits. Default silent. */
-  log: custom<Logger>(silent, null, 'an object with debug, info, warn and error', isObject),
+  log: custom<Logger>(
+    silent,
+    null,
+    'an object with debug, info, warn and error',
+    hasMethods('debug', 'info', 'warn', 'error'),
+  ),
   /** Where time comes from. For tests. */
-  clock: custom<Clock>(systemClock, null, 'an object with now and every', isObject),
+  clock: custom<Clock>(
+    systemClock,
+    null,
+    'an object with now, elapsed and every',
+    hasMethods('now', 'elapsed', 'every'),
+  ),
   /** Opens a stream to an address. For tests and for proxies; TLS is then its own business. */
   dial: custom<Dial | undefined>(undefined, 'socksProxyConfig', 'a function', value => typeof value === 'function'),
 }

@@ -9,7 +9,7 @@ import {
   type RequestDeclaration,
   ResponseError,
 } from '@gantrymq/remoting'
-import type { Deadline } from './deadline.ts'
+import { type Deadline, within } from './deadline.ts'
 import { ClientError, javaCodes, toClientError } from './errors.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or a list of them. */
@@ -44,6 +44,8 @@ interface Failure {
 }
 
 const FETCH_MS = 3000
+/** How long the list may take, with the addresses of all names in it. */
+const FIND_MS = 6000
 /** No server is given less, even when several are to be tried in one call. */
 const LEAST_TRY_MS = 500
 const TOPIC_NOT_EXIST = 17
@@ -59,6 +61,7 @@ export class NameServers {
   #problem: ClientError | undefined
   #timer: Disposable | undefined
   #refreshing: Promise<void> | undefined
+  #isClosed = false
 
   constructor(options: NameServersOptions) {
     this.#options = options
@@ -72,11 +75,13 @@ export class NameServers {
   /** Finds the list, and again every `refreshMs`. A list that cannot be found now is found later. */
   async start(): Promise<void> {
     await this.refresh()
+    if (this.#isClosed) return
     const { clock, refreshMs } = this.#options
     this.#timer = clock.every(refreshMs, () => void this.refresh())
   }
 
   close(): void {
+    this.#isClosed = true
     this.#timer?.[Symbol.dispose]()
   }
 
@@ -86,9 +91,10 @@ export class NameServers {
   }
 
   async #find(): Promise<void> {
-    const { log } = this.#options
+    const { log, clock } = this.#options
     try {
-      const found = await this.#read()
+      // A function of the user's, or a resolver, may never come back.
+      const found = await within(clock, this.#read(), FIND_MS, undefined, 'finding the name servers')
       this.#problem = undefined
       if (found.length > 0) this.#replace(found)
     } catch (error) {

@@ -134,8 +134,8 @@ export class RouteBook {
 
   /** Asks for a topic again soon, as a call to one of its brokers failed: at most once a second. */
   suspect(topic: string): void {
-    const now = this.#options.clock.now()
-    if (now - (this.#askedAt.get(topic) ?? 0) < ASK_AGAIN_MS) return
+    const now = this.#options.clock.elapsed()
+    if (now - (this.#askedAt.get(topic) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_MS) return
     this.#asked(topic, {}).catch(error => this.#missed(topic, error))
   }
 
@@ -175,7 +175,7 @@ export class RouteBook {
 
   async #ask(topic: string): Promise<KnownTopic> {
     const { nameServers, clock, timeoutMs } = this.#options
-    this.#askedAt.set(topic, clock.now())
+    this.#askedAt.set(topic, clock.elapsed())
     const header = { topic, acceptStandardJsonOnly: true }
     const reply = await nameServers
       .call(nameServerRequests.GET_ROUTEINFO_BY_TOPIC, { header }, new Deadline(clock, timeoutMs))

@@ -360,7 +360,7 @@ test('an address that cannot be reached is left alone for a while, longer each t
   const server = new Connection(near, {
     remoteAddress: 'client:1',
     clock,
-    onRequest: c => echoing(c, server) as ReplyParts,
+    onRequest: c => echoing(c, server),
   })
   const client = new RemotingClient({ dial, clock, reconnectPauseMs: 100 })
   t.after(async () => {

@@ -82,10 +82,10 @@ export class RemotingClient {
     input: CallInput<D> = {},
     { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions = {},
   ): Promise<Reply<D>> {
-    const deadline = this.#clock.now() + timeoutMs
+    const deadline = this.#clock.elapsed() + timeoutMs
     for (let attempt = 1; ; attempt++) {
-      const connection = await this.#connected(address, deadline - this.#clock.now(), signal)
-      const remaining = deadline - this.#clock.now()
+      const connection = await this.#connected(address, deadline - this.#clock.elapsed(), signal)
+      const remaining = deadline - this.#clock.elapsed()
       try {
         return await connection.call(declaration, input, { timeoutMs: remaining, signal })
       } catch (error) {
@@ -131,7 +131,7 @@ export class RemotingClient {
     if (current?.isOpen) return current
     if (signal?.aborted) return Promise.reject(aborted(address, signal))
     const failure = this.#failures.get(address)
-    if (failure !== undefined && this.#clock.now() < failure.until) return Promise.reject(failure.error)
+    if (failure !== undefined && this.#clock.elapsed() < failure.until) return Promise.reject(failure.error)
     return this.#waitFor(this.#attempts.get(address) ?? this.#attempt(address), address, timeoutMs, signal)
   }
 
@@ -169,11 +169,13 @@ export class RemotingClient {
     const tooLate = `no answer in ${timeoutMs} ms`
     const timer = this.#clock.every(timeoutMs, () => stop.abort(new RemotingError('TIMEOUT', tooLate)))
     try {
-      const stream = await this.#dial(address, stop.signal)
+      const stream = await unlessAborted(this.#dial(address, stop.signal), stop.signal)
       if (this.#closing !== undefined) {
         stream.destroy()
         throw clientClosed()
       }
+      // Its 'close' was told already: a connection would wait for it for ever.
+      if (stream.destroyed) throw new RemotingError('CONNECT_FAILED', 'it hung up at once')
       this.#failures.delete(address)
       return this.#adopt(address, stream)
     } catch (error) {
@@ -191,7 +193,7 @@ export class RemotingClient {
       const count = (this.#failures.get(address)?.count ?? 0) + 1
       // Addresses come from others: what is forgotten costs an attempt.
       if (this.#failures.size >= MAX_FAILURES) this.#failures.clear()
-      const until = this.#clock.now() + Math.min(pauseMs * 2 ** (count - 1), pauseMs * 10)
+      const until = this.#clock.elapsed() + Math.min(pauseMs * 2 ** (count - 1), pauseMs * 10)
       this.#failures.set(address, { error, until, count })
     }
     return error
@@ -230,7 +232,7 @@ export class RemotingClient {
   }
 
   #sweep(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     const idleMs = this.#options.idleMs ?? 120_000
     for (const connection of this.#connections) {
       connection.sweep(now)
@@ -268,6 +270,23 @@ interface ConnectFailure {
 interface Attempt {
   readonly stop: AbortController
   readonly outcome: Promise<Connection>
+}
+
+/** A stream, unless the signal comes first: a dial of the user's may not heed it. One that comes later is ended. */
+function unlessAborted(dialled: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> {
+  const { promise, resolve, reject } = Promise.withResolvers<Duplex>()
+  const abort = (): void => {
+    reject(signal.reason as Error)
+    dialled.then(destroyQuietly, () => {})
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  dialled.then(resolve, reject)
+  return promise.finally(() => signal.removeEventListener('abort', abort))
+}
+
+function destroyQuietly(stream: Duplex): void {
+  stream.on('error', () => {})
+  stream.destroy()
 }
 
 /** Leaves out what is undefined, as optional properties must be absent rather than that. */

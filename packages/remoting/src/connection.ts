@@ -35,7 +35,7 @@ let lastId = 0
 export class Connection implements Peer {
   readonly id: number = ++lastId
   readonly remoteAddress: string
-  /** When bytes last came or went, milliseconds since the epoch. */
+  /** When bytes last came or went, by `Clock.elapsed`. */
   lastActivity: number
   readonly #stream: Duplex
   readonly #options: ConnectionOptions
@@ -68,7 +68,7 @@ export class Connection implements Peer {
     this.#traffic = options.traffic
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
-    this.lastActivity = this.#clock.now()
+    this.lastActivity = this.#clock.elapsed()
     this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
     stream.on('data', (chunk: Buffer) => this.#onData(chunk))
@@ -101,7 +101,7 @@ export class Connection implements Peer {
 
   #onData(chunk: Buffer): void {
     if (this.#state === 'closed') return
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     this.lastActivity = now
     if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
     this.#reading = true
@@ -292,7 +292,7 @@ export class Connection implements Peer {
       for (const chunk of chunks) stream.write(chunk)
       stream.uncork()
     }
-    this.lastActivity = this.#clock.now()
+    this.lastActivity = this.#clock.elapsed()
     const queued = stream.writableLength
     if (queued > this.#limits.maxQueuedHard) this.#dropSlowReader(queued)
     else if (queued > this.#limits.maxQueued) {
@@ -322,7 +322,7 @@ export class Connection implements Peer {
 
   // -- Deadlines and the end -----------------------------------------------------------------------------------------
 
-  /** Ends a connection whose peer stalls in a frame or does not read. For its owner to call now and then. */
+  /** Ends a connection whose peer stalls in a frame or does not read. For its owner to call now and then, by `Clock.elapsed`. */
   sweep(now: number): void {
     if (this.#state === 'closed') return
     if (this.#frameSince !== 0 && now - this.#frameSince > this.#limits.slowFrameMs && !this.#paused) {

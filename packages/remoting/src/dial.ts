@@ -30,6 +30,8 @@ export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectio
     socket.on('error', onError)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       settle()
+      // Until the connection listens: an error without a listener would end the process.
+      socket.on('error', () => {})
       socket.setNoDelay()
       resolve(socket)
     })

@@ -55,7 +55,7 @@ export class PendingCalls {
     const abort = () => this.#finish(opaque)?.reject(aborted(address, signal as AbortSignal))
     signal?.addEventListener('abort', abort, { once: true })
     const release = () => signal?.removeEventListener('abort', abort)
-    const deadline = this.#clock.now() + timeoutMs
+    const deadline = this.#clock.elapsed() + timeoutMs
     this.#calls.set(opaque, { address, deadline, timeoutMs, resolve, reject, release })
     this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
     try {
@@ -79,7 +79,7 @@ export class PendingCalls {
   }
 
   #sweep(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     for (const [opaque, call] of this.#calls) {
       if (now >= call.deadline) this.#finish(opaque)?.reject(timedOut(call))
     }

@@ -220,7 +220,7 @@ export class RemotingServer {
         if (why !== undefined) this.#report(arrival.remoteAddress, why)
       },
     })
-    this.#arrivals.set(arrival, this.#clock.now())
+    this.#arrivals.set(arrival, this.#clock.elapsed())
     this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
   }
 
@@ -305,7 +305,7 @@ export class RemotingServer {
   }
 
   #sweep(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     const { arrivalMs, idleMs } = this.#limits
     for (const [arrival, since] of this.#arrivals) {
       if (now - since >= arrivalMs) arrival.refuse(`it has not shown what it speaks in ${arrivalMs} ms`)

@@ -3,6 +3,7 @@ import type { Clock } from '@gantrymq/remoting'
 /** A clock that stands still until a test moves it. */
 export class HandClock implements Clock {
   #now: number
+  #jumped = 0
   readonly #timers = new Set<{ readonly ms: number; due: number; readonly tick: () => void }>()
 
   /** @param now Where it starts, milliseconds since the epoch. */
@@ -14,6 +15,10 @@ export class HandClock implements Clock {
     return this.#now
   }
 
+  elapsed(): number {
+    return this.#now - this.#jumped
+  }
+
   every(ms: number, tick: () => void): Disposable {
     const timer = { ms, due: this.#now + ms, tick }
     this.#timers.add(timer)
@@ -23,6 +28,13 @@ export class HandClock implements Clock {
   /** How many timers are running; 0 when everything that was opened has been closed. */
   get timers(): number {
     return this.#timers.size
+  }
+
+  /** Sets the time of day, as an operator or NTP does: what is due stays as far away as it was. */
+  jump(ms: number): void {
+    this.#now += ms
+    this.#jumped += ms
+    for (const timer of this.#timers) timer.due += ms
   }
 
   /** Moves on by `ms`, calling what falls due in order. */
