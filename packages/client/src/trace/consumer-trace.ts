@@ -1,0 +1,66 @@
+import { randomInt } from 'node:crypto'
+import { UniqueIds, unwrapNamespace } from '@gantrymq/protocol'
+import type { Clock } from '@gantrymq/remoting'
+import { ownAddress } from '../client-id.ts'
+import type { TraceDispatcher } from './dispatcher.ts'
+import { contextCodes } from './entries.ts'
+import { DEFAULT_REGION } from './producer-trace.ts'
+
+/** A message on its way to a listener. */
+export interface TracedMessage {
+  readonly messageId: string
+  readonly reconsumeTimes: number
+  property(name: string): string | undefined
+}
+
+/** How a listener ended. */
+export type TracedOutcome = 'success' | 'timeout' | 'exception' | 'failed'
+
+/** Writes RocketMQ's message trace of one consumer: Apache's ConsumeMessageTraceHookImpl. */
+export class ConsumerTrace {
+  readonly #dispatcher: TraceDispatcher
+  readonly #clock: Clock
+  readonly #group: string
+  readonly #ids: UniqueIds
+
+  /** @param group perhaps with the namespace, which traces do not show */
+  constructor(dispatcher: TraceDispatcher, clock: Clock, namespace: string, group: string) {
+    this.#dispatcher = dispatcher
+    this.#clock = clock
+    this.#group = unwrapNamespace(namespace, group)
+    this.#ids = new UniqueIds({ clock, ip: ownAddress(), pid: process.pid, seed: randomInt(1, 2 ** 31) })
+  }
+
+  /**
+   * A listener is about to get messages. Gives what is to be called when it is done; its `costMs` is the time of the whole
+   * call.
+   */
+  begin(messages: readonly TracedMessage[]): (outcome: TracedOutcome, costMs: number) => void {
+    const traced = messages.filter(message => message.property('TRACE_ON') !== 'false')
+    const requestId = this.#ids.next()
+    const common = { requestId, group: this.#group }
+    const entries = traced.map(message => ({
+      kind: 'SubBefore' as const,
+      ...common,
+      at: this.#clock.now(),
+      region: message.property('MSG_REGION') ?? DEFAULT_REGION,
+      messageId: message.messageId,
+      retryTimes: message.reconsumeTimes,
+      keys: message.property('KEYS'),
+    }))
+    this.#dispatcher.append(entries)
+    return (outcome, costMs) => {
+      const each = { kind: 'SubAfter' as const, ...common, at: this.#clock.now(), ok: outcome === 'success' }
+      const cost = Math.trunc(costMs / messages.length)
+      const contextCode = contextCodes[outcome]
+      this.#dispatcher.append(
+        entries.map(({ messageId, keys }) => ({ ...each, messageId, keys, costMs: cost, contextCode })),
+      )
+    }
+  }
+
+  /** Sends what is left, waiting at most `drainMs`. Idempotent. */
+  close(drainMs: number): Promise<void> {
+    return this.#dispatcher.close(drainMs)
+  }
+}

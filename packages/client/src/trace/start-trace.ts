@@ -1,0 +1,69 @@
+import { unwrapNamespace } from '@gantrymq/protocol'
+import type { InstanceOptions } from '../instance-options.ts'
+import { ConsumerTrace } from './consumer-trace.ts'
+import { TraceDispatcher, type TraceSender } from './dispatcher.ts'
+import { ProducerTrace } from './producer-trace.ts'
+import { type TraceTarget, traceTopicOf } from './trace-option.ts'
+
+/** What the producer of trace messages is started with. */
+export interface TraceProducerOptions {
+  readonly group: string
+  readonly timeoutMs: number
+  readonly nameServers: InstanceOptions['nameServers']
+  readonly credentials: InstanceOptions['credentials']
+  readonly tls: InstanceOptions['tls']
+  readonly namespaceV2: string
+  readonly instanceName: string
+  readonly clientIp: string
+  readonly unitName: string
+  readonly dial: InstanceOptions['dial']
+  readonly clock: InstanceOptions['clock']
+  readonly log: InstanceOptions['log']
+}
+
+/** Starts that producer: `Producer.start`, given by whoever knows it, as it has a trace itself. */
+export type StartTraceProducer = (options: TraceProducerOptions) => Promise<TraceSender>
+
+type Settings = InstanceOptions & { readonly trace: boolean | TraceTarget }
+
+const SEND_MS = 5000
+const MAX_GROUP = 200
+
+let count = 0
+
+/** The trace of a producer; undefined if its options ask for none. `group` may have the namespace. */
+export function producerTrace(settings: Settings, group: string, start: StartTraceProducer): ProducerTrace | undefined {
+  const dispatcher = dispatcherOf(settings, group, 'PRODUCE', start)
+  if (dispatcher === undefined) return undefined
+  const { clock, namespace } = settings
+  return new ProducerTrace(dispatcher, clock, namespace, unwrapNamespace(namespace, group))
+}
+
+/** The trace of a consumer; undefined if its options ask for none. `group` may have the namespace. */
+export function consumerTrace(settings: Settings, group: string, start: StartTraceProducer): ConsumerTrace | undefined {
+  const dispatcher = dispatcherOf(settings, group, 'CONSUME', start)
+  return dispatcher === undefined ? undefined : new ConsumerTrace(dispatcher, settings.clock, settings.namespace, group)
+}
+
+function dispatcherOf(
+  settings: Settings,
+  group: string,
+  type: 'PRODUCE' | 'CONSUME',
+  start: StartTraceProducer,
+): TraceDispatcher | undefined {
+  const topic = traceTopicOf(settings.trace)
+  if (topic === undefined) return undefined
+  const { clock, log, namespace } = settings
+  // Apache's name (TraceConstants, AsyncTraceDispatcher.genGroupNameForTrace).
+  const owner = unwrapNamespace(namespace, group).slice(0, MAX_GROUP)
+  const name = `_INNER_TRACE_PRODUCER-${owner}-${type}-${++count}`
+  return new TraceDispatcher({ topic, clock, log, open: () => start(innerOptions(settings, name)) })
+}
+
+// Without the namespace: the trace topic is the cluster's. With the options of its owner it may share the owner's
+// connections, where Apache's has an instance of its own.
+function innerOptions(settings: Settings, group: string): TraceProducerOptions {
+  const { nameServers, credentials, tls, namespaceV2, instanceName, clientIp, unitName, dial, clock, log } = settings
+  const shared = { nameServers, credentials, tls, namespaceV2, instanceName, clientIp, unitName, dial, clock, log }
+  return { ...shared, group, timeoutMs: SEND_MS }
+}
