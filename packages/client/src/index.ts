@@ -17,7 +17,17 @@ export { ClientError, type ClientErrorCode } from './errors.ts'
 export type { ClientOptions } from './instance-options.ts'
 export type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt, SendStatus } from './message.ts'
 export type { NameServerList, NameServerSource } from './name-servers.ts'
-export { Producer, type ProducerOptions, type SendOptions } from './producer/producer.ts'
+export { BatchError } from './producer/batches.ts'
+export { type BodyRead, Producer, type ProducerOptions, type SendOptions } from './producer/producer.ts'
+export type { QueueSelector } from './producer/queue-picker.ts'
+export type { RepliableMessage } from './producer/request-reply.ts'
+export type { ProducerStats } from './producer/send-stats.ts'
+export type {
+  CheckTransaction,
+  LocalTransaction,
+  TransactionReceipt,
+  TransactionState,
+} from './producer/transactions.ts'
 export { PushConsumer, type PushConsumerOptions } from './consumer/push-consumer.ts'
 export { ReceivedMessage } from './consumer/received-message.ts'
 export type { ListenerContext, Outcome, Retry } from './consumer/listener.ts'

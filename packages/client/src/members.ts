@@ -34,8 +34,8 @@ export interface ProducerMember {
   readonly kind: 'producer'
   /** With its namespace. */
   readonly group: string
-  /** Never throws: what goes wrong is its own to report. */
-  checkTransaction(check: TransactionCheck): void
+  /** True if the message is of its group. Never throws: what goes wrong is its own to report. */
+  checkTransaction(check: TransactionCheck): boolean
   /** True if somebody waits for it. */
   takeReply(reply: PushedReply): boolean
 }

@@ -12,14 +12,15 @@ export interface PeerContext {
 
 /** Answers what brokers ask clients: Apache's ClientRemotingProcessor. */
 export const peerHandlers = {
-  // Any producer of the group may be asked; the group is in the message, which the producer reads.
+  // One producer of the group is asked; the group is in the message, which the producer reads.
   CHECK_TRANSACTION_STATE({ header, body, peer }, { producers, log }) {
     if (body === null) return {}
     const { tranStateTableOffset, commitLogOffset, msgId, transactionId, topic, bname } = header
     const check = { message: Buffer.from(body), address: peer.remoteAddress, tranStateTableOffset, commitLogOffset }
     const names = { topic, brokerName: bname, messageId: msgId, transactionId }
-    for (const producer of producers) producer.checkTransaction({ ...check, ...names })
-    if (producers.length === 0) log.warn({ peer: peer.remoteAddress }, 'transaction check without producer')
+    if (!producers.some(producer => producer.checkTransaction({ ...check, ...names }))) {
+      log.warn({ peer: peer.remoteAddress, topic }, 'CheckTransactionState, pick producer group failed')
+    }
     return {}
   },
 

@@ -4,6 +4,7 @@ import { aborted, ClientError } from '../errors.ts'
 interface Waiter {
   readonly bytes: number
   readonly enter: () => void
+  readonly refuse: (error: ClientError) => void
 }
 
 /**
@@ -17,6 +18,7 @@ export class Gate {
   readonly #waiters = new Set<Waiter>()
   #messages = 0
   #bytes = 0
+  #onEmpty: (() => void) | undefined
 
   constructor(clock: Clock, maxMessages: number, maxBytes: number) {
     this.#clock = clock
@@ -42,19 +44,22 @@ export class Gate {
     return true
   }
 
-  /** Waits to be let in. @throws ClientError BACK_PRESSURE, ABORTED */
+  /** Waits to be let in. @throws ClientError BACK_PRESSURE, ABORTED, or what `refuseAll` says */
   enter(bytes: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     if (this.tryEnter(bytes)) return Promise.resolve()
     if (signal?.aborted) return Promise.reject(aborted(signal, 'the send'))
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const waiter = { bytes, enter: resolve }
-    this.#waiters.add(waiter)
-    // Whoever was let in already stays in, or its place would never be given back.
-    const refuse = (error: ClientError): void => {
-      if (this.#waiters.delete(waiter)) reject(error)
+    const waiter: Waiter = {
+      bytes,
+      enter: resolve,
+      // Whoever was let in already stays in, or its place would never be given back.
+      refuse: error => {
+        if (this.#waiters.delete(waiter)) reject(error)
+      },
     }
-    const late = this.#clock.every(Math.max(timeoutMs, 1), () => refuse(this.#full(timeoutMs)))
-    const abort = (): void => refuse(aborted(signal as AbortSignal, 'the send'))
+    this.#waiters.add(waiter)
+    const late = this.#clock.every(Math.max(timeoutMs, 1), () => waiter.refuse(this.#full(timeoutMs)))
+    const abort = (): void => waiter.refuse(aborted(signal as AbortSignal, 'the send'))
     signal?.addEventListener('abort', abort, { once: true })
     return promise.finally(() => {
       late[Symbol.dispose]()
@@ -66,6 +71,11 @@ export class Gate {
   leave(bytes: number): void {
     this.#messages--
     this.#bytes -= bytes
+    if (this.#waiters.size > 0) this.#letIn()
+    if (this.#messages === 0) this.#onEmpty?.()
+  }
+
+  #letIn(): void {
     for (const waiter of this.#waiters) {
       if (!this.#fits(waiter.bytes)) return
       this.#waiters.delete(waiter)
@@ -73,6 +83,20 @@ export class Gate {
       this.#bytes += waiter.bytes
       waiter.enter()
     }
+  }
+
+  /** Sends everybody away who waits. */
+  refuseAll(error: ClientError): void {
+    for (const waiter of this.#waiters) waiter.refuse(error)
+  }
+
+  /** Resolves when nobody is in any more, or after `ms`. */
+  emptied(ms: number): Promise<void> {
+    if (this.#messages === 0 || ms === 0) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const late = this.#clock.every(ms, resolve)
+    this.#onEmpty = resolve
+    return promise.finally(() => late[Symbol.dispose]())
   }
 
   #fits(bytes: number): boolean {

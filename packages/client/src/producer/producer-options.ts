@@ -27,7 +27,7 @@ export const producerOptions = {
   compressOver: whole(4096, 'compressMsgBodyOverHowmuch', { min: 1 }),
   /** How: `zlib`, `zstd`, `lz4`. LZ4 needs the package lz4-napi. Default zlib. */
   compression: word<Compression>('zlib', 'compressType', ['zlib', 'zstd', 'lz4']),
-  /** 0 to 9. Default 5. */
+  /** 0 to 9, with zstd 1 to 9. Default 5. */
   compressionLevel: whole(5, 'compressLevel', { max: 9 }),
   /** Queues a broker that a topic gets which is made by sending to it. Default 4. */
   defaultTopicQueues: whole(4, 'defaultTopicQueueNums', { min: 1, max: 65_536 }),

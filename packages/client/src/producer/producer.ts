@@ -1,20 +1,32 @@
-import { groupProblem, UniqueIds, wrapNamespace } from '@gantrymq/protocol'
+import { compress, groupProblem, wrapNamespace } from '@gantrymq/protocol'
 import { ClientInstance } from '../client-instance.ts'
-import { ownAddress } from '../client-id.ts'
 import { bytes, type BytesInput, type Codec } from '../codec.ts'
-import { Deadline } from '../deadline.ts'
-import { ClientError, closed } from '../errors.ts'
-import { type ClientOptions, instanceOptions } from '../instance-options.ts'
-import type { Hashable } from '../java-hash.ts'
+import type { ReceivedMessage } from '../consumer/received-message.ts'
+import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
+import { ClientError, toClientError } from '../errors.ts'
+import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
 import type { ProducerMember } from '../members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
-import { type GivenOf, readOptions } from '../options.ts'
+import { badOption, type GivenOf, readOptions } from '../options.ts'
 import { FaultLatency } from './fault-latency.ts'
-import { Gate } from './gate.ts'
-import { type PreparedMessage, prepare } from './outgoing.ts'
-import { producerOptions } from './producer-options.ts'
-import { queueByHash, QueuePicker, type QueueSelector } from './queue-picker.ts'
-import { type Sender, sendOnce, sendWithRetries, singleForm } from './send-loop.ts'
+import { Outbound, type SendOptions as SendOptionsOf } from './outbound.ts'
+import { producerOptions, type ProducerSettings } from './producer-options.ts'
+import { QueuePicker } from './queue-picker.ts'
+import { recallMessage } from './recall.ts'
+import { type RepliableMessage, Requests, sendReply } from './request-reply.ts'
+import { sendBatch } from './send-batch.ts'
+import { publishRoute, queuesOf, singleForm } from './send-loop.ts'
+import type { ProducerStats } from './send-stats.ts'
+import { TransactionChecks } from './transaction-checks.ts'
+import {
+  type CheckTransaction,
+  type LocalTransaction,
+  sendInTransaction,
+  type TransactionReceipt,
+} from './transactions.ts'
+
+/** What bodies are when they come back: bytes where bytes are sent. */
+export type BodyRead<Body> = BytesInput extends Body ? Buffer : Body
 
 /** What a producer is started with. */
 export interface ProducerOptions<Body = BytesInput> extends ClientOptions, GivenOf<typeof producerOptions> {
@@ -22,55 +34,65 @@ export interface ProducerOptions<Body = BytesInput> extends ClientOptions, Given
   readonly group: string
   /** Makes bytes of bodies. Default: bodies are bytes, or text. */
   readonly codec?: Codec<Body> | undefined
+  /**
+   * Says what became of a transaction when the broker does not know: its message was sent, but not its outcome. Needed for
+   * `sendInTransaction`. What it throws counts as unknown.
+   */
+  readonly checkTransaction?: CheckTransaction<BodyRead<Body>> | undefined
 }
 
 /** Where and how long one message is sent. */
-export interface SendOptions<Body = BytesInput> extends CallOptions {
-  /** To this queue. It is not tried elsewhere. */
-  readonly queue?: MessageQueue | undefined
-  /** Messages with equal keys go to the same queue, in order: the one that Java's SelectMessageQueueByHash takes. */
-  readonly hashKey?: Hashable | undefined
-  /** Chooses the queue. It is not tried elsewhere. */
-  readonly selector?: QueueSelector<OutgoingMessage<Body>> | undefined
-}
+export interface SendOptions<Body = BytesInput> extends SendOptionsOf<Body> {}
+
+const NOTHING = {}
 
 /** Sends messages. */
 export class Producer<Body = BytesInput> {
   readonly group: string
   readonly #instance: ClientInstance
-  readonly #sender: Sender
-  readonly #codec: Codec<Body>
-  readonly #gate: Gate
-  readonly #ids: UniqueIds
+  readonly #outbound: Outbound<Body>
+  readonly #requests: Requests<Body, BodyRead<Body>>
+  readonly #checks: TransactionChecks<BodyRead<Body>>
   readonly #member: ProducerMember
   #closing: Promise<void> | undefined
 
   /**
    * Connects a producer.
-   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN
+   * @throws ClientError BAD_OPTION, BAD_NAME
    */
   static async start<Body = BytesInput>(options: ProducerOptions<Body>): Promise<Producer<Body>> {
     const producer = new Producer<Body>(options)
     await producer.#instance.start()
+    // Brokers that others of this process know already hear of it now, new ones when they are met.
+    void producer.#instance.heartbeat()
     return producer
   }
 
-  private constructor({ group, codec, ...given }: ProducerOptions<Body>) {
+  private constructor({ group, codec, checkTransaction, ...given }: ProducerOptions<Body>) {
     const settings = readOptions('Producer', { ...instanceOptions, ...producerOptions }, given)
+    if (checkTransaction !== undefined && typeof checkTransaction !== 'function') {
+      throw badOption('Producer', 'checkTransaction', checkTransaction, 'a function')
+    }
+    checkCompression(settings)
     this.group = checkedGroup(group)
-    this.#codec = codec ?? (bytes as unknown as Codec<Body>)
-    const wireGroup = wrapNamespace(settings.namespace, this.group)
-    this.#instance = ClientInstance.acquire(settings)
-    this.#sender = {
+    this.#instance = ClientInstance.acquire(onlyShared(settings))
+    const sender = {
       instance: this.#instance,
-      group: wireGroup,
+      group: wrapNamespace(settings.namespace, this.group),
       settings,
       picker: new QueuePicker(Math.random),
       faults: settings.faultLatency ? new FaultLatency() : undefined,
     }
-    this.#gate = new Gate(settings.clock, settings.maxInFlight, settings.maxInFlightBytes)
-    this.#ids = new UniqueIds({ clock: settings.clock, ip: ownAddress(), pid: process.pid, seed: 1 })
-    this.#member = { kind: 'producer', group: wireGroup, checkTransaction() {}, takeReply: () => false }
+    const reading = (codec ?? bytes) as Codec<BodyRead<Body>>
+    this.#outbound = new Outbound(sender, (codec ?? bytes) as Codec<Body>)
+    this.#requests = new Requests(this.#outbound, reading)
+    this.#checks = new TransactionChecks(sender, reading, checkTransaction)
+    this.#member = {
+      kind: 'producer',
+      group: sender.group,
+      checkTransaction: check => this.#checks.take(check),
+      takeReply: reply => this.#requests.settle(reply),
+    }
     this.#instance.join(this.#member)
   }
 
@@ -78,50 +100,121 @@ export class Producer<Body = BytesInput> {
     return this.#instance.clientId
   }
 
+  /** What it has done so far. */
+  get stats(): ProducerStats {
+    return this.#outbound.stats
+  }
+
   /**
-   * Sends a message and resolves when a broker has stored it. A failure is tried again, elsewhere if it can be.
+   * Sends a message and resolves when a broker has stored it. A failure is tried again, elsewhere if it can be, unless the
+   * queue was chosen. When too many are on their way it waits to be let in.
    * @throws ClientError BAD_NAME, MESSAGE_ILLEGAL, ROUTE_MISSING, NO_NAME_SERVER, SEND_FAILED, BROKER_REFUSED, TIMEOUT,
-   *   BACK_PRESSURE, ABORTED, CLOSED
+   *   CONNECT_FAILED, BACK_PRESSURE, ABORTED, CLOSED, BAD_OPTION
    */
-  async send(message: OutgoingMessage<Body>, options: SendOptions<Body> = {}): Promise<SendReceipt> {
-    if (this.#closing !== undefined) throw closed('this producer')
-    const { settings, instance } = this.#sender
-    const deadline = Deadline.of(instance.clock, options, settings.timeoutMs)
-    const prepared = prepare(message, this.#codec.encode(message.body), settings, {
-      messageId: this.#ids.next(),
-      now: instance.clock.now(),
+  send(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<SendReceipt> {
+    if (!sendChannel.hasSubscribers) return this.#outbound.send(message, options, singleForm, NOTHING)
+    return traceSend(this.#event('send', message), async event => {
+      const receipt = await this.#outbound.send(message, options, singleForm, { traced: event.properties })
+      event.receipt = receipt
+      return receipt
     })
-    const size = prepared.body.length
-    if (!this.#gate.tryEnter(size)) await this.#gate.enter(size, deadline.left, options.signal)
-    try {
-      return await this.#dispatch(prepared, message, options, deadline)
-    } finally {
-      this.#gate.leave(size)
-    }
   }
 
-  async #dispatch(
-    prepared: PreparedMessage,
+  /**
+   * Sends a message and resolves when it has left; whether a broker stored it is not known. Never tried again.
+   * @throws ClientError as `send`
+   */
+  sendOneway(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<void> {
+    if (!sendChannel.hasSubscribers) return this.#outbound.sendOneway(message, options, NOTHING)
+    return traceSend(this.#event('oneway', message), ({ properties }) =>
+      this.#outbound.sendOneway(message, options, { traced: properties }),
+    )
+  }
+
+  /**
+   * Sends messages in as few requests as their topics and sizes allow; each request is stored whole or not at all. Gives a
+   * receipt for each message, in the order given.
+   * @throws ClientError as `send`; BatchError if some were stored and others were not
+   */
+  sendBatch(messages: readonly OutgoingMessage<Body>[], options: SendOptions<Body> = NOTHING): Promise<SendReceipt[]> {
+    const [first] = messages
+    if (!sendChannel.hasSubscribers || first === undefined) return sendBatch(this.#outbound, messages, options, NOTHING)
+    return traceSend(this.#event('batch', first, messages.length), async event => {
+      const receipts = await sendBatch(this.#outbound, messages, options, { traced: event.properties })
+      event.receipt = receipts[0]
+      return receipts
+    })
+  }
+
+  /**
+   * Sends a message that consumers see only if `run` says `commit`. `run` is called when the broker has the message; what
+   * it throws, and what the broker does not hear of, is settled later by option `checkTransaction`, here or at another
+   * producer of the group.
+   * @throws ClientError as `send`; BAD_OPTION without option `checkTransaction`
+   */
+  async sendInTransaction(
     message: OutgoingMessage<Body>,
-    options: SendOptions<Body>,
-    deadline: Deadline,
-  ): Promise<SendReceipt> {
-    const { settings, instance } = this.#sender
-    const known =
-      instance.routes.peek(prepared.topic) ??
-      (await instance.routes.toPublish(
-        prepared.topic,
-        settings.defaultTopicQueues,
-        settings.createTopicKey,
-        deadline.options(),
-      ))
-    const queue = chosen(known.publish, message, options)
-    return queue === undefined
-      ? await sendWithRetries(this.#sender, prepared, known, singleForm, deadline)
-      : await sendOnce(this.#sender, prepared, queue, singleForm, deadline)
+    run: LocalTransaction<Body>,
+    options: SendOptions<Body> = NOTHING,
+  ): Promise<TransactionReceipt> {
+    if (!this.#checks.isPossible) {
+      throw new ClientError('BAD_OPTION', 'Producer: option checkTransaction is needed for transactions')
+    }
+    if (!sendChannel.hasSubscribers) return await sendInTransaction(this.#outbound, message, run, options)
+    return await traceSend(this.#event('transaction', message), async event => {
+      const receipt = await sendInTransaction(this.#outbound, message, run, options, event.properties)
+      event.receipt = receipt
+      return receipt
+    })
   }
 
-  /** Ends the producer: what is on its way may finish within `drainMs` (default 5,000). Idempotent. */
+  /**
+   * Sends a message and waits for the reply of whoever consumes it. Default `timeoutMs` as `send`.
+   * @throws ClientError REPLY_TIMEOUT if it was sent and nobody replied; else as `send`
+   */
+  request(
+    message: OutgoingMessage<Body>,
+    options: SendOptions<Body> = NOTHING,
+  ): Promise<ReceivedMessage<BodyRead<Body>>> {
+    if (!sendChannel.hasSubscribers) return this.#requests.send(message, options, undefined)
+    return traceSend(this.#event('request', message), event => this.#requests.send(message, options, event))
+  }
+
+  /**
+   * Replies to a request that a consumer received; goes back to the producer that waits for it.
+   * @throws ClientError MESSAGE_ILLEGAL (10007) if the message is no request; else as `send`, BROKER_REFUSED if the producer
+   *   is gone
+   */
+  reply(request: RepliableMessage, body: Body, options: CallOptions = NOTHING): Promise<SendReceipt> {
+    if (!sendChannel.hasSubscribers) return sendReply(this.#outbound, request, body, options)
+    const topic = request.queue?.topic ?? ''
+    return traceSend(this.#event('reply', { topic, body }), async event => {
+      const receipt = await sendReply(this.#outbound, request, body, options, event.properties)
+      event.receipt = receipt
+      return receipt
+    })
+  }
+
+  /**
+   * Takes a timer message back before its time, with the handle of its receipt. Gives the message's id. 5.x, where the
+   * broker allows it (`recallMessageEnable`).
+   * @throws ClientError BAD_NAME, BAD_OPTION, BROKER_MISSING, BROKER_REFUSED and others
+   */
+  async recall(topic: string, recallHandle: string, options: CallOptions = NOTHING): Promise<string> {
+    return await recallMessage(this.#outbound.sender, topic, recallHandle, this.#outbound.deadline(options))
+  }
+
+  /** The queues that messages of a topic are sent to. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER, TIMEOUT, ABORTED */
+  async queues(topic: string, options: CallOptions = NOTHING): Promise<readonly MessageQueue[]> {
+    const { sender } = this.#outbound
+    const wireTopic = wrapNamespace(sender.settings.namespace, topic)
+    return queuesOf(await publishRoute(sender, wireTopic, this.#outbound.deadline(options)), sender.settings)
+  }
+
+  /**
+   * Ends the producer: no new sends, what is on its way may finish within `drainMs` (default 5,000), requests that wait for
+   * their replies fail with CLOSED. Idempotent.
+   */
   close({ drainMs = 5000 }: { readonly drainMs?: number } = {}): Promise<void> {
     return (this.#closing ??= this.#shutDown(drainMs))
   }
@@ -131,25 +224,38 @@ export class Producer<Body = BytesInput> {
   }
 
   async #shutDown(drainMs: number): Promise<void> {
+    this.#requests.close()
+    await this.#outbound.close(drainMs)
+    this.#checks.close()
     await this.#instance.leave(this.#member)
     await this.#instance.release(undefined, drainMs)
   }
+
+  #event(kind: SendEvent['kind'], message: OutgoingMessage<Body>, count = 1): SendEvent {
+    const { clientId, group } = this
+    const { namespace } = this.#settings
+    return { clientId, namespace, group, kind, topic: message.topic, message, count, properties: {} }
+  }
 }
 
-function chosen<Body>(
-  queues: readonly MessageQueue[],
-  message: OutgoingMessage<Body>,
-  { queue, hashKey, selector }: SendOptions<Body>,
-): MessageQueue | undefined {
-  if (queue !== undefined) return queue
-  const key = hashKey ?? message.shardingKey
-  if (selector !== undefined) return selector(queues, message)
-  return key === undefined ? undefined : queueByHash(queues, key)
+/** The options that tell instances apart: a producer shares one with others that differ in their own options only. */
+function onlyShared(settings: ProducerSettings): InstanceOptions {
+  const names = Object.keys(instanceOptions) as (keyof InstanceOptions)[]
+  return Object.freeze(Object.fromEntries(names.map(name => [name, settings[name]]))) as InstanceOptions
+}
+
+// A missing package or a level out of range should fail at the start, not with the first large message.
+function checkCompression({ compression, compressionLevel }: ProducerSettings): void {
+  if (compression === 'zlib') return
+  try {
+    compress(Buffer.from('x'), compression, compressionLevel)
+  } catch (error) {
+    throw toClientError(error)
+  }
 }
 
 function checkedGroup(group: unknown): string {
-  if (typeof group !== 'string')
-    throw new ClientError('BAD_OPTION', 'option group must be a text: the name of the group')
+  if (typeof group !== 'string') throw badOption('Producer', 'group', group, 'a text: the name of the group')
   const problem = groupProblem(group)
   if (problem !== null) throw new ClientError('BAD_NAME', problem)
   return group

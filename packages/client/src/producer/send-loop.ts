@@ -8,6 +8,7 @@ import type { KnownTopic } from '../route-book.ts'
 import type { FaultLatency } from './fault-latency.ts'
 import type { PreparedMessage } from './outgoing.ts'
 import type { ProducerSettings } from './producer-options.ts'
+import { withoutNamespace } from './queue-choice.ts'
 import type { QueuePicker } from './queue-picker.ts'
 
 type SendRequest =
@@ -18,11 +19,14 @@ type SendRequest =
 /** What sends have in common: one a producer. */
 export interface Sender {
   readonly instance: ClientInstance
+  /** With the namespace. */
   readonly group: string
   readonly settings: ProducerSettings
   readonly picker: QueuePicker
   /** Undefined where brokers do not rest. */
   readonly faults: FaultLatency | undefined
+  /** Where attempts after the first are counted. */
+  readonly stats?: { retried: number }
 }
 
 /** Which request carries a message, and what differs in its header. */
@@ -38,9 +42,26 @@ export const singleForm: SendForm = { request: sendRequests.SEND_MESSAGE_V2, bat
 export const batchForm: SendForm = { request: sendRequests.SEND_BATCH_MESSAGE, batch: true, reconsumeTimes: 0 }
 export const replyForm: SendForm = { request: sendRequests.SEND_REPLY_MESSAGE_V2, batch: false, reconsumeTimes: 0 }
 
-interface Attempt {
-  readonly queue: MessageQueue | undefined
+interface Failure {
+  readonly queue: MessageQueue
   readonly error: ClientError
+}
+
+/** What is known of a topic to send to; at once if its route is known. @throws ClientError as `RouteBook.toPublish` */
+export function publishRoute(
+  { instance, settings }: Sender,
+  topic: string,
+  deadline: Deadline,
+): KnownTopic | Promise<KnownTopic> {
+  const known = instance.routes.peek(topic)
+  if (known !== undefined && known.publish.length > 0) return known
+  const { defaultTopicQueues, createTopicKey } = settings
+  return instance.routes.toPublish(topic, defaultTopicQueues, createTopicKey, deadline.options())
+}
+
+/** The queues to send to, as users know them. */
+export function queuesOf(known: KnownTopic, { namespace }: ProducerSettings): readonly MessageQueue[] {
+  return withoutNamespace(known.publish, namespace)
 }
 
 /**
@@ -55,12 +76,12 @@ export async function sendWithRetries(
   form: SendForm,
   deadline: Deadline,
 ): Promise<SendReceipt> {
-  const { settings, picker, faults, instance } = sender
-  const failures: Attempt[] = []
+  const { settings, stats } = sender
+  const failures: Failure[] = []
   let unsure: SendReceipt | undefined
-  for (let left = settings.retries; left >= 0; left--) {
-    const lastBroker = failures.at(-1)?.queue?.brokerName
-    const queue = picker.next(known.publish, { lastBroker, faults, now: instance.clock.now() })
+  let lastBroker: string | undefined
+  for (let left = settings.retries; ; left--) {
+    const queue = nextQueue(sender, message.topic, known, lastBroker)
     if (queue === undefined) break
     try {
       const receipt = await attempt(sender, message, queue, form, deadline, left > 0)
@@ -70,12 +91,39 @@ export async function sendWithRetries(
       const failure = { queue, error: toClientError(error) }
       failures.push(failure)
       if (!mayRetry(failure.error, settings)) break
-      instance.routes.suspect(message.topic)
+      await afterFailure(sender, message.topic, queue.brokerName, left > 0, deadline)
     }
-    if (deadline.hasPassed || deadline.signal?.aborted) break
+    lastBroker = queue.brokerName
+    if (left === 0 || deadline.hasPassed || deadline.signal?.aborted === true) break
+    if (stats !== undefined) stats.retried++
   }
   if (unsure !== undefined) return unsure
   throw sendFailed(message.topic, failures, deadline)
+}
+
+// Each attempt sees the newest route.
+function nextQueue(
+  { instance, picker, faults, settings }: Sender,
+  topic: string,
+  given: KnownTopic,
+  lastBroker: string | undefined,
+): MessageQueue | undefined {
+  const known = instance.routes.peek(topic) ?? given
+  return picker.next(queuesOf(known, settings), { lastBroker, faults, now: instance.clock.now() })
+}
+
+// Another broker is tried at once. Where there is none the route is asked for first: the one may be elsewhere now.
+async function afterFailure(
+  { instance }: Sender,
+  topic: string,
+  broker: string,
+  goesOn: boolean,
+  deadline: Deadline,
+): Promise<void> {
+  const known = instance.routes.peek(topic)
+  const isOnly = known?.publish.every(({ brokerName }) => brokerName === broker) ?? true
+  if (goesOn && isOnly && !deadline.hasPassed) await instance.routes.fresh(topic, deadline.options()).catch(() => {})
+  else instance.routes.suspect(topic)
 }
 
 /** Sends to one queue, once. @throws ClientError */
@@ -86,7 +134,27 @@ export async function sendOnce(
   form: SendForm,
   deadline: Deadline,
 ): Promise<SendReceipt> {
-  return await attempt(sender, message, queue, form, deadline, false)
+  try {
+    return await attempt(sender, message, queue, form, deadline, false)
+  } catch (error) {
+    const failure = toClientError(error)
+    if (mayRetry(failure, sender.settings)) sender.instance.routes.suspect(message.topic)
+    throw failure
+  }
+}
+
+/** Sends to one queue without waiting for an answer. @throws ClientError if it cannot leave */
+export async function sendBlindly(
+  { instance, group, settings }: Sender,
+  message: PreparedMessage,
+  queue: MessageQueue,
+  deadline: Deadline,
+): Promise<void> {
+  const address =
+    instance.brokers.master(queue.brokerName) ?? (await findMaster(instance, message.topic, queue, deadline))
+  const { request } = singleForm
+  const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
+  await instance.oneway(address, request, input, deadline.options())
 }
 
 async function attempt(
@@ -97,17 +165,20 @@ async function attempt(
   deadline: Deadline,
   mayGoOn: boolean,
 ): Promise<SendReceipt> {
-  const { instance, settings, faults } = sender
-  const started = instance.clock.now()
+  const { instance, settings, faults, group } = sender
+  const { clock } = instance
+  const started = clock.now()
   const { brokerName } = queue
   try {
-    const address =
-      instance.brokers.master(brokerName) ?? (await findMaster(instance, message.topic, brokerName, deadline))
     deadline.check(`sending to ${message.topic}`)
+    const address = instance.brokers.master(brokerName) ?? (await findMaster(instance, message.topic, queue, deadline))
     const cap = mayGoOn && settings.attemptTimeoutMs > 0 ? settings.attemptTimeoutMs : undefined
-    const input = { header: headerOf(sender, message, queue, form), body: message.body }
+    const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
-    faults?.note(brokerName, { latencyMs: instance.clock.now() - started }, instance.clock.now())
+    if (faults !== undefined) {
+      const now = clock.now()
+      faults.note(brokerName, { latencyMs: now - started }, now)
+    }
     return receiptOf(message, queue, reply)
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -115,27 +186,38 @@ async function attempt(
   }
 }
 
-// What the caller gave up says nothing of the broker.
-function noteFailure({ faults, instance }: Sender, broker: string, started: number, error: unknown): void {
-  if (error instanceof ClientError && (error.code === 'ABORTED' || error.code === 'CLOSED')) return
+/** Failures that say something of the broker. */
+const BROKER_FAULTS: ReadonlySet<string> = new Set(['CONNECT_FAILED', 'TIMEOUT', 'BAD_BODY', 'TLS', 'BROKER_MISSING'])
+
+// A refusal counts only if another broker might do better: the caller's mistakes do not let brokers rest.
+function noteFailure({ faults, instance, settings }: Sender, broker: string, started: number, error: unknown): void {
+  if (faults === undefined || !(error instanceof ClientError)) return
+  const answered = error.code === 'BROKER_REFUSED'
+  if (answered ? !mayRetry(error, settings) : !BROKER_FAULTS.has(error.code)) return
   const now = instance.clock.now()
-  faults?.note(broker, { latencyMs: now - started, isolate: true, reachable: false }, now)
+  faults.note(broker, { latencyMs: now - started, isolate: true, reachable: answered }, now)
 }
 
 async function findMaster(
   instance: ClientInstance,
   topic: string,
-  broker: string,
+  { brokerName }: MessageQueue,
   deadline: Deadline,
 ): Promise<string> {
   await instance.routes.fresh(topic, deadline.options())
-  const address = instance.brokers.master(broker)
+  const address = instance.brokers.master(brokerName)
   if (address !== undefined) return address
-  const text = `The broker[${broker}] not exist: no name server knows its master`
+  const text = `The broker[${brokerName}] not exist: no name server knows its master`
   throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
 }
 
-function headerOf({ group, settings }: Sender, message: PreparedMessage, queue: MessageQueue, form: SendForm) {
+function headerOf(
+  group: string,
+  settings: ProducerSettings,
+  message: PreparedMessage,
+  queue: MessageQueue,
+  form: SendForm,
+) {
   return {
     a: group,
     b: message.topic,
@@ -176,18 +258,22 @@ function receiptOf(message: PreparedMessage, queue: MessageQueue, reply: Reply<S
   }
 }
 
-/** A broker's refusal counts by its code; everything else may go better elsewhere, except what the caller ended. */
+/** What the caller did wrong or ended himself, which no other attempt mends. */
+const FINAL: ReadonlySet<string> = new Set(['ABORTED', 'CLOSED', 'MESSAGE_ILLEGAL', 'BAD_OPTION', 'BAD_NAME'])
+
+/** A broker's refusal counts by its code; everything else may go better elsewhere. */
 function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings): boolean {
   if (error.code === 'BROKER_REFUSED') return retryResponseCodes.includes(error.responseCode ?? -1)
-  return error.code !== 'ABORTED' && error.code !== 'CLOSED' && error.code !== 'MESSAGE_ILLEGAL'
+  return !FINAL.has(error.code)
 }
 
-function sendFailed(topic: string, failures: readonly Attempt[], deadline: Deadline): ClientError {
+// A mistake of the caller's is told as it is; else all attempts are, as the last alone may mislead.
+function sendFailed(topic: string, failures: readonly Failure[], deadline: Deadline): ClientError {
   const last = failures.at(-1)
   if (last === undefined) return timedOut(`sending to ${topic}`, deadline.timeoutMs)
-  if (failures.length === 1) return last.error
-  const list = failures.map(({ queue, error }) => `${queue?.brokerName ?? 'no broker'}: ${error.message}`).join('; ')
-  const text = `Send [${failures.length}] times, still failed, Topic: ${topic}, in ${deadline.timeoutMs - deadline.left} ms: ${list}`
+  if (failures.length === 1 || FINAL.has(last.error.code)) return last.error
+  const list = failures.map(({ queue, error }) => `${queue.brokerName}: ${error.message}`).join('; ')
+  const text = `Send [${failures.length}] times, still failed, cost [${deadline.timeoutMs - deadline.left}]ms, Topic: ${topic}: ${list}`
   const { responseCode, remark, address, retriable } = last.error
   return new ClientError('SEND_FAILED', text, { cause: last.error, responseCode, remark, address, retriable })
 }

@@ -1,0 +1,68 @@
+import { unwrapNamespace } from '@gantrymq/protocol'
+import { ClientError } from '../errors.ts'
+import type { Hashable } from '../java-hash.ts'
+import type { MessageQueue, OutgoingMessage } from '../message.ts'
+import { queueByHash, type QueueSelector } from './queue-picker.ts'
+
+/** How the sender wants the queue of a message chosen. Nothing given: queues take turns. */
+export interface QueueChoice<Body> {
+  /** To this queue. It is not tried elsewhere. */
+  readonly queue?: MessageQueue | undefined
+  /** Messages with equal keys go to the same queue, in order: the one that Java's SelectMessageQueueByHash takes. */
+  readonly hashKey?: Hashable | undefined
+  /** Chooses the queue. It is not tried elsewhere. */
+  readonly selector?: QueueSelector<OutgoingMessage<Body>> | undefined
+}
+
+/**
+ * The queue that the sender wants; undefined if any will do.
+ * @throws ClientError BAD_OPTION if the queue is of another topic, or the selector fails or chooses none
+ */
+export function chosenQueue<Body>(
+  queues: readonly MessageQueue[],
+  message: OutgoingMessage<Body>,
+  { queue, hashKey, selector }: QueueChoice<Body>,
+): MessageQueue | undefined {
+  if (queue !== undefined) return ofTopic(queue, message.topic)
+  if (selector !== undefined) return selected(queues, message, selector)
+  const key = hashKey ?? message.shardingKey
+  return key === undefined ? undefined : queueByHash(queues, key)
+}
+
+// The first words are Java's.
+function ofTopic(queue: MessageQueue, topic: string): MessageQueue {
+  if (queue.topic === topic) return queue
+  throw new ClientError(
+    'BAD_OPTION',
+    `message's topic not equal mq's topic: ${topic}, but option queue has ${queue.topic}`,
+  )
+}
+
+function selected<Body>(
+  queues: readonly MessageQueue[],
+  message: OutgoingMessage<Body>,
+  selector: QueueSelector<OutgoingMessage<Body>>,
+): MessageQueue {
+  let queue: MessageQueue | undefined
+  try {
+    queue = selector(queues, message)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new ClientError('BAD_OPTION', `select message queue threw exception. Option selector: ${why}`, { cause })
+  }
+  if (typeof queue?.brokerName === 'string' && Number.isInteger(queue.queueId)) return ofTopic(queue, message.topic)
+  throw new ClientError('BAD_OPTION', 'select message queue return null. Option selector must return one of the queues')
+}
+
+const bareLists = new WeakMap<readonly MessageQueue[], readonly MessageQueue[]>()
+
+/** Queues with the topic's name as users know it. The same list for the same list, as the turns of queues hang on it. */
+export function withoutNamespace(queues: readonly MessageQueue[], namespace: string): readonly MessageQueue[] {
+  if (namespace === '') return queues
+  let bare = bareLists.get(queues)
+  if (bare === undefined) {
+    bare = queues.map(queue => ({ ...queue, topic: unwrapNamespace(namespace, queue.topic) }))
+    bareLists.set(queues, bare)
+  }
+  return bare
+}

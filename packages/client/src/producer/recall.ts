@@ -1,0 +1,38 @@
+import { isDeadLetterTopic, isRetryTopic, readRecallHandle, sendRequests } from '@gantrymq/protocol'
+import type { Deadline } from '../deadline.ts'
+import { ClientError, toClientError } from '../errors.ts'
+import { topicOf } from './outgoing.ts'
+import { publishRoute, type Sender } from './send-loop.ts'
+
+/**
+ * Takes a timer message back before its time (5.x, where the broker allows it: `recallMessageEnable`). Gives its id.
+ * @throws ClientError BAD_NAME, BAD_OPTION, BROKER_MISSING, and as calls to brokers do
+ */
+export async function recallMessage(
+  sender: Sender,
+  topic: string,
+  recallHandle: string,
+  deadline: Deadline,
+): Promise<string> {
+  const { instance, group, settings } = sender
+  const wireTopic = topicOf(topic, settings.namespace)
+  if (isRetryTopic(topic) || isDeadLetterTopic(topic)) throw new ClientError('BAD_NAME', 'topic is not supported')
+  const { brokerName } = handleOf(recallHandle)
+  const known = await publishRoute(sender, wireTopic, deadline)
+  // Any broker of the topic can say that it is the wrong one (Apache's recallMessage).
+  const address = [brokerName, ...known.publish.map(queue => queue.brokerName)]
+    .map(name => instance.brokers.master(name))
+    .find(found => found !== undefined)
+  if (address === undefined) throw new ClientError('BROKER_MISSING', 'The broker service address not found')
+  const header = { producerGroup: group, topic: wireTopic, recallHandle }
+  const reply = await instance.call(address, sendRequests.RECALL_MESSAGE, { header }, deadline.options())
+  return reply.header.msgId
+}
+
+function handleOf(text: string): ReturnType<typeof readRecallHandle> {
+  try {
+    return readRecallHandle(text)
+  } catch (error) {
+    throw toClientError(error)
+  }
+}

@@ -1,0 +1,104 @@
+import { readMessages, unwrapNamespace } from '@gantrymq/protocol'
+import type { Codec } from '../codec.ts'
+import { ReceivedMessage } from '../consumer/received-message.ts'
+import { within } from '../deadline.ts'
+import type { TransactionCheck } from '../members.ts'
+import type { Sender } from './send-loop.ts'
+import { type CheckTransaction, reasonOf, stateOf, tellOutcome, type TransactionState } from './transactions.ts'
+
+/** Checks that run side by side: enough that one that hangs does not stop the others. */
+const AT_A_TIME = 4
+/** A check that takes longer counts as unknown, milliseconds: by then the broker asks again. */
+const CHECK_MS = 60_000
+
+/** Answers what brokers ask about half messages. Bounded: what is beyond it, they ask again. */
+export class TransactionChecks<Body> {
+  readonly #sender: Sender
+  readonly #codec: Codec<Body>
+  readonly #ask: CheckTransaction<Body> | undefined
+  #waiting: (() => Promise<void>)[] = []
+  #running = 0
+  #closed = false
+
+  constructor(sender: Sender, codec: Codec<Body>, ask: CheckTransaction<Body> | undefined) {
+    this.#sender = sender
+    this.#codec = codec
+    this.#ask = ask
+  }
+
+  /** Whether there is somebody to ask. */
+  get isPossible(): boolean {
+    return this.#ask !== undefined
+  }
+
+  /** False if the message is of another group. */
+  take(check: TransactionCheck): boolean {
+    const { instance, group, settings } = this.#sender
+    const message = this.#read(check)
+    if (message === undefined || message.property('PGROUP') !== group) return false
+    const ask = this.#ask
+    const facts = { group, messageId: message.messageId }
+    if (ask === undefined) instance.log.warn(facts, 'transaction checked, but there is no option checkTransaction')
+    else if (this.#waiting.length >= settings.maxTransactionChecks) {
+      instance.log.warn(facts, 'too many transaction checks wait, this one is left out')
+    } else if (!this.#closed) {
+      this.#waiting.push(() => this.#answer(check, message, ask))
+      this.#next()
+    }
+    return true
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#waiting = []
+  }
+
+  #read({ message, brokerName = '', address }: TransactionCheck): ReceivedMessage<Body> | undefined {
+    const { log, namespace } = this.#sender.settings
+    const corrupt = ({ reason }: { readonly reason: string }): void => {
+      log.warn({ address, reason }, 'transaction check with an unreadable message')
+    }
+    // Nothing is delivered here, and brokers store half messages anew: the CRC does not matter.
+    const [view] = readMessages(message, corrupt, { checkCrc: false })
+    if (view === undefined) return undefined
+    const queue = { topic: unwrapNamespace(namespace, view.topic), brokerName, queueId: view.queueId }
+    return new ReceivedMessage(view, queue, { namespace, codec: this.#codec })
+  }
+
+  #next(): void {
+    while (this.#running < AT_A_TIME) {
+      const work = this.#waiting.shift()
+      if (work === undefined) return
+      this.#running++
+      void work().finally(() => {
+        this.#running--
+        this.#next()
+      })
+    }
+  }
+
+  async #answer(check: TransactionCheck, message: ReceivedMessage<Body>, ask: CheckTransaction<Body>): Promise<void> {
+    const { clock } = this.#sender.instance
+    let state: TransactionState = 'unknown'
+    let remark: string | null = null
+    try {
+      state = stateOf(await within(clock, asked(ask, message), CHECK_MS, undefined, 'option checkTransaction'))
+    } catch (error) {
+      remark = `checkLocalTransactionState Exception: ${reasonOf(error)}`
+      this.#sender.instance.log.warn(
+        { messageId: message.messageId, error: reasonOf(error) },
+        'transaction check failed',
+      )
+    }
+    if (this.#closed) return
+    const { address, brokerName, tranStateTableOffset, commitLogOffset, transactionId } = check
+    const from = { address, brokerName, tranStateTableOffset, commitLogOffset, transactionId }
+    const topic = check.topic ?? message.view.topic
+    await tellOutcome(this.#sender, { ...from, topic, messageId: message.messageId, fromCheck: true, state, remark })
+  }
+}
+
+// What the user's own code throws before it gives a promise is caught too.
+async function asked<Body>(ask: CheckTransaction<Body>, message: ReceivedMessage<Body>): Promise<TransactionState> {
+  return await ask(message)
+}
