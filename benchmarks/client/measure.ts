@@ -58,7 +58,7 @@ async function count(worker: WorkerProcess, { warmMs, runMs }: Phases): Promise<
   return resultOf(worker, reading, cpuMsOf(worker.pid) - cpuMs)
 }
 
-/** @param mode Of Java: threads or async. */
+/** Sends with a number of messages in flight. */
 export async function measureSend(worker: WorkerProcess, options: CommandOptions, phases: Phases): Promise<Result> {
   await worker.ask('send', ['running'], START_DEADLINE_MS, options)
   const result = await count(worker, phases)
@@ -66,6 +66,7 @@ export async function measureSend(worker: WorkerProcess, options: CommandOptions
   return result
 }
 
+/** @param mode Of Java: threads or async. */
 export function sendOptions({ bytes, inFlight }: Pick<SendCase, 'bytes' | 'inFlight'>, topic: string, mode: string) {
   return { topic, bytes, inFlight, mode }
 }
