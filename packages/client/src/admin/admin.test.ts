@@ -4,7 +4,6 @@ import {
   consumeRequests,
   groupRequests,
   nameServerRequests,
-  offsetMessageId,
   offsetRequests,
   queryRequests,
   topicRequests,
@@ -183,30 +182,6 @@ test('a call ends at its deadline and when its signal says so', async t => {
   await stopped
   clock.advance(2000)
   await waiting
-})
-
-test('a message that is not found by one id is looked for by the other', async t => {
-  const { QUERY_MESSAGE, VIEW_MESSAGE_BY_ID } = queryRequests
-  const asked: string[] = []
-  const broker = serving(
-    { QUERY_MESSAGE, VIEW_MESSAGE_BY_ID },
-    {
-      QUERY_MESSAGE({ header }) {
-        asked.push(`query ${header._UNIQUE_KEY_QUERY} ${header.endTimestamp}`)
-        throw new ResponseError(22, 'can not find message')
-      },
-      VIEW_MESSAGE_BY_ID({ header }) {
-        asked.push(`view ${header.offset}`)
-        throw new ResponseError(1, 'can not find message by the offset')
-      },
-    },
-  )
-  const one = nameServerOf([brokerData('broker-a', '10.0.0.1:10911')])
-  const { admin } = await adminStage(t, { 'ns-1:9876': one, '10.0.0.1:10911': broker })
-  const id = offsetMessageId({ ip: '10.0.0.1', port: 10911 }, 42)
-  assert.equal(await admin.messages.byId('T', id), undefined)
-  assert.deepEqual(asked, ['view 42', 'query true 9223372036854775807'])
-  assert.deepEqual(await admin.messages.byKey('T', 'k'), [])
 })
 
 test('a group without consumers is moved by its committed offsets, forward only with force', async t => {

@@ -226,7 +226,7 @@ function headerOf(topic: string, settings: TopicSettings) {
 }
 
 /** Apache's AttributeParser: `+key=value` sets, `-key` takes away. */
-export function attributeText(attributes: Readonly<Record<string, string | null>>): string {
+function attributeText(attributes: Readonly<Record<string, string | null>>): string {
   return Object.entries(attributes)
     .map(([key, value]) => (value === null ? `-${key}` : `+${key}=${value}`))
     .join(',')

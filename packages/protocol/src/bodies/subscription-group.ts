@@ -115,7 +115,7 @@ function readGroupSubscription(object: JsonObject): GroupSubscription {
 }
 
 /** Members of 5.x are written where they are given; 4.9 ignores them. */
-export function groupConfigBean(config: SubscriptionGroupConfig): Bean {
+function groupConfigBean(config: SubscriptionGroupConfig): Bean {
   return {
     attributes: config.attributes,
     brokerId: config.brokerId,
@@ -136,7 +136,7 @@ export function groupConfigBean(config: SubscriptionGroupConfig): Bean {
 }
 
 /** @param key the name it is listed under, for a configuration that does not name its group. */
-export function readGroupConfig(object: JsonObject, key: string): SubscriptionGroupConfig {
+function readGroupConfig(object: JsonObject, key: string): SubscriptionGroupConfig {
   const fallback = defaultGroupConfig(textOf(object, 'groupName') ?? key)
   return {
     groupName: fallback.groupName,
