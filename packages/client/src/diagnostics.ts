@@ -4,7 +4,7 @@ import { SUCCESS } from '@gantrymq/remoting'
 import type { MessageQueue, OutgoingMessage, SendReceipt } from './message.ts'
 
 /**
- * What subscribers of `tracing:gantry:client:send:*` see of a send. `properties` may be added to until it starts: that is
+ * What subscribers of `tracing:gantrymq:client:send:*` see of a send. `properties` may be added to until it starts: that is
  * how trace contexts travel.
  */
 export interface SendEvent {
@@ -22,7 +22,7 @@ export interface SendEvent {
   receipt?: SendReceipt | undefined
 }
 
-/** What subscribers of `tracing:gantry:client:pull:*` see of a pull or pop. */
+/** What subscribers of `tracing:gantrymq:client:pull:*` see of a pull or pop. */
 export interface PullEvent {
   readonly clientId: string
   /** Empty without one. */
@@ -34,7 +34,7 @@ export interface PullEvent {
   found?: boolean
 }
 
-/** What subscribers of `tracing:gantry:client:consume:*` see of one call of a listener. */
+/** What subscribers of `tracing:gantrymq:client:consume:*` see of one call of a listener. */
 export interface ConsumeEvent {
   readonly clientId: string
   /** Empty without one. Names of groups and topics are without it. */
@@ -58,9 +58,9 @@ export interface ConsumeEvent {
   around?: <T>(call: () => Promise<T>) => Promise<T>
 }
 
-export const sendChannel = tracingChannel<unknown, SendEvent>('gantry:client:send')
-export const pullChannel = tracingChannel<unknown, PullEvent>('gantry:client:pull')
-export const consumeChannel = tracingChannel<unknown, ConsumeEvent>('gantry:client:consume')
+export const sendChannel = tracingChannel<unknown, SendEvent>('gantrymq:client:send')
+export const pullChannel = tracingChannel<unknown, PullEvent>('gantrymq:client:pull')
+export const consumeChannel = tracingChannel<unknown, ConsumeEvent>('gantrymq:client:consume')
 
 interface PullPlace {
   readonly clientId: string
