@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { BrokerRequestName, Rudeness } from '@gantrymq/testkit'
+import { scene } from './survival-scene.ts'
+
+const RUDE: readonly Rudeness[] = [
+  { answer: 'late', ms: 2000 },
+  { answer: 'late', ms: 40_000 },
+  { answer: 'never' },
+  { answer: 'twice' },
+  { answer: 'stranger' },
+  { answer: 'code', code: 1, remark: 'system error' },
+  { answer: 'code', code: 9999 },
+  { answer: 'garbage' },
+  { answer: 'garbage', bytes: Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n') },
+  { answer: 'cut' },
+  { answer: 'cut', bytes: 3 },
+  { answer: 'hang-up' },
+  { answer: 'half-open' },
+  { answer: 'slow', bytes: 16, everyMs: 100 },
+]
+
+const REQUESTS: readonly (BrokerRequestName | '*')[] = [
+  'SEND_MESSAGE_V2',
+  'PULL_MESSAGE',
+  'UPDATE_CONSUMER_OFFSET',
+  'QUERY_CONSUMER_OFFSET',
+  'HEART_BEAT',
+  'GET_CONSUMER_LIST_BY_GROUP',
+  'CONSUMER_SEND_MSG_BACK',
+  'UNREGISTER_CLIENT',
+  '*',
+]
+
+for (const name of REQUESTS) {
+  test(`no stored message is lost and the consumer goes on, whatever becomes of ${name}`, async t => {
+    for (const rudeness of RUDE) {
+      await t.test(JSON.stringify(rudeness), async t => {
+        const scenery = await scene(t, { brokers: 2 })
+        const { play, ledger } = scenery
+        // Members ask whichever broker comes first for each other.
+        const met = play.brokers
+          .filter((_, index) => index === 0 || name === 'GET_CONSUMER_LIST_BY_GROUP')
+          .map(broker => broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 }))
+        const failed = new Set<string>()
+        const producer = await scenery.producer()
+        await scenery.consumer({
+          onMessage: ({ bytes }) => {
+            const body = bytes.toString()
+            // Some fail the first time.
+            if (Number(body.slice(1)) % 5 === 0 && !failed.has(body)) {
+              failed.add(body)
+              throw new Error('not now')
+            }
+            ledger.note(body)
+          },
+        })
+        await play.outcome(scenery.send(producer, 10))
+        // Each connection that died without a word costs a pull 30 seconds.
+        play.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 3 })
+        await play.outcome(scenery.send(producer, 10))
+        await scenery.untilConsumed(90_000)
+        await play.advance(6000)
+        play.broker.server.clearFaults()
+        await play.outcome(scenery.send(producer, 10))
+        assert.ok(ledger.stored.size >= 20, `only ${ledger.stored.size} of 30 were stored`)
+        await scenery.untilConsumed(60_000)
+        await scenery.until(() => scenery.isCommitted(), 30_000)
+        assert.ok(scenery.isCommitted(), 'what was consumed is committed')
+        assert.ok(met.some(fault => fault.met > 0) || name === 'UNREGISTER_CLIENT', 'the fault was met')
+      })
+    }
+  })
+}
