@@ -7,6 +7,7 @@ import type { ReceivedMessage } from './received-message.ts'
 import type { PushSettings } from './push-options.ts'
 import type { SubscriptionData } from './subscription.ts'
 import type { ConsumeStats } from './consume-stats.ts'
+import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 
 /** What the parts of one push consumer share. */
 export interface ConsumerCore<Body> {
@@ -16,6 +17,8 @@ export interface ConsumerCore<Body> {
   readonly settings: PushSettings
   readonly offsets: OffsetStore
   readonly stats: ConsumeStats
+  /** RocketMQ's own message trace; undefined where it is off. */
+  readonly trace: ConsumerTrace | undefined
   /** By topic, with namespaces, `%RETRY%` among them. */
   readonly subscriptions: ReadonlyMap<string, SubscriptionData>
   /** Per queue, as shared out now. */

@@ -1,4 +1,4 @@
-import { consumeChannel } from '../diagnostics.ts'
+import { consumeChannel, type ConsumeEvent } from '../diagnostics.ts'
 import type { MessageQueue } from '../message.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import type { ReceivedMessage } from './received-message.ts'
@@ -7,11 +7,11 @@ import type { ReceivedMessage } from './received-message.ts'
 export interface Retry {
   readonly retry: {
     /** 0 or absent: the broker decides by how often it was tried; 1 to 18 of its table; -1: to the dead letters at once. */
-    readonly delayLevel?: number
+    readonly delayLevel?: number | undefined
     /** Of a batch: this one and those behind it. Default 0, all. */
-    readonly from?: number
-    /** Orderly: how long the queue rests, milliseconds. */
-    readonly suspendMs?: number
+    readonly from?: number | undefined
+    /** Orderly: how long the queue rests, milliseconds, 10 to 30,000. */
+    readonly suspendMs?: number | undefined
   }
 }
 
@@ -30,6 +30,19 @@ export type Listener<Body> = (
   context: ListenerContext,
 ) => Outcome | Promise<Outcome>
 
+/** Said of messages that nobody will finish here: they are neither done nor to be given back. */
+export const LEFT = Symbol('left')
+
+/** Who consumes: a user's listener, or the messages' own `ack` and `retry`. */
+export interface Handler<Body> {
+  handle(
+    messages: readonly ReceivedMessage<Body>[],
+    context: ListenerContext,
+  ): Outcome | typeof LEFT | Promise<Outcome | typeof LEFT>
+  /** True of messages that nobody has taken yet, so that they are not late. */
+  readonly isWaiting?: (message: ReceivedMessage<Body>) => boolean
+}
+
 /** How one call of a listener ended. */
 export interface Consumed {
   /** Messages before this one are done; those from here on are to come again. */
@@ -38,55 +51,116 @@ export interface Consumed {
   readonly suspendMs: number | undefined
   /** What it threw, if it did. */
   readonly error: unknown
+  /** The messages are to be left as they are. */
+  readonly isLeft?: boolean
 }
 
-/** Calls a listener and reads what it says. Never rejects. */
+type ListenerCore<Body> = Pick<ConsumerCore<Body>, 'instance' | 'group'>
+type Said = Outcome | typeof LEFT
+
+/**
+ * Calls a listener and reads what it says: undefined if all are done, and at once if it is no promise, so that a message
+ * costs no turn of the event loop. Never throws or rejects.
+ */
+export function callListener<Body>(
+  core: ListenerCore<Body>,
+  handler: Handler<Body>,
+  messages: readonly ReceivedMessage<Body>[],
+  context: ListenerContext,
+): Consumed | undefined | Promise<Consumed | undefined> {
+  if (consumeChannel.hasSubscribers || messages.some(isCompressed)) return consumeLater(core, handler, messages, context)
+  try {
+    const said = handler.handle(messages, context)
+    if (said === undefined) return undefined
+    return isPromise(said) ? settled(core, said, messages) : consumedOf(said, messages.length)
+  } catch (error) {
+    return failed(core, messages, error)
+  }
+}
+
+/** The same for a listener that is a function, counted, and always later. Never rejects. */
 export async function consume<Body>(
-  core: Pick<ConsumerCore<Body>, 'instance' | 'group' | 'stats'>,
+  core: ListenerCore<Body> & Pick<ConsumerCore<Body>, 'stats'>,
   listener: Listener<Body>,
   messages: readonly ReceivedMessage<Body>[],
   context: ListenerContext,
 ): Promise<Consumed> {
   const { clock } = core.instance
   const started = clock.now()
-  const consumed = await called(core, listener, messages, context)
+  const consumed = (await callListener(core, { handle: listener }, messages, context)) ?? allDone(messages.length)
   const isOk = consumed.doneCount === messages.length
-  core.stats.consumed(messages[0]?.topic ?? '', messages.length, clock.now() - started, isOk)
+  core.stats.consumed(context.queue.topic, messages.length, clock.now() - started, isOk)
   return consumed
 }
 
-async function called<Body>(
-  core: Pick<ConsumerCore<Body>, 'instance' | 'group'>,
-  listener: Listener<Body>,
+export function allDone(count: number): Consumed {
+  return { doneCount: count, delayLevel: 0, suspendMs: undefined, error: undefined }
+}
+
+function isCompressed({ view }: ReceivedMessage<unknown>): boolean {
+  return view.compression !== null
+}
+
+export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+async function settled<Body>(
+  core: ListenerCore<Body>,
+  said: Promise<Said>,
   messages: readonly ReceivedMessage<Body>[],
-  context: ListenerContext,
-): Promise<Consumed> {
+): Promise<Consumed | undefined> {
   try {
-    for (const { view } of messages) if (view.compression !== null) await view.readBody()
-    const call = async (): Promise<Outcome> => await listener(messages, context)
-    const outcome = consumeChannel.hasSubscribers
-      ? await traced(core, call, messages)
-      : await listener(messages, context)
-    return consumedOf(outcome, messages.length)
+    return consumedOf(await said, messages.length)
   } catch (error) {
-    const { group, instance } = core
-    instance.log.warn({ group, messageId: messages[0]?.messageId, error: String(error) }, 'listener failed')
-    return { doneCount: 0, delayLevel: 0, suspendMs: undefined, error }
+    return failed(core, messages, error)
   }
 }
 
-function consumedOf(outcome: Outcome, count: number): Consumed {
-  const retry = outcome?.retry
-  if (retry === undefined) return { doneCount: count, delayLevel: 0, suspendMs: undefined, error: undefined }
-  const doneCount = Math.min(Math.max(0, retry.from ?? 0), count)
-  return { doneCount, delayLevel: retry.delayLevel ?? 0, suspendMs: retry.suspendMs, error: undefined }
+async function consumeLater<Body>(
+  core: ListenerCore<Body>,
+  handler: Handler<Body>,
+  messages: readonly ReceivedMessage<Body>[],
+  context: ListenerContext,
+): Promise<Consumed | undefined> {
+  try {
+    for (const { view } of messages) if (view.compression !== null) await view.readBody()
+    const call = async (): Promise<Said> => await handler.handle(messages, context)
+    const said = consumeChannel.hasSubscribers ? await traced(core, call, messages) : await call()
+    return consumedOf(said, messages.length)
+  } catch (error) {
+    return failed(core, messages, error)
+  }
+}
+
+function failed<Body>(
+  { group, instance }: ListenerCore<Body>,
+  messages: readonly ReceivedMessage<Body>[],
+  error: unknown,
+): Consumed {
+  instance.log.warn({ group, messageId: messages[0]?.messageId, error: String(error) }, 'listener failed')
+  return { doneCount: 0, delayLevel: 0, suspendMs: undefined, error }
+}
+
+function consumedOf(said: Said, count: number): Consumed | undefined {
+  if (said === LEFT) return { ...allDone(0), isLeft: true }
+  const retry = said?.retry
+  if (retry === undefined) return undefined
+  const { from = 0, delayLevel = 0, suspendMs } = retry
+  return {
+    // Whoever gives no sensible number means all of them.
+    doneCount: Number.isInteger(from) ? Math.min(Math.max(0, from), count) : 0,
+    delayLevel: Number.isInteger(delayLevel) ? delayLevel : 0,
+    suspendMs: suspendMs !== undefined && suspendMs >= 0 ? suspendMs : undefined,
+    error: undefined,
+  }
 }
 
 async function traced<Body>(
-  { instance, group }: Pick<ConsumerCore<Body>, 'instance' | 'group'>,
-  call: () => Promise<Outcome>,
+  { instance, group }: ListenerCore<Body>,
+  call: () => Promise<Said>,
   messages: readonly ReceivedMessage<Body>[],
-): Promise<Outcome> {
+): Promise<Said> {
   const seen = messages.map(({ messageId, properties, queue, queueOffset, view, reconsumeTimes }) => ({
     messageId,
     properties,
@@ -95,6 +169,10 @@ async function traced<Body>(
     bodyLength: view.storedBody.length,
     reconsumeTimes,
   }))
-  const event = { clientId: instance.clientId, group, topic: messages[0]?.topic ?? '', messages: seen }
-  return await consumeChannel.tracePromise(call, event)
+  const event: ConsumeEvent = { clientId: instance.clientId, group, topic: messages[0]?.topic ?? '', messages: seen }
+  return await consumeChannel.tracePromise(async () => {
+    const said = await call()
+    event.outcome = consumedOf(said, messages.length) === undefined ? 'ack' : 'retry'
+    return said
+  }, event)
 }

@@ -15,6 +15,8 @@ import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
 import { type GivenOf, readOptions } from '../options.ts'
+import { Producer } from '../producer/producer.ts'
+import { consumerTrace } from '../trace/start-trace.ts'
 import { ConcurrentConsumption } from './consume-concurrently.ts'
 import { ConsumeStats } from './consume-stats.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
@@ -48,6 +50,8 @@ export interface PushConsumerOptions<Body = Buffer> extends ClientOptions, Given
 
 const STATS_MS = 10_000
 const DRAIN_MS = 30_000
+/** How long the message trace may take to leave at the end. */
+const TRACE_DRAIN_MS = 5000
 
 /** Receives the messages of its subscriptions and hands them to a listener. */
 export class PushConsumer<Body = Buffer> {
@@ -118,6 +122,7 @@ export class PushConsumer<Body = Buffer> {
       settings: this.#settings,
       offsets: new RemoteOffsets(this.#instance, group),
       stats: new ConsumeStats(),
+      trace: consumerTrace(this.#settings, group, options => Producer.start(options)),
       subscriptions: this.#subscriptions,
       get limits() {
         return consumer.#limits
@@ -273,6 +278,7 @@ export class PushConsumer<Body = Buffer> {
   async #shutDown(drainMs: number): Promise<void> {
     await this.#rebalancer.stop()
     await this.#consumption.close(drainMs)
+    await this.#core.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))
     for (const timer of this.#timers) timer[Symbol.dispose]()
     for (const watch of this.#watches.values()) watch[Symbol.dispose]()
     await this.#persist()

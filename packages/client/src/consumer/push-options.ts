@@ -1,6 +1,7 @@
 import type { InstanceOptions } from '../instance-options.ts'
 import { custom, flag, millis, type ValuesOf, whole } from '../options.ts'
 import { type AssignmentStrategy, averagely } from './assignment.ts'
+import { traceOption } from '../trace/trace-option.ts'
 import type { ConsumeFrom } from './start-offset.ts'
 
 const isDate = (value: unknown): boolean => value instanceof Date && !Number.isNaN(value.getTime())
@@ -74,6 +75,8 @@ export const pushOptions = {
     'a path',
     value => typeof value === 'string',
   ),
+  /** RocketMQ's own message trace, which mqadmin and dashboards show: true, or `{ topic }` of your own. Default false. */
+  trace: traceOption,
   /** Header flag for clusters that are run in units. Default false. */
   unitMode: flag(false, 'unitMode'),
 }

@@ -1,7 +1,7 @@
 import { consumeRequests, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
 import type { Reply } from '@gantrymq/remoting'
 import { pause } from '../deadline.ts'
-import { pullChannel } from '../diagnostics.ts'
+import { pullChannel, tracePull } from '../diagnostics.ts'
 import { ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import type { ConsumerCore } from './consumer-core.ts'
@@ -139,8 +139,9 @@ export class QueueWork<Body> {
   async #traced(ask: () => Promise<PullReply>): Promise<PullReply> {
     if (!pullChannel.hasSubscribers) return await ask()
     const { instance, group } = this.#core
-    const event = { clientId: instance.clientId, group, queue: this.queue, offset: this.#nextOffset }
-    return await pullChannel.tracePromise(ask, event)
+    const { clientId, options } = instance
+    const { namespace } = options
+    return await tracePull({ clientId, namespace, group, queue: this.queue, offset: this.#nextOffset }, ask)
   }
 
   async #ask(subscription: SubscriptionData): Promise<PullReply> {

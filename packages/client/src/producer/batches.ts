@@ -69,8 +69,8 @@ export function packsOf<Body>(group: readonly BatchItem<Body>[], maxBytes: numbe
 
 /** A pack as one message. */
 export function packed<Body>(pack: Pack<Body>, properties: string, messageId: string): PreparedMessage {
-  const body = encodeBatch(pack.map(({ prepared }) => prepared))
-  return { ...pack[0].prepared, body, flag: 0, sysFlag: 0, messageId, properties }
+  const parts = pack.map(({ prepared }) => prepared)
+  return { ...pack[0].prepared, body: encodeBatch(parts), flag: 0, sysFlag: 0, messageId, properties, parts }
 }
 
 /** The receipts of the messages of a pack. */

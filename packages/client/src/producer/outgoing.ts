@@ -24,6 +24,8 @@ export interface PreparedMessage {
   /** The property text. */
   readonly properties: string
   readonly bornTimestamp: number
+  /** Of a batch: its messages. */
+  readonly parts?: readonly PreparedMessage[]
 }
 
 export interface OutgoingRules {

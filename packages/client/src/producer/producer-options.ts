@@ -1,5 +1,6 @@
 import type { Compression } from '@gantrymq/protocol'
 import type { InstanceOptions } from '../instance-options.ts'
+import { traceOption } from '../trace/trace-option.ts'
 import { custom, flag, millis, textOption, type ValuesOf, whole, word } from '../options.ts'
 
 const MIB = 1 << 20
@@ -43,6 +44,8 @@ export const producerOptions = {
   maxBatchBytes: whole(4 * MIB - 65_536, 'maxMessageSize', { min: 1024 }),
   /** Checks of transactions that may wait for an answer of yours. Default 2,000. */
   maxTransactionChecks: whole(2000, 'checkRequestHoldMax', { min: 1 }),
+  /** RocketMQ's own message trace, which mqadmin and dashboards show: true, or `{ topic }` of your own. Default false. */
+  trace: traceOption,
   /** Header flag for clusters that are run in units. Default false. */
   unitMode: flag(false, 'unitMode'),
 }

@@ -8,6 +8,7 @@ import { type ClientOptions, type InstanceOptions, instanceOptions } from '../in
 import type { ProducerMember } from '../members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
 import { badOption, type GivenOf, readOptions } from '../options.ts'
+import { producerTrace } from '../trace/start-trace.ts'
 import { FaultLatency } from './fault-latency.ts'
 import { Outbound, type SendOptions as SendOptionsOf } from './outbound.ts'
 import { producerOptions, type ProducerSettings } from './producer-options.ts'
@@ -82,6 +83,7 @@ export class Producer<Body = BytesInput> {
       settings,
       picker: new QueuePicker(Math.random),
       faults: settings.faultLatency ? new FaultLatency() : undefined,
+      trace: producerTrace(settings, this.group, options => Producer.start(options)),
     }
     const reading = (codec ?? bytes) as Codec<BodyRead<Body>>
     this.#outbound = new Outbound(sender, (codec ?? bytes) as Codec<Body>)
@@ -227,13 +229,14 @@ export class Producer<Body = BytesInput> {
     this.#requests.close()
     await this.#outbound.close(drainMs)
     this.#checks.close()
+    await this.#outbound.sender.trace?.close(drainMs)
     await this.#instance.leave(this.#member)
     await this.#instance.release(undefined, drainMs)
   }
 
   #event(kind: SendEvent['kind'], message: OutgoingMessage<Body>, count = 1): SendEvent {
     const { clientId, group } = this
-    const { namespace } = this.#settings
+    const { namespace } = this.#instance.options
     return { clientId, namespace, group, kind, topic: message.topic, message, count, properties: {} }
   }
 }

@@ -14,7 +14,7 @@ export async function recallMessage(
   recallHandle: string,
   deadline: Deadline,
 ): Promise<string> {
-  const { instance, group, settings } = sender
+  const { instance, group, settings, trace } = sender
   const wireTopic = topicOf(topic, settings.namespace)
   if (isRetryTopic(topic) || isDeadLetterTopic(topic)) throw new ClientError('BAD_NAME', 'topic is not supported')
   const { brokerName } = handleOf(recallHandle)
@@ -26,6 +26,7 @@ export async function recallMessage(
   if (address === undefined) throw new ClientError('BROKER_MISSING', 'The broker service address not found')
   const header = { producerGroup: group, topic: wireTopic, recallHandle }
   const reply = await instance.call(address, sendRequests.RECALL_MESSAGE, { header }, deadline.options())
+  trace?.recalled(wireTopic, reply.header.msgId, true)
   return reply.header.msgId
 }
 

@@ -5,6 +5,7 @@ import { type Deadline, timedOut } from '../deadline.ts'
 import { ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message.ts'
 import type { KnownTopic } from '../route-book.ts'
+import type { ProducerTrace } from '../trace/producer-trace.ts'
 import type { FaultLatency } from './fault-latency.ts'
 import type { PreparedMessage } from './outgoing.ts'
 import type { ProducerSettings } from './producer-options.ts'
@@ -27,6 +28,8 @@ export interface Sender {
   readonly faults: FaultLatency | undefined
   /** Where attempts after the first are counted. */
   readonly stats?: { retried: number }
+  /** RocketMQ's own message trace; undefined where it is off. */
+  readonly trace?: ProducerTrace | undefined
 }
 
 /** Which request carries a message, and what differs in its header. */
@@ -179,7 +182,9 @@ async function attempt(
       const now = clock.now()
       faults.note(brokerName, { latencyMs: now - started }, now)
     }
-    return receiptOf(message, queue, reply)
+    const receipt = receiptOf(message, queue, reply)
+    sender.trace?.sent(message, receipt, address, clock.now() - started)
+    return receipt
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
     throw error

@@ -94,7 +94,9 @@ export class TransactionChecks<Body> {
     const { address, brokerName, tranStateTableOffset, commitLogOffset, transactionId } = check
     const from = { address, brokerName, tranStateTableOffset, commitLogOffset, transactionId }
     const topic = check.topic ?? message.view.topic
-    await tellOutcome(this.#sender, { ...from, topic, messageId: message.messageId, fromCheck: true, state, remark })
+    const { messageId, tags } = message
+    const labels = { tags, keys: message.property('KEYS'), region: message.property('MSG_REGION') }
+    await tellOutcome(this.#sender, { ...from, ...labels, topic, messageId, fromCheck: true, state, remark })
   }
 }
 

@@ -38,6 +38,10 @@ export interface Ending {
   readonly fromCheck: boolean
   readonly state: TransactionState
   readonly remark: string | null
+  /** For the message trace. */
+  readonly tags?: string | undefined
+  readonly keys?: string | undefined
+  readonly region?: string | undefined
 }
 
 const TYPE: Readonly<Record<TransactionState, number>> = {
@@ -58,6 +62,7 @@ export function reasonOf(error: unknown): string {
 /** Tells the broker what became of a half message. Never rejects: it asks when it hears nothing (spec client 3.16). */
 async function endTransaction(
   sender: Sender,
+  { tags, keys }: OutgoingMessage<unknown>,
   receipt: SendReceipt,
   state: TransactionState,
   remark: string | null,
@@ -78,6 +83,8 @@ async function endTransaction(
     messageId,
     transactionId,
     fromCheck: false,
+    tags,
+    keys: typeof keys === 'object' ? keys.join(' ') : keys,
     state,
     remark: remark === null ? null : `executeLocalTransactionBranch exception: ${remark}`,
   })
@@ -89,12 +96,13 @@ function positionOf(offsetMessageId: string): number {
 }
 
 /** Tells a broker the outcome; it answers nothing. Never rejects. */
-export async function tellOutcome({ instance, group, settings }: Sender, ending: Ending): Promise<void> {
+export async function tellOutcome({ instance, group, settings, trace }: Sender, ending: Ending): Promise<void> {
   const { address, topic, brokerName, tranStateTableOffset, commitLogOffset, messageId, transactionId } = ending
   const { fromCheck, state, remark } = ending
   const ids = { msgId: messageId, transactionId, bname: brokerName }
   const offsets = { tranStateTableOffset, commitLogOffset, commitOrRollback: TYPE[state] }
   const header = { topic, producerGroup: group, ...offsets, fromTransactionCheck: fromCheck, ...ids }
+  trace?.ended(ending)
   try {
     await instance.oneway(address, sendRequests.END_TRANSACTION, { header, remark }, { timeoutMs: settings.timeoutMs })
   } catch (error) {
@@ -124,7 +132,7 @@ export async function sendInTransaction<Body>(
   return await outbound.during(async () => {
     const receipt = await outbound.send(message, options, singleForm, extra)
     const { state, error } = await decide(receipt, () => run(message, receipt))
-    await endTransaction(sender, receipt, state, error === undefined ? null : reasonOf(error))
+    await endTransaction(sender, message, receipt, state, error === undefined ? null : reasonOf(error))
     return { ...receipt, transactionState: state, localError: error }
   })
 }
