@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { readMessageProperty } from '@gantrymq/protocol'
+import { type Stage, stage } from '@gantrymq/testkit'
+import { PushConsumer } from '../consumer/push-consumer.ts'
+import { Producer } from '../producer/producer.ts'
+import { decodeEntries, type TraceEntry } from './entries.ts'
+
+const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
+
+async function playing(t: TestContext): Promise<Stage> {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  play.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
+  return play
+}
+
+function shared({ nameServerList: nameServers, clock, dial }: Stage) {
+  return { nameServers, clock, dial }
+}
+
+async function producing(play: Stage, options: object = {}): Promise<Producer> {
+  const given = { ...shared(play), group: 'orders', trace: true, ...options }
+  return play.own(await play.outcome(Producer.start(given)))
+}
+
+function traces(play: Stage, topic = TRACE_TOPIC): TraceEntry[] {
+  return play.broker.log.messages(topic).flatMap(({ message }) => decodeEntries(message.body.toString()))
+}
+
+/** The entries of one kind, once there are so many. */
+async function entries<K extends TraceEntry['kind']>(play: Stage, kind: K, count: number) {
+  const found = () => traces(play).filter((entry): entry is TraceEntry & { kind: K } => entry.kind === kind)
+  await play.until(() => found().length >= count, { stepMs: 50 })
+  return found()
+}
+
+test('a message that was sent is traced, and found by id and keys', async t => {
+  const play = await playing(t)
+  const producer = await producing(play)
+  const message = { topic: 'Orders', body: 'hello', tags: 'new', keys: ['42', '43'] }
+  const receipt = await play.outcome(producer.send(message))
+  const [entry] = await entries(play, 'Pub', 1)
+  assert.ok(entry !== undefined)
+  const { at, costMs, region, ...rest } = entry
+  assert.ok(costMs >= 0 && at <= play.clock.now())
+  assert.equal(region, receipt.regionId)
+  assert.deepEqual(rest, {
+    kind: 'Pub',
+    group: 'orders',
+    topic: 'Orders',
+    messageId: receipt.messageId,
+    tags: 'new',
+    keys: '42 43',
+    storeHost: play.broker.address,
+    bodyLength: 5,
+    messageType: 0,
+    offsetMessageId: receipt.offsetMessageId,
+    ok: true,
+  })
+  const [trace] = play.broker.log.messages(TRACE_TOPIC)
+  assert.equal(trace?.message.properties.get('KEYS'), `${receipt.messageId} 42 43`)
+})
+
+test('each message of a batch has an entry of its own', async t => {
+  const play = await playing(t)
+  const producer = await producing(play)
+  const receipts = await play.outcome(
+    producer.sendBatch([
+      { topic: 'Orders', body: 'one', keys: 'k1' },
+      { topic: 'Orders', body: 'two' },
+    ]),
+  )
+  const found = await entries(play, 'Pub', 2)
+  assert.deepEqual(
+    found.map(({ messageId, keys, bodyLength }) => [messageId, keys, bodyLength]),
+    [
+      [receipts[0]?.messageId, 'k1', 3],
+      [receipts[1]?.messageId, undefined, 3],
+    ],
+  )
+})
+
+test('a transaction is traced with its half message and its outcome', async t => {
+  const play = await playing(t)
+  const producer = await producing(play, { checkTransaction: () => 'unknown' })
+  const message = { topic: 'Orders', body: 'hello', tags: 'new' }
+  const receipt = await play.outcome(producer.sendInTransaction(message, () => 'commit'))
+  const [half] = await entries(play, 'Pub', 1)
+  assert.equal(half?.messageType, 1)
+  const [end] = await entries(play, 'EndTransaction', 1)
+  const { messageId, state, fromCheck, tags, topic, storeHost } = end ?? assert.fail('no entry')
+  assert.deepEqual(
+    { messageId, state, fromCheck, tags, topic, storeHost },
+    {
+      messageId: receipt.messageId,
+      state: 'COMMIT_MESSAGE',
+      fromCheck: false,
+      tags: 'new',
+      topic: 'Orders',
+      storeHost: play.broker.address,
+    },
+  )
+})
+
+test('names in traces are without the namespace', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('shop%Orders', { readQueues: 1 })
+  play.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
+  const producer = await producing(play, { namespace: 'shop' })
+  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  const [entry] = await entries(play, 'Pub', 1)
+  assert.deepEqual([entry?.topic, entry?.group], ['Orders', 'orders'])
+})
+
+test('a trace may go to a topic of its own, and has no trace itself', async t => {
+  const play = await playing(t)
+  play.broker.setTopic('MyTrace', { readQueues: 1 })
+  const producer = await producing(play, { trace: { topic: 'MyTrace' } })
+  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await play.outcome(producer.send({ topic: 'MyTrace', body: 'by hand' }))
+  await play.advance(2000)
+  const stored = play.broker.log.messages('MyTrace')
+  assert.equal(stored.length, 2, 'the message sent by hand and one of traces')
+  assert.equal(traces(play, 'MyTrace').length, 1)
+  assert.equal(traces(play).length, 0)
+})
+
+test('what failed leaves no entry', async t => {
+  const play = await playing(t)
+  const producer = await producing(play, { retries: 0 })
+  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
+  await assert.rejects(play.outcome(producer.send({ topic: 'Orders', body: 'hello' })))
+  await play.advance(1000)
+  assert.deepEqual(traces(play), [])
+})
+
+test('closing sends the entries that are left', async t => {
+  const play = await playing(t)
+  const producer = await producing(play)
+  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await play.outcome(producer.close(), { stepMs: 0 })
+  assert.equal(traces(play).length, 1)
+})
+
+test('a broker that takes no traces does not hold up sends, nor the end for long', async t => {
+  const play = await playing(t)
+  const isTrace = ({ header }: { readonly header: Readonly<Record<string, string>> }) => header['b'] === TRACE_TOPIC
+  play.broker.fault('SEND_MESSAGE_V2', {
+    answer: 'never',
+    handled: false,
+    times: Number.POSITIVE_INFINITY,
+    where: isTrace,
+  })
+  const producer = await producing(play)
+  for (let n = 0; n < 3; n++) await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }), { stepMs: 0 })
+  const before = play.clock.now()
+  await play.outcome(producer.close({ drainMs: 1000 }))
+  assert.ok(play.clock.now() - before < 3000, `${play.clock.now() - before} ms`)
+})
+
+test('a consumer traces each message before and after its listener', async t => {
+  const play = await playing(t)
+  const outcomes: (undefined | { retry: object })[] = [undefined, { retry: {} }]
+  const consumer = await play.outcome(
+    PushConsumer.start({
+      ...shared(play),
+      group: 'billing',
+      subscriptions: { Orders: '*' },
+      consumeFrom: 'first',
+      trace: true,
+      onMessage: ({ tags }) => {
+        if (tags === 'bad') throw new Error('no')
+        return outcomes.shift() as undefined
+      },
+    }),
+  )
+  play.own(consumer)
+  const put = (id: string, extra: Record<string, string> = {}) =>
+    play.broker.put({
+      topic: 'Orders',
+      properties: new Map(Object.entries({ UNIQ_KEY: id, KEYS: `k${id}`, MSG_REGION: 'here', ...extra })),
+    })
+  put('ID1')
+  const [first] = await entries(play, 'SubAfter', 1)
+  put('ID2')
+  await entries(play, 'SubAfter', 2)
+  put('ID3', { TAGS: 'bad' })
+  const after = await entries(play, 'SubAfter', 3)
+  const before = await entries(play, 'SubBefore', 3)
+  assert.deepEqual(
+    before
+      .slice(0, 1)
+      .map(({ messageId, keys, region, group, retryTimes }) => [messageId, keys, region, group, retryTimes]),
+    [['ID1', 'kID1', 'here', 'billing', 0]],
+  )
+  assert.equal(first?.requestId, before[0]?.requestId)
+  const codes = new Map(after.map(({ messageId, ok, contextCode }) => [messageId, [ok, contextCode]]))
+  assert.deepEqual(
+    [codes.get('ID1'), codes.get('ID2'), codes.get('ID3')],
+    [
+      [true, 0],
+      [false, 4],
+      [false, 2],
+    ],
+  )
+  put('ID4', { TRACE_ON: 'false' })
+  await play.advance(1000)
+  assert.ok(!traces(play).some(entry => entry.messageId === 'ID4'), 'a message that is not to be traced is not')
+})
+
+test('who sends traces is a group of its own that brokers hear of', async t => {
+  const play = await playing(t)
+  const producer = await producing(play)
+  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await entries(play, 'Pub', 1)
+  const sent = play.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
+  assert.match(sent?.header['a'] ?? '', /^_INNER_TRACE_PRODUCER-orders-PRODUCE-\d+$/)
+  assert.equal(readMessageProperty(sent?.header['i'] ?? '', 'INSTANCE_ID'), undefined)
+})
