@@ -118,6 +118,17 @@ test('a broker that does not answer heartbeats is not sent another meanwhile, an
   assert.ok(heartbeats(play, 1) >= 3)
 })
 
+test('a heartbeat asked for while another is on its way tells of who has joined since', async t => {
+  const { play, instance } = await open(t)
+  instance.join(producer('p'))
+  await play.outcome(instance.routes.get('T'))
+  const first = instance.heartbeat()
+  instance.join(consumer('c'))
+  await play.outcome(Promise.all([first, instance.heartbeat(), instance.heartbeat()]))
+  assert.equal(heartbeats(play), 2)
+  assert.deepEqual(play.broker.state.members.consumerIds('c'), [instance.clientId])
+})
+
 test('a broker that was away hears who is here as soon as it is back, and consumers balance again', async t => {
   const { play, instance } = await open(t)
   const member = consumer('c')

@@ -49,7 +49,7 @@ export class ClientInstance {
   readonly #members = new Set<Member>()
   /** Groups that are here or about to be. */
   readonly #claims = new Set<string>()
-  readonly #heartbeats = new Map<string, Promise<void>>()
+  readonly #heartbeats = new Map<string, Heartbeat>()
   #holders = 0
   #starting: Promise<void> | undefined
   #timer: Disposable | undefined
@@ -138,7 +138,7 @@ export class ClientInstance {
     await this.nameServers.start()
     if (this.#closing !== undefined) return
     this.routes.start()
-    this.#timer = this.clock.every(this.options.heartbeatMs, () => void this.heartbeat())
+    this.#timer = this.clock.every(this.options.heartbeatMs, () => void this.#beatAll(false))
   }
 
   // -- Calls ---------------------------------------------------------------------------------------------------------
@@ -245,21 +245,29 @@ export class ClientInstance {
     clearInterval(this.#anchor)
   }
 
-  /** Tells every broker who is here; without consumers the masters only. Never rejects. */
-  async heartbeat(): Promise<void> {
-    if (this.#members.size === 0) return
-    const all = this.consumers.length > 0 ? this.brokers.all() : this.brokers.masters()
-    await Promise.all(all.map(broker => this.#beat(broker)))
+  /** Tells every broker who is here now; without consumers the masters only. Never rejects. */
+  heartbeat(): Promise<void> {
+    return this.#beatAll(true)
   }
 
-  // One at a time and address: a broker that does not answer is not asked again meanwhile.
-  #beat(broker: KnownBroker): Promise<void> {
+  async #beatAll(anew: boolean): Promise<void> {
+    if (this.#members.size === 0) return
+    const all = this.consumers.length > 0 ? this.brokers.all() : this.brokers.masters()
+    await Promise.all(all.map(broker => this.#beat(broker, anew)))
+  }
+
+  /**
+   * One at a time and address. One that is on its way may tell of fewer members than there are now: `anew` sends another
+   * behind it.
+   */
+  #beat(broker: KnownBroker, anew: boolean): Promise<void> {
     const { address } = broker
     const running = this.#heartbeats.get(address)
-    if (running !== undefined) return running
-    const beat = this.#sendHeartbeat(broker).finally(() => this.#heartbeats.delete(address))
-    this.#heartbeats.set(address, beat)
-    return beat
+    if (running !== undefined)
+      return anew ? (running.next ??= running.done.then(() => this.#beat(broker, false))) : running.done
+    const done = this.#sendHeartbeat(broker).finally(() => this.#heartbeats.delete(address))
+    this.#heartbeats.set(address, { done, next: undefined })
+    return done
   }
 
   async #sendHeartbeat({ name, address }: KnownBroker): Promise<void> {
@@ -276,10 +284,16 @@ export class ClientInstance {
   #onOpen({ remoteAddress }: Connection): void {
     const broker = this.brokers.all().find(({ address }) => address === remoteAddress)
     if (broker === undefined || this.#members.size === 0 || this.#heartbeats.has(remoteAddress)) return
-    void this.#beat(broker).then(() => {
+    void this.#beat(broker, false).then(() => {
       for (const consumer of this.consumers) consumer.rebalance()
     })
   }
+}
+
+/** On its way to a broker, and the one to follow it. */
+interface Heartbeat {
+  readonly done: Promise<void>
+  next: Promise<void> | undefined
 }
 
 // What is not a plain value is the same only if it is the same object.
