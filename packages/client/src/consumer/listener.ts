@@ -68,7 +68,8 @@ export function callListener<Body>(
   messages: readonly ReceivedMessage<Body>[],
   context: ListenerContext,
 ): Consumed | undefined | Promise<Consumed | undefined> {
-  if (consumeChannel.hasSubscribers || messages.some(isCompressed)) return consumeLater(core, handler, messages, context)
+  if (consumeChannel.hasSubscribers || messages.some(isCompressed))
+    return consumeLater(core, handler, messages, context)
   try {
     const said = handler.handle(messages, context)
     if (said === undefined) return undefined

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { readMessageProperty } from '@gantrymq/protocol'
 import { type Stage, stage } from '@gantrymq/testkit'
 import { PushConsumer } from '../consumer/push-consumer.ts'
+import type { Outcome } from '../consumer/listener.ts'
 import { Producer } from '../producer/producer.ts'
 import { decodeEntries, type TraceEntry } from './entries.ts'
 
@@ -161,7 +162,7 @@ test('a broker that takes no traces does not hold up sends, nor the end for long
 
 test('a consumer traces each message before and after its listener', async t => {
   const play = await playing(t)
-  const outcomes: (undefined | { retry: object })[] = [undefined, { retry: {} }]
+  const outcomes: Outcome[] = [undefined, { retry: {} }]
   const consumer = await play.outcome(
     PushConsumer.start({
       ...shared(play),
