@@ -41,6 +41,8 @@ export interface ConsumeEvent {
   readonly namespace: string
   readonly group: string
   readonly topic: string
+  /** Whether each member of the group gets all messages. */
+  readonly broadcast: boolean
   readonly messages: readonly {
     readonly messageId: string
     readonly properties: ReadonlyMap<string, string>

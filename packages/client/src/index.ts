@@ -13,6 +13,7 @@ export type { ChangedTopics } from './admin/permissions.ts'
 export type { TopicSettings } from './admin/topics.ts'
 export type { MessageTrack, TrackType } from './admin/tracks.ts'
 export { type Codec, json, text } from './codec.ts'
+export type { ConsumeEvent, PullEvent, SendEvent } from './diagnostics.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
 export type { ClientOptions } from './instance-options.ts'
 export type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt, SendStatus } from './message.ts'
@@ -28,6 +29,7 @@ export type {
   TransactionReceipt,
   TransactionState,
 } from './producer/transactions.ts'
+export type { TraceTarget } from './trace/trace-option.ts'
 export { PushConsumer, type PushConsumerOptions } from './consumer/push-consumer.ts'
 export { ReceivedMessage } from './consumer/received-message.ts'
 export type { ListenerContext, Outcome, Retry } from './consumer/listener.ts'

@@ -1,5 +1,7 @@
-import { consumeChannel, type ConsumeEvent } from '../diagnostics.ts'
+import { unwrapNamespace } from '@gantrymq/protocol'
+import { consumeChannel, type ConsumeEvent, traceConsume } from '../diagnostics.ts'
 import type { MessageQueue } from '../message.ts'
+import type { TracedOutcome } from '../trace/consumer-trace.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import type { ReceivedMessage } from './received-message.ts'
 
@@ -55,7 +57,7 @@ export interface Consumed {
   readonly isLeft?: boolean
 }
 
-type ListenerCore<Body> = Pick<ConsumerCore<Body>, 'instance' | 'group'>
+type ListenerCore<Body> = Pick<ConsumerCore<Body>, 'instance' | 'group' | 'settings' | 'trace'>
 type Said = Outcome | typeof LEFT
 
 /**
@@ -68,8 +70,9 @@ export function callListener<Body>(
   messages: readonly ReceivedMessage<Body>[],
   context: ListenerContext,
 ): Consumed | undefined | Promise<Consumed | undefined> {
-  if (consumeChannel.hasSubscribers || messages.some(isCompressed))
-    return consumeLater(core, handler, messages, context)
+  if (core.trace !== undefined || consumeChannel.hasSubscribers || messages.some(isCompressed)) {
+    return consumeWatched(core, handler, messages, context)
+  }
   try {
     const said = handler.handle(messages, context)
     if (said === undefined) return undefined
@@ -118,6 +121,29 @@ async function settled<Body>(
   }
 }
 
+// Between the entries of RocketMQ's own message trace, where it is on.
+async function consumeWatched<Body>(
+  core: ListenerCore<Body>,
+  handler: Handler<Body>,
+  messages: readonly ReceivedMessage<Body>[],
+  context: ListenerContext,
+): Promise<Consumed | undefined> {
+  const { clock } = core.instance
+  const started = clock.now()
+  const endTrace = core.trace?.begin(messages)
+  const consumed = await consumeLater(core, handler, messages, context)
+  const tookMs = clock.now() - started
+  endTrace?.(outcomeOf(consumed, tookMs >= core.settings.consumeTimeoutMs), tookMs)
+  return consumed
+}
+
+// Apache's ConsumeReturnType, in its order.
+function outcomeOf(consumed: Consumed | undefined, isLate: boolean): TracedOutcome {
+  if (consumed?.error !== undefined) return 'exception'
+  if (isLate) return 'timeout'
+  return consumed === undefined ? 'success' : 'failed'
+}
+
 async function consumeLater<Body>(
   core: ListenerCore<Body>,
   handler: Handler<Body>,
@@ -158,7 +184,7 @@ function consumedOf(said: Said, count: number): Consumed | undefined {
 }
 
 async function traced<Body>(
-  { instance, group }: ListenerCore<Body>,
+  { instance, group, settings }: ListenerCore<Body>,
   call: () => Promise<Said>,
   messages: readonly ReceivedMessage<Body>[],
 ): Promise<Said> {
@@ -170,10 +196,13 @@ async function traced<Body>(
     bodyLength: view.storedBody.length,
     reconsumeTimes,
   }))
-  const event: ConsumeEvent = { clientId: instance.clientId, group, topic: messages[0]?.topic ?? '', messages: seen }
-  return await consumeChannel.tracePromise(async () => {
+  const { clientId, options } = instance
+  const { namespace } = options
+  const names = { clientId, namespace, group: unwrapNamespace(namespace, group), topic: messages[0]?.topic ?? '' }
+  const event: ConsumeEvent = { ...names, broadcast: settings.broadcast, messages: seen }
+  return await traceConsume(event, async () => {
     const said = await call()
     event.outcome = consumedOf(said, messages.length) === undefined ? 'ack' : 'retry'
     return said
-  }, event)
+  })
 }
