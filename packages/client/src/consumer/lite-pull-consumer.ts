@@ -1,0 +1,462 @@
+import { type ConsumerRunningInfo, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
+import { ClientInstance } from '../client-instance.ts'
+import { bytes, type Codec } from '../codec.ts'
+import { ClientError, closed } from '../errors.ts'
+import { type ClientOptions, instanceOptions } from '../instance-options.ts'
+import type { ConsumerMember } from '../members.ts'
+import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
+import { type GivenOf, readOptions } from '../options.ts'
+import { Inbox } from './lite-pull-inbox.ts'
+import { litePullOptions, type LitePullSettings } from './lite-pull-options.ts'
+import { Reader } from './lite-pull-reader.ts'
+import { type LitePullCore, LitePullWork } from './lite-pull-work.ts'
+import { checkedGroup, checkedQueue, checkedTopic, consumeFromWhere } from './member-names.ts'
+import { type OffsetStore, RemoteOffsets } from './offsets.ts'
+import { commitOffset, maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
+import { Rebalancer } from './rebalance.ts'
+import { ReceivedMessage } from './received-message.ts'
+import { UNREADABLE_OFFSET } from './start-offset.ts'
+import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+
+/** What a lite pull consumer is started with. */
+export interface LitePullConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof litePullOptions> {
+  /** Name of the group, whose offsets are used. */
+  readonly group: string
+  /** Topics whose queues the members of the group share, each with what is wanted of it. Leave it out to `assign` queues. */
+  readonly subscriptions?: Readonly<Record<string, Expression>> | undefined
+  /** Makes bodies of bytes. Default: bodies are bytes. */
+  readonly codec?: Codec<Body> | undefined
+  /** Told when this member's queues of a subscribed topic have changed. */
+  readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
+}
+
+/** An offset to commit. */
+export interface OffsetToCommit {
+  readonly queue: MessageQueue
+  readonly offset: number
+}
+
+type Mode = 'none' | 'subscribe' | 'assign'
+
+/**
+ * Gives messages when asked: by `poll`, or by `for await`. It works on the queues that rebalancing gives it, after
+ * `subscribe`, or on those it was assigned. Apache's DefaultLitePullConsumer.
+ *
+ * With `autoCommit` the offsets of what is done are committed by themselves. A message is done when the next one is asked
+ * for: the messages of a poll with the next poll, a message of `for await` with the next turn. What is in hand when the
+ * consumer closes comes again, unless it was committed by `commit`. Polls of several readers at a time are safe, but each
+ * ends the work of all: let such readers use `for await`, or commit by themselves.
+ */
+export class LitePullConsumer<Body = Buffer> {
+  readonly group: string
+  readonly #instance: ClientInstance
+  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #settings: LitePullSettings
+  readonly #onQueues: LitePullConsumerOptions<Body>['onQueues']
+  readonly #core: LitePullCore<Body>
+  readonly #rebalancer: Rebalancer<LitePullWork<Body>>
+  readonly #member: ConsumerMember
+  readonly #reader: Reader<Body>
+  readonly #offsets: OffsetStore
+  readonly #subscriptions = new Map<string, SubscriptionData>()
+  readonly #assigned = new Map<string, LitePullWork<Body>>()
+  readonly #watches = new Map<string, Disposable>()
+  readonly #listeners = new Set<Disposable>()
+  readonly #timers: Disposable[] = []
+  #mode: Mode = 'none'
+  #closing: Promise<void> | undefined
+
+  /**
+   * Joins a group. Queues of subscribed topics come with the first round, some moments later.
+   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN
+   */
+  static async start<Body = Buffer>(options: LitePullConsumerOptions<Body>): Promise<LitePullConsumer<Body>> {
+    const consumer = new LitePullConsumer<Body>(options)
+    try {
+      await consumer.#start()
+      return consumer
+    } catch (error) {
+      await consumer.close()
+      throw error
+    }
+  }
+
+  private constructor(options: LitePullConsumerOptions<Body>) {
+    const { group, subscriptions = {}, codec, onQueues, ...given } = options
+    this.#onQueues = onQueues
+    this.group = checkedGroup(group)
+    this.#settings = checkedSettings(given)
+    for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
+    const wireGroup = wrapNamespace(this.#settings.namespace, this.group)
+    this.#claim = { kind: 'consumer', group: wireGroup }
+    this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
+    this.#offsets = new RemoteOffsets(this.#instance, wireGroup)
+    this.#core = this.#makeCore(wireGroup, codec ?? (bytes as Codec<never>))
+    const { inbox } = this.#core
+    const { clock } = this.#instance
+    this.#reader = new Reader({ clock, inbox, settings: this.#settings, works: () => this.#works })
+    this.#rebalancer = new Rebalancer({
+      core: this.#core,
+      locks: undefined,
+      work: queue => Promise.resolve(new LitePullWork(this.#core, queue)),
+      onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
+    })
+    this.#member = this.#makeMember(wireGroup)
+  }
+
+  #makeCore(group: string, codec: Codec<Body>): LitePullCore<Body> {
+    const context = { namespace: this.#settings.namespace, codec }
+    const queuedTotal = (): number => this.#works.reduce((sum, { process }) => sum + process.count, 0)
+    return {
+      instance: this.#instance,
+      group,
+      settings: this.#settings,
+      offsets: this.#offsets,
+      subscriptions: this.#subscriptions,
+      isPaused: false,
+      inbox: new Inbox(this.#instance.clock),
+      toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, context),
+      get queuedTotal() {
+        return queuedTotal()
+      },
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { clock } = this.#instance
+    await this.#offsets.load()
+    await this.#instance.start()
+    this.#instance.join(this.#member)
+    await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
+    await this.#instance.heartbeat()
+    this.#timers.push(clock.every(this.#settings.persistOffsetsMs, () => void this.#persist()))
+    this.#rebalancer.start()
+    this.#rebalancer.request()
+  }
+
+  /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
+  async #meet(topic: string): Promise<void> {
+    const { routes, log } = this.#instance
+    await routes.get(topic).catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
+    const watch = routes.watch(topic, () => this.#rebalancer.request())
+    this.#watches.get(topic)?.[Symbol.dispose]()
+    this.#watches.set(topic, watch)
+  }
+
+  #addSubscription(topic: string, expression: Expression): string {
+    if (this.#mode === 'assign') throw exclusive()
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, this.#settings.clock.now()))
+    this.#mode = 'subscribe'
+    return wireTopic
+  }
+
+  #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
+    const { clock, log, options } = this.#instance
+    const names = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
+    log.info({ group: this.group, topic, mine: names }, 'queues')
+    const subscription = this.#subscriptions.get(topic)
+    // Brokers tell by the version which of two members' subscriptions is newer.
+    if (subscription !== undefined) this.#subscriptions.set(topic, { ...subscription, subVersion: clock.now() })
+    void this.#instance.heartbeat()
+    this.#onQueues?.(unwrapNamespace(options.namespace, topic), all, mine)
+  }
+
+  #makeMember(group: string): ConsumerMember {
+    const { broadcast, consumeFrom, unitMode } = this.#settings
+    return {
+      kind: 'consumer',
+      group,
+      describe: () => ({
+        groupName: group,
+        consumeType: 'CONSUME_ACTIVELY',
+        messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
+        consumeFromWhere: consumeFromWhere(consumeFrom),
+        subscriptionDataSet: this.#mode === 'assign' ? [] : [...this.#subscriptions.values()],
+        unitMode,
+      }),
+      rebalance: () => this.#rebalancer.request(),
+      offsets: topic =>
+        this.assignment
+          .filter(queue => queue.topic === topic)
+          .map(queue => ({ queue, offset: this.#offsets.peek(queue) })),
+      runningInfo: () => this.#runningInfo(),
+    }
+  }
+
+  #runningInfo(): ConsumerRunningInfo {
+    return {
+      properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
+      subscriptionSet: [...this.#subscriptions.values()],
+      mqTable: [],
+      statusTable: new Map(),
+    }
+  }
+
+  get #works(): LitePullWork<Body>[] {
+    return [...this.#rebalancer.held, ...this.#assigned.values()]
+  }
+
+  // -- Which queues --------------------------------------------------------------------------------------------------
+
+  get clientId(): string {
+    return this.#instance.clientId
+  }
+
+  /** The queues that it works on now. */
+  get assignment(): MessageQueue[] {
+    return this.#works.map(({ queue }) => queue)
+  }
+
+  /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION after `assign`, BAD_NAME, CLOSED */
+  async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
+    this.#checkOpen()
+    await this.#meet(this.#addSubscription(topic, expression))
+    await this.#instance.heartbeat()
+    this.#rebalancer.request()
+  }
+
+  /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen()
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    if (!this.#subscriptions.delete(wireTopic)) return
+    this.#watches.get(wireTopic)?.[Symbol.dispose]()
+    this.#watches.delete(wireTopic)
+    this.#rebalancer.request()
+    await this.#instance.heartbeat()
+  }
+
+  /**
+   * Works on these queues and no others, whoever else is in the group. Those that it has already go on as they are.
+   * `filters` say what is wanted of a topic; without one all is.
+   * @throws ClientError BAD_OPTION after `subscribe` or without queues, BAD_NAME, CLOSED
+   */
+  async assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>> = {}): Promise<void> {
+    this.#checkOpen()
+    if (this.#mode === 'subscribe') throw exclusive()
+    const { namespace, clock } = this.#settings
+    const wanted = new Map([...queues].map(queue => checkedQueue(namespace, queue)).map(each => [queueKey(each), each]))
+    if (wanted.size === 0) throw new ClientError('BAD_OPTION', 'Message queues can not be null or empty.')
+    this.#mode = 'assign'
+    for (const [topic, expression] of Object.entries(filters)) {
+      const wireTopic = checkedTopic(namespace, topic)
+      this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, clock.now()))
+    }
+    await this.#giveUp(this.#works.filter(({ queue }) => !wanted.has(queueKey(queue))))
+    for (const [key, queue] of wanted) if (!this.#assigned.has(key)) this.#takeUp(key, queue)
+    await this.#introduce(new Set([...wanted.values()].map(({ topic }) => topic)))
+  }
+
+  #takeUp(key: string, queue: MessageQueue): void {
+    const work = new LitePullWork(this.#core, queue)
+    this.#assigned.set(key, work)
+    work.start()
+  }
+
+  async #giveUp(works: readonly LitePullWork<Body>[]): Promise<void> {
+    for (const { queue } of works) this.#assigned.delete(queueKey(queue))
+    await Promise.all(works.map(work => work.drop()))
+    await this.#offsets.persist(works.map(({ queue }) => queue))
+    for (const { queue } of works) this.#offsets.forget(queue)
+  }
+
+  /** Brokers commit for groups that they know of. */
+  async #introduce(topics: ReadonlySet<string>): Promise<void> {
+    for (const topic of topics) if (!this.#watches.has(topic)) await this.#meet(topic)
+    await this.#instance.heartbeat()
+  }
+
+  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
+  async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
+    this.#checkOpen()
+    return (await this.#instance.routes.fresh(checkedTopic(this.#settings.namespace, topic), options)).read
+  }
+
+  /**
+   * Calls back when the queues of a topic have changed, whoever has them; not with those of now. Looked for every
+   * `routeRefreshMs`. Ends with the consumer, or when disposed.
+   */
+  onTopicQueues(topic: string, listener: (queues: readonly MessageQueue[]) => void): Disposable {
+    this.#checkOpen()
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    let before: string | undefined
+    const watch = this.#instance.routes.watch(wireTopic, ({ read }) => {
+      const now = read.map(queueKey).toSorted().join()
+      if (before !== undefined && before !== now) listener(read)
+      before = now
+    })
+    this.#listeners.add(watch)
+    return watch
+  }
+
+  // -- Messages ------------------------------------------------------------------------------------------------------
+
+  /**
+   * The messages of one pull of one queue, `pullBatchSize` at most; none if none have come within `timeoutMs`,
+   * by default option `pollTimeoutMs`. Those that earlier
+   * polls gave are done now.
+   * @throws ClientError BAD_OPTION, ABORTED, CLOSED
+   */
+  async poll(options: CallOptions = {}): Promise<readonly ReceivedMessage<Body>[]> {
+    this.#checkOpen()
+    return await this.#reader.poll(options)
+  }
+
+  /** Messages one by one until the consumer closes. Leaving the loop leaves the rest to the next reader. */
+  [Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    return this.messages()
+  }
+
+  /** As `for await` on the consumer. @throws ClientError ABORTED, CLOSED */
+  messages({ signal }: Pick<CallOptions, 'signal'> = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    this.#checkOpen()
+    return this.#reader.messages(signal)
+  }
+
+  // -- Positions -----------------------------------------------------------------------------------------------------
+
+  /**
+   * Goes on from an offset. What was pulled of the queue is dropped, and what is in hand does not count any more.
+   * @throws ClientError NOT_ASSIGNED, BAD_OPTION if the queue does not reach there, CLOSED
+   */
+  async seek(queue: MessageQueue, offset: number, options: CallOptions = {}): Promise<void> {
+    const wire = this.#workOf(queue).queue
+    const [min, max] = await Promise.all([
+      minOffset(this.#instance, wire, options),
+      maxOffset(this.#instance, wire, options),
+    ])
+    if (!Number.isSafeInteger(offset) || offset < min || offset > max) {
+      const text = `Seek offset illegal, seek offset = ${offset}, min offset = ${min}, max offset = ${max}`
+      throw new ClientError('BAD_OPTION', text)
+    }
+    this.#workOf(queue).seek(offset)
+  }
+
+  /** Goes back to the oldest message. @throws ClientError NOT_ASSIGNED, CLOSED */
+  async seekToBegin(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
+    const offset = await minOffset(this.#instance, this.#workOf(queue).queue, options)
+    this.#workOf(queue).seek(offset)
+  }
+
+  /** Goes behind the newest message. @throws ClientError NOT_ASSIGNED, CLOSED */
+  async seekToEnd(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
+    const offset = await maxOffset(this.#instance, this.#workOf(queue).queue, options)
+    this.#workOf(queue).seek(offset)
+  }
+
+  /** Goes to the first message stored at a time or later (4.9: the nearest). @throws ClientError NOT_ASSIGNED, CLOSED */
+  async seekToTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<void> {
+    const offset = await offsetAt(this.#instance, this.#workOf(queue).queue, Number(time), options)
+    this.#workOf(queue).seek(offset)
+  }
+
+  /** Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. @throws ClientError */
+  async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
+    this.#checkOpen()
+    return offsetAt(this.#instance, checkedQueue(this.#settings.namespace, queue), Number(time), options)
+  }
+
+  /** Pulls no more of these queues; what is here already is still polled. @throws ClientError NOT_ASSIGNED, CLOSED */
+  pause(queues: Iterable<MessageQueue>): void {
+    for (const work of [...queues].map(queue => this.#workOf(queue))) work.pause()
+  }
+
+  /** @throws ClientError NOT_ASSIGNED, CLOSED */
+  resume(queues: Iterable<MessageQueue>): void {
+    for (const work of [...queues].map(queue => this.#workOf(queue))) work.resume()
+  }
+
+  #workOf(queue: MessageQueue): LitePullWork<Body> {
+    this.#checkOpen()
+    const wire = checkedQueue(this.#settings.namespace, queue)
+    const work = this.#assigned.get(queueKey(wire)) ?? this.#rebalancer.find(wire)
+    if (work !== undefined && !work.isDropped) return work
+    const why = this.#mode === 'subscribe' ? ', may be rebalancing' : ''
+    const text = `The message queue is not in assigned list${why}, message queue: ${queueKey(wire)}`
+    throw new ClientError('NOT_ASSIGNED', text, { retriable: this.#mode === 'subscribe' })
+  }
+
+  // -- Offsets -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Commits: without offsets everything that was given out, also what is in hand. Resolves when the brokers have it.
+   * @throws ClientError NOT_ASSIGNED, BAD_OPTION, CLOSED, and what the broker says
+   */
+  async commit(offsets?: Iterable<OffsetToCommit>, options: CallOptions = {}): Promise<void> {
+    this.#checkOpen()
+    const wanted = offsets === undefined ? this.#handedOut() : [...offsets].map(each => this.#checkedOffset(each))
+    for (const { queue, offset } of wanted) this.#offsets.update(queue, offset, false)
+    if (this.#settings.broadcast) return await this.#offsets.persist(wanted.map(({ queue }) => queue))
+    const { group } = this.#core
+    await Promise.all(wanted.map(({ queue, offset }) => commitOffset(this.#instance, group, queue, offset, options)))
+  }
+
+  #handedOut(): OffsetToCommit[] {
+    return this.#works.flatMap(({ queue, handedUpTo: offset }) => (offset === undefined ? [] : [{ queue, offset }]))
+  }
+
+  #checkedOffset({ queue, offset }: OffsetToCommit): OffsetToCommit {
+    if (!Number.isSafeInteger(offset) || offset < 0) {
+      throw new ClientError('BAD_OPTION', `an offset to commit must be a whole number from 0 on, not ${offset}`)
+    }
+    return { queue: this.#workOf(queue).queue, offset }
+  }
+
+  /** The offset that was committed, here or at the broker; undefined if none. @throws ClientError CONNECT_FAILED, CLOSED */
+  async committed(queue: MessageQueue): Promise<number | undefined> {
+    this.#checkOpen()
+    const wire = checkedQueue(this.#settings.namespace, queue)
+    const noted = this.#offsets.peek(wire)
+    const offset = noted >= 0 ? noted : await this.#offsets.read(wire)
+    if (offset === UNREADABLE_OFFSET) {
+      const text = `Fetch consume offset from broker exception: ${queueKey(wire)}`
+      throw new ClientError('CONNECT_FAILED', text, { retriable: true })
+    }
+    return offset < 0 ? undefined : offset
+  }
+
+  async #persist(): Promise<void> {
+    await this.#offsets.persist(this.assignment)
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  /** Leaves the group: pulls no more, keeps the offsets, ends polls that wait, closes the connections. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shutDown())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #shutDown(): Promise<void> {
+    for (const work of this.#works) work.stopPulling()
+    this.#reader.close()
+    await this.#rebalancer.stop()
+    for (const owned of [...this.#timers, ...this.#watches.values(), ...this.#listeners]) owned[Symbol.dispose]()
+    await this.#persist()
+    await Promise.all([...this.#assigned.values()].map(work => work.drop()))
+    await this.#rebalancer.dropAll()
+    await this.#instance.leave(this.#member)
+    await this.#instance.release(this.#claim)
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closed('this consumer')
+  }
+}
+
+function checkedSettings(given: GivenOf<typeof litePullOptions> & ClientOptions): LitePullSettings {
+  const settings = readOptions('LitePullConsumer', { ...instanceOptions, ...litePullOptions }, given)
+  if (settings.pullTimeoutMs < settings.suspendMs) {
+    const text = `LitePullConsumer: pullTimeoutMs ${settings.pullTimeoutMs} must not be less than suspendMs ${settings.suspendMs}`
+    throw new ClientError('BAD_OPTION', text)
+  }
+  return settings
+}
+
+function exclusive(): ClientError {
+  return new ClientError('BAD_OPTION', 'Subscribe and assign are mutually exclusive.')
+}

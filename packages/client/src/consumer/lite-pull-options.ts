@@ -1,0 +1,38 @@
+import type { InstanceOptions } from '../instance-options.ts'
+import { flag, millis, type ValuesOf, whole } from '../options.ts'
+import { pushOptions } from './push-options.ts'
+
+const { broadcast, consumeFrom, allocate, rebalanceMs, persistOffsetsMs, pullBatchBytes, pullRetryMs } = pushOptions
+const { offsetsFolder, unitMode, maxQueuedMessages, maxQueuedMebibytes, maxSpan } = pushOptions
+
+/** What lite pull consumers have beside `instanceOptions`. */
+export const litePullOptions = {
+  broadcast,
+  consumeFrom,
+  allocate,
+  rebalanceMs,
+  persistOffsetsMs,
+  pullBatchBytes,
+  pullRetryMs,
+  offsetsFolder,
+  unitMode,
+  maxQueuedMessages,
+  maxQueuedMebibytes,
+  maxSpan,
+  /** Messages a pull, and so a poll. Default 10. */
+  pullBatchSize: whole(10, 'pullBatchSize', { min: 1, max: 1024 }),
+  /** Messages of all queues together that may wait in memory. Default 10,000. */
+  maxQueuedTotal: whole(10_000, 'pullThresholdForAll', { min: 1 }),
+  /** How long a broker may hold a pull that finds nothing, milliseconds. Default 20,000. */
+  suspendMs: millis(20_000, 'brokerSuspendMaxTimeMillis', { min: 1, max: 300_000 }),
+  /** How long this client waits for the answer of a pull, milliseconds, longer than `suspendMs`. Default 30,000. */
+  pullTimeoutMs: millis(30_000, 'consumerTimeoutMillisWhenSuspend', { min: 1 }),
+  /** How long `poll` waits when it is not told, milliseconds. Default 5,000. */
+  pollTimeoutMs: millis(5000, 'pollTimeoutMillis'),
+  /** Whether offsets of what was consumed are committed by themselves. Default true. */
+  autoCommit: flag(true, 'autoCommit'),
+  /** How often they are, milliseconds. Default 5,000. */
+  autoCommitMs: millis(5000, 'autoCommitIntervalMillis', { min: 1000 }),
+}
+
+export type LitePullSettings = ValuesOf<typeof litePullOptions> & InstanceOptions

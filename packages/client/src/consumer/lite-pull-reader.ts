@@ -1,0 +1,102 @@
+import type { Clock } from '@gantrymq/remoting'
+import { Deadline } from '../deadline.ts'
+import { ClientError } from '../errors.ts'
+import type { CallOptions } from '../message.ts'
+import type { Inbox } from './lite-pull-inbox.ts'
+import type { LitePullSettings } from './lite-pull-options.ts'
+import type { Chunk, LitePullWork } from './lite-pull-work.ts'
+import type { ReceivedMessage } from './received-message.ts'
+
+export interface ReaderOptions<Body> {
+  readonly clock: Clock
+  readonly inbox: Inbox<Chunk<Body>>
+  readonly settings: LitePullSettings
+  /** The queues whose offsets are committed by themselves. */
+  readonly works: () => Iterable<LitePullWork<Body>>
+}
+
+type Part<Body> = Pick<Chunk<Body>, 'work' | 'epoch' | 'messages'>
+
+/** Hands out what waits in the inbox, and knows what the user has in hand. */
+export class Reader<Body> {
+  readonly #options: ReaderOptions<Body>
+  /** Done when the user asks for more. */
+  #inHand: Part<Body>[] = []
+  #committedAt: number
+  #isClosed = false
+
+  constructor(options: ReaderOptions<Body>) {
+    this.#options = options
+    this.#committedAt = options.clock.now()
+  }
+
+  /** The messages of one pull. What earlier polls gave is done. @throws ClientError BAD_OPTION, ABORTED */
+  async poll({ timeoutMs = this.#options.settings.pollTimeoutMs, signal }: CallOptions) {
+    if (!(timeoutMs >= 0)) throw new ClientError('BAD_OPTION', 'Timeout must not be negative')
+    this.#finishInHand()
+    const chunk = await this.#take({ timeoutMs, signal })
+    if (chunk === undefined) return []
+    chunk.work.handOut(chunk.messages)
+    this.#inHand.push(chunk)
+    return chunk.messages
+  }
+
+  /** One by one until closed. @throws ClientError ABORTED */
+  async *messages(signal: AbortSignal | undefined): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    this.#finishInHand()
+    while (!this.#isClosed) {
+      const chunk = await this.#take({ timeoutMs: this.#options.settings.pollTimeoutMs, signal })
+      if (chunk !== undefined) yield* this.#each(chunk)
+    }
+  }
+
+  async *#each(chunk: Chunk<Body>): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    const { work, epoch, messages } = chunk
+    let handed = 0
+    let done = 0
+    try {
+      for (const message of messages) {
+        if (chunk.isStale || this.#isClosed) return
+        handed++
+        work.handOut([message])
+        yield message
+        done++
+        work.finish({ epoch, messages: [message] })
+      }
+    } finally {
+      if (handed > done) this.#inHand.push({ work, epoch, messages: messages.slice(done, handed) })
+      work.takeBack({ epoch, messages: messages.slice(handed) })
+    }
+  }
+
+  async #take(options: CallOptions): Promise<Chunk<Body> | undefined> {
+    const { clock, inbox, settings } = this.#options
+    this.#autoCommit()
+    const deadline = Deadline.of(clock, options, settings.pollTimeoutMs)
+    for (;;) {
+      const chunk = await inbox.take({ timeoutMs: deadline.left, signal: options.signal })
+      // It may have been sought or lost since it was given to us.
+      if (chunk === undefined || !chunk.isStale) return chunk
+    }
+  }
+
+  #finishInHand(): void {
+    const done = this.#inHand
+    this.#inHand = []
+    for (const part of done) part.work.finish(part)
+  }
+
+  #autoCommit(): void {
+    const { clock, settings, works } = this.#options
+    const now = clock.now()
+    if (now - this.#committedAt < settings.autoCommitMs) return
+    this.#committedAt = now
+    for (const work of works()) work.noteDone()
+  }
+
+  /** Whoever waits gets nothing. */
+  close(): void {
+    this.#isClosed = true
+    this.#options.inbox.close()
+  }
+}

@@ -1,0 +1,307 @@
+import { type MessageView, retryTopicOf, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
+import { ClientInstance } from '../client-instance.ts'
+import { bytes, type Codec } from '../codec.ts'
+import { ClientError, closed } from '../errors.ts'
+import { type ClientOptions, instanceOptions } from '../instance-options.ts'
+import type { ConsumerMember } from '../members.ts'
+import type { CallOptions, MessageQueue } from '../message.ts'
+import { type GivenOf, readOptions, type ValuesOf, whole } from '../options.ts'
+import { litePullOptions } from './lite-pull-options.ts'
+import { checkedGroup, checkedQueue, checkedTopic, consumeFromWhere } from './member-names.ts'
+import { RemoteOffsets } from './offsets.ts'
+import { type PullContext, pullQueue, type PullResult } from './pull-call.ts'
+import { PullShare } from './pull-share.ts'
+import { commitOffset, maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
+import { Rebalancer } from './rebalance.ts'
+import { ReceivedMessage } from './received-message.ts'
+import { sendBack } from './retry.ts'
+import { UNREADABLE_OFFSET } from './start-offset.ts'
+import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+
+const { broadcast, allocate, rebalanceMs, persistOffsetsMs, suspendMs, pullTimeoutMs, unitMode } = litePullOptions
+
+/** What pull consumers have beside `instanceOptions`. */
+export const pullOptions = {
+  broadcast,
+  allocate,
+  rebalanceMs,
+  persistOffsetsMs,
+  suspendMs,
+  pullTimeoutMs,
+  unitMode,
+  /** Deliveries of a message that was sent back before it goes to the dead letters. Default 16. */
+  maxReconsumeTimes: whole(16, 'maxReconsumeTimes', { min: 0 }),
+}
+
+/** What a pull consumer is started with. */
+export interface PullConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof pullOptions> {
+  /** Name of the group, whose offsets are used. */
+  readonly group: string
+  /** Topics whose queues the members of the group share, for `queuesInBalance`. Default none. */
+  readonly topics?: readonly string[] | undefined
+  /** Makes bodies of bytes. Default: bodies are bytes. */
+  readonly codec?: Codec<Body> | undefined
+  /** Told when this member's queues of one of `topics` have changed. */
+  readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
+}
+
+export interface PullOptions extends CallOptions {
+  /** Whether the broker may hold the pull until there is something, for `suspendMs`. Default false. */
+  readonly wait?: boolean | undefined
+  /** Bytes, from brokers of 5.x; the first message comes whatever its size. */
+  readonly maxBytes?: number | undefined
+}
+
+/** How long a pull that does not wait may take, milliseconds (Apache's consumerPullTimeoutMillis). */
+const TIMEOUT_MS = 10_000
+
+/**
+ * Pulls what it is told from where it is told; offsets are the user's business. Apache's DefaultMQPullConsumer. For
+ * everything else LitePullConsumer is easier.
+ */
+export class PullConsumer<Body = Buffer> {
+  readonly group: string
+  readonly #instance: ClientInstance
+  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #settings: ValuesOf<typeof pullOptions> & ValuesOf<typeof instanceOptions>
+  readonly #context: PullContext<Body>
+  readonly #offsets: RemoteOffsets
+  readonly #rebalancer: Rebalancer<PullShare>
+  readonly #member: ConsumerMember
+  readonly #subscriptions = new Map<string, SubscriptionData>()
+  readonly #watches: Disposable[] = []
+  #closing: Promise<void> | undefined
+
+  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN */
+  static async start<Body = Buffer>(options: PullConsumerOptions<Body>): Promise<PullConsumer<Body>> {
+    const consumer = new PullConsumer<Body>(options)
+    try {
+      await consumer.#start()
+      return consumer
+    } catch (error) {
+      await consumer.close()
+      throw error
+    }
+  }
+
+  private constructor(options: PullConsumerOptions<Body>) {
+    const { group, topics = [], codec = bytes as Codec<never>, onQueues, ...given } = options
+    this.group = checkedGroup(group)
+    this.#settings = readOptions('PullConsumer', { ...instanceOptions, ...pullOptions }, given)
+    const { namespace } = this.#settings
+    for (const topic of topics) this.#addTopic(checkedTopic(namespace, topic))
+    const wireGroup = wrapNamespace(namespace, this.group)
+    this.#claim = { kind: 'consumer', group: wireGroup }
+    this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
+    this.#offsets = new RemoteOffsets(this.#instance, wireGroup)
+    const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, { namespace, codec })
+    this.#context = { instance: this.#instance, group: wireGroup, toMessage }
+    this.#rebalancer = new Rebalancer({
+      core: {
+        instance: this.#instance,
+        group: wireGroup,
+        offsets: this.#offsets,
+        subscriptions: this.#subscriptions,
+        isPaused: false,
+        settings: this.#settings,
+      },
+      locks: undefined,
+      work: queue => Promise.resolve(new PullShare(queue, this.#instance.clock.now())),
+      onChange: (topic, all, mine) => onQueues?.(unwrapNamespace(namespace, topic), all, mine),
+    })
+    this.#member = this.#makeMember(wireGroup)
+  }
+
+  #addTopic(topic: string): void {
+    this.#subscriptions.set(topic, subscriptionOf(topic, '*', 0))
+  }
+
+  async #start(): Promise<void> {
+    const { routes, clock, log } = this.#instance
+    await this.#instance.start()
+    this.#instance.join(this.#member)
+    for (const topic of this.#subscriptions.keys()) {
+      await routes
+        .get(topic)
+        .catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
+      this.#watches.push(routes.watch(topic, () => this.#rebalancer.request()))
+    }
+    await this.#instance.heartbeat()
+    this.#watches.push(clock.every(this.#settings.persistOffsetsMs, () => void this.#persistMine()))
+    this.#rebalancer.start()
+    this.#rebalancer.request()
+  }
+
+  #makeMember(group: string): ConsumerMember {
+    const { broadcast, unitMode } = this.#settings
+    return {
+      kind: 'consumer',
+      group,
+      describe: () => ({
+        groupName: group,
+        consumeType: 'CONSUME_ACTIVELY',
+        messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
+        consumeFromWhere: consumeFromWhere('last'),
+        subscriptionDataSet: [...this.#subscriptions.values()],
+        unitMode,
+      }),
+      rebalance: () => this.#rebalancer.request(),
+      offsets: topic =>
+        this.#mine.filter(queue => queue.topic === topic).map(queue => ({ queue, offset: this.#offsets.peek(queue) })),
+      runningInfo: () => ({
+        properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
+        subscriptionSet: [...this.#subscriptions.values()],
+        mqTable: [],
+        statusTable: new Map(),
+      }),
+    }
+  }
+
+  get clientId(): string {
+    return this.#instance.clientId
+  }
+
+  // -- Messages ------------------------------------------------------------------------------------------------------
+
+  /**
+   * Pulls once: at most `max` messages of a queue from an offset on, those that the expression wants.
+   * @throws ClientError BAD_OPTION, BAD_NAME, BROKER_MISSING, BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
+   */
+  async pull(
+    queue: MessageQueue,
+    expression: Expression,
+    offset: number,
+    max: number,
+    { wait = false, maxBytes, timeoutMs, signal }: PullOptions = {},
+  ): Promise<PullResult<Body>> {
+    const wire = this.#wire(queue)
+    checkWhole('offset', offset, 0)
+    checkWhole('max', max, 1)
+    if (maxBytes !== undefined) checkWhole('maxBytes', maxBytes, 1)
+    const { suspendMs, pullTimeoutMs } = this.#settings
+    const subscription = subscriptionOf(wire.topic, expression, 0)
+    const where = { queue: wire, subscription, offset, max, maxBytes }
+    const ask = { ...where, suspendMs: wait ? suspendMs : 0, brokerId: 0, isLite: false }
+    const options = { timeoutMs: timeoutMs ?? (wait ? pullTimeoutMs : TIMEOUT_MS), signal }
+    const { suggestedBrokerId: _, ...result } = await pullQueue(this.#context, ask, options)
+    return result
+  }
+
+  /**
+   * Has a message delivered again later, to the group's retry topic: level 0 leaves the delay to the broker, -1 means the
+   * dead letters at once. @throws ClientError
+   */
+  async sendMessageBack(message: ReceivedMessage<Body>, delayLevel = 0): Promise<void> {
+    this.#checkOpen()
+    const { maxReconsumeTimes } = this.#settings
+    await sendBack({ ...this.#context, maxReconsumeTimes }, message, delayLevel)
+  }
+
+  // -- Queues --------------------------------------------------------------------------------------------------------
+
+  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
+  async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
+    this.#checkOpen()
+    return (await this.#instance.routes.fresh(checkedTopic(this.#settings.namespace, topic), options)).read
+  }
+
+  /** This member's share of one of `topics`, as of the last round. */
+  queuesInBalance(topic: string): MessageQueue[] {
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    return this.#mine.filter(queue => queue.topic === wireTopic)
+  }
+
+  get #mine(): MessageQueue[] {
+    return [...this.#rebalancer.held].map(({ queue }) => queue)
+  }
+
+  /** The topic that takes messages sent back; pull it as any other. */
+  get retryTopic(): string {
+    return retryTopicOf(this.group)
+  }
+
+  // -- Offsets -------------------------------------------------------------------------------------------------------
+
+  /** Notes how far the group is in a queue. Queues in balance are told to the brokers by themselves. */
+  updateOffset(queue: MessageQueue, offset: number): void {
+    checkWhole('offset', offset, 0)
+    this.#offsets.update(this.#wire(queue), offset, false)
+  }
+
+  /**
+   * How far the group is: as noted here, else, or with `fromBroker`, as the broker has it; undefined if it does not know.
+   * @throws ClientError CONNECT_FAILED, CLOSED
+   */
+  async fetchOffset(
+    queue: MessageQueue,
+    { fromBroker = false }: { readonly fromBroker?: boolean } = {},
+  ): Promise<number | undefined> {
+    const wire = this.#wire(queue)
+    const noted = fromBroker ? -1 : this.#offsets.peek(wire)
+    const offset = noted >= 0 ? noted : await this.#offsets.read(wire)
+    if (offset === UNREADABLE_OFFSET) {
+      throw new ClientError('CONNECT_FAILED', 'Fetch consume offset from broker exception', { retriable: true })
+    }
+    return offset < 0 ? undefined : offset
+  }
+
+  /** Tells the broker what is noted of a queue, and waits until it has it. @throws ClientError */
+  async persist(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
+    const wire = this.#wire(queue)
+    const offset = this.#offsets.peek(wire)
+    if (offset >= 0) await commitOffset(this.#instance, this.#context.group, wire, offset, options)
+  }
+
+  async #persistMine(): Promise<void> {
+    await this.#offsets.persist(this.#mine)
+  }
+
+  /** Offset of the oldest message. @throws ClientError */
+  async minOffset(queue: MessageQueue, options: CallOptions = {}): Promise<number> {
+    return await minOffset(this.#instance, this.#wire(queue), options)
+  }
+
+  /** Offset that the next message will have. @throws ClientError */
+  async maxOffset(queue: MessageQueue, options: CallOptions = {}): Promise<number> {
+    return await maxOffset(this.#instance, this.#wire(queue), options)
+  }
+
+  /** Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. @throws ClientError */
+  async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
+    return await offsetAt(this.#instance, this.#wire(queue), Number(time), options)
+  }
+
+  #wire(queue: MessageQueue): MessageQueue {
+    this.#checkOpen()
+    return checkedQueue(this.#settings.namespace, queue)
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  /** Leaves the group, keeps the offsets of queues in balance, closes the connections. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shutDown())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #shutDown(): Promise<void> {
+    await this.#rebalancer.stop()
+    for (const watch of this.#watches) watch[Symbol.dispose]()
+    await this.#persistMine()
+    await this.#rebalancer.dropAll()
+    await this.#instance.leave(this.#member)
+    await this.#instance.release(this.#claim)
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closed('this consumer')
+  }
+}
+
+function checkWhole(name: string, value: number, min: number): void {
+  if (Number.isSafeInteger(value) && value >= min) return
+  throw new ClientError('BAD_OPTION', `${name} of a pull must be a whole number from ${min} on, not ${value}`)
+}
