@@ -207,11 +207,16 @@ for (const hours of [-5, 5]) {
     const queues = consumer.queues.length
     play.broker.down()
     await play.outcome(scenery.send(producer, 10, 1000))
+    // Long enough that it was dialled in vain.
+    await play.advance(1500)
     play.brokers[1]?.server.freeze()
     const sends = scenery.send(producer, 10, 3000)
     await play.settle()
     play.clock.jump(hours * 3_600_000)
+    const since = play.clock.elapsed()
     await play.outcome(sends)
+    const took = play.clock.elapsed() - since
+    assert.ok(took >= 2900 && took <= 4000, `sends of 3 seconds took ${took} ms`)
     play.broker.up()
     await play.advance(5000)
     assert.ok(play.broker.server.connections > 0, 'it is dialled again soon')
