@@ -28,7 +28,8 @@ export interface MessageQueueAssignment {
 
 /** Apache's QueryAssignmentResponseBody (5.x). */
 export interface QueryAssignmentResponse {
-  readonly messageQueueAssignments: readonly MessageQueueAssignment[]
+  /** Undefined: the broker cannot tell, and a consumer keeps what it has; an empty list takes all from it. */
+  readonly messageQueueAssignments: readonly MessageQueueAssignment[] | undefined
 }
 
 /** Apache's SetMessageRequestModeRequestBody (5.x). */
@@ -71,13 +72,13 @@ function readAssignment(value: JsonValue): MessageQueueAssignment {
 export const assignmentsBody = jsonBody<QueryAssignmentResponse>(
   'QueryAssignmentResponseBody',
   ({ messageQueueAssignments }) => ({
-    messageQueueAssignments: messageQueueAssignments.map(({ attachments, messageQueue, mode }) => ({
+    messageQueueAssignments: messageQueueAssignments?.map(({ attachments, messageQueue, mode }) => ({
       attachments,
       messageQueue: messageQueueBean(messageQueue),
       mode,
     })),
   }),
-  object => ({ messageQueueAssignments: (listOf(object, 'messageQueueAssignments') ?? []).map(readAssignment) }),
+  object => ({ messageQueueAssignments: listOf(object, 'messageQueueAssignments')?.map(readAssignment) }),
 )
 
 export const setMessageRequestModeBody = jsonBody<SetMessageRequestMode>(
