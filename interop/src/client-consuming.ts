@@ -126,7 +126,7 @@ export function groups(the: () => Site, { sender, receiver }: Way): void {
     const two = await sender(the()).consume(t, { ...settings, instanceName: unique('two') })
     const messages = numbers(8, topic)
     await sender(the()).send(messages)
-    const all = messages.map(message => message.body).toSorted()
+    const all = messages.map(message => String(message.body)).toSorted()
     for (const { got } of [one, two]) {
       await got.count(8)
       assert.deepEqual(got.texts.toSorted(), all)

@@ -1,6 +1,5 @@
 import { Producer, type ProducerOptions, type SendReceipt } from '@gantrymq/client'
 import type {
-  ClientSettings,
   ConsumerSettings,
   LitePullSettings,
   Manner,
@@ -14,24 +13,9 @@ import type {
 } from './client-side.ts'
 import type { Owner } from './launched.ts'
 import { startOurConsumer, startOurLitePull } from './our-consumers.ts'
+import { clientOptions } from './our-options.ts'
 
 const TIMEOUT_MS = 10_000
-
-/** Our options for the settings that both clients take. */
-export function clientOptions(nameServers: string, settings: ClientSettings) {
-  const { accessKey, secretKey, namespace, instanceName, unitName, tls, vip } = settings
-  return {
-    nameServers: settings.nameServers ?? nameServers,
-    routeRefreshMs: 1_000,
-    ...(accessKey !== undefined && secretKey !== undefined ? { credentials: { accessKey, secretKey } } : {}),
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(instanceName === undefined ? {} : { instanceName }),
-    ...(unitName === undefined ? {} : { unitName }),
-    ...(tls ? { tls: { rejectUnauthorized: false } } : {}),
-    ...(vip ? { vipChannel: true } : {}),
-    ...(settings.trace ? { trace: true } : {}),
-  }
-}
 
 const compressions = { ZLIB: 'zlib', LZ4: 'lz4', ZSTD: 'zstd' } as const
 
@@ -69,6 +53,11 @@ export class OurClient implements Side {
     let producer = this.#producers.get(name)
     if (!producer) this.#producers.set(name, (producer = this.#start(settings)))
     return producer
+  }
+
+  /** The producer that answers requests. */
+  replies(): Promise<Producer> {
+    return this.producer({ group: 'our-replies' })
   }
 
   async #start(settings: ProducerSettings): Promise<Producer> {

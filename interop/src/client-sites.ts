@@ -24,6 +24,10 @@ export interface SitePlan {
   readonly nameServer: 'ours' | 'Apache'
   readonly properties?: Properties
   readonly files?: Readonly<Record<string, string>>
+  /** What the suite is called; default by the line. */
+  readonly title?: string
+  /** Only for Apache's. */
+  readonly nameServerFlags?: readonly string[]
   readonly brokerFlags?: readonly string[]
   readonly javaFlags?: readonly string[]
 }
@@ -115,7 +119,8 @@ export class Site {
 }
 
 function startNameServer(owner: Owner, plan: SitePlan): Promise<RunningNameServer> {
-  return plan.nameServer === 'ours' ? startOurProgram(owner) : startApacheNameServer(owner, plan.release)
+  if (plan.nameServer === 'ours') return startOurProgram(owner)
+  return startApacheNameServer(owner, plan.release, {}, plan.nameServerFlags)
 }
 
 /** Starts all that a plan names. */
@@ -139,11 +144,12 @@ export async function startSite(owner: Owner, plan: SitePlan): Promise<Site> {
 }
 
 /** Declares a site that lives as long as the enclosing `describe`; gives a getter of it. */
-export function siteFor(plan: SitePlan): () => Site {
+export function siteFor(plan: SitePlan | (() => Promise<SitePlan>)): () => Site {
   const closes: (() => Promise<void>)[] = []
   let site: Site | undefined
   before(async () => {
-    site = await startSite({ after: close => void closes.push(close) }, plan)
+    const given = typeof plan === 'function' ? await plan() : plan
+    site = await startSite({ after: close => void closes.push(close) }, given)
   })
   after(async () => {
     for (const close of closes.toReversed()) await close()
@@ -152,4 +158,5 @@ export function siteFor(plan: SitePlan): () => Site {
 }
 
 /** What a suite of a plan is called. */
-export const siteName = (plan: SitePlan) => `client, broker ${plan.release}, name server ${plan.nameServer}`
+export const siteName = ({ title = 'client', release, nameServer }: SitePlan) =>
+  `${title}, broker ${release}, name server ${nameServer}`

@@ -1,10 +1,23 @@
-import { type Outcome, PushConsumer, type PushConsumerOptions, type ReceivedMessage } from '@gantrymq/client'
+import {
+  type Outcome,
+  type Producer,
+  PushConsumer,
+  type PushConsumerOptions,
+  type ReceivedMessage,
+} from '@gantrymq/client'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Arrivals } from './arrivals.ts'
-import { clientOptions, type OurClient } from './client-ours.ts'
 import type { ConsumerSettings, Got, LitePullSettings, SideConsumer, SideLitePull } from './client-side.ts'
 import type { Owner } from './launched.ts'
 import { temporaryFolder } from './launcher.ts'
+import { clientOptions } from './our-options.ts'
+
+/** Where consumers belong to. */
+export interface Ours {
+  readonly nameServers: string
+  /** The producer that answers requests. */
+  replies(): Promise<Producer>
+}
 
 /** Our received message as the cases want it. */
 export function gotOf(message: ReceivedMessage): Got {
@@ -30,11 +43,11 @@ export function gotOf(message: ReceivedMessage): Got {
 /** Tells what comes, and refuses it as often as it was told to. */
 class Listening {
   readonly got = new Arrivals<Got>('our consumer')
-  readonly #ours: OurClient
+  readonly #ours: Ours
   readonly #settings: ConsumerSettings
   readonly #times = new Map<string, number>()
 
-  constructor(ours: OurClient, settings: ConsumerSettings) {
+  constructor(ours: Ours, settings: ConsumerSettings) {
     this.#ours = ours
     this.#settings = settings
   }
@@ -59,12 +72,12 @@ class Listening {
   }
 
   async #reply(message: ReceivedMessage, text: string): Promise<void> {
-    const producer = await this.#ours.producer({ group: 'our-replies' })
+    const producer = await this.#ours.replies()
     await producer.reply(message, `reply to ${text}`)
   }
 }
 
-async function pushOptions(owner: Owner, ours: OurClient, settings: ConsumerSettings): Promise<PushConsumerOptions> {
+async function pushOptions(owner: Owner, ours: Ours, settings: ConsumerSettings): Promise<PushConsumerOptions> {
   const { group, subscriptions, orderly = false, broadcast = false, from = 'first', threads = 4 } = settings
   return {
     ...clientOptions(ours.nameServers, settings),
@@ -85,7 +98,7 @@ async function pushOptions(owner: Owner, ours: OurClient, settings: ConsumerSett
 /** Starts a push consumer of ours; it is closed when its owner is done. */
 export async function startOurConsumer(
   owner: Owner,
-  ours: OurClient,
+  ours: Ours,
   settings: ConsumerSettings,
 ): Promise<SideConsumer & { readonly consumer: PushConsumer }> {
   const listening = new Listening(ours, settings)
@@ -104,10 +117,6 @@ export async function startOurConsumer(
 }
 
 /** Starts a lite pull consumer of ours. */
-export async function startOurLitePull(
-  _owner: Owner,
-  _ours: OurClient,
-  _settings: LitePullSettings,
-): Promise<SideLitePull> {
+export async function startOurLitePull(_owner: Owner, _ours: Ours, _settings: LitePullSettings): Promise<SideLitePull> {
   throw new Error('not yet')
 }
