@@ -40,6 +40,7 @@ export interface OutgoingRules {
 
 /** What this client adds to a message. */
 export interface Additions {
+  /** Empty for none. */
   readonly messageId: string
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -108,7 +109,7 @@ export function propertiesOf(message: OutgoingMessage<unknown>, namespace: strin
   if (properties !== undefined) text += userProperties(properties)
   if (additions.traced !== undefined) text += userProperties(additions.traced)
   if (additions.properties !== undefined) text += entries(additions.properties)
-  text += `UNIQ_KEY${NAME_END}${additions.messageId}${VALUE_END}`
+  if (additions.messageId !== '') text += `UNIQ_KEY${NAME_END}${additions.messageId}${VALUE_END}`
   if (namespace !== '') text += entry('INSTANCE_ID', namespace)
   return fitting(text)
 }

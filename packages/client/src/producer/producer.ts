@@ -24,6 +24,7 @@ import {
   type LocalTransaction,
   sendInTransaction,
   type TransactionReceipt,
+  type TransactionState,
 } from './transactions.ts'
 
 /** What bodies are when they come back: bytes where bytes are sent. */
@@ -39,13 +40,15 @@ export interface ProducerOptions<Body = BytesInput> extends ClientOptions, Given
    * Says what became of a transaction when the broker does not know: its message was sent, but not its outcome. Needed for
    * `sendInTransaction`. What it throws counts as unknown.
    */
-  readonly checkTransaction?: CheckTransaction<BodyRead<Body>> | undefined
+  readonly checkTransaction?: CheckTransaction<BodyRead<NoInfer<Body>>> | undefined
 }
 
 /** Where and how long one message is sent. */
 export interface SendOptions<Body = BytesInput> extends SendOptionsOf<Body> {}
 
 const NOTHING = {}
+/** The group that Apache's client has when none is given, and refuses. */
+const DEFAULT_GROUP = 'DEFAULT_PRODUCER'
 
 /** Sends messages. */
 export class Producer<Body = BytesInput> {
@@ -154,6 +157,17 @@ export class Producer<Body = BytesInput> {
    * producer of the group.
    * @throws ClientError as `send`; BAD_OPTION without option `checkTransaction`
    */
+  // Two forms, as TypeScript takes `async () => 'commit'` for a promise of any string where a union is wanted.
+  sendInTransaction(
+    message: OutgoingMessage<Body>,
+    run: (message: OutgoingMessage<Body>, half: SendReceipt) => Promise<TransactionState>,
+    options?: SendOptions<Body>,
+  ): Promise<TransactionReceipt>
+  sendInTransaction(
+    message: OutgoingMessage<Body>,
+    run: LocalTransaction<Body>,
+    options?: SendOptions<Body>,
+  ): Promise<TransactionReceipt>
   async sendInTransaction(
     message: OutgoingMessage<Body>,
     run: LocalTransaction<Body>,
@@ -259,7 +273,8 @@ function checkCompression({ compression, compressionLevel }: ProducerSettings): 
 
 function checkedGroup(group: unknown): string {
   if (typeof group !== 'string') throw badOption('Producer', 'group', group, 'a text: the name of the group')
-  const problem = groupProblem(group)
+  const problem =
+    group === DEFAULT_GROUP ? `producerGroup can not equal ${group}, please specify another one` : groupProblem(group)
   if (problem !== null) throw new ClientError('BAD_NAME', problem)
   return group
 }

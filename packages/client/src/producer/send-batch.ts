@@ -1,3 +1,4 @@
+import { V5_0_0 } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { toClientError } from '../errors.ts'
 import type { OutgoingMessage, SendReceipt } from '../message.ts'
@@ -13,7 +14,7 @@ import {
 } from './batches.ts'
 import type { Extra, Outbound, SendOptions } from './outbound.ts'
 import { propertiesOf } from './outgoing.ts'
-import { batchForm, singleForm } from './send-loop.ts'
+import { batchForm, publishRoute, type Sender, singleForm } from './send-loop.ts'
 
 /**
  * Sends messages in as few requests as their topics and sizes allow. A receipt for each, in the order given.
@@ -55,7 +56,7 @@ async function sendGroup<Body>(
   }
 }
 
-function sendPack<Body>(
+async function sendPack<Body>(
   outbound: Outbound<Body>,
   pack: Pack<Body>,
   choice: SendOptions<Body>,
@@ -63,11 +64,27 @@ function sendPack<Body>(
 ): Promise<SendReceipt> {
   const [{ message, prepared: first }] = pack
   const count = pack.length
-  if (count === 1) return outbound.pass({ prepared: first, count, form: singleForm, message, choice }, deadline)
-  const messageId = outbound.nextId()
+  if (count === 1) return await outbound.pass({ prepared: first, count, form: singleForm, message, choice }, deadline)
   const { topic, waitStored } = message
+  const { namespace } = outbound.sender.settings
+  const messageId = (await keepsMemberIds(outbound.sender, first.topic, deadline)) ? outbound.nextId() : ''
   const additions = { messageId, now: first.bornTimestamp }
-  const properties = propertiesOf({ topic, body: null, waitStored }, outbound.sender.settings.namespace, additions)
+  const properties = propertiesOf({ topic, body: null, waitStored }, namespace, additions)
   const prepared = packed(pack, properties, messageId)
-  return outbound.pass({ prepared, count, form: batchForm, message, choice }, deadline)
+  return await outbound.pass({ prepared, count, form: batchForm, message, choice }, deadline)
+}
+
+/**
+ * Whether a batch may have an id beside those of its messages. 5.x needs it for topics that keep batches whole; brokers of
+ * 4.9 append it to the properties of each message, where it would hide the message's own (CommitLog.MessageExtEncoder).
+ */
+async function keepsMemberIds(sender: Sender, topic: string, deadline: Deadline): Promise<boolean> {
+  const { instance } = sender
+  const { publish } = await publishRoute(sender, topic, deadline)
+  const names = [...new Set(publish.map(({ brokerName }) => brokerName))]
+  const { brokers } = instance
+  const versions = () => names.map(name => brokers.version(name, brokers.master(name) ?? ''))
+  // A broker tells its version with the first heartbeat.
+  if (versions().includes(0)) await deadline.wait(instance.heartbeat(), 'the heartbeat').catch(() => {})
+  return versions().every(version => version >= V5_0_0)
 }

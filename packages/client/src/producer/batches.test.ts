@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { batchedSize, decodeBatch } from '@gantrymq/protocol'
+import { type Stage, stage } from '@gantrymq/testkit'
+import fc from 'fast-check'
+import type { OutgoingMessage } from '../message.ts'
+import { BatchError, type BatchItem, groupsOf, packsOf } from './batches.ts'
+import { prepare } from './outgoing.ts'
+import { Producer } from './producer.ts'
+
+async function staged(t: TestContext, settings: object = {}, brokers = 1) {
+  const play = await stage(t, { brokers })
+  for (const broker of play.brokers) for (const topic of ['Orders', 'Bills']) broker.setTopic(topic)
+  const { nameServerList: nameServers, clock, dial } = play
+  const starting = Producer.start({ nameServers, clock, dial, group: 'orders', ...settings })
+  return { play, producer: play.own(await play.outcome(starting)) }
+}
+
+const batches = (play: Stage) => play.broker.server.requestsOf('SEND_BATCH_MESSAGE')
+const orders = (count: number): OutgoingMessage<string>[] =>
+  Array.from({ length: count }, (_, index) => ({ topic: 'Orders', body: `order ${index}`, tags: `t${index}` }))
+
+test('messages of one topic go in one request, each with its own receipt', async t => {
+  const { play, producer } = await staged(t)
+  const receipts = await play.outcome(producer.sendBatch(orders(3)))
+  assert.equal(batches(play).length, 1)
+  const stored = play.broker.log.messages('Orders')
+  assert.deepEqual(
+    stored.map(({ message, queueOffset }) => [
+      message.body.toString(),
+      message.properties.get('UNIQ_KEY'),
+      queueOffset,
+    ]),
+    receipts.map(({ messageId, queueOffset }, index) => [`order ${index}`, messageId, queueOffset]),
+  )
+  assert.deepEqual(
+    receipts.map(({ queueOffset }) => queueOffset),
+    [0, 1, 2],
+  )
+  assert.equal(new Set(receipts.map(({ offsetMessageId }) => offsetMessageId)).size, 3)
+  assert.equal(producer.stats.sent, 3)
+})
+
+test('several topics share a call, and receipts keep the order of the messages', async t => {
+  const { play, producer } = await staged(t)
+  const mixed = orders(4).map((message, index) => ({ ...message, topic: index % 2 === 0 ? 'Orders' : 'Bills' }))
+  const receipts = await play.outcome(producer.sendBatch(mixed))
+  assert.deepEqual(
+    receipts.map(({ queue }) => queue.topic),
+    ['Orders', 'Bills', 'Orders', 'Bills'],
+  )
+  assert.deepEqual(
+    receipts.map(({ queueOffset }) => queueOffset),
+    [0, 0, 1, 1],
+  )
+  assert.equal(batches(play).length, 2)
+})
+
+test('what is too large for one request goes in several, in order', async t => {
+  const { play, producer } = await staged(t, { maxBatchBytes: 2048 })
+  const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 2 }
+  const large = orders(9).map((message, index) => ({ ...message, body: `${index}`.repeat(index === 4 ? 3000 : 700) }))
+  const receipts = await play.outcome(producer.sendBatch(large, { queue }))
+  assert.deepEqual(
+    receipts.map(({ queueOffset }) => queueOffset),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8],
+  )
+  for (const { body } of batches(play)) assert.ok((body?.length ?? 0) <= 2048)
+  // The fifth is larger than a batch by itself: it goes alone, as a plain message.
+  assert.equal(play.broker.server.requestsOf('SEND_MESSAGE_V2').length, 1)
+})
+
+test('messages with a sharding key reach the queue of their key', async t => {
+  const { play, producer } = await staged(t)
+  const keyed = orders(6).map((message, index) => ({ ...message, shardingKey: `key ${index % 3}` }))
+  const receipts = await play.outcome(producer.sendBatch(keyed))
+  const alone = await play.outcome(producer.send(keyed[1] as OutgoingMessage<string>))
+  assert.equal(receipts[1]?.queue.queueId, alone.queue.queueId)
+  assert.equal(receipts[4]?.queue.queueId, alone.queue.queueId)
+})
+
+test('what cannot be in a batch is refused before anything is sent', async t => {
+  const { play, producer } = await staged(t)
+  const wrong: [object, RegExp][] = [
+    [{ delayLevel: 1 }, /TimeDelayLevel is not supported for batching/],
+    [{ delayMs: 1000 }, /TimeDelayLevel/],
+    [{ topic: '%RETRY%group' }, /Retry Group is not supported for batching/],
+    [{ body: '' }, /length is zero/],
+  ]
+  for (const [change, message] of wrong) {
+    const batch = [...orders(2), { topic: 'Orders', body: 'x', ...change }]
+    await assert.rejects(producer.sendBatch(batch), { code: 'MESSAGE_ILLEGAL', message })
+  }
+  assert.equal(batches(play).length, 0)
+  assert.deepEqual(await producer.sendBatch([]), [])
+})
+
+test('when only a part is stored the error says which', async t => {
+  const { play, producer } = await staged(t)
+  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, where: ({ header }) => header['b'] === 'Bills' })
+  const mixed = [...orders(2), ...orders(2).map(message => ({ ...message, topic: 'Bills' }))]
+  const error = await play.outcome(producer.sendBatch(mixed).catch((failure: unknown) => failure))
+  assert.ok(error instanceof BatchError)
+  assert.deepEqual([error.code, error.responseCode], ['SEND_FAILED', 13])
+  assert.match(error.message, /^2 of 4 messages were stored/)
+  assert.deepEqual(
+    error.receipts.map(receipt => receipt?.queue.topic),
+    ['Orders', 'Orders', undefined, undefined],
+  )
+})
+
+test('when nothing is stored the error is the first failure', async t => {
+  const { play, producer } = await staged(t)
+  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13 })
+  await assert.rejects(play.outcome(producer.sendBatch(orders(2))), { code: 'BROKER_REFUSED', responseCode: 13 })
+})
+
+test('for brokers of 4.9 the batch has no id, as they would give it to all of its messages', async t => {
+  const play = await stage(t, { brokers: [{ release: '4.9' }] })
+  const { nameServerList: nameServers, clock, dial } = play
+  const producer = play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
+  const receipts = await play.outcome(producer.sendBatch(orders(2)))
+  assert.equal(batches(play)[0]?.header['i'], 'WAIT\u0001true\u0002')
+  assert.equal(new Set(receipts.map(({ messageId }) => messageId)).size, 2)
+})
+
+test('the batch itself has an id and the wish of its messages to be stored safely', async t => {
+  const { play, producer } = await staged(t)
+  await play.outcome(producer.sendBatch(orders(2).map(message => ({ ...message, waitStored: false }))))
+  const properties = batches(play)[0]?.header['i'] ?? ''
+  assert.match(JSON.stringify(properties), /^"WAIT\\u0001false\\u0002UNIQ_KEY\\u0001[0-9A-F]{32}\\u0002"$/)
+  assert.equal(decodeBatch(batches(play)[0]?.body as Buffer).length, 2)
+})
+
+const rules = {
+  namespace: '',
+  maxMessageSize: 10_000,
+  compressOver: 10_000,
+  compression: 'zlib',
+  compressionLevel: 5,
+} as const
+
+function itemsOf(messages: readonly OutgoingMessage<string>[]): BatchItem<string>[] {
+  return messages.map((message, index) => {
+    const additions = { messageId: String(index), now: 0 }
+    return { index, message, prepared: prepare(message, Buffer.from(message.body), rules, additions) }
+  })
+}
+
+test('groups and packs keep every message once, in order, and within the limit', () => {
+  const message = fc.record({
+    topic: fc.constantFrom('A', 'B'),
+    body: fc.string({ minLength: 1, maxLength: 300 }),
+    waitStored: fc.boolean(),
+    shardingKey: fc.option(fc.constantFrom('x', 'y'), { nil: undefined }),
+  })
+  fc.assert(
+    fc.property(fc.array(message), fc.integer({ min: 100, max: 2000 }), (messages, limit) => {
+      const groups = groupsOf(itemsOf(messages))
+      const packs = groups.flatMap(group => packsOf(group, limit))
+      for (const group of groups) {
+        assert.deepEqual(
+          group.map(({ index }) => index),
+          packsOf(group, limit)
+            .flat()
+            .map(({ index }) => index),
+        )
+      }
+      for (const pack of packs) {
+        const bytes = pack.reduce((sum, { prepared }) => sum + batchedSize(prepared), 0)
+        assert.ok(pack.length === 1 || bytes <= limit)
+        assert.equal(
+          new Set(
+            pack.map(({ message: { topic, waitStored, shardingKey } }) => `${topic} ${waitStored} ${shardingKey}`),
+          ).size,
+          1,
+        )
+      }
+      assert.deepEqual(
+        packs
+          .flat()
+          .map(({ index }) => index)
+          .sort((a, b) => a - b),
+        [...messages.keys()],
+      )
+    }),
+  )
+})

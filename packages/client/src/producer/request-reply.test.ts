@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { clientNotices, writeMessageProperties } from '@gantrymq/protocol'
+import { type LogEntry, type ScriptedBroker, type Stage, stage } from '@gantrymq/testkit'
+import { Producer } from './producer.ts'
+
+async function staged(t: TestContext, brokers = 1) {
+  const play = await stage(t, { brokers })
+  for (const broker of play.brokers) {
+    broker.setTopic('Questions', { readQueues: 1 })
+    broker.setTopic('DefaultCluster_REPLY_TOPIC', { readQueues: 1 })
+  }
+  return { play, producer: await started(play, 'askers'), replier: await started(play, 'repliers', 'replier') }
+}
+
+async function started(play: Stage, group: string, instanceName = 'asker'): Promise<Producer> {
+  const { nameServerList: nameServers, clock, dial } = play
+  return play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group, instanceName })))
+}
+
+const question = { topic: 'Questions', body: 'how much?' }
+
+/** The next request that a broker has, as a consumer would have it. */
+async function requestAt(play: Stage, broker = 0) {
+  const { log, name: brokerName } = play.brokers[broker] as ScriptedBroker
+  await play.until(() => log.messages('Questions').length > 0)
+  const { message } = log.messages('Questions').at(-1) as LogEntry
+  const queue = { topic: 'Questions', brokerName, queueId: 0 }
+  return { properties: message.properties, queue }
+}
+
+test('a request gets the reply of whoever consumed it', async t => {
+  const { play, producer, replier } = await staged(t)
+  const asking = producer.request(question, { timeoutMs: 5000 })
+  const receipt = await play.outcome(replier.reply(await requestAt(play), 'seven'))
+  const reply = await play.outcome(asking)
+  assert.equal(reply.body.toString(), 'seven')
+  assert.equal(reply.messageId, receipt.messageId)
+  assert.equal(reply.property('MSG_TYPE'), 'reply')
+  assert.equal(reply.property('TTL'), '5000')
+  assert.ok(Number(reply.property('ARRIVE_TIME')) > 0)
+})
+
+test('the broker knows the requester before the request arrives, also after plain sends', async t => {
+  const { play, producer } = await staged(t)
+  await play.outcome(producer.send(question))
+  producer.request(question, { timeoutMs: 1000 }).catch(() => {})
+  await play.settle()
+  const names = play.broker.requests.map(({ name }) => name)
+  assert.ok(names.indexOf('HEART_BEAT') >= 0)
+  assert.ok(names.indexOf('HEART_BEAT') < names.lastIndexOf('SEND_MESSAGE_V2'))
+})
+
+test('the reply may come over any broker of the cluster', async t => {
+  const { play, producer, replier } = await staged(t, 3)
+  for (const [index, broker] of play.brokers.entries()) if (index > 0) broker.setTopic('Questions', { perm: 0 })
+  const asking = producer.request(question, { timeoutMs: 5000 })
+  const { properties } = await requestAt(play)
+  for (const broker of play.brokers.slice(1)) assert.ok(broker.clientIds.includes(producer.clientId))
+  play.broker.fault('SEND_REPLY_MESSAGE_V2', { answer: 'code', code: 1, times: Number.POSITIVE_INFINITY })
+  await play.outcome(replier.reply({ properties }, 'over another'))
+  assert.equal((await play.outcome(asking)).body.toString(), 'over another')
+})
+
+test('a reply takes the broker of the request first', async t => {
+  const { play, producer, replier } = await staged(t, 3)
+  for (let turn = 0; turn < 3; turn++) {
+    const asking = producer.request(question, {
+      timeoutMs: 5000,
+      queue: { ...question, brokerName: 'broker-b', queueId: 0 },
+    })
+    await play.settle()
+    const { queue } = await play.outcome(replier.reply(await requestAt(play, 1), 'x'))
+    assert.equal(queue.brokerName, 'broker-b')
+    await play.outcome(asking)
+  }
+})
+
+test('without a reply the request ends at its time, and a late reply does no harm', async t => {
+  const { play, producer, replier } = await staged(t)
+  const asking = producer.request(question, { timeoutMs: 700 })
+  asking.catch(() => {})
+  const request = await requestAt(play)
+  const text = 'send request message to <Questions> OK, but wait reply message timeout, 700 ms.'
+  await assert.rejects(play.outcome(asking), { code: 'REPLY_TIMEOUT', responseCode: 10006, message: text })
+  assert.equal((await play.outcome(replier.reply(request, 'too late'))).status, 'SEND_OK')
+  assert.equal((await play.outcome(replier.reply(request, 'and again'))).status, 'SEND_OK')
+})
+
+test('a request that cannot be sent fails with the reason', async t => {
+  const { play, producer } = await staged(t)
+  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
+  await assert.rejects(play.outcome(producer.request(question)), { code: 'BROKER_REFUSED', remark: 'illegal' })
+})
+
+test('requests end when they are aborted or the producer is closed', async t => {
+  const { play, producer } = await staged(t)
+  const stop = new AbortController()
+  const first = assert.rejects(producer.request(question, { timeoutMs: 60_000, signal: stop.signal }), {
+    code: 'ABORTED',
+  })
+  const second = assert.rejects(producer.request(question, { timeoutMs: 60_000 }), { code: 'CLOSED' })
+  await play.settle()
+  stop.abort()
+  await first
+  await play.outcome(producer.close())
+  await second
+})
+
+test('only a request can be replied to', async t => {
+  const { producer } = await staged(t)
+  const reply = (properties: Record<string, string>) =>
+    producer.reply({ properties: new Map(Object.entries(properties)) }, 'x')
+  const refused = { code: 'MESSAGE_ILLEGAL', responseCode: 10007 }
+  await assert.rejects(reply({}), { ...refused, message: /property\[CLUSTER\] is null/ })
+  await assert.rejects(reply({ CLUSTER: 'c' }), { ...refused, message: /nobody waits/ })
+})
+
+test('a reply that cannot be read fails its request only', async t => {
+  const { play, producer } = await staged(t)
+  const asking = producer.request(question, { timeoutMs: 5000 })
+  asking.catch(() => {})
+  const { properties } = await requestAt(play)
+  const text = writeMessageProperties([['CORRELATION_ID', properties.get('CORRELATION_ID') ?? '']])
+  const header = { producerGroup: 'x', topic: 'y', properties: text, sysFlag: 0x301 }
+  const pushed = play.broker.call(producer.clientId, clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, {
+    header,
+    body: Buffer.from('no zlib'),
+  })
+  assert.equal((await play.outcome(pushed)).code, 0)
+  const reply = await play.outcome(asking)
+  assert.throws(() => reply.body, { code: 'BAD_BODY' })
+})
