@@ -24,7 +24,6 @@ import {
   type LocalTransaction,
   sendInTransaction,
   type TransactionReceipt,
-  type TransactionState,
 } from './transactions.ts'
 
 /** What bodies are when they come back: bytes where bytes are sent. */
@@ -157,17 +156,6 @@ export class Producer<Body = BytesInput> {
    * producer of the group.
    * @throws ClientError as `send`; BAD_OPTION without option `checkTransaction`
    */
-  // Two forms, as TypeScript takes `async () => 'commit'` for a promise of any string where a union is wanted.
-  sendInTransaction(
-    message: OutgoingMessage<Body>,
-    run: (message: OutgoingMessage<Body>, half: SendReceipt) => Promise<TransactionState>,
-    options?: SendOptions<Body>,
-  ): Promise<TransactionReceipt>
-  sendInTransaction(
-    message: OutgoingMessage<Body>,
-    run: LocalTransaction<Body>,
-    options?: SendOptions<Body>,
-  ): Promise<TransactionReceipt>
   async sendInTransaction(
     message: OutgoingMessage<Body>,
     run: LocalTransaction<Body>,

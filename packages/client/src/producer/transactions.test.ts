@@ -47,7 +47,7 @@ for (const [state, type, count] of [
 test('what the local transaction throws leaves its state unknown and is handed back', async t => {
   const { play, producer, endings } = await staged(t)
   const receipt = await play.outcome(
-    producer.sendInTransaction(message, () => {
+    producer.sendInTransaction(message, async () => {
       throw new Error('no money')
     }),
   )
@@ -60,7 +60,7 @@ test('what the local transaction throws leaves its state unknown and is handed b
 test('a half message that was not stored safely is rolled back without asking', async t => {
   const { play, producer, endings } = await staged(t)
   play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 12, handled: true })
-  const receipt = await play.outcome(producer.sendInTransaction(message, () => assert.fail('was run')))
+  const receipt = await play.outcome(producer.sendInTransaction(message, async () => assert.fail('was run')))
   assert.deepEqual([receipt.status, receipt.transactionState], ['FLUSH_SLAVE_TIMEOUT', 'rollback'])
   await play.settle()
   assert.equal(endings()[0]?.header['commitOrRollback'], '12')
@@ -68,7 +68,7 @@ test('a half message that was not stored safely is rolled back without asking', 
 
 test('transactions need a check, and take no delay', async t => {
   const { producer } = await staged(t, { checkTransaction: undefined })
-  const run = (): TransactionState => 'commit'
+  const run = async (): Promise<TransactionState> => 'commit'
   await assert.rejects(producer.sendInTransaction(message, run), { code: 'BAD_OPTION', message: /checkTransaction/ })
   const { producer: other } = await staged(t)
   const delayed = { ...message, delayLevel: 1 }
@@ -84,7 +84,7 @@ test('the broker asks back about an unknown transaction and hears the outcome', 
     },
   })
   const given = { ...message, properties: { order: '7' } }
-  const { messageId } = await play.outcome(producer.sendInTransaction(given, () => 'unknown'))
+  const { messageId } = await play.outcome(producer.sendInTransaction(given, async () => 'unknown'))
   await play.settle()
   assert.equal(play.broker.checkBack(), 1)
   await play.settle()
@@ -104,7 +104,7 @@ test('a check that throws, gives nonsense or never ends counts as unknown', asyn
   const { play, producer, endings } = await staged(t, {
     checkTransaction: () => answers.shift()?.() as TransactionState,
   })
-  for (let sent = 0; sent < 4; sent++) await play.outcome(producer.sendInTransaction(message, () => 'unknown'))
+  for (let sent = 0; sent < 4; sent++) await play.outcome(producer.sendInTransaction(message, async () => 'unknown'))
   await play.settle()
   play.broker.checkBack()
   await play.advance(61_000, 1000)
@@ -130,7 +130,7 @@ test('few checks run at a time and only so many wait', async t => {
       return 'unknown'
     },
   })
-  for (let sent = 0; sent < 12; sent++) await play.outcome(producer.sendInTransaction(message, () => 'unknown'))
+  for (let sent = 0; sent < 12; sent++) await play.outcome(producer.sendInTransaction(message, async () => 'unknown'))
   await play.settle()
   assert.equal(play.broker.checkBack(), 12)
   await play.settle(100)
@@ -145,7 +145,7 @@ test('two producers of a process are asked about their own groups only', async t
   const starting = Producer.start({ nameServers, clock, dial, group: 'bills', checkTransaction })
   const other = play.own(await play.outcome(starting))
   assert.equal(other.clientId, producer.clientId)
-  await play.outcome(other.sendInTransaction(message, () => 'unknown'))
+  await play.outcome(other.sendInTransaction(message, async () => 'unknown'))
   await play.settle()
   assert.equal(play.broker.checkBack(), 1)
   await play.settle()

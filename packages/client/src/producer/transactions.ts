@@ -110,11 +110,11 @@ export async function tellOutcome({ instance, group, settings, trace }: Sender, 
   }
 }
 
-/** What a local transaction may give. */
-export type LocalTransaction<Body> = (
-  message: OutgoingMessage<Body>,
-  half: SendReceipt,
-) => TransactionState | Promise<TransactionState>
+/**
+ * A local transaction. Always a promise: TypeScript takes `async () => 'commit'` for a promise of any string where both
+ * forms are allowed.
+ */
+export type LocalTransaction<Body> = (message: OutgoingMessage<Body>, half: SendReceipt) => Promise<TransactionState>
 
 /** Sends a half message, runs the local transaction and tells the broker how it went. @throws ClientError if it was not sent */
 export async function sendInTransaction<Body>(
@@ -140,7 +140,7 @@ export async function sendInTransaction<Body>(
 /** What the local transaction decides; it runs only if the half message is stored everywhere it should be. */
 async function decide(
   { status }: SendReceipt,
-  run: () => TransactionState | Promise<TransactionState>,
+  run: () => Promise<TransactionState>,
 ): Promise<{ readonly state: TransactionState; readonly error?: unknown }> {
   if (status !== 'SEND_OK') return { state: 'rollback' }
   try {
