@@ -1,0 +1,82 @@
+import {
+  isRetryTopic,
+  type MessageView,
+  type PopReceipt,
+  popMessageKey,
+  popQueueKey,
+  popRetryOf,
+  type popRequests,
+  PROPERTY,
+  readMessages,
+  readMessageOffsets,
+  readOrderCounts,
+  readPopReceipt,
+  readStartOffsets,
+} from '@gantrymq/protocol'
+import type { CorruptMessage } from '@gantrymq/protocol'
+import { type Reply, RemotingError } from '@gantrymq/remoting'
+
+/** A message that was popped, and what it is acknowledged with. */
+export interface PoppedView {
+  readonly view: MessageView
+  readonly receipt: Receipt
+  /** How often it was delivered before. */
+  readonly reconsumeTimes: number
+}
+
+/** A receipt that names the message's place, which old brokers leave out. */
+export type Receipt = PopReceipt & { readonly queueOffset: number }
+
+type PopReply = Reply<typeof popRequests.POP_MESSAGE>
+
+/**
+ * The messages of a pop with their receipts: those of retry topics bring them along, for others they are made of the
+ * answer's tables (Apache's MQClientAPIImpl.processPopResponse). A message without receipt is told to `onCorrupt` and
+ * left out: it comes again.
+ */
+export function readPopReply(
+  { header, body }: Pick<PopReply, 'header' | 'body'>,
+  brokerName: string,
+  onCorrupt: (corrupt: CorruptMessage | { readonly reason: string; readonly queueOffset: number }) => void,
+): PoppedView[] {
+  if (body === null) return []
+  const views = readMessages(body, onCorrupt)
+  const receiptOf = receiptMaker(header, brokerName)
+  const counts = readOrderCounts(header.orderCountInfo ?? '')
+  return views.flatMap(view => {
+    try {
+      const receipt = receiptOf(view)
+      return [{ view, receipt, reconsumeTimes: countOf(counts, receipt) ?? view.reconsumeTimes }]
+    } catch (error) {
+      if (!(error instanceof RemotingError)) throw error
+      onCorrupt({ reason: error.message, queueOffset: view.queueOffset })
+      return []
+    }
+  })
+}
+
+function receiptMaker(header: PopReply['header'], brokerName: string): (view: MessageView) => Receipt {
+  const { popTime, invisibleTime: invisibleMs, reviveQid: reviveQueueId } = header
+  const starts = readStartOffsets(header.startOffsetInfo ?? '')
+  const offsets = readMessageOffsets(header.msgOffsetInfo ?? '')
+  return view => {
+    const own = view.property(PROPERTY.POP_CK)
+    if (own !== undefined) {
+      const receipt = readPopReceipt(own)
+      return { ...receipt, queueOffset: receipt.queueOffset ?? view.queueOffset }
+    }
+    const { topic, queueId, queueOffset } = view
+    const retry = isRetryTopic(topic) ? popRetryOf(topic) : '0'
+    const key = popQueueKey(retry, queueId)
+    const startOffset = starts.get(key)
+    if (startOffset === undefined || offsets.get(key)?.includes(queueOffset) !== true) {
+      throw new RemotingError('BAD_BODY', `the pop's tables do not name ${key}, offset ${queueOffset}`)
+    }
+    return { startOffset, popTime, invisibleMs, reviveQueueId, retry, brokerName, queueId, queueOffset }
+  }
+}
+
+/** Of ordered pops, whose messages stay where they are, only the broker counts. */
+function countOf(counts: ReadonlyMap<string, number>, { retry, queueId, queueOffset }: Receipt): number | undefined {
+  return counts.get(popMessageKey(retry, queueId, queueOffset)) ?? counts.get(popQueueKey(retry, queueId))
+}

@@ -1,0 +1,296 @@
+import { V5_0_0, wrapNamespace } from '@gantrymq/protocol'
+import { ClientInstance } from '../client-instance.ts'
+import { bytes, type Codec } from '../codec.ts'
+import { pause } from '../deadline.ts'
+import { ClientError, closed } from '../errors.ts'
+import { type ClientOptions, instanceOptions } from '../instance-options.ts'
+import type { ConsumerMember } from '../members.ts'
+import type { CallOptions } from '../message.ts'
+import { type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
+import { checkedGroup, checkedTopic, consumeFromWhere } from './member-names.ts'
+import { acknowledgeAll, MAX_POP, type PopContext } from './pop-call.ts'
+import { PopPlaces } from './pop-places.ts'
+import { pushOptions } from './push-options.ts'
+import { SimpleMessage } from './simple-message.ts'
+import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+
+const { consumeFrom, unitMode } = pushOptions
+
+/** What simple consumers have beside `instanceOptions`. */
+export const simpleOptions = {
+  /** Where a group begins that has no offsets yet; a time counts as `last`. Default `last`. */
+  consumeFrom,
+  unitMode,
+  /** How long a received message is hidden from others, milliseconds. Default 60,000. */
+  invisibleMs: millis(60_000, 'popInvisibleTime', { min: 1000 }),
+  /** Messages that `receive` gives at most. Default 16. */
+  maxMessages: whole(16, 'popBatchNums', { min: 1, max: MAX_POP }),
+  /** How long `receive` waits for messages, milliseconds. Default 15,000. */
+  waitMs: millis(15_000, null, { max: 600_000 }),
+}
+
+/** What a simple consumer is started with. */
+export interface SimpleConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof simpleOptions> {
+  /** Name of the group. Each message goes to one of its members. */
+  readonly group: string
+  /** Topics, each with what is wanted of it: `*`, tags such as `new || paid`, or `{ sql: 'amount > 5' }`. */
+  readonly subscriptions: Readonly<Record<string, Expression>>
+  /** Makes bodies of bytes. Default: bodies are bytes. */
+  readonly codec?: Codec<Body> | undefined
+}
+
+/** What one `receive` differs in from the options of the consumer. */
+export interface ReceiveOptions {
+  /** Messages at most, 1 to 32. */
+  readonly max?: number | undefined
+  readonly invisibleMs?: number | undefined
+  readonly waitMs?: number | undefined
+  /** Gives up waiting. Messages that are on their way then come again when their time is over. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a loop has left comes to others after so long, milliseconds. */
+const RELEASE_MS = 1000
+/** After a receive that failed, in `for await`, milliseconds. */
+const AGAIN_MS = 1000
+
+/**
+ * Receives messages that stay hidden from others until they are acknowledged or their time is over: no queues, no offsets,
+ * no order. Any number of members share a topic, whatever its queues. For brokers of 5.x. Do not mix it with pulling
+ * consumers in one group.
+ */
+export class SimpleConsumer<Body = Buffer> {
+  readonly group: string
+  readonly #instance: ClientInstance
+  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #settings: ValuesOf<typeof simpleOptions> & ValuesOf<typeof instanceOptions>
+  readonly #codec: Codec<Body>
+  readonly #pop: PopContext
+  readonly #places: PopPlaces
+  readonly #member: ConsumerMember
+  readonly #subscriptions = new Map<string, SubscriptionData>()
+  readonly #watches = new Map<string, Disposable>()
+  readonly #stop = new AbortController()
+  #closing: Promise<void> | undefined
+
+  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9 */
+  static async start<Body = Buffer>(options: SimpleConsumerOptions<Body>): Promise<SimpleConsumer<Body>> {
+    const consumer = new SimpleConsumer<Body>(options)
+    try {
+      await consumer.#start()
+      return consumer
+    } catch (error) {
+      await consumer.close()
+      throw error
+    }
+  }
+
+  private constructor(options: SimpleConsumerOptions<Body>) {
+    const { group, subscriptions, codec = bytes as Codec<never>, ...given } = options
+    this.group = checkedGroup(group)
+    this.#codec = codec
+    this.#settings = readOptions('SimpleConsumer', { ...instanceOptions, ...simpleOptions }, given)
+    for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
+    const wireGroup = wrapNamespace(this.#settings.namespace, this.group)
+    this.#claim = { kind: 'consumer', group: wireGroup }
+    this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
+    this.#pop = { instance: this.#instance, group: wireGroup }
+    this.#places = new PopPlaces(this.#pop, this.#subscriptions)
+    this.#member = this.#makeMember(wireGroup)
+  }
+
+  async #start(): Promise<void> {
+    await this.#instance.start()
+    this.#instance.join(this.#member)
+    await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
+    await this.#instance.heartbeat()
+    this.#checkVersions()
+  }
+
+  /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
+  async #meet(topic: string): Promise<void> {
+    const { routes, log } = this.#instance
+    await routes.get(topic).catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
+    this.#watches.get(topic)?.[Symbol.dispose]()
+    this.#watches.set(
+      topic,
+      routes.watch(topic, () => {}),
+    )
+  }
+
+  #addSubscription(topic: string, expression: Expression): string {
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, this.#settings.clock.now()))
+    return wireTopic
+  }
+
+  #checkVersions(): void {
+    const { brokers } = this.#instance
+    const masters = brokers.masters()
+    const isOld = masters
+      .map(({ name, address }) => brokers.version(name, address))
+      .map(each => each > 0 && each < V5_0_0)
+    if (masters.length === 0 || !isOld.every(Boolean)) return
+    const names = masters.map(({ name, address }) => `${name} at ${address}`).join(', ')
+    const text = `SimpleConsumer needs brokers of 5.0 or later; these are older: ${names}. Use PushConsumer or LitePullConsumer`
+    throw new ClientError('UNSUPPORTED', text)
+  }
+
+  #makeMember(group: string): ConsumerMember {
+    const subscriptionSet = () => [...this.#subscriptions.values()]
+    return {
+      kind: 'consumer',
+      group,
+      describe: () => ({
+        groupName: group,
+        consumeType: 'CONSUME_ACTIVELY',
+        messageModel: 'CLUSTERING',
+        consumeFromWhere: consumeFromWhere(this.#settings.consumeFrom),
+        subscriptionDataSet: subscriptionSet(),
+        unitMode: this.#settings.unitMode,
+      }),
+      rebalance: () => {},
+      offsets: () => [],
+      runningInfo: () => ({
+        properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
+        subscriptionSet: subscriptionSet(),
+        mqTable: [],
+        statusTable: new Map(),
+      }),
+    }
+  }
+
+  get clientId(): string {
+    return this.#instance.clientId
+  }
+
+  /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION, BAD_NAME, CLOSED */
+  async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
+    this.#checkOpen()
+    await this.#meet(this.#addSubscription(topic, expression))
+    await this.#instance.heartbeat()
+  }
+
+  /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen()
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    this.#subscriptions.delete(wireTopic)
+    this.#watches.get(wireTopic)?.[Symbol.dispose]()
+    this.#watches.delete(wireTopic)
+    await this.#instance.heartbeat()
+  }
+
+  // -- Messages ------------------------------------------------------------------------------------------------------
+
+  /**
+   * Messages of one of the topics, perhaps redelivered ones; none if none have come in time.
+   * @throws ClientError BAD_OPTION, UNSUPPORTED, ROUTE_MISSING, BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
+   */
+  async receive(options: ReceiveOptions = {}): Promise<SimpleMessage<Body>[]> {
+    this.#checkOpen()
+    const { max, invisibleMs, waitMs } = this.#receiving(options)
+    const from = this.#settings.consumeFrom === 'first' ? 'oldest' : 'newest'
+    const signals = [this.#stop.signal, ...(options.signal === undefined ? [] : [options.signal])]
+    const signal = AbortSignal.any(signals)
+    try {
+      const { topic, found } = await this.#places.receive({ max, invisibleMs, from }, waitMs, signal)
+      const context = { namespace: this.#settings.namespace, codec: this.#codec }
+      return found.map(each => new SimpleMessage(this.#pop, topic, each, context))
+    } catch (error) {
+      throw this.#stop.signal.aborted ? closed('this consumer') : error
+    }
+  }
+
+  #receiving({ max, invisibleMs, waitMs }: ReceiveOptions) {
+    const { maxMessages, unitMode: _, ...rest } = simpleOptions
+    const table = { max: maxMessages, invisibleMs: rest.invisibleMs, waitMs: rest.waitMs }
+    const own = this.#settings
+    const given = {
+      max: max ?? own.maxMessages,
+      invisibleMs: invisibleMs ?? own.invisibleMs,
+      waitMs: waitMs ?? own.waitMs,
+    }
+    return readOptions('receive', table, given)
+  }
+
+  /**
+   * Messages one by one until the consumer closes; each is to be acknowledged. Those whose time is over before their turn
+   * are left out, as others get them. Leaving the loop gives what it has left back.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<SimpleMessage<Body>, void, undefined> {
+    return this.messages()
+  }
+
+  /** As `for await` on the consumer. What fails in between is logged and tried again. @throws ClientError ABORTED, UNSUPPORTED */
+  async *messages(options: ReceiveOptions = {}): AsyncGenerator<SimpleMessage<Body>, void, undefined> {
+    while (!this.#stop.signal.aborted) {
+      const messages = await this.#receiveForLoop(options)
+      yield* this.#each(messages, options)
+    }
+  }
+
+  async #receiveForLoop(options: ReceiveOptions): Promise<SimpleMessage<Body>[]> {
+    try {
+      return await this.receive(options)
+    } catch (error) {
+      if (this.#stop.signal.aborted) return []
+      if (!(error instanceof ClientError) || !error.retriable) throw error
+      this.#instance.log.warn({ group: this.group, error: error.message }, 'receive failed')
+      await pause(this.#instance.clock, AGAIN_MS, this.#stop.signal)
+      return []
+    }
+  }
+
+  async *#each(messages: readonly SimpleMessage<Body>[], { invisibleMs }: ReceiveOptions) {
+    const { clock } = this.#instance
+    const end = clock.now() + (invisibleMs ?? this.#settings.invisibleMs)
+    let at = 0
+    try {
+      while (at < messages.length && clock.now() < end && !this.#stop.signal.aborted) {
+        yield messages[at++] as SimpleMessage<Body>
+      }
+    } finally {
+      if (clock.now() < end) this.#release(messages.slice(at))
+    }
+  }
+
+  /** Others may have them at once. What cannot be told comes when its time is over. */
+  #release(messages: readonly SimpleMessage<Body>[]): void {
+    for (const message of messages) message.changeInvisible(RELEASE_MS).catch(() => {})
+  }
+
+  /** Messages are done with, several in one request. @throws ClientError */
+  async ack(messages: Iterable<SimpleMessage<Body>>, options: CallOptions = {}): Promise<void> {
+    await acknowledgeAll(
+      this.#pop,
+      [...messages].map(({ acknowledgement }) => acknowledgement),
+      options,
+    )
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Leaves the group: ends what waits, closes the connections. Acknowledge before: what is in hand comes again to others.
+   * Idempotent.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shutDown())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#stop.abort()
+    for (const watch of this.#watches.values()) watch[Symbol.dispose]()
+    await this.#instance.leave(this.#member)
+    await this.#instance.release(this.#claim)
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closed('this consumer')
+  }
+}
