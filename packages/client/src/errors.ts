@@ -68,6 +68,11 @@ export const javaCodes = {
 /** Codes that another broker, or the same one later, may not answer again (Apache's retryResponseCodes and FLOW_CONTROL). */
 const RETRIABLE_RESPONSES: ReadonlySet<number> = new Set([1, 2, 14, 16, 17, 204, 205, 215, 1500])
 
+const NO_PERMISSION = 16
+
+/** 4.9 refuses for want of permission with code 1 and the name of an exception. */
+const OLD_ACL = 'org.apache.rocketmq.acl.common.AclException'
+
 /** What to do about a refusal, where the code alone says it. */
 const ADVICE: Readonly<Record<number, string>> = {
   2: 'the broker is busy: send slower or to more brokers',
@@ -107,7 +112,8 @@ export function toClientError(error: unknown, address?: string): ClientError {
 
 function refused(error: ResponseError, address: string | undefined): ClientError {
   const { responseCode, remark } = error
-  const advice = ADVICE[responseCode]
+  const isDenied = remark?.startsWith(OLD_ACL) === true
+  const advice = ADVICE[isDenied ? NO_PERMISSION : responseCode]
   const name = responseName(responseCode)
   const where = address === undefined ? 'the server' : address
   const text = `${where} refused with code ${name === String(responseCode) ? name : `${responseCode} (${name})`}: ${remark ?? 'no remark'}`
@@ -116,14 +122,16 @@ function refused(error: ResponseError, address: string | undefined): ClientError
     responseCode,
     remark,
     address,
-    retriable: RETRIABLE_RESPONSES.has(responseCode),
+    retriable: RETRIABLE_RESPONSES.has(responseCode) && !isDenied,
   })
 }
 
 function fromRemoting(error: RemotingError, address: string | undefined): ClientError {
   const code = FROM_REMOTING[error.code]
   const { message, retriable } = error
-  return new ClientError(code, message, { cause: error, retriable, address, responseCode: javaCodeOf(code) })
+  // Whoever aborted a call looks for his own reason.
+  const cause = code === 'ABORTED' ? error.cause : error
+  return new ClientError(code, message, { cause, retriable, address, responseCode: javaCodeOf(code) })
 }
 
 function javaCodeOf(code: ClientErrorCode): number | undefined {
