@@ -3,6 +3,9 @@
 //   <!-- not run: REASON -->       left out, and why
 //   <!-- stays up until: TEXT -->  goes on beside the blocks that follow; they start when TEXT was printed
 //   <!-- prints -->                on a `text` block: lines that the block above printed; … stands for anything
+//   <!-- needs: a broker -->       run with a name server and a broker of Apache's, in place of 127.0.0.1:9876
+//   <!-- needs: a broker, until: TEXT -->  the same; ended when TEXT was printed
+//   <!-- continues -->             on a `ts` block: one file with the `ts` block above
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,6 +13,7 @@ import { connect } from 'node:net'
 import { delimiter, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { clusterSkipReason, standingCluster } from '../interop/src/standing-cluster.ts'
 import { type Block, blocksOf, documents, readDocument } from './markdown.ts'
 
 const run = promisify(execFile)
@@ -18,7 +22,24 @@ const work = resolve('.cache/blocks')
 const untilText = /^stays up until: (.+)$/
 const DEADLINE_MS = 60_000
 
+const onBroker = /^needs: a broker(?:, until: (.+))?$/
+/** Where the documents expect the name server. */
+const USUAL = '127.0.0.1:9876'
+
 const runs = ({ note }: Block) => !/^not run: \S/.test(note)
+
+/** The blocks of a document that run, those that continue others put together. */
+function runningBlocks(document: string): Block[] {
+  const blocks: Block[] = []
+  for (const block of blocksOf(readDocument(document)).filter(runs)) {
+    const before = blocks.at(-1)
+    if (block.note !== 'continues') blocks.push(block)
+    else if (before?.language === 'ts')
+      blocks[blocks.length - 1] = { ...before, text: `${before.text}\n\n${block.text}` }
+    else throw new Error(`${document}:${block.line} continues nothing`)
+  }
+  return blocks
+}
 
 function fileOf(document: string, block: Block): string {
   return join(work, `${document.replaceAll(/[/.]/g, '-')}-${block.line}.ts`)
@@ -34,8 +55,8 @@ function prepare(): void {
   chmodSync(join(work, 'bin/npm'), 0o755)
   writeFileSync(join(work, 'tsconfig.json'), '{ "extends": "../../tsconfig.json", "include": ["*.ts"] }\n')
   for (const document of documents()) {
-    for (const block of blocksOf(readDocument(document))) {
-      if (block.language === 'ts' && runs(block)) writeFileSync(fileOf(document, block), `${block.text}\nexport {}\n`)
+    for (const block of runningBlocks(document)) {
+      if (block.language === 'ts') writeFileSync(fileOf(document, block), `${block.text}\nexport {}\n`)
     }
   }
 }
@@ -64,25 +85,31 @@ function listening(port: number): Promise<boolean> {
   return promise.finally(() => socket.destroy())
 }
 
-/** Starts a block that stays up, waits for its sign of life, and ends it with the test. */
-async function startAndStay(t: TestContext, text: string, sign: string): Promise<string> {
-  const child = spawn('bash', ['-ec', text], { env: environment(), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+interface Running {
+  readonly printed: string
+  readonly child: ChildProcess
+}
+
+/** Starts a block that stays up and waits for its sign of life; it ends with the test. */
+async function startAndStay(t: TestContext, program: string, args: readonly string[], sign: string): Promise<Running> {
+  const child = spawn(program, args, { env: environment(), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => end(child))
-  const { promise, resolve: settle, reject } = Promise.withResolvers<string>()
+  const { promise, resolve: settle, reject } = Promise.withResolvers<Running>()
   let printed = ''
   const collect = (chunk: Buffer) => {
     printed += chunk
-    if (printed.includes(sign)) settle(printed)
+    if (printed.includes(sign)) settle({ printed, child })
   }
   child.stdout.on('data', collect)
   child.stderr.on('data', collect)
   child.on('exit', () => reject(new Error(`ended before it printed "${sign}":\n${printed}`)))
-  return promise
+  const late = setTimeout(() => reject(new Error(`never printed "${sign}":\n${printed}`)), DEADLINE_MS)
+  return promise.finally(() => clearTimeout(late))
 }
 
 /** Ends the whole group: the shell, npm and what npm started. */
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.pid === undefined) return
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
   const { promise, resolve: settle } = Promise.withResolvers<void>()
   child.on('exit', () => settle())
   process.kill(-child.pid, 'SIGTERM')
@@ -98,14 +125,42 @@ function assertPrinted(expected: string, printed: string): void {
   }
 }
 
-async function play(t: TestContext, document: string): Promise<void> {
+/** Runs a block with the broker in place of the usual one. */
+async function playOnBroker(t: TestContext, file: string, block: Block, until: string | undefined): Promise<string> {
+  const text = block.text.replaceAll(USUAL, await standingCluster())
+  if (block.language === 'sh') return output('bash', ['-ec', text])
+  writeFileSync(file, `${text}\nexport {}\n`)
+  if (until === undefined) return output(process.execPath, [file])
+  const { printed, child } = await startAndStay(t, process.execPath, [file], until)
+  await end(child)
+  return printed
+}
+
+/** What of a document runs on a machine without a broker. */
+function withoutBroker(blocks: readonly Block[]): Block[] {
+  let isLeft = false
+  return blocks.filter(({ note }) => {
+    if (note !== 'prints') isLeft = onBroker.test(note)
+    return !isLeft
+  })
+}
+
+/** What the block printed. */
+async function runBlock(t: TestContext, document: string, block: Block): Promise<string> {
+  const { note, text, language } = block
+  const [needsBroker, until] = onBroker.exec(note) ?? []
+  if (needsBroker !== undefined) return playOnBroker(t, fileOf(document, block), block, until)
+  const sign = untilText.exec(note)?.[1]
+  if (language === 'ts') return output(process.execPath, [fileOf(document, block)])
+  if (sign === undefined) return output('bash', ['-ec', text])
+  return (await startAndStay(t, 'bash', ['-ec', text], sign)).printed
+}
+
+async function play(t: TestContext, document: string, blocks: readonly Block[]): Promise<void> {
   let printed = ''
-  for (const block of blocksOf(readDocument(document)).filter(runs)) {
-    const sign = untilText.exec(block.note)?.[1]
-    if (block.language === 'sh' && sign !== undefined) printed = await startAndStay(t, block.text, sign)
-    else if (block.language === 'sh') printed = await output('bash', ['-ec', block.text])
-    else if (block.language === 'ts') printed = await output(process.execPath, [fileOf(document, block)])
-    else if (block.note === 'prints') assertPrinted(block.text, printed)
+  for (const block of blocks) {
+    if (block.note === 'prints') assertPrinted(block.text, printed)
+    else if (block.language === 'sh' || block.language === 'ts') printed = await runBlock(t, document, block)
   }
 }
 
@@ -119,11 +174,17 @@ test('the blocks of the documentation', { skip }, async t => {
     await output('tsc', ['-p', join(work, 'tsconfig.json')])
   })
   const standardPortTaken = await listening(9876)
+  const noBroker = await clusterSkipReason()
   for (const document of documents()) {
-    const blocks = blocksOf(readDocument(document)).filter(runs)
+    const blocks = runningBlocks(document)
     if (!blocks.some(({ language }) => language === 'sh' || language === 'ts')) continue
     const needsPort = blocks.some(({ note }) => untilText.test(note))
     const blocked = needsPort && standardPortTaken ? 'port 9876 is taken on this machine' : false
-    await t.test(`${document} runs as printed`, { skip: blocked }, inner => play(inner, document))
+    await t.test(`${document} runs as printed`, { skip: blocked }, inner =>
+      play(inner, document, noBroker === false ? blocks : withoutBroker(blocks)),
+    )
+    if (noBroker !== false && blocks.some(({ note }) => onBroker.test(note))) {
+      await t.test(`the blocks of ${document} that need a broker`, { skip: noBroker })
+    }
   }
 })

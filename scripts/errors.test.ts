@@ -1,15 +1,37 @@
 import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
 import { test } from 'node:test'
 import { readDocument, tableBelow } from './markdown.ts'
 
-test('docs/errors.md has a row for each error code, in the order of the code', () => {
-  const source = readDocument('packages/remoting/src/errors.ts')
-  const union = /type RemotingErrorCode =([^]*?)\n\n/.exec(source)?.[1] ?? ''
-  const codes = [...union.matchAll(/'(\w+)'/g)].map(match => match[1])
+/** The codes of a union, in its order. */
+function codesOf(file: string, type: string): string[] {
+  const union = new RegExp(`type ${type} =([^]*?)\\n\\n`).exec(readDocument(file))?.[1] ?? ''
+  const codes = [...union.matchAll(/'(\w+)'/g)].map(match => match[1] ?? '')
   assert.ok(codes.length > 5)
-  const rows = tableBelow(readDocument('docs/errors.md'), '# Errors')
-  assert.deepEqual(
-    rows.map(([code]) => code),
-    codes,
+  return codes
+}
+
+const pages = [
+  { file: 'packages/remoting/src/errors.ts', type: 'RemotingErrorCode', heading: '# Errors' },
+  { file: 'packages/client/src/errors.ts', type: 'ClientErrorCode', heading: '## ClientError' },
+]
+
+for (const { file, type, heading } of pages) {
+  test(`docs/errors.md has a row for each ${type}, in the order of the code`, () => {
+    const rows = tableBelow(readDocument('docs/errors.md'), heading)
+    assert.deepEqual(
+      rows.map(([code]) => code),
+      codesOf(file, type),
+    )
+  })
+}
+
+test('each ClientErrorCode is thrown somewhere', () => {
+  const sources = globSync('packages/client/src/**/*.ts').filter(file => !/\.test\.ts$|\/errors\.ts$/.test(file))
+  const text = sources.map(readDocument).join('\n')
+  const mapping = readDocument('packages/client/src/errors.ts').split('interface ClientErrorOptions')[1] ?? ''
+  const idle = codesOf('packages/client/src/errors.ts', 'ClientErrorCode').filter(
+    code => !text.includes(`'${code}'`) && !mapping.includes(`'${code}'`),
   )
+  assert.deepEqual(idle, [])
 })

@@ -13,6 +13,7 @@ import {
   queryRequests,
   sendRequests,
 } from '@gantrymq/protocol'
+import { clientOptionsDoc, meaningOf, optionPages } from './client-options-doc.ts'
 import { configurationDoc } from './configuration-doc.ts'
 import { protocolDoc } from './protocol-doc.ts'
 
@@ -24,6 +25,24 @@ test('docs/configuration.md is what npm run docs writes', () => {
 
 test('docs/protocol.md is what npm run docs writes', () => {
   assert.equal(read('docs/protocol.md'), protocolDoc())
+})
+
+test('docs/client-options.md is what npm run docs writes', () => {
+  assert.equal(read('docs/client-options.md'), clientOptionsDoc())
+})
+
+test('each option of the client has its sentence and its row', () => {
+  const names = optionPages.flatMap(page => Object.keys(page.table).map(name => ({ page, name })))
+  const silent = names.filter(({ page, name }) => !/^\S.+\.$/.test(meaningOf(page, name)))
+  assert.deepEqual(
+    silent.map(({ page, name }) => `${page.title}: ${name}`),
+    [],
+  )
+  const rows = [...read('docs/client-options.md').matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+  assert.deepEqual(
+    rows,
+    names.map(({ name }) => name),
+  )
 })
 
 test('each option has its row, and no row lacks its option', () => {

@@ -1,7 +1,9 @@
 // Writes the pages of docs/ that follow from the code; a test holds them to it.
 import { writeFileSync } from 'node:fs'
+import { clientOptionsDoc } from './client-options-doc.ts'
 import { configurationDoc } from './configuration-doc.ts'
 import { protocolDoc } from './protocol-doc.ts'
 
 writeFileSync('docs/configuration.md', configurationDoc())
 writeFileSync('docs/protocol.md', protocolDoc())
+writeFileSync('docs/client-options.md', clientOptionsDoc())

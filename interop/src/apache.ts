@@ -29,9 +29,14 @@ async function runs(command: string, args: readonly string[]): Promise<boolean> 
 /** Why Apache's servers cannot run on this machine, or undefined if they can. */
 async function whatIsMissing(): Promise<string | undefined> {
   if (!(await runs('java', ['-version'])) || !(await runs('javac', ['-version']))) return 'no Java (a JDK) on the path'
-  const fetched = RELEASES.every(release => existsSync(join(cacheFolder(release), 'lib')))
+  const fetched = RELEASES.every(isFetched)
   if (!fetched && !(await runs('mvn', ['-v']))) return 'no Maven on the path to fetch Apache RocketMQ with'
   return undefined
+}
+
+/** True if the jars of a release are on this machine. */
+export function isFetched(release: Release): boolean {
+  return existsSync(join(cacheFolder(release), 'lib'))
 }
 
 let missing: Promise<string | undefined> | undefined

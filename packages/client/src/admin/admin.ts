@@ -17,7 +17,7 @@ import { Topics } from './topics.ts'
 import { Tracks } from './tracks.ts'
 
 /** What an admin has beside `instanceOptions`. */
-const adminOptions = {
+export const adminOptions = {
   /** How long a call may take, milliseconds; those that gather much get 3 to 10 times as long. Default 5,000. */
   timeoutMs: millis(5000, 'timeoutMillis', { min: 1 }),
 }

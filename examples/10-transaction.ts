@@ -1,0 +1,31 @@
+// A message that consumers see only if a local transaction succeeds.
+import { Producer, type TransactionState } from '@gantrymq/client'
+
+const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
+
+/** Stands for a database. */
+const orders = new Map<string, 'paid' | 'refused'>()
+
+await using producer = await Producer.start({
+  nameServers,
+  group: 'example-transaction',
+  // Asked by the broker when it does not know: this process, or the one that sent the message, may have died in between.
+  checkTransaction(message): TransactionState {
+    const state = orders.get(message.keys[0] ?? '')
+    if (state === undefined) return 'unknown'
+    return state === 'paid' ? 'commit' : 'rollback'
+  },
+})
+
+async function pay(order: string, amount: number): Promise<void> {
+  const message = { topic: 'ExampleTransaction', body: `${amount}`, keys: order }
+  const { transactionState, localError } = await producer.sendInTransaction(message, async () => {
+    // The broker has the message now, hidden. What is thrown here leaves the state unknown: the broker asks later.
+    orders.set(order, amount > 100 ? 'refused' : 'paid')
+    return amount > 100 ? 'rollback' : 'commit'
+  })
+  console.log(order, transactionState, localError ?? '')
+}
+
+await pay('order-1', 20)
+await pay('order-2', 2000)

@@ -1,0 +1,19 @@
+// Administers a cluster from a program: topics, groups, offsets, messages.
+import { Admin, Producer } from '@gantrymq/client'
+
+const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
+await using admin = await Admin.start({ nameServers })
+
+const [cluster = ''] = await admin.clusters.names()
+await admin.topics.create('ExampleAdmin', { cluster }, { queues: 2 })
+await admin.groups.create('example-admin', { cluster }, { retryMaxTimes: 3 })
+
+await using producer = await Producer.start({ nameServers, group: 'example-admin' })
+const { messageId, queue } = await producer.send({ topic: 'ExampleAdmin', body: 'look for me', keys: 'order-42' })
+console.log(`${queue.brokerName} has offsets up to ${await admin.offsets.max(queue)}`)
+
+const found = await admin.messages.byId('ExampleAdmin', messageId)
+console.log(`found: ${found?.body.toString()}, stored ${new Date(found?.storeTimestamp ?? 0).toISOString()}`)
+
+const moved = await admin.offsets.reset({ group: 'example-admin', topic: 'ExampleAdmin', to: 'begin' })
+console.log(`example-admin begins ${moved.length} queues anew`)
