@@ -1,14 +1,22 @@
 import { pause } from '../deadline.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
-import { type Consumed, consume, type Listener } from './listener.ts'
+import { callListener, type Consumed, type Handler, isPromise } from './listener.ts'
+import { Leavers } from './leavers.ts'
 import type { QueueWork } from './queue-work.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { sendBack } from './retry.ts'
 
+/** What one pull brought, and how far the listeners are with it. */
+interface Batch<Body> {
+  readonly work: QueueWork<Body>
+  readonly messages: readonly ReceivedMessage<Body>[]
+  at: number
+}
+
+/** A listener that did not end at once. */
 interface Task<Body> {
   readonly work: QueueWork<Body>
   readonly messages: readonly ReceivedMessage<Body>[]
-  /** When a listener began with it; 0 before. */
   startedAt: number
   /** It took too long and was given away: what its listener says does not count any more. */
   expired: boolean
@@ -18,27 +26,33 @@ interface Task<Body> {
 const AGAIN_MS = 5000
 const EXPIRED_LEVEL = 3
 const DEFAULT_RECONSUME_TIMES = 16
+/** Calls of listeners that end at once in one turn of the event loop, beyond those of one pull. */
+const TURN = 256
 
 /**
  * Consumes the messages of all queues side by side, up to `concurrency` listeners at a time, in the order in which they
- * came. Apache's ConsumeMessageConcurrentlyService.
+ * came. Apache's ConsumeMessageConcurrentlyService. What listeners do at once costs neither a promise nor an offset of its
+ * own: the offset is noted once a pull, before anybody else has a turn.
  */
 export class ConcurrentConsumption<Body> implements Consumption<Body> {
   readonly orderly = false
   readonly #core: ConsumerCore<Body>
-  readonly #listener: Listener<Body>
+  readonly #handler: Handler<Body>
   readonly #running = new Set<Task<Body>>()
+  readonly #leavers = new Leavers<QueueWork<Body>>(work => this.#isBusy(work))
   readonly #stop = new AbortController()
-  #tasks: Task<Body>[] = []
+  #concurrency: number
+  #batches: Batch<Body>[] = []
   #head = 0
   #timer: Disposable | undefined
-  #drained: (() => void) | undefined
   #isClosing = false
+  #isPumping = false
 
-  constructor(core: ConsumerCore<Body>, listener: Listener<Body>) {
+  constructor(core: ConsumerCore<Body>, handler: Handler<Body>) {
     this.#core = core
-    this.#listener = listener
-    const { consumeTimeoutMs } = core.settings
+    this.#handler = handler
+    const { consumeTimeoutMs, concurrency } = core.settings
+    this.#concurrency = concurrency
     this.#timer = core.instance.clock.every(consumeTimeoutMs, () => this.#expire())
   }
 
@@ -46,141 +60,186 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     return this.#running.size
   }
 
+  get concurrency(): number {
+    return this.#concurrency
+  }
+
+  set concurrency(listeners: number) {
+    this.#concurrency = listeners
+    this.#pump()
+  }
+
   submit(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
-    const { batchSize } = this.#core.settings
-    for (let at = 0; at < messages.length; at += batchSize) {
-      const part = batchSize === 1 ? [messages[at] as ReceivedMessage<Body>] : messages.slice(at, at + batchSize)
-      this.#tasks.push({ work, messages: part, startedAt: 0, expired: false })
-    }
+    this.#batches.push({ work, messages, at: 0 })
     this.#pump()
   }
 
   #pump(): void {
-    while (this.#running.size < this.#core.settings.concurrency && !this.#isClosing) {
-      const task = this.#next()
-      if (task === undefined) return
-      this.#running.add(task)
-      void this.#run(task)
+    if (this.#isPumping) return
+    this.#isPumping = true
+    for (let budget = TURN; this.#running.size < this.#concurrency && !this.#isClosing; ) {
+      const batch = this.#batches[this.#head]
+      if (batch === undefined) break
+      if (budget <= 0) {
+        setImmediate(() => this.#pump())
+        break
+      }
+      budget -= this.#advance(batch)
+      if (batch.at >= batch.messages.length) this.#forgetFirst()
     }
+    this.#isPumping = false
   }
 
-  #next(): Task<Body> | undefined {
-    const task = this.#tasks[this.#head]
-    if (task === undefined) return undefined
+  #forgetFirst(): void {
     this.#head++
-    // Cut off what is done when it is half of the list: costs one step a task, all told.
-    if (this.#head > 1024 && this.#head * 2 > this.#tasks.length) {
-      this.#tasks = this.#tasks.slice(this.#head)
-      this.#head = 0
-    }
-    return task
+    // Cut off what is done when it is half of the list: costs one step a batch, all told.
+    if (this.#head * 2 <= this.#batches.length) return
+    this.#batches = this.#batches.slice(this.#head)
+    this.#head = 0
   }
 
-  async #run(task: Task<Body>): Promise<void> {
-    const { work, messages } = task
-    if (!work.isDropped) {
-      task.startedAt = this.#core.instance.clock.now()
-      const context = { queue: work.queue, signal: this.#stop.signal }
-      const consumed = await consume(this.#core, this.#listener, messages, context)
-      if (!task.expired) await this.#settle(task, consumed)
+  /** Calls listeners until one does not end at once, or all are called. Returns how many messages they had. */
+  #advance(batch: Batch<Body>): number {
+    const { work, messages } = batch
+    const context = { queue: work.queue, signal: this.#stop.signal }
+    const size = this.#core.settings.batchSize
+    const from = batch.at
+    const started = this.#core.instance.clock.now()
+    while (batch.at < messages.length && !work.isDropped && !this.#isClosing) {
+      const part = messages.slice(batch.at, batch.at + size)
+      const consumed = callListener(this.#core, this.#handler, part, context)
+      if (consumed !== undefined) {
+        this.#doneAtOnce(work, messages, from, batch.at, started)
+        batch.at += part.length
+        void this.#follow({ work, messages: part, startedAt: started, expired: false }, consumed)
+        return batch.at - from
+      }
+      batch.at += part.length
+    }
+    this.#doneAtOnce(work, messages, from, batch.at, started)
+    // Whoever has the queue now gets the rest.
+    if (work.isDropped) batch.at = messages.length
+    return batch.at - from
+  }
+
+  #doneAtOnce(work: QueueWork<Body>, all: Batch<Body>['messages'], from: number, to: number, started: number): void {
+    if (to === from) return
+    const { stats, instance } = this.#core
+    stats.consumed(work.queue.topic, to - from, instance.clock.now() - started, true)
+    if (!work.isGone) this.#finish(work, from === 0 && to === all.length ? all : all.slice(from, to))
+  }
+
+  async #follow(task: Task<Body>, pending: Consumed | Promise<Consumed | undefined>): Promise<void> {
+    this.#running.add(task)
+    const consumed = isPromise(pending) ? await pending : pending
+    const { stats, instance } = this.#core
+    const { work, messages, startedAt } = task
+    const doneCount = consumed?.doneCount ?? messages.length
+    if (consumed?.isLeft !== true) {
+      const ms = instance.clock.now() - startedAt
+      stats.consumed(work.queue.topic, messages.length, ms, doneCount === messages.length)
+      if (!task.expired) await this.#settle(task, doneCount, consumed?.delayLevel ?? 0)
     }
     this.#running.delete(task)
+    this.#leavers.look()
     this.#pump()
-    if (this.#running.size === 0) this.#drained?.()
   }
 
-  async #settle({ work, messages }: Task<Body>, { doneCount, delayLevel }: Consumed): Promise<void> {
+  async #settle({ work, messages }: Task<Body>, doneCount: number, delayLevel: number): Promise<void> {
     // Whoever has the queue now will get them again anyway.
-    if (work.isDropped) return
-    let done = messages
-    if (doneCount < messages.length) {
-      const kept = await this.#giveBack(work, messages.slice(doneCount), delayLevel)
-      if (kept.length > 0) done = messages.filter(message => !kept.includes(message))
-    }
-    this.#finish(work, done)
+    if (work.isGone) return
+    if (doneCount === messages.length) return this.#finish(work, messages)
+    const kept = await this.#giveBack(work, messages.slice(doneCount), delayLevel)
+    if (kept.length > 0) void this.#submitAgain(work, kept)
+    if (!work.isGone) this.#finish(work, without(messages, kept))
   }
 
   #finish(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
     const { instance, offsets } = this.#core
     const offset = work.process.remove(messages, instance.clock.now())
-    if (offset >= 0 && !work.isDropped) offsets.update(work.queue, offset, true)
-    work.wake()
+    if (offset >= 0) offsets.update(work.queue, offset, true)
+    work.hasRoom()
   }
 
-  /** Has messages delivered again later. Returns those that nobody would take: they are consumed again here. */
+  /** Has messages delivered again later. Returns those that nobody would take. */
   async #giveBack(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], delayLevel: number) {
     const { instance, group, settings } = this.#core
     if (settings.broadcast) {
       instance.log.warn({ group, messageId: messages[0]?.messageId }, 'failed message of a broadcast group is dropped')
       return []
     }
+    const { maxReconsumeTimes: max } = settings
+    const context = { instance, group, maxReconsumeTimes: max === -1 ? DEFAULT_RECONSUME_TIMES : max }
     const kept: ReceivedMessage<Body>[] = []
     for (const message of messages) {
+      // Somebody else has the queue, and will get the message again with it.
+      if (work.isGone) return []
       try {
-        await sendBack(this.#retryContext(), message, delayLevel)
+        await sendBack(context, message, delayLevel)
       } catch (error) {
         instance.log.error({ group, messageId: message.messageId, error: String(error) }, 'message not given back')
         kept.push(message)
       }
     }
-    if (kept.length > 0) void this.#submitAgain(work, kept)
     return kept
-  }
-
-  #retryContext() {
-    const { instance, group, settings } = this.#core
-    const { maxReconsumeTimes } = settings
-    return {
-      instance,
-      group,
-      maxReconsumeTimes: maxReconsumeTimes === -1 ? DEFAULT_RECONSUME_TIMES : maxReconsumeTimes,
-    }
   }
 
   async #submitAgain(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<void> {
     await pause(this.#core.instance.clock, AGAIN_MS, this.#stop.signal)
-    if (!work.isDropped && !this.#isClosing) {
-      this.submit(
-        work,
-        messages.map(message => message.again()),
-      )
-    }
+    if (work.isDropped || this.#isClosing) return
+    this.submit(
+      work,
+      messages.map(message => message.again()),
+    )
   }
+
+  // -- Listeners that take too long ----------------------------------------------------------------------------------
 
   /** Gives away what takes too long, so that the offset of its queue can go on (Apache's cleanExpiredMsg). */
   #expire(): void {
-    const { instance, settings, group } = this.#core
-    const limit = instance.clock.now() - settings.consumeTimeoutMs
+    const { instance, settings } = this.#core
+    const now = instance.clock.now()
     for (const task of this.#running) {
-      if (task.expired || task.startedAt === 0 || task.startedAt > limit || settings.broadcast) continue
-      task.expired = true
-      instance.log.warn(
-        { group, messageId: task.messages[0]?.messageId },
-        'listener takes too long: message given back',
-      )
-      const given = this.#giveBack(task.work, task.messages, EXPIRED_LEVEL)
-      void given.then(kept =>
-        this.#finish(
-          task.work,
-          task.messages.filter(message => !kept.includes(message)),
-        ),
-      )
+      const [first] = task.messages
+      if (first !== undefined && this.#handler.isWaiting?.(first) === true) task.startedAt = now
+      const isLate = now - task.startedAt >= settings.consumeTimeoutMs
+      if (isLate && !task.expired && !settings.broadcast && !task.work.isGone) void this.#giveAway(task)
     }
+  }
+
+  async #giveAway(task: Task<Body>): Promise<void> {
+    const { work, messages } = task
+    const { instance, group } = this.#core
+    task.expired = true
+    instance.log.warn({ group, messageId: messages[0]?.messageId }, 'listener takes too long: message given back')
+    const kept = await this.#giveBack(work, messages, EXPIRED_LEVEL)
+    if (!work.isGone) this.#finish(work, without(messages, kept))
+    // What nobody took stays the listener's, to be tried again at the next look.
+    if (kept.length === messages.length) task.expired = false
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  #isBusy(work: QueueWork<Body>): boolean {
+    for (const task of this.#running) if (task.work === work) return true
+    return false
+  }
+
+  settled(work: QueueWork<Body>, ms: number): Promise<boolean> {
+    return this.#leavers.wait(this.#core.instance.clock, work, ms)
   }
 
   async close(drainMs: number): Promise<void> {
     this.#isClosing = true
     this.#timer?.[Symbol.dispose]()
-    if (this.#running.size > 0 && drainMs > 0) await this.#drain(drainMs)
+    const works = new Set([...this.#running].map(({ work }) => work))
+    if (drainMs > 0) await Promise.all([...works].map(work => this.settled(work, drainMs)))
     this.#stop.abort()
-    this.#tasks = []
+    this.#batches = []
+    this.#head = 0
   }
+}
 
-  async #drain(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#drained = resolve
-    const late = this.#core.instance.clock.every(ms, resolve)
-    await promise
-    late[Symbol.dispose]()
-  }
+function without<T>(all: readonly T[], some: readonly T[]): readonly T[] {
+  return some.length === 0 ? all : all.filter(each => !some.includes(each))
 }

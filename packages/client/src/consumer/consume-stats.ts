@@ -23,6 +23,8 @@ const nothing = (): Totals => ({ pulls: 0, pulled: 0, pullMs: 0, ok: 0, failed: 
 
 /** Counts pulls and consumption by topic, and tells their speed over the last minute: Apache's ConsumerStatsManager. */
 export class ConsumeStats {
+  /** Messages that could not be read. */
+  skipped = 0
   readonly #topics = new Map<string, { readonly totals: Totals; readonly past: Snapshot[] }>()
 
   /** A pull was answered. */

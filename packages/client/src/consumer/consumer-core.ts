@@ -1,5 +1,4 @@
 import type { ClientInstance } from '../client-instance.ts'
-import type { MessageQueue } from '../message.ts'
 import type { QueueWork } from './queue-work.ts'
 import type { PullLimits } from './flow-control.ts'
 import type { OffsetStore } from './offsets.ts'
@@ -26,23 +25,22 @@ export interface ConsumerCore<Body> {
   readonly isPaused: boolean
   /** Something about the queues may have changed: a round soon. */
   rebalance(): void
-  /** Makes the user's message of what came. */
+  /** The broker says that a queue has another offset: begins it anew there. */
+  moved(work: QueueWork<Body>, offset: number): void
   readonly consumption: Consumption<Body>
 }
 
 /** What becomes of pulled messages: concurrent or orderly. */
 export interface Consumption<Body> {
+  readonly orderly: boolean
+  /** Listeners that may run at a time. */
+  concurrency: number
+  /** Messages, or in orderly consumption queues, being consumed now. */
+  readonly running: number
   /** Messages were put into the process queue of `work`; `start` as `ProcessQueue.put` said. Returns at once. */
   submit(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], start: boolean): void
-  /** A queue of this consumer's was locked, unlocked or given up. */
-  readonly orderly: boolean
-  /** Messages being consumed now. */
-  readonly running: number
+  /** Waits until no listener has messages of a queue, `ms` at most. False if one still has. */
+  settled(work: QueueWork<Body>, ms: number): Promise<boolean>
   /** Takes nothing new and waits for listeners that run, `drainMs` at most. */
   close(drainMs: number): Promise<void>
-}
-
-/** Queues as logs show them. */
-export function queueFields({ topic, brokerName, queueId }: MessageQueue) {
-  return { topic, brokerName, queueId }
 }

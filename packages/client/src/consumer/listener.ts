@@ -188,18 +188,23 @@ async function traced<Body>(
   call: () => Promise<Said>,
   messages: readonly ReceivedMessage<Body>[],
 ): Promise<Said> {
-  const seen = messages.map(({ messageId, properties, queue, queueOffset, view, reconsumeTimes }) => ({
-    messageId,
-    properties,
-    queue,
-    queueOffset,
-    bodyLength: view.storedBody.length,
-    reconsumeTimes,
-  }))
   const { clientId, options } = instance
   const { namespace } = options
-  const names = { clientId, namespace, group: unwrapNamespace(namespace, group), topic: messages[0]?.topic ?? '' }
-  const event: ConsumeEvent = { ...names, broadcast: settings.broadcast, messages: seen }
+  const event: ConsumeEvent = {
+    clientId,
+    namespace,
+    group: unwrapNamespace(namespace, group),
+    topic: messages[0]?.topic ?? '',
+    broadcast: settings?.broadcast ?? false,
+    messages: messages.map(({ messageId, properties, queue, queueOffset, view, reconsumeTimes }) => ({
+      messageId,
+      properties,
+      queue: { ...queue, topic: unwrapNamespace(namespace, queue.topic) },
+      queueOffset,
+      bodyLength: view.storedBody.length,
+      reconsumeTimes,
+    })),
+  }
   return await traceConsume(event, async () => {
     const said = await call()
     event.outcome = consumedOf(said, messages.length) === undefined ? 'ack' : 'retry'

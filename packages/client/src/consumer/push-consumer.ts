@@ -1,12 +1,10 @@
 import {
-  type ConsumerRunningInfo,
-  groupProblem,
+  type ConsumeMessageDirectlyResult,
   type MessageView,
-  type QueueOffset,
+  readMessages,
   retryTopicOf,
   unwrapNamespace,
   wrapNamespace,
-  topicProblem,
 } from '@gantrymq/protocol'
 import { ClientInstance } from '../client-instance.ts'
 import { bytes, type Codec } from '../codec.ts'
@@ -14,21 +12,30 @@ import { ClientError } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
-import { type GivenOf, readOptions } from '../options.ts'
+import { badOption, type GivenOf, readOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
 import { consumerTrace } from '../trace/start-trace.ts'
 import { ConcurrentConsumption } from './consume-concurrently.ts'
+import { consumeDirectly } from './consume-directly.ts'
+import { OrderlyConsumption } from './consume-orderly.ts'
 import { ConsumeStats } from './consume-stats.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
 import { type PullLimits, sharedLimits } from './flow-control.ts'
-import { type Listener, type ListenerContext, type Outcome } from './listener.ts'
+import { type DeliveredMessage, Inbox } from './inbox.ts'
+import { handlerOf, messageMaker } from './push-handler.ts'
+import type { Handler, Listener, ListenerContext, Outcome } from './listener.ts'
+import { LocalOffsets } from './local-offsets.ts'
+import { checkedGroup, checkedTopic, consumeFromWhere } from './member-names.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { type PushSettings, pushOptions } from './push-options.ts'
+import { QueueLocks } from './queue-locks.ts'
 import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
 import { Rebalancer } from './rebalance.ts'
-import { type MessageContext, ReceivedMessage } from './received-message.ts'
-import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+import type { ReceivedMessage } from './received-message.ts'
+import { runningInfo } from './running-info.ts'
+import type { Expression } from './subscription.ts'
+import { checkFilter, Subscriptions } from './subscriptions.ts'
 
 /** What a push consumer is started with. */
 export interface PushConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof pushOptions> {
@@ -42,38 +49,64 @@ export interface PushConsumerOptions<Body = Buffer> extends ClientOptions, Given
   readonly onMessage?:
     | ((message: ReceivedMessage<Body>, context: ListenerContext) => Outcome | Promise<Outcome>)
     | undefined
-  /** Consumes up to `batchSize` messages of one queue. */
+  /** Consumes up to `batchSize` messages of one queue. Without this and `onMessage` the consumer is iterated over. */
   readonly onMessages?: Listener<Body> | undefined
   /** Told when this member's queues of a topic have changed. */
   readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
+}
+
+/** What a push consumer has done since it started, and holds now. */
+export interface PushConsumerStats {
+  readonly pulled: number
+  /** Done at the first or a later try. */
+  readonly consumed: number
+  /** Calls of listeners that failed, in messages. */
+  readonly failed: number
+  /** Could not be read, and were passed over. */
+  readonly skipped: number
+  /** Messages in memory that are not done. */
+  readonly queued: number
+  /** Listeners that run now; in order, queues that are consumed now. */
+  readonly running: number
 }
 
 const STATS_MS = 10_000
 const DRAIN_MS = 30_000
 /** How long the message trace may take to leave at the end. */
 const TRACE_DRAIN_MS = 5000
+/** How often the locks of orderly queues are renewed (Apache's lockInterval), milliseconds. */
+const LOCK_MS = 20_000
+/** How long queues that are given up wait for their listeners, milliseconds. */
+const SETTLE_MS = 500
+/** Apache's clients that broadcast keep their id, and so their file of offsets, when they start anew. */
+const STEADY_NAME = 'DEFAULT'
 
-/** Receives the messages of its subscriptions and hands them to a listener. */
+/** Receives the messages of its subscriptions and hands them to a listener, or to `for await` loops. */
 export class PushConsumer<Body = Buffer> {
   readonly group: string
   readonly #instance: ClientInstance
   readonly #claim: { readonly kind: 'consumer'; readonly group: string }
   readonly #settings: PushSettings
-  readonly #options: PushConsumerOptions<Body>
+  readonly #onQueues: PushConsumerOptions<Body>['onQueues']
+  readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
+  readonly #handler: Handler<Body>
   readonly #core: ConsumerCore<Body>
   readonly #rebalancer: Rebalancer<QueueWork<Body>>
   readonly #consumption: Consumption<Body>
   readonly #member: ConsumerMember
-  readonly #subscriptions = new Map<string, SubscriptionData>()
+  readonly #subscriptions = new Subscriptions()
   readonly #watches = new Map<string, Disposable>()
   readonly #timers: Disposable[] = []
+  readonly #startedAt: number
   #limits: PullLimits
   #isPaused = false
+  #resetting: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
 
   /**
    * Joins a group and begins to consume. Queues come with the first round, some moments later.
-   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN
+   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN; UNSUPPORTED where a broker does not filter by SQL92; BAD_BODY if
+   * the offsets of a broadcast group cannot be read
    */
   static async start<Body = Buffer>(options: PushConsumerOptions<Body>): Promise<PushConsumer<Body>> {
     const consumer = new PushConsumer<Body>(options)
@@ -88,106 +121,132 @@ export class PushConsumer<Body = Buffer> {
 
   private constructor(options: PushConsumerOptions<Body>) {
     const { group, subscriptions, codec, onMessage, onMessages, onQueues, ...given } = options
-    this.#options = options
     this.group = checkedGroup(group)
-    const settings = readOptions('PushConsumer', { ...instanceOptions, ...pushOptions }, given)
+    const settings = readSettings(given)
     this.#settings = settings
+    this.#handler = handlerOf({ onMessage, onMessages }, settings.batchSize)
+    this.#onQueues = onQueues
+    this.#toMessage = messageMaker<Body>(this.#handler, {
+      namespace: settings.namespace,
+      codec: codec ?? (bytes as Codec<never>),
+    })
     const wireGroup = wrapNamespace(settings.namespace, this.group)
-    for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
-    if (!settings.broadcast) this.#addSubscription(retryTopicOf(wireGroup), '*')
+    this.#startedAt = settings.clock.now()
+    this.#subscribeFirst(subscriptions, wireGroup)
     this.#claim = { kind: 'consumer', group: wireGroup }
     this.#instance = ClientInstance.acquire(settings, this.#claim)
     this.#limits = this.#ownLimits()
+    const locks = settings.orderly && !settings.broadcast ? new QueueLocks(this.#instance, wireGroup) : undefined
     this.#core = this.#makeCore(wireGroup)
-    this.#consumption = new ConcurrentConsumption(this.#core, this.#listener())
-    const context: MessageContext<Body> = { namespace: settings.namespace, codec: codec ?? (bytes as Codec<never>) }
-    const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, context)
-    this.#rebalancer = new Rebalancer({
-      core: this.#core,
-      locks: undefined,
-      work: async queue => {
-        const offset = await beginningOf(this.#core, queue, await this.#core.offsets.read(queue))
-        return offset === undefined ? undefined : new QueueWork(this.#core, queue, offset, toMessage)
-      },
-      onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
-    })
+    this.#consumption = settings.orderly
+      ? new OrderlyConsumption(this.#core, this.#handler, locks)
+      : new ConcurrentConsumption(this.#core, this.#handler)
+    this.#rebalancer = this.#makeRebalancer(locks)
     this.#member = this.#makeMember(wireGroup)
   }
 
   #makeCore(group: string): ConsumerCore<Body> {
-    const consumer = this
+    const limits = (): PullLimits => this.#limits
+    const isPaused = (): boolean => this.#isPaused
+    const consumption = (): Consumption<Body> => this.#consumption
+    const { clientId, log } = this.#instance
+    const { broadcast, offsetsFolder } = this.#settings
     return {
       instance: this.#instance,
       group,
       settings: this.#settings,
-      offsets: new RemoteOffsets(this.#instance, group),
+      offsets: broadcast
+        ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
+        : new RemoteOffsets(this.#instance, group),
       stats: new ConsumeStats(),
       trace: consumerTrace(this.#settings, group, options => Producer.start(options)),
-      subscriptions: this.#subscriptions,
+      subscriptions: this.#subscriptions.pulled,
       get limits() {
-        return consumer.#limits
+        return limits()
       },
       get isPaused() {
-        return consumer.#isPaused
+        return isPaused()
       },
       get consumption() {
-        return consumer.#consumption
+        return consumption()
       },
       rebalance: () => this.#rebalancer.request(),
+      moved: (work, offset) => void this.#rebalancer.restart(work, offset),
     }
   }
 
-  #listener(): Listener<Body> {
-    const { onMessage, onMessages } = this.#options
-    if (onMessages !== undefined) return onMessages
-    if (onMessage !== undefined) return ([message], context) => onMessage(message as ReceivedMessage<Body>, context)
-    throw new ClientError('BAD_OPTION', 'PushConsumer: give onMessage or onMessages')
+  #makeRebalancer(locks: QueueLocks | undefined): Rebalancer<QueueWork<Body>> {
+    const core = this.#core
+    return new Rebalancer<QueueWork<Body>>({
+      core,
+      locks,
+      work: async (queue, _mode, from) => {
+        const offset = from ?? (await beginningOf(core, queue, await core.offsets.read(queue)))
+        return offset === undefined ? undefined : new QueueWork(core, queue, offset, this.#toMessage)
+      },
+      settled: work => this.#consumption.settled(work, SETTLE_MS),
+      onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
+    })
+  }
+
+  // -- Start ---------------------------------------------------------------------------------------------------------
+
+  #subscribeFirst(subscriptions: PushConsumerOptions['subscriptions'], group: string): void {
+    const { namespace, broadcast } = this.#settings
+    if (typeof subscriptions !== 'object' || subscriptions === null) {
+      throw badOption('PushConsumer', 'subscriptions', subscriptions, "an object such as { Orders: '*' }")
+    }
+    for (const [topic, expression] of Object.entries(subscriptions)) {
+      this.#subscriptions.set(checkedTopic(namespace, topic), expression, this.#startedAt)
+    }
+    // What is pulled of it was wanted when it came the first time.
+    if (!broadcast) this.#subscriptions.set(retryTopicOf(group), '*', this.#startedAt)
   }
 
   async #start(): Promise<void> {
     const { clock } = this.#instance
+    const told = this.#subscriptions.told
     await this.#core.offsets.load()
     await this.#instance.start()
+    await Promise.all(told.map(({ topic }) => this.#meet(topic)))
+    await Promise.all(told.map(subscription => checkFilter(this.#instance, this.#claim.group, subscription)))
     this.#instance.join(this.#member)
-    await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
-    await this.#instance.heartbeat()
-    this.#rebalancer.start()
+    await this.#tell()
     this.#timers.push(
       clock.every(this.#settings.persistOffsetsMs, () => void this.#persist()),
       clock.every(STATS_MS, () => this.#core.stats.tick(clock.now())),
+      clock.every(LOCK_MS, () => void this.#rebalancer.renewLocks()),
     )
-    this.#rebalancer.request()
+    this.#rebalancer.start()
+  }
+
+  /** Tells the brokers of the subscriptions. From then on pulls may name them. */
+  async #tell(): Promise<void> {
+    const { told } = this.#subscriptions
+    await this.#instance.heartbeat()
+    this.#subscriptions.heard(told)
   }
 
   /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
   async #meet(topic: string): Promise<void> {
     const { routes, log } = this.#instance
     await routes.get(topic).catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
-    this.#watches.set(
-      topic,
-      routes.watch(topic, () => this.#core.rebalance()),
-    )
-  }
-
-  #addSubscription(topic: string, expression: Expression): void {
-    const problem = topicProblem(topic)
-    if (problem !== null) throw new ClientError('BAD_NAME', problem)
-    const wireTopic = wrapNamespace(this.#settings.namespace, topic)
-    this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, this.#settings.clock.now()))
+    if (this.#closing === undefined && !this.#watches.has(topic)) {
+      this.#watches.set(
+        topic,
+        routes.watch(topic, () => this.#core.rebalance()),
+      )
+    }
   }
 
   #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
     const { clock, log, options } = this.#instance
-    log.info(
-      { group: this.group, topic, mine: mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`) },
-      'queues',
-    )
-    const subscription = this.#subscriptions.get(topic)
-    // Brokers tell by the version which of two members' subscriptions is newer.
-    if (subscription !== undefined) this.#subscriptions.set(topic, { ...subscription, subVersion: clock.now() })
+    const queues = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
+    log.info({ group: this.group, topic, queues }, 'queues of this member')
     this.#limits = this.#ownLimits()
-    void this.#instance.heartbeat()
-    this.#options.onQueues?.(unwrapNamespace(options.namespace, topic), all, mine)
+    this.#subscriptions.touch(topic, clock.now())
+    void this.#tell()
+    this.#onQueues?.(unwrapNamespace(options.namespace, topic), all, mine)
   }
 
   #ownLimits(): PullLimits {
@@ -210,29 +269,47 @@ export class PushConsumer<Body = Buffer> {
         groupName: group,
         consumeType: 'CONSUME_PASSIVELY',
         messageModel: this.#settings.broadcast ? 'BROADCASTING' : 'CLUSTERING',
-        consumeFromWhere: consumeFromWhere(this.#settings),
-        subscriptionDataSet: [...this.#subscriptions.values()],
+        consumeFromWhere: consumeFromWhere(this.#settings.consumeFrom),
+        subscriptionDataSet: this.#subscriptions.told,
         unitMode: this.#settings.unitMode,
       }),
       rebalance: () => this.#rebalancer.request(),
-      offsets: topic => this.#offsetsOf(topic),
-      runningInfo: () => this.#runningInfo(),
+      resetOffsets: (topic, offsets) => this.#reset(topic, offsets),
+      offsets: topic =>
+        this.queues
+          .filter(queue => queue.topic === topic)
+          .map(queue => ({ queue, offset: this.#core.offsets.peek(queue) })),
+      runningInfo: withStack =>
+        runningInfo({
+          core: this.#core,
+          works: this.#rebalancer.held,
+          subscriptions: this.#subscriptions.told,
+          startedAt: this.#startedAt,
+          withStack,
+        }),
+      consumeDirectly: (message, brokerName) => this.#consumeDirectly(message, brokerName),
     }
   }
 
-  #offsetsOf(topic: string): QueueOffset[] {
-    return [...this.#rebalancer.held]
-      .filter(({ queue }) => queue.topic === topic)
-      .map(({ queue }) => ({ queue, offset: this.#core.offsets.peek(queue) }))
+  /** One reset after the other, so that the last one asked for counts. */
+  #reset(topic: string, offsets: readonly { readonly queue: MessageQueue; readonly offset: number }[]): Promise<void> {
+    this.#resetting = this.#resetting.then(async () => {
+      const held = offsets.filter(({ queue }) => queue.topic === topic)
+      await Promise.all(
+        held.map(async ({ queue, offset }) => {
+          const work = this.#rebalancer.find(queue)
+          if (work !== undefined) await this.#rebalancer.restart(work, offset)
+        }),
+      )
+    })
+    return this.#resetting
   }
 
-  #runningInfo(): ConsumerRunningInfo {
-    return {
-      properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_PASSIVELY']]),
-      subscriptionSet: [...this.#subscriptions.values()],
-      mqTable: [],
-      statusTable: this.#core.stats.statuses(this.#instance.clock.now()),
-    }
+  #consumeDirectly(message: Buffer, brokerName: string | undefined): Promise<ConsumeMessageDirectlyResult> {
+    const [view] = readMessages(message, () => {})
+    if (view === undefined) throw new ClientError('BAD_BODY', 'the message to consume cannot be read')
+    const queue = { topic: view.topic, brokerName: brokerName ?? '', queueId: view.queueId }
+    return consumeDirectly(this.#core, this.#handler, this.#toMessage(view, queue))
   }
 
   // -- For users -----------------------------------------------------------------------------------------------------
@@ -243,10 +320,22 @@ export class PushConsumer<Body = Buffer> {
 
   /** The queues that this member consumes now. */
   get queues(): MessageQueue[] {
-    return [...this.#rebalancer.held].map(({ queue }) => queue)
+    return [...this.#rebalancer.held].filter(({ isDropped }) => !isDropped).map(({ queue }) => queue)
   }
 
-  /** Pulls no more until `resume`; what is here already is still consumed. */
+  get stats(): PushConsumerStats {
+    const { pulled, ok, failed } = this.#core.stats.total
+    let queued = 0
+    for (const work of this.#rebalancer.held) queued += work.process.count
+    const { skipped } = this.#core.stats
+    return { pulled, consumed: ok, failed, skipped, queued, running: this.#consumption.running }
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  /** Pulls no more until `resume`; what is here already is still consumed, and so is what a pull under way brings. */
   pause(): void {
     this.#isPaused = true
   }
@@ -254,13 +343,62 @@ export class PushConsumer<Body = Buffer> {
   resume(): void {
     this.#isPaused = false
     for (const work of this.#rebalancer.held) work.wake()
-    this.#rebalancer.request()
+    this.#rebalancer.request(true)
   }
 
+  /** Listeners that may run at a time from now on. @throws ClientError BAD_OPTION */
+  updateConcurrency(listeners: number): void {
+    const { accepts, expected } = pushOptions.concurrency
+    if (!accepts(listeners)) throw badOption('PushConsumer', 'concurrency', listeners, expected)
+    this.#consumption.concurrency = listeners
+  }
+
+  /**
+   * Wants another topic too, or something else of one. Resolves when the brokers know; the queues come some moments later.
+   * @throws ClientError BAD_OPTION, BAD_NAME, UNSUPPORTED, CLOSED
+   */
+  async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
+    this.#checkOpen()
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    const { clock } = this.#instance
+    const trial = new Subscriptions().set(wireTopic, expression, clock.now())
+    await this.#meet(wireTopic)
+    await checkFilter(this.#instance, this.#claim.group, trial)
+    this.#checkOpen()
+    this.#subscriptions.set(wireTopic, expression, clock.now())
+    await this.#tell()
+    this.#rebalancer.request(true)
+  }
+
+  /** Wants a topic no more. Its queues are given up; listeners that run finish. @throws ClientError BAD_NAME, CLOSED */
+  async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen()
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    if (!this.#subscriptions.delete(wireTopic)) return
+    this.#watches.get(wireTopic)?.[Symbol.dispose]()
+    this.#watches.delete(wireTopic)
+    this.#rebalancer.request(true)
+    await this.#tell()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new ClientError('CLOSED', `the consumer of group ${this.group} is closed`)
+  }
+
+  /**
+   * The messages one by one, each to be settled by `ack` or `retry`, for consumers without a listener. At most
+   * `concurrency` are not settled at a time. Closing the consumer ends the loop.
+   * @throws ClientError UNSUPPORTED if there is a listener
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<DeliveredMessage<Body>, undefined> {
+    if (this.#handler instanceof Inbox) return (this.#handler as Inbox<Body>).loop()
+    throw new ClientError('UNSUPPORTED', 'messages go to onMessage or onMessages: leave these out to iterate')
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
   async #persist(): Promise<void> {
-    await this.#core.offsets.persist(
-      [...this.#rebalancer.held].filter(work => !work.isDropped).map(({ queue }) => queue),
-    )
+    await this.#core.offsets.persist(this.queues)
   }
 
   /**
@@ -276,27 +414,21 @@ export class PushConsumer<Body = Buffer> {
   }
 
   async #shutDown(drainMs: number): Promise<void> {
+    if (this.#handler instanceof Inbox) this.#handler.close()
     await this.#rebalancer.stop()
     await this.#consumption.close(drainMs)
-    await this.#core.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))
-    for (const timer of this.#timers) timer[Symbol.dispose]()
-    for (const watch of this.#watches.values()) watch[Symbol.dispose]()
+    await this.#resetting
+    for (const owned of [...this.#timers, ...this.#watches.values()]) owned[Symbol.dispose]()
     await this.#persist()
     await this.#rebalancer.dropAll()
+    await this.#core.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))
     await this.#instance.leave(this.#member)
     await this.#instance.release(this.#claim)
   }
 }
 
-function consumeFromWhere({ consumeFrom }: PushSettings) {
-  if (consumeFrom instanceof Date) return 'CONSUME_FROM_TIMESTAMP'
-  return consumeFrom === 'first' ? 'CONSUME_FROM_FIRST_OFFSET' : 'CONSUME_FROM_LAST_OFFSET'
-}
-
-function checkedGroup(group: unknown): string {
-  if (typeof group !== 'string')
-    throw new ClientError('BAD_OPTION', 'option group must be a text: the name of the group')
-  const problem = groupProblem(group)
-  if (problem !== null) throw new ClientError('BAD_NAME', problem)
-  return group
+function readSettings(given: GivenOf<typeof pushOptions> & ClientOptions): PushSettings {
+  const settings = readOptions('PushConsumer', { ...instanceOptions, ...pushOptions }, given)
+  const isNamed = !settings.broadcast || settings.instanceName !== ''
+  return isNamed ? settings : { ...settings, instanceName: STEADY_NAME }
 }

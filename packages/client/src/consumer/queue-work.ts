@@ -1,11 +1,12 @@
-import { consumeRequests, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
-import type { Reply } from '@gantrymq/remoting'
+import { consumeRequests, type CorruptMessage, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
+import type { Long, Reply } from '@gantrymq/remoting'
 import { pause } from '../deadline.ts'
 import { pullChannel, tracePull } from '../diagnostics.ts'
-import { ClientError, javaCodes, toClientError } from '../errors.ts'
+import { toClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import { pullHold } from './flow-control.ts'
+import { whereToRead } from './pull-call.ts'
 import { ProcessQueue } from './process-queue.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { matchesTags, type SubscriptionData } from './subscription.ts'
@@ -19,6 +20,8 @@ const FLOW_CONTROL_MS = 20
 /** How often a queue that may not be pulled looks again when nothing wakes it, milliseconds. */
 const HOLD_MS = 1000
 const FLOW_CONTROL = 215
+/** SUBSCRIPTION_NOT_EXIST, SUBSCRIPTION_NOT_LATEST. */
+const UNKNOWN_HERE: ReadonlySet<number> = new Set([24, 25])
 
 const COMMIT_OFFSET = 1
 const SUSPEND = 2
@@ -32,8 +35,12 @@ export class QueueWork<Body> {
   readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
   readonly #stop = new AbortController()
   #nextOffset: number
-  #brokerId = 0
+  #brokerId: Long = 0
   #wake: (() => void) | undefined
+  /** It is not pulled as too much of it waits. */
+  #isHeldBack = false
+  #isGone = false
+  #isLost = false
   #done: Promise<void> = Promise.resolve()
 
   constructor(
@@ -46,7 +53,7 @@ export class QueueWork<Body> {
     this.queue = queue
     this.#nextOffset = offset
     this.#toMessage = toMessage
-    this.process = new ProcessQueue(core.instance.clock.now(), message => message.view.storedBody.length)
+    this.process = new ProcessQueue(core.instance.clock.now(), message => message.view.storedLength)
   }
 
   /** Where the next pull begins. */
@@ -63,16 +70,33 @@ export class QueueWork<Body> {
     return this.isDropped || this.process.pullExpired(now)
   }
 
+  /** What listeners do with its messages does not count any more: another member has it, or other work. */
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** Its lock went to another client. */
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
   /** Begins to pull. */
   start(): void {
     this.#done = this.#run()
   }
 
-  /** Gives the queue up: nothing more is pulled, nothing more of it is started. Resolves when the last pull has ended. */
+  /** Gives the queue up: nothing more is pulled, nothing of it counts any more. Resolves when the last pull has ended. */
   drop(): Promise<void> {
     this.process.dropped = true
+    this.#isGone = true
     this.stopPulling()
     return this.#done
+  }
+
+  lose(): void {
+    this.#isLost = true
+    void this.drop()
+    this.#core.rebalance()
   }
 
   /** Pulls no more; what is here is still consumed. */
@@ -81,9 +105,18 @@ export class QueueWork<Body> {
     this.wake()
   }
 
-  /** There may be room, or a lock, or an end to the pause: looks again at once. */
+  /** There is a lock, or an end to the pause: looks again at once. */
   wake(): void {
     this.#wake?.()
+  }
+
+  /** A message is done. Looks again if there is room for another pull, not for each message. */
+  hasRoom(): void {
+    if (this.#wake === undefined || !this.#isHeldBack) return
+    const { limits, consumption, settings } = this.#core
+    const room = Math.min(settings.pullBatchSize, limits.messagesPerQueue / 2)
+    const hold = pullHold(this.process, limits, consumption.orderly)
+    if (hold === null && this.process.count <= limits.messagesPerQueue - room) this.#wake()
   }
 
   // -- The loop ------------------------------------------------------------------------------------------------------
@@ -102,13 +135,13 @@ export class QueueWork<Body> {
 
   /** How long not to pull; 0 to pull now. */
   #holdMs(): number {
-    const { instance, isPaused, limits, consumption } = this.#core
+    const { instance, isPaused, limits, consumption, settings, subscriptions } = this.#core
     this.process.lastPullAt = instance.clock.now()
-    if (isPaused) return HOLD_MS
-    const hold = pullHold(this.process, limits, consumption.orderly)
-    if (hold !== null) return HOLD_MS
+    if (isPaused || !subscriptions.has(this.queue.topic)) return HOLD_MS
+    this.#isHeldBack = pullHold(this.process, limits, consumption.orderly) !== null
+    if (this.#isHeldBack) return HOLD_MS
     // An orderly queue is pulled while the broker keeps it for this client, or another may be at it too.
-    return consumption.orderly && !this.#core.settings.broadcast && !this.process.locked ? HOLD_MS : 0
+    return consumption.orderly && !settings.broadcast && !this.process.locked ? HOLD_MS : 0
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -124,16 +157,19 @@ export class QueueWork<Body> {
   async #pull(): Promise<void> {
     const { instance, settings, subscriptions, stats } = this.#core
     const subscription = subscriptions.get(this.queue.topic)
-    if (subscription === undefined) return await this.#sleep(HOLD_MS)
+    if (subscription === undefined) return
     const started = instance.clock.now()
     const reply = await this.#traced(() => this.#ask(subscription))
     if (this.#stop.signal.aborted) return
-    this.process.lastPullAt = instance.clock.now()
+    const now = instance.clock.now()
+    this.process.lastPullAt = now
     this.#brokerId = reply.header.suggestWhichBrokerId
     if (reply.code === responseCodes.PULL_OFFSET_MOVED) return await this.#moved(reply.header.nextBeginOffset)
     const count = this.#take(reply, subscription)
-    stats.pulled(this.queue.topic, count, instance.clock.now() - started)
-    if (count > 0 && settings.pullIntervalMs > 0) await this.#sleep(settings.pullIntervalMs)
+    stats.pulled(this.queue.topic, count, now - started)
+    if (count > 0 && settings.pullIntervalMs > 0) {
+      await pause(instance.clock, settings.pullIntervalMs, this.#stop.signal)
+    }
   }
 
   async #traced(ask: () => Promise<PullReply>): Promise<PullReply> {
@@ -147,7 +183,7 @@ export class QueueWork<Body> {
   async #ask(subscription: SubscriptionData): Promise<PullReply> {
     const { instance, group, settings, offsets } = this.#core
     const { topic, queueId, brokerName } = this.queue
-    const where = await this.#whereToRead()
+    const where = await whereToRead(instance, this.queue, this.#brokerId, { signal: this.#stop.signal })
     const commitOffset = settings.broadcast ? 0 : Math.max(0, offsets.peek(this.queue))
     const commits = commitOffset > 0 && !where.isSlave
     const withSubscription = settings.postSubscription
@@ -170,48 +206,43 @@ export class QueueWork<Body> {
     return await instance.call(where.address, consumeRequests.PULL_MESSAGE, { header }, options)
   }
 
-  async #whereToRead() {
-    const { brokers, routes } = this.#core.instance
-    const { brokerName, topic } = this.queue
-    const known = brokers.toRead(brokerName, this.#brokerId)
-    if (known === undefined) await routes.fresh(topic, { signal: this.#stop.signal })
-    const where = known ?? brokers.toRead(brokerName, this.#brokerId)
-    if (where === undefined) {
-      const text = `The broker[${brokerName}] not exist: no name server knows it`
-      throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
-    }
-    return where
-  }
-
   /** Puts what came into the process queue. Returns how many messages those were. */
   #take({ header, body, code }: PullReply, subscription: SubscriptionData): number {
-    const messages = body === null || code !== 0 ? [] : this.#messagesOf(body, subscription)
+    const asked = this.#nextOffset
     this.#nextOffset = header.nextBeginOffset
+    const messages = body === null || code !== 0 ? [] : this.#messagesOf(body, subscription, asked)
     if (messages.length > 0) this.#core.consumption.submit(this, messages, this.process.put(messages))
     // Nothing waits, so all before the next offset is done: filtered or corrupt messages need no other commit.
     else if (this.process.count === 0) this.#core.offsets.update(this.queue, this.#nextOffset, true)
     return messages.length
   }
 
-  #messagesOf(body: Buffer, subscription: SubscriptionData): ReceivedMessage<Body>[] {
-    const { instance, group } = this.#core
+  #messagesOf(body: Buffer, subscription: SubscriptionData, asked: number): ReceivedMessage<Body>[] {
+    let cutOff = false
     const views = readMessages(body, corrupt => {
-      instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
+      this.#report(corrupt)
+      if (corrupt.queueOffset === undefined) cutOff = true
     })
+    // The rest cannot be read: it is pulled again, and what cannot be read first of all is passed over.
+    if (cutOff) this.#nextOffset = Math.min(this.#nextOffset, (views.at(-1)?.queueOffset ?? asked) + 1)
     const wanted =
       subscription.tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property('TAGS')))
     return wanted.map(view => this.#toMessage(view, this.queue))
   }
 
+  #report(corrupt: CorruptMessage): void {
+    const { instance, group, stats } = this.#core
+    stats.skipped++
+    instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
+  }
+
   /** The broker has no such offset: goes on where it says. What waits here is of a queue that is no more. */
   async #moved(offset: number): Promise<void> {
-    const { instance, group, offsets } = this.#core
+    const { instance, group } = this.#core
     instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: offset }, 'offset moved by the broker')
-    this.process.dropped = true
-    offsets.freeze(this.queue, offset)
-    await offsets.persist([this.queue])
-    this.stopPulling()
-    this.#core.rebalance()
+    this.#core.moved(this, offset)
+    // Others take it from here; without them the broker is not asked at once again.
+    await pause(instance.clock, this.#core.settings.pullRetryMs, this.#stop.signal)
   }
 
   async #afterFailure(cause: unknown): Promise<void> {
@@ -225,6 +256,8 @@ export class QueueWork<Body> {
       this.#brokerId = 0
       instance.routes.suspect(this.queue.topic)
     }
+    // The broker does not know this member, or what it wants now.
+    if (UNKNOWN_HERE.has(error.responseCode ?? 0)) void instance.heartbeat()
     await pause(instance.clock, isFlowControl ? FLOW_CONTROL_MS : settings.pullRetryMs, this.#stop.signal)
   }
 }

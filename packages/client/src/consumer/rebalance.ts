@@ -1,21 +1,28 @@
-import { isRetryTopic, membershipRequests, type MessageRequestMode } from '@gantrymq/protocol'
+import { isRetryTopic, type MessageRequestMode } from '@gantrymq/protocol'
 import { pause } from '../deadline.ts'
 import { type MessageQueue, queueKey } from '../message.ts'
-import { sortClientIds, sortQueues } from './assignment.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import type { ProcessQueue } from './process-queue.ts'
 import type { PushSettings } from './push-options.ts'
-import type { QueueLocks } from './queue-locks.ts'
+import type { LockedWork, QueueLocks } from './queue-locks.ts'
 import type { QueueWork } from './queue-work.ts'
 import { isBalanced, planRebalance } from './rebalance-plan.ts'
+import { Rounds } from './rounds.ts'
+import { ownShare, type Share } from './share.ts'
 
-/** A round that left something open is repeated after so long, milliseconds (5.x). */
-const SOON_MS = 1000
+/**
+ * Before a queue that another member may have had is begun, so that its offset has been kept, milliseconds. Apache's 5.x
+ * waits as long before it pulls, but reads the offset first.
+ */
+const HANDOVER_MS = 500
 
 /** Work on one queue, as rebalancing sees it: it may pull it, pop it, or leave it to the user. */
 export interface HeldWork
   extends Pick<QueueWork<never>, 'queue' | 'isDropped' | 'isExpired' | 'start' | 'stopPulling' | 'drop' | 'wake'> {
   readonly process: Omit<ProcessQueue<never>, 'first' | 'messages' | 'put' | 'remove' | 'take' | 'putBack'>
+  /** Its lock went to another client: what it did is not to be kept. Default false. */
+  readonly isLost?: boolean
+  readonly lose?: () => void
 }
 
 /** What rebalancing wants of a consumer. */
@@ -34,12 +41,26 @@ export interface RebalancerOptions<W extends HeldWork> {
   readonly core: RebalanceCore
   /** Of orderly consumers that share their queues. */
   readonly locks: QueueLocks | undefined
-  /** Begins with a queue; undefined if that has to wait for another round. */
-  readonly work: (queue: MessageQueue, mode: MessageRequestMode) => Promise<W | undefined>
+  /** Begins with a queue, at `from` or where the group is; undefined if that has to wait for another round. */
+  readonly work: (queue: MessageQueue, mode: MessageRequestMode, from?: number) => Promise<W | undefined>
+  /** Waits a little for the listeners of a queue that is given up. False if they are still at it. */
+  readonly settled?: ((work: W) => Promise<boolean>) | undefined
   /** Brokers that share out the queues (5.x); undefined keeps all as it is. Left out: this client does it. */
   readonly assignedBy?: ((topic: string) => Promise<readonly Assigned[] | undefined>) | undefined
   /** The queues have changed: limits, heartbeats and listeners want to know. */
   readonly onChange: (topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void
+}
+
+/** What is to be done for one topic. */
+interface TopicPlan {
+  readonly topic: string
+  readonly all: readonly MessageQueue[]
+  readonly mine: readonly MessageQueue[]
+  readonly modes: ReadonlyMap<string, MessageRequestMode>
+  readonly drop: readonly MessageQueue[]
+  readonly add: readonly MessageQueue[]
+  /** Whether other members may have had the queues before. */
+  readonly shared: boolean
 }
 
 /**
@@ -52,13 +73,21 @@ export class Rebalancer<W extends HeldWork> {
   readonly #modes = new WeakMap<W, MessageRequestMode>()
   /** Topics in whose member list this client was missing last time. */
   readonly #missing = new Set<string>()
-  #round: Promise<void> | undefined
-  #again = false
-  #timer: Disposable | undefined
+  readonly #rounds: Rounds
+  /** Works that are about to begin anew from another offset: rounds leave them alone. */
+  readonly #restarting = new Set<W>()
   readonly #stop = new AbortController()
+  #timer: Disposable | undefined
 
   constructor(options: RebalancerOptions<W>) {
     this.#options = options
+    const { instance, settings } = options.core
+    this.#rounds = new Rounds({
+      clock: instance.clock,
+      slowestMs: settings.rebalanceMs,
+      signal: this.#stop.signal,
+      round: () => this.#balance(),
+    })
   }
 
   get held(): Iterable<W> {
@@ -73,147 +102,220 @@ export class Rebalancer<W extends HeldWork> {
     return this.#held.get(queueKey(queue))
   }
 
+  /** Begins with a first round. What is asked before is part of it. */
   start(): void {
     const { instance, settings } = this.#options.core
-    this.#timer = instance.clock.every(settings.rebalanceMs, () => this.request())
+    this.#timer ??= instance.clock.every(settings.rebalanceMs, () => this.request())
+    this.#rounds.start()
   }
 
-  /** A round soon. Never rejects. */
-  request(): void {
-    this.#again = true
-    this.#round ??= this.#rounds().finally(() => (this.#round = undefined))
+  /** A round soon, or at once if it is `urgent`. Never rejects. */
+  request(urgent = false): void {
+    this.#rounds.request(urgent)
   }
 
-  async #rounds(): Promise<void> {
-    while (this.#again && !this.#stop.signal.aborted) {
-      this.#again = false
-      if (await this.#balance()) continue
-      this.#again = true
-      await pause(this.#options.core.instance.clock, SOON_MS, this.#stop.signal)
-    }
+  /** Resolves when no round is going on. */
+  get quiet(): Promise<void> {
+    return this.#rounds.quiet
   }
 
-  /** One round over all topics. False if it has to be repeated soon. */
+  // -- A round -------------------------------------------------------------------------------------------------------
+
+  /** One round over all topics. False if it has to be repeated soon. Never rejects. */
   async #balance(): Promise<boolean> {
     const { core } = this.#options
     if (core.isPaused) return true
-    await this.#dropUnsubscribed()
-    let done = true
+    const plans: TopicPlan[] = []
+    const share = ownShare(core, this.#missing, this.#stop.signal)
+    let done = await this.#drop([...this.#held.values()].filter(({ queue }) => !core.subscriptions.has(queue.topic)))
     for (const topic of core.subscriptions.keys()) {
-      if (this.#stop.signal.aborted) return true
-      try {
-        if (!(await this.#balanceTopic(topic))) done = false
-      } catch (error) {
-        // A group has no retry topic before its first heartbeat.
-        if (!isRetryTopic(topic)) core.instance.log.warn({ topic, error: String(error) }, 'queues not shared out')
-        done = false
-      }
+      const plan = await this.#planned(topic, share)
+      if (plan === undefined) done = false
+      else plans.push(plan)
     }
-    return done
+    if (this.#stop.signal.aborted) return true
+    return (await this.#carryOut(plans)) && done
   }
 
-  async #balanceTopic(topic: string): Promise<boolean> {
+  /** Undefined if it cannot be told now. */
+  async #planned(topic: string, share: Share): Promise<TopicPlan | undefined> {
+    try {
+      return await this.#plan(topic, share)
+    } catch (error) {
+      const { log } = this.#options.core.instance
+      // A group has no retry topic before its first heartbeat.
+      const level = isRetryTopic(topic) || this.#stop.signal.aborted ? 'debug' : 'warn'
+      log[level]({ topic, error: String(error) }, 'queues not shared out')
+      return undefined
+    }
+  }
+
+  async #plan(topic: string, share: Share): Promise<TopicPlan | undefined> {
     const { core, assignedBy } = this.#options
-    if (assignedBy !== undefined) return await this.#balanceByBroker(topic, assignedBy)
-    const { read } = await core.instance.routes.get(topic)
-    const assigned = core.settings.broadcast ? read : await this.#assigned(topic, read)
-    if (assigned === undefined) return false
-    return await this.#apply(
+    const { read } = await core.instance.routes.get(topic, { signal: this.#stop.signal })
+    if (assignedBy !== undefined) {
+      const assigned = await assignedBy(topic)
+      if (assigned === undefined)
+        return { topic, all: read, mine: [], modes: new Map(), drop: [], add: [], shared: false }
+      return this.#planOf(topic, read, assigned, true)
+    }
+    const mine = core.settings.broadcast ? { queues: read, shared: false } : await share(topic, read)
+    if (mine === undefined) return undefined
+    return this.#planOf(
       topic,
       read,
-      assigned.map(queue => ({ queue, mode: 'PULL' })),
+      mine.queues.map(queue => ({ queue, mode: 'PULL' })),
+      mine.shared,
     )
   }
 
-  async #balanceByBroker(topic: string, ask: NonNullable<RebalancerOptions<W>['assignedBy']>): Promise<boolean> {
-    const { read } = await this.#options.core.instance.routes.get(topic)
-    const assigned = await ask(topic)
-    return assigned === undefined || (await this.#apply(topic, read, assigned))
-  }
-
-  /** This client's share; undefined if it cannot be told now. */
-  async #assigned(topic: string, queues: readonly MessageQueue[]): Promise<readonly MessageQueue[] | undefined> {
-    const { group, instance, settings } = this.#options.core
-    const clientIds = await this.#members(topic)
-    if (!clientIds.includes(instance.clientId) && !this.#missing.has(topic)) {
-      // Not heard of yet, perhaps as the broker was away: giving all queues up at once would make others take them too.
-      this.#missing.add(topic)
-      await instance.heartbeat()
-      return undefined
-    }
-    this.#missing.delete(topic)
-    const input = {
-      group,
-      clientId: instance.clientId,
-      queues: sortQueues(queues),
-      clientIds: sortClientIds(clientIds),
-    }
-    return queues.length === 0 || clientIds.length === 0 ? [] : settings.allocate.assign(input)
-  }
-
-  async #members(topic: string): Promise<readonly string[]> {
-    const { group, instance } = this.#options.core
-    const { route } = await instance.routes.get(topic)
-    const names = route.brokerDatas.map(({ brokerName }) => brokerName)
-    const name = names[Math.floor(Math.random() * names.length)] ?? ''
-    const address = instance.brokers.anyAddress(name)
-    if (address === undefined) throw new Error(`no address of broker ${name}`)
-    const header = { consumerGroup: group, bname: name }
-    const reply = await instance.call(address, membershipRequests.GET_CONSUMER_LIST_BY_GROUP, { header })
-    return reply.body?.consumerIdList ?? []
-  }
-
-  async #apply(topic: string, all: readonly MessageQueue[], assigned: readonly Assigned[]): Promise<boolean> {
+  #planOf(topic: string, all: readonly MessageQueue[], assigned: readonly Assigned[], shared: boolean): TopicPlan {
     const now = this.#options.core.instance.clock.now()
-    const works = [...this.#held.values()].filter(({ queue }) => queue.topic === topic)
     const modes = new Map(assigned.map(({ queue, mode }) => [queueKey(queue), mode]))
     const isStale = (work: W): boolean =>
       work.isExpired(now) || this.#modes.get(work) !== modes.get(queueKey(work.queue))
+    const works = [...this.#held.values()].filter(({ queue }) => queue.topic === topic)
     const mine = assigned.map(({ queue }) => queue)
-    const plan = planRebalance(
+    const { drop, add } = planRebalance(
       works.map(work => ({ queue: work.queue, pullExpired: isStale(work) })),
       mine,
     )
-    let done = true
-    for (const { queue } of plan.drop) if (!(await this.#drop(queue))) done = false
-    for (const queue of plan.add) if (!(await this.#add(queue, modes.get(queueKey(queue)) ?? 'PULL'))) done = false
-    if (!isBalanced(plan)) this.#options.onChange(topic, all, mine)
+    return { topic, all, mine, modes, drop: drop.map(({ queue }) => queue), add, shared }
+  }
+
+  // What goes away goes first, in all topics: others wait for it.
+  async #carryOut(plans: readonly TopicPlan[]): Promise<boolean> {
+    const { core, locks } = this.#options
+    const dropped = plans.flatMap(({ drop }) => drop).map(queue => this.find(queue))
+    let done = await this.#drop(dropped.filter(work => work !== undefined))
+    const handsOver = locks === undefined && plans.some(({ add, shared }) => shared && add.length > 0)
+    if (handsOver) await pause(core.instance.clock, HANDOVER_MS, this.#stop.signal)
+    for (const plan of plans) {
+      if (!(await this.#addAll(plan))) done = false
+      if (!isBalanced({ drop: plan.drop.map(queue => ({ queue, reason: 'not assigned' })), add: plan.add }))
+        this.#tell(plan)
+    }
     return done
   }
 
-  /** Gives a queue up: what is done is kept, what is not goes to whoever has it next. False if it must wait. */
-  async #drop(queue: MessageQueue): Promise<boolean> {
-    const { core, locks } = this.#options
-    const work = this.find(queue)
-    if (work === undefined) return true
-    work.process.dropped = true
-    work.stopPulling()
+  #tell({ topic, all, mine }: TopicPlan): void {
+    const held = mine.filter(queue => this.#held.has(queueKey(queue)))
+    try {
+      this.#options.onChange(topic, all, held)
+    } catch (error) {
+      this.#options.core.instance.log.error({ topic, error: String(error) }, 'listener for queues failed')
+    }
+  }
+
+  /** Gives queues up: what is done is kept, what is not goes to whoever has it next. False if one must wait. */
+  async #drop(works: readonly W[]): Promise<boolean> {
+    for (const work of works) {
+      work.process.dropped = true
+      work.stopPulling()
+    }
+    const all = await Promise.all(works.map(work => this.#giveUp(work)))
+    return all.every(Boolean)
+  }
+
+  async #giveUp(work: W): Promise<boolean> {
+    const { core, locks, settled } = this.#options
+    if (this.#restarting.has(work)) return false
+    const isIdle = (await settled?.(work)) ?? true
     // An orderly queue is given back when its message is done: nobody else may begin before.
-    if (locks !== undefined && !(await locks.release(work))) return false
-    await core.offsets.persist([queue])
-    core.offsets.forget(queue)
-    this.#held.delete(queueKey(queue))
+    if (locks !== undefined && !isIdle) {
+      work.process.unlockAttempts++
+      return false
+    }
+    if (this.#held.get(queueKey(work.queue)) !== work || this.#restarting.has(work)) return true
+    this.#held.delete(queueKey(work.queue))
+    void work.drop()
+    if (work.isLost !== true) await core.offsets.persist([work.queue])
+    core.offsets.forget(work.queue)
+    if (work.isLost !== true) await locks?.release([work.queue])
     return true
   }
 
-  async #dropUnsubscribed(): Promise<void> {
-    const { subscriptions } = this.#options.core
-    for (const { queue } of [...this.#held.values()]) if (!subscriptions.has(queue.topic)) await this.#drop(queue)
+  /** Takes queues up. False if that has to be tried again. */
+  async #addAll({ add, modes }: TopicPlan): Promise<boolean> {
+    const { locks } = this.#options
+    if (add.length === 0) return true
+    const free = add.filter(queue => !this.#held.has(queueKey(queue)))
+    const granted = await locks?.acquire(free)
+    const mine = granted === undefined ? free : free.filter(queue => granted.has(queueKey(queue)))
+    const added = await Promise.all(mine.map(queue => this.#add(queue, modes.get(queueKey(queue)) ?? 'PULL')))
+    const refused = mine.filter((_, at) => added[at] === false)
+    if (refused.length > 0) await locks?.release(refused)
+    return mine.length === add.length && refused.length === 0
   }
 
-  /** Takes a queue up. False if that has to be tried again. */
-  async #add(queue: MessageQueue, mode: MessageRequestMode): Promise<boolean> {
-    const { core, locks, work: workOf } = this.#options
-    if (this.#held.has(queueKey(queue))) return false
-    if (locks !== undefined && !(await locks.acquire(queue))) return false
-    core.offsets.forget(queue)
-    const work = await workOf(queue, mode)
-    if (work === undefined || this.#stop.signal.aborted) return false
-    work.process.locked = locks !== undefined
-    this.#held.set(queueKey(queue), work)
+  async #add(queue: MessageQueue, mode: MessageRequestMode, from?: number): Promise<boolean> {
+    const { core, work: workOf, locks } = this.#options
+    if (this.#stop.signal.aborted) return false
+    try {
+      if (from === undefined) core.offsets.forget(queue)
+      const work = await workOf(queue, mode, from)
+      if (work === undefined || this.#stop.signal.aborted || this.#held.has(queueKey(queue))) return false
+      this.#hold(work, mode, locks !== undefined)
+      return true
+    } catch (error) {
+      core.instance.log.warn({ ...queue, error: String(error) }, 'queue not begun')
+      return false
+    }
+  }
+
+  #hold(work: W, mode: MessageRequestMode, locked: boolean): void {
+    work.process.locked = locked
+    work.process.lastLockAt = this.#options.core.instance.clock.now()
+    this.#held.set(queueKey(work.queue), work)
     this.#modes.set(work, mode)
     work.start()
-    return true
+  }
+
+  // -- Outside of rounds ---------------------------------------------------------------------------------------------
+
+  /**
+   * Takes a queue up anew from another offset: an operator's, or one that the broker says is right. What waits of it is
+   * forgotten. Nothing happens if the queue is given up already.
+   */
+  async restart(work: W, offset: number): Promise<void> {
+    if (!this.#isHeld(work) || work.isDropped) return
+    this.#restarting.add(work)
+    try {
+      await this.#restart(work, offset)
+    } finally {
+      this.#restarting.delete(work)
+    }
+  }
+
+  async #restart(work: W, offset: number): Promise<void> {
+    const { core, settled, locks } = this.#options
+    const { queue } = work
+    work.process.dropped = true
+    work.stopPulling()
+    let mayBegin = false
+    while (!mayBegin && !this.#stop.signal.aborted) {
+      const isIdle = (await settled?.(work)) ?? true
+      // In order also means not before the old listener is done. Nobody waits for it but this call.
+      mayBegin = isIdle || locks === undefined
+    }
+    if (!this.#isHeld(work) || this.#stop.signal.aborted) return
+    void work.drop()
+    this.#held.delete(queueKey(queue))
+    core.offsets.forget(queue)
+    core.offsets.update(queue, offset, false)
+    const isTaken = await this.#add(queue, this.#modes.get(work) ?? 'PULL', offset)
+    await core.offsets.persist([queue])
+    if (!isTaken) this.request()
+  }
+
+  #isHeld(work: W): boolean {
+    return this.#held.get(queueKey(work.queue)) === work
+  }
+
+  /** Asks the brokers to keep the locks of the queues. Never rejects. */
+  async renewLocks(): Promise<void> {
+    const works = [...this.#held.values()].filter((work): work is W & LockedWork => work.lose !== undefined)
+    await this.#options.locks?.renew(works)
   }
 
   /** No more rounds and no more pulls; the work stays, to be finished. */
@@ -221,12 +323,15 @@ export class Rebalancer<W extends HeldWork> {
     this.#stop.abort()
     this.#timer?.[Symbol.dispose]()
     for (const work of this.#held.values()) work.stopPulling()
-    await this.#round
+    await this.#rounds.quiet
+    for (const work of this.#held.values()) work.stopPulling()
   }
 
   /** The end: every queue is given up. */
   async dropAll(): Promise<void> {
-    await Promise.all([...this.#held.values()].map(work => work.drop()))
+    const works = [...this.#held.values()]
     this.#held.clear()
+    await Promise.all(works.map(work => work.drop()))
+    await this.#options.locks?.release(works.filter(({ isLost }) => isLost !== true).map(({ queue }) => queue))
   }
 }

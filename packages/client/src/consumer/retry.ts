@@ -23,6 +23,7 @@ const SEND_BACK_MS = 5000
 const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
 /** Level of the first retry by the broker's table: 10 s. */
 const FIRST_LEVEL = 3
+const LARGEST_INT = 2_147_483_647
 
 /**
  * Has a message delivered again later: the broker that has it puts it into the group's retry topic, or among the dead
@@ -76,7 +77,9 @@ export function asRetry(
   properties.delete('TRAN_MSG')
   properties.set('RETRY_TOPIC', first)
   properties.set('ORIGIN_MESSAGE_ID', properties.get('ORIGIN_MESSAGE_ID') ?? message.messageId)
-  properties.set('RECONSUME_TIME', String(reconsumeTimes + 1))
+  // Beyond the limit, which a 5.x broker wants for the dead letters, where they are asked for.
+  const times = delayLevel < 0 ? Math.max(reconsumeTimes, context.maxReconsumeTimes) + 1 : reconsumeTimes + 1
+  properties.set('RECONSUME_TIME', String(Math.min(times, LARGEST_INT)))
   properties.set('MAX_RECONSUME_TIMES', String(context.maxReconsumeTimes))
   properties.set('DELAY', String(delayLevel > 0 ? delayLevel : FIRST_LEVEL + reconsumeTimes))
   return {

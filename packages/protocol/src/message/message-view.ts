@@ -90,6 +90,11 @@ export class MessageView {
     return compressionOf(this.sysFlag)
   }
 
+  /** Bytes of the body as stored. */
+  get storedLength(): number {
+    return this.#layout.bodyLength
+  }
+
   /** The body as stored, a view of the pull's bytes. */
   get storedBody(): Buffer {
     const { content, bodyAt, bodyLength } = this.#layout
