@@ -1,10 +1,11 @@
-import { clientNotices, membershipRequests } from '@gantrymq/protocol'
+import { clientNotices, membershipRequests, queryRequests } from '@gantrymq/protocol'
 import {
   type CallInput,
   type Clock,
   type Connection,
   type Logger,
   RemotingClient,
+  ResponseError,
   type Reply,
   type RequestDeclaration,
   Router,
@@ -153,11 +154,24 @@ export class ClientInstance {
     input: CallInput<D> = {},
     options: CallOptions = {},
   ): Promise<Reply<D>> {
+    const door = this.#doorOf(address, declaration)
     try {
-      return await this.#client.call(this.#doorOf(address, declaration), declaration, input, this.#limits(options))
+      return await this.#client.call(door, declaration, input, this.#limits(options))
+    } catch (error) {
+      if (!this.#mayBeSignedWrongly(declaration, error)) throw this.#explain(error, address)
+    }
+    try {
+      return await this.#client.call(door, declaration, input, this.#limits(options))
     } catch (error) {
       throw this.#explain(error, address)
     }
+  }
+
+  // Brokers of 4.9 sign this request differently, and the first answer of a connection is the one that tells its release
+  // (spec remoting 9.3).
+  #mayBeSignedWrongly({ code }: RequestDeclaration, error: unknown): boolean {
+    if (this.options.credentials === undefined || code !== queryRequests.QUERY_MESSAGE.code) return false
+    return error instanceof ResponseError && error.remark?.includes('Check signature failed') === true
   }
 
   /** Tells a broker something that is not answered. @throws ClientError as `call` */

@@ -8,6 +8,11 @@ const hasMethods =
   (...names: string[]) =>
   (value: unknown): boolean =>
     isObject(value) && names.every(name => typeof (value as Record<string, unknown>)[name] === 'function')
+const isCredentials = (value: unknown): boolean => {
+  if (!isObject(value)) return false
+  const { accessKey, secretKey, securityToken = '' } = value as Partial<Credentials>
+  return [accessKey, secretKey, securityToken].every(each => typeof each === 'string')
+}
 const isSource = (value: unknown): boolean =>
   typeof value === 'string' ||
   typeof value === 'function' ||
@@ -31,10 +36,17 @@ export const instanceOptions = {
     undefined,
     'rpcHook',
     '{ accessKey, secretKey } and perhaps securityToken, all text',
-    value =>
-      isObject(value) &&
-      typeof (value as Credentials).accessKey === 'string' &&
-      typeof (value as Credentials).secretKey === 'string',
+    isCredentials,
+  ),
+  /**
+   * May add to the fields of every request, before it is signed: what Apache's RPCHook is used for. What it throws ends the
+   * request.
+   */
+  onRequest: custom<((fields: Map<string, string>) => void) | undefined>(
+    undefined,
+    'rpcHook',
+    'a function',
+    value => typeof value === 'function',
   ),
   /** True, or Node's own TLS options (ca, cert, key, rejectUnauthorized ...), for all connections. Default off. */
   tls: custom<boolean | TlsConnectionOptions>(

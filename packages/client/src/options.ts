@@ -83,9 +83,13 @@ export function readOptions<const T extends OptionTable>(who: string, table: T, 
   return Object.freeze(values) as ValuesOf<T>
 }
 
+/** Options that have secrets in them, whatever was given for them. */
+const SECRETS: ReadonlySet<string> = new Set(['credentials', 'tls'])
+
 /** An option that is not what it should be. Its value is shown only where it cannot be a secret. */
 export function badOption(who: string, name: string, value: unknown, expected: string): ClientError {
-  return new ClientError('BAD_OPTION', `${who}: option ${name} must be ${expected}, not ${shown(value)}`)
+  const given = SECRETS.has(name) ? `a value of type ${typeof value}` : shown(value)
+  return new ClientError('BAD_OPTION', `${who}: option ${name} must be ${expected}, not ${given}`)
 }
 
 function shown(value: unknown): string {

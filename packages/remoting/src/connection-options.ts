@@ -90,8 +90,11 @@ export interface ConnectionOptions {
   readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined
   /** Called once, when nothing more will happen. */
   readonly onClose?: (reason: CloseReason, error: Error | null) => void
-  /** Adds to the fields of every own request before it is written: signing. */
-  readonly onSend?: ((fields: Map<string, string>, body: Uint8Array | null) => void) | undefined
+  /**
+   * Adds to the fields of every own request before it is written: signing. `peerVersion` is the one that the peer's last
+   * command said, 0 before the first.
+   */
+  readonly onSend?: ((fields: Map<string, string>, body: Uint8Array | null, peerVersion: number) => void) | undefined
   readonly limits?: Partial<ConnectionLimits>
   /** How own requests write their header. Default JSON. */
   readonly serializeType?: SerializeType

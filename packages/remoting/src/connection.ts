@@ -51,6 +51,8 @@ export class Connection implements Peer {
   #corked = false
   #paused = false
   #answering = 0
+  /** As its last command said; 0 before the first. */
+  #peerVersion = 0
   #frameSince = 0
   #blockedSince = 0
   #state: 'open' | 'closing' | 'closed' = 'open'
@@ -156,6 +158,7 @@ export class Connection implements Peer {
 
   /** @param lent Memory of the command's frame, for the pool when the command is done with. */
   #onCommand(command: Command, lent: Buffer | undefined): void {
+    this.#peerVersion = command.version
     if (isReply(command)) {
       if (!this.#calls.settle(command) && dropped.hasSubscribers) {
         dropped.publish({ connection: this.id, opaque: command.opaque, code: command.code })
@@ -248,7 +251,7 @@ export class Connection implements Peer {
     const given: { readonly header?: unknown; readonly body?: unknown; readonly remark?: string | null } = input
     const fields = declaration.header?.encode((given.header ?? {}) as never) ?? new Map<string, string>()
     const body = given.body === undefined || given.body === null ? null : (declaration.body?.encode(given.body) ?? null)
-    this.#options.onSend?.(fields, body)
+    this.#options.onSend?.(fields, body, this.#peerVersion)
     const wanted = this.#options.serializeType ?? 'JSON'
     return {
       code: declaration.code,

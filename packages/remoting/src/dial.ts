@@ -60,10 +60,23 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'the host does not answer',
 }
 
+const UNKNOWN_AUTHORITY = "give its authority's certificate (ca, tls.client.trustCertPath)"
+
+const TLS_ERRORS: Readonly<Record<string, string>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'the certificate is for another name: connect by that name, or give it (servername, checkServerIdentity)',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  CERT_HAS_EXPIRED: 'the certificate of the server has expired',
+}
+
 function explain(error: NodeJS.ErrnoException, secure: boolean): RemotingError {
   const known = SYSTEM_ERRORS[error.code ?? '']
   if (known !== undefined) return new RemotingError('CONNECT_FAILED', `${known} (${error.code})`, { cause: error })
   if (!secure) return new RemotingError('CONNECT_FAILED', error.message, { cause: error })
-  const hint = 'check that the server speaks TLS, and tls.client.trustCertPath'
+  const hint = TLS_ERRORS[error.code ?? ''] ?? 'check that the server speaks TLS, and what it trusts'
   return new RemotingError('TLS', `${error.message}: ${hint}`, { cause: error })
 }

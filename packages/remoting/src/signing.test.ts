@@ -101,3 +101,20 @@ test('the check refuses with the remarks of Apache and lets signed requests pass
   ])
   assert.deepEqual(check({ extFields: forged, body: null }), [16, 'check signature failed.'])
 })
+
+test('the field that 4.9 leaves out is not signed for it, and is for 5.x and for those not known yet', () => {
+  const sign = signing({ accessKey: 'RocketMQ', secretKey: '12345678' })
+  const signedFor = (peerVersion?: number): string => {
+    const fields = new Map([
+      ['topic', 'a'],
+      ['_UNIQUE_KEY_QUERY', 'true'],
+    ])
+    sign(fields, null, peerVersion)
+    const signature = fields.get('Signature') ?? ''
+    return signature === signatureOf(fields, null, '12345678', '_UNIQUE_KEY_QUERY') ? 'without' : 'with'
+  }
+  assert.deepEqual(
+    [signedFor(407), signedFor(413), signedFor(513), signedFor(0), signedFor()],
+    ['without', 'with', 'with', 'with', 'with'],
+  )
+})

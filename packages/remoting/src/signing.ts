@@ -15,6 +15,8 @@ const SECURITY_TOKEN = 'SecurityToken'
 const SIGNATURE = 'Signature'
 const UNIQUE_KEY_QUERY = '_UNIQUE_KEY_QUERY'
 const NO_PERMISSION = 16
+/** The first release of 5.x (MQVersion.V5_0_0). */
+const FIRST_OF_5 = 413
 
 /**
  * The signature of a request: HMAC-SHA1 over the values of its fields in the order of their names, then the body
@@ -33,13 +35,15 @@ export function signatureOf(fields: ExtFields, body: Uint8Array | null, secretKe
 
 /**
  * Signs own requests: for the `onSend` of a client or connection. Must be the last to add fields, as whatever comes after it
- * breaks the signature.
+ * breaks the signature. Which fields are covered depends on the peer (spec remoting 9.3); while its version is not known
+ * (0) it is taken for one of 5.x.
  */
 export function signing({ accessKey, secretKey, securityToken }: Credentials) {
-  return (fields: Map<string, string>, body: Uint8Array | null): void => {
+  return (fields: Map<string, string>, body: Uint8Array | null, peerVersion = 0): void => {
     fields.set(ACCESS_KEY, accessKey)
     if (securityToken !== undefined) fields.set(SECURITY_TOKEN, securityToken)
-    fields.set(SIGNATURE, signatureOf(fields, body, secretKey))
+    const isOld = peerVersion > 0 && peerVersion < FIRST_OF_5
+    fields.set(SIGNATURE, signatureOf(fields, body, secretKey, isOld ? UNIQUE_KEY_QUERY : undefined))
   }
 }
 
