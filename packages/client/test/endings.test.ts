@@ -268,7 +268,6 @@ test('a codec that throws fails the send, and the listener that reads the body',
         } catch (cause) {
           seen.push(cause)
           if (message.reconsumeTimes === 0) throw cause
-          return undefined
         }
       },
     }),
