@@ -30,11 +30,25 @@ export type {
   TransactionState,
 } from './producer/transactions.ts'
 export type { TraceTarget } from './trace/trace-option.ts'
-export { PushConsumer, type PushConsumerOptions } from './consumer/push-consumer.ts'
+export {
+  type AssignmentInput,
+  type AssignmentStrategy,
+  averagely,
+  averagelyByCircle,
+  byMachineRoom,
+  configured,
+  consistentHash,
+  type MachineRooms,
+  machineRoomNearby,
+} from './consumer/assignment.ts'
+export { PushConsumer, type PushConsumerOptions, type PushConsumerStats } from './consumer/push-consumer.ts'
 export { ReceivedMessage } from './consumer/received-message.ts'
-export type { ListenerContext, Outcome, Retry } from './consumer/listener.ts'
+export type { DeliveredMessage } from './consumer/inbox.ts'
+export type { Listener, ListenerContext, Outcome, Retry } from './consumer/listener.ts'
 export { LitePullConsumer, type LitePullConsumerOptions, type OffsetToCommit } from './consumer/lite-pull-consumer.ts'
 export type { PullResult, PullStatus } from './consumer/pull-call.ts'
 export { PullConsumer, type PullConsumerOptions, type PullOptions } from './consumer/pull-consumer.ts'
 export { type ReceiveOptions, SimpleConsumer, type SimpleConsumerOptions } from './consumer/simple-consumer.ts'
 export type { SimpleMessage } from './consumer/simple-message.ts'
+export type { ConsumeFrom } from './consumer/start-offset.ts'
+export type { Expression } from './consumer/subscription.ts'
