@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import type { ConnectionOptions } from 'node:tls'
 import { after, describe, test } from 'node:test'
-import { ClientError, Producer, type ProducerOptions, PushConsumer } from '@gantrymq/client'
+import { Admin, ClientError, Producer, type ProducerOptions, PushConsumer } from '@gantrymq/client'
 import { type Release, skipReason } from './apache.ts'
 import { type Certificates, makeCertificates } from './certificates.ts'
 import { type Site, type SitePlan, siteFor, siteName } from './client-sites.ts'
-import { unique } from './contract/stage.ts'
+import { eventually, unique } from './contract/stage.ts'
 import { JavaError } from './java-clients.ts'
 import type { Owner } from './launched.ts'
 import type { Properties } from './launcher.ts'
@@ -96,6 +96,7 @@ export async function securityScenarios(release: Release): Promise<void> {
     })
     const secured = () => new Secured(site(), made ?? assert.fail('no certificates'))
     describe('signed over TLS', () => allowed(secured))
+    describe('by name and by id', () => known(secured))
     describe('refused', () => refused(secured))
   })
 }
@@ -176,6 +177,39 @@ function allowed(the: () => Secured): void {
       offsets.reduce((sum, offset) => sum + offset.consumerOffset, 0),
       2,
     )
+  })
+}
+
+function known(the: () => Secured): void {
+  // The signature of this request differs between the lines, and a fresh connection does not know the broker's.
+  test('a message is found by its id', async t => {
+    const { site, tls } = the()
+    const topic = await site.topic()
+    const producer = await the().producer(t, {})
+    const { messageId } = await producer.send({ topic, body: 'one' })
+    const admin = await Admin.start({ nameServers: site.nameServers, credentials: OPERATOR, tls })
+    t.after(() => admin.close())
+    await eventually(async () => {
+      const [found] = await admin.messages.byUniqueId(topic, messageId)
+      assert.equal(found?.body.toString(), 'one')
+    })
+  })
+
+  test('a name server is known by its host name', async t => {
+    const topic = await the().site.topic()
+    const producer = await the().producer(t, { nameServers: `localhost:${the().site.nameServer.port}` })
+    await producer.send({ topic, body: 'one' })
+  })
+
+  test('a server with a certificate for another name is not spoken to, and the error says why', async t => {
+    const { site, tls } = the()
+    const topic = await site.topic()
+    const producer = await the().producer(t, { tls: { ...tls, servername: 'broker.example.org' } })
+    await assert.rejects(producer.send({ topic, body: 'one' }), (error: unknown) => {
+      assert.ok(error instanceof ClientError)
+      assert.match(error.message, /broker\.example\.org.*another name.*servername/s)
+      return true
+    })
   })
 }
 
