@@ -10,7 +10,7 @@ import {
 import { type CallInput, REQUEST_CODE_NOT_SUPPORTED, type Reply, type RequestDeclaration } from '@gantrymq/remoting'
 import type { ClientInstance } from '../client-instance.ts'
 import { pullChannel, tracePull } from '../diagnostics.ts'
-import { ClientError, javaCodes } from '../errors.ts'
+import { ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { CallOptions } from '../message.ts'
 import { unpack } from './pull-call.ts'
 import { type PoppedView, type Receipt, readPopReply } from './pop-reply.ts'
@@ -63,13 +63,21 @@ export async function pop(context: PopContext, ask: PopAsk, signal?: AbortSignal
   const reply = await traced(context, ask, signal)
   const { instance, group } = context
   const { brokerName, subscription } = ask
-  const all = readPopReply(reply, brokerName, corrupt => {
+  const all = readReply(reply, brokerName, corrupt => {
     instance.log.error({ group, brokerName, topic: subscription.topic, ...corrupt }, 'corrupt message skipped')
   })
   const found = all.filter(({ view }) => matchesTags(subscription, view.property('TAGS')))
   if (found.length < all.length) void dropUnwanted(context, subscription.topic, all, found)
   await unpack(found.map(({ view }) => view))
   return { found, isFull: reply.code === responseCodes.POLLING_FULL }
+}
+
+function readReply(...args: Parameters<typeof readPopReply>): PoppedView[] {
+  try {
+    return readPopReply(...args)
+  } catch (error) {
+    throw toClientError(error)
+  }
 }
 
 /** Never rejects: what is not acknowledged comes again, to be dropped again. */

@@ -40,14 +40,14 @@ export class PopPlaces {
   /** Messages of the next place that has some, waiting `waitMs` for them. @throws ClientError */
   async receive(asked: Asked, waitMs: number, signal: AbortSignal): Promise<Received> {
     const { clock } = this.#context.instance
-    const end = clock.now() + waitMs
+    const end = clock.elapsed() + waitMs
     for (;;) {
       if (signal.aborted) throw aborted(signal, 'receive')
       const places = await this.#find(signal)
-      const left = Math.max(0, end - clock.now())
+      const left = Math.max(0, end - clock.elapsed())
       const received = await this.#look(places, asked, places.length === 1 ? left : 0, signal)
-      if (received.found.length > 0 || clock.now() >= end) return received
-      const rest = end - clock.now()
+      if (received.found.length > 0 || clock.elapsed() >= end) return received
+      const rest = end - clock.elapsed()
       if (places.length > 1) await this.#awaitAny(places, asked, Math.min(rest, LOOK_MS), signal)
       // A broker that answers at once with nothing must not be asked without end.
       await pause(clock, Math.min(rest, REST_MS), signal)

@@ -1,27 +1,23 @@
 import {
+  type CorruptMessage,
   isRetryTopic,
   type MessageView,
   type PopReceipt,
-  popMessageKey,
   popQueueKey,
   popRetryOf,
   type popRequests,
   PROPERTY,
   readMessages,
   readMessageOffsets,
-  readOrderCounts,
   readPopReceipt,
   readStartOffsets,
 } from '@gantrymq/protocol'
-import type { CorruptMessage } from '@gantrymq/protocol'
 import { type Reply, RemotingError } from '@gantrymq/remoting'
 
 /** A message that was popped, and what it is acknowledged with. */
 export interface PoppedView {
   readonly view: MessageView
   readonly receipt: Receipt
-  /** How often it was delivered before. */
-  readonly reconsumeTimes: number
 }
 
 /** A receipt that names the message's place, which old brokers leave out. */
@@ -32,7 +28,7 @@ type PopReply = Reply<typeof popRequests.POP_MESSAGE>
 /**
  * The messages of a pop with their receipts: those of retry topics bring them along, for others they are made of the
  * answer's tables (Apache's MQClientAPIImpl.processPopResponse). A message without receipt is told to `onCorrupt` and
- * left out: it comes again.
+ * left out: it comes again. `orderCountInfo` is of ordered pops only; brokers fill it with zeros for others.
  */
 export function readPopReply(
   { header, body }: Pick<PopReply, 'header' | 'body'>,
@@ -42,11 +38,9 @@ export function readPopReply(
   if (body === null) return []
   const views = readMessages(body, onCorrupt)
   const receiptOf = receiptMaker(header, brokerName)
-  const counts = readOrderCounts(header.orderCountInfo ?? '')
   return views.flatMap(view => {
     try {
-      const receipt = receiptOf(view)
-      return [{ view, receipt, reconsumeTimes: countOf(counts, receipt) ?? view.reconsumeTimes }]
+      return [{ view, receipt: receiptOf(view) }]
     } catch (error) {
       if (!(error instanceof RemotingError)) throw error
       onCorrupt({ reason: error.message, queueOffset: view.queueOffset })
@@ -74,9 +68,4 @@ function receiptMaker(header: PopReply['header'], brokerName: string): (view: Me
     }
     return { startOffset, popTime, invisibleMs, reviveQueueId, retry, brokerName, queueId, queueOffset }
   }
-}
-
-/** Of ordered pops, whose messages stay where they are, only the broker counts. */
-function countOf(counts: ReadonlyMap<string, number>, { retry, queueId, queueOffset }: Receipt): number | undefined {
-  return counts.get(popMessageKey(retry, queueId, queueOffset)) ?? counts.get(popQueueKey(retry, queueId))
 }

@@ -28,6 +28,9 @@ import { LocalOffsets } from './local-offsets.ts'
 import { checkedGroup, checkedTopic, consumeFromWhere } from './member-names.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { type PushSettings, pushOptions } from './push-options.ts'
+import { queryAssignment } from './pop-assignment.ts'
+import { PopConsumption } from './pop-consume.ts'
+import { PopWork } from './pop-loop.ts'
 import { QueueLocks } from './queue-locks.ts'
 import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
@@ -81,6 +84,8 @@ const SETTLE_MS = 500
 /** Apache's clients that broadcast keep their id, and so their file of offsets, when they start anew. */
 const STEADY_NAME = 'DEFAULT'
 
+type PushWork<Body> = QueueWork<Body> | PopWork<Body>
+
 /** Receives the messages of its subscriptions and hands them to a listener, or to `for await` loops. */
 export class PushConsumer<Body = Buffer> {
   readonly group: string
@@ -91,8 +96,10 @@ export class PushConsumer<Body = Buffer> {
   readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
   readonly #handler: Handler<Body>
   readonly #core: ConsumerCore<Body>
-  readonly #rebalancer: Rebalancer<QueueWork<Body>>
+  readonly #rebalancer: Rebalancer<PushWork<Body>>
   readonly #consumption: Consumption<Body>
+  /** Where brokers may tell this client to pop. */
+  readonly #pops: PopConsumption<Body> | undefined
   readonly #member: ConsumerMember
   readonly #subscriptions = new Subscriptions()
   readonly #watches = new Map<string, Disposable>()
@@ -141,6 +148,9 @@ export class PushConsumer<Body = Buffer> {
     this.#consumption = settings.orderly
       ? new OrderlyConsumption(this.#core, this.#handler, locks)
       : new ConcurrentConsumption(this.#core, this.#handler)
+    const { serverAssignment, orderly, broadcast } = settings
+    const mayPop = serverAssignment && !orderly && !broadcast
+    this.#pops = mayPop ? new PopConsumption(this.#core, this.#handler, this.#toMessage) : undefined
     this.#rebalancer = this.#makeRebalancer(locks)
     this.#member = this.#makeMember(wireGroup)
   }
@@ -175,16 +185,19 @@ export class PushConsumer<Body = Buffer> {
     }
   }
 
-  #makeRebalancer(locks: QueueLocks | undefined): Rebalancer<QueueWork<Body>> {
+  #makeRebalancer(locks: QueueLocks | undefined): Rebalancer<PushWork<Body>> {
     const core = this.#core
-    return new Rebalancer<QueueWork<Body>>({
+    const pops = this.#pops
+    return new Rebalancer<PushWork<Body>>({
       core,
       locks,
-      work: async (queue, _mode, from) => {
+      work: async (queue, mode, from) => {
+        if (mode === 'POP' && pops !== undefined) return new PopWork(core, queue, pops)
         const offset = from ?? (await beginningOf(core, queue, await core.offsets.read(queue)))
         return offset === undefined ? undefined : new QueueWork(core, queue, offset, this.#toMessage)
       },
-      settled: work => this.#consumption.settled(work, SETTLE_MS),
+      assignedBy: pops === undefined ? undefined : (topic, signal) => queryAssignment(core, topic, signal),
+      settled: async work => work instanceof PopWork || (await this.#consumption.settled(work, SETTLE_MS)),
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
   }
@@ -326,9 +339,16 @@ export class PushConsumer<Body = Buffer> {
   get stats(): PushConsumerStats {
     const { pulled, ok, failed } = this.#core.stats.total
     let queued = 0
-    for (const work of this.#rebalancer.held) queued += work.process.count
+    for (const work of this.#rebalancer.held) queued += work instanceof PopWork ? work.popped : work.process.count
     const { skipped } = this.#core.stats
-    return { pulled, consumed: ok, failed, skipped, queued, running: this.#consumption.running }
+    return {
+      pulled,
+      consumed: ok,
+      failed,
+      skipped,
+      queued,
+      running: this.#consumption.running + (this.#pops?.running ?? 0),
+    }
   }
 
   get isPaused(): boolean {
@@ -351,6 +371,7 @@ export class PushConsumer<Body = Buffer> {
     const { accepts, expected } = pushOptions.concurrency
     if (!accepts(listeners)) throw badOption('PushConsumer', 'concurrency', listeners, expected)
     this.#consumption.concurrency = listeners
+    if (this.#pops !== undefined) this.#pops.concurrency = listeners
   }
 
   /**
@@ -416,7 +437,7 @@ export class PushConsumer<Body = Buffer> {
   async #shutDown(drainMs: number): Promise<void> {
     if (this.#handler instanceof Inbox) this.#handler.close()
     await this.#rebalancer.stop()
-    await this.#consumption.close(drainMs)
+    await Promise.all([this.#consumption.close(drainMs), this.#pops?.close(drainMs)])
     await this.#resetting
     for (const owned of [...this.#timers, ...this.#watches.values()]) owned[Symbol.dispose]()
     await this.#persist()

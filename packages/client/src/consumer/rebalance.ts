@@ -45,8 +45,13 @@ export interface RebalancerOptions<W extends HeldWork> {
   readonly work: (queue: MessageQueue, mode: MessageRequestMode, from?: number) => Promise<W | undefined>
   /** Waits a little for the listeners of a queue that is given up. False if they are still at it. */
   readonly settled?: ((work: W) => Promise<boolean>) | undefined
-  /** Brokers that share out the queues (5.x); undefined keeps all as it is. Left out: this client does it. */
-  readonly assignedBy?: ((topic: string) => Promise<readonly Assigned[] | undefined>) | undefined
+  /**
+   * Brokers that share out the queues (5.x); undefined keeps all as it is, `own` leaves it to this client. Left out: this
+   * client does it.
+   */
+  readonly assignedBy?:
+    | ((topic: string, signal: AbortSignal) => Promise<readonly Assigned[] | 'own' | undefined>)
+    | undefined
   /** The queues have changed: limits, heartbeats and listeners want to know. */
   readonly onChange: (topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void
 }
@@ -153,12 +158,9 @@ export class Rebalancer<W extends HeldWork> {
   async #plan(topic: string, share: Share): Promise<TopicPlan | undefined> {
     const { core, assignedBy } = this.#options
     const { read } = await core.instance.routes.get(topic, { signal: this.#stop.signal })
-    if (assignedBy !== undefined) {
-      const assigned = await assignedBy(topic)
-      if (assigned === undefined)
-        return { topic, all: read, mine: [], modes: new Map(), drop: [], add: [], shared: false }
-      return this.#planOf(topic, read, assigned, true)
-    }
+    const assigned = assignedBy === undefined ? 'own' : await assignedBy(topic, this.#stop.signal)
+    if (assigned === undefined) return noChange(topic, read)
+    if (assigned !== 'own') return this.#planOf(topic, read, assigned, true)
     const mine = core.settings.broadcast ? { queues: read, shared: false } : await share(topic, read)
     if (mine === undefined) return undefined
     return this.#planOf(
@@ -170,7 +172,7 @@ export class Rebalancer<W extends HeldWork> {
   }
 
   #planOf(topic: string, all: readonly MessageQueue[], assigned: readonly Assigned[], shared: boolean): TopicPlan {
-    const now = this.#options.core.instance.clock.now()
+    const now = this.#options.core.instance.clock.elapsed()
     const modes = new Map(assigned.map(({ queue, mode }) => [queueKey(queue), mode]))
     const isStale = (work: W): boolean =>
       work.isExpired(now) || this.#modes.get(work) !== modes.get(queueKey(work.queue))
@@ -265,7 +267,7 @@ export class Rebalancer<W extends HeldWork> {
 
   #hold(work: W, mode: MessageRequestMode, locked: boolean): void {
     work.process.locked = locked
-    work.process.lastLockAt = this.#options.core.instance.clock.now()
+    work.process.lastLockAt = this.#options.core.instance.clock.elapsed()
     this.#held.set(queueKey(work.queue), work)
     this.#modes.set(work, mode)
     work.start()
@@ -334,4 +336,8 @@ export class Rebalancer<W extends HeldWork> {
     await Promise.all(works.map(work => work.drop()))
     await this.#options.locks?.release(works.filter(({ isLost }) => isLost !== true).map(({ queue }) => queue))
   }
+}
+
+function noChange(topic: string, all: readonly MessageQueue[]): TopicPlan {
+  return { topic, all, mine: [], modes: new Map(), drop: [], add: [], shared: false }
 }

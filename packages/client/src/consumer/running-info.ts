@@ -1,15 +1,23 @@
-import { type ConsumerRunningInfo, type ProcessQueueInfo, V5_5_0, versionName } from '@gantrymq/protocol'
+import {
+  type ConsumerRunningInfo,
+  type PopProcessQueueInfo,
+  type ProcessQueueInfo,
+  V5_5_0,
+  versionName,
+} from '@gantrymq/protocol'
+import type { Clock } from '@gantrymq/remoting'
 import { instanceOptions } from '../instance-options.ts'
 import type { OptionTable } from '../options.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import { consumeFromWhere } from './member-names.ts'
+import { PopWork } from './pop-loop.ts'
 import { pushOptions, type PushSettings } from './push-options.ts'
-import type { QueueWork } from './queue-work.ts'
+import { QueueWork } from './queue-work.ts'
 import type { SubscriptionData } from './subscription.ts'
 
 export interface RunningInfoInput<Body> {
   readonly core: ConsumerCore<Body>
-  readonly works: Iterable<QueueWork<Body>>
+  readonly works: Iterable<QueueWork<Body> | PopWork<Body>>
   readonly subscriptions: readonly SubscriptionData[]
   /** Milliseconds since the epoch. */
   readonly startedAt: number
@@ -21,17 +29,32 @@ const MEBIBYTE = 1 << 20
 /** What operators see of a consumer, in Apache's words: ConsumerRunningInfo. */
 export function runningInfo<Body>(input: RunningInfoInput<Body>): ConsumerRunningInfo {
   const { core, works, subscriptions, withStack } = input
+  const all = [...works]
   return {
     properties: propertiesOf(input),
     subscriptionSet: subscriptions,
-    mqTable: [...works].map(work => processInfo(core, work)),
+    mqTable: all.filter(work => work instanceof QueueWork).map(work => processInfo(core, work)),
+    mqPopTable: all.filter(work => work instanceof PopWork).map(work => popInfo(core, work)),
     statusTable: core.stats.statuses(core.instance.clock.now()),
     ...(withStack ? { jstack: processText() } : {}),
   }
 }
 
+function popInfo<Body>(
+  { instance }: ConsumerCore<Body>,
+  { queue, popped, process: held }: PopWork<Body>,
+): PopProcessQueueInfo {
+  const lastPopTimestamp = dateOf(instance.clock, held.lastPullAt)
+  return { queue, waitAckCount: popped, droped: held.dropped, lastPopTimestamp }
+}
+
+/** The time of day of what happened then by `Clock.elapsed`. */
+function dateOf(clock: Clock, at: number): number {
+  return clock.now() - (clock.elapsed() - at)
+}
+
 function processInfo<Body>(
-  { offsets }: ConsumerCore<Body>,
+  { offsets, instance: { clock } }: ConsumerCore<Body>,
   { queue, process: held }: QueueWork<Body>,
 ): ProcessQueueInfo {
   const taken = held.takenSpan
@@ -47,10 +70,10 @@ function processInfo<Body>(
     transactionMsgCount: held.takenCount,
     locked: held.locked,
     tryUnlockTimes: held.unlockAttempts,
-    lastLockTimestamp: held.lastLockAt,
+    lastLockTimestamp: dateOf(clock, held.lastLockAt),
     droped: held.dropped,
-    lastPullTimestamp: held.lastPullAt,
-    lastConsumeTimestamp: held.lastConsumeAt,
+    lastPullTimestamp: dateOf(clock, held.lastPullAt),
+    lastConsumeTimestamp: dateOf(clock, held.lastConsumeAt),
   }
 }
 

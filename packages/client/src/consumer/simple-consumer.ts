@@ -244,14 +244,14 @@ export class SimpleConsumer<Body = Buffer> {
 
   async *#each(messages: readonly SimpleMessage<Body>[], { invisibleMs }: ReceiveOptions) {
     const { clock } = this.#instance
-    const end = clock.now() + (invisibleMs ?? this.#settings.invisibleMs)
+    const end = clock.elapsed() + (invisibleMs ?? this.#settings.invisibleMs)
     let at = 0
     try {
-      while (at < messages.length && clock.now() < end && !this.#stop.signal.aborted) {
+      while (at < messages.length && clock.elapsed() < end && !this.#stop.signal.aborted) {
         yield messages[at++] as SimpleMessage<Body>
       }
     } finally {
-      if (clock.now() < end) this.#release(messages.slice(at))
+      if (clock.elapsed() < end) this.#release(messages.slice(at))
     }
   }
 

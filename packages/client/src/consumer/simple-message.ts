@@ -14,13 +14,8 @@ export class SimpleMessage<Body = Buffer> extends ReceivedMessage<Body> {
   readonly #firstPopTime: string
   #receipt: Acknowledgement['receipt']
 
-  constructor(
-    pop: PopContext,
-    topic: string,
-    { view, receipt, reconsumeTimes }: PoppedView,
-    context: MessageContext<Body>,
-  ) {
-    super(view, popQueueOf(pop, { topic, receipt }), context, reconsumeTimes)
+  constructor(pop: PopContext, topic: string, { view, receipt }: PoppedView, context: MessageContext<Body>) {
+    super(view, popQueueOf(pop, { topic, receipt }), context)
     this.#pop = pop
     this.#topic = topic
     this.#namespace = context.namespace
