@@ -115,6 +115,16 @@ test('when nothing is stored the error is the first failure', async t => {
   await assert.rejects(play.outcome(producer.sendBatch(orders(2))), { code: 'BROKER_REFUSED', responseCode: 13 })
 })
 
+test('batches are never compressed, however large', async t => {
+  const { play, producer } = await staged(t, { compressOver: 100 })
+  await play.outcome(producer.sendBatch(orders(3).map(message => ({ ...message, body: 'x'.repeat(500) }))))
+  assert.deepEqual(
+    play.broker.log.messages('Orders').map(({ message }) => message.body.length),
+    [500, 500, 500],
+  )
+  assert.equal(batches(play)[0]?.header['f'], '0')
+})
+
 test('for brokers of 4.9 the batch has no id, as they would give it to all of its messages', async t => {
   const play = await stage(t, { brokers: [{ release: '4.9' }] })
   const { nameServerList: nameServers, clock, dial } = play

@@ -112,12 +112,12 @@ export class Outbound<Body> {
     const size = prepared.body.length
     const entering = this.#enter(size, deadline)
     if (entering !== undefined) await entering
-    const started = settings.clock.now()
+    const started = settings.clock.elapsed()
     try {
       const mayShrink = !form.batch && size >= settings.compressOver
       const shrunk = mayShrink ? await compressed(prepared, settings) : prepared
       const receipt = await this.#deliver(passage, shrunk, deadline)
-      this.#stats.sent(count, shrunk.body.length, settings.clock.now() - started)
+      this.#stats.sent(count, shrunk.body.length, settings.clock.elapsed() - started)
       return receipt
     } catch (error) {
       this.#stats.failed(count)
@@ -180,7 +180,8 @@ export class Outbound<Body> {
   ): Promise<MessageQueue> {
     const { picker, faults, settings } = this.sender
     const queues = queuesOf(await publishRoute(this.sender, prepared.topic, deadline), settings)
-    const chosen = chosenQueue(queues, message, choice) ?? picker.next(queues, { faults, now: settings.clock.now() })
+    const chosen =
+      chosenQueue(queues, message, choice) ?? picker.next(queues, { faults, now: settings.clock.elapsed() })
     // Routes without a queue are refused before.
     return chosen as MessageQueue
   }
@@ -200,9 +201,9 @@ export class Outbound<Body> {
     this.#closed = true
     this.#gate.refuseAll(closed('this producer'))
     const { clock } = this.sender.settings
-    const end = clock.now() + drainMs
+    const end = clock.elapsed() + drainMs
     await this.#gate.emptied(drainMs)
-    await this.#othersDone(Math.max(0, end - clock.now()))
+    await this.#othersDone(Math.max(0, end - clock.elapsed()))
   }
 
   async #othersDone(ms: number): Promise<void> {

@@ -73,7 +73,16 @@ test('when no broker is left the better one is tried', () => {
   faults.note('a', { latencyMs: 3000, isolate: true, reachable: false }, now)
   faults.note('b', { latencyMs: 20, isolate: true, reachable: false }, now)
   const picker = new QueuePicker(Math.random)
-  assert.ok(names(picker, queuesOn('a', 'b'), 10, { faults, lastBroker: 'b' }).every(name => name.startsWith('b')))
+  assert.ok(names(picker, queuesOn('a', 'b'), 10, { faults }).every(name => name.startsWith('b')))
+})
+
+test('even when all are down a retry goes to another broker than the one that just failed', () => {
+  const faults = new FaultLatency()
+  for (const broker of ['a', 'b']) faults.note(broker, { latencyMs: 20, isolate: true, reachable: false }, now)
+  const picker = new QueuePicker(Math.random)
+  const queues = queuesOn('a', 'b')
+  assert.ok(names(picker, queues, 10, { faults, lastBroker: 'b' }).every(name => name.startsWith('a')))
+  assert.ok(names(picker, queues, 10, { faults, lastBroker: 'a' }).every(name => name.startsWith('b')))
 })
 
 test('keys land on the queue of Java', () => {

@@ -29,7 +29,7 @@ export class QueuePicker {
 
   /**
    * The queue to send to next: not on the broker that just failed while there is another; with `faults` first one that
-   * is not resting, then one that is reachable, then one of the better half. Undefined if there is no queue.
+   * is not resting, then one that is reachable, then one of the better half, then any other. Undefined if there is no queue.
    */
   next(queues: readonly MessageQueue[], { lastBroker, faults, now }: PickContext): MessageQueue | undefined {
     const turn = this.#turnOf(queues)
@@ -39,7 +39,8 @@ export class QueuePicker {
     return (
       walk(queues, turn, queue => other(queue) && faults.isAvailable(queue.brokerName, now)) ??
       walk(queues, turn, queue => other(queue) && faults.isReachable(queue.brokerName)) ??
-      ofBetterHalf(queues, turn, faults, now) ??
+      ofBetterHalf(queues, turn, faults, now, other) ??
+      walk(queues, turn, other) ??
       step(queues, turn)
     )
   }
@@ -80,9 +81,10 @@ function ofBetterHalf(
   turn: { index: number },
   faults: FaultLatency,
   now: number,
+  accepts: (queue: MessageQueue) => boolean,
 ): MessageQueue | undefined {
   const better = new Set(faults.betterHalf(now))
-  return walk(queues, turn, queue => better.has(queue.brokerName))
+  return walk(queues, turn, queue => accepts(queue) && better.has(queue.brokerName))
 }
 
 /** Chooses a queue for a message; its argument is what the sender gave along. Runs in the sender's process, before the send. */

@@ -112,7 +112,7 @@ function nextQueue(
   lastBroker: string | undefined,
 ): MessageQueue | undefined {
   const known = instance.routes.peek(topic) ?? given
-  return picker.next(queuesOf(known, settings), { lastBroker, faults, now: instance.clock.now() })
+  return picker.next(queuesOf(known, settings), { lastBroker, faults, now: instance.clock.elapsed() })
 }
 
 // Another broker is tried at once. Where there is none the route is asked for first: the one may be elsewhere now.
@@ -170,7 +170,7 @@ async function attempt(
 ): Promise<SendReceipt> {
   const { instance, settings, faults, group } = sender
   const { clock } = instance
-  const started = clock.now()
+  const started = clock.elapsed()
   const { brokerName } = queue
   try {
     deadline.check(`sending to ${message.topic}`)
@@ -179,11 +179,11 @@ async function attempt(
     const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
     if (faults !== undefined) {
-      const now = clock.now()
+      const now = clock.elapsed()
       faults.note(brokerName, { latencyMs: now - started }, now)
     }
     const receipt = receiptOf(message, queue, reply)
-    sender.trace?.sent(message, receipt, address, clock.now() - started)
+    sender.trace?.sent(message, receipt, address, clock.elapsed() - started)
     return receipt
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -199,7 +199,7 @@ function noteFailure({ faults, instance, settings }: Sender, broker: string, sta
   if (faults === undefined || !(error instanceof ClientError)) return
   const answered = error.code === 'BROKER_REFUSED'
   if (answered ? !mayRetry(error, settings) : !BROKER_FAULTS.has(error.code)) return
-  const now = instance.clock.now()
+  const now = instance.clock.elapsed()
   faults.note(broker, { latencyMs: now - started, isolate: true, reachable: answered }, now)
 }
 
