@@ -101,7 +101,7 @@ export class Outbound<Body> {
       const prepared = this.prepare(message, extra)
       return this.pass({ prepared, count: 1, form, message, choice: options }, deadline)
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 
