@@ -255,6 +255,21 @@ function refused(the: () => Secured): void {
     await assert.rejects(producer.send({ topic: CLOSED_TOPIC, body: 'x' }), isRefusal(1, LIMITED.secretKey))
   })
 
+  test('a topic that is closed to the user (5.x)', async t => {
+    const { site, tls } = the()
+    if (!site.is5) return t.skip('4.9 has a file of accounts instead')
+    const topic = await site.topic()
+    const admin = await Admin.start({ nameServers: site.nameServers, credentials: OPERATOR, tls })
+    t.after(() => admin.close())
+    const { accessKey, secretKey } = LIMITED
+    await admin.auth.createUser(accessKey, { password: secretKey }, { broker: site.broker.address })
+    const producer = await the().producer(t, { credentials: LIMITED })
+    await assert.rejects(producer.send({ topic, body: 'x' }), (error: unknown) => {
+      assert.match(String(error), /no permission.*check the permissions of topic and broker/s)
+      return isRefusal(16, secretKey)(error)
+    })
+  })
+
   for (const how of ['without TLS', 'without a certificate', 'of an unknown authority'] as const) {
     test(`a connection ${how}, in time`, async t => {
       const { site, withoutCertificate, ofStrangers } = the()
