@@ -9,6 +9,13 @@ export interface BatchedMessage {
   readonly properties: ReadonlyMap<string, string>
 }
 
+/** A message for a batch: its properties, or their text where that is written already. */
+export interface BatchPart {
+  readonly flag: number
+  readonly body: Buffer
+  readonly properties: ReadonlyMap<string, string> | string
+}
+
 /** Size, magic, CRC, flag, length of the body, length of the properties. */
 const FIXED = 4 * 5 + 2
 const BODY = 4 * 5
@@ -17,17 +24,21 @@ const BODY = 4 * 5
  * Bytes of a message in `encodeBatch`, so that a batch can be split before it is made.
  * @throws RemotingError BAD_OPTION if its properties cannot be written
  */
-export function batchedSize(message: BatchedMessage): number {
+export function batchedSize(message: BatchPart): number {
   // Writing the text and counting it is quicker than counting each name and value.
-  return FIXED + message.body.length + Buffer.byteLength(writeMessageProperties(message.properties))
+  return FIXED + message.body.length + Buffer.byteLength(propertyText(message))
+}
+
+function propertyText({ properties }: BatchPart): string {
+  return typeof properties === 'string' ? properties : writeMessageProperties(properties)
 }
 
 /**
  * The body of SEND_BATCH_MESSAGE: Apache's MessageDecoder.encodeMessages.
  * @throws RemotingError BAD_OPTION if properties cannot be written
  */
-export function encodeBatch(messages: readonly BatchedMessage[]): Buffer {
-  const texts = messages.map(({ properties }) => writeMessageProperties(properties))
+export function encodeBatch(messages: readonly BatchPart[]): Buffer {
+  const texts = messages.map(propertyText)
   const sizes = messages.map(({ body }, index) => FIXED + body.length + Buffer.byteLength(texts[index] ?? ''))
   const out = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + size, 0))
   let at = 0
@@ -39,7 +50,7 @@ export function encodeBatch(messages: readonly BatchedMessage[]): Buffer {
   return out
 }
 
-function writeEntry(out: Buffer, at: number, size: number, message: BatchedMessage, text: string): void {
+function writeEntry(out: Buffer, at: number, size: number, message: BatchPart, text: string): void {
   const { body, flag } = message
   out.writeInt32BE(size, at)
   // Magic and CRC stay 0: receivers do not look at them.
