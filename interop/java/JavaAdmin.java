@@ -33,8 +33,7 @@ final class JavaAdmin {
         commands.put("consumerConnection", args -> plain(admin(args).examineConsumerConnectionInfo(args.text("group"))));
         commands.put("producerConnection", args ->
             plain(admin(args).examineProducerConnectionInfo(args.text("group"), args.text("topic"))));
-        commands.put("runningInfo", args ->
-            plain(admin(args).getConsumerRunningInfo(args.text("group"), args.text("clientId"), args.is("stack"))));
+        commands.put("runningInfo", JavaAdmin::runningInfo);
         commands.put("consumeDirectly", args -> plain(admin(args).consumeMessageDirectly(
             args.text("group"), args.text("clientId"), args.text("topic"), args.text("messageId"))));
         commands.put("resetOffset", args -> {
@@ -68,6 +67,19 @@ final class JavaAdmin {
 
     private static Object plain(Object body) {
         return RemotingSerializable.fromJson(RemotingSerializable.toJson(body, false), java.util.HashMap.class);
+    }
+
+    /** Not all of it: keys of its tables are objects, which JSON does not have. */
+    private static Object runningInfo(Args args) throws Exception {
+        var info = admin(args).getConsumerRunningInfo(args.text("group"), args.text("clientId"), args.is("stack"));
+        List<String> topics = new ArrayList<>();
+        info.getSubscriptionSet().forEach(subscription -> topics.add(subscription.getTopic()));
+        return Map.of(
+            "properties", info.getProperties(),
+            "topics", topics,
+            "queues", Shapes.of(info.getMqTable().keySet()),
+            "statuses", new ArrayList<>(info.getStatusTable().keySet()),
+            "stack", String.valueOf(info.getJstack()));
     }
 
     private static Object consumeOffsets(Args args) throws Exception {

@@ -48,10 +48,13 @@ public final class JavaClient {
             Command command = COMMANDS.get(args.text("do"));
             if (command == null) throw new IllegalArgumentException("no command " + args.text("do"));
             answer.put("result", command.run(args));
+            print(answer);
         } catch (Throwable e) {
+            // Also that a result cannot be written.
+            answer.remove("result");
             answer.put("error", errorOf(e));
+            print(answer);
         }
-        print(answer);
     }
 
     private static Map<String, Object> errorOf(Throwable thrown) {

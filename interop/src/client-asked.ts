@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Side } from './client-side.ts'
+import type { Queue, Side } from './client-side.ts'
 import type { Site } from './client-sites.ts'
 import { eventually, unique } from './contract/stage.ts'
 
@@ -14,9 +14,10 @@ interface ConsumerConnection {
 
 interface RunningInfo {
   readonly properties: Readonly<Record<string, string>>
-  readonly subscriptionSet: readonly { readonly topic: string }[]
-  readonly mqTable: Readonly<Record<string, unknown>>
-  readonly jstack?: string
+  readonly topics: readonly string[]
+  readonly queues: readonly Queue[]
+  readonly statuses: readonly string[]
+  readonly stack: string
 }
 
 /** What operators ask of a consumer by way of the broker, with Apache's tools. */
@@ -49,10 +50,14 @@ export function asked(the: () => Site, name: string, side: (site: Site) => Side)
     const args = { group, clientId: consumer.clientId, stack: true }
     const info = await the().java.ask<RunningInfo>('runningInfo', args)
     assert.equal(info.properties['PROP_CONSUME_TYPE'], 'CONSUME_PASSIVELY')
-    assert.ok(info.subscriptionSet.some(subscription => subscription.topic === topic))
-    // One entry a queue of the topic, and of the retry topic.
-    assert.ok(Object.keys(info.mqTable).length >= 4, JSON.stringify(info.mqTable))
-    assert.ok(info.jstack, 'no stacks')
+    assert.ok(info.topics.includes(topic) && info.topics.includes(`%RETRY%${group}`))
+    const held = info.queues.filter(queue => queue.topic === topic).map(({ queueId }) => queueId)
+    assert.deepEqual(
+      held.toSorted((a, b) => a - b),
+      [0, 1, 2, 3],
+    )
+    assert.ok(info.statuses.includes(topic))
+    assert.ok(info.stack.length > 10, 'no stacks')
   })
 
   test(`${name}: a message is consumed directly`, async t => {

@@ -34,7 +34,12 @@ export function popping(the: () => Site): void {
     await the().java.send(Array.from({ length: 80 }, (_, i) => ({ topic, body: String(i) })))
     await eventually(async () => {
       const texts = members.flatMap(member => member.got.texts)
-      assert.deepEqual([texts.length, new Set(texts).size], [80, 80])
+      const by = members.map(({ got }) => [got.all.length, new Set(got.texts).size])
+      assert.deepEqual(
+        [texts.length, new Set(texts).size],
+        [80, 80],
+        `ours and Java, all and different: ${by.join('; ')}`,
+      )
     }, 45_000)
   })
 }

@@ -51,6 +51,19 @@ export async function clientScenarios(plan: SitePlan): Promise<void> {
   })
 }
 
+/** What may depend on whose name server it is, for a broker and a name server of different makers. */
+export async function crossingScenarios(plan: SitePlan): Promise<void> {
+  describe(siteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
+    const site = siteFor(plan)
+    for (const way of ways) {
+      if (way.sender === way.receiver) continue
+      describe(`sending, ${way.name}`, () => sending(site, way))
+      describe(`groups, ${way.name}`, () => groups(site, way))
+    }
+    describe('a group of both', () => sharing(site))
+  })
+}
+
 /** What is not of a direction. */
 function both(site: () => Site, plan: SitePlan): void {
   describe('a group of both', () => sharing(site))

@@ -48,7 +48,8 @@ const HURRIED: Properties = {
   enablePropertyFilter: true,
   autoCreateTopicEnable: true,
   traceTopicEnable: true,
-  notifyConsumerIdsChangedEnable: true,
+  // A busy machine is no reason to refuse.
+  brokerFastFailureEnable: false,
 }
 
 const ONLY_5: Properties = {

@@ -1,4 +1,5 @@
 import {
+  LitePullConsumer,
   type Outcome,
   type Producer,
   PushConsumer,
@@ -7,7 +8,7 @@ import {
 } from '@gantrymq/client'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Arrivals } from './arrivals.ts'
-import type { ConsumerSettings, Got, LitePullSettings, SideConsumer, SideLitePull } from './client-side.ts'
+import type { ConsumerSettings, Got, LitePullSettings, Queue, SideConsumer, SideLitePull } from './client-side.ts'
 import type { Owner } from './launched.ts'
 import { temporaryFolder } from './launcher.ts'
 import { clientOptions } from './our-options.ts'
@@ -116,7 +117,58 @@ export async function startOurConsumer(
   }
 }
 
-/** Starts a lite pull consumer of ours. */
-export async function startOurLitePull(_owner: Owner, _ours: Ours, _settings: LitePullSettings): Promise<SideLitePull> {
-  throw new Error('not yet')
+const POLL_MS = 500
+const TAKE_MS = 30_000
+
+class OurLitePull implements SideLitePull {
+  readonly #consumer: LitePullConsumer
+
+  constructor(consumer: LitePullConsumer) {
+    this.#consumer = consumer
+  }
+
+  async take(count: number): Promise<readonly Got[]> {
+    const end = Date.now() + TAKE_MS
+    const taken: Got[] = []
+    while (taken.length < count) {
+      if (Date.now() > end) throw new Error(`ours polled only ${taken.length} of ${count} in ${TAKE_MS} ms`)
+      taken.push(...(await this.#consumer.poll({ timeoutMs: POLL_MS })).map(gotOf))
+    }
+    return taken
+  }
+
+  async assignment(): Promise<readonly Queue[]> {
+    return this.#consumer.assignment
+  }
+
+  commit(): Promise<void> {
+    return this.#consumer.commit()
+  }
+
+  async committed(queue: Queue): Promise<number> {
+    return (await this.#consumer.committed(queue)) ?? -1
+  }
+
+  seek(queue: Queue, offset: number): Promise<void> {
+    return this.#consumer.seek(queue, offset)
+  }
+
+  stop(): Promise<void> {
+    return this.#consumer.close()
+  }
+}
+
+/** Starts a lite pull consumer of ours; it is closed when its owner is done. */
+export async function startOurLitePull(owner: Owner, ours: Ours, settings: LitePullSettings): Promise<SideLitePull> {
+  const { group, subscriptions, assign, autoCommit = false } = settings
+  const consumer = await LitePullConsumer.start({
+    ...clientOptions(ours.nameServers, settings),
+    group,
+    autoCommit,
+    consumeFrom: 'first',
+    ...(subscriptions ? { subscriptions } : {}),
+  })
+  owner.after(() => consumer.close())
+  if (assign !== undefined) await consumer.assign(await consumer.queuesOf(assign))
+  return new OurLitePull(consumer)
 }
