@@ -104,7 +104,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     const context = { queue: work.queue, signal: this.#stop.signal }
     const size = this.#core.settings.batchSize
     const from = batch.at
-    const started = this.#core.instance.clock.now()
+    const started = this.#core.instance.clock.elapsed()
     while (batch.at < messages.length && !work.isDropped && !this.#isClosing) {
       const part = messages.slice(batch.at, batch.at + size)
       const consumed = callListener(this.#core, this.#handler, part, context)
@@ -125,7 +125,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
   #doneAtOnce(work: QueueWork<Body>, all: Batch<Body>['messages'], from: number, to: number, started: number): void {
     if (to === from) return
     const { stats, instance } = this.#core
-    stats.consumed(work.queue.topic, to - from, instance.clock.now() - started, true)
+    stats.consumed(work.queue.topic, to - from, instance.clock.elapsed() - started, true)
     if (!work.isGone) this.#finish(work, from === 0 && to === all.length ? all : all.slice(from, to))
   }
 
@@ -136,7 +136,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     const { work, messages, startedAt } = task
     const doneCount = consumed?.doneCount ?? messages.length
     if (consumed?.isLeft !== true) {
-      const ms = instance.clock.now() - startedAt
+      const ms = instance.clock.elapsed() - startedAt
       stats.consumed(work.queue.topic, messages.length, ms, doneCount === messages.length)
       if (!task.expired) await this.#settle(task, doneCount, consumed?.delayLevel ?? 0)
     }
@@ -156,7 +156,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
 
   #finish(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
     const { instance, offsets } = this.#core
-    const offset = work.process.remove(messages, instance.clock.now())
+    const offset = work.process.remove(messages, instance.clock.elapsed())
     if (offset >= 0) offsets.update(work.queue, offset, true)
     work.hasRoom()
   }
@@ -198,7 +198,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
   /** Gives away what takes too long, so that the offset of its queue can go on (Apache's cleanExpiredMsg). */
   #expire(): void {
     const { instance, settings } = this.#core
-    const now = instance.clock.now()
+    const now = instance.clock.elapsed()
     for (const task of this.#running) {
       const [first] = task.messages
       if (first !== undefined && this.#handler.isWaiting?.(first) === true) task.startedAt = now

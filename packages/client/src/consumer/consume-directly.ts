@@ -15,7 +15,7 @@ export async function consumeDirectly<Body>(
   message: ReceivedMessage<Body>,
 ): Promise<ConsumeMessageDirectlyResult> {
   const { clock } = core.instance
-  const started = clock.now()
+  const started = clock.elapsed()
   const late = new AbortController()
   const call = Promise.resolve(callListener(core, handler, [message], { queue: message.queue, signal: late.signal }))
   const consumed = await within(clock, call, TIMEOUT_MS, undefined, 'the listener').catch(failure)
@@ -23,7 +23,7 @@ export async function consumeDirectly<Body>(
   return {
     order: core.consumption.orderly,
     autoCommit: true,
-    spentTimeMills: clock.now() - started,
+    spentTimeMills: clock.elapsed() - started,
     ...resultOf(consumed),
   }
 }

@@ -89,11 +89,11 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
   async #consumeQueue(work: QueueWork<Body>): Promise<number | undefined> {
     const { clock } = this.#core.instance
     const { batchSize } = this.#core.settings
-    const began = clock.now()
+    const began = clock.elapsed()
     for (let calls = 1; !work.isDropped && !this.#isClosing; calls++) {
       if (!this.#mayConsume(work) && !(await this.#relock(work))) return work.isDropped ? undefined : NO_LOCK_MS
-      if (clock.now() - began > TURN_MS && this.#ready.size > 0) return 0
-      const messages = work.process.take(batchSize, clock.now())
+      if (clock.elapsed() - began > TURN_MS && this.#ready.size > 0) return 0
+      const messages = work.process.take(batchSize, clock.elapsed())
       if (messages.length === 0) return undefined
       const restMs = await this.#consume(work, messages)
       if (restMs > 0) return restMs
@@ -103,7 +103,7 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
   }
 
   #mayConsume({ process }: QueueWork<Body>): boolean {
-    return this.#locks === undefined || (process.locked && !process.lockExpired(this.#core.instance.clock.now()))
+    return this.#locks === undefined || (process.locked && !process.lockExpired(this.#core.instance.clock.elapsed()))
   }
 
   async #relock(work: QueueWork<Body>): Promise<boolean> {
@@ -114,13 +114,13 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
   /** Returns how long the queue has to rest, 0 to go on. */
   async #consume(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<number> {
     const { stats, instance } = this.#core
-    const started = instance.clock.now()
+    const started = instance.clock.elapsed()
     const context = { queue: work.queue, signal: this.#stop.signal }
     const pending = callListener(this.#core, this.#handler, messages, context)
     const consumed = (isPromise(pending) ? await pending : pending) ?? allDone(messages.length)
     if (consumed.isLeft === true) return this.#putBack(work, messages, LONGEST_REST_MS)
     const isOk = consumed.doneCount === messages.length
-    stats.consumed(work.queue.topic, messages.length, instance.clock.now() - started, isOk)
+    stats.consumed(work.queue.topic, messages.length, instance.clock.elapsed() - started, isOk)
     if (isOk) return this.#commit(work)
     return await this.#settle(work, messages, consumed)
   }

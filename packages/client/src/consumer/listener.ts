@@ -90,10 +90,10 @@ export async function consume<Body>(
   context: ListenerContext,
 ): Promise<Consumed> {
   const { clock } = core.instance
-  const started = clock.now()
+  const started = clock.elapsed()
   const consumed = (await callListener(core, { handle: listener }, messages, context)) ?? allDone(messages.length)
   const isOk = consumed.doneCount === messages.length
-  core.stats.consumed(context.queue.topic, messages.length, clock.now() - started, isOk)
+  core.stats.consumed(context.queue.topic, messages.length, clock.elapsed() - started, isOk)
   return consumed
 }
 
@@ -129,10 +129,10 @@ async function consumeWatched<Body>(
   context: ListenerContext,
 ): Promise<Consumed | undefined> {
   const { clock } = core.instance
-  const started = clock.now()
+  const started = clock.elapsed()
   const endTrace = core.trace?.begin(messages)
   const consumed = await consumeLater(core, handler, messages, context)
-  const tookMs = clock.now() - started
+  const tookMs = clock.elapsed() - started
   endTrace?.(outcomeOf(consumed, tookMs >= core.settings.consumeTimeoutMs), tookMs)
   return consumed
 }

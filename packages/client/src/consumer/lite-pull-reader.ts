@@ -27,7 +27,7 @@ export class Reader<Body> {
 
   constructor(options: ReaderOptions<Body>) {
     this.#options = options
-    this.#committedAt = options.clock.now()
+    this.#committedAt = options.clock.elapsed()
   }
 
   /** The messages of one pull. What earlier polls gave is done. @throws ClientError BAD_OPTION, ABORTED */
@@ -88,7 +88,7 @@ export class Reader<Body> {
 
   #autoCommit(): void {
     const { clock, settings, works } = this.#options
-    const now = clock.now()
+    const now = clock.elapsed()
     if (now - this.#committedAt < settings.autoCommitMs) return
     this.#committedAt = now
     for (const work of works()) work.noteDone()

@@ -71,7 +71,7 @@ export class LitePullWork<Body> implements HeldWork {
   constructor(core: LitePullCore<Body>, queue: MessageQueue) {
     this.#core = core
     this.queue = queue
-    this.process = new ProcessQueue(core.instance.clock.now(), message => message.view.storedBody.length)
+    this.process = new ProcessQueue(core.instance.clock.elapsed(), message => message.view.storedBody.length)
   }
 
   get isDropped(): boolean {
@@ -167,7 +167,7 @@ export class LitePullWork<Body> implements HeldWork {
   /** The user is done with messages. */
   finish({ epoch, messages }: Pick<Chunk<Body>, 'epoch' | 'messages'>): void {
     if (epoch !== this.#epoch || this.isDropped) return
-    const offset = this.process.remove(messages, this.#core.instance.clock.now())
+    const offset = this.process.remove(messages, this.#core.instance.clock.elapsed())
     this.#doneUpTo = this.process.count === 0 ? this.#nextOffset : offset
     this.wake()
   }

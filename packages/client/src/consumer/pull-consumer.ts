@@ -106,7 +106,7 @@ export class PullConsumer<Body = Buffer> {
         settings: this.#settings,
       },
       locks: undefined,
-      work: queue => Promise.resolve(new PullShare(queue, this.#instance.clock.now())),
+      work: queue => Promise.resolve(new PullShare(queue, this.#instance.clock.elapsed())),
       onChange: (topic, all, mine) => onQueues?.(unwrapNamespace(namespace, topic), all, mine),
     })
     this.#member = this.#makeMember(wireGroup)

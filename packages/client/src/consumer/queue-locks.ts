@@ -49,7 +49,7 @@ export class QueueLocks {
   }
 
   async #renewAt(brokerName: string, works: readonly LockedWork[]): Promise<void> {
-    const asked = this.#instance.clock.now()
+    const asked = this.#instance.clock.elapsed()
     const granted = await this.#ask(
       brokerName,
       works.map(({ queue }) => queue),

@@ -53,7 +53,7 @@ export class QueueWork<Body> {
     this.queue = queue
     this.#nextOffset = offset
     this.#toMessage = toMessage
-    this.process = new ProcessQueue(core.instance.clock.now(), message => message.view.storedLength)
+    this.process = new ProcessQueue(core.instance.clock.elapsed(), message => message.view.storedLength)
   }
 
   /** Where the next pull begins. */
@@ -136,7 +136,7 @@ export class QueueWork<Body> {
   /** How long not to pull; 0 to pull now. */
   #holdMs(): number {
     const { instance, isPaused, limits, consumption, settings, subscriptions } = this.#core
-    this.process.lastPullAt = instance.clock.now()
+    this.process.lastPullAt = instance.clock.elapsed()
     if (isPaused || !subscriptions.has(this.queue.topic)) return HOLD_MS
     this.#isHeldBack = pullHold(this.process, limits, consumption.orderly) !== null
     if (this.#isHeldBack) return HOLD_MS
@@ -158,10 +158,10 @@ export class QueueWork<Body> {
     const { instance, settings, subscriptions, stats } = this.#core
     const subscription = subscriptions.get(this.queue.topic)
     if (subscription === undefined) return
-    const started = instance.clock.now()
+    const started = instance.clock.elapsed()
     const reply = await this.#traced(() => this.#ask(subscription))
     if (this.#stop.signal.aborted) return
-    const now = instance.clock.now()
+    const now = instance.clock.elapsed()
     this.process.lastPullAt = now
     this.#brokerId = reply.header.suggestWhichBrokerId
     if (reply.code === responseCodes.PULL_OFFSET_MOVED) return await this.#moved(reply.header.nextBeginOffset)
