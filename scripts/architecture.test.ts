@@ -6,16 +6,19 @@ import { test, type TestContext } from 'node:test'
 import { encodeRegisterBroker, nameServerRequests, noRegistration, OUR_VERSION } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 import { readDocument, tableBelow } from './markdown.ts'
-import type { Recording } from './record-path.ts'
+import type { Recording } from './recording.ts'
 
-const chapter = readDocument('ARCHITECTURE.md').split('\n## Two requests, hop by hop\n')[1]?.split('\n## ')[0] ?? ''
+const chapterOf = (title: string) =>
+  readDocument('ARCHITECTURE.md').split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? ''
+const requests = chapterOf('Two requests, hop by hop')
+const messages = chapterOf('A message, hop by hop')
 
 interface Hop {
   readonly file: string
   readonly names: readonly string[]
 }
 
-function hopsBelow(heading: string): Hop[] {
+function hopsBelow(chapter: string, heading: string): Hop[] {
   const rows = tableBelow(chapter, heading)
   assert.ok(rows.length > 2, `the table of ${heading}`)
   return rows.map(([, file = '', functions = '']) => ({
@@ -42,14 +45,22 @@ interface Recorder {
   readonly take: () => Promise<Recording>
 }
 
+/** A recorder of `scripts`, ended with the test. */
+function forkRecorder(t: TestContext, file: string): ChildProcess {
+  const child = fork(file, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  t.after(async () => {
+    if (child.connected) child.disconnect()
+    if (child.exitCode === null) await once(child, 'exit')
+  })
+  return child
+}
+
 async function startRecorder(t: TestContext): Promise<Recorder> {
-  const child = fork('scripts/record-path.ts', { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = forkRecorder(t, 'scripts/record-path.ts')
   const client = new RemotingClient()
   const oldClient = new RemotingClient({ version: 400 })
   t.after(async () => {
     await Promise.all([client.close(), oldClient.close()])
-    if (child.connected) child.disconnect()
-    if (child.exitCode === null) await once(child, 'exit')
   })
   const address = `127.0.0.1:${String(await next(child))}`
   return {
@@ -79,7 +90,8 @@ function registration(counter: number) {
   }
 }
 
-function assertPath(recording: Recording, hops: readonly Hop[]): void {
+function assertPath(recording: Recording, chapter: string, heading: string): void {
+  const hops = hopsBelow(chapter, heading)
   for (const { file, names } of hops) {
     for (const name of names) {
       assert.ok(recording[file]?.includes(name), `${name} of ${file} ran; ran there: ${recording[file]?.join(', ')}`)
@@ -104,17 +116,29 @@ test('requests take the paths that ARCHITECTURE.md describes', async t => {
   await register(1)
 
   await t.test('a query', async () => {
-    assertPath(await record(() => ask('oldClient'), take), hopsBelow('### GET_ROUTEINFO_BY_TOPIC (105)'))
+    assertPath(await record(() => ask('oldClient'), take), requests, '### GET_ROUTEINFO_BY_TOPIC (105)')
   })
 
   await t.test('a plain query for a topic that was asked for before', async () => {
     await ask('client')
-    assertPath(await record(() => ask('client'), take), hopsBelow('### The short way'))
+    assertPath(await record(() => ask('client'), take), requests, '### The short way')
   })
 
   await t.test('a registration', async () => {
-    assertPath(await record(() => register(2), take), hopsBelow('### REGISTER_BROKER (103)'))
+    assertPath(await record(() => register(2), take), requests, '### REGISTER_BROKER (103)')
   })
+})
+
+test('messages take the paths that ARCHITECTURE.md describes', async t => {
+  const child = forkRecorder(t, 'scripts/record-client-path.ts')
+  await next(child)
+  const ways = { send: '### From `send` to the broker', consume: '### From the broker to the listener' }
+  for (const [what, heading] of Object.entries(ways)) {
+    await t.test(what, async () => {
+      child.send(what)
+      assertPath((await next(child)) as Recording, messages, heading)
+    })
+  }
 })
 
 test('every file that ARCHITECTURE.md names is there', () => {

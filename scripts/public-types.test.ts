@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { globSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { parseSync } from 'oxc-parser'
+
+const run = promisify(execFile)
+const work = resolve('.cache/public-types')
+
+/** Bounds of type parameters, where `unknown` would not do: no value has these types. */
+const bounds = [
+  'client/src/options.d.ts: type AnyOption = Option<any>;',
+  'remoting/src/fields.d.ts: export type AnyField = RequiredField<any> | OptionalField<any> | DefaultedField<any>;',
+  'remoting/src/request.d.ts: readonly body?: BodyCodec<any>;',
+  'remoting/src/request.d.ts: readonly header?: HeaderCodec<any>;',
+]
+
+/** Where `any` stands in a syntax tree. */
+function offsetsOfAny(node: unknown): number[] {
+  if (typeof node !== 'object' || node === null) return []
+  const { type, start } = node as { readonly type?: unknown; readonly start?: number }
+  if (type === 'TSAnyKeyword') return [start ?? 0]
+  return Object.values(node).flatMap(offsetsOfAny)
+}
+
+/** Lines of a declaration file that say `any`. */
+function linesWithAny(file: string): string[] {
+  const text = readFileSync(join(work, file), 'utf8')
+  const lines = offsetsOfAny(parseSync(file, text).program).map(
+    offset => text.slice(text.lastIndexOf('\n', offset) + 1, text.indexOf('\n', offset)).trim(), // biome-ignore format: one thought
+  )
+  return [...new Set(lines)].map(line => `${file}: ${line}`)
+}
+
+test('no type that users of the client see is any', async t => {
+  t.after(() => rmSync(work, { recursive: true, force: true }))
+  const options = ['--declaration', '--emitDeclarationOnly', '--noUnusedLocals', 'false', '--noCheck']
+  await run('tsc', ['-p', 'tsconfig.build.json', ...options, '--outDir', work])
+  const files = globSync('{client,remoting,protocol}/src/**/*.d.ts', { cwd: work }).sort()
+  assert.ok(files.length > 100)
+  assert.deepEqual(files.flatMap(linesWithAny).sort(), bounds)
+})
