@@ -1,3 +1,195 @@
-import { faultScenarios } from '../src/client-faults.ts'
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Producer, PushConsumer } from '@gantrymq/client'
+import { type Release, RELEASES, skipReason } from '../src/apache.ts'
+import { Launched, type Owner } from '../src/launched.ts'
+import { type LaunchedServer, startApacheBroker } from '../src/launcher.ts'
+import { startOurProgram } from '../src/ours.ts'
+import type { RunningNameServer } from '../src/subjects.ts'
 
-await faultScenarios({ release: '5.5.0', nameServer: 'ours' })
+const TOPIC = 'faults'
+const GROUP = 'fault-readers'
+/** In which the consumers must go on by themselves. */
+const RECOVERY_MS = 35_000
+const READY_MS = 40_000
+
+/** Sends all the time until it is stopped, and keeps the books. */
+class Traffic {
+  /** Messages whose sends ended well. */
+  readonly stored = new Set<string>()
+  readonly consumed = new Map<string, number>()
+  failed = 0
+  #stopped = false
+  #running: Promise<void>[] = []
+  #count = 0
+
+  start(producer: Producer, name: string): void {
+    this.#running.push(this.#run(producer, name))
+  }
+
+  async #run(producer: Producer, name: string): Promise<void> {
+    while (!this.#stopped) {
+      const body = `${name}-${this.#count++}`
+      try {
+        await producer.send({ topic: TOPIC, body })
+        this.stored.add(body)
+      } catch {
+        this.failed++
+      }
+      await delay(20)
+    }
+  }
+
+  got(body: string): void {
+    this.consumed.set(body, (this.consumed.get(body) ?? 0) + 1)
+  }
+
+  get missing(): string[] {
+    return [...this.stored].filter(body => !this.consumed.has(body))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await Promise.all(this.#running)
+  }
+}
+
+async function until(what: string, isSo: () => boolean, ms: number): Promise<number> {
+  const since = Date.now()
+  while (!isSo()) {
+    assert.ok(Date.now() - since < ms, `${what}: still not so after ${ms} ms`)
+    await delay(50)
+  }
+  return Date.now() - since
+}
+
+/** Two producers and two consumers, one of those in a process of its own; a broker that flushes before it answers. */
+class Scene {
+  readonly traffic = new Traffic()
+  readonly nameServer: RunningNameServer
+  readonly broker: LaunchedServer
+  readonly consumer: PushConsumer
+  readonly other: Launched
+
+  private constructor(nameServer: RunningNameServer, broker: LaunchedServer, consumer: PushConsumer, other: Launched) {
+    this.nameServer = nameServer
+    this.broker = broker
+    this.consumer = consumer
+    this.other = other
+  }
+
+  static async start(owner: Owner, release: Release): Promise<Scene> {
+    const nameServer = await startOurProgram(owner)
+    const nameServers = `127.0.0.1:${nameServer.port}`
+    const broker = await startApacheBroker(owner, {
+      release,
+      nameServers: [nameServers],
+      name: 'a',
+      properties: { flushDiskType: 'SYNC_FLUSH', registerNameServerPeriod: 10_000 },
+    })
+    const options = { nameServers, routeRefreshMs: 1000 }
+    const producers = await Promise.all(
+      ['p', 'q'].map(group => Producer.start({ ...options, group: `fault-${group}` })),
+    )
+    for (const producer of producers) owner.after(() => producer.close())
+    await producers[0]?.send({ topic: TOPIC, body: 'first' }, { timeoutMs: 10_000 })
+    const got: string[] = []
+    const note = { got: (body: string): void => void got.push(body) }
+    const consumer = await PushConsumer.start({
+      ...options,
+      group: GROUP,
+      consumeFrom: 'first',
+      subscriptions: { [TOPIC]: '*' },
+      onMessage: ({ bytes }) => note.got(bytes.toString()),
+    })
+    owner.after(() => consumer.close())
+    const file = join(import.meta.dirname, '..', 'src', 'consuming-program.ts')
+    const other = new Launched('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], process.env)
+    owner.after(() => other.kill())
+    const scene = new Scene(nameServer, broker, consumer, other)
+    const { traffic } = scene
+    note.got = body => traffic.got(body)
+    for (const body of got) traffic.got(body)
+    let rest = ''
+    other.onPrinted(text => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) if (line.startsWith('got ')) traffic.got(line.slice(4))
+    })
+    await other.prints(/started/, READY_MS)
+    for (const [index, producer] of producers.entries()) traffic.start(producer, `p${index}`)
+    return scene
+  }
+
+  get held(): number {
+    return this.consumer.queues.filter(({ topic }) => topic === TOPIC).length
+  }
+
+  /** Everything that is stored from now on, for a second, is consumed in time; gives how long that took. */
+  async goesOn(what: string, ms = RECOVERY_MS): Promise<number> {
+    const { stored } = this.traffic
+    const before = stored.size
+    const since = Date.now()
+    await until(`${what}: sends go on`, () => stored.size >= before + 20, ms)
+    const expected = [...stored]
+    const { consumed } = this.traffic
+    await until(`${what}: consumers go on`, () => expected.every(body => consumed.has(body)), ms)
+    return Date.now() - since
+  }
+}
+
+const skip = await skipReason()
+
+for (const release of RELEASES) {
+  describe(`our clients survive with a broker of Apache ${release}`, { skip }, () => {
+    const closers: (() => Promise<void>)[] = []
+    let scene: Scene
+
+    before(async () => {
+      scene = await Scene.start({ after: close => void closers.push(close) }, release)
+      await until('two consumers share four queues', () => scene.held === 2, READY_MS)
+    })
+
+    after(async () => {
+      for (const close of closers.toReversed()) await close()
+    })
+
+    test('the broker is killed and comes back: sends and consumers go on by themselves', async t => {
+      await scene.goesOn('before')
+      await scene.broker.kill()
+      await delay(2000)
+      const { failed } = scene.traffic
+      await scene.broker.restart()
+      t.diagnostic(`went on ${await scene.goesOn('after the kill')} ms after the restart; ${failed} sends failed`)
+    })
+
+    test('the name server is killed and comes back: no send fails meanwhile', async () => {
+      const { failed } = scene.traffic
+      await scene.nameServer.kill()
+      await scene.goesOn('without name server')
+      await scene.nameServer.restart()
+      // Routes are asked for anew meanwhile, and the broker registers again within ten seconds only.
+      await delay(2500)
+      await scene.goesOn('with a name server that knows nothing yet')
+      assert.equal(scene.traffic.failed, failed)
+    })
+
+    test('a consumer is killed: its queues move to the other', async t => {
+      await scene.other.kill()
+      t.diagnostic(`moved in ${await until('all queues are here', () => scene.held === 4, RECOVERY_MS)} ms`)
+      await scene.goesOn('with one consumer')
+    })
+
+    test('every message that was stored was consumed, also those of the moment of the kill', async t => {
+      const { traffic } = scene
+      await traffic.stop()
+      await until('all is consumed', () => traffic.missing.length === 0, RECOVERY_MS).catch(() => {})
+      assert.deepEqual(traffic.missing, [])
+      const doubles = [...traffic.consumed.values()].filter(count => count > 1).length
+      t.diagnostic(`${traffic.stored.size} stored, ${traffic.failed} failed, ${doubles} came more than once`)
+      assert.ok(doubles < 200, `${doubles} came more than once`)
+    })
+  })
+}
