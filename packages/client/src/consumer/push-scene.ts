@@ -1,3 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { Logger } from '@gantrymq/remoting'
 import type { Stage } from '@gantrymq/testkit'
 import { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
 
@@ -5,11 +10,28 @@ type Given<Body> = Partial<PushConsumerOptions<Body>>
 
 /** The options of a consumer of a stage, of group `readers` and topic `Orders` unless told otherwise. */
 export function consumerOptions<Body = Buffer>(play: Stage, more: Given<Body> = {}): PushConsumerOptions<Body> {
-  const { clock, dial, nameServerList: nameServers } = play
+  const { clock, nameServerList: nameServers, dial } = play
   return { clock, dial, nameServers, group: 'readers', subscriptions: { Orders: '*' }, consumeFrom: 'first', ...more }
 }
 
 /** Starts a consumer that ends with its stage. */
 export async function startConsumer<Body = Buffer>(play: Stage, more: Given<Body> = {}): Promise<PushConsumer<Body>> {
   return play.own(await play.outcome(PushConsumer.start<Body>(consumerOptions(play, more))))
+}
+
+/** A logger, and what it was told: level and text. */
+export function noted(): { readonly log: Logger; readonly texts: string[] } {
+  const texts: string[] = []
+  const at =
+    (level: string) =>
+    (_: object, text: string): void =>
+      void texts.push(`${level} ${text}`)
+  return { log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, texts }
+}
+
+/** A folder that is gone after the test. */
+export async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'offsets-'))
+  t.after(() => rm(path, { recursive: true }))
+  return path
 }

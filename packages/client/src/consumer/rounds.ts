@@ -9,8 +9,13 @@ export interface RoundsOptions {
   readonly round: () => Promise<boolean>
 }
 
-/** Rounds are so far apart, unless it is urgent: many notices at once make one more round (5.x: rebalance.minInterval). */
-const APART_MS = 1000
+/**
+ * Rounds are so far apart, unless it is urgent: many notices at once make one more round. Apache's 5.x leaves 1,000
+ * (rebalance.minInterval), which is longer than others wait before they begin with a queue that is given up.
+ */
+const APART_MS = 250
+/** The first rest after a round that leaves something open (5.x). */
+const SOON_MS = 1000
 
 /**
  * When to go over the queues: one round at a time, another if it is asked for meanwhile, and again after a second, two,
@@ -87,7 +92,7 @@ export class Rounds {
 
   async #rest(): Promise<void> {
     const { clock, slowestMs } = this.#options
-    const ms = Math.min(slowestMs, APART_MS * 2 ** Math.min(this.#failures - 1, 20))
+    const ms = Math.min(slowestMs, SOON_MS * 2 ** Math.min(this.#failures - 1, 20))
     const timer = clock.every(ms, () => {
       this.#wanted = true
       this.#wake?.(true)

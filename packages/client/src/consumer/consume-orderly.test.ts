@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
+import { Stage, stage } from '@gantrymq/testkit'
+import fc from 'fast-check'
+import { PushConsumer } from './push-consumer.ts'
+import { consumerOptions, folder, startConsumer } from './push-scene.ts'
+
+const KEY = 'Orders@readers@0'
+
+test('a queue is consumed in order, one message at a time, and what fails is tried again in its place', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const calls: string[] = []
+  await startConsumer(play, {
+    orderly: true,
+    suspendQueueMs: 500,
+    onMessage: ({ queueOffset, reconsumeTimes }) => {
+      calls.push(`${queueOffset}/${reconsumeTimes}`)
+      if (queueOffset === 1 && reconsumeTimes < 2) throw new Error('not yet')
+    },
+  })
+  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders' })
+  await play.until(() => calls.length === 2)
+  await play.advance(400)
+  assert.deepEqual(calls, ['0/0', '1/0'], 'the queue rests')
+  await play.until(() => calls.length === 6, { stepMs: 50 })
+  assert.deepEqual(calls, ['0/0', '1/0', '1/1', '1/2', '2/0', '3/0'])
+  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 0)
+})
+
+test('a message of a batch that fails keeps those before it done and those behind it waiting', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const calls: number[][] = []
+  let failed = false
+  await startConsumer(play, {
+    orderly: true,
+    batchSize: 4,
+    onMessages: messages => {
+      calls.push(messages.map(({ queueOffset }) => queueOffset))
+      if (failed) return undefined
+      failed = true
+      return { retry: { from: 2, suspendMs: 100 } }
+    },
+  })
+  await play.until(() => play.broker.waitingPulls === 2)
+  for (let n = 0; n < 6; n++) {
+    play.broker.state.log.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() }, 0)
+  }
+  play.broker.state.waiting.wake('pull Orders@0')
+  await play.until(() => calls.length === 1)
+  await play.advance(90)
+  assert.equal(calls.length, 1)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 2, 'a pull has brought the offset along')
+  await play.until(() => calls.length === 2, { stepMs: 10 })
+  assert.deepEqual(calls, [
+    [0, 1, 2, 3],
+    [2, 3, 4, 5],
+  ])
+  await play.advance(6000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 6)
+})
+
+test('what was tried often enough, or is not wanted again, goes to the dead letters and the queue goes on', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  const calls: string[] = []
+  await startConsumer(play, {
+    orderly: true,
+    maxReconsumeTimes: 2,
+    suspendQueueMs: 10,
+    onMessage: ({ queueOffset, reconsumeTimes }) => {
+      calls.push(`${queueOffset}/${reconsumeTimes}`)
+      if (queueOffset === 0) throw new Error('never')
+      return queueOffset === 1 ? { retry: { delayLevel: -1 } } : undefined
+    },
+  })
+  await play.until(() => calls.includes('2/0'), { stepMs: 10 })
+  assert.deepEqual(calls, ['0/0', '0/1', '0/2', '1/0', '2/0'])
+  assert.equal(play.broker.log.messages(deadLetterTopicOf('readers')).length, 2)
+  await play.advance(6000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 3)
+})
+
+test('a queue goes to another member only when its listener is done, and only then', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders', queueId: n % 2 })
+  const ends: (() => void)[] = []
+  const first: number[] = []
+  const one = await startConsumer(play, {
+    instanceName: 'a',
+    orderly: true,
+    onMessage: ({ queue }) => {
+      first.push(queue.queueId)
+      return new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
+    },
+  })
+  await play.until(() => first.length === 2)
+  const second: string[] = []
+  const two = await startConsumer(play, {
+    instanceName: 'b',
+    orderly: true,
+    onMessage: ({ queue, queueOffset }) => void second.push(`${queue.queueId}:${queueOffset}`),
+  })
+  await play.advance(20_000)
+  assert.deepEqual(second, [], 'both queues are still being worked on')
+  assert.equal(play.broker.state.locks.ownerOf('Orders@readers@1'), one.clientId)
+  for (const end of ends.splice(0)) end()
+  await play.until(() => second.length > 0, { stepMs: 50 })
+  assert.deepEqual(second, ['1:1'], 'it goes on behind what the first one did')
+  assert.equal(play.broker.state.locks.ownerOf('Orders@readers@1'), two.clientId)
+  for (const end of ends.splice(0)) end()
+})
+
+test('locks are renewed, and given back at the end', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  const consumer = await startConsumer(play, {
+    orderly: true,
+    onMessage: ({ queueOffset }) => void seen.push(queueOffset),
+  })
+  await play.until(() => play.broker.state.locks.ownerOf(KEY) === consumer.clientId)
+  await play.advance(200_000, 500)
+  const renewals = play.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length
+  assert.ok(renewals >= 9 && renewals < 20, `${renewals} requests`)
+  play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 1)
+  await play.outcome(consumer.close())
+  assert.equal(play.broker.state.locks.ownerOf(KEY), undefined)
+})
+
+test('while the lock cannot be renewed nothing is consumed, and it goes on when it can', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  await startConsumer(play, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  await play.until(() => play.broker.waitingPulls === 2)
+  const fault = play.broker.fault('LOCK_BATCH_MQ', { answer: 'code', code: 1, times: Infinity })
+  await play.advance(45_000, 200)
+  play.broker.put({ topic: 'Orders' })
+  await play.advance(5000)
+  assert.deepEqual(seen, [])
+  fault.lift()
+  await play.until(() => seen.length === 1, { stepMs: 100 })
+})
+
+test('a queue whose lock went to another client is begun anew when it comes back', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  await startConsumer(play, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 2)
+  await play.advance(6000)
+  // The broker was started anew, and somebody else was quicker.
+  play.broker.state.locks.clear()
+  play.broker.state.locks.lock(KEY, 'stranger', play.clock.now())
+  await play.advance(25_000)
+  play.broker.put({ topic: 'Orders' })
+  play.broker.put({ topic: 'Orders' })
+  await play.advance(10_000)
+  assert.deepEqual(seen, [0, 1], 'it is not ours')
+  play.broker.commit('Orders', 'readers', 0, 3)
+  play.broker.state.locks.unlock(KEY, 'stranger')
+  await play.until(() => seen.length === 3, { stepMs: 100 })
+  assert.deepEqual(seen, [0, 1, 3], 'what the stranger did is not done again')
+})
+
+test('broadcasting in order needs no locks', async t => {
+  // Files take real time, which real ports give them.
+  const play = await stage(t, { realPorts: true })
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  await startConsumer(play, {
+    orderly: true,
+    broadcast: true,
+    offsetsFolder: await folder(t),
+    onMessage: ({ queueOffset }) => void seen.push(queueOffset),
+  })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 3)
+  assert.deepEqual(seen, [0, 1, 2])
+  assert.equal(play.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length, 0)
+})
+
+const answers = fc.constantFrom('at once', 'later', 'throws', 'rejects', 'again')
+
+test('whatever listeners do, each queue is in order and nothing is left out', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(answers, { maxLength: 40 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (script, batchSize, concurrency) => {
+        const play = new Stage({})
+        play.broker.setTopic('Orders', { readQueues: 3 })
+        for (let n = 0; n < 30; n++) play.broker.put({ topic: 'Orders', queueId: n % 3 })
+        const done = new Map<number, number>([
+          [0, 0],
+          [1, 0],
+          [2, 0],
+        ])
+        const busy = new Set<number>()
+        const options = consumerOptions(play, {
+          orderly: true,
+          batchSize,
+          concurrency,
+          suspendQueueMs: 10,
+          onMessages: (messages, { queue: { queueId, topic } }) => {
+            if (topic !== 'Orders') return undefined
+            assert.ok(!busy.has(queueId), 'one listener a queue')
+            const offsets = messages.map(({ queueOffset }) => queueOffset)
+            assert.deepEqual(
+              offsets,
+              offsets.map((_, at) => (done.get(queueId) ?? 0) + at),
+              'in order, without gaps',
+            )
+            const finish = (count: number): void => void done.set(queueId, (done.get(queueId) ?? 0) + count)
+            switch (script.shift() ?? 'at once') {
+              case 'at once':
+                finish(messages.length)
+                return undefined
+              case 'throws':
+                throw new Error('no')
+              case 'rejects':
+                return Promise.reject(new Error('no'))
+              case 'again':
+                finish(Math.floor(messages.length / 2))
+                return { retry: { from: Math.floor(messages.length / 2) } }
+              default:
+                busy.add(queueId)
+                return Promise.resolve().then(() => {
+                  busy.delete(queueId)
+                  finish(messages.length)
+                })
+            }
+          },
+        })
+        const consumer = await play.outcome(PushConsumer.start(options))
+        await play.until(() => [...done.values()].every(count => count === 10), { stepMs: 20 })
+        await play.outcome(consumer.close())
+        for (const queueId of [0, 1, 2]) assert.equal(play.broker.committed('Orders', 'readers', queueId), 10)
+        await play.assertNothingLeft()
+        await play.close()
+      },
+    ),
+    { numRuns: 40 },
+  )
+})
