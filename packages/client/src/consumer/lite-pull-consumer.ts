@@ -6,6 +6,9 @@ import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { type GivenOf, readOptions } from '../options.ts'
+import { Producer } from '../producer/producer.ts'
+import type { ConsumerTrace } from '../trace/consumer-trace.ts'
+import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { Inbox } from './lite-pull-inbox.ts'
 import { litePullOptions, type LitePullSettings } from './lite-pull-options.ts'
 import { Reader } from './lite-pull-reader.ts'
@@ -63,6 +66,7 @@ export class LitePullConsumer<Body = Buffer> {
   readonly #watches = new Map<string, Disposable>()
   readonly #listeners = new Set<Disposable>()
   readonly #timers: Disposable[] = []
+  readonly #trace: ConsumerTrace | undefined
   #mode: Mode = 'none'
   #closing: Promise<void> | undefined
 
@@ -102,6 +106,7 @@ export class LitePullConsumer<Body = Buffer> {
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
     this.#member = this.#makeMember(wireGroup)
+    this.#trace = consumerTrace(this.#settings, wireGroup, given => Producer.start(given))
   }
 
   #makeCore(group: string, codec: Codec<Body>): LitePullCore<Body> {
@@ -300,7 +305,9 @@ export class LitePullConsumer<Body = Buffer> {
    */
   async poll(options: CallOptions = {}): Promise<readonly ReceivedMessage<Body>[]> {
     this.#checkOpen()
-    return await this.#reader.poll(options)
+    const messages = await this.#reader.poll(options)
+    this.#traceHanded(messages)
+    return messages
   }
 
   /** Messages one by one until the consumer closes. Leaving the loop leaves the rest to the next reader. */
@@ -311,7 +318,22 @@ export class LitePullConsumer<Body = Buffer> {
   /** As `for await` on the consumer. @throws ClientError ABORTED, CLOSED */
   messages({ signal }: Pick<CallOptions, 'signal'> = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
     this.#checkOpen()
-    return this.#reader.messages(signal)
+    const messages = this.#reader.messages(signal)
+    return this.#trace === undefined ? messages : this.#traced(messages)
+  }
+
+  async *#traced(
+    messages: AsyncGenerator<ReceivedMessage<Body>, void, undefined>,
+  ): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    for await (const message of messages) {
+      this.#traceHanded([message])
+      yield message
+    }
+  }
+
+  // What the user makes of them is not known here: as in Apache's poll they count as consumed.
+  #traceHanded(messages: readonly ReceivedMessage<Body>[]): void {
+    if (messages.length > 0) this.#trace?.begin(messages)('success', 0)
   }
 
   // -- Positions -----------------------------------------------------------------------------------------------------
@@ -435,6 +457,7 @@ export class LitePullConsumer<Body = Buffer> {
     for (const work of this.#works) work.stopPulling()
     this.#reader.close()
     await this.#rebalancer.stop()
+    await this.#trace?.close(TRACE_DRAIN_MS)
     for (const owned of [...this.#timers, ...this.#watches.values(), ...this.#listeners]) owned[Symbol.dispose]()
     await this.#persist()
     await Promise.all([...this.#assigned.values()].map(work => work.drop()))

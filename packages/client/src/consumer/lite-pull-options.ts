@@ -3,7 +3,7 @@ import { flag, millis, type ValuesOf, whole } from '../options.ts'
 import { pushOptions } from './push-options.ts'
 
 const { broadcast, consumeFrom, allocate, rebalanceMs, persistOffsetsMs, pullBatchBytes, pullRetryMs } = pushOptions
-const { offsetsFolder, unitMode, maxQueuedMessages, maxQueuedMebibytes, maxSpan } = pushOptions
+const { offsetsFolder, unitMode, maxQueuedMessages, maxQueuedMebibytes, maxSpan, trace } = pushOptions
 
 /** What lite pull consumers have beside `instanceOptions`. */
 export const litePullOptions = {
@@ -19,6 +19,7 @@ export const litePullOptions = {
   maxQueuedMessages,
   maxQueuedMebibytes,
   maxSpan,
+  trace,
   /** Messages a pull, and so a poll. Default 10. */
   pullBatchSize: whole(10, 'pullBatchSize', { min: 1, max: 1024 }),
   /** Messages of all queues together that may wait in memory. Default 10,000. */

@@ -14,7 +14,7 @@ import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
 import { badOption, type GivenOf, readOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
-import { consumerTrace } from '../trace/start-trace.ts'
+import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { ConcurrentConsumption } from './consume-concurrently.ts'
 import { consumeDirectly } from './consume-directly.ts'
 import { OrderlyConsumption } from './consume-orderly.ts'
@@ -75,8 +75,6 @@ export interface PushConsumerStats {
 
 const STATS_MS = 10_000
 const DRAIN_MS = 30_000
-/** How long the message trace may take to leave at the end. */
-const TRACE_DRAIN_MS = 5000
 /** How often the locks of orderly queues are renewed (Apache's lockInterval), milliseconds. */
 const LOCK_MS = 20_000
 /** How long queues that are given up wait for their listeners, milliseconds. */

@@ -26,6 +26,9 @@ export type StartTraceProducer = (options: TraceProducerOptions) => Promise<Trac
 
 type Settings = InstanceOptions & { readonly trace: boolean | TraceTarget }
 
+/** How long what is left of a trace may take to leave at the end, milliseconds. Apache's of 5.x. */
+export const TRACE_DRAIN_MS = 5000
+
 const SEND_MS = 5000
 const MAX_GROUP = 200
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { readMessageProperty } from '@gantrymq/protocol'
 import { type Stage, stage } from '@gantrymq/testkit'
+import { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
 import { PushConsumer } from '../consumer/push-consumer.ts'
 import type { Outcome } from '../consumer/listener.ts'
 import { Producer } from '../producer/producer.ts'
@@ -210,4 +211,21 @@ test('who sends traces is a group of its own that brokers hear of', async t => {
   const sent = play.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
   assert.match(sent?.header['a'] ?? '', /^_INNER_TRACE_PRODUCER-orders-PRODUCE-\d+$/)
   assert.equal(readMessageProperty(sent?.header['i'] ?? '', 'INSTANCE_ID'), undefined)
+})
+
+test('what a lite pull consumer hands out counts as consumed', async t => {
+  const play = await playing(t)
+  const given = { ...shared(play), group: 'billing', subscriptions: { Orders: '*' }, trace: true }
+  const consumer = play.own(await play.outcome(LitePullConsumer.start({ ...given, consumeFrom: 'first' as const })))
+  const put = (id: string) => play.broker.put({ topic: 'Orders', properties: new Map([['UNIQ_KEY', id]]) })
+  put('ID1')
+  const polled = await play.outcome(consumer.poll({ timeoutMs: 60_000 }))
+  assert.equal(polled.length, 1)
+  const [after] = await entries(play, 'SubAfter', 1)
+  assert.partialDeepStrictEqual(after, { messageId: 'ID1', ok: true, contextCode: 0, costMs: 0, group: 'billing' })
+  put('ID2')
+  const loop = consumer.messages()
+  await play.outcome(loop.next())
+  await play.outcome(loop.return())
+  await entries(play, 'SubAfter', 2)
 })
