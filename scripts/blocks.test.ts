@@ -46,8 +46,18 @@ function fileOf(document: string, block: Block): string {
   return join(work, `${document.replaceAll(/[/.]/g, '-')}-${block.line}.ts`)
 }
 
-/** `npm ci` does nothing here: this test runs in what it has installed. Everything else is npm's. */
-const npm = '#!/bin/sh\n[ "$1" = ci ] && exit 0\nPATH="${PATH#*:}"\nexec npm "$@"\n'
+/**
+ * `npm ci` does nothing here: this test runs in what it has installed. Installing more would change this very checkout, so
+ * blocks that say so have to be marked. Everything else is npm's.
+ */
+const npm = `#!/bin/sh
+case "$1" in
+  ci) exit 0 ;;
+  i | install | add) echo "mark this block as not run: it would install into this checkout" >&2; exit 1 ;;
+esac
+PATH="\${PATH#*:}"
+exec npm "$@"
+`
 
 function prepare(): void {
   rmSync(work, { recursive: true, force: true })
