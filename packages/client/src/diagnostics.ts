@@ -6,6 +6,10 @@ import type { MessageQueue, OutgoingMessage, SendReceipt } from './message.ts'
 /**
  * What subscribers of `tracing:gantrymq:client:send:*` see of a send. `properties` may be added to until it starts: that is
  * how trace contexts travel.
+ *
+ * The channels stand for Apache's SendMessageHook and ConsumeMessageHook, option `onRequest` for its RPCHook. What
+ * CheckForbiddenHook and FilterMessageHook refuse, refuse before `send` and in the listener; EndTransactionHook is seen in
+ * the receipt's `transactionState`.
  */
 export interface SendEvent {
   readonly clientId: string
