@@ -5,7 +5,7 @@ import type { Codec } from '../codec.ts'
 import { Deadline } from '../deadline.ts'
 import { closed } from '../errors.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
-import { badOption } from '../options.ts'
+import { checkedCall } from '../deadline.ts'
 import type { KnownTopic } from '../route-book.ts'
 import { Gate } from './gate.ts'
 import { type Additions, compressed, illegal, type PreparedMessage, prepare } from './outgoing.ts'
@@ -69,9 +69,9 @@ export class Outbound<Body> {
   }
 
   /** The end of a call. @throws ClientError CLOSED, BAD_OPTION */
-  deadline({ timeoutMs = this.sender.settings.timeoutMs, signal }: CallOptions): Deadline {
+  deadline(options: CallOptions): Deadline {
     if (this.#closed) throw closed('this producer')
-    if (!(timeoutMs > 0)) throw badOption('a send', 'timeoutMs', timeoutMs, 'a number of milliseconds above 0')
+    const { timeoutMs, signal } = checkedCall('a send', options, this.sender.settings.timeoutMs)
     return new Deadline(this.sender.settings.clock, timeoutMs, signal)
   }
 

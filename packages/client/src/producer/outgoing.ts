@@ -101,17 +101,24 @@ export function propertiesOf(message: OutgoingMessage<unknown>, namespace: strin
   const { tags, keys, properties, shardingKey, checkImmunitySeconds } = message
   let text = message.waitStored === false ? WAITS_NOT : WAITS
   if (tags !== undefined && tags !== '') text += entry('TAGS', tags)
-  const joined = keys === undefined || typeof keys === 'string' ? keys : keys.join(' ')
-  if (joined !== undefined && joined !== '') text += entry('KEYS', joined)
+  const joined = joinedKeys(keys)
+  if (joined !== '') text += entry('KEYS', joined)
   if (shardingKey !== undefined) text += entry('__SHARDINGKEY', shardingKey)
   text += delayOf(message)
-  if (checkImmunitySeconds !== undefined) text += entry('CHECK_IMMUNITY_TIME_IN_SECONDS', String(checkImmunitySeconds))
+  if (checkImmunitySeconds !== undefined) text += entry('CHECK_IMMUNITY_TIME_IN_SECONDS', wholeOf('checkImmunitySeconds', checkImmunitySeconds))
   if (properties !== undefined) text += userProperties(properties)
   if (additions.traced !== undefined) text += userProperties(additions.traced)
   if (additions.properties !== undefined) text += entries(additions.properties)
   if (additions.messageId !== '') text += `UNIQ_KEY${NAME_END}${additions.messageId}${VALUE_END}`
   if (namespace !== '') text += entry('INSTANCE_ID', namespace)
   return fitting(text)
+}
+
+function joinedKeys(keys: unknown): string {
+  if (keys === undefined) return ''
+  if (typeof keys === 'string') return keys
+  if (Array.isArray(keys) && keys.every(key => typeof key === 'string')) return keys.join(' ')
+  throw illegal("the message's keys must be text, or a list of texts")
 }
 
 function fitting(text: string): string {
@@ -138,6 +145,7 @@ function entries(properties: Readonly<Record<string, string>>): string {
 }
 
 function userProperties(properties: Readonly<Record<string, string>>): string {
+  if (typeof properties !== 'object' || properties === null) throw illegal("the message's properties must be an object")
   let text = ''
   for (const [name, value] of Object.entries(properties)) {
     checkUserProperty(name, value)
@@ -170,16 +178,17 @@ function delayOf({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): 
   }
   if (delayLevel !== undefined) return delayLevel === 0 ? '' : entry('DELAY', wholeOf('delayLevel', delayLevel))
   if (delayMs !== undefined) return entry('TIMER_DELAY_MS', wholeOf('delayMs', delayMs))
-  return entry('TIMER_DELIVER_MS', wholeOf('deliverAt', Number(deliverAt)))
+  return entry('TIMER_DELIVER_MS', wholeOf('deliverAt', deliverAt instanceof Date ? deliverAt.getTime() : deliverAt))
 }
 
-function wholeOf(name: string, value: number): string {
-  if (Number.isSafeInteger(value) && value >= 0) return String(value)
+function wholeOf(name: string, value: unknown): string {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value)
   throw illegal(`${name} of a message must be a whole number of at least 0`)
 }
 
 function flagOf(flag: number | undefined): number {
-  if (flag === undefined || flag === (flag | 0)) return flag ?? 0
+  if (flag === undefined) return 0
+  if (typeof flag === 'number' && flag === (flag | 0)) return flag
   throw illegal('flag of a message must be a whole number of 32 bits')
 }
 

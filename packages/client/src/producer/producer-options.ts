@@ -36,6 +36,27 @@ export const producerOptions = {
   createTopicKey: textOption('TBW102', 'createTopicKey'),
   /** Whether slow and failed brokers rest for a while, if there are others. Default true; Apache's is false. */
   faultLatency: flag(true, 'sendLatencyFaultEnable'),
+  /** Whether brokers that a send failed at are asked if they are there again. Default false. */
+  probeBrokers: flag(false, 'startDetectorEnable'),
+  /** How often each is asked, milliseconds. Default 2,000. */
+  probeEveryMs: millis(2000, 'detectInterval', { min: 100 }),
+  /** How long it may take to answer, milliseconds. Default 200. */
+  probeTimeoutMs: millis(200, 'detectTimeout', { min: 1 }),
+  /** Whether single sends wait a moment for others of their topic and go with them as a batch. Default false. */
+  autoBatch: flag(false, 'autoBatch'),
+  /** How long a message may wait for others, milliseconds. Default 10. */
+  autoBatchDelayMs: millis(10, 'batchMaxDelayMs', { min: 1, max: 30_000 }),
+  /** Bytes that are enough for a batch. Default 32 KiB. */
+  autoBatchBytes: whole(32_768, 'batchMaxBytes', { min: 1, max: 2 * MIB }),
+  /** Bytes that may wait in all; beyond them messages go by themselves. Default 32 MiB. */
+  autoBatchHeldBytes: whole(32 * MIB, 'totalBatchMaxBytes', { min: 1 }),
+  /** Topics whose routes are asked for at the start, so that the first send finds them. Default none. */
+  topics: custom<readonly string[]>(
+    Object.freeze([]),
+    'topics',
+    'a list of topics',
+    value => Array.isArray(value) && value.every(topic => typeof topic === 'string'),
+  ),
   /** Messages on their way at a time; a send beyond it waits. Default 10,000. */
   maxInFlight: whole(10_000, 'backPressureForAsyncSendNum', { min: 1 }),
   /** Bytes of their bodies. Default 100 MiB. */

@@ -3,14 +3,17 @@ import { ClientInstance } from '../client-instance.ts'
 import { bytes, type BytesInput, type Codec } from '../codec.ts'
 import type { ReceivedMessage } from '../consumer/received-message.ts'
 import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
+import { within } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
 import type { ProducerMember } from '../members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
 import { badOption, type GivenOf, readOptions } from '../options.ts'
 import { producerTrace } from '../trace/start-trace.ts'
+import { AutoBatch } from './auto-batch.ts'
+import { probeBrokers } from './broker-probe.ts'
 import { FaultLatency } from './fault-latency.ts'
-import { Outbound, type SendOptions as SendOptionsOf } from './outbound.ts'
+import { type Extra, Outbound, type SendOptions as SendOptionsOf } from './outbound.ts'
 import { producerOptions, type ProducerSettings } from './producer-options.ts'
 import { QueuePicker } from './queue-picker.ts'
 import { recallMessage } from './recall.ts'
@@ -57,6 +60,8 @@ export class Producer<Body = BytesInput> {
   readonly #requests: Requests<Body, BodyRead<Body>>
   readonly #checks: TransactionChecks<BodyRead<Body>>
   readonly #member: ProducerMember
+  readonly #autoBatch: AutoBatch<Body> | undefined
+  #probes: Disposable | undefined
   #closing: Promise<void> | undefined
 
   /**
@@ -64,11 +69,25 @@ export class Producer<Body = BytesInput> {
    * @throws ClientError BAD_OPTION, BAD_NAME
    */
   static async start<Body = BytesInput>(options: ProducerOptions<Body>): Promise<Producer<Body>> {
-    const producer = new Producer<Body>(options)
-    await producer.#instance.start()
-    // Brokers that others of this process know already hear of it now, new ones when they are met.
-    void producer.#instance.heartbeat()
+    const producer = new Producer<Body>(checkedOptions('Producer', options))
+    await producer.#start()
     return producer
+  }
+
+  async #start(): Promise<void> {
+    const { instance, settings } = this.#outbound.sender
+    await instance.start()
+    await Promise.all(settings.topics.map(topic => this.#meet(topic)))
+    // Brokers that others of this process know already hear of it now, new ones when they are met.
+    void instance.heartbeat()
+    if (settings.probeBrokers) this.#probes = probeBrokers(this.#outbound.sender)
+  }
+
+  // A topic that is missing is no error yet: it may be there when it is sent to.
+  async #meet(topic: string): Promise<void> {
+    await this.queues(topic).catch((error: unknown) => {
+      this.#instance.log.info({ topic, error: String(error) }, 'topic not known yet')
+    })
   }
 
   private constructor({ group, codec, checkTransaction, ...given }: ProducerOptions<Body>) {
@@ -89,6 +108,9 @@ export class Producer<Body = BytesInput> {
     }
     const reading = (codec ?? bytes) as Codec<BodyRead<Body>>
     this.#outbound = new Outbound(sender, (codec ?? bytes) as Codec<Body>)
+    const { autoBatchDelayMs: delayMs, autoBatchBytes, autoBatchHeldBytes: heldBytes } = settings
+    const limits = { delayMs, bytes: autoBatchBytes, heldBytes }
+    this.#autoBatch = settings.autoBatch ? new AutoBatch(this.#outbound, limits) : undefined
     this.#requests = new Requests(this.#outbound, reading)
     this.#checks = new TransactionChecks(sender, reading, checkTransaction)
     this.#member = {
@@ -116,12 +138,18 @@ export class Producer<Body = BytesInput> {
    *   CONNECT_FAILED, BACK_PRESSURE, ABORTED, CLOSED, BAD_OPTION
    */
   send(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<SendReceipt> {
-    if (!sendChannel.hasSubscribers) return this.#outbound.send(message, options, singleForm, NOTHING)
+    if (!sendChannel.hasSubscribers) return this.#send(message, options, NOTHING)
     return traceSend(this.#event('send', message), async event => {
-      const receipt = await this.#outbound.send(message, options, singleForm, { traced: event.properties })
+      const receipt = await this.#send(message, options, { traced: event.properties })
       event.receipt = receipt
       return receipt
     })
+  }
+
+  #send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extra: Extra): Promise<SendReceipt> {
+    const batches = this.#autoBatch
+    if (batches?.takes(message, options) === true) return batches.send(message, options, extra)
+    return this.#outbound.send(message, options, singleForm, extra)
   }
 
   /**
@@ -228,7 +256,10 @@ export class Producer<Body = BytesInput> {
   }
 
   async #shutDown(drainMs: number): Promise<void> {
+    this.#probes?.[Symbol.dispose]()
     this.#requests.close()
+    const { clock } = this.#instance
+    await within(clock, this.#autoBatch?.close() ?? Promise.resolve(), drainMs, undefined, 'sending').catch(() => {})
     await this.#outbound.close(drainMs)
     this.#checks.close()
     await this.#outbound.sender.trace?.close(drainMs)

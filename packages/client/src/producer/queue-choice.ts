@@ -31,6 +31,9 @@ export function chosenQueue<Body>(
 
 // The first words are Java's.
 function ofTopic(queue: MessageQueue, topic: string): MessageQueue {
+  if (typeof queue?.brokerName !== 'string' || !Number.isInteger(queue.queueId)) {
+    throw new ClientError('BAD_OPTION', 'option queue must be a queue: { topic, brokerName, queueId }')
+  }
   if (queue.topic === topic) return queue
   throw new ClientError(
     'BAD_OPTION',

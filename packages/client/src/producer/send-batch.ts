@@ -13,7 +13,7 @@ import {
   receiptsOf,
 } from './batches.ts'
 import type { Extra, Outbound, SendOptions } from './outbound.ts'
-import { propertiesOf } from './outgoing.ts'
+import { illegal, propertiesOf } from './outgoing.ts'
 import { batchForm, publishRoute, type Sender, singleForm } from './send-loop.ts'
 
 /**
@@ -27,11 +27,22 @@ export async function sendBatch<Body>(
   extra: Extra,
 ): Promise<SendReceipt[]> {
   const deadline = outbound.deadline(options)
-  const items = messages.map((message, index) => {
+  if (!Array.isArray(messages)) throw illegal('a batch must be a list of messages')
+  const items = messages.map((message: OutgoingMessage<Body>, index) => {
     const prepared = outbound.prepare(message, extra)
     checkBatchable(message)
     return { index, message, prepared }
   })
+  return await sendItems(outbound, items, options, deadline)
+}
+
+/** The same for messages that were checked and encoded; `index` of each is its place in the list. */
+export async function sendItems<Body>(
+  outbound: Outbound<Body>,
+  items: readonly BatchItem<Body>[],
+  options: SendOptions<Body>,
+  deadline: Deadline,
+): Promise<SendReceipt[]> {
   const receipts: (SendReceipt | undefined)[] = items.map(() => undefined)
   const groups = groupsOf(items).map(group => sendGroup(outbound, group, receipts, options, deadline))
   const failures = (await Promise.allSettled(groups)).filter(each => each.status === 'rejected')
