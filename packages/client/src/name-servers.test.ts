@@ -77,6 +77,15 @@ test('when all fail the error says who was asked and what they said', async t =>
   await assert.rejects(route(), { code: 'CONNECT_FAILED', message: /10\.0\.0\.1:9876.*10\.0\.0\.2:9876/s })
 })
 
+test('when the only one does not answer the error says that it was a name server', async t => {
+  const play = await stage(t)
+  const { route } = await open(play, {})
+  play.nameServer.server.down()
+  const { address } = play.nameServer
+  const message = new RegExp(`^the name server ${address} did not answer: .*ECONNREFUSED`)
+  await assert.rejects(route(), { code: 'CONNECT_FAILED', retriable: true, address, message })
+})
+
 test('without any address the error says what to do', async t => {
   const play = await stage(t)
   const { route } = await open(play, { source: undefined })

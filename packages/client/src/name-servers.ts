@@ -186,9 +186,17 @@ function allFailed(failures: readonly Failure[]): ClientError {
     const { responseCode, remark } = answer.error
     return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
   }
-  if (failures.length === 1) return (failures[0] as Failure).error
+  if (failures.length === 1) return alone(failures[0] as Failure)
   const { code } = answer?.error ?? (failures.at(-1) as Failure).error
   return new ClientError(code, `no name server served: ${said}`, { retriable: true, cause: failures[0]?.error })
+}
+
+/** What one server said is its own; that it said nothing does not tell what it was asked as. */
+function alone({ address, error }: Failure): ClientError {
+  const { code, retriable, responseCode, cause } = error
+  if (code === 'BROKER_REFUSED') return error
+  const text = `the name server ${address} did not answer: ${error.message}`
+  return new ClientError(code, text, { cause, retriable, responseCode, address })
 }
 
 /** The first line: Apache's answers end with a link to a list of questions. */

@@ -35,6 +35,11 @@ test('an option that is not there is an error that tells of the one meant', () =
     code: 'BAD_OPTION',
     message: 'Test: there is no option timeoutms; did you mean timeoutMs?',
   })
+  for (const slip of ['retires', 'timeout', 'retrie', 'retriess']) {
+    assert.throws(() => readOptions('Test', table, { [slip]: 1 } as object), {
+      message: new RegExp(`did you mean ${slip.startsWith('r') ? 'retries' : 'timeoutMs'}\\?`),
+    })
+  }
   assert.throws(() => readOptions('Test', table, { colour: 1 } as object), {
     message: 'Test: there is no option colour; it has group, timeoutMs, retries, trace, kind, queue',
   })

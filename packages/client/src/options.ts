@@ -86,6 +86,12 @@ export function readOptions<const T extends OptionTable>(who: string, table: T, 
 /** Options that have secrets in them, whatever was given for them. */
 const SECRETS: ReadonlySet<string> = new Set(['credentials', 'tls'])
 
+/** What a caller without types gave instead of options. @throws ClientError BAD_OPTION */
+export function checkedOptions<T>(who: string, given: T): T {
+  if (typeof given === 'object' && given !== null) return given
+  throw badOption(who, 'options', given, 'an object')
+}
+
 /** An option that is not what it should be. Its value is shown only where it cannot be a secret. */
 export function badOption(who: string, name: string, value: unknown, expected: string): ClientError {
   const given = SECRETS.has(name) ? `a value of type ${typeof value}` : shown(value)
@@ -98,7 +104,27 @@ function shown(value: unknown): string {
 }
 
 function unknownOption(who: string, name: string, known: readonly string[]): ClientError {
-  const like = known.find(each => each.toLowerCase() === name.toLowerCase())
+  const like = known.find(each => isSlipOf(name.slice(0, 80).toLowerCase(), each.toLowerCase()))
   const advice = like === undefined ? `it has ${known.join(', ')}` : `did you mean ${like}?`
   return new ClientError('BAD_OPTION', `${who}: there is no option ${name.slice(0, 80)}; ${advice}`)
+}
+
+/** True if two letters at most are missing, too many or others, or if one word begins with the other. */
+function isSlipOf(given: string, known: string): boolean {
+  if (given.length > 3 && (known.startsWith(given) || given.startsWith(known))) return true
+  return distance(given, known) <= (known.length > 4 ? 2 : 0)
+}
+
+/** How many letters have to be put in, taken out or changed to make one word of the other (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
+  for (const [index, letter] of [...from].entries()) {
+    const next = [index + 1]
+    for (let at = 1; at <= to.length; at++) {
+      const changed = (row[at - 1] as number) + (letter === to[at - 1] ? 0 : 1)
+      next.push(Math.min(changed, (row[at] as number) + 1, (next[at - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[to.length] as number
 }
