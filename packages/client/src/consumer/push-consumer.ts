@@ -1,77 +1,38 @@
-import {
-  type ConsumeMessageDirectlyResult,
-  type MessageView,
-  readMessages,
-  retryTopicOf,
-  unwrapNamespace,
-  wrapNamespace,
-} from '@gantrymq/protocol'
+import { type MessageView, retryTopicOf, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
 import { ClientInstance } from '../client-instance.ts'
 import { bytes, type Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance-options.ts'
-import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
-import { badOption, type GivenOf, readOptions } from '../options.ts'
+import { badOption, checkedOptions, type GivenOf, readOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { ConcurrentConsumption } from './consume-concurrently.ts'
-import { consumeDirectly } from './consume-directly.ts'
 import { OrderlyConsumption } from './consume-orderly.ts'
 import { ConsumeStats } from './consume-stats.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
 import { type PullLimits, sharedLimits } from './flow-control.ts'
 import { type DeliveredMessage, Inbox } from './inbox.ts'
-import { handlerOf, messageMaker } from './push-handler.ts'
-import type { Handler, Listener, ListenerContext, Outcome } from './listener.ts'
+import type { Handler } from './listener.ts'
 import { LocalOffsets } from './local-offsets.ts'
-import { checkedGroup, checkedTopic, consumeFromWhere } from './member-names.ts'
+import { checkedGroup, checkedTopic } from './member-names.ts'
 import { RemoteOffsets } from './offsets.ts'
-import { type PushSettings, pushOptions } from './push-options.ts'
 import { queryAssignment } from './pop-assignment.ts'
 import { PopConsumption } from './pop-consume.ts'
 import { PopWork } from './pop-loop.ts'
+import type { PushConsumerOptions, PushConsumerStats } from './push-consumer-options.ts'
+import { handlerOf, messageMaker } from './push-handler.ts'
+import { PushMember, type PushWork } from './push-member.ts'
+import { type PushSettings, pushOptions } from './push-options.ts'
 import { QueueLocks } from './queue-locks.ts'
 import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
 import { Rebalancer } from './rebalance.ts'
 import type { ReceivedMessage } from './received-message.ts'
-import { runningInfo } from './running-info.ts'
 import type { Expression } from './subscription.ts'
 import { checkFilter, Subscriptions } from './subscriptions.ts'
 
-/** What a push consumer is started with. */
-export interface PushConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof pushOptions> {
-  /** Name of the group. Its members share the messages; each group gets all of them. */
-  readonly group: string
-  /** Topics, each with what is wanted of it: `*`, tags such as `new || paid`, or `{ sql: 'amount > 5' }`. */
-  readonly subscriptions: Readonly<Record<string, Expression>>
-  /** Makes bodies of bytes. Default: bodies are bytes. */
-  readonly codec?: Codec<Body> | undefined
-  /** Consumes one message. What it throws means that the message comes again later. */
-  readonly onMessage?:
-    | ((message: ReceivedMessage<Body>, context: ListenerContext) => Outcome | Promise<Outcome>)
-    | undefined
-  /** Consumes up to `batchSize` messages of one queue. Without this and `onMessage` the consumer is iterated over. */
-  readonly onMessages?: Listener<Body> | undefined
-  /** Told when this member's queues of a topic have changed. */
-  readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
-}
-
-/** What a push consumer has done since it started, and holds now. */
-export interface PushConsumerStats {
-  readonly pulled: number
-  /** Done at the first or a later try. */
-  readonly consumed: number
-  /** Calls of listeners that failed, in messages. */
-  readonly failed: number
-  /** Could not be read, and were passed over. */
-  readonly skipped: number
-  /** Messages in memory that are not done. */
-  readonly queued: number
-  /** Listeners that run now; in order, queues that are consumed now. */
-  readonly running: number
-}
+export type { PushConsumerOptions, PushConsumerStats }
 
 const STATS_MS = 10_000
 const DRAIN_MS = 30_000
@@ -81,8 +42,6 @@ const LOCK_MS = 20_000
 const SETTLE_MS = 500
 /** Apache's clients that broadcast keep their id, and so their file of offsets, when they start anew. */
 const STEADY_NAME = 'DEFAULT'
-
-type PushWork<Body> = QueueWork<Body> | PopWork<Body>
 
 /** Receives the messages of its subscriptions and hands them to a listener, or to `for await` loops. */
 export class PushConsumer<Body = Buffer> {
@@ -98,14 +57,13 @@ export class PushConsumer<Body = Buffer> {
   readonly #consumption: Consumption<Body>
   /** Where brokers may tell this client to pop. */
   readonly #pops: PopConsumption<Body> | undefined
-  readonly #member: ConsumerMember
+  readonly #member: PushMember<Body>
   readonly #subscriptions = new Subscriptions()
   readonly #watches = new Map<string, Disposable>()
   readonly #timers: Disposable[] = []
   readonly #startedAt: number
   #limits: PullLimits
   #isPaused = false
-  #resetting: Promise<void> = Promise.resolve()
   #closing: Promise<void> | undefined
 
   /**
@@ -114,7 +72,7 @@ export class PushConsumer<Body = Buffer> {
    * the offsets of a broadcast group cannot be read
    */
   static async start<Body = Buffer>(options: PushConsumerOptions<Body>): Promise<PushConsumer<Body>> {
-    const consumer = new PushConsumer<Body>(options)
+    const consumer = new PushConsumer<Body>(checkedOptions('PushConsumer', options))
     try {
       await consumer.#start()
       return consumer
@@ -150,7 +108,14 @@ export class PushConsumer<Body = Buffer> {
     const mayPop = serverAssignment && !orderly && !broadcast
     this.#pops = mayPop ? new PopConsumption(this.#core, this.#handler, this.#toMessage) : undefined
     this.#rebalancer = this.#makeRebalancer(locks)
-    this.#member = this.#makeMember(wireGroup)
+    this.#member = new PushMember({
+      core: this.#core,
+      rebalancer: this.#rebalancer,
+      subscriptions: this.#subscriptions,
+      handler: this.#handler,
+      toMessage: this.#toMessage,
+      startedAt: this.#startedAt,
+    })
   }
 
   #makeCore(group: string): ConsumerCore<Body> {
@@ -270,59 +235,6 @@ export class PushConsumer<Body = Buffer> {
     return sharedLimits(own, shared, this.#rebalancer?.size ?? 0)
   }
 
-  // -- As a member ---------------------------------------------------------------------------------------------------
-
-  #makeMember(group: string): ConsumerMember {
-    return {
-      kind: 'consumer',
-      group,
-      describe: () => ({
-        groupName: group,
-        consumeType: 'CONSUME_PASSIVELY',
-        messageModel: this.#settings.broadcast ? 'BROADCASTING' : 'CLUSTERING',
-        consumeFromWhere: consumeFromWhere(this.#settings.consumeFrom),
-        subscriptionDataSet: this.#subscriptions.told,
-        unitMode: this.#settings.unitMode,
-      }),
-      rebalance: () => this.#rebalancer.request(),
-      resetOffsets: (topic, offsets) => this.#reset(topic, offsets),
-      offsets: topic =>
-        this.queues
-          .filter(queue => queue.topic === topic)
-          .map(queue => ({ queue, offset: this.#core.offsets.peek(queue) })),
-      runningInfo: withStack =>
-        runningInfo({
-          core: this.#core,
-          works: this.#rebalancer.held,
-          subscriptions: this.#subscriptions.told,
-          startedAt: this.#startedAt,
-          withStack,
-        }),
-      consumeDirectly: (message, brokerName) => this.#consumeDirectly(message, brokerName),
-    }
-  }
-
-  /** One reset after the other, so that the last one asked for counts. */
-  #reset(topic: string, offsets: readonly { readonly queue: MessageQueue; readonly offset: number }[]): Promise<void> {
-    this.#resetting = this.#resetting.then(async () => {
-      const held = offsets.filter(({ queue }) => queue.topic === topic)
-      await Promise.all(
-        held.map(async ({ queue, offset }) => {
-          const work = this.#rebalancer.find(queue)
-          if (work !== undefined) await this.#rebalancer.restart(work, offset)
-        }),
-      )
-    })
-    return this.#resetting
-  }
-
-  #consumeDirectly(message: Buffer, brokerName: string | undefined): Promise<ConsumeMessageDirectlyResult> {
-    const [view] = readMessages(message, () => {})
-    if (view === undefined) throw new ClientError('BAD_BODY', 'the message to consume cannot be read')
-    const queue = { topic: view.topic, brokerName: brokerName ?? '', queueId: view.queueId }
-    return consumeDirectly(this.#core, this.#handler, this.#toMessage(view, queue))
-  }
-
   // -- For users -----------------------------------------------------------------------------------------------------
 
   get clientId(): string {
@@ -436,7 +348,7 @@ export class PushConsumer<Body = Buffer> {
     if (this.#handler instanceof Inbox) this.#handler.close()
     await this.#rebalancer.stop()
     await Promise.all([this.#consumption.close(drainMs), this.#pops?.close(drainMs)])
-    await this.#resetting
+    await this.#member.quiet
     for (const owned of [...this.#timers, ...this.#watches.values()]) owned[Symbol.dispose]()
     await this.#persist()
     await this.#rebalancer.dropAll()

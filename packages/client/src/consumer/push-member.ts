@@ -1,0 +1,103 @@
+import {
+  type ConsumeMessageDirectlyResult,
+  type ConsumerData,
+  type ConsumerRunningInfo,
+  type MessageView,
+  type QueueOffset,
+  readMessages,
+} from '@gantrymq/protocol'
+import { ClientError } from '../errors.ts'
+import type { ConsumerMember } from '../members.ts'
+import type { MessageQueue } from '../message.ts'
+import { consumeDirectly } from './consume-directly.ts'
+import type { ConsumerCore } from './consumer-core.ts'
+import type { Handler } from './listener.ts'
+import { consumeFromWhere } from './member-names.ts'
+import type { PopWork } from './pop-loop.ts'
+import type { QueueWork } from './queue-work.ts'
+import type { Rebalancer } from './rebalance.ts'
+import type { ReceivedMessage } from './received-message.ts'
+import { runningInfo } from './running-info.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+/** Work on one of its queues. */
+export type PushWork<Body> = QueueWork<Body> | PopWork<Body>
+
+export interface PushMemberOptions<Body> {
+  readonly core: ConsumerCore<Body>
+  readonly rebalancer: Rebalancer<PushWork<Body>>
+  readonly subscriptions: Subscriptions
+  readonly handler: Handler<Body>
+  readonly toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+}
+
+/** A push consumer as its instance knows it: what heartbeats tell of it, and what brokers and operators ask of it. */
+export class PushMember<Body> implements ConsumerMember {
+  readonly kind = 'consumer'
+  readonly group: string
+  readonly #options: PushMemberOptions<Body>
+  #resetting: Promise<void> = Promise.resolve()
+
+  constructor(options: PushMemberOptions<Body>) {
+    this.#options = options
+    this.group = options.core.group
+  }
+
+  /** Resolves when no offsets are being reset. */
+  get quiet(): Promise<void> {
+    return this.#resetting
+  }
+
+  describe(): ConsumerData {
+    const { core, subscriptions } = this.#options
+    const { broadcast, consumeFrom, unitMode } = core.settings
+    return {
+      groupName: this.group,
+      consumeType: 'CONSUME_PASSIVELY',
+      messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
+      consumeFromWhere: consumeFromWhere(consumeFrom),
+      subscriptionDataSet: subscriptions.told,
+      unitMode,
+    }
+  }
+
+  rebalance(): void {
+    this.#options.rebalancer.request()
+  }
+
+  /** One reset after the other, so that the last one asked for counts. Queues of other members are left alone. */
+  resetOffsets(topic: string, offsets: readonly QueueOffset[]): Promise<void> {
+    const { rebalancer } = this.#options
+    const wanted = offsets.filter(({ queue }) => queue.topic === topic)
+    this.#resetting = this.#resetting.then(async () => {
+      const restarts = wanted.map(async ({ queue, offset }) => {
+        const work = rebalancer.find(queue)
+        if (work !== undefined) await rebalancer.restart(work, offset)
+      })
+      await Promise.all(restarts)
+    })
+    return this.#resetting
+  }
+
+  offsets(topic: string): readonly QueueOffset[] {
+    const { rebalancer, core } = this.#options
+    return [...rebalancer.held]
+      .filter(({ queue, isDropped }) => queue.topic === topic && !isDropped)
+      .map(({ queue }) => ({ queue, offset: core.offsets.peek(queue) }))
+  }
+
+  runningInfo(withStack: boolean): ConsumerRunningInfo {
+    const { core, rebalancer, subscriptions, startedAt } = this.#options
+    return runningInfo({ core, works: rebalancer.held, subscriptions: subscriptions.told, startedAt, withStack })
+  }
+
+  async consumeDirectly(message: Buffer, brokerName: string | undefined): Promise<ConsumeMessageDirectlyResult> {
+    const { core, handler, toMessage } = this.#options
+    const [view] = readMessages(message, () => {})
+    if (view === undefined) throw new ClientError('BAD_BODY', 'the message to consume cannot be read')
+    const queue = { topic: view.topic, brokerName: brokerName ?? '', queueId: view.queueId }
+    return await consumeDirectly(core, handler, toMessage(view, queue))
+  }
+}
