@@ -36,7 +36,7 @@ test('an option that is not there is an error that tells of the one meant', () =
     message: 'Test: there is no option timeoutms; did you mean timeoutMs?',
   })
   for (const slip of ['retires', 'timeout', 'retrie', 'retriess']) {
-    assert.throws(() => readOptions('Test', table, { [slip]: 1 } as object), {
+    assert.throws(() => readOptions('Test', table, { [slip]: 1 }), {
       message: new RegExp(`did you mean ${slip.startsWith('r') ? 'retries' : 'timeoutMs'}\\?`),
     })
   }
