@@ -25,7 +25,13 @@ const nothing = (): Totals => ({ pulls: 0, pulled: 0, pullMs: 0, ok: 0, failed: 
 export class ConsumeStats {
   /** Messages that could not be read. */
   skipped = 0
+  readonly #startedAt: number
   readonly #topics = new Map<string, { readonly totals: Totals; readonly past: Snapshot[] }>()
+
+  /** @param now milliseconds, by the same clock as `tick` and `statuses` */
+  constructor(now: number) {
+    this.#startedAt = now
+  }
 
   /** A pull was answered. */
   pulled(topic: string, messages: number, ms: number): void {
@@ -71,7 +77,7 @@ export class ConsumeStats {
     const { totals, past } = this.#of(topic)
     const minute = difference(totals, before(past, now - MINUTE_MS))
     const hour = difference(totals, before(past, now - HOUR_MS))
-    const seconds = Math.max(1, Math.min(MINUTE_MS, now - (past[0]?.at ?? now - MINUTE_MS)) / 1000)
+    const seconds = Math.max(1, Math.min(MINUTE_MS, now - this.#startedAt) / 1000)
     const done = minute.ok + minute.failed
     return {
       pullRT: minute.pulls === 0 ? 0 : minute.pullMs / minute.pulls,

@@ -131,7 +131,7 @@ export class PushConsumer<Body = Buffer> {
       offsets: broadcast
         ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
         : new RemoteOffsets(this.#instance, group),
-      stats: new ConsumeStats(),
+      stats: new ConsumeStats(this.#settings.clock.elapsed()),
       trace: consumerTrace(this.#settings, group, options => Producer.start(options)),
       subscriptions: this.#subscriptions.pulled,
       get limits() {
@@ -190,7 +190,7 @@ export class PushConsumer<Body = Buffer> {
     await this.#tell()
     this.#timers.push(
       clock.every(this.#settings.persistOffsetsMs, () => void this.#persist()),
-      clock.every(STATS_MS, () => this.#core.stats.tick(clock.now())),
+      clock.every(STATS_MS, () => this.#core.stats.tick(clock.elapsed())),
       clock.every(LOCK_MS, () => void this.#rebalancer.renewLocks()),
     )
     this.#rebalancer.start()

@@ -35,7 +35,7 @@ export function runningInfo<Body>(input: RunningInfoInput<Body>): ConsumerRunnin
     subscriptionSet: subscriptions,
     mqTable: all.filter(work => work instanceof QueueWork).map(work => processInfo(core, work)),
     mqPopTable: all.filter(work => work instanceof PopWork).map(work => popInfo(core, work)),
-    statusTable: core.stats.statuses(core.instance.clock.now()),
+    statusTable: core.stats.statuses(core.instance.clock.elapsed()),
     ...(withStack ? { jstack: processText() } : {}),
   }
 }

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConsumeStats } from './consume-stats.ts'
+
+const MINUTE = 60_000
+
+/** Ticks every ten seconds, as consumers do, doing something before each. */
+function run(stats: ConsumeStats, from: number, to: number, each: () => void): void {
+  for (let now = from; now < to; now += 10_000) {
+    each()
+    stats.tick(now + 10_000)
+  }
+}
+
+test('speeds are those of the last minute, or of the time since the start if that is shorter', () => {
+  const stats = new ConsumeStats(0)
+  stats.pulled('Orders', 100, 20)
+  stats.consumed('Orders', 50, 200, true)
+  stats.consumed('Orders', 10, 100, false)
+  const young = stats.statuses(5000).get('Orders')
+  assert.deepEqual([young?.pullTPS, young?.consumeOKTPS, young?.consumeFailedTPS], [20, 10, 2])
+  assert.deepEqual([young?.pullRT, young?.consumeRT], [20, 5])
+  run(stats, 0, 5 * MINUTE, () => stats.consumed('Orders', 300, 300, true))
+  assert.equal(stats.statuses(5 * MINUTE).get('Orders')?.consumeOKTPS, 30)
+})
+
+test('a quiet minute shows how long listeners took in the last hour, and what failed in it', () => {
+  const stats = new ConsumeStats(0)
+  stats.consumed('Orders', 10, 100, true)
+  stats.consumed('Orders', 4, 40, false)
+  run(stats, 0, 30 * MINUTE, () => {})
+  const status = stats.statuses(30 * MINUTE).get('Orders')
+  assert.deepEqual([status?.consumeOKTPS, status?.consumeRT, status?.consumeFailedMsgs], [0, 10, 4])
+  run(stats, 30 * MINUTE, 90 * MINUTE, () => {})
+  assert.equal(stats.statuses(90 * MINUTE).get('Orders')?.consumeFailedMsgs, 0)
+})
+
+test('totals are of all topics since the start', () => {
+  const stats = new ConsumeStats(0)
+  for (const topic of ['a', 'b']) {
+    stats.pulled(topic, 3, 1)
+    stats.consumed(topic, 2, 1, true)
+    stats.consumed(topic, 1, 1, false)
+  }
+  assert.deepEqual(stats.total, { pulled: 6, ok: 4, failed: 2 })
+})
