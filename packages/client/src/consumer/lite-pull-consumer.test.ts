@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Stage, type StageOptions, stage } from '@gantrymq/testkit'
 import { text } from '../codec.ts'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
-import { LitePullConsumer, type LitePullConsumerOptions } from './lite-pull-consumer.ts'
+import { LitePullConsumer } from './lite-pull-consumer.ts'
+import type { LitePullConsumerOptions } from './lite-pull-options.ts'
 import type { ReceivedMessage } from './received-message.ts'
 
 const GROUP = 'billing'
@@ -15,11 +19,11 @@ type Options = Partial<LitePullConsumerOptions<string>>
 async function started(t: TestContext, options: Options = {}, on: StageOptions = {}, queues = 1) {
   const play = await stage(t, on)
   for (const broker of play.brokers) broker.setTopic('Orders', { readQueues: queues })
-  const consumer = await join(play, options)
+  const consumer = await joined(play, options)
   return { play, consumer, broker: play.broker }
 }
 
-async function join(play: Stage, options: Options = {}): Promise<LitePullConsumer<string>> {
+async function joined(play: Stage, options: Options = {}): Promise<LitePullConsumer<string>> {
   const { nameServerList: nameServers, clock, dial } = play
   const given = { nameServers, clock, dial, group: GROUP, codec: text(), ...options }
   return play.own(await play.outcome(LitePullConsumer.start(given)))
@@ -50,7 +54,7 @@ test('subscribed queues are shared out, pulled and polled chunk by chunk', async
   const play = await stage(t)
   play.broker.setTopic('Orders', { readQueues: 1 })
   put(play, ['a', 'b', 'c'])
-  const consumer = await join(play, { subscriptions: { Orders: '*' }, pullBatchSize: 2 })
+  const consumer = await joined(play, { subscriptions: { Orders: '*' }, pullBatchSize: 2 })
   assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a', 'b'])
   assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['c'])
   assert.deepEqual(await play.outcome(consumer.poll({ timeoutMs: 100 })), [])
@@ -63,7 +67,7 @@ test('two members share the queues, and a listener hears of it', async t => {
   const onQueues = (_topic: string, _all: unknown, mine: readonly MessageQueue[]) => heard.push(mine.length)
   const { play, consumer } = await started(t, { subscriptions, onQueues }, {}, 4)
   await play.until(() => consumer.assignment.length === 4, { stepMs: 50 })
-  const other = await join(play, { subscriptions })
+  const other = await joined(play, { subscriptions })
   await play.until(() => consumer.assignment.length === 2 && other.assignment.length === 2, { stepMs: 50 })
   assert.deepEqual(heard, [4, 2])
 })
@@ -99,7 +103,7 @@ test('the heartbeat tells of a consumer that pulls, without subscriptions when q
 test('subscribe and assign exclude each other', async t => {
   const { play, consumer } = await assigned(t)
   await assert.rejects(play.outcome(consumer.subscribe('Orders')), failure('BAD_OPTION', /mutually exclusive/))
-  const other = await join(play, { group: 'other', subscriptions: { Orders: '*' } })
+  const other = await joined(play, { group: 'other', subscriptions: { Orders: '*' } })
   await assert.rejects(play.outcome(other.assign([queue])), failure('BAD_OPTION', /mutually exclusive/))
   await assert.rejects(play.outcome(consumer.assign([])), failure('BAD_OPTION', /can not be null or empty/))
 })
@@ -229,7 +233,7 @@ test('a queue begins at the stored offset, and where the option says when there 
     await play.advance(1000)
     put(play, ['b'])
     if (stored !== undefined) play.broker.commit('Orders', GROUP, 0, stored)
-    const consumer = await join(play, options)
+    const consumer = await joined(play, options)
     await play.outcome(consumer.assign([queue]))
     await play.settle()
     put(play, ['c'])
@@ -359,4 +363,31 @@ test('options that contradict are refused with a sentence', async t => {
   await assert.rejects(wrong, failure('BAD_OPTION', /pullTimeoutMs 1000 must not be less than suspendMs 20000/))
   const nameless = LitePullConsumer.start({ nameServers, clock, dial, group: 'a b' })
   await assert.rejects(nameless, failure('BAD_NAME'))
+})
+
+test('a filter that a broker refuses fails the start, or the call that brought it', async t => {
+  const { play, consumer, broker } = await started(t)
+  const wrong = { Orders: { sql: 'a >' } }
+  broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark: 'parse error', times: 2 })
+  await assert.rejects(play.outcome(consumer.assign([queue], wrong)), failure('BAD_OPTION', /a >.*parse error/))
+  const { nameServerList: nameServers, clock, dial } = play
+  const other = LitePullConsumer.start({ nameServers, clock, dial, group: 'other', subscriptions: wrong })
+  await assert.rejects(play.outcome(other), failure('BAD_OPTION', /a >.*parse error/))
+})
+
+test('members that broadcast get all queues and keep their offsets in a file', async t => {
+  const offsetsFolder = await mkdtemp(join(tmpdir(), 'gantry-offsets-'))
+  t.after(() => rm(offsetsFolder, { recursive: true }))
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  put(play, ['a', 'b'])
+  const options = { broadcast: true, offsetsFolder, clientIp: '10.0.0.9', consumeFrom: 'first' } as const
+  const first = await joined(play, { ...options, subscriptions: { Orders: '*' }, pullBatchSize: 1 })
+  assert.deepEqual(bodies(await play.outcome(first.poll())), ['a'])
+  await play.outcome(first.commit())
+  await play.outcome(first.close())
+  assert.equal(play.broker.committed('Orders', GROUP, 0), undefined)
+  const again = await joined(play, { ...options, subscriptions: { Orders: '*' } })
+  assert.equal(again.clientId, '10.0.0.9@DEFAULT')
+  assert.deepEqual(bodies(await play.outcome(again.poll())), ['b'])
 })

@@ -1,43 +1,26 @@
-import { type ConsumerRunningInfo, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
+import { unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
 import { ClientInstance } from '../client-instance.ts'
 import { bytes, type Codec } from '../codec.ts'
 import { ClientError, closed } from '../errors.ts'
-import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
-import { type GivenOf, readOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
+import { AssignedQueues } from './lite-pull-assigned.ts'
 import { Inbox } from './lite-pull-inbox.ts'
-import { litePullOptions, type LitePullSettings } from './lite-pull-options.ts'
+import { type LitePullConsumerOptions, type LitePullSettings, readLitePullSettings } from './lite-pull-options.ts'
+import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull-positions.ts'
 import { Reader } from './lite-pull-reader.ts'
 import { type LitePullCore, LitePullWork } from './lite-pull-work.ts'
-import { checkedGroup, checkedQueue, checkedTopic, consumeFromWhere } from './member-names.ts'
-import { type OffsetStore, RemoteOffsets } from './offsets.ts'
-import { commitOffset, maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
+import { checkedGroup, checkedQueue, checkedTopic } from './member-names.ts'
+import { notedOffsets, pullMember } from './pull-member.ts'
+import { PullOffsets } from './pull-offsets.ts'
+import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
 import { Rebalancer } from './rebalance.ts'
 import { ReceivedMessage } from './received-message.ts'
-import { UNREADABLE_OFFSET } from './start-offset.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
-
-/** What a lite pull consumer is started with. */
-export interface LitePullConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof litePullOptions> {
-  /** Name of the group, whose offsets are used. */
-  readonly group: string
-  /** Topics whose queues the members of the group share, each with what is wanted of it. Leave it out to `assign` queues. */
-  readonly subscriptions?: Readonly<Record<string, Expression>> | undefined
-  /** Makes bodies of bytes. Default: bodies are bytes. */
-  readonly codec?: Codec<Body> | undefined
-  /** Told when this member's queues of a subscribed topic have changed. */
-  readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
-}
-
-/** An offset to commit. */
-export interface OffsetToCommit {
-  readonly queue: MessageQueue
-  readonly offset: number
-}
+import { checkFilter } from './subscriptions.ts'
 
 type Mode = 'none' | 'subscribe' | 'assign'
 
@@ -58,11 +41,11 @@ export class LitePullConsumer<Body = Buffer> {
   readonly #onQueues: LitePullConsumerOptions<Body>['onQueues']
   readonly #core: LitePullCore<Body>
   readonly #rebalancer: Rebalancer<LitePullWork<Body>>
+  readonly #assigned: AssignedQueues<Body>
   readonly #member: ConsumerMember
   readonly #reader: Reader<Body>
-  readonly #offsets: OffsetStore
+  readonly #offsets: PullOffsets
   readonly #subscriptions = new Map<string, SubscriptionData>()
-  readonly #assigned = new Map<string, LitePullWork<Body>>()
   readonly #watches = new Map<string, Disposable>()
   readonly #listeners = new Set<Disposable>()
   readonly #timers: Disposable[] = []
@@ -89,24 +72,38 @@ export class LitePullConsumer<Body = Buffer> {
     const { group, subscriptions = {}, codec, onQueues, ...given } = options
     this.#onQueues = onQueues
     this.group = checkedGroup(group)
-    this.#settings = checkedSettings(given)
-    for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
+    this.#settings = readLitePullSettings(given)
+    for (const each of Object.entries(subscriptions)) {
+      const subscription = this.#wanted(...each)
+      this.#subscriptions.set(subscription.topic, subscription)
+      this.#mode = 'subscribe'
+    }
     const wireGroup = wrapNamespace(this.#settings.namespace, this.group)
     this.#claim = { kind: 'consumer', group: wireGroup }
     this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
-    this.#offsets = new RemoteOffsets(this.#instance, wireGroup)
+    this.#offsets = new PullOffsets({ ...this.#settings, instance: this.#instance, group: wireGroup })
     this.#core = this.#makeCore(wireGroup, codec ?? (bytes as Codec<never>))
+    this.#trace = consumerTrace(this.#settings, wireGroup, given => Producer.start(given))
     const { inbox } = this.#core
     const { clock } = this.#instance
-    this.#reader = new Reader({ clock, inbox, settings: this.#settings, works: () => this.#works })
+    this.#reader = new Reader({ clock, inbox, settings: this.#settings, works: () => this.#works, trace: this.#trace })
+    this.#assigned = new AssignedQueues(this.#core)
     this.#rebalancer = new Rebalancer({
       core: this.#core,
       locks: undefined,
       work: queue => Promise.resolve(new LitePullWork(this.#core, queue)),
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
-    this.#member = this.#makeMember(wireGroup)
-    this.#trace = consumerTrace(this.#settings, wireGroup, given => Producer.start(given))
+    const { broadcast, consumeFrom, unitMode } = this.#settings
+    this.#member = pullMember({
+      group: wireGroup,
+      broadcast,
+      consumeFrom,
+      unitMode,
+      subscriptions: () => (this.#mode === 'assign' ? [] : [...this.#subscriptions.values()]),
+      rebalance: () => this.#rebalancer.request(),
+      offsets: topic => notedOffsets(this.#offsets.store, this.assignment, topic),
+    })
   }
 
   #makeCore(group: string, codec: Codec<Body>): LitePullCore<Body> {
@@ -116,7 +113,7 @@ export class LitePullConsumer<Body = Buffer> {
       instance: this.#instance,
       group,
       settings: this.#settings,
-      offsets: this.#offsets,
+      offsets: this.#offsets.store,
       subscriptions: this.#subscriptions,
       isPaused: false,
       inbox: new Inbox(this.#instance.clock),
@@ -129,14 +126,19 @@ export class LitePullConsumer<Body = Buffer> {
 
   async #start(): Promise<void> {
     const { clock } = this.#instance
-    await this.#offsets.load()
+    await this.#offsets.store.load()
     await this.#instance.start()
     this.#instance.join(this.#member)
     await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
+    await this.#checkFilters(this.#subscriptions.values())
     await this.#instance.heartbeat()
     this.#timers.push(clock.every(this.#settings.persistOffsetsMs, () => void this.#persist()))
     this.#rebalancer.start()
     this.#rebalancer.request()
+  }
+
+  async #checkFilters(subscriptions: Iterable<SubscriptionData>): Promise<void> {
+    await Promise.all([...subscriptions].map(each => checkFilter(this.#instance, this.#claim.group, each)))
   }
 
   /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
@@ -148,12 +150,9 @@ export class LitePullConsumer<Body = Buffer> {
     this.#watches.set(topic, watch)
   }
 
-  #addSubscription(topic: string, expression: Expression): string {
-    if (this.#mode === 'assign') throw exclusive()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
-    this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, this.#settings.clock.now()))
-    this.#mode = 'subscribe'
-    return wireTopic
+  #wanted(topic: string, expression: Expression): SubscriptionData {
+    const { namespace, clock } = this.#settings
+    return subscriptionOf(checkedTopic(namespace, topic), expression, clock.now())
   }
 
   #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
@@ -167,39 +166,8 @@ export class LitePullConsumer<Body = Buffer> {
     this.#onQueues?.(unwrapNamespace(options.namespace, topic), all, mine)
   }
 
-  #makeMember(group: string): ConsumerMember {
-    const { broadcast, consumeFrom, unitMode } = this.#settings
-    return {
-      kind: 'consumer',
-      group,
-      describe: () => ({
-        groupName: group,
-        consumeType: 'CONSUME_ACTIVELY',
-        messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
-        consumeFromWhere: consumeFromWhere(consumeFrom),
-        subscriptionDataSet: this.#mode === 'assign' ? [] : [...this.#subscriptions.values()],
-        unitMode,
-      }),
-      rebalance: () => this.#rebalancer.request(),
-      offsets: topic =>
-        this.assignment
-          .filter(queue => queue.topic === topic)
-          .map(queue => ({ queue, offset: this.#offsets.peek(queue) })),
-      runningInfo: () => this.#runningInfo(),
-    }
-  }
-
-  #runningInfo(): ConsumerRunningInfo {
-    return {
-      properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
-      subscriptionSet: [...this.#subscriptions.values()],
-      mqTable: [],
-      statusTable: new Map(),
-    }
-  }
-
   get #works(): LitePullWork<Body>[] {
-    return [...this.#rebalancer.held, ...this.#assigned.values()]
+    return [...this.#rebalancer.held, ...this.#assigned.works]
   }
 
   // -- Which queues --------------------------------------------------------------------------------------------------
@@ -216,7 +184,13 @@ export class LitePullConsumer<Body = Buffer> {
   /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION after `assign`, BAD_NAME, CLOSED */
   async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
     this.#checkOpen()
-    await this.#meet(this.#addSubscription(topic, expression))
+    if (this.#mode === 'assign') throw exclusive()
+    const subscription = this.#wanted(topic, expression)
+    this.#mode = 'subscribe'
+    await this.#meet(subscription.topic)
+    await this.#checkFilters([subscription])
+    this.#checkOpen()
+    this.#subscriptions.set(subscription.topic, subscription)
     await this.#instance.heartbeat()
     this.#rebalancer.request()
   }
@@ -240,36 +214,17 @@ export class LitePullConsumer<Body = Buffer> {
   async assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>> = {}): Promise<void> {
     this.#checkOpen()
     if (this.#mode === 'subscribe') throw exclusive()
-    const { namespace, clock } = this.#settings
-    const wanted = new Map([...queues].map(queue => checkedQueue(namespace, queue)).map(each => [queueKey(each), each]))
-    if (wanted.size === 0) throw new ClientError('BAD_OPTION', 'Message queues can not be null or empty.')
+    const wire = [...queues].map(queue => checkedQueue(this.#settings.namespace, queue))
+    const wanted = Object.entries(filters).map(each => this.#wanted(...each))
     this.#mode = 'assign'
-    for (const [topic, expression] of Object.entries(filters)) {
-      const wireTopic = checkedTopic(namespace, topic)
-      this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, clock.now()))
-    }
-    await this.#giveUp(this.#works.filter(({ queue }) => !wanted.has(queueKey(queue))))
-    for (const [key, queue] of wanted) if (!this.#assigned.has(key)) this.#takeUp(key, queue)
-    await this.#introduce(new Set([...wanted.values()].map(({ topic }) => topic)))
-  }
-
-  #takeUp(key: string, queue: MessageQueue): void {
-    const work = new LitePullWork(this.#core, queue)
-    this.#assigned.set(key, work)
-    work.start()
-  }
-
-  async #giveUp(works: readonly LitePullWork<Body>[]): Promise<void> {
-    for (const { queue } of works) this.#assigned.delete(queueKey(queue))
-    await Promise.all(works.map(work => work.drop()))
-    await this.#offsets.persist(works.map(({ queue }) => queue))
-    for (const { queue } of works) this.#offsets.forget(queue)
-  }
-
-  /** Brokers commit for groups that they know of. */
-  async #introduce(topics: ReadonlySet<string>): Promise<void> {
-    for (const topic of topics) if (!this.#watches.has(topic)) await this.#meet(topic)
+    for (const topic of new Set(wire.map(each => each.topic))) if (!this.#watches.has(topic)) await this.#meet(topic)
+    await this.#checkFilters(wanted)
+    this.#checkOpen()
+    for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)
+    // Brokers commit for groups that they know of.
     await this.#instance.heartbeat()
+    this.#checkOpen()
+    await this.#assigned.assign(wire)
   }
 
   /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
@@ -305,9 +260,7 @@ export class LitePullConsumer<Body = Buffer> {
    */
   async poll(options: CallOptions = {}): Promise<readonly ReceivedMessage<Body>[]> {
     this.#checkOpen()
-    const messages = await this.#reader.poll(options)
-    this.#traceHanded(messages)
-    return messages
+    return await this.#reader.poll(options)
   }
 
   /** Messages one by one until the consumer closes. Leaving the loop leaves the rest to the next reader. */
@@ -318,22 +271,7 @@ export class LitePullConsumer<Body = Buffer> {
   /** As `for await` on the consumer. @throws ClientError ABORTED, CLOSED */
   messages({ signal }: Pick<CallOptions, 'signal'> = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
     this.#checkOpen()
-    const messages = this.#reader.messages(signal)
-    return this.#trace === undefined ? messages : this.#traced(messages)
-  }
-
-  async *#traced(
-    messages: AsyncGenerator<ReceivedMessage<Body>, void, undefined>,
-  ): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
-    for await (const message of messages) {
-      this.#traceHanded([message])
-      yield message
-    }
-  }
-
-  // What the user makes of them is not known here: as in Apache's poll they count as consumed.
-  #traceHanded(messages: readonly ReceivedMessage<Body>[]): void {
-    if (messages.length > 0) this.#trace?.begin(messages)('success', 0)
+    return this.#reader.messages(signal)
   }
 
   // -- Positions -----------------------------------------------------------------------------------------------------
@@ -343,15 +281,7 @@ export class LitePullConsumer<Body = Buffer> {
    * @throws ClientError NOT_ASSIGNED, BAD_OPTION if the queue does not reach there, CLOSED
    */
   async seek(queue: MessageQueue, offset: number, options: CallOptions = {}): Promise<void> {
-    const wire = this.#workOf(queue).queue
-    const [min, max] = await Promise.all([
-      minOffset(this.#instance, wire, options),
-      maxOffset(this.#instance, wire, options),
-    ])
-    if (!Number.isSafeInteger(offset) || offset < min || offset > max) {
-      const text = `Seek offset illegal, seek offset = ${offset}, min offset = ${min}, max offset = ${max}`
-      throw new ClientError('BAD_OPTION', text)
-    }
+    await checkReach(this.#instance, this.#workOf(queue).queue, offset, options)
     this.#workOf(queue).seek(offset)
   }
 
@@ -392,7 +322,7 @@ export class LitePullConsumer<Body = Buffer> {
   #workOf(queue: MessageQueue): LitePullWork<Body> {
     this.#checkOpen()
     const wire = checkedQueue(this.#settings.namespace, queue)
-    const work = this.#assigned.get(queueKey(wire)) ?? this.#rebalancer.find(wire)
+    const work = this.#assigned.find(wire) ?? this.#rebalancer.find(wire)
     if (work !== undefined && !work.isDropped) return work
     const why = this.#mode === 'subscribe' ? ', may be rebalancing' : ''
     const text = `The message queue is not in assigned list${why}, message queue: ${queueKey(wire)}`
@@ -407,39 +337,29 @@ export class LitePullConsumer<Body = Buffer> {
    */
   async commit(offsets?: Iterable<OffsetToCommit>, options: CallOptions = {}): Promise<void> {
     this.#checkOpen()
-    const wanted = offsets === undefined ? this.#handedOut() : [...offsets].map(each => this.#checkedOffset(each))
-    for (const { queue, offset } of wanted) this.#offsets.update(queue, offset, false)
-    if (this.#settings.broadcast) return await this.#offsets.persist(wanted.map(({ queue }) => queue))
-    const { group } = this.#core
-    await Promise.all(wanted.map(({ queue, offset }) => commitOffset(this.#instance, group, queue, offset, options)))
+    const wanted =
+      offsets === undefined
+        ? this.#handedOut()
+        : [...offsets].map(({ queue, offset }) => ({ queue: this.#workOf(queue).queue, offset: checkedOffset(offset) }))
+    for (const { queue, offset } of wanted) this.#offsets.store.update(queue, offset, false)
+    await this.#offsets.commit(
+      wanted.map(({ queue }) => queue),
+      options,
+    )
   }
 
   #handedOut(): OffsetToCommit[] {
     return this.#works.flatMap(({ queue, handedUpTo: offset }) => (offset === undefined ? [] : [{ queue, offset }]))
   }
 
-  #checkedOffset({ queue, offset }: OffsetToCommit): OffsetToCommit {
-    if (!Number.isSafeInteger(offset) || offset < 0) {
-      throw new ClientError('BAD_OPTION', `an offset to commit must be a whole number from 0 on, not ${offset}`)
-    }
-    return { queue: this.#workOf(queue).queue, offset }
-  }
-
   /** The offset that was committed, here or at the broker; undefined if none. @throws ClientError CONNECT_FAILED, CLOSED */
   async committed(queue: MessageQueue): Promise<number | undefined> {
     this.#checkOpen()
-    const wire = checkedQueue(this.#settings.namespace, queue)
-    const noted = this.#offsets.peek(wire)
-    const offset = noted >= 0 ? noted : await this.#offsets.read(wire)
-    if (offset === UNREADABLE_OFFSET) {
-      const text = `Fetch consume offset from broker exception: ${queueKey(wire)}`
-      throw new ClientError('CONNECT_FAILED', text, { retriable: true })
-    }
-    return offset < 0 ? undefined : offset
+    return await this.#offsets.committed(checkedQueue(this.#settings.namespace, queue))
   }
 
   async #persist(): Promise<void> {
-    await this.#offsets.persist(this.assignment)
+    await this.#offsets.store.persist(this.assignment)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------
@@ -460,7 +380,7 @@ export class LitePullConsumer<Body = Buffer> {
     await this.#trace?.close(TRACE_DRAIN_MS)
     for (const owned of [...this.#timers, ...this.#watches.values(), ...this.#listeners]) owned[Symbol.dispose]()
     await this.#persist()
-    await Promise.all([...this.#assigned.values()].map(work => work.drop()))
+    await this.#assigned.dropAll()
     await this.#rebalancer.dropAll()
     await this.#instance.leave(this.#member)
     await this.#instance.release(this.#claim)
@@ -469,15 +389,6 @@ export class LitePullConsumer<Body = Buffer> {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw closed('this consumer')
   }
-}
-
-function checkedSettings(given: GivenOf<typeof litePullOptions> & ClientOptions): LitePullSettings {
-  const settings = readOptions('LitePullConsumer', { ...instanceOptions, ...litePullOptions }, given)
-  if (settings.pullTimeoutMs < settings.suspendMs) {
-    const text = `LitePullConsumer: pullTimeoutMs ${settings.pullTimeoutMs} must not be less than suspendMs ${settings.suspendMs}`
-    throw new ClientError('BAD_OPTION', text)
-  }
-  return settings
 }
 
 function exclusive(): ClientError {

@@ -1,6 +1,11 @@
-import type { InstanceOptions } from '../instance-options.ts'
-import { flag, millis, type ValuesOf, whole } from '../options.ts'
+import type { Codec } from '../codec.ts'
+import { ClientError } from '../errors.ts'
+import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
+import type { MessageQueue } from '../message.ts'
+import { flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
+import { steadyName } from './pull-offsets.ts'
 import { pushOptions } from './push-options.ts'
+import type { Expression } from './subscription.ts'
 
 const { broadcast, consumeFrom, allocate, rebalanceMs, persistOffsetsMs, pullBatchBytes, pullRetryMs } = pushOptions
 const { offsetsFolder, unitMode, maxQueuedMessages, maxQueuedMebibytes, maxSpan, trace } = pushOptions
@@ -37,3 +42,25 @@ export const litePullOptions = {
 }
 
 export type LitePullSettings = ValuesOf<typeof litePullOptions> & InstanceOptions
+
+/** What a lite pull consumer is started with. */
+export interface LitePullConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof litePullOptions> {
+  /** Name of the group, whose offsets are used. */
+  readonly group: string
+  /** Topics whose queues the members of the group share, each with what is wanted of it. Leave it out to `assign` queues. */
+  readonly subscriptions?: Readonly<Record<string, Expression>> | undefined
+  /** Makes bodies of bytes. Default: bodies are bytes. */
+  readonly codec?: Codec<Body> | undefined
+  /** Told when this member's queues of a subscribed topic have changed. */
+  readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
+}
+
+/** The settings, checked together. @throws ClientError BAD_OPTION */
+export function readLitePullSettings(given: GivenOf<typeof litePullOptions> & ClientOptions): LitePullSettings {
+  const settings = readOptions('LitePullConsumer', { ...instanceOptions, ...litePullOptions }, given)
+  if (settings.pullTimeoutMs < settings.suspendMs) {
+    const text = `LitePullConsumer: pullTimeoutMs ${settings.pullTimeoutMs} must not be less than suspendMs ${settings.suspendMs}`
+    throw new ClientError('BAD_OPTION', text)
+  }
+  return steadyName(settings)
+}

@@ -2,6 +2,7 @@ import type { Clock } from '@gantrymq/remoting'
 import { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message.ts'
+import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import type { Inbox } from './lite-pull-inbox.ts'
 import type { LitePullSettings } from './lite-pull-options.ts'
 import type { Chunk, LitePullWork } from './lite-pull-work.ts'
@@ -13,6 +14,8 @@ export interface ReaderOptions<Body> {
   readonly settings: LitePullSettings
   /** The queues whose offsets are committed by themselves. */
   readonly works: () => Iterable<LitePullWork<Body>>
+  /** RocketMQ's own message trace; undefined where it is off. */
+  readonly trace: ConsumerTrace | undefined
 }
 
 type Part<Body> = Pick<Chunk<Body>, 'work' | 'epoch' | 'messages'>
@@ -36,7 +39,7 @@ export class Reader<Body> {
     this.#finishInHand()
     const chunk = await this.#take({ timeoutMs, signal })
     if (chunk === undefined) return []
-    chunk.work.handOut(chunk.messages)
+    this.#handOut(chunk.work, chunk.messages)
     this.#inHand.push(chunk)
     return chunk.messages
   }
@@ -58,7 +61,7 @@ export class Reader<Body> {
       for (const message of messages) {
         if (chunk.isStale || this.#isClosed) return
         handed++
-        work.handOut([message])
+        this.#handOut(work, [message])
         yield message
         done++
         work.finish({ epoch, messages: [message] })
@@ -67,6 +70,12 @@ export class Reader<Body> {
       if (handed > done) this.#inHand.push({ work, epoch, messages: messages.slice(done, handed) })
       work.takeBack({ epoch, messages: messages.slice(handed) })
     }
+  }
+
+  // What the user makes of them is not known here: in the trace they count as consumed, as in Apache's poll.
+  #handOut(work: LitePullWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
+    work.handOut(messages)
+    this.#options.trace?.begin(messages)('success', 0)
   }
 
   async #take(options: CallOptions): Promise<Chunk<Body> | undefined> {

@@ -7,18 +7,19 @@ import type { ConsumerMember } from '../members.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
 import { type GivenOf, readOptions, type ValuesOf, whole } from '../options.ts'
 import { litePullOptions } from './lite-pull-options.ts'
-import { checkedGroup, checkedQueue, checkedTopic, consumeFromWhere } from './member-names.ts'
-import { RemoteOffsets } from './offsets.ts'
+import { checkedGroup, checkedQueue, checkedTopic } from './member-names.ts'
 import { type PullContext, pullQueue, type PullResult } from './pull-call.ts'
+import { notedOffsets, pullMember } from './pull-member.ts'
+import { PullOffsets, steadyName } from './pull-offsets.ts'
 import { PullShare } from './pull-share.ts'
-import { commitOffset, maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
+import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
 import { Rebalancer } from './rebalance.ts'
 import { ReceivedMessage } from './received-message.ts'
 import { sendBack } from './retry.ts'
-import { UNREADABLE_OFFSET } from './start-offset.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
 
 const { broadcast, allocate, rebalanceMs, persistOffsetsMs, suspendMs, pullTimeoutMs, unitMode } = litePullOptions
+const { offsetsFolder } = litePullOptions
 
 /** What pull consumers have beside `instanceOptions`. */
 export const pullOptions = {
@@ -29,6 +30,7 @@ export const pullOptions = {
   suspendMs,
   pullTimeoutMs,
   unitMode,
+  offsetsFolder,
   /** Deliveries of a message that was sent back before it goes to the dead letters. Default 16. */
   maxReconsumeTimes: whole(16, 'maxReconsumeTimes', { min: 0 }),
 }
@@ -65,7 +67,7 @@ export class PullConsumer<Body = Buffer> {
   readonly #claim: { readonly kind: 'consumer'; readonly group: string }
   readonly #settings: ValuesOf<typeof pullOptions> & ValuesOf<typeof instanceOptions>
   readonly #context: PullContext<Body>
-  readonly #offsets: RemoteOffsets
+  readonly #offsets: PullOffsets
   readonly #rebalancer: Rebalancer<PullShare>
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
@@ -87,20 +89,20 @@ export class PullConsumer<Body = Buffer> {
   private constructor(options: PullConsumerOptions<Body>) {
     const { group, topics = [], codec = bytes as Codec<never>, onQueues, ...given } = options
     this.group = checkedGroup(group)
-    this.#settings = readOptions('PullConsumer', { ...instanceOptions, ...pullOptions }, given)
+    this.#settings = steadyName(readOptions('PullConsumer', { ...instanceOptions, ...pullOptions }, given))
     const { namespace } = this.#settings
     for (const topic of topics) this.#addTopic(checkedTopic(namespace, topic))
     const wireGroup = wrapNamespace(namespace, this.group)
     this.#claim = { kind: 'consumer', group: wireGroup }
     this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
-    this.#offsets = new RemoteOffsets(this.#instance, wireGroup)
+    this.#offsets = new PullOffsets({ ...this.#settings, instance: this.#instance, group: wireGroup })
     const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, { namespace, codec })
     this.#context = { instance: this.#instance, group: wireGroup, toMessage }
     this.#rebalancer = new Rebalancer({
       core: {
         instance: this.#instance,
         group: wireGroup,
-        offsets: this.#offsets,
+        offsets: this.#offsets.store,
         subscriptions: this.#subscriptions,
         isPaused: false,
         settings: this.#settings,
@@ -109,7 +111,15 @@ export class PullConsumer<Body = Buffer> {
       work: queue => Promise.resolve(new PullShare(queue, this.#instance.clock.elapsed())),
       onChange: (topic, all, mine) => onQueues?.(unwrapNamespace(namespace, topic), all, mine),
     })
-    this.#member = this.#makeMember(wireGroup)
+    this.#member = pullMember({
+      group: wireGroup,
+      broadcast: this.#settings.broadcast,
+      consumeFrom: 'last',
+      unitMode: this.#settings.unitMode,
+      subscriptions: () => [...this.#subscriptions.values()],
+      rebalance: () => this.#rebalancer.request(),
+      offsets: topic => notedOffsets(this.#offsets.store, this.#mine, topic),
+    })
   }
 
   #addTopic(topic: string): void {
@@ -118,6 +128,7 @@ export class PullConsumer<Body = Buffer> {
 
   async #start(): Promise<void> {
     const { routes, clock, log } = this.#instance
+    await this.#offsets.store.load()
     await this.#instance.start()
     this.#instance.join(this.#member)
     for (const topic of this.#subscriptions.keys()) {
@@ -130,31 +141,6 @@ export class PullConsumer<Body = Buffer> {
     this.#watches.push(clock.every(this.#settings.persistOffsetsMs, () => void this.#persistMine()))
     this.#rebalancer.start()
     this.#rebalancer.request()
-  }
-
-  #makeMember(group: string): ConsumerMember {
-    const { broadcast, unitMode } = this.#settings
-    return {
-      kind: 'consumer',
-      group,
-      describe: () => ({
-        groupName: group,
-        consumeType: 'CONSUME_ACTIVELY',
-        messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
-        consumeFromWhere: consumeFromWhere('last'),
-        subscriptionDataSet: [...this.#subscriptions.values()],
-        unitMode,
-      }),
-      rebalance: () => this.#rebalancer.request(),
-      offsets: topic =>
-        this.#mine.filter(queue => queue.topic === topic).map(queue => ({ queue, offset: this.#offsets.peek(queue) })),
-      runningInfo: () => ({
-        properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
-        subscriptionSet: [...this.#subscriptions.values()],
-        mqTable: [],
-        statusTable: new Map(),
-      }),
-    }
   }
 
   get clientId(): string {
@@ -225,7 +211,7 @@ export class PullConsumer<Body = Buffer> {
   /** Notes how far the group is in a queue. Queues in balance are told to the brokers by themselves. */
   updateOffset(queue: MessageQueue, offset: number): void {
     checkWhole('offset', offset, 0)
-    this.#offsets.update(this.#wire(queue), offset, false)
+    this.#offsets.store.update(this.#wire(queue), offset, false)
   }
 
   /**
@@ -236,24 +222,16 @@ export class PullConsumer<Body = Buffer> {
     queue: MessageQueue,
     { fromBroker = false }: { readonly fromBroker?: boolean } = {},
   ): Promise<number | undefined> {
-    const wire = this.#wire(queue)
-    const noted = fromBroker ? -1 : this.#offsets.peek(wire)
-    const offset = noted >= 0 ? noted : await this.#offsets.read(wire)
-    if (offset === UNREADABLE_OFFSET) {
-      throw new ClientError('CONNECT_FAILED', 'Fetch consume offset from broker exception', { retriable: true })
-    }
-    return offset < 0 ? undefined : offset
+    return await this.#offsets.committed(this.#wire(queue), fromBroker)
   }
 
   /** Tells the broker what is noted of a queue, and waits until it has it. @throws ClientError */
   async persist(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
-    const wire = this.#wire(queue)
-    const offset = this.#offsets.peek(wire)
-    if (offset >= 0) await commitOffset(this.#instance, this.#context.group, wire, offset, options)
+    await this.#offsets.commit([this.#wire(queue)], options)
   }
 
   async #persistMine(): Promise<void> {
-    await this.#offsets.persist(this.#mine)
+    await this.#offsets.store.persist(this.#mine)
   }
 
   /** Offset of the oldest message. @throws ClientError */

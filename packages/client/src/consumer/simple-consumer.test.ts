@@ -235,3 +235,19 @@ test('what one receive is told is checked', async t => {
   await assert.rejects(consumer.receive({ max: 33 }), failure('BAD_OPTION', /max/))
   await assert.rejects(consumer.receive({ invisibleMs: 1 }), failure('BAD_OPTION', /invisibleMs/))
 })
+
+test('a filter that a broker refuses fails the start, and topics come and go', async t => {
+  const { play, broker, consumer } = await started(t)
+  broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark: 'parse error' })
+  await assert.rejects(
+    join(play, { group: 'other', subscriptions: { Orders: { sql: 'a >' } } }),
+    failure('BAD_OPTION', /a >.*parse error/),
+  )
+  broker.put({ topic: 'Other', body: Buffer.from('x') })
+  await play.outcome(consumer.subscribe('Other'))
+  await play.outcome(consumer.unsubscribe('Orders'))
+  put(play, 'not wanted')
+  assert.deepEqual(bodies(await play.outcome(consumer.receive())), ['x'])
+  await play.outcome(consumer.unsubscribe('Other'))
+  await assert.rejects(play.outcome(consumer.receive()), failure('BAD_OPTION', /nothing is subscribed/))
+})

@@ -7,12 +7,14 @@ import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { CallOptions } from '../message.ts'
 import { type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
-import { checkedGroup, checkedTopic, consumeFromWhere } from './member-names.ts'
+import { checkedGroup, checkedTopic } from './member-names.ts'
 import { acknowledgeAll, MAX_POP, type PopContext } from './pop-call.ts'
 import { PopPlaces } from './pop-places.ts'
+import { pullMember } from './pull-member.ts'
 import { pushOptions } from './push-options.ts'
 import { SimpleMessage } from './simple-message.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+import { checkFilter } from './subscriptions.ts'
 
 const { consumeFrom, unitMode } = pushOptions
 
@@ -73,7 +75,7 @@ export class SimpleConsumer<Body = Buffer> {
   readonly #stop = new AbortController()
   #closing: Promise<void> | undefined
 
-  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9 */
+  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9 or one has no SQL92 */
   static async start<Body = Buffer>(options: SimpleConsumerOptions<Body>): Promise<SimpleConsumer<Body>> {
     const consumer = new SimpleConsumer<Body>(options)
     try {
@@ -96,13 +98,23 @@ export class SimpleConsumer<Body = Buffer> {
     this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
     this.#pop = { instance: this.#instance, group: wireGroup }
     this.#places = new PopPlaces(this.#pop, this.#subscriptions)
-    this.#member = this.#makeMember(wireGroup)
+    this.#member = pullMember({
+      group: wireGroup,
+      broadcast: false,
+      consumeFrom: this.#settings.consumeFrom,
+      unitMode: this.#settings.unitMode,
+      subscriptions: () => [...this.#subscriptions.values()],
+      rebalance: () => {},
+      offsets: () => [],
+    })
   }
 
   async #start(): Promise<void> {
     await this.#instance.start()
     this.#instance.join(this.#member)
     await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
+    const all = [...this.#subscriptions.values()]
+    await Promise.all(all.map(subscription => checkFilter(this.#instance, this.#claim.group, subscription)))
     await this.#instance.heartbeat()
     this.#checkVersions()
   }
@@ -118,10 +130,9 @@ export class SimpleConsumer<Body = Buffer> {
     )
   }
 
-  #addSubscription(topic: string, expression: Expression): string {
+  #addSubscription(topic: string, expression: Expression): void {
     const wireTopic = checkedTopic(this.#settings.namespace, topic)
     this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, this.#settings.clock.now()))
-    return wireTopic
   }
 
   #checkVersions(): void {
@@ -136,30 +147,6 @@ export class SimpleConsumer<Body = Buffer> {
     throw new ClientError('UNSUPPORTED', text)
   }
 
-  #makeMember(group: string): ConsumerMember {
-    const subscriptionSet = () => [...this.#subscriptions.values()]
-    return {
-      kind: 'consumer',
-      group,
-      describe: () => ({
-        groupName: group,
-        consumeType: 'CONSUME_ACTIVELY',
-        messageModel: 'CLUSTERING',
-        consumeFromWhere: consumeFromWhere(this.#settings.consumeFrom),
-        subscriptionDataSet: subscriptionSet(),
-        unitMode: this.#settings.unitMode,
-      }),
-      rebalance: () => {},
-      offsets: () => [],
-      runningInfo: () => ({
-        properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
-        subscriptionSet: subscriptionSet(),
-        mqTable: [],
-        statusTable: new Map(),
-      }),
-    }
-  }
-
   get clientId(): string {
     return this.#instance.clientId
   }
@@ -167,7 +154,11 @@ export class SimpleConsumer<Body = Buffer> {
   /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION, BAD_NAME, CLOSED */
   async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
     this.#checkOpen()
-    await this.#meet(this.#addSubscription(topic, expression))
+    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    const subscription = subscriptionOf(wireTopic, expression, this.#instance.clock.now())
+    await this.#meet(wireTopic)
+    await checkFilter(this.#instance, this.#claim.group, subscription)
+    this.#subscriptions.set(wireTopic, subscription)
     await this.#instance.heartbeat()
   }
 

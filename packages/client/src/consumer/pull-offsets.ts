@@ -1,0 +1,57 @@
+import type { ClientInstance } from '../client-instance.ts'
+import { ClientError } from '../errors.ts'
+import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
+import { LocalOffsets } from './local-offsets.ts'
+import { type OffsetStore, RemoteOffsets } from './offsets.ts'
+import { commitOffset } from './queue-offsets.ts'
+import { UNREADABLE_OFFSET } from './start-offset.ts'
+
+interface Placed {
+  readonly instance: ClientInstance
+  /** With its namespace. */
+  readonly group: string
+  readonly broadcast: boolean
+  readonly offsetsFolder: string | undefined
+}
+
+/** Apache's clients that broadcast keep their id, and so their file of offsets, when they start anew. */
+const STEADY_NAME = 'DEFAULT'
+
+/** The settings, with a name that stays the same where offsets are kept by it. */
+export function steadyName<S extends { readonly broadcast: boolean; readonly instanceName: string }>(settings: S): S {
+  return settings.broadcast && settings.instanceName === '' ? { ...settings, instanceName: STEADY_NAME } : settings
+}
+
+/** Offsets of a consumer that pulls when its user asks, who may read them and wait until they are kept. */
+export class PullOffsets {
+  readonly store: OffsetStore
+  readonly #placed: Placed
+
+  constructor(placed: Placed) {
+    const { instance, group, broadcast, offsetsFolder } = placed
+    const { clientId, log } = instance
+    this.#placed = placed
+    this.store = broadcast
+      ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
+      : new RemoteOffsets(instance, group)
+  }
+
+  /** As noted here, or, with `anew` or without such, as it is kept; undefined if there is none. @throws ClientError CONNECT_FAILED */
+  async committed(queue: MessageQueue, anew = false): Promise<number | undefined> {
+    const noted = anew ? -1 : this.store.peek(queue)
+    const offset = noted >= 0 ? noted : await this.store.read(queue)
+    if (offset === UNREADABLE_OFFSET) {
+      const text = `Fetch consume offset from broker exception: ${queueKey(queue)}`
+      throw new ClientError('CONNECT_FAILED', text, { retriable: true })
+    }
+    return offset < 0 ? undefined : offset
+  }
+
+  /** Keeps what is noted of these queues, and knows that it is kept. @throws ClientError */
+  async commit(queues: readonly MessageQueue[], options: CallOptions): Promise<void> {
+    const { instance, group, broadcast } = this.#placed
+    if (broadcast) return await this.store.persist(queues)
+    const noted = queues.map(queue => ({ queue, offset: this.store.peek(queue) })).filter(({ offset }) => offset >= 0)
+    await Promise.all(noted.map(({ queue, offset }) => commitOffset(instance, group, queue, offset, options)))
+  }
+}
