@@ -1,6 +1,7 @@
 import type { Clock } from '@gantrymq/remoting'
 import { aborted, ClientError } from './errors.ts'
 import type { CallOptions } from './message.ts'
+import { badOption } from './options.ts'
 
 /** A call's time: starts when made, and says what is left. */
 export class Deadline {
@@ -46,6 +47,19 @@ export class Deadline {
   wait<T>(work: Promise<T>, what: string): Promise<T> {
     return within(this.#clock, work, this.left, this.signal, what)
   }
+}
+
+/** The options of a call, checked, as callers without types may give anything. @throws ClientError BAD_OPTION */
+export function checkedCall(what: string, options: CallOptions, fallbackMs: number) {
+  if (typeof options !== 'object' || options === null) throw badOption(what, 'options', options, 'an object')
+  const { timeoutMs = fallbackMs, signal } = options
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
+    throw badOption(what, 'timeoutMs', timeoutMs, 'a number of milliseconds above 0')
+  }
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw badOption(what, 'signal', signal, 'an AbortSignal')
+  }
+  return { timeoutMs, signal }
 }
 
 export function timedOut(what: string, ms: number): ClientError {

@@ -8,12 +8,15 @@ export interface Clock {
   every(ms: number, tick: () => void): Disposable
 }
 
+/** A timer that is asked for longer would fire at once. */
+const LONGEST_MS = 2 ** 31 - 1
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: Date.now,
   elapsed: () => Math.floor(performance.now()),
   every(ms, tick) {
-    const timer = setInterval(tick, ms)
+    const timer = setInterval(tick, Math.min(ms, LONGEST_MS))
     timer.unref()
     return { [Symbol.dispose]: () => clearInterval(timer) }
   },

@@ -16,8 +16,10 @@ const SEPARATOR = '||'
  */
 export function subscriptionOf(topic: string, expression: Expression, version: number): SubscriptionData {
   if (typeof expression === 'string') return byTags(topic, expression, expression.split(SEPARATOR), version)
-  if ('sql' in expression) return bySql(topic, expression.sql, version)
-  return byTags(topic, expression.tags.join(` ${SEPARATOR} `), expression.tags, version)
+  const given: { readonly sql?: unknown; readonly tags?: unknown } = expression ?? {}
+  if (typeof given.sql === 'string') return bySql(topic, given.sql, version)
+  if (!Array.isArray(given.tags)) throw badExpression(topic, typeof expression, 'is no text, { tags } or { sql }')
+  return byTags(topic, given.tags.join(` ${SEPARATOR} `), given.tags.map(String), version)
 }
 
 function byTags(topic: string, subString: string, parts: readonly string[], subVersion: number): SubscriptionData {

@@ -99,13 +99,16 @@ export function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
 /** The property text of a message, in Java's order of setting them. @throws ClientError MESSAGE_ILLEGAL */
 export function propertiesOf(message: OutgoingMessage<unknown>, namespace: string, additions: Additions): string {
   const { tags, keys, properties, shardingKey, checkImmunitySeconds } = message
-  let text = message.waitStored === false ? WAITS_NOT : WAITS
+  const { waitStored = true } = message
+  if (typeof waitStored !== 'boolean') throw illegal('waitStored of a message must be true or false')
+  let text = waitStored ? WAITS : WAITS_NOT
   if (tags !== undefined && tags !== '') text += entry('TAGS', tags)
   const joined = joinedKeys(keys)
   if (joined !== '') text += entry('KEYS', joined)
   if (shardingKey !== undefined) text += entry('__SHARDINGKEY', shardingKey)
   text += delayOf(message)
-  if (checkImmunitySeconds !== undefined) text += entry('CHECK_IMMUNITY_TIME_IN_SECONDS', wholeOf('checkImmunitySeconds', checkImmunitySeconds))
+  if (checkImmunitySeconds !== undefined)
+    text += entry('CHECK_IMMUNITY_TIME_IN_SECONDS', wholeOf('checkImmunitySeconds', checkImmunitySeconds))
   if (properties !== undefined) text += userProperties(properties)
   if (additions.traced !== undefined) text += userProperties(additions.traced)
   if (additions.properties !== undefined) text += entries(additions.properties)

@@ -8,12 +8,13 @@ import { ClientError, toClientError } from '../errors.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
 import type { ProducerMember } from '../members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
-import { badOption, type GivenOf, readOptions } from '../options.ts'
+import { badOption, checkedOptions, type GivenOf, readOptions } from '../options.ts'
 import { producerTrace } from '../trace/start-trace.ts'
 import { AutoBatch } from './auto-batch.ts'
 import { probeBrokers } from './broker-probe.ts'
 import { FaultLatency } from './fault-latency.ts'
 import { type Extra, Outbound, type SendOptions as SendOptionsOf } from './outbound.ts'
+import { illegal } from './outgoing.ts'
 import { producerOptions, type ProducerSettings } from './producer-options.ts'
 import { QueuePicker } from './queue-picker.ts'
 import { recallMessage } from './recall.ts'
@@ -169,7 +170,8 @@ export class Producer<Body = BytesInput> {
    * @throws ClientError as `send`; BatchError if some were stored and others were not
    */
   sendBatch(messages: readonly OutgoingMessage<Body>[], options: SendOptions<Body> = NOTHING): Promise<SendReceipt[]> {
-    const [first] = messages
+    if (!Array.isArray(messages)) return Promise.reject(illegal('a batch must be a list of messages'))
+    const [first] = messages as readonly OutgoingMessage<Body>[]
     if (!sendChannel.hasSubscribers || first === undefined) return sendBatch(this.#outbound, messages, options, NOTHING)
     return traceSend(this.#event('batch', first, messages.length), async event => {
       const receipts = await sendBatch(this.#outbound, messages, options, { traced: event.properties })
@@ -270,7 +272,7 @@ export class Producer<Body = BytesInput> {
   #event(kind: SendEvent['kind'], message: OutgoingMessage<Body>, count = 1): SendEvent {
     const { clientId, group } = this
     const { namespace } = this.#instance.options
-    return { clientId, namespace, group, kind, topic: message.topic, message, count, properties: {} }
+    return { clientId, namespace, group, kind, topic: message?.topic ?? '', message, count, properties: {} }
   }
 }
 

@@ -26,7 +26,9 @@ export function chosenQueue<Body>(
   if (queue !== undefined) return ofTopic(queue, message.topic)
   if (selector !== undefined) return selected(queues, message, selector)
   const key = hashKey ?? message.shardingKey
-  return key === undefined ? undefined : queueByHash(queues, key)
+  if (key === undefined) return undefined
+  if (['string', 'number', 'bigint', 'boolean'].includes(typeof key)) return queueByHash(queues, key)
+  throw new ClientError('BAD_OPTION', 'option hashKey must be text, a number, a bigint or a boolean')
 }
 
 // The first words are Java's.

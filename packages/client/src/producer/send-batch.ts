@@ -13,7 +13,7 @@ import {
   receiptsOf,
 } from './batches.ts'
 import type { Extra, Outbound, SendOptions } from './outbound.ts'
-import { illegal, propertiesOf } from './outgoing.ts'
+import { propertiesOf } from './outgoing.ts'
 import { batchForm, publishRoute, type Sender, singleForm } from './send-loop.ts'
 
 /**
@@ -27,8 +27,7 @@ export async function sendBatch<Body>(
   extra: Extra,
 ): Promise<SendReceipt[]> {
   const deadline = outbound.deadline(options)
-  if (!Array.isArray(messages)) throw illegal('a batch must be a list of messages')
-  const items = messages.map((message: OutgoingMessage<Body>, index) => {
+  const items = messages.map((message, index) => {
     const prepared = outbound.prepare(message, extra)
     checkBatchable(message)
     return { index, message, prepared }
