@@ -115,6 +115,26 @@ test('a queue goes to another member only when its listener is done, and only th
   for (const end of ends.splice(0)) end()
 })
 
+test('no more queues are consumed at a time than are allowed, and all have their turn', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 4 })
+  let [running, most] = [0, 0]
+  const queues = new Set<number>()
+  await startConsumer(play, {
+    orderly: true,
+    concurrency: 2,
+    onMessage: async ({ queue }) => {
+      most = Math.max(most, ++running)
+      await new Promise(resolve => setImmediate(resolve))
+      running--
+      queues.add(queue.queueId)
+    },
+  })
+  for (let n = 0; n < 40; n++) play.broker.put({ topic: 'Orders', queueId: n % 4 })
+  await play.until(() => queues.size === 4)
+  assert.equal(most, 2)
+})
+
 test('locks are renewed, and given back at the end', async t => {
   const play = await stage(t)
   play.broker.setTopic('Orders', { readQueues: 1 })

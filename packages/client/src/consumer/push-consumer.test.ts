@@ -255,3 +255,60 @@ test('closing does not wait for ever, and leaves what is not done to the next', 
   assert.equal(signal?.aborted, true)
   assert.equal(play.broker.committed('Orders', 'readers', 0) ?? 0, 0)
 })
+
+test('a broker that is slow to keep offsets is not asked again meanwhile, and the end keeps the last one', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  const consumer = await startConsumer(play, {
+    persistOffsetsMs: 100,
+    onMessage: ({ queueOffset }) => void seen.push(queueOffset),
+  })
+  await play.until(() => play.broker.waitingPulls === 2)
+  const slow = play.broker.fault('UPDATE_CONSUMER_OFFSET', {
+    answer: 'late',
+    ms: 3000,
+    times: Infinity,
+    where: ({ header }) => header['topic'] === 'Orders',
+  })
+  play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 1)
+  await play.advance(2900)
+  assert.equal(slow.met, 1)
+  play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 2)
+  await play.outcome(consumer.close())
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 2)
+})
+
+test('offsets that cannot be kept at the end are reported, and the end comes', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const { log, texts } = noted()
+  const consumer = await startConsumer(play, { log, persistOffsetsMs: 60_000, onMessage() {} })
+  play.broker.put({ topic: 'Orders' })
+  await play.until(() => consumer.stats.consumed === 1)
+  play.broker.down()
+  const since = play.clock.now()
+  await play.outcome(consumer.close())
+  assert.ok(play.clock.now() - since < 15_000)
+  assert.ok(texts.includes('warn offset not kept'))
+})
+
+test('a namespace stays out of what the listener sees, also of what comes again', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('ns%Orders', { readQueues: 1 })
+  const seen: string[] = []
+  const consumer = await startConsumer(play, {
+    namespace: 'ns',
+    onMessage: ({ topic, reconsumeTimes }) => {
+      seen.push(topic)
+      if (reconsumeTimes === 0) throw new Error('again')
+    },
+  })
+  play.broker.put({ topic: 'ns%Orders' })
+  await play.until(() => seen.length === 2)
+  assert.deepEqual(seen, ['Orders', 'Orders'])
+  assert.equal(consumer.group, 'readers')
+  assert.ok(play.broker.log.messages('%RETRY%ns%readers').length === 1)
+})

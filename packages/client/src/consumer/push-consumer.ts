@@ -64,6 +64,7 @@ export class PushConsumer<Body = Buffer> {
   readonly #startedAt: number
   #limits: PullLimits
   #isPaused = false
+  #persisting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   /**
@@ -328,8 +329,9 @@ export class PushConsumer<Body = Buffer> {
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
-  async #persist(): Promise<void> {
-    await this.#core.offsets.persist(this.queues)
+  /** One at a time: brokers that are slow get no more to do, and no older offset comes after a newer one. */
+  #persist(): Promise<void> {
+    return (this.#persisting ??= this.#core.offsets.persist(this.queues).finally(() => (this.#persisting = undefined)))
   }
 
   /**
@@ -350,6 +352,7 @@ export class PushConsumer<Body = Buffer> {
     await Promise.all([this.#consumption.close(drainMs), this.#pops?.close(drainMs)])
     await this.#member.quiet
     for (const owned of [...this.#timers, ...this.#watches.values()]) owned[Symbol.dispose]()
+    await this.#persisting
     await this.#persist()
     await this.#rebalancer.dropAll()
     await this.#core.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))

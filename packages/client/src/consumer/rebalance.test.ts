@@ -36,7 +36,11 @@ test('a queue that changes hands goes on where it was, without doubles', async t
   let n = 0
   const put = (): void => void play.broker.put({ topic: 'Orders', queueId: n % 4, body: Buffer.from(`m${n++}`) })
   await startConsumer(play, { instanceName: 'a', onMessage })
+  const first = play.broker.requests.find(({ name }) => name === 'HEART_BEAT')?.from
   for (const instanceName of ['b', 'c']) {
+    // The one that gives up queues hears of it later than the one that takes them.
+    const where = ({ from }: { from: string }) => from === first
+    play.broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'late', ms: 200, where })
     for (let k = 0; k < 20; k++) put()
     await play.until(() => seen.length >= n, { stepMs: 50 })
     await startConsumer(play, { instanceName, onMessage })
