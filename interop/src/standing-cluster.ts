@@ -8,8 +8,8 @@ const RELEASE = '5.5.0'
 /** A broker makes its files with the first message, and Java its machine code. */
 const FIRST_SEND_MS = 30_000
 
-/** What the documents and examples use that a broker has off by default. */
-const properties = { enablePropertyFilter: true, recallMessageEnable: true }
+/** What the documents and examples use that a broker has off by default; and patience, as the machine may be busy. */
+const properties = { enablePropertyFilter: true, recallMessageEnable: true, waitTimeMillsInSendQueue: 10_000 }
 
 /** Why there is no cluster on this machine; false if there is. Nothing is downloaded for it. */
 export async function clusterSkipReason(): Promise<string | false> {
