@@ -129,7 +129,7 @@ export class MessageLog {
   trim(topic: string, queueId: number, min: number): void {
     const queue = this.#queue(topic, queueId)
     if (queue === undefined) return
-    queue.entries.splice(0, min - queue.min)
+    for (const { physicalOffset } of queue.entries.splice(0, min - queue.min)) this.#log.delete(physicalOffset)
     queue.min = min
   }
 
