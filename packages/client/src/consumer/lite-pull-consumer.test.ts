@@ -375,19 +375,23 @@ test('a filter that a broker refuses fails the start, or the call that brought i
   await assert.rejects(play.outcome(other), failure('BAD_OPTION', /a >.*parse error/))
 })
 
+// Nothing here waits for the clock but polls: files take real time.
 test('members that broadcast get all queues and keep their offsets in a file', async t => {
   const offsetsFolder = await mkdtemp(join(tmpdir(), 'gantry-offsets-'))
   t.after(() => rm(offsetsFolder, { recursive: true }))
   const play = await stage(t)
   play.broker.setTopic('Orders', { readQueues: 1 })
   put(play, ['a', 'b'])
-  const options = { broadcast: true, offsetsFolder, clientIp: '10.0.0.9', consumeFrom: 'first' } as const
-  const first = await joined(play, { ...options, subscriptions: { Orders: '*' }, pullBatchSize: 1 })
+  const { nameServerList: nameServers, clock, dial } = play
+  const place = { nameServers, clock, dial, group: GROUP, clientIp: '10.0.0.9', offsetsFolder, broadcast: true }
+  const options = { ...place, consumeFrom: 'first', codec: text(), subscriptions: { Orders: '*' } } as const
+  const first = await LitePullConsumer.start({ ...options, pullBatchSize: 1 })
   assert.deepEqual(bodies(await play.outcome(first.poll())), ['a'])
-  await play.outcome(first.commit())
-  await play.outcome(first.close())
+  await first.commit()
+  await first.close()
   assert.equal(play.broker.committed('Orders', GROUP, 0), undefined)
-  const again = await joined(play, { ...options, subscriptions: { Orders: '*' } })
+  const again = await LitePullConsumer.start(options)
   assert.equal(again.clientId, '10.0.0.9@DEFAULT')
   assert.deepEqual(bodies(await play.outcome(again.poll())), ['b'])
+  await again.close()
 })

@@ -28,7 +28,7 @@ type PopReply = Reply<typeof popRequests.POP_MESSAGE>
 /**
  * The messages of a pop with their receipts: those of retry topics bring them along, for others they are made of the
  * answer's tables (Apache's MQClientAPIImpl.processPopResponse). A message without receipt is told to `onCorrupt` and
- * left out: it comes again. `orderCountInfo` is of ordered pops only; brokers fill it with zeros for others.
+ * left out: it comes again. `orderCountInfo` counts only for ordered pops.
  */
 export function readPopReply(
   { header, body }: Pick<PopReply, 'header' | 'body'>,
