@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { retryTopicOf } from '@gantrymq/protocol'
 import { stage } from '@gantrymq/testkit'
 import type { DeliveredMessage } from './inbox.ts'
-import { startConsumer } from './push-scene.ts'
+import { startConsumer } from '../../test/push-scene.ts'
 
 test('messages are iterated over, and committed when they are acknowledged', async t => {
   const play = await stage(t)

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
 import { stage } from '@gantrymq/testkit'
 import { LocalOffsets } from './local-offsets.ts'
-import { folder, noted, startConsumer } from './push-scene.ts'
+import { folder, noted, startConsumer } from '../../test/push-scene.ts'
 
 const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', queueId })
 

@@ -4,7 +4,7 @@ import { clientNotices } from '@gantrymq/protocol'
 import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
 import { text } from '../codec.ts'
 import type { PushConsumer, PushConsumerOptions } from './push-consumer.ts'
-import { startConsumer } from './push-scene.ts'
+import { startConsumer } from '../../test/push-scene.ts'
 import type { ReceivedMessage } from './received-message.ts'
 
 const GROUP = 'readers'

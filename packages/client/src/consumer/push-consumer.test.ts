@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { stage } from '@gantrymq/testkit'
 import { ClientError } from '../errors.ts'
 import { PushConsumer } from './push-consumer.ts'
-import { consumerOptions, noted, startConsumer } from './push-scene.ts'
+import { consumerOptions, noted, startConsumer } from '../../test/push-scene.ts'
 
 test('messages of all queues reach the listener, and the offsets are kept when it closes', async t => {
   const play = await stage(t, { brokers: 2 })

@@ -5,7 +5,7 @@ import { type Stage, stage } from '@gantrymq/testkit'
 import { queueKey } from '../message.ts'
 import { configured } from './assignment.ts'
 import type { PushConsumer } from './push-consumer.ts'
-import { noted, startConsumer } from './push-scene.ts'
+import { noted, startConsumer } from '../../test/push-scene.ts'
 
 const orders = ({ queues }: PushConsumer): string[] =>
   queues
@@ -44,6 +44,8 @@ test('a queue that changes hands goes on where it was, without doubles', async t
     for (let k = 0; k < 20; k++) put()
     await play.until(() => seen.length >= n, { stepMs: 50 })
     await startConsumer(play, { instanceName, onMessage })
+    await play.settle()
+    for (let k = 0; k < 4; k++) put()
     for (let k = 0; k < 20; k++) {
       put()
       await play.advance(200)
@@ -64,6 +66,27 @@ test('a member that the broker has forgotten tells it again, and keeps its queue
   await play.advance(5000)
   assert.equal(lists.met, 2)
   assert.equal(orders(consumer).length, 2)
+})
+
+test('a member that is missing in the list tells the broker of itself before it gives its queues up', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  const told: number[] = []
+  const onQueues = (topic: string, _: unknown, mine: readonly unknown[]): void => {
+    if (topic === 'Orders') told.push(mine.length)
+  }
+  const one = await startConsumer(play, { instanceName: 'a', onQueues, onMessage() {} })
+  const two = await startConsumer(play, { instanceName: 'b', onMessage() {} })
+  await play.until(() => orders(one).length === 1 && orders(two).length === 1, { stepMs: 50 })
+  const { members } = play.broker.state
+  const forgotten = [...(members.consumers.get('readers')?.members.values() ?? [])].find(
+    ({ clientId }) => clientId === one.clientId,
+  )
+  members.unregister(forgotten?.peerId ?? -1, undefined, 'readers')
+  one.resume()
+  await play.until(() => members.consumerIds('readers').includes(one.clientId))
+  await play.advance(5000)
+  assert.deepEqual([told.at(-1), told.includes(0)], [1, false])
 })
 
 test('a strategy that throws leaves all as it is; one with a fixed list gets what there is of it', async t => {

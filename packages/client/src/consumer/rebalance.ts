@@ -119,11 +119,6 @@ export class Rebalancer<W extends HeldWork> {
     this.#rounds.request(urgent)
   }
 
-  /** Resolves when no round is going on. */
-  get quiet(): Promise<void> {
-    return this.#rounds.quiet
-  }
-
   // -- A round -------------------------------------------------------------------------------------------------------
 
   /** One round over all topics. False if it has to be repeated soon. Never rejects. */

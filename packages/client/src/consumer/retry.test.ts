@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
 import { stage } from '@gantrymq/testkit'
-import { noted, startConsumer } from './push-scene.ts'
+import { noted, startConsumer } from '../../test/push-scene.ts'
 
 const RETRY = retryTopicOf('readers')
 const DEAD = deadLetterTopicOf('readers')

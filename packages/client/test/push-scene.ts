@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
 import type { Stage } from '@gantrymq/testkit'
-import { PushConsumer, type PushConsumerOptions } from './push-consumer.ts'
+import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
 
 type Given<Body> = Partial<PushConsumerOptions<Body>>
 
