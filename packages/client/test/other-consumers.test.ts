@@ -42,11 +42,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
     async start(scenery) {
       const { onMessage: _, consumeFrom: __, ...options } = scenery.consumerOptions()
       const consumer = scenery.play.own(await scenery.play.outcome(SimpleConsumer.start(options)))
-      let ended = false
+      const stop = new AbortController()
       const close = consumer.close.bind(consumer)
       scenery.play.own({
         close: async () => {
-          ended = true
+          stop.abort()
           await close()
         },
       })
@@ -59,14 +59,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
       }
       void (async () => {
         // As users do it: again, whatever happened.
-        while (!ended) await receive().catch(() => scenery.play.settle())
+        while (!stop.signal.aborted) await receive().catch(() => scenery.play.settle())
       })()
     },
   },
 }
 
-for (const [what, { requests, start }] of Object.entries(KINDS)) {
-  for (const name of requests) {
+for (const [what, kind] of Object.entries(KINDS)) {
+  for (const name of kind.requests) {
     test(`${what} goes on and loses nothing, whatever becomes of ${name}`, async t => {
       for (const rudeness of RUDE) {
         await t.test(JSON.stringify(rudeness), async t => {
@@ -75,7 +75,7 @@ for (const [what, { requests, start }] of Object.entries(KINDS)) {
           const producer = await scenery.producer()
           // Members ask whichever broker comes first for each other; all else is asked of each.
           play.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 })
-          await start(scenery)
+          await kind.start(scenery)
           await play.outcome(scenery.send(producer, 10, 20_000))
           await scenery.untilConsumed(180_000)
           play.broker.fault(name, { ...rudeness, times: 1 })
@@ -109,6 +109,15 @@ for (const hours of [-5, 5]) {
       await play.advance(5000, 250)
       assert.equal(came.length, sent, `round ${round}: all is consumed at once`)
     }
+    // A lock that nobody renews runs out, or another member could be at the queue too.
+    play.broker.fault('LOCK_BATCH_MQ', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+    play.clock.jump(hours * 3_600_000)
+    await play.advance(55_000, 500)
+    put()
+    await play.advance(3000, 250)
+    assert.equal(came.length, sent - 1, 'not consumed without a lock')
+    play.broker.server.clearFaults()
+    await scenery.until(() => came.length === sent, 60_000)
     assert.deepEqual(
       came,
       Array.from({ length: sent }, (_, index) => index),
