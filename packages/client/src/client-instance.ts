@@ -321,15 +321,18 @@ function markOf(value: object): number {
 }
 
 function shareKey(options: InstanceOptions): string {
-  if (options.instanceName !== '') return `${options.clientIp}@${options.instanceName}@${options.unitName}`
-  return Object.values(options)
-    .map((value: unknown) => {
-      if (typeof value === 'string' || Array.isArray(value)) return JSON.stringify(value)
-      return (typeof value === 'object' && value !== null) || typeof value === 'function'
-        ? markOf(value)
-        : String(value)
-    })
+  if (options.instanceName === '') return Object.values(options).map(wordOf).join('|')
+  // A name is shared whatever the timeouts and loggers, but not across clusters or by who shows other credentials.
+  const { clientIp, instanceName, unitName, nameServers, credentials, tls, namespaceV2, zone, zoneMode } = options
+  return [clientIp, instanceName, unitName, nameServers, credentials, tls, namespaceV2, zone, zoneMode]
+    .map(wordOf)
     .join('|')
+}
+
+function wordOf(value: unknown): string {
+  if (typeof value === 'string' || Array.isArray(value)) return JSON.stringify(value)
+  const isReference = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return isReference ? String(markOf(value)) : String(value)
 }
 
 function groupTaken(kind: Member['kind'], group: string): ClientError {

@@ -41,6 +41,6 @@ test('an option that is not there is an error that tells of the one meant', () =
     })
   }
   assert.throws(() => readOptions('Test', table, { colour: 1 } as object), {
-    message: 'Test: there is no option colour; it has group, timeoutMs, retries, trace, kind, queue',
+    message: 'Test: there is no option colour; docs/client-options.md lists all',
   })
 })

@@ -105,7 +105,7 @@ function shown(value: unknown): string {
 
 function unknownOption(who: string, name: string, known: readonly string[]): ClientError {
   const like = known.find(each => isSlipOf(name.slice(0, 80).toLowerCase(), each.toLowerCase()))
-  const advice = like === undefined ? `it has ${known.join(', ')}` : `did you mean ${like}?`
+  const advice = like === undefined ? 'docs/client-options.md lists all' : `did you mean ${like}?`
   return new ClientError('BAD_OPTION', `${who}: there is no option ${name.slice(0, 80)}; ${advice}`)
 }
 

@@ -56,7 +56,11 @@ export class Stats {
     try {
       return await this.#calls.holders(retryTopicOf(group), deadline)
     } catch (error) {
-      if (topic === undefined || !(error instanceof ClientError) || error.code !== 'ROUTE_MISSING') throw error
+      if (!(error instanceof ClientError) || error.code !== 'ROUTE_MISSING') throw error
+      if (topic === undefined) {
+        const text = `group ${group} has never run: no broker has its retry topic; name a topic to ask the brokers of`
+        throw new ClientError('NOT_FOUND', text, { cause: error, responseCode: error.responseCode })
+      }
       return this.#calls.holders(topic, deadline)
     }
   }

@@ -15,7 +15,7 @@ import {
   sendBlindly,
   type Sender,
   type SendForm,
-  sendOnce,
+  sendToQueue,
   sendWithRetries,
 } from './send-loop.ts'
 import { type ProducerStats, SendStats } from './send-stats.ts'
@@ -148,7 +148,7 @@ export class Outbound<Body> {
     const queue = chosenQueue(queuesOf(known, sender.settings), message, choice)
     return queue === undefined
       ? sendWithRetries(sender, prepared, known, form, deadline)
-      : sendOnce(sender, prepared, queue, form, deadline)
+      : sendToQueue(sender, prepared, queue, form, deadline)
   }
 
   /** Sends one message that nobody answers. */

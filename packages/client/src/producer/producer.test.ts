@@ -191,8 +191,19 @@ test('a queue, a key or a selector chooses the queue, and it is not tried elsewh
     (await play.outcome(producer.send(message, { selector: queues => queues[2] }))).queue,
     queue0('broker-b'),
   )
-  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1 })
-  await assert.rejects(play.outcome(producer.send(message, { queue })), { code: 'BROKER_REFUSED' })
+  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false, times: 9 })
+  await assert.rejects(play.outcome(producer.send(message, { queue })), { code: 'CONNECT_FAILED' })
+  assert.equal(sends(play, 0).length, 0)
+})
+
+test('what a busy broker refuses of a chosen queue is sent there again, so that order is kept', async t => {
+  const { play, producer } = await staged(t, {}, { brokers: 2 })
+  const queue = { topic: 'Orders', brokerName: 'broker-b', queueId: 1 }
+  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 2 })
+  assert.deepEqual((await play.outcome(producer.send(message, { queue }))).queue, queue)
+  assert.equal(producer.stats.retried, 2)
+  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 3 })
+  await assert.rejects(play.outcome(producer.send(message, { queue })), { code: 'BROKER_REFUSED', responseCode: 2 })
 })
 
 const queue0 = (brokerName: string) => ({ topic: 'Orders', brokerName, queueId: 0 })

@@ -9,7 +9,7 @@ import { type ClientOptions, type InstanceOptions, instanceOptions } from '../in
 import type { ProducerMember } from '../members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
 import { badOption, checkedOptions, type GivenOf, readOptions } from '../options.ts'
-import { producerTrace } from '../trace/start-trace.ts'
+import { producerTrace, TRACE_GROUP_PREFIX } from '../trace/start-trace.ts'
 import { AutoBatch } from './auto-batch.ts'
 import { probeBrokers } from './broker-probe.ts'
 import { FaultLatency } from './fault-latency.ts'
@@ -139,12 +139,17 @@ export class Producer<Body = BytesInput> {
    *   CONNECT_FAILED, BACK_PRESSURE, ABORTED, CLOSED, BAD_OPTION
    */
   send(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<SendReceipt> {
-    if (!sendChannel.hasSubscribers) return this.#send(message, options, NOTHING)
+    if (!this.#isSeen) return this.#send(message, options, NOTHING)
     return traceSend(this.#event('send', message), async event => {
       const receipt = await this.#send(message, options, { traced: event.properties })
       event.receipt = receipt
       return receipt
     })
+  }
+
+  // Who watches what is sent does not want to see the messages that tell of it.
+  get #isSeen(): boolean {
+    return sendChannel.hasSubscribers && !this.group.startsWith(TRACE_GROUP_PREFIX)
   }
 
   #send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extra: Extra): Promise<SendReceipt> {
@@ -158,7 +163,7 @@ export class Producer<Body = BytesInput> {
    * @throws ClientError as `send`
    */
   sendOneway(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<void> {
-    if (!sendChannel.hasSubscribers) return this.#outbound.sendOneway(message, options, NOTHING)
+    if (!this.#isSeen) return this.#outbound.sendOneway(message, options, NOTHING)
     return traceSend(this.#event('oneway', message), ({ properties }) =>
       this.#outbound.sendOneway(message, options, { traced: properties }),
     )
@@ -172,7 +177,7 @@ export class Producer<Body = BytesInput> {
   sendBatch(messages: readonly OutgoingMessage<Body>[], options: SendOptions<Body> = NOTHING): Promise<SendReceipt[]> {
     if (!Array.isArray(messages)) return Promise.reject(illegal('a batch must be a list of messages'))
     const [first] = messages as readonly OutgoingMessage<Body>[]
-    if (!sendChannel.hasSubscribers || first === undefined) return sendBatch(this.#outbound, messages, options, NOTHING)
+    if (!this.#isSeen || first === undefined) return sendBatch(this.#outbound, messages, options, NOTHING)
     return traceSend(this.#event('batch', first, messages.length), async event => {
       const receipts = await sendBatch(this.#outbound, messages, options, { traced: event.properties })
       event.receipt = receipts[0]
@@ -194,7 +199,7 @@ export class Producer<Body = BytesInput> {
     if (!this.#checks.isPossible) {
       throw new ClientError('BAD_OPTION', 'Producer: option checkTransaction is needed for transactions')
     }
-    if (!sendChannel.hasSubscribers) return await sendInTransaction(this.#outbound, message, run, options)
+    if (!this.#isSeen) return await sendInTransaction(this.#outbound, message, run, options)
     return await traceSend(this.#event('transaction', message), async event => {
       const receipt = await sendInTransaction(this.#outbound, message, run, options, event.properties)
       event.receipt = receipt
@@ -210,7 +215,7 @@ export class Producer<Body = BytesInput> {
     message: OutgoingMessage<Body>,
     options: SendOptions<Body> = NOTHING,
   ): Promise<ReceivedMessage<BodyRead<Body>>> {
-    if (!sendChannel.hasSubscribers) return this.#requests.send(message, options, undefined)
+    if (!this.#isSeen) return this.#requests.send(message, options, undefined)
     return traceSend(this.#event('request', message), event => this.#requests.send(message, options, event))
   }
 
@@ -220,7 +225,7 @@ export class Producer<Body = BytesInput> {
    *   is gone
    */
   reply(request: RepliableMessage, body: Body, options: CallOptions = NOTHING): Promise<SendReceipt> {
-    if (!sendChannel.hasSubscribers) return sendReply(this.#outbound, request, body, options)
+    if (!this.#isSeen) return sendReply(this.#outbound, request, body, options)
     const topic = request.queue?.topic ?? ''
     return traceSend(this.#event('reply', { topic, body }), async event => {
       const receipt = await sendReply(this.#outbound, request, body, options, event.properties)

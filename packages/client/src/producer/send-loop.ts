@@ -1,7 +1,7 @@
 import { sendRequests } from '@gantrymq/protocol'
 import type { Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../client-instance.ts'
-import { type Deadline, timedOut } from '../deadline.ts'
+import { type Deadline, pause, timedOut } from '../deadline.ts'
 import { ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message.ts'
 import type { KnownTopic } from '../route-book.ts'
@@ -129,20 +129,33 @@ async function afterFailure(
   else instance.routes.suspect(topic)
 }
 
-/** Sends to one queue, once. @throws ClientError */
-export async function sendOnce(
+/** A broker that refused is left alone for so long before it is asked again, milliseconds. */
+const REFUSED_PAUSE_MS = 100
+
+/**
+ * Sends to one queue. Only what a busy broker refused is sent again: everything else may be stored, and a copy behind later
+ * messages would break their order.
+ * @throws ClientError
+ */
+export async function sendToQueue(
   sender: Sender,
   message: PreparedMessage,
   queue: MessageQueue,
   form: SendForm,
   deadline: Deadline,
 ): Promise<SendReceipt> {
-  try {
-    return await attempt(sender, message, queue, form, deadline, false)
-  } catch (error) {
-    const failure = toClientError(error)
-    if (mayRetry(failure, sender.settings)) sender.instance.routes.suspect(message.topic)
-    throw failure
+  const { instance, settings, stats } = sender
+  for (let left = settings.retries; ; left--) {
+    try {
+      return await attempt(sender, message, queue, form, deadline, false)
+    } catch (error) {
+      const failure = toClientError(error)
+      if (!mayRetry(failure, settings)) throw failure
+      instance.routes.suspect(message.topic)
+      if (left === 0 || failure.code !== 'BROKER_REFUSED' || deadline.left <= REFUSED_PAUSE_MS) throw failure
+      await pause(instance.clock, REFUSED_PAUSE_MS, deadline.signal)
+      if (stats !== undefined) stats.retried++
+    }
   }
 }
 

@@ -73,7 +73,7 @@ export class SendStats {
     let left = this.#count * share
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       left -= this.#buckets[bucket] ?? 0
-      if (left <= 0) return this.#count === 0 ? 0 : Math.min(this.#max, GROWTH ** bucket)
+      if (left <= 0) return this.#count === 0 ? 0 : Math.min(this.#max, Math.round(GROWTH ** bucket))
     }
     return this.#max
   }

@@ -29,6 +29,9 @@ type Settings = InstanceOptions & { readonly trace: boolean | TraceTarget }
 /** How long what is left of a trace may take to leave at the end, milliseconds. Apache's of 5.x. */
 export const TRACE_DRAIN_MS = 5000
 
+/** How Apache's names of groups that send traces begin. */
+export const TRACE_GROUP_PREFIX = '_INNER_TRACE_PRODUCER-'
+
 const SEND_MS = 5000
 const MAX_GROUP = 200
 
@@ -59,7 +62,7 @@ function dispatcherOf(
   const { clock, log, namespace } = settings
   // Apache's name (TraceConstants, AsyncTraceDispatcher.genGroupNameForTrace).
   const owner = unwrapNamespace(namespace, group).slice(0, MAX_GROUP)
-  const name = `_INNER_TRACE_PRODUCER-${owner}-${type}-${++count}`
+  const name = `${TRACE_GROUP_PREFIX}${owner}-${type}-${++count}`
   return new TraceDispatcher({ topic, clock, log, open: () => start(innerOptions(settings, name)) })
 }
 
