@@ -89,6 +89,7 @@ export class Rebalancer<W extends HeldWork> {
     const { instance, settings } = options.core
     this.#rounds = new Rounds({
       clock: instance.clock,
+      log: instance.log,
       slowestMs: settings.rebalanceMs,
       signal: this.#stop.signal,
       round: () => this.#balance(),

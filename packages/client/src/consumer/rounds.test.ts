@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { silent } from '@gantrymq/remoting'
 import { HandClock } from '@gantrymq/testkit'
 import { Rounds } from './rounds.ts'
 
@@ -10,6 +11,7 @@ function playing(t: TestContext, round: () => Promise<boolean>) {
   const since = clock.now()
   const rounds = new Rounds({
     clock,
+    log: silent,
     slowestMs: 20_000,
     signal: stop.signal,
     round: () => {
@@ -101,4 +103,17 @@ test('no two rounds run side by side, and the end waits for the one that runs', 
   rounds.request(true)
   await advance(1000)
   assert.equal(at.length, 1)
+})
+
+test('a round that fails is followed by another', async t => {
+  let fails = true
+  const { rounds, at, advance } = playing(t, async () => {
+    if (fails) throw new Error('odd')
+    return true
+  })
+  rounds.start()
+  await advance(50)
+  fails = false
+  await advance(1000)
+  assert.equal(at.length, 2)
 })

@@ -1,11 +1,12 @@
-import type { Clock } from '@gantrymq/remoting'
+import type { Clock, Logger } from '@gantrymq/remoting'
 
 export interface RoundsOptions {
   readonly clock: Clock
+  readonly log: Logger
   /** Longest rest after rounds that leave something open, milliseconds. */
   readonly slowestMs: number
   readonly signal: AbortSignal
-  /** One round. False if it leaves something open. Never rejects. */
+  /** One round. False if it leaves something open; what it throws counts as that. */
   readonly round: () => Promise<boolean>
 }
 
@@ -63,12 +64,22 @@ export class Rounds {
       this.#wanted = false
       this.#urgent = false
       this.#openGap()
-      const isDone = await round()
+      const isDone = await this.#survived(round)
       this.#failures = isDone ? 0 : this.#failures + 1
       if (!isDone) await this.#rest()
     }
     // In the same turn as the look at `wanted`, so that no request falls in between.
     this.#running = undefined
+  }
+
+  // A round that fails must not be the last one.
+  async #survived(round: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await round()
+    } catch (error) {
+      this.#options.log.error({ error: String(error) }, 'round failed')
+      return false
+    }
   }
 
   #openGap(): void {
