@@ -145,3 +145,35 @@ test('a host name stands for all its addresses, and one that is not known now fo
   const { servers } = await open(play, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
   assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
 })
+
+test('a function that never comes back does not hold up the start, and the next call tells', async t => {
+  const play = await stage(t)
+  const { clock, dial } = play
+  const client = play.own(new RemotingClient({ clock, dial }))
+  const options = { client, clock, log: silent, refreshMs: 120_000, resolve: null }
+  const servers = new NameServers({ ...options, source: () => new Promise<string>(() => {}) })
+  play.own({ close: () => Promise.resolve(servers.close()) })
+  await play.outcome(servers.start())
+  const call = servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'T' } }, new Deadline(clock, 3000))
+  await assert.rejects(play.outcome(call), { code: 'NO_NAME_SERVER', message: /took longer/ })
+})
+
+test('what is closed while it finds its list leaves no timer', async t => {
+  const play = await stage(t)
+  const { clock, dial } = play
+  const client = play.own(new RemotingClient({ clock, dial }))
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const servers = new NameServers({
+    client,
+    clock,
+    log: silent,
+    refreshMs: 120_000,
+    resolve: null,
+    source: () => promise,
+  })
+  const starting = servers.start()
+  servers.close()
+  resolve('10.0.0.1:9876')
+  await starting
+  assert.equal(clock.timers, 0)
+})

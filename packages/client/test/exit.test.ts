@@ -31,10 +31,14 @@ function run(t: TestContext, name: string, ...args: readonly string[]): Program 
   return { child, out, err, ended }
 }
 
-async function says({ out, child }: Program, line: string): Promise<void> {
+async function says({ out, err, child, ended }: Program, line: string): Promise<void> {
+  let isOver = false
+  const over = ended.then(() => {
+    isOver = true
+  })
   while (!out.includes(line)) {
-    assert.equal(child.exitCode, null, `it ended before it said "${line}"; it said ${out.join(', ')}`)
-    await new Promise(resolve => child.stdout.once('data', resolve).once('close', resolve))
+    assert.ok(!isOver, `it ended before it said "${line}": ${out.join(', ')} ${err.join('')}`)
+    await Promise.race([over, new Promise(resolve => child.stdout.once('data', resolve))])
   }
 }
 

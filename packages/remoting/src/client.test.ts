@@ -381,3 +381,24 @@ test('an address that cannot be reached is left alone for a while, longer each t
   clock.advance(100)
   assert.equal((await call()).header.topic, 'T')
 })
+
+test('a dial that heeds no signal ends with the deadline, and what it brings later is ended too', async t => {
+  const clock = new HandClock()
+  const late: ((stream: Duplex) => void)[] = []
+  const client = new RemotingClient({ clock, dial: () => new Promise(resolve => late.push(resolve)) })
+  t.after(() => client.close())
+  const first = client.call('broker:10911', ECHO, { header: { topic: 'T' } }, { timeoutMs: 5000 })
+  const refused = assert.rejects(first, { code: 'CONNECT_FAILED' })
+  clock.advance(3000)
+  await refused
+  const second = client.call('broker:10911', ECHO, { header: { topic: 'T' } }, { timeoutMs: 5000 })
+  const closed = assert.rejects(second, { code: 'CLOSED' })
+  assert.equal(late.length, 2, 'dialled anew')
+  const [near] = duplexPair()
+  late[0]?.(near)
+  await turn()
+  assert.ok(near.destroyed)
+  await client.close()
+  await closed
+  assert.equal(clock.timers, 0)
+})
