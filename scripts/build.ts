@@ -102,7 +102,7 @@ function checkClientSize(): void {
   const bytes = ['client', 'protocol', 'remoting'].map(name => bytesOf(join('packages', name, 'dist')))
   const sum = bytes.reduce((all, each) => all + each)
   if (sum > MAX_CLIENT_BYTES)
-    throw new Error(`the client is ${sum} bytes unpacked (${bytes}), over ${MAX_CLIENT_BYTES}`)
+    throw new Error(`the client is ${sum} bytes unpacked (${bytes.join(' + ')}), over ${MAX_CLIENT_BYTES}`)
 }
 
 const dists = published.map(folder => join('packages', folder, 'dist'))
