@@ -90,7 +90,7 @@ async function assigning(call: Call, topic: string): Promise<void> {
   const body = { topic, consumerGroup: GROUP, clientId, strategyName: 'AVG', messageModel: 'CLUSTERING' } as const
   const reply = await until(
     () => call(popRequests.QUERY_ASSIGNMENT, { body }),
-    ({ body: answer }) => (answer?.messageQueueAssignments.length ?? 0) > 0,
+    ({ body: answer }) => (answer?.messageQueueAssignments?.length ?? 0) > 0,
   )
-  assert.deepEqual([...new Set(reply.body?.messageQueueAssignments.map(each => each.mode))], ['POP'])
+  assert.deepEqual([...new Set(reply.body?.messageQueueAssignments?.map(each => each.mode))], ['POP'])
 }
