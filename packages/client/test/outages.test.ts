@@ -51,6 +51,27 @@ test('while one broker is away another takes the messages, and no send goes to t
   await scenery.untilConsumed(RECOVERY_MS)
 })
 
+for (const rest of [true, false]) {
+  test(`no message is tried twice at a broker that refuses while another lives, ${rest ? 'with' : 'without'} rests`, async t => {
+    const scenery = await scene(t, { brokers: 2 })
+    const { play, ledger } = scenery
+    const producer = await scenery.producer({ faultLatency: rest })
+    for (const answer of [
+      { answer: 'code', code: 14 },
+      { answer: 'hang-up', handled: false },
+    ] as const) {
+      const fault = play.broker.fault('SEND_MESSAGE_V2', { ...answer, times: Number.POSITIVE_INFINITY })
+      for (let count = 0; count < 30; count++) await play.outcome(scenery.send(producer, 1), { stepMs: 1 })
+      // A broker that rests is not even asked the second time.
+      assert.ok(fault.met > 0 || rest)
+      fault.lift()
+    }
+    assert.equal(ledger.stored.size, 60, String(ledger.failures[0]))
+    const tried = play.broker.server.requestsOf('SEND_MESSAGE_V2').map(({ body }) => String(body))
+    assert.equal(new Set(tried).size, tried.length, 'no message came to it twice')
+  })
+}
+
 test('a broker that hangs when it is dialled does not keep sends from the other', async t => {
   const scenery = await scene(t, { brokers: 2 })
   const { play, ledger } = scenery
