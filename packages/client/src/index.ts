@@ -1,3 +1,32 @@
+// What options take and what admin gives, so that nobody has to name the packages below.
+export type {
+  AclInfo,
+  BrokerConsumeStats,
+  BrokerStats,
+  ClientConnection,
+  ClusterInfo,
+  Compression,
+  ConsumeMessageDirectlyResult,
+  ConsumeQueueView,
+  ConsumerConnections,
+  ConsumerRunningInfo,
+  ConsumeStats,
+  ConsumeTimeSpan,
+  GroupForbidden,
+  KVTable,
+  MessageRequestMode,
+  PlainAccessTable,
+  ProducerInfo,
+  QueueOffset,
+  QueueOffsets,
+  SubscriptionGroupConfig,
+  TopicConfig,
+  TopicRoute,
+  TopicStats,
+  TopicSubscription,
+  UserInfo,
+} from '@gantrymq/protocol'
+export type { Clock, Credentials, Dial, Logger } from '@gantrymq/remoting'
 export type { AccountSettings, AclVersion } from './admin/acl.ts'
 export { Admin, type AdminOptions } from './admin/admin.ts'
 export type { Grant, UserSettings } from './admin/auth.ts'
