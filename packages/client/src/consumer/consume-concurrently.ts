@@ -2,6 +2,7 @@ import { pause } from '../deadline.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
 import { callListener, type Consumed, type Handler, isPromise } from './listener.ts'
 import { Leavers } from './leavers.ts'
+import { shownQueue } from './member-names.ts'
 import type { QueueWork } from './queue-work.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { sendBack } from './retry.ts'
@@ -101,8 +102,9 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
   /** Calls listeners until one does not end at once, or all are called. Returns how many messages they had. */
   #advance(batch: Batch<Body>): number {
     const { work, messages } = batch
-    const context = { queue: work.queue, signal: this.#stop.signal }
-    const size = this.#core.settings.batchSize
+    const { settings } = this.#core
+    const context = { queue: shownQueue(settings.namespace, work.queue), signal: this.#stop.signal }
+    const size = settings.batchSize
     const from = batch.at
     const started = this.#core.instance.clock.elapsed()
     while (batch.at < messages.length && !work.isDropped && !this.#isClosing) {

@@ -1,6 +1,7 @@
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
 import { Leavers } from './leavers.ts'
 import { allDone, callListener, type Consumed, type Handler, isPromise } from './listener.ts'
+import { shownQueue } from './member-names.ts'
 import type { QueueLocks } from './queue-locks.ts'
 import type { QueueWork } from './queue-work.ts'
 import type { ReceivedMessage } from './received-message.ts'
@@ -113,9 +114,9 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
 
   /** Returns how long the queue has to rest, 0 to go on. */
   async #consume(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<number> {
-    const { stats, instance } = this.#core
+    const { stats, instance, settings } = this.#core
     const started = instance.clock.elapsed()
-    const context = { queue: work.queue, signal: this.#stop.signal }
+    const context = { queue: shownQueue(settings.namespace, work.queue), signal: this.#stop.signal }
     const pending = callListener(this.#core, this.#handler, messages, context)
     const consumed = (isPromise(pending) ? await pending : pending) ?? allDone(messages.length)
     if (consumed.isLeft === true) return this.#putBack(work, messages, LONGEST_REST_MS)

@@ -1,7 +1,7 @@
-import { unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
-import { ClientInstance } from '../client-instance.ts'
+import { unwrapNamespace } from '@gantrymq/protocol'
+import type { ClientInstance } from '../client-instance.ts'
 import { bytes, type Codec } from '../codec.ts'
-import { ClientError, closed } from '../errors.ts'
+import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../members.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { Producer } from '../producer/producer.ts'
@@ -13,14 +13,14 @@ import { type LitePullConsumerOptions, type LitePullSettings, readLitePullSettin
 import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull-positions.ts'
 import { Reader } from './lite-pull-reader.ts'
 import { type LitePullCore, LitePullWork } from './lite-pull-work.ts'
-import { checkedGroup, checkedQueue, checkedTopic } from './member-names.ts'
+import { checkedGroup, checkedTopic } from './member-names.ts'
+import { Membership, started } from './membership.ts'
 import { notedOffsets, pullMember } from './pull-member.ts'
 import { PullOffsets } from './pull-offsets.ts'
 import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
 import { Rebalancer } from './rebalance.ts'
 import { ReceivedMessage } from './received-message.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
-import { checkFilter } from './subscriptions.ts'
 
 type Mode = 'none' | 'subscribe' | 'assign'
 
@@ -35,8 +35,7 @@ type Mode = 'none' | 'subscribe' | 'assign'
  */
 export class LitePullConsumer<Body = Buffer> {
   readonly group: string
-  readonly #instance: ClientInstance
-  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #membership: Membership
   readonly #settings: LitePullSettings
   readonly #onQueues: LitePullConsumerOptions<Body>['onQueues']
   readonly #core: LitePullCore<Body>
@@ -46,26 +45,19 @@ export class LitePullConsumer<Body = Buffer> {
   readonly #reader: Reader<Body>
   readonly #offsets: PullOffsets
   readonly #subscriptions = new Map<string, SubscriptionData>()
-  readonly #watches = new Map<string, Disposable>()
-  readonly #listeners = new Set<Disposable>()
-  readonly #timers: Disposable[] = []
   readonly #trace: ConsumerTrace | undefined
   #mode: Mode = 'none'
-  #closing: Promise<void> | undefined
 
   /**
    * Joins a group. Queues of subscribed topics come with the first round, some moments later.
    * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN
    */
   static async start<Body = Buffer>(options: LitePullConsumerOptions<Body>): Promise<LitePullConsumer<Body>> {
-    const consumer = new LitePullConsumer<Body>(options)
-    try {
-      await consumer.#start()
-      return consumer
-    } catch (error) {
-      await consumer.close()
-      throw error
-    }
+    return await started(
+      new LitePullConsumer<Body>(options),
+      consumer => consumer.#start(),
+      consumer => consumer.close(),
+    )
   }
 
   private constructor(options: LitePullConsumerOptions<Body>) {
@@ -78,14 +70,13 @@ export class LitePullConsumer<Body = Buffer> {
       this.#subscriptions.set(subscription.topic, subscription)
       this.#mode = 'subscribe'
     }
-    const wireGroup = wrapNamespace(this.#settings.namespace, this.group)
-    this.#claim = { kind: 'consumer', group: wireGroup }
-    this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
-    this.#offsets = new PullOffsets({ ...this.#settings, instance: this.#instance, group: wireGroup })
+    this.#membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())
+    const { instance, group: wireGroup } = this.#membership
+    this.#offsets = new PullOffsets({ ...this.#settings, instance, group: wireGroup })
     this.#core = this.#makeCore(wireGroup, codec ?? (bytes as Codec<never>))
     this.#trace = consumerTrace(this.#settings, wireGroup, given => Producer.start(given))
     const { inbox } = this.#core
-    const { clock } = this.#instance
+    const { clock } = instance
     this.#reader = new Reader({ clock, inbox, settings: this.#settings, works: () => this.#works, trace: this.#trace })
     this.#assigned = new AssignedQueues(this.#core)
     this.#rebalancer = new Rebalancer({
@@ -102,7 +93,7 @@ export class LitePullConsumer<Body = Buffer> {
       unitMode,
       subscriptions: () => (this.#mode === 'assign' ? [] : [...this.#subscriptions.values()]),
       rebalance: () => this.#rebalancer.request(),
-      offsets: topic => notedOffsets(this.#offsets.store, this.assignment, topic),
+      offsets: topic => notedOffsets(this.#offsets.store, this.#queues, topic),
     })
   }
 
@@ -110,13 +101,13 @@ export class LitePullConsumer<Body = Buffer> {
     const context = { namespace: this.#settings.namespace, codec }
     const queuedTotal = (): number => this.#works.reduce((sum, { process }) => sum + process.count, 0)
     return {
-      instance: this.#instance,
+      instance: this.#membership.instance,
       group,
       settings: this.#settings,
       offsets: this.#offsets.store,
       subscriptions: this.#subscriptions,
       isPaused: false,
-      inbox: new Inbox(this.#instance.clock),
+      inbox: new Inbox(this.#settings.clock),
       toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, context),
       get queuedTotal() {
         return queuedTotal()
@@ -125,29 +116,12 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   async #start(): Promise<void> {
-    const { clock } = this.#instance
     await this.#offsets.store.load()
-    await this.#instance.start()
-    this.#instance.join(this.#member)
-    await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
-    await this.#checkFilters(this.#subscriptions.values())
-    await this.#instance.heartbeat()
-    this.#timers.push(clock.every(this.#settings.persistOffsetsMs, () => void this.#persist()))
+    await this.#membership.prepare([...this.#subscriptions.values()])
+    await this.#membership.join(this.#member)
+    this.#membership.every(this.#settings.persistOffsetsMs, () => void this.#persist())
     this.#rebalancer.start()
     this.#rebalancer.request()
-  }
-
-  async #checkFilters(subscriptions: Iterable<SubscriptionData>): Promise<void> {
-    await Promise.all([...subscriptions].map(each => checkFilter(this.#instance, this.#claim.group, each)))
-  }
-
-  /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
-  async #meet(topic: string): Promise<void> {
-    const { routes, log } = this.#instance
-    await routes.get(topic).catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
-    const watch = routes.watch(topic, () => this.#rebalancer.request())
-    this.#watches.get(topic)?.[Symbol.dispose]()
-    this.#watches.set(topic, watch)
   }
 
   #wanted(topic: string, expression: Expression): SubscriptionData {
@@ -156,14 +130,19 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
-    const { clock, log, options } = this.#instance
+    const { clock, namespace } = this.#settings
+    const { log } = this.#membership.instance
     const names = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
     log.info({ group: this.group, topic, mine: names }, 'queues')
     const subscription = this.#subscriptions.get(topic)
     // Brokers tell by the version which of two members' subscriptions is newer.
     if (subscription !== undefined) this.#subscriptions.set(topic, { ...subscription, subVersion: clock.now() })
     void this.#instance.heartbeat()
-    this.#onQueues?.(unwrapNamespace(options.namespace, topic), all, mine)
+    this.#onQueues?.(unwrapNamespace(namespace, topic), this.#membership.shown(all), this.#membership.shown(mine))
+  }
+
+  get #instance(): ClientInstance {
+    return this.#membership.instance
   }
 
   get #works(): LitePullWork<Body>[] {
@@ -178,18 +157,22 @@ export class LitePullConsumer<Body = Buffer> {
 
   /** The queues that it works on now. */
   get assignment(): MessageQueue[] {
+    return this.#membership.shown(this.#queues)
+  }
+
+  get #queues(): MessageQueue[] {
     return this.#works.map(({ queue }) => queue)
   }
 
   /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION after `assign`, BAD_NAME, CLOSED */
   async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     if (this.#mode === 'assign') throw exclusive()
     const subscription = this.#wanted(topic, expression)
     this.#mode = 'subscribe'
-    await this.#meet(subscription.topic)
-    await this.#checkFilters([subscription])
-    this.#checkOpen()
+    await this.#membership.meet(subscription.topic)
+    await this.#membership.checkFilter(subscription)
+    this.#membership.checkOpen()
     this.#subscriptions.set(subscription.topic, subscription)
     await this.#instance.heartbeat()
     this.#rebalancer.request()
@@ -197,11 +180,9 @@ export class LitePullConsumer<Body = Buffer> {
 
   /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
   async unsubscribe(topic: string): Promise<void> {
-    this.#checkOpen()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    const wireTopic = this.#membership.topic(topic)
     if (!this.#subscriptions.delete(wireTopic)) return
-    this.#watches.get(wireTopic)?.[Symbol.dispose]()
-    this.#watches.delete(wireTopic)
+    this.#membership.part(wireTopic)
     this.#rebalancer.request()
     await this.#instance.heartbeat()
   }
@@ -212,25 +193,25 @@ export class LitePullConsumer<Body = Buffer> {
    * @throws ClientError BAD_OPTION after `subscribe` or without queues, BAD_NAME, CLOSED
    */
   async assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>> = {}): Promise<void> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     if (this.#mode === 'subscribe') throw exclusive()
-    const wire = [...queues].map(queue => checkedQueue(this.#settings.namespace, queue))
+    const wire = [...queues].map(queue => this.#membership.queue(queue))
     const wanted = Object.entries(filters).map(each => this.#wanted(...each))
     this.#mode = 'assign'
-    for (const topic of new Set(wire.map(each => each.topic))) if (!this.#watches.has(topic)) await this.#meet(topic)
-    await this.#checkFilters(wanted)
-    this.#checkOpen()
+    for (const topic of new Set(wire.map(each => each.topic))) await this.#membership.meet(topic)
+    await Promise.all(wanted.map(each => this.#membership.checkFilter(each)))
+    this.#membership.checkOpen()
     for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)
     // Brokers commit for groups that they know of.
     await this.#instance.heartbeat()
-    this.#checkOpen()
+    this.#membership.checkOpen()
     await this.#assigned.assign(wire)
   }
 
   /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
-    this.#checkOpen()
-    return (await this.#instance.routes.fresh(checkedTopic(this.#settings.namespace, topic), options)).read
+    const { read } = await this.#instance.routes.fresh(this.#membership.topic(topic), options)
+    return this.#membership.shown(read)
   }
 
   /**
@@ -238,15 +219,14 @@ export class LitePullConsumer<Body = Buffer> {
    * `routeRefreshMs`. Ends with the consumer, or when disposed.
    */
   onTopicQueues(topic: string, listener: (queues: readonly MessageQueue[]) => void): Disposable {
-    this.#checkOpen()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    const wireTopic = this.#membership.topic(topic)
     let before: string | undefined
     const watch = this.#instance.routes.watch(wireTopic, ({ read }) => {
       const now = read.map(queueKey).toSorted().join()
-      if (before !== undefined && before !== now) listener(read)
+      if (before !== undefined && before !== now) listener(this.#membership.shown(read))
       before = now
     })
-    this.#listeners.add(watch)
+    this.#membership.own(watch)
     return watch
   }
 
@@ -259,7 +239,7 @@ export class LitePullConsumer<Body = Buffer> {
    * @throws ClientError BAD_OPTION, ABORTED, CLOSED
    */
   async poll(options: CallOptions = {}): Promise<readonly ReceivedMessage<Body>[]> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     return await this.#reader.poll(options)
   }
 
@@ -270,7 +250,7 @@ export class LitePullConsumer<Body = Buffer> {
 
   /** As `for await` on the consumer. @throws ClientError ABORTED, CLOSED */
   messages({ signal }: Pick<CallOptions, 'signal'> = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     return this.#reader.messages(signal)
   }
 
@@ -305,8 +285,7 @@ export class LitePullConsumer<Body = Buffer> {
 
   /** Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. @throws ClientError */
   async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
-    this.#checkOpen()
-    return offsetAt(this.#instance, checkedQueue(this.#settings.namespace, queue), Number(time), options)
+    return await offsetAt(this.#instance, this.#membership.queue(queue), Number(time), options)
   }
 
   /** Pulls no more of these queues; what is here already is still polled. @throws ClientError NOT_ASSIGNED, CLOSED */
@@ -320,12 +299,11 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   #workOf(queue: MessageQueue): LitePullWork<Body> {
-    this.#checkOpen()
-    const wire = checkedQueue(this.#settings.namespace, queue)
+    const wire = this.#membership.queue(queue)
     const work = this.#assigned.find(wire) ?? this.#rebalancer.find(wire)
     if (work !== undefined && !work.isDropped) return work
     const why = this.#mode === 'subscribe' ? ', may be rebalancing' : ''
-    const text = `The message queue is not in assigned list${why}, message queue: ${queueKey(wire)}`
+    const text = `The message queue is not in assigned list${why}, message queue: ${queueKey(queue)}`
     throw new ClientError('NOT_ASSIGNED', text, { retriable: this.#mode === 'subscribe' })
   }
 
@@ -336,7 +314,7 @@ export class LitePullConsumer<Body = Buffer> {
    * @throws ClientError NOT_ASSIGNED, BAD_OPTION, CLOSED, and what the broker says
    */
   async commit(offsets?: Iterable<OffsetToCommit>, options: CallOptions = {}): Promise<void> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     const wanted =
       offsets === undefined
         ? this.#handedOut()
@@ -354,40 +332,35 @@ export class LitePullConsumer<Body = Buffer> {
 
   /** The offset that was committed, here or at the broker; undefined if none. @throws ClientError CONNECT_FAILED, CLOSED */
   async committed(queue: MessageQueue): Promise<number | undefined> {
-    this.#checkOpen()
-    return await this.#offsets.committed(checkedQueue(this.#settings.namespace, queue))
+    return await this.#offsets.committed(this.#membership.queue(queue))
   }
 
   async #persist(): Promise<void> {
-    await this.#offsets.store.persist(this.assignment)
+    await this.#offsets.store.persist(this.#queues)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
   /** Leaves the group: pulls no more, keeps the offsets, ends polls that wait, closes the connections. Idempotent. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#shutDown())
+    return this.#membership.close({ stop: () => this.#stop(), keep: () => this.#keep() })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #shutDown(): Promise<void> {
+  async #stop(): Promise<void> {
     for (const work of this.#works) work.stopPulling()
     this.#reader.close()
     await this.#rebalancer.stop()
     await this.#trace?.close(TRACE_DRAIN_MS)
-    for (const owned of [...this.#timers, ...this.#watches.values(), ...this.#listeners]) owned[Symbol.dispose]()
+  }
+
+  async #keep(): Promise<void> {
     await this.#persist()
     await this.#assigned.dropAll()
     await this.#rebalancer.dropAll()
-    await this.#instance.leave(this.#member)
-    await this.#instance.release(this.#claim)
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw closed('this consumer')
   }
 }
 

@@ -1,4 +1,11 @@
-import { type ConsumeFromWhere, groupProblem, topicProblem, wrapNamespace } from '@gantrymq/protocol'
+import {
+  type ConsumeFromWhere,
+  groupProblem,
+  isRetryTopic,
+  topicProblem,
+  unwrapNamespace,
+  wrapNamespace,
+} from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import type { ConsumeFrom } from './start-offset.ts'
@@ -24,6 +31,27 @@ export function checkedTopic(namespace: string, topic: string): string {
 export function checkedQueue(namespace: string, queue: MessageQueue): MessageQueue {
   const topic = checkedTopic(namespace, queue.topic)
   return topic === queue.topic ? queue : { ...queue, topic }
+}
+
+/** The same object for the same queue, so that a message costs no new one. */
+const shown = new WeakMap<MessageQueue, MessageQueue>()
+
+/** A queue as the user names it. */
+export function shownQueue(namespace: string, queue: MessageQueue): MessageQueue {
+  if (namespace === '') return queue
+  const known = shown.get(queue)
+  if (known !== undefined) return known
+  const topic = shownTopic(namespace, queue.topic)
+  const own = topic === queue.topic ? queue : { ...queue, topic }
+  shown.set(queue, own)
+  return own
+}
+
+/** A topic as the user names it. Retry topics of popping groups have the name of group and topic inside. */
+function shownTopic(namespace: string, topic: string): string {
+  const first = unwrapNamespace(namespace, topic)
+  if (!isRetryTopic(topic)) return first
+  return first.replace(`_${namespace}%`, '_').replace(`+${namespace}%`, '+')
 }
 
 /** What heartbeats tell of where a new group begins. */

@@ -3,6 +3,7 @@ import type { MessageQueue } from '../message.ts'
 import { popRetryDelay } from '../retry-delay.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import { callListener, type Consumed, type Handler } from './listener.ts'
+import { shownQueue } from './member-names.ts'
 import { type Acknowledgement, acknowledgeAll, changeInvisible, popQueueOf } from './pop-call.ts'
 import type { PoppedView } from './pop-reply.ts'
 import type { ReceivedMessage } from './received-message.ts'
@@ -91,11 +92,11 @@ export class PopConsumption<Body> {
 
   /** Never rejects. */
   async #run({ owner, popped, endsAt }: Task<Body>): Promise<void> {
-    const { instance, stats } = this.#core
+    const { instance, settings, stats } = this.#core
     const started = instance.clock.elapsed()
     // Others have them by now.
     if (started >= endsAt) return
-    const context = { queue: owner.queue, signal: this.#stop.signal }
+    const context = { queue: shownQueue(settings.namespace, owner.queue), signal: this.#stop.signal }
     const messages = popped.map(({ message }) => message)
     const consumed = await callListener(this.#core, this.#handler, messages, context)
     if (consumed?.isLeft === true) return

@@ -1,13 +1,13 @@
-import { type MessageView, retryTopicOf, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
-import { ClientInstance } from '../client-instance.ts'
+import { type MessageView, retryTopicOf, unwrapNamespace } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../codec.ts'
-import { ClientError, closed } from '../errors.ts'
+import { ClientError } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
 import { type GivenOf, readOptions, type ValuesOf, whole } from '../options.ts'
 import { litePullOptions } from './lite-pull-options.ts'
-import { checkedGroup, checkedQueue, checkedTopic } from './member-names.ts'
+import { checkedGroup, checkedTopic } from './member-names.ts'
+import { Membership, started } from './membership.ts'
 import { type PullContext, pullQueue, type PullResult } from './pull-call.ts'
 import { notedOffsets, pullMember } from './pull-member.ts'
 import { PullOffsets, steadyName } from './pull-offsets.ts'
@@ -63,27 +63,21 @@ const TIMEOUT_MS = 10_000
  */
 export class PullConsumer<Body = Buffer> {
   readonly group: string
-  readonly #instance: ClientInstance
-  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #membership: Membership
   readonly #settings: ValuesOf<typeof pullOptions> & ValuesOf<typeof instanceOptions>
   readonly #context: PullContext<Body>
   readonly #offsets: PullOffsets
   readonly #rebalancer: Rebalancer<PullShare>
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
-  readonly #watches: Disposable[] = []
-  #closing: Promise<void> | undefined
 
   /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN */
   static async start<Body = Buffer>(options: PullConsumerOptions<Body>): Promise<PullConsumer<Body>> {
-    const consumer = new PullConsumer<Body>(options)
-    try {
-      await consumer.#start()
-      return consumer
-    } catch (error) {
-      await consumer.close()
-      throw error
-    }
+    return await started(
+      new PullConsumer<Body>(options),
+      consumer => consumer.#start(),
+      consumer => consumer.close(),
+    )
   }
 
   private constructor(options: PullConsumerOptions<Body>) {
@@ -92,15 +86,15 @@ export class PullConsumer<Body = Buffer> {
     this.#settings = steadyName(readOptions('PullConsumer', { ...instanceOptions, ...pullOptions }, given))
     const { namespace } = this.#settings
     for (const topic of topics) this.#addTopic(checkedTopic(namespace, topic))
-    const wireGroup = wrapNamespace(namespace, this.group)
-    this.#claim = { kind: 'consumer', group: wireGroup }
-    this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
-    this.#offsets = new PullOffsets({ ...this.#settings, instance: this.#instance, group: wireGroup })
+    const membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())
+    const { instance, group: wireGroup } = membership
+    this.#membership = membership
+    this.#offsets = new PullOffsets({ ...this.#settings, instance, group: wireGroup })
     const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, { namespace, codec })
-    this.#context = { instance: this.#instance, group: wireGroup, toMessage }
+    this.#context = { instance, group: wireGroup, toMessage }
     this.#rebalancer = new Rebalancer({
       core: {
-        instance: this.#instance,
+        instance,
         group: wireGroup,
         offsets: this.#offsets.store,
         subscriptions: this.#subscriptions,
@@ -108,8 +102,9 @@ export class PullConsumer<Body = Buffer> {
         settings: this.#settings,
       },
       locks: undefined,
-      work: queue => Promise.resolve(new PullShare(queue, this.#instance.clock.elapsed())),
-      onChange: (topic, all, mine) => onQueues?.(unwrapNamespace(namespace, topic), all, mine),
+      work: queue => Promise.resolve(new PullShare(queue, instance.clock.elapsed())),
+      onChange: (topic, all, mine) =>
+        onQueues?.(unwrapNamespace(namespace, topic), membership.shown(all), membership.shown(mine)),
     })
     this.#member = pullMember({
       group: wireGroup,
@@ -127,24 +122,16 @@ export class PullConsumer<Body = Buffer> {
   }
 
   async #start(): Promise<void> {
-    const { routes, clock, log } = this.#instance
     await this.#offsets.store.load()
-    await this.#instance.start()
-    this.#instance.join(this.#member)
-    for (const topic of this.#subscriptions.keys()) {
-      await routes
-        .get(topic)
-        .catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
-      this.#watches.push(routes.watch(topic, () => this.#rebalancer.request()))
-    }
-    await this.#instance.heartbeat()
-    this.#watches.push(clock.every(this.#settings.persistOffsetsMs, () => void this.#persistMine()))
+    await this.#membership.prepare([...this.#subscriptions.values()])
+    await this.#membership.join(this.#member)
+    this.#membership.every(this.#settings.persistOffsetsMs, () => void this.#persistMine())
     this.#rebalancer.start()
     this.#rebalancer.request()
   }
 
   get clientId(): string {
-    return this.#instance.clientId
+    return this.#membership.instance.clientId
   }
 
   // -- Messages ------------------------------------------------------------------------------------------------------
@@ -160,7 +147,7 @@ export class PullConsumer<Body = Buffer> {
     max: number,
     { wait = false, maxBytes, timeoutMs, signal }: PullOptions = {},
   ): Promise<PullResult<Body>> {
-    const wire = this.#wire(queue)
+    const wire = this.#membership.queue(queue)
     checkWhole('offset', offset, 0)
     checkWhole('max', max, 1)
     if (maxBytes !== undefined) checkWhole('maxBytes', maxBytes, 1)
@@ -178,7 +165,7 @@ export class PullConsumer<Body = Buffer> {
    * dead letters at once. @throws ClientError
    */
   async sendMessageBack(message: ReceivedMessage<Body>, delayLevel = 0): Promise<void> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     const { maxReconsumeTimes } = this.#settings
     await sendBack({ ...this.#context, maxReconsumeTimes }, message, delayLevel)
   }
@@ -187,14 +174,14 @@ export class PullConsumer<Body = Buffer> {
 
   /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
-    this.#checkOpen()
-    return (await this.#instance.routes.fresh(checkedTopic(this.#settings.namespace, topic), options)).read
+    const { read } = await this.#membership.instance.routes.fresh(this.#membership.topic(topic), options)
+    return this.#membership.shown(read)
   }
 
   /** This member's share of one of `topics`, as of the last round. */
   queuesInBalance(topic: string): MessageQueue[] {
     const wireTopic = checkedTopic(this.#settings.namespace, topic)
-    return this.#mine.filter(queue => queue.topic === wireTopic)
+    return this.#membership.shown(this.#mine.filter(queue => queue.topic === wireTopic))
   }
 
   get #mine(): MessageQueue[] {
@@ -211,7 +198,7 @@ export class PullConsumer<Body = Buffer> {
   /** Notes how far the group is in a queue. Queues in balance are told to the brokers by themselves. */
   updateOffset(queue: MessageQueue, offset: number): void {
     checkWhole('offset', offset, 0)
-    this.#offsets.store.update(this.#wire(queue), offset, false)
+    this.#offsets.store.update(this.#membership.queue(queue), offset, false)
   }
 
   /**
@@ -222,12 +209,12 @@ export class PullConsumer<Body = Buffer> {
     queue: MessageQueue,
     { fromBroker = false }: { readonly fromBroker?: boolean } = {},
   ): Promise<number | undefined> {
-    return await this.#offsets.committed(this.#wire(queue), fromBroker)
+    return await this.#offsets.committed(this.#membership.queue(queue), fromBroker)
   }
 
   /** Tells the broker what is noted of a queue, and waits until it has it. @throws ClientError */
   async persist(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
-    await this.#offsets.commit([this.#wire(queue)], options)
+    await this.#offsets.commit([this.#membership.queue(queue)], options)
   }
 
   async #persistMine(): Promise<void> {
@@ -236,46 +223,34 @@ export class PullConsumer<Body = Buffer> {
 
   /** Offset of the oldest message. @throws ClientError */
   async minOffset(queue: MessageQueue, options: CallOptions = {}): Promise<number> {
-    return await minOffset(this.#instance, this.#wire(queue), options)
+    return await minOffset(this.#membership.instance, this.#membership.queue(queue), options)
   }
 
   /** Offset that the next message will have. @throws ClientError */
   async maxOffset(queue: MessageQueue, options: CallOptions = {}): Promise<number> {
-    return await maxOffset(this.#instance, this.#wire(queue), options)
+    return await maxOffset(this.#membership.instance, this.#membership.queue(queue), options)
   }
 
   /** Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. @throws ClientError */
   async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
-    return await offsetAt(this.#instance, this.#wire(queue), Number(time), options)
-  }
-
-  #wire(queue: MessageQueue): MessageQueue {
-    this.#checkOpen()
-    return checkedQueue(this.#settings.namespace, queue)
+    return await offsetAt(this.#membership.instance, this.#membership.queue(queue), Number(time), options)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
   /** Leaves the group, keeps the offsets of queues in balance, closes the connections. Idempotent. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#shutDown())
+    return this.#membership.close({
+      stop: () => this.#rebalancer.stop(),
+      keep: async () => {
+        await this.#persistMine()
+        await this.#rebalancer.dropAll()
+      },
+    })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  async #shutDown(): Promise<void> {
-    await this.#rebalancer.stop()
-    for (const watch of this.#watches) watch[Symbol.dispose]()
-    await this.#persistMine()
-    await this.#rebalancer.dropAll()
-    await this.#instance.leave(this.#member)
-    await this.#instance.release(this.#claim)
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw closed('this consumer')
   }
 }
 

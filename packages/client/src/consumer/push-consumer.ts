@@ -1,5 +1,4 @@
 import { type MessageView, retryTopicOf, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
-import { ClientInstance } from '../client-instance.ts'
 import { bytes, type Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance-options.ts'
@@ -16,6 +15,7 @@ import { type DeliveredMessage, Inbox } from './inbox.ts'
 import type { Handler } from './listener.ts'
 import { LocalOffsets } from './local-offsets.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
+import { Membership, started } from './membership.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { queryAssignment } from './pop-assignment.ts'
 import { PopConsumption } from './pop-consume.ts'
@@ -24,13 +24,14 @@ import type { PushConsumerOptions, PushConsumerStats } from './push-consumer-opt
 import { handlerOf, messageMaker } from './push-handler.ts'
 import { PushMember, type PushWork } from './push-member.ts'
 import { type PushSettings, pushOptions } from './push-options.ts'
+import { steadyName } from './pull-offsets.ts'
 import { QueueLocks } from './queue-locks.ts'
 import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
 import { Rebalancer } from './rebalance.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import type { Expression } from './subscription.ts'
-import { checkFilter, Subscriptions } from './subscriptions.ts'
+import { Subscriptions } from './subscriptions.ts'
 
 export type { PushConsumerOptions, PushConsumerStats }
 
@@ -40,14 +41,11 @@ const DRAIN_MS = 30_000
 const LOCK_MS = 20_000
 /** How long queues that are given up wait for their listeners, milliseconds. */
 const SETTLE_MS = 500
-/** Apache's clients that broadcast keep their id, and so their file of offsets, when they start anew. */
-const STEADY_NAME = 'DEFAULT'
 
 /** Receives the messages of its subscriptions and hands them to a listener, or to `for await` loops. */
 export class PushConsumer<Body = Buffer> {
   readonly group: string
-  readonly #instance: ClientInstance
-  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #membership: Membership
   readonly #settings: PushSettings
   readonly #onQueues: PushConsumerOptions<Body>['onQueues']
   readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
@@ -59,13 +57,10 @@ export class PushConsumer<Body = Buffer> {
   readonly #pops: PopConsumption<Body> | undefined
   readonly #member: PushMember<Body>
   readonly #subscriptions = new Subscriptions()
-  readonly #watches = new Map<string, Disposable>()
-  readonly #timers: Disposable[] = []
   readonly #startedAt: number
   #limits: PullLimits
   #isPaused = false
   #persisting: Promise<void> | undefined
-  #closing: Promise<void> | undefined
 
   /**
    * Joins a group and begins to consume. Queues come with the first round, some moments later.
@@ -73,14 +68,11 @@ export class PushConsumer<Body = Buffer> {
    * the offsets of a broadcast group cannot be read
    */
   static async start<Body = Buffer>(options: PushConsumerOptions<Body>): Promise<PushConsumer<Body>> {
-    const consumer = new PushConsumer<Body>(checkedOptions('PushConsumer', options))
-    try {
-      await consumer.#start()
-      return consumer
-    } catch (error) {
-      await consumer.close({ drainMs: 0 })
-      throw error
-    }
+    return await started(
+      new PushConsumer<Body>(checkedOptions('PushConsumer', options)),
+      consumer => consumer.#start(),
+      consumer => consumer.close({ drainMs: 0 }),
+    )
   }
 
   private constructor(options: PushConsumerOptions<Body>) {
@@ -94,14 +86,13 @@ export class PushConsumer<Body = Buffer> {
       namespace: settings.namespace,
       codec: codec ?? (bytes as Codec<never>),
     })
-    const wireGroup = wrapNamespace(settings.namespace, this.group)
     this.#startedAt = settings.clock.now()
-    this.#subscribeFirst(subscriptions, wireGroup)
-    this.#claim = { kind: 'consumer', group: wireGroup }
-    this.#instance = ClientInstance.acquire(settings, this.#claim)
+    this.#subscribeFirst(subscriptions)
+    this.#membership = new Membership(settings, this.group, () => this.#rebalancer.request())
+    const { instance, group: wireGroup } = this.#membership
     this.#limits = this.#ownLimits()
-    const locks = settings.orderly && !settings.broadcast ? new QueueLocks(this.#instance, wireGroup) : undefined
-    this.#core = this.#makeCore(wireGroup)
+    const locks = settings.orderly && !settings.broadcast ? new QueueLocks(instance, wireGroup) : undefined
+    this.#core = this.#makeCore()
     this.#consumption = settings.orderly
       ? new OrderlyConsumption(this.#core, this.#handler, locks)
       : new ConcurrentConsumption(this.#core, this.#handler)
@@ -119,19 +110,20 @@ export class PushConsumer<Body = Buffer> {
     })
   }
 
-  #makeCore(group: string): ConsumerCore<Body> {
+  #makeCore(): ConsumerCore<Body> {
+    const { instance, group } = this.#membership
     const limits = (): PullLimits => this.#limits
     const isPaused = (): boolean => this.#isPaused
     const consumption = (): Consumption<Body> => this.#consumption
-    const { clientId, log } = this.#instance
+    const { clientId, log } = instance
     const { broadcast, offsetsFolder } = this.#settings
     return {
-      instance: this.#instance,
+      instance,
       group,
       settings: this.#settings,
       offsets: broadcast
         ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
-        : new RemoteOffsets(this.#instance, group),
+        : new RemoteOffsets(instance, group),
       stats: new ConsumeStats(this.#settings.clock.elapsed()),
       trace: consumerTrace(this.#settings, group, options => Producer.start(options)),
       subscriptions: this.#subscriptions.pulled,
@@ -168,7 +160,7 @@ export class PushConsumer<Body = Buffer> {
 
   // -- Start ---------------------------------------------------------------------------------------------------------
 
-  #subscribeFirst(subscriptions: PushConsumerOptions['subscriptions'], group: string): void {
+  #subscribeFirst(subscriptions: PushConsumerOptions['subscriptions']): void {
     const { namespace, broadcast } = this.#settings
     if (typeof subscriptions !== 'object' || subscriptions === null) {
       throw badOption('PushConsumer', 'subscriptions', subscriptions, "an object such as { Orders: '*' }")
@@ -177,53 +169,39 @@ export class PushConsumer<Body = Buffer> {
       this.#subscriptions.set(checkedTopic(namespace, topic), expression, this.#startedAt)
     }
     // What is pulled of it was wanted when it came the first time.
-    if (!broadcast) this.#subscriptions.set(retryTopicOf(group), '*', this.#startedAt)
+    const retryTopic = wrapNamespace(namespace, retryTopicOf(this.group))
+    if (!broadcast) this.#subscriptions.set(retryTopic, '*', this.#startedAt)
   }
 
   async #start(): Promise<void> {
-    const { clock } = this.#instance
-    const told = this.#subscriptions.told
+    const { clock, persistOffsetsMs } = this.#settings
+    const { told } = this.#subscriptions
     await this.#core.offsets.load()
-    await this.#instance.start()
-    await Promise.all(told.map(({ topic }) => this.#meet(topic)))
-    await Promise.all(told.map(subscription => checkFilter(this.#instance, this.#claim.group, subscription)))
-    this.#instance.join(this.#member)
-    await this.#tell()
-    this.#timers.push(
-      clock.every(this.#settings.persistOffsetsMs, () => void this.#persist()),
-      clock.every(STATS_MS, () => this.#core.stats.tick(clock.elapsed())),
-      clock.every(LOCK_MS, () => void this.#rebalancer.renewLocks()),
-    )
+    await this.#membership.prepare(told)
+    await this.#membership.join(this.#member)
+    this.#subscriptions.heard(told)
+    this.#membership.every(persistOffsetsMs, () => void this.#persist())
+    this.#membership.every(STATS_MS, () => this.#core.stats.tick(clock.elapsed()))
+    this.#membership.every(LOCK_MS, () => void this.#rebalancer.renewLocks())
     this.#rebalancer.start()
   }
 
   /** Tells the brokers of the subscriptions. From then on pulls may name them. */
   async #tell(): Promise<void> {
     const { told } = this.#subscriptions
-    await this.#instance.heartbeat()
+    await this.#membership.instance.heartbeat()
     this.#subscriptions.heard(told)
   }
 
-  /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
-  async #meet(topic: string): Promise<void> {
-    const { routes, log } = this.#instance
-    await routes.get(topic).catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
-    if (this.#closing === undefined && !this.#watches.has(topic)) {
-      this.#watches.set(
-        topic,
-        routes.watch(topic, () => this.#core.rebalance()),
-      )
-    }
-  }
-
   #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
-    const { clock, log, options } = this.#instance
+    const { clock, namespace } = this.#settings
+    const { log } = this.#membership.instance
     const queues = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
     log.info({ group: this.group, topic, queues }, 'queues of this member')
     this.#limits = this.#ownLimits()
     this.#subscriptions.touch(topic, clock.now())
     void this.#tell()
-    this.#onQueues?.(unwrapNamespace(options.namespace, topic), all, mine)
+    this.#onQueues?.(unwrapNamespace(namespace, topic), this.#membership.shown(all), this.#membership.shown(mine))
   }
 
   #ownLimits(): PullLimits {
@@ -239,11 +217,15 @@ export class PushConsumer<Body = Buffer> {
   // -- For users -----------------------------------------------------------------------------------------------------
 
   get clientId(): string {
-    return this.#instance.clientId
+    return this.#membership.instance.clientId
   }
 
   /** The queues that this member consumes now. */
   get queues(): MessageQueue[] {
+    return this.#membership.shown(this.#queues)
+  }
+
+  get #queues(): MessageQueue[] {
     return [...this.#rebalancer.held].filter(({ isDropped }) => !isDropped).map(({ queue }) => queue)
   }
 
@@ -290,13 +272,12 @@ export class PushConsumer<Body = Buffer> {
    * @throws ClientError BAD_OPTION, BAD_NAME, UNSUPPORTED, CLOSED
    */
   async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
-    this.#checkOpen()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
-    const { clock } = this.#instance
+    const wireTopic = this.#membership.topic(topic)
+    const { clock } = this.#settings
     const trial = new Subscriptions().set(wireTopic, expression, clock.now())
-    await this.#meet(wireTopic)
-    await checkFilter(this.#instance, this.#claim.group, trial)
-    this.#checkOpen()
+    await this.#membership.meet(wireTopic)
+    await this.#membership.checkFilter(trial)
+    this.#membership.checkOpen()
     this.#subscriptions.set(wireTopic, expression, clock.now())
     await this.#tell()
     this.#rebalancer.request(true)
@@ -304,17 +285,11 @@ export class PushConsumer<Body = Buffer> {
 
   /** Wants a topic no more. Its queues are given up; listeners that run finish. @throws ClientError BAD_NAME, CLOSED */
   async unsubscribe(topic: string): Promise<void> {
-    this.#checkOpen()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    const wireTopic = this.#membership.topic(topic)
     if (!this.#subscriptions.delete(wireTopic)) return
-    this.#watches.get(wireTopic)?.[Symbol.dispose]()
-    this.#watches.delete(wireTopic)
+    this.#membership.part(wireTopic)
     this.#rebalancer.request(true)
     await this.#tell()
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw new ClientError('CLOSED', `the consumer of group ${this.group} is closed`)
   }
 
   /**
@@ -331,7 +306,7 @@ export class PushConsumer<Body = Buffer> {
 
   /** One at a time: brokers that are slow get no more to do, and no older offset comes after a newer one. */
   #persist(): Promise<void> {
-    return (this.#persisting ??= this.#core.offsets.persist(this.queues).finally(() => (this.#persisting = undefined)))
+    return (this.#persisting ??= this.#core.offsets.persist(this.#queues).finally(() => (this.#persisting = undefined)))
   }
 
   /**
@@ -339,30 +314,28 @@ export class PushConsumer<Body = Buffer> {
    * tells the brokers, closes the connections. What was not consumed goes to the other members. Idempotent.
    */
   close({ drainMs = DRAIN_MS }: { readonly drainMs?: number } = {}): Promise<void> {
-    return (this.#closing ??= this.#shutDown(drainMs))
+    return this.#membership.close({ stop: () => this.#stop(drainMs), keep: () => this.#keep(drainMs) })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #shutDown(drainMs: number): Promise<void> {
+  async #stop(drainMs: number): Promise<void> {
     if (this.#handler instanceof Inbox) this.#handler.close()
     await this.#rebalancer.stop()
     await Promise.all([this.#consumption.close(drainMs), this.#pops?.close(drainMs)])
     await this.#member.quiet
-    for (const owned of [...this.#timers, ...this.#watches.values()]) owned[Symbol.dispose]()
+  }
+
+  async #keep(drainMs: number): Promise<void> {
     await this.#persisting
     await this.#persist()
     await this.#rebalancer.dropAll()
     await this.#core.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))
-    await this.#instance.leave(this.#member)
-    await this.#instance.release(this.#claim)
   }
 }
 
 function readSettings(given: GivenOf<typeof pushOptions> & ClientOptions): PushSettings {
-  const settings = readOptions('PushConsumer', { ...instanceOptions, ...pushOptions }, given)
-  const isNamed = !settings.broadcast || settings.instanceName !== ''
-  return isNamed ? settings : { ...settings, instanceName: STEADY_NAME }
+  return steadyName(readOptions('PushConsumer', { ...instanceOptions, ...pushOptions }, given))
 }

@@ -2,6 +2,7 @@ import { isRetryTopic, type MessageView, offsetMessageId, unwrapNamespace } from
 import type { Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
+import { shownQueue } from './member-names.ts'
 
 /** What all messages of a consumer have in common. */
 export interface MessageContext<Body> {
@@ -24,7 +25,7 @@ export class ReceivedMessage<Body = Buffer> {
   constructor(view: MessageView, queue: MessageQueue, context: MessageContext<Body>, reconsumeTimes?: number) {
     this.#view = view
     this.#context = context
-    this.queue = queue
+    this.queue = shownQueue(context.namespace, queue)
     this.queueOffset = view.queueOffset
     this.reconsumeTimes = reconsumeTimes ?? view.reconsumeTimes
   }

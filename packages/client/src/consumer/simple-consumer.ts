@@ -1,5 +1,4 @@
-import { V5_0_0, wrapNamespace } from '@gantrymq/protocol'
-import { ClientInstance } from '../client-instance.ts'
+import { V5_0_0 } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../codec.ts'
 import { pause } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
@@ -8,13 +7,13 @@ import type { ConsumerMember } from '../members.ts'
 import type { CallOptions } from '../message.ts'
 import { type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
+import { Membership, started } from './membership.ts'
 import { acknowledgeAll, MAX_POP, type PopContext } from './pop-call.ts'
 import { PopPlaces } from './pop-places.ts'
 import { pullMember } from './pull-member.ts'
 import { pushOptions } from './push-options.ts'
 import { SimpleMessage } from './simple-message.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
-import { checkFilter } from './subscriptions.ts'
 
 const { consumeFrom, unitMode } = pushOptions
 
@@ -63,28 +62,22 @@ const AGAIN_MS = 1000
  */
 export class SimpleConsumer<Body = Buffer> {
   readonly group: string
-  readonly #instance: ClientInstance
-  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #membership: Membership
   readonly #settings: ValuesOf<typeof simpleOptions> & ValuesOf<typeof instanceOptions>
   readonly #codec: Codec<Body>
   readonly #pop: PopContext
   readonly #places: PopPlaces
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
-  readonly #watches = new Map<string, Disposable>()
   readonly #stop = new AbortController()
-  #closing: Promise<void> | undefined
 
   /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9 or one has no SQL92 */
   static async start<Body = Buffer>(options: SimpleConsumerOptions<Body>): Promise<SimpleConsumer<Body>> {
-    const consumer = new SimpleConsumer<Body>(options)
-    try {
-      await consumer.#start()
-      return consumer
-    } catch (error) {
-      await consumer.close()
-      throw error
-    }
+    return await started(
+      new SimpleConsumer<Body>(options),
+      consumer => consumer.#start(),
+      consumer => consumer.close(),
+    )
   }
 
   private constructor(options: SimpleConsumerOptions<Body>) {
@@ -93,10 +86,9 @@ export class SimpleConsumer<Body = Buffer> {
     this.#codec = codec
     this.#settings = readOptions('SimpleConsumer', { ...instanceOptions, ...simpleOptions }, given)
     for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
-    const wireGroup = wrapNamespace(this.#settings.namespace, this.group)
-    this.#claim = { kind: 'consumer', group: wireGroup }
-    this.#instance = ClientInstance.acquire(this.#settings, this.#claim)
-    this.#pop = { instance: this.#instance, group: wireGroup }
+    this.#membership = new Membership(this.#settings, this.group)
+    const { instance, group: wireGroup } = this.#membership
+    this.#pop = { instance, group: wireGroup }
     this.#places = new PopPlaces(this.#pop, this.#subscriptions)
     this.#member = pullMember({
       group: wireGroup,
@@ -110,24 +102,9 @@ export class SimpleConsumer<Body = Buffer> {
   }
 
   async #start(): Promise<void> {
-    await this.#instance.start()
-    this.#instance.join(this.#member)
-    await Promise.all([...this.#subscriptions.keys()].map(topic => this.#meet(topic)))
-    const all = [...this.#subscriptions.values()]
-    await Promise.all(all.map(subscription => checkFilter(this.#instance, this.#claim.group, subscription)))
-    await this.#instance.heartbeat()
+    await this.#membership.prepare([...this.#subscriptions.values()])
+    await this.#membership.join(this.#member)
     this.#checkVersions()
-  }
-
-  /** Asks for a topic's route. That it is missing now is no error: it may be made later. */
-  async #meet(topic: string): Promise<void> {
-    const { routes, log } = this.#instance
-    await routes.get(topic).catch((error: unknown) => log.info({ topic, error: String(error) }, 'topic not known yet'))
-    this.#watches.get(topic)?.[Symbol.dispose]()
-    this.#watches.set(
-      topic,
-      routes.watch(topic, () => {}),
-    )
   }
 
   #addSubscription(topic: string, expression: Expression): void {
@@ -136,7 +113,7 @@ export class SimpleConsumer<Body = Buffer> {
   }
 
   #checkVersions(): void {
-    const { brokers } = this.#instance
+    const { brokers } = this.#pop.instance
     const masters = brokers.masters()
     const isOld = masters
       .map(({ name, address }) => brokers.version(name, address))
@@ -148,28 +125,25 @@ export class SimpleConsumer<Body = Buffer> {
   }
 
   get clientId(): string {
-    return this.#instance.clientId
+    return this.#pop.instance.clientId
   }
 
   /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION, BAD_NAME, CLOSED */
   async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
-    this.#checkOpen()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
-    const subscription = subscriptionOf(wireTopic, expression, this.#instance.clock.now())
-    await this.#meet(wireTopic)
-    await checkFilter(this.#instance, this.#claim.group, subscription)
+    const wireTopic = this.#membership.topic(topic)
+    const subscription = subscriptionOf(wireTopic, expression, this.#settings.clock.now())
+    await this.#membership.meet(wireTopic)
+    await this.#membership.checkFilter(subscription)
     this.#subscriptions.set(wireTopic, subscription)
-    await this.#instance.heartbeat()
+    await this.#pop.instance.heartbeat()
   }
 
   /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
   async unsubscribe(topic: string): Promise<void> {
-    this.#checkOpen()
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
+    const wireTopic = this.#membership.topic(topic)
     this.#subscriptions.delete(wireTopic)
-    this.#watches.get(wireTopic)?.[Symbol.dispose]()
-    this.#watches.delete(wireTopic)
-    await this.#instance.heartbeat()
+    this.#membership.part(wireTopic)
+    await this.#pop.instance.heartbeat()
   }
 
   // -- Messages ------------------------------------------------------------------------------------------------------
@@ -179,7 +153,7 @@ export class SimpleConsumer<Body = Buffer> {
    * @throws ClientError BAD_OPTION, UNSUPPORTED, ROUTE_MISSING, BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
    */
   async receive(options: ReceiveOptions = {}): Promise<SimpleMessage<Body>[]> {
-    this.#checkOpen()
+    this.#membership.checkOpen()
     const { max, invisibleMs, waitMs } = this.#receiving(options)
     const from = this.#settings.consumeFrom === 'first' ? 'oldest' : 'newest'
     const signals = [this.#stop.signal, ...(options.signal === undefined ? [] : [options.signal])]
@@ -227,14 +201,14 @@ export class SimpleConsumer<Body = Buffer> {
     } catch (error) {
       if (this.#stop.signal.aborted) return []
       if (!(error instanceof ClientError) || !error.retriable) throw error
-      this.#instance.log.warn({ group: this.group, error: error.message }, 'receive failed')
-      await pause(this.#instance.clock, AGAIN_MS, this.#stop.signal)
+      this.#pop.instance.log.warn({ group: this.group, error: error.message }, 'receive failed')
+      await pause(this.#pop.instance.clock, AGAIN_MS, this.#stop.signal)
       return []
     }
   }
 
   async *#each(messages: readonly SimpleMessage<Body>[], { invisibleMs }: ReceiveOptions) {
-    const { clock } = this.#instance
+    const { clock } = this.#pop.instance
     const end = clock.elapsed() + (invisibleMs ?? this.#settings.invisibleMs)
     let at = 0
     try {
@@ -267,21 +241,13 @@ export class SimpleConsumer<Body = Buffer> {
    * Idempotent.
    */
   close(): Promise<void> {
-    return (this.#closing ??= this.#shutDown())
+    return this.#membership.close({
+      stop: async () => this.#stop.abort(),
+      keep: async () => {},
+    })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  async #shutDown(): Promise<void> {
-    this.#stop.abort()
-    for (const watch of this.#watches.values()) watch[Symbol.dispose]()
-    await this.#instance.leave(this.#member)
-    await this.#instance.release(this.#claim)
-  }
-
-  #checkOpen(): void {
-    if (this.#closing !== undefined) throw closed('this consumer')
   }
 }

@@ -1,0 +1,152 @@
+import { retryTopicOf, wrapNamespace } from '@gantrymq/protocol'
+import { ClientInstance } from '../client-instance.ts'
+import { ClientError, closed } from '../errors.ts'
+import type { InstanceOptions } from '../instance-options.ts'
+import type { ConsumerMember } from '../members.ts'
+import type { MessageQueue } from '../message.ts'
+import { checkedQueue, checkedTopic, shownQueue } from './member-names.ts'
+import type { SubscriptionData } from './subscription.ts'
+import { checkFilter } from './subscriptions.ts'
+
+/** What a consumer does before and after it looks at its topics no more. */
+export interface Ending {
+  /** Ends what runs. */
+  readonly stop: () => Promise<void>
+  /** Keeps what is done, and gives the queues up. */
+  readonly keep: () => Promise<void>
+}
+
+/**
+ * A consumer's place in its group: its share of the instance, the topics it watches and its timers, and in which order it
+ * leaves. Names go in as users give them and come out as the wire has them.
+ */
+export class Membership {
+  readonly instance: ClientInstance
+  /** With its namespace. */
+  readonly group: string
+  readonly #namespace: string
+  readonly #onRoute: () => void
+  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #watches = new Map<string, Disposable>()
+  readonly #owned: Disposable[] = []
+  #member: ConsumerMember | undefined
+  #closing: Promise<void> | undefined
+
+  /** @param onRoute the queues of a topic may have changed. @throws ClientError GROUP_TAKEN */
+  constructor(settings: InstanceOptions, group: string, onRoute: () => void = () => {}) {
+    this.#namespace = settings.namespace
+    this.#onRoute = onRoute
+    this.group = wrapNamespace(settings.namespace, group)
+    this.#claim = { kind: 'consumer', group: this.group }
+    this.instance = ClientInstance.acquire(settings, this.#claim)
+  }
+
+  // -- Names ---------------------------------------------------------------------------------------------------------
+
+  /** A user's topic as the wire has it. @throws ClientError BAD_NAME, CLOSED */
+  topic(name: string): string {
+    this.checkOpen()
+    return checkedTopic(this.#namespace, name)
+  }
+
+  /** A user's queue as the wire has it. @throws ClientError BAD_NAME, CLOSED */
+  queue(queue: MessageQueue): MessageQueue {
+    this.checkOpen()
+    return checkedQueue(this.#namespace, queue)
+  }
+
+  /** Queues of the wire as users see them. */
+  shown(queues: readonly MessageQueue[]): MessageQueue[] {
+    return queues.map(queue => shownQueue(this.#namespace, queue))
+  }
+
+  // -- Joining -------------------------------------------------------------------------------------------------------
+
+  /** Looks up the topics and has brokers judge the filters. @throws ClientError BAD_OPTION, UNSUPPORTED, NO_NAME_SERVER */
+  async prepare(subscriptions: readonly SubscriptionData[]): Promise<void> {
+    await this.instance.start()
+    await Promise.all(subscriptions.map(({ topic }) => this.meet(topic)))
+    await Promise.all(subscriptions.map(each => this.checkFilter(each)))
+  }
+
+  /** Tells the brokers of a member, whose requests reach it from now on. */
+  async join(member: ConsumerMember): Promise<void> {
+    this.#member = member
+    this.instance.join(member)
+    await this.instance.heartbeat()
+  }
+
+  /** @throws ClientError BAD_OPTION, UNSUPPORTED */
+  async checkFilter(subscription: SubscriptionData): Promise<void> {
+    await checkFilter(this.instance, this.group, subscription)
+  }
+
+  /** Asks for a topic's route, and watches it. That it is missing now is no error: it may be made later. */
+  async meet(topic: string): Promise<void> {
+    const { routes } = this.instance
+    await routes.get(topic).catch((error: unknown) => this.#tellUnknown(topic, error))
+    if (this.#closing === undefined && !this.#watches.has(topic)) {
+      this.#watches.set(topic, routes.watch(topic, this.#onRoute))
+    }
+  }
+
+  #tellUnknown(topic: string, error: unknown): void {
+    const { log } = this.instance
+    // Brokers make it with the first heartbeat of a new group: there is nothing to be done about it.
+    const isOwn = topic === retryTopicOf(this.group) && error instanceof ClientError && error.code === 'ROUTE_MISSING'
+    if (isOwn) log.debug({ topic }, 'the group has no retry topic yet')
+    else log.info({ topic, error: String(error) }, 'topic not known yet')
+  }
+
+  /** Watches a topic no more. */
+  part(topic: string): void {
+    this.#watches.get(topic)?.[Symbol.dispose]()
+    this.#watches.delete(topic)
+  }
+
+  /** Does something every so often, until the end. */
+  every(ms: number, work: () => void): void {
+    this.own(this.instance.clock.every(ms, work))
+  }
+
+  /** Disposes of it at the end. */
+  own(owned: Disposable): void {
+    if (this.#closing === undefined) this.#owned.push(owned)
+    else owned[Symbol.dispose]()
+  }
+
+  // -- The end -------------------------------------------------------------------------------------------------------
+
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /** @throws ClientError CLOSED */
+  checkOpen(): void {
+    if (this.isClosing) throw closed('this consumer')
+  }
+
+  /** Ends the work, takes leave of the brokers and gives the instance back. Idempotent. */
+  close(ending: Ending): Promise<void> {
+    return (this.#closing ??= this.#leave(ending))
+  }
+
+  async #leave({ stop, keep }: Ending): Promise<void> {
+    await stop()
+    for (const owned of [...this.#owned, ...this.#watches.values()]) owned[Symbol.dispose]()
+    await keep()
+    if (this.#member !== undefined) await this.instance.leave(this.#member)
+    await this.instance.release(this.#claim)
+  }
+}
+
+/** A consumer that has started; one that fails to is closed. @throws what `start` does */
+export async function started<C>(consumer: C, start: (consumer: C) => Promise<void>, close: (consumer: C) => unknown) {
+  try {
+    await start(consumer)
+    return consumer
+  } catch (error) {
+    await close(consumer)
+    throw error
+  }
+}
