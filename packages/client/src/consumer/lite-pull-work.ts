@@ -1,12 +1,13 @@
 import type { Long } from '@gantrymq/remoting'
 import { pause } from '../deadline.ts'
-import { toClientError } from '../errors.ts'
+import type { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import { pullHold } from './flow-control.ts'
 import type { Inbox, Parcel } from './lite-pull-inbox.ts'
 import type { LitePullSettings } from './lite-pull-options.ts'
 import { ProcessQueue } from './process-queue.ts'
 import { type PullContext, type PullResult, pullQueue } from './pull-call.ts'
+import { hasNoAnswer, QueueLoop } from './queue-loop.ts'
 import { beginningOf } from './queue-offsets.ts'
 import type { HeldWork, RebalanceCore } from './rebalance.ts'
 import type { ReceivedMessage } from './received-message.ts'
@@ -40,8 +41,6 @@ export class Chunk<Body> implements Parcel {
   }
 }
 
-const FLOW_CONTROL = 215
-const FLOW_CONTROL_MS = 20
 /** How often a queue that may not be pulled looks again when nothing wakes it, milliseconds. */
 const HOLD_MS = 1000
 /** The same when it waits for other queues to be polled. */
@@ -54,10 +53,7 @@ export class LitePullWork<Body> implements HeldWork {
   readonly queue: MessageQueue
   readonly process: ProcessQueue<ReceivedMessage<Body>>
   readonly #core: LitePullCore<Body>
-  readonly #stop = new AbortController()
-  /** Aborted by whatever makes a pull in flight useless. */
-  #attempt = new AbortController()
-  #hold: AbortController | undefined
+  readonly #loop: QueueLoop
   #nextOffset: number | undefined
   #brokerId: Long = 0
   #isPaused = false
@@ -66,12 +62,18 @@ export class LitePullWork<Body> implements HeldWork {
   #waiting = 0
   #handedUpTo: number | undefined
   #doneUpTo: number | undefined
-  #done: Promise<void> = Promise.resolve()
 
   constructor(core: LitePullCore<Body>, queue: MessageQueue) {
     this.#core = core
     this.queue = queue
     this.process = new ProcessQueue(core.instance.clock.elapsed(), message => message.view.storedBody.length)
+    this.#loop = new QueueLoop({
+      core,
+      queue,
+      verb: 'pull',
+      step: signal => this.#step(signal),
+      onFailure: error => this.#failed(error),
+    })
   }
 
   get isDropped(): boolean {
@@ -100,21 +102,20 @@ export class LitePullWork<Body> implements HeldWork {
   // -- For the consumer ----------------------------------------------------------------------------------------------
 
   start(): void {
-    this.#done = this.#run()
+    this.#loop.start()
   }
 
   drop(): Promise<void> {
     this.process.dropped = true
     this.stopPulling()
-    return this.#done
+    return this.#loop.done
   }
 
   /** Pulls no more. What is done is noted, for whoever keeps offsets now. */
   stopPulling(): void {
-    if (this.#stop.signal.aborted) return
+    if (this.#loop.isStopped) return
     this.noteDone()
-    this.#stop.abort()
-    this.#attempt.abort()
+    this.#loop.stop()
   }
 
   /** Notes the offset to commit, if that goes by itself. */
@@ -125,13 +126,13 @@ export class LitePullWork<Body> implements HeldWork {
 
   /** There may be room: looks again at once. */
   wake(): void {
-    this.#hold?.abort()
+    this.#loop.wake()
   }
 
   /** A pull in flight is given up: its messages come after `resume`. */
   pause(): void {
     this.#isPaused = true
-    this.#attempt.abort()
+    this.#loop.interrupt()
   }
 
   resume(): void {
@@ -147,7 +148,7 @@ export class LitePullWork<Body> implements HeldWork {
     this.#nextOffset = offset
     this.#handedUpTo = offset
     this.#doneUpTo = offset
-    this.#attempt.abort()
+    this.#loop.interrupt()
   }
 
   /** Messages were given to the user. */
@@ -174,18 +175,10 @@ export class LitePullWork<Body> implements HeldWork {
 
   // -- The loop ------------------------------------------------------------------------------------------------------
 
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.#attempt = new AbortController()
-      const { signal } = this.#attempt
-      try {
-        const holdMs = this.#holdMs()
-        if (holdMs > 0) await this.#sleep(holdMs, signal)
-        else await this.#pull(signal)
-      } catch (error) {
-        await this.#afterFailure(error, signal)
-      }
-    }
+  async #step(signal: AbortSignal): Promise<void> {
+    const holdMs = this.#holdMs()
+    if (holdMs > 0) await this.#loop.sleep(holdMs)
+    else await this.#pull(signal)
   }
 
   /** How long not to pull; 0 to pull now. */
@@ -195,12 +188,6 @@ export class LitePullWork<Body> implements HeldWork {
     if (queuedTotal > maxQueuedTotal) return HOLD_FOR_ALL_MS
     const limits = { messagesPerQueue: maxQueuedMessages, mebibytesPerQueue: maxQueuedMebibytes, span: maxSpan }
     return this.#isPaused || pullHold(this.process, limits, false) !== null ? HOLD_MS : 0
-  }
-
-  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    this.#hold = new AbortController()
-    await pause(this.#core.instance.clock, ms, AbortSignal.any([this.#hold.signal, signal]))
-    this.#hold = undefined
   }
 
   async #pull(signal: AbortSignal): Promise<void> {
@@ -261,17 +248,8 @@ export class LitePullWork<Body> implements HeldWork {
     if (this.process.count === 0) this.#doneUpTo = nextOffset
   }
 
-  async #afterFailure(cause: unknown, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return
-    const { instance, group, settings } = this.#core
-    const error = toClientError(cause)
-    const isFlowControl = error.responseCode === FLOW_CONTROL
-    if (!isFlowControl) instance.log.warn({ group, ...this.queue, error: error.message }, 'pull failed')
-    if (error.code === 'CONNECT_FAILED' || error.code === 'TIMEOUT') {
-      // The suggested broker may be the one that is away.
-      this.#brokerId = 0
-      instance.routes.suspect(this.queue.topic)
-    }
-    await pause(instance.clock, isFlowControl ? FLOW_CONTROL_MS : settings.pullRetryMs, signal)
+  #failed(error: ClientError): void {
+    // The suggested broker may be the one that is away.
+    if (hasNoAnswer(error)) this.#brokerId = 0
   }
 }

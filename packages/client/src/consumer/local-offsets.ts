@@ -22,15 +22,15 @@ export interface LocalOffsetsOptions {
 }
 
 /** Offsets in a file of this machine, for groups whose members all get everything. Apache's LocalFileOffsetStore. */
-export class LocalOffsets implements OffsetStore {
+export class LocalOffsets extends OffsetNotes implements OffsetStore {
   readonly path: string
   readonly #log: Logger
-  readonly #notes = new OffsetNotes()
   readonly #stored = new Map<string, Stored>()
   #isWritten = true
   #writing: Promise<void> = Promise.resolve()
 
   constructor({ folder, clientId, group, log }: LocalOffsetsOptions) {
+    super()
     this.path = join(folder ?? join(homedir(), '.rocketmq_offsets'), clientId, group, 'offsets.json')
     this.#log = log
   }
@@ -53,25 +53,9 @@ export class LocalOffsets implements OffsetStore {
     throw new ClientError('BAD_BODY', text, { cause: bad })
   }
 
-  update(queue: MessageQueue, offset: number, onlyForward: boolean): void {
-    this.#notes.update(queue, offset, onlyForward)
-  }
-
-  freeze(queue: MessageQueue, offset: number): void {
-    this.#notes.freeze(queue, offset)
-  }
-
-  peek(queue: MessageQueue): number {
-    return this.#notes.peek(queue)
-  }
-
-  forget(queue: MessageQueue): void {
-    this.#notes.forget(queue)
-  }
-
   async read(queue: MessageQueue): Promise<number> {
     const offset = this.#stored.get(queueKey(queue))?.offset ?? NO_STORED_OFFSET
-    if (offset >= 0) this.#notes.update(queue, offset, false)
+    if (offset >= 0) this.update(queue, offset, false)
     return offset
   }
 
@@ -84,7 +68,7 @@ export class LocalOffsets implements OffsetStore {
   }
 
   #note(queue: MessageQueue): void {
-    const offset = this.#notes.peek(queue)
+    const offset = this.peek(queue)
     const key = queueKey(queue)
     if (offset < 0 || this.#stored.get(key)?.offset === offset) return
     this.#stored.set(key, { queue, offset })

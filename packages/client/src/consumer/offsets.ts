@@ -27,7 +27,7 @@ interface Noted {
   readonly frozen: boolean
 }
 
-/** Offsets in memory: the part that both stores share. */
+/** Offsets in memory: what both stores begin with. */
 export class OffsetNotes {
   readonly #noted = new Map<string, Noted>()
 
@@ -54,38 +54,22 @@ export class OffsetNotes {
 const TIMEOUT_MS = 5000
 
 /** Offsets kept by the brokers, for groups that share their queues. Apache's RemoteBrokerOffsetStore. */
-export class RemoteOffsets implements OffsetStore {
+export class RemoteOffsets extends OffsetNotes implements OffsetStore {
   readonly #instance: ClientInstance
   readonly #group: string
-  readonly #notes = new OffsetNotes()
 
   constructor(instance: ClientInstance, group: string) {
+    super()
     this.#instance = instance
     this.#group = group
   }
 
   async load(): Promise<void> {}
 
-  update(queue: MessageQueue, offset: number, onlyForward: boolean): void {
-    this.#notes.update(queue, offset, onlyForward)
-  }
-
-  freeze(queue: MessageQueue, offset: number): void {
-    this.#notes.freeze(queue, offset)
-  }
-
-  peek(queue: MessageQueue): number {
-    return this.#notes.peek(queue)
-  }
-
-  forget(queue: MessageQueue): void {
-    this.#notes.forget(queue)
-  }
-
   async read(queue: MessageQueue): Promise<number> {
     try {
       const offset = await this.#ask(queue)
-      this.#notes.update(queue, offset, false)
+      this.update(queue, offset, false)
       return offset
     } catch (error) {
       const { responseCode } = toClientError(error)
@@ -121,7 +105,7 @@ export class RemoteOffsets implements OffsetStore {
   }
 
   async #tell(queue: MessageQueue): Promise<void> {
-    const offset = this.#notes.peek(queue)
+    const offset = this.peek(queue)
     if (offset < 0) return
     const { topic, queueId, brokerName } = queue
     const header = { consumerGroup: this.#group, topic, queueId, commitOffset: offset, bname: brokerName }

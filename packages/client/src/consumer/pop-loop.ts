@@ -1,17 +1,14 @@
-import { pause } from '../deadline.ts'
-import { toClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import { pop, type PopAsk } from './pop-call.ts'
 import type { PopConsumption, PopOwner } from './pop-consume.ts'
 import { ProcessQueue } from './process-queue.ts'
+import { QueueLoop } from './queue-loop.ts'
 import type { HeldWork } from './rebalance.ts'
 import type { SubscriptionData } from './subscription.ts'
 
 /** How long a broker may hold a pop that finds nothing, milliseconds. */
 const POLL_MS = 15_000
-const FLOW_CONTROL = 215
-const FLOW_CONTROL_MS = 20
 /** How often a queue that may not be popped looks again when nothing wakes it, milliseconds. */
 const HOLD_MS = 1000
 /** The broker holds too many pops, or answered at once that it has nothing, milliseconds. */
@@ -25,16 +22,15 @@ export class PopWork<Body> implements HeldWork, PopOwner {
   readonly process: ProcessQueue<never>
   readonly #core: ConsumerCore<Body>
   readonly #consumption: PopConsumption<Body>
-  readonly #stop = new AbortController()
+  readonly #loop: QueueLoop
   #popped = 0
-  #wake: AbortController | undefined
-  #done: Promise<void> = Promise.resolve()
 
   constructor(core: ConsumerCore<Body>, queue: MessageQueue, consumption: PopConsumption<Body>) {
     this.#core = core
     this.queue = queue
     this.#consumption = consumption
     this.process = new ProcessQueue(core.instance.clock.elapsed(), () => 0)
+    this.#loop = new QueueLoop({ core, queue, verb: 'pop', step: signal => this.#step(signal) })
   }
 
   /** Messages that are neither acknowledged nor given back. */
@@ -51,23 +47,22 @@ export class PopWork<Body> implements HeldWork, PopOwner {
   }
 
   start(): void {
-    this.#done = this.#run()
+    this.#loop.start()
   }
 
   /** What was popped is still consumed: it is this client's until its time is over, whoever has the queue. */
   drop(): Promise<void> {
     this.process.dropped = true
     this.stopPulling()
-    return this.#done
+    return this.#loop.done
   }
 
   stopPulling(): void {
-    this.#stop.abort()
-    this.wake()
+    this.#loop.stop()
   }
 
   wake(): void {
-    this.#wake?.abort()
+    this.#loop.wake()
   }
 
   settle(count: number): void {
@@ -76,40 +71,28 @@ export class PopWork<Body> implements HeldWork, PopOwner {
     this.wake()
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.process.lastPullAt = this.#core.instance.clock.elapsed()
-      const subscription = this.#core.subscriptions.get(this.queue.topic)
-      try {
-        if (subscription === undefined || this.#mustHold) await this.#sleep(HOLD_MS)
-        else await this.#pop(subscription)
-      } catch (error) {
-        await this.#afterFailure(error)
-      }
-    }
+  async #step(signal: AbortSignal): Promise<void> {
+    this.process.lastPullAt = this.#core.instance.clock.elapsed()
+    const subscription = this.#core.subscriptions.get(this.queue.topic)
+    if (subscription === undefined || this.#mustHold) await this.#loop.sleep(HOLD_MS)
+    else await this.#pop(subscription, signal)
   }
 
   get #mustHold(): boolean {
     return this.#core.isPaused || this.#popped > this.#core.settings.maxPopped
   }
 
-  async #sleep(ms: number): Promise<void> {
-    this.#wake = new AbortController()
-    await pause(this.#core.instance.clock, ms, this.#wake.signal)
-    this.#wake = undefined
-  }
-
-  async #pop(subscription: SubscriptionData): Promise<void> {
+  async #pop(subscription: SubscriptionData, signal: AbortSignal): Promise<void> {
     const { instance, stats } = this.#core
     const started = instance.clock.elapsed()
-    const { found, isFull } = await pop(this.#core, this.#askOf(subscription), this.#stop.signal)
+    const { found, isFull } = await pop(this.#core, this.#askOf(subscription), signal)
     const tookMs = instance.clock.elapsed() - started
     stats.pulled(this.queue.topic, found.length, tookMs)
     this.#popped += found.length
     if (found.length > 0) this.#consumption.submit(this, found)
-    else if (isFull) await this.#sleep(FULL_MS)
+    else if (isFull) await this.#loop.sleep(FULL_MS)
     // A broker that answers at once with nothing must not be asked without end.
-    else if (tookMs < EMPTY_MS) await this.#sleep(EMPTY_MS)
+    else if (tookMs < EMPTY_MS) await this.#loop.sleep(EMPTY_MS)
   }
 
   #askOf(subscription: SubscriptionData): PopAsk {
@@ -124,15 +107,5 @@ export class PopWork<Body> implements HeldWork, PopOwner {
       pollMs: POLL_MS,
       from: settings.consumeFrom === 'first' ? 'oldest' : 'newest',
     }
-  }
-
-  async #afterFailure(cause: unknown): Promise<void> {
-    if (this.#stop.signal.aborted) return
-    const { instance, group, settings } = this.#core
-    const error = toClientError(cause)
-    const isFlowControl = error.responseCode === FLOW_CONTROL
-    if (!isFlowControl) instance.log.warn({ group, ...this.queue, error: error.message }, 'pop failed')
-    if (error.code === 'CONNECT_FAILED' || error.code === 'TIMEOUT') instance.routes.suspect(this.queue.topic)
-    await pause(instance.clock, isFlowControl ? FLOW_CONTROL_MS : settings.pullRetryMs, this.#stop.signal)
   }
 }

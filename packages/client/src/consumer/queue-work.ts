@@ -2,12 +2,13 @@ import { consumeRequests, type CorruptMessage, type MessageView, readMessages, r
 import type { Long, Reply } from '@gantrymq/remoting'
 import { pause } from '../deadline.ts'
 import { pullChannel, tracePull } from '../diagnostics.ts'
-import { toClientError } from '../errors.ts'
+import type { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import { pullHold } from './flow-control.ts'
 import { whereToRead } from './pull-call.ts'
 import { ProcessQueue } from './process-queue.ts'
+import { hasNoAnswer, QueueLoop } from './queue-loop.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { matchesTags, type SubscriptionData } from './subscription.ts'
 
@@ -16,10 +17,8 @@ type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
 /** How long a broker may hold a pull that finds nothing, and how long the client waits for its answer, milliseconds. */
 const SUSPEND_MS = 15_000
 const PULL_TIMEOUT_MS = 30_000
-const FLOW_CONTROL_MS = 20
 /** How often a queue that may not be pulled looks again when nothing wakes it, milliseconds. */
 const HOLD_MS = 1000
-const FLOW_CONTROL = 215
 /** SUBSCRIPTION_NOT_EXIST, SUBSCRIPTION_NOT_LATEST. */
 const UNKNOWN_HERE: ReadonlySet<number> = new Set([24, 25])
 
@@ -33,15 +32,13 @@ export class QueueWork<Body> {
   readonly process: ProcessQueue<ReceivedMessage<Body>>
   readonly #core: ConsumerCore<Body>
   readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
-  readonly #stop = new AbortController()
+  readonly #loop: QueueLoop
   #nextOffset: number
   #brokerId: Long = 0
-  #wake: (() => void) | undefined
   /** It is not pulled as too much of it waits. */
   #isHeldBack = false
   #isGone = false
   #isLost = false
-  #done: Promise<void> = Promise.resolve()
 
   constructor(
     core: ConsumerCore<Body>,
@@ -54,6 +51,13 @@ export class QueueWork<Body> {
     this.#nextOffset = offset
     this.#toMessage = toMessage
     this.process = new ProcessQueue(core.instance.clock.elapsed(), message => message.view.storedLength)
+    this.#loop = new QueueLoop({
+      core,
+      queue,
+      verb: 'pull',
+      step: signal => this.#step(signal),
+      onFailure: error => this.#failed(error),
+    })
   }
 
   /** Where the next pull begins. */
@@ -82,7 +86,7 @@ export class QueueWork<Body> {
 
   /** Begins to pull. */
   start(): void {
-    this.#done = this.#run()
+    this.#loop.start()
   }
 
   /** Gives the queue up: nothing more is pulled, nothing of it counts any more. Resolves when the last pull has ended. */
@@ -90,7 +94,7 @@ export class QueueWork<Body> {
     this.process.dropped = true
     this.#isGone = true
     this.stopPulling()
-    return this.#done
+    return this.#loop.done
   }
 
   lose(): void {
@@ -101,36 +105,29 @@ export class QueueWork<Body> {
 
   /** Pulls no more; what is here is still consumed. */
   stopPulling(): void {
-    this.#stop.abort()
-    this.wake()
+    this.#loop.stop()
   }
 
   /** There is a lock, or an end to the pause: looks again at once. */
   wake(): void {
-    this.#wake?.()
+    this.#loop.wake()
   }
 
   /** A message is done. Looks again if there is room for another pull, not for each message. */
   hasRoom(): void {
-    if (this.#wake === undefined || !this.#isHeldBack) return
+    if (!this.#loop.isAsleep || !this.#isHeldBack) return
     const { limits, consumption, settings } = this.#core
     const room = Math.min(settings.pullBatchSize, limits.messagesPerQueue / 2)
     const hold = pullHold(this.process, limits, consumption.orderly)
-    if (hold === null && this.process.count <= limits.messagesPerQueue - room) this.#wake()
+    if (hold === null && this.process.count <= limits.messagesPerQueue - room) this.wake()
   }
 
   // -- The loop ------------------------------------------------------------------------------------------------------
 
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      try {
-        const holdMs = this.#holdMs()
-        if (holdMs > 0) await this.#sleep(holdMs)
-        else await this.#pull()
-      } catch (error) {
-        await this.#afterFailure(error)
-      }
-    }
+  async #step(signal: AbortSignal): Promise<void> {
+    const holdMs = this.#holdMs()
+    if (holdMs > 0) await this.#loop.sleep(holdMs)
+    else await this.#pull(signal)
   }
 
   /** How long not to pull; 0 to pull now. */
@@ -144,31 +141,21 @@ export class QueueWork<Body> {
     return consumption.orderly && !settings.broadcast && !this.process.locked ? HOLD_MS : 0
   }
 
-  async #sleep(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#wake = resolve
-    const timer = this.#core.instance.clock.every(ms, resolve)
-    if (this.#stop.signal.aborted) resolve()
-    await promise
-    this.#wake = undefined
-    timer[Symbol.dispose]()
-  }
-
-  async #pull(): Promise<void> {
+  async #pull(signal: AbortSignal): Promise<void> {
     const { instance, settings, subscriptions, stats } = this.#core
     const subscription = subscriptions.get(this.queue.topic)
     if (subscription === undefined) return
     const started = instance.clock.elapsed()
-    const reply = await this.#traced(() => this.#ask(subscription))
-    if (this.#stop.signal.aborted) return
+    const reply = await this.#traced(() => this.#ask(subscription, signal))
+    if (signal.aborted) return
     const now = instance.clock.elapsed()
     this.process.lastPullAt = now
     this.#brokerId = reply.header.suggestWhichBrokerId
-    if (reply.code === responseCodes.PULL_OFFSET_MOVED) return await this.#moved(reply.header.nextBeginOffset)
+    if (reply.code === responseCodes.PULL_OFFSET_MOVED) return await this.#moved(reply.header.nextBeginOffset, signal)
     const count = this.#take(reply, subscription)
     stats.pulled(this.queue.topic, count, now - started)
     if (count > 0 && settings.pullIntervalMs > 0) {
-      await pause(instance.clock, settings.pullIntervalMs, this.#stop.signal)
+      await pause(instance.clock, settings.pullIntervalMs, signal)
     }
   }
 
@@ -180,10 +167,10 @@ export class QueueWork<Body> {
     return await tracePull({ clientId, namespace, group, queue: this.queue, offset: this.#nextOffset }, ask)
   }
 
-  async #ask(subscription: SubscriptionData): Promise<PullReply> {
+  async #ask(subscription: SubscriptionData, signal: AbortSignal): Promise<PullReply> {
     const { instance, group, settings, offsets } = this.#core
     const { topic, queueId, brokerName } = this.queue
-    const where = await whereToRead(instance, this.queue, this.#brokerId, { signal: this.#stop.signal })
+    const where = await whereToRead(instance, this.queue, this.#brokerId, { signal })
     const commitOffset = settings.broadcast ? 0 : Math.max(0, offsets.peek(this.queue))
     // Unlike Java's, only while nothing is being consumed: the broker may note it late, behind what a close has committed.
     const commits = commitOffset > 0 && !where.isSlave && this.process.count === 0
@@ -203,7 +190,7 @@ export class QueueWork<Body> {
       maxMsgBytes: settings.pullBatchBytes,
       bname: brokerName,
     }
-    const options = { timeoutMs: PULL_TIMEOUT_MS, signal: this.#stop.signal }
+    const options = { timeoutMs: PULL_TIMEOUT_MS, signal }
     return await instance.call(where.address, consumeRequests.PULL_MESSAGE, { header }, options)
   }
 
@@ -238,27 +225,18 @@ export class QueueWork<Body> {
   }
 
   /** The broker has no such offset: goes on where it says. What waits here is of a queue that is no more. */
-  async #moved(offset: number): Promise<void> {
+  async #moved(offset: number, signal: AbortSignal): Promise<void> {
     const { instance, group } = this.#core
     instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: offset }, 'offset moved by the broker')
     this.#core.moved(this, offset)
     // Others take it from here; without them the broker is not asked at once again.
-    await pause(instance.clock, this.#core.settings.pullRetryMs, this.#stop.signal)
+    await pause(instance.clock, this.#core.settings.pullRetryMs, signal)
   }
 
-  async #afterFailure(cause: unknown): Promise<void> {
-    if (this.#stop.signal.aborted) return
-    const { instance, group, settings } = this.#core
-    const error = toClientError(cause)
-    const isFlowControl = error.responseCode === FLOW_CONTROL
-    if (!isFlowControl) instance.log.warn({ group, ...this.queue, error: error.message }, 'pull failed')
-    if (error.code === 'CONNECT_FAILED' || error.code === 'TIMEOUT') {
-      // The suggested broker may be the one that is away.
-      this.#brokerId = 0
-      instance.routes.suspect(this.queue.topic)
-    }
+  #failed(error: ClientError): void {
+    // The suggested broker may be the one that is away.
+    if (hasNoAnswer(error)) this.#brokerId = 0
     // The broker does not know this member, or what it wants now.
-    if (UNKNOWN_HERE.has(error.responseCode ?? 0)) void instance.heartbeat()
-    await pause(instance.clock, isFlowControl ? FLOW_CONTROL_MS : settings.pullRetryMs, this.#stop.signal)
+    if (UNKNOWN_HERE.has(error.responseCode ?? 0)) void this.#core.instance.heartbeat()
   }
 }
