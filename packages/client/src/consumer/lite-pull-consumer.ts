@@ -9,13 +9,19 @@ import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { AssignedQueues } from './lite-pull-assigned.ts'
 import { Inbox } from './lite-pull-inbox.ts'
-import { type LitePullConsumerOptions, type LitePullSettings, readLitePullSettings } from './lite-pull-options.ts'
+import {
+  type LitePullConsumerOptions,
+  type LitePullConsumerStats,
+  type LitePullSettings,
+  litePullTable,
+  readLitePullSettings,
+} from './lite-pull-options.ts'
 import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull-positions.ts'
 import { Reader } from './lite-pull-reader.ts'
 import { type LitePullCore, LitePullWork } from './lite-pull-work.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
 import { Membership, started } from './membership.ts'
-import { notedOffsets, pullMember } from './pull-member.ts'
+import { pullMember } from './pull-member.ts'
 import { PullOffsets } from './pull-offsets.ts'
 import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
 import { Rebalancer } from './rebalance.ts'
@@ -77,7 +83,14 @@ export class LitePullConsumer<Body = Buffer> {
     this.#trace = consumerTrace(this.#settings, wireGroup, given => Producer.start(given))
     const { inbox } = this.#core
     const { clock } = instance
-    this.#reader = new Reader({ clock, inbox, settings: this.#settings, works: () => this.#works, trace: this.#trace })
+    this.#reader = new Reader({
+      clock,
+      inbox,
+      settings: this.#settings,
+      works: () => this.#works,
+      stats: this.#membership.stats,
+      trace: this.#trace,
+    })
     this.#assigned = new AssignedQueues(this.#core)
     this.#rebalancer = new Rebalancer({
       core: this.#core,
@@ -85,24 +98,26 @@ export class LitePullConsumer<Body = Buffer> {
       work: queue => Promise.resolve(new LitePullWork(this.#core, queue)),
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
-    const { broadcast, consumeFrom, unitMode } = this.#settings
     this.#member = pullMember({
-      group: wireGroup,
-      broadcast,
-      consumeFrom,
-      unitMode,
+      membership: this.#membership,
+      settings: this.#settings,
+      table: litePullTable,
       subscriptions: () => (this.#mode === 'assign' ? [] : [...this.#subscriptions.values()]),
-      rebalance: () => this.#rebalancer.request(),
-      offsets: topic => notedOffsets(this.#offsets.store, this.#queues, topic),
+      held: {
+        works: () => this.#works,
+        offsets: this.#offsets.store,
+        rebalance: () => this.#rebalancer.request(),
+      },
     })
   }
 
   #makeCore(group: string, codec: Codec<Body>): LitePullCore<Body> {
     const context = { namespace: this.#settings.namespace, codec }
-    const queuedTotal = (): number => this.#works.reduce((sum, { process }) => sum + process.count, 0)
+    const queuedTotal = (): number => this.#queued
     return {
       instance: this.#membership.instance,
       group,
+      stats: this.#membership.stats,
       settings: this.#settings,
       offsets: this.#offsets.store,
       subscriptions: this.#subscriptions,
@@ -153,6 +168,15 @@ export class LitePullConsumer<Body = Buffer> {
 
   get clientId(): string {
     return this.#instance.clientId
+  }
+
+  get stats(): LitePullConsumerStats {
+    const { total, skipped } = this.#membership.stats
+    return { pulled: total.pulled, received: total.ok, skipped, queued: this.#queued }
+  }
+
+  get #queued(): number {
+    return this.#works.reduce((sum, { process }) => sum + process.count, 0)
   }
 
   /** The queues that it works on now. */

@@ -41,6 +41,9 @@ export const litePullOptions = {
   autoCommitMs: millis(5000, 'autoCommitIntervalMillis', { min: 1000 }),
 }
 
+/** All that they have. */
+export const litePullTable = { ...instanceOptions, ...litePullOptions }
+
 export type LitePullSettings = ValuesOf<typeof litePullOptions> & InstanceOptions
 
 /** What a lite pull consumer is started with. */
@@ -55,9 +58,20 @@ export interface LitePullConsumerOptions<Body = Buffer> extends ClientOptions, G
   readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
 }
 
+/** What a lite pull consumer has done since it started, and holds now. */
+export interface LitePullConsumerStats {
+  readonly pulled: number
+  /** Messages that were given out. */
+  readonly received: number
+  /** Could not be read, and were passed over. */
+  readonly skipped: number
+  /** Messages in memory that are not done. */
+  readonly queued: number
+}
+
 /** The settings, checked together. @throws ClientError BAD_OPTION */
 export function readLitePullSettings(given: GivenOf<typeof litePullOptions> & ClientOptions): LitePullSettings {
-  const settings = readOptions('LitePullConsumer', { ...instanceOptions, ...litePullOptions }, given)
+  const settings = readOptions('LitePullConsumer', litePullTable, given)
   if (settings.pullTimeoutMs < settings.suspendMs) {
     const text = `LitePullConsumer: pullTimeoutMs ${settings.pullTimeoutMs} must not be less than suspendMs ${settings.suspendMs}`
     throw new ClientError('BAD_OPTION', text)

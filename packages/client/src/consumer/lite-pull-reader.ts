@@ -3,6 +3,7 @@ import { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
+import type { ConsumeStats } from './consume-stats.ts'
 import type { Inbox } from './lite-pull-inbox.ts'
 import type { LitePullSettings } from './lite-pull-options.ts'
 import type { Chunk, LitePullWork } from './lite-pull-work.ts'
@@ -14,6 +15,7 @@ export interface ReaderOptions<Body> {
   readonly settings: LitePullSettings
   /** The queues whose offsets are committed by themselves. */
   readonly works: () => Iterable<LitePullWork<Body>>
+  readonly stats: ConsumeStats
   /** RocketMQ's own message trace; undefined where it is off. */
   readonly trace: ConsumerTrace | undefined
 }
@@ -75,6 +77,7 @@ export class Reader<Body> {
   // What the user makes of them is not known here: in the trace they count as consumed, as in Apache's poll.
   #handOut(work: LitePullWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
     work.handOut(messages)
+    this.#options.stats.consumed(work.queue.topic, messages.length, 0, true)
     this.#options.trace?.begin(messages)('success', 0)
   }
 

@@ -4,9 +4,13 @@ import { ClientError, closed } from '../errors.ts'
 import type { InstanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
+import { ConsumeStats } from './consume-stats.ts'
 import { checkedQueue, checkedTopic, shownQueue } from './member-names.ts'
 import type { SubscriptionData } from './subscription.ts'
 import { checkFilter } from './subscriptions.ts'
+
+/** How often the counts are remembered, milliseconds. */
+const STATS_MS = 10_000
 
 /** What a consumer does before and after it looks at its topics no more. */
 export interface Ending {
@@ -24,6 +28,10 @@ export class Membership {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
+  /** What it has done since it started. */
+  readonly stats: ConsumeStats
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
   readonly #namespace: string
   readonly #onRoute: () => void
   readonly #claim: { readonly kind: 'consumer'; readonly group: string }
@@ -39,6 +47,8 @@ export class Membership {
     this.group = wrapNamespace(settings.namespace, group)
     this.#claim = { kind: 'consumer', group: this.group }
     this.instance = ClientInstance.acquire(settings, this.#claim)
+    this.stats = new ConsumeStats(settings.clock.elapsed())
+    this.startedAt = settings.clock.now()
   }
 
   // -- Names ---------------------------------------------------------------------------------------------------------
@@ -74,6 +84,7 @@ export class Membership {
     this.#member = member
     this.instance.join(member)
     await this.instance.heartbeat()
+    this.every(STATS_MS, () => this.stats.tick(this.instance.clock.elapsed()))
   }
 
   /** @throws ClientError BAD_OPTION, UNSUPPORTED */

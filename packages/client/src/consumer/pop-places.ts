@@ -1,7 +1,8 @@
 import { pause } from '../deadline.ts'
 import { aborted, ClientError } from '../errors.ts'
-import { ANY_QUEUE, awaitMessages, pop, type PopAsk, type PopContext } from './pop-call.ts'
+import { ANY_QUEUE, awaitMessages, pop, type PopAsk } from './pop-call.ts'
 import type { PoppedView } from './pop-reply.ts'
+import type { SimpleContext } from './simple-message.ts'
 import type { SubscriptionData } from './subscription.ts'
 
 /** All queues of a topic at one broker. */
@@ -28,11 +29,11 @@ const LOOK_MS = 15_000
 
 /** Where a simple consumer receives from: every broker of its topics in turn. */
 export class PopPlaces {
-  readonly #context: PopContext
+  readonly #context: SimpleContext
   readonly #subscriptions: ReadonlyMap<string, SubscriptionData>
   #turn = 0
 
-  constructor(context: PopContext, subscriptions: ReadonlyMap<string, SubscriptionData>) {
+  constructor(context: SimpleContext, subscriptions: ReadonlyMap<string, SubscriptionData>) {
     this.#context = context
     this.#subscriptions = subscriptions
   }
@@ -77,7 +78,7 @@ export class PopPlaces {
     let failure: unknown
     for (const place of [...places.slice(first), ...places.slice(0, first)]) {
       try {
-        const { found } = await pop(this.#context, askOf(place, asked, pollMs), signal)
+        const found = await this.#pop(place, askOf(place, asked, pollMs), signal)
         if (found.length > 0) return { topic: place.subscription.topic, found }
       } catch (error) {
         if (signal.aborted) throw error
@@ -88,6 +89,14 @@ export class PopPlaces {
     }
     if (failures === places.length) throw failure
     return { topic: '', found: [] }
+  }
+
+  async #pop({ subscription }: Place, ask: PopAsk, signal: AbortSignal): Promise<readonly PoppedView[]> {
+    const { instance, stats } = this.#context
+    const started = instance.clock.elapsed()
+    const { found } = await pop(this.#context, ask, signal)
+    stats.pulled(subscription.topic, found.length, instance.clock.elapsed() - started)
+    return found
   }
 
   #suspect({ subscription, brokerName }: Place, error: unknown): void {

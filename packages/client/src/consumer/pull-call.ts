@@ -5,6 +5,7 @@ import type { ClientInstance } from '../client-instance.ts'
 import { pullChannel, tracePull } from '../diagnostics.ts'
 import { ClientError, javaCodes } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
+import type { ConsumeStats } from './consume-stats.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { matchesTags, type SubscriptionData } from './subscription.ts'
 
@@ -32,6 +33,7 @@ export interface PullContext<Body> {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
+  readonly stats: ConsumeStats
   readonly toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
 }
 
@@ -72,15 +74,19 @@ export async function pullQueue<Body>(
   ask: PullAsk,
   options: CallOptions,
 ): Promise<PullResult<Body> & { readonly suggestedBrokerId: number }> {
+  const { stats, instance } = context
+  const started = instance.clock.elapsed()
   const { header, body, code } = await traced(context, ask, options)
   const isFound = code === responseCodes.SUCCESS && body !== null
+  const messages = isFound ? await messagesOf(context, ask, body) : []
+  stats.pulled(ask.queue.topic, messages.length, instance.clock.elapsed() - started)
   return {
     status: STATUSES[code] ?? 'NO_NEW_MSG',
     nextOffset: header.nextBeginOffset,
     minOffset: header.minOffset,
     maxOffset: header.maxOffset,
     suggestedBrokerId: header.suggestWhichBrokerId,
-    messages: isFound ? await messagesOf(context, ask, body) : [],
+    messages,
   }
 }
 
@@ -138,11 +144,12 @@ export async function whereToRead(
 }
 
 async function messagesOf<Body>(
-  { instance, group, toMessage }: PullContext<Body>,
+  { instance, group, stats, toMessage }: PullContext<Body>,
   { queue, subscription }: PullAsk,
   body: Buffer,
 ): Promise<ReceivedMessage<Body>[]> {
   const views = readMessages(body, corrupt => {
+    stats.skipped++
     instance.log.error({ group, ...queue, ...corrupt }, 'corrupt message skipped')
   })
   const { tagsSet } = subscription

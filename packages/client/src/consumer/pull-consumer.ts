@@ -9,7 +9,7 @@ import { litePullOptions } from './lite-pull-options.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
 import { Membership, started } from './membership.ts'
 import { type PullContext, pullQueue, type PullResult } from './pull-call.ts'
-import { notedOffsets, pullMember } from './pull-member.ts'
+import { pullMember } from './pull-member.ts'
 import { PullOffsets, steadyName } from './pull-offsets.ts'
 import { PullShare } from './pull-share.ts'
 import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
@@ -47,12 +47,22 @@ export interface PullConsumerOptions<Body = Buffer> extends ClientOptions, Given
   readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
 }
 
+/** What a pull consumer has done since it started. */
+export interface PullConsumerStats {
+  /** Messages that pulls have brought. */
+  readonly received: number
+  /** Could not be read, and were passed over. */
+  readonly skipped: number
+}
+
 export interface PullOptions extends CallOptions {
   /** Whether the broker may hold the pull until there is something, for `suspendMs`. Default false. */
   readonly wait?: boolean | undefined
   /** Bytes, from brokers of 5.x; the first message comes whatever its size. */
   readonly maxBytes?: number | undefined
 }
+
+const table = { ...instanceOptions, ...pullOptions }
 
 /** How long a pull that does not wait may take, milliseconds (Apache's consumerPullTimeoutMillis). */
 const TIMEOUT_MS = 10_000
@@ -83,7 +93,7 @@ export class PullConsumer<Body = Buffer> {
   private constructor(options: PullConsumerOptions<Body>) {
     const { group, topics = [], codec = bytes as Codec<never>, onQueues, ...given } = options
     this.group = checkedGroup(group)
-    this.#settings = steadyName(readOptions('PullConsumer', { ...instanceOptions, ...pullOptions }, given))
+    this.#settings = steadyName(readOptions('PullConsumer', table, given))
     const { namespace } = this.#settings
     for (const topic of topics) this.#addTopic(checkedTopic(namespace, topic))
     const membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())
@@ -91,7 +101,7 @@ export class PullConsumer<Body = Buffer> {
     this.#membership = membership
     this.#offsets = new PullOffsets({ ...this.#settings, instance, group: wireGroup })
     const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, { namespace, codec })
-    this.#context = { instance, group: wireGroup, toMessage }
+    this.#context = { instance, group: wireGroup, stats: membership.stats, toMessage }
     this.#rebalancer = new Rebalancer({
       core: {
         instance,
@@ -107,13 +117,15 @@ export class PullConsumer<Body = Buffer> {
         onQueues?.(unwrapNamespace(namespace, topic), membership.shown(all), membership.shown(mine)),
     })
     this.#member = pullMember({
-      group: wireGroup,
-      broadcast: this.#settings.broadcast,
-      consumeFrom: 'last',
-      unitMode: this.#settings.unitMode,
+      membership,
+      settings: this.#settings,
+      table,
       subscriptions: () => [...this.#subscriptions.values()],
-      rebalance: () => this.#rebalancer.request(),
-      offsets: topic => notedOffsets(this.#offsets.store, this.#mine, topic),
+      held: {
+        works: () => this.#rebalancer.held,
+        offsets: this.#offsets.store,
+        rebalance: () => this.#rebalancer.request(),
+      },
     })
   }
 
@@ -132,6 +144,11 @@ export class PullConsumer<Body = Buffer> {
 
   get clientId(): string {
     return this.#membership.instance.clientId
+  }
+
+  get stats(): PullConsumerStats {
+    const { total, skipped } = this.#membership.stats
+    return { received: total.pulled, skipped }
   }
 
   // -- Messages ------------------------------------------------------------------------------------------------------

@@ -1,50 +1,58 @@
-import type { QueueOffset } from '@gantrymq/protocol'
 import type { ConsumerMember } from '../members.ts'
-import type { MessageQueue } from '../message.ts'
+import type { OptionTable } from '../options.ts'
 import { consumeFromWhere } from './member-names.ts'
+import type { Membership } from './membership.ts'
 import type { OffsetStore } from './offsets.ts'
-import type { ConsumeFrom } from './start-offset.ts'
+import type { HeldWork } from './rebalance.ts'
+import { type ConsumerSettings, runningInfo } from './running-info.ts'
 import type { SubscriptionData } from './subscription.ts'
 
-/** What a consumer that pulls when its user asks tells of itself. */
+/** What a consumer that gives messages when its user asks tells of itself. */
 export interface PullMember {
-  /** With its namespace. */
-  readonly group: string
-  readonly broadcast: boolean
-  readonly consumeFrom: ConsumeFrom
-  readonly unitMode: boolean
+  readonly membership: Membership
+  readonly settings: ConsumerSettings
+  /** The options that the settings were read by. */
+  readonly table: OptionTable
   /** What heartbeats tell. */
   readonly subscriptions: () => readonly SubscriptionData[]
-  readonly rebalance: () => void
-  readonly offsets: (topic: string) => readonly QueueOffset[]
+  /** Its queues, of consumers that have some. */
+  readonly held?: {
+    readonly works: () => Iterable<Pick<HeldWork, 'queue' | 'process'>>
+    readonly offsets: OffsetStore
+    readonly rebalance: () => void
+  }
 }
 
 /** A consumer that pulls actively, as the instance knows it. */
-export function pullMember(member: PullMember): ConsumerMember {
-  const { group, broadcast, consumeFrom, unitMode, subscriptions, rebalance, offsets } = member
+export function pullMember({ membership, settings, table, subscriptions, held }: PullMember): ConsumerMember {
+  const { broadcast = false, consumeFrom = 'last', unitMode } = settings
+  const works = () => [...(held?.works() ?? [])]
   return {
     kind: 'consumer',
-    group,
+    group: membership.group,
     describe: () => ({
-      groupName: group,
+      groupName: membership.group,
       consumeType: 'CONSUME_ACTIVELY',
       messageModel: broadcast ? 'BROADCASTING' : 'CLUSTERING',
       consumeFromWhere: consumeFromWhere(consumeFrom),
       subscriptionDataSet: [...subscriptions()],
       unitMode,
     }),
-    rebalance,
-    offsets,
-    runningInfo: () => ({
-      properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_ACTIVELY']]),
-      subscriptionSet: [...subscriptions()],
-      mqTable: [],
-      statusTable: new Map(),
-    }),
+    rebalance: () => held?.rebalance(),
+    offsets: topic =>
+      works()
+        .filter(({ queue }) => queue.topic === topic)
+        .map(({ queue }) => ({ queue, offset: held?.offsets.peek(queue) ?? -1 })),
+    runningInfo: withStack =>
+      runningInfo({
+        membership,
+        settings,
+        table,
+        works: works(),
+        offsets: held?.offsets,
+        subscriptions: subscriptions(),
+        consumption: undefined,
+        withStack,
+      }),
   }
-}
-
-/** The offsets noted of the queues of a topic. */
-export function notedOffsets(store: OffsetStore, queues: readonly MessageQueue[], topic: string): QueueOffset[] {
-  return queues.filter(queue => queue.topic === topic).map(queue => ({ queue, offset: store.peek(queue) }))
 }

@@ -8,7 +8,6 @@ import { Producer } from '../producer/producer.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { ConcurrentConsumption } from './consume-concurrently.ts'
 import { OrderlyConsumption } from './consume-orderly.ts'
-import { ConsumeStats } from './consume-stats.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
 import { type PullLimits, sharedLimits } from './flow-control.ts'
 import { type DeliveredMessage, Inbox } from './inbox.ts'
@@ -19,6 +18,7 @@ import { Membership, started } from './membership.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { queryAssignment } from './pop-assignment.ts'
 import { PopConsumption } from './pop-consume.ts'
+import { PopRetryTopics } from './pop-retry-topics.ts'
 import { PopWork } from './pop-loop.ts'
 import type { PushConsumerOptions, PushConsumerStats } from './push-consumer-options.ts'
 import { handlerOf, messageMaker } from './push-handler.ts'
@@ -35,7 +35,6 @@ import { Subscriptions } from './subscriptions.ts'
 
 export type { PushConsumerOptions, PushConsumerStats }
 
-const STATS_MS = 10_000
 const DRAIN_MS = 30_000
 /** How often the locks of orderly queues are renewed (Apache's lockInterval), milliseconds. */
 const LOCK_MS = 20_000
@@ -57,7 +56,7 @@ export class PushConsumer<Body = Buffer> {
   readonly #pops: PopConsumption<Body> | undefined
   readonly #member: PushMember<Body>
   readonly #subscriptions = new Subscriptions()
-  readonly #startedAt: number
+  readonly #popRetries: PopRetryTopics
   #limits: PullLimits
   #isPaused = false
   #persisting: Promise<void> | undefined
@@ -84,9 +83,9 @@ export class PushConsumer<Body = Buffer> {
     this.#onQueues = onQueues
     this.#toMessage = messageMaker<Body>(this.#handler, {
       namespace: settings.namespace,
+      group: wrapNamespace(settings.namespace, this.group),
       codec: codec ?? (bytes as Codec<never>),
     })
-    this.#startedAt = settings.clock.now()
     this.#subscribeFirst(subscriptions)
     this.#membership = new Membership(settings, this.group, () => this.#rebalancer.request())
     const { instance, group: wireGroup } = this.#membership
@@ -99,14 +98,15 @@ export class PushConsumer<Body = Buffer> {
     const { serverAssignment, orderly, broadcast } = settings
     const mayPop = serverAssignment && !orderly && !broadcast
     this.#pops = mayPop ? new PopConsumption(this.#core, this.#handler, this.#toMessage) : undefined
+    this.#popRetries = new PopRetryTopics(this.#membership, this.#subscriptions, () => this.#tell())
     this.#rebalancer = this.#makeRebalancer(locks)
     this.#member = new PushMember({
       core: this.#core,
+      membership: this.#membership,
       rebalancer: this.#rebalancer,
       subscriptions: this.#subscriptions,
       handler: this.#handler,
       toMessage: this.#toMessage,
-      startedAt: this.#startedAt,
     })
   }
 
@@ -124,7 +124,7 @@ export class PushConsumer<Body = Buffer> {
       offsets: broadcast
         ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
         : new RemoteOffsets(instance, group),
-      stats: new ConsumeStats(this.#settings.clock.elapsed()),
+      stats: this.#membership.stats,
       trace: consumerTrace(this.#settings, group, options => Producer.start(options)),
       subscriptions: this.#subscriptions.pulled,
       get limits() {
@@ -152,36 +152,41 @@ export class PushConsumer<Body = Buffer> {
         const offset = from ?? (await beginningOf(core, queue, await core.offsets.read(queue)))
         return offset === undefined ? undefined : new QueueWork(core, queue, offset, this.#toMessage)
       },
-      assignedBy: pops === undefined ? undefined : (topic, signal) => queryAssignment(core, topic, signal),
+      assignedBy: pops === undefined ? undefined : (topic, signal) => this.#assigned(topic, signal),
       settled: async work => work instanceof PopWork || (await this.#consumption.settled(work, SETTLE_MS)),
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
   }
 
+  async #assigned(topic: string, signal: AbortSignal): ReturnType<typeof queryAssignment> {
+    const assigned = await queryAssignment(this.#core, topic, signal)
+    if (Array.isArray(assigned)) await this.#popRetries.follow(topic, assigned)
+    return assigned
+  }
+
   // -- Start ---------------------------------------------------------------------------------------------------------
 
   #subscribeFirst(subscriptions: PushConsumerOptions['subscriptions']): void {
-    const { namespace, broadcast } = this.#settings
+    const { namespace, broadcast, clock } = this.#settings
+    const now = clock.now()
     if (typeof subscriptions !== 'object' || subscriptions === null) {
       throw badOption('PushConsumer', 'subscriptions', subscriptions, "an object such as { Orders: '*' }")
     }
     for (const [topic, expression] of Object.entries(subscriptions)) {
-      this.#subscriptions.set(checkedTopic(namespace, topic), expression, this.#startedAt)
+      this.#subscriptions.set(checkedTopic(namespace, topic), expression, now)
     }
     // What is pulled of it was wanted when it came the first time.
     const retryTopic = wrapNamespace(namespace, retryTopicOf(this.group))
-    if (!broadcast) this.#subscriptions.set(retryTopic, '*', this.#startedAt)
+    if (!broadcast) this.#subscriptions.set(retryTopic, '*', now)
   }
 
   async #start(): Promise<void> {
-    const { clock, persistOffsetsMs } = this.#settings
     const { told } = this.#subscriptions
     await this.#core.offsets.load()
     await this.#membership.prepare(told)
     await this.#membership.join(this.#member)
     this.#subscriptions.heard(told)
-    this.#membership.every(persistOffsetsMs, () => void this.#persist())
-    this.#membership.every(STATS_MS, () => this.#core.stats.tick(clock.elapsed()))
+    this.#membership.every(this.#settings.persistOffsetsMs, () => void this.#persist())
     this.#membership.every(LOCK_MS, () => void this.#rebalancer.renewLocks())
     this.#rebalancer.start()
   }
@@ -288,6 +293,7 @@ export class PushConsumer<Body = Buffer> {
     const wireTopic = this.#membership.topic(topic)
     if (!this.#subscriptions.delete(wireTopic)) return
     this.#membership.part(wireTopic)
+    this.#popRetries.forget(wireTopic)
     this.#rebalancer.request(true)
     await this.#tell()
   }

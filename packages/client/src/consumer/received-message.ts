@@ -1,4 +1,4 @@
-import { isRetryTopic, type MessageView, offsetMessageId, unwrapNamespace } from '@gantrymq/protocol'
+import { isRetryTopic, type MessageView, offsetMessageId, popTopic, unwrapNamespace } from '@gantrymq/protocol'
 import type { Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
@@ -8,6 +8,8 @@ import { shownQueue } from './member-names.ts'
 export interface MessageContext<Body> {
   readonly namespace: string
   readonly codec: Codec<Body>
+  /** Of consumers that may pull what was popped before: their group, with its namespace. */
+  readonly group?: string
 }
 
 /** A message that was received: Apache's MessageExt. It keeps the bytes of a whole pull in memory: copy what is kept for long. */
@@ -33,8 +35,9 @@ export class ReceivedMessage<Body = Buffer> {
   /** The topic it was sent to, also when it comes again through the retry topic. */
   get topic(): string {
     const { topic } = this.#view
-    const first = isRetryTopic(topic) ? (this.#view.property('RETRY_TOPIC') ?? topic) : topic
-    return unwrapNamespace(this.#context.namespace, first)
+    const { namespace, group } = this.#context
+    const first = isRetryTopic(topic) ? (this.#view.property('RETRY_TOPIC') ?? poppedFrom(topic, group)) : topic
+    return unwrapNamespace(namespace, first)
   }
 
   /** As the codec reads it. @throws ClientError BAD_BODY if it cannot */
@@ -130,6 +133,12 @@ export class ReceivedMessage<Body = Buffer> {
   get view(): MessageView {
     return this.#view
   }
+}
+
+// What failed after a pop has no property that says where it was sent to: the name of its retry topic does.
+function poppedFrom(topic: string, group: string | undefined): string {
+  const start = group === undefined ? undefined : popTopic('1', '', group)
+  return start !== undefined && topic.startsWith(start) ? topic.slice(start.length) : topic
 }
 
 function hostText({ ip, port }: { readonly ip: string; readonly port: number }): string {

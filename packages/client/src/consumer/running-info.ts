@@ -6,45 +6,57 @@ import {
   versionName,
 } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
-import { instanceOptions } from '../instance-options.ts'
 import type { OptionTable } from '../options.ts'
-import type { ConsumerCore } from './consumer-core.ts'
+import type { AssignmentStrategy } from './assignment.ts'
+import type { Consumption } from './consumer-core.ts'
 import { consumeFromWhere } from './member-names.ts'
+import type { Membership } from './membership.ts'
+import type { OffsetStore } from './offsets.ts'
 import { PopWork } from './pop-loop.ts'
-import { pushOptions, type PushSettings } from './push-options.ts'
-import { QueueWork } from './queue-work.ts'
+import type { HeldWork } from './rebalance.ts'
+import type { ConsumeFrom } from './start-offset.ts'
 import type { SubscriptionData } from './subscription.ts'
 
-export interface RunningInfoInput<Body> {
-  readonly core: ConsumerCore<Body>
-  readonly works: Iterable<QueueWork<Body> | PopWork<Body>>
+/** What all consumers' settings have, or may have. */
+export interface ConsumerSettings {
+  readonly broadcast?: boolean
+  readonly consumeFrom?: ConsumeFrom
+  readonly allocate?: AssignmentStrategy
+  readonly unitMode: boolean
+}
+
+export interface RunningInfoInput {
+  readonly membership: Membership
+  readonly settings: ConsumerSettings
+  /** The options that the settings were read by. */
+  readonly table: OptionTable
+  readonly works: readonly Pick<HeldWork, 'queue' | 'process'>[]
+  /** Undefined for consumers that have no queues. */
+  readonly offsets: Pick<OffsetStore, 'peek'> | undefined
   readonly subscriptions: readonly SubscriptionData[]
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number
+  /** Who calls listeners; undefined for consumers that are asked for messages. */
+  readonly consumption: Pick<Consumption<never>, 'orderly' | 'concurrency'> | undefined
   readonly withStack: boolean
 }
 
 const MEBIBYTE = 1 << 20
 
 /** What operators see of a consumer, in Apache's words: ConsumerRunningInfo. */
-export function runningInfo<Body>(input: RunningInfoInput<Body>): ConsumerRunningInfo {
-  const { core, works, subscriptions, withStack } = input
-  const all = [...works]
+export function runningInfo(input: RunningInfoInput): ConsumerRunningInfo {
+  const { membership, works, offsets, subscriptions, withStack } = input
+  const { clock } = membership.instance
   return {
     properties: propertiesOf(input),
     subscriptionSet: subscriptions,
-    mqTable: all.filter(work => work instanceof QueueWork).map(work => processInfo(core, work)),
-    mqPopTable: all.filter(work => work instanceof PopWork).map(work => popInfo(core, work)),
-    statusTable: core.stats.statuses(core.instance.clock.elapsed()),
+    mqTable: works.filter(work => !(work instanceof PopWork)).map(work => processInfo(clock, work, offsets)),
+    mqPopTable: works.filter(work => work instanceof PopWork).map(work => popInfo(clock, work)),
+    statusTable: membership.stats.statuses(clock.elapsed()),
     ...(withStack ? { jstack: processText() } : {}),
   }
 }
 
-function popInfo<Body>(
-  { instance }: ConsumerCore<Body>,
-  { queue, popped, process: held }: PopWork<Body>,
-): PopProcessQueueInfo {
-  const lastPopTimestamp = dateOf(instance.clock, held.lastPullAt)
+function popInfo(clock: Clock, { queue, popped, process: held }: PopWork<unknown>): PopProcessQueueInfo {
+  const lastPopTimestamp = dateOf(clock, held.lastPullAt)
   return { queue, waitAckCount: popped, droped: held.dropped, lastPopTimestamp }
 }
 
@@ -53,14 +65,15 @@ function dateOf(clock: Clock, at: number): number {
   return clock.now() - (clock.elapsed() - at)
 }
 
-function processInfo<Body>(
-  { offsets, instance: { clock } }: ConsumerCore<Body>,
-  { queue, process: held }: QueueWork<Body>,
+function processInfo(
+  clock: Clock,
+  { queue, process: held }: Pick<HeldWork, 'queue' | 'process'>,
+  offsets: Pick<OffsetStore, 'peek'> | undefined,
 ): ProcessQueueInfo {
   const taken = held.takenSpan
   return {
     queue,
-    commitOffset: offsets.peek(queue),
+    commitOffset: offsets?.peek(queue) ?? -1,
     cachedMsgMinOffset: held.firstOffset ?? 0,
     cachedMsgMaxOffset: held.lastOffset ?? 0,
     cachedMsgCount: held.count,
@@ -77,19 +90,20 @@ function processInfo<Body>(
   }
 }
 
-function propertiesOf<Body>({ core, startedAt }: RunningInfoInput<Body>): Map<string, string> {
-  const { instance, settings, group, consumption } = core
+function propertiesOf({ membership, settings, table, consumption }: RunningInfoInput): Map<string, string> {
+  const { instance, group, startedAt } = membership
+  const { broadcast = false, consumeFrom = 'last', allocate } = settings
   return new Map([
-    ...settingsInJava(settings),
+    ...settingsInJava(settings, table),
     ['consumerGroup', group],
-    ['messageModel', settings.broadcast ? 'BROADCASTING' : 'CLUSTERING'],
-    ['consumeFromWhere', consumeFromWhere(settings.consumeFrom)],
-    ['allocateMessageQueueStrategy', settings.allocate.name],
-    ['PROP_CONSUMEORDERLY', String(consumption.orderly)],
-    ['PROP_THREADPOOL_CORE_SIZE', String(consumption.concurrency)],
+    ['messageModel', broadcast ? 'BROADCASTING' : 'CLUSTERING'],
+    ['consumeFromWhere', consumeFromWhere(consumeFrom)],
+    ...(allocate === undefined ? [] : [['allocateMessageQueueStrategy', allocate.name] as const]),
+    ['PROP_CONSUMEORDERLY', String(consumption?.orderly ?? false)],
+    ['PROP_THREADPOOL_CORE_SIZE', String(consumption?.concurrency ?? 0)],
     ['PROP_CONSUMER_START_TIMESTAMP', String(startedAt)],
     ['PROP_NAMESERVER_ADDR', instance.nameServers.addresses.map(address => `${address};`).join('')],
-    ['PROP_CONSUME_TYPE', 'CONSUME_PASSIVELY'],
+    ['PROP_CONSUME_TYPE', consumption === undefined ? 'CONSUME_ACTIVELY' : 'CONSUME_PASSIVELY'],
     ['PROP_CLIENT_VERSION', versionName(V5_5_0)],
   ])
 }
@@ -98,8 +112,7 @@ function propertiesOf<Body>({ core, startedAt }: RunningInfoInput<Body>): Map<st
 const OTHERWISE = new Set(['messageModel', 'messageListener', 'clientRebalance'])
 
 // Only numbers, flags and short texts: secrets and certificates are in objects.
-function settingsInJava(settings: PushSettings): [string, string][] {
-  const table: OptionTable = { ...instanceOptions, ...pushOptions }
+function settingsInJava(settings: ConsumerSettings, table: OptionTable): [string, string][] {
   return Object.entries(settings).flatMap(([name, value]: [string, unknown]) => {
     const java = table[name]?.java ?? null
     const isPlain = typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string'

@@ -8,11 +8,11 @@ import type { CallOptions } from '../message.ts'
 import { type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
 import { Membership, started } from './membership.ts'
-import { acknowledgeAll, MAX_POP, type PopContext } from './pop-call.ts'
+import { acknowledgeAll, MAX_POP } from './pop-call.ts'
 import { PopPlaces } from './pop-places.ts'
 import { pullMember } from './pull-member.ts'
 import { pushOptions } from './push-options.ts'
-import { SimpleMessage } from './simple-message.ts'
+import { type SimpleContext, SimpleMessage } from './simple-message.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
 
 const { consumeFrom, unitMode } = pushOptions
@@ -40,6 +40,13 @@ export interface SimpleConsumerOptions<Body = Buffer> extends ClientOptions, Giv
   readonly codec?: Codec<Body> | undefined
 }
 
+/** What a simple consumer has done since it started. */
+export interface SimpleConsumerStats {
+  readonly received: number
+  /** Acknowledged, and known to the broker. */
+  readonly acked: number
+}
+
 /** What one `receive` differs in from the options of the consumer. */
 export interface ReceiveOptions {
   /** Messages at most, 1 to 32. */
@@ -49,6 +56,8 @@ export interface ReceiveOptions {
   /** Gives up waiting. Messages that are on their way then come again when their time is over. */
   readonly signal?: AbortSignal | undefined
 }
+
+const table = { ...instanceOptions, ...simpleOptions }
 
 /** What a loop has left comes to others after so long, milliseconds. */
 const RELEASE_MS = 1000
@@ -65,7 +74,7 @@ export class SimpleConsumer<Body = Buffer> {
   readonly #membership: Membership
   readonly #settings: ValuesOf<typeof simpleOptions> & ValuesOf<typeof instanceOptions>
   readonly #codec: Codec<Body>
-  readonly #pop: PopContext
+  readonly #pop: SimpleContext
   readonly #places: PopPlaces
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
@@ -84,20 +93,17 @@ export class SimpleConsumer<Body = Buffer> {
     const { group, subscriptions, codec = bytes as Codec<never>, ...given } = options
     this.group = checkedGroup(group)
     this.#codec = codec
-    this.#settings = readOptions('SimpleConsumer', { ...instanceOptions, ...simpleOptions }, given)
+    this.#settings = readOptions('SimpleConsumer', table, given)
     for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
     this.#membership = new Membership(this.#settings, this.group)
-    const { instance, group: wireGroup } = this.#membership
-    this.#pop = { instance, group: wireGroup }
+    const { instance, group: wireGroup, stats } = this.#membership
+    this.#pop = { instance, group: wireGroup, stats }
     this.#places = new PopPlaces(this.#pop, this.#subscriptions)
     this.#member = pullMember({
-      group: wireGroup,
-      broadcast: false,
-      consumeFrom: this.#settings.consumeFrom,
-      unitMode: this.#settings.unitMode,
+      membership: this.#membership,
+      settings: this.#settings,
+      table,
       subscriptions: () => [...this.#subscriptions.values()],
-      rebalance: () => {},
-      offsets: () => [],
     })
   }
 
@@ -126,6 +132,11 @@ export class SimpleConsumer<Body = Buffer> {
 
   get clientId(): string {
     return this.#pop.instance.clientId
+  }
+
+  get stats(): SimpleConsumerStats {
+    const { pulled, ok } = this.#pop.stats.total
+    return { received: pulled, acked: ok }
   }
 
   /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION, BAD_NAME, CLOSED */
@@ -227,11 +238,9 @@ export class SimpleConsumer<Body = Buffer> {
 
   /** Messages are done with, several in one request. @throws ClientError */
   async ack(messages: Iterable<SimpleMessage<Body>>, options: CallOptions = {}): Promise<void> {
-    await acknowledgeAll(
-      this.#pop,
-      [...messages].map(({ acknowledgement }) => acknowledgement),
-      options,
-    )
+    const done = [...messages].map(({ acknowledgement }) => acknowledgement)
+    await acknowledgeAll(this.#pop, done, options)
+    for (const { topic } of done) this.#pop.stats.consumed(topic, 1, 0, true)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------

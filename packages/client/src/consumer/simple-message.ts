@@ -1,20 +1,26 @@
 import { PROPERTY, unwrapNamespace, writePopReceipt } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message.ts'
+import type { ConsumeStats } from './consume-stats.ts'
 import { acknowledge, type Acknowledgement, changeInvisible, type PopContext, popQueueOf } from './pop-call.ts'
 import type { PoppedView } from './pop-reply.ts'
 import { type MessageContext, ReceivedMessage } from './received-message.ts'
 
+/** Who receives. */
+export interface SimpleContext extends PopContext {
+  readonly stats: ConsumeStats
+}
+
 /** A message of a simple consumer: hidden from others until its time is over, `ack` ends it, or `changeInvisible` moves that. */
 export class SimpleMessage<Body = Buffer> extends ReceivedMessage<Body> {
-  readonly #pop: PopContext
+  readonly #pop: SimpleContext
   /** With its namespace. */
   readonly #topic: string
   readonly #namespace: string
   readonly #firstPopTime: string
   #receipt: Acknowledgement['receipt']
 
-  constructor(pop: PopContext, topic: string, { view, receipt }: PoppedView, context: MessageContext<Body>) {
+  constructor(pop: SimpleContext, topic: string, { view, receipt }: PoppedView, context: MessageContext<Body>) {
     super(view, popQueueOf(pop, { topic, receipt }), context)
     this.#pop = pop
     this.#topic = topic
@@ -55,6 +61,7 @@ export class SimpleMessage<Body = Buffer> extends ReceivedMessage<Body> {
   /** It is done with. After its time is over this may come too late: it is delivered again. @throws ClientError */
   async ack(options: CallOptions = {}): Promise<void> {
     await acknowledge(this.#pop, this.acknowledgement, options)
+    this.#pop.stats.consumed(this.#topic, 1, 0, true)
   }
 
   /**

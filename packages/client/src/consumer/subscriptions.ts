@@ -17,6 +17,10 @@ export class Subscriptions {
     return [...this.#told.values()]
   }
 
+  has(topic: string): boolean {
+    return this.#told.has(topic)
+  }
+
   /** @throws ClientError BAD_OPTION */
   set(topic: string, expression: Expression, now: number): SubscriptionData {
     const subscription = subscriptionOf(topic, expression, this.#version(topic, now))
