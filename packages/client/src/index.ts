@@ -75,11 +75,21 @@ export { ReceivedMessage } from './consumer/received-message.ts'
 export type { DeliveredMessage } from './consumer/inbox.ts'
 export type { Listener, ListenerContext, Outcome, Retry } from './consumer/listener.ts'
 export { LitePullConsumer } from './consumer/lite-pull-consumer.ts'
-export type { LitePullConsumerOptions } from './consumer/lite-pull-options.ts'
+export type { LitePullConsumerOptions, LitePullConsumerStats } from './consumer/lite-pull-options.ts'
 export type { OffsetToCommit } from './consumer/lite-pull-positions.ts'
 export type { PullResult, PullStatus } from './consumer/pull-call.ts'
-export { PullConsumer, type PullConsumerOptions, type PullOptions } from './consumer/pull-consumer.ts'
-export { type ReceiveOptions, SimpleConsumer, type SimpleConsumerOptions } from './consumer/simple-consumer.ts'
+export {
+  PullConsumer,
+  type PullConsumerOptions,
+  type PullConsumerStats,
+  type PullOptions,
+} from './consumer/pull-consumer.ts'
+export {
+  type ReceiveOptions,
+  SimpleConsumer,
+  type SimpleConsumerOptions,
+  type SimpleConsumerStats,
+} from './consumer/simple-consumer.ts'
 export type { SimpleMessage } from './consumer/simple-message.ts'
 export type { ConsumeFrom } from './consumer/start-offset.ts'
 export type { Expression } from './consumer/subscription.ts'

@@ -169,6 +169,41 @@ test('what the broker says changes from pull to pop and back, and no message is 
   assert.deepEqual(seen, ['a', 'b', 'c'])
 })
 
+test('what failed after a pop comes again where its topic is pulled now, and is popped again where that is wanted', async t => {
+  const play = await played(t)
+  const retryTopic = `%RETRY%${GROUP}_Orders`
+  const seen: string[] = []
+  const onMessage = ({ body, topic }: ReceivedMessage<string>): void => void seen.push(`${body} of ${topic}`)
+  const consumer = await join(play, { rebalanceMs: 1000, onMessage })
+  const pulls = (): boolean => consumer.queues.some(({ topic }) => topic === retryTopic)
+  play.broker.setTopic(retryTopic, { readQueues: 1 })
+  await play.until(() => consumer.queues.some(({ queueId }) => queueId === -1), { stepMs: 50 })
+  await play.advance(5000)
+  assert.equal(pulls(), false)
+  setMode(play, 'PULL')
+  await play.until(() => pulls(), { stepMs: 500 })
+  play.broker.put({ topic: retryTopic, queueId: 0, body: Buffer.from('a') })
+  await play.until(() => seen.length === 1, { stepMs: 500 })
+  assert.deepEqual(seen, ['a of Orders'])
+  const lastTold = (): string => play.broker.server.requestsOf('HEART_BEAT').at(-1)?.body?.toString() ?? ''
+  assert.ok(lastTold().includes(retryTopic))
+  setMode(play, 'POP')
+  await play.until(() => !pulls(), { stepMs: 500 })
+  assert.ok(!lastTold().includes(retryTopic))
+})
+
+test('the retries of a topic that is not wanted any more are not pulled either', async t => {
+  const play = await played(t)
+  setMode(play, 'PULL')
+  play.broker.setTopic(`%RETRY%${GROUP}_Orders`, { readQueues: 1 })
+  const { onMessage } = listener()
+  const consumer = await join(play, { onMessage })
+  const retries = (): number => consumer.queues.filter(({ topic }) => topic === `%RETRY%${GROUP}_Orders`).length
+  await play.until(() => retries() === 1, { stepMs: 50 })
+  await play.outcome(consumer.unsubscribe('Orders'))
+  await play.until(() => retries() === 0, { stepMs: 50 })
+})
+
 test('a broker that cannot tell the assignment takes nothing away, one of 4.9 leaves it to the client', async t => {
   const play = await played(t)
   const { seen, onMessage } = listener()
