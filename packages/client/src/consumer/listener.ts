@@ -82,21 +82,6 @@ export function callListener<Body>(
   }
 }
 
-/** The same for a listener that is a function, counted, and always later. Never rejects. */
-export async function consume<Body>(
-  core: ListenerCore<Body> & Pick<ConsumerCore<Body>, 'stats'>,
-  listener: Listener<Body>,
-  messages: readonly ReceivedMessage<Body>[],
-  context: ListenerContext,
-): Promise<Consumed> {
-  const { clock } = core.instance
-  const started = clock.elapsed()
-  const consumed = (await callListener(core, { handle: listener }, messages, context)) ?? allDone(messages.length)
-  const isOk = consumed.doneCount === messages.length
-  core.stats.consumed(context.queue.topic, messages.length, clock.elapsed() - started, isOk)
-  return consumed
-}
-
 export function allDone(count: number): Consumed {
   return { doneCount: count, delayLevel: 0, suspendMs: undefined, error: undefined }
 }

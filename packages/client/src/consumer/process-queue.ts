@@ -11,7 +11,7 @@ const LOCK_LIFE_MS = 30_000
 const PULL_IDLE_MS = 120_000
 
 /** `remove` and `commit` had nothing to do. */
-export const NOTHING_TO_STORE = -1
+const NOTHING_TO_STORE = -1
 
 /**
  * What was pulled of one queue and is not done yet: Apache's ProcessQueue. It knows the lowest offset that is safe to

@@ -65,7 +65,7 @@ async function askBroker(context: RetryContext, message: ReceivedMessage<unknown
 }
 
 /** The message as a new one for the retry topic, which the broker counts and delays (spec client 4.10). */
-export function asRetry(
+function asRetry(
   context: RetryContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
@@ -95,11 +95,7 @@ export function asRetry(
 }
 
 /** Sends it to the retry topic. @throws ClientError */
-export async function sendAgain(
-  context: RetryContext,
-  message: ReceivedMessage<unknown>,
-  delayLevel: number,
-): Promise<void> {
+async function sendAgain(context: RetryContext, message: ReceivedMessage<unknown>, delayLevel: number): Promise<void> {
   const { instance, maxReconsumeTimes } = context
   const prepared = asRetry(context, message, delayLevel, instance.clock.now())
   const deadline = new Deadline(instance.clock, SEND_BACK_MS)

@@ -4,19 +4,25 @@ export const messageTypes = { normal: 0, transactionHalf: 1, transactionCommit: 
 /** How a listener ended, by the numbers that trace entries have: Apache's ConsumeReturnType. */
 export const contextCodes = { success: 0, timeout: 1, exception: 2, returnedNull: 3, failed: 4 } as const
 
-/** A message that a producer sent. */
-export interface PubEntry {
-  readonly kind: 'Pub'
-  /** When the send began, milliseconds since the epoch. */
+interface Head {
+  /** When it began, milliseconds since the epoch. */
   readonly at: number
   readonly region: string
   readonly group: string
+}
+
+interface Labels {
   readonly topic: string
   readonly messageId: string
   readonly tags: string | undefined
   readonly keys: string | undefined
   /** `ip:port` of the broker. */
   readonly storeHost: string
+}
+
+/** A message that a producer sent. */
+export interface PubEntry extends Head, Labels {
+  readonly kind: 'Pub'
   readonly bodyLength: number
   readonly costMs: number
   /** One of `messageTypes`. */
@@ -26,11 +32,8 @@ export interface PubEntry {
 }
 
 /** A message that a listener is about to get. */
-export interface SubBeforeEntry {
+export interface SubBeforeEntry extends Head {
   readonly kind: 'SubBefore'
-  readonly at: number
-  readonly region: string
-  readonly group: string
   /** The same in the entry of its end. */
   readonly requestId: string
   readonly messageId: string
@@ -55,16 +58,8 @@ export interface SubAfterEntry {
 }
 
 /** The outcome of a transaction, as a producer told the broker. */
-export interface EndTransactionEntry {
+export interface EndTransactionEntry extends Head, Labels {
   readonly kind: 'EndTransaction'
-  readonly at: number
-  readonly region: string
-  readonly group: string
-  readonly topic: string
-  readonly messageId: string
-  readonly tags: string | undefined
-  readonly keys: string | undefined
-  readonly storeHost: string
   readonly messageType: number
   readonly transactionId: string | undefined
   /** Apache's LocalTransactionState: COMMIT_MESSAGE, ROLLBACK_MESSAGE or UNKNOW. */
@@ -73,11 +68,8 @@ export interface EndTransactionEntry {
 }
 
 /** A timer message that was taken back (5.x). */
-export interface RecallEntry {
+export interface RecallEntry extends Head {
   readonly kind: 'Recall'
-  readonly at: number
-  readonly region: string
-  readonly group: string
   readonly topic: string
   readonly messageId: string
   readonly ok: boolean
