@@ -1,3 +1,5 @@
+import type { PushSettings } from './push-options.ts'
+
 /** How much of one queue may wait in memory. */
 export interface PullLimits {
   /** Messages of a queue; Java's pullThresholdForQueue. */
@@ -15,6 +17,11 @@ export interface TopicLimits {
   /** Mebibytes of bodies; Java's pullThresholdSizeForTopic. */
   readonly mebibytesPerTopic?: number | undefined
 }
+
+type LimitSettings = Pick<
+  PushSettings,
+  'maxQueuedMessages' | 'maxQueuedMebibytes' | 'maxSpan' | 'maxTopicMessages' | 'maxTopicMebibytes'
+>
 
 /** The limits of the Java client. */
 export const defaultPullLimits: PullLimits = Object.freeze({
@@ -75,4 +82,17 @@ export function sharedLimits(limits: PullLimits, topic: TopicLimits, queuesHeld:
     mebibytesPerQueue: share(topic.mebibytesPerTopic, limits.mebibytesPerQueue),
     span: limits.span,
   }
+}
+
+/** What a push consumer's settings allow a queue, of so many that it holds. */
+export function limitsOf(
+  { maxQueuedMessages, maxQueuedMebibytes, maxSpan, maxTopicMessages, maxTopicMebibytes }: LimitSettings,
+  queuesHeld: number,
+): PullLimits {
+  const own = { messagesPerQueue: maxQueuedMessages, mebibytesPerQueue: maxQueuedMebibytes, span: maxSpan }
+  const shared = {
+    messagesPerTopic: maxTopicMessages === -1 ? undefined : maxTopicMessages,
+    mebibytesPerTopic: maxTopicMebibytes === -1 ? undefined : maxTopicMebibytes,
+  }
+  return sharedLimits(own, shared, queuesHeld)
 }

@@ -1,14 +1,10 @@
-import { unwrapNamespace } from '@gantrymq/protocol'
 import type { ClientInstance } from '../client-instance.ts'
 import { bytes, type Codec } from '../codec.ts'
-import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../members.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { Producer } from '../producer/producer.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
-import { AssignedQueues } from './lite-pull-assigned.ts'
-import { Inbox } from './lite-pull-inbox.ts'
 import {
   type LitePullConsumerOptions,
   type LitePullConsumerStats,
@@ -17,18 +13,16 @@ import {
   readLitePullSettings,
 } from './lite-pull-options.ts'
 import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull-positions.ts'
+import { LitePullQueues } from './lite-pull-queues.ts'
 import { Reader } from './lite-pull-reader.ts'
-import { type LitePullCore, LitePullWork } from './lite-pull-work.ts'
+import type { LitePullWork } from './lite-pull-work.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
 import { Membership, started } from './membership.ts'
 import { pullMember } from './pull-member.ts'
 import { PullOffsets } from './pull-offsets.ts'
 import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
-import { Rebalancer } from './rebalance.ts'
-import { ReceivedMessage } from './received-message.ts'
-import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
-
-type Mode = 'none' | 'subscribe' | 'assign'
+import type { ReceivedMessage } from './received-message.ts'
+import { type Expression, subscriptionOf } from './subscription.ts'
 
 /**
  * Gives messages when asked: by `poll`, or by `for await`. It works on the queues that rebalancing gives it, after
@@ -43,16 +37,11 @@ export class LitePullConsumer<Body = Buffer> {
   readonly group: string
   readonly #membership: Membership
   readonly #settings: LitePullSettings
-  readonly #onQueues: LitePullConsumerOptions<Body>['onQueues']
-  readonly #core: LitePullCore<Body>
-  readonly #rebalancer: Rebalancer<LitePullWork<Body>>
-  readonly #assigned: AssignedQueues<Body>
+  readonly #queues: LitePullQueues<Body>
   readonly #member: ConsumerMember
   readonly #reader: Reader<Body>
   readonly #offsets: PullOffsets
-  readonly #subscriptions = new Map<string, SubscriptionData>()
   readonly #trace: ConsumerTrace | undefined
-  #mode: Mode = 'none'
 
   /**
    * Joins a group. Queues of subscribed topics come with the first round, some moments later.
@@ -67,101 +56,40 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   private constructor(options: LitePullConsumerOptions<Body>) {
-    const { group, subscriptions = {}, codec, onQueues, ...given } = options
-    this.#onQueues = onQueues
+    const { group, subscriptions = {}, codec = bytes as Codec<never>, onQueues, ...given } = options
     this.group = checkedGroup(group)
-    this.#settings = readLitePullSettings(given)
-    for (const each of Object.entries(subscriptions)) {
-      const subscription = this.#wanted(...each)
-      this.#subscriptions.set(subscription.topic, subscription)
-      this.#mode = 'subscribe'
-    }
-    this.#membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())
-    const { instance, group: wireGroup } = this.#membership
-    this.#offsets = new PullOffsets({ ...this.#settings, instance, group: wireGroup })
-    this.#core = this.#makeCore(wireGroup, codec ?? (bytes as Codec<never>))
-    this.#trace = consumerTrace(this.#settings, wireGroup, given => Producer.start(given))
-    const { inbox } = this.#core
-    const { clock } = instance
-    this.#reader = new Reader({
-      clock,
-      inbox,
-      settings: this.#settings,
-      works: () => this.#works,
-      stats: this.#membership.stats,
-      trace: this.#trace,
-    })
-    this.#assigned = new AssignedQueues(this.#core)
-    this.#rebalancer = new Rebalancer({
-      core: this.#core,
-      locks: undefined,
-      work: queue => Promise.resolve(new LitePullWork(this.#core, queue)),
-      onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
-    })
-    this.#member = pullMember({
-      membership: this.#membership,
-      settings: this.#settings,
-      table: litePullTable,
-      subscriptions: () => (this.#mode === 'assign' ? [] : [...this.#subscriptions.values()]),
-      held: {
-        works: () => this.#works,
-        offsets: this.#offsets.store,
-        rebalance: () => this.#rebalancer.request(),
-      },
-    })
-  }
-
-  #makeCore(group: string, codec: Codec<Body>): LitePullCore<Body> {
-    const context = { namespace: this.#settings.namespace, codec }
-    const queuedTotal = (): number => this.#queued
-    return {
-      instance: this.#membership.instance,
-      group,
-      stats: this.#membership.stats,
-      settings: this.#settings,
-      offsets: this.#offsets.store,
-      subscriptions: this.#subscriptions,
-      isPaused: false,
-      inbox: new Inbox(this.#settings.clock),
-      toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, context),
-      get queuedTotal() {
-        return queuedTotal()
-      },
-    }
+    const settings = readLitePullSettings(given)
+    this.#settings = settings
+    // Before the instance is acquired, which nobody would give back.
+    for (const each of Object.entries(subscriptions)) checkSubscription(settings.namespace, ...each)
+    const membership = new Membership(settings, this.group, () => this.#queues.rebalance())
+    const { instance, group: wireGroup, stats } = membership
+    this.#membership = membership
+    this.#offsets = new PullOffsets({ ...settings, instance, group: wireGroup })
+    const { store: offsets } = this.#offsets
+    const queues = new LitePullQueues<Body>({ membership, settings, offsets, codec, onQueues })
+    this.#queues = queues
+    for (const each of Object.entries(subscriptions)) queues.begin(...each)
+    const trace = consumerTrace(settings, wireGroup, given => Producer.start(given))
+    this.#trace = trace
+    const { inbox } = queues.core
+    const works = (): LitePullWork<Body>[] => queues.works
+    this.#reader = new Reader({ clock: instance.clock, inbox, settings, works, stats, trace })
+    const rebalance = (): void => queues.rebalance()
+    const held = { works, offsets, rebalance }
+    this.#member = pullMember({ membership, settings, table: litePullTable, subscriptions: () => queues.told, held })
   }
 
   async #start(): Promise<void> {
     await this.#offsets.store.load()
-    await this.#membership.prepare([...this.#subscriptions.values()])
+    await this.#membership.prepare(this.#queues.told)
     await this.#membership.join(this.#member)
     this.#membership.every(this.#settings.persistOffsetsMs, () => void this.#persist())
-    this.#rebalancer.start()
-    this.#rebalancer.request()
-  }
-
-  #wanted(topic: string, expression: Expression): SubscriptionData {
-    const { namespace, clock } = this.#settings
-    return subscriptionOf(checkedTopic(namespace, topic), expression, clock.now())
-  }
-
-  #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
-    const { clock, namespace } = this.#settings
-    const { log } = this.#membership.instance
-    const names = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
-    log.info({ group: this.group, topic, mine: names }, 'queues')
-    const subscription = this.#subscriptions.get(topic)
-    // Brokers tell by the version which of two members' subscriptions is newer.
-    if (subscription !== undefined) this.#subscriptions.set(topic, { ...subscription, subVersion: clock.now() })
-    void this.#instance.heartbeat()
-    this.#onQueues?.(unwrapNamespace(namespace, topic), this.#membership.shown(all), this.#membership.shown(mine))
+    this.#queues.start()
   }
 
   get #instance(): ClientInstance {
     return this.#membership.instance
-  }
-
-  get #works(): LitePullWork<Body>[] {
-    return [...this.#rebalancer.held, ...this.#assigned.works]
   }
 
   // -- Which queues --------------------------------------------------------------------------------------------------
@@ -172,43 +100,26 @@ export class LitePullConsumer<Body = Buffer> {
 
   get stats(): LitePullConsumerStats {
     const { total, skipped } = this.#membership.stats
-    return { pulled: total.pulled, received: total.ok, skipped, queued: this.#queued }
-  }
-
-  get #queued(): number {
-    return this.#works.reduce((sum, { process }) => sum + process.count, 0)
+    return { pulled: total.pulled, received: total.ok, skipped, queued: this.#queues.queued }
   }
 
   /** The queues that it works on now. */
   get assignment(): MessageQueue[] {
-    return this.#membership.shown(this.#queues)
+    return this.#membership.shown(this.#wireQueues)
   }
 
-  get #queues(): MessageQueue[] {
-    return this.#works.map(({ queue }) => queue)
+  get #wireQueues(): MessageQueue[] {
+    return this.#queues.works.map(({ queue }) => queue)
   }
 
   /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION after `assign`, BAD_NAME, CLOSED */
-  async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
-    this.#membership.checkOpen()
-    if (this.#mode === 'assign') throw exclusive()
-    const subscription = this.#wanted(topic, expression)
-    this.#mode = 'subscribe'
-    await this.#membership.meet(subscription.topic)
-    await this.#membership.checkFilter(subscription)
-    this.#membership.checkOpen()
-    this.#subscriptions.set(subscription.topic, subscription)
-    await this.#instance.heartbeat()
-    this.#rebalancer.request()
+  subscribe(topic: string, expression: Expression = '*'): Promise<void> {
+    return this.#queues.subscribe(topic, expression)
   }
 
   /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
-  async unsubscribe(topic: string): Promise<void> {
-    const wireTopic = this.#membership.topic(topic)
-    if (!this.#subscriptions.delete(wireTopic)) return
-    this.#membership.part(wireTopic)
-    this.#rebalancer.request()
-    await this.#instance.heartbeat()
+  unsubscribe(topic: string): Promise<void> {
+    return this.#queues.unsubscribe(topic)
   }
 
   /**
@@ -216,20 +127,8 @@ export class LitePullConsumer<Body = Buffer> {
    * `filters` say what is wanted of a topic; without one all is.
    * @throws ClientError BAD_OPTION after `subscribe` or without queues, BAD_NAME, CLOSED
    */
-  async assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>> = {}): Promise<void> {
-    this.#membership.checkOpen()
-    if (this.#mode === 'subscribe') throw exclusive()
-    const wire = [...queues].map(queue => this.#membership.queue(queue))
-    const wanted = Object.entries(filters).map(each => this.#wanted(...each))
-    this.#mode = 'assign'
-    for (const topic of new Set(wire.map(each => each.topic))) await this.#membership.meet(topic)
-    await Promise.all(wanted.map(each => this.#membership.checkFilter(each)))
-    this.#membership.checkOpen()
-    for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)
-    // Brokers commit for groups that they know of.
-    await this.#instance.heartbeat()
-    this.#membership.checkOpen()
-    await this.#assigned.assign(wire)
+  assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>> = {}): Promise<void> {
+    return this.#queues.assign(queues, filters)
   }
 
   /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
@@ -285,26 +184,26 @@ export class LitePullConsumer<Body = Buffer> {
    * @throws ClientError NOT_ASSIGNED, BAD_OPTION if the queue does not reach there, CLOSED
    */
   async seek(queue: MessageQueue, offset: number, options: CallOptions = {}): Promise<void> {
-    await checkReach(this.#instance, this.#workOf(queue).queue, offset, options)
-    this.#workOf(queue).seek(offset)
+    await checkReach(this.#instance, this.#queues.find(queue).queue, offset, options)
+    this.#queues.find(queue).seek(offset)
   }
 
   /** Goes back to the oldest message. @throws ClientError NOT_ASSIGNED, CLOSED */
   async seekToBegin(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
-    const offset = await minOffset(this.#instance, this.#workOf(queue).queue, options)
-    this.#workOf(queue).seek(offset)
+    const offset = await minOffset(this.#instance, this.#queues.find(queue).queue, options)
+    this.#queues.find(queue).seek(offset)
   }
 
   /** Goes behind the newest message. @throws ClientError NOT_ASSIGNED, CLOSED */
   async seekToEnd(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
-    const offset = await maxOffset(this.#instance, this.#workOf(queue).queue, options)
-    this.#workOf(queue).seek(offset)
+    const offset = await maxOffset(this.#instance, this.#queues.find(queue).queue, options)
+    this.#queues.find(queue).seek(offset)
   }
 
   /** Goes to the first message stored at a time or later (4.9: the nearest). @throws ClientError NOT_ASSIGNED, CLOSED */
   async seekToTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<void> {
-    const offset = await offsetAt(this.#instance, this.#workOf(queue).queue, Number(time), options)
-    this.#workOf(queue).seek(offset)
+    const offset = await offsetAt(this.#instance, this.#queues.find(queue).queue, Number(time), options)
+    this.#queues.find(queue).seek(offset)
   }
 
   /** Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. @throws ClientError */
@@ -314,21 +213,12 @@ export class LitePullConsumer<Body = Buffer> {
 
   /** Pulls no more of these queues; what is here already is still polled. @throws ClientError NOT_ASSIGNED, CLOSED */
   pause(queues: Iterable<MessageQueue>): void {
-    for (const work of [...queues].map(queue => this.#workOf(queue))) work.pause()
+    for (const work of [...queues].map(queue => this.#queues.find(queue))) work.pause()
   }
 
   /** @throws ClientError NOT_ASSIGNED, CLOSED */
   resume(queues: Iterable<MessageQueue>): void {
-    for (const work of [...queues].map(queue => this.#workOf(queue))) work.resume()
-  }
-
-  #workOf(queue: MessageQueue): LitePullWork<Body> {
-    const wire = this.#membership.queue(queue)
-    const work = this.#assigned.find(wire) ?? this.#rebalancer.find(wire)
-    if (work !== undefined && !work.isDropped) return work
-    const why = this.#mode === 'subscribe' ? ', may be rebalancing' : ''
-    const text = `The message queue is not in assigned list${why}, message queue: ${queueKey(queue)}`
-    throw new ClientError('NOT_ASSIGNED', text, { retriable: this.#mode === 'subscribe' })
+    for (const work of [...queues].map(queue => this.#queues.find(queue))) work.resume()
   }
 
   // -- Offsets -------------------------------------------------------------------------------------------------------
@@ -342,7 +232,10 @@ export class LitePullConsumer<Body = Buffer> {
     const wanted =
       offsets === undefined
         ? this.#handedOut()
-        : [...offsets].map(({ queue, offset }) => ({ queue: this.#workOf(queue).queue, offset: checkedOffset(offset) }))
+        : [...offsets].map(({ queue, offset }) => ({
+            queue: this.#queues.find(queue).queue,
+            offset: checkedOffset(offset),
+          }))
     for (const { queue, offset } of wanted) this.#offsets.store.update(queue, offset, false)
     await this.#offsets.commit(
       wanted.map(({ queue }) => queue),
@@ -351,7 +244,9 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   #handedOut(): OffsetToCommit[] {
-    return this.#works.flatMap(({ queue, handedUpTo: offset }) => (offset === undefined ? [] : [{ queue, offset }]))
+    return this.#queues.works.flatMap(({ queue, handedUpTo: offset }) =>
+      offset === undefined ? [] : [{ queue, offset }],
+    )
   }
 
   /** The offset that was committed, here or at the broker; undefined if none. @throws ClientError CONNECT_FAILED, CLOSED */
@@ -360,7 +255,7 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   async #persist(): Promise<void> {
-    await this.#offsets.store.persist(this.#queues)
+    await this.#offsets.store.persist(this.#wireQueues)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------
@@ -375,19 +270,18 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   async #stop(): Promise<void> {
-    for (const work of this.#works) work.stopPulling()
+    this.#queues.stopPulling()
     this.#reader.close()
-    await this.#rebalancer.stop()
+    await this.#queues.stop()
     await this.#trace?.close(TRACE_DRAIN_MS)
   }
 
   async #keep(): Promise<void> {
     await this.#persist()
-    await this.#assigned.dropAll()
-    await this.#rebalancer.dropAll()
+    await this.#queues.dropAll()
   }
 }
 
-function exclusive(): ClientError {
-  return new ClientError('BAD_OPTION', 'Subscribe and assign are mutually exclusive.')
+function checkSubscription(namespace: string, topic: string, expression: Expression): void {
+  subscriptionOf(checkedTopic(namespace, topic), expression, 0)
 }

@@ -3,7 +3,7 @@ import { ClientError } from '../errors.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
 import type { MessageQueue } from '../message.ts'
 import { flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
-import { steadyName } from './pull-offsets.ts'
+import { steadyName } from './steady-name.ts'
 import { pushOptions } from './push-options.ts'
 import type { Expression } from './subscription.ts'
 

@@ -1,15 +1,14 @@
 import { type MessageView, retryTopicOf, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
-import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { MessageQueue } from '../message.ts'
-import { badOption, checkedOptions, type GivenOf, readOptions } from '../options.ts'
+import { badOption, checkedOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { ConcurrentConsumption } from './consume-concurrently.ts'
 import { OrderlyConsumption } from './consume-orderly.ts'
 import type { Consumption, ConsumerCore } from './consumer-core.ts'
-import { type PullLimits, sharedLimits } from './flow-control.ts'
+import { limitsOf, type PullLimits } from './flow-control.ts'
 import { type DeliveredMessage, Inbox } from './inbox.ts'
 import type { Handler } from './listener.ts'
 import { LocalOffsets } from './local-offsets.ts'
@@ -23,8 +22,7 @@ import { PopWork } from './pop-loop.ts'
 import type { PushConsumerOptions, PushConsumerStats } from './push-consumer-options.ts'
 import { handlerOf, messageMaker } from './push-handler.ts'
 import { PushMember, type PushWork } from './push-member.ts'
-import { type PushSettings, pushOptions } from './push-options.ts'
-import { steadyName } from './pull-offsets.ts'
+import { type PushSettings, pushOptions, readPushSettings } from './push-options.ts'
 import { QueueLocks } from './queue-locks.ts'
 import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
@@ -77,7 +75,7 @@ export class PushConsumer<Body = Buffer> {
   private constructor(options: PushConsumerOptions<Body>) {
     const { group, subscriptions, codec, onMessage, onMessages, onQueues, ...given } = options
     this.group = checkedGroup(group)
-    const settings = readSettings(given)
+    const settings = readPushSettings(given)
     this.#settings = settings
     this.#handler = handlerOf({ onMessage, onMessages }, settings.batchSize)
     this.#onQueues = onQueues
@@ -89,7 +87,7 @@ export class PushConsumer<Body = Buffer> {
     this.#subscribeFirst(subscriptions)
     this.#membership = new Membership(settings, this.group, () => this.#rebalancer.request())
     const { instance, group: wireGroup } = this.#membership
-    this.#limits = this.#ownLimits()
+    this.#limits = limitsOf(settings, 0)
     const locks = settings.orderly && !settings.broadcast ? new QueueLocks(instance, wireGroup) : undefined
     this.#core = this.#makeCore()
     this.#consumption = settings.orderly
@@ -203,20 +201,10 @@ export class PushConsumer<Body = Buffer> {
     const { log } = this.#membership.instance
     const queues = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
     log.info({ group: this.group, topic, queues }, 'queues of this member')
-    this.#limits = this.#ownLimits()
+    this.#limits = limitsOf(this.#settings, this.#rebalancer.size)
     this.#subscriptions.touch(topic, clock.now())
     void this.#tell()
     this.#onQueues?.(unwrapNamespace(namespace, topic), this.#membership.shown(all), this.#membership.shown(mine))
-  }
-
-  #ownLimits(): PullLimits {
-    const { maxQueuedMessages, maxQueuedMebibytes, maxSpan, maxTopicMessages, maxTopicMebibytes } = this.#settings
-    const own = { messagesPerQueue: maxQueuedMessages, mebibytesPerQueue: maxQueuedMebibytes, span: maxSpan }
-    const shared = {
-      messagesPerTopic: maxTopicMessages === -1 ? undefined : maxTopicMessages,
-      mebibytesPerTopic: maxTopicMebibytes === -1 ? undefined : maxTopicMebibytes,
-    }
-    return sharedLimits(own, shared, this.#rebalancer?.size ?? 0)
   }
 
   // -- For users -----------------------------------------------------------------------------------------------------
@@ -340,8 +328,4 @@ export class PushConsumer<Body = Buffer> {
     await this.#rebalancer.dropAll()
     await this.#core.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))
   }
-}
-
-function readSettings(given: GivenOf<typeof pushOptions> & ClientOptions): PushSettings {
-  return steadyName(readOptions('PushConsumer', { ...instanceOptions, ...pushOptions }, given))
 }

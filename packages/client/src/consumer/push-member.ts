@@ -7,24 +7,20 @@ import {
   readMessages,
 } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
-import { instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
-import type { OptionTable } from '../options.ts'
 import { consumeDirectly } from './consume-directly.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import type { Handler } from './listener.ts'
 import { consumeFromWhere } from './member-names.ts'
 import type { Membership } from './membership.ts'
 import type { PopWork } from './pop-loop.ts'
-import { pushOptions } from './push-options.ts'
+import { pushTable } from './push-options.ts'
 import type { QueueWork } from './queue-work.ts'
 import type { Rebalancer } from './rebalance.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { runningInfo } from './running-info.ts'
 import type { Subscriptions } from './subscriptions.ts'
-
-const table: OptionTable = { ...instanceOptions, ...pushOptions }
 
 /** Work on one of its queues. */
 export type PushWork<Body> = QueueWork<Body> | PopWork<Body>
@@ -98,7 +94,16 @@ export class PushMember<Body> implements ConsumerMember {
     const { settings, offsets, consumption } = core
     const works = [...rebalancer.held]
     const { told } = subscriptions
-    return runningInfo({ membership, settings, table, works, offsets, subscriptions: told, consumption, withStack })
+    return runningInfo({
+      membership,
+      settings,
+      table: pushTable,
+      works,
+      offsets,
+      subscriptions: told,
+      consumption,
+      withStack,
+    })
   }
 
   async consumeDirectly(message: Buffer, brokerName: string | undefined): Promise<ConsumeMessageDirectlyResult> {

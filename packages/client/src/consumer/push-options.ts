@@ -1,7 +1,8 @@
-import type { InstanceOptions } from '../instance-options.ts'
-import { custom, flag, millis, type ValuesOf, whole } from '../options.ts'
+import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
+import { custom, flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
 import { type AssignmentStrategy, averagely } from './assignment.ts'
 import { traceOption } from '../trace/trace-option.ts'
+import { steadyName } from './steady-name.ts'
 import type { ConsumeFrom } from './start-offset.ts'
 
 const isDate = (value: unknown): boolean => value instanceof Date && !Number.isNaN(value.getTime())
@@ -82,3 +83,11 @@ export const pushOptions = {
 }
 
 export type PushSettings = ValuesOf<typeof pushOptions> & InstanceOptions
+
+/** All that they have. */
+export const pushTable = { ...instanceOptions, ...pushOptions }
+
+/** The settings. @throws ClientError BAD_OPTION */
+export function readPushSettings(given: GivenOf<typeof pushOptions> & ClientOptions): PushSettings {
+  return steadyName(readOptions('PushConsumer', pushTable, given))
+}
