@@ -26,6 +26,9 @@ public final class JavaClient {
 
     public static void main(String[] args) throws Exception {
         nameServers = args[0];
+        // Read when the first consumer broadcasts.
+        System.setProperty("rocketmq.client.localOffsetStoreDir", offsetsFolder());
+        COMMANDS.put("offsetsFolder", given -> offsetsFolder());
         // What clients and tools print is for people; answers go out by OUT only.
         System.setOut(System.err);
         JavaProducers.addTo(COMMANDS);
@@ -38,6 +41,10 @@ public final class JavaClient {
             String line = Launched.LINES.take();
             threads.execute(() -> answer(line));
         }
+    }
+
+    private static String offsetsFolder() {
+        return System.getenv("ROCKETMQ_HOME") + "/offsets";
     }
 
     private static void answer(String line) {

@@ -1,5 +1,7 @@
 import java.nio.charset.StandardCharsets;
+import java.text.SimpleDateFormat;
 import java.util.ArrayList;
+import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +16,8 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
 import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
+import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragelyByCircle;
+import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueConsistentHash;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
@@ -48,9 +52,8 @@ final class JavaConsumers {
     }
 
     private static Object consume(Args args) throws Exception {
-        AllocateMessageQueueStrategy averagely = new AllocateMessageQueueAveragely();
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(
-            args.text("group"), JavaProducers.hook(args), averagely, args.is("trace"), null);
+            args.text("group"), JavaProducers.hook(args), strategy(args.text("allocate", "AVG")), args.is("trace"), null);
         JavaProducers.configure(consumer, args);
         configure(consumer, args);
         for (Map.Entry<String, Object> each : args.object("subscriptions").asMap().entrySet()) {
@@ -65,10 +68,22 @@ final class JavaConsumers {
             : consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
     }
 
+    private static AllocateMessageQueueStrategy strategy(String name) {
+        if (name.equals("AVG_BY_CIRCLE")) return new AllocateMessageQueueAveragelyByCircle();
+        if (name.equals("CONSISTENT_HASH")) return new AllocateMessageQueueConsistentHash();
+        return new AllocateMessageQueueAveragely();
+    }
+
+    private static ConsumeFromWhere where(String from) {
+        if (from.equals("first")) return ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET;
+        return from.equals("last") ? ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET : ConsumeFromWhere.CONSUME_FROM_TIMESTAMP;
+    }
+
     private static void configure(DefaultMQPushConsumer consumer, Args args) throws Exception {
-        consumer.setConsumeFromWhere(args.text("from", "first").equals("first")
-            ? ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET
-            : ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET);
+        consumer.setConsumeFromWhere(where(args.text("from", "first")));
+        if (args.has("fromTime")) {
+            consumer.setConsumeTimestamp(new SimpleDateFormat("yyyyMMddHHmmss").format(new Date(args.number("fromTime", 0))));
+        }
         int threads = (int) args.number("threads", 4);
         consumer.setConsumeThreadMin(threads);
         consumer.setConsumeThreadMax(threads);

@@ -78,6 +78,7 @@ final class JavaProducers {
         DefaultMQProducer producer = made(settings);
         configure(producer, settings);
         if (settings.has("compressOver")) producer.setCompressMsgBodyOverHowmuch((int) settings.number("compressOver", 0));
+        if (settings.has("autoBatch")) Later.call(producer, "setAutoBatch", settings.is("autoBatch"));
         producer.setSendMsgTimeout((int) settings.number("timeoutMs", TIMEOUT_MS));
         producer.start();
         return producer;

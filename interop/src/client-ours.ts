@@ -20,11 +20,12 @@ const TIMEOUT_MS = 10_000
 const compressions = { ZLIB: 'zlib', LZ4: 'lz4', ZSTD: 'zstd' } as const
 
 function producerOptions(nameServers: string, settings: ProducerSettings): ProducerOptions {
-  const { compressType, compressOver, group = 'our-producers', timeoutMs = TIMEOUT_MS } = settings
+  const { compressType, compressOver, group = 'our-producers', timeoutMs = TIMEOUT_MS, autoBatch = false } = settings
   return {
     ...clientOptions(nameServers, settings),
     group,
     timeoutMs,
+    autoBatch,
     ...(compressType === undefined ? {} : { compression: compressions[compressType] }),
     ...(compressOver === undefined ? {} : { compressOver }),
     checkTransaction: message => outcomeOf(message.property('check')),

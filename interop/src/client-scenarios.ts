@@ -3,6 +3,8 @@ import { skipReason } from './apache.ts'
 import { asked } from './client-asked.ts'
 import { filters, groups, litePull, order, retries } from './client-consuming.ts'
 import { harness } from './client-harness.ts'
+import { iterating, receivingSimply } from './client-iterating.ts'
+import { longNames } from './client-long-names.ts'
 import { popping } from './client-popping.ts'
 import { compression, requests, sending, timers, transactions, type Way, ways } from './client-sending.ts'
 import type { Side } from './client-side.ts'
@@ -29,10 +31,12 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'lite pull': litePull,
 }
 
-const only5: Readonly<Record<string, Scenario>> = { timers }
+const only5: Readonly<Record<string, Scenario>> = { timers, 'long names': longNames }
 
-/** Names the only direction to run, `ours to Java` for example. */
+/** Names the only direction to run, `ours to Java` for example, and words of the areas. */
 const onlyWay = process.env['GANTRY_INTEROP_WAY']
+const onlyAreas = process.env['GANTRY_INTEROP_AREA']?.split(',')
+const isWanted = (area: string): boolean => onlyAreas === undefined || onlyAreas.some(word => area.includes(word))
 
 /** Every feature of the client against real brokers, in both directions with Java's. */
 export async function clientScenarios(plan: SitePlan): Promise<void> {
@@ -44,6 +48,7 @@ export async function clientScenarios(plan: SitePlan): Promise<void> {
     for (const way of ways) {
       if (onlyWay !== undefined && onlyWay !== way.name) continue
       for (const [area, scenario] of Object.entries(all)) {
+        if (!isWanted(area)) continue
         describe(`${area}, ${way.name}`, () => scenario(site, way))
       }
     }
@@ -66,10 +71,14 @@ export async function crossingScenarios(plan: SitePlan): Promise<void> {
 
 /** What is not of a direction. */
 function both(site: () => Site, plan: SitePlan): void {
-  describe('a group of both', () => sharing(site))
+  const area = (name: string, declare: () => void) => void (isWanted(name) && describe(name, declare))
+  area('a group of both', () => sharing(site))
   for (const [name, side] of Object.entries(sides)) {
-    describe(`asked by operators, ${name}`, () => asked(site, name, side))
-    describe(`traces, ${name}`, () => tracing(site, name, side))
+    area(`asked by operators, ${name}`, () => asked(site, name, side))
+    area(`traces, ${name}`, () => tracing(site, name, side))
   }
-  if (plan.release.startsWith('5.')) describe('pop', () => popping(site))
+  area('iterated, ours', () => iterating(site))
+  if (!plan.release.startsWith('5.')) return
+  area('pop', () => popping(site))
+  area('simple consumer, ours', () => receivingSimply(site))
 }

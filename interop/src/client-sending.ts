@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { Admin } from '@gantrymq/client'
 import type { Outgoing, Side } from './client-side.ts'
 import type { Site } from './client-sites.ts'
 import { eventually, unique } from './contract/stage.ts'
@@ -63,6 +64,28 @@ export function sending(the: () => Site, { sender, receiver }: Way): void {
     for (const { mode, messages } of all) await sender(the()).send(messages, { mode })
     await consumer.got.count(60)
     assert.deepEqual(consumer.got.texts.toSorted(), all.flatMap(({ messages }) => bodies(messages)).toSorted())
+  })
+
+  test('single sends that are batched on their own arrive once each, with their ids', async t => {
+    const side = sender(the())
+    if (side.name === 'Java' && !the().is5) return t.skip('the Java client has it since 5.x')
+    const topic = await the().topic()
+    const consumer = await receiver(the()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const messages = Array.from({ length: 20 }, (_, i) => ({ topic, body: String(i), keys: [`key-${i}`] }))
+    const producer = { group: unique('producer'), autoBatch: true }
+    const receipts = await side.send(messages, { producer, mode: 'async' })
+    await consumer.got.count(20)
+    assert.deepEqual(consumer.got.texts.toSorted(), bodies(messages).toSorted())
+    // Java tells each sender the ids of the whole batch.
+    const told = new Set(receipts.flatMap(({ messageId }) => messageId.split(',')))
+    for (const { messageId } of consumer.got.all) assert.ok(told.has(messageId), `${messageId} was not told`)
+  })
+
+  test('the second port of the broker takes messages too', async t => {
+    const topic = await the().topic()
+    const consumer = await receiver(the()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    await sender(the()).send([{ topic, body: 'fast' }], { producer: { group: unique('producer'), vip: true } })
+    await consumer.got.texted(['fast'])
   })
 
   test('a message to a named queue is in that queue', async t => {
@@ -134,7 +157,7 @@ export function sending(the: () => Site, { sender, receiver }: Way): void {
     await consumer.got.texted(['first'])
   })
 
-  test('a message is found by its ids and its key', async () => {
+  test('a message is found by its ids and its key', async t => {
     const topic = await the().topic()
     const key = unique('key')
     const [receipt] = await sender(the()).send([{ topic, body: 'sought', keys: [key] }])
@@ -149,6 +172,19 @@ export function sending(the: () => Site, { sender, receiver }: Way): void {
         [messageId],
       )
     })
+    const admin = await Admin.start({ nameServers: the().nameServers })
+    t.after(() => admin.close())
+    for (const id of [messageId, offsetMessageId]) {
+      const found = await admin.messages.byId(topic, id)
+      assert.deepEqual(
+        [found?.body.toString(), found?.messageId, found?.offsetMessageId],
+        ['sought', messageId, offsetMessageId],
+      )
+    }
+    assert.deepEqual(
+      (await admin.messages.byKey(topic, key)).map(found => found.messageId),
+      [messageId],
+    )
   })
 }
 

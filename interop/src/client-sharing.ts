@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Owner } from './launched.ts'
-import type { ConsumerSettings, Outgoing, SideConsumer } from './client-side.ts'
+import type { ConsumerSettings, Got, Outgoing, SideConsumer } from './client-side.ts'
 import type { Site } from './client-sites.ts'
 import { eventually, unique } from './contract/stage.ts'
 
@@ -21,8 +21,8 @@ async function mixedGroup(t: Owner, site: Site, settings: ConsumerSettings): Pro
   ]
 }
 
-/** Waits until the members hold each queue of a topic once. */
-async function shareAll(members: readonly SideConsumer[], topic: string): Promise<void> {
+/** Waits until the members hold each queue of a topic once, and each of them one at least unless chance decides. */
+async function shareAll(members: readonly SideConsumer[], topic: string, byChance = false): Promise<void> {
   await eventually(async () => {
     const held = await Promise.all(members.map(member => member.queues()))
     const ids = held.map(queues => queues.filter(queue => queue.topic === topic).map(queue => queue.queueId))
@@ -31,7 +31,7 @@ async function shareAll(members: readonly SideConsumer[], topic: string): Promis
       Array.from({ length: QUEUES }, (_, i) => i),
       `queues held: ${JSON.stringify(ids)}`,
     )
-    assert.ok(ids.every(own => own.length > 0))
+    assert.ok(byChance || ids.every(own => own.length > 0))
   }, SETTLED_MS)
 }
 
@@ -51,6 +51,25 @@ async function gotOnce(members: readonly SideConsumer[], sent: readonly Outgoing
   assert.equal(all.length, wanted.length, 'received twice')
 }
 
+/** The messages of each queue came to one member, in their order. */
+function gotInOrder(members: readonly SideConsumer[], wave: string): void {
+  const came = members.flatMap(({ clientId, got }) => got.all.map(message => ({ clientId, ...message })))
+  const byQueue = Map.groupBy(
+    came.filter(({ text }) => text.startsWith(wave)),
+    ({ queueId }) => queueId,
+  )
+  assert.equal(byQueue.size, QUEUES)
+  for (const [queueId, messages] of byQueue) {
+    assert.equal(new Set(messages.map(({ clientId }) => clientId)).size, 1, `members that had queue ${queueId}`)
+    const offsets = messages.map(({ queueOffset }: Got) => queueOffset)
+    assert.deepEqual(
+      offsets,
+      offsets.toSorted((a, b) => a - b),
+      `order of queue ${queueId}`,
+    )
+  }
+}
+
 /** Two of our consumers and one of Java's in one group. */
 export function sharing(the: () => Site): void {
   for (const orderly of [false, true]) {
@@ -63,8 +82,39 @@ export function sharing(the: () => Site): void {
       await Promise.all([the().ours.send(sent.slice(0, 60)), the().java.send(sent.slice(60))])
       await gotOnce(members, sent)
       assert.ok(members.every(member => member.got.all.length > 0))
+      if (orderly) gotInOrder(members, 'three')
     })
   }
+
+  for (const allocate of ['AVG_BY_CIRCLE', 'CONSISTENT_HASH'] as const) {
+    test(`share all queues without overlap by ${allocate}`, { timeout: 150_000 }, async t => {
+      const topic = await the().topic('allocated', QUEUES)
+      const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, allocate }
+      const members = await mixedGroup(t, the(), settings)
+      await shareAll(members, topic, allocate === 'CONSISTENT_HASH')
+      const sent = messages(topic, 'allocated', 40)
+      await the().java.send(sent)
+      await gotOnce(members, sent)
+    })
+  }
+
+  test('the order of each queue outlasts that one leaves', { timeout: 150_000 }, async t => {
+    const topic = await the().topic('handed', QUEUES)
+    const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly: true }
+    const members = await mixedGroup(t, the(), settings)
+    const [one, ...others] = members
+    await shareAll(members, topic)
+    const before = messages(topic, 'before', 40)
+    await the().java.send(before)
+    await gotOnce(members, before)
+    gotInOrder(members, 'before')
+    await one?.stop()
+    await shareAll(others, topic)
+    const after = messages(topic, 'after', 40)
+    await the().ours.send(after)
+    await gotOnce(others, after)
+    gotInOrder(others, 'after')
+  })
 
   test('the others take over what one leaves, and nothing is lost or doubled', { timeout: 150_000 }, async t => {
     const topic = await the().topic('left', QUEUES)

@@ -40,6 +40,8 @@ export interface ProducerSettings extends ClientSettings {
   /** Bodies of this size and more are compressed. */
   readonly compressOver?: number
   readonly timeoutMs?: number
+  /** Single sends that come together are sent as a batch. Java's of 5.x. */
+  readonly autoBatch?: boolean
 }
 
 export interface Manner {
@@ -93,7 +95,13 @@ export interface ConsumerSettings extends ClientSettings {
   readonly orderly?: boolean
   readonly broadcast?: boolean
   /** Default first. */
-  readonly from?: 'first' | 'last'
+  readonly from?: 'first' | 'last' | 'time'
+  /** With `from: 'time'`: milliseconds since the epoch, a whole second. */
+  readonly fromTime?: number
+  /** How queues are shared, by Apache's names. Default AVG. */
+  readonly allocate?: 'AVG' | 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH'
+  /** Where ours keeps offsets when it broadcasts. Default: a fresh folder. */
+  readonly offsetsFolder?: string
   readonly threads?: number
   readonly batchSize?: number
   readonly maxReconsumeTimes?: number

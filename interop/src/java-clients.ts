@@ -60,6 +60,7 @@ interface Line {
   readonly consumer?: string
   readonly message?: WireMessage
   readonly at?: number
+  readonly reason?: string
 }
 
 function messageOf(wire: WireMessage, at = 0): JavaMessage {
@@ -183,6 +184,8 @@ export class JavaClient implements Side {
   readonly #program: Launched
   readonly #waiting = new Map<number, (line: Line) => void>()
   readonly #arrivals = new Map<string, Arrivals<JavaMessage>>()
+  /** Why replies of its consumers could not be sent. */
+  readonly #replyFailures: string[] = []
   #rest = ''
   #lastId = 0
 
@@ -198,8 +201,9 @@ export class JavaClient implements Side {
     for (const line of lines) if (line.startsWith('@')) this.#line(JSON.parse(line.slice(1)) as Line)
   }
 
-  #line({ id, event, consumer, message, at, ...line }: Line): void {
+  #line({ id, event, consumer, message, at, reason, ...line }: Line): void {
     if (id !== undefined) this.#waiting.get(id)?.(line)
+    else if (event === 'replyFailed') this.#replyFailures.push(String(reason))
     else if (message && event === 'checked') this.checked.add(messageOf(message))
     else if (message && consumer !== undefined) this.#arrivalsOf(consumer).add(messageOf(message, at))
   }
@@ -243,7 +247,17 @@ export class JavaClient implements Side {
 
   async request(message: Outgoing, group: string, timeoutMs = 10_000): Promise<string> {
     const args = { producer: { group }, message: outgoing(message), timeoutMs }
-    return messageOf(await this.ask<WireMessage>('request', args)).text
+    try {
+      return messageOf(await this.ask<WireMessage>('request', args)).text
+    } catch (error) {
+      const [failure = 'no reply of Java failed'] = this.#replyFailures
+      throw new Error(`the request failed (${failure})`, { cause: error })
+    }
+  }
+
+  /** Where its consumers keep offsets when they broadcast. */
+  offsetsFolder(): Promise<string> {
+    return this.ask('offsetsFolder')
   }
 
   async recall(topic: string, recallHandle: string): Promise<void> {

@@ -1,4 +1,8 @@
 import {
+  averagely,
+  averagelyByCircle,
+  type ConsumeFrom,
+  consistentHash,
   LitePullConsumer,
   type Outcome,
   type Producer,
@@ -78,21 +82,28 @@ class Listening {
   }
 }
 
+const strategies = { AVG: averagely, AVG_BY_CIRCLE: averagelyByCircle, CONSISTENT_HASH: consistentHash() } as const
+
+function consumeFrom({ from = 'first', fromTime = 0 }: ConsumerSettings): ConsumeFrom {
+  return from === 'time' ? new Date(fromTime) : from
+}
+
 async function pushOptions(owner: Owner, ours: Ours, settings: ConsumerSettings): Promise<PushConsumerOptions> {
-  const { group, subscriptions, orderly = false, broadcast = false, from = 'first', threads = 4 } = settings
+  const { group, subscriptions, orderly = false, broadcast = false, allocate = 'AVG', threads = 4 } = settings
   return {
     ...clientOptions(ours.nameServers, settings),
     group,
     subscriptions,
     orderly,
     broadcast,
-    consumeFrom: from,
+    consumeFrom: consumeFrom(settings),
+    allocate: strategies[allocate],
     concurrency: threads,
     batchSize: settings.batchSize ?? 1,
     maxReconsumeTimes: settings.maxReconsumeTimes ?? -1,
     persistOffsetsMs: 1_000,
     serverAssignment: settings.brokerAssigns ?? false,
-    ...(broadcast ? { offsetsFolder: await temporaryFolder(owner) } : {}),
+    ...(broadcast ? { offsetsFolder: settings.offsetsFolder ?? (await temporaryFolder(owner)) } : {}),
   }
 }
 
