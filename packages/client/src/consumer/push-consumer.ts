@@ -1,4 +1,4 @@
-import { type MessageView, retryTopicOf, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
+import { type MessageView, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
@@ -12,7 +12,7 @@ import { limitsOf, type PullLimits } from './flow-control.ts'
 import { type DeliveredMessage, Inbox } from './inbox.ts'
 import type { Handler } from './listener.ts'
 import { LocalOffsets } from './local-offsets.ts'
-import { checkedGroup, checkedTopic } from './member-names.ts'
+import { checkedGroup } from './member-names.ts'
 import { Membership, started } from './membership.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { queryAssignment } from './pop-assignment.ts'
@@ -23,6 +23,7 @@ import type { PushConsumerOptions, PushConsumerStats } from './push-consumer-opt
 import { handlerOf, messageMaker } from './push-handler.ts'
 import { PushMember, type PushWork } from './push-member.ts'
 import { type PushSettings, pushOptions, readPushSettings } from './push-options.ts'
+import { firstSubscriptions } from './push-subscriptions.ts'
 import { QueueLocks } from './queue-locks.ts'
 import { beginningOf } from './queue-offsets.ts'
 import { QueueWork } from './queue-work.ts'
@@ -53,7 +54,7 @@ export class PushConsumer<Body = Buffer> {
   /** Where brokers may tell this client to pop. */
   readonly #pops: PopConsumption<Body> | undefined
   readonly #member: PushMember<Body>
-  readonly #subscriptions = new Subscriptions()
+  readonly #subscriptions: Subscriptions
   readonly #popRetries: PopRetryTopics
   #limits: PullLimits
   #isPaused = false
@@ -84,7 +85,7 @@ export class PushConsumer<Body = Buffer> {
       group: wrapNamespace(settings.namespace, this.group),
       codec: codec ?? (bytes as Codec<never>),
     })
-    this.#subscribeFirst(subscriptions)
+    this.#subscriptions = firstSubscriptions(settings, this.group, subscriptions)
     this.#membership = new Membership(settings, this.group, () => this.#rebalancer.request())
     const { instance, group: wireGroup } = this.#membership
     this.#limits = limitsOf(settings, 0)
@@ -163,20 +164,6 @@ export class PushConsumer<Body = Buffer> {
   }
 
   // -- Start ---------------------------------------------------------------------------------------------------------
-
-  #subscribeFirst(subscriptions: PushConsumerOptions['subscriptions']): void {
-    const { namespace, broadcast, clock } = this.#settings
-    const now = clock.now()
-    if (typeof subscriptions !== 'object' || subscriptions === null) {
-      throw badOption('PushConsumer', 'subscriptions', subscriptions, "an object such as { Orders: '*' }")
-    }
-    for (const [topic, expression] of Object.entries(subscriptions)) {
-      this.#subscriptions.set(checkedTopic(namespace, topic), expression, now)
-    }
-    // What is pulled of it was wanted when it came the first time.
-    const retryTopic = wrapNamespace(namespace, retryTopicOf(this.group))
-    if (!broadcast) this.#subscriptions.set(retryTopic, '*', now)
-  }
 
   async #start(): Promise<void> {
     const { told } = this.#subscriptions
