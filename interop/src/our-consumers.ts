@@ -25,7 +25,7 @@ export interface Ours {
 }
 
 /** Our received message as the cases want it. */
-export function gotOf(message: ReceivedMessage): Got {
+function gotOf(message: ReceivedMessage): Got {
   return {
     topic: message.topic,
     body: message.body,

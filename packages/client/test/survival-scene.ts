@@ -8,7 +8,7 @@ import { Producer, type ProducerOptions } from '../src/producer/producer.ts'
 export const TOPIC = 'Orders'
 
 /** Who sent what, who said it was stored, and how often it came. Bodies tell messages apart. */
-export class Ledger {
+class Ledger {
   readonly sent = new Set<string>()
   /** Sends that ended well. */
   readonly stored = new Set<string>()

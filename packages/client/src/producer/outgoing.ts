@@ -85,7 +85,7 @@ function checkTopic(topic: string): void {
 }
 
 /** The bytes of a body. @throws ClientError MESSAGE_ILLEGAL if there are none, or too many */
-export function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
+function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
   if (encoded === undefined || encoded === null) throw illegal('the message body is null')
   if (!(encoded instanceof Uint8Array)) throw illegal(`the message body must be bytes or text, not ${typeof encoded}`)
   const { length } = encoded

@@ -1,9 +1,17 @@
 import type { Compression } from '@gantrymq/protocol'
 import type { InstanceOptions } from '../instance-options.ts'
+import { defaultFaultTable, type FaultTable } from './fault-latency.ts'
 import { traceOption } from '../trace/trace-option.ts'
 import { custom, flag, millis, textOption, type ValuesOf, whole, word } from '../options.ts'
 
 const MIB = 1 << 20
+
+function isFaultTable(value: unknown): boolean {
+  const { latencyMax, notAvailableDuration, isolationLatency } = (value ?? {}) as Partial<FaultTable>
+  const lists = [latencyMax, notAvailableDuration]
+  const areNumbers = lists.every(list => Array.isArray(list) && list.every(each => typeof each === 'number'))
+  return areNumbers && latencyMax?.length === notAvailableDuration?.length && typeof isolationLatency === 'number'
+}
 
 /** What producers have beside `instanceOptions`. */
 export const producerOptions = {
@@ -36,6 +44,13 @@ export const producerOptions = {
   createTopicKey: textOption('TBW102', 'createTopicKey'),
   /** Whether slow and failed brokers rest for a while, if there are others. Default true; Apache's is false. */
   faultLatency: flag(true, 'sendLatencyFaultEnable'),
+  /** How long for which latency, and what latency a failure counts as, milliseconds. Default: that of Apache's 5.x client. */
+  faultTable: custom<FaultTable>(
+    defaultFaultTable,
+    'latencyMax, notAvailableDuration',
+    '{ latencyMax, notAvailableDuration, isolationLatency }, two lists of equal length and a number',
+    isFaultTable,
+  ),
   /** Whether brokers that a send failed at are asked if they are there again. Default false. */
   probeBrokers: flag(false, 'startDetectorEnable'),
   /** How often each is asked, milliseconds. Default 2,000. */

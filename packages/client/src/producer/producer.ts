@@ -104,7 +104,7 @@ export class Producer<Body = BytesInput> {
       group: wrapNamespace(settings.namespace, this.group),
       settings,
       picker: new QueuePicker(Math.random),
-      faults: settings.faultLatency ? new FaultLatency() : undefined,
+      faults: settings.faultLatency ? new FaultLatency(settings.faultTable) : undefined,
       trace: producerTrace(settings, this.group, options => Producer.start(options)),
     }
     const reading = (codec ?? bytes) as Codec<BodyRead<Body>>
