@@ -22,7 +22,7 @@ test('a broker rests as long as the table says for its latency', () => {
   }
 })
 
-test('a failed send rests the broker 10 s, or as long as a table of one's own says', () => {
+test('a failed send rests the broker 10 s, or as long as another table says', () => {
   assert.equal(new FaultLatency().note('a', { latencyMs: 1, isolate: true }, 0), 10_000)
   const own = { latencyMax: [0, 100], notAvailableDuration: [0, 600_000], isolationLatency: 100 }
   assert.equal(new FaultLatency(own).note('a', { latencyMs: 1, isolate: true }, 0), 600_000)
