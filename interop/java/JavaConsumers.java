@@ -40,7 +40,9 @@ final class JavaConsumers {
             return null;
         });
         commands.put("stopConsumer", args -> {
-            CONSUMERS.remove(args.text("consumer")).shutdown();
+            DefaultMQPushConsumer consumer = CONSUMERS.remove(args.text("consumer"));
+            awaitIdle(consumer);
+            consumer.shutdown();
             return null;
         });
     }
@@ -66,6 +68,15 @@ final class JavaConsumers {
         return Map.of("clientId", consumer.buildMQClientId().contains("DEFAULT")
             ? consumer.buildMQClientId()
             : consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
+    }
+
+    /** Messages are told before they are done, and what is not done when it shuts down comes again. */
+    private static void awaitIdle(DefaultMQPushConsumer consumer) throws InterruptedException {
+        var works = consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().values();
+        long end = System.currentTimeMillis() + 2_000;
+        while (works.stream().anyMatch(work -> work.getMsgCount().get() > 0) && System.currentTimeMillis() < end) Thread.sleep(5);
+        // The offset is noted just after the message is taken out.
+        Thread.sleep(20);
     }
 
     private static AllocateMessageQueueStrategy strategy(String name) {

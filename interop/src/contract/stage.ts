@@ -93,11 +93,12 @@ export function uniqueAddress(): string {
 }
 
 /** Repeats an assertion until it holds: name servers do part of their work after they have answered. */
-export async function eventually(check: () => Promise<void>, ms = EVENTUALLY_MS): Promise<void> {
+export async function eventually(check: () => Promise<unknown>, ms = EVENTUALLY_MS): Promise<void> {
   const end = Date.now() + ms
   for (;;) {
     try {
-      return await check()
+      await check()
+      return
     } catch (error) {
       if (Date.now() > end) throw error
     }
