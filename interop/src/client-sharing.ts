@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { type AssignmentStrategy, averagelyByCircle, consistentHash } from '@gantrymq/client'
 import type { Owner } from './launched.ts'
 import type { ConsumerSettings, Got, Outgoing, SideConsumer } from './client-side.ts'
 import type { Site } from './client-sites.ts'
@@ -21,8 +22,8 @@ async function mixedGroup(t: Owner, site: Site, settings: ConsumerSettings): Pro
   ]
 }
 
-/** Waits until the members hold each queue of a topic once, and each of them one at least unless chance decides. */
-async function shareAll(members: readonly SideConsumer[], topic: string, byChance = false): Promise<void> {
+/** Waits until the members hold each queue of a topic once, and each of them one at least. */
+async function shareAll(members: readonly SideConsumer[], topic: string): Promise<void> {
   await eventually(async () => {
     const held = await Promise.all(members.map(member => member.queues()))
     const ids = held.map(queues => queues.filter(queue => queue.topic === topic).map(queue => queue.queueId))
@@ -31,7 +32,26 @@ async function shareAll(members: readonly SideConsumer[], topic: string, byChanc
       Array.from({ length: QUEUES }, (_, i) => i),
       `queues held: ${JSON.stringify(ids)}`,
     )
-    assert.ok(byChance || ids.every(own => own.length > 0))
+    assert.ok(ids.every(own => own.length > 0))
+  }, SETTLED_MS)
+}
+
+/** Waits until each member holds what a strategy of ours gives it. */
+async function shareBy(
+  members: readonly SideConsumer[],
+  topic: string,
+  brokerName: string,
+  strategy: AssignmentStrategy,
+) {
+  const queues = Array.from({ length: QUEUES }, (_, queueId) => ({ topic, brokerName, queueId }))
+  const clientIds = members.map(({ clientId }) => clientId).toSorted()
+  await eventually(async () => {
+    for (const member of members) {
+      const { clientId } = member
+      const wanted = strategy.assign({ group: '', clientId, queues, clientIds }).map(({ queueId }) => queueId)
+      const held = (await member.queues()).filter(queue => queue.topic === topic).map(({ queueId }) => queueId)
+      assert.deepEqual(held.toSorted(), wanted)
+    }
   }, SETTLED_MS)
 }
 
@@ -86,12 +106,13 @@ export function sharing(the: () => Site): void {
     })
   }
 
-  for (const allocate of ['AVG_BY_CIRCLE', 'CONSISTENT_HASH'] as const) {
+  for (const strategy of [averagelyByCircle, consistentHash()]) {
+    const allocate = strategy.name as 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH'
     test(`share all queues without overlap by ${allocate}`, { timeout: 150_000 }, async t => {
       const topic = await the().topic('allocated', QUEUES)
       const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, allocate }
       const members = await mixedGroup(t, the(), settings)
-      await shareAll(members, topic, allocate === 'CONSISTENT_HASH')
+      await shareBy(members, topic, the().brokerName, strategy)
       const sent = messages(topic, 'allocated', 40)
       await the().java.send(sent)
       await gotOnce(members, sent)
