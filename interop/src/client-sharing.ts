@@ -50,7 +50,10 @@ async function shareBy(
       const { clientId } = member
       const wanted = strategy.assign({ group: '', clientId, queues, clientIds }).map(({ queueId }) => queueId)
       const held = (await member.queues()).filter(queue => queue.topic === topic).map(({ queueId }) => queueId)
-      assert.deepEqual(held.toSorted(), wanted)
+      assert.deepEqual(
+        held.toSorted((a, b) => a - b),
+        wanted,
+      )
     }
   }, SETTLED_MS)
 }
