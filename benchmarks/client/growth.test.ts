@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { growthOf } from './growth.ts'
 
-test('a process that is warm after a fifth and keeps its size has not grown', () => {
-  const samples = Array.from({ length: 100 }, (_, i) => ({ messages: (i + 1) * 1000, rssMb: i < 19 ? 50 + i : 90 }))
+test('a process that is warm after half and keeps its size has not grown', () => {
+  const samples = Array.from({ length: 100 }, (_, i) => ({ messages: (i + 1) * 1000, rssMb: i < 49 ? 50 + i : 90 }))
   const { messages, fromMb, toMb, mbPerMillion } = growthOf(samples)
   assert.deepEqual({ messages, fromMb, toMb }, { messages: 100_000, fromMb: 90, toMb: 90 })
   assert.ok(Math.abs(mbPerMillion) < 1e-9)

@@ -121,7 +121,7 @@ function filledUp(rows: readonly string[][], width: number): string[][] {
 }
 
 const speedHead = ['work', 'client', 'messages/s', 'p50', 'p99', 'CPU/message', 'RSS', 'failed']
-const memoryHead = ['', 'client', 'messages', '/s', 'CPU/message', 'RSS at 1/5', 'at the end', 'peak', 'MB a million']
+const memoryHead = ['', 'client', 'messages', '/s', 'CPU/message', 'RSS at 1/2', 'at the end', 'peak', 'MB a million']
 
 /** The report as Markdown. */
 export function markdown(report: Report): string {
