@@ -14,6 +14,7 @@ import {
 import { FrameError, RemotingError, ResponseError } from './errors.ts'
 import { FrameDecoder, readCommand, scanHeader, writeFrame } from './frame.ts'
 import { HeaderView } from './header-view.ts'
+import type { WrittenCommand } from './json-header.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
@@ -223,7 +224,12 @@ export class Connection implements Peer {
     input: CallInput<D> = {},
     { timeoutMs = 3000, signal }: CallOptions = {},
   ): Promise<Reply<D>> {
-    const command = await this.exchange(this.#write(declaration, input, 0), { timeoutMs, signal })
+    if (this.#state !== 'open') throw this.#isClosed()
+    const written = this.#write(declaration, input, 0)
+    const command = await this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => {
+      written.opaque = opaque
+      this.#send(written)
+    })
     if (command.code !== 0 && !isAnswer(declaration, command.code))
       throw new ResponseError(command.code, command.remark)
     return readReply(declaration, command)
@@ -244,25 +250,26 @@ export class Connection implements Peer {
    */
   oneway<const D extends RequestDeclaration>(declaration: D, input: CallInput<D> = {}): void {
     if (this.#state !== 'open') throw this.#isClosed()
-    this.#send({ ...this.#write(declaration, input, ONEWAY_FLAG), opaque: this.#calls.nextOpaque() })
+    const written = this.#write(declaration, input, ONEWAY_FLAG)
+    written.opaque = this.#calls.nextOpaque()
+    this.#send(written)
   }
 
-  #write<D extends RequestDeclaration>(declaration: D, input: CallInput<D>, flag: number) {
+  #write<D extends RequestDeclaration>(declaration: D, input: CallInput<D>, flag: number): Unnumbered {
     const given: { readonly header?: unknown; readonly body?: unknown; readonly remark?: string | null } = input
-    const fields = declaration.header?.encode((given.header ?? {}) as never) ?? new Map<string, string>()
     const body = given.body === undefined || given.body === null ? null : (declaration.body?.encode(given.body) ?? null)
-    this.#options.onSend?.(fields, body, this.#peerVersion)
-    const wanted = this.#options.serializeType ?? 'JSON'
-    return {
-      code: declaration.code,
-      language: this.#options.language ?? ('JAVA' as const),
-      version: this.#options.version ?? ANNOUNCED_VERSION,
-      flag,
-      remark: given.remark ?? null,
-      extFields: declaration.header || fields.size > 0 ? fields : null,
-      body,
-      serializeType: declaration.code > MAX_BINARY_CODE ? ('JSON' as const) : wanted,
+    const { onSend, language = 'JAVA', version = ANNOUNCED_VERSION, serializeType: wanted = 'JSON' } = this.#options
+    const serializeType = declaration.code > MAX_BINARY_CODE ? 'JSON' : wanted
+    const common = { code: declaration.code, language, version, flag, opaque: 0, remark: given.remark ?? null }
+    const header = (given.header ?? {}) as never
+    // Where nobody adds fields they are text at once.
+    if (onSend === undefined && serializeType === 'JSON' && declaration.header !== undefined) {
+      return { ...common, extFields: null, fieldsText: declaration.header.json(header), body, serializeType }
     }
+    const fields = declaration.header?.encode(header) ?? new Map<string, string>()
+    onSend?.(fields, body, this.#peerVersion)
+    const extFields = declaration.header || fields.size > 0 ? fields : null
+    return { ...common, extFields, fieldsText: undefined, body, serializeType }
   }
 
   #isClosed(): RemotingError {
@@ -271,7 +278,7 @@ export class Connection implements Peer {
 
   // -- Bytes out -----------------------------------------------------------------------------------------------------
 
-  #send(command: Omit<Command, 'body'> & { readonly body: Uint8Array | null }): void {
+  #send(command: WrittenCommand & { readonly body: Uint8Array | null }): void {
     if (this.#state === 'closed') return
     writeFrame(command, this.#out)
     if (this.#reading || this.#corked) return
@@ -405,6 +412,9 @@ export class Connection implements Peer {
 function isAnswer({ reply }: RequestDeclaration, code: number): boolean {
   return reply?.codes?.includes(code) ?? false
 }
+
+/** A request before it has its number. */
+type Unnumbered = Omit<WrittenCommand, 'opaque'> & { opaque: number; readonly body: Uint8Array | null }
 
 /** Reads a reply that is an answer as its request declares it. */
 function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {

@@ -1,5 +1,6 @@
 import type { ExtFields } from './command.ts'
 import { HeaderError } from './errors.ts'
+import { quote } from './json-header.ts'
 
 /**
  * Header fields: typed values on our side, text in `extFields` on the wire.
@@ -125,6 +126,8 @@ export interface HeaderCodec<S extends FieldTable = FieldTable> {
   decode(extFields: ExtFields | null): HeaderValue<S>
   /** Undefined values are left out; the order is the declaration's. */
   encode(value: HeaderInput<S>): Map<string, string>
+  /** The same as JSON without braces: a third of the cost of writing such a map. */
+  json(value: HeaderInput<S>): string
 }
 
 const ENTRIES_SHOWN = 64
@@ -136,6 +139,8 @@ function clip(value: string): string {
 /** Declares a header by its fields, named as on the wire. */
 export function header<const S extends FieldTable>(fields: S): HeaderCodec<S> {
   const names = Object.keys(fields)
+  const keys = names.map(name => `${quote(name)}:`)
+  const areTexts = names.map(name => (fields[name] as AnyField).type === 'string')
   return {
     fields,
     decode(extFields) {
@@ -157,6 +162,18 @@ export function header<const S extends FieldTable>(fields: S): HeaderCodec<S> {
         if (given !== undefined && given !== null) extFields.set(name, (fields[name] as AnyField).print(given))
       }
       return extFields
+    },
+    json(value) {
+      let text = ''
+      for (let at = 0; at < names.length; at++) {
+        const name = names[at] as string
+        const given = (value as Record<string, unknown>)[name]
+        if (given === undefined || given === null) continue
+        const printed = (fields[name] as AnyField).print(given)
+        // Numbers and booleans have nothing to escape.
+        text += (text === '' ? '' : ',') + keys[at] + (areTexts[at] === true ? quote(printed) : `"${printed}"`)
+      }
+      return text
     },
   }
 }

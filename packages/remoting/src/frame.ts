@@ -3,7 +3,7 @@ import type { BufferPool } from './buffer-pool.ts'
 import type { Command } from './command.ts'
 import { FrameError, FrameTooLargeError } from './errors.ts'
 import { type HeaderView, toCommand } from './header-view.ts'
-import { readJsonHeader, scanJsonHeader, writeJsonHeader } from './json-header.ts'
+import { readJsonHeader, scanJsonHeader, type WrittenCommand, writeJsonHeader } from './json-header.ts'
 import type { Outbox } from './outbox.ts'
 
 /*
@@ -176,7 +176,7 @@ export function readCommand(bytes: Buffer, start: number, view: HeaderView, scan
 }
 
 /** Writes a command as one frame. */
-export function writeFrame(command: Omit<Command, 'body'> & { readonly body: Uint8Array | null }, out: Outbox): void {
+export function writeFrame(command: WrittenCommand & { readonly body: Uint8Array | null }, out: Outbox): void {
   const { body } = command
   const bodyLength = body === null ? 0 : body.length
   if (command.serializeType === 'ROCKETMQ') {

@@ -235,7 +235,7 @@ function plain(value: JsonValue): unknown {
 const MORE_ESCAPES = /[\u007f-\u009f\u2028\u2029]/g
 
 /** A text in quotes, as fastjson writes it. Most have nothing to escape: looking first is four times as fast. */
-function quote(text: string): string {
+export function quote(text: string): string {
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
     if (unit < 0x20 || unit === 0x22 || unit === 0x5c || unit >= 0x7f) return quoteWithEscapes(text)
@@ -252,10 +252,14 @@ function escaped(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`
 }
 
+/** A command to be written. `fieldsText` stands for its fields where they are JSON already, without braces. */
+export type WrittenCommand = Omit<Command, 'body'> & { readonly fieldsText?: string | undefined }
+
 /** Writes a header as Java does: members by name, null ones left out, no blanks. */
-export function writeJsonHeader(command: Omit<Command, 'body'>): string {
+export function writeJsonHeader(command: WrittenCommand): string {
   let text = `{"code":${command.code}`
-  if (command.extFields !== null) {
+  if (command.fieldsText !== undefined) text += `,"extFields":{${command.fieldsText}}`
+  else if (command.extFields !== null) {
     text += ',"extFields":{'
     let separator = ''
     for (const [key, value] of command.extFields) {

@@ -11,6 +11,8 @@ interface PendingCall {
   readonly release: () => void
 }
 
+const nothing = () => {}
+
 /** How often deadlines are looked at, milliseconds. */
 const SWEEP_MS = 50
 
@@ -52,9 +54,7 @@ export class PendingCalls {
     let opaque = this.nextOpaque()
     while (this.#calls.has(opaque)) opaque = this.nextOpaque()
     const { promise, resolve, reject } = Promise.withResolvers<Command>()
-    const abort = () => this.#finish(opaque)?.reject(aborted(address, signal as AbortSignal))
-    signal?.addEventListener('abort', abort, { once: true })
-    const release = () => signal?.removeEventListener('abort', abort)
+    const release = signal === undefined ? nothing : this.#heed(signal, opaque, address)
     const deadline = this.#clock.elapsed() + timeoutMs
     this.#calls.set(opaque, { address, deadline, timeoutMs, resolve, reject, release })
     this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
@@ -64,6 +64,13 @@ export class PendingCalls {
       this.#finish(opaque)?.reject(error as Error)
     }
     return promise
+  }
+
+  /** Ends the call with its signal. Returns what takes the listener off again. */
+  #heed(signal: AbortSignal, opaque: number, address: string): () => void {
+    const abort = () => this.#finish(opaque)?.reject(aborted(address, signal))
+    signal.addEventListener('abort', abort, { once: true })
+    return () => signal.removeEventListener('abort', abort)
   }
 
   /** False if nobody waits for this reply any more. */
