@@ -20,7 +20,7 @@ const programs = ['gantrymq']
 /** State and codecs: synchronous, and time comes in as a number. They import only each other. */
 const stateFiles = [
   'packages/protocol/src/{fastjson/*,data-version,permission,topic-name}.ts',
-  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,outbox,request}.ts',
+  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request}.ts',
   'packages/namesrv/src/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures}.ts',
   'packages/namesrv/src/{kv-config,zone-filter,body-difference,registration-scan,last-bodies,same-routes,route-bodies,prepared-routes}.ts',
 ]

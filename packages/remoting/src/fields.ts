@@ -1,6 +1,6 @@
 import type { ExtFields } from './command.ts'
 import { HeaderError } from './errors.ts'
-import { quote } from './json-header.ts'
+import { quote } from './json-text.ts'
 
 /**
  * Header fields: typed values on our side, text in `extFields` on the wire.
