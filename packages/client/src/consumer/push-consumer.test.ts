@@ -45,6 +45,33 @@ test('a listener that ends at once and one that takes its time are committed ali
   assert.equal(consumer.stats.consumed, 6)
 })
 
+test('a pull commits only what later commits cannot exceed before its answer', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const holds = Promise.withResolvers<void>()
+  const seen: number[] = []
+  await startConsumer(play, {
+    onMessage: ({ queueOffset }) => {
+      seen.push(queueOffset)
+      return queueOffset === 1 ? holds.promise : undefined
+    },
+  })
+  const lastPull = () => {
+    const pulls = play.broker.server.requestsOf('PULL_MESSAGE').filter(({ header }) => header['topic'] === 'Orders')
+    const { queueOffset, sysFlag, commitOffset } = pulls.at(-1)?.header ?? {}
+    return [Number(queueOffset), Number(sysFlag) & 1, Number(commitOffset)]
+  }
+  for (const count of [1, 2]) {
+    play.broker.put({ topic: 'Orders' })
+    await play.until(() => seen.length === count && lastPull()[0] === count)
+  }
+  assert.deepEqual(lastPull(), [2, 0, 1], 'the second message is in the works')
+  holds.resolve()
+  // The broker lets the pull go, and it is repeated.
+  await play.advance(16_000)
+  assert.deepEqual(lastPull(), [2, 1, 2])
+})
+
 for (const [what, more, sentence] of [
   [
     'a batch size for a listener of single messages',

@@ -172,7 +172,8 @@ export class QueueWork<Body> {
     const { topic, queueId, brokerName } = this.queue
     const where = await whereToRead(instance, this.queue, this.#brokerId, { signal })
     const commitOffset = settings.broadcast ? 0 : Math.max(0, offsets.peek(this.queue))
-    const commits = commitOffset > 0 && !where.isSlave
+    // Unlike Java's, only while nothing is being consumed: the broker may note it late, behind what a close has committed.
+    const commits = commitOffset > 0 && !where.isSlave && this.process.count === 0
     const withSubscription = settings.postSubscription
     const header = {
       consumerGroup: group,
