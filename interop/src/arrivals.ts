@@ -1,4 +1,5 @@
-const ARRIVAL_MS = 30_000
+// A consumer of Java finds a new topic with its next round, 20 s later, or with its next routes, 30 s later.
+const ARRIVAL_MS = 75_000
 const SHOWN = 20
 
 /** What has come so far, and waits for more. */

@@ -20,7 +20,7 @@ import { startProgram } from './launcher.ts'
 
 const READY_MS = 60_000
 const ANSWER_MS = 45_000
-const TAKE_MS = 30_000
+const TAKE_MS = 75_000
 const POLL_MS = 500
 
 /** What Java tells beside that which both clients tell. */

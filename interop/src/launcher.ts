@@ -22,6 +22,8 @@ const JVM_FLAGS = [
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',
   '-XX:-UsePerfData',
+  // 4.9 writes its files in the locale's encoding; where that is ASCII they lose letters.
+  '-Dfile.encoding=UTF-8',
   // As much as the heap by default; but each thread of a broker that stores messages keeps 4 MB there.
   '-XX:MaxDirectMemorySize=1g',
   '--add-opens=java.base/java.nio=ALL-UNNAMED',

@@ -129,7 +129,7 @@ export async function startOurConsumer(
 }
 
 const POLL_MS = 500
-const TAKE_MS = 30_000
+const TAKE_MS = 75_000
 
 class OurLitePull implements SideLitePull {
   readonly #consumer: LitePullConsumer

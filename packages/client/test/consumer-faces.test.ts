@@ -230,3 +230,14 @@ test('that a new group has no retry topic yet is no news, that a topic is missin
     'info topic not known yet',
   ])
 })
+
+test('a group that brokers of 5.5 would not make is told to the logger', async t => {
+  const play = await played(t)
+  const warned: string[] = []
+  const log = { debug() {}, info() {}, warn: (_: object, text: string) => void warned.push(text), error() {} }
+  for (const length of [120, 121]) {
+    const given = { ...optionsOf(play, ''), group: 'g'.repeat(length), topics: ['Orders'], log }
+    play.own(await play.outcome(PullConsumer.start(given)))
+  }
+  assert.equal(warned.filter(text => text.includes('120 letters')).length, 1)
+})

@@ -12,6 +12,9 @@ import { checkFilter } from './subscriptions.ts'
 /** How often the counts are remembered, milliseconds. */
 const STATS_MS = 10_000
 
+/** Letters of a group that brokers of 5.5 make by themselves; those of 4.9 make 255. */
+const MAX_NEW_GROUP = 120
+
 /** What a consumer does before and after it looks at its topics no more. */
 export interface Ending {
   /** Ends what runs. */
@@ -49,6 +52,12 @@ export class Membership {
     this.instance = ClientInstance.acquire(settings, this.#claim)
     this.stats = new ConsumeStats(settings.clock.elapsed())
     this.startedAt = settings.clock.now()
+    if (this.group.length > MAX_NEW_GROUP) {
+      this.instance.log.warn(
+        { group },
+        'brokers of 5.5 make no group with more than 120 letters: it may receive nothing there',
+      )
+    }
   }
 
   // -- Names ---------------------------------------------------------------------------------------------------------
