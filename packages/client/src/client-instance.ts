@@ -322,9 +322,10 @@ function markOf(value: object): number {
 
 function shareKey(options: InstanceOptions): string {
   if (options.instanceName === '') return Object.values(options).map(wordOf).join('|')
-  // A name is shared whatever the timeouts and loggers, but not across clusters or by who shows other credentials.
-  const { clientIp, instanceName, unitName, nameServers, credentials, tls, namespaceV2, zone, zoneMode } = options
-  return [clientIp, instanceName, unitName, nameServers, credentials, tls, namespaceV2, zone, zoneMode]
+  // A name is shared whatever the timeouts and loggers, but not across clusters and namespaces or by who shows other credentials.
+  const { clientIp, instanceName, unitName, nameServers, credentials, tls, namespace, namespaceV2, zone, zoneMode } =
+    options
+  return [clientIp, instanceName, unitName, nameServers, credentials, tls, namespace, namespaceV2, zone, zoneMode]
     .map(wordOf)
     .join('|')
 }
