@@ -89,6 +89,14 @@ async function startProducer(t: Owner, site: Site): Promise<Producer> {
   return producer
 }
 
+// A route may be as old as its refresh: the first sends need not know that the broker is back.
+async function sendsTo(brokerName: string, producer: Producer, topic: string): Promise<void> {
+  await eventually(async () => {
+    const { queue } = await producer.send({ topic, body: 'again' })
+    assert.equal(queue.brokerName, brokerName)
+  }, BACK_MS)
+}
+
 async function gotAll(consumer: SideConsumer, sent: readonly string[]): Promise<void> {
   await eventually(async () => {
     const texts = new Set(consumer.got.texts)
@@ -119,7 +127,7 @@ function killed(the: () => Stage): void {
     await site.ours.send([{ topic: later, body: 'x' }])
   })
 
-  test('of a master: sending goes to the other, its slave is read, and nothing is lost', {
+  test('of a master that has a slave: sending goes to the other, nothing is lost, and it is sent to again', {
     timeout: 240_000,
   }, async t => {
     const { site, second } = the()
@@ -136,8 +144,6 @@ function killed(the: () => Stage): void {
     await eventually(() => site.hasRoute(topic, 8), BACK_MS)
     await sending.over()
     await gotAll(consumer, sending.sent)
-    const afterwards = new Sending(await startProducer(t, site), topic, 30)
-    await afterwards.over()
-    assert.deepEqual([...new Set(afterwards.brokers)].toSorted(), ['a', 'b'])
+    await sendsTo('b', await startProducer(t, site), topic)
   })
 }
