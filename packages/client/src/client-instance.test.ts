@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { clientNotices, queryRequests } from '@gantrymq/protocol'
 import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
 import { ClientInstance } from './client-instance.ts'
-import { type ClientOptions, instanceOptions } from './instance-options.ts'
+import { type ClientOptions, type InstanceOptions, instanceOptions } from './instance-options.ts'
 import type { ConsumerMember, ProducerMember, PushedReply, TransactionCheck } from './members.ts'
 import { readOptions } from './options.ts'
 
@@ -70,6 +70,14 @@ test('objects with the same options share an instance, others do not, and the la
   const fresh = ClientInstance.acquire(settingsOf(play))
   assert.notEqual(fresh, a)
   await fresh.release(undefined)
+})
+
+test('options of a producer’s or consumer’s own do not keep it from sharing', async t => {
+  const play = await stage(t)
+  const a = ClientInstance.acquire({ ...settingsOf(play), timeoutMs: 1 } as InstanceOptions)
+  const b = ClientInstance.acquire({ ...settingsOf(play), concurrency: 2 } as InstanceOptions)
+  assert.equal(a, b)
+  await Promise.all([a.release(undefined), b.release(undefined)])
 })
 
 test('two consumers of one group in a process have two ids, as the group must tell them apart', async t => {

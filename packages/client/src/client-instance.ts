@@ -16,7 +16,7 @@ import { Deadline } from './deadline.ts'
 import { ClientError, closed, toClientError } from './errors.ts'
 import { guardedLog } from './guarded-log.ts'
 import { heartbeatOf } from './heartbeat.ts'
-import type { InstanceOptions } from './instance-options.ts'
+import { type InstanceOptions, instanceOptions } from './instance-options.ts'
 import type { ConsumerMember, Member, ProducerMember } from './members.ts'
 import type { CallOptions } from './message.ts'
 import { NameServers } from './name-servers.ts'
@@ -58,11 +58,13 @@ export class ClientInstance {
   #closing: Promise<void> | undefined
 
   /**
-   * The instance for these options, shared with others that have the same. One that has a consumer of this group already is
+   * The instance for these options, shared with others that have the same; options of a producer's or consumer's own do not
+   * count. One that has a consumer of this group already is
    * not shared: a group's members need ids of their own.
    * @throws ClientError GROUP_TAKEN if the instance name was given and the group is there
    */
-  static acquire(options: InstanceOptions, claim?: { readonly kind: Member['kind']; readonly group: string }) {
+  static acquire(given: InstanceOptions, claim?: { readonly kind: Member['kind']; readonly group: string }) {
+    const options = onlyShared(given)
     for (let copy = 0; ; copy++) {
       const key = `${shareKey(options)}|${copy}`
       const instance = instances.get(key) ?? new ClientInstance(options, key)
@@ -318,6 +320,11 @@ function markOf(value: object): number {
   const mark = marks.get(value) ?? ++lastMark
   marks.set(value, mark)
   return mark
+}
+
+function onlyShared(given: InstanceOptions): InstanceOptions {
+  const names = Object.keys(instanceOptions) as (keyof InstanceOptions)[]
+  return Object.freeze(Object.fromEntries(names.map(name => [name, given[name]]))) as InstanceOptions
 }
 
 function shareKey(options: InstanceOptions): string {

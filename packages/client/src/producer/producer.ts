@@ -5,7 +5,7 @@ import type { ReceivedMessage } from '../consumer/received-message.ts'
 import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
 import { within } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
-import { type ClientOptions, type InstanceOptions, instanceOptions } from '../instance-options.ts'
+import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ProducerMember } from '../members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message.ts'
 import { badOption, checkedOptions, type GivenOf, readOptions } from '../options.ts'
@@ -98,7 +98,7 @@ export class Producer<Body = BytesInput> {
     }
     checkCompression(settings)
     this.group = checkedGroup(group)
-    this.#instance = ClientInstance.acquire(onlyShared(settings))
+    this.#instance = ClientInstance.acquire(settings)
     const sender = {
       instance: this.#instance,
       group: wrapNamespace(settings.namespace, this.group),
@@ -279,12 +279,6 @@ export class Producer<Body = BytesInput> {
     const { namespace } = this.#instance.options
     return { clientId, namespace, group, kind, topic: message?.topic ?? '', message, count, properties: {} }
   }
-}
-
-/** The options that tell instances apart: a producer shares one with others that differ in their own options only. */
-function onlyShared(settings: ProducerSettings): InstanceOptions {
-  const names = Object.keys(instanceOptions) as (keyof InstanceOptions)[]
-  return Object.freeze(Object.fromEntries(names.map(name => [name, settings[name]]))) as InstanceOptions
 }
 
 // A missing package or a level out of range should fail at the start, not with the first large message.
