@@ -10,6 +10,7 @@ import {
   topicRequests,
   V5_0_0,
 } from '@gantrymq/protocol'
+import { CommitOrder } from '../commit-order.ts'
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
@@ -32,6 +33,7 @@ const END = -1
 /** Offsets of queues and of groups. */
 export class Offsets {
   readonly #calls: AdminCalls
+  readonly #order = new CommitOrder()
 
   constructor(calls: AdminCalls) {
     this.#calls = calls
@@ -101,9 +103,11 @@ export class Offsets {
     deadline: Deadline,
   ): Promise<void> {
     const header = { consumerGroup: group, topic: queue.topic, queueId: queue.queueId, commitOffset: offset }
-    const reply = await this.#calls.ask(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, deadline)
-    // 5.x drops the offset then, and calls it a success.
-    if (reply.remark?.includes('previously reset')) throw resetPending(address, group, reply.remark)
+    await this.#order.follow(queue, deadline, async () => {
+      const reply = await this.#calls.ask(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, deadline)
+      // 5.x drops the offset then, and calls it a success.
+      if (reply.remark?.includes('previously reset')) throw resetPending(address, group, reply.remark)
+    })
   }
 
   async #queue({ brokerName, queueId, topic }: MessageQueue, options: CallOptions) {

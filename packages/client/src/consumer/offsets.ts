@@ -1,7 +1,10 @@
 import { consumeRequests, responseCodes } from '@gantrymq/protocol'
 import type { ClientInstance } from '../client-instance.ts'
 import { ClientError, javaCodes, toClientError } from '../errors.ts'
-import { type MessageQueue, queueKey } from '../message.ts'
+import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
+import { Deadline } from '../deadline.ts'
+import { CommitOrder } from '../commit-order.ts'
+import { commitOffset } from './queue-offsets.ts'
 import { NO_STORED_OFFSET, UNREADABLE_OFFSET } from './start-offset.ts'
 
 /** How far a group is in its queues, and where that is kept. Apache's OffsetStore. */
@@ -57,6 +60,7 @@ const TIMEOUT_MS = 5000
 export class RemoteOffsets extends OffsetNotes implements OffsetStore {
   readonly #instance: ClientInstance
   readonly #group: string
+  readonly #order = new CommitOrder()
 
   constructor(instance: ClientInstance, group: string) {
     super()
@@ -104,18 +108,37 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
     await Promise.all([...queues].map(queue => this.#tell(queue)))
   }
 
+  /** Keeps what is noted of these queues, and knows that it is kept. @throws ClientError */
+  async commit(queues: readonly MessageQueue[], options: CallOptions): Promise<void> {
+    const deadline = Deadline.of(this.#instance.clock, options, TIMEOUT_MS)
+    const noted = queues.map(queue => ({ queue, offset: this.peek(queue) })).filter(({ offset }) => offset >= 0)
+    const commits = noted.map(({ queue, offset }) =>
+      this.#order.follow(queue, deadline, () =>
+        commitOffset(this.#instance, this.#group, queue, offset, deadline.options()),
+      ),
+    )
+    await Promise.all(commits)
+  }
+
   async #tell(queue: MessageQueue): Promise<void> {
-    const offset = this.peek(queue)
-    if (offset < 0) return
-    const { topic, queueId, brokerName } = queue
-    const header = { consumerGroup: this.#group, topic, queueId, commitOffset: offset, bname: brokerName }
+    if (this.peek(queue) < 0) return
     try {
-      const address = await this.#addressOf(queue)
-      // Answered, unlike Java's: so it is known what has been kept when a consumer closes. Told again even if unchanged:
-      // a broker that was killed may have forgotten it.
-      await this.#instance.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, { timeoutMs: TIMEOUT_MS })
+      const deadline = Deadline.of(this.#instance.clock, {}, 2 * TIMEOUT_MS)
+      await this.#order.follow(queue, deadline, () => this.#send(queue))
     } catch (error) {
+      const offset = this.peek(queue)
       this.#instance.log.warn({ group: this.#group, queue, offset, error: String(error) }, 'offset not kept')
     }
+  }
+
+  // Answered, unlike Java's: so it is known what has been kept when a consumer closes. Told again even if unchanged: a broker
+  // that was killed may have forgotten it.
+  async #send(queue: MessageQueue): Promise<void> {
+    const commitOffset = this.peek(queue)
+    if (commitOffset < 0) return
+    const { topic, queueId, brokerName } = queue
+    const header = { consumerGroup: this.#group, topic, queueId, commitOffset, bname: brokerName }
+    const address = await this.#addressOf(queue)
+    await this.#instance.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, { timeoutMs: TIMEOUT_MS })
   }
 }

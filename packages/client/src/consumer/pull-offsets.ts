@@ -3,7 +3,6 @@ import { ClientError } from '../errors.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { LocalOffsets } from './local-offsets.ts'
 import { type OffsetStore, RemoteOffsets } from './offsets.ts'
-import { commitOffset } from './queue-offsets.ts'
 import { UNREADABLE_OFFSET } from './start-offset.ts'
 
 interface Placed {
@@ -17,12 +16,9 @@ interface Placed {
 /** Offsets of a consumer that pulls when its user asks, who may read them and wait until they are kept. */
 export class PullOffsets {
   readonly store: OffsetStore
-  readonly #placed: Placed
-
   constructor(placed: Placed) {
     const { instance, group, broadcast, offsetsFolder } = placed
     const { clientId, log } = instance
-    this.#placed = placed
     this.store = broadcast
       ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
       : new RemoteOffsets(instance, group)
@@ -41,9 +37,7 @@ export class PullOffsets {
 
   /** Keeps what is noted of these queues, and knows that it is kept. @throws ClientError */
   async commit(queues: readonly MessageQueue[], options: CallOptions): Promise<void> {
-    const { instance, group, broadcast } = this.#placed
-    if (broadcast) return await this.store.persist(queues)
-    const noted = queues.map(queue => ({ queue, offset: this.store.peek(queue) })).filter(({ offset }) => offset >= 0)
-    await Promise.all(noted.map(({ queue, offset }) => commitOffset(instance, group, queue, offset, options)))
+    if (this.store instanceof RemoteOffsets) await this.store.commit(queues, options)
+    else await this.store.persist(queues)
   }
 }

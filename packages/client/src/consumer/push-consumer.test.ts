@@ -322,6 +322,24 @@ test('offsets that cannot be kept at the end are reported, and the end comes', a
   assert.ok(texts.includes('warn offset not kept'))
 })
 
+test('one queue of a topic is committed ahead of the others: Apache’s brokers forget one of two first commits', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 4 })
+  const consumer = await startConsumer(play, { persistOffsetsMs: 60_000, onMessage() {} })
+  for (let queueId = 0; queueId < 4; queueId++) play.broker.put({ topic: 'Orders', queueId })
+  await play.until(() => consumer.stats.consumed === 4)
+  const isOrders = ({ header }: { header: Readonly<Record<string, string>> }): boolean => header['topic'] === 'Orders'
+  const slow = play.broker.fault('UPDATE_CONSUMER_OFFSET', { answer: 'late', ms: 1000, times: 4, where: isOrders })
+  const closed = consumer.close()
+  await play.until(() => slow.met > 0)
+  await play.advance(900)
+  assert.equal(slow.met, 1)
+  await play.advance(200)
+  assert.equal(slow.met, 4)
+  await play.outcome(closed)
+  for (let queueId = 0; queueId < 4; queueId++) assert.equal(play.broker.committed('Orders', 'readers', queueId), 1)
+})
+
 test('a namespace stays out of what the listener sees, also of what comes again', async t => {
   const play = await stage(t)
   play.broker.setTopic('ns%Orders', { readQueues: 1 })
