@@ -207,6 +207,8 @@ export async function each<T>(places: readonly Place[], work: (place: Place) => 
   await Promise.all(Array.from({ length: Math.min(AT_A_TIME, places.length) }, next))
   const [first] = failures
   if (first === undefined) return answers
+  const ended = failures.find(({ error }) => isEnded(error))
+  if (ended !== undefined) throw ended.error
   throw places.length === 1 ? first.error : severalFailed(failures, places.length)
 }
 
@@ -221,6 +223,11 @@ function severalFailed(failures: readonly { place: Place; error: ClientError }[]
     retriable,
     address: place.address,
   })
+}
+
+/** True if the caller gave up, or closed the admin: what servers said meanwhile does not count. */
+export function isEnded({ code }: ClientError): boolean {
+  return code === 'ABORTED' || code === 'CLOSED'
 }
 
 /** True for a refusal with one of these response codes. */

@@ -13,7 +13,7 @@ import { Deadline } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
 import { readQueues } from '../routes.ts'
-import type { AdminCalls } from './calls.ts'
+import { type AdminCalls, isEnded } from './calls.ts'
 import { type FoundMessage, foundMessage, hostText } from './found-message.ts'
 
 /** Which messages of a key are wanted. */
@@ -111,8 +111,10 @@ export class Messages {
   async #query(query: IndexQuery, deadline: Deadline): Promise<FoundMessage[]> {
     const places = await this.#calls.holders(query.topic, deadline)
     const answers = await Promise.allSettled(places.map(({ address }) => this.#queryAt(address, query, deadline)))
-    const failure = answers.find(answer => answer.status === 'rejected')
-    if (failure !== undefined && answers.every(answer => answer.status === 'rejected')) throw failure.reason
+    const failures = answers.filter(answer => answer.status === 'rejected').map(answer => toClientError(answer.reason))
+    const ended = failures.find(isEnded)
+    if (ended !== undefined) throw ended
+    if (failures[0] !== undefined && failures.length === answers.length) throw failures[0]
     const found = answers.flatMap(answer => (answer.status === 'fulfilled' ? answer.value : []))
     return found.filter(message => message.topic === query.topic)
   }

@@ -1,7 +1,7 @@
 import type { ConsumerConnections, TopicRoute } from '@gantrymq/protocol'
 import { type ClientError, toClientError } from '../errors.ts'
 import type { CallOptions } from '../message.ts'
-import type { AdminCalls } from './calls.ts'
+import { type AdminCalls, isEnded } from './calls.ts'
 import type { Consumers } from './connections.ts'
 import type { FoundMessage } from './found-message.ts'
 import type { Stats } from './stats.ts'
@@ -48,7 +48,9 @@ export class Tracks {
         try {
           return { group, type: await this.#typeOf(message, group, route, deadline.options()) }
         } catch (error) {
-          return problemOf(group, toClientError(error))
+          const failure = toClientError(error)
+          if (isEnded(failure)) throw failure
+          return problemOf(group, failure)
         }
       }),
     )

@@ -2,7 +2,7 @@ import { sendRequests } from '@gantrymq/protocol'
 import type { Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../client-instance.ts'
 import { type Deadline, pause, timedOut } from '../deadline.ts'
-import { ClientError, javaCodes, toClientError } from '../errors.ts'
+import { aborted, ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message.ts'
 import type { KnownTopic } from '../route-book.ts'
 import type { ProducerTrace } from '../trace/producer-trace.ts'
@@ -287,6 +287,8 @@ function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings):
 
 // A mistake of the caller's is told as it is; else all attempts are, as the last alone may mislead.
 function sendFailed(topic: string, failures: readonly Failure[], deadline: Deadline): ClientError {
+  // Between two attempts too: whoever gave up is not told of a broker that failed before.
+  if (deadline.signal?.aborted) return aborted(deadline.signal, `sending to ${topic}`)
   const last = failures.at(-1)
   if (last === undefined) return timedOut(`sending to ${topic}`, deadline.timeoutMs)
   if (failures.length === 1 || FINAL.has(last.error.code)) return last.error

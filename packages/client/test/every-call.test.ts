@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Rudeness, Stage } from '@gantrymq/testkit'
+import { ClientError } from '../src/errors.ts'
+import type { CallOptions } from '../src/message.ts'
+import { BatchError } from '../src/producer/batches.ts'
+import { type Call, CALLS } from './calls.ts'
+import { type Scene, scene } from './survival-scene.ts'
+
+interface Watched {
+  /** What it came to; undefined while it waits. */
+  end?: unknown
+}
+
+function watched(work: Promise<unknown>): Watched {
+  const seen: Watched = {}
+  work.then(
+    value => (seen.end = value ?? 'done'),
+    (error: unknown) => (seen.end = error),
+  )
+  return seen
+}
+
+/** As it ends when all is well. */
+function isWell({ endsWith }: Call, end: unknown): boolean {
+  if (endsWith !== undefined) return end instanceof ClientError && end.code === endsWith
+  return !(end instanceof Error)
+}
+
+type Make = (options: CallOptions) => Promise<unknown>
+
+/** The call does what it does when nothing is in its way: what became of it before is not to be seen. */
+async function worksAgain(scenery: Scene, call: Call, make: Make): Promise<void> {
+  const { play } = scenery
+  for (let attempt = 0; ; attempt++) {
+    const seen = watched(make({}))
+    await play.settle(2)
+    call.answer?.(scenery)
+    await play.until(() => 'end' in seen, { stepMs: 50 })
+    if (isWell(call, seen.end)) return
+    // A server that was dialled in vain rests for a second at most.
+    if (attempt === 3) assert.fail(`does not work any more: ${String(seen.end)}`)
+    await play.advance(1000, 100)
+  }
+}
+
+// -- Abort -------------------------------------------------------------------------------------------------------------
+
+type Servers = Stage['nameServers'] | Stage['brokers']
+type Obstacle = (play: Stage) => () => void
+
+/** What a call may wait for. Each begins anew when set, and gives what ends it. */
+const OBSTACLES: Readonly<Record<string, Obstacle>> = {
+  nothing: () => () => {},
+  'a name server that is dialled': ({ nameServers }) => shut(nameServers),
+  'brokers that are dialled': ({ brokers }) => shut(brokers),
+  'the answer of a name server': ({ nameServers }) => faulty(nameServers, 'never'),
+  'the answers of brokers': ({ brokers }) => faulty(brokers, 'never'),
+  'the answer of one broker of two': ({ brokers }) => faulty(brokers.slice(1), 'never'),
+  'another attempt at brokers that hang up': ({ brokers }) => faulty(brokers, 'hang-up'),
+  'the route after brokers that hung up': ({ brokers, nameServers }) =>
+    both(faulty(brokers, 'hang-up'), faulty(nameServers, 'never')),
+}
+
+function shut(servers: Servers): () => void {
+  for (const { server } of servers) {
+    server.door = 'hangs'
+    server.dropAll()
+  }
+  return () => {
+    for (const { server } of servers) server.up()
+  }
+}
+
+function faulty(servers: Servers, answer: 'never' | 'hang-up'): () => void {
+  const fault = { answer, handled: false, times: Number.POSITIVE_INFINITY } as const
+  const faults = servers.map(({ server }) => server.fault('*', fault))
+  return () => {
+    for (const each of faults) each.lift()
+  }
+}
+
+const both = (one: () => void, other: () => void) => (): void => {
+  one()
+  other()
+}
+
+/** Turns of the event loop between the call and its signal. */
+const STEPS = [0, 1, 2, 3, 4, 6, 9]
+/** Turns until a call that was aborted has ended. */
+const AT_ONCE = 2
+
+function isAborted(end: unknown, reason: Error): boolean {
+  // Some messages of the batch were stored before.
+  if (end instanceof BatchError) return isAborted(end.cause, reason)
+  if (!(end instanceof ClientError) || end.code !== 'ABORTED') return false
+  for (let cause: unknown = end; cause instanceof Error; cause = cause.cause) if (cause === reason) return true
+  return false
+}
+
+/** True if the call still waited when it was aborted. */
+async function abortAt(step: number, { play }: Scene, make: Make): Promise<boolean> {
+  const stop = new AbortController()
+  const reason = new Error('enough')
+  const seen = watched(make({ signal: stop.signal }))
+  await play.settle(step)
+  const waited = !('end' in seen)
+  stop.abort(reason)
+  await play.settle(AT_ONCE)
+  assert.ok('end' in seen, `after ${step} turns: still waits`)
+  if (waited) assert.ok(isAborted(seen.end, reason), `after ${step} turns: ${String(seen.end)}`)
+  return waited
+}
+
+for (const [name, call] of Object.entries(CALLS)) {
+  test(`${name}: aborted while it waits for anything it ends at once with ABORTED, and works again`, async t => {
+    let held = 0
+    for (const [what, obstacle] of Object.entries(OBSTACLES)) {
+      await t.test(what, async t => {
+        const scenery = await scene(t, { brokers: 2 })
+        const make = await call.client(scenery)
+        for (const step of STEPS) {
+          const lift = obstacle(scenery.play)
+          const waited = await abortAt(step, scenery, make)
+          if (waited && step === STEPS.at(-1)) held++
+          lift()
+          await worksAgain(scenery, call, make)
+        }
+      })
+    }
+    assert.ok(held > 0, 'some obstacle holds it')
+  })
+
+  test(`${name}: ends at once when its signal is aborted already`, async t => {
+    const scenery = await scene(t, { brokers: 2 })
+    const make = await call.client(scenery)
+    const reason = new Error('enough')
+    const seen = watched(make({ signal: AbortSignal.abort(reason) }))
+    await scenery.play.settle(AT_ONCE)
+    assert.ok(isAborted(seen.end, reason), String(seen.end))
+    await worksAgain(scenery, call, make)
+  })
+}
+
+// -- Answers -----------------------------------------------------------------------------------------------------------
+
+const RUDE: readonly Rudeness[] = [
+  { answer: 'late', ms: 500 },
+  { answer: 'late', ms: 40_000 },
+  { answer: 'twice' },
+  { answer: 'stranger' },
+  { answer: 'never' },
+  { answer: 'garbage' },
+  { answer: 'garbage', bytes: Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n') },
+  { answer: 'cut' },
+  { answer: 'hang-up' },
+  { answer: 'half-open' },
+  { answer: 'code', code: 1, remark: 'system error' },
+  { answer: 'code', code: 9999 },
+  { answer: 'slow', bytes: 16, everyMs: 20 },
+]
+
+/** An answer all the same. */
+const HARMLESS = new Set(['twice', 'stranger', 'slow'])
+
+const isHarmless = (rudeness: Rudeness): boolean =>
+  HARMLESS.has(rudeness.answer) || (rudeness.answer === 'late' && rudeness.ms < 1000)
+
+const TIMEOUT_MS = 4000
+
+for (const [name, call] of Object.entries(CALLS)) {
+  test(`${name}: ends in time whatever is answered, and works again`, async t => {
+    for (const rudeness of RUDE) {
+      await t.test(JSON.stringify(rudeness), async t => {
+        const scenery = await scene(t, { brokers: 2 })
+        const { play } = scenery
+        const make = await call.client(scenery)
+        await play.settle()
+        const faults = [...play.brokers, ...play.nameServers].map(({ server }) =>
+          server.fault('*', { ...rudeness, times: 1 }),
+        )
+        const since = play.clock.elapsed()
+        const seen = watched(make({ timeoutMs: TIMEOUT_MS }))
+        await play.settle(2)
+        call.answer?.(scenery)
+        await play.until(() => 'end' in seen, { stepMs: 50 })
+        const took = play.clock.elapsed() - since
+        assert.ok(took <= (call.longestMs ?? TIMEOUT_MS) + 50, `took ${took} ms`)
+        if (!isWell(call, seen.end)) assert.ok(seen.end instanceof ClientError, String(seen.end))
+        if (isHarmless(rudeness)) assert.ok(isWell(call, seen.end), String(seen.end))
+        assert.ok(faults.some(({ met }) => met > 0))
+        for (const fault of faults) fault.lift()
+        await worksAgain(scenery, call, make)
+      })
+    }
+  })
+}
