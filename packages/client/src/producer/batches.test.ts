@@ -70,6 +70,20 @@ test('what is too large for one request goes in several, in order', async t => {
   assert.equal(play.broker.server.requestsOf('SEND_MESSAGE_V2').length, 1)
 })
 
+test('a thousand messages go in one request at most, as the answer names them all in its header', async t => {
+  const { play, producer } = await staged(t)
+  const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
+  const receipts = await play.outcome(producer.sendBatch(orders(3500), { queue }))
+  assert.deepEqual(
+    receipts.map(({ queueOffset }) => queueOffset),
+    [...orders(3500).keys()],
+  )
+  assert.deepEqual(
+    batches(play).map(({ body }) => decodeBatch(body as Buffer).length),
+    [1000, 1000, 1000, 500],
+  )
+})
+
 test('messages with a sharding key reach the queue of their key', async t => {
   const { play, producer } = await staged(t)
   const keyed = orders(6).map((message, index) => ({ ...message, shardingKey: `key ${index % 3}` }))

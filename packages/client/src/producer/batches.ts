@@ -53,13 +53,20 @@ export function groupsOf<Body>(items: readonly BatchItem<Body>[]): BatchItem<Bod
   return [...groups.values()]
 }
 
+/**
+ * Messages in a request. A broker names all of their ids in the header of its answer, of 32 letters each or, where it has an
+ * IPv6 address, 56: a header may have 65,536 bytes.
+ */
+const MAX_IN_PACK = 1000
+
 /** A group in packs of at most so many bytes. A message that is larger by itself goes alone. */
 export function packsOf<Body>(group: readonly BatchItem<Body>[], maxBytes: number): Pack<Body>[] {
   const packs: [BatchItem<Body>, ...BatchItem<Body>[]][] = []
   let room = 0
   for (const item of group) {
     const size = batchedSize(item.prepared)
-    const pack = size <= room ? packs.at(-1) : undefined
+    const last = packs.at(-1)
+    const pack = last !== undefined && size <= room && last.length < MAX_IN_PACK ? last : undefined
     if (pack === undefined) packs.push([item])
     else pack.push(item)
     room = (pack === undefined ? maxBytes : room) - size
