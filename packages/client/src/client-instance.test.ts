@@ -170,6 +170,19 @@ test('who leaves takes leave of the brokers', async t => {
   assert.deepEqual(more, [])
 })
 
+test('while another of its group is here nobody takes leave of the brokers', async t => {
+  const { play, instance } = await open(t)
+  const [first, second] = [producer('p'), producer('p')]
+  instance.join(first)
+  instance.join(second)
+  await play.outcome(instance.routes.get('T'))
+  await play.outcome(instance.heartbeat())
+  await play.outcome(instance.leave(first))
+  assert.ok(play.broker.state.members.producers.has('p'))
+  await play.outcome(instance.leave(second))
+  assert.ok(!play.broker.state.members.producers.has('p'))
+})
+
 test('what a broker refuses is an error with its code, its words and what to do', async t => {
   const { play, instance } = await open(t)
   play.broker.fault('GET_MAX_OFFSET', { answer: 'code', code: 16, remark: 'no' })

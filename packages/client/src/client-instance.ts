@@ -15,7 +15,7 @@ import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
 import { Deadline } from './deadline.ts'
 import { ClientError, closed, toClientError } from './errors.ts'
 import { guardedLog } from './guarded-log.ts'
-import { heartbeatOf } from './heartbeat.ts'
+import { heartbeatOf, INNER_PRODUCER } from './heartbeat.ts'
 import { type InstanceOptions, instanceOptions } from './instance-options.ts'
 import type { ConsumerMember, Member, ProducerMember } from './members.ts'
 import type { CallOptions } from './message.ts'
@@ -23,6 +23,7 @@ import { NameServers } from './name-servers.ts'
 import { peerHandlers } from './peer-handlers.ts'
 import { requestFields } from './request-fields.ts'
 import { RouteBook } from './route-book.ts'
+import { unregister } from './unregister.ts'
 import { vipAddress } from './vip-channel.ts'
 
 /** Instances by what makes them the same; see `shareKey`. */
@@ -230,19 +231,27 @@ export class ClientInstance {
     this.#members.add(member)
   }
 
-  /** Takes leave of the brokers. Never rejects: they forget a silent client by themselves. */
+  /** Takes leave of the brokers, unless another of the group stays: they know a client once. Never rejects. */
   async leave(member: Member): Promise<void> {
     if (!this.#members.delete(member)) return
-    const group = member.kind === 'producer' ? { producerGroup: member.group } : { consumerGroup: member.group }
-    const header = { clientID: this.clientId, ...group }
+    const { kind, group } = member
+    if ([...this.#members].some(other => other.kind === kind && other.group === group)) return
     const told = this.brokers.all().filter(({ address }) => this.#client.isConnected(address))
     await Promise.all(
-      told.map(({ address }) =>
-        this.call(address, membershipRequests.UNREGISTER_CLIENT, { header }).catch((error: unknown) => {
-          this.log.debug({ address, error: String(error) }, 'broker not told that a client leaves')
-        }),
-      ),
+      told.map(async broker => {
+        await unregister(this, broker.address, member)
+        if (kind === 'producer' && this.#members.size > 0) await this.#noteAnew(broker)
+      }),
     )
+  }
+
+  /**
+   * Makes a broker note anew over which connection replies go. It forgets that when any producer group of the client
+   * leaves, and notes it only with a group that is new on its connection (Apache's ProducerManager).
+   */
+  async #noteAnew(broker: KnownBroker): Promise<void> {
+    await unregister(this, broker.address, { kind: 'producer', group: INNER_PRODUCER })
+    await this.#beat(broker, true)
   }
 
   /** Gives the instance back. The last to do so closes it; calls that still wait may finish within `drainMs`. */

@@ -2,7 +2,7 @@ import type { HeartbeatData } from '@gantrymq/protocol'
 import type { Member } from './members.ts'
 
 /** Apache's clients send it with every heartbeat: brokers of 4.9 need a producer to find a client by. */
-const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
+export const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
 
 /** What a heartbeat tells of the members of an instance. */
 export function heartbeatOf(clientID: string, members: Iterable<Member>): HeartbeatData {

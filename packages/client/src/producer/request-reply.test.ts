@@ -87,6 +87,19 @@ test('without a reply the request ends at its time, and a late reply does no har
   assert.equal((await play.outcome(replier.reply(request, 'and again'))).status, 'SEND_OK')
 })
 
+test('replies still come after another producer of the process has left', async t => {
+  const { play, producer, replier } = await staged(t)
+  const other = await started(play, 'others')
+  assert.equal(other.clientId, producer.clientId)
+  await play.outcome(other.send(question))
+  await play.outcome(other.close())
+  const before = play.broker.log.messages('Questions').length
+  const asking = producer.request(question, { timeoutMs: 5000 })
+  await play.until(() => play.broker.log.messages('Questions').length > before)
+  await play.outcome(replier.reply(await requestAt(play), 'seven'))
+  assert.equal((await play.outcome(asking)).body.toString(), 'seven')
+})
+
 test('a request that cannot be sent fails with the reason', async t => {
   const { play, producer } = await staged(t)
   play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })

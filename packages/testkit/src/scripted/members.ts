@@ -24,6 +24,8 @@ export interface ConsumerGroup {
 export class Members {
   readonly producers = new Map<string, Map<number, Member>>()
   readonly consumers = new Map<string, ConsumerGroup>()
+  /** Connections by the id of their client, for replies. As Apache's, it is made only when a connection joins a group. */
+  readonly #channels = new Map<string, number>()
 
   /** Ids of all clients, once each. */
   get clientIds(): string[] {
@@ -35,7 +37,7 @@ export class Members {
     for (const { groupName } of producerDataSet) {
       const members = this.producers.get(groupName) ?? new Map<number, Member>()
       this.producers.set(groupName, members)
-      beat(members, peerId, clientID, now)
+      if (beat(members, peerId, clientID, now)) this.#channels.set(clientID, peerId)
     }
     return consumerDataSet.filter(data => this.#beatConsumer(peerId, clientID, data, now)).map(data => data.groupName)
   }
@@ -60,7 +62,7 @@ export class Members {
   unregister(peerId: number, producerGroup: string | undefined, consumerGroup: string | undefined): string[] {
     if (producerGroup !== undefined) {
       const members = this.producers.get(producerGroup)
-      members?.delete(peerId)
+      if (members !== undefined) this.#leaveProducers(members, peerId)
       if (members?.size === 0) this.producers.delete(producerGroup)
     }
     return consumerGroup !== undefined && this.#leave(consumerGroup, peerId) ? [consumerGroup] : []
@@ -68,7 +70,7 @@ export class Members {
 
   /** A connection ended. */
   drop(peerId: number): string[] {
-    for (const members of this.producers.values()) members.delete(peerId)
+    for (const members of this.producers.values()) this.#leaveProducers(members, peerId)
     return [...this.consumers.keys()].filter(group => this.#leave(group, peerId))
   }
 
@@ -85,8 +87,14 @@ export class Members {
 
   /** The connection of a producer by the id of its client. */
   producerPeer(clientId: string): number | undefined {
-    const all = [...this.producers.values()].flatMap(members => [...members.values()])
-    return all.findLast(member => member.clientId === clientId)?.peerId
+    return this.#channels.get(clientId)
+  }
+
+  // As in Apache a client that leaves one group has no connection for replies any more, whatever its others are.
+  #leaveProducers(members: Map<number, Member>, peerId: number): void {
+    const member = members.get(peerId)
+    members.delete(peerId)
+    if (member !== undefined) this.#channels.delete(member.clientId)
   }
 
   #leave(groupName: string, peerId: number): boolean {
