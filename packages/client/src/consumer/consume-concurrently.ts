@@ -19,8 +19,10 @@ interface Task<Body> {
   readonly work: QueueWork<Body>
   readonly messages: readonly ReceivedMessage<Body>[]
   startedAt: number
-  /** It took too long and was given away: what its listener says does not count any more. */
-  expired: boolean
+  /** What took too long and was given away: what the listener says of it does not count any more. */
+  away: readonly ReceivedMessage<Body>[]
+  /** Resolves when a broker has taken what takes too long, or has not. */
+  leaving: Promise<void> | undefined
 }
 
 /** What could not be taken back by a broker is consumed again here after so long, milliseconds. */
@@ -113,7 +115,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
       if (consumed !== undefined) {
         this.#doneAtOnce(work, messages, from, batch.at, started)
         batch.at += part.length
-        void this.#follow({ work, messages: part, startedAt: started, expired: false }, consumed)
+        void this.#follow({ work, messages: part, startedAt: started, away: [], leaving: undefined }, consumed)
         return batch.at - from
       }
       batch.at += part.length
@@ -140,20 +142,22 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     if (consumed?.isLeft !== true) {
       const ms = instance.clock.elapsed() - startedAt
       stats.consumed(work.queue.topic, messages.length, ms, doneCount === messages.length)
-      if (!task.expired) await this.#settle(task, doneCount, consumed?.delayLevel ?? 0)
+      if (task.leaving !== undefined) await task.leaving
+      await this.#settle(task, doneCount, consumed?.delayLevel ?? 0)
     }
     this.#running.delete(task)
     this.#leavers.look()
     this.#pump()
   }
 
-  async #settle({ work, messages }: Task<Body>, doneCount: number, delayLevel: number): Promise<void> {
+  async #settle({ work, messages, away }: Task<Body>, doneCount: number, delayLevel: number): Promise<void> {
+    const mine = without(messages, away)
     // Whoever has the queue now will get them again anyway.
-    if (work.isGone) return
-    if (doneCount === messages.length) return this.#finish(work, messages)
-    const kept = await this.#giveBack(work, messages.slice(doneCount), delayLevel)
+    if (work.isGone || mine.length === 0) return
+    if (doneCount === messages.length) return this.#finish(work, mine)
+    const kept = await this.#giveBack(work, without(messages.slice(doneCount), away), delayLevel)
     if (kept.length > 0) void this.#submitAgain(work, kept)
-    if (!work.isGone) this.#finish(work, without(messages, kept))
+    if (!work.isGone) this.#finish(work, without(mine, kept))
   }
 
   #finish(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
@@ -204,20 +208,24 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     for (const task of this.#running) {
       const [first] = task.messages
       if (first !== undefined && this.#handler.isWaiting?.(first) === true) task.startedAt = now
-      const isLate = now - task.startedAt >= settings.consumeTimeoutMs
-      if (isLate && !task.expired && !settings.broadcast && !task.work.isGone) void this.#giveAway(task)
+      const isLate = now - task.startedAt >= settings.consumeTimeoutMs && task.away.length < task.messages.length
+      if (isLate && task.leaving === undefined && !settings.broadcast && !task.work.isGone) this.#giveAway(task)
     }
   }
 
-  async #giveAway(task: Task<Body>): Promise<void> {
+  /** What nobody takes stays the listener's, to be tried again at the next look. */
+  #giveAway(task: Task<Body>): void {
+    task.leaving = this.#sendAway(task).finally(() => (task.leaving = undefined))
+  }
+
+  async #sendAway(task: Task<Body>): Promise<void> {
     const { work, messages } = task
     const { instance, group } = this.#core
-    task.expired = true
-    instance.log.warn({ group, messageId: messages[0]?.messageId }, 'listener takes too long: message given back')
-    const kept = await this.#giveBack(work, messages, EXPIRED_LEVEL)
-    if (!work.isGone) this.#finish(work, without(messages, kept))
-    // What nobody took stays the listener's, to be tried again at the next look.
-    if (kept.length === messages.length) task.expired = false
+    const late = without(messages, task.away)
+    instance.log.warn({ group, messageId: late[0]?.messageId }, 'listener takes too long: message given back')
+    const kept = await this.#giveBack(work, late, EXPIRED_LEVEL)
+    task.away = without(messages, kept)
+    if (!work.isGone) this.#finish(work, task.away)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------

@@ -171,3 +171,47 @@ test('a queue of which too much waits is not pulled until there is room', async 
   }
   await play.until(() => consumer.stats.consumed === 100)
 })
+
+test("a late message that nobody takes stays its listener's, who may end meanwhile", async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const ends: (() => void)[] = []
+  await startConsumer(play, {
+    consumeTimeoutMs: 10_000,
+    onMessage: () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined))),
+  })
+  await play.until(() => play.broker.waitingPulls === 2)
+  play.broker.put({ topic: 'Orders' })
+  await play.until(() => ends.length === 1)
+  const fault = { answer: 'never', handled: false, times: Infinity } as const
+  const asked = play.broker.fault('CONSUMER_SEND_MSG_BACK', fault)
+  play.broker.fault('SEND_MESSAGE_V2', fault)
+  await play.until(() => asked.met === 1, { stepMs: 100 })
+  ends[0]?.()
+  await play.advance(20_000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  assert.equal(ends.length, 1)
+})
+
+test('of a late batch a broker takes what it can, and the rest is given back at the next look', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders' })
+  const seen: string[] = []
+  await startConsumer(play, {
+    consumeTimeoutMs: 10_000,
+    batchSize: 2,
+    onMessages: (messages, { queue }) => {
+      seen.push(...messages.map(({ body }) => `${queue.topic} ${body.toString()}`))
+      return queue.topic === 'Orders' ? new Promise<undefined>(() => {}) : undefined
+    },
+  })
+  await play.until(() => seen.length === 2)
+  play.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'code', code: 1, after: 1 })
+  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13 })
+  await play.advance(16_000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  await play.advance(12_000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 2)
+  assert.deepEqual(seen.slice(2), [`${RETRY} hello`, `${RETRY} hello`])
+})
