@@ -87,6 +87,7 @@ export class ScriptedBroker implements RouteSource {
         autoCreateTopics: true,
         delays: 'at-once',
         startsAtZero: true,
+        suggests: 0,
         routeOf: () => null,
         ...settings,
       },

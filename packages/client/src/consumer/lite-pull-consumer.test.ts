@@ -395,3 +395,20 @@ test('members that broadcast get all queues and keep their offsets in a file', a
   assert.deepEqual(bodies(await play.outcome(again.poll())), ['b'])
   await again.close()
 })
+
+test('until its queues are given up, an unsubscribed topic keeps its filter', async t => {
+  const { play, broker, consumer } = await started(t, { subscriptions: { Orders: 'new' }, suspendMs: 100 })
+  await play.until(() => consumer.assignment.length === 1)
+  // The next round takes its time.
+  broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'late', ms: 2000 })
+  broker.notify(GROUP)
+  await play.advance(500)
+  const leaving = consumer.unsubscribe('Orders')
+  for (const tag of ['new', 'old', 'new']) {
+    put(play, [tag], tag)
+    await play.advance(200)
+  }
+  const polled = [await play.outcome(consumer.poll()), await play.outcome(consumer.poll())]
+  assert.deepEqual(polled.map(bodies), [['new'], ['new']])
+  await leaving
+})

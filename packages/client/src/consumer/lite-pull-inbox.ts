@@ -34,6 +34,11 @@ export class Inbox<P extends Parcel> {
     else first(parcel)
   }
 
+  /** Forgets what nobody gets any more, so that it takes no memory while nobody polls. */
+  dropStale(): void {
+    this.#parcels = this.#parcels.filter(({ isStale }) => !isStale)
+  }
+
   /**
    * The next; undefined when none has come after so long, or when closed.
    * @throws ClientError ABORTED

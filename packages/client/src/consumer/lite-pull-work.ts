@@ -1,13 +1,12 @@
 import type { Long } from '@gantrymq/remoting'
 import { pause } from '../deadline.ts'
-import type { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message.ts'
 import { pullHold } from './flow-control.ts'
 import type { Inbox, Parcel } from './lite-pull-inbox.ts'
 import type { LitePullSettings } from './lite-pull-options.ts'
 import { ProcessQueue } from './process-queue.ts'
 import { type PullContext, type PullResult, pullQueue } from './pull-call.ts'
-import { hasNoAnswer, QueueLoop } from './queue-loop.ts'
+import { AT_ONCE_MS, QueueLoop } from './queue-loop.ts'
 import { beginningOf } from './queue-offsets.ts'
 import type { HeldWork, RebalanceCore } from './rebalance.ts'
 import type { ReceivedMessage } from './received-message.ts'
@@ -56,6 +55,8 @@ export class LitePullWork<Body> implements HeldWork {
   readonly #loop: QueueLoop
   #nextOffset: number | undefined
   #brokerId: Long = 0
+  /** What was wanted of its topic last. */
+  #filter: SubscriptionData | undefined
   #isPaused = false
   #epoch = 0
   /** Messages that nobody has polled. */
@@ -72,7 +73,10 @@ export class LitePullWork<Body> implements HeldWork {
       queue,
       verb: 'pull',
       step: signal => this.#step(signal),
-      onFailure: error => this.#failed(error),
+      // The suggested broker may be away, or a slave that refuses what its master would not.
+      onFailure: () => {
+        this.#brokerId = 0
+      },
     })
   }
 
@@ -107,6 +111,7 @@ export class LitePullWork<Body> implements HeldWork {
 
   drop(): Promise<void> {
     this.process.dropped = true
+    this.#core.inbox.dropStale()
     this.stopPulling()
     return this.#loop.done
   }
@@ -148,6 +153,7 @@ export class LitePullWork<Body> implements HeldWork {
     this.#nextOffset = offset
     this.#handedUpTo = offset
     this.#doneUpTo = offset
+    this.#core.inbox.dropStale()
     this.#loop.interrupt()
   }
 
@@ -193,12 +199,18 @@ export class LitePullWork<Body> implements HeldWork {
   async #pull(signal: AbortSignal): Promise<void> {
     const offset = this.#nextOffset ?? (await this.#beginning())
     if (signal.aborted) return
-    if (offset === undefined) return await pause(this.#core.instance.clock, BEGIN_AGAIN_MS, signal)
+    const { clock } = this.#core.instance
+    if (offset === undefined) return await pause(clock, BEGIN_AGAIN_MS, signal)
     this.#nextOffset = offset
     this.#handedUpTo ??= offset
+    const started = clock.elapsed()
     const result = await this.#ask(offset, signal)
     // Sought, paused or dropped meanwhile: the next pull brings them again, if they are still wanted.
-    if (!signal.aborted) this.#take(result)
+    if (signal.aborted) return
+    this.#take(result)
+    // As in QueueWork: some answers say "at once again" without end.
+    const isIdle = result.nextOffset === offset && clock.elapsed() - started < AT_ONCE_MS
+    if (isIdle) await pause(clock, AT_ONCE_MS, signal)
   }
 
   /** Where to begin: the offset noted here before the one that is kept (Apache's RebalanceLitePullImpl). */
@@ -225,10 +237,10 @@ export class LitePullWork<Body> implements HeldWork {
     return result
   }
 
-  /** Assigned queues of topics without a filter give everything. */
+  /** Assigned queues of topics without a filter give everything; those of a topic just given up keep their filter. */
   get #subscription(): SubscriptionData {
     const { topic } = this.queue
-    return this.#core.subscriptions.get(topic) ?? subscriptionOf(topic, '*', 0)
+    return (this.#filter = this.#core.subscriptions.get(topic) ?? this.#filter ?? subscriptionOf(topic, '*', 0))
   }
 
   #take({ status, nextOffset, messages }: PullResult<Body>): void {
@@ -246,10 +258,5 @@ export class LitePullWork<Body> implements HeldWork {
     // Filtered messages and the end of a queue need nobody to be done with them.
     if (this.#waiting === 0) this.#handedUpTo = nextOffset
     if (this.process.count === 0) this.#doneUpTo = nextOffset
-  }
-
-  #failed(error: ClientError): void {
-    // The suggested broker may be the one that is away.
-    if (hasNoAnswer(error)) this.#brokerId = 0
   }
 }

@@ -3,7 +3,7 @@ import type { ConsumerCore } from './consumer-core.ts'
 import { pop, type PopAsk } from './pop-call.ts'
 import type { PopConsumption, PopOwner } from './pop-consume.ts'
 import { ProcessQueue } from './process-queue.ts'
-import { QueueLoop } from './queue-loop.ts'
+import { AT_ONCE_MS, QueueLoop } from './queue-loop.ts'
 import type { HeldWork } from './rebalance.ts'
 import type { SubscriptionData } from './subscription.ts'
 
@@ -11,9 +11,8 @@ import type { SubscriptionData } from './subscription.ts'
 const POLL_MS = 15_000
 /** How often a queue that may not be popped looks again when nothing wakes it, milliseconds. */
 const HOLD_MS = 1000
-/** The broker holds too many pops, or answered at once that it has nothing, milliseconds. */
+/** The broker holds too many pops, milliseconds. */
 const FULL_MS = 1000
-const EMPTY_MS = 100
 
 /** One queue, or all of a broker, that a push consumer pops as the broker told it to. Part of Apache's PopMessageService. */
 export class PopWork<Body> implements HeldWork, PopOwner {
@@ -92,7 +91,7 @@ export class PopWork<Body> implements HeldWork, PopOwner {
     if (found.length > 0) this.#consumption.submit(this, found)
     else if (isFull) await this.#loop.sleep(FULL_MS)
     // A broker that answers at once with nothing must not be asked without end.
-    else if (tookMs < EMPTY_MS) await this.#loop.sleep(EMPTY_MS)
+    else if (tookMs < AT_ONCE_MS) await this.#loop.sleep(AT_ONCE_MS)
   }
 
   #askOf(subscription: SubscriptionData): PopAsk {

@@ -14,6 +14,9 @@ export interface QueueLoopOptions {
   readonly onFailure?: (error: ClientError) => void
 }
 
+/** An answer within so long came at once, milliseconds; after one without anything the queue rests as long. */
+export const AT_ONCE_MS = 100
+
 const FLOW_CONTROL = 215
 const FLOW_CONTROL_MS = 20
 
@@ -98,6 +101,6 @@ export class QueueLoop {
 }
 
 /** The broker may be away, or at another address. */
-export function hasNoAnswer({ code }: ClientError): boolean {
+function hasNoAnswer({ code }: ClientError): boolean {
   return code === 'CONNECT_FAILED' || code === 'TIMEOUT'
 }

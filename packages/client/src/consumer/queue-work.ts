@@ -8,7 +8,7 @@ import type { ConsumerCore } from './consumer-core.ts'
 import { pullHold } from './flow-control.ts'
 import { whereToRead } from './pull-call.ts'
 import { ProcessQueue } from './process-queue.ts'
-import { hasNoAnswer, QueueLoop } from './queue-loop.ts'
+import { AT_ONCE_MS, QueueLoop } from './queue-loop.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { matchesTags, type SubscriptionData } from './subscription.ts'
 
@@ -146,6 +146,7 @@ export class QueueWork<Body> {
     const subscription = subscriptions.get(this.queue.topic)
     if (subscription === undefined) return
     const started = instance.clock.elapsed()
+    const asked = this.#nextOffset
     const reply = await this.#traced(() => this.#ask(subscription, signal))
     if (signal.aborted) return
     const now = instance.clock.elapsed()
@@ -157,6 +158,8 @@ export class QueueWork<Body> {
     if (count > 0 && settings.pullIntervalMs > 0) {
       await pause(instance.clock, settings.pullIntervalMs, signal)
     }
+    // A slave that is behind, and whose master is away, says "at once again" for as long (Apache's PullMessageProcessor).
+    else if (this.#nextOffset === asked && now - started < AT_ONCE_MS) await pause(instance.clock, AT_ONCE_MS, signal)
   }
 
   async #traced(ask: () => Promise<PullReply>): Promise<PullReply> {
@@ -234,8 +237,8 @@ export class QueueWork<Body> {
   }
 
   #failed(error: ClientError): void {
-    // The suggested broker may be the one that is away.
-    if (hasNoAnswer(error)) this.#brokerId = 0
+    // The suggested broker may be away, or a slave that refuses what its master would not.
+    this.#brokerId = 0
     // The broker does not know this member, or what it wants now.
     if (UNKNOWN_HERE.has(error.responseCode ?? 0)) void this.#core.instance.heartbeat()
   }

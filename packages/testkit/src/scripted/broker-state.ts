@@ -29,6 +29,8 @@ export interface BrokerSettings {
   readonly delays: 'at-once' | 'by-hand'
   /** False: a new group has no offset (code 22), as on a broker whose oldest messages are on disk only. Default true. */
   readonly startsAtZero: boolean
+  /** Id of the broker that it tells to pull from next: 1 as of a master with much to read from its disk. Default 0. */
+  readonly suggests: number
   /** Queues of all brokers, for QUERY_ASSIGNMENT. */
   readonly routeOf: (topic: string) => TopicRoute | null
 }

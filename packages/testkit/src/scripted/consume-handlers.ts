@@ -97,7 +97,7 @@ function read(
     code: found.code,
     remark: found.status,
     header: {
-      suggestWhichBrokerId: 0,
+      suggestWhichBrokerId: state.settings.suggests,
       nextBeginOffset: found.nextOffset,
       minOffset: log.minOffset(topic, queueId),
       maxOffset: log.maxOffset(topic, queueId),
