@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
 import { Stage, stage } from '@gantrymq/testkit'
 import fc from 'fast-check'
@@ -271,4 +271,91 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
     ),
     { numRuns: 40 },
   )
+})
+
+/** Two queues, each with a message, at one member; another member has just joined and waits for one of them. */
+async function handingOver(t: TestContext) {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const ends: (() => void)[] = []
+  const onMessage = () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
+  const one = await startConsumer(play, { instanceName: 'a', orderly: true, onMessage })
+  await play.until(() => ends.length === 2)
+  const seen: string[] = []
+  const two = await startConsumer(play, {
+    instanceName: 'b',
+    orderly: true,
+    onMessage: ({ queue, queueOffset }) => void seen.push(`${queue.queueId}:${queueOffset}`),
+  })
+  const end = (): void => {
+    for (const each of ends.splice(0)) each()
+  }
+  return { play, one, two, seen, end }
+}
+
+test('the lock of a queue that is to be given up is kept as long as its listener takes', async t => {
+  const { play, two, seen, end } = await handingOver(t)
+  await play.advance(150_000, 250)
+  assert.deepEqual(seen, [], 'the broker frees a lock after 60 s')
+  end()
+  await play.advance(1000)
+  assert.equal(play.broker.committed('Orders', 'readers', 1), 1, 'it is given up at once')
+  await play.until(() => two.queues.length > 0, { stepMs: 50 })
+  assert.deepEqual(seen, [])
+})
+
+test('what is done of a queue that is to be given up is kept when the consumer closes', async t => {
+  const { play, one, end } = await handingOver(t)
+  await play.advance(2000)
+  const closing = one.close()
+  await play.advance(1000)
+  end()
+  await play.outcome(closing)
+  assert.deepEqual(
+    [0, 1].map(queueId => play.broker.committed('Orders', 'readers', queueId)),
+    [1, 1],
+  )
+})
+
+test('offsets that are being reset when the consumer closes are kept', async t => {
+  const { play, one, seen, end } = await handingOver(t)
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders', queueId: 0 })
+  play.broker.resetOffsets('Orders', 'readers', new Map([[0, 2]]))
+  await play.advance(1000)
+  const closing = one.close()
+  await play.advance(1000)
+  end()
+  await play.outcome(closing)
+  await play.until(() => seen.length === 2, { stepMs: 50 })
+  assert.deepEqual(seen, ['0:2', '0:3'])
+})
+
+test('a queue whose lock is lost while it is reset waits for the lock', async t => {
+  const { play, one, end } = await handingOver(t)
+  play.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))
+  await play.advance(1000)
+  play.broker.state.locks.clear()
+  play.broker.state.locks.lock(KEY, 'somebody else', play.clock.now())
+  await play.advance(21_000)
+  end()
+  await play.advance(1000)
+  assert.ok(!one.queues.some(({ topic, queueId }) => topic === 'Orders' && queueId === 0))
+  assert.equal(play.broker.state.locks.ownerOf(KEY), 'somebody else')
+})
+
+test('when more queues may be consumed at a time, those that wait begin at once', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  let running = 0
+  const ends = Promise.withResolvers<undefined>()
+  const options = { orderly: true, concurrency: 1, onMessage: () => (running++, ends.promise) }
+  const consumer = await startConsumer(play, options)
+  await play.advance(2000)
+  assert.equal(running, 1)
+  consumer.updateConcurrency(2)
+  await play.settle()
+  assert.equal(running, 2)
+  ends.resolve(undefined)
 })

@@ -25,7 +25,7 @@ const FOR_EVER = 2_147_483_647
  */
 export class OrderlyConsumption<Body> implements Consumption<Body> {
   readonly orderly = true
-  concurrency: number
+  #concurrency: number
   readonly #core: ConsumerCore<Body>
   readonly #handler: Handler<Body>
   /** Undefined for broadcasting, where nobody shares a queue. */
@@ -42,7 +42,16 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
     this.#core = core
     this.#handler = handler
     this.#locks = locks
-    this.concurrency = core.settings.concurrency
+    this.#concurrency = core.settings.concurrency
+  }
+
+  get concurrency(): number {
+    return this.#concurrency
+  }
+
+  set concurrency(queues: number) {
+    this.#concurrency = queues
+    this.#pump()
   }
 
   get running(): number {
@@ -60,7 +69,7 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
 
   #pump(): void {
     for (const work of this.#ready) {
-      if (this.#running.size >= this.concurrency || this.#isClosing) return
+      if (this.#running.size >= this.#concurrency || this.#isClosing) return
       this.#ready.delete(work)
       void this.#run(work)
     }
@@ -71,6 +80,8 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
     const restMs = await this.#consumeQueue(work)
     this.#running.delete(work)
     this.#leavers.look()
+    // It is to be given up as soon as its message is done.
+    if (work.isDropped) this.#core.rebalance()
     if (restMs === 0) this.#enqueue(work)
     else if (restMs !== undefined) this.#later(work, restMs)
     this.#pump()

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { retryTopicOf } from '@gantrymq/protocol'
 import { stage } from '@gantrymq/testkit'
 import type { DeliveredMessage } from './inbox.ts'
+import type { ReceivedMessage } from './received-message.ts'
 import { startConsumer } from '../../test/push-scene.ts'
 
 test('messages are iterated over, and committed when they are acknowledged', async t => {
@@ -147,3 +148,23 @@ test('in order too, one message of a queue is out at a time', async t => {
   await play.until(() => taken.length === 4)
   await taken[3]?.ack()
 })
+
+for (const orderly of [false, true]) {
+  test(`what no loop has taken of a queue goes with it to another member, orderly ${orderly}`, async t => {
+    const play = await stage(t)
+    play.broker.setTopic('Orders', { readQueues: 2 })
+    for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+    const one = await startConsumer(play, { instanceName: 'a', orderly })
+    await play.until(() => one.stats.running === 2)
+    const others: number[] = []
+    const onMessage = ({ queue }: ReceivedMessage): void => void others.push(queue.queueId)
+    await startConsumer(play, { instanceName: 'b', orderly, onMessage })
+    await play.advance(5000)
+    const mine: number[] = []
+    void (async () => {
+      for await (const { queue } of one) mine.push(queue.queueId)
+    })()
+    await play.advance(1000)
+    assert.deepEqual([mine, others], [[0], [1]])
+  })
+}

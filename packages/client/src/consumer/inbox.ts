@@ -1,6 +1,6 @@
 import type { MessageView } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
-import type { MessageQueue } from '../message.ts'
+import { type MessageQueue, queueKey } from '../message.ts'
 import { type Handler, LEFT, type Outcome } from './listener.ts'
 import { type MessageContext, ReceivedMessage } from './received-message.ts'
 
@@ -54,7 +54,7 @@ const END = { done: true, value: undefined } as const
  * listeners may run at a time.
  */
 export class Inbox<Body> implements Handler<Body> {
-  readonly #waiting: DeliveredMessage<Body>[] = []
+  #waiting: DeliveredMessage<Body>[] = []
   /** Handed to a loop and not settled. */
   readonly #out = new Set<DeliveredMessage<Body>>()
   readonly #readers: Reader<Body>[] = []
@@ -77,6 +77,12 @@ export class Inbox<Body> implements Handler<Body> {
 
   isWaiting(message: ReceivedMessage<Body>): boolean {
     return this.#waiting.some(each => each === message)
+  }
+
+  leave(queue: MessageQueue): void {
+    const all = Map.groupBy(this.#waiting, message => queueKey(message.queue) === queueKey(queue))
+    this.#waiting = all.get(false) ?? []
+    for (const message of all.get(true) ?? []) message.settle(LEFT)
   }
 
   #deliver(message: DeliveredMessage<Body>): void {

@@ -43,6 +43,8 @@ export interface Handler<Body> {
   ): Outcome | typeof LEFT | Promise<Outcome | typeof LEFT>
   /** True of messages that nobody has taken yet, so that they are not late. */
   readonly isWaiting?: (message: ReceivedMessage<Body>) => boolean
+  /** A queue goes to somebody else: what nobody has taken of it is left. */
+  readonly leave?: (queue: MessageQueue) => void
 }
 
 /** How one call of a listener ended. */

@@ -40,7 +40,7 @@ const DEAD_LETTERS = -1
  * (and so loses) the latter.
  */
 export class PopConsumption<Body> {
-  concurrency: number
+  #concurrency: number
   readonly #core: ConsumerCore<Body>
   readonly #handler: Handler<Body>
   readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
@@ -57,7 +57,16 @@ export class PopConsumption<Body> {
     this.#core = core
     this.#handler = handler
     this.#toMessage = toMessage
-    this.concurrency = core.settings.concurrency
+    this.#concurrency = core.settings.concurrency
+  }
+
+  get concurrency(): number {
+    return this.#concurrency
+  }
+
+  set concurrency(listeners: number) {
+    this.#concurrency = listeners
+    this.#pump()
   }
 
   get running(): number {
@@ -78,7 +87,7 @@ export class PopConsumption<Body> {
   }
 
   #pump(): void {
-    while (this.#running.size < this.concurrency && !this.#isClosing) {
+    while (this.#running.size < this.#concurrency && !this.#isClosing) {
       const task = this.#tasks.shift()
       if (task === undefined) return
       const run: Promise<void> = this.#run(task).finally(() => {

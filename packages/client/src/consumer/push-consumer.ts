@@ -12,7 +12,7 @@ import { limitsOf, type PullLimits } from './flow-control.ts'
 import { type DeliveredMessage, Inbox } from './inbox.ts'
 import type { Handler } from './listener.ts'
 import { LocalOffsets } from './local-offsets.ts'
-import { checkedGroup } from './member-names.ts'
+import { checkedGroup, shownQueue } from './member-names.ts'
 import { Membership, started } from './membership.ts'
 import { RemoteOffsets } from './offsets.ts'
 import { queryAssignment } from './pop-assignment.ts'
@@ -152,9 +152,14 @@ export class PushConsumer<Body = Buffer> {
         return offset === undefined ? undefined : new QueueWork(core, queue, offset, this.#toMessage)
       },
       assignedBy: pops === undefined ? undefined : (topic, signal) => this.#assigned(topic, signal),
-      settled: async work => work instanceof PopWork || (await this.#consumption.settled(work, SETTLE_MS)),
+      settled: async work => work instanceof PopWork || (await this.#settled(work)),
       onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
     })
+  }
+
+  #settled(work: QueueWork<Body>): Promise<boolean> {
+    this.#handler.leave?.(shownQueue(this.#settings.namespace, work.queue))
+    return this.#consumption.settled(work, SETTLE_MS)
   }
 
   async #assigned(topic: string, signal: AbortSignal): ReturnType<typeof queryAssignment> {
@@ -287,7 +292,14 @@ export class PushConsumer<Body = Buffer> {
 
   /** One at a time: brokers that are slow get no more to do, and no older offset comes after a newer one. */
   #persist(): Promise<void> {
-    return (this.#persisting ??= this.#core.offsets.persist(this.#queues).finally(() => (this.#persisting = undefined)))
+    return (this.#persisting ??= this.#core.offsets
+      .persist(this.#keptQueues)
+      .finally(() => (this.#persisting = undefined)))
+  }
+
+  /** Those that are about to be given up too: listeners may still be at them. */
+  get #keptQueues(): MessageQueue[] {
+    return [...this.#rebalancer.held].filter(work => work instanceof PopWork || !work.isGone).map(({ queue }) => queue)
   }
 
   /**

@@ -5,7 +5,8 @@ import { type MessageQueue, queueKey } from '../message.ts'
 /** A queue that is held under a lock. */
 export interface LockedWork {
   readonly queue: MessageQueue
-  readonly isDropped: boolean
+  /** Given back, or lost. One whose last message is in the works is neither. */
+  readonly isGone: boolean
   readonly process: { locked: boolean; lastLockAt: number }
   /** Another client may have it: nothing of it counts any more, it has to be taken up anew. */
   lose(): void
@@ -42,7 +43,7 @@ export class QueueLocks {
   /** Keeps the locks. What the brokers do not grant any more is lost; where none answers, nothing changes. */
   renew(works: Iterable<LockedWork>): Promise<void> {
     return this.#inTurn(async () => {
-      const held = [...works].filter(({ isDropped }) => !isDropped)
+      const held = [...works].filter(({ isGone }) => !isGone)
       const byName = Map.groupBy(held, ({ queue }) => queue.brokerName)
       await Promise.all([...byName].map(([name, some]) => this.#renewAt(name, some)))
     })

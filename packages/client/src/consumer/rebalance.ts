@@ -290,6 +290,8 @@ export class Rebalancer<W extends HeldWork> {
     const { queue } = work
     work.process.dropped = true
     work.stopPulling()
+    // From here on it is what is kept, also if the consumer closes before the queue begins anew.
+    core.offsets.freeze(queue, offset)
     let mayBegin = false
     while (!mayBegin && !this.#stop.signal.aborted) {
       const isIdle = (await settled?.(work)) ?? true
@@ -300,6 +302,8 @@ export class Rebalancer<W extends HeldWork> {
     void work.drop()
     this.#held.delete(queueKey(queue))
     core.offsets.forget(queue)
+    // Another client has it, and goes where it is told by itself.
+    if (work.isLost === true) return this.request()
     core.offsets.update(queue, offset, false)
     const isTaken = await this.#add(queue, this.#modes.get(work) ?? 'PULL', offset)
     await core.offsets.persist([queue])
