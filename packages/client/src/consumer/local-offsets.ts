@@ -55,7 +55,7 @@ export class LocalOffsets extends OffsetNotes implements OffsetStore {
 
   async read(queue: MessageQueue): Promise<number> {
     const offset = this.#stored.get(queueKey(queue))?.offset ?? NO_STORED_OFFSET
-    if (offset >= 0) this.update(queue, offset, false)
+    if (offset >= 0 && this.peek(queue) < 0) this.update(queue, offset, false)
     return offset
   }
 

@@ -61,6 +61,8 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
   readonly #instance: ClientInstance
   readonly #group: string
   readonly #order = new CommitOrder()
+  /** Queues whose offsets are about to be told, but not on their way. */
+  readonly #waiting = new Map<string, Promise<void>>()
 
   constructor(instance: ClientInstance, group: string) {
     super()
@@ -73,7 +75,8 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
   async read(queue: MessageQueue): Promise<number> {
     try {
       const offset = await this.#ask(queue)
-      this.update(queue, offset, false)
+      // What was noted since is newer than what is kept.
+      if (this.peek(queue) < 0) this.update(queue, offset, false)
       return offset
     } catch (error) {
       const { responseCode } = toClientError(error)
@@ -120,11 +123,30 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
     await Promise.all(commits)
   }
 
+  /** What waits to be told is not told twice: it is looked at when its turn comes. */
   async #tell(queue: MessageQueue): Promise<void> {
     if (this.peek(queue) < 0) return
+    const key = queueKey(queue)
+    const before = this.#waiting.get(key)
+    if (before !== undefined) return await before
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.set(key, promise)
+    const begun = (): void => {
+      if (this.#waiting.get(key) === promise) this.#waiting.delete(key)
+    }
+    await this.#tellNext(queue, begun)
+    begun()
+    resolve()
+  }
+
+  /** Never rejects. */
+  async #tellNext(queue: MessageQueue, begun: () => void): Promise<void> {
+    const deadline = Deadline.of(this.#instance.clock, {}, 2 * TIMEOUT_MS)
     try {
-      const deadline = Deadline.of(this.#instance.clock, {}, 2 * TIMEOUT_MS)
-      await this.#order.follow(queue, deadline, () => this.#send(queue))
+      await this.#order.follow(queue, deadline, () => {
+        begun()
+        return this.#send(queue)
+      })
     } catch (error) {
       const offset = this.peek(queue)
       this.#instance.log.warn({ group: this.#group, queue, offset, error: String(error) }, 'offset not kept')

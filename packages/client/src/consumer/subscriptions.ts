@@ -40,8 +40,8 @@ export class Subscriptions {
 
   /** False if it was not there. */
   delete(topic: string): boolean {
-    this.#told.delete(topic)
-    return this.pulled.delete(topic)
+    this.pulled.delete(topic)
+    return this.#told.delete(topic)
   }
 
   /** The brokers know all of these by now. */
