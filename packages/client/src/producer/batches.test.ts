@@ -148,6 +148,22 @@ test('for brokers of 4.9 the batch has no id, as they would give it to all of it
   assert.equal(new Set(receipts.map(({ messageId }) => messageId)).size, 2)
 })
 
+test('a broker that does not answer holds up one batch for a second, and the others go to those that do', async t => {
+  const play = await stage(t, { brokers: 2 })
+  for (const broker of play.brokers) broker.setTopic('Orders')
+  const { nameServerList: nameServers, clock, dial } = play
+  play.brokers[1]?.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+  const producer = play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
+  const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
+  const started = clock.elapsed()
+  assert.equal((await play.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
+  assert.ok(clock.elapsed() - started <= 1100)
+  const second = clock.elapsed()
+  assert.equal((await play.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
+  assert.ok(clock.elapsed() - second <= 100)
+  assert.match(batches(play)[1]?.header['i'] ?? '', /UNIQ_KEY/)
+})
+
 test('the batch itself has an id and the wish of its messages to be stored safely', async t => {
   const { play, producer } = await staged(t)
   await play.outcome(producer.sendBatch(orders(2).map(message => ({ ...message, waitStored: false }))))

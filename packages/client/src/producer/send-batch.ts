@@ -1,5 +1,6 @@
 import { V5_0_0 } from '@gantrymq/protocol'
-import type { Deadline } from '../deadline.ts'
+import type { ClientInstance } from '../client-instance.ts'
+import { type Deadline, within } from '../deadline.ts'
 import { toClientError } from '../errors.ts'
 import type { OutgoingMessage, SendReceipt } from '../message.ts'
 import {
@@ -84,6 +85,11 @@ async function sendPack<Body>(
   return await outbound.pass({ prepared, count, form: batchForm, message, choice }, deadline)
 }
 
+/** A broker that does not tell its version does not hold up batches for longer, milliseconds. */
+const VERSION_MS = 1000
+/** What asked brokers, by address: one that is away is not waited for with every batch. */
+const asked = new WeakMap<ClientInstance, Map<string, Promise<void>>>()
+
 /**
  * Whether a batch may have an id beside those of its messages. 5.x needs it for topics that keep batches whole; brokers of
  * 4.9 append it to the properties of each message, where it would hide the message's own (CommitLog.MessageExtEncoder).
@@ -92,9 +98,27 @@ async function keepsMemberIds(sender: Sender, topic: string, deadline: Deadline)
   const { instance } = sender
   const { publish } = await publishRoute(sender, topic, deadline)
   const names = [...new Set(publish.map(({ brokerName }) => brokerName))]
+  await learnVersions(instance, names, deadline)
   const { brokers } = instance
-  const versions = () => names.map(name => brokers.version(name, brokers.master(name) ?? ''))
-  // A broker tells its version with the first heartbeat.
-  if (versions().includes(0)) await deadline.wait(instance.heartbeat(), 'the heartbeat').catch(() => {})
-  return versions().every(version => version >= V5_0_0)
+  const known = names.map(name => brokers.version(name, brokers.master(name) ?? '')).filter(version => version > 0)
+  return known.length > 0 && known.every(version => version >= V5_0_0)
+}
+
+// A broker tells its version with the first heartbeat.
+async function learnVersions(instance: ClientInstance, names: readonly string[], deadline: Deadline): Promise<void> {
+  const { brokers, clock } = instance
+  const unknown = names
+    .map(name => ({ name, address: brokers.master(name) ?? '' }))
+    .filter(({ name, address }) => address !== '' && brokers.version(name, address) === 0)
+    .map(({ address }) => address)
+  if (unknown.length === 0) return
+  const answers = asked.get(instance) ?? new Map<string, Promise<void>>()
+  asked.set(instance, answers)
+  const strangers = unknown.filter(address => !answers.has(address))
+  if (strangers.length > 0) {
+    const answer = within(clock, instance.heartbeat(), VERSION_MS, undefined, 'the heartbeat').catch(() => {})
+    for (const address of strangers) answers.set(address, answer)
+  }
+  const all = Promise.all(unknown.map(address => answers.get(address) ?? Promise.resolve()))
+  await within(clock, all, deadline.left / 2, deadline.signal, 'the heartbeat').catch(() => {})
 }
