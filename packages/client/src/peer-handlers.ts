@@ -19,7 +19,8 @@ export const peerHandlers = {
     const check = { message: Buffer.from(body), address: peer.remoteAddress, tranStateTableOffset, commitLogOffset }
     const names = { topic, brokerName: bname, messageId: msgId, transactionId }
     if (!producers.some(producer => producer.checkTransaction({ ...check, ...names }))) {
-      log.warn({ peer: peer.remoteAddress, topic }, 'CheckTransactionState, pick producer group failed')
+      const text = 'CheckTransactionState, pick producer group failed: none of its group has option checkTransaction'
+      log.warn({ peer: peer.remoteAddress, topic }, text)
     }
     return {}
   },

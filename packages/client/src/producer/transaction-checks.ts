@@ -31,20 +31,19 @@ export class TransactionChecks<Body> {
     return this.#ask !== undefined
   }
 
-  /** False if the message is of another group. */
+  /** False if the message is of another group, or there is nobody to ask: another producer of the group may know. */
   take(check: TransactionCheck): boolean {
     const { instance, group, settings } = this.#sender
-    const message = this.#read(check)
-    if (message === undefined || message.property('PGROUP') !== group) return false
     const ask = this.#ask
-    const facts = { group, messageId: message.messageId }
-    if (ask === undefined) instance.log.warn(facts, 'transaction checked, but there is no option checkTransaction')
-    else if (this.#waiting.length >= settings.maxTransactionChecks) {
+    const message = this.#read(check)
+    if (message === undefined || message.property('PGROUP') !== group || ask === undefined || this.#closed) return false
+    if (this.#waiting.length >= settings.maxTransactionChecks) {
+      const facts = { group, messageId: message.messageId }
       instance.log.warn(facts, 'too many transaction checks wait, this one is left out')
-    } else if (!this.#closed) {
-      this.#waiting.push(() => this.#answer(check, message, ask))
-      this.#next()
+      return true
     }
+    this.#waiting.push(() => this.#answer(check, message, ask))
+    this.#next()
     return true
   }
 

@@ -152,6 +152,20 @@ test('two producers of a process are asked about their own groups only', async t
   assert.deepEqual(asked, ['bills'])
 })
 
+test('a producer of the group that cannot be asked leaves it to the one that can', async t => {
+  const { play, producer: plain } = await staged(t, { checkTransaction: undefined })
+  const { nameServerList: nameServers, clock, dial } = play
+  const checkTransaction = (): TransactionState => 'commit'
+  const starting = Producer.start({ nameServers, clock, dial, group: 'orders', checkTransaction })
+  const other = play.own(await play.outcome(starting))
+  assert.equal(other.clientId, plain.clientId)
+  await play.outcome(other.sendInTransaction(message, async () => 'unknown'))
+  await play.settle()
+  assert.equal(play.broker.checkBack(), 1)
+  await play.settle()
+  assert.equal(play.broker.log.messages('Orders').length, 1)
+})
+
 test('closing waits for a local transaction, so that its outcome is told', async t => {
   const { play, producer, endings } = await staged(t)
   const done = Promise.withResolvers<TransactionState>()
