@@ -8,7 +8,7 @@ import {
   STORE_HOST_V6,
   unwrapNamespace,
 } from '@gantrymq/protocol'
-import type { Clock } from '@gantrymq/remoting'
+import { type Clock, RemotingError } from '@gantrymq/remoting'
 import type { Codec } from '../codec.ts'
 import { ReceivedMessage } from '../consumer/received-message.ts'
 import type { Deadline } from '../deadline.ts'
@@ -60,9 +60,11 @@ export class PendingRequests<Body> {
     const id = readMessageProperty(reply.properties ?? '', 'CORRELATION_ID')
     const waiting = id === undefined ? undefined : this.#take(id)
     if (waiting === undefined) return false
-    const message = this.#read(reply)
-    if (message === undefined) waiting.reject(new ClientError('BAD_BODY', 'the reply cannot be read'))
-    else waiting.resolve(message)
+    try {
+      waiting.resolve(this.#read(reply))
+    } catch (cause) {
+      waiting.reject(new ClientError('BAD_BODY', 'the reply cannot be read', { cause }))
+    }
     return true
   }
 
@@ -76,9 +78,13 @@ export class PendingRequests<Body> {
     return waiting
   }
 
-  #read(reply: PushedReply): ReceivedMessage<Body> | undefined {
-    const [view] = readMessages(storedForm(reply, this.#clock.now()), () => {})
-    if (view === undefined) return undefined
+  /** @throws RemotingError if it cannot be */
+  #read(reply: PushedReply): ReceivedMessage<Body> {
+    let reason = ''
+    const [view] = readMessages(storedForm(reply, this.#clock.now()), corrupt => {
+      reason = corrupt.reason
+    })
+    if (view === undefined) throw new RemotingError('BAD_BODY', reason)
     const queue = { topic: unwrapNamespace(this.#namespace, reply.topic), brokerName: '', queueId: reply.queueId }
     return new ReceivedMessage(view, queue, { namespace: this.#namespace, codec: this.#codec })
   }

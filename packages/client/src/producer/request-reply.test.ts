@@ -144,3 +144,17 @@ test('a reply that cannot be read fails its request only', async t => {
   const reply = await play.outcome(asking)
   assert.throws(() => reply.body, { code: 'BAD_BODY' })
 })
+
+test('a reply whose properties are too many ends its request at once', async t => {
+  const { play, producer } = await staged(t)
+  const asking = producer.request(question, { timeoutMs: 5000 })
+  const refused = assert.rejects(asking, { code: 'BAD_BODY', message: 'the reply cannot be read' })
+  const { properties } = await requestAt(play)
+  const id = properties.get('CORRELATION_ID') ?? ''
+  const text = `CORRELATION_ID\u0001${id}\u0002a\u0001${'x'.repeat(32_767)}\u0002`
+  const header = { producerGroup: 'x', topic: 'y', properties: text }
+  const body = Buffer.from('seven')
+  const pushed = play.broker.call(producer.clientId, clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, { header, body })
+  assert.equal((await play.outcome(pushed)).code, 0)
+  await play.outcome(refused)
+})
