@@ -146,6 +146,43 @@ test('a host name stands for all its addresses, and one that is not known now fo
   assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
 })
 
+test('when nobody answers a name is looked up again, in the same call but once a second at most', async t => {
+  const play = await stage(t, { nameServers: 2 })
+  play.broker.setTopic('T')
+  const [before, after] = play.nameServers
+  let [ip, lookups] = ['10.0.0.1', 0]
+  const resolve = async () => (lookups++, [ip])
+  const { servers, route } = await open(play, { source: 'ns:9876', resolve })
+  await route()
+  before?.server.down()
+  await play.advance(1000)
+  await assert.rejects(route(), { code: 'CONNECT_FAILED' })
+  await assert.rejects(route(), { code: 'CONNECT_FAILED' })
+  assert.equal(lookups, 2)
+  ip = '10.0.0.2'
+  await play.advance(1000)
+  assert.ok((await route()).body)
+  assert.deepEqual(servers.addresses, [after?.address])
+})
+
+test('finding the list takes no longer than the call that needs it', async t => {
+  const play = await stage(t)
+  let finds = 0
+  const source = () => (finds++ === 0 ? '' : new Promise<string>(() => {}))
+  const { servers, route } = await open(play, { source })
+  const before = play.clock.elapsed()
+  await assert.rejects(route('T', 500), { code: 'NO_NAME_SERVER', message: /took longer than 500 ms/ })
+  assert.ok(play.clock.elapsed() - before < 700)
+  const stop = new AbortController()
+  const call = servers.call(
+    GET_ROUTEINFO_BY_TOPIC,
+    { header: { topic: 'T' } },
+    new Deadline(play.clock, 3000, stop.signal),
+  )
+  stop.abort()
+  await assert.rejects(call, { code: 'ABORTED' })
+})
+
 test('a function that never comes back does not hold up the start, and the next call tells', async t => {
   const play = await stage(t)
   const { clock, dial } = play

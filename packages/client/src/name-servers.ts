@@ -48,6 +48,8 @@ const FETCH_MS = 3000
 const FIND_MS = 6000
 /** No server is given less, even when several are to be tried in one call. */
 const LEAST_TRY_MS = 500
+/** The list is found again this much later at the earliest when nobody answers, milliseconds. */
+const FIND_AGAIN_MS = 1000
 const TOPIC_NOT_EXIST = 17
 
 /**
@@ -61,7 +63,9 @@ export class NameServers {
   #problem: ClientError | undefined
   #timer: Disposable | undefined
   #refreshing: Promise<void> | undefined
-  #isClosed = false
+  #foundAt = Number.NEGATIVE_INFINITY
+  /** Ends the search for the list. */
+  readonly #end = new AbortController()
 
   constructor(options: NameServersOptions) {
     this.#options = options
@@ -75,13 +79,13 @@ export class NameServers {
   /** Finds the list, and again every `refreshMs`. A list that cannot be found now is found later. */
   async start(): Promise<void> {
     await this.refresh()
-    if (this.#isClosed) return
+    if (this.#end.signal.aborted) return
     const { clock, refreshMs } = this.#options
     this.#timer = clock.every(refreshMs, () => void this.refresh())
   }
 
   close(): void {
-    this.#isClosed = true
+    this.#end.abort()
     this.#timer?.[Symbol.dispose]()
   }
 
@@ -92,12 +96,14 @@ export class NameServers {
 
   async #find(): Promise<void> {
     const { log, clock } = this.#options
+    this.#foundAt = clock.elapsed()
     try {
       // A function of the user's, or a resolver, may never come back.
-      const found = await within(clock, this.#read(), FIND_MS, undefined, 'finding the name servers')
+      const found = await within(clock, this.#read(), FIND_MS, this.#end.signal, 'finding the name servers')
       this.#problem = undefined
       if (found.length > 0) this.#replace(found)
     } catch (error) {
+      if (this.#end.signal.aborted) return
       this.#problem = toClientError(error)
       log.warn({ error: this.#problem.message }, 'name server list not found')
     }
@@ -137,12 +143,27 @@ export class NameServers {
     input: CallInput<D>,
     deadline: Deadline,
   ): Promise<Reply<D>> {
-    if (this.#addresses.length === 0) await this.refresh()
-    const addresses = this.addresses
+    if (this.#addresses.length === 0) await this.#findWithin(deadline)
+    const { addresses } = this
     if (addresses.length === 0) throw this.#noServer()
     const failures: Failure[] = []
+    const reply =
+      (await this.#ask(addresses, declaration, input, deadline, failures)) ??
+      (await this.#ask(await this.#othersNow(failures, deadline), declaration, input, deadline, failures))
+    if (reply === undefined) throw allFailed(failures)
+    return reply
+  }
+
+  /** The first answer; undefined if there was none, and why not in `failures`. */
+  async #ask<const D extends RequestDeclaration>(
+    addresses: readonly string[],
+    declaration: D,
+    input: CallInput<D>,
+    deadline: Deadline,
+    failures: Failure[],
+  ): Promise<Reply<D> | undefined> {
     for (const [index, address] of addresses.entries()) {
-      if (index > 0 && deadline.hasPassed) break
+      if (failures.length > 0 && deadline.hasPassed) break
       const share = Math.max(LEAST_TRY_MS, deadline.left / (addresses.length - index))
       try {
         const reply = await this.#options.client.call(address, declaration, input, deadline.options(share))
@@ -154,7 +175,29 @@ export class NameServers {
         failures.push(failure)
       }
     }
-    throw allFailed(failures)
+    return undefined
+  }
+
+  /**
+   * Servers that were not asked yet. Where none answered the list is found again, as names may stand for other addresses
+   * by now, but not more than once a second.
+   */
+  async #othersNow(failures: readonly Failure[], deadline: Deadline): Promise<readonly string[]> {
+    const isSilent = failures.every(({ error }) => error.code !== 'BROKER_REFUSED')
+    if (!isSilent || this.#end.signal.aborted || this.#options.clock.elapsed() - this.#foundAt < FIND_AGAIN_MS)
+      return []
+    await this.#findWithin(deadline)
+    return this.addresses.filter(address => failures.every(failure => failure.address !== address))
+  }
+
+  async #findWithin(deadline: Deadline): Promise<void> {
+    try {
+      await deadline.wait(this.refresh(), 'finding the name servers')
+    } catch (error) {
+      const problem = toClientError(error)
+      if (problem.code === 'ABORTED') throw problem
+      this.#problem ??= problem
+    }
   }
 
   #choose(address: string): void {
