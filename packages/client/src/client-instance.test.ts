@@ -104,6 +104,18 @@ test('an instance name that was given is shared, and a group that is there alrea
   await b.release(claim)
 })
 
+test('equal credentials share an instance name, other ones get an id of their own', async t => {
+  const play = await stage(t)
+  const named = (credentials: { accessKey: string; secretKey: string }) =>
+    ClientInstance.acquire(settingsOf(play, { instanceName: 'name', clientIp: '10.9.8.7', unitName: 'u', credentials }))
+  const a = named({ accessKey: 'a', secretKey: 's' })
+  const b = named({ accessKey: 'a', secretKey: 's' })
+  const other = named({ accessKey: 'a', secretKey: 't' })
+  assert.equal(a, b)
+  assert.deepEqual([a.clientId, other.clientId], ['10.9.8.7@name@u', '10.9.8.7@name#2@u'])
+  await Promise.all([a.release(undefined), b.release(undefined), other.release(undefined)])
+})
+
 test('brokers hear of the members every 30 seconds: masters of producers, slaves of consumers too', async t => {
   const { play, instance } = await open(t, { brokers: [{}, { name: 'broker-a', id: 1 }] })
   instance.join(producer('p'))
@@ -181,6 +193,28 @@ test('while another of its group is here nobody takes leave of the brokers', asy
   assert.ok(play.broker.state.members.producers.has('p'))
   await play.outcome(instance.leave(second))
   assert.ok(!play.broker.state.members.producers.has('p'))
+})
+
+test('a broker that forgets the client with an old connection hears of it again over the new one', async t => {
+  const { play, instance } = await open(t)
+  instance.join(producer('p'))
+  await play.outcome(instance.routes.get('T'))
+  await play.outcome(instance.heartbeat())
+  const { members } = play.broker.state
+  const old = members.producerPeer(instance.clientId)
+  play.broker.fault('GET_MAX_OFFSET', { answer: 'never', handled: false })
+  play.broker.fault('GET_MIN_OFFSET', { answer: 'never', handled: false })
+  const header = { topic: 'T', queueId: 0 }
+  const slow = instance.call(play.broker.address, queryRequests.GET_MIN_OFFSET, { header }, { timeoutMs: 9000 })
+  const ended = assert.rejects(slow)
+  const late = instance.call(play.broker.address, queryRequests.GET_MAX_OFFSET, { header }, { timeoutMs: 200 })
+  await assert.rejects(play.outcome(late), { code: 'TIMEOUT' })
+  await play.outcome(instance.heartbeat())
+  assert.notEqual(members.producerPeer(instance.clientId), old)
+  await play.outcome(ended)
+  await play.until(() => members.producerPeer(instance.clientId) === undefined)
+  await play.advance(1100)
+  assert.ok(members.producerPeer(instance.clientId) !== undefined)
 })
 
 test('what a broker refuses is an error with its code, its words and what to do', async t => {

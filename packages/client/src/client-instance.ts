@@ -12,17 +12,18 @@ import {
 } from '@gantrymq/remoting'
 import { BrokerTable, type KnownBroker } from './broker-table.ts'
 import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
-import { Deadline } from './deadline.ts'
+import { Deadline, pause } from './deadline.ts'
 import { ClientError, closed, toClientError } from './errors.ts'
 import { guardedLog } from './guarded-log.ts'
 import { heartbeatOf, INNER_PRODUCER } from './heartbeat.ts'
-import { type InstanceOptions, instanceOptions } from './instance-options.ts'
+import type { InstanceOptions } from './instance-options.ts'
 import type { ConsumerMember, Member, ProducerMember } from './members.ts'
 import type { CallOptions } from './message.ts'
 import { NameServers } from './name-servers.ts'
 import { peerHandlers } from './peer-handlers.ts'
 import { requestFields } from './request-fields.ts'
 import { RouteBook } from './route-book.ts'
+import { onlyShared, shareKey } from './share-key.ts'
 import { unregister } from './unregister.ts'
 import { vipAddress } from './vip-channel.ts'
 
@@ -31,6 +32,9 @@ const instances = new Map<string, ClientInstance>()
 
 /** After a failed attempt to connect; up to ten times as long after several. */
 const RECONNECT_PAUSE_MS = 100
+
+/** Until a broker has surely seen the end of a connection, milliseconds. */
+const GOODBYE_MS = 1000
 
 /** Longer than any timer can be asked for: it only keeps the process alive. */
 const FOREVER_MS = 2 ** 30
@@ -52,6 +56,7 @@ export class ClientInstance {
   /** Groups that are here or about to be. */
   readonly #claims = new Set<string>()
   readonly #heartbeats = new Map<string, Heartbeat>()
+  readonly #end = new AbortController()
   #holders = 0
   #starting: Promise<void> | undefined
   #timer: Disposable | undefined
@@ -80,8 +85,7 @@ export class ClientInstance {
     const { clock, dial, connectTimeoutMs, tls, requestTimeoutMs } = options
     const log = guardedLog(options.log)
     this.log = log
-    const name = options.instanceName === '' ? freshInstanceName() : options.instanceName
-    this.clientId = clientIdOf(options.clientIp === '' ? ownAddress() : options.clientIp, name, options.unitName)
+    this.clientId = freeId(options)
     const router = new Router(clientNotices, peerHandlers, this, { log })
     this.#client = new RemotingClient({
       clock,
@@ -92,6 +96,7 @@ export class ClientInstance {
       onRequest: (command, peer) => router.dispatch(command, peer),
       onSend: requestFields(options),
       onOpen: connection => this.#onOpen(connection),
+      onClose: connection => this.#onClose(connection),
       ...(dial === undefined ? {} : { dial }),
     })
     this.nameServers = new NameServers({
@@ -246,8 +251,8 @@ export class ClientInstance {
   }
 
   /**
-   * Makes a broker note anew over which connection replies go. It forgets that when any producer group of the client
-   * leaves, and notes it only with a group that is new on its connection (Apache's ProducerManager).
+   * Makes a broker note anew over which connection replies go. It forgets that when any producer group or connection of
+   * the client leaves, and notes it only with a group that is new on its connection (Apache's ProducerManager).
    */
   async #noteAnew(broker: KnownBroker): Promise<void> {
     await unregister(this, broker.address, { kind: 'producer', group: INNER_PRODUCER })
@@ -263,6 +268,7 @@ export class ClientInstance {
 
   async #shutDown(drainMs: number): Promise<void> {
     if (instances.get(this.#key) === this) instances.delete(this.#key)
+    this.#end.abort()
     this.#timer?.[Symbol.dispose]()
     this.nameServers.close()
     this.routes.close()
@@ -313,6 +319,15 @@ export class ClientInstance {
       for (const consumer of this.consumers) consumer.rebalance()
     })
   }
+
+  // One that was given up ends after the next was opened, as when a call timed out: with it the broker forgets the client.
+  #onClose({ remoteAddress }: Connection): void {
+    const broker = this.brokers.all().find(({ address }) => address === remoteAddress)
+    if (broker === undefined || this.producers.length === 0 || !this.#client.isConnected(remoteAddress)) return
+    void pause(this.clock, GOODBYE_MS, this.#end.signal).then(() =>
+      this.#end.signal.aborted ? undefined : this.#noteAnew(broker),
+    )
+  }
 }
 
 /** On its way to a broker, and the one to follow it. */
@@ -321,35 +336,15 @@ interface Heartbeat {
   next: Promise<void> | undefined
 }
 
-// What is not a plain value is the same only if it is the same object.
-const marks = new WeakMap<object, number>()
-let lastMark = 0
-
-function markOf(value: object): number {
-  const mark = marks.get(value) ?? ++lastMark
-  marks.set(value, mark)
-  return mark
-}
-
-function onlyShared(given: InstanceOptions): InstanceOptions {
-  const names = Object.keys(instanceOptions) as (keyof InstanceOptions)[]
-  return Object.freeze(Object.fromEntries(names.map(name => [name, given[name]]))) as InstanceOptions
-}
-
-function shareKey(options: InstanceOptions): string {
-  if (options.instanceName === '') return Object.values(options).map(wordOf).join('|')
-  // A name is shared whatever the timeouts and loggers, but not across clusters and namespaces or by who shows other credentials.
-  const { clientIp, instanceName, unitName, nameServers, credentials, tls, namespace, namespaceV2, zone, zoneMode } =
-    options
-  return [clientIp, instanceName, unitName, nameServers, credentials, tls, namespace, namespaceV2, zone, zoneMode]
-    .map(wordOf)
-    .join('|')
-}
-
-function wordOf(value: unknown): string {
-  if (typeof value === 'string' || Array.isArray(value)) return JSON.stringify(value)
-  const isReference = (typeof value === 'object' && value !== null) || typeof value === 'function'
-  return isReference ? String(markOf(value)) : String(value)
+// Brokers tell clients apart by their ids: where an instance of the same name is not shared this one gets a number.
+function freeId({ clientIp, instanceName, unitName }: InstanceOptions): string {
+  const ip = clientIp === '' ? ownAddress() : clientIp
+  const name = instanceName === '' ? freshInstanceName() : instanceName
+  const taken = new Set([...instances.values()].map(({ clientId }) => clientId))
+  for (let copy = 1; ; copy++) {
+    const id = clientIdOf(ip, copy === 1 ? name : `${name}#${copy}`, unitName)
+    if (!taken.has(id)) return id
+  }
 }
 
 function groupTaken(kind: Member['kind'], group: string): ClientError {
