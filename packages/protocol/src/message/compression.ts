@@ -4,6 +4,7 @@ import * as zlib from 'node:zlib'
 import { RemotingError } from '@gantrymq/remoting'
 import { readLz4Frames } from './lz4-frame.ts'
 import type { Compression } from './sys-flag.ts'
+import { hasWholeZstdFrame } from './zstd-frame.ts'
 
 /** Java's `rocketmq.message.compressLevel`. */
 export const DEFAULT_COMPRESSION_LEVEL = 5
@@ -60,7 +61,7 @@ export function decompress(body: Buffer, type: Compression, maxBytes = MAX_DECOM
   const options = { maxOutputLength: maxBytes }
   try {
     if (type === 'zlib') return zlib.inflateSync(body, options)
-    if (type === 'zstd') return zstd().zstdDecompressSync(body, options)
+    if (type === 'zstd') return zstd().zstdDecompressSync(wholeZstd(body), options)
     return readLz4Frames(body, maxBytes)
   } catch (error) {
     throw notDecompressed(type, maxBytes, error)
@@ -77,10 +78,15 @@ export async function decompressAsync(
   const options = { maxOutputLength: maxBytes }
   try {
     if (type === 'zlib') return await promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate)(body, options)
-    return await promisify<Buffer, zlib.ZstdOptions, Buffer>(zstd().zstdDecompress)(body, options)
+    return await promisify<Buffer, zlib.ZstdOptions, Buffer>(zstd().zstdDecompress)(wholeZstd(body), options)
   } catch (error) {
     throw notDecompressed(type, maxBytes, error)
   }
+}
+
+function wholeZstd(body: Buffer): Buffer {
+  if (!hasWholeZstdFrame(body)) throw new Error('no zstd frame, or one that was cut off')
+  return body
 }
 
 function zstd(): typeof zlib {
