@@ -301,7 +301,8 @@ test('the lock of a queue that is to be given up is kept as long as its listener
   end()
   await play.advance(1000)
   assert.equal(play.broker.committed('Orders', 'readers', 1), 1, 'it is given up at once')
-  await play.until(() => two.queues.length > 0, { stepMs: 50 })
+  await play.advance(1500)
+  assert.equal(two.queues.length, 1, 'and taken soon')
   assert.deepEqual(seen, [])
 })
 
@@ -358,4 +359,33 @@ test('when more queues may be consumed at a time, those that wait begin at once'
   await play.settle()
   assert.equal(running, 2)
   ends.resolve(undefined)
+})
+
+test('a broker that does not answer takes no place from the queues of others', async t => {
+  const play = await stage(t, { brokers: 2 })
+  const [silent, other] = play.brokers as [Stage['broker'], Stage['broker']]
+  silent.setTopic('Orders', { readQueues: 8 })
+  other.setTopic('Orders', { readQueues: 1 })
+  const seen: string[] = []
+  await startConsumer(play, {
+    orderly: true,
+    concurrency: 2,
+    onMessage: ({ queue: { brokerName } }) => void seen.push(brokerName),
+  })
+  await play.advance(2000)
+  const locks = silent.fault('LOCK_BATCH_MQ', { answer: 'never', handled: false, times: Infinity })
+  await play.advance(35_000)
+  for (let queueId = 0; queueId < 8; queueId++) silent.put({ topic: 'Orders', queueId })
+  await play.advance(200)
+  const asked = locks.met
+  for (let n = 1; n <= 20; n++) {
+    other.put({ topic: 'Orders' })
+    await play.advance(500)
+    assert.deepEqual(
+      seen,
+      Array.from({ length: n }, () => 'broker-b'),
+      'the locks of the others have run out',
+    )
+  }
+  assert.ok(locks.met - asked <= 10, 'one request at a time, for all queues')
 })

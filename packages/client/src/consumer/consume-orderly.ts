@@ -71,8 +71,17 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
     for (const work of this.#ready) {
       if (this.#running.size >= this.#concurrency || this.#isClosing) return
       this.#ready.delete(work)
-      void this.#run(work)
+      if (this.#mayConsume(work)) void this.#run(work)
+      else void this.#relock(work)
     }
+  }
+
+  // A broker that does not answer takes no listener's place: queues of others go on.
+  async #relock(work: QueueWork<Body>): Promise<void> {
+    await this.#locks?.renew([work])
+    if (work.isDropped || this.#isClosing) return
+    if (this.#mayConsume(work)) this.#enqueue(work)
+    else this.#later(work, NO_LOCK_MS)
   }
 
   async #run(work: QueueWork<Body>): Promise<void> {
@@ -103,7 +112,7 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
     const { batchSize } = this.#core.settings
     const began = clock.elapsed()
     for (let calls = 1; !work.isDropped && !this.#isClosing; calls++) {
-      if (!this.#mayConsume(work) && !(await this.#relock(work))) return work.isDropped ? undefined : NO_LOCK_MS
+      if (!this.#mayConsume(work)) return 0
       if (clock.elapsed() - began > TURN_MS && this.#ready.size > 0) return 0
       const messages = work.process.take(batchSize, clock.elapsed())
       if (messages.length === 0) return undefined
@@ -116,11 +125,6 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
 
   #mayConsume({ process }: QueueWork<Body>): boolean {
     return this.#locks === undefined || (process.locked && !process.lockExpired(this.#core.instance.clock.elapsed()))
-  }
-
-  async #relock(work: QueueWork<Body>): Promise<boolean> {
-    await this.#locks?.renew([work])
-    return !work.isDropped && this.#mayConsume(work)
   }
 
   /** Returns how long the queue has to rest, 0 to go on. */

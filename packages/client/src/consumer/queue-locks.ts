@@ -17,14 +17,30 @@ const TIMEOUT_MS = 1000
 /** A broker keeps a lock that is not renewed for so long, milliseconds (Apache's lockMaxLiveTime). */
 const BROKER_LIFE_MS = 60_000
 
+/** What brokers say to who asks for queues. */
+export interface Acquired {
+  /** Keys of the queues that are this client's now. */
+  readonly granted: ReadonlySet<string>
+  /** Another client has one of them. */
+  readonly isRefused: boolean
+}
+
+/** A renewal that waits for its turn. */
+interface Renewal {
+  readonly works: Set<LockedWork>
+  readonly done: Promise<void>
+}
+
 /**
  * The brokers' locks on the queues of an orderly consumer: while it has one, nobody else in its group consumes the queue.
- * One request at a time, so that a renewal never takes back a queue that is being given away.
+ * One request at a time and broker, so that a renewal never takes back a queue that is being given away.
  */
 export class QueueLocks {
   readonly #instance: ClientInstance
   readonly #group: string
-  #last: Promise<unknown> = Promise.resolve()
+  /** By broker. */
+  readonly #last = new Map<string, Promise<unknown>>()
+  readonly #renewals = new Map<string, Renewal>()
 
   /** @param group with its namespace */
   constructor(instance: ClientInstance, group: string) {
@@ -32,24 +48,49 @@ export class QueueLocks {
     this.#group = group
   }
 
-  /** Asks for queues. Returns the keys of those that are this client's now. Never rejects. */
-  acquire(queues: readonly MessageQueue[]): Promise<ReadonlySet<string>> {
-    return this.#inTurn(async () => {
-      const answers = await Promise.all(byBroker(queues).map(([name, some]) => this.#ask(name, some)))
-      return new Set(answers.flatMap(keys => [...(keys ?? [])]))
+  /** Asks for queues. Never rejects. */
+  async acquire(queues: readonly MessageQueue[]): Promise<Acquired> {
+    const asked = byBroker(queues).map(async ([name, some]) => {
+      const keys = await this.#inTurn(name, () => this.#ask(name, some))
+      return {
+        keys: [...(keys ?? [])],
+        isRefused: keys !== undefined && some.some(queue => !keys.has(queueKey(queue))),
+      }
     })
+    const answers = await Promise.all(asked)
+    return {
+      granted: new Set(answers.flatMap(({ keys }) => keys)),
+      isRefused: answers.some(({ isRefused }) => isRefused),
+    }
   }
 
   /** Keeps the locks. What the brokers do not grant any more is lost; where none answers, nothing changes. */
-  renew(works: Iterable<LockedWork>): Promise<void> {
-    return this.#inTurn(async () => {
-      const held = [...works].filter(({ isGone }) => !isGone)
-      const byName = Map.groupBy(held, ({ queue }) => queue.brokerName)
-      await Promise.all([...byName].map(([name, some]) => this.#renewAt(name, some)))
+  async renew(works: Iterable<LockedWork>): Promise<void> {
+    const byName = Map.groupBy(works, ({ queue }) => queue.brokerName)
+    await Promise.all([...byName].map(([name, some]) => this.#renewSoon(name, some)))
+  }
+
+  /** With the renewal that waits for its turn, if there is one: a broker that is slow gets no more to do. */
+  #renewSoon(brokerName: string, some: readonly LockedWork[]): Promise<void> {
+    const waiting = this.#renewals.get(brokerName)
+    if (waiting !== undefined) {
+      for (const work of some) waiting.works.add(work)
+      return waiting.done
+    }
+    const works = new Set(some)
+    const done = this.#inTurn(brokerName, () => {
+      this.#renewals.delete(brokerName)
+      return this.#renewAt(
+        brokerName,
+        [...works].filter(({ isGone }) => !isGone),
+      )
     })
+    this.#renewals.set(brokerName, { works, done })
+    return done
   }
 
   async #renewAt(brokerName: string, works: readonly LockedWork[]): Promise<void> {
+    if (works.length === 0) return
     const asked = this.#instance.clock.elapsed()
     const granted = await this.#ask(
       brokerName,
@@ -81,10 +122,9 @@ export class QueueLocks {
   }
 
   /** Gives queues back. Never rejects: a broker that does not hear of it frees them after a minute. */
-  release(queues: readonly MessageQueue[]): Promise<void> {
-    return this.#inTurn(async () => {
-      await Promise.all(byBroker(queues).map(([name, some]) => this.#giveBack(name, some)))
-    })
+  async release(queues: readonly MessageQueue[]): Promise<void> {
+    const given = byBroker(queues).map(([name, some]) => this.#inTurn(name, () => this.#giveBack(name, some)))
+    await Promise.all(given)
   }
 
   async #giveBack(brokerName: string, mqSet: readonly MessageQueue[]): Promise<void> {
@@ -99,9 +139,12 @@ export class QueueLocks {
     }
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {})
+  #inTurn<T>(brokerName: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#last.get(brokerName) ?? Promise.resolve()).then(work)
+    this.#last.set(
+      brokerName,
+      turn.catch(() => {}),
+    )
     return turn
   }
 }

@@ -238,8 +238,10 @@ export class Rebalancer<W extends HeldWork> {
     const { locks } = this.#options
     if (add.length === 0) return true
     const free = add.filter(queue => !this.#held.has(queueKey(queue)))
-    const granted = await locks?.acquire(free)
-    const mine = granted === undefined ? free : free.filter(queue => granted.has(queueKey(queue)))
+    const locked = await locks?.acquire(free)
+    const mine = locked === undefined ? free : free.filter(queue => locked.granted.has(queueKey(queue)))
+    // Nobody tells when a lock is free, and rounds that leave something open come ever later.
+    if (locked?.isRefused === true) this.#rounds.requestSoon()
     const added = await Promise.all(mine.map(queue => this.#add(queue, modes.get(queueKey(queue)) ?? 'PULL')))
     const refused = mine.filter((_, at) => added[at] === false)
     if (refused.length > 0) await locks?.release(refused)

@@ -32,6 +32,7 @@ export class Rounds {
   #failures = 0
   /** Runs out when the next round may begin. */
   #gap: Disposable | undefined
+  #soon: Disposable | undefined
 
   constructor(options: RoundsOptions) {
     this.#options = options
@@ -54,6 +55,21 @@ export class Rounds {
     if (urgent) this.#urgent = true
     if (this.#running === undefined) this.#running = this.#run()
     else this.#wake?.(urgent)
+  }
+
+  /** Another round after a second, whatever the rest of this one. */
+  requestSoon(): void {
+    const { signal, clock } = this.#options
+    if (signal.aborted) return
+    this.#soon ??= clock.every(SOON_MS, () => {
+      this.#forgetSoon()
+      this.request(false)
+    })
+  }
+
+  #forgetSoon(): void {
+    this.#soon?.[Symbol.dispose]()
+    this.#soon = undefined
   }
 
   async #run(): Promise<void> {
@@ -123,6 +139,7 @@ export class Rounds {
   }
 
   #end(): void {
+    this.#forgetSoon()
     this.#gap?.[Symbol.dispose]()
     this.#gap = undefined
     this.#wake?.(true)
