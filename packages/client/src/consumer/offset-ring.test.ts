@@ -67,3 +67,9 @@ test('a million messages through one ring keep it small and quick', () => {
   }
   assert.deepEqual([ring.size, ring.firstOffset, ring.lastOffset], [1001, 0, 1_000_000])
 })
+
+test('a ring that is full has nothing where nothing was added', () => {
+  const ring = new OffsetRing<number>()
+  for (let offset = 0; offset < 16; offset++) ring.add(offset, offset)
+  assert.deepEqual([ring.get(15), ring.get(99)], [15, undefined])
+})

@@ -47,7 +47,8 @@ export class OffsetRing<T> {
   }
 
   get(offset: number): T | undefined {
-    return this.#items[this.#place(this.#find(offset))]
+    const at = this.#find(offset)
+    return at < 0 ? undefined : this.#items[this.#place(at)]
   }
 
   /** @returns the item, if it was there. */

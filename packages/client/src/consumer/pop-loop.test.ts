@@ -294,3 +294,17 @@ test('operators see popped queues apart', async t => {
     [['Orders', -1, 0]],
   )
 })
+
+test('when more listeners may run at a time, popped messages that wait are begun at once', async t => {
+  const play = await played(t)
+  const ends = Promise.withResolvers<undefined>()
+  let running = 0
+  const consumer = await join(play, { concurrency: 1, onMessage: () => (running++, ends.promise) })
+  for (const body of ['a', 'b']) put(play, body)
+  await play.until(() => consumer.stats.queued === 2, { stepMs: 50 })
+  assert.equal(running, 1)
+  consumer.updateConcurrency(2)
+  await play.settle()
+  assert.equal(running, 2)
+  ends.resolve(undefined)
+})

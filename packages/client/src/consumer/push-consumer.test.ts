@@ -357,3 +357,16 @@ test('a namespace stays out of what the listener sees, also of what comes again'
   assert.equal(consumer.group, 'readers')
   assert.ok(play.broker.log.messages('%RETRY%ns%readers').length === 1)
 })
+
+test('brokers hear of a topic that is given up while it is being subscribed to', async t => {
+  const play = await stage(t)
+  for (const topic of ['Orders', 'Returns']) play.broker.setTopic(topic, { readQueues: 1 })
+  const consumer = await startConsumer(play, { onMessage() {} })
+  const known = (): boolean => play.broker.state.members.consumers.get('readers')?.subscriptions.has('Returns') ?? false
+  const beats = play.broker.fault('HEART_BEAT', { answer: 'late', ms: 500 })
+  const joining = consumer.subscribe('Returns')
+  await play.until(() => beats.met === 1)
+  await play.outcome(consumer.unsubscribe('Returns'))
+  await play.outcome(joining)
+  assert.equal(known(), false)
+})
