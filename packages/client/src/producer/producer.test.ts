@@ -170,6 +170,23 @@ test('the only broker is tried again at its new address', async t => {
   assert.equal(after?.log.messages('Orders').length, 1)
 })
 
+test('a busy broker is asked again while no name server answers, and not the name servers with each refusal', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders')
+  const producer = await started(play)
+  await play.outcome(producer.send(message))
+  const asked = () => play.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
+  const before = asked()
+  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 60 })
+  for (let turn = 0; turn < 20; turn++) await assert.rejects(play.outcome(producer.send(message)), { responseCode: 2 })
+  assert.ok(asked() - before <= 1, `${asked() - before} questions`)
+  play.nameServer.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2 })
+  assert.equal((await play.outcome(producer.send(message))).status, 'SEND_OK')
+  play.broker.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false })
+  assert.equal((await play.outcome(producer.send(message))).status, 'SEND_OK')
+})
+
 test('a message that was not flushed is stored; sent again only if wanted', async t => {
   const { play, producer } = await staged(t)
   play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 10, handled: true })

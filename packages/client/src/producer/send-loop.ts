@@ -94,7 +94,7 @@ export async function sendWithRetries(
       const failure = { queue, error: toClientError(error) }
       failures.push(failure)
       if (!mayRetry(failure.error, settings)) break
-      await afterFailure(sender, message.topic, queue.brokerName, left > 0, deadline)
+      await afterFailure(sender, message.topic, failure, left > 0, deadline)
     }
     lastBroker = queue.brokerName
     if (left === 0 || deadline.hasPassed || deadline.signal?.aborted === true) break
@@ -115,18 +115,22 @@ function nextQueue(
   return picker.next(queuesOf(known, settings), { lastBroker, faults, now: instance.clock.elapsed() })
 }
 
-// Another broker is tried at once. Where there is none the route is asked for first: the one may be elsewhere now.
+/** A route that is asked for between two attempts may take so long, milliseconds: it may be the name server that is away. */
+const ROUTE_MS = 500
+
+// Another broker is tried at once, and one that answered. Where there is none the route is asked for first: the one may be
+// elsewhere now.
 async function afterFailure(
   { instance }: Sender,
   topic: string,
-  broker: string,
+  { queue, error }: Failure,
   goesOn: boolean,
   deadline: Deadline,
 ): Promise<void> {
   const known = instance.routes.peek(topic)
-  const isOnly = known?.publish.every(({ brokerName }) => brokerName === broker) ?? true
-  if (goesOn && isOnly && !deadline.hasPassed) await instance.routes.fresh(topic, deadline.options()).catch(() => {})
-  else instance.routes.suspect(topic)
+  const isOnly = known?.publish.every(({ brokerName }) => brokerName === queue.brokerName) ?? true
+  if (!goesOn || !isOnly || error.code === 'BROKER_REFUSED' || deadline.hasPassed) instance.routes.suspect(topic)
+  else await instance.routes.fresh(topic, deadline.options(Math.min(ROUTE_MS, deadline.left / 2))).catch(() => {})
 }
 
 /** A broker that refused is left alone for so long before it is asked again, milliseconds. */
