@@ -56,6 +56,21 @@ test('a message that is illegal is refused by itself, and the others of its mome
   assert.equal(play.broker.log.messages('Orders').length, 2)
 })
 
+test('what is no message, or no option, is refused as without batches', async t => {
+  const { play, producer } = await staged(t)
+  const given: readonly (readonly unknown[])[] = [
+    [null],
+    [{ body: 'x' }],
+    [{ topic: 5, body: 'x' }],
+    [{ topic: 'Orders', body: 'x' }, null],
+    [{ topic: 'Orders', body: 'x' }, { queue: null }],
+  ]
+  for (const each of given) {
+    const sent = Reflect.apply(Reflect.get(producer, 'send'), producer, each)
+    await assert.rejects(play.outcome(sent), { name: 'ClientError' })
+  }
+})
+
 test('when too much waits already, messages go by themselves', async t => {
   const { play, producer, singles } = await staged(t, { autoBatchHeldBytes: 4 })
   const sends = ['12345', '6'].map(body => producer.send(message(body)))

@@ -48,7 +48,11 @@ export class AutoBatch<Body> {
   }
 
   /** Whether a send may wait for others: Java's rules, and no end of its own. */
-  takes(message: OutgoingMessage<Body>, { timeoutMs, signal, selector, hashKey }: SendOptions<Body>): boolean {
+  takes(message: OutgoingMessage<Body>, options: SendOptions<Body>): boolean {
+    // What callers without types get wrong is refused where all messages are.
+    if (typeof message?.topic !== 'string' || typeof options !== 'object' || options === null) return false
+    const { timeoutMs, signal, selector, hashKey, queue } = options
+    if (queue !== undefined && typeof queue?.topic !== 'string') return false
     if (timeoutMs !== undefined || signal !== undefined || selector !== undefined || hashKey !== undefined) return false
     return !this.#isClosed && this.#held < this.#limits.heldBytes && !isDelayed(message) && !isRetryTopic(message.topic)
   }

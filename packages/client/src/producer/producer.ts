@@ -226,7 +226,7 @@ export class Producer<Body = BytesInput> {
    */
   reply(request: RepliableMessage, body: Body, options: CallOptions = NOTHING): Promise<SendReceipt> {
     if (!this.#isSeen) return sendReply(this.#outbound, request, body, options)
-    const topic = request.queue?.topic ?? ''
+    const topic = request?.queue?.topic ?? ''
     return traceSend(this.#event('reply', { topic, body }), async event => {
       const receipt = await sendReply(this.#outbound, request, body, options, event.properties)
       event.receipt = receipt

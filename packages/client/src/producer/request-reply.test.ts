@@ -76,6 +76,19 @@ test('a reply takes the broker of the request first', async t => {
   }
 })
 
+test('a name server that is away does not hold up a request to a topic that is known', async t => {
+  const { play, producer, replier } = await staged(t)
+  await play.outcome(producer.send(question))
+  await play.outcome(replier.queues('DefaultCluster_REPLY_TOPIC'))
+  play.nameServer.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  const asking = producer.request(question, { timeoutMs: 3000 })
+  asking.catch(() => {})
+  await play.advance(1600)
+  assert.equal(play.broker.log.messages('Questions').length, 2)
+  await play.outcome(replier.reply(await requestAt(play), 'seven'))
+  assert.equal((await play.outcome(asking)).body.toString(), 'seven')
+})
+
 test('without a reply the request ends at its time, and a late reply does no harm', async t => {
   const { play, producer, replier } = await staged(t)
   const asking = producer.request(question, { timeoutMs: 700 })
@@ -127,6 +140,7 @@ test('only a request can be replied to', async t => {
   const refused = { code: 'MESSAGE_ILLEGAL', responseCode: 10007 }
   await assert.rejects(reply({}), { ...refused, message: /property\[CLUSTER\] is null/ })
   await assert.rejects(reply({ CLUSTER: 'c' }), { ...refused, message: /nobody waits/ })
+  await assert.rejects(Reflect.apply(Reflect.get(producer, 'reply'), producer, [null, 'x']), refused)
 })
 
 test('a reply that cannot be read fails its request only', async t => {

@@ -23,7 +23,9 @@ function requestProperties(clientId: string, ttlMs: number) {
 }
 
 /** What makes a message the reply to a request. @throws ClientError NOT_FOUND (10007) if it is no request */
-function replyTo({ properties }: RepliableMessage): { topic: string; properties: Record<string, string> } {
+function replyTo(request: RepliableMessage): { topic: string; properties: Record<string, string> } {
+  const properties = request?.properties
+  if (typeof properties?.get !== 'function') throw noRequest('requestMessage cannot be null.')
   const cluster = properties.get('CLUSTER')
   const correlationId = properties.get('CORRELATION_ID')
   const client = properties.get('REPLY_TO_CLIENT')
@@ -43,7 +45,7 @@ function replyTopicOf(cluster: string): string {
   return `${cluster}_REPLY_TOPIC`
 }
 
-/** A broker that does not answer a heartbeat does not hold up requests for longer, milliseconds. */
+/** A server that does not answer does not hold up requests for longer, milliseconds. */
 const INTRODUCTION_MS = 1000
 
 /**
@@ -64,7 +66,9 @@ class Introductions {
     const clusters = new Set(routes.peek(topic)?.route.brokerDatas.map(({ cluster }) => cluster))
     for (const cluster of clusters) {
       const replies = replyTopicOf(cluster)
-      if (routes.peek(replies) === undefined) await routes.get(replies, deadline.options()).catch(() => {})
+      if (routes.peek(replies) === undefined) {
+        await routes.get(replies, deadline.options(Math.min(INTRODUCTION_MS, deadline.left / 2))).catch(() => {})
+      }
     }
     const masters = brokers.masters().map(({ address }) => address)
     if (masters.every(address => this.#known.has(address))) return
