@@ -5,7 +5,7 @@ import { Deadline } from './deadline.ts'
 import { ClientError, javaCodes, toClientError } from './errors.ts'
 import type { CallOptions, MessageQueue } from './message.ts'
 import type { NameServers } from './name-servers.ts'
-import { publishQueues, readQueues, sameRoute, staticTopicProblem, withDefaultTopic } from './routes.ts'
+import { publishQueues, readQueues, refuseStatic, sameRoute, withDefaultTopic } from './routes.ts'
 
 export interface RouteBookOptions {
   readonly nameServers: NameServers
@@ -97,8 +97,9 @@ export class RouteBook {
       return this.#fromTemplate(topic, queues, template, deadline, error)
     })
     // A topic that is there is not made anew, even if nobody takes messages for it now.
-    if (known.publish.length === 0) throw noQueue(topic, known.route)
-    return known
+    if (known.publish.length > 0) return known
+    refuseStatic(topic, known.route)
+    throw noQueue(topic, known.route)
   }
 
   // A route without a queue may be older than the topic's last change.
@@ -218,10 +219,7 @@ function missingRoute(topic: string, { message }: ClientError): ClientError {
   })
 }
 
-function noQueue(topic: string, route: TopicRoute): ClientError {
-  const problem = staticTopicProblem(topic, route)
-  if (problem !== null) return new ClientError('UNSUPPORTED', problem)
-  const { queueDatas } = route
+function noQueue(topic: string, { queueDatas }: TopicRoute): ClientError {
   const perms = queueDatas.map(({ brokerName, perm }) => `${brokerName} has permission ${perm}`).join(', ')
   const text = `No route info of this topic: ${topic}. No queue of it takes messages: ${perms || 'it has none'}, or its master is gone`
   return new ClientError('ROUTE_MISSING', text, { responseCode: javaCodes.topicMissing, retriable: true })

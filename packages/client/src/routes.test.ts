@@ -8,6 +8,7 @@ import {
   brokersOf,
   publishQueues,
   readQueues,
+  refuseStatic,
   sameRoute,
   staticTopicProblem,
   withDefaultTopic,
@@ -80,6 +81,8 @@ test('a static topic has no queues, and a sentence says why', () => {
   assert.deepEqual([publishQueues('T', route), readQueues('T', route)], [[], []])
   assert.match(staticTopicProblem('T', route) ?? '', /"T" is a static topic/)
   assert.equal(staticTopicProblem('T', twoBrokers), null)
+  assert.throws(() => refuseStatic('T', route), { code: 'UNSUPPORTED', message: /static topic/ })
+  refuseStatic('T', twoBrokers)
   assert.equal(staticTopicProblem('T', { ...twoBrokers, topicQueueMappingByBroker: new Map() }), null)
 })
 

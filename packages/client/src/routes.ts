@@ -38,6 +38,12 @@ export function staticTopicProblem(topic: string, route: TopicRoute): string | n
   return `the topic ${JSON.stringify(topic)} is a static topic of RocketMQ 5, whose queues move between brokers; this client does not support them`
 }
 
+/** @throws ClientError UNSUPPORTED for static topics */
+export function refuseStatic(topic: string, route: TopicRoute): void {
+  const problem = staticTopicProblem(topic, route)
+  if (problem !== null) throw new ClientError('UNSUPPORTED', problem)
+}
+
 function isStatic(route: TopicRoute): boolean {
   return (route.topicQueueMappingByBroker?.size ?? 0) > 0
 }

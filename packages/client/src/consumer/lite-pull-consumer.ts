@@ -3,6 +3,7 @@ import { bytes, type Codec } from '../codec.ts'
 import type { ConsumerMember } from '../members.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { Producer } from '../producer/producer.ts'
+import { refuseStatic } from '../routes.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import {
@@ -45,7 +46,7 @@ export class LitePullConsumer<Body = Buffer> {
 
   /**
    * Joins a group. Queues of subscribed topics come with the first round, some moments later.
-   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN
+   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED for static topics
    */
   static async start<Body = Buffer>(options: LitePullConsumerOptions<Body>): Promise<LitePullConsumer<Body>> {
     return await started(
@@ -131,9 +132,11 @@ export class LitePullConsumer<Body = Buffer> {
     return this.#queues.assign(queues, filters)
   }
 
-  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
+  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ... */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
-    const { read } = await this.#instance.routes.fresh(this.#membership.topic(topic), options)
+    const wireTopic = this.#membership.topic(topic)
+    const { read, route } = await this.#instance.routes.fresh(wireTopic, options)
+    refuseStatic(wireTopic, route)
     return this.#membership.shown(read)
   }
 

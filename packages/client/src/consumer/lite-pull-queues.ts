@@ -151,7 +151,10 @@ export class LitePullQueues<Body> {
     const wire = [...queues].map(queue => this.#membership.queue(queue))
     const wanted = Object.entries(filters).map(each => this.#wanted(...each))
     this.#mode = 'assign'
-    for (const topic of new Set(wire.map(each => each.topic))) await this.#membership.meet(topic)
+    for (const topic of new Set(wire.map(each => each.topic))) {
+      await this.#membership.meet(topic)
+      this.#membership.refuseStatic(topic)
+    }
     await Promise.all(wanted.map(each => this.#membership.checkFilter(each)))
     this.#membership.checkOpen()
     for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)

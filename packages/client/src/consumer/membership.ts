@@ -1,9 +1,10 @@
-import { retryTopicOf, wrapNamespace } from '@gantrymq/protocol'
+import { retryTopicOf, type TopicRoute, wrapNamespace } from '@gantrymq/protocol'
 import { ClientInstance } from '../client-instance.ts'
 import { ClientError, closed } from '../errors.ts'
 import type { InstanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { MessageQueue } from '../message.ts'
+import { refuseStatic, staticTopicProblem } from '../routes.ts'
 import { ConsumeStats } from './consume-stats.ts'
 import { checkedQueue, checkedTopic, shownQueue } from './member-names.ts'
 import type { SubscriptionData } from './subscription.ts'
@@ -96,9 +97,16 @@ export class Membership {
     this.every(STATS_MS, () => this.stats.tick(this.instance.clock.elapsed()))
   }
 
-  /** @throws ClientError BAD_OPTION, UNSUPPORTED */
+  /** Of a topic that `meet` has looked up. @throws ClientError BAD_OPTION; UNSUPPORTED, also for static topics */
   async checkFilter(subscription: SubscriptionData): Promise<void> {
+    this.refuseStatic(subscription.topic)
     await checkFilter(this.instance, this.group, subscription)
+  }
+
+  /** Of a topic that `meet` has looked up. @throws ClientError UNSUPPORTED for static topics */
+  refuseStatic(topic: string): void {
+    const known = this.instance.routes.peek(topic)
+    if (known !== undefined) refuseStatic(topic, known.route)
   }
 
   /** Asks for a topic's route, and watches it. That it is missing now is no error: it may be made later. */
@@ -106,8 +114,18 @@ export class Membership {
     const { routes } = this.instance
     await routes.get(topic).catch((error: unknown) => this.#tellUnknown(topic, error))
     if (this.#closing === undefined && !this.#watches.has(topic)) {
-      this.#watches.set(topic, routes.watch(topic, this.#onRoute))
+      this.#watches.set(
+        topic,
+        routes.watch(topic, ({ route }) => this.#routed(topic, route)),
+      )
     }
+  }
+
+  #routed(topic: string, route: TopicRoute): void {
+    const problem = staticTopicProblem(topic, route)
+    // Made after the consumer has started: nobody is there to be refused.
+    if (problem !== null && this.#member !== undefined) this.instance.log.warn({ topic }, problem)
+    this.#onRoute()
   }
 
   #tellUnknown(topic: string, error: unknown): void {

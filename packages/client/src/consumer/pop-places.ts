@@ -1,5 +1,6 @@
 import { pause } from '../deadline.ts'
 import { aborted, ClientError } from '../errors.ts'
+import { refuseStatic } from '../routes.ts'
 import { ANY_QUEUE, awaitMessages, pop, type PopAsk } from './pop-call.ts'
 import type { PoppedView } from './pop-reply.ts'
 import type { SimpleContext } from './simple-message.ts'
@@ -61,7 +62,8 @@ export class PopPlaces {
     let failure: unknown
     for (const [topic, subscription] of this.#subscriptions) {
       try {
-        const { read } = await routes.get(topic, { signal })
+        const { read, route } = await routes.get(topic, { signal })
+        refuseStatic(topic, route)
         for (const brokerName of new Set(read.map(each => each.brokerName))) places.push({ subscription, brokerName })
       } catch (error) {
         failure = error

@@ -5,6 +5,7 @@ import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
 import { type GivenOf, readOptions, type ValuesOf, whole } from '../options.ts'
+import { refuseStatic } from '../routes.ts'
 import { litePullOptions } from './lite-pull-options.ts'
 import { checkedGroup, checkedTopic } from './member-names.ts'
 import { Membership, started } from './membership.ts'
@@ -82,7 +83,7 @@ export class PullConsumer<Body = Buffer> {
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
 
-  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN */
+  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED for static topics */
   static async start<Body = Buffer>(options: PullConsumerOptions<Body>): Promise<PullConsumer<Body>> {
     return await started(
       new PullConsumer<Body>(options),
@@ -190,9 +191,11 @@ export class PullConsumer<Body = Buffer> {
 
   // -- Queues --------------------------------------------------------------------------------------------------------
 
-  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER ... */
+  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ... */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
-    const { read } = await this.#membership.instance.routes.fresh(this.#membership.topic(topic), options)
+    const wireTopic = this.#membership.topic(topic)
+    const { read, route } = await this.#membership.instance.routes.fresh(wireTopic, options)
+    refuseStatic(wireTopic, route)
     return this.#membership.shown(read)
   }
 

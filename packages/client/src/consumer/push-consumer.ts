@@ -62,8 +62,8 @@ export class PushConsumer<Body = Buffer> {
 
   /**
    * Joins a group and begins to consume. Queues come with the first round, some moments later.
-   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN; UNSUPPORTED where a broker does not filter by SQL92; BAD_BODY if
-   * the offsets of a broadcast group cannot be read
+   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN; UNSUPPORTED where a broker does not filter by SQL92, and for
+   * static topics; BAD_BODY if the offsets of a broadcast group cannot be read
    */
   static async start<Body = Buffer>(options: PushConsumerOptions<Body>): Promise<PushConsumer<Body>> {
     return await started(

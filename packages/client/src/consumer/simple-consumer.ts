@@ -80,7 +80,7 @@ export class SimpleConsumer<Body = Buffer> {
   readonly #subscriptions = new Map<string, SubscriptionData>()
   readonly #stop = new AbortController()
 
-  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9 or one has no SQL92 */
+  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9, one has no SQL92 or a topic is static */
   static async start<Body = Buffer>(options: SimpleConsumerOptions<Body>): Promise<SimpleConsumer<Body>> {
     return await started(
       new SimpleConsumer<Body>(options),
