@@ -39,6 +39,13 @@ final class JavaConsumers {
             consumer(args).resume();
             return null;
         });
+        // By itself it asks every 30 s, and shares out every 20 s.
+        commands.put("rebalance", args -> {
+            var instance = consumer(args).getDefaultMQPushConsumerImpl().getmQClientFactory();
+            instance.updateTopicRouteInfoFromNameServer();
+            instance.rebalanceImmediately();
+            return null;
+        });
         commands.put("stopConsumer", args -> {
             DefaultMQPushConsumer consumer = CONSUMERS.remove(args.text("consumer"));
             awaitIdle(consumer);

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Producer } from '@gantrymq/client'
 import { skipReason } from './apache.ts'
 import type { SideConsumer } from './client-side.ts'
+import { receipts } from './client-receipts.ts'
 import { type Site, type SitePlan, siteName, startSite } from './client-sites.ts'
 import { eventually, unique } from './contract/stage.ts'
 import type { Owner } from './launched.ts'
@@ -37,6 +38,7 @@ export async function faultScenarios(plan: SitePlan): Promise<void> {
     })
     const the = () => stage ?? assert.fail('the servers did not start')
     describe('kill -9', () => killed(the))
+    if (plan.release.startsWith('5.')) describe('kill -9, popped', () => receipts(() => the().site))
   })
 }
 

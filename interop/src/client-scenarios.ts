@@ -6,9 +6,11 @@ import { harness } from './client-harness.ts'
 import { iterating, receivingSimply } from './client-iterating.ts'
 import { longNames } from './client-long-names.ts'
 import { popping } from './client-popping.ts'
+import { secondPort } from './client-second-port.ts'
 import { compression, requests, sending, timers, transactions, type Way, ways } from './client-sending.ts'
 import type { Side } from './client-side.ts'
 import { sharing } from './client-sharing.ts'
+import { staticTopics } from './client-static-topics.ts'
 import { tracing } from './client-tracing.ts'
 import { type Site, type SitePlan, siteFor, siteName } from './client-sites.ts'
 
@@ -78,7 +80,9 @@ function both(site: () => Site, plan: SitePlan): void {
     area(`traces, ${name}`, () => tracing(site, name, side))
   }
   area('iterated, ours', () => iterating(site))
+  area('second port, ours', () => secondPort(site))
   if (!plan.release.startsWith('5.')) return
   area('pop', () => popping(site))
   area('simple consumer, ours', () => receivingSimply(site))
+  area('static topics', () => staticTopics(site))
 }

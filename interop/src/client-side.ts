@@ -119,6 +119,8 @@ export interface ConsumerSettings extends ClientSettings {
   readonly reply?: boolean
   /** Let a 5.x broker assign the queues. */
   readonly brokerAssigns?: boolean
+  /** How often ours shares queues out. Default as its own. */
+  readonly rebalanceMs?: number
 }
 
 /** A running push consumer. */

@@ -92,6 +92,11 @@ export class JavaConsumer implements SideConsumer {
     return this.#java.ask<JavaHeldQueue[]>('queues', { consumer: this.name })
   }
 
+  /** Asks for routes and shares queues out now. */
+  async rebalance(): Promise<void> {
+    await this.#java.ask('rebalance', { consumer: this.name })
+  }
+
   async suspend(): Promise<void> {
     await this.#java.ask('suspend', { consumer: this.name })
   }
@@ -193,6 +198,13 @@ export class JavaClient implements Side {
     this.release = release
     this.#program = program
     program.onPrinted(text => this.#take(text))
+    void program.over.then(() => this.#end())
+  }
+
+  /** Nobody waits for answers that do not come any more. */
+  #end(): void {
+    const error = { type: 'Ended', message: `the Java process has ended:\n${this.#program.tail()}`, code: -1 }
+    for (const answer of this.#waiting.values()) answer({ error })
   }
 
   #take(text: string): void {

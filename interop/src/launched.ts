@@ -63,6 +63,11 @@ export class Launched {
     return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined
   }
 
+  /** Resolves when it has ended. */
+  get over(): Promise<unknown> {
+    return this.#exited
+  }
+
   /** Hands on what it prints on standard output, as it comes. */
   onPrinted(listener: (text: string) => void): void {
     this.#child.stdout?.on('data', listener)

@@ -103,6 +103,7 @@ async function pushOptions(owner: Owner, ours: Ours, settings: ConsumerSettings)
     maxReconsumeTimes: settings.maxReconsumeTimes ?? -1,
     persistOffsetsMs: 1_000,
     serverAssignment: settings.brokerAssigns ?? false,
+    ...(settings.rebalanceMs === undefined ? {} : { rebalanceMs: settings.rebalanceMs }),
     ...(broadcast ? { offsetsFolder: settings.offsetsFolder ?? (await temporaryFolder(owner)) } : {}),
   }
 }

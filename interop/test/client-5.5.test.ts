@@ -1,3 +1,6 @@
 import { clientScenarios } from '../src/client-scenarios.ts'
 
-await clientScenarios({ release: '5.5.0', nameServer: 'Apache' })
+// Name servers hear of retry topics of groups that pop with the next registration only.
+const properties = { registerNameServerPeriod: 10_000 }
+
+await clientScenarios({ release: '5.5.0', nameServer: 'Apache', properties })
