@@ -215,3 +215,26 @@ test('of a late batch a broker takes what it can, and the rest is given back at 
   assert.equal(play.broker.committed('Orders', 'readers', 0), 2)
   assert.deepEqual(seen.slice(2), [`${RETRY} hello`, `${RETRY} hello`])
 })
+
+for (const orderly of [false, true]) {
+  test(`dead letters are asked for also where the broker does not take a message back, orderly ${orderly}`, async t => {
+    const play = await stage(t)
+    play.broker.setTopic('Orders', { readQueues: 1 })
+    play.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'code', code: 1 })
+    let calls = 0
+    await startConsumer(play, {
+      orderly,
+      onMessage() {
+        calls++
+        return { retry: { delayLevel: -1 } }
+      },
+    })
+    play.broker.put({ topic: 'Orders' })
+    await play.until(() => play.broker.log.messages(DEAD).length === 1, { stepMs: 10 })
+    await play.advance(6000)
+    assert.equal(calls, 1)
+    const sent = play.broker.server.requestsOf('SEND_MESSAGE_V2').map(({ header }) => header['i'])
+    assert.equal(sent.length, 1)
+    assert.doesNotMatch(String(sent[0]), /DELAY/, 'brokers of 4.9 delay dead letters too')
+  })
+}

@@ -23,7 +23,6 @@ const SEND_BACK_MS = 5000
 const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
 /** Level of the first retry by the broker's table: 10 s. */
 const FIRST_LEVEL = 3
-const LARGEST_INT = 2_147_483_647
 
 /**
  * Has a message delivered again later: the broker that has it puts it into the group's retry topic, or among the dead
@@ -77,11 +76,11 @@ function asRetry(
   properties.delete('TRAN_MSG')
   properties.set('RETRY_TOPIC', first)
   properties.set('ORIGIN_MESSAGE_ID', properties.get('ORIGIN_MESSAGE_ID') ?? message.messageId)
-  // Beyond the limit, which a 5.x broker wants for the dead letters, where they are asked for.
-  const times = delayLevel < 0 ? Math.max(reconsumeTimes, context.maxReconsumeTimes) + 1 : reconsumeTimes + 1
-  properties.set('RECONSUME_TIME', String(Math.min(times, LARGEST_INT)))
-  properties.set('MAX_RECONSUME_TIMES', String(context.maxReconsumeTimes))
-  properties.set('DELAY', String(delayLevel > 0 ? delayLevel : FIRST_LEVEL + reconsumeTimes))
+  properties.set('RECONSUME_TIME', String(reconsumeTimes + 1))
+  properties.set('MAX_RECONSUME_TIMES', String(limitOf(context, delayLevel)))
+  // Brokers of 4.9 delay dead letters too, where they are told to.
+  if (delayLevel < 0) properties.delete('DELAY')
+  else properties.set('DELAY', String(delayLevel > 0 ? delayLevel : FIRST_LEVEL + reconsumeTimes))
   return {
     topic: retryTopicOf(context.group),
     body: view.storedBody,
@@ -94,13 +93,18 @@ function asRetry(
   }
 }
 
+/** Dead letters are what was tried more often than this: 4.9 takes what was tried as often, 5.x only what was more. */
+function limitOf({ maxReconsumeTimes }: RetryContext, delayLevel: number): number {
+  return delayLevel < 0 ? 0 : maxReconsumeTimes
+}
+
 /** Sends it to the retry topic. @throws ClientError */
 async function sendAgain(context: RetryContext, message: ReceivedMessage<unknown>, delayLevel: number): Promise<void> {
-  const { instance, maxReconsumeTimes } = context
+  const { instance } = context
   const prepared = asRetry(context, message, delayLevel, instance.clock.now())
   const deadline = new Deadline(instance.clock, SEND_BACK_MS)
   const known = await instance.routes.get(prepared.topic, deadline.options())
-  const form = { ...singleForm, reconsumeTimes: message.reconsumeTimes + 1, maxReconsumeTimes }
+  const form = { ...singleForm, reconsumeTimes: message.reconsumeTimes + 1, maxReconsumeTimes: limitOf(context, delayLevel) }
   await sendWithRetries(innerSender(instance), prepared, known, form, deadline)
 }
 
