@@ -104,7 +104,11 @@ async function sendAgain(context: RetryContext, message: ReceivedMessage<unknown
   const prepared = asRetry(context, message, delayLevel, instance.clock.now())
   const deadline = new Deadline(instance.clock, SEND_BACK_MS)
   const known = await instance.routes.get(prepared.topic, deadline.options())
-  const form = { ...singleForm, reconsumeTimes: message.reconsumeTimes + 1, maxReconsumeTimes: limitOf(context, delayLevel) }
+  const form = {
+    ...singleForm,
+    reconsumeTimes: message.reconsumeTimes + 1,
+    maxReconsumeTimes: limitOf(context, delayLevel),
+  }
   await sendWithRetries(innerSender(instance), prepared, known, form, deadline)
 }
 
