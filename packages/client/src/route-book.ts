@@ -1,7 +1,7 @@
 import { AUTO_CREATE_TOPIC, nameServerRequests, type TopicRoute } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { BrokerTable } from './broker-table.ts'
-import { Deadline } from './deadline.ts'
+import { Deadline, pause } from './deadline.ts'
 import { ClientError, javaCodes, toClientError } from './errors.ts'
 import type { CallOptions, MessageQueue } from './message.ts'
 import type { NameServers } from './name-servers.ts'
@@ -33,6 +33,8 @@ type Listener = (known: KnownTopic) => void
 const AT_A_TIME = 4
 /** A topic is asked for again after a failure this much later at the earliest, milliseconds. */
 const ASK_AGAIN_MS = 1000
+/** And so much later where somebody waits for the answer. */
+const RENEW_MS = 100
 
 /** The routes of the topics in use. One query at a time a topic; everybody who wants it waits for the same. */
 export class RouteBook {
@@ -138,6 +140,14 @@ export class RouteBook {
     const now = this.#options.clock.elapsed()
     if (now - (this.#askedAt.get(topic) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_MS) return
     this.#asked(topic, {}).catch(error => this.#missed(topic, error))
+  }
+
+  /** The same for who waits for it before he tries again: at most ten times a second. Never rejects. */
+  async renew(topic: string, deadline: Deadline): Promise<void> {
+    const { clock } = this.#options
+    const rest = (this.#askedAt.get(topic) ?? Number.NEGATIVE_INFINITY) + RENEW_MS - clock.elapsed()
+    if (rest > 0 && !this.#queries.has(topic)) await pause(clock, Math.min(rest, deadline.left), deadline.signal)
+    if (!deadline.hasPassed) await this.#asked(topic, deadline.options()).catch(() => {})
   }
 
   /** Asks for all topics in use, a few at a time. Never rejects. */

@@ -187,6 +187,20 @@ test('a busy broker is asked again while no name server answers, and not the nam
   assert.equal((await play.outcome(producer.send(message))).status, 'SEND_OK')
 })
 
+test('while the only broker is away name servers are asked ten times a second at most', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders')
+  const producer = await started(play)
+  await play.outcome(producer.send(message))
+  const asked = () => play.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
+  const [before, began] = [asked(), play.clock.elapsed()]
+  play.broker.down()
+  const failed = async () => assert.rejects(producer.send(message), { code: 'SEND_FAILED' })
+  for (let turn = 0; turn < 10; turn++) await play.outcome(Promise.all([failed(), failed(), failed()]))
+  const most = Math.ceil((play.clock.elapsed() - began) / 100) + 1
+  assert.ok(asked() - before <= most, `${asked() - before} questions, ${most} at most`)
+})
+
 test('a message that was not flushed is stored; sent again only if wanted', async t => {
   const { play, producer } = await staged(t)
   play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 10, handled: true })

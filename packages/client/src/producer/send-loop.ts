@@ -1,7 +1,7 @@
 import { sendRequests } from '@gantrymq/protocol'
 import type { Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../client-instance.ts'
-import { type Deadline, pause, timedOut } from '../deadline.ts'
+import { Deadline, pause, timedOut } from '../deadline.ts'
 import { aborted, ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message.ts'
 import type { KnownTopic } from '../route-book.ts'
@@ -130,7 +130,11 @@ async function afterFailure(
   const known = instance.routes.peek(topic)
   const isOnly = known?.publish.every(({ brokerName }) => brokerName === queue.brokerName) ?? true
   if (!goesOn || !isOnly || error.code === 'BROKER_REFUSED' || deadline.hasPassed) instance.routes.suspect(topic)
-  else await instance.routes.fresh(topic, deadline.options(Math.min(ROUTE_MS, deadline.left / 2))).catch(() => {})
+  else
+    await instance.routes.renew(
+      topic,
+      new Deadline(instance.clock, Math.min(ROUTE_MS, deadline.left / 2), deadline.signal),
+    )
 }
 
 /** A broker that refused is left alone for so long before it is asked again, milliseconds. */
