@@ -106,14 +106,19 @@ test('an instance name that was given is shared, and a group that is there alrea
 
 test('equal credentials share an instance name, other ones get an id of their own', async t => {
   const play = await stage(t)
-  const named = (credentials: { accessKey: string; secretKey: string }) =>
-    ClientInstance.acquire(settingsOf(play, { instanceName: 'name', clientIp: '10.9.8.7', unitName: 'u', credentials }))
+  const name = { instanceName: 'name', clientIp: '10.9.8.7', unitName: 'u' }
+  const named = (credentials: { accessKey: string; secretKey: string }, more: ClientOptions = {}) =>
+    ClientInstance.acquire(settingsOf(play, { ...name, credentials, ...more }))
   const a = named({ accessKey: 'a', secretKey: 's' })
   const b = named({ accessKey: 'a', secretKey: 's' })
   const other = named({ accessKey: 'a', secretKey: 't' })
   assert.equal(a, b)
-  assert.deepEqual([a.clientId, other.clientId], ['10.9.8.7@name@u', '10.9.8.7@name#2@u'])
-  await Promise.all([a.release(undefined), b.release(undefined), other.release(undefined)])
+  const adding = named({ accessKey: 'a', secretKey: 's' }, { onRequest: () => {} })
+  assert.deepEqual(
+    [a, other, adding].map(({ clientId }) => clientId),
+    ['10.9.8.7@name@u', '10.9.8.7@name#2@u', '10.9.8.7@name#3@u'],
+  )
+  await Promise.all([a, b, other, adding].map(instance => instance.release(undefined)))
 })
 
 test('brokers hear of the members every 30 seconds: masters of producers, slaves of consumers too', async t => {

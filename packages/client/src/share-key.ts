@@ -16,10 +16,12 @@ export function shareKey(options: InstanceOptions): string {
 
 function deciding(options: InstanceOptions): object {
   if (options.instanceName === '') return options
-  // A name is shared whatever the timeouts and loggers, but not across clusters and namespaces or by who shows other credentials.
-  const { clientIp, instanceName, unitName, nameServers, credentials, tls, namespace, namespaceV2, zone, zoneMode } =
-    options
-  return { clientIp, instanceName, unitName, nameServers, credentials, tls, namespace, namespaceV2, zone, zoneMode }
+  // A name is shared whatever the timeouts and loggers, but not across clusters and namespaces or by who shows other credentials
+  // or adds fields of his own.
+  const { clientIp, instanceName, unitName, nameServers, credentials, onRequest, tls } = options
+  const { namespace, namespaceV2, zone, zoneMode } = options
+  const access = { nameServers, credentials, onRequest, tls }
+  return { clientIp, instanceName, unitName, ...access, namespace, namespaceV2, zone, zoneMode }
 }
 
 // What is not a plain value is the same only if it is the same object.

@@ -11,8 +11,11 @@ export interface TraceProducerOptions {
   readonly timeoutMs: number
   readonly nameServers: InstanceOptions['nameServers']
   readonly credentials: InstanceOptions['credentials']
+  readonly onRequest: InstanceOptions['onRequest']
   readonly tls: InstanceOptions['tls']
   readonly namespaceV2: string
+  readonly zone: string
+  readonly zoneMode: string
   readonly instanceName: string
   readonly clientIp: string
   readonly unitName: string
@@ -69,7 +72,8 @@ function dispatcherOf(
 // Without the namespace: the trace topic is the cluster's. With the options of its owner it may share the owner's
 // connections, where Apache's has an instance of its own.
 function innerOptions(settings: Settings, group: string): TraceProducerOptions {
-  const { nameServers, credentials, tls, namespaceV2, instanceName, clientIp, unitName, dial, clock, log } = settings
-  const shared = { nameServers, credentials, tls, namespaceV2, instanceName, clientIp, unitName, dial, clock, log }
-  return { ...shared, group, timeoutMs: SEND_MS }
+  const { nameServers, credentials, onRequest, tls, namespaceV2, zone, zoneMode } = settings
+  const { instanceName, clientIp, unitName, dial, clock, log } = settings
+  const cluster = { nameServers, credentials, onRequest, tls, namespaceV2, zone, zoneMode }
+  return { ...cluster, instanceName, clientIp, unitName, dial, clock, log, group, timeoutMs: SEND_MS }
 }

@@ -213,6 +213,16 @@ test('who sends traces is a group of its own that brokers hear of', async t => {
   assert.equal(readMessageProperty(sent?.header['i'] ?? '', 'INSTANCE_ID'), undefined)
 })
 
+test('requests that carry a trace have what the requests of its owner have', async t => {
+  const play = await playing(t)
+  const onRequest = (fields: Map<string, string>) => void fields.set('token', 'abc')
+  const producer = await producing(play, { onRequest, zone: 'east', instanceName: 'name' })
+  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await entries(play, 'Pub', 1)
+  const sent = play.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
+  assert.deepEqual([sent?.header['token'], sent?.header['__ZONE_NAME']], ['abc', 'east'])
+})
+
 test('what a lite pull consumer hands out counts as consumed', async t => {
   const play = await playing(t)
   const given = { ...shared(play), group: 'billing', subscriptions: { Orders: '*' }, trace: true }
