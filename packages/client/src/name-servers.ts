@@ -9,6 +9,7 @@ import {
   type RequestDeclaration,
   ResponseError,
 } from '@gantrymq/remoting'
+import { askAddressServer } from './address-server.ts'
 import { type Deadline, within } from './deadline.ts'
 import { ClientError, javaCodes, toClientError } from './errors.ts'
 
@@ -43,7 +44,6 @@ interface Failure {
   readonly error: ClientError
 }
 
-const FETCH_MS = 3000
 /** How long the list may take, with the addresses of all names in it. */
 const FIND_MS = 6000
 /** No server is given less, even when several are to be tried in one call. */
@@ -121,7 +121,7 @@ export class NameServers {
     if (source === undefined) return []
     if (typeof source === 'function') return source()
     if (typeof source === 'string' || Array.isArray(source)) return source as NameServerList
-    return (this.#options.fetchText ?? fetchText)((source as { url: string }).url)
+    return (this.#options.fetchText ?? askAddressServer)((source as { url: string }).url)
   }
 
   /** Servers already known keep their place, so that a refresh does not move every client at once. */
@@ -265,15 +265,6 @@ async function expand(address: string, resolve: (host: string) => Promise<readon
 async function resolveHost(host: string): Promise<readonly string[]> {
   // Tried one by one when connecting fails, so the order of addresses matters as the system gives it.
   return (await lookup(host, { all: true })).map(({ address }) => address)
-}
-
-/** As Apache's address server answers: the list in the first line. */
-async function fetchText(url: string): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS) })
-  if (response.status !== 200) {
-    throw new ClientError('NO_NAME_SERVER', `${url} answered with status ${response.status}`, { retriable: true })
-  }
-  return (await response.text()).trim().split(/[\r\n]/)[0] ?? ''
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { inspect } from 'node:util'
+import { askAddressServer } from './address-server.ts'
+
+async function serving(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('the list is the first line of the answer', async t => {
+  const address = await serving(t, (_, response) => response.end(' 10.0.0.1:9876;10.0.0.2:9876\nmore'))
+  assert.equal(await askAddressServer(`http://${address}/rocketmq/nsaddr`), '10.0.0.1:9876;10.0.0.2:9876')
+})
+
+test('who is named in the URL is shown to the server, and no error tells of him', async t => {
+  const seen: unknown[] = []
+  const address = await serving(t, ({ headers, url }, response) => {
+    seen.push(headers.authorization, url)
+    response.writeHead(500).end()
+  })
+  const failure = await askAddressServer(`http://user:s%40fe@${address}/x?token=hidden`).catch(
+    (error: unknown) => error,
+  )
+  assert.deepEqual(seen, [`Basic ${Buffer.from('user:s@fe').toString('base64')}`, '/x?token=hidden'])
+  assert.ok(inspect(failure).includes(`http://${address}/x answered with status 500`))
+  for (const secret of ['s@fe', 's%40fe', 'hidden']) assert.ok(!inspect(failure).includes(secret))
+})
+
+test('a server that is away and a URL that is none are told without what is secret in them', async () => {
+  const away = askAddressServer('http://127.0.0.1:1/x?token=hidden')
+  await assert.rejects(away, { code: 'NO_NAME_SERVER', message: /^http:\/\/127.0.0.1:1\/x does not answer: / })
+  await assert.rejects(askAddressServer('no url: hidden'), {
+    code: 'NO_NAME_SERVER',
+    message: 'the URL of the address server is none',
+  })
+})
