@@ -412,3 +412,21 @@ test('until its queues are given up, an unsubscribed topic keeps its filter', as
   assert.deepEqual(polled.map(bodies), [['new'], ['new']])
   await leaving
 })
+
+const badListeners: readonly (readonly [string, () => unknown])[] = [
+  ['throws', () => assert.fail('no')],
+  ['rejects', () => Promise.reject(new Error('no'))],
+]
+for (const [how, listener] of badListeners) {
+  test(`a listener for queues that ${how} harms nobody else`, async t => {
+    const { play, broker, consumer } = await started(t, { subscriptions: { Orders: '*' }, onQueues: listener })
+    const heard: number[] = []
+    consumer.onTopicQueues('Orders', listener)
+    consumer.onTopicQueues('Orders', queues => heard.push(queues.length))
+    await play.until(() => consumer.assignment.length === 1)
+    broker.setTopic('Orders', { readQueues: 3 })
+    assert.equal((await play.outcome(consumer.queuesOf('Orders'))).length, 3)
+    assert.deepEqual(heard, [3])
+    await play.until(() => consumer.assignment.length === 3, { stepMs: 50 })
+  })
+}

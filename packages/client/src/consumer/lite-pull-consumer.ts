@@ -24,6 +24,7 @@ import { PullOffsets } from './pull-offsets.ts'
 import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { type Expression, subscriptionOf } from './subscription.ts'
+import { tellUser } from './tell-user.ts'
 
 /**
  * Gives messages when asked: by `poll`, or by `for await`. It works on the queues that rebalancing gives it, after
@@ -149,11 +150,11 @@ export class LitePullConsumer<Body = Buffer> {
     let before: string | undefined
     const watch = this.#instance.routes.watch(wireTopic, ({ read }) => {
       const now = read.map(queueKey).toSorted().join()
-      if (before !== undefined && before !== now) listener(this.#membership.shown(read))
+      const isChange = before !== undefined && before !== now
       before = now
+      if (isChange) tellUser(this.#instance.log, wireTopic, () => listener(this.#membership.shown(read)))
     })
-    this.#membership.own(watch)
-    return watch
+    return this.#membership.own(watch)
   }
 
   // -- Messages ------------------------------------------------------------------------------------------------------

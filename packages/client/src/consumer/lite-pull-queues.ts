@@ -64,7 +64,7 @@ export class LitePullQueues<Body> {
     }
   }
 
-  #changed(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
+  #changed(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): unknown {
     const { settings, onQueues } = this.#options
     const { instance, group } = this.#membership
     const names = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
@@ -75,7 +75,11 @@ export class LitePullQueues<Body> {
       this.#subscriptions.set(topic, { ...subscription, subVersion: instance.clock.now() })
     }
     void instance.heartbeat()
-    onQueues?.(unwrapNamespace(settings.namespace, topic), this.#membership.shown(all), this.#membership.shown(mine))
+    return onQueues?.(
+      unwrapNamespace(settings.namespace, topic),
+      this.#membership.shown(all),
+      this.#membership.shown(mine),
+    )
   }
 
   // -- What there is -------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ export class Membership {
   readonly #onRoute: () => void
   readonly #claim: { readonly kind: 'consumer'; readonly group: string }
   readonly #watches = new Map<string, Disposable>()
-  readonly #owned: Disposable[] = []
+  readonly #owned = new Set<Disposable>()
   #member: ConsumerMember | undefined
   #closing: Promise<void> | undefined
 
@@ -147,10 +147,16 @@ export class Membership {
     this.own(this.instance.clock.every(ms, work))
   }
 
-  /** Disposes of it at the end. */
-  own(owned: Disposable): void {
-    if (this.#closing === undefined) this.#owned.push(owned)
+  /** Disposes of it at the end, or when what is returned is disposed. */
+  own(owned: Disposable): Disposable {
+    if (this.#closing === undefined) this.#owned.add(owned)
     else owned[Symbol.dispose]()
+    return {
+      [Symbol.dispose]: () => {
+        this.#owned.delete(owned)
+        owned[Symbol.dispose]()
+      },
+    }
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ export class PushConsumer<Body = Buffer> {
     this.#subscriptions.heard(told)
   }
 
-  #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): void {
+  #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): unknown {
     const { clock, namespace } = this.#settings
     const { log } = this.#membership.instance
     const queues = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
@@ -196,7 +196,11 @@ export class PushConsumer<Body = Buffer> {
     this.#limits = limitsOf(this.#settings, this.#rebalancer.size)
     this.#subscriptions.touch(topic, clock.now())
     void this.#tell()
-    this.#onQueues?.(unwrapNamespace(namespace, topic), this.#membership.shown(all), this.#membership.shown(mine))
+    return this.#onQueues?.(
+      unwrapNamespace(namespace, topic),
+      this.#membership.shown(all),
+      this.#membership.shown(mine),
+    )
   }
 
   // -- For users -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import type { QueueWork } from './queue-work.ts'
 import { isBalanced, planRebalance } from './rebalance-plan.ts'
 import { Rounds } from './rounds.ts'
 import { ownShare, type Share } from './share.ts'
+import { tellUser } from './tell-user.ts'
 
 /**
  * Before a queue that another member may have had is begun, so that its offset has been kept, milliseconds. Apache's 5.x
@@ -53,7 +54,7 @@ export interface RebalancerOptions<W extends HeldWork> {
     | ((topic: string, signal: AbortSignal) => Promise<readonly Assigned[] | 'own' | undefined>)
     | undefined
   /** The queues have changed: limits, heartbeats and listeners want to know. */
-  readonly onChange: (topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void
+  readonly onChange: (topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => unknown
 }
 
 /** What is to be done for one topic. */
@@ -198,11 +199,8 @@ export class Rebalancer<W extends HeldWork> {
 
   #tell({ topic, all, mine }: TopicPlan): void {
     const held = mine.filter(queue => this.#held.has(queueKey(queue)))
-    try {
-      this.#options.onChange(topic, all, held)
-    } catch (error) {
-      this.#options.core.instance.log.error({ topic, error: String(error) }, 'listener for queues failed')
-    }
+    const { onChange, core } = this.#options
+    tellUser(core.instance.log, topic, () => onChange(topic, all, held))
   }
 
   /** Gives queues up: what is done is kept, what is not goes to whoever has it next. False if one must wait. */
