@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { RemotingClient, silent } from '@gantrymq/remoting'
 import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
 import { BrokerTable } from './broker-table.ts'
+import { Deadline } from './deadline.ts'
 import { type KnownTopic, RouteBook } from './route-book.ts'
 import { NameServers } from './name-servers.ts'
 
@@ -115,6 +116,21 @@ test('a topic to be made by sending gets the queues of the topic that brokers co
   assert.deepEqual(
     known.publish.map(({ topic, brokerName, queueId }) => `${topic} ${brokerName} ${queueId}`),
     ['New broker-a 0', 'New broker-a 1', 'New broker-a 2', 'New broker-a 3'],
+  )
+})
+
+test('brokers that only the copied topic or an operator asked for are forgotten when they are gone', async t => {
+  const { play, book, brokers } = await open(t, { brokers: 2 })
+  const [kept, gone] = play.brokers
+  await play.outcome(book.toPublish('New', 4, 'TBW102'))
+  gone?.setTopic('Looked')
+  assert.equal((await play.outcome(book.look('Looked', new Deadline(play.clock, 1000)))).queueDatas.length, 1)
+  kept?.setTopic('New')
+  play.nameServer.brokers.delete(gone as never)
+  await play.advance(30_000, 5000)
+  assert.deepEqual(
+    brokers.all().map(({ name }) => name),
+    ['broker-a'],
   )
 })
 

@@ -117,6 +117,8 @@ export class RouteBook {
     const { route } = await this.#asked(template, deadline.options()).catch((error: unknown) => {
       throw isMissing(error) ? missing : error
     })
+    // Nobody refreshes it: kept, it would hold on to brokers that are gone.
+    if (!this.#used.has(template) && !this.#listeners.has(template)) this.#known.delete(template)
     return this.#learn(topic, withDefaultTopic(route, queues))
   }
 
@@ -185,16 +187,21 @@ export class RouteBook {
   }
 
   async #ask(topic: string): Promise<KnownTopic> {
-    const { nameServers, clock, timeoutMs } = this.#options
+    const { clock, timeoutMs } = this.#options
     this.#askedAt.set(topic, clock.elapsed())
+    return this.#learn(topic, await this.look(topic, new Deadline(clock, timeoutMs)))
+  }
+
+  /** What name servers say of a topic now, of which nothing is remembered: for operators. @throws as `get` */
+  async look(topic: string, deadline: Deadline): Promise<TopicRoute> {
     const header = { topic, acceptStandardJsonOnly: true }
-    const reply = await nameServers
-      .call(nameServerRequests.GET_ROUTEINFO_BY_TOPIC, { header }, new Deadline(clock, timeoutMs))
+    const reply = await this.#options.nameServers
+      .call(nameServerRequests.GET_ROUTEINFO_BY_TOPIC, { header }, deadline)
       .catch((error: unknown) => {
         throw isMissing(error) ? missingRoute(topic, error) : error
       })
     if (reply.body === null) throw new ClientError('BAD_BODY', `the name server's route of ${topic} is empty`)
-    return this.#learn(topic, reply.body)
+    return reply.body
   }
 
   #learn(topic: string, route: TopicRoute): KnownTopic {

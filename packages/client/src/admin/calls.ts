@@ -100,9 +100,8 @@ export class AdminCalls {
   // -- Finding brokers -----------------------------------------------------------------------------------------------
 
   /** Asked anew each time: an operator wants what is. @throws ClientError ROUTE_MISSING */
-  async route(topic: string, deadline: Deadline): Promise<TopicRoute> {
-    const { route } = await this.instance.routes.fresh(topic, deadline.options())
-    return route
+  route(topic: string, deadline: Deadline): Promise<TopicRoute> {
+    return this.instance.routes.look(topic, deadline)
   }
 
   async cluster(deadline: Deadline): Promise<ClusterInfo> {
