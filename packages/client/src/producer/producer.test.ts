@@ -329,6 +329,15 @@ test('a one-way message is stored without an answer', async t => {
   assert.equal(producer.stats.sent, 1)
 })
 
+test('one-way messages leave a broker alone that could not be reached', async t => {
+  const { play, producer } = await staged(t, {}, { brokers: 2 })
+  await play.outcome(producer.queues('Orders'))
+  play.broker.down()
+  let failed = 0
+  for (let turn = 0; turn < 10; turn++) await play.outcome(producer.sendOneway(message).catch(() => failed++))
+  assert.ok(failed <= 1, `${failed} failed`)
+})
+
 test('with a namespace brokers see other names than the sender', async t => {
   const { play, producer } = await staged(t, { namespace: 'shop' })
   play.broker.setTopic('shop%Orders', { readQueues: 1 })

@@ -169,16 +169,23 @@ export async function sendToQueue(
 
 /** Sends to one queue without waiting for an answer. @throws ClientError if it cannot leave */
 export async function sendBlindly(
-  { instance, group, settings }: Sender,
+  sender: Sender,
   message: PreparedMessage,
   queue: MessageQueue,
   deadline: Deadline,
 ): Promise<void> {
-  const address =
-    instance.brokers.master(queue.brokerName) ?? (await findMaster(instance, message.topic, queue, deadline))
+  const { instance, group, settings } = sender
+  const { brokerName } = queue
+  const started = instance.clock.elapsed()
   const { request } = singleForm
   const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
-  await instance.oneway(address, request, input, deadline.options())
+  try {
+    const address = instance.brokers.master(brokerName) ?? (await findMaster(instance, message.topic, queue, deadline))
+    await instance.oneway(address, request, input, deadline.options())
+  } catch (error) {
+    noteFailure(sender, brokerName, started, error)
+    throw error
+  }
 }
 
 async function attempt(
