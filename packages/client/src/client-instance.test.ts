@@ -187,6 +187,19 @@ test('who leaves takes leave of the brokers', async t => {
   assert.deepEqual(more, [])
 })
 
+test('a broker that does not answer holds up who leaves no longer than one request may take', async t => {
+  const { play, instance } = await open(t)
+  const member = producer('p')
+  instance.join(member)
+  instance.join(producer('q'))
+  await play.outcome(instance.routes.get('T'))
+  await play.outcome(instance.heartbeat())
+  play.broker.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  const began = play.clock.elapsed()
+  await play.outcome(instance.leave(member))
+  assert.ok(play.clock.elapsed() - began <= 3100)
+})
+
 test('while another of its group is here nobody takes leave of the brokers', async t => {
   const { play, instance } = await open(t)
   const [first, second] = [producer('p'), producer('p')]

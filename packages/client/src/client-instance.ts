@@ -244,8 +244,8 @@ export class ClientInstance {
     const told = this.brokers.all().filter(({ address }) => this.#client.isConnected(address))
     await Promise.all(
       told.map(async broker => {
-        await unregister(this, broker.address, member)
-        if (kind === 'producer' && this.#members.size > 0) await this.#noteAnew(broker)
+        const isTold = await unregister(this, broker.address, member)
+        if (isTold && kind === 'producer' && this.#members.size > 0) await this.#noteAnew(broker)
       }),
     )
   }
