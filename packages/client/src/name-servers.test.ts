@@ -146,6 +146,19 @@ test('a host name stands for all its addresses, and one that is not known now fo
   assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
 })
 
+test('a name that is not known for a while stands for what it did', async t => {
+  const play = await stage(t)
+  let fails = false
+  const resolve = async (): Promise<string[]> => {
+    if (fails) throw new Error('EAI_AGAIN')
+    return ['10.0.0.1']
+  }
+  const { servers } = await open(play, { source: 'ns:9876', resolve })
+  fails = true
+  await play.advance(240_000, 10_000)
+  assert.deepEqual(servers.addresses, ['10.0.0.1:9876'])
+})
+
 test('when nobody answers a name is looked up again, in the same call but once a second at most', async t => {
   const play = await stage(t, { nameServers: 2 })
   play.broker.setTopic('T')

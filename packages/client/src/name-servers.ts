@@ -59,6 +59,8 @@ const TOPIC_NOT_EXIST = 17
 export class NameServers {
   readonly #options: NameServersOptions
   #addresses: readonly string[] = []
+  /** What the names in the list last stood for. */
+  #meanings: ReadonlyMap<string, readonly string[]> = new Map()
   #chosen = 0
   #problem: ClientError | undefined
   #timer: Disposable | undefined
@@ -113,8 +115,15 @@ export class NameServers {
     const { source, resolve = resolveHost } = this.#options
     const listed = addressesOf(await this.#listOf(source))
     if (resolve === null) return listed
-    const expanded = await Promise.all(listed.map(address => expand(address, resolve)))
-    return [...new Set(expanded.flat())]
+    const expanded = await Promise.all(
+      listed.map(async address => {
+        const found = await expand(address, resolve)
+        // A name that is not known now stands for what it did; at first for itself: connecting tells why it fails.
+        return [address, found ?? this.#meanings.get(address) ?? [address]] as const
+      }),
+    )
+    this.#meanings = new Map(expanded)
+    return [...new Set(expanded.flatMap(([, addresses]) => addresses))]
   }
 
   #listOf(source: NameServerSource | undefined): NameServerList | Promise<NameServerList> {
@@ -253,13 +262,16 @@ export function addressesOf(list: NameServerList): string[] {
   return items.map(item => item.trim().replace(/^https?:\/\/(?:.*\/)?/, '')).filter(item => item !== '')
 }
 
-async function expand(address: string, resolve: (host: string) => Promise<readonly string[]>): Promise<string[]> {
+/** The addresses that an item of the list stands for; undefined if its name is not known now. */
+async function expand(
+  address: string,
+  resolve: (host: string) => Promise<readonly string[]>,
+): Promise<readonly string[] | undefined> {
   const colon = address.lastIndexOf(':')
   const host = address.slice(0, Math.max(colon, 0))
   if (host === '' || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0) return [address]
-  // A name that is not known now stays as it is: connecting tells why it fails.
   const found = await resolve(host).catch(() => [])
-  return found.length === 0 ? [address] : found.map(ip => (ip.includes(':') ? `[${ip}]` : ip) + address.slice(colon))
+  return found.length === 0 ? undefined : found.map(ip => (ip.includes(':') ? `[${ip}]` : ip) + address.slice(colon))
 }
 
 async function resolveHost(host: string): Promise<readonly string[]> {
