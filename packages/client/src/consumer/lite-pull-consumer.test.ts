@@ -430,3 +430,14 @@ for (const [how, listener] of badListeners) {
     await play.until(() => consumer.assignment.length === 3, { stepMs: 50 })
   })
 }
+
+test('who looked at the offset of a queue before does not go back to it', async t => {
+  const { play, broker, consumer } = await started(t)
+  put(play, ['a', 'b', 'c', 'd'])
+  broker.commit('Orders', GROUP, 0, 1)
+  await play.outcome(consumer.queuesOf('Orders'))
+  assert.equal(await play.outcome(consumer.committed(queue)), 1)
+  broker.commit('Orders', GROUP, 0, 3)
+  await play.outcome(consumer.assign([queue]))
+  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['d'])
+})

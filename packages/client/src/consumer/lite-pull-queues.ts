@@ -55,7 +55,6 @@ export class LitePullQueues<Body> {
       settings,
       offsets,
       subscriptions: this.#subscriptions,
-      isPaused: false,
       inbox: new Inbox(instance.clock),
       toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, context),
       get queuedTotal() {

@@ -53,10 +53,8 @@ export class LocalOffsets extends OffsetNotes implements OffsetStore {
     throw new ClientError('BAD_BODY', text, { cause: bad })
   }
 
-  async read(queue: MessageQueue): Promise<number> {
-    const offset = this.#stored.get(queueKey(queue))?.offset ?? NO_STORED_OFFSET
-    if (offset >= 0 && this.peek(queue) < 0) this.update(queue, offset, false)
-    return offset
+  async stored(queue: MessageQueue): Promise<number> {
+    return this.#stored.get(queueKey(queue))?.offset ?? NO_STORED_OFFSET
   }
 
   /** What other queues have in the file stays there. */

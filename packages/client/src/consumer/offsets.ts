@@ -16,6 +16,8 @@ export interface OffsetStore {
   /** The offset noted here; -1 if none. */
   peek(queue: MessageQueue): number
   /** The offset that is kept; -1 if none, -2 if that cannot be told now. */
+  stored(queue: MessageQueue): Promise<number>
+  /** The same, noted if nothing is: what was noted since is newer. */
   read(queue: MessageQueue): Promise<number>
   /** Keeps the offsets of these queues. Never rejects: what could not be kept now is with the next. */
   persist(queues: Iterable<MessageQueue>): Promise<void>
@@ -31,8 +33,16 @@ interface Noted {
 }
 
 /** Offsets in memory: what both stores begin with. */
-export class OffsetNotes {
+export abstract class OffsetNotes {
   readonly #noted = new Map<string, Noted>()
+
+  abstract stored(queue: MessageQueue): Promise<number>
+
+  async read(queue: MessageQueue): Promise<number> {
+    const offset = await this.stored(queue)
+    if (offset >= 0 && this.peek(queue) < 0) this.update(queue, offset, false)
+    return offset
+  }
 
   update(queue: MessageQueue, offset: number, onlyForward: boolean): void {
     const key = queueKey(queue)
@@ -72,12 +82,9 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
 
   async load(): Promise<void> {}
 
-  async read(queue: MessageQueue): Promise<number> {
+  async stored(queue: MessageQueue): Promise<number> {
     try {
-      const offset = await this.#ask(queue)
-      // What was noted since is newer than what is kept.
-      if (this.peek(queue) < 0) this.update(queue, offset, false)
-      return offset
+      return await this.#ask(queue)
     } catch (error) {
       const { responseCode } = toClientError(error)
       // Any other failure must not look like a group that is new (Apache 4.9 takes it so).

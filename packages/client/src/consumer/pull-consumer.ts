@@ -110,7 +110,6 @@ export class PullConsumer<Body = Buffer> {
         group: wireGroup,
         offsets: this.#offsets.store,
         subscriptions: this.#subscriptions,
-        isPaused: false,
         settings: this.#settings,
       },
       locks: undefined,

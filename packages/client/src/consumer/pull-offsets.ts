@@ -27,7 +27,8 @@ export class PullOffsets {
   /** As noted here, or, with `anew` or without such, as it is kept; undefined if there is none. @throws ClientError CONNECT_FAILED */
   async committed(queue: MessageQueue, anew = false): Promise<number | undefined> {
     const noted = anew ? -1 : this.store.peek(queue)
-    const offset = noted >= 0 ? noted : await this.store.read(queue)
+    // Not noted: the queue may be another member's, who goes on, and be this one's later.
+    const offset = noted >= 0 ? noted : await this.store.stored(queue)
     if (offset === UNREADABLE_OFFSET) {
       const text = `Fetch consume offset from broker exception: ${queueKey(queue)}`
       throw new ClientError('CONNECT_FAILED', text, { retriable: true })

@@ -237,7 +237,10 @@ export class PushConsumer<Body = Buffer> {
     return this.#isPaused
   }
 
-  /** Pulls no more until `resume`; what is here already is still consumed, and so is what a pull under way brings. */
+  /**
+   * Pulls no more until `resume`; what is here already is still consumed, and so is what a pull under way brings. Queues
+   * are still shared out.
+   */
   pause(): void {
     this.#isPaused = true
   }

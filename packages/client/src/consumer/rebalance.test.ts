@@ -231,3 +231,31 @@ test('brokers are told how far a consumer is and what it holds, and may give it 
   assert.equal(failed?.consumeResult, 'CR_THROW_EXCEPTION')
   assert.match(failed?.remark ?? '', /broken/)
 })
+
+test('a paused member gives up what is not its own, and commits nothing of it any more', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  let seen = 0
+  const onMessage = (): void => void seen++
+  const put = (): void => {
+    for (let n = 0; n < 10; n++) play.broker.put({ topic: 'Orders', queueId: n % 2 })
+  }
+  const one = await startConsumer(play, { instanceName: 'a', onMessage })
+  put()
+  await play.until(() => seen === 10, { stepMs: 50 })
+  one.pause()
+  await startConsumer(play, { instanceName: 'b', onMessage })
+  await play.advance(6000)
+  assert.equal(orders(one).length, 1)
+  put()
+  await play.advance(20_000)
+  const commits = play.broker.server
+    .requestsOf('UPDATE_CONSUMER_OFFSET')
+    .filter(({ header }) => header['topic'] === 'Orders' && header['queueId'] === '1')
+    .map(({ header }) => Number(header['commitOffset']))
+  assert.equal(commits.at(-1), 10)
+  assert.deepEqual(
+    commits,
+    commits.toSorted((a, b) => a - b),
+  )
+})

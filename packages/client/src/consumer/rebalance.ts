@@ -27,8 +27,7 @@ export interface HeldWork
 }
 
 /** What rebalancing wants of a consumer. */
-export interface RebalanceCore
-  extends Pick<ConsumerCore<unknown>, 'instance' | 'group' | 'offsets' | 'subscriptions' | 'isPaused'> {
+export interface RebalanceCore extends Pick<ConsumerCore<unknown>, 'instance' | 'group' | 'offsets' | 'subscriptions'> {
   readonly settings: Pick<PushSettings, 'rebalanceMs' | 'broadcast' | 'allocate'>
 }
 
@@ -123,10 +122,12 @@ export class Rebalancer<W extends HeldWork> {
 
   // -- A round -------------------------------------------------------------------------------------------------------
 
-  /** One round over all topics. False if it has to be repeated soon. Never rejects. */
+  /**
+   * One round over all topics. False if it has to be repeated soon. Never rejects. Unlike Java's also while the consumer is
+   * paused: other members begin with queues that are theirs now, and their offsets must not be overwritten by ours.
+   */
   async #balance(): Promise<boolean> {
     const { core } = this.#options
-    if (core.isPaused) return true
     const plans: TopicPlan[] = []
     const share = ownShare(core, this.#missing, this.#stop.signal)
     let done = await this.#drop([...this.#held.values()].filter(({ queue }) => !core.subscriptions.has(queue.topic)))
