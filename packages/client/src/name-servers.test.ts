@@ -77,6 +77,17 @@ test('when all fail the error says who was asked and what they said', async t =>
   await assert.rejects(route(), { code: 'CONNECT_FAILED', message: /10\.0\.0\.1:9876.*10\.0\.0\.2:9876/s })
 })
 
+test('of several refusals the error has the code, that of a missing topic before others', async t => {
+  const play = await stage(t, { nameServers: 2 })
+  const { servers, route } = await open(play, {})
+  const busy = { answer: 'code', code: 1, remark: 'name server not ready', times: Number.POSITIVE_INFINITY } as const
+  for (const server of play.nameServers) server.fault('*', busy)
+  await assert.rejects(route(), { code: 'BROKER_REFUSED', responseCode: 1, remark: 'name server not ready' })
+  const [first] = servers.addresses
+  play.nameServers.find(({ address }) => address !== first)?.server.clearFaults()
+  await assert.rejects(route(), { code: 'ROUTE_MISSING', responseCode: 17 })
+})
+
 test('when the only one does not answer the error says that it was a name server', async t => {
   const play = await stage(t)
   const { route } = await open(play, {})

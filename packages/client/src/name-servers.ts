@@ -232,15 +232,18 @@ function mayAskNext(error: unknown, { code }: ClientError): boolean {
 }
 
 function allFailed(failures: readonly Failure[]): ClientError {
-  const answer = failures.find(({ error }) => error.code === 'BROKER_REFUSED')
+  const answer =
+    failures.find(({ error }) => error.responseCode === TOPIC_NOT_EXIST) ??
+    failures.find(({ error }) => error.code === 'BROKER_REFUSED')
   const said = failures.map(({ address, error }) => `${address} said: ${saying(error)}`).join('; ')
   if (answer?.error.responseCode === TOPIC_NOT_EXIST) {
     const { responseCode, remark } = answer.error
     return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
   }
   if (failures.length === 1) return alone(failures[0] as Failure)
-  const { code } = answer?.error ?? (failures.at(-1) as Failure).error
-  return new ClientError(code, `no name server served: ${said}`, { retriable: true, cause: failures[0]?.error })
+  const { code, responseCode, remark, address } = (answer ?? (failures.at(-1) as Failure)).error
+  const options = { retriable: true, cause: failures[0]?.error, responseCode, remark, address }
+  return new ClientError(code, `no name server served: ${said}`, options)
 }
 
 /** What one server said is its own; that it said nothing does not tell what it was asked as. */
