@@ -4,6 +4,7 @@ import { asked } from './client-asked.ts'
 import { filters, groups, litePull, order, retries } from './client-consuming.ts'
 import { harness } from './client-harness.ts'
 import { iterating, receivingSimply } from './client-iterating.ts'
+import { leaving } from './client-leaving.ts'
 import { longNames } from './client-long-names.ts'
 import { popping } from './client-popping.ts'
 import { secondPort } from './client-second-port.ts'
@@ -80,6 +81,7 @@ function both(site: () => Site, plan: SitePlan): void {
     area(`traces, ${name}`, () => tracing(site, name, side))
   }
   area('iterated, ours', () => iterating(site))
+  area('leaving, ours', () => leaving(site))
   area('second port, ours', () => secondPort(site))
   if (!plan.release.startsWith('5.')) return
   area('pop', () => popping(site))
