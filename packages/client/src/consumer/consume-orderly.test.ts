@@ -389,3 +389,29 @@ test('a broker that does not answer takes no place from the queues of others', a
   }
   assert.ok(locks.met - asked <= 10, 'one request at a time, for all queues')
 })
+
+test('a queue whose listener takes its time does not keep other queues from being reset', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const ends = Promise.withResolvers<undefined>()
+  const seen: number[] = []
+  await startConsumer(play, {
+    orderly: true,
+    onMessage: ({ queue: { queueId } }) => {
+      seen.push(queueId)
+      return queueId === 0 ? ends.promise : undefined
+    },
+  })
+  await play.until(() => seen.length === 2)
+  for (const queueId of [0, 1]) {
+    play.broker.resetOffsets('Orders', 'readers', new Map([[queueId, 0]]))
+    await play.advance(2000)
+  }
+  assert.deepEqual(
+    seen.toSorted((a, b) => a - b),
+    [0, 1, 1],
+  )
+  ends.resolve(undefined)
+  await play.until(() => seen.length === 4, { stepMs: 50 })
+})

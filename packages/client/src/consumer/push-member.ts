@@ -8,7 +8,7 @@ import {
 } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../members.ts'
-import type { MessageQueue } from '../message.ts'
+import { type MessageQueue, queueKey } from '../message.ts'
 import { consumeDirectly } from './consume-directly.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import type { Handler } from './listener.ts'
@@ -39,7 +39,8 @@ export class PushMember<Body> implements ConsumerMember {
   readonly kind = 'consumer'
   readonly group: string
   readonly #options: PushMemberOptions<Body>
-  #resetting: Promise<void> = Promise.resolve()
+  /** The last reset of each queue that is being reset. */
+  readonly #resetting = new Map<string, Promise<void>>()
 
   constructor(options: PushMemberOptions<Body>) {
     this.#options = options
@@ -47,8 +48,8 @@ export class PushMember<Body> implements ConsumerMember {
   }
 
   /** Resolves when no offsets are being reset. */
-  get quiet(): Promise<void> {
-    return this.#resetting
+  get quiet(): Promise<unknown> {
+    return Promise.allSettled(this.#resetting.values())
   }
 
   describe(): ConsumerData {
@@ -68,18 +69,25 @@ export class PushMember<Body> implements ConsumerMember {
     this.#options.rebalancer.request()
   }
 
-  /** One reset after the other, so that the last one asked for counts. Queues of other members are left alone. */
-  resetOffsets(topic: string, offsets: readonly QueueOffset[]): Promise<void> {
+  /** Queues of other members are left alone. */
+  async resetOffsets(topic: string, offsets: readonly QueueOffset[]): Promise<void> {
+    await Promise.all(offsets.filter(({ queue }) => queue.topic === topic).map(each => this.#reset(each)))
+  }
+
+  /** One reset of a queue after the other, so that the last one asked for counts. */
+  async #reset(wanted: QueueOffset): Promise<void> {
+    const key = queueKey(wanted.queue)
+    const restart = (): Promise<void> => this.#restart(wanted)
+    const reset = (this.#resetting.get(key) ?? Promise.resolve()).then(restart, restart)
+    this.#resetting.set(key, reset)
+    await reset
+    if (this.#resetting.get(key) === reset) this.#resetting.delete(key)
+  }
+
+  async #restart({ queue, offset }: QueueOffset): Promise<void> {
     const { rebalancer } = this.#options
-    const wanted = offsets.filter(({ queue }) => queue.topic === topic)
-    this.#resetting = this.#resetting.then(async () => {
-      const restarts = wanted.map(async ({ queue, offset }) => {
-        const work = rebalancer.find(queue)
-        if (work !== undefined) await rebalancer.restart(work, offset)
-      })
-      await Promise.all(restarts)
-    })
-    return this.#resetting
+    const work = rebalancer.find(queue)
+    if (work !== undefined) await rebalancer.restart(work, offset)
   }
 
   offsets(topic: string): readonly QueueOffset[] {
