@@ -84,6 +84,22 @@ test('a thousand messages go in one request at most, as the answer names them al
   )
 })
 
+test('a message whose properties leave brokers no room for theirs goes alone', async t => {
+  const { play, producer } = await staged(t)
+  const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
+  const [one, two, three, four] = orders(4) as [OutgoingMessage, OutgoingMessage, OutgoingMessage, OutgoingMessage]
+  const long = { ...orders(1)[0], topic: 'Orders', body: 'long', properties: { a: 'ü'.repeat(16_000) } }
+  const receipts = await play.outcome(producer.sendBatch([one, two, long, three, four], { queue }))
+  assert.deepEqual(
+    receipts.map(({ queueOffset }) => queueOffset),
+    [0, 1, 2, 3, 4],
+  )
+  assert.deepEqual(
+    batches(play).map(({ body }) => decodeBatch(body as Buffer).length),
+    [2, 2],
+  )
+})
+
 test('messages with a sharding key reach the queue of their key', async t => {
   const { play, producer } = await staged(t)
   const keyed = orders(6).map((message, index) => ({ ...message, shardingKey: `key ${index % 3}` }))

@@ -1,4 +1,4 @@
-import { batchedSize, encodeBatch, isRetryTopic } from '@gantrymq/protocol'
+import { batchedSize, encodeBatch, isRetryTopic, MAX_PROPERTIES_LENGTH } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { OutgoingMessage, SendReceipt } from '../message.ts'
 import { illegal, isDelayed, type PreparedMessage } from './outgoing.ts'
@@ -59,12 +59,23 @@ export function groupsOf<Body>(items: readonly BatchItem<Body>[]): BatchItem<Bod
  */
 const MAX_IN_PACK = 1000
 
-/** A group in packs of at most so many bytes. A message that is larger by itself goes alone. */
+/**
+ * Brokers append the properties of a batch, and some of their own, to those of each message. Those of 4.9 do not look whether
+ * they fit then: such a message and what follows it in the commit log cannot be read any more, although all was answered
+ * with success.
+ */
+const LONG_PROPERTIES = MAX_PROPERTIES_LENGTH - 1024
+
+function hasLongProperties({ prepared: { properties } }: BatchItem<unknown>): boolean {
+  return properties.length * 3 > LONG_PROPERTIES && Buffer.byteLength(properties) > LONG_PROPERTIES
+}
+
+/** A group in packs of at most so many bytes. A message that is larger by itself, or has long properties, goes alone. */
 export function packsOf<Body>(group: readonly BatchItem<Body>[], maxBytes: number): Pack<Body>[] {
   const packs: [BatchItem<Body>, ...BatchItem<Body>[]][] = []
   let room = 0
   for (const item of group) {
-    const size = batchedSize(item.prepared)
+    const size = hasLongProperties(item) ? Number.POSITIVE_INFINITY : batchedSize(item.prepared)
     const last = packs.at(-1)
     const pack = last !== undefined && size <= room && last.length < MAX_IN_PACK ? last : undefined
     if (pack === undefined) packs.push([item])
