@@ -39,6 +39,8 @@ export function staticTopics(the: () => Site): void {
     const other = await the().topic('other')
     const { producer, consumer, bodies } = await working(t, the(), other)
     await assert.rejects(producer.send({ topic, body: 'x' }), refusal)
+    const queue = { topic, brokerName: the().brokerName, queueId: 0 }
+    await assert.rejects(producer.send({ topic, body: 'x' }, { queue }), refusal)
     await assert.rejects(producer.sendOneway({ topic, body: 'x' }), refusal)
     await assert.rejects(producer.sendBatch([{ topic, body: 'x' }]), refusal)
     await assert.rejects(consumer.subscribe(topic), refusal)
