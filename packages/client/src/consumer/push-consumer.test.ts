@@ -370,3 +370,25 @@ test('brokers hear of a topic that is given up while it is being subscribed to',
   await play.outcome(joining)
   assert.equal(known(), false)
 })
+
+test('the queues of a topic that is given up leave their part of the limits to the others', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  play.broker.setTopic('Returns', { readQueues: 3 })
+  const ends = Promise.withResolvers<undefined>()
+  const consumer = await startConsumer(play, {
+    subscriptions: { Orders: '*', Returns: '*' },
+    concurrency: 1,
+    maxTopicMessages: 50,
+    pullBatchSize: 1,
+    onMessage: () => ends.promise,
+  })
+  await play.until(() => consumer.queues.length === 5, { stepMs: 50 })
+  for (let n = 0; n < 100; n++) play.broker.put({ topic: 'Orders' })
+  await play.advance(3000)
+  assert.equal(consumer.stats.queued, 11, 'passed before it holds')
+  await play.outcome(consumer.unsubscribe('Returns'))
+  await play.advance(3000)
+  assert.equal(consumer.stats.queued, 26)
+  ends.resolve(undefined)
+})

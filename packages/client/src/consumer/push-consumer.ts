@@ -57,6 +57,8 @@ export class PushConsumer<Body = Buffer> {
   readonly #subscriptions: Subscriptions
   readonly #popRetries: PopRetryTopics
   #limits: PullLimits
+  /** How many queues share these limits. */
+  #sharers = 0
   #isPaused = false
   #persisting: Promise<void> | undefined
 
@@ -111,7 +113,7 @@ export class PushConsumer<Body = Buffer> {
 
   #makeCore(): ConsumerCore<Body> {
     const { instance, group } = this.#membership
-    const limits = (): PullLimits => this.#limits
+    const limits = (): PullLimits => this.#sharedLimits
     const isPaused = (): boolean => this.#isPaused
     const consumption = (): Consumption<Body> => this.#consumption
     const { clientId, log } = instance
@@ -138,6 +140,13 @@ export class PushConsumer<Body = Buffer> {
       rebalance: () => this.#rebalancer.request(),
       moved: (work, offset) => void this.#rebalancer.restart(work, offset),
     }
+  }
+
+  get #sharedLimits(): PullLimits {
+    const { size } = this.#rebalancer
+    if (size !== this.#sharers) this.#limits = limitsOf(this.#settings, size)
+    this.#sharers = size
+    return this.#limits
   }
 
   #makeRebalancer(locks: QueueLocks | undefined): Rebalancer<PushWork<Body>> {
@@ -193,7 +202,6 @@ export class PushConsumer<Body = Buffer> {
     const { log } = this.#membership.instance
     const queues = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
     log.info({ group: this.group, topic, queues }, 'queues of this member')
-    this.#limits = limitsOf(this.#settings, this.#rebalancer.size)
     this.#subscriptions.touch(topic, clock.now())
     void this.#tell()
     return this.#onQueues?.(
