@@ -241,7 +241,9 @@ function allFailed(failures: readonly Failure[]): ClientError {
     return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
   }
   if (failures.length === 1) return alone(failures[0] as Failure)
-  const { code, responseCode, remark, address } = (answer ?? (failures.at(-1) as Failure)).error
+  const told = answer ?? failures.at(-1)
+  const { error } = told as Failure
+  const { code, responseCode, remark, address } = error
   const options = { retriable: true, cause: failures[0]?.error, responseCode, remark, address }
   return new ClientError(code, `no name server served: ${said}`, options)
 }
