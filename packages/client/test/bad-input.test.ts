@@ -68,7 +68,7 @@ for (const traced of [false, true]) {
   const how = traced ? ' while somebody listens to the diagnostics channel' : ''
   test(`odd messages are refused, never with a TypeError, and the producer lives on${how}`, async t => {
     if (traced) {
-      const channel = tracingChannel('gantry:client:send')
+      const channel = tracingChannel('gantrymq:client:send')
       const subscribers = { start() {}, end() {}, asyncStart() {}, asyncEnd() {}, error() {} }
       channel.subscribe(subscribers)
       t.after(() => channel.unsubscribe(subscribers))
