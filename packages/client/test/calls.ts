@@ -23,7 +23,7 @@ export interface Call {
   readonly longestMs?: number
 }
 
-export const QUEUE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
+const QUEUE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
 
 const shared = (scenery: Scene) => {
   const { clock, nameServers, log, dial } = scenery.consumerOptions()

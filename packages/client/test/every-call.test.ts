@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Rudeness, Stage } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
 import type { CallOptions } from '../src/message.ts'
@@ -86,7 +86,7 @@ const both = (one: () => void, other: () => void) => (): void => {
 }
 
 /** Turns of the event loop between the call and its signal. */
-const STEPS = [0, 1, 2, 3, 4, 6, 9]
+const STEPS = [0, 1, 2, 3, 5, 8]
 /** Turns until a call that was aborted has ended. */
 const AT_ONCE = 2
 
@@ -148,49 +148,49 @@ const RUDE: readonly Rudeness[] = [
   { answer: 'late', ms: 500 },
   { answer: 'late', ms: 40_000 },
   { answer: 'twice' },
-  { answer: 'stranger' },
   { answer: 'never' },
   { answer: 'garbage' },
-  { answer: 'garbage', bytes: Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n') },
-  { answer: 'cut' },
   { answer: 'hang-up' },
   { answer: 'half-open' },
   { answer: 'code', code: 1, remark: 'system error' },
-  { answer: 'code', code: 9999 },
-  { answer: 'slow', bytes: 16, everyMs: 20 },
 ]
 
 /** An answer all the same. */
-const HARMLESS = new Set(['twice', 'stranger', 'slow'])
-
 const isHarmless = (rudeness: Rudeness): boolean =>
-  HARMLESS.has(rudeness.answer) || (rudeness.answer === 'late' && rudeness.ms < 1000)
+  rudeness.answer === 'twice' || (rudeness.answer === 'late' && rudeness.ms < 1000)
 
 const TIMEOUT_MS = 4000
+
+async function endsInTime(t: TestContext, call: Call, rudeness: Rudeness, rude: 'brokers' | 'nameServers') {
+  const scenery = await scene(t, { brokers: 2 })
+  const { play } = scenery
+  const make = await call.client(scenery)
+  await play.settle()
+  const faults = play[rude].map(({ server }) => server.fault('*', { ...rudeness, times: 1 }))
+  const since = play.clock.elapsed()
+  const seen = watched(make({ timeoutMs: TIMEOUT_MS }))
+  await play.settle(2)
+  call.answer?.(scenery)
+  await play.until(() => 'end' in seen, { stepMs: 50 })
+  const took = play.clock.elapsed() - since
+  assert.ok(took <= (call.longestMs ?? TIMEOUT_MS) + 50, `took ${took} ms`)
+  if (!isWell(call, seen.end)) {
+    assert.ok(seen.end instanceof ClientError, String(seen.end))
+    assert.ok(!isHarmless(rudeness), String(seen.end))
+  }
+  const met = faults.some(fault => fault.met > 0)
+  for (const fault of faults) fault.lift()
+  await worksAgain(scenery, call, make)
+  return met
+}
 
 for (const [name, call] of Object.entries(CALLS)) {
   test(`${name}: ends in time whatever is answered, and works again`, async t => {
     for (const rudeness of RUDE) {
       await t.test(JSON.stringify(rudeness), async t => {
-        const scenery = await scene(t, { brokers: 2 })
-        const { play } = scenery
-        const make = await call.client(scenery)
-        await play.settle()
-        const faults = [...play.brokers, ...play.nameServers].map(({ server }) =>
-          server.fault('*', { ...rudeness, times: 1 }),
-        )
-        const since = play.clock.elapsed()
-        const seen = watched(make({ timeoutMs: TIMEOUT_MS }))
-        await play.settle(2)
-        call.answer?.(scenery)
-        await play.until(() => 'end' in seen, { stepMs: 50 })
-        const took = play.clock.elapsed() - since
-        assert.ok(took <= (call.longestMs ?? TIMEOUT_MS) + 50, `took ${took} ms`)
-        if (!isWell(call, seen.end)) assert.ok(seen.end instanceof ClientError, String(seen.end))
-        if (isHarmless(rudeness)) assert.ok(isWell(call, seen.end), String(seen.end))
-        assert.ok(faults.some(({ met }) => met > 0))
-        for (const fault of faults) fault.lift()
-        await worksAgain(scenery, call, make)
+        const byBrokers = await endsInTime(t, call, rudeness, 'brokers')
+        const byNameServers = await endsInTime(t, call, rudeness, 'nameServers')
+        assert.ok(byBrokers || byNameServers, 'nobody was rude')
       })
     }
   })

@@ -6,7 +6,9 @@ import { Producer } from '../../src/producer/producer.ts'
 const [nameServers = '', mode = ''] = process.argv.slice(2)
 const COUNT = 50
 
-const producer = await Producer.start({ nameServers, group: 'senders', timeoutMs: 1000 })
+/** What nobody answers is not waited for long. */
+const requestTimeoutMs = 500
+const producer = await Producer.start({ nameServers, group: 'senders', timeoutMs: 1000, requestTimeoutMs })
 const all = Promise.withResolvers<void>()
 let received = 0
 const consumers = await Promise.all(
@@ -14,6 +16,7 @@ const consumers = await Promise.all(
     PushConsumer.start({
       nameServers,
       group,
+      requestTimeoutMs,
       consumeFrom: 'first',
       subscriptions: { Orders: '*' },
       onMessage: () => {

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { type Stage, stage } from '@gantrymq/testkit'
+
+interface Program {
+  readonly child: ChildProcessWithoutNullStreams
+  /** What it wrote. */
+  readonly out: string[]
+  readonly err: string[]
+  /** How it ended, and when after the last line it wrote, milliseconds. */
+  readonly ended: Promise<{ readonly code: number | null; readonly afterMs: number }>
+}
+
+/** Runs one of our programs; ends it when the test ends. */
+function run(t: TestContext, name: string, ...args: readonly string[]): Program {
+  const file = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))
+  const child = spawn(process.execPath, ['--unhandled-rejections=strict', '--trace-warnings', file, ...args])
+  t.after(() => child.kill('SIGKILL'))
+  const [out, err]: [string[], string[]] = [[], []]
+  let lastAt = performance.now()
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    lastAt = performance.now()
+    out.push(...text.split('\n').filter(line => line !== ''))
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => err.push(text))
+  const { promise: ended, resolve } = Promise.withResolvers<{ code: number | null; afterMs: number }>()
+  child.once('close', code => resolve({ code, afterMs: performance.now() - lastAt }))
+  return { child, out, err, ended }
+}
+
+async function says({ out, err, child, ended }: Program, line: string): Promise<void> {
+  let isOver = false
+  const over = ended.then(() => {
+    isOver = true
+  })
+  while (!out.includes(line)) {
+    assert.ok(!isOver, `it ended before it said "${line}": ${out.join(', ')} ${err.join('')}`)
+    await Promise.race([over, new Promise(resolve => child.stdout.once('data', resolve))])
+  }
+}
+
+async function ports(t: TestContext): Promise<Stage> {
+  const play = await stage(t, { realPorts: true })
+  play.broker.setTopic('Orders')
+  // Brokers hold what they hold, heartbeats and waits are the client's: the clock of the stage may stand.
+  return play
+}
+
+/** An address where nobody listens. */
+async function deadAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  const address = server.address()
+  await new Promise(resolve => server.close(resolve))
+  assert.ok(address !== null && typeof address === 'object')
+  return `127.0.0.1:${address.port}`
+}
+
+async function assertCleanEnd({ out, err, ended }: Program): Promise<void> {
+  const { code, afterMs } = await ended
+  assert.equal(err.join(''), '', 'nothing on stderr: no warning, no unhandled rejection')
+  assert.equal(code, 0)
+  assert.equal(out.at(-1), 'closed')
+  assert.ok(afterMs < 5000, `it lived on for ${afterMs} ms after everything was closed`)
+}
+
+/** `node --expose-gc packages/client/test/programs/soak.ts 2000000` for a longer look. */
+const COUNT = 40_000
+const MIB = 1 << 20
+
+interface Sample {
+  readonly sent: number
+  readonly received: number
+  readonly heapUsed: number
+  readonly arrayBuffers: number
+}
+
+// Each waits for a process of its own, most of the time.
+describe('processes', { concurrency: 8 }, () => {
+  test('memory stays flat over many messages sent, consumed and delivered again', async () => {
+    const file = fileURLToPath(new URL('programs/soak.ts', import.meta.url))
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--expose-gc', file, String(COUNT)])
+    assert.equal(stderr, '')
+    const lines = stdout.trim().split('\n')
+    assert.equal(lines.at(-1), '{"timersLeft":0}')
+    const samples = lines.slice(0, -1).map(line => JSON.parse(line) as Sample)
+    assert.equal(samples.at(-1)?.received, COUNT)
+    // The first three tenths warm up: code is compiled, tables find their size.
+    const [early, late] = [samples[2], samples[9]]
+    assert.ok(early !== undefined && late !== undefined)
+    const grown = late.heapUsed - early.heapUsed
+    assert.ok(grown < MIB, `the heap grew by ${grown} bytes over ${late.sent - early.sent} messages`)
+    assert.ok(late.arrayBuffers - early.arrayBuffers < MIB, 'buffers are kept')
+  })
+
+  test('a program that has sent, received and closed ends by itself, with code 0 and no word on stderr', async t => {
+    const play = await ports(t)
+    const program = run(t, 'works-and-closes', play.nameServerList)
+    await assertCleanEnd(program)
+    assert.ok(program.out.includes('failed 0, received 100'), program.out.join(', '))
+  })
+
+  test('the same when no name server is there', async t => {
+    const program = run(t, 'works-and-closes', await deadAddress())
+    await assertCleanEnd(program)
+    assert.ok(program.out.includes('failed 50, received 0'), program.out.join(', '))
+  })
+
+  test('the same when the broker is dead all the time', async t => {
+    const play = await ports(t)
+    play.broker.down()
+    const program = run(t, 'works-and-closes', play.nameServerList)
+    await assertCleanEnd(program)
+    assert.ok(program.out.includes('failed 50, received 0'), program.out.join(', '))
+  })
+
+  test('the same when the broker takes connections and never answers', async t => {
+    const play = await ports(t)
+    play.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+    await assertCleanEnd(run(t, 'works-and-closes', play.nameServerList))
+  })
+
+  test('the same when the broker dies while the program waits', async t => {
+    const play = await ports(t)
+    const program = run(t, 'works-and-closes', play.nameServerList, '--idle')
+    await says(program, 'started')
+    play.broker.down()
+    program.child.stdin.end()
+    await assertCleanEnd(program)
+  })
+
+  test('a running consumer keeps its process alive while its broker and name server are away, and goes on', async t => {
+    const play = await ports(t)
+    const program = run(t, 'keeps-running', play.nameServerList)
+    await says(program, 'started')
+    play.broker.put({ topic: 'Orders', body: Buffer.from('before') })
+    await says(program, 'before')
+    play.broker.down()
+    play.nameServer.server.down()
+    // Long enough for a process that has nothing to wait for to end.
+    await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 1500))])
+    assert.equal(program.child.exitCode, null, 'it ended by itself')
+    play.broker.put({ topic: 'Orders', body: Buffer.from('after') })
+    play.nameServer.server.up()
+    play.broker.up()
+    await says(program, 'after')
+    assert.equal(program.err.join(''), '')
+  })
+
+  test('a consumer that began without any server keeps its process alive', async t => {
+    const program = run(t, 'keeps-running', await deadAddress())
+    await says(program, 'started')
+    await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 1500))])
+    assert.equal(program.child.exitCode, null, 'it ended by itself')
+    assert.equal(program.err.join(''), '')
+  })
+})
