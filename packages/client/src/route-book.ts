@@ -2,7 +2,7 @@ import { AUTO_CREATE_TOPIC, nameServerRequests, type TopicRoute } from '@gantrym
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { BrokerTable } from './broker-table.ts'
 import { Deadline, pause } from './deadline.ts'
-import { ClientError, javaCodes, toClientError } from './errors.ts'
+import { aborted, ClientError, javaCodes, toClientError } from './errors.ts'
 import type { CallOptions, MessageQueue } from './message.ts'
 import type { NameServers } from './name-servers.ts'
 import { publishQueues, readQueues, refuseStatic, sameRoute, withDefaultTopic } from './routes.ts'
@@ -175,8 +175,11 @@ export class RouteBook {
 
   #asked(topic: string, options: CallOptions): Promise<KnownTopic> {
     const { clock, timeoutMs } = this.#options
+    const what = `the route of topic ${topic}`
+    // Nobody is asked for whoever does not wait.
+    if (options.signal?.aborted) return Promise.reject(aborted(options.signal, what))
     const query = this.#queries.get(topic) ?? this.#query(topic)
-    return Deadline.of(clock, options, timeoutMs).wait(query, `the route of topic ${topic}`)
+    return Deadline.of(clock, options, timeoutMs).wait(query, what)
   }
 
   #query(topic: string): Promise<KnownTopic> {

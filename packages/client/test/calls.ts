@@ -115,13 +115,11 @@ const producerCalls: Readonly<Record<string, Call>> = {
 
 // -- Consumers ---------------------------------------------------------------------------------------------------------
 
-function simple(
-  call: (consumer: SimpleConsumer, options: CallOptions, scenery: Scene) => Promise<Make> | Make,
-): Call['client'] {
+function simple(call: (consumer: SimpleConsumer, scenery: Scene) => Promise<Make> | Make): Call['client'] {
   return async scenery => {
     const given = { ...shared(scenery), subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
     const consumer = scenery.play.own(await scenery.play.outcome(SimpleConsumer.start(given)))
-    return await call(consumer, {}, scenery)
+    return await call(consumer, scenery)
   }
 }
 
@@ -137,7 +135,7 @@ const SILENCE_MS = 23_000
 const simpleCalls: Readonly<Record<string, Call>> = {
   'receive of a simple consumer': {
     longestMs: SILENCE_MS,
-    client: simple((consumer, _, { play }) => ({ signal }) => {
+    client: simple((consumer, { play }) => ({ signal }) => {
       for (const broker of play.brokers) broker.put({ topic: TOPIC })
       return consumer.receive({ signal, max: 1, waitMs: 3000 })
     }),
@@ -152,19 +150,19 @@ const simpleCalls: Readonly<Record<string, Call>> = {
     ),
   },
   'ack of a message': {
-    client: simple(async (consumer, _, scenery) => {
+    client: simple(async (consumer, scenery) => {
       const [message] = await received(consumer, scenery)
       return options => (message ?? missing()).ack(options)
     }),
   },
   'ack of several': {
-    client: simple(async (consumer, _, scenery) => {
+    client: simple(async (consumer, scenery) => {
       const messages = await received(consumer, scenery)
       return options => consumer.ack(messages, options)
     }),
   },
   changeInvisible: {
-    client: simple(async (consumer, _, scenery) => {
+    client: simple(async (consumer, scenery) => {
       const [message] = await received(consumer, scenery)
       return options => (message ?? missing()).changeInvisible(3_000_000, options)
     }),

@@ -131,13 +131,19 @@ for (const [name, call] of Object.entries(CALLS)) {
     assert.ok(held > 0, 'some obstacle holds it')
   })
 
-  test(`${name}: ends at once when its signal is aborted already`, async t => {
+  test(`${name}: ends at once and asks nobody when its signal is aborted already`, async t => {
     const scenery = await scene(t, { brokers: 2 })
     const make = await call.client(scenery)
+    const { play } = scenery
+    await play.settle()
+    const asked = (): number => [...play.brokers, ...play.nameServers].flatMap(({ server }) => server.requests).length
+    const before = asked()
     const reason = new Error('enough')
     const seen = watched(make({ signal: AbortSignal.abort(reason) }))
-    await scenery.play.settle(AT_ONCE)
+    await play.settle(AT_ONCE)
     assert.ok(isAborted(seen.end, reason), String(seen.end))
+    await play.settle()
+    assert.equal(asked(), before)
     await worksAgain(scenery, call, make)
   })
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Stage } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
-import { Books, type Life } from './lives.ts'
-import { type Role, ROLES } from './roles.ts'
+import { Books, type Life, type Role } from './lives.ts'
+import { ROLES } from './roles.ts'
 import { type Scene, scene } from './survival-scene.ts'
 
 // -- The script --------------------------------------------------------------------------------------------------------

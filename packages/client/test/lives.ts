@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
+import type { TestContext } from 'node:test'
 import type { Stage } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
 import { type Scene, TOPIC } from './survival-scene.ts'
@@ -72,6 +73,9 @@ export interface Life {
   /** Clients that are there for it, to be closed behind it. */
   readonly others?: readonly { close(): Promise<unknown> }[]
 }
+
+/** Starts a client of one kind. */
+export type Role = (books: Books, t: TestContext) => Promise<Life>
 
 /** What the promise gives. As it waits for a disk too, the clock goes no faster than a disk. */
 export async function outcomeOfDisk<T>(play: Stage, promise: Promise<T>, folder: string): Promise<T> {
