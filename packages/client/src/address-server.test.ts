@@ -40,3 +40,22 @@ test('a server that is away and a URL that is none are told without what is secr
     message: 'the URL of the address server is none',
   })
 })
+
+test('a URL that is not of the web is none, as its path may hold a user and a password', async () => {
+  for (const url of ['user:hidden@127.0.0.1:1/x', 'ftp://user:hidden@127.0.0.1:1/x', '127.0.0.1:1/x']) {
+    await assert.rejects(askAddressServer(url), {
+      code: 'NO_NAME_SERVER',
+      message: 'the URL of the address server is none',
+    })
+  }
+})
+
+test('a password may have a percent sign that escapes nothing', async t => {
+  const seen: unknown[] = []
+  const address = await serving(t, ({ headers }, response) => {
+    seen.push(headers.authorization)
+    response.end('10.0.0.1:9876')
+  })
+  assert.equal(await askAddressServer(`http://user:100%@${address}/x`), '10.0.0.1:9876')
+  assert.deepEqual(seen, [`Basic ${Buffer.from('user:100%').toString('base64')}`])
+})

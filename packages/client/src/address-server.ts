@@ -8,8 +8,9 @@ const FETCH_MS = 3000
  * @throws ClientError NO_NAME_SERVER
  */
 export async function askAddressServer(text: string): Promise<string> {
-  if (!URL.canParse(text)) throw noList('the URL of the address server is none')
-  const url = new URL(text)
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  // Of other schemes the path may hold user and password: `user:password@host` is a URL of scheme `user`.
+  if (url === undefined || !/^https?:$/.test(url.protocol)) throw noList('the URL of the address server is none')
   const where = url.origin + url.pathname
   const headers = authorization(url)
   url.username = ''
@@ -25,8 +26,17 @@ export async function askAddressServer(text: string): Promise<string> {
 
 function authorization({ username, password }: URL): Record<string, string> {
   if (username === '' && password === '') return {}
-  const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const user = `${decoded(username)}:${decoded(password)}`
   return { authorization: `Basic ${Buffer.from(user).toString('base64')}` }
+}
+
+// A URL may have a percent sign that escapes nothing.
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 // Of what `fetch` throws only the cause says why.
