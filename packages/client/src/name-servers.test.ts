@@ -238,3 +238,23 @@ test('what is closed while it finds its list leaves no timer', async t => {
   await starting
   assert.equal(clock.timers, 0)
 })
+
+test('calls that wait for the list or for an answer when all is closed say so', async t => {
+  const play = await stage(t)
+  const { clock, dial } = play
+  play.nameServer.fault('*', { answer: 'never' })
+  for (const list of ['', play.nameServerList]) {
+    const client = play.own(new RemotingClient({ clock, dial }))
+    let finds = 0
+    const source = () => (finds++ === 0 ? list : new Promise<string>(() => {}))
+    const servers = new NameServers({ client, clock, log: silent, refreshMs: 120_000, resolve: null, source })
+    await play.outcome(servers.start())
+    const call = servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'T' } }, new Deadline(clock, 3000))
+    await play.settle()
+    const before = clock.elapsed()
+    servers.close()
+    void client.close()
+    await assert.rejects(play.outcome(call), { code: 'CLOSED' })
+    assert.ok(clock.elapsed() - before < 1000)
+  }
+})

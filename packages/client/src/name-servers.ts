@@ -11,7 +11,7 @@ import {
 } from '@gantrymq/remoting'
 import { askAddressServer } from './address-server.ts'
 import { type Deadline, within } from './deadline.ts'
-import { ClientError, javaCodes, toClientError } from './errors.ts'
+import { ClientError, closed, javaCodes, toClientError } from './errors.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or a list of them. */
 export type NameServerList = string | readonly string[]
@@ -144,7 +144,7 @@ export class NameServers {
 
   /**
    * Asks one name server, and the others when it cannot be reached or, for a route, does not know the topic.
-   * @throws ClientError NO_NAME_SERVER, ROUTE_MISSING, BROKER_REFUSED, ABORTED, TIMEOUT; the text says who was asked and
+   * @throws ClientError NO_NAME_SERVER, ROUTE_MISSING, BROKER_REFUSED, ABORTED, CLOSED, TIMEOUT; the text says who was asked and
    *   what they said.
    */
   async call<const D extends RequestDeclaration>(
@@ -154,12 +154,12 @@ export class NameServers {
   ): Promise<Reply<D>> {
     if (this.#addresses.length === 0) await this.#findWithin(deadline)
     const { addresses } = this
-    if (addresses.length === 0) throw this.#noServer()
+    if (addresses.length === 0) throw this.#ended ?? this.#noServer()
     const failures: Failure[] = []
     const reply =
       (await this.#ask(addresses, declaration, input, deadline, failures)) ??
       (await this.#ask(await this.#othersNow(failures, deadline), declaration, input, deadline, failures))
-    if (reply === undefined) throw allFailed(failures)
+    if (reply === undefined) throw this.#ended ?? allFailed(failures)
     return reply
   }
 
@@ -211,6 +211,11 @@ export class NameServers {
 
   #choose(address: string): void {
     this.#chosen = Math.max(0, this.#addresses.indexOf(address))
+  }
+
+  /** What a call ends with that was under way at the close. */
+  get #ended(): ClientError | undefined {
+    return this.#end.signal.aborted ? closed('this client') : undefined
   }
 
   #noServer(): ClientError {
