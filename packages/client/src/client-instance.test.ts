@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { clientNotices, queryRequests } from '@gantrymq/protocol'
+import type { Logger } from '@gantrymq/remoting'
 import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
 import { ClientInstance } from './client-instance.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from './instance-options.ts'
@@ -119,6 +120,16 @@ test('equal credentials share an instance name, other ones get an id of their ow
     ['10.9.8.7@name@u', '10.9.8.7@name#2@u', '10.9.8.7@name#3@u'],
   )
   await Promise.all([a, b, other, adding].map(instance => instance.release(undefined)))
+})
+
+test('loggers that look alike are not the same', async t => {
+  const play = await stage(t)
+  const methods = { debug() {}, info() {}, warn() {}, error() {} }
+  const logging = (lines: string[]) =>
+    ClientInstance.acquire(settingsOf(play, { log: { ...methods, lines } as Logger }))
+  const [a, b] = [logging([]), logging([])]
+  assert.notEqual(a, b)
+  await Promise.all([a.release(undefined), b.release(undefined)])
 })
 
 test('brokers hear of the members every 30 seconds: masters of producers, slaves of consumers too', async t => {

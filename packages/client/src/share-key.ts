@@ -15,7 +15,9 @@ export function shareKey(options: InstanceOptions): string {
 }
 
 function deciding(options: InstanceOptions): object {
-  if (options.instanceName === '') return options
+  const { log, clock } = options
+  // Two that look alike may still write to different places.
+  if (options.instanceName === '') return { ...options, log: markOf(log), clock: markOf(clock) }
   // A name is shared whatever the timeouts and loggers, but not across clusters and namespaces or by who shows other credentials
   // or adds fields of his own.
   const { clientIp, instanceName, unitName, nameServers, credentials, onRequest, tls } = options
