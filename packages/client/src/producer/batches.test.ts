@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { batchedSize, decodeBatch } from '@gantrymq/protocol'
-import { type Stage, stage } from '@gantrymq/testkit'
+import { type ScriptedBroker, type Stage, stage } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import type { OutgoingMessage } from '../message.ts'
 import { BatchError, type BatchItem, groupsOf, packsOf } from './batches.ts'
@@ -178,6 +178,25 @@ test('a broker that does not answer holds up one batch for a second, and the oth
   assert.equal((await play.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
   assert.ok(clock.elapsed() - second <= 100)
   assert.match(batches(play)[1]?.header['i'] ?? '', /UNIQ_KEY/)
+})
+
+test('a broker that was gone is asked for its version again', async t => {
+  const play = await stage(t, { brokers: [{}, { release: '4.9' }] })
+  for (const broker of play.brokers) broker.setTopic('Orders')
+  const { nameServerList: nameServers, clock, dial } = play
+  const old = play.brokers[1] as ScriptedBroker
+  const given = { nameServers, clock, dial, group: 'orders', heartbeatMs: 100_000 }
+  const producer = play.own(await play.outcome(Producer.start(given)))
+  await play.outcome(producer.sendBatch(orders(2)))
+  old.down()
+  play.nameServer.brokers.delete(old)
+  await play.advance(31_000, 1000)
+  old.up()
+  play.nameServer.brokers.add(old)
+  await play.advance(30_000, 1000)
+  const queue = { topic: 'Orders', brokerName: old.name, queueId: 0 }
+  await play.outcome(producer.sendBatch(orders(2), { queue }))
+  assert.equal(old.server.requestsOf('SEND_BATCH_MESSAGE').at(-1)?.header['i'], 'WAIT\u0001true\u0002')
 })
 
 test('the batch itself has an id and the wish of its messages to be stored safely', async t => {

@@ -107,16 +107,20 @@ async function keepsMemberIds(sender: Sender, topic: string, deadline: Deadline)
 // A broker tells its version with the first heartbeat.
 async function learnVersions(instance: ClientInstance, names: readonly string[], deadline: Deadline): Promise<void> {
   const { brokers, clock } = instance
-  const unknown = names
+  const strange = names
     .map(name => ({ name, address: brokers.master(name) ?? '' }))
     .filter(({ name, address }) => address !== '' && brokers.version(name, address) === 0)
-    .map(({ address }) => address)
-  if (unknown.length === 0) return
+  if (strange.length === 0) return
+  const unknown = strange.map(({ address }) => address)
   const answers = asked.get(instance) ?? new Map<string, Promise<void>>()
   asked.set(instance, answers)
   const strangers = unknown.filter(address => !answers.has(address))
   if (strangers.length > 0) {
-    const answer = within(clock, instance.heartbeat(), VERSION_MS, undefined, 'the heartbeat').catch(() => {})
+    // One that told is asked again should it go and come back, perhaps with another version.
+    const told = instance.heartbeat().then(() => {
+      for (const { name, address } of strange) if (brokers.version(name, address) > 0) answers.delete(address)
+    })
+    const answer = within(clock, told, VERSION_MS, undefined, 'the heartbeat').catch(() => {})
     for (const address of strangers) answers.set(address, answer)
   }
   const all = Promise.all(unknown.map(address => answers.get(address) ?? Promise.resolve()))
