@@ -274,18 +274,19 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
 })
 
 /** Two queues, each with a message, at one member; another member has just joined and waits for one of them. */
-async function handingOver(t: TestContext) {
+async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
   const play = await stage(t)
   play.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
   const ends: (() => void)[] = []
   const onMessage = () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
-  const one = await startConsumer(play, { instanceName: 'a', orderly: true, onMessage })
+  const one = await startConsumer(play, { instanceName: 'a', orderly: true, onMessage, onQueues })
   await play.until(() => ends.length === 2)
   const seen: string[] = []
   const two = await startConsumer(play, {
     instanceName: 'b',
     orderly: true,
+    onQueues,
     onMessage: ({ queue, queueOffset }) => void seen.push(`${queue.queueId}:${queueOffset}`),
   })
   const end = (): void => {
@@ -304,6 +305,20 @@ test('the lock of a queue that is to be given up is kept as long as its listener
   await play.advance(1500)
   assert.equal(two.queues.length, 1, 'and taken soon')
   assert.deepEqual(seen, [])
+})
+
+test('nobody is told of queues that stay as they are, while one waits for the listener of another', async t => {
+  const told: string[] = []
+  const { play, end } = await handingOver(t, topic => void told.push(topic))
+  await play.advance(5000)
+  const beats = (): number => play.broker.server.requestsOf('HEART_BEAT').length
+  const [toldBefore, beatsBefore] = [told.length, beats()]
+  await play.advance(28_000, 250)
+  assert.equal(told.length, toldBefore)
+  assert.ok(beats() - beatsBefore <= 4, `${beats() - beatsBefore} heartbeats of two members in 28 s`)
+  end()
+  await play.advance(3000)
+  assert.deepEqual(told.slice(toldBefore), ['Orders', 'Orders'], 'who gave it, and who took it')
 })
 
 test('what is done of a queue that is to be given up is kept when the consumer closes', async t => {

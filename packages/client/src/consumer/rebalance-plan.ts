@@ -30,6 +30,6 @@ export function planRebalance(held: Iterable<HeldQueue>, assigned: Iterable<Mess
 }
 
 /** Whether a plan leaves all as it is. */
-export function isBalanced({ drop, add }: RebalancePlan): boolean {
+export function isBalanced({ drop, add }: Record<'drop' | 'add', readonly unknown[]>): boolean {
   return drop.length === 0 && add.length === 0
 }

@@ -186,16 +186,24 @@ export class Rebalancer<W extends HeldWork> {
   // What goes away goes first, in all topics: others wait for it.
   async #carryOut(plans: readonly TopicPlan[]): Promise<boolean> {
     const { core, locks } = this.#options
+    const before = new Set(this.#held.values())
     const dropped = plans.flatMap(({ drop }) => drop).map(queue => this.find(queue))
     let done = await this.#drop(dropped.filter(work => work !== undefined))
     const handsOver = locks === undefined && plans.some(({ add, shared }) => shared && add.length > 0)
     if (handsOver) await pause(core.instance.clock, HANDOVER_MS, this.#stop.signal)
     for (const plan of plans) {
       if (!(await this.#addAll(plan))) done = false
-      if (!isBalanced({ drop: plan.drop.map(queue => ({ queue, reason: 'not assigned' })), add: plan.add }))
-        this.#tell(plan)
+      if (this.#hasChanged(plan, before)) this.#tell(plan)
     }
     return done
+  }
+
+  /** Not by a plan that only waits for a listener or a lock: it is made again every second. */
+  #hasChanged(plan: TopicPlan, before: ReadonlySet<W>): boolean {
+    if (isBalanced(plan)) return false
+    const left = [...before].filter(work => !this.#isHeld(work))
+    const come = [...this.#held.values()].filter(work => !before.has(work))
+    return [...left, ...come].some(({ queue }) => queue.topic === plan.topic)
   }
 
   #tell({ topic, all, mine }: TopicPlan): void {
