@@ -347,6 +347,16 @@ test('offsets that are being reset when the consumer closes are kept', async t =
   assert.deepEqual(seen, ['0:2', '0:3'])
 })
 
+test('an operator sets back a queue that waits for its listener to be given up', async t => {
+  const { play, seen, end } = await handingOver(t)
+  await play.advance(2000)
+  play.broker.resetOffsets('Orders', 'readers', new Map([[1, 0]]))
+  await play.advance(2000)
+  end()
+  await play.advance(5000)
+  assert.deepEqual(seen, ['1:0'])
+})
+
 test('a queue whose lock is lost while it is reset waits for the lock', async t => {
   const { play, one, end } = await handingOver(t)
   play.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))

@@ -282,10 +282,11 @@ export class Rebalancer<W extends HeldWork> {
 
   /**
    * Takes a queue up anew from another offset: an operator's, or one that the broker says is right. What waits of it is
-   * forgotten. Nothing happens if the queue is given up already.
+   * forgotten. Nothing happens if the queue is given up already; of one that is about to be, the offset is kept.
    */
   async restart(work: W, offset: number): Promise<void> {
-    if (!this.#isHeld(work) || work.isDropped) return
+    if (!this.#isHeld(work)) return
+    if (work.isDropped) return this.#options.core.offsets.freeze(work.queue, offset)
     this.#restarting.add(work)
     try {
       await this.#restart(work, offset)
@@ -310,11 +311,13 @@ export class Rebalancer<W extends HeldWork> {
     if (!this.#isHeld(work) || this.#stop.signal.aborted) return
     void work.drop()
     this.#held.delete(queueKey(queue))
+    // Another offset may have been asked for meanwhile.
+    const from = core.offsets.peek(queue)
     core.offsets.forget(queue)
     // Another client has it, and goes where it is told by itself.
     if (work.isLost === true) return this.request()
-    core.offsets.update(queue, offset, false)
-    const isTaken = await this.#add(queue, this.#modes.get(work) ?? 'PULL', offset)
+    core.offsets.update(queue, from, false)
+    const isTaken = await this.#add(queue, this.#modes.get(work) ?? 'PULL', from)
     await core.offsets.persist([queue])
     if (!isTaken) this.request()
   }
