@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { decompress, readMessageProperties } from '@gantrymq/protocol'
-import { type Stage, type StageOptions, stage } from '@gantrymq/testkit'
+import { type ScriptedBroker, type Stage, type StageOptions, stage } from '@gantrymq/testkit'
 import { json } from '../codec.ts'
 import { sendChannel } from '../diagnostics.ts'
 import { ClientError } from '../errors.ts'
@@ -199,6 +199,20 @@ test('while the only broker is away name servers are asked ten times a second at
   for (let turn = 0; turn < 10; turn++) await play.outcome(Promise.all([failed(), failed(), failed()]))
   const most = Math.ceil((play.clock.elapsed() - began) / 100) + 1
   assert.ok(asked() - before <= most, `${asked() - before} questions, ${most} at most`)
+})
+
+test('a topic that went to another broker is found there within the call, however quickly the old one refuses', async t => {
+  const play = await stage(t, { brokers: 2 })
+  const [before, after] = play.brokers as [ScriptedBroker, ScriptedBroker]
+  before.setTopic('Orders')
+  const producer = await started(play)
+  await play.outcome(producer.send(message))
+  play.nameServer.brokers.delete(before)
+  before.fault('SEND_MESSAGE_V2', { answer: 'code', code: 17, times: Number.POSITIVE_INFINITY })
+  after.setTopic('Orders')
+  await play.advance(2000)
+  play.nameServer.fault('*', { answer: 'late', ms: 100, times: Number.POSITIVE_INFINITY })
+  assert.equal((await play.outcome(producer.send(message))).queue.brokerName, after.name)
 })
 
 test('a message that was not flushed is stored; sent again only if wanted', async t => {

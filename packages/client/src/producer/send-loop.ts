@@ -1,4 +1,4 @@
-import { sendRequests } from '@gantrymq/protocol'
+import { responseCodes, sendRequests } from '@gantrymq/protocol'
 import type { Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../client-instance.ts'
 import { Deadline, pause, timedOut } from '../deadline.ts'
@@ -118,8 +118,15 @@ function nextQueue(
 /** A route that is asked for between two attempts may take so long, milliseconds: it may be the name server that is away. */
 const ROUTE_MS = 500
 
-// Another broker is tried at once, and one that answered. Where there is none the route is asked for first: the one may be
-// elsewhere now.
+/** Refusals of a broker that messages are to go past: it is a slave by now, takes none, or has not the topic (any more). */
+const NOT_HERE: ReadonlySet<number | undefined> = new Set([
+  responseCodes.SERVICE_NOT_AVAILABLE,
+  responseCodes.NO_PERMISSION,
+  responseCodes.TOPIC_NOT_EXIST,
+])
+
+// Another broker is tried at once, and one that is busy. Where there is none the route is asked for first: the one, or the
+// topic, may be elsewhere now.
 async function afterFailure(
   { instance }: Sender,
   topic: string,
@@ -129,7 +136,8 @@ async function afterFailure(
 ): Promise<void> {
   const known = instance.routes.peek(topic)
   const isOnly = known?.publish.every(({ brokerName }) => brokerName === queue.brokerName) ?? true
-  if (!goesOn || !isOnly || error.code === 'BROKER_REFUSED' || deadline.hasPassed) instance.routes.suspect(topic)
+  const isBusy = error.code === 'BROKER_REFUSED' && !NOT_HERE.has(error.responseCode)
+  if (!goesOn || !isOnly || isBusy || deadline.hasPassed) instance.routes.suspect(topic)
   else
     await instance.routes.renew(
       topic,
