@@ -138,6 +138,8 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     const consumed = isPromise(pending) ? await pending : pending
     const { stats, instance } = this.#core
     const { work, messages, startedAt } = task
+    // Its listener has ended: while a broker takes it back it must not be given away once more.
+    task.startedAt = Number.POSITIVE_INFINITY
     const doneCount = consumed?.doneCount ?? messages.length
     if (consumed?.isLeft !== true) {
       const ms = instance.clock.elapsed() - startedAt

@@ -193,6 +193,24 @@ test("a late message that nobody takes stays its listener's, who may end meanwhi
   assert.equal(ends.length, 1)
 })
 
+test('a late message whose listener has failed is given back once', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const failing = Promise.withResolvers<undefined>()
+  await startConsumer(play, {
+    consumeTimeoutMs: 10_000,
+    onMessage: ({ queue }) => (queue.topic === 'Orders' ? failing.promise : undefined),
+  })
+  await play.until(() => play.broker.waitingPulls === 2)
+  play.broker.put({ topic: 'Orders' })
+  await play.advance(18_000)
+  play.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'late', ms: 4000 })
+  failing.reject(new Error('no'))
+  await play.advance(12_000)
+  assert.equal(play.broker.server.requestsOf('CONSUMER_SEND_MSG_BACK').length, 1)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+})
+
 test('of a late batch a broker takes what it can, and the rest is given back at the next look', async t => {
   const play = await stage(t)
   play.broker.setTopic('Orders', { readQueues: 1 })
