@@ -23,7 +23,7 @@ const isSource = (value: unknown): boolean =>
 export const instanceOptions = {
   /**
    * Name servers: `10.0.0.1:9876;10.0.0.2:9876`, a list, a function that finds them, or `{ url }` of an address server.
-   * Default: the environment variable NAMESRV_ADDR. Host names are resolved again and again.
+   * Default: the environment variable NAMESRV_ADDR. Host names are resolved again and again, and at once when nobody answers.
    */
   nameServers: custom<NameServerSource | undefined>(
     undefined,
@@ -59,7 +59,10 @@ export const instanceOptions = {
   namespace: textOption('', 'namespace'),
   /** The namespace as 5.x brokers want it: told beside each request instead of inside names. */
   namespaceV2: textOption('', 'namespaceV2'),
-  /** Objects with the same name share connections. Default: made up, and shared by objects with the same options. */
+  /**
+   * Objects with the same name share connections, unless they are for other clusters or by who shows other credentials.
+   * Default: made up, and shared by objects with the same options.
+   */
   instanceName: textOption('', 'instanceName'),
   /** The address by which brokers and operators know this client. Default: the machine's own. */
   clientIp: textOption('', 'clientIP'),
