@@ -357,6 +357,23 @@ test('an operator sets back a queue that waits for its listener to be given up',
   assert.deepEqual(seen, ['1:0'])
 })
 
+test('of many offsets that are asked for while a listener takes its time the last one counts, and no other', async t => {
+  const { play, seen, end, one } = await handingOver(t)
+  await play.advance(2000)
+  for (const offset of [1, 0, 1, 0, 1, 0]) {
+    play.broker.resetOffsets('Orders', 'readers', new Map([[0, offset]]))
+    await play.advance(200)
+  }
+  end()
+  await play.advance(1000)
+  assert.equal(one.stats.running, 1, 'it is begun anew')
+  end()
+  await play.advance(2000)
+  assert.equal(one.stats.running, 0, 'once')
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  assert.deepEqual(seen, [])
+})
+
 test('a queue whose lock is lost while it is reset waits for the lock', async t => {
   const { play, one, end } = await handingOver(t)
   play.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))

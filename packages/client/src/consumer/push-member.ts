@@ -8,7 +8,7 @@ import {
 } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../members.ts'
-import { type MessageQueue, queueKey } from '../message.ts'
+import type { MessageQueue } from '../message.ts'
 import { consumeDirectly } from './consume-directly.ts'
 import type { ConsumerCore } from './consumer-core.ts'
 import type { Handler } from './listener.ts'
@@ -39,8 +39,8 @@ export class PushMember<Body> implements ConsumerMember {
   readonly kind = 'consumer'
   readonly group: string
   readonly #options: PushMemberOptions<Body>
-  /** The last reset of each queue that is being reset. */
-  readonly #resetting = new Map<string, Promise<void>>()
+  /** Resets under way. */
+  readonly #resetting = new Set<Promise<void>>()
 
   constructor(options: PushMemberOptions<Body>) {
     this.#options = options
@@ -49,7 +49,7 @@ export class PushMember<Body> implements ConsumerMember {
 
   /** Resolves when no offsets are being reset. */
   get quiet(): Promise<unknown> {
-    return Promise.allSettled(this.#resetting.values())
+    return Promise.allSettled(this.#resetting)
   }
 
   describe(): ConsumerData {
@@ -74,20 +74,15 @@ export class PushMember<Body> implements ConsumerMember {
     await Promise.all(offsets.filter(({ queue }) => queue.topic === topic).map(each => this.#reset(each)))
   }
 
-  /** One reset of a queue after the other, so that the last one asked for counts. */
-  async #reset(wanted: QueueOffset): Promise<void> {
-    const key = queueKey(wanted.queue)
-    const restart = (): Promise<void> => this.#restart(wanted)
-    const reset = (this.#resetting.get(key) ?? Promise.resolve()).then(restart, restart)
-    this.#resetting.set(key, reset)
-    await reset
-    if (this.#resetting.get(key) === reset) this.#resetting.delete(key)
-  }
-
-  async #restart({ queue, offset }: QueueOffset): Promise<void> {
+  /** Of several that are asked for while a listener takes its time the last one counts: the queue begins anew once. */
+  async #reset({ queue, offset }: QueueOffset): Promise<void> {
     const { rebalancer } = this.#options
     const work = rebalancer.find(queue)
-    if (work !== undefined) await rebalancer.restart(work, offset)
+    if (work === undefined) return
+    const reset = rebalancer.restart(work, offset)
+    this.#resetting.add(reset)
+    await reset
+    this.#resetting.delete(reset)
   }
 
   offsets(topic: string): readonly QueueOffset[] {
