@@ -47,6 +47,15 @@ export class Deadline {
   wait<T>(work: Promise<T>, what: string): Promise<T> {
     return within(this.#clock, work, this.left, this.signal, what)
   }
+
+  /** Waits for what is done anyway: that the call's time is over, or its signal aborted, ends the wait and is no error. */
+  async upTo(work: Promise<void>): Promise<void> {
+    try {
+      await this.wait(work, 'waiting')
+    } catch (error) {
+      if (this.signal?.aborted !== true && !isTimeout(error)) throw error
+    }
+  }
 }
 
 /** The options of a call, checked, as callers without types may give anything. @throws ClientError BAD_OPTION */
@@ -64,6 +73,10 @@ export function checkedCall(what: string, options: CallOptions, fallbackMs: numb
 
 export function timedOut(what: string, ms: number): ClientError {
   return new ClientError('TIMEOUT', `${what} took longer than ${ms} ms`, { retriable: true, responseCode: 10002 })
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof ClientError && error.code === 'TIMEOUT'
 }
 
 /** Waits `ms` at most for a promise. @throws ClientError TIMEOUT, ABORTED, or what the work failed with */

@@ -2,6 +2,7 @@ import { Admin } from '../src/admin/admin.ts'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
+import type { PushConsumer } from '../src/consumer/push-consumer.ts'
 import type { ClientErrorCode } from '../src/errors.ts'
 import type { CallOptions, MessageQueue } from '../src/message.ts'
 import { type Scene, TOPIC } from './survival-scene.ts'
@@ -19,8 +20,8 @@ export interface Call {
   readonly answer?: (scenery: Scene) => void
   /** How it ends when all is well, if not with a value: with an error of this code. */
   readonly endsWith?: ClientErrorCode
-  /** It has no `timeoutMs`, and takes so long at most, milliseconds. */
-  readonly longestMs?: number
+  /** What it waits for at the end it does not need: cut short there it has done its work, and ends as when all is well. */
+  readonly endsAnyway?: boolean
 }
 
 const QUEUE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
@@ -129,25 +130,24 @@ async function received(consumer: SimpleConsumer, { play }: Scene) {
   return [...first, ...(await play.outcome(consumer.receive({ invisibleMs: 3_000_000 })))]
 }
 
-/** A pop that a broker answers late would hide its messages: both brokers are waited for longer than they were to wait. */
-const SILENCE_MS = 23_000
-
 const simpleCalls: Readonly<Record<string, Call>> = {
   'receive of a simple consumer': {
-    longestMs: SILENCE_MS,
-    client: simple((consumer, { play }) => ({ signal }) => {
+    client: simple((consumer, { play }) => options => {
       for (const broker of play.brokers) broker.put({ topic: TOPIC })
-      return consumer.receive({ signal, max: 1, waitMs: 3000 })
+      return consumer.receive({ ...options, max: 1, waitMs: 3000 })
     }),
   },
   'receive when there is nothing': {
     answer: put,
-    longestMs: 60_000 + SILENCE_MS,
-    client: simple(
-      consumer =>
-        ({ signal }) =>
-          consumer.receive({ signal, waitMs: 60_000 }),
-    ),
+    client: simple(consumer => options => consumer.receive({ ...options, waitMs: 60_000 })),
+  },
+  'subscribe of a simple consumer': {
+    endsAnyway: true,
+    client: simple((consumer, scenery) => options => consumer.subscribe(newTopic(scenery), '*', options)),
+  },
+  'unsubscribe of a simple consumer': {
+    endsAnyway: true,
+    client: simple(consumer => options => consumer.unsubscribe(TOPIC, options)),
   },
   'ack of a message': {
     client: simple(async (consumer, scenery) => {
@@ -188,6 +188,47 @@ function lite(
   }
 }
 
+/** Topics that a consumer begins with, to be given up one by one: each once, as nobody is told of what was not wanted. */
+function manyTopics({ play }: Scene): string[] {
+  const topics = Array.from({ length: 32 }, (_, at) => `Given${at}`)
+  for (const topic of topics) play.broker.setTopic(topic, { readQueues: 1 })
+  return topics
+}
+
+const wanting = (topics: readonly string[]) => Object.fromEntries(topics.map(topic => [topic, '*']))
+
+function subscribing(
+  call: (consumer: LitePullConsumer, scenery: Scene, options: CallOptions, topic: string) => Promise<unknown>,
+): Call['client'] {
+  return async scenery => {
+    const topics = manyTopics(scenery)
+    const given = { ...shared(scenery), subscriptions: wanting(topics) }
+    const consumer = scenery.play.own(await scenery.play.outcome(LitePullConsumer.start(given)))
+    return options => call(consumer, scenery, options, topics.pop() ?? missing())
+  }
+}
+
+function pushing(
+  call: (consumer: PushConsumer, scenery: Scene, options: CallOptions, topic: string) => Promise<unknown>,
+): Call['client'] {
+  return async scenery => {
+    const topics = manyTopics(scenery)
+    const consumer = await scenery.consumer({ subscriptions: wanting(topics) })
+    return options => call(consumer, scenery, options, topics.pop() ?? missing())
+  }
+}
+
+const pushCalls: Readonly<Record<string, Call>> = {
+  'subscribe of a push consumer': {
+    endsAnyway: true,
+    client: pushing((consumer, scenery, options) => consumer.subscribe(newTopic(scenery), '*', options)),
+  },
+  'unsubscribe of a push consumer': {
+    endsAnyway: true,
+    client: pushing((consumer, _, options, topic) => consumer.unsubscribe(topic, options)),
+  },
+}
+
 const liteCalls: Readonly<Record<string, Call>> = {
   'poll of a lite pull consumer': {
     answer: put,
@@ -195,6 +236,30 @@ const liteCalls: Readonly<Record<string, Call>> = {
   },
   'commit of a lite pull consumer': {
     client: lite((consumer, _, options) => consumer.commit([{ queue: QUEUE, offset: 0 }], options)),
+  },
+  'committed of a lite pull consumer': {
+    client: lite((consumer, _, options) => consumer.committed({ ...QUEUE, queueId: 1 }, options)),
+  },
+  'assign of a lite pull consumer': {
+    endsAnyway: true,
+    client: lite((consumer, scenery, options) =>
+      consumer.assign([QUEUE, { ...QUEUE, topic: newTopic(scenery) }], {}, options),
+    ),
+  },
+  'assign with a filter': {
+    client: lite((consumer, _, options) => consumer.assign([QUEUE], { [TOPIC]: { sql: 'a > 5' } }, options)),
+  },
+  'subscribe of a lite pull consumer': {
+    endsAnyway: true,
+    client: subscribing((consumer, scenery, options) => consumer.subscribe(newTopic(scenery), '*', options)),
+  },
+  'subscribe with a filter': {
+    endsAnyway: true,
+    client: subscribing((consumer, _, options) => consumer.subscribe(TOPIC, { sql: 'a > 5' }, options)),
+  },
+  'unsubscribe of a lite pull consumer': {
+    endsAnyway: true,
+    client: subscribing((consumer, _, options, topic) => consumer.unsubscribe(topic, options)),
   },
   seek: { client: lite((consumer, _, options) => consumer.seek(QUEUE, 0, options)) },
   seekToEnd: { client: lite((consumer, _, options) => consumer.seekToEnd(QUEUE, options)) },
@@ -219,6 +284,18 @@ const pullCalls: Readonly<Record<string, Call>> = {
       const end = play.broker.log.maxOffset(TOPIC, 0)
       return consumer.pull(QUEUE, '*', end, 8, { wait: true, ...options })
     }),
+  },
+  'fetchOffset of a pull consumer': {
+    client: pulling((consumer, options) => consumer.fetchOffset(QUEUE, { fromBroker: true, ...options })),
+  },
+  'sendMessageBack of a pull consumer': {
+    client: async scenery => {
+      const { play } = scenery
+      play.broker.put({ topic: TOPIC })
+      const consumer = play.own(await play.outcome(PullConsumer.start(shared(scenery))))
+      const { messages } = await play.outcome(consumer.pull(QUEUE, '*', 0, 1))
+      return options => consumer.sendMessageBack(messages[0] ?? missing(), 0, options)
+    },
   },
   'persist of a pull consumer': {
     client: pulling((consumer, options) => {
@@ -281,6 +358,7 @@ const adminCalls: Readonly<Record<string, Call>> = {
 export const CALLS: Readonly<Record<string, Call>> = {
   ...producerCalls,
   ...simpleCalls,
+  ...pushCalls,
   ...liteCalls,
   ...pullCalls,
   ...adminCalls,

@@ -1,4 +1,3 @@
-import { ClientError } from '../errors.ts'
 import { type MessageQueue, queueKey } from '../message.ts'
 import { type LitePullCore, LitePullWork } from './lite-pull-work.ts'
 
@@ -19,13 +18,9 @@ export class AssignedQueues<Body> {
     return this.#works.get(queueKey(queue))
   }
 
-  /**
-   * Works on these and no others. Those that it has already go on as they are; the offsets of others are kept.
-   * @throws ClientError BAD_OPTION if there are none
-   */
+  /** Works on these and no others. Those that it has already go on as they are; the offsets of others are kept. */
   async assign(queues: Iterable<MessageQueue>): Promise<void> {
     const wanted = new Map([...queues].map(queue => [queueKey(queue), queue]))
-    if (wanted.size === 0) throw new ClientError('BAD_OPTION', 'Message queues can not be null or empty.')
     const gone = [...this.#works].filter(([key]) => !wanted.has(key))
     for (const [key] of gone) this.#works.delete(key)
     for (const [key, queue] of wanted) if (!this.#works.has(key)) this.#begin(key, queue)

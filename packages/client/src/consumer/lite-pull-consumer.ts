@@ -114,23 +114,38 @@ export class LitePullConsumer<Body = Buffer> {
     return this.#queues.works.map(({ queue }) => queue)
   }
 
-  /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION after `assign`, BAD_NAME, CLOSED */
-  subscribe(topic: string, expression: Expression = '*'): Promise<void> {
-    return this.#queues.subscribe(topic, expression)
+  /**
+   * Adds a topic, or changes what is wanted of it. With ABORTED or TIMEOUT nothing has changed. If only the brokers have not
+   * been told yet when the time is up or the signal is aborted, it resolves: the subscription counts, and they are told all
+   * the same. `timeoutMs` is by default six times `requestTimeoutMs`, longer than all of it takes.
+   * @throws ClientError BAD_OPTION, also after `assign`, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
+   */
+  subscribe(topic: string, expression: Expression = '*', options: CallOptions = {}): Promise<void> {
+    return this.#queues.subscribe(topic, expression, options)
   }
 
-  /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
-  unsubscribe(topic: string): Promise<void> {
-    return this.#queues.unsubscribe(topic)
+  /**
+   * Gives a topic up. Resolves when the brokers know, or when the time is up or the signal aborted: they are told all the
+   * same. ABORTED means that it was so before the call, and that nothing has changed.
+   * @throws ClientError BAD_OPTION, BAD_NAME, ABORTED, CLOSED
+   */
+  unsubscribe(topic: string, options: CallOptions = {}): Promise<void> {
+    return this.#queues.unsubscribe(topic, options)
   }
 
   /**
    * Works on these queues and no others, whoever else is in the group. Those that it has already go on as they are.
-   * `filters` say what is wanted of a topic; without one all is.
-   * @throws ClientError BAD_OPTION after `subscribe` or without queues, BAD_NAME, CLOSED
+   * `filters` say what is wanted of a topic; without one all is. With ABORTED or TIMEOUT nothing has changed. If only the
+   * offsets of queues that it had are still to be kept when the time is up or the signal is aborted, it resolves, and they
+   * are kept all the same. `timeoutMs` is by default six times `requestTimeoutMs`.
+   * @throws ClientError BAD_OPTION after `subscribe` or without queues, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
    */
-  assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>> = {}): Promise<void> {
-    return this.#queues.assign(queues, filters)
+  assign(
+    queues: Iterable<MessageQueue>,
+    filters: Readonly<Record<string, Expression>> = {},
+    options: CallOptions = {},
+  ): Promise<void> {
+    return this.#queues.assign(queues, filters, options)
   }
 
   /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ... */
@@ -253,9 +268,12 @@ export class LitePullConsumer<Body = Buffer> {
     )
   }
 
-  /** The offset that was committed, here or at the broker; undefined if none. @throws ClientError CONNECT_FAILED, CLOSED */
-  async committed(queue: MessageQueue): Promise<number | undefined> {
-    return await this.#offsets.committed(this.#membership.queue(queue))
+  /**
+   * The offset that was committed, here or at the broker; undefined if none. Nothing changes by it. `timeoutMs` is by
+   * default 5,000. @throws ClientError BAD_OPTION, BAD_NAME, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
+   */
+  async committed(queue: MessageQueue, options: CallOptions = {}): Promise<number | undefined> {
+    return await this.#offsets.committed(this.#membership.queue(queue), options)
   }
 
   async #persist(): Promise<void> {

@@ -1,7 +1,7 @@
 import { unwrapNamespace } from '@gantrymq/protocol'
 import type { Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
-import { type MessageQueue, queueKey } from '../message.ts'
+import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { AssignedQueues } from './lite-pull-assigned.ts'
 import { Inbox } from './lite-pull-inbox.ts'
 import type { LitePullConsumerOptions, LitePullSettings } from './lite-pull-options.ts'
@@ -129,42 +129,53 @@ export class LitePullQueues<Body> {
     this.#rebalancer.request()
   }
 
-  async subscribe(topic: string, expression: Expression): Promise<void> {
+  async subscribe(topic: string, expression: Expression, options: CallOptions): Promise<void> {
     this.#checkMode('subscribe')
     const subscription = this.#wanted(topic, expression)
-    this.#mode = 'subscribe'
-    await this.#membership.meet(subscription.topic)
-    await this.#membership.checkFilter(subscription)
-    this.#membership.checkOpen()
+    const deadline = this.#membership.changing('subscribe', options)
+    await this.#membership.admit(subscription, deadline)
+    this.#enter('subscribe')
+    this.#membership.watch(subscription.topic)
     this.#subscriptions.set(subscription.topic, subscription)
-    await this.#membership.instance.heartbeat()
-    this.rebalance()
+    await deadline.upTo(this.#membership.instance.heartbeat().then(() => this.rebalance()))
   }
 
-  async unsubscribe(topic: string): Promise<void> {
+  async unsubscribe(topic: string, options: CallOptions): Promise<void> {
     const wireTopic = this.#membership.topic(topic)
+    const deadline = this.#membership.changing('unsubscribe', options)
     if (!this.#subscriptions.delete(wireTopic)) return
     this.#membership.part(wireTopic)
     this.rebalance()
-    await this.#membership.instance.heartbeat()
+    await deadline.upTo(this.#membership.instance.heartbeat())
   }
 
-  async assign(queues: Iterable<MessageQueue>, filters: Readonly<Record<string, Expression>>): Promise<void> {
+  async assign(
+    queues: Iterable<MessageQueue>,
+    filters: Readonly<Record<string, Expression>>,
+    options: CallOptions,
+  ): Promise<void> {
     this.#checkMode('assign')
     const wire = [...queues].map(queue => this.#membership.queue(queue))
+    if (wire.length === 0) throw new ClientError('BAD_OPTION', 'Message queues can not be null or empty.')
     const wanted = Object.entries(filters).map(each => this.#wanted(...each))
-    this.#mode = 'assign'
-    for (const topic of new Set(wire.map(each => each.topic))) {
-      await this.#membership.meet(topic)
-      this.#membership.refuseStatic(topic)
-    }
-    await Promise.all(wanted.map(each => this.#membership.checkFilter(each)))
+    const deadline = this.#membership.changing('assign', options)
+    const topics = [...new Set(wire.map(each => each.topic))]
+    await Promise.all(topics.map(topic => this.#membership.look(topic, deadline)))
+    for (const topic of topics) this.#membership.refuseStatic(topic)
+    await Promise.all(wanted.map(each => this.#membership.checkFilter(each, deadline)))
     this.#membership.checkOpen()
-    for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)
     // Brokers commit for groups that they know of.
-    await this.#membership.instance.heartbeat()
-    this.#membership.checkOpen()
-    await this.#assigned.assign(wire)
+    await deadline.wait(this.#membership.instance.heartbeat(), 'assign')
+    this.#enter('assign')
+    for (const topic of topics) this.#membership.watch(topic)
+    for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)
+    await deadline.upTo(this.#assigned.assign(wire))
+  }
+
+  /** Only when all is well: after a change that failed or was given up the other kind is still free. */
+  #enter(mode: 'subscribe' | 'assign'): void {
+    this.#checkMode(mode)
+    this.#mode = mode
   }
 
   #checkMode(wanted: 'subscribe' | 'assign'): void {

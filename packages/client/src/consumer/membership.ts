@@ -1,9 +1,10 @@
 import { retryTopicOf, type TopicRoute, wrapNamespace } from '@gantrymq/protocol'
 import { ClientInstance } from '../client-instance.ts'
+import { checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
 import type { InstanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
-import type { MessageQueue } from '../message.ts'
+import type { CallOptions, MessageQueue } from '../message.ts'
 import { refuseStatic, staticTopicProblem } from '../routes.ts'
 import { ConsumeStats } from './consume-stats.ts'
 import { checkedQueue, checkedTopic, shownQueue } from './member-names.ts'
@@ -15,6 +16,9 @@ const STATS_MS = 10_000
 
 /** Letters of a group that brokers of 5.5 make by themselves; those of 4.9 make 255. */
 const MAX_NEW_GROUP = 120
+
+/** A change asks one after the other for a route, a filter and two heartbeats: by default nothing of it is cut short. */
+const CHANGE_STEPS = 6
 
 /** What a consumer does before and after it looks at its topics no more. */
 export interface Ending {
@@ -80,6 +84,27 @@ export class Membership {
     return queues.map(queue => shownQueue(this.#namespace, queue))
   }
 
+  // -- Changes -------------------------------------------------------------------------------------------------------
+
+  /**
+   * The time of a call that changes what is consumed: by default six times `requestTimeoutMs`.
+   * @throws ClientError BAD_OPTION, ABORTED
+   */
+  changing(what: string, options: CallOptions): Deadline {
+    const { clock, options: own } = this.instance
+    const { timeoutMs, signal } = checkedCall(what, options, CHANGE_STEPS * own.requestTimeoutMs)
+    const deadline = new Deadline(clock, timeoutMs, signal)
+    deadline.check(what)
+    return deadline
+  }
+
+  /** Looks up the topic of a new subscription and has a broker judge its filter. @throws as `checkFilter`, and CLOSED */
+  async admit(subscription: SubscriptionData, deadline: Deadline): Promise<void> {
+    await this.look(subscription.topic, deadline)
+    await this.checkFilter(subscription, deadline)
+    this.checkOpen()
+  }
+
   // -- Joining -------------------------------------------------------------------------------------------------------
 
   /** Looks up the topics and has brokers judge the filters. @throws ClientError BAD_OPTION, UNSUPPORTED, NO_NAME_SERVER */
@@ -97,13 +122,18 @@ export class Membership {
     this.every(STATS_MS, () => this.stats.tick(this.instance.clock.elapsed()))
   }
 
-  /** Of a topic that `meet` has looked up. @throws ClientError BAD_OPTION; UNSUPPORTED, also for static topics */
-  async checkFilter(subscription: SubscriptionData): Promise<void> {
+  /** Of a topic that was looked up. @throws ClientError BAD_OPTION; UNSUPPORTED, also for static topics; ABORTED, TIMEOUT */
+  async checkFilter(subscription: SubscriptionData, deadline?: Deadline): Promise<void> {
     this.refuseStatic(subscription.topic)
-    await checkFilter(this.instance, this.group, subscription)
+    await checkFilter(this.instance, this.group, subscription, this.#step(deadline))
+    deadline?.check('the check of a filter')
   }
 
-  /** Of a topic that `meet` has looked up. @throws ClientError UNSUPPORTED for static topics */
+  #step(deadline: Deadline | undefined): CallOptions {
+    return deadline?.options(this.instance.options.requestTimeoutMs) ?? {}
+  }
+
+  /** Of a topic that was looked up. @throws ClientError UNSUPPORTED for static topics */
   refuseStatic(topic: string): void {
     const known = this.instance.routes.peek(topic)
     if (known !== undefined) refuseStatic(topic, known.route)
@@ -111,14 +141,25 @@ export class Membership {
 
   /** Asks for a topic's route, and watches it. That it is missing now is no error: it may be made later. */
   async meet(topic: string): Promise<void> {
-    const { routes } = this.instance
-    await routes.get(topic).catch((error: unknown) => this.#tellUnknown(topic, error))
-    if (this.#closing === undefined && !this.#watches.has(topic)) {
-      this.#watches.set(
-        topic,
-        routes.watch(topic, ({ route }) => this.#routed(topic, route)),
-      )
-    }
+    await this.look(topic)
+    this.watch(topic)
+  }
+
+  /** Asks for a topic's route. @throws ClientError ABORTED, TIMEOUT: those of the call only */
+  async look(topic: string, deadline?: Deadline): Promise<void> {
+    await this.instance.routes.get(topic, this.#step(deadline)).catch((error: unknown) => {
+      deadline?.check(`the route of topic ${topic}`)
+      this.#tellUnknown(topic, error)
+    })
+  }
+
+  /** Watches a topic until `part`, or the end. */
+  watch(topic: string): void {
+    if (this.#closing !== undefined || this.#watches.has(topic)) return
+    this.#watches.set(
+      topic,
+      this.instance.routes.watch(topic, ({ route }) => this.#routed(topic, route)),
+    )
   }
 
   #routed(topic: string, route: TopicRoute): void {

@@ -15,8 +15,8 @@ export interface OffsetStore {
   update(queue: MessageQueue, offset: number, onlyForward: boolean): void
   /** The offset noted here; -1 if none. */
   peek(queue: MessageQueue): number
-  /** The offset that is kept; -1 if none, -2 if that cannot be told now. */
-  stored(queue: MessageQueue): Promise<number>
+  /** The offset that is kept; -1 if none, -2 if that cannot be told now. @throws ClientError TIMEOUT, ABORTED with options */
+  stored(queue: MessageQueue, options?: CallOptions): Promise<number>
   /** The same, noted if nothing is: what was noted since is newer. */
   read(queue: MessageQueue): Promise<number>
   /** Keeps the offsets of these queues. Never rejects: what could not be kept now is with the next. */
@@ -64,7 +64,8 @@ export abstract class OffsetNotes {
   }
 }
 
-const TIMEOUT_MS = 5000
+/** How long a question about an offset, or telling one, may take, milliseconds. */
+export const TIMEOUT_MS = 5000
 
 /** Offsets kept by the brokers, for groups that share their queues. Apache's RemoteBrokerOffsetStore. */
 export class RemoteOffsets extends OffsetNotes implements OffsetStore {
@@ -82,11 +83,13 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
 
   async load(): Promise<void> {}
 
-  async stored(queue: MessageQueue): Promise<number> {
+  async stored(queue: MessageQueue, options?: CallOptions): Promise<number> {
     try {
-      return await this.#ask(queue)
+      return await this.#ask(queue, Deadline.of(this.#instance.clock, options ?? {}, TIMEOUT_MS))
     } catch (error) {
-      const { responseCode } = toClientError(error)
+      const { code, responseCode } = toClientError(error)
+      // Who waits with a time of his own is told of it.
+      if (options !== undefined && (code === 'TIMEOUT' || code === 'ABORTED')) throw error
       // Any other failure must not look like a group that is new (Apache 4.9 takes it so).
       if (responseCode === responseCodes.QUERY_NOT_FOUND) return NO_STORED_OFFSET
       this.#instance.log.warn({ group: this.#group, queue, error: String(error) }, 'offset not read')
@@ -94,20 +97,20 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
     }
   }
 
-  async #ask(queue: MessageQueue): Promise<number> {
+  async #ask(queue: MessageQueue, deadline: Deadline): Promise<number> {
     const { topic, queueId, brokerName } = queue
     const header = { consumerGroup: this.#group, topic, queueId, bname: brokerName }
-    const address = await this.#addressOf(queue)
+    const address = await this.#addressOf(queue, deadline.options())
     const request = consumeRequests.QUERY_CONSUMER_OFFSET
-    const reply = await this.#instance.call(address, request, { header }, { timeoutMs: TIMEOUT_MS })
+    const reply = await this.#instance.call(address, request, { header }, deadline.options())
     return reply.header.offset
   }
 
-  async #addressOf({ brokerName, topic }: MessageQueue): Promise<string> {
+  async #addressOf({ brokerName, topic }: MessageQueue, options: CallOptions = {}): Promise<string> {
     const { brokers, routes } = this.#instance
     const known = brokers.anyAddress(brokerName)
     if (known !== undefined) return known
-    await routes.fresh(topic)
+    await routes.fresh(topic, options)
     const found = brokers.anyAddress(brokerName)
     if (found !== undefined) return found
     const text = `The broker[${brokerName}] not exist`

@@ -56,11 +56,13 @@ const GRACE_MS = 10_000
 const ACK_MS = 3000
 
 /**
- * Pops once. What the filter does not want, which only this client can tell, is acknowledged at once.
+ * Pops once, within 10 s more than the broker may hold it, or less. What the filter does not want, which only this client can tell, is acknowledged at once.
  * @throws ClientError BROKER_MISSING, UNSUPPORTED for brokers of 4.9, and as `ClientInstance.call`
  */
-export async function pop(context: PopContext, ask: PopAsk, signal?: AbortSignal): Promise<PopResult> {
-  const reply = await traced(context, ask, signal)
+export async function pop(context: PopContext, ask: PopAsk, given: CallOptions): Promise<PopResult> {
+  const { timeoutMs = Number.POSITIVE_INFINITY, signal } = given
+  const limits = { timeoutMs: Math.min(timeoutMs, ask.pollMs + GRACE_MS), signal }
+  const reply = await traced(context, ask, limits)
   const { instance, group } = context
   const { brokerName, subscription } = ask
   const all = readReply(reply, brokerName, corrupt => {
@@ -96,16 +98,16 @@ async function dropUnwanted(
   })
 }
 
-async function traced(context: PopContext, ask: PopAsk, signal: AbortSignal | undefined) {
-  if (!pullChannel.hasSubscribers) return await popAt(context, ask, signal)
+async function traced(context: PopContext, ask: PopAsk, limits: CallOptions) {
+  if (!pullChannel.hasSubscribers) return await popAt(context, ask, limits)
   const { brokerName, queueId, subscription } = ask
   const { clientId, options } = context.instance
   const queue = { topic: subscription.topic, brokerName, queueId }
   const place = { clientId, namespace: options.namespace, group: context.group, queue, offset: -1 }
-  return await tracePull(place, () => popAt(context, ask, signal))
+  return await tracePull(place, () => popAt(context, ask, limits))
 }
 
-async function popAt(context: PopContext, ask: PopAsk, signal: AbortSignal | undefined) {
+async function popAt(context: PopContext, ask: PopAsk, limits: CallOptions) {
   const { subscription, brokerName, queueId, max, invisibleMs, pollMs, from } = ask
   const header = {
     consumerGroup: context.group,
@@ -122,8 +124,7 @@ async function popAt(context: PopContext, ask: PopAsk, signal: AbortSignal | und
     order: false,
     bname: brokerName,
   }
-  const options = { timeoutMs: pollMs + GRACE_MS, signal }
-  return await askBroker(context.instance, brokerName, popRequests.POP_MESSAGE, { header }, options)
+  return await askBroker(context.instance, brokerName, popRequests.POP_MESSAGE, { header }, limits)
 }
 
 /** Waits until there may be something to pop. @throws ClientError as `pop` */

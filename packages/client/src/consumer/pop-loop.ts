@@ -84,7 +84,7 @@ export class PopWork<Body> implements HeldWork, PopOwner {
   async #pop(subscription: SubscriptionData, signal: AbortSignal): Promise<void> {
     const { instance, stats } = this.#core
     const started = instance.clock.elapsed()
-    const { found, isFull } = await pop(this.#core, this.#askOf(subscription), signal)
+    const { found, isFull } = await pop(this.#core, this.#askOf(subscription), { signal })
     const tookMs = instance.clock.elapsed() - started
     stats.pulled(this.queue.topic, found.length, tookMs)
     this.#popped += found.length

@@ -1,5 +1,6 @@
-import { pause } from '../deadline.ts'
-import { aborted, ClientError } from '../errors.ts'
+import { type Deadline, pause } from '../deadline.ts'
+import { ClientError } from '../errors.ts'
+import type { CallOptions } from '../message.ts'
 import { refuseStatic } from '../routes.ts'
 import { ANY_QUEUE, awaitMessages, pop, type PopAsk } from './pop-call.ts'
 import type { PoppedView } from './pop-reply.ts'
@@ -40,14 +41,15 @@ export class PopPlaces {
   }
 
   /** Messages of the next place that has some, waiting `waitMs` for them. @throws ClientError */
-  async receive(asked: Asked, waitMs: number, signal: AbortSignal): Promise<Received> {
+  async receive(asked: Asked, waitMs: number, deadline: Deadline): Promise<Received> {
     const { clock } = this.#context.instance
+    const { signal } = deadline
     const end = clock.elapsed() + waitMs
     for (;;) {
-      if (signal.aborted) throw aborted(signal, 'receive')
-      const places = await this.#find(signal)
+      deadline.check('receive')
+      const places = await this.#find(deadline)
       const left = Math.max(0, end - clock.elapsed())
-      const received = await this.#look(places, asked, places.length === 1 ? left : 0, signal)
+      const received = await this.#look(places, asked, places.length === 1 ? left : 0, deadline)
       if (received.found.length > 0 || clock.elapsed() >= end) return received
       const rest = end - clock.elapsed()
       if (places.length > 1) await this.#awaitAny(places, asked, Math.min(rest, LOOK_MS), signal)
@@ -56,13 +58,13 @@ export class PopPlaces {
     }
   }
 
-  async #find(signal: AbortSignal): Promise<Place[]> {
-    const { routes } = this.#context.instance
+  async #find(deadline: Deadline): Promise<Place[]> {
+    const { routes, options } = this.#context.instance
     const places: Place[] = []
     let failure: unknown
     for (const [topic, subscription] of this.#subscriptions) {
       try {
-        const { read, route } = await routes.get(topic, { signal })
+        const { read, route } = await routes.get(topic, deadline.options(options.requestTimeoutMs))
         refuseStatic(topic, route)
         for (const brokerName of new Set(read.map(each => each.brokerName))) places.push({ subscription, brokerName })
       } catch (error) {
@@ -73,17 +75,19 @@ export class PopPlaces {
     throw failure ?? new ClientError('BAD_OPTION', 'nothing is subscribed to')
   }
 
-  /** Pops one after the other until one has something. @throws ClientError if all fail */
-  async #look(places: readonly Place[], asked: Asked, pollMs: number, signal: AbortSignal): Promise<Received> {
+  /** Pops one after the other until one has something; each has its share of the time. @throws ClientError if all fail */
+  async #look(places: readonly Place[], asked: Asked, pollMs: number, deadline: Deadline): Promise<Received> {
     const first = this.#turn++ % places.length
     let failures = 0
     let failure: unknown
-    for (const place of [...places.slice(first), ...places.slice(0, first)]) {
+    for (const [index, place] of [...places.slice(first), ...places.slice(0, first)].entries()) {
+      deadline.check('receive')
+      const options = deadline.options(deadline.left / (places.length - index))
       try {
-        const found = await this.#pop(place, askOf(place, asked, pollMs), signal)
+        const found = await this.#pop(place, askOf(place, asked, pollMs), options)
         if (found.length > 0) return { topic: place.subscription.topic, found }
       } catch (error) {
-        if (signal.aborted) throw error
+        if (deadline.signal?.aborted) throw error
         this.#suspect(place, error)
         failures++
         failure = error
@@ -93,10 +97,10 @@ export class PopPlaces {
     return { topic: '', found: [] }
   }
 
-  async #pop({ subscription }: Place, ask: PopAsk, signal: AbortSignal): Promise<readonly PoppedView[]> {
+  async #pop({ subscription }: Place, ask: PopAsk, options: CallOptions): Promise<readonly PoppedView[]> {
     const { instance, stats } = this.#context
     const started = instance.clock.elapsed()
-    const { found } = await pop(this.#context, ask, signal)
+    const { found } = await pop(this.#context, ask, options)
     stats.pulled(subscription.topic, found.length, instance.clock.elapsed() - started)
     return found
   }
@@ -109,9 +113,9 @@ export class PopPlaces {
   }
 
   /** Resolves when any place may have something, or after `waitMs`. Never rejects. */
-  async #awaitAny(places: readonly Place[], asked: Asked, waitMs: number, signal: AbortSignal): Promise<void> {
+  async #awaitAny(places: readonly Place[], asked: Asked, waitMs: number, signal?: AbortSignal): Promise<void> {
     const over = new AbortController()
-    const either = AbortSignal.any([over.signal, signal])
+    const either = AbortSignal.any(signal === undefined ? [over.signal] : [over.signal, signal])
     const { promise, resolve } = Promise.withResolvers<void>()
     const asking = places.map(async (place, index) => {
       const has = await this.#await(askOf(place, asked, waitMs), either)

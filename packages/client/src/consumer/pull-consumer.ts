@@ -180,12 +180,14 @@ export class PullConsumer<Body = Buffer> {
 
   /**
    * Has a message delivered again later, to the group's retry topic: level 0 leaves the delay to the broker, -1 means the
-   * dead letters at once. @throws ClientError
+   * dead letters at once. Half of `timeoutMs`, by default 10,000, is for the broker that has it, the rest for others. With
+   * TIMEOUT or ABORTED a broker may have taken it all the same: given back again it then comes twice.
+   * @throws ClientError BAD_OPTION, SEND_FAILED, TIMEOUT, ABORTED, CLOSED ...
    */
-  async sendMessageBack(message: ReceivedMessage<Body>, delayLevel = 0): Promise<void> {
+  async sendMessageBack(message: ReceivedMessage<Body>, delayLevel = 0, options: CallOptions = {}): Promise<void> {
     this.#membership.checkOpen()
     const { maxReconsumeTimes } = this.#settings
-    await sendBack({ ...this.#context, maxReconsumeTimes }, message, delayLevel)
+    await sendBack({ ...this.#context, maxReconsumeTimes }, message, delayLevel, options)
   }
 
   // -- Queues --------------------------------------------------------------------------------------------------------
@@ -223,13 +225,14 @@ export class PullConsumer<Body = Buffer> {
 
   /**
    * How far the group is: as noted here, else, or with `fromBroker`, as the broker has it; undefined if it does not know.
-   * @throws ClientError CONNECT_FAILED, CLOSED
+   * Nothing changes by it. `timeoutMs` is by default 5,000.
+   * @throws ClientError BAD_OPTION, BAD_NAME, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
    */
   async fetchOffset(
     queue: MessageQueue,
-    { fromBroker = false }: { readonly fromBroker?: boolean } = {},
+    { fromBroker = false, ...options }: CallOptions & { readonly fromBroker?: boolean } = {},
   ): Promise<number | undefined> {
-    return await this.#offsets.committed(this.#membership.queue(queue), fromBroker)
+    return await this.#offsets.committed(this.#membership.queue(queue), options, fromBroker)
   }
 
   /** Tells the broker what is noted of a queue, and waits until it has it. @throws ClientError */

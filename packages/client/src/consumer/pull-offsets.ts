@@ -1,8 +1,9 @@
 import type { ClientInstance } from '../client-instance.ts'
-import { ClientError } from '../errors.ts'
+import { checkedCall } from '../deadline.ts'
+import { aborted, ClientError } from '../errors.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
 import { LocalOffsets } from './local-offsets.ts'
-import { type OffsetStore, RemoteOffsets } from './offsets.ts'
+import { type OffsetStore, RemoteOffsets, TIMEOUT_MS } from './offsets.ts'
 import { UNREADABLE_OFFSET } from './start-offset.ts'
 
 interface Placed {
@@ -24,11 +25,13 @@ export class PullOffsets {
       : new RemoteOffsets(instance, group)
   }
 
-  /** As noted here, or, with `anew` or without such, as it is kept; undefined if there is none. @throws ClientError CONNECT_FAILED */
-  async committed(queue: MessageQueue, anew = false): Promise<number | undefined> {
+  /** As noted here, or, with `anew` or without such, as it is kept; undefined if there is none. @throws ClientError BAD_OPTION, CONNECT_FAILED, TIMEOUT, ABORTED */
+  async committed(queue: MessageQueue, given: CallOptions, anew = false): Promise<number | undefined> {
+    const options = checkedCall('committed', given, TIMEOUT_MS)
+    if (options.signal?.aborted) throw aborted(options.signal, 'committed')
     const noted = anew ? -1 : this.store.peek(queue)
     // Not noted: the queue may be another member's, who goes on, and be this one's later.
-    const offset = noted >= 0 ? noted : await this.store.stored(queue)
+    const offset = noted >= 0 ? noted : await this.store.stored(queue, options)
     if (offset === UNREADABLE_OFFSET) {
       const text = `Fetch consume offset from broker exception: ${queueKey(queue)}`
       throw new ClientError('CONNECT_FAILED', text, { retriable: true })

@@ -1,7 +1,7 @@
 import { type MessageView, unwrapNamespace, wrapNamespace } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../codec.ts'
 import { ClientError } from '../errors.ts'
-import type { MessageQueue } from '../message.ts'
+import type { CallOptions, MessageQueue } from '../message.ts'
 import { badOption, checkedOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
@@ -269,28 +269,35 @@ export class PushConsumer<Body = Buffer> {
 
   /**
    * Wants another topic too, or something else of one. Resolves when the brokers know; the queues come some moments later.
-   * @throws ClientError BAD_OPTION, BAD_NAME, UNSUPPORTED, CLOSED
+   * With ABORTED or TIMEOUT nothing has changed. If only the brokers have not been told yet when the time is up or the
+   * signal is aborted, it resolves: the subscription counts, and they are told all the same. `timeoutMs` is by default six
+   * times `requestTimeoutMs`, longer than all of it takes.
+   * @throws ClientError BAD_OPTION, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
    */
-  async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
+  async subscribe(topic: string, expression: Expression = '*', options: CallOptions = {}): Promise<void> {
     const wireTopic = this.#membership.topic(topic)
     const { clock } = this.#settings
     const trial = new Subscriptions().set(wireTopic, expression, clock.now())
-    await this.#membership.meet(wireTopic)
-    await this.#membership.checkFilter(trial)
-    this.#membership.checkOpen()
+    const deadline = this.#membership.changing('subscribe', options)
+    await this.#membership.admit(trial, deadline)
+    this.#membership.watch(wireTopic)
     this.#subscriptions.set(wireTopic, expression, clock.now())
-    await this.#tell()
-    this.#rebalancer.request(true)
+    await deadline.upTo(this.#tell().then(() => this.#rebalancer.request(true)))
   }
 
-  /** Wants a topic no more. Its queues are given up; listeners that run finish. @throws ClientError BAD_NAME, CLOSED */
-  async unsubscribe(topic: string): Promise<void> {
+  /**
+   * Wants a topic no more. Its queues are given up; listeners that run finish. Resolves when the brokers know, or when the
+   * time is up or the signal aborted: they are told all the same. ABORTED means that it was so before the call, and that
+   * nothing has changed. @throws ClientError BAD_OPTION, BAD_NAME, ABORTED, CLOSED
+   */
+  async unsubscribe(topic: string, options: CallOptions = {}): Promise<void> {
     const wireTopic = this.#membership.topic(topic)
+    const deadline = this.#membership.changing('unsubscribe', options)
     if (!this.#subscriptions.delete(wireTopic)) return
     this.#membership.part(wireTopic)
     this.#popRetries.forget(wireTopic)
     this.#rebalancer.request(true)
-    await this.#tell()
+    await deadline.upTo(this.#tell())
   }
 
   /**

@@ -1,7 +1,8 @@
 import { retryTopicOf, sendRequests, wrapNamespace, writeMessageProperties } from '@gantrymq/protocol'
 import type { ClientInstance } from '../client-instance.ts'
-import { Deadline } from '../deadline.ts'
+import { checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, javaCodes } from '../errors.ts'
+import type { CallOptions } from '../message.ts'
 import type { PreparedMessage } from '../producer/outgoing.ts'
 import { producerOptions, type ProducerSettings } from '../producer/producer-options.ts'
 import { QueuePicker } from '../producer/queue-picker.ts'
@@ -18,7 +19,9 @@ export interface RetryContext {
   readonly maxReconsumeTimes: number
 }
 
+/** For each of the two ways, milliseconds. */
 const SEND_BACK_MS = 5000
+const WHAT = 'giving a message back'
 /** Apache's group for messages that clients send by themselves. */
 const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
 /** Level of the first retry by the broker's table: 10 s. */
@@ -28,22 +31,32 @@ const FIRST_LEVEL = 3
  * Has a message delivered again later: the broker that has it puts it into the group's retry topic, or among the dead
  * letters. Level 0 leaves the delay to the broker, -1 means the dead letters at once. When that broker cannot, the message
  * is sent to the retry topic as a new one.
- * @throws ClientError if that fails too
+ * @throws ClientError if that fails too, and BAD_OPTION, TIMEOUT, ABORTED
  */
 export async function sendBack(
   context: RetryContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
+  options: CallOptions = {},
 ): Promise<void> {
+  const { timeoutMs, signal } = checkedCall(WHAT, options, 2 * SEND_BACK_MS)
+  const deadline = new Deadline(context.instance.clock, timeoutMs, signal)
+  deadline.check(WHAT)
   try {
-    await askBroker(context, message, delayLevel)
+    await askBroker(context, message, delayLevel, deadline.options(timeoutMs / 2))
   } catch (error) {
+    deadline.check(WHAT)
     context.instance.log.warn({ messageId: message.messageId, error: String(error) }, 'message not taken back')
-    await sendAgain(context, message, delayLevel)
+    await sendAgain(context, message, delayLevel, deadline)
   }
 }
 
-async function askBroker(context: RetryContext, message: ReceivedMessage<unknown>, delayLevel: number): Promise<void> {
+async function askBroker(
+  context: RetryContext,
+  message: ReceivedMessage<unknown>,
+  delayLevel: number,
+  options: CallOptions,
+): Promise<void> {
   const { instance, group, maxReconsumeTimes } = context
   const { brokerName } = message.queue
   const address = instance.brokers.master(brokerName)
@@ -60,7 +73,7 @@ async function askBroker(context: RetryContext, message: ReceivedMessage<unknown
     maxReconsumeTimes,
     bname: brokerName,
   }
-  await instance.call(address, sendRequests.CONSUMER_SEND_MSG_BACK, { header }, { timeoutMs: SEND_BACK_MS })
+  await instance.call(address, sendRequests.CONSUMER_SEND_MSG_BACK, { header }, options)
 }
 
 /** The message as a new one for the retry topic, which the broker counts and delays (spec client 4.10). */
@@ -99,10 +112,14 @@ function limitOf({ maxReconsumeTimes }: RetryContext, delayLevel: number): numbe
 }
 
 /** Sends it to the retry topic. @throws ClientError */
-async function sendAgain(context: RetryContext, message: ReceivedMessage<unknown>, delayLevel: number): Promise<void> {
+async function sendAgain(
+  context: RetryContext,
+  message: ReceivedMessage<unknown>,
+  delayLevel: number,
+  deadline: Deadline,
+): Promise<void> {
   const { instance } = context
   const prepared = asRetry(context, message, delayLevel, instance.clock.now())
-  const deadline = new Deadline(instance.clock, SEND_BACK_MS)
   const known = await instance.routes.get(prepared.topic, deadline.options())
   const form = {
     ...singleForm,

@@ -1,6 +1,6 @@
 import { V5_0_0 } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../codec.ts'
-import { pause } from '../deadline.ts'
+import { checkedCall, Deadline, pause } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance-options.ts'
 import type { ConsumerMember } from '../members.ts'
@@ -48,11 +48,17 @@ export interface SimpleConsumerStats {
 }
 
 /** What one `receive` differs in from the options of the consumer. */
-export interface ReceiveOptions {
+export interface ReceiveOptions extends CallOptions {
   /** Messages at most, 1 to 32. */
   readonly max?: number | undefined
   readonly invisibleMs?: number | undefined
   readonly waitMs?: number | undefined
+  /**
+   * How long all of it may take, milliseconds; `waitMs` ends a second before, or when half of it is over. What a broker gives
+   * out when the time is up is hidden until `invisibleMs` are over, so the default waits for every answer: `waitMs`, and 10 s
+   * more for each silent broker in turn.
+   */
+  readonly timeoutMs?: number | undefined
   /** Gives up waiting. Messages that are on their way then come again when their time is over. */
   readonly signal?: AbortSignal | undefined
 }
@@ -61,6 +67,8 @@ const table = { ...instanceOptions, ...simpleOptions }
 
 /** What a loop has left comes to others after so long, milliseconds. */
 const RELEASE_MS = 1000
+/** Of the time of a receive, kept for the answer after the last wait, milliseconds. */
+const ANSWER_MS = 1000
 /** After a receive that failed, in `for await`, milliseconds. */
 const AGAIN_MS = 1000
 
@@ -139,38 +147,52 @@ export class SimpleConsumer<Body = Buffer> {
     return { received: pulled, acked: ok }
   }
 
-  /** Adds a topic, or changes what is wanted of it. @throws ClientError BAD_OPTION, BAD_NAME, CLOSED */
-  async subscribe(topic: string, expression: Expression = '*'): Promise<void> {
+  /**
+   * Adds a topic, or changes what is wanted of it. With ABORTED or TIMEOUT nothing has changed. If only the brokers have not
+   * been told yet when the time is up or the signal is aborted, it resolves: the subscription counts, and they are told all
+   * the same. `timeoutMs` is by default six times `requestTimeoutMs`, longer than all of it takes.
+   * @throws ClientError BAD_OPTION, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
+   */
+  async subscribe(topic: string, expression: Expression = '*', options: CallOptions = {}): Promise<void> {
     const wireTopic = this.#membership.topic(topic)
     const subscription = subscriptionOf(wireTopic, expression, this.#settings.clock.now())
-    await this.#membership.meet(wireTopic)
-    await this.#membership.checkFilter(subscription)
+    const deadline = this.#membership.changing('subscribe', options)
+    await this.#membership.admit(subscription, deadline)
+    this.#membership.watch(wireTopic)
     this.#subscriptions.set(wireTopic, subscription)
-    await this.#pop.instance.heartbeat()
+    await deadline.upTo(this.#pop.instance.heartbeat())
   }
 
-  /** Gives a topic up. @throws ClientError BAD_NAME, CLOSED */
-  async unsubscribe(topic: string): Promise<void> {
+  /**
+   * Gives a topic up. Resolves when the brokers know, or when the time is up or the signal aborted: they are told all the
+   * same. ABORTED means that it was so before the call, and that nothing has changed.
+   * @throws ClientError BAD_OPTION, BAD_NAME, ABORTED, CLOSED
+   */
+  async unsubscribe(topic: string, options: CallOptions = {}): Promise<void> {
     const wireTopic = this.#membership.topic(topic)
+    const deadline = this.#membership.changing('unsubscribe', options)
     this.#subscriptions.delete(wireTopic)
     this.#membership.part(wireTopic)
-    await this.#pop.instance.heartbeat()
+    await deadline.upTo(this.#pop.instance.heartbeat())
   }
 
   // -- Messages ------------------------------------------------------------------------------------------------------
 
   /**
-   * Messages of one of the topics, perhaps redelivered ones; none if none have come in time.
+   * Messages of one of the topics, perhaps redelivered ones; none if none have come in time. After ABORTED or TIMEOUT those
+   * that a broker had given out by then are hidden until `invisibleMs` are over; nothing else has changed.
    * @throws ClientError BAD_OPTION, UNSUPPORTED, ROUTE_MISSING, BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
    */
   async receive(options: ReceiveOptions = {}): Promise<SimpleMessage<Body>[]> {
     this.#membership.checkOpen()
+    const call = checkedCall('receive', options, Number.POSITIVE_INFINITY)
     const { max, invisibleMs, waitMs } = this.#receiving(options)
     const from = this.#settings.consumeFrom === 'first' ? 'oldest' : 'newest'
-    const signals = [this.#stop.signal, ...(options.signal === undefined ? [] : [options.signal])]
-    const signal = AbortSignal.any(signals)
+    const signals = [this.#stop.signal, ...(call.signal === undefined ? [] : [call.signal])]
+    const deadline = new Deadline(this.#settings.clock, call.timeoutMs, AbortSignal.any(signals))
+    const wait = Math.min(waitMs, Math.floor(call.timeoutMs - Math.min(ANSWER_MS, call.timeoutMs / 2)))
     try {
-      const { topic, found } = await this.#places.receive({ max, invisibleMs, from }, waitMs, signal)
+      const { topic, found } = await this.#places.receive({ max, invisibleMs, from }, wait, deadline)
       const context = { namespace: this.#settings.namespace, codec: this.#codec }
       return found.map(each => new SimpleMessage(this.#pop, topic, each, context))
     } catch (error) {

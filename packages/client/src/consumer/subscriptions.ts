@@ -1,6 +1,7 @@
 import { membershipRequests, responseCodes } from '@gantrymq/protocol'
 import type { ClientInstance } from '../client-instance.ts'
 import { ClientError } from '../errors.ts'
+import type { CallOptions } from '../message.ts'
 import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
 
 /**
@@ -54,12 +55,13 @@ export class Subscriptions {
 /**
  * Has a broker of the topic judge an SQL92 filter. A topic nobody knows yet is not judged, nor is anything while no broker
  * answers.
- * @throws ClientError BAD_OPTION naming the filter if it is wrong, UNSUPPORTED if the broker has none
+ * @throws ClientError BAD_OPTION naming the filter if it is wrong, UNSUPPORTED if the broker has none, ABORTED
  */
 export async function checkFilter(
   instance: ClientInstance,
   group: string,
   subscriptionData: SubscriptionData,
+  options: CallOptions = {},
 ): Promise<void> {
   const { topic, expressionType, subString } = subscriptionData
   if (expressionType === 'TAG') return
@@ -68,8 +70,9 @@ export async function checkFilter(
   if (address === undefined) return
   const body = { clientId: instance.clientId, group, subscriptionData }
   try {
-    await instance.call(address, membershipRequests.CHECK_CLIENT_CONFIG, { body })
+    await instance.call(address, membershipRequests.CHECK_CLIENT_CONFIG, { body }, options)
   } catch (error) {
+    if (options.signal?.aborted) throw error
     if (!(error instanceof ClientError) || error.code !== 'BROKER_REFUSED') {
       instance.log.warn({ group, topic, error: String(error) }, 'filter not checked')
       return
