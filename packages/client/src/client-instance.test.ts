@@ -132,6 +132,26 @@ test('loggers that look alike are not the same', async t => {
   await Promise.all([a.release(undefined), b.release(undefined)])
 })
 
+test('a broker that has stalled is not made to note a producer anew again and again', async t => {
+  const { play, instance } = await open(t)
+  instance.join(producer('p'))
+  await play.outcome(instance.routes.get('T'))
+  await play.outcome(instance.heartbeat())
+  play.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+  const { address } = play.broker
+  for (let turn = 0; turn < 20; turn++) {
+    instance
+      .call(address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'T', queueId: 0 } }, { timeoutMs: 1000 })
+      .catch(() => {})
+    await play.advance(300)
+  }
+  await play.advance(30_000, 100)
+  const seen = () => play.broker.server.requestsOf('UNREGISTER_CLIENT').length
+  const before = seen()
+  await play.advance(120_000, 100)
+  assert.ok(seen() - before <= 1, `${seen() - before} times in two minutes`)
+})
+
 test('brokers hear of the members every 30 seconds: masters of producers, slaves of consumers too', async t => {
   const { play, instance } = await open(t, { brokers: [{}, { name: 'broker-a', id: 1 }] })
   instance.join(producer('p'))

@@ -255,8 +255,9 @@ export class ClientInstance {
    * the client leaves, and notes it only with a group that is new on its connection (Apache's ProducerManager).
    */
   async #noteAnew(broker: KnownBroker): Promise<void> {
-    await unregister(this, broker.address, { kind: 'producer', group: INNER_PRODUCER })
-    await this.#beat(broker, true)
+    // A connection on which this gets no answer ends too: one that does not hear is left to the next heartbeat.
+    if (await unregister(this, broker.address, { kind: 'producer', group: INNER_PRODUCER }))
+      await this.#beat(broker, true)
   }
 
   /** Gives the instance back. The last to do so closes it; calls that still wait may finish within `drainMs`. */
