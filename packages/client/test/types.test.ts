@@ -7,6 +7,7 @@ import {
   json,
   LitePullConsumer,
   Producer,
+  PullConsumer,
   PushConsumer,
   type ReceivedMessage,
   type SendReceipt,
@@ -137,6 +138,31 @@ compiles('the code of an error is one of those in docs/errors.md', (error?: unkn
   if (!(error instanceof ClientError)) return false
   // @ts-expect-error: there is no such code
   return error.code === 'NO_SUCH_CODE'
+})
+
+compiles('every call of a consumer that waits for servers takes a time and a signal', async () => {
+  const ends = { timeoutMs: 1000, signal: AbortSignal.timeout(500) }
+  const push = await PushConsumer.start({ group, subscriptions })
+  await push.subscribe('Returns', 'new', ends)
+  await push.unsubscribe('Returns', ends)
+  const simple = await SimpleConsumer.start({ group, subscriptions })
+  await simple.subscribe('Returns', { sql: 'amount > 5' }, ends)
+  await simple.unsubscribe('Returns', ends)
+  await simple.receive({ max: 8, ...ends })
+  const lite = await LitePullConsumer.start({ group })
+  const [queue] = await lite.queuesOf('Orders', ends)
+  if (queue === undefined) return
+  await lite.assign([queue], {}, ends)
+  await lite.subscribe('Orders', '*', ends)
+  await lite.unsubscribe('Orders', ends)
+  same<number | undefined, Awaited<ReturnType<typeof lite.committed>>>(true)
+  await lite.committed(queue, ends)
+  const pull = await PullConsumer.start({ group })
+  await pull.fetchOffset(queue, { fromBroker: true, ...ends })
+  const { messages } = await pull.pull(queue, '*', 0, 1, ends)
+  for (const message of messages) await pull.sendMessageBack(message, 0, ends)
+  // @ts-expect-error: misspelt
+  await lite.committed(queue, { timeout: 1000 })
 })
 
 compiles('whom to ask is said in one way', async (admin?: Admin) => {

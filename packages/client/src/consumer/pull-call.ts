@@ -3,6 +3,7 @@ import type { Long, Reply } from '@gantrymq/remoting'
 import type { ReadAddress } from '../broker-table.ts'
 import type { ClientInstance } from '../client-instance.ts'
 import { pullChannel, tracePull } from '../diagnostics.ts'
+import { Deadline } from '../deadline.ts'
 import { ClientError, javaCodes } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message.ts'
 import type { ConsumeStats } from './consume-stats.ts'
@@ -103,7 +104,9 @@ async function call<Body>(context: PullContext<Body>, ask: PullAsk, options: Cal
   const { instance, group } = context
   const { queue, subscription, suspendMs, isLite } = ask
   const { topic, queueId, brokerName } = queue
-  const { address, version } = await whereToRead(instance, queue, ask.brokerId, options)
+  const { clock, options: own } = instance
+  const deadline = Deadline.of(clock, options, own.requestTimeoutMs)
+  const { address, version } = await whereToRead(instance, queue, ask.brokerId, deadline.options(own.requestTimeoutMs))
   const header = {
     consumerGroup: group,
     topic,
@@ -122,7 +125,7 @@ async function call<Body>(context: PullContext<Body>, ask: PullAsk, options: Cal
   // Before the first heartbeat the version is not known: all brokers know the plain pull.
   const { LITE_PULL_MESSAGE, PULL_MESSAGE } = consumeRequests
   const declaration = isLite && version >= V5_0_0 ? LITE_PULL_MESSAGE : PULL_MESSAGE
-  const reply = await instance.call(address, declaration, { header }, options)
+  const reply = await instance.call(address, declaration, { header }, deadline.options())
   instance.brokers.setVersion(brokerName, address, reply.command.version)
   return reply
 }
@@ -132,11 +135,11 @@ export async function whereToRead(
   { brokers, routes }: ClientInstance,
   { brokerName, topic }: MessageQueue,
   brokerId: Long,
-  { signal }: CallOptions,
+  options: CallOptions,
 ): Promise<ReadAddress> {
   const known = brokers.toRead(brokerName, brokerId)
   if (known !== undefined) return known
-  await routes.fresh(topic, { signal })
+  await routes.fresh(topic, options)
   const found = brokers.toRead(brokerName, brokerId)
   if (found !== undefined) return found
   const text = `The broker[${brokerName}] not exist: no name server knows it`
