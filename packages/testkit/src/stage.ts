@@ -97,9 +97,10 @@ export class Stage {
    * not before five seconds, as what works in Node's thread pool takes real time.
    */
   async until(condition: () => boolean, { stepMs = 0 }: { readonly stepMs?: number } = {}): Promise<void> {
-    const end = performance.now() + POOL_MS
-    for (let round = 0; round < ROUNDS || (stepMs === 0 && performance.now() < end); round++) {
+    const end = performance.now() + (stepMs === 0 ? POOL_MS : 0)
+    for (let round = 0; ; round++) {
       if (condition()) return
+      if (round >= ROUNDS && performance.now() >= end) break
       await this.settle(2)
       if (stepMs > 0) this.clock.advance(stepMs)
     }
