@@ -132,6 +132,21 @@ test('loggers that look alike are not the same', async t => {
   await Promise.all([a.release(undefined), b.release(undefined)])
 })
 
+test('a member takes leave behind a heartbeat that may still tell of it', async t => {
+  const { play, instance } = await open(t)
+  const leaver = consumer('c')
+  instance.join(leaver)
+  await play.outcome(instance.routes.get('T'))
+  await play.outcome(instance.heartbeat())
+  play.broker.fault('HEART_BEAT', { answer: 'late', ms: 500 })
+  void instance.heartbeat()
+  const left = instance.leave(leaver)
+  await play.advance(400)
+  assert.equal(play.broker.server.requestsOf('UNREGISTER_CLIENT').length, 0)
+  await play.outcome(left)
+  assert.equal(play.broker.server.requestsOf('UNREGISTER_CLIENT').length, 1)
+})
+
 test('a broker that has stalled is not made to note a producer anew again and again', async t => {
   const { play, instance } = await open(t)
   instance.join(producer('p'))

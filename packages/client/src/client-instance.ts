@@ -16,6 +16,7 @@ import { Deadline, pause } from './deadline.ts'
 import { ClientError, closed, toClientError } from './errors.ts'
 import { guardedLog } from './guarded-log.ts'
 import { heartbeatOf, INNER_PRODUCER } from './heartbeat.ts'
+import { Heartbeats } from './heartbeats.ts'
 import type { InstanceOptions } from './instance-options.ts'
 import type { ConsumerMember, Member, ProducerMember } from './members.ts'
 import type { CallOptions } from './message.ts'
@@ -55,7 +56,7 @@ export class ClientInstance {
   readonly #members = new Set<Member>()
   /** Groups that are here or about to be. */
   readonly #claims = new Set<string>()
-  readonly #heartbeats = new Map<string, Heartbeat>()
+  readonly #heartbeats = new Heartbeats(broker => this.#sendHeartbeat(broker))
   readonly #end = new AbortController()
   #holders = 0
   #starting: Promise<void> | undefined
@@ -239,15 +240,20 @@ export class ClientInstance {
   /** Takes leave of the brokers, unless another of the group stays: they know a client once. Never rejects. */
   async leave(member: Member): Promise<void> {
     if (!this.#members.delete(member)) return
-    const { kind, group } = member
-    if ([...this.#members].some(other => other.kind === kind && other.group === group)) return
+    const { kind } = member
+    if (this.#hasMember(member)) return
     const told = this.brokers.all().filter(({ address }) => this.#client.isConnected(address))
     await Promise.all(
       told.map(async broker => {
-        const isTold = await unregister(this, broker.address, member)
+        // While a heartbeat was waited for another of the group may have come.
+        const isTold = await this.#farewell(broker, member, () => !this.#hasMember(member))
         if (isTold && kind === 'producer' && this.#members.size > 0) await this.#noteAnew(broker)
       }),
     )
+  }
+
+  #hasMember({ kind, group }: Member): boolean {
+    return [...this.#members].some(other => other.kind === kind && other.group === group)
   }
 
   /**
@@ -256,8 +262,20 @@ export class ClientInstance {
    */
   async #noteAnew(broker: KnownBroker): Promise<void> {
     // A connection on which this gets no answer ends too: one that does not hear is left to the next heartbeat.
-    if (await unregister(this, broker.address, { kind: 'producer', group: INNER_PRODUCER }))
-      await this.#beat(broker, true)
+    if (await this.#farewell(broker, { kind: 'producer', group: INNER_PRODUCER }))
+      await this.#heartbeats.beat(broker, true)
+  }
+
+  /** False if the broker has not heard, or is not to. Where the connection ended meanwhile it has forgotten by itself. */
+  #farewell(
+    { address }: KnownBroker,
+    group: Pick<Member, 'kind' | 'group'>,
+    isWanted: () => boolean = () => true,
+  ): Promise<boolean> {
+    return this.#heartbeats.leave(
+      address,
+      async () => this.#client.isConnected(address) && isWanted() && (await unregister(this, address, group)),
+    )
   }
 
   /** Gives the instance back. The last to do so closes it; calls that still wait may finish within `drainMs`. */
@@ -285,21 +303,7 @@ export class ClientInstance {
   async #beatAll(anew: boolean): Promise<void> {
     if (this.#members.size === 0) return
     const all = this.consumers.length > 0 ? this.brokers.all() : this.brokers.masters()
-    await Promise.all(all.map(broker => this.#beat(broker, anew)))
-  }
-
-  /**
-   * One at a time and address. One that is on its way may tell of fewer members than there are now: `anew` sends another
-   * behind it.
-   */
-  #beat(broker: KnownBroker, anew: boolean): Promise<void> {
-    const { address } = broker
-    const running = this.#heartbeats.get(address)
-    if (running !== undefined)
-      return anew ? (running.next ??= running.done.then(() => this.#beat(broker, false))) : running.done
-    const done = this.#sendHeartbeat(broker).finally(() => this.#heartbeats.delete(address))
-    this.#heartbeats.set(address, { done, next: undefined })
-    return done
+    await Promise.all(all.map(broker => this.#heartbeats.beat(broker, anew)))
   }
 
   async #sendHeartbeat({ name, address }: KnownBroker): Promise<void> {
@@ -315,8 +319,8 @@ export class ClientInstance {
   // A broker that was away has forgotten who is here, and refuses pulls until it hears (code 24).
   #onOpen({ remoteAddress }: Connection): void {
     const broker = this.brokers.all().find(({ address }) => address === remoteAddress)
-    if (broker === undefined || this.#members.size === 0 || this.#heartbeats.has(remoteAddress)) return
-    void this.#beat(broker, false).then(() => {
+    if (broker === undefined || this.#members.size === 0 || this.#heartbeats.isBeating(remoteAddress)) return
+    void this.#heartbeats.beat(broker, false).then(() => {
       for (const consumer of this.consumers) consumer.rebalance()
     })
   }
@@ -329,12 +333,6 @@ export class ClientInstance {
       this.#end.signal.aborted ? undefined : this.#noteAnew(broker),
     )
   }
-}
-
-/** On its way to a broker, and the one to follow it. */
-interface Heartbeat {
-  readonly done: Promise<void>
-  next: Promise<void> | undefined
 }
 
 // Brokers tell clients apart by their ids: where an instance of the same name is not shared this one gets a number.
