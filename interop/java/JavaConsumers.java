@@ -5,7 +5,9 @@ import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.AllocateMessageQueueStrategy;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
@@ -20,12 +22,14 @@ import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAverage
 import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueConsistentHash;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.utils.MessageUtil;
+import org.apache.rocketmq.common.ServiceState;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** Commands of push consumers. Each message that comes is told as an event before it is acknowledged. */
 final class JavaConsumers {
     private static final Map<String, DefaultMQPushConsumer> CONSUMERS = new ConcurrentHashMap<>();
+    private static final long[] HURRY_MS = {1_500, 3_000, 6_000};
     private static DefaultMQProducer replies;
 
     static void addTo(Map<String, JavaClient.Command> commands) {
@@ -71,10 +75,26 @@ final class JavaConsumers {
         }
         listen(consumer, args);
         consumer.start();
+        hurry(consumer);
         CONSUMERS.put(args.text("consumer"), consumer);
         return Map.of("clientId", consumer.buildMQClientId().contains("DEFAULT")
             ? consumer.buildMQClientId()
             : consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
+    }
+
+    /**
+     * Has a consumer without queues share out again. Java's first round is lost if its heartbeat finds another under way,
+     * or if its thread (ServiceThread.waitForRunning) resets the signal that was just given; the next comes after 20 s.
+     */
+    private static void hurry(DefaultMQPushConsumer consumer) {
+        var impl = consumer.getDefaultMQPushConsumerImpl();
+        for (long ms : HURRY_MS) {
+            CompletableFuture.delayedExecutor(ms, TimeUnit.MILLISECONDS).execute(() -> {
+                if (impl.getServiceState() == ServiceState.RUNNING && queuesOf(consumer).isEmpty()) {
+                    impl.getmQClientFactory().rebalanceImmediately();
+                }
+            });
+        }
     }
 
     /** Messages are told before they are done, and what is not done when it shuts down comes again. */

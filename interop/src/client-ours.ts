@@ -1,15 +1,16 @@
 import { Producer, type ProducerOptions, type SendReceipt } from '@gantrymq/client'
-import type {
-  ConsumerSettings,
-  LitePullSettings,
-  Manner,
-  Outcome,
-  Outgoing,
-  ProducerSettings,
-  Receipt,
-  Side,
-  SideConsumer,
-  SideLitePull,
+import {
+  type ConsumerSettings,
+  type LitePullSettings,
+  type Manner,
+  type Outcome,
+  type Outgoing,
+  type ProducerSettings,
+  REQUEST_MS,
+  type Receipt,
+  type Side,
+  type SideConsumer,
+  type SideLitePull,
 } from './client-side.ts'
 import type { Owner } from './launched.ts'
 import { startOurConsumer, startOurLitePull } from './our-consumers.ts'
@@ -88,7 +89,7 @@ export class OurClient implements Side {
 
   async request(message: Outgoing, group: string): Promise<string> {
     const producer = await this.producer({ group })
-    const reply = await producer.request(message, { timeoutMs: TIMEOUT_MS })
+    const reply = await producer.request(message, { timeoutMs: REQUEST_MS })
     return String(reply.body)
   }
 

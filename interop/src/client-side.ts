@@ -1,6 +1,9 @@
 import type { Arrivals } from './arrivals.ts'
 import type { Owner } from './launched.ts'
 
+/** How long a request waits for its reply: a consumer of Java may have its first queues only after 20 s. */
+export const REQUEST_MS = 40_000
+
 /** A queue of a topic. */
 export interface Queue {
   readonly topic: string

@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict'
 import type { Release } from './apache.ts'
 import { Arrivals } from './arrivals.ts'
-import type {
-  ConsumerSettings,
-  Got,
-  LitePullSettings,
-  Manner,
-  Outcome,
-  Outgoing,
-  ProducerSettings,
-  Queue,
-  Receipt,
-  Side,
-  SideConsumer,
-  SideLitePull,
+import {
+  type ConsumerSettings,
+  type Got,
+  type LitePullSettings,
+  type Manner,
+  type Outcome,
+  type Outgoing,
+  type ProducerSettings,
+  type Queue,
+  REQUEST_MS,
+  type Receipt,
+  type Side,
+  type SideConsumer,
+  type SideLitePull,
 } from './client-side.ts'
 import type { Launched, Owner } from './launched.ts'
 import { startProgram } from './launcher.ts'
@@ -257,13 +258,15 @@ export class JavaClient implements Side {
     return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
   }
 
-  async request(message: Outgoing, group: string, timeoutMs = 10_000): Promise<string> {
+  async request(message: Outgoing, group: string, timeoutMs = REQUEST_MS): Promise<string> {
     const args = { producer: { group }, message: outgoing(message), timeoutMs }
     try {
       return messageOf(await this.ask<WireMessage>('request', args)).text
     } catch (error) {
       const [failure = 'no reply of Java failed'] = this.#replyFailures
-      throw new Error(`the request failed (${failure})`, { cause: error })
+      const isHere = [...this.#arrivals.values()].some(({ all }) => all.some(got => got.topic === message.topic))
+      const came = isHere ? 'it came to a consumer of Java' : 'it came to no consumer of Java'
+      throw new Error(`the request failed (${came}, ${failure})`, { cause: error })
     }
   }
 
