@@ -157,12 +157,34 @@ export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedS
   }
 }
 
+const START_TRIES = 3
+
+/** Starts a server again, on another port, if somebody took its port while Java began. */
+async function startOnFreePort(start: () => Promise<LaunchedServer>): Promise<LaunchedServer> {
+  for (let left = START_TRIES - 1; ; left--) {
+    try {
+      return await start()
+    } catch (error) {
+      if (left === 0 || !String(error).includes('Address already in use')) throw error
+    }
+  }
+}
+
 /** Starts a name server of Apache's and waits until it listens. */
-export async function startApacheNameServer(
+export function startApacheNameServer(
   owner: Owner,
   release: Release,
   properties: Properties = {},
   flags: readonly string[] = [],
+): Promise<LaunchedServer> {
+  return startOnFreePort(() => startNameServer(owner, release, properties, flags))
+}
+
+async function startNameServer(
+  owner: Owner,
+  release: Release,
+  properties: Properties,
+  flags: readonly string[],
 ): Promise<LaunchedServer> {
   const folder = await temporaryFolder(owner)
   const port = await freePort()
@@ -226,7 +248,11 @@ function brokerProperties(start: BrokerStart, port: number, folder: string): Pro
 }
 
 /** Starts a broker of Apache's and waits until its name servers know it. */
-export async function startApacheBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
+export function startApacheBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
+  return startOnFreePort(() => startBroker(owner, start))
+}
+
+async function startBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
   const folder = await temporaryFolder(owner)
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')

@@ -20,6 +20,7 @@ import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
 import type { CallInput, Peer, Reply, RequestDeclaration } from './request.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
+import { readShared } from './shared-reads.ts'
 
 /** Codes beyond 16 bits do not fit a binary header (spec remoting 3.3). */
 const MAX_BINARY_CODE = 32767
@@ -48,6 +49,8 @@ export class Connection implements Peer {
   readonly #out = new Outbox()
   readonly #calls: PendingCalls
   readonly #traffic: Traffic | undefined
+  /** The bytes of a read are another's with the next. */
+  readonly #sharesReads: boolean
   #reading = false
   #corked = false
   #paused = false
@@ -74,7 +77,7 @@ export class Connection implements Peer {
     this.lastActivity = this.#clock.elapsed()
     this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
-    stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('error', (error: Error) => this.#end('error', error))
     stream.on('close', () => this.#end(this.#state === 'closing' ? this.#parting : 'peer', null))
@@ -142,7 +145,7 @@ export class Connection implements Peer {
       const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
       const fields = command.extFields?.size ?? 0
       if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
-      this.#onCommand(command, decoder.lent)
+      this.#onCommand(this.#sharesReads && decoder.lent === undefined ? withOwnBody(command) : command, decoder.lent)
       if (this.#state === 'closed') return
     }
     if (answered > 0)
@@ -407,6 +410,10 @@ export class Connection implements Peer {
     this.#ended.resolve()
     this.#options.onClose?.(reason, error)
   }
+}
+
+function withOwnBody(command: Command): Command {
+  return command.body === null ? command : { ...command, body: Buffer.from(command.body) }
 }
 
 function isAnswer({ reply }: RequestDeclaration, code: number): boolean {

@@ -1,7 +1,8 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls'
 import { tls as nodeTls } from './builtin.ts'
 import { RemotingError } from './errors.ts'
+import { connectShared } from './shared-reads.ts'
 
 /**
  * Connects to `host:port`, with TLS if its options are given.
@@ -14,7 +15,9 @@ export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectio
     // checked against the host all the same.
     const servername = tls?.servername ?? ''
     const socket =
-      tls === undefined ? connectTcp({ ...where, noDelay: true }) : nodeTls().connect({ ...tls, ...where, servername })
+      tls === undefined
+        ? connectShared({ ...where, noDelay: true })
+        : nodeTls().connect({ ...tls, ...where, servername })
     const abort = (): void => void socket.destroy(signal.reason as Error)
     const settle = (): void => {
       signal.removeEventListener('abort', abort)
