@@ -42,7 +42,10 @@ function parseInteger(text: string, min: bigint, max: bigint): bigint | undefine
   return value >= min && value <= max ? value : undefined
 }
 
+/** Exact as a number, and an int. */
 const SHORT_DECIMAL = /^-?\d{1,9}$/
+/** Exact as a number. */
+const SAFE_DECIMAL = /^-?\d{1,15}$/
 
 function parseInt32(text: string): number | undefined {
   if (SHORT_DECIMAL.test(text)) return Number(text)
@@ -51,7 +54,7 @@ function parseInt32(text: string): number | undefined {
 }
 
 function parseSafeLong(text: string): number | undefined {
-  if (SHORT_DECIMAL.test(text)) return Number(text)
+  if (SAFE_DECIMAL.test(text)) return Number(text)
   const value = parseInteger(text, BigInt(Number.MIN_SAFE_INTEGER), BigInt(Number.MAX_SAFE_INTEGER))
   return value === undefined ? undefined : Number(value)
 }
@@ -72,7 +75,7 @@ export function exactLong(value: bigint): Long {
 }
 
 function parseLong(text: string): Long | undefined {
-  if (SHORT_DECIMAL.test(text)) return Number(text)
+  if (SAFE_DECIMAL.test(text)) return Number(text)
   const value = parseInteger(text, -9223372036854775808n, 9223372036854775807n)
   return value === undefined ? undefined : exactLong(value)
 }

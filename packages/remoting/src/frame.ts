@@ -185,9 +185,12 @@ export function writeFrame(command: WrittenCommand & { readonly body: Uint8Array
     out.position += header.copy(out.bytes, out.position)
   } else {
     const header = writeJsonHeader(command)
-    const length = Buffer.byteLength(header)
+    // No letter has more than three bytes; to count them costs as much as to write them.
+    const most = header.length > COPY_LIMIT ? Buffer.byteLength(header) : header.length * 3
+    out.reserve(8 + most + (bodyLength > COPY_LIMIT ? 0 : bodyLength))
+    const length = out.bytes.write(header, out.position + 8)
     begin(out, JSON_TYPE, length, bodyLength)
-    out.position += out.bytes.write(header, out.position)
+    out.position += length
   }
   if (body === null) return
   if (bodyLength > COPY_LIMIT) {
