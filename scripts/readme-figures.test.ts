@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { figuresTable, readme, withFigures } from './readme-figures.ts'
+import { clientFiguresTable, figuresTable, readmes, withFigures } from './readme-figures.ts'
 
-test('the figures of the README are those that were measured last', () => {
-  const { now, wanted } = readme()
-  assert.equal(now, wanted, 'run npm run docs')
+test('the figures of the READMEs are those that were measured last', () => {
+  for (const { path, now, wanted } of readmes()) {
+    assert.equal(now, wanted, `run npm run docs: ${path}`)
+    assert.match(wanted, /<!-- figures -->\n\|/, path)
+  }
 })
 
 test("Apache's figures follow from the stored ratios, and cases that did not run are left out", () => {
@@ -25,6 +27,12 @@ test("Apache's figures follow from the stored ratios, and cases that did not run
     '',
     'Measured by `npm run bench` on a machine with Node 24, both servers in one run.',
   ])
+})
+
+test("Java's figures of the client follow from the stored ratios", () => {
+  const cases = { 'consume-128': { perSecond: 321_000, cpuUs: 1.97, speedToJava: 1.605, cpuToJava: 0.5 } }
+  const table = clientFiguresTable({ full: { machine: 'a machine', node: '24', cases } })
+  assert.deepEqual(table.split('\n')[2], '| consume 128 bytes | 321,000/s, 1.97 us | 200,000/s, 3.94 us |')
 })
 
 test('only what stands between the marks is replaced', () => {

@@ -1,4 +1,4 @@
-// Writes the README's figures from what `npm run bench -- --save` has stored.
+// Writes the figures in the READMEs from what `npm run bench -- --save` and `npm run bench -- client --save` have stored.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -71,16 +71,69 @@ export function withFigures(markdown: string, table: string): string {
   )
 }
 
-/** The README as it is and as it should be. */
-export function readme(): { readonly path: string; readonly now: string; readonly wanted: string } {
-  const path = fileURLToPath(new URL('../README.md', import.meta.url))
-  const stored = fileURLToPath(new URL('../benchmarks/baseline.json', import.meta.url))
-  const table = existsSync(stored) ? figuresTable(JSON.parse(readFileSync(stored, 'utf8')) as Figures) : ''
+interface ClientCase {
+  readonly perSecond: number
+  readonly cpuUs: number
+  readonly speedToJava: number
+  readonly cpuToJava: number
+}
+
+/** What is read of benchmarks/client/baseline.json. */
+export interface ClientFigures {
+  readonly full: {
+    readonly machine: string
+    readonly node: string
+    readonly cases: Readonly<Record<string, ClientCase>>
+  }
+}
+
+const clientRows: readonly (readonly [id: string, title: string])[] = [
+  ['send-128-1', 'send 128 bytes, one after the other'],
+  ['send-128-16', 'the same, 16 in flight'],
+  ['send-128-256', 'the same, 256 in flight'],
+  ['send-1024-256', 'send 1 KB, 256 in flight'],
+  ['consume-128', 'consume 128 bytes'],
+]
+
+/** The client's table as Markdown, with the machine below it. */
+export function clientFiguresTable({ full: { machine, node, cases } }: ClientFigures): string {
+  const lines = clientRows.flatMap(([id, title]) => {
+    const one = cases[id]
+    if (one === undefined) return []
+    const { perSecond, cpuUs, speedToJava, cpuToJava } = one
+    const java = `${cell(perSecond / speedToJava, '/s')}, ${cell(cpuUs / cpuToJava, ' us')}`
+    return [`| ${title} | ${cell(perSecond, '/s')}, ${cell(cpuUs, ' us')} | ${java} |`]
+  })
+  const head = ["| messages a second, the client's CPU for each | Gantry | Apache's for Java |", '|---|---:|---:|']
+  const made = [
+    `Measured by \`npm run bench -- client\` on ${machine} with Node ${node}, all in one run, with one broker of Apache 5.5.0`,
+    'on the same machine. For Java stands the better of threads and callbacks.',
+  ]
+  return [...head, ...lines, '', ...made].join('\n')
+}
+
+interface Document {
+  readonly path: string
+  readonly now: string
+  readonly wanted: string
+}
+
+/** The READMEs with figures, as they are and as they should be. */
+export function readmes(): readonly Document[] {
+  return [
+    document('../README.md', '../benchmarks/baseline.json', stored => figuresTable(stored as Figures)),
+    document('../packages/client/README.md', '../benchmarks/client/baseline.json', stored =>
+      clientFiguresTable(stored as ClientFigures),
+    ),
+  ]
+}
+
+function document(file: string, baseline: string, tableOf: (stored: unknown) => string): Document {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  const stored = fileURLToPath(new URL(baseline, import.meta.url))
+  const table = existsSync(stored) ? tableOf(JSON.parse(readFileSync(stored, 'utf8'))) : ''
   const now = readFileSync(path, 'utf8')
   return { path, now, wanted: withFigures(now, table) }
 }
 
-if (import.meta.main) {
-  const { path, wanted } = readme()
-  writeFileSync(path, wanted)
-}
+if (import.meta.main) for (const { path, wanted } of readmes()) writeFileSync(path, wanted)
