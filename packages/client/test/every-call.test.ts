@@ -98,14 +98,25 @@ function isAborted(end: unknown, reason: Error): boolean {
   return false
 }
 
+/** Acts when so many turns of the loop are over, with all that they brought: what failed in them is known to have failed. */
+async function afterTurns<T>(play: Stage, turns: number, act: () => T): Promise<T> {
+  if (turns === 0) return act()
+  await play.settle(turns - 1)
+  return await new Promise(resolve => {
+    setImmediate(() => resolve(act()))
+  })
+}
+
 /** True if the call still waited when it was aborted. */
 async function abortAt(step: number, { play }: Scene, call: Call, make: Make): Promise<boolean> {
   const stop = new AbortController()
   const reason = new Error('enough')
   const seen = watched(make({ signal: stop.signal }))
-  await play.settle(step)
-  const waited = !('end' in seen)
-  stop.abort(reason)
+  const waited = await afterTurns(play, step, () => {
+    const waits = !('end' in seen)
+    stop.abort(reason)
+    return waits
+  })
   await play.settle(AT_ONCE)
   assert.ok('end' in seen, `after ${step} turns: still waits`)
   const isDone = call.endsAnyway === true && isWell(call, seen.end)

@@ -145,6 +145,19 @@ test('when nothing is stored the error is the first failure', async t => {
   await assert.rejects(play.outcome(producer.sendBatch(orders(2))), { code: 'BROKER_REFUSED', responseCode: 13 })
 })
 
+test('who gives up while one topic has failed and another waits is told that he gave up', async t => {
+  const { play, producer } = await staged(t)
+  const isOf = (topic: string) => ({ where: ({ header }: { header: Record<string, string> }) => header['b'] === topic })
+  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, ...isOf('Orders') })
+  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'never', handled: false, ...isOf('Bills') })
+  const mixed = [...orders(2), ...orders(2).map(message => ({ ...message, topic: 'Bills' }))]
+  const stop = new AbortController()
+  const sending = producer.sendBatch(mixed, { signal: stop.signal })
+  await play.settle()
+  stop.abort(new Error('enough'))
+  await assert.rejects(play.outcome(sending), { code: 'ABORTED' })
+})
+
 test('batches are never compressed, however large', async t => {
   const { play, producer } = await staged(t, { compressOver: 100 })
   await play.outcome(producer.sendBatch(orders(3).map(message => ({ ...message, body: 'x'.repeat(500) }))))

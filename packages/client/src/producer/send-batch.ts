@@ -45,9 +45,12 @@ export async function sendItems<Body>(
 ): Promise<SendReceipt[]> {
   const receipts: (SendReceipt | undefined)[] = items.map(() => undefined)
   const groups = groupsOf(items).map(group => sendGroup(outbound, group, receipts, options, deadline))
-  const failures = (await Promise.allSettled(groups)).filter(each => each.status === 'rejected')
-  if (failures.length === 0) return receipts as SendReceipt[]
-  const cause = toClientError(failures[0]?.reason)
+  const ends = await Promise.allSettled(groups)
+  const failures = ends.filter(end => end.status === 'rejected').map(({ reason }) => toClientError(reason))
+  const [first] = failures
+  if (first === undefined) return receipts as SendReceipt[]
+  // Whoever gave up is not told of what had failed before.
+  const cause = failures.find(({ code }) => code === 'ABORTED') ?? first
   throw receipts.some(receipt => receipt !== undefined) ? new BatchError(cause, receipts) : cause
 }
 
