@@ -327,6 +327,9 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
 }
 
 function clients(the: () => Site, admin: () => Admin): void {
+  /** Java's consumers tell brokers their offsets ten seconds after their start, then each second. */
+  const PERSISTED_MS = 20_000
+
   async function running(t: { after(close: () => Promise<void>): void }) {
     const topic = await the().topic('admin-clients', 2)
     const group = unique('admin-consumers')
@@ -366,13 +369,16 @@ function clients(the: () => Site, admin: () => Admin): void {
       const { subscription } = await admin().groups.subscription(group, topic, TARGET)
       assert.equal(subscription?.expressionType, 'TAG')
     }
-    await eventually(async () => assert.equal(await offsets.committed(group, receipt.queue), 1))
+    await eventually(async () => assert.equal(await offsets.committed(group, receipt.queue), 1), PERSISTED_MS)
     if (the().is5) assert.ok((await admin().groups.topics(group, TARGET)).includes(topic))
     const message = await admin().messages.byId(topic, receipt.messageId)
     assert.ok(message)
     assert.deepEqual(await admin().tracks.of(message), [{ group, type: 'CONSUMED' }])
-    const rows = await offsets.reset({ group, topic, to: 'begin' })
-    assert.ok(rows.every(row => row.offset === 0))
+    // 4.9 does it only when it has heard of an offset of every queue. It may have forgotten one that came with another.
+    await eventually(async () => {
+      const rows = await offsets.reset({ group, topic, to: 'begin' })
+      assert.ok(rows.every(row => row.offset === 0))
+    }, PERSISTED_MS)
     // The message comes again: the consumer was put back while it ran.
     await consumer.got.count(3, 40_000)
   })
