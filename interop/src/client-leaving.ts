@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Producer } from '@gantrymq/client'
+import { REQUEST_MS } from './client-side.ts'
 import type { Site } from './client-sites.ts'
 import { unique } from './contract/stage.ts'
 import type { Owner } from './launched.ts'
@@ -15,13 +16,13 @@ async function started(t: Owner, { nameServers }: Site, instanceName: string): P
 
 /** What brokers forget of a client with what leaves, and what they answer to many messages at once. */
 export function leaving(the: () => Site): void {
-  test('replies come after another producer of the process has left', { timeout: 60_000 }, async t => {
+  test('replies come after another producer of the process has left', { timeout: 90_000 }, async t => {
     const topic = await the().topic()
     await the().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' }, reply: true })
     const name = unique('leaving')
     const [stays, leaves] = [await started(t, the(), name), await started(t, the(), name)]
     assert.equal(stays.clientId, leaves.clientId)
-    const ask = async () => (await stays.request({ topic, body: 'ping' }, { timeoutMs: TIMEOUT_MS })).body.toString()
+    const ask = async () => (await stays.request({ topic, body: 'ping' }, { timeoutMs: REQUEST_MS })).body.toString()
     await leaves.send({ topic, body: 'x' })
     assert.equal(await ask(), 'reply to ping')
     await leaves.close()

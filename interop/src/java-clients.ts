@@ -258,8 +258,8 @@ export class JavaClient implements Side {
     return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
   }
 
-  async request(message: Outgoing, group: string, timeoutMs = REQUEST_MS): Promise<string> {
-    const args = { producer: { group }, message: outgoing(message), timeoutMs }
+  async request(message: Outgoing, group: string): Promise<string> {
+    const args = { producer: { group }, message: outgoing(message), timeoutMs: REQUEST_MS }
     try {
       return messageOf(await this.ask<WireMessage>('request', args)).text
     } catch (error) {

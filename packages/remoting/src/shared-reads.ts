@@ -13,7 +13,7 @@ const readers = new WeakMap<Duplex, Reader>()
 
 /**
  * Connects a socket that has no 'data': `readShared` reads it. Replies come one by one, and memory and a stream's turn for
- * each of them cost two microseconds, a sixth of all that a message costs.
+ * each of them cost a twentieth of all that a message costs.
  */
 export function connectShared(options: TcpNetConnectOpts): Socket {
   const reader: Reader = { take: () => {} }

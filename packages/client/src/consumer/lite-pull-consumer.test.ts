@@ -138,6 +138,24 @@ test('for await ends when the consumer closes, and with ABORTED when its signal 
   await assert.rejects(consumer.poll(), failure('CLOSED'))
 })
 
+test('messages() ends when none has come for the time it was given, counted anew with each', async t => {
+  const { play, consumer } = await assigned(t, { pollTimeoutMs: 0 })
+  const seen: string[] = []
+  let isOver = false
+  const reading = (async () => {
+    for await (const { body } of consumer.messages({ timeoutMs: 12_000 })) seen.push(body)
+    isOver = true
+  })()
+  await play.advance(9000, 500)
+  put(play, ['late'])
+  await play.advance(9000, 500)
+  assert.deepEqual([seen, isOver], [['late'], false])
+  await play.advance(5000, 500)
+  assert.equal(isOver, true)
+  await reading
+  await assert.rejects(consumer.messages({ timeoutMs: -1 }).next(), failure('BAD_OPTION'))
+})
+
 test('concurrent polls share the messages without loss or double', async t => {
   const { play, consumer } = await assigned(t, { pullBatchSize: 1 })
   const all = Promise.all(Array.from({ length: 8 }, () => consumer.poll()))

@@ -190,10 +190,13 @@ export class LitePullConsumer<Body = Buffer> {
     return this.messages()
   }
 
-  /** As `for await` on the consumer. @throws ClientError ABORTED, CLOSED */
-  messages({ signal }: Pick<CallOptions, 'signal'> = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+  /**
+   * As `for await` on the consumer; ends when no message has come for `timeoutMs`, by default never.
+   * @throws ClientError BAD_OPTION, ABORTED, CLOSED
+   */
+  messages(options: CallOptions = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
     this.#membership.checkOpen()
-    return this.#reader.messages(signal)
+    return this.#reader.messages(options)
   }
 
   // -- Positions -----------------------------------------------------------------------------------------------------

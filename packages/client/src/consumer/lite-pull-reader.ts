@@ -37,7 +37,7 @@ export class Reader<Body> {
 
   /** The messages of one pull. What earlier polls gave is done. @throws ClientError BAD_OPTION, ABORTED */
   async poll({ timeoutMs = this.#options.settings.pollTimeoutMs, signal }: CallOptions) {
-    if (!(timeoutMs >= 0)) throw new ClientError('BAD_OPTION', 'Timeout must not be negative')
+    checkWait(timeoutMs)
     this.#finishInHand()
     const chunk = await this.#take({ timeoutMs, signal })
     if (chunk === undefined) return []
@@ -46,12 +46,24 @@ export class Reader<Body> {
     return chunk.messages
   }
 
-  /** One by one until closed. @throws ClientError ABORTED */
-  async *messages(signal: AbortSignal | undefined): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+  /** One by one until closed, or none has come for `timeoutMs`. @throws ClientError BAD_OPTION, ABORTED */
+  async *messages({
+    timeoutMs = Number.POSITIVE_INFINITY,
+    signal,
+  }: CallOptions): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    checkWait(timeoutMs)
+    const { clock, settings } = this.#options
     this.#finishInHand()
+    let rest = new Deadline(clock, timeoutMs)
     while (!this.#isClosed) {
-      const chunk = await this.#take({ timeoutMs: this.#options.settings.pollTimeoutMs, signal })
-      if (chunk !== undefined) yield* this.#each(chunk)
+      // Not all of the wait at once: offsets are committed between two.
+      const chunk = await this.#take({ timeoutMs: Math.min(rest.left, settings.autoCommitMs), signal })
+      if (chunk === undefined) {
+        if (rest.hasPassed) return
+        continue
+      }
+      yield* this.#each(chunk)
+      rest = new Deadline(clock, timeoutMs)
     }
   }
 
@@ -111,4 +123,8 @@ export class Reader<Body> {
     this.#isClosed = true
     this.#options.inbox.close()
   }
+}
+
+function checkWait(timeoutMs: number): void {
+  if (!(timeoutMs >= 0)) throw new ClientError('BAD_OPTION', 'Timeout must not be negative')
 }
