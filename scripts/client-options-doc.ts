@@ -1,11 +1,11 @@
 // docs/client-options.md: every option of the client, from its option tables and the comments that stand above them there.
 import { readFileSync } from 'node:fs'
 import { adminOptions } from '../packages/client/src/admin/admin.ts'
-import { litePullOptions } from '../packages/client/src/consumer/lite-pull-options.ts'
+import { litePullOptions } from '../packages/client/src/consumer/lite-pull/options.ts'
 import { pullOptions } from '../packages/client/src/consumer/pull-consumer.ts'
-import { pushOptions } from '../packages/client/src/consumer/push-options.ts'
+import { pushOptions } from '../packages/client/src/consumer/push/settings.ts'
 import { simpleOptions } from '../packages/client/src/consumer/simple-consumer.ts'
-import { instanceOptions } from '../packages/client/src/instance-options.ts'
+import { instanceOptions } from '../packages/client/src/instance/instance-options.ts'
 import type { Option, OptionTable } from '../packages/client/src/options.ts'
 import { producerOptions } from '../packages/client/src/producer/producer-options.ts'
 
@@ -22,7 +22,7 @@ const groupNote = 'Besides, `group` is needed, and `codec` makes bodies of bytes
 
 /** All tables, in the order of the page. */
 export const optionPages: readonly OptionPage[] = [
-  { title: 'All of them', note: '', file: 'instance-options.ts', table: instanceOptions },
+  { title: 'All of them', note: '', file: 'instance/instance-options.ts', table: instanceOptions },
   {
     title: 'Producer',
     note: 'Besides, `group` is needed, `codec` makes bytes of bodies, and `checkTransaction` answers for transactions.',
@@ -32,13 +32,13 @@ export const optionPages: readonly OptionPage[] = [
   {
     title: 'PushConsumer',
     note: 'Besides, `group` and `subscriptions` are needed; `codec`, `onMessage` or `onMessages`, and `onQueues` are described in [client.md](client.md#push-consumer).',
-    file: 'consumer/push-options.ts',
+    file: 'consumer/push/settings.ts',
     table: pushOptions,
   },
   {
     title: 'LitePullConsumer',
     note: `${groupNote} \`subscriptions\` and \`onQueues\` are as for push consumers.`,
-    file: 'consumer/lite-pull-options.ts',
+    file: 'consumer/lite-pull/options.ts',
     table: litePullOptions,
   },
   {

@@ -1,6 +1,6 @@
 import type { Clock } from '@gantrymq/remoting'
 import { aborted, ClientError } from './errors.ts'
-import type { CallOptions } from './message.ts'
+import type { CallOptions } from './message/message.ts'
 import { badOption } from './options.ts'
 
 /** A call's time: starts when made, and says what is left. */

@@ -1,7 +1,7 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { unwrapNamespace } from '@gantrymq/protocol'
 import { SUCCESS } from '@gantrymq/remoting'
-import type { MessageQueue, OutgoingMessage, SendReceipt } from './message.ts'
+import type { MessageQueue, OutgoingMessage, SendReceipt } from './message/message.ts'
 
 /**
  * What subscribers of `tracing:gantrymq:client:send:*` see of a send. `properties` may be added to until it starts: that is

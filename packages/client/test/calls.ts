@@ -4,7 +4,7 @@ import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import type { PushConsumer } from '../src/consumer/push-consumer.ts'
 import type { ClientErrorCode } from '../src/errors.ts'
-import type { CallOptions, MessageQueue } from '../src/message.ts'
+import type { CallOptions, MessageQueue } from '../src/message/message.ts'
 import { type Scene, TOPIC } from './survival-scene.ts'
 
 type Make = (options: CallOptions) => Promise<unknown>

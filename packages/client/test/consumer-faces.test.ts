@@ -5,7 +5,7 @@ import { type Stage, stage } from '@gantrymq/testkit'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
-import type { MessageQueue } from '../src/message.ts'
+import type { MessageQueue } from '../src/message/message.ts'
 import { noted, startConsumer } from './push-scene.ts'
 
 const GROUP = 'readers'

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Stage } from '@gantrymq/testkit'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
-import type { LitePullConsumerOptions } from '../src/consumer/lite-pull-options.ts'
-import { LocalOffsets } from '../src/consumer/local-offsets.ts'
+import type { LitePullConsumerOptions } from '../src/consumer/lite-pull/options.ts'
+import { LocalOffsets } from '../src/consumer/offsets/local-offsets.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
-import { queueKey } from '../src/message.ts'
+import { queueKey } from '../src/message/message.ts'
 import {
   type Books,
   checkNothingAgain,

@@ -5,7 +5,7 @@ import type { Fault } from '@gantrymq/testkit'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
-import type { CallOptions, MessageQueue } from '../src/message.ts'
+import type { CallOptions, MessageQueue } from '../src/message/message.ts'
 import { type Scene, type SceneOptions, scene, TOPIC } from './survival-scene.ts'
 
 const GROUP = 'readers'

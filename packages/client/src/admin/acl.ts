@@ -1,5 +1,5 @@
 import { type PlainAccessTable, plainAccessRequests } from '@gantrymq/protocol'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, type Target } from './calls.ts'
 
 /** An account to make, or what to change of it. */

@@ -1,5 +1,5 @@
-import { ClientInstance } from '../client-instance.ts'
-import { type ClientOptions, instanceOptions } from '../instance-options.ts'
+import { ClientInstance } from '../instance/client-instance.ts'
+import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { type GivenOf, millis, readOptions } from '../options.ts'
 import { Acl } from './acl.ts'
 import { Auth } from './auth.ts'

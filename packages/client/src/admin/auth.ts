@@ -1,5 +1,5 @@
 import { type AclInfo, authRequests, type UserInfo } from '@gantrymq/protocol'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, type Target } from './calls.ts'
 
 /** What of a user can be set. */

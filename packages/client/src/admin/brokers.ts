@@ -1,6 +1,6 @@
 import { brokerRequests, type ConsumeQueueView, type KVTable } from '@gantrymq/protocol'
 import type { RequestDeclaration } from '@gantrymq/remoting'
-import type { CallOptions, MessageQueue } from '../message.ts'
+import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { type AdminCalls, each, type Target } from './calls.ts'
 
 /** Part of a consume queue to look at. */

@@ -6,10 +6,10 @@ import {
   type TopicRoute,
 } from '@gantrymq/protocol'
 import type { CallInput, Reply, RequestDeclaration } from '@gantrymq/remoting'
-import type { ClientInstance } from '../client-instance.ts'
+import type { ClientInstance } from '../instance/client-instance.ts'
 import { Deadline } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
-import type { CallOptions, MessageQueue } from '../message.ts'
+import type { CallOptions, MessageQueue } from '../message/message.ts'
 
 /**
  * Whom to ask: one broker by its `ip:port`, the master of a broker name, the masters of a cluster, or those of the brokers

@@ -1,5 +1,5 @@
 import type { ClusterInfo } from '@gantrymq/protocol'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import type { AdminCalls, Place } from './calls.ts'
 
 /** Clusters and the brokers they are made of. */

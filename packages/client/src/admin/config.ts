@@ -1,6 +1,6 @@
 import { brokerRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { writeProperties } from '@gantrymq/remoting'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, given, isRefusal, type Target } from './calls.ts'
 
 /** Settings by Apache's names, all texts. */

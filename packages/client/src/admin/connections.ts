@@ -13,7 +13,7 @@ import {
 } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, isRefusal, type Place, type Target } from './calls.ts'
 import type { Messages } from './messages.ts'
 

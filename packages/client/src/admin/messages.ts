@@ -11,8 +11,8 @@ import {
 import type { Reply } from '@gantrymq/remoting'
 import { Deadline } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
-import type { CallOptions, MessageQueue } from '../message.ts'
-import { readQueues } from '../routes.ts'
+import type { CallOptions, MessageQueue } from '../message/message.ts'
+import { readQueues } from '../routes/routes.ts'
 import { type AdminCalls, isEnded } from './calls.ts'
 import { type FoundMessage, foundMessage, hostText } from './found-message.ts'
 

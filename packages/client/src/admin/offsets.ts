@@ -10,10 +10,10 @@ import {
   topicRequests,
   V5_0_0,
 } from '@gantrymq/protocol'
-import { CommitOrder } from '../commit-order.ts'
+import { CommitOrder } from '../consumer/offsets/commit-order.ts'
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
-import type { CallOptions, MessageQueue } from '../message.ts'
+import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { type AdminCalls, each, isRefusal, type Place, type Target } from './calls.ts'
 
 /** Where to put a group: the time, or an end of the queues. */

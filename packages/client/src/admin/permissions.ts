@@ -1,5 +1,5 @@
 import { nameServerRequests } from '@gantrymq/protocol'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import type { AdminCalls } from './calls.ts'
 
 /** How many topics of a broker one name server changed. */

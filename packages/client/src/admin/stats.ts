@@ -11,7 +11,7 @@ import {
 } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, type Place, type Target } from './calls.ts'
 
 /** How much there is and how much of it is consumed. */

@@ -12,7 +12,7 @@ import {
 } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, given, isRefusal, isUnsupported, type Target } from './calls.ts'
 
 /** What of a topic can be set; what is left out is as told. */

@@ -1,6 +1,6 @@
 import type { ConsumerConnections, TopicRoute } from '@gantrymq/protocol'
 import { type ClientError, toClientError } from '../errors.ts'
-import type { CallOptions } from '../message.ts'
+import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, isEnded } from './calls.ts'
 import type { Consumers } from './connections.ts'
 import type { FoundMessage } from './found-message.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { MessageQueue } from '../message.ts'
+import type { MessageQueue } from '../message/message.ts'
 import {
   type AssignmentStrategy,
   averagely,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ClientError } from '../errors.ts'
-import type { MessageQueue } from '../message.ts'
+import type { MessageQueue } from '../message/message.ts'
 
 /** What a strategy shares out. All members of a group must come to results that fit, so it must use nothing else. */
 export interface AssignmentInput {

@@ -1,9 +1,9 @@
-import type { ClientInstance } from '../client-instance.ts'
-import { bytes, type Codec } from '../codec.ts'
-import type { ConsumerMember } from '../members.ts'
-import { type CallOptions, type MessageQueue, queueKey } from '../message.ts'
+import type { ClientInstance } from '../instance/client-instance.ts'
+import { bytes, type Codec } from '../message/codec.ts'
+import type { ConsumerMember } from '../instance/instance-members.ts'
+import { type CallOptions, type MessageQueue, queueKey } from '../message/message.ts'
 import { Producer } from '../producer/producer.ts'
-import { refuseStatic } from '../routes.ts'
+import { refuseStatic } from '../routes/routes.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import {
@@ -12,19 +12,19 @@ import {
   type LitePullSettings,
   litePullTable,
   readLitePullSettings,
-} from './lite-pull-options.ts'
-import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull-positions.ts'
-import { LitePullQueues } from './lite-pull-queues.ts'
-import { Reader } from './lite-pull-reader.ts'
-import type { LitePullWork } from './lite-pull-work.ts'
-import { checkedGroup, checkedTopic } from './member-names.ts'
-import { Membership, started } from './membership.ts'
-import { pullMember } from './pull-member.ts'
-import { PullOffsets } from './pull-offsets.ts'
-import { maxOffset, minOffset, offsetAt } from './queue-offsets.ts'
-import type { ReceivedMessage } from './received-message.ts'
+} from './lite-pull/options.ts'
+import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull/positions.ts'
+import { LitePullQueues } from './lite-pull/queues.ts'
+import { Reader } from './lite-pull/reader.ts'
+import type { LitePullWork } from './lite-pull/pulled-queue.ts'
+import { checkedGroup, checkedTopic } from './group/checked-names.ts'
+import { Membership, started } from './group/membership.ts'
+import { pullMember } from './group/pull-member.ts'
+import { PullOffsets } from './offsets/readable-offsets.ts'
+import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
+import type { ReceivedMessage } from '../message/received-message.ts'
 import { type Expression, subscriptionOf } from './subscription.ts'
-import { tellUser } from './tell-user.ts'
+import { tellUser } from './rebalance/call-user.ts'
 
 /**
  * Gives messages when asked: by `poll`, or by `for await`. It works on the queues that rebalancing gives it, after

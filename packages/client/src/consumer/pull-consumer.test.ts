@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { stage, type StageOptions } from '@gantrymq/testkit'
-import { text } from '../codec.ts'
+import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import { PullConsumer, type PullConsumerOptions } from './pull-consumer.ts'
 

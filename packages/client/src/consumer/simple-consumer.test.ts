@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
-import { text } from '../codec.ts'
+import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import { SimpleConsumer, type SimpleConsumerOptions } from './simple-consumer.ts'
-import type { SimpleMessage } from './simple-message.ts'
+import type { SimpleMessage } from './pop/simple-message.ts'
 
 const GROUP = 'billing'
 

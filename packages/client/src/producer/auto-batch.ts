@@ -1,10 +1,10 @@
 import { isRetryTopic } from '@gantrymq/protocol'
 import { Deadline } from '../deadline.ts'
 import { toClientError } from '../errors.ts'
-import { type OutgoingMessage, queueKey, type SendReceipt } from '../message.ts'
+import { type OutgoingMessage, queueKey, type SendReceipt } from '../message/message.ts'
 import { BatchError, type BatchItem } from './batches.ts'
-import type { Extra, Outbound, SendOptions } from './outbound.ts'
-import { isDelayed } from './outgoing.ts'
+import type { Extra, Outbound, SendOptions } from './send-pipeline.ts'
+import { isDelayed } from './prepared-message.ts'
 import { sendItems } from './send-batch.ts'
 
 interface Waiting<Body> {

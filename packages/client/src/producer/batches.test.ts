@@ -3,9 +3,9 @@ import { type TestContext, test } from 'node:test'
 import { batchedSize, decodeBatch } from '@gantrymq/protocol'
 import { type ScriptedBroker, type Stage, stage } from '@gantrymq/testkit'
 import fc from 'fast-check'
-import type { OutgoingMessage } from '../message.ts'
+import type { OutgoingMessage } from '../message/message.ts'
 import { BatchError, type BatchItem, groupsOf, packsOf } from './batches.ts'
-import { prepare } from './outgoing.ts'
+import { prepare } from './prepared-message.ts'
 import { Producer } from './producer.ts'
 
 async function staged(t: TestContext, settings: object = {}, brokers = 1) {

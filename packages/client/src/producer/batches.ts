@@ -1,7 +1,7 @@
 import { batchedSize, encodeBatch, isRetryTopic, MAX_PROPERTIES_LENGTH } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
-import type { OutgoingMessage, SendReceipt } from '../message.ts'
-import { illegal, isDelayed, type PreparedMessage } from './outgoing.ts'
+import type { OutgoingMessage, SendReceipt } from '../message/message.ts'
+import { illegal, isDelayed, type PreparedMessage } from './prepared-message.ts'
 
 /** One message of a call of `sendBatch`. */
 export interface BatchItem<Body> {

@@ -9,11 +9,11 @@ import {
   unwrapNamespace,
 } from '@gantrymq/protocol'
 import { type Clock, RemotingError } from '@gantrymq/remoting'
-import type { Codec } from '../codec.ts'
-import { ReceivedMessage } from '../consumer/received-message.ts'
+import type { Codec } from '../message/codec.ts'
+import { ReceivedMessage } from '../message/received-message.ts'
 import type { Deadline } from '../deadline.ts'
 import { aborted, ClientError, closed, javaCodes } from '../errors.ts'
-import type { PushedReply } from '../members.ts'
+import type { PushedReply } from '../instance/instance-members.ts'
 
 interface Waiting<Body> {
   readonly resolve: (reply: ReceivedMessage<Body>) => void

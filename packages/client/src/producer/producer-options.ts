@@ -1,5 +1,5 @@
 import type { Compression } from '@gantrymq/protocol'
-import type { InstanceOptions } from '../instance-options.ts'
+import type { InstanceOptions } from '../instance/instance-options.ts'
 import { defaultFaultTable, type FaultTable } from './fault-latency.ts'
 import { traceOption } from '../trace/trace-option.ts'
 import { custom, flag, millis, textOption, type ValuesOf, whole, word } from '../options.ts'

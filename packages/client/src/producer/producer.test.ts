@@ -3,10 +3,10 @@ import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { decompress, readMessageProperties } from '@gantrymq/protocol'
 import { type ScriptedBroker, type Stage, type StageOptions, stage } from '@gantrymq/testkit'
-import { json } from '../codec.ts'
+import { json } from '../message/codec.ts'
 import { sendChannel } from '../diagnostics.ts'
 import { ClientError } from '../errors.ts'
-import type { SendReceipt } from '../message.ts'
+import type { SendReceipt } from '../message/message.ts'
 import { Producer, type ProducerOptions } from './producer.ts'
 
 type Settings = Partial<ProducerOptions>

@@ -1,7 +1,7 @@
 import { unwrapNamespace } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { Hashable } from '../java-hash.ts'
-import type { MessageQueue, OutgoingMessage } from '../message.ts'
+import type { MessageQueue, OutgoingMessage } from '../message/message.ts'
 import { queueByHash, type QueueSelector } from './queue-picker.ts'
 
 /** How the sender wants the queue of a message chosen. Nothing given: queues take turns. */

@@ -1,5 +1,5 @@
 import { type Hashable, javaHash } from '../java-hash.ts'
-import type { MessageQueue } from '../message.ts'
+import type { MessageQueue } from '../message/message.ts'
 import type { FaultLatency } from './fault-latency.ts'
 
 /** What is known of the attempts before this one. */

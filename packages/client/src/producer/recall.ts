@@ -1,7 +1,7 @@
 import { isDeadLetterTopic, isRetryTopic, readRecallHandle, sendRequests } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
-import { topicOf } from './outgoing.ts'
+import { topicOf } from './prepared-message.ts'
 import { publishRoute, type Sender } from './send-loop.ts'
 
 /**

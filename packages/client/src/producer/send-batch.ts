@@ -1,8 +1,8 @@
 import { V5_0_0 } from '@gantrymq/protocol'
-import type { ClientInstance } from '../client-instance.ts'
+import type { ClientInstance } from '../instance/client-instance.ts'
 import { type Deadline, within } from '../deadline.ts'
 import { toClientError } from '../errors.ts'
-import type { OutgoingMessage, SendReceipt } from '../message.ts'
+import type { OutgoingMessage, SendReceipt } from '../message/message.ts'
 import {
   BatchError,
   type BatchItem,
@@ -13,8 +13,8 @@ import {
   packsOf,
   receiptsOf,
 } from './batches.ts'
-import type { Extra, Outbound, SendOptions } from './outbound.ts'
-import { propertiesOf } from './outgoing.ts'
+import type { Extra, Outbound, SendOptions } from './send-pipeline.ts'
+import { propertiesOf } from './prepared-message.ts'
 import { batchForm, publishRoute, type Sender, singleForm } from './send-loop.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { readMessages, unwrapNamespace } from '@gantrymq/protocol'
-import type { Codec } from '../codec.ts'
-import { ReceivedMessage } from '../consumer/received-message.ts'
+import type { Codec } from '../message/codec.ts'
+import { ReceivedMessage } from '../message/received-message.ts'
 import { within } from '../deadline.ts'
-import type { TransactionCheck } from '../members.ts'
+import type { TransactionCheck } from '../instance/instance-members.ts'
 import type { Sender } from './send-loop.ts'
 import { type CheckTransaction, reasonOf, stateOf, tellOutcome, type TransactionState } from './transactions.ts'
 

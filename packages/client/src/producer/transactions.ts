@@ -7,10 +7,10 @@ import {
   TRANSACTION_ROLLBACK,
   wrapNamespace,
 } from '@gantrymq/protocol'
-import type { ReceivedMessage } from '../consumer/received-message.ts'
-import type { OutgoingMessage, SendReceipt } from '../message.ts'
-import type { Outbound, SendOptions } from './outbound.ts'
-import { illegal, isDelayed } from './outgoing.ts'
+import type { ReceivedMessage } from '../message/received-message.ts'
+import type { OutgoingMessage, SendReceipt } from '../message/message.ts'
+import type { Outbound, SendOptions } from './send-pipeline.ts'
+import { illegal, isDelayed } from './prepared-message.ts'
 import { type Sender, singleForm } from './send-loop.ts'
 
 /** What became of a local transaction. Of an unknown one the broker asks again later. */

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { UniqueIds, unwrapNamespace } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
-import { ownAddress } from '../client-id.ts'
+import { ownAddress } from '../instance/client-id.ts'
 import type { TraceDispatcher } from './dispatcher.ts'
 import { contextCodes } from './entries.ts'
 import { DEFAULT_REGION } from './producer-trace.ts'

@@ -1,6 +1,6 @@
 import { readMessageProperty, unwrapNamespace } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
-import type { SendReceipt } from '../message.ts'
+import type { SendReceipt } from '../message/message.ts'
 import type { TraceDispatcher } from './dispatcher.ts'
 import { messageTypes } from './entries.ts'
 

@@ -1,5 +1,5 @@
 import { unwrapNamespace } from '@gantrymq/protocol'
-import type { InstanceOptions } from '../instance-options.ts'
+import type { InstanceOptions } from '../instance/instance-options.ts'
 import { ConsumerTrace } from './consumer-trace.ts'
 import { TraceDispatcher, type TraceSender } from './dispatcher.ts'
 import { ProducerTrace } from './producer-trace.ts'

@@ -4,7 +4,7 @@ import { readMessageProperty } from '@gantrymq/protocol'
 import { type Stage, stage } from '@gantrymq/testkit'
 import { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
 import { PushConsumer } from '../consumer/push-consumer.ts'
-import type { Outcome } from '../consumer/listener.ts'
+import type { Outcome } from '../consumer/push/listener.ts'
 import { Producer } from '../producer/producer.ts'
 import { decodeEntries, type TraceEntry } from './entries.ts'
 

@@ -1,0 +1,459 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
+import { Stage, stage } from '@gantrymq/testkit'
+import fc from 'fast-check'
+import { PushConsumer } from '../push-consumer.ts'
+import { consumerOptions, folder, startConsumer } from '../../../test/push-scene.ts'
+
+const KEY = 'Orders@readers@0'
+
+test('a queue is consumed in order, one message at a time, and what fails is tried again in its place', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const calls: string[] = []
+  await startConsumer(play, {
+    orderly: true,
+    suspendQueueMs: 500,
+    onMessage: ({ queueOffset, reconsumeTimes }) => {
+      calls.push(`${queueOffset}/${reconsumeTimes}`)
+      if (queueOffset === 1 && reconsumeTimes < 2) throw new Error('not yet')
+    },
+  })
+  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders' })
+  await play.until(() => calls.length === 2)
+  await play.advance(400)
+  assert.deepEqual(calls, ['0/0', '1/0'], 'the queue rests')
+  await play.until(() => calls.length === 6, { stepMs: 50 })
+  assert.deepEqual(calls, ['0/0', '1/0', '1/1', '1/2', '2/0', '3/0'])
+  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 0)
+})
+
+test('a message of a batch that fails keeps those before it done and those behind it waiting', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const calls: number[][] = []
+  let failed = false
+  await startConsumer(play, {
+    orderly: true,
+    persistOffsetsMs: 50,
+    batchSize: 4,
+    onMessages: messages => {
+      calls.push(messages.map(({ queueOffset }) => queueOffset))
+      if (failed) return undefined
+      failed = true
+      return { retry: { from: 2, suspendMs: 100 } }
+    },
+  })
+  await play.until(() => play.broker.waitingPulls === 2)
+  for (let n = 0; n < 6; n++) {
+    play.broker.state.log.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() }, 0)
+  }
+  play.broker.state.waiting.wake('pull Orders@0')
+  await play.until(() => calls.length === 1)
+  await play.advance(90)
+  assert.equal(calls.length, 1)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 2, 'what is done is kept while the queue rests')
+  await play.until(() => calls.length === 2, { stepMs: 10 })
+  assert.deepEqual(calls, [
+    [0, 1, 2, 3],
+    [2, 3, 4, 5],
+  ])
+  await play.advance(6000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 6)
+})
+
+test('what was tried often enough, or is not wanted again, goes to the dead letters and the queue goes on', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  const calls: string[] = []
+  await startConsumer(play, {
+    orderly: true,
+    maxReconsumeTimes: 2,
+    suspendQueueMs: 10,
+    onMessage: ({ queueOffset, reconsumeTimes }) => {
+      calls.push(`${queueOffset}/${reconsumeTimes}`)
+      if (queueOffset === 0) throw new Error('never')
+      return queueOffset === 1 ? { retry: { delayLevel: -1 } } : undefined
+    },
+  })
+  await play.until(() => calls.includes('2/0'), { stepMs: 10 })
+  assert.deepEqual(calls, ['0/0', '0/1', '0/2', '1/0', '2/0'])
+  assert.equal(play.broker.log.messages(deadLetterTopicOf('readers')).length, 2)
+  await play.advance(6000)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 3)
+})
+
+test('a queue goes to another member only when its listener is done, and only then', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders', queueId: n % 2 })
+  const ends: (() => void)[] = []
+  const first: number[] = []
+  const one = await startConsumer(play, {
+    instanceName: 'a',
+    orderly: true,
+    onMessage: ({ queue }) => {
+      first.push(queue.queueId)
+      return new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
+    },
+  })
+  await play.until(() => first.length === 2)
+  const second: string[] = []
+  const two = await startConsumer(play, {
+    instanceName: 'b',
+    orderly: true,
+    onMessage: ({ queue, queueOffset }) => void second.push(`${queue.queueId}:${queueOffset}`),
+  })
+  await play.advance(20_000)
+  assert.deepEqual(second, [], 'both queues are still being worked on')
+  assert.equal(play.broker.state.locks.ownerOf('Orders@readers@1'), one.clientId)
+  for (const end of ends.splice(0)) end()
+  await play.until(() => second.length > 0, { stepMs: 50 })
+  assert.deepEqual(second, ['1:1'], 'it goes on behind what the first one did')
+  assert.equal(play.broker.state.locks.ownerOf('Orders@readers@1'), two.clientId)
+  for (const end of ends.splice(0)) end()
+})
+
+test('no more queues are consumed at a time than are allowed, and all have their turn', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 4 })
+  let [running, most] = [0, 0]
+  const queues = new Set<number>()
+  await startConsumer(play, {
+    orderly: true,
+    concurrency: 2,
+    onMessage: async ({ queue }) => {
+      most = Math.max(most, ++running)
+      await new Promise(resolve => setImmediate(resolve))
+      running--
+      queues.add(queue.queueId)
+    },
+  })
+  for (let n = 0; n < 40; n++) play.broker.put({ topic: 'Orders', queueId: n % 4 })
+  await play.until(() => queues.size === 4)
+  assert.equal(most, 2)
+})
+
+test('locks are renewed, and given back at the end', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  const consumer = await startConsumer(play, {
+    orderly: true,
+    onMessage: ({ queueOffset }) => void seen.push(queueOffset),
+  })
+  await play.until(() => play.broker.state.locks.ownerOf(KEY) === consumer.clientId)
+  await play.advance(200_000, 500)
+  const renewals = play.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length
+  assert.ok(renewals >= 9 && renewals < 20, `${renewals} requests`)
+  play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 1)
+  await play.outcome(consumer.close())
+  assert.equal(play.broker.state.locks.ownerOf(KEY), undefined)
+})
+
+test('while the lock cannot be renewed nothing is consumed, and it goes on when it can', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  await startConsumer(play, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  await play.until(() => play.broker.waitingPulls === 2)
+  const fault = play.broker.fault('LOCK_BATCH_MQ', { answer: 'code', code: 1, times: Infinity })
+  await play.advance(45_000, 200)
+  play.broker.put({ topic: 'Orders' })
+  await play.advance(5000)
+  assert.deepEqual(seen, [])
+  fault.lift()
+  await play.until(() => seen.length === 1, { stepMs: 100 })
+})
+
+test('a queue whose lock went to another client is begun anew when it comes back', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  await startConsumer(play, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 2)
+  await play.advance(6000)
+  // The broker was started anew, and somebody else was quicker.
+  play.broker.state.locks.clear()
+  play.broker.state.locks.lock(KEY, 'stranger', play.clock.now())
+  await play.advance(25_000)
+  play.broker.put({ topic: 'Orders' })
+  play.broker.put({ topic: 'Orders' })
+  await play.advance(10_000)
+  assert.deepEqual(seen, [0, 1], 'it is not ours')
+  play.broker.commit('Orders', 'readers', 0, 3)
+  play.broker.state.locks.unlock(KEY, 'stranger')
+  await play.until(() => seen.length === 3, { stepMs: 100 })
+  assert.deepEqual(seen, [0, 1, 3], 'what the stranger did is not done again')
+})
+
+test('broadcasting in order needs no locks', async t => {
+  // Files take real time, which real ports give them.
+  const play = await stage(t, { realPorts: true })
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  const seen: number[] = []
+  await startConsumer(play, {
+    orderly: true,
+    broadcast: true,
+    offsetsFolder: await folder(t),
+    onMessage: ({ queueOffset }) => void seen.push(queueOffset),
+  })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  await play.until(() => seen.length === 3)
+  assert.deepEqual(seen, [0, 1, 2])
+  assert.equal(play.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length, 0)
+})
+
+const answers = fc.constantFrom('at once', 'later', 'throws', 'rejects', 'again')
+
+test('whatever listeners do, each queue is in order and nothing is left out', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(answers, { maxLength: 40 }),
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (script, batchSize, concurrency) => {
+        const play = new Stage({})
+        play.broker.setTopic('Orders', { readQueues: 3 })
+        for (let n = 0; n < 30; n++) play.broker.put({ topic: 'Orders', queueId: n % 3 })
+        const done = new Map<number, number>([
+          [0, 0],
+          [1, 0],
+          [2, 0],
+        ])
+        const busy = new Set<number>()
+        const options = consumerOptions(play, {
+          orderly: true,
+          batchSize,
+          concurrency,
+          suspendQueueMs: 10,
+          onMessages: (messages, { queue: { queueId, topic } }) => {
+            if (topic !== 'Orders') return undefined
+            assert.ok(!busy.has(queueId), 'one listener a queue')
+            const offsets = messages.map(({ queueOffset }) => queueOffset)
+            assert.deepEqual(
+              offsets,
+              offsets.map((_, at) => (done.get(queueId) ?? 0) + at),
+              'in order, without gaps',
+            )
+            const finish = (count: number): void => void done.set(queueId, (done.get(queueId) ?? 0) + count)
+            switch (script.shift() ?? 'at once') {
+              case 'at once':
+                finish(messages.length)
+                return undefined
+              case 'throws':
+                throw new Error('no')
+              case 'rejects':
+                return Promise.reject(new Error('no'))
+              case 'again':
+                finish(Math.floor(messages.length / 2))
+                return { retry: { from: Math.floor(messages.length / 2) } }
+              default:
+                busy.add(queueId)
+                return Promise.resolve().then(() => {
+                  busy.delete(queueId)
+                  finish(messages.length)
+                })
+            }
+          },
+        })
+        const consumer = await play.outcome(PushConsumer.start(options))
+        await play.until(() => [...done.values()].every(count => count === 10), { stepMs: 20 })
+        await play.outcome(consumer.close())
+        for (const queueId of [0, 1, 2]) assert.equal(play.broker.committed('Orders', 'readers', queueId), 10)
+        await play.assertNothingLeft()
+        await play.close()
+      },
+    ),
+    { numRuns: 40 },
+  )
+})
+
+/** Two queues, each with a message, at one member; another member has just joined and waits for one of them. */
+async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const ends: (() => void)[] = []
+  const onMessage = () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
+  const one = await startConsumer(play, { instanceName: 'a', orderly: true, onMessage, onQueues })
+  await play.until(() => ends.length === 2)
+  const seen: string[] = []
+  const two = await startConsumer(play, {
+    instanceName: 'b',
+    orderly: true,
+    onQueues,
+    onMessage: ({ queue, queueOffset }) => void seen.push(`${queue.queueId}:${queueOffset}`),
+  })
+  const end = (): void => {
+    for (const each of ends.splice(0)) each()
+  }
+  return { play, one, two, seen, end }
+}
+
+test('the lock of a queue that is to be given up is kept as long as its listener takes', async t => {
+  const { play, two, seen, end } = await handingOver(t)
+  await play.advance(150_000, 250)
+  assert.deepEqual(seen, [], 'the broker frees a lock after 60 s')
+  end()
+  await play.advance(1000)
+  assert.equal(play.broker.committed('Orders', 'readers', 1), 1, 'it is given up at once')
+  await play.advance(1500)
+  assert.equal(two.queues.length, 1, 'and taken soon')
+  assert.deepEqual(seen, [])
+})
+
+test('nobody is told of queues that stay as they are, while one waits for the listener of another', async t => {
+  const told: string[] = []
+  const { play, end } = await handingOver(t, topic => void told.push(topic))
+  await play.advance(5000)
+  const beats = (): number => play.broker.server.requestsOf('HEART_BEAT').length
+  const [toldBefore, beatsBefore] = [told.length, beats()]
+  await play.advance(28_000, 250)
+  assert.equal(told.length, toldBefore)
+  assert.ok(beats() - beatsBefore <= 4, `${beats() - beatsBefore} heartbeats of two members in 28 s`)
+  end()
+  await play.advance(3000)
+  assert.deepEqual(told.slice(toldBefore), ['Orders', 'Orders'], 'who gave it, and who took it')
+})
+
+test('what is done of a queue that is to be given up is kept when the consumer closes', async t => {
+  const { play, one, end } = await handingOver(t)
+  await play.advance(2000)
+  const closing = one.close()
+  await play.advance(1000)
+  end()
+  await play.outcome(closing)
+  assert.deepEqual(
+    [0, 1].map(queueId => play.broker.committed('Orders', 'readers', queueId)),
+    [1, 1],
+  )
+})
+
+test('offsets that are being reset when the consumer closes are kept', async t => {
+  const { play, one, seen, end } = await handingOver(t)
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders', queueId: 0 })
+  play.broker.resetOffsets('Orders', 'readers', new Map([[0, 2]]))
+  await play.advance(1000)
+  const closing = one.close()
+  await play.advance(1000)
+  end()
+  await play.outcome(closing)
+  await play.until(() => seen.length === 2, { stepMs: 50 })
+  assert.deepEqual(seen, ['0:2', '0:3'])
+})
+
+test('an operator sets back a queue that waits for its listener to be given up', async t => {
+  const { play, seen, end } = await handingOver(t)
+  await play.advance(2000)
+  play.broker.resetOffsets('Orders', 'readers', new Map([[1, 0]]))
+  await play.advance(2000)
+  end()
+  await play.advance(5000)
+  assert.deepEqual(seen, ['1:0'])
+})
+
+test('of many offsets that are asked for while a listener takes its time the last one counts, and no other', async t => {
+  const { play, seen, end, one } = await handingOver(t)
+  await play.advance(2000)
+  for (const offset of [1, 0, 1, 0, 1, 0]) {
+    play.broker.resetOffsets('Orders', 'readers', new Map([[0, offset]]))
+    await play.advance(200)
+  }
+  end()
+  await play.advance(1000)
+  assert.equal(one.stats.running, 1, 'it is begun anew')
+  end()
+  await play.advance(2000)
+  assert.equal(one.stats.running, 0, 'once')
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  assert.deepEqual(seen, [])
+})
+
+test('a queue whose lock is lost while it is reset waits for the lock', async t => {
+  const { play, one, end } = await handingOver(t)
+  play.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))
+  await play.advance(1000)
+  play.broker.state.locks.clear()
+  play.broker.state.locks.lock(KEY, 'somebody else', play.clock.now())
+  await play.advance(21_000)
+  end()
+  await play.advance(1000)
+  assert.ok(!one.queues.some(({ topic, queueId }) => topic === 'Orders' && queueId === 0))
+  assert.equal(play.broker.state.locks.ownerOf(KEY), 'somebody else')
+})
+
+test('when more queues may be consumed at a time, those that wait begin at once', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  let running = 0
+  const ends = Promise.withResolvers<undefined>()
+  const options = { orderly: true, concurrency: 1, onMessage: () => (running++, ends.promise) }
+  const consumer = await startConsumer(play, options)
+  await play.advance(2000)
+  assert.equal(running, 1)
+  consumer.updateConcurrency(2)
+  await play.settle()
+  assert.equal(running, 2)
+  ends.resolve(undefined)
+})
+
+test('a broker that does not answer takes no place from the queues of others', async t => {
+  const play = await stage(t, { brokers: 2 })
+  const [silent, other] = play.brokers as [Stage['broker'], Stage['broker']]
+  silent.setTopic('Orders', { readQueues: 8 })
+  other.setTopic('Orders', { readQueues: 1 })
+  const seen: string[] = []
+  await startConsumer(play, {
+    orderly: true,
+    concurrency: 2,
+    onMessage: ({ queue: { brokerName } }) => void seen.push(brokerName),
+  })
+  await play.advance(2000)
+  const locks = silent.fault('LOCK_BATCH_MQ', { answer: 'never', handled: false, times: Infinity })
+  await play.advance(35_000)
+  for (let queueId = 0; queueId < 8; queueId++) silent.put({ topic: 'Orders', queueId })
+  await play.advance(200)
+  const asked = locks.met
+  for (let n = 1; n <= 20; n++) {
+    other.put({ topic: 'Orders' })
+    await play.advance(500)
+    assert.deepEqual(
+      seen,
+      Array.from({ length: n }, () => 'broker-b'),
+      'the locks of the others have run out',
+    )
+  }
+  assert.ok(locks.met - asked <= 10, 'one request at a time, for all queues')
+})
+
+test('a queue whose listener takes its time does not keep other queues from being reset', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const ends = Promise.withResolvers<undefined>()
+  const seen: number[] = []
+  await startConsumer(play, {
+    orderly: true,
+    onMessage: ({ queue: { queueId } }) => {
+      seen.push(queueId)
+      return queueId === 0 ? ends.promise : undefined
+    },
+  })
+  await play.until(() => seen.length === 2)
+  for (const queueId of [0, 1]) {
+    play.broker.resetOffsets('Orders', 'readers', new Map([[queueId, 0]]))
+    await play.advance(2000)
+  }
+  assert.deepEqual(
+    seen.toSorted((a, b) => a - b),
+    [0, 1, 1],
+  )
+  ends.resolve(undefined)
+  await play.until(() => seen.length === 4, { stepMs: 50 })
+})

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { retryTopicOf } from '@gantrymq/protocol'
+import { stage } from '@gantrymq/testkit'
+import type { DeliveredMessage } from './delivered-messages.ts'
+import type { ReceivedMessage } from '../../message/received-message.ts'
+import { startConsumer } from '../../../test/push-scene.ts'
+
+test('messages are iterated over, and committed when they are acknowledged', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 5; n++) play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play)
+  const seen: number[] = []
+  const loop = (async () => {
+    for await (const message of consumer) {
+      seen.push(message.queueOffset)
+      await message.ack()
+    }
+  })()
+  await play.until(() => seen.length === 5)
+  await play.outcome(consumer.close())
+  await loop
+  assert.deepEqual(seen, [0, 1, 2, 3, 4])
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 5)
+})
+
+test('a message may be wanted again, and settling it twice does no harm', async t => {
+  const play = await stage(t, { brokers: [{ delays: 'by-hand' }] })
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play)
+  const loop = consumer[Symbol.asyncIterator]()
+  const { value: first } = await play.outcome(loop.next())
+  await first?.retry({ delayLevel: 5 })
+  await first?.ack()
+  await first?.retry()
+  await play.until(() => play.broker.state.delayed.length === 1)
+  const sent = play.broker.requests.filter(({ name }) => name === 'CONSUMER_SEND_MSG_BACK')
+  assert.deepEqual(
+    sent.map(({ header }) => header['delayLevel']),
+    ['5'],
+  )
+  play.broker.deliverDelayed()
+  const { value: second } = await play.outcome(loop.next())
+  assert.equal(second?.reconsumeTimes, 1)
+  assert.equal(second?.topic, 'Orders')
+  assert.equal(second?.queue.topic, retryTopicOf('readers'))
+  await second?.ack()
+})
+
+test('no more messages are handed out than may be at work at a time', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 10; n++) play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play, { concurrency: 3 })
+  const taken: DeliveredMessage[] = []
+  void (async () => {
+    for await (const message of consumer) taken.push(message)
+  })()
+  await play.advance(1000)
+  assert.equal(taken.length, 3)
+  await taken[1]?.ack()
+  await play.until(() => taken.length === 4)
+  consumer.updateConcurrency(5)
+  await play.until(() => taken.length === 6)
+  assert.throws(() => consumer.updateConcurrency(0), { code: 'BAD_OPTION' })
+  await play.outcome(consumer.close({ drainMs: 100 }))
+})
+
+test('what a loop leaves behind when it breaks goes to the next member, and the end does not wait for it', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play)
+  const seen: number[] = []
+  const loop = (async () => {
+    for await (const message of consumer) {
+      seen.push(message.queueOffset)
+      if (message.queueOffset === 1) break
+      await message.ack()
+    }
+  })()
+  await play.outcome(loop)
+  const since = play.clock.now()
+  await play.outcome(consumer.close())
+  assert.ok(play.clock.now() - since < 2000)
+  assert.deepEqual(seen, [0, 1])
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+})
+
+test('the end lets a loop settle what it has', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play)
+  const loop = consumer[Symbol.asyncIterator]()
+  const { value } = await play.outcome(loop.next())
+  const closing = consumer.close()
+  await play.advance(1000)
+  await value?.ack()
+  await play.outcome(closing)
+  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  assert.equal((await loop.next()).done, true)
+})
+
+test('what nobody has taken yet is not late', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play, { consumeTimeoutMs: 1000 })
+  await play.advance(10_000)
+  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 0)
+  const loop = consumer[Symbol.asyncIterator]()
+  await play.outcome(loop.next())
+  await play.advance(3000)
+  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 1, 'but what was taken and forgotten is')
+})
+
+test('a consumer with a listener is not iterated over', async t => {
+  const play = await stage(t)
+  const consumer = await startConsumer(play, { onMessage() {} })
+  assert.throws(() => consumer[Symbol.asyncIterator](), { code: 'UNSUPPORTED', message: /leave these out to iterate/ })
+})
+
+test('in order too, one message of a queue is out at a time', async t => {
+  const play = await stage(t)
+  play.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(play, { orderly: true })
+  const seen: string[] = []
+  const taken: DeliveredMessage[] = []
+  void (async () => {
+    for await (const message of consumer) {
+      seen.push(`${message.queueOffset}/${message.reconsumeTimes}`)
+      taken.push(message)
+    }
+  })()
+  await play.until(() => taken.length === 1)
+  await play.advance(1000)
+  assert.equal(taken.length, 1)
+  await taken[0]?.retry({ suspendMs: 50 })
+  await play.until(() => taken.length === 2, { stepMs: 10 })
+  await taken[1]?.ack()
+  await play.until(() => taken.length === 3)
+  assert.deepEqual(seen, ['0/0', '0/1', '1/0'])
+  await taken[2]?.ack()
+  await play.until(() => taken.length === 4)
+  await taken[3]?.ack()
+})
+
+for (const orderly of [false, true]) {
+  test(`what no loop has taken of a queue goes with it to another member, orderly ${orderly}`, async t => {
+    const play = await stage(t)
+    play.broker.setTopic('Orders', { readQueues: 2 })
+    for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+    const one = await startConsumer(play, { instanceName: 'a', orderly })
+    await play.until(() => one.stats.running === 2)
+    const others: number[] = []
+    const onMessage = ({ queue }: ReceivedMessage): void => void others.push(queue.queueId)
+    await startConsumer(play, { instanceName: 'b', orderly, onMessage })
+    await play.advance(5000)
+    const mine: number[] = []
+    void (async () => {
+      for await (const { queue } of one) mine.push(queue.queueId)
+    })()
+    await play.advance(1000)
+    assert.deepEqual([mine, others], [[0], [1]])
+  })
+}

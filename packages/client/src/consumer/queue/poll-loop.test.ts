@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { stage } from '@gantrymq/testkit'
+import { ClientError } from '../../errors.ts'
+import { instanceOptions } from '../../instance/instance-options.ts'
+import { readOptions } from '../../options.ts'
+import { noted } from '../../../test/push-scene.ts'
+import { Membership } from '../group/membership.ts'
+import { QueueLoop, type QueueLoopOptions } from './poll-loop.ts'
+
+const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
+
+async function looped(t: TestContext, step: QueueLoopOptions['step']) {
+  const play = await stage(t)
+  const { clock, dial, nameServerList: nameServers } = play
+  const { log, texts } = noted()
+  const membership = new Membership(readOptions('test', instanceOptions, { clock, dial, nameServers, log }), 'readers')
+  const { instance, group } = membership
+  const failures: string[] = []
+  const onFailure = ({ code }: ClientError): void => void failures.push(code)
+  const core = { instance, group, settings: { pullRetryMs: 1000 } }
+  const loop = new QueueLoop({ core, queue, verb: 'pull', step, onFailure })
+  const stop = async (): Promise<void> => {
+    loop.stop()
+    await loop.done
+  }
+  play.own({ close: () => membership.close({ stop, keep: async () => {} }) })
+  const warnings = (): string[] => texts.filter(text => text.startsWith('warn'))
+  return { play, loop, warnings, failures }
+}
+
+test('a loop sleeps between its steps, until it is woken or stopped', async t => {
+  let steps = 0
+  const { play, loop } = await looped(t, () => {
+    steps++
+    return loop.sleep(1000)
+  })
+  loop.start()
+  assert.deepEqual([steps, loop.isAsleep], [1, true])
+  await play.advance(1000)
+  assert.equal(steps, 2)
+  loop.wake()
+  await play.settle()
+  assert.equal(steps, 3)
+  loop.stop()
+  await loop.done
+  assert.deepEqual([steps, loop.isAsleep, loop.isStopped], [3, false, true])
+})
+
+test('a step that is interrupted is followed by another at once, and its failure is not told', async t => {
+  const signals: AbortSignal[] = []
+  const { play, loop, warnings, failures } = await looped(t, async signal => {
+    signals.push(signal)
+    if (signals.length > 1) return await loop.sleep(1000)
+    await new Promise(resolve => signal.addEventListener('abort', resolve))
+    throw new ClientError('ABORTED', 'given up')
+  })
+  loop.start()
+  loop.interrupt()
+  await play.settle()
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true, false],
+  )
+  assert.deepEqual([warnings(), failures], [[], []])
+})
+
+test('a failure is told and rested after, for a moment only if the broker asks for patience', async t => {
+  const problems = [
+    new ClientError('TIMEOUT', 'late'),
+    new ClientError('BROKER_REFUSED', 'busy', { responseCode: 215 }),
+  ]
+  let steps = 0
+  const { play, loop, warnings, failures } = await looped(t, async () => {
+    const problem = problems[steps++]
+    if (problem !== undefined) throw problem
+    await loop.sleep(10_000)
+  })
+  loop.start()
+  await play.advance(990, 10)
+  assert.deepEqual([steps, warnings()], [1, ['warn pull failed']])
+  await play.advance(10, 10)
+  assert.equal(steps, 2)
+  await play.advance(20, 10)
+  assert.equal(steps, 3)
+  assert.deepEqual(failures, ['TIMEOUT', 'BROKER_REFUSED'])
+  assert.deepEqual(warnings(), ['warn pull failed'])
+})

@@ -1,0 +1,226 @@
+import {
+  COMPRESSED,
+  compressAsync,
+  compressionFlag,
+  type Compression,
+  isClosedTopic,
+  MAX_PROPERTIES_LENGTH,
+  RESERVED_PROPERTIES,
+  topicProblem,
+  wrapNamespace,
+} from '@gantrymq/protocol'
+import { ClientError } from '../errors.ts'
+import type { OutgoingMessage } from '../message/message.ts'
+
+/** A message ready for the wire: checked, encoded, with its id. */
+export interface PreparedMessage {
+  /** With the namespace. */
+  readonly topic: string
+  /** As sent: perhaps compressed. */
+  readonly body: Buffer
+  readonly flag: number
+  readonly sysFlag: number
+  readonly messageId: string
+  /** The property text. */
+  readonly properties: string
+  readonly bornTimestamp: number
+  /** Of a batch: its messages. */
+  readonly parts?: readonly PreparedMessage[]
+}
+
+export interface OutgoingRules {
+  readonly namespace: string
+  /** Largest body in bytes, before compression. */
+  readonly maxMessageSize: number
+  /** Bodies of so many bytes and more are compressed. */
+  readonly compressOver: number
+  readonly compression: Compression
+  readonly compressionLevel: number
+}
+
+/** What this client adds to a message. */
+export interface Additions {
+  /** Empty for none. */
+  readonly messageId: string
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Properties that users may not set. */
+  readonly properties?: Readonly<Record<string, string>> | undefined
+  readonly sysFlag?: number | undefined
+  /** Properties of subscribers to the send channel. */
+  readonly traced?: Readonly<Record<string, string>> | undefined
+  /** The topic is meant as it is, without the namespace. */
+  readonly bare?: boolean | undefined
+}
+
+const MESSAGE_ILLEGAL = 13
+const NAME_END = '\u0001'
+const VALUE_END = '\u0002'
+const WAITS = `WAIT${NAME_END}true${VALUE_END}`
+const WAITS_NOT = `WAIT${NAME_END}false${VALUE_END}`
+
+/** What Apache's client refuses before it sends. */
+export function illegal(text: string, cause?: unknown): ClientError {
+  return new ClientError('MESSAGE_ILLEGAL', text, { responseCode: MESSAGE_ILLEGAL, cause })
+}
+
+/** The topic as brokers know it. @throws ClientError BAD_NAME */
+export function topicOf(topic: unknown, namespace: string): string {
+  if (typeof topic !== 'string') throw new ClientError('BAD_NAME', 'the message has no topic: give it as text')
+  if (!checkedTopics.has(topic)) checkTopic(topic)
+  return namespace === '' ? topic : wrapNamespace(namespace, topic)
+}
+
+// Few topics are sent to very often. Whoever makes up topics all the time is checked all the time.
+const checkedTopics = new Set<string>()
+const MAX_CHECKED = 1000
+
+function checkTopic(topic: string): void {
+  const problem = topicProblem(topic)
+  if (problem !== null) throw new ClientError('BAD_NAME', problem, { responseCode: MESSAGE_ILLEGAL })
+  if (isClosedTopic(topic)) {
+    throw new ClientError('BAD_NAME', `Sending message to topic[${topic}] is forbidden: RocketMQ uses it itself`)
+  }
+  if (checkedTopics.size < MAX_CHECKED) checkedTopics.add(topic)
+}
+
+/** The bytes of a body. @throws ClientError MESSAGE_ILLEGAL if there are none, or too many */
+function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
+  if (encoded === undefined || encoded === null) throw illegal('the message body is null')
+  if (!(encoded instanceof Uint8Array)) throw illegal(`the message body must be bytes or text, not ${typeof encoded}`)
+  const { length } = encoded
+  if (length === 0) throw illegal('the message body length is zero')
+  if (length > maxMessageSize) {
+    throw illegal(`the message body size over max value, MAX: ${maxMessageSize}: it has ${length} bytes`)
+  }
+  return Buffer.isBuffer(encoded) ? encoded : Buffer.from(encoded.buffer, encoded.byteOffset, length)
+}
+
+/** The property text of a message, in Java's order of setting them. @throws ClientError MESSAGE_ILLEGAL */
+export function propertiesOf(message: OutgoingMessage<unknown>, namespace: string, additions: Additions): string {
+  const { tags, keys, properties, shardingKey, checkImmunitySeconds } = message
+  const { waitStored = true } = message
+  if (typeof waitStored !== 'boolean') throw illegal('waitStored of a message must be true or false')
+  let text = waitStored ? WAITS : WAITS_NOT
+  if (tags !== undefined && tags !== '') text += entry('TAGS', tags)
+  const joined = joinedKeys(keys)
+  if (joined !== '') text += entry('KEYS', joined)
+  if (shardingKey !== undefined) text += entry('__SHARDINGKEY', shardingKey)
+  text += delayOf(message)
+  if (checkImmunitySeconds !== undefined)
+    text += entry('CHECK_IMMUNITY_TIME_IN_SECONDS', wholeOf('checkImmunitySeconds', checkImmunitySeconds))
+  if (properties !== undefined) text += userProperties(properties)
+  if (additions.traced !== undefined) text += userProperties(additions.traced)
+  if (additions.properties !== undefined) text += entries(additions.properties)
+  if (additions.messageId !== '') text += `UNIQ_KEY${NAME_END}${additions.messageId}${VALUE_END}`
+  if (namespace !== '') text += entry('INSTANCE_ID', namespace)
+  return fitting(text)
+}
+
+function joinedKeys(keys: unknown): string {
+  if (keys === undefined) return ''
+  if (typeof keys === 'string') return keys
+  if (Array.isArray(keys) && keys.every(key => typeof key === 'string')) return keys.join(' ')
+  throw illegal("the message's keys must be text, or a list of texts")
+}
+
+function fitting(text: string): string {
+  if (text.length * 3 <= MAX_PROPERTIES_LENGTH || Buffer.byteLength(text) <= MAX_PROPERTIES_LENGTH) return text
+  throw illegal(`the message's properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
+}
+
+function entry(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw illegal(`the message's ${name} must be text, not ${typeof value}`)
+  if (hasSeparator(name) || hasSeparator(value)) {
+    throw illegal(`the message property ${JSON.stringify(name)} has U+0001 or U+0002 in it`)
+  }
+  return name + NAME_END + value + VALUE_END
+}
+
+function hasSeparator(text: string): boolean {
+  return text.includes(NAME_END) || text.includes(VALUE_END)
+}
+
+function entries(properties: Readonly<Record<string, string>>): string {
+  let text = ''
+  for (const name in properties) text += entry(name, properties[name])
+  return text
+}
+
+function userProperties(properties: Readonly<Record<string, string>>): string {
+  if (typeof properties !== 'object' || properties === null) throw illegal("the message's properties must be an object")
+  let text = ''
+  for (const [name, value] of Object.entries(properties)) {
+    checkUserProperty(name, value)
+    text += entry(name, value)
+  }
+  return text
+}
+
+function checkUserProperty(name: string, value: unknown): void {
+  if (name.trim() === '') throw illegal('The name or value of property can not be null or blank string!')
+  if (RESERVED_PROPERTIES.has(name)) throw illegal(`The Property<${name}> is used by system, input another please`)
+  if (typeof value !== 'string' || value.trim() === '') {
+    const which = `The value of ${JSON.stringify(name)} is`
+    throw illegal(`The name or value of property can not be null or blank string! ${which}`)
+  }
+  if (name === 'INNER_MULTI_DISPATCH' && value.includes('/')) {
+    throw illegal(`INNER_MULTI_DISPATCH ${value} can not contains / character`)
+  }
+}
+
+/** Whether a message is to be delivered later. */
+export function isDelayed({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): boolean {
+  return (delayLevel !== undefined && delayLevel !== 0) || delayMs !== undefined || deliverAt !== undefined
+}
+
+function delayOf({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): string {
+  if (delayLevel === undefined && delayMs === undefined && deliverAt === undefined) return ''
+  if ([delayLevel, delayMs, deliverAt].filter(each => each !== undefined).length > 1) {
+    throw illegal('a message has one of delayLevel, delayMs and deliverAt, not several')
+  }
+  if (delayLevel !== undefined) return delayLevel === 0 ? '' : entry('DELAY', wholeOf('delayLevel', delayLevel))
+  if (delayMs !== undefined) return entry('TIMER_DELAY_MS', wholeOf('delayMs', delayMs))
+  return entry('TIMER_DELIVER_MS', wholeOf('deliverAt', deliverAt instanceof Date ? deliverAt.getTime() : deliverAt))
+}
+
+function wholeOf(name: string, value: unknown): string {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value)
+  throw illegal(`${name} of a message must be a whole number of at least 0`)
+}
+
+function flagOf(flag: number | undefined): number {
+  if (flag === undefined) return 0
+  if (typeof flag === 'number' && flag === (flag | 0)) return flag
+  throw illegal('flag of a message must be a whole number of 32 bits')
+}
+
+/** What a message is on the wire, before compression. @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
+export function prepare(
+  message: OutgoingMessage<unknown>,
+  encoded: unknown,
+  rules: OutgoingRules,
+  additions: Additions,
+): PreparedMessage {
+  const namespace = additions.bare === true ? '' : rules.namespace
+  return {
+    topic: topicOf(message.topic, namespace),
+    body: bodyOf(encoded, rules.maxMessageSize),
+    flag: flagOf(message.flag),
+    sysFlag: additions.sysFlag ?? 0,
+    messageId: additions.messageId,
+    properties: propertiesOf(message, namespace, additions),
+    bornTimestamp: additions.now,
+  }
+}
+
+/** The same with its body compressed; as it is when that fails, as Apache's client sends it then. */
+export async function compressed(message: PreparedMessage, rules: OutgoingRules): Promise<PreparedMessage> {
+  const { compression, compressionLevel } = rules
+  try {
+    const body = await compressAsync(message.body, compression, compressionLevel)
+    return { ...message, body, sysFlag: message.sysFlag | COMPRESSED | compressionFlag(compression) }
+  } catch {
+    return message
+  }
+}
