@@ -21,8 +21,10 @@ const programs = ['gantrymq']
 const stateFiles = [
   'packages/protocol/src/{fastjson/*,data-version,permission,topic-name}.ts',
   'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request}.ts',
-  'packages/namesrv/src/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures}.ts',
-  'packages/namesrv/src/{kv-config,zone-filter,body-difference,registration-scan,last-bodies,same-routes,route-bodies,prepared-routes}.ts',
+  'packages/namesrv/src/registry/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures,zone-filter}.ts',
+  'packages/namesrv/src/registration/{body-difference,scan,last-bodies}.ts',
+  'packages/namesrv/src/answers/*.ts',
+  'packages/namesrv/src/kv/kv-config.ts',
 ]
 
 const waiting = /^node:(net|tls|fs|http|http2|https|dgram|dns|timers|child_process|worker_threads|stream|events)\b/

@@ -3,7 +3,7 @@ import {
   type AnyOption,
   type Change,
   flagOf,
-  foreignKeys,
+  ignoredProperties,
   optionGroups,
   optionOf,
   type OptionName,
@@ -90,7 +90,7 @@ function sinceText({ since }: AnyOption): string {
 }
 
 function foreignPart(): string {
-  const keysByReason = Map.groupBy(foreignKeys.keys(), key => foreignKeys.get(key)!)
+  const keysByReason = Map.groupBy(ignoredProperties.keys(), key => ignoredProperties.get(key)!)
   const parts = Array.from(keysByReason, ([because, keys]) => {
     return `\nA key that ${because}: ${keys.map(key => `\`${key}\``).join(', ')}.\n`
   })

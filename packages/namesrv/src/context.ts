@@ -1,11 +1,11 @@
 import type { Clock, Logger } from '@gantrymq/remoting'
-import type { Change } from './broker-changes.ts'
-import type { Journal } from './journal.ts'
-import type { KvStore } from './kv-store.ts'
-import type { LastBodies } from './last-bodies.ts'
+import type { Change } from './registry/broker-changes.ts'
+import type { RegistryLog } from './registry-log.ts'
+import type { KvStore } from './kv/kv-store.ts'
+import type { LastBodies } from './registration/last-bodies.ts'
 import type { NameServerMetrics } from './metrics.ts'
-import type { RouteBodies } from './route-bodies.ts'
-import type { RouteTable } from './route-table.ts'
+import type { RouteBodies } from './answers/route-bodies.ts'
+import type { RouteTable } from './registry/route-table.ts'
 import type { Settings } from './settings.ts'
 import type { RequestOrder } from './turns.ts'
 
@@ -17,7 +17,7 @@ export interface NameServerContext {
   readonly order: RequestOrder
   readonly kv: KvStore
   readonly settings: Settings
-  readonly journal: Journal
+  readonly registryLog: RegistryLog
   readonly metrics: NameServerMetrics
   readonly clock: Clock
   readonly log: Logger

@@ -1,4 +1,4 @@
-export { foreignKeys } from './foreign-keys.ts'
+export { ignoredProperties } from './ignored-properties.ts'
 export type { MetricsPage } from './http/pages.ts'
 export type { HistogramSample, Labels, MetricFamily, MetricSource, Sample } from './metrics/family.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './option-sources.ts'
@@ -15,9 +15,9 @@ export {
   shownValue,
   variableOf,
 } from './options.ts'
-export { RouteTable, type RouteTableOptions } from './route-table.ts'
+export { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 export { nearest } from './spelling.ts'
-export type { BrokerRegistration, RegistrationHead, RegistrationLimits } from './registration.ts'
+export type { BrokerRegistration, RegistrationHead, RegistrationLimits } from './registry/registration.ts'
 export { type Address, type CloseOptions, NameServer, type NameServerParts, type StartOptions } from './name-server.ts'
-export type { BrokerView } from './broker-changes.ts'
+export type { BrokerView } from './registry/broker-changes.ts'
 export type { NameServerStatus, Readiness } from './status.ts'

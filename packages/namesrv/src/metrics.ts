@@ -1,5 +1,5 @@
 import type { Clock } from '@gantrymq/remoting'
-import type { RemovalReason } from './broker-changes.ts'
+import type { RemovalReason } from './registry/broker-changes.ts'
 import { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
 import { EventLoopDelay } from './metrics/event-loop-delay.ts'
 import { type MetricFamily, type MetricSource, single } from './metrics/family.ts'

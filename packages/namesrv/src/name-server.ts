@@ -16,18 +16,18 @@ import {
   silent,
   systemClock,
 } from '@gantrymq/remoting'
-import type { Removal } from './broker-changes.ts'
+import type { Removal } from './registry/broker-changes.ts'
 import type { NameServerContext } from './context.ts'
-import { Departures } from './departures.ts'
+import { Departures } from './registry/departures.ts'
 import { handlers } from './handlers/index.ts'
 import { createHttpFace, type HttpFace } from './http/http-face.ts'
 import type { MetricsPage } from './http/pages.ts'
-import { Journal } from './journal.ts'
-import { KvStore } from './kv-store.ts'
-import { LastBodies } from './last-bodies.ts'
+import { RegistryLog } from './registry-log.ts'
+import { KvStore } from './kv/kv-store.ts'
+import { LastBodies } from './registration/last-bodies.ts'
 import { NameServerMetrics } from './metrics.ts'
 import type { MetricSource } from './metrics/family.ts'
-import { MinBrokerNotifier } from './min-broker-notifier.ts'
+import { MinBrokerNotifier } from './registry/min-broker-notifier.ts'
 import {
   type GivenOptions,
   type NameServerOptions,
@@ -36,9 +36,9 @@ import {
   propertyOf,
   resolveOptions,
 } from './options.ts'
-import { PreparedRoutes } from './prepared-routes.ts'
-import { RouteBodies } from './route-bodies.ts'
-import { RouteTable, type RouteTableOptions } from './route-table.ts'
+import { PreparedRoutes } from './answers/prepared-routes.ts'
+import { RouteBodies } from './answers/route-bodies.ts'
+import { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 import { serverStatus } from './server-status.ts'
 import { Settings } from './settings.ts'
 import { storeIn } from './settings-file.ts'
@@ -92,7 +92,7 @@ export class NameServer {
   readonly #settings: Settings
   readonly #kv: KvStore
   readonly #routes: RouteTable
-  readonly #journal: Journal
+  readonly #registryLog: RegistryLog
   readonly #lastBodies = new LastBodies()
   readonly #departures = new Departures()
   readonly #peers = new Map<number, Connection>()
@@ -155,7 +155,7 @@ export class NameServer {
       responses: Object.entries(responseCodes).map(([name, code]) => [code, name]),
       clock,
     })
-    this.#journal = new Journal(log, this.metrics, this.#departures)
+    this.#registryLog = new RegistryLog(log, this.metrics, this.#departures)
     this.#client = new RemotingClient({ clock, log, tls: tls.client })
     this.#notifier = new MinBrokerNotifier(this.#client, log)
     this.status = this.#describe()
@@ -227,7 +227,7 @@ export class NameServer {
       order: new RequestOrder(),
       kv: this.#kv,
       settings: this.#settings,
-      journal: this.#journal,
+      registryLog: this.#registryLog,
       metrics: this.metrics,
       clock: this.#clock,
       log: this.#log,
@@ -310,7 +310,7 @@ export class NameServer {
   }
 
   #noteRemoval(removal: Removal): void {
-    this.#journal.removed(removal, this.#clock.now())
+    this.#registryLog.removed(removal, this.#clock.now())
     if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(removal.changes)
   }
 

@@ -1,5 +1,5 @@
 import type { PropertyEntry } from '@gantrymq/remoting'
-import { foreignKeys } from './foreign-keys.ts'
+import { ignoredProperties } from './ignored-properties.ts'
 import {
   badValue,
   type NameServerOptions,
@@ -154,7 +154,7 @@ function fromFile(file: NonNullable<OptionSources['file']>, unknown: Map<string,
 
 /** Why a key of a file has no effect. */
 export function whyIgnored(key: string): string {
-  const foreign = foreignKeys.get(key)
+  const foreign = ignoredProperties.get(key)
   if (foreign !== undefined) return `${key} has no effect: it ${foreign}`
   const known = nearestProperty(key)
   return `the key ${JSON.stringify(key)} is unknown and ignored${known === undefined ? '' : `; did you mean ${known}?`}`

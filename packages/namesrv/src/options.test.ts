@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readProperties } from '@gantrymq/remoting'
 import { findOptions, type OptionSources } from './option-sources.ts'
-import { foreignKeys } from './foreign-keys.ts'
+import { ignoredProperties } from './ignored-properties.ts'
 import { optionTable } from './option-table.ts'
 import { flagOf, optionNames, optionOf, propertyOf, readValue, resolveOptions, variableOf } from './options.ts'
 
@@ -24,7 +24,7 @@ test('flags, variables and keys of different options differ, and none is also a 
   for (const naming of [flagOf, variableOf, propertyOf]) {
     assert.equal(new Set(optionNames.map(naming)).size, optionNames.length)
   }
-  for (const name of optionNames) assert.ok(!foreignKeys.has(propertyOf(name)), name)
+  for (const name of optionNames) assert.ok(!ignoredProperties.has(propertyOf(name)), name)
 })
 
 test('names are spelt as operators expect them', () => {

@@ -1,6 +1,6 @@
 import type { TopicRoute } from '@gantrymq/protocol'
-import type { BrokerView } from './broker-changes.ts'
-import type { Departures } from './departures.ts'
+import type { BrokerView } from './registry/broker-changes.ts'
+import type { Departures } from './registry/departures.ts'
 
 /** Whether clients should be sent here. */
 export type Readiness =

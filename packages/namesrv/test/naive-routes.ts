@@ -1,5 +1,5 @@
 import type { Long } from '@gantrymq/remoting'
-import type { BrokerRegistration } from '../src/registration.ts'
+import type { BrokerRegistration } from '../src/registry/registration.ts'
 
 interface NaiveBroker {
   cluster: string

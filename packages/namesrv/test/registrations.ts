@@ -1,7 +1,7 @@
 import type { DataVersion, TopicConfig, TopicQueueMappingInfo } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
-import type { BrokerIdentity, BrokerRegistration } from '../src/registration.ts'
-import type { RouteTable } from '../src/route-table.ts'
+import type { BrokerIdentity, BrokerRegistration } from '../src/registry/registration.ts'
+import type { RouteTable } from '../src/registry/route-table.ts'
 
 /** Where the clock of these tests stands. */
 export const NOW = 1_700_000_000_000

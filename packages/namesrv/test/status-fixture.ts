@@ -1,7 +1,7 @@
 import type { TopicRoute } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
-import type { BrokerView } from '../src/broker-changes.ts'
-import { Departures } from '../src/departures.ts'
+import type { BrokerView } from '../src/registry/broker-changes.ts'
+import { Departures } from '../src/registry/departures.ts'
 import type { NameServerStatus, Readiness } from '../src/status.ts'
 
 /** For tests: a name server's status made of plain data. */

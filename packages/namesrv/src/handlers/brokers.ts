@@ -8,9 +8,9 @@ import {
 } from '@gantrymq/protocol'
 import { type Answer, type Call, type HandlersFor, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
-import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registration.ts'
-import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration-reader.ts'
-import { brokerMembers } from '../route-queries.ts'
+import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registry/registration.ts'
+import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration/reader.ts'
+import { brokerMembers } from '../registry/route-queries.ts'
 import { inTurns } from '../turns.ts'
 
 type BrokerRequests = Pick<
@@ -40,7 +40,7 @@ export const brokerHandlers: HandlersFor<BrokerRequests, NameServerContext> = {
   UNREGISTER_BROKER({ header, peer }, context) {
     return context.order.run(peer.id, () => {
       const removal = context.routes.unregister([header], peer.id)
-      context.journal.removed(removal, context.clock.now())
+      context.registryLog.removed(removal, context.clock.now())
       context.announce(removal.changes)
       return {}
     })
@@ -94,17 +94,17 @@ function register(call: Registering, context: NameServerContext): Registered | P
     .then(plain => inTurns(registering(call, context, { bytes: plain, compressed: true, checksum })))
     .catch((error: unknown) => {
       if (!(error instanceof ResponseError))
-        context.journal.rejected(header.clusterName, peer.remoteAddress, String(error))
+        context.registryLog.rejected(header.clusterName, peer.remoteAddress, String(error))
       throw error
     })
 }
 
 // The sum is of the bytes as sent, without its sign bit; 0 means that there is none (Apache's UtilAll.crc32).
-function checkCrc({ header, body, peer }: Registering, { journal }: NameServerContext): number {
+function checkCrc({ header, body, peer }: Registering, { registryLog }: NameServerContext): number {
   const { bodyCrc32 } = header
   const checksum = crc32(body ?? '') & 0x7fffffff
   if (bodyCrc32 === 0 || bodyCrc32 === checksum) return checksum
-  journal.rejected(header.clusterName, peer.remoteAddress, 'receive registerBroker request,crc32 not match')
+  registryLog.rejected(header.clusterName, peer.remoteAddress, 'receive registerBroker request,crc32 not match')
   throw new ResponseError(SYSTEM_ERROR, 'crc32 not match')
 }
 
@@ -174,16 +174,16 @@ function enter(
   call: Registering,
   context: NameServerContext,
 ): { answer: Registered; token?: RegistrationToken } {
-  const { routes, journal, clock } = context
+  const { routes, registryLog, clock } = context
   try {
     if (reading) routes.checkTopics(reading.topics, reading.count)
     const begun = routes.beginRegistration(head, clock.now())
     if (begun.result === 'ignored') {
-      journal.ignored(head, begun.holderAddr)
+      registryLog.ignored(head, begun.holderAddr)
       return { answer: { header: {} } }
     }
-    journal.registered(head, begun)
-    if (begun.replaced) journal.removed(begun.replaced, clock.now())
+    registryLog.registered(head, begun)
+    if (begun.replaced) registryLog.removed(begun.replaced, clock.now())
     context.announce(begun.changes)
     const { masterAddr, haServerAddr } = begun
     const answer = { header: { masterAddr, haServerAddr }, body: orderTopics(context) }
@@ -192,7 +192,7 @@ function enter(
     return { answer }
   } catch (error) {
     if (!(error instanceof RegistrationRefused)) throw error
-    journal.rejected(head.clusterName, call.peer.remoteAddress, error.message)
+    registryLog.rejected(head.clusterName, call.peer.remoteAddress, error.message)
     throw new ResponseError(SYSTEM_ERROR, `REGISTER_BROKER: ${error.message}`, { cause: error })
   }
 }
@@ -207,19 +207,19 @@ function orderTopics({ kv, settings }: NameServerContext): ReadonlyMap<string, s
 function* applyTopics(
   token: RegistrationToken,
   { topics, count, topicQueueMappings, read }: RegistrationReading,
-  { routes, journal, clock, lastBodies }: NameServerContext,
+  { routes, registryLog, clock, lastBodies }: NameServerContext,
 ): Sliced<void> {
   const { brokerName } = token.head
   for (let at = 0; at < topics.length; at += TOPICS_A_SLICE) {
     if (at > 0) yield
     const applied = routes.applyTopics(token, topics.slice(at, at + TOPICS_A_SLICE))
     if (applied === false) return
-    journal.topicsApplied(brokerName, applied)
+    registryLog.topicsApplied(brokerName, applied)
   }
   routes.skipTopics(token, count - topics.length)
   routes.applyMappings(token, topicQueueMappings.values())
   const completed = routes.completeRegistration(token, clock.now())
   if (completed === false) return
-  journal.completed(brokerName, completed)
+  registryLog.completed(brokerName, completed)
   if (token.wanted !== 'none') lastBodies.keep(token.broker, read)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Router } from '@gantrymq/remoting'
-import { KvStore } from '../kv-store.ts'
+import { KvStore } from '../kv/kv-store.ts'
 import { kvHandlers } from './kv.ts'
 
 const { PUT_KV_CONFIG, GET_KV_CONFIG, DELETE_KV_CONFIG, GET_KVLIST_BY_NAMESPACE } = nameServerRequests

@@ -1,6 +1,6 @@
 import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
-import type { KvStore } from '../kv-store.ts'
+import type { KvStore } from '../kv/kv-store.ts'
 
 /** What the handlers of the KV configuration work on. */
 export interface KvContext {

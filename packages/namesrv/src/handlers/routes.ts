@@ -1,9 +1,9 @@
 import { type Dialect, encodeTopicRoute, type nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
-import { STANDARD_JSON_VERSION } from '../prepared-routes.ts'
-import { clusterInfo } from '../route-queries.ts'
-import { filterByZone, zoneAskedFor } from '../zone-filter.ts'
+import { STANDARD_JSON_VERSION } from '../answers/prepared-routes.ts'
+import { clusterInfo } from '../registry/route-queries.ts'
+import { filterByZone, zoneAskedFor } from '../registry/zone-filter.ts'
 
 type RouteRequests = Pick<typeof nameServerRequests, 'GET_ROUTEINFO_BY_TOPIC' | 'GET_BROKER_CLUSTER_INFO'>
 

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
-import { RegistrationRefused } from '../registration.ts'
+import { RegistrationRefused } from '../registry/registration.ts'
 import {
   allTopics,
   systemTopics,
@@ -10,7 +10,7 @@ import {
   unitSubTopics,
   unitSubUnUnitTopics,
   unitTopics,
-} from '../route-queries.ts'
+} from '../registry/route-queries.ts'
 
 type TopicRequests = Pick<
   typeof nameServerRequests,

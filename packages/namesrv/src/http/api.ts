@@ -1,4 +1,4 @@
-import type { BrokerView } from '../broker-changes.ts'
+import type { BrokerView } from '../registry/broker-changes.ts'
 import type { NameServerStatus } from '../status.ts'
 import { jsonPage, type Page, Refusal } from './page.ts'
 import { pick, readPageQuery } from './paging.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { broker, type FixtureData, routeOver, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
-import { Departures } from '../departures.ts'
+import { Departures } from '../registry/departures.ts'
 import { explain } from './why.ts'
 
 const why = (topic: string, data: FixtureData) => explain(topic, statusOf(data), STARTED_AT + 60_000)

@@ -1,6 +1,6 @@
 import { isWriteable, type TopicRoute } from '@gantrymq/protocol'
-import { MASTER_ID } from '../broker-group.ts'
-import type { Departure } from '../departures.ts'
+import { MASTER_ID } from '../registry/broker-group.ts'
+import type { Departure } from '../registry/departures.ts'
 import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'
 

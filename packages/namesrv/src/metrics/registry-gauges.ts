@@ -1,5 +1,5 @@
-import type { BrokerView } from '../broker-changes.ts'
-import { MASTER_ID } from '../broker-group.ts'
+import type { BrokerView } from '../registry/broker-changes.ts'
+import { MASTER_ID } from '../registry/broker-group.ts'
 import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'
 import { NameLimit } from './counters.ts'

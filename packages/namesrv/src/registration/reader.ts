@@ -1,7 +1,7 @@
 import { decodeRegisterBroker, type RegisterBrokerBody, readRegistration, type TopicConfig } from '@gantrymq/protocol'
 import type { Sliced } from '@gantrymq/remoting'
 import { differenceOf, type ReadBody } from './body-difference.ts'
-import { scanTable } from './registration-scan.ts'
+import { scanTable } from './scan.ts'
 
 /** Senders from this release on send a RegisterBrokerBody, older ones the bare topic table: V3_0_11. */
 const FIRST_WITH_WRAPPER = 37

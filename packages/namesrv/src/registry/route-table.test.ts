@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { dataVersion, headOf, identityOf, NOW, registration, shown, slave, topicConfig } from '../test/registrations.ts'
+import {
+  dataVersion,
+  headOf,
+  identityOf,
+  NOW,
+  registration,
+  shown,
+  slave,
+  topicConfig,
+} from '../../test/registrations.ts'
 import { allTopics, brokerMembers, brokerNamesOf, clusterInfo, liveBrokers } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { dataVersion, NOW, registration, slave, topicConfig } from '../test/registrations.ts'
+import { dataVersion, NOW, registration, slave, topicConfig } from '../../test/registrations.ts'
 import {
   allTopics,
   brokerMembers,

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeRegisterBroker, type TopicConfig } from '@gantrymq/protocol'
 import { finish } from '@gantrymq/remoting'
-import type { Broker } from './broker-group.ts'
+import type { Broker } from '../registry/broker-group.ts'
 import { LastBodies } from './last-bodies.ts'
-import { readTopics } from './registration-reader.ts'
+import { readTopics } from './reader.ts'
 
 function bodyOf(count: number, odd: number, counter: number): Buffer {
   const topics = new Map<string, TopicConfig>()

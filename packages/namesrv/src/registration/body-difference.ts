@@ -1,5 +1,5 @@
 import type { TopicConfig } from '@gantrymq/protocol'
-import { scanEntries } from './registration-scan.ts'
+import { scanEntries } from './scan.ts'
 
 /** A registration body whose topics have been read. */
 export interface ReadBody {

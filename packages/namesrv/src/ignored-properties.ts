@@ -1,5 +1,5 @@
 /** Keys of Apache's files that have no meaning in a name server without controller and embedded client. */
-export const foreignKeys: ReadonlyMap<string, string> = new Map([
+export const ignoredProperties: ReadonlyMap<string, string> = new Map([
   ...keysOf(
     "belongs to Apache's embedded client, which this name server does not have",
     'clientWorkerThreads clientCallbackExecutorThreads clientOnewaySemaphoreValue clientAsyncSemaphoreValue ' +

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { type JsonInput, writeFastjson } from '@gantrymq/protocol'
 import { type JsonObject, type JsonValue, type Logger, readFastjson, silent } from '@gantrymq/remoting'
-import { moveAside, removeLeftovers, replaceFile } from './atomic-file.ts'
+import { moveAside, removeLeftovers, replaceFile } from '../atomic-file.ts'
 import { KvConfig } from './kv-config.ts'
 
 /** The file's text: one line of JSON, as Apache's KVConfigSerializeWrapper. */

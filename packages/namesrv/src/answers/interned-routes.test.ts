@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { newGroup } from './broker-group.ts'
-import { SameRoutes } from './same-routes.ts'
-import { Topic } from './topic.ts'
+import { newGroup } from '../registry/broker-group.ts'
+import { InternedRoutes } from './interned-routes.ts'
+import { Topic } from '../registry/topic.ts'
 
 const groups = ['a', 'b', 'c'].map(name => newGroup(name, 'C'))
 const settings = (perm: number, readQueueNums = 8) => ({ perm, readQueueNums, writeQueueNums: 8, topicSysFlag: 0 })
@@ -15,23 +15,23 @@ function topicOn(name: string, members = groups, queues = usual): Topic {
 }
 
 test('topics on the same brokers with the same settings share their route', () => {
-  const routes = new SameRoutes()
+  const routes = new InternedRoutes()
   assert.equal(routes.of(topicOn('S')), routes.of(topicOn('T')))
 })
 
 test('topics on other brokers do not', () => {
-  const routes = new SameRoutes()
+  const routes = new InternedRoutes()
   assert.notEqual(routes.of(topicOn('S')), routes.of(topicOn('T', groups.slice(1))))
 })
 
 test('topics with other settings do not, not even where the hash is the same', () => {
-  const routes = new SameRoutes()
+  const routes = new InternedRoutes()
   // 6 + 9 * 16 = 22 + 8 * 16
   assert.notEqual(routes.of(topicOn('S', groups, settings(6, 9))), routes.of(topicOn('T', groups, settings(22, 8))))
 })
 
 test('a topic that changes gets another route, and its old one stays with the others', () => {
-  const routes = new SameRoutes()
+  const routes = new InternedRoutes()
   const [changing, staying] = [topicOn('S'), topicOn('T')]
   const before = routes.of(staying)
   changing.setQueues(groups[0] as (typeof groups)[0], settings(4))
@@ -40,7 +40,7 @@ test('a topic that changes gets another route, and its old one stays with the ot
 })
 
 test('a group whose addresses have changed while no topic was on it makes another route', () => {
-  const routes = new SameRoutes()
+  const routes = new InternedRoutes()
   const group = newGroup('d', 'C')
   const before = routes.of(topicOn('S', [group]))
   group.row = { ...group.row, brokerAddrs: new Map([[0, '10.0.0.1:10911']]) }

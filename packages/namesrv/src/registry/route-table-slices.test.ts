@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TopicConfig } from '@gantrymq/protocol'
-import { dataVersion, headOf, identityOf, NOW, registration, shown, slave, topicConfig } from '../test/registrations.ts'
+import {
+  dataVersion,
+  headOf,
+  identityOf,
+  NOW,
+  registration,
+  shown,
+  slave,
+  topicConfig,
+} from '../../test/registrations.ts'
 import { allTopics } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { identityOf, NOW, registration, shown, slave } from '../test/registrations.ts'
+import { identityOf, NOW, registration, shown, slave } from '../../test/registrations.ts'
 import { RouteTable } from './route-table.ts'
 
 const acting = { enableActingMaster: true }

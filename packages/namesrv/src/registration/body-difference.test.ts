@@ -4,8 +4,8 @@ import { encodeRegisterBroker, type RegisterBrokerBody, readRegistration, type T
 import { finish } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { differenceOf, type ReadBody } from './body-difference.ts'
-import { outlineOf, type RegistrationReading, readTopics } from './registration-reader.ts'
-import { scanTable } from './registration-scan.ts'
+import { outlineOf, type RegistrationReading, readTopics } from './reader.ts'
+import { scanTable } from './scan.ts'
 
 const form = { version: 409, compressed: false, now: 0, maxTopics: 1000 }
 

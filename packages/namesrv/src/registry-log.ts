@@ -1,8 +1,13 @@
 import type { Logger } from '@gantrymq/remoting'
-import type { BrokerView, Removal, RemovalReason } from './broker-changes.ts'
-import type { Departures } from './departures.ts'
+import type { BrokerView, Removal, RemovalReason } from './registry/broker-changes.ts'
+import type { Departures } from './registry/departures.ts'
 import type { NameServerMetrics } from './metrics.ts'
-import type { AppliedTopics, BegunRegistration, CompletedRegistration, RegistrationHead } from './registration.ts'
+import type {
+  AppliedTopics,
+  BegunRegistration,
+  CompletedRegistration,
+  RegistrationHead,
+} from './registry/registration.ts'
 
 /** Topics that get a line of their own; Apache writes one for each, which for a large broker is thousands. */
 const LINES = 100
@@ -11,7 +16,7 @@ const LINES = 100
  * Writes down what happens to the registry: log lines with Apache's words, which operators search for, and counts.
  * Source of the words: RouteInfoManager, 5.5.0.
  */
-export class Journal {
+export class RegistryLog {
   readonly #log: Logger
   readonly #metrics: NameServerMetrics
   readonly #departures: Departures

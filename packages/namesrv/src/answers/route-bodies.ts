@@ -1,8 +1,8 @@
 import { type Dialect, encodeTopicRoute, type TopicRoute } from '@gantrymq/protocol'
-import type { RouteTable } from './route-table.ts'
-import { SameRoutes } from './same-routes.ts'
-import { isSyncTopic } from './topic-route.ts'
-import type { LiveTopic } from './topic.ts'
+import type { RouteTable } from '../registry/route-table.ts'
+import { InternedRoutes } from './interned-routes.ts'
+import { isSyncTopic } from '../registry/topic-route.ts'
+import type { LiveTopic } from '../registry/topic.ts'
 
 /** The encoded route of a topic, in the dialects that were asked for, and when it was true. */
 export interface RouteBody {
@@ -34,7 +34,7 @@ export class RouteBodies {
   /** Adds to a route what the table does not know. */
   readonly complete: (route: TopicRoute, topic: string) => TopicRoute
   readonly #kept = new Map<string, RouteBody>()
-  readonly #same = new SameRoutes()
+  readonly #same = new InternedRoutes()
   #epoch = -1
   #lastSettings: unknown
   #size = 0

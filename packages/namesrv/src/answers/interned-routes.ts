@@ -1,7 +1,7 @@
 import type { BrokerData, Dialect } from '@gantrymq/protocol'
-import type { BrokerGroup } from './broker-group.ts'
-import type { QueueSettings } from './queue-settings.ts'
-import type { Topic } from './topic.ts'
+import type { BrokerGroup } from '../registry/broker-group.ts'
+import type { QueueSettings } from '../registry/queue-settings.ts'
+import type { Topic } from '../registry/topic.ts'
 
 /** An encoded route and what it was made of. */
 interface SameRoute {
@@ -15,7 +15,7 @@ interface SameRoute {
  * Encoded routes by their content. In a cluster most topics are on the same brokers with the same settings, and their
  * routes are the same to the last byte: with 300 brokers 60 KB, which need be encoded and kept but once.
  */
-export class SameRoutes {
+export class InternedRoutes {
   readonly #routes = new Map<number, SameRoute>()
 
   /** Where the encoded route of a topic is, or belongs. Of two with one hash the later is kept. */

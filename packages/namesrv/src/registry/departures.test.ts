@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NOW, registration } from '../test/registrations.ts'
-import { broker } from '../test/status-fixture.ts'
+import { NOW, registration } from '../../test/registrations.ts'
+import { broker } from '../../test/status-fixture.ts'
 import { Departures } from './departures.ts'
 import { RouteTable } from './route-table.ts'
 

@@ -1,6 +1,6 @@
 import type { ReadBody } from './body-difference.ts'
-import type { Broker } from './broker-group.ts'
-import { MASTER_ID } from './broker-group.ts'
+import type { Broker } from '../registry/broker-group.ts'
+import { MASTER_ID } from '../registry/broker-group.ts'
 
 /** Most bytes of bodies kept: some 40 brokers of 10,000 topics, or 400 of 1,000. */
 const MAX_KEPT = 64 << 20

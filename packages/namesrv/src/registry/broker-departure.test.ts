@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { dataVersion, identityOf, NOW, registration, shown, slave } from '../test/registrations.ts'
+import { dataVersion, identityOf, NOW, registration, shown, slave } from '../../test/registrations.ts'
 import { allTopics, clusterInfo, liveBrokers } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 
