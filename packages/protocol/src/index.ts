@@ -139,9 +139,6 @@ export {
   topicRouteBody,
 } from './bodies/topic-route.ts'
 export { type DataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
-export { boolOf, intOf, listOf, longOf, objectOf, textOf, textsOf } from './fastjson/members.ts'
-export type { Bean, JsonInput, JsonMap } from './fastjson/value.ts'
-export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { type BatchedMessage, type BatchPart, batchedSize, decodeBatch, encodeBatch } from './message/batch.ts'
 export {
   bodyCrc,

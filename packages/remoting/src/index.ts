@@ -51,15 +51,39 @@ export {
   type RequiredField,
   text,
 } from './fields.ts'
+export {
+  boolOf,
+  constantOf,
+  doubleOf,
+  intOf,
+  listOf,
+  longOf,
+  numberOf,
+  objectOf,
+  textOf,
+  textTable,
+  textsOf,
+  toInt,
+  toLongKey,
+  toNumber,
+  toObject,
+  toObjects,
+  toText,
+  toTexts,
+} from './fastjson/members.ts'
 export { FastjsonReader, type ReadOptions, readFastjson, readFastjsonInSlices } from './fastjson/reader.ts'
 export {
+  type Bean,
   isArray,
   isObject,
   type JsonArray,
+  type JsonInput,
   type JsonKey,
+  type JsonMap,
   type JsonObject,
   type JsonValue,
 } from './fastjson/value.ts'
+export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
 export { HeaderView, toCommand } from './header-view.ts'
 export { jsonReplyAround } from './json-header.ts'

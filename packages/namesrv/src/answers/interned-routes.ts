@@ -1,4 +1,5 @@
-import type { BrokerData, Dialect } from '@gantrymq/protocol'
+import type { BrokerData } from '@gantrymq/protocol'
+import type { Dialect } from '@gantrymq/remoting'
 import type { BrokerGroup } from '../registry/broker-group.ts'
 import type { QueueSettings } from '../registry/queue-settings.ts'
 import type { Topic } from '../registry/topic.ts'

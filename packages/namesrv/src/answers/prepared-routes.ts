@@ -1,6 +1,6 @@
-import type { Dialect } from '@gantrymq/protocol'
 import {
   ANNOUNCED_VERSION,
+  type Dialect,
   type HeaderView,
   jsonReplyAround,
   type Outbox,

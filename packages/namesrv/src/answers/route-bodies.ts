@@ -1,4 +1,5 @@
-import { type Dialect, encodeTopicRoute, type TopicRoute } from '@gantrymq/protocol'
+import { encodeTopicRoute, type TopicRoute } from '@gantrymq/protocol'
+import type { Dialect } from '@gantrymq/remoting'
 import type { RouteTable } from '../registry/route-table.ts'
 import { InternedRoutes } from './interned-routes.ts'
 import { isSyncTopic } from '../registry/topic-route.ts'

@@ -1,5 +1,5 @@
-import { type Dialect, encodeTopicRoute, type nameServerRequests, responseCodes } from '@gantrymq/protocol'
-import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { encodeTopicRoute, type nameServerRequests, responseCodes } from '@gantrymq/protocol'
+import { type Dialect, type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
 import { STANDARD_JSON_VERSION } from '../answers/prepared-routes.ts'
 import { clusterInfo } from '../registry/route-queries.ts'

@@ -1,6 +1,13 @@
 import { readFile, rm } from 'node:fs/promises'
-import { type JsonInput, writeFastjson } from '@gantrymq/protocol'
-import { type JsonObject, type JsonValue, type Logger, readFastjson, silent } from '@gantrymq/remoting'
+import {
+  type JsonInput,
+  type JsonObject,
+  type JsonValue,
+  type Logger,
+  readFastjson,
+  silent,
+  writeFastjson,
+} from '@gantrymq/remoting'
 import { moveAside, removeLeftovers, replaceFile } from '../atomic-file.ts'
 import { KvConfig } from './kv-config.ts'
 

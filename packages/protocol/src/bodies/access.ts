@@ -1,6 +1,4 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { boolOf, listOf, textOf, textsOf, toObject } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import { type Bean, boolOf, type JsonObject, listOf, textOf, textsOf, toObject } from '@gantrymq/remoting'
 import { jsonBody, jsonListBody } from './json-body.ts'
 
 /** A user of a 5.x broker: Apache's UserInfo. What is left out of an update stays. */

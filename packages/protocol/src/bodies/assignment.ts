@@ -1,5 +1,4 @@
-import type { JsonValue } from '@gantrymq/remoting'
-import { constantOf, intOf, listOf, objectOf, textOf, textTable, toObject } from '../fastjson/members.ts'
+import { constantOf, intOf, type JsonValue, listOf, objectOf, textOf, textTable, toObject } from '@gantrymq/remoting'
 import { type MessageModel, messageModelOf } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, messageQueueBean, readMessageQueue } from './message-queue.ts'

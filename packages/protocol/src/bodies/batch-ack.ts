@@ -1,6 +1,15 @@
-import { isArray, type JsonObject, type JsonValue, RemotingError } from '@gantrymq/remoting'
-import { intOf, listOf, numberOf, textOf, toObject } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import {
+  type Bean,
+  intOf,
+  isArray,
+  type JsonObject,
+  type JsonValue,
+  listOf,
+  numberOf,
+  RemotingError,
+  textOf,
+  toObject,
+} from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 /** Messages of one pop and one queue that are done with: Apache's BatchAck (5.x). */

@@ -1,6 +1,4 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { doubleOf, numberOf, objectOf } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import { type Bean, doubleOf, type JsonObject, numberOf, objectOf } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 /** A counter over a span of time: Apache's BrokerStatsItem. */

@@ -1,4 +1,4 @@
-import { objectOf, textOf } from '../fastjson/members.ts'
+import { objectOf, textOf } from '@gantrymq/remoting'
 import { type SubscriptionData, readSubscription, subscriptionBean } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 

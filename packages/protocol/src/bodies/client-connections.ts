@@ -1,6 +1,15 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { intOf, listOf, numberOf, objectOf, textOf, toObject, toObjects, toText } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import {
+  type Bean,
+  intOf,
+  type JsonObject,
+  listOf,
+  numberOf,
+  objectOf,
+  textOf,
+  toObject,
+  toObjects,
+  toText,
+} from '@gantrymq/remoting'
 import {
   type ConsumeFromWhere,
   type ConsumeType,

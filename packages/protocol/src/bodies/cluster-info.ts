@@ -1,5 +1,4 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { objectOf, toObject, toText, toTexts } from '../fastjson/members.ts'
+import { type JsonObject, objectOf, toObject, toText, toTexts } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { type BrokerData, brokerBean, readBroker } from './topic-route.ts'
 

@@ -1,4 +1,4 @@
-import { boolOf, constantOf, numberOf, textOf } from '../fastjson/members.ts'
+import { boolOf, constantOf, numberOf, textOf } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 const RESULTS = ['CR_SUCCESS', 'CR_LATER', 'CR_ROLLBACK', 'CR_COMMIT', 'CR_THROW_EXCEPTION', 'CR_RETURN_NULL'] as const

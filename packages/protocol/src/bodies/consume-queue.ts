@@ -1,6 +1,16 @@
-import type { JsonObject, Long } from '@gantrymq/remoting'
-import { boolOf, intOf, listOf, longOf, numberOf, objectOf, textOf, toObject } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import {
+  type Bean,
+  boolOf,
+  intOf,
+  type JsonObject,
+  listOf,
+  type Long,
+  longOf,
+  numberOf,
+  objectOf,
+  textOf,
+  toObject,
+} from '@gantrymq/remoting'
 import { readSubscription, type SubscriptionData, subscriptionBean } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 

@@ -1,6 +1,4 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { doubleOf, numberOf, objectOf, textOf, toObjects, toText } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import { type Bean, doubleOf, type JsonObject, numberOf, objectOf, textOf, toObjects, toText } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, queueTable, readQueueTable } from './message-queue.ts'
 

@@ -1,5 +1,4 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { listOf, numberOf, objectOf, toObject } from '../fastjson/members.ts'
+import { type JsonObject, listOf, numberOf, objectOf, toObject } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, messageQueueBean, readMessageQueue } from './message-queue.ts'
 

@@ -1,4 +1,4 @@
-import { textsOf } from '../fastjson/members.ts'
+import { textsOf } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 /** Client ids of a group's consumers: Apache's GetConsumerListByGroupResponseBody. */

@@ -1,4 +1,4 @@
-import { objectOf, toObject, toText } from '../fastjson/members.ts'
+import { objectOf, toObject, toText } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { offsetTable, type QueueOffset, readOffsetTable } from './message-queue.ts'
 

@@ -1,7 +1,5 @@
-import { type BodyCodec, type JsonObject, readFastjson } from '@gantrymq/remoting'
+import { type Bean, type BodyCodec, type JsonObject, longOf, readFastjson, toObject } from '@gantrymq/remoting'
 import type { DataVersion } from '../data-version.ts'
-import { longOf, toObject } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
 import { jsonBody } from './json-body.ts'
 
 /** Without `stateVersion` it is that of 4.9. */

@@ -1,4 +1,4 @@
-import { boolOf, objectOf, textOf, textsOf } from '../fastjson/members.ts'
+import { boolOf, objectOf, textOf, textsOf } from '@gantrymq/remoting'
 import { readSubscription, type SubscriptionData, subscriptionBean } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 

@@ -1,6 +1,16 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { boolOf, constantOf, intOf, listOf, numberOf, textOf, textsOf, toInt, toObject } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+import {
+  type Bean,
+  boolOf,
+  constantOf,
+  intOf,
+  type JsonObject,
+  listOf,
+  numberOf,
+  textOf,
+  textsOf,
+  toInt,
+  toObject,
+} from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 const CONSUME_TYPES = ['CONSUME_ACTIVELY', 'CONSUME_PASSIVELY', 'CONSUME_POP'] as const

@@ -1,8 +1,13 @@
-import { type BodyCodec, isArray, type JsonObject, readFastjson, RemotingError } from '@gantrymq/remoting'
-import { toObject } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
-import { encodeFastjson } from '../fastjson/writer.ts'
-
+import {
+  type Bean,
+  type BodyCodec,
+  encodeFastjson,
+  isArray,
+  type JsonObject,
+  readFastjson,
+  RemotingError,
+  toObject,
+} from '@gantrymq/remoting'
 /** The codec of a bean. Written in the dialect of Java's default encoder. */
 export function jsonBody<T>(name: string, toBean: (value: T) => Bean, read: (object: JsonObject) => T): BodyCodec<T> {
   return {

@@ -1,5 +1,4 @@
-import type { BodyCodec, JsonObject } from '@gantrymq/remoting'
-import { boolOf, listOf, textOf } from '../fastjson/members.ts'
+import { type BodyCodec, boolOf, type JsonObject, listOf, textOf } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, messageQueueBean, toMessageQueue } from './message-queue.ts'
 

@@ -1,7 +1,16 @@
-import { type JsonKey, type JsonObject, type JsonValue, readFastjson } from '@gantrymq/remoting'
-import { intOf, textOf, toNumber, toObject } from '../fastjson/members.ts'
-import type { Bean, JsonInput, JsonMap } from '../fastjson/value.ts'
-
+import {
+  type Bean,
+  intOf,
+  type JsonInput,
+  type JsonKey,
+  type JsonMap,
+  type JsonObject,
+  type JsonValue,
+  readFastjson,
+  textOf,
+  toNumber,
+  toObject,
+} from '@gantrymq/remoting'
 /** One queue of a topic: Apache's MessageQueue. */
 export interface MessageQueue {
   readonly topic: string

@@ -1,5 +1,4 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { objectOf, toInt, toNumber, toObject, toText } from '../fastjson/members.ts'
+import { type JsonObject, objectOf, toInt, toNumber, toObject, toText } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 /** Offsets by queue id. */

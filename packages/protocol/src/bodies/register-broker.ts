@@ -1,19 +1,24 @@
 import { promisify } from 'node:util'
 import { deflateSync, inflate, inflateSync } from 'node:zlib'
 import {
+  type Bean,
+  encodeFastjson,
   finish,
   type JsonObject,
   type JsonValue,
+  listOf,
+  objectOf,
   readFastjson,
   readFastjsonInSlices,
   type ReadOptions,
   RemotingError,
   type Sliced,
+  toObject,
+  toText,
+  toTexts,
+  writeFastjson,
 } from '@gantrymq/remoting'
 import { type DataVersion, noDataVersion } from '../data-version.ts'
-import { listOf, objectOf, toObject, toText, toTexts } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
-import { encodeFastjson, writeFastjson } from '../fastjson/writer.ts'
 import { V3_0_11, V5_0_0 } from '../release.ts'
 import { PartReader, PartWriter } from './compressed-parts.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'

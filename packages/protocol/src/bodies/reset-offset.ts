@@ -1,5 +1,4 @@
-import { isArray, type JsonObject, type JsonValue } from '@gantrymq/remoting'
-import { numberOf, objectOf, toObject } from '../fastjson/members.ts'
+import { isArray, type JsonObject, type JsonValue, numberOf, objectOf, toObject } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { offsetTable, type QueueOffset, readMessageQueue, readOffsetTable } from './message-queue.ts'
 

@@ -1,16 +1,16 @@
-import type { JsonObject } from '@gantrymq/remoting'
 import {
+  type Bean,
   boolOf,
   doubleOf,
   intOf,
+  type JsonObject,
   numberOf,
   objectOf,
   textOf,
   textTable,
   toObject,
   toText,
-} from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+} from '@gantrymq/remoting'
 import { type SubscriptionData, subscriptionBean, subscriptionsOf } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, type OfQueue, queueTable, readQueueTable } from './message-queue.ts'

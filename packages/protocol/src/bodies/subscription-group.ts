@@ -1,8 +1,8 @@
-import type { JsonObject } from '@gantrymq/remoting'
-import { type DataVersion, noDataVersion } from '../data-version.ts'
 import {
+  type Bean,
   boolOf,
   intOf,
+  type JsonObject,
   listOf,
   numberOf,
   objectOf,
@@ -12,8 +12,8 @@ import {
   toNumber,
   toObject,
   toText,
-} from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
+} from '@gantrymq/remoting'
+import { type DataVersion, noDataVersion } from '../data-version.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'
 import { jsonBody } from './json-body.ts'
 

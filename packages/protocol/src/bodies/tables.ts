@@ -1,5 +1,4 @@
-import type { BodyCodec } from '@gantrymq/remoting'
-import { objectOf, textOf, textsOf, textTable } from '../fastjson/members.ts'
+import { type BodyCodec, objectOf, textOf, textsOf, textTable } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
 /** Names of topics: Apache's TopicList. */

@@ -1,4 +1,4 @@
-import { listOf, toObject } from '../fastjson/members.ts'
+import { listOf, toObject } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { readTopicConfig, type TopicConfig, topicConfigBean } from './topic-config.ts'
 

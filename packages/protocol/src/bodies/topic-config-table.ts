@@ -1,6 +1,5 @@
-import type { JsonObject } from '@gantrymq/remoting'
+import { type JsonObject, objectOf, toObject, toText } from '@gantrymq/remoting'
 import { type DataVersion, noDataVersion } from '../data-version.ts'
-import { objectOf, toObject, toText } from '../fastjson/members.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'
 import { jsonBody } from './json-body.ts'
 import { readTopicConfig, type TopicConfig, topicConfigBean } from './topic-config.ts'

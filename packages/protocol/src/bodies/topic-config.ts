@@ -1,8 +1,16 @@
-import { isObject, type JsonObject, readFastjson, RemotingError } from '@gantrymq/remoting'
-import { boolOf, intOf, objectOf, textOf, textTable } from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
-import { writeFastjson } from '../fastjson/writer.ts'
-
+import {
+  type Bean,
+  boolOf,
+  intOf,
+  isObject,
+  type JsonObject,
+  objectOf,
+  readFastjson,
+  RemotingError,
+  textOf,
+  textTable,
+  writeFastjson,
+} from '@gantrymq/remoting'
 /** One topic on one broker, as the broker keeps it: Apache's TopicConfig. */
 export interface TopicConfig {
   readonly topicName: string

@@ -1,20 +1,24 @@
-import { type BodyCodec, type JsonObject, type JsonValue, type Long, readFastjson } from '@gantrymq/remoting'
 import {
+  type Bean,
+  type BodyCodec,
   boolOf,
+  type Dialect,
   intOf,
+  type JsonObject,
+  type JsonValue,
   listOf,
+  type Long,
   longOf,
   objectOf,
+  readFastjson,
   textOf,
   toInt,
   toLongKey,
   toObject,
   toText,
   toTexts,
-} from '../fastjson/members.ts'
-import type { Bean } from '../fastjson/value.ts'
-import { type Dialect, writeFastjson } from '../fastjson/writer.ts'
-
+  writeFastjson,
+} from '@gantrymq/remoting'
 /** The queues of a topic on one broker group: Apache's QueueData. */
 export interface QueueData {
   readonly brokerName: string

@@ -1,5 +1,13 @@
-import { intOf, type MessageQueue, type QueueOffset, textOf } from '@gantrymq/protocol'
-import { isObject, type JsonKey, type JsonObject, type JsonValue, readFastjson } from '@gantrymq/remoting'
+import type { MessageQueue, QueueOffset } from '@gantrymq/protocol'
+import {
+  intOf,
+  isObject,
+  type JsonKey,
+  type JsonObject,
+  type JsonValue,
+  readFastjson,
+  textOf,
+} from '@gantrymq/remoting'
 import { ClientError } from '../../errors.ts'
 
 /**

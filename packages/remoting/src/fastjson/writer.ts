@@ -1,4 +1,4 @@
-import type { Long } from '@gantrymq/remoting'
+import type { Long } from '../fields.ts'
 import type { Bean, JsonInput, JsonMap } from './value.ts'
 
 /**

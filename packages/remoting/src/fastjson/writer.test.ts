@@ -1,7 +1,8 @@
-import { isObject, readFastjson } from '@gantrymq/remoting'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { readFastjson } from './reader.ts'
+import { isObject } from './value.ts'
 import { writeFastjson } from './writer.ts'
 
 test('numeric and object keys are bare in fastjson and quoted in standard', () => {

@@ -1,15 +1,14 @@
+import { RemotingError } from '../errors.ts'
+import { exactLong, type Long } from '../fields.ts'
 import {
-  exactLong,
   isArray,
   isObject,
   type JsonArray,
+  type JsonInput,
   type JsonKey,
   type JsonObject,
   type JsonValue,
-  type Long,
-  RemotingError,
-} from '@gantrymq/remoting'
-import type { JsonInput } from './value.ts'
+} from './value.ts'
 import { writeFastjson } from './writer.ts'
 
 // Members of a bean, converted as fastjson does (TypeUtils.castToInt and its kin): `"4"`, `4.7` and `true` are ints,
