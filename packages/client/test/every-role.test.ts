@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Stage } from '@gantrymq/testkit'
+import { fakePeer, type Stage } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
 import { Books, type Life, type Role } from './lives.ts'
 import { ROLES } from './roles.ts'
@@ -42,7 +42,7 @@ const OTHER = 999_999
 const memberJoins: Step = ({ scenery }) => {
   for (const { state } of scenery.play.brokers) {
     const group = state.members.consumers.get('readers')
-    group?.members.set(OTHER, { clientId: 'another', peerId: OTHER, lastHeartbeat: state.now })
+    group?.members.set(OTHER, { clientId: 'another', peer: fakePeer({ id: OTHER }), lastHeartbeat: state.now })
   }
   for (const broker of scenery.play.brokers) broker.notify('readers')
 }

@@ -23,8 +23,6 @@ export interface NameServerContext {
   readonly log: Logger
   /** Whether route queries are answered yet (needWaitForService). */
   readonly isReady: () => boolean
-  /** Whether a connection is still there. A registration that outlives its connection must not register anybody. */
-  readonly isConnected: (peer: number) => boolean
   /** Tells brokers of a new lowest broker id; does not wait for them. */
   readonly announce: (changes: readonly Change[]) => void
 }

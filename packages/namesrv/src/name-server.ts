@@ -232,7 +232,6 @@ export class NameServer {
       clock: this.#clock,
       log: this.#log,
       isReady: () => !this.#settings.options.needWaitForService || !this.#isWaiting(),
-      isConnected: peer => this.#peers.has(peer),
       announce: changes => {
         if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(changes)
       },

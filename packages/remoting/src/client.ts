@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls'
 import { type Clock, systemClock } from './clock.ts'
+import type { CloseReason } from './close-reason.ts'
 import { Connection } from './connection.ts'
-import type { CallOptions, CloseReason, ConnectionOptions } from './connection-options.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { dialTcp } from './dial.ts'
 import { RemotingError, ResponseError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
-import type { CallInput, Reply, RequestDeclaration } from './request.ts'
+import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { GO_AWAY } from './router.ts'
 
 /** Opens a stream to `host:port`, ready for the first frame. Gives up when the signal says so. */

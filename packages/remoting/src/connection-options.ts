@@ -1,5 +1,6 @@
 import type { BufferPool } from './buffer-pool.ts'
 import type { Clock } from './clock.ts'
+import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts, SerializeType } from './command.ts'
 import { MAX_FRAME } from './frame.ts'
 import { type HeaderView, MAX_FIELDS } from './header-view.ts'
@@ -16,18 +17,6 @@ export interface Traffic {
   bytesIn: number
   bytesOut: number
 }
-
-/** Why a connection ended. */
-export type CloseReason =
-  | 'closed'
-  | 'peer'
-  | 'idle'
-  | 'bad_frame'
-  | 'slow_frame'
-  | 'slow_reader'
-  | 'error'
-  | 'shutdown'
-  | 'limit'
 
 /** How much a peer may ask of this side. */
 export interface ConnectionLimits {
@@ -104,10 +93,4 @@ export interface ConnectionOptions {
   readonly version?: number
   readonly clock?: Clock
   readonly log?: Logger
-}
-
-export interface CallOptions {
-  /** How long to wait for the reply, milliseconds. Default 3,000, as Apache's clients. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal | undefined
 }

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { HandClock, memorySockets } from '@gantrymq/testkit'
+import type { CloseReason } from './close-reason.ts'
 import { Connection } from './connection.ts'
-import type { CloseReason, ConnectionOptions } from './connection-options.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import { RemotingError, ResponseError } from './errors.ts'
 import { header, int, optional, text } from './fields.ts'
 import { encodeFrame } from './frame.ts'
 import { Outbox } from './outbox.ts'
-import { request } from './request.ts'
+import { type Peer, request } from './request.ts'
 
 const WIPE = request({
   code: 205,
@@ -309,6 +310,27 @@ test('when the peer hangs up, the calls on the connection fail and say so', asyn
   await assert.rejects(call, /the connection to server:1 ended before the reply/)
   assert.equal(client.isOpen, false)
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { code: 'CLOSED' })
+})
+
+test('a handler may keep the peer of a request and call it, until the connection closes', async t => {
+  let peer: Peer | undefined
+  const { client } = pair(
+    t,
+    {
+      onRequest: (_, sender) => {
+        peer = sender
+        return wiped(1)
+      },
+    },
+    { onRequest: command => wiped(Number(command.extFields?.get('brokerName'))) },
+  )
+  await client.call(WIPE, { header: { brokerName: 'a' } })
+  assert.equal(peer?.isOpen, true)
+  assert.equal((await peer?.call(WIPE, { header: { brokerName: '7' } }))?.header.wipeTopicCount, 7)
+  peer?.destroy('idle')
+  assert.equal(peer?.isOpen, false)
+  await assert.rejects(async () => peer?.call(WIPE, { header: { brokerName: '7' } }), { code: 'CLOSED' })
+  assert.throws(() => peer?.oneway(WIPE, { header: { brokerName: '7' } }), { code: 'CLOSED' })
 })
 
 test('a hook adds to the fields of own requests', async t => {

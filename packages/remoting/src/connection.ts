@@ -1,11 +1,10 @@
 import diagnostics from 'node:diagnostics_channel'
 import type { Duplex } from 'node:stream'
 import { type Clock, systemClock } from './clock.ts'
+import type { CloseReason } from './close-reason.ts'
 import { type Command, isOneway, isReply, ONEWAY_FLAG, REPLY_FLAG, type ReplyParts } from './command.ts'
 import {
   ANNOUNCED_VERSION,
-  type CallOptions,
-  type CloseReason,
   type ConnectionLimits,
   type ConnectionOptions,
   defaultLimits,
@@ -18,7 +17,7 @@ import type { WrittenCommand } from './json-header.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
-import type { CallInput, Peer, Reply, RequestDeclaration } from './request.ts'
+import type { CallInput, CallOptions, Peer, Reply, RequestDeclaration } from './request.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
 import { readShared } from './shared-reads.ts'
 

@@ -1,6 +1,7 @@
 export { type AddressRanges, addressRanges } from './address-range.ts'
 export { type Dial, RemotingClient, type RemotingClientOptions } from './client.ts'
 export { type Clock, systemClock } from './clock.ts'
+export type { CloseReason } from './close-reason.ts'
 export {
   type Command,
   type ExtFields,
@@ -14,8 +15,6 @@ export {
 export { Connection } from './connection.ts'
 export {
   ANNOUNCED_VERSION,
-  type CallOptions,
-  type CloseReason,
   type ConnectionLimits,
   type ConnectionOptions,
   defaultLimits,
@@ -96,6 +95,7 @@ export {
   type BodyCodec,
   type Call,
   type CallInput,
+  type CallOptions,
   type Handler,
   type HandlersFor,
   type Peer,

@@ -1,3 +1,4 @@
+import type { CloseReason } from './close-reason.ts'
 import type { Command } from './command.ts'
 import type { FieldTable, HeaderCodec, HeaderInput, HeaderValue } from './fields.ts'
 
@@ -45,12 +46,37 @@ type HeaderGiven<C> = C extends { readonly header: HeaderCodec<infer S extends F
 type BodyOf<C> = C extends { readonly body: BodyCodec<infer T> } ? T : undefined
 type ReplyOf<D extends RequestDeclaration> = D extends { readonly reply: infer R } ? R : object
 
-/** Who sent a request, as far as a handler may know. */
+export interface CallOptions {
+  /** How long to wait for the reply, milliseconds. Default 3,000, as Apache's clients. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The sender of a request. A server that has to tell its clients something keeps their peers and calls them. */
 export interface Peer {
   /** Unique in this process and never used again. */
   readonly id: number
-  /** `ip:port`, or what the PROXY protocol told. */
+  /** `ip:port`, or the address that the PROXY protocol gave. */
   readonly remoteAddress: string
+  /** False once the connection is closing: it takes no more calls. */
+  readonly isOpen: boolean
+  /**
+   * Sends the peer a request and waits for its reply.
+   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0 nor one that
+   * the declaration names as an answer.
+   */
+  call<const D extends RequestDeclaration>(
+    declaration: D,
+    input?: CallInput<D>,
+    options?: CallOptions,
+  ): Promise<Reply<D>>
+  /**
+   * Sends the peer a request that it does not answer.
+   * @throws RemotingError CLOSED
+   */
+  oneway<const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>): void
+  /** Ends the connection now. */
+  destroy(reason?: CloseReason): void
 }
 
 /** A request as its handler sees it. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fakePeer } from '@gantrymq/testkit'
 import { bool, defaulted, header, type HandlersFor, int, optional, request, Router, text } from './index.ts'
 
 const table = {
@@ -36,7 +37,7 @@ test('typed', async () => {
     body: null,
     serializeType: 'JSON',
   } as const
-  const peer = { id: 1, remoteAddress: 'x:1' }
+  const peer = fakePeer()
   const reply = await router.dispatch({ ...base, code: 205, extFields: new Map([['brokerName', 'a']]) }, peer)
   assert.equal(reply.extFields?.get('wipeTopicCount'), '3')
   const missing = await router.dispatch({ ...base, code: 105, extFields: null }, peer)

@@ -5,10 +5,10 @@ import type { AddressRanges } from './address-range.ts'
 import { Arrival, type Arrived, giveBack } from './arrival.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { type Clock, systemClock } from './clock.ts'
+import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
 import {
-  type CloseReason,
   type ConnectionLimits,
   type ConnectionOptions,
   defaultLimits,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fakePeer } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import type { Command } from './command.ts'
 import { ResponseError } from './errors.ts'
@@ -81,7 +82,7 @@ test('the check refuses with the remarks of Apache and lets signed requests pass
   const hook = signatureCheck(key => (key === 'RocketMQ' ? '12345678' : undefined))
   const check = (command: Partial<Command>): unknown => {
     try {
-      hook.before?.(command as Command, { id: 1, remoteAddress: 'x:1' })
+      hook.before?.(command as Command, fakePeer())
       return 'passed'
     } catch (error) {
       assert.ok(error instanceof ResponseError)

@@ -12,7 +12,6 @@ import {
 import {
   type CallInput,
   type Command,
-  type Connection,
   type HandlersFor,
   type Peer,
   type Reply,
@@ -76,7 +75,6 @@ export class ScriptedBroker implements RouteSource {
 
   constructor({ clock, address, ...settings }: ScriptedBrokerOptions) {
     const host = (): ReturnType<typeof hostOf> => hostOf(this.server.address)
-    const connection = (peerId: number): Connection | undefined => this.server.connection(peerId)
     this.state = new BrokerState(
       {
         clock,
@@ -92,7 +90,6 @@ export class ScriptedBroker implements RouteSource {
         ...settings,
       },
       host,
-      connection,
     )
     const router = new Router(brokerRequests, handlers, this.state)
     this.server = new RudeServer({
@@ -191,9 +188,9 @@ export class ScriptedBroker implements RouteSource {
     input?: CallInput<D>,
     timeoutMs = 5000,
   ): Promise<Reply<D>> {
-    const connection = this.#connectionOf(clientId)
-    if (connection === undefined) return Promise.reject(new Error(`no client ${clientId} at ${this.address}`))
-    return connection.call(declaration, input, { timeoutMs })
+    const peer = this.#peerOf(clientId)
+    if (!peer?.isOpen) return Promise.reject(new Error(`no client ${clientId} at ${this.address}`))
+    return peer.call(declaration, input, { timeoutMs })
   }
 
   /** Sends a client a request that it does not know; its answer should be code 3. */
@@ -208,14 +205,12 @@ export class ScriptedBroker implements RouteSource {
       offset,
     }))
     const input = { header: { topic, group, timestamp: this.state.now }, body: { offsetTable } }
-    this.state.tell([group], connection => connection.oneway(clientNotices.RESET_CONSUMER_CLIENT_OFFSET, input))
+    this.state.tell([group], peer => peer.oneway(clientNotices.RESET_CONSUMER_CLIENT_OFFSET, input))
   }
 
   /** Drops clients that were silent for longer than 120 s, which Apache looks for every 10 s. */
   dropSilentClients(): void {
-    for (const peerId of this.state.members.silentSince(this.state.now)) {
-      this.server.connection(peerId)?.destroy('idle')
-    }
+    for (const peer of this.state.members.silentSince(this.state.now)) peer.destroy('idle')
   }
 
   /** Ends all connections and refuses new ones. What it has stored stays; locks and members go, as with a restart. */
@@ -232,11 +227,10 @@ export class ScriptedBroker implements RouteSource {
     return this.server.close()
   }
 
-  #connectionOf(clientId: string): Connection | undefined {
+  #peerOf(clientId: string): Peer | undefined {
     const { producers, consumers } = this.state.members
     const members = [...producers.values(), ...[...consumers.values()].map(group => group.members)]
-    const found = members.flatMap(each => [...each.values()]).findLast(member => member.clientId === clientId)
-    return found === undefined ? undefined : this.server.connection(found.peerId)
+    return members.flatMap(each => [...each.values()]).findLast(member => member.clientId === clientId)?.peer
   }
 
   #dispatch(

@@ -139,8 +139,9 @@ function* registering(
   const last = settings.options.deleteTopicWithBrokerRegistration ? undefined : lastBodies.of(broker)
   const reading = bytes === null ? nothingRead : yield* readTopics(bytes, form, last)
   const head = headOf(call, reading, checksum)
-  // Reading has taken turns; whoever asked may have gone, and nobody would notice if his broker went, too.
-  if (!context.isConnected(call.peer.id)) return {}
+  // The connection may have closed while the body was read in slices, and its end has been noted already: a broker registered
+  // now would stay until it is silent for too long.
+  if (!call.peer.isOpen) return {}
   const { answer, token } = enter(head, reading, call, context)
   if (token !== undefined) yield* applyTopics(token, reading, context)
   return answer

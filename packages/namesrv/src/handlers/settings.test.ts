@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Router, silent } from '@gantrymq/remoting'
+import { fakePeer } from '@gantrymq/testkit'
 import { resolveOptions } from '../options.ts'
 import { Settings } from '../settings.ts'
 import { settingsHandlers } from './settings.ts'
@@ -18,7 +19,7 @@ function fresh() {
   const settings = new Settings(resolveOptions())
   const router = new Router(requests, settingsHandlers, { settings, log: silent })
   const ask = async (code: number, body: string | null = null) => {
-    const reply = await router.dispatch(request(code, body), { id: 1, remoteAddress: '127.0.0.1:5000' })
+    const reply = await router.dispatch(request(code, body), fakePeer())
     return { code: reply.code, remark: reply.remark ?? null, text: Buffer.from(reply.body ?? '').toString() }
   }
   return { settings, ask }

@@ -7,7 +7,7 @@ import {
   type SetMessageRequestMode,
   type TopicRoute,
 } from '@gantrymq/protocol'
-import type { Clock, Connection } from '@gantrymq/remoting'
+import type { Clock, Peer } from '@gantrymq/remoting'
 import { Members } from './members.ts'
 import { type LogEntry, MessageLog, type NewMessage, type Topic } from './message-log.ts'
 import { PopLedger } from './pop-ledger.ts'
@@ -63,13 +63,10 @@ export class BrokerState {
   delayed: NewMessage[] = []
   /** Half messages nobody has decided on. */
   readonly halves = new Set<LogEntry>()
-  /** A connection that can be written to. */
-  readonly connection: (peerId: number) => Connection | undefined
   readonly host: () => Host
 
-  constructor(settings: BrokerSettings, host: () => Host, connection: (peerId: number) => Connection | undefined) {
+  constructor(settings: BrokerSettings, host: () => Host) {
     this.settings = settings
-    this.connection = connection
     this.host = host
     this.log = new MessageLog(host)
     this.waiting = new WaitingPulls(settings.clock)
@@ -134,12 +131,11 @@ export class BrokerState {
     return entry
   }
 
-  /** Tells the consumers of groups that the members changed (request 40). */
-  tell(groups: readonly string[], notify: (connection: Connection, group: string) => void): void {
+  /** Notifies the consumers of groups that can be reached. */
+  tell(groups: readonly string[], notify: (peer: Peer, group: string) => void): void {
     for (const group of groups) {
-      for (const { peerId } of this.members.consumers.get(group)?.members.values() ?? []) {
-        const connection = this.connection(peerId)
-        if (connection?.isOpen) notify(connection, group)
+      for (const { peer } of this.members.consumers.get(group)?.members.values() ?? []) {
+        if (peer.isOpen) notify(peer, group)
       }
     }
   }

@@ -1,13 +1,15 @@
 import type { ConsumerData, HeartbeatData, SubscriptionData } from '@gantrymq/protocol'
+import type { Peer } from '@gantrymq/remoting'
 
 export interface Member {
   readonly clientId: string
-  readonly peerId: number
+  readonly peer: Peer
   /** Of the last heartbeat, milliseconds since the epoch. */
   lastHeartbeat: number
 }
 
 export interface ConsumerGroup {
+  /** By the id of their peer. */
   readonly members: Map<number, Member>
   /** By topic; of the last heartbeat of any member, as in Apache. */
   readonly subscriptions: Map<string, SubscriptionData>
@@ -24,8 +26,8 @@ export interface ConsumerGroup {
 export class Members {
   readonly producers = new Map<string, Map<number, Member>>()
   readonly consumers = new Map<string, ConsumerGroup>()
-  /** Connections by the id of their client, for replies. As Apache's, it is made only when a connection joins a group. */
-  readonly #channels = new Map<string, number>()
+  /** Peers by the id of their client, for replies. As Apache's, an entry is made only when a peer joins a group. */
+  readonly #channels = new Map<string, Peer>()
 
   /** Ids of all clients, once each. */
   get clientIds(): string[] {
@@ -33,16 +35,16 @@ export class Members {
     return [...new Set(groups.flatMap(members => [...members.values()].map(({ clientId }) => clientId)))]
   }
 
-  heartbeat(peerId: number, { clientID, producerDataSet, consumerDataSet }: HeartbeatData, now: number): string[] {
+  heartbeat(peer: Peer, { clientID, producerDataSet, consumerDataSet }: HeartbeatData, now: number): string[] {
     for (const { groupName } of producerDataSet) {
       const members = this.producers.get(groupName) ?? new Map<number, Member>()
       this.producers.set(groupName, members)
-      if (beat(members, peerId, clientID, now)) this.#channels.set(clientID, peerId)
+      if (beat(members, peer, clientID, now)) this.#channels.set(clientID, peer)
     }
-    return consumerDataSet.filter(data => this.#beatConsumer(peerId, clientID, data, now)).map(data => data.groupName)
+    return consumerDataSet.filter(data => this.#beatConsumer(peer, clientID, data, now)).map(data => data.groupName)
   }
 
-  #beatConsumer(peerId: number, clientId: string, data: ConsumerData, now: number): boolean {
+  #beatConsumer(peer: Peer, clientId: string, data: ConsumerData, now: number): boolean {
     const { groupName, consumeType, messageModel, consumeFromWhere, subscriptionDataSet } = data
     const group: ConsumerGroup = this.consumers.get(groupName) ?? {
       members: new Map(),
@@ -53,7 +55,7 @@ export class Members {
     }
     this.consumers.set(groupName, group)
     Object.assign(group, { consumeType, messageModel, consumeFromWhere })
-    const joined = beat(group.members, peerId, clientId, now)
+    const joined = beat(group.members, peer, clientId, now)
     const moved = subscribe(group.subscriptions, subscriptionDataSet)
     return joined || moved
   }
@@ -74,19 +76,19 @@ export class Members {
     return [...this.consumers.keys()].filter(group => this.#leave(group, peerId))
   }
 
-  /** Connections that were silent for longer than Apache's 120 s. */
-  silentSince(now: number): number[] {
+  /** Peers that were silent for longer than Apache's 120 s. */
+  silentSince(now: number): Peer[] {
     const groups = [...this.producers.values(), ...[...this.consumers.values()].map(({ members }) => members)]
     const silent = groups.flatMap(members => [...members.values()].filter(each => now - each.lastHeartbeat > 120_000))
-    return [...new Set(silent.map(({ peerId }) => peerId))]
+    return [...new Set(silent.map(({ peer }) => peer))]
   }
 
   consumerIds(group: string): string[] {
     return [...(this.consumers.get(group)?.members.values() ?? [])].map(({ clientId }) => clientId)
   }
 
-  /** The connection of a producer by the id of its client. */
-  producerPeer(clientId: string): number | undefined {
+  /** The peer of a producer by the id of its client. */
+  producerPeer(clientId: string): Peer | undefined {
     return this.#channels.get(clientId)
   }
 
@@ -105,10 +107,10 @@ export class Members {
   }
 }
 
-/** True if the connection is new. */
-function beat(members: Map<number, Member>, peerId: number, clientId: string, now: number): boolean {
-  const known = members.get(peerId)
-  if (known === undefined) members.set(peerId, { clientId, peerId, lastHeartbeat: now })
+/** True if the peer is new. */
+function beat(members: Map<number, Member>, peer: Peer, clientId: string, now: number): boolean {
+  const known = members.get(peer.id)
+  if (known === undefined) members.set(peer.id, { clientId, peer, lastHeartbeat: now })
   else known.lastHeartbeat = now
   return known === undefined
 }

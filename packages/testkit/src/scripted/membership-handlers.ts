@@ -1,10 +1,10 @@
 import { clientNotices, type membershipRequests, responseCodes as codes } from '@gantrymq/protocol'
-import { type Connection, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { BrokerState } from './broker-state.ts'
 
 /** Request 40. */
-export function notifyChange(connection: Connection, consumerGroup: string): void {
-  connection.oneway(clientNotices.NOTIFY_CONSUMER_IDS_CHANGED, { header: { consumerGroup } })
+export function notifyChange(peer: Peer, consumerGroup: string): void {
+  peer.oneway(clientNotices.NOTIFY_CONSUMER_IDS_CHANGED, { header: { consumerGroup } })
 }
 
 export const membershipHandlers: HandlersFor<typeof membershipRequests, BrokerState> = {
@@ -14,7 +14,7 @@ export const membershipHandlers: HandlersFor<typeof membershipRequests, BrokerSt
       state.group(groupName)
       state.retryTopic(groupName)
     }
-    state.tell(state.members.heartbeat(peer.id, body, state.now), notifyChange)
+    state.tell(state.members.heartbeat(peer, body, state.now), notifyChange)
     return { header: {} }
   },
 

@@ -14,9 +14,8 @@ export async function pushReply(
   const properties = propertiesOf(header.properties)
   const clientId = properties.get('REPLY_TO_CLIENT')
   if (clientId === undefined) throw failed('reply message properties[REPLY_TO_CLIENT] is null')
-  const peerId = state.members.producerPeer(clientId)
-  const connection = peerId === undefined ? undefined : state.connection(peerId)
-  if (connection === undefined) throw failed(`push reply message fail, channel of <${clientId}> not found.`)
+  const producer = state.members.producerPeer(clientId)
+  if (!producer?.isOpen) throw failed(`push reply message fail, channel of <${clientId}> not found.`)
   properties.set('PUSH_REPLY_TIME', String(state.now))
   const { host } = state
   const input = {
@@ -30,7 +29,7 @@ export async function pushReply(
     body,
   }
   try {
-    await connection.call(clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, input, { timeoutMs: 10_000 })
+    await producer.call(clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, input, { timeoutMs: 10_000 })
   } catch (error) {
     throw new ResponseError(codes.SYSTEM_ERROR, `push reply message to ${clientId}fail.`, { cause: error })
   }

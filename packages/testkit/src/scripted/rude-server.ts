@@ -1,15 +1,21 @@
 import { createServer, type Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import {
+  type CallInput,
+  type CallOptions,
   type Clock,
+  type CloseReason,
   type Command,
   Connection,
+  type ConnectionOptions,
   encodeFrame,
   isOneway,
   Outbox,
   type Peer,
   REPLY_FLAG,
+  type Reply,
   type ReplyParts,
+  type RequestDeclaration,
   type RequestTable,
 } from '@gantrymq/remoting'
 import { type Fault, Faults, type SeenRequest, type SetFault } from './faults.ts'
@@ -26,12 +32,52 @@ export interface RudeServerOptions {
   readonly onGone?: (peerId: number) => void
 }
 
-interface Link {
+/** One client, as the handlers see it: a link that went deaf is as good as ended. */
+class Link implements Peer {
   readonly stream: Duplex
   readonly connection: Connection
   /** Timers of answers that are not out yet. */
-  readonly timers: Set<Disposable>
-  deaf: boolean
+  readonly timers = new Set<Disposable>()
+  deaf = false
+
+  constructor(stream: Duplex, options: (link: Link) => ConnectionOptions) {
+    this.stream = stream
+    this.connection = new Connection(stream, options(this))
+  }
+
+  get id(): number {
+    return this.connection.id
+  }
+
+  get remoteAddress(): string {
+    return this.connection.remoteAddress
+  }
+
+  get isOpen(): boolean {
+    return !this.deaf && this.connection.isOpen
+  }
+
+  call<const D extends RequestDeclaration>(
+    declaration: D,
+    input?: CallInput<D>,
+    options?: CallOptions,
+  ): Promise<Reply<D>> {
+    return this.connection.call(declaration, input, options)
+  }
+
+  oneway<const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>): void {
+    this.connection.oneway(declaration, input)
+  }
+
+  destroy(reason?: CloseReason): void {
+    this.connection.destroy(reason)
+  }
+
+  /** From now on nothing is read from the client and it can no longer be called. */
+  deafen(): void {
+    this.deaf = true
+    this.stream.pause()
+  }
 }
 
 /**
@@ -46,7 +92,7 @@ export class RudeServer {
   readonly #options: RudeServerOptions
   readonly #names: ReadonlyMap<number, string>
   readonly #faults = new Faults()
-  readonly #links = new Map<number, Link>()
+  readonly #links = new Set<Link>()
   #address: string
   #server: Server | undefined
   #closing: Promise<void> | undefined
@@ -65,12 +111,6 @@ export class RudeServer {
   /** How many connections are open. */
   get connections(): number {
     return this.#links.size
-  }
-
-  /** Undefined if it has ended, or says nothing any more. */
-  connection(peerId: number): Connection | undefined {
-    const link = this.#links.get(peerId)
-    return link?.deaf ? undefined : link?.connection
   }
 
   /** Requests of one name. */
@@ -99,17 +139,17 @@ export class RudeServer {
 
   /** Ends all connections; new ones are taken. */
   dropAll(): void {
-    for (const { connection } of this.#links.values()) connection.destroy('shutdown')
+    for (const link of this.#links) link.destroy('shutdown')
   }
 
   /** Reads and says nothing any more on the connections that are open, like a machine that lost its network. */
   freeze(): void {
-    for (const link of this.#links.values()) deafen(link)
+    for (const link of this.#links) link.deafen()
   }
 
   /** Bytes to every client, whatever they are. */
   write(bytes: Buffer): void {
-    for (const { stream } of this.#links.values()) stream.write(bytes)
+    for (const { stream } of this.#links) stream.write(bytes)
   }
 
   // -- Connections ---------------------------------------------------------------------------------------------------
@@ -120,8 +160,7 @@ export class RudeServer {
       stream.destroy()
       return
     }
-    const timers = new Set<Disposable>()
-    const connection: Connection = new Connection(stream, {
+    const options = (link: Link): ConnectionOptions => ({
       remoteAddress,
       clock: this.#options.clock,
       version: this.#options.version,
@@ -130,8 +169,7 @@ export class RudeServer {
       onRequest: command => this.#onRequest(command, link),
       onClose: () => this.#onClose(link),
     })
-    const link: Link = { stream, connection, timers, deaf: false }
-    this.#links.set(connection.id, link)
+    this.#links.add(new Link(stream, options))
   }
 
   /** Listens on a free port of 127.0.0.1. */
@@ -164,23 +202,21 @@ export class RudeServer {
   #onClose(link: Link): void {
     for (const timer of link.timers) timer[Symbol.dispose]()
     link.timers.clear()
-    this.#links.delete(link.connection.id)
-    this.#options.onGone?.(link.connection.id)
+    this.#links.delete(link)
+    this.#options.onGone?.(link.id)
   }
 
   // -- Manners -------------------------------------------------------------------------------------------------------
 
   #onRequest(command: Command, link: Link): ReplyParts | Promise<ReplyParts> {
     if (link.deaf) return silence()
-    const seen = this.#see(command, link.connection)
+    const seen = this.#see(command, link)
     this.requests.push(seen)
     const fault = this.#faults.take(seen)
-    return fault === undefined
-      ? this.#options.dispatch(command, link.connection)
-      : this.#answerRudely(fault, command, link)
+    return fault === undefined ? this.#options.dispatch(command, link) : this.#answerRudely(fault, command, link)
   }
 
-  #see(command: Command, { remoteAddress }: Connection): SeenRequest {
+  #see(command: Command, { remoteAddress }: Peer): SeenRequest {
     return {
       name: this.#names.get(command.code) ?? String(command.code),
       code: command.code,
@@ -196,7 +232,7 @@ export class RudeServer {
 
   async #answerRudely(fault: Fault, command: Command, link: Link): Promise<ReplyParts> {
     const handled = fault.handled ?? fault.answer !== 'code'
-    const reply = handled ? await this.#options.dispatch(command, link.connection) : { code: 0 }
+    const reply = handled ? await this.#options.dispatch(command, link) : { code: 0 }
     switch (fault.answer) {
       case 'code':
         return { ...reply, code: fault.code, remark: fault.remark ?? null }
@@ -220,8 +256,8 @@ export class RudeServer {
   async #spoil(fault: Fault, frame: Buffer, link: Link): Promise<void> {
     if (fault.answer === 'garbage') link.stream.write(fault.bytes ?? Buffer.alloc(64, 0xff))
     if (fault.answer === 'cut') link.stream.end(frame.subarray(0, fault.bytes ?? frame.length >> 1))
-    if (fault.answer === 'hang-up') link.connection.destroy('shutdown')
-    if (fault.answer === 'half-open') deafen(link)
+    if (fault.answer === 'hang-up') link.destroy('shutdown')
+    if (fault.answer === 'half-open') link.deafen()
     if (fault.answer === 'slow') await this.#drip(frame, fault, link)
   }
 
@@ -252,11 +288,6 @@ export class RudeServer {
       new Outbox(),
     )
   }
-}
-
-function deafen(link: Link): void {
-  link.deaf = true
-  link.stream.pause()
 }
 
 /** The answer to a request that gets none. */

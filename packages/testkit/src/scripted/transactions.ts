@@ -84,13 +84,12 @@ export function checkBack(state: BrokerState): number {
   for (const old of undecided) {
     state.halves.delete(old)
     const half = keepHalf(state, asNew(old))
-    const peers = state.members.producers.get(half.message.properties.get('PGROUP') ?? '')
-    const peerId = peers?.keys().next().value
-    const connection = peerId === undefined ? undefined : state.connection(peerId)
-    if (connection === undefined) continue
+    const members = state.members.producers.get(half.message.properties.get('PGROUP') ?? '')
+    const producer = members?.values().next().value?.peer
+    if (!producer?.isOpen) continue
     const unique = half.message.properties.get('UNIQ_KEY')
     const { REAL_TOPIC: topic = '', REAL_QID: queueId } = Object.fromEntries(half.message.properties)
-    connection.oneway(clientNotices.CHECK_TRANSACTION_STATE, {
+    producer.oneway(clientNotices.CHECK_TRANSACTION_STATE, {
       header: {
         topic,
         commitLogOffset: half.physicalOffset,

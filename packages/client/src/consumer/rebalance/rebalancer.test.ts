@@ -82,7 +82,7 @@ test('a member that is missing in the list tells the broker of itself before it 
   const forgotten = [...(members.consumers.get('readers')?.members.values() ?? [])].find(
     ({ clientId }) => clientId === one.clientId,
   )
-  members.unregister(forgotten?.peerId ?? -1, undefined, 'readers')
+  members.unregister(forgotten?.peer.id ?? -1, undefined, 'readers')
   one.resume()
   await play.until(() => members.consumerIds('readers').includes(one.clientId))
   await play.advance(5000)
