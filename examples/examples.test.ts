@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { clusterSkipReason, standingCluster } from '../interop/src/standing-cluster.ts'
+import { clusterSkipReason, standingCluster } from '../interop/src/launch/standing-cluster.ts'
 
 const run = promisify(execFile)
 const examples = globSync('examples/[0-9]*.ts').sort()

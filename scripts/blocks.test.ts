@@ -13,7 +13,7 @@ import { connect } from 'node:net'
 import { delimiter, join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { clusterSkipReason, standingCluster } from '../interop/src/standing-cluster.ts'
+import { clusterSkipReason, standingCluster } from '../interop/src/launch/standing-cluster.ts'
 import { type Block, blocksOf, documents, readDocument } from './markdown.ts'
 
 const run = promisify(execFile)

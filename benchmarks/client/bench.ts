@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
-import { skipReason } from '../../interop/src/apache.ts'
+import { skipReason } from '../../interop/src/launch/apache.ts'
 import { baselineOf, compare, readBaseline, saveBaseline } from './baseline.ts'
 import { type Case, selectCases } from './cases.ts'
 import { failures, markdown, type Report } from './report.ts'

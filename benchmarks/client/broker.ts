@@ -1,8 +1,8 @@
 import { freemem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Owner } from '../../interop/src/launched.ts'
-import { type LaunchedServer, startApacheBroker, startApacheNameServer } from '../../interop/src/launcher.ts'
-import { ask } from '../../interop/src/raw-connection.ts'
+import type { Owner } from '../../interop/src/launch/launched.ts'
+import { type LaunchedServer, startApacheBroker, startApacheNameServer } from '../../interop/src/launch/launcher.ts'
+import { ask } from '../../interop/src/wire/raw-connection.ts'
 
 const RELEASE = '5.5.0'
 const QUEUES = 8

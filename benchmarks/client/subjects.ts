@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { classPath } from '../../interop/src/apache.ts'
+import { classPath } from '../../interop/src/launch/apache.ts'
 import { WorkerProcess } from './worker-process.ts'
 
 /** java sends with as many threads as messages in flight, java-async with one thread and callbacks. */

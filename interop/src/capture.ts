@@ -8,9 +8,9 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { clientBodySamples } from '@gantrymq/testkit'
-import { RELEASES, type Release, skipReason } from './apache.ts'
-import type { Owner } from './launched.ts'
-import { throughJava } from './json-bodies.ts'
+import { RELEASES, type Release, skipReason } from './launch/apache.ts'
+import type { Owner } from './launch/launched.ts'
+import { throughJava } from './requests/json-bodies.ts'
 import {
   type LaunchedServer,
   type BrokerStart,
@@ -18,7 +18,7 @@ import {
   startApacheBroker,
   startApacheNameServer,
   startProgram,
-} from './launcher.ts'
+} from './launch/launcher.ts'
 import { type Exchange, Recorder } from './recorder.ts'
 import { REQUEST_NAMES } from './request-names.ts'
 

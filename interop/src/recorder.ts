@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Owner } from './launched.ts'
-import { decodeRaw, FrameCutter, type RawFrame } from './raw-frame.ts'
+import type { Owner } from './launch/launched.ts'
+import { decodeRaw, FrameCutter, type RawFrame } from './wire/raw-frame.ts'
 
 /** A request as it was sent, and what was answered. */
 export interface Exchange {

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { classPath, RELEASES, skipReason } from './apache.ts'
+import { classPath, RELEASES, skipReason } from './launch/apache.ts'
 
 /** Two at a time: the suites wait more than they work. */
 const CONCURRENCY = 2

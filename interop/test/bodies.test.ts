@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Compression, compress, decompress, readMessages } from '@gantrymq/protocol'
-import { RELEASES, skipReason } from '../src/apache.ts'
-import { startProgram, temporaryFolder } from '../src/launcher.ts'
+import { RELEASES, skipReason } from '../src/launch/apache.ts'
+import { startProgram, temporaryFolder } from '../src/launch/launcher.ts'
 
 const skip = await skipReason()
 const PROGRAM_DEADLINE_MS = 60_000

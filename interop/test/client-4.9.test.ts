@@ -1,3 +1,3 @@
-import { clientScenarios } from '../src/client-scenarios.ts'
+import { clientScenarios } from '../src/client/scenarios.ts'
 
 await clientScenarios({ release: '4.9.7', nameServer: 'ours' })

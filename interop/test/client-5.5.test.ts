@@ -1,4 +1,4 @@
-import { clientScenarios } from '../src/client-scenarios.ts'
+import { clientScenarios } from '../src/client/scenarios.ts'
 
 // Name servers hear of retry topics of groups that pop with the next registration only.
 const properties = { registerNameServerPeriod: 10_000 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Admin, ClientError } from '@gantrymq/client'
-import { RELEASES, type Release, skipReason } from '../src/apache.ts'
-import type { SideConsumer } from '../src/client-side.ts'
-import { type Site, siteFor } from '../src/client-sites.ts'
-import { eventually, unique } from '../src/contract/stage.ts'
-import { startApacheBroker } from '../src/launcher.ts'
-import { startOurs } from '../src/ours.ts'
+import { RELEASES, type Release, skipReason } from '../src/launch/apache.ts'
+import type { SideConsumer } from '../src/drivers/client-under-test.ts'
+import { type Site, siteFor } from '../src/client/cluster.ts'
+import { eventually, unique } from '../src/contract/server-under-test.ts'
+import { startApacheBroker } from '../src/launch/launcher.ts'
+import { startOurs } from '../src/launch/our-name-server.ts'
 
 const skip = await skipReason()
 const TARGET = { cluster: 'DefaultCluster' }

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Producer, PushConsumer } from '@gantrymq/client'
-import { type Release, RELEASES, skipReason } from '../src/apache.ts'
-import { Launched, type Owner } from '../src/launched.ts'
-import { type LaunchedServer, startApacheBroker } from '../src/launcher.ts'
-import { startOurProgram } from '../src/ours.ts'
-import type { RunningNameServer } from '../src/subjects.ts'
+import { type Release, RELEASES, skipReason } from '../src/launch/apache.ts'
+import { Launched, type Owner } from '../src/launch/launched.ts'
+import { type LaunchedServer, startApacheBroker } from '../src/launch/launcher.ts'
+import { startOurProgram } from '../src/launch/our-name-server.ts'
+import type { RunningNameServer } from '../src/launch/subjects.ts'
 
 const TOPIC = 'faults'
 const GROUP = 'fault-readers'
@@ -105,7 +105,7 @@ class Scene {
       onMessage: ({ bytes }) => note.got(bytes.toString()),
     })
     owner.after(() => consumer.close())
-    const file = join(import.meta.dirname, '..', 'src', 'consuming-program.ts')
+    const file = join(import.meta.dirname, '..', 'src', 'client', 'consuming-program.ts')
     const other = new Launched('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], process.env)
     owner.after(() => other.kill())
     const scene = new Scene(nameServer, broker, consumer, other)

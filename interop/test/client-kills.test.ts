@@ -1,3 +1,3 @@
-import { faultScenarios } from '../src/client-faults.ts'
+import { faultScenarios } from '../src/client/faults.ts'
 
 await faultScenarios({ release: '5.5.0', nameServer: 'ours' })

@@ -1,8 +1,8 @@
 import { test } from 'node:test'
-import { RELEASES, skipReason } from '../src/apache.ts'
-import { popping } from '../src/pop-checks.ts'
-import { finding, living, sendingAndPulling } from '../src/request-checks.ts'
-import { site } from '../src/request-site.ts'
+import { RELEASES, skipReason } from '../src/launch/apache.ts'
+import { popping } from '../src/requests/pop-checks.ts'
+import { finding, living, sendingAndPulling } from '../src/requests/checks.ts'
+import { site } from '../src/requests/broker-under-test.ts'
 
 const skip = await skipReason()
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Producer, type ProducerOptions } from '@gantrymq/client'
-import { RELEASES, type Release, skipReason } from '../src/apache.ts'
-import { type Site, siteFor } from '../src/client-sites.ts'
-import { eventually, unique } from '../src/contract/stage.ts'
-import type { Owner } from '../src/launched.ts'
+import { RELEASES, type Release, skipReason } from '../src/launch/apache.ts'
+import { type Site, siteFor } from '../src/client/cluster.ts'
+import { eventually, unique } from '../src/contract/server-under-test.ts'
+import type { Owner } from '../src/launch/launched.ts'
 
 const skip = await skipReason()
 const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'

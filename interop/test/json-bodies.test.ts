@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clientBodySamples } from '@gantrymq/testkit'
-import { RELEASES, skipReason } from '../src/apache.ts'
-import { throughJava } from '../src/json-bodies.ts'
+import { RELEASES, skipReason } from '../src/launch/apache.ts'
+import { throughJava } from '../src/requests/json-bodies.ts'
 
 const skip = await skipReason()
 

@@ -1,4 +1,4 @@
-import { nameServerContract } from '../src/name-server-contract.ts'
-import { contractSubjects } from '../src/subjects.ts'
+import { nameServerContract } from '../src/contract/name-server-contract.ts'
+import { contractSubjects } from '../src/launch/subjects.ts'
 
 for (const subject of await contractSubjects()) nameServerContract(subject)

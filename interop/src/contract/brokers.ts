@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { deflateSync } from 'node:zlib'
-import type { Owner } from '../launched.ts'
-import type { RawConnection } from '../raw-connection.ts'
-import { parseFastjson, type RawFrame, type RawRequest } from '../raw-frame.ts'
-import { type Stage, unique, uniqueAddress } from './stage.ts'
+import type { Owner } from '../launch/launched.ts'
+import type { RawConnection } from '../wire/raw-connection.ts'
+import { parseFastjson, type RawFrame, type RawRequest } from '../wire/raw-frame.ts'
+import { type Stage, unique, uniqueAddress } from './server-under-test.ts'
 
 export interface TopicConfig {
   readonly topicName: string

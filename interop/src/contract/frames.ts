@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { encodeRaw, nextOpaque, type RawRequest } from '../raw-frame.ts'
-import { eventually, type Stage, unique } from './stage.ts'
+import { encodeRaw, nextOpaque, type RawRequest } from '../wire/raw-frame.ts'
+import { eventually, type Stage, unique } from './server-under-test.ts'
 
 const CLUSTER_INFO: RawRequest = { code: 106 }
 const UNKNOWN_CODE = 9999

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RawRequest } from '../raw-frame.ts'
+import type { RawRequest } from '../wire/raw-frame.ts'
 import {
   aBroker,
   addressesOf,
@@ -15,7 +15,7 @@ import {
   topic,
   unregistration,
 } from './brokers.ts'
-import { eventually, type Stage, unique } from './stage.ts'
+import { eventually, type Stage, unique } from './server-under-test.ts'
 
 /** Long enough for a 5.x server to have done what it does after the answer. */
 const BATCH_MS = 300

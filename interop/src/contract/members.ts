@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import type { Owner } from '../launched.ts'
-import { decodeRaw, encodeRaw, FrameCutter, type RawFrame } from '../raw-frame.ts'
+import type { Owner } from '../launch/launched.ts'
+import { decodeRaw, encodeRaw, FrameCutter, type RawFrame } from '../wire/raw-frame.ts'
 import { aBroker, aSlaveOf, type Broker, bodyJson, identityOf, join, unregistration, VERSION } from './brokers.ts'
-import { eventually, type Stage, stageFor, unique } from './stage.ts'
+import { eventually, type Stage, stageFor, unique } from './server-under-test.ts'
 
 const NOTIFY_MIN_BROKER_ID_CHANGE = 905
 const ONEWAY = 2

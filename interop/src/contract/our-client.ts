@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeRegisterBroker, nameServerRequests as requests } from '@gantrymq/protocol'
 import { RemotingClient, RemotingError, ResponseError, type SerializeType } from '@gantrymq/remoting'
-import type { Owner } from '../launched.ts'
-import { nextNumber, type Stage, unique, uniqueAddress } from './stage.ts'
+import type { Owner } from '../launch/launched.ts'
+import { nextNumber, type Stage, unique, uniqueAddress } from './server-under-test.ts'
 
 const RELEASES = { '4.9.8': 409, '5.5.0': 513 }
 const NO_ROUTE = 17

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { crc32, deflateSync } from 'node:zlib'
-import type { RawRequest } from '../raw-frame.ts'
+import type { RawRequest } from '../wire/raw-frame.ts'
 import {
   aBroker,
   addressesOf,
@@ -18,7 +18,7 @@ import {
   topicList,
   wrapperOf,
 } from './brokers.ts'
-import { eventually, type Stage, stageFor, unique } from './stage.ts'
+import { eventually, type Stage, stageFor, unique } from './server-under-test.ts'
 
 const V3_0_10 = 36
 const V5_0_0 = 413

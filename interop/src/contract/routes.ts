@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parseFastjson, type RawFrame } from '../raw-frame.ts'
+import { parseFastjson, type RawFrame } from '../wire/raw-frame.ts'
 import {
   aBroker,
   aSlaveOf,
@@ -12,7 +12,7 @@ import {
   topic,
   unregistration,
 } from './brokers.ts'
-import { eventually, type Stage, stageFor, unique } from './stage.ts'
+import { eventually, type Stage, stageFor, unique } from './server-under-test.ts'
 
 const V4_9_3 = 399
 const V4_9_4 = 401

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { aBroker, bodyJson, registration } from './brokers.ts'
-import { type Stage, stageFor, unique } from './stage.ts'
+import { type Stage, stageFor, unique } from './server-under-test.ts'
 
 const NOT_FOUND = 22
 const NO_PERMISSION = 16

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { encodeRaw } from '../raw-frame.ts'
+import { encodeRaw } from '../wire/raw-frame.ts'
 import {
   aBroker,
   type Broker,
@@ -12,7 +12,7 @@ import {
   topic,
   topicList,
 } from './brokers.ts'
-import { type Stage, stageFor, unique } from './stage.ts'
+import { type Stage, stageFor, unique } from './server-under-test.ts'
 
 const UNIT = 1
 const UNIT_SUB = 2

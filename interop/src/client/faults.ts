@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Producer } from '@gantrymq/client'
+import { skipReason } from '../launch/apache.ts'
+import type { SideConsumer } from '../drivers/client-under-test.ts'
+import { receipts } from './receipts.ts'
+import { type Site, type SitePlan, siteName, startSite } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Owner } from '../launch/launched.ts'
+import type { LaunchedServer } from '../launch/launcher.ts'
+
+const BACK_MS = 60_000
+const PACE_MS = 10
+
+/** A site with a second master, and a slave of it. */
+interface Stage {
+  readonly site: Site
+  readonly second: LaunchedServer
+}
+
+/** What the client does when servers die. */
+export async function faultScenarios(plan: SitePlan): Promise<void> {
+  describe(siteName({ ...plan, title: 'faults' }), { skip: await skipReason() }, () => {
+    const closes: (() => Promise<void>)[] = []
+    let stage: Stage | undefined
+    before(async () => {
+      const owner: Owner = { after: close => void closes.push(close) }
+      const site = await startSite(owner, plan)
+      const [second] = await Promise.all([
+        site.startBroker(owner, { name: 'b' }),
+        site.startBroker(owner, { name: 'b', id: 1 }),
+      ])
+      stage = { site, second }
+    })
+    after(async () => {
+      for (const close of closes.toReversed()) await close()
+    })
+    const the = () => stage ?? assert.fail('the servers did not start')
+    describe('kill -9', () => killed(the))
+    if (plan.release.startsWith('5.')) describe('kill -9, popped', () => receipts(() => the().site))
+  })
+}
+
+/** A topic on both masters. */
+async function topicOnBoth({ site, second }: Stage): Promise<string> {
+  const topic = await site.topic('both', 4)
+  await site.java.createTopic(second.address, topic, 4)
+  await eventually(() => site.hasRoute(topic, 8), 15_000)
+  return topic
+}
+
+/** Sends numbered messages; `sent` are those whose sending was acknowledged. */
+class Sending {
+  readonly sent: string[] = []
+  readonly failed: unknown[] = []
+  readonly brokers: string[] = []
+  readonly #over: Promise<void>
+
+  constructor(producer: Producer, topic: string, count: number) {
+    this.#over = this.#run(producer, topic, count)
+  }
+
+  async #run(producer: Producer, topic: string, count: number): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const body = String(i)
+      try {
+        const { queue } = await producer.send({ topic, body })
+        this.sent.push(body)
+        this.brokers.push(queue.brokerName)
+      } catch (error) {
+        this.failed.push(error)
+      }
+      await delay(PACE_MS)
+    }
+  }
+
+  async reaches(count: number): Promise<void> {
+    await eventually(async () => assert.ok(this.sent.length >= count, `${this.sent.length} sent`), BACK_MS)
+  }
+
+  over(): Promise<void> {
+    return this.#over
+  }
+}
+
+async function startProducer(t: Owner, site: Site): Promise<Producer> {
+  const options = { nameServers: site.nameServers, group: unique('producer'), routeRefreshMs: 1_000, timeoutMs: 10_000 }
+  const producer = await Producer.start(options)
+  t.after(() => producer.close())
+  return producer
+}
+
+// A route may be as old as its refresh: the first sends need not know that the broker is back.
+async function sendsTo(brokerName: string, producer: Producer, topic: string): Promise<void> {
+  await eventually(async () => {
+    const { queue } = await producer.send({ topic, body: 'again' })
+    assert.equal(queue.brokerName, brokerName)
+  }, BACK_MS)
+}
+
+async function gotAll(consumer: SideConsumer, sent: readonly string[]): Promise<void> {
+  await eventually(async () => {
+    const texts = new Set(consumer.got.texts)
+    assert.deepEqual(
+      sent.filter(text => !texts.has(text)),
+      [],
+      'lost',
+    )
+  }, BACK_MS)
+}
+
+function killed(the: () => Stage): void {
+  test('of the name server: sending and consuming go on, and it is used again', { timeout: 150_000 }, async t => {
+    const { site } = the()
+    const topic = await topicOnBoth(the())
+    const consumer = await site.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const sending = new Sending(await startProducer(t, site), topic, 150)
+    await sending.reaches(20)
+    await site.nameServer.kill()
+    await sending.reaches(100)
+    await site.nameServer.restart()
+    await sending.over()
+    assert.deepEqual(sending.failed, [])
+    await gotAll(consumer, sending.sent)
+    assert.equal(consumer.got.all.length, 150)
+    await eventually(() => site.hasRoute(topic, 8), BACK_MS)
+    const later = await site.topic('later')
+    await site.ours.send([{ topic: later, body: 'x' }])
+  })
+
+  test('of a master that has a slave: sending goes to the other, nothing is lost, and it is sent to again', {
+    timeout: 240_000,
+  }, async t => {
+    const { site, second } = the()
+    const topic = await topicOnBoth(the())
+    const consumer = await site.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const sending = new Sending(await startProducer(t, site), topic, 300)
+    await sending.reaches(40)
+    assert.deepEqual([...new Set(sending.brokers)].toSorted(), ['a', 'b'])
+    await second.kill()
+    const before = sending.sent.length
+    await sending.reaches(before + 40)
+    assert.deepEqual(sending.failed, [], 'a send is tried at the other broker')
+    await second.restart()
+    await eventually(() => site.hasRoute(topic, 8), BACK_MS)
+    await sending.over()
+    await gotAll(consumer, sending.sent)
+    await sendsTo('b', await startProducer(t, site), topic)
+  })
+}

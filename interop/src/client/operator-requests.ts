@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Queue, Side } from '../drivers/client-under-test.ts'
+import type { Site } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+
+interface ConsumerConnection {
+  readonly connectionSet: readonly { readonly clientId: string; readonly language: string }[]
+  readonly consumeType: string
+  readonly messageModel: string
+  readonly consumeFromWhere: string
+  readonly subscriptionTable: Readonly<Record<string, { readonly subString: string; readonly expressionType: string }>>
+}
+
+interface RunningInfo {
+  readonly properties: Readonly<Record<string, string>>
+  readonly topics: readonly string[]
+  readonly queues: readonly Queue[]
+  readonly statuses: readonly string[]
+  readonly stack: string
+}
+
+/** What operators ask of a consumer by way of the broker, with Apache's tools. */
+export function asked(the: () => Site, name: string, side: (site: Site) => Side): void {
+  const consume = async (t: Parameters<Side['consume']>[0]) => {
+    const topic = await the().topic()
+    const group = unique('group')
+    const consumer = await side(the()).consume(t, { group, subscriptions: { [topic]: 'a || b' } })
+    await the().java.send([{ topic, body: 'first', tags: 'a' }])
+    await consumer.got.count(1)
+    return { topic, group, consumer }
+  }
+
+  test(`${name}: the connection and its subscription`, async t => {
+    const { topic, group, consumer } = await consume(t)
+    const connection = await the().java.ask<ConsumerConnection>('consumerConnection', { group })
+    assert.deepEqual(
+      connection.connectionSet.map(({ clientId }) => clientId),
+      [consumer.clientId],
+    )
+    assert.deepEqual(
+      [connection.consumeType, connection.messageModel, connection.consumeFromWhere],
+      ['CONSUME_PASSIVELY', 'CLUSTERING', 'CONSUME_FROM_FIRST_OFFSET'],
+    )
+    assert.equal(connection.subscriptionTable[topic]?.subString, 'a || b')
+  })
+
+  test(`${name}: the running state, with its stacks`, async t => {
+    const { topic, group, consumer } = await consume(t)
+    const args = { group, clientId: consumer.clientId, stack: true }
+    const info = await the().java.ask<RunningInfo>('runningInfo', args)
+    assert.equal(info.properties['PROP_CONSUME_TYPE'], 'CONSUME_PASSIVELY')
+    assert.ok(info.topics.includes(topic) && info.topics.includes(`%RETRY%${group}`))
+    const held = info.queues.filter(queue => queue.topic === topic).map(({ queueId }) => queueId)
+    assert.deepEqual(
+      held.toSorted((a, b) => a - b),
+      [0, 1, 2, 3],
+    )
+    assert.ok(info.statuses.includes(topic))
+    assert.ok(info.stack.length > 10, 'no stacks')
+  })
+
+  test(`${name}: a message is consumed directly`, async t => {
+    const { topic, group, consumer } = await consume(t)
+    const [receipt] = await the().java.send([{ topic, body: 'directly', tags: 'c' }])
+    const args = { group, clientId: consumer.clientId, topic, messageId: receipt?.messageId }
+    // The broker writes its index a little later.
+    await eventually(async () => {
+      const result = await the().java.ask<{ consumeResult: string }>('consumeDirectly', args)
+      assert.equal(result.consumeResult, 'CR_SUCCESS')
+    })
+    await consumer.got.texted(['directly'])
+  })
+
+  test(`${name}: offsets are reset, and messages come again`, { timeout: 90_000 }, async t => {
+    const { topic, group, consumer } = await consume(t)
+    // Offsets must be at the broker: only what is known there is reset. Brokers of 4.9 want one of each queue, empty or not.
+    await eventually(async () => {
+      const offsets = await the().java.consumeOffsets(group, topic)
+      assert.equal(
+        offsets.reduce((sum, offset) => sum + offset.consumerOffset, 0),
+        1,
+      )
+    }, 20_000)
+    await eventually(() => the().java.ask('resetOffset', { topic, group, timestamp: 0 }), 20_000)
+    await consumer.got.count(2, 45_000)
+    assert.deepEqual(consumer.got.texts, ['first', 'first'])
+  })
+}

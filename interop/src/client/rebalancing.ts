@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type AssignmentStrategy, averagelyByCircle, consistentHash } from '@gantrymq/client'
+import type { Owner } from '../launch/launched.ts'
+import type { ConsumerSettings, Got, Outgoing, SideConsumer } from '../drivers/client-under-test.ts'
+import type { Site } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+
+const QUEUES = 8
+const SETTLED_MS = 45_000
+
+function messages(topic: string, word: string, count: number): Outgoing[] {
+  return Array.from({ length: count }, (_, i) => ({ topic, body: `${word} ${i}` }))
+}
+
+/** Two of ours and one of Java's in one group. */
+async function mixedGroup(t: Owner, site: Site, settings: ConsumerSettings): Promise<SideConsumer[]> {
+  return [
+    await site.ours.consume(t, { ...settings, instanceName: unique('one') }),
+    await site.java.consume(t, settings),
+    await site.ours.consume(t, { ...settings, instanceName: unique('two') }),
+  ]
+}
+
+/** Waits until the members hold each queue of a topic once, and each of them one at least. */
+async function shareAll(members: readonly SideConsumer[], topic: string): Promise<void> {
+  await eventually(async () => {
+    const held = await Promise.all(members.map(member => member.queues()))
+    const ids = held.map(queues => queues.filter(queue => queue.topic === topic).map(queue => queue.queueId))
+    assert.deepEqual(
+      ids.flat().toSorted((a, b) => a - b),
+      Array.from({ length: QUEUES }, (_, i) => i),
+      `queues held: ${JSON.stringify(ids)}`,
+    )
+    assert.ok(ids.every(own => own.length > 0))
+  }, SETTLED_MS)
+}
+
+/** Waits until each member holds what a strategy of ours gives it. */
+async function shareBy(
+  members: readonly SideConsumer[],
+  topic: string,
+  brokerName: string,
+  strategy: AssignmentStrategy,
+) {
+  const queues = Array.from({ length: QUEUES }, (_, queueId) => ({ topic, brokerName, queueId }))
+  const clientIds = members.map(({ clientId }) => clientId).toSorted()
+  await eventually(async () => {
+    for (const member of members) {
+      const { clientId } = member
+      const wanted = strategy.assign({ group: '', clientId, queues, clientIds }).map(({ queueId }) => queueId)
+      const held = (await member.queues()).filter(queue => queue.topic === topic).map(({ queueId }) => queueId)
+      assert.deepEqual(
+        held.toSorted((a, b) => a - b),
+        wanted,
+      )
+    }
+  }, SETTLED_MS)
+}
+
+const textsOf = (members: readonly SideConsumer[]) => members.flatMap(member => member.got.texts)
+
+async function gotOnce(members: readonly SideConsumer[], sent: readonly Outgoing[]): Promise<void> {
+  const wanted = sent.map(message => String(message.body))
+  await eventually(async () => {
+    const texts = new Set(textsOf(members))
+    assert.deepEqual(
+      wanted.filter(text => !texts.has(text)),
+      [],
+      'not received',
+    )
+  }, SETTLED_MS)
+  const all = textsOf(members).filter(text => wanted.includes(text))
+  assert.equal(all.length, wanted.length, 'received twice')
+}
+
+/** The messages of each queue came to one member, in their order. */
+function gotInOrder(members: readonly SideConsumer[], wave: string): void {
+  const came = members.flatMap(({ clientId, got }) => got.all.map(message => ({ clientId, ...message })))
+  const byQueue = Map.groupBy(
+    came.filter(({ text }) => text.startsWith(wave)),
+    ({ queueId }) => queueId,
+  )
+  assert.equal(byQueue.size, QUEUES)
+  for (const [queueId, messages] of byQueue) {
+    assert.equal(new Set(messages.map(({ clientId }) => clientId)).size, 1, `members that had queue ${queueId}`)
+    const offsets = messages.map(({ queueOffset }: Got) => queueOffset)
+    assert.deepEqual(
+      offsets,
+      offsets.toSorted((a, b) => a - b),
+      `order of queue ${queueId}`,
+    )
+  }
+}
+
+/** Two of our consumers and one of Java's in one group. */
+export function sharing(the: () => Site): void {
+  for (const orderly of [false, true]) {
+    test(`share all queues without loss or double${orderly ? ', in order' : ''}`, { timeout: 150_000 }, async t => {
+      const topic = await the().topic('shared', QUEUES)
+      const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly }
+      const members = await mixedGroup(t, the(), settings)
+      await shareAll(members, topic)
+      const sent = messages(topic, 'three', 120)
+      await Promise.all([the().ours.send(sent.slice(0, 60)), the().java.send(sent.slice(60))])
+      await gotOnce(members, sent)
+      assert.ok(members.every(member => member.got.all.length > 0))
+      if (orderly) gotInOrder(members, 'three')
+    })
+  }
+
+  for (const strategy of [averagelyByCircle, consistentHash()]) {
+    const allocate = strategy.name as 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH'
+    test(`share all queues without overlap by ${allocate}`, { timeout: 150_000 }, async t => {
+      const topic = await the().topic('allocated', QUEUES)
+      const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, allocate }
+      const members = await mixedGroup(t, the(), settings)
+      await shareBy(members, topic, the().brokerName, strategy)
+      const sent = messages(topic, 'allocated', 40)
+      await the().java.send(sent)
+      await gotOnce(members, sent)
+    })
+  }
+
+  test('the order of each queue outlasts that one leaves', { timeout: 150_000 }, async t => {
+    const topic = await the().topic('handed', QUEUES)
+    const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly: true }
+    const members = await mixedGroup(t, the(), settings)
+    const [one, ...others] = members
+    await shareAll(members, topic)
+    const before = messages(topic, 'before', 40)
+    await the().java.send(before)
+    await gotOnce(members, before)
+    gotInOrder(members, 'before')
+    await one?.stop()
+    await shareAll(others, topic)
+    const after = messages(topic, 'after', 40)
+    await the().ours.send(after)
+    await gotOnce(others, after)
+    gotInOrder(others, 'after')
+  })
+
+  test('the others take over what one leaves, and nothing is lost or doubled', { timeout: 150_000 }, async t => {
+    const topic = await the().topic('left', QUEUES)
+    const settings = { group: unique('group'), subscriptions: { [topic]: '*' } }
+    const members = await mixedGroup(t, the(), settings)
+    const [one, java, two] = members
+    await shareAll(members, topic)
+    const before = messages(topic, 'before', 40)
+    await the().java.send(before)
+    await gotOnce(members, before)
+    await one?.stop()
+    await shareAll(
+      [java, two].filter(member => member !== undefined),
+      topic,
+    )
+    const after = messages(topic, 'after', 40)
+    await the().ours.send(after)
+    await gotOnce(members, after)
+    await java?.stop()
+    await shareAll(two ? [two] : [], topic)
+    const alone = messages(topic, 'alone', 16)
+    await the().java.send(alone)
+    await gotOnce(members, alone)
+  })
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ClientError, PushConsumer, SimpleConsumer, type SimpleMessage } from '@gantrymq/client'
+import type { Site } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Owner } from '../launch/launched.ts'
+import { parseFastjson } from '../wire/raw-frame.ts'
+
+/** Longer than a broker needs to come back. */
+const INVISIBLE_MS = 30_000
+const AGAIN_MS = 90_000
+const WRITTEN_MS = 15_000
+const COUNT = 8
+
+const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i))
+const textOf = ({ body }: { readonly body: Buffer }): string => body.toString()
+
+/**
+ * Waits until a broker has written how far a group has popped, which it does every 5 s. One that is killed before gives all
+ * of it again at once, also what was acknowledged.
+ */
+async function isWritten({ broker }: Site, topic: string, group: string): Promise<void> {
+  const file = join(broker.folder, 'store', 'config', 'consumerOffset.json')
+  await eventually(async () => {
+    const { offsetTable } = parseFastjson(await readFile(file)) as { readonly offsetTable: Record<string, object> }
+    const offsets: unknown[] = Object.values(offsetTable[`${topic}@${group}`] ?? {})
+    assert.equal(
+      offsets.reduce((sum: number, offset) => sum + Number(offset), 0),
+      COUNT,
+    )
+  }, WRITTEN_MS)
+}
+
+async function sentTo(site: Site): Promise<string> {
+  const topic = await site.topic('popped', 2)
+  await site.java.send(numbers(0, COUNT).map(body => ({ topic, body })))
+  return topic
+}
+
+/** A simple consumer that has all messages in hand. */
+async function receiving(t: Owner, site: Site) {
+  const topic = await sentTo(site)
+  const subscriptions = { [topic]: '*' }
+  const settings = { consumeFrom: 'first', invisibleMs: INVISIBLE_MS, waitMs: 2_000, routeRefreshMs: 1_000 } as const
+  const group = unique('group')
+  const consumer = await SimpleConsumer.start({ nameServers: site.nameServers, group, subscriptions, ...settings })
+  t.after(() => consumer.close())
+  const inHand: SimpleMessage[] = []
+  await eventually(async () => {
+    inHand.push(...(await consumer.receive()))
+    assert.equal(inHand.length, COUNT)
+  }, AGAIN_MS)
+  await isWritten(site, topic, group)
+  return { consumer, inHand: inHand.toSorted((a, b) => Number(textOf(a)) - Number(textOf(b))) }
+}
+
+/** A popping consumer whose listeners are at all messages, and end when they are told to. */
+async function listening(t: Owner, site: Site) {
+  const topic = await sentTo(site)
+  const group = unique('group')
+  await site.java.setPop(site.broker.address, topic, group)
+  const got: string[] = []
+  const { promise: told, resolve: finish } = Promise.withResolvers<void>()
+  const consumer = await PushConsumer.start({
+    nameServers: site.nameServers,
+    group,
+    subscriptions: { [topic]: '*' },
+    consumeFrom: 'first',
+    serverAssignment: true,
+    popInvisibleMs: INVISIBLE_MS,
+    routeRefreshMs: 1_000,
+    onMessage: async message => {
+      got.push(textOf(message))
+      await told
+    },
+  })
+  t.after(async () => {
+    finish()
+    await consumer.close()
+  })
+  await eventually(async () => assert.equal(got.length, COUNT), AGAIN_MS)
+  await isWritten(site, topic, group)
+  return { got, finish }
+}
+
+/** What becomes of popped messages when their broker is killed between the pop and the acknowledgement. 5.x. */
+export function receipts(the: () => Site): void {
+  test('what was not acknowledged comes again, what was does not, and nothing is lost', {
+    timeout: 240_000,
+  }, async t => {
+    const { broker } = the()
+    const [{ consumer, inHand }, { got, finish }] = await Promise.all([receiving(t, the()), listening(t, the())])
+    await consumer.ack(inHand.slice(0, 2))
+    await broker.kill()
+    finish()
+    const refused = consumer.ack(inHand.slice(2, 4), { timeoutMs: 1_000 })
+    await assert.rejects(refused, error => error instanceof ClientError && error.retriable)
+    await broker.restart()
+    // Receipts of before the kill are good as long as their time is.
+    await eventually(() => consumer.ack(inHand.slice(2, 4)), INVISIBLE_MS)
+    const again: string[] = []
+    await eventually(async () => {
+      const messages = await consumer.receive()
+      again.push(...messages.map(textOf))
+      await consumer.ack(messages)
+      assert.ok(again.length >= COUNT - 4, again.join())
+    }, AGAIN_MS)
+    await eventually(async () => assert.ok(got.length >= 2 * COUNT, got.join()), AGAIN_MS)
+    again.push(...(await consumer.receive()).map(textOf))
+    assert.deepEqual(again.toSorted(), numbers(4, COUNT))
+    assert.deepEqual(got.toSorted(), [...numbers(0, COUNT), ...numbers(0, COUNT)].toSorted())
+  })
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { channel } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import { Admin, Producer } from '@gantrymq/client'
+import type { Site } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Owner } from '../launch/launched.ts'
+
+/** Two below the first. */
+const SECOND = -2
+
+/** Notes the connections that this process opens, and gives their own ends, by the port that they lead to. */
+function watchSockets(t: Owner): (port: number) => string[] {
+  const sockets: Socket[] = []
+  const note = (message: unknown): void => void sockets.push((message as { readonly socket: Socket }).socket)
+  const opened = channel('net.client.socket')
+  opened.subscribe(note)
+  t.after(async () => {
+    opened.unsubscribe(note)
+  })
+  return port =>
+    sockets.filter(({ remotePort }) => remotePort === port).map(({ localPort }) => `127.0.0.1:${localPort}`)
+}
+
+/** That clients with `vipChannel` really use the second port of a broker, by what the broker says of who is there. */
+export function secondPort(the: () => Site): void {
+  test('messages come by a connection to the second port', { timeout: 60_000 }, async t => {
+    const topic = await the().topic('second')
+    const endsAt = watchSockets(t)
+    const { nameServers, broker } = the()
+    const admin = await Admin.start({ nameServers })
+    t.after(() => admin.close())
+    for (const vipChannel of [true, false]) {
+      const own = { vipChannel, instanceName: unique('second-port') }
+      const producer = await Producer.start({ nameServers, group: unique('producer'), ...own })
+      t.after(() => producer.close())
+      const { messageId } = await producer.send({ topic, body: 'x' })
+      const ends = endsAt(vipChannel ? broker.port + SECOND : broker.port)
+      // The broker writes its index a little later.
+      await eventually(async () => {
+        const [found] = await admin.messages.byUniqueId(topic, messageId)
+        assert.ok(ends.includes(found?.bornHost ?? ''), `born at ${found?.bornHost}, not one of ${ends.join(', ')}`)
+      })
+    }
+  })
+
+  test('a consumer is known by a connection to the first port', { timeout: 60_000 }, async t => {
+    const topic = await the().topic('second')
+    const group = unique('group')
+    const endsAt = watchSockets(t)
+    const own = { vip: true, instanceName: unique('second-port') }
+    const consumer = await the().ours.consume(t, { group, subscriptions: { [topic]: '*' }, ...own })
+    await the().java.send([{ topic, body: 'x' }])
+    await consumer.got.texted(['x'], 30_000)
+    const told = await the().java.ask<{ readonly connectionSet: readonly { readonly clientAddr: string }[] }>(
+      'consumerConnection',
+      { group },
+    )
+    const [address] = told.connectionSet.map(({ clientAddr }) => clientAddr)
+    assert.ok(endsAt(the().broker.port).includes(address ?? ''), `the broker knows it by ${address}`)
+  })
+}

@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import type { ConnectionOptions } from 'node:tls'
+import { after, describe, test } from 'node:test'
+import { Admin, ClientError, Producer, type ProducerOptions, PushConsumer } from '@gantrymq/client'
+import { type Release, skipReason } from '../launch/apache.ts'
+import { type Certificates, makeCertificates } from './certificates.ts'
+import { type Site, type SitePlan, siteFor, siteName } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+import { JavaError } from '../drivers/java-client.ts'
+import type { Owner } from '../launch/launched.ts'
+import type { Properties } from '../launch/launcher.ts'
+
+const OPERATOR = { accessKey: 'operator1', secretKey: 'operator-secret-1' }
+const LIMITED = { accessKey: 'limited1', secretKey: 'limited-secret-1' }
+const CLOSED_TOPIC = 'closed-topic'
+
+const PLAIN_ACL = `accounts:
+- accessKey: ${OPERATOR.accessKey}
+  secretKey: ${OPERATOR.secretKey}
+  admin: true
+- accessKey: ${LIMITED.accessKey}
+  secretKey: ${LIMITED.secretKey}
+  admin: false
+  defaultTopicPerm: PUB|SUB
+  defaultGroupPerm: SUB
+  topicPerms:
+  - ${CLOSED_TOPIC}=DENY
+`
+
+const AUTH = 'org.apache.rocketmq.auth'
+
+const AUTHENTICATION: Properties = {
+  authenticationEnabled: true,
+  authenticationProvider: `${AUTH}.authentication.provider.DefaultAuthenticationProvider`,
+  authenticationMetadataProvider: `${AUTH}.authentication.provider.LocalAuthenticationMetadataProvider`,
+  initAuthenticationUser: JSON.stringify({ username: OPERATOR.accessKey, password: OPERATOR.secretKey }),
+  innerClientAuthenticationCredentials: JSON.stringify(OPERATOR),
+  authorizationEnabled: true,
+  authorizationProvider: `${AUTH}.authorization.provider.DefaultAuthorizationProvider`,
+  authorizationMetadataProvider: `${AUTH}.authorization.provider.LocalAuthorizationMetadataProvider`,
+}
+
+/** The refusal of an unknown or wrongly signing account: 4.9 has no code of its own for it. */
+const refusalCode = (release: Release) => (release.startsWith('5.') ? 16 : 1)
+
+function serverFlags({ server, authority }: Certificates): string[] {
+  return [
+    '-Dtls.test.mode.enable=false',
+    '-Dtls.server.need.client.auth=require',
+    `-Dtls.server.keyPath=${server.keyPath}`,
+    `-Dtls.server.certPath=${server.certPath}`,
+    '-Dtls.server.authClient=true',
+    `-Dtls.server.trustCertPath=${authority.certPath}`,
+  ]
+}
+
+function clientFlags({ client, authority }: Certificates): string[] {
+  return [
+    '-Dtls.enable=true',
+    '-Dtls.test.mode.enable=false',
+    `-Dtls.client.keyPath=${client.keyPath}`,
+    `-Dtls.client.certPath=${client.certPath}`,
+    '-Dtls.client.authServer=true',
+    `-Dtls.client.trustCertPath=${authority.certPath}`,
+  ]
+}
+
+const accountFlags = [`-Dgantry.accessKey=${OPERATOR.accessKey}`, `-Dgantry.secretKey=${OPERATOR.secretKey}`]
+
+/** A broker that wants TLS with a certificate of ours and signed requests; its name server takes both, plain and TLS. */
+function securedPlan(release: Release, certificates: Certificates): SitePlan {
+  return {
+    release,
+    nameServer: 'Apache',
+    properties: release.startsWith('5.') ? AUTHENTICATION : { aclEnable: true },
+    files: release.startsWith('5.') ? {} : { 'conf/plain_acl.yml': PLAIN_ACL },
+    nameServerFlags: serverFlags(certificates),
+    // A broker that wants TLS also asks by TLS.
+    brokerFlags: [...serverFlags(certificates), ...clientFlags(certificates), '-Dtls.server.mode=enforcing'],
+    javaFlags: [...clientFlags(certificates), ...accountFlags],
+  }
+}
+
+/** Signed requests over mutual TLS, and what happens without either. */
+export async function securityScenarios(release: Release): Promise<void> {
+  const title = { title: 'security', release, nameServer: 'Apache' } as const
+  describe(siteName(title), { skip: await skipReason() }, () => {
+    const closes: (() => Promise<void>)[] = []
+    let made: Certificates | undefined
+    const site = siteFor(async () => {
+      made = await makeCertificates({ after: close => void closes.push(close) })
+      return securedPlan(release, made)
+    })
+    after(async () => {
+      for (const close of closes) await close()
+    })
+    const secured = () => new Secured(site(), made ?? assert.fail('no certificates'))
+    describe('signed over TLS', () => allowed(secured))
+    describe('by name and by id', () => known(secured))
+    describe('refused', () => refused(secured))
+  })
+}
+
+/** Our clients on a secured site. */
+class Secured {
+  readonly site: Site
+  readonly tls: ConnectionOptions
+  readonly #certificates: Certificates
+
+  constructor(site: Site, certificates: Certificates) {
+    this.site = site
+    this.#certificates = certificates
+    const { authority, client } = certificates
+    this.tls = { ca: authority.cert, cert: client.cert, key: client.key }
+  }
+
+  /** TLS that trusts the authority and shows nothing of its own. */
+  get withoutCertificate(): ConnectionOptions {
+    return { ca: this.#certificates.authority.cert }
+  }
+
+  /** TLS that trusts somebody else. */
+  get ofStrangers(): ConnectionOptions {
+    const { client } = this.#certificates
+    return { ca: client.cert, cert: client.cert, key: client.key }
+  }
+
+  async producer(t: Owner, more: Partial<ProducerOptions>): Promise<Producer> {
+    const producer = await Producer.start({
+      nameServers: this.site.nameServers,
+      group: unique('producer'),
+      credentials: OPERATOR,
+      tls: this.tls,
+      retries: 0,
+      ...more,
+    })
+    t.after(() => producer.close())
+    return producer
+  }
+}
+
+function allowed(the: () => Secured): void {
+  test('ours sends, Java receives', async t => {
+    const { site } = the()
+    const topic = await site.topic()
+    const consumer = await site.java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const producer = await the().producer(t, {})
+    await producer.send({ topic, body: 'one' })
+    await producer.sendBatch([{ topic, body: 'two' }])
+    await consumer.got.texted(['one', 'two'])
+  })
+
+  test('Java sends, ours receives and commits', async t => {
+    const { site, tls } = the()
+    const topic = await site.topic()
+    const bodies: string[] = []
+    const { promise: done, resolve } = Promise.withResolvers<void>()
+    const consumer = await PushConsumer.start({
+      nameServers: site.nameServers,
+      group: unique('group'),
+      credentials: OPERATOR,
+      tls,
+      subscriptions: { [topic]: '*' },
+      consumeFrom: 'first',
+      onMessage: message => {
+        bodies.push(message.body.toString())
+        if (bodies.length === 2) resolve()
+      },
+    })
+    t.after(() => consumer.close())
+    await site.java.send(['one', 'two'].map(body => ({ topic, body })))
+    await done
+    assert.deepEqual(bodies.toSorted(), ['one', 'two'])
+    await consumer.close()
+    const offsets = await site.java.consumeOffsets(consumer.group, topic)
+    assert.equal(
+      offsets.reduce((sum, offset) => sum + offset.consumerOffset, 0),
+      2,
+    )
+  })
+}
+
+function known(the: () => Secured): void {
+  // The signature of this request differs between the lines, and a fresh connection does not know the broker's.
+  test('a message is found by its id', async t => {
+    const { site, tls } = the()
+    const topic = await site.topic()
+    const producer = await the().producer(t, {})
+    const { messageId } = await producer.send({ topic, body: 'one' })
+    const admin = await Admin.start({ nameServers: site.nameServers, credentials: OPERATOR, tls })
+    t.after(() => admin.close())
+    await eventually(async () => {
+      const [found] = await admin.messages.byUniqueId(topic, messageId)
+      assert.equal(found?.body.toString(), 'one')
+    })
+  })
+
+  test('a name server is known by its host name', async t => {
+    const topic = await the().site.topic()
+    const producer = await the().producer(t, { nameServers: `localhost:${the().site.nameServer.port}` })
+    await producer.send({ topic, body: 'one' })
+  })
+
+  test('a server with a certificate for another name is not spoken to, and the error says why', async t => {
+    const { site, tls } = the()
+    const topic = await site.topic()
+    const producer = await the().producer(t, { tls: { ...tls, servername: 'broker.example.org' } })
+    await assert.rejects(producer.send({ topic, body: 'one' }), (error: unknown) => {
+      assert.ok(error instanceof ClientError)
+      assert.match(error.message, /broker\.example\.org.*another name.*servername/s)
+      return true
+    })
+  })
+}
+
+function isRefusal(code: number, secret: string) {
+  return (error: unknown) => {
+    assert.ok(error instanceof ClientError)
+    assert.deepEqual([error.code, error.responseCode], ['BROKER_REFUSED', code])
+    assert.ok(!JSON.stringify([error.message, error.remark, error.stack]).includes(secret))
+    return true
+  }
+}
+
+function refused(the: () => Secured): void {
+  test('a wrong secret, which the error does not tell', async t => {
+    const topic = await the().site.topic()
+    const secretKey = 'a-wrong-secret-1'
+    const producer = await the().producer(t, { credentials: { ...OPERATOR, secretKey } })
+    const code = refusalCode(the().site.release)
+    await assert.rejects(producer.send({ topic, body: 'x' }), isRefusal(code, secretKey))
+  })
+
+  test('Java is refused likewise', async () => {
+    const topic = await the().site.topic()
+    const producer = { group: unique('producer'), accessKey: OPERATOR.accessKey, secretKey: 'a-wrong-secret-1' }
+    await assert.rejects(the().site.java.send([{ topic, body: 'x' }], { producer }), JavaError)
+  })
+
+  test('an unsigned request', async t => {
+    const topic = await the().site.topic()
+    const producer = await the().producer(t, { credentials: undefined })
+    await assert.rejects(
+      producer.send({ topic, body: 'x' }),
+      isRefusal(refusalCode(the().site.release), 'operator-secret'),
+    )
+  })
+
+  test('a topic that is closed to the account (ACL of 4.9)', async t => {
+    if (the().site.is5) return t.skip('5.x has users and grants instead')
+    await the().site.createTopic(CLOSED_TOPIC)
+    const open = await the().site.topic()
+    const producer = await the().producer(t, { credentials: LIMITED })
+    await producer.send({ topic: open, body: 'x' })
+    await assert.rejects(producer.send({ topic: CLOSED_TOPIC, body: 'x' }), isRefusal(1, LIMITED.secretKey))
+  })
+
+  test('a topic that is closed to the user (5.x)', async t => {
+    const { site, tls } = the()
+    if (!site.is5) return t.skip('4.9 has a file of accounts instead')
+    const topic = await site.topic()
+    const admin = await Admin.start({ nameServers: site.nameServers, credentials: OPERATOR, tls })
+    t.after(() => admin.close())
+    const { accessKey, secretKey } = LIMITED
+    await admin.auth.createUser(accessKey, { password: secretKey }, { broker: site.broker.address })
+    const producer = await the().producer(t, { credentials: LIMITED })
+    await assert.rejects(producer.send({ topic, body: 'x' }), (error: unknown) => {
+      assert.match(String(error), /no permission.*check the permissions of topic and broker/s)
+      return isRefusal(16, secretKey)(error)
+    })
+  })
+
+  for (const how of ['without TLS', 'without a certificate', 'of an unknown authority'] as const) {
+    test(`a connection ${how}, in time`, async t => {
+      const { site, withoutCertificate, ofStrangers } = the()
+      const topic = await site.topic()
+      const tls = {
+        'without TLS': false,
+        'without a certificate': withoutCertificate,
+        'of an unknown authority': ofStrangers,
+      }
+      const attempt = async () => {
+        const producer = await the().producer(t, { tls: tls[how] })
+        await producer.send({ topic, body: 'x' }, { timeoutMs: 5_000 })
+      }
+      await assert.rejects(attempt(), error => error instanceof ClientError)
+    })
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LitePullConsumer, Producer, PushConsumer, SimpleConsumer } from '@gantrymq/client'
+import type { Site } from './cluster.ts'
+import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Owner } from '../launch/launched.ts'
+
+const QUEUES = 2
+
+/** A static topic, as an operator makes it with Apache's tools. */
+async function makeStatic(site: Site): Promise<string> {
+  const topic = unique('static')
+  const where = ['-n', site.nameServers, '-b', site.brokerName]
+  const printed = await site.java.mqadmin('updateStaticTopic', ...where, '-t', topic, '-qn', String(QUEUES))
+  assert.match(printed, /new mapping data/, printed)
+  await eventually(() => site.hasRoute(topic), 15_000)
+  return topic
+}
+
+/** What a user of a static topic is told. */
+const refusalOf = (topic: string) => ({
+  code: 'UNSUPPORTED',
+  retriable: false,
+  message: `the topic "${topic}" is a static topic of RocketMQ 5, whose queues move between brokers; this client does not support them`,
+})
+
+/** Static topics of 5.x: Java uses them, ours says that it does not. */
+export function staticTopics(the: () => Site): void {
+  test('Java sends to it and receives', { timeout: 90_000 }, async t => {
+    const topic = await makeStatic(the())
+    const consumer = await the().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    await the().java.send([{ topic, body: 'moved' }])
+    await consumer.got.texted(['moved'])
+  })
+
+  test('ours is refused with a sentence, and its other topics go on', { timeout: 90_000 }, async t => {
+    const topic = await makeStatic(the())
+    const refusal = refusalOf(topic)
+    const other = await the().topic('other')
+    const { producer, consumer, bodies } = await working(t, the(), other)
+    await assert.rejects(producer.send({ topic, body: 'x' }), refusal)
+    const queue = { topic, brokerName: the().brokerName, queueId: 0 }
+    await assert.rejects(producer.send({ topic, body: 'x' }, { queue }), refusal)
+    await assert.rejects(producer.sendOneway({ topic, body: 'x' }), refusal)
+    await assert.rejects(producer.sendBatch([{ topic, body: 'x' }]), refusal)
+    await assert.rejects(consumer.subscribe(topic), refusal)
+    const { nameServers } = the()
+    const wanting = { nameServers, subscriptions: { [other]: '*', [topic]: '*' } }
+    const onMessage = (): void => {}
+    await assert.rejects(PushConsumer.start({ ...wanting, group: unique('group'), onMessage }), refusal)
+    await assert.rejects(SimpleConsumer.start({ ...wanting, group: unique('group') }), refusal)
+    await assert.rejects(LitePullConsumer.start({ ...wanting, group: unique('group') }), refusal)
+    await producer.send({ topic: other, body: 'still' })
+    await eventually(async () => assert.deepEqual(bodies, ['before', 'still']), 20_000)
+  })
+}
+
+/** A producer and a consumer that have something to do. */
+async function working(t: Owner, { nameServers }: Site, topic: string) {
+  const producer = await Producer.start({ nameServers, group: unique('producer') })
+  t.after(() => producer.close())
+  const bodies: string[] = []
+  const consumer = await PushConsumer.start({
+    nameServers,
+    group: unique('group'),
+    subscriptions: { [topic]: '*' },
+    consumeFrom: 'first',
+    onMessage: ({ body }) => void bodies.push(body.toString()),
+  })
+  t.after(() => consumer.close())
+  await producer.send({ topic, body: 'before' })
+  await eventually(async () => assert.deepEqual(bodies, ['before']), 20_000)
+  return { producer, consumer, bodies }
+}

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Release, skipReason } from '../launch/apache.ts'
+import type { Route } from './brokers.ts'
+import { eventually } from './server-under-test.ts'
+import type { Launched, Owner } from '../launch/launched.ts'
+import { type LaunchedServer, runMqadmin, startApacheBroker, startProgram } from '../launch/launcher.ts'
+import { ask, brokersOf } from '../wire/raw-connection.ts'
+import { parseFastjson } from '../wire/raw-frame.ts'
+import type { RunningNameServer, Subject } from '../launch/subjects.ts'
+
+const TOPIC = 'traffic'
+const ORDERED = 'ordered'
+const CLUSTER = 'DefaultCluster'
+const PROGRAM_MS = 90_000
+/** Brokers look for lost name servers at each registration; 10 s is the shortest period they accept. */
+const REGISTRATION_PERIOD_MS = 10_000
+const CONSUME_SECONDS = 40
+const BACK_MS = 4 * REGISTRATION_PERIOD_MS
+const GONE_MS = 10_000
+
+/** Two masters and a slave of one line of Apache's, registered with two name servers at once. */
+class Cluster {
+  readonly release: Release
+  readonly owner: Owner
+  readonly nameServers: readonly RunningNameServer[]
+  readonly a: LaunchedServer
+  readonly slave: LaunchedServer
+  readonly b: LaunchedServer
+
+  private constructor(
+    release: Release,
+    owner: Owner,
+    nameServers: readonly RunningNameServer[],
+    brokers: readonly [LaunchedServer, LaunchedServer, LaunchedServer],
+  ) {
+    this.release = release
+    this.owner = owner
+    this.nameServers = nameServers
+    ;[this.a, this.slave, this.b] = brokers
+  }
+
+  static async start(owner: Owner, subject: Subject, release: Release): Promise<Cluster> {
+    const properties = { orderMessageEnable: true }
+    const nameServers = await Promise.all([subject.start(owner, properties), subject.start(owner, properties)])
+    const start = (name: string, id: number) =>
+      startApacheBroker(owner, {
+        release,
+        name,
+        id,
+        nameServers: nameServers.map(({ port }) => `127.0.0.1:${port}`),
+        properties: { registerNameServerPeriod: REGISTRATION_PERIOD_MS, autoCreateTopicEnable: false },
+      })
+    const brokers = await Promise.all([start('a', 0), start('a', 1), start('b', 0)])
+    const cluster = new Cluster(release, owner, nameServers, brokers)
+    await cluster.mqadmin('updateTopic', '-c', CLUSTER, '-t', TOPIC)
+    return cluster
+  }
+
+  /** What clients are given as their name servers. */
+  get addresses(): string {
+    return this.nameServers.map(({ port }) => `127.0.0.1:${port}`).join(';')
+  }
+
+  async mqadmin(command: string, ...args: string[]): Promise<string> {
+    const [output = ''] = await runMqadmin(this.owner, this.release, [[command, '-n', this.addresses, ...args]])
+    return output
+  }
+
+  /** Starts a producer of messages that begin with a word. */
+  produce(client: Release, word: string, count: number, intervalMs: number, topic = TOPIC): Promise<Launched> {
+    return startProgram(this.owner, client, 'Produce', [this.addresses, topic, count, intervalMs, word])
+  }
+
+  /** Runs a consumer of a new group until it has seen so many different messages of a word; gives how many it saw. */
+  async consume(client: Release, word: string, count: number): Promise<number> {
+    const args = [this.addresses, TOPIC, `group-${word}`, count, CONSUME_SECONDS, word]
+    const program = await startProgram(this.owner, client, 'Consume', args)
+    await program.succeeds(PROGRAM_MS)
+    return Number(/^done (\d+)$/m.exec(program.output)?.[1])
+  }
+
+  /** The route of a topic at each name server. */
+  async routes(topic = TOPIC): Promise<(Route | null)[]> {
+    const answers = await Promise.all(
+      this.nameServers.map(({ port }) => ask(port, { code: 105, extFields: { topic } })),
+    )
+    return answers.map(answer => parseFastjson(answer.body) as Route | null)
+  }
+
+  /** Waits until each name server knows exactly these brokers. */
+  async isKnownEverywhere(brokers: readonly LaunchedServer[], ms: number): Promise<void> {
+    const expected = brokers.map(broker => broker.address).toSorted()
+    await eventually(async () => {
+      for (const { port } of this.nameServers) assert.deepEqual((await brokersOf(port)).toSorted(), expected)
+    }, ms)
+  }
+}
+
+interface Sent {
+  readonly sent: number
+  readonly failed: number
+  readonly brokers: readonly string[]
+  readonly queues: number
+}
+
+function whatWasSent(program: Launched): Sent {
+  const [, sent, failed] = /^done (\d+) (\d+)$/m.exec(program.output) ?? []
+  const brokers = [...program.output.matchAll(/^sent \d+ (\S+) \d+$/gm)].map(match => match[1] ?? '')
+  const queues = Number(/^queues (\d+)$/m.exec(program.output)?.[1])
+  return { sent: Number(sent), failed: Number(failed), brokers: [...new Set(brokers)].toSorted(), queues }
+}
+
+async function finished(program: Launched): Promise<Sent> {
+  await program.succeeds(PROGRAM_MS)
+  return whatWasSent(program)
+}
+
+/** What operators and clients do with brokers of a line that are registered with two name servers. */
+export async function brokerScenarios(subject: Subject, release: Release, clients: readonly Release[]): Promise<void> {
+  const skip = subject.skip || (await skipReason())
+  describe(`brokers ${release} at two name servers: ${subject.name}`, { skip }, () => {
+    const closes: (() => Promise<void>)[] = []
+    let started: Cluster | undefined
+    const cluster = () => started ?? assert.fail('the cluster did not start')
+    before(async () => {
+      started = await Cluster.start({ after: close => void closes.push(close) }, subject, release)
+    })
+    after(async () => {
+      for (const close of closes.toReversed()) await close()
+    })
+    describe('registration', () => registered(cluster))
+    describe('send and consume', () => traffic(cluster, clients))
+    describe('write permission', () => permissions(cluster))
+    describe('order topics', () => orderTopics(cluster))
+    describe('restart a name server', () => nameServerRestarts(cluster))
+    describe('kill -9 a broker', () => brokerDies(cluster))
+  })
+}
+
+type TheCluster = () => Cluster
+
+function registered(the: TheCluster): void {
+  test('both name servers know both masters and the slave', async () => {
+    const cluster = the()
+    await cluster.isKnownEverywhere([cluster.a, cluster.slave, cluster.b], BACK_MS)
+    for (const route of await cluster.routes()) {
+      const addresses = Object.fromEntries(route?.brokerDatas.map(data => [data.brokerName, data.brokerAddrs]) ?? [])
+      assert.deepEqual(addresses, {
+        a: { 0: cluster.a.address, 1: cluster.slave.address },
+        b: { 0: cluster.b.address },
+      })
+    }
+  })
+}
+
+function traffic(the: TheCluster, clients: readonly Release[]): void {
+  for (const client of clients) {
+    test(`a ${client} producer sends to both masters, and a consumer gets all`, async () => {
+      const cluster = the()
+      const word = client.replaceAll('.', '-')
+      const consuming = cluster.consume(client, word, 24)
+      const { sent, failed, brokers, queues } = await finished(await cluster.produce(client, word, 24, 0))
+      assert.deepEqual({ sent, failed, brokers, queues }, { sent: 24, failed: 0, brokers: ['a', 'b'], queues: 16 })
+      assert.equal(await consuming, 24)
+    })
+  }
+}
+
+async function permissionsOf(cluster: Cluster, brokerName: string): Promise<(number | undefined)[]> {
+  const routes = await cluster.routes()
+  return routes.map(route => route?.queueDatas.find(queue => queue.brokerName === brokerName)?.perm)
+}
+
+function permissions(the: TheCluster): void {
+  test('nothing is sent to a broker whose write permission was wiped, until it is added again', async () => {
+    const cluster = the()
+    const wiped = await cluster.mqadmin('wipeWritePerm', '-b', 'a')
+    assert.equal(wiped.match(/^wipe write perm of broker\[a\] in name server\[\S+\] OK, \d+$/gm)?.length, 2, wiped)
+    assert.deepEqual(await permissionsOf(cluster, 'a'), [4, 4])
+    const without = await finished(await cluster.produce(cluster.release, 'wiped', 16, 0))
+    assert.deepEqual([without.brokers, without.queues, without.failed], [['b'], 8, 0])
+    const added = await cluster.mqadmin('addWritePerm', '-b', 'a')
+    assert.equal(added.match(/^add write perm of broker\[a\] in name server\[\S+\] OK, \d+$/gm)?.length, 2, added)
+    assert.deepEqual(await permissionsOf(cluster, 'a'), [6, 6])
+    assert.deepEqual((await finished(await cluster.produce(cluster.release, 'added', 16, 0))).brokers, ['a', 'b'])
+  })
+}
+
+function orderTopics(the: TheCluster): void {
+  test('the queues of an order topic are those of its configuration', async () => {
+    const cluster = the()
+    await cluster.mqadmin('updateTopic', '-c', CLUSTER, '-t', ORDERED, '-r', '4', '-w', '4', '-o', 'true')
+    for (const route of await cluster.routes(ORDERED)) {
+      assert.deepEqual(route?.orderTopicConf?.split(';').toSorted(), ['a:4', 'b:4'])
+    }
+    await cluster.mqadmin('updateOrderConf', '-t', ORDERED, '-m', 'put', '-v', 'b:2')
+    const { queues, brokers, sent } = await finished(await cluster.produce(cluster.release, 'ordered', 8, 0, ORDERED))
+    assert.deepEqual({ queues, brokers, sent }, { queues: 2, brokers: ['b'], sent: 8 })
+  })
+}
+
+function nameServerRestarts(the: TheCluster): void {
+  test('no message is lost or refused, and the brokers come back to it', { timeout: 120_000 }, async () => {
+    const cluster = the()
+    const producing = await cluster.produce(cluster.release, 'restart', 150, 50)
+    await producing.prints(/^sent 20 /m, PROGRAM_MS)
+    const [first] = cluster.nameServers
+    await first?.kill()
+    await delay(1_000)
+    await first?.restart()
+    const { sent, failed } = await finished(producing)
+    assert.deepEqual({ sent, failed }, { sent: 150, failed: 0 })
+    await cluster.isKnownEverywhere([cluster.a, cluster.slave, cluster.b], BACK_MS)
+    for (const route of await cluster.routes()) assert.equal(route?.queueDatas.length, 2)
+    const orders = await cluster.routes(ORDERED)
+    assert.deepEqual(
+      orders.map(route => route?.orderTopicConf),
+      ['b:2', 'b:2'],
+    )
+  })
+}
+
+function brokerDies(the: TheCluster): void {
+  test('its routes go at once, sending goes on, and nothing is lost when it is back', {
+    timeout: 150_000,
+  }, async () => {
+    const cluster = the()
+    const producing = await cluster.produce(cluster.release, 'killed', 150, 50)
+    await producing.prints(/^sent 20 /m, PROGRAM_MS)
+    await cluster.b.kill()
+    await cluster.isKnownEverywhere([cluster.a, cluster.slave], GONE_MS)
+    for (const route of await cluster.routes()) {
+      assert.deepEqual(
+        route?.queueDatas.map(queue => queue.brokerName),
+        ['a'],
+      )
+    }
+    assert.equal((await finished(producing)).sent, 150)
+    await cluster.b.restart()
+    await cluster.isKnownEverywhere([cluster.a, cluster.slave, cluster.b], BACK_MS)
+    for (const route of await cluster.routes()) assert.equal(route?.queueDatas.length, 2)
+    assert.equal(await cluster.consume(cluster.release, 'killed', 150), 150)
+  })
+}

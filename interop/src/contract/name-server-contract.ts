@@ -1,0 +1,34 @@
+import { describe } from 'node:test'
+import { frames } from './frames.ts'
+import { leaving } from './leaving.ts'
+import { members } from './members.ts'
+import { ourClient } from './our-client.ts'
+import { registrations } from './registration.ts'
+import { routes } from './routes.ts'
+import { configuration, keyValues } from './settings.ts'
+import { type Stage, stageFor } from './server-under-test.ts'
+import { topics } from './topics.ts'
+import type { Subject } from '../launch/subjects.ts'
+
+const areas: Readonly<Record<string, (stage: Stage) => void>> = {
+  'frames and headers': frames,
+  registration: registrations,
+  leaving,
+  routes,
+  topics,
+  'key-value table': keyValues,
+  configuration,
+  'members and versions': members,
+  'our client': ourClient,
+}
+
+/**
+ * What a name server must do, whoever made it. Where the lines of Apache differ by design each case says what is
+ * expected of which; ours accepts what either accepts, answers as 5.x otherwise, and copies no defect.
+ */
+export function nameServerContract(subject: Subject): void {
+  describe(subject.name, { skip: subject.skip }, () => {
+    const stage = stageFor(subject)
+    for (const [area, cases] of Object.entries(areas)) describe(area, () => cases(stage))
+  })
+}

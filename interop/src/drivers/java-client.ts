@@ -1,0 +1,348 @@
+import assert from 'node:assert/strict'
+import type { Release } from '../launch/apache.ts'
+import { Arrivals } from './arrivals.ts'
+import {
+  type ConsumerSettings,
+  type Got,
+  type LitePullSettings,
+  type Manner,
+  type Outcome,
+  type Outgoing,
+  type ProducerSettings,
+  type Queue,
+  REQUEST_MS,
+  type Receipt,
+  type Side,
+  type SideConsumer,
+  type SideLitePull,
+} from './client-under-test.ts'
+import type { Launched, Owner } from '../launch/launched.ts'
+import { startProgram } from '../launch/launcher.ts'
+
+const READY_MS = 60_000
+const ANSWER_MS = 45_000
+const TAKE_MS = 75_000
+const POLL_MS = 500
+
+/** What Java tells beside that which both clients tell. */
+export interface JavaMessage extends Got {
+  readonly sysFlag: number
+  /** Bytes that it takes in the store. */
+  readonly storeSize: number
+  readonly bodyCrc: number
+  readonly bornHost: string
+}
+
+export interface JavaHeldQueue extends Queue {
+  readonly locked?: boolean
+  readonly pop?: boolean
+}
+
+/** An error that the Java client threw. */
+export class JavaError extends Error {
+  readonly type: string
+  /** The broker's response code or the client's own; -1 if there is none. */
+  readonly responseCode: number
+
+  constructor(type: string, message: string, responseCode: number) {
+    super(`${type}: ${message}`)
+    this.type = type
+    this.responseCode = responseCode
+  }
+}
+
+type WireMessage = Omit<JavaMessage, 'body' | 'text' | 'at'> & { readonly body?: string }
+
+interface Line {
+  readonly id?: number
+  readonly result?: unknown
+  readonly error?: { readonly type: string; readonly message: string; readonly code: number }
+  readonly event?: string
+  readonly consumer?: string
+  readonly message?: WireMessage
+  readonly at?: number
+  readonly reason?: string
+}
+
+function messageOf(wire: WireMessage, at = 0): JavaMessage {
+  const body = Buffer.from(wire.body ?? '', 'base64')
+  return { ...wire, body, text: body.toString(), at }
+}
+
+function outgoing({ delayMs, body, ...message }: Outgoing): object {
+  // A reserved property, which only the 5.x line has a method for.
+  const system = delayMs === undefined ? {} : { TIMER_DELAY_MS: String(delayMs) }
+  return { ...message, system, body: Buffer.from(body).toString('base64') }
+}
+
+/** A push consumer in the Java process. */
+export class JavaConsumer implements SideConsumer {
+  readonly name: string
+  readonly clientId: string
+  readonly got: Arrivals<JavaMessage>
+  readonly #java: JavaClient
+
+  constructor(java: JavaClient, name: string, clientId: string, got: Arrivals<JavaMessage>) {
+    this.#java = java
+    this.name = name
+    this.clientId = clientId
+    this.got = got
+  }
+
+  queues(): Promise<readonly JavaHeldQueue[]> {
+    return this.#java.ask<JavaHeldQueue[]>('queues', { consumer: this.name })
+  }
+
+  /** Asks for routes and shares queues out now. */
+  async rebalance(): Promise<void> {
+    await this.#java.ask('rebalance', { consumer: this.name })
+  }
+
+  async suspend(): Promise<void> {
+    await this.#java.ask('suspend', { consumer: this.name })
+  }
+
+  async resume(): Promise<void> {
+    await this.#java.ask('resume', { consumer: this.name })
+  }
+
+  async stop(): Promise<void> {
+    await this.#java.ask('stopConsumer', { consumer: this.name })
+  }
+}
+
+/** A lite pull consumer in the Java process. */
+export class JavaLitePull implements SideLitePull {
+  readonly name: string
+  readonly #java: JavaClient
+
+  constructor(java: JavaClient, name: string) {
+    this.#java = java
+    this.name = name
+  }
+
+  async poll(timeoutMs = POLL_MS): Promise<JavaMessage[]> {
+    const messages = await this.#java.ask<WireMessage[]>('poll', { consumer: this.name, timeoutMs })
+    return messages.map(message => messageOf(message))
+  }
+
+  async take(count: number): Promise<JavaMessage[]> {
+    const end = Date.now() + TAKE_MS
+    const taken: JavaMessage[] = []
+    while (taken.length < count) {
+      if (Date.now() > end) assert.fail(`Java polled only ${taken.length} of ${count} in ${TAKE_MS} ms`)
+      taken.push(...(await this.poll()))
+    }
+    return taken
+  }
+
+  assignment(): Promise<Queue[]> {
+    return this.#java.ask('assignment', { consumer: this.name })
+  }
+
+  async commit(): Promise<void> {
+    await this.#java.ask('commit', { consumer: this.name })
+  }
+
+  committed(queue: Queue): Promise<number> {
+    return this.#java.ask('committed', { consumer: this.name, queue })
+  }
+
+  async seek(queue: Queue, offset: number): Promise<void> {
+    await this.#java.ask('seek', { consumer: this.name, queue, offset })
+  }
+
+  async stop(): Promise<void> {
+    await this.#java.ask('stopLitePull', { consumer: this.name })
+  }
+}
+
+/** An entry of a trace message as Apache reads it. */
+export interface JavaTrace {
+  readonly type: string
+  readonly group: string
+  readonly success: boolean
+  readonly costMs: number
+  readonly topic: string
+  readonly messageId: string
+  readonly keys: string
+  readonly tags: string
+  readonly bodyLength: number
+}
+
+/** Where a group stands in a queue. */
+export interface JavaConsumeOffset extends Queue {
+  readonly brokerOffset: number
+  readonly consumerOffset: number
+}
+
+/** Java takes a second to shut a consumer down; no case waits for it, as no two share a group. */
+function stopAfter(owner: Owner, consumer: { stop(): Promise<void> }): void {
+  owner.after(async () => void consumer.stop().catch(() => {}))
+}
+
+/** One Java process with producers, consumers and an admin client of Apache's, shared by many cases. */
+export class JavaClient implements Side {
+  readonly name = 'Java'
+  readonly release: Release
+  /** Messages that brokers asked our Java producers about. */
+  readonly checked = new Arrivals<JavaMessage>('Java, in check-backs,')
+  readonly #program: Launched
+  readonly #waiting = new Map<number, (line: Line) => void>()
+  readonly #arrivals = new Map<string, Arrivals<JavaMessage>>()
+  /** Why replies of its consumers could not be sent. */
+  readonly #replyFailures: string[] = []
+  #rest = ''
+  #lastId = 0
+
+  constructor(release: Release, program: Launched) {
+    this.release = release
+    this.#program = program
+    program.onPrinted(text => this.#take(text))
+    void program.over.then(() => this.#end())
+  }
+
+  /** Nobody waits for answers that do not come any more. */
+  #end(): void {
+    const error = { type: 'Ended', message: `the Java process has ended:\n${this.#program.tail()}`, code: -1 }
+    for (const answer of this.#waiting.values()) answer({ error })
+  }
+
+  #take(text: string): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) if (line.startsWith('@')) this.#line(JSON.parse(line.slice(1)) as Line)
+  }
+
+  #line({ id, event, consumer, message, at, reason, ...line }: Line): void {
+    if (id !== undefined) this.#waiting.get(id)?.(line)
+    else if (event === 'replyFailed') this.#replyFailures.push(String(reason))
+    else if (message && event === 'checked') this.checked.add(messageOf(message))
+    else if (message && consumer !== undefined) this.#arrivalsOf(consumer).add(messageOf(message, at))
+  }
+
+  #arrivalsOf(consumer: string): Arrivals<JavaMessage> {
+    let arrivals = this.#arrivals.get(consumer)
+    if (!arrivals) this.#arrivals.set(consumer, (arrivals = new Arrivals(`Java's ${consumer}`)))
+    return arrivals
+  }
+
+  /** Gives a command and waits for its answer. @throws JavaError if Java throws; Error when the time is up. */
+  async ask<T>(command: string, args: object = {}, ms = ANSWER_MS): Promise<T> {
+    const { error, result } = await this.#command(command, args, ms)
+    if (error) throw new JavaError(error.type, error.message, error.code)
+    return result as T
+  }
+
+  #command(command: string, args: object, ms: number): Promise<Line> {
+    const id = ++this.#lastId
+    return new Promise((resolve, reject) => {
+      const done = (end: () => void) => {
+        clearTimeout(timer)
+        this.#waiting.delete(id)
+        end()
+      }
+      const silent = () => reject(new Error(`Java did not answer ${command} in ${ms} ms:\n${this.#program.tail()}`))
+      const timer = setTimeout(() => done(silent), ms)
+      this.#waiting.set(id, line => done(() => resolve(line)))
+      this.#program.write(`${JSON.stringify({ ...args, id, do: command })}\n`)
+    })
+  }
+
+  /** Sends messages one after the other, or as one batch; oneway gives no receipts. */
+  send(messages: readonly Outgoing[], manner: Manner = {}): Promise<Receipt[]> {
+    return this.ask('send', { ...manner, messages: messages.map(outgoing) })
+  }
+
+  transaction(message: Outgoing, local: Outcome, group: string): Promise<Receipt> {
+    return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
+  }
+
+  async request(message: Outgoing, group: string): Promise<string> {
+    const args = { producer: { group }, message: outgoing(message), timeoutMs: REQUEST_MS }
+    try {
+      return messageOf(await this.ask<WireMessage>('request', args)).text
+    } catch (error) {
+      const [failure = 'no reply of Java failed'] = this.#replyFailures
+      const isHere = [...this.#arrivals.values()].some(({ all }) => all.some(got => got.topic === message.topic))
+      const came = isHere ? 'it came to a consumer of Java' : 'it came to no consumer of Java'
+      throw new Error(`the request failed (${came}, ${failure})`, { cause: error })
+    }
+  }
+
+  /** Where its consumers keep offsets when they broadcast. */
+  offsetsFolder(): Promise<string> {
+    return this.ask('offsetsFolder')
+  }
+
+  async recall(topic: string, recallHandle: string): Promise<void> {
+    await this.ask('recall', { topic, recallHandle })
+  }
+
+  async consume(owner: Owner, settings: ConsumerSettings): Promise<JavaConsumer> {
+    const name = `consumer-${++this.#lastId}`
+    const { clientId } = await this.ask<{ clientId: string }>('consume', { ...settings, consumer: name })
+    const consumer = new JavaConsumer(this, name, clientId, this.#arrivalsOf(name))
+    stopAfter(owner, consumer)
+    return consumer
+  }
+
+  async litePull(owner: Owner, settings: LitePullSettings): Promise<JavaLitePull> {
+    const name = `lite-${++this.#lastId}`
+    await this.ask('litePull', { ...settings, consumer: name })
+    const consumer = new JavaLitePull(this, name)
+    stopAfter(owner, consumer)
+    return consumer
+  }
+
+  /** Stops the producer of these settings, that is, makes the next one new. */
+  async stopProducer(producer: ProducerSettings): Promise<void> {
+    await this.ask('stopProducer', { producer })
+  }
+
+  /** Makes a topic at the broker of an address. */
+  async createTopic(broker: string, topic: string, queues: number): Promise<void> {
+    await this.ask('createTopic', { broker, topic, queues })
+  }
+
+  async viewMessage(topic: string, messageId: string): Promise<JavaMessage> {
+    return messageOf(await this.ask<WireMessage>('viewMessage', { topic, messageId }))
+  }
+
+  async queryMessage(topic: string, key: string): Promise<JavaMessage[]> {
+    const messages = await this.ask<WireMessage[]>('queryMessage', { topic, key })
+    return messages.map(message => messageOf(message))
+  }
+
+  consumeOffsets(group: string, topic: string): Promise<JavaConsumeOffset[]> {
+    return this.ask('consumeOffsets', { group, topic })
+  }
+
+  /** Lets the broker assign a topic's queues to a group by pop (5.x). */
+  async setPop(broker: string, topic: string, group: string): Promise<void> {
+    await this.ask('setPop', { broker, topic, group })
+  }
+
+  /** Reads the text of a trace message. */
+  traces(text: string): Promise<JavaTrace[]> {
+    return this.ask('traces', { text })
+  }
+
+  /** Runs a command of mqadmin; gives what it printed. */
+  mqadmin(...args: readonly string[]): Promise<string> {
+    return this.ask('mqadmin', { args })
+  }
+}
+
+/** Starts the Java process; it is killed when its owner is done. */
+export async function javaClient(
+  owner: Owner,
+  release: Release,
+  nameServers: string,
+  flags: readonly string[] = [],
+): Promise<JavaClient> {
+  const program = await startProgram(owner, release, 'JavaClient', [nameServers], flags)
+  const client = new JavaClient(release, program)
+  await program.prints(/^@.*"event":"ready"/m, READY_MS)
+  return client
+}

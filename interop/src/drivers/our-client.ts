@@ -1,0 +1,108 @@
+import { Producer, type ProducerOptions, type SendReceipt } from '@gantrymq/client'
+import {
+  type ConsumerSettings,
+  type LitePullSettings,
+  type Manner,
+  type Outcome,
+  type Outgoing,
+  type ProducerSettings,
+  REQUEST_MS,
+  type Receipt,
+  type Side,
+  type SideConsumer,
+  type SideLitePull,
+} from './client-under-test.ts'
+import type { Owner } from '../launch/launched.ts'
+import { startOurConsumer, startOurLitePull } from './our-consumers.ts'
+import { clientOptions } from './our-options.ts'
+
+const TIMEOUT_MS = 10_000
+
+const compressions = { ZLIB: 'zlib', LZ4: 'lz4', ZSTD: 'zstd' } as const
+
+function producerOptions(nameServers: string, settings: ProducerSettings): ProducerOptions {
+  const { compressType, compressOver, group = 'our-producers', timeoutMs = TIMEOUT_MS, autoBatch = false } = settings
+  return {
+    ...clientOptions(nameServers, settings),
+    group,
+    timeoutMs,
+    autoBatch,
+    ...(compressType === undefined ? {} : { compression: compressions[compressType] }),
+    ...(compressOver === undefined ? {} : { compressOver }),
+    checkTransaction: message => outcomeOf(message.property('check')),
+  }
+}
+
+function outcomeOf(text: string | undefined): Outcome {
+  return text === 'commit' || text === 'rollback' ? text : 'unknown'
+}
+
+/** Our client, as the cases want it. Producers are made when their settings are first named, and kept. */
+export class OurClient implements Side {
+  readonly name = 'ours'
+  readonly nameServers: string
+  readonly #owner: Owner
+  readonly #producers = new Map<string, Promise<Producer>>()
+
+  constructor(owner: Owner, nameServers: string) {
+    this.#owner = owner
+    this.nameServers = nameServers
+  }
+
+  /** The producer of these settings. */
+  producer(settings: ProducerSettings = {}): Promise<Producer> {
+    const name = JSON.stringify(settings)
+    let producer = this.#producers.get(name)
+    if (!producer) this.#producers.set(name, (producer = this.#start(settings)))
+    return producer
+  }
+
+  /** The producer that answers requests. */
+  replies(): Promise<Producer> {
+    return this.producer({ group: 'our-replies' })
+  }
+
+  async #start(settings: ProducerSettings): Promise<Producer> {
+    const producer = await Producer.start(producerOptions(this.nameServers, settings))
+    this.#owner.after(() => producer.close())
+    return producer
+  }
+
+  async send(messages: readonly Outgoing[], manner: Manner = {}): Promise<Receipt[]> {
+    const { mode = 'sync', queue, shardingKey } = manner
+    const producer = await this.producer(manner.producer)
+    if (mode === 'batch') return producer.sendBatch(messages)
+    if (mode === 'async') return Promise.all(messages.map(message => producer.send(message)))
+    const options = { ...(queue ? { queue } : {}), ...(shardingKey === undefined ? {} : { hashKey: shardingKey }) }
+    const receipts: SendReceipt[] = []
+    for (const message of messages) {
+      if (mode === 'oneway') await producer.sendOneway(message, options)
+      else receipts.push(await producer.send(message, options))
+    }
+    return receipts
+  }
+
+  async transaction(message: Outgoing, local: Outcome, group: string): Promise<Receipt> {
+    const producer = await this.producer({ group })
+    return producer.sendInTransaction(message, async () => local)
+  }
+
+  async request(message: Outgoing, group: string): Promise<string> {
+    const producer = await this.producer({ group })
+    const reply = await producer.request(message, { timeoutMs: REQUEST_MS })
+    return String(reply.body)
+  }
+
+  async recall(topic: string, recallHandle: string): Promise<void> {
+    const producer = await this.producer()
+    await producer.recall(topic, recallHandle)
+  }
+
+  consume(owner: Owner, settings: ConsumerSettings): Promise<SideConsumer> {
+    return startOurConsumer(owner, this, settings)
+  }
+
+  litePull(owner: Owner, settings: LitePullSettings): Promise<SideLitePull> {
+    return startOurLitePull(owner, this, settings)
+  }
+}

@@ -1,0 +1,186 @@
+import {
+  averagely,
+  averagelyByCircle,
+  type ConsumeFrom,
+  consistentHash,
+  LitePullConsumer,
+  type Outcome,
+  type Producer,
+  PushConsumer,
+  type PushConsumerOptions,
+  type ReceivedMessage,
+} from '@gantrymq/client'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Arrivals } from './arrivals.ts'
+import type { ConsumerSettings, Got, LitePullSettings, Queue, SideConsumer, SideLitePull } from './client-under-test.ts'
+import type { Owner } from '../launch/launched.ts'
+import { temporaryFolder } from '../launch/launcher.ts'
+import { clientOptions } from './our-options.ts'
+
+/** Where consumers belong to. */
+export interface Ours {
+  readonly nameServers: string
+  /** The producer that answers requests. */
+  replies(): Promise<Producer>
+}
+
+/** Our received message as the cases want it. */
+function gotOf(message: ReceivedMessage): Got {
+  return {
+    topic: message.topic,
+    body: message.body,
+    text: message.body.toString(),
+    tags: message.tags,
+    keys: message.keys.join(' '),
+    flag: message.flag,
+    properties: Object.fromEntries(message.properties),
+    messageId: message.messageId,
+    offsetMessageId: message.offsetMessageId,
+    queueId: message.queue.queueId,
+    queueOffset: message.queueOffset,
+    reconsumeTimes: message.reconsumeTimes,
+    bornTimestamp: message.bornTimestamp,
+    storeTimestamp: message.storeTimestamp,
+    at: Date.now(),
+  }
+}
+
+/** Tells what comes, and refuses it as often as it was told to. */
+class Listening {
+  readonly got = new Arrivals<Got>('our consumer')
+  readonly #ours: Ours
+  readonly #settings: ConsumerSettings
+  readonly #times = new Map<string, number>()
+
+  constructor(ours: Ours, settings: ConsumerSettings) {
+    this.#ours = ours
+    this.#settings = settings
+  }
+
+  async listen(messages: readonly ReceivedMessage[]): Promise<Outcome> {
+    const { workMs = 0, throws, delayLevel = 0, suspendMs = 100 } = this.#settings
+    if (workMs > 0) await delay(workMs)
+    let fails = false
+    for (const message of messages) fails = (await this.#take(message)) || fails
+    if (fails && throws) throw new Error('told to fail')
+    return fails ? { retry: { delayLevel, suspendMs } } : undefined
+  }
+
+  async #take(message: ReceivedMessage): Promise<boolean> {
+    const got = gotOf(message)
+    const time = (this.#times.get(got.text) ?? 0) + 1
+    this.#times.set(got.text, time)
+    this.got.add(got)
+    if (time <= (this.#settings.failTimes ?? 0)) return true
+    if (this.#settings.reply) await this.#reply(message, got.text)
+    return false
+  }
+
+  async #reply(message: ReceivedMessage, text: string): Promise<void> {
+    const producer = await this.#ours.replies()
+    await producer.reply(message, `reply to ${text}`)
+  }
+}
+
+const strategies = { AVG: averagely, AVG_BY_CIRCLE: averagelyByCircle, CONSISTENT_HASH: consistentHash() } as const
+
+function consumeFrom({ from = 'first', fromTime = 0 }: ConsumerSettings): ConsumeFrom {
+  return from === 'time' ? new Date(fromTime) : from
+}
+
+async function pushOptions(owner: Owner, ours: Ours, settings: ConsumerSettings): Promise<PushConsumerOptions> {
+  const { group, subscriptions, orderly = false, broadcast = false, allocate = 'AVG', threads = 4 } = settings
+  return {
+    ...clientOptions(ours.nameServers, settings),
+    group,
+    subscriptions,
+    orderly,
+    broadcast,
+    consumeFrom: consumeFrom(settings),
+    allocate: strategies[allocate],
+    concurrency: threads,
+    batchSize: settings.batchSize ?? 1,
+    maxReconsumeTimes: settings.maxReconsumeTimes ?? -1,
+    persistOffsetsMs: 1_000,
+    serverAssignment: settings.brokerAssigns ?? false,
+    ...(settings.rebalanceMs === undefined ? {} : { rebalanceMs: settings.rebalanceMs }),
+    ...(broadcast ? { offsetsFolder: settings.offsetsFolder ?? (await temporaryFolder(owner)) } : {}),
+  }
+}
+
+/** Starts a push consumer of ours; it is closed when its owner is done. */
+export async function startOurConsumer(
+  owner: Owner,
+  ours: Ours,
+  settings: ConsumerSettings,
+): Promise<SideConsumer & { readonly consumer: PushConsumer }> {
+  const listening = new Listening(ours, settings)
+  const options = await pushOptions(owner, ours, settings)
+  const consumer = await PushConsumer.start({ ...options, onMessages: messages => listening.listen(messages) })
+  owner.after(() => consumer.close())
+  return {
+    consumer,
+    clientId: consumer.clientId,
+    got: listening.got,
+    queues: async () => consumer.queues,
+    suspend: async () => consumer.pause(),
+    resume: async () => consumer.resume(),
+    stop: () => consumer.close(),
+  }
+}
+
+const POLL_MS = 500
+const TAKE_MS = 75_000
+
+class OurLitePull implements SideLitePull {
+  readonly #consumer: LitePullConsumer
+
+  constructor(consumer: LitePullConsumer) {
+    this.#consumer = consumer
+  }
+
+  async take(count: number): Promise<readonly Got[]> {
+    const end = Date.now() + TAKE_MS
+    const taken: Got[] = []
+    while (taken.length < count) {
+      if (Date.now() > end) throw new Error(`ours polled only ${taken.length} of ${count} in ${TAKE_MS} ms`)
+      taken.push(...(await this.#consumer.poll({ timeoutMs: POLL_MS })).map(gotOf))
+    }
+    return taken
+  }
+
+  async assignment(): Promise<readonly Queue[]> {
+    return this.#consumer.assignment
+  }
+
+  commit(): Promise<void> {
+    return this.#consumer.commit()
+  }
+
+  async committed(queue: Queue): Promise<number> {
+    return (await this.#consumer.committed(queue)) ?? -1
+  }
+
+  seek(queue: Queue, offset: number): Promise<void> {
+    return this.#consumer.seek(queue, offset)
+  }
+
+  stop(): Promise<void> {
+    return this.#consumer.close()
+  }
+}
+
+/** Starts a lite pull consumer of ours; it is closed when its owner is done. */
+export async function startOurLitePull(owner: Owner, ours: Ours, settings: LitePullSettings): Promise<SideLitePull> {
+  const { group, subscriptions, assign, autoCommit = false } = settings
+  const consumer = await LitePullConsumer.start({
+    ...clientOptions(ours.nameServers, settings),
+    group,
+    autoCommit,
+    consumeFrom: 'first',
+    ...(subscriptions ? { subscriptions } : {}),
+  })
+  owner.after(() => consumer.close())
+  if (assign !== undefined) await consumer.assign(await consumer.queuesOf(assign))
+  return new OurLitePull(consumer)
+}

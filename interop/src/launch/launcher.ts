@@ -1,0 +1,307 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { classPath, type Release } from './apache.ts'
+import { Launched, type Owner } from './launched.ts'
+import { freeBrokerPort, freePort } from './ports.ts'
+import { brokersOf, connectRaw } from '../wire/raw-connection.ts'
+
+/** Lines of a Java properties file. */
+export type Properties = Readonly<Record<string, string | number | boolean>>
+
+const SERVER_HEAP = '192m'
+const PROGRAM_HEAP = '96m'
+const READY_DEADLINE_MS = 60_000
+const POLL_MS = 100
+const BROKER_READY_DEADLINE_MS = 90_000
+
+// What Apache's start scripts open for the store on Java 17; serial collector and first compiler only, as these
+// processes live for seconds and share two cores.
+const JVM_FLAGS = [
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-XX:-UsePerfData',
+  // 4.9 writes its files in the locale's encoding; where that is ASCII they lose letters.
+  '-Dfile.encoding=UTF-8',
+  // As much as the heap by default; but each thread of a broker that stores messages keeps 4 MB there.
+  '-XX:MaxDirectMemorySize=1g',
+  '--add-opens=java.base/java.nio=ALL-UNNAMED',
+  '--add-opens=java.base/sun.nio.ch=ALL-UNNAMED',
+  '--add-opens=java.base/java.lang=ALL-UNNAMED',
+  '--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED',
+  '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED',
+]
+
+/** A folder that is deleted when its owner is done. */
+export async function temporaryFolder(owner: Owner): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'gantry-interop-'))
+  owner.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
+export function propertiesText(properties: Properties): string {
+  return Object.entries(properties)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('')
+}
+
+const logFile = (folder: string) => join(folder, 'server.log')
+
+/** 4.9 does not start without these files; 5.x is pointed at one of them. */
+async function writeLogSettings(folder: string): Promise<void> {
+  await mkdir(join(folder, 'conf'), { recursive: true })
+  const settings = `<configuration><appender name="file" class="ch.qos.logback.core.FileAppender">
+<file>${logFile(folder)}</file><encoder><pattern>%d %p %c - %m%n</pattern></encoder></appender>
+<root level="INFO"><appender-ref ref="file"/></root></configuration>
+`
+  for (const name of ['namesrv', 'broker', 'tools']) {
+    await writeFile(join(folder, 'conf', `logback_${name}.xml`), settings)
+  }
+}
+
+interface JavaOptions {
+  readonly heap: string
+  readonly folder: string
+  readonly flags?: readonly string[] | undefined
+}
+
+async function launchJava(release: Release, mainClass: string, args: readonly string[], options: JavaOptions) {
+  const { folder, heap, flags = [] } = options
+  await writeLogSettings(folder)
+  const system = [
+    `-Duser.home=${folder}`,
+    `-Drocketmq.home.dir=${folder}`,
+    `-Drmq.logback.configurationFile=${join(folder, 'conf', 'logback_broker.xml')}`,
+    `-Drocketmq.client.logRoot=${folder}`,
+    // Who is killed leaves its native libraries there: RocksDB has 12 MB of them.
+    `-Djava.io.tmpdir=${folder}`,
+  ]
+  const java = [`-Xmx${heap}`, ...JVM_FLAGS, ...system, ...flags, '-cp', await classPath(release), 'Launched']
+  const environment = { ...process.env, ROCKETMQ_HOME: folder }
+  return new Launched(`Apache ${release} ${mainClass}`, 'java', [...java, mainClass, ...args], environment)
+}
+
+/** Repeats a question until it says yes. @throws with what the programs printed when the time is up or one ends. */
+async function until(ready: () => Promise<boolean>, ms: number, program: Launched, folder: string): Promise<void> {
+  const end = Date.now() + ms
+  while (!(await ready())) {
+    if (program.hasEnded) throw new Error(`${program.what} ended at once:\n${await story(program, folder)}`)
+    if (Date.now() > end) throw new Error(`${program.what} not ready in ${ms} ms:\n${await story(program, folder)}`)
+    await delay(POLL_MS)
+  }
+}
+
+async function story(program: Launched, folder: string): Promise<string> {
+  const log = await readFile(logFile(folder), 'utf8').catch(() => '')
+  return `${program.tail()}\n--- log\n${log.split('\n').slice(-60).join('\n')}`
+}
+
+/** True if somebody listens there. */
+export async function listens(port: number): Promise<boolean> {
+  try {
+    const connection = await connectRaw(port)
+    connection.destroy()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A server that was started by us, in a process of its own. */
+export interface LaunchedServer {
+  readonly port: number
+  /** `127.0.0.1:port`. */
+  readonly address: string
+  readonly folder: string
+  /** kill -9. */
+  kill(): Promise<void>
+  stop(): Promise<void>
+  /** Starts it again, same port, folder and settings. */
+  restart(): Promise<void>
+  /** The last lines of its log. */
+  story(): Promise<string>
+}
+
+/** How a server is started, each time. */
+export interface ServerStart {
+  readonly port: number
+  readonly folder: string
+  readonly launch: () => Promise<Launched>
+  readonly isReady: () => Promise<boolean>
+  readonly deadlineMs: number
+}
+
+/** Launches a server and waits until it is ready; it is killed when its owner is done. */
+export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedServer> {
+  const { port, folder } = start
+  const launchAndWait = async () => {
+    const program = await start.launch()
+    await until(start.isReady, start.deadlineMs, program, folder).catch(async (error: unknown) => {
+      await program.kill()
+      throw error
+    })
+    return program
+  }
+  let program = await launchAndWait()
+  // Killed, not stopped: nothing of a test is worth the seconds of an orderly end.
+  owner.after(() => program.kill())
+  return {
+    port,
+    folder,
+    address: `127.0.0.1:${port}`,
+    kill: () => program.kill(),
+    stop: () => program.stop(),
+    restart: async () => void (program = await launchAndWait()),
+    story: () => story(program, folder),
+  }
+}
+
+const START_TRIES = 3
+
+/** Starts a server again, on another port, if somebody took its port while Java began. */
+async function startOnFreePort(start: () => Promise<LaunchedServer>): Promise<LaunchedServer> {
+  for (let left = START_TRIES - 1; ; left--) {
+    try {
+      return await start()
+    } catch (error) {
+      if (left === 0 || !String(error).includes('Address already in use')) throw error
+    }
+  }
+}
+
+/** Starts a name server of Apache's and waits until it listens. */
+export function startApacheNameServer(
+  owner: Owner,
+  release: Release,
+  properties: Properties = {},
+  flags: readonly string[] = [],
+): Promise<LaunchedServer> {
+  return startOnFreePort(() => startNameServer(owner, release, properties, flags))
+}
+
+async function startNameServer(
+  owner: Owner,
+  release: Release,
+  properties: Properties,
+  flags: readonly string[],
+): Promise<LaunchedServer> {
+  const folder = await temporaryFolder(owner)
+  const port = await freePort()
+  const file = join(folder, 'namesrv.conf')
+  const own = { listenPort: port, rocketmqHome: folder, kvConfigPath: join(folder, 'kvConfig.json') }
+  await writeFile(file, propertiesText({ ...own, ...properties }))
+  const launch = () =>
+    launchJava(release, 'org.apache.rocketmq.namesrv.NamesrvStartup', ['-c', file], {
+      heap: SERVER_HEAP,
+      folder,
+      flags,
+    })
+  return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })
+}
+
+/** What a broker is to be. */
+export interface BrokerStart {
+  readonly release: Release
+  /** `ip:port` of each name server. */
+  readonly nameServers: readonly string[]
+  readonly name: string
+  /** Default 0, a master. */
+  readonly id?: number
+  readonly properties?: Properties
+  /** The broker is ready when it is known here. Default: the first of `nameServers`. */
+  readonly knownAt?: readonly number[]
+  readonly flags?: readonly string[]
+  /** Files that it finds in its home, by path: `conf/plain_acl.yml`. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+/** What 5.5.0 does all the time on a core of its own, although there is nothing to do. Names that 4.9 does not know. */
+const AT_REST: Properties = {
+  // For the first interval, by default 10 s, it waits in a loop that never rests.
+  transactionMetricFlushInterval: 500,
+  // The whole wheel, 40 MB, is written each time; by default each second.
+  timerFlushIntervalMs: 60_000,
+}
+
+function brokerProperties(start: BrokerStart, port: number, folder: string): Properties {
+  const store = join(folder, 'store')
+  return {
+    brokerClusterName: 'DefaultCluster',
+    brokerName: start.name,
+    brokerId: start.id ?? 0,
+    brokerRole: start.id ? 'SLAVE' : 'ASYNC_MASTER',
+    brokerIP1: '127.0.0.1',
+    brokerIP2: '127.0.0.1',
+    listenPort: port,
+    haListenPort: port + 1,
+    namesrvAddr: start.nameServers.join(';'),
+    storePathRootDir: store,
+    storePathCommitLog: join(store, 'commitlog'),
+    mappedFileSizeCommitLog: 16 * 1024 * 1024,
+    mappedFileSizeConsumeQueue: 600_000,
+    diskMaxUsedSpaceRatio: 98,
+    flushDiskType: 'ASYNC_FLUSH',
+    ...AT_REST,
+    ...start.properties,
+  }
+}
+
+/** Starts a broker of Apache's and waits until its name servers know it. */
+export function startApacheBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
+  return startOnFreePort(() => startBroker(owner, start))
+}
+
+async function startBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
+  const folder = await temporaryFolder(owner)
+  const port = await freeBrokerPort()
+  const file = join(folder, 'broker.conf')
+  await writeFile(file, propertiesText(brokerProperties(start, port, folder)))
+  await mkdir(join(folder, 'conf'), { recursive: true })
+  for (const [name, text] of Object.entries(start.files ?? {})) await writeFile(join(folder, name), text)
+  const knownAt = start.knownAt ?? start.nameServers.map(address => Number(address.split(':')[1]))
+  const isReady = async () => {
+    for (const nameServer of knownAt) if (!(await brokersOf(nameServer)).includes(`127.0.0.1:${port}`)) return false
+    return true
+  }
+  const launch = () =>
+    launchJava(start.release, 'org.apache.rocketmq.broker.BrokerStartup', ['-c', file], {
+      heap: SERVER_HEAP,
+      folder,
+      flags: start.flags,
+    })
+  return serve(owner, { port, folder, launch, isReady, deadlineMs: BROKER_READY_DEADLINE_MS })
+}
+
+/** Starts one of our small Java programs on a release's client. */
+export async function startProgram(
+  owner: Owner,
+  release: Release,
+  mainClass: 'Produce' | 'Consume' | 'JavaClient' | 'JsonBodies' | 'Bodies',
+  args: readonly (string | number)[],
+  flags: readonly string[] = [],
+): Promise<Launched> {
+  const folder = await temporaryFolder(owner)
+  const program = await launchJava(release, mainClass, args.map(String), { heap: PROGRAM_HEAP, folder, flags })
+  owner.after(() => program.kill())
+  return program
+}
+
+const ADMIN_DEADLINE_MS = 120_000
+
+/** Runs mqadmin commands one after the other in one JVM; gives the output of each, errors included. */
+export async function runMqadmin(
+  owner: Owner,
+  release: Release,
+  commands: readonly (readonly string[])[],
+  flags: readonly string[] = [],
+): Promise<string[]> {
+  const folder = await temporaryFolder(owner)
+  const args = commands.flatMap((command, index) => (index === 0 ? command : ['then', ...command]))
+  const program = await launchJava(release, 'Admin', args, { heap: PROGRAM_HEAP, folder, flags })
+  owner.after(() => program.kill())
+  await program.ends(ADMIN_DEADLINE_MS)
+  const outputs = program.output.split('\n<end>\n').slice(0, -1)
+  if (outputs.length !== commands.length) throw new Error(`mqadmin broke off:\n${program.tail()}`)
+  return outputs
+}

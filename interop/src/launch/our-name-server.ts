@@ -1,0 +1,37 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { NameServer } from '@gantrymq/namesrv'
+import { Launched, type Owner } from './launched.ts'
+import { listens, type Properties, propertiesText, serve, temporaryFolder } from './launcher.ts'
+import { freePort } from './ports.ts'
+import type { RunningNameServer } from './subjects.ts'
+
+const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqnamesrv.ts')
+const READY_DEADLINE_MS = 15_000
+
+/** Starts a name server of ours in this process; the options have Apache's property names. */
+export async function startOurs(owner: Owner, properties: Properties = {}): Promise<RunningNameServer> {
+  const folder = await temporaryFolder(owner)
+  const port = await freePort()
+  const files = { kvConfigPath: join(folder, 'kvConfig.json'), configStorePath: join(folder, 'namesrv.properties') }
+  const start = () => NameServer.start({ port, host: '127.0.0.1', ...files, ...properties })
+  let server = await start()
+  owner.after(() => server.close())
+  return {
+    port,
+    kill: () => server.close(),
+    restart: async () => void (server = await start()),
+  }
+}
+
+/** Starts our `mqnamesrv` with a configuration file such as Apache's reads. */
+export async function startOurProgram(owner: Owner, properties: Properties = {}): Promise<RunningNameServer> {
+  const folder = await temporaryFolder(owner)
+  const port = await freePort()
+  const file = join(folder, 'namesrv.conf')
+  const own = { listenPort: port, rocketmqHome: folder, kvConfigPath: join(folder, 'kvConfig.json') }
+  await writeFile(file, propertiesText({ ...own, ...properties }))
+  const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
+  const launch = async () => new Launched('mqnamesrv', process.execPath, [program, '-c', file], environment)
+  return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })
+}
