@@ -1,45 +1,157 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fakePeer } from '@gantrymq/testkit'
-import { bool, defaulted, header, type HandlersFor, int, optional, request, Router, text } from './index.ts'
+import type { Command, ReplyParts } from './command.ts'
+import { ResponseError } from './errors.ts'
+import { bool, defaulted, header, int, optional, text } from './fields.ts'
+import { type HandlersFor, request } from './request.ts'
+import { type RequestHook, Router } from './router.ts'
 
 const table = {
   ROUTE: request({
     code: 105,
-    purpose: 'x',
+    purpose: 'for tests',
     header: header({ topic: text(), std: optional(bool()), n: defaulted(int(), 3) }),
   }),
   WIPE: request({
     code: 205,
-    purpose: 'x',
+    purpose: 'for tests',
     header: header({ brokerName: text() }),
     reply: { header: header({ wipeTopicCount: int() }) },
   }),
 } as const
+
 const handlers = {
   ROUTE({ header }) {
     const n: number = header.n
     const s: boolean | undefined = header.std
     return { body: Buffer.from(header.topic + n + s) }
   },
-  WIPE() {
-    return { header: { wipeTopicCount: 3 } }
-  },
+  WIPE: () => ({ header: { wipeTopicCount: 3 } }),
 } satisfies HandlersFor<typeof table, object>
-test('typed', async () => {
+
+const peer = fakePeer()
+const plain: Command = {
+  code: 205,
+  language: 'JAVA',
+  version: 0,
+  opaque: 1,
+  flag: 0,
+  remark: null,
+  extFields: new Map([['brokerName', 'a']]),
+  body: null,
+  serializeType: 'JSON',
+}
+
+test('a handler gets its header by declaration, and its answer is written by it', async () => {
   const router = new Router(table, handlers, {})
-  const base = {
-    language: 'JAVA',
-    version: 0,
-    opaque: 1,
-    flag: 0,
-    remark: null,
-    body: null,
-    serializeType: 'JSON',
-  } as const
-  const peer = fakePeer()
-  const reply = await router.dispatch({ ...base, code: 205, extFields: new Map([['brokerName', 'a']]) }, peer)
-  assert.equal(reply.extFields?.get('wipeTopicCount'), '3')
-  const missing = await router.dispatch({ ...base, code: 105, extFields: null }, peer)
+  const wiped = await router.dispatch(plain, peer)
+  assert.equal(wiped.extFields?.get('wipeTopicCount'), '3')
+  const route = await router.dispatch({ ...plain, code: 105, extFields: new Map([['topic', 'T']]) }, peer)
+  assert.equal(Buffer.from(route.body ?? []).toString(), 'T3undefined')
+})
+
+test('a missing header field is answered by name', async () => {
+  const router = new Router(table, handlers, {})
+  const missing = await router.dispatch({ ...plain, code: 105, extFields: null }, peer)
   assert.equal(missing.remark, 'ROUTE: the header field topic (string) is missing')
+})
+
+// -- Hooks -------------------------------------------------------------------------------------------------------------
+
+/** Hooks that note what they see, `refusing` after their own name. */
+function noting(...names: string[]) {
+  const seen: string[] = []
+  const hooks = names.map(name => {
+    const hook: RequestHook = {
+      before() {
+        seen.push(`${name} before`)
+        if (name === 'refusing') throw new ResponseError(16, 'not you')
+      },
+      after(_, reply) {
+        seen.push(`${name} after ${reply.code}`)
+      },
+    }
+    return hook
+  })
+  return { seen, hooks }
+}
+
+type Wipe = HandlersFor<typeof table, object>['WIPE']
+
+function dispatch(hooks: readonly RequestHook[], WIPE: Wipe, command = plain): Promise<ReplyParts> {
+  return Promise.resolve(new Router(table, { ...handlers, WIPE }, {}, { hooks }).dispatch(command, peer))
+}
+
+const outcomes: Readonly<Record<string, { readonly code: number; readonly handler: Wipe }>> = {
+  'an answer at once': { code: 0, handler: handlers.WIPE },
+  'an answer that takes a while': { code: 0, handler: () => Promise.resolve({ header: { wipeTopicCount: 3 } }) },
+  'a refusal': {
+    code: 17,
+    handler() {
+      throw new ResponseError(17, 'no such broker')
+    },
+  },
+  'a refusal that takes a while': { code: 17, handler: () => Promise.reject(new ResponseError(17, 'no such broker')) },
+  'a failure': {
+    code: 1,
+    handler() {
+      throw new Error('broken')
+    },
+  },
+  'a failure that takes a while': { code: 1, handler: () => Promise.reject(new Error('broken')) },
+  'an answer that cannot be written': {
+    code: 1,
+    handler: () => ({
+      header: {
+        get wipeTopicCount(): number {
+          throw new Error('broken')
+        },
+      },
+    }),
+  },
+}
+
+for (const [what, { code, handler }] of Object.entries(outcomes)) {
+  test(`each hook sees ${what} once`, async () => {
+    const { seen, hooks } = noting('first', 'second')
+    const reply = await dispatch(hooks, handler)
+    assert.equal(reply.code, code)
+    assert.deepEqual(seen, ['first before', 'second before', `first after ${code}`, `second after ${code}`])
+  })
+}
+
+test('a header that cannot be read is a reply that the hooks see', async () => {
+  const { seen, hooks } = noting('only')
+  await dispatch(hooks, handlers.WIPE, { ...plain, extFields: null })
+  assert.deepEqual(seen, ['only before', 'only after 1'])
+})
+
+test('a refusal by a hook is seen by the hooks before it, and not by itself nor those behind', async () => {
+  const { seen, hooks } = noting('first', 'refusing', 'third')
+  let handled = false
+  const reply = await dispatch(hooks, () => {
+    handled = true
+    return { header: { wipeTopicCount: 3 } }
+  })
+  assert.deepEqual([reply.code, reply.remark, handled], [16, 'not you', false])
+  assert.deepEqual(seen, ['first before', 'refusing before', 'first after 16'])
+})
+
+test('hooks do not see a request that has no handler', async () => {
+  const { seen, hooks } = noting('only')
+  const reply = await dispatch(hooks, handlers.WIPE, { ...plain, code: 999 })
+  assert.deepEqual([reply.code, seen], [3, []])
+})
+
+test('what a hook throws after the handler becomes the reply, and the hooks behind it see that', async () => {
+  const { seen, hooks } = noting('last')
+  const failing: RequestHook = {
+    after() {
+      throw new ResponseError(2, 'too much')
+    },
+  }
+  const reply = await dispatch([failing, ...hooks], handlers.WIPE)
+  assert.deepEqual([reply.code, reply.remark], [2, 'too much'])
+  assert.deepEqual(seen, ['last before', 'last after 2'])
 })

@@ -11,12 +11,20 @@ export const REQUEST_CODE_NOT_SUPPORTED = 3
 export const GO_AWAY = 1500
 
 /**
- * Sees every request before its handler and every reply before it is written: signing, checking, counting.
- * Apache's RPCHook.
+ * Sees requests before their handler and replies before they are written: signing, checking, counting. Apache's RPCHook.
+ * Requests that have no handler are answered without the hooks.
  */
 export interface RequestHook {
-  /** Throw a ResponseError to refuse the request. */
+  /**
+   * Called in the order of the hooks. Throw a ResponseError to refuse the request: the hooks behind this one and the handler
+   * do not see it.
+   */
   before?(command: Command, peer: Peer): void
+  /**
+   * Called once for each request that `before` of this hook let pass, whatever its reply is: an answer, a refusal by another
+   * hook or by the handler, a failure. So it can release what `before` has taken. Not called for a request that this hook
+   * refused itself. If it throws, the error becomes the reply, and the hooks behind this one see that reply.
+   */
   after?(command: Command, reply: ReplyParts, peer: Peer): void
 }
 
@@ -24,6 +32,15 @@ interface Route<Context> {
   readonly name: string
   readonly declaration: RequestDeclaration
   readonly handler: Handler<RequestDeclaration, Context>
+}
+
+/** A request that is being answered. */
+interface Exchange<Context> {
+  readonly route: Route<Context>
+  readonly command: Command
+  readonly peer: Peer
+  /** How many hooks let it pass. */
+  passed: number
 }
 
 export interface RouterOptions {
@@ -55,27 +72,45 @@ export class Router<const T extends RequestTable, Context> {
     if (route === undefined) {
       return { code: REQUEST_CODE_NOT_SUPPORTED, remark: ` request type ${command.code} not supported` }
     }
+    const exchange = { route, command, peer, passed: 0 }
     try {
-      for (const hook of this.#hooks) hook.before?.(command, peer)
-      const answer = route.handler(readCall(route.declaration, command, peer), this.#context)
-      if (answer instanceof Promise) {
-        return answer
-          .then(settled => this.#finish(route, command, settled, peer))
-          .catch((error: unknown) => this.#refuse(route, command, error, peer))
+      for (const hook of this.#hooks) {
+        hook.before?.(command, peer)
+        exchange.passed++
       }
-      return this.#finish(route, command, answer, peer)
+      const answer = route.handler(readCall(route.declaration, command, peer), this.#context)
+      if (answer instanceof Promise) return this.#finishLater(exchange, answer)
+      return this.#finish(exchange, writeAnswer(route.declaration, answer))
     } catch (error) {
-      return this.#refuse(route, command, error, peer)
+      return this.#finish(exchange, this.#refusal(exchange, error))
     }
   }
 
-  #finish(route: Route<Context>, command: Command, answer: Answer<RequestDeclaration>, peer: Peer): ReplyParts {
-    const reply = writeAnswer(route.declaration, answer)
-    for (const hook of this.#hooks) hook.after?.(command, reply, peer)
-    return reply
+  async #finishLater(exchange: Exchange<Context>, answer: Promise<Answer<RequestDeclaration>>): Promise<ReplyParts> {
+    let reply: ReplyParts
+    try {
+      reply = writeAnswer(exchange.route.declaration, await answer)
+    } catch (error) {
+      reply = this.#refusal(exchange, error)
+    }
+    return this.#finish(exchange, reply)
   }
 
-  #refuse(route: Route<Context>, command: Command, error: unknown, peer: Peer): ReplyParts {
+  /** Shows the reply to the hooks that have seen the request. */
+  #finish(exchange: Exchange<Context>, reply: ReplyParts): ReplyParts {
+    const { command, peer, passed } = exchange
+    let final = reply
+    for (let i = 0; i < passed; i++) {
+      try {
+        this.#hooks[i]?.after?.(command, final, peer)
+      } catch (error) {
+        final = this.#refusal(exchange, error)
+      }
+    }
+    return final
+  }
+
+  #refusal({ route, command, peer }: Exchange<Context>, error: unknown): ReplyParts {
     if (error instanceof ResponseError) return { code: error.responseCode, remark: error.remark }
     if (error instanceof HeaderError) return { code: SYSTEM_ERROR, remark: `${route.name}: ${error.message}` }
     if (error instanceof RemotingError && error.code === 'BAD_BODY') {
