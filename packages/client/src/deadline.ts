@@ -1,5 +1,5 @@
-import type { Clock } from '@gantrymq/remoting'
-import { aborted, ClientError } from './errors.ts'
+import { type Clock, upTo, within as withinLimit } from '@gantrymq/remoting'
+import { aborted, ClientError, toClientError } from './errors.ts'
 import type { CallOptions } from './message/message.ts'
 import { badOption } from './options.ts'
 
@@ -48,13 +48,9 @@ export class Deadline {
     return within(this.#clock, work, this.left, this.signal, what)
   }
 
-  /** Waits for what is done anyway: that the call's time is over, or its signal aborted, ends the wait and is no error. */
-  async upTo(work: Promise<void>): Promise<void> {
-    try {
-      await this.wait(work, 'waiting')
-    } catch (error) {
-      if (this.signal?.aborted !== true && !isTimeout(error)) throw error
-    }
+  /** Waits for what is done anyway: when the time is over or the signal is aborted, the wait ends without an error. */
+  upTo(work: Promise<void>): Promise<void> {
+    return upTo(this.#clock, work, { timeoutMs: this.left, signal: this.signal })
   }
 }
 
@@ -75,10 +71,6 @@ export function timedOut(what: string, ms: number): ClientError {
   return new ClientError('TIMEOUT', `${what} took longer than ${ms} ms`, { retriable: true, responseCode: 10002 })
 }
 
-function isTimeout(error: unknown): boolean {
-  return error instanceof ClientError && error.code === 'TIMEOUT'
-}
-
 /** Waits `ms` at most for a promise. @throws ClientError TIMEOUT, ABORTED, or what the work failed with */
 export function within<T>(
   clock: Clock,
@@ -87,30 +79,5 @@ export function within<T>(
   signal: AbortSignal | undefined,
   what: string,
 ): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
-  if (signal?.aborted) {
-    work.catch(() => {})
-    return Promise.reject(aborted(signal, what))
-  }
-  const timer = clock.every(Math.max(ms, 1), () => reject(timedOut(what, ms)))
-  const abort = (): void => reject(aborted(signal as AbortSignal, what))
-  signal?.addEventListener('abort', abort, { once: true })
-  work.then(resolve, reject)
-  return promise.finally(() => {
-    timer[Symbol.dispose]()
-    signal?.removeEventListener('abort', abort)
-  })
-}
-
-/** Resolves after `ms`, or at once when the signal is aborted; never rejects. */
-export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  if (signal?.aborted) return Promise.resolve()
-  const timer = clock.every(Math.max(ms, 1), resolve)
-  const end = (): void => resolve()
-  signal?.addEventListener('abort', end, { once: true })
-  return promise.finally(() => {
-    timer[Symbol.dispose]()
-    signal?.removeEventListener('abort', end)
-  })
+  return withinLimit(clock, work, { timeoutMs: ms, signal }, what, toClientError)
 }

@@ -9,6 +9,7 @@ import { RemotingError, ResponseError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
 import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { GO_AWAY } from './router.ts'
+import { within } from './waits.ts'
 
 /** Opens a stream to `host:port`, ready for the first frame. Gives up when the signal says so. */
 export type Dial = (address: string, signal: AbortSignal) => Promise<Duplex>
@@ -143,17 +144,9 @@ export class RemotingClient {
     timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<Connection> {
-    const { promise, resolve, reject } = Promise.withResolvers<Connection>()
-    const late = (): void =>
-      reject(new RemotingError('TIMEOUT', `no connection to ${address} in ${timeoutMs} ms`, { retriable: true }))
-    const timer = this.#clock.every(Math.max(timeoutMs, 1), late)
-    const abort = (): void => reject(aborted(address, signal))
-    signal?.addEventListener('abort', abort, { once: true })
-    outcome.then(resolve, reject)
-    return promise.finally(() => {
-      timer[Symbol.dispose]()
-      signal?.removeEventListener('abort', abort)
-    })
+    return within(this.#clock, outcome, { timeoutMs, signal }, `the call to ${address}`, error =>
+      error.code === 'TIMEOUT' ? noConnection(address, timeoutMs) : error,
+    )
   }
 
   #attempt(address: string): Attempt {
@@ -166,11 +159,8 @@ export class RemotingClient {
   }
 
   async #open(address: string, stop: AbortController): Promise<Connection> {
-    const timeoutMs = this.#options.connectTimeoutMs ?? 3000
-    const tooLate = `no answer in ${timeoutMs} ms`
-    const timer = this.#clock.every(timeoutMs, () => stop.abort(new RemotingError('TIMEOUT', tooLate)))
     try {
-      const stream = await unlessAborted(this.#dial(address, stop.signal), stop.signal)
+      const stream = await this.#dialled(address, stop)
       if (this.#closing !== undefined) {
         stream.destroy()
         throw clientClosed()
@@ -182,8 +172,23 @@ export class RemotingClient {
     } catch (error) {
       throw this.#failed(address, connectFailed(address, stop.signal.aborted ? stop.signal.reason : error))
     } finally {
-      timer[Symbol.dispose]()
       this.#attempts.delete(address)
+    }
+  }
+
+  /** A stream, unless it takes too long or the client closes: the dial of a user may not heed the signal. */
+  async #dialled(address: string, stop: AbortController): Promise<Duplex> {
+    const timeoutMs = this.#options.connectTimeoutMs ?? 3000
+    const { signal } = stop
+    const dialled = this.#dial(address, signal)
+    const tooLate = (): RemotingError => new RemotingError('TIMEOUT', `no answer in ${timeoutMs} ms`)
+    try {
+      return await within(this.#clock, dialled, { timeoutMs, signal }, 'connecting', tooLate)
+    } catch (error) {
+      // Has no effect after an abort. A stream that comes later is ended.
+      stop.abort(error)
+      dialled.then(destroyQuietly, () => {})
+      throw error
     }
   }
 
@@ -273,18 +278,6 @@ interface Attempt {
   readonly outcome: Promise<Connection>
 }
 
-/** A stream, unless the signal comes first: a dial of the user's may not heed it. One that comes later is ended. */
-function unlessAborted(dialled: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> {
-  const { promise, resolve, reject } = Promise.withResolvers<Duplex>()
-  const abort = (): void => {
-    reject(signal.reason as Error)
-    dialled.then(destroyQuietly, () => {})
-  }
-  signal.addEventListener('abort', abort, { once: true })
-  dialled.then(resolve, reject)
-  return promise.finally(() => signal.removeEventListener('abort', abort))
-}
-
 function destroyQuietly(stream: Duplex): void {
   stream.on('error', () => {})
   stream.destroy()
@@ -311,6 +304,10 @@ function goneAway(address: string, cause: unknown): RemotingError {
 
 function clientClosed(): RemotingError {
   return new RemotingError('CLOSED', 'this client is closed')
+}
+
+function noConnection(address: string, timeoutMs: number): RemotingError {
+  return new RemotingError('TIMEOUT', `no connection to ${address} in ${timeoutMs} ms`, { retriable: true })
 }
 
 function aborted(address: string, signal: AbortSignal | undefined): RemotingError {

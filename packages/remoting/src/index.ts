@@ -135,3 +135,4 @@ export {
   tlsProperties,
 } from './tls-options.ts'
 export { finish, type Sliced } from './slices.ts'
+export { giveUpAfter, isPromise, pause, upTo, type WaitLimit, within } from './waits.ts'

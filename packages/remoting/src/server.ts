@@ -21,6 +21,7 @@ import { PROXY_V2_LIMIT } from './proxy-protocol.ts'
 import type { Peer } from './request.ts'
 import { GO_AWAY } from './router.ts'
 import type { ServerTls } from './tls.ts'
+import { upTo } from './waits.ts'
 
 /** How much all peers together may ask of a server. */
 export interface ServerLimits extends ConnectionLimits {
@@ -361,9 +362,7 @@ export class RemotingServer {
     if (ms <= 0 || this.#streams.size === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#onEmpty = resolve
-    const deadline = this.#clock.every(ms, resolve)
-    await promise
-    deadline[Symbol.dispose]()
+    await upTo(this.#clock, promise, { timeoutMs: ms })
   }
 }
 

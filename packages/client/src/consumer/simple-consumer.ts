@@ -1,6 +1,7 @@
 import { V5_0_0 } from '@gantrymq/protocol'
+import { pause } from '@gantrymq/remoting'
 import { bytes, type Codec } from '../message/codec.ts'
-import { checkedCall, Deadline, pause } from '../deadline.ts'
+import { checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'

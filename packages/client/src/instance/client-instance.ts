@@ -4,15 +4,16 @@ import {
   type Clock,
   type Connection,
   type Logger,
+  pause,
   RemotingClient,
-  ResponseError,
   type Reply,
   type RequestDeclaration,
+  ResponseError,
   Router,
 } from '@gantrymq/remoting'
 import { BrokerTable, type KnownBroker } from '../routes/broker-table.ts'
 import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
-import { Deadline, pause } from '../deadline.ts'
+import { Deadline } from '../deadline.ts'
 import { ClientError, closed, toClientError } from '../errors.ts'
 import { guardedLog } from './guarded-log.ts'
 import { heartbeatOf, INNER_PRODUCER } from './heartbeat.ts'

@@ -1,4 +1,4 @@
-import type { Clock } from '@gantrymq/remoting'
+import { type Clock, giveUpAfter, upTo } from '@gantrymq/remoting'
 import { aborted, ClientError } from '../errors.ts'
 
 interface Waiter {
@@ -58,13 +58,10 @@ export class Gate {
       },
     }
     this.#waiters.add(waiter)
-    const late = this.#clock.every(Math.max(timeoutMs, 1), () => waiter.refuse(this.#full(timeoutMs)))
-    const abort = (): void => waiter.refuse(aborted(signal as AbortSignal, 'the send'))
-    signal?.addEventListener('abort', abort, { once: true })
-    return promise.finally(() => {
-      late[Symbol.dispose]()
-      signal?.removeEventListener('abort', abort)
-    })
+    const wait = giveUpAfter(this.#clock, { timeoutMs, signal }, byUser =>
+      waiter.refuse(byUser === undefined ? this.#full(timeoutMs) : aborted(byUser, 'the send')),
+    )
+    return promise.finally(() => wait[Symbol.dispose]())
   }
 
   /** One that was let in is done. */
@@ -94,9 +91,8 @@ export class Gate {
   emptied(ms: number): Promise<void> {
     if (this.#messages === 0 || ms === 0) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
-    const late = this.#clock.every(ms, resolve)
     this.#onEmpty = resolve
-    return promise.finally(() => late[Symbol.dispose]())
+    return upTo(this.#clock, promise, { timeoutMs: ms })
   }
 
   #fits(bytes: number): boolean {

@@ -8,7 +8,7 @@ import {
   STORE_HOST_V6,
   unwrapNamespace,
 } from '@gantrymq/protocol'
-import { type Clock, RemotingError } from '@gantrymq/remoting'
+import { type Clock, giveUpAfter, RemotingError } from '@gantrymq/remoting'
 import type { Codec } from '../message/codec.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
 import type { Deadline } from '../deadline.ts'
@@ -41,13 +41,10 @@ export class PendingRequests<Body> {
   open(id: string, topic: string, { left, timeoutMs, signal }: Deadline): Promise<ReceivedMessage<Body>> {
     const { promise, resolve, reject } = Promise.withResolvers<ReceivedMessage<Body>>()
     this.#waiting.set(id, { resolve, reject })
-    const late = this.#clock.every(Math.max(left, 1), () => this.fail(id, noReply(topic, timeoutMs)))
-    const abort = (): void => this.fail(id, aborted(signal as AbortSignal, 'the request'))
-    signal?.addEventListener('abort', abort, { once: true })
-    return promise.finally(() => {
-      late[Symbol.dispose]()
-      signal?.removeEventListener('abort', abort)
-    })
+    const wait = giveUpAfter(this.#clock, { timeoutMs: left, signal }, byUser =>
+      this.fail(id, byUser === undefined ? noReply(topic, timeoutMs) : aborted(byUser, 'the request')),
+    )
+    return promise.finally(() => wait[Symbol.dispose]())
   }
 
   /** Ends one without a reply. */

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { UniqueIds } from '@gantrymq/protocol'
+import { upTo } from '@gantrymq/remoting'
 import { ownAddress } from '../instance/client-id.ts'
 import type { Codec } from '../message/codec.ts'
 import { checkedCall, Deadline } from '../deadline.ts'
@@ -208,9 +209,7 @@ export class Outbound<Body> {
   async #othersDone(ms: number): Promise<void> {
     if (this.#others === 0 || ms === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    const late = this.sender.settings.clock.every(ms, resolve)
     this.#onIdle = resolve
-    await promise
-    late[Symbol.dispose]()
+    await upTo(this.sender.settings.clock, promise, { timeoutMs: ms })
   }
 }

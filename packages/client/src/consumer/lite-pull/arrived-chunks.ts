@@ -1,4 +1,4 @@
-import type { Clock } from '@gantrymq/remoting'
+import { type Clock, giveUpAfter } from '@gantrymq/remoting'
 import { aborted } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
 
@@ -58,17 +58,13 @@ export class Inbox<P extends Parcel> {
       this.#waiters.delete(settle)
       resolve(parcel)
     }
-    const abort = (): void => {
-      this.#waiters.delete(settle)
-      reject(aborted(signal as AbortSignal, 'poll'))
-    }
-    const timer = this.#clock.every(timeoutMs, () => settle(undefined))
-    signal?.addEventListener('abort', abort, { once: true })
     this.#waiters.add(settle)
-    return promise.finally(() => {
-      timer[Symbol.dispose]()
-      signal?.removeEventListener('abort', abort)
+    const wait = giveUpAfter(this.#clock, { timeoutMs, signal }, byUser => {
+      this.#waiters.delete(settle)
+      if (byUser === undefined) resolve(undefined)
+      else reject(aborted(byUser, 'poll'))
     })
+    return promise.finally(() => wait[Symbol.dispose]())
   }
 
   /** Whoever waits gets nothing, and nobody waits any more. */

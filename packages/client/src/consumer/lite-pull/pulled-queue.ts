@@ -1,5 +1,4 @@
-import type { Long } from '@gantrymq/remoting'
-import { pause } from '../../deadline.ts'
+import { type Long, pause } from '@gantrymq/remoting'
 import type { MessageQueue } from '../../message/message.ts'
 import { pullHold } from '../queue/flow-control.ts'
 import type { Inbox, Parcel } from './arrived-chunks.ts'

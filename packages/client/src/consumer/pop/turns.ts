@@ -1,4 +1,5 @@
-import { type Deadline, pause } from '../../deadline.ts'
+import { pause } from '@gantrymq/remoting'
+import type { Deadline } from '../../deadline.ts'
 import { ClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
 import { refuseStatic } from '../../routes/routes.ts'

@@ -1,6 +1,6 @@
-import { pause } from '../../deadline.ts'
+import { isPromise, pause } from '@gantrymq/remoting'
 import type { Consumption, ConsumerCore } from './context.ts'
-import { callListener, type Consumed, type Handler, isPromise } from './listener.ts'
+import { callListener, type Consumed, type Handler } from './listener.ts'
 import { Leavers } from './idle-waits.ts'
 import { shownQueue } from '../group/checked-names.ts'
 import type { QueueWork } from './pulled-queue.ts'

@@ -1,6 +1,7 @@
+import { isPromise } from '@gantrymq/remoting'
 import type { Consumption, ConsumerCore } from './context.ts'
 import { Leavers } from './idle-waits.ts'
-import { allDone, callListener, type Consumed, type Handler, isPromise } from './listener.ts'
+import { allDone, callListener, type Consumed, type Handler } from './listener.ts'
 import { shownQueue } from '../group/checked-names.ts'
 import type { QueueLocks } from '../rebalance/queue-locks.ts'
 import type { QueueWork } from './pulled-queue.ts'

@@ -1,4 +1,4 @@
-import type { Clock } from '@gantrymq/remoting'
+import { type Clock, upTo } from '@gantrymq/remoting'
 
 interface Waiting<W> {
   readonly work: W
@@ -20,9 +20,7 @@ export class Leavers<W> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const waiting = { work, done: resolve }
     this.#waiting.add(waiting)
-    const timer = clock.every(Math.max(1, ms), resolve)
-    await promise
-    timer[Symbol.dispose]()
+    await upTo(clock, promise, { timeoutMs: ms })
     this.#waiting.delete(waiting)
     return !this.#isBusy(work)
   }

@@ -1,4 +1,5 @@
 import { unwrapNamespace } from '@gantrymq/protocol'
+import { isPromise } from '@gantrymq/remoting'
 import { consumeChannel, type ConsumeEvent, traceConsume } from '../../diagnostics.ts'
 import type { MessageQueue } from '../../message/message.ts'
 import type { TracedOutcome } from '../../trace/consumer-trace.ts'
@@ -90,10 +91,6 @@ export function allDone(count: number): Consumed {
 
 function isCompressed({ view }: ReceivedMessage<unknown>): boolean {
   return view.compression !== null
-}
-
-export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 async function settled<Body>(

@@ -1,6 +1,5 @@
 import { consumeRequests, type CorruptMessage, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
-import type { Long, Reply } from '@gantrymq/remoting'
-import { pause } from '../../deadline.ts'
+import { type Long, pause, type Reply } from '@gantrymq/remoting'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import type { ClientError } from '../../errors.ts'
 import type { MessageQueue } from '../../message/message.ts'

@@ -1,4 +1,4 @@
-import { pause } from '../../deadline.ts'
+import { pause } from '@gantrymq/remoting'
 import { type ClientError, toClientError } from '../../errors.ts'
 import type { MessageQueue } from '../../message/message.ts'
 import type { RebalanceCore } from '../rebalance/rebalancer.ts'

@@ -1,5 +1,4 @@
-import type { Logger } from '@gantrymq/remoting'
-import { isPromise } from '../push/listener.ts'
+import { isPromise, type Logger } from '@gantrymq/remoting'
 
 /** Calls a user's function that is only told something. What it throws, or what its promise ends with, is logged. */
 export function tellUser(log: Logger, topic: string, call: () => unknown): void {

@@ -1,5 +1,5 @@
 import { isRetryTopic, type MessageRequestMode } from '@gantrymq/protocol'
-import { pause } from '../../deadline.ts'
+import { pause } from '@gantrymq/remoting'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
 import type { ConsumerCore } from '../push/context.ts'
 import type { ProcessQueue } from '../queue/process-queue.ts'
