@@ -1,17 +1,17 @@
-// A producer and a push consumer on a stage in memory, which tell which functions ran. Started by architecture.test.ts: to
-// `send` and `consume` it answers with what ran for that.
+// Runs a producer and a push consumer in memory. architecture.test.ts starts it and sends `send` or `consume`; it answers
+// with the functions that ran.
 import { Producer, PushConsumer } from '@gantrymq/client'
-import { Stage } from '@gantrymq/testkit'
+import { TestCluster } from '@gantrymq/testkit'
 import { startRecording } from './recording.ts'
 
 const take = await startRecording()
-const play = new Stage({})
-play.broker.setTopic('Orders', { readQueues: 1 })
-const { nameServerList: nameServers, clock, dial } = play
+const cluster = new TestCluster({})
+cluster.broker.setTopic('Orders', { readQueues: 1 })
+const { nameServerList: nameServers, clock, dial } = cluster
 let heard = 0
 
-const producer = await play.outcome(Producer.start({ nameServers, clock, dial, group: 'shop' }))
-const consumer = await play.outcome(
+const producer = await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'shop' }))
+const consumer = await cluster.outcome(
   PushConsumer.start({
     nameServers,
     clock,
@@ -25,16 +25,16 @@ const consumer = await play.outcome(
 
 /** Sends one and waits until the broker has it. */
 async function send(): Promise<void> {
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  await play.settle()
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await cluster.settle()
 }
 
 /** Lets a message come to the pull that waits, and its offset be kept. */
 async function consume(): Promise<void> {
   const before = heard
-  play.broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() })
-  await play.until(() => heard > before, { stepMs: 10 })
-  await play.advance(6000)
+  cluster.broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() })
+  await cluster.until(() => heard > before, { stepMs: 10 })
+  await cluster.advance(6000)
 }
 
 async function record(work: () => Promise<void>): Promise<void> {
@@ -45,11 +45,11 @@ async function record(work: () => Promise<void>): Promise<void> {
 
 // The first message finds the route, connects and wakes the consumer; those that follow go the usual way.
 await send()
-await play.until(() => heard === 1, { stepMs: 50 })
-await play.advance(1000)
+await cluster.until(() => heard === 1, { stepMs: 50 })
+await cluster.advance(1000)
 
 process.on('message', what => void record(what === 'send' ? send : consume))
 process.on('disconnect', () => {
-  void play.outcome(Promise.all([producer.close(), consumer.close()])).then(() => play.close())
+  void cluster.outcome(Promise.all([producer.close(), consumer.close()])).then(() => cluster.close())
 })
 process.send?.('ready')

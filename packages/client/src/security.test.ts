@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import { signatureOf } from '@gantrymq/remoting'
-import { type Stage, type StageOptions, stage } from '@gantrymq/testkit'
+import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
 import { Admin } from './admin/admin.ts'
 import { PushConsumer } from './consumer/push-consumer.ts'
 import { ClientError } from './errors.ts'
@@ -11,26 +11,26 @@ import { Producer, type ProducerOptions } from './producer/producer.ts'
 const CREDENTIALS = { accessKey: 'operator', secretKey: 'open-sesame-1', securityToken: 'token-sesame-2' }
 const TLS = { key: 'key-sesame-3', passphrase: 'phrase-sesame-4' }
 
-async function playing(t: TestContext, options: StageOptions = {}): Promise<Stage> {
-  const play = await stage(t, options)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  return play
+async function clusterWithTopic(t: TestContext, options: TestClusterOptions = {}): Promise<TestCluster> {
+  const cluster = await testCluster(t, options)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  return cluster
 }
 
-function shared({ nameServerList: nameServers, clock, dial }: Stage) {
+function shared({ nameServerList: nameServers, clock, dial }: TestCluster) {
   return { nameServers, clock, dial, credentials: CREDENTIALS }
 }
 
-async function producing(play: Stage, options: Partial<ProducerOptions> = {}): Promise<Producer> {
-  return play.own(await play.outcome(Producer.start({ ...shared(play), group: 'orders', ...options })))
+async function producing(cluster: TestCluster, options: Partial<ProducerOptions> = {}): Promise<Producer> {
+  return cluster.own(await cluster.outcome(Producer.start({ ...shared(cluster), group: 'orders', ...options })))
 }
 
 test('every request is signed, what was added to it as well', async t => {
-  const play = await playing(t)
+  const cluster = await clusterWithTopic(t)
   const onRequest = (fields: Map<string, string>): void => void fields.set('tenant', 'blue')
-  const producer = await producing(play, { onRequest, namespaceV2: 'shop' })
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  const seen = [...play.nameServer.server.requests, ...play.broker.requests]
+  const producer = await producing(cluster, { onRequest, namespaceV2: 'shop' })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  const seen = [...cluster.nameServer.server.requests, ...cluster.broker.requests]
   assert.ok(seen.length >= 3, 'a route, a heartbeat, a send')
   for (const { name, header, body } of seen) {
     assert.equal(header['tenant'], 'blue', name)
@@ -41,21 +41,21 @@ test('every request is signed, what was added to it as well', async t => {
 })
 
 test('what onRequest throws ends the request and names the option', async t => {
-  const play = await playing(t)
-  const producer = await producing(play, {
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster, {
     onRequest: () => {
       throw new Error('no token today')
     },
   })
-  const sending = play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  const sending = cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   await assert.rejects(sending, /option onRequest threw: no token today/)
 })
 
 test('a query by id is signed again once the broker is known to be of 4.9', async t => {
-  const play = await playing(t, { brokers: [{ release: '4.9' }] })
-  const { messageId } = await play.outcome((await producing(play)).send({ topic: 'Orders', body: 'hello' }))
+  const cluster = await clusterWithTopic(t, { brokers: [{ release: '4.9' }] })
+  const { messageId } = await cluster.outcome((await producing(cluster)).send({ topic: 'Orders', body: 'hello' }))
   const remark = 'org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=operator'
-  play.broker.fault('QUERY_MESSAGE', {
+  cluster.broker.fault('QUERY_MESSAGE', {
     answer: 'code',
     code: 1,
     remark,
@@ -64,17 +64,17 @@ test('a query by id is signed again once the broker is known to be of 4.9', asyn
       header['Signature'] !==
       signatureOf(new Map(Object.entries(header)), body, CREDENTIALS.secretKey, '_UNIQUE_KEY_QUERY'),
   })
-  const admin = play.own(await play.outcome(Admin.start(shared(play))))
-  const found = await play.outcome(admin.messages.byId('Orders', messageId))
+  const admin = cluster.own(await cluster.outcome(Admin.start(shared(cluster))))
+  const found = await cluster.outcome(admin.messages.byId('Orders', messageId))
   assert.ok(found !== undefined)
 })
 
 test('a broker of 4.9 that denies is told with advice, and as nothing to try again', async t => {
-  const play = await playing(t, { brokers: [{ release: '4.9' }] })
+  const cluster = await clusterWithTopic(t, { brokers: [{ release: '4.9' }] })
   const remark = 'org.apache.rocketmq.acl.common.AclException: No default permission for Orders'
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1, remark, times: Number.POSITIVE_INFINITY })
-  const producer = await producing(play, { retries: 0 })
-  await assert.rejects(play.outcome(producer.send({ topic: 'Orders', body: 'hello' })), (error: unknown) => {
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1, remark, times: Number.POSITIVE_INFINITY })
+  const producer = await producing(cluster, { retries: 0 })
+  await assert.rejects(cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' })), (error: unknown) => {
     assert.ok(error instanceof ClientError)
     assert.deepEqual([error.code, error.responseCode, error.retriable], ['BROKER_REFUSED', 1, false])
     assert.match(error.message, /check the permissions .* and the credentials/)
@@ -83,23 +83,24 @@ test('a broker of 4.9 that denies is told with advice, and as nothing to try aga
 })
 
 test('no log line, no error and no look at an object shows a secret', async t => {
-  const play = await playing(t)
+  const cluster = await clusterWithTopic(t)
   const said: unknown[] = []
   const note = (fields: object, text: string): void => void said.push(fields, text)
   const log = { debug: note, info: note, warn: note, error: note }
   const errors: unknown[] = []
-  const producer = await producing(play, { tls: TLS, log, trace: true, timeoutMs: 500 })
-  const given = { ...shared(play), tls: TLS, log, group: 'billing', subscriptions: { Orders: '*' } }
-  const consumer = play.own(await play.outcome(PushConsumer.start({ ...given, onMessage: () => undefined })))
-  const send = () => play.outcome(producer.send({ topic: 'Orders', body: 'hello' })).catch(error => errors.push(error))
+  const producer = await producing(cluster, { tls: TLS, log, trace: true, timeoutMs: 500 })
+  const given = { ...shared(cluster), tls: TLS, log, group: 'billing', subscriptions: { Orders: '*' } }
+  const consumer = cluster.own(await cluster.outcome(PushConsumer.start({ ...given, onMessage: () => undefined })))
+  const send = () =>
+    cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' })).catch(error => errors.push(error))
   await send()
-  play.broker.fault('*', { answer: 'code', code: 16, remark: 'no', times: 20 })
+  cluster.broker.fault('*', { answer: 'code', code: 16, remark: 'no', times: 20 })
   await send()
-  play.broker.fault('*', { answer: 'garbage', times: 3 })
+  cluster.broker.fault('*', { answer: 'garbage', times: 3 })
   await send()
-  play.broker.down()
+  cluster.broker.down()
   await send()
-  await play.advance(60_000, 1000)
+  await cluster.advance(60_000, 1000)
   assert.ok(errors.length >= 2 && said.length > 4, 'there was something to say')
   const everything = [producer, consumer, ...errors, ...said]
   const shown = everything.map(each => inspect(each, { depth: 20, showHidden: true, getters: true })).join('\n')

@@ -79,38 +79,41 @@ for (const traced of [false, true]) {
 
 async function oddMessages(t: TestContext): Promise<void> {
   const scenery = await scene(t)
-  const { play } = scenery
+  const { cluster } = scenery
   const producer = await scenery.producer()
   for (const odd of ODD) {
     for (const field of MESSAGE_FIELDS) {
       const message = { topic: TOPIC, body: 'x', [field]: odd } as never
       const what = `${field}: ${inspect(odd)}`
-      assertRefusedOrTaken(await play.outcome(endOf(() => producer.send(message, { timeoutMs: 500 }))), what)
-      assertRefusedOrTaken(await play.outcome(endOf(() => producer.sendOneway(message, { timeoutMs: 500 }))), what)
-      assertRefusedOrTaken(await play.outcome(endOf(() => producer.sendBatch([message], { timeoutMs: 500 }))), what)
+      assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.send(message, { timeoutMs: 500 }))), what)
+      assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendOneway(message, { timeoutMs: 500 }))), what)
+      assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendBatch([message], { timeoutMs: 500 }))), what)
     }
     const whole = odd as never
-    assertRefusedOrTaken(await play.outcome(endOf(() => producer.send(whole))), `send(${typeof odd})`)
-    assertRefusedOrTaken(await play.outcome(endOf(() => producer.sendOneway(whole))), `sendOneway(${typeof odd})`)
-    assertRefusedOrTaken(await play.outcome(endOf(() => producer.sendBatch(whole))), `sendBatch(${typeof odd})`)
-    assertRefusedOrTaken(await play.outcome(endOf(() => producer.sendBatch([whole]))), `sendBatch([${typeof odd}])`)
+    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.send(whole))), `send(${typeof odd})`)
+    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendOneway(whole))), `sendOneway(${typeof odd})`)
+    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendBatch(whole))), `sendBatch(${typeof odd})`)
+    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendBatch([whole]))), `sendBatch([${typeof odd}])`)
   }
-  const end = await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'good' })))
+  const end = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'good' })))
   assert.equal((end as { status?: string }).status, 'SEND_OK')
 }
 
 test('odd options of a send are refused or taken, and no send hangs for them', async t => {
   const scenery = await scene(t)
-  const { play } = scenery
+  const { cluster } = scenery
   const producer = await scenery.producer()
   for (const odd of ODD) {
     for (const field of ['queue', 'hashKey', 'selector', 'timeoutMs', 'signal']) {
       const what = `${field}: ${inspect(odd)}`
       const options = { [field]: odd } as never
-      assertRefusedOrTaken(await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' }, options))), what)
+      assertRefusedOrTaken(
+        await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' }, options))),
+        what,
+      )
     }
     assertRefusedOrTaken(
-      await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' }, odd as never))),
+      await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' }, odd as never))),
       `options ${typeof odd}`,
     )
   }
@@ -142,58 +145,58 @@ const CONSUMER_OPTIONS = [
 
 test('odd options are refused by name when a client starts, and nothing of it stays behind', async t => {
   const scenery = await scene(t)
-  const { play } = scenery
+  const { cluster } = scenery
   for (const odd of ODD) {
     for (const field of OPTIONS) {
-      const end = await play.outcome(endOf(() => Producer.start({ ...scenery.producerOptions(), [field]: odd })))
+      const end = await cluster.outcome(endOf(() => Producer.start({ ...scenery.producerOptions(), [field]: odd })))
       assertRefusedOrTaken(end, `producer ${field}`)
-      if (end instanceof Producer) await play.outcome(end.close())
+      if (end instanceof Producer) await cluster.outcome(end.close())
     }
     for (const field of CONSUMER_OPTIONS) {
-      const end = await play.outcome(endOf(() => PushConsumer.start({ ...scenery.consumerOptions(), [field]: odd })))
+      const end = await cluster.outcome(endOf(() => PushConsumer.start({ ...scenery.consumerOptions(), [field]: odd })))
       assertRefusedOrTaken(end, `consumer ${field}: ${typeof odd}`)
-      if (end instanceof PushConsumer) await play.outcome(end.close())
+      if (end instanceof PushConsumer) await cluster.outcome(end.close())
     }
     const subscriptions = { [TOPIC]: odd as string }
-    const end = await play.outcome(endOf(() => PushConsumer.start({ ...scenery.consumerOptions(), subscriptions })))
+    const end = await cluster.outcome(endOf(() => PushConsumer.start({ ...scenery.consumerOptions(), subscriptions })))
     assertRefusedOrTaken(end, `subscription ${inspect(odd)}`)
-    if (end instanceof PushConsumer) await play.outcome(end.close())
+    if (end instanceof PushConsumer) await cluster.outcome(end.close())
     const given = odd as never
-    assertRefusedOrTaken(await play.outcome(endOf(() => Producer.start(given))), `Producer.start(${inspect(odd)})`)
+    assertRefusedOrTaken(await cluster.outcome(endOf(() => Producer.start(given))), `Producer.start(${inspect(odd)})`)
     assertRefusedOrTaken(
-      await play.outcome(endOf(() => PushConsumer.start(given))),
+      await cluster.outcome(endOf(() => PushConsumer.start(given))),
       `PushConsumer.start(${inspect(odd)})`,
     )
   }
-  await play.assertNothingLeft()
+  await cluster.assertNothingLeft()
 })
 
 test('a body that is too large is refused before it is sent, and the text says how large it may be', async t => {
   const scenery = await scene(t)
-  const { play } = scenery
+  const { cluster } = scenery
   const producer = await scenery.producer({ maxMessageSize: 1000 })
-  const end = await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: Buffer.alloc(1001) })))
+  const end = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: Buffer.alloc(1001) })))
   assert.ok(end instanceof ClientError && end.code === 'MESSAGE_ILLEGAL' && end.message.includes('1000'))
   const properties = { a: 'x'.repeat(40_000) }
-  const large = await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x', properties })))
+  const large = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x', properties })))
   assert.ok(large instanceof ClientError && large.code === 'MESSAGE_ILLEGAL')
-  assert.equal(play.broker.server.requestsOf('SEND_MESSAGE_V2').length, 0)
+  assert.equal(cluster.broker.server.requestsOf('SEND_MESSAGE_V2').length, 0)
 })
 
 const CODES = [...new Set([...Object.values(responseCodes), 3, 4, 99, 1234, 32_767, -1, -9999, 2 ** 31 - 1])]
 
 test('whatever code a broker answers a send with, it ends with a receipt or an error that has the code', async t => {
   const scenery = await scene(t)
-  const { play } = scenery
+  const { cluster } = scenery
   const producer = await scenery.producer({ retries: 1 })
   for (const code of CODES) {
-    const fault = play.broker.fault('SEND_MESSAGE_V2', {
+    const fault = cluster.broker.fault('SEND_MESSAGE_V2', {
       answer: 'code',
       code,
       times: Number.POSITIVE_INFINITY,
       handled: [0, 10, 11, 12].includes(code),
     })
-    const end = await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' })))
+    const end = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' })))
     assert.ok(fault.met > 0)
     fault.lift()
     if (!(end instanceof Error)) {
@@ -206,19 +209,19 @@ test('whatever code a broker answers a send with, it ends with a receipt or an e
     assert.equal(end.responseCode, code)
     assert.ok(end.code === 'BROKER_REFUSED' || end.code === 'SEND_FAILED', end.code)
   }
-  const end = await play.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' })))
+  const end = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' })))
   assert.ok(!(end instanceof Error))
 })
 
 test('whatever code a broker answers a pull with, the consumer goes on and commits nothing that it has not done', async t => {
   const scenery = await scene(t, { queues: 1 })
-  const { play, ledger } = scenery
+  const { cluster, ledger } = scenery
   const producer = await scenery.producer()
   await scenery.consumer()
   for (const code of CODES) {
-    play.broker.fault('PULL_MESSAGE', { answer: 'code', code, times: 2, handled: code === 0 })
-    await play.outcome(scenery.send(producer, 2))
-    await play.advance(500)
+    cluster.broker.fault('PULL_MESSAGE', { answer: 'code', code, times: 2, handled: code === 0 })
+    await cluster.outcome(scenery.send(producer, 2))
+    await cluster.advance(500)
   }
   await scenery.untilConsumed(180_000)
   assert.equal(ledger.stored.size, CODES.length * 2)
@@ -242,13 +245,13 @@ const SPOILT: Readonly<Record<string, Spoil>> = {
 
 test('messages that are spoilt are skipped and told of, and those behind them are consumed', async t => {
   const scenery = await scene(t, { queues: 1 })
-  const { play, ledger } = scenery
+  const { cluster, ledger } = scenery
   await scenery.consumer()
   for (const [what, spoil] of Object.entries(SPOILT)) {
     const [before, spoilt, behind] = ['before', 'spoilt', 'behind'].map(name => `${name} ${what}`)
-    const put = (body = ''): LogEntry => play.broker.put({ topic: TOPIC, body: Buffer.from(body) })
+    const put = (body = ''): LogEntry => cluster.broker.put({ topic: TOPIC, body: Buffer.from(body) })
     // The consumer is kept from pulling until all three are there.
-    play.broker.fault('PULL_MESSAGE', { answer: 'code', code: 1, handled: false })
+    cluster.broker.fault('PULL_MESSAGE', { answer: 'code', code: 1, handled: false })
     put('wake')
     put(before)
     spoil(put(spoilt))
@@ -260,7 +263,7 @@ test('messages that are spoilt are skipped and told of, and those behind them ar
     const told = scenery.log.slice(logged).some(({ level }) => level === 'warn' || level === 'error')
     assert.ok(told || what === 'a wrong checksum', `${what}: somebody is told`)
   }
-  play.broker.put({ topic: TOPIC, body: Buffer.from('the end') })
+  cluster.broker.put({ topic: TOPIC, body: Buffer.from('the end') })
   await scenery.until(() => ledger.came.has('the end'), 60_000)
   assert.ok(ledger.came.has('the end'))
   await scenery.until(() => scenery.isCommitted(), 30_000)
@@ -271,7 +274,7 @@ const COMPRESSED_ZLIB = 0x1 | (3 << 8)
 
 test('bodies that do not decompress, or to far too much, go the way of failed messages and hold nobody up', async t => {
   const scenery = await scene(t, { queues: 1 })
-  const { play, ledger } = scenery
+  const { cluster, ledger } = scenery
   await scenery.consumer({
     maxReconsumeTimes: 1,
     onMessage: message => {
@@ -280,16 +283,16 @@ test('bodies that do not decompress, or to far too much, go the way of failed me
   })
   const bomb = deflateSync(Buffer.alloc(256 << 20))
   for (const body of [Buffer.from('no zlib at all'), bomb, deflateSync(Buffer.from('cut')).subarray(0, 6)]) {
-    play.broker.put({ topic: TOPIC, body, sysFlag: COMPRESSED_ZLIB })
+    cluster.broker.put({ topic: TOPIC, body, sysFlag: COMPRESSED_ZLIB })
   }
-  play.broker.put({ topic: TOPIC, body: Buffer.from('x'), sysFlag: 0x1 | (7 << 8) })
-  play.broker.put({ topic: TOPIC, body: deflateSync(Buffer.from('good')), sysFlag: COMPRESSED_ZLIB })
+  cluster.broker.put({ topic: TOPIC, body: Buffer.from('x'), sysFlag: 0x1 | (7 << 8) })
+  cluster.broker.put({ topic: TOPIC, body: deflateSync(Buffer.from('good')), sysFlag: COMPRESSED_ZLIB })
   const before = process.memoryUsage().rss
   await scenery.until(() => ledger.came.has('good'), 60_000)
   assert.ok(ledger.came.has('good'))
   // Inflating takes its time, which no clock of ours moves: four fail, each twice.
   const failures = (): number => scenery.log.filter(({ text }) => text === 'listener failed').length
-  while (failures() < 8) await play.settle()
+  while (failures() < 8) await cluster.settle()
   await scenery.until(() => scenery.isCommitted(), 60_000)
   assert.ok(scenery.isCommitted(), 'nothing blocks the queue')
   const grown = process.memoryUsage().rss - before

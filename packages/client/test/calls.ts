@@ -32,9 +32,9 @@ const shared = (scenery: Scene) => {
 }
 
 /** A topic that nobody has asked for yet. */
-function newTopic({ play }: Scene): string {
-  const topic = `New${play.broker.log.topics.size}`
-  for (const broker of play.brokers) broker.setTopic(topic, { readQueues: 2 })
+function newTopic({ cluster }: Scene): string {
+  const topic = `New${cluster.broker.log.topics.size}`
+  for (const broker of cluster.brokers) broker.setTopic(topic, { readQueues: 2 })
   return topic
 }
 
@@ -67,10 +67,10 @@ const producerCalls: Readonly<Record<string, Call>> = {
   },
   'send to a known topic of one broker': {
     client: async scenery => {
-      const { play } = scenery
+      const { cluster } = scenery
       const producer = await scenery.producer({ retries: 1 })
-      play.broker.setTopic('Lone', { readQueues: 2 })
-      await play.outcome(producer.queues('Lone'))
+      cluster.broker.setTopic('Lone', { readQueues: 2 })
+      await cluster.outcome(producer.queues('Lone'))
       return options => producer.send({ topic: 'Lone', body: 'x' }, options)
     },
   },
@@ -119,21 +119,21 @@ const producerCalls: Readonly<Record<string, Call>> = {
 function simple(call: (consumer: SimpleConsumer, scenery: Scene) => Promise<Make> | Make): Call['client'] {
   return async scenery => {
     const given = { ...shared(scenery), subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
-    const consumer = scenery.play.own(await scenery.play.outcome(SimpleConsumer.start(given)))
+    const consumer = scenery.cluster.own(await scenery.cluster.outcome(SimpleConsumer.start(given)))
     return await call(consumer, scenery)
   }
 }
 
-async function received(consumer: SimpleConsumer, { play }: Scene) {
-  for (let n = 0; n < 4; n++) for (const broker of play.brokers) broker.put({ topic: TOPIC, queueId: n % 2 })
-  const first = await play.outcome(consumer.receive({ invisibleMs: 3_000_000 }))
-  return [...first, ...(await play.outcome(consumer.receive({ invisibleMs: 3_000_000 })))]
+async function received(consumer: SimpleConsumer, { cluster }: Scene) {
+  for (let n = 0; n < 4; n++) for (const broker of cluster.brokers) broker.put({ topic: TOPIC, queueId: n % 2 })
+  const first = await cluster.outcome(consumer.receive({ invisibleMs: 3_000_000 }))
+  return [...first, ...(await cluster.outcome(consumer.receive({ invisibleMs: 3_000_000 })))]
 }
 
 const simpleCalls: Readonly<Record<string, Call>> = {
   'receive of a simple consumer': {
-    client: simple((consumer, { play }) => options => {
-      for (const broker of play.brokers) broker.put({ topic: TOPIC })
+    client: simple((consumer, { cluster }) => options => {
+      for (const broker of cluster.brokers) broker.put({ topic: TOPIC })
       return consumer.receive({ ...options, max: 1, waitMs: 3000 })
     }),
   },
@@ -169,8 +169,8 @@ const simpleCalls: Readonly<Record<string, Call>> = {
   },
 }
 
-function put({ play }: Scene): void {
-  for (const broker of play.brokers) broker.put({ topic: TOPIC })
+function put({ cluster }: Scene): void {
+  for (const broker of cluster.brokers) broker.put({ topic: TOPIC })
 }
 
 function missing(): never {
@@ -181,17 +181,17 @@ function lite(
   call: (consumer: LitePullConsumer, scenery: Scene, options: CallOptions) => Promise<unknown>,
 ): Call['client'] {
   return async scenery => {
-    const consumer = scenery.play.own(await scenery.play.outcome(LitePullConsumer.start(shared(scenery))))
-    await scenery.play.outcome(consumer.assign([QUEUE]))
-    await scenery.play.advance(500)
+    const consumer = scenery.cluster.own(await scenery.cluster.outcome(LitePullConsumer.start(shared(scenery))))
+    await scenery.cluster.outcome(consumer.assign([QUEUE]))
+    await scenery.cluster.advance(500)
     return options => call(consumer, scenery, options)
   }
 }
 
 /** Topics that a consumer begins with, to be given up one by one: each once, as nobody is told of what was not wanted. */
-function manyTopics({ play }: Scene): string[] {
+function manyTopics({ cluster }: Scene): string[] {
   const topics = Array.from({ length: 32 }, (_, at) => `Given${at}`)
-  for (const topic of topics) play.broker.setTopic(topic, { readQueues: 1 })
+  for (const topic of topics) cluster.broker.setTopic(topic, { readQueues: 1 })
   return topics
 }
 
@@ -203,7 +203,7 @@ function subscribing(
   return async scenery => {
     const topics = manyTopics(scenery)
     const given = { ...shared(scenery), subscriptions: wanting(topics) }
-    const consumer = scenery.play.own(await scenery.play.outcome(LitePullConsumer.start(given)))
+    const consumer = scenery.cluster.own(await scenery.cluster.outcome(LitePullConsumer.start(given)))
     return options => call(consumer, scenery, options, topics.pop() ?? missing())
   }
 }
@@ -270,8 +270,8 @@ function pulling(
   call: (consumer: PullConsumer, options: CallOptions, scenery: Scene) => Promise<unknown>,
 ): Call['client'] {
   return async scenery => {
-    scenery.play.broker.put({ topic: TOPIC })
-    const consumer = scenery.play.own(await scenery.play.outcome(PullConsumer.start(shared(scenery))))
+    scenery.cluster.broker.put({ topic: TOPIC })
+    const consumer = scenery.cluster.own(await scenery.cluster.outcome(PullConsumer.start(shared(scenery))))
     return options => call(consumer, options, scenery)
   }
 }
@@ -280,8 +280,8 @@ const pullCalls: Readonly<Record<string, Call>> = {
   'pull of a pull consumer': { client: pulling((consumer, options) => consumer.pull(QUEUE, '*', 0, 8, options)) },
   'pull that waits': {
     answer: put,
-    client: pulling((consumer, options, { play }) => {
-      const end = play.broker.log.maxOffset(TOPIC, 0)
+    client: pulling((consumer, options, { cluster }) => {
+      const end = cluster.broker.log.maxOffset(TOPIC, 0)
       return consumer.pull(QUEUE, '*', end, 8, { wait: true, ...options })
     }),
   },
@@ -290,10 +290,10 @@ const pullCalls: Readonly<Record<string, Call>> = {
   },
   'sendMessageBack of a pull consumer': {
     client: async scenery => {
-      const { play } = scenery
-      play.broker.put({ topic: TOPIC })
-      const consumer = play.own(await play.outcome(PullConsumer.start(shared(scenery))))
-      const { messages } = await play.outcome(consumer.pull(QUEUE, '*', 0, 1))
+      const { cluster } = scenery
+      cluster.broker.put({ topic: TOPIC })
+      const consumer = cluster.own(await cluster.outcome(PullConsumer.start(shared(scenery))))
+      const { messages } = await cluster.outcome(consumer.pull(QUEUE, '*', 0, 1))
       return options => consumer.sendMessageBack(messages[0] ?? missing(), 0, options)
     },
   },
@@ -313,9 +313,9 @@ const pullCalls: Readonly<Record<string, Call>> = {
 
 function administering(call: (admin: Admin, options: CallOptions) => Promise<unknown>): Call['client'] {
   return async scenery => {
-    scenery.play.broker.put({ topic: TOPIC })
+    scenery.cluster.broker.put({ topic: TOPIC })
     const { group: _, ...given } = shared(scenery)
-    const admin = scenery.play.own(await scenery.play.outcome(Admin.start(given)))
+    const admin = scenery.cluster.own(await scenery.cluster.outcome(Admin.start(given)))
     return options => call(admin, options)
   }
 }
@@ -323,7 +323,7 @@ function administering(call: (admin: Admin, options: CallOptions) => Promise<unk
 const ALL = { cluster: 'DefaultCluster' }
 const GROUP = 'readers'
 
-/** The nouns that the servers of the stage know little of: what matters is who is waited for. */
+/** Calls that the scripted brokers refuse: only the wait is tested. */
 const refused = (call: (admin: Admin, options: CallOptions) => Promise<unknown>): Call => ({
   client: administering(call),
   endsWith: 'BROKER_REFUSED',

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Stage } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import type { LitePullConsumerOptions } from '../src/consumer/lite-pull/options.ts'
 import { LocalOffsets } from '../src/consumer/offsets/local-offsets.ts'
@@ -44,7 +44,7 @@ function checkOffsets(books: Books, topics: readonly string[], calm: boolean): v
 
 async function listen(books: Books, bytes: Buffer): Promise<void> {
   const body = bytes.toString()
-  await books.scenery.play.settle(2)
+  await books.scenery.cluster.settle(2)
   if (books.failsNow(body)) throw new Error('not now')
   books.done.add(body)
 }
@@ -57,7 +57,7 @@ function pushOptions(books: Books, more: PushOptions): PushConsumerOptions {
 }
 
 export const startPush = (books: Books, more: PushOptions = {}): Promise<PushConsumer> =>
-  books.scenery.play.outcome(PushConsumer.start(pushOptions(books, more)))
+  books.scenery.cluster.outcome(PushConsumer.start(pushOptions(books, more)))
 
 function pushLife(books: Books, consumer: PushConsumer): Life {
   return {
@@ -76,7 +76,7 @@ const orderly: Role = async books => {
     async check(calm) {
       await life.check(calm)
       if (!calm) return
-      for (const { state } of books.scenery.play.brokers) {
+      for (const { state } of books.scenery.cluster.brokers) {
         const owners = [TOPIC, RETRY].flatMap(topic => [0, 1].map(id => state.locks.ownerOf(`${topic}@${GROUP}@${id}`)))
         assert.deepEqual(new Set(owners), new Set([undefined]), 'a lock is left')
       }
@@ -92,28 +92,28 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const broadcasting: Role = async (books, t) => {
   const folder = await mkdtemp(join(MEMORY_DISK, 'offsets-'))
   t.after(() => rm(folder, { recursive: true }))
-  const { play } = books.scenery
+  const { cluster } = books.scenery
   const options = pushOptions(books, {
     broadcast: true,
     offsetsFolder: folder,
     // Where all members get everything nothing comes again.
     onMessage: ({ bytes }) => listen(books, bytes).finally(() => books.done.add(bytes.toString())),
   })
-  const consumer = await outcomeOfDisk(play, PushConsumer.start(options), folder)
+  const consumer = await outcomeOfDisk(cluster, PushConsumer.start(options), folder)
   return {
     ...pushLife(books, consumer),
-    wait: closing => outcomeOfDisk(play, closing, folder),
+    wait: closing => outcomeOfDisk(cluster, closing, folder),
     async check(calm) {
       const kept = new LocalOffsets({ folder, clientId: consumer.clientId, group: GROUP, log: silent })
       await kept.load()
       const offsets = new Map<string, number>()
-      for (const { name: brokerName } of play.brokers) {
+      for (const { name: brokerName } of cluster.brokers) {
         for (const queueId of [0, 1]) {
           const queue = { topic: TOPIC, brokerName, queueId }
           offsets.set(queueKey(queue), Math.max(0, await kept.read(queue)))
         }
       }
-      const at = (broker: Stage['broker'], topic: string, queueId: number): number =>
+      const at = (broker: TestCluster['broker'], topic: string, queueId: number): number =>
         offsets.get(queueKey({ topic, brokerName: broker.name, queueId })) ?? 0
       const queues = queuesOf(books, books.done, [TOPIC], at)
       checkNothingLost(queues)
@@ -123,12 +123,12 @@ const broadcasting: Role = async (books, t) => {
 }
 
 const iterating: Role = async books => {
-  const { play } = books.scenery
+  const { cluster } = books.scenery
   const consumer = await startPush(books, { onMessage: undefined })
   const loop = (async () => {
     for await (const message of consumer) {
       const body = message.bytes.toString()
-      await play.settle(2)
+      await cluster.settle(2)
       if (books.failsNow(body)) await message.retry()
       else {
         books.done.add(body)
@@ -143,7 +143,7 @@ const iterating: Role = async books => {
 
 /** What was popped is done, or will come again; and when all was well, only the latter. */
 function checkPopped({ scenery }: Books, done: ReadonlySet<string>, calm: boolean): void {
-  for (const { state, log, name } of scenery.play.brokers) {
+  for (const { state, log, name } of scenery.cluster.brokers) {
     const isOut = (body: string): boolean => state.pops.out.some(({ entry }) => String(entry.message.body) === body)
     const again = log.messages(`%RETRY%${GROUP}_${TOPIC}`).map(({ message }) => String(message.body))
     for (const queueId of [0, 1]) {
@@ -159,7 +159,7 @@ function checkPopped({ scenery }: Books, done: ReadonlySet<string>, calm: boolea
 }
 
 const popping: Role = async books => {
-  for (const { state } of books.scenery.play.brokers) {
+  for (const { state } of books.scenery.cluster.brokers) {
     const mode = { topic: TOPIC, consumerGroup: GROUP, mode: 'POP', popShareQueueNum: 0 } as const
     state.requestModes.set(`${TOPIC}@${GROUP}`, mode)
   }
@@ -168,12 +168,12 @@ const popping: Role = async books => {
 }
 
 const simple: Role = async books => {
-  const { play } = books.scenery
-  const consumer = await play.outcome(SimpleConsumer.start({ ...shared(books), ...subscribed }))
+  const { cluster } = books.scenery
+  const consumer = await cluster.outcome(SimpleConsumer.start({ ...shared(books), ...subscribed }))
   const acked = new Set<string>()
   const loop = books.loop(async () => {
     for (const message of await consumer.receive({ max: 2, waitMs: 2000, invisibleMs: 30_000 })) {
-      await play.settle(2)
+      await cluster.settle(2)
       const body = message.bytes.toString()
       books.done.add(body)
       await message.ack()
@@ -194,7 +194,7 @@ const simple: Role = async books => {
 // -- Pulling -----------------------------------------------------------------------------------------------------------
 
 function startLite(books: Books, more: Partial<LitePullConsumerOptions>): Promise<LitePullConsumer> {
-  return books.scenery.play.outcome(LitePullConsumer.start({ ...shared(books), ...more }))
+  return books.scenery.cluster.outcome(LitePullConsumer.start({ ...shared(books), ...more }))
 }
 
 /** What a poll gave is done when the next one is asked for. */
@@ -205,7 +205,7 @@ const subscribing: Role = async books => {
     const before = [...given]
     for (const { bytes } of await consumer.poll({ timeoutMs: 2000 })) given.add(bytes.toString())
     for (const body of before) books.done.add(body)
-    await books.scenery.play.settle(2)
+    await books.scenery.cluster.settle(2)
   })
   return {
     client: consumer,
@@ -220,16 +220,16 @@ const subscribing: Role = async books => {
 
 /** What is committed is done, whatever happens then. */
 const assigned: Role = async books => {
-  const { play } = books.scenery
+  const { cluster } = books.scenery
   const consumer = await startLite(books, { consumeFrom: 'first', autoCommit: false, pullBatchSize: 2 })
-  const queues = play.brokers.flatMap(({ name: brokerName }) =>
+  const queues = cluster.brokers.flatMap(({ name: brokerName }) =>
     [0, 1].map(queueId => ({ topic: TOPIC, brokerName, queueId })),
   )
-  await play.outcome(consumer.assign(queues))
+  await cluster.outcome(consumer.assign(queues))
   const given = new Set<string>()
   const loop = books.loop(async () => {
     for (const { bytes } of await consumer.poll({ timeoutMs: 2000 })) given.add(bytes.toString())
-    await play.settle(1)
+    await cluster.settle(1)
     const kept = [...given]
     await consumer.commit()
     for (const body of kept) books.done.add(body)
@@ -246,13 +246,13 @@ const assigned: Role = async books => {
 }
 
 const pulling: Role = async books => {
-  const { play } = books.scenery
-  const consumer = await play.outcome(PullConsumer.start({ ...shared(books), topics: [TOPIC] }))
+  const { cluster } = books.scenery
+  const consumer = await cluster.outcome(PullConsumer.start({ ...shared(books), topics: [TOPIC] }))
   const loop = books.loop(async () => {
     for (const queue of consumer.queuesInBalance(TOPIC)) {
       const offset = (await consumer.fetchOffset(queue)) ?? 0
       const { messages, nextOffset } = await consumer.pull(queue, '*', offset, 2)
-      await play.settle(1)
+      await cluster.settle(1)
       consumer.updateOffset(queue, nextOffset)
       for (const { bytes } of messages) books.done.add(bytes.toString())
     }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Stage } from '@gantrymq/testkit'
+import { TestCluster } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import { PushConsumer } from '../src/consumer/push-consumer.ts'
 import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
 import { Scene, scene, TOPIC } from './survival-scene.ts'
 
-type Trouble = (play: Stage) => void
+type Trouble = (cluster: TestCluster) => void
 
 const TROUBLES: Readonly<Record<string, Trouble>> = {
   none: () => {},
@@ -55,24 +55,24 @@ const plans: fc.Arbitrary<Plan> = fc.record({
 function listenerOf(scenery: Scene, kind: Plan['listener']): (message: { readonly bytes: Buffer }) => Promise<void> {
   return async ({ bytes }) => {
     if (kind === 'never') await new Promise(() => {})
-    if (kind === 'slow') await scenery.play.settle(10)
+    if (kind === 'slow') await scenery.cluster.settle(10)
     if (kind === 'fails') throw new Error('no')
     scenery.ledger.note(bytes.toString())
   }
 }
 
-async function turns({ play }: Scene, count: number, stepMs: number): Promise<void> {
+async function turns({ cluster }: Scene, count: number, stepMs: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
-    await play.settle(1)
-    if (stepMs > 0) play.clock.advance(stepMs)
+    await cluster.settle(1)
+    if (stepMs > 0) cluster.clock.advance(stepMs)
   }
 }
 
 /** Starts everything, lets a trouble come, closes in the middle of it. All promises must end and nothing may be left. */
-async function play(plan: Plan): Promise<Scene> {
-  const stage = new Stage({ brokers: 2, nameServers: 2 })
-  const scenery = new Scene(stage)
-  for (const broker of stage.brokers) broker.setTopic(TOPIC, { readQueues: 2 })
+async function runPlan(plan: Plan): Promise<Scene> {
+  const cluster = new TestCluster({ brokers: 2, nameServers: 2 })
+  const scenery = new Scene(cluster)
+  for (const broker of cluster.brokers) broker.setTopic(TOPIC, { readQueues: 2 })
   const starting = Promise.all([
     Producer.start(scenery.producerOptions({ retries: 3 })),
     PushConsumer.start(scenery.consumerOptions({ onMessage: listenerOf(scenery, plan.listener) })),
@@ -80,22 +80,22 @@ async function play(plan: Plan): Promise<Scene> {
   const ended = starting.then(async ([producer, consumer]) => {
     const sends = scenery.send(producer, 10)
     await turns(scenery, plan.troubleAt, plan.stepMs)
-    TROUBLES[plan.trouble]?.(stage)
+    TROUBLES[plan.trouble]?.(cluster)
     const more = scenery.send(producer, 10)
     await turns(scenery, plan.closeAfter, plan.stepMs)
     const { drainMs } = plan
     const closing = [consumer.close({ drainMs }), producer.close({ drainMs })]
     assert.equal(consumer.close(), closing[0], 'closing twice is closing once')
     assert.equal(producer.close(), closing[1])
-    const since = stage.clock.elapsed()
+    const since = cluster.clock.elapsed()
     await Promise.all(closing)
-    assert.ok(stage.clock.elapsed() - since <= drainMs + 40_000, `took ${stage.clock.elapsed() - since} ms`)
+    assert.ok(cluster.clock.elapsed() - since <= drainMs + 40_000, `took ${cluster.clock.elapsed() - since} ms`)
     await Promise.all([sends, more])
     const late = await producer.send({ topic: TOPIC, body: 'late' }).catch((error: unknown) => error)
     assert.ok(late instanceof ClientError && late.code === 'CLOSED')
   })
-  await stage.outcome(ended)
-  await stage.assertNothingLeft()
+  await cluster.outcome(ended)
+  await cluster.assertNothingLeft()
   for (const error of scenery.ledger.failures) assert.ok(error instanceof ClientError, String(error))
   return scenery
 }
@@ -103,8 +103,8 @@ async function play(plan: Plan): Promise<Scene> {
 test('clients may be closed at any moment of any trouble: every call ends and nothing is left', async () => {
   await fc.assert(
     fc.asyncProperty(plans, async plan => {
-      const { play: stage } = await play(plan)
-      await stage.close()
+      const { cluster } = await runPlan(plan)
+      await cluster.close()
     }),
     { numRuns: 40 },
   )
@@ -114,19 +114,19 @@ test('a consumer that is closed at step n of its life leaves what it did not do 
   for (let closeAfter = 0; closeAfter < 45; closeAfter += 3) {
     const listener = closeAfter % 2 === 0 ? 'slow' : 'quick'
     const plan: Plan = { troubleAt: 0, closeAfter, stepMs: 0, trouble: 'none', drainMs: 5000, listener }
-    const scenery = await play(plan)
-    const { play: stage, ledger } = scenery
-    const next = await stage.outcome(PushConsumer.start(scenery.consumerOptions()))
+    const scenery = await runPlan(plan)
+    const { cluster, ledger } = scenery
+    const next = await cluster.outcome(PushConsumer.start(scenery.consumerOptions()))
     await scenery.untilConsumed(30_000)
-    await stage.outcome(next.close())
+    await cluster.outcome(next.close())
     assert.equal(ledger.doubles, 0, `closed after ${closeAfter} turns`)
-    await stage.close()
+    await cluster.close()
   }
 })
 
 test('a listener that never returns does not keep the consumer from closing, and its message comes again', async t => {
   const scenery = await scene(t)
-  const { play: stage, ledger } = scenery
+  const { cluster, ledger } = scenery
   const producer = await scenery.producer()
   let signal: AbortSignal | undefined
   const consumer = await scenery.consumer({
@@ -135,9 +135,9 @@ test('a listener that never returns does not keep the consumer from closing, and
       return new Promise(() => {})
     },
   })
-  await stage.outcome(scenery.send(producer, 4))
+  await cluster.outcome(scenery.send(producer, 4))
   await scenery.until(() => signal !== undefined, 30_000)
-  await stage.outcome(consumer.close({ drainMs: 1000 }))
+  await cluster.outcome(consumer.close({ drainMs: 1000 }))
   assert.equal(signal?.aborted, true)
   await scenery.consumer()
   await scenery.untilConsumed()
@@ -164,7 +164,7 @@ const GARBAGE: readonly unknown[] = [
 
 test('a listener that returns or throws anything at all hurts nobody', async t => {
   const scenery = await scene(t)
-  const { play: stage, ledger } = scenery
+  const { cluster, ledger } = scenery
   const producer = await scenery.producer()
   let calls = 0
   await scenery.consumer({
@@ -177,7 +177,7 @@ test('a listener that returns or throws anything at all hurts nobody', async t =
       return what as undefined
     },
   })
-  await stage.outcome(scenery.send(producer, GARBAGE.length * 2 + 6))
+  await cluster.outcome(scenery.send(producer, GARBAGE.length * 2 + 6))
   await scenery.untilConsumed()
   await scenery.until(() => scenery.isCommitted(), 60_000)
   assert.ok(scenery.isCommitted(), 'all are done in the end')
@@ -185,7 +185,7 @@ test('a listener that returns or throws anything at all hurts nobody', async t =
 
 test('callbacks, codecs, selectors and loggers that throw hurt their own call only', async t => {
   const scenery = await scene(t)
-  const { play: stage, ledger } = scenery
+  const { cluster, ledger } = scenery
   const fail = (): never => {
     throw new Error('a bug of the user')
   }
@@ -200,21 +200,21 @@ test('callbacks, codecs, selectors and loggers that throw hurt their own call on
       assign: ({ queues }) => (assigned++ === 0 ? fail() : queues),
     },
   })
-  const selected = await stage.outcome(
+  const selected = await cluster.outcome(
     producer.send({ topic: TOPIC, body: 'x' }, { selector: fail }).catch((error: unknown) => error),
   )
   assert.ok(selected instanceof ClientError && selected.code === 'BAD_OPTION')
-  await stage.outcome(scenery.send(producer, 10))
-  stage.broker.server.write(Buffer.alloc(32, 0xff))
-  await stage.advance(3000)
-  await stage.outcome(scenery.send(producer, 10))
+  await cluster.outcome(scenery.send(producer, 10))
+  cluster.broker.server.write(Buffer.alloc(32, 0xff))
+  await cluster.advance(3000)
+  await cluster.outcome(scenery.send(producer, 10))
   await scenery.untilConsumed()
   assert.equal(ledger.stored.size, 20)
 })
 
 test('a codec that throws fails the send, and the listener that reads the body', async t => {
   const scenery = await scene(t)
-  const { play: stage } = scenery
+  const { cluster } = scenery
   const codec = {
     encode(): Buffer {
       throw new Error('cannot write')
@@ -223,12 +223,12 @@ test('a codec that throws fails the send, and the listener that reads the body',
       throw new Error('cannot read')
     },
   }
-  const bad = stage.own(await stage.outcome(Producer.start({ ...scenery.producerOptions(), codec })))
-  const error = await stage.outcome(bad.send({ topic: TOPIC, body: 1 as never }).catch((e: unknown) => e))
+  const bad = cluster.own(await cluster.outcome(Producer.start({ ...scenery.producerOptions(), codec })))
+  const error = await cluster.outcome(bad.send({ topic: TOPIC, body: 1 as never }).catch((e: unknown) => e))
   assert.ok(error instanceof ClientError && error.code === 'MESSAGE_ILLEGAL', String(error))
   const good = await scenery.producer()
   const seen: unknown[] = []
-  const consumer = await stage.outcome(
+  const consumer = await cluster.outcome(
     PushConsumer.start({
       ...scenery.consumerOptions(),
       codec,
@@ -242,8 +242,8 @@ test('a codec that throws fails the send, and the listener that reads the body',
       },
     }),
   )
-  stage.own(consumer)
-  await stage.outcome(scenery.send(good, 2))
+  cluster.own(consumer)
+  await cluster.outcome(scenery.send(good, 2))
   await scenery.until(() => seen.length >= 4, 60_000)
   assert.equal(seen.length, 4)
   assert.ok(seen.every(each => each instanceof ClientError && each.code === 'BAD_BODY'))

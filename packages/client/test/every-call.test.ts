@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Rudeness, Stage } from '@gantrymq/testkit'
+import type { Rudeness, TestCluster } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
 import type { CallOptions } from '../src/message/message.ts'
 import { BatchError } from '../src/producer/batches.ts'
@@ -31,23 +31,23 @@ type Make = (options: CallOptions) => Promise<unknown>
 
 /** The call does what it does when nothing is in its way: what became of it before is not to be seen. */
 async function worksAgain(scenery: Scene, call: Call, make: Make): Promise<void> {
-  const { play } = scenery
+  const { cluster } = scenery
   for (let attempt = 0; ; attempt++) {
     const seen = watched(make({}))
-    await play.settle(2)
+    await cluster.settle(2)
     call.answer?.(scenery)
-    await play.until(() => 'end' in seen, { stepMs: 50 })
+    await cluster.until(() => 'end' in seen, { stepMs: 50 })
     if (isWell(call, seen.end)) return
     // A server that was dialled in vain rests for a second at most.
     if (attempt === 3) assert.fail(`does not work any more: ${String(seen.end)}`)
-    await play.advance(1000, 100)
+    await cluster.advance(1000, 100)
   }
 }
 
 // -- Abort -------------------------------------------------------------------------------------------------------------
 
-type Servers = Stage['nameServers'] | Stage['brokers']
-type Obstacle = (play: Stage) => () => void
+type Servers = TestCluster['nameServers'] | TestCluster['brokers']
+type Obstacle = (cluster: TestCluster) => () => void
 
 /** What a call may wait for. Each begins anew when set, and gives what ends it. */
 const OBSTACLES: Readonly<Record<string, Obstacle>> = {
@@ -99,25 +99,25 @@ function isAborted(end: unknown, reason: Error): boolean {
 }
 
 /** Acts when so many turns of the loop are over, with all that they brought: what failed in them is known to have failed. */
-async function afterTurns<T>(play: Stage, turns: number, act: () => T): Promise<T> {
+async function afterTurns<T>(cluster: TestCluster, turns: number, act: () => T): Promise<T> {
   if (turns === 0) return act()
-  await play.settle(turns - 1)
+  await cluster.settle(turns - 1)
   return await new Promise(resolve => {
     setImmediate(() => resolve(act()))
   })
 }
 
 /** True if the call still waited when it was aborted. */
-async function abortAt(step: number, { play }: Scene, call: Call, make: Make): Promise<boolean> {
+async function abortAt(step: number, { cluster }: Scene, call: Call, make: Make): Promise<boolean> {
   const stop = new AbortController()
   const reason = new Error('enough')
   const seen = watched(make({ signal: stop.signal }))
-  const waited = await afterTurns(play, step, () => {
+  const waited = await afterTurns(cluster, step, () => {
     const waits = !('end' in seen)
     stop.abort(reason)
     return waits
   })
-  await play.settle(AT_ONCE)
+  await cluster.settle(AT_ONCE)
   assert.ok('end' in seen, `after ${step} turns: still waits`)
   const isDone = call.endsAnyway === true && isWell(call, seen.end)
   if (waited && !isDone) assert.ok(isAborted(seen.end, reason), `after ${step} turns: ${String(seen.end)}`)
@@ -132,7 +132,7 @@ for (const [name, call] of Object.entries(CALLS)) {
         const scenery = await scene(t, { brokers: 2 })
         const make = await call.client(scenery)
         for (const step of STEPS) {
-          const lift = obstacle(scenery.play)
+          const lift = obstacle(scenery.cluster)
           const waited = await abortAt(step, scenery, call, make)
           if (waited && step === STEPS.at(-1)) held++
           lift()
@@ -146,15 +146,16 @@ for (const [name, call] of Object.entries(CALLS)) {
   test(`${name}: ends at once and asks nobody when its signal is aborted already`, async t => {
     const scenery = await scene(t, { brokers: 2 })
     const make = await call.client(scenery)
-    const { play } = scenery
-    await play.settle()
-    const asked = (): number => [...play.brokers, ...play.nameServers].flatMap(({ server }) => server.requests).length
+    const { cluster } = scenery
+    await cluster.settle()
+    const asked = (): number =>
+      [...cluster.brokers, ...cluster.nameServers].flatMap(({ server }) => server.requests).length
     const before = asked()
     const reason = new Error('enough')
     const seen = watched(make({ signal: AbortSignal.abort(reason) }))
-    await play.settle(AT_ONCE)
+    await cluster.settle(AT_ONCE)
     assert.ok(isAborted(seen.end, reason), String(seen.end))
-    await play.settle()
+    await cluster.settle()
     assert.equal(asked(), before)
     await worksAgain(scenery, call, make)
   })
@@ -181,16 +182,16 @@ const TIMEOUT_MS = 4000
 
 async function endsInTime(t: TestContext, call: Call, rudeness: Rudeness, rude: 'brokers' | 'nameServers') {
   const scenery = await scene(t, { brokers: 2 })
-  const { play } = scenery
+  const { cluster } = scenery
   const make = await call.client(scenery)
-  await play.settle()
-  const faults = play[rude].map(({ server }) => server.fault('*', { ...rudeness, times: 1 }))
-  const since = play.clock.elapsed()
+  await cluster.settle()
+  const faults = cluster[rude].map(({ server }) => server.fault('*', { ...rudeness, times: 1 }))
+  const since = cluster.clock.elapsed()
   const seen = watched(make({ timeoutMs: TIMEOUT_MS }))
-  await play.settle(2)
+  await cluster.settle(2)
   call.answer?.(scenery)
-  await play.until(() => 'end' in seen, { stepMs: 50 })
-  const took = play.clock.elapsed() - since
+  await cluster.until(() => 'end' in seen, { stepMs: 50 })
+  const took = cluster.clock.elapsed() - since
   assert.ok(took <= TIMEOUT_MS + 50, `took ${took} ms`)
   if (!isWell(call, seen.end)) {
     assert.ok(seen.end instanceof ClientError, String(seen.end))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { fakePeer, type Stage } from '@gantrymq/testkit'
+import { fakePeer, type TestCluster } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
 import { Books, type Life, type Role } from './lives.ts'
 import { ROLES } from './roles.ts'
@@ -28,7 +28,7 @@ const turns = (count: number): Step[] => Array.from({ length: count }, () => tur
 const later =
   (ms: number): Step =>
   ({ scenery }) =>
-    scenery.play.clock.advance(ms)
+    scenery.cluster.clock.advance(ms)
 
 /** New messages in every queue, some of which fail; and calls where the client makes some. */
 const messagesCome: Step = ({ books, life }) => {
@@ -40,36 +40,36 @@ const OTHER = 999_999
 
 /** Another member takes half of the queues, and does nothing with them. */
 const memberJoins: Step = ({ scenery }) => {
-  for (const { state } of scenery.play.brokers) {
+  for (const { state } of scenery.cluster.brokers) {
     const group = state.members.consumers.get('readers')
     group?.members.set(OTHER, { clientId: 'another', peer: fakePeer({ id: OTHER }), lastHeartbeat: state.now })
   }
-  for (const broker of scenery.play.brokers) broker.notify('readers')
+  for (const broker of scenery.cluster.brokers) broker.notify('readers')
 }
 
 const memberLeaves: Step = ({ scenery }) => {
-  for (const { state } of scenery.play.brokers) state.members.drop(OTHER)
-  for (const broker of scenery.play.brokers) broker.notify('readers')
+  for (const { state } of scenery.cluster.brokers) state.members.drop(OTHER)
+  for (const broker of scenery.cluster.brokers) broker.notify('readers')
 }
 
 /** Brokers ask producers about transactions. */
 const brokersAsk: Step = ({ scenery }) => {
-  for (const broker of scenery.play.brokers) broker.checkBack()
+  for (const broker of scenery.cluster.brokers) broker.checkBack()
 }
 
 const brokerFalls: Step = plot => {
-  const { broker } = plot.scenery.play
+  const { broker } = plot.scenery.cluster
   plot.calm = false
   if (plot.outage === 'killed') return broker.down()
   broker.server.freeze()
   broker.server.door = 'hangs'
 }
 
-const brokerRises: Step = ({ scenery }) => scenery.play.broker.up()
+const brokerRises: Step = ({ scenery }) => scenery.cluster.broker.up()
 
 /** Long enough for the next heartbeat. */
 const allIsWell: Step = async plot => {
-  await plot.scenery.play.advance(35_000, 1000)
+  await plot.scenery.cluster.advance(35_000, 1000)
   plot.calm = true
 }
 
@@ -101,37 +101,37 @@ const CLOSED_WITHIN_MS: Readonly<Record<Outage, number>> = { killed: 1000, silen
 
 async function liveAndClose(t: TestContext, role: Role, outage: Outage, steps: number): Promise<Books> {
   const scenery = await scene(t, { brokers: 2 })
-  const { play } = scenery
-  for (const broker of play.brokers) broker.setTopic('Questions', { readQueues: 1 })
+  const { cluster } = scenery
+  for (const broker of cluster.brokers) broker.setTopic('Questions', { readQueues: 1 })
   const books = new Books(scenery)
   const life = await role(books, t)
   const plot: Plot = { scenery, books, life, outage, calm: true }
   for (const step of SCRIPTS[outage].slice(0, steps)) {
     await step(plot)
-    await play.settle(2)
+    await cluster.settle(2)
   }
   const { client } = life
-  const since = play.clock.elapsed()
+  const since = cluster.clock.elapsed()
   const closing = client.close({ drainMs: DRAIN_MS })
   assert.equal(client.close(), closing, 'closing twice is closing once')
-  await (life.wait ?? play.outcome.bind(play))(closing)
-  const took = play.clock.elapsed() - since
+  await (life.wait ?? cluster.outcome.bind(cluster))(closing)
+  const took = cluster.clock.elapsed() - since
   assert.ok(took <= CLOSED_WITHIN_MS[outage], `took ${took} ms`)
-  await play.outcome(Promise.resolve(life.loop), { stepMs: 0 })
-  const late = await play.outcome(
+  await cluster.outcome(Promise.resolve(life.loop), { stepMs: 0 })
+  const late = await cluster.outcome(
     life.late().catch((error: unknown) => error),
     { stepMs: 0 },
   )
   assert.ok(late instanceof ClientError && late.code === 'CLOSED', `a call after the end: ${String(late)}`)
-  for (const other of life.others ?? []) await play.outcome(other.close())
-  await play.assertNothingLeft()
-  if (plot.calm) checkLeft(play)
+  for (const other of life.others ?? []) await cluster.outcome(other.close())
+  await cluster.assertNothingLeft()
+  if (plot.calm) checkLeft(cluster)
   await life.check(plot.calm)
   return books
 }
 
 /** Every broker that heard of a client heard that it left. */
-function checkLeft({ brokers }: Stage): void {
+function checkLeft({ brokers }: TestCluster): void {
   for (const { server, name } of brokers) {
     const came = server.requestsOf('HEART_BEAT').length > 0
     assert.ok(!came || server.requestsOf('UNREGISTER_CLIENT').length > 0, `${name} was not told`)

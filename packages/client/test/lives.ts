@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
-import type { Stage } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit'
 import { ClientError } from '../src/errors.ts'
 import { type Scene, TOPIC } from './survival-scene.ts'
 
@@ -28,7 +28,7 @@ export class Books {
 
   /** One more message in each queue. */
   put(): void {
-    for (const broker of this.scenery.play.brokers) {
+    for (const broker of this.scenery.cluster.brokers) {
       for (const queueId of [0, 1]) broker.put({ topic: TOPIC, queueId, body: Buffer.from(`m${this.#count++}`) })
     }
   }
@@ -52,7 +52,7 @@ export class Books {
         if (!(error instanceof ClientError)) throw error
         if (error.code === 'CLOSED') return
       }
-      await this.scenery.play.settle(1)
+      await this.scenery.cluster.settle(1)
     }
   }
 }
@@ -78,21 +78,21 @@ export interface Life {
 export type Role = (books: Books, t: TestContext) => Promise<Life>
 
 /** What the promise gives. As it waits for a disk too, the clock goes no faster than a disk. */
-export async function outcomeOfDisk<T>(play: Stage, promise: Promise<T>, folder: string): Promise<T> {
+export async function outcomeOfDisk<T>(cluster: TestCluster, promise: Promise<T>, folder: string): Promise<T> {
   const seen = { isOver: false }
   const note = (): void => {
     seen.isOver = true
   }
   promise.then(note, note)
   for (let round = 1; !seen.isOver; round++) {
-    await play.settle(2)
+    await cluster.settle(2)
     await stat(folder)
-    if (round % 4 === 0) play.clock.advance(50)
+    if (round % 4 === 0) cluster.clock.advance(50)
   }
   return await promise
 }
 
-type Broker = Stage['broker']
+type Broker = TestCluster['broker']
 
 /** Where a group is in a queue: behind the messages that it will not see again. */
 export type Progress = (broker: Broker, topic: string, queueId: number) => number
@@ -113,7 +113,7 @@ interface Queue {
 
 /** How the queues of topics are. Of a message that is in several of them the last copy counts. */
 export function queuesOf({ scenery }: Books, done: ReadonlySet<string>, topics: readonly string[], progress: Progress) {
-  const { brokers } = scenery.play
+  const { brokers } = scenery.cluster
   const all = topics.flatMap(topic => brokers.flatMap(({ log }) => log.messages(topic)))
   const last = new Map(all.map(entry => [entry.message.body.toString(), entry]))
   const isOpen = (entry: (typeof all)[number]): boolean => {

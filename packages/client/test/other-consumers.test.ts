@@ -31,7 +31,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     requests: ['LITE_PULL_MESSAGE', 'QUERY_CONSUMER_OFFSET', 'UPDATE_CONSUMER_OFFSET', 'GET_CONSUMER_LIST_BY_GROUP'],
     async start(scenery) {
       const { onMessage: _, ...options } = scenery.consumerOptions()
-      const consumer = scenery.play.own(await scenery.play.outcome(LitePullConsumer.start(options)))
+      const consumer = scenery.cluster.own(await scenery.cluster.outcome(LitePullConsumer.start(options)))
       void (async () => {
         for await (const message of consumer) scenery.ledger.note(message.bytes.toString())
       })()
@@ -41,10 +41,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
     requests: ['POP_MESSAGE', 'ACK_MESSAGE', 'HEART_BEAT'],
     async start(scenery) {
       const { onMessage: _, consumeFrom: __, ...options } = scenery.consumerOptions()
-      const consumer = scenery.play.own(await scenery.play.outcome(SimpleConsumer.start(options)))
+      const consumer = scenery.cluster.own(await scenery.cluster.outcome(SimpleConsumer.start(options)))
       const stop = new AbortController()
       const close = consumer.close.bind(consumer)
-      scenery.play.own({
+      scenery.cluster.own({
         close: async () => {
           stop.abort()
           await close()
@@ -59,7 +59,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
       }
       void (async () => {
         // As users do it: again, whatever happened.
-        while (!stop.signal.aborted) await receive().catch(() => scenery.play.settle())
+        while (!stop.signal.aborted) await receive().catch(() => scenery.cluster.settle())
       })()
     },
   },
@@ -71,15 +71,15 @@ for (const [what, kind] of Object.entries(KINDS)) {
       for (const rudeness of RUDE) {
         await t.test(JSON.stringify(rudeness), async t => {
           const scenery = await scene(t, { brokers: 2 })
-          const { play, ledger } = scenery
+          const { cluster, ledger } = scenery
           const producer = await scenery.producer()
           // Members ask whichever broker comes first for each other; all else is asked of each.
-          play.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 })
+          cluster.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 })
           await kind.start(scenery)
-          await play.outcome(scenery.send(producer, 10, 20_000))
+          await cluster.outcome(scenery.send(producer, 10, 20_000))
           await scenery.untilConsumed(180_000)
-          play.broker.fault(name, { ...rudeness, times: 1 })
-          await play.outcome(scenery.send(producer, 10, 20_000))
+          cluster.broker.fault(name, { ...rudeness, times: 1 })
+          await cluster.outcome(scenery.send(producer, 10, 20_000))
           await scenery.untilConsumed(180_000)
           assert.equal(ledger.stored.size, 20, String(ledger.failures[0]))
         })
@@ -91,32 +91,32 @@ for (const [what, kind] of Object.entries(KINDS)) {
 for (const hours of [-5, 5]) {
   test(`an orderly consumer keeps its order and its locks when the clock is set by ${hours} hours`, async t => {
     const scenery = await scene(t, { queues: 1 })
-    const { play } = scenery
+    const { cluster } = scenery
     const came: number[] = []
     const consumer = await scenery.consumer({
       orderly: true,
       onMessage: async ({ bytes }) => {
-        await play.settle(3)
+        await cluster.settle(3)
         came.push(Number(bytes.toString()))
       },
     })
     let sent = 0
-    const put = (): void => void play.broker.put({ topic: TOPIC, body: Buffer.from(String(sent++)) })
+    const put = (): void => void cluster.broker.put({ topic: TOPIC, body: Buffer.from(String(sent++)) })
     for (let round = 0; round < 20; round++) {
       put()
       put()
-      if (round === 10) play.clock.jump(hours * 3_600_000)
-      await play.advance(5000, 250)
+      if (round === 10) cluster.clock.jump(hours * 3_600_000)
+      await cluster.advance(5000, 250)
       assert.equal(came.length, sent, `round ${round}: all is consumed at once`)
     }
     // A lock that nobody renews runs out, or another member could be at the queue too.
-    play.broker.fault('LOCK_BATCH_MQ', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
-    play.clock.jump(hours * 3_600_000)
-    await play.advance(55_000, 500)
+    cluster.broker.fault('LOCK_BATCH_MQ', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+    cluster.clock.jump(hours * 3_600_000)
+    await cluster.advance(55_000, 500)
     put()
-    await play.advance(3000, 250)
+    await cluster.advance(3000, 250)
     assert.equal(came.length, sent - 1, 'not consumed without a lock')
-    play.broker.server.clearFaults()
+    cluster.broker.server.clearFaults()
     await scenery.until(() => came.length === sent, 60_000)
     assert.deepEqual(
       came,

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type Stage, stage } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit'
 
 interface Program {
   readonly child: ChildProcessWithoutNullStreams
@@ -43,11 +43,11 @@ async function says({ out, err, child, ended }: Program, line: string): Promise<
   }
 }
 
-async function ports(t: TestContext): Promise<Stage> {
-  const play = await stage(t, { realPorts: true })
-  play.broker.setTopic('Orders')
-  // Brokers hold what they hold, heartbeats and waits are the client's: the clock of the stage may stand.
-  return play
+async function ports(t: TestContext): Promise<TestCluster> {
+  const cluster = await testCluster(t, { realPorts: true })
+  cluster.broker.setTopic('Orders')
+  // The cluster's clock may stand still: the programs send heartbeats and wait by real time.
+  return cluster
 }
 
 /** An address where nobody listens. */
@@ -98,8 +98,8 @@ describe('processes', { concurrency: 8 }, () => {
   })
 
   test('a program that has sent, received and closed ends by itself, with code 0 and no word on stderr', async t => {
-    const play = await ports(t)
-    const program = run(t, 'works-and-closes', play.nameServerList)
+    const cluster = await ports(t)
+    const program = run(t, 'works-and-closes', cluster.nameServerList)
     await assertCleanEnd(program)
     assert.ok(program.out.includes('failed 0, received 100'), program.out.join(', '))
   })
@@ -111,42 +111,42 @@ describe('processes', { concurrency: 8 }, () => {
   })
 
   test('the same when the broker is dead all the time', async t => {
-    const play = await ports(t)
-    play.broker.down()
-    const program = run(t, 'works-and-closes', play.nameServerList)
+    const cluster = await ports(t)
+    cluster.broker.down()
+    const program = run(t, 'works-and-closes', cluster.nameServerList)
     await assertCleanEnd(program)
     assert.ok(program.out.includes('failed 50, received 0'), program.out.join(', '))
   })
 
   test('the same when the broker takes connections and never answers', async t => {
-    const play = await ports(t)
-    play.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
-    await assertCleanEnd(run(t, 'works-and-closes', play.nameServerList))
+    const cluster = await ports(t)
+    cluster.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+    await assertCleanEnd(run(t, 'works-and-closes', cluster.nameServerList))
   })
 
   test('the same when the broker dies while the program waits', async t => {
-    const play = await ports(t)
-    const program = run(t, 'works-and-closes', play.nameServerList, '--idle')
+    const cluster = await ports(t)
+    const program = run(t, 'works-and-closes', cluster.nameServerList, '--idle')
     await says(program, 'started')
-    play.broker.down()
+    cluster.broker.down()
     program.child.stdin.end()
     await assertCleanEnd(program)
   })
 
   test('a running consumer keeps its process alive while its broker and name server are away, and goes on', async t => {
-    const play = await ports(t)
-    const program = run(t, 'keeps-running', play.nameServerList)
+    const cluster = await ports(t)
+    const program = run(t, 'keeps-running', cluster.nameServerList)
     await says(program, 'started')
-    play.broker.put({ topic: 'Orders', body: Buffer.from('before') })
+    cluster.broker.put({ topic: 'Orders', body: Buffer.from('before') })
     await says(program, 'before')
-    play.broker.down()
-    play.nameServer.server.down()
+    cluster.broker.down()
+    cluster.nameServer.server.down()
     // Long enough for a process that has nothing to wait for to end.
     await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 1500))])
     assert.equal(program.child.exitCode, null, 'it ended by itself')
-    play.broker.put({ topic: 'Orders', body: Buffer.from('after') })
-    play.nameServer.server.up()
-    play.broker.up()
+    cluster.broker.put({ topic: 'Orders', body: Buffer.from('after') })
+    cluster.nameServer.server.up()
+    cluster.broker.up()
     await says(program, 'after')
     assert.equal(program.err.join(''), '')
   })

@@ -3,20 +3,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import type { Stage } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit'
 import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
 
 type Given<Body> = Partial<PushConsumerOptions<Body>>
 
-/** The options of a consumer of a stage, of group `readers` and topic `Orders` unless told otherwise. */
-export function consumerOptions<Body = Buffer>(play: Stage, more: Given<Body> = {}): PushConsumerOptions<Body> {
-  const { clock, nameServerList: nameServers, dial } = play
+/** The options of a consumer of the cluster: group `readers` and topic `Orders` by default. */
+export function consumerOptions<Body = Buffer>(
+  cluster: TestCluster,
+  more: Given<Body> = {},
+): PushConsumerOptions<Body> {
+  const { clock, nameServerList: nameServers, dial } = cluster
   return { clock, dial, nameServers, group: 'readers', subscriptions: { Orders: '*' }, consumeFrom: 'first', ...more }
 }
 
-/** Starts a consumer that ends with its stage. */
-export async function startConsumer<Body = Buffer>(play: Stage, more: Given<Body> = {}): Promise<PushConsumer<Body>> {
-  return play.own(await play.outcome(PushConsumer.start<Body>(consumerOptions(play, more))))
+/** Starts a consumer that is closed with the cluster. */
+export async function startConsumer<Body = Buffer>(
+  cluster: TestCluster,
+  more: Given<Body> = {},
+): Promise<PushConsumer<Body>> {
+  return cluster.own(await cluster.outcome(PushConsumer.start<Body>(consumerOptions(cluster, more))))
 }
 
 /** A logger, and what it was told: level and text. */

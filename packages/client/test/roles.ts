@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Stage } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit'
 import { Admin } from '../src/admin/admin.ts'
 import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
@@ -16,15 +16,15 @@ function endsOf({ calls }: Books): ReadonlyMap<string, unknown> {
   return new Map(calls.map(({ body, end }) => [body, end]))
 }
 
-const bodiesOf = ({ log }: Stage['broker'], topic: string): string[] =>
+const bodiesOf = ({ log }: TestCluster['broker'], topic: string): string[] =>
   log.messages(topic).map(({ message }) => message.body.toString())
 
 const STATES = ['commit', 'rollback', 'unknown'] as const
 
 const transactional: Role = async books => {
-  const { play } = books.scenery
+  const { cluster } = books.scenery
   const decided = new Map<string, TransactionState>()
-  const producer = await play.outcome(
+  const producer = await cluster.outcome(
     Producer.start({
       ...books.scenery.producerOptions(),
       checkTransaction: async ({ bytes }) => decided.get(bytes.toString()) ?? 'unknown',
@@ -33,7 +33,7 @@ const transactional: Role = async books => {
   const begin = (body: string): Promise<unknown> => {
     const state = STATES[books.calls.length % 3] ?? 'unknown'
     return producer.sendInTransaction({ topic: TOPIC, body }, async () => {
-      await play.settle(2)
+      await cluster.settle(2)
       decided.set(body, state === 'unknown' ? 'commit' : state)
       if (state === 'unknown') throw new Error('the answer was lost')
       return state
@@ -46,8 +46,10 @@ const transactional: Role = async books => {
     },
     late: () => producer.sendInTransaction({ topic: TOPIC, body: 'late' }, async () => 'commit'),
     check(calm) {
-      const seen = play.brokers.flatMap(broker => bodiesOf(broker, TOPIC))
-      const halves = play.brokers.flatMap(({ state }) => [...state.halves].map(({ message }) => String(message.body)))
+      const seen = cluster.brokers.flatMap(broker => bodiesOf(broker, TOPIC))
+      const halves = cluster.brokers.flatMap(({ state }) =>
+        [...state.halves].map(({ message }) => String(message.body)),
+      )
       for (const [body, end] of endsOf(books)) {
         if (end instanceof Error) assert.ok(!calm, String(end))
         if (end instanceof Error) continue
@@ -61,8 +63,8 @@ const transactional: Role = async books => {
 }
 
 const plain: Role = async books => {
-  const { play } = books.scenery
-  const producer = await play.outcome(Producer.start(books.scenery.producerOptions()))
+  const { cluster } = books.scenery
+  const producer = await cluster.outcome(Producer.start(books.scenery.producerOptions()))
   return {
     client: producer,
     work() {
@@ -73,7 +75,7 @@ const plain: Role = async books => {
     },
     late: () => producer.send({ topic: TOPIC, body: 'late' }),
     check(calm) {
-      const stored = play.brokers.flatMap(broker =>
+      const stored = cluster.brokers.flatMap(broker =>
         [...broker.log.topics.keys()].flatMap(each => bodiesOf(broker, each)),
       )
       for (const [body, end] of endsOf(books)) {
@@ -85,17 +87,17 @@ const plain: Role = async books => {
 }
 
 const requesting: Role = async books => {
-  const { play } = books.scenery
-  const replier = await play.outcome(Producer.start({ ...books.scenery.producerOptions(), group: 'repliers' }))
+  const { cluster } = books.scenery
+  const replier = await cluster.outcome(Producer.start({ ...books.scenery.producerOptions(), group: 'repliers' }))
   const consumer = await startPush(books, {
     group: 'asked',
     subscriptions: { Questions: '*' },
     async onMessage(message) {
-      await play.settle(2)
+      await cluster.settle(2)
       await replier.reply(message, `re: ${message.bytes.toString()}`)
     },
   })
-  const producer = await play.outcome(Producer.start(books.scenery.producerOptions()))
+  const producer = await cluster.outcome(Producer.start(books.scenery.producerOptions()))
   return {
     client: producer,
     others: [consumer, replier],
@@ -113,7 +115,7 @@ const requesting: Role = async books => {
 
 const administering: Role = async books => {
   const { group: _, ...given } = shared(books)
-  const admin = await books.scenery.play.outcome(Admin.start(given))
+  const admin = await books.scenery.cluster.outcome(Admin.start(given))
   const queue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
   return {
     client: admin,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
+import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
 import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
 import { Producer, type ProducerOptions } from '../src/producer/producer.ts'
 
@@ -40,27 +40,27 @@ class Ledger {
   }
 }
 
-/** A stage with one topic, clients that know each other's ledger, and every attempt to connect counted. */
+/** A cluster with one topic, clients that share a ledger, and every attempt to connect counted. */
 export class Scene {
-  readonly play: Stage
+  readonly cluster: TestCluster
   readonly ledger = new Ledger()
   readonly log: { readonly level: string; readonly fields: object; readonly text: string }[] = []
   /** When which address was dialled, by the clock. */
   readonly dials: { readonly address: string; readonly at: number }[] = []
   #count = 0
 
-  constructor(play: Stage) {
-    this.play = play
+  constructor(cluster: TestCluster) {
+    this.cluster = cluster
   }
 
   get #shared() {
-    const { clock, nameServerList: nameServers } = this.play
+    const { clock, nameServerList: nameServers } = this.cluster
     return { clock, nameServers, log: this.#logger, dial: this.dial }
   }
 
-  readonly dial: Stage['dial'] = (address, signal) => {
-    this.dials.push({ address, at: this.play.clock.elapsed() })
-    return this.play.dial(address, signal)
+  readonly dial: TestCluster['dial'] = (address, signal) => {
+    this.dials.push({ address, at: this.cluster.clock.elapsed() })
+    return this.cluster.dial(address, signal)
   }
 
   get #logger(): Logger {
@@ -87,11 +87,11 @@ export class Scene {
   }
 
   async producer(more: Partial<ProducerOptions> = {}): Promise<Producer> {
-    return this.play.own(await this.play.outcome(Producer.start(this.producerOptions(more))))
+    return this.cluster.own(await this.cluster.outcome(Producer.start(this.producerOptions(more))))
   }
 
   async consumer(more: Partial<PushConsumerOptions> = {}): Promise<PushConsumer> {
-    return this.play.own(await this.play.outcome(PushConsumer.start(this.consumerOptions(more))))
+    return this.cluster.own(await this.cluster.outcome(PushConsumer.start(this.consumerOptions(more))))
   }
 
   /** Sends so many, and keeps the books. Resolves when each has ended, well or not; never rejects. */
@@ -117,7 +117,7 @@ export class Scene {
 
   /** Whether the brokers know that the group is at the end of every queue. */
   isCommitted(group = 'readers'): boolean {
-    return this.play.brokers.every(broker =>
+    return this.cluster.brokers.every(broker =>
       [TOPIC, `%RETRY%${group}`].every(topic => {
         const queues = broker.topicOf(topic)?.readQueues ?? 0
         return Array.from({ length: queues }, (_, queueId) => queueId).every(
@@ -129,21 +129,21 @@ export class Scene {
 
   /** Waits for something, at most so long by the clock. */
   async until(condition: () => boolean, withinMs: number): Promise<void> {
-    const end = this.play.clock.elapsed() + withinMs
-    await this.play.until(() => condition() || this.play.clock.elapsed() >= end, {
+    const end = this.cluster.clock.elapsed() + withinMs
+    await this.cluster.until(() => condition() || this.cluster.clock.elapsed() >= end, {
       stepMs: Math.max(50, withinMs / 1500),
     })
-    await this.play.settle()
+    await this.cluster.settle()
   }
 }
 
-export interface SceneOptions extends StageOptions {
+export interface SceneOptions extends TestClusterOptions {
   readonly queues?: number
 }
 
 /** At the end all clients are closed, and the test fails if a connection or a timer is left. */
 export async function scene(t: TestContext, { queues = 2, ...options }: SceneOptions = {}): Promise<Scene> {
-  const play = await stage(t, options)
-  for (const broker of play.brokers) broker.setTopic(TOPIC, { readQueues: queues })
-  return new Scene(play)
+  const cluster = await testCluster(t, options)
+  for (const broker of cluster.brokers) broker.setTopic(TOPIC, { readQueues: queues })
+  return new Scene(cluster)
 }

@@ -37,9 +37,9 @@ for (const name of REQUESTS) {
     for (const rudeness of RUDE) {
       await t.test(JSON.stringify(rudeness), async t => {
         const scenery = await scene(t, { brokers: 2 })
-        const { play, ledger } = scenery
+        const { cluster, ledger } = scenery
         // Members ask whichever broker comes first for each other.
-        const met = play.brokers
+        const met = cluster.brokers
           .filter((_, index) => index === 0 || name === 'GET_CONSUMER_LIST_BY_GROUP')
           .map(broker => broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 }))
         const failed = new Set<string>()
@@ -55,14 +55,14 @@ for (const name of REQUESTS) {
             ledger.note(body)
           },
         })
-        await play.outcome(scenery.send(producer, 10))
+        await cluster.outcome(scenery.send(producer, 10))
         // Each connection that died without a word costs a pull 30 seconds.
-        play.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 3 })
-        await play.outcome(scenery.send(producer, 10))
+        cluster.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 3 })
+        await cluster.outcome(scenery.send(producer, 10))
         await scenery.untilConsumed(90_000)
-        await play.advance(6000)
-        play.broker.server.clearFaults()
-        await play.outcome(scenery.send(producer, 10))
+        await cluster.advance(6000)
+        cluster.broker.server.clearFaults()
+        await cluster.outcome(scenery.send(producer, 10))
         assert.ok(ledger.stored.size >= 20, `only ${ledger.stored.size} of 30 were stored`)
         await scenery.untilConsumed(60_000)
         await scenery.until(() => scenery.isCommitted(), 30_000)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type TestContext, test } from 'node:test'
 import { Producer, type ProducerOptions, PushConsumer, type PushConsumerOptions } from '@gantrymq/client'
-import { type Stage, stage } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit'
 import {
   type Attributes,
   type Context,
@@ -101,28 +101,28 @@ async function instrumented(t: TestContext) {
     context.disable()
     propagation.disable()
   })
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const spans = (name: string) => exporter.getFinishedSpans().filter(span => span.name === name)
-  return { play, spans, measured, tracer: tracerProvider.getTracer('test'), instrumentation }
+  return { cluster, spans, measured, tracer: tracerProvider.getTracer('test'), instrumentation }
 }
 
-async function producing(play: Stage, options: Partial<ProducerOptions> = {}): Promise<Producer> {
-  const { nameServerList: nameServers, clock, dial } = play
-  return play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders', ...options })))
+async function producing(cluster: TestCluster, options: Partial<ProducerOptions> = {}): Promise<Producer> {
+  const { nameServerList: nameServers, clock, dial } = cluster
+  return cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders', ...options })))
 }
 
-async function consuming(play: Stage, options: Partial<PushConsumerOptions>): Promise<PushConsumer> {
-  const { nameServerList: nameServers, clock, dial } = play
+async function consuming(cluster: TestCluster, options: Partial<PushConsumerOptions>): Promise<PushConsumer> {
+  const { nameServerList: nameServers, clock, dial } = cluster
   const shared = { nameServers, clock, dial, group: 'billing', subscriptions: { Orders: '*' } }
-  return play.own(await play.outcome(PushConsumer.start({ ...shared, consumeFrom: 'first', ...options })))
+  return cluster.own(await cluster.outcome(PushConsumer.start({ ...shared, consumeFrom: 'first', ...options })))
 }
 
 test('a send is a producer span with the attributes of the convention', async t => {
-  const { play, spans, measured } = await instrumented(t)
-  const producer = await producing(play)
+  const { cluster, spans, measured } = await instrumented(t)
+  const producer = await producing(cluster)
   const message = { topic: 'Orders', body: 'hello', tags: 'new', keys: ['42'], delayLevel: 3 }
-  const receipt = await play.outcome(producer.send(message))
+  const receipt = await cluster.outcome(producer.send(message))
   const [span] = spans('send Orders')
   assert.equal(span?.kind, SpanKind.PRODUCER)
   assert.deepEqual(span?.attributes, {
@@ -144,23 +144,23 @@ test('a send is a producer span with the attributes of the convention', async t 
 })
 
 test('a batch is one span that counts its messages, each of which carries the context', async t => {
-  const { play, spans, measured } = await instrumented(t)
-  const producer = await producing(play)
-  await play.outcome(producer.sendBatch(['a', 'b', 'c'].map(body => ({ topic: 'Orders', body }))))
+  const { cluster, spans, measured } = await instrumented(t)
+  const producer = await producing(cluster)
+  await cluster.outcome(producer.sendBatch(['a', 'b', 'c'].map(body => ({ topic: 'Orders', body }))))
   const [span] = spans('send Orders')
   assert.equal(span?.attributes['messaging.batch.message_count'], 3)
   const sent = measured.find(({ metric }) => metric === 'messaging.client.sent.messages')
   assert.equal(sent?.value, 3)
-  const stored = play.broker.log.messages('Orders').map(({ message }) => message.properties.get('traceparent'))
+  const stored = cluster.broker.log.messages('Orders').map(({ message }) => message.properties.get('traceparent'))
   const expected = `00-${span?.spanContext().traceId}-${span?.spanContext().spanId}-01`
   assert.deepEqual(stored, [expected, expected, expected])
 })
 
 test('a send that fails says the class of its error', async t => {
-  const { play, spans, measured } = await instrumented(t)
-  const producer = await producing(play, { retries: 0 })
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
-  await assert.rejects(play.outcome(producer.send({ topic: 'Orders', body: 'hello' })))
+  const { cluster, spans, measured } = await instrumented(t)
+  const producer = await producing(cluster, { retries: 0 })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
+  await assert.rejects(cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' })))
   const [span] = spans('send Orders')
   assert.equal(span?.status.code, SpanStatusCode.ERROR)
   assert.equal(span?.attributes['error.type'], 'BROKER_REFUSED')
@@ -168,10 +168,10 @@ test('a send that fails says the class of its error', async t => {
 })
 
 test('a trace goes from the caller through the message to the listener, which runs inside of it', async t => {
-  const { play, spans, tracer } = await instrumented(t)
-  const producer = await producing(play)
+  const { cluster, spans, tracer } = await instrumented(t)
+  const producer = await producing(cluster)
   const heard: (string | undefined)[] = []
-  await consuming(play, {
+  await consuming(cluster, {
     onMessage: async () => {
       await Promise.resolve()
       heard.push(trace.getSpan(context.active())?.spanContext().spanId)
@@ -182,8 +182,8 @@ test('a trace goes from the caller through the message to the listener, which ru
     producer.send({ topic: 'Orders', body: 'hello', keys: 'k1 k2' }),
   )
   caller.end()
-  const receipt = await play.outcome(sending)
-  await play.until(() => spans('process Orders').length > 0, { stepMs: 50 })
+  const receipt = await cluster.outcome(sending)
+  await cluster.until(() => spans('process Orders').length > 0, { stepMs: 50 })
   const [sent] = spans('send Orders')
   const [processed] = spans('process Orders')
   assert.equal(sent?.parentSpanContext?.spanId, caller.spanContext().spanId)
@@ -201,11 +201,11 @@ test('a trace goes from the caller through the message to the listener, which ru
 })
 
 test('a listener that gets several messages is linked to all of their senders', async t => {
-  const { play, spans } = await instrumented(t)
-  const producer = await producing(play)
-  for (const body of ['a', 'b']) await play.outcome(producer.send({ topic: 'Orders', body }))
-  await consuming(play, { batchSize: 10, onMessages: () => undefined })
-  await play.until(() => spans('process Orders').length > 0, { stepMs: 50 })
+  const { cluster, spans } = await instrumented(t)
+  const producer = await producing(cluster)
+  for (const body of ['a', 'b']) await cluster.outcome(producer.send({ topic: 'Orders', body }))
+  await consuming(cluster, { batchSize: 10, onMessages: () => undefined })
+  await cluster.until(() => spans('process Orders').length > 0, { stepMs: 50 })
   const [processed] = spans('process Orders')
   assert.equal(processed?.parentSpanContext, undefined)
   assert.deepEqual(
@@ -216,34 +216,34 @@ test('a listener that gets several messages is linked to all of their senders', 
 })
 
 test('a listener that throws ends its span with the error', async t => {
-  const { play, spans } = await instrumented(t)
-  const producer = await producing(play)
-  await consuming(play, {
+  const { cluster, spans } = await instrumented(t)
+  const producer = await producing(cluster)
+  await consuming(cluster, {
     onMessage: () => {
       throw new TypeError('no such order')
     },
   })
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  await play.until(() => spans('process Orders').length > 0, { stepMs: 50 })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await cluster.until(() => spans('process Orders').length > 0, { stepMs: 50 })
   const [processed] = spans('process Orders')
   assert.equal(processed?.attributes['error.type'], 'TypeError')
   assert.equal(processed?.status.code, SpanStatusCode.ERROR)
 })
 
 test('the namespace is an attribute and not a part of the topic', async t => {
-  const { play, spans } = await instrumented(t)
-  play.broker.setTopic('shop%Orders', { readQueues: 1 })
-  const producer = await producing(play, { namespace: 'shop' })
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  const { cluster, spans } = await instrumented(t)
+  cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
+  const producer = await producing(cluster, { namespace: 'shop' })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   assert.equal(spans('send Orders')[0]?.attributes['messaging.rocketmq.namespace'], 'shop')
 })
 
 test('after the end nothing is seen and nothing is added to messages', async t => {
-  const { play, spans, instrumentation } = await instrumented(t)
-  const producer = await producing(play)
+  const { cluster, spans, instrumentation } = await instrumented(t)
+  const producer = await producing(cluster)
   instrumentation[Symbol.dispose]()
   instrumentation[Symbol.dispose]()
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   assert.equal(spans('send Orders').length, 0)
-  assert.equal(play.broker.log.messages('Orders')[0]?.message.properties.has('traceparent'), false)
+  assert.equal(cluster.broker.log.messages('Orders')[0]?.message.properties.has('traceparent'), false)
 })

@@ -8,4 +8,4 @@ export type { Fault, Rudeness, SeenRequest, SetFault } from './scripted/faults.t
 export type { LogEntry, MessageLog, NewMessage, TopicSettings } from './scripted/message-log.ts'
 export { RudeServer, type RudeServerOptions } from './scripted/rude-server.ts'
 export { type RouteSource, ScriptedNameServer } from './scripted/scripted-name-server.ts'
-export { Stage, type StageOptions, stage } from './stage.ts'
+export { TestCluster, type TestClusterOptions, testCluster } from './test-cluster.ts'

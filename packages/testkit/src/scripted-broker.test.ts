@@ -14,13 +14,13 @@ import {
 } from '@gantrymq/protocol'
 import { RemotingClient, type RemotingClientOptions, ResponseError, Router } from '@gantrymq/remoting'
 import type { ScriptedBroker } from './scripted-broker.ts'
-import { type StageOptions, stage } from './stage.ts'
+import { type TestClusterOptions, testCluster } from './test-cluster.ts'
 
-async function connected(t: TestContext, options?: StageOptions, onRequest?: RemotingClientOptions['onRequest']) {
-  const play = await stage(t, options)
-  const { clock, dial, broker } = play
-  const client = play.own(new RemotingClient({ clock, dial, ...(onRequest && { onRequest }) }))
-  return { play, client, broker }
+async function connected(t: TestContext, options?: TestClusterOptions, onRequest?: RemotingClientOptions['onRequest']) {
+  const cluster = await testCluster(t, options)
+  const { clock, dial, broker } = cluster
+  const client = cluster.own(new RemotingClient({ clock, dial, ...(onRequest && { onRequest }) }))
+  return { cluster, client, broker }
 }
 
 function sendHeader(topic: string, properties: Record<string, string> = {}, more: { j?: number; e?: number } = {}) {
@@ -87,12 +87,12 @@ test('a topic is made when it is sent to, unless the broker makes none', async t
   on.broker.setTopic('Orders', { readQueues: 2 })
   await assert.rejects(send(on, 'Orders', {}, { e: 2 }), refusal(29))
   await send(on, 'Orders', {}, { e: 1 })
-  const { client, play } = on
+  const { client, cluster } = on
   const { GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
-  const route = await client.call(play.nameServer.address, GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'Orders' } })
+  const route = await client.call(cluster.nameServer.address, GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'Orders' } })
   assert.equal(route.body?.queueDatas[0]?.readQueueNums, 2)
   await assert.rejects(
-    client.call(play.nameServer.address, GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'Nowhere' } }),
+    client.call(cluster.nameServer.address, GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'Nowhere' } }),
     refusal(17),
   )
 })
@@ -117,25 +117,25 @@ test('an offset outside of a queue is answered as the table of Apache says', asy
 })
 
 test('a pull waits for a message that matches, and at most the time it may, looked at every five seconds', async t => {
-  const { client, broker, play } = await connected(t)
+  const { client, broker, cluster } = await connected(t)
   broker.setTopic('Orders')
   const pull = (queueOffset: number, subscription: string) => {
     const header = pullHeader(queueOffset, 2 | 4, subscription)
     return client.call(broker.address, consumeRequests.PULL_MESSAGE, { header }, { timeoutMs: 30_000 })
   }
   const woken = pull(0, 'new')
-  await play.until(() => broker.waitingPulls === 1)
+  await cluster.until(() => broker.waitingPulls === 1)
   broker.put({ topic: 'Orders', properties: new Map([['TAGS', 'old']]) })
-  await play.settle()
+  await cluster.settle()
   assert.equal(broker.waitingPulls, 1, 'what does not match wakes nobody')
   broker.put({ topic: 'Orders', properties: new Map([['TAGS', 'new']]) })
   assert.equal((await woken).header.nextBeginOffset, 2)
 
   const idle = pull(2, 'new')
-  await play.until(() => broker.waitingPulls === 1)
-  await play.advance(14_900)
+  await cluster.until(() => broker.waitingPulls === 1)
+  await cluster.advance(14_900)
   assert.equal(broker.waitingPulls, 1)
-  await play.advance(200)
+  await cluster.advance(200)
   assert.equal((await idle).code, 19)
 })
 
@@ -164,13 +164,13 @@ test('members are told when one comes or goes', async t => {
     },
     null,
   )
-  const { client, broker, play } = await connected(t, {}, (command, peer) => router.dispatch(command, peer))
-  const { clock, dial } = play
+  const { client, broker, cluster } = await connected(t, {}, (command, peer) => router.dispatch(command, peer))
+  const { clock, dial } = cluster
   const beat = (by: RemotingClient, id: string) =>
     by.call(broker.address, membershipRequests.HEART_BEAT, { header: {}, body: joining(id) })
   await beat(client, 'one')
   await beat(client, 'one')
-  await play.settle()
+  await cluster.settle()
   assert.deepEqual(told, ['readers'], 'the same heartbeat again is no change')
   const other = new RemotingClient({ clock, dial })
   await beat(other, 'two')
@@ -178,19 +178,19 @@ test('members are told when one comes or goes', async t => {
   const list = await client.call(broker.address, membershipRequests.GET_CONSUMER_LIST_BY_GROUP, { header })
   assert.deepEqual(list.body?.consumerIdList, ['one', 'two'])
   await other.close()
-  await play.until(() => told.length === 3)
+  await cluster.until(() => told.length === 3)
   assert.deepEqual(broker.clientIds, ['one'])
-  await play.advance(119_000)
+  await cluster.advance(119_000)
   broker.dropSilentClients()
   assert.deepEqual(broker.clientIds, ['one'])
   // The client's own sweep ends idle connections after 120 s, too.
-  await play.advance(2000)
+  await cluster.advance(2000)
   broker.dropSilentClients()
   assert.deepEqual(broker.clientIds, [])
 })
 
 test('a queue is locked for one client, until it gives it back or is silent for a minute', async t => {
-  const { client, broker, play } = await connected(t)
+  const { client, broker, cluster } = await connected(t)
   const mqSet = [{ topic: 'Orders', brokerName: 'broker-a', queueId: 0 }]
   const lock = async (clientId: string) => {
     const body = { clientId, consumerGroup: 'readers', mqSet }
@@ -199,7 +199,7 @@ test('a queue is locked for one client, until it gives it back or is silent for 
   }
   assert.equal(await lock('one'), 1)
   assert.equal(await lock('two'), 0)
-  await play.advance(60_001, 1000)
+  await cluster.advance(60_001, 1000)
   assert.equal(await lock('two'), 1)
   const body = { clientId: 'one', consumerGroup: 'readers', mqSet }
   await client.call(broker.address, consumeRequests.UNLOCK_BATCH_MQ, { header: {}, body })
@@ -249,12 +249,12 @@ test('a half message is seen when its producer commits it, asked about if need b
     null,
   )
   const on = await connected(t, {}, (command, peer) => router.dispatch(command, peer))
-  const { client, broker, play } = on
+  const { client, broker, cluster } = on
   await client.call(broker.address, membershipRequests.HEART_BEAT, { header: {}, body: joining('one') })
   await send(on, 'Orders', { TRAN_MSG: 'true', PGROUP: 'senders', UNIQ_KEY: 'U1' })
   assert.equal(broker.log.messages('Orders').length, 0)
   assert.equal(broker.checkBack(), 1)
-  await play.until(() => checked.length > 0)
+  await cluster.until(() => checked.length > 0)
   const [commitLogOffset = 0, tranStateTableOffset = 0] = checked
   const header = { commitLogOffset, tranStateTableOffset, commitOrRollback: 8, msgId: 'U1' }
   const end = (producerGroup: string) =>
@@ -291,12 +291,12 @@ test('a reply is pushed to the producer that waits for it', async t => {
 })
 
 test('a popped message comes again from the retry topic unless it is acknowledged in time', async t => {
-  const { client, broker, play } = await connected(t)
+  const { client, broker, cluster } = await connected(t)
   broker.put({ topic: 'Orders' })
   broker.put({ topic: 'Orders' })
   const pop = async () => {
     const header = { consumerGroup: 'readers', topic: 'Orders', queueId: -1, maxMsgNums: 32, invisibleTime: 10_000 }
-    const more = { pollTime: 0, bornTime: play.clock.now(), initMode: 0 }
+    const more = { pollTime: 0, bornTime: cluster.clock.now(), initMode: 0 }
     return client.call(broker.address, popRequests.POP_MESSAGE, { header: { ...header, ...more } })
   }
   const first = await pop()
@@ -306,13 +306,13 @@ test('a popped message comes again from the retry topic unless it is acknowledge
   const ack = { consumerGroup: 'readers', topic: 'Orders', queueId: 0, offset: 0, extraInfo }
   await client.call(broker.address, popRequests.ACK_MESSAGE, { header: ack })
   assert.equal(broker.committed('Orders', 'readers', 0), 1)
-  await play.advance(10_000, 1000)
+  await cluster.advance(10_000, 1000)
   const again = await pop()
   assert.equal(again.header.msgOffsetInfo, '1 0 0')
   const [message] = decodeMessages(again.body as Buffer)
   assert.equal(message?.topic, 'Orders')
   assert.equal(message?.reconsumeTimes, 1)
-  assert.equal(message?.properties.get('POP_CK'), `0 ${play.clock.now()} 10000 0 1 broker-a 0 0`)
+  assert.equal(message?.properties.get('POP_CK'), `0 ${cluster.clock.now()} 10000 0 1 broker-a 0 0`)
   assert.equal(broker.committed('Orders', 'readers', 0), 2)
 })
 

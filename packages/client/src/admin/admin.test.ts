@@ -9,7 +9,7 @@ import {
   topicRequests,
 } from '@gantrymq/protocol'
 import { ResponseError } from '@gantrymq/remoting'
-import { adminStage, brokerData, nameServerOf, serving } from '../../test/admin-stage.ts'
+import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-servers.ts'
 import { ClientError } from '../errors.ts'
 import { Admin } from './admin.ts'
 
@@ -36,7 +36,7 @@ function topicMaker(made: unknown[]) {
 
 test('a topic is made on every master of a cluster and on no slave', async t => {
   const made: unknown[] = []
-  const { admin } = await adminStage(t, { 'ns-1:9876': both, [A]: topicMaker(made), [B]: topicMaker(made) })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': both, [A]: topicMaker(made), [B]: topicMaker(made) })
   await admin.topics.create('T', CLUSTER, { queues: 4, attributes: { 'message.type': 'FIFO', old: null } })
   const wanted = {
     topic: 'T',
@@ -54,7 +54,7 @@ test('a topic is made on every master of a cluster and on no slave', async t => 
 
 test('one broker that fails does not keep the others from it, and is named', async t => {
   const made: unknown[] = []
-  const { admin } = await adminStage(t, { 'ns-1:9876': both, [B]: topicMaker(made) })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': both, [B]: topicMaker(made) })
   await assert.rejects(admin.topics.create('T', CLUSTER), (error: unknown) => {
     assert.ok(error instanceof ClientError)
     assert.equal(error.code, 'CONNECT_FAILED')
@@ -92,7 +92,7 @@ test('a change of a topic keeps what is not told, also where a broker gives only
       }),
     },
   )
-  const { admin } = await adminStage(t, { 'ns-1:9876': both, [A]: modern, [B]: old })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': both, [A]: modern, [B]: old })
   await admin.topics.update('T', CLUSTER, { perm: 4 })
   const wanted = {
     topic: 'T',
@@ -109,7 +109,7 @@ test('a change of a topic keeps what is not told, also where a broker gives only
 })
 
 test('a cluster, a broker or a topic that nobody registered is an error that says what there is', async t => {
-  const { admin } = await adminStage(t, { 'ns-1:9876': both })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': both })
   await assert.rejects(admin.topics.create('T', { cluster: 'x' }), {
     code: 'BROKER_MISSING',
     message: /x .*there is c/,
@@ -125,7 +125,7 @@ test('every name server is told, and one that is away fails the call after the o
   const { PUT_KV_CONFIG } = nameServerRequests
   const store = (name: string) =>
     serving({ PUT_KV_CONFIG }, { PUT_KV_CONFIG: ({ header }) => (told.push(`${name} ${header.key}`), {}) })
-  const { admin } = await adminStage(t, { 'ns-1:9876': store('1'), 'ns-3:9876': store('3') }, [
+  const { admin } = await startAdmin(t, { 'ns-1:9876': store('1'), 'ns-3:9876': store('3') }, [
     'ns-1:9876',
     'ns-2:9876',
     'ns-3:9876',
@@ -147,7 +147,7 @@ test('statistics of a topic are those of all its brokers', async t => {
         }),
       },
     )
-  const { admin } = await adminStage(t, {
+  const { admin } = await startAdmin(t, {
     'ns-1:9876': both,
     [A]: stats('broker-a', 1),
     [B]: stats('broker-b', 2),
@@ -163,7 +163,7 @@ test('statistics of a topic are those of all its brokers', async t => {
 test('groups of a topic are named once, and the topic itself is not one of them', async t => {
   const groups = (list: string[]) =>
     serving({ QUERY_TOPIC_CONSUME_BY_WHO }, { QUERY_TOPIC_CONSUME_BY_WHO: () => ({ body: list }) })
-  const { admin } = await adminStage(t, {
+  const { admin } = await startAdmin(t, {
     'ns-1:9876': both,
     [A]: groups(['g2', 'T']),
     [B]: groups(['g1', 'g2']),
@@ -173,7 +173,7 @@ test('groups of a topic are named once, and the topic itself is not one of them'
 
 test('a call ends at its deadline and when its signal says so', async t => {
   const silent = () => new Promise<never>(() => {})
-  const { admin, clock } = await adminStage(t, { 'ns-1:9876': both, [A]: silent })
+  const { admin, clock } = await startAdmin(t, { 'ns-1:9876': both, [A]: silent })
   const stop = new AbortController()
   const waiting = assert.rejects(admin.brokers.runtimeInfo({ broker: A }, { timeoutMs: 1000 }), { code: 'TIMEOUT' })
   const stopped = assert.rejects(admin.brokers.runtimeInfo({ broker: A }, { signal: stop.signal }), { code: 'ABORTED' })
@@ -225,7 +225,7 @@ test('a group without consumers is moved by its committed offsets, forward only 
       },
     },
   )
-  const { admin } = await adminStage(t, { 'ns-1:9876': nameServerOf([brokerData('broker-a', A)]), [A]: broker })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': nameServerOf([brokerData('broker-a', A)]), [A]: broker })
   const rows = await admin.offsets.reset({ group: 'g', topic: 'T', to: new Date(1), force: false })
   assert.deepEqual(
     rows.map(({ queue: { queueId }, offset }) => [queueId, offset]),
@@ -250,7 +250,7 @@ test('settings go out as a properties file and come back line by line', async t 
       UPDATE_NAMESRV_CONFIG: ({ body }) => (bodies.push(body), {}),
     },
   )
-  const { admin } = await adminStage(t, { 'ns-1:9876': server })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': server })
   const settings = await admin.config.ofNameServers()
   assert.deepEqual(
     [...(settings.get('ns-1:9876') ?? [])],
@@ -264,7 +264,7 @@ test('settings go out as a properties file and come back line by line', async t 
 })
 
 test('an admin closes twice, and calls after it say that it is closed', async t => {
-  const { admin } = await adminStage(t, { 'ns-1:9876': both })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': both })
   await admin.clusters.names()
   await Promise.all([admin.close(), admin.close()])
   await assert.rejects(admin.clusters.names(), { code: 'CLOSED' })

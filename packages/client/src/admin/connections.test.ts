@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clientNotices, clientRequests, groupRequests, topicRequests } from '@gantrymq/protocol'
 import { ResponseError } from '@gantrymq/remoting'
-import { adminStage, brokerData, nameServerOf, serving } from '../../test/admin-stage.ts'
+import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-servers.ts'
 import type { FoundMessage } from './found-message.ts'
 
 const A = 'a:10911'
@@ -73,7 +73,7 @@ test('a consumer is asked through the broker that knows it, and its groups tell 
         },
       },
     )
-  const { admin } = await adminStage(t, {
+  const { admin } = await startAdmin(t, {
     'ns-1:9876': both,
     [A]: broker('broker-a', []),
     [B]: broker('broker-b', ['c1', 'c2']),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { consumeRequests, encodeMessage, offsetMessageId, queryRequests } from '@gantrymq/protocol'
 import { ResponseError } from '@gantrymq/remoting'
-import { adminStage, brokerData, nameServerOf, serving } from '../../test/admin-stage.ts'
+import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-servers.ts'
 
 const A = 'a:10911'
 
@@ -23,7 +23,7 @@ test('a message that is not found by one id is looked for by the other', async t
     },
   )
   const one = nameServerOf([brokerData('broker-a', '10.0.0.1:10911')])
-  const { admin } = await adminStage(t, { 'ns-1:9876': one, '10.0.0.1:10911': broker })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': one, '10.0.0.1:10911': broker })
   const id = offsetMessageId({ ip: '10.0.0.1', port: 10911 }, 42)
   assert.equal(await admin.messages.byId('T', id), undefined)
   assert.deepEqual(asked, ['view 42', 'query true 9223372036854775807'])
@@ -65,7 +65,7 @@ test('messages of a time are pulled queue by queue, and those outside of it are 
       },
     },
   )
-  const { admin } = await adminStage(t, { 'ns-1:9876': nameServerOf([brokerData('broker-a', A)]), [A]: broker })
+  const { admin } = await startAdmin(t, { 'ns-1:9876': nameServerOf([brokerData('broker-a', A)]), [A]: broker })
   const bodies = async (query: object) => {
     const found: string[] = []
     for await (const message of admin.messages.between('T', query)) found.push(message.body.toString())

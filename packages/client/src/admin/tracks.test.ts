@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clientRequests, topicRequests } from '@gantrymq/protocol'
-import { adminStage, brokerData, nameServerOf, serving } from '../../test/admin-stage.ts'
+import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-servers.ts'
 import { ClientError } from '../errors.ts'
 import type { FoundMessage } from './found-message.ts'
 
@@ -22,7 +22,7 @@ for (const end of ['ABORTED', 'CLOSED'] as const) {
         },
       },
     )
-    const { admin } = await adminStage(t, { 'ns-1:9876': nameServerOf([brokerData('broker-a', A)]), [A]: broker })
+    const { admin } = await startAdmin(t, { 'ns-1:9876': nameServerOf([brokerData('broker-a', A)]), [A]: broker })
     const stop = new AbortController()
     const tracks = admin.tracks.of({ topic: 'T' } as FoundMessage, { signal: stop.signal })
     tracks.catch(() => {})

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type Stage, type StageOptions, stage } from '@gantrymq/testkit'
+import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
 import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message/message.ts'
@@ -16,31 +16,36 @@ const queue: MessageQueue = { topic: 'Orders', brokerName: 'broker-a', queueId: 
 
 type Options = Partial<LitePullConsumerOptions<string>>
 
-async function started(t: TestContext, options: Options = {}, on: StageOptions = {}, queues = 1) {
-  const play = await stage(t, on)
-  for (const broker of play.brokers) broker.setTopic('Orders', { readQueues: queues })
-  const consumer = await joined(play, options)
-  return { play, consumer, broker: play.broker }
+async function started(t: TestContext, options: Options = {}, on: TestClusterOptions = {}, queues = 1) {
+  const cluster = await testCluster(t, on)
+  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: queues })
+  const consumer = await joined(cluster, options)
+  return { cluster, consumer, broker: cluster.broker }
 }
 
-async function joined(play: Stage, options: Options = {}): Promise<LitePullConsumer<string>> {
-  const { nameServerList: nameServers, clock, dial } = play
+async function joined(cluster: TestCluster, options: Options = {}): Promise<LitePullConsumer<string>> {
+  const { nameServerList: nameServers, clock, dial } = cluster
   const given = { nameServers, clock, dial, group: GROUP, codec: text(), ...options }
-  return play.own(await play.outcome(LitePullConsumer.start(given)))
+  return cluster.own(await cluster.outcome(LitePullConsumer.start(given)))
 }
 
 /** @param stored bodies that are there before */
-async function assigned(t: TestContext, options: Options = {}, on: StageOptions = {}, stored: readonly string[] = []) {
+async function assigned(
+  t: TestContext,
+  options: Options = {},
+  on: TestClusterOptions = {},
+  stored: readonly string[] = [],
+) {
   const all = await started(t, options, on)
-  put(all.play, stored)
-  await all.play.outcome(all.consumer.assign([queue]))
+  put(all.cluster, stored)
+  await all.cluster.outcome(all.consumer.assign([queue]))
   return all
 }
 
-function put(play: Stage, bodies: readonly string[], tags?: string): void {
+function put(cluster: TestCluster, bodies: readonly string[], tags?: string): void {
   for (const body of bodies) {
     const properties = new Map(tags === undefined ? [] : [['TAGS', tags]])
-    play.broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from(body), properties })
+    cluster.broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from(body), properties })
   }
 }
 
@@ -51,13 +56,13 @@ const failure =
     error instanceof ClientError && error.code === code && pattern.test(error.message)
 
 test('subscribed queues are shared out, pulled and polled chunk by chunk', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  put(play, ['a', 'b', 'c'])
-  const consumer = await joined(play, { subscriptions: { Orders: '*' }, pullBatchSize: 2 })
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a', 'b'])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['c'])
-  assert.deepEqual(await play.outcome(consumer.poll({ timeoutMs: 100 })), [])
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  put(cluster, ['a', 'b', 'c'])
+  const consumer = await joined(cluster, { subscriptions: { Orders: '*' }, pullBatchSize: 2 })
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a', 'b'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['c'])
+  assert.deepEqual(await cluster.outcome(consumer.poll({ timeoutMs: 100 })), [])
   assert.deepEqual(consumer.assignment, [queue])
 })
 
@@ -65,10 +70,10 @@ test('two members share the queues, and a listener hears of it', async t => {
   const heard: number[] = []
   const subscriptions = { Orders: '*' }
   const onQueues = (_topic: string, _all: unknown, mine: readonly MessageQueue[]) => heard.push(mine.length)
-  const { play, consumer } = await started(t, { subscriptions, onQueues }, {}, 4)
-  await play.until(() => consumer.assignment.length === 4, { stepMs: 50 })
-  const other = await joined(play, { subscriptions })
-  await play.until(() => consumer.assignment.length === 2 && other.assignment.length === 2, { stepMs: 50 })
+  const { cluster, consumer } = await started(t, { subscriptions, onQueues }, {}, 4)
+  await cluster.until(() => consumer.assignment.length === 4, { stepMs: 50 })
+  const other = await joined(cluster, { subscriptions })
+  await cluster.until(() => consumer.assignment.length === 2 && other.assignment.length === 2, { stepMs: 50 })
   assert.deepEqual(heard, [4, 2])
 })
 
@@ -78,10 +83,10 @@ test('an assigned queue is pulled with code 361 from 5.x, and with 11 from 4.9',
     ['4.9', 'PULL_MESSAGE'],
   ] as const) {
     await t.test(release, async t => {
-      const { play, consumer, broker } = await assigned(t, {}, { brokers: [{ release }] })
-      put(play, ['a'])
-      assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a'])
-      await play.settle()
+      const { cluster, consumer, broker } = await assigned(t, {}, { brokers: [{ release }] })
+      put(cluster, ['a'])
+      assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+      await cluster.settle()
       assert.deepEqual(broker.server.requestsOf('HEART_BEAT').length > 0, true)
       const last = broker.requests.findLast(each => each.name.endsWith('PULL_MESSAGE'))
       assert.equal(last?.name, name)
@@ -92,8 +97,8 @@ test('an assigned queue is pulled with code 361 from 5.x, and with 11 from 4.9',
 })
 
 test('the heartbeat tells of a consumer that pulls, without subscriptions when queues were assigned', async t => {
-  const { play, broker } = await assigned(t)
-  await play.settle()
+  const { cluster, broker } = await assigned(t)
+  await cluster.settle()
   const beat = broker.server.requestsOf('HEART_BEAT').at(-1)
   const [data] = JSON.parse(String(beat?.body)).consumerDataSet as [Record<string, unknown>]
   assert.equal(data['consumeType'], 'CONSUME_ACTIVELY')
@@ -101,16 +106,16 @@ test('the heartbeat tells of a consumer that pulls, without subscriptions when q
 })
 
 test('subscribe and assign exclude each other', async t => {
-  const { play, consumer } = await assigned(t)
-  await assert.rejects(play.outcome(consumer.subscribe('Orders')), failure('BAD_OPTION', /mutually exclusive/))
-  const other = await joined(play, { group: 'other', subscriptions: { Orders: '*' } })
-  await assert.rejects(play.outcome(other.assign([queue])), failure('BAD_OPTION', /mutually exclusive/))
-  await assert.rejects(play.outcome(consumer.assign([])), failure('BAD_OPTION', /can not be null or empty/))
+  const { cluster, consumer } = await assigned(t)
+  await assert.rejects(cluster.outcome(consumer.subscribe('Orders')), failure('BAD_OPTION', /mutually exclusive/))
+  const other = await joined(cluster, { group: 'other', subscriptions: { Orders: '*' } })
+  await assert.rejects(cluster.outcome(other.assign([queue])), failure('BAD_OPTION', /mutually exclusive/))
+  await assert.rejects(cluster.outcome(consumer.assign([])), failure('BAD_OPTION', /can not be null or empty/))
 })
 
 test('messages of for await come one by one, the rest stays for the next reader', async t => {
-  const { play, consumer } = await assigned(t)
-  put(play, ['a', 'b', 'c'])
+  const { cluster, consumer } = await assigned(t)
+  put(cluster, ['a', 'b', 'c'])
   const seen: string[] = []
   const first = (async () => {
     for await (const { body } of consumer) {
@@ -118,144 +123,144 @@ test('messages of for await come one by one, the rest stays for the next reader'
       if (body === 'b') break
     }
   })()
-  await play.outcome(first)
+  await cluster.outcome(first)
   assert.deepEqual(seen, ['a', 'b'])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['c'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['c'])
 })
 
 test('for await ends when the consumer closes, and with ABORTED when its signal says so', async t => {
-  const { play, consumer } = await assigned(t)
+  const { cluster, consumer } = await assigned(t)
   const abort = new AbortController()
   const aborted = consumer.messages({ signal: abort.signal }).next()
-  await play.settle()
+  await cluster.settle()
   abort.abort()
   await assert.rejects(aborted, failure('ABORTED'))
   const ended = consumer[Symbol.asyncIterator]().next()
   const polled = consumer.poll()
-  await play.outcome(consumer.close())
+  await cluster.outcome(consumer.close())
   assert.deepEqual(await ended, { done: true, value: undefined })
   assert.deepEqual(await polled, [])
   await assert.rejects(consumer.poll(), failure('CLOSED'))
 })
 
 test('messages() ends when none has come for the time it was given, counted anew with each', async t => {
-  const { play, consumer } = await assigned(t, { pollTimeoutMs: 0 })
+  const { cluster, consumer } = await assigned(t, { pollTimeoutMs: 0 })
   const seen: string[] = []
   let isOver = false
   const reading = (async () => {
     for await (const { body } of consumer.messages({ timeoutMs: 12_000 })) seen.push(body)
     isOver = true
   })()
-  await play.advance(9000, 500)
-  put(play, ['late'])
-  await play.advance(9000, 500)
+  await cluster.advance(9000, 500)
+  put(cluster, ['late'])
+  await cluster.advance(9000, 500)
   assert.deepEqual([seen, isOver], [['late'], false])
-  await play.advance(5000, 500)
+  await cluster.advance(5000, 500)
   assert.equal(isOver, true)
   await reading
   await assert.rejects(consumer.messages({ timeoutMs: -1 }).next(), failure('BAD_OPTION'))
 })
 
 test('concurrent polls share the messages without loss or double', async t => {
-  const { play, consumer } = await assigned(t, { pullBatchSize: 1 })
+  const { cluster, consumer } = await assigned(t, { pullBatchSize: 1 })
   const all = Promise.all(Array.from({ length: 8 }, () => consumer.poll()))
-  await play.settle()
-  put(play, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
-  assert.deepEqual((await play.outcome(all)).flatMap(bodies).toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+  await cluster.settle()
+  put(cluster, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+  assert.deepEqual((await cluster.outcome(all)).flatMap(bodies).toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
 })
 
 // -- Offsets -----------------------------------------------------------------------------------------------------------
 
 test('what earlier polls gave is committed by itself, what is in hand at the end is not', async t => {
-  const { play, consumer, broker } = await assigned(t, { pullBatchSize: 2 }, {}, ['a', 'b', 'c', 'd'])
-  await play.outcome(consumer.poll())
-  await play.advance(6000)
-  await play.outcome(consumer.poll())
-  await play.advance(6000)
+  const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 2 }, {}, ['a', 'b', 'c', 'd'])
+  await cluster.outcome(consumer.poll())
+  await cluster.advance(6000)
+  await cluster.outcome(consumer.poll())
+  await cluster.advance(6000)
   assert.equal(broker.committed('Orders', GROUP, 0), 2)
-  await play.outcome(consumer.close())
+  await cluster.outcome(consumer.close())
   assert.equal(broker.committed('Orders', GROUP, 0), 2)
 })
 
 test('what a poll after the last gave up is kept at the end', async t => {
-  const { play, consumer, broker } = await assigned(t, {}, {}, ['a', 'b'])
-  await play.outcome(consumer.poll())
-  await play.outcome(consumer.poll({ timeoutMs: 0 }))
-  await play.outcome(consumer.close())
+  const { cluster, consumer, broker } = await assigned(t, {}, {}, ['a', 'b'])
+  await cluster.outcome(consumer.poll())
+  await cluster.outcome(consumer.poll({ timeoutMs: 0 }))
+  await cluster.outcome(consumer.close())
   assert.equal(broker.committed('Orders', GROUP, 0), 2)
 })
 
 test('a message of for await is done with the next turn, not when the loop is left', async t => {
-  const { play, consumer, broker } = await assigned(t)
-  put(play, ['a', 'b', 'c'])
+  const { cluster, consumer, broker } = await assigned(t)
+  put(cluster, ['a', 'b', 'c'])
   const loop = (async () => {
     for await (const { body } of consumer) if (body === 'b') throw new Error('broken listener')
   })()
-  await assert.rejects(play.outcome(loop), /broken listener/)
-  await play.outcome(consumer.close())
+  await assert.rejects(cluster.outcome(loop), /broken listener/)
+  await cluster.outcome(consumer.close())
   assert.equal(broker.committed('Orders', GROUP, 0), 1)
 })
 
 test('readers that finish out of order commit up to the oldest that is not done', async t => {
-  const { play, consumer, broker } = await assigned(t, { pullBatchSize: 1 })
-  put(play, ['a', 'b'])
+  const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 1 })
+  put(cluster, ['a', 'b'])
   const slow = consumer.messages()
   const quick = consumer.messages()
-  assert.equal((await play.outcome(slow.next())).value?.body, 'a')
-  assert.equal((await play.outcome(quick.next())).value?.body, 'b')
+  assert.equal((await cluster.outcome(slow.next())).value?.body, 'a')
+  assert.equal((await cluster.outcome(quick.next())).value?.body, 'b')
   const later = quick.next()
-  await play.settle()
-  await play.outcome(consumer.close())
+  await cluster.settle()
+  await cluster.outcome(consumer.close())
   await later
   assert.equal(broker.committed('Orders', GROUP, 0) ?? 0, 0)
 })
 
 test('without auto commit only commit commits, what was given out or what it is told', async t => {
-  const { play, consumer, broker } = await assigned(t, { autoCommit: false, pullBatchSize: 2 }, {}, [
+  const { cluster, consumer, broker } = await assigned(t, { autoCommit: false, pullBatchSize: 2 }, {}, [
     'a',
     'b',
     'c',
     'd',
   ])
-  await play.outcome(consumer.poll())
-  await play.advance(20_000)
-  await play.outcome(consumer.poll())
+  await cluster.outcome(consumer.poll())
+  await cluster.advance(20_000)
+  await cluster.outcome(consumer.poll())
   assert.equal(broker.committed('Orders', GROUP, 0) ?? 0, 0)
-  await play.outcome(consumer.commit([{ queue, offset: 1 }]))
+  await cluster.outcome(consumer.commit([{ queue, offset: 1 }]))
   assert.equal(broker.committed('Orders', GROUP, 0), 1)
-  assert.equal(await play.outcome(consumer.committed(queue)), 1)
-  await play.outcome(consumer.commit())
+  assert.equal(await cluster.outcome(consumer.committed(queue)), 1)
+  await cluster.outcome(consumer.commit())
   assert.equal(broker.committed('Orders', GROUP, 0), 4)
-  await assert.rejects(play.outcome(consumer.commit([{ queue, offset: -1 }])), failure('BAD_OPTION'))
+  await assert.rejects(cluster.outcome(consumer.commit([{ queue, offset: -1 }])), failure('BAD_OPTION'))
   const stranger = { ...queue, queueId: 7 }
-  await assert.rejects(play.outcome(consumer.commit([{ queue: stranger, offset: 1 }])), failure('NOT_ASSIGNED'))
+  await assert.rejects(cluster.outcome(consumer.commit([{ queue: stranger, offset: 1 }])), failure('NOT_ASSIGNED'))
 })
 
 test('offsets of messages that the filter drops are committed too', async t => {
-  const { play, consumer, broker } = await started(t, {}, {}, 1)
-  await play.outcome(consumer.assign([queue], { Orders: 'wanted' }))
-  put(play, ['a'], 'wanted')
-  put(play, ['b', 'c'], 'unwanted')
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a'])
-  await play.advance(10_000)
-  await play.outcome(consumer.poll({ timeoutMs: 0 }))
-  await play.outcome(consumer.close())
+  const { cluster, consumer, broker } = await started(t, {}, {}, 1)
+  await cluster.outcome(consumer.assign([queue], { Orders: 'wanted' }))
+  put(cluster, ['a'], 'wanted')
+  put(cluster, ['b', 'c'], 'unwanted')
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.advance(10_000)
+  await cluster.outcome(consumer.poll({ timeoutMs: 0 }))
+  await cluster.outcome(consumer.close())
   assert.equal(broker.committed('Orders', GROUP, 0), 3)
 })
 
 test('a queue begins at the stored offset, and where the option says when there is none', async t => {
   const begins = async (options: Options, stored?: number) => {
-    const play = await stage(t, { brokers: [{ startsAtZero: false }] })
-    play.broker.setTopic('Orders', { readQueues: 1 })
-    put(play, ['a'])
-    await play.advance(1000)
-    put(play, ['b'])
-    if (stored !== undefined) play.broker.commit('Orders', GROUP, 0, stored)
-    const consumer = await joined(play, options)
-    await play.outcome(consumer.assign([queue]))
-    await play.settle()
-    put(play, ['c'])
-    return (await play.outcome(consumer.poll()))[0]?.body
+    const cluster = await testCluster(t, { brokers: [{ startsAtZero: false }] })
+    cluster.broker.setTopic('Orders', { readQueues: 1 })
+    put(cluster, ['a'])
+    await cluster.advance(1000)
+    put(cluster, ['b'])
+    if (stored !== undefined) cluster.broker.commit('Orders', GROUP, 0, stored)
+    const consumer = await joined(cluster, options)
+    await cluster.outcome(consumer.assign([queue]))
+    await cluster.settle()
+    put(cluster, ['c'])
+    return (await cluster.outcome(consumer.poll()))[0]?.body
   }
   const now = 1_700_000_000_000
   assert.equal(await begins({ consumeFrom: 'last' }), 'c')
@@ -267,72 +272,72 @@ test('a queue begins at the stored offset, and where the option says when there 
 // -- Positions ---------------------------------------------------------------------------------------------------------
 
 test('seek goes elsewhere and drops what was pulled before', async t => {
-  const { play, consumer } = await assigned(t, { pullBatchSize: 1 })
-  put(play, ['a', 'b', 'c', 'd'])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a'])
-  await play.settle()
-  await play.outcome(consumer.seek(queue, 2))
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['c'])
-  await play.outcome(consumer.seekToBegin(queue))
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a'])
-  await play.outcome(consumer.seekToEnd(queue))
-  assert.deepEqual(await play.outcome(consumer.poll({ timeoutMs: 500 })), [])
-  put(play, ['e'])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['e'])
+  const { cluster, consumer } = await assigned(t, { pullBatchSize: 1 })
+  put(cluster, ['a', 'b', 'c', 'd'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.settle()
+  await cluster.outcome(consumer.seek(queue, 2))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['c'])
+  await cluster.outcome(consumer.seekToBegin(queue))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.outcome(consumer.seekToEnd(queue))
+  assert.deepEqual(await cluster.outcome(consumer.poll({ timeoutMs: 500 })), [])
+  put(cluster, ['e'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['e'])
   await assert.rejects(
-    play.outcome(consumer.seek(queue, 6)),
+    cluster.outcome(consumer.seek(queue, 6)),
     failure('BAD_OPTION', /Seek offset illegal.*max offset = 5/),
   )
-  await assert.rejects(play.outcome(consumer.seek({ ...queue, queueId: 3 }, 0)), failure('NOT_ASSIGNED'))
+  await assert.rejects(cluster.outcome(consumer.seek({ ...queue, queueId: 3 }, 0)), failure('NOT_ASSIGNED'))
 })
 
 test('seekToTime goes to the first message of a time', async t => {
-  const { play, consumer } = await assigned(t)
-  put(play, ['a'])
-  await play.advance(1000)
-  const time = new Date(play.clock.now())
-  put(play, ['b'])
-  assert.equal(await play.outcome(consumer.offsetForTime(queue, time)), 1)
-  await play.outcome(consumer.seekToTime(queue, time))
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['b'])
+  const { cluster, consumer } = await assigned(t)
+  put(cluster, ['a'])
+  await cluster.advance(1000)
+  const time = new Date(cluster.clock.now())
+  put(cluster, ['b'])
+  assert.equal(await cluster.outcome(consumer.offsetForTime(queue, time)), 1)
+  await cluster.outcome(consumer.seekToTime(queue, time))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
 })
 
 test('a pull in flight delivers neither after a seek nor after a pause', async t => {
-  const { play, consumer, broker } = await assigned(t)
-  await play.settle()
+  const { cluster, consumer, broker } = await assigned(t)
+  await cluster.settle()
   assert.equal(broker.waitingPulls, 1)
   consumer.pause([queue])
-  put(play, ['a'])
-  assert.deepEqual(await play.outcome(consumer.poll({ timeoutMs: 3000 })), [])
+  put(cluster, ['a'])
+  assert.deepEqual(await cluster.outcome(consumer.poll({ timeoutMs: 3000 })), [])
   consumer.resume([queue])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a'])
-  await play.settle()
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.settle()
   const sought = consumer.seek(queue, 0)
-  put(play, ['b'])
-  await play.outcome(sought)
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a', 'b'])
+  put(cluster, ['b'])
+  await cluster.outcome(sought)
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a', 'b'])
 })
 
 test('an offset that the broker does not have any more is replaced by what it says', async t => {
-  const { play, consumer, broker } = await started(t)
-  put(play, ['a', 'b', 'c'])
+  const { cluster, consumer, broker } = await started(t)
+  put(cluster, ['a', 'b', 'c'])
   broker.state.log.trim('Orders', 0, 2)
   broker.commit('Orders', GROUP, 0, 1)
-  await play.outcome(consumer.assign([queue]))
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['c'])
+  await cluster.outcome(consumer.assign([queue]))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['c'])
 })
 
 test('flow control stops pulling until messages are polled', async t => {
-  const { play, consumer, broker } = await assigned(t, { pullBatchSize: 1, maxQueuedTotal: 3 })
+  const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 1, maxQueuedTotal: 3 })
   put(
-    play,
+    cluster,
     Array.from({ length: 20 }, (_, index) => String(index)),
   )
-  await play.advance(2000)
+  await cluster.advance(2000)
   const before = broker.requests.filter(each => each.name.endsWith('PULL_MESSAGE')).length
   assert.equal(before, 4)
   const seen: string[] = []
-  while (seen.length < 20) seen.push(...bodies(await play.outcome(consumer.poll())))
+  while (seen.length < 20) seen.push(...bodies(await cluster.outcome(consumer.poll())))
   assert.deepEqual(
     seen,
     Array.from({ length: 20 }, (_, index) => String(index)),
@@ -340,43 +345,43 @@ test('flow control stops pulling until messages are polled', async t => {
 })
 
 test('assign keeps the queues it has, gives up others and remembers where they were', async t => {
-  const { play, consumer, broker } = await started(t, {}, {}, 2)
+  const { cluster, consumer, broker } = await started(t, {}, {}, 2)
   const second = { ...queue, queueId: 1 }
-  await play.outcome(consumer.assign([queue]))
-  put(play, ['a'])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['a'])
-  await play.outcome(consumer.poll({ timeoutMs: 0 }))
-  await play.outcome(consumer.assign([second]))
+  await cluster.outcome(consumer.assign([queue]))
+  put(cluster, ['a'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.outcome(consumer.poll({ timeoutMs: 0 }))
+  await cluster.outcome(consumer.assign([second]))
   assert.deepEqual(consumer.assignment, [second])
   assert.equal(broker.committed('Orders', GROUP, 0), 1)
-  put(play, ['b'])
-  await play.outcome(consumer.assign([queue, second]))
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['b'])
+  put(cluster, ['b'])
+  await cluster.outcome(consumer.assign([queue, second]))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
 })
 
 test('a listener hears when a topic gets more queues', async t => {
-  const { play, consumer, broker } = await assigned(t)
+  const { cluster, consumer, broker } = await assigned(t)
   const heard: number[] = []
   consumer.onTopicQueues('Orders', queues => heard.push(queues.length))
-  assert.equal((await play.outcome(consumer.queuesOf('Orders'))).length, 1)
+  assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 1)
   broker.setTopic('Orders', { readQueues: 3 })
-  await play.advance(31_000, 500)
+  await cluster.advance(31_000, 500)
   assert.deepEqual(heard, [3])
 })
 
 test('pulls go on after a broker was away', async t => {
-  const { play, consumer, broker } = await assigned(t)
-  await play.settle()
+  const { cluster, consumer, broker } = await assigned(t)
+  await cluster.settle()
   broker.down()
-  await play.advance(5000)
+  await cluster.advance(5000)
   broker.up()
-  put(play, ['a'])
-  assert.deepEqual(bodies(await play.outcome(consumer.poll({ timeoutMs: 60_000 }))), ['a'])
+  put(cluster, ['a'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll({ timeoutMs: 60_000 }))), ['a'])
 })
 
 test('options that contradict are refused with a sentence', async t => {
-  const play = await stage(t)
-  const { nameServerList: nameServers, clock, dial } = play
+  const cluster = await testCluster(t)
+  const { nameServerList: nameServers, clock, dial } = cluster
   const wrong = LitePullConsumer.start({ nameServers, clock, dial, group: GROUP, pullTimeoutMs: 1000 })
   await assert.rejects(wrong, failure('BAD_OPTION', /pullTimeoutMs 1000 must not be less than suspendMs 20000/))
   const nameless = LitePullConsumer.start({ nameServers, clock, dial, group: 'a b' })
@@ -384,49 +389,49 @@ test('options that contradict are refused with a sentence', async t => {
 })
 
 test('a filter that a broker refuses fails the start, or the call that brought it', async t => {
-  const { play, consumer, broker } = await started(t)
+  const { cluster, consumer, broker } = await started(t)
   const wrong = { Orders: { sql: 'a >' } }
   broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark: 'parse error', times: 2 })
-  await assert.rejects(play.outcome(consumer.assign([queue], wrong)), failure('BAD_OPTION', /a >.*parse error/))
-  const { nameServerList: nameServers, clock, dial } = play
+  await assert.rejects(cluster.outcome(consumer.assign([queue], wrong)), failure('BAD_OPTION', /a >.*parse error/))
+  const { nameServerList: nameServers, clock, dial } = cluster
   const other = LitePullConsumer.start({ nameServers, clock, dial, group: 'other', subscriptions: wrong })
-  await assert.rejects(play.outcome(other), failure('BAD_OPTION', /a >.*parse error/))
+  await assert.rejects(cluster.outcome(other), failure('BAD_OPTION', /a >.*parse error/))
 })
 
 // Nothing here waits for the clock but polls: files take real time.
 test('members that broadcast get all queues and keep their offsets in a file', async t => {
   const offsetsFolder = await mkdtemp(join(tmpdir(), 'gantry-offsets-'))
   t.after(() => rm(offsetsFolder, { recursive: true }))
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  put(play, ['a', 'b'])
-  const { nameServerList: nameServers, clock, dial } = play
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  put(cluster, ['a', 'b'])
+  const { nameServerList: nameServers, clock, dial } = cluster
   const place = { nameServers, clock, dial, group: GROUP, clientIp: '10.0.0.9', offsetsFolder, broadcast: true }
   const options = { ...place, consumeFrom: 'first', codec: text(), subscriptions: { Orders: '*' } } as const
   const first = await LitePullConsumer.start({ ...options, pullBatchSize: 1 })
-  assert.deepEqual(bodies(await play.outcome(first.poll())), ['a'])
+  assert.deepEqual(bodies(await cluster.outcome(first.poll())), ['a'])
   await first.commit()
   await first.close()
-  assert.equal(play.broker.committed('Orders', GROUP, 0), undefined)
+  assert.equal(cluster.broker.committed('Orders', GROUP, 0), undefined)
   const again = await LitePullConsumer.start(options)
   assert.equal(again.clientId, '10.0.0.9@DEFAULT')
-  assert.deepEqual(bodies(await play.outcome(again.poll())), ['b'])
+  assert.deepEqual(bodies(await cluster.outcome(again.poll())), ['b'])
   await again.close()
 })
 
 test('until its queues are given up, an unsubscribed topic keeps its filter', async t => {
-  const { play, broker, consumer } = await started(t, { subscriptions: { Orders: 'new' }, suspendMs: 100 })
-  await play.until(() => consumer.assignment.length === 1)
+  const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: 'new' }, suspendMs: 100 })
+  await cluster.until(() => consumer.assignment.length === 1)
   // The next round takes its time.
   broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'late', ms: 2000 })
   broker.notify(GROUP)
-  await play.advance(500)
+  await cluster.advance(500)
   const leaving = consumer.unsubscribe('Orders')
   for (const tag of ['new', 'old', 'new']) {
-    put(play, [tag], tag)
-    await play.advance(200)
+    put(cluster, [tag], tag)
+    await cluster.advance(200)
   }
-  const polled = [await play.outcome(consumer.poll()), await play.outcome(consumer.poll())]
+  const polled = [await cluster.outcome(consumer.poll()), await cluster.outcome(consumer.poll())]
   assert.deepEqual(polled.map(bodies), [['new'], ['new']])
   await leaving
 })
@@ -437,25 +442,25 @@ const badListeners: readonly (readonly [string, () => unknown])[] = [
 ]
 for (const [how, listener] of badListeners) {
   test(`a listener for queues that ${how} harms nobody else`, async t => {
-    const { play, broker, consumer } = await started(t, { subscriptions: { Orders: '*' }, onQueues: listener })
+    const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: '*' }, onQueues: listener })
     const heard: number[] = []
     consumer.onTopicQueues('Orders', listener)
     consumer.onTopicQueues('Orders', queues => heard.push(queues.length))
-    await play.until(() => consumer.assignment.length === 1)
+    await cluster.until(() => consumer.assignment.length === 1)
     broker.setTopic('Orders', { readQueues: 3 })
-    assert.equal((await play.outcome(consumer.queuesOf('Orders'))).length, 3)
+    assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 3)
     assert.deepEqual(heard, [3])
-    await play.until(() => consumer.assignment.length === 3, { stepMs: 50 })
+    await cluster.until(() => consumer.assignment.length === 3, { stepMs: 50 })
   })
 }
 
 test('who looked at the offset of a queue before does not go back to it', async t => {
-  const { play, broker, consumer } = await started(t)
-  put(play, ['a', 'b', 'c', 'd'])
+  const { cluster, broker, consumer } = await started(t)
+  put(cluster, ['a', 'b', 'c', 'd'])
   broker.commit('Orders', GROUP, 0, 1)
-  await play.outcome(consumer.queuesOf('Orders'))
-  assert.equal(await play.outcome(consumer.committed(queue)), 1)
+  await cluster.outcome(consumer.queuesOf('Orders'))
+  assert.equal(await cluster.outcome(consumer.committed(queue)), 1)
   broker.commit('Orders', GROUP, 0, 3)
-  await play.outcome(consumer.assign([queue]))
-  assert.deepEqual(bodies(await play.outcome(consumer.poll())), ['d'])
+  await cluster.outcome(consumer.assign([queue]))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['d'])
 })

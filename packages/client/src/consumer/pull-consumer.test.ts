@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { stage, type StageOptions } from '@gantrymq/testkit'
+import { testCluster, type TestClusterOptions } from '@gantrymq/testkit'
 import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import { PullConsumer, type PullConsumerOptions } from './pull-consumer.ts'
@@ -8,23 +8,27 @@ import { PullConsumer, type PullConsumerOptions } from './pull-consumer.ts'
 const GROUP = 'billing'
 const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
 
-async function started(t: TestContext, options: Partial<PullConsumerOptions<string>> = {}, on: StageOptions = {}) {
-  const play = await stage(t, on)
-  play.broker.setTopic('Orders', { readQueues: 2 })
-  const { nameServerList: nameServers, clock, dial, broker } = play
+async function started(
+  t: TestContext,
+  options: Partial<PullConsumerOptions<string>> = {},
+  on: TestClusterOptions = {},
+) {
+  const cluster = await testCluster(t, on)
+  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  const { nameServerList: nameServers, clock, dial, broker } = cluster
   const given = { nameServers, clock, dial, group: GROUP, codec: text(), ...options }
-  const consumer = play.own(await play.outcome(PullConsumer.start(given)))
+  const consumer = cluster.own(await cluster.outcome(PullConsumer.start(given)))
   const put = (body: string, tag?: string) => {
     const properties = new Map(tag === undefined ? [] : [['TAGS', tag]])
     broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from(body), properties })
   }
-  return { play, broker, consumer, put }
+  return { cluster, broker, consumer, put }
 }
 
 const failure = (code: string) => (error: unknown) => error instanceof ClientError && error.code === code
 
 test('a pull says what it found and where to go on', async t => {
-  const { play, broker, consumer, put } = await started(t)
+  const { cluster, broker, consumer, put } = await started(t)
   for (const [body, tag] of [
     ['a', 'x'],
     ['b', 'y'],
@@ -32,7 +36,7 @@ test('a pull says what it found and where to go on', async t => {
   ] as const)
     put(body, tag)
   const pull = async (offset: number, max: number, expression = '*') => {
-    const result = await play.outcome(consumer.pull(queue, expression, offset, max))
+    const result = await cluster.outcome(consumer.pull(queue, expression, offset, max))
     return { ...result, messages: result.messages.map(({ body }) => body) }
   }
   const ends = { minOffset: 0, maxOffset: 3 }
@@ -46,17 +50,17 @@ test('a pull says what it found and where to go on', async t => {
 })
 
 test('a pull that may wait gets what comes later', async t => {
-  const { play, broker, consumer, put } = await started(t)
+  const { cluster, broker, consumer, put } = await started(t)
   const pulled = consumer.pull(queue, '*', 0, 10, { wait: true })
-  await play.until(() => broker.waitingPulls === 1)
+  await cluster.until(() => broker.waitingPulls === 1)
   put('a')
   assert.deepEqual(
-    (await play.outcome(pulled)).messages.map(({ body }) => body),
+    (await cluster.outcome(pulled)).messages.map(({ body }) => body),
     ['a'],
   )
   const abort = new AbortController()
   const aborted = consumer.pull(queue, '*', 1, 10, { wait: true, signal: abort.signal })
-  await play.settle()
+  await cluster.settle()
   abort.abort()
   await assert.rejects(aborted, failure('ABORTED'))
 })
@@ -64,49 +68,49 @@ test('a pull that may wait gets what comes later', async t => {
 test('offsets are noted, told on request, and told by themselves for queues in balance', async t => {
   const heard: number[] = []
   const onQueues = (_topic: string, _all: unknown, mine: readonly unknown[]) => heard.push(mine.length)
-  const { play, broker, consumer } = await started(t, { topics: ['Orders'], onQueues })
-  await play.until(() => consumer.queuesInBalance('Orders').length === 2, { stepMs: 50 })
+  const { cluster, broker, consumer } = await started(t, { topics: ['Orders'], onQueues })
+  await cluster.until(() => consumer.queuesInBalance('Orders').length === 2, { stepMs: 50 })
   assert.deepEqual(heard, [2])
-  assert.equal((await play.outcome(consumer.queuesOf('Orders'))).length, 2)
+  assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 2)
   consumer.updateOffset(queue, 5)
-  assert.equal(await play.outcome(consumer.fetchOffset(queue)), 5)
+  assert.equal(await cluster.outcome(consumer.fetchOffset(queue)), 5)
   assert.equal(broker.committed('Orders', GROUP, 0), undefined)
-  await play.outcome(consumer.persist(queue))
+  await cluster.outcome(consumer.persist(queue))
   assert.equal(broker.committed('Orders', GROUP, 0), 5)
   consumer.updateOffset(queue, 7)
-  await play.advance(6000)
+  await cluster.advance(6000)
   assert.equal(broker.committed('Orders', GROUP, 0), 7)
   broker.commit('Orders', GROUP, 0, 8)
-  assert.equal(await play.outcome(consumer.fetchOffset(queue, { fromBroker: true })), 8)
+  assert.equal(await cluster.outcome(consumer.fetchOffset(queue, { fromBroker: true })), 8)
 })
 
 test('the offsets of a queue in balance outlive a long rest', async t => {
-  const { play, consumer } = await started(t, { topics: ['Orders'] })
-  await play.until(() => consumer.queuesInBalance('Orders').length === 2, { stepMs: 50 })
+  const { cluster, consumer } = await started(t, { topics: ['Orders'] })
+  await cluster.until(() => consumer.queuesInBalance('Orders').length === 2, { stepMs: 50 })
   consumer.updateOffset(queue, 5)
-  await play.advance(300_000, 1000)
-  assert.equal(await play.outcome(consumer.fetchOffset(queue)), 5)
+  await cluster.advance(300_000, 1000)
+  assert.equal(await cluster.outcome(consumer.fetchOffset(queue)), 5)
 })
 
 test('a message sent back comes through the retry topic', async t => {
-  const { play, broker, consumer, put } = await started(t)
+  const { cluster, broker, consumer, put } = await started(t)
   put('a')
-  const { messages } = await play.outcome(consumer.pull(queue, '*', 0, 1))
+  const { messages } = await cluster.outcome(consumer.pull(queue, '*', 0, 1))
   assert.ok(messages[0])
-  await play.outcome(consumer.sendMessageBack(messages[0], 1))
+  await cluster.outcome(consumer.sendMessageBack(messages[0], 1))
   const [back] = broker.log.messages(consumer.retryTopic)
   assert.equal(String(back?.message.body), 'a')
   assert.equal(back?.message.reconsumeTimes, 1)
 })
 
 test('what cannot be pulled is refused before it is sent', async t => {
-  const { play, broker, consumer } = await started(t)
+  const { cluster, broker, consumer } = await started(t)
   await assert.rejects(consumer.pull(queue, '*', -1, 1), failure('BAD_OPTION'))
   await assert.rejects(consumer.pull(queue, '*', 0, 0), failure('BAD_OPTION'))
   await assert.rejects(consumer.pull({ ...queue, topic: 'a b' }, '*', 0, 1), failure('BAD_NAME'))
   assert.equal(broker.server.requestsOf('PULL_MESSAGE').length, 0)
   const elsewhere = { ...queue, brokerName: 'broker-z' }
-  await assert.rejects(play.outcome(consumer.pull(elsewhere, '*', 0, 1)), failure('BROKER_MISSING'))
-  await play.outcome(consumer.close())
+  await assert.rejects(cluster.outcome(consumer.pull(elsewhere, '*', 0, 1)), failure('BROKER_MISSING'))
+  await cluster.outcome(consumer.close())
   await assert.rejects(consumer.pull(queue, '*', 0, 1), failure('CLOSED'))
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
+import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
 import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import { SimpleConsumer, type SimpleConsumerOptions } from './simple-consumer.ts'
@@ -10,24 +10,24 @@ const GROUP = 'billing'
 
 type Options = Partial<SimpleConsumerOptions<string>>
 
-async function played(t: TestContext, on: StageOptions = {}): Promise<Stage> {
-  const play = await stage(t, on)
-  for (const broker of play.brokers) broker.setTopic('Orders', { readQueues: 2 })
-  return play
+async function clusterWithTopic(t: TestContext, on: TestClusterOptions = {}): Promise<TestCluster> {
+  const cluster = await testCluster(t, on)
+  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  return cluster
 }
 
-async function join(play: Stage, options: Options = {}): Promise<SimpleConsumer<string>> {
-  const { nameServerList: nameServers, clock, dial } = play
+async function join(cluster: TestCluster, options: Options = {}): Promise<SimpleConsumer<string>> {
+  const { nameServerList: nameServers, clock, dial } = cluster
   const given = { nameServers, clock, dial, group: GROUP, codec: text(), subscriptions: { Orders: '*' }, ...options }
-  return play.own(await play.outcome(SimpleConsumer.start(given)))
+  return cluster.own(await cluster.outcome(SimpleConsumer.start(given)))
 }
 
-async function started(t: TestContext, options: Options = {}, on: StageOptions = {}) {
-  const play = await played(t, on)
-  return { play, broker: play.broker, consumer: await join(play, options) }
+async function started(t: TestContext, options: Options = {}, on: TestClusterOptions = {}) {
+  const cluster = await clusterWithTopic(t, on)
+  return { cluster, broker: cluster.broker, consumer: await join(cluster, options) }
 }
 
-function put({ broker }: Stage, body: string, tag?: string, queueId = 0): void {
+function put({ broker }: TestCluster, body: string, tag?: string, queueId = 0): void {
   const properties = new Map(tag === undefined ? [] : [['TAGS', tag]])
   broker.put({ topic: 'Orders', queueId, body: Buffer.from(body), properties })
 }
@@ -39,130 +39,130 @@ const failure =
     error instanceof ClientError && error.code === code && pattern.test(error.message)
 
 test('messages of all queues are received once, and done when acknowledged', async t => {
-  const { play, broker, consumer } = await started(t)
-  put(play, 'a', undefined, 0)
-  put(play, 'b', undefined, 1)
-  const messages = await play.outcome(consumer.receive())
+  const { cluster, broker, consumer } = await started(t)
+  put(cluster, 'a', undefined, 0)
+  put(cluster, 'b', undefined, 1)
+  const messages = await cluster.outcome(consumer.receive())
   assert.deepEqual(bodies(messages), ['a', 'b'])
-  assert.deepEqual(await play.outcome(consumer.receive({ waitMs: 0 })), [])
-  for (const message of messages) await play.outcome(message.ack())
+  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [])
+  for (const message of messages) await cluster.outcome(message.ack())
   assert.equal(broker.state.pops.out.length, 0)
   assert.equal(broker.committed('Orders', GROUP, 1), 1)
-  await play.advance(120_000, 1000)
-  assert.deepEqual(await play.outcome(consumer.receive({ waitMs: 0 })), [])
+  await cluster.advance(120_000, 1000)
+  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [])
 })
 
 test('a receive waits for messages, and no longer than it is told', async t => {
-  const { play, consumer } = await started(t)
+  const { cluster, consumer } = await started(t)
   const received = consumer.receive({ waitMs: 5000 })
-  await play.advance(2000)
-  put(play, 'a')
-  assert.deepEqual(bodies(await play.outcome(received)), ['a'])
-  const before = play.clock.now()
-  assert.deepEqual(await play.outcome(consumer.receive({ waitMs: 5000 })), [])
-  assert.ok(play.clock.now() - before < 6500, String(play.clock.now() - before))
+  await cluster.advance(2000)
+  put(cluster, 'a')
+  assert.deepEqual(bodies(await cluster.outcome(received)), ['a'])
+  const before = cluster.clock.now()
+  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 5000 })), [])
+  assert.ok(cluster.clock.now() - before < 6500, String(cluster.clock.now() - before))
 })
 
 test('a receive gives up when its signal or the end of the consumer says so', async t => {
-  const { play, consumer } = await started(t)
+  const { cluster, consumer } = await started(t)
   const abort = new AbortController()
   const aborted = consumer.receive({ signal: abort.signal })
-  await play.settle()
+  await cluster.settle()
   abort.abort()
-  await assert.rejects(play.outcome(aborted), failure('ABORTED'))
+  await assert.rejects(cluster.outcome(aborted), failure('ABORTED'))
   const waiting = consumer.receive()
   waiting.catch(() => {})
-  await play.settle()
-  await play.outcome(consumer.close())
+  await cluster.settle()
+  await cluster.outcome(consumer.close())
   await assert.rejects(waiting, failure('CLOSED'))
   await assert.rejects(consumer.receive(), failure('CLOSED'))
 })
 
 test('what is not acknowledged in time comes again through the retry topic, with the topic it was sent to', async t => {
-  const { play, broker, consumer } = await started(t)
-  put(play, 'a', 'red')
-  const [first] = await play.outcome(consumer.receive({ invisibleMs: 10_000 }))
+  const { cluster, broker, consumer } = await started(t)
+  put(cluster, 'a', 'red')
+  const [first] = await cluster.outcome(consumer.receive({ invisibleMs: 10_000 }))
   assert.ok(first)
   assert.equal(first.reconsumeTimes, 0)
-  await play.advance(11_000, 500)
-  const [again] = await play.outcome(consumer.receive())
+  await cluster.advance(11_000, 500)
+  const [again] = await cluster.outcome(consumer.receive())
   assert.ok(again)
   assert.deepEqual([again.topic, again.body, again.tags, again.reconsumeTimes], ['Orders', 'a', 'red', 1])
   assert.equal(again.queue.topic, `%RETRY%${GROUP}_Orders`)
   assert.equal(again.property('1ST_POP_TIME'), String(first.property('1ST_POP_TIME')))
-  await play.outcome(again.ack())
+  await cluster.outcome(again.ack())
   assert.equal(broker.state.pops.out.length, 0)
 })
 
 test('a receipt names the place of the message and is another after the time was changed', async t => {
-  const { play, broker, consumer } = await started(t)
-  put(play, 'first', undefined, 1)
-  put(play, 'a', undefined, 1)
-  const [first, message] = await play.outcome(consumer.receive({ invisibleMs: 20_000 }))
+  const { cluster, broker, consumer } = await started(t)
+  put(cluster, 'first', undefined, 1)
+  put(cluster, 'a', undefined, 1)
+  const [first, message] = await cluster.outcome(consumer.receive({ invisibleMs: 20_000 }))
   assert.ok(first && message)
-  await play.outcome(first.ack())
+  await cluster.outcome(first.ack())
   const popTime = Number(message.receipt.split(' ')[1])
   assert.equal(message.receipt, `0 ${popTime} 20000 0 0 broker-a 1 1`)
   assert.equal(message.properties.get('POP_CK'), message.receipt)
   assert.equal(message.invisibleUntil, popTime + 20_000)
-  await play.advance(15_000, 500)
-  await play.outcome(message.changeInvisible(30_000))
+  await cluster.advance(15_000, 500)
+  await cluster.outcome(message.changeInvisible(30_000))
   assert.match(message.receipt, /^1 \d+ 30000 0 0 broker-a 1 1$/)
   assert.ok(Number(message.receipt.split(' ')[1]) >= popTime + 15_000)
-  await play.advance(20_000, 500)
-  assert.deepEqual(await play.outcome(consumer.receive({ waitMs: 0 })), [], 'still hidden')
-  await play.outcome(message.ack())
+  await cluster.advance(20_000, 500)
+  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [], 'still hidden')
+  await cluster.outcome(message.ack())
   assert.equal(broker.state.pops.out.length, 0)
-  await assert.rejects(play.outcome(message.changeInvisible(-1)), failure('BAD_OPTION'))
+  await assert.rejects(cluster.outcome(message.changeInvisible(-1)), failure('BAD_OPTION'))
 })
 
 test('several messages are acknowledged in one request a broker', async t => {
-  const { play, broker, consumer } = await started(t)
-  for (const body of ['a', 'b', 'c']) put(play, body)
-  const messages = await play.outcome(consumer.receive())
-  await play.outcome(consumer.ack(messages))
+  const { cluster, broker, consumer } = await started(t)
+  for (const body of ['a', 'b', 'c']) put(cluster, body)
+  const messages = await cluster.outcome(consumer.receive())
+  await cluster.outcome(consumer.ack(messages))
   assert.equal(broker.server.requestsOf('BATCH_ACK_MESSAGE').length, 1)
   assert.equal(broker.server.requestsOf('ACK_MESSAGE').length, 0)
   assert.equal(broker.state.pops.out.length, 0)
 })
 
 test('a broker that does not know the batch gets single acknowledgements', async t => {
-  const { play, broker, consumer } = await started(t)
+  const { cluster, broker, consumer } = await started(t)
   broker.fault('BATCH_ACK_MESSAGE', { answer: 'code', code: 3 })
-  for (const body of ['a', 'b']) put(play, body)
-  await play.outcome(consumer.ack(await play.outcome(consumer.receive())))
+  for (const body of ['a', 'b']) put(cluster, body)
+  await cluster.outcome(consumer.ack(await cluster.outcome(consumer.receive())))
   assert.equal(broker.server.requestsOf('ACK_MESSAGE').length, 2)
   assert.equal(broker.state.pops.out.length, 0)
 })
 
 test('topics and brokers are received from in turn, and waited for all at once', async t => {
-  const play = await played(t, { brokers: 2 })
-  for (const broker of play.brokers) broker.setTopic('Other', { readQueues: 1 })
-  const consumer = await join(play, { subscriptions: { Orders: '*', Other: '*' } })
+  const cluster = await clusterWithTopic(t, { brokers: 2 })
+  for (const broker of cluster.brokers) broker.setTopic('Other', { readQueues: 1 })
+  const consumer = await join(cluster, { subscriptions: { Orders: '*', Other: '*' } })
   const received = consumer.receive({ waitMs: 20_000 })
-  await play.advance(3000)
-  play.brokers[1]?.put({ topic: 'Other', body: Buffer.from('late') })
-  const before = play.clock.now()
-  const [late] = await play.outcome(received)
+  await cluster.advance(3000)
+  cluster.brokers[1]?.put({ topic: 'Other', body: Buffer.from('late') })
+  const before = cluster.clock.now()
+  const [late] = await cluster.outcome(received)
   assert.deepEqual([late?.topic, late?.body], ['Other', 'late'])
-  assert.ok(play.clock.now() - before < 1000)
-  for (const broker of play.brokers) {
+  assert.ok(cluster.clock.now() - before < 1000)
+  for (const broker of cluster.brokers) {
     for (const topic of ['Orders', 'Other']) broker.put({ topic, body: Buffer.from(`${broker.name} ${topic}`) })
   }
   const all: SimpleMessage<string>[] = []
-  while (all.length < 4) all.push(...(await play.outcome(consumer.receive())))
+  while (all.length < 4) all.push(...(await cluster.outcome(consumer.receive())))
   assert.deepEqual(bodies(all), ['broker-a Orders', 'broker-a Other', 'broker-b Orders', 'broker-b Other'])
 })
 
 test('messages that only share the hash of a wanted tag are acknowledged and not given', async t => {
-  const { play, broker, consumer } = await started(t, { subscriptions: { Orders: 'Aa' } })
-  put(play, 'wanted', 'Aa')
-  put(play, 'other', 'Aa')
+  const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: 'Aa' } })
+  put(cluster, 'wanted', 'Aa')
+  put(cluster, 'other', 'Aa')
   // Java gives both texts the same hash code, and brokers compare nothing else.
   const bytes = broker.log.messages('Orders')[1]?.bytes
   bytes?.write('BB', bytes.lastIndexOf('Aa'))
-  assert.deepEqual(bodies(await play.outcome(consumer.receive())), ['wanted'])
-  await play.settle()
+  assert.deepEqual(bodies(await cluster.outcome(consumer.receive())), ['wanted'])
+  await cluster.settle()
   assert.deepEqual(
     broker.server.requestsOf('ACK_MESSAGE').map(({ header }) => header['offset']),
     ['1'],
@@ -172,8 +172,8 @@ test('messages that only share the hash of a wanted tag are acknowledged and not
 })
 
 test('for await gives messages one by one and gives back what is left', async t => {
-  const { play, broker, consumer } = await started(t)
-  for (const body of ['a', 'b', 'c']) put(play, body)
+  const { cluster, broker, consumer } = await started(t)
+  for (const body of ['a', 'b', 'c']) put(cluster, body)
   const seen: string[] = []
   const loop = (async () => {
     for await (const message of consumer) {
@@ -182,27 +182,27 @@ test('for await gives messages one by one and gives back what is left', async t 
       if (seen.length === 2) break
     }
   })()
-  await play.outcome(loop)
+  await cluster.outcome(loop)
   assert.deepEqual(seen, ['a', 'b'])
-  await play.advance(2000)
-  const [left] = await play.outcome(consumer.receive())
+  await cluster.advance(2000)
+  const [left] = await cluster.outcome(consumer.receive())
   assert.equal(left?.body, 'c')
   assert.equal(broker.server.requestsOf('CHANGE_MESSAGE_INVISIBLETIME').length, 1)
 })
 
 test('for await goes on after failures and ends with the consumer', async t => {
-  const { play, broker, consumer } = await started(t)
+  const { cluster, broker, consumer } = await started(t)
   const seen: string[] = []
   const loop = (async () => {
     for await (const message of consumer) seen.push(message.body)
   })()
-  await play.settle()
+  await cluster.settle()
   broker.down()
-  await play.advance(5000)
+  await cluster.advance(5000)
   broker.up()
-  put(play, 'a')
-  await play.until(() => seen.length === 1, { stepMs: 50 })
-  await play.outcome(consumer.close())
+  put(cluster, 'a')
+  await cluster.until(() => seen.length === 1, { stepMs: 50 })
+  await cluster.outcome(consumer.close())
   await loop
 })
 
@@ -210,26 +210,26 @@ test('a message without a place in the tables of the answer is left out and repo
   const reported: unknown[] = []
   const nothing = (): void => {}
   const log = { debug: nothing, info: nothing, warn: nothing, error: (fields: unknown) => reported.push(fields) }
-  const { play, broker, consumer } = await started(t, { log })
-  put(play, 'a')
+  const { cluster, broker, consumer } = await started(t, { log })
+  put(cluster, 'a')
   const { log: messages } = broker
   const entry = messages.messages('Orders')[0]
   assert.ok(entry)
   // The queue offset in the stored bytes, which the tables do not name.
   entry.bytes.writeBigInt64BE(7n, 20)
-  assert.deepEqual(await play.outcome(consumer.receive({ waitMs: 0 })), [])
+  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [])
   assert.equal(reported.length, 1)
 })
 
 test('brokers of 4.9 are refused with a sentence', async t => {
-  const play = await played(t, { brokers: [{ release: '4.9' }] })
-  await assert.rejects(join(play), failure('UNSUPPORTED', /needs brokers of 5\.0 or later.*broker-a/))
+  const cluster = await clusterWithTopic(t, { brokers: [{ release: '4.9' }] })
+  await assert.rejects(join(cluster), failure('UNSUPPORTED', /needs brokers of 5\.0 or later.*broker-a/))
 })
 
 test('a broker that turns out not to know pop is an error of its own', async t => {
-  const { play, broker, consumer } = await started(t)
+  const { cluster, broker, consumer } = await started(t)
   broker.fault('POP_MESSAGE', { answer: 'code', code: 3 })
-  await assert.rejects(play.outcome(consumer.receive()), failure('UNSUPPORTED', /does not know pop/))
+  await assert.rejects(cluster.outcome(consumer.receive()), failure('UNSUPPORTED', /does not know pop/))
 })
 
 test('what one receive is told is checked', async t => {
@@ -239,17 +239,17 @@ test('what one receive is told is checked', async t => {
 })
 
 test('a filter that a broker refuses fails the start, and topics come and go', async t => {
-  const { play, broker, consumer } = await started(t)
+  const { cluster, broker, consumer } = await started(t)
   broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark: 'parse error' })
   await assert.rejects(
-    join(play, { group: 'other', subscriptions: { Orders: { sql: 'a >' } } }),
+    join(cluster, { group: 'other', subscriptions: { Orders: { sql: 'a >' } } }),
     failure('BAD_OPTION', /a >.*parse error/),
   )
   broker.put({ topic: 'Other', body: Buffer.from('x') })
-  await play.outcome(consumer.subscribe('Other'))
-  await play.outcome(consumer.unsubscribe('Orders'))
-  put(play, 'not wanted')
-  assert.deepEqual(bodies(await play.outcome(consumer.receive())), ['x'])
-  await play.outcome(consumer.unsubscribe('Other'))
-  await assert.rejects(play.outcome(consumer.receive()), failure('BAD_OPTION', /nothing is subscribed/))
+  await cluster.outcome(consumer.subscribe('Other'))
+  await cluster.outcome(consumer.unsubscribe('Orders'))
+  put(cluster, 'not wanted')
+  assert.deepEqual(bodies(await cluster.outcome(consumer.receive())), ['x'])
+  await cluster.outcome(consumer.unsubscribe('Other'))
+  await assert.rejects(cluster.outcome(consumer.receive()), failure('BAD_OPTION', /nothing is subscribed/))
 })

@@ -2,24 +2,24 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { clientNotices, queryRequests } from '@gantrymq/protocol'
 import type { Logger } from '@gantrymq/remoting'
-import { type Stage, stage, type StageOptions } from '@gantrymq/testkit'
+import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
 import { ClientInstance } from './client-instance.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from './instance-options.ts'
 import type { ConsumerMember, ProducerMember, PushedReply, TransactionCheck } from './instance-members.ts'
 import { readOptions } from '../options.ts'
 
-function settingsOf(play: Stage, given: ClientOptions = {}) {
-  const { clock, dial, nameServerList: nameServers } = play
+function settingsOf(cluster: TestCluster, given: ClientOptions = {}) {
+  const { clock, dial, nameServerList: nameServers } = cluster
   return readOptions('test', instanceOptions, { clock, dial, nameServers, ...given })
 }
 
-async function open(t: TestContext, options: StageOptions = {}, given: ClientOptions = {}) {
-  const play = await stage(t, options)
-  for (const broker of play.brokers) broker.setTopic('T')
-  const instance = ClientInstance.acquire(settingsOf(play, given))
-  play.own({ close: () => instance.release(undefined) })
-  await play.outcome(instance.start())
-  return { play, instance }
+async function open(t: TestContext, options: TestClusterOptions = {}, given: ClientOptions = {}) {
+  const cluster = await testCluster(t, options)
+  for (const broker of cluster.brokers) broker.setTopic('T')
+  const instance = ClientInstance.acquire(settingsOf(cluster, given))
+  cluster.own({ close: () => instance.release(undefined) })
+  await cluster.outcome(instance.start())
+  return { cluster, instance }
 }
 
 function producer(group: string): ProducerMember & { checks: TransactionCheck[]; replies: PushedReply[] } {
@@ -55,44 +55,48 @@ function consumer(group: string, more: Partial<ConsumerMember> = {}): ConsumerMe
   }
 }
 
-const heartbeats = (play: Stage, broker = 0) => play.brokers[broker]?.server.requestsOf('HEART_BEAT').length ?? 0
+const heartbeats = (cluster: TestCluster, broker = 0) =>
+  cluster.brokers[broker]?.server.requestsOf('HEART_BEAT').length ?? 0
 
 test('objects with the same options share an instance, others do not, and the last to leave closes it', async t => {
-  const play = await stage(t)
-  const [a, b] = [ClientInstance.acquire(settingsOf(play)), ClientInstance.acquire(settingsOf(play))]
-  const other = ClientInstance.acquire(settingsOf(play, { unitName: 'u' }))
+  const cluster = await testCluster(t)
+  const [a, b] = [ClientInstance.acquire(settingsOf(cluster)), ClientInstance.acquire(settingsOf(cluster))]
+  const other = ClientInstance.acquire(settingsOf(cluster, { unitName: 'u' }))
   assert.equal(a, b)
   assert.notEqual(a, other)
   assert.match(other.clientId, /@\d+#\d+@u$/)
   await a.release(undefined)
-  const c = ClientInstance.acquire(settingsOf(play))
+  const c = ClientInstance.acquire(settingsOf(cluster))
   assert.equal(c, b)
   await Promise.all([b.release(undefined), c.release(undefined), other.release(undefined)])
-  const fresh = ClientInstance.acquire(settingsOf(play))
+  const fresh = ClientInstance.acquire(settingsOf(cluster))
   assert.notEqual(fresh, a)
   await fresh.release(undefined)
 })
 
 test('options of a producer’s or consumer’s own do not keep it from sharing', async t => {
-  const play = await stage(t)
-  const a = ClientInstance.acquire({ ...settingsOf(play), timeoutMs: 1 } as InstanceOptions)
-  const b = ClientInstance.acquire({ ...settingsOf(play), concurrency: 2 } as InstanceOptions)
+  const cluster = await testCluster(t)
+  const a = ClientInstance.acquire({ ...settingsOf(cluster), timeoutMs: 1 } as InstanceOptions)
+  const b = ClientInstance.acquire({ ...settingsOf(cluster), concurrency: 2 } as InstanceOptions)
   assert.equal(a, b)
   await Promise.all([a.release(undefined), b.release(undefined)])
 })
 
 test('two consumers of one group in a process have two ids, as the group must tell them apart', async t => {
-  const play = await stage(t)
+  const cluster = await testCluster(t)
   const claim = { kind: 'consumer', group: 'g' } as const
-  const [a, b] = [ClientInstance.acquire(settingsOf(play), claim), ClientInstance.acquire(settingsOf(play), claim)]
+  const [a, b] = [
+    ClientInstance.acquire(settingsOf(cluster), claim),
+    ClientInstance.acquire(settingsOf(cluster), claim),
+  ]
   assert.notEqual(a.clientId, b.clientId)
   await a.release(claim)
   await b.release(claim)
 })
 
 test('an instance name that was given is shared, and a group that is there already is an error', async t => {
-  const play = await stage(t)
-  const settings = settingsOf(play, { instanceName: 'name', clientIp: '10.9.8.7' })
+  const cluster = await testCluster(t)
+  const settings = settingsOf(cluster, { instanceName: 'name', clientIp: '10.9.8.7' })
   const claim = { kind: 'consumer', group: 'g' } as const
   const a = ClientInstance.acquire(settings, claim)
   assert.equal(a.clientId, '10.9.8.7@name')
@@ -106,10 +110,10 @@ test('an instance name that was given is shared, and a group that is there alrea
 })
 
 test('equal credentials share an instance name, other ones get an id of their own', async t => {
-  const play = await stage(t)
+  const cluster = await testCluster(t)
   const name = { instanceName: 'name', clientIp: '10.9.8.7', unitName: 'u' }
   const named = (credentials: { accessKey: string; secretKey: string }, more: ClientOptions = {}) =>
-    ClientInstance.acquire(settingsOf(play, { ...name, credentials, ...more }))
+    ClientInstance.acquire(settingsOf(cluster, { ...name, credentials, ...more }))
   const a = named({ accessKey: 'a', secretKey: 's' })
   const b = named({ accessKey: 'a', secretKey: 's' })
   const other = named({ accessKey: 'a', secretKey: 't' })
@@ -123,214 +127,216 @@ test('equal credentials share an instance name, other ones get an id of their ow
 })
 
 test('loggers that look alike are not the same', async t => {
-  const play = await stage(t)
+  const cluster = await testCluster(t)
   const methods = { debug() {}, info() {}, warn() {}, error() {} }
   const logging = (lines: string[]) =>
-    ClientInstance.acquire(settingsOf(play, { log: { ...methods, lines } as Logger }))
+    ClientInstance.acquire(settingsOf(cluster, { log: { ...methods, lines } as Logger }))
   const [a, b] = [logging([]), logging([])]
   assert.notEqual(a, b)
   await Promise.all([a.release(undefined), b.release(undefined)])
 })
 
 test('a member takes leave behind a heartbeat that may still tell of it', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   const leaver = consumer('c')
   instance.join(leaver)
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  play.broker.fault('HEART_BEAT', { answer: 'late', ms: 500 })
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  cluster.broker.fault('HEART_BEAT', { answer: 'late', ms: 500 })
   void instance.heartbeat()
   const left = instance.leave(leaver)
-  await play.advance(400)
-  assert.equal(play.broker.server.requestsOf('UNREGISTER_CLIENT').length, 0)
-  await play.outcome(left)
-  assert.equal(play.broker.server.requestsOf('UNREGISTER_CLIENT').length, 1)
+  await cluster.advance(400)
+  assert.equal(cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length, 0)
+  await cluster.outcome(left)
+  assert.equal(cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length, 1)
 })
 
 test('a broker that has stalled is not made to note a producer anew again and again', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   instance.join(producer('p'))
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  play.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
-  const { address } = play.broker
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  cluster.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+  const { address } = cluster.broker
   for (let turn = 0; turn < 20; turn++) {
     instance
       .call(address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'T', queueId: 0 } }, { timeoutMs: 1000 })
       .catch(() => {})
-    await play.advance(300)
+    await cluster.advance(300)
   }
-  await play.advance(30_000, 100)
-  const seen = () => play.broker.server.requestsOf('UNREGISTER_CLIENT').length
+  await cluster.advance(30_000, 100)
+  const seen = () => cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length
   const before = seen()
-  await play.advance(120_000, 100)
+  await cluster.advance(120_000, 100)
   assert.ok(seen() - before <= 1, `${seen() - before} times in two minutes`)
 })
 
 test('brokers hear of the members every 30 seconds: masters of producers, slaves of consumers too', async t => {
-  const { play, instance } = await open(t, { brokers: [{}, { name: 'broker-a', id: 1 }] })
+  const { cluster, instance } = await open(t, { brokers: [{}, { name: 'broker-a', id: 1 }] })
   instance.join(producer('p'))
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  assert.deepEqual([heartbeats(play, 0), heartbeats(play, 1)], [1, 0])
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  assert.deepEqual([heartbeats(cluster, 0), heartbeats(cluster, 1)], [1, 0])
   instance.join(consumer('c'))
-  await play.advance(30_000, 5000)
-  assert.deepEqual([heartbeats(play, 0), heartbeats(play, 1)], [2, 1])
-  assert.deepEqual(play.broker.clientIds, [instance.clientId])
+  await cluster.advance(30_000, 5000)
+  assert.deepEqual([heartbeats(cluster, 0), heartbeats(cluster, 1)], [2, 1])
+  assert.deepEqual(cluster.broker.clientIds, [instance.clientId])
 })
 
 test('a broker that does not answer heartbeats is not sent another meanwhile, and others are', async t => {
-  const { play, instance } = await open(t, { brokers: 2 }, { heartbeatMs: 1000 })
+  const { cluster, instance } = await open(t, { brokers: 2 }, { heartbeatMs: 1000 })
   instance.join(producer('p'))
-  await play.outcome(instance.routes.get('T'))
-  play.broker.fault('HEART_BEAT', { answer: 'never', times: 100 })
-  await play.advance(3000, 500)
-  assert.equal(heartbeats(play, 0), 1)
-  assert.ok(heartbeats(play, 1) >= 3)
+  await cluster.outcome(instance.routes.get('T'))
+  cluster.broker.fault('HEART_BEAT', { answer: 'never', times: 100 })
+  await cluster.advance(3000, 500)
+  assert.equal(heartbeats(cluster, 0), 1)
+  assert.ok(heartbeats(cluster, 1) >= 3)
 })
 
 test('a heartbeat asked for while another is on its way tells of who has joined since', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   instance.join(producer('p'))
-  await play.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.routes.get('T'))
   const first = instance.heartbeat()
   instance.join(consumer('c'))
-  await play.outcome(Promise.all([first, instance.heartbeat(), instance.heartbeat()]))
-  assert.equal(heartbeats(play), 2)
-  assert.deepEqual(play.broker.state.members.consumerIds('c'), [instance.clientId])
+  await cluster.outcome(Promise.all([first, instance.heartbeat(), instance.heartbeat()]))
+  assert.equal(heartbeats(cluster), 2)
+  assert.deepEqual(cluster.broker.state.members.consumerIds('c'), [instance.clientId])
 })
 
 test('a broker that was away hears who is here as soon as it is back, and consumers balance again', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   const member = consumer('c')
   instance.join(member)
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  play.broker.down()
-  await play.settle()
-  play.broker.up()
-  assert.deepEqual(play.broker.clientIds, [])
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  cluster.broker.down()
+  await cluster.settle()
+  cluster.broker.up()
+  assert.deepEqual(cluster.broker.clientIds, [])
   const rounds = member.rounds
   const header = { topic: 'T', queueId: 0 }
-  await play.advance(1000)
-  await play.outcome(instance.call(play.broker.address, queryRequests.GET_MAX_OFFSET, { header }))
-  await play.settle()
-  assert.deepEqual(play.broker.clientIds, [instance.clientId])
+  await cluster.advance(1000)
+  await cluster.outcome(instance.call(cluster.broker.address, queryRequests.GET_MAX_OFFSET, { header }))
+  await cluster.settle()
+  assert.deepEqual(cluster.broker.clientIds, [instance.clientId])
   assert.ok(member.rounds > rounds)
 })
 
 test('who leaves takes leave of the brokers', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   const member = producer('p')
   instance.join(member)
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  await play.outcome(instance.leave(member))
-  await play.outcome(instance.leave(member))
-  const [goodbye, ...more] = play.broker.server.requestsOf('UNREGISTER_CLIENT')
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  await cluster.outcome(instance.leave(member))
+  await cluster.outcome(instance.leave(member))
+  const [goodbye, ...more] = cluster.broker.server.requestsOf('UNREGISTER_CLIENT')
   assert.equal(goodbye?.header['producerGroup'], 'p')
   assert.equal(goodbye?.header['consumerGroup'], undefined)
   assert.deepEqual(more, [])
 })
 
 test('a broker that does not answer holds up who leaves no longer than one request may take', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   const member = producer('p')
   instance.join(member)
   instance.join(producer('q'))
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  play.broker.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
-  const began = play.clock.elapsed()
-  await play.outcome(instance.leave(member))
-  assert.ok(play.clock.elapsed() - began <= 3100)
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  cluster.broker.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  const began = cluster.clock.elapsed()
+  await cluster.outcome(instance.leave(member))
+  assert.ok(cluster.clock.elapsed() - began <= 3100)
 })
 
 test('while another of its group is here nobody takes leave of the brokers', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   const [first, second] = [producer('p'), producer('p')]
   instance.join(first)
   instance.join(second)
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  await play.outcome(instance.leave(first))
-  assert.ok(play.broker.state.members.producers.has('p'))
-  await play.outcome(instance.leave(second))
-  assert.ok(!play.broker.state.members.producers.has('p'))
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  await cluster.outcome(instance.leave(first))
+  assert.ok(cluster.broker.state.members.producers.has('p'))
+  await cluster.outcome(instance.leave(second))
+  assert.ok(!cluster.broker.state.members.producers.has('p'))
 })
 
 test('a broker that forgets the client with an old connection hears of it again over the new one', async t => {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   instance.join(producer('p'))
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  const { members } = play.broker.state
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  const { members } = cluster.broker.state
   const old = members.producerPeer(instance.clientId)
-  play.broker.fault('GET_MAX_OFFSET', { answer: 'never', handled: false })
-  play.broker.fault('GET_MIN_OFFSET', { answer: 'never', handled: false })
+  cluster.broker.fault('GET_MAX_OFFSET', { answer: 'never', handled: false })
+  cluster.broker.fault('GET_MIN_OFFSET', { answer: 'never', handled: false })
   const header = { topic: 'T', queueId: 0 }
-  const slow = instance.call(play.broker.address, queryRequests.GET_MIN_OFFSET, { header }, { timeoutMs: 9000 })
+  const slow = instance.call(cluster.broker.address, queryRequests.GET_MIN_OFFSET, { header }, { timeoutMs: 9000 })
   const ended = assert.rejects(slow)
-  const late = instance.call(play.broker.address, queryRequests.GET_MAX_OFFSET, { header }, { timeoutMs: 200 })
-  await assert.rejects(play.outcome(late), { code: 'TIMEOUT' })
-  await play.outcome(instance.heartbeat())
+  const late = instance.call(cluster.broker.address, queryRequests.GET_MAX_OFFSET, { header }, { timeoutMs: 200 })
+  await assert.rejects(cluster.outcome(late), { code: 'TIMEOUT' })
+  await cluster.outcome(instance.heartbeat())
   assert.notEqual(members.producerPeer(instance.clientId), old)
-  await play.outcome(ended)
-  await play.until(() => members.producerPeer(instance.clientId) === undefined)
-  await play.advance(1100)
+  await cluster.outcome(ended)
+  await cluster.until(() => members.producerPeer(instance.clientId) === undefined)
+  await cluster.advance(1100)
   assert.ok(members.producerPeer(instance.clientId) !== undefined)
 })
 
 test('what a broker refuses is an error with its code, its words and what to do', async t => {
-  const { play, instance } = await open(t)
-  play.broker.fault('GET_MAX_OFFSET', { answer: 'code', code: 16, remark: 'no' })
-  const call = instance.call(play.broker.address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'T', queueId: 0 } })
-  await assert.rejects(play.outcome(call), {
+  const { cluster, instance } = await open(t)
+  cluster.broker.fault('GET_MAX_OFFSET', { answer: 'code', code: 16, remark: 'no' })
+  const call = instance.call(cluster.broker.address, queryRequests.GET_MAX_OFFSET, {
+    header: { topic: 'T', queueId: 0 },
+  })
+  await assert.rejects(cluster.outcome(call), {
     name: 'ClientError',
     code: 'BROKER_REFUSED',
     responseCode: 16,
     remark: 'no',
-    address: play.broker.address,
+    address: cluster.broker.address,
     message: /refused with code 16 \(NO_PERMISSION\): no; check the permissions/,
   })
 })
 
 test('calls on an instance that is closed fail with CLOSED', async t => {
-  const play = await stage(t)
-  const instance = ClientInstance.acquire(settingsOf(play))
-  await play.outcome(instance.start())
+  const cluster = await testCluster(t)
+  const instance = ClientInstance.acquire(settingsOf(cluster))
+  await cluster.outcome(instance.start())
   await instance.release(undefined)
   const header = { topic: 'T', queueId: 0 }
   await assert.rejects(instance.call('10.0.1.1:10911', queryRequests.GET_MAX_OFFSET, { header }), { code: 'CLOSED' })
-  await play.assertNothingLeft()
+  await cluster.assertNothingLeft()
 })
 
 test('the second port is two below the first, and heartbeats do not go there', async t => {
-  const { play, instance } = await open(t, {}, { vipChannel: true })
+  const { cluster, instance } = await open(t, {}, { vipChannel: true })
   instance.join(producer('p'))
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  assert.equal(heartbeats(play), 1)
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  assert.equal(heartbeats(cluster), 1)
   const header = { topic: 'T', queueId: 0 }
-  const call = instance.call(play.broker.address, queryRequests.GET_MAX_OFFSET, { header })
-  await assert.rejects(play.outcome(call), { message: /10\.0\.1\.1:10909/ })
+  const call = instance.call(cluster.broker.address, queryRequests.GET_MAX_OFFSET, { header })
+  await assert.rejects(cluster.outcome(call), { message: /10\.0\.1\.1:10909/ })
 })
 
 // -- What brokers ask ------------------------------------------------------------------------------------------------
 
 async function joined(t: TestContext, member: ConsumerMember | ProducerMember) {
-  const { play, instance } = await open(t)
+  const { cluster, instance } = await open(t)
   instance.join(member)
-  await play.outcome(instance.routes.get('T'))
-  await play.outcome(instance.heartbeat())
-  return { play, instance }
+  await cluster.outcome(instance.routes.get('T'))
+  await cluster.outcome(instance.heartbeat())
+  return { cluster, instance }
 }
 
 test('a notice that the group has changed makes its consumers balance', async t => {
   const member = consumer('c')
-  const { play } = await joined(t, member)
-  play.broker.notify('c')
-  await play.settle()
+  const { cluster } = await joined(t, member)
+  cluster.broker.notify('c')
+  await cluster.settle()
   assert.ok(member.rounds >= 1)
 })
 
@@ -345,11 +351,11 @@ test('a broker may ask for the state of a consumer; of a group that is not here 
       jstack: String(withStack),
     }),
   })
-  const { play, instance } = await joined(t, member)
+  const { cluster, instance } = await joined(t, member)
   const { clientId } = instance
   const ask = (consumerGroup: string) =>
-    play.outcome(
-      play.broker.call(clientId, clientNotices.GET_CONSUMER_RUNNING_INFO, {
+    cluster.outcome(
+      cluster.broker.call(clientId, clientNotices.GET_CONSUMER_RUNNING_INFO, {
         header: { consumerGroup, clientId, jstackEnable: true },
       }),
     )
@@ -365,20 +371,20 @@ test('a broker may ask for the state of a consumer; of a group that is not here 
 test('offsets to go on from reach the consumer, and a consumer that cannot take them is told to nobody', async t => {
   const reset: unknown[] = []
   const member = consumer('c', { resetOffsets: async (topic, offsets) => void reset.push(topic, offsets) })
-  const { play } = await joined(t, member)
+  const { cluster } = await joined(t, member)
   const queue = { topic: 'T', brokerName: 'broker-a', queueId: 1 }
-  play.broker.resetOffsets('T', 'c', new Map([[1, 7]]))
-  await play.settle()
+  cluster.broker.resetOffsets('T', 'c', new Map([[1, 7]]))
+  await cluster.settle()
   assert.deepEqual(reset, ['T', [{ queue, offset: 7 }]])
-  play.broker.resetOffsets('T', 'other', new Map([[1, 7]]))
-  await play.settle()
+  cluster.broker.resetOffsets('T', 'other', new Map([[1, 7]]))
+  await cluster.settle()
 })
 
 test('a request that clients do not know is refused, and the connection lives on', async t => {
-  const { play, instance } = await joined(t, consumer('c'))
-  await assert.rejects(play.outcome(play.broker.callUnknown(instance.clientId, 4711)), {
+  const { cluster, instance } = await joined(t, consumer('c'))
+  await assert.rejects(cluster.outcome(cluster.broker.callUnknown(instance.clientId, 4711)), {
     responseCode: 3,
     remark: ' request type 4711 not supported',
   })
-  await play.outcome(instance.heartbeat())
+  await cluster.outcome(instance.heartbeat())
 })

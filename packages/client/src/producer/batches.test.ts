@@ -1,30 +1,30 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { batchedSize, decodeBatch } from '@gantrymq/protocol'
-import { type ScriptedBroker, type Stage, stage } from '@gantrymq/testkit'
+import { type ScriptedBroker, type TestCluster, testCluster } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import type { OutgoingMessage } from '../message/message.ts'
 import { BatchError, type BatchItem, groupsOf, packsOf } from './batches.ts'
 import { prepare } from './prepared-message.ts'
 import { Producer } from './producer.ts'
 
-async function staged(t: TestContext, settings: object = {}, brokers = 1) {
-  const play = await stage(t, { brokers })
-  for (const broker of play.brokers) for (const topic of ['Orders', 'Bills']) broker.setTopic(topic)
-  const { nameServerList: nameServers, clock, dial } = play
+async function setUp(t: TestContext, settings: object = {}, brokers = 1) {
+  const cluster = await testCluster(t, { brokers })
+  for (const broker of cluster.brokers) for (const topic of ['Orders', 'Bills']) broker.setTopic(topic)
+  const { nameServerList: nameServers, clock, dial } = cluster
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', ...settings })
-  return { play, producer: play.own(await play.outcome(starting)) }
+  return { cluster, producer: cluster.own(await cluster.outcome(starting)) }
 }
 
-const batches = (play: Stage) => play.broker.server.requestsOf('SEND_BATCH_MESSAGE')
+const batches = (cluster: TestCluster) => cluster.broker.server.requestsOf('SEND_BATCH_MESSAGE')
 const orders = (count: number): OutgoingMessage<string>[] =>
   Array.from({ length: count }, (_, index) => ({ topic: 'Orders', body: `order ${index}`, tags: `t${index}` }))
 
 test('messages of one topic go in one request, each with its own receipt', async t => {
-  const { play, producer } = await staged(t)
-  const receipts = await play.outcome(producer.sendBatch(orders(3)))
-  assert.equal(batches(play).length, 1)
-  const stored = play.broker.log.messages('Orders')
+  const { cluster, producer } = await setUp(t)
+  const receipts = await cluster.outcome(producer.sendBatch(orders(3)))
+  assert.equal(batches(cluster).length, 1)
+  const stored = cluster.broker.log.messages('Orders')
   assert.deepEqual(
     stored.map(({ message, queueOffset }) => [
       message.body.toString(),
@@ -42,9 +42,9 @@ test('messages of one topic go in one request, each with its own receipt', async
 })
 
 test('several topics share a call, and receipts keep the order of the messages', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const mixed = orders(4).map((message, index) => ({ ...message, topic: index % 2 === 0 ? 'Orders' : 'Bills' }))
-  const receipts = await play.outcome(producer.sendBatch(mixed))
+  const receipts = await cluster.outcome(producer.sendBatch(mixed))
   assert.deepEqual(
     receipts.map(({ queue }) => queue.topic),
     ['Orders', 'Bills', 'Orders', 'Bills'],
@@ -53,64 +53,64 @@ test('several topics share a call, and receipts keep the order of the messages',
     receipts.map(({ queueOffset }) => queueOffset),
     [0, 0, 1, 1],
   )
-  assert.equal(batches(play).length, 2)
+  assert.equal(batches(cluster).length, 2)
 })
 
 test('what is too large for one request goes in several, in order', async t => {
-  const { play, producer } = await staged(t, { maxBatchBytes: 2048 })
+  const { cluster, producer } = await setUp(t, { maxBatchBytes: 2048 })
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 2 }
   const large = orders(9).map((message, index) => ({ ...message, body: `${index}`.repeat(index === 4 ? 3000 : 700) }))
-  const receipts = await play.outcome(producer.sendBatch(large, { queue }))
+  const receipts = await cluster.outcome(producer.sendBatch(large, { queue }))
   assert.deepEqual(
     receipts.map(({ queueOffset }) => queueOffset),
     [0, 1, 2, 3, 4, 5, 6, 7, 8],
   )
-  for (const { body } of batches(play)) assert.ok((body?.length ?? 0) <= 2048)
+  for (const { body } of batches(cluster)) assert.ok((body?.length ?? 0) <= 2048)
   // The fifth is larger than a batch by itself: it goes alone, as a plain message.
-  assert.equal(play.broker.server.requestsOf('SEND_MESSAGE_V2').length, 1)
+  assert.equal(cluster.broker.server.requestsOf('SEND_MESSAGE_V2').length, 1)
 })
 
 test('a thousand messages go in one request at most, as the answer names them all in its header', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
-  const receipts = await play.outcome(producer.sendBatch(orders(3500), { queue }))
+  const receipts = await cluster.outcome(producer.sendBatch(orders(3500), { queue }))
   assert.deepEqual(
     receipts.map(({ queueOffset }) => queueOffset),
     [...orders(3500).keys()],
   )
   assert.deepEqual(
-    batches(play).map(({ body }) => decodeBatch(body as Buffer).length),
+    batches(cluster).map(({ body }) => decodeBatch(body as Buffer).length),
     [1000, 1000, 1000, 500],
   )
 })
 
 test('a message whose properties leave brokers no room for theirs goes alone', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
   const [one, two, three, four] = orders(4) as [OutgoingMessage, OutgoingMessage, OutgoingMessage, OutgoingMessage]
   const long = { ...orders(1)[0], topic: 'Orders', body: 'long', properties: { a: 'ü'.repeat(16_000) } }
-  const receipts = await play.outcome(producer.sendBatch([one, two, long, three, four], { queue }))
+  const receipts = await cluster.outcome(producer.sendBatch([one, two, long, three, four], { queue }))
   assert.deepEqual(
     receipts.map(({ queueOffset }) => queueOffset),
     [0, 1, 2, 3, 4],
   )
   assert.deepEqual(
-    batches(play).map(({ body }) => decodeBatch(body as Buffer).length),
+    batches(cluster).map(({ body }) => decodeBatch(body as Buffer).length),
     [2, 2],
   )
 })
 
 test('messages with a sharding key reach the queue of their key', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const keyed = orders(6).map((message, index) => ({ ...message, shardingKey: `key ${index % 3}` }))
-  const receipts = await play.outcome(producer.sendBatch(keyed))
-  const alone = await play.outcome(producer.send(keyed[1] as OutgoingMessage<string>))
+  const receipts = await cluster.outcome(producer.sendBatch(keyed))
+  const alone = await cluster.outcome(producer.send(keyed[1] as OutgoingMessage<string>))
   assert.equal(receipts[1]?.queue.queueId, alone.queue.queueId)
   assert.equal(receipts[4]?.queue.queueId, alone.queue.queueId)
 })
 
 test('what cannot be in a batch is refused before anything is sent', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const wrong: [object, RegExp][] = [
     [{ delayLevel: 1 }, /TimeDelayLevel is not supported for batching/],
     [{ delayMs: 1000 }, /TimeDelayLevel/],
@@ -121,15 +121,19 @@ test('what cannot be in a batch is refused before anything is sent', async t => 
     const batch = [...orders(2), { topic: 'Orders', body: 'x', ...change }]
     await assert.rejects(producer.sendBatch(batch), { code: 'MESSAGE_ILLEGAL', message })
   }
-  assert.equal(batches(play).length, 0)
+  assert.equal(batches(cluster).length, 0)
   assert.deepEqual(await producer.sendBatch([]), [])
 })
 
 test('when only a part is stored the error says which', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, where: ({ header }) => header['b'] === 'Bills' })
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_BATCH_MESSAGE', {
+    answer: 'code',
+    code: 13,
+    where: ({ header }) => header['b'] === 'Bills',
+  })
   const mixed = [...orders(2), ...orders(2).map(message => ({ ...message, topic: 'Bills' }))]
-  const error = await play.outcome(producer.sendBatch(mixed).catch((failure: unknown) => failure))
+  const error = await cluster.outcome(producer.sendBatch(mixed).catch((failure: unknown) => failure))
   assert.ok(error instanceof BatchError)
   assert.deepEqual([error.code, error.responseCode], ['SEND_FAILED', 13])
   assert.match(error.message, /^2 of 4 messages were stored/)
@@ -140,84 +144,84 @@ test('when only a part is stored the error says which', async t => {
 })
 
 test('when nothing is stored the error is the first failure', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13 })
-  await assert.rejects(play.outcome(producer.sendBatch(orders(2))), { code: 'BROKER_REFUSED', responseCode: 13 })
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13 })
+  await assert.rejects(cluster.outcome(producer.sendBatch(orders(2))), { code: 'BROKER_REFUSED', responseCode: 13 })
 })
 
 test('who gives up while one topic has failed and another waits is told that he gave up', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const isOf = (topic: string) => ({ where: ({ header }: { header: Record<string, string> }) => header['b'] === topic })
-  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, ...isOf('Orders') })
-  play.broker.fault('SEND_BATCH_MESSAGE', { answer: 'never', handled: false, ...isOf('Bills') })
+  cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, ...isOf('Orders') })
+  cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'never', handled: false, ...isOf('Bills') })
   const mixed = [...orders(2), ...orders(2).map(message => ({ ...message, topic: 'Bills' }))]
   const stop = new AbortController()
   const sending = producer.sendBatch(mixed, { signal: stop.signal })
-  await play.settle()
+  await cluster.settle()
   stop.abort(new Error('enough'))
-  await assert.rejects(play.outcome(sending), { code: 'ABORTED' })
+  await assert.rejects(cluster.outcome(sending), { code: 'ABORTED' })
 })
 
 test('batches are never compressed, however large', async t => {
-  const { play, producer } = await staged(t, { compressOver: 100 })
-  await play.outcome(producer.sendBatch(orders(3).map(message => ({ ...message, body: 'x'.repeat(500) }))))
+  const { cluster, producer } = await setUp(t, { compressOver: 100 })
+  await cluster.outcome(producer.sendBatch(orders(3).map(message => ({ ...message, body: 'x'.repeat(500) }))))
   assert.deepEqual(
-    play.broker.log.messages('Orders').map(({ message }) => message.body.length),
+    cluster.broker.log.messages('Orders').map(({ message }) => message.body.length),
     [500, 500, 500],
   )
-  assert.equal(batches(play)[0]?.header['f'], '0')
+  assert.equal(batches(cluster)[0]?.header['f'], '0')
 })
 
 test('for brokers of 4.9 the batch has no id, as they would give it to all of its messages', async t => {
-  const play = await stage(t, { brokers: [{ release: '4.9' }] })
-  const { nameServerList: nameServers, clock, dial } = play
-  const producer = play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
-  const receipts = await play.outcome(producer.sendBatch(orders(2)))
-  assert.equal(batches(play)[0]?.header['i'], 'WAIT\u0001true\u0002')
+  const cluster = await testCluster(t, { brokers: [{ release: '4.9' }] })
+  const { nameServerList: nameServers, clock, dial } = cluster
+  const producer = cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
+  const receipts = await cluster.outcome(producer.sendBatch(orders(2)))
+  assert.equal(batches(cluster)[0]?.header['i'], 'WAIT\u0001true\u0002')
   assert.equal(new Set(receipts.map(({ messageId }) => messageId)).size, 2)
 })
 
 test('a broker that does not answer holds up one batch for a second, and the others go to those that do', async t => {
-  const play = await stage(t, { brokers: 2 })
-  for (const broker of play.brokers) broker.setTopic('Orders')
-  const { nameServerList: nameServers, clock, dial } = play
-  play.brokers[1]?.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
-  const producer = play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
+  const cluster = await testCluster(t, { brokers: 2 })
+  for (const broker of cluster.brokers) broker.setTopic('Orders')
+  const { nameServerList: nameServers, clock, dial } = cluster
+  cluster.brokers[1]?.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
+  const producer = cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
   const started = clock.elapsed()
-  assert.equal((await play.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
+  assert.equal((await cluster.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
   assert.ok(clock.elapsed() - started <= 1100)
   const second = clock.elapsed()
-  assert.equal((await play.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
+  assert.equal((await cluster.outcome(producer.sendBatch(orders(2), { queue }))).length, 2)
   assert.ok(clock.elapsed() - second <= 100)
-  assert.match(batches(play)[1]?.header['i'] ?? '', /UNIQ_KEY/)
+  assert.match(batches(cluster)[1]?.header['i'] ?? '', /UNIQ_KEY/)
 })
 
 test('a broker that was gone is asked for its version again', async t => {
-  const play = await stage(t, { brokers: [{}, { release: '4.9' }] })
-  for (const broker of play.brokers) broker.setTopic('Orders')
-  const { nameServerList: nameServers, clock, dial } = play
-  const old = play.brokers[1] as ScriptedBroker
+  const cluster = await testCluster(t, { brokers: [{}, { release: '4.9' }] })
+  for (const broker of cluster.brokers) broker.setTopic('Orders')
+  const { nameServerList: nameServers, clock, dial } = cluster
+  const old = cluster.brokers[1] as ScriptedBroker
   const given = { nameServers, clock, dial, group: 'orders', heartbeatMs: 100_000 }
-  const producer = play.own(await play.outcome(Producer.start(given)))
-  await play.outcome(producer.sendBatch(orders(2)))
+  const producer = cluster.own(await cluster.outcome(Producer.start(given)))
+  await cluster.outcome(producer.sendBatch(orders(2)))
   old.down()
-  play.nameServer.brokers.delete(old)
-  await play.advance(31_000, 1000)
+  cluster.nameServer.brokers.delete(old)
+  await cluster.advance(31_000, 1000)
   old.up()
-  play.nameServer.brokers.add(old)
-  await play.advance(30_000, 1000)
+  cluster.nameServer.brokers.add(old)
+  await cluster.advance(30_000, 1000)
   const queue = { topic: 'Orders', brokerName: old.name, queueId: 0 }
-  await play.outcome(producer.sendBatch(orders(2), { queue }))
+  await cluster.outcome(producer.sendBatch(orders(2), { queue }))
   assert.equal(old.server.requestsOf('SEND_BATCH_MESSAGE').at(-1)?.header['i'], 'WAIT\u0001true\u0002')
 })
 
 test('the batch itself has an id and the wish of its messages to be stored safely', async t => {
-  const { play, producer } = await staged(t)
-  await play.outcome(producer.sendBatch(orders(2).map(message => ({ ...message, waitStored: false }))))
-  const properties = batches(play)[0]?.header['i'] ?? ''
+  const { cluster, producer } = await setUp(t)
+  await cluster.outcome(producer.sendBatch(orders(2).map(message => ({ ...message, waitStored: false }))))
+  const properties = batches(cluster)[0]?.header['i'] ?? ''
   assert.match(JSON.stringify(properties), /^"WAIT\\u0001false\\u0002UNIQ_KEY\\u0001[0-9A-F]{32}\\u0002"$/)
-  assert.equal(decodeBatch(batches(play)[0]?.body as Buffer).length, 2)
+  assert.equal(decodeBatch(batches(cluster)[0]?.body as Buffer).length, 2)
 })
 
 const rules = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { decompress, readMessageProperties } from '@gantrymq/protocol'
-import { type ScriptedBroker, type Stage, type StageOptions, stage } from '@gantrymq/testkit'
+import { type ScriptedBroker, type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
 import { json } from '../message/codec.ts'
 import { sendChannel } from '../diagnostics.ts'
 import { ClientError } from '../errors.ts'
@@ -11,22 +11,22 @@ import { Producer, type ProducerOptions } from './producer.ts'
 
 type Settings = Partial<ProducerOptions>
 
-async function started(play: Stage, settings: Settings = {}): Promise<Producer> {
-  const { nameServerList: nameServers, clock, dial } = play
-  return play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders', ...settings })))
+async function started(cluster: TestCluster, settings: Settings = {}): Promise<Producer> {
+  const { nameServerList: nameServers, clock, dial } = cluster
+  return cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders', ...settings })))
 }
 
-async function staged(t: TestContext, settings: Settings = {}, options: StageOptions = {}) {
-  const play = await stage(t, options)
-  for (const broker of play.brokers) broker.setTopic('Orders', { readQueues: 2 })
-  return { play, producer: await started(play, settings) }
+async function setUp(t: TestContext, settings: Settings = {}, options: TestClusterOptions = {}) {
+  const cluster = await testCluster(t, options)
+  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  return { cluster, producer: await started(cluster, settings) }
 }
 
-const sends = (play: Stage, broker = 0) => play.brokers[broker]?.server.requestsOf('SEND_MESSAGE_V2') ?? []
+const sends = (cluster: TestCluster, broker = 0) => cluster.brokers[broker]?.server.requestsOf('SEND_MESSAGE_V2') ?? []
 const message = { topic: 'Orders', body: 'hello' }
 
 test('a message arrives with all that it was given', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const given = {
     ...message,
     tags: 'new',
@@ -35,8 +35,8 @@ test('a message arrives with all that it was given', async t => {
     flag: 7,
     waitStored: false,
   }
-  const receipt = await play.outcome(producer.send(given))
-  const [entry] = play.broker.log.messages('Orders')
+  const receipt = await cluster.outcome(producer.send(given))
+  const [entry] = cluster.broker.log.messages('Orders')
   const stored = entry?.message
   assert.equal(stored?.body.toString(), 'hello')
   assert.equal(stored.flag, 7)
@@ -44,19 +44,19 @@ test('a message arrives with all that it was given', async t => {
   assert.deepEqual([TAGS, KEYS, colour, UNIQ_KEY], ['new', 'a b', 'grün', receipt.messageId])
   assert.deepEqual([receipt.status, receipt.queueOffset, receipt.traceOn], ['SEND_OK', 0, true])
   assert.deepEqual(receipt.queue, { topic: 'Orders', brokerName: 'broker-a', queueId: stored.queueId })
-  assert.equal(readMessageProperties(sends(play)[0]?.header['i'] ?? '').get('WAIT'), 'false')
+  assert.equal(readMessageProperties(sends(cluster)[0]?.header['i'] ?? '').get('WAIT'), 'false')
   assert.match(receipt.messageId, /^[0-9A-F]{32}$/)
 })
 
 test('ids differ between producers of one process in one millisecond', async t => {
-  const { play, producer } = await staged(t)
-  const other = await started(play, { group: 'others' })
-  const ids = await Promise.all([producer, other].map(each => play.outcome(each.send(message))))
+  const { cluster, producer } = await setUp(t)
+  const other = await started(cluster, { group: 'others' })
+  const ids = await Promise.all([producer, other].map(each => cluster.outcome(each.send(message))))
   assert.notEqual(ids[0]?.messageId, ids[1]?.messageId)
 })
 
 test('what is wrong with a message is said before anything is sent', async t => {
-  const { play, producer } = await staged(t, { maxMessageSize: 100 })
+  const { cluster, producer } = await setUp(t, { maxMessageSize: 100 })
   const wrong: [object, string, RegExp][] = [
     [{ body: '' }, 'MESSAGE_ILLEGAL', /body length is zero/],
     [{ body: null }, 'MESSAGE_ILLEGAL', /body is null/],
@@ -79,11 +79,11 @@ test('what is wrong with a message is said before anything is sent', async t => 
     await assert.rejects(producer.send({ ...message, ...change }), { code, message: text })
   }
   await assert.rejects(producer.send(null as never), { code: 'MESSAGE_ILLEGAL', message: 'the message is null' })
-  assert.equal(sends(play).length, 0)
+  assert.equal(sends(cluster).length, 0)
 })
 
 test('options of a call are judged too', async t => {
-  const { producer } = await staged(t)
+  const { producer } = await setUp(t)
   await assert.rejects(producer.send(message, { timeoutMs: 0 }), { code: 'BAD_OPTION', message: /timeoutMs/ })
   await assert.rejects(producer.send(message, { timeoutMs: Number.NaN }), { code: 'BAD_OPTION' })
 })
@@ -103,14 +103,14 @@ test('a wrong option of the producer is named', async () => {
 })
 
 test('a failed send is tried again on another broker', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: 3 })
-  for (const broker of play.brokers) broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1, remark: 'busy' })
-  const failed = await play.outcome(producer.send(message).catch((error: unknown) => error))
+  const { cluster, producer } = await setUp(t, {}, { brokers: 3 })
+  for (const broker of cluster.brokers) broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1, remark: 'busy' })
+  const failed = await cluster.outcome(producer.send(message).catch((error: unknown) => error))
   assert.ok(failed instanceof ClientError)
   assert.equal(failed.code, 'SEND_FAILED')
   assert.match(failed.message, /^Send \[3\] times, still failed, cost \[\d+\]ms, Topic: Orders: broker-.: .*busy/)
   assert.deepEqual(
-    play.brokers.map((_, index) => sends(play, index).length),
+    cluster.brokers.map((_, index) => sends(cluster, index).length),
     [1, 1, 1],
   )
   assert.equal(producer.stats.retried, 2)
@@ -118,187 +118,188 @@ test('a failed send is tried again on another broker', async t => {
 })
 
 test('a refusal that another broker would repeat is not tried again', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: 2 })
-  for (const broker of play.brokers) broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
-  await assert.rejects(play.outcome(producer.send(message)), {
+  const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
+  for (const broker of cluster.brokers) broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
+  await assert.rejects(cluster.outcome(producer.send(message)), {
     code: 'BROKER_REFUSED',
     responseCode: 13,
     remark: 'illegal',
   })
-  assert.equal(sends(play, 0).length + sends(play, 1).length, 1)
+  assert.equal(sends(cluster, 0).length + sends(cluster, 1).length, 1)
 })
 
 test('a broker that is gone is left alone while there is another', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: 2 })
-  play.broker.down()
+  const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
+  cluster.broker.down()
   for (let turn = 0; turn < 10; turn++) {
-    const receipt = await play.outcome(producer.send(message))
+    const receipt = await cluster.outcome(producer.send(message))
     assert.equal(receipt.queue.brokerName, 'broker-b')
   }
   assert.ok(producer.stats.retried <= 1, `${producer.stats.retried} attempts at a dead broker`)
 })
 
 test('a broker that does not answer is given up for another within the timeout', async t => {
-  const { play, producer } = await staged(t, { attemptTimeoutMs: 500 }, { brokers: 2 })
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  const { cluster, producer } = await setUp(t, { attemptTimeoutMs: 500 }, { brokers: 2 })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never', times: Number.POSITIVE_INFINITY })
   for (let turn = 0; turn < 4; turn++) {
-    const receipt = await play.outcome(producer.send(message))
+    const receipt = await cluster.outcome(producer.send(message))
     assert.equal(receipt.queue.brokerName, 'broker-b')
   }
 })
 
 test('the deadline holds over all attempts', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'never', times: Number.POSITIVE_INFINITY })
-  const began = play.clock.now()
-  await assert.rejects(play.outcome(producer.send(message, { timeoutMs: 1000 })), { code: 'TIMEOUT' })
-  assert.ok(play.clock.now() - began <= 1200)
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  const began = cluster.clock.now()
+  await assert.rejects(cluster.outcome(producer.send(message, { timeoutMs: 1000 })), { code: 'TIMEOUT' })
+  assert.ok(cluster.clock.now() - began <= 1200)
 })
 
 test('the only broker is tried again at its new address', async t => {
-  const play = await stage(t, { brokers: [{ name: 'broker-a' }, { name: 'broker-a' }] })
-  const [before, after] = play.brokers
-  for (const broker of play.brokers) broker.setTopic('Orders', { readQueues: 2 })
-  play.nameServer.brokers.delete(after as never)
-  const producer = await started(play)
-  await play.outcome(producer.send(message))
+  const cluster = await testCluster(t, { brokers: [{ name: 'broker-a' }, { name: 'broker-a' }] })
+  const [before, after] = cluster.brokers
+  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  cluster.nameServer.brokers.delete(after as never)
+  const producer = await started(cluster)
+  await cluster.outcome(producer.send(message))
   before?.down()
-  play.nameServer.brokers.delete(before as never)
-  play.nameServer.brokers.add(after as never)
-  const receipt = await play.outcome(producer.send(message))
+  cluster.nameServer.brokers.delete(before as never)
+  cluster.nameServer.brokers.add(after as never)
+  const receipt = await cluster.outcome(producer.send(message))
   assert.equal(receipt.status, 'SEND_OK')
   assert.equal(after?.log.messages('Orders').length, 1)
 })
 
 test('a busy broker is asked again while no name server answers, and not the name servers with each refusal', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders')
-  const producer = await started(play)
-  await play.outcome(producer.send(message))
-  const asked = () => play.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders')
+  const producer = await started(cluster)
+  await cluster.outcome(producer.send(message))
+  const asked = () => cluster.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
   const before = asked()
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 60 })
-  for (let turn = 0; turn < 20; turn++) await assert.rejects(play.outcome(producer.send(message)), { responseCode: 2 })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 60 })
+  for (let turn = 0; turn < 20; turn++)
+    await assert.rejects(cluster.outcome(producer.send(message)), { responseCode: 2 })
   assert.ok(asked() - before <= 1, `${asked() - before} questions`)
-  play.nameServer.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2 })
-  assert.equal((await play.outcome(producer.send(message))).status, 'SEND_OK')
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false })
-  assert.equal((await play.outcome(producer.send(message))).status, 'SEND_OK')
+  cluster.nameServer.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2 })
+  assert.equal((await cluster.outcome(producer.send(message))).status, 'SEND_OK')
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false })
+  assert.equal((await cluster.outcome(producer.send(message))).status, 'SEND_OK')
 })
 
 test('while the only broker is away name servers are asked ten times a second at most', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders')
-  const producer = await started(play)
-  await play.outcome(producer.send(message))
-  const asked = () => play.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
-  const [before, began] = [asked(), play.clock.elapsed()]
-  play.broker.down()
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders')
+  const producer = await started(cluster)
+  await cluster.outcome(producer.send(message))
+  const asked = () => cluster.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
+  const [before, began] = [asked(), cluster.clock.elapsed()]
+  cluster.broker.down()
   const failed = async () => assert.rejects(producer.send(message), { code: 'SEND_FAILED' })
-  for (let turn = 0; turn < 10; turn++) await play.outcome(Promise.all([failed(), failed(), failed()]))
-  const most = Math.ceil((play.clock.elapsed() - began) / 100) + 1
+  for (let turn = 0; turn < 10; turn++) await cluster.outcome(Promise.all([failed(), failed(), failed()]))
+  const most = Math.ceil((cluster.clock.elapsed() - began) / 100) + 1
   assert.ok(asked() - before <= most, `${asked() - before} questions, ${most} at most`)
 })
 
 test('a topic that went to another broker is found there within the call, however quickly the old one refuses', async t => {
-  const play = await stage(t, { brokers: 2 })
-  const [before, after] = play.brokers as [ScriptedBroker, ScriptedBroker]
+  const cluster = await testCluster(t, { brokers: 2 })
+  const [before, after] = cluster.brokers as [ScriptedBroker, ScriptedBroker]
   before.setTopic('Orders')
-  const producer = await started(play)
-  await play.outcome(producer.send(message))
-  play.nameServer.brokers.delete(before)
+  const producer = await started(cluster)
+  await cluster.outcome(producer.send(message))
+  cluster.nameServer.brokers.delete(before)
   before.fault('SEND_MESSAGE_V2', { answer: 'code', code: 17, times: Number.POSITIVE_INFINITY })
   after.setTopic('Orders')
-  await play.advance(2000)
-  play.nameServer.fault('*', { answer: 'late', ms: 100, times: Number.POSITIVE_INFINITY })
-  assert.equal((await play.outcome(producer.send(message))).queue.brokerName, after.name)
+  await cluster.advance(2000)
+  cluster.nameServer.fault('*', { answer: 'late', ms: 100, times: Number.POSITIVE_INFINITY })
+  assert.equal((await cluster.outcome(producer.send(message))).queue.brokerName, after.name)
 })
 
 test('a message that was not flushed is stored; sent again only if wanted', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 10, handled: true })
-  assert.equal((await play.outcome(producer.send(message))).status, 'FLUSH_DISK_TIMEOUT')
-  const eager = await started(play, { retryNotStored: true })
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 12, handled: true })
-  assert.equal((await play.outcome(eager.send(message))).status, 'SEND_OK')
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 10, handled: true })
+  assert.equal((await cluster.outcome(producer.send(message))).status, 'FLUSH_DISK_TIMEOUT')
+  const eager = await started(cluster, { retryNotStored: true })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 12, handled: true })
+  assert.equal((await cluster.outcome(eager.send(message))).status, 'SEND_OK')
 })
 
 test('a queue, a key or a selector chooses the queue, and it is not tried elsewhere', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: 2 })
+  const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   const queue = { topic: 'Orders', brokerName: 'broker-b', queueId: 1 }
-  assert.deepEqual((await play.outcome(producer.send(message, { queue }))).queue, queue)
-  const byKey = await play.outcome(producer.send(message, { hashKey: 'order-1001' }))
+  assert.deepEqual((await cluster.outcome(producer.send(message, { queue }))).queue, queue)
+  const byKey = await cluster.outcome(producer.send(message, { hashKey: 'order-1001' }))
   assert.deepEqual(byKey.queue, (await producer.queues('Orders'))[708_180_863 % 4])
-  const sharded = await play.outcome(producer.send({ ...message, shardingKey: 'order-1001' }))
+  const sharded = await cluster.outcome(producer.send({ ...message, shardingKey: 'order-1001' }))
   assert.deepEqual(sharded.queue, byKey.queue)
   assert.deepEqual(
-    (await play.outcome(producer.send(message, { selector: queues => queues[2] }))).queue,
+    (await cluster.outcome(producer.send(message, { selector: queues => queues[2] }))).queue,
     queue0('broker-b'),
   )
-  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false, times: 9 })
-  await assert.rejects(play.outcome(producer.send(message, { queue })), { code: 'CONNECT_FAILED' })
-  assert.equal(sends(play, 0).length, 0)
+  cluster.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false, times: 9 })
+  await assert.rejects(cluster.outcome(producer.send(message, { queue })), { code: 'CONNECT_FAILED' })
+  assert.equal(sends(cluster, 0).length, 0)
 })
 
 test('what a busy broker refuses of a chosen queue is sent there again, so that order is kept', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: 2 })
+  const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   const queue = { topic: 'Orders', brokerName: 'broker-b', queueId: 1 }
-  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 2 })
-  assert.deepEqual((await play.outcome(producer.send(message, { queue }))).queue, queue)
+  cluster.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 2 })
+  assert.deepEqual((await cluster.outcome(producer.send(message, { queue }))).queue, queue)
   assert.equal(producer.stats.retried, 2)
-  play.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 3 })
-  await assert.rejects(play.outcome(producer.send(message, { queue })), { code: 'BROKER_REFUSED', responseCode: 2 })
+  cluster.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 3 })
+  await assert.rejects(cluster.outcome(producer.send(message, { queue })), { code: 'BROKER_REFUSED', responseCode: 2 })
 })
 
 const queue0 = (brokerName: string) => ({ topic: 'Orders', brokerName, queueId: 0 })
 
 test('a selector that fails or chooses nothing, and a queue of another topic, are told', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const bad = { code: 'BAD_OPTION' }
-  await assert.rejects(play.outcome(producer.send(message, { selector: () => undefined })), {
+  await assert.rejects(cluster.outcome(producer.send(message, { selector: () => undefined })), {
     ...bad,
     message: /return null/,
   })
   const broken = (): never => {
     throw new Error('boom')
   }
-  await assert.rejects(play.outcome(producer.send(message, { selector: broken })), {
+  await assert.rejects(cluster.outcome(producer.send(message, { selector: broken })), {
     ...bad,
     message: /exception.*boom/,
   })
   const queue = { topic: 'Other', brokerName: 'broker-a', queueId: 0 }
-  await assert.rejects(play.outcome(producer.send(message, { queue })), { ...bad, message: /not equal/ })
+  await assert.rejects(cluster.outcome(producer.send(message, { queue })), { ...bad, message: /not equal/ })
 })
 
 test('a topic without a queue that takes messages is not made anew', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.setTopic('Closed', { perm: 4 })
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.setTopic('Closed', { perm: 4 })
   const refused = { code: 'ROUTE_MISSING', message: /No route info of this topic: Closed.*broker-a has permission 4/ }
-  await assert.rejects(play.outcome(producer.send({ topic: 'Closed', body: 'x' })), refused)
-  play.broker.setTopic('Closed', { perm: 6 })
-  assert.equal((await play.outcome(producer.send({ topic: 'Closed', body: 'x' }))).status, 'SEND_OK')
+  await assert.rejects(cluster.outcome(producer.send({ topic: 'Closed', body: 'x' })), refused)
+  cluster.broker.setTopic('Closed', { perm: 6 })
+  assert.equal((await cluster.outcome(producer.send({ topic: 'Closed', body: 'x' }))).status, 'SEND_OK')
 })
 
 test('a topic nobody made is made by the first message, where brokers do that', async t => {
-  const { play, producer } = await staged(t, { defaultTopicQueues: 3 })
-  assert.equal((await play.outcome(producer.send({ topic: 'Fresh', body: 'first' }))).status, 'SEND_OK')
-  assert.equal(play.broker.topicOf('Fresh')?.readQueues, 3)
-  const { play: strict, producer: other } = await staged(t, {}, { brokers: [{ autoCreateTopics: false }] })
+  const { cluster, producer } = await setUp(t, { defaultTopicQueues: 3 })
+  assert.equal((await cluster.outcome(producer.send({ topic: 'Fresh', body: 'first' }))).status, 'SEND_OK')
+  assert.equal(cluster.broker.topicOf('Fresh')?.readQueues, 3)
+  const { cluster: strict, producer: other } = await setUp(t, {}, { brokers: [{ autoCreateTopics: false }] })
   const missing = { code: 'ROUTE_MISSING', responseCode: 10005, message: /No route info of this topic: Fresh/ }
   await assert.rejects(strict.outcome(other.send({ topic: 'Fresh', body: 'first' })), missing)
 })
 
 for (const compression of ['zlib', 'zstd'] as const) {
   test(`large bodies are compressed with ${compression}, small ones are not`, async t => {
-    const { play, producer } = await staged(t, { compression })
+    const { cluster, producer } = await setUp(t, { compression })
     const body = 'ab'.repeat(100_000)
     for (const each of ['x'.repeat(4095), 'x'.repeat(4096), body]) {
       const sending = producer.send({ topic: 'Orders', body: each }, { queue: queue0('broker-a') })
       // Compressing in the thread pool takes real time.
-      await play.outcome(sending, { stepMs: 0 })
+      await cluster.outcome(sending, { stepMs: 0 })
     }
-    const [small, edge, large] = play.broker.log.messages('Orders').map(entry => entry.message)
+    const [small, edge, large] = cluster.broker.log.messages('Orders').map(entry => entry.message)
     assert.equal((small?.sysFlag ?? -1) & 0x701, 0)
     assert.equal(edge?.sysFlag, compression === 'zlib' ? 0x301 : 0x201)
     assert.equal(decompress(large?.body as Buffer, compression).toString(), body)
@@ -306,97 +307,97 @@ for (const compression of ['zlib', 'zstd'] as const) {
 }
 
 test('more than may be on its way waits, and is refused when its time is up', async t => {
-  const { play, producer } = await staged(t, { maxInFlight: 2 })
-  const stuck = play.broker.fault('SEND_MESSAGE_V2', { answer: 'late', ms: 500, times: 2 })
+  const { cluster, producer } = await setUp(t, { maxInFlight: 2 })
+  const stuck = cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'late', ms: 500, times: 2 })
   const all = Array.from({ length: 4 }, () => producer.send(message))
   const impatient = producer.send(message, { timeoutMs: 100 })
   impatient.catch(() => {})
-  await play.settle()
+  await cluster.settle()
   assert.deepEqual([producer.stats.inFlight, producer.stats.waiting], [2, 3])
-  await assert.rejects(play.outcome(impatient), { code: 'BACK_PRESSURE', retriable: true })
-  await play.outcome(Promise.all(all))
+  await assert.rejects(cluster.outcome(impatient), { code: 'BACK_PRESSURE', retriable: true })
+  await cluster.outcome(Promise.all(all))
   assert.equal(stuck.met, 2)
   assert.deepEqual([producer.stats.sent, producer.stats.inFlight, producer.stats.bytes], [4, 0, 20])
   assert.ok(producer.stats.latency.max >= 500)
 })
 
 test('an aborted send is told as that and rests no broker', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'never' })
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never' })
   const stop = new AbortController()
   const sending = producer.send(message, { signal: stop.signal })
   sending.catch(() => {})
-  await play.settle()
+  await cluster.settle()
   stop.abort()
-  await assert.rejects(play.outcome(sending), { code: 'ABORTED' })
-  assert.equal((await play.outcome(producer.send(message))).status, 'SEND_OK')
+  await assert.rejects(cluster.outcome(sending), { code: 'ABORTED' })
+  assert.equal((await cluster.outcome(producer.send(message))).status, 'SEND_OK')
 })
 
 test('a one-way message is stored without an answer', async t => {
-  const { play, producer } = await staged(t)
-  await play.outcome(producer.sendOneway(message))
-  await play.settle()
-  const [request] = sends(play)
+  const { cluster, producer } = await setUp(t)
+  await cluster.outcome(producer.sendOneway(message))
+  await cluster.settle()
+  const [request] = sends(cluster)
   assert.equal(request?.oneway, true)
-  assert.equal(play.broker.log.messages('Orders').length, 1)
+  assert.equal(cluster.broker.log.messages('Orders').length, 1)
   await assert.rejects(producer.sendOneway({ ...message, body: '' }), { code: 'MESSAGE_ILLEGAL' })
   assert.equal(producer.stats.sent, 1)
 })
 
 test('one-way messages leave a broker alone that could not be reached', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: 2 })
-  await play.outcome(producer.queues('Orders'))
-  play.broker.down()
+  const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
+  await cluster.outcome(producer.queues('Orders'))
+  cluster.broker.down()
   let failed = 0
-  for (let turn = 0; turn < 10; turn++) await play.outcome(producer.sendOneway(message).catch(() => failed++))
+  for (let turn = 0; turn < 10; turn++) await cluster.outcome(producer.sendOneway(message).catch(() => failed++))
   assert.ok(failed <= 1, `${failed} failed`)
 })
 
 test('with a namespace brokers see other names than the sender', async t => {
-  const { play, producer } = await staged(t, { namespace: 'shop' })
-  play.broker.setTopic('shop%Orders', { readQueues: 1 })
+  const { cluster, producer } = await setUp(t, { namespace: 'shop' })
+  cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
   const seen: string[] = []
   const selector = (queues: readonly { readonly topic: string }[]) => {
     seen.push(...queues.map(({ topic }) => topic))
     return queues[0] as never
   }
-  const receipt = await play.outcome(producer.send(message, { selector }))
+  const receipt = await cluster.outcome(producer.send(message, { selector }))
   assert.deepEqual(receipt.queue, queue0('broker-a'))
   assert.deepEqual(seen, ['Orders'])
-  const [request] = sends(play)
+  const [request] = sends(cluster)
   assert.deepEqual([request?.header['a'], request?.header['b']], ['shop%orders', 'shop%Orders'])
   assert.equal(readMessageProperties(request?.header['i'] ?? '').get('INSTANCE_ID'), 'shop')
 })
 
 test('delays and timers are properties of the message', async t => {
-  const { play, producer } = await staged(t)
-  const later = new Date(play.clock.now() + 5000)
+  const { cluster, producer } = await setUp(t)
+  const later = new Date(cluster.clock.now() + 5000)
   for (const delay of [{ delayLevel: 3 }, { delayMs: 700 }, { deliverAt: later }, { delayLevel: 0 }]) {
-    await play.outcome(producer.send({ ...message, ...delay }))
+    await cluster.outcome(producer.send({ ...message, ...delay }))
   }
-  const properties = sends(play).map(({ header }) => readMessageProperties(header['i'] ?? ''))
+  const properties = sends(cluster).map(({ header }) => readMessageProperties(header['i'] ?? ''))
   const delays = properties.map(all => all.get('DELAY') ?? all.get('TIMER_DELAY_MS') ?? all.get('TIMER_DELIVER_MS'))
   assert.deepEqual(delays, ['3', '700', String(later.getTime()), undefined])
 })
 
 test('a timer message is taken back with the handle of its receipt', async t => {
-  const { play, producer } = await staged(t, {}, { brokers: [{ delays: 'by-hand' }] })
-  const receipt = await play.outcome(producer.send({ ...message, deliverAt: play.clock.now() + 60_000 }))
+  const { cluster, producer } = await setUp(t, {}, { brokers: [{ delays: 'by-hand' }] })
+  const receipt = await cluster.outcome(producer.send({ ...message, deliverAt: cluster.clock.now() + 60_000 }))
   const handle = receipt.recallHandle ?? assert.fail('no handle')
-  assert.equal(await play.outcome(producer.recall('Orders', handle)), receipt.messageId)
-  play.broker.deliverDelayed()
-  assert.equal(play.broker.log.messages('Orders').length, 0)
+  assert.equal(await cluster.outcome(producer.recall('Orders', handle)), receipt.messageId)
+  cluster.broker.deliverDelayed()
+  assert.equal(cluster.broker.log.messages('Orders').length, 0)
   await assert.rejects(producer.recall('Orders', 'nonsense'), { code: 'BAD_OPTION', message: /handle is invalid/ })
   await assert.rejects(producer.recall('%RETRY%g', handle), { code: 'BAD_NAME' })
 })
 
 test('a codec makes the body, and its failure is the message’s', async t => {
-  const play = await stage(t)
-  const { nameServerList: nameServers, clock, dial } = play
+  const cluster = await testCluster(t)
+  const { nameServerList: nameServers, clock, dial } = cluster
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', codec: json<{ id: bigint | number }>() })
-  const producer = play.own(await play.outcome(starting))
-  await play.outcome(producer.send({ topic: 'Orders', body: { id: 7 } }))
-  assert.equal(play.broker.log.messages('Orders')[0]?.message.body.toString(), '{"id":7}')
+  const producer = cluster.own(await cluster.outcome(starting))
+  await cluster.outcome(producer.send({ topic: 'Orders', body: { id: 7 } }))
+  assert.equal(cluster.broker.log.messages('Orders')[0]?.message.body.toString(), '{"id":7}')
   await assert.rejects(producer.send({ topic: 'Orders', body: { id: 7n } }), {
     code: 'MESSAGE_ILLEGAL',
     message: /codec/,
@@ -404,7 +405,7 @@ test('a codec makes the body, and its failure is the message’s', async t => {
 })
 
 test('subscribers of the send channel see the send and may add properties', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const seen: string[] = []
   const receipts: (SendReceipt | undefined)[] = []
   const subscriber = {
@@ -423,45 +424,45 @@ test('subscribers of the send channel see the send and may add properties', asyn
   }
   sendChannel.subscribe(subscriber)
   t.after(() => sendChannel.unsubscribe(subscriber))
-  const sent = await play.outcome(producer.send(message))
+  const sent = await cluster.outcome(producer.send(message))
   await assert.rejects(producer.send({ ...message, body: '' }))
   assert.deepEqual(seen, ['start send Orders', 'end', 'start send Orders', 'error', 'end'])
   assert.deepEqual(receipts, [sent, undefined])
-  assert.equal(play.broker.log.messages('Orders')[0]?.message.properties.get('traceparent'), '00-1')
+  assert.equal(cluster.broker.log.messages('Orders')[0]?.message.properties.get('traceparent'), '00-1')
 })
 
 test('brokers hear of the producer when it meets them, and when it leaves', async t => {
-  const { play, producer } = await staged(t)
-  await play.outcome(producer.send(message))
-  await play.settle()
-  assert.deepEqual(play.broker.clientIds, [producer.clientId])
-  await play.outcome(producer.close())
-  const [leaving] = play.broker.server.requestsOf('UNREGISTER_CLIENT')
+  const { cluster, producer } = await setUp(t)
+  await cluster.outcome(producer.send(message))
+  await cluster.settle()
+  assert.deepEqual(cluster.broker.clientIds, [producer.clientId])
+  await cluster.outcome(producer.close())
+  const [leaving] = cluster.broker.server.requestsOf('UNREGISTER_CLIENT')
   assert.deepEqual([leaving?.header['clientID'], leaving?.header['producerGroup']], [producer.clientId, 'orders'])
 })
 
 test('closing lets what is on its way finish and refuses the rest', async t => {
-  const { play, producer } = await staged(t, { maxInFlight: 1 })
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'late', ms: 1000 })
+  const { cluster, producer } = await setUp(t, { maxInFlight: 1 })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'late', ms: 1000 })
   const sending = producer.send(message)
-  await play.settle()
+  await cluster.settle()
   const waiting = assert.rejects(producer.send(message), { code: 'CLOSED' })
   const closing = producer.close()
   assert.equal(producer.close(), closing)
   await assert.rejects(producer.send(message), { code: 'CLOSED' })
   await assert.rejects(producer.sendBatch([message]), { code: 'CLOSED' })
-  await play.outcome(closing)
+  await cluster.outcome(closing)
   assert.equal((await sending).status, 'SEND_OK')
   await waiting
 })
 
 test('closing does not wait for ever', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'never' })
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never' })
   const sending = assert.rejects(producer.send(message, { timeoutMs: 60_000 }), { code: 'CLOSED' })
-  await play.settle()
-  const began = play.clock.now()
-  await play.outcome(producer.close({ drainMs: 300 }))
-  assert.ok(play.clock.now() - began <= 1000)
+  await cluster.settle()
+  const began = cluster.clock.now()
+  await cluster.outcome(producer.close({ drainMs: 300 }))
+  assert.ok(cluster.clock.now() - began <= 1000)
   await sending
 })

@@ -1,39 +1,39 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { clientNotices, writeMessageProperties } from '@gantrymq/protocol'
-import { type LogEntry, type ScriptedBroker, type Stage, stage } from '@gantrymq/testkit'
+import { type LogEntry, type ScriptedBroker, type TestCluster, testCluster } from '@gantrymq/testkit'
 import { Producer } from './producer.ts'
 
-async function staged(t: TestContext, brokers = 1) {
-  const play = await stage(t, { brokers })
-  for (const broker of play.brokers) {
+async function setUp(t: TestContext, brokers = 1) {
+  const cluster = await testCluster(t, { brokers })
+  for (const broker of cluster.brokers) {
     broker.setTopic('Questions', { readQueues: 1 })
     broker.setTopic('DefaultCluster_REPLY_TOPIC', { readQueues: 1 })
   }
-  return { play, producer: await started(play, 'askers'), replier: await started(play, 'repliers', 'replier') }
+  return { cluster, producer: await started(cluster, 'askers'), replier: await started(cluster, 'repliers', 'replier') }
 }
 
-async function started(play: Stage, group: string, instanceName = 'asker'): Promise<Producer> {
-  const { nameServerList: nameServers, clock, dial } = play
-  return play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group, instanceName })))
+async function started(cluster: TestCluster, group: string, instanceName = 'asker'): Promise<Producer> {
+  const { nameServerList: nameServers, clock, dial } = cluster
+  return cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group, instanceName })))
 }
 
 const question = { topic: 'Questions', body: 'how much?' }
 
 /** The next request that a broker has, as a consumer would have it. */
-async function requestAt(play: Stage, broker = 0) {
-  const { log, name: brokerName } = play.brokers[broker] as ScriptedBroker
-  await play.until(() => log.messages('Questions').length > 0)
+async function requestAt(cluster: TestCluster, broker = 0) {
+  const { log, name: brokerName } = cluster.brokers[broker] as ScriptedBroker
+  await cluster.until(() => log.messages('Questions').length > 0)
   const { message } = log.messages('Questions').at(-1) as LogEntry
   const queue = { topic: 'Questions', brokerName, queueId: 0 }
   return { properties: message.properties, queue }
 }
 
 test('a request gets the reply of whoever consumed it', async t => {
-  const { play, producer, replier } = await staged(t)
+  const { cluster, producer, replier } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 5000 })
-  const receipt = await play.outcome(replier.reply(await requestAt(play), 'seven'))
-  const reply = await play.outcome(asking)
+  const receipt = await cluster.outcome(replier.reply(await requestAt(cluster), 'seven'))
+  const reply = await cluster.outcome(asking)
   assert.equal(reply.body.toString(), 'seven')
   assert.equal(reply.messageId, receipt.messageId)
   assert.equal(reply.property('MSG_TYPE'), 'reply')
@@ -42,99 +42,99 @@ test('a request gets the reply of whoever consumed it', async t => {
 })
 
 test('the broker knows the requester before the request arrives, also after plain sends', async t => {
-  const { play, producer } = await staged(t)
-  await play.outcome(producer.send(question))
+  const { cluster, producer } = await setUp(t)
+  await cluster.outcome(producer.send(question))
   producer.request(question, { timeoutMs: 1000 }).catch(() => {})
-  await play.settle()
-  const names = play.broker.requests.map(({ name }) => name)
+  await cluster.settle()
+  const names = cluster.broker.requests.map(({ name }) => name)
   assert.ok(names.indexOf('HEART_BEAT') >= 0)
   assert.ok(names.indexOf('HEART_BEAT') < names.lastIndexOf('SEND_MESSAGE_V2'))
 })
 
 test('the reply may come over any broker of the cluster', async t => {
-  const { play, producer, replier } = await staged(t, 3)
-  for (const [index, broker] of play.brokers.entries()) if (index > 0) broker.setTopic('Questions', { perm: 0 })
+  const { cluster, producer, replier } = await setUp(t, 3)
+  for (const [index, broker] of cluster.brokers.entries()) if (index > 0) broker.setTopic('Questions', { perm: 0 })
   const asking = producer.request(question, { timeoutMs: 5000 })
-  const { properties } = await requestAt(play)
-  for (const broker of play.brokers.slice(1)) assert.ok(broker.clientIds.includes(producer.clientId))
-  play.broker.fault('SEND_REPLY_MESSAGE_V2', { answer: 'code', code: 1, times: Number.POSITIVE_INFINITY })
-  await play.outcome(replier.reply({ properties }, 'over another'))
-  assert.equal((await play.outcome(asking)).body.toString(), 'over another')
+  const { properties } = await requestAt(cluster)
+  for (const broker of cluster.brokers.slice(1)) assert.ok(broker.clientIds.includes(producer.clientId))
+  cluster.broker.fault('SEND_REPLY_MESSAGE_V2', { answer: 'code', code: 1, times: Number.POSITIVE_INFINITY })
+  await cluster.outcome(replier.reply({ properties }, 'over another'))
+  assert.equal((await cluster.outcome(asking)).body.toString(), 'over another')
 })
 
 test('a reply takes the broker of the request first', async t => {
-  const { play, producer, replier } = await staged(t, 3)
+  const { cluster, producer, replier } = await setUp(t, 3)
   for (let turn = 0; turn < 3; turn++) {
     const asking = producer.request(question, {
       timeoutMs: 5000,
       queue: { ...question, brokerName: 'broker-b', queueId: 0 },
     })
-    await play.settle()
-    const { queue } = await play.outcome(replier.reply(await requestAt(play, 1), 'x'))
+    await cluster.settle()
+    const { queue } = await cluster.outcome(replier.reply(await requestAt(cluster, 1), 'x'))
     assert.equal(queue.brokerName, 'broker-b')
-    await play.outcome(asking)
+    await cluster.outcome(asking)
   }
 })
 
 test('a name server that is away does not hold up a request to a topic that is known', async t => {
-  const { play, producer, replier } = await staged(t)
-  await play.outcome(producer.send(question))
-  await play.outcome(replier.queues('DefaultCluster_REPLY_TOPIC'))
-  play.nameServer.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
+  const { cluster, producer, replier } = await setUp(t)
+  await cluster.outcome(producer.send(question))
+  await cluster.outcome(replier.queues('DefaultCluster_REPLY_TOPIC'))
+  cluster.nameServer.fault('*', { answer: 'never', times: Number.POSITIVE_INFINITY })
   const asking = producer.request(question, { timeoutMs: 3000 })
   asking.catch(() => {})
-  await play.advance(1600)
-  assert.equal(play.broker.log.messages('Questions').length, 2)
-  await play.outcome(replier.reply(await requestAt(play), 'seven'))
-  assert.equal((await play.outcome(asking)).body.toString(), 'seven')
+  await cluster.advance(1600)
+  assert.equal(cluster.broker.log.messages('Questions').length, 2)
+  await cluster.outcome(replier.reply(await requestAt(cluster), 'seven'))
+  assert.equal((await cluster.outcome(asking)).body.toString(), 'seven')
 })
 
 test('without a reply the request ends at its time, and a late reply does no harm', async t => {
-  const { play, producer, replier } = await staged(t)
+  const { cluster, producer, replier } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 700 })
   asking.catch(() => {})
-  const request = await requestAt(play)
+  const request = await requestAt(cluster)
   const text = 'send request message to <Questions> OK, but wait reply message timeout, 700 ms.'
-  await assert.rejects(play.outcome(asking), { code: 'REPLY_TIMEOUT', responseCode: 10006, message: text })
-  assert.equal((await play.outcome(replier.reply(request, 'too late'))).status, 'SEND_OK')
-  assert.equal((await play.outcome(replier.reply(request, 'and again'))).status, 'SEND_OK')
+  await assert.rejects(cluster.outcome(asking), { code: 'REPLY_TIMEOUT', responseCode: 10006, message: text })
+  assert.equal((await cluster.outcome(replier.reply(request, 'too late'))).status, 'SEND_OK')
+  assert.equal((await cluster.outcome(replier.reply(request, 'and again'))).status, 'SEND_OK')
 })
 
 test('replies still come after another producer of the process has left', async t => {
-  const { play, producer, replier } = await staged(t)
-  const other = await started(play, 'others')
+  const { cluster, producer, replier } = await setUp(t)
+  const other = await started(cluster, 'others')
   assert.equal(other.clientId, producer.clientId)
-  await play.outcome(other.send(question))
-  await play.outcome(other.close())
-  const before = play.broker.log.messages('Questions').length
+  await cluster.outcome(other.send(question))
+  await cluster.outcome(other.close())
+  const before = cluster.broker.log.messages('Questions').length
   const asking = producer.request(question, { timeoutMs: 5000 })
-  await play.until(() => play.broker.log.messages('Questions').length > before)
-  await play.outcome(replier.reply(await requestAt(play), 'seven'))
-  assert.equal((await play.outcome(asking)).body.toString(), 'seven')
+  await cluster.until(() => cluster.broker.log.messages('Questions').length > before)
+  await cluster.outcome(replier.reply(await requestAt(cluster), 'seven'))
+  assert.equal((await cluster.outcome(asking)).body.toString(), 'seven')
 })
 
 test('a request that cannot be sent fails with the reason', async t => {
-  const { play, producer } = await staged(t)
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
-  await assert.rejects(play.outcome(producer.request(question)), { code: 'BROKER_REFUSED', remark: 'illegal' })
+  const { cluster, producer } = await setUp(t)
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
+  await assert.rejects(cluster.outcome(producer.request(question)), { code: 'BROKER_REFUSED', remark: 'illegal' })
 })
 
 test('requests end when they are aborted or the producer is closed', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const stop = new AbortController()
   const first = assert.rejects(producer.request(question, { timeoutMs: 60_000, signal: stop.signal }), {
     code: 'ABORTED',
   })
   const second = assert.rejects(producer.request(question, { timeoutMs: 60_000 }), { code: 'CLOSED' })
-  await play.settle()
+  await cluster.settle()
   stop.abort()
   await first
-  await play.outcome(producer.close())
+  await cluster.outcome(producer.close())
   await second
 })
 
 test('only a request can be replied to', async t => {
-  const { producer } = await staged(t)
+  const { producer } = await setUp(t)
   const reply = (properties: Record<string, string>) =>
     producer.reply({ properties: new Map(Object.entries(properties)) }, 'x')
   const refused = { code: 'MESSAGE_ILLEGAL', responseCode: 10007 }
@@ -144,31 +144,31 @@ test('only a request can be replied to', async t => {
 })
 
 test('a reply that cannot be read fails its request only', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 5000 })
   asking.catch(() => {})
-  const { properties } = await requestAt(play)
+  const { properties } = await requestAt(cluster)
   const text = writeMessageProperties([['CORRELATION_ID', properties.get('CORRELATION_ID') ?? '']])
   const header = { producerGroup: 'x', topic: 'y', properties: text, sysFlag: 0x301 }
-  const pushed = play.broker.call(producer.clientId, clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, {
+  const pushed = cluster.broker.call(producer.clientId, clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, {
     header,
     body: Buffer.from('no zlib'),
   })
-  assert.equal((await play.outcome(pushed)).code, 0)
-  const reply = await play.outcome(asking)
+  assert.equal((await cluster.outcome(pushed)).code, 0)
+  const reply = await cluster.outcome(asking)
   assert.throws(() => reply.body, { code: 'BAD_BODY' })
 })
 
 test('a reply whose properties are too many ends its request at once', async t => {
-  const { play, producer } = await staged(t)
+  const { cluster, producer } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 5000 })
   const refused = assert.rejects(asking, { code: 'BAD_BODY', message: 'the reply cannot be read' })
-  const { properties } = await requestAt(play)
+  const { properties } = await requestAt(cluster)
   const id = properties.get('CORRELATION_ID') ?? ''
   const text = `CORRELATION_ID\u0001${id}\u0002a\u0001${'x'.repeat(32_767)}\u0002`
   const header = { producerGroup: 'x', topic: 'y', properties: text }
   const body = Buffer.from('seven')
-  const pushed = play.broker.call(producer.clientId, clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, { header, body })
-  assert.equal((await play.outcome(pushed)).code, 0)
-  await play.outcome(refused)
+  const pushed = cluster.broker.call(producer.clientId, clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, { header, body })
+  assert.equal((await cluster.outcome(pushed)).code, 0)
+  await cluster.outcome(refused)
 })

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { stage } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit'
 import { Producer, type ProducerOptions } from './producer.ts'
 import type { TransactionState } from './transactions.ts'
 
-async function staged(t: TestContext, settings: Omit<Partial<ProducerOptions>, 'codec'> = {}) {
-  const play = await stage(t)
-  play.broker.setTopic('Orders')
-  const { nameServerList: nameServers, clock, dial } = play
+async function setUp(t: TestContext, settings: Omit<Partial<ProducerOptions>, 'codec'> = {}) {
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders')
+  const { nameServerList: nameServers, clock, dial } = cluster
   const checkTransaction = (): TransactionState => 'commit'
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', checkTransaction, ...settings })
-  const producer = play.own(await play.outcome(starting))
-  const visible = () => play.broker.log.messages('Orders').length
-  const endings = () => play.broker.server.requestsOf('END_TRANSACTION')
-  return { play, producer, visible, endings }
+  const producer = cluster.own(await cluster.outcome(starting))
+  const visible = () => cluster.broker.log.messages('Orders').length
+  const endings = () => cluster.broker.server.requestsOf('END_TRANSACTION')
+  return { cluster, producer, visible, endings }
 }
 
 const message = { topic: 'Orders', body: 'hello' }
@@ -24,9 +24,9 @@ for (const [state, type, count] of [
   ['unknown', '0', 0],
 ] as const) {
   test(`a transaction that ends with ${state} is told so, and consumers see ${count} messages`, async t => {
-    const { play, producer, visible, endings } = await staged(t)
+    const { cluster, producer, visible, endings } = await setUp(t)
     const seen: number[] = []
-    const receipt = await play.outcome(
+    const receipt = await cluster.outcome(
       producer.sendInTransaction(message, async (given, half) => {
         assert.equal(given, message)
         assert.equal(half.status, 'SEND_OK')
@@ -34,7 +34,7 @@ for (const [state, type, count] of [
         return state
       }),
     )
-    await play.settle()
+    await cluster.settle()
     assert.deepEqual([receipt.transactionState, receipt.localError], [state, undefined])
     assert.deepEqual([seen, visible()], [[0], count])
     const [ending] = endings()
@@ -45,49 +45,49 @@ for (const [state, type, count] of [
 }
 
 test('what the local transaction throws leaves its state unknown and is handed back', async t => {
-  const { play, producer, endings } = await staged(t)
-  const receipt = await play.outcome(
+  const { cluster, producer, endings } = await setUp(t)
+  const receipt = await cluster.outcome(
     producer.sendInTransaction(message, async () => {
       throw new Error('no money')
     }),
   )
   assert.equal(receipt.transactionState, 'unknown')
   assert.equal((receipt.localError as Error).message, 'no money')
-  await play.settle()
+  await cluster.settle()
   assert.match(endings()[0]?.remark ?? '', /executeLocalTransactionBranch exception: Error: no money/)
 })
 
 test('a half message that was not stored safely is rolled back without asking', async t => {
-  const { play, producer, endings } = await staged(t)
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 12, handled: true })
-  const receipt = await play.outcome(producer.sendInTransaction(message, async () => assert.fail('was run')))
+  const { cluster, producer, endings } = await setUp(t)
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 12, handled: true })
+  const receipt = await cluster.outcome(producer.sendInTransaction(message, async () => assert.fail('was run')))
   assert.deepEqual([receipt.status, receipt.transactionState], ['FLUSH_SLAVE_TIMEOUT', 'rollback'])
-  await play.settle()
+  await cluster.settle()
   assert.equal(endings()[0]?.header['commitOrRollback'], '12')
 })
 
 test('transactions need a check, and take no delay', async t => {
-  const { producer } = await staged(t, { checkTransaction: undefined })
+  const { producer } = await setUp(t, { checkTransaction: undefined })
   const run = async (): Promise<TransactionState> => 'commit'
   await assert.rejects(producer.sendInTransaction(message, run), { code: 'BAD_OPTION', message: /checkTransaction/ })
-  const { producer: other } = await staged(t)
+  const { producer: other } = await setUp(t)
   const delayed = { ...message, delayLevel: 1 }
   await assert.rejects(other.sendInTransaction(delayed, run), { code: 'MESSAGE_ILLEGAL', message: /delayed/ })
 })
 
 test('the broker asks back about an unknown transaction and hears the outcome', async t => {
   const asked: unknown[] = []
-  const { play, producer, visible, endings } = await staged(t, {
+  const { cluster, producer, visible, endings } = await setUp(t, {
     checkTransaction: async (each): Promise<TransactionState> => {
       asked.push([each.messageId, each.topic, String(each.body), each.property('order'), each.transactionId])
       return 'commit'
     },
   })
   const given = { ...message, properties: { order: '7' } }
-  const { messageId } = await play.outcome(producer.sendInTransaction(given, async () => 'unknown'))
-  await play.settle()
-  assert.equal(play.broker.checkBack(), 1)
-  await play.settle()
+  const { messageId } = await cluster.outcome(producer.sendInTransaction(given, async () => 'unknown'))
+  await cluster.settle()
+  assert.equal(cluster.broker.checkBack(), 1)
+  await cluster.settle()
   assert.deepEqual(asked, [[messageId, 'Orders', 'hello', '7', messageId]])
   const ending = endings().at(-1)
   assert.deepEqual([ending?.header['fromTransactionCheck'], ending?.header['commitOrRollback']], ['true', '8'])
@@ -101,13 +101,13 @@ test('a check that throws, gives nonsense or never ends counts as unknown', asyn
     () => undefined,
     () => new Promise(() => {}),
   ]
-  const { play, producer, endings } = await staged(t, {
+  const { cluster, producer, endings } = await setUp(t, {
     checkTransaction: () => answers.shift()?.() as TransactionState,
   })
-  for (let sent = 0; sent < 4; sent++) await play.outcome(producer.sendInTransaction(message, async () => 'unknown'))
-  await play.settle()
-  play.broker.checkBack()
-  await play.advance(61_000, 1000)
+  for (let sent = 0; sent < 4; sent++) await cluster.outcome(producer.sendInTransaction(message, async () => 'unknown'))
+  await cluster.settle()
+  cluster.broker.checkBack()
+  await cluster.advance(61_000, 1000)
   const ofChecks = endings().filter(({ header }) => header['fromTransactionCheck'] === 'true')
   assert.deepEqual(
     ofChecks.map(({ header }) => header['commitOrRollback']),
@@ -120,7 +120,7 @@ test('few checks run at a time and only so many wait', async t => {
   let running = 0
   let most = 0
   let done = 0
-  const { play, producer } = await staged(t, {
+  const { cluster, producer } = await setUp(t, {
     maxTransactionChecks: 3,
     checkTransaction: async (): Promise<TransactionState> => {
       most = Math.max(most, ++running)
@@ -130,51 +130,52 @@ test('few checks run at a time and only so many wait', async t => {
       return 'unknown'
     },
   })
-  for (let sent = 0; sent < 12; sent++) await play.outcome(producer.sendInTransaction(message, async () => 'unknown'))
-  await play.settle()
-  assert.equal(play.broker.checkBack(), 12)
-  await play.settle(100)
+  for (let sent = 0; sent < 12; sent++)
+    await cluster.outcome(producer.sendInTransaction(message, async () => 'unknown'))
+  await cluster.settle()
+  assert.equal(cluster.broker.checkBack(), 12)
+  await cluster.settle(100)
   assert.deepEqual([most, running, done], [4, 0, 7])
 })
 
 test('two producers of a process are asked about their own groups only', async t => {
   const asked: string[] = []
-  const { play, producer } = await staged(t, { checkTransaction: () => (asked.push('orders'), 'rollback') })
-  const { nameServerList: nameServers, clock, dial } = play
+  const { cluster, producer } = await setUp(t, { checkTransaction: () => (asked.push('orders'), 'rollback') })
+  const { nameServerList: nameServers, clock, dial } = cluster
   const checkTransaction = (): TransactionState => (asked.push('bills'), 'rollback')
   const starting = Producer.start({ nameServers, clock, dial, group: 'bills', checkTransaction })
-  const other = play.own(await play.outcome(starting))
+  const other = cluster.own(await cluster.outcome(starting))
   assert.equal(other.clientId, producer.clientId)
-  await play.outcome(other.sendInTransaction(message, async () => 'unknown'))
-  await play.settle()
-  assert.equal(play.broker.checkBack(), 1)
-  await play.settle()
+  await cluster.outcome(other.sendInTransaction(message, async () => 'unknown'))
+  await cluster.settle()
+  assert.equal(cluster.broker.checkBack(), 1)
+  await cluster.settle()
   assert.deepEqual(asked, ['bills'])
 })
 
 test('a producer of the group that cannot be asked leaves it to the one that can', async t => {
-  const { play, producer: plain } = await staged(t, { checkTransaction: undefined })
-  const { nameServerList: nameServers, clock, dial } = play
+  const { cluster, producer: plain } = await setUp(t, { checkTransaction: undefined })
+  const { nameServerList: nameServers, clock, dial } = cluster
   const checkTransaction = (): TransactionState => 'commit'
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', checkTransaction })
-  const other = play.own(await play.outcome(starting))
+  const other = cluster.own(await cluster.outcome(starting))
   assert.equal(other.clientId, plain.clientId)
-  await play.outcome(other.sendInTransaction(message, async () => 'unknown'))
-  await play.settle()
-  assert.equal(play.broker.checkBack(), 1)
-  await play.settle()
-  assert.equal(play.broker.log.messages('Orders').length, 1)
+  await cluster.outcome(other.sendInTransaction(message, async () => 'unknown'))
+  await cluster.settle()
+  assert.equal(cluster.broker.checkBack(), 1)
+  await cluster.settle()
+  assert.equal(cluster.broker.log.messages('Orders').length, 1)
 })
 
 test('closing waits for a local transaction, so that its outcome is told', async t => {
-  const { play, producer, endings } = await staged(t)
+  const { cluster, producer, endings } = await setUp(t)
   const done = Promise.withResolvers<TransactionState>()
   const sending = producer.sendInTransaction(message, () => done.promise)
-  await play.settle()
+  await cluster.settle()
   const closing = producer.close()
-  await play.settle()
+  await cluster.settle()
   done.resolve('commit')
-  await play.outcome(closing)
+  await cluster.outcome(closing)
   assert.equal((await sending).transactionState, 'commit')
   assert.equal(endings()[0]?.header['commitOrRollback'], '8')
 })

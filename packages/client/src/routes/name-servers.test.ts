@@ -2,18 +2,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient, silent } from '@gantrymq/remoting'
-import { type Stage, stage } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit'
 import { Deadline } from '../deadline.ts'
 import { addressesOf, NameServers, type NameServersOptions } from './name-servers.ts'
 
 const { GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
 
-async function open(play: Stage, given: Partial<NameServersOptions>) {
-  const { clock, dial } = play
+async function open(cluster: TestCluster, given: Partial<NameServersOptions>) {
+  const { clock, dial } = cluster
   const client = new RemotingClient({ clock, dial })
-  const options = { source: play.nameServerList, client, clock, log: silent, refreshMs: 120_000, resolve: null }
+  const options = { source: cluster.nameServerList, client, clock, log: silent, refreshMs: 120_000, resolve: null }
   const servers = new NameServers({ ...options, random: () => 0, ...given })
-  play.own({
+  cluster.own({
     async close() {
       servers.close()
       await client.close()
@@ -21,7 +21,7 @@ async function open(play: Stage, given: Partial<NameServersOptions>) {
   })
   await servers.start()
   const route = (topic = 'T', timeoutMs = 3000) =>
-    play.outcome(servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic } }, new Deadline(clock, timeoutMs)))
+    cluster.outcome(servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic } }, new Deadline(clock, timeoutMs)))
   return { servers, route }
 }
 
@@ -32,197 +32,197 @@ test('a list is text with semicolons, or a list; the form that cloud consoles sh
 })
 
 test('the server that answered is asked again; when it is gone the next one is, in the same call', async t => {
-  const play = await stage(t, { nameServers: 3 })
-  play.broker.setTopic('T')
-  const { servers, route } = await open(play, {})
+  const cluster = await testCluster(t, { nameServers: 3 })
+  cluster.broker.setTopic('T')
+  const { servers, route } = await open(cluster, {})
   await route()
   const [first] = servers.addresses
   await route()
   assert.equal(servers.addresses[0], first)
-  for (const server of play.nameServers.filter(({ address }) => address === first)) server.server.down()
+  for (const server of cluster.nameServers.filter(({ address }) => address === first)) server.server.down()
   assert.ok((await route()).body)
   assert.notEqual(servers.addresses[0], first)
 })
 
 test('a server that never answers costs its share of the time, not all of it', async t => {
-  const play = await stage(t, { nameServers: 2 })
-  play.broker.setTopic('T')
-  const { servers, route } = await open(play, {})
+  const cluster = await testCluster(t, { nameServers: 2 })
+  cluster.broker.setTopic('T')
+  const { servers, route } = await open(cluster, {})
   const [first] = servers.addresses
-  play.nameServers.find(({ address }) => address === first)?.fault('*', { answer: 'never', times: 100 })
-  const before = play.clock.now()
+  cluster.nameServers.find(({ address }) => address === first)?.fault('*', { answer: 'never', times: 100 })
+  const before = cluster.clock.now()
   assert.ok((await route()).body)
-  assert.ok(play.clock.now() - before < 2000)
+  assert.ok(cluster.clock.now() - before < 2000)
 })
 
 test('a topic that one server does not know is asked of the others', async t => {
-  const play = await stage(t, { nameServers: 2 })
-  play.broker.setTopic('T')
-  const { servers, route } = await open(play, {})
-  play.nameServers.find(({ address }) => address === servers.addresses[0])?.routes.set('T', null)
+  const cluster = await testCluster(t, { nameServers: 2 })
+  cluster.broker.setTopic('T')
+  const { servers, route } = await open(cluster, {})
+  cluster.nameServers.find(({ address }) => address === servers.addresses[0])?.routes.set('T', null)
   assert.ok((await route()).body)
 })
 
 test('when all fail the error says who was asked and what they said', async t => {
-  const play = await stage(t, { nameServers: 2 })
-  const { route } = await open(play, {})
+  const cluster = await testCluster(t, { nameServers: 2 })
+  const { route } = await open(cluster, {})
   await assert.rejects(route('Missing'), (error: Error & { code: string; responseCode: number }) => {
     assert.equal(error.code, 'ROUTE_MISSING')
     assert.equal(error.responseCode, 17)
-    for (const { address } of play.nameServers)
+    for (const { address } of cluster.nameServers)
       assert.match(error.message, new RegExp(`${address} said: No topic route`))
     return true
   })
-  for (const { server } of play.nameServers) server.down()
+  for (const { server } of cluster.nameServers) server.down()
   await assert.rejects(route(), { code: 'CONNECT_FAILED', message: /10\.0\.0\.1:9876.*10\.0\.0\.2:9876/s })
 })
 
 test('of several refusals the error has the code, that of a missing topic before others', async t => {
-  const play = await stage(t, { nameServers: 2 })
-  const { servers, route } = await open(play, {})
+  const cluster = await testCluster(t, { nameServers: 2 })
+  const { servers, route } = await open(cluster, {})
   const busy = { answer: 'code', code: 1, remark: 'name server not ready', times: Number.POSITIVE_INFINITY } as const
-  for (const server of play.nameServers) server.fault('*', busy)
+  for (const server of cluster.nameServers) server.fault('*', busy)
   await assert.rejects(route(), { code: 'BROKER_REFUSED', responseCode: 1, remark: 'name server not ready' })
   const [first] = servers.addresses
-  play.nameServers.find(({ address }) => address !== first)?.server.clearFaults()
+  cluster.nameServers.find(({ address }) => address !== first)?.server.clearFaults()
   await assert.rejects(route(), { code: 'ROUTE_MISSING', responseCode: 17 })
 })
 
 test('when the only one does not answer the error says that it was a name server', async t => {
-  const play = await stage(t)
-  const { route } = await open(play, {})
-  play.nameServer.server.down()
-  const { address } = play.nameServer
+  const cluster = await testCluster(t)
+  const { route } = await open(cluster, {})
+  cluster.nameServer.server.down()
+  const { address } = cluster.nameServer
   const message = new RegExp(`^the name server ${address} did not answer: .*ECONNREFUSED`)
   await assert.rejects(route(), { code: 'CONNECT_FAILED', retriable: true, address, message })
 })
 
 test('without any address the error says what to do', async t => {
-  const play = await stage(t)
-  const { route } = await open(play, { source: undefined })
+  const cluster = await testCluster(t)
+  const { route } = await open(cluster, { source: undefined })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER', responseCode: 10004, message: /NAMESRV_ADDR/ })
 })
 
 test('a function finds the servers, anew every two minutes and when there are none', async t => {
-  const play = await stage(t, { nameServers: 2 })
-  play.broker.setTopic('T')
+  const cluster = await testCluster(t, { nameServers: 2 })
+  cluster.broker.setTopic('T')
   let list: string[] = []
-  const { servers, route } = await open(play, { source: async () => list })
+  const { servers, route } = await open(cluster, { source: async () => list })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER' })
   list = ['10.0.0.1:9876']
   await route()
   list = ['10.0.0.1:9876', '10.0.0.2:9876']
-  await play.advance(120_000, 10_000)
+  await cluster.advance(120_000, 10_000)
   assert.deepEqual(servers.addresses.toSorted(), list)
   assert.equal(servers.addresses[0], '10.0.0.1:9876')
 })
 
 test('a source that fails leaves the servers that are known, and is told when there are none', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('T')
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('T')
   let fails = true
   const source = (): string => {
     if (fails) throw new Error('registry is away')
-    return play.nameServerList
+    return cluster.nameServerList
   }
-  const { route } = await open(play, { source })
+  const { route } = await open(cluster, { source })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER', message: /registry is away/, retriable: true })
   fails = false
   await route()
   fails = true
-  await play.advance(120_000, 10_000)
+  await cluster.advance(120_000, 10_000)
   await route()
 })
 
 test('an address server is asked by its URL', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('T')
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('T')
   const asked: string[] = []
   const fetchText = async (url: string) => {
     asked.push(url)
-    return play.nameServerList
+    return cluster.nameServerList
   }
-  const { route } = await open(play, { source: { url: 'http://ns.example.org:8080/rocketmq/nsaddr' }, fetchText })
+  const { route } = await open(cluster, { source: { url: 'http://ns.example.org:8080/rocketmq/nsaddr' }, fetchText })
   await route()
   assert.deepEqual(asked, ['http://ns.example.org:8080/rocketmq/nsaddr'])
 })
 
 test('a host name stands for all its addresses, and one that is not known now for itself', async t => {
-  const play = await stage(t)
+  const cluster = await testCluster(t)
   const resolve = async (host: string): Promise<string[]> => {
     if (host === 'unknown') throw new Error('ENOTFOUND')
     return ['10.0.0.1', 'fe80::1']
   }
-  const { servers } = await open(play, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
+  const { servers } = await open(cluster, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
   assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
 })
 
 test('a name that is not known for a while stands for what it did', async t => {
-  const play = await stage(t)
+  const cluster = await testCluster(t)
   let fails = false
   const resolve = async (): Promise<string[]> => {
     if (fails) throw new Error('EAI_AGAIN')
     return ['10.0.0.1']
   }
-  const { servers } = await open(play, { source: 'ns:9876', resolve })
+  const { servers } = await open(cluster, { source: 'ns:9876', resolve })
   fails = true
-  await play.advance(240_000, 10_000)
+  await cluster.advance(240_000, 10_000)
   assert.deepEqual(servers.addresses, ['10.0.0.1:9876'])
 })
 
 test('when nobody answers a name is looked up again, in the same call but once a second at most', async t => {
-  const play = await stage(t, { nameServers: 2 })
-  play.broker.setTopic('T')
-  const [before, after] = play.nameServers
+  const cluster = await testCluster(t, { nameServers: 2 })
+  cluster.broker.setTopic('T')
+  const [before, after] = cluster.nameServers
   let [ip, lookups] = ['10.0.0.1', 0]
   const resolve = async () => (lookups++, [ip])
-  const { servers, route } = await open(play, { source: 'ns:9876', resolve })
+  const { servers, route } = await open(cluster, { source: 'ns:9876', resolve })
   await route()
   before?.server.down()
-  await play.advance(1000)
+  await cluster.advance(1000)
   await assert.rejects(route(), { code: 'CONNECT_FAILED' })
   await assert.rejects(route(), { code: 'CONNECT_FAILED' })
   assert.equal(lookups, 2)
   ip = '10.0.0.2'
-  await play.advance(1000)
+  await cluster.advance(1000)
   assert.ok((await route()).body)
   assert.deepEqual(servers.addresses, [after?.address])
 })
 
 test('finding the list takes no longer than the call that needs it', async t => {
-  const play = await stage(t)
+  const cluster = await testCluster(t)
   let finds = 0
   const source = () => (finds++ === 0 ? '' : new Promise<string>(() => {}))
-  const { servers, route } = await open(play, { source })
-  const before = play.clock.elapsed()
+  const { servers, route } = await open(cluster, { source })
+  const before = cluster.clock.elapsed()
   await assert.rejects(route('T', 500), { code: 'NO_NAME_SERVER', message: /took longer than 500 ms/ })
-  assert.ok(play.clock.elapsed() - before < 700)
+  assert.ok(cluster.clock.elapsed() - before < 700)
   const stop = new AbortController()
   const call = servers.call(
     GET_ROUTEINFO_BY_TOPIC,
     { header: { topic: 'T' } },
-    new Deadline(play.clock, 3000, stop.signal),
+    new Deadline(cluster.clock, 3000, stop.signal),
   )
   stop.abort()
   await assert.rejects(call, { code: 'ABORTED' })
 })
 
 test('a function that never comes back does not hold up the start, and the next call tells', async t => {
-  const play = await stage(t)
-  const { clock, dial } = play
-  const client = play.own(new RemotingClient({ clock, dial }))
+  const cluster = await testCluster(t)
+  const { clock, dial } = cluster
+  const client = cluster.own(new RemotingClient({ clock, dial }))
   const options = { client, clock, log: silent, refreshMs: 120_000, resolve: null }
   const servers = new NameServers({ ...options, source: () => new Promise<string>(() => {}) })
-  play.own({ close: () => Promise.resolve(servers.close()) })
-  await play.outcome(servers.start())
+  cluster.own({ close: () => Promise.resolve(servers.close()) })
+  await cluster.outcome(servers.start())
   const call = servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'T' } }, new Deadline(clock, 3000))
-  await assert.rejects(play.outcome(call), { code: 'NO_NAME_SERVER', message: /took longer/ })
+  await assert.rejects(cluster.outcome(call), { code: 'NO_NAME_SERVER', message: /took longer/ })
 })
 
 test('what is closed while it finds its list leaves no timer', async t => {
-  const play = await stage(t)
-  const { clock, dial } = play
-  const client = play.own(new RemotingClient({ clock, dial }))
+  const cluster = await testCluster(t)
+  const { clock, dial } = cluster
+  const client = cluster.own(new RemotingClient({ clock, dial }))
   const { promise, resolve } = Promise.withResolvers<string>()
   const servers = new NameServers({
     client,
@@ -240,21 +240,21 @@ test('what is closed while it finds its list leaves no timer', async t => {
 })
 
 test('calls that wait for the list or for an answer when all is closed say so', async t => {
-  const play = await stage(t)
-  const { clock, dial } = play
-  play.nameServer.fault('*', { answer: 'never' })
-  for (const list of ['', play.nameServerList]) {
-    const client = play.own(new RemotingClient({ clock, dial }))
+  const cluster = await testCluster(t)
+  const { clock, dial } = cluster
+  cluster.nameServer.fault('*', { answer: 'never' })
+  for (const list of ['', cluster.nameServerList]) {
+    const client = cluster.own(new RemotingClient({ clock, dial }))
     let finds = 0
     const source = () => (finds++ === 0 ? list : new Promise<string>(() => {}))
     const servers = new NameServers({ client, clock, log: silent, refreshMs: 120_000, resolve: null, source })
-    await play.outcome(servers.start())
+    await cluster.outcome(servers.start())
     const call = servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'T' } }, new Deadline(clock, 3000))
-    await play.settle()
+    await cluster.settle()
     const before = clock.elapsed()
     servers.close()
     void client.close()
-    await assert.rejects(play.outcome(call), { code: 'CLOSED' })
+    await assert.rejects(cluster.outcome(call), { code: 'CLOSED' })
     assert.ok(clock.elapsed() - before < 1000)
   }
 })

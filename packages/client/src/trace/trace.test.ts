@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { readMessageProperty } from '@gantrymq/protocol'
-import { type Stage, stage } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit'
 import { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
 import { PushConsumer } from '../consumer/push-consumer.ts'
 import type { Outcome } from '../consumer/push/listener.ts'
@@ -10,42 +10,42 @@ import { decodeEntries, type TraceEntry } from './entries.ts'
 
 const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
 
-async function playing(t: TestContext): Promise<Stage> {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  play.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
-  return play
+async function clusterWithTopic(t: TestContext): Promise<TestCluster> {
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  cluster.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
+  return cluster
 }
 
-function shared({ nameServerList: nameServers, clock, dial }: Stage) {
+function shared({ nameServerList: nameServers, clock, dial }: TestCluster) {
   return { nameServers, clock, dial }
 }
 
-async function producing(play: Stage, options: object = {}): Promise<Producer> {
-  const given = { ...shared(play), group: 'orders', trace: true, ...options }
-  return play.own(await play.outcome(Producer.start(given)))
+async function producing(cluster: TestCluster, options: object = {}): Promise<Producer> {
+  const given = { ...shared(cluster), group: 'orders', trace: true, ...options }
+  return cluster.own(await cluster.outcome(Producer.start(given)))
 }
 
-function traces(play: Stage, topic = TRACE_TOPIC): TraceEntry[] {
-  return play.broker.log.messages(topic).flatMap(({ message }) => decodeEntries(message.body.toString()))
+function traces(cluster: TestCluster, topic = TRACE_TOPIC): TraceEntry[] {
+  return cluster.broker.log.messages(topic).flatMap(({ message }) => decodeEntries(message.body.toString()))
 }
 
 /** The entries of one kind, once there are so many. */
-async function entries<K extends TraceEntry['kind']>(play: Stage, kind: K, count: number) {
-  const found = () => traces(play).filter((entry): entry is TraceEntry & { kind: K } => entry.kind === kind)
-  await play.until(() => found().length >= count, { stepMs: 50 })
+async function entries<K extends TraceEntry['kind']>(cluster: TestCluster, kind: K, count: number) {
+  const found = () => traces(cluster).filter((entry): entry is TraceEntry & { kind: K } => entry.kind === kind)
+  await cluster.until(() => found().length >= count, { stepMs: 50 })
   return found()
 }
 
 test('a message that was sent is traced, and found by id and keys', async t => {
-  const play = await playing(t)
-  const producer = await producing(play)
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster)
   const message = { topic: 'Orders', body: 'hello', tags: 'new', keys: ['42', '43'] }
-  const receipt = await play.outcome(producer.send(message))
-  const [entry] = await entries(play, 'Pub', 1)
+  const receipt = await cluster.outcome(producer.send(message))
+  const [entry] = await entries(cluster, 'Pub', 1)
   assert.ok(entry !== undefined)
   const { at, costMs, region, ...rest } = entry
-  assert.ok(costMs >= 0 && at <= play.clock.now())
+  assert.ok(costMs >= 0 && at <= cluster.clock.now())
   assert.equal(region, receipt.regionId)
   assert.deepEqual(rest, {
     kind: 'Pub',
@@ -54,26 +54,26 @@ test('a message that was sent is traced, and found by id and keys', async t => {
     messageId: receipt.messageId,
     tags: 'new',
     keys: '42 43',
-    storeHost: play.broker.address,
+    storeHost: cluster.broker.address,
     bodyLength: 5,
     messageType: 0,
     offsetMessageId: receipt.offsetMessageId,
     ok: true,
   })
-  const [trace] = play.broker.log.messages(TRACE_TOPIC)
+  const [trace] = cluster.broker.log.messages(TRACE_TOPIC)
   assert.equal(trace?.message.properties.get('KEYS'), `${receipt.messageId} 42 43`)
 })
 
 test('each message of a batch has an entry of its own', async t => {
-  const play = await playing(t)
-  const producer = await producing(play)
-  const receipts = await play.outcome(
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster)
+  const receipts = await cluster.outcome(
     producer.sendBatch([
       { topic: 'Orders', body: 'one', keys: 'k1' },
       { topic: 'Orders', body: 'two' },
     ]),
   )
-  const found = await entries(play, 'Pub', 2)
+  const found = await entries(cluster, 'Pub', 2)
   assert.deepEqual(
     found.map(({ messageId, keys, bodyLength }) => [messageId, keys, bodyLength]),
     [
@@ -84,13 +84,13 @@ test('each message of a batch has an entry of its own', async t => {
 })
 
 test('a transaction is traced with its half message and its outcome', async t => {
-  const play = await playing(t)
-  const producer = await producing(play, { checkTransaction: () => Promise.resolve('unknown') })
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster, { checkTransaction: () => Promise.resolve('unknown') })
   const message = { topic: 'Orders', body: 'hello', tags: 'new' }
-  const receipt = await play.outcome(producer.sendInTransaction(message, () => Promise.resolve('commit')))
-  const [half] = await entries(play, 'Pub', 1)
+  const receipt = await cluster.outcome(producer.sendInTransaction(message, () => Promise.resolve('commit')))
+  const [half] = await entries(cluster, 'Pub', 1)
   assert.equal(half?.messageType, 1)
-  const [end] = await entries(play, 'EndTransaction', 1)
+  const [end] = await entries(cluster, 'EndTransaction', 1)
   const { messageId, state, fromCheck, tags, topic, storeHost } = end ?? assert.fail('no entry')
   assert.deepEqual(
     { messageId, state, fromCheck, tags, topic, storeHost },
@@ -100,73 +100,73 @@ test('a transaction is traced with its half message and its outcome', async t =>
       fromCheck: false,
       tags: 'new',
       topic: 'Orders',
-      storeHost: play.broker.address,
+      storeHost: cluster.broker.address,
     },
   )
 })
 
 test('names in traces are without the namespace', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('shop%Orders', { readQueues: 1 })
-  play.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
-  const producer = await producing(play, { namespace: 'shop' })
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  const [entry] = await entries(play, 'Pub', 1)
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
+  cluster.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
+  const producer = await producing(cluster, { namespace: 'shop' })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  const [entry] = await entries(cluster, 'Pub', 1)
   assert.deepEqual([entry?.topic, entry?.group], ['Orders', 'orders'])
 })
 
 test('a trace may go to a topic of its own, and has no trace itself', async t => {
-  const play = await playing(t)
-  play.broker.setTopic('MyTrace', { readQueues: 1 })
-  const producer = await producing(play, { trace: { topic: 'MyTrace' } })
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  await play.outcome(producer.send({ topic: 'MyTrace', body: 'by hand' }))
-  await play.advance(2000)
-  const stored = play.broker.log.messages('MyTrace')
+  const cluster = await clusterWithTopic(t)
+  cluster.broker.setTopic('MyTrace', { readQueues: 1 })
+  const producer = await producing(cluster, { trace: { topic: 'MyTrace' } })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await cluster.outcome(producer.send({ topic: 'MyTrace', body: 'by hand' }))
+  await cluster.advance(2000)
+  const stored = cluster.broker.log.messages('MyTrace')
   assert.equal(stored.length, 2, 'the message sent by hand and one of traces')
-  assert.equal(traces(play, 'MyTrace').length, 1)
-  assert.equal(traces(play).length, 0)
+  assert.equal(traces(cluster, 'MyTrace').length, 1)
+  assert.equal(traces(cluster).length, 0)
 })
 
 test('what failed leaves no entry', async t => {
-  const play = await playing(t)
-  const producer = await producing(play, { retries: 0 })
-  play.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
-  await assert.rejects(play.outcome(producer.send({ topic: 'Orders', body: 'hello' })))
-  await play.advance(1000)
-  assert.deepEqual(traces(play), [])
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster, { retries: 0 })
+  cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
+  await assert.rejects(cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' })))
+  await cluster.advance(1000)
+  assert.deepEqual(traces(cluster), [])
 })
 
 test('closing sends the entries that are left', async t => {
-  const play = await playing(t)
-  const producer = await producing(play)
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  await play.outcome(producer.close(), { stepMs: 0 })
-  assert.equal(traces(play).length, 1)
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster)
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await cluster.outcome(producer.close(), { stepMs: 0 })
+  assert.equal(traces(cluster).length, 1)
 })
 
 test('a broker that takes no traces does not hold up sends, nor the end for long', async t => {
-  const play = await playing(t)
+  const cluster = await clusterWithTopic(t)
   const isTrace = ({ header }: { readonly header: Readonly<Record<string, string>> }) => header['b'] === TRACE_TOPIC
-  play.broker.fault('SEND_MESSAGE_V2', {
+  cluster.broker.fault('SEND_MESSAGE_V2', {
     answer: 'never',
     handled: false,
     times: Number.POSITIVE_INFINITY,
     where: isTrace,
   })
-  const producer = await producing(play)
-  for (let n = 0; n < 3; n++) await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }), { stepMs: 0 })
-  const before = play.clock.now()
-  await play.outcome(producer.close({ drainMs: 1000 }))
-  assert.ok(play.clock.now() - before < 3000, `${play.clock.now() - before} ms`)
+  const producer = await producing(cluster)
+  for (let n = 0; n < 3; n++) await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }), { stepMs: 0 })
+  const before = cluster.clock.now()
+  await cluster.outcome(producer.close({ drainMs: 1000 }))
+  assert.ok(cluster.clock.now() - before < 3000, `${cluster.clock.now() - before} ms`)
 })
 
 test('a consumer traces each message before and after its listener', async t => {
-  const play = await playing(t)
+  const cluster = await clusterWithTopic(t)
   const outcomes: Outcome[] = [undefined, { retry: {} }]
-  const consumer = await play.outcome(
+  const consumer = await cluster.outcome(
     PushConsumer.start({
-      ...shared(play),
+      ...shared(cluster),
       group: 'billing',
       subscriptions: { Orders: '*' },
       consumeFrom: 'first',
@@ -177,20 +177,22 @@ test('a consumer traces each message before and after its listener', async t => 
       },
     }),
   )
-  play.own(consumer)
+  cluster.own(consumer)
   const put = (id: string, extra: Record<string, string> = {}) =>
-    play.broker.put({
+    cluster.broker.put({
       topic: 'Orders',
       properties: new Map(Object.entries({ UNIQ_KEY: id, KEYS: `k${id}`, MSG_REGION: 'here', ...extra })),
     })
   // What is to come again comes at once here, so that the first entry of each counts.
   const ended = async (id: string) => {
-    await play.until(() => traces(play).some(each => each.kind === 'SubAfter' && each.messageId === id), { stepMs: 50 })
-    return traces(play).find(each => each.kind === 'SubAfter' && each.messageId === id)
+    await cluster.until(() => traces(cluster).some(each => each.kind === 'SubAfter' && each.messageId === id), {
+      stepMs: 50,
+    })
+    return traces(cluster).find(each => each.kind === 'SubAfter' && each.messageId === id)
   }
   put('ID1')
   const first = await ended('ID1')
-  const [before] = await entries(play, 'SubBefore', 1)
+  const [before] = await entries(cluster, 'SubBefore', 1)
   const { messageId, keys, region, group, retryTimes, requestId } = before ?? assert.fail('no entry')
   assert.deepEqual([messageId, keys, region, group, retryTimes], ['ID1', 'kID1', 'here', 'billing', 0])
   assert.partialDeepStrictEqual(first, { requestId, ok: true, contextCode: 0, keys: 'kID1', group: 'billing' })
@@ -199,43 +201,45 @@ test('a consumer traces each message before and after its listener', async t => 
   put('ID3', { TAGS: 'bad' })
   assert.partialDeepStrictEqual(await ended('ID3'), { ok: false, contextCode: 2 })
   put('ID4', { TRACE_ON: 'false' })
-  await play.advance(1000)
-  assert.ok(!traces(play).some(entry => entry.messageId === 'ID4'), 'a message that is not to be traced is not')
+  await cluster.advance(1000)
+  assert.ok(!traces(cluster).some(entry => entry.messageId === 'ID4'), 'a message that is not to be traced is not')
 })
 
 test('who sends traces is a group of its own that brokers hear of', async t => {
-  const play = await playing(t)
-  const producer = await producing(play)
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  await entries(play, 'Pub', 1)
-  const sent = play.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
+  const cluster = await clusterWithTopic(t)
+  const producer = await producing(cluster)
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await entries(cluster, 'Pub', 1)
+  const sent = cluster.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
   assert.match(sent?.header['a'] ?? '', /^_INNER_TRACE_PRODUCER-orders-PRODUCE-\d+$/)
   assert.equal(readMessageProperty(sent?.header['i'] ?? '', 'INSTANCE_ID'), undefined)
 })
 
 test('requests that carry a trace have what the requests of its owner have', async t => {
-  const play = await playing(t)
+  const cluster = await clusterWithTopic(t)
   const onRequest = (fields: Map<string, string>) => void fields.set('token', 'abc')
-  const producer = await producing(play, { onRequest, zone: 'east', instanceName: 'name' })
-  await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
-  await entries(play, 'Pub', 1)
-  const sent = play.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
+  const producer = await producing(cluster, { onRequest, zone: 'east', instanceName: 'name' })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await entries(cluster, 'Pub', 1)
+  const sent = cluster.broker.server.requestsOf('SEND_MESSAGE_V2').find(({ header }) => header['b'] === TRACE_TOPIC)
   assert.deepEqual([sent?.header['token'], sent?.header['__ZONE_NAME']], ['abc', 'east'])
 })
 
 test('what a lite pull consumer hands out counts as consumed', async t => {
-  const play = await playing(t)
-  const given = { ...shared(play), group: 'billing', subscriptions: { Orders: '*' }, trace: true }
-  const consumer = play.own(await play.outcome(LitePullConsumer.start({ ...given, consumeFrom: 'first' as const })))
-  const put = (id: string) => play.broker.put({ topic: 'Orders', properties: new Map([['UNIQ_KEY', id]]) })
+  const cluster = await clusterWithTopic(t)
+  const given = { ...shared(cluster), group: 'billing', subscriptions: { Orders: '*' }, trace: true }
+  const consumer = cluster.own(
+    await cluster.outcome(LitePullConsumer.start({ ...given, consumeFrom: 'first' as const })),
+  )
+  const put = (id: string) => cluster.broker.put({ topic: 'Orders', properties: new Map([['UNIQ_KEY', id]]) })
   put('ID1')
-  const polled = await play.outcome(consumer.poll({ timeoutMs: 60_000 }))
+  const polled = await cluster.outcome(consumer.poll({ timeoutMs: 60_000 }))
   assert.equal(polled.length, 1)
-  const [after] = await entries(play, 'SubAfter', 1)
+  const [after] = await entries(cluster, 'SubAfter', 1)
   assert.partialDeepStrictEqual(after, { messageId: 'ID1', ok: true, contextCode: 0, costMs: 0, group: 'billing' })
   put('ID2')
   const loop = consumer.messages()
-  await play.outcome(loop.next())
-  await play.outcome(loop.return())
-  await entries(play, 'SubAfter', 2)
+  await cluster.outcome(loop.next())
+  await cluster.outcome(loop.return())
+  await entries(cluster, 'SubAfter', 2)
 })

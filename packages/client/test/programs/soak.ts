@@ -1,19 +1,19 @@
 // Sends and consumes so many messages with a scripted broker that forgets what was consumed, and tells of the heap after
 // each tenth: run with --expose-gc. Argument: how many messages.
-import { Stage } from '@gantrymq/testkit'
+import { TestCluster } from '@gantrymq/testkit'
 import { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import { Producer } from '../../src/producer/producer.ts'
 
 const COUNT = Number(process.argv[2] ?? 200_000)
 const BURST = 200
-const play = new Stage({})
-const { broker, nameServer, clock, dial } = play
+const cluster = new TestCluster({})
+const { broker, nameServer, clock, dial } = cluster
 broker.setTopic('Orders')
 
 const counts = { received: 0, failed: 0 }
-const shared = { nameServers: play.nameServerList, clock, dial }
-const producer = await play.outcome(Producer.start({ ...shared, group: 'senders' }))
-const consumer = await play.outcome(
+const shared = { nameServers: cluster.nameServerList, clock, dial }
+const producer = await cluster.outcome(Producer.start({ ...shared, group: 'senders' }))
+const consumer = await cluster.outcome(
   PushConsumer.start({
     ...shared,
     group: 'readers',
@@ -43,8 +43,8 @@ function forget(): void {
 async function burst(until: number): Promise<void> {
   const body = Buffer.alloc(200, 'x')
   const sends = Array.from({ length: BURST }, () => producer.send({ topic: 'Orders', body, keys: `k${until}` }))
-  await play.outcome(Promise.all(sends))
-  await play.until(() => counts.received >= until, { stepMs: 20 })
+  await cluster.outcome(Promise.all(sends))
+  await cluster.until(() => counts.received >= until, { stepMs: 20 })
   clock.advance(200)
   forget()
 }
@@ -52,12 +52,12 @@ async function burst(until: number): Promise<void> {
 for (let sent = BURST; sent <= COUNT; sent += BURST) {
   await burst(sent)
   if ((sent * 10) % COUNT !== 0) continue
-  await play.settle()
+  await cluster.settle()
   globalThis.gc?.()
   globalThis.gc?.()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   console.log(JSON.stringify({ sent, received: counts.received, heapUsed, arrayBuffers }))
 }
-await play.outcome(Promise.all([producer.close(), consumer.close()]))
-await play.assertNothingLeft()
+await cluster.outcome(Promise.all([producer.close(), consumer.close()]))
+await cluster.assertNothingLeft()
 console.log(JSON.stringify({ timersLeft: clock.timers }))

@@ -21,7 +21,7 @@ export interface BrokerSettings {
   /** 0, the default, is the master. */
   readonly id: number
   readonly cluster: string
-  /** Which line it plays: what 4.9 does not know gets code 3. Default `5.x`. */
+  /** Which release line it behaves as. `4.9` answers code 3 to requests that only 5.x has. Default `5.x`. */
   readonly release: '4.9' | '5.x'
   /** Whether a topic is made when somebody sends to it. Default true, as in Apache. */
   readonly autoCreateTopics: boolean

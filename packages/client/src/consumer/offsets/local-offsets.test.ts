@@ -3,7 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
-import { stage } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit'
 import { LocalOffsets } from './local-offsets.ts'
 import { folder, noted, startConsumer } from '../../../test/push-scene.ts'
 
@@ -96,8 +96,8 @@ test('persisting from several sides at once leaves the newest', async t => {
 
 test('a broadcast consumer gets everything, keeps its id, and goes on where it was', async t => {
   // Files take real time, which real ports give them.
-  const play = await stage(t, { realPorts: true })
-  play.broker.setTopic('Orders', { readQueues: 2 })
+  const cluster = await testCluster(t, { realPorts: true })
+  cluster.broker.setTopic('Orders', { readQueues: 2 })
   const options = { broadcast: true, offsetsFolder: await folder(t) }
   const seen: string[] = []
   const note = (who: string) => ({
@@ -105,17 +105,17 @@ test('a broadcast consumer gets everything, keeps its id, and goes on where it w
     onMessage: ({ queueOffset, queue: { queueId } }: { queueOffset: number; queue: { queueId: number } }) =>
       void seen.push(`${who}${queueId}:${queueOffset}`),
   })
-  const one = await startConsumer(play, note('a'))
+  const one = await startConsumer(cluster, note('a'))
   assert.match(one.clientId, /@DEFAULT$/)
-  const two = await startConsumer(play, { ...note('b'), instanceName: 'other' })
-  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders', queueId: n % 2 })
-  await play.until(() => seen.length === 8)
-  await play.outcome(one.close())
-  await play.outcome(two.close())
-  play.broker.put({ topic: 'Orders' })
+  const two = await startConsumer(cluster, { ...note('b'), instanceName: 'other' })
+  for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 2 })
+  await cluster.until(() => seen.length === 8)
+  await cluster.outcome(one.close())
+  await cluster.outcome(two.close())
+  cluster.broker.put({ topic: 'Orders' })
   seen.length = 0
-  await startConsumer(play, note('a'))
-  await play.until(() => seen.length > 0)
+  await startConsumer(cluster, note('a'))
+  await cluster.until(() => seen.length > 0)
   assert.deepEqual(seen, ['a0:2'])
-  assert.equal(play.broker.committed('Orders', 'readers', 0), undefined, 'the broker keeps nothing')
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), undefined, 'the broker keeps nothing')
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
-import { Stage, stage } from '@gantrymq/testkit'
+import { TestCluster, testCluster } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import { PushConsumer } from '../push-consumer.ts'
 import { consumerOptions, folder, startConsumer } from '../../../test/push-scene.ts'
@@ -9,10 +9,10 @@ import { consumerOptions, folder, startConsumer } from '../../../test/push-scene
 const KEY = 'Orders@readers@0'
 
 test('a queue is consumed in order, one message at a time, and what fails is tried again in its place', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: string[] = []
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     suspendQueueMs: 500,
     onMessage: ({ queueOffset, reconsumeTimes }) => {
@@ -20,21 +20,21 @@ test('a queue is consumed in order, one message at a time, and what fails is tri
       if (queueOffset === 1 && reconsumeTimes < 2) throw new Error('not yet')
     },
   })
-  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders' })
-  await play.until(() => calls.length === 2)
-  await play.advance(400)
+  for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders' })
+  await cluster.until(() => calls.length === 2)
+  await cluster.advance(400)
   assert.deepEqual(calls, ['0/0', '1/0'], 'the queue rests')
-  await play.until(() => calls.length === 6, { stepMs: 50 })
+  await cluster.until(() => calls.length === 6, { stepMs: 50 })
   assert.deepEqual(calls, ['0/0', '1/0', '1/1', '1/2', '2/0', '3/0'])
-  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 0)
+  assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 0)
 })
 
 test('a message of a batch that fails keeps those before it done and those behind it waiting', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: number[][] = []
   let failed = false
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     persistOffsetsMs: 50,
     batchSize: 4,
@@ -45,30 +45,30 @@ test('a message of a batch that fails keeps those before it done and those behin
       return { retry: { from: 2, suspendMs: 100 } }
     },
   })
-  await play.until(() => play.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2)
   for (let n = 0; n < 6; n++) {
-    play.broker.state.log.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() }, 0)
+    cluster.broker.state.log.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() }, 0)
   }
-  play.broker.state.waiting.wake('pull Orders@0')
-  await play.until(() => calls.length === 1)
-  await play.advance(90)
+  cluster.broker.state.waiting.wake('pull Orders@0')
+  await cluster.until(() => calls.length === 1)
+  await cluster.advance(90)
   assert.equal(calls.length, 1)
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 2, 'what is done is kept while the queue rests')
-  await play.until(() => calls.length === 2, { stepMs: 10 })
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 2, 'what is done is kept while the queue rests')
+  await cluster.until(() => calls.length === 2, { stepMs: 10 })
   assert.deepEqual(calls, [
     [0, 1, 2, 3],
     [2, 3, 4, 5],
   ])
-  await play.advance(6000)
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 6)
+  await cluster.advance(6000)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 6)
 })
 
 test('what was tried often enough, or is not wanted again, goes to the dead letters and the queue goes on', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
   const calls: string[] = []
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     maxReconsumeTimes: 2,
     suspendQueueMs: 10,
@@ -78,20 +78,20 @@ test('what was tried often enough, or is not wanted again, goes to the dead lett
       return queueOffset === 1 ? { retry: { delayLevel: -1 } } : undefined
     },
   })
-  await play.until(() => calls.includes('2/0'), { stepMs: 10 })
+  await cluster.until(() => calls.includes('2/0'), { stepMs: 10 })
   assert.deepEqual(calls, ['0/0', '0/1', '0/2', '1/0', '2/0'])
-  assert.equal(play.broker.log.messages(deadLetterTopicOf('readers')).length, 2)
-  await play.advance(6000)
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 3)
+  assert.equal(cluster.broker.log.messages(deadLetterTopicOf('readers')).length, 2)
+  await cluster.advance(6000)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 3)
 })
 
 test('a queue goes to another member only when its listener is done, and only then', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 2 })
-  for (let n = 0; n < 4; n++) play.broker.put({ topic: 'Orders', queueId: n % 2 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 2 })
   const ends: (() => void)[] = []
   const first: number[] = []
-  const one = await startConsumer(play, {
+  const one = await startConsumer(cluster, {
     instanceName: 'a',
     orderly: true,
     onMessage: ({ queue }) => {
@@ -99,29 +99,29 @@ test('a queue goes to another member only when its listener is done, and only th
       return new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
     },
   })
-  await play.until(() => first.length === 2)
+  await cluster.until(() => first.length === 2)
   const second: string[] = []
-  const two = await startConsumer(play, {
+  const two = await startConsumer(cluster, {
     instanceName: 'b',
     orderly: true,
     onMessage: ({ queue, queueOffset }) => void second.push(`${queue.queueId}:${queueOffset}`),
   })
-  await play.advance(20_000)
+  await cluster.advance(20_000)
   assert.deepEqual(second, [], 'both queues are still being worked on')
-  assert.equal(play.broker.state.locks.ownerOf('Orders@readers@1'), one.clientId)
+  assert.equal(cluster.broker.state.locks.ownerOf('Orders@readers@1'), one.clientId)
   for (const end of ends.splice(0)) end()
-  await play.until(() => second.length > 0, { stepMs: 50 })
+  await cluster.until(() => second.length > 0, { stepMs: 50 })
   assert.deepEqual(second, ['1:1'], 'it goes on behind what the first one did')
-  assert.equal(play.broker.state.locks.ownerOf('Orders@readers@1'), two.clientId)
+  assert.equal(cluster.broker.state.locks.ownerOf('Orders@readers@1'), two.clientId)
   for (const end of ends.splice(0)) end()
 })
 
 test('no more queues are consumed at a time than are allowed, and all have their turn', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 4 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 4 })
   let [running, most] = [0, 0]
   const queues = new Set<number>()
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     concurrency: 2,
     onMessage: async ({ queue }) => {
@@ -131,81 +131,81 @@ test('no more queues are consumed at a time than are allowed, and all have their
       queues.add(queue.queueId)
     },
   })
-  for (let n = 0; n < 40; n++) play.broker.put({ topic: 'Orders', queueId: n % 4 })
-  await play.until(() => queues.size === 4)
+  for (let n = 0; n < 40; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 4 })
+  await cluster.until(() => queues.size === 4)
   assert.equal(most, 2)
 })
 
 test('locks are renewed, and given back at the end', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
-  const consumer = await startConsumer(play, {
+  const consumer = await startConsumer(cluster, {
     orderly: true,
     onMessage: ({ queueOffset }) => void seen.push(queueOffset),
   })
-  await play.until(() => play.broker.state.locks.ownerOf(KEY) === consumer.clientId)
-  await play.advance(200_000, 500)
-  const renewals = play.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length
+  await cluster.until(() => cluster.broker.state.locks.ownerOf(KEY) === consumer.clientId)
+  await cluster.advance(200_000, 500)
+  const renewals = cluster.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length
   assert.ok(renewals >= 9 && renewals < 20, `${renewals} requests`)
-  play.broker.put({ topic: 'Orders' })
-  await play.until(() => seen.length === 1)
-  await play.outcome(consumer.close())
-  assert.equal(play.broker.state.locks.ownerOf(KEY), undefined)
+  cluster.broker.put({ topic: 'Orders' })
+  await cluster.until(() => seen.length === 1)
+  await cluster.outcome(consumer.close())
+  assert.equal(cluster.broker.state.locks.ownerOf(KEY), undefined)
 })
 
 test('while the lock cannot be renewed nothing is consumed, and it goes on when it can', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
-  await startConsumer(play, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
-  await play.until(() => play.broker.waitingPulls === 2)
-  const fault = play.broker.fault('LOCK_BATCH_MQ', { answer: 'code', code: 1, times: Infinity })
-  await play.advance(45_000, 200)
-  play.broker.put({ topic: 'Orders' })
-  await play.advance(5000)
+  await startConsumer(cluster, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  const fault = cluster.broker.fault('LOCK_BATCH_MQ', { answer: 'code', code: 1, times: Infinity })
+  await cluster.advance(45_000, 200)
+  cluster.broker.put({ topic: 'Orders' })
+  await cluster.advance(5000)
   assert.deepEqual(seen, [])
   fault.lift()
-  await play.until(() => seen.length === 1, { stepMs: 100 })
+  await cluster.until(() => seen.length === 1, { stepMs: 100 })
 })
 
 test('a queue whose lock went to another client is begun anew when it comes back', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
-  await startConsumer(play, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
-  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders' })
-  await play.until(() => seen.length === 2)
-  await play.advance(6000)
+  await startConsumer(cluster, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders' })
+  await cluster.until(() => seen.length === 2)
+  await cluster.advance(6000)
   // The broker was started anew, and somebody else was quicker.
-  play.broker.state.locks.clear()
-  play.broker.state.locks.lock(KEY, 'stranger', play.clock.now())
-  await play.advance(25_000)
-  play.broker.put({ topic: 'Orders' })
-  play.broker.put({ topic: 'Orders' })
-  await play.advance(10_000)
+  cluster.broker.state.locks.clear()
+  cluster.broker.state.locks.lock(KEY, 'stranger', cluster.clock.now())
+  await cluster.advance(25_000)
+  cluster.broker.put({ topic: 'Orders' })
+  cluster.broker.put({ topic: 'Orders' })
+  await cluster.advance(10_000)
   assert.deepEqual(seen, [0, 1], 'it is not ours')
-  play.broker.commit('Orders', 'readers', 0, 3)
-  play.broker.state.locks.unlock(KEY, 'stranger')
-  await play.until(() => seen.length === 3, { stepMs: 100 })
+  cluster.broker.commit('Orders', 'readers', 0, 3)
+  cluster.broker.state.locks.unlock(KEY, 'stranger')
+  await cluster.until(() => seen.length === 3, { stepMs: 100 })
   assert.deepEqual(seen, [0, 1, 3], 'what the stranger did is not done again')
 })
 
 test('broadcasting in order needs no locks', async t => {
   // Files take real time, which real ports give them.
-  const play = await stage(t, { realPorts: true })
-  play.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t, { realPorts: true })
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     broadcast: true,
     offsetsFolder: await folder(t),
     onMessage: ({ queueOffset }) => void seen.push(queueOffset),
   })
-  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
-  await play.until(() => seen.length === 3)
+  for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
+  await cluster.until(() => seen.length === 3)
   assert.deepEqual(seen, [0, 1, 2])
-  assert.equal(play.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length, 0)
+  assert.equal(cluster.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length, 0)
 })
 
 const answers = fc.constantFrom('at once', 'later', 'throws', 'rejects', 'again')
@@ -217,16 +217,16 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 4 }),
       async (script, batchSize, concurrency) => {
-        const play = new Stage({})
-        play.broker.setTopic('Orders', { readQueues: 3 })
-        for (let n = 0; n < 30; n++) play.broker.put({ topic: 'Orders', queueId: n % 3 })
+        const cluster = new TestCluster({})
+        cluster.broker.setTopic('Orders', { readQueues: 3 })
+        for (let n = 0; n < 30; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 3 })
         const done = new Map<number, number>([
           [0, 0],
           [1, 0],
           [2, 0],
         ])
         const busy = new Set<number>()
-        const options = consumerOptions(play, {
+        const options = consumerOptions(cluster, {
           orderly: true,
           batchSize,
           concurrency,
@@ -261,12 +261,12 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
             }
           },
         })
-        const consumer = await play.outcome(PushConsumer.start(options))
-        await play.until(() => [...done.values()].every(count => count === 10), { stepMs: 20 })
-        await play.outcome(consumer.close())
-        for (const queueId of [0, 1, 2]) assert.equal(play.broker.committed('Orders', 'readers', queueId), 10)
-        await play.assertNothingLeft()
-        await play.close()
+        const consumer = await cluster.outcome(PushConsumer.start(options))
+        await cluster.until(() => [...done.values()].every(count => count === 10), { stepMs: 20 })
+        await cluster.outcome(consumer.close())
+        for (const queueId of [0, 1, 2]) assert.equal(cluster.broker.committed('Orders', 'readers', queueId), 10)
+        await cluster.assertNothingLeft()
+        await cluster.close()
       },
     ),
     { numRuns: 40 },
@@ -275,15 +275,15 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
 
 /** Two queues, each with a message, at one member; another member has just joined and waits for one of them. */
 async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 2 })
-  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
   const ends: (() => void)[] = []
   const onMessage = () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
-  const one = await startConsumer(play, { instanceName: 'a', orderly: true, onMessage, onQueues })
-  await play.until(() => ends.length === 2)
+  const one = await startConsumer(cluster, { instanceName: 'a', orderly: true, onMessage, onQueues })
+  await cluster.until(() => ends.length === 2)
   const seen: string[] = []
-  const two = await startConsumer(play, {
+  const two = await startConsumer(cluster, {
     instanceName: 'b',
     orderly: true,
     onQueues,
@@ -292,137 +292,137 @@ async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
   const end = (): void => {
     for (const each of ends.splice(0)) each()
   }
-  return { play, one, two, seen, end }
+  return { cluster, one, two, seen, end }
 }
 
 test('the lock of a queue that is to be given up is kept as long as its listener takes', async t => {
-  const { play, two, seen, end } = await handingOver(t)
-  await play.advance(150_000, 250)
+  const { cluster, two, seen, end } = await handingOver(t)
+  await cluster.advance(150_000, 250)
   assert.deepEqual(seen, [], 'the broker frees a lock after 60 s')
   end()
-  await play.advance(1000)
-  assert.equal(play.broker.committed('Orders', 'readers', 1), 1, 'it is given up at once')
-  await play.advance(1500)
+  await cluster.advance(1000)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 1), 1, 'it is given up at once')
+  await cluster.advance(1500)
   assert.equal(two.queues.length, 1, 'and taken soon')
   assert.deepEqual(seen, [])
 })
 
 test('nobody is told of queues that stay as they are, while one waits for the listener of another', async t => {
   const told: string[] = []
-  const { play, end } = await handingOver(t, topic => void told.push(topic))
-  await play.advance(5000)
-  const beats = (): number => play.broker.server.requestsOf('HEART_BEAT').length
+  const { cluster, end } = await handingOver(t, topic => void told.push(topic))
+  await cluster.advance(5000)
+  const beats = (): number => cluster.broker.server.requestsOf('HEART_BEAT').length
   const [toldBefore, beatsBefore] = [told.length, beats()]
-  await play.advance(28_000, 250)
+  await cluster.advance(28_000, 250)
   assert.equal(told.length, toldBefore)
   assert.ok(beats() - beatsBefore <= 4, `${beats() - beatsBefore} heartbeats of two members in 28 s`)
   end()
-  await play.advance(3000)
+  await cluster.advance(3000)
   assert.deepEqual(told.slice(toldBefore), ['Orders', 'Orders'], 'who gave it, and who took it')
 })
 
 test('what is done of a queue that is to be given up is kept when the consumer closes', async t => {
-  const { play, one, end } = await handingOver(t)
-  await play.advance(2000)
+  const { cluster, one, end } = await handingOver(t)
+  await cluster.advance(2000)
   const closing = one.close()
-  await play.advance(1000)
+  await cluster.advance(1000)
   end()
-  await play.outcome(closing)
+  await cluster.outcome(closing)
   assert.deepEqual(
-    [0, 1].map(queueId => play.broker.committed('Orders', 'readers', queueId)),
+    [0, 1].map(queueId => cluster.broker.committed('Orders', 'readers', queueId)),
     [1, 1],
   )
 })
 
 test('offsets that are being reset when the consumer closes are kept', async t => {
-  const { play, one, seen, end } = await handingOver(t)
-  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders', queueId: 0 })
-  play.broker.resetOffsets('Orders', 'readers', new Map([[0, 2]]))
-  await play.advance(1000)
+  const { cluster, one, seen, end } = await handingOver(t)
+  for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders', queueId: 0 })
+  cluster.broker.resetOffsets('Orders', 'readers', new Map([[0, 2]]))
+  await cluster.advance(1000)
   const closing = one.close()
-  await play.advance(1000)
+  await cluster.advance(1000)
   end()
-  await play.outcome(closing)
-  await play.until(() => seen.length === 2, { stepMs: 50 })
+  await cluster.outcome(closing)
+  await cluster.until(() => seen.length === 2, { stepMs: 50 })
   assert.deepEqual(seen, ['0:2', '0:3'])
 })
 
 test('an operator sets back a queue that waits for its listener to be given up', async t => {
-  const { play, seen, end } = await handingOver(t)
-  await play.advance(2000)
-  play.broker.resetOffsets('Orders', 'readers', new Map([[1, 0]]))
-  await play.advance(2000)
+  const { cluster, seen, end } = await handingOver(t)
+  await cluster.advance(2000)
+  cluster.broker.resetOffsets('Orders', 'readers', new Map([[1, 0]]))
+  await cluster.advance(2000)
   end()
-  await play.advance(5000)
+  await cluster.advance(5000)
   assert.deepEqual(seen, ['1:0'])
 })
 
 test('of many offsets that are asked for while a listener takes its time the last one counts, and no other', async t => {
-  const { play, seen, end, one } = await handingOver(t)
-  await play.advance(2000)
+  const { cluster, seen, end, one } = await handingOver(t)
+  await cluster.advance(2000)
   for (const offset of [1, 0, 1, 0, 1, 0]) {
-    play.broker.resetOffsets('Orders', 'readers', new Map([[0, offset]]))
-    await play.advance(200)
+    cluster.broker.resetOffsets('Orders', 'readers', new Map([[0, offset]]))
+    await cluster.advance(200)
   }
   end()
-  await play.advance(1000)
+  await cluster.advance(1000)
   assert.equal(one.stats.running, 1, 'it is begun anew')
   end()
-  await play.advance(2000)
+  await cluster.advance(2000)
   assert.equal(one.stats.running, 0, 'once')
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 1)
   assert.deepEqual(seen, [])
 })
 
 test('a queue whose lock is lost while it is reset waits for the lock', async t => {
-  const { play, one, end } = await handingOver(t)
-  play.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))
-  await play.advance(1000)
-  play.broker.state.locks.clear()
-  play.broker.state.locks.lock(KEY, 'somebody else', play.clock.now())
-  await play.advance(21_000)
+  const { cluster, one, end } = await handingOver(t)
+  cluster.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))
+  await cluster.advance(1000)
+  cluster.broker.state.locks.clear()
+  cluster.broker.state.locks.lock(KEY, 'somebody else', cluster.clock.now())
+  await cluster.advance(21_000)
   end()
-  await play.advance(1000)
+  await cluster.advance(1000)
   assert.ok(!one.queues.some(({ topic, queueId }) => topic === 'Orders' && queueId === 0))
-  assert.equal(play.broker.state.locks.ownerOf(KEY), 'somebody else')
+  assert.equal(cluster.broker.state.locks.ownerOf(KEY), 'somebody else')
 })
 
 test('when more queues may be consumed at a time, those that wait begin at once', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 2 })
-  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
   let running = 0
   const ends = Promise.withResolvers<undefined>()
   const options = { orderly: true, concurrency: 1, onMessage: () => (running++, ends.promise) }
-  const consumer = await startConsumer(play, options)
-  await play.advance(2000)
+  const consumer = await startConsumer(cluster, options)
+  await cluster.advance(2000)
   assert.equal(running, 1)
   consumer.updateConcurrency(2)
-  await play.settle()
+  await cluster.settle()
   assert.equal(running, 2)
   ends.resolve(undefined)
 })
 
 test('a broker that does not answer takes no place from the queues of others', async t => {
-  const play = await stage(t, { brokers: 2 })
-  const [silent, other] = play.brokers as [Stage['broker'], Stage['broker']]
+  const cluster = await testCluster(t, { brokers: 2 })
+  const [silent, other] = cluster.brokers as [TestCluster['broker'], TestCluster['broker']]
   silent.setTopic('Orders', { readQueues: 8 })
   other.setTopic('Orders', { readQueues: 1 })
   const seen: string[] = []
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     concurrency: 2,
     onMessage: ({ queue: { brokerName } }) => void seen.push(brokerName),
   })
-  await play.advance(2000)
+  await cluster.advance(2000)
   const locks = silent.fault('LOCK_BATCH_MQ', { answer: 'never', handled: false, times: Infinity })
-  await play.advance(35_000)
+  await cluster.advance(35_000)
   for (let queueId = 0; queueId < 8; queueId++) silent.put({ topic: 'Orders', queueId })
-  await play.advance(200)
+  await cluster.advance(200)
   const asked = locks.met
   for (let n = 1; n <= 20; n++) {
     other.put({ topic: 'Orders' })
-    await play.advance(500)
+    await cluster.advance(500)
     assert.deepEqual(
       seen,
       Array.from({ length: n }, () => 'broker-b'),
@@ -433,27 +433,27 @@ test('a broker that does not answer takes no place from the queues of others', a
 })
 
 test('a queue whose listener takes its time does not keep other queues from being reset', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 2 })
-  for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
   const ends = Promise.withResolvers<undefined>()
   const seen: number[] = []
-  await startConsumer(play, {
+  await startConsumer(cluster, {
     orderly: true,
     onMessage: ({ queue: { queueId } }) => {
       seen.push(queueId)
       return queueId === 0 ? ends.promise : undefined
     },
   })
-  await play.until(() => seen.length === 2)
+  await cluster.until(() => seen.length === 2)
   for (const queueId of [0, 1]) {
-    play.broker.resetOffsets('Orders', 'readers', new Map([[queueId, 0]]))
-    await play.advance(2000)
+    cluster.broker.resetOffsets('Orders', 'readers', new Map([[queueId, 0]]))
+    await cluster.advance(2000)
   }
   assert.deepEqual(
     seen.toSorted((a, b) => a - b),
     [0, 1, 1],
   )
   ends.resolve(undefined)
-  await play.until(() => seen.length === 4, { stepMs: 50 })
+  await cluster.until(() => seen.length === 4, { stepMs: 50 })
 })

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { retryTopicOf } from '@gantrymq/protocol'
-import { stage } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit'
 import type { DeliveredMessage } from './delivered-messages.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import { startConsumer } from '../../../test/push-scene.ts'
 
 test('messages are iterated over, and committed when they are acknowledged', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  for (let n = 0; n < 5; n++) play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play)
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 5; n++) cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster)
   const seen: number[] = []
   const loop = (async () => {
     for await (const message of consumer) {
@@ -18,31 +18,31 @@ test('messages are iterated over, and committed when they are acknowledged', asy
       await message.ack()
     }
   })()
-  await play.until(() => seen.length === 5)
-  await play.outcome(consumer.close())
+  await cluster.until(() => seen.length === 5)
+  await cluster.outcome(consumer.close())
   await loop
   assert.deepEqual(seen, [0, 1, 2, 3, 4])
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 5)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 5)
 })
 
 test('a message may be wanted again, and settling it twice does no harm', async t => {
-  const play = await stage(t, { brokers: [{ delays: 'by-hand' }] })
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play)
+  const cluster = await testCluster(t, { brokers: [{ delays: 'by-hand' }] })
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster)
   const loop = consumer[Symbol.asyncIterator]()
-  const { value: first } = await play.outcome(loop.next())
+  const { value: first } = await cluster.outcome(loop.next())
   await first?.retry({ delayLevel: 5 })
   await first?.ack()
   await first?.retry()
-  await play.until(() => play.broker.state.delayed.length === 1)
-  const sent = play.broker.requests.filter(({ name }) => name === 'CONSUMER_SEND_MSG_BACK')
+  await cluster.until(() => cluster.broker.state.delayed.length === 1)
+  const sent = cluster.broker.requests.filter(({ name }) => name === 'CONSUMER_SEND_MSG_BACK')
   assert.deepEqual(
     sent.map(({ header }) => header['delayLevel']),
     ['5'],
   )
-  play.broker.deliverDelayed()
-  const { value: second } = await play.outcome(loop.next())
+  cluster.broker.deliverDelayed()
+  const { value: second } = await cluster.outcome(loop.next())
   assert.equal(second?.reconsumeTimes, 1)
   assert.equal(second?.topic, 'Orders')
   assert.equal(second?.queue.topic, retryTopicOf('readers'))
@@ -50,29 +50,29 @@ test('a message may be wanted again, and settling it twice does no harm', async 
 })
 
 test('no more messages are handed out than may be at work at a time', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  for (let n = 0; n < 10; n++) play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play, { concurrency: 3 })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 10; n++) cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster, { concurrency: 3 })
   const taken: DeliveredMessage[] = []
   void (async () => {
     for await (const message of consumer) taken.push(message)
   })()
-  await play.advance(1000)
+  await cluster.advance(1000)
   assert.equal(taken.length, 3)
   await taken[1]?.ack()
-  await play.until(() => taken.length === 4)
+  await cluster.until(() => taken.length === 4)
   consumer.updateConcurrency(5)
-  await play.until(() => taken.length === 6)
+  await cluster.until(() => taken.length === 6)
   assert.throws(() => consumer.updateConcurrency(0), { code: 'BAD_OPTION' })
-  await play.outcome(consumer.close({ drainMs: 100 }))
+  await cluster.outcome(consumer.close({ drainMs: 100 }))
 })
 
 test('what a loop leaves behind when it breaks goes to the next member, and the end does not wait for it', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play)
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster)
   const seen: number[] = []
   const loop = (async () => {
     for await (const message of consumer) {
@@ -81,53 +81,53 @@ test('what a loop leaves behind when it breaks goes to the next member, and the 
       await message.ack()
     }
   })()
-  await play.outcome(loop)
-  const since = play.clock.now()
-  await play.outcome(consumer.close())
-  assert.ok(play.clock.now() - since < 2000)
+  await cluster.outcome(loop)
+  const since = cluster.clock.now()
+  await cluster.outcome(consumer.close())
+  assert.ok(cluster.clock.now() - since < 2000)
   assert.deepEqual(seen, [0, 1])
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 1)
 })
 
 test('the end lets a loop settle what it has', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play)
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster)
   const loop = consumer[Symbol.asyncIterator]()
-  const { value } = await play.outcome(loop.next())
+  const { value } = await cluster.outcome(loop.next())
   const closing = consumer.close()
-  await play.advance(1000)
+  await cluster.advance(1000)
   await value?.ack()
-  await play.outcome(closing)
-  assert.equal(play.broker.committed('Orders', 'readers', 0), 1)
+  await cluster.outcome(closing)
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 1)
   assert.equal((await loop.next()).done, true)
 })
 
 test('what nobody has taken yet is not late', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play, { consumeTimeoutMs: 1000 })
-  await play.advance(10_000)
-  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 0)
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster, { consumeTimeoutMs: 1000 })
+  await cluster.advance(10_000)
+  assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 0)
   const loop = consumer[Symbol.asyncIterator]()
-  await play.outcome(loop.next())
-  await play.advance(3000)
-  assert.equal(play.broker.log.messages(retryTopicOf('readers')).length, 1, 'but what was taken and forgotten is')
+  await cluster.outcome(loop.next())
+  await cluster.advance(3000)
+  assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 1, 'but what was taken and forgotten is')
 })
 
 test('a consumer with a listener is not iterated over', async t => {
-  const play = await stage(t)
-  const consumer = await startConsumer(play, { onMessage() {} })
+  const cluster = await testCluster(t)
+  const consumer = await startConsumer(cluster, { onMessage() {} })
   assert.throws(() => consumer[Symbol.asyncIterator](), { code: 'UNSUPPORTED', message: /leave these out to iterate/ })
 })
 
 test('in order too, one message of a queue is out at a time', async t => {
-  const play = await stage(t)
-  play.broker.setTopic('Orders', { readQueues: 1 })
-  for (let n = 0; n < 3; n++) play.broker.put({ topic: 'Orders' })
-  const consumer = await startConsumer(play, { orderly: true })
+  const cluster = await testCluster(t)
+  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
+  const consumer = await startConsumer(cluster, { orderly: true })
   const seen: string[] = []
   const taken: DeliveredMessage[] = []
   void (async () => {
@@ -136,35 +136,35 @@ test('in order too, one message of a queue is out at a time', async t => {
       taken.push(message)
     }
   })()
-  await play.until(() => taken.length === 1)
-  await play.advance(1000)
+  await cluster.until(() => taken.length === 1)
+  await cluster.advance(1000)
   assert.equal(taken.length, 1)
   await taken[0]?.retry({ suspendMs: 50 })
-  await play.until(() => taken.length === 2, { stepMs: 10 })
+  await cluster.until(() => taken.length === 2, { stepMs: 10 })
   await taken[1]?.ack()
-  await play.until(() => taken.length === 3)
+  await cluster.until(() => taken.length === 3)
   assert.deepEqual(seen, ['0/0', '0/1', '1/0'])
   await taken[2]?.ack()
-  await play.until(() => taken.length === 4)
+  await cluster.until(() => taken.length === 4)
   await taken[3]?.ack()
 })
 
 for (const orderly of [false, true]) {
   test(`what no loop has taken of a queue goes with it to another member, orderly ${orderly}`, async t => {
-    const play = await stage(t)
-    play.broker.setTopic('Orders', { readQueues: 2 })
-    for (let n = 0; n < 2; n++) play.broker.put({ topic: 'Orders', queueId: n })
-    const one = await startConsumer(play, { instanceName: 'a', orderly })
-    await play.until(() => one.stats.running === 2)
+    const cluster = await testCluster(t)
+    cluster.broker.setTopic('Orders', { readQueues: 2 })
+    for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
+    const one = await startConsumer(cluster, { instanceName: 'a', orderly })
+    await cluster.until(() => one.stats.running === 2)
     const others: number[] = []
     const onMessage = ({ queue }: ReceivedMessage): void => void others.push(queue.queueId)
-    await startConsumer(play, { instanceName: 'b', orderly, onMessage })
-    await play.advance(5000)
+    await startConsumer(cluster, { instanceName: 'b', orderly, onMessage })
+    await cluster.advance(5000)
     const mine: number[] = []
     void (async () => {
       for await (const { queue } of one) mine.push(queue.queueId)
     })()
-    await play.advance(1000)
+    await cluster.advance(1000)
     assert.deepEqual([mine, others], [[0], [1]])
   })
 }

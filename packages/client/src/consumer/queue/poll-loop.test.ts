@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { stage } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit'
 import { ClientError } from '../../errors.ts'
 import { instanceOptions } from '../../instance/instance-options.ts'
 import { readOptions } from '../../options.ts'
@@ -11,8 +11,8 @@ import { QueueLoop, type QueueLoopOptions } from './poll-loop.ts'
 const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
 
 async function looped(t: TestContext, step: QueueLoopOptions['step']) {
-  const play = await stage(t)
-  const { clock, dial, nameServerList: nameServers } = play
+  const cluster = await testCluster(t)
+  const { clock, dial, nameServerList: nameServers } = cluster
   const { log, texts } = noted()
   const membership = new Membership(readOptions('test', instanceOptions, { clock, dial, nameServers, log }), 'readers')
   const { instance, group } = membership
@@ -24,23 +24,23 @@ async function looped(t: TestContext, step: QueueLoopOptions['step']) {
     loop.stop()
     await loop.done
   }
-  play.own({ close: () => membership.close({ stop, keep: async () => {} }) })
+  cluster.own({ close: () => membership.close({ stop, keep: async () => {} }) })
   const warnings = (): string[] => texts.filter(text => text.startsWith('warn'))
-  return { play, loop, warnings, failures }
+  return { cluster, loop, warnings, failures }
 }
 
 test('a loop sleeps between its steps, until it is woken or stopped', async t => {
   let steps = 0
-  const { play, loop } = await looped(t, () => {
+  const { cluster, loop } = await looped(t, () => {
     steps++
     return loop.sleep(1000)
   })
   loop.start()
   assert.deepEqual([steps, loop.isAsleep], [1, true])
-  await play.advance(1000)
+  await cluster.advance(1000)
   assert.equal(steps, 2)
   loop.wake()
-  await play.settle()
+  await cluster.settle()
   assert.equal(steps, 3)
   loop.stop()
   await loop.done
@@ -49,7 +49,7 @@ test('a loop sleeps between its steps, until it is woken or stopped', async t =>
 
 test('a step that is interrupted is followed by another at once, and its failure is not told', async t => {
   const signals: AbortSignal[] = []
-  const { play, loop, warnings, failures } = await looped(t, async signal => {
+  const { cluster, loop, warnings, failures } = await looped(t, async signal => {
     signals.push(signal)
     if (signals.length > 1) return await loop.sleep(1000)
     await new Promise(resolve => signal.addEventListener('abort', resolve))
@@ -57,7 +57,7 @@ test('a step that is interrupted is followed by another at once, and its failure
   })
   loop.start()
   loop.interrupt()
-  await play.settle()
+  await cluster.settle()
   assert.deepEqual(
     signals.map(({ aborted }) => aborted),
     [true, false],
@@ -71,17 +71,17 @@ test('a failure is told and rested after, for a moment only if the broker asks f
     new ClientError('BROKER_REFUSED', 'busy', { responseCode: 215 }),
   ]
   let steps = 0
-  const { play, loop, warnings, failures } = await looped(t, async () => {
+  const { cluster, loop, warnings, failures } = await looped(t, async () => {
     const problem = problems[steps++]
     if (problem !== undefined) throw problem
     await loop.sleep(10_000)
   })
   loop.start()
-  await play.advance(990, 10)
+  await cluster.advance(990, 10)
   assert.deepEqual([steps, warnings()], [1, ['warn pull failed']])
-  await play.advance(10, 10)
+  await cluster.advance(10, 10)
   assert.equal(steps, 2)
-  await play.advance(20, 10)
+  await cluster.advance(20, 10)
   assert.equal(steps, 3)
   assert.deepEqual(failures, ['TIMEOUT', 'BROKER_REFUSED'])
   assert.deepEqual(warnings(), ['warn pull failed'])

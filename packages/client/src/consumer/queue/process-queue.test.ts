@@ -140,7 +140,7 @@ class SortedMaps {
 
 type Step = readonly ['put' | 'remove' | 'take' | 'commit' | 'rollback', readonly number[]]
 
-function play(queue: ProcessQueue<Message>, model: SortedMaps, [kind, offsets]: Step, next: number): number {
+function applyStep(queue: ProcessQueue<Message>, model: SortedMaps, [kind, offsets]: Step, next: number): number {
   const known = offsets.map(offset => next - (offset % 40))
   if (kind === 'put') {
     const start = next + ((offsets[0] ?? 0) % 3)
@@ -168,7 +168,7 @@ test('it does what sorted maps do, in any order of calls', () => {
       const model = new SortedMaps()
       let next = start
       for (const step of steps) {
-        next = play(queue, model, step, next)
+        next = applyStep(queue, model, step, next)
         assert.equal(queue.count, model.waiting.size + model.taken.size)
         assert.equal(queue.size, model.bytes)
         const waiting = [...model.waiting.keys()]

@@ -4,7 +4,7 @@ import { silent } from '@gantrymq/remoting'
 import { HandClock } from '@gantrymq/testkit'
 import { Rounds } from './schedule.ts'
 
-function playing(t: TestContext, round: () => Promise<boolean>) {
+function scheduled(t: TestContext, round: () => Promise<boolean>) {
   const clock = new HandClock()
   const stop = new AbortController()
   const at: number[] = []
@@ -37,7 +37,7 @@ function playing(t: TestContext, round: () => Promise<boolean>) {
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 test('nothing happens before the start, and then a round at once', async t => {
-  const { rounds, at } = playing(t, async () => true)
+  const { rounds, at } = scheduled(t, async () => true)
   rounds.request(true)
   await settle()
   assert.deepEqual(at, [])
@@ -47,7 +47,7 @@ test('nothing happens before the start, and then a round at once', async t => {
 })
 
 test('what is asked during a round or just after it makes one more, a little later', async t => {
-  const { rounds, at, advance } = playing(t, async () => true)
+  const { rounds, at, advance } = scheduled(t, async () => true)
   rounds.start()
   rounds.request(false)
   await settle()
@@ -57,7 +57,7 @@ test('what is asked during a round or just after it makes one more, a little lat
 })
 
 test('what is urgent does not wait', async t => {
-  const { rounds, at } = playing(t, async () => true)
+  const { rounds, at } = scheduled(t, async () => true)
   rounds.start()
   await settle()
   rounds.request(false)
@@ -68,14 +68,14 @@ test('what is urgent does not wait', async t => {
 })
 
 test('a round that leaves something open is repeated, more and more seldom', async t => {
-  const { rounds, at, advance } = playing(t, async () => false)
+  const { rounds, at, advance } = scheduled(t, async () => false)
   rounds.start()
   await advance(60_000)
   assert.deepEqual(at, [0, 1000, 3000, 7000, 15_000, 31_000, 51_000])
 })
 
 test('a notice ends the rest', async t => {
-  const { rounds, at, advance } = playing(t, async () => at.length > 4)
+  const { rounds, at, advance } = scheduled(t, async () => at.length > 4)
   rounds.start()
   await advance(7000)
   rounds.request(false)
@@ -86,7 +86,7 @@ test('a notice ends the rest', async t => {
 test('no two rounds run side by side, and the end waits for the one that runs', async t => {
   let running = 0
   const end = Promise.withResolvers<void>()
-  const { rounds, at, stop, advance } = playing(t, async () => {
+  const { rounds, at, stop, advance } = scheduled(t, async () => {
     assert.equal(++running, 1)
     await end.promise
     running--
@@ -107,7 +107,7 @@ test('no two rounds run side by side, and the end waits for the one that runs', 
 
 test('a round that fails is followed by another', async t => {
   let fails = true
-  const { rounds, at, advance } = playing(t, async () => {
+  const { rounds, at, advance } = scheduled(t, async () => {
     if (fails) throw new Error('odd')
     return true
   })

@@ -7,10 +7,10 @@ import { ScriptedBroker, type ScriptedBrokerOptions } from './scripted-broker.ts
 import type { RudeServer } from './scripted/rude-server.ts'
 import { ScriptedNameServer } from './scripted/scripted-name-server.ts'
 
-export interface StageOptions {
+export interface TestClusterOptions {
   /** How many masters, or the settings of each broker. Default one master. */
   readonly brokers?: number | readonly Partial<ScriptedBrokerOptions>[]
-  /** Default 1. All know the same. */
+  /** Default 1. All of them know the same brokers. */
   readonly nameServers?: number
   /** Listen on ports of 127.0.0.1 instead of memory sockets. */
   readonly realPorts?: boolean
@@ -21,21 +21,21 @@ interface Closeable {
 }
 
 const ROUNDS = 2000
-/** What Node's thread pool is given to end its work, milliseconds. */
+/** How long Node's thread pool may take to finish its work, milliseconds. */
 const POOL_MS = 5000
 
-/** Everything a test of the client plays with. */
-export class Stage {
+/** Name servers and brokers in memory, with a clock that the test moves. */
+export class TestCluster {
   readonly clock = new HandClock()
   readonly nameServers: readonly ScriptedNameServer[]
   readonly brokers: readonly ScriptedBroker[]
-  /** Connects to the servers of the stage by their addresses; for RemotingClientOptions. */
+  /** Connects to the servers of the cluster by address. Pass it as `dial` to a client. */
   readonly dial: Dial
   readonly #real: boolean
   readonly #owned: Closeable[] = []
   #clients = 0
 
-  constructor({ brokers = 1, nameServers = 1, realPorts = false }: StageOptions) {
+  constructor({ brokers = 1, nameServers = 1, realPorts = false }: TestClusterOptions) {
     this.#real = realPorts
     const settings = typeof brokers === 'number' ? Array.from({ length: brokers }, () => ({})) : brokers
     const { clock } = this
@@ -54,22 +54,22 @@ export class Stage {
 
   readonly #routeOf = (topic: string) => this.nameServer.routeOf(topic)
 
-  /** The first. */
+  /** The first name server. */
   get nameServer(): ScriptedNameServer {
     return this.nameServers[0] as ScriptedNameServer
   }
 
-  /** The first. */
+  /** The first broker. */
   get broker(): ScriptedBroker {
     return this.brokers[0] as ScriptedBroker
   }
 
-  /** `host:port;host:port`, as clients are told. */
+  /** `host:port;host:port`, for the option `nameServers`. */
   get nameServerList(): string {
     return this.nameServers.map(({ address }) => address).join(';')
   }
 
-  /** Gives what a test started to the stage, to be closed at its end; the last one first. */
+  /** Registers something that the test started. The cluster closes it at the end of the test, the newest first. */
   own<T extends Closeable>(started: T): T {
     this.#owned.push(started)
     return started
@@ -77,12 +77,12 @@ export class Stage {
 
   // -- Time ----------------------------------------------------------------------------------------------------------
 
-  /** Lets all that is on its way arrive. The clock stands still. */
+  /** Lets everything in flight arrive. The clock stands still. */
   async settle(turns = 20): Promise<void> {
     for (let turn = 0; turn < turns; turn++) await this.#turn()
   }
 
-  /** Moves the clock, in steps that let answers come in between. */
+  /** Moves the clock in steps, so that answers arrive between them. */
   async advance(ms: number, stepMs = 50): Promise<void> {
     await this.settle()
     for (let left = ms; left > 0; left -= stepMs) {
@@ -93,8 +93,8 @@ export class Stage {
   }
 
   /**
-   * Waits for something, moving the clock by `stepMs` a turn (default 0). Fails after 2,000 turns; where the clock stands still
-   * not before five seconds, as what works in Node's thread pool takes real time.
+   * Waits until a condition holds and moves the clock by `stepMs` a turn (default 0). Fails after 2,000 turns. If the clock
+   * stands still, it fails after five seconds at the earliest: work in Node's thread pool takes real time.
    */
   async until(condition: () => boolean, { stepMs = 0 }: { readonly stepMs?: number } = {}): Promise<void> {
     const end = performance.now() + (stepMs === 0 ? POOL_MS : 0)
@@ -104,10 +104,10 @@ export class Stage {
       await this.settle(2)
       if (stepMs > 0) this.clock.advance(stepMs)
     }
-    assert.fail(`still not so: ${String(condition)}`)
+    assert.fail(`the condition never held: ${String(condition)}`)
   }
 
-  /** What the promise gives, moving the clock by `stepMs` a turn (default 50) until it does. */
+  /** Awaits a promise and moves the clock by `stepMs` a turn (default 50) until it settles. */
   async outcome<T>(promise: Promise<T>, { stepMs = 50 }: { readonly stepMs?: number } = {}): Promise<T> {
     let settled = false
     const note = (): void => {
@@ -127,7 +127,7 @@ export class Stage {
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
-  /** Fails if a connection, a waiting request or a timer of the clock is left. For when all clients are closed. */
+  /** Fails if a connection, a waiting pull or a timer of the clock is left. Call it when all clients are closed. */
   async assertNothingLeft(): Promise<void> {
     await this.settle()
     if (this.#real) await this.until(() => this.#servers.every(({ connections }) => connections === 0))
@@ -136,10 +136,14 @@ export class Stage {
       waitingPulls: this.brokers.filter(({ waitingPulls }) => waitingPulls > 0).map(({ address }) => address),
       timers: this.clock.timers,
     }
-    assert.deepEqual(left, { connections: [], waitingPulls: [], timers: 0 }, 'something is left after the end')
+    assert.deepEqual(
+      left,
+      { connections: [], waitingPulls: [], timers: 0 },
+      'something is left after the clients were closed',
+    )
   }
 
-  /** Closes what it owns and checks that nothing is left, then closes the servers. */
+  /** Closes what `own` registered, checks that nothing is left, then closes the servers. */
   async close(): Promise<void> {
     const owned = this.#owned.splice(0)
     try {
@@ -163,7 +167,7 @@ export class Stage {
     const server = this.#servers.find(each => each.address === address)
     if (server?.door === 'hangs') return hang(signal)
     if (server?.door !== 'open') {
-      throw new RemotingError('CONNECT_FAILED', 'nobody listens there (ECONNREFUSED)', { retriable: true })
+      throw new RemotingError('CONNECT_FAILED', 'no server listens there (ECONNREFUSED)', { retriable: true })
     }
     const [near, far] = memorySockets()
     server.accept(far, `10.0.2.1:${50_000 + ++this.#clients}`)
@@ -178,24 +182,24 @@ function hang(signal: AbortSignal): Promise<never> {
 }
 
 /**
- * A name server and brokers in memory, a clock that stands still, and the end of it all when the test ends.
+ * Starts a cluster in memory, with a clock that stands still, and closes it when the test ends.
  *
  * ```ts
- * const play = await stage(t, { brokers: 2 })
- * for (const broker of play.brokers) broker.setTopic('Orders', { readQueues: 2 })
- * const { nameServerList: nameServers, clock, dial } = play
- * const producer = play.own(await play.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
- * play.broker.fault('SEND_MESSAGE_V2', { answer: 'never', handled: false, times: Infinity })
- * const receipt = await play.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+ * const cluster = await testCluster(t, { brokers: 2 })
+ * for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+ * const { nameServerList: nameServers, clock, dial } = cluster
+ * const producer = cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
+ * cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never', handled: false, times: Infinity })
+ * const receipt = await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
  * assert.equal(receipt.queue.brokerName, 'broker-b')
- * assert.equal(play.broker.log.messages('Orders').length, 0)
- * assert.equal(play.brokers[1]?.server.requestsOf('SEND_MESSAGE_V2').length, 1)
- * // At the end the producer is closed, and the test fails if a connection or a timer is left.
+ * assert.equal(cluster.broker.log.messages('Orders').length, 0)
+ * assert.equal(cluster.brokers[1]?.server.requestsOf('SEND_MESSAGE_V2').length, 1)
+ * // At its end the cluster closes the producer, and the test fails if a connection or a timer is left.
  * ```
  */
-export async function stage(t: TestContext, options: StageOptions = {}): Promise<Stage> {
-  const play = new Stage(options)
-  t.after(() => play.close())
-  if (options.realPorts) await play.listen()
-  return play
+export async function testCluster(t: TestContext, options: TestClusterOptions = {}): Promise<TestCluster> {
+  const cluster = new TestCluster(options)
+  t.after(() => cluster.close())
+  if (options.realPorts) await cluster.listen()
+  return cluster
 }

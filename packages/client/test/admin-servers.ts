@@ -64,7 +64,7 @@ export function brokerData(brokerName: string, ...addresses: string[]): BrokerDa
  * An admin and servers in memory, by address. An address that no server has refuses connections.
  * @param nameServers the addresses that are name servers
  */
-export async function adminStage(
+export async function startAdmin(
   t: TestContext,
   servers: Readonly<Record<string, Dispatch>>,
   nameServers: readonly string[] = ['ns-1:9876'],

@@ -3,21 +3,21 @@ import { type TestContext, test } from 'node:test'
 import { queryRequests } from '@gantrymq/protocol'
 import { RemotingClient, RemotingError, ResponseError } from '@gantrymq/remoting'
 import type { Fault } from './scripted/faults.ts'
-import { stage } from './stage.ts'
+import { testCluster } from './test-cluster.ts'
 
 const { GET_MAX_OFFSET } = queryRequests
 const header = { topic: 'Orders', queueId: 0 }
 
 async function connected(t: TestContext) {
-  const play = await stage(t)
-  const { clock, dial, broker } = play
+  const cluster = await testCluster(t)
+  const { clock, dial, broker } = cluster
   broker.put({ topic: 'Orders' })
-  const client = play.own(new RemotingClient({ clock, dial }))
+  const client = cluster.own(new RemotingClient({ clock, dial }))
   const ask = async (timeoutMs = 3000) => {
     const reply = await client.call(broker.address, GET_MAX_OFFSET, { header }, { timeoutMs })
     return reply.header.offset
   }
-  return { play, broker, ask }
+  return { cluster, broker, ask }
 }
 
 const failure = (code: string) => (error: unknown) => error instanceof RemotingError && error.code === code
@@ -32,11 +32,11 @@ for (const [fault, code] of [
   [{ answer: 'slow', bytes: 1, everyMs: 1000 }, 'TIMEOUT'],
 ] as const satisfies readonly (readonly [Fault, string])[]) {
   test(`an answer that is ${fault.answer} fails one call with ${code}`, async t => {
-    const { play, broker, ask } = await connected(t)
+    const { cluster, broker, ask } = await connected(t)
     const set = broker.fault('GET_MAX_OFFSET', fault)
-    await assert.rejects(play.outcome(ask()), failure(code))
+    await assert.rejects(cluster.outcome(ask()), failure(code))
     assert.equal(set.met, 1)
-    assert.equal(await play.outcome(ask()), 1, 'the next call is served')
+    assert.equal(await cluster.outcome(ask()), 1, 'the next call is served')
     assert.equal(broker.server.requestsOf('GET_MAX_OFFSET').length, 2)
   })
 }
@@ -47,16 +47,16 @@ for (const fault of [
   { answer: 'late', ms: 2000 },
   { answer: 'slow', bytes: 8, everyMs: 10 },
 ] as const satisfies readonly Fault[]) {
-  test(`an answer that is ${fault.answer} is an answer nevertheless`, async t => {
-    const { play, broker, ask } = await connected(t)
+  test(`an answer that is ${fault.answer} is still an answer`, async t => {
+    const { cluster, broker, ask } = await connected(t)
     broker.fault('*', fault)
-    assert.equal(await play.outcome(ask()), 1)
-    assert.equal(await play.outcome(ask()), 1)
+    assert.equal(await cluster.outcome(ask()), 1)
+    assert.equal(await cluster.outcome(ask()), 1)
   })
 }
 
-test('another code comes instead of the answer, as often as it is set and where it is meant', async t => {
-  const { play, broker, ask } = await connected(t)
+test('another response code replaces the answer, for as many requests as were set and only for those that match', async t => {
+  const { cluster, broker, ask } = await connected(t)
   const set = broker.fault('GET_MAX_OFFSET', { answer: 'code', code: 2, remark: 'busy', times: 2, after: 1 })
   assert.equal(await ask(), 1)
   for (let time = 0; time < 2; time++) {
@@ -69,52 +69,52 @@ test('another code comes instead of the answer, as often as it is set and where 
     times: Number.POSITIVE_INFINITY,
     where: ({ header }) => header.topic !== 'Orders',
   })
-  assert.equal(await play.outcome(ask()), 1)
+  assert.equal(await cluster.outcome(ask()), 1)
 })
 
-test('a server that is down refuses, one that hangs is waited for until the deadline', async t => {
-  const { play, broker, ask } = await connected(t)
+test('a server that is down refuses connections, and one that hangs keeps the client waiting until its deadline', async t => {
+  const { cluster, broker, ask } = await connected(t)
   assert.equal(await ask(), 1)
   broker.down()
-  await play.settle()
+  await cluster.settle()
   await assert.rejects(ask(), failure('CONNECT_FAILED'))
   broker.server.door = 'hangs'
-  await assert.rejects(play.outcome(ask(1000)), failure('TIMEOUT'))
+  await assert.rejects(cluster.outcome(ask(1000)), failure('TIMEOUT'))
   broker.up()
-  await play.advance(3000)
+  await cluster.advance(3000)
   assert.equal(await ask(), 1)
 })
 
-test('a server that froze reads nothing more on connections it has', async t => {
-  const { play, broker, ask } = await connected(t)
+test('a frozen server reads no more from its open connections', async t => {
+  const { cluster, broker, ask } = await connected(t)
   assert.equal(await ask(), 1)
   broker.server.freeze()
-  await assert.rejects(play.outcome(ask()), failure('TIMEOUT'))
+  await assert.rejects(cluster.outcome(ask()), failure('TIMEOUT'))
   assert.equal(broker.requests.length, 1)
   assert.equal(await ask(), 1)
 })
 
-test('what is left after the end is found', async t => {
-  const play = await stage(t)
-  const { clock, dial, broker } = play
+test('a connection or a timer that is left after the end fails the test', async t => {
+  const cluster = await testCluster(t)
+  const { clock, dial, broker } = cluster
   broker.put({ topic: 'Orders' })
   const client = new RemotingClient({ clock, dial })
   t.after(() => client.close())
   await client.call(broker.address, GET_MAX_OFFSET, { header })
-  await assert.rejects(play.assertNothingLeft(), /something is left after the end/)
+  await assert.rejects(cluster.assertNothingLeft(), /something is left after the clients were closed/)
   await client.close()
-  await play.assertNothingLeft()
+  await cluster.assertNothingLeft()
   const timer = clock.every(1000, () => {})
-  await assert.rejects(play.assertNothingLeft(), /something is left after the end/)
+  await assert.rejects(cluster.assertNothingLeft(), /something is left after the clients were closed/)
   timer[Symbol.dispose]()
 })
 
-test('the same stage is played over real ports', async t => {
-  const play = await stage(t, { realPorts: true })
-  const { broker } = play
+test('the same cluster runs on real ports', async t => {
+  const cluster = await testCluster(t, { realPorts: true })
+  const { broker } = cluster
   broker.put({ topic: 'Orders' })
   assert.match(broker.address, /^127\.0\.0\.1:\d+$/)
-  const client = play.own(new RemotingClient())
+  const client = cluster.own(new RemotingClient())
   const reply = await client.call(broker.address, GET_MAX_OFFSET, { header })
   assert.equal(reply.header.offset, 1)
 })
