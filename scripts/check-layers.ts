@@ -7,10 +7,11 @@ import { isTest, readSource, type Source, sourceFiles } from './sources.ts'
 const arrows: Readonly<Record<string, readonly string[]>> = {
   remoting: [],
   protocol: ['remoting'],
-  namesrv: ['protocol', 'remoting'],
+  daemon: ['protocol', 'remoting'],
+  namesrv: ['daemon', 'protocol', 'remoting'],
   client: ['protocol', 'remoting'],
   opentelemetry: ['client'],
-  gantrymq: ['client', 'namesrv', 'protocol', 'remoting'],
+  gantrymq: ['client', 'daemon', 'namesrv', 'protocol', 'remoting'],
   testkit: ['protocol', 'remoting'],
 }
 

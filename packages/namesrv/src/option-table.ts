@@ -13,7 +13,7 @@ import {
   seconds,
   text,
   word,
-} from './option-kinds.ts'
+} from '@gantrymq/daemon'
 
 /** What may change an option while the server runs, code 318. */
 export type Change =

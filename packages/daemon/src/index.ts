@@ -1,0 +1,15 @@
+export {
+  bytes,
+  flag,
+  host,
+  int,
+  type Kind,
+  millis,
+  never,
+  orNone,
+  path,
+  ranges,
+  seconds,
+  text,
+  word,
+} from './options/kinds.ts'
