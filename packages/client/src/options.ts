@@ -1,3 +1,4 @@
+import { nearestWord } from '@gantrymq/remoting'
 import { ClientError } from './errors.ts'
 
 /** One option: its default, what it accepts, and its name in Apache's client. */
@@ -104,27 +105,15 @@ function shown(value: unknown): string {
 }
 
 function unknownOption(who: string, name: string, known: readonly string[]): ClientError {
-  const like = known.find(each => isSlipOf(name.slice(0, 80).toLowerCase(), each.toLowerCase()))
+  const like = wordMeant(name.slice(0, 80), known)
   const advice = like === undefined ? 'docs/client-options.md lists all' : `did you mean ${like}?`
   return new ClientError('BAD_OPTION', `${who}: there is no option ${name.slice(0, 80)}; ${advice}`)
 }
 
-/** True if two letters at most are missing, too many or others, or if one word begins with the other. */
-function isSlipOf(given: string, known: string): boolean {
-  if (given.length > 3 && (known.startsWith(given) || given.startsWith(known))) return true
-  return distance(given, known) <= (known.length > 4 ? 2 : 0)
-}
-
-/** How many letters have to be put in, taken out or changed to make one word of the other (Levenshtein). */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
-  for (const [index, letter] of [...from].entries()) {
-    const next = [index + 1]
-    for (let at = 1; at <= to.length; at++) {
-      const changed = (row[at - 1] as number) + (letter === to[at - 1] ? 0 : 1)
-      next.push(Math.min(changed, (row[at] as number) + 1, (next[at - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[to.length] as number
+/** The known word that begins with the given one, or the other way round, else the one with the nearest spelling. */
+function wordMeant(given: string, known: readonly string[]): string | undefined {
+  const lower = given.toLowerCase()
+  const begins = (word: string) => word.startsWith(lower) || lower.startsWith(word)
+  const longer = lower.length > 3 ? known.find(each => begins(each.toLowerCase())) : undefined
+  return longer ?? nearestWord(given, known)
 }

@@ -1,4 +1,5 @@
-import { flagOf, nearest, optionNames, optionOf, type OptionName } from '@gantrymq/namesrv'
+import { flagOf, optionNames, optionOf, type OptionName } from '@gantrymq/namesrv'
+import { nearestWord } from '@gantrymq/remoting'
 
 /** What was typed after `mqnamesrv`. */
 export interface CommandLine {
@@ -163,7 +164,7 @@ function apacheOptionLike(name: string, token: string): ApacheOption | undefined
 }
 
 function unrecognized(token: string, name: string): UsageError {
-  const known = nearest(name, flags.keys())
+  const known = nearestWord(name, flags.keys())
   const hint = known === undefined || name.length < 3 ? '' : ` (did you mean --${known}?)`
   return new UsageError(`Unrecognized option: ${token}${hint}`)
 }

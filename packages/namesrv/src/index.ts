@@ -16,7 +16,6 @@ export {
   variableOf,
 } from './options.ts'
 export { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
-export { nearest } from './spelling.ts'
 export type { BrokerRegistration, RegistrationHead, RegistrationLimits } from './registry/registration.ts'
 export { type Address, type CloseOptions, NameServer, type NameServerParts, type StartOptions } from './name-server.ts'
 export type { BrokerView } from './registry/broker-changes.ts'

@@ -1,4 +1,4 @@
-import type { PropertyEntry } from '@gantrymq/remoting'
+import { nearestWord, type PropertyEntry } from '@gantrymq/remoting'
 import { ignoredProperties } from './ignored-properties.ts'
 import {
   badValue,
@@ -13,7 +13,6 @@ import {
   shownText,
   variableOf,
 } from './options.ts'
-import { nearest } from './spelling.ts'
 
 /** Where a program's options come from; what stands first counts most. */
 export interface OptionSources {
@@ -106,7 +105,7 @@ function fromEnvironment(environment: Readonly<Record<string, string | undefined
       continue
     }
     // Only what looks like a slip is told: a scheduler may set variables of its own with this beginning.
-    const known = nearest(variable, variables.keys())
+    const known = nearestWord(variable, variables.keys())
     if (known !== undefined && Math.abs(known.length - variable.length) <= 2) {
       problems.push({
         level: 'warning',

@@ -1,6 +1,5 @@
-import { RemotingError } from '@gantrymq/remoting'
+import { nearestWord, RemotingError } from '@gantrymq/remoting'
 import { type Option, optionTable } from './option-table.ts'
-import { nearest } from './spelling.ts'
 
 type ValueOf<O> = O extends Option<infer T> ? T : never
 
@@ -55,7 +54,7 @@ export function optionOfProperty(key: string): OptionName | undefined {
 
 /** The key most like a misspelt one. */
 export function nearestProperty(key: string): string | undefined {
-  return nearest(key, namesByProperty.keys())
+  return nearestWord(key, namesByProperty.keys())
 }
 
 /** What a value is to be, when it is not: `listenPort=x: it must be a whole number from 0 to 65535`. */
@@ -105,7 +104,7 @@ function print(option: AnyOption, value: unknown): string {
 }
 
 function unknownOption(name: string): RemotingError {
-  const known = nearest(name, optionNames)
+  const known = nearestWord(name, optionNames)
   return new RemotingError(
     'BAD_OPTION',
     `there is no option ${name}${known === undefined ? '' : `; did you mean ${known}?`}`,

@@ -135,4 +135,5 @@ export {
   tlsProperties,
 } from './tls-options.ts'
 export { finish, type Sliced } from './slices.ts'
+export { nearestWord } from './spelling.ts'
 export { giveUpAfter, isPromise, pause, upTo, type WaitLimit, within } from './waits.ts'

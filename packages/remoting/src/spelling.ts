@@ -1,5 +1,5 @@
-/** The known word that a mistyped one is closest to; undefined if none is near. Case does not count. */
-export function nearest(typed: string, known: Iterable<string>): string | undefined {
+/** The known word whose spelling is nearest to a mistyped one; undefined if none is near. Case does not count. */
+export function nearestWord(typed: string, known: Iterable<string>): string | undefined {
   if (typed.length > 100) return undefined
   let best: string | undefined
   let fewest = Math.max(1, Math.floor(typed.length / 3)) + 1
