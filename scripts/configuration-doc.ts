@@ -1,7 +1,7 @@
 // docs/configuration.md: every option, from the option table.
+import type { WhenChangeable } from '@gantrymq/daemon'
 import {
   type AnyOption,
-  type Change,
   flagOf,
   ignoredProperties,
   optionGroups,
@@ -11,7 +11,7 @@ import {
   variableOf,
 } from '@gantrymq/namesrv'
 
-const changes: Readonly<Record<Change, string>> = {
+const changes: Readonly<Record<WhenChangeable, string>> = {
   live: 'at once',
   restart: 'after a restart',
   refused: 'no',

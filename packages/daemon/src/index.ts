@@ -13,3 +13,4 @@ export {
   text,
   word,
 } from './options/kinds.ts'
+export { type Option, option, type OptionFacts, type WhenChangeable } from './options/option.ts'

@@ -2,7 +2,7 @@ export { ignoredProperties } from './ignored-properties.ts'
 export type { MetricsPage } from './http/pages.ts'
 export type { HistogramSample, Labels, MetricFamily, MetricSource, Sample } from './metrics/family.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './option-sources.ts'
-export { type Change, type Option, optionGroups, optionTable } from './option-table.ts'
+export { optionGroups, optionTable } from './option-table.ts'
 export {
   type AnyOption,
   flagOf,

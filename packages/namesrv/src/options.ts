@@ -1,5 +1,6 @@
+import type { Option } from '@gantrymq/daemon'
 import { nearestWord, RemotingError } from '@gantrymq/remoting'
-import { type Option, optionTable } from './option-table.ts'
+import { optionTable } from './option-table.ts'
 
 type ValueOf<O> = O extends Option<infer T> ? T : never
 
