@@ -1,15 +1,6 @@
 // docs/configuration.md: every option, from the option table.
-import type { WhenChangeable } from '@gantrymq/daemon'
-import {
-  type AnyOption,
-  flagOf,
-  ignoredProperties,
-  optionGroups,
-  optionOf,
-  type OptionName,
-  propertyOf,
-  variableOf,
-} from '@gantrymq/namesrv'
+import type { AnyOption, OptionName, OptionSet, WhenChangeable } from '@gantrymq/daemon'
+import { nameServerOptions } from '@gantrymq/namesrv'
 
 const changes: Readonly<Record<WhenChangeable, string>> = {
   live: 'at once',
@@ -54,19 +45,24 @@ A server inside another program takes the same options by name: see [embedding.m
 
 /** The whole page. */
 export function configurationDoc(): string {
-  const groups = Object.entries(optionGroups).map(([title, group]) => {
-    const rows = (Object.keys(group) as OptionName[]).map(row)
+  return intro + tables(nameServerOptions) + ignoredPart(nameServerOptions.ignored)
+}
+
+/** A table for each group of options. */
+function tables<O>(set: OptionSet<O>): string {
+  const groups = set.groups.map(({ title, names }) => {
+    const rows = names.map(name => row(set, name))
     return `\n## ${title}\n\n${HEAD}\n${rows.join('\n')}\n`
   })
-  return intro + groups.join('') + foreignPart()
+  return groups.join('')
 }
 
 const HEAD = `| key | type, default | meaning | changes at run time | since |
 |---|---|---|---|---|`
 
-function row(name: OptionName): string {
-  const option = optionOf(name)
-  const key = `\`${propertyOf(name)}\`<br>\`--${flagOf(name)}\`<br>\`${variableOf(name)}\``
+function row<O>(set: OptionSet<O>, name: OptionName<O>): string {
+  const option = set.option(name)
+  const key = `\`${set.property(name)}\`<br>\`--${set.flag(name)}\`<br>\`${set.variable(name)}\``
   return `| ${key} | ${option.type}<br>${defaultText(option)} | ${meaningText(option)} | ${changes[option.change]} | ${sinceText(option)} |`
 }
 
@@ -89,8 +85,8 @@ function sinceText({ since }: AnyOption): string {
   return since === undefined ? 'only here' : `Apache ${since}`
 }
 
-function foreignPart(): string {
-  const keysByReason = Map.groupBy(ignoredProperties.keys(), key => ignoredProperties.get(key)!)
+function ignoredPart(ignored: ReadonlyMap<string, string>): string {
+  const keysByReason = Map.groupBy(ignored.keys(), key => ignored.get(key)!)
   const parts = Array.from(keysByReason, ([because, keys]) => {
     return `\nA key that ${because}: ${keys.map(key => `\`${key}\``).join(', ')}.\n`
   })

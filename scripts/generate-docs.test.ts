@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { flagOf, ignoredProperties, optionNames, propertyOf, variableOf } from '@gantrymq/namesrv'
+import { nameServerOptions } from '@gantrymq/namesrv'
 import {
   adminRequests,
   brokerNoticeRequests,
@@ -49,13 +49,17 @@ test('each option has its row, and no row lacks its option', () => {
   const rows = [...read('docs/configuration.md').matchAll(/^\| `(\S+)`<br>`--(\S+)`<br>`(\S+)` \|/gm)]
   assert.deepEqual(
     rows.map(([, key, flag, variable]) => [key, flag, variable]),
-    optionNames.map(name => [propertyOf(name), flagOf(name), variableOf(name)]),
+    nameServerOptions.names.map(name => [
+      nameServerOptions.property(name),
+      nameServerOptions.flag(name),
+      nameServerOptions.variable(name),
+    ]),
   )
 })
 
 test('each key without meaning is listed', () => {
   const page = read('docs/configuration.md')
-  for (const key of ignoredProperties.keys()) assert.ok(page.includes(`\`${key}\``), key)
+  for (const key of nameServerOptions.ignored.keys()) assert.ok(page.includes(`\`${key}\``), key)
 })
 
 test('each request has its section, and no section lacks its request', () => {

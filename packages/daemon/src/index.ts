@@ -14,3 +14,14 @@ export {
   word,
 } from './options/kinds.ts'
 export { type Option, option, type OptionFacts, type WhenChangeable } from './options/option.ts'
+export {
+  type AnyOption,
+  type GivenOptions,
+  type OptionGroup,
+  type OptionName,
+  OptionSet,
+  type OptionSetParts,
+  type OptionTable,
+  type ValuesOf,
+} from './options/option-set.ts'
+export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'

@@ -1,4 +1,5 @@
-import { flagOf, optionNames, optionOf, type OptionName } from '@gantrymq/namesrv'
+import type { OptionName } from '@gantrymq/daemon'
+import { type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
 import { nearestWord } from '@gantrymq/remoting'
 
 /** What was typed after `mqnamesrv`. */
@@ -9,7 +10,7 @@ export interface CommandLine {
   /** The file of -c, as typed. */
   readonly configFile: string | null
   /** Texts of the flags that set options. */
-  readonly flags: ReadonlyMap<OptionName, string>
+  readonly flags: ReadonlyMap<OptionName<NameServerOptions>, string>
 }
 
 /** The command line cannot be read. Its message is what Apache's parser says. */
@@ -52,7 +53,7 @@ class Reader {
   readonly #args: readonly string[]
   #next = 0
   readonly #apache = new Map<string, string>()
-  readonly #flags = new Map<OptionName, string>()
+  readonly #flags = new Map<OptionName<NameServerOptions>, string>()
 
   constructor(args: readonly string[]) {
     this.#args = args
@@ -110,7 +111,7 @@ class Reader {
     if (opposite) this.#flags.set(name, 'false')
     else if (given !== undefined) this.#flags.set(name, given)
     else if (isSwitch(name)) this.#flags.set(name, this.#takeWordOfSwitch())
-    else this.#flags.set(name, this.#takeValue(flagOf(name)))
+    else this.#flags.set(name, this.#takeValue(nameServerOptions.flag(name)))
   }
 
   #takeValue(option: string): string {
@@ -130,22 +131,25 @@ class Reader {
 }
 
 interface Flag {
-  readonly name: OptionName
+  readonly name: OptionName<NameServerOptions>
   /** True for `--no-http-enabled`. */
   readonly opposite: boolean
 }
 
 // Apache's own spelling of a key works too: --listenPort.
 const flags: ReadonlyMap<string, Flag> = new Map(
-  optionNames.flatMap(name => {
-    const spellings = [flagOf(name), name].map((spelling): [string, Flag] => [spelling, { name, opposite: false }])
-    if (isSwitch(name)) spellings.push([`no-${flagOf(name)}`, { name, opposite: true }])
+  nameServerOptions.names.flatMap(name => {
+    const spellings = [nameServerOptions.flag(name), name].map((spelling): [string, Flag] => [
+      spelling,
+      { name, opposite: false },
+    ])
+    if (isSwitch(name)) spellings.push([`no-${nameServerOptions.flag(name)}`, { name, opposite: true }])
     return spellings
   }),
 )
 
-function isSwitch(name: OptionName): boolean {
-  return optionOf(name).type === 'boolean'
+function isSwitch(name: OptionName<NameServerOptions>): boolean {
+  return nameServerOptions.option(name).type === 'boolean'
 }
 
 function splitAtEquals(text: string): [name: string, value: string | undefined] {

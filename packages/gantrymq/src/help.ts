@@ -1,4 +1,5 @@
-import { flagOf, optionGroups, optionOf, type OptionName } from '@gantrymq/namesrv'
+import type { OptionName } from '@gantrymq/daemon'
+import { type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
 import { apacheOptions } from './command-line.ts'
 
 const WIDTH = 110
@@ -14,8 +15,7 @@ export function apacheHelp(): string {
 
 /** Apache's help, then every option of the table. */
 export function fullHelp(): string {
-  const groups = Object.entries(optionGroups).map(([title, group]) => {
-    const names = Object.keys(group) as OptionName[]
+  const groups = nameServerOptions.groups.map(({ title, names }) => {
     return `\n${title.replaceAll('`', '')}\n${names.map(describe).join('')}`
   })
   const intro =
@@ -24,12 +24,12 @@ export function fullHelp(): string {
   return apacheHelp() + intro + groups.join('')
 }
 
-function describe(name: OptionName): string {
-  const option = optionOf(name)
+function describe(name: OptionName<NameServerOptions>): string {
+  const option = nameServerOptions.option(name)
   const value = option.type === 'boolean' ? '' : ` <${option.type}>`
   const preset = option.fallback === null ? '' : ` (${option.print(option.fallback)})`
   const effect = option.without === undefined ? '' : ` No effect: ${option.without}.`
-  return ` --${flagOf(name)}${value}\n${wrapped(option.meaning + effect + preset)}`
+  return ` --${nameServerOptions.flag(name)}${value}\n${wrapped(option.meaning + effect + preset)}`
 }
 
 /** Cut at blanks, each line indented. */

@@ -1,5 +1,6 @@
 import { homedir, hostname } from 'node:os'
-import { type FoundOptions, NameServer } from '@gantrymq/namesrv'
+import type { FoundOptions } from '@gantrymq/daemon'
+import { NameServer, type NameServerOptions } from '@gantrymq/namesrv'
 import type { Logger } from '@gantrymq/remoting'
 import { prometheusPage } from './metrics.ts'
 import { runNameServer } from './name-server-program.ts'
@@ -20,11 +21,11 @@ export async function main(): Promise<void> {
 /** How long newer clients are told to go elsewhere when nothing was said about it, milliseconds. */
 const GO_AWAY_MS = 300
 
-function goAwayOf({ enableShutdownGracefully }: FoundOptions['options']) {
+function goAwayOf({ enableShutdownGracefully }: NameServerOptions) {
   return enableShutdownGracefully ? {} : { goAwayMs: GO_AWAY_MS }
 }
 
-async function start({ options, unknown }: FoundOptions, log: Logger) {
+async function start({ options, unknown }: FoundOptions<NameServerOptions>, log: Logger) {
   const server = await NameServer.start({
     ...options,
     unknownKeys: unknown,

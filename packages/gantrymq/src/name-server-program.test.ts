@@ -5,7 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { type FoundOptions, optionNames } from '@gantrymq/namesrv'
+import type { FoundOptions } from '@gantrymq/daemon'
+import { type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
 import { runNameServer } from './name-server-program.ts'
 
 async function folder(t: TestContext): Promise<string> {
@@ -27,7 +28,7 @@ async function run(t: TestContext, args: string, { file, environment = {}, fail 
   if (file !== undefined) await writeFile(path, file)
   const out: string[] = []
   const err: string[] = []
-  const started: FoundOptions[] = []
+  const started: FoundOptions<NameServerOptions>[] = []
   const ended = Promise.withResolvers<number>()
   const process = Object.assign(new EventEmitter(), { exit: (code: number) => ended.resolve(code) })
   const code = await runNameServer({
@@ -77,7 +78,7 @@ test('-p prints every option, also those of the file, and ends with 0', async t 
   })
   assert.equal(code, 0)
   const lines = out.slice(1).join('\n').split('\n')
-  assert.equal(lines.length, optionNames.length)
+  assert.equal(lines.length, nameServerOptions.names.length)
   assert.match(lines[0] ?? '', /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d INFO main - rocketmqHome=$/)
   assert.ok(lines.some(line => line.endsWith(' - productEnvName=test')))
   assert.ok(lines.some(line => line.endsWith(' - tls.server.keyPassword=******')))

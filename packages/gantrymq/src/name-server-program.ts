@@ -1,12 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import {
-  findOptions,
-  type FoundOptions,
-  type NameServerOptions,
-  optionNames,
-  propertyOf,
-  shownValue,
-} from '@gantrymq/namesrv'
+import { findOptions, type FoundOptions } from '@gantrymq/daemon'
+import { type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
 import { type Logger, readProperties } from '@gantrymq/remoting'
 import { type CommandLine, readCommandLine, UsageError } from './command-line.ts'
 import { apacheHelp, fullHelp } from './help.ts'
@@ -33,7 +27,7 @@ export interface Surroundings {
   readonly print: (line: string) => void
   /** Standard error, one line. */
   readonly complain: (line: string) => void
-  readonly start: (found: FoundOptions, log: Logger) => Promise<RunningServer>
+  readonly start: (found: FoundOptions<NameServerOptions>, log: Logger) => Promise<RunningServer>
   readonly process?: Parameters<typeof closeOnSignal>[0]['process']
 }
 
@@ -101,10 +95,13 @@ function readArguments({ args, print }: Surroundings): CommandLine {
   }
 }
 
-async function readOptions(line: CommandLine, { environment, home }: Surroundings): Promise<FoundOptions> {
+async function readOptions(
+  line: CommandLine,
+  { environment, home }: Surroundings,
+): Promise<FoundOptions<NameServerOptions>> {
   const path = line.configFile
   const file = path === null ? {} : { file: { path, entries: await readEntries(path) } }
-  const found = findOptions({ flags: line.flags, environment, home, ...file })
+  const found = findOptions(nameServerOptions, { flags: line.flags, environment, home, ...file })
   const errors = found.problems.filter(({ level }) => level === 'error')
   if (errors.length > 0) throw new Ending(FAILED, errors.map(({ text }) => text).join('\n'))
   return found
@@ -124,19 +121,21 @@ async function readEntries(path: string) {
 
 /** `key=value` of every option in the order of the table, as Apache prints and logs them. */
 function itemLines(options: NameServerOptions): string[] {
-  return optionNames.map(name => `${propertyOf(name)}=${shownValue(options, name) ?? ''}`)
+  return nameServerOptions.names.map(
+    name => `${nameServerOptions.property(name)}=${nameServerOptions.shown(options, name) ?? ''}`,
+  )
 }
 
 // Apache logs all of them at INFO; here those that somebody has set.
-function logItems({ options, origins }: FoundOptions, log: Logger): void {
+function logItems({ options, origins }: FoundOptions<NameServerOptions>, log: Logger): void {
   for (const [index, item] of itemLines(options).entries()) {
-    const origin = origins.get(optionNames[index]!)
+    const origin = origins.get(nameServerOptions.names[index]!)
     if (origin === 'default') log.debug({}, item)
     else log.info({ origin }, item)
   }
 }
 
-async function serve(surroundings: Surroundings, found: FoundOptions, log: Logger): Promise<void> {
+async function serve(surroundings: Surroundings, found: FoundOptions<NameServerOptions>, log: Logger): Promise<void> {
   const { options } = found
   const server = await surroundings.start(found, log).catch((error: unknown) => {
     throw new Ending(FAILED, whyNotStarted(error, options), { cause: error })

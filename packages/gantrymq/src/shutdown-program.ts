@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
-import { findOptions, type OptionName } from '@gantrymq/namesrv'
+import { findOptions } from '@gantrymq/daemon'
+import { nameServerOptions } from '@gantrymq/namesrv'
 import { isAlive, readPids } from './pid-file.ts'
 
 export interface ShutdownSurroundings {
@@ -59,8 +60,8 @@ function readArguments({ args, environment, home }: ShutdownSurroundings): Asked
   try {
     const options = { 'pid-file': { type: 'string' }, timeout: { type: 'string', default: DEFAULT_TIMEOUT } } as const
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
-    const flags = new Map<OptionName, string>(values['pid-file'] === undefined ? [] : [['pidFile', values['pid-file']]])
-    const { pidFile } = findOptions({ flags, environment, home }).options
+    const flags = values['pid-file'] === undefined ? new Map() : new Map([['pidFile', values['pid-file']] as const])
+    const { pidFile } = findOptions(nameServerOptions, { flags, environment, home }).options
     const isRight = positionals.length === 1 && positionals[0] === 'namesrv' && /^\d{1,6}$/.test(values.timeout)
     return isRight && pidFile !== null ? { pidFile, timeoutMs: Number(values.timeout) * 1000 } : null
   } catch {

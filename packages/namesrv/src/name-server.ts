@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { GivenOptions } from '@gantrymq/daemon'
 import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
 import {
   addressRanges,
@@ -28,14 +29,7 @@ import { LastBodies } from './registration/last-bodies.ts'
 import { NameServerMetrics } from './metrics.ts'
 import type { MetricSource } from './metrics/family.ts'
 import { MinBrokerNotifier } from './registry/min-broker-notifier.ts'
-import {
-  type GivenOptions,
-  type NameServerOptions,
-  optionNames,
-  optionOf,
-  propertyOf,
-  resolveOptions,
-} from './options.ts'
+import { type NameServerOptions, nameServerOptions } from './options.ts'
 import { PreparedRoutes } from './answers/prepared-routes.ts'
 import { RouteBodies } from './answers/route-bodies.ts'
 import { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
@@ -56,7 +50,7 @@ export interface NameServerParts {
   readonly unknownKeys?: ReadonlyMap<string, string>
 }
 
-export interface StartOptions extends GivenOptions, NameServerParts {
+export interface StartOptions extends GivenOptions<NameServerOptions>, NameServerParts {
   /** Short for `listenPort`. */
   readonly port?: number
   /** Short for `bindAddress`. */
@@ -114,7 +108,7 @@ export class NameServer {
    */
   static async start(given: StartOptions = {}): Promise<NameServer> {
     const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
-    const options = resolveOptions({ listenPort: port, bindAddress: host, ...rest })
+    const options = nameServerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     const kv = await KvStore.open({ path: options.kvConfigPath, maxSize: options.maxKvConfigSize, log, clock })
     const tls = await openTls(options, { log, clock })
     const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls)
@@ -334,10 +328,12 @@ interface OpenTls {
 
 async function openTls(options: NameServerOptions, { log, clock }: Wired): Promise<OpenTls> {
   const properties = new Map<string, string>()
-  for (const name of optionNames) {
+  for (const name of nameServerOptions.names) {
+    const property = nameServerOptions.property(name)
     const value: unknown = options[name]
-    if (value !== null && propertyOf(name).startsWith('tls.'))
-      properties.set(propertyOf(name), optionOf(name).print(value))
+    if (value !== null && property.startsWith('tls.')) {
+      properties.set(property, nameServerOptions.option(name).print(value))
+    }
   }
   const { server, client } = await loadTlsOptions(properties, log)
   return {

@@ -1,41 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { findOptions } from '@gantrymq/daemon'
 import { readProperties } from '@gantrymq/remoting'
-import { findOptions, type OptionSources } from './option-sources.ts'
-import { ignoredProperties } from './ignored-properties.ts'
-import { optionTable } from './option-table.ts'
-import { flagOf, optionNames, optionOf, propertyOf, readValue, resolveOptions, variableOf } from './options.ts'
+import { nameServerOptions } from './options.ts'
 
-function find(sources: Partial<OptionSources> & { readonly text?: string }) {
-  const { text, ...rest } = sources
-  const file = text === undefined ? {} : { file: { path: 'ns.conf', entries: readProperties(Buffer.from(text)) } }
-  return findOptions({ home: '/home/me', environment: {}, ...file, ...rest })
-}
+const { names } = nameServerOptions
 
 test('every default can be printed and read back, except those that are refused on purpose', () => {
-  for (const name of optionNames) {
-    const option = optionOf(name)
+  for (const name of names) {
+    const option = nameServerOptions.option(name)
     const value = option.fallback
-    assert.deepEqual(readValue(name, value === null ? '' : option.print(value)), value, name)
+    assert.deepEqual(nameServerOptions.read(name, value === null ? '' : option.print(value)), value, name)
   }
 })
 
-test('flags, variables and keys of different options differ, and none is also a foreign key', () => {
-  for (const naming of [flagOf, variableOf, propertyOf]) {
-    assert.equal(new Set(optionNames.map(naming)).size, optionNames.length)
+test('flags, variables and keys of different options differ, and none is also an ignored key', () => {
+  for (const naming of ['flag', 'variable', 'property'] as const) {
+    assert.equal(new Set(names.map(name => nameServerOptions[naming](name))).size, names.length)
   }
-  for (const name of optionNames) assert.ok(!ignoredProperties.has(propertyOf(name)), name)
-})
-
-test('names are spelt as operators expect them', () => {
-  assert.equal(flagOf('listenPort'), 'listen-port')
-  assert.equal(variableOf('listenPort'), 'GANTRY_LISTEN_PORT')
-  assert.equal(propertyOf('tlsServerMode'), 'tls.server.mode')
-  assert.equal(flagOf('tlsServerMode'), 'tls-server-mode')
+  for (const name of names) assert.ok(!nameServerOptions.ignored.has(nameServerOptions.property(name)), name)
 })
 
 test('without sources the defaults of Apache 5.5.0 are in force', () => {
-  const { options, problems } = find({})
+  const { options, problems } = findOptions(nameServerOptions, { home: '/home/me' })
   assert.deepEqual(problems, [])
   assert.equal(options.listenPort, 9876)
   assert.equal(options.bindAddress, '0.0.0.0')
@@ -46,118 +33,17 @@ test('without sources the defaults of Apache 5.5.0 are in force', () => {
   assert.ok(Object.isFrozen(options))
 })
 
-test('a flag counts more than the environment, that more than the file, that more than the default', () => {
-  const text = 'listenPort=1\nbindAddress=10.0.0.1\norderMessageEnable=true'
-  const environment = { GANTRY_LISTEN_PORT: '2', GANTRY_BIND_ADDRESS: '10.0.0.2' }
-  const { options, origins } = find({ text, environment, flags: new Map([['listenPort', '3']]) })
-  assert.equal(options.listenPort, 3)
-  assert.equal(options.bindAddress, '10.0.0.2')
-  assert.equal(options.orderMessageEnable, true)
-  assert.equal(options.enableTopicList, true)
-  assert.deepEqual(
-    (['listenPort', 'bindAddress', 'orderMessageEnable', 'enableTopicList'] as const).map(name => origins.get(name)),
-    ['flag', 'environment', 'file', 'default'],
-  )
-})
-
-test('ROCKETMQ_HOME counts less than the file, as in Apache', () => {
-  const environment = { ROCKETMQ_HOME: '/opt/env' }
-  assert.equal(find({ environment }).options.rocketmqHome, '/opt/env')
-  assert.equal(find({ environment, text: 'rocketmqHome=/opt/file' }).options.rocketmqHome, '/opt/file')
-  const own = { ...environment, GANTRY_ROCKETMQ_HOME: '/opt/own' }
-  assert.equal(find({ environment: own, text: 'rocketmqHome=/opt/file' }).options.rocketmqHome, '/opt/own')
-})
-
-test('the file of -c is where changes are stored, whatever it says itself', () => {
-  assert.equal(find({ text: 'configStorePath=/elsewhere' }).options.configStorePath, 'ns.conf')
-  const flags = new Map([['configStorePath', '/by/flag']] as const)
-  assert.equal(find({ text: '', flags }).options.configStorePath, '/by/flag')
-})
-
-const VALUES: readonly [line: string, value: unknown][] = [
-  ['listenPort=9877', 9877],
-  ['listenPort=9877 ', 9877],
-  ['listenPort = +9877', 9877],
-  ['listenPort:0', 0],
-  ['enableTopicList=FALSE', false],
-  ['enableTopicList=false \t', false],
-  ['productEnvName=a b  ', 'a b'],
-  ['tls.server.mode=Enforcing', 'enforcing'],
-  ['tls.server.keyPath=', null],
-  ['httpPort=', null],
-  ['httpPort=8080', 8080],
-  ['proxyProtocolRanges=10.0.0.0/8, fd00::/8;192.168.1.1', ['10.0.0.0/8', 'fd00::/8', '192.168.1.1']],
-  ['com.rocketmq.remoting.frameMaxLength=2048', 2048],
-  ['bindAddress=::1', '::1'],
-  ['clientRequestThreadPoolNums=-4', -4],
-]
-
-for (const [line, value] of VALUES) {
-  test(`the line ${JSON.stringify(line)} gives ${JSON.stringify(value)}`, () => {
-    const { options, problems, origins } = find({ text: line })
-    assert.deepEqual(problems, [])
-    const name = [...origins].find(([key, origin]) => origin === 'file' && key !== 'configStorePath')?.[0]
-    assert.ok(name !== undefined)
-    assert.deepEqual(options[name], value)
-  })
-}
-
-const MISTAKES: readonly [line: string, text: string][] = [
-  ['listenPort=98765', 'listenPort=98765: it must be a whole number from 0 to 65535'],
-  ['listenPort=0x10', 'listenPort=0x10: it must be a whole number from 0 to 65535'],
-  ['listenPort=', 'listenPort=: it must be a whole number from 0 to 65535'],
-  ['enableTopicList=yes', 'enableTopicList=yes: it must be true or false'],
-  [
-    'scanNotActiveBrokerInterval=0',
-    'scanNotActiveBrokerInterval=0: it must be a whole number of milliseconds, 1 or more',
-  ],
-  ['tls.server.mode=on', 'tls.server.mode=on: it must be permissive or disabled or enforcing'],
-  ['productEnvName=a\\nb', 'productEnvName=a\nb: it must be text without control characters'],
-  [
-    'proxyProtocolRanges=10.0.0.0/33',
-    'proxyProtocolRanges=10.0.0.0/33: it must be address ranges such as 10.0.0.0/8,fd00::/8',
-  ],
-  ['bindAddress=a b', 'bindAddress=a b: it must be an IP address or a host name'],
-  [
-    'enableControllerInNamesrv=true',
-    "enableControllerInNamesrv=true: it must be false: there is no controller in this name server, run Apache's on its own",
-  ],
-  [
-    'tls.server.keyPassword=a\\u0000',
-    'tls.server.keyPassword=******: it must be text without control characters, or nothing',
-  ],
-]
-
-for (const [line, text] of MISTAKES) {
-  test(`the line ${JSON.stringify(line)} is an error that names file, line, value and what would be right`, () => {
-    const { problems } = find({ text: `# a comment\n\n${line}\n` })
-    assert.deepEqual(problems, [{ level: 'error', text: `ns.conf:3: ${text}` }])
-  })
-}
-
-test('all mistakes of all sources are reported together', () => {
-  const { problems } = find({
-    text: 'listenPort=x\nenableTopicList=maybe',
-    environment: { GANTRY_HTTP_PORT: 'tcp://10.0.0.11:80' },
-    flags: new Map([['logLevel', 'loud']]),
-  })
-  assert.deepEqual(
-    problems.map(({ level, text }) => `${level} ${text.split(':')[0]}`),
-    ['error ns.conf', 'error ns.conf', 'error the environment variable GANTRY_HTTP_PORT=tcp', 'error --log-level=loud'],
-  )
-})
-
-test('an unknown key is a warning with the nearest known key, and is kept', () => {
-  const { problems, unknown } = find({ text: 'listnePort=1\nzzz=2' })
-  assert.deepEqual(problems, [
-    { level: 'warning', text: 'ns.conf:1: the key "listnePort" is unknown and ignored; did you mean listenPort?' },
-    { level: 'warning', text: 'ns.conf:2: the key "zzz" is unknown and ignored' },
-  ])
-  assert.deepEqual([...unknown], [['listnePort', '1'], ['zzz', '2']]) // biome-ignore format: one line
+test('the mode and the controller that Apache has and this server has not can only be switched off', () => {
+  for (const name of ['clusterTest', 'enableControllerInNamesrv'] as const) {
+    assert.equal(nameServerOptions.read(name, 'false'), false)
+    assert.equal(nameServerOptions.read(name, 'true'), undefined)
+    assert.match(nameServerOptions.option(name).expected, /^false: /)
+  }
 })
 
 test('a key of the controller or the embedded client is known to have no effect', () => {
-  const { problems } = find({ text: 'controllerDLegerGroup=g\nconnectTimeoutMillis=1' })
+  const entries = readProperties(Buffer.from('controllerDLegerGroup=g\nconnectTimeoutMillis=1'))
+  const { problems } = findOptions(nameServerOptions, { home: '/home/me', file: { path: 'ns.conf', entries } })
   assert.deepEqual(
     problems.map(({ text }) => text),
     [
@@ -167,61 +53,16 @@ test('a key of the controller or the embedded client is known to have no effect'
   )
 })
 
-test('of two lines with one key the last counts, and the operator is told', () => {
-  const { options, problems } = find({ text: 'listenPort=1\nlistenPort=2' })
-  assert.equal(options.listenPort, 2)
-  assert.deepEqual(problems, [
-    { level: 'warning', text: 'ns.conf:2: listenPort was set on line 1 already; this line counts' },
-  ])
-})
-
-test('text that is not ASCII is read as Java reads it, with a warning', () => {
-  const { options, problems } = find({ text: 'productEnvName=é' })
-  assert.equal(options.productEnvName, 'Ã©')
-  assert.equal(problems[0]?.level, 'warning')
-  assert.equal(find({ text: 'productEnvName=\\u0041' }).options.productEnvName, 'A')
-})
-
-test('a slip in a variable is told, what a scheduler sets is not', () => {
-  const { problems } = find({ environment: { GANTRY_LISTEN_PROT: '1', GANTRY_SERVICE_HOST: '10.0.0.1' } })
-  assert.deepEqual(problems, [
-    {
-      level: 'warning',
-      text: 'the environment variable GANTRY_LISTEN_PROT is unknown; did you mean GANTRY_LISTEN_PORT?',
-    },
-  ])
-})
-
 test('a server inside another program touches no file unless told to', () => {
-  const options = resolveOptions()
-  const paths = optionNames.filter(name => optionOf(name).type === 'path')
+  const options = nameServerOptions.resolve()
+  const paths = names.filter(name => nameServerOptions.option(name).type === 'path')
   assert.deepEqual(paths.filter(name => options[name] !== null), []) // biome-ignore format: one line
 })
 
-test('options given by a program are checked as texts are', () => {
-  assert.equal(resolveOptions({ listenPort: 0, httpPort: undefined }).listenPort, 0)
-  assert.deepEqual(resolveOptions({ proxyProtocolRanges: ['::1'] }).proxyProtocolRanges, ['::1'])
-  const wrong: readonly [object, RegExp][] = [
-    [
-      { listenPort: 70_000 },
-      /^RemotingError: the option listenPort is 70000: it must be a whole number from 0 to 65535$/,
-    ],
-    [{ listenPort: '9876' }, /listenPort is "9876"/],
-    [{ listenPort: null }, /listenPort is null/],
-    [{ maxConnections: Number.NaN }, /maxConnections is null/],
-    [{ enableTopicList: 'yes' }, /enableTopicList is "yes": it must be true or false/],
-    [{ proxyProtocolRanges: '::1' }, /proxyProtocolRanges is "::1"/],
-    [{ tlsServerKeyPassword: '\0' }, /tlsServerKeyPassword is \*{6}:/],
-    [{ listnPort: 1 }, /there is no option listnPort; did you mean listenPort\?/],
-    [{ __proto__: null, ['toString']: 1 }, /there is no option toString/],
-  ]
-  for (const [given, message] of wrong) assert.throws(() => resolveOptions(given), message)
-})
-
 test('only options that name no path, open no port and limit nothing may change at run time', () => {
-  const changeable = optionNames.filter(name => ['live', 'restart'].includes(optionTable[name].change))
+  const changeable = names.filter(name => ['live', 'restart'].includes(nameServerOptions.option(name).change))
   for (const name of changeable) {
-    assert.notEqual(optionOf(name).type, 'path', name)
+    assert.notEqual(nameServerOptions.option(name).type, 'path', name)
     assert.doesNotMatch(name, /Port$|address|^max|slow|tls|path|file/i)
   }
 })

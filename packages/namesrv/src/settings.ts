@@ -1,18 +1,7 @@
+import type { OptionName } from '@gantrymq/daemon'
 import { responseCodes } from '@gantrymq/protocol'
 import { type Logger, ResponseError, silent, writeProperties } from '@gantrymq/remoting'
-import {
-  badValue,
-  type NameServerOptions,
-  type OptionName,
-  optionNames,
-  optionOf,
-  optionOfProperty,
-  propertyOf,
-  readValue,
-  shownText,
-  shownValue,
-} from './options.ts'
-import { whyIgnored } from './option-sources.ts'
+import { type NameServerOptions, nameServerOptions } from './options.ts'
 
 const { NO_PERMISSION, SYSTEM_ERROR } = responseCodes
 
@@ -56,9 +45,9 @@ export class Settings {
   /** The text of GET_NAMESRV_CONFIG: every key that is set, sorted, one a line, as a properties file. */
   text(): string {
     const lines = new Map(this.#unknown)
-    for (const name of optionNames) {
-      const value = shownValue(this.#options, name)
-      if (value !== null) lines.set(propertyOf(name), value)
+    for (const name of nameServerOptions.names) {
+      const value = nameServerOptions.shown(this.#options, name)
+      if (value !== null) lines.set(nameServerOptions.property(name), value)
     }
     return writeProperties([...lines].toSorted(([a], [b]) => (a < b ? -1 : 1)))
   }
@@ -84,7 +73,8 @@ export class Settings {
     const values = this.#read(properties)
     if (values.size === 0) return
     const updates = new Map<string, string>()
-    for (const [name, value] of values) updates.set(propertyOf(name), optionOf(name).print(value))
+    for (const [name, value] of values)
+      updates.set(nameServerOptions.property(name), nameServerOptions.option(name).print(value))
     try {
       await this.#store(updates)
     } catch (error) {
@@ -96,43 +86,44 @@ export class Settings {
   }
 
   #refuseForbidden(properties: ReadonlyMap<string, string>): void {
-    const names = Array.from(properties.keys(), key => ({ key, name: optionOfProperty(key) }))
+    const names = Array.from(properties.keys(), key => ({ key, name: nameServerOptions.ofProperty(key) }))
     for (const { key, name } of names) {
-      const change = name === undefined ? undefined : optionOf(name).change
+      const change = name === undefined ? undefined : nameServerOptions.option(name).change
       if (change === 'black-listed' || this.#blackList.has(key) || (name !== undefined && this.#blackList.has(name))) {
         throw new ResponseError(NO_PERMISSION, BLACK_LISTED)
       }
     }
     for (const { key, name } of names) {
-      if (name !== undefined && optionOf(name).change === 'refused') {
+      if (name !== undefined && nameServerOptions.option(name).change === 'refused') {
         throw new ResponseError(NO_PERMISSION, `${key} can not be updated at run time: set it in the file and restart`)
       }
     }
   }
 
-  #read(properties: ReadonlyMap<string, string>): Map<OptionName, unknown> {
-    const values = new Map<OptionName, unknown>()
+  #read(properties: ReadonlyMap<string, string>): Map<OptionName<NameServerOptions>, unknown> {
+    const values = new Map<OptionName<NameServerOptions>, unknown>()
     const bad: string[] = []
     for (const [key, text] of properties) {
-      const name = optionOfProperty(key)
+      const name = nameServerOptions.ofProperty(key)
       if (name === undefined) {
-        this.#log.warn({ reason: whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
+        this.#log.warn({ reason: nameServerOptions.whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
         continue
       }
-      const value = readValue(name, text)
-      if (value === undefined) bad.push(badValue(`${key}=${shownText(name, text.slice(0, 200))}`, name))
+      const value = nameServerOptions.read(name, text)
+      if (value === undefined)
+        bad.push(nameServerOptions.badValue(`${key}=${nameServerOptions.shownText(name, text.slice(0, 200))}`, name))
       else values.set(name, value)
     }
     if (bad.length > 0) throw new ResponseError(SYSTEM_ERROR, bad.slice(0, 10).join('; '))
     return values
   }
 
-  #apply(values: ReadonlyMap<OptionName, unknown>): void {
+  #apply(values: ReadonlyMap<OptionName<NameServerOptions>, unknown>): void {
     const before = this.#options
     const next = Object.freeze({ ...before, ...Object.fromEntries(values) })
     for (const name of values.keys()) {
-      const [from, to] = [shownValue(before, name), shownValue(next, name)]
-      if (from !== to) this.#log.info({ key: propertyOf(name), from, to }, 'Replace')
+      const [from, to] = [nameServerOptions.shown(before, name), nameServerOptions.shown(next, name)]
+      if (from !== to) this.#log.info({ key: nameServerOptions.property(name), from, to }, 'Replace')
     }
     this.#options = next
     this.#onChange(next)

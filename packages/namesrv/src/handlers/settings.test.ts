@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Router, silent } from '@gantrymq/remoting'
 import { fakePeer } from '@gantrymq/testkit'
-import { resolveOptions } from '../options.ts'
+import { nameServerOptions } from '../options.ts'
 import { Settings } from '../settings.ts'
 import { settingsHandlers } from './settings.ts'
 
@@ -16,7 +16,7 @@ function request(code: number, body: string | null): Command {
 }
 
 function fresh() {
-  const settings = new Settings(resolveOptions())
+  const settings = new Settings(nameServerOptions.resolve())
   const router = new Router(requests, settingsHandlers, { settings, log: silent })
   const ask = async (code: number, body: string | null = null) => {
     const reply = await router.dispatch(request(code, body), fakePeer())

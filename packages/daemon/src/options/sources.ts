@@ -1,0 +1,150 @@
+import { nearestWord, type PropertyEntry } from '@gantrymq/remoting'
+import type { OptionName, OptionSet } from './option-set.ts'
+
+/** Where a program's options come from; what stands first counts most. */
+export interface OptionSources<O> {
+  /** Texts of the flags, by option. */
+  readonly flags?: ReadonlyMap<OptionName<O>, string>
+  readonly environment?: Environment
+  /** The file of -c, its path as typed. */
+  readonly file?: OptionFile
+  /** The user's home folder. */
+  readonly home: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+interface OptionFile {
+  readonly path: string
+  readonly entries: readonly PropertyEntry[]
+}
+
+/** Something to tell the operator, with the place where it is to be put right. */
+export interface Problem {
+  /** With an error the server does not start. */
+  readonly level: 'error' | 'warning'
+  readonly text: string
+}
+
+/** Where the value of an option came from. */
+export type Origin = 'flag' | 'environment' | 'file' | 'default'
+
+/** What the sources amount to. */
+export interface FoundOptions<O> {
+  /** Frozen. */
+  readonly options: O
+  /** Where each value came from. */
+  readonly origins: ReadonlyMap<OptionName<O>, Origin>
+  /** Keys of the file that mean no option; kept and shown, as Apache does. */
+  readonly unknown: ReadonlyMap<string, string>
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Reads the options of a program: a flag counts more than the environment, that more than the file, that more than the
+ * default. Reports everything that is wrong, not only the first mistake.
+ */
+export function findOptions<O>(set: OptionSet<O>, sources: OptionSources<O>): FoundOptions<O> {
+  const { flags = new Map(), environment = {}, file, home } = sources
+  const search = new OptionSearch(set, home)
+  search.readApacheVariables(environment)
+  if (file !== undefined) search.readFile(file)
+  search.readVariables(environment)
+  search.readFlags(flags)
+  return search.found()
+}
+
+/** Owns the values found so far. Sources are read in rising order: a later one replaces what an earlier one said. */
+class OptionSearch<O> {
+  readonly #set: OptionSet<O>
+  readonly #values = new Map<OptionName<O>, unknown>()
+  readonly #origins = new Map<OptionName<O>, Origin>()
+  readonly #unknown = new Map<string, string>()
+  readonly #problems: Problem[] = []
+
+  constructor(set: OptionSet<O>, home: string) {
+    this.#set = set
+    for (const name of set.names) {
+      const { atHome, fallback } = set.option(name)
+      this.#put(name, atHome === undefined ? fallback : atHome(home), 'default')
+    }
+  }
+
+  found(): FoundOptions<O> {
+    const options = Object.freeze(Object.fromEntries(this.#values)) as O
+    return { options, origins: this.#origins, unknown: this.#unknown, problems: this.#problems }
+  }
+
+  /** Variables of Apache, which count less than the file. */
+  readApacheVariables(environment: Environment): void {
+    for (const name of this.#set.names) {
+      const { variable } = this.#set.option(name)
+      const text = variable === undefined ? undefined : environment[variable]
+      if (text !== undefined && text !== '')
+        this.#read(name, text, 'environment', `the environment variable ${variable}`)
+    }
+  }
+
+  readVariables(environment: Environment): void {
+    const names = new Map(this.#set.names.map(name => [this.#set.variable(name), name]))
+    for (const [variable, text] of Object.entries(environment)) {
+      if (text === undefined || !variable.startsWith('GANTRY_')) continue
+      const name = names.get(variable)
+      if (name === undefined) this.#warnOfSlip(variable, names.keys())
+      else this.#read(name, text, 'environment', `the environment variable ${variable}`)
+    }
+  }
+
+  // Only a likely slip is reported: a scheduler may set variables of its own with this beginning.
+  #warnOfSlip(variable: string, variables: Iterable<string>): void {
+    const known = nearestWord(variable, variables)
+    if (known === undefined || Math.abs(known.length - variable.length) > 2) return
+    this.#warn(`the environment variable ${variable} is unknown; did you mean ${known}?`)
+  }
+
+  readFlags(flags: ReadonlyMap<OptionName<O>, string>): void {
+    for (const [name, text] of flags) this.#read(name, text, 'flag', `--${this.#set.flag(name)}`)
+  }
+
+  readFile({ path, entries }: OptionFile): void {
+    const lines = new Map<string, number>()
+    for (const { key, value, line } of entries) {
+      const place = `${path}:${line}`
+      const name = this.#set.ofProperty(key)
+      const before = lines.get(name ?? key)
+      if (before !== undefined) this.#warn(`${place}: ${key} was set on line ${before} already; this line counts`)
+      lines.set(name ?? key, line)
+      if (name === undefined) {
+        this.#unknown.set(key, value)
+        this.#warn(`${place}: ${this.#set.whyIgnored(key)}`)
+        continue
+      }
+      this.#read(name, value, 'file', `${place}: ${key}`)
+      // oxlint-disable-next-line no-control-regex -- ASCII is meant
+      if (/[^\u0000-\u007f]/.test(value)) this.#warn(`${place}: ${notAscii(key)}`)
+    }
+    // Apache sets it to the path of -c after it has read the file.
+    this.#put(this.#set.fileOption, path, 'file')
+  }
+
+  /** Takes the value of a text, or reports the text with what it was given to. */
+  #read(name: OptionName<O>, text: string, origin: Origin, givenTo: string): void {
+    const value = this.#set.read(name, text)
+    if (value !== undefined) return this.#put(name, value, origin)
+    const shown = `${givenTo}=${this.#set.shownText(name, text)}`
+    this.#problems.push({ level: 'error', text: this.#set.badValue(shown, name) })
+  }
+
+  #put(name: OptionName<O>, value: unknown, origin: Origin): void {
+    this.#values.set(name, value)
+    this.#origins.set(name, origin)
+  }
+
+  #warn(text: string): void {
+    this.#problems.push({ level: 'warning', text })
+  }
+}
+
+function notAscii(key: string): string {
+  return `the value of ${key} is not ASCII and read as ISO-8859-1, as Java does; write such characters as \\uXXXX`
+}
