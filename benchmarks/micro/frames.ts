@@ -1,20 +1,11 @@
-import { Duplex } from 'node:stream'
 import { Connection, FrameDecoder, Outbox, type PreparedReplies, writeFrame } from '@gantrymq/remoting'
 import { firstFrames, registerPlan, routePlan } from '../load/plan.ts'
+import { hole } from './hole.ts'
 import type { MicroCase } from './measure.ts'
 
 const BATCH = 16
 const READ_BYTES = 64 * 1024
 const ROUTE_BYTES = 500
-
-/** A stream that swallows what is written, at once. */
-function hole(): Duplex {
-  return new Duplex({
-    read() {},
-    write: (_chunk, _encoding, done) => done(),
-    writev: (_chunks, done) => done(),
-  })
-}
 
 /** Route queries as they come from a busy client: several in one read. */
 function queries(): Buffer {

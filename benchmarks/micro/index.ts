@@ -1,6 +1,7 @@
 import { frameCases } from './frames.ts'
 import { measure, type MicroResult } from './measure.ts'
 import { registryCases } from './registry.ts'
+import { sendCases } from './sends.ts'
 
 const columns = ['ns', 'p50', 'p99', 'best']
 
@@ -12,7 +13,7 @@ function row({ name, p50Ns, p99Ns, minNs }: MicroResult): string {
 /** Measures single functions, those whose names contain one of the words, and prints a table as it goes. */
 export function runMicro(words: readonly string[]): void {
   console.log(`| ${columns.join(' | ')} |\n| --- | ---: | ---: | ---: |`)
-  for (const one of [...frameCases(), ...registryCases()]) {
+  for (const one of [...frameCases(), ...sendCases(), ...registryCases()]) {
     if (words.length === 0 || words.some(word => one.name.includes(word))) console.log(row(measure(one)))
   }
 }

@@ -131,6 +131,20 @@ test('a prepared answer and the router say what the registry says, whatever has 
   for (const { connection } of [a, b, slave]) connection.destroy()
 })
 
+test('a topic written with escapes is the one that they stand for, prepared or not', async t => {
+  const { server, far } = await started(t)
+  const a = await broker(server, 'a', 0)
+  const spelled = String.raw`a\u0062`
+  await a.register([topicOf('ab', 6), topicOf(spelled, 4)])
+  const escaped = Buffer.from(query('a_____b', 513, false).toString('latin1').replace('a_____b', spelled), 'latin1')
+  for (const odd of [false, true]) {
+    assert.match(bodyOf(await answersTo(far, query('ab', 513, odd))), /"perm":6/)
+    assert.match(bodyOf(await answersTo(far, query(spelled, 513, odd))), /"perm":4/)
+    assert.match(bodyOf(await answersTo(far, escaped)), /"perm":6/)
+  }
+  a.connection.destroy()
+})
+
 test('a changed order configuration shows at once', async t => {
   const { server, far } = await started(t, { orderMessageEnable: true })
   const a = await broker(server, 'a', 0)

@@ -57,7 +57,9 @@ function scanBinaryFields(bytes: Buffer, start: number, end: number, view: Heade
     at = valueEnd
     // An empty key or value reads as null in Java, which is the same as absent.
     if (keyEnd === keyStart || valueEnd === valueStart) continue
-    if (!view.addField(keyStart, keyEnd, valueStart, valueEnd)) throw new FrameError('the header has too many fields')
+    if (!view.addField(keyStart, keyEnd, valueStart, valueEnd, false)) {
+      throw new FrameError('the header has too many fields')
+    }
   }
 }
 

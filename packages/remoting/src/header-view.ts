@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer'
 import type { Command, SerializeType } from './command.ts'
+import { unescape, unescapeInto } from './fastjson/escapes.ts'
 import { languages } from './language.ts'
 
 /** Most text fields a header may have; a request of Apache's carries at most about thirty. */
@@ -24,10 +26,13 @@ export class HeaderView {
   remarkStart = 0
   /** -1: no remark. */
   remarkEnd = -1
+  remarkHasEscapes = false
   /** -1: no extFields at all, which Java tells from empty ones. */
   fieldCount = -1
   /** Four numbers a field: key start and end, value start and end. */
   readonly spans = new Int32Array(MAX_FIELDS * 4)
+  /** 1 for a field whose value has escapes of JSON: its bytes are not those of its text, see `copyValue`. */
+  readonly escapes = new Uint8Array(MAX_FIELDS)
   bodyStart = 0
   bodyEnd = 0
 
@@ -40,12 +45,14 @@ export class HeaderView {
     this.opaque = 0
     this.flag = 0
     this.remarkEnd = -1
+    this.remarkHasEscapes = false
     this.fieldCount = -1
   }
 
   /** False if there are too many fields. */
-  addField(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): boolean {
+  addField(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, hasEscapes: boolean): boolean {
     if (this.fieldCount === MAX_FIELDS) return false
+    this.escapes[this.fieldCount] = hasEscapes ? 1 : 0
     const at = this.fieldCount++ * 4
     this.spans[at] = keyStart
     this.spans[at + 1] = keyEnd
@@ -64,21 +71,42 @@ export function toCommand(view: HeaderView): Command {
     version: view.version,
     opaque: view.opaque,
     flag: view.flag,
-    remark: view.remarkEnd < 0 ? null : bytes.toString('utf8', view.remarkStart, view.remarkEnd),
+    remark: view.remarkEnd < 0 ? null : remarkOf(view),
     extFields: view.fieldCount < 0 ? null : readFields(view),
     body: bodyEnd > bodyStart ? bytes.subarray(bodyStart, bodyEnd) : null,
     serializeType: view.serializeType,
   }
 }
 
-function readFields({ bytes, spans, fieldCount }: HeaderView): Map<string, string> {
+function remarkOf({ bytes, remarkStart, remarkEnd, remarkHasEscapes }: HeaderView): string {
+  return remarkHasEscapes ? unescape(bytes, remarkStart, remarkEnd) : bytes.toString('utf8', remarkStart, remarkEnd)
+}
+
+function readFields({ bytes, spans, escapes, fieldCount }: HeaderView): Map<string, string> {
   const fields = new Map<string, string>()
-  for (let at = 0; at < fieldCount * 4; at += 4) {
+  for (let field = 0, at = 0; field < fieldCount; field++, at += 4) {
     const key = wordAt(bytes, spans[at] as number, spans[at + 1] as number)
+    const start = spans[at + 2] as number
+    const end = spans[at + 3] as number
     // A key that comes twice: the last one counts, as in Java (a signed fast-codec header has each key twice).
-    fields.set(key, valueAt(bytes, spans[at + 2] as number, spans[at + 3] as number))
+    fields.set(key, escapes[field] === 1 ? unescape(bytes, start, end) : valueAt(bytes, start, end))
   }
   return fields
+}
+
+/**
+ * Writes the text of a field's value as UTF-8 into `out` from `at`, without making a string of it: for a fast path that
+ * stores it. It takes at most as many bytes as the value has in the frame, and `out` must have room for these.
+ * @returns Where the text ends in `out`. -1 if it is no UTF-8: a fast path must leave such a request to the router, which
+ * reads U+FFFD where the bytes are wrong.
+ */
+export function copyValue({ bytes, spans, escapes }: HeaderView, field: number, out: Buffer, at: number): number {
+  const start = spans[field * 4 + 2] as number
+  const end = spans[field * 4 + 3] as number
+  if (at + end - start > out.length)
+    throw new RangeError(`${end - start} bytes of a field do not fit behind byte ${at}`)
+  const to = escapes[field] === 1 ? unescapeInto(bytes, start, end, out, at) : at + bytes.copy(out, at, start, end)
+  return isUtf8(out.subarray(at, to)) ? to : -1
 }
 
 const DIGIT_0 = 0x30

@@ -84,7 +84,7 @@ export {
 } from './fastjson/value.ts'
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
-export { HeaderView, toCommand } from './header-view.ts'
+export { copyValue, HeaderView, toCommand } from './header-view.ts'
 export { jsonReplyAround } from './json-header.ts'
 export { type Language, languageOf, languages } from './language.ts'
 export { type Logger, silent } from './log.ts'

@@ -1,5 +1,6 @@
 import { type Command, REPLY_FLAG } from './command.ts'
 import { FrameError } from './errors.ts'
+import { jsonEscapeLength } from './fastjson/escapes.ts'
 import { readFastjson } from './fastjson/reader.ts'
 import { isArray, isObject, type JsonObject, type JsonValue } from './fastjson/value.ts'
 import { type HeaderView, MAX_FIELDS } from './header-view.ts'
@@ -7,6 +8,7 @@ import { quote } from './json-text.ts'
 import { languages } from './language.ts'
 
 const QUOTE = 0x22
+const DOLLAR = 0x24
 const COMMA = 0x2c
 const MINUS = 0x2d
 const COLON = 0x3a
@@ -14,68 +16,75 @@ const BACKSLASH = 0x5c
 const OPEN = 0x7b
 const CLOSE = 0x7d
 
-/** Members of a header by name, so that the scanner can tell them by their bytes. */
-const MEMBERS = new Map<string, number>([
-  ['code', 1],
-  ['extFields', 2],
-  ['flag', 3],
-  ['language', 4],
-  ['opaque', 5],
-  ['remark', 6],
-  ['serializeTypeCurrentRPC', 7],
-  ['version', 8],
-])
+const CODE = 0
+const EXT_FIELDS = 1
+const FLAG = 2
+const LANGUAGE = 3
+const OPAQUE = 4
+const REMARK = 5
+const SERIALIZE_TYPE = 6
+const VERSION = 7
 
-/**
- * The member by its length and first letter, 0 if unknown. The caller compares no further bytes: a wrong guess would
- * need a sender that invents members, and those go through `isMember`.
- */
-function memberAt(bytes: Buffer, start: number, end: number): number {
-  switch (end - start) {
-    case 4:
-      return bytes[start] === 0x63 ? 1 : 3
-    case 6:
-      return bytes[start] === 0x6f ? 5 : 6
-    case 7:
-      return 8
-    case 8:
-      return 4
-    case 9:
-      return 2
-    case 23:
-      return 7
-    default:
-      return 0
-  }
+/** How each member begins, by its number. No two have the same first letter. */
+const beginnings: readonly Buffer[] = [
+  'code',
+  'extFields',
+  'flag',
+  'language',
+  'opaque',
+  'remark',
+  'serializeTypeCurrentRPC',
+  'version',
+].map(name => Buffer.from(`"${name}":`))
+
+const NO_MEMBER = 0xff
+const memberByLetter = new Uint8Array(256).fill(NO_MEMBER)
+for (const [member, beginning] of beginnings.entries()) memberByLetter[beginning[1] as number] = member
+
+/** The member that begins at `at`, NO_MEMBER if it is none that Java writes. */
+function memberAt(bytes: Buffer, at: number, end: number): number {
+  if (at + 1 >= end) return NO_MEMBER
+  const member = memberByLetter[bytes[at + 1] as number] as number
+  if (member === NO_MEMBER) return NO_MEMBER
+  const beginning = beginnings[member] as Buffer
+  for (let i = 0; i < beginning.length; i++) if (bytes[at + i] !== beginning[i]) return NO_MEMBER
+  return member
 }
 
-const NAMES: readonly Buffer[] = [...MEMBERS.keys()].map(name => Buffer.from(name))
-
-function isMember(bytes: Buffer, start: number, member: number): boolean {
-  const name = NAMES[member - 1] as Buffer
-  for (let i = 0; i < name.length; i++) if (bytes[start + i] !== name[i]) return false
-  return true
-}
-
-/** Where the text that begins at `start` ends; -1 if it has escapes or control characters, or no end. */
-function textEnd(bytes: Buffer, start: number, end: number): number {
+/** The next quote or backslash, whichever comes first; -1 if a control character or the end comes before it. */
+function runEnd(bytes: Buffer, start: number, end: number): number {
   for (let at = start; at < end; at++) {
     const byte = bytes[at] as number
-    if (byte === QUOTE) return at
-    if (byte === BACKSLASH || byte < 0x20) return -1
+    if (byte === QUOTE || byte === BACKSLASH) return at
+    if (byte < 0x20) return -1
   }
   return -1
+}
+
+/** Where a text ends that has its first escape at `start`; -1 if it has no end, or anything but the escapes of JSON. */
+function escapedEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start
+  for (;;) {
+    const length = jsonEscapeLength(bytes, at, end)
+    if (length === 0) return -1
+    at = runEnd(bytes, at + length, end)
+    if (at < 0 || bytes[at] === QUOTE) return at
+  }
+}
+
+function isJava(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0x4a && bytes[at + 1] === 0x41 && bytes[at + 2] === 0x56 && bytes[at + 3] === 0x41
 }
 
 const languageBytes: readonly Buffer[] = languages.map(name => Buffer.from(name))
 
 function languageAt(bytes: Buffer, start: number, end: number): number {
-  if (end - start === 4 && bytes[start] === 0x4a && bytes[start + 1] === 0x41) return 0
+  if (end - start === 4 && isJava(bytes, start)) return 0
   return languageBytes.findIndex(name => name.length === end - start && name.equals(bytes.subarray(start, end)))
 }
 
 /**
- * Reads a JSON header as Java and most other clients write it: no blanks, no escapes, texts in extFields.
+ * Reads a JSON header as Java and most other clients write it: no blanks, texts in extFields, escapes in values only.
  *
  * The hot path of every server: it replaces JSON.parse, which would make strings and objects of each header.
  * Anything unusual makes it give up, and `readJsonHeader` reads the header instead; both must agree.
@@ -83,52 +92,61 @@ function languageAt(bytes: Buffer, start: number, end: number): number {
  */
 export function scanJsonHeader(bytes: Buffer, start: number, end: number, view: HeaderView): boolean {
   view.reset(bytes, 'JSON')
-  let opaqueSeen = false
+  let hasOpaque = false
   let at = start
   if (bytes[at++] !== OPEN) return false
   for (;;) {
-    if (bytes[at++] !== QUOTE) return false
-    const keyEnd = textEnd(bytes, at, end)
-    if (keyEnd < 0) return false
-    const member = memberAt(bytes, at, keyEnd)
-    if (member === 0 || !isMember(bytes, at, member) || bytes[keyEnd + 1] !== COLON) return false
-    at = keyEnd + 2
-    if (member === 2) {
-      at = scanFields(bytes, at, end, view)
-      if (at < 0) return false
-    } else if (bytes[at] === QUOTE) {
-      const textStart = at + 1
-      const stop = textEnd(bytes, textStart, end)
-      if (stop < 0) return false
-      if (member === 4) view.language = languageAt(bytes, textStart, stop)
-      else if (member === 6) {
-        view.remarkStart = textStart
-        view.remarkEnd = stop
-      } else if (member !== 7) return false
-      at = stop + 1
-    } else {
-      const negative = bytes[at] === MINUS
-      if (negative) at++
-      let value = 0
-      const digits = at
-      for (let byte = bytes[at] as number; byte >= 0x30 && byte <= 0x39 && at < end; byte = bytes[++at] as number) {
-        value = value * 10 + (byte - 0x30)
-      }
-      if (at === digits || at - digits > 10) return false
-      if (negative) value = -value
-      if (value > 2147483647 || value < -2147483648) return false
-      if (member === 1) view.code = value
-      else if (member === 3) view.flag = value
-      else if (member === 5) {
-        view.opaque = value
-        opaqueSeen = true
-      } else if (member === 8) view.version = value
-      else return false
-    }
+    const member = memberAt(bytes, at, end)
+    if (member === NO_MEMBER) return false
+    at += (beginnings[member] as Buffer).length
+    if (member === EXT_FIELDS) at = scanFields(bytes, at, end, view)
+    else if (bytes[at] === QUOTE) at = scanText(member, bytes, at + 1, end, view)
+    else at = scanNumber(member, bytes, at, end, view)
+    if (at < 0) return false
+    if (member === OPAQUE) hasOpaque = true
     const next = bytes[at++]
-    if (next === CLOSE) return at === end && opaqueSeen
+    // A request without opaque gets a number of its own.
+    if (next === CLOSE) return at === end && hasOpaque
     if (next !== COMMA || at >= end) return false
   }
+}
+
+/** The position behind a member in quotes, or -1. */
+function scanText(member: number, bytes: Buffer, start: number, end: number, view: HeaderView): number {
+  let stop = runEnd(bytes, start, end)
+  const hasEscapes = bytes[stop] === BACKSLASH
+  if (hasEscapes) stop = escapedEnd(bytes, stop, end)
+  if (stop < 0) return -1
+  if (member === LANGUAGE) {
+    view.language = languageAt(bytes, start, stop)
+    // Java also takes names in lower case.
+    if (view.language < 0) return -1
+  } else if (member === REMARK) {
+    view.remarkStart = start
+    view.remarkEnd = stop
+    view.remarkHasEscapes = hasEscapes
+  } else if (member !== SERIALIZE_TYPE) return -1
+  return stop + 1
+}
+
+/** The position behind a member that is an int, or -1. */
+function scanNumber(member: number, bytes: Buffer, start: number, end: number, view: HeaderView): number {
+  const negative = bytes[start] === MINUS
+  const digits = negative ? start + 1 : start
+  let at = digits
+  let value = 0
+  for (let byte = bytes[at] as number; byte >= 0x30 && byte <= 0x39 && at < end; byte = bytes[++at] as number) {
+    value = value * 10 + (byte - 0x30)
+  }
+  if (at === digits || at - digits > 10) return -1
+  if (negative && value !== 0) value = -value
+  if (value > 2147483647 || value < -2147483648) return -1
+  if (member === CODE) view.code = value
+  else if (member === FLAG) view.flag = value
+  else if (member === OPAQUE) view.opaque = value
+  else if (member === VERSION) view.version = value
+  else return -1
+  return at
 }
 
 /** The position behind extFields, or -1. */
@@ -140,11 +158,15 @@ function scanFields(bytes: Buffer, start: number, end: number, view: HeaderView)
   for (;;) {
     if (bytes[at++] !== QUOTE) return -1
     const keyStart = at
-    const keyEnd = textEnd(bytes, at, end)
-    if (keyEnd < 0 || bytes[keyEnd + 1] !== COLON || bytes[keyEnd + 2] !== QUOTE) return -1
+    const keyEnd = runEnd(bytes, at, end)
+    // A member named $ref may stand for something else, see References.
+    if (keyEnd < 0 || bytes[keyEnd] !== QUOTE || bytes[keyStart] === DOLLAR) return -1
+    if (bytes[keyEnd + 1] !== COLON || bytes[keyEnd + 2] !== QUOTE) return -1
     at = keyEnd + 3
-    const valueEnd = textEnd(bytes, at, end)
-    if (valueEnd < 0 || !view.addField(keyStart, keyEnd, at, valueEnd)) return -1
+    let valueEnd = runEnd(bytes, at, end)
+    const hasEscapes = bytes[valueEnd] === BACKSLASH
+    if (hasEscapes) valueEnd = escapedEnd(bytes, valueEnd, end)
+    if (valueEnd < 0 || !view.addField(keyStart, keyEnd, at, valueEnd, hasEscapes)) return -1
     at = valueEnd + 1
     const next = bytes[at++]
     if (next === CLOSE) return at
@@ -155,7 +177,7 @@ function scanFields(bytes: Buffer, start: number, end: number, view: HeaderView)
 /**
  * Reads any JSON header that Java 4.9 or 5.x accepts: blanks, comments, single quotes, bare names, numbers as texts.
  *
- * Rules seen on running servers (spec "observed"): a fraction is cut, `true` is 1, `null` keeps the default; a number
+ * Rules seen on running servers of Apache: a fraction is cut, `true` is 1, `null` keeps the default; a number
  * out of range or no number at all ends the connection; `language` may be its index.
  * @throws FrameError
  */
@@ -183,7 +205,8 @@ export function readJsonHeader(bytes: Buffer, start: number, end: number, body: 
 function readObject(bytes: Buffer): JsonObject {
   let value: JsonValue
   try {
-    value = readFastjson(bytes)
+    // The length of a header is bounded already.
+    value = readFastjson(bytes, { maxText: bytes.length })
   } catch (cause) {
     throw new FrameError('the header is not JSON', { cause })
   }

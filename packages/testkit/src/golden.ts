@@ -65,3 +65,21 @@ export function goldenFrames(): GoldenFrame[] {
     return answer ? [asked, { what: `answer to ${what}`, bytes: answer }] : [asked]
   })
 }
+
+/** A request to send a message, as Apache's RemotingCommand of a release encodes it: five properties, 14 bytes of body. */
+export interface GoldenSend {
+  readonly name: 'SEND_MESSAGE' | 'SEND_MESSAGE_V2'
+  /** Apache release of the encoder, `4.9.7` or `5.5.0`. */
+  readonly sender: string
+  readonly serializeType: 'JSON' | 'ROCKETMQ'
+  /** The whole frame, length word included. */
+  readonly frame: Buffer
+}
+
+/** Both requests, in both header forms, of both releases. */
+export function goldenSends(): GoldenSend[] {
+  const sends = JSON.parse(readFileSync(join(folder, 'sends', 'apache.json'), 'utf8')) as (Omit<GoldenSend, 'frame'> & {
+    readonly frame: string
+  })[]
+  return sends.map(send => ({ ...send, frame: Buffer.from(send.frame, 'hex') }))
+}

@@ -1,7 +1,14 @@
 export { type BodySample, clientBodySamples } from './body-samples.ts'
 export { HandClock } from './clock.ts'
 export { fakePeer } from './fake-peer.ts'
-export { type GoldenExchange, type GoldenFrame, goldenExchanges, goldenFrames } from './golden.ts'
+export {
+  type GoldenExchange,
+  type GoldenFrame,
+  type GoldenSend,
+  goldenExchanges,
+  goldenFrames,
+  goldenSends,
+} from './golden.ts'
 export { memorySockets } from './memory-sockets.ts'
 export { type BrokerRequestName, ScriptedBroker, type ScriptedBrokerOptions } from './scripted-broker.ts'
 export type { Fault, Rudeness, SeenRequest, SetFault } from './scripted/faults.ts'

@@ -62,7 +62,7 @@ export class PreparedRoutes implements PreparedReplies {
   }
 
   answer(view: HeaderView, out: Outbox): boolean {
-    const { bytes, spans } = view
+    const { bytes, spans, escapes } = view
     let start = -1
     let end = -1
     let dialect: Dialect = view.version >= STANDARD_JSON_VERSION ? 'standard' : 'fastjson'
@@ -70,7 +70,7 @@ export class PreparedRoutes implements PreparedReplies {
       const key = spans[at] as number
       const length = (spans[at + 1] as number) - key
       if (length === 5 && bytes[key] === 0x74) {
-        if (!isTopic(bytes, key)) return false
+        if (!isTopic(bytes, key) || escapes[at >> 2] === 1) return false
         start = spans[at + 2] as number
         end = spans[at + 3] as number
       } else if (length === 22) {

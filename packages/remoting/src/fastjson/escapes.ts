@@ -1,16 +1,31 @@
-const SINGLE = new Map<number, number>([
-  [0x62, 0x08], // b
-  [0x74, 0x09], // t
-  [0x6e, 0x0a], // n
-  [0x76, 0x0b], // v
-  [0x66, 0x0c], // f
-  [0x46, 0x0c], // F, as in fastjson 1
-  [0x72, 0x0d], // r
-  [0x22, 0x22],
-  [0x27, 0x27],
-  [0x5c, 0x5c],
-  [0x2f, 0x2f],
-])
+const BACKSLASH = 0x5c
+const LETTER_U = 0x75
+const LETTER_X = 0x78
+
+/** What neither table knows. */
+const NONE = 0xff
+
+/** What stands behind a backslash, by its byte. */
+const singles = new Uint8Array(256).fill(NONE)
+for (const [escape, byte] of [
+  ['b', 0x08],
+  ['t', 0x09],
+  ['n', 0x0a],
+  ['v', 0x0b],
+  ['f', 0x0c],
+  ['F', 0x0c], // as in fastjson 1
+  ['r', 0x0d],
+  ['"', 0x22],
+  ["'", 0x27],
+  ['\\', 0x5c],
+  ['/', 0x2f],
+] as const) {
+  singles[escape.charCodeAt(0)] = byte
+}
+for (let digit = 0; digit <= 7; digit++) singles[0x30 + digit] = digit
+
+const hexDigits = new Uint8Array(256).fill(NONE)
+for (const digit of '0123456789abcdefABCDEF') hexDigits[digit.charCodeAt(0)] = Number.parseInt(digit, 16)
 
 /** Raised by `unescape`, with the position of the escape that nobody knows. */
 export class BadEscape {
@@ -21,63 +36,92 @@ export class BadEscape {
   }
 }
 
+/** The number of so many hexadecimal digits, -1 if there are fewer before `end`. */
 function hex(bytes: Uint8Array, at: number, digits: number, end: number): number {
+  if (at + digits > end) return -1
   let value = 0
   for (let i = at; i < at + digits; i++) {
-    const byte = i < end ? (bytes[i] ?? 0) : 0
-    const digit = byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57
-    if (digit < 0 || digit > 15 || (byte > 0x39 && digit < 10)) return -1
+    const digit = hexDigits[bytes[i] as number] as number
+    if (digit === NONE) return -1
     value = value * 16 + digit
   }
   return value
 }
+
+/** The length of the escape that begins at `at`; 0 if it is none of JSON's own, which `unescape` may know all the same. */
+export function jsonEscapeLength(bytes: Uint8Array, at: number, end: number): number {
+  const kind = at + 1 < end ? (bytes[at + 1] as number) : 0
+  switch (kind) {
+    case LETTER_U:
+      return hex(bytes, at + 2, 4, end) < 0 ? 0 : 6
+    case 0x22: // "
+    case 0x2f: // /
+    case BACKSLASH:
+    case 0x62: // b
+    case 0x66: // f
+    case 0x6e: // n
+    case 0x72: // r
+    case 0x74: // t
+      return 2
+    default:
+      return 0
+  }
+}
+
+/** Longer texts get memory of their own. */
+const scratch = Buffer.allocUnsafeSlow(4096)
 
 /**
  * A quoted text that has escapes. Knows those of fastjson 1 and 2: JSON's, `\xHH`, `\v`, `\'`, `\0` to `\7`.
  * Half a surrogate pair becomes U+FFFD.
  * @throws BadEscape
  */
-export function unescape(bytes: Buffer, start: number, end: number): string {
-  // No escape is shorter than its UTF-8.
-  const out = Buffer.allocUnsafe(end - start)
-  let length = 0
-  let at = start
-  while (at < end) {
-    const byte = bytes[at] as number
-    if (byte !== 0x5c) {
-      out[length++] = byte
-      at++
+export function unescape(bytes: Uint8Array, start: number, end: number): string {
+  const out = end - start <= scratch.length ? scratch : Buffer.allocUnsafe(end - start)
+  return out.toString('utf8', 0, unescapeInto(bytes, start, end, out, 0))
+}
+
+/**
+ * As `unescape`, written as UTF-8 to `out` from `at`. It takes at most `end - start` bytes: no escape is shorter than
+ * its UTF-8. Bytes that are no UTF-8 stay as they are.
+ * @returns Where it ends in `out`.
+ * @throws BadEscape
+ */
+export function unescapeInto(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+  let to = at
+  let from = start
+  while (from < end) {
+    const byte = bytes[from] as number
+    if (byte !== BACKSLASH) {
+      out[to++] = byte
+      from++
       continue
     }
-    const kind = bytes[at + 1] as number
-    const single = SINGLE.get(kind)
-    if (single !== undefined) {
-      out[length++] = single
-      at += 2
-    } else if (kind >= 0x30 && kind <= 0x37) {
-      out[length++] = kind - 0x30
-      at += 2
-    } else {
-      const point = codePointAt(bytes, at, end)
-      length = writeUtf8(out, length, point)
-      at += kind === 0x78 ? 4 : point > 0xffff ? 12 : 6
+    const single = singles[bytes[from + 1] as number] as number
+    if (single !== NONE) {
+      out[to++] = single
+      from += 2
+      continue
     }
+    const point = codePointAt(bytes, from, end)
+    to = writeUtf8(out, to, point)
+    from += bytes[from + 1] === LETTER_X ? 4 : point > 0xffff ? 12 : 6
   }
-  return out.toString('utf8', 0, length)
+  return to
 }
 
 /** Of `\xHH`, `\uHHHH` or a pair of the latter. */
-function codePointAt(bytes: Buffer, at: number, end: number): number {
-  const digits = bytes[at + 1] === 0x78 ? 2 : bytes[at + 1] === 0x75 ? 4 : 0
-  const unit = digits === 0 ? -1 : hex(bytes, at + 2, digits, end)
+function codePointAt(bytes: Uint8Array, at: number, end: number): number {
+  const kind = bytes[at + 1]
+  const unit = kind === LETTER_U ? hex(bytes, at + 2, 4, end) : kind === LETTER_X ? hex(bytes, at + 2, 2, end) : -1
   if (unit < 0) throw new BadEscape(at)
   if (unit < 0xd800 || unit > 0xdfff) return unit
-  const low = bytes[at + 6] === 0x5c && bytes[at + 7] === 0x75 ? hex(bytes, at + 8, 4, end) : -1
+  const low = bytes[at + 6] === BACKSLASH && bytes[at + 7] === LETTER_U ? hex(bytes, at + 8, 4, end) : -1
   if (unit > 0xdbff || low < 0xdc00 || low > 0xdfff) return 0xfffd
   return 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
 }
 
-function writeUtf8(out: Buffer, at: number, point: number): number {
+function writeUtf8(out: Uint8Array, at: number, point: number): number {
   if (point < 0x80) {
     out[at] = point
     return at + 1

@@ -34,7 +34,7 @@ const emptyArray: readonly JsonValue[] = Object.freeze([])
 type Expected = 'value' | 'element' | 'name' | 'colon' | 'end' | 'nothing'
 
 /**
- * Reads all that fastjson 1 and 2 write or accept (spec: remoting, chapter 4), a superset of JSON: bare and single
+ * Reads all that fastjson 1 and 2 write or accept, a superset of JSON: bare and single
  * quoted names, objects as keys, comments, commas too many or too few, `$ref`. The last of equal names counts. Bytes
  * that are no UTF-8 become U+FFFD. It keeps its own stack and can stop after any token, so neither depth nor size
  * of what a stranger sends blocks the process.
