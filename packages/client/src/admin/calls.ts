@@ -10,6 +10,7 @@ import type { ClientInstance } from '../instance/client-instance.ts'
 import { Deadline } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
+import { brokerMissing } from '../routes/find-broker.ts'
 
 /**
  * Whom to ask: one broker by its `ip:port`, the master of a broker name, the masters of a cluster, or those of the brokers
@@ -121,10 +122,7 @@ export class AdminCalls {
     const broker = brokerDatas.find(each => each.brokerName === brokerName)
     const [master] = broker === undefined ? [] : masterPlace(broker)
     if (master !== undefined) return master.address
-    throw new ClientError(
-      'BROKER_MISSING',
-      `The broker[${brokerName}] not exist: it has no master with the topic ${topic}`,
-    )
+    throw brokerMissing(brokerName, `the route of topic ${topic} names no master of it`)
   }
 
   /** @throws ClientError BROKER_MISSING if nobody is meant by it, ROUTE_MISSING */

@@ -1,13 +1,13 @@
 import { retryTopicOf, sendRequests, wrapNamespace, writeMessageProperties } from '@gantrymq/protocol'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { checkedCall, Deadline } from '../deadline.ts'
-import { ClientError, javaCodes } from '../errors.ts'
 import type { CallOptions } from './message.ts'
 import type { PreparedMessage } from '../producer/prepared-message.ts'
 import { producerOptions, type ProducerSettings } from '../producer/producer-options.ts'
 import { QueuePicker } from '../producer/queue-picker.ts'
 import { type Sender, sendWithRetries, singleForm } from '../producer/send-loop.ts'
 import { readOptions } from '../options.ts'
+import { findMaster } from '../routes/find-broker.ts'
 import type { ReceivedMessage } from './received-message.ts'
 
 /** What a retry is for. */
@@ -43,7 +43,7 @@ export async function sendBack(
   const deadline = new Deadline(context.instance.clock, timeoutMs, signal)
   deadline.check(WHAT)
   try {
-    await askBroker(context, message, delayLevel, deadline.options(timeoutMs / 2))
+    await askBroker(context, message, delayLevel, new Deadline(context.instance.clock, timeoutMs / 2, signal))
   } catch (error) {
     deadline.check(WHAT)
     context.instance.log.warn({ messageId: message.messageId, error: String(error) }, 'message not taken back')
@@ -55,15 +55,11 @@ async function askBroker(
   context: RetryContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
-  options: CallOptions,
+  deadline: Deadline,
 ): Promise<void> {
   const { instance, group, maxReconsumeTimes } = context
   const { brokerName } = message.queue
-  const address = instance.brokers.master(brokerName)
-  if (address === undefined) {
-    const text = `Broker[${brokerName}] master node does not exist`
-    throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
-  }
+  const address = await findMaster(instance, { topic: message.view.topic, brokerName }, deadline)
   const header = {
     offset: message.commitLogOffset,
     group,
@@ -73,7 +69,7 @@ async function askBroker(
     maxReconsumeTimes,
     bname: brokerName,
   }
-  await instance.call(address, sendRequests.CONSUMER_SEND_MSG_BACK, { header }, options)
+  await instance.call(address, sendRequests.CONSUMER_SEND_MSG_BACK, { header }, deadline.options())
 }
 
 /** The message as a new one for the retry topic, which the broker counts and delays (spec client 4.10). */

@@ -2,8 +2,9 @@ import { responseCodes, sendRequests } from '@gantrymq/protocol'
 import { pause, type Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { Deadline, timedOut } from '../deadline.ts'
-import { aborted, ClientError, javaCodes, toClientError } from '../errors.ts'
+import { aborted, ClientError, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message/message.ts'
+import { findMaster } from '../routes/find-broker.ts'
 import type { KnownTopic } from '../routes/route-book.ts'
 import type { ProducerTrace } from '../trace/producer-trace.ts'
 import type { FaultLatency } from './fault-latency.ts'
@@ -188,7 +189,7 @@ export async function sendBlindly(
   const { request } = singleForm
   const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
   try {
-    const address = instance.brokers.master(brokerName) ?? (await findMaster(instance, message.topic, queue, deadline))
+    const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
     await instance.oneway(address, request, input, deadline.options())
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -210,7 +211,7 @@ async function attempt(
   const { brokerName } = queue
   try {
     deadline.check(`sending to ${message.topic}`)
-    const address = instance.brokers.master(brokerName) ?? (await findMaster(instance, message.topic, queue, deadline))
+    const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
     const cap = mayGoOn && settings.attemptTimeoutMs > 0 ? settings.attemptTimeoutMs : undefined
     const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
@@ -237,19 +238,6 @@ function noteFailure({ faults, instance, settings }: Sender, broker: string, sta
   if (answered ? !mayRetry(error, settings) : !BROKER_FAULTS.has(error.code)) return
   const now = instance.clock.elapsed()
   faults.note(broker, { latencyMs: now - started, isolate: true, reachable: answered }, now)
-}
-
-async function findMaster(
-  instance: ClientInstance,
-  topic: string,
-  { brokerName }: MessageQueue,
-  deadline: Deadline,
-): Promise<string> {
-  await instance.routes.fresh(topic, deadline.options())
-  const address = instance.brokers.master(brokerName)
-  if (address !== undefined) return address
-  const text = `The broker[${brokerName}] not exist: no name server knows its master`
-  throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
 }
 
 function headerOf(

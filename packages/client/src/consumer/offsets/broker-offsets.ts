@@ -1,8 +1,9 @@
 import { consumeRequests, responseCodes } from '@gantrymq/protocol'
 import type { ClientInstance } from '../../instance/client-instance.ts'
-import { ClientError, javaCodes, toClientError } from '../../errors.ts'
+import { toClientError } from '../../errors.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../../message/message.ts'
 import { Deadline } from '../../deadline.ts'
+import { findAnyAddress } from '../../routes/find-broker.ts'
 import { CommitOrder } from './commit-order.ts'
 import { commitOffset } from './queue-offsets.ts'
 import { NO_STORED_OFFSET, UNREADABLE_OFFSET } from './start-offset.ts'
@@ -100,21 +101,10 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
   async #ask(queue: MessageQueue, deadline: Deadline): Promise<number> {
     const { topic, queueId, brokerName } = queue
     const header = { consumerGroup: this.#group, topic, queueId, bname: brokerName }
-    const address = await this.#addressOf(queue, deadline.options())
+    const address = await findAnyAddress(this.#instance, queue, deadline)
     const request = consumeRequests.QUERY_CONSUMER_OFFSET
     const reply = await this.#instance.call(address, request, { header }, deadline.options())
     return reply.header.offset
-  }
-
-  async #addressOf({ brokerName, topic }: MessageQueue, options: CallOptions = {}): Promise<string> {
-    const { brokers, routes } = this.#instance
-    const known = brokers.anyAddress(brokerName)
-    if (known !== undefined) return known
-    await routes.fresh(topic, options)
-    const found = brokers.anyAddress(brokerName)
-    if (found !== undefined) return found
-    const text = `The broker[${brokerName}] not exist`
-    throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
   }
 
   async persist(queues: Iterable<MessageQueue>): Promise<void> {
@@ -170,7 +160,8 @@ export class RemoteOffsets extends OffsetNotes implements OffsetStore {
     if (commitOffset < 0) return
     const { topic, queueId, brokerName } = queue
     const header = { consumerGroup: this.#group, topic, queueId, commitOffset, bname: brokerName }
-    const address = await this.#addressOf(queue)
-    await this.#instance.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, { timeoutMs: TIMEOUT_MS })
+    const deadline = new Deadline(this.#instance.clock, TIMEOUT_MS)
+    const address = await findAnyAddress(this.#instance, queue, deadline)
+    await this.#instance.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, deadline.options())
   }
 }

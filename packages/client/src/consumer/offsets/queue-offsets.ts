@@ -1,8 +1,8 @@
 import { consumeRequests, queryRequests } from '@gantrymq/protocol'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import { Deadline } from '../../deadline.ts'
-import { ClientError, javaCodes } from '../../errors.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
+import { findMaster } from '../../routes/find-broker.ts'
 import type { OffsetStore } from './broker-offsets.ts'
 import { type ConsumeFrom, startOffset, type StartOffset } from './start-offset.ts'
 
@@ -15,16 +15,11 @@ interface Master {
   readonly options: CallOptions
 }
 
-/** The master of a queue's broker, asked for anew if it is not known. @throws ClientError BROKER_MISSING, and as routes do */
+/** The master of a queue's broker, and what requests about the queue have in common. @throws ClientError as `findMaster` */
 async function masterOf(instance: ClientInstance, queue: MessageQueue, options: CallOptions): Promise<Master> {
   const { topic, brokerName, queueId } = queue
   const deadline = Deadline.of(instance.clock, options, TIMEOUT_MS)
-  if (instance.brokers.master(brokerName) === undefined) await instance.routes.fresh(topic, deadline.options())
-  const address = instance.brokers.master(brokerName)
-  if (address === undefined) {
-    const text = `The broker[${brokerName}] not exist: no name server knows a master of it`
-    throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
-  }
+  const address = await findMaster(instance, queue, deadline)
   return { address, header: { topic, queueId, bname: brokerName }, options: deadline.options() }
 }
 

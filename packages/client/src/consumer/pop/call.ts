@@ -10,8 +10,10 @@ import {
 import { type CallInput, REQUEST_CODE_NOT_SUPPORTED, type Reply, type RequestDeclaration } from '@gantrymq/remoting'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
-import { ClientError, javaCodes, toClientError } from '../../errors.ts'
+import { Deadline } from '../../deadline.ts'
+import { ClientError, toClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
+import { type BrokerOfTopic, findMaster } from '../../routes/find-broker.ts'
 import { unpack } from '../queue/pull-call.ts'
 import { type PoppedView, type Receipt, readPopReply } from './reply.ts'
 import { matchesTags, type SubscriptionData } from '../subscription.ts'
@@ -109,9 +111,10 @@ async function traced(context: PopContext, ask: PopAsk, limits: CallOptions) {
 
 async function popAt(context: PopContext, ask: PopAsk, limits: CallOptions) {
   const { subscription, brokerName, queueId, max, invisibleMs, pollMs, from } = ask
+  const { topic } = subscription
   const header = {
     consumerGroup: context.group,
-    topic: subscription.topic,
+    topic,
     queueId,
     maxMsgNums: max,
     invisibleTime: invisibleMs,
@@ -124,15 +127,16 @@ async function popAt(context: PopContext, ask: PopAsk, limits: CallOptions) {
     order: false,
     bname: brokerName,
   }
-  return await askBroker(context.instance, brokerName, popRequests.POP_MESSAGE, { header }, limits)
+  return await askBroker(context.instance, { topic, brokerName }, popRequests.POP_MESSAGE, { header }, limits)
 }
 
 /** Waits until there may be something to pop. @throws ClientError as `pop` */
 export async function awaitMessages(context: PopContext, ask: PopAsk, signal: AbortSignal): Promise<boolean> {
   const { subscription, brokerName, queueId, pollMs } = ask
+  const { topic } = subscription
   const header = {
     consumerGroup: context.group,
-    topic: subscription.topic,
+    topic,
     queueId,
     pollTime: pollMs,
     bornTime: 0,
@@ -142,7 +146,7 @@ export async function awaitMessages(context: PopContext, ask: PopAsk, signal: Ab
     bname: brokerName,
   }
   const options = { timeoutMs: pollMs + GRACE_MS, signal }
-  const reply = await askBroker(context.instance, brokerName, popRequests.NOTIFICATION, { header }, options)
+  const reply = await askBroker(context.instance, { topic, brokerName }, popRequests.NOTIFICATION, { header }, options)
   return reply.header.hasMsg
 }
 
@@ -164,7 +168,7 @@ export function popQueueOf({ group }: PopContext, { topic, receipt }: Acknowledg
 export async function acknowledge(context: PopContext, done: Acknowledgement, options: CallOptions = {}) {
   await askBroker(
     context.instance,
-    done.receipt.brokerName,
+    brokerOf(done),
     popRequests.ACK_MESSAGE,
     { header: headerOf(context, done) },
     { timeoutMs: ACK_MS, ...options },
@@ -185,7 +189,7 @@ export async function changeInvisible(
   const header = { ...headerOf(context, message), invisibleTime: invisibleMs }
   const declaration = popRequests.CHANGE_MESSAGE_INVISIBLETIME
   const limits = { timeoutMs: ACK_MS, ...options }
-  const reply = await askBroker(context.instance, receipt.brokerName, declaration, { header }, limits)
+  const reply = await askBroker(context.instance, brokerOf(message), declaration, { header }, limits)
   const { popTime, invisibleTime, reviveQid } = reply.header
   return {
     ...receipt,
@@ -194,6 +198,10 @@ export async function changeInvisible(
     invisibleMs: invisibleTime,
     reviveQueueId: reviveQid,
   }
+}
+
+function brokerOf({ topic, receipt }: Acknowledgement): BrokerOfTopic {
+  return { topic, brokerName: receipt.brokerName }
 }
 
 function headerOf(context: PopContext, message: Acknowledgement) {
@@ -223,11 +231,12 @@ async function acknowledgeAt(
   options: CallOptions,
 ): Promise<void> {
   const [first] = done
-  if (done.length === 1 && first !== undefined) return await acknowledge(context, first, options)
+  if (first === undefined) return
+  if (done.length === 1) return await acknowledge(context, first, options)
   const body = { brokerName, acks: batchAcks(context, done) }
   const limits = { timeoutMs: ACK_MS, ...options }
   try {
-    await askBroker(context.instance, brokerName, popRequests.BATCH_ACK_MESSAGE, { body }, limits)
+    await askBroker(context.instance, brokerOf(first), popRequests.BATCH_ACK_MESSAGE, { body }, limits)
   } catch (error) {
     // The first releases of 5 know only single ones.
     if (!(error instanceof ClientError) || error.code !== 'UNSUPPORTED') throw error
@@ -254,20 +263,18 @@ function batchAcks({ group }: PopContext, done: readonly Acknowledgement[]): Bat
 /** Asks a broker's master what only 5.x knows. */
 async function askBroker<const D extends RequestDeclaration>(
   instance: ClientInstance,
-  brokerName: string,
+  broker: BrokerOfTopic,
   declaration: D,
   input: CallInput<D>,
   options: CallOptions,
 ): Promise<Reply<D>> {
-  const address = instance.brokers.master(brokerName)
-  if (address === undefined) {
-    const text = `The broker[${brokerName}] not exist: no name server knows a master of it`
-    throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
-  }
+  const { brokerName } = broker
+  const deadline = Deadline.of(instance.clock, options, instance.options.requestTimeoutMs)
+  const address = await findMaster(instance, broker, deadline)
   const version = instance.brokers.version(brokerName, address)
   if (version !== 0 && version < V5_0_0) throw unsupported(brokerName, address)
   try {
-    return await instance.call(address, declaration, input, options)
+    return await instance.call(address, declaration, input, deadline.options())
   } catch (error) {
     const isUnknown = error instanceof ClientError && error.responseCode === REQUEST_CODE_NOT_SUPPORTED
     throw isUnknown ? unsupported(brokerName, address, error) : error

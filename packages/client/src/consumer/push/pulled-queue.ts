@@ -1,11 +1,12 @@
 import { consumeRequests, type CorruptMessage, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
 import { type Long, pause, type Reply } from '@gantrymq/remoting'
+import { Deadline } from '../../deadline.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import type { ClientError } from '../../errors.ts'
 import type { MessageQueue } from '../../message/message.ts'
 import type { ConsumerCore } from './context.ts'
 import { pullHold } from '../queue/flow-control.ts'
-import { whereToRead } from '../queue/pull-call.ts'
+import { findReadAddress } from '../../routes/find-broker.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
 import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
@@ -172,7 +173,8 @@ export class QueueWork<Body> {
   async #ask(subscription: SubscriptionData, signal: AbortSignal): Promise<PullReply> {
     const { instance, group, settings, offsets } = this.#core
     const { topic, queueId, brokerName } = this.queue
-    const where = await whereToRead(instance, this.queue, this.#brokerId, { signal })
+    const deadline = Deadline.of(instance.clock, { signal }, instance.options.requestTimeoutMs)
+    const where = await findReadAddress(instance, this.queue, this.#brokerId, deadline)
     const commitOffset = settings.broadcast ? 0 : Math.max(0, offsets.peek(this.queue))
     // Unlike Java's, only while nothing is being consumed: the broker may note it late, behind what a close has committed.
     const commits = commitOffset > 0 && !where.isSlave && this.process.count === 0

@@ -1,10 +1,9 @@
 import { consumeRequests, type MessageView, readMessages, responseCodes, V5_0_0 } from '@gantrymq/protocol'
 import type { Long, Reply } from '@gantrymq/remoting'
-import type { ReadAddress } from '../../routes/broker-table.ts'
+import { findReadAddress } from '../../routes/find-broker.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import { Deadline } from '../../deadline.ts'
-import { ClientError, javaCodes } from '../../errors.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import type { ConsumeStats } from './consume-stats.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
@@ -106,7 +105,7 @@ async function call<Body>(context: PullContext<Body>, ask: PullAsk, options: Cal
   const { topic, queueId, brokerName } = queue
   const { clock, options: own } = instance
   const deadline = Deadline.of(clock, options, own.requestTimeoutMs)
-  const { address, version } = await whereToRead(instance, queue, ask.brokerId, deadline.options(own.requestTimeoutMs))
+  const { address, version } = await findReadAddress(instance, queue, ask.brokerId, deadline)
   const header = {
     consumerGroup: group,
     topic,
@@ -128,22 +127,6 @@ async function call<Body>(context: PullContext<Body>, ask: PullAsk, options: Cal
   const reply = await instance.call(address, declaration, { header }, deadline.options())
   instance.brokers.setVersion(brokerName, address, reply.command.version)
   return reply
-}
-
-/** Where to read a queue, asked for anew if its broker is not known. @throws ClientError BROKER_MISSING, and as routes do */
-export async function whereToRead(
-  { brokers, routes }: ClientInstance,
-  { brokerName, topic }: MessageQueue,
-  brokerId: Long,
-  options: CallOptions,
-): Promise<ReadAddress> {
-  const known = brokers.toRead(brokerName, brokerId)
-  if (known !== undefined) return known
-  await routes.fresh(topic, options)
-  const found = brokers.toRead(brokerName, brokerId)
-  if (found !== undefined) return found
-  const text = `The broker[${brokerName}] not exist: no name server knows it`
-  throw new ClientError('BROKER_MISSING', text, { responseCode: javaCodes.brokerMissing, retriable: true })
 }
 
 async function messagesOf<Body>(

@@ -1,6 +1,8 @@
 import { popRequests } from '@gantrymq/protocol'
 import { REQUEST_CODE_NOT_SUPPORTED } from '@gantrymq/remoting'
+import { Deadline } from '../../deadline.ts'
 import { ClientError } from '../../errors.ts'
+import { findAnyAddress } from '../../routes/find-broker.ts'
 import type { Assigned, RebalanceCore } from './rebalancer.ts'
 
 /** Apache's broker knows two strategies; AVG is its own. */
@@ -31,8 +33,8 @@ export async function queryAssignment(
 
 async function askBroker(core: RebalanceCore, topic: string, brokerName: string, signal: AbortSignal | undefined) {
   const { instance, group, settings } = core
-  const address = instance.brokers.anyAddress(brokerName)
-  if (address === undefined) throw new ClientError('BROKER_MISSING', `no address of broker ${brokerName}`)
+  const deadline = Deadline.of(instance.clock, { signal }, instance.options.requestTimeoutMs)
+  const address = await findAnyAddress(instance, { topic, brokerName }, deadline)
   const { name } = settings.allocate
   const body = {
     topic,
@@ -41,7 +43,7 @@ async function askBroker(core: RebalanceCore, topic: string, brokerName: string,
     strategyName: STRATEGIES.has(name) ? name : 'AVG',
     messageModel: 'CLUSTERING',
   } as const
-  const reply = await instance.call(address, popRequests.QUERY_ASSIGNMENT, { body }, { signal })
+  const reply = await instance.call(address, popRequests.QUERY_ASSIGNMENT, { body }, deadline.options())
   return reply.body?.messageQueueAssignments
     ?.filter(({ messageQueue }) => messageQueue.topic === topic && messageQueue.brokerName !== '')
     .map(({ messageQueue: queue, mode }) => ({ queue, mode }))
