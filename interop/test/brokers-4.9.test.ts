@@ -1,5 +1,5 @@
 import { RELEASES } from '../src/launch/apache.ts'
 import { brokerScenarios } from '../src/contract/broker-scenarios.ts'
-import { scenarioSubjects } from '../src/launch/subjects.ts'
+import { programNameServers } from '../src/launch/name-servers.ts'
 
-for (const subject of await scenarioSubjects()) await brokerScenarios(subject, '4.9.7', RELEASES)
+for (const kind of await programNameServers()) await brokerScenarios(kind, '4.9.7', RELEASES)

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Admin, ClientError } from '@gantrymq/client'
 import { RELEASES, type Release, skipReason } from '../src/launch/apache.ts'
-import type { SideConsumer } from '../src/drivers/client-under-test.ts'
-import { type Site, siteFor } from '../src/client/cluster.ts'
-import { eventually, unique } from '../src/contract/server-under-test.ts'
+import type { ConsumerUnderTest } from '../src/drivers/client-under-test.ts'
+import { type Cluster, clusterFor } from '../src/client/cluster.ts'
+import { eventually } from '../src/eventually.ts'
+import { unique } from '../src/unique.ts'
 import { startApacheBroker } from '../src/launch/launcher.ts'
 import { startOurs } from '../src/launch/our-name-server.ts'
 
@@ -20,23 +21,23 @@ function failed(code: string) {
 }
 
 /** An admin that lives as long as the enclosing `describe`. */
-function adminFor(the: () => Site): () => Admin {
+function adminFor(cluster: () => Cluster): () => Admin {
   let admin: Admin | undefined
   before(async () => {
-    admin = await Admin.start({ nameServers: the().nameServers })
+    admin = await Admin.start({ nameServers: cluster().nameServers })
   })
   after(() => admin?.close())
   return () => admin ?? assert.fail('the admin did not start')
 }
 
-function topicsAndGroups(the: () => Site, admin: () => Admin): void {
+function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
   test('a topic is made, changed and deleted', async () => {
     const { topics } = admin()
     const topic = unique('admin-topic')
     await topics.create(topic, TARGET, { queues: 3 })
     await eventually(async () => assert.equal((await topics.route(topic)).queueDatas[0]?.readQueueNums, 3))
     await topics.update(topic, TARGET, { perm: 4 })
-    const broker = { broker: the().broker.address }
+    const broker = { broker: cluster().broker.address }
     const { perm, writeQueueNums } = await topics.config(topic, broker)
     assert.deepEqual([perm, writeQueueNums], [4, 3])
     assert.ok((await topics.configs(broker)).has(topic))
@@ -55,7 +56,7 @@ function topicsAndGroups(the: () => Site, admin: () => Admin): void {
   })
 
   test('a topic with attributes keeps those that are not told', async t => {
-    if (!the().is5) return t.skip('attributes are of 5.x')
+    if (!cluster().is5) return t.skip('attributes are of 5.x')
     const { topics } = admin()
     const topic = unique('admin-fifo')
     await topics.create(topic, TARGET, { attributes: { 'message.type': 'FIFO' } })
@@ -88,7 +89,7 @@ function topicsAndGroups(the: () => Site, admin: () => Admin): void {
   })
 
   test('a group keeps attributes and its retry policy', async t => {
-    if (!the().is5) return t.skip('both are of 5.x')
+    if (!cluster().is5) return t.skip('both are of 5.x')
     const { groups } = admin()
     const group = unique('admin-policy')
     const groupRetryPolicy = {
@@ -103,11 +104,11 @@ function topicsAndGroups(the: () => Site, admin: () => Admin): void {
   })
 
   test('a group is forbidden to read a topic', async t => {
-    const topic = await the().topic()
+    const topic = await cluster().topic()
     const { groups } = admin()
     const group = unique('admin-forbidden')
     await groups.create(group, TARGET)
-    if (!the().is5) {
+    if (!cluster().is5) {
       await assert.rejects(groups.forbidden(group, topic, TARGET), failed('UNSUPPORTED'))
       return t.diagnostic('4.9 cannot do this')
     }
@@ -117,19 +118,19 @@ function topicsAndGroups(the: () => Site, admin: () => Admin): void {
   })
 }
 
-function brokersAndConfig(the: () => Site, admin: () => Admin): void {
+function brokersAndConfig(cluster: () => Cluster, admin: () => Admin): void {
   test('clusters, brokers and their states are told', async () => {
     const { clusters, brokers } = admin()
     assert.deepEqual(await clusters.names(), ['DefaultCluster'])
     assert.deepEqual(await clusters.masters('DefaultCluster'), [
-      { brokerName: the().brokerName, address: the().broker.address },
+      { brokerName: cluster().brokerName, address: cluster().broker.address },
     ])
     assert.equal((await clusters.members(undefined)).length, 1)
-    assert.deepEqual(clusters.nameServers(), [the().nameServers])
+    assert.deepEqual(clusters.nameServers(), [cluster().nameServers])
     // In its first second a broker of 4.9 fails over its own empty counters.
     await eventually(async () => {
-      const info = await brokers.runtimeInfo({ brokerName: the().brokerName })
-      assert.match(info.get('brokerVersionDesc') ?? '', the().is5 ? /V5_5_0/ : /V4_9_7/)
+      const info = await brokers.runtimeInfo({ brokerName: cluster().brokerName })
+      assert.match(info.get('brokerVersionDesc') ?? '', cluster().is5 ? /V5_5_0/ : /V4_9_7/)
     })
   })
 
@@ -138,7 +139,7 @@ function brokersAndConfig(the: () => Site, admin: () => Admin): void {
     await config.updateBroker({ waitTimeMillsInSendQueue: 321, 'no such key': 'a=b\\c' }, TARGET)
     const settings = await config.ofBroker(TARGET)
     assert.equal(settings.get('waitTimeMillsInSendQueue'), '321')
-    assert.equal(settings.get('brokerName'), the().brokerName)
+    assert.equal(settings.get('brokerName'), cluster().brokerName)
   })
 
   test('settings and key-value store of the name servers are read and changed', async () => {
@@ -160,11 +161,11 @@ function brokersAndConfig(the: () => Site, admin: () => Admin): void {
 
   test('a broker loses the write permission and gets it back', async () => {
     const { permissions, topics } = admin()
-    const topic = await the().topic()
-    const [wiped] = await permissions.wipeWrite(the().brokerName)
-    assert.ok(wiped && wiped.topics > 0 && wiped.nameServer === the().nameServers)
+    const topic = await cluster().topic()
+    const [wiped] = await permissions.wipeWrite(cluster().brokerName)
+    assert.ok(wiped && wiped.topics > 0 && wiped.nameServer === cluster().nameServers)
     assert.equal((await topics.route(topic)).queueDatas[0]?.perm, 4)
-    await permissions.addWrite(the().brokerName)
+    await permissions.addWrite(cluster().brokerName)
     assert.equal((await topics.route(topic)).queueDatas[0]?.perm, 6)
   })
 
@@ -177,11 +178,11 @@ function brokersAndConfig(the: () => Site, admin: () => Admin): void {
   })
 }
 
-function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
+function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
   const QUEUES = 2
 
   async function filled(count: number) {
-    const topic = await the().topic('admin-messages', QUEUES)
+    const topic = await cluster().topic('admin-messages', QUEUES)
     const messages = Array.from({ length: count }, (_, at) => ({
       topic,
       body: `body ${at}`,
@@ -189,8 +190,8 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
       keys: [`key-${at}`, 'shared'],
     }))
     const start = new Date()
-    const receipts = await the().java.send(messages)
-    const queue = (queueId: number) => ({ topic, brokerName: the().brokerName, queueId })
+    const receipts = await cluster().java.send(messages)
+    const queue = (queueId: number) => ({ topic, brokerName: cluster().brokerName, queueId })
     await eventually(async () => {
       const { queues } = await admin().stats.ofTopic(topic)
       assert.equal(
@@ -263,7 +264,7 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
     )
     await offsets.commit(group, queue(0), 1)
     assert.equal(await offsets.committed(group, queue(0)), 1)
-    assert.equal(await offsets.committed(unique('admin-none'), queue(0)), the().is5 ? null : 0)
+    assert.equal(await offsets.committed(unique('admin-none'), queue(0)), cluster().is5 ? null : 0)
     const { queues } = await stats.ofGroup(group, { topic })
     assert.equal(queues.find(row => row.queue.queueId === 0)?.consumerOffset, 1)
     assert.ok((await offsets.ofBroker(TARGET)).has(`${topic}@${group}`))
@@ -292,7 +293,7 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
     }
     // 5.x gives the new offset with the next pull; the table has it at once all the same when no consumer runs.
     for (const { queue: at, offset } of ends) assert.equal(offset, await offsets.max(at))
-    if (!the().is5) assert.equal(await moved(0), await offsets.max(queue(0)))
+    if (!cluster().is5) assert.equal(await moved(0), await offsets.max(queue(0)))
     const begins = await offsets.reset({ group, topic, to: 'begin' })
     assert.deepEqual(
       begins.map(row => row.offset),
@@ -300,7 +301,7 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
     )
     // Until a consumer has pulled, 5.x drops what is committed, and says so only in the remark of a success.
     const again = offsets.commit(group, queue(1), 2)
-    if (the().is5) await assert.rejects(again, failed('BROKER_REFUSED'))
+    if (cluster().is5) await assert.rejects(again, failed('BROKER_REFUSED'))
     else await again
   })
 
@@ -321,21 +322,21 @@ function messagesAndOffsets(the: () => Site, admin: () => Admin): void {
     await admin().groups.create(group, TARGET)
     const { offsets } = admin()
     const resetting = offsets.resetQueue(group, queue(0), 1)
-    if (the().is5) await resetting
+    if (cluster().is5) await resetting
     else await assert.rejects(resetting, failed('UNSUPPORTED'))
   })
 }
 
-function clients(the: () => Site, admin: () => Admin): void {
+function clients(cluster: () => Cluster, admin: () => Admin): void {
   /** Java's consumers tell brokers their offsets ten seconds after their start, then each second. */
   const PERSISTED_MS = 20_000
 
   async function running(t: { after(close: () => Promise<void>): void }) {
-    const topic = await the().topic('admin-clients', 2)
+    const topic = await cluster().topic('admin-clients', 2)
     const group = unique('admin-consumers')
-    const consumer: SideConsumer = await the().java.consume(t, { group, subscriptions: { [topic]: '*' } })
-    const [receipt] = await the().java.send([{ topic, body: 'to be seen', keys: ['k'] }])
-    await consumer.got.count(1, 20_000)
+    const consumer: ConsumerUnderTest = await cluster().java.consume(t, { group, subscriptions: { [topic]: '*' } })
+    const [receipt] = await cluster().java.send([{ topic, body: 'to be seen', keys: ['k'] }])
+    await consumer.received.atLeast(1, 20_000)
     assert.ok(receipt)
     return { topic, group, consumer, receipt }
   }
@@ -361,16 +362,16 @@ function clients(the: () => Site, admin: () => Admin): void {
       id: receipt.messageId,
     })
     assert.equal(result.consumeResult, 'CR_SUCCESS')
-    await consumer.got.count(2, 20_000)
+    await consumer.received.atLeast(2, 20_000)
     const [status] = await consumers.status(group, topic)
     assert.equal(status?.clientId, consumer.clientId)
     assert.ok(status?.offsets.some(({ queue }) => queue.topic === topic))
-    if (the().is5) {
+    if (cluster().is5) {
       const { subscription } = await admin().groups.subscription(group, topic, TARGET)
       assert.equal(subscription?.expressionType, 'TAG')
     }
     await eventually(async () => assert.equal(await offsets.committed(group, receipt.queue), 1), PERSISTED_MS)
-    if (the().is5) assert.ok((await admin().groups.topics(group, TARGET)).includes(topic))
+    if (cluster().is5) assert.ok((await admin().groups.topics(group, TARGET)).includes(topic))
     const message = await admin().messages.byId(topic, receipt.messageId)
     assert.ok(message)
     assert.deepEqual(await admin().tracks.of(message), [{ group, type: 'CONSUMED' }])
@@ -380,13 +381,13 @@ function clients(the: () => Site, admin: () => Admin): void {
       assert.ok(rows.every(row => row.offset === 0))
     }, PERSISTED_MS)
     // The message comes again: the consumer was put back while it ran.
-    await consumer.got.count(3, 40_000)
+    await consumer.received.atLeast(3, 40_000)
   })
 
   test('producers are seen', async () => {
-    const topic = await the().topic()
+    const topic = await cluster().topic()
     const group = unique('admin-producers')
-    await the().java.send([{ topic, body: 'x' }], { producer: { group } })
+    await cluster().java.send([{ topic, body: 'x' }], { producer: { group } })
     const { producers } = admin()
     await eventually(async () => assert.equal((await producers.connections(group, topic))[0]?.language, 'JAVA'))
     const all = await producers.ofBroker(TARGET)
@@ -445,7 +446,7 @@ function accounts(): void {
 
 for (const release of RELEASES) {
   describe(`admin, broker ${release}, name server ours`, { skip }, () => {
-    const the = siteFor({ release, nameServer: 'ours', ...accessPlan(release) })
+    const the = clusterFor({ release, nameServer: 'ours', ...accessPlan(release) })
     const admin = adminFor(the)
     topicsAndGroups(the, admin)
     brokersAndConfig(the, admin)

@@ -5,9 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Producer, PushConsumer } from '@gantrymq/client'
 import { type Release, RELEASES, skipReason } from '../src/launch/apache.ts'
 import { Launched, type Owner } from '../src/launch/launched.ts'
-import { type LaunchedServer, startApacheBroker } from '../src/launch/launcher.ts'
+import { type LaunchedServer, type RunningNameServer, startApacheBroker } from '../src/launch/launcher.ts'
 import { startOurProgram } from '../src/launch/our-name-server.ts'
-import type { RunningNameServer } from '../src/launch/subjects.ts'
 
 const TOPIC = 'faults'
 const GROUP = 'fault-readers'
@@ -42,7 +41,7 @@ class Traffic {
     }
   }
 
-  got(body: string): void {
+  noteConsumed(body: string): void {
     this.consumed.set(body, (this.consumed.get(body) ?? 0) + 1)
   }
 
@@ -66,7 +65,7 @@ async function until(what: string, isSo: () => boolean, ms: number): Promise<num
 }
 
 /** Two producers and two consumers, one of those in a process of its own; a broker that flushes before it answers. */
-class Scene {
+class FaultCluster {
   readonly traffic = new Traffic()
   readonly nameServer: RunningNameServer
   readonly broker: LaunchedServer
@@ -80,7 +79,7 @@ class Scene {
     this.other = other
   }
 
-  static async start(owner: Owner, release: Release): Promise<Scene> {
+  static async start(owner: Owner, release: Release): Promise<FaultCluster> {
     const nameServer = await startOurProgram(owner)
     const nameServers = `127.0.0.1:${nameServer.port}`
     const broker = await startApacheBroker(owner, {
@@ -95,32 +94,32 @@ class Scene {
     )
     for (const producer of producers) owner.after(() => producer.close())
     await producers[0]?.send({ topic: TOPIC, body: 'first' }, { timeoutMs: 10_000 })
-    const got: string[] = []
-    const note = { got: (body: string): void => void got.push(body) }
+    const early: string[] = []
+    let note = (body: string): void => void early.push(body)
     const consumer = await PushConsumer.start({
       ...options,
       group: GROUP,
       consumeFrom: 'first',
       subscriptions: { [TOPIC]: '*' },
-      onMessage: ({ bytes }) => note.got(bytes.toString()),
+      onMessage: ({ bytes }) => note(bytes.toString()),
     })
     owner.after(() => consumer.close())
     const file = join(import.meta.dirname, '..', 'src', 'client', 'consuming-program.ts')
     const other = new Launched('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], process.env)
     owner.after(() => other.kill())
-    const scene = new Scene(nameServer, broker, consumer, other)
-    const { traffic } = scene
-    note.got = body => traffic.got(body)
-    for (const body of got) traffic.got(body)
+    const cluster = new FaultCluster(nameServer, broker, consumer, other)
+    const { traffic } = cluster
+    note = body => traffic.noteConsumed(body)
+    for (const body of early) traffic.noteConsumed(body)
     let rest = ''
     other.onPrinted(text => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
-      for (const line of lines) if (line.startsWith('got ')) traffic.got(line.slice(4))
+      for (const line of lines) if (line.startsWith('got ')) traffic.noteConsumed(line.slice(4))
     })
     await other.prints(/started/, READY_MS)
     for (const [index, producer] of producers.entries()) traffic.start(producer, `p${index}`)
-    return scene
+    return cluster
   }
 
   get held(): number {
@@ -145,11 +144,11 @@ const skip = await skipReason()
 for (const release of RELEASES) {
   describe(`our clients survive with a broker of Apache ${release}`, { skip }, () => {
     const closers: (() => Promise<void>)[] = []
-    let scene: Scene
+    let cluster: FaultCluster
 
     before(async () => {
-      scene = await Scene.start({ after: close => void closers.push(close) }, release)
-      await until('two consumers share four queues', () => scene.held === 2, READY_MS)
+      cluster = await FaultCluster.start({ after: close => void closers.push(close) }, release)
+      await until('two consumers share four queues', () => cluster.held === 2, READY_MS)
     })
 
     after(async () => {
@@ -157,33 +156,33 @@ for (const release of RELEASES) {
     })
 
     test('the broker is killed and comes back: sends and consumers go on by themselves', async t => {
-      await scene.goesOn('before')
-      await scene.broker.kill()
+      await cluster.goesOn('before')
+      await cluster.broker.kill()
       await delay(2000)
-      const { failed } = scene.traffic
-      await scene.broker.restart()
-      t.diagnostic(`went on ${await scene.goesOn('after the kill')} ms after the restart; ${failed} sends failed`)
+      const { failed } = cluster.traffic
+      await cluster.broker.restart()
+      t.diagnostic(`went on ${await cluster.goesOn('after the kill')} ms after the restart; ${failed} sends failed`)
     })
 
     test('the name server is killed and comes back: no send fails meanwhile', async () => {
-      const { failed } = scene.traffic
-      await scene.nameServer.kill()
-      await scene.goesOn('without name server')
-      await scene.nameServer.restart()
+      const { failed } = cluster.traffic
+      await cluster.nameServer.kill()
+      await cluster.goesOn('without name server')
+      await cluster.nameServer.restart()
       // Routes are asked for anew meanwhile, and the broker registers again within ten seconds only.
       await delay(2500)
-      await scene.goesOn('with a name server that knows nothing yet')
-      assert.equal(scene.traffic.failed, failed)
+      await cluster.goesOn('with a name server that knows nothing yet')
+      assert.equal(cluster.traffic.failed, failed)
     })
 
     test('a consumer is killed: its queues move to the other', async t => {
-      await scene.other.kill()
-      t.diagnostic(`moved in ${await until('all queues are here', () => scene.held === 4, RECOVERY_MS)} ms`)
-      await scene.goesOn('with one consumer')
+      await cluster.other.kill()
+      t.diagnostic(`moved in ${await until('all queues are here', () => cluster.held === 4, RECOVERY_MS)} ms`)
+      await cluster.goesOn('with one consumer')
     })
 
     test('every message that was stored was consumed, also those of the moment of the kill', async t => {
-      const { traffic } = scene
+      const { traffic } = cluster
       await traffic.stop()
       await until('all is consumed', () => traffic.missing.length === 0, RECOVERY_MS).catch(() => {})
       assert.deepEqual(traffic.missing, [])

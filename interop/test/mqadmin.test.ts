@@ -1,5 +1,5 @@
 import { adminComparison } from '../src/contract/admin-comparison.ts'
 import { RELEASES } from '../src/launch/apache.ts'
-import { scenarioSubjects } from '../src/launch/subjects.ts'
+import { programNameServers } from '../src/launch/name-servers.ts'
 
-for (const subject of await scenarioSubjects()) for (const release of RELEASES) await adminComparison(subject, release)
+for (const kind of await programNameServers()) for (const release of RELEASES) await adminComparison(kind, release)

@@ -1,4 +1,4 @@
 import { nameServerContract } from '../src/contract/name-server-contract.ts'
-import { contractSubjects } from '../src/launch/subjects.ts'
+import { contractNameServers } from '../src/launch/name-servers.ts'
 
-for (const subject of await contractSubjects()) nameServerContract(subject)
+for (const kind of await contractNameServers()) nameServerContract(kind)

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import type { Release } from '../launch/apache.ts'
 import type { Route } from '../contract/brokers.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 import { OurClient } from '../drivers/our-client.ts'
 import { type JavaClient, javaClient } from '../drivers/java-client.ts'
 import type { Owner } from '../launch/launched.ts'
@@ -10,16 +11,16 @@ import {
   type BrokerStart,
   type LaunchedServer,
   type Properties,
+  type RunningNameServer,
   startApacheBroker,
   startApacheNameServer,
 } from '../launch/launcher.ts'
 import { startOurProgram } from '../launch/our-name-server.ts'
 import { ask } from '../wire/raw-connection.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
-import type { RunningNameServer } from '../launch/subjects.ts'
 
 /** One broker of Apache's, a name server and a Java client. */
-export interface SitePlan {
+export interface ClusterPlan {
   readonly release: Release
   readonly nameServer: 'ours' | 'Apache'
   readonly properties?: Properties
@@ -64,7 +65,7 @@ const ONLY_5: Properties = {
 const is5 = (release: Release) => release.startsWith('5.')
 
 /** Where the cases of one line run. */
-export class Site {
+export class Cluster {
   readonly release: Release
   /** `ip:port`, as clients are given it. */
   readonly nameServers: string
@@ -121,13 +122,13 @@ export class Site {
   }
 }
 
-function startNameServer(owner: Owner, plan: SitePlan): Promise<RunningNameServer> {
+function startNameServer(owner: Owner, plan: ClusterPlan): Promise<RunningNameServer> {
   if (plan.nameServer === 'ours') return startOurProgram(owner)
   return startApacheNameServer(owner, plan.release, {}, plan.nameServerFlags)
 }
 
 /** Starts all that a plan names. */
-export async function startSite(owner: Owner, plan: SitePlan): Promise<Site> {
+export async function startCluster(owner: Owner, plan: ClusterPlan): Promise<Cluster> {
   const { release, files = {}, brokerFlags = [], javaFlags = [] } = plan
   const nameServer = await startNameServer(owner, plan)
   const nameServers = `127.0.0.1:${nameServer.port}`
@@ -143,23 +144,23 @@ export async function startSite(owner: Owner, plan: SitePlan): Promise<Site> {
     }),
     javaClient(owner, release, nameServers, javaFlags),
   ])
-  return new Site(owner, release, nameServer, broker, java)
+  return new Cluster(owner, release, nameServer, broker, java)
 }
 
-/** Declares a site that lives as long as the enclosing `describe`; gives a getter of it. */
-export function siteFor(plan: SitePlan | (() => Promise<SitePlan>)): () => Site {
+/** Declares a cluster that lives as long as the enclosing `describe`; gives a getter of it. */
+export function clusterFor(plan: ClusterPlan | (() => Promise<ClusterPlan>)): () => Cluster {
   const closes: (() => Promise<void>)[] = []
-  let site: Site | undefined
+  let cluster: Cluster | undefined
   before(async () => {
     const given = typeof plan === 'function' ? await plan() : plan
-    site = await startSite({ after: close => void closes.push(close) }, given)
+    cluster = await startCluster({ after: close => void closes.push(close) }, given)
   })
   after(async () => {
     for (const close of closes.toReversed()) await close()
   })
-  return () => site ?? assert.fail('the site did not start')
+  return () => cluster ?? assert.fail('the cluster did not start')
 }
 
 /** What a suite of a plan is called. */
-export const siteName = ({ title = 'client', release, nameServer }: SitePlan) =>
+export const suiteName = ({ title = 'client', release, nameServer }: ClusterPlan) =>
   `${title}, broker ${release}, name server ${nameServer}`

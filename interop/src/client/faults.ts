@@ -3,50 +3,51 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Producer } from '@gantrymq/client'
 import { skipReason } from '../launch/apache.ts'
-import type { SideConsumer } from '../drivers/client-under-test.ts'
+import type { ConsumerUnderTest } from '../drivers/client-under-test.ts'
 import { receipts } from './receipts.ts'
-import { type Site, type SitePlan, siteName, startSite } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import { type Cluster, type ClusterPlan, suiteName, startCluster } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 import type { Owner } from '../launch/launched.ts'
 import type { LaunchedServer } from '../launch/launcher.ts'
 
 const BACK_MS = 60_000
 const PACE_MS = 10
 
-/** A site with a second master, and a slave of it. */
-interface Stage {
-  readonly site: Site
+/** A cluster with a second master, and a slave of it. */
+interface TwoMasters {
+  readonly cluster: Cluster
   readonly second: LaunchedServer
 }
 
 /** What the client does when servers die. */
-export async function faultScenarios(plan: SitePlan): Promise<void> {
-  describe(siteName({ ...plan, title: 'faults' }), { skip: await skipReason() }, () => {
+export async function faultScenarios(plan: ClusterPlan): Promise<void> {
+  describe(suiteName({ ...plan, title: 'faults' }), { skip: await skipReason() }, () => {
     const closes: (() => Promise<void>)[] = []
-    let stage: Stage | undefined
+    let masters: TwoMasters | undefined
     before(async () => {
       const owner: Owner = { after: close => void closes.push(close) }
-      const site = await startSite(owner, plan)
+      const cluster = await startCluster(owner, plan)
       const [second] = await Promise.all([
-        site.startBroker(owner, { name: 'b' }),
-        site.startBroker(owner, { name: 'b', id: 1 }),
+        cluster.startBroker(owner, { name: 'b' }),
+        cluster.startBroker(owner, { name: 'b', id: 1 }),
       ])
-      stage = { site, second }
+      masters = { cluster, second }
     })
     after(async () => {
       for (const close of closes.toReversed()) await close()
     })
-    const the = () => stage ?? assert.fail('the servers did not start')
-    describe('kill -9', () => killed(the))
-    if (plan.release.startsWith('5.')) describe('kill -9, popped', () => receipts(() => the().site))
+    const started = () => masters ?? assert.fail('the servers did not start')
+    describe('kill -9', () => killed(started))
+    if (plan.release.startsWith('5.')) describe('kill -9, popped', () => receipts(() => started().cluster))
   })
 }
 
 /** A topic on both masters. */
-async function topicOnBoth({ site, second }: Stage): Promise<string> {
-  const topic = await site.topic('both', 4)
-  await site.java.createTopic(second.address, topic, 4)
-  await eventually(() => site.hasRoute(topic, 8), 15_000)
+async function topicOnBoth({ cluster, second }: TwoMasters): Promise<string> {
+  const topic = await cluster.topic('both', 4)
+  await cluster.java.createTopic(second.address, topic, 4)
+  await eventually(() => cluster.hasRoute(topic, 8), 15_000)
   return topic
 }
 
@@ -84,8 +85,13 @@ class Sending {
   }
 }
 
-async function startProducer(t: Owner, site: Site): Promise<Producer> {
-  const options = { nameServers: site.nameServers, group: unique('producer'), routeRefreshMs: 1_000, timeoutMs: 10_000 }
+async function startProducer(t: Owner, cluster: Cluster): Promise<Producer> {
+  const options = {
+    nameServers: cluster.nameServers,
+    group: unique('producer'),
+    routeRefreshMs: 1_000,
+    timeoutMs: 10_000,
+  }
   const producer = await Producer.start(options)
   t.after(() => producer.close())
   return producer
@@ -99,9 +105,9 @@ async function sendsTo(brokerName: string, producer: Producer, topic: string): P
   }, BACK_MS)
 }
 
-async function gotAll(consumer: SideConsumer, sent: readonly string[]): Promise<void> {
+async function gotAll(consumer: ConsumerUnderTest, sent: readonly string[]): Promise<void> {
   await eventually(async () => {
-    const texts = new Set(consumer.got.texts)
+    const texts = new Set(consumer.received.texts)
     assert.deepEqual(
       sent.filter(text => !texts.has(text)),
       [],
@@ -110,32 +116,32 @@ async function gotAll(consumer: SideConsumer, sent: readonly string[]): Promise<
   }, BACK_MS)
 }
 
-function killed(the: () => Stage): void {
+function killed(masters: () => TwoMasters): void {
   test('of the name server: sending and consuming go on, and it is used again', { timeout: 150_000 }, async t => {
-    const { site } = the()
-    const topic = await topicOnBoth(the())
-    const consumer = await site.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
-    const sending = new Sending(await startProducer(t, site), topic, 150)
+    const { cluster } = masters()
+    const topic = await topicOnBoth(masters())
+    const consumer = await cluster.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const sending = new Sending(await startProducer(t, cluster), topic, 150)
     await sending.reaches(20)
-    await site.nameServer.kill()
+    await cluster.nameServer.kill()
     await sending.reaches(100)
-    await site.nameServer.restart()
+    await cluster.nameServer.restart()
     await sending.over()
     assert.deepEqual(sending.failed, [])
     await gotAll(consumer, sending.sent)
-    assert.equal(consumer.got.all.length, 150)
-    await eventually(() => site.hasRoute(topic, 8), BACK_MS)
-    const later = await site.topic('later')
-    await site.ours.send([{ topic: later, body: 'x' }])
+    assert.equal(consumer.received.all.length, 150)
+    await eventually(() => cluster.hasRoute(topic, 8), BACK_MS)
+    const later = await cluster.topic('later')
+    await cluster.ours.send([{ topic: later, body: 'x' }])
   })
 
   test('of a master that has a slave: sending goes to the other, nothing is lost, and it is sent to again', {
     timeout: 240_000,
   }, async t => {
-    const { site, second } = the()
-    const topic = await topicOnBoth(the())
-    const consumer = await site.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
-    const sending = new Sending(await startProducer(t, site), topic, 300)
+    const { cluster, second } = masters()
+    const topic = await topicOnBoth(masters())
+    const consumer = await cluster.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const sending = new Sending(await startProducer(t, cluster), topic, 300)
     await sending.reaches(40)
     assert.deepEqual([...new Set(sending.brokers)].toSorted(), ['a', 'b'])
     await second.kill()
@@ -143,9 +149,9 @@ function killed(the: () => Stage): void {
     await sending.reaches(before + 40)
     assert.deepEqual(sending.failed, [], 'a send is tried at the other broker')
     await second.restart()
-    await eventually(() => site.hasRoute(topic, 8), BACK_MS)
+    await eventually(() => cluster.hasRoute(topic, 8), BACK_MS)
     await sending.over()
     await gotAll(consumer, sending.sent)
-    await sendsTo('b', await startProducer(t, site), topic)
+    await sendsTo('b', await startProducer(t, cluster), topic)
   })
 }

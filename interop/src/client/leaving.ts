@@ -2,25 +2,25 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Producer } from '@gantrymq/client'
 import { REQUEST_MS } from '../drivers/client-under-test.ts'
-import type { Site } from './cluster.ts'
-import { unique } from '../contract/server-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { unique } from '../unique.ts'
 import type { Owner } from '../launch/launched.ts'
 
 const TIMEOUT_MS = 10_000
 
-async function started(t: Owner, { nameServers }: Site, instanceName: string): Promise<Producer> {
+async function started(t: Owner, { nameServers }: Cluster, instanceName: string): Promise<Producer> {
   const producer = await Producer.start({ nameServers, instanceName, group: unique('leaving') })
   t.after(() => producer.close())
   return producer
 }
 
 /** What brokers forget of a client with what leaves, and what they answer to many messages at once. */
-export function leaving(the: () => Site): void {
+export function leaving(cluster: () => Cluster): void {
   test('replies come after another producer of the process has left', { timeout: 90_000 }, async t => {
-    const topic = await the().topic()
-    await the().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' }, reply: true })
+    const topic = await cluster().topic()
+    await cluster().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' }, reply: true })
     const name = unique('leaving')
-    const [stays, leaves] = [await started(t, the(), name), await started(t, the(), name)]
+    const [stays, leaves] = [await started(t, cluster(), name), await started(t, cluster(), name)]
     assert.equal(stays.clientId, leaves.clientId)
     const ask = async () => (await stays.request({ topic, body: 'ping' }, { timeoutMs: REQUEST_MS })).body.toString()
     await leaves.send({ topic, body: 'x' })
@@ -30,8 +30,8 @@ export function leaving(the: () => Site): void {
   })
 
   test('thousands of short messages may be sent in one call', { timeout: 60_000 }, async t => {
-    const topic = await the().topic('short', 1)
-    const producer = await started(t, the(), unique('leaving'))
+    const topic = await cluster().topic('short', 1)
+    const producer = await started(t, cluster(), unique('leaving'))
     const short = Array.from({ length: 5000 }, () => ({ topic, body: 'x' }))
     const receipts = await producer.sendBatch(short, { timeoutMs: TIMEOUT_MS })
     assert.deepEqual(

@@ -1,31 +1,31 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ConsumerSettings } from '../drivers/client-under-test.ts'
-import type { Site } from './cluster.ts'
-import { unique } from '../contract/server-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { unique } from '../unique.ts'
 
 /** The file in which a member of a broadcast group keeps its offsets, read and written by both. */
-export function offsetFiles(the: () => Site): void {
+export function offsetFiles(cluster: () => Cluster): void {
   for (const name of ['ours', 'Java'] as const) {
     const other = name === 'ours' ? 'java' : 'ours'
     const one = name === 'ours' ? 'ours' : 'java'
     test(`${name} begins, the other goes on from its file, and back`, { timeout: 120_000 }, async t => {
-      const topic = await the().topic('cast', 2)
+      const topic = await cluster().topic('cast', 2)
       const settings: ConsumerSettings = {
         group: unique('group'),
         subscriptions: { [topic]: '*' },
         broadcast: true,
         instanceName: unique('member'),
-        offsetsFolder: await the().java.offsetsFolder(),
+        offsetsFolder: await cluster().java.offsetsFolder(),
       }
       const ids: string[] = []
-      for (const [turn, side] of [the()[one], the()[other], the()[one]].entries()) {
+      for (const [turn, side] of [cluster()[one], cluster()[other], cluster()[one]].entries()) {
         const consumer = await side.consume(t, settings)
         const bodies = [1, 2, 3].map(number => `${turn}.${number}`)
-        await the().java.send(bodies.map(body => ({ topic, body })))
-        await consumer.got.texted(bodies)
+        await cluster().java.send(bodies.map(body => ({ topic, body })))
+        await consumer.received.containing(bodies)
         await consumer.stop()
-        assert.deepEqual(consumer.got.texts.toSorted(), bodies, `what came in turn ${turn}`)
+        assert.deepEqual(consumer.received.texts.toSorted(), bodies, `what came in turn ${turn}`)
         ids.push(consumer.clientId)
       }
       assert.equal(new Set(ids).size, 1, 'both have the same id, which the file is named by')

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Queue, Side } from '../drivers/client-under-test.ts'
-import type { Site } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Queue, ClientUnderTest } from '../drivers/client-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 
 interface ConsumerConnection {
   readonly connectionSet: readonly { readonly clientId: string; readonly language: string }[]
@@ -21,19 +22,23 @@ interface RunningInfo {
 }
 
 /** What operators ask of a consumer by way of the broker, with Apache's tools. */
-export function asked(the: () => Site, name: string, side: (site: Site) => Side): void {
-  const consume = async (t: Parameters<Side['consume']>[0]) => {
-    const topic = await the().topic()
+export function operatorRequests(
+  cluster: () => Cluster,
+  name: string,
+  side: (cluster: Cluster) => ClientUnderTest,
+): void {
+  const consume = async (t: Parameters<ClientUnderTest['consume']>[0]) => {
+    const topic = await cluster().topic()
     const group = unique('group')
-    const consumer = await side(the()).consume(t, { group, subscriptions: { [topic]: 'a || b' } })
-    await the().java.send([{ topic, body: 'first', tags: 'a' }])
-    await consumer.got.count(1)
+    const consumer = await side(cluster()).consume(t, { group, subscriptions: { [topic]: 'a || b' } })
+    await cluster().java.send([{ topic, body: 'first', tags: 'a' }])
+    await consumer.received.atLeast(1)
     return { topic, group, consumer }
   }
 
   test(`${name}: the connection and its subscription`, async t => {
     const { topic, group, consumer } = await consume(t)
-    const connection = await the().java.ask<ConsumerConnection>('consumerConnection', { group })
+    const connection = await cluster().java.ask<ConsumerConnection>('consumerConnection', { group })
     assert.deepEqual(
       connection.connectionSet.map(({ clientId }) => clientId),
       [consumer.clientId],
@@ -48,7 +53,7 @@ export function asked(the: () => Site, name: string, side: (site: Site) => Side)
   test(`${name}: the running state, with its stacks`, async t => {
     const { topic, group, consumer } = await consume(t)
     const args = { group, clientId: consumer.clientId, stack: true }
-    const info = await the().java.ask<RunningInfo>('runningInfo', args)
+    const info = await cluster().java.ask<RunningInfo>('runningInfo', args)
     assert.equal(info.properties['PROP_CONSUME_TYPE'], 'CONSUME_PASSIVELY')
     assert.ok(info.topics.includes(topic) && info.topics.includes(`%RETRY%${group}`))
     const held = info.queues.filter(queue => queue.topic === topic).map(({ queueId }) => queueId)
@@ -62,28 +67,28 @@ export function asked(the: () => Site, name: string, side: (site: Site) => Side)
 
   test(`${name}: a message is consumed directly`, async t => {
     const { topic, group, consumer } = await consume(t)
-    const [receipt] = await the().java.send([{ topic, body: 'directly', tags: 'c' }])
+    const [receipt] = await cluster().java.send([{ topic, body: 'directly', tags: 'c' }])
     const args = { group, clientId: consumer.clientId, topic, messageId: receipt?.messageId }
     // The broker writes its index a little later.
     await eventually(async () => {
-      const result = await the().java.ask<{ consumeResult: string }>('consumeDirectly', args)
+      const result = await cluster().java.ask<{ consumeResult: string }>('consumeDirectly', args)
       assert.equal(result.consumeResult, 'CR_SUCCESS')
     })
-    await consumer.got.texted(['directly'])
+    await consumer.received.containing(['directly'])
   })
 
   test(`${name}: offsets are reset, and messages come again`, { timeout: 90_000 }, async t => {
     const { topic, group, consumer } = await consume(t)
     // Offsets must be at the broker: only what is known there is reset. Brokers of 4.9 want one of each queue, empty or not.
     await eventually(async () => {
-      const offsets = await the().java.consumeOffsets(group, topic)
+      const offsets = await cluster().java.consumeOffsets(group, topic)
       assert.equal(
         offsets.reduce((sum, offset) => sum + offset.consumerOffset, 0),
         1,
       )
     }, 20_000)
-    await eventually(() => the().java.ask('resetOffset', { topic, group, timestamp: 0 }), 20_000)
-    await consumer.got.count(2, 45_000)
-    assert.deepEqual(consumer.got.texts, ['first', 'first'])
+    await eventually(() => cluster().java.ask('resetOffset', { topic, group, timestamp: 0 }), 20_000)
+    await consumer.received.atLeast(2, 45_000)
+    assert.deepEqual(consumer.received.texts, ['first', 'first'])
   })
 }

@@ -2,28 +2,29 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AssignmentStrategy, averagelyByCircle, consistentHash } from '@gantrymq/client'
 import type { Owner } from '../launch/launched.ts'
-import type { ConsumerSettings, Got, Outgoing, SideConsumer } from '../drivers/client-under-test.ts'
-import type { Site } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import type { ConsumerSettings, Received, OutgoingMessage, ConsumerUnderTest } from '../drivers/client-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 
 const QUEUES = 8
 const SETTLED_MS = 45_000
 
-function messages(topic: string, word: string, count: number): Outgoing[] {
+function messages(topic: string, word: string, count: number): OutgoingMessage[] {
   return Array.from({ length: count }, (_, i) => ({ topic, body: `${word} ${i}` }))
 }
 
 /** Two of ours and one of Java's in one group. */
-async function mixedGroup(t: Owner, site: Site, settings: ConsumerSettings): Promise<SideConsumer[]> {
+async function mixedGroup(t: Owner, cluster: Cluster, settings: ConsumerSettings): Promise<ConsumerUnderTest[]> {
   return [
-    await site.ours.consume(t, { ...settings, instanceName: unique('one') }),
-    await site.java.consume(t, settings),
-    await site.ours.consume(t, { ...settings, instanceName: unique('two') }),
+    await cluster.ours.consume(t, { ...settings, instanceName: unique('one') }),
+    await cluster.java.consume(t, settings),
+    await cluster.ours.consume(t, { ...settings, instanceName: unique('two') }),
   ]
 }
 
 /** Waits until the members hold each queue of a topic once, and each of them one at least. */
-async function shareAll(members: readonly SideConsumer[], topic: string): Promise<void> {
+async function shareAll(members: readonly ConsumerUnderTest[], topic: string): Promise<void> {
   await eventually(async () => {
     const held = await Promise.all(members.map(member => member.queues()))
     const ids = held.map(queues => queues.filter(queue => queue.topic === topic).map(queue => queue.queueId))
@@ -38,7 +39,7 @@ async function shareAll(members: readonly SideConsumer[], topic: string): Promis
 
 /** Waits until each member holds what a strategy of ours gives it. */
 async function shareBy(
-  members: readonly SideConsumer[],
+  members: readonly ConsumerUnderTest[],
   topic: string,
   brokerName: string,
   strategy: AssignmentStrategy,
@@ -58,9 +59,9 @@ async function shareBy(
   }, SETTLED_MS)
 }
 
-const textsOf = (members: readonly SideConsumer[]) => members.flatMap(member => member.got.texts)
+const textsOf = (members: readonly ConsumerUnderTest[]) => members.flatMap(member => member.received.texts)
 
-async function gotOnce(members: readonly SideConsumer[], sent: readonly Outgoing[]): Promise<void> {
+async function gotOnce(members: readonly ConsumerUnderTest[], sent: readonly OutgoingMessage[]): Promise<void> {
   const wanted = sent.map(message => String(message.body))
   await eventually(async () => {
     const texts = new Set(textsOf(members))
@@ -75,8 +76,8 @@ async function gotOnce(members: readonly SideConsumer[], sent: readonly Outgoing
 }
 
 /** The messages of each queue came to one member, in their order. */
-function gotInOrder(members: readonly SideConsumer[], wave: string): void {
-  const came = members.flatMap(({ clientId, got }) => got.all.map(message => ({ clientId, ...message })))
+function gotInOrder(members: readonly ConsumerUnderTest[], wave: string): void {
+  const came = members.flatMap(({ clientId, received }) => received.all.map(message => ({ clientId, ...message })))
   const byQueue = Map.groupBy(
     came.filter(({ text }) => text.startsWith(wave)),
     ({ queueId }) => queueId,
@@ -84,7 +85,7 @@ function gotInOrder(members: readonly SideConsumer[], wave: string): void {
   assert.equal(byQueue.size, QUEUES)
   for (const [queueId, messages] of byQueue) {
     assert.equal(new Set(messages.map(({ clientId }) => clientId)).size, 1, `members that had queue ${queueId}`)
-    const offsets = messages.map(({ queueOffset }: Got) => queueOffset)
+    const offsets = messages.map(({ queueOffset }: Received) => queueOffset)
     assert.deepEqual(
       offsets,
       offsets.toSorted((a, b) => a - b),
@@ -94,17 +95,17 @@ function gotInOrder(members: readonly SideConsumer[], wave: string): void {
 }
 
 /** Two of our consumers and one of Java's in one group. */
-export function sharing(the: () => Site): void {
+export function rebalancing(cluster: () => Cluster): void {
   for (const orderly of [false, true]) {
     test(`share all queues without loss or double${orderly ? ', in order' : ''}`, { timeout: 150_000 }, async t => {
-      const topic = await the().topic('shared', QUEUES)
+      const topic = await cluster().topic('shared', QUEUES)
       const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly }
-      const members = await mixedGroup(t, the(), settings)
+      const members = await mixedGroup(t, cluster(), settings)
       await shareAll(members, topic)
       const sent = messages(topic, 'three', 120)
-      await Promise.all([the().ours.send(sent.slice(0, 60)), the().java.send(sent.slice(60))])
+      await Promise.all([cluster().ours.send(sent.slice(0, 60)), cluster().java.send(sent.slice(60))])
       await gotOnce(members, sent)
-      assert.ok(members.every(member => member.got.all.length > 0))
+      assert.ok(members.every(member => member.received.all.length > 0))
       if (orderly) gotInOrder(members, 'three')
     })
   }
@@ -112,42 +113,42 @@ export function sharing(the: () => Site): void {
   for (const strategy of [averagelyByCircle, consistentHash()]) {
     const allocate = strategy.name as 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH'
     test(`share all queues without overlap by ${allocate}`, { timeout: 150_000 }, async t => {
-      const topic = await the().topic('allocated', QUEUES)
+      const topic = await cluster().topic('allocated', QUEUES)
       const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, allocate }
-      const members = await mixedGroup(t, the(), settings)
-      await shareBy(members, topic, the().brokerName, strategy)
+      const members = await mixedGroup(t, cluster(), settings)
+      await shareBy(members, topic, cluster().brokerName, strategy)
       const sent = messages(topic, 'allocated', 40)
-      await the().java.send(sent)
+      await cluster().java.send(sent)
       await gotOnce(members, sent)
     })
   }
 
   test('the order of each queue outlasts that one leaves', { timeout: 150_000 }, async t => {
-    const topic = await the().topic('handed', QUEUES)
+    const topic = await cluster().topic('handed', QUEUES)
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly: true }
-    const members = await mixedGroup(t, the(), settings)
+    const members = await mixedGroup(t, cluster(), settings)
     const [one, ...others] = members
     await shareAll(members, topic)
     const before = messages(topic, 'before', 40)
-    await the().java.send(before)
+    await cluster().java.send(before)
     await gotOnce(members, before)
     gotInOrder(members, 'before')
     await one?.stop()
     await shareAll(others, topic)
     const after = messages(topic, 'after', 40)
-    await the().ours.send(after)
+    await cluster().ours.send(after)
     await gotOnce(others, after)
     gotInOrder(others, 'after')
   })
 
   test('the others take over what one leaves, and nothing is lost or doubled', { timeout: 150_000 }, async t => {
-    const topic = await the().topic('left', QUEUES)
+    const topic = await cluster().topic('left', QUEUES)
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' } }
-    const members = await mixedGroup(t, the(), settings)
+    const members = await mixedGroup(t, cluster(), settings)
     const [one, java, two] = members
     await shareAll(members, topic)
     const before = messages(topic, 'before', 40)
-    await the().java.send(before)
+    await cluster().java.send(before)
     await gotOnce(members, before)
     await one?.stop()
     await shareAll(
@@ -155,12 +156,12 @@ export function sharing(the: () => Site): void {
       topic,
     )
     const after = messages(topic, 'after', 40)
-    await the().ours.send(after)
+    await cluster().ours.send(after)
     await gotOnce(members, after)
     await java?.stop()
     await shareAll(two ? [two] : [], topic)
     const alone = messages(topic, 'alone', 16)
-    await the().java.send(alone)
+    await cluster().java.send(alone)
     await gotOnce(members, alone)
   })
 }

@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ClientError, PushConsumer, SimpleConsumer, type SimpleMessage } from '@gantrymq/client'
-import type { Site } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 import type { Owner } from '../launch/launched.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
 
@@ -21,7 +22,7 @@ const textOf = ({ body }: { readonly body: Buffer }): string => body.toString()
  * Waits until a broker has written how far a group has popped, which it does every 5 s. One that is killed before gives all
  * of it again at once, also what was acknowledged.
  */
-async function isWritten({ broker }: Site, topic: string, group: string): Promise<void> {
+async function isWritten({ broker }: Cluster, topic: string, group: string): Promise<void> {
   const file = join(broker.folder, 'store', 'config', 'consumerOffset.json')
   await eventually(async () => {
     const { offsetTable } = parseFastjson(await readFile(file)) as { readonly offsetTable: Record<string, object> }
@@ -33,38 +34,38 @@ async function isWritten({ broker }: Site, topic: string, group: string): Promis
   }, WRITTEN_MS)
 }
 
-async function sentTo(site: Site): Promise<string> {
-  const topic = await site.topic('popped', 2)
-  await site.java.send(numbers(0, COUNT).map(body => ({ topic, body })))
+async function sentTo(cluster: Cluster): Promise<string> {
+  const topic = await cluster.topic('popped', 2)
+  await cluster.java.send(numbers(0, COUNT).map(body => ({ topic, body })))
   return topic
 }
 
 /** A simple consumer that has all messages in hand. */
-async function receiving(t: Owner, site: Site) {
-  const topic = await sentTo(site)
+async function receiving(t: Owner, cluster: Cluster) {
+  const topic = await sentTo(cluster)
   const subscriptions = { [topic]: '*' }
   const settings = { consumeFrom: 'first', invisibleMs: INVISIBLE_MS, waitMs: 2_000, routeRefreshMs: 1_000 } as const
   const group = unique('group')
-  const consumer = await SimpleConsumer.start({ nameServers: site.nameServers, group, subscriptions, ...settings })
+  const consumer = await SimpleConsumer.start({ nameServers: cluster.nameServers, group, subscriptions, ...settings })
   t.after(() => consumer.close())
   const inHand: SimpleMessage[] = []
   await eventually(async () => {
     inHand.push(...(await consumer.receive()))
     assert.equal(inHand.length, COUNT)
   }, AGAIN_MS)
-  await isWritten(site, topic, group)
+  await isWritten(cluster, topic, group)
   return { consumer, inHand: inHand.toSorted((a, b) => Number(textOf(a)) - Number(textOf(b))) }
 }
 
 /** A popping consumer whose listeners are at all messages, and end when they are told to. */
-async function listening(t: Owner, site: Site) {
-  const topic = await sentTo(site)
+async function listening(t: Owner, cluster: Cluster) {
+  const topic = await sentTo(cluster)
   const group = unique('group')
-  await site.java.setPop(site.broker.address, topic, group)
-  const got: string[] = []
+  await cluster.java.setPop(cluster.broker.address, topic, group)
+  const received: string[] = []
   const { promise: told, resolve: finish } = Promise.withResolvers<void>()
   const consumer = await PushConsumer.start({
-    nameServers: site.nameServers,
+    nameServers: cluster.nameServers,
     group,
     subscriptions: { [topic]: '*' },
     consumeFrom: 'first',
@@ -72,7 +73,7 @@ async function listening(t: Owner, site: Site) {
     popInvisibleMs: INVISIBLE_MS,
     routeRefreshMs: 1_000,
     onMessage: async message => {
-      got.push(textOf(message))
+      received.push(textOf(message))
       await told
     },
   })
@@ -80,18 +81,21 @@ async function listening(t: Owner, site: Site) {
     finish()
     await consumer.close()
   })
-  await eventually(async () => assert.equal(got.length, COUNT), AGAIN_MS)
-  await isWritten(site, topic, group)
-  return { got, finish }
+  await eventually(async () => assert.equal(received.length, COUNT), AGAIN_MS)
+  await isWritten(cluster, topic, group)
+  return { received, finish }
 }
 
 /** What becomes of popped messages when their broker is killed between the pop and the acknowledgement. 5.x. */
-export function receipts(the: () => Site): void {
+export function receipts(cluster: () => Cluster): void {
   test('what was not acknowledged comes again, what was does not, and nothing is lost', {
     timeout: 240_000,
   }, async t => {
-    const { broker } = the()
-    const [{ consumer, inHand }, { got, finish }] = await Promise.all([receiving(t, the()), listening(t, the())])
+    const { broker } = cluster()
+    const [{ consumer, inHand }, { received, finish }] = await Promise.all([
+      receiving(t, cluster()),
+      listening(t, cluster()),
+    ])
     await consumer.ack(inHand.slice(0, 2))
     await broker.kill()
     finish()
@@ -107,9 +111,9 @@ export function receipts(the: () => Site): void {
       await consumer.ack(messages)
       assert.ok(again.length >= COUNT - 4, again.join())
     }, AGAIN_MS)
-    await eventually(async () => assert.ok(got.length >= 2 * COUNT, got.join()), AGAIN_MS)
+    await eventually(async () => assert.ok(received.length >= 2 * COUNT, received.join()), AGAIN_MS)
     again.push(...(await consumer.receive()).map(textOf))
     assert.deepEqual(again.toSorted(), numbers(4, COUNT))
-    assert.deepEqual(got.toSorted(), [...numbers(0, COUNT), ...numbers(0, COUNT)].toSorted())
+    assert.deepEqual(received.toSorted(), [...numbers(0, COUNT), ...numbers(0, COUNT)].toSorted())
   })
 }

@@ -1,6 +1,6 @@
 import { describe } from 'node:test'
 import { skipReason } from '../launch/apache.ts'
-import { asked } from './operator-requests.ts'
+import { operatorRequests } from './operator-requests.ts'
 import { filters, groups, litePull, order, retries } from './consuming.ts'
 import { harness } from './harness.ts'
 import { iterating, receivingSimply } from './iterating.ts'
@@ -8,19 +8,22 @@ import { leaving } from './leaving.ts'
 import { longNames } from './long-names.ts'
 import { popping } from './popping.ts'
 import { secondPort } from './second-port.ts'
-import { compression, requests, sending, timers, transactions, type Way, ways } from './sending.ts'
-import type { Side } from '../drivers/client-under-test.ts'
-import { sharing } from './rebalancing.ts'
+import { compression, requests, sending, timers, transactions, type Direction, directions } from './sending.ts'
+import type { ClientUnderTest } from '../drivers/client-under-test.ts'
+import { rebalancing } from './rebalancing.ts'
 import { staticTopics } from './static-topics.ts'
 import { tracing } from './tracing.ts'
-import { type Site, type SitePlan, siteFor, siteName } from './cluster.ts'
+import { type Cluster, type ClusterPlan, clusterFor, suiteName } from './cluster.ts'
 
 /** Areas at a time: cases wait more than they work. */
 const CONCURRENCY = 3
 
-const sides: Readonly<Record<string, (site: Site) => Side>> = { Java: site => site.java, ours: site => site.ours }
+const sides: Readonly<Record<string, (cluster: Cluster) => ClientUnderTest>> = {
+  Java: cluster => cluster.java,
+  ours: cluster => cluster.ours,
+}
 
-type Scenario = (the: () => Site, way: Way) => void
+type Scenario = (cluster: () => Cluster, way: Direction) => void
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   sending,
@@ -42,49 +45,49 @@ const onlyAreas = process.env['GANTRY_INTEROP_AREA']?.split(',')
 const isWanted = (area: string): boolean => onlyAreas === undefined || onlyAreas.some(word => area.includes(word))
 
 /** Every feature of the client against real brokers, in both directions with Java's. */
-export async function clientScenarios(plan: SitePlan): Promise<void> {
+export async function clientScenarios(plan: ClusterPlan): Promise<void> {
   const skip = await skipReason()
   const all = plan.release.startsWith('5.') ? { ...scenarios, ...only5 } : scenarios
-  describe(siteName(plan), { skip, concurrency: CONCURRENCY }, () => {
-    const site = siteFor(plan)
-    describe('the harness', () => harness(site))
-    for (const way of ways) {
+  describe(suiteName(plan), { skip, concurrency: CONCURRENCY }, () => {
+    const cluster = clusterFor(plan)
+    describe('the harness', () => harness(cluster))
+    for (const way of directions) {
       if (onlyWay !== undefined && onlyWay !== way.name) continue
       for (const [area, scenario] of Object.entries(all)) {
         if (!isWanted(area)) continue
-        describe(`${area}, ${way.name}`, () => scenario(site, way))
+        describe(`${area}, ${way.name}`, () => scenario(cluster, way))
       }
     }
-    if (onlyWay === undefined || onlyWay === 'both') both(site, plan)
+    if (onlyWay === undefined || onlyWay === 'both') both(cluster, plan)
   })
 }
 
 /** What may depend on whose name server it is, for a broker and a name server of different makers. */
-export async function crossingScenarios(plan: SitePlan): Promise<void> {
-  describe(siteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
-    const site = siteFor(plan)
-    for (const way of ways) {
+export async function crossingScenarios(plan: ClusterPlan): Promise<void> {
+  describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
+    const cluster = clusterFor(plan)
+    for (const way of directions) {
       if (way.sender === way.receiver) continue
-      describe(`sending, ${way.name}`, () => sending(site, way))
-      describe(`groups, ${way.name}`, () => groups(site, way))
+      describe(`sending, ${way.name}`, () => sending(cluster, way))
+      describe(`groups, ${way.name}`, () => groups(cluster, way))
     }
-    describe('a group of both', () => sharing(site))
+    describe('a group of both', () => rebalancing(cluster))
   })
 }
 
 /** What is not of a direction. */
-function both(site: () => Site, plan: SitePlan): void {
+function both(cluster: () => Cluster, plan: ClusterPlan): void {
   const area = (name: string, declare: () => void) => void (isWanted(name) && describe(name, declare))
-  area('a group of both', () => sharing(site))
+  area('a group of both', () => rebalancing(cluster))
   for (const [name, side] of Object.entries(sides)) {
-    area(`asked by operators, ${name}`, () => asked(site, name, side))
-    area(`traces, ${name}`, () => tracing(site, name, side))
+    area(`asked by operators, ${name}`, () => operatorRequests(cluster, name, side))
+    area(`traces, ${name}`, () => tracing(cluster, name, side))
   }
-  area('iterated, ours', () => iterating(site))
-  area('leaving, ours', () => leaving(site))
-  area('second port, ours', () => secondPort(site))
+  area('iterated, ours', () => iterating(cluster))
+  area('leaving, ours', () => leaving(cluster))
+  area('second port, ours', () => secondPort(cluster))
   if (!plan.release.startsWith('5.')) return
-  area('pop', () => popping(site))
-  area('simple consumer, ours', () => receivingSimply(site))
-  area('static topics', () => staticTopics(site))
+  area('pop', () => popping(cluster))
+  area('simple consumer, ours', () => receivingSimply(cluster))
+  area('static topics', () => staticTopics(cluster))
 }

@@ -3,8 +3,9 @@ import { channel } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { Admin, Producer } from '@gantrymq/client'
-import type { Site } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 import type { Owner } from '../launch/launched.ts'
 
 /** Two below the first. */
@@ -24,11 +25,11 @@ function watchSockets(t: Owner): (port: number) => string[] {
 }
 
 /** That clients with `vipChannel` really use the second port of a broker, by what the broker says of who is there. */
-export function secondPort(the: () => Site): void {
+export function secondPort(cluster: () => Cluster): void {
   test('messages come by a connection to the second port', { timeout: 60_000 }, async t => {
-    const topic = await the().topic('second')
+    const topic = await cluster().topic('second')
     const endsAt = watchSockets(t)
-    const { nameServers, broker } = the()
+    const { nameServers, broker } = cluster()
     const admin = await Admin.start({ nameServers })
     t.after(() => admin.close())
     for (const vipChannel of [true, false]) {
@@ -46,18 +47,18 @@ export function secondPort(the: () => Site): void {
   })
 
   test('a consumer is known by a connection to the first port', { timeout: 60_000 }, async t => {
-    const topic = await the().topic('second')
+    const topic = await cluster().topic('second')
     const group = unique('group')
     const endsAt = watchSockets(t)
     const own = { vip: true, instanceName: unique('second-port') }
-    const consumer = await the().ours.consume(t, { group, subscriptions: { [topic]: '*' }, ...own })
-    await the().java.send([{ topic, body: 'x' }])
-    await consumer.got.texted(['x'], 30_000)
-    const told = await the().java.ask<{ readonly connectionSet: readonly { readonly clientAddr: string }[] }>(
+    const consumer = await cluster().ours.consume(t, { group, subscriptions: { [topic]: '*' }, ...own })
+    await cluster().java.send([{ topic, body: 'x' }])
+    await consumer.received.containing(['x'], 30_000)
+    const told = await cluster().java.ask<{ readonly connectionSet: readonly { readonly clientAddr: string }[] }>(
       'consumerConnection',
       { group },
     )
     const [address] = told.connectionSet.map(({ clientAddr }) => clientAddr)
-    assert.ok(endsAt(the().broker.port).includes(address ?? ''), `the broker knows it by ${address}`)
+    assert.ok(endsAt(cluster().broker.port).includes(address ?? ''), `the broker knows it by ${address}`)
   })
 }

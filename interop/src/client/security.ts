@@ -4,8 +4,9 @@ import { after, describe, test } from 'node:test'
 import { Admin, ClientError, Producer, type ProducerOptions, PushConsumer } from '@gantrymq/client'
 import { type Release, skipReason } from '../launch/apache.ts'
 import { type Certificates, makeCertificates } from './certificates.ts'
-import { type Site, type SitePlan, siteFor, siteName } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import { type Cluster, type ClusterPlan, clusterFor, suiteName } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 import { JavaError } from '../drivers/java-client.ts'
 import type { Owner } from '../launch/launched.ts'
 import type { Properties } from '../launch/launcher.ts'
@@ -68,7 +69,7 @@ function clientFlags({ client, authority }: Certificates): string[] {
 const accountFlags = [`-Dgantry.accessKey=${OPERATOR.accessKey}`, `-Dgantry.secretKey=${OPERATOR.secretKey}`]
 
 /** A broker that wants TLS with a certificate of ours and signed requests; its name server takes both, plain and TLS. */
-function securedPlan(release: Release, certificates: Certificates): SitePlan {
+function securedPlan(release: Release, certificates: Certificates): ClusterPlan {
   return {
     release,
     nameServer: 'Apache',
@@ -84,31 +85,31 @@ function securedPlan(release: Release, certificates: Certificates): SitePlan {
 /** Signed requests over mutual TLS, and what happens without either. */
 export async function securityScenarios(release: Release): Promise<void> {
   const title = { title: 'security', release, nameServer: 'Apache' } as const
-  describe(siteName(title), { skip: await skipReason() }, () => {
+  describe(suiteName(title), { skip: await skipReason() }, () => {
     const closes: (() => Promise<void>)[] = []
     let made: Certificates | undefined
-    const site = siteFor(async () => {
+    const cluster = clusterFor(async () => {
       made = await makeCertificates({ after: close => void closes.push(close) })
       return securedPlan(release, made)
     })
     after(async () => {
       for (const close of closes) await close()
     })
-    const secured = () => new Secured(site(), made ?? assert.fail('no certificates'))
+    const secured = () => new SecuredCluster(cluster(), made ?? assert.fail('no certificates'))
     describe('signed over TLS', () => allowed(secured))
     describe('by name and by id', () => known(secured))
     describe('refused', () => refused(secured))
   })
 }
 
-/** Our clients on a secured site. */
-class Secured {
-  readonly site: Site
+/** Our clients on a secured cluster. */
+class SecuredCluster {
+  readonly cluster: Cluster
   readonly tls: ConnectionOptions
   readonly #certificates: Certificates
 
-  constructor(site: Site, certificates: Certificates) {
-    this.site = site
+  constructor(cluster: Cluster, certificates: Certificates) {
+    this.cluster = cluster
     this.#certificates = certificates
     const { authority, client } = certificates
     this.tls = { ca: authority.cert, cert: client.cert, key: client.key }
@@ -127,7 +128,7 @@ class Secured {
 
   async producer(t: Owner, more: Partial<ProducerOptions>): Promise<Producer> {
     const producer = await Producer.start({
-      nameServers: this.site.nameServers,
+      nameServers: this.cluster.nameServers,
       group: unique('producer'),
       credentials: OPERATOR,
       tls: this.tls,
@@ -139,24 +140,24 @@ class Secured {
   }
 }
 
-function allowed(the: () => Secured): void {
+function allowed(secured: () => SecuredCluster): void {
   test('ours sends, Java receives', async t => {
-    const { site } = the()
-    const topic = await site.topic()
-    const consumer = await site.java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
-    const producer = await the().producer(t, {})
+    const { cluster } = secured()
+    const topic = await cluster.topic()
+    const consumer = await cluster.java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    const producer = await secured().producer(t, {})
     await producer.send({ topic, body: 'one' })
     await producer.sendBatch([{ topic, body: 'two' }])
-    await consumer.got.texted(['one', 'two'])
+    await consumer.received.containing(['one', 'two'])
   })
 
   test('Java sends, ours receives and commits', async t => {
-    const { site, tls } = the()
-    const topic = await site.topic()
+    const { cluster, tls } = secured()
+    const topic = await cluster.topic()
     const bodies: string[] = []
     const { promise: done, resolve } = Promise.withResolvers<void>()
     const consumer = await PushConsumer.start({
-      nameServers: site.nameServers,
+      nameServers: cluster.nameServers,
       group: unique('group'),
       credentials: OPERATOR,
       tls,
@@ -168,11 +169,11 @@ function allowed(the: () => Secured): void {
       },
     })
     t.after(() => consumer.close())
-    await site.java.send(['one', 'two'].map(body => ({ topic, body })))
+    await cluster.java.send(['one', 'two'].map(body => ({ topic, body })))
     await done
     assert.deepEqual(bodies.toSorted(), ['one', 'two'])
     await consumer.close()
-    const offsets = await site.java.consumeOffsets(consumer.group, topic)
+    const offsets = await cluster.java.consumeOffsets(consumer.group, topic)
     assert.equal(
       offsets.reduce((sum, offset) => sum + offset.consumerOffset, 0),
       2,
@@ -180,14 +181,14 @@ function allowed(the: () => Secured): void {
   })
 }
 
-function known(the: () => Secured): void {
+function known(secured: () => SecuredCluster): void {
   // The signature of this request differs between the lines, and a fresh connection does not know the broker's.
   test('a message is found by its id', async t => {
-    const { site, tls } = the()
-    const topic = await site.topic()
-    const producer = await the().producer(t, {})
+    const { cluster, tls } = secured()
+    const topic = await cluster.topic()
+    const producer = await secured().producer(t, {})
     const { messageId } = await producer.send({ topic, body: 'one' })
-    const admin = await Admin.start({ nameServers: site.nameServers, credentials: OPERATOR, tls })
+    const admin = await Admin.start({ nameServers: cluster.nameServers, credentials: OPERATOR, tls })
     t.after(() => admin.close())
     await eventually(async () => {
       const [found] = await admin.messages.byUniqueId(topic, messageId)
@@ -196,15 +197,15 @@ function known(the: () => Secured): void {
   })
 
   test('a name server is known by its host name', async t => {
-    const topic = await the().site.topic()
-    const producer = await the().producer(t, { nameServers: `localhost:${the().site.nameServer.port}` })
+    const topic = await secured().cluster.topic()
+    const producer = await secured().producer(t, { nameServers: `localhost:${secured().cluster.nameServer.port}` })
     await producer.send({ topic, body: 'one' })
   })
 
   test('a server with a certificate for another name is not spoken to, and the error says why', async t => {
-    const { site, tls } = the()
-    const topic = await site.topic()
-    const producer = await the().producer(t, { tls: { ...tls, servername: 'broker.example.org' } })
+    const { cluster, tls } = secured()
+    const topic = await cluster.topic()
+    const producer = await secured().producer(t, { tls: { ...tls, servername: 'broker.example.org' } })
     await assert.rejects(producer.send({ topic, body: 'one' }), (error: unknown) => {
       assert.ok(error instanceof ClientError)
       assert.match(error.message, /broker\.example\.org.*another name.*servername/s)
@@ -222,48 +223,48 @@ function isRefusal(code: number, secret: string) {
   }
 }
 
-function refused(the: () => Secured): void {
+function refused(secured: () => SecuredCluster): void {
   test('a wrong secret, which the error does not tell', async t => {
-    const topic = await the().site.topic()
+    const topic = await secured().cluster.topic()
     const secretKey = 'a-wrong-secret-1'
-    const producer = await the().producer(t, { credentials: { ...OPERATOR, secretKey } })
-    const code = refusalCode(the().site.release)
+    const producer = await secured().producer(t, { credentials: { ...OPERATOR, secretKey } })
+    const code = refusalCode(secured().cluster.release)
     await assert.rejects(producer.send({ topic, body: 'x' }), isRefusal(code, secretKey))
   })
 
   test('Java is refused likewise', async () => {
-    const topic = await the().site.topic()
+    const topic = await secured().cluster.topic()
     const producer = { group: unique('producer'), accessKey: OPERATOR.accessKey, secretKey: 'a-wrong-secret-1' }
-    await assert.rejects(the().site.java.send([{ topic, body: 'x' }], { producer }), JavaError)
+    await assert.rejects(secured().cluster.java.send([{ topic, body: 'x' }], { producer }), JavaError)
   })
 
   test('an unsigned request', async t => {
-    const topic = await the().site.topic()
-    const producer = await the().producer(t, { credentials: undefined })
+    const topic = await secured().cluster.topic()
+    const producer = await secured().producer(t, { credentials: undefined })
     await assert.rejects(
       producer.send({ topic, body: 'x' }),
-      isRefusal(refusalCode(the().site.release), 'operator-secret'),
+      isRefusal(refusalCode(secured().cluster.release), 'operator-secret'),
     )
   })
 
   test('a topic that is closed to the account (ACL of 4.9)', async t => {
-    if (the().site.is5) return t.skip('5.x has users and grants instead')
-    await the().site.createTopic(CLOSED_TOPIC)
-    const open = await the().site.topic()
-    const producer = await the().producer(t, { credentials: LIMITED })
+    if (secured().cluster.is5) return t.skip('5.x has users and grants instead')
+    await secured().cluster.createTopic(CLOSED_TOPIC)
+    const open = await secured().cluster.topic()
+    const producer = await secured().producer(t, { credentials: LIMITED })
     await producer.send({ topic: open, body: 'x' })
     await assert.rejects(producer.send({ topic: CLOSED_TOPIC, body: 'x' }), isRefusal(1, LIMITED.secretKey))
   })
 
   test('a topic that is closed to the user (5.x)', async t => {
-    const { site, tls } = the()
-    if (!site.is5) return t.skip('4.9 has a file of accounts instead')
-    const topic = await site.topic()
-    const admin = await Admin.start({ nameServers: site.nameServers, credentials: OPERATOR, tls })
+    const { cluster, tls } = secured()
+    if (!cluster.is5) return t.skip('4.9 has a file of accounts instead')
+    const topic = await cluster.topic()
+    const admin = await Admin.start({ nameServers: cluster.nameServers, credentials: OPERATOR, tls })
     t.after(() => admin.close())
     const { accessKey, secretKey } = LIMITED
-    await admin.auth.createUser(accessKey, { password: secretKey }, { broker: site.broker.address })
-    const producer = await the().producer(t, { credentials: LIMITED })
+    await admin.auth.createUser(accessKey, { password: secretKey }, { broker: cluster.broker.address })
+    const producer = await secured().producer(t, { credentials: LIMITED })
     await assert.rejects(producer.send({ topic, body: 'x' }), (error: unknown) => {
       assert.match(String(error), /no permission.*check the permissions of topic and broker/s)
       return isRefusal(16, secretKey)(error)
@@ -272,15 +273,15 @@ function refused(the: () => Secured): void {
 
   for (const how of ['without TLS', 'without a certificate', 'of an unknown authority'] as const) {
     test(`a connection ${how}, in time`, async t => {
-      const { site, withoutCertificate, ofStrangers } = the()
-      const topic = await site.topic()
+      const { cluster, withoutCertificate, ofStrangers } = secured()
+      const topic = await cluster.topic()
       const tls = {
         'without TLS': false,
         'without a certificate': withoutCertificate,
         'of an unknown authority': ofStrangers,
       }
       const attempt = async () => {
-        const producer = await the().producer(t, { tls: tls[how] })
+        const producer = await secured().producer(t, { tls: tls[how] })
         await producer.send({ topic, body: 'x' }, { timeoutMs: 5_000 })
       }
       await assert.rejects(attempt(), error => error instanceof ClientError)

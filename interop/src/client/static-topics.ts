@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LitePullConsumer, Producer, PushConsumer, SimpleConsumer } from '@gantrymq/client'
-import type { Site } from './cluster.ts'
-import { eventually, unique } from '../contract/server-under-test.ts'
+import type { Cluster } from './cluster.ts'
+import { eventually } from '../eventually.ts'
+import { unique } from '../unique.ts'
 import type { Owner } from '../launch/launched.ts'
 
 const QUEUES = 2
 
 /** A static topic, as an operator makes it with Apache's tools. */
-async function makeStatic(site: Site): Promise<string> {
+async function makeStatic(cluster: Cluster): Promise<string> {
   const topic = unique('static')
-  const where = ['-n', site.nameServers, '-b', site.brokerName]
-  const printed = await site.java.mqadmin('updateStaticTopic', ...where, '-t', topic, '-qn', String(QUEUES))
+  const where = ['-n', cluster.nameServers, '-b', cluster.brokerName]
+  const printed = await cluster.java.mqadmin('updateStaticTopic', ...where, '-t', topic, '-qn', String(QUEUES))
   assert.match(printed, /new mapping data/, printed)
-  await eventually(() => site.hasRoute(topic), 15_000)
+  await eventually(() => cluster.hasRoute(topic), 15_000)
   return topic
 }
 
@@ -25,26 +26,26 @@ const refusalOf = (topic: string) => ({
 })
 
 /** Static topics of 5.x: Java uses them, ours says that it does not. */
-export function staticTopics(the: () => Site): void {
+export function staticTopics(cluster: () => Cluster): void {
   test('Java sends to it and receives', { timeout: 90_000 }, async t => {
-    const topic = await makeStatic(the())
-    const consumer = await the().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
-    await the().java.send([{ topic, body: 'moved' }])
-    await consumer.got.texted(['moved'])
+    const topic = await makeStatic(cluster())
+    const consumer = await cluster().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
+    await cluster().java.send([{ topic, body: 'moved' }])
+    await consumer.received.containing(['moved'])
   })
 
   test('ours is refused with a sentence, and its other topics go on', { timeout: 90_000 }, async t => {
-    const topic = await makeStatic(the())
+    const topic = await makeStatic(cluster())
     const refusal = refusalOf(topic)
-    const other = await the().topic('other')
-    const { producer, consumer, bodies } = await working(t, the(), other)
+    const other = await cluster().topic('other')
+    const { producer, consumer, bodies } = await working(t, cluster(), other)
     await assert.rejects(producer.send({ topic, body: 'x' }), refusal)
-    const queue = { topic, brokerName: the().brokerName, queueId: 0 }
+    const queue = { topic, brokerName: cluster().brokerName, queueId: 0 }
     await assert.rejects(producer.send({ topic, body: 'x' }, { queue }), refusal)
     await assert.rejects(producer.sendOneway({ topic, body: 'x' }), refusal)
     await assert.rejects(producer.sendBatch([{ topic, body: 'x' }]), refusal)
     await assert.rejects(consumer.subscribe(topic), refusal)
-    const { nameServers } = the()
+    const { nameServers } = cluster()
     const wanting = { nameServers, subscriptions: { [other]: '*', [topic]: '*' } }
     const onMessage = (): void => {}
     await assert.rejects(PushConsumer.start({ ...wanting, group: unique('group'), onMessage }), refusal)
@@ -56,7 +57,7 @@ export function staticTopics(the: () => Site): void {
 }
 
 /** A producer and a consumer that have something to do. */
-async function working(t: Owner, { nameServers }: Site, topic: string) {
+async function working(t: Owner, { nameServers }: Cluster, topic: string) {
   const producer = await Producer.start({ nameServers, group: unique('producer') })
   t.after(() => producer.close())
   const bodies: string[] = []

@@ -4,7 +4,7 @@ import { type Release, skipReason } from '../launch/apache.ts'
 import type { Owner } from '../launch/launched.ts'
 import { type LaunchedServer, runMqadmin, startApacheBroker, startApacheNameServer } from '../launch/launcher.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
-import type { Subject } from '../launch/subjects.ts'
+import type { NameServerKind } from '../launch/name-servers.ts'
 
 const TOPIC = 'admin'
 const BROKER = 'admin-broker'
@@ -102,8 +102,8 @@ interface Outputs {
   readonly ofApache: ReadonlyMap<string, string>
 }
 
-async function collect(owner: Owner, subject: Subject, release: Release): Promise<Outputs> {
-  const [tried, apache] = await Promise.all([subject.start(owner), startApacheNameServer(owner, release)])
+async function collect(owner: Owner, kind: NameServerKind, release: Release): Promise<Outputs> {
+  const [tried, apache] = await Promise.all([kind.start(owner), startApacheNameServer(owner, release)])
   const address = `127.0.0.1:${tried.port}`
   const broker: LaunchedServer = await startApacheBroker(owner, {
     release,
@@ -115,13 +115,13 @@ async function collect(owner: Owner, subject: Subject, release: Release): Promis
 }
 
 /** The same mqadmin commands at a name server and at Apache's of mqadmin's release; the outputs must be the same. */
-export async function adminComparison(subject: Subject, release: Release): Promise<void> {
-  const skip = subject.skip || (await skipReason())
-  describe(`mqadmin ${release}: ${subject.name}, compared with Apache ${release}`, { skip }, () => {
+export async function adminComparison(kind: NameServerKind, release: Release): Promise<void> {
+  const skip = kind.skip || (await skipReason())
+  describe(`mqadmin ${release}: ${kind.name}, compared with Apache ${release}`, { skip }, () => {
     const closes: (() => Promise<void>)[] = []
     let outputs: Outputs | undefined
     before(async () => {
-      outputs = await collect({ after: close => void closes.push(close) }, subject, release)
+      outputs = await collect({ after: close => void closes.push(close) }, kind, release)
     })
     after(async () => {
       for (const close of closes.toReversed()) await close()

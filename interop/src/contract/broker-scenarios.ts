@@ -3,12 +3,18 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Release, skipReason } from '../launch/apache.ts'
 import type { Route } from './brokers.ts'
-import { eventually } from './server-under-test.ts'
+import { eventually } from '../eventually.ts'
 import type { Launched, Owner } from '../launch/launched.ts'
-import { type LaunchedServer, runMqadmin, startApacheBroker, startProgram } from '../launch/launcher.ts'
+import {
+  type LaunchedServer,
+  type RunningNameServer,
+  runMqadmin,
+  startApacheBroker,
+  startProgram,
+} from '../launch/launcher.ts'
 import { ask, brokersOf } from '../wire/raw-connection.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
-import type { RunningNameServer, Subject } from '../launch/subjects.ts'
+import type { NameServerKind } from '../launch/name-servers.ts'
 
 const TOPIC = 'traffic'
 const ORDERED = 'ordered'
@@ -21,7 +27,7 @@ const BACK_MS = 4 * REGISTRATION_PERIOD_MS
 const GONE_MS = 10_000
 
 /** Two masters and a slave of one line of Apache's, registered with two name servers at once. */
-class Cluster {
+class ReplicatedCluster {
   readonly release: Release
   readonly owner: Owner
   readonly nameServers: readonly RunningNameServer[]
@@ -41,9 +47,9 @@ class Cluster {
     ;[this.a, this.slave, this.b] = brokers
   }
 
-  static async start(owner: Owner, subject: Subject, release: Release): Promise<Cluster> {
+  static async start(owner: Owner, kind: NameServerKind, release: Release): Promise<ReplicatedCluster> {
     const properties = { orderMessageEnable: true }
-    const nameServers = await Promise.all([subject.start(owner, properties), subject.start(owner, properties)])
+    const nameServers = await Promise.all([kind.start(owner, properties), kind.start(owner, properties)])
     const start = (name: string, id: number) =>
       startApacheBroker(owner, {
         release,
@@ -53,7 +59,7 @@ class Cluster {
         properties: { registerNameServerPeriod: REGISTRATION_PERIOD_MS, autoCreateTopicEnable: false },
       })
     const brokers = await Promise.all([start('a', 0), start('a', 1), start('b', 0)])
-    const cluster = new Cluster(release, owner, nameServers, brokers)
+    const cluster = new ReplicatedCluster(release, owner, nameServers, brokers)
     await cluster.mqadmin('updateTopic', '-c', CLUSTER, '-t', TOPIC)
     return cluster
   }
@@ -118,14 +124,18 @@ async function finished(program: Launched): Promise<Sent> {
 }
 
 /** What operators and clients do with brokers of a line that are registered with two name servers. */
-export async function brokerScenarios(subject: Subject, release: Release, clients: readonly Release[]): Promise<void> {
-  const skip = subject.skip || (await skipReason())
-  describe(`brokers ${release} at two name servers: ${subject.name}`, { skip }, () => {
+export async function brokerScenarios(
+  kind: NameServerKind,
+  release: Release,
+  clients: readonly Release[],
+): Promise<void> {
+  const skip = kind.skip || (await skipReason())
+  describe(`brokers ${release} at two name servers: ${kind.name}`, { skip }, () => {
     const closes: (() => Promise<void>)[] = []
-    let started: Cluster | undefined
+    let started: ReplicatedCluster | undefined
     const cluster = () => started ?? assert.fail('the cluster did not start')
     before(async () => {
-      started = await Cluster.start({ after: close => void closes.push(close) }, subject, release)
+      started = await ReplicatedCluster.start({ after: close => void closes.push(close) }, kind, release)
     })
     after(async () => {
       for (const close of closes.toReversed()) await close()
@@ -139,11 +149,9 @@ export async function brokerScenarios(subject: Subject, release: Release, client
   })
 }
 
-type TheCluster = () => Cluster
-
-function registered(the: TheCluster): void {
+function registered(started: () => ReplicatedCluster): void {
   test('both name servers know both masters and the slave', async () => {
-    const cluster = the()
+    const cluster = started()
     await cluster.isKnownEverywhere([cluster.a, cluster.slave, cluster.b], BACK_MS)
     for (const route of await cluster.routes()) {
       const addresses = Object.fromEntries(route?.brokerDatas.map(data => [data.brokerName, data.brokerAddrs]) ?? [])
@@ -155,10 +163,10 @@ function registered(the: TheCluster): void {
   })
 }
 
-function traffic(the: TheCluster, clients: readonly Release[]): void {
+function traffic(started: () => ReplicatedCluster, clients: readonly Release[]): void {
   for (const client of clients) {
     test(`a ${client} producer sends to both masters, and a consumer gets all`, async () => {
-      const cluster = the()
+      const cluster = started()
       const word = client.replaceAll('.', '-')
       const consuming = cluster.consume(client, word, 24)
       const { sent, failed, brokers, queues } = await finished(await cluster.produce(client, word, 24, 0))
@@ -168,14 +176,14 @@ function traffic(the: TheCluster, clients: readonly Release[]): void {
   }
 }
 
-async function permissionsOf(cluster: Cluster, brokerName: string): Promise<(number | undefined)[]> {
+async function permissionsOf(cluster: ReplicatedCluster, brokerName: string): Promise<(number | undefined)[]> {
   const routes = await cluster.routes()
   return routes.map(route => route?.queueDatas.find(queue => queue.brokerName === brokerName)?.perm)
 }
 
-function permissions(the: TheCluster): void {
+function permissions(started: () => ReplicatedCluster): void {
   test('nothing is sent to a broker whose write permission was wiped, until it is added again', async () => {
-    const cluster = the()
+    const cluster = started()
     const wiped = await cluster.mqadmin('wipeWritePerm', '-b', 'a')
     assert.equal(wiped.match(/^wipe write perm of broker\[a\] in name server\[\S+\] OK, \d+$/gm)?.length, 2, wiped)
     assert.deepEqual(await permissionsOf(cluster, 'a'), [4, 4])
@@ -188,9 +196,9 @@ function permissions(the: TheCluster): void {
   })
 }
 
-function orderTopics(the: TheCluster): void {
+function orderTopics(started: () => ReplicatedCluster): void {
   test('the queues of an order topic are those of its configuration', async () => {
-    const cluster = the()
+    const cluster = started()
     await cluster.mqadmin('updateTopic', '-c', CLUSTER, '-t', ORDERED, '-r', '4', '-w', '4', '-o', 'true')
     for (const route of await cluster.routes(ORDERED)) {
       assert.deepEqual(route?.orderTopicConf?.split(';').toSorted(), ['a:4', 'b:4'])
@@ -201,9 +209,9 @@ function orderTopics(the: TheCluster): void {
   })
 }
 
-function nameServerRestarts(the: TheCluster): void {
+function nameServerRestarts(started: () => ReplicatedCluster): void {
   test('no message is lost or refused, and the brokers come back to it', { timeout: 120_000 }, async () => {
-    const cluster = the()
+    const cluster = started()
     const producing = await cluster.produce(cluster.release, 'restart', 150, 50)
     await producing.prints(/^sent 20 /m, PROGRAM_MS)
     const [first] = cluster.nameServers
@@ -222,11 +230,11 @@ function nameServerRestarts(the: TheCluster): void {
   })
 }
 
-function brokerDies(the: TheCluster): void {
+function brokerDies(started: () => ReplicatedCluster): void {
   test('its routes go at once, sending goes on, and nothing is lost when it is back', {
     timeout: 150_000,
   }, async () => {
-    const cluster = the()
+    const cluster = started()
     const producing = await cluster.produce(cluster.release, 'killed', 150, 50)
     await producing.prints(/^sent 20 /m, PROGRAM_MS)
     await cluster.b.kill()

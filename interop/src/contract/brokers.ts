@@ -3,7 +3,8 @@ import { deflateSync } from 'node:zlib'
 import type { Owner } from '../launch/launched.ts'
 import type { RawConnection } from '../wire/raw-connection.ts'
 import { parseFastjson, type RawFrame, type RawRequest } from '../wire/raw-frame.ts'
-import { type Stage, unique, uniqueAddress } from './server-under-test.ts'
+import { type ServerUnderTest } from './server-under-test.ts'
+import { unique, uniqueAddress } from '../unique.ts'
 
 export interface TopicConfig {
   readonly topicName: string
@@ -142,12 +143,12 @@ export function unregistration(broker: Broker, fields: Readonly<Record<string, s
 
 /** Registers a broker on a connection that stays open until the case is over; asserts that it was accepted. */
 export async function join(
-  stage: Stage,
+  server: ServerUnderTest,
   t: Owner,
   broker: Broker,
   more: Partial<RawRequest> = {},
 ): Promise<RawConnection> {
-  const connection = await stage.connect(t)
+  const connection = await server.connect(t)
   const answer = await connection.call(registration(broker, more))
   assert.equal(answer.code, 0, answer.remark ?? '')
   return connection
@@ -185,8 +186,12 @@ export const routeQuery = (name: string, more: Partial<RawRequest> = {}): RawReq
 })
 
 /** A topic's route; null if there is none. */
-export async function routeOf(stage: Stage, name: string, more: Partial<RawRequest> = {}): Promise<Route | null> {
-  const answer = await stage.ask(routeQuery(name, more))
+export async function routeOf(
+  server: ServerUnderTest,
+  name: string,
+  more: Partial<RawRequest> = {},
+): Promise<Route | null> {
+  const answer = await server.ask(routeQuery(name, more))
   if (answer.code === 17) return null
   assert.equal(answer.code, 0, answer.remark ?? '')
   return parseFastjson(answer.body) as Route
@@ -197,13 +202,16 @@ interface ClusterInfo {
   readonly clusterAddrTable: Readonly<Record<string, readonly string[]>>
 }
 
-export async function clusterInfo(stage: Stage): Promise<ClusterInfo> {
-  return bodyJson(await stage.ask({ code: 106 })) as ClusterInfo
+export async function clusterInfo(server: ServerUnderTest): Promise<ClusterInfo> {
+  return bodyJson(await server.ask({ code: 106 })) as ClusterInfo
 }
 
 /** The addresses of a broker group by id; undefined if the name server does not know the group. */
-export async function addressesOf(stage: Stage, name: string): Promise<Readonly<Record<string, string>> | undefined> {
-  return (await clusterInfo(stage)).brokerAddrTable[name]?.brokerAddrs
+export async function addressesOf(
+  server: ServerUnderTest,
+  name: string,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  return (await clusterInfo(server)).brokerAddrTable[name]?.brokerAddrs
 }
 
 /** The body of an answer, which must be a success. */
@@ -213,13 +221,21 @@ export function bodyJson(answer: RawFrame): unknown {
 }
 
 /** The topics that a list request answers. */
-export async function topicList(stage: Stage, code: number, extFields?: Record<string, string>): Promise<string[]> {
-  const list = bodyJson(await stage.ask({ code, extFields })) as { readonly topicList: string[] }
+export async function topicList(
+  server: ServerUnderTest,
+  code: number,
+  extFields?: Record<string, string>,
+): Promise<string[]> {
+  const list = bodyJson(await server.ask({ code, extFields })) as { readonly topicList: string[] }
   return list.topicList
 }
 
 /** The permission that a route shows for a topic on a broker. */
-export async function permissionOf(stage: Stage, topicName: string, brokerName: string): Promise<number | undefined> {
-  const route = await routeOf(stage, topicName)
+export async function permissionOf(
+  server: ServerUnderTest,
+  topicName: string,
+  brokerName: string,
+): Promise<number | undefined> {
+  const route = await routeOf(server, topicName)
   return route?.queueDatas.find(queue => queue.brokerName === brokerName)?.perm
 }

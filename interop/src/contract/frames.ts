@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeRaw, nextOpaque, type RawRequest } from '../wire/raw-frame.ts'
-import { eventually, type Stage, unique } from './server-under-test.ts'
+import { eventually } from '../eventually.ts'
+import { type ServerUnderTest } from './server-under-test.ts'
+import { unique } from '../unique.ts'
 
 const CLUSTER_INFO: RawRequest = { code: 106 }
 const UNKNOWN_CODE = 9999
@@ -67,21 +69,21 @@ const UNUSUAL_HEADERS: Readonly<Record<string, string>> = {
 }
 
 /** Frames and headers: what is read, what is answered, what ends a connection. */
-export function frames(stage: Stage): void {
-  answers(stage)
-  streams(stage)
-  oneways(stage)
-  unknownCodes(stage)
-  headers(stage)
-  endings(stage)
+export function frames(server: ServerUnderTest): void {
+  answers(server)
+  streams(server)
+  oneways(server)
+  unknownCodes(server)
+  headers(server)
+  endings(server)
 }
 
-function answers(stage: Stage): void {
+function answers(server: ServerUnderTest): void {
   test('the answer to a JSON header is a JSON header in Java form', async () => {
     const opaque = nextOpaque()
-    const answer = await stage.ask({ ...CLUSTER_INFO, opaque })
+    const answer = await server.ask({ ...CLUSTER_INFO, opaque })
     const header = answer.bytes.toString('utf8', 8, 8 + answer.bytes.readUInt32BE(4))
-    const version = stage.by({ '4.9': 407, '5.x': 513, ours: answer.version })
+    const version = server.by({ '4.9': 407, '5.x': 513, ours: answer.version })
     assert.equal(
       header,
       `{"code":0,"flag":1,"language":"JAVA","opaque":${opaque},"serializeTypeCurrentRPC":"JSON","version":${version}}`,
@@ -89,44 +91,44 @@ function answers(stage: Stage): void {
   })
 
   test('the answer to a binary header is binary in 4.9 and ours, JSON in 5.x', async () => {
-    const answer = await stage.ask({ ...CLUSTER_INFO, serializeType: 'ROCKETMQ' })
+    const answer = await server.ask({ ...CLUSTER_INFO, serializeType: 'ROCKETMQ' })
     assert.equal(answer.code, 0)
     assert.equal(answer.flag, 1)
-    assert.equal(answer.serializeType, stage.by({ '4.9': 'ROCKETMQ', '5.x': 'JSON', ours: 'ROCKETMQ' }))
+    assert.equal(answer.serializeType, server.by({ '4.9': 'ROCKETMQ', '5.x': 'JSON', ours: 'ROCKETMQ' }))
   })
 
   test('fields of a binary header are read', async () => {
     const namespace = unique('space')
     const fields = { namespace, key: 'schlüssel', value: '值' }
-    const put = await stage.ask({ code: 100, serializeType: 'ROCKETMQ', extFields: fields })
+    const put = await server.ask({ code: 100, serializeType: 'ROCKETMQ', extFields: fields })
     assert.equal(put.code, 0)
-    const got = await stage.ask({ code: 101, serializeType: 'ROCKETMQ', extFields: { namespace, key: 'schlüssel' } })
+    const got = await server.ask({ code: 101, serializeType: 'ROCKETMQ', extFields: { namespace, key: 'schlüssel' } })
     assert.equal(got.extFields?.['value'], '值')
   })
 
   test('a negative opaque comes back as it was', async () => {
-    assert.equal((await stage.ask({ ...CLUSTER_INFO, opaque: -7 })).opaque, -7)
+    assert.equal((await server.ask({ ...CLUSTER_INFO, opaque: -7 })).opaque, -7)
   })
 
   test('a body where none belongs is ignored', async () => {
-    assert.equal((await stage.ask({ ...CLUSTER_INFO, body: 'what is this?' })).code, 0)
+    assert.equal((await server.ask({ ...CLUSTER_INFO, body: 'what is this?' })).code, 0)
   })
 
   test('an extField that nobody knows is ignored', async () => {
-    assert.equal((await stage.ask({ ...CLUSTER_INFO, extFields: { Signature: 'x', AccessKey: 'y' } })).code, 0)
+    assert.equal((await server.ask({ ...CLUSTER_INFO, extFields: { Signature: 'x', AccessKey: 'y' } })).code, 0)
   })
 }
 
-function streams(stage: Stage): void {
+function streams(server: ServerUnderTest): void {
   test('frames that come in one piece are all answered', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaques = Array.from({ length: 20 }, nextOpaque)
     connection.write(Buffer.concat(opaques.map(opaque => encodeRaw(CLUSTER_INFO, opaque))))
     for (const opaque of opaques) assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 
   test('a frame that comes byte by byte is answered', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaque = nextOpaque()
     for (const byte of encodeRaw(CLUSTER_INFO, opaque)) {
       connection.write(Buffer.of(byte))
@@ -136,7 +138,7 @@ function streams(stage: Stage): void {
   })
 
   test('frames cut in the midst of a header and of a body are answered', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaques = [nextOpaque(), nextOpaque(), nextOpaque()]
     const bytes = Buffer.concat(opaques.map(opaque => encodeRaw({ ...CLUSTER_INFO, body: 'a body' }, opaque)))
     const step = Math.ceil(bytes.length / 7)
@@ -148,65 +150,65 @@ function streams(stage: Stage): void {
   })
 
   test('both kinds of header may follow each other on one connection', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     for (const serializeType of ['JSON', 'ROCKETMQ', 'JSON'] as const) {
       assert.equal((await connection.call({ ...CLUSTER_INFO, serializeType })).code, 0)
     }
   })
 }
 
-function oneways(stage: Stage): void {
+function oneways(server: ServerUnderTest): void {
   test('a one-way request is done and not answered', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const namespace = unique('space')
     const fields = { namespace, key: 'k', value: 'v' }
-    await stage.isSilent(connection, encodeRaw({ code: 100, flag: 2, extFields: fields }))
+    await server.isSilent(connection, encodeRaw({ code: 100, flag: 2, extFields: fields }))
     await eventually(async () => {
-      const got = await stage.ask({ code: 101, extFields: { namespace, key: 'k' } })
+      const got = await server.ask({ code: 101, extFields: { namespace, key: 'k' } })
       assert.equal(got.extFields?.['value'], 'v')
     })
   })
 
   test('a one-way request that fails is not answered', async t => {
-    const connection = await stage.connect(t)
-    await stage.isSilent(connection, encodeRaw({ code: 105, flag: 2, extFields: { topic: unique('nowhere') } }))
+    const connection = await server.connect(t)
+    await server.isSilent(connection, encodeRaw({ code: 105, flag: 2, extFields: { topic: unique('nowhere') } }))
   })
 
   test('a frame that says it is an answer is dropped', async t => {
-    const connection = await stage.connect(t)
-    await stage.isSilent(connection, encodeRaw({ ...CLUSTER_INFO, flag: 1 }))
+    const connection = await server.connect(t)
+    await server.isSilent(connection, encodeRaw({ ...CLUSTER_INFO, flag: 1 }))
   })
 
   test('flag bits without a meaning are ignored', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     assert.equal((await connection.call({ ...CLUSTER_INFO, flag: 4 })).code, 0)
   })
 }
 
-function unknownCodes(stage: Stage): void {
+function unknownCodes(server: ServerUnderTest): void {
   test('an unknown code is silence in 4.9 and code 3 in 5.x', async t => {
-    const connection = await stage.connect(t)
-    if (stage.line === '4.9') return stage.isSilent(connection, encodeRaw({ code: UNKNOWN_CODE }))
+    const connection = await server.connect(t)
+    if (server.line === '4.9') return server.isSilent(connection, encodeRaw({ code: UNKNOWN_CODE }))
     const answer = await connection.call({ code: UNKNOWN_CODE })
     assert.equal(answer.code, 3)
     assert.equal(answer.remark, ` request type ${UNKNOWN_CODE} not supported`)
   })
 
   test('an unknown code that comes one-way is silence', async t => {
-    await stage.isSilent(await stage.connect(t), encodeRaw({ code: UNKNOWN_CODE, flag: 2 }))
+    await server.isSilent(await server.connect(t), encodeRaw({ code: UNKNOWN_CODE, flag: 2 }))
   })
 
   test("a code of the broker's is as unknown here", async t => {
-    const connection = await stage.connect(t)
-    if (stage.line === '4.9') return stage.isSilent(connection, encodeRaw({ code: 10 }))
+    const connection = await server.connect(t)
+    if (server.line === '4.9') return server.isSilent(connection, encodeRaw({ code: 10 }))
     assert.equal((await connection.call({ code: 10 })).code, 3)
   })
 }
 
-function headers(stage: Stage): void {
+function headers(server: ServerUnderTest): void {
   for (const [what, text] of Object.entries(UNUSUAL_HEADERS)) {
     test(`a JSON header with ${what} is served`, async t => {
-      const connection = await stage.connect(t)
+      const connection = await server.connect(t)
       const opaque = nextOpaque()
       connection.write(withJsonHeader(text.replace('N', String(opaque))))
       assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
@@ -214,34 +216,34 @@ function headers(stage: Stage): void {
   }
 
   test('a JSON header without opaque is answered with a number of the server', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     connection.write(withJsonHeader('{"code":106,"flag":0,"version":409}'))
     const answer = await connection.next(() => true, OWN_ANSWER_MS)
     assert.equal(answer?.code, 0)
   })
 
   test('fields that are numbers or booleans in JSON are read as their text', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaque = nextOpaque()
     const namespace = unique('space')
     connection.write(
       withJsonHeader(`{"code":100,"opaque":${opaque},"extFields":{"namespace":"${namespace}","key":1,"value":true}}`),
     )
     assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
-    const got = await stage.ask({ code: 101, extFields: { namespace, key: '1' } })
+    const got = await server.ask({ code: 101, extFields: { namespace, key: '1' } })
     assert.equal(got.extFields?.['value'], 'true')
   })
 
   test('member names without quotes are served by 4.9 and ours, and end the connection in 5.x', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaque = nextOpaque()
     connection.write(withJsonHeader(headerOf(opaque).replaceAll(/"(\w+)":/g, '$1:')))
-    if (stage.line === '5.x') return connection.closes()
+    if (server.line === '5.x') return connection.closes()
     assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 
   test('a negative length of the binary fields counts as none', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaque = nextOpaque()
     const bytes = encodeRaw({ ...CLUSTER_INFO, serializeType: 'ROCKETMQ' }, opaque)
     bytes.writeInt32BE(-1, 8 + 17)
@@ -250,10 +252,10 @@ function headers(stage: Stage): void {
   })
 }
 
-function endings(stage: Stage): void {
+function endings(server: ServerUnderTest): void {
   for (const [what, bytes] of Object.entries(FATAL)) {
     test(`${what} ends the connection without an answer`, async t => {
-      const connection = await stage.connect(t)
+      const connection = await server.connect(t)
       connection.write(bytes)
       await connection.closes()
       assert.equal(connection.frames.length, 0)
@@ -261,8 +263,8 @@ function endings(stage: Stage): void {
   }
 
   test('what came before a broken frame is answered, and other connections live on', async t => {
-    const other = await stage.connect(t)
-    const connection = await stage.connect(t)
+    const other = await server.connect(t)
+    const connection = await server.connect(t)
     assert.equal((await connection.call(CLUSTER_INFO)).code, 0)
     connection.write(wrongFrame(-1))
     await connection.closes()
@@ -270,11 +272,11 @@ function endings(stage: Stage): void {
   })
 
   test('a PROXY preamble of a stranger is believed by 5.x only', async t => {
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const opaque = nextOpaque()
     const preamble = Buffer.from('PROXY TCP4 203.0.113.7 127.0.0.1 4711 9876\r\n')
     connection.write(Buffer.concat([preamble, encodeRaw(CLUSTER_INFO, opaque)]))
-    if (stage.by({ '4.9': true, '5.x': false, ours: true })) return connection.closes()
+    if (server.by({ '4.9': true, '5.x': false, ours: true })) return connection.closes()
     assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 }

@@ -5,18 +5,20 @@ import { describe, test } from 'node:test'
 import type { Owner } from '../launch/launched.ts'
 import { decodeRaw, encodeRaw, FrameCutter, type RawFrame } from '../wire/raw-frame.ts'
 import { aBroker, aSlaveOf, type Broker, bodyJson, identityOf, join, unregistration, VERSION } from './brokers.ts'
-import { eventually, type Stage, stageFor, unique } from './server-under-test.ts'
+import { eventually } from '../eventually.ts'
+import { type ServerUnderTest, serverFor } from './server-under-test.ts'
+import { unique } from '../unique.ts'
 
 const NOTIFY_MIN_BROKER_ID_CHANGE = 905
 const ONEWAY = 2
 
 /** QUERY_DATA_VERSION, GET_BROKER_MEMBER_GROUP, BROKER_HEARTBEAT, NOTIFY_MIN_BROKER_ID_CHANGE. */
-export function members(stage: Stage): void {
-  dataVersions(stage)
-  groups(stage)
-  heartbeats(stage)
+export function members(server: ServerUnderTest): void {
+  dataVersions(server)
+  groups(server)
+  heartbeats(server)
   // 4.9 tells brokers nothing.
-  if (stage.line !== '4.9') describe('notices of the lowest broker id', () => notices(stage))
+  if (server.line !== '4.9') describe('notices of the lowest broker id', () => notices(server))
 }
 
 const versionQuery = (broker: Broker, body: string, fields: Record<string, string> = identityOf(broker)) => ({
@@ -25,16 +27,16 @@ const versionQuery = (broker: Broker, body: string, fields: Record<string, strin
   body,
 })
 
-function dataVersions(stage: Stage): void {
+function dataVersions(server: ServerUnderTest): void {
   test('an unknown broker is told that it has changed, and no version', async () => {
-    const answer = await stage.ask(versionQuery(aBroker(), JSON.stringify(VERSION)))
+    const answer = await server.ask(versionQuery(aBroker(), JSON.stringify(VERSION)))
     assert.deepEqual([answer.code, answer.extFields, answer.body], [0, { changed: 'true' }, null])
   })
 
   test('a broker is told whether its version is the known one, and which that is', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
-    const state = stage.by({ '4.9': '', '5.x': ',"stateVersion":0' })
+    const connection = await join(server, t, broker)
+    const state = server.by({ '4.9': '', '5.x': ',"stateVersion":0' })
     const stored = `{"counter":1${state},"timestamp":${VERSION.timestamp}}`
     const same = await connection.call(versionQuery(broker, JSON.stringify(VERSION)))
     assert.deepEqual([same.code, same.extFields, same.body?.toString()], [0, { changed: 'false' }, stored])
@@ -44,56 +46,56 @@ function dataVersions(stage: Stage): void {
 
   test('the state version counts in 5.x and ours', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     const answer = await connection.call(versionQuery(broker, JSON.stringify({ ...VERSION, stateVersion: 1 })))
-    assert.deepEqual(answer.extFields, { changed: stage.by({ '4.9': 'false', '5.x': 'true' }) })
+    assert.deepEqual(answer.extFields, { changed: server.by({ '4.9': 'false', '5.x': 'true' }) })
   })
 
   test('no body means changed, in 4.9 it is an error', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     const answer = await connection.call(versionQuery(broker, ''))
-    if (stage.line === '4.9') return assert.equal(answer.code, 1)
+    if (server.line === '4.9') return assert.equal(answer.code, 1)
     assert.deepEqual([answer.code, answer.extFields], [0, { changed: 'true' }])
   })
 
   test('the word null as a body means changed', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     assert.deepEqual((await connection.call(versionQuery(broker, 'null'))).extFields, { changed: 'true' })
   })
 
   test('a query without a cluster is an error in 5.x only, which needs it to find the broker', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     const { clusterName: _, ...fields } = identityOf(broker)
     const answer = await connection.call(versionQuery(broker, JSON.stringify(VERSION), fields))
-    assert.equal(answer.code, stage.by({ '4.9': 0, '5.x': 1, ours: 0 }))
+    assert.equal(answer.code, server.by({ '4.9': 0, '5.x': 1, ours: 0 }))
   })
 
   test('a broker that registered without a body has version 0', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker, { body: '' })
+    const connection = await join(server, t, broker, { body: '' })
     const answer = await connection.call(versionQuery(broker, JSON.stringify(VERSION)))
     const stored = bodyJson(answer) as { counter: number; timestamp: number }
     assert.deepEqual([stored.counter, stored.timestamp], [0, 0])
   })
 }
 
-function groups(stage: Stage): void {
+function groups(server: ServerUnderTest): void {
   const query = (clusterName: string, brokerName: string) => ({ code: 901, extFields: { clusterName, brokerName } })
 
-  if (stage.line === '4.9') {
+  if (server.line === '4.9') {
     test('4.9 does not know the query for a group', async t => {
-      await stage.isSilent(await stage.connect(t), encodeRaw(query('c', 'b')))
+      await server.isSilent(await server.connect(t), encodeRaw(query('c', 'b')))
     })
     return
   }
 
   test('a group is told with bare ids', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
-    const answer = await stage.ask(query(broker.cluster, broker.name))
+    await join(server, t, broker)
+    const answer = await server.ask(query(broker.cluster, broker.name))
     assert.equal(answer.code, 0)
     const group = `{"brokerAddrs":{0:"${broker.address}"},"brokerName":"${broker.name}","cluster":"${broker.cluster}"}`
     assert.equal(answer.body?.toString(), `{"brokerMemberGroup":${group}}`)
@@ -101,38 +103,38 @@ function groups(stage: Stage): void {
 
   test('an unknown group has no members', async () => {
     const [cluster, name] = [unique('cluster'), unique('broker')]
-    const body = bodyJson(await stage.ask(query(cluster, name)))
+    const body = bodyJson(await server.ask(query(cluster, name)))
     assert.deepEqual(body, { brokerMemberGroup: { brokerAddrs: {}, brokerName: name, cluster } })
   })
 }
 
-function heartbeats(stage: Stage): void {
+function heartbeats(server: ServerUnderTest): void {
   const heartbeat = (broker: Broker, flag = 0) => ({ code: 904, flag, extFields: identityOf(broker) })
 
   test('a heartbeat that comes one-way is not answered', async t => {
-    await stage.isSilent(await stage.connect(t), encodeRaw(heartbeat(aBroker(), ONEWAY)))
+    await server.isSilent(await server.connect(t), encodeRaw(heartbeat(aBroker(), ONEWAY)))
   })
 
-  if (stage.line === '4.9') {
+  if (server.line === '4.9') {
     test('4.9 does not know heartbeats', async t => {
-      await stage.isSilent(await stage.connect(t), encodeRaw(heartbeat(aBroker())))
+      await server.isSilent(await server.connect(t), encodeRaw(heartbeat(aBroker())))
     })
     return
   }
 
   test('a heartbeat is code 0, of an unknown broker too', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     assert.equal((await connection.call(heartbeat(broker))).code, 0)
-    assert.equal((await stage.ask(heartbeat(aBroker()))).code, 0)
+    assert.equal((await server.ask(heartbeat(aBroker()))).code, 0)
   })
 
   test('a heartbeat without an address or a cluster is code 1', async () => {
     for (const field of ['brokerAddr', 'clusterName']) {
       const extFields = Object.fromEntries(Object.entries(identityOf(aBroker())).filter(([name]) => name !== field))
-      const answer = await stage.ask({ code: 904, extFields })
+      const answer = await server.ask({ code: 904, extFields })
       assert.equal(answer.code, 1)
-      if (stage.line === 'ours') assert.match(answer.remark ?? '', new RegExp(field))
+      if (server.line === 'ours') assert.match(answer.remark ?? '', new RegExp(field))
     }
   })
 }
@@ -156,8 +158,8 @@ async function listeningBroker(t: Owner): Promise<{ address: string; frames: Raw
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, frames }
 }
 
-function notices(stage: Stage): void {
-  const notifying = stageFor(stage.subject, { notifyMinBrokerIdChanged: true })
+function notices(server: ServerUnderTest): void {
+  const notifying = serverFor(server.kind, { notifyMinBrokerIdChanged: true })
   const acting = { fields: { enableActingMaster: 'true' } }
 
   test('slaves are told when their master comes', async t => {

@@ -6,11 +6,11 @@ import { ourClient } from './our-client.ts'
 import { registrations } from './registration.ts'
 import { routes } from './routes.ts'
 import { configuration, keyValues } from './settings.ts'
-import { type Stage, stageFor } from './server-under-test.ts'
+import { type ServerUnderTest, serverFor } from './server-under-test.ts'
 import { topics } from './topics.ts'
-import type { Subject } from '../launch/subjects.ts'
+import type { NameServerKind } from '../launch/name-servers.ts'
 
-const areas: Readonly<Record<string, (stage: Stage) => void>> = {
+const areas: Readonly<Record<string, (server: ServerUnderTest) => void>> = {
   'frames and headers': frames,
   registration: registrations,
   leaving,
@@ -26,9 +26,9 @@ const areas: Readonly<Record<string, (stage: Stage) => void>> = {
  * What a name server must do, whoever made it. Where the lines of Apache differ by design each case says what is
  * expected of which; ours accepts what either accepts, answers as 5.x otherwise, and copies no defect.
  */
-export function nameServerContract(subject: Subject): void {
-  describe(subject.name, { skip: subject.skip }, () => {
-    const stage = stageFor(subject)
-    for (const [area, cases] of Object.entries(areas)) describe(area, () => cases(stage))
+export function nameServerContract(kind: NameServerKind): void {
+  describe(kind.name, { skip: kind.skip }, () => {
+    const server = serverFor(kind)
+    for (const [area, cases] of Object.entries(areas)) describe(area, () => cases(server))
   })
 }

@@ -3,22 +3,23 @@ import { test } from 'node:test'
 import { encodeRegisterBroker, nameServerRequests as requests } from '@gantrymq/protocol'
 import { RemotingClient, RemotingError, ResponseError, type SerializeType } from '@gantrymq/remoting'
 import type { Owner } from '../launch/launched.ts'
-import { nextNumber, type Stage, unique, uniqueAddress } from './server-under-test.ts'
+import { type ServerUnderTest } from './server-under-test.ts'
+import { nextNumber, unique, uniqueAddress } from '../unique.ts'
 
 const RELEASES = { '4.9.8': 409, '5.5.0': 513 }
 const NO_ROUTE = 17
 
 /** Our own client and typed requests, understood by every name server, and its answers understood by them. */
-export function ourClient(stage: Stage): void {
+export function ourClient(server: ServerUnderTest): void {
   for (const serializeType of ['JSON', 'ROCKETMQ'] as const) {
     for (const [release, version] of Object.entries(RELEASES)) {
       test(`a broker's life with ${serializeType} headers as of ${release}`, t =>
-        life(stage, t, serializeType, version))
+        life(server, t, serializeType, version))
     }
   }
 
   test('an error of the server has its code and its remark', async t => {
-    const { client, address } = clientOf(stage, t)
+    const { client, address } = clientOf(server, t)
     const topic = unique('nowhere')
     await assert.rejects(client.call(address, requests.GET_ROUTEINFO_BY_TOPIC, { header: { topic } }), error => {
       assert.ok(error instanceof ResponseError)
@@ -30,17 +31,17 @@ export function ourClient(stage: Stage): void {
 
   // 4.9 leaves what it does not know without an answer.
   test('a request that nobody knows fails at once or at its deadline', async t => {
-    const { client, address } = clientOf(stage, t)
+    const { client, address } = clientOf(server, t)
     const unknown = { code: 9999, purpose: 'For this test only.' }
     await assert.rejects(client.call(address, unknown, {}, { timeoutMs: 300 }), error =>
-      stage.line === '4.9'
+      server.line === '4.9'
         ? error instanceof RemotingError && error.code === 'TIMEOUT'
         : error instanceof ResponseError && error.responseCode === 3,
     )
   })
 
   test('many calls at a time on one connection each get their own answer', async t => {
-    const { client, address } = clientOf(stage, t)
+    const { client, address } = clientOf(server, t)
     const namespace = unique('space')
     const keys = Array.from({ length: 200 }, () => `key-${nextNumber()}`)
     await Promise.all(
@@ -56,14 +57,19 @@ export function ourClient(stage: Stage): void {
   })
 }
 
-function clientOf(stage: Stage, t: Owner, serializeType: SerializeType = 'JSON', version = RELEASES['5.5.0']) {
+function clientOf(
+  server: ServerUnderTest,
+  t: Owner,
+  serializeType: SerializeType = 'JSON',
+  version = RELEASES['5.5.0'],
+) {
   const client = new RemotingClient({ serializeType, version })
   t.after(() => client.close())
-  return { client, address: `127.0.0.1:${stage.server.port}` }
+  return { client, address: `127.0.0.1:${server.running.port}` }
 }
 
-async function life(stage: Stage, t: Owner, serializeType: SerializeType, version: number): Promise<void> {
-  const { client, address } = clientOf(stage, t, serializeType, version)
+async function life(server: ServerUnderTest, t: Owner, serializeType: SerializeType, version: number): Promise<void> {
+  const { client, address } = clientOf(server, t, serializeType, version)
   const names = { brokerName: unique('broker'), clusterName: unique('cluster') }
   const who = { ...names, brokerAddr: uniqueAddress(), brokerId: 0 }
   const dataVersion = { stateVersion: 0, timestamp: 1_700_000_000_000, counter: 3 }
@@ -115,6 +121,6 @@ async function life(stage: Stage, t: Owner, serializeType: SerializeType, versio
   assert.deepEqual([all?.topicList.includes(topic), all?.topicList.includes(other)], [true, false])
 
   const { body: settings } = await client.call(address, requests.GET_NAMESRV_CONFIG)
-  assert.match(settings ?? '', new RegExp(`^listenPort=${stage.server.port}$`, 'm'))
+  assert.match(settings ?? '', new RegExp(`^listenPort=${server.running.port}$`, 'm'))
   await client.call(address, requests.UNREGISTER_BROKER, { header: who })
 }

@@ -18,7 +18,9 @@ import {
   topicList,
   wrapperOf,
 } from './brokers.ts'
-import { eventually, type Stage, stageFor, unique } from './server-under-test.ts'
+import { eventually } from '../eventually.ts'
+import { type ServerUnderTest, serverFor } from './server-under-test.ts'
+import { unique } from '../unique.ts'
 
 const V3_0_10 = 36
 const V5_0_0 = 413
@@ -34,24 +36,24 @@ function javaCrc(body: Uint8Array): string {
 }
 
 /** REGISTER_BROKER: bodies of every age, who is registered, and what becomes of topics. */
-export function registrations(stage: Stage): void {
-  members(stage)
-  bodies(stage)
-  compressedBodies(stage)
-  changes(stage)
-  newerBrokers(stage)
-  refusals(stage)
+export function registrations(server: ServerUnderTest): void {
+  members(server)
+  bodies(server)
+  compressedBodies(server)
+  changes(server)
+  newerBrokers(server)
+  refusals(server)
 }
 
-function members(stage: Stage): void {
+function members(server: ServerUnderTest): void {
   test('a master is known with its topics', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
-    const info = await clusterInfo(stage)
+    await join(server, t, broker)
+    const info = await clusterInfo(server)
     assert.deepEqual(info.brokerAddrTable[broker.name]?.brokerAddrs, { 0: broker.address })
     assert.deepEqual(info.clusterAddrTable[broker.cluster], [broker.name])
     for (const { topicName } of broker.topics) {
-      assert.deepEqual((await routeOf(stage, topicName))?.queueDatas, [
+      assert.deepEqual((await routeOf(server, topicName))?.queueDatas, [
         { brokerName: broker.name, perm: 6, readQueueNums: 4, topicSysFlag: 0, writeQueueNums: 4 },
       ])
     }
@@ -59,24 +61,24 @@ function members(stage: Stage): void {
 
   test('a binary header registers as well', async t => {
     const broker = aBroker()
-    await join(stage, t, broker, { serializeType: 'ROCKETMQ' })
-    assert.deepEqual(await addressesOf(stage, broker.name), { 0: broker.address })
+    await join(server, t, broker, { serializeType: 'ROCKETMQ' })
+    assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
   test('a slave is told its master and where to copy from', async t => {
     const master = aBroker()
     const slave = aSlaveOf(master, 1)
-    await join(stage, t, master)
-    const connection = await stage.connect(t)
+    await join(server, t, master)
+    const connection = await server.connect(t)
     const answer = await connection.call(registration(slave))
     assert.equal(answer.code, 0)
     assert.deepEqual(answer.extFields, { haServerAddr: master.haAddress, masterAddr: master.address })
-    assert.deepEqual(await addressesOf(stage, master.name), { 0: master.address, 1: slave.address })
+    assert.deepEqual(await addressesOf(server, master.name), { 0: master.address, 1: slave.address })
   })
 
   test('a master, and a slave without one, are told nothing', async t => {
     const master = aBroker()
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     assert.deepEqual((await connection.call(registration(aSlaveOf(master, 1)))).extFields ?? {}, {})
     assert.deepEqual((await connection.call(registration(master))).extFields ?? {}, {})
   })
@@ -84,23 +86,26 @@ function members(stage: Stage): void {
   test('ids may be negative and need all 64 bits', async t => {
     const master = aBroker({ id: '-1' })
     const slave = aSlaveOf(master, 0, { id: '9007199254740993' })
-    await join(stage, t, master)
-    await join(stage, t, slave)
-    assert.deepEqual(await addressesOf(stage, master.name), { '-1': master.address, '9007199254740993': slave.address })
+    await join(server, t, master)
+    await join(server, t, slave)
+    assert.deepEqual(await addressesOf(server, master.name), {
+      '-1': master.address,
+      '9007199254740993': slave.address,
+    })
   })
 
   test('an id with a plus sign is a number', async t => {
     const broker = aBroker({ id: '+5', fields: { enableActingMaster: 'false' } })
-    await join(stage, t, broker)
-    assert.deepEqual(await addressesOf(stage, broker.name), { 5: broker.address })
+    await join(server, t, broker)
+    assert.deepEqual(await addressesOf(server, broker.name), { 5: broker.address })
   })
 
   test('a broker name in two clusters is listed in both and keeps the first', async t => {
     const broker = aBroker()
     const other = aSlaveOf(broker, 1, { cluster: unique('cluster') })
-    await join(stage, t, broker)
-    await join(stage, t, other)
-    const info = await clusterInfo(stage)
+    await join(server, t, broker)
+    await join(server, t, other)
+    const info = await clusterInfo(server)
     assert.equal(info.brokerAddrTable[broker.name]?.cluster, broker.cluster)
     assert.deepEqual(info.clusterAddrTable[other.cluster], [broker.name])
     assert.deepEqual(info.clusterAddrTable[broker.cluster], [broker.name])
@@ -108,39 +113,39 @@ function members(stage: Stage): void {
 
   test('filter servers are shown by address in the route', async t => {
     const broker = aBroker({ filterServers: ['10.9.9.9:1', '10.9.9.9:2'] })
-    await join(stage, t, broker)
-    const route = await routeOf(stage, firstTopic(broker))
+    await join(server, t, broker)
+    const route = await routeOf(server, firstTopic(broker))
     assert.deepEqual(route?.filterServerTable, { [broker.address]: ['10.9.9.9:1', '10.9.9.9:2'] })
   })
 
   test('the first registration with exactly one topic is refused by 5.x only', async t => {
     const broker = aBroker({ topics: [topic(unique('topic'))] })
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const answer = await connection.call(registration(broker))
-    assert.equal(answer.code, stage.by({ '4.9': 0, '5.x': 1, ours: 0 }))
+    assert.equal(answer.code, server.by({ '4.9': 0, '5.x': 1, ours: 0 }))
     if (answer.code !== 0) return assert.equal(answer.remark, 'register broker failed')
-    assert.notEqual(await routeOf(stage, firstTopic(broker)), null)
+    assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 }
 
-function bodies(stage: Stage): void {
+function bodies(server: ServerUnderTest): void {
   test('a broker older than 3.0.11 sends the topics alone', async t => {
     const broker = aBroker()
-    await join(stage, t, broker, { version: V3_0_10, body: JSON.stringify(wrapperOf(broker)) })
-    assert.notEqual(await routeOf(stage, firstTopic(broker)), null)
+    await join(server, t, broker, { version: V3_0_10, body: JSON.stringify(wrapperOf(broker)) })
+    assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
   test('a broker without a body has no topics', async t => {
     const broker = aBroker()
-    await join(stage, t, broker, { body: '' })
-    assert.deepEqual(await addressesOf(stage, broker.name), { 0: broker.address })
-    assert.equal(await routeOf(stage, firstTopic(broker)), null)
+    await join(server, t, broker, { body: '' })
+    assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
+    assert.equal(await routeOf(server, firstTopic(broker)), null)
   })
 
   test('an empty object as a body is a broker without topics', async t => {
     const broker = aBroker()
-    await join(stage, t, broker, { body: '{}' })
-    assert.deepEqual(await addressesOf(stage, broker.name), { 0: broker.address })
+    await join(server, t, broker, { body: '{}' })
+    assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
   test('map keys that are bare numbers are read', async t => {
@@ -150,147 +155,147 @@ function bodies(stage: Stage): void {
       '"topicConfigTable"',
       `"topicQueueMappingInfoMap":{"t":${mapping}},"topicConfigTable"`,
     )
-    await join(stage, t, broker, { body })
-    assert.notEqual(await routeOf(stage, firstTopic(broker)), null)
+    await join(server, t, broker, { body })
+    assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
   test('what a topic leaves out has its default', async t => {
     const name = unique('topic')
-    await join(stage, t, aBroker({ topics: [{ topicName: name }, topic(unique('topic'))] }))
-    const queue = (await routeOf(stage, name))?.queueDatas[0]
+    await join(server, t, aBroker({ topics: [{ topicName: name }, topic(unique('topic'))] }))
+    const queue = (await routeOf(server, name))?.queueDatas[0]
     assert.deepEqual([queue?.readQueueNums, queue?.writeQueueNums, queue?.perm, queue?.topicSysFlag], [16, 16, 6, 0])
   })
 
   test('the name inside a topic counts, not its key', async t => {
     const broker = aBroker()
     const name = unique('inside')
-    await join(stage, t, broker, {
+    await join(server, t, broker, {
       body: bodyOf(broker).replace(`"topicName":"${firstTopic(broker)}"`, `"topicName":"${name}"`),
     })
-    assert.notEqual(await routeOf(stage, name), null)
-    assert.equal(await routeOf(stage, firstTopic(broker)), null)
+    assert.notEqual(await routeOf(server, name), null)
+    assert.equal(await routeOf(server, firstTopic(broker)), null)
   })
 
   test('member names without quotes are read by 4.9 and ours', async t => {
     const broker = aBroker()
     const body = bodyOf(broker).replaceAll(/"(perm|order|topicName|dataVersion|counter)":/g, '$1:')
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const answer = await connection.call(registration(broker, { body }))
-    assert.equal(answer.code, stage.by({ '4.9': 0, '5.x': 1, ours: 0 }))
+    assert.equal(answer.code, server.by({ '4.9': 0, '5.x': 1, ours: 0 }))
   })
 
   test('texts in single quotes are read by 4.9 and ours', async t => {
     const broker = aBroker()
     const body = bodyOf(broker).replaceAll('"SINGLE_TAG"', "'SINGLE_TAG'").replaceAll('"topicName"', "'topicName'")
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const answer = await connection.call(registration(broker, { body }))
-    assert.equal(answer.code, stage.by({ '4.9': 0, '5.x': 1, ours: 0 }))
+    assert.equal(answer.code, server.by({ '4.9': 0, '5.x': 1, ours: 0 }))
   })
 
   for (const body of ['{"filterServerList":[', 'nonsense', '[1,2', '{"topicConfigSerializeWrapper":17}']) {
     test(`a body that cannot be read is code 1: ${body}`, async t => {
       const broker = aBroker()
-      const connection = await stage.connect(t)
+      const connection = await server.connect(t)
       const answer = await connection.call(registration(broker, { body }))
       assert.equal(answer.code, 1)
       assert.notEqual(answer.remark, null)
-      assert.equal(await addressesOf(stage, broker.name), undefined)
+      assert.equal(await addressesOf(server, broker.name), undefined)
     })
   }
 
   test('a right checksum is accepted, a wrong one is code 1', async t => {
     const broker = aBroker()
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const body = bodyOf(broker)
     const wrong = await connection.call(registration({ ...broker, fields: { bodyCrc32: '12345' } }, { body }))
     assert.deepEqual([wrong.code, wrong.remark], [1, 'crc32 not match'])
-    assert.equal(await addressesOf(stage, broker.name), undefined)
+    assert.equal(await addressesOf(server, broker.name), undefined)
     const bodyCrc32 = javaCrc(Buffer.from(body))
     const right = await connection.call(registration({ ...broker, fields: { bodyCrc32 } }, { body }))
     assert.equal(right.code, 0)
   })
 
   test('a checksum that is no number is not checked', async t => {
-    await join(stage, t, aBroker({ fields: { bodyCrc32: 'many' } }))
+    await join(server, t, aBroker({ fields: { bodyCrc32: 'many' } }))
   })
 }
 
-function compressedBodies(stage: Stage): void {
+function compressedBodies(server: ServerUnderTest): void {
   test('a compressed body of 4.9 is read, its checksum over the compressed bytes', async t => {
     const broker = aBroker()
     const body = compressedBodyOf(broker)
     const fields = { compressed: 'true', bodyCrc32: javaCrc(body) }
-    await join(stage, t, { ...broker, fields }, { body })
-    assert.equal((await routeOf(stage, firstTopic(broker)))?.queueDatas[0]?.readQueueNums, 4)
+    await join(server, t, { ...broker, fields }, { body })
+    assert.equal((await routeOf(server, firstTopic(broker)))?.queueDatas[0]?.readQueueNums, 4)
   })
 
   test('a compressed body of 5.x, six parts a topic and mappings at the end, is read by 5.x and ours', async t => {
     const broker = aBroker()
     const body = compressedBodyOf(broker, { attributes: '{}', mappings: [] })
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const request = registration({ ...broker, fields: { compressed: 'true' } }, { body, version: V5_0_0 })
-    assert.equal((await connection.call(request)).code, stage.by({ '4.9': 1, '5.x': 0 }))
-    if (stage.line !== '4.9') assert.notEqual(await routeOf(stage, firstTopic(broker)), null)
+    assert.equal((await connection.call(request)).code, server.by({ '4.9': 1, '5.x': 0 }))
+    if (server.line !== '4.9') assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
   test('a compressed body that says it is not, as 5.x brokers send it, is read by ours only', async t => {
     const broker = aBroker()
     const body = compressedBodyOf(broker, { attributes: '{}', mappings: [] })
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const answer = await connection.call(
       registration({ ...broker, fields: { compressed: 'false' } }, { body, version: V5_0_0 }),
     )
-    assert.equal(answer.code, stage.by({ '4.9': 1, '5.x': 1, ours: 0 }))
+    assert.equal(answer.code, server.by({ '4.9': 1, '5.x': 1, ours: 0 }))
   })
 
   const torn = { 'no zlib stream': Buffer.from('not compressed'), 'an empty stream': deflateSync(Buffer.alloc(0)) }
   for (const [what, body] of Object.entries(torn)) {
     test(`a compressed body that is ${what} is code 1`, async t => {
       const broker = aBroker({ fields: { compressed: 'true' } })
-      const connection = await stage.connect(t)
+      const connection = await server.connect(t)
       assert.equal((await connection.call(registration(broker, { body }))).code, 1)
-      assert.equal(await addressesOf(stage, broker.name), undefined)
+      assert.equal(await addressesOf(server, broker.name), undefined)
     })
   }
 
   test('a compressed body that ends in the midst of a topic is code 1', async t => {
     const broker = aBroker({ fields: { compressed: 'true' } })
     const whole = Buffer.concat([Buffer.of(0, 0, 0, 2), Buffer.from('{}'), Buffer.of(0, 0, 0, 9, 0, 0, 0, 99)])
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     assert.equal((await connection.call(registration(broker, { body: deflateSync(whole) }))).code, 1)
   })
 }
 
-function changes(stage: Stage): void {
+function changes(server: ServerUnderTest): void {
   test('a master at a new address takes the place of the old one, and slaves are told', async t => {
     const master = aBroker()
     const moved = aSlaveOf(master, 0)
     const slave = aSlaveOf(master, 1)
-    await join(stage, t, master)
-    await join(stage, t, slave)
-    await join(stage, t, moved)
-    assert.deepEqual(await addressesOf(stage, master.name), { 0: moved.address, 1: slave.address })
-    const connection = await stage.connect(t)
+    await join(server, t, master)
+    await join(server, t, slave)
+    await join(server, t, moved)
+    assert.deepEqual(await addressesOf(server, master.name), { 0: moved.address, 1: slave.address })
+    const connection = await server.connect(t)
     const answer = await connection.call(registration(slave))
     assert.deepEqual(answer.extFields, { haServerAddr: moved.haAddress, masterAddr: moved.address })
   })
 
   test('a broker that changes its id gives up the old one', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
-    await join(stage, t, { ...broker, id: 3 })
-    assert.deepEqual(await addressesOf(stage, broker.name), { 3: broker.address })
-    assert.equal(await permissionOf(stage, firstTopic(broker), broker.name), 6)
+    await join(server, t, broker)
+    await join(server, t, { ...broker, id: 3 })
+    assert.deepEqual(await addressesOf(server, broker.name), { 3: broker.address })
+    assert.equal(await permissionOf(server, firstTopic(broker), broker.name), 6)
   })
 
   test('a wiped permission stays until the data version changes', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
-    await stage.ask(wiped(broker.name))
+    const connection = await join(server, t, broker)
+    await server.ask(wiped(broker.name))
     assert.equal((await connection.call(registration(broker))).code, 0)
-    assert.equal(await permissionOf(stage, firstTopic(broker), broker.name), 4)
+    assert.equal(await permissionOf(server, firstTopic(broker), broker.name), 4)
     assert.equal((await connection.call(registration({ ...broker, dataVersion: NEWER }))).code, 0)
-    assert.equal(await permissionOf(stage, firstTopic(broker), broker.name), 6)
+    assert.equal(await permissionOf(server, firstTopic(broker), broker.name), 6)
   })
 
   // An unchanged topic in a changed body must not be passed over: the table may have been changed meanwhile.
@@ -307,50 +312,50 @@ function changes(stage: Stage): void {
     test(`${what} are as the broker says after its next data version, although the topic has not changed`, async t => {
       const topics = [topic(unique('topic'), { perm: 7 }), topic(unique('topic')), topic(unique('topic'))]
       const broker = aBroker({ topics })
-      const connection = await join(stage, t, broker)
-      await stage.ask(meddle(broker))
-      assert.notEqual(await permissionOf(stage, firstTopic(broker), broker.name), 7)
+      const connection = await join(server, t, broker)
+      await server.ask(meddle(broker))
+      assert.notEqual(await permissionOf(server, firstTopic(broker), broker.name), 7)
       const changed = [...topics.slice(0, 2), topic(lastTopic(broker), { readQueueNums: 9 })]
       await connection.call(registration({ ...broker, topics: changed, dataVersion: NEWER }))
-      assert.equal(await permissionOf(stage, firstTopic(broker), broker.name), 7)
+      assert.equal(await permissionOf(server, firstTopic(broker), broker.name), 7)
     })
   }
 
   test('a topic that a later registration leaves out stays', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     const topics = [...broker.topics.slice(1), topic(unique('topic'))]
     await connection.call(registration({ ...broker, topics, dataVersion: NEWER }))
-    assert.notEqual(await routeOf(stage, firstTopic(broker)), null)
-    assert.notEqual(await routeOf(stage, topics.at(-1)?.topicName ?? ''), null)
+    assert.notEqual(await routeOf(server, firstTopic(broker)), null)
+    assert.notEqual(await routeOf(server, topics.at(-1)?.topicName ?? ''), null)
   })
 
   test('a changed topic is changed in the route', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     const topics = broker.topics.map(({ topicName }) => topic(topicName, { readQueueNums: 7, perm: 4 }))
     await connection.call(registration({ ...broker, topics, dataVersion: NEWER }))
-    const queue = (await routeOf(stage, lastTopic(broker)))?.queueDatas[0]
+    const queue = (await routeOf(server, lastTopic(broker)))?.queueDatas[0]
     assert.deepEqual([queue?.readQueueNums, queue?.perm], [7, 4])
   })
 
   test('a new topic under an old data version is seen by 5.x and ours only', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
+    const connection = await join(server, t, broker)
     const added = topic(unique('topic'))
     await connection.call(registration({ ...broker, topics: [...broker.topics, added] }))
-    assert.equal((await routeOf(stage, added.topicName)) !== null, stage.by({ '4.9': false, '5.x': true }))
+    assert.equal((await routeOf(server, added.topicName)) !== null, server.by({ '4.9': false, '5.x': true }))
   })
 
   test('a deleted topic comes back with the next registration in 5.x and ours, with the next version in 4.9', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
-    await stage.ask({ code: 216, extFields: { topic: firstTopic(broker) } })
-    assert.equal(await routeOf(stage, firstTopic(broker)), null)
+    const connection = await join(server, t, broker)
+    await server.ask({ code: 216, extFields: { topic: firstTopic(broker) } })
+    assert.equal(await routeOf(server, firstTopic(broker)), null)
     await connection.call(registration(broker))
-    assert.equal((await routeOf(stage, firstTopic(broker))) !== null, stage.by({ '4.9': false, '5.x': true }))
+    assert.equal((await routeOf(server, firstTopic(broker))) !== null, server.by({ '4.9': false, '5.x': true }))
     await connection.call(registration({ ...broker, dataVersion: NEWER }))
-    assert.notEqual(await routeOf(stage, firstTopic(broker)), null)
+    assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
   test('a slave alone has topics only if it is of 5.x, read-only if it may act as master', async t => {
@@ -358,80 +363,80 @@ function changes(stage: Stage): void {
     for (const [enableActingMaster, [in49, in5]] of Object.entries(answers)) {
       const fields = enableActingMaster === 'absent' ? {} : { enableActingMaster }
       const slave = aBroker({ id: 1, fields })
-      await join(stage, t, slave)
-      const permission = (await permissionOf(stage, firstTopic(slave), slave.name)) ?? null
-      assert.equal(permission, stage.by({ '4.9': in49, '5.x': in5 }), `enableActingMaster ${enableActingMaster}`)
+      await join(server, t, slave)
+      const permission = (await permissionOf(server, firstTopic(slave), slave.name)) ?? null
+      assert.equal(permission, server.by({ '4.9': in49, '5.x': in5 }), `enableActingMaster ${enableActingMaster}`)
     }
   })
 }
 
-function newerBrokers(stage: Stage): void {
+function newerBrokers(server: ServerUnderTest): void {
   test('the queues of a static topic are in the routes of 5.x and ours', async t => {
     const broker = aBroker()
     const name = firstTopic(broker)
     const mapping = { bname: broker.name, currIdMap: { 0: 0, 1: 1 }, dirty: false, epoch: 1_700_000_000_000 }
     const whole = { ...mapping, scope: '__global__', topic: name, totalQueues: 2 }
-    await join(stage, t, { ...broker, wrapper: { topicQueueMappingInfoMap: { [name]: whole } } })
-    const shown = (await routeOf(stage, name))?.topicQueueMappingByBroker
-    assert.deepEqual(shown, stage.by({ '4.9': undefined, '5.x': { [broker.name]: whole } }))
+    await join(server, t, { ...broker, wrapper: { topicQueueMappingInfoMap: { [name]: whole } } })
+    const shown = (await routeOf(server, name))?.topicQueueMappingByBroker
+    assert.deepEqual(shown, server.by({ '4.9': undefined, '5.x': { [broker.name]: whole } }))
   })
 
   test('the zone and the acting master flag are in the routes of 5.x and ours', async t => {
     const broker = aBroker({ fields: { __ZONE_NAME: 'zone-1', enableActingMaster: 'true' } })
-    await join(stage, t, broker)
-    const data = (await routeOf(stage, firstTopic(broker)))?.brokerDatas[0]
+    await join(server, t, broker)
+    const data = (await routeOf(server, firstTopic(broker)))?.brokerDatas[0]
     const shown = [data?.zoneName, data?.enableActingMaster]
-    assert.deepEqual(shown, stage.by({ '4.9': [undefined, undefined], '5.x': ['zone-1', true] }))
+    assert.deepEqual(shown, server.by({ '4.9': [undefined, undefined], '5.x': ['zone-1', true] }))
   })
 
   test('a broker with an older state version does not take an id from a newer one, in 5.x and ours', async t => {
     const newer = aBroker({ dataVersion: { ...NEWER, stateVersion: 5 } })
     const older = aSlaveOf(newer, 0, { dataVersion: { ...NEWER, stateVersion: 4 } })
-    await join(stage, t, newer)
-    await join(stage, t, older)
-    const kept = stage.by({ '4.9': older, '5.x': newer })
-    assert.deepEqual(await addressesOf(stage, newer.name), { 0: kept.address })
+    await join(server, t, newer)
+    await join(server, t, older)
+    const kept = server.by({ '4.9': older, '5.x': newer })
+    assert.deepEqual(await addressesOf(server, newer.name), { 0: kept.address })
   })
 
   // 4.9 waits two minutes for every broker.
-  if (stage.line === '4.9') return
+  if (server.line === '4.9') return
   test('a broker that gave a short heartbeat time is forgotten by 5.x and ours', { timeout: 30_000 }, async t => {
     const broker = aBroker({ fields: { heartbeatTimeoutMillis: '500' } })
-    const connection = await join(stage, t, broker)
-    await eventually(async () => assert.equal(await addressesOf(stage, broker.name), undefined), 20_000)
+    const connection = await join(server, t, broker)
+    await eventually(async () => assert.equal(await addressesOf(server, broker.name), undefined), 20_000)
     await connection.closes()
-    assert.equal(await routeOf(stage, firstTopic(broker)), null)
+    assert.equal(await routeOf(server, firstTopic(broker)), null)
   })
 }
 
-function refusals(stage: Stage): void {
+function refusals(server: ServerUnderTest): void {
   test('a missing broker id is code 1', async t => {
     const broker = aBroker({ fields: { brokerId: undefined } })
-    const connection = await stage.connect(t)
+    const connection = await server.connect(t)
     const answer = await connection.call(registration(broker))
     assert.equal(answer.code, 1)
-    if (stage.line === 'ours') assert.match(answer.remark ?? '', /brokerId/)
-    assert.equal(await addressesOf(stage, broker.name), undefined)
+    if (server.line === 'ours') assert.match(answer.remark ?? '', /brokerId/)
+    assert.equal(await addressesOf(server, broker.name), undefined)
   })
 
   for (const brokerId of ['x', ' 1', '1.0', '', '9223372036854775808']) {
     test(`a broker id that is ${JSON.stringify(brokerId)} is code 1`, async t => {
-      const connection = await stage.connect(t)
+      const connection = await server.connect(t)
       const answer = await connection.call(registration(aBroker({ fields: { brokerId } })))
       assert.equal(answer.code, 1)
-      if (stage.line === 'ours') assert.match(answer.remark ?? '', /brokerId/)
+      if (server.line === 'ours') assert.match(answer.remark ?? '', /brokerId/)
     })
   }
 
   test('a missing haServerAddr harms nobody', async t => {
     const broker = aBroker({ fields: { haServerAddr: undefined } })
-    await join(stage, t, broker)
-    assert.deepEqual(await addressesOf(stage, broker.name), { 0: broker.address })
+    await join(server, t, broker)
+    assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
   describe('fields without which Apache registers a half', () => {
     // A registration like these poisons Apache's tables, so they have a server that nobody else needs.
-    const poisoned = stageFor(stage.subject)
+    const poisoned = serverFor(server.kind)
     for (const field of ['brokerName', 'brokerAddr', 'clusterName']) {
       test(`a missing ${field} is refused by ours and leaves nothing behind`, async t => {
         const broker = aBroker({ fields: { [field]: undefined } })

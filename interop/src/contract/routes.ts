@@ -12,7 +12,9 @@ import {
   topic,
   unregistration,
 } from './brokers.ts'
-import { eventually, type Stage, stageFor, unique } from './server-under-test.ts'
+import { eventually } from '../eventually.ts'
+import { type ServerUnderTest, serverFor } from './server-under-test.ts'
+import { unique } from '../unique.ts'
 
 const V4_9_3 = 399
 const V4_9_4 = 401
@@ -22,24 +24,24 @@ const NO_ROUTE = 17
 const firstTopic = (broker: Broker): string => broker.topics[0]?.topicName ?? ''
 
 /** The body as Java writes it for one broker with one address: its order is fixed there. */
-function expectedBody(stage: Stage, broker: Broker, id: string): string {
-  const acting = stage.by({ '4.9': '', '5.x': ',"enableActingMaster":false' })
+function expectedBody(server: ServerUnderTest, broker: Broker, id: string): string {
+  const acting = server.by({ '4.9': '', '5.x': ',"enableActingMaster":false' })
   const data = `{"brokerAddrs":{${id}:"${broker.address}"},"brokerName":"${broker.name}","cluster":"${broker.cluster}"${acting}}`
   const queue = `{"brokerName":"${broker.name}","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}`
   return `{"brokerDatas":[${data}],"filterServerTable":{},"queueDatas":[${queue}]}`
 }
 
 /** GET_ROUTEINFO_BY_TOPIC: forms, contents, and what options change. */
-export function routes(stage: Stage): void {
-  forms(stage)
-  contents(stage)
-  unknownTopics(stage)
-  zones(stage)
-  describe('with order confs, acting masters and notices switched on', () => switchedOn(stage))
-  describe('while it waits for brokers', () => waiting(stage))
+export function routes(server: ServerUnderTest): void {
+  forms(server)
+  contents(server)
+  unknownTopics(server)
+  zones(server)
+  describe('with order confs, acting masters and notices switched on', () => switchedOn(server))
+  describe('while it waits for brokers', () => waiting(server))
 }
 
-function forms(stage: Stage): void {
+function forms(server: ServerUnderTest): void {
   const queries = {
     'a caller older than 4.9.4 gets ids as bare numbers': { version: V4_9_3, standard: false },
     'a caller of 4.9.4 gets standard JSON': { version: V4_9_4, standard: true },
@@ -52,37 +54,37 @@ function forms(stage: Stage): void {
     const { version, standard } = query
     test(what, async t => {
       const broker = aBroker()
-      await join(stage, t, broker)
+      await join(server, t, broker)
       const extFields = {
         topic: firstTopic(broker),
         ...('accept' in query && { acceptStandardJsonOnly: query.accept }),
       }
-      const answer = await stage.ask({ code: 105, version, extFields })
+      const answer = await server.ask({ code: 105, version, extFields })
       assert.equal(answer.code, 0)
-      assert.equal(answer.body?.toString(), expectedBody(stage, broker, standard ? '"0"' : '0'))
+      assert.equal(answer.body?.toString(), expectedBody(server, broker, standard ? '"0"' : '0'))
     })
   }
 
   test('a binary header asks as well', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
-    const answer = await stage.ask(routeQuery(firstTopic(broker), { serializeType: 'ROCKETMQ' }))
-    assert.equal(answer.body?.toString(), expectedBody(stage, broker, '"0"'))
+    await join(server, t, broker)
+    const answer = await server.ask(routeQuery(firstTopic(broker), { serializeType: 'ROCKETMQ' }))
+    assert.equal(answer.body?.toString(), expectedBody(server, broker, '"0"'))
   })
 
   test('fields that 5.x clients add are no hindrance', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
+    await join(server, t, broker)
     const more = { lo: 'true', ns: 'space', nsd: 'false', bname: 'b', oway: 'false' }
-    assert.equal((await stage.ask({ code: 105, extFields: { topic: firstTopic(broker), ...more } })).code, 0)
+    assert.equal((await server.ask({ code: 105, extFields: { topic: firstTopic(broker), ...more } })).code, 0)
   })
 
   test('ids of the standard form are sorted by number', async t => {
     const master = aBroker()
-    await join(stage, t, aSlaveOf(master, 10))
-    await join(stage, t, aSlaveOf(master, 2))
-    await join(stage, t, master)
-    const body = (await stage.ask(routeQuery(firstTopic(master)))).body?.toString() ?? ''
+    await join(server, t, aSlaveOf(master, 10))
+    await join(server, t, aSlaveOf(master, 2))
+    await join(server, t, master)
+    const body = (await server.ask(routeQuery(firstTopic(master)))).body?.toString() ?? ''
     assert.deepEqual(
       [...body.matchAll(/"(\d+)":"10\./g)].map(match => match[1]),
       ['0', '2', '10'],
@@ -90,14 +92,14 @@ function forms(stage: Stage): void {
   })
 }
 
-function contents(stage: Stage): void {
+function contents(server: ServerUnderTest): void {
   test('a topic of two brokers shows both, with the slave of one', async t => {
     const topics = [topic(unique('topic')), topic(unique('topic'))]
     const one = aBroker({ topics })
     const two = aBroker({ topics, cluster: one.cluster })
     const slave = aSlaveOf(one, 1)
-    for (const broker of [one, two, slave]) await join(stage, t, broker)
-    const route = (await routeOf(stage, topics[0]?.topicName ?? '')) as Route
+    for (const broker of [one, two, slave]) await join(server, t, broker)
+    const route = (await routeOf(server, topics[0]?.topicName ?? '')) as Route
     const members = Object.fromEntries(route.brokerDatas.map(data => [data.brokerName, data.brokerAddrs]))
     assert.deepEqual(members, { [one.name]: { 0: one.address, 1: slave.address }, [two.name]: { 0: two.address } })
     assert.deepEqual(route.queueDatas.map(queue => queue.brokerName).toSorted(), [one.name, two.name].toSorted())
@@ -106,9 +108,9 @@ function contents(stage: Stage): void {
   test('names with slashes, quotes and letters of other scripts arrive whole', async t => {
     for (const name of ['a/b', 'quote"d', 'größe', '主题', '%RETRY%group', 'line\u2028break']) {
       const topicName = `${name}-${unique('topic')}`
-      await join(stage, t, aBroker({ topics: [topic(topicName), topic(unique('topic'))], name: unique(name) }))
-      const standard = await routeOf(stage, topicName)
-      const old = await routeOf(stage, topicName, { version: 0 })
+      await join(server, t, aBroker({ topics: [topic(topicName), topic(unique('topic'))], name: unique(name) }))
+      const standard = await routeOf(server, topicName)
+      const old = await routeOf(server, topicName, { version: 0 })
       assert.ok(standard?.brokerDatas[0]?.brokerName.startsWith(name))
       assert.deepEqual(old, standard)
     }
@@ -116,53 +118,53 @@ function contents(stage: Stage): void {
 
   test('a wiped permission is shown, and the one given back', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
+    await join(server, t, broker)
     const extFields = { brokerName: broker.name }
-    await stage.ask({ code: 205, extFields })
-    assert.equal((await routeOf(stage, firstTopic(broker)))?.queueDatas[0]?.perm, 4)
-    await stage.ask({ code: 327, extFields })
-    assert.equal((await routeOf(stage, firstTopic(broker)))?.queueDatas[0]?.perm, 6)
+    await server.ask({ code: 205, extFields })
+    assert.equal((await routeOf(server, firstTopic(broker)))?.queueDatas[0]?.perm, 4)
+    await server.ask({ code: 327, extFields })
+    assert.equal((await routeOf(server, firstTopic(broker)))?.queueDatas[0]?.perm, 6)
   })
 
   test('orderTopicConf is left out unless it is switched on', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
+    await join(server, t, broker)
     const extFields = { namespace: 'ORDER_TOPIC_CONFIG', key: firstTopic(broker), value: `${broker.name}:4` }
-    await stage.ask({ code: 100, extFields })
-    assert.equal((await routeOf(stage, firstTopic(broker)))?.orderTopicConf, undefined)
+    await server.ask({ code: 100, extFields })
+    assert.equal((await routeOf(server, firstTopic(broker)))?.orderTopicConf, undefined)
   })
 }
 
-function unknownTopics(stage: Stage): void {
+function unknownTopics(server: ServerUnderTest): void {
   test('a topic that no broker has is code 17 with a hint where to read on', async () => {
     const name = unique('nowhere')
-    const answer = await stage.ask(routeQuery(name))
+    const answer = await server.ask(routeQuery(name))
     assert.equal(answer.code, NO_ROUTE)
     assert.equal(answer.body, null)
-    const link = stage.by({
+    const link = server.by({
       '4.9': 'http://rocketmq.apache.org/docs/faq/',
       '5.x': 'https://rocketmq.apache.org/docs/bestPractice/06FAQ',
     })
     const first = `No topic route info in name server for the topic: ${name}`
-    if (stage.line === 'ours') assert.ok(answer.remark?.startsWith(first), answer.remark ?? '')
+    if (server.line === 'ours') assert.ok(answer.remark?.startsWith(first), answer.remark ?? '')
     else assert.equal(answer.remark, `${first}\nSee ${link} for further details.`)
   })
 
   test('a query that names no topic is refused', async () => {
-    const answer = await stage.ask({ code: 105, extFields: {} })
-    assert.ok(answer.code === NO_ROUTE || (stage.line === 'ours' && answer.code === 1), `code ${answer.code}`)
+    const answer = await server.ask({ code: 105, extFields: {} })
+    assert.ok(answer.code === NO_ROUTE || (server.line === 'ours' && answer.code === 1), `code ${answer.code}`)
   })
 
   test('__proto__ is a topic like any other', async t => {
-    assert.equal((await stage.ask(routeQuery('__proto__'))).code, NO_ROUTE)
-    assert.equal((await stage.ask(routeQuery('constructor'))).code, NO_ROUTE)
+    assert.equal((await server.ask(routeQuery('__proto__'))).code, NO_ROUTE)
+    assert.equal((await server.ask(routeQuery('constructor'))).code, NO_ROUTE)
     const broker = aBroker()
-    await join(stage, t, broker)
-    assert.equal((await stage.ask(routeQuery('toString'))).code, NO_ROUTE)
+    await join(server, t, broker)
+    assert.equal((await server.ask(routeQuery('toString'))).code, NO_ROUTE)
   })
 }
 
-function zones(stage: Stage): void {
+function zones(server: ServerUnderTest): void {
   const inZone = (zone: string, topics = [topic(unique('topic')), topic(unique('topic'))]) =>
     aBroker({ topics, fields: { __ZONE_NAME: zone, enableActingMaster: 'false' } })
   const zoneQuery = (name: string) => ({
@@ -174,39 +176,39 @@ function zones(stage: Stage): void {
   test('a caller in a zone sees the brokers of its zone only, in 5.x and ours', async t => {
     const near = inZone('zone-1')
     const far = inZone('zone-2', [...near.topics])
-    await join(stage, t, near)
-    await join(stage, t, far)
-    const answer = await stage.ask(zoneQuery(firstTopic(near)))
-    const expected = stage.by({ '4.9': [near.name, far.name], '5.x': [near.name] })
+    await join(server, t, near)
+    await join(server, t, far)
+    const answer = await server.ask(zoneQuery(firstTopic(near)))
+    const expected = server.by({ '4.9': [near.name, far.name], '5.x': [near.name] })
     assert.deepEqual(shown(answer).toSorted(), expected.toSorted())
   })
 
   test('5.x loses the standard form on the way, ours keeps it', async t => {
     const near = inZone('zone-1')
-    await join(stage, t, near)
-    const body = (await stage.ask(zoneQuery(firstTopic(near)))).body?.toString() ?? ''
-    assert.equal(body.includes('{0:'), stage.by({ '4.9': false, '5.x': true, ours: false }))
+    await join(server, t, near)
+    const body = (await server.ask(zoneQuery(firstTopic(near)))).body?.toString() ?? ''
+    assert.equal(body.includes('{0:'), server.by({ '4.9': false, '5.x': true, ours: false }))
   })
 
   test('a group without a master is seen from every zone', async t => {
     const slave = aBroker({ id: 1, fields: { __ZONE_NAME: 'zone-2', enableActingMaster: 'false' } })
-    await join(stage, t, slave)
-    const answer = await stage.ask(zoneQuery(firstTopic(slave)))
-    if (stage.line === '4.9') return assert.equal(answer.code, NO_ROUTE)
+    await join(server, t, slave)
+    const answer = await server.ask(zoneQuery(firstTopic(slave)))
+    if (server.line === '4.9') return assert.equal(answer.code, NO_ROUTE)
     assert.deepEqual(shown(answer), [slave.name])
   })
 
   test('a zone in which nobody is left is an empty route, not an error', async t => {
     const far = inZone('zone-2')
-    await join(stage, t, far)
-    const answer = await stage.ask(zoneQuery(firstTopic(far)))
+    await join(server, t, far)
+    const answer = await server.ask(zoneQuery(firstTopic(far)))
     assert.equal(answer.code, 0)
-    assert.deepEqual(shown(answer), stage.by({ '4.9': [far.name], '5.x': [] }))
+    assert.deepEqual(shown(answer), server.by({ '4.9': [far.name], '5.x': [] }))
   })
 }
 
-function switchedOn(stage: Stage): void {
-  const on = stageFor(stage.subject, {
+function switchedOn(server: ServerUnderTest): void {
+  const on = serverFor(server.kind, {
     orderMessageEnable: true,
     // 4.9 ignores what it does not know.
     supportActingMaster: true,
@@ -237,8 +239,8 @@ function switchedOn(stage: Stage): void {
   })
 }
 
-function waiting(stage: Stage): void {
-  const hesitant = stageFor(stage.subject, { needWaitForService: true, waitSecondsForService: 3600 })
+function waiting(server: ServerUnderTest): void {
+  const hesitant = serverFor(server.kind, { needWaitForService: true, waitSecondsForService: 3600 })
 
   test('5.x and ours answer route queries with code 1 and everything else as always', async t => {
     const broker = aBroker()

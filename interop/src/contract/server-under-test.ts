@@ -2,56 +2,53 @@ import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Owner } from '../launch/launched.ts'
-import type { Properties } from '../launch/launcher.ts'
+import type { Properties, RunningNameServer } from '../launch/launcher.ts'
 import { connectRaw, type RawConnection } from '../wire/raw-connection.ts'
 import type { RawFrame, RawRequest } from '../wire/raw-frame.ts'
-import type { Line, RunningNameServer, Subject } from '../launch/subjects.ts'
+import type { ReleaseLine, NameServerKind } from '../launch/name-servers.ts'
 
-const EVENTUALLY_MS = 10_000
-const POLL_MS = 50
-/** How long silence must last to count as silence. */
+/** How long no answer must come to count as no answer. */
 const SILENCE_MS = 250
 
-let lastNumber = 0
+/** The name server that the cases of one area share. */
+export class ServerUnderTest {
+  readonly kind: NameServerKind
+  #running: RunningNameServer | undefined
 
-/** Where the cases of one area run: a name server that they share, and names that no other case has. */
-export class Stage {
-  readonly subject: Subject
-  #server: RunningNameServer | undefined
-
-  constructor(subject: Subject) {
-    this.subject = subject
+  constructor(kind: NameServerKind) {
+    this.kind = kind
   }
 
-  use(server: RunningNameServer): void {
-    this.#server = server
+  use(running: RunningNameServer): void {
+    this.#running = running
   }
 
-  get server(): RunningNameServer {
-    assert.ok(this.#server, 'the name server did not start')
-    return this.#server
+  /** The name server's process, or its object in this process. */
+  get running(): RunningNameServer {
+    assert.ok(this.#running, 'the name server did not start')
+    return this.#running
   }
 
-  get line(): Line {
-    return this.subject.line
+  get line(): ReleaseLine {
+    return this.kind.line
   }
 
-  /** What is expected here. Ours answers as 5.x unless said otherwise. */
+  /** Picks the answer that this release line is expected to give. Without `ours`, our name server answers as 5.x does. */
   by<T>(answers: { readonly '4.9': T; readonly '5.x': T; readonly ours?: T }): T {
     if (this.line === 'ours') return 'ours' in answers ? answers.ours : answers['5.x']
     return answers[this.line]
   }
 
-  /** A connection that is closed when the case is over. */
+  /** Opens a connection that is closed when the case is over. */
   async connect(t: Owner): Promise<RawConnection> {
-    const connection = await connectRaw(this.server.port)
+    const connection = await connectRaw(this.running.port)
     t.after(async () => connection.destroy())
     return connection
   }
 
-  /** Asks one question on a connection of its own. */
+  /** Sends one request on a connection of its own. */
   async ask(request: RawRequest): Promise<RawFrame> {
-    const connection = await connectRaw(this.server.port)
+    const connection = await connectRaw(this.running.port)
     try {
       return await connection.call(request)
     } finally {
@@ -59,49 +56,23 @@ export class Stage {
     }
   }
 
-  /** Asserts that a request is not answered, and that the connection goes on. */
+  /** Asserts that the server does not answer these bytes and keeps the connection open. */
   async isSilent(connection: RawConnection, bytes: Uint8Array): Promise<void> {
     const seen = connection.frames.length
     connection.write(bytes)
     await delay(SILENCE_MS)
     await connection.call({ code: 106 })
-    assert.equal(connection.frames.length, seen + 1, 'one answer, to the second request')
+    assert.equal(connection.frames.length, seen + 1, 'one answer, and it is to the second request')
   }
 }
 
-/** Declares a stage whose name server lives as long as the enclosing `describe`. */
-export function stageFor(subject: Subject, properties: Properties = {}): Stage {
-  const stage = new Stage(subject)
+/** Starts a name server for the enclosing `describe`. */
+export function serverFor(kind: NameServerKind, properties: Properties = {}): ServerUnderTest {
+  const server = new ServerUnderTest(kind)
   const closes: (() => Promise<void>)[] = []
-  before(async () => stage.use(await subject.start({ after: close => void closes.push(close) }, properties)))
+  before(async () => server.use(await kind.start({ after: close => void closes.push(close) }, properties)))
   after(async () => {
     for (const close of closes.toReversed()) await close()
   })
-  return stage
-}
-
-/** A number that no other case of this process has. */
-export const nextNumber = () => ++lastNumber
-
-/** A name that no other case of this process has. */
-export const unique = (word: string) => `${word}-${nextNumber()}`
-
-/** An address that no other broker has. */
-export function uniqueAddress(): string {
-  const number = nextNumber()
-  return `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}:10911`
-}
-
-/** Repeats an assertion until it holds: name servers do part of their work after they have answered. */
-export async function eventually(check: () => Promise<unknown>, ms = EVENTUALLY_MS): Promise<void> {
-  const end = Date.now() + ms
-  for (;;) {
-    try {
-      await check()
-      return
-    } catch (error) {
-      if (Date.now() > end) throw error
-    }
-    await delay(POLL_MS)
-  }
+  return server
 }

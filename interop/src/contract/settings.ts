@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { aBroker, bodyJson, registration } from './brokers.ts'
-import { type Stage, stageFor, unique } from './server-under-test.ts'
+import { type ServerUnderTest, serverFor } from './server-under-test.ts'
+import { unique } from '../unique.ts'
 
 const NOT_FOUND = 22
 const NO_PERMISSION = 16
@@ -16,21 +17,21 @@ const remove = ({ namespace, key }: Key) => ({ code: 102, extFields: { namespace
 const list = (namespace: string) => ({ code: 219, extFields: { namespace } })
 
 /** The KV table: put, get, delete, list, and what brokers are told of it. */
-export function keyValues(stage: Stage): void {
+export function keyValues(server: ServerUnderTest): void {
   test('a value that was put is got, changed and deleted', async () => {
     const key = { namespace: unique('space'), key: 'key' }
-    const answer = await stage.ask(put(key, 'one'))
+    const answer = await server.ask(put(key, 'one'))
     assert.deepEqual([answer.code, answer.extFields, answer.body], [0, null, null])
-    assert.deepEqual((await stage.ask(get(key))).extFields, { value: 'one' })
-    await stage.ask(put(key, 'two'))
-    assert.deepEqual((await stage.ask(get(key))).extFields, { value: 'two' })
-    assert.equal((await stage.ask(remove(key))).code, 0)
-    assert.equal((await stage.ask(get(key))).code, NOT_FOUND)
+    assert.deepEqual((await server.ask(get(key))).extFields, { value: 'one' })
+    await server.ask(put(key, 'two'))
+    assert.deepEqual((await server.ask(get(key))).extFields, { value: 'two' })
+    assert.equal((await server.ask(remove(key))).code, 0)
+    assert.equal((await server.ask(get(key))).code, NOT_FOUND)
   })
 
   test('a missing value is code 22 and names what was asked for', async () => {
     const key = { namespace: unique('space'), key: 'key' }
-    const answer = await stage.ask(get(key))
+    const answer = await server.ask(get(key))
     assert.deepEqual(
       [answer.code, answer.remark],
       [NOT_FOUND, `No config item, Namespace: ${key.namespace} Key: ${key.key}`],
@@ -39,26 +40,26 @@ export function keyValues(stage: Stage): void {
 
   test('a namespace is listed, is empty once its last key is deleted, and is unknown before', async () => {
     const namespace = unique('space')
-    const unknown = await stage.ask(list(namespace))
+    const unknown = await server.ask(list(namespace))
     assert.deepEqual([unknown.code, unknown.remark], [NOT_FOUND, `No config item, Namespace: ${namespace}`])
-    await stage.ask(put({ namespace, key: 'k' }, 'v'))
-    assert.equal((await stage.ask(list(namespace))).body?.toString(), '{"table":{"k":"v"}}')
-    await stage.ask(remove({ namespace, key: 'k' }))
-    assert.equal((await stage.ask(list(namespace))).body?.toString(), '{"table":{}}')
+    await server.ask(put({ namespace, key: 'k' }, 'v'))
+    assert.equal((await server.ask(list(namespace))).body?.toString(), '{"table":{"k":"v"}}')
+    await server.ask(remove({ namespace, key: 'k' }))
+    assert.equal((await server.ask(list(namespace))).body?.toString(), '{"table":{}}')
   })
 
   test('deleting what is not there is code 0', async () => {
-    assert.equal((await stage.ask(remove({ namespace: unique('space'), key: 'k' }))).code, 0)
+    assert.equal((await server.ask(remove({ namespace: unique('space'), key: 'k' }))).code, 0)
   })
 
   test('keys and values may hold any text', async () => {
     const namespace = unique('spåce')
     const values = { __proto__x: '1', 'a.b:c=d': 'x=y;z', 键: '"quoted" \\ back\nslash', big: 'x'.repeat(50_000) }
     for (const [key, value] of Object.entries(values)) {
-      assert.equal((await stage.ask(put({ namespace, key }, value))).code, 0)
-      assert.equal((await stage.ask(get({ namespace, key }))).extFields?.['value'], value)
+      assert.equal((await server.ask(put({ namespace, key }, value))).code, 0)
+      assert.equal((await server.ask(get({ namespace, key }))).extFields?.['value'], value)
     }
-    assert.deepEqual(bodyJson(await stage.ask(list(namespace))), { table: values })
+    assert.deepEqual(bodyJson(await server.ask(list(namespace))), { table: values })
   })
 
   test('a put without namespace or key is code 1', async () => {
@@ -66,24 +67,24 @@ export function keyValues(stage: Stage): void {
       { key: 'k', value: 'v' },
       { namespace: 'n', value: 'v' },
     ]) {
-      const answer = await stage.ask({ code: 100, extFields })
+      const answer = await server.ask({ code: 100, extFields })
       assert.equal(answer.code, 1)
-      if (stage.line === 'ours') assert.match(answer.remark ?? '', /namespace|key/)
+      if (server.line === 'ours') assert.match(answer.remark ?? '', /namespace|key/)
       else assert.equal(answer.remark, 'namespace or key is null')
     }
   })
 
   test('a put without a value stores nothing and is code 0', async () => {
     const namespace = unique('space')
-    assert.equal((await stage.ask({ code: 100, extFields: { namespace, key: 'k' } })).code, 0)
-    assert.equal((await stage.ask(get({ namespace, key: 'k' }))).code, NOT_FOUND)
+    assert.equal((await server.ask({ code: 100, extFields: { namespace, key: 'k' } })).code, 0)
+    assert.equal((await server.ask(get({ namespace, key: 'k' }))).code, NOT_FOUND)
   })
 
-  describe('on a server of its own', () => kept(stage))
+  describe('on a server of its own', () => kept(server))
 }
 
-function kept(stage: Stage): void {
-  const fresh = stageFor(stage.subject)
+function kept(server: ServerUnderTest): void {
+  const fresh = serverFor(server.kind)
   const order = { namespace: 'ORDER_TOPIC_CONFIG', key: 'ordered' }
 
   test('a broker that registers is told nothing, then the ordered topics, then that there are none', async t => {
@@ -109,17 +110,17 @@ function kept(stage: Stage): void {
 
   test('what was put is there after a restart', { timeout: 60_000 }, async () => {
     await fresh.ask(put({ namespace: 'kept', key: 'schlüssel' }, 'wert'))
-    await fresh.server.kill()
-    await fresh.server.restart()
+    await fresh.running.kill()
+    await fresh.running.restart()
     assert.equal((await fresh.ask(get({ namespace: 'kept', key: 'schlüssel' }))).extFields?.['value'], 'wert')
     assert.equal((await fresh.ask(list('ORDER_TOPIC_CONFIG'))).body?.toString(), '{"table":{}}')
   })
 }
 
 /** GET_NAMESRV_CONFIG and UPDATE_NAMESRV_CONFIG. */
-export function configuration(stage: Stage): void {
+export function configuration(server: ServerUnderTest): void {
   // Its own server: what is changed here must not matter elsewhere.
-  const own = stageFor(stage.subject)
+  const own = serverFor(server.kind)
   const update = async (text: string) => {
     const { code, remark } = await own.ask({ code: 318, body: text })
     return { code, remark }
@@ -136,7 +137,7 @@ export function configuration(stage: Stage): void {
 
   test('the configuration is lines of key=value, sorted in 5.x and ours', async () => {
     const config = await current()
-    assert.equal(config.get('listenPort'), String(own.server.port))
+    assert.equal(config.get('listenPort'), String(own.running.port))
     assert.equal(config.get('orderMessageEnable'), 'false')
     const keys = [...config.keys()]
     if (own.line !== '4.9') assert.deepEqual(keys, keys.toSorted())

@@ -12,7 +12,8 @@ import {
   topic,
   topicList,
 } from './brokers.ts'
-import { type Stage, stageFor, unique } from './server-under-test.ts'
+import { type ServerUnderTest, serverFor } from './server-under-test.ts'
+import { unique } from '../unique.ts'
 
 const UNIT = 1
 const UNIT_SUB = 2
@@ -27,22 +28,22 @@ const LISTS = {
 const topicNames = (broker: Broker): string[] => broker.topics.map(config => config.topicName)
 
 /** Lists of topics, deleting, registering single ones, and permissions of a whole broker. */
-export function topics(stage: Stage): void {
-  lists(stage)
-  deleting(stage)
-  registering(stage)
-  permissions(stage)
-  describe('with lists switched off', () => switchedOff(stage))
+export function topics(server: ServerUnderTest): void {
+  lists(server)
+  deleting(server)
+  registering(server)
+  permissions(server)
+  describe('with lists switched off', () => switchedOff(server))
 }
 
-function lists(stage: Stage): void {
+function lists(server: ServerUnderTest): void {
   test('the list of all topics has each once', async t => {
     const shared = topic(unique('topic'))
     const one = aBroker({ topics: [shared, topic(unique('topic'))] })
     const two = aBroker({ topics: [shared, topic(unique('topic'))] })
-    await join(stage, t, one)
-    await join(stage, t, two)
-    const all = await topicList(stage, 206)
+    await join(server, t, one)
+    await join(server, t, two)
+    const all = await topicList(server, 206)
     for (const name of [...topicNames(one), ...topicNames(two)]) {
       assert.equal(all.filter(other => other === name).length, 1)
     }
@@ -50,22 +51,22 @@ function lists(stage: Stage): void {
 
   test("a cluster's topics are those of its brokers", async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
-    await join(stage, t, aBroker())
-    const list = await topicList(stage, 224, { cluster: broker.cluster })
+    await join(server, t, broker)
+    await join(server, t, aBroker())
+    const list = await topicList(server, 224, { cluster: broker.cluster })
     assert.deepEqual(list.toSorted(), topicNames(broker).toSorted())
   })
 
   test('an unknown cluster has no topics', async () => {
-    const answer = await stage.ask({ code: 224, extFields: { cluster: unique('cluster') } })
+    const answer = await server.ask({ code: 224, extFields: { cluster: unique('cluster') } })
     assert.equal(answer.code, 0)
     assert.equal(answer.body?.toString(), '{"topicList":[]}')
   })
 
   test('the system topics are the names of clusters and brokers, with an address to ask on', async t => {
     const broker = aBroker()
-    await join(stage, t, broker)
-    const body = bodyJson(await stage.ask({ code: 304 })) as { topicList: string[]; brokerAddr?: string }
+    await join(server, t, broker)
+    const body = bodyJson(await server.ask({ code: 304 })) as { topicList: string[]; brokerAddr?: string }
     assert.ok(body.topicList.includes(broker.cluster))
     assert.ok(body.topicList.includes(broker.name))
     assert.match(body.brokerAddr ?? '', /^10\.[\d.]+:10911$/)
@@ -76,9 +77,10 @@ function lists(stage: Stage): void {
       topic(unique('topic'), { topicSysFlag }),
     )
     const configs = [plain, unit, subscribed, both].filter(config => config !== undefined)
-    await join(stage, t, aBroker({ topics: configs }))
+    await join(server, t, aBroker({ topics: configs }))
     const mine = configs.map(config => config.topicName)
-    const listed = async (code: number) => (await topicList(stage, code)).filter(name => mine.includes(name)).toSorted()
+    const listed = async (code: number) =>
+      (await topicList(server, code)).filter(name => mine.includes(name)).toSorted()
     const named = (...some: (typeof plain)[]) => some.map(config => config?.topicName ?? '').toSorted()
     assert.deepEqual(await listed(311), named(unit, both))
     assert.deepEqual(await listed(312), named(subscribed, both))
@@ -86,54 +88,54 @@ function lists(stage: Stage): void {
   })
 }
 
-function deleting(stage: Stage): void {
+function deleting(server: ServerUnderTest): void {
   test('a deleted topic has no route and is in no list', async t => {
     const broker = aBroker()
     const [name = '', other = ''] = topicNames(broker)
-    await join(stage, t, broker)
-    const answer = await stage.ask({ code: 216, extFields: { topic: name } })
+    await join(server, t, broker)
+    const answer = await server.ask({ code: 216, extFields: { topic: name } })
     assert.deepEqual([answer.code, answer.body], [0, null])
-    assert.equal(await routeOf(stage, name), null)
-    assert.notEqual(await routeOf(stage, other), null)
-    assert.ok(!(await topicList(stage, 206)).includes(name))
+    assert.equal(await routeOf(server, name), null)
+    assert.notEqual(await routeOf(server, other), null)
+    assert.ok(!(await topicList(server, 206)).includes(name))
   })
 
   test('a topic deleted in one cluster stays in the other', async t => {
     const shared = [topic(unique('topic')), topic(unique('topic'))]
     const one = aBroker({ topics: shared })
     const two = aBroker({ topics: shared })
-    await join(stage, t, one)
-    await join(stage, t, two)
+    await join(server, t, one)
+    await join(server, t, two)
     const name = shared[0]?.topicName ?? ''
-    await stage.ask({ code: 216, extFields: { topic: name, clusterName: one.cluster } })
+    await server.ask({ code: 216, extFields: { topic: name, clusterName: one.cluster } })
     assert.deepEqual(
-      (await routeOf(stage, name))?.queueDatas.map(queue => queue.brokerName),
+      (await routeOf(server, name))?.queueDatas.map(queue => queue.brokerName),
       [two.name],
     )
-    await stage.ask({ code: 216, extFields: { topic: name, clusterName: two.cluster } })
-    assert.equal(await routeOf(stage, name), null)
+    await server.ask({ code: 216, extFields: { topic: name, clusterName: two.cluster } })
+    assert.equal(await routeOf(server, name), null)
   })
 
   test('an empty cluster name means all clusters', async t => {
     const broker = aBroker()
     const [name = ''] = topicNames(broker)
-    await join(stage, t, broker)
-    await stage.ask({ code: 216, extFields: { topic: name, clusterName: '' } })
-    assert.equal(await routeOf(stage, name), null)
+    await join(server, t, broker)
+    await server.ask({ code: 216, extFields: { topic: name, clusterName: '' } })
+    assert.equal(await routeOf(server, name), null)
   })
 
   test('deleting an unknown topic, or in an unknown cluster, is code 0', async t => {
     const broker = aBroker()
     const [name = ''] = topicNames(broker)
-    await join(stage, t, broker)
-    assert.equal((await stage.ask({ code: 216, extFields: { topic: unique('nowhere') } })).code, 0)
+    await join(server, t, broker)
+    assert.equal((await server.ask({ code: 216, extFields: { topic: unique('nowhere') } })).code, 0)
     const inNowhere = { topic: name, clusterName: unique('cluster') }
-    assert.equal((await stage.ask({ code: 216, extFields: inNowhere })).code, 0)
-    assert.notEqual(await routeOf(stage, name), null)
+    assert.equal((await server.ask({ code: 216, extFields: inNowhere })).code, 0)
+    assert.notEqual(await routeOf(server, name), null)
   })
 }
 
-function registering(stage: Stage): void {
+function registering(server: ServerUnderTest): void {
   const queueData = (broker: Broker) => ({
     brokerName: broker.name,
     perm: 6,
@@ -144,9 +146,9 @@ function registering(stage: Stage): void {
   const request = (name: string, body: string) => ({ code: 217, extFields: { topic: name }, body })
   const routeBody = (...queueDatas: unknown[]) => JSON.stringify({ queueDatas, brokerDatas: [], filterServerTable: {} })
 
-  if (stage.line === '4.9') {
+  if (server.line === '4.9') {
     test('4.9 does not know how to register a single topic', async t => {
-      await stage.isSilent(await stage.connect(t), encodeRaw(request('t', '{}')))
+      await server.isSilent(await server.connect(t), encodeRaw(request('t', '{}')))
     })
     return
   }
@@ -154,77 +156,77 @@ function registering(stage: Stage): void {
   test('a single topic is registered for a broker that is known', async t => {
     const broker = aBroker()
     const name = unique('single')
-    assert.equal((await stage.ask(request(name, routeBody(queueData(broker))))).code, 0)
-    assert.equal(await routeOf(stage, name), null)
-    await join(stage, t, broker)
-    assert.equal((await stage.ask(request(name, routeBody(queueData(broker))))).code, 0)
-    assert.equal((await routeOf(stage, name))?.queueDatas[0]?.readQueueNums, 3)
+    assert.equal((await server.ask(request(name, routeBody(queueData(broker))))).code, 0)
+    assert.equal(await routeOf(server, name), null)
+    await join(server, t, broker)
+    assert.equal((await server.ask(request(name, routeBody(queueData(broker))))).code, 0)
+    assert.equal((await routeOf(server, name))?.queueDatas[0]?.readQueueNums, 3)
   })
 
   test('a body that is missing or says nothing is code 0, one that cannot be read is code 1', async () => {
     const name = unique('single')
-    assert.equal((await stage.ask(request(name, ''))).code, 0)
-    assert.equal((await stage.ask(request(name, '{}'))).code, 0)
-    assert.equal((await stage.ask(request(name, routeBody()))).code, 0)
-    assert.equal((await stage.ask(request(name, '{"queueDatas":['))).code, 1)
-    assert.equal(await routeOf(stage, name), null)
+    assert.equal((await server.ask(request(name, ''))).code, 0)
+    assert.equal((await server.ask(request(name, '{}'))).code, 0)
+    assert.equal((await server.ask(request(name, routeBody()))).code, 0)
+    assert.equal((await server.ask(request(name, '{"queueDatas":['))).code, 1)
+    assert.equal(await routeOf(server, name), null)
   })
 }
 
-function permissions(stage: Stage): void {
+function permissions(server: ServerUnderTest): void {
   test('wiping takes the write bit from all topics of a broker and counts them', async t => {
     const broker = aBroker()
     const [name = ''] = topicNames(broker)
-    await join(stage, t, broker)
+    await join(server, t, broker)
     const extFields = { brokerName: broker.name }
-    const wipe = await stage.ask({ code: 205, extFields })
+    const wipe = await server.ask({ code: 205, extFields })
     assert.deepEqual([wipe.code, wipe.extFields], [0, { wipeTopicCount: '2' }])
-    assert.equal(await permissionOf(stage, name, broker.name), 4)
-    const again = await stage.ask({ code: 205, extFields })
+    assert.equal(await permissionOf(server, name, broker.name), 4)
+    const again = await server.ask({ code: 205, extFields })
     assert.deepEqual(again.extFields, { wipeTopicCount: '2' })
   })
 
   test('adding makes all topics of a broker readable and writable and counts them', async t => {
     const broker = aBroker({ topics: [topic(unique('topic'), { perm: 4 }), topic(unique('topic'), { perm: 2 })] })
-    await join(stage, t, broker)
-    const added = await stage.ask({ code: 327, extFields: { brokerName: broker.name } })
+    await join(server, t, broker)
+    const added = await server.ask({ code: 327, extFields: { brokerName: broker.name } })
     assert.deepEqual([added.code, added.extFields], [0, { addTopicCount: '2' }])
-    for (const name of topicNames(broker)) assert.equal(await permissionOf(stage, name, broker.name), 6)
+    for (const name of topicNames(broker)) assert.equal(await permissionOf(server, name, broker.name), 6)
   })
 
   test('only the broker that is named is changed', async t => {
     const shared = [topic(unique('topic')), topic(unique('topic'))]
     const one = aBroker({ topics: shared })
     const two = aBroker({ topics: shared })
-    await join(stage, t, one)
-    await join(stage, t, two)
-    await stage.ask({ code: 205, extFields: { brokerName: one.name } })
-    assert.equal(await permissionOf(stage, shared[0]?.topicName ?? '', one.name), 4)
-    assert.equal(await permissionOf(stage, shared[0]?.topicName ?? '', two.name), 6)
+    await join(server, t, one)
+    await join(server, t, two)
+    await server.ask({ code: 205, extFields: { brokerName: one.name } })
+    assert.equal(await permissionOf(server, shared[0]?.topicName ?? '', one.name), 4)
+    assert.equal(await permissionOf(server, shared[0]?.topicName ?? '', two.name), 6)
   })
 
   test('an unknown broker has no topics to change', async () => {
     const extFields = { brokerName: unique('nobody') }
-    assert.deepEqual((await stage.ask({ code: 205, extFields })).extFields, { wipeTopicCount: '0' })
-    assert.deepEqual((await stage.ask({ code: 327, extFields })).extFields, { addTopicCount: '0' })
+    assert.deepEqual((await server.ask({ code: 205, extFields })).extFields, { wipeTopicCount: '0' })
+    assert.deepEqual((await server.ask({ code: 327, extFields })).extFields, { addTopicCount: '0' })
   })
 
   test('the next topic a broker makes undoes a wipe, as the version changes', async t => {
     const broker = aBroker()
-    const connection = await join(stage, t, broker)
-    await stage.ask({ code: 205, extFields: { brokerName: broker.name } })
+    const connection = await join(server, t, broker)
+    await server.ask({ code: 205, extFields: { brokerName: broker.name } })
     const grown = {
       ...broker,
       topics: [...broker.topics, topic(unique('topic'))],
       dataVersion: { counter: 2, timestamp: 2 },
     }
     await connection.call(registration(grown))
-    assert.equal(await permissionOf(stage, topicNames(broker)[0] ?? '', broker.name), 6)
+    assert.equal(await permissionOf(server, topicNames(broker)[0] ?? '', broker.name), 6)
   })
 }
 
-function switchedOff(stage: Stage): void {
-  const off = stageFor(stage.subject, { enableAllTopicList: false, enableTopicList: false })
+function switchedOff(server: ServerUnderTest): void {
+  const off = serverFor(server.kind, { enableAllTopicList: false, enableTopicList: false })
   for (const [code, what] of Object.entries(LISTS)) {
     test(`the list of ${what} topics is refused by 5.x and ours`, async () => {
       const answer = await off.ask({ code: Number(code), extFields: { cluster: 'c' } })

@@ -52,12 +52,12 @@ export class Arrivals<Item extends { readonly text: string }> {
   }
 
   /** Waits for so many, doubles included. */
-  count(count: number, ms?: number): Promise<readonly Item[]> {
+  atLeast(count: number, ms?: number): Promise<readonly Item[]> {
     return this.until(all => all.length >= count, ms)
   }
 
   /** Waits until each of these bodies has come. */
-  texted(texts: readonly string[], ms?: number): Promise<readonly Item[]> {
+  containing(texts: readonly string[], ms?: number): Promise<readonly Item[]> {
     return this.until(all => texts.every(text => all.some(item => item.text === text)), ms)
   }
 }

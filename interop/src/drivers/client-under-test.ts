@@ -12,7 +12,7 @@ export interface Queue {
 }
 
 /** A message to be sent. */
-export interface Outgoing {
+export interface OutgoingMessage {
   readonly topic: string
   readonly body: string | Uint8Array
   readonly tags?: string
@@ -47,7 +47,7 @@ export interface ProducerSettings extends ClientSettings {
   readonly autoBatch?: boolean
 }
 
-export interface Manner {
+export interface SendSettings {
   readonly producer?: ProducerSettings
   /** Default sync: one after the other. */
   readonly mode?: 'sync' | 'async' | 'oneway' | 'batch'
@@ -69,7 +69,7 @@ export interface Receipt {
 }
 
 /** A message that came. */
-export interface Got {
+export interface Received {
   readonly topic: string
   /** The body as UTF-8. */
   readonly text: string
@@ -127,9 +127,9 @@ export interface ConsumerSettings extends ClientSettings {
 }
 
 /** A running push consumer. */
-export interface SideConsumer {
+export interface ConsumerUnderTest {
   readonly clientId: string
-  readonly got: Arrivals<Got>
+  readonly received: Arrivals<Received>
   /** The queues that it holds now. */
   queues(): Promise<readonly Queue[]>
   suspend(): Promise<void>
@@ -148,9 +148,9 @@ export interface LitePullSettings extends ClientSettings {
 }
 
 /** A running lite pull consumer. */
-export interface SideLitePull {
+export interface LitePullUnderTest {
   /** Polls until so many came. @throws when the time is up. */
-  take(count: number): Promise<readonly Got[]>
+  take(count: number): Promise<readonly Received[]>
   assignment(): Promise<readonly Queue[]>
   /** Stores at the broker where it stands. */
   commit(): Promise<void>
@@ -161,14 +161,14 @@ export interface SideLitePull {
 }
 
 /** Either client, ours or Java's, so that one case serves both directions. */
-export interface Side {
+export interface ClientUnderTest {
   readonly name: 'ours' | 'Java'
-  send(messages: readonly Outgoing[], manner?: Manner): Promise<readonly Receipt[]>
+  send(messages: readonly OutgoingMessage[], manner?: SendSettings): Promise<readonly Receipt[]>
   /** Sends in a transaction; the property `check` of the message answers check-backs. */
-  transaction(message: Outgoing, local: Outcome, group: string): Promise<Receipt>
+  transaction(message: OutgoingMessage, local: Outcome, group: string): Promise<Receipt>
   /** Sends a request and waits for the text of its reply. */
-  request(message: Outgoing, group: string): Promise<string>
+  request(message: OutgoingMessage, group: string): Promise<string>
   recall(topic: string, recallHandle: string): Promise<void>
-  consume(owner: Owner, settings: ConsumerSettings): Promise<SideConsumer>
-  litePull(owner: Owner, settings: LitePullSettings): Promise<SideLitePull>
+  consume(owner: Owner, settings: ConsumerSettings): Promise<ConsumerUnderTest>
+  litePull(owner: Owner, settings: LitePullSettings): Promise<LitePullUnderTest>
 }

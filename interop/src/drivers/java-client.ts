@@ -3,18 +3,18 @@ import type { Release } from '../launch/apache.ts'
 import { Arrivals } from './arrivals.ts'
 import {
   type ConsumerSettings,
-  type Got,
+  type Received,
   type LitePullSettings,
-  type Manner,
+  type SendSettings,
   type Outcome,
-  type Outgoing,
+  type OutgoingMessage,
   type ProducerSettings,
   type Queue,
   REQUEST_MS,
   type Receipt,
-  type Side,
-  type SideConsumer,
-  type SideLitePull,
+  type ClientUnderTest,
+  type ConsumerUnderTest,
+  type LitePullUnderTest,
 } from './client-under-test.ts'
 import type { Launched, Owner } from '../launch/launched.ts'
 import { startProgram } from '../launch/launcher.ts'
@@ -25,7 +25,7 @@ const TAKE_MS = 75_000
 const POLL_MS = 500
 
 /** What Java tells beside that which both clients tell. */
-export interface JavaMessage extends Got {
+export interface JavaMessage extends Received {
   readonly sysFlag: number
   /** Bytes that it takes in the store. */
   readonly storeSize: number
@@ -53,7 +53,7 @@ export class JavaError extends Error {
 
 type WireMessage = Omit<JavaMessage, 'body' | 'text' | 'at'> & { readonly body?: string }
 
-interface Line {
+interface OutputLine {
   readonly id?: number
   readonly result?: unknown
   readonly error?: { readonly type: string; readonly message: string; readonly code: number }
@@ -69,24 +69,24 @@ function messageOf(wire: WireMessage, at = 0): JavaMessage {
   return { ...wire, body, text: body.toString(), at }
 }
 
-function outgoing({ delayMs, body, ...message }: Outgoing): object {
+function outgoing({ delayMs, body, ...message }: OutgoingMessage): object {
   // A reserved property, which only the 5.x line has a method for.
   const system = delayMs === undefined ? {} : { TIMER_DELAY_MS: String(delayMs) }
   return { ...message, system, body: Buffer.from(body).toString('base64') }
 }
 
 /** A push consumer in the Java process. */
-export class JavaConsumer implements SideConsumer {
+export class JavaConsumer implements ConsumerUnderTest {
   readonly name: string
   readonly clientId: string
-  readonly got: Arrivals<JavaMessage>
+  readonly received: Arrivals<JavaMessage>
   readonly #java: JavaClient
 
-  constructor(java: JavaClient, name: string, clientId: string, got: Arrivals<JavaMessage>) {
+  constructor(java: JavaClient, name: string, clientId: string, received: Arrivals<JavaMessage>) {
     this.#java = java
     this.name = name
     this.clientId = clientId
-    this.got = got
+    this.received = received
   }
 
   queues(): Promise<readonly JavaHeldQueue[]> {
@@ -112,7 +112,7 @@ export class JavaConsumer implements SideConsumer {
 }
 
 /** A lite pull consumer in the Java process. */
-export class JavaLitePull implements SideLitePull {
+export class JavaLitePull implements LitePullUnderTest {
   readonly name: string
   readonly #java: JavaClient
 
@@ -182,13 +182,13 @@ function stopAfter(owner: Owner, consumer: { stop(): Promise<void> }): void {
 }
 
 /** One Java process with producers, consumers and an admin client of Apache's, shared by many cases. */
-export class JavaClient implements Side {
+export class JavaClient implements ClientUnderTest {
   readonly name = 'Java'
   readonly release: Release
   /** Messages that brokers asked our Java producers about. */
   readonly checked = new Arrivals<JavaMessage>('Java, in check-backs,')
   readonly #program: Launched
-  readonly #waiting = new Map<number, (line: Line) => void>()
+  readonly #waiting = new Map<number, (line: OutputLine) => void>()
   readonly #arrivals = new Map<string, Arrivals<JavaMessage>>()
   /** Why replies of its consumers could not be sent. */
   readonly #replyFailures: string[] = []
@@ -211,10 +211,10 @@ export class JavaClient implements Side {
   #take(text: string): void {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
-    for (const line of lines) if (line.startsWith('@')) this.#line(JSON.parse(line.slice(1)) as Line)
+    for (const line of lines) if (line.startsWith('@')) this.#line(JSON.parse(line.slice(1)) as OutputLine)
   }
 
-  #line({ id, event, consumer, message, at, reason, ...line }: Line): void {
+  #line({ id, event, consumer, message, at, reason, ...line }: OutputLine): void {
     if (id !== undefined) this.#waiting.get(id)?.(line)
     else if (event === 'replyFailed') this.#replyFailures.push(String(reason))
     else if (message && event === 'checked') this.checked.add(messageOf(message))
@@ -234,7 +234,7 @@ export class JavaClient implements Side {
     return result as T
   }
 
-  #command(command: string, args: object, ms: number): Promise<Line> {
+  #command(command: string, args: object, ms: number): Promise<OutputLine> {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
       const done = (end: () => void) => {
@@ -250,21 +250,23 @@ export class JavaClient implements Side {
   }
 
   /** Sends messages one after the other, or as one batch; oneway gives no receipts. */
-  send(messages: readonly Outgoing[], manner: Manner = {}): Promise<Receipt[]> {
+  send(messages: readonly OutgoingMessage[], manner: SendSettings = {}): Promise<Receipt[]> {
     return this.ask('send', { ...manner, messages: messages.map(outgoing) })
   }
 
-  transaction(message: Outgoing, local: Outcome, group: string): Promise<Receipt> {
+  transaction(message: OutgoingMessage, local: Outcome, group: string): Promise<Receipt> {
     return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
   }
 
-  async request(message: Outgoing, group: string): Promise<string> {
+  async request(message: OutgoingMessage, group: string): Promise<string> {
     const args = { producer: { group }, message: outgoing(message), timeoutMs: REQUEST_MS }
     try {
       return messageOf(await this.ask<WireMessage>('request', args)).text
     } catch (error) {
       const [failure = 'no reply of Java failed'] = this.#replyFailures
-      const isHere = [...this.#arrivals.values()].some(({ all }) => all.some(got => got.topic === message.topic))
+      const isHere = [...this.#arrivals.values()].some(({ all }) =>
+        all.some(received => received.topic === message.topic),
+      )
       const came = isHere ? 'it came to a consumer of Java' : 'it came to no consumer of Java'
       throw new Error(`the request failed (${came}, ${failure})`, { cause: error })
     }

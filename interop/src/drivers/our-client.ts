@@ -2,15 +2,15 @@ import { Producer, type ProducerOptions, type SendReceipt } from '@gantrymq/clie
 import {
   type ConsumerSettings,
   type LitePullSettings,
-  type Manner,
+  type SendSettings,
   type Outcome,
-  type Outgoing,
+  type OutgoingMessage,
   type ProducerSettings,
   REQUEST_MS,
   type Receipt,
-  type Side,
-  type SideConsumer,
-  type SideLitePull,
+  type ClientUnderTest,
+  type ConsumerUnderTest,
+  type LitePullUnderTest,
 } from './client-under-test.ts'
 import type { Owner } from '../launch/launched.ts'
 import { startOurConsumer, startOurLitePull } from './our-consumers.ts'
@@ -38,7 +38,7 @@ function outcomeOf(text: string | undefined): Outcome {
 }
 
 /** Our client, as the cases want it. Producers are made when their settings are first named, and kept. */
-export class OurClient implements Side {
+export class OurClient implements ClientUnderTest {
   readonly name = 'ours'
   readonly nameServers: string
   readonly #owner: Owner
@@ -68,7 +68,7 @@ export class OurClient implements Side {
     return producer
   }
 
-  async send(messages: readonly Outgoing[], manner: Manner = {}): Promise<Receipt[]> {
+  async send(messages: readonly OutgoingMessage[], manner: SendSettings = {}): Promise<Receipt[]> {
     const { mode = 'sync', queue, shardingKey } = manner
     const producer = await this.producer(manner.producer)
     if (mode === 'batch') return producer.sendBatch(messages)
@@ -82,12 +82,12 @@ export class OurClient implements Side {
     return receipts
   }
 
-  async transaction(message: Outgoing, local: Outcome, group: string): Promise<Receipt> {
+  async transaction(message: OutgoingMessage, local: Outcome, group: string): Promise<Receipt> {
     const producer = await this.producer({ group })
     return producer.sendInTransaction(message, async () => local)
   }
 
-  async request(message: Outgoing, group: string): Promise<string> {
+  async request(message: OutgoingMessage, group: string): Promise<string> {
     const producer = await this.producer({ group })
     const reply = await producer.request(message, { timeoutMs: REQUEST_MS })
     return String(reply.body)
@@ -98,11 +98,11 @@ export class OurClient implements Side {
     await producer.recall(topic, recallHandle)
   }
 
-  consume(owner: Owner, settings: ConsumerSettings): Promise<SideConsumer> {
+  consume(owner: Owner, settings: ConsumerSettings): Promise<ConsumerUnderTest> {
     return startOurConsumer(owner, this, settings)
   }
 
-  litePull(owner: Owner, settings: LitePullSettings): Promise<SideLitePull> {
+  litePull(owner: Owner, settings: LitePullSettings): Promise<LitePullUnderTest> {
     return startOurLitePull(owner, this, settings)
   }
 }

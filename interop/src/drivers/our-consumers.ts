@@ -12,7 +12,14 @@ import {
 } from '@gantrymq/client'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Arrivals } from './arrivals.ts'
-import type { ConsumerSettings, Got, LitePullSettings, Queue, SideConsumer, SideLitePull } from './client-under-test.ts'
+import type {
+  ConsumerSettings,
+  Received,
+  LitePullSettings,
+  Queue,
+  ConsumerUnderTest,
+  LitePullUnderTest,
+} from './client-under-test.ts'
 import type { Owner } from '../launch/launched.ts'
 import { temporaryFolder } from '../launch/launcher.ts'
 import { clientOptions } from './our-options.ts'
@@ -25,7 +32,7 @@ export interface Ours {
 }
 
 /** Our received message as the cases want it. */
-function gotOf(message: ReceivedMessage): Got {
+function receivedOf(message: ReceivedMessage): Received {
   return {
     topic: message.topic,
     body: message.body,
@@ -47,7 +54,7 @@ function gotOf(message: ReceivedMessage): Got {
 
 /** Tells what comes, and refuses it as often as it was told to. */
 class Listening {
-  readonly got = new Arrivals<Got>('our consumer')
+  readonly received = new Arrivals<Received>('our consumer')
   readonly #ours: Ours
   readonly #settings: ConsumerSettings
   readonly #times = new Map<string, number>()
@@ -67,12 +74,12 @@ class Listening {
   }
 
   async #take(message: ReceivedMessage): Promise<boolean> {
-    const got = gotOf(message)
-    const time = (this.#times.get(got.text) ?? 0) + 1
-    this.#times.set(got.text, time)
-    this.got.add(got)
+    const received = receivedOf(message)
+    const time = (this.#times.get(received.text) ?? 0) + 1
+    this.#times.set(received.text, time)
+    this.received.add(received)
     if (time <= (this.#settings.failTimes ?? 0)) return true
-    if (this.#settings.reply) await this.#reply(message, got.text)
+    if (this.#settings.reply) await this.#reply(message, received.text)
     return false
   }
 
@@ -113,7 +120,7 @@ export async function startOurConsumer(
   owner: Owner,
   ours: Ours,
   settings: ConsumerSettings,
-): Promise<SideConsumer & { readonly consumer: PushConsumer }> {
+): Promise<ConsumerUnderTest & { readonly consumer: PushConsumer }> {
   const listening = new Listening(ours, settings)
   const options = await pushOptions(owner, ours, settings)
   const consumer = await PushConsumer.start({ ...options, onMessages: messages => listening.listen(messages) })
@@ -121,7 +128,7 @@ export async function startOurConsumer(
   return {
     consumer,
     clientId: consumer.clientId,
-    got: listening.got,
+    received: listening.received,
     queues: async () => consumer.queues,
     suspend: async () => consumer.pause(),
     resume: async () => consumer.resume(),
@@ -132,19 +139,19 @@ export async function startOurConsumer(
 const POLL_MS = 500
 const TAKE_MS = 75_000
 
-class OurLitePull implements SideLitePull {
+class OurLitePull implements LitePullUnderTest {
   readonly #consumer: LitePullConsumer
 
   constructor(consumer: LitePullConsumer) {
     this.#consumer = consumer
   }
 
-  async take(count: number): Promise<readonly Got[]> {
+  async take(count: number): Promise<readonly Received[]> {
     const end = Date.now() + TAKE_MS
-    const taken: Got[] = []
+    const taken: Received[] = []
     while (taken.length < count) {
       if (Date.now() > end) throw new Error(`ours polled only ${taken.length} of ${count} in ${TAKE_MS} ms`)
-      taken.push(...(await this.#consumer.poll({ timeoutMs: POLL_MS })).map(gotOf))
+      taken.push(...(await this.#consumer.poll({ timeoutMs: POLL_MS })).map(receivedOf))
     }
     return taken
   }
@@ -171,7 +178,11 @@ class OurLitePull implements SideLitePull {
 }
 
 /** Starts a lite pull consumer of ours; it is closed when its owner is done. */
-export async function startOurLitePull(owner: Owner, ours: Ours, settings: LitePullSettings): Promise<SideLitePull> {
+export async function startOurLitePull(
+  owner: Owner,
+  ours: Ours,
+  settings: LitePullSettings,
+): Promise<LitePullUnderTest> {
   const { group, subscriptions, assign, autoCommit = false } = settings
   const consumer = await LitePullConsumer.start({
     ...clientOptions(ours.nameServers, settings),

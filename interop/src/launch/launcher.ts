@@ -108,17 +108,21 @@ export async function listens(port: number): Promise<boolean> {
   }
 }
 
-/** A server that was started by us, in a process of its own. */
-export interface LaunchedServer {
+/** A name server that runs for a test, in this process or in one of its own. */
+export interface RunningNameServer {
   readonly port: number
+  /** Ends it without warning. */
+  kill(): Promise<void>
+  /** Starts it again with the same port, settings and files. */
+  restart(): Promise<void>
+}
+
+/** A server that the suites started in a process of its own. */
+export interface LaunchedServer extends RunningNameServer {
   /** `127.0.0.1:port`. */
   readonly address: string
   readonly folder: string
-  /** kill -9. */
-  kill(): Promise<void>
   stop(): Promise<void>
-  /** Starts it again, same port, folder and settings. */
-  restart(): Promise<void>
   /** The last lines of its log. */
   story(): Promise<string>
 }

@@ -2,9 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NameServer } from '@gantrymq/namesrv'
 import { Launched, type Owner } from './launched.ts'
-import { listens, type Properties, propertiesText, serve, temporaryFolder } from './launcher.ts'
+import { listens, type Properties, propertiesText, type RunningNameServer, serve, temporaryFolder } from './launcher.ts'
 import { freePort } from './ports.ts'
-import type { RunningNameServer } from './subjects.ts'
 
 const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqnamesrv.ts')
 const READY_DEADLINE_MS = 15_000

@@ -18,7 +18,7 @@ const WAIT_MS = 20_000
 
 export type Call = <const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>) => Promise<Reply<D>>
 
-export interface Site {
+export interface BrokerUnderTest {
   readonly release: Release
   readonly call: Call
   /** The same with binary headers. */
@@ -75,7 +75,7 @@ function noticeHandlers(notices: string[]): HandlersFor<typeof clientNotices, nu
 }
 
 /** A name server, a broker and three clients. */
-export async function site(t: TestContext, release: Release): Promise<Site> {
+export async function startBrokerUnderTest(t: TestContext, release: Release): Promise<BrokerUnderTest> {
   const owner = { after: (close: () => Promise<void>) => t.after(close) }
   const nameServer = await startApacheNameServer(owner, release)
   const broker = await startApacheBroker(owner, { release, nameServers: [nameServer.address], name: BROKER })

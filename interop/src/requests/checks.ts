@@ -13,7 +13,7 @@ import {
   clientId,
   GROUP,
   queueOf,
-  type Site,
+  type BrokerUnderTest,
   send,
   subscription,
   until,
@@ -37,7 +37,7 @@ const pull = (call: Call, topic: string, offset: number) =>
   call(consumeRequests.PULL_MESSAGE, { header: pullFields(topic, offset) })
 
 /** Sends and pulls, with headers of either kind; what is not there is an answer too. */
-export async function sendingAndPulling({ call, callBinary }: Site, topic: string): Promise<void> {
+export async function sendingAndPulling({ call, callBinary }: BrokerUnderTest, topic: string): Promise<void> {
   const sent = await send(call, topic, 'first')
   assert.equal(sent.header.queueOffset, 0)
   assert.equal(sent.header.MSG_REGION, 'DefaultRegion')
@@ -62,7 +62,7 @@ export async function sendingAndPulling({ call, callBinary }: Site, topic: strin
 }
 
 /** Offsets, times, ids and keys. */
-export async function finding({ call }: Site, topic: string): Promise<void> {
+export async function finding({ call }: BrokerUnderTest, topic: string): Promise<void> {
   const sent = await send(call, topic, 'found')
   const queue = { topic, queueId: 0 }
   await until(
@@ -86,8 +86,8 @@ export async function finding({ call }: Site, topic: string): Promise<void> {
 }
 
 /** Joins a group, locks a queue, commits an offset, is asked by an admin, leaves. */
-export async function living(site: Site, topic: string): Promise<void> {
-  const { call, notices } = site
+export async function living(startBrokerUnderTest: BrokerUnderTest, topic: string): Promise<void> {
+  const { call, notices } = startBrokerUnderTest
   const sent = await send(call, topic, 'consumed')
   const group = 'living-group'
   const consumer = {
@@ -110,8 +110,8 @@ export async function living(site: Site, topic: string): Promise<void> {
   const locked = await call(consumeRequests.LOCK_BATCH_MQ, { body: queues })
   assert.deepEqual(locked.body, { lockOKMQSet: queues.mqSet })
   await call(consumeRequests.UNLOCK_BATCH_MQ, { body: queues })
-  await committing(site, group, topic)
-  await asking(site, { group, topic, msgId: sent.header.msgId })
+  await committing(startBrokerUnderTest, group, topic)
+  await asking(startBrokerUnderTest, { group, topic, msgId: sent.header.msgId })
   await call(membershipRequests.UNREGISTER_CLIENT, { header: { clientID: clientId, consumerGroup: group } })
   await until(
     async () => notices.includes(`changed ${group}`),
@@ -119,7 +119,7 @@ export async function living(site: Site, topic: string): Promise<void> {
   )
 }
 
-async function committing({ call, release }: Site, consumerGroup: string, topic: string): Promise<void> {
+async function committing({ call, release }: BrokerUnderTest, consumerGroup: string, topic: string): Promise<void> {
   const queue = { consumerGroup, topic, queueId: 0 }
   await call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { ...queue, commitOffset: 1 } })
   const known = await call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: queue })
@@ -138,7 +138,7 @@ interface Asked {
 }
 
 /** What an admin asks of a client, the broker between them. */
-async function asking({ callAsAdmin }: Site, { group, topic, msgId }: Asked): Promise<void> {
+async function asking({ callAsAdmin }: BrokerUnderTest, { group, topic, msgId }: Asked): Promise<void> {
   const of = { consumerGroup: group, clientId }
   const info = await callAsAdmin(clientNotices.GET_CONSUMER_RUNNING_INFO, { header: of })
   assert.deepEqual(info.body?.properties, new Map([['of', clientId]]))

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
 import { decodeMessages, membershipRequests, popRequests } from '@gantrymq/protocol'
-import { BROKER, type Call, clientId, GROUP, type Site, send, subscription, until } from './broker-under-test.ts'
+import {
+  BROKER,
+  type Call,
+  clientId,
+  GROUP,
+  type BrokerUnderTest,
+  send,
+  subscription,
+  until,
+} from './broker-under-test.ts'
 
 /** Pops, hides, acknowledges; there is nothing; who gets which queue. 5.x. */
-export async function popping({ call }: Site, topic: string): Promise<void> {
+export async function popping({ call }: BrokerUnderTest, topic: string): Promise<void> {
   for (const body of ['1', '2', '3']) await send(call, topic, body)
   const popped = await until(
     () => pop(call, topic),
