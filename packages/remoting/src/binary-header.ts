@@ -1,4 +1,4 @@
-import type { Command } from './command.ts'
+import type { Command, ExtFields } from './command.ts'
 import { FrameError } from './errors.ts'
 import type { HeaderView } from './header-view.ts'
 import { languages } from './language.ts'
@@ -65,35 +65,45 @@ function scanBinaryFields(bytes: Buffer, start: number, end: number, view: Heade
 
 const MAX_KEY = 32767
 
-/** Writes a binary header. Codes beyond 16 bits do not fit: such requests must go as JSON. */
-export function writeBinaryHeader(command: Omit<Command, 'body'>): Buffer {
-  const remark = Buffer.from(command.remark ?? '')
-  const fields = encodeFields(command.extFields)
-  const bytes = Buffer.allocUnsafe(FIXED + remark.length + fields.length)
-  bytes.writeInt16BE((command.code << 16) >> 16, 0)
-  const language = command.language === undefined ? languages.indexOf('OTHER') : languages.indexOf(command.language)
-  bytes.writeUInt8(language, 2)
-  bytes.writeInt16BE((command.version << 16) >> 16, 3)
-  bytes.writeInt32BE(command.opaque, 5)
-  bytes.writeInt32BE(command.flag, 9)
-  bytes.writeInt32BE(remark.length, 13)
-  remark.copy(bytes, 17)
-  bytes.writeInt32BE(fields.length, 17 + remark.length)
-  fields.copy(bytes, FIXED + remark.length)
-  return bytes
+/** Bytes that the binary header of a command takes at most: no letter has more than three. */
+export function binaryHeaderRoom({ remark, extFields }: Omit<Command, 'body'>): number {
+  let room = FIXED + (remark === null ? 0 : remark.length * 3)
+  for (const [key, value] of extFields ?? []) room += 6 + (key.length + value.length) * 3
+  return room
 }
 
-function encodeFields(extFields: Command['extFields']): Buffer {
-  const parts: Buffer[] = []
-  for (const [key, value] of extFields ?? []) {
-    const keyBytes = Buffer.from(key)
-    if (keyBytes.length > MAX_KEY)
-      throw new FrameError(`a header field's name has ${keyBytes.length} bytes, the limit is ${MAX_KEY}`)
-    const valueBytes = Buffer.from(value)
-    const lengths = Buffer.allocUnsafe(6)
-    lengths.writeInt16BE(keyBytes.length, 0)
-    lengths.writeInt32BE(valueBytes.length, 2)
-    parts.push(lengths.subarray(0, 2), keyBytes, lengths.subarray(2), valueBytes)
+/**
+ * Writes a binary header into `out` from `start`, which has room for `binaryHeaderRoom` bytes. Codes beyond 16 bits do
+ * not fit: such requests must go as JSON.
+ * @returns Where the header ends.
+ * @throws FrameError if the name of a field is too long
+ */
+export function writeBinaryHeader(command: Omit<Command, 'body'>, out: Buffer, start: number): number {
+  out.writeInt16BE((command.code << 16) >> 16, start)
+  out[start + 2] = languages.indexOf(command.language ?? 'OTHER')
+  out.writeInt16BE((command.version << 16) >> 16, start + 3)
+  out.writeInt32BE(command.opaque, start + 5)
+  out.writeInt32BE(command.flag, start + 9)
+  const remarkLength = command.remark === null ? 0 : out.write(command.remark, start + 17)
+  out.writeInt32BE(remarkLength, start + 13)
+  const fields = start + FIXED + remarkLength
+  const end = command.extFields === null ? fields : writeFields(command.extFields, out, fields)
+  out.writeInt32BE(end - fields, fields - 4)
+  return end
+}
+
+function writeFields(extFields: ExtFields, out: Buffer, start: number): number {
+  let at = start
+  for (const [key, value] of extFields) {
+    const keyLength = out.write(key, at + 2)
+    if (keyLength > MAX_KEY) {
+      throw new FrameError(`a header field's name has ${keyLength} bytes, the limit is ${MAX_KEY}`)
+    }
+    out.writeInt16BE(keyLength, at)
+    at += 2 + keyLength
+    const valueLength = out.write(value, at + 4)
+    out.writeInt32BE(valueLength, at)
+    at += 4 + valueLength
   }
-  return Buffer.concat(parts)
+  return at
 }

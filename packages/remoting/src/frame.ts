@@ -1,4 +1,4 @@
-import { scanBinaryHeader, writeBinaryHeader } from './binary-header.ts'
+import { binaryHeaderRoom, scanBinaryHeader, writeBinaryHeader } from './binary-header.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { Command } from './command.ts'
 import { FrameError, FrameTooLargeError } from './errors.ts'
@@ -179,18 +179,17 @@ export function readCommand(bytes: Buffer, start: number, view: HeaderView, scan
 export function writeFrame(command: WrittenCommand & { readonly body: Uint8Array | null }, out: Outbox): void {
   const { body } = command
   const bodyLength = body === null ? 0 : body.length
+  const copied = bodyLength > COPY_LIMIT ? 0 : bodyLength
   if (command.serializeType === 'ROCKETMQ') {
-    const header = writeBinaryHeader(command)
-    begin(out, BINARY_TYPE, header.length, bodyLength)
-    out.position += header.copy(out.bytes, out.position)
+    out.reserve(8 + binaryHeaderRoom(command) + copied)
+    begin(out, BINARY_TYPE, writeBinaryHeader(command, out.bytes, out.position + 8), bodyLength)
   } else {
     const header = writeJsonHeader(command)
     // No letter has more than three bytes; to count them costs as much as to write them.
     const most = header.length > COPY_LIMIT ? Buffer.byteLength(header) : header.length * 3
-    out.reserve(8 + most + (bodyLength > COPY_LIMIT ? 0 : bodyLength))
-    const length = out.bytes.write(header, out.position + 8)
-    begin(out, JSON_TYPE, length, bodyLength)
-    out.position += length
+    out.reserve(8 + most + copied)
+    const start = out.position + 8
+    begin(out, JSON_TYPE, start + out.bytes.write(header, start), bodyLength)
   }
   if (body === null) return
   if (bodyLength > COPY_LIMIT) {
@@ -201,11 +200,12 @@ export function writeFrame(command: WrittenCommand & { readonly body: Uint8Array
   out.position += bodyLength
 }
 
-function begin(out: Outbox, type: number, headerLength: number, bodyLength: number): void {
-  out.reserve(8 + headerLength + (bodyLength > COPY_LIMIT ? 0 : bodyLength))
+/** Writes the two words before a header that is there already and ends at `headerEnd`. */
+function begin(out: Outbox, type: number, headerEnd: number, bodyLength: number): void {
+  const headerLength = headerEnd - out.position - 8
   out.bytes.writeUInt32BE(4 + headerLength + bodyLength, out.position)
   out.bytes.writeUInt32BE(((type << 24) | headerLength) >>> 0, out.position + 4)
-  out.position += 8
+  out.position = headerEnd
 }
 
 /** A command as the bytes of one frame; for tests and tools, where speed is nothing. */
