@@ -1,28 +1,51 @@
 // Runs the suite. `npm test -- packages/remoting` narrows it to a folder or a file; options go to node's test runner.
 import { spawnSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { globSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
-const everything = [
-  'packages/*/src/**/*.test.ts',
-  'packages/*/test/**/*.test.ts',
-  'benchmarks/**/*.test.ts',
-  'docs/**/*.test.ts',
-  'examples/**/*.test.ts',
-  'scripts/**/*.test.ts',
-]
+/**
+ * The parts of the suite, the longest first. Each runs in one process: a process per file would read all packages again
+ * for each of them. As many run at a time as there are processors. A file belongs to the first part that names it.
+ */
+const suite: Readonly<Record<string, readonly string[]>> = {
+  'client-as-a-whole': ['packages/client/test/every-*.test.ts'],
+  client: ['packages/client/**/*.test.ts'],
+  packages: ['packages/**/*.test.ts'],
+  repository: ['{benchmarks,docs,examples,scripts}/**/*.test.ts'],
+}
+
+const folder = resolve('.cache/test')
 
 function testsIn(path: string): string {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? `${path}/**/*.test.ts` : path
 }
 
+/** Writes for each part a file that imports its tests. */
+function writeParts(parts: Readonly<Record<string, readonly string[]>>): string[] {
+  mkdirSync(folder, { recursive: true })
+  const written = new Set<string>()
+  return Object.entries(parts).map(([name, patterns]) => {
+    const found = globSync(patterns, { exclude: ['**/node_modules'] })
+    const tests = found.filter(path => !written.has(path)).toSorted()
+    if (tests.length === 0) throw new Error(`No test file matches ${patterns.join(' ')}.`)
+    for (const path of tests) written.add(path)
+    const file = join(folder, `${name}.js`)
+    writeFileSync(file, tests.map(path => `import '${pathToFileURL(path).href}'\n`).join(''))
+    return file
+  })
+}
+
 const given = process.argv.slice(2)
 const options = given.filter(word => word.startsWith('-'))
 const paths = given.filter(word => !word.startsWith('-')).map(testsIn)
+const files = writeParts(paths.length > 0 ? { 'chosen-tests': paths } : suite)
 
-// One process for all files is ten times faster than one each. Node 22 cannot do it well yet.
-const together = process.allowedNodeEnvironmentFlags.has('--test-isolation') ? ['--test-isolation=none'] : []
-const run = ['--test', ...together, '--test-timeout=120000', ...options]
-const { status, error } = spawnSync(process.execPath, [...run, ...(paths.length > 0 ? paths : everything)], {
+const limits = [`--test-concurrency=${availableParallelism()}`, '--test-timeout=120000']
+const { status, error } = spawnSync(process.execPath, ['--test', ...limits, ...options, ...files], {
+  // Tests start many processes, which would compile the same sources each.
+  env: { NODE_COMPILE_CACHE: resolve('.cache/compiled'), ...process.env },
   stdio: 'inherit',
   timeout: 600_000,
 })
