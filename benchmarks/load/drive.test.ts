@@ -61,9 +61,12 @@ for (const driver of await drivers()) {
     const plan = registerPlan({ topics: 10, brokers: 2 }, 'unchanged')
     const load = startLoad(driver, await loadOnBare(t, plan, { perSecond: 20, warmMs: 0, runMs: 600_000 }))
     await load.primed
+    const since = performance.now()
     setTimeout(() => load.stop(), 520)
     const { answers } = await load.result
-    assert.ok(answers >= 5 && answers <= 14, `${answers} answers`)
+    // The stop may come late where the machine is busy.
+    const most = ((performance.now() - since) / 1000) * 20 + 3
+    assert.ok(answers >= 5 && answers <= most, `${answers} answers, at most ${most} are due`)
   })
 
   test(`the ${driver.kind} driver fails when requests are refused`, async t => {

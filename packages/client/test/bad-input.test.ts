@@ -281,7 +281,7 @@ test('bodies that do not decompress, or to far too much, go the way of failed me
       ledger.note(message.bytes.subarray(0, 20).toString())
     },
   })
-  const bomb = deflateSync(Buffer.alloc(256 << 20))
+  const bomb = deflateSync(Buffer.alloc(256 << 20), { level: 1 })
   for (const body of [Buffer.from('no zlib at all'), bomb, deflateSync(Buffer.from('cut')).subarray(0, 6)]) {
     cluster.broker.put({ topic: TOPIC, body, sysFlag: COMPRESSED_ZLIB })
   }

@@ -69,7 +69,7 @@ async function assertCleanEnd({ out, err, ended }: Program): Promise<void> {
 }
 
 /** `node --expose-gc packages/client/test/programs/soak.ts 2000000` for a longer look. */
-const COUNT = 40_000
+const COUNT = 20_000
 const MIB = 1 << 20
 
 interface Sample {

@@ -22,7 +22,8 @@ async function folder(t: TestContext): Promise<string> {
 
 /** Starts the program with a home of its own and waits for the boot line. */
 async function start(t: TestContext, home: string, ...args: string[]) {
-  const environment = { PATH: process.env['PATH'], HOME: home, USERPROFILE: home }
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  const environment = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
   const child = spawn(process.execPath, [program, '--listen-port', '0', ...args], { env: environment })
   t.after(() => child.kill('SIGKILL'))
   const ended = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>

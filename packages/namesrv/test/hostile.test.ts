@@ -68,9 +68,11 @@ async function assertEmpty(caller: Connection): Promise<void> {
   assert.deepEqual(list.body?.topicList, [])
 }
 
+const bomb = deflateSync(Buffer.alloc(100 << 20), { level: 1 })
+
 const badBodies: readonly [name: string, body: Buffer, compressed: boolean, remark: RegExp][] = [
-  ['a zip bomb', deflateSync(Buffer.alloc(100 << 20)), true, /unfolds to more than/],
-  ['a zip bomb that claims to be plain', deflateSync(Buffer.alloc(100 << 20)), false, /unfolds to more than/],
+  ['a zip bomb', bomb, true, /unfolds to more than/],
+  ['a zip bomb that claims to be plain', bomb, false, /unfolds to more than/],
   ['compressed garbage', randomBytes(1000), true, /no zlib stream/],
   [
     'a compressed list of two billion topics',

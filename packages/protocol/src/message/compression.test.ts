@@ -44,10 +44,10 @@ test('every body comes back, at once and over the thread pool', async () => {
 })
 
 test('a body that grows beyond the limit is refused, and memory is not given to it', async () => {
-  const size = 100 * 1024 * 1024
+  const size = 65 * 1024 * 1024
   const nothing = Buffer.alloc(size)
   const bombs: Record<Compression, Buffer> = {
-    zlib: deflateSync(nothing),
+    zlib: deflateSync(nothing, { level: 1 }),
     zstd: zstdCompressSync(nothing),
     lz4: compressFrameSync(nothing),
   }

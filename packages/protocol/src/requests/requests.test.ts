@@ -54,6 +54,8 @@ test('all codes of both name servers are declared', () => {
   )
 })
 
+const codePoint = fc.nat(0x10ffff).map(code => String.fromCodePoint(code).toWellFormed())
+
 /** Some value of a field, by the type its documentation shows. */
 function valueOf(field: HeaderCodec['fields'][string]): fc.Arbitrary<unknown> {
   switch (field.type) {
@@ -64,7 +66,7 @@ function valueOf(field: HeaderCodec['fields'][string]): fc.Arbitrary<unknown> {
     case 'boolean':
       return fc.boolean()
     default:
-      return fc.string({ unit: 'binary' })
+      return fc.string({ unit: codePoint })
   }
 }
 
