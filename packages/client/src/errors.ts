@@ -110,6 +110,15 @@ export function toClientError(error: unknown, address?: string): ClientError {
   return new ClientError('CONNECT_FAILED', text, { cause: error, address, retriable: true })
 }
 
+/** The result of work that refuses with RemotingError, which users of the client see as ClientError. */
+export function asClientErrors<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof RemotingError ? toClientError(error) : error
+  }
+}
+
 function refused(error: ResponseError, address: string | undefined): ClientError {
   const { responseCode, remark } = error
   const isDenied = remark?.startsWith(OLD_ACL) === true

@@ -1,6 +1,8 @@
 // What options take and what admin gives, so that nobody has to name the packages below.
 export type {
   AclInfo,
+  AssignmentInput,
+  AssignmentStrategy,
   BrokerConsumeStats,
   BrokerStats,
   ClientConnection,
@@ -14,6 +16,7 @@ export type {
   ConsumeTimeSpan,
   GroupForbidden,
   KVTable,
+  MachineRooms,
   MessageRequestMode,
   PlainAccessTable,
   ProducerInfo,
@@ -60,17 +63,6 @@ export type {
   TransactionState,
 } from './producer/transactions.ts'
 export type { TraceTarget } from './trace/trace-option.ts'
-export {
-  type AssignmentInput,
-  type AssignmentStrategy,
-  averagely,
-  averagelyByCircle,
-  byMachineRoom,
-  configured,
-  consistentHash,
-  type MachineRooms,
-  machineRoomNearby,
-} from './consumer/assignment.ts'
 export { PushConsumer, type PushConsumerOptions, type PushConsumerStats } from './consumer/push-consumer.ts'
 export { ReceivedMessage } from './message/received-message.ts'
 export type { DeliveredMessage } from './consumer/push/delivered-messages.ts'
@@ -93,4 +85,12 @@ export {
 } from './consumer/simple-consumer.ts'
 export type { SimpleMessage } from './consumer/pop/simple-message.ts'
 export type { ConsumeFrom } from './consumer/offsets/start-offset.ts'
+export { configured } from '@gantrymq/protocol'
+export {
+  averagely,
+  averagelyByCircle,
+  byMachineRoom,
+  consistentHash,
+  machineRoomNearby,
+} from './consumer/strategies.ts'
 export type { Expression } from './consumer/subscription.ts'

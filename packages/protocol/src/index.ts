@@ -254,3 +254,18 @@ export {
   retryTopicOf,
   topicProblem,
 } from './topic-name.ts'
+export {
+  type AssignmentInput,
+  type AssignmentStrategy,
+  averagely,
+  averagelyByCircle,
+  byMachineRoom,
+  configured,
+  consistentHash,
+  type MachineRooms,
+  machineRoomNearby,
+  sortClientIds,
+  sortQueues,
+} from './assignment-strategies.ts'
+export { type Hashable, javaHash, longHash, stringHash } from './java-hash.ts'
+export { matchesTags, subscriptionOf, type SubscriptionExpression } from './subscription.ts'

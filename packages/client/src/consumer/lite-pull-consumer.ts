@@ -23,8 +23,8 @@ import { pullMember } from './group/pull-member.ts'
 import { PullOffsets } from './offsets/readable-offsets.ts'
 import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
-import { type Expression, subscriptionOf } from './subscription.ts'
 import { tellUser } from './rebalance/call-user.ts'
+import { type Expression, subscriptionOf } from './subscription.ts'
 
 /**
  * Gives messages when asked: by `poll`, or by `for await`. It works on the queues that rebalancing gives it, after

@@ -1,4 +1,4 @@
-import { type MessageView, retryTopicOf, unwrapNamespace } from '@gantrymq/protocol'
+import { type MessageView, retryTopicOf, type SubscriptionData, unwrapNamespace } from '@gantrymq/protocol'
 import { bytes, type Codec } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
@@ -18,7 +18,7 @@ import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
 import { Rebalancer } from './rebalance/rebalancer.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
 import { sendBack } from '../message/send-back.ts'
-import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+import { type Expression, subscriptionOf } from './subscription.ts'
 
 const { broadcast, allocate, rebalanceMs, persistOffsetsMs, suspendMs, pullTimeoutMs, unitMode } = litePullOptions
 const { offsetsFolder } = litePullOptions

@@ -29,8 +29,8 @@ import { beginningOf } from './offsets/queue-offsets.ts'
 import { QueueWork } from './push/pulled-queue.ts'
 import { Rebalancer } from './rebalance/rebalancer.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
-import type { Expression } from './subscription.ts'
 import { Subscriptions } from './group/subscriptions.ts'
+import type { Expression } from './subscription.ts'
 
 export type { PushConsumerOptions, PushConsumerStats }
 

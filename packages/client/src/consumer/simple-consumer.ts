@@ -1,4 +1,4 @@
-import { V5_0_0 } from '@gantrymq/protocol'
+import { type SubscriptionData, V5_0_0 } from '@gantrymq/protocol'
 import { pause } from '@gantrymq/remoting'
 import { bytes, type Codec } from '../message/codec.ts'
 import { checkedCall, Deadline } from '../deadline.ts'
@@ -14,7 +14,7 @@ import { PopPlaces } from './pop/turns.ts'
 import { pullMember } from './group/pull-member.ts'
 import { pushOptions } from './push/settings.ts'
 import { type SimpleContext, SimpleMessage } from './pop/simple-message.ts'
-import { type Expression, type SubscriptionData, subscriptionOf } from './subscription.ts'
+import { type Expression, subscriptionOf } from './subscription.ts'
 
 const { consumeFrom, unitMode } = pushOptions
 

@@ -1,57 +1,14 @@
-import type { SubscriptionData } from '@gantrymq/protocol'
-import { ClientError } from '../errors.ts'
-import { stringHash } from '../java-hash.ts'
-
-export type { SubscriptionData }
+import {
+  subscriptionOf as readExpression,
+  type SubscriptionData,
+  type SubscriptionExpression,
+} from '@gantrymq/protocol'
+import { asClientErrors } from '../errors.ts'
 
 /** What to receive of a topic: `*` or tags such as `new || paid`, the tags as a list, or an SQL92 filter on properties. */
-export type Expression = string | { readonly tags: readonly string[] } | { readonly sql: string }
+export type Expression = SubscriptionExpression
 
-const EVERYTHING = '*'
-const SEPARATOR = '||'
-
-/**
- * The subscription that an expression means (Apache's FilterAPI).
- * @throws ClientError BAD_OPTION for an expression without tags or without text
- */
+/** The subscription that a user's expression means. @throws ClientError BAD_OPTION for one without tags or without text */
 export function subscriptionOf(topic: string, expression: Expression, version: number): SubscriptionData {
-  if (typeof expression === 'string') return byTags(topic, expression, expression.split(SEPARATOR), version)
-  const given: { readonly sql?: unknown; readonly tags?: unknown } = expression ?? {}
-  if (typeof given.sql === 'string') return bySql(topic, given.sql, version)
-  if (!Array.isArray(given.tags)) throw badExpression(topic, typeof expression, 'is no text, { tags } or { sql }')
-  return byTags(topic, given.tags.join(` ${SEPARATOR} `), given.tags.map(String), version)
-}
-
-function byTags(topic: string, subString: string, parts: readonly string[], subVersion: number): SubscriptionData {
-  const common = { topic, subVersion, expressionType: 'TAG' }
-  if (subString === '' || subString === EVERYTHING) {
-    return { ...common, subString: EVERYTHING, tagsSet: [], codeSet: [] }
-  }
-  const tagsSet = [...new Set(parts.map(part => part.trim()).filter(tag => tag !== ''))]
-  if (tagsSet.length === 0) throw badExpression(topic, subString, 'names no tag')
-  return { ...common, subString, tagsSet, codeSet: [...new Set(tagsSet.map(stringHash))] }
-}
-
-function bySql(topic: string, sql: string, subVersion: number): SubscriptionData {
-  if (sql.trim() === '') throw badExpression(topic, sql, 'is an empty SQL92 filter')
-  return {
-    topic,
-    subString: sql,
-    tagsSet: [],
-    codeSet: [],
-    subVersion,
-    expressionType: 'SQL92',
-  }
-}
-
-function badExpression(topic: string, text: string, problem: string): ClientError {
-  return new ClientError('BAD_OPTION', `the subscription of ${topic}, ${JSON.stringify(text)}, ${problem}`)
-}
-
-/**
- * Whether a pulled message is wanted. Brokers filter by hash codes, which different tags can share; only the client sees
- * the text. A message without a tag is wanted only by who wants all.
- */
-export function matchesTags({ tagsSet }: SubscriptionData, tag: string | undefined): boolean {
-  return tagsSet.length === 0 || (tag !== undefined && tagsSet.includes(tag))
+  return asClientErrors(() => readExpression(topic, expression, version))
 }

@@ -1,6 +1,5 @@
-import { unwrapNamespace } from '@gantrymq/protocol'
+import { type Hashable, unwrapNamespace } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
-import type { Hashable } from '../java-hash.ts'
 import type { MessageQueue, OutgoingMessage } from '../message/message.ts'
 import { queueByHash, type QueueSelector } from './queue-picker.ts'
 

@@ -1,4 +1,4 @@
-import { type Hashable, javaHash } from '../java-hash.ts'
+import { type Hashable, javaHash } from '@gantrymq/protocol'
 import type { MessageQueue } from '../message/message.ts'
 import type { FaultLatency } from './fault-latency.ts'
 

@@ -1,13 +1,15 @@
 import {
   type consumeRequests,
   isRetryTopic,
+  matchesTags,
   responseCodes as codes,
   type StoredMessage,
   type SubscriptionData,
+  subscriptionOf,
 } from '@gantrymq/protocol'
 import { type Answer, type Call, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import { type BrokerState, FAQ, offsetKey } from './broker-state.ts'
-import { matchesTags, readQueue } from './read-queue.ts'
+import { readQueue } from './read-queue.ts'
 
 type Table = typeof consumeRequests
 type Pull = Table['PULL_MESSAGE']
@@ -121,7 +123,9 @@ function pullFilter(state: BrokerState, header: PullHeader): (message: StoredMes
 /** SQL is not judged here: it takes all. A retry topic's messages were filtered when they came the first time. */
 export function filterOf(topic: string, expression: string, type: string): (message: StoredMessage) => boolean {
   if (type !== 'TAG' || isRetryTopic(topic)) return () => true
-  return message => matchesTags(expression, message)
+  const subscription = subscriptionOf(topic, expression, 0)
+  // Apache's broker compares hash codes of tags; this one compares the tags.
+  return message => matchesTags(subscription, message.properties.get('TAGS'))
 }
 
 /** Refuses topics that do not exist or may not be read, and queues they do not have. */

@@ -59,10 +59,3 @@ function take(waiting: readonly LogEntry[], max: number, matches: (message: Stor
   }
   return { entries, nextOffset }
 }
-
-/** Whether a message's tag is one of `a || b`; `*` and nothing are all. Apache compares hash codes of tags. */
-export function matchesTags(expression: string, message: StoredMessage): boolean {
-  if (expression === '' || expression === '*') return true
-  const tag = message.properties.get('TAGS') ?? ''
-  return expression.split('||').some(each => each.trim() === tag)
-}

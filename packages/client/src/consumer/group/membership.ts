@@ -1,4 +1,4 @@
-import { retryTopicOf, type TopicRoute, wrapNamespace } from '@gantrymq/protocol'
+import { retryTopicOf, type SubscriptionData, type TopicRoute, wrapNamespace } from '@gantrymq/protocol'
 import { ClientInstance } from '../../instance/client-instance.ts'
 import { checkedCall, Deadline } from '../../deadline.ts'
 import { ClientError, closed } from '../../errors.ts'
@@ -8,7 +8,6 @@ import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { refuseStatic, staticTopicProblem } from '../../routes/routes.ts'
 import { ConsumeStats } from '../queue/consume-stats.ts'
 import { checkedQueue, checkedTopic, shownQueue } from './checked-names.ts'
-import type { SubscriptionData } from '../subscription.ts'
 import { checkFilter } from './subscriptions.ts'
 
 /** How often the counts are remembered, milliseconds. */

@@ -1,3 +1,4 @@
+import type { SubscriptionData } from '@gantrymq/protocol'
 import type { ConsumerMember } from '../../instance/instance-members.ts'
 import type { OptionTable } from '../../options.ts'
 import { consumeFromWhere } from './checked-names.ts'
@@ -5,7 +6,6 @@ import type { Membership } from './membership.ts'
 import type { OffsetStore } from '../offsets/broker-offsets.ts'
 import type { HeldWork } from '../rebalance/rebalancer.ts'
 import { type ConsumerSettings, runningInfo } from './running-info.ts'
-import type { SubscriptionData } from '../subscription.ts'
 
 /** What a consumer that gives messages when its user asks tells of itself. */
 export interface PullMember {

@@ -1,13 +1,14 @@
 import {
+  type AssignmentStrategy,
   type ConsumerRunningInfo,
   type PopProcessQueueInfo,
   type ProcessQueueInfo,
+  type SubscriptionData,
   V5_5_0,
   versionName,
 } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
 import type { OptionTable } from '../../options.ts'
-import type { AssignmentStrategy } from '../assignment.ts'
 import type { Consumption } from '../push/context.ts'
 import { consumeFromWhere } from './checked-names.ts'
 import type { Membership } from './membership.ts'
@@ -15,7 +16,6 @@ import type { OffsetStore } from '../offsets/broker-offsets.ts'
 import { PopWork } from '../pop/popped-queue.ts'
 import type { HeldWork } from '../rebalance/rebalancer.ts'
 import type { ConsumeFrom } from '../offsets/start-offset.ts'
-import type { SubscriptionData } from '../subscription.ts'
 
 /** What all consumers' settings have, or may have. */
 export interface ConsumerSettings {

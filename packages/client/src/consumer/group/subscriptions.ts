@@ -1,8 +1,8 @@
-import { membershipRequests, responseCodes } from '@gantrymq/protocol'
+import { membershipRequests, responseCodes, type SubscriptionData } from '@gantrymq/protocol'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import { ClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
-import { type Expression, type SubscriptionData, subscriptionOf } from '../subscription.ts'
+import { type Expression, subscriptionOf } from '../subscription.ts'
 
 /**
  * What a consumer wants of which topic. Brokers refuse a pull whose subscription is newer than what the last heartbeat told

@@ -1,4 +1,5 @@
 import { type Long, pause } from '@gantrymq/remoting'
+import type { SubscriptionData } from '@gantrymq/protocol'
 import type { MessageQueue } from '../../message/message.ts'
 import { pullHold } from '../queue/flow-control.ts'
 import type { Inbox, Parcel } from './arrived-chunks.ts'
@@ -9,7 +10,7 @@ import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
 import { beginningOf } from '../offsets/queue-offsets.ts'
 import type { HeldWork, RebalanceCore } from '../rebalance/rebalancer.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { type SubscriptionData, subscriptionOf } from '../subscription.ts'
+import { subscriptionOf } from '../subscription.ts'
 
 /** What the parts of a lite pull consumer share. */
 export interface LitePullCore<Body> extends RebalanceCore, PullContext<Body> {

@@ -1,4 +1,4 @@
-import { unwrapNamespace } from '@gantrymq/protocol'
+import { type SubscriptionData, unwrapNamespace } from '@gantrymq/protocol'
 import type { Codec } from '../../message/codec.ts'
 import { ClientError } from '../../errors.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../../message/message.ts'
@@ -10,7 +10,7 @@ import type { Membership } from '../group/membership.ts'
 import type { OffsetStore } from '../offsets/broker-offsets.ts'
 import { Rebalancer } from '../rebalance/rebalancer.ts'
 import { ReceivedMessage } from '../../message/received-message.ts'
-import { type Expression, type SubscriptionData, subscriptionOf } from '../subscription.ts'
+import { type Expression, subscriptionOf } from '../subscription.ts'
 
 export interface LitePullQueuesOptions<Body> {
   readonly membership: Membership

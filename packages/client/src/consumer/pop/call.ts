@@ -1,9 +1,11 @@
 import {
   type BatchAck,
+  matchesTags,
   type MessageQueue,
   popRequests,
   popTopic,
   responseCodes,
+  type SubscriptionData,
   V5_0_0,
   writePopReceipt,
 } from '@gantrymq/protocol'
@@ -16,7 +18,6 @@ import type { CallOptions } from '../../message/message.ts'
 import { type BrokerOfTopic, findMaster } from '../../routes/find-broker.ts'
 import { unpack } from '../queue/pull-call.ts'
 import { type PoppedView, type Receipt, readPopReply } from './reply.ts'
-import { matchesTags, type SubscriptionData } from '../subscription.ts'
 
 /** Who pops. */
 export interface PopContext {

@@ -1,3 +1,4 @@
+import type { SubscriptionData } from '@gantrymq/protocol'
 import type { MessageQueue } from '../../message/message.ts'
 import type { ConsumerCore } from '../push/context.ts'
 import { pop, type PopAsk } from './call.ts'
@@ -5,7 +6,6 @@ import type { PopConsumption, PopOwner } from './consumption.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
 import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
 import type { HeldWork } from '../rebalance/rebalancer.ts'
-import type { SubscriptionData } from '../subscription.ts'
 
 /** How long a broker may hold a pop that finds nothing, milliseconds. */
 const POLL_MS = 15_000

@@ -1,4 +1,5 @@
 import { pause } from '@gantrymq/remoting'
+import type { SubscriptionData } from '@gantrymq/protocol'
 import type { Deadline } from '../../deadline.ts'
 import { ClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
@@ -6,7 +7,6 @@ import { refuseStatic } from '../../routes/routes.ts'
 import { ANY_QUEUE, awaitMessages, pop, type PopAsk } from './call.ts'
 import type { PoppedView } from './reply.ts'
 import type { SimpleContext } from './simple-message.ts'
-import type { SubscriptionData } from '../subscription.ts'
 
 /** All queues of a topic at one broker. */
 interface Place {

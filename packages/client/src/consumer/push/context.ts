@@ -1,10 +1,10 @@
+import type { SubscriptionData } from '@gantrymq/protocol'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { QueueWork } from './pulled-queue.ts'
 import type { PullLimits } from '../queue/flow-control.ts'
 import type { OffsetStore } from '../offsets/broker-offsets.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import type { PushSettings } from './settings.ts'
-import type { SubscriptionData } from '../subscription.ts'
 import type { ConsumeStats } from '../queue/consume-stats.ts'
 import type { ConsumerTrace } from '../../trace/consumer-trace.ts'
 

@@ -1,4 +1,12 @@
-import { consumeRequests, type CorruptMessage, type MessageView, readMessages, responseCodes } from '@gantrymq/protocol'
+import {
+  consumeRequests,
+  type CorruptMessage,
+  matchesTags,
+  type MessageView,
+  readMessages,
+  responseCodes,
+  type SubscriptionData,
+} from '@gantrymq/protocol'
 import { type Long, pause, type Reply } from '@gantrymq/remoting'
 import { Deadline } from '../../deadline.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
@@ -10,7 +18,6 @@ import { findReadAddress } from '../../routes/find-broker.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
 import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { matchesTags, type SubscriptionData } from '../subscription.ts'
 
 type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
 

@@ -1,9 +1,10 @@
+import type { AssignmentStrategy } from '@gantrymq/protocol'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
 import { custom, flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../../options.ts'
-import { type AssignmentStrategy, averagely } from '../assignment.ts'
 import { traceOption } from '../../trace/trace-option.ts'
 import { steadyName } from '../group/steady-name.ts'
 import type { ConsumeFrom } from '../offsets/start-offset.ts'
+import { averagely } from '../strategies.ts'
 
 const isDate = (value: unknown): boolean => value instanceof Date && !Number.isNaN(value.getTime())
 

@@ -1,4 +1,12 @@
-import { consumeRequests, type MessageView, readMessages, responseCodes, V5_0_0 } from '@gantrymq/protocol'
+import {
+  consumeRequests,
+  matchesTags,
+  type MessageView,
+  readMessages,
+  responseCodes,
+  type SubscriptionData,
+  V5_0_0,
+} from '@gantrymq/protocol'
 import type { Long, Reply } from '@gantrymq/remoting'
 import { findReadAddress } from '../../routes/find-broker.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
@@ -7,7 +15,6 @@ import { Deadline } from '../../deadline.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import type { ConsumeStats } from './consume-stats.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { matchesTags, type SubscriptionData } from '../subscription.ts'
 
 /**
  * What a pull found: messages; nothing from this offset on; nothing that the filter wants, as far as the broker looked; or

@@ -1,6 +1,5 @@
-import { membershipRequests } from '@gantrymq/protocol'
+import { membershipRequests, sortClientIds, sortQueues } from '@gantrymq/protocol'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
-import { sortClientIds, sortQueues } from '../assignment.ts'
 import type { RebalanceCore } from './rebalancer.ts'
 
 /** A member's queues of a topic; undefined if they cannot be told now. */

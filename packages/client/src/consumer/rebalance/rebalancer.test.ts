@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientNotices, type QueueOffset } from '@gantrymq/protocol'
+import { clientNotices, configured, type QueueOffset } from '@gantrymq/protocol'
 import { type TestCluster, testCluster } from '@gantrymq/testkit'
 import { queueKey } from '../../message/message.ts'
-import { configured } from '../assignment.ts'
 import type { PushConsumer } from '../push-consumer.ts'
 import { noted, startConsumer } from '../../../test/push-scene.ts'
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { ClientError } from '../errors.ts'
-import type { MessageQueue } from '../message/message.ts'
+import { RemotingError } from '@gantrymq/remoting'
+import type { MessageQueue } from './bodies/message-queue.ts'
 
 /** What a strategy shares out. All members of a group must come to results that fit, so it must use nothing else. */
 export interface AssignmentInput {
@@ -42,9 +42,9 @@ function strategy(name: string, assign: (input: AssignmentInput, place: number) 
   return {
     name,
     assign(input) {
-      if (input.clientId === '') throw new ClientError('BAD_OPTION', 'clientId of an assignment is empty')
-      if (input.queues.length === 0) throw new ClientError('BAD_OPTION', 'queues of an assignment are empty')
-      if (input.clientIds.length === 0) throw new ClientError('BAD_OPTION', 'clientIds of an assignment are empty')
+      if (input.clientId === '') throw new RemotingError('BAD_OPTION', 'clientId of an assignment is empty')
+      if (input.queues.length === 0) throw new RemotingError('BAD_OPTION', 'queues of an assignment are empty')
+      if (input.clientIds.length === 0) throw new RemotingError('BAD_OPTION', 'clientIds of an assignment are empty')
       const place = input.clientIds.indexOf(input.clientId)
       return place < 0 ? [] : assign(input, place)
     },
@@ -87,10 +87,10 @@ export function byMachineRoom(rooms: Iterable<string>): AssignmentStrategy {
 /**
  * By a ring of MD5 points, so that few queues move when a member comes or goes: Apache's CONSISTENT_HASH.
  * @param virtualNodes points of each member, as many in all members
- * @throws ClientError BAD_OPTION if negative
+ * @throws RemotingError BAD_OPTION if negative
  */
 export function consistentHash(virtualNodes = 10): AssignmentStrategy {
-  if (!(virtualNodes >= 0)) throw new ClientError('BAD_OPTION', `virtualNodes must not be negative: ${virtualNodes}`)
+  if (!(virtualNodes >= 0)) throw new RemotingError('BAD_OPTION', `virtualNodes must not be negative: ${virtualNodes}`)
   return strategy('CONSISTENT_HASH', ({ queues, clientId, clientIds }) => {
     const ring = ringOf(clientIds, virtualNodes)
     return queues.filter(queue => ownerOf(ring, ringHash(javaTextOf(queue))) === clientId)
@@ -147,6 +147,6 @@ export function machineRoomNearby(inner: AssignmentStrategy, rooms: MachineRooms
 }
 
 function named(room: string | undefined, what: string): string {
-  if (!room) throw new ClientError('BAD_OPTION', `no machine room is known for the ${what}`)
+  if (!room) throw new RemotingError('BAD_OPTION', `no machine room is known for the ${what}`)
   return room
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { MessageQueue } from '../message/message.ts'
 import {
   type AssignmentStrategy,
   averagely,
@@ -12,7 +11,8 @@ import {
   machineRoomNearby,
   sortClientIds,
   sortQueues,
-} from './assignment.ts'
+} from './assignment-strategies.ts'
+import type { MessageQueue } from './bodies/message-queue.ts'
 
 const group = 'g'
 
