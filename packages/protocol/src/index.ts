@@ -269,3 +269,4 @@ export {
 } from './assignment-strategies.ts'
 export { type Hashable, javaHash, longHash, stringHash } from './java-hash.ts'
 export { matchesTags, subscriptionOf, type SubscriptionExpression } from './subscription.ts'
+export { isMaster, MASTER_ID } from './broker-id.ts'

@@ -1,6 +1,7 @@
 import {
   type BrokerData,
   type ClusterInfo,
+  MASTER_ID,
   nameServerRequests,
   responseCodes,
   type TopicRoute,
@@ -29,7 +30,6 @@ export interface Place {
   readonly address: string
 }
 
-const MASTER = 0
 /** Brokers asked side by side. */
 const AT_A_TIME = 16
 
@@ -160,12 +160,14 @@ export class AdminCalls {
 }
 
 function masterPlace({ brokerAddrs, brokerName }: BrokerData): Place[] {
-  const address = brokerAddrs.get(MASTER)
+  const address = brokerAddrs.get(MASTER_ID)
   return address === undefined ? [] : [{ brokerName, address }]
 }
 
 function readingPlace(broker: BrokerData): Place[] {
-  const [address] = [broker.brokerAddrs.get(MASTER), ...broker.brokerAddrs.values()].filter(each => each !== undefined)
+  const [address] = [broker.brokerAddrs.get(MASTER_ID), ...broker.brokerAddrs.values()].filter(
+    each => each !== undefined,
+  )
   return address === undefined ? [] : [{ brokerName: broker.brokerName, address }]
 }
 

@@ -1,4 +1,4 @@
-import type { TopicRoute } from '@gantrymq/protocol'
+import { isMaster, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 
 /** Where to read: an address, whether it is a slave's, and the version its broker announced (0 before the first heartbeat). */
@@ -14,8 +14,6 @@ export interface KnownBroker {
   readonly id: Long
   readonly address: string
 }
-
-const MASTER = 0
 
 /** The brokers that routes told of, by name and id, and the versions that heartbeats brought: Apache's brokerAddrTable. */
 export class BrokerTable {
@@ -39,7 +37,7 @@ export class BrokerTable {
 
   /** Address of a broker's master. */
   master(name: string): string | undefined {
-    return this.#brokers.get(name)?.get(MASTER)
+    return this.#brokers.get(name)?.get(MASTER_ID)
   }
 
   /** An address of a broker, whichever is first: the master's where there is one. */
@@ -105,10 +103,6 @@ export class BrokerTable {
   masters(): KnownBroker[] {
     return this.all().filter(broker => isMaster(broker.id))
   }
-}
-
-function isMaster(id: Long): boolean {
-  return id === MASTER || id === 0n
 }
 
 function candidates(addresses: ReadonlyMap<Long, string>, id: Long, onlyThis: boolean): Long[] {

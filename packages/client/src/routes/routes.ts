@@ -1,12 +1,17 @@
-import { type BrokerData, isReadable, isWriteable, type QueueData, type TopicRoute } from '@gantrymq/protocol'
+import {
+  type BrokerData,
+  isReadable,
+  isWriteable,
+  MASTER_ID,
+  type QueueData,
+  type TopicRoute,
+} from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message/message.ts'
 
 /** Queues of one topic on one broker that this client believes in; no broker has near as many. */
 const MAX_QUEUES = 65_536
 /** The broker id of a master. */
-const MASTER = 0
-
 /**
  * The queues to send to: those of `orderTopicConf` in its order, else by broker name where the topic may be written and
  * a master is known (Apache's topicRouteData2TopicPublishInfo). Empty for static topics, see `staticTopicProblem`.
@@ -49,7 +54,7 @@ function isStatic(route: TopicRoute): boolean {
 }
 
 function hasMaster(broker: BrokerData): boolean {
-  return broker.brokerAddrs.has(MASTER)
+  return broker.brokerAddrs.has(MASTER_ID)
 }
 
 function orderedQueues(topic: string, orderTopicConf: string): MessageQueue[] {
@@ -167,7 +172,7 @@ export function brokerAddresses(route: TopicRoute, random: () => number): string
 }
 
 function addressOf(broker: BrokerData, random: () => number): string | undefined {
-  return broker.brokerAddrs.get(MASTER) ?? oneOf([...broker.brokerAddrs.values()], random)
+  return broker.brokerAddrs.get(MASTER_ID) ?? oneOf([...broker.brokerAddrs.values()], random)
 }
 
 function oneOf<T>(items: readonly T[], random: () => number): T | undefined {

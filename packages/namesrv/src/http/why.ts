@@ -1,5 +1,4 @@
-import { isWriteable, type TopicRoute } from '@gantrymq/protocol'
-import { MASTER_ID } from '../registry/broker-group.ts'
+import { isWriteable, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 import type { Departure } from '../registry/departures.ts'
 import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'

@@ -1,5 +1,5 @@
+import { isMaster } from '@gantrymq/protocol'
 import type { BrokerView } from '../registry/broker-changes.ts'
-import { MASTER_ID } from '../registry/broker-group.ts'
 import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'
 import { NameLimit } from './counters.ts'
@@ -46,7 +46,7 @@ function brokerCounts(brokers: readonly BrokerView[], clusters: NameLimit): Metr
     const cluster = clusters.label(broker.cluster)
     const count = counts.get(cluster) ?? { master: 0, slave: 0 }
     counts.set(cluster, count)
-    count[broker.brokerId === MASTER_ID ? 'master' : 'slave']++
+    count[isMaster(broker.brokerId) ? 'master' : 'slave']++
   }
   const samples = Array.from(counts).flatMap(([cluster, { master, slave }]) => [
     { labels: { cluster, role: 'master' }, value: master },
@@ -88,7 +88,7 @@ async function topicCounts(
   for (const { brokerName, brokerId, ...broker } of brokers) {
     const cluster = clusters.label(broker.cluster)
     const home = homes.get(brokerName) ?? new Map<string, boolean>()
-    home.set(cluster, home.get(cluster) === true || brokerId === MASTER_ID)
+    home.set(cluster, home.get(cluster) === true || isMaster(brokerId))
     homes.set(brokerName, home)
     counts.set(cluster, { topics: 0, withoutMaster: 0 })
   }

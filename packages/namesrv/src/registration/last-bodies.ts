@@ -1,6 +1,6 @@
+import { isMaster } from '@gantrymq/protocol'
 import type { ReadBody } from './body-difference.ts'
 import type { Broker } from '../registry/broker-group.ts'
-import { MASTER_ID } from '../registry/broker-group.ts'
 
 /** Most bytes of bodies kept: some 40 brokers of 10,000 topics, or 400 of 1,000. */
 const MAX_KEPT = 64 << 20
@@ -33,14 +33,14 @@ export class LastBodies {
   of(broker: Broker | undefined): ReadBody | undefined {
     const last = broker && this.#bodies.get(broker)
     // Only a master's topics go into the table as they are.
-    if (last === undefined || broker?.id !== MASTER_ID) return undefined
+    if (last === undefined || broker === undefined || !isMaster(broker.id)) return undefined
     return broker.group.writes === last.writes ? last.body : undefined
   }
 
   keep(broker: Broker, body: ReadBody | undefined): void {
     const room = this.#bodies.get(broker)?.body.bytes
     this.forget(broker)
-    if (body === undefined || broker.id !== MASTER_ID || sizeOf(body) > this.#limit) return
+    if (body === undefined || !isMaster(broker.id) || sizeOf(body) > this.#limit) return
     const { tableStart, tableEnd, offsets } = body
     const kept = { bytes: copyOf(body, room), tableStart, tableEnd, offsets }
     this.#bodies.set(broker, { body: kept, writes: broker.group.writes })

@@ -1,9 +1,6 @@
-import type { BrokerData, DataVersion, QueueData } from '@gantrymq/protocol'
+import { type BrokerData, type DataVersion, isMaster, MASTER_ID, type QueueData } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 import type { QueueSettings } from './queue-settings.ts'
-
-/** The id of a master. */
-export const MASTER_ID = 0
 
 /** All brokers of one name, whatever the cluster: a master and its slaves. It ends with its last broker. */
 export interface BrokerGroup {
@@ -104,7 +101,7 @@ export function lowestId(group: BrokerGroup): Long | undefined {
 }
 
 export function masterOf(group: BrokerGroup): Broker | undefined {
-  return group.brokers.find(broker => broker.id === MASTER_ID)
+  return group.brokers.find(broker => isMaster(broker.id))
 }
 
 /** Whether only slaves are left; they then may act for the master, but nobody can write. */
@@ -121,7 +118,7 @@ export function roleIn(
   group: BrokerGroup | undefined,
   broker: { readonly id: Long; readonly addr: string; readonly enableActingMaster: boolean | undefined },
 ): Role {
-  if (broker.id === MASTER_ID) return 'master'
+  if (isMaster(broker.id)) return 'master'
   // A 5.x broker sends the field with true or false; its absence marks a 4.x slave, whose topics never counted.
   if (broker.enableActingMaster === undefined) return 'slave'
   const isLowest = !group || group.brokers.every(other => other.addr === broker.addr || other.id >= broker.id)

@@ -1,4 +1,11 @@
-import type { DataVersion, QueueData, TopicConfig, TopicQueueMappingInfo, TopicRoute } from '@gantrymq/protocol'
+import {
+  type DataVersion,
+  isMaster,
+  type QueueData,
+  type TopicConfig,
+  type TopicQueueMappingInfo,
+  type TopicRoute,
+} from '@gantrymq/protocol'
 import { PERM_READ, PERM_WRITE, sameDataVersion } from '@gantrymq/protocol'
 import { BrokerDirectory } from './broker-directory.ts'
 import {
@@ -9,7 +16,7 @@ import {
   type RemovalReason,
   viewOf,
 } from './broker-changes.ts'
-import { type Broker, type BrokerGroup, isMasterless, lowestId, MASTER_ID, masterOf, roleIn } from './broker-group.ts'
+import { type Broker, type BrokerGroup, isMasterless, lowestId, masterOf, roleIn } from './broker-group.ts'
 import { sameQueues } from './queue-settings.ts'
 import {
   type AppliedTopics,
@@ -449,7 +456,7 @@ function isCurrent({ broker, generation }: RegistrationToken): boolean {
 }
 
 function masterFor(broker: Broker): Pick<BegunRegistration, 'masterAddr' | 'haServerAddr'> {
-  const master = broker.id === MASTER_ID ? undefined : masterOf(broker.group)
+  const master = isMaster(broker.id) ? undefined : masterOf(broker.group)
   if (!master) return {}
   const { addr, haServerAddr } = master
   return { masterAddr: addr, ...(haServerAddr !== undefined && { haServerAddr }) }

@@ -1,6 +1,6 @@
-import type { BrokerData, QueueData, TopicRoute } from '@gantrymq/protocol'
+import { type BrokerData, MASTER_ID, type QueueData, type TopicRoute } from '@gantrymq/protocol'
 import { isWriteable } from '@gantrymq/protocol'
-import { type BrokerGroup, MASTER_ID, queueDataOf, sortedById } from './broker-group.ts'
+import { type BrokerGroup, queueDataOf, sortedById } from './broker-group.ts'
 import type { QueueSettings } from './queue-settings.ts'
 import type { Topic } from './topic.ts'
 

@@ -1,5 +1,4 @@
-import type { BrokerData, TopicRoute } from '@gantrymq/protocol'
-import { MASTER_ID } from './broker-group.ts'
+import { type BrokerData, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 
 /** Fields of a request beside its header's own, set by clients of 5.x that know their zone. */
 const ZONE_MODE = '__ZONE_MODE'
