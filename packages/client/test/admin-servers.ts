@@ -1,12 +1,10 @@
 import type { TestContext } from 'node:test'
 import { type BrokerData, nameServerRequests, type TopicRoute } from '@gantrymq/protocol'
 import {
-  type Command,
   Connection,
+  type ConnectionOptions,
   type HandlersFor,
-  type Peer,
   RemotingError,
-  type ReplyParts,
   type RequestTable,
   ResponseError,
   Router,
@@ -14,7 +12,7 @@ import {
 import { HandClock, memorySockets } from '@gantrymq/testkit'
 import { Admin } from '../src/admin/admin.ts'
 
-type Dispatch = (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+type Dispatch = NonNullable<ConnectionOptions['onRequest']>
 
 /** A server that serves these requests and no others. */
 export function serving<const T extends RequestTable>(table: T, handlers: HandlersFor<T, null>): Dispatch {

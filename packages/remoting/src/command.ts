@@ -37,6 +37,11 @@ export function isOneway(command: Command): boolean {
   return (command.flag & ONEWAY_FLAG) !== 0
 }
 
+/** The command without the bytes of its frame, for who keeps it after the frame is done with. */
+export function withoutBody(command: Command): Command {
+  return command.body === null ? command : { ...command, body: null }
+}
+
 /** What a handler decides; the rest of a reply follows from its request. */
 export interface ReplyParts {
   readonly code: number

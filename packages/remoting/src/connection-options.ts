@@ -2,6 +2,7 @@ import type { BufferPool } from './buffer-pool.ts'
 import type { Clock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts, SerializeType } from './command.ts'
+import type { Eventual } from './held.ts'
 import { MAX_FRAME } from './frame.ts'
 import { type HeaderView, MAX_FIELDS } from './header-view.ts'
 import type { Language } from './language.ts'
@@ -28,6 +29,10 @@ export interface ConnectionLimits {
   readonly maxFields: number
   /** Requests of the peer being answered at a time; beyond it reading pauses. Default 1,024. */
   readonly maxAnswering: number
+  /**
+   * Requests of the peer held at a time (see `held`); beyond it a held request counts as one being answered. Default 65,536.
+   */
+  readonly maxHeld: number
   /** Own calls waiting for a reply; beyond it a call is refused. Default 65,535, Apache's. */
   readonly maxPending: number
   /** Bytes waiting to be read by the peer; beyond it reading pauses. Default 1 MiB. */
@@ -45,6 +50,7 @@ export const defaultLimits: ConnectionLimits = {
   maxHeader: 65_536,
   maxFields: MAX_FIELDS,
   maxAnswering: 1024,
+  maxHeld: 65_536,
   maxPending: 65_535,
   maxQueued: 1 << 20,
   maxQueuedHard: 64 << 20,
@@ -67,7 +73,7 @@ export interface ConnectionOptions {
   /** `ip:port` of the peer, for logs and handlers. */
   readonly remoteAddress: string
   /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
-  readonly onRequest?: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+  readonly onRequest?: (command: Command, peer: Peer) => Eventual<ReplyParts>
   readonly prepared?: PreparedReplies | undefined
   /**
    * Memory for large frames, used again when their request is answered: whoever handles it must copy what it keeps of

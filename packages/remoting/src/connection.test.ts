@@ -1,46 +1,15 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { HandClock, memorySockets } from '@gantrymq/testkit'
-import type { CloseReason } from './close-reason.ts'
-import { Connection } from './connection.ts'
-import type { ConnectionOptions } from './connection-options.ts'
+import { connectionPair, WIPE, wiped } from '../test/connection-pair.ts'
 import { RemotingError, ResponseError } from './errors.ts'
-import { header, int, optional, text } from './fields.ts'
 import { encodeFrame } from './frame.ts'
 import { Outbox } from './outbox.ts'
 import { type Peer, request } from './request.ts'
 
-const WIPE = request({
-  code: 205,
-  purpose: 'for tests',
-  header: header({ brokerName: text() }),
-  reply: { header: header({ wipeTopicCount: int(), note: optional(text()) }) },
-})
-
-function pair(t: TestContext, serving: Partial<ConnectionOptions> = {}, calling: Partial<ConnectionOptions> = {}) {
-  const clock = new HandClock()
-  const [near, far] = memorySockets()
-  const reasons: CloseReason[] = []
-  const server = new Connection(near, {
-    remoteAddress: 'client:1',
-    clock,
-    onClose: reason => reasons.push(reason),
-    ...serving,
-  })
-  const client = new Connection(far, { remoteAddress: 'server:1', clock, ...calling })
-  t.after(() => {
-    server.destroy()
-    client.destroy()
-  })
-  return { clock, server, client, near, far, reasons }
-}
-
-const wiped = (count: number) => ({ code: 0, extFields: new Map([['wipeTopicCount', String(count)]]) })
-
 test('a call gets the reply of its own request, whatever the order of replies', async t => {
   const waiting: (() => void)[] = []
-  const { client } = pair(t, {
+  const { client } = connectionPair(t, {
     onRequest: command => {
       const name = command.extFields?.get('brokerName') as string
       return new Promise(resolve => waiting.unshift(() => resolve(wiped(name.length))))
@@ -57,7 +26,7 @@ test('a call gets the reply of its own request, whatever the order of replies', 
 })
 
 test('an answer other than success is thrown with its code and remark', async t => {
-  const { client } = pair(t, { onRequest: () => ({ code: 17, remark: 'no route' }) })
+  const { client } = connectionPair(t, { onRequest: () => ({ code: 17, remark: 'no route' }) })
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), (error: unknown) => {
     assert.ok(error instanceof ResponseError)
     assert.equal(error.responseCode, 17)
@@ -69,7 +38,7 @@ test('an answer other than success is thrown with its code and remark', async t 
 test('an answer with a code that the declaration names is read as one, other codes are refusals', async t => {
   const PULL = request({ ...WIPE, code: 11, reply: { ...WIPE.reply, codes: [19, 20] } })
   let code = 19
-  const { client } = pair(t, { onRequest: () => ({ ...wiped(4), code, remark: 'nothing there' }) })
+  const { client } = connectionPair(t, { onRequest: () => ({ ...wiped(4), code, remark: 'nothing there' }) })
   const { header, ...reply } = await client.call(PULL, { header: { brokerName: 'a' } })
   assert.deepEqual([reply.code, reply.remark, header.wipeTopicCount], [19, 'nothing there', 4])
   code = 21
@@ -78,7 +47,7 @@ test('an answer with a code that the declaration names is read as one, other cod
 
 test('a remark goes with a request', async t => {
   const remarks: (string | null)[] = []
-  const { client } = pair(t, {
+  const { client } = connectionPair(t, {
     onRequest: command => {
       remarks.push(command.remark)
       return wiped(1)
@@ -90,13 +59,13 @@ test('a remark goes with a request', async t => {
 })
 
 test('a side that serves nothing answers code 3', async t => {
-  const { client } = pair(t)
+  const { client } = connectionPair(t)
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { responseCode: 3 })
 })
 
 test('a reply after its deadline is dropped and the connection lives on', async t => {
   let release = () => {}
-  const { client, clock } = pair(t, {
+  const { client, clock } = connectionPair(t, {
     onRequest: () => new Promise(resolve => (release = () => resolve(wiped(1)))),
   })
   const late = client.call(WIPE, { header: { brokerName: 'a' } }, { timeoutMs: 1000 })
@@ -114,7 +83,7 @@ test('a reply after its deadline is dropped and the connection lives on', async 
 })
 
 test('an aborted call ends at once and takes its listener away', async t => {
-  const { client } = pair(t, { onRequest: () => new Promise(() => {}) })
+  const { client } = connectionPair(t, { onRequest: () => new Promise(() => {}) })
   const stop = new AbortController()
   const call = client.call(WIPE, { header: { brokerName: 'a' } }, { signal: stop.signal })
   stop.abort()
@@ -125,7 +94,7 @@ test('an aborted call ends at once and takes its listener away', async t => {
 
 test('a one-way request is handled and never answered, not even with an error', async t => {
   const seen: number[] = []
-  const { client, far } = pair(t, {
+  const { client, far } = connectionPair(t, {
     onRequest: command => {
       seen.push(command.code)
       return { code: 1, remark: 'failed' }
@@ -141,7 +110,7 @@ test('a one-way request is handled and never answered, not even with an error', 
 })
 
 test('replies to the requests of one read leave in one write', async t => {
-  const { far } = pair(t, { onRequest: () => wiped(1) })
+  const { far } = connectionPair(t, { onRequest: () => wiped(1) })
   const frames = Array.from({ length: 10 }, (_, opaque) =>
     encodeFrame(
       {
@@ -168,7 +137,7 @@ test('replies to the requests of one read leave in one write', async t => {
 })
 
 test('garbage closes the connection without an answer and fails the calls on it', async t => {
-  const { server, far, reasons } = pair(t)
+  const { server, far, reasons } = connectionPair(t)
   const call = server.call(WIPE, { header: { brokerName: 'a' } })
   far.write(Buffer.from('GARBAGE!'))
   await assert.rejects(call, { code: 'CLOSED', retriable: true })
@@ -176,7 +145,7 @@ test('garbage closes the connection without an answer and fails the calls on it'
 })
 
 test('a peer that begins a frame and stalls is closed after the deadline', async t => {
-  const { server, far, clock, reasons } = pair(t)
+  const { server, far, clock, reasons } = connectionPair(t)
   far.write(Buffer.from([0, 0, 1]))
   await turn()
   clock.advance(60_000)
@@ -188,7 +157,7 @@ test('a peer that begins a frame and stalls is closed after the deadline', async
 })
 
 test('a peer that sends whole frames now and then is left alone', async t => {
-  const { server, client, clock, reasons } = pair(t, { onRequest: () => wiped(1) })
+  const { server, client, clock, reasons } = connectionPair(t, { onRequest: () => wiped(1) })
   for (let i = 0; i < 5; i++) {
     await client.call(WIPE, { header: { brokerName: 'a' } })
     clock.advance(50_000)
@@ -200,7 +169,7 @@ test('a peer that sends whole frames now and then is left alone', async t => {
 test('a slow reader stops being read and is dropped after the deadline', async t => {
   const body = Buffer.alloc(100_000)
   let served = 0
-  const { server, near, far, clock, reasons } = pair(t, {
+  const { server, near, far, clock, reasons } = connectionPair(t, {
     limits: { maxQueued: 200_000 },
     onRequest: () => {
       served++
@@ -235,7 +204,7 @@ test('a slow reader stops being read and is dropped after the deadline', async t
 })
 
 test('a peer that makes us queue beyond the hard limit is dropped at once', async t => {
-  const { client, far, reasons } = pair(t, {
+  const { client, far, reasons } = connectionPair(t, {
     limits: { maxQueued: 1000, maxQueuedHard: 50_000 },
     onRequest: () => ({ code: 0, body: Buffer.alloc(100_000) }),
   })
@@ -247,7 +216,7 @@ test('a peer that makes us queue beyond the hard limit is dropped at once', asyn
 
 test('no more requests are read than may be answered at a time', async t => {
   const waiting: (() => void)[] = []
-  const { client } = pair(t, {
+  const { client } = connectionPair(t, {
     limits: { maxAnswering: 3 },
     onRequest: () => new Promise(resolve => waiting.push(() => resolve(wiped(1)))),
   })
@@ -267,7 +236,7 @@ test('no more requests are read than may be answered at a time', async t => {
 })
 
 test('more calls than may wait are refused', async t => {
-  const { client } = pair(t, { onRequest: () => new Promise(() => {}) }, { limits: { maxPending: 2 } })
+  const { client } = connectionPair(t, { onRequest: () => new Promise(() => {}) }, { limits: { maxPending: 2 } })
   const calls = [1, 2].map(() => client.call(WIPE, { header: { brokerName: 'a' } }))
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { code: 'TOO_MANY_IN_FLIGHT' })
   client.destroy()
@@ -276,7 +245,7 @@ test('more calls than may wait are refused', async t => {
 
 test('closing lets what is in flight finish, closing twice is closing once', async t => {
   let release = () => {}
-  const { server, client, reasons } = pair(t, {
+  const { server, client, reasons } = connectionPair(t, {
     onRequest: () => new Promise(resolve => (release = () => resolve(wiped(5)))),
   })
   const call = client.call(WIPE, { header: { brokerName: 'a' } })
@@ -291,7 +260,7 @@ test('closing lets what is in flight finish, closing twice is closing once', asy
 })
 
 test('closing waits no longer than it was told', async t => {
-  const { server, client, clock, reasons } = pair(t, { onRequest: () => new Promise(() => {}) })
+  const { server, client, clock, reasons } = connectionPair(t, { onRequest: () => new Promise(() => {}) })
   const call = client.call(WIPE, { header: { brokerName: 'a' } }, { timeoutMs: 60_000 })
   await turn()
   const closing = server.close({ drainMs: 5000 })
@@ -303,7 +272,7 @@ test('closing waits no longer than it was told', async t => {
 })
 
 test('when the peer hangs up, the calls on the connection fail and say so', async t => {
-  const { server, client } = pair(t, { onRequest: () => new Promise(() => {}) })
+  const { server, client } = connectionPair(t, { onRequest: () => new Promise(() => {}) })
   const call = client.call(WIPE, { header: { brokerName: 'a' } })
   await turn()
   server.destroy()
@@ -314,7 +283,7 @@ test('when the peer hangs up, the calls on the connection fail and say so', asyn
 
 test('a handler may keep the peer of a request and call it, until the connection closes', async t => {
   let peer: Peer | undefined
-  const { client } = pair(
+  const { client } = connectionPair(
     t,
     {
       onRequest: (_, sender) => {
@@ -334,7 +303,7 @@ test('a handler may keep the peer of a request and call it, until the connection
 })
 
 test('a hook adds to the fields of own requests', async t => {
-  const { client } = pair(
+  const { client } = connectionPair(
     t,
     { onRequest: command => wiped(Number(command.extFields?.get('extra'))) },
     { onSend: fields => void fields.set('extra', '7') },

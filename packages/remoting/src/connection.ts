@@ -1,8 +1,10 @@
 import diagnostics from 'node:diagnostics_channel'
 import type { Duplex } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Answering } from './answering.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
-import { type Command, isOneway, isReply, ONEWAY_FLAG, REPLY_FLAG, type ReplyParts } from './command.ts'
+import { type Command, isOneway, isReply, ONEWAY_FLAG, REPLY_FLAG, type ReplyParts, withoutBody } from './command.ts'
 import {
   ANNOUNCED_VERSION,
   type ConnectionLimits,
@@ -10,19 +12,18 @@ import {
   defaultLimits,
   type Traffic,
 } from './connection-options.ts'
-import { FrameError, RemotingError, ResponseError } from './errors.ts'
+import { FrameError, RemotingError } from './errors.ts'
 import { FrameDecoder, readCommand, scanHeader, writeFrame } from './frame.ts'
 import { HeaderView } from './header-view.ts'
+import { Held } from './held.ts'
 import type { WrittenCommand } from './json-header.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
 import type { CallInput, CallOptions, Peer, Reply, RequestDeclaration } from './request.ts'
+import { readReply, writeRequest } from './request-codec.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
 import { readShared } from './shared-reads.ts'
-
-/** Codes beyond 16 bits do not fit a binary header (spec remoting 3.3). */
-const MAX_BINARY_CODE = 32767
 
 const closed = diagnostics.channel('gantrymq:remoting:connection:close')
 const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
@@ -47,13 +48,13 @@ export class Connection implements Peer {
   readonly #view = new HeaderView()
   readonly #out = new Outbox()
   readonly #calls: PendingCalls
+  readonly #answering: Answering
   readonly #traffic: Traffic | undefined
   /** The bytes of a read are another's with the next. */
   readonly #sharesReads: boolean
   #reading = false
   #corked = false
   #paused = false
-  #answering = 0
   /** As its last command said; 0 before the first. */
   #peerVersion = 0
   #frameSince = 0
@@ -76,6 +77,7 @@ export class Connection implements Peer {
     this.lastActivity = this.#clock.elapsed()
     this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
+    this.#answering = new Answering(this.#limits)
     this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('error', (error: Error) => this.#end('error', error))
@@ -87,9 +89,13 @@ export class Connection implements Peer {
     return this.#state === 'open'
   }
 
-  /** Requests of the peer being answered, and own calls waiting. */
+  get mayHold(): boolean {
+    return this.#answering.mayHold
+  }
+
+  /** Requests of the peer being answered, and own calls that wait for a reply. Held requests are not among them. */
   get inFlight(): number {
-    return this.#answering + this.#calls.size
+    return this.#answering.count + this.#calls.size
   }
 
   /** Settles when the connection has ended, whoever ended it. */
@@ -173,33 +179,61 @@ export class Connection implements Peer {
       code: REQUEST_CODE_NOT_SUPPORTED,
       remark: ` request type ${command.code} not supported`,
     }
-    if (!(reply instanceof Promise)) {
-      this.#answer(command, reply, started)
-      this.#giveBack(lent, reply)
+    if (reply instanceof Promise) this.#answerLater(command, reply, started, lent)
+    else this.#settle(command, reply, started, lent)
+  }
+
+  #answerLater(
+    command: Command,
+    reply: Promise<ReplyParts | Held<ReplyParts>>,
+    started: number,
+    lent: Buffer | undefined,
+  ): void {
+    this.#begin()
+    reply
+      .then(parts => this.#settle(command, parts, started, lent))
+      .catch((error: unknown) => this.#end('error', error as Error))
+      .finally(() => this.#finish())
+  }
+
+  #settle(command: Command, reply: ReplyParts | Held<ReplyParts>, started: number, lent: Buffer | undefined): void {
+    if (reply instanceof Held) {
+      this.#hold(withoutBody(command), reply)
+      if (lent !== undefined) this.#options.pool?.give(lent)
       return
     }
-    this.#answering++
-    if (this.#answering >= this.#limits.maxAnswering) this.#pause()
-    reply
-      .then(parts => {
-        this.#answer(command, parts, started)
-        this.#giveBack(lent, parts)
-      })
+    this.#options.onAnswered?.(command.code, reply.code, performance.now() - started, 1)
+    this.#answer(command, reply)
+    // An answer that is a part of its request has not left yet.
+    if (lent !== undefined && reply.body?.buffer !== lent.buffer) this.#options.pool?.give(lent)
+  }
+
+  /** @param request Without the body: nothing of its frame is kept. */
+  #hold(request: Command, { answer }: Held<ReplyParts>): void {
+    const counted = this.mayHold
+    if (counted) this.#answering.hold()
+    else this.#begin()
+    answer
+      .then(parts => this.#answer(request, parts))
       .catch((error: unknown) => this.#end('error', error as Error))
       .finally(() => {
-        this.#answering--
-        this.#resume()
-        this.#onDrained?.()
+        if (counted) this.#answering.release()
+        else this.#finish()
       })
   }
 
-  #giveBack(lent: Buffer | undefined, { body }: ReplyParts): void {
-    // An answer that is a part of its request has not left yet.
-    if (lent !== undefined && body?.buffer !== lent.buffer) this.#options.pool?.give(lent)
+  #begin(): void {
+    this.#answering.begin()
+    if (this.#answering.isFull) this.#pause()
   }
 
-  #answer(request: Command, parts: ReplyParts, started: number): void {
-    this.#options.onAnswered?.(request.code, parts.code, performance.now() - started, 1)
+  #finish(): void {
+    this.#answering.finish()
+    this.#resume()
+    this.#onDrained?.()
+  }
+
+  #answer(request: Command, parts: ReplyParts): void {
     if (isOneway(request) || this.#state === 'closed') return
     this.#send({
       code: parts.code,
@@ -227,14 +261,12 @@ export class Connection implements Peer {
     { timeoutMs = 3000, signal }: CallOptions = {},
   ): Promise<Reply<D>> {
     if (this.#state !== 'open') throw this.#isClosed()
-    const written = this.#write(declaration, input, 0)
-    const command = await this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => {
-      written.opaque = opaque
-      this.#send(written)
+    const request = writeRequest(declaration, input, 0, this.#options, this.#peerVersion)
+    const reply = await this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => {
+      request.opaque = opaque
+      this.#send(request)
     })
-    if (command.code !== 0 && !isAnswer(declaration, command.code))
-      throw new ResponseError(command.code, command.remark)
-    return readReply(declaration, command)
+    return readReply(declaration, reply)
   }
 
   /** Sends a command as it is, under a number of its own, and waits for the reply, whatever its code. */
@@ -252,26 +284,9 @@ export class Connection implements Peer {
    */
   oneway<const D extends RequestDeclaration>(declaration: D, input: CallInput<D> = {}): void {
     if (this.#state !== 'open') throw this.#isClosed()
-    const written = this.#write(declaration, input, ONEWAY_FLAG)
-    written.opaque = this.#calls.nextOpaque()
-    this.#send(written)
-  }
-
-  #write<D extends RequestDeclaration>(declaration: D, input: CallInput<D>, flag: number): Unnumbered {
-    const given: { readonly header?: unknown; readonly body?: unknown; readonly remark?: string | null } = input
-    const body = given.body === undefined || given.body === null ? null : (declaration.body?.encode(given.body) ?? null)
-    const { onSend, language = 'JAVA', version = ANNOUNCED_VERSION, serializeType: wanted = 'JSON' } = this.#options
-    const serializeType = declaration.code > MAX_BINARY_CODE ? 'JSON' : wanted
-    const common = { code: declaration.code, language, version, flag, opaque: 0, remark: given.remark ?? null }
-    const header = (given.header ?? {}) as never
-    // Where nobody adds fields they are text at once.
-    if (onSend === undefined && serializeType === 'JSON' && declaration.header !== undefined) {
-      return { ...common, extFields: null, fieldsText: declaration.header.json(header), body, serializeType }
-    }
-    const fields = declaration.header?.encode(header) ?? new Map<string, string>()
-    onSend?.(fields, body, this.#peerVersion)
-    const extFields = declaration.header || fields.size > 0 ? fields : null
-    return { ...common, extFields, fieldsText: undefined, body, serializeType }
+    const request = writeRequest(declaration, input, ONEWAY_FLAG, this.#options, this.#peerVersion)
+    request.opaque = this.#calls.nextOpaque()
+    this.#send(request)
   }
 
   #isClosed(): RemotingError {
@@ -321,7 +336,7 @@ export class Connection implements Peer {
 
   #resume(): void {
     if (this.#stream.writableLength <= this.#limits.maxQueued) this.#blockedSince = 0
-    if (!this.#paused || this.#blockedSince !== 0 || this.#answering >= this.#limits.maxAnswering) return
+    if (!this.#paused || this.#blockedSince !== 0 || this.#answering.isFull) return
     this.#paused = false
     if (this.#state !== 'closed') this.#stream.resume()
   }
@@ -373,6 +388,8 @@ export class Connection implements Peer {
   async #shutDown(drainMs: number): Promise<void> {
     if (this.#state === 'open') this.#state = 'closing'
     if (drainMs > 0 && this.inFlight > 0) await this.#drain(drainMs)
+    // A held request that was answered just before has its reply some promises from here.
+    if (this.#answering.held > 0) await turn()
     if (this.#state !== 'closed') {
       this.#flush()
       const stream = this.#stream
@@ -413,23 +430,4 @@ export class Connection implements Peer {
 
 function withOwnBody(command: Command): Command {
   return command.body === null ? command : { ...command, body: Buffer.from(command.body) }
-}
-
-function isAnswer({ reply }: RequestDeclaration, code: number): boolean {
-  return reply?.codes?.includes(code) ?? false
-}
-
-/** A request before it has its number. */
-type Unnumbered = Omit<WrittenCommand, 'opaque'> & { opaque: number; readonly body: Uint8Array | null }
-
-/** Reads a reply that is an answer as its request declares it. */
-function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {
-  const { reply } = declaration as RequestDeclaration
-  return {
-    code: command.code,
-    remark: command.remark,
-    header: reply?.header?.decode(command.extFields) as Reply<D>['header'],
-    body: (command.body === null ? null : (reply?.body?.decode(command.body) ?? null)) as Reply<D>['body'],
-    command,
-  }
 }

@@ -85,6 +85,7 @@ export {
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
 export { copyValue, HeaderView, toCommand } from './header-view.ts'
+export { type Eventual, Held, held, settled } from './held.ts'
 export { jsonReplyAround } from './json-header.ts'
 export { type Language, languageOf, languages } from './language.ts'
 export { type Logger, silent } from './log.ts'

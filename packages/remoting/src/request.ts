@@ -1,6 +1,7 @@
 import type { CloseReason } from './close-reason.ts'
 import type { Command } from './command.ts'
 import type { FieldTable, HeaderCodec, HeaderInput, HeaderValue } from './fields.ts'
+import type { Eventual } from './held.ts'
 
 /** Reads and writes one kind of body. */
 export interface BodyCodec<T> {
@@ -60,6 +61,8 @@ export interface Peer {
   readonly remoteAddress: string
   /** False once the connection is closing: it takes no more calls. */
   readonly isOpen: boolean
+  /** False if the connection holds as many requests as it may: see `held`. */
+  readonly mayHold: boolean
   /**
    * Sends the peer a request and waits for its reply.
    * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0 nor one that
@@ -82,7 +85,7 @@ export interface Peer {
 /** A request as its handler sees it. */
 export interface Call<D extends RequestDeclaration> {
   readonly header: HeaderOf<D>
-  /** Null when the frame had none. Bytes are good until the request is answered: copy what is kept. */
+  /** Null when the frame had none. Bytes are good until the request is answered or held: copy what is kept. */
   readonly body: BodyOf<D> | null
   readonly command: Command
   readonly peer: Peer
@@ -98,10 +101,7 @@ export interface Answer<D extends RequestDeclaration> {
   readonly body?: BodyOf<ReplyOf<D>> | Uint8Array | null
 }
 
-export type Handler<D extends RequestDeclaration, Context> = (
-  call: Call<D>,
-  context: Context,
-) => Answer<D> | Promise<Answer<D>>
+export type Handler<D extends RequestDeclaration, Context> = (call: Call<D>, context: Context) => Eventual<Answer<D>>
 
 /** A handler for each request of a table. One left out does not compile. */
 export type HandlersFor<T extends RequestTable, Context> = { readonly [K in keyof T]: Handler<T[K], Context> }

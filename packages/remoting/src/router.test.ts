@@ -4,6 +4,7 @@ import { fakePeer } from '@gantrymq/testkit'
 import type { Command, ReplyParts } from './command.ts'
 import { ResponseError } from './errors.ts'
 import { bool, defaulted, header, int, optional, text } from './fields.ts'
+import { Held, held, settled } from './held.ts'
 import { type HandlersFor, request } from './request.ts'
 import { type RequestHook, Router } from './router.ts'
 
@@ -45,15 +46,15 @@ const plain: Command = {
 
 test('a handler gets its header by declaration, and its answer is written by it', async () => {
   const router = new Router(table, handlers, {})
-  const wiped = await router.dispatch(plain, peer)
+  const wiped = await settled(router.dispatch(plain, peer))
   assert.equal(wiped.extFields?.get('wipeTopicCount'), '3')
-  const route = await router.dispatch({ ...plain, code: 105, extFields: new Map([['topic', 'T']]) }, peer)
+  const route = await settled(router.dispatch({ ...plain, code: 105, extFields: new Map([['topic', 'T']]) }, peer))
   assert.equal(Buffer.from(route.body ?? []).toString(), 'T3undefined')
 })
 
 test('a missing header field is answered by name', async () => {
   const router = new Router(table, handlers, {})
-  const missing = await router.dispatch({ ...plain, code: 105, extFields: null }, peer)
+  const missing = await settled(router.dispatch({ ...plain, code: 105, extFields: null }, peer))
   assert.equal(missing.remark, 'ROUTE: the header field topic (string) is missing')
 })
 
@@ -80,7 +81,7 @@ function noting(...names: string[]) {
 type Wipe = HandlersFor<typeof table, object>['WIPE']
 
 function dispatch(hooks: readonly RequestHook[], WIPE: Wipe, command = plain): Promise<ReplyParts> {
-  return Promise.resolve(new Router(table, { ...handlers, WIPE }, {}, { hooks }).dispatch(command, peer))
+  return settled(new Router(table, { ...handlers, WIPE }, {}, { hooks }).dispatch(command, peer))
 }
 
 const outcomes: Readonly<Record<string, { readonly code: number; readonly handler: Wipe }>> = {
@@ -100,6 +101,12 @@ const outcomes: Readonly<Record<string, { readonly code: number; readonly handle
     },
   },
   'a failure that takes a while': { code: 1, handler: () => Promise.reject(new Error('broken')) },
+  'an answer that is held': { code: 0, handler: () => held(Promise.resolve({ header: { wipeTopicCount: 3 } })) },
+  'a refusal that is held': { code: 17, handler: () => held(Promise.reject(new ResponseError(17, 'no such broker'))) },
+  'an answer that is held after some work': {
+    code: 0,
+    handler: () => Promise.resolve(held(Promise.resolve({ header: { wipeTopicCount: 3 } }))),
+  },
   'an answer that cannot be written': {
     code: 1,
     handler: () => ({
@@ -154,4 +161,18 @@ test('what a hook throws after the handler becomes the reply, and the hooks behi
   const reply = await dispatch([failing, ...hooks], handlers.WIPE)
   assert.deepEqual([reply.code, reply.remark], [2, 'too much'])
   assert.deepEqual(seen, ['last before', 'last after 2'])
+})
+
+test('hooks see the reply to a held request without the bytes of the request', async () => {
+  const bodies: (Buffer | null)[] = []
+  const hook: RequestHook = {
+    before: command => void bodies.push(command.body),
+    after: command => void bodies.push(command.body),
+  }
+  const body = Buffer.from('bytes')
+  const router = new Router(table, { ...handlers, WIPE: () => held(Promise.resolve({})) }, {}, { hooks: [hook] })
+  const reply = router.dispatch({ ...plain, body }, peer)
+  assert.ok(reply instanceof Held)
+  await settled(reply)
+  assert.deepEqual(bodies, [body, null])
 })

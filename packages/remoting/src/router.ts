@@ -1,5 +1,6 @@
-import { type Command, type ReplyParts } from './command.ts'
+import { type Command, type ReplyParts, withoutBody } from './command.ts'
 import { HeaderError, RemotingError, ResponseError } from './errors.ts'
+import { type Eventual, Held, held } from './held.ts'
 import { type Logger, silent } from './log.ts'
 import type { Answer, Call, Handler, HandlersFor, Peer, RequestDeclaration, RequestTable } from './request.ts'
 
@@ -27,6 +28,8 @@ export interface RequestHook {
    */
   after?(command: Command, reply: ReplyParts, peer: Peer): void
 }
+
+type GivenAnswer = Answer<RequestDeclaration>
 
 interface Route<Context> {
   readonly name: string
@@ -66,7 +69,7 @@ export class Router<const T extends RequestTable, Context> {
   }
 
   /** The reply to a request. Never throws and never rejects: failures become replies. */
-  dispatch(command: Command, peer: Peer): ReplyParts | Promise<ReplyParts> {
+  dispatch(command: Command, peer: Peer): Eventual<ReplyParts> {
     const route = this.#routes.get(command.code)
     // The leading blank is Java's (NettyRemotingAbstract.processRequestCommand).
     if (route === undefined) {
@@ -79,21 +82,40 @@ export class Router<const T extends RequestTable, Context> {
         exchange.passed++
       }
       const answer = route.handler(readCall(route.declaration, command, peer), this.#context)
-      if (answer instanceof Promise) return this.#finishLater(exchange, answer)
-      return this.#finish(exchange, writeAnswer(route.declaration, answer))
+      if (!(answer instanceof Promise)) return this.#settle(exchange, answer)
+      return answer.then(
+        settled => this.#settle(exchange, settled),
+        (error: unknown) => this.#fail(exchange, error),
+      )
     } catch (error) {
-      return this.#finish(exchange, this.#refusal(exchange, error))
+      return this.#fail(exchange, error)
     }
   }
 
-  async #finishLater(exchange: Exchange<Context>, answer: Promise<Answer<RequestDeclaration>>): Promise<ReplyParts> {
-    let reply: ReplyParts
+  #settle(exchange: Exchange<Context>, answer: GivenAnswer | Held<GivenAnswer>): ReplyParts | Held<ReplyParts> {
+    return answer instanceof Held ? this.#hold(exchange, answer) : this.#reply(exchange, answer)
+  }
+
+  #hold(exchange: Exchange<Context>, { answer }: Held<GivenAnswer>): Held<ReplyParts> {
+    const kept = { ...exchange, command: withoutBody(exchange.command) }
+    return held(
+      answer.then(
+        settled => this.#reply(kept, settled),
+        (error: unknown) => this.#fail(kept, error),
+      ),
+    )
+  }
+
+  #reply(exchange: Exchange<Context>, answer: GivenAnswer): ReplyParts {
     try {
-      reply = writeAnswer(exchange.route.declaration, await answer)
+      return this.#finish(exchange, writeAnswer(exchange.route.declaration, answer))
     } catch (error) {
-      reply = this.#refusal(exchange, error)
+      return this.#fail(exchange, error)
     }
-    return this.#finish(exchange, reply)
+  }
+
+  #fail(exchange: Exchange<Context>, error: unknown): ReplyParts {
+    return this.#finish(exchange, this.#refusal(exchange, error))
   }
 
   /** Shows the reply to the hooks that have seen the request. */
@@ -130,7 +152,7 @@ function readCall(declaration: RequestDeclaration, command: Command, peer: Peer)
   }
 }
 
-function writeAnswer(declaration: RequestDeclaration, answer: Answer<RequestDeclaration>): ReplyParts {
+function writeAnswer(declaration: RequestDeclaration, answer: GivenAnswer): ReplyParts {
   const given: { readonly header?: unknown; readonly body?: unknown } = answer
   const { body } = given
   return {

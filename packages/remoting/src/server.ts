@@ -15,6 +15,7 @@ import {
   type PreparedReplies,
 } from './connection-options.ts'
 import { RemotingError } from './errors.ts'
+import type { Eventual } from './held.ts'
 import { type Logger, silent } from './log.ts'
 import { addressOf, ipOf } from './peer-address.ts'
 import { PROXY_V2_LIMIT } from './proxy-protocol.ts'
@@ -58,7 +59,7 @@ export interface OtherProtocols {
 
 export interface RemotingServerOptions {
   /** Answers requests: `Router.dispatch`. Must not throw. */
-  readonly onRequest: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+  readonly onRequest: (command: Command, peer: Peer) => Eventual<ReplyParts>
   readonly prepared?: PreparedReplies | undefined
   readonly onAnswered?: ConnectionOptions['onAnswered']
   readonly onSend?: ConnectionOptions['onSend']
@@ -96,7 +97,7 @@ export interface CloseOptions {
   readonly drainMs?: number
 }
 
-// Clients after 5.3.1 know code 1500 (spec remoting 11.5).
+// Clients after 5.3.1 know code 1500 (Apache's NettyRemotingAbstract.processRequestCommand).
 const LAST_VERSION_WITHOUT_GO_AWAY = 475
 const goAway: ReplyParts = { code: GO_AWAY, remark: 'please go away' }
 
@@ -284,7 +285,7 @@ export class RemotingServer {
     connection.feed(bytes)
   }
 
-  #answer(command: Command, peer: Peer): ReplyParts | Promise<ReplyParts> {
+  #answer(command: Command, peer: Peer): Eventual<ReplyParts> {
     return this.#sendsAway(command.version) ? goAway : this.#options.onRequest(command, peer)
   }
 

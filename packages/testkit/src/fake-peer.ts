@@ -6,6 +6,7 @@ export function fakePeer(given: Partial<Peer> = {}): Peer {
     id: 1,
     remoteAddress: '127.0.0.1:5000',
     isOpen: true,
+    mayHold: true,
     call: () => Promise.reject(new Error('a fake peer answers no calls')),
     oneway: () => {},
     destroy: () => {},

@@ -12,6 +12,7 @@ import {
 import {
   type CallInput,
   type Command,
+  type Eventual,
   type HandlersFor,
   type Peer,
   type Reply,
@@ -233,11 +234,7 @@ export class ScriptedBroker implements RouteSource {
     return members.flatMap(each => [...each.values()]).findLast(member => member.clientId === clientId)?.peer
   }
 
-  #dispatch(
-    router: Router<typeof brokerRequests, BrokerState>,
-    command: Command,
-    peer: Peer,
-  ): ReplyParts | Promise<ReplyParts> {
+  #dispatch(router: Router<typeof brokerRequests, BrokerState>, command: Command, peer: Peer): Eventual<ReplyParts> {
     if (!this.state.isModern && modernCodes.has(command.code)) {
       return { code: 3, remark: ` request type ${command.code} not supported` }
     }

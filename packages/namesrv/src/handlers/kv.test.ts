@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
-import { type Command, Router } from '@gantrymq/remoting'
+import { type Command, Router, settled } from '@gantrymq/remoting'
 import { fakePeer } from '@gantrymq/testkit'
 import { KvStore } from '../kv/kv-store.ts'
 import { kvHandlers } from './kv.ts'
@@ -20,7 +20,7 @@ async function fresh(maxSize = 1000) {
   const kv = await KvStore.open({ path: null, maxSize })
   const router = new Router(requests, kvHandlers, { kv })
   return async (code: number, fields: Readonly<Record<string, string>> = {}) => {
-    const reply = await router.dispatch(request(code, fields), fakePeer())
+    const reply = await settled(router.dispatch(request(code, fields), fakePeer()))
     const extFields = reply.extFields ? Object.fromEntries(reply.extFields) : null
     return [reply.code, reply.remark ?? null, extFields, reply.body ? Buffer.from(reply.body).toString() : null]
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
-import { type Command, Router, silent } from '@gantrymq/remoting'
+import { type Command, Router, settled, silent } from '@gantrymq/remoting'
 import { fakePeer } from '@gantrymq/testkit'
 import { nameServerOptions } from '../options.ts'
 import { Settings } from '../settings.ts'
@@ -19,7 +19,7 @@ function fresh() {
   const settings = new Settings(nameServerOptions.resolve())
   const router = new Router(requests, settingsHandlers, { settings, log: silent })
   const ask = async (code: number, body: string | null = null) => {
-    const reply = await router.dispatch(request(code, body), fakePeer())
+    const reply = await settled(router.dispatch(request(code, body), fakePeer()))
     return { code: reply.code, remark: reply.remark ?? null, text: Buffer.from(reply.body ?? '').toString() }
   }
   return { settings, ask }

@@ -7,7 +7,7 @@ import {
   type SubscriptionData,
   subscriptionOf,
 } from '@gantrymq/protocol'
-import { type Answer, type Call, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
+import { type Answer, type Call, type HandlersFor, type Held, held, type Peer, ResponseError } from '@gantrymq/remoting'
 import { type BrokerState, FAQ, offsetKey } from './broker-state.ts'
 import { readQueue } from './read-queue.ts'
 
@@ -67,14 +67,14 @@ export const consumeHandlers: HandlersFor<Table, BrokerState> = {
 function pull(
   { header, peer }: { readonly header: PullHeader; readonly peer: Peer },
   state: BrokerState,
-): PullAnswer | Promise<PullAnswer> {
+): PullAnswer | Held<PullAnswer> {
   const { topic, consumerGroup, queueId, sysFlag, commitOffset, suspendTimeoutMillis } = header
   const matches = pullFilter(state, header)
   // Even when there is nothing, and before the wait.
   if ((sysFlag & COMMIT_OFFSET) !== 0) state.offsets.set(offsetKey(topic, consumerGroup, queueId), commitOffset)
   const first = read(state, header, matches)
-  if (first.code !== codes.PULL_NOT_FOUND || (sysFlag & MAY_WAIT) === 0) return first
-  return new Promise(resolve => {
+  if (first.code !== codes.PULL_NOT_FOUND || (sysFlag & MAY_WAIT) === 0 || !peer.mayHold) return first
+  const waiting = new Promise<PullAnswer>(resolve => {
     const key = `pull ${topic}@${queueId}`
     const wait = { key, peerId: peer.id, everyMs: HOLD_EVERY_MS, timeoutMs: suspendTimeoutMillis }
     state.waiting.hold(wait, look => {
@@ -86,6 +86,7 @@ function pull(
       return true
     })
   })
+  return held(waiting)
 }
 
 function read(

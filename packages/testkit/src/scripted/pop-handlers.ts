@@ -1,5 +1,5 @@
 import { isRetryTopic, type MessageQueue, type popRequests, responseCodes as codes } from '@gantrymq/protocol'
-import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type Answer, type HandlersFor, held, ResponseError } from '@gantrymq/remoting'
 import { type BrokerState, offsetKey } from './broker-state.ts'
 import { checkReadable } from './consume-handlers.ts'
 import { noteDone, pop, popRetryTopic, revive } from './pop.ts'
@@ -21,8 +21,8 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
     }
     checkReadable(state, header.topic, header.queueId)
     const first = pop(state, header)
-    if (first.code === codes.SUCCESS || header.pollTime <= 0) return first
-    return new Promise(resolve => {
+    if (first.code === codes.SUCCESS || header.pollTime <= 0 || !peer.mayHold) return first
+    const waiting = new Promise<typeof first>(resolve => {
       const wait = { key: `pop ${header.topic}`, peerId: peer.id, everyMs: LOOK_EVERY_MS, timeoutMs: header.pollTime }
       state.waiting.hold(wait, look => {
         const now = pop(state, header)
@@ -31,6 +31,7 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
         return true
       })
     })
+    return held(waiting)
   },
 
   ACK_MESSAGE({ header: { topic, consumerGroup: group, queueId, offset, extraInfo } }, state) {
@@ -69,8 +70,8 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
     const hasMessage = (): boolean =>
       ids.some(id => state.log.maxOffset(topic, id) > (state.pops.nextOffset({ topic, group, queueId: id }) ?? 0))
     revive(state)
-    if (hasMessage() || pollTime <= 0) return { header: { hasMsg: hasMessage() } }
-    return new Promise(resolve => {
+    if (hasMessage() || pollTime <= 0 || !peer.mayHold) return { header: { hasMsg: hasMessage() } }
+    const waiting = new Promise<Answer<(typeof popRequests)['NOTIFICATION']>>(resolve => {
       const wait = { key: `pop ${topic}`, peerId: peer.id, everyMs: LOOK_EVERY_MS, timeoutMs: pollTime }
       state.waiting.hold(wait, look => {
         if (look !== 'last' && !hasMessage()) return false
@@ -78,6 +79,7 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
         return true
       })
     })
+    return held(waiting)
   },
 
   POLLING_INFO: (_call, state) => ({ header: { pollingNum: state.waiting.size } }),

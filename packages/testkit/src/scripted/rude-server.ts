@@ -9,6 +9,9 @@ import {
   Connection,
   type ConnectionOptions,
   encodeFrame,
+  type Eventual,
+  type Held,
+  held,
   isOneway,
   Outbox,
   type Peer,
@@ -17,6 +20,7 @@ import {
   type ReplyParts,
   type RequestDeclaration,
   type RequestTable,
+  settled,
 } from '@gantrymq/remoting'
 import { type Fault, Faults, type SeenRequest, type SetFault } from './faults.ts'
 
@@ -27,7 +31,7 @@ export interface RudeServerOptions {
   readonly table: RequestTable
   /** What its answers say of its release, see `release.ts` of the protocol package. */
   readonly version: number
-  readonly dispatch: (command: Command, peer: Peer) => ReplyParts | Promise<ReplyParts>
+  readonly dispatch: (command: Command, peer: Peer) => Eventual<ReplyParts>
   /** Called when a connection has ended. */
   readonly onGone?: (peerId: number) => void
 }
@@ -55,6 +59,10 @@ class Link implements Peer {
 
   get isOpen(): boolean {
     return !this.deaf && this.connection.isOpen
+  }
+
+  get mayHold(): boolean {
+    return this.connection.mayHold
   }
 
   call<const D extends RequestDeclaration>(
@@ -164,8 +172,6 @@ export class RudeServer {
       remoteAddress,
       clock: this.#options.clock,
       version: this.#options.version,
-      // A request that is never answered must not stop it from reading the next.
-      limits: { maxAnswering: Number.POSITIVE_INFINITY },
       onRequest: command => this.#onRequest(command, link),
       onClose: () => this.#onClose(link),
     })
@@ -208,7 +214,7 @@ export class RudeServer {
 
   // -- Manners -------------------------------------------------------------------------------------------------------
 
-  #onRequest(command: Command, link: Link): ReplyParts | Promise<ReplyParts> {
+  #onRequest(command: Command, link: Link): Eventual<ReplyParts> {
     if (link.deaf) return silence()
     const seen = this.#see(command, link)
     this.requests.push(seen)
@@ -230,9 +236,9 @@ export class RudeServer {
     }
   }
 
-  async #answerRudely(fault: Fault, command: Command, link: Link): Promise<ReplyParts> {
+  async #answerRudely(fault: Fault, command: Command, link: Link): Promise<ReplyParts | Held<ReplyParts>> {
     const handled = fault.handled ?? fault.answer !== 'code'
-    const reply = handled ? await this.#options.dispatch(command, link) : { code: 0 }
+    const reply = handled ? await settled(this.#options.dispatch(command, link)) : { code: 0 }
     switch (fault.answer) {
       case 'code':
         return { ...reply, code: fault.code, remark: fault.remark ?? null }
@@ -291,6 +297,6 @@ export class RudeServer {
 }
 
 /** The answer to a request that gets none. */
-export function silence(): Promise<never> {
-  return new Promise(() => {})
+export function silence(): Held<never> {
+  return held(new Promise<never>(() => {}))
 }

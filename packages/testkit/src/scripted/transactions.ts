@@ -7,7 +7,7 @@ import {
   TRANSACTION_COMMIT,
   TRANSACTION_ROLLBACK,
 } from '@gantrymq/protocol'
-import { type Answer, type Call, ResponseError } from '@gantrymq/remoting'
+import { type Answer, type Call, type Held, ResponseError } from '@gantrymq/remoting'
 import type { BrokerState } from './broker-state.ts'
 import type { LogEntry, NewMessage } from './message-log.ts'
 import { silence } from './rude-server.ts'
@@ -31,7 +31,7 @@ function keepHalf(state: BrokerState, message: NewMessage): LogEntry {
 export function endTransaction(
   state: BrokerState,
   header: Call<EndTransaction>['header'],
-): Answer<EndTransaction> | Promise<never> {
+): Answer<EndTransaction> | Held<never> {
   const { commitOrRollback } = header
   if (commitOrRollback !== TRANSACTION_COMMIT && commitOrRollback !== TRANSACTION_ROLLBACK) return silence()
   const half = preparedAt(state, header)
