@@ -1,5 +1,5 @@
 import { RemotingError, ResponseError } from '@gantrymq/remoting'
-import { responseName } from '@gantrymq/protocol'
+import { responseCodes, responseName } from '@gantrymq/protocol'
 
 /** What went wrong. Stable: branch on it, not on the text. */
 export type ClientErrorCode =
@@ -65,23 +65,34 @@ export const javaCodes = {
   replyMessage: 10007,
 } as const
 
-/** Codes that another broker, or the same one later, may not answer again (Apache's retryResponseCodes and FLOW_CONTROL). */
-const RETRIABLE_RESPONSES: ReadonlySet<number> = new Set([1, 2, 14, 16, 17, 204, 205, 215, 1500])
+/** Codes that another broker, or the same one later, may not answer again: Apache's DefaultMQProducer.retryResponseCodes. */
+export const RETRY_RESPONSE_CODES: readonly number[] = Object.freeze([
+  responseCodes.SYSTEM_ERROR,
+  responseCodes.SYSTEM_BUSY,
+  responseCodes.SERVICE_NOT_AVAILABLE,
+  responseCodes.NO_PERMISSION,
+  responseCodes.TOPIC_NOT_EXIST,
+  responseCodes.NO_BUYER_ID,
+  responseCodes.NOT_IN_CURRENT_UNIT,
+  responseCodes.GO_AWAY,
+])
 
-const NO_PERMISSION = 16
+const RETRIABLE_RESPONSES: ReadonlySet<number> = new Set([...RETRY_RESPONSE_CODES, responseCodes.FLOW_CONTROL])
 
 /** 4.9 refuses for want of permission with code 1 and the name of an exception. */
 const OLD_ACL = 'org.apache.rocketmq.acl.common.AclException'
 
 /** What to do about a refusal, where the code alone says it. */
 const ADVICE: Readonly<Record<number, string>> = {
-  2: 'the broker is busy: send slower or to more brokers',
-  14: "the broker's disk may be full, or it is shutting down: look at its log",
-  16: 'check the permissions of topic and broker, and the credentials of this client',
-  17: 'create the topic, or allow brokers to create it (autoCreateTopicEnable)',
-  24: 'the broker has not heard of this group yet: it will with the next heartbeat',
-  25: 'the broker knows an older subscription: all members of a group must subscribe alike',
-  26: 'create the group, or allow brokers to create it (autoCreateSubscriptionGroup)',
+  [responseCodes.SYSTEM_BUSY]: 'the broker is busy: send slower or to more brokers',
+  [responseCodes.SERVICE_NOT_AVAILABLE]: "the broker's disk may be full, or it is shutting down: look at its log",
+  [responseCodes.NO_PERMISSION]: 'check the permissions of topic and broker, and the credentials of this client',
+  [responseCodes.TOPIC_NOT_EXIST]: 'create the topic, or allow brokers to create it (autoCreateTopicEnable)',
+  [responseCodes.SUBSCRIPTION_NOT_EXIST]: 'the broker has not heard of this group yet: it will with the next heartbeat',
+  [responseCodes.SUBSCRIPTION_NOT_LATEST]:
+    'the broker knows an older subscription: all members of a group must subscribe alike',
+  [responseCodes.SUBSCRIPTION_GROUP_NOT_EXIST]:
+    'create the group, or allow brokers to create it (autoCreateSubscriptionGroup)',
 }
 
 const FROM_REMOTING = {
@@ -122,7 +133,7 @@ export function asClientErrors<T>(work: () => T): T {
 function refused(error: ResponseError, address: string | undefined): ClientError {
   const { responseCode, remark } = error
   const isDenied = remark?.startsWith(OLD_ACL) === true
-  const advice = ADVICE[isDenied ? NO_PERMISSION : responseCode]
+  const advice = ADVICE[isDenied ? responseCodes.NO_PERMISSION : responseCode]
   const name = responseName(responseCode)
   const where = address === undefined ? 'the server' : address
   const text = `${where} refused with code ${name === String(responseCode) ? name : `${responseCode} (${name})`}: ${remark ?? 'no remark'}`

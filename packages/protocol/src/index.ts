@@ -243,6 +243,7 @@ export {
   DEAD_LETTER_PREFIX,
   deadLetterTopicOf,
   groupProblem,
+  INNER_PRODUCER_GROUP,
   isClosedTopic,
   isDeadLetterTopic,
   isRetryTopic,

@@ -7,8 +7,13 @@ export const MAX_GROUP_LENGTH = 255
 export const RETRY_PREFIX = '%RETRY%'
 export const DEAD_LETTER_PREFIX = '%DLQ%'
 const SYSTEM_TOPIC_PREFIX = 'rmq_sys_'
-/** Every topic that a broker makes without being told copies this one. */
+/**
+ * Brokers with autoCreateTopicEnable register this topic. Clients borrow its route for topics that are not created yet, and
+ * a broker copies its settings for them (Apache's TopicValidator.AUTO_CREATE_TOPIC_KEY_TOPIC).
+ */
 export const AUTO_CREATE_TOPIC = 'TBW102'
+/** The group of messages that a client sends by itself (Apache's MixAll.CLIENT_INNER_PRODUCER_GROUP). */
+export const INNER_PRODUCER_GROUP = 'CLIENT_INNER_PRODUCER'
 
 const LEGAL = /^[%|a-zA-Z0-9_-]*$/
 

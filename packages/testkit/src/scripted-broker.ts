@@ -5,6 +5,7 @@ import {
   membershipRequests,
   popRequests,
   queryRequests,
+  responseCodes,
   sendRequests,
   V4_9_8,
   V5_5_0,
@@ -236,7 +237,7 @@ export class ScriptedBroker implements RouteSource {
 
   #dispatch(router: Router<typeof brokerRequests, BrokerState>, command: Command, peer: Peer): Eventual<ReplyParts> {
     if (!this.state.isModern && modernCodes.has(command.code)) {
-      return { code: 3, remark: ` request type ${command.code} not supported` }
+      return { code: responseCodes.REQUEST_CODE_NOT_SUPPORTED, remark: ` request type ${command.code} not supported` }
     }
     return router.dispatch(command, peer)
   }

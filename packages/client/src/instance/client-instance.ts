@@ -1,4 +1,4 @@
-import { clientNotices, membershipRequests, queryRequests } from '@gantrymq/protocol'
+import { clientNotices, INNER_PRODUCER_GROUP, membershipRequests, queryRequests } from '@gantrymq/protocol'
 import {
   type CallInput,
   type Clock,
@@ -16,7 +16,7 @@ import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
 import { Deadline } from '../deadline.ts'
 import { ClientError, closed, toClientError } from '../errors.ts'
 import { guardedLog } from './guarded-log.ts'
-import { heartbeatOf, INNER_PRODUCER } from './heartbeat.ts'
+import { heartbeatOf } from './heartbeat.ts'
 import { Heartbeats } from './heartbeats.ts'
 import type { InstanceOptions } from './instance-options.ts'
 import type { ConsumerMember, Member, ProducerMember } from './instance-members.ts'
@@ -263,7 +263,7 @@ export class ClientInstance {
    */
   async #noteAnew(broker: KnownBroker): Promise<void> {
     // A connection on which this gets no answer ends too: one that does not hear is left to the next heartbeat.
-    if (await this.#farewell(broker, { kind: 'producer', group: INNER_PRODUCER }))
+    if (await this.#farewell(broker, { kind: 'producer', group: INNER_PRODUCER_GROUP }))
       await this.#heartbeats.beat(broker, true)
   }
 

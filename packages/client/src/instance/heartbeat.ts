@@ -1,12 +1,12 @@
-import type { HeartbeatData } from '@gantrymq/protocol'
+import { type HeartbeatData, INNER_PRODUCER_GROUP } from '@gantrymq/protocol'
 import type { Member } from './instance-members.ts'
 
-/** Apache's clients send it with every heartbeat: brokers of 4.9 need a producer to find a client by. */
-export const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
-
-/** What a heartbeat tells of the members of an instance. */
+/**
+ * What a heartbeat tells of the members of an instance. As Apache's clients, it always names a producer: brokers of 4.9
+ * find a client by one.
+ */
 export function heartbeatOf(clientID: string, members: Iterable<Member>): HeartbeatData {
-  const producers = new Set([INNER_PRODUCER])
+  const producers = new Set([INNER_PRODUCER_GROUP])
   const consumerDataSet = []
   for (const member of members) {
     if (member.kind === 'producer') producers.add(member.group)

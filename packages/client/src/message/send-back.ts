@@ -1,4 +1,10 @@
-import { retryTopicOf, sendRequests, wrapNamespace, writeMessageProperties } from '@gantrymq/protocol'
+import {
+  INNER_PRODUCER_GROUP,
+  retryTopicOf,
+  sendRequests,
+  wrapNamespace,
+  writeMessageProperties,
+} from '@gantrymq/protocol'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { checkedCall, Deadline } from '../deadline.ts'
 import type { CallOptions } from './message.ts'
@@ -22,8 +28,6 @@ export interface RetryContext {
 /** For each of the two ways, milliseconds. */
 const SEND_BACK_MS = 5000
 const WHAT = 'giving a message back'
-/** Apache's group for messages that clients send by themselves. */
-const INNER_PRODUCER = 'CLIENT_INNER_PRODUCER'
 /** Level of the first retry by the broker's table: 10 s. */
 const FIRST_LEVEL = 3
 
@@ -131,7 +135,13 @@ function innerSender(instance: ClientInstance): Sender {
   const known = senders.get(instance)
   if (known !== undefined) return known
   const settings: ProducerSettings = { ...instance.options, ...readOptions('retry', producerOptions, {}) }
-  const sender = { instance, group: INNER_PRODUCER, settings, picker: new QueuePicker(Math.random), faults: undefined }
+  const sender = {
+    instance,
+    group: INNER_PRODUCER_GROUP,
+    settings,
+    picker: new QueuePicker(Math.random),
+    faults: undefined,
+  }
   senders.set(instance, sender)
   return sender
 }

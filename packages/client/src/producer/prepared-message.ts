@@ -1,11 +1,12 @@
 import {
-  COMPRESSED,
   compressAsync,
-  compressionFlag,
+  COMPRESSED,
   type Compression,
+  compressionFlag,
   isClosedTopic,
   MAX_PROPERTIES_LENGTH,
   RESERVED_PROPERTIES,
+  responseCodes,
   topicProblem,
   wrapNamespace,
 } from '@gantrymq/protocol'
@@ -53,7 +54,7 @@ export interface Additions {
   readonly bare?: boolean | undefined
 }
 
-const MESSAGE_ILLEGAL = 13
+const { MESSAGE_ILLEGAL } = responseCodes
 const NAME_END = '\u0001'
 const VALUE_END = '\u0002'
 const WAITS = `WAIT${NAME_END}true${VALUE_END}`

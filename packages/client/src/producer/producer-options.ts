@@ -1,8 +1,9 @@
-import type { Compression } from '@gantrymq/protocol'
+import { AUTO_CREATE_TOPIC, type Compression } from '@gantrymq/protocol'
 import type { InstanceOptions } from '../instance/instance-options.ts'
 import { defaultFaultTable, type FaultTable } from './fault-latency.ts'
 import { traceOption } from '../trace/trace-option.ts'
 import { custom, flag, millis, textOption, type ValuesOf, whole, word } from '../options.ts'
+import { RETRY_RESPONSE_CODES } from '../errors.ts'
 
 const MIB = 1 << 20
 
@@ -25,7 +26,7 @@ export const producerOptions = {
   retryNotStored: flag(false, 'retryAnotherBrokerWhenNotStoreOK'),
   /** Response codes that are worth another attempt. Default 1, 2, 14, 16, 17, 204, 205 and 1500. */
   retryResponseCodes: custom<readonly number[]>(
-    Object.freeze([1, 2, 14, 16, 17, 204, 205, 1500]),
+    RETRY_RESPONSE_CODES,
     'retryResponseCodes',
     'a list of numbers',
     value => Array.isArray(value) && value.every(code => Number.isInteger(code)),
@@ -41,7 +42,7 @@ export const producerOptions = {
   /** Queues a broker that a topic gets which is made by sending to it. Default 4. */
   defaultTopicQueues: whole(4, 'defaultTopicQueueNums', { min: 1, max: 65_536 }),
   /** The topic that such a topic copies. Default TBW102. */
-  createTopicKey: textOption('TBW102', 'createTopicKey'),
+  createTopicKey: textOption(AUTO_CREATE_TOPIC, 'createTopicKey'),
   /** Whether slow and failed brokers rest for a while, if there are others. Default true; Apache's is false. */
   faultLatency: flag(true, 'sendLatencyFaultEnable'),
   /** How long for which latency, and what latency a failure counts as, milliseconds. Default: that of Apache's 5.x client. */

@@ -9,6 +9,7 @@ import {
   type RequestDeclaration,
   ResponseError,
 } from '@gantrymq/remoting'
+import { responseCodes } from '@gantrymq/protocol'
 import { askAddressServer } from '../address-server.ts'
 import { type Deadline, within } from '../deadline.ts'
 import { ClientError, closed, javaCodes, toClientError } from '../errors.ts'
@@ -50,7 +51,7 @@ const FIND_MS = 6000
 const LEAST_TRY_MS = 500
 /** The list is found again this much later at the earliest when nobody answers, milliseconds. */
 const FIND_AGAIN_MS = 1000
-const TOPIC_NOT_EXIST = 17
+const { SYSTEM_ERROR, TOPIC_NOT_EXIST } = responseCodes
 
 /**
  * The name servers of a cluster. One is asked until it fails, then the next: all of them within one call, where Apache's
@@ -232,7 +233,8 @@ export class NameServers {
 
 // Another server may know what this one does not: it may just have been started.
 function mayAskNext(error: unknown, { code }: ClientError): boolean {
-  if (error instanceof ResponseError) return error.responseCode === TOPIC_NOT_EXIST || error.responseCode === 1
+  if (error instanceof ResponseError)
+    return error.responseCode === TOPIC_NOT_EXIST || error.responseCode === SYSTEM_ERROR
   return code !== 'ABORTED' && code !== 'BAD_OPTION'
 }
 

@@ -1,4 +1,4 @@
-import { isWriteable, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
+import { AUTO_CREATE_TOPIC, isWriteable, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 import type { Departure } from '../registry/departures.ts'
 import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'
@@ -22,9 +22,6 @@ export interface Diagnosis {
   readonly hints: readonly string[]
 }
 
-// The topic that brokers with autoCreateTopicEnable register; clients borrow its route for topics not created yet
-// (Apache's TopicValidator.AUTO_CREATE_TOPIC_KEY_TOPIC).
-const AUTO_CREATE_TOPIC = 'TBW102'
 const SIMILAR_SHOWN = 5
 const DEPARTURES_SHOWN = 5
 

@@ -5,6 +5,7 @@ import { topicListBody } from '../bodies/tables.ts'
 import { topicConfigBody, topicConfigListBody } from '../bodies/topic-config-list.ts'
 import { topicConfigTableBody } from '../bodies/topic-config-table.ts'
 import { topicFields } from './shared-fields.ts'
+import { AUTO_CREATE_TOPIC } from '../topic-name.ts'
 
 /** What operators ask brokers about topics. */
 export const topicRequests = {
@@ -14,7 +15,7 @@ export const topicRequests = {
     header: header({
       topic: text(),
       /** Java fills it with the topic to copy; brokers ask only that it is there. */
-      defaultTopic: defaulted(text(), 'TBW102'),
+      defaultTopic: defaulted(text(), AUTO_CREATE_TOPIC),
       readQueueNums: int(),
       writeQueueNums: int(),
       perm: int(),

@@ -26,8 +26,10 @@ const SUSPEND_MS = 15_000
 const PULL_TIMEOUT_MS = 30_000
 /** How often a queue that may not be pulled looks again when nothing wakes it, milliseconds. */
 const HOLD_MS = 1000
-/** SUBSCRIPTION_NOT_EXIST, SUBSCRIPTION_NOT_LATEST. */
-const UNKNOWN_HERE: ReadonlySet<number> = new Set([24, 25])
+const UNKNOWN_HERE: ReadonlySet<number> = new Set([
+  responseCodes.SUBSCRIPTION_NOT_EXIST,
+  responseCodes.SUBSCRIPTION_NOT_LATEST,
+])
 
 const COMMIT_OFFSET = 1
 const SUSPEND = 2

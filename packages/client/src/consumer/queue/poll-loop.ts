@@ -1,4 +1,5 @@
 import { pause } from '@gantrymq/remoting'
+import { responseCodes } from '@gantrymq/protocol'
 import { type ClientError, toClientError } from '../../errors.ts'
 import type { MessageQueue } from '../../message/message.ts'
 import type { RebalanceCore } from '../rebalance/rebalancer.ts'
@@ -17,7 +18,6 @@ export interface QueueLoopOptions {
 /** An answer within so long came at once, milliseconds; after one without anything the queue rests as long. */
 export const AT_ONCE_MS = 100
 
-const FLOW_CONTROL = 215
 const FLOW_CONTROL_MS = 20
 
 /** Does the same to a queue again and again until it is stopped, with a rest after a failure. */
@@ -92,7 +92,7 @@ export class QueueLoop {
   async #rest(error: ClientError, signal: AbortSignal): Promise<void> {
     const { core, queue, verb, onFailure } = this.#options
     const { instance, group, settings } = core
-    const isFlowControl = error.responseCode === FLOW_CONTROL
+    const isFlowControl = error.responseCode === responseCodes.FLOW_CONTROL
     if (!isFlowControl) instance.log.warn({ group, ...queue, error: error.message }, `${verb} failed`)
     if (hasNoAnswer(error)) instance.routes.suspect(queue.topic)
     onFailure?.(error)
