@@ -1,4 +1,4 @@
-import { ClientInstance } from '../instance/client-instance.ts'
+import { acquireInstance, type InstanceLease } from '../instance/shared-instances.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { type GivenOf, millis, readOptions } from '../options.ts'
 import { Acl } from './acl.ts'
@@ -47,20 +47,19 @@ export class Admin {
   readonly acl: Acl
   /** Users and permissions of 5.x. */
   readonly auth: Auth
-  readonly #instance: ClientInstance
-  #closing: Promise<void> | undefined
+  readonly #lease: InstanceLease
 
   /** @throws ClientError BAD_OPTION */
   static async start(options: AdminOptions = {}): Promise<Admin> {
     const admin = new Admin(options)
-    await admin.#instance.start()
+    await admin.#lease.instance.start()
     return admin
   }
 
   private constructor(given: AdminOptions) {
     const settings = readOptions('Admin', { ...instanceOptions, ...adminOptions }, given)
-    this.#instance = ClientInstance.acquire(settings)
-    const calls = new AdminCalls(this.#instance, settings.timeoutMs)
+    this.#lease = acquireInstance(settings)
+    const calls = new AdminCalls(this.#lease.instance, settings.timeoutMs)
     this.topics = new Topics(calls)
     this.groups = new Groups(calls, this.topics)
     this.clusters = new Clusters(calls)
@@ -78,12 +77,12 @@ export class Admin {
   }
 
   get clientId(): string {
-    return this.#instance.clientId
+    return this.#lease.instance.clientId
   }
 
   /** Ends the admin; calls that still wait fail. Idempotent. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#instance.release(undefined))
+    return this.#lease.release()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -5,10 +5,10 @@ import { isIPv4 } from 'node:net'
 const PRIVATE = /^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/
 
 /**
- * The address by which others may know this machine: not loopback, not of a bridge, IPv4 before IPv6, public before
- * private (Apache's NetworkUtil.getLocalAddress of 5.x).
+ * The address of this machine in client ids: not loopback, not a bridge's, IPv4 before IPv6, public before private (Apache's
+ * NetworkUtil.getLocalAddress in 5.x).
  */
-export function ownAddress(interfaces = networkInterfaces(), isBridge = bridge): string {
+export function ownAddress(interfaces = networkInterfaces(), isBridge = isLinuxBridge): string {
   const all = Object.entries(interfaces)
     .filter(([name]) => !isBridge(name))
     .flatMap(([, addresses]) => addresses ?? [])
@@ -19,17 +19,17 @@ export function ownAddress(interfaces = networkInterfaces(), isBridge = bridge):
   return v4.find(address => !PRIVATE.test(address)) ?? v4.at(-1) ?? v6[0] ?? '127.0.0.1'
 }
 
-function bridge(name: string): boolean {
+function isLinuxBridge(name: string): boolean {
   return existsSync(`/sys/class/net/${name}/bridge`)
 }
 
-/** Client ids as brokers and operators see them: `10.0.0.5@4711#81552312`. Java's ClientConfig.buildMQClientId. */
+/** A client id as brokers and operators see it: `10.0.0.5@4711#81552312` (Apache's ClientConfig.buildMQClientId). */
 export function clientIdOf(ip: string, instanceName: string, unitName: string): string {
   const host = ip.includes(':') ? `[${ip}]` : ip
   return unitName === '' ? `${host}@${instanceName}` : `${host}@${instanceName}@${unitName}`
 }
 
-/** A name that no other instance has: process and the time since the machine's start, as Java's. */
+/** An unused instance name: the process id and the time since the machine started, as in ClientConfig.changeInstanceNameToPID. */
 export function freshInstanceName(): string {
   return `${process.pid}#${process.hrtime.bigint()}`
 }

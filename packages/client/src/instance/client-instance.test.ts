@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { clientNotices, queryRequests } from '@gantrymq/protocol'
-import type { Logger } from '@gantrymq/remoting'
 import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
-import { ClientInstance } from './client-instance.ts'
-import { type ClientOptions, type InstanceOptions, instanceOptions } from './instance-options.ts'
+import { type ClientOptions, instanceOptions } from './instance-options.ts'
 import type { ConsumerMember, ProducerMember, PushedReply, TransactionCheck } from './instance-members.ts'
 import { readOptions } from '../options.ts'
+import { acquireInstance } from './shared-instances.ts'
 
 function settingsOf(cluster: TestCluster, given: ClientOptions = {}) {
   const { clock, dial, nameServerList: nameServers } = cluster
@@ -16,8 +15,8 @@ function settingsOf(cluster: TestCluster, given: ClientOptions = {}) {
 async function open(t: TestContext, options: TestClusterOptions = {}, given: ClientOptions = {}) {
   const cluster = await testCluster(t, options)
   for (const broker of cluster.brokers) broker.setTopic('T')
-  const instance = ClientInstance.acquire(settingsOf(cluster, given))
-  cluster.own({ close: () => instance.release(undefined) })
+  const { instance, release } = acquireInstance(settingsOf(cluster, given))
+  cluster.own({ close: () => release() })
   await cluster.outcome(instance.start())
   return { cluster, instance }
 }
@@ -34,11 +33,11 @@ function producer(group: string): ProducerMember & { checks: TransactionCheck[];
   }
 }
 
-function consumer(group: string, more: Partial<ConsumerMember> = {}): ConsumerMember & { rounds: number } {
+function consumer(group: string, more: Partial<ConsumerMember> = {}): ConsumerMember & { rebalances: number } {
   return {
     kind: 'consumer',
     group,
-    rounds: 0,
+    rebalances: 0,
     describe: () => ({
       groupName: group,
       consumeType: 'CONSUME_PASSIVELY',
@@ -47,7 +46,7 @@ function consumer(group: string, more: Partial<ConsumerMember> = {}): ConsumerMe
       subscriptionDataSet: [],
     }),
     rebalance() {
-      this.rounds++
+      this.rebalances++
     },
     offsets: () => [],
     runningInfo: () => ({ properties: new Map(), subscriptionSet: [], mqTable: [], statusTable: new Map() }),
@@ -58,100 +57,22 @@ function consumer(group: string, more: Partial<ConsumerMember> = {}): ConsumerMe
 const heartbeats = (cluster: TestCluster, broker = 0) =>
   cluster.brokers[broker]?.server.requestsOf('HEART_BEAT').length ?? 0
 
-test('objects with the same options share an instance, others do not, and the last to leave closes it', async t => {
-  const cluster = await testCluster(t)
-  const [a, b] = [ClientInstance.acquire(settingsOf(cluster)), ClientInstance.acquire(settingsOf(cluster))]
-  const other = ClientInstance.acquire(settingsOf(cluster, { unitName: 'u' }))
-  assert.equal(a, b)
-  assert.notEqual(a, other)
-  assert.match(other.clientId, /@\d+#\d+@u$/)
-  await a.release(undefined)
-  const c = ClientInstance.acquire(settingsOf(cluster))
-  assert.equal(c, b)
-  await Promise.all([b.release(undefined), c.release(undefined), other.release(undefined)])
-  const fresh = ClientInstance.acquire(settingsOf(cluster))
-  assert.notEqual(fresh, a)
-  await fresh.release(undefined)
-})
-
-test('options of a producer’s or consumer’s own do not keep it from sharing', async t => {
-  const cluster = await testCluster(t)
-  const a = ClientInstance.acquire({ ...settingsOf(cluster), timeoutMs: 1 } as InstanceOptions)
-  const b = ClientInstance.acquire({ ...settingsOf(cluster), concurrency: 2 } as InstanceOptions)
-  assert.equal(a, b)
-  await Promise.all([a.release(undefined), b.release(undefined)])
-})
-
-test('two consumers of one group in a process have two ids, as the group must tell them apart', async t => {
-  const cluster = await testCluster(t)
-  const claim = { kind: 'consumer', group: 'g' } as const
-  const [a, b] = [
-    ClientInstance.acquire(settingsOf(cluster), claim),
-    ClientInstance.acquire(settingsOf(cluster), claim),
-  ]
-  assert.notEqual(a.clientId, b.clientId)
-  await a.release(claim)
-  await b.release(claim)
-})
-
-test('an instance name that was given is shared, and a group that is there already is an error', async t => {
-  const cluster = await testCluster(t)
-  const settings = settingsOf(cluster, { instanceName: 'name', clientIp: '10.9.8.7' })
-  const claim = { kind: 'consumer', group: 'g' } as const
-  const a = ClientInstance.acquire(settings, claim)
-  assert.equal(a.clientId, '10.9.8.7@name')
-  assert.throws(() => ClientInstance.acquire(settings, claim), {
-    code: 'GROUP_TAKEN',
-    message: /group\[g\] has been created/,
-  })
-  await a.release(claim)
-  const b = ClientInstance.acquire(settings, claim)
-  await b.release(claim)
-})
-
-test('equal credentials share an instance name, other ones get an id of their own', async t => {
-  const cluster = await testCluster(t)
-  const name = { instanceName: 'name', clientIp: '10.9.8.7', unitName: 'u' }
-  const named = (credentials: { accessKey: string; secretKey: string }, more: ClientOptions = {}) =>
-    ClientInstance.acquire(settingsOf(cluster, { ...name, credentials, ...more }))
-  const a = named({ accessKey: 'a', secretKey: 's' })
-  const b = named({ accessKey: 'a', secretKey: 's' })
-  const other = named({ accessKey: 'a', secretKey: 't' })
-  assert.equal(a, b)
-  const adding = named({ accessKey: 'a', secretKey: 's' }, { onRequest: () => {} })
-  assert.deepEqual(
-    [a, other, adding].map(({ clientId }) => clientId),
-    ['10.9.8.7@name@u', '10.9.8.7@name#2@u', '10.9.8.7@name#3@u'],
-  )
-  await Promise.all([a, b, other, adding].map(instance => instance.release(undefined)))
-})
-
-test('loggers that look alike are not the same', async t => {
-  const cluster = await testCluster(t)
-  const methods = { debug() {}, info() {}, warn() {}, error() {} }
-  const logging = (lines: string[]) =>
-    ClientInstance.acquire(settingsOf(cluster, { log: { ...methods, lines } as Logger }))
-  const [a, b] = [logging([]), logging([])]
-  assert.notEqual(a, b)
-  await Promise.all([a.release(undefined), b.release(undefined)])
-})
-
-test('a member takes leave behind a heartbeat that may still tell of it', async t => {
+test('a member unregisters after the heartbeat in flight, which may still list it', async t => {
   const { cluster, instance } = await open(t)
-  const leaver = consumer('c')
-  instance.join(leaver)
+  const leaving = consumer('c')
+  instance.join(leaving)
   await cluster.outcome(instance.routes.get('T'))
   await cluster.outcome(instance.heartbeat())
   cluster.broker.fault('HEART_BEAT', { answer: 'late', ms: 500 })
   void instance.heartbeat()
-  const left = instance.leave(leaver)
+  const left = instance.leave(leaving)
   await cluster.advance(400)
   assert.equal(cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length, 0)
   await cluster.outcome(left)
   assert.equal(cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length, 1)
 })
 
-test('a broker that has stalled is not made to note a producer anew again and again', async t => {
+test('a stalled broker is not asked again and again to record the reply connection of a producer', async t => {
   const { cluster, instance } = await open(t)
   instance.join(producer('p'))
   await cluster.outcome(instance.routes.get('T'))
@@ -165,13 +86,13 @@ test('a broker that has stalled is not made to note a producer anew again and ag
     await cluster.advance(300)
   }
   await cluster.advance(30_000, 100)
-  const seen = () => cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length
-  const before = seen()
+  const unregistrations = () => cluster.broker.server.requestsOf('UNREGISTER_CLIENT').length
+  const before = unregistrations()
   await cluster.advance(120_000, 100)
-  assert.ok(seen() - before <= 1, `${seen() - before} times in two minutes`)
+  assert.ok(unregistrations() - before <= 1, `${unregistrations() - before} times in two minutes`)
 })
 
-test('brokers hear of the members every 30 seconds: masters of producers, slaves of consumers too', async t => {
+test('heartbeats go out every 30 seconds, for producers to masters only, for consumers to slaves too', async t => {
   const { cluster, instance } = await open(t, { brokers: [{}, { name: 'broker-a', id: 1 }] })
   instance.join(producer('p'))
   await cluster.outcome(instance.routes.get('T'))
@@ -183,7 +104,7 @@ test('brokers hear of the members every 30 seconds: masters of producers, slaves
   assert.deepEqual(cluster.broker.clientIds, [instance.clientId])
 })
 
-test('a broker that does not answer heartbeats is not sent another meanwhile, and others are', async t => {
+test('a broker that does not answer a heartbeat gets no second one meanwhile, and other brokers get theirs', async t => {
   const { cluster, instance } = await open(t, { brokers: 2 }, { heartbeatMs: 1000 })
   instance.join(producer('p'))
   await cluster.outcome(instance.routes.get('T'))
@@ -193,7 +114,7 @@ test('a broker that does not answer heartbeats is not sent another meanwhile, an
   assert.ok(heartbeats(cluster, 1) >= 3)
 })
 
-test('a heartbeat asked for while another is on its way tells of who has joined since', async t => {
+test('a heartbeat requested while another is in flight lists the members that joined since', async t => {
   const { cluster, instance } = await open(t)
   instance.join(producer('p'))
   await cluster.outcome(instance.routes.get('T'))
@@ -204,7 +125,7 @@ test('a heartbeat asked for while another is on its way tells of who has joined 
   assert.deepEqual(cluster.broker.state.members.consumerIds('c'), [instance.clientId])
 })
 
-test('a broker that was away hears who is here as soon as it is back, and consumers balance again', async t => {
+test('a broker that comes back gets a heartbeat at once, and consumers rebalance', async t => {
   const { cluster, instance } = await open(t)
   const member = consumer('c')
   instance.join(member)
@@ -214,16 +135,16 @@ test('a broker that was away hears who is here as soon as it is back, and consum
   await cluster.settle()
   cluster.broker.up()
   assert.deepEqual(cluster.broker.clientIds, [])
-  const rounds = member.rounds
+  const rebalances = member.rebalances
   const header = { topic: 'T', queueId: 0 }
   await cluster.advance(1000)
   await cluster.outcome(instance.call(cluster.broker.address, queryRequests.GET_MAX_OFFSET, { header }))
   await cluster.settle()
   assert.deepEqual(cluster.broker.clientIds, [instance.clientId])
-  assert.ok(member.rounds > rounds)
+  assert.ok(member.rebalances > rebalances)
 })
 
-test('who leaves takes leave of the brokers', async t => {
+test('a member that leaves unregisters at the brokers, once', async t => {
   const { cluster, instance } = await open(t)
   const member = producer('p')
   instance.join(member)
@@ -231,13 +152,13 @@ test('who leaves takes leave of the brokers', async t => {
   await cluster.outcome(instance.heartbeat())
   await cluster.outcome(instance.leave(member))
   await cluster.outcome(instance.leave(member))
-  const [goodbye, ...more] = cluster.broker.server.requestsOf('UNREGISTER_CLIENT')
-  assert.equal(goodbye?.header['producerGroup'], 'p')
-  assert.equal(goodbye?.header['consumerGroup'], undefined)
+  const [unregistration, ...more] = cluster.broker.server.requestsOf('UNREGISTER_CLIENT')
+  assert.equal(unregistration?.header['producerGroup'], 'p')
+  assert.equal(unregistration?.header['consumerGroup'], undefined)
   assert.deepEqual(more, [])
 })
 
-test('a broker that does not answer holds up who leaves no longer than one request may take', async t => {
+test('a broker that does not answer delays a member that leaves by one request timeout at most', async t => {
   const { cluster, instance } = await open(t)
   const member = producer('p')
   instance.join(member)
@@ -250,7 +171,7 @@ test('a broker that does not answer holds up who leaves no longer than one reque
   assert.ok(cluster.clock.elapsed() - began <= 3100)
 })
 
-test('while another of its group is here nobody takes leave of the brokers', async t => {
+test('a group is unregistered when its last member leaves', async t => {
   const { cluster, instance } = await open(t)
   const [first, second] = [producer('p'), producer('p')]
   instance.join(first)
@@ -263,7 +184,7 @@ test('while another of its group is here nobody takes leave of the brokers', asy
   assert.ok(!cluster.broker.state.members.producers.has('p'))
 })
 
-test('a broker that forgets the client with an old connection hears of it again over the new one', async t => {
+test('a broker that drops the client with a retired connection gets a heartbeat over the current one', async t => {
   const { cluster, instance } = await open(t)
   instance.join(producer('p'))
   await cluster.outcome(instance.routes.get('T'))
@@ -285,7 +206,7 @@ test('a broker that forgets the client with an old connection hears of it again 
   assert.ok(members.producerPeer(instance.clientId) !== undefined)
 })
 
-test('what a broker refuses is an error with its code, its words and what to do', async t => {
+test("a refusal becomes an error with the broker's code, its remark and advice", async t => {
   const { cluster, instance } = await open(t)
   cluster.broker.fault('GET_MAX_OFFSET', { answer: 'code', code: 16, remark: 'no' })
   const call = instance.call(cluster.broker.address, queryRequests.GET_MAX_OFFSET, {
@@ -301,17 +222,17 @@ test('what a broker refuses is an error with its code, its words and what to do'
   })
 })
 
-test('calls on an instance that is closed fail with CLOSED', async t => {
+test('calls on a closed instance fail with CLOSED', async t => {
   const cluster = await testCluster(t)
-  const instance = ClientInstance.acquire(settingsOf(cluster))
+  const { instance, release } = acquireInstance(settingsOf(cluster))
   await cluster.outcome(instance.start())
-  await instance.release(undefined)
+  await release()
   const header = { topic: 'T', queueId: 0 }
   await assert.rejects(instance.call('10.0.1.1:10911', queryRequests.GET_MAX_OFFSET, { header }), { code: 'CLOSED' })
   await cluster.assertNothingLeft()
 })
 
-test('the second port is two below the first, and heartbeats do not go there', async t => {
+test('option vipChannel sends requests to the port two below the first, but not heartbeats', async t => {
   const { cluster, instance } = await open(t, {}, { vipChannel: true })
   instance.join(producer('p'))
   await cluster.outcome(instance.routes.get('T'))
@@ -322,7 +243,7 @@ test('the second port is two below the first, and heartbeats do not go there', a
   await assert.rejects(cluster.outcome(call), { message: /10\.0\.1\.1:10909/ })
 })
 
-// -- What brokers ask ------------------------------------------------------------------------------------------------
+// -- Requests of brokers ------------------------------------------------------------------------------------------------
 
 async function joined(t: TestContext, member: ConsumerMember | ProducerMember) {
   const { cluster, instance } = await open(t)
@@ -332,15 +253,15 @@ async function joined(t: TestContext, member: ConsumerMember | ProducerMember) {
   return { cluster, instance }
 }
 
-test('a notice that the group has changed makes its consumers balance', async t => {
+test('a notice that a group has changed makes its consumers rebalance', async t => {
   const member = consumer('c')
   const { cluster } = await joined(t, member)
   cluster.broker.notify('c')
   await cluster.settle()
-  assert.ok(member.rounds >= 1)
+  assert.ok(member.rebalances >= 1)
 })
 
-test('a broker may ask for the state of a consumer; of a group that is not here it hears Java’s words', async t => {
+test('a broker gets the state of a consumer, and Java’s error for a group that this client does not have', async t => {
   const info = { properties: new Map([['PROP_CONSUME_TYPE', 'CONSUME_PASSIVELY']]) }
   const member = consumer('c', {
     runningInfo: withStack => ({
@@ -368,7 +289,7 @@ test('a broker may ask for the state of a consumer; of a group that is not here 
   })
 })
 
-test('offsets to go on from reach the consumer, and a consumer that cannot take them is told to nobody', async t => {
+test('an offset reset reaches the consumer, and one for an unknown group is ignored', async t => {
   const reset: unknown[] = []
   const member = consumer('c', { resetOffsets: async (topic, offsets) => void reset.push(topic, offsets) })
   const { cluster } = await joined(t, member)
@@ -380,7 +301,7 @@ test('offsets to go on from reach the consumer, and a consumer that cannot take 
   await cluster.settle()
 })
 
-test('a request that clients do not know is refused, and the connection lives on', async t => {
+test('an unknown request is refused, and the connection stays open', async t => {
   const { cluster, instance } = await joined(t, consumer('c'))
   await assert.rejects(cluster.outcome(cluster.broker.callUnknown(instance.clientId, 4711)), {
     responseCode: 3,

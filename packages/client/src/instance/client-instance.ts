@@ -1,49 +1,37 @@
-import { clientNotices, INNER_PRODUCER_GROUP, membershipRequests, queryRequests } from '@gantrymq/protocol'
+import { clientNotices, queryRequests } from '@gantrymq/protocol'
 import {
   type CallInput,
   type Clock,
-  type Connection,
   type Logger,
-  pause,
   RemotingClient,
   type Reply,
   type RequestDeclaration,
   ResponseError,
   Router,
 } from '@gantrymq/remoting'
-import { BrokerTable, type KnownBroker } from '../routes/broker-table.ts'
-import { clientIdOf, freshInstanceName, ownAddress } from './client-id.ts'
 import { Deadline } from '../deadline.ts'
-import { ClientError, closed, toClientError } from '../errors.ts'
-import { guardedLog } from './guarded-log.ts'
-import { heartbeatOf } from './heartbeat.ts'
-import { Heartbeats } from './heartbeats.ts'
-import type { InstanceOptions } from './instance-options.ts'
-import type { ConsumerMember, Member, ProducerMember } from './instance-members.ts'
+import { type ClientError, closed, toClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
+import { BrokerTable } from '../routes/broker-table.ts'
 import { NameServers } from '../routes/name-servers.ts'
+import { RouteBook } from '../routes/route-book.ts'
+import { guardedLog } from './guarded-log.ts'
+import { Heartbeats } from './heartbeats.ts'
+import { InstanceMembers, type Member } from './instance-members.ts'
+import type { InstanceOptions } from './instance-options.ts'
 import { peerHandlers } from './peer-handlers.ts'
 import { requestFields } from './request-fields.ts'
-import { RouteBook } from '../routes/route-book.ts'
-import { onlyShared, shareKey } from './instance-key.ts'
-import { unregister } from './unregister.ts'
 import { vipAddress } from './vip-channel.ts'
 
-/** Instances by what makes them the same; see `shareKey`. */
-const instances = new Map<string, ClientInstance>()
-
-/** After a failed attempt to connect; up to ten times as long after several. */
+/** The pause after a failed attempt to connect, milliseconds; it grows to ten times as long. */
 const RECONNECT_PAUSE_MS = 100
 
-/** Until a broker has surely seen the end of a connection, milliseconds. */
-const GOODBYE_MS = 1000
-
-/** Longer than any timer can be asked for: it only keeps the process alive. */
+/** The longest delay that a timer takes, nearly: the timer only keeps the process running. */
 const FOREVER_MS = 2 ** 30
 
 /**
- * What producers, consumers and admin share: one set of connections, name servers, routes and heartbeats per client id and
- * process. Each of them acquires it and releases it; the last to leave closes it. Apache's MQClientInstance.
+ * What producers, consumers and admins with the same options share: connections, name servers, routes and heartbeats. Users
+ * acquire it with `acquireInstance`. Apache's MQClientInstance.
  */
 export class ClientInstance {
   readonly clientId: string
@@ -52,43 +40,20 @@ export class ClientInstance {
   readonly nameServers: NameServers
   readonly routes: RouteBook
   readonly brokers = new BrokerTable()
-  readonly #key: string
+  readonly #members = new InstanceMembers()
   readonly #client: RemotingClient
-  readonly #members = new Set<Member>()
-  /** Groups that are here or about to be. */
-  readonly #claims = new Set<string>()
-  readonly #heartbeats = new Heartbeats(broker => this.#sendHeartbeat(broker))
-  readonly #end = new AbortController()
-  #holders = 0
+  readonly #heartbeats: Heartbeats
   #starting: Promise<void> | undefined
-  #timer: Disposable | undefined
-  #anchor: NodeJS.Timeout | undefined
+  #keepRunning: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
-  /**
-   * The instance for these options, shared with others that have the same; options of a producer's or consumer's own do not
-   * count. One that has a consumer of this group already is
-   * not shared: a group's members need ids of their own.
-   * @throws ClientError GROUP_TAKEN if the instance name was given and the group is there
-   */
-  static acquire(given: InstanceOptions, claim?: { readonly kind: Member['kind']; readonly group: string }) {
-    const options = onlyShared(given)
-    for (let copy = 0; ; copy++) {
-      const key = `${shareKey(options)}|${copy}`
-      const instance = instances.get(key) ?? new ClientInstance(options, key)
-      if (claim === undefined || !instance.#has(claim.kind, claim.group)) return instance.#hold(claim)
-      if (options.instanceName !== '') throw groupTaken(claim.kind, claim.group)
-    }
-  }
-
-  private constructor(options: InstanceOptions, key: string) {
-    this.options = options
-    this.#key = key
+  constructor(options: InstanceOptions, clientId: string) {
     const { clock, dial, connectTimeoutMs, tls, requestTimeoutMs } = options
     const log = guardedLog(options.log)
+    this.options = options
     this.log = log
-    this.clientId = freeId(options)
-    const router = new Router(clientNotices, peerHandlers, this, { log })
+    this.clientId = clientId
+    const router = new Router(clientNotices, peerHandlers, { members: this.#members, log }, { log })
     this.#client = new RemotingClient({
       clock,
       log,
@@ -97,8 +62,8 @@ export class ClientInstance {
       tls: tls === true ? {} : tls === false ? undefined : tls,
       onRequest: (command, peer) => router.dispatch(command, peer),
       onSend: requestFields(options),
-      onOpen: connection => this.#onOpen(connection),
-      onClose: connection => this.#onClose(connection),
+      onOpen: ({ remoteAddress }) => this.#heartbeats.onOpen(remoteAddress),
+      onClose: ({ remoteAddress }) => this.#heartbeats.onClose(remoteAddress),
       ...(dial === undefined ? {} : { dial }),
     })
     this.nameServers = new NameServers({
@@ -107,7 +72,7 @@ export class ClientInstance {
       clock,
       log,
       refreshMs: options.nameServerRefreshMs,
-      // Certificates are made out for names; and who dials by himself resolves by himself.
+      // TLS certificates are issued for names, and a custom `dial` resolves names itself.
       ...(tls !== false || dial !== undefined ? { resolve: null } : {}),
     })
     this.routes = new RouteBook({
@@ -118,44 +83,73 @@ export class ClientInstance {
       refreshMs: options.routeRefreshMs,
       timeoutMs: requestTimeoutMs,
     })
-    instances.set(key, this)
+    this.#heartbeats = new Heartbeats({
+      clientId,
+      members: this.#members,
+      brokers: this.brokers,
+      calls: this,
+      clock,
+      log,
+      everyMs: options.heartbeatMs,
+    })
   }
 
   get clock(): Clock {
     return this.options.clock
   }
 
-  get producers(): ProducerMember[] {
-    return [...this.#members].filter(member => member.kind === 'producer')
-  }
-
-  get consumers(): ConsumerMember[] {
-    return [...this.#members].filter(member => member.kind === 'consumer')
-  }
-
-  /** The consumer of a group, if it is here. */
-  consumer(group: string): ConsumerMember | undefined {
-    return this.consumers.find(member => member.group === group)
-  }
-
-  /** Starts what runs in the background, once. */
+  /** Starts the background work, once. */
   start(): Promise<void> {
-    return (this.#starting ??= this.#run())
+    return (this.#starting ??= this.#start())
   }
 
-  async #run(): Promise<void> {
-    // Timers of this client do not keep the process alive, nor does a broker that is away: this does, until the end.
-    this.#anchor = setInterval(() => {}, FOREVER_MS)
+  async #start(): Promise<void> {
+    // The client's timers and an unreachable broker do not keep the process running; this does, until the instance is closed.
+    this.#keepRunning = setInterval(() => {}, FOREVER_MS)
     await this.nameServers.start()
     if (this.#closing !== undefined) return
     this.routes.start()
-    this.#timer = this.clock.every(this.options.heartbeatMs, () => void this.#beatAll(false))
+    this.#heartbeats.start()
+  }
+
+  /** Closes the connections; calls in flight may finish within `drainMs`. Idempotent. */
+  close(drainMs = 0): Promise<void> {
+    return (this.#closing ??= this.#close(drainMs))
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.#heartbeats.close()
+    this.nameServers.close()
+    this.routes.close()
+    await this.#client.close({ drainMs })
+    clearInterval(this.#keepRunning)
+  }
+
+  // -- Members -------------------------------------------------------------------------------------------------------
+
+  /** From now on heartbeats list the member, and brokers' requests reach it. */
+  join(member: Member): void {
+    this.#members.add(member)
+  }
+
+  /** Unregisters the member's group at the brokers, unless another member of the group remains. Never rejects. */
+  async leave(member: Member): Promise<void> {
+    if (this.#members.delete(member)) await this.#heartbeats.unregister(member)
+  }
+
+  /** Sends the brokers the members of this moment. Never rejects. */
+  heartbeat(): Promise<void> {
+    return this.#heartbeats.beat()
   }
 
   // -- Calls ---------------------------------------------------------------------------------------------------------
 
+  isConnected(address: string): boolean {
+    return this.#client.isConnected(address)
+  }
+
   /**
-   * Asks a broker.
+   * Sends a request to a broker.
    * @throws ClientError BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED, BACK_PRESSURE, BAD_BODY, TLS
    */
   async call<const D extends RequestDeclaration>(
@@ -164,27 +158,27 @@ export class ClientInstance {
     input: CallInput<D> = {},
     options: CallOptions = {},
   ): Promise<Reply<D>> {
-    const door = this.#doorOf(address, declaration)
+    const to = this.#portOf(address, declaration)
     try {
-      return await this.#client.call(door, declaration, input, this.#limits(options))
+      return await this.#client.call(to, declaration, input, this.#limits(options))
     } catch (error) {
-      if (!this.#mayBeSignedWrongly(declaration, error)) throw this.#explain(error, address)
+      if (!this.#mayBeSignedWrongly(declaration, error)) throw this.#toClientError(error, address)
     }
     try {
-      return await this.#client.call(door, declaration, input, this.#limits(options))
+      return await this.#client.call(to, declaration, input, this.#limits(options))
     } catch (error) {
-      throw this.#explain(error, address)
+      throw this.#toClientError(error, address)
     }
   }
 
-  // Brokers of 4.9 sign this request differently, and the first answer of a connection is the one that tells its release
-  // (spec remoting 9.3).
+  // 4.9 brokers leave one field of this request out of the signature (PlainAccessValidator), and the first answer on a
+  // connection is what tells the broker's version.
   #mayBeSignedWrongly({ code }: RequestDeclaration, error: unknown): boolean {
     if (this.options.credentials === undefined || code !== queryRequests.QUERY_MESSAGE.code) return false
     return error instanceof ResponseError && error.remark?.includes('Check signature failed') === true
   }
 
-  /** Tells a broker something that is not answered. @throws ClientError as `call` */
+  /** Sends a broker a request that is not answered. @throws ClientError as `call` */
   async oneway<const D extends RequestDeclaration>(
     address: string,
     declaration: D,
@@ -192,13 +186,13 @@ export class ClientInstance {
     options: CallOptions = {},
   ): Promise<void> {
     try {
-      await this.#client.oneway(this.#doorOf(address, declaration), declaration, input, this.#limits(options))
+      await this.#client.oneway(this.#portOf(address, declaration), declaration, input, this.#limits(options))
     } catch (error) {
-      throw this.#explain(error, address)
+      throw this.#toClientError(error, address)
     }
   }
 
-  /** Asks a name server, and the next when it fails. @throws ClientError see `NameServers.call` */
+  /** Sends a request to a name server, and to the next if it fails. @throws ClientError as `NameServers.call` */
   nameServer<const D extends RequestDeclaration>(
     declaration: D,
     input: CallInput<D> = {},
@@ -208,7 +202,7 @@ export class ClientInstance {
     return this.nameServers.call(declaration, input, Deadline.of(this.clock, options, this.options.requestTimeoutMs))
   }
 
-  #doorOf(address: string, declaration: RequestDeclaration): string {
+  #portOf(address: string, declaration: RequestDeclaration): string {
     return this.options.vipChannel ? vipAddress(address, declaration) : address
   }
 
@@ -216,138 +210,8 @@ export class ClientInstance {
     return { timeoutMs: timeoutMs ?? this.options.requestTimeoutMs, signal }
   }
 
-  #explain(error: unknown, address: string): ClientError {
+  #toClientError(error: unknown, address: string): ClientError {
     if (this.#closing !== undefined) return closed('this client')
     return toClientError(error, address)
   }
-
-  // -- Members and heartbeats ----------------------------------------------------------------------------------------
-
-  #has(kind: Member['kind'], group: string): boolean {
-    return this.#claims.has(`${kind} ${group}`)
-  }
-
-  #hold(claim: { readonly kind: Member['kind']; readonly group: string } | undefined): this {
-    this.#holders++
-    if (claim !== undefined) this.#claims.add(`${claim.kind} ${claim.group}`)
-    return this
-  }
-
-  /** From now on heartbeats tell of it and brokers' requests reach it. */
-  join(member: Member): void {
-    this.#members.add(member)
-  }
-
-  /** Takes leave of the brokers, unless another of the group stays: they know a client once. Never rejects. */
-  async leave(member: Member): Promise<void> {
-    if (!this.#members.delete(member)) return
-    const { kind } = member
-    if (this.#hasMember(member)) return
-    const told = this.brokers.all().filter(({ address }) => this.#client.isConnected(address))
-    await Promise.all(
-      told.map(async broker => {
-        // While a heartbeat was waited for another of the group may have come.
-        const isTold = await this.#farewell(broker, member, () => !this.#hasMember(member))
-        if (isTold && kind === 'producer' && this.#members.size > 0) await this.#noteAnew(broker)
-      }),
-    )
-  }
-
-  #hasMember({ kind, group }: Member): boolean {
-    return [...this.#members].some(other => other.kind === kind && other.group === group)
-  }
-
-  /**
-   * Makes a broker note anew over which connection replies go. It forgets that when any producer group or connection of
-   * the client leaves, and notes it only with a group that is new on its connection (Apache's ProducerManager).
-   */
-  async #noteAnew(broker: KnownBroker): Promise<void> {
-    // A connection on which this gets no answer ends too: one that does not hear is left to the next heartbeat.
-    if (await this.#farewell(broker, { kind: 'producer', group: INNER_PRODUCER_GROUP }))
-      await this.#heartbeats.beat(broker, true)
-  }
-
-  /** False if the broker has not heard, or is not to. Where the connection ended meanwhile it has forgotten by itself. */
-  #farewell(
-    { address }: KnownBroker,
-    group: Pick<Member, 'kind' | 'group'>,
-    isWanted: () => boolean = () => true,
-  ): Promise<boolean> {
-    return this.#heartbeats.leave(
-      address,
-      async () => this.#client.isConnected(address) && isWanted() && (await unregister(this, address, group)),
-    )
-  }
-
-  /** Gives the instance back. The last to do so closes it; calls that still wait may finish within `drainMs`. */
-  release(claim: { readonly kind: Member['kind']; readonly group: string } | undefined, drainMs = 0): Promise<void> {
-    if (claim !== undefined) this.#claims.delete(`${claim.kind} ${claim.group}`)
-    if (--this.#holders > 0) return Promise.resolve()
-    return (this.#closing ??= this.#shutDown(drainMs))
-  }
-
-  async #shutDown(drainMs: number): Promise<void> {
-    if (instances.get(this.#key) === this) instances.delete(this.#key)
-    this.#end.abort()
-    this.#timer?.[Symbol.dispose]()
-    this.nameServers.close()
-    this.routes.close()
-    await this.#client.close({ drainMs })
-    clearInterval(this.#anchor)
-  }
-
-  /** Tells every broker who is here now; without consumers the masters only. Never rejects. */
-  heartbeat(): Promise<void> {
-    return this.#beatAll(true)
-  }
-
-  async #beatAll(anew: boolean): Promise<void> {
-    if (this.#members.size === 0) return
-    const all = this.consumers.length > 0 ? this.brokers.all() : this.brokers.masters()
-    await Promise.all(all.map(broker => this.#heartbeats.beat(broker, anew)))
-  }
-
-  async #sendHeartbeat({ name, address }: KnownBroker): Promise<void> {
-    try {
-      const body = heartbeatOf(this.clientId, this.#members)
-      const { command } = await this.call(address, membershipRequests.HEART_BEAT, { body })
-      this.brokers.setVersion(name, address, command.version)
-    } catch (error) {
-      if (this.#closing === undefined) this.log.warn({ address, error: String(error) }, 'heartbeat failed')
-    }
-  }
-
-  // A broker that was away has forgotten who is here, and refuses pulls until it hears (code 24).
-  #onOpen({ remoteAddress }: Connection): void {
-    const broker = this.brokers.all().find(({ address }) => address === remoteAddress)
-    if (broker === undefined || this.#members.size === 0 || this.#heartbeats.isBeating(remoteAddress)) return
-    void this.#heartbeats.beat(broker, false).then(() => {
-      for (const consumer of this.consumers) consumer.rebalance()
-    })
-  }
-
-  // One that was given up ends after the next was opened, as when a call timed out: with it the broker forgets the client.
-  #onClose({ remoteAddress }: Connection): void {
-    const broker = this.brokers.all().find(({ address }) => address === remoteAddress)
-    if (broker === undefined || this.producers.length === 0 || !this.#client.isConnected(remoteAddress)) return
-    void pause(this.clock, GOODBYE_MS, this.#end.signal).then(() =>
-      this.#end.signal.aborted ? undefined : this.#noteAnew(broker),
-    )
-  }
-}
-
-// Brokers tell clients apart by their ids: where an instance of the same name is not shared this one gets a number.
-function freeId({ clientIp, instanceName, unitName }: InstanceOptions): string {
-  const ip = clientIp === '' ? ownAddress() : clientIp
-  const name = instanceName === '' ? freshInstanceName() : instanceName
-  const taken = new Set([...instances.values()].map(({ clientId }) => clientId))
-  for (let copy = 1; ; copy++) {
-    const id = clientIdOf(ip, copy === 1 ? name : `${name}#${copy}`, unitName)
-    if (!taken.has(id)) return id
-  }
-}
-
-function groupTaken(kind: Member['kind'], group: string): ClientError {
-  const text = `The ${kind} group[${group}] has been created before, specify another name please: one of this instance name has it already`
-  return new ClientError('GROUP_TAKEN', text)
 }

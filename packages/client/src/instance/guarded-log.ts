@@ -1,6 +1,6 @@
 import type { Logger } from '@gantrymq/remoting'
 
-/** A logger of the user's that may throw: what it logs is lost then, and nothing else. */
+/** Wraps the user's logger: when it throws, the line is lost and the client goes on. */
 export function guardedLog(log: Logger): Logger {
   const guarded =
     (level: keyof Logger) =>
@@ -8,7 +8,7 @@ export function guardedLog(log: Logger): Logger {
       try {
         log[level](fields, text)
       } catch {
-        // A log line is not worth a connection, nor the process.
+        // A failing logger must end neither a connection nor the process.
       }
     }
   return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') }

@@ -1,68 +1,155 @@
-import type { KnownBroker } from '../routes/broker-table.ts'
+import { INNER_PRODUCER_GROUP, membershipRequests } from '@gantrymq/protocol'
+import { type CallInput, type Clock, type Logger, pause, type Reply, type RequestDeclaration } from '@gantrymq/remoting'
+import type { BrokerTable, KnownBroker } from '../routes/broker-table.ts'
+import { heartbeatBody } from './heartbeat-body.ts'
+import { HeartbeatOrder } from './heartbeat-order.ts'
+import type { InstanceMembers, Member } from './instance-members.ts'
 
-interface Told {
-  beating: Promise<void> | undefined
-  /** Not begun: it will tell of all who are here by then. */
-  next: Promise<void> | undefined
-  readonly leaving: Set<Promise<unknown>>
+/** How long a broker may take to notice that a connection has closed, milliseconds. */
+const CLOSE_NOTICED_MS = 1000
+
+/** The calls that carry heartbeats. */
+export interface BrokerCalls {
+  isConnected(address: string): boolean
+  call<const D extends RequestDeclaration>(address: string, declaration: D, input: CallInput<D>): Promise<Reply<D>>
+}
+
+export interface HeartbeatsOptions {
+  readonly clientId: string
+  readonly members: InstanceMembers
+  readonly brokers: BrokerTable
+  readonly calls: BrokerCalls
+  readonly clock: Clock
+  readonly log: Logger
+  /** Time between two heartbeats, milliseconds. Apache: heartbeatBrokerInterval 30,000. */
+  readonly everyMs: number
 }
 
 /**
- * Keeps heartbeats and farewells to one broker apart, as Java does with its lockHeartbeat: brokers work on several requests of
- * a connection side by side, so a heartbeat that still tells of a member could be noted after its farewell. The broker would
- * keep queues for it for two minutes.
+ * Tells brokers which groups this client has: with heartbeats, and with an unregistration when the last member of a group
+ * leaves.
  */
 export class Heartbeats {
-  readonly #told = new Map<string, Told>()
-  readonly #send: (broker: KnownBroker) => Promise<void>
+  readonly #options: HeartbeatsOptions
+  readonly #order = new HeartbeatOrder(broker => this.#send(broker))
+  readonly #end = new AbortController()
+  #timer: Disposable | undefined
 
-  /** @param send never rejects, and has a deadline of its own */
-  constructor(send: (broker: KnownBroker) => Promise<void>) {
-    this.#send = send
+  constructor(options: HeartbeatsOptions) {
+    this.#options = options
   }
 
-  isBeating(address: string): boolean {
-    return this.#told.get(address)?.beating !== undefined
+  start(): void {
+    const { clock, everyMs } = this.#options
+    this.#timer = clock.every(everyMs, () => void this.#beatAll(false))
+  }
+
+  close(): void {
+    this.#end.abort()
+    this.#timer?.[Symbol.dispose]()
+  }
+
+  /** Sends every broker the members of this moment; with no consumer among them, only the masters. Never rejects. */
+  beat(): Promise<void> {
+    return this.#beatAll(true)
+  }
+
+  async #beatAll(current: boolean): Promise<void> {
+    const { members, brokers } = this.#options
+    if (members.size === 0) return
+    const all = members.consumers.length > 0 ? brokers.all() : brokers.masters()
+    await Promise.all(all.map(broker => this.#order.beat(broker, current)))
+  }
+
+  async #send({ name, address }: KnownBroker): Promise<void> {
+    const { clientId, members, calls, brokers, log } = this.#options
+    try {
+      const body = heartbeatBody(clientId, members)
+      const { command } = await calls.call(address, membershipRequests.HEART_BEAT, { body })
+      brokers.setVersion(name, address, command.version)
+    } catch (error) {
+      if (!this.#end.signal.aborted) log.warn({ address, error: String(error) }, 'heartbeat failed')
+    }
   }
 
   /**
-   * One heartbeat at a time and address. One that is on its way may tell of fewer members than there are now: `anew` sends
-   * another behind it.
+   * Unregisters the group of a member that has left, unless another member of the group remains: brokers record a client
+   * once per group. Never rejects.
    */
-  beat(broker: KnownBroker, anew: boolean): Promise<void> {
-    const told = this.#of(broker.address)
-    if (told.beating === undefined && told.leaving.size === 0) {
-      return (told.beating = this.#send(broker).finally(() => {
-        told.beating = undefined
-        this.#tidy(broker.address)
-      }))
+  async unregister(member: Member): Promise<void> {
+    const { members, brokers, calls } = this.#options
+    if (members.hasGroupOf(member)) return
+    const connected = brokers.all().filter(({ address }) => calls.isConnected(address))
+    await Promise.all(
+      connected.map(async broker => {
+        // Another member of the group may have joined during the heartbeat that this waits for.
+        const isDone = await this.#unregisterAt(broker, member, () => !members.hasGroupOf(member))
+        if (isDone && member.kind === 'producer' && members.size > 0) await this.#renewReplyConnection(broker)
+      }),
+    )
+  }
+
+  /**
+   * Makes a broker record again over which connection it pushes replies. It drops that record when any producer group or
+   * connection of the client leaves, and creates it only for a group that is new on its connection (Apache's
+   * ProducerManager).
+   */
+  async #renewReplyConnection(broker: KnownBroker): Promise<void> {
+    // A request without an answer closes its connection, which would lead back here: a stalled broker is left to the next
+    // heartbeat.
+    if (await this.#unregisterAt(broker, { kind: 'producer', group: INNER_PRODUCER_GROUP }))
+      await this.#order.beat(broker, true)
+  }
+
+  /** True if the broker has confirmed. A broker without a connection has dropped the client by itself. Never rejects. */
+  #unregisterAt(
+    { address }: KnownBroker,
+    { kind, group }: Pick<Member, 'kind' | 'group'>,
+    isWanted: () => boolean = () => true,
+  ): Promise<boolean> {
+    const { clientId, calls, log } = this.#options
+    const header = {
+      clientID: clientId,
+      ...(kind === 'producer' ? { producerGroup: group } : { consumerGroup: group }),
     }
-    if (!anew && told.beating !== undefined) return told.beating
-    return (told.next ??= Promise.all([told.beating, ...told.leaving]).then(() => {
-      told.next = undefined
-      return this.beat(broker, false)
-    }))
-  }
-
-  /** Says farewell when no heartbeat is on its way; those to come wait for it. */
-  leave<T>(address: string, farewell: () => Promise<T>): Promise<T> {
-    const told = this.#of(address)
-    const leaving = (told.beating ?? Promise.resolve()).then(farewell).finally(() => {
-      told.leaving.delete(leaving)
-      this.#tidy(address)
+    return this.#order.unregister(address, async () => {
+      if (!calls.isConnected(address) || !isWanted()) return false
+      try {
+        await calls.call(address, membershipRequests.UNREGISTER_CLIENT, { header })
+        return true
+      } catch (error) {
+        // The broker drops a client that sends no heartbeats.
+        log.debug({ address, group, error: String(error) }, 'client not unregistered at the broker')
+        return false
+      }
     })
-    told.leaving.add(leaving)
-    return leaving
   }
 
-  #of(address: string): Told {
-    const told = this.#told.get(address) ?? { beating: undefined, next: undefined, leaving: new Set() }
-    this.#told.set(address, told)
-    return told
+  /** A broker that was restarted does not know the members, and refuses pulls until a heartbeat arrives (code 24). */
+  onOpen(address: string): void {
+    const { members } = this.#options
+    const broker = this.#brokerAt(address)
+    if (broker === undefined || members.size === 0 || this.#order.isBeating(address)) return
+    void this.#order.beat(broker, false).then(() => {
+      for (const consumer of members.consumers) consumer.rebalance()
+    })
   }
 
-  #tidy(address: string): void {
-    const told = this.#told.get(address)
-    if (told?.beating === undefined && told?.next === undefined && told?.leaving.size === 0) this.#told.delete(address)
+  /**
+   * A retired connection, such as one on which a call timed out, can close after its successor has opened. The broker then
+   * drops the client although it is connected.
+   */
+  onClose(address: string): void {
+    const { members, calls, clock } = this.#options
+    const broker = this.#brokerAt(address)
+    if (broker === undefined || members.producers.length === 0 || !calls.isConnected(address)) return
+    const { signal } = this.#end
+    void pause(clock, CLOSE_NOTICED_MS, signal).then(() =>
+      signal.aborted ? undefined : this.#renewReplyConnection(broker),
+    )
+  }
+
+  #brokerAt(address: string): KnownBroker | undefined {
+    return this.#options.brokers.all().find(broker => broker.address === address)
   }
 }

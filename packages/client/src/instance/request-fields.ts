@@ -5,8 +5,9 @@ import type { InstanceOptions } from './instance-options.ts'
 type AddFields = (fields: Map<string, string>, body: Uint8Array | null, peerVersion: number) => void
 
 /**
- * What every request carries beside its own fields: namespace, zone, the user's own, signature. The signature comes last, as it covers all
- * fields; Apache's client adds the zone behind it, so that zones and signatures do not go together there.
+ * Adds the fields that every request has: namespace, zone, those of option onRequest, the signature. The signature comes
+ * last because it covers all fields. Apache's client adds the zone after it, so that zones and signatures exclude each other
+ * there (NettyRemotingClient).
  */
 export function requestFields(
   options: Pick<InstanceOptions, 'namespaceV2' | 'zone' | 'zoneMode' | 'credentials' | 'onRequest'>,
@@ -20,12 +21,12 @@ export function requestFields(
   if (fixed.length === 0 && onRequest === undefined) return sign
   return (fields, body, peerVersion) => {
     for (const [name, value] of fixed) fields.set(name, value)
-    if (onRequest !== undefined) addOwn(onRequest, fields)
+    if (onRequest !== undefined) callUser(onRequest, fields)
     sign?.(fields, body, peerVersion)
   }
 }
 
-function addOwn(onRequest: (fields: Map<string, string>) => void, fields: Map<string, string>): void {
+function callUser(onRequest: (fields: Map<string, string>) => void, fields: Map<string, string>): void {
   try {
     onRequest(fields)
   } catch (error) {

@@ -1,7 +1,7 @@
 import { consumeRequests, membershipRequests, popRequests, sendRequests } from '@gantrymq/protocol'
 import type { RequestDeclaration } from '@gantrymq/remoting'
 
-/** Requests that always go to the broker's first port (spec client 1.8). */
+/** Requests that always go to the broker's first port, as in Apache's MQClientAPIImpl. */
 const FIRST_PORT: ReadonlySet<number> = new Set(
   [
     membershipRequests.HEART_BEAT,
@@ -17,7 +17,7 @@ const FIRST_PORT: ReadonlySet<number> = new Set(
   ].map(({ code }) => code),
 )
 
-/** Where a request goes when the second port is wanted: two below the first (Apache's MixAll.brokerVIPChannel). */
+/** The address for a request with option vipChannel: the port two below the first (Apache's MixAll.brokerVIPChannel). */
 export function vipAddress(address: string, { code }: RequestDeclaration): string {
   if (FIRST_PORT.has(code)) return address
   const colon = address.lastIndexOf(':')

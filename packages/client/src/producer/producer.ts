@@ -1,5 +1,6 @@
 import { compress, groupProblem, wrapNamespace } from '@gantrymq/protocol'
-import { ClientInstance } from '../instance/client-instance.ts'
+import type { ClientInstance } from '../instance/client-instance.ts'
+import { acquireInstance, type InstanceLease } from '../instance/shared-instances.ts'
 import { bytes, type BytesInput, type Codec } from '../message/codec.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
 import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
@@ -56,6 +57,7 @@ const DEFAULT_GROUP = 'DEFAULT_PRODUCER'
 /** Sends messages. */
 export class Producer<Body = BytesInput> {
   readonly group: string
+  readonly #lease: InstanceLease
   readonly #instance: ClientInstance
   readonly #outbound: Outbound<Body>
   readonly #requests: Requests<Body, BodyRead<Body>>
@@ -98,7 +100,8 @@ export class Producer<Body = BytesInput> {
     }
     checkCompression(settings)
     this.group = checkedGroup(group)
-    this.#instance = ClientInstance.acquire(settings)
+    this.#lease = acquireInstance(settings)
+    this.#instance = this.#lease.instance
     const sender = {
       instance: this.#instance,
       group: wrapNamespace(settings.namespace, this.group),
@@ -271,7 +274,7 @@ export class Producer<Body = BytesInput> {
     this.#checks.close()
     await this.#outbound.sender.trace?.close(drainMs)
     await this.#instance.leave(this.#member)
-    await this.#instance.release(undefined, drainMs)
+    await this.#lease.release(drainMs)
   }
 
   #event(kind: SendEvent['kind'], message: OutgoingMessage<Body>, count = 1): SendEvent {

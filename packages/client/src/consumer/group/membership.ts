@@ -1,5 +1,6 @@
 import { retryTopicOf, type SubscriptionData, type TopicRoute, wrapNamespace } from '@gantrymq/protocol'
-import { ClientInstance } from '../../instance/client-instance.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
+import { acquireInstance, type InstanceLease } from '../../instance/shared-instances.ts'
 import { checkedCall, Deadline } from '../../deadline.ts'
 import { ClientError, closed } from '../../errors.ts'
 import type { InstanceOptions } from '../../instance/instance-options.ts'
@@ -41,7 +42,7 @@ export class Membership {
   readonly startedAt: number
   readonly #namespace: string
   readonly #onRoute: () => void
-  readonly #claim: { readonly kind: 'consumer'; readonly group: string }
+  readonly #lease: InstanceLease
   readonly #watches = new Map<string, Disposable>()
   readonly #owned = new Set<Disposable>()
   #member: ConsumerMember | undefined
@@ -52,8 +53,8 @@ export class Membership {
     this.#namespace = settings.namespace
     this.#onRoute = onRoute
     this.group = wrapNamespace(settings.namespace, group)
-    this.#claim = { kind: 'consumer', group: this.group }
-    this.instance = ClientInstance.acquire(settings, this.#claim)
+    this.#lease = acquireInstance(settings, this.group)
+    this.instance = this.#lease.instance
     this.stats = new ConsumeStats(settings.clock.elapsed())
     this.startedAt = settings.clock.now()
     if (this.group.length > MAX_NEW_GROUP) {
@@ -220,7 +221,7 @@ export class Membership {
     for (const owned of [...this.#owned, ...this.#watches.values()]) owned[Symbol.dispose]()
     await keep()
     if (this.#member !== undefined) await this.instance.leave(this.#member)
-    await this.instance.release(this.#claim)
+    await this.#lease.release()
   }
 }
 

@@ -1,11 +1,9 @@
 import { type HeartbeatData, INNER_PRODUCER_GROUP } from '@gantrymq/protocol'
 import type { Member } from './instance-members.ts'
 
-/**
- * What a heartbeat tells of the members of an instance. As Apache's clients, it always names a producer: brokers of 4.9
- * find a client by one.
- */
-export function heartbeatOf(clientID: string, members: Iterable<Member>): HeartbeatData {
+/** The body of a heartbeat that lists these members. */
+export function heartbeatBody(clientID: string, members: Iterable<Member>): HeartbeatData {
+  // As Apache's clients do: a 4.9 broker finds a client only by a producer group.
   const producers = new Set([INNER_PRODUCER_GROUP])
   const consumerDataSet = []
   for (const member of members) {
