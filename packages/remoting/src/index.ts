@@ -1,4 +1,12 @@
+export {
+  type Addresses,
+  addressesOf,
+  AddressList,
+  type AddressListOptions,
+  type AddressSource,
+} from './address-list.ts'
 export { type AddressRanges, addressRanges } from './address-range.ts'
+export { askAddressServer } from './address-server.ts'
 export { type Dial, RemotingClient, type RemotingClientOptions } from './client.ts'
 export { type Clock, systemClock } from './clock.ts'
 export type { CloseReason } from './close-reason.ts'

@@ -4,7 +4,8 @@ import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient, silent } from '@gantrymq/remoting'
 import { type TestCluster, testCluster } from '@gantrymq/testkit'
 import { Deadline } from '../deadline.ts'
-import { addressesOf, NameServers, type NameServersOptions } from './name-servers.ts'
+import { ClientError } from '../errors.ts'
+import { NameServers, type NameServersOptions } from './name-servers.ts'
 
 const { GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
 
@@ -24,12 +25,6 @@ async function open(cluster: TestCluster, given: Partial<NameServersOptions>) {
     cluster.outcome(servers.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic } }, new Deadline(clock, timeoutMs)))
   return { servers, route }
 }
-
-test('a list is text with semicolons, or a list; the form that cloud consoles show is taken too', () => {
-  assert.deepEqual(addressesOf(' a:1; b:2 ;;c:3'), ['a:1', 'b:2', 'c:3'])
-  assert.deepEqual(addressesOf(['a:1', ' b:2']), ['a:1', 'b:2'])
-  assert.deepEqual(addressesOf('http://MQ_INST_1_2.mq.example.com:8080'), ['MQ_INST_1_2.mq.example.com:8080'])
-})
 
 test('the server that answered is asked again; when it is gone the next one is, in the same call', async t => {
   const cluster = await testCluster(t, { nameServers: 3 })
@@ -147,27 +142,16 @@ test('an address server is asked by its URL', async t => {
   assert.deepEqual(asked, ['http://ns.example.org:8080/rocketmq/nsaddr'])
 })
 
-test('a host name stands for all its addresses, and one that is not known now for itself', async t => {
+test('an address server without a list is why there is no name server', async t => {
   const cluster = await testCluster(t)
-  const resolve = async (host: string): Promise<string[]> => {
-    if (host === 'unknown') throw new Error('ENOTFOUND')
-    return ['10.0.0.1', 'fe80::1']
-  }
-  const { servers } = await open(cluster, { source: 'ns:9876;unknown:9876;10.0.0.9:9876', resolve })
-  assert.deepEqual(servers.addresses.toSorted(), ['10.0.0.1:9876', '10.0.0.9:9876', '[fe80::1]:9876', 'unknown:9876'])
-})
-
-test('a name that is not known for a while stands for what it did', async t => {
-  const cluster = await testCluster(t)
-  let fails = false
-  const resolve = async (): Promise<string[]> => {
-    if (fails) throw new Error('EAI_AGAIN')
-    return ['10.0.0.1']
-  }
-  const { servers } = await open(cluster, { source: 'ns:9876', resolve })
-  fails = true
-  await cluster.advance(240_000, 10_000)
-  assert.deepEqual(servers.addresses, ['10.0.0.1:9876'])
+  const { route } = await open(cluster, { source: { url: 'no url: hidden' } })
+  await assert.rejects(route(), (error: ClientError) => {
+    assert.equal(error.message, 'No name server address: the URL of the address server is none')
+    assert.ok(error.cause instanceof ClientError)
+    assert.deepEqual([error.code, error.retriable], ['NO_NAME_SERVER', true])
+    assert.deepEqual([error.cause.code, error.cause.retriable], ['NO_NAME_SERVER', true])
+    return true
+  })
 })
 
 test('when nobody answers a name is looked up again, in the same call but once a second at most', async t => {

@@ -1,6 +1,8 @@
-import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
 import {
+  type Addresses,
+  AddressList,
+  type AddressSource,
+  askAddressServer,
   type CallInput,
   type Clock,
   type Logger,
@@ -10,28 +12,24 @@ import {
   ResponseError,
 } from '@gantrymq/remoting'
 import { responseCodes } from '@gantrymq/protocol'
-import { askAddressServer } from '../address-server.ts'
-import { type Deadline, within } from '../deadline.ts'
+import type { Deadline } from '../deadline.ts'
 import { ClientError, closed, javaCodes, toClientError } from '../errors.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or a list of them. */
-export type NameServerList = string | readonly string[]
+export type NameServerList = Addresses
 
 /**
  * Where the name servers are: a list, a function that finds them, or the URL of an address server, which answers a GET
  * with the list.
  */
-export type NameServerSource =
-  | NameServerList
-  | (() => NameServerList | Promise<NameServerList>)
-  | { readonly url: string }
+export type NameServerSource = AddressSource
 
 export interface NameServersOptions {
   readonly source: NameServerSource | undefined
   readonly client: RemotingClient
   readonly clock: Clock
   readonly log: Logger
-  /** How often the list is found anew, milliseconds. Apache: 120,000. */
+  /** How often the list is found again, milliseconds. Apache: 120,000. */
   readonly refreshMs: number
   /** All addresses of a host name. Null: names are left for connecting to resolve, as TLS needs them. */
   readonly resolve?: ((host: string) => Promise<readonly string[]>) | null
@@ -45,8 +43,6 @@ interface Failure {
   readonly error: ClientError
 }
 
-/** How long the list may take, with the addresses of all names in it. */
-const FIND_MS = 6000
 /** No server is given less, even when several are to be tried in one call. */
 const LEAST_TRY_MS = 500
 /** The list is found again this much later at the earliest when nobody answers, milliseconds. */
@@ -59,19 +55,23 @@ const { SYSTEM_ERROR, TOPIC_NOT_EXIST } = responseCodes
  */
 export class NameServers {
   readonly #options: NameServersOptions
+  readonly #list: AddressList
   #addresses: readonly string[] = []
-  /** What the names in the list last stood for. */
-  #meanings: ReadonlyMap<string, readonly string[]> = new Map()
   #chosen = 0
-  #problem: ClientError | undefined
-  #timer: Disposable | undefined
-  #refreshing: Promise<void> | undefined
-  #foundAt = Number.NEGATIVE_INFINITY
-  /** Ends the search for the list. */
-  readonly #end = new AbortController()
 
   constructor(options: NameServersOptions) {
     this.#options = options
+    const { source, clock, refreshMs, resolve, fetchText = fetchList } = options
+    this.#list = new AddressList({
+      source,
+      clock,
+      refreshMs,
+      resolve,
+      fetchText,
+      what: 'the name servers',
+      onChange: found => this.#replace(found),
+      onFailure: error => options.log.warn({ error: toClientError(error).message }, 'name server list not found'),
+    })
   }
 
   /** As asked now, the one in use first. */
@@ -80,64 +80,22 @@ export class NameServers {
   }
 
   /** Finds the list, and again every `refreshMs`. A list that cannot be found now is found later. */
-  async start(): Promise<void> {
-    await this.refresh()
-    if (this.#end.signal.aborted) return
-    const { clock, refreshMs } = this.#options
-    this.#timer = clock.every(refreshMs, () => void this.refresh())
+  start(): Promise<void> {
+    return this.#list.start()
   }
 
   close(): void {
-    this.#end.abort()
-    this.#timer?.[Symbol.dispose]()
+    this.#list.close()
   }
 
-  /** Finds the list anew. Never rejects: what went wrong is told by the next call that has no server. */
+  /** Finds the list again. Never rejects: the next call that has no server throws what went wrong. */
   refresh(): Promise<void> {
-    return (this.#refreshing ??= this.#find().finally(() => (this.#refreshing = undefined)))
-  }
-
-  async #find(): Promise<void> {
-    const { log, clock } = this.#options
-    this.#foundAt = clock.elapsed()
-    try {
-      // A function of the user's, or a resolver, may never come back.
-      const found = await within(clock, this.#read(), FIND_MS, this.#end.signal, 'finding the name servers')
-      this.#problem = undefined
-      if (found.length > 0) this.#replace(found)
-    } catch (error) {
-      if (this.#end.signal.aborted) return
-      this.#problem = toClientError(error)
-      log.warn({ error: this.#problem.message }, 'name server list not found')
-    }
-  }
-
-  async #read(): Promise<string[]> {
-    const { source, resolve = resolveHost } = this.#options
-    const listed = addressesOf(await this.#listOf(source))
-    if (resolve === null) return listed
-    const expanded = await Promise.all(
-      listed.map(async address => {
-        const found = await expand(address, resolve)
-        // A name that is not known now stands for what it did; at first for itself: connecting tells why it fails.
-        return [address, found ?? this.#meanings.get(address) ?? [address]] as const
-      }),
-    )
-    this.#meanings = new Map(expanded)
-    return [...new Set(expanded.flatMap(([, addresses]) => addresses))]
-  }
-
-  #listOf(source: NameServerSource | undefined): NameServerList | Promise<NameServerList> {
-    if (source === undefined) return []
-    if (typeof source === 'function') return source()
-    if (typeof source === 'string' || Array.isArray(source)) return source as NameServerList
-    return (this.#options.fetchText ?? askAddressServer)((source as { url: string }).url)
+    return this.#list.refresh()
   }
 
   /** Servers already known keep their place, so that a refresh does not move every client at once. */
   #replace(found: readonly string[]): void {
     const current = this.#addresses[this.#chosen]
-    if (sameMembers(found, this.#addresses)) return
     this.#addresses = shuffled(found, this.#options.random ?? Math.random)
     this.#chosen = Math.max(0, this.#addresses.indexOf(current ?? ''))
     this.#options.log.info({ addresses: this.#addresses }, 'name servers')
@@ -153,9 +111,9 @@ export class NameServers {
     input: CallInput<D>,
     deadline: Deadline,
   ): Promise<Reply<D>> {
-    if (this.#addresses.length === 0) await this.#findWithin(deadline)
+    const late = this.#addresses.length === 0 ? await this.#findWithin(deadline) : undefined
     const { addresses } = this
-    if (addresses.length === 0) throw this.#ended ?? this.#noServer()
+    if (addresses.length === 0) throw this.#ended ?? this.#noServer(late)
     const failures: Failure[] = []
     const reply =
       (await this.#ask(addresses, declaration, input, deadline, failures)) ??
@@ -194,19 +152,21 @@ export class NameServers {
    */
   async #othersNow(failures: readonly Failure[], deadline: Deadline): Promise<readonly string[]> {
     const isSilent = failures.every(({ error }) => error.code !== 'BROKER_REFUSED')
-    if (!isSilent || this.#end.signal.aborted || this.#options.clock.elapsed() - this.#foundAt < FIND_AGAIN_MS)
-      return []
+    const sinceSought = this.#options.clock.elapsed() - this.#list.soughtAt
+    if (!isSilent || this.#list.isClosed || sinceSought < FIND_AGAIN_MS) return []
     await this.#findWithin(deadline)
     return this.addresses.filter(address => failures.every(failure => failure.address !== address))
   }
 
-  async #findWithin(deadline: Deadline): Promise<void> {
+  /** Finds the list again. What comes back is why it was not waited for to the end. @throws ClientError ABORTED */
+  async #findWithin(deadline: Deadline): Promise<ClientError | undefined> {
     try {
       await deadline.wait(this.refresh(), 'finding the name servers')
+      return undefined
     } catch (error) {
       const problem = toClientError(error)
       if (problem.code === 'ABORTED') throw problem
-      this.#problem ??= problem
+      return problem
     }
   }
 
@@ -216,18 +176,24 @@ export class NameServers {
 
   /** What a call ends with that was under way at the close. */
   get #ended(): ClientError | undefined {
-    return this.#end.signal.aborted ? closed('this client') : undefined
+    return this.#list.isClosed ? closed('this client') : undefined
   }
 
-  #noServer(): ClientError {
-    const advice = 'give option nameServers, or the environment variable NAMESRV_ADDR'
-    const why = this.#problem === undefined ? advice : this.#problem.message
-    const options = {
-      responseCode: javaCodes.noNameServer,
-      cause: this.#problem,
-      retriable: this.#problem !== undefined,
-    }
+  #noServer(late: ClientError | undefined): ClientError {
+    const problem = this.#list.problem === undefined ? late : toClientError(this.#list.problem)
+    const why = problem?.message ?? 'give option nameServers, or the environment variable NAMESRV_ADDR'
+    const options = { responseCode: javaCodes.noNameServer, cause: problem, retriable: problem !== undefined }
     return new ClientError('NO_NAME_SERVER', `No name server address: ${why}`, options)
+  }
+}
+
+/** @throws ClientError NO_NAME_SERVER */
+async function fetchList(url: string): Promise<string> {
+  try {
+    return await askAddressServer(url)
+  } catch (error) {
+    const { message, cause } = toClientError(error)
+    throw new ClientError('NO_NAME_SERVER', message, { retriable: true, cause })
   }
 }
 
@@ -266,33 +232,6 @@ function alone({ address, error }: Failure): ClientError {
 /** The first line: Apache's answers end with a link to a list of questions. */
 function saying(error: ClientError): string {
   return (error.remark ?? error.message).split('\n')[0] as string
-}
-
-/** The addresses in a list, in its order. A value such as `http://host:port` is what cloud consoles show. */
-export function addressesOf(list: NameServerList): string[] {
-  const items = typeof list === 'string' ? list.split(/[;,\n\r]/) : list
-  return items.map(item => item.trim().replace(/^https?:\/\/(?:.*\/)?/, '')).filter(item => item !== '')
-}
-
-/** The addresses that an item of the list stands for; undefined if its name is not known now. */
-async function expand(
-  address: string,
-  resolve: (host: string) => Promise<readonly string[]>,
-): Promise<readonly string[] | undefined> {
-  const colon = address.lastIndexOf(':')
-  const host = address.slice(0, Math.max(colon, 0))
-  if (host === '' || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0) return [address]
-  const found = await resolve(host).catch(() => [])
-  return found.length === 0 ? undefined : found.map(ip => (ip.includes(':') ? `[${ip}]` : ip) + address.slice(colon))
-}
-
-async function resolveHost(host: string): Promise<readonly string[]> {
-  // Tried one by one when connecting fails, so the order of addresses matters as the system gives it.
-  return (await lookup(host, { all: true })).map(({ address }) => address)
-}
-
-function sameMembers(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every(each => b.includes(each))
 }
 
 function shuffled(list: readonly string[], random: () => number): string[] {

@@ -18,7 +18,7 @@ test('the list is the first line of the answer', async t => {
   assert.equal(await askAddressServer(`http://${address}/rocketmq/nsaddr`), '10.0.0.1:9876;10.0.0.2:9876')
 })
 
-test('who is named in the URL is shown to the server, and no error tells of him', async t => {
+test('the user and the password of the URL are sent to the server, and no error shows them', async t => {
   const seen: unknown[] = []
   const address = await serving(t, ({ headers, url }, response) => {
     seen.push(headers.authorization, url)
@@ -34,9 +34,9 @@ test('who is named in the URL is shown to the server, and no error tells of him'
 
 test('a server that is away and a URL that is none are told without what is secret in them', async () => {
   const away = askAddressServer('http://127.0.0.1:1/x?token=hidden')
-  await assert.rejects(away, { code: 'NO_NAME_SERVER', message: /^http:\/\/127.0.0.1:1\/x does not answer: / })
+  await assert.rejects(away, { code: 'CONNECT_FAILED', message: /^http:\/\/127.0.0.1:1\/x does not answer: / })
   await assert.rejects(askAddressServer('no url: hidden'), {
-    code: 'NO_NAME_SERVER',
+    code: 'BAD_OPTION',
     message: 'the URL of the address server is none',
   })
 })
@@ -44,7 +44,7 @@ test('a server that is away and a URL that is none are told without what is secr
 test('a URL that is not of the web is none, as its path may hold a user and a password', async () => {
   for (const url of ['user:hidden@127.0.0.1:1/x', 'ftp://user:hidden@127.0.0.1:1/x', '127.0.0.1:1/x']) {
     await assert.rejects(askAddressServer(url), {
-      code: 'NO_NAME_SERVER',
+      code: 'BAD_OPTION',
       message: 'the URL of the address server is none',
     })
   }
