@@ -20,10 +20,10 @@ import type { LitePullWork } from './lite-pull/pulled-queue.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
 import { Membership, started } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
-import { PullOffsets } from './offsets/readable-offsets.ts'
+import { ReadableOffsets } from './offsets/readable-offsets.ts'
 import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
-import { tellUser } from './rebalance/call-user.ts'
+import { callUser } from './rebalance/call-user.ts'
 import { type Expression, subscriptionOf } from './subscription.ts'
 
 /**
@@ -42,7 +42,7 @@ export class LitePullConsumer<Body = Buffer> {
   readonly #queues: LitePullQueues<Body>
   readonly #member: ConsumerMember
   readonly #reader: Reader<Body>
-  readonly #offsets: PullOffsets
+  readonly #offsets: ReadableOffsets
   readonly #trace: ConsumerTrace | undefined
 
   /**
@@ -67,7 +67,7 @@ export class LitePullConsumer<Body = Buffer> {
     const membership = new Membership(settings, this.group, () => this.#queues.rebalance())
     const { instance, group: wireGroup, stats } = membership
     this.#membership = membership
-    this.#offsets = new PullOffsets({ ...settings, instance, group: wireGroup })
+    this.#offsets = new ReadableOffsets({ ...settings, instance, group: wireGroup })
     const { store: offsets } = this.#offsets
     const queues = new LitePullQueues<Body>({ membership, settings, offsets, codec, onQueues })
     this.#queues = queues
@@ -167,7 +167,7 @@ export class LitePullConsumer<Body = Buffer> {
       const now = read.map(queueKey).toSorted().join()
       const isChange = before !== undefined && before !== now
       before = now
-      if (isChange) tellUser(this.#instance.log, wireTopic, () => listener(this.#membership.shown(read)))
+      if (isChange) callUser(this.#instance.log, wireTopic, () => listener(this.#membership.shown(read)))
     })
     return this.#membership.own(watch)
   }

@@ -7,17 +7,17 @@ import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { type GivenOf, readOptions, type ValuesOf, whole } from '../options.ts'
 import { refuseStatic } from '../routes/routes.ts'
 import { litePullOptions } from './lite-pull/options.ts'
+import { broadcastSettings } from './push/settings.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
 import { Membership, started } from './group/membership.ts'
 import { type PullContext, pullQueue, type PullResult } from './queue/pull-call.ts'
 import { pullMember } from './group/pull-member.ts'
-import { PullOffsets } from './offsets/readable-offsets.ts'
-import { steadyName } from './group/steady-name.ts'
+import { ReadableOffsets } from './offsets/readable-offsets.ts'
 import { PullShare } from './rebalance/manual-queue.ts'
 import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
 import { Rebalancer } from './rebalance/rebalancer.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
-import { sendBack } from '../message/send-back.ts'
+import { sendBack } from './group/send-back.ts'
 import { type Expression, subscriptionOf } from './subscription.ts'
 
 const { broadcast, allocate, rebalanceMs, persistOffsetsMs, suspendMs, pullTimeoutMs, unitMode } = litePullOptions
@@ -78,7 +78,7 @@ export class PullConsumer<Body = Buffer> {
   readonly #membership: Membership
   readonly #settings: ValuesOf<typeof pullOptions> & ValuesOf<typeof instanceOptions>
   readonly #context: PullContext<Body>
-  readonly #offsets: PullOffsets
+  readonly #offsets: ReadableOffsets
   readonly #rebalancer: Rebalancer<PullShare>
   readonly #member: ConsumerMember
   readonly #subscriptions = new Map<string, SubscriptionData>()
@@ -95,13 +95,13 @@ export class PullConsumer<Body = Buffer> {
   private constructor(options: PullConsumerOptions<Body>) {
     const { group, topics = [], codec = bytes as Codec<never>, onQueues, ...given } = options
     this.group = checkedGroup(group)
-    this.#settings = steadyName(readOptions('PullConsumer', table, given))
+    this.#settings = broadcastSettings(readOptions('PullConsumer', table, given))
     const { namespace } = this.#settings
     for (const topic of topics) this.#addTopic(checkedTopic(namespace, topic))
     const membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())
     const { instance, group: wireGroup } = membership
     this.#membership = membership
-    this.#offsets = new PullOffsets({ ...this.#settings, instance, group: wireGroup })
+    this.#offsets = new ReadableOffsets({ ...this.#settings, instance, group: wireGroup })
     const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, { namespace, codec })
     this.#context = { instance, group: wireGroup, stats: membership.stats, toMessage }
     this.#rebalancer = new Rebalancer({

@@ -11,10 +11,10 @@ import type { Consumption, ConsumerCore } from './push/context.ts'
 import { limitsOf, type PullLimits } from './queue/flow-control.ts'
 import { type DeliveredMessage, Inbox } from './push/delivered-messages.ts'
 import type { Handler } from './push/listener.ts'
-import { LocalOffsets } from './offsets/local-offsets.ts'
-import { checkedGroup, shownQueue } from './group/checked-names.ts'
+import { checkedGroup } from './group/checked-names.ts'
+import { shownQueue } from '../message/shown-queue.ts'
 import { Membership, started } from './group/membership.ts'
-import { RemoteOffsets } from './offsets/broker-offsets.ts'
+import { offsetStoreOf } from './offsets/readable-offsets.ts'
 import { queryAssignment } from './rebalance/broker-assignment.ts'
 import { PopConsumption } from './pop/consumption.ts'
 import { PopRetryTopics } from './pop/retry-topics.ts'
@@ -25,7 +25,7 @@ import { PushMember, type PushWork } from './push/member.ts'
 import { type PushSettings, pushOptions, readPushSettings } from './push/settings.ts'
 import { firstSubscriptions } from './push/first-subscriptions.ts'
 import { QueueLocks } from './rebalance/queue-locks.ts'
-import { beginningOf } from './offsets/queue-offsets.ts'
+import { findStartOffset } from './offsets/queue-offsets.ts'
 import { QueueWork } from './push/pulled-queue.ts'
 import { Rebalancer } from './rebalance/rebalancer.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
@@ -116,15 +116,11 @@ export class PushConsumer<Body = Buffer> {
     const limits = (): PullLimits => this.#sharedLimits
     const isPaused = (): boolean => this.#isPaused
     const consumption = (): Consumption<Body> => this.#consumption
-    const { clientId, log } = instance
-    const { broadcast, offsetsFolder } = this.#settings
     return {
       instance,
       group,
       settings: this.#settings,
-      offsets: broadcast
-        ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
-        : new RemoteOffsets(instance, group),
+      offsets: offsetStoreOf({ ...this.#settings, instance, group }),
       stats: this.#membership.stats,
       trace: consumerTrace(this.#settings, group, options => Producer.start(options)),
       subscriptions: this.#subscriptions.pulled,
@@ -157,7 +153,7 @@ export class PushConsumer<Body = Buffer> {
       locks,
       work: async (queue, mode, from) => {
         if (mode === 'POP' && pops !== undefined) return new PopWork(core, queue, pops)
-        const offset = from ?? (await beginningOf(core, queue, await core.offsets.read(queue)))
+        const offset = from ?? (await findStartOffset(core, queue, await core.offsets.read(queue)))
         return offset === undefined ? undefined : new QueueWork(core, queue, offset, this.#toMessage)
       },
       assignedBy: pops === undefined ? undefined : (topic, signal) => this.#assigned(topic, signal),

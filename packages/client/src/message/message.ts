@@ -5,61 +5,61 @@ export interface MessageQueue {
   readonly queueId: number
 }
 
-/** A queue as one text, to tell queues apart in maps. */
+/** Identifies a queue by one string, for use as a map key. */
 export function queueKey({ topic, brokerName, queueId }: MessageQueue): string {
   return `${topic}@${brokerName}@${queueId}`
 }
 
-/** A message to be sent. Only topic and body are needed. */
+/** A message to send. Only `topic` and `body` are required. */
 export interface OutgoingMessage<Body = Buffer | Uint8Array | string> {
   readonly topic: string
-  /** What the codec makes bytes of; without a codec bytes, or text that is sent as UTF-8. */
+  /** Encoded by the producer's codec. Without a codec: bytes, or a string that is sent as UTF-8. */
   readonly body: Body
-  /** One tag, to filter by. */
+  /** One tag that consumers can filter by. */
   readonly tags?: string | undefined
-  /** Keys to find the message by, such as an order number. */
+  /** Keys by which the message can be looked up, such as an order number. */
   readonly keys?: string | readonly string[] | undefined
-  /** Your own, readable by consumers and by SQL92 filters. */
+  /** Your own properties, which consumers and SQL92 filters can read. */
   readonly properties?: Readonly<Record<string, string>> | undefined
-  /** Deliver later: 1 to 18 of the broker's table, by default 1s 5s 10s 30s 1m 2m ... 10m 20m 30m 1h 2h. */
+  /** Delays delivery by a level of the broker's table: 1 to 18, by default 1s 5s 10s 30s 1m 2m ... 10m 20m 30m 1h 2h. */
   readonly delayLevel?: number | undefined
-  /** Deliver so many milliseconds later. Brokers of 5.x only; those of 4.9 deliver at once. */
+  /** Delays delivery by this many milliseconds. Needs a 5.x broker; 4.9 delivers at once. */
   readonly delayMs?: number | undefined
-  /** Deliver at that time. Brokers of 5.x only. */
+  /** Delivers the message at this time. Needs a 5.x broker. */
   readonly deliverAt?: Date | number | undefined
-  /** Messages with the same one go to the same queue, in order. */
+  /** Messages with the same sharding key go to the same queue, in order. */
   readonly shardingKey?: string | undefined
-  /** A number of your own. Default 0. */
+  /** A number for your own use. Default 0. */
   readonly flag?: number | undefined
-  /** Whether the broker answers only after disk and slaves have it, as configured there. Default true. */
+  /** Whether the broker replies only after the message is on disk and on its slaves, as configured there. Default true. */
   readonly waitStored?: boolean | undefined
-  /** Seconds before a transaction's outcome is asked for the first time. Default: the broker's own. */
+  /** Seconds before the broker first checks the outcome of a transaction. Default: the broker's setting. */
   readonly checkImmunitySeconds?: number | undefined
 }
 
-/** What the broker said of the message: all of them mean that it has it. */
+/** How well the broker has stored a message. With every status the broker has the message. */
 export type SendStatus = 'SEND_OK' | 'FLUSH_DISK_TIMEOUT' | 'FLUSH_SLAVE_TIMEOUT' | 'SLAVE_NOT_AVAILABLE'
 
-/** A message that was stored: Apache's SendResult. */
+/** The receipt of a stored message: Apache's SendResult. */
 export interface SendReceipt {
   readonly status: SendStatus
-  /** The id that this client gave it; consumers see the same. */
+  /** The id assigned by this client. Consumers see the same id. */
   readonly messageId: string
-  /** The broker's id: where it is stored. */
+  /** The id assigned by the broker, which encodes where the message is stored. */
   readonly offsetMessageId: string
   readonly queue: MessageQueue
   readonly queueOffset: number
   readonly transactionId: string | undefined
   readonly regionId: string
-  /** Whether the broker wants this message traced. */
+  /** Whether the broker wants this message to be traced. */
   readonly traceOn: boolean
-  /** To take a timer message back (5.x). */
+  /** Cancels a timed message that has not been delivered yet (5.x). */
   readonly recallHandle: string | undefined
 }
 
-/** Ends for calls: every wait has one. */
+/** How a call ends early. Every wait has a time limit. */
 export interface CallOptions {
-  /** How long it may take, milliseconds. */
+  /** How long the call may take, in milliseconds. */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }

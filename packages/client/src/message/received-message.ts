@@ -1,24 +1,27 @@
 import { isRetryTopic, type MessageView, offsetMessageId, popTopic, unwrapNamespace } from '@gantrymq/protocol'
-import type { Codec } from './codec.ts'
 import { ClientError } from '../errors.ts'
+import type { Codec } from './codec.ts'
 import type { MessageQueue } from './message.ts'
-import { shownQueue } from '../consumer/group/checked-names.ts'
+import { shownQueue } from './shown-queue.ts'
 
-/** What all messages of a consumer have in common. */
+/** What all messages of one consumer share. */
 export interface MessageContext<Body> {
   readonly namespace: string
   readonly codec: Codec<Body>
-  /** Of consumers that may pull what was popped before: their group, with its namespace. */
+  /** The group with its namespace, for consumers that may pull messages which were popped before. */
   readonly group?: string
 }
 
-/** A message that was received: Apache's MessageExt. It keeps the bytes of a whole pull in memory: copy what is kept for long. */
+/**
+ * A received message: Apache's MessageExt. It keeps the bytes of a whole pull in memory, so copy what you hold on to for
+ * long.
+ */
 export class ReceivedMessage<Body = Buffer> {
-  /** Where it was read from: the retry topic's queue, for one that is delivered again. */
+  /** The queue the message was read from. A redelivered message comes from a queue of the retry topic. */
   readonly queue: MessageQueue
-  /** Place in that queue. */
+  /** Position in that queue. */
   readonly queueOffset: number
-  /** How often it was delivered before. */
+  /** How many times the message was delivered before. */
   readonly reconsumeTimes: number
   readonly #view: MessageView
   readonly #context: MessageContext<Body>
@@ -32,15 +35,15 @@ export class ReceivedMessage<Body = Buffer> {
     this.reconsumeTimes = reconsumeTimes ?? view.reconsumeTimes
   }
 
-  /** The topic it was sent to, also when it comes again through the retry topic. */
+  /** The topic the message was sent to, also when it is redelivered through the retry topic. */
   get topic(): string {
     const { topic } = this.#view
     const { namespace, group } = this.#context
-    const first = isRetryTopic(topic) ? (this.#view.property('RETRY_TOPIC') ?? poppedFrom(topic, group)) : topic
-    return unwrapNamespace(namespace, first)
+    const original = isRetryTopic(topic) ? (this.#view.property('RETRY_TOPIC') ?? poppedFrom(topic, group)) : topic
+    return unwrapNamespace(namespace, original)
   }
 
-  /** As the codec reads it. @throws ClientError BAD_BODY if it cannot */
+  /** The body as decoded by the codec. @throws ClientError BAD_BODY if the codec throws */
   get body(): Body {
     return (this.#body ??= { value: this.#decode() }).value
   }
@@ -50,9 +53,8 @@ export class ReceivedMessage<Body = Buffer> {
       return this.#context.codec.decode(this.#view.body)
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
-      throw new ClientError('BAD_BODY', `the body of message ${this.messageId} of ${this.topic}: ${why}`, {
-        cause: error,
-      })
+      const text = `cannot decode the body of message ${this.messageId} of topic ${this.topic}: ${why}`
+      throw new ClientError('BAD_BODY', text, { cause: error })
     }
   }
 
@@ -69,52 +71,52 @@ export class ReceivedMessage<Body = Buffer> {
     return (this.#view.property('KEYS') ?? '').split(' ').filter(key => key !== '')
   }
 
-  /** All properties, the user's and RocketMQ's. */
+  /** All properties: the sender's and RocketMQ's. */
   get properties(): ReadonlyMap<string, string> {
     return this.#view.properties
   }
 
-  /** One property; cheaper than `properties` for one or two of them. */
+  /** One property. Cheaper than `properties` if you need only one or two. */
   property(name: string): string | undefined {
     return this.#view.property(name)
   }
 
-  /** The id its sender gave it; the broker's where it gave none. */
+  /** The id assigned by the sender; if it assigned none, the broker's. */
   get messageId(): string {
     return this.#view.property('UNIQ_KEY') ?? this.offsetMessageId
   }
 
-  /** The broker's id: where it is stored. */
+  /** The id assigned by the broker, which encodes where the message is stored. */
   get offsetMessageId(): string {
     return offsetMessageId(this.#view.storeHost, this.#view.physicalOffset)
   }
 
-  /** Set for messages of transactions. */
+  /** Set only for messages of transactions. */
   get transactionId(): string | undefined {
     return this.#view.property('TRAN_MSG') === 'true' ? this.#view.property('UNIQ_KEY') : undefined
   }
 
-  /** A number of the sender's own. */
+  /** The number that the sender set. */
   get flag(): number {
     return this.#view.flag
   }
 
-  /** Milliseconds since the epoch, the sender's clock. */
+  /** When the message was sent, by the sender's clock: milliseconds since the epoch. */
   get bornTimestamp(): number {
     return this.#view.bornTimestamp
   }
 
-  /** Milliseconds since the epoch, the broker's clock. */
+  /** When the message was stored, by the broker's clock: milliseconds since the epoch. */
   get storeTimestamp(): number {
     return this.#view.storeTimestamp
   }
 
-  /** The sender, `ip:port`. */
+  /** The sender's address, `ip:port`. */
   get bornHost(): string {
     return hostText(this.#view.bornHost)
   }
 
-  /** The broker, `ip:port`. */
+  /** The broker's address, `ip:port`. */
   get storeHost(): string {
     return hostText(this.#view.storeHost)
   }
@@ -124,18 +126,18 @@ export class ReceivedMessage<Body = Buffer> {
     return this.#view.physicalOffset
   }
 
-  /** The same, tried once more. */
+  /** The same message for another attempt, with `reconsumeTimes` one higher. */
   again(): ReceivedMessage<Body> {
     return new ReceivedMessage(this.#view, this.queue, this.#context, this.reconsumeTimes + 1)
   }
 
-  /** As it came over the wire. */
+  /** The message as it was received from the broker. */
   get view(): MessageView {
     return this.#view
   }
 }
 
-// What failed after a pop has no property that says where it was sent to: the name of its retry topic does.
+// A message that failed after a pop has no property with its original topic: only the retry topic's name contains it.
 function poppedFrom(topic: string, group: string | undefined): string {
   const start = group === undefined ? undefined : popTopic('1', '', group)
   return start !== undefined && topic.startsWith(start) ? topic.slice(start.length) : topic

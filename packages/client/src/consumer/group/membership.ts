@@ -8,7 +8,8 @@ import type { ConsumerMember } from '../../instance/instance-members.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { refuseStatic, staticTopicProblem } from '../../routes/routes.ts'
 import { ConsumeStats } from '../queue/consume-stats.ts'
-import { checkedQueue, checkedTopic, shownQueue } from './checked-names.ts'
+import { checkedQueue, checkedTopic } from './checked-names.ts'
+import { shownQueue } from '../../message/shown-queue.ts'
 import { checkFilter } from './subscriptions.ts'
 
 /** How often the counts are remembered, milliseconds. */

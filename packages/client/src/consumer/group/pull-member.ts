@@ -1,9 +1,9 @@
 import type { SubscriptionData } from '@gantrymq/protocol'
 import type { ConsumerMember } from '../../instance/instance-members.ts'
 import type { OptionTable } from '../../options.ts'
-import { consumeFromWhere } from './checked-names.ts'
+import { consumeFromWhere } from '../offsets/start-offset.ts'
 import type { Membership } from './membership.ts'
-import type { OffsetStore } from '../offsets/broker-offsets.ts'
+import type { OffsetStore } from '../offsets/offset-store.ts'
 import type { HeldWork } from '../rebalance/rebalancer.ts'
 import { type ConsumerSettings, runningInfo } from './running-info.ts'
 

@@ -3,8 +3,7 @@ import { ClientError } from '../../errors.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
 import type { MessageQueue } from '../../message/message.ts'
 import { flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../../options.ts'
-import { steadyName } from '../group/steady-name.ts'
-import { pushOptions } from '../push/settings.ts'
+import { broadcastSettings, pushOptions } from '../push/settings.ts'
 import type { Expression } from '../subscription.ts'
 
 const { broadcast, consumeFrom, allocate, rebalanceMs, persistOffsetsMs, pullBatchBytes, pullRetryMs } = pushOptions
@@ -76,5 +75,5 @@ export function readLitePullSettings(given: GivenOf<typeof litePullOptions> & Cl
     const text = `LitePullConsumer: pullTimeoutMs ${settings.pullTimeoutMs} must not be less than suspendMs ${settings.suspendMs}`
     throw new ClientError('BAD_OPTION', text)
   }
-  return steadyName(settings)
+  return broadcastSettings(settings)
 }

@@ -7,7 +7,7 @@ import type { LitePullSettings } from './options.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
 import { type PullContext, type PullResult, pullQueue } from '../queue/pull-call.ts'
 import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
-import { beginningOf } from '../offsets/queue-offsets.ts'
+import { findStartOffset } from '../offsets/queue-offsets.ts'
 import type { HeldWork, RebalanceCore } from '../rebalance/rebalancer.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import { subscriptionOf } from '../subscription.ts'
@@ -217,7 +217,7 @@ export class LitePullWork<Body> implements HeldWork {
   async #beginning(): Promise<number | undefined> {
     const { offsets } = this.#core
     const noted = offsets.peek(this.queue)
-    return await beginningOf(this.#core, this.queue, noted >= 0 ? noted : await offsets.read(this.queue))
+    return await findStartOffset(this.#core, this.queue, noted >= 0 ? noted : await offsets.read(this.queue))
   }
 
   async #ask(offset: number, signal: AbortSignal): Promise<PullResult<Body>> {

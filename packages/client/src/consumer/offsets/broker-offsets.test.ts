@@ -6,7 +6,7 @@ import { PullConsumer } from '../pull-consumer.ts'
 
 const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', queueId })
 
-test('a queue has one commit under way at a time, so that no older offset comes last', async t => {
+test('a queue has one commit under way at a time, so that an older offset never overwrites a newer one', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   const { nameServerList: nameServers, clock, dial, broker } = cluster
@@ -29,7 +29,7 @@ test('a queue has one commit under way at a time, so that no older offset comes 
   ])
 })
 
-test('offsets wait only once to be kept, however long a broker takes', async t => {
+test('a queue has at most one commit waiting, however slow the broker is', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const { nameServerList: nameServers, clock, dial, broker } = cluster
@@ -49,7 +49,7 @@ test('offsets wait only once to be kept, however long a broker takes', async t =
   late.lift()
 })
 
-test('asking the broker how far the group is does not forget what is noted here', async t => {
+test('asking the broker for the committed offset leaves the offset in memory unchanged', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.commit('Orders', 'readers', 0, 3)

@@ -1,21 +1,23 @@
-import { type MessageQueue, queueKey } from '../../message/message.ts'
 import type { Deadline } from '../../deadline.ts'
+import { type MessageQueue, queueKey } from '../../message/message.ts'
 
-const WHAT = 'the commit of an offset'
+const WHAT = 'committing an offset'
 
 /**
- * One commit of a queue at a time, as brokers work on several requests of a connection side by side: the older offset could
- * come last. And lets one commit go ahead where several queues of a topic are committed at a time. An Apache broker makes
- * the table of a group's offsets in a topic with the first commit, without a lock: of two first ones at a time it forgets
- * one, and says that it has both (ConsumerOffsetManager.commitOffset, 4.9 and 5.x).
+ * The order of commits. A queue has one commit under way at a time: brokers process the requests of a connection in
+ * parallel, so an older offset could otherwise overwrite a newer one. Where several queues of a topic are committed at the
+ * same time, the first commit goes ahead of the others: an Apache broker creates the table of a group's offsets in a topic
+ * on the first commit, without a lock, and of two concurrent first commits it loses one although it acknowledged both
+ * (ConsumerOffsetManager.commitOffset, 4.9 and 5.x).
  */
 export class CommitOrder {
+  /** The commit that goes ahead, by broker and topic. */
   readonly #ahead = new Map<string, Promise<void>>()
   /** The last commit of each queue that has one under way. */
   readonly #last = new Map<string, Promise<void>>()
 
   /**
-   * Commits when the commits of the queue that were asked for before have ended, and the one that is ahead, well or not.
+   * Runs `commit` once the earlier commits of the queue, and the commit that goes ahead, have settled.
    * @throws what the commit throws; ClientError TIMEOUT, ABORTED
    */
   async follow(queue: MessageQueue, deadline: Deadline, commit: () => Promise<void>): Promise<void> {
@@ -25,9 +27,9 @@ export class CommitOrder {
     this.#last.set(key, promise)
     try {
       if (before !== undefined) await deadline.wait(before, WHAT)
-      await this.#behindFirst(queue, deadline, commit)
+      await this.#afterFirst(queue, deadline, commit)
     } finally {
-      // Who gives up waiting lets nobody pass by.
+      // A caller that stops waiting must not let later ones overtake the commits before it.
       void (before ?? Promise.resolve()).then(() => {
         if (this.#last.get(key) === promise) this.#last.delete(key)
         resolve()
@@ -35,7 +37,7 @@ export class CommitOrder {
     }
   }
 
-  async #behindFirst({ topic, brokerName }: MessageQueue, deadline: Deadline, commit: () => Promise<void>) {
+  async #afterFirst({ topic, brokerName }: MessageQueue, deadline: Deadline, commit: () => Promise<void>) {
     const key = `${brokerName} ${topic}`
     const ahead = this.#ahead.get(key)
     if (ahead !== undefined) {

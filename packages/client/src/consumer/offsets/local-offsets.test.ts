@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
 import { testCluster } from '@gantrymq/testkit'
-import { LocalOffsets } from './local-offsets.ts'
 import { folder, noted, startConsumer } from '../../../test/push-scene.ts'
+import { LocalOffsets } from './local-offsets.ts'
 
 const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', queueId })
 
@@ -27,7 +27,7 @@ async function written(t: TestContext): Promise<LocalOffsets> {
 
 const folderOf = ({ path }: LocalOffsets): string => dirname(dirname(dirname(path)))
 
-test('offsets are where Java has them, and outlive the process', async t => {
+test('offsets are stored where Java stores them, and survive the process', async t => {
   const offsets = await written(t)
   assert.equal(offsets.path, join(folderOf(offsets), '10.0.0.5@DEFAULT', 'readers', 'offsets.json'))
   const again = await opened(folderOf(offsets))
@@ -35,13 +35,13 @@ test('offsets are where Java has them, and outlive the process', async t => {
   assert.equal(again.peek(queue(0)), 7)
 })
 
-test('nothing is left beside the file but its last form', async t => {
+test('the folder contains the file and its previous version, nothing else', async t => {
   const { path } = await written(t)
   assert.deepEqual((await readdir(dirname(path))).toSorted(), ['offsets.json', 'offsets.json.bak'])
   assert.match(await readFile(`${path}.bak`, 'utf8'), /:5\b/)
 })
 
-test('queues that are not told keep their place in the file', async t => {
+test('queues that are not persisted keep their offsets in the file', async t => {
   const offsets = await written(t)
   const again = await opened(folderOf(offsets))
   again.update(queue(1), 9, true)
@@ -51,40 +51,40 @@ test('queues that are not told keep their place in the file', async t => {
 })
 
 for (const [what, bytes] of [
-  ['bad', '{"offsetTable":{'],
+  ['truncated', '{"offsetTable":{'],
   ['empty', ''],
 ] as const) {
-  test(`a file that is ${what} is replaced by the one before`, async t => {
+  test(`if the file is ${what}, its previous version is read`, async t => {
     const offsets = await written(t)
     await writeFile(offsets.path, bytes)
     assert.equal(await (await opened(folderOf(offsets))).read(queue(0)), 5)
   })
 }
 
-test('two bad files are an error that names them and what to do', async t => {
+test('two bad files are an error that names them and says what to do', async t => {
   const offsets = await written(t)
   await writeFile(offsets.path, 'x')
   await writeFile(`${offsets.path}.bak`, 'y')
   await assert.rejects(opened(folderOf(offsets)), {
     code: 'BAD_BODY',
-    message: /offsets.json .* put a good file there/,
+    message: /offsets.json .* restore a good file/,
   })
 })
 
-test('a folder that cannot be written is told, and tried again', async t => {
+test('a folder that cannot be written is logged, and the next call tries again', async t => {
   const { log, texts } = noted()
   const path = await folder(t)
   const offsets = await opened(path, log)
   await writeFile(join(path, '10.0.0.5@DEFAULT'), 'in the way')
   offsets.update(queue(0), 4, true)
   await offsets.persist([queue(0)])
-  assert.deepEqual(texts, ['error offsets not kept'])
+  assert.deepEqual(texts, ['error cannot write the offset file'])
   await rm(join(path, '10.0.0.5@DEFAULT'))
   await offsets.persist([queue(0)])
   assert.equal(await (await opened(path)).read(queue(0)), 4)
 })
 
-test('persisting from several sides at once leaves the newest', async t => {
+test('of several concurrent calls of persist the newest offset is in the file', async t => {
   const offsets = await opened(await folder(t))
   const all = Array.from({ length: 20 }, (_, n) => {
     offsets.update(queue(0), n + 1, true)
@@ -94,8 +94,8 @@ test('persisting from several sides at once leaves the newest', async t => {
   assert.equal(await (await opened(folderOf(offsets))).read(queue(0)), 20)
 })
 
-test('a broadcast consumer gets everything, keeps its id, and goes on where it was', async t => {
-  // Files take real time, which real ports give them.
+test('a broadcast consumer receives every message, keeps its id, and resumes where it stopped', async t => {
+  // Writing files takes real time, which a cluster on real ports allows for.
   const cluster = await testCluster(t, { realPorts: true })
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   const options = { broadcast: true, offsetsFolder: await folder(t) }
@@ -117,5 +117,5 @@ test('a broadcast consumer gets everything, keeps its id, and goes on where it w
   await startConsumer(cluster, note('a'))
   await cluster.until(() => seen.length > 0)
   assert.deepEqual(seen, ['a0:2'])
-  assert.equal(cluster.broker.committed('Orders', 'readers', 0), undefined, 'the broker keeps nothing')
+  assert.equal(cluster.broker.committed('Orders', 'readers', 0), undefined, 'the broker stores no offset')
 })

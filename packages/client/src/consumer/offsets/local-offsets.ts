@@ -5,7 +5,7 @@ import type { Logger } from '@gantrymq/remoting'
 import { ClientError } from '../../errors.ts'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
 import { readOffsetFile, writeOffsetFile } from './offset-file.ts'
-import { OffsetNotes, type OffsetStore } from './broker-offsets.ts'
+import { CachedOffsets, type OffsetStore } from './offset-store.ts'
 import { NO_STORED_OFFSET } from './start-offset.ts'
 
 interface Stored {
@@ -14,15 +14,15 @@ interface Stored {
 }
 
 export interface LocalOffsetsOptions {
-  /** Where Apache's clients have them too. Default `~/.rocketmq_offsets`. */
+  /** Default `~/.rocketmq_offsets`, as for Apache's clients. */
   readonly folder: string | undefined
   readonly clientId: string
   readonly group: string
   readonly log: Logger
 }
 
-/** Offsets in a file of this machine, for groups whose members all get everything. Apache's LocalFileOffsetStore. */
-export class LocalOffsets extends OffsetNotes implements OffsetStore {
+/** Offsets in a local file, for broadcast groups, whose members all receive every message. Apache's LocalFileOffsetStore. */
+export class LocalOffsets extends CachedOffsets implements OffsetStore {
   readonly path: string
   readonly #log: Logger
   readonly #stored = new Map<string, Stored>()
@@ -35,7 +35,7 @@ export class LocalOffsets extends OffsetNotes implements OffsetStore {
     this.#log = log
   }
 
-  /** @throws ClientError BAD_BODY if neither the file nor its copy can be read: beginning anew is for an operator to decide */
+  /** @throws ClientError BAD_BODY if neither the file nor its copy can be read: starting over is the operator's decision */
   async load(): Promise<void> {
     for (const each of await this.#read()) this.#stored.set(queueKey(each.queue), each)
   }
@@ -45,11 +45,12 @@ export class LocalOffsets extends OffsetNotes implements OffsetStore {
     if (Array.isArray(first)) return first
     const copy = `${this.path}.bak`
     const second = await readStored(copy)
-    if (first instanceof Error) this.#log.warn({ path: this.path, error: first.message }, 'file of offsets is bad')
+    if (first instanceof Error)
+      this.#log.warn({ path: this.path, error: first.message }, 'cannot read the offset file: using its copy')
     if (Array.isArray(second)) return second
     const bad = second ?? first
     if (bad === undefined) return []
-    const text = `the offsets of this group cannot be read from ${this.path} or ${copy}: ${bad.message}; put a good file there, or remove both to begin anew`
+    const text = `cannot read the group's offsets from ${this.path} or ${copy}: ${bad.message}; restore a good file, or delete both to start over`
     throw new ClientError('BAD_BODY', text, { cause: bad })
   }
 
@@ -57,15 +58,15 @@ export class LocalOffsets extends OffsetNotes implements OffsetStore {
     return this.#stored.get(queueKey(queue))?.offset ?? NO_STORED_OFFSET
   }
 
-  /** What other queues have in the file stays there. */
+  /** The file keeps the offsets of all other queues. */
   persist(queues: Iterable<MessageQueue>): Promise<void> {
-    for (const queue of queues) this.#note(queue)
+    for (const queue of queues) this.#collect(queue)
     if (this.#isWritten) return this.#writing
     this.#isWritten = true
     return (this.#writing = this.#writing.then(() => this.#write()))
   }
 
-  #note(queue: MessageQueue): void {
+  #collect(queue: MessageQueue): void {
     const offset = this.peek(queue)
     const key = queueKey(queue)
     if (offset < 0 || this.#stored.get(key)?.offset === offset) return
@@ -78,12 +79,12 @@ export class LocalOffsets extends OffsetNotes implements OffsetStore {
       await replace(this.path, writeOffsetFile(this.#stored.values()))
     } catch (error) {
       this.#isWritten = false
-      this.#log.error({ path: this.path, error: String(error) }, 'offsets not kept')
+      this.#log.error({ path: this.path, error: String(error) }, 'cannot write the offset file')
     }
   }
 }
 
-/** Undefined if there is none, or an empty one; the error if it cannot be read. */
+/** The offsets of a file: undefined if it is missing or empty, the error if it cannot be read. */
 async function readStored(path: string): Promise<Stored[] | Error | undefined> {
   try {
     const bytes = await readFile(path)
@@ -94,15 +95,15 @@ async function readStored(path: string): Promise<Stored[] | Error | undefined> {
   }
 }
 
-/** Writes a file so that at any moment either the old or the new one is there, whole; the old one is kept as `.bak`. */
+/** Replaces a file so that a complete one, old or new, exists at any moment. The old one is kept as `.bak`. */
 async function replace(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
-  const fresh = `${path}.tmp`
-  await writeThrough(fresh, text)
+  const temporary = `${path}.tmp`
+  await writeThrough(temporary, text)
   await copyFile(path, `${path}.bak`).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
-  await rename(fresh, path)
+  await rename(temporary, path)
   await syncFolder(dirname(path))
 }
 
@@ -116,7 +117,7 @@ async function writeThrough(path: string, text: string): Promise<void> {
   }
 }
 
-// So that the new name outlives a power cut too. Windows cannot, and needs not.
+// Makes the rename survive a power cut. Windows has no such call and does not need it.
 async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const folder = await open(path, 'r')

@@ -39,19 +39,19 @@ const by55 = `{
 	}
 }`
 
-test('the file is that of Java 5.5, byte for byte', () => {
+test('the file is byte for byte what Java 5.5 writes', () => {
   assert.equal(writeOffsetFile(offsets), by55)
   assert.equal(writeOffsetFile([]), '{\n\t"offsetTable":{}\n}')
 })
 
-test('files of both lines and of plain JSON are read', () => {
+test('files of Java 4.9, of Java 5.x and in plain JSON are read', () => {
   const quoted = JSON.stringify({
     offsetTable: Object.fromEntries(offsets.map(({ queue, offset }) => [JSON.stringify(queue), offset])),
   })
   for (const text of [by49, by55, quoted]) assert.deepEqual(readOffsetFile(Buffer.from(text)), offsets)
 })
 
-test('a file that is damaged is refused, whatever is wrong with it', () => {
+test('a damaged file is rejected with a typed error, whatever is wrong with it', () => {
   const files = [
     '',
     '[]',
@@ -72,7 +72,7 @@ test('a file that is damaged is refused, whatever is wrong with it', () => {
   }
 })
 
-test('every table of offsets comes back', () => {
+test('every table of offsets survives writing and reading', () => {
   const queue = fc.record({ topic: fc.string(), brokerName: fc.string(), queueId: fc.nat() }, { noNullPrototype: true })
   const table = fc.uniqueArray(fc.record({ queue, offset: fc.maxSafeNat() }, { noNullPrototype: true }), {
     selector: ({ queue }) => JSON.stringify(queue),

@@ -11,8 +11,8 @@ import {
 import { ClientError } from '../../errors.ts'
 
 /**
- * The text of offsets.json as the Java client of 5.5 writes it: queues are objects in the place of names, which is no
- * JSON. Clients of both lines read it; those of 5.x refuse the quoted names that JSON would need.
+ * The text of offsets.json as the Java client 5.5 writes it. Its member names are queues written as objects, which is not
+ * valid JSON. Java clients 4.9 and 5.x read this form; 5.x rejects the quoted names that JSON would require.
  */
 export function writeOffsetFile(offsets: Iterable<QueueOffset>): string {
   const entries = [...offsets].map(({ queue, offset }) => `\n\t\t${objectText(queue)}:${offset}`)
@@ -25,8 +25,8 @@ function objectText({ brokerName, queueId, topic }: MessageQueue): string {
 }
 
 /**
- * Reads offsets.json of this client, of Java's lines, and with queues as quoted JSON.
- * @throws ClientError BAD_BODY if it is none of these; RemotingError BAD_BODY if it is no text of that kind at all
+ * Reads offsets.json as this client and both lines of the Java client write it, and with queues as quoted JSON.
+ * @throws ClientError BAD_BODY if the members are not what they should be; RemotingError BAD_BODY if the text cannot be parsed
  */
 export function readOffsetFile(bytes: Uint8Array): QueueOffset[] {
   const table = objectIn(readFastjson(bytes), 'it is not an object').get('offsetTable')
@@ -53,9 +53,9 @@ function queueOf(key: JsonKey): MessageQueue {
 function offsetOf(value: JsonValue): number {
   const offset = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value
   if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0) return offset
-  throw badFile('an offset is not a whole number from 0 on')
+  throw badFile('an offset is not a whole number of 0 or more')
 }
 
 function badFile(problem: string): ClientError {
-  return new ClientError('BAD_BODY', `the file of offsets cannot be used: ${problem}`)
+  return new ClientError('BAD_BODY', `the offset file is damaged: ${problem}`)
 }

@@ -1,12 +1,12 @@
 import { consumeRequests, queryRequests } from '@gantrymq/protocol'
-import type { ClientInstance } from '../../instance/client-instance.ts'
 import { Deadline } from '../../deadline.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { findMaster } from '../../routes/find-broker.ts'
-import type { OffsetStore } from './broker-offsets.ts'
-import { type ConsumeFrom, startOffset, type StartOffset } from './start-offset.ts'
+import type { OffsetStore } from './offset-store.ts'
+import { type ConsumeFrom, startOffset } from './start-offset.ts'
 
-/** How long one question about offsets may take, milliseconds (Apache's timeoutMillis of MQAdminImpl). */
+/** How long one request about offsets may take, in milliseconds (Apache's timeoutMillis of MQAdminImpl). */
 const TIMEOUT_MS = 6000
 
 interface Master {
@@ -23,20 +23,21 @@ async function masterOf(instance: ClientInstance, queue: MessageQueue, options: 
   return { address, header: { topic, queueId, bname: brokerName }, options: deadline.options() }
 }
 
-/** Offset of the oldest message of a queue. @throws ClientError */
+/** The offset of the oldest message of a queue. @throws ClientError */
 export async function minOffset(instance: ClientInstance, queue: MessageQueue, given: CallOptions = {}) {
   const { address, header, options } = await masterOf(instance, queue, given)
   return (await instance.call(address, queryRequests.GET_MIN_OFFSET, { header }, options)).header.offset
 }
 
-/** Offset that the next message of a queue will have. @throws ClientError */
+/** The offset that the next message of a queue will get. @throws ClientError */
 export async function maxOffset(instance: ClientInstance, queue: MessageQueue, given: CallOptions = {}) {
   const { address, header, options } = await masterOf(instance, queue, given)
   return (await instance.call(address, queryRequests.GET_MAX_OFFSET, { header }, options)).header.offset
 }
 
 /**
- * Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. Milliseconds since the epoch.
+ * The offset of the first message stored at `time` or later; brokers of 4.9 return the nearest one instead.
+ * @param time milliseconds since the epoch
  * @throws ClientError
  */
 export async function offsetAt(instance: ClientInstance, queue: MessageQueue, time: number, given: CallOptions = {}) {
@@ -45,7 +46,7 @@ export async function offsetAt(instance: ClientInstance, queue: MessageQueue, ti
   return (await instance.call(address, queryRequests.SEARCH_OFFSET_BY_TIMESTAMP, { header }, options)).header.offset
 }
 
-/** Commits an offset of a group, and knows that the broker has it. @throws ClientError */
+/** Commits an offset of a group. When it resolves, the broker has it. @throws ClientError */
 export async function commitOffset(
   instance: ClientInstance,
   group: string,
@@ -58,24 +59,27 @@ export async function commitOffset(
   await instance.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header }, options)
 }
 
-/** What decides where a consumer begins with a queue. */
-export interface Beginning {
+/** What `findStartOffset` needs of a consumer. */
+export interface StartContext {
   readonly instance: ClientInstance
   readonly offsets: OffsetStore
   readonly settings: { readonly consumeFrom: ConsumeFrom }
 }
 
 /**
- * Where to begin with a queue (spec client 4.15); undefined if that cannot be told now.
- * @param stored the group's own offset, or why there is none
+ * The offset at which to start reading a queue; undefined if it cannot be found now. Apache's
+ * RebalancePushImpl.computePullFromWhereWithException.
+ * @param stored the group's offset as `OffsetStore.read` returns it
  * @throws ClientError
  */
-export async function beginningOf(from: Beginning, queue: MessageQueue, stored: number): Promise<number | undefined> {
-  const decision: StartOffset = startOffset(stored, from.settings.consumeFrom, queue.topic)
-  if (decision === 'stored') return stored
-  if (decision === 'unknown') return undefined
-  if (decision === 'zero') return 0
-  return decision === 'max'
-    ? await maxOffset(from.instance, queue)
-    : await offsetAt(from.instance, queue, decision.time)
+export async function findStartOffset(
+  { instance, settings }: StartContext,
+  queue: MessageQueue,
+  stored: number,
+): Promise<number | undefined> {
+  const start = startOffset(stored, settings.consumeFrom, queue.topic)
+  if (start === 'stored') return stored
+  if (start === 'unknown') return undefined
+  if (start === 'zero') return 0
+  return start === 'max' ? await maxOffset(instance, queue) : await offsetAt(instance, queue, start.time)
 }

@@ -1,37 +1,47 @@
-import type { ClientInstance } from '../../instance/client-instance.ts'
 import { checkedCall } from '../../deadline.ts'
 import { aborted, ClientError } from '../../errors.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../../message/message.ts'
+import { BrokerOffsets, TIMEOUT_MS } from './broker-offsets.ts'
 import { LocalOffsets } from './local-offsets.ts'
-import { type OffsetStore, RemoteOffsets, TIMEOUT_MS } from './broker-offsets.ts'
+import type { OffsetStore } from './offset-store.ts'
 import { UNREADABLE_OFFSET } from './start-offset.ts'
 
-interface Placed {
+/** Whose offsets they are, and where they are stored. */
+export interface OffsetOwner {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
+  /** Broadcast groups store their offsets in a local file. */
   readonly broadcast: boolean
   readonly offsetsFolder: string | undefined
 }
 
-/** Offsets of a consumer that pulls when its user asks, who may read them and wait until they are kept. */
-export class PullOffsets {
+/** The store of a group's offsets: the brokers, or a local file for broadcast groups. */
+export function offsetStoreOf({ instance, group, broadcast, offsetsFolder }: OffsetOwner): OffsetStore {
+  if (!broadcast) return new BrokerOffsets(instance, group)
+  const { clientId, log } = instance
+  return new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
+}
+
+/** The offsets of a consumer whose user may read them, and may wait until they are stored. */
+export class ReadableOffsets {
   readonly store: OffsetStore
-  constructor(placed: Placed) {
-    const { instance, group, broadcast, offsetsFolder } = placed
-    const { clientId, log } = instance
-    this.store = broadcast
-      ? new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
-      : new RemoteOffsets(instance, group)
+
+  constructor(owner: OffsetOwner) {
+    this.store = offsetStoreOf(owner)
   }
 
-  /** As noted here, or, with `anew` or without such, as it is kept; undefined if there is none. @throws ClientError BAD_OPTION, CONNECT_FAILED, TIMEOUT, ABORTED */
-  async committed(queue: MessageQueue, given: CallOptions, anew = false): Promise<number | undefined> {
+  /**
+   * The offset in memory; the stored one if there is none in memory, or with `fromStore`. Undefined if there is neither.
+   * @throws ClientError BAD_OPTION, CONNECT_FAILED, TIMEOUT, ABORTED
+   */
+  async committed(queue: MessageQueue, given: CallOptions, fromStore = false): Promise<number | undefined> {
     const options = checkedCall('committed', given, TIMEOUT_MS)
     if (options.signal?.aborted) throw aborted(options.signal, 'committed')
-    const noted = anew ? -1 : this.store.peek(queue)
-    // Not noted: the queue may be another member's, who goes on, and be this one's later.
-    const offset = noted >= 0 ? noted : await this.store.stored(queue, options)
+    const inMemory = fromStore ? -1 : this.store.peek(queue)
+    // `stored` and not `read`: another member may hold the queue and move its offset before this one gets it.
+    const offset = inMemory >= 0 ? inMemory : await this.store.stored(queue, options)
     if (offset === UNREADABLE_OFFSET) {
       const text = `Fetch consume offset from broker exception: ${queueKey(queue)}`
       throw new ClientError('CONNECT_FAILED', text, { retriable: true })
@@ -39,9 +49,9 @@ export class PullOffsets {
     return offset < 0 ? undefined : offset
   }
 
-  /** Keeps what is noted of these queues, and knows that it is kept. @throws ClientError */
+  /** Stores the offsets in memory of these queues. When it resolves, they are stored. @throws ClientError */
   async commit(queues: readonly MessageQueue[], options: CallOptions): Promise<void> {
-    if (this.store instanceof RemoteOffsets) await this.store.commit(queues, options)
+    if (this.store instanceof BrokerOffsets) await this.store.commit(queues, options)
     else await this.store.persist(queues)
   }
 }

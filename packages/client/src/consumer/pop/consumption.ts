@@ -1,13 +1,13 @@
 import type { MessageView } from '@gantrymq/protocol'
 import type { MessageQueue } from '../../message/message.ts'
-import { popRetryDelay } from '../../message/retry-delay.ts'
+import { popRetryDelay } from './retry-delay.ts'
 import type { ConsumerCore } from '../push/context.ts'
 import { callListener, type Consumed, type Handler } from '../push/listener.ts'
-import { shownQueue } from '../group/checked-names.ts'
+import { shownQueue } from '../../message/shown-queue.ts'
 import { type Acknowledgement, acknowledgeAll, changeInvisible, popQueueOf } from './call.ts'
 import type { PoppedView } from './reply.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { sendBack } from '../../message/send-back.ts'
+import { DEAD_LETTER_LEVEL, DEFAULT_RECONSUME_TIMES, sendBack } from '../group/send-back.ts'
 
 /** Whose messages they are. */
 export interface PopOwner {
@@ -31,8 +31,6 @@ interface Task<Body> {
 
 /** What was popped and not begun when a consumer closes comes to others after so long, milliseconds. */
 const RELEASE_MS = 1000
-const DEFAULT_RECONSUME_TIMES = 16
-const DEAD_LETTERS = -1
 
 /**
  * Consumes popped messages side by side: what is done is acknowledged, what failed stays hidden for longer each time, and
@@ -151,7 +149,7 @@ export class PopConsumption<Body> {
   async #bury(popped: Popped<Body>): Promise<boolean> {
     const { instance, group } = this.#core
     try {
-      await sendBack({ instance, group, maxReconsumeTimes: this.#maxTimes }, popped.message, DEAD_LETTERS)
+      await sendBack({ instance, group, maxReconsumeTimes: this.#maxTimes }, popped.message, DEAD_LETTER_LEVEL)
     } catch (error) {
       this.#warn(popped, error, 'message not put among the dead letters')
       return false

@@ -2,10 +2,10 @@ import { isPromise, pause } from '@gantrymq/remoting'
 import type { Consumption, ConsumerCore } from './context.ts'
 import { callListener, type Consumed, type Handler } from './listener.ts'
 import { Leavers } from './idle-waits.ts'
-import { shownQueue } from '../group/checked-names.ts'
+import { shownQueue } from '../../message/shown-queue.ts'
 import type { QueueWork } from './pulled-queue.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { sendBack } from '../../message/send-back.ts'
+import { DEFAULT_RECONSUME_TIMES, sendBack } from '../group/send-back.ts'
 
 /** What one pull brought, and how far the listeners are with it. */
 interface Batch<Body> {
@@ -28,7 +28,6 @@ interface Task<Body> {
 /** What could not be taken back by a broker is consumed again here after so long, milliseconds. */
 const AGAIN_MS = 5000
 const EXPIRED_LEVEL = 3
-const DEFAULT_RECONSUME_TIMES = 16
 /** Calls of listeners that end at once in one turn of the event loop, beyond those of one pull. */
 const TURN = 256
 
@@ -185,7 +184,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
       try {
         await sendBack(context, message, delayLevel)
       } catch (error) {
-        instance.log.error({ group, messageId: message.messageId, error: String(error) }, 'message not given back')
+        instance.log.error({ group, messageId: message.messageId, error: String(error) }, 'cannot send a message back')
         kept.push(message)
       }
     }

@@ -2,11 +2,11 @@ import { isPromise } from '@gantrymq/remoting'
 import type { Consumption, ConsumerCore } from './context.ts'
 import { Leavers } from './idle-waits.ts'
 import { allDone, callListener, type Consumed, type Handler } from './listener.ts'
-import { shownQueue } from '../group/checked-names.ts'
+import { shownQueue } from '../../message/shown-queue.ts'
 import type { QueueLocks } from '../rebalance/queue-locks.ts'
 import type { QueueWork } from './pulled-queue.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { sendBack } from '../../message/send-back.ts'
+import { DEAD_LETTER_LEVEL, sendBack } from '../group/send-back.ts'
 
 /** A queue that goes on without a rest for so long lets others have their turn, milliseconds. */
 const TURN_MS = 1000
@@ -16,7 +16,6 @@ const AT_ONCE = 64
 const NO_LOCK_MS = 3000
 const LEAST_REST_MS = 10
 const LONGEST_REST_MS = 30_000
-const DEAD_LETTERS = -1
 /** Java's largest int: an orderly message is tried for ever. */
 const FOR_EVER = 2_147_483_647
 
@@ -175,12 +174,12 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
     const max = settings.maxReconsumeTimes === -1 ? FOR_EVER : settings.maxReconsumeTimes
     const context = { instance, group, maxReconsumeTimes: max }
     for (const [at, message] of failed.entries()) {
-      const isOver = delayLevel === DEAD_LETTERS || message.reconsumeTimes >= max
+      const isOver = delayLevel === DEAD_LETTER_LEVEL || message.reconsumeTimes >= max
       if (!isOver || settings.broadcast || work.isGone) return at
       try {
-        await sendBack(context, message, DEAD_LETTERS)
+        await sendBack(context, message, DEAD_LETTER_LEVEL)
       } catch (error) {
-        instance.log.error({ group, messageId: message.messageId, error: String(error) }, 'message not given back')
+        instance.log.error({ group, messageId: message.messageId, error: String(error) }, 'cannot send a message back')
         return at
       }
     }

@@ -2,7 +2,6 @@ import type { AssignmentStrategy } from '@gantrymq/protocol'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
 import { custom, flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../../options.ts'
 import { traceOption } from '../../trace/trace-option.ts'
-import { steadyName } from '../group/steady-name.ts'
 import type { ConsumeFrom } from '../offsets/start-offset.ts'
 import { averagely } from '../strategies.ts'
 
@@ -83,6 +82,17 @@ export const pushOptions = {
   unitMode: flag(false, 'unitMode'),
 }
 
+/** Apache's broadcast consumers keep their client id, and with it their offset file, across restarts by this name. */
+const BROADCAST_INSTANCE = 'DEFAULT'
+
+/** Settings of which broadcast consumers get an instance name that survives a restart, as their offset file depends on it. */
+export function broadcastSettings<S extends { readonly broadcast: boolean; readonly instanceName: string }>(
+  settings: S,
+): S {
+  const isUnnamed = settings.broadcast && settings.instanceName === ''
+  return isUnnamed ? { ...settings, instanceName: BROADCAST_INSTANCE } : settings
+}
+
 export type PushSettings = ValuesOf<typeof pushOptions> & InstanceOptions
 
 /** All that they have. */
@@ -90,5 +100,5 @@ export const pushTable = { ...instanceOptions, ...pushOptions }
 
 /** The settings. @throws ClientError BAD_OPTION */
 export function readPushSettings(given: GivenOf<typeof pushOptions> & ClientOptions): PushSettings {
-  return steadyName(readOptions('PushConsumer', pushTable, given))
+  return broadcastSettings(readOptions('PushConsumer', pushTable, given))
 }

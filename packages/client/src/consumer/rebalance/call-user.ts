@@ -1,11 +1,11 @@
 import { isPromise, type Logger } from '@gantrymq/remoting'
 
-/** Calls a user's function that is only told something. What it throws, or what its promise ends with, is logged. */
-export function tellUser(log: Logger, topic: string, call: () => unknown): void {
+/** Calls a user's function whose result does not matter. What it throws, or its promise rejects with, is logged. */
+export function callUser(log: Logger, topic: string, call: () => unknown): void {
   const failed = (error: unknown): void => log.error({ topic, error: String(error) }, 'listener for queues failed')
   try {
-    const said = call()
-    if (isPromise(said)) said.then(undefined, failed)
+    const result = call()
+    if (isPromise(result)) result.then(undefined, failed)
   } catch (error) {
     failed(error)
   }

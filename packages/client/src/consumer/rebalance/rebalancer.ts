@@ -9,7 +9,7 @@ import type { QueueWork } from '../push/pulled-queue.ts'
 import { isBalanced, planRebalance } from './plan.ts'
 import { Rounds } from './schedule.ts'
 import { ownShare, type Share } from './client-assignment.ts'
-import { tellUser } from './call-user.ts'
+import { callUser } from './call-user.ts'
 
 /**
  * Before a queue that another member may have had is begun, so that its offset has been kept, milliseconds. Apache's 5.x
@@ -209,7 +209,7 @@ export class Rebalancer<W extends HeldWork> {
   #tell({ topic, all, mine }: TopicPlan): void {
     const held = mine.filter(queue => this.#held.has(queueKey(queue)))
     const { onChange, core } = this.#options
-    tellUser(core.instance.log, topic, () => onChange(topic, all, held))
+    callUser(core.instance.log, topic, () => onChange(topic, all, held))
   }
 
   /** Gives queues up: what is done is kept, what is not goes to whoever has it next. False if one must wait. */

@@ -5,40 +5,45 @@ import {
   wrapNamespace,
   writeMessageProperties,
 } from '@gantrymq/protocol'
-import type { ClientInstance } from '../instance/client-instance.ts'
-import { checkedCall, Deadline } from '../deadline.ts'
-import type { CallOptions } from './message.ts'
-import type { PreparedMessage } from '../producer/prepared-message.ts'
-import { producerOptions, type ProducerSettings } from '../producer/producer-options.ts'
-import { QueuePicker } from '../producer/queue-picker.ts'
-import { type Sender, sendWithRetries, singleForm } from '../producer/send-loop.ts'
-import { readOptions } from '../options.ts'
-import { findMaster } from '../routes/find-broker.ts'
-import type { ReceivedMessage } from './received-message.ts'
+import { checkedCall, Deadline } from '../../deadline.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
+import type { CallOptions } from '../../message/message.ts'
+import type { ReceivedMessage } from '../../message/received-message.ts'
+import { readOptions } from '../../options.ts'
+import type { PreparedMessage } from '../../producer/prepared-message.ts'
+import { producerOptions, type ProducerSettings } from '../../producer/producer-options.ts'
+import { QueuePicker } from '../../producer/queue-picker.ts'
+import { type Sender, sendWithRetries, singleForm } from '../../producer/send-loop.ts'
+import { findMaster } from '../../routes/find-broker.ts'
 
-/** What a retry is for. */
-export interface RetryContext {
+/** The group that a message is sent back for. */
+export interface SendBackContext {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
-  /** Deliveries before the dead letters. */
+  /** Deliveries before the message becomes a dead letter. */
   readonly maxReconsumeTimes: number
 }
 
-/** For each of the two ways, milliseconds. */
+/** The delay level that moves a message to the dead letters at once. */
+export const DEAD_LETTER_LEVEL = -1
+/** Deliveries before the dead letters where the user sets no number: Apache's default for concurrent consumers. */
+export const DEFAULT_RECONSUME_TIMES = 16
+
+/** Time for each of the two ways below, in milliseconds. */
 const SEND_BACK_MS = 5000
-const WHAT = 'giving a message back'
-/** Level of the first retry by the broker's table: 10 s. */
+const WHAT = 'sending a message back'
+/** The level of the first retry: 10 s by the broker's table. */
 const FIRST_LEVEL = 3
 
 /**
- * Has a message delivered again later: the broker that has it puts it into the group's retry topic, or among the dead
- * letters. Level 0 leaves the delay to the broker, -1 means the dead letters at once. When that broker cannot, the message
- * is sent to the retry topic as a new one.
- * @throws ClientError if that fails too, and BAD_OPTION, TIMEOUT, ABORTED
+ * Has a message delivered again later: the broker that stores it puts it into the group's retry topic, or among the dead
+ * letters. Level 0 leaves the delay to the broker, -1 means the dead letters at once. If that broker cannot do it, the
+ * message is sent to the retry topic as a new one (Apache's DefaultMQPushConsumerImpl.sendMessageBack).
+ * @throws ClientError if both ways fail; BAD_OPTION, TIMEOUT, ABORTED
  */
 export async function sendBack(
-  context: RetryContext,
+  context: SendBackContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
   options: CallOptions = {},
@@ -50,13 +55,16 @@ export async function sendBack(
     await askBroker(context, message, delayLevel, new Deadline(context.instance.clock, timeoutMs / 2, signal))
   } catch (error) {
     deadline.check(WHAT)
-    context.instance.log.warn({ messageId: message.messageId, error: String(error) }, 'message not taken back')
+    context.instance.log.warn(
+      { messageId: message.messageId, error: String(error) },
+      'broker did not take a message back: sending it to the retry topic',
+    )
     await sendAgain(context, message, delayLevel, deadline)
   }
 }
 
 async function askBroker(
-  context: RetryContext,
+  context: SendBackContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
   deadline: Deadline,
@@ -76,29 +84,29 @@ async function askBroker(
   await instance.call(address, sendRequests.CONSUMER_SEND_MSG_BACK, { header }, deadline.options())
 }
 
-/** The message as a new one for the retry topic, which the broker counts and delays (spec client 4.10). */
-function asRetry(
-  context: RetryContext,
+/** The message as a new one for the retry topic, which the broker counts and delays. */
+function retryMessage(
+  context: SendBackContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
   now: number,
 ): PreparedMessage {
   const { view, reconsumeTimes } = message
   const properties = new Map(view.properties)
-  const first = properties.get('RETRY_TOPIC') ?? view.topic
+  const originalTopic = properties.get('RETRY_TOPIC') ?? view.topic
   properties.delete('TRAN_MSG')
-  properties.set('RETRY_TOPIC', first)
+  properties.set('RETRY_TOPIC', originalTopic)
   properties.set('ORIGIN_MESSAGE_ID', properties.get('ORIGIN_MESSAGE_ID') ?? message.messageId)
   properties.set('RECONSUME_TIME', String(reconsumeTimes + 1))
-  properties.set('MAX_RECONSUME_TIMES', String(limitOf(context, delayLevel)))
-  // Brokers of 4.9 delay dead letters too, where they are told to.
+  properties.set('MAX_RECONSUME_TIMES', String(deliveryLimit(context, delayLevel)))
+  // Brokers of 4.9 would delay dead letters too if the property were set.
   if (delayLevel < 0) properties.delete('DELAY')
   else properties.set('DELAY', String(delayLevel > 0 ? delayLevel : FIRST_LEVEL + reconsumeTimes))
   return {
     topic: retryTopicOf(context.group),
     body: view.storedBody,
     flag: message.flag,
-    // How the body is compressed stays; transaction bits do not.
+    // Keeps the bits that describe the compression and drops those of transactions.
     sysFlag: view.sysFlag & (0x1 | 0x700),
     messageId: message.messageId,
     properties: writeMessageProperties(properties),
@@ -106,25 +114,25 @@ function asRetry(
   }
 }
 
-/** Dead letters are what was tried more often than this: 4.9 takes what was tried as often, 5.x only what was more. */
-function limitOf({ maxReconsumeTimes }: RetryContext, delayLevel: number): number {
+/** Brokers of 4.9 make a message a dead letter once it was delivered this often, those of 5.x once it was delivered more often. */
+function deliveryLimit({ maxReconsumeTimes }: SendBackContext, delayLevel: number): number {
   return delayLevel < 0 ? 0 : maxReconsumeTimes
 }
 
-/** Sends it to the retry topic. @throws ClientError */
+/** Sends the message to the retry topic. @throws ClientError */
 async function sendAgain(
-  context: RetryContext,
+  context: SendBackContext,
   message: ReceivedMessage<unknown>,
   delayLevel: number,
   deadline: Deadline,
 ): Promise<void> {
   const { instance } = context
-  const prepared = asRetry(context, message, delayLevel, instance.clock.now())
+  const prepared = retryMessage(context, message, delayLevel, instance.clock.now())
   const known = await instance.routes.get(prepared.topic, deadline.options())
   const form = {
     ...singleForm,
     reconsumeTimes: message.reconsumeTimes + 1,
-    maxReconsumeTimes: limitOf(context, delayLevel),
+    maxReconsumeTimes: deliveryLimit(context, delayLevel),
   }
   await sendWithRetries(innerSender(instance), prepared, known, form, deadline)
 }
