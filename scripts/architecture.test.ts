@@ -121,7 +121,7 @@ test('requests take the paths that ARCHITECTURE.md describes', async t => {
 
   await t.test('a plain query for a topic that was asked for before', async () => {
     await ask('client')
-    assertPath(await record(() => ask('client'), take), requests, '### The short way')
+    assertPath(await record(() => ask('client'), take), requests, '### The fast path')
   })
 
   await t.test('a registration', async () => {

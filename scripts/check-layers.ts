@@ -21,7 +21,7 @@ const programs = ['gantrymq']
 /** State and codecs: synchronous, and time comes in as a number. They import only each other. */
 const stateFiles = [
   'packages/protocol/src/{broker-id,data-version,java-hash,permission,topic-name}.ts',
-  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request,close-reason,held,spelling}.ts',
+  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request,close-reason,fast-path,held,spelling}.ts',
   'packages/namesrv/src/registry/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures,zone-filter}.ts',
   'packages/namesrv/src/registration/{body-difference,scan,last-bodies}.ts',
   'packages/namesrv/src/answers/*.ts',

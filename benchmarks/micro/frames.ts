@@ -1,4 +1,4 @@
-import { Connection, FrameDecoder, Outbox, type PreparedReplies, writeFrame } from '@gantrymq/remoting'
+import { Connection, type FastPath, FrameDecoder, Outbox, writeFrame } from '@gantrymq/remoting'
 import { firstFrames, registerPlan, routePlan } from '../load/plan.ts'
 import { hole } from './hole.ts'
 import type { MicroCase } from './measure.ts'
@@ -55,14 +55,13 @@ function writeReply(out: Outbox): void {
   )
 }
 
-function onePrepared(): PreparedReplies {
+function onePrepared(): FastPath {
   const bytes = Buffer.alloc(120 + ROUTE_BYTES, 0x20)
   return {
-    code: 105,
-    answer: (_view, out) => {
-      out.reserve(bytes.length)
-      out.position += bytes.copy(out.bytes, out.position)
-      return true
+    take: (_view, { outbox }) => {
+      outbox.reserve(bytes.length)
+      outbox.position += bytes.copy(outbox.bytes, outbox.position)
+      return 0
     },
   }
 }
@@ -92,7 +91,7 @@ export function frameCases(): MicroCase[] {
       },
       per: 1,
     },
-    { name: 'answer a route query, prepared', work: feed({ prepared: onePrepared() }), per: BATCH },
+    { name: 'answer a route query, prepared', work: feed({ fastPath: onePrepared() }), per: BATCH },
     { name: 'answer a route query, as a command', work: feed({ onRequest: () => ({ code: 0, body }) }), per: BATCH },
   ]
 }

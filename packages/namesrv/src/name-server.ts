@@ -198,7 +198,7 @@ export class NameServer {
     const { routeBytes, rpc } = this.metrics
     return new RemotingServer({
       onRequest: (command, peer) => router.dispatch(command, peer),
-      prepared: new PreparedRoutes(context.bodies, context.isReady, size => routeBytes.observe(size)),
+      fastPath: new PreparedRoutes(context.bodies, context.isReady, size => routeBytes.observe(size)),
       onAnswered: (request, response, ms, count) => rpc.observe(request, response, ms, count),
       onOpen: connection => this.#peers.set(connection.id, connection),
       onClose: (connection, reason) => this.#onClose(connection, reason),

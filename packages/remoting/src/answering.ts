@@ -1,13 +1,26 @@
-import type { ConnectionLimits } from './connection-options.ts'
+import type { ConnectionLimits, ConnectionOptions } from './connection-options.ts'
+import { type FastConnection, type FastPath, LATER, NOT_TAKEN } from './fast-path.ts'
+import type { HeaderView } from './header-view.ts'
 
-/** The requests of its peer that a connection has not answered yet, and how many it may have. */
+/** The requests of its peer that a connection has not answered yet: how many, how many it may have, and how long they take. */
 export class Answering {
   readonly #limits: Pick<ConnectionLimits, 'maxAnswering' | 'maxHeld'>
+  readonly #onAnswered: ConnectionOptions['onAnswered']
   #count = 0
   #held = 0
+  // A run is requests answered at once, one after the other and alike. They are timed together, as reading the clock costs as much
+  // as to answer one.
+  #run = 0
+  #runSince = 0
+  #requestCode = 0
+  #responseCode = 0
 
-  constructor(limits: Pick<ConnectionLimits, 'maxAnswering' | 'maxHeld'>) {
+  constructor(
+    limits: Pick<ConnectionLimits, 'maxAnswering' | 'maxHeld'>,
+    onAnswered?: ConnectionOptions['onAnswered'],
+  ) {
     this.#limits = limits
+    this.#onAnswered = onAnswered
   }
 
   /** Requests that are being worked on. */
@@ -29,6 +42,23 @@ export class Answering {
     return this.#held < this.#limits.maxHeld
   }
 
+  /**
+   * Offers a request to a fast path. True if it is taken.
+   * @throws what the fast path throws; the request does not count any more.
+   */
+  offer(fastPath: FastPath, view: HeaderView, connection: FastConnection): boolean {
+    let taken = NOT_TAKEN
+    // Counted before it is taken, as it may be answered before `take` returns.
+    this.begin()
+    try {
+      taken = fastPath.take(view, connection)
+    } finally {
+      if (taken !== LATER) this.finish()
+    }
+    if (taken >= 0) this.#answeredAtOnce(view.code, taken)
+    return taken !== NOT_TAKEN
+  }
+
   begin(): void {
     this.#count++
   }
@@ -43,5 +73,35 @@ export class Answering {
 
   release(): void {
     this.#held--
+  }
+
+  // -- How long they take, milliseconds ------------------------------------------------------------------------------
+
+  answered(requestCode: number, responseCode: number, ms: number): void {
+    this.#onAnswered?.(requestCode, responseCode, ms, 1)
+  }
+
+  /** The next request answered at once is timed from `now`. */
+  startRun(now: number): void {
+    this.#runSince = now
+  }
+
+  #answeredAtOnce(requestCode: number, responseCode: number): void {
+    if (this.#run > 0 && (requestCode !== this.#requestCode || responseCode !== this.#responseCode)) this.#report(1)
+    this.#requestCode = requestCode
+    this.#responseCode = responseCode
+    this.#run++
+  }
+
+  endRun(): void {
+    if (this.#run > 0) this.#report(0)
+  }
+
+  /** @param more Requests answered since then that are not of the run. */
+  #report(more: number): void {
+    const ms = (performance.now() - this.#runSince) / (this.#run + more)
+    this.#onAnswered?.(this.#requestCode, this.#responseCode, ms, this.#run)
+    this.#runSince += ms * this.#run
+    this.#run = 0
   }
 }

@@ -3,11 +3,11 @@ import type { Clock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts, SerializeType } from './command.ts'
 import type { Eventual } from './held.ts'
+import type { FastPath } from './fast-path.ts'
 import { MAX_FRAME } from './frame.ts'
-import { type HeaderView, MAX_FIELDS } from './header-view.ts'
+import { MAX_FIELDS } from './header-view.ts'
 import type { Language } from './language.ts'
 import type { Logger } from './log.ts'
-import type { Outbox } from './outbox.ts'
 import type { Peer } from './request.ts'
 
 /** The release we announce: the number of 5.5.0, so that peers use what 5.x knows. */
@@ -27,7 +27,7 @@ export interface ConnectionLimits {
   readonly maxHeader: number
   /** Most fields in a header. Default 256, which is also the most that can be allowed. */
   readonly maxFields: number
-  /** Requests of the peer being answered at a time; beyond it reading pauses. Default 1,024. */
+  /** Requests of the peer being answered at a time, not counting held ones; beyond it reading pauses. Default 1,024. */
   readonly maxAnswering: number
   /**
    * Requests of the peer held at a time (see `held`); beyond it a held request counts as one being answered. Default 65,536.
@@ -58,30 +58,23 @@ export const defaultLimits: ConnectionLimits = {
   slowFrameMs: 60_000,
 }
 
-/**
- * Answers one kind of request straight from the bytes of its frame, without making a command of it.
- * Whatever it answers must be what the router would have answered.
- */
-export interface PreparedReplies {
-  /** The request code it knows. */
-  readonly code: number
-  /** Writes the reply and returns true, or returns false to let the router do it. */
-  answer(view: HeaderView, out: Outbox): boolean
-}
-
 export interface ConnectionOptions {
   /** `ip:port` of the peer, for logs and handlers. */
   readonly remoteAddress: string
   /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
   readonly onRequest?: (command: Command, peer: Peer) => Eventual<ReplyParts>
-  readonly prepared?: PreparedReplies | undefined
+  /** Is offered the peer's requests before `onRequest`. */
+  readonly fastPath?: FastPath | undefined
   /**
    * Memory for large frames, used again when their request is answered: whoever handles it must copy what it keeps of
    * the body. Without it every frame has its own.
    */
   readonly pool?: BufferPool | undefined
   readonly traffic?: Traffic | undefined
-  /** Told of each request answered; `count` of them took `ms` each when they were prepared. */
+  /**
+   * Told of each request answered. `count` is more than 1 if a fast path answered requests at once: they took `ms` each, on
+   * average.
+   */
   readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined
   /** Called once, when nothing more will happen. */
   readonly onClose?: (reason: CloseReason, error: Error | null) => void

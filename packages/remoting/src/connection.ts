@@ -13,6 +13,7 @@ import {
   type Traffic,
 } from './connection-options.ts'
 import { FrameError, RemotingError } from './errors.ts'
+import type { FastConnection, FastPath } from './fast-path.ts'
 import { FrameDecoder, readCommand, scanHeader, writeFrame } from './frame.ts'
 import { HeaderView } from './header-view.ts'
 import { Held } from './held.ts'
@@ -20,7 +21,7 @@ import type { WrittenCommand } from './json-header.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
-import type { CallInput, CallOptions, Peer, Reply, RequestDeclaration } from './request.ts'
+import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { readReply, writeRequest } from './request-codec.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
 import { readShared } from './shared-reads.ts'
@@ -34,11 +35,12 @@ let lastId = 0
  * One connection, either side of it: frames in and out over any duplex stream, own calls and the replies to them,
  * the peer's requests and our answers. Owns the stream and closes it once.
  */
-export class Connection implements Peer {
+export class Connection implements FastConnection {
   readonly id: number = ++lastId
   readonly remoteAddress: string
   /** When bytes last came or went, by `Clock.elapsed`. */
   lastActivity: number
+  readAt = 0
   readonly #stream: Duplex
   readonly #options: ConnectionOptions
   readonly #limits: ConnectionLimits
@@ -50,7 +52,7 @@ export class Connection implements Peer {
   readonly #calls: PendingCalls
   readonly #answering: Answering
   readonly #traffic: Traffic | undefined
-  /** The bytes of a read are another's with the next. */
+  /** The memory of a read is used again for the next one. */
   readonly #sharesReads: boolean
   #reading = false
   #corked = false
@@ -77,7 +79,7 @@ export class Connection implements Peer {
     this.lastActivity = this.#clock.elapsed()
     this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
-    this.#answering = new Answering(this.#limits)
+    this.#answering = new Answering(this.#limits, options.onAnswered)
     this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('error', (error: Error) => this.#end('error', error))
@@ -125,36 +127,33 @@ export class Connection implements Peer {
     } catch (error) {
       this.#refuseFrame(error)
     }
+    this.#answering.endRun()
     this.#reading = false
     this.#flush()
   }
 
   #readFrames(decoder: FrameDecoder): void {
-    const { prepared } = this.#options
+    const { fastPath, pool } = this.#options
     const { maxHeader, maxFields } = this.#limits
     const view = this.#view
-    let answered = 0
-    let since = 0
-    while (decoder.next()) {
+    if (fastPath !== undefined) this.#startRun()
+    while (this.#state !== 'closed' && decoder.next()) {
       this.#frameSince = 0
       const { bytes, start, end } = decoder
       const scanned = scanHeader(bytes, start, end, maxHeader, view)
-      // The one shortcut past the router: see PreparedReplies. Flag 0 means a request that wants an answer.
-      if (scanned && prepared !== undefined && view.code === prepared.code && view.flag === 0) {
-        if (answered === 0) since = performance.now()
-        if (prepared.answer(view, this.#out)) {
-          answered++
+      if (fastPath !== undefined) {
+        if (scanned && this.#isTaken(fastPath, view)) {
+          if (decoder.lent !== undefined) pool?.give(decoder.lent)
           continue
         }
+        this.#answering.endRun()
       }
       const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
       const fields = command.extFields?.size ?? 0
       if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
       this.#onCommand(this.#sharesReads && decoder.lent === undefined ? withOwnBody(command) : command, decoder.lent)
-      if (this.#state === 'closed') return
+      if (fastPath !== undefined) this.#startRun()
     }
-    if (answered > 0)
-      this.#options.onAnswered?.(prepared?.code ?? 0, 0, (performance.now() - since) / answered, answered)
   }
 
   #refuseFrame(error: unknown): void {
@@ -164,6 +163,8 @@ export class Connection implements Peer {
     this.#flush()
     this.#end('bad_frame', cause)
   }
+
+  // -- Answers -------------------------------------------------------------------------------------------------------
 
   /** @param lent Memory of the command's frame, for the pool when the command is done with. */
   #onCommand(command: Command, lent: Buffer | undefined): void {
@@ -202,7 +203,7 @@ export class Connection implements Peer {
       if (lent !== undefined) this.#options.pool?.give(lent)
       return
     }
-    this.#options.onAnswered?.(command.code, reply.code, performance.now() - started, 1)
+    this.#answering.answered(command.code, reply.code, performance.now() - started)
     this.#answer(command, reply)
     // An answer that is a part of its request has not left yet.
     if (lent !== undefined && reply.body?.buffer !== lent.buffer) this.#options.pool?.give(lent)
@@ -246,6 +247,40 @@ export class Connection implements Peer {
       body: parts.body ?? null,
       serializeType: request.serializeType,
     })
+  }
+
+  // -- The fast path -------------------------------------------------------------------------------------------------
+
+  get outbox(): Outbox {
+    return this.#out
+  }
+
+  answered(requestCode: number, responseCode: number, ms: number): void {
+    this.#answering.answered(requestCode, responseCode, ms)
+    this.#finish()
+  }
+
+  flush(): void {
+    if (!this.#reading) this.#flush()
+  }
+
+  #startRun(): void {
+    this.readAt = performance.now()
+    this.#answering.startRun(this.readAt)
+  }
+
+  /** Offers a request to the fast path. True if the router must not see it. */
+  #isTaken(fastPath: FastPath, view: HeaderView): boolean {
+    if (view.flag !== 0 && !(view.flag === ONEWAY_FLAG && fastPath.takesOneway === true)) return false
+    this.#peerVersion = view.version
+    try {
+      if (!this.#answering.offer(fastPath, view, this)) return false
+      if (this.#answering.isFull) this.#pause()
+    } catch (error) {
+      this.#log.error({ err: error, code: view.code, peer: this.remoteAddress }, 'fast path failed, connection closed')
+      this.#end('error', error as Error)
+    }
+    return true
   }
 
   // -- Own requests --------------------------------------------------------------------------------------------------
@@ -308,10 +343,10 @@ export class Connection implements Peer {
   }
 
   #flush(): void {
-    if (this.#state === 'closed' || this.#out.isEmpty) return
+    if (this.#out.isEmpty) return
     const chunks = this.#out.take()
     const stream = this.#stream
-    if (!stream.writable) return
+    if (this.#state === 'closed' || !stream.writable) return
     if (this.#traffic !== undefined) for (const chunk of chunks) this.#traffic.bytesOut += chunk.length
     if (chunks.length === 1) stream.write(chunks[0])
     else {
@@ -335,8 +370,9 @@ export class Connection implements Peer {
   }
 
   #resume(): void {
+    if (!this.#paused) return
     if (this.#stream.writableLength <= this.#limits.maxQueued) this.#blockedSince = 0
-    if (!this.#paused || this.#blockedSince !== 0 || this.#answering.isFull) return
+    if (this.#blockedSince !== 0 || this.#answering.isFull) return
     this.#paused = false
     if (this.#state !== 'closed') this.#stream.resume()
   }
@@ -415,6 +451,7 @@ export class Connection implements Peer {
   #end(reason: CloseReason, error: Error | null): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#out.take()
     this.#stream.destroy()
     const why = error?.message ?? reason
     const address = this.remoteAddress

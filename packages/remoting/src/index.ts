@@ -26,7 +26,6 @@ export {
   type ConnectionLimits,
   type ConnectionOptions,
   defaultLimits,
-  type PreparedReplies,
   type Traffic,
 } from './connection-options.ts'
 export {
@@ -91,6 +90,7 @@ export {
   type JsonValue,
 } from './fastjson/value.ts'
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
+export { type FastConnection, type FastPath, LATER, NOT_TAKEN } from './fast-path.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
 export { copyValue, HeaderView, toCommand } from './header-view.ts'
 export { type Eventual, Held, held, settled } from './held.ts'

@@ -239,9 +239,8 @@ test('when the server closes, newer clients are told to go away and older ones a
   assert.equal(clock.timers, 0)
 })
 
-test('a prepared reply goes to older clients only, once the server closes', async t => {
-  const prepared = { code: 105, answer: () => true }
-  const { server, join, clock } = open(t, { prepared })
+test('a fast path is offered the requests of older clients only, once the server closes', async t => {
+  const { server, join, clock } = open(t, { fastPath: { take: () => 0 } })
   const client = join()
   client.call(ECHO, { header: { topic: 'a' } }, { timeoutMs: 500 }).catch(() => {})
   await settle()

@@ -8,13 +8,9 @@ import { type Clock, systemClock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
-import {
-  type ConnectionLimits,
-  type ConnectionOptions,
-  defaultLimits,
-  type PreparedReplies,
-} from './connection-options.ts'
+import { type ConnectionLimits, type ConnectionOptions, defaultLimits } from './connection-options.ts'
 import { RemotingError } from './errors.ts'
+import { type FastPath, NOT_TAKEN } from './fast-path.ts'
 import type { Eventual } from './held.ts'
 import { type Logger, silent } from './log.ts'
 import { addressOf, ipOf } from './peer-address.ts'
@@ -60,7 +56,8 @@ export interface OtherProtocols {
 export interface RemotingServerOptions {
   /** Answers requests: `Router.dispatch`. Must not throw. */
   readonly onRequest: (command: Command, peer: Peer) => Eventual<ReplyParts>
-  readonly prepared?: PreparedReplies | undefined
+  /** Is offered requests before `onRequest`. */
+  readonly fastPath?: FastPath | undefined
   readonly onAnswered?: ConnectionOptions['onAnswered']
   readonly onSend?: ConnectionOptions['onSend']
   readonly traffic?: ConnectionOptions['traffic']
@@ -119,7 +116,7 @@ export class RemotingServer {
   /** Streams of every kind, and the address each is counted under. */
   readonly #streams = new Map<Duplex, string>()
   readonly #perAddress = new Map<string, number>()
-  readonly #prepared: PreparedReplies | undefined
+  readonly #fastPath: FastPath | undefined
   readonly #pool = new BufferPool()
   #sweeper: Disposable | undefined
   #draining = false
@@ -131,7 +128,7 @@ export class RemotingServer {
     this.#limits = { ...defaultServerLimits, ...options.limits }
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
-    this.#prepared = options.prepared && this.#unlessGoingAway(options.prepared)
+    this.#fastPath = options.fastPath && this.#unlessGoingAway(options.fastPath)
   }
 
   /** The peers that speak remoting. */
@@ -268,7 +265,7 @@ export class RemotingServer {
     const { onAnswered, onSend, onOpen, traffic } = this.#options
     const connection: Connection = new Connection(stream, {
       remoteAddress,
-      prepared: this.#prepared,
+      fastPath: this.#fastPath,
       onAnswered,
       onSend,
       traffic,
@@ -289,9 +286,11 @@ export class RemotingServer {
     return this.#sendsAway(command.version) ? goAway : this.#options.onRequest(command, peer)
   }
 
-  #unlessGoingAway(prepared: PreparedReplies): PreparedReplies {
-    const { code } = prepared
-    return { code, answer: (view, out) => !this.#sendsAway(view.version) && prepared.answer(view, out) }
+  #unlessGoingAway(fastPath: FastPath): FastPath {
+    return {
+      takesOneway: fastPath.takesOneway ?? false,
+      take: (view, connection) => (this.#sendsAway(view.version) ? NOT_TAKEN : fastPath.take(view, connection)),
+    }
   }
 
   // Older clients are served to the end, as in Java's NettyRemotingAbstract.processRequestCommand.

@@ -1,10 +1,13 @@
 import {
   ANNOUNCED_VERSION,
+  type FastConnection,
+  type FastPath,
   type Dialect,
   type HeaderView,
   jsonReplyAround,
+  NOT_TAKEN,
   type Outbox,
-  type PreparedReplies,
+  SUCCESS,
 } from '@gantrymq/remoting'
 import type { RouteBodies, RouteBody } from './route-bodies.ts'
 
@@ -39,8 +42,7 @@ const [beforeOpaque, afterOpaque] = jsonReplyAround(0, '', ANNOUNCED_VERSION)
  * It answers only what it has an encoded route for; every other query, and everything that might not be success, goes
  * through the router. Both take the body from the same RouteBodies, so both say the same.
  */
-export class PreparedRoutes implements PreparedReplies {
-  readonly code = ROUTE_QUERY
+export class PreparedRoutes implements FastPath {
   readonly #bodies: RouteBodies
   readonly #isReady: () => boolean
   readonly #onAnswer: (bodyBytes: number) => void
@@ -61,7 +63,8 @@ export class PreparedRoutes implements PreparedReplies {
     this.#onAnswer = onAnswer
   }
 
-  answer(view: HeaderView, out: Outbox): boolean {
+  take(view: HeaderView, { outbox }: FastConnection): number {
+    if (view.code !== ROUTE_QUERY) return NOT_TAKEN
     const { bytes, spans, escapes } = view
     let start = -1
     let end = -1
@@ -70,21 +73,21 @@ export class PreparedRoutes implements PreparedReplies {
       const key = spans[at] as number
       const length = (spans[at + 1] as number) - key
       if (length === 5 && bytes[key] === 0x74) {
-        if (!isTopic(bytes, key) || escapes[at >> 2] === 1) return false
+        if (!isTopic(bytes, key) || escapes[at >> 2] === 1) return NOT_TAKEN
         start = spans[at + 2] as number
         end = spans[at + 3] as number
       } else if (length === 22) {
         // acceptStandardJsonOnly: the router reads its value.
-        if (dialect === 'fastjson') return false
-      } else if (bytes[key] === 0x5f) return false // __ZONE_MODE, __ZONE_NAME: the answer is filtered.
+        if (dialect === 'fastjson') return NOT_TAKEN
+      } else if (bytes[key] === 0x5f) return NOT_TAKEN // __ZONE_MODE, __ZONE_NAME: the answer is filtered.
     }
-    if (end <= start || !this.#isReady()) return false
+    if (end <= start || !this.#isReady()) return NOT_TAKEN
     const reply = this.#find(bytes, start, end, dialect)
-    if (reply === undefined) return false
+    if (reply === undefined) return NOT_TAKEN
     this.#onAnswer(reply.bytes.length)
-    if (view.serializeType === 'JSON') writeJson(reply, view.opaque, out)
-    else writeBinary(reply, view.opaque, out)
-    return true
+    if (view.serializeType === 'JSON') writeJson(reply, view.opaque, outbox)
+    else writeBinary(reply, view.opaque, outbox)
+    return SUCCESS
   }
 
   #find(bytes: Buffer, start: number, end: number, dialect: Dialect): PreparedReply | undefined {
