@@ -39,7 +39,7 @@ function next(child: ChildProcess): Promise<unknown> {
 
 interface Recorder {
   readonly register: (counter: number) => Promise<unknown>
-  /** As clients of today do, and as one before 4.9.4 that reads standard JSON: the short way is not for him. */
+  /** As clients of today do, and as one before 4.9.4 that reads standard JSON, which the fast path leaves to the router. */
   readonly ask: (by: 'client' | 'oldClient') => Promise<unknown>
   /** What ran in the server since it was called before. */
   readonly take: () => Promise<Recording>
