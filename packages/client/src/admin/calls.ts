@@ -91,7 +91,11 @@ export class AdminCalls {
     const { nameServers } = this.instance
     if (nameServers.addresses.length === 0) await deadline.wait(nameServers.refresh(), 'finding the name servers')
     const places = nameServers.addresses.map(address => ({ brokerName: '', address }))
-    if (places.length === 0) throw new ClientError('NO_NAME_SERVER', 'No name server address: give option nameServers')
+    if (places.length === 0)
+      throw new ClientError(
+        'NO_NAME_SERVER',
+        'No name server address: set option nameServers or the environment variable NAMESRV_ADDR',
+      )
     return each(places, async ({ address }) => ({
       address,
       reply: await this.ask(address, declaration, input, deadline),

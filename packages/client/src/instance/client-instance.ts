@@ -14,7 +14,7 @@ import { type ClientError, closed, toClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
 import { BrokerTable } from '../routes/broker-table.ts'
 import { NameServers } from '../routes/name-servers.ts'
-import { RouteBook } from '../routes/route-book.ts'
+import { RouteCache } from '../routes/route-cache.ts'
 import { guardedLog } from './guarded-log.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { InstanceMembers, type Member } from './instance-members.ts'
@@ -38,7 +38,7 @@ export class ClientInstance {
   readonly options: InstanceOptions
   readonly log: Logger
   readonly nameServers: NameServers
-  readonly routes: RouteBook
+  readonly routes: RouteCache
   readonly brokers = new BrokerTable()
   readonly #members = new InstanceMembers()
   readonly #client: RemotingClient
@@ -75,7 +75,7 @@ export class ClientInstance {
       // TLS certificates are issued for names, and a custom `dial` resolves names itself.
       ...(tls !== false || dial !== undefined ? { resolve: null } : {}),
     })
-    this.routes = new RouteBook({
+    this.routes = new RouteCache({
       nameServers: this.nameServers,
       brokers: this.brokers,
       clock,

@@ -5,7 +5,7 @@ import { Deadline, timedOut } from '../deadline.ts'
 import { aborted, ClientError, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message/message.ts'
 import { findMaster } from '../routes/find-broker.ts'
-import type { KnownTopic } from '../routes/route-book.ts'
+import type { KnownTopic } from '../routes/route-cache.ts'
 import type { ProducerTrace } from '../trace/producer-trace.ts'
 import type { FaultLatency } from './fault-latency.ts'
 import type { PreparedMessage } from './prepared-message.ts'
@@ -51,7 +51,7 @@ interface Failure {
   readonly error: ClientError
 }
 
-/** What is known of a topic to send to; at once if its route is known. @throws ClientError as `RouteBook.toPublish` */
+/** What is known of a topic to send to; at once if its route is known. @throws ClientError as `RouteCache.toPublish` */
 export function publishRoute(
   { instance, settings }: Sender,
   topic: string,

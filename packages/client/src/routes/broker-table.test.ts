@@ -20,7 +20,7 @@ function tableOf(brokers: Record<string, Record<number, string>>): BrokerTable {
   return table
 }
 
-test('a route replaces what was known of its brokers and leaves the others', () => {
+test('a route replaces the addresses of its brokers and keeps those of others', () => {
   const table = tableOf({ a: { 0: 'a0', 1: 'a1' }, b: { 0: 'b0' } })
   table.learn(routeOf({ a: { 0: 'a9' } }))
   assert.deepEqual(
@@ -32,28 +32,28 @@ test('a route replaces what was known of its brokers and leaves the others', () 
   )
 })
 
-test('the master is id 0, or there is none', () => {
+test('the master is the broker with id 0; there may be none', () => {
   const table = tableOf({ a: { 0: 'a0', 1: 'a1' }, slaves: { 2: 's2', 3: 's3' } })
   assert.equal(table.master('a'), 'a0')
   assert.equal(table.master('slaves'), undefined)
   assert.equal(table.anyAddress('slaves'), 's2')
-  assert.equal(table.anyAddress('nobody'), undefined)
+  assert.equal(table.anyAddress('unknown'), undefined)
   assert.deepEqual(table.masters(), [{ name: 'a', id: 0, address: 'a0' }])
 })
 
-test('reading goes to the suggested broker, else the next slave, else anyone', () => {
+test('reading goes to the suggested broker, else to the next slave, else to any address', () => {
   const table = tableOf({ a: { 0: 'a0', 2: 'a2' } })
   assert.deepEqual(table.toRead('a', 0), { address: 'a0', isSlave: false, version: 0 })
   assert.deepEqual(table.toRead('a', 2), { address: 'a2', isSlave: true, version: 0 })
   assert.deepEqual(table.toRead('a', 1), { address: 'a2', isSlave: true, version: 0 })
   assert.deepEqual(table.toRead('a', 7), { address: 'a0', isSlave: false, version: 0 })
   assert.equal(table.toRead('a', 7, true), undefined)
-  assert.equal(table.toRead('nobody', 0), undefined)
+  assert.equal(table.toRead('unknown', 0), undefined)
   assert.deepEqual(tableOf({ s: { 3: 's3' } }).toRead('s', 0), { address: 's3', isSlave: true, version: 0 })
   assert.equal(tableOf({ s: { 1: 's1' } }).toRead('s', 0, true), undefined)
 })
 
-test('a version is known after a heartbeat, for its name and address', () => {
+test('a version is recorded per broker name and address', () => {
   const table = tableOf({ a: { 0: 'a0' } })
   table.setVersion('a', 'a0', 407)
   assert.equal(table.toRead('a', 0)?.version, 407)
@@ -62,7 +62,7 @@ test('a version is known after a heartbeat, for its name and address', () => {
   assert.equal(table.version('a', 'a0'), 0)
 })
 
-test('brokers that no route tells of any more are forgotten', () => {
+test('brokers that no route names any longer are dropped', () => {
   const table = tableOf({ a: { 0: 'a0', 1: 'a1' }, b: { 0: 'b0' } })
   table.setVersion('b', 'b0', 407)
   const dropped = table.dropUnknown([routeOf({ a: { 0: 'a0' } })])
@@ -76,7 +76,7 @@ test('brokers that no route tells of any more are forgotten', () => {
   assert.deepEqual(table.dropUnknown([routeOf({ a: { 0: 'a0' } })]), [])
 })
 
-test('after cleaning exactly the addresses of the routes are left of those learnt', () => {
+test('dropUnknown keeps exactly the addresses that the routes name', () => {
   const addresses = fc.dictionary(fc.constantFrom('0', '1', '2'), fc.constantFrom('p', 'q', 'r', 's'))
   const brokers = fc.dictionary(fc.constantFrom('a', 'b', 'c'), addresses)
   fc.assert(

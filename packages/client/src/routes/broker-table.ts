@@ -1,26 +1,26 @@
 import { isMaster, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 
-/** Where to read: an address, whether it is a slave's, and the version its broker announced (0 before the first heartbeat). */
+/** An address to read from. Its version is what the broker announced; 0 before the first heartbeat. */
 export interface ReadAddress {
   readonly address: string
   readonly isSlave: boolean
   readonly version: number
 }
 
-/** A broker's address that routes told of. */
+/** A broker's address, as a route named it. */
 export interface KnownBroker {
   readonly name: string
   readonly id: Long
   readonly address: string
 }
 
-/** The brokers that routes told of, by name and id, and the versions that heartbeats brought: Apache's brokerAddrTable. */
+/** The brokers that routes named, by name and id, and the versions that they announced: Apache's brokerAddrTable. */
 export class BrokerTable {
   readonly #brokers = new Map<string, ReadonlyMap<Long, string>>()
   readonly #versions = new Map<string, Map<string, number>>()
 
-  /** Takes over the addresses of every broker of a route, instead of what was known of these brokers. */
+  /** Replaces the addresses of the route's brokers. */
   learn(route: TopicRoute): void {
     for (const { brokerName, brokerAddrs } of route.brokerDatas) {
       this.#brokers.set(brokerName, new Map(brokerAddrs))
@@ -35,19 +35,19 @@ export class BrokerTable {
     if (versions.size === 0) this.#versions.delete(name)
   }
 
-  /** Address of a broker's master. */
+  /** The address of a broker's master. */
   master(name: string): string | undefined {
     return this.#brokers.get(name)?.get(MASTER_ID)
   }
 
-  /** An address of a broker, whichever is first: the master's where there is one. */
+  /** The address of a broker's master, else of a slave. */
   anyAddress(name: string): string | undefined {
     return this.master(name) ?? this.#brokers.get(name)?.values().next().value
   }
 
   /**
-   * Where to read queues of a broker: at the id asked for, else the next slave, else anyone, unless `onlyThis`
-   * (Apache's findBrokerAddressInSubscribe). Undefined if nobody is known.
+   * The address to read a broker's queues from: the requested id, else the next slave, else, unless `onlyThis`, any address
+   * of the broker (Apache's findBrokerAddressInSubscribe). Undefined if none is known.
    */
   toRead(name: string, id: Long, onlyThis = false): ReadAddress | undefined {
     const addresses = this.#brokers.get(name)
@@ -61,19 +61,19 @@ export class BrokerTable {
     return undefined
   }
 
-  /** Remembers what a broker answered a heartbeat with. */
+  /** Records the version in a broker's answer. */
   setVersion(name: string, address: string, version: number): void {
     const versions = this.#versions.get(name)
     if (versions) versions.set(address, version)
     else this.#versions.set(name, new Map([[address, version]]))
   }
 
-  /** Version a broker announced; 0 before its first heartbeat. */
+  /** The version that a broker announced; 0 before its first answer to a heartbeat. */
   version(name: string, address: string): number {
     return this.#versions.get(name)?.get(address) ?? 0
   }
 
-  /** Forgets addresses that are in none of the cached routes (Apache's cleanOfflineBroker). @returns the forgotten. */
+  /** Drops the addresses that no cached route names (Apache's cleanOfflineBroker). @returns the dropped brokers */
   dropUnknown(routes: Iterable<TopicRoute>): KnownBroker[] {
     const living = new Set<string>()
     for (const route of routes) {

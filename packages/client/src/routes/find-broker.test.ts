@@ -5,7 +5,7 @@ import { systemClock } from '@gantrymq/remoting'
 import { BrokerTable } from './broker-table.ts'
 import { Deadline } from '../deadline.ts'
 import { findAnyAddress, findMaster, findReadAddress } from './find-broker.ts'
-import type { KnownTopic } from './route-book.ts'
+import type { KnownTopic } from './route-cache.ts'
 
 function routeTo(brokerName: string, addresses: Record<number, string>): TopicRoute {
   const brokerAddrs = new Map(Object.entries(addresses).map(([id, address]) => [Number(id), address]))

@@ -3,11 +3,11 @@ import type { Deadline } from '../deadline.ts'
 import { ClientError, javaCodes } from '../errors.ts'
 import type { MessageQueue } from '../message/message.ts'
 import type { BrokerTable, ReadAddress } from './broker-table.ts'
-import type { RouteBook } from './route-book.ts'
+import type { RouteCache } from './route-cache.ts'
 
 /** The routes and brokers that a client knows. */
 export interface Routing {
-  readonly routes: Pick<RouteBook, 'fresh'>
+  readonly routes: Pick<RouteCache, 'fresh'>
   readonly brokers: BrokerTable
 }
 
@@ -16,7 +16,7 @@ export type BrokerOfTopic = Pick<MessageQueue, 'topic' | 'brokerName'>
 
 /**
  * The address of a broker's master. If it is not known, the name server is asked once for the route of the topic.
- * @throws ClientError BROKER_MISSING, and as `RouteBook.fresh`
+ * @throws ClientError BROKER_MISSING, and as `RouteCache.fresh`
  */
 export function findMaster({ routes, brokers }: Routing, broker: BrokerOfTopic, deadline: Deadline): Promise<string> {
   return find(routes, broker, deadline, () => brokers.master(broker.brokerName), 'names no master of it')

@@ -26,7 +26,7 @@ async function open(cluster: TestCluster, given: Partial<NameServersOptions>) {
   return { servers, route }
 }
 
-test('the server that answered is asked again; when it is gone the next one is, in the same call', async t => {
+test('calls go to the server that answered last, and to the next within one call when it is gone', async t => {
   const cluster = await testCluster(t, { nameServers: 3 })
   cluster.broker.setTopic('T')
   const { servers, route } = await open(cluster, {})
@@ -39,7 +39,7 @@ test('the server that answered is asked again; when it is gone the next one is, 
   assert.notEqual(servers.addresses[0], first)
 })
 
-test('a server that never answers costs its share of the time, not all of it', async t => {
+test('a server that never answers uses up only its share of the deadline', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
   cluster.broker.setTopic('T')
   const { servers, route } = await open(cluster, {})
@@ -50,7 +50,7 @@ test('a server that never answers costs its share of the time, not all of it', a
   assert.ok(cluster.clock.now() - before < 2000)
 })
 
-test('a topic that one server does not know is asked of the others', async t => {
+test('a topic that one server does not know is looked up at the others', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
   cluster.broker.setTopic('T')
   const { servers, route } = await open(cluster, {})
@@ -58,7 +58,7 @@ test('a topic that one server does not know is asked of the others', async t => 
   assert.ok((await route()).body)
 })
 
-test('when all fail the error says who was asked and what they said', async t => {
+test('when all servers fail, the error quotes each of them', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
   const { route } = await open(cluster, {})
   await assert.rejects(route('Missing'), (error: Error & { code: string; responseCode: number }) => {
@@ -72,7 +72,7 @@ test('when all fail the error says who was asked and what they said', async t =>
   await assert.rejects(route(), { code: 'CONNECT_FAILED', message: /10\.0\.0\.1:9876.*10\.0\.0\.2:9876/s })
 })
 
-test('of several refusals the error has the code, that of a missing topic before others', async t => {
+test('with several refusals the error has the code of one, preferably that of a missing topic', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
   const { servers, route } = await open(cluster, {})
   const busy = { answer: 'code', code: 1, remark: 'name server not ready', times: Number.POSITIVE_INFINITY } as const
@@ -83,7 +83,7 @@ test('of several refusals the error has the code, that of a missing topic before
   await assert.rejects(route(), { code: 'ROUTE_MISSING', responseCode: 17 })
 })
 
-test('when the only one does not answer the error says that it was a name server', async t => {
+test('when the only server does not answer, the error says that it is a name server', async t => {
   const cluster = await testCluster(t)
   const { route } = await open(cluster, {})
   cluster.nameServer.server.down()
@@ -98,7 +98,7 @@ test('without any address the error says what to do', async t => {
   await assert.rejects(route(), { code: 'NO_NAME_SERVER', responseCode: 10004, message: /NAMESRV_ADDR/ })
 })
 
-test('a function finds the servers, anew every two minutes and when there are none', async t => {
+test('a function is called for the servers every two minutes, and by a call that has none', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
   cluster.broker.setTopic('T')
   let list: string[] = []
@@ -112,16 +112,16 @@ test('a function finds the servers, anew every two minutes and when there are no
   assert.equal(servers.addresses[0], '10.0.0.1:9876')
 })
 
-test('a source that fails leaves the servers that are known, and is told when there are none', async t => {
+test('when the source fails, the known servers stay, and without any the error has the reason', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('T')
   let fails = true
   const source = (): string => {
-    if (fails) throw new Error('registry is away')
+    if (fails) throw new Error('registry is down')
     return cluster.nameServerList
   }
   const { route } = await open(cluster, { source })
-  await assert.rejects(route(), { code: 'NO_NAME_SERVER', message: /registry is away/, retriable: true })
+  await assert.rejects(route(), { code: 'NO_NAME_SERVER', message: /registry is down/, retriable: true })
   fails = false
   await route()
   fails = true
@@ -142,7 +142,7 @@ test('an address server is asked by its URL', async t => {
   assert.deepEqual(asked, ['http://ns.example.org:8080/rocketmq/nsaddr'])
 })
 
-test('an address server without a list is why there is no name server', async t => {
+test('the error for a missing list has the address server’s failure as its cause', async t => {
   const cluster = await testCluster(t)
   const { route } = await open(cluster, { source: { url: 'no url: hidden' } })
   await assert.rejects(route(), (error: ClientError) => {
@@ -154,7 +154,7 @@ test('an address server without a list is why there is no name server', async t 
   })
 })
 
-test('when nobody answers a name is looked up again, in the same call but once a second at most', async t => {
+test('when no server answers, names are resolved again within the call, at most once a second', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
   cluster.broker.setTopic('T')
   const [before, after] = cluster.nameServers
@@ -173,7 +173,7 @@ test('when nobody answers a name is looked up again, in the same call but once a
   assert.deepEqual(servers.addresses, [after?.address])
 })
 
-test('finding the list takes no longer than the call that needs it', async t => {
+test('finding the list takes no longer than the deadline of the call that needs it', async t => {
   const cluster = await testCluster(t)
   let finds = 0
   const source = () => (finds++ === 0 ? '' : new Promise<string>(() => {}))
@@ -191,7 +191,7 @@ test('finding the list takes no longer than the call that needs it', async t => 
   await assert.rejects(call, { code: 'ABORTED' })
 })
 
-test('a function that never comes back does not hold up the start, and the next call tells', async t => {
+test('a function that never settles does not block the start, and the next call reports it', async t => {
   const cluster = await testCluster(t)
   const { clock, dial } = cluster
   const client = cluster.own(new RemotingClient({ clock, dial }))
@@ -203,7 +203,7 @@ test('a function that never comes back does not hold up the start, and the next 
   await assert.rejects(cluster.outcome(call), { code: 'NO_NAME_SERVER', message: /took longer/ })
 })
 
-test('what is closed while it finds its list leaves no timer', async t => {
+test('closing while the list is being found leaves no timer', async t => {
   const cluster = await testCluster(t)
   const { clock, dial } = cluster
   const client = cluster.own(new RemotingClient({ clock, dial }))
@@ -223,7 +223,7 @@ test('what is closed while it finds its list leaves no timer', async t => {
   assert.equal(clock.timers, 0)
 })
 
-test('calls that wait for the list or for an answer when all is closed say so', async t => {
+test('calls that wait for the list or for an answer at the close fail with CLOSED', async t => {
   const cluster = await testCluster(t)
   const { clock, dial } = cluster
   cluster.nameServer.fault('*', { answer: 'never' })

@@ -15,12 +15,12 @@ import { responseCodes } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { ClientError, closed, javaCodes, toClientError } from '../errors.ts'
 
-/** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or a list of them. */
+/** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or an array of them. */
 export type NameServerList = Addresses
 
 /**
- * Where the name servers are: a list, a function that finds them, or the URL of an address server, which answers a GET
- * with the list.
+ * Where the name servers are: a list, a function that returns one, or the URL of an address server, which answers a GET with
+ * the list.
  */
 export type NameServerSource = AddressSource
 
@@ -29,12 +29,12 @@ export interface NameServersOptions {
   readonly client: RemotingClient
   readonly clock: Clock
   readonly log: Logger
-  /** How often the list is found again, milliseconds. Apache: 120,000. */
+  /** Time between two refreshes of the list, milliseconds. Apache: 120,000. */
   readonly refreshMs: number
-  /** All addresses of a host name. Null: names are left for connecting to resolve, as TLS needs them. */
+  /** Returns all addresses of a host name. Null: names are not resolved here, because TLS needs them to connect. */
   readonly resolve?: ((host: string) => Promise<readonly string[]>) | null
   readonly fetchText?: (url: string) => Promise<string>
-  /** From 0 up to 1. */
+  /** Returns 0 to below 1. */
   readonly random?: () => number
 }
 
@@ -43,15 +43,15 @@ interface Failure {
   readonly error: ClientError
 }
 
-/** No server is given less, even when several are to be tried in one call. */
+/** The least time that one server gets when a call may try several, milliseconds. */
 const LEAST_TRY_MS = 500
-/** The list is found again this much later at the earliest when nobody answers, milliseconds. */
+/** Least time between two searches for the list when no server answers, milliseconds. */
 const FIND_AGAIN_MS = 1000
 const { SYSTEM_ERROR, TOPIC_NOT_EXIST } = responseCodes
 
 /**
- * The name servers of a cluster. One is asked until it fails, then the next: all of them within one call, where Apache's
- * 5.x client gives up after one.
+ * The name servers of a cluster. Calls go to one of them until it fails, then to the next. One call may try them all, where
+ * Apache's 5.x client gives up after one.
  */
 export class NameServers {
   readonly #options: NameServersOptions
@@ -74,12 +74,12 @@ export class NameServers {
     })
   }
 
-  /** As asked now, the one in use first. */
+  /** In the order in which a call tries them: the current one first. */
   get addresses(): readonly string[] {
     return this.#addresses.map((_, index, all) => all[(this.#chosen + index) % all.length] as string)
   }
 
-  /** Finds the list, and again every `refreshMs`. A list that cannot be found now is found later. */
+  /** Finds the list now and every `refreshMs`. A failure is no error: the list may be found later. */
   start(): Promise<void> {
     return this.#list.start()
   }
@@ -93,7 +93,7 @@ export class NameServers {
     return this.#list.refresh()
   }
 
-  /** Servers already known keep their place, so that a refresh does not move every client at once. */
+  // The current server stays the current one, so that a refresh does not move all clients at once.
   #replace(found: readonly string[]): void {
     const current = this.#addresses[this.#chosen]
     this.#addresses = shuffled(found, this.#options.random ?? Math.random)
@@ -102,9 +102,9 @@ export class NameServers {
   }
 
   /**
-   * Asks one name server, and the others when it cannot be reached or, for a route, does not know the topic.
-   * @throws ClientError NO_NAME_SERVER, ROUTE_MISSING, BROKER_REFUSED, ABORTED, CLOSED, TIMEOUT; the text says who was asked and
-   *   what they said.
+   * Sends a request to one name server, and to the others if it cannot be reached or does not know the topic.
+   * @throws ClientError NO_NAME_SERVER, ROUTE_MISSING, BROKER_REFUSED, ABORTED, CLOSED, TIMEOUT; the message quotes each server's
+   *   failure
    */
   async call<const D extends RequestDeclaration>(
     declaration: D,
@@ -122,7 +122,7 @@ export class NameServers {
     return reply
   }
 
-  /** The first answer; undefined if there was none, and why not in `failures`. */
+  /** The first answer, or undefined if no server answered. Adds to `failures`. */
   async #ask<const D extends RequestDeclaration>(
     addresses: readonly string[],
     declaration: D,
@@ -147,8 +147,8 @@ export class NameServers {
   }
 
   /**
-   * Servers that were not asked yet. Where none answered the list is found again, as names may stand for other addresses
-   * by now, but not more than once a second.
+   * Servers that this call has not asked yet. If none has answered, the list is found again, at most once a second: its names
+   * may have other addresses by now.
    */
   async #othersNow(failures: readonly Failure[], deadline: Deadline): Promise<readonly string[]> {
     const isSilent = failures.every(({ error }) => error.code !== 'BROKER_REFUSED')
@@ -158,7 +158,7 @@ export class NameServers {
     return this.addresses.filter(address => failures.every(failure => failure.address !== address))
   }
 
-  /** Finds the list again. What comes back is why it was not waited for to the end. @throws ClientError ABORTED */
+  /** Finds the list again. Returns the TIMEOUT if that took longer than the deadline. @throws ClientError ABORTED */
   async #findWithin(deadline: Deadline): Promise<ClientError | undefined> {
     try {
       await deadline.wait(this.refresh(), 'finding the name servers')
@@ -174,14 +174,14 @@ export class NameServers {
     this.#chosen = Math.max(0, this.#addresses.indexOf(address))
   }
 
-  /** What a call ends with that was under way at the close. */
+  /** The error of calls that are in flight when this is closed. */
   get #ended(): ClientError | undefined {
     return this.#list.isClosed ? closed('this client') : undefined
   }
 
   #noServer(late: ClientError | undefined): ClientError {
     const problem = this.#list.problem === undefined ? late : toClientError(this.#list.problem)
-    const why = problem?.message ?? 'give option nameServers, or the environment variable NAMESRV_ADDR'
+    const why = problem?.message ?? 'set option nameServers or the environment variable NAMESRV_ADDR'
     const options = { responseCode: javaCodes.noNameServer, cause: problem, retriable: problem !== undefined }
     return new ClientError('NO_NAME_SERVER', `No name server address: ${why}`, options)
   }
@@ -197,7 +197,7 @@ async function fetchList(url: string): Promise<string> {
   }
 }
 
-// Another server may know what this one does not: it may just have been started.
+// Another server may know a topic that this one does not: it may have just started.
 function mayAskNext(error: unknown, { code }: ClientError): boolean {
   if (error instanceof ResponseError)
     return error.responseCode === TOPIC_NOT_EXIST || error.responseCode === SYSTEM_ERROR
@@ -208,20 +208,19 @@ function allFailed(failures: readonly Failure[]): ClientError {
   const answer =
     failures.find(({ error }) => error.responseCode === TOPIC_NOT_EXIST) ??
     failures.find(({ error }) => error.code === 'BROKER_REFUSED')
-  const said = failures.map(({ address, error }) => `${address} said: ${saying(error)}`).join('; ')
+  const said = failures.map(({ address, error }) => `${address} said: ${firstLine(error)}`).join('; ')
   if (answer?.error.responseCode === TOPIC_NOT_EXIST) {
     const { responseCode, remark } = answer.error
     return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
   }
   if (failures.length === 1) return alone(failures[0] as Failure)
-  const told = answer ?? failures.at(-1)
-  const { error } = told as Failure
+  const { error } = (answer ?? failures.at(-1)) as Failure
   const { code, responseCode, remark, address } = error
   const options = { retriable: true, cause: failures[0]?.error, responseCode, remark, address }
   return new ClientError(code, `no name server served: ${said}`, options)
 }
 
-/** What one server said is its own; that it said nothing does not tell what it was asked as. */
+// A refusal names the server; a failed connection does not say that the address is a name server's.
 function alone({ address, error }: Failure): ClientError {
   const { code, retriable, responseCode, cause } = error
   if (code === 'BROKER_REFUSED') return error
@@ -229,8 +228,8 @@ function alone({ address, error }: Failure): ClientError {
   return new ClientError(code, text, { cause, retriable, responseCode, address })
 }
 
-/** The first line: Apache's answers end with a link to a list of questions. */
-function saying(error: ClientError): string {
+// Apache's remarks end with a line that links to its FAQ.
+function firstLine(error: ClientError): string {
   return (error.remark ?? error.message).split('\n')[0] as string
 }
 

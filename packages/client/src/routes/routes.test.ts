@@ -36,12 +36,12 @@ function texts(queues: { brokerName: string; queueId: number }[]): string {
   return queues.map(queue => `${queue.brokerName}${queue.queueId}`).join(' ')
 }
 
-test('queues to send to come by broker name, as many as may be written', () => {
+test('the queues to send to are the writable ones, in the order of the broker names', () => {
   assert.equal(texts(publishQueues('T', twoBrokers)), 'a0 a1 b0')
   assert.deepEqual(publishQueues('T', twoBrokers)[0], { topic: 'T', brokerName: 'a', queueId: 0 })
 })
 
-test('brokers without write permission, without master or unknown are not sent to', () => {
+test('brokers without write permission, without a master or missing from the route are not sent to', () => {
   const route = routeOf({
     queueDatas: [queuesOn('readonly', { perm: 4 }), queuesOn('slave'), queuesOn('gone'), queuesOn('good', { perm: 2 })],
     brokerDatas: [broker('readonly', 0), broker('slave', 1), broker('good', 0)],
@@ -49,17 +49,17 @@ test('brokers without write permission, without master or unknown are not sent t
   assert.equal(texts(publishQueues('T', route)), 'good0 good1')
 })
 
-test('an order configuration names the queues, in its own order', () => {
+test('orderTopicConf sets the queues and their order', () => {
   assert.equal(texts(publishQueues('T', { ...twoBrokers, orderTopicConf: 'z:2;a:1;' })), 'z0 z1 a0')
   assert.equal(texts(publishQueues('T', { ...twoBrokers, orderTopicConf: '' })), 'a0 a1 b0')
 })
 
-test('queues to read need read permission only', () => {
+test('the queues to read from need read permission only', () => {
   const route = routeOf({ queueDatas: [queuesOn('b', { perm: 4 }), queuesOn('a', { perm: 2 })], brokerDatas: [] })
   assert.equal(texts(readQueues('T', route)), 'b0 b1')
 })
 
-test('a route that cannot be meant is refused before memory is given to it', () => {
+test('an implausible route is refused before memory is allocated for it', () => {
   for (const orderTopicConf of ['a', 'a:x', 'a:-1', 'a:999999999']) {
     assert.throws(() => publishQueues('T', routeOf({ orderTopicConf })), { code: 'BAD_BODY' })
   }
@@ -86,7 +86,7 @@ test('a static topic has no queues, and a sentence says why', () => {
   assert.equal(staticTopicProblem('T', { ...twoBrokers, topicQueueMappingByBroker: new Map() }), null)
 })
 
-test('routes are the same in any order and whatever the cluster is called', () => {
+test('routes are equivalent in any order and with any cluster name', () => {
   const turned = {
     ...twoBrokers,
     queueDatas: twoBrokers.queueDatas.toReversed(),
@@ -95,7 +95,7 @@ test('routes are the same in any order and whatever the cluster is called', () =
   assert.equal(sameRoute(twoBrokers, turned), true)
 })
 
-test('any other change makes another route', () => {
+test('any other change makes a different route', () => {
   const [queues, ...otherQueues] = twoBrokers.queueDatas as [QueueData, QueueData]
   const [first, ...others] = twoBrokers.brokerDatas as [BrokerData, BrokerData]
   const changes: Partial<TopicRoute>[] = [
@@ -121,7 +121,7 @@ test('any other change makes another route', () => {
   }
 })
 
-test('a topic to be created takes the default one with at most the wanted queues', () => {
+test('a topic that a broker will create gets the default route with at most the wanted queues', () => {
   const route = routeOf({
     queueDatas: [queuesOn('a', { readQueueNums: 8, writeQueueNums: 8 }), queuesOn('b', { readQueueNums: 2 })],
     brokerDatas: [broker('a', 0), broker('b', 0)],
@@ -137,7 +137,7 @@ test('a topic to be created takes the default one with at most the wanted queues
   assert.equal(route.queueDatas[0]?.readQueueNums, 8)
 })
 
-test('somebody to ask is a master, else a slave, else nobody', () => {
+test('the address to ask is a master’s, else a slave’s, else undefined', () => {
   assert.deepEqual(brokersOf(twoBrokers), ['b', 'a'])
   assert.equal(
     anyBrokerAddress(twoBrokers, () => 0),
@@ -161,7 +161,7 @@ test('somebody to ask is a master, else a slave, else nobody', () => {
   )
 })
 
-test('queues are numbered from 0 without gaps, and each is there once', () => {
+test('queues are numbered from 0 without gaps or duplicates', () => {
   const datas = fc.uniqueArray(
     fc.record({
       brokerName: fc.constantFrom('a', 'b', 'c', 'd'),

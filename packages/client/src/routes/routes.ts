@@ -9,13 +9,13 @@ import {
 import { ClientError } from '../errors.ts'
 import type { MessageQueue } from '../message/message.ts'
 
-/** Queues of one topic on one broker that this client believes in; no broker has near as many. */
+/** The most queues per topic and broker that a route may name. No broker has nearly as many. */
 const MAX_QUEUES = 65_536
-/** The broker id of a master. */
+
 /**
- * The queues to send to: those of `orderTopicConf` in its order, else by broker name where the topic may be written and
- * a master is known (Apache's topicRouteData2TopicPublishInfo). Empty for static topics, see `staticTopicProblem`.
- * @throws ClientError BAD_BODY if the route cannot be meant
+ * The queues to send to: those of `orderTopicConf` in its order, else the writable queues of all brokers with a master, by
+ * broker name (Apache's topicRouteData2TopicPublishInfo). Empty for static topics, see `staticTopicProblem`.
+ * @throws ClientError BAD_BODY if the route is implausible
  */
 export function publishQueues(topic: string, route: TopicRoute): MessageQueue[] {
   if (route.orderTopicConf) return orderedQueues(topic, route.orderTopicConf)
@@ -27,8 +27,9 @@ export function publishQueues(topic: string, route: TopicRoute): MessageQueue[] 
 }
 
 /**
- * The queues to read from, with or without a master (Apache's topicRouteData2TopicSubscribeInfo). Empty for static topics.
- * @throws ClientError BAD_BODY if the route cannot be meant
+ * The queues to read from, also those of brokers without a master (Apache's topicRouteData2TopicSubscribeInfo). Empty for
+ * static topics.
+ * @throws ClientError BAD_BODY if the route is implausible
  */
 export function readQueues(topic: string, route: TopicRoute): MessageQueue[] {
   if (isStatic(route)) return []
@@ -37,7 +38,7 @@ export function readQueues(topic: string, route: TopicRoute): MessageQueue[] {
     .flatMap(queues => queuesOf(topic, queues.brokerName, queues.readQueueNums))
 }
 
-/** Why a topic cannot be used, in a sentence, if it is one of the static (logical) topics of 5.x; else null. */
+/** A sentence that says why a topic cannot be used, if it is a static (logical) topic of 5.x; else null. */
 export function staticTopicProblem(topic: string, route: TopicRoute): string | null {
   if (!isStatic(route)) return null
   return `the topic ${JSON.stringify(topic)} is a static topic of RocketMQ 5, whose queues move between brokers; this client does not support them`
@@ -77,15 +78,15 @@ function badRoute(topic: string, what: string): ClientError {
   return new ClientError('BAD_BODY', `the name server's route of ${JSON.stringify(topic)} cannot be used: ${what}`)
 }
 
-function compareTexts(a: string, b: string): number {
+function compareStrings(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
 function sortedByBroker<T extends { readonly brokerName: string }>(items: readonly T[]): T[] {
-  return items.toSorted((a, b) => compareTexts(a.brokerName, b.brokerName))
+  return items.toSorted((a, b) => compareStrings(a.brokerName, b.brokerName))
 }
 
-/** Whether two routes mean the same; as in Apache's TopicRouteData.topicRouteDataChanged the clusters do not count. */
+/** True if two routes are equivalent. Cluster names do not count, as in Apache's TopicRouteData.topicRouteDataChanged. */
 export function sameRoute(a: TopicRoute, b: TopicRoute): boolean {
   if (a === b) return true
   return (
@@ -138,8 +139,8 @@ function sameMap<K, V>(
 }
 
 /**
- * The route a topic gets that a broker is to create: that of the default topic, with at most so many queues on each
- * broker (Apache's updateTopicRouteInfoFromNameServer with isDefault).
+ * The expected route of a topic that a broker will create: that of the default topic, with at most `defaultTopicQueueNums`
+ * queues per broker (Apache's updateTopicRouteInfoFromNameServer with isDefault).
  */
 export function withDefaultTopic(route: TopicRoute, defaultTopicQueueNums: number): TopicRoute {
   const queueDatas = route.queueDatas.map(queues => {
@@ -149,14 +150,14 @@ export function withDefaultTopic(route: TopicRoute, defaultTopicQueueNums: numbe
   return { ...route, queueDatas }
 }
 
-/** Names of the brokers that a route tells of. */
+/** The names of a route's brokers. */
 export function brokersOf(route: TopicRoute): string[] {
   return route.brokerDatas.map(broker => broker.brokerName)
 }
 
 /**
- * Somebody to ask about a topic: the master of any of its brokers, else one of that broker's slaves (Apache's
- * findBrokerAddrByTopic). `random` gives 0 to below 1. Undefined if the route has no address.
+ * An address that answers questions about a topic: the master of any of its brokers, else one of that broker's slaves
+ * (Apache's findBrokerAddrByTopic). `random` returns 0 to below 1. Undefined if the route has no address.
  */
 export function anyBrokerAddress(route: TopicRoute, random: () => number): string | undefined {
   const broker = oneOf(
@@ -166,7 +167,7 @@ export function anyBrokerAddress(route: TopicRoute, random: () => number): strin
   return broker && addressOf(broker, random)
 }
 
-/** One address of every broker of a route: its master's, else a slave's. */
+/** One address per broker of a route: the master's, else a slave's. */
 export function brokerAddresses(route: TopicRoute, random: () => number): string[] {
   return route.brokerDatas.map(broker => addressOf(broker, random)).filter(address => address !== undefined)
 }
