@@ -1,6 +1,6 @@
 import { freemem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Owner } from '../../interop/src/launch/launched.ts'
+import type { Owner } from '../../interop/src/launch/launched-program.ts'
 import { type LaunchedServer, startApacheBroker, startApacheNameServer } from '../../interop/src/launch/launcher.ts'
 import { ask } from '../../interop/src/wire/raw-connection.ts'
 

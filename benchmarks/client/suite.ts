@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Owner } from '../../interop/src/launch/launched.ts'
+import type { Owner } from '../../interop/src/launch/launched-program.ts'
 import { Neighbours } from '../neighbours.ts'
 import { Broker } from './broker.ts'
 import { applies, type Case } from './cases.ts'

@@ -4,7 +4,7 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
 
 /**
  * Admin COMMAND ARGS... [then COMMAND ARGS...]...
- * Runs mqadmin commands one after the other in one JVM. Each one's output, errors included, ends with a line `<end>`.
+ * Runs mqadmin commands one after the other in one JVM. A line `<end>` follows the output and the errors of each.
  */
 public final class Admin {
     public static void main(String[] args) throws Exception {
@@ -23,7 +23,7 @@ public final class Admin {
         System.out.flush();
         System.out.println("\n<end>");
         command.clear();
-        // The admin client's instance name is the current millisecond.
+        // Apache names the admin client by the current millisecond; two must not have the same name.
         Thread.sleep(5);
     }
 }

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.rocketmq.remoting.protocol.RemotingSerializable;
 
-/** The members of a command. */
+/** The arguments of a command. */
 final class Args {
     private final Map<?, ?> members;
 
@@ -37,7 +37,7 @@ final class Args {
         return Boolean.TRUE.equals(members.get(name));
     }
 
-    /** An object; empty if there is none. */
+    /** An object argument; empty if it is missing. */
     Args object(String name) {
         Object value = members.get(name);
         return new Args(value instanceof Map ? (Map<?, ?>) value : new HashMap<>());

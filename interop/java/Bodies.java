@@ -14,9 +14,10 @@ import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /**
- * Bodies write FOLDER: compresses FOLDER/body.txt with each of Apache's compressors, into FOLDER/body-TYPE.bin, and stores two messages
- * as a 5.x broker stores a batch, in FOLDER/inner-batch.bin.
- * Bodies read FOLDER: decompresses each FOLDER/NAME-TYPE.bin. Prints `NAME-TYPE.bin same`, or `differs`, from body.txt.
+ * Bodies write FOLDER: compresses FOLDER/body.txt with each of Apache's compressors to FOLDER/body-TYPE.bin, and writes two
+ * messages to FOLDER/inner-batch.bin in the form in which a 5.x broker stores a batch.
+ * Bodies read FOLDER: decompresses each FOLDER/NAME-TYPE.bin and compares it with body.txt. Prints `NAME-TYPE.bin same` or
+ * `NAME-TYPE.bin differs`.
  */
 public final class Bodies {
     public static void main(String[] args) throws Exception {

@@ -11,8 +11,8 @@ import org.apache.rocketmq.common.message.MessageExt;
 
 /**
  * Consume NAME_SERVERS TOPIC GROUP COUNT SECONDS WORD
- * Prints `ready`, `got BODY` for each message that begins with WORD, and `done DISTINCT` once COUNT different ones were
- * seen or time is up.
+ * Prints `ready`, `got BODY` for each message that begins with WORD, and `done DISTINCT` after COUNT different messages or
+ * after SECONDS.
  */
 public final class Consume {
     public static void main(String[] args) throws Exception {

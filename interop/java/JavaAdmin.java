@@ -13,7 +13,7 @@ import org.apache.rocketmq.remoting.protocol.RemotingSerializable;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 import org.apache.rocketmq.tools.command.MQAdminStartup;
 
-/** Commands that look at the cluster as operators do. */
+/** Commands of operators. */
 final class JavaAdmin {
     private static DefaultMQAdminExt shared;
     private static final Object OUTPUT = new Object();
@@ -69,7 +69,7 @@ final class JavaAdmin {
         return RemotingSerializable.fromJson(RemotingSerializable.toJson(body, false), java.util.HashMap.class);
     }
 
-    /** Not all of it: keys of its tables are objects, which JSON does not have. */
+    /** A part of the running info: the keys of its tables are objects, which JSON cannot represent. */
     private static Object runningInfo(Args args) throws Exception {
         var info = admin(args).getConsumerRunningInfo(args.text("group"), args.text("clientId"), args.is("stack"));
         List<String> topics = new ArrayList<>();
@@ -94,7 +94,7 @@ final class JavaAdmin {
         return list;
     }
 
-    /** Runs a command of mqadmin in this process; gives what it printed. */
+    /** Runs a command of mqadmin in this process and returns its output. */
     private static String mqadmin(List<String> command) throws Exception {
         synchronized (OUTPUT) {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
@@ -102,7 +102,7 @@ final class JavaAdmin {
             System.setOut(new PrintStream(bytes, true, "UTF-8"));
             try {
                 MQAdminStartup.main(command.toArray(new String[0]));
-                // The admin client's instance name is the current millisecond.
+                // Apache names the admin client by the current millisecond; two must not have the same name.
                 Thread.sleep(5);
             } finally {
                 System.setOut(out);
@@ -111,7 +111,7 @@ final class JavaAdmin {
         }
     }
 
-    /** What Apache reads from the text of a trace message. */
+    /** Decodes the text of a trace message with Apache's classes. */
     private static Object traces(Args args) {
         List<Object> list = new ArrayList<>();
         for (TraceContext context : TraceDataEncoder.decoderFromTraceDataString(args.text("text"))) {

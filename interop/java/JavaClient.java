@@ -26,10 +26,10 @@ public final class JavaClient {
 
     public static void main(String[] args) throws Exception {
         nameServers = args[0];
-        // Read when the first consumer broadcasts.
+        // Apache reads it when the first consumer broadcasts.
         System.setProperty("rocketmq.client.localOffsetStoreDir", offsetsFolder());
         COMMANDS.put("offsetsFolder", given -> offsetsFolder());
-        // What clients and tools print is for people; answers go out by OUT only.
+        // Clients and tools print to System.out; only answers may go to OUT.
         System.setOut(System.err);
         JavaProducers.addTo(COMMANDS);
         JavaConsumers.addTo(COMMANDS);
@@ -57,7 +57,7 @@ public final class JavaClient {
             answer.put("result", command.run(args));
             print(answer);
         } catch (Throwable e) {
-            // Also that a result cannot be written.
+            // The result itself may be what JSON cannot represent.
             answer.remove("result");
             answer.put("error", errorOf(e));
             print(answer);

@@ -28,10 +28,10 @@ import org.apache.rocketmq.common.ServiceState;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
-/** Commands of push consumers. Each message that comes is told as an event before it is acknowledged. */
+/** Commands of push consumers. Each received message is printed as an event before it is acknowledged. */
 final class JavaConsumers {
     private static final Map<String, DefaultMQPushConsumer> CONSUMERS = new ConcurrentHashMap<>();
-    private static final long[] HURRY_MS = {1_500, 3_000, 6_000};
+    private static final long[] REBALANCE_AFTER_MS = {1_500, 3_000, 6_000};
     private static DefaultMQProducer replies;
 
     static void addTo(Map<String, JavaClient.Command> commands) {
@@ -45,7 +45,7 @@ final class JavaConsumers {
             consumer(args).resume();
             return null;
         });
-        // By itself it asks every 30 s, and shares out every 20 s.
+        // By itself Apache asks for routes every 30 s and rebalances every 20 s.
         commands.put("rebalance", args -> {
             var instance = consumer(args).getDefaultMQPushConsumerImpl().getmQClientFactory();
             instance.updateTopicRouteInfoFromNameServer();
@@ -78,7 +78,7 @@ final class JavaConsumers {
         }
         listen(consumer, args);
         consumer.start();
-        hurry(consumer);
+        rebalanceUntilAssigned(consumer);
         CONSUMERS.put(args.text("consumer"), consumer);
         return Map.of("clientId", consumer.buildMQClientId().contains("DEFAULT")
             ? consumer.buildMQClientId()
@@ -86,13 +86,13 @@ final class JavaConsumers {
     }
 
     /**
-     * Has a consumer share out again that has no queue of a topic. Java's first round comes to nothing if its heartbeat finds
-     * another under way, if a broker or a route is not known yet, or if its thread (ServiceThread.waitForRunning) resets the
-     * signal that was just given; the next comes after 20 s.
+     * Makes a consumer without queues rebalance again. Apache's first rebalance has no effect if another heartbeat is under way,
+     * if a broker or a route is not known yet, or if ServiceThread.waitForRunning resets the signal that was just given. The next
+     * one comes 20 s later.
      */
-    private static void hurry(DefaultMQPushConsumer consumer) {
+    private static void rebalanceUntilAssigned(DefaultMQPushConsumer consumer) {
         var impl = consumer.getDefaultMQPushConsumerImpl();
-        for (long ms : HURRY_MS) {
+        for (long ms : REBALANCE_AFTER_MS) {
             CompletableFuture.delayedExecutor(ms, TimeUnit.MILLISECONDS).execute(() -> {
                 if (impl.getServiceState() != ServiceState.RUNNING || hasQueueOfEachTopic(consumer)) return;
                 impl.getmQClientFactory().updateTopicRouteInfoFromNameServer();
@@ -107,18 +107,18 @@ final class JavaConsumers {
         return topics.containsAll(consumer.getDefaultMQPushConsumerImpl().getSubscriptionInner().keySet());
     }
 
-    /** Messages are told before they are done, and what is not done when it shuts down comes again. */
+    /** Waits for messages that were printed but not yet acknowledged: after a shutdown they would arrive again. */
     private static void awaitIdle(DefaultMQPushConsumer consumer) throws InterruptedException {
-        var works = consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().values();
+        var processQueues = consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().values();
         long end = System.currentTimeMillis() + 2_000;
-        while (works.stream().anyMatch(work -> work.getMsgCount().get() > 0) && System.currentTimeMillis() < end) Thread.sleep(5);
-        // The offset is noted just after the message is taken out.
+        while (processQueues.stream().anyMatch(queue -> queue.getMsgCount().get() > 0) && System.currentTimeMillis() < end) Thread.sleep(5);
+        // Apache updates the offset just after it removes the message.
         Thread.sleep(20);
     }
 
     /**
-     * Has the broker note how far it is, some time before the consumer does so again on leaving. Brokers forget one of two
-     * first offsets of a group in a topic that come at a time (ConsumerOffsetManager.commitOffset), and Java sends them so.
+     * Stores the offsets at the broker some time before the consumer stores them again on shutdown. If the first two offsets of
+     * a group in a topic arrive at the same time, as from Java, the broker loses one (ConsumerOffsetManager.commitOffset).
      */
     private static void persist(DefaultMQPushConsumer consumer) throws InterruptedException {
         consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
@@ -148,7 +148,7 @@ final class JavaConsumers {
         consumer.setMaxReconsumeTimes((int) args.number("maxReconsumeTimes", -1));
         consumer.setSuspendCurrentQueueTimeMillis(args.number("suspendMs", 100));
         consumer.setPersistConsumerOffsetInterval(1000);
-        // Each line has its own package for the enum.
+        // The package of the enum differs between the release lines.
         if (args.is("broadcast")) setBroadcasting(consumer);
         if (args.is("brokerAssigns")) Later.call(consumer, "setClientRebalance", false);
     }
@@ -191,7 +191,7 @@ final class JavaConsumers {
         return replies = producer;
     }
 
-    /** Tells what comes, and fails as often as it was told to. */
+    /** Prints each received message, and fails as often as the settings say. */
     private static final class Listener {
         private final Args args;
         private final Map<String, Integer> times = new ConcurrentHashMap<>();
@@ -209,7 +209,7 @@ final class JavaConsumers {
                 if (time <= args.number("failTimes", 0)) fails = true;
                 else if (args.is("reply")) reply(message, body);
             }
-            if (fails && args.is("throws")) throw new IllegalStateException("told to fail");
+            if (fails && args.is("throws")) throw new IllegalStateException("the settings of this test make the listener fail");
             return fails;
         }
 

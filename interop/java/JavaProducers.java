@@ -19,7 +19,7 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.remoting.RPCHook;
 
-/** Commands that send. A producer is made when its settings are first named, and kept. */
+/** Commands of producers. A producer is started when its settings are first used, and kept. */
 final class JavaProducers {
     private static final Map<String, DefaultMQProducer> PRODUCERS = new ConcurrentHashMap<>();
     private static final int TIMEOUT_MS = 10_000;
@@ -40,7 +40,7 @@ final class JavaProducers {
         });
     }
 
-    /** Signs with the account of a command, else with that of the process; null if there is none. */
+    /** Signs with the account of the command or, without one, of the process. Null if there is no account. */
     static RPCHook hook(Args settings) {
         String accessKey = settings.text("accessKey", System.getProperty("gantry.accessKey"));
         String secretKey = settings.text("secretKey", System.getProperty("gantry.secretKey"));
@@ -66,16 +66,16 @@ final class JavaProducers {
         synchronized (PRODUCERS) {
             DefaultMQProducer known = PRODUCERS.get(nameOf(settings));
             if (known != null) return known;
-            DefaultMQProducer made = started(settings);
-            PRODUCERS.put(nameOf(settings), made);
-            return made;
+            DefaultMQProducer created = started(settings);
+            PRODUCERS.put(nameOf(settings), created);
+            return created;
         }
     }
 
     private static DefaultMQProducer started(Args settings) throws Exception {
-        // Both lines read it when the producer is made; only 5.x has a setter.
+        // Both release lines read the property in the constructor; only 5.x has a setter.
         System.setProperty("rocketmq.message.compressType", settings.text("compressType", "ZLIB"));
-        DefaultMQProducer producer = made(settings);
+        DefaultMQProducer producer = producerOf(settings);
         configure(producer, settings);
         if (settings.has("compressOver")) producer.setCompressMsgBodyOverHowmuch((int) settings.number("compressOver", 0));
         if (settings.has("autoBatch")) Later.call(producer, "setAutoBatch", settings.is("autoBatch"));
@@ -84,7 +84,7 @@ final class JavaProducers {
         return producer;
     }
 
-    private static DefaultMQProducer made(Args settings) {
+    private static DefaultMQProducer producerOf(Args settings) {
         String group = settings.text("group", "java-producers");
         if (!settings.is("transactions")) return new DefaultMQProducer(group, hook(settings), settings.is("trace"), null);
         TransactionMQProducer producer = new TransactionMQProducer(null, group, hook(settings), settings.is("trace"), null);
@@ -141,7 +141,7 @@ final class JavaProducers {
         return Shapes.of(producer.sendMessageInTransaction(message, args.text("local")));
     }
 
-    /** The outcome is the argument of the send; that of a check-back the message's property `check`. */
+    /** The outcome of the local transaction is the argument of the send, that of a check the message's property `check`. */
     private static final class Outcomes implements TransactionListener {
         @Override
         public LocalTransactionState executeLocalTransaction(Message message, Object outcome) {

@@ -3,8 +3,8 @@ import java.util.List;
 import org.apache.rocketmq.remoting.protocol.RemotingSerializable;
 
 /**
- * Reads JSON bodies with Apache's classes and writes them again. Arguments: `Class=hex`; one line of output each, the
- * hex of what the class writes, or `none` where this release has no such class.
+ * Decodes JSON bodies with Apache's classes and encodes them again. Arguments: `Class=hex`. Prints for each the hex of what
+ * the class has encoded, or `none` if this release has no such class.
  */
 public final class JsonBodies {
     private static final List<String> ROOTS =
@@ -26,7 +26,7 @@ public final class JsonBodies {
                 try {
                     return Class.forName(root + part + name);
                 } catch (ClassNotFoundException e) {
-                    // In another package, then.
+                    // The class is in another package or missing.
                 }
             }
         }

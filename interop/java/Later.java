@@ -1,8 +1,8 @@
 import java.lang.reflect.Method;
 
-/** Methods that only the 5.x line has. */
+/** Calls methods that only the 5.x line has. */
 final class Later {
-    /** What a getter gives, null where the line has none. */
+    /** Calls a getter; null if this release has none. */
     static Object get(Object object, String name) {
         try {
             return object.getClass().getMethod(name).invoke(object);
@@ -16,7 +16,7 @@ final class Later {
         for (Method method : object.getClass().getMethods()) {
             if (method.getName().equals(name) && method.getParameterCount() == args.length) return method.invoke(object, args);
         }
-        throw new UnsupportedOperationException("this line has no " + name);
+        throw new UnsupportedOperationException("this release has no method " + name);
     }
 
     static boolean has(Object object, String name) {

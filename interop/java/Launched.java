@@ -6,9 +6,9 @@ import java.util.Arrays;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 
-/** Runs another class's main and dies with the process that holds our standard input. */
+/** Runs the main method of another class, and ends when the process at the other end of standard input ends. */
 public final class Launched {
-    /** The lines of our standard input, for a class that takes commands. */
+    /** The lines of standard input, for a class that reads commands. */
     static final BlockingQueue<String> LINES = new LinkedBlockingQueue<>();
 
     public static void main(String[] args) throws Throwable {
@@ -28,7 +28,7 @@ public final class Launched {
             BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
             for (String line = input.readLine(); line != null; line = input.readLine()) LINES.add(line);
         } catch (java.io.IOException e) {
-            // As good as the end.
+            // Treated like the end of input.
         }
         Runtime.getRuntime().halt(137);
     }

@@ -7,8 +7,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * Produce NAME_SERVERS TOPIC COUNT INTERVAL_MS WORD
- * Sends messages `WORD 0`, `WORD 1` and so on. Prints `queues N`, then a line for each message, `sent I BROKER QUEUE` or `failed I REASON`, and `done SENT FAILED`.
- * A message that failed is tried again until it is sent or the program's patience (60 s each) ends.
+ * Sends messages `WORD 0`, `WORD 1` and so on. Prints `queues N`, then for each attempt `sent I BROKER QUEUE` or
+ * `failed I REASON`, and at the end `done SENT FAILED`. Retries each failed message for up to 60 s.
  */
 public final class Produce {
     public static void main(String[] args) throws Exception {

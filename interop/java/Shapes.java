@@ -12,7 +12,7 @@ import org.apache.rocketmq.common.message.MessageClientExt;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
-/** Messages, queues and receipts as they stand in commands and answers. */
+/** Converts messages, queues and receipts from commands and to answers. */
 final class Shapes {
     static Message message(Args args) {
         Message message = new Message(args.text("topic"), Base64.getDecoder().decode(args.text("body", "")));
@@ -21,7 +21,7 @@ final class Shapes {
         if (args.has("delayLevel")) message.setDelayTimeLevel((int) args.number("delayLevel", 0));
         message.setFlag((int) args.number("flag", 0));
         args.object("properties").asMap().forEach((name, value) -> message.putUserProperty(name, (String) value));
-        // Those of the system, TIMER_DELAY_MS for example, which one line has a method for and the other has not.
+        // Reserved properties, TIMER_DELAY_MS for example: only one release line has a method for each.
         args.object("system").asMap().forEach((name, value) -> MessageAccessor.putProperty(message, name, (String) value));
         return message;
     }
@@ -72,7 +72,7 @@ final class Shapes {
         return map;
     }
 
-    /** A message as one gets it; a reply that is not from a broker has less. */
+    /** A received message. A reply has no store data. */
     static Map<String, Object> of(Message message) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("topic", message.getTopic());

@@ -1,15 +1,14 @@
 /**
- * Renews the golden frames: what real brokers, clients and mqadmin of both lines send to real name servers of both
- * lines, and what those answer. Writes packages/testkit/golden. And the golden bodies that Java's classes write: see
- * packages/protocol/test/golden. Run by `npm run -w interop capture`, or `… capture client` for one role only; all of
- * it takes minutes.
+ * `npm run -w interop capture`: writes the golden frames in packages/testkit/golden, that is, what brokers, clients and
+ * mqadmin of both release lines send to name servers of both lines, and what those answer. Also writes the golden bodies of
+ * Java's classes in packages/protocol/test/golden. `capture client` writes one role only; everything takes minutes.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { clientBodySamples } from '@gantrymq/testkit'
 import { RELEASES, type Release, skipReason } from './launch/apache.ts'
-import type { Owner } from './launch/launched.ts'
+import type { Owner } from './launch/launched-program.ts'
 import { throughJava } from './requests/json-bodies.ts'
 import {
   type LaunchedServer,
@@ -27,7 +26,7 @@ const BINARY = ['-Drocketmq.serialize.type=ROCKETMQ']
 const ANSWERS_LAG_MS = 500
 const PROGRAM_DEADLINE_MS = 60_000
 
-/** Closes in reverse what was opened. */
+/** Closes what was opened, the newest first. */
 class Session implements Owner {
   readonly #closes: (() => Promise<void>)[] = []
 
@@ -56,7 +55,7 @@ interface Golden {
   readonly answer: string | null
 }
 
-/** One of each kind: the same request in the same form with the same result tells nothing new. */
+/** Exchanges of the same kind have the same request in the same form with the same result; one of each is kept. */
 function kindOf({ request, answer }: Exchange): string {
   const fields = Object.keys(request.extFields ?? {}).toSorted()
   const form = [request.code, request.serializeType, request.flag, request.body !== null, fields]
@@ -65,7 +64,7 @@ function kindOf({ request, answer }: Exchange): string {
 
 const UNKNOWN_TO_4_9 = [217, 901, 904]
 
-/** False for a request whose sender hung up before the answer came. */
+/** False if the sender closed the connection before the answer came. */
 function isWhole({ request, answer }: Exchange): boolean {
   const isOneway = (request.flag & 2) === 2
   return answer !== undefined || isOneway || UNKNOWN_TO_4_9.includes(request.code)
@@ -83,19 +82,19 @@ function distinct(scenario: string, exchanges: readonly Exchange[]): Golden[] {
   }))
 }
 
-type Play = (recorder: Recorder, session: Session) => Promise<void>
+type Scenario = (recorder: Recorder, session: Session) => Promise<void>
 
-async function record(server: LaunchedServer, scenario: string, play: Play): Promise<Golden[]> {
+async function record(server: LaunchedServer, scenario: string, run: Scenario): Promise<Golden[]> {
   console.log(`  ${scenario}`)
   return inSession(async session => {
     const recorder = await Recorder.start(session, server.port)
-    await play(recorder, session)
+    await run(recorder, session)
     await delay(ANSWERS_LAG_MS)
     return distinct(scenario, recorder.exchanges)
   })
 }
 
-async function brokerLives(sender: Release, server: LaunchedServer): Promise<Golden[]> {
+async function recordBrokers(sender: Release, server: LaunchedServer): Promise<Golden[]> {
   const start = (recorder: Recorder, name: string, more: Partial<BrokerStart> = {}): BrokerStart => ({
     release: sender,
     nameServers: [recorder.address],
@@ -103,7 +102,7 @@ async function brokerLives(sender: Release, server: LaunchedServer): Promise<Gol
     knownAt: [server.port],
     ...more,
   })
-  const lives = (name: string, more: Partial<BrokerStart> = {}): Play => {
+  const runBroker = (name: string, more: Partial<BrokerStart> = {}): Scenario => {
     return async (recorder, session) => {
       const broker = await startApacheBroker(session, start(recorder, name, more))
       await runMqadmin(session, sender, [
@@ -113,7 +112,7 @@ async function brokerLives(sender: Release, server: LaunchedServer): Promise<Gol
     }
   }
   const exchanges = [
-    await record(server, 'a master', lives('a')),
+    await record(server, 'a master', runBroker('a')),
     await record(server, 'a master and its slave', async (recorder, session) => {
       await startApacheBroker(session, start(recorder, 'b'))
       const slave = await startApacheBroker(session, start(recorder, 'b', { id: 1 }))
@@ -122,10 +121,10 @@ async function brokerLives(sender: Release, server: LaunchedServer): Promise<Gol
     await record(
       server,
       'a master that asks before it registers',
-      lives('c', { properties: { forceRegister: false } }),
+      runBroker('c', { properties: { forceRegister: false } }),
     ),
-    await record(server, 'a master with binary headers', lives('d', { flags: BINARY })),
-    // A 5.x broker sends a compressed body and says that it is not; a 5.x body is beyond a 4.9 server in any case.
+    await record(server, 'a master with binary headers', runBroker('d', { flags: BINARY })),
+    // A 5.x broker sends a compressed body but declares it uncompressed, and a 4.9 server cannot read the body of 5.x at all.
     await record(server, 'a master that compresses its registration', (recorder, session) =>
       startApacheBroker(session, start(recorder, 'e', { properties: { compressedRegister: true }, knownAt: [] })).then(
         async broker => {
@@ -135,39 +134,39 @@ async function brokerLives(sender: Release, server: LaunchedServer): Promise<Gol
       ),
     ),
   ]
-  if (sender.startsWith('5.')) exchanges.push(...(await actingMasters(server, lives)))
+  if (sender.startsWith('5.')) exchanges.push(...(await actingMasters(server, runBroker)))
   return exchanges.flat()
 }
 
-type Lives = (name: string, more: Partial<BrokerStart>) => Play
+type BrokerScenario = (name: string, more: Partial<BrokerStart>) => Scenario
 
-async function actingMasters(server: LaunchedServer, lives: Lives): Promise<Golden[][]> {
+async function actingMasters(server: LaunchedServer, runBroker: BrokerScenario): Promise<Golden[][]> {
   const acting = { enableSlaveActingMaster: true }
   return [
-    await record(server, 'a master of an acting-master group', lives('f', { properties: acting })),
+    await record(server, 'a master of an acting-master group', runBroker('f', { properties: acting })),
     await record(
       server,
       'a master of an acting-master group, 5.x servers only',
-      lives('g', { properties: { ...acting, compatibleWithOldNameSrv: false } }),
+      runBroker('g', { properties: { ...acting, compatibleWithOldNameSrv: false } }),
     ),
     await record(
       server,
       'a master that registers single topics',
-      lives('h', { properties: { enableSingleTopicRegister: true } }),
+      runBroker('h', { properties: { enableSingleTopicRegister: true } }),
     ),
-    await record(server, 'a master in a zone', lives('i', { flags: ZONE })),
+    await record(server, 'a master in a zone', runBroker('i', { flags: ZONE })),
   ]
 }
 
 const ZONE = ['-Drocketmq.zone=zone-1']
 
-async function clientLives(sender: Release, server: LaunchedServer): Promise<Golden[]> {
+async function recordClients(sender: Release, server: LaunchedServer): Promise<Golden[]> {
   const topic = 'golden-client'
   const startBroker = async (session: Session, name: string, flags: readonly string[]) => {
     const broker = await startApacheBroker(session, { release: sender, nameServers: [server.address], name, flags })
     await runMqadmin(session, sender, [['updateTopic', '-n', server.address, '-b', broker.address, '-t', topic]])
   }
-  const play = (flags: readonly string[]): Play => {
+  const run = (flags: readonly string[]): Scenario => {
     return async (recorder, session) => {
       const produce = await startProgram(session, sender, 'Produce', [recorder.address, topic, 3, 0, 'golden'], flags)
       await produce.succeeds(PROGRAM_DEADLINE_MS)
@@ -179,14 +178,14 @@ async function clientLives(sender: Release, server: LaunchedServer): Promise<Gol
   return inSession(async session => {
     await startBroker(session, 'golden-k', [])
     const everywhere = [
-      await record(server, 'a producer and a consumer', play([])),
-      await record(server, 'a producer and a consumer with binary headers', play(BINARY)),
+      await record(server, 'a producer and a consumer', run([])),
+      await record(server, 'a producer and a consumer with binary headers', run(BINARY)),
     ]
     await startBroker(session, 'golden-z', ZONE)
     const inZone = await record(
       server,
       'a producer and a consumer in a zone',
-      play([...ZONE, '-Drocketmq.zone.mode=true']),
+      run([...ZONE, '-Drocketmq.zone.mode=true']),
     )
     return [...everywhere.flat(), ...inZone]
   })
@@ -217,25 +216,25 @@ function adminCommands(nameServer: string, broker: string): string[][] {
   return commands.map(([name = '', ...args]) => [name, '-n', nameServer, ...args])
 }
 
-async function adminLives(sender: Release, server: LaunchedServer): Promise<Golden[]> {
+async function recordMqadmin(sender: Release, server: LaunchedServer): Promise<Golden[]> {
   return inSession(async session => {
     const broker = await startApacheBroker(session, {
       release: sender,
       nameServers: [server.address],
       name: 'golden-k',
     })
-    const play = (flags: readonly string[]): Play => {
+    const run = (flags: readonly string[]): Scenario => {
       return async (recorder, inner) =>
         void (await runMqadmin(inner, sender, adminCommands(recorder.address, broker.address), flags))
     }
     return [
-      await record(server, 'mqadmin', play([])),
-      await record(server, 'mqadmin with binary headers', play(BINARY)),
+      await record(server, 'mqadmin', run([])),
+      await record(server, 'mqadmin with binary headers', run(BINARY)),
     ].flat()
   })
 }
 
-const roles = { broker: brokerLives, client: clientLives, mqadmin: adminLives }
+const roles = { broker: recordBrokers, client: recordClients, mqadmin: recordMqadmin }
 
 type Role = keyof typeof roles
 
@@ -270,7 +269,7 @@ function chosenRoles(names: readonly string[]): Role[] {
 
 const skip = await skipReason()
 if (skip) {
-  console.error(`nothing captured: ${skip}`)
+  console.error(`captured nothing: ${skip}`)
   process.exit(1)
 }
 await mkdir(goldenFolder, { recursive: true })

@@ -1,16 +1,16 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Owner } from './launch/launched.ts'
+import type { Owner } from './launch/launched-program.ts'
 import { decodeRaw, FrameCutter, type RawFrame } from './wire/raw-frame.ts'
 
-/** A request as it was sent, and what was answered. */
+/** A request and its answer, as they were on the wire. */
 export interface Exchange {
   readonly request: RawFrame
-  /** Undefined if there was no answer. */
+  /** Undefined if no answer came. */
   answer?: RawFrame
 }
 
-/** A proxy that stands before a server and keeps each frame that passes. */
+/** A proxy in front of a server that keeps every frame. */
 export class Recorder {
   readonly exchanges: Exchange[] = []
   readonly #server: Server
@@ -20,7 +20,7 @@ export class Recorder {
     this.#server = createServer(near => this.#join(near, connect(target, '127.0.0.1')))
   }
 
-  /** Starts recording what is sent to a port of this machine. */
+  /** Starts a proxy in front of a port of this machine. */
   static async start(owner: Owner, target: number): Promise<Recorder> {
     const recorder = new Recorder(target)
     recorder.#server.listen(0, '127.0.0.1')

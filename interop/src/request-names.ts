@@ -1,4 +1,4 @@
-/** Every request a name server answers, of either line. Written out here: the suites trust no table of ours. */
+/** Every request that a name server of either release line answers. Written out: the suites trust none of our tables. */
 export const REQUEST_NAMES: Readonly<Record<number, string>> = {
   100: 'PUT_KV_CONFIG',
   101: 'GET_KV_CONFIG',

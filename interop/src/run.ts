@@ -1,18 +1,21 @@
-/** Runs every suite against ours and both Apaches and prints what ran: `npm run interop`. Arguments choose test files. */
+/**
+ * `npm run interop`: runs the suites against ours and both Apache releases and prints a table of what ran. Arguments select
+ * test files by words in their names.
+ */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { classPath, RELEASES, skipReason } from './launch/apache.ts'
 
-/** Two at a time: the suites wait more than they work. */
+/** Two files at a time: the suites mostly wait. */
 const CONCURRENCY = 2
 const testFolder = join(import.meta.dirname, '..', 'test')
 const reporter = import.meta.resolve('./table-reporter.ts')
 
 const skip = await skipReason()
-// Fetched and compiled once, before several processes need it.
+// Downloaded and compiled once, before several processes need the classes.
 if (skip === false) await Promise.all(RELEASES.map(classPath))
-else console.log(`Apache is left out: ${skip}`)
+else console.log(`Cases that need Apache are skipped: ${skip}`)
 
 const words = process.argv.slice(2)
 const files = readdirSync(testFolder)

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { inspect } from 'node:util'
 
-/** What the test runner tells of a test or a suite that is over; see "Event" in the documentation of node:test. */
+/** The data of `test:pass` and `test:fail`; see "Event" in the documentation of node:test. */
 interface Finished {
   readonly name: string
   readonly nesting: number
@@ -19,7 +19,7 @@ interface Event {
   readonly data: unknown
 }
 
-/** A test or suite with what it contained. */
+/** A test or suite with its children. */
 interface Node {
   readonly test: Finished
   readonly passed: boolean
@@ -39,8 +39,8 @@ interface Row {
 const HEAD = ['subject', 'area', 'passed', 'failed', 'skipped', 'seconds', 'note']
 
 /**
- * Joins what ends first (the cases) with what ends after it (their suite). The runner tells file by file, however many
- * it runs at a time, so one pile of open levels is enough.
+ * Builds a tree of the results. A suite is reported after its cases, and the runner reports file by file however many it runs
+ * at a time, so one stack of open levels is enough.
  */
 class Tree {
   readonly tops: Node[] = []
@@ -56,7 +56,7 @@ class Tree {
   }
 }
 
-/** The cases in a suite. One that is skipped, or whose preparation failed, has none: it counts itself. */
+/** The cases in a suite. A suite that is skipped, or whose `before` failed, has no cases and counts as one. */
 function leavesOf(node: Node): readonly Node[] {
   return node.children.length > 0 ? node.children.flatMap(leavesOf) : [node]
 }
@@ -72,7 +72,7 @@ function rowOf(subject: string, area: string, node: Node): Row {
     subject,
     area,
     passed: leaves.length - failed - skipped,
-    // A suite can fail although its cases passed: its cleaning up did not work.
+    // A suite can fail although its cases passed: its `after` failed.
     failed: failed === 0 && !node.passed ? 1 : failed,
     skipped,
     seconds: node.test.details.duration_ms / 1000,
@@ -102,7 +102,7 @@ function totalOf(rows: readonly Row[]): Row {
   }
 }
 
-/** The table of what ran. */
+/** Formats the table of what ran. */
 export function tableOf(rows: readonly Row[]): string {
   const cells = [...rows, totalOf(rows)].map(row => [
     row.subject,
@@ -128,12 +128,12 @@ function failureText(test: Finished): string {
   return `\nFAILED ${test.name} (${basename(test.file ?? '')})\n${inspect(error?.cause ?? error, { depth: 4 })}\n`
 }
 
-/** Why a suite failed; nothing if only because a case of it did. */
+/** Whether a test failed by itself, not only because one of its cases did. */
 function isOwnFailure(test: Finished): boolean {
   return test.details.error?.failureType !== 'subtestsFailed'
 }
 
-/** A reporter for `node --test`: failures as they come, one line for each area, and at the end the table of all. */
+/** A reporter for `node --test`: prints failures as they happen, one line for each area, and a table at the end. */
 export default async function* tableReporter(source: AsyncIterable<Event>): AsyncGenerator<string> {
   const tree = new Tree()
   for await (const { type, data } of source) {

@@ -20,7 +20,7 @@ function failed(code: string) {
   return (error: unknown) => error instanceof ClientError && error.code === code
 }
 
-/** An admin that lives as long as the enclosing `describe`. */
+/** Starts an admin for the enclosing `describe`. */
 function adminFor(cluster: () => Cluster): () => Admin {
   let admin: Admin | undefined
   before(async () => {
@@ -31,7 +31,7 @@ function adminFor(cluster: () => Cluster): () => Admin {
 }
 
 function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
-  test('a topic is made, changed and deleted', async () => {
+  test('a topic is created, changed and deleted', async () => {
     const { topics } = admin()
     const topic = unique('admin-topic')
     await topics.create(topic, TARGET, { queues: 3 })
@@ -49,14 +49,14 @@ function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
     await eventually(() => assert.rejects(topics.route(topic), failed('ROUTE_MISSING')))
   })
 
-  test('an application makes a topic on the brokers of the default topic', async () => {
+  test('an application creates a topic on the brokers of the default topic', async () => {
     const topic = unique('admin-like')
     await admin().topics.create(topic, { topic: 'TBW102' }, { queues: 1 })
     await eventually(async () => assert.equal((await admin().topics.route(topic)).queueDatas.length, 1))
   })
 
-  test('a topic with attributes keeps those that are not told', async t => {
-    if (!cluster().is5) return t.skip('attributes are of 5.x')
+  test('an update of a topic keeps the attributes that it does not mention', async t => {
+    if (!cluster().is5) return t.skip('only 5.x has attributes')
     const { topics } = admin()
     const topic = unique('admin-fifo')
     await topics.create(topic, TARGET, { attributes: { 'message.type': 'FIFO' } })
@@ -69,13 +69,13 @@ function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal((await topics.config(many[0]?.topicName ?? '', TARGET)).writeQueueNums, 2)
   })
 
-  test('a name that no topic can have is refused before it is sent', async () => {
+  test('an invalid topic name is refused before a request is sent', async () => {
     await assert.rejects(admin().topics.create('a b', TARGET), failed('BAD_NAME'))
     await assert.rejects(admin().topics.create('TBW102', TARGET), failed('BAD_NAME'))
     await assert.rejects(admin().topics.create('x', { cluster: 'nowhere' }), /nowhere.*DefaultCluster/)
   })
 
-  test('a group is made, changed and deleted', async () => {
+  test('a group is created, changed and deleted', async () => {
     const { groups } = admin()
     const group = unique('admin-group')
     await groups.create(group, TARGET, { retryMaxTimes: 3 })
@@ -88,8 +88,8 @@ function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal(await groups.exists(group), false)
   })
 
-  test('a group keeps attributes and its retry policy', async t => {
-    if (!cluster().is5) return t.skip('both are of 5.x')
+  test('an update of a group keeps its attributes and retry policy', async t => {
+    if (!cluster().is5) return t.skip('only 5.x has both')
     const { groups } = admin()
     const group = unique('admin-policy')
     const groupRetryPolicy = {
@@ -103,14 +103,14 @@ function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
     await groups.createMany([{ ...config, groupName: unique('admin-more') }], TARGET)
   })
 
-  test('a group is forbidden to read a topic', async t => {
+  test('an admin forbids a group to read a topic', async t => {
     const topic = await cluster().topic()
     const { groups } = admin()
     const group = unique('admin-forbidden')
     await groups.create(group, TARGET)
     if (!cluster().is5) {
       await assert.rejects(groups.forbidden(group, topic, TARGET), failed('UNSUPPORTED'))
-      return t.diagnostic('4.9 cannot do this')
+      return t.diagnostic('4.9 does not support this request')
     }
     assert.equal((await groups.forbidden(group, topic, TARGET)).readable, true)
     assert.equal((await groups.forbidden(group, topic, TARGET, { readable: false })).readable, false)
@@ -119,7 +119,7 @@ function topicsAndGroups(cluster: () => Cluster, admin: () => Admin): void {
 }
 
 function brokersAndConfig(cluster: () => Cluster, admin: () => Admin): void {
-  test('clusters, brokers and their states are told', async () => {
+  test('an admin lists clusters and brokers and reads their state', async () => {
     const { clusters, brokers } = admin()
     assert.deepEqual(await clusters.names(), ['DefaultCluster'])
     assert.deepEqual(await clusters.masters('DefaultCluster'), [
@@ -127,14 +127,14 @@ function brokersAndConfig(cluster: () => Cluster, admin: () => Admin): void {
     ])
     assert.equal((await clusters.members(undefined)).length, 1)
     assert.deepEqual(clusters.nameServers(), [cluster().nameServers])
-    // In its first second a broker of 4.9 fails over its own empty counters.
+    // In its first second a broker of 4.9 fails because its counters are empty.
     await eventually(async () => {
       const info = await brokers.runtimeInfo({ brokerName: cluster().brokerName })
       assert.match(info.get('brokerVersionDesc') ?? '', cluster().is5 ? /V5_5_0/ : /V4_9_7/)
     })
   })
 
-  test('settings of a broker are read and changed', async () => {
+  test('an admin reads and changes the settings of a broker', async () => {
     const { config } = admin()
     await config.updateBroker({ waitTimeMillsInSendQueue: 321, 'no such key': 'a=b\\c' }, TARGET)
     const settings = await config.ofBroker(TARGET)
@@ -142,7 +142,7 @@ function brokersAndConfig(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal(settings.get('brokerName'), cluster().brokerName)
   })
 
-  test('settings and key-value store of the name servers are read and changed', async () => {
+  test('an admin reads and changes the settings and the KV table of name servers', async () => {
     const { config } = admin()
     const [settings] = (await config.ofNameServers()).values()
     assert.ok(settings && settings.size > 5)
@@ -159,7 +159,7 @@ function brokersAndConfig(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal(await topics.orderConf('admin-ordered'), null)
   })
 
-  test('a broker loses the write permission and gets it back', async () => {
+  test('an admin removes the write permission of a broker and restores it', async () => {
     const { permissions, topics } = admin()
     const topic = await cluster().topic()
     const [wiped] = await permissions.wipeWrite(cluster().brokerName)
@@ -169,7 +169,7 @@ function brokersAndConfig(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal((await topics.route(topic)).queueDatas[0]?.perm, 6)
   })
 
-  test('a broker cleans up when told to', async () => {
+  test('a broker cleans up on request', async () => {
     const { brokers } = admin()
     await brokers.cleanExpiredConsumeQueues(TARGET)
     await brokers.cleanUnusedTopics(TARGET)
@@ -202,7 +202,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
     return { topic, receipts, queue, start }
   }
 
-  test('a message is found by both of its ids, by key and by offset', async () => {
+  test('an admin finds a message by both of its ids, by key and by offset', async () => {
     const { topic, receipts } = await filled(4)
     const { messages } = admin()
     const [first] = receipts
@@ -227,7 +227,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal(await messages.at(first.queue, 1_000_000), undefined)
   })
 
-  test('messages of a time are listed, with a tag', async () => {
+  test('an admin lists the messages of a time span, with a tag', async () => {
     const { topic, start } = await filled(80)
     const listed = async (query: object) => {
       const bodies: string[] = []
@@ -240,7 +240,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
     assert.deepEqual(await listed({ from: new Date(start.getTime() + 3600_000) }), [])
   })
 
-  test('offsets of queues are told', async () => {
+  test('an admin reads the offsets of queues', async () => {
     const { queue, start, receipts } = await filled(6)
     const { offsets } = admin()
     const inQueue = receipts.filter(receipt => receipt.queue.queueId === 0).length
@@ -249,10 +249,10 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal(await offsets.atTime(queue(0), new Date(start.getTime() - 60_000)), 0)
     const earliest = await offsets.earliestTime(queue(0))
     assert.ok(earliest && earliest.getTime() >= start.getTime() - 60_000)
-    await assert.rejects(offsets.max({ ...queue(0), brokerName: 'nobody' }), failed('BROKER_MISSING'))
+    await assert.rejects(offsets.max({ ...queue(0), brokerName: 'unknown' }), failed('BROKER_MISSING'))
   })
 
-  test('a topic, a group and a counter have their statistics', async () => {
+  test('an admin reads the statistics of a topic, a group and a counter', async () => {
     const { topic, queue } = await filled(6)
     const { stats, offsets } = admin()
     const group = unique('admin-stats')
@@ -279,7 +279,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
     assert.ok((view.entries[0]?.physicSize ?? 0) > 0)
   })
 
-  test('an offline group is put to the end, back by time, and copied', async () => {
+  test('the offsets of an offline group are set to the end, to a time, and copied', async () => {
     const { topic, queue } = await filled(6)
     const { offsets } = admin()
     const group = unique('admin-reset')
@@ -291,7 +291,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
       const { queues } = await admin().stats.ofGroup(group, { topic })
       return queues.find(row => row.queue.queueId === id)?.consumerOffset
     }
-    // 5.x gives the new offset with the next pull; the table has it at once all the same when no consumer runs.
+    // 5.x applies a reset with the next pull; without a running consumer the offset table has it at once.
     for (const { queue: at, offset } of ends) assert.equal(offset, await offsets.max(at))
     if (!cluster().is5) assert.equal(await moved(0), await offsets.max(queue(0)))
     const begins = await offsets.reset({ group, topic, to: 'begin' })
@@ -299,13 +299,13 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
       begins.map(row => row.offset),
       [0, 0],
     )
-    // Until a consumer has pulled, 5.x drops what is committed, and says so only in the remark of a success.
+    // Until a consumer has pulled, 5.x ignores commits, and says so only in the remark of a success.
     const again = offsets.commit(group, queue(1), 2)
     if (cluster().is5) await assert.rejects(again, failed('BROKER_REFUSED'))
     else await again
   })
 
-  test('a group gets the offsets of another', async () => {
+  test('an admin copies the offsets of a group to another', async () => {
     const { topic, queue } = await filled(6)
     const { offsets } = admin()
     const [from, to] = [unique('admin-from'), unique('admin-to')]
@@ -316,7 +316,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
     assert.equal(await offsets.committed(to, queue(1)), 2)
   })
 
-  test('one queue is reset on 5.x only', async () => {
+  test('only 5.x resets a single queue', async () => {
     const { queue } = await filled(4)
     const group = unique('admin-queue')
     await admin().groups.create(group, TARGET)
@@ -328,7 +328,7 @@ function messagesAndOffsets(cluster: () => Cluster, admin: () => Admin): void {
 }
 
 function clients(cluster: () => Cluster, admin: () => Admin): void {
-  /** Java's consumers tell brokers their offsets ten seconds after their start, then each second. */
+  /** Java consumers commit offsets ten seconds after their start, then every second. */
   const PERSISTED_MS = 20_000
 
   async function running(t: { after(close: () => Promise<void>): void }) {
@@ -341,7 +341,7 @@ function clients(cluster: () => Cluster, admin: () => Admin): void {
     return { topic, group, consumer, receipt }
   }
 
-  test('a running consumer is seen, asked and made to consume', async t => {
+  test('an admin sees a running consumer, asks it, and makes it consume a message', async t => {
     const { topic, group, consumer, receipt } = await running(t)
     const { consumers, offsets } = admin()
     const { connections, subscriptions, consumeType } = await consumers.connections(group)
@@ -375,16 +375,16 @@ function clients(cluster: () => Cluster, admin: () => Admin): void {
     const message = await admin().messages.byId(topic, receipt.messageId)
     assert.ok(message)
     assert.deepEqual(await admin().tracks.of(message), [{ group, type: 'CONSUMED' }])
-    // 4.9 does it only when it has heard of an offset of every queue. It may have forgotten one that came with another.
+    // 4.9 resets only if it has an offset of every queue. It may have lost one of two that arrived at the same time.
     await eventually(async () => {
       const rows = await offsets.reset({ group, topic, to: 'begin' })
       assert.ok(rows.every(row => row.offset === 0))
     }, PERSISTED_MS)
-    // The message comes again: the consumer was put back while it ran.
+    // The message arrives again because the offsets of the running consumer were reset.
     await consumer.received.atLeast(3, 40_000)
   })
 
-  test('producers are seen', async () => {
+  test('an admin lists producers', async () => {
     const topic = await cluster().topic()
     const group = unique('admin-producers')
     await cluster().java.send([{ topic, body: 'x' }], { producer: { group } })
@@ -392,13 +392,13 @@ function clients(cluster: () => Cluster, admin: () => Admin): void {
     await eventually(async () => assert.equal((await producers.connections(group, topic))[0]?.language, 'JAVA'))
     const all = await producers.ofBroker(TARGET)
     assert.equal(all.get(group)?.length, 1)
-    await assert.rejects(producers.connections(unique('nobody'), topic), failed('NOT_FOUND'))
+    await assert.rejects(producers.connections(unique('unknown'), topic), failed('NOT_FOUND'))
   })
 
-  test('what is not there is an error that says so', async () => {
+  test('a request for something unknown fails with an error that says so', async () => {
     const { consumers } = admin()
-    await assert.rejects(consumers.connections(unique('nobody')), failed('ROUTE_MISSING'))
-    await assert.rejects(consumers.runningInfo(unique('nobody'), 'x'), failed('ROUTE_MISSING'))
+    await assert.rejects(consumers.connections(unique('unknown')), failed('ROUTE_MISSING'))
+    await assert.rejects(consumers.runningInfo(unique('unknown'), 'x'), failed('ROUTE_MISSING'))
   })
 }
 
@@ -409,9 +409,9 @@ accounts:
   admin: true
 `
 
-/** Accounts are only of 4.9. */
+/** The accounts of 4.9. */
 function accounts(): void {
-  test('accounts of 4.9 are kept, and who has none is refused', async t => {
+  test('an admin manages the accounts of 4.9, and a request without an account is refused', async t => {
     const nameServer = await startOurs(t)
     const nameServers = `127.0.0.1:${nameServer.port}`
     const broker = await startApacheBroker(t, {
@@ -428,19 +428,19 @@ function accounts(): void {
     const stranger = await Admin.start({ nameServers })
     t.after(() => stranger.close())
     await assert.rejects(stranger.acl.versions(target), /No accessKey is configured/)
-    await admin.acl.put({ accessKey: 'somebody', secretKey: 'some-secret', topics: { T: 'PUB|SUB' } }, target)
+    await admin.acl.put({ accessKey: 'account1', secretKey: 'some-secret', topics: { T: 'PUB|SUB' } }, target)
     const { accounts, globalWhiteAddrs } = await admin.acl.accounts(target)
-    assert.deepEqual(accounts.find(({ accessKey }) => accessKey === 'somebody')?.topicPerms, ['T=PUB|SUB'])
+    assert.deepEqual(accounts.find(({ accessKey }) => accessKey === 'account1')?.topicPerms, ['T=PUB|SUB'])
     assert.deepEqual(globalWhiteAddrs, [])
     const [version] = await admin.acl.versions(target)
     assert.deepEqual([version?.brokerName, version?.clusterName], ['guarded', 'DefaultCluster'])
     await admin.acl.setWhiteAddresses(['10.0.0.1', '10.0.0.2'], target)
-    await admin.acl.delete('somebody', target)
+    await admin.acl.delete('account1', target)
     await eventually(async () => {
       const left = await admin.acl.accounts(target)
       assert.deepEqual([left.accounts.length, left.globalWhiteAddrs.length], [1, 2])
     })
-    await assert.rejects(admin.acl.delete('nobody', target), refused(210))
+    await assert.rejects(admin.acl.delete('unknown', target), refused(210))
   })
 }
 
@@ -456,7 +456,7 @@ for (const release of RELEASES) {
   })
 }
 
-/** 5.x keeps users and permissions only where a store for them is named. */
+/** 5.x stores users and permissions only if its settings name a store. */
 function accessPlan(release: Release) {
   if (!release.startsWith('5.')) return {}
   return {
@@ -472,7 +472,7 @@ function accessPlan(release: Release) {
 }
 
 function users(admin: () => Admin): void {
-  test('users and permissions of 5.x are kept', async () => {
+  test('an admin manages the users and permissions of 5.x', async () => {
     const { auth } = admin()
     const name = unique('user').replaceAll('-', '')
     await auth.createUser(name, { password: 'secret-1' }, TARGET)

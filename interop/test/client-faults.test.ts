@@ -4,19 +4,19 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Producer, PushConsumer } from '@gantrymq/client'
 import { type Release, RELEASES, skipReason } from '../src/launch/apache.ts'
-import { Launched, type Owner } from '../src/launch/launched.ts'
+import { LaunchedProgram, type Owner } from '../src/launch/launched-program.ts'
 import { type LaunchedServer, type RunningNameServer, startApacheBroker } from '../src/launch/launcher.ts'
 import { startOurProgram } from '../src/launch/our-name-server.ts'
 
 const TOPIC = 'faults'
 const GROUP = 'fault-readers'
-/** In which the consumers must go on by themselves. */
+/** How long consumers may take to continue by themselves. */
 const RECOVERY_MS = 35_000
 const READY_MS = 40_000
 
-/** Sends all the time until it is stopped, and keeps the books. */
+/** Sends until it is stopped, and records what was stored and what was consumed. */
 class Traffic {
-  /** Messages whose sends ended well. */
+  /** Messages whose send succeeded. */
   readonly stored = new Set<string>()
   readonly consumed = new Map<string, number>()
   failed = 0
@@ -58,21 +58,26 @@ class Traffic {
 async function until(what: string, isSo: () => boolean, ms: number): Promise<number> {
   const since = Date.now()
   while (!isSo()) {
-    assert.ok(Date.now() - since < ms, `${what}: still not so after ${ms} ms`)
+    assert.ok(Date.now() - since < ms, `${what}: not within ${ms} ms`)
     await delay(50)
   }
   return Date.now() - since
 }
 
-/** Two producers and two consumers, one of those in a process of its own; a broker that flushes before it answers. */
+/** Two producers, two consumers, one of them in its own process, and a broker that flushes to disk before it answers. */
 class FaultCluster {
   readonly traffic = new Traffic()
   readonly nameServer: RunningNameServer
   readonly broker: LaunchedServer
   readonly consumer: PushConsumer
-  readonly other: Launched
+  readonly other: LaunchedProgram
 
-  private constructor(nameServer: RunningNameServer, broker: LaunchedServer, consumer: PushConsumer, other: Launched) {
+  private constructor(
+    nameServer: RunningNameServer,
+    broker: LaunchedServer,
+    consumer: PushConsumer,
+    other: LaunchedProgram,
+  ) {
     this.nameServer = nameServer
     this.broker = broker
     this.consumer = consumer
@@ -105,7 +110,7 @@ class FaultCluster {
     })
     owner.after(() => consumer.close())
     const file = join(import.meta.dirname, '..', 'src', 'client', 'consuming-program.ts')
-    const other = new Launched('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], process.env)
+    const other = new LaunchedProgram('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], process.env)
     owner.after(() => other.kill())
     const cluster = new FaultCluster(nameServer, broker, consumer, other)
     const { traffic } = cluster
@@ -126,15 +131,15 @@ class FaultCluster {
     return this.consumer.queues.filter(({ topic }) => topic === TOPIC).length
   }
 
-  /** Everything that is stored from now on, for a second, is consumed in time; gives how long that took. */
-  async goesOn(what: string, ms = RECOVERY_MS): Promise<number> {
+  /** Asserts that sends continue and that everything they store is consumed in time. Returns how long that took. */
+  async continues(what: string, ms = RECOVERY_MS): Promise<number> {
     const { stored } = this.traffic
     const before = stored.size
     const since = Date.now()
-    await until(`${what}: sends go on`, () => stored.size >= before + 20, ms)
+    await until(`${what}: sends continue`, () => stored.size >= before + 20, ms)
     const expected = [...stored]
     const { consumed } = this.traffic
-    await until(`${what}: consumers go on`, () => expected.every(body => consumed.has(body)), ms)
+    await until(`${what}: consumers continue`, () => expected.every(body => consumed.has(body)), ms)
     return Date.now() - since
   }
 }
@@ -142,7 +147,7 @@ class FaultCluster {
 const skip = await skipReason()
 
 for (const release of RELEASES) {
-  describe(`our clients survive with a broker of Apache ${release}`, { skip }, () => {
+  describe(`our clients survive kill -9 with a broker of Apache ${release}`, { skip }, () => {
     const closers: (() => Promise<void>)[] = []
     let cluster: FaultCluster
 
@@ -155,40 +160,42 @@ for (const release of RELEASES) {
       for (const close of closers.toReversed()) await close()
     })
 
-    test('the broker is killed and comes back: sends and consumers go on by themselves', async t => {
-      await cluster.goesOn('before')
+    test('after a kill and restart of the broker, sends and consumers continue by themselves', async t => {
+      await cluster.continues('before')
       await cluster.broker.kill()
       await delay(2000)
       const { failed } = cluster.traffic
       await cluster.broker.restart()
-      t.diagnostic(`went on ${await cluster.goesOn('after the kill')} ms after the restart; ${failed} sends failed`)
+      t.diagnostic(
+        `continued ${await cluster.continues('after the kill')} ms after the restart; ${failed} sends failed`,
+      )
     })
 
-    test('the name server is killed and comes back: no send fails meanwhile', async () => {
+    test('during a kill and restart of the name server no send fails', async () => {
       const { failed } = cluster.traffic
       await cluster.nameServer.kill()
-      await cluster.goesOn('without name server')
+      await cluster.continues('without name server')
       await cluster.nameServer.restart()
-      // Routes are asked for anew meanwhile, and the broker registers again within ten seconds only.
+      // Clients ask for routes every second, but the broker may take ten seconds to register again.
       await delay(2500)
-      await cluster.goesOn('with a name server that knows nothing yet')
+      await cluster.continues('with a name server that has no routes yet')
       assert.equal(cluster.traffic.failed, failed)
     })
 
-    test('a consumer is killed: its queues move to the other', async t => {
+    test('the queues of a killed consumer move to the other', async t => {
       await cluster.other.kill()
-      t.diagnostic(`moved in ${await until('all queues are here', () => cluster.held === 4, RECOVERY_MS)} ms`)
-      await cluster.goesOn('with one consumer')
+      t.diagnostic(`moved in ${await until('all queues have moved', () => cluster.held === 4, RECOVERY_MS)} ms`)
+      await cluster.continues('with one consumer')
     })
 
-    test('every message that was stored was consumed, also those of the moment of the kill', async t => {
+    test('every stored message was consumed, also those sent at the moment of a kill', async t => {
       const { traffic } = cluster
       await traffic.stop()
-      await until('all is consumed', () => traffic.missing.length === 0, RECOVERY_MS).catch(() => {})
+      await until('everything is consumed', () => traffic.missing.length === 0, RECOVERY_MS).catch(() => {})
       assert.deepEqual(traffic.missing, [])
-      const doubles = [...traffic.consumed.values()].filter(count => count > 1).length
-      t.diagnostic(`${traffic.stored.size} stored, ${traffic.failed} failed, ${doubles} came more than once`)
-      assert.ok(doubles < 200, `${doubles} came more than once`)
+      const duplicates = [...traffic.consumed.values()].filter(count => count > 1).length
+      t.diagnostic(`${traffic.stored.size} stored, ${traffic.failed} failed, ${duplicates} arrived more than once`)
+      assert.ok(duplicates < 200, `${duplicates} arrived more than once`)
     })
   })
 }

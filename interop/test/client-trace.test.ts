@@ -5,7 +5,7 @@ import { RELEASES, type Release, skipReason } from '../src/launch/apache.ts'
 import { type Cluster, clusterFor } from '../src/client/cluster.ts'
 import { eventually } from '../src/eventually.ts'
 import { unique } from '../src/unique.ts'
-import type { Owner } from '../src/launch/launched.ts'
+import type { Owner } from '../src/launch/launched-program.ts'
 
 const skip = await skipReason()
 const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
@@ -18,7 +18,7 @@ async function producing(t: Owner, cluster: Cluster, more: Partial<ProducerOptio
   return producer
 }
 
-/** What mqadmin prints of a message's trace, once all of it is there. */
+/** Waits until mqadmin prints the whole trace of a message. */
 async function printed(cluster: Cluster, messageId: string, ...patterns: readonly RegExp[]): Promise<string> {
   let text = ''
   await eventually(async () => {
@@ -31,7 +31,7 @@ async function printed(cluster: Cluster, messageId: string, ...patterns: readonl
 function traces(release: Release): void {
   const cluster = clusterFor({ release, nameServer: 'Apache' })
 
-  test('mqadmin shows who sent and who consumed a message', async t => {
+  test('mqadmin shows the producer and the consumer of a message', async t => {
     const topic = await cluster().topic()
     const group = unique('group')
     const consumer = await cluster().ours.consume(t, { group, subscriptions: { [topic]: '*' }, trace: true })
@@ -62,7 +62,7 @@ function traces(release: Release): void {
     }, TRACE_MS)
   })
 
-  test('closing leaves the whole trace behind', async t => {
+  test('close sends the rest of the trace', async t => {
     const topic = await cluster().topic()
     const producer = await producing(t, cluster())
     const { messageId } = await producer.send({ topic, body: 'last' })

@@ -7,7 +7,7 @@ import { throughJava } from '../src/requests/json-bodies.ts'
 const skip = await skipReason()
 
 for (const release of RELEASES) {
-  test(`classes of ${release} read our bodies and lose nothing`, { skip }, async t => {
+  test(`the classes of ${release} read our bodies without loss`, { skip }, async t => {
     const samples = clientBodySamples.filter(({ releases }) => releases.includes(release))
     const written = await throughJava(t, release, samples)
     for (const [at, sample] of samples.entries()) {

@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { temporaryFolder } from '../launch/launcher.ts'
 
 const run = promisify(execFile)
 const OPENSSL_DEADLINE_MS = 30_000
 
-/** A certificate with its key, as files and as text. */
+/** A certificate and its key, as files and as text. */
 export interface Certificate {
   readonly certPath: string
   readonly keyPath: string
@@ -16,7 +16,7 @@ export interface Certificate {
   readonly key: string
 }
 
-/** An authority of our own and what it has signed. */
+/** A certificate authority and the certificates that it has signed. */
 export interface Certificates {
   readonly authority: Certificate
   /** For 127.0.0.1. */
@@ -48,7 +48,7 @@ async function sign(folder: string, name: string): Promise<Certificate> {
   return read(folder, name)
 }
 
-/** Makes certificates that last as long as their owner. */
+/** Creates certificates that are deleted when their owner has finished. */
 export async function makeCertificates(owner: Owner): Promise<Certificates> {
   const folder = await temporaryFolder(owner)
   const authority = await makeAuthority(folder, 'authority')

@@ -6,7 +6,7 @@ import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
 import { OurClient } from '../drivers/our-client.ts'
 import { type JavaClient, javaClient } from '../drivers/java-client.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import {
   type BrokerStart,
   type LaunchedServer,
@@ -19,15 +19,15 @@ import { startOurProgram } from '../launch/our-name-server.ts'
 import { ask } from '../wire/raw-connection.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
 
-/** One broker of Apache's, a name server and a Java client. */
+/** Which broker, name server and Java client to start. */
 export interface ClusterPlan {
   readonly release: Release
   readonly nameServer: 'ours' | 'Apache'
   readonly properties?: Properties
   readonly files?: Readonly<Record<string, string>>
-  /** What the suite is called; default by the line. */
+  /** The start of the suite's name. Default `client`. */
   readonly title?: string
-  /** Only for Apache's. */
+  /** For a name server of Apache only. */
   readonly nameServerFlags?: readonly string[]
   readonly brokerFlags?: readonly string[]
   readonly javaFlags?: readonly string[]
@@ -39,35 +39,35 @@ const READ = 4
 const ROUTE_MS = 15_000
 
 /**
- * Whatever Apache lets one hurry: retries (level 3 and up) after a second, transactions asked about after two,
- * offsets and lists of consumers kept fresh. Level 2 is two seconds, so that levels can be told apart.
+ * The shortest times that Apache accepts: retries (level 3 and up) come after one second, checks of transactions after two.
+ * Level 2 is two seconds, so that a test can tell the levels apart.
  */
-const HURRIED: Properties = {
+const FAST_SETTINGS: Properties = {
   messageDelayLevel: `1s 2s${' 1s'.repeat(16)}`,
   transactionTimeOut: 2_000,
   transactionCheckInterval: 1_000,
   enablePropertyFilter: true,
   autoCreateTopicEnable: true,
   traceTopicEnable: true,
-  // A busy machine is no reason to refuse.
+  // Without this a broker on a busy machine refuses requests.
   brokerFastFailureEnable: false,
 }
 
-const ONLY_5: Properties = {
+const FAST_SETTINGS_OF_5: Properties = {
   recallMessageEnable: true,
   timerPrecisionMs: 100,
-  // Outcomes are kept back until there are so many bytes of them, or for so long: by default longer than it takes here to
-  // be asked about one. When that time is over and none has come, 5.5.0 waits for the next in a loop that never rests.
+  // The broker writes outcomes of transactions after this many bytes or this much time. The default time is longer than that
+  // of a check here; and when it has passed without an outcome, 5.5.0 waits for the next one in a busy loop.
   transactionOpMsgMaxSize: 1,
   transactionOpBatchInterval: 2_000_000_000,
 }
 
 const is5 = (release: Release) => release.startsWith('5.')
 
-/** Where the cases of one line run. */
+/** The servers and clients that the cases of one release line share. */
 export class Cluster {
   readonly release: Release
-  /** `ip:port`, as clients are given it. */
+  /** `ip:port`, for the option `nameServers` of clients. */
   readonly nameServers: string
   readonly broker: LaunchedServer
   readonly brokerName = BROKER
@@ -84,25 +84,25 @@ export class Cluster {
     this.ours = new OurClient(owner, this.nameServers)
   }
 
-  /** True on the 5.x line. */
+  /** Whether the broker is of the 5.x line. */
   get is5(): boolean {
     return is5(this.release)
   }
 
-  /** Makes a topic of a new name and waits until clients can learn of it. */
+  /** Creates a topic with a unique name and waits until the name server has its route. */
   async topic(word = 'topic', queues = 4): Promise<string> {
     const topic = unique(word)
     await this.createTopic(topic, queues)
     return topic
   }
 
-  /** Makes a topic of this name. */
+  /** Creates a topic with this name and waits until the name server has its route. */
   async createTopic(topic: string, queues = 4): Promise<void> {
     await this.java.createTopic(this.broker.address, topic, queues)
     await eventually(() => this.hasRoute(topic, queues), ROUTE_MS)
   }
 
-  /** @throws if the name server has no route of a topic, or one with another number of queues to read */
+  /** @throws if the name server has no route of a topic, or one with another number of readable queues */
   async hasRoute(topic: string, queues?: number): Promise<void> {
     const answer = await ask(this.nameServer.port, { code: 105, extFields: { topic } })
     assert.equal(answer.code, 0, `no route of ${topic}`)
@@ -115,9 +115,9 @@ export class Cluster {
     )
   }
 
-  /** Starts one more broker here. */
+  /** Starts another broker of this cluster. */
   startBroker(owner: Owner, start: Omit<BrokerStart, 'nameServers' | 'release'>): Promise<LaunchedServer> {
-    const properties = { ...HURRIED, ...(this.is5 ? ONLY_5 : {}), ...start.properties }
+    const properties = { ...FAST_SETTINGS, ...(this.is5 ? FAST_SETTINGS_OF_5 : {}), ...start.properties }
     return startApacheBroker(owner, { ...start, properties, release: this.release, nameServers: [this.nameServers] })
   }
 }
@@ -127,12 +127,17 @@ function startNameServer(owner: Owner, plan: ClusterPlan): Promise<RunningNameSe
   return startApacheNameServer(owner, plan.release, {}, plan.nameServerFlags)
 }
 
-/** Starts all that a plan names. */
+/** Starts what a plan names. */
 export async function startCluster(owner: Owner, plan: ClusterPlan): Promise<Cluster> {
   const { release, files = {}, brokerFlags = [], javaFlags = [] } = plan
   const nameServer = await startNameServer(owner, plan)
   const nameServers = `127.0.0.1:${nameServer.port}`
-  const properties = { ...HURRIED, ...(is5(release) ? ONLY_5 : {}), brokerClusterName: CLUSTER, ...plan.properties }
+  const properties = {
+    ...FAST_SETTINGS,
+    ...(is5(release) ? FAST_SETTINGS_OF_5 : {}),
+    brokerClusterName: CLUSTER,
+    ...plan.properties,
+  }
   const [broker, java] = await Promise.all([
     startApacheBroker(owner, {
       release,
@@ -147,7 +152,7 @@ export async function startCluster(owner: Owner, plan: ClusterPlan): Promise<Clu
   return new Cluster(owner, release, nameServer, broker, java)
 }
 
-/** Declares a cluster that lives as long as the enclosing `describe`; gives a getter of it. */
+/** Starts a cluster for the enclosing `describe` and returns a function that gets it. */
 export function clusterFor(plan: ClusterPlan | (() => Promise<ClusterPlan>)): () => Cluster {
   const closes: (() => Promise<void>)[] = []
   let cluster: Cluster | undefined
@@ -161,6 +166,6 @@ export function clusterFor(plan: ClusterPlan | (() => Promise<ClusterPlan>)): ()
   return () => cluster ?? assert.fail('the cluster did not start')
 }
 
-/** What a suite of a plan is called. */
+/** The name of the suite of a plan. */
 export const suiteName = ({ title = 'client', release, nameServer }: ClusterPlan) =>
   `${title}, broker ${release}, name server ${nameServer}`

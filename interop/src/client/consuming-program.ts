@@ -1,5 +1,5 @@
-// A consumer in a process of its own, so that it can be killed: prints each body it gets, one a line. Arguments: name
-// servers, group, topic.
+// A consumer in a process of its own, so that a test can kill it. Prints each received body on a line. Arguments: name servers,
+// group, topic.
 import { PushConsumer } from '@gantrymq/client'
 
 const [nameServers = '', group = '', topic = ''] = process.argv.slice(2)

@@ -9,9 +9,9 @@ import { unique } from '../unique.ts'
 const numbers = (count: number, topic: string): OutgoingMessage[] =>
   Array.from({ length: count }, (_, i) => ({ topic, body: String(i) }))
 
-/** What push consumers choose. */
+/** Filters of push consumers. */
 export function filters(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('by tags', async t => {
+  test('a subscription by tags gets the messages with these tags only', async t => {
     const topic = await cluster().topic()
     const settings = { group: unique('group'), subscriptions: { [topic]: 'new || paid' } }
     const consumer = await receiver(cluster()).consume(t, settings)
@@ -25,7 +25,7 @@ export function filters(cluster: () => Cluster, { sender, receiver }: Direction)
     assert.deepEqual(consumer.received.texts.toSorted(), ['last', 'new 0', 'new 3', 'paid 2'])
   })
 
-  test('by SQL92', async t => {
+  test('a subscription by SQL92 gets the messages that satisfy it only', async t => {
     const topic = await cluster().topic()
     const sql = "amount BETWEEN 10 AND 20 AND country IN ('de', 'at') AND note IS NULL"
     const consumer = await receiver(cluster()).consume(t, {
@@ -47,8 +47,8 @@ export function filters(cluster: () => Cluster, { sender, receiver }: Direction)
 }
 
 /**
- * A group whose retry topic is there: else its queue is found only when queues are next shared out, which a Java consumer
- * does every 20 s.
+ * Creates the retry topic of a new group. Otherwise the consumer would find its queue at the next rebalance, in Java every
+ * 20 s.
  */
 async function groupWithRetries(cluster: Cluster): Promise<string> {
   const group = unique('group')
@@ -56,10 +56,10 @@ async function groupWithRetries(cluster: Cluster): Promise<string> {
   return group
 }
 
-/** What happens to messages that a listener refuses. */
+/** Retries and dead letters. */
 export function retries(cluster: () => Cluster, { sender, receiver }: Direction): void {
   for (const throws of [false, true]) {
-    test(`a message comes again until it is taken${throws ? ', if the listener throws' : ''}`, async t => {
+    test(`a message arrives again until the listener ${throws ? 'no longer throws' : 'accepts it'}`, async t => {
       const topic = await cluster().topic()
       const group = await groupWithRetries(cluster())
       const settings = { group, subscriptions: { [topic]: '*' }, failTimes: 2, throws }
@@ -76,7 +76,7 @@ export function retries(cluster: () => Cluster, { sender, receiver }: Direction)
     })
   }
 
-  test('after the maximum it is among the dead letters', async t => {
+  test('after the last retry a message is in the dead letter topic', async t => {
     const topic = await cluster().topic()
     const group = await groupWithRetries(cluster())
     const settings = { group, subscriptions: { [topic]: '*' }, failTimes: 99, maxReconsumeTimes: 1 }
@@ -85,20 +85,20 @@ export function retries(cluster: () => Cluster, { sender, receiver }: Direction)
     await consumer.received.atLeast(2)
     const dead = `%DLQ%${group}`
     await eventually(() => cluster().hasRoute(dead), 15_000)
-    // Apache makes it without read permission, so that nobody consumes it unasked.
+    // Apache creates it without read permission, so that no one consumes it by accident.
     await cluster().createTopic(dead, 1)
-    const undertaker = await sender(cluster()).consume(t, {
-      group: unique('undertaker'),
+    const deadLetters = await sender(cluster()).consume(t, {
+      group: unique('deadLetters'),
       subscriptions: { [dead]: '*' },
     })
-    const [received] = await undertaker.received.atLeast(1)
+    const [received] = await deadLetters.received.atLeast(1)
     assert.deepEqual([received?.text, consumer.received.all.length], ['dead', 2])
   })
 }
 
-/** Order within a queue. */
+/** Orderly consumption. */
 export function order(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('an orderly consumer keeps the order of each queue although it refuses each once', async t => {
+  test('an orderly consumer keeps the order of each queue although its listener refuses each message once', async t => {
     const topic = await cluster().topic('ordered', 2)
     const settings = {
       group: unique('group'),
@@ -124,9 +124,9 @@ export function order(cluster: () => Cluster, { sender, receiver }: Direction): 
   })
 }
 
-/** Broadcasting, and where a group goes on. */
+/** Broadcasting, offsets of groups, and suspending. */
 export function groups(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('by broadcasting, each member gets all', async t => {
+  test('each member of a broadcasting group gets all messages', async t => {
     const topic = await cluster().topic()
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, broadcast: true }
     const one = await receiver(cluster()).consume(t, { ...settings, instanceName: unique('one') })
@@ -140,14 +140,14 @@ export function groups(cluster: () => Cluster, { sender, receiver }: Direction):
     }
   })
 
-  test('a group goes on where its last member stood', async t => {
+  test('a group continues where its last member stopped', async t => {
     const topic = await cluster().topic()
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' } }
     const first = await receiver(cluster()).consume(t, settings)
     const messages = numbers(10, topic)
     await sender(cluster()).send(messages)
     await first.received.containing(messages.map(({ body }) => String(body)))
-    assert.equal(first.received.all.length, 10, `some came twice: ${first.received.texts.join()}`)
+    assert.equal(first.received.all.length, 10, `some messages arrived twice: ${first.received.texts.join()}`)
     await first.stop()
     await sender(cluster()).send([{ topic, body: 'next' }])
     const second = await sender(cluster()).consume(t, settings)
@@ -157,27 +157,27 @@ export function groups(cluster: () => Cluster, { sender, receiver }: Direction):
     assert.deepEqual(second.received.texts, ['next'])
   })
 
-  test('a suspended consumer takes nothing until it is resumed', async t => {
+  test('a suspended consumer receives nothing until it is resumed', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const other = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     await sender(cluster()).send([{ topic, body: 'before' }])
     await consumer.received.containing(['before'])
     await consumer.suspend()
-    // A pull that waits at the broker may still bring a message; it is not handed on, or all later ones are not.
+    // A pull that waits at the broker may still return a message, so a few of these may arrive, but not all of them.
     await sender(cluster()).send(numbers(12, topic))
     await other.received.atLeast(13)
     const meanwhile = consumer.received.all.length
-    assert.ok(meanwhile < 13, `${meanwhile} came meanwhile`)
+    assert.ok(meanwhile < 13, `${meanwhile} messages arrived while the consumer was suspended`)
     await consumer.resume()
     await consumer.received.atLeast(13)
     assert.equal(new Set(consumer.received.texts).size, 13)
   })
 }
 
-/** Queues pulled by hand. */
+/** Lite pull consumers. */
 export function litePull(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('subscribed: what is polled and committed is not polled again, by the other either', async t => {
+  test('after a commit neither client polls the same messages again', async t => {
     const topic = await cluster().topic('lite', 1)
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' } }
     await sender(cluster()).send(numbers(5, topic))
@@ -205,7 +205,7 @@ export function litePull(cluster: () => Cluster, { sender, receiver }: Direction
     assert.equal(next?.text, 'next')
   })
 
-  test('assigned: seeking gives the message of the offset', async t => {
+  test('a poll after a seek returns the message at that offset', async t => {
     const topic = await cluster().topic('lite', 1)
     await sender(cluster()).send(numbers(5, topic))
     const consumer = await receiver(cluster()).litePull(t, { group: unique('group'), assign: topic })

@@ -8,19 +8,19 @@ import { receipts } from './receipts.ts'
 import { type Cluster, type ClusterPlan, suiteName, startCluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import type { LaunchedServer } from '../launch/launcher.ts'
 
 const BACK_MS = 60_000
 const PACE_MS = 10
 
-/** A cluster with a second master, and a slave of it. */
+/** A cluster with a second master, which has a slave. */
 interface TwoMasters {
   readonly cluster: Cluster
   readonly second: LaunchedServer
 }
 
-/** What the client does when servers die. */
+/** How the client behaves when servers are killed. */
 export async function faultScenarios(plan: ClusterPlan): Promise<void> {
   describe(suiteName({ ...plan, title: 'faults' }), { skip: await skipReason() }, () => {
     const closes: (() => Promise<void>)[] = []
@@ -43,7 +43,7 @@ export async function faultScenarios(plan: ClusterPlan): Promise<void> {
   })
 }
 
-/** A topic on both masters. */
+/** Creates a topic on both masters. */
 async function topicOnBoth({ cluster, second }: TwoMasters): Promise<string> {
   const topic = await cluster.topic('both', 4)
   await cluster.java.createTopic(second.address, topic, 4)
@@ -51,7 +51,7 @@ async function topicOnBoth({ cluster, second }: TwoMasters): Promise<string> {
   return topic
 }
 
-/** Sends numbered messages; `sent` are those whose sending was acknowledged. */
+/** Sends numbered messages. `sent` has those that were acknowledged. */
 class Sending {
   readonly sent: string[] = []
   readonly failed: unknown[] = []
@@ -97,7 +97,7 @@ async function startProducer(t: Owner, cluster: Cluster): Promise<Producer> {
   return producer
 }
 
-// A route may be as old as its refresh: the first sends need not know that the broker is back.
+// A route may be one refresh interval old, so the first sends may not know yet that the broker is back.
 async function sendsTo(brokerName: string, producer: Producer, topic: string): Promise<void> {
   await eventually(async () => {
     const { queue } = await producer.send({ topic, body: 'again' })
@@ -111,13 +111,15 @@ async function gotAll(consumer: ConsumerUnderTest, sent: readonly string[]): Pro
     assert.deepEqual(
       sent.filter(text => !texts.has(text)),
       [],
-      'lost',
+      'messages that did not arrive',
     )
   }, BACK_MS)
 }
 
 function killed(masters: () => TwoMasters): void {
-  test('of the name server: sending and consuming go on, and it is used again', { timeout: 150_000 }, async t => {
+  test('after kill -9 of the name server sending and consuming continue, and clients use it again after its restart', {
+    timeout: 150_000,
+  }, async t => {
     const { cluster } = masters()
     const topic = await topicOnBoth(masters())
     const consumer = await cluster.ours.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
@@ -135,7 +137,7 @@ function killed(masters: () => TwoMasters): void {
     await cluster.ours.send([{ topic: later, body: 'x' }])
   })
 
-  test('of a master that has a slave: sending goes to the other, nothing is lost, and it is sent to again', {
+  test('after kill -9 of a master sends go to the other master, nothing is lost, and after its restart it gets messages again', {
     timeout: 240_000,
   }, async t => {
     const { cluster, second } = masters()
@@ -147,7 +149,7 @@ function killed(masters: () => TwoMasters): void {
     await second.kill()
     const before = sending.sent.length
     await sending.reaches(before + 40)
-    assert.deepEqual(sending.failed, [], 'a send is tried at the other broker')
+    assert.deepEqual(sending.failed, [], 'the producer retries a failed send at the other broker')
     await second.restart()
     await eventually(() => cluster.hasRoute(topic, 8), BACK_MS)
     await sending.over()

@@ -5,11 +5,13 @@ import { Arrivals } from '../drivers/arrivals.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 
-/** `for await` with `ack` and `retry`, of messages that Java sends. */
+/** `for await` over messages that Java sends, with `ack` and `retry`. */
 export function iterating(cluster: () => Cluster): void {
-  test('what is acknowledged does not come again, what is to be tried again does', { timeout: 90_000 }, async t => {
+  test('an acknowledged message does not arrive again, one for which retry() was called does', {
+    timeout: 90_000,
+  }, async t => {
     const topic = await cluster().topic()
     const group = unique('group')
     await cluster().createTopic(`%RETRY%${group}`, 1)
@@ -25,14 +27,16 @@ export function iterating(cluster: () => Cluster): void {
     }
     assert.deepEqual(seen.toSorted(), ['also good 0', 'bad 0', 'bad 1', 'bad 2', 'good 0'])
     await consumer.close()
-    // Java goes on behind it.
+    // A Java consumer of the group continues after these messages.
     const java = await cluster().java.consume(t, { group, subscriptions: { [topic]: '*' } })
     await cluster().java.send([{ topic, body: 'next' }])
     await java.received.containing(['next'])
     assert.deepEqual(java.received.texts, ['next'])
   })
 
-  test('what is given up at once is among the dead letters, which Java reads', { timeout: 90_000 }, async t => {
+  test('a message that is given up at once is in the dead letter topic, which Java reads', {
+    timeout: 90_000,
+  }, async t => {
     const topic = await cluster().topic()
     const group = unique('group')
     const consumer = await iterated(t, cluster(), group, topic)
@@ -44,8 +48,11 @@ export function iterating(cluster: () => Cluster): void {
     const dead = `%DLQ%${group}`
     await eventually(() => cluster().hasRoute(dead), 15_000)
     await cluster().createTopic(dead, 1)
-    const undertaker = await cluster().java.consume(t, { group: unique('undertaker'), subscriptions: { [dead]: '*' } })
-    const [received] = await undertaker.received.atLeast(1)
+    const deadLetters = await cluster().java.consume(t, {
+      group: unique('deadLetters'),
+      subscriptions: { [dead]: '*' },
+    })
+    const [received] = await deadLetters.received.atLeast(1)
     assert.deepEqual(
       [received?.text, received?.properties['ORIGIN_MESSAGE_ID']],
       ['hopeless', receipt?.offsetMessageId],
@@ -65,7 +72,7 @@ interface Receiving {
   readonly received: Arrivals<{ readonly text: string; readonly reconsumeTimes: number; readonly messageId: string }>
 }
 
-/** A simple consumer of ours that acknowledges all that it is not told to keep. */
+/** Starts a simple consumer of ours that acknowledges every message unless `isKept` is true for it. */
 async function receiving(
   t: Owner,
   cluster: Cluster,
@@ -96,17 +103,19 @@ async function receiving(
   return { consumer, received }
 }
 
-/** Simple consumers (5.x) and Java's push consumer, which pops, in one group. */
+/** Simple consumers (5.x) in one group with Java's push consumer in pop mode. */
 export function receivingSimply(cluster: () => Cluster): void {
-  test('ours and a popping one of Java share without loss or double', { timeout: 120_000 }, async t => {
+  test('our simple consumer and a Java consumer in pop mode share messages without loss or duplicates', {
+    timeout: 120_000,
+  }, async t => {
     const topic = await cluster().topic('simple', 8)
     const group = unique('group')
     await cluster().java.setPop(cluster().broker.address, topic, group)
     const java = await cluster().java.consume(t, { group, subscriptions: { [topic]: '*' }, brokerAssigns: true })
     const ours = await receiving(t, cluster(), group, topic)
     const sent: string[] = []
-    const came = () => [...java.received.texts, ...ours.received.texts].toSorted()
-    // Who gets what is up to chance; sooner or later both have something.
+    const received = () => [...java.received.texts, ...ours.received.texts].toSorted()
+    // Chance decides which of them gets a message; sooner or later each has some.
     while (
       sent.length < 800 &&
       (java.received.all.length === 0 || ours.received.all.length === 0 || sent.length < 80)
@@ -114,12 +123,12 @@ export function receivingSimply(cluster: () => Cluster): void {
       const bodies = Array.from({ length: 20 }, (_, i) => String(1000 + sent.length + i))
       await cluster().java.send(bodies.map(body => ({ topic, body })))
       sent.push(...bodies)
-      await eventually(async () => assert.deepEqual(came(), sent), 45_000)
+      await eventually(async () => assert.deepEqual(received(), sent), 45_000)
     }
-    assert.ok(java.received.all.length > 0 && ours.received.all.length > 0, 'both took part')
+    assert.ok(java.received.all.length > 0 && ours.received.all.length > 0, 'both received messages')
   })
 
-  test('what ours lets go, comes to another of the group', { timeout: 120_000 }, async t => {
+  test('a message that our consumer releases arrives at another member', { timeout: 120_000 }, async t => {
     const topic = await cluster().topic('simple', 2)
     const group = unique('group')
     await cluster().java.setPop(cluster().broker.address, topic, group)
@@ -127,15 +136,18 @@ export function receivingSimply(cluster: () => Cluster): void {
       message.changeInvisible(1_000).catch(() => {})
       return true
     })
-    const [receipt] = await cluster().java.send([{ topic, body: 'let go' }])
+    const [receipt] = await cluster().java.send([{ topic, body: 'released' }])
     await keeper.received.atLeast(1)
     await keeper.consumer.close()
     const java = await cluster().java.consume(t, { group, subscriptions: { [topic]: '*' }, brokerAssigns: true })
     const [received] = await java.received.atLeast(1, 60_000)
-    assert.deepEqual([received?.text, received?.messageId, received?.reconsumeTimes], ['let go', receipt?.messageId, 1])
+    assert.deepEqual(
+      [received?.text, received?.messageId, received?.reconsumeTimes],
+      ['released', receipt?.messageId, 1],
+    )
   })
 
-  test('a receipt that was acknowledged at once or in a batch ends it', { timeout: 90_000 }, async t => {
+  test('messages that were acknowledged in a batch do not arrive again', { timeout: 90_000 }, async t => {
     const topic = await cluster().topic('simple', 2)
     const group = unique('group')
     const options = { nameServers: cluster().nameServers, consumeFrom: 'first', invisibleMs: 3_000 } as const
@@ -149,7 +161,7 @@ export function receivingSimply(cluster: () => Cluster): void {
       await consumer.ack(messages)
     }
     for (let i = 0; i < 20 && texts.length < 12; i++) await take(5_000)
-    // Longer than they would have been hidden.
+    // Longer than their invisible time.
     await take(6_000)
     assert.equal(new Set(texts).size, 12)
     assert.equal(texts.length, 12)

@@ -4,13 +4,13 @@ import type { Direction } from './sending.ts'
 import type { Cluster } from './cluster.ts'
 import { unique } from '../unique.ts'
 
-/** Together longer than the 127 letters that a topic may have in the first form of messages. */
+/** Two names of this length exceed the 127 characters that a topic may have in the first message format. */
 const LETTERS = 70
 const AGAIN_MS = 60_000
 
-/** Names that only the second form of messages has room for (5.x): retry topics of groups that pop are named by both. */
+/** Names that only fit the second message format (5.x): the retry topic of a group in pop mode contains group and topic. */
 export function longNames(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('a message of a long topic comes again to a group with a long name', { timeout: 120_000 }, async t => {
+  test('a refused message of a long topic arrives again at a group with a long name', { timeout: 120_000 }, async t => {
     const topic = `${unique('topic')}-`.padEnd(LETTERS, 't')
     const group = `${unique('group')}-`.padEnd(LETTERS, 'g')
     await cluster().createTopic(topic, 2)

@@ -4,7 +4,7 @@ import { skipReason } from '../launch/apache.ts'
 import { startOffsets, FILE_BYTES, makeOldTopics, slaveWithoutMaster } from './start-offsets.ts'
 import { offsetFiles } from './offset-files.ts'
 import { type Cluster, type ClusterPlan, suiteName, startCluster } from './cluster.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import type { LaunchedServer } from '../launch/launcher.ts'
 
 interface MasterAndSlave {

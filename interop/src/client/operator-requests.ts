@@ -21,22 +21,22 @@ interface RunningInfo {
   readonly stack: string
 }
 
-/** What operators ask of a consumer by way of the broker, with Apache's tools. */
+/** Requests of operators that the broker forwards to a consumer, sent with Apache's tools. */
 export function operatorRequests(
   cluster: () => Cluster,
   name: string,
-  side: (cluster: Cluster) => ClientUnderTest,
+  client: (cluster: Cluster) => ClientUnderTest,
 ): void {
   const consume = async (t: Parameters<ClientUnderTest['consume']>[0]) => {
     const topic = await cluster().topic()
     const group = unique('group')
-    const consumer = await side(cluster()).consume(t, { group, subscriptions: { [topic]: 'a || b' } })
+    const consumer = await client(cluster()).consume(t, { group, subscriptions: { [topic]: 'a || b' } })
     await cluster().java.send([{ topic, body: 'first', tags: 'a' }])
     await consumer.received.atLeast(1)
     return { topic, group, consumer }
   }
 
-  test(`${name}: the connection and its subscription`, async t => {
+  test(`${name}: an operator sees the connection and its subscription`, async t => {
     const { topic, group, consumer } = await consume(t)
     const connection = await cluster().java.ask<ConsumerConnection>('consumerConnection', { group })
     assert.deepEqual(
@@ -50,7 +50,7 @@ export function operatorRequests(
     assert.equal(connection.subscriptionTable[topic]?.subString, 'a || b')
   })
 
-  test(`${name}: the running state, with its stacks`, async t => {
+  test(`${name}: an operator sees the running state, with stacks`, async t => {
     const { topic, group, consumer } = await consume(t)
     const args = { group, clientId: consumer.clientId, stack: true }
     const info = await cluster().java.ask<RunningInfo>('runningInfo', args)
@@ -65,7 +65,7 @@ export function operatorRequests(
     assert.ok(info.stack.length > 10, 'no stacks')
   })
 
-  test(`${name}: a message is consumed directly`, async t => {
+  test(`${name}: an operator lets the consumer consume a message directly`, async t => {
     const { topic, group, consumer } = await consume(t)
     const [receipt] = await cluster().java.send([{ topic, body: 'directly', tags: 'c' }])
     const args = { group, clientId: consumer.clientId, topic, messageId: receipt?.messageId }
@@ -77,9 +77,9 @@ export function operatorRequests(
     await consumer.received.containing(['directly'])
   })
 
-  test(`${name}: offsets are reset, and messages come again`, { timeout: 90_000 }, async t => {
+  test(`${name}: after an operator has reset the offsets the messages arrive again`, { timeout: 90_000 }, async t => {
     const { topic, group, consumer } = await consume(t)
-    // Offsets must be at the broker: only what is known there is reset. Brokers of 4.9 want one of each queue, empty or not.
+    // The broker resets only the offsets that it has. Brokers of 4.9 want one for each queue, empty or not.
     await eventually(async () => {
       const offsets = await cluster().java.consumeOffsets(group, topic)
       assert.equal(

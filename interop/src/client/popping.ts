@@ -6,23 +6,23 @@ import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
 
-/** How long brokers hide what was popped and refused once: the first of their times. */
+/** How long brokers hide a message that was popped and refused once: the first of their delays. */
 const HIDDEN_MS = 10_000
-/** Until the broker has revived it, the name server has heard of its retry topic, and the client has asked for the route. */
+/** How long the broker may take to revive a message, register the retry topic, and the client to ask for its route. */
 const COMES_AGAIN_MS = 150_000
-/** The number of a queue that stands for all of a broker. */
+/** The queue id that means all queues of a broker. */
 const ALL_TO_POP = -1
 
-/** Consumption by pop, where the broker assigns (5.x). */
+/** Pop mode, in which the broker assigns queues (5.x). */
 export function popping(cluster: () => Cluster): void {
   for (const name of ['Java', 'ours'] as const) {
-    test(`${name}: a broker assigns the queues, and each message comes once`, { timeout: 90_000 }, async t => {
+    test(`${name}: the broker assigns the queues, and each message arrives once`, { timeout: 90_000 }, async t => {
       const topic = await cluster().topic('popped')
       const group = unique('group')
       await cluster().java.setPop(cluster().broker.address, topic, group)
-      const side = name === 'ours' ? cluster().ours : cluster().java
+      const client = name === 'ours' ? cluster().ours : cluster().java
       const settings = { group, subscriptions: { [topic]: '*' }, brokerAssigns: true }
-      const consumer = await side.consume(t, settings)
+      const consumer = await client.consume(t, settings)
       const messages = Array.from({ length: 40 }, (_, i) => ({ topic, body: String(i) }))
       await cluster().java.send(messages)
       await consumer.received.atLeast(40, 45_000)
@@ -30,7 +30,9 @@ export function popping(cluster: () => Cluster): void {
     })
   }
 
-  test('one of ours and one of Java share by pop without loss or double', { timeout: 90_000 }, async t => {
+  test('a consumer of ours and one of Java share messages in pop mode without loss or duplicates', {
+    timeout: 90_000,
+  }, async t => {
     const topic = await cluster().topic('popped', 8)
     const group = unique('group')
     await cluster().java.setPop(cluster().broker.address, topic, group)
@@ -38,7 +40,7 @@ export function popping(cluster: () => Cluster): void {
     const members = [await cluster().ours.consume(t, settings), await cluster().java.consume(t, settings)]
     await eventually(async () => {
       const held = await Promise.all(members.map(member => member.queues()))
-      // The broker may name each queue to one member, or all queues to all as number -1.
+      // The broker may assign each queue to one member, or all queues to all members as queue id -1.
       for (const queues of held) assert.ok(queues.some(queue => queue.topic === topic))
     }, 45_000)
     await cluster().java.send(Array.from({ length: 80 }, (_, i) => ({ topic, body: String(i) })))
@@ -48,12 +50,12 @@ export function popping(cluster: () => Cluster): void {
       assert.deepEqual(
         [texts.length, new Set(texts).size],
         [80, 80],
-        `ours and Java, all and different: ${by.join('; ')}`,
+        `received and distinct, for ours and Java: ${by.join('; ')}`,
       )
     }, 45_000)
   })
 
-  test('what was refused while the group popped comes again when it pulls', {
+  test('a message that was refused in pop mode arrives again after a switch to pull mode', {
     timeout: 240_000,
   }, async t => {
     const topic = await cluster().topic('switched', 2)
@@ -63,13 +65,13 @@ export function popping(cluster: () => Cluster): void {
     const consumer = await cluster().ours.consume(t, { ...settings, failTimes: 1, rebalanceMs: 1_000 })
     const [receipt] = await cluster().java.send([{ topic, body: 'refused' }])
     await consumer.received.atLeast(1, 45_000)
-    // From now on it is hidden for 10 s.
+    // From now on the broker hides the message for 10 s.
     assert.deepEqual(await held(consumer, topic), [ALL_TO_POP])
     const admin = await Admin.start({ nameServers: cluster().nameServers })
     t.after(() => admin.close())
     await admin.groups.setConsumeMode(group, topic, 'PULL', { broker: cluster().broker.address })
     await eventually(async () => assert.deepEqual(await held(consumer, topic), [0, 1]), HIDDEN_MS)
-    assert.equal(consumer.received.all.length, 1, 'it came before its time')
+    assert.equal(consumer.received.all.length, 1, 'the message arrived before its time')
     await cluster().java.send([{ topic, body: 'next' }])
     await eventually(async () => {
       assert.deepEqual(consumer.received.texts.toSorted(), ['next', 'next', 'refused', 'refused'])
@@ -79,7 +81,7 @@ export function popping(cluster: () => Cluster): void {
   })
 }
 
-/** Which queues of a topic a member has. */
+/** The ids of the queues of a topic that a member holds. */
 async function held(consumer: ConsumerUnderTest, topic: string): Promise<number[]> {
   const queues = (await consumer.queues()).filter(queue => queue.topic === topic)
   return queues.map(({ queueId }) => queueId).toSorted((a, b) => a - b)

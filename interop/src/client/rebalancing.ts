@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AssignmentStrategy, averagelyByCircle, consistentHash } from '@gantrymq/client'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import type { ConsumerSettings, Received, OutgoingMessage, ConsumerUnderTest } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
@@ -14,7 +14,7 @@ function messages(topic: string, word: string, count: number): OutgoingMessage[]
   return Array.from({ length: count }, (_, i) => ({ topic, body: `${word} ${i}` }))
 }
 
-/** Two of ours and one of Java's in one group. */
+/** Starts two consumers of ours and one of Java in one group. */
 async function mixedGroup(t: Owner, cluster: Cluster, settings: ConsumerSettings): Promise<ConsumerUnderTest[]> {
   return [
     await cluster.ours.consume(t, { ...settings, instanceName: unique('one') }),
@@ -23,7 +23,7 @@ async function mixedGroup(t: Owner, cluster: Cluster, settings: ConsumerSettings
   ]
 }
 
-/** Waits until the members hold each queue of a topic once, and each of them one at least. */
+/** Waits until each queue of a topic has one member, and each member at least one queue. */
 async function shareAll(members: readonly ConsumerUnderTest[], topic: string): Promise<void> {
   await eventually(async () => {
     const held = await Promise.all(members.map(member => member.queues()))
@@ -37,7 +37,7 @@ async function shareAll(members: readonly ConsumerUnderTest[], topic: string): P
   }, SETTLED_MS)
 }
 
-/** Waits until each member holds what a strategy of ours gives it. */
+/** Waits until each member holds the queues that our strategy assigns to it. */
 async function shareBy(
   members: readonly ConsumerUnderTest[],
   topic: string,
@@ -68,23 +68,27 @@ async function gotOnce(members: readonly ConsumerUnderTest[], sent: readonly Out
     assert.deepEqual(
       wanted.filter(text => !texts.has(text)),
       [],
-      'not received',
+      'messages that did not arrive',
     )
   }, SETTLED_MS)
   const all = textsOf(members).filter(text => wanted.includes(text))
-  assert.equal(all.length, wanted.length, 'received twice')
+  assert.equal(all.length, wanted.length, 'some messages arrived twice')
 }
 
-/** The messages of each queue came to one member, in their order. */
+/** Asserts that one member received the messages of each queue, in their order. */
 function gotInOrder(members: readonly ConsumerUnderTest[], wave: string): void {
-  const came = members.flatMap(({ clientId, received }) => received.all.map(message => ({ clientId, ...message })))
+  const arrived = members.flatMap(({ clientId, received }) => received.all.map(message => ({ clientId, ...message })))
   const byQueue = Map.groupBy(
-    came.filter(({ text }) => text.startsWith(wave)),
+    arrived.filter(({ text }) => text.startsWith(wave)),
     ({ queueId }) => queueId,
   )
   assert.equal(byQueue.size, QUEUES)
   for (const [queueId, messages] of byQueue) {
-    assert.equal(new Set(messages.map(({ clientId }) => clientId)).size, 1, `members that had queue ${queueId}`)
+    assert.equal(
+      new Set(messages.map(({ clientId }) => clientId)).size,
+      1,
+      `members that received from queue ${queueId}`,
+    )
     const offsets = messages.map(({ queueOffset }: Received) => queueOffset)
     assert.deepEqual(
       offsets,
@@ -94,10 +98,12 @@ function gotInOrder(members: readonly ConsumerUnderTest[], wave: string): void {
   }
 }
 
-/** Two of our consumers and one of Java's in one group. */
+/** Two consumers of ours and one of Java in one group. */
 export function rebalancing(cluster: () => Cluster): void {
   for (const orderly of [false, true]) {
-    test(`share all queues without loss or double${orderly ? ', in order' : ''}`, { timeout: 150_000 }, async t => {
+    test(`the members share all queues without loss or duplicates${orderly ? ', in order' : ''}`, {
+      timeout: 150_000,
+    }, async t => {
       const topic = await cluster().topic('shared', QUEUES)
       const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly }
       const members = await mixedGroup(t, cluster(), settings)
@@ -112,7 +118,7 @@ export function rebalancing(cluster: () => Cluster): void {
 
   for (const strategy of [averagelyByCircle, consistentHash()]) {
     const allocate = strategy.name as 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH'
-    test(`share all queues without overlap by ${allocate}`, { timeout: 150_000 }, async t => {
+    test(`the members share all queues by ${allocate}`, { timeout: 150_000 }, async t => {
       const topic = await cluster().topic('allocated', QUEUES)
       const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, allocate }
       const members = await mixedGroup(t, cluster(), settings)
@@ -123,7 +129,7 @@ export function rebalancing(cluster: () => Cluster): void {
     })
   }
 
-  test('the order of each queue outlasts that one leaves', { timeout: 150_000 }, async t => {
+  test('each queue keeps its order when a member leaves', { timeout: 150_000 }, async t => {
     const topic = await cluster().topic('handed', QUEUES)
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, orderly: true }
     const members = await mixedGroup(t, cluster(), settings)
@@ -141,7 +147,9 @@ export function rebalancing(cluster: () => Cluster): void {
     gotInOrder(others, 'after')
   })
 
-  test('the others take over what one leaves, and nothing is lost or doubled', { timeout: 150_000 }, async t => {
+  test('the others take over the queues of a member that leaves, without loss or duplicates', {
+    timeout: 150_000,
+  }, async t => {
     const topic = await cluster().topic('left', QUEUES)
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' } }
     const members = await mixedGroup(t, cluster(), settings)

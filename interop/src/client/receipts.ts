@@ -6,10 +6,10 @@ import { ClientError, PushConsumer, SimpleConsumer, type SimpleMessage } from '@
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
 
-/** Longer than a broker needs to come back. */
+/** Longer than a broker needs to restart. */
 const INVISIBLE_MS = 30_000
 const AGAIN_MS = 90_000
 const WRITTEN_MS = 15_000
@@ -19,8 +19,8 @@ const numbers = (from: number, to: number): string[] => Array.from({ length: to 
 const textOf = ({ body }: { readonly body: Buffer }): string => body.toString()
 
 /**
- * Waits until a broker has written how far a group has popped, which it does every 5 s. One that is killed before gives all
- * of it again at once, also what was acknowledged.
+ * Waits until the broker has written the group's pop offsets, which it does every 5 s. A broker that is killed before delivers
+ * all messages again at once, acknowledged ones included.
  */
 async function isWritten({ broker }: Cluster, topic: string, group: string): Promise<void> {
   const file = join(broker.folder, 'store', 'config', 'consumerOffset.json')
@@ -40,7 +40,7 @@ async function sentTo(cluster: Cluster): Promise<string> {
   return topic
 }
 
-/** A simple consumer that has all messages in hand. */
+/** Starts a simple consumer that has received all messages and acknowledged none. */
 async function receiving(t: Owner, cluster: Cluster) {
   const topic = await sentTo(cluster)
   const subscriptions = { [topic]: '*' }
@@ -57,13 +57,13 @@ async function receiving(t: Owner, cluster: Cluster) {
   return { consumer, inHand: inHand.toSorted((a, b) => Number(textOf(a)) - Number(textOf(b))) }
 }
 
-/** A popping consumer whose listeners are at all messages, and end when they are told to. */
+/** Starts a push consumer in pop mode whose listeners hold all messages until `finish` is called. */
 async function listening(t: Owner, cluster: Cluster) {
   const topic = await sentTo(cluster)
   const group = unique('group')
   await cluster.java.setPop(cluster.broker.address, topic, group)
   const received: string[] = []
-  const { promise: told, resolve: finish } = Promise.withResolvers<void>()
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
   const consumer = await PushConsumer.start({
     nameServers: cluster.nameServers,
     group,
@@ -74,7 +74,7 @@ async function listening(t: Owner, cluster: Cluster) {
     routeRefreshMs: 1_000,
     onMessage: async message => {
       received.push(textOf(message))
-      await told
+      await finished
     },
   })
   t.after(async () => {
@@ -86,9 +86,9 @@ async function listening(t: Owner, cluster: Cluster) {
   return { received, finish }
 }
 
-/** What becomes of popped messages when their broker is killed between the pop and the acknowledgement. 5.x. */
+/** Popped messages whose broker is killed between the pop and the acknowledgement (5.x). */
 export function receipts(cluster: () => Cluster): void {
-  test('what was not acknowledged comes again, what was does not, and nothing is lost', {
+  test('messages without acknowledgement arrive again, acknowledged ones do not, and none is lost', {
     timeout: 240_000,
   }, async t => {
     const { broker } = cluster()
@@ -102,7 +102,7 @@ export function receipts(cluster: () => Cluster): void {
     const refused = consumer.ack(inHand.slice(2, 4), { timeoutMs: 1_000 })
     await assert.rejects(refused, error => error instanceof ClientError && error.retriable)
     await broker.restart()
-    // Receipts of before the kill are good as long as their time is.
+    // A receipt from before the kill is valid until its invisible time has passed.
     await eventually(() => consumer.ack(inHand.slice(2, 4)), INVISIBLE_MS)
     const again: string[] = []
     await eventually(async () => {

@@ -4,7 +4,7 @@ import { operatorRequests } from './operator-requests.ts'
 import { filters, groups, litePull, order, retries } from './consuming.ts'
 import { harness } from './harness.ts'
 import { iterating, receivingSimply } from './iterating.ts'
-import { leaving } from './leaving.ts'
+import { producers } from './producers.ts'
 import { longNames } from './long-names.ts'
 import { popping } from './popping.ts'
 import { secondPort } from './second-port.ts'
@@ -15,15 +15,15 @@ import { staticTopics } from './static-topics.ts'
 import { tracing } from './tracing.ts'
 import { type Cluster, type ClusterPlan, clusterFor, suiteName } from './cluster.ts'
 
-/** Areas at a time: cases wait more than they work. */
+/** Areas that run at a time: cases mostly wait. */
 const CONCURRENCY = 3
 
-const sides: Readonly<Record<string, (cluster: Cluster) => ClientUnderTest>> = {
+const clients: Readonly<Record<string, (cluster: Cluster) => ClientUnderTest>> = {
   Java: cluster => cluster.java,
   ours: cluster => cluster.ours,
 }
 
-type Scenario = (cluster: () => Cluster, way: Direction) => void
+type Scenario = (cluster: () => Cluster, direction: Direction) => void
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   sending,
@@ -39,52 +39,52 @@ const scenarios: Readonly<Record<string, Scenario>> = {
 
 const only5: Readonly<Record<string, Scenario>> = { timers, 'long names': longNames }
 
-/** Names the only direction to run, `ours to Java` for example, and words of the areas. */
-const onlyWay = process.env['GANTRY_INTEROP_WAY']
+/** Restrict the run to one direction, `ours to Java` for example, and to areas with one of these words. */
+const onlyDirection = process.env['GANTRY_INTEROP_WAY']
 const onlyAreas = process.env['GANTRY_INTEROP_AREA']?.split(',')
 const isWanted = (area: string): boolean => onlyAreas === undefined || onlyAreas.some(word => area.includes(word))
 
-/** Every feature of the client against real brokers, in both directions with Java's. */
+/** Every feature of the client with a real broker, in both directions with Java's client. */
 export async function clientScenarios(plan: ClusterPlan): Promise<void> {
   const skip = await skipReason()
   const all = plan.release.startsWith('5.') ? { ...scenarios, ...only5 } : scenarios
   describe(suiteName(plan), { skip, concurrency: CONCURRENCY }, () => {
     const cluster = clusterFor(plan)
     describe('the harness', () => harness(cluster))
-    for (const way of directions) {
-      if (onlyWay !== undefined && onlyWay !== way.name) continue
+    for (const direction of directions) {
+      if (onlyDirection !== undefined && onlyDirection !== direction.name) continue
       for (const [area, scenario] of Object.entries(all)) {
         if (!isWanted(area)) continue
-        describe(`${area}, ${way.name}`, () => scenario(cluster, way))
+        describe(`${area}, ${direction.name}`, () => scenario(cluster, direction))
       }
     }
-    if (onlyWay === undefined || onlyWay === 'both') both(cluster, plan)
+    if (onlyDirection === undefined || onlyDirection === 'both') bothClients(cluster, plan)
   })
 }
 
-/** What may depend on whose name server it is, for a broker and a name server of different makers. */
+/** What may depend on the name server, for a broker and a name server of different makers. */
 export async function crossingScenarios(plan: ClusterPlan): Promise<void> {
   describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
     const cluster = clusterFor(plan)
-    for (const way of directions) {
-      if (way.sender === way.receiver) continue
-      describe(`sending, ${way.name}`, () => sending(cluster, way))
-      describe(`groups, ${way.name}`, () => groups(cluster, way))
+    for (const direction of directions) {
+      if (direction.sender === direction.receiver) continue
+      describe(`sending, ${direction.name}`, () => sending(cluster, direction))
+      describe(`groups, ${direction.name}`, () => groups(cluster, direction))
     }
     describe('a group of both', () => rebalancing(cluster))
   })
 }
 
-/** What is not of a direction. */
-function both(cluster: () => Cluster, plan: ClusterPlan): void {
+/** The areas that have no direction. */
+function bothClients(cluster: () => Cluster, plan: ClusterPlan): void {
   const area = (name: string, declare: () => void) => void (isWanted(name) && describe(name, declare))
   area('a group of both', () => rebalancing(cluster))
-  for (const [name, side] of Object.entries(sides)) {
-    area(`asked by operators, ${name}`, () => operatorRequests(cluster, name, side))
-    area(`traces, ${name}`, () => tracing(cluster, name, side))
+  for (const [name, client] of Object.entries(clients)) {
+    area(`operator requests, ${name}`, () => operatorRequests(cluster, name, client))
+    area(`traces, ${name}`, () => tracing(cluster, name, client))
   }
-  area('iterated, ours', () => iterating(cluster))
-  area('leaving, ours', () => leaving(cluster))
+  area('for await, ours', () => iterating(cluster))
+  area('producers, ours', () => producers(cluster))
   area('second port, ours', () => secondPort(cluster))
   if (!plan.release.startsWith('5.')) return
   area('pop', () => popping(cluster))

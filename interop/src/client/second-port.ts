@@ -6,12 +6,12 @@ import { Admin, Producer } from '@gantrymq/client'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 
-/** Two below the first. */
+/** The second port of a broker is two below the first. */
 const SECOND = -2
 
-/** Notes the connections that this process opens, and gives their own ends, by the port that they lead to. */
+/** Records the connections that this process opens. Returns a function: remote port -> local addresses. */
 function watchSockets(t: Owner): (port: number) => string[] {
   const sockets: Socket[] = []
   const note = (message: unknown): void => void sockets.push((message as { readonly socket: Socket }).socket)
@@ -24,9 +24,9 @@ function watchSockets(t: Owner): (port: number) => string[] {
     sockets.filter(({ remotePort }) => remotePort === port).map(({ localPort }) => `127.0.0.1:${localPort}`)
 }
 
-/** That clients with `vipChannel` really use the second port of a broker, by what the broker says of who is there. */
+/** Checks with the broker's own data that clients with `vipChannel` use its second port. */
 export function secondPort(cluster: () => Cluster): void {
-  test('messages come by a connection to the second port', { timeout: 60_000 }, async t => {
+  test('a producer with vipChannel sends on a connection to the second port', { timeout: 60_000 }, async t => {
     const topic = await cluster().topic('second')
     const endsAt = watchSockets(t)
     const { nameServers, broker } = cluster()
@@ -41,12 +41,15 @@ export function secondPort(cluster: () => Cluster): void {
       // The broker writes its index a little later.
       await eventually(async () => {
         const [found] = await admin.messages.byUniqueId(topic, messageId)
-        assert.ok(ends.includes(found?.bornHost ?? ''), `born at ${found?.bornHost}, not one of ${ends.join(', ')}`)
+        assert.ok(
+          ends.includes(found?.bornHost ?? ''),
+          `its bornHost is ${found?.bornHost}, not one of ${ends.join(', ')}`,
+        )
       })
     }
   })
 
-  test('a consumer is known by a connection to the first port', { timeout: 60_000 }, async t => {
+  test('the broker knows a consumer by its connection to the first port', { timeout: 60_000 }, async t => {
     const topic = await cluster().topic('second')
     const group = unique('group')
     const endsAt = watchSockets(t)
@@ -54,11 +57,11 @@ export function secondPort(cluster: () => Cluster): void {
     const consumer = await cluster().ours.consume(t, { group, subscriptions: { [topic]: '*' }, ...own })
     await cluster().java.send([{ topic, body: 'x' }])
     await consumer.received.containing(['x'], 30_000)
-    const told = await cluster().java.ask<{ readonly connectionSet: readonly { readonly clientAddr: string }[] }>(
+    const answer = await cluster().java.ask<{ readonly connectionSet: readonly { readonly clientAddr: string }[] }>(
       'consumerConnection',
       { group },
     )
-    const [address] = told.connectionSet.map(({ clientAddr }) => clientAddr)
+    const [address] = answer.connectionSet.map(({ clientAddr }) => clientAddr)
     assert.ok(endsAt(cluster().broker.port).includes(address ?? ''), `the broker knows it by ${address}`)
   })
 }

@@ -8,7 +8,7 @@ import { type Cluster, type ClusterPlan, clusterFor, suiteName } from './cluster
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
 import { JavaError } from '../drivers/java-client.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import type { Properties } from '../launch/launcher.ts'
 
 const OPERATOR = { accessKey: 'operator1', secretKey: 'operator-secret-1' }
@@ -41,7 +41,7 @@ const AUTHENTICATION: Properties = {
   authorizationMetadataProvider: `${AUTH}.authorization.provider.LocalAuthorizationMetadataProvider`,
 }
 
-/** The refusal of an unknown or wrongly signing account: 4.9 has no code of its own for it. */
+/** The response code for an unknown account or a wrong signature: 4.9 has no special code. */
 const refusalCode = (release: Release) => (release.startsWith('5.') ? 16 : 1)
 
 function serverFlags({ server, authority }: Certificates): string[] {
@@ -68,7 +68,7 @@ function clientFlags({ client, authority }: Certificates): string[] {
 
 const accountFlags = [`-Dgantry.accessKey=${OPERATOR.accessKey}`, `-Dgantry.secretKey=${OPERATOR.secretKey}`]
 
-/** A broker that wants TLS with a certificate of ours and signed requests; its name server takes both, plain and TLS. */
+/** A broker that requires mutual TLS and signed requests. Its name server accepts plain and TLS connections. */
 function securedPlan(release: Release, certificates: Certificates): ClusterPlan {
   return {
     release,
@@ -76,13 +76,13 @@ function securedPlan(release: Release, certificates: Certificates): ClusterPlan 
     properties: release.startsWith('5.') ? AUTHENTICATION : { aclEnable: true },
     files: release.startsWith('5.') ? {} : { 'conf/plain_acl.yml': PLAIN_ACL },
     nameServerFlags: serverFlags(certificates),
-    // A broker that wants TLS also asks by TLS.
+    // A broker that requires TLS also uses it for its own requests.
     brokerFlags: [...serverFlags(certificates), ...clientFlags(certificates), '-Dtls.server.mode=enforcing'],
     javaFlags: [...clientFlags(certificates), ...accountFlags],
   }
 }
 
-/** Signed requests over mutual TLS, and what happens without either. */
+/** Signed requests over mutual TLS, and refusals without one of them. */
 export async function securityScenarios(release: Release): Promise<void> {
   const title = { title: 'security', release, nameServer: 'Apache' } as const
   describe(suiteName(title), { skip: await skipReason() }, () => {
@@ -96,13 +96,13 @@ export async function securityScenarios(release: Release): Promise<void> {
       for (const close of closes) await close()
     })
     const secured = () => new SecuredCluster(cluster(), made ?? assert.fail('no certificates'))
-    describe('signed over TLS', () => allowed(secured))
-    describe('by name and by id', () => known(secured))
-    describe('refused', () => refused(secured))
+    describe('signed over TLS', () => signedOverTls(secured))
+    describe('by name and by id', () => namesAndIds(secured))
+    describe('refused', () => refusals(secured))
   })
 }
 
-/** Our clients on a secured cluster. */
+/** A secured cluster, and the certificates and producers for it. */
 class SecuredCluster {
   readonly cluster: Cluster
   readonly tls: ConnectionOptions
@@ -115,13 +115,13 @@ class SecuredCluster {
     this.tls = { ca: authority.cert, cert: client.cert, key: client.key }
   }
 
-  /** TLS that trusts the authority and shows nothing of its own. */
+  /** TLS options that trust the authority but have no client certificate. */
   get withoutCertificate(): ConnectionOptions {
     return { ca: this.#certificates.authority.cert }
   }
 
-  /** TLS that trusts somebody else. */
-  get ofStrangers(): ConnectionOptions {
+  /** TLS options that trust another authority. */
+  get otherAuthority(): ConnectionOptions {
     const { client } = this.#certificates
     return { ca: client.cert, cert: client.cert, key: client.key }
   }
@@ -140,8 +140,8 @@ class SecuredCluster {
   }
 }
 
-function allowed(secured: () => SecuredCluster): void {
-  test('ours sends, Java receives', async t => {
+function signedOverTls(secured: () => SecuredCluster): void {
+  test('our producer sends, a Java consumer receives', async t => {
     const { cluster } = secured()
     const topic = await cluster.topic()
     const consumer = await cluster.java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
@@ -151,7 +151,7 @@ function allowed(secured: () => SecuredCluster): void {
     await consumer.received.containing(['one', 'two'])
   })
 
-  test('Java sends, ours receives and commits', async t => {
+  test('Java sends, our consumer receives and commits', async t => {
     const { cluster, tls } = secured()
     const topic = await cluster.topic()
     const bodies: string[] = []
@@ -181,9 +181,9 @@ function allowed(secured: () => SecuredCluster): void {
   })
 }
 
-function known(secured: () => SecuredCluster): void {
-  // The signature of this request differs between the lines, and a fresh connection does not know the broker's.
-  test('a message is found by its id', async t => {
+function namesAndIds(secured: () => SecuredCluster): void {
+  // The two release lines sign this request differently, and on a new connection the client does not know the line yet.
+  test('an admin finds a message by its id', async t => {
     const { cluster, tls } = secured()
     const topic = await cluster.topic()
     const producer = await secured().producer(t, {})
@@ -196,13 +196,13 @@ function known(secured: () => SecuredCluster): void {
     })
   })
 
-  test('a name server is known by its host name', async t => {
+  test('a client connects to a name server by its host name', async t => {
     const topic = await secured().cluster.topic()
     const producer = await secured().producer(t, { nameServers: `localhost:${secured().cluster.nameServer.port}` })
     await producer.send({ topic, body: 'one' })
   })
 
-  test('a server with a certificate for another name is not spoken to, and the error says why', async t => {
+  test('the client refuses a server whose certificate has another name, and the error says why', async t => {
     const { cluster, tls } = secured()
     const topic = await cluster.topic()
     const producer = await secured().producer(t, { tls: { ...tls, servername: 'broker.example.org' } })
@@ -223,8 +223,8 @@ function isRefusal(code: number, secret: string) {
   }
 }
 
-function refused(secured: () => SecuredCluster): void {
-  test('a wrong secret, which the error does not tell', async t => {
+function refusals(secured: () => SecuredCluster): void {
+  test('a wrong secret is refused, and the error does not contain it', async t => {
     const topic = await secured().cluster.topic()
     const secretKey = 'a-wrong-secret-1'
     const producer = await secured().producer(t, { credentials: { ...OPERATOR, secretKey } })
@@ -232,13 +232,13 @@ function refused(secured: () => SecuredCluster): void {
     await assert.rejects(producer.send({ topic, body: 'x' }), isRefusal(code, secretKey))
   })
 
-  test('Java is refused likewise', async () => {
+  test('Java with a wrong secret is refused, too', async () => {
     const topic = await secured().cluster.topic()
     const producer = { group: unique('producer'), accessKey: OPERATOR.accessKey, secretKey: 'a-wrong-secret-1' }
     await assert.rejects(secured().cluster.java.send([{ topic, body: 'x' }], { producer }), JavaError)
   })
 
-  test('an unsigned request', async t => {
+  test('an unsigned request is refused', async t => {
     const topic = await secured().cluster.topic()
     const producer = await secured().producer(t, { credentials: undefined })
     await assert.rejects(
@@ -247,8 +247,8 @@ function refused(secured: () => SecuredCluster): void {
     )
   })
 
-  test('a topic that is closed to the account (ACL of 4.9)', async t => {
-    if (secured().cluster.is5) return t.skip('5.x has users and grants instead')
+  test('a topic that the ACL of 4.9 denies to the account is refused', async t => {
+    if (secured().cluster.is5) return t.skip('5.x has users and grants instead of the ACL file')
     await secured().cluster.createTopic(CLOSED_TOPIC)
     const open = await secured().cluster.topic()
     const producer = await secured().producer(t, { credentials: LIMITED })
@@ -256,9 +256,9 @@ function refused(secured: () => SecuredCluster): void {
     await assert.rejects(producer.send({ topic: CLOSED_TOPIC, body: 'x' }), isRefusal(1, LIMITED.secretKey))
   })
 
-  test('a topic that is closed to the user (5.x)', async t => {
+  test('a topic for which the user of 5.x has no grant is refused', async t => {
     const { cluster, tls } = secured()
-    if (!cluster.is5) return t.skip('4.9 has a file of accounts instead')
+    if (!cluster.is5) return t.skip('4.9 has an ACL file instead of users and grants')
     const topic = await cluster.topic()
     const admin = await Admin.start({ nameServers: cluster.nameServers, credentials: OPERATOR, tls })
     t.after(() => admin.close())
@@ -272,13 +272,13 @@ function refused(secured: () => SecuredCluster): void {
   })
 
   for (const how of ['without TLS', 'without a certificate', 'of an unknown authority'] as const) {
-    test(`a connection ${how}, in time`, async t => {
-      const { cluster, withoutCertificate, ofStrangers } = secured()
+    test(`a connection ${how} fails within the timeout`, async t => {
+      const { cluster, withoutCertificate, otherAuthority } = secured()
       const topic = await cluster.topic()
       const tls = {
         'without TLS': false,
         'without a certificate': withoutCertificate,
-        'of an unknown authority': ofStrangers,
+        'of an unknown authority': otherAuthority,
       }
       const attempt = async () => {
         const producer = await secured().producer(t, { tls: tls[how] })

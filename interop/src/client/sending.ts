@@ -17,7 +17,7 @@ export interface Direction {
 const ours = (cluster: Cluster): ClientUnderTest => cluster.ours
 const java = (cluster: Cluster): ClientUnderTest => cluster.java
 
-/** Java with itself comes first: what fails there is not our client's fault. */
+/** Java with itself comes first: what fails there is not a fault of our client. */
 export const directions: readonly Direction[] = [
   { name: 'Java to Java', sender: java, receiver: java },
   { name: 'ours to Java', sender: ours, receiver: java },
@@ -27,7 +27,7 @@ export const directions: readonly Direction[] = [
 
 const bodies = (messages: readonly OutgoingMessage[]) => messages.map(message => String(message.body))
 
-/** Messages of every manner arrive as they were sent. */
+/** Messages arrive as they were sent, however they were sent. */
 export function sending(cluster: () => Cluster, { sender, receiver }: Direction): void {
   test('body, tag, keys, properties, flag and id arrive as they were sent', async t => {
     const topic = await cluster().topic()
@@ -46,7 +46,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     assert.ok(received.bornTimestamp > 0 && Math.abs(received.storeTimestamp - received.bornTimestamp) < 10_000)
   })
 
-  test('bytes that are no text arrive unchanged', async t => {
+  test('a binary body arrives unchanged', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const body = randomBytes(3_000)
@@ -55,7 +55,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     assert.deepEqual(received?.body, body)
   })
 
-  test('many at once, oneway and as a batch: each arrives once', async t => {
+  test('messages sent concurrently, one-way or as a batch arrive once each', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const all = (['async', 'oneway', 'batch'] as const).map(mode => {
@@ -67,29 +67,29 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     assert.deepEqual(consumer.received.texts.toSorted(), all.flatMap(({ messages }) => bodies(messages)).toSorted())
   })
 
-  test('single sends that are batched on their own arrive once each, with their ids', async t => {
-    const side = sender(cluster())
-    if (side.name === 'Java' && !cluster().is5) return t.skip('the Java client has it since 5.x')
+  test('single sends that the client combines into batches arrive once each, with their ids', async t => {
+    const client = sender(cluster())
+    if (client.name === 'Java' && !cluster().is5) return t.skip('the Java client has automatic batches since 5.x')
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const messages = Array.from({ length: 20 }, (_, i) => ({ topic, body: String(i), keys: [`key-${i}`] }))
     const producer = { group: unique('producer'), autoBatch: true }
-    const receipts = await side.send(messages, { producer, mode: 'async' })
+    const receipts = await client.send(messages, { producer, mode: 'async' })
     await consumer.received.atLeast(20)
     assert.deepEqual(consumer.received.texts.toSorted(), bodies(messages).toSorted())
-    // Java tells each sender the ids of the whole batch.
-    const told = new Set(receipts.flatMap(({ messageId }) => messageId.split(',')))
-    for (const { messageId } of consumer.received.all) assert.ok(told.has(messageId), `${messageId} was not told`)
+    // Java gives each sender the ids of the whole batch.
+    const reported = new Set(receipts.flatMap(({ messageId }) => messageId.split(',')))
+    for (const { messageId } of consumer.received.all) assert.ok(reported.has(messageId), `no receipt has ${messageId}`)
   })
 
-  test('the second port of the broker takes messages too', async t => {
+  test('the second port of the broker accepts messages too', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     await sender(cluster()).send([{ topic, body: 'fast' }], { producer: { group: unique('producer'), vip: true } })
     await consumer.received.containing(['fast'])
   })
 
-  test('a message to a named queue is in that queue', async t => {
+  test('a message for a named queue is stored in that queue', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const queue = { topic, brokerName: cluster().brokerName, queueId: 3 }
@@ -98,7 +98,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     assert.deepEqual([receipt?.queue.queueId, received?.queueId], [3, 3])
   })
 
-  test('equal keys go to one queue, in order, and to the queue that Java takes', async t => {
+  test('equal sharding keys go to one queue, in order, and to the queue that Java chooses', async t => {
     const topic = await cluster().topic('keyed', 8)
     const consumer = await receiver(cluster()).consume(t, {
       group: unique('group'),
@@ -123,7 +123,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     }
   })
 
-  test('a delayed message comes after its time', async t => {
+  test('a delayed message arrives after its delay', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     await sender(cluster()).send([{ topic, body: 'later', delayLevel: 2 }])
@@ -134,7 +134,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     )
   })
 
-  test('a namespace is put before names on the way and taken off again', async t => {
+  test('the client adds the namespace to names when it sends and removes it when it receives', async t => {
     const namespace = unique('MQ_INST_space')
     const topic = unique('inside')
     await cluster().createTopic(`${namespace}%${topic}`)
@@ -153,7 +153,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     )
   })
 
-  test('a topic that is not there is made by sending to it', async t => {
+  test('a send to a missing topic creates it', async t => {
     const topic = unique('made')
     await sender(cluster()).send([{ topic, body: 'first' }])
     await eventually(() => cluster().hasRoute(topic))
@@ -161,7 +161,7 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
     await consumer.received.containing(['first'])
   })
 
-  test('a message is found by its ids and its key', async t => {
+  test('an operator finds a message by its ids and its key', async t => {
     const topic = await cluster().topic()
     const key = unique('key')
     const [receipt] = await sender(cluster()).send([{ topic, body: 'sought', keys: [key] }])
@@ -195,10 +195,10 @@ export function sending(cluster: () => Cluster, { sender, receiver }: Direction)
 const TYPE_BITS = 0x700
 const bitsOf = { LZ4: 0x100, ZSTD: 0x200, ZLIB: 0x300 } as const
 
-/** Each kind of compression is understood across. */
+/** Each client reads what the other has compressed. */
 export function compression(cluster: () => Cluster, { sender, receiver }: Direction): void {
   for (const compressType of ['ZLIB', 'LZ4', 'ZSTD'] as const) {
-    test(`${compressType} is read by the other`, async t => {
+    test(`the receiver reads ${compressType}`, async t => {
       const topic = await cluster().topic()
       const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
       const producer = { group: unique('producer'), compressType, compressOver: 100 }
@@ -206,7 +206,7 @@ export function compression(cluster: () => Cluster, { sender, receiver }: Direct
       await sender(cluster()).send([{ topic, body }], { producer })
       const [received] = await consumer.received.atLeast(1)
       assert.equal(received?.text, body)
-      // It was compressed indeed, and says how.
+      // The stored message is compressed, and its flags say how.
       const { sysFlag, storeSize } = await cluster().java.viewMessage(topic, received.offsetMessageId ?? '')
       assert.equal(sysFlag & TYPE_BITS, bitsOf[compressType])
       assert.ok(storeSize < body.length / 2, `it takes ${storeSize} bytes`)
@@ -214,9 +214,9 @@ export function compression(cluster: () => Cluster, { sender, receiver }: Direct
   }
 }
 
-/** Transactions end as their producer says, at once or when it is asked. */
+/** Transactions end as their producer decides, at once or when the broker checks. */
 export function transactions(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('a committed message comes, one rolled back does not, one unknown is asked about', async t => {
+  test('a committed message arrives, a rolled back one does not, and the broker checks an unknown one', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const group = unique('transactions')
@@ -227,13 +227,13 @@ export function transactions(cluster: () => Cluster, { sender, receiver }: Direc
     await send('asked: yes', 'unknown', 'commit')
     await send('at once', 'commit', 'rollback')
     await consumer.received.containing(['at once', 'asked: yes'])
-    // Each check-back is over before the next message of this producer is stored and seen.
+    // All checks are over before the broker stores the next message of this producer.
     await send('last', 'commit', 'rollback')
     await consumer.received.containing(['last'])
     assert.deepEqual(consumer.received.texts.toSorted(), ['asked: yes', 'at once', 'last'])
   })
 
-  test('the receipt of a transaction has the id of the message that comes', async t => {
+  test('the receipt of a transaction has the id of the message that arrives', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const receipt = await sender(cluster()).transaction({ topic, body: 'x' }, 'commit', unique('transactions'))
@@ -244,7 +244,7 @@ export function transactions(cluster: () => Cluster, { sender, receiver }: Direc
 
 /** Requests and replies. */
 export function requests(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('a request is answered by who consumes it', async t => {
+  test('a request gets a reply from its consumer', async t => {
     const topic = await cluster().topic()
     await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' }, reply: true })
     const group = unique('asking')
@@ -253,9 +253,9 @@ export function requests(cluster: () => Cluster, { sender, receiver }: Direction
   })
 }
 
-/** What only brokers of 5.x have. */
+/** Timer messages, which only brokers of 5.x have. */
 export function timers(cluster: () => Cluster, { sender, receiver }: Direction): void {
-  test('a timer message comes at its time', async t => {
+  test('a timer message arrives at its time', async t => {
     const topic = await cluster().topic()
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const before = Date.now()
@@ -264,7 +264,7 @@ export function timers(cluster: () => Cluster, { sender, receiver }: Direction):
     assert.ok(received && received.at - before >= 1_400, `after ${received && received.at - before} ms`)
   })
 
-  test('a timer message that is recalled does not come', async t => {
+  test('a recalled timer message does not arrive', async t => {
     const topic = await cluster().topic('recalled', 1)
     const consumer = await receiver(cluster()).consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     const [receipt] = await sender(cluster()).send([{ topic, body: 'recalled', delayMs: 4_000 }])

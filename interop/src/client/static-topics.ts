@@ -4,11 +4,11 @@ import { LitePullConsumer, Producer, PushConsumer, SimpleConsumer } from '@gantr
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 
 const QUEUES = 2
 
-/** A static topic, as an operator makes it with Apache's tools. */
+/** Creates a static topic with Apache's tools. */
 async function makeStatic(cluster: Cluster): Promise<string> {
   const topic = unique('static')
   const where = ['-n', cluster.nameServers, '-b', cluster.brokerName]
@@ -18,23 +18,25 @@ async function makeStatic(cluster: Cluster): Promise<string> {
   return topic
 }
 
-/** What a user of a static topic is told. */
+/** The error for a user of a static topic. */
 const refusalOf = (topic: string) => ({
   code: 'UNSUPPORTED',
   retriable: false,
   message: `the topic "${topic}" is a static topic of RocketMQ 5, whose queues move between brokers; this client does not support them`,
 })
 
-/** Static topics of 5.x: Java uses them, ours says that it does not. */
+/** Static topics of 5.x: Java supports them, our client says that it does not. */
 export function staticTopics(cluster: () => Cluster): void {
-  test('Java sends to it and receives', { timeout: 90_000 }, async t => {
+  test('Java sends to a static topic and receives from it', { timeout: 90_000 }, async t => {
     const topic = await makeStatic(cluster())
     const consumer = await cluster().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' } })
     await cluster().java.send([{ topic, body: 'moved' }])
     await consumer.received.containing(['moved'])
   })
 
-  test('ours is refused with a sentence, and its other topics go on', { timeout: 90_000 }, async t => {
+  test('our client refuses a static topic with an error, and its other topics keep working', {
+    timeout: 90_000,
+  }, async t => {
     const topic = await makeStatic(cluster())
     const refusal = refusalOf(topic)
     const other = await cluster().topic('other')
@@ -56,7 +58,7 @@ export function staticTopics(cluster: () => Cluster): void {
   })
 }
 
-/** A producer and a consumer that have something to do. */
+/** Starts a producer and a consumer that have exchanged a message. */
 async function working(t: Owner, { nameServers }: Cluster, topic: string) {
   const producer = await Producer.start({ nameServers, group: unique('producer') })
   t.after(() => producer.close())

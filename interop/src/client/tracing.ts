@@ -9,16 +9,16 @@ import type { JavaTrace } from '../drivers/java-client.ts'
 const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
 const TRACE_MS = 30_000
 
-/** What Apache reads of the traces that a client wrote. */
-export function tracing(cluster: () => Cluster, name: string, side: (cluster: Cluster) => ClientUnderTest): void {
-  test(`${name}: sending and consuming leave traces that Apache reads`, { timeout: 90_000 }, async t => {
+/** Apache decodes the traces that a client has written. */
+export function tracing(cluster: () => Cluster, name: string, client: (cluster: Cluster) => ClientUnderTest): void {
+  test(`${name}: Apache reads the traces of a send and a consumption`, { timeout: 90_000 }, async t => {
     const topic = await cluster().topic()
     const traces = await cluster().java.consume(t, { group: unique('traces'), subscriptions: { [TRACE_TOPIC]: '*' } })
     const group = unique('group')
-    const consumer = await side(cluster()).consume(t, { group, subscriptions: { [topic]: '*' }, trace: true })
+    const consumer = await client(cluster()).consume(t, { group, subscriptions: { [topic]: '*' }, trace: true })
     const producer = { group: unique('producer'), trace: true }
     const message = { topic, body: 'traced', tags: 'paid', keys: ['k1', 'k2'] }
-    const [receipt] = await side(cluster()).send([message], { producer })
+    const [receipt] = await client(cluster()).send([message], { producer })
     const { messageId = '' } = receipt ?? {}
     await consumer.received.atLeast(1)
     const found = await foundTraces(cluster(), traces.received.all, messageId)
@@ -33,7 +33,7 @@ export function tracing(cluster: () => Cluster, name: string, side: (cluster: Cl
   })
 }
 
-/** Waits for the three entries of a message. */
+/** Waits for the three trace entries of a message. */
 async function foundTraces(
   cluster: Cluster,
   all: readonly { readonly text: string }[],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Release, skipReason } from '../launch/apache.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { type LaunchedServer, runMqadmin, startApacheBroker, startApacheNameServer } from '../launch/launcher.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
 import type { NameServerKind } from '../launch/name-servers.ts'
@@ -11,27 +11,27 @@ const BROKER = 'admin-broker'
 const CLUSTER = 'DefaultCluster'
 const NAMESPACE = ['-s', 'admin-namespace', '-k', 'key']
 
-/** How the outputs of a command at two name servers are compared. */
+/** An mqadmin command, and how to compare its outputs at two name servers. */
 interface AdminCase {
   readonly command: readonly string[]
-  /** What must be equal; default: the whole text. */
+  /** The part of the output that must be equal. Default: all of it. */
   readonly compare?: (output: string) => unknown
-  /** What must be in it, that both cannot fail alike. */
+  /** What both outputs must contain, so that the case fails if the command fails at both. */
   readonly contains: RegExp
 }
 
 const lines = (output: string) => output.split('\n').filter(Boolean).toSorted()
 const firstWords = (output: string) => lines(output).map(line => line.split(/[\s:]/)[0])
 /**
- * Figures of load and disk change while one looks; columns up to the version do not. A broker that is seconds old
- * answers some questions with an exception, which is printed among the rows.
+ * The columns up to the version; those with load and disk figures change all the time. A broker that has just started
+ * answers some requests with an exception, which mqadmin prints between the rows.
  */
 const stableColumns = (output: string) =>
   lines(output)
     .filter(line => line.startsWith('#') || line.startsWith(CLUSTER))
     .map(line => line.split(/\s+/).slice(0, 4))
 
-function admincases(broker: string): Readonly<Record<string, AdminCase>> {
+function adminCases(broker: string): Readonly<Record<string, AdminCase>> {
   return {
     updateTopic: { command: ['updateTopic', '-c', CLUSTER, '-t', TOPIC], contains: /create topic to \S+ success/ },
     clusterList: { command: ['clusterList'], compare: stableColumns, contains: new RegExp(BROKER) },
@@ -40,7 +40,7 @@ function admincases(broker: string): Readonly<Record<string, AdminCase>> {
     topicRoute: { command: ['topicRoute', '-t', TOPIC], compare: parseFastjson, contains: /"perm":6/ },
     'topicRoute of an unknown topic': {
       command: ['topicRoute', '-t', 'nowhere'],
-      // The lines differ in where they tell to read on.
+      // The releases name different documentation.
       compare: output => /CODE: \d+ .*/.exec(output)?.[0],
       contains: /CODE: 17 /,
     },
@@ -62,7 +62,7 @@ function admincases(broker: string): Readonly<Record<string, AdminCase>> {
       command: ['updateOrderConf', '-t', TOPIC, '-m', 'delete'],
       contains: /delete orderConf success/,
     },
-    // Ours has more keys and other defaults of its own; the form is the same.
+    // Ours has more keys and some other defaults; the form is the same.
     getNamesrvConfig: {
       command: ['getNamesrvConfig'],
       compare: output => /^listenPort +=  \d+$/m.test(output),
@@ -74,7 +74,7 @@ function admincases(broker: string): Readonly<Record<string, AdminCase>> {
     },
     'updateNamesrvConfig of a forbidden key': {
       command: ['updateNamesrvConfig', '-k', 'kvConfigPath', '-v', '/tmp/elsewhere'],
-      // The remark is not the same in 4.9 and 5.x, and the Java frames are of no interest.
+      // The remark differs between 4.9 and 5.x, and so do the Java stack frames.
       compare: output => /CODE: \d+/.exec(output)?.[0],
       contains: /CODE: 16/,
     },
@@ -91,14 +91,14 @@ async function outputsAt(
   nameServer: string,
   broker: string,
 ): Promise<Map<string, string>> {
-  const cases = Object.entries(admincases(broker))
+  const cases = Object.entries(adminCases(broker))
   const commands = cases.map(([, { command }]) => [command[0] ?? '', '-n', nameServer, ...command.slice(1)])
   const outputs = await runMqadmin(owner, release, commands)
   return new Map(cases.map(([name], index) => [name, (outputs[index] ?? '').replaceAll(nameServer, 'NAME_SERVER')]))
 }
 
 interface Outputs {
-  readonly ofSubject: ReadonlyMap<string, string>
+  readonly ofServer: ReadonlyMap<string, string>
   readonly ofApache: ReadonlyMap<string, string>
 }
 
@@ -110,11 +110,11 @@ async function collect(owner: Owner, kind: NameServerKind, release: Release): Pr
     name: BROKER,
     nameServers: [address, apache.address],
   })
-  const ofSubject = await outputsAt(owner, release, address, broker.address)
-  return { ofSubject, ofApache: await outputsAt(owner, release, apache.address, broker.address) }
+  const ofServer = await outputsAt(owner, release, address, broker.address)
+  return { ofServer, ofApache: await outputsAt(owner, release, apache.address, broker.address) }
 }
 
-/** The same mqadmin commands at a name server and at Apache's of mqadmin's release; the outputs must be the same. */
+/** Runs the same mqadmin commands at a name server and at Apache's of the same release, and compares the outputs. */
 export async function adminComparison(kind: NameServerKind, release: Release): Promise<void> {
   const skip = kind.skip || (await skipReason())
   describe(`mqadmin ${release}: ${kind.name}, compared with Apache ${release}`, { skip }, () => {
@@ -127,9 +127,9 @@ export async function adminComparison(kind: NameServerKind, release: Release): P
       for (const close of closes.toReversed()) await close()
     })
     describe('output of commands', () => {
-      for (const [name, { compare, contains }] of Object.entries(admincases(''))) {
+      for (const [name, { compare, contains }] of Object.entries(adminCases(''))) {
         test(name, () => {
-          const output = outputs?.ofSubject.get(name) ?? ''
+          const output = outputs?.ofServer.get(name) ?? ''
           assert.match(output, contains)
           const same = compare ?? (text => text)
           assert.deepEqual(same(output), same(outputs?.ofApache.get(name) ?? ''))

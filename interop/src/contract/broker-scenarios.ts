@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Release, skipReason } from '../launch/apache.ts'
 import type { Route } from './brokers.ts'
 import { eventually } from '../eventually.ts'
-import type { Launched, Owner } from '../launch/launched.ts'
+import type { LaunchedProgram, Owner } from '../launch/launched-program.ts'
 import {
   type LaunchedServer,
   type RunningNameServer,
@@ -20,13 +20,13 @@ const TOPIC = 'traffic'
 const ORDERED = 'ordered'
 const CLUSTER = 'DefaultCluster'
 const PROGRAM_MS = 90_000
-/** Brokers look for lost name servers at each registration; 10 s is the shortest period they accept. */
+/** Brokers reconnect to a name server at the next registration; 10 s is the shortest period that they accept. */
 const REGISTRATION_PERIOD_MS = 10_000
 const CONSUME_SECONDS = 40
 const BACK_MS = 4 * REGISTRATION_PERIOD_MS
 const GONE_MS = 10_000
 
-/** Two masters and a slave of one line of Apache's, registered with two name servers at once. */
+/** Two masters and a slave of one Apache release, registered at two name servers. */
 class ReplicatedCluster {
   readonly release: Release
   readonly owner: Owner
@@ -64,7 +64,7 @@ class ReplicatedCluster {
     return cluster
   }
 
-  /** What clients are given as their name servers. */
+  /** The addresses of both name servers, for clients. */
   get addresses(): string {
     return this.nameServers.map(({ port }) => `127.0.0.1:${port}`).join(';')
   }
@@ -74,12 +74,12 @@ class ReplicatedCluster {
     return output
   }
 
-  /** Starts a producer of messages that begin with a word. */
-  produce(client: Release, word: string, count: number, intervalMs: number, topic = TOPIC): Promise<Launched> {
+  /** Starts a producer whose messages begin with a word. */
+  produce(client: Release, word: string, count: number, intervalMs: number, topic = TOPIC): Promise<LaunchedProgram> {
     return startProgram(this.owner, client, 'Produce', [this.addresses, topic, count, intervalMs, word])
   }
 
-  /** Runs a consumer of a new group until it has seen so many different messages of a word; gives how many it saw. */
+  /** Runs a consumer until it has received `count` different messages with a word. Returns how many it has received. */
   async consume(client: Release, word: string, count: number): Promise<number> {
     const args = [this.addresses, TOPIC, `group-${word}`, count, CONSUME_SECONDS, word]
     const program = await startProgram(this.owner, client, 'Consume', args)
@@ -111,19 +111,19 @@ interface Sent {
   readonly queues: number
 }
 
-function whatWasSent(program: Launched): Sent {
+function resultOf(program: LaunchedProgram): Sent {
   const [, sent, failed] = /^done (\d+) (\d+)$/m.exec(program.output) ?? []
   const brokers = [...program.output.matchAll(/^sent \d+ (\S+) \d+$/gm)].map(match => match[1] ?? '')
   const queues = Number(/^queues (\d+)$/m.exec(program.output)?.[1])
   return { sent: Number(sent), failed: Number(failed), brokers: [...new Set(brokers)].toSorted(), queues }
 }
 
-async function finished(program: Launched): Promise<Sent> {
+async function finished(program: LaunchedProgram): Promise<Sent> {
   await program.succeeds(PROGRAM_MS)
-  return whatWasSent(program)
+  return resultOf(program)
 }
 
-/** What operators and clients do with brokers of a line that are registered with two name servers. */
+/** Operators and clients at work with brokers of a release that are registered at two name servers. */
 export async function brokerScenarios(
   kind: NameServerKind,
   release: Release,
@@ -165,7 +165,7 @@ function registered(started: () => ReplicatedCluster): void {
 
 function traffic(started: () => ReplicatedCluster, clients: readonly Release[]): void {
   for (const client of clients) {
-    test(`a ${client} producer sends to both masters, and a consumer gets all`, async () => {
+    test(`a ${client} producer sends to both masters, and a consumer receives everything`, async () => {
       const cluster = started()
       const word = client.replaceAll('.', '-')
       const consuming = cluster.consume(client, word, 24)
@@ -182,7 +182,7 @@ async function permissionsOf(cluster: ReplicatedCluster, brokerName: string): Pr
 }
 
 function permissions(started: () => ReplicatedCluster): void {
-  test('nothing is sent to a broker whose write permission was wiped, until it is added again', async () => {
+  test('producers do not send to a broker without write permission until it is added again', async () => {
     const cluster = started()
     const wiped = await cluster.mqadmin('wipeWritePerm', '-b', 'a')
     assert.equal(wiped.match(/^wipe write perm of broker\[a\] in name server\[\S+\] OK, \d+$/gm)?.length, 2, wiped)
@@ -197,7 +197,7 @@ function permissions(started: () => ReplicatedCluster): void {
 }
 
 function orderTopics(started: () => ReplicatedCluster): void {
-  test('the queues of an order topic are those of its configuration', async () => {
+  test('a producer uses the queues of the order configuration for an order topic', async () => {
     const cluster = started()
     await cluster.mqadmin('updateTopic', '-c', CLUSTER, '-t', ORDERED, '-r', '4', '-w', '4', '-o', 'true')
     for (const route of await cluster.routes(ORDERED)) {
@@ -210,7 +210,7 @@ function orderTopics(started: () => ReplicatedCluster): void {
 }
 
 function nameServerRestarts(started: () => ReplicatedCluster): void {
-  test('no message is lost or refused, and the brokers come back to it', { timeout: 120_000 }, async () => {
+  test('no message is lost or refused, and the brokers register again', { timeout: 120_000 }, async () => {
     const cluster = started()
     const producing = await cluster.produce(cluster.release, 'restart', 150, 50)
     await producing.prints(/^sent 20 /m, PROGRAM_MS)
@@ -231,7 +231,7 @@ function nameServerRestarts(started: () => ReplicatedCluster): void {
 }
 
 function brokerDies(started: () => ReplicatedCluster): void {
-  test('its routes go at once, sending goes on, and nothing is lost when it is back', {
+  test('its routes are removed at once, sending continues, and nothing is lost after its restart', {
     timeout: 150_000,
   }, async () => {
     const cluster = started()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { deflateSync } from 'node:zlib'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import type { RawConnection } from '../wire/raw-connection.ts'
 import { parseFastjson, type RawFrame, type RawRequest } from '../wire/raw-frame.ts'
 import { type ServerUnderTest } from './server-under-test.ts'
@@ -22,7 +22,7 @@ export interface DataVersion {
   readonly stateVersion?: number
 }
 
-/** A broker as it tells of itself. */
+/** What a broker registers. */
 export interface Broker {
   readonly cluster: string
   readonly name: string
@@ -31,9 +31,9 @@ export interface Broker {
   readonly haAddress: string
   readonly topics: readonly TopicConfig[]
   readonly dataVersion: DataVersion
-  /** More header fields, or others in place of those above. Undefined takes one away. */
+  /** Adds header fields or replaces those above; undefined removes one. */
   readonly fields?: Readonly<Record<string, string | undefined>>
-  /** More members of the topic wrapper. */
+  /** Additional members of the topic wrapper. */
   readonly wrapper?: Readonly<Record<string, unknown>>
   readonly filterServers?: readonly string[]
 }
@@ -51,7 +51,7 @@ export const topic = (topicName: string, more: Partial<TopicConfig> = {}): Topic
   ...more,
 })
 
-/** A master with two topics (5.x refuses a broker that comes with one), all names its own. */
+/** A master with unique names and two topics: 5.x refuses the first registration of a broker with one. */
 export function aBroker(more: Partial<Broker> = {}): Broker {
   const name = unique('broker')
   const address = uniqueAddress()
@@ -67,13 +67,13 @@ export function aBroker(more: Partial<Broker> = {}): Broker {
   }
 }
 
-/** The same group, another member. */
+/** Another member of the group of a master. */
 export function aSlaveOf(master: Broker, id: number, more: Partial<Broker> = {}): Broker {
   const address = uniqueAddress()
   return { ...master, id, address, haAddress: address.replace('10911', '10912'), ...more }
 }
 
-/** The topics, data version and mappings of a broker, as it sends them. */
+/** The topic wrapper of a registration: topics, data version and mappings. */
 export function wrapperOf(broker: Broker): Record<string, unknown> {
   const topicConfigTable = Object.fromEntries(broker.topics.map(config => [config.topicName, config]))
   return { dataVersion: broker.dataVersion, topicConfigTable, ...broker.wrapper }
@@ -97,7 +97,7 @@ function int32(value: number): Buffer {
   return bytes
 }
 
-/** The compressed form of a registration body. `attributes` makes six parts of a topic's five, `mappings` adds a tail. */
+/** The compressed form of a registration body. `attributes` adds a sixth part to topics, `mappings` a block at the end. */
 export function compressedBodyOf(
   broker: Broker,
   more: { attributes?: string; mappings?: readonly unknown[] } = {},
@@ -141,7 +141,7 @@ export function unregistration(broker: Broker, fields: Readonly<Record<string, s
   return { code: 104, extFields: given({ ...identityOf(broker), ...fields }) }
 }
 
-/** Registers a broker on a connection that stays open until the case is over; asserts that it was accepted. */
+/** Registers a broker on a connection that stays open until the end of the case, and asserts that it was accepted. */
 export async function join(
   server: ServerUnderTest,
   t: Owner,
@@ -220,7 +220,7 @@ export function bodyJson(answer: RawFrame): unknown {
   return parseFastjson(answer.body)
 }
 
-/** The topics that a list request answers. */
+/** The topics in the answer to a list request. */
 export async function topicList(
   server: ServerUnderTest,
   code: number,
@@ -230,7 +230,7 @@ export async function topicList(
   return list.topicList
 }
 
-/** The permission that a route shows for a topic on a broker. */
+/** The permission of a topic on a broker, from the topic's route. */
 export async function permissionOf(
   server: ServerUnderTest,
   topicName: string,

@@ -16,7 +16,7 @@ function int32(value: number): Buffer {
   return bytes
 }
 
-/** A frame that is wrong at its start, long enough for 5.x to look at it: it waits for 12 bytes. */
+/** A frame with a wrong start. 5.x waits for 12 bytes before it reads one, so this has more. */
 const wrongFrame = (...words: number[]) => Buffer.concat([...words.map(int32), Buffer.alloc(64)])
 
 function withJsonHeader(headerText: string): Buffer {
@@ -36,7 +36,7 @@ const FATAL: Readonly<Record<string, Buffer>> = {
   'an empty JSON header': Buffer.concat([int32(4), int32(0), Buffer.alloc(8)]),
   'a JSON header that is null': withJsonHeader('null   '),
   'a JSON header cut short': withJsonHeader('{"code":106,"opaque":1'),
-  'a code that is no number': withJsonHeader('{"code":"x","opaque":1,"flag":0}'),
+  'a code that is not a number': withJsonHeader('{"code":"x","opaque":1,"flag":0}'),
   'a code beyond int32': withJsonHeader('{"code":99999999999,"opaque":1}'),
   'text of another protocol': Buffer.from('HELO mail.example.org and more\r\n'),
   'a binary header with a remark beyond its end': binaryWith(13, 1000),
@@ -50,7 +50,7 @@ function binaryWith(at: number, value: number): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(16)])
 }
 
-/** JSON headers that differ from what Java writes, and are served by all. `N` stands for the opaque. */
+/** JSON headers that differ from Java's but are accepted by all. `N` stands for the opaque. */
 const UNUSUAL_HEADERS: Readonly<Record<string, string>> = {
   'members in another order': '{"version":409,"flag":0,"opaque":N,"language":"JAVA","code":106}',
   'unknown members': '{"code":106,"opaque":N,"flag":0,"colour":"blue","deep":{"a":[1,{"b":2}]}}',
@@ -68,7 +68,7 @@ const UNUSUAL_HEADERS: Readonly<Record<string, string>> = {
   'another serialize type than the frame says': '{"code":106,"opaque":N,"flag":0,"serializeTypeCurrentRPC":"ROCKETMQ"}',
 }
 
-/** Frames and headers: what is read, what is answered, what ends a connection. */
+/** Frames and headers: what servers accept, how they answer, and what closes a connection. */
 export function frames(server: ServerUnderTest): void {
   answers(server)
   streams(server)
@@ -79,7 +79,7 @@ export function frames(server: ServerUnderTest): void {
 }
 
 function answers(server: ServerUnderTest): void {
-  test('the answer to a JSON header is a JSON header in Java form', async () => {
+  test('the answer to a JSON header is a JSON header as Java writes it', async () => {
     const opaque = nextOpaque()
     const answer = await server.ask({ ...CLUSTER_INFO, opaque })
     const header = answer.bytes.toString('utf8', 8, 8 + answer.bytes.readUInt32BE(4))
@@ -106,28 +106,28 @@ function answers(server: ServerUnderTest): void {
     assert.equal(got.extFields?.['value'], '值')
   })
 
-  test('a negative opaque comes back as it was', async () => {
+  test('the answer has the same opaque, even if it is negative', async () => {
     assert.equal((await server.ask({ ...CLUSTER_INFO, opaque: -7 })).opaque, -7)
   })
 
-  test('a body where none belongs is ignored', async () => {
+  test('an unexpected body is ignored', async () => {
     assert.equal((await server.ask({ ...CLUSTER_INFO, body: 'what is this?' })).code, 0)
   })
 
-  test('an extField that nobody knows is ignored', async () => {
+  test('an unknown field is ignored', async () => {
     assert.equal((await server.ask({ ...CLUSTER_INFO, extFields: { Signature: 'x', AccessKey: 'y' } })).code, 0)
   })
 }
 
 function streams(server: ServerUnderTest): void {
-  test('frames that come in one piece are all answered', async t => {
+  test('frames that arrive in one chunk are all answered', async t => {
     const connection = await server.connect(t)
     const opaques = Array.from({ length: 20 }, nextOpaque)
     connection.write(Buffer.concat(opaques.map(opaque => encodeRaw(CLUSTER_INFO, opaque))))
     for (const opaque of opaques) assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 
-  test('a frame that comes byte by byte is answered', async t => {
+  test('a frame that arrives byte by byte is answered', async t => {
     const connection = await server.connect(t)
     const opaque = nextOpaque()
     for (const byte of encodeRaw(CLUSTER_INFO, opaque)) {
@@ -137,7 +137,7 @@ function streams(server: ServerUnderTest): void {
     assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 
-  test('frames cut in the midst of a header and of a body are answered', async t => {
+  test('frames that are cut within a header or a body are answered', async t => {
     const connection = await server.connect(t)
     const opaques = [nextOpaque(), nextOpaque(), nextOpaque()]
     const bytes = Buffer.concat(opaques.map(opaque => encodeRaw({ ...CLUSTER_INFO, body: 'a body' }, opaque)))
@@ -149,7 +149,7 @@ function streams(server: ServerUnderTest): void {
     for (const opaque of opaques) assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 
-  test('both kinds of header may follow each other on one connection', async t => {
+  test('one connection may use both kinds of header', async t => {
     const connection = await server.connect(t)
     for (const serializeType of ['JSON', 'ROCKETMQ', 'JSON'] as const) {
       assert.equal((await connection.call({ ...CLUSTER_INFO, serializeType })).code, 0)
@@ -158,7 +158,7 @@ function streams(server: ServerUnderTest): void {
 }
 
 function oneways(server: ServerUnderTest): void {
-  test('a one-way request is done and not answered', async t => {
+  test('a one-way request takes effect and is not answered', async t => {
     const connection = await server.connect(t)
     const namespace = unique('space')
     const fields = { namespace, key: 'k', value: 'v' }
@@ -174,19 +174,19 @@ function oneways(server: ServerUnderTest): void {
     await server.isSilent(connection, encodeRaw({ code: 105, flag: 2, extFields: { topic: unique('nowhere') } }))
   })
 
-  test('a frame that says it is an answer is dropped', async t => {
+  test('a frame with the response flag is ignored', async t => {
     const connection = await server.connect(t)
     await server.isSilent(connection, encodeRaw({ ...CLUSTER_INFO, flag: 1 }))
   })
 
-  test('flag bits without a meaning are ignored', async t => {
+  test('unknown flag bits are ignored', async t => {
     const connection = await server.connect(t)
     assert.equal((await connection.call({ ...CLUSTER_INFO, flag: 4 })).code, 0)
   })
 }
 
 function unknownCodes(server: ServerUnderTest): void {
-  test('an unknown code is silence in 4.9 and code 3 in 5.x', async t => {
+  test('an unknown request code gets no answer in 4.9 and code 3 in 5.x', async t => {
     const connection = await server.connect(t)
     if (server.line === '4.9') return server.isSilent(connection, encodeRaw({ code: UNKNOWN_CODE }))
     const answer = await connection.call({ code: UNKNOWN_CODE })
@@ -194,11 +194,11 @@ function unknownCodes(server: ServerUnderTest): void {
     assert.equal(answer.remark, ` request type ${UNKNOWN_CODE} not supported`)
   })
 
-  test('an unknown code that comes one-way is silence', async t => {
+  test('a one-way request with an unknown code gets no answer', async t => {
     await server.isSilent(await server.connect(t), encodeRaw({ code: UNKNOWN_CODE, flag: 2 }))
   })
 
-  test("a code of the broker's is as unknown here", async t => {
+  test('a request code of brokers is unknown to a name server', async t => {
     const connection = await server.connect(t)
     if (server.line === '4.9') return server.isSilent(connection, encodeRaw({ code: 10 }))
     assert.equal((await connection.call({ code: 10 })).code, 3)
@@ -207,7 +207,7 @@ function unknownCodes(server: ServerUnderTest): void {
 
 function headers(server: ServerUnderTest): void {
   for (const [what, text] of Object.entries(UNUSUAL_HEADERS)) {
-    test(`a JSON header with ${what} is served`, async t => {
+    test(`a JSON header with ${what} is accepted`, async t => {
       const connection = await server.connect(t)
       const opaque = nextOpaque()
       connection.write(withJsonHeader(text.replace('N', String(opaque))))
@@ -215,14 +215,14 @@ function headers(server: ServerUnderTest): void {
     })
   }
 
-  test('a JSON header without opaque is answered with a number of the server', async t => {
+  test('a request without opaque is answered with a number of the server', async t => {
     const connection = await server.connect(t)
     connection.write(withJsonHeader('{"code":106,"flag":0,"version":409}'))
     const answer = await connection.next(() => true, OWN_ANSWER_MS)
     assert.equal(answer?.code, 0)
   })
 
-  test('fields that are numbers or booleans in JSON are read as their text', async t => {
+  test('fields that are JSON numbers or booleans are read as strings', async t => {
     const connection = await server.connect(t)
     const opaque = nextOpaque()
     const namespace = unique('space')
@@ -234,7 +234,7 @@ function headers(server: ServerUnderTest): void {
     assert.equal(got.extFields?.['value'], 'true')
   })
 
-  test('member names without quotes are served by 4.9 and ours, and end the connection in 5.x', async t => {
+  test('4.9 and ours accept member names without quotes; 5.x closes the connection', async t => {
     const connection = await server.connect(t)
     const opaque = nextOpaque()
     connection.write(withJsonHeader(headerOf(opaque).replaceAll(/"(\w+)":/g, '$1:')))
@@ -242,7 +242,7 @@ function headers(server: ServerUnderTest): void {
     assert.equal((await connection.next(frame => frame.opaque === opaque))?.code, 0)
   })
 
-  test('a negative length of the binary fields counts as none', async t => {
+  test('a negative length of binary fields counts as zero', async t => {
     const connection = await server.connect(t)
     const opaque = nextOpaque()
     const bytes = encodeRaw({ ...CLUSTER_INFO, serializeType: 'ROCKETMQ' }, opaque)
@@ -254,7 +254,7 @@ function headers(server: ServerUnderTest): void {
 
 function endings(server: ServerUnderTest): void {
   for (const [what, bytes] of Object.entries(FATAL)) {
-    test(`${what} ends the connection without an answer`, async t => {
+    test(`${what} closes the connection without an answer`, async t => {
       const connection = await server.connect(t)
       connection.write(bytes)
       await connection.closes()
@@ -262,7 +262,7 @@ function endings(server: ServerUnderTest): void {
     })
   }
 
-  test('what came before a broken frame is answered, and other connections live on', async t => {
+  test('requests before a broken frame are answered, and other connections stay open', async t => {
     const other = await server.connect(t)
     const connection = await server.connect(t)
     assert.equal((await connection.call(CLUSTER_INFO)).code, 0)
@@ -271,7 +271,7 @@ function endings(server: ServerUnderTest): void {
     assert.equal((await other.call(CLUSTER_INFO)).code, 0)
   })
 
-  test('a PROXY preamble of a stranger is believed by 5.x only', async t => {
+  test('only 5.x accepts a PROXY preamble from any peer', async t => {
     const connection = await server.connect(t)
     const opaque = nextOpaque()
     const preamble = Buffer.from('PROXY TCP4 203.0.113.7 127.0.0.1 4711 9876\r\n')

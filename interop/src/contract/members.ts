@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { decodeRaw, encodeRaw, FrameCutter, type RawFrame } from '../wire/raw-frame.ts'
 import { aBroker, aSlaveOf, type Broker, bodyJson, identityOf, join, unregistration, VERSION } from './brokers.ts'
 import { eventually } from '../eventually.ts'
@@ -17,8 +17,8 @@ export function members(server: ServerUnderTest): void {
   dataVersions(server)
   groups(server)
   heartbeats(server)
-  // 4.9 tells brokers nothing.
-  if (server.line !== '4.9') describe('notices of the lowest broker id', () => notices(server))
+  // 4.9 sends no notices.
+  if (server.line !== '4.9') describe('notices about the lowest broker id', () => notices(server))
 }
 
 const versionQuery = (broker: Broker, body: string, fields: Record<string, string> = identityOf(broker)) => ({
@@ -28,12 +28,12 @@ const versionQuery = (broker: Broker, body: string, fields: Record<string, strin
 })
 
 function dataVersions(server: ServerUnderTest): void {
-  test('an unknown broker is told that it has changed, and no version', async () => {
+  test('the answer to an unknown broker says changed and has no version', async () => {
     const answer = await server.ask(versionQuery(aBroker(), JSON.stringify(VERSION)))
     assert.deepEqual([answer.code, answer.extFields, answer.body], [0, { changed: 'true' }, null])
   })
 
-  test('a broker is told whether its version is the known one, and which that is', async t => {
+  test('the answer says whether the data version has changed, and which one is known', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const state = server.by({ '4.9': '', '5.x': ',"stateVersion":0' })
@@ -44,14 +44,14 @@ function dataVersions(server: ServerUnderTest): void {
     assert.deepEqual([other.code, other.extFields, other.body?.toString()], [0, { changed: 'true' }, stored])
   })
 
-  test('the state version counts in 5.x and ours', async t => {
+  test('5.x and ours compare the state version, too', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const answer = await connection.call(versionQuery(broker, JSON.stringify({ ...VERSION, stateVersion: 1 })))
     assert.deepEqual(answer.extFields, { changed: server.by({ '4.9': 'false', '5.x': 'true' }) })
   })
 
-  test('no body means changed, in 4.9 it is an error', async t => {
+  test('a query without a body is answered with changed, in 4.9 with an error', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const answer = await connection.call(versionQuery(broker, ''))
@@ -59,13 +59,13 @@ function dataVersions(server: ServerUnderTest): void {
     assert.deepEqual([answer.code, answer.extFields], [0, { changed: 'true' }])
   })
 
-  test('the word null as a body means changed', async t => {
+  test('a body with the word null is answered with changed', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     assert.deepEqual((await connection.call(versionQuery(broker, 'null'))).extFields, { changed: 'true' })
   })
 
-  test('a query without a cluster is an error in 5.x only, which needs it to find the broker', async t => {
+  test('a query without a cluster is an error in 5.x only, which finds brokers by cluster', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const { clusterName: _, ...fields } = identityOf(broker)
@@ -86,13 +86,13 @@ function groups(server: ServerUnderTest): void {
   const query = (clusterName: string, brokerName: string) => ({ code: 901, extFields: { clusterName, brokerName } })
 
   if (server.line === '4.9') {
-    test('4.9 does not know the query for a group', async t => {
+    test('4.9 does not support the query for a group', async t => {
       await server.isSilent(await server.connect(t), encodeRaw(query('c', 'b')))
     })
     return
   }
 
-  test('a group is told with bare ids', async t => {
+  test('the members of a group have ids without quotes', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const answer = await server.ask(query(broker.cluster, broker.name))
@@ -111,18 +111,18 @@ function groups(server: ServerUnderTest): void {
 function heartbeats(server: ServerUnderTest): void {
   const heartbeat = (broker: Broker, flag = 0) => ({ code: 904, flag, extFields: identityOf(broker) })
 
-  test('a heartbeat that comes one-way is not answered', async t => {
+  test('a one-way heartbeat is not answered', async t => {
     await server.isSilent(await server.connect(t), encodeRaw(heartbeat(aBroker(), ONEWAY)))
   })
 
   if (server.line === '4.9') {
-    test('4.9 does not know heartbeats', async t => {
+    test('4.9 does not support heartbeats', async t => {
       await server.isSilent(await server.connect(t), encodeRaw(heartbeat(aBroker())))
     })
     return
   }
 
-  test('a heartbeat is code 0, of an unknown broker too', async t => {
+  test('a heartbeat is code 0, also from an unknown broker', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     assert.equal((await connection.call(heartbeat(broker))).code, 0)
@@ -139,7 +139,7 @@ function heartbeats(server: ServerUnderTest): void {
   })
 }
 
-/** A broker that only listens: what a name server tells it arrives in `frames`. */
+/** Starts a broker that only listens. `frames` has what name servers send to it. */
 async function listeningBroker(t: Owner): Promise<{ address: string; frames: RawFrame[] }> {
   const frames: RawFrame[] = []
   const sockets = new Set<Socket>()
@@ -162,7 +162,7 @@ function notices(server: ServerUnderTest): void {
   const notifying = serverFor(server.kind, { notifyMinBrokerIdChanged: true })
   const acting = { fields: { enableActingMaster: 'true' } }
 
-  test('slaves are told when their master comes', async t => {
+  test('slaves get a notice when their master registers', async t => {
     const peer = await listeningBroker(t)
     const slave = aBroker({ id: 1, address: peer.address, ...acting })
     const master = aSlaveOf(slave, 0)
@@ -176,7 +176,7 @@ function notices(server: ServerUnderTest): void {
     assert.equal(offlineBrokerAddr, undefined)
   })
 
-  test('slaves are told when their master goes', async t => {
+  test('slaves get a notice when their master unregisters', async t => {
     const peer = await listeningBroker(t)
     const master = aBroker(acting)
     const slave = aSlaveOf(master, 1, { address: peer.address })

@@ -1,6 +1,6 @@
 import { describe } from 'node:test'
 import { frames } from './frames.ts'
-import { leaving } from './leaving.ts'
+import { departures } from './departures.ts'
 import { members } from './members.ts'
 import { ourClient } from './our-client.ts'
 import { registrations } from './registration.ts'
@@ -13,7 +13,7 @@ import type { NameServerKind } from '../launch/name-servers.ts'
 const areas: Readonly<Record<string, (server: ServerUnderTest) => void>> = {
   'frames and headers': frames,
   registration: registrations,
-  leaving,
+  departures,
   routes,
   topics,
   'key-value table': keyValues,
@@ -23,8 +23,8 @@ const areas: Readonly<Record<string, (server: ServerUnderTest) => void>> = {
 }
 
 /**
- * What a name server must do, whoever made it. Where the lines of Apache differ by design each case says what is
- * expected of which; ours accepts what either accepts, answers as 5.x otherwise, and copies no defect.
+ * What every name server must do. Where Apache's release lines differ by design, a case says what it expects of each. Ours
+ * accepts what either line accepts, otherwise answers as 5.x does, and copies no defect.
  */
 export function nameServerContract(kind: NameServerKind): void {
   describe(kind.name, { skip: kind.skip }, () => {

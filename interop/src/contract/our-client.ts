@@ -2,23 +2,23 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeRegisterBroker, nameServerRequests as requests } from '@gantrymq/protocol'
 import { RemotingClient, RemotingError, ResponseError, type SerializeType } from '@gantrymq/remoting'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { type ServerUnderTest } from './server-under-test.ts'
 import { nextNumber, unique, uniqueAddress } from '../unique.ts'
 
 const RELEASES = { '4.9.8': 409, '5.5.0': 513 }
 const NO_ROUTE = 17
 
-/** Our own client and typed requests, understood by every name server, and its answers understood by them. */
+/** Our RemotingClient and request declarations with every name server. */
 export function ourClient(server: ServerUnderTest): void {
   for (const serializeType of ['JSON', 'ROCKETMQ'] as const) {
     for (const [release, version] of Object.entries(RELEASES)) {
-      test(`a broker's life with ${serializeType} headers as of ${release}`, t =>
+      test(`a broker of ${release} with ${serializeType} headers registers, is listed and unregisters`, t =>
         life(server, t, serializeType, version))
     }
   }
 
-  test('an error of the server has its code and its remark', async t => {
+  test('an error response keeps its code and its remark', async t => {
     const { client, address } = clientOf(server, t)
     const topic = unique('nowhere')
     await assert.rejects(client.call(address, requests.GET_ROUTEINFO_BY_TOPIC, { header: { topic } }), error => {
@@ -29,8 +29,8 @@ export function ourClient(server: ServerUnderTest): void {
     })
   })
 
-  // 4.9 leaves what it does not know without an answer.
-  test('a request that nobody knows fails at once or at its deadline', async t => {
+  // 4.9 does not answer unknown requests.
+  test('an unknown request fails at once or at its deadline', async t => {
     const { client, address } = clientOf(server, t)
     const unknown = { code: 9999, purpose: 'For this test only.' }
     await assert.rejects(client.call(address, unknown, {}, { timeoutMs: 300 }), error =>
@@ -40,7 +40,7 @@ export function ourClient(server: ServerUnderTest): void {
     )
   })
 
-  test('many calls at a time on one connection each get their own answer', async t => {
+  test('concurrent calls on one connection each get their own answer', async t => {
     const { client, address } = clientOf(server, t)
     const namespace = unique('space')
     const keys = Array.from({ length: 200 }, () => `key-${nextNumber()}`)

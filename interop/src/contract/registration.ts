@@ -31,11 +31,11 @@ const lastTopic = (broker: Broker): string => broker.topics.at(-1)?.topicName ??
 const wiped = (brokerName: string): RawRequest => ({ code: 205, extFields: { brokerName } })
 
 function javaCrc(body: Uint8Array): string {
-  // Java masks the sign bit.
+  // Apache masks the sign bit: UtilAll.crc32.
   return String(crc32(body) & 0x7fffffff)
 }
 
-/** REGISTER_BROKER: bodies of every age, who is registered, and what becomes of topics. */
+/** REGISTER_BROKER: bodies of all releases, addresses, and changes of topics. */
 export function registrations(server: ServerUnderTest): void {
   members(server)
   bodies(server)
@@ -46,7 +46,7 @@ export function registrations(server: ServerUnderTest): void {
 }
 
 function members(server: ServerUnderTest): void {
-  test('a master is known with its topics', async t => {
+  test('a registered master is listed with its topics', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const info = await clusterInfo(server)
@@ -59,13 +59,13 @@ function members(server: ServerUnderTest): void {
     }
   })
 
-  test('a binary header registers as well', async t => {
+  test('a registration with a binary header is accepted', async t => {
     const broker = aBroker()
     await join(server, t, broker, { serializeType: 'ROCKETMQ' })
     assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
-  test('a slave is told its master and where to copy from', async t => {
+  test('the answer to a slave has the address of its master and where to replicate from', async t => {
     const master = aBroker()
     const slave = aSlaveOf(master, 1)
     await join(server, t, master)
@@ -76,14 +76,14 @@ function members(server: ServerUnderTest): void {
     assert.deepEqual(await addressesOf(server, master.name), { 0: master.address, 1: slave.address })
   })
 
-  test('a master, and a slave without one, are told nothing', async t => {
+  test('the answer to a master, or to a slave without a master, has no addresses', async t => {
     const master = aBroker()
     const connection = await server.connect(t)
     assert.deepEqual((await connection.call(registration(aSlaveOf(master, 1)))).extFields ?? {}, {})
     assert.deepEqual((await connection.call(registration(master))).extFields ?? {}, {})
   })
 
-  test('ids may be negative and need all 64 bits', async t => {
+  test('broker ids may be negative and have 64 bits', async t => {
     const master = aBroker({ id: '-1' })
     const slave = aSlaveOf(master, 0, { id: '9007199254740993' })
     await join(server, t, master)
@@ -94,13 +94,13 @@ function members(server: ServerUnderTest): void {
     })
   })
 
-  test('an id with a plus sign is a number', async t => {
+  test('a broker id with a plus sign is a number', async t => {
     const broker = aBroker({ id: '+5', fields: { enableActingMaster: 'false' } })
     await join(server, t, broker)
     assert.deepEqual(await addressesOf(server, broker.name), { 5: broker.address })
   })
 
-  test('a broker name in two clusters is listed in both and keeps the first', async t => {
+  test('a broker name in two clusters is listed in both and belongs to the first', async t => {
     const broker = aBroker()
     const other = aSlaveOf(broker, 1, { cluster: unique('cluster') })
     await join(server, t, broker)
@@ -111,14 +111,14 @@ function members(server: ServerUnderTest): void {
     assert.deepEqual(info.clusterAddrTable[broker.cluster], [broker.name])
   })
 
-  test('filter servers are shown by address in the route', async t => {
+  test('a route lists filter servers by broker address', async t => {
     const broker = aBroker({ filterServers: ['10.9.9.9:1', '10.9.9.9:2'] })
     await join(server, t, broker)
     const route = await routeOf(server, firstTopic(broker))
     assert.deepEqual(route?.filterServerTable, { [broker.address]: ['10.9.9.9:1', '10.9.9.9:2'] })
   })
 
-  test('the first registration with exactly one topic is refused by 5.x only', async t => {
+  test('only 5.x refuses a first registration with exactly one topic', async t => {
     const broker = aBroker({ topics: [topic(unique('topic'))] })
     const connection = await server.connect(t)
     const answer = await connection.call(registration(broker))
@@ -129,26 +129,26 @@ function members(server: ServerUnderTest): void {
 }
 
 function bodies(server: ServerUnderTest): void {
-  test('a broker older than 3.0.11 sends the topics alone', async t => {
+  test('a body without filter servers, of brokers before 3.0.11, is read', async t => {
     const broker = aBroker()
     await join(server, t, broker, { version: V3_0_10, body: JSON.stringify(wrapperOf(broker)) })
     assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
-  test('a broker without a body has no topics', async t => {
+  test('a registration without a body has no topics', async t => {
     const broker = aBroker()
     await join(server, t, broker, { body: '' })
     assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
     assert.equal(await routeOf(server, firstTopic(broker)), null)
   })
 
-  test('an empty object as a body is a broker without topics', async t => {
+  test('a registration with an empty object as its body has no topics', async t => {
     const broker = aBroker()
     await join(server, t, broker, { body: '{}' })
     assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
-  test('map keys that are bare numbers are read', async t => {
+  test('map keys that are numbers without quotes are read', async t => {
     const broker = aBroker()
     const mapping = `{"bname":"${broker.name}","currIdMap":{0:0,1:1},"dirty":false,"epoch":1,"totalQueues":2}`
     const body = bodyOf(broker).replace(
@@ -159,14 +159,14 @@ function bodies(server: ServerUnderTest): void {
     assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
-  test('what a topic leaves out has its default', async t => {
+  test('a member that a topic leaves out has its default', async t => {
     const name = unique('topic')
     await join(server, t, aBroker({ topics: [{ topicName: name }, topic(unique('topic'))] }))
     const queue = (await routeOf(server, name))?.queueDatas[0]
     assert.deepEqual([queue?.readQueueNums, queue?.writeQueueNums, queue?.perm, queue?.topicSysFlag], [16, 16, 6, 0])
   })
 
-  test('the name inside a topic counts, not its key', async t => {
+  test('the name inside a topic counts, not the key of the map', async t => {
     const broker = aBroker()
     const name = unique('inside')
     await join(server, t, broker, {
@@ -176,7 +176,7 @@ function bodies(server: ServerUnderTest): void {
     assert.equal(await routeOf(server, firstTopic(broker)), null)
   })
 
-  test('member names without quotes are read by 4.9 and ours', async t => {
+  test('4.9 and ours read member names without quotes', async t => {
     const broker = aBroker()
     const body = bodyOf(broker).replaceAll(/"(perm|order|topicName|dataVersion|counter)":/g, '$1:')
     const connection = await server.connect(t)
@@ -184,7 +184,7 @@ function bodies(server: ServerUnderTest): void {
     assert.equal(answer.code, server.by({ '4.9': 0, '5.x': 1, ours: 0 }))
   })
 
-  test('texts in single quotes are read by 4.9 and ours', async t => {
+  test('4.9 and ours read strings in single quotes', async t => {
     const broker = aBroker()
     const body = bodyOf(broker).replaceAll('"SINGLE_TAG"', "'SINGLE_TAG'").replaceAll('"topicName"', "'topicName'")
     const connection = await server.connect(t)
@@ -193,7 +193,7 @@ function bodies(server: ServerUnderTest): void {
   })
 
   for (const body of ['{"filterServerList":[', 'nonsense', '[1,2', '{"topicConfigSerializeWrapper":17}']) {
-    test(`a body that cannot be read is code 1: ${body}`, async t => {
+    test(`an unreadable body is code 1: ${body}`, async t => {
       const broker = aBroker()
       const connection = await server.connect(t)
       const answer = await connection.call(registration(broker, { body }))
@@ -203,7 +203,7 @@ function bodies(server: ServerUnderTest): void {
     })
   }
 
-  test('a right checksum is accepted, a wrong one is code 1', async t => {
+  test('a correct checksum is accepted, a wrong one is code 1', async t => {
     const broker = aBroker()
     const connection = await server.connect(t)
     const body = bodyOf(broker)
@@ -215,13 +215,13 @@ function bodies(server: ServerUnderTest): void {
     assert.equal(right.code, 0)
   })
 
-  test('a checksum that is no number is not checked', async t => {
+  test('a checksum that is not a number is ignored', async t => {
     await join(server, t, aBroker({ fields: { bodyCrc32: 'many' } }))
   })
 }
 
 function compressedBodies(server: ServerUnderTest): void {
-  test('a compressed body of 4.9 is read, its checksum over the compressed bytes', async t => {
+  test('a compressed body of 4.9 is read; its checksum covers the compressed bytes', async t => {
     const broker = aBroker()
     const body = compressedBodyOf(broker)
     const fields = { compressed: 'true', bodyCrc32: javaCrc(body) }
@@ -229,7 +229,7 @@ function compressedBodies(server: ServerUnderTest): void {
     assert.equal((await routeOf(server, firstTopic(broker)))?.queueDatas[0]?.readQueueNums, 4)
   })
 
-  test('a compressed body of 5.x, six parts a topic and mappings at the end, is read by 5.x and ours', async t => {
+  test('5.x and ours read a compressed body of 5.x, with six parts for each topic and mappings at the end', async t => {
     const broker = aBroker()
     const body = compressedBodyOf(broker, { attributes: '{}', mappings: [] })
     const connection = await server.connect(t)
@@ -238,7 +238,7 @@ function compressedBodies(server: ServerUnderTest): void {
     if (server.line !== '4.9') assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
-  test('a compressed body that says it is not, as 5.x brokers send it, is read by ours only', async t => {
+  test('only ours reads a compressed body that is declared uncompressed, as 5.x brokers send it', async t => {
     const broker = aBroker()
     const body = compressedBodyOf(broker, { attributes: '{}', mappings: [] })
     const connection = await server.connect(t)
@@ -248,7 +248,7 @@ function compressedBodies(server: ServerUnderTest): void {
     assert.equal(answer.code, server.by({ '4.9': 1, '5.x': 1, ours: 0 }))
   })
 
-  const torn = { 'no zlib stream': Buffer.from('not compressed'), 'an empty stream': deflateSync(Buffer.alloc(0)) }
+  const torn = { 'not a zlib stream': Buffer.from('not compressed'), 'an empty stream': deflateSync(Buffer.alloc(0)) }
   for (const [what, body] of Object.entries(torn)) {
     test(`a compressed body that is ${what} is code 1`, async t => {
       const broker = aBroker({ fields: { compressed: 'true' } })
@@ -258,7 +258,7 @@ function compressedBodies(server: ServerUnderTest): void {
     })
   }
 
-  test('a compressed body that ends in the midst of a topic is code 1', async t => {
+  test('a compressed body that ends within a topic is code 1', async t => {
     const broker = aBroker({ fields: { compressed: 'true' } })
     const whole = Buffer.concat([Buffer.of(0, 0, 0, 2), Buffer.from('{}'), Buffer.of(0, 0, 0, 9, 0, 0, 0, 99)])
     const connection = await server.connect(t)
@@ -267,7 +267,7 @@ function compressedBodies(server: ServerUnderTest): void {
 }
 
 function changes(server: ServerUnderTest): void {
-  test('a master at a new address takes the place of the old one, and slaves are told', async t => {
+  test('a master at a new address replaces the old one, and the answers to slaves have it', async t => {
     const master = aBroker()
     const moved = aSlaveOf(master, 0)
     const slave = aSlaveOf(master, 1)
@@ -280,7 +280,7 @@ function changes(server: ServerUnderTest): void {
     assert.deepEqual(answer.extFields, { haServerAddr: moved.haAddress, masterAddr: moved.address })
   })
 
-  test('a broker that changes its id gives up the old one', async t => {
+  test('a broker that changes its id loses the old one', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     await join(server, t, { ...broker, id: 3 })
@@ -288,7 +288,7 @@ function changes(server: ServerUnderTest): void {
     assert.equal(await permissionOf(server, firstTopic(broker), broker.name), 6)
   })
 
-  test('a wiped permission stays until the data version changes', async t => {
+  test('a wiped permission stays wiped until the data version changes', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     await server.ask(wiped(broker.name))
@@ -298,22 +298,22 @@ function changes(server: ServerUnderTest): void {
     assert.equal(await permissionOf(server, firstTopic(broker), broker.name), 6)
   })
 
-  // An unchanged topic in a changed body must not be passed over: the table may have been changed meanwhile.
-  const meddlings: Readonly<Record<string, (broker: Broker) => RawRequest>> = {
+  // An unchanged topic in a changed body must not be skipped: the table may have changed since the last registration.
+  const edits: Readonly<Record<string, (broker: Broker) => RawRequest>> = {
     'wiped permissions': ({ name }) => ({ code: 205, extFields: { brokerName: name } }),
     'added permissions': ({ name }) => ({ code: 327, extFields: { brokerName: name } }),
-    'a deleted topic': broker => ({ code: 216, extFields: { topic: firstTopic(broker) } }),
-    'a topic deleted in its cluster': broker => ({
+    'the deletion of a topic': broker => ({ code: 216, extFields: { topic: firstTopic(broker) } }),
+    'the deletion of a topic in its cluster': broker => ({
       code: 216,
       extFields: { topic: firstTopic(broker), clusterName: broker.cluster },
     }),
   }
-  for (const [what, meddle] of Object.entries(meddlings)) {
-    test(`${what} are as the broker says after its next data version, although the topic has not changed`, async t => {
+  for (const [what, edit] of Object.entries(edits)) {
+    test(`a registration with a new data version undoes ${what}, although its topic is unchanged`, async t => {
       const topics = [topic(unique('topic'), { perm: 7 }), topic(unique('topic')), topic(unique('topic'))]
       const broker = aBroker({ topics })
       const connection = await join(server, t, broker)
-      await server.ask(meddle(broker))
+      await server.ask(edit(broker))
       assert.notEqual(await permissionOf(server, firstTopic(broker), broker.name), 7)
       const changed = [...topics.slice(0, 2), topic(lastTopic(broker), { readQueueNums: 9 })]
       await connection.call(registration({ ...broker, topics: changed, dataVersion: NEWER }))
@@ -321,7 +321,7 @@ function changes(server: ServerUnderTest): void {
     })
   }
 
-  test('a topic that a later registration leaves out stays', async t => {
+  test('a topic that a later registration leaves out stays listed', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const topics = [...broker.topics.slice(1), topic(unique('topic'))]
@@ -330,7 +330,7 @@ function changes(server: ServerUnderTest): void {
     assert.notEqual(await routeOf(server, topics.at(-1)?.topicName ?? ''), null)
   })
 
-  test('a changed topic is changed in the route', async t => {
+  test('a route shows the changes of a topic', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const topics = broker.topics.map(({ topicName }) => topic(topicName, { readQueueNums: 7, perm: 4 }))
@@ -339,7 +339,7 @@ function changes(server: ServerUnderTest): void {
     assert.deepEqual([queue?.readQueueNums, queue?.perm], [7, 4])
   })
 
-  test('a new topic under an old data version is seen by 5.x and ours only', async t => {
+  test('only 5.x and ours notice a new topic under an old data version', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const added = topic(unique('topic'))
@@ -347,7 +347,7 @@ function changes(server: ServerUnderTest): void {
     assert.equal((await routeOf(server, added.topicName)) !== null, server.by({ '4.9': false, '5.x': true }))
   })
 
-  test('a deleted topic comes back with the next registration in 5.x and ours, with the next version in 4.9', async t => {
+  test('a deleted topic returns with the next registration in 5.x and ours, with the next data version in 4.9', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     await server.ask({ code: 216, extFields: { topic: firstTopic(broker) } })
@@ -358,7 +358,7 @@ function changes(server: ServerUnderTest): void {
     assert.notEqual(await routeOf(server, firstTopic(broker)), null)
   })
 
-  test('a slave alone has topics only if it is of 5.x, read-only if it may act as master', async t => {
+  test('the topics of a slave without a master are listed if it is of 5.x, read-only if it may act as master', async t => {
     const answers = { absent: [null, null], false: [null, 6], true: [null, 4] } as const
     for (const [enableActingMaster, [in49, in5]] of Object.entries(answers)) {
       const fields = enableActingMaster === 'absent' ? {} : { enableActingMaster }
@@ -371,7 +371,7 @@ function changes(server: ServerUnderTest): void {
 }
 
 function newerBrokers(server: ServerUnderTest): void {
-  test('the queues of a static topic are in the routes of 5.x and ours', async t => {
+  test('routes of 5.x and ours have the queue mappings of a static topic', async t => {
     const broker = aBroker()
     const name = firstTopic(broker)
     const mapping = { bname: broker.name, currIdMap: { 0: 0, 1: 1 }, dirty: false, epoch: 1_700_000_000_000 }
@@ -381,7 +381,7 @@ function newerBrokers(server: ServerUnderTest): void {
     assert.deepEqual(shown, server.by({ '4.9': undefined, '5.x': { [broker.name]: whole } }))
   })
 
-  test('the zone and the acting master flag are in the routes of 5.x and ours', async t => {
+  test('routes of 5.x and ours have the zone and the acting-master flag', async t => {
     const broker = aBroker({ fields: { __ZONE_NAME: 'zone-1', enableActingMaster: 'true' } })
     await join(server, t, broker)
     const data = (await routeOf(server, firstTopic(broker)))?.brokerDatas[0]
@@ -389,7 +389,7 @@ function newerBrokers(server: ServerUnderTest): void {
     assert.deepEqual(shown, server.by({ '4.9': [undefined, undefined], '5.x': ['zone-1', true] }))
   })
 
-  test('a broker with an older state version does not take an id from a newer one, in 5.x and ours', async t => {
+  test('a broker with an older state version cannot take the id of a newer one in 5.x and ours', async t => {
     const newer = aBroker({ dataVersion: { ...NEWER, stateVersion: 5 } })
     const older = aSlaveOf(newer, 0, { dataVersion: { ...NEWER, stateVersion: 4 } })
     await join(server, t, newer)
@@ -398,9 +398,9 @@ function newerBrokers(server: ServerUnderTest): void {
     assert.deepEqual(await addressesOf(server, newer.name), { 0: kept.address })
   })
 
-  // 4.9 waits two minutes for every broker.
+  // 4.9 removes a silent broker only after two minutes.
   if (server.line === '4.9') return
-  test('a broker that gave a short heartbeat time is forgotten by 5.x and ours', { timeout: 30_000 }, async t => {
+  test('5.x and ours remove a silent broker after its own heartbeat timeout', { timeout: 30_000 }, async t => {
     const broker = aBroker({ fields: { heartbeatTimeoutMillis: '500' } })
     const connection = await join(server, t, broker)
     await eventually(async () => assert.equal(await addressesOf(server, broker.name), undefined), 20_000)
@@ -420,7 +420,7 @@ function refusals(server: ServerUnderTest): void {
   })
 
   for (const brokerId of ['x', ' 1', '1.0', '', '9223372036854775808']) {
-    test(`a broker id that is ${JSON.stringify(brokerId)} is code 1`, async t => {
+    test(`the broker id ${JSON.stringify(brokerId)} is code 1`, async t => {
       const connection = await server.connect(t)
       const answer = await connection.call(registration(aBroker({ fields: { brokerId } })))
       assert.equal(answer.code, 1)
@@ -428,17 +428,17 @@ function refusals(server: ServerUnderTest): void {
     })
   }
 
-  test('a missing haServerAddr harms nobody', async t => {
+  test('a missing haServerAddr is accepted', async t => {
     const broker = aBroker({ fields: { haServerAddr: undefined } })
     await join(server, t, broker)
     assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
-  describe('fields without which Apache registers a half', () => {
-    // A registration like these poisons Apache's tables, so they have a server that nobody else needs.
+  describe('fields without which Apache registers a part', () => {
+    // These registrations damage Apache's tables, so they have a server of their own.
     const poisoned = serverFor(server.kind)
     for (const field of ['brokerName', 'brokerAddr', 'clusterName']) {
-      test(`a missing ${field} is refused by ours and leaves nothing behind`, async t => {
+      test(`ours refuses a missing ${field} and registers nothing`, async t => {
         const broker = aBroker({ fields: { [field]: undefined } })
         const connection = await poisoned.connect(t)
         const answer = await connection.call(registration(broker))

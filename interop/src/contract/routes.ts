@@ -23,7 +23,7 @@ const NO_ROUTE = 17
 
 const firstTopic = (broker: Broker): string => broker.topics[0]?.topicName ?? ''
 
-/** The body as Java writes it for one broker with one address: its order is fixed there. */
+/** The body as Java writes it for one broker with one address; the order of its members is fixed. */
 function expectedBody(server: ServerUnderTest, broker: Broker, id: string): string {
   const acting = server.by({ '4.9': '', '5.x': ',"enableActingMaster":false' })
   const data = `{"brokerAddrs":{${id}:"${broker.address}"},"brokerName":"${broker.name}","cluster":"${broker.cluster}"${acting}}`
@@ -31,24 +31,32 @@ function expectedBody(server: ServerUnderTest, broker: Broker, id: string): stri
   return `{"brokerDatas":[${data}],"filterServerTable":{},"queueDatas":[${queue}]}`
 }
 
-/** GET_ROUTEINFO_BY_TOPIC: forms, contents, and what options change. */
+/** GET_ROUTEINFO_BY_TOPIC: form and contents, and the options that change them. */
 export function routes(server: ServerUnderTest): void {
   forms(server)
   contents(server)
   unknownTopics(server)
   zones(server)
-  describe('with order confs, acting masters and notices switched on', () => switchedOn(server))
-  describe('while it waits for brokers', () => waiting(server))
+  describe('with the options for order topics, acting masters and notices', () => switchedOn(server))
+  describe('while the server waits for brokers after its start', () => waiting(server))
 }
 
 function forms(server: ServerUnderTest): void {
   const queries = {
-    'a caller older than 4.9.4 gets ids as bare numbers': { version: V4_9_3, standard: false },
+    'a caller older than 4.9.4 gets ids without quotes': { version: V4_9_3, standard: false },
     'a caller of 4.9.4 gets standard JSON': { version: V4_9_4, standard: true },
     'a caller of 5.5.0 gets standard JSON': { version: V5_5_0, standard: true },
-    'a caller that says no version gets ids as bare numbers': { version: 0, standard: false },
-    'a caller that accepts standard JSON only gets it at any version': { version: 0, accept: 'true', standard: true },
-    'a caller of 4.9.4 that does not insist gets standard JSON': { version: V4_9_4, accept: 'false', standard: true },
+    'a caller without a version gets ids without quotes': { version: 0, standard: false },
+    'a caller with acceptStandardJsonOnly gets standard JSON at any version': {
+      version: 0,
+      accept: 'true',
+      standard: true,
+    },
+    'a caller of 4.9.4 with acceptStandardJsonOnly=false gets standard JSON': {
+      version: V4_9_4,
+      accept: 'false',
+      standard: true,
+    },
   }
   for (const [what, query] of Object.entries(queries)) {
     const { version, standard } = query
@@ -65,21 +73,21 @@ function forms(server: ServerUnderTest): void {
     })
   }
 
-  test('a binary header asks as well', async t => {
+  test('a query with a binary header is answered', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const answer = await server.ask(routeQuery(firstTopic(broker), { serializeType: 'ROCKETMQ' }))
     assert.equal(answer.body?.toString(), expectedBody(server, broker, '"0"'))
   })
 
-  test('fields that 5.x clients add are no hindrance', async t => {
+  test('the fields that 5.x clients add are accepted', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const more = { lo: 'true', ns: 'space', nsd: 'false', bname: 'b', oway: 'false' }
     assert.equal((await server.ask({ code: 105, extFields: { topic: firstTopic(broker), ...more } })).code, 0)
   })
 
-  test('ids of the standard form are sorted by number', async t => {
+  test('standard JSON sorts ids by number', async t => {
     const master = aBroker()
     await join(server, t, aSlaveOf(master, 10))
     await join(server, t, aSlaveOf(master, 2))
@@ -93,7 +101,7 @@ function forms(server: ServerUnderTest): void {
 }
 
 function contents(server: ServerUnderTest): void {
-  test('a topic of two brokers shows both, with the slave of one', async t => {
+  test('the route of a topic on two brokers has both, with the slave of one', async t => {
     const topics = [topic(unique('topic')), topic(unique('topic'))]
     const one = aBroker({ topics })
     const two = aBroker({ topics, cluster: one.cluster })
@@ -105,7 +113,7 @@ function contents(server: ServerUnderTest): void {
     assert.deepEqual(route.queueDatas.map(queue => queue.brokerName).toSorted(), [one.name, two.name].toSorted())
   })
 
-  test('names with slashes, quotes and letters of other scripts arrive whole', async t => {
+  test('names with slashes, quotes and letters of other scripts arrive unchanged', async t => {
     for (const name of ['a/b', 'quote"d', 'größe', '主题', '%RETRY%group', 'line\u2028break']) {
       const topicName = `${name}-${unique('topic')}`
       await join(server, t, aBroker({ topics: [topic(topicName), topic(unique('topic'))], name: unique(name) }))
@@ -116,7 +124,7 @@ function contents(server: ServerUnderTest): void {
     }
   })
 
-  test('a wiped permission is shown, and the one given back', async t => {
+  test('a route shows a wiped permission and a restored one', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const extFields = { brokerName: broker.name }
@@ -126,7 +134,7 @@ function contents(server: ServerUnderTest): void {
     assert.equal((await routeOf(server, firstTopic(broker)))?.queueDatas[0]?.perm, 6)
   })
 
-  test('orderTopicConf is left out unless it is switched on', async t => {
+  test('a route has no orderTopicConf unless the option is on', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const extFields = { namespace: 'ORDER_TOPIC_CONFIG', key: firstTopic(broker), value: `${broker.name}:4` }
@@ -136,7 +144,7 @@ function contents(server: ServerUnderTest): void {
 }
 
 function unknownTopics(server: ServerUnderTest): void {
-  test('a topic that no broker has is code 17 with a hint where to read on', async () => {
+  test('a topic that no broker has is code 17, with a link to the documentation', async () => {
     const name = unique('nowhere')
     const answer = await server.ask(routeQuery(name))
     assert.equal(answer.code, NO_ROUTE)
@@ -150,7 +158,7 @@ function unknownTopics(server: ServerUnderTest): void {
     else assert.equal(answer.remark, `${first}\nSee ${link} for further details.`)
   })
 
-  test('a query that names no topic is refused', async () => {
+  test('a query without a topic is refused', async () => {
     const answer = await server.ask({ code: 105, extFields: {} })
     assert.ok(answer.code === NO_ROUTE || (server.line === 'ours' && answer.code === 1), `code ${answer.code}`)
   })
@@ -173,7 +181,7 @@ function zones(server: ServerUnderTest): void {
   })
   const shown = (answer: RawFrame) => (parseFastjson(answer.body) as Route).brokerDatas.map(data => data.brokerName)
 
-  test('a caller in a zone sees the brokers of its zone only, in 5.x and ours', async t => {
+  test('a caller in a zone gets only the brokers of its zone in 5.x and ours', async t => {
     const near = inZone('zone-1')
     const far = inZone('zone-2', [...near.topics])
     await join(server, t, near)
@@ -183,14 +191,14 @@ function zones(server: ServerUnderTest): void {
     assert.deepEqual(shown(answer).toSorted(), expected.toSorted())
   })
 
-  test('5.x loses the standard form on the way, ours keeps it', async t => {
+  test('a filtered route is not standard JSON in 5.x, but is in ours', async t => {
     const near = inZone('zone-1')
     await join(server, t, near)
     const body = (await server.ask(zoneQuery(firstTopic(near)))).body?.toString() ?? ''
     assert.equal(body.includes('{0:'), server.by({ '4.9': false, '5.x': true, ours: false }))
   })
 
-  test('a group without a master is seen from every zone', async t => {
+  test('every zone gets a broker group without a master', async t => {
     const slave = aBroker({ id: 1, fields: { __ZONE_NAME: 'zone-2', enableActingMaster: 'false' } })
     await join(server, t, slave)
     const answer = await server.ask(zoneQuery(firstTopic(slave)))
@@ -198,7 +206,7 @@ function zones(server: ServerUnderTest): void {
     assert.deepEqual(shown(answer), [slave.name])
   })
 
-  test('a zone in which nobody is left is an empty route, not an error', async t => {
+  test('the route of a zone without brokers is empty, not an error', async t => {
     const far = inZone('zone-2')
     await join(server, t, far)
     const answer = await server.ask(zoneQuery(firstTopic(far)))
@@ -210,11 +218,11 @@ function zones(server: ServerUnderTest): void {
 function switchedOn(server: ServerUnderTest): void {
   const on = serverFor(server.kind, {
     orderMessageEnable: true,
-    // 4.9 ignores what it does not know.
+    // 4.9 ignores unknown options.
     supportActingMaster: true,
   })
 
-  test('orderTopicConf is what the KV table says, and absent where it says nothing', async t => {
+  test('orderTopicConf has the value of the KV table and is absent without one', async t => {
     const broker = aBroker()
     await join(on, t, broker)
     const [ordered = '', plain = ''] = broker.topics.map(config => config.topicName)
@@ -223,7 +231,7 @@ function switchedOn(server: ServerUnderTest): void {
     assert.equal((await routeOf(on, plain))?.orderTopicConf, undefined)
   })
 
-  test('the lowest slave of a group that lost its master is shown as master, in 5.x and ours', async t => {
+  test('the slave with the lowest id acts as the master of a group that lost it in 5.x and ours', async t => {
     const master = aBroker({ fields: { enableActingMaster: 'true' } })
     const [first, second] = [aSlaveOf(master, 1), aSlaveOf(master, 2)]
     for (const broker of [master, first, second]) await join(on, t, broker)
@@ -242,7 +250,7 @@ function switchedOn(server: ServerUnderTest): void {
 function waiting(server: ServerUnderTest): void {
   const hesitant = serverFor(server.kind, { needWaitForService: true, waitSecondsForService: 3600 })
 
-  test('5.x and ours answer route queries with code 1 and everything else as always', async t => {
+  test('5.x and ours answer route queries with code 1 and all other requests as usual', async t => {
     const broker = aBroker()
     await join(hesitant, t, broker)
     const answer = await hesitant.ask(routeQuery(firstTopic(broker)))

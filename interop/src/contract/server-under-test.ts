@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import type { Properties, RunningNameServer } from '../launch/launcher.ts'
 import { connectRaw, type RawConnection } from '../wire/raw-connection.ts'
 import type { RawFrame, RawRequest } from '../wire/raw-frame.ts'
 import type { ReleaseLine, NameServerKind } from '../launch/name-servers.ts'
 
-/** How long no answer must come to count as no answer. */
+/** How long to wait before silence counts as no answer, milliseconds. */
 const SILENCE_MS = 250
 
 /** The name server that the cases of one area share. */

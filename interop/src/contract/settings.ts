@@ -16,9 +16,9 @@ const get = ({ namespace, key }: Key) => ({ code: 101, extFields: { namespace, k
 const remove = ({ namespace, key }: Key) => ({ code: 102, extFields: { namespace, key } })
 const list = (namespace: string) => ({ code: 219, extFields: { namespace } })
 
-/** The KV table: put, get, delete, list, and what brokers are told of it. */
+/** The KV table: put, get, delete and list, and what answers to brokers contain of it. */
 export function keyValues(server: ServerUnderTest): void {
-  test('a value that was put is got, changed and deleted', async () => {
+  test('a value is put, read, changed and deleted', async () => {
     const key = { namespace: unique('space'), key: 'key' }
     const answer = await server.ask(put(key, 'one'))
     assert.deepEqual([answer.code, answer.extFields, answer.body], [0, null, null])
@@ -29,7 +29,7 @@ export function keyValues(server: ServerUnderTest): void {
     assert.equal((await server.ask(get(key))).code, NOT_FOUND)
   })
 
-  test('a missing value is code 22 and names what was asked for', async () => {
+  test('a missing value is code 22, and the remark names namespace and key', async () => {
     const key = { namespace: unique('space'), key: 'key' }
     const answer = await server.ask(get(key))
     assert.deepEqual(
@@ -38,7 +38,7 @@ export function keyValues(server: ServerUnderTest): void {
     )
   })
 
-  test('a namespace is listed, is empty once its last key is deleted, and is unknown before', async () => {
+  test('a namespace is unknown before the first put and listed as empty after its last key was deleted', async () => {
     const namespace = unique('space')
     const unknown = await server.ask(list(namespace))
     assert.deepEqual([unknown.code, unknown.remark], [NOT_FOUND, `No config item, Namespace: ${namespace}`])
@@ -48,11 +48,11 @@ export function keyValues(server: ServerUnderTest): void {
     assert.equal((await server.ask(list(namespace))).body?.toString(), '{"table":{}}')
   })
 
-  test('deleting what is not there is code 0', async () => {
+  test('deleting a missing key is code 0', async () => {
     assert.equal((await server.ask(remove({ namespace: unique('space'), key: 'k' }))).code, 0)
   })
 
-  test('keys and values may hold any text', async () => {
+  test('keys and values may have any characters', async () => {
     const namespace = unique('spåce')
     const values = { __proto__x: '1', 'a.b:c=d': 'x=y;z', 键: '"quoted" \\ back\nslash', big: 'x'.repeat(50_000) }
     for (const [key, value] of Object.entries(values)) {
@@ -80,25 +80,25 @@ export function keyValues(server: ServerUnderTest): void {
     assert.equal((await server.ask(get({ namespace, key: 'k' }))).code, NOT_FOUND)
   })
 
-  describe('on a server of its own', () => kept(server))
+  describe('on a server of their own', () => kept(server))
 }
 
 function kept(server: ServerUnderTest): void {
   const fresh = serverFor(server.kind)
   const order = { namespace: 'ORDER_TOPIC_CONFIG', key: 'ordered' }
 
-  test('a broker that registers is told nothing, then the ordered topics, then that there are none', async t => {
+  test('the answer to a registration has no table, then the order topics, then an empty table', async t => {
     const broker = aBroker()
     const connection = await fresh.connect(t)
-    const told = async () => (await connection.call(registration(broker))).body?.toString()
-    assert.equal(await told(), undefined)
+    const answered = async () => (await connection.call(registration(broker))).body?.toString()
+    assert.equal(await answered(), undefined)
     await fresh.ask(put(order, 'broker-a:4'))
-    assert.equal(await told(), '{"table":{"ordered":"broker-a:4"}}')
+    assert.equal(await answered(), '{"table":{"ordered":"broker-a:4"}}')
     await fresh.ask(remove(order))
-    assert.equal(await told(), '{"table":{}}')
+    assert.equal(await answered(), '{"table":{}}')
   })
 
-  test('the answer to a first registration is byte for byte as Java writes it', async t => {
+  test("the answer to a first registration equals Java's byte for byte", async t => {
     const connection = await fresh.connect(t)
     const answer = await connection.call(registration(aBroker(), { opaque: 4711 }))
     const header = answer.bytes.toString('utf8', 8, 8 + answer.bytes.readUInt32BE(4))
@@ -108,7 +108,7 @@ function kept(server: ServerUnderTest): void {
     )
   })
 
-  test('what was put is there after a restart', { timeout: 60_000 }, async () => {
+  test('the KV table survives a restart', { timeout: 60_000 }, async () => {
     await fresh.ask(put({ namespace: 'kept', key: 'schlüssel' }, 'wert'))
     await fresh.running.kill()
     await fresh.running.restart()
@@ -119,7 +119,7 @@ function kept(server: ServerUnderTest): void {
 
 /** GET_NAMESRV_CONFIG and UPDATE_NAMESRV_CONFIG. */
 export function configuration(server: ServerUnderTest): void {
-  // Its own server: what is changed here must not matter elsewhere.
+  // A server of its own: the changes must not affect other cases.
   const own = serverFor(server.kind)
   const update = async (text: string) => {
     const { code, remark } = await own.ask({ code: 318, body: text })
@@ -135,7 +135,7 @@ export function configuration(server: ServerUnderTest): void {
     )
   }
 
-  test('the configuration is lines of key=value, sorted in 5.x and ours', async () => {
+  test('the configuration consists of lines key=value, sorted in 5.x and ours', async () => {
     const config = await current()
     assert.equal(config.get('listenPort'), String(own.running.port))
     assert.equal(config.get('orderMessageEnable'), 'false')
@@ -143,7 +143,7 @@ export function configuration(server: ServerUnderTest): void {
     if (own.line !== '4.9') assert.deepEqual(keys, keys.toSorted())
   })
 
-  test('a known key is changed at once', async () => {
+  test('a change of a known key takes effect at once', async () => {
     assert.deepEqual(await update('orderMessageEnable=true\nserverChannelMaxIdleTimeSeconds=90\n'), {
       code: 0,
       remark: null,
@@ -161,12 +161,12 @@ export function configuration(server: ServerUnderTest): void {
   test('a value of the wrong type changes nothing', async () => {
     const before = (await current()).get('serverChannelMaxIdleTimeSeconds')
     const { code } = await update('serverChannelMaxIdleTimeSeconds=soon')
-    // Apache says 0 to everything; a refusal that says why is as good.
+    // Apache answers 0 to everything; ours may refuse and say why.
     if (own.line !== 'ours') assert.equal(code, 0)
     assert.equal((await current()).get('serverChannelMaxIdleTimeSeconds'), before)
   })
 
-  test('keys that name files are refused, and nothing of the request is done', async () => {
+  test('keys with paths of files are refused, and nothing of the request takes effect', async () => {
     for (const key of ['kvConfigPath', 'configStorePath', '\\u006bvConfigPath']) {
       const { code, remark } = await update(`productEnvName=changed\n${key}=/tmp/elsewhere`)
       assert.equal(code, NO_PERMISSION)
@@ -175,7 +175,7 @@ export function configuration(server: ServerUnderTest): void {
     }
   })
 
-  test('rocketmqHome and configBlackList are refused by 5.x and ours', async () => {
+  test('5.x and ours refuse rocketmqHome and configBlackList', async () => {
     for (const key of ['rocketmqHome', 'configBlackList']) {
       assert.equal((await update(`${key}=x`)).code, own.by({ '4.9': 0, '5.x': NO_PERMISSION }))
     }
@@ -185,7 +185,7 @@ export function configuration(server: ServerUnderTest): void {
     assert.equal((await own.ask({ code: 318 })).code, 0)
   })
 
-  test('a text that is no properties text is code 1', async () => {
+  test('a body that is not in properties format is code 1', async () => {
     const { code, remark } = await update('productEnvName=\\u00zz')
     assert.equal(code, 1)
     if (own.line !== 'ours') assert.equal(remark, 'string2Properties error')

@@ -27,17 +27,17 @@ const LISTS = {
 
 const topicNames = (broker: Broker): string[] => broker.topics.map(config => config.topicName)
 
-/** Lists of topics, deleting, registering single ones, and permissions of a whole broker. */
+/** Lists of topics, deletion, registration of single topics, and write permissions of brokers. */
 export function topics(server: ServerUnderTest): void {
   lists(server)
   deleting(server)
   registering(server)
   permissions(server)
-  describe('with lists switched off', () => switchedOff(server))
+  describe('with topic lists switched off', () => switchedOff(server))
 }
 
 function lists(server: ServerUnderTest): void {
-  test('the list of all topics has each once', async t => {
+  test('the list of all topics has each topic once', async t => {
     const shared = topic(unique('topic'))
     const one = aBroker({ topics: [shared, topic(unique('topic'))] })
     const two = aBroker({ topics: [shared, topic(unique('topic'))] })
@@ -49,7 +49,7 @@ function lists(server: ServerUnderTest): void {
     }
   })
 
-  test("a cluster's topics are those of its brokers", async t => {
+  test('the topics of a cluster are those of its brokers', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     await join(server, t, aBroker())
@@ -63,7 +63,7 @@ function lists(server: ServerUnderTest): void {
     assert.equal(answer.body?.toString(), '{"topicList":[]}')
   })
 
-  test('the system topics are the names of clusters and brokers, with an address to ask on', async t => {
+  test('the system topics are the names of clusters and brokers, with the address of a broker', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const body = bodyJson(await server.ask({ code: 304 })) as { topicList: string[]; brokerAddr?: string }
@@ -72,7 +72,7 @@ function lists(server: ServerUnderTest): void {
     assert.match(body.brokerAddr ?? '', /^10\.[\d.]+:10911$/)
   })
 
-  test('unit topics are told by their flags', async t => {
+  test('the lists of unit topics follow the flags of topics', async t => {
     const [plain, unit, subscribed, both] = [0, UNIT, UNIT_SUB, UNIT | UNIT_SUB].map(topicSysFlag =>
       topic(unique('topic'), { topicSysFlag }),
     )
@@ -147,13 +147,13 @@ function registering(server: ServerUnderTest): void {
   const routeBody = (...queueDatas: unknown[]) => JSON.stringify({ queueDatas, brokerDatas: [], filterServerTable: {} })
 
   if (server.line === '4.9') {
-    test('4.9 does not know how to register a single topic', async t => {
+    test('4.9 does not support the registration of a single topic', async t => {
       await server.isSilent(await server.connect(t), encodeRaw(request('t', '{}')))
     })
     return
   }
 
-  test('a single topic is registered for a broker that is known', async t => {
+  test('a single topic is registered for a known broker', async t => {
     const broker = aBroker()
     const name = unique('single')
     assert.equal((await server.ask(request(name, routeBody(queueData(broker))))).code, 0)
@@ -163,7 +163,7 @@ function registering(server: ServerUnderTest): void {
     assert.equal((await routeOf(server, name))?.queueDatas[0]?.readQueueNums, 3)
   })
 
-  test('a body that is missing or says nothing is code 0, one that cannot be read is code 1', async () => {
+  test('a missing or empty body is code 0, an unreadable one is code 1', async () => {
     const name = unique('single')
     assert.equal((await server.ask(request(name, ''))).code, 0)
     assert.equal((await server.ask(request(name, '{}'))).code, 0)
@@ -174,7 +174,7 @@ function registering(server: ServerUnderTest): void {
 }
 
 function permissions(server: ServerUnderTest): void {
-  test('wiping takes the write bit from all topics of a broker and counts them', async t => {
+  test('wiping removes the write permission from all topics of a broker and counts them', async t => {
     const broker = aBroker()
     const [name = ''] = topicNames(broker)
     await join(server, t, broker)
@@ -194,7 +194,7 @@ function permissions(server: ServerUnderTest): void {
     for (const name of topicNames(broker)) assert.equal(await permissionOf(server, name, broker.name), 6)
   })
 
-  test('only the broker that is named is changed', async t => {
+  test('only the named broker changes', async t => {
     const shared = [topic(unique('topic')), topic(unique('topic'))]
     const one = aBroker({ topics: shared })
     const two = aBroker({ topics: shared })
@@ -205,13 +205,13 @@ function permissions(server: ServerUnderTest): void {
     assert.equal(await permissionOf(server, shared[0]?.topicName ?? '', two.name), 6)
   })
 
-  test('an unknown broker has no topics to change', async () => {
-    const extFields = { brokerName: unique('nobody') }
+  test('for an unknown broker no topic changes', async () => {
+    const extFields = { brokerName: unique('unknown') }
     assert.deepEqual((await server.ask({ code: 205, extFields })).extFields, { wipeTopicCount: '0' })
     assert.deepEqual((await server.ask({ code: 327, extFields })).extFields, { addTopicCount: '0' })
   })
 
-  test('the next topic a broker makes undoes a wipe, as the version changes', async t => {
+  test('the next topic that a broker creates undoes a wipe, because the data version changes', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     await server.ask({ code: 205, extFields: { brokerName: broker.name } })

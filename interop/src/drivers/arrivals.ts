@@ -1,21 +1,21 @@
-// A consumer of Java finds a new topic with its next round, 20 s later, or with its next routes, 30 s later.
+// A Java consumer finds a new topic when it next rebalances, every 20 s, or next asks for routes, every 30 s.
 const ARRIVAL_MS = 75_000
 const SHOWN = 20
 
-/** What has come so far, and waits for more. */
+/** The messages that have arrived, with waits for more. */
 export class Arrivals<Item extends { readonly text: string }> {
   readonly all: Item[] = []
   readonly #whose: string
   #waiters = new Set<() => void>()
 
-  /** @param whose for complaints */
+  /** @param whose names the receiver in error messages */
   constructor(whose: string) {
     this.#whose = whose
   }
 
   add(item: Item): void {
     this.all.push(item)
-    for (const look of this.#waiters) look()
+    for (const check of this.#waiters) check()
   }
 
   /** The bodies, in order of arrival. */
@@ -23,40 +23,40 @@ export class Arrivals<Item extends { readonly text: string }> {
     return this.all.map(item => item.text)
   }
 
-  /** The first with this body. */
+  /** The first message with this body. */
   find(text: string): Item | undefined {
     return this.all.find(item => item.text === text)
   }
 
-  /** Waits until what came satisfies. @throws when the time is up, with what came. */
-  async until(isSo: (all: readonly Item[]) => boolean, ms = ARRIVAL_MS): Promise<readonly Item[]> {
-    if (isSo(this.all)) return this.all
+  /** Waits until the messages satisfy a condition. @throws with the messages if the time passes first */
+  async until(holds: (all: readonly Item[]) => boolean, ms = ARRIVAL_MS): Promise<readonly Item[]> {
+    if (holds(this.all)) return this.all
     await new Promise<void>((resolve, reject) => {
       const done = (end: () => void) => {
         clearTimeout(timer)
-        this.#waiters.delete(look)
+        this.#waiters.delete(check)
         end()
       }
-      const look = () => {
-        if (isSo(this.all)) done(resolve)
+      const check = () => {
+        if (holds(this.all)) done(resolve)
       }
-      const timer = setTimeout(() => done(() => reject(new Error(`${this.#complaint()} in ${ms} ms`))), ms)
-      this.#waiters.add(look)
+      const timer = setTimeout(() => done(() => reject(new Error(`${this.#summary()} in ${ms} ms`))), ms)
+      this.#waiters.add(check)
     })
     return this.all
   }
 
-  #complaint(): string {
+  #summary(): string {
     const more = this.all.length > SHOWN ? ', ...' : ''
     return `${this.#whose} got only ${this.all.length}: ${this.texts.slice(0, SHOWN).join(', ')}${more}`
   }
 
-  /** Waits for so many, doubles included. */
+  /** Waits for this many messages, duplicates included. */
   atLeast(count: number, ms?: number): Promise<readonly Item[]> {
     return this.until(all => all.length >= count, ms)
   }
 
-  /** Waits until each of these bodies has come. */
+  /** Waits until a message with each of these bodies has arrived. */
   containing(texts: readonly string[], ms?: number): Promise<readonly Item[]> {
     return this.until(all => texts.every(text => all.some(item => item.text === text)), ms)
   }

@@ -1,7 +1,7 @@
 import type { Arrivals } from './arrivals.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 
-/** How long a request waits for its reply: a consumer of Java may have its first queues only after 20 s. */
+/** How long a request waits for its reply: a Java consumer may get its first queues only after 20 s. */
 export const REQUEST_MS = 40_000
 
 /** A queue of a topic. */
@@ -11,7 +11,7 @@ export interface Queue {
   readonly queueId: number
 }
 
-/** A message to be sent. */
+/** A message to send. */
 export interface OutgoingMessage {
   readonly topic: string
   readonly body: string | Uint8Array
@@ -19,12 +19,12 @@ export interface OutgoingMessage {
   readonly keys?: readonly string[]
   readonly properties?: Readonly<Record<string, string>>
   readonly delayLevel?: number
-  /** 5.x. */
+  /** Needs a 5.x broker. */
   readonly delayMs?: number
   readonly flag?: number
 }
 
-/** Settings that every client takes. */
+/** Settings that every producer and consumer takes. */
 export interface ClientSettings {
   readonly nameServers?: string
   readonly namespace?: string
@@ -40,24 +40,25 @@ export interface ClientSettings {
 export interface ProducerSettings extends ClientSettings {
   readonly group?: string
   readonly compressType?: 'ZLIB' | 'LZ4' | 'ZSTD'
-  /** Bodies of this size and more are compressed. */
+  /** The client compresses bodies of this size and more. */
   readonly compressOver?: number
   readonly timeoutMs?: number
-  /** Single sends that come together are sent as a batch. Java's of 5.x. */
+  /** Combines single sends into batches. Java has it since 5.x. */
   readonly autoBatch?: boolean
 }
 
+/** How to send. */
 export interface SendSettings {
   readonly producer?: ProducerSettings
-  /** Default sync: one after the other. */
+  /** Default `sync`: one after the other. */
   readonly mode?: 'sync' | 'async' | 'oneway' | 'batch'
   readonly queue?: Queue
   readonly shardingKey?: string
 }
 
-export type Outcome = 'commit' | 'rollback' | 'unknown'
+export type TransactionOutcome = 'commit' | 'rollback' | 'unknown'
 
-/** What a sender is told. */
+/** The result of a send. */
 export interface Receipt {
   readonly status: string
   readonly messageId: string
@@ -68,14 +69,14 @@ export interface Receipt {
   readonly recallHandle?: string | undefined
 }
 
-/** A message that came. */
+/** A message that a consumer received or an operator looked up. */
 export interface Received {
   readonly topic: string
   /** The body as UTF-8. */
   readonly text: string
   readonly body: Buffer
   readonly tags?: string | undefined
-  /** With a blank between. */
+  /** Separated by blanks. */
   readonly keys?: string | undefined
   readonly flag: number
   readonly properties: Readonly<Record<string, string>>
@@ -86,7 +87,7 @@ export interface Received {
   readonly reconsumeTimes: number
   readonly bornTimestamp: number
   readonly storeTimestamp: number
-  /** When its consumer was given it; 0 if it was asked for. */
+  /** When the consumer received it; 0 if it was looked up. */
   readonly at: number
 }
 
@@ -97,32 +98,32 @@ export interface ConsumerSettings extends ClientSettings {
   readonly subscriptions: Subscriptions
   readonly orderly?: boolean
   readonly broadcast?: boolean
-  /** Default first. */
+  /** Where a new group starts. Default `first`. */
   readonly from?: 'first' | 'last' | 'time'
-  /** With `from: 'time'`: milliseconds since the epoch, a whole second. */
+  /** For `from: 'time'`: milliseconds since the epoch, a whole second. */
   readonly fromTime?: number
-  /** How queues are shared, by Apache's names. Default AVG. */
+  /** The strategy that assigns queues, by Apache's name. Default `AVG`. */
   readonly allocate?: 'AVG' | 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH'
-  /** Where ours keeps offsets when it broadcasts. Default: a fresh folder. */
+  /** Where our broadcasting consumer stores offsets. Default: a new folder. */
   readonly offsetsFolder?: string
   readonly threads?: number
   readonly batchSize?: number
   readonly maxReconsumeTimes?: number
-  /** How often each message is refused before it is taken. */
+  /** How often the listener refuses each message before it accepts it. */
   readonly failTimes?: number
-  /** Refuse by an exception. */
+  /** Makes the listener refuse with an exception. */
   readonly throws?: boolean
-  /** Of refused messages: 0 lets the broker choose, -1 sends to the dead letters. */
+  /** Delay level of refused messages: 0 lets the broker choose, -1 makes them dead letters. */
   readonly delayLevel?: number
-  /** How long an orderly consumer waits after a refusal. */
+  /** How long an orderly consumer waits after a refused message. */
   readonly suspendMs?: number
-  /** How long the listener takes. */
+  /** How long the listener works on a batch. */
   readonly workMs?: number
-  /** Answer each message as a request. */
+  /** Sends a reply to each message. */
   readonly reply?: boolean
-  /** Let a 5.x broker assign the queues. */
+  /** Lets a 5.x broker assign the queues. */
   readonly brokerAssigns?: boolean
-  /** How often ours shares queues out. Default as its own. */
+  /** How often our consumer rebalances. Default: the client's default. */
   readonly rebalanceMs?: number
 }
 
@@ -130,18 +131,18 @@ export interface ConsumerSettings extends ClientSettings {
 export interface ConsumerUnderTest {
   readonly clientId: string
   readonly received: Arrivals<Received>
-  /** The queues that it holds now. */
+  /** The queues that are assigned to it now. */
   queues(): Promise<readonly Queue[]>
   suspend(): Promise<void>
   resume(): Promise<void>
-  /** Ends in order: what is being consumed ends, offsets are stored, brokers are told. */
+  /** Closes in order: lets the listeners finish, stores offsets and unregisters at the brokers. */
   stop(): Promise<void>
 }
 
 export interface LitePullSettings extends ClientSettings {
   readonly group: string
   readonly subscriptions?: Subscriptions
-  /** All queues of this topic are assigned. */
+  /** Assigns all queues of this topic. */
   readonly assign?: string
   /** Default false. */
   readonly autoCommit?: boolean
@@ -149,24 +150,24 @@ export interface LitePullSettings extends ClientSettings {
 
 /** A running lite pull consumer. */
 export interface LitePullUnderTest {
-  /** Polls until so many came. @throws when the time is up. */
+  /** Polls until this many messages came. @throws if the time passes first */
   take(count: number): Promise<readonly Received[]>
   assignment(): Promise<readonly Queue[]>
-  /** Stores at the broker where it stands. */
+  /** Stores the current offsets at the broker. */
   commit(): Promise<void>
-  /** The stored offset of a queue. */
+  /** The stored offset of a queue; -1 if there is none. */
   committed(queue: Queue): Promise<number>
   seek(queue: Queue, offset: number): Promise<void>
   stop(): Promise<void>
 }
 
-/** Either client, ours or Java's, so that one case serves both directions. */
+/** Our client or Java's, so that one case tests both directions. */
 export interface ClientUnderTest {
   readonly name: 'ours' | 'Java'
-  send(messages: readonly OutgoingMessage[], manner?: SendSettings): Promise<readonly Receipt[]>
-  /** Sends in a transaction; the property `check` of the message answers check-backs. */
-  transaction(message: OutgoingMessage, local: Outcome, group: string): Promise<Receipt>
-  /** Sends a request and waits for the text of its reply. */
+  send(messages: readonly OutgoingMessage[], settings?: SendSettings): Promise<readonly Receipt[]>
+  /** Sends in a transaction. The message's property `check` is the answer to the broker's checks. */
+  transaction(message: OutgoingMessage, local: TransactionOutcome, group: string): Promise<Receipt>
+  /** Sends a request and returns the text of its reply. */
   request(message: OutgoingMessage, group: string): Promise<string>
   recall(topic: string, recallHandle: string): Promise<void>
   consume(owner: Owner, settings: ConsumerSettings): Promise<ConsumerUnderTest>

@@ -6,17 +6,17 @@ import {
   type Received,
   type LitePullSettings,
   type SendSettings,
-  type Outcome,
   type OutgoingMessage,
   type ProducerSettings,
   type Queue,
   REQUEST_MS,
   type Receipt,
+  type TransactionOutcome,
   type ClientUnderTest,
   type ConsumerUnderTest,
   type LitePullUnderTest,
 } from './client-under-test.ts'
-import type { Launched, Owner } from '../launch/launched.ts'
+import type { LaunchedProgram, Owner } from '../launch/launched-program.ts'
 import { startProgram } from '../launch/launcher.ts'
 
 const READY_MS = 60_000
@@ -24,10 +24,10 @@ const ANSWER_MS = 45_000
 const TAKE_MS = 75_000
 const POLL_MS = 500
 
-/** What Java tells beside that which both clients tell. */
+/** A received message with what only Java's driver reports. */
 export interface JavaMessage extends Received {
   readonly sysFlag: number
-  /** Bytes that it takes in the store. */
+  /** Its size in the store, bytes. */
   readonly storeSize: number
   readonly bodyCrc: number
   readonly bornHost: string
@@ -41,7 +41,7 @@ export interface JavaHeldQueue extends Queue {
 /** An error that the Java client threw. */
 export class JavaError extends Error {
   readonly type: string
-  /** The broker's response code or the client's own; -1 if there is none. */
+  /** The response code of the broker or of Java's client; -1 if there is none. */
   readonly responseCode: number
 
   constructor(type: string, message: string, responseCode: number) {
@@ -70,7 +70,7 @@ function messageOf(wire: WireMessage, at = 0): JavaMessage {
 }
 
 function outgoing({ delayMs, body, ...message }: OutgoingMessage): object {
-  // A reserved property, which only the 5.x line has a method for.
+  // A reserved property; only Java's client of 5.x has a method for it.
   const system = delayMs === undefined ? {} : { TIMER_DELAY_MS: String(delayMs) }
   return { ...message, system, body: Buffer.from(body).toString('base64') }
 }
@@ -93,7 +93,7 @@ export class JavaConsumer implements ConsumerUnderTest {
     return this.#java.ask<JavaHeldQueue[]>('queues', { consumer: this.name })
   }
 
-  /** Asks for routes and shares queues out now. */
+  /** Asks for routes and rebalances now. */
   async rebalance(): Promise<void> {
     await this.#java.ask('rebalance', { consumer: this.name })
   }
@@ -157,7 +157,7 @@ export class JavaLitePull implements LitePullUnderTest {
   }
 }
 
-/** An entry of a trace message as Apache reads it. */
+/** An entry of a trace message, as Apache decodes it. */
 export interface JavaTrace {
   readonly type: string
   readonly group: string
@@ -170,39 +170,39 @@ export interface JavaTrace {
   readonly bodyLength: number
 }
 
-/** Where a group stands in a queue. */
+/** A group's offset in a queue. */
 export interface JavaConsumeOffset extends Queue {
   readonly brokerOffset: number
   readonly consumerOffset: number
 }
 
-/** Java takes a second to shut a consumer down; no case waits for it, as no two share a group. */
+/** Stops a consumer without waiting: Java takes a second for it, and no two cases share a group. */
 function stopAfter(owner: Owner, consumer: { stop(): Promise<void> }): void {
   owner.after(async () => void consumer.stop().catch(() => {}))
 }
 
-/** One Java process with producers, consumers and an admin client of Apache's, shared by many cases. */
+/** Drives a Java process with Apache's producers, consumers and admin client. Many cases share it. */
 export class JavaClient implements ClientUnderTest {
   readonly name = 'Java'
   readonly release: Release
-  /** Messages that brokers asked our Java producers about. */
+  /** Messages of transactions that brokers have checked at the Java producers. */
   readonly checked = new Arrivals<JavaMessage>('Java, in check-backs,')
-  readonly #program: Launched
+  readonly #program: LaunchedProgram
   readonly #waiting = new Map<number, (line: OutputLine) => void>()
   readonly #arrivals = new Map<string, Arrivals<JavaMessage>>()
-  /** Why replies of its consumers could not be sent. */
+  /** Why its consumers could not send replies. */
   readonly #replyFailures: string[] = []
   #rest = ''
   #lastId = 0
 
-  constructor(release: Release, program: Launched) {
+  constructor(release: Release, program: LaunchedProgram) {
     this.release = release
     this.#program = program
     program.onPrinted(text => this.#take(text))
     void program.over.then(() => this.#end())
   }
 
-  /** Nobody waits for answers that do not come any more. */
+  /** Fails the commands that wait for an answer. */
   #end(): void {
     const error = { type: 'Ended', message: `the Java process has ended:\n${this.#program.tail()}`, code: -1 }
     for (const answer of this.#waiting.values()) answer({ error })
@@ -227,7 +227,7 @@ export class JavaClient implements ClientUnderTest {
     return arrivals
   }
 
-  /** Gives a command and waits for its answer. @throws JavaError if Java throws; Error when the time is up. */
+  /** Sends a command and waits for its answer. @throws JavaError if Java throws, Error if the time passes first */
   async ask<T>(command: string, args: object = {}, ms = ANSWER_MS): Promise<T> {
     const { error, result } = await this.#command(command, args, ms)
     if (error) throw new JavaError(error.type, error.message, error.code)
@@ -249,12 +249,12 @@ export class JavaClient implements ClientUnderTest {
     })
   }
 
-  /** Sends messages one after the other, or as one batch; oneway gives no receipts. */
-  send(messages: readonly OutgoingMessage[], manner: SendSettings = {}): Promise<Receipt[]> {
-    return this.ask('send', { ...manner, messages: messages.map(outgoing) })
+  /** Sends messages one after the other or as one batch. Mode `oneway` returns no receipts. */
+  send(messages: readonly OutgoingMessage[], settings: SendSettings = {}): Promise<Receipt[]> {
+    return this.ask('send', { ...settings, messages: messages.map(outgoing) })
   }
 
-  transaction(message: OutgoingMessage, local: Outcome, group: string): Promise<Receipt> {
+  transaction(message: OutgoingMessage, local: TransactionOutcome, group: string): Promise<Receipt> {
     return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
   }
 
@@ -263,16 +263,16 @@ export class JavaClient implements ClientUnderTest {
     try {
       return messageOf(await this.ask<WireMessage>('request', args)).text
     } catch (error) {
-      const [failure = 'no reply of Java failed'] = this.#replyFailures
-      const isHere = [...this.#arrivals.values()].some(({ all }) =>
+      const [failure = 'no reply from Java failed'] = this.#replyFailures
+      const wasReceived = [...this.#arrivals.values()].some(({ all }) =>
         all.some(received => received.topic === message.topic),
       )
-      const came = isHere ? 'it came to a consumer of Java' : 'it came to no consumer of Java'
-      throw new Error(`the request failed (${came}, ${failure})`, { cause: error })
+      const received = wasReceived ? 'a Java consumer received it' : 'no Java consumer received it'
+      throw new Error(`the request failed (${received}, ${failure})`, { cause: error })
     }
   }
 
-  /** Where its consumers keep offsets when they broadcast. */
+  /** The folder in which its broadcasting consumers store offsets. */
   offsetsFolder(): Promise<string> {
     return this.ask('offsetsFolder')
   }
@@ -297,12 +297,12 @@ export class JavaClient implements ClientUnderTest {
     return consumer
   }
 
-  /** Stops the producer of these settings, that is, makes the next one new. */
+  /** Stops the producer with these settings; the next use starts another one. */
   async stopProducer(producer: ProducerSettings): Promise<void> {
     await this.ask('stopProducer', { producer })
   }
 
-  /** Makes a topic at the broker of an address. */
+  /** Creates a topic on the broker with this address. */
   async createTopic(broker: string, topic: string, queues: number): Promise<void> {
     await this.ask('createTopic', { broker, topic, queues })
   }
@@ -320,23 +320,23 @@ export class JavaClient implements ClientUnderTest {
     return this.ask('consumeOffsets', { group, topic })
   }
 
-  /** Lets the broker assign a topic's queues to a group by pop (5.x). */
+  /** Makes the broker assign a topic's queues to a group in pop mode (5.x). */
   async setPop(broker: string, topic: string, group: string): Promise<void> {
     await this.ask('setPop', { broker, topic, group })
   }
 
-  /** Reads the text of a trace message. */
+  /** Decodes the text of a trace message. */
   traces(text: string): Promise<JavaTrace[]> {
     return this.ask('traces', { text })
   }
 
-  /** Runs a command of mqadmin; gives what it printed. */
+  /** Runs a command of mqadmin and returns its output. */
   mqadmin(...args: readonly string[]): Promise<string> {
     return this.ask('mqadmin', { args })
   }
 }
 
-/** Starts the Java process; it is killed when its owner is done. */
+/** Starts the Java process. It is killed when its owner has finished. */
 export async function javaClient(
   owner: Owner,
   release: Release,

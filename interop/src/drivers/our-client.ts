@@ -3,16 +3,16 @@ import {
   type ConsumerSettings,
   type LitePullSettings,
   type SendSettings,
-  type Outcome,
   type OutgoingMessage,
   type ProducerSettings,
   REQUEST_MS,
   type Receipt,
+  type TransactionOutcome,
   type ClientUnderTest,
   type ConsumerUnderTest,
   type LitePullUnderTest,
 } from './client-under-test.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { startOurConsumer, startOurLitePull } from './our-consumers.ts'
 import { clientOptions } from './our-options.ts'
 
@@ -33,11 +33,11 @@ function producerOptions(nameServers: string, settings: ProducerSettings): Produ
   }
 }
 
-function outcomeOf(text: string | undefined): Outcome {
+function outcomeOf(text: string | undefined): TransactionOutcome {
   return text === 'commit' || text === 'rollback' ? text : 'unknown'
 }
 
-/** Our client, as the cases want it. Producers are made when their settings are first named, and kept. */
+/** Drives our client. Starts a producer when its settings are first used, and keeps it. */
 export class OurClient implements ClientUnderTest {
   readonly name = 'ours'
   readonly nameServers: string
@@ -49,7 +49,7 @@ export class OurClient implements ClientUnderTest {
     this.nameServers = nameServers
   }
 
-  /** The producer of these settings. */
+  /** The producer with these settings. */
   producer(settings: ProducerSettings = {}): Promise<Producer> {
     const name = JSON.stringify(settings)
     let producer = this.#producers.get(name)
@@ -57,7 +57,7 @@ export class OurClient implements ClientUnderTest {
     return producer
   }
 
-  /** The producer that answers requests. */
+  /** The producer that sends replies to requests. */
   replies(): Promise<Producer> {
     return this.producer({ group: 'our-replies' })
   }
@@ -68,9 +68,9 @@ export class OurClient implements ClientUnderTest {
     return producer
   }
 
-  async send(messages: readonly OutgoingMessage[], manner: SendSettings = {}): Promise<Receipt[]> {
-    const { mode = 'sync', queue, shardingKey } = manner
-    const producer = await this.producer(manner.producer)
+  async send(messages: readonly OutgoingMessage[], settings: SendSettings = {}): Promise<Receipt[]> {
+    const { mode = 'sync', queue, shardingKey } = settings
+    const producer = await this.producer(settings.producer)
     if (mode === 'batch') return producer.sendBatch(messages)
     if (mode === 'async') return Promise.all(messages.map(message => producer.send(message)))
     const options = { ...(queue ? { queue } : {}), ...(shardingKey === undefined ? {} : { hashKey: shardingKey }) }
@@ -82,7 +82,7 @@ export class OurClient implements ClientUnderTest {
     return receipts
   }
 
-  async transaction(message: OutgoingMessage, local: Outcome, group: string): Promise<Receipt> {
+  async transaction(message: OutgoingMessage, local: TransactionOutcome, group: string): Promise<Receipt> {
     const producer = await this.producer({ group })
     return producer.sendInTransaction(message, async () => local)
   }

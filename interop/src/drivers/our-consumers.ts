@@ -20,18 +20,18 @@ import type {
   ConsumerUnderTest,
   LitePullUnderTest,
 } from './client-under-test.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 import { temporaryFolder } from '../launch/launcher.ts'
 import { clientOptions } from './our-options.ts'
 
-/** Where consumers belong to. */
-export interface Ours {
+/** The client that consumers belong to. */
+export interface ReplyingClient {
   readonly nameServers: string
-  /** The producer that answers requests. */
+  /** The producer that sends replies to requests. */
   replies(): Promise<Producer>
 }
 
-/** Our received message as the cases want it. */
+/** Converts our received message. */
 function receivedOf(message: ReceivedMessage): Received {
   return {
     topic: message.topic,
@@ -52,15 +52,15 @@ function receivedOf(message: ReceivedMessage): Received {
   }
 }
 
-/** Tells what comes, and refuses it as often as it was told to. */
-class Listening {
+/** Records what arrives, and refuses it as often as the settings say. */
+class TestListener {
   readonly received = new Arrivals<Received>('our consumer')
-  readonly #ours: Ours
+  readonly #client: ReplyingClient
   readonly #settings: ConsumerSettings
   readonly #times = new Map<string, number>()
 
-  constructor(ours: Ours, settings: ConsumerSettings) {
-    this.#ours = ours
+  constructor(client: ReplyingClient, settings: ConsumerSettings) {
+    this.#client = client
     this.#settings = settings
   }
 
@@ -69,7 +69,7 @@ class Listening {
     if (workMs > 0) await delay(workMs)
     let fails = false
     for (const message of messages) fails = (await this.#take(message)) || fails
-    if (fails && throws) throw new Error('told to fail')
+    if (fails && throws) throw new Error('the settings of this test make the listener fail')
     return fails ? { retry: { delayLevel, suspendMs } } : undefined
   }
 
@@ -84,7 +84,7 @@ class Listening {
   }
 
   async #reply(message: ReceivedMessage, text: string): Promise<void> {
-    const producer = await this.#ours.replies()
+    const producer = await this.#client.replies()
     await producer.reply(message, `reply to ${text}`)
   }
 }
@@ -95,10 +95,14 @@ function consumeFrom({ from = 'first', fromTime = 0 }: ConsumerSettings): Consum
   return from === 'time' ? new Date(fromTime) : from
 }
 
-async function pushOptions(owner: Owner, ours: Ours, settings: ConsumerSettings): Promise<PushConsumerOptions> {
+async function pushOptions(
+  owner: Owner,
+  client: ReplyingClient,
+  settings: ConsumerSettings,
+): Promise<PushConsumerOptions> {
   const { group, subscriptions, orderly = false, broadcast = false, allocate = 'AVG', threads = 4 } = settings
   return {
-    ...clientOptions(ours.nameServers, settings),
+    ...clientOptions(client.nameServers, settings),
     group,
     subscriptions,
     orderly,
@@ -115,20 +119,20 @@ async function pushOptions(owner: Owner, ours: Ours, settings: ConsumerSettings)
   }
 }
 
-/** Starts a push consumer of ours; it is closed when its owner is done. */
+/** Starts our push consumer. It is closed when its owner has finished. */
 export async function startOurConsumer(
   owner: Owner,
-  ours: Ours,
+  client: ReplyingClient,
   settings: ConsumerSettings,
 ): Promise<ConsumerUnderTest & { readonly consumer: PushConsumer }> {
-  const listening = new Listening(ours, settings)
-  const options = await pushOptions(owner, ours, settings)
-  const consumer = await PushConsumer.start({ ...options, onMessages: messages => listening.listen(messages) })
+  const listener = new TestListener(client, settings)
+  const options = await pushOptions(owner, client, settings)
+  const consumer = await PushConsumer.start({ ...options, onMessages: messages => listener.listen(messages) })
   owner.after(() => consumer.close())
   return {
     consumer,
     clientId: consumer.clientId,
-    received: listening.received,
+    received: listener.received,
     queues: async () => consumer.queues,
     suspend: async () => consumer.pause(),
     resume: async () => consumer.resume(),
@@ -177,15 +181,15 @@ class OurLitePull implements LitePullUnderTest {
   }
 }
 
-/** Starts a lite pull consumer of ours; it is closed when its owner is done. */
+/** Starts our lite pull consumer. It is closed when its owner has finished. */
 export async function startOurLitePull(
   owner: Owner,
-  ours: Ours,
+  client: ReplyingClient,
   settings: LitePullSettings,
 ): Promise<LitePullUnderTest> {
   const { group, subscriptions, assign, autoCommit = false } = settings
   const consumer = await LitePullConsumer.start({
-    ...clientOptions(ours.nameServers, settings),
+    ...clientOptions(client.nameServers, settings),
     group,
     autoCommit,
     consumeFrom: 'first',

@@ -1,6 +1,6 @@
 import type { ClientSettings } from './client-under-test.ts'
 
-/** Our options for the settings that both clients take. */
+/** Our client's options for the settings that both clients take. */
 export function clientOptions(nameServers: string, settings: ClientSettings) {
   const { accessKey, secretKey, namespace, instanceName, unitName, tls, vip } = settings
   return {

@@ -6,7 +6,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The Apache releases that the suites run against, one of each line. */
+/** The Apache releases that the suites run against, one for each release line. */
 export type Release = '4.9.7' | '5.5.0'
 export const RELEASES: readonly Release[] = ['4.9.7', '5.5.0']
 
@@ -26,22 +26,24 @@ async function runs(command: string, args: readonly string[]): Promise<boolean> 
   )
 }
 
-/** Why Apache's servers cannot run on this machine, or undefined if they can. */
+/** The reason why Apache's servers cannot run on this machine; undefined if they can. */
 async function whatIsMissing(): Promise<string | undefined> {
-  if (!(await runs('java', ['-version'])) || !(await runs('javac', ['-version']))) return 'no Java (a JDK) on the path'
+  if (!(await runs('java', ['-version'])) || !(await runs('javac', ['-version'])))
+    return 'java and javac are not on the PATH; install a JDK'
   const fetched = RELEASES.every(isFetched)
-  if (!fetched && !(await runs('mvn', ['-v']))) return 'no Maven on the path to fetch Apache RocketMQ with'
+  if (!fetched && !(await runs('mvn', ['-v'])))
+    return 'mvn is not on the PATH; install Maven, which downloads Apache RocketMQ'
   return undefined
 }
 
-/** True if the jars of a release are on this machine. */
+/** Whether the jars of a release are on this machine. */
 export function isFetched(release: Release): boolean {
   return existsSync(join(cacheFolder(release), 'lib'))
 }
 
 let missing: Promise<string | undefined> | undefined
 
-/** The reason to skip everything that needs Apache's programs; false where they can run. */
+/** The reason to skip everything that needs Apache's programs; false if they can run. */
 export async function skipReason(): Promise<string | false> {
   return (await (missing ??= whatIsMissing())) ?? false
 }
@@ -66,7 +68,7 @@ async function fetchJars(release: Release): Promise<string> {
   const folder = cacheFolder(release)
   const lib = join(folder, 'lib')
   if (existsSync(lib)) return lib
-  // Fetched beside and moved, so that a broken download is never taken for a release.
+  // Downloaded into another folder and renamed at the end, so that a broken download is never mistaken for a release.
   const part = join(folder, `fetching-${process.pid}`)
   await mkdir(part, { recursive: true })
   await writeFile(join(part, 'pom.xml'), projectFile(release))
@@ -81,12 +83,12 @@ async function fetchJars(release: Release): Promise<string> {
 
 async function moveUnlessThere(from: string, to: string): Promise<void> {
   await rename(from, to).catch((error: unknown) => {
-    // Another process was faster.
+    // Another process has finished first.
     if (!existsSync(to)) throw error
   })
 }
 
-async function compileOurs(release: Release, lib: string): Promise<string> {
+async function compilePrograms(release: Release, lib: string): Promise<string> {
   const names = (await readdir(javaSources)).filter(name => name.endsWith('.java')).toSorted()
   const files = names.map(name => join(javaSources, name))
   const hash = createHash('sha256')
@@ -102,12 +104,12 @@ async function compileOurs(release: Release, lib: string): Promise<string> {
 
 async function install(release: Release): Promise<string> {
   const lib = await fetchJars(release)
-  return `${lib}/*:${await compileOurs(release, lib)}`
+  return `${lib}/*:${await compilePrograms(release, lib)}`
 }
 
 const installed = new Map<Release, Promise<string>>()
 
-/** The Java class path of a release and of our own small programs; fetched and compiled when first asked for. */
+/** The Java class path of a release and of the programs in `interop/java`. The first call downloads and compiles. */
 export function classPath(release: Release): Promise<string> {
   let path = installed.get(release)
   if (!path) installed.set(release, (path = install(release)))

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { classPath, type Release } from './apache.ts'
-import { Launched, type Owner } from './launched.ts'
+import { LaunchedProgram, type Owner } from './launched-program.ts'
 import { freeBrokerPort, freePort } from './ports.ts'
 import { brokersOf, connectRaw } from '../wire/raw-connection.ts'
 
@@ -16,15 +16,15 @@ const READY_DEADLINE_MS = 60_000
 const POLL_MS = 100
 const BROKER_READY_DEADLINE_MS = 90_000
 
-// What Apache's start scripts open for the store on Java 17; serial collector and first compiler only, as these
-// processes live for seconds and share two cores.
+// The --add-* flags are those of Apache's start scripts; the store needs them on Java 17. These processes run for seconds on
+// few cores, so the serial collector and the first compiler are enough.
 const JVM_FLAGS = [
   '-XX:+UseSerialGC',
   '-XX:TieredStopAtLevel=1',
   '-XX:-UsePerfData',
-  // 4.9 writes its files in the locale's encoding; where that is ASCII they lose letters.
+  // 4.9 writes its files in the encoding of the locale; ASCII would lose letters.
   '-Dfile.encoding=UTF-8',
-  // As much as the heap by default; but each thread of a broker that stores messages keeps 4 MB there.
+  // The default equals the heap, but each thread of a broker that stores messages keeps 4 MB of direct memory.
   '-XX:MaxDirectMemorySize=1g',
   '--add-opens=java.base/java.nio=ALL-UNNAMED',
   '--add-opens=java.base/sun.nio.ch=ALL-UNNAMED',
@@ -33,7 +33,7 @@ const JVM_FLAGS = [
   '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED',
 ]
 
-/** A folder that is deleted when its owner is done. */
+/** Creates a folder that is deleted when its owner has finished. */
 export async function temporaryFolder(owner: Owner): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'gantry-interop-'))
   owner.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
@@ -48,7 +48,7 @@ export function propertiesText(properties: Properties): string {
 
 const logFile = (folder: string) => join(folder, 'server.log')
 
-/** 4.9 does not start without these files; 5.x is pointed at one of them. */
+/** Writes the logback files: 4.9 does not start without them, and 5.x is given the path of one. */
 async function writeLogSettings(folder: string): Promise<void> {
   await mkdir(join(folder, 'conf'), { recursive: true })
   const settings = `<configuration><appender name="file" class="ch.qos.logback.core.FileAppender">
@@ -74,30 +74,37 @@ async function launchJava(release: Release, mainClass: string, args: readonly st
     `-Drocketmq.home.dir=${folder}`,
     `-Drmq.logback.configurationFile=${join(folder, 'conf', 'logback_broker.xml')}`,
     `-Drocketmq.client.logRoot=${folder}`,
-    // Who is killed leaves its native libraries there: RocksDB has 12 MB of them.
+    // A killed process leaves its native libraries there: 12 MB for RocksDB.
     `-Djava.io.tmpdir=${folder}`,
   ]
   const java = [`-Xmx${heap}`, ...JVM_FLAGS, ...system, ...flags, '-cp', await classPath(release), 'Launched']
   const environment = { ...process.env, ROCKETMQ_HOME: folder }
-  return new Launched(`Apache ${release} ${mainClass}`, 'java', [...java, mainClass, ...args], environment)
+  return new LaunchedProgram(`Apache ${release} ${mainClass}`, 'java', [...java, mainClass, ...args], environment)
 }
 
-/** Repeats a question until it says yes. @throws with what the programs printed when the time is up or one ends. */
-async function until(ready: () => Promise<boolean>, ms: number, program: Launched, folder: string): Promise<void> {
+/** Polls until a program is ready. @throws with its output and log if it exits or the time passes first */
+async function until(
+  ready: () => Promise<boolean>,
+  ms: number,
+  program: LaunchedProgram,
+  folder: string,
+): Promise<void> {
   const end = Date.now() + ms
   while (!(await ready())) {
-    if (program.hasEnded) throw new Error(`${program.what} ended at once:\n${await story(program, folder)}`)
-    if (Date.now() > end) throw new Error(`${program.what} not ready in ${ms} ms:\n${await story(program, folder)}`)
+    if (program.hasEnded)
+      throw new Error(`${program.what} ended before it was ready:\n${await recentLog(program, folder)}`)
+    if (Date.now() > end)
+      throw new Error(`${program.what} was not ready in ${ms} ms:\n${await recentLog(program, folder)}`)
     await delay(POLL_MS)
   }
 }
 
-async function story(program: Launched, folder: string): Promise<string> {
+async function recentLog(program: LaunchedProgram, folder: string): Promise<string> {
   const log = await readFile(logFile(folder), 'utf8').catch(() => '')
   return `${program.tail()}\n--- log\n${log.split('\n').slice(-60).join('\n')}`
 }
 
-/** True if somebody listens there. */
+/** Whether a server listens on a port of this machine. */
 export async function listens(port: number): Promise<boolean> {
   try {
     const connection = await connectRaw(port)
@@ -123,20 +130,20 @@ export interface LaunchedServer extends RunningNameServer {
   readonly address: string
   readonly folder: string
   stop(): Promise<void>
-  /** The last lines of its log. */
-  story(): Promise<string>
+  /** The last lines of its output and its log. */
+  recentLog(): Promise<string>
 }
 
-/** How a server is started, each time. */
+/** How to start a server, the first time and each time again. */
 export interface ServerStart {
   readonly port: number
   readonly folder: string
-  readonly launch: () => Promise<Launched>
+  readonly launch: () => Promise<LaunchedProgram>
   readonly isReady: () => Promise<boolean>
   readonly deadlineMs: number
 }
 
-/** Launches a server and waits until it is ready; it is killed when its owner is done. */
+/** Launches a server and waits until it is ready. It is killed when its owner has finished. */
 export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedServer> {
   const { port, folder } = start
   const launchAndWait = async () => {
@@ -148,7 +155,7 @@ export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedS
     return program
   }
   let program = await launchAndWait()
-  // Killed, not stopped: nothing of a test is worth the seconds of an orderly end.
+  // Killed, not stopped: an orderly stop takes seconds and no test needs it.
   owner.after(() => program.kill())
   return {
     port,
@@ -157,13 +164,13 @@ export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedS
     kill: () => program.kill(),
     stop: () => program.stop(),
     restart: async () => void (program = await launchAndWait()),
-    story: () => story(program, folder),
+    recentLog: () => recentLog(program, folder),
   }
 }
 
 const START_TRIES = 3
 
-/** Starts a server again, on another port, if somebody took its port while Java began. */
+/** Starts a server, and tries another port if another process took the port while Java was starting. */
 async function startOnFreePort(start: () => Promise<LaunchedServer>): Promise<LaunchedServer> {
   for (let left = START_TRIES - 1; ; left--) {
     try {
@@ -174,7 +181,7 @@ async function startOnFreePort(start: () => Promise<LaunchedServer>): Promise<La
   }
 }
 
-/** Starts a name server of Apache's and waits until it listens. */
+/** Starts a name server of Apache and waits until it listens. */
 export function startApacheNameServer(
   owner: Owner,
   release: Release,
@@ -204,27 +211,27 @@ async function startNameServer(
   return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })
 }
 
-/** What a broker is to be. */
+/** The settings of a broker to start. */
 export interface BrokerStart {
   readonly release: Release
   /** `ip:port` of each name server. */
   readonly nameServers: readonly string[]
   readonly name: string
-  /** Default 0, a master. */
+  /** The broker id. Default 0, a master. */
   readonly id?: number
   readonly properties?: Properties
-  /** The broker is ready when it is known here. Default: the first of `nameServers`. */
+  /** Ports of the name servers that must know the broker before it counts as ready. Default: those of `nameServers`. */
   readonly knownAt?: readonly number[]
   readonly flags?: readonly string[]
-  /** Files that it finds in its home, by path: `conf/plain_acl.yml`. */
+  /** Files to write into its home folder, by path, `conf/plain_acl.yml` for example. */
   readonly files?: Readonly<Record<string, string>>
 }
 
-/** What 5.5.0 does all the time on a core of its own, although there is nothing to do. Names that 4.9 does not know. */
-const AT_REST: Properties = {
-  // For the first interval, by default 10 s, it waits in a loop that never rests.
+/** Settings that keep an idle 5.5.0 broker from using a whole core. 4.9 does not know these names. */
+const IDLE_SETTINGS: Properties = {
+  // During the first interval, by default 10 s, the broker waits in a busy loop.
   transactionMetricFlushInterval: 500,
-  // The whole wheel, 40 MB, is written each time; by default each second.
+  // Each flush writes the whole timer wheel, 40 MB; the default is one flush a second.
   timerFlushIntervalMs: 60_000,
 }
 
@@ -246,12 +253,12 @@ function brokerProperties(start: BrokerStart, port: number, folder: string): Pro
     mappedFileSizeConsumeQueue: 600_000,
     diskMaxUsedSpaceRatio: 98,
     flushDiskType: 'ASYNC_FLUSH',
-    ...AT_REST,
+    ...IDLE_SETTINGS,
     ...start.properties,
   }
 }
 
-/** Starts a broker of Apache's and waits until its name servers know it. */
+/** Starts a broker of Apache and waits until its name servers know it. */
 export function startApacheBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
   return startOnFreePort(() => startBroker(owner, start))
 }
@@ -277,14 +284,14 @@ async function startBroker(owner: Owner, start: BrokerStart): Promise<LaunchedSe
   return serve(owner, { port, folder, launch, isReady, deadlineMs: BROKER_READY_DEADLINE_MS })
 }
 
-/** Starts one of our small Java programs on a release's client. */
+/** Starts one of the Java programs of `interop/java` with the client of a release. */
 export async function startProgram(
   owner: Owner,
   release: Release,
   mainClass: 'Produce' | 'Consume' | 'JavaClient' | 'JsonBodies' | 'Bodies',
   args: readonly (string | number)[],
   flags: readonly string[] = [],
-): Promise<Launched> {
+): Promise<LaunchedProgram> {
   const folder = await temporaryFolder(owner)
   const program = await launchJava(release, mainClass, args.map(String), { heap: PROGRAM_HEAP, folder, flags })
   owner.after(() => program.kill())
@@ -293,7 +300,7 @@ export async function startProgram(
 
 const ADMIN_DEADLINE_MS = 120_000
 
-/** Runs mqadmin commands one after the other in one JVM; gives the output of each, errors included. */
+/** Runs mqadmin commands one after the other in one JVM. Returns the output of each, errors included. */
 export async function runMqadmin(
   owner: Owner,
   release: Release,
@@ -306,6 +313,7 @@ export async function runMqadmin(
   owner.after(() => program.kill())
   await program.ends(ADMIN_DEADLINE_MS)
   const outputs = program.output.split('\n<end>\n').slice(0, -1)
-  if (outputs.length !== commands.length) throw new Error(`mqadmin broke off:\n${program.tail()}`)
+  if (outputs.length !== commands.length)
+    throw new Error(`mqadmin ran only ${outputs.length} of ${commands.length} commands:\n${program.tail()}`)
   return outputs
 }

@@ -1,16 +1,16 @@
 import { type Release, RELEASES, skipReason } from './apache.ts'
-import type { Owner } from './launched.ts'
+import type { Owner } from './launched-program.ts'
 import { type Properties, type RunningNameServer, startApacheNameServer } from './launcher.ts'
 import { startOurProgram, startOurs } from './our-name-server.ts'
 
-/** Which rules a name server follows where the lines differ. */
+/** Whose rules a name server follows where the release lines differ. */
 export type ReleaseLine = 'ours' | '4.9' | '5.x'
 
-/** One kind of name server that the suites run against. */
+/** A kind of name server that the suites run against. */
 export interface NameServerKind {
   readonly name: string
   readonly line: ReleaseLine
-  /** Why it cannot run here, or false. */
+  /** The reason why it cannot run here; false if it can. */
   readonly skip: string | false
   start(owner: Owner, properties?: Properties): Promise<RunningNameServer>
 }
@@ -18,7 +18,6 @@ export interface NameServerKind {
 const embedded: NameServerKind = { name: 'ours', line: 'ours', skip: false, start: startOurs }
 const asProgram: NameServerKind = { name: 'our mqnamesrv', line: 'ours', skip: false, start: startOurProgram }
 
-/** A name server of Apache's as a kind. */
 async function apache(release: Release): Promise<NameServerKind> {
   return {
     name: `Apache ${release}`,
@@ -28,21 +27,21 @@ async function apache(release: Release): Promise<NameServerKind> {
   }
 }
 
-/** Names the only kind to run, `Apache 5.5.0` for example: to see whether a case or a server is wrong. */
+/** Restricts the run to one kind, `Apache 5.5.0` for example: shows whether a case or our server is wrong. */
 const only = process.env['GANTRY_INTEROP_SUBJECT']
 
-async function everySubject(): Promise<NameServerKind[]> {
+async function allKinds(): Promise<NameServerKind[]> {
   return [embedded, asProgram, ...(await Promise.all(RELEASES.map(apache)))]
 }
 
-/** Ours first, then each Apache. */
+/** The kinds that must fulfil the contract: ours first, then each Apache release. */
 export async function contractNameServers(): Promise<NameServerKind[]> {
-  const kinds = await everySubject()
+  const kinds = await allKinds()
   return only === undefined ? kinds : kinds.filter(kind => kind.name === only)
 }
 
-/** Those that real brokers and clients are let loose on: our program, which can be killed. */
+/** The kinds that run with real brokers and clients: our program, because it can be killed. */
 export async function programNameServers(): Promise<NameServerKind[]> {
-  const kinds = await everySubject()
+  const kinds = await allKinds()
   return kinds.filter(kind => kind.name === (only ?? asProgram.name))
 }

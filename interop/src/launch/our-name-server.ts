@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NameServer } from '@gantrymq/namesrv'
-import { Launched, type Owner } from './launched.ts'
+import { LaunchedProgram, type Owner } from './launched-program.ts'
 import { listens, type Properties, propertiesText, type RunningNameServer, serve, temporaryFolder } from './launcher.ts'
 import { freePort } from './ports.ts'
 
 const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqnamesrv.ts')
 const READY_DEADLINE_MS = 15_000
 
-/** Starts a name server of ours in this process; the options have Apache's property names. */
+/** Starts our name server in this process. Its options have the names of Apache's properties. */
 export async function startOurs(owner: Owner, properties: Properties = {}): Promise<RunningNameServer> {
   const folder = await temporaryFolder(owner)
   const port = await freePort()
@@ -23,7 +23,7 @@ export async function startOurs(owner: Owner, properties: Properties = {}): Prom
   }
 }
 
-/** Starts our `mqnamesrv` with a configuration file such as Apache's reads. */
+/** Starts our `mqnamesrv` with a configuration file in Apache's format. */
 export async function startOurProgram(owner: Owner, properties: Properties = {}): Promise<RunningNameServer> {
   const folder = await temporaryFolder(owner)
   const port = await freePort()
@@ -31,6 +31,6 @@ export async function startOurProgram(owner: Owner, properties: Properties = {})
   const own = { listenPort: port, rocketmqHome: folder, kvConfigPath: join(folder, 'kvConfig.json') }
   await writeFile(file, propertiesText({ ...own, ...properties }))
   const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
-  const launch = async () => new Launched('mqnamesrv', process.execPath, [program, '-c', file], environment)
+  const launch = async () => new LaunchedProgram('mqnamesrv', process.execPath, [program, '-c', file], environment)
   return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })
 }

@@ -1,13 +1,13 @@
 import { createServer } from 'node:net'
 
-// Below the range from which systems give out ports for outgoing connections.
+// Below the range from which operating systems take ports for outgoing connections.
 const LOWEST = 12_000
 const SLICES = 50
 const SLICE = 400
 const TRIES = 200
 
-// Each process has a slice of its own: a Java server takes seconds from being given a port to opening it, and test files
-// that run at the same time must not be given the same one meanwhile.
+// Each process has its own slice: a Java server opens its port seconds after it was chosen, and test files that run at the
+// same time must not choose the same port in between.
 const first = LOWEST + (process.pid % SLICES) * SLICE
 
 const given = new Set<number>()
@@ -33,11 +33,11 @@ async function find(neighbours: readonly number[]): Promise<number> {
     for (const taken of ports) given.add(taken)
     return port
   }
-  throw new Error('no free port found')
+  throw new Error(`found no free port between ${first} and ${first + SLICE}`)
 }
 
-/** A port that is free now and that this process gives out once only. */
+/** Finds a port that is free now. This process never returns the same port twice. */
 export const freePort = () => find([0])
 
-/** A port whose neighbours are free too: a broker also takes port - 2 (fast channel) and port + 1 (replication). */
+/** Finds a port whose neighbours are free too: a broker also opens port - 2 (fast channel) and port + 1 (replication). */
 export const freeBrokerPort = () => find([-2, -1, 0, 1])

@@ -5,17 +5,17 @@ import { isFetched, skipReason } from './apache.ts'
 import { startApacheBroker } from './launcher.ts'
 
 const RELEASE = '5.5.0'
-/** A broker makes its files with the first message, and Java its machine code. */
+/** With the first message a broker creates its files and Java compiles its code. */
 const FIRST_SEND_MS = 30_000
 
-/** What the documents and examples use that a broker has off by default; and patience, as the machine may be busy. */
+/** Switches on what documents and examples use, and lets sends wait longer in case the machine is busy. */
 const properties = { enablePropertyFilter: true, recallMessageEnable: true, waitTimeMillsInSendQueue: 10_000 }
 
-/** Why there is no cluster on this machine; false if there is. Nothing is downloaded for it. */
+/** The reason why no cluster can run on this machine; false if one can. Never downloads anything. */
 export async function clusterSkipReason(): Promise<string | false> {
   const reason = await skipReason()
   if (reason !== false || isFetched(RELEASE)) return reason
-  return `Apache ${RELEASE} is not here yet: npm run interop fetches it`
+  return `the jars of Apache ${RELEASE} are missing; npm run interop downloads them`
 }
 
 const closers: (() => Promise<unknown>)[] = []
@@ -26,8 +26,8 @@ after(async () => {
 })
 
 /**
- * One cluster for all tests of a process, for documents and examples that want no more than a broker: a name server of
- * ours and a broker of Apache's. Started when first asked for, ended after the tests.
+ * One cluster for all tests of a process: our name server and a broker of Apache, for documents and examples that only need
+ * a broker. The first call starts it; it is closed after the tests.
  * @returns the address of the name server
  */
 export function standingCluster(): Promise<string> {

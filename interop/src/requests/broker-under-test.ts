@@ -18,14 +18,15 @@ const WAIT_MS = 20_000
 
 export type Call = <const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>) => Promise<Reply<D>>
 
+/** A broker, the clients that call it, and the notices that it has sent. */
 export interface BrokerUnderTest {
   readonly release: Release
   readonly call: Call
-  /** The same with binary headers. */
+  /** Calls with binary headers. */
   readonly callBinary: Call
-  /** A client that only asks: the broker passes its questions on to `call`'s. */
+  /** Calls as an admin. The broker forwards its questions to the client of `call`. */
   readonly callAsAdmin: Call
-  /** Names of the notices that the broker has sent. */
+  /** Names of the notices that the broker has sent to the client of `call`. */
   readonly notices: string[]
 }
 
@@ -74,7 +75,7 @@ function noticeHandlers(notices: string[]): HandlersFor<typeof clientNotices, nu
   }
 }
 
-/** A name server, a broker and three clients. */
+/** Starts a name server, a broker and three clients. */
 export async function startBrokerUnderTest(t: TestContext, release: Release): Promise<BrokerUnderTest> {
   const owner = { after: (close: () => Promise<void>) => t.after(close) }
   const nameServer = await startApacheNameServer(owner, release)
@@ -92,7 +93,7 @@ export async function startBrokerUnderTest(t: TestContext, release: Release): Pr
   return { release, call: through(client), callBinary: through(binary), callAsAdmin: through(admin), notices }
 }
 
-/** Asks until the answer satisfies. */
+/** Asks until the answer satisfies a condition. @throws with the last answer if the time passes first */
 export async function until<T>(ask: () => Promise<T>, satisfies: (value: T) => boolean): Promise<T> {
   const end = Date.now() + WAIT_MS
   for (;;) {

@@ -36,8 +36,8 @@ const pullFields = (topic: string, queueOffset: number) => ({
 const pull = (call: Call, topic: string, offset: number) =>
   call(consumeRequests.PULL_MESSAGE, { header: pullFields(topic, offset) })
 
-/** Sends and pulls, with headers of either kind; what is not there is an answer too. */
-export async function sendingAndPulling({ call, callBinary }: BrokerUnderTest, topic: string): Promise<void> {
+/** Sends and pulls with both kinds of header, also where no message is. */
+export async function checkSendAndPull({ call, callBinary }: BrokerUnderTest, topic: string): Promise<void> {
   const sent = await send(call, topic, 'first')
   assert.equal(sent.header.queueOffset, 0)
   assert.equal(sent.header.MSG_REGION, 'DefaultRegion')
@@ -61,8 +61,8 @@ export async function sendingAndPulling({ call, callBinary }: BrokerUnderTest, t
   }
 }
 
-/** Offsets, times, ids and keys. */
-export async function finding({ call }: BrokerUnderTest, topic: string): Promise<void> {
+/** Finds messages by offset, time, id and key. */
+export async function checkQueries({ call }: BrokerUnderTest, topic: string): Promise<void> {
   const sent = await send(call, topic, 'found')
   const queue = { topic, queueId: 0 }
   await until(
@@ -85,11 +85,11 @@ export async function finding({ call }: BrokerUnderTest, topic: string): Promise
   assert.equal(decodeMessages(byKey.body ?? Buffer.alloc(0))[0]?.topic, topic)
 }
 
-/** Joins a group, locks a queue, commits an offset, is asked by an admin, leaves. */
-export async function living(startBrokerUnderTest: BrokerUnderTest, topic: string): Promise<void> {
-  const { call, notices } = startBrokerUnderTest
+/** Joins a group, locks a queue, commits an offset, answers an admin, and leaves. */
+export async function checkMembership(broker: BrokerUnderTest, topic: string): Promise<void> {
+  const { call, notices } = broker
   const sent = await send(call, topic, 'consumed')
-  const group = 'living-group'
+  const group = 'membership-group'
   const consumer = {
     groupName: group,
     consumeType: 'CONSUME_PASSIVELY',
@@ -110,8 +110,8 @@ export async function living(startBrokerUnderTest: BrokerUnderTest, topic: strin
   const locked = await call(consumeRequests.LOCK_BATCH_MQ, { body: queues })
   assert.deepEqual(locked.body, { lockOKMQSet: queues.mqSet })
   await call(consumeRequests.UNLOCK_BATCH_MQ, { body: queues })
-  await committing(startBrokerUnderTest, group, topic)
-  await asking(startBrokerUnderTest, { group, topic, msgId: sent.header.msgId })
+  await checkOffsets(broker, group, topic)
+  await checkNotices(broker, { group, topic, msgId: sent.header.msgId })
   await call(membershipRequests.UNREGISTER_CLIENT, { header: { clientID: clientId, consumerGroup: group } })
   await until(
     async () => notices.includes(`changed ${group}`),
@@ -119,26 +119,26 @@ export async function living(startBrokerUnderTest: BrokerUnderTest, topic: strin
   )
 }
 
-async function committing({ call, release }: BrokerUnderTest, consumerGroup: string, topic: string): Promise<void> {
+async function checkOffsets({ call, release }: BrokerUnderTest, consumerGroup: string, topic: string): Promise<void> {
   const queue = { consumerGroup, topic, queueId: 0 }
   await call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { ...queue, commitOffset: 1 } })
   const known = await call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: queue })
   assert.equal(known.header.offset, 1)
-  const unknown = { ...queue, queueId: 3, consumerGroup: 'nobody', setZeroIfNotFound: false }
+  const unknown = { ...queue, queueId: 3, consumerGroup: 'unknown', setZeroIfNotFound: false }
   const asked = call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: unknown })
-  // 4.9 knows no setZeroIfNotFound: of a queue that still has its first message a new group has consumed none.
+  // 4.9 ignores setZeroIfNotFound: in a queue that still has its first message a new group starts at 0.
   if (release === '4.9.7') assert.equal((await asked).header.offset, 0)
   else await assert.rejects(asked, { responseCode: 22 })
 }
 
-interface Asked {
+interface StoredMessage {
   readonly group: string
   readonly topic: string
   readonly msgId: string
 }
 
-/** What an admin asks of a client, the broker between them. */
-async function asking({ callAsAdmin }: BrokerUnderTest, { group, topic, msgId }: Asked): Promise<void> {
+/** An admin asks a client; the broker forwards the question. */
+async function checkNotices({ callAsAdmin }: BrokerUnderTest, { group, topic, msgId }: StoredMessage): Promise<void> {
   const of = { consumerGroup: group, clientId }
   const info = await callAsAdmin(clientNotices.GET_CONSUMER_RUNNING_INFO, { header: of })
   assert.deepEqual(info.body?.properties, new Map([['of', clientId]]))

@@ -11,8 +11,8 @@ import {
   until,
 } from './broker-under-test.ts'
 
-/** Pops, hides, acknowledges; there is nothing; who gets which queue. 5.x. */
-export async function popping({ call }: BrokerUnderTest, topic: string): Promise<void> {
+/** Pops, changes invisible times, acknowledges, pops an empty queue, and asks for an assignment (5.x). */
+export async function checkPop({ call }: BrokerUnderTest, topic: string): Promise<void> {
   for (const body of ['1', '2', '3']) await send(call, topic, body)
   const popped = await until(
     () => pop(call, topic),
@@ -22,16 +22,16 @@ export async function popping({ call }: BrokerUnderTest, topic: string): Promise
   const offsets = (header.msgOffsetInfo ?? '').split(' ').at(-1)?.split(',').map(Number) ?? []
   assert.equal(decodeMessages(popped.body ?? Buffer.alloc(0)).length, offsets.length)
   assert.ok(header.popTime > 0 && header.invisibleTime === 60_000)
-  await hiding(call, topic, header, offsets[0] ?? 0)
-  await acknowledging(call, topic, header, offsets.slice(1))
+  await checkInvisibleTime(call, topic, header, offsets[0] ?? 0)
+  await checkAcks(call, topic, header, offsets.slice(1))
   const none = await until(
     () => pop(call, topic),
     reply => reply.code !== 0,
   )
   assert.ok([19, 209, 210].includes(none.code), String(none.code))
-  const asking = { consumerGroup: GROUP, topic, queueId: 0, pollTime: 0, bornTime: Date.now() }
-  assert.equal((await call(popRequests.NOTIFICATION, { header: asking })).header.hasMsg, false)
-  await assigning(call, topic)
+  const notification = { consumerGroup: GROUP, topic, queueId: 0, pollTime: 0, bornTime: Date.now() }
+  assert.equal((await call(popRequests.NOTIFICATION, { header: notification })).header.hasMsg, false)
+  await checkAssignment(call, topic)
 }
 
 function pop(call: Call, topic: string) {
@@ -55,7 +55,12 @@ interface Popped {
   readonly reviveQid: number
 }
 
-async function hiding(call: Call, topic: string, { popTime, reviveQid }: Popped, offset: number): Promise<void> {
+async function checkInvisibleTime(
+  call: Call,
+  topic: string,
+  { popTime, reviveQid }: Popped,
+  offset: number,
+): Promise<void> {
   const info = (time: number, invisible: number, revive: number) =>
     [offset, time, invisible, revive, 0, BROKER, 0, offset].join(' ')
   const message = { consumerGroup: GROUP, topic, queueId: 0, offset }
@@ -66,7 +71,7 @@ async function hiding(call: Call, topic: string, { popTime, reviveQid }: Popped,
   await call(popRequests.ACK_MESSAGE, { header: { ...message, extraInfo } })
 }
 
-async function acknowledging(call: Call, topic: string, popped: Popped, offsets: readonly number[]): Promise<void> {
+async function checkAcks(call: Call, topic: string, popped: Popped, offsets: readonly number[]): Promise<void> {
   const [startOffset] = offsets
   if (startOffset === undefined) return
   const ack = {
@@ -83,7 +88,7 @@ async function acknowledging(call: Call, topic: string, popped: Popped, offsets:
   await call(popRequests.BATCH_ACK_MESSAGE, { body: { brokerName: BROKER, acks: [ack] } })
 }
 
-async function assigning(call: Call, topic: string): Promise<void> {
+async function checkAssignment(call: Call, topic: string): Promise<void> {
   const mode = { topic, consumerGroup: GROUP, mode: 'POP', popShareQueueNum: 0 } as const
   await call(popRequests.SET_MESSAGE_REQUEST_MODE, { body: mode })
   const consumer = {

@@ -17,7 +17,7 @@ interface Waiter {
   readonly done: (frame: RawFrame | null) => void
 }
 
-/** A connection that sends any bytes and keeps every frame that comes back. */
+/** A connection that sends arbitrary bytes and keeps every frame that it receives. */
 export class RawConnection {
   readonly socket: Socket
   readonly frames: RawFrame[] = []
@@ -43,7 +43,7 @@ export class RawConnection {
     for (const waiter of this.#waiters) if (waiter.wants(frame)) waiter.done(frame)
   }
 
-  /** True once the other side has ended the connection, or we have. */
+  /** Whether either side has closed the connection. */
   get isClosed(): boolean {
     return this.#closed
   }
@@ -52,12 +52,12 @@ export class RawConnection {
     this.socket.write(bytes)
   }
 
-  /** Waits for a frame; null if the connection closes first. @throws when the time passes. */
+  /** Waits for a frame; null if the connection closes first. @throws if the time passes first */
   async next(wants: (frame: RawFrame) => boolean, ms = ANSWER_DEADLINE_MS): Promise<RawFrame | null> {
     const seen = this.frames.find(wants)
     if (seen) return seen
     if (this.#closed) return null
-    return this.#wait(wants, ms, 'no such frame')
+    return this.#wait(wants, ms, 'no matching frame came')
   }
 
   #wait(wants: (frame: RawFrame) => boolean, ms: number, complaint: string): Promise<RawFrame | null> {
@@ -76,18 +76,18 @@ export class RawConnection {
     })
   }
 
-  /** Sends a request and waits for its answer. @throws if the connection closes or the time passes. */
+  /** Sends a request and waits for its answer. @throws if the connection closes or the time passes first */
   async call(request: RawRequest): Promise<RawFrame> {
     const opaque = request.opaque ?? nextOpaque()
     this.write(encodeRaw(request, opaque))
     const answer = await this.next(frame => frame.opaque === opaque && (frame.flag & 1) === 1)
-    if (!answer) throw new Error(`the connection was closed in answer to code ${request.code}`)
+    if (!answer) throw new Error(`the peer closed the connection instead of answering code ${request.code}`)
     return answer
   }
 
-  /** Waits until the other side has closed. @throws when the time passes. */
+  /** Waits until the connection is closed. @throws if the time passes first */
   async closes(ms = ANSWER_DEADLINE_MS): Promise<void> {
-    if (!this.#closed) await this.#wait(() => false, ms, 'not closed')
+    if (!this.#closed) await this.#wait(() => false, ms, 'the connection was not closed')
   }
 
   destroy(): void {
@@ -108,7 +108,7 @@ export function connectRaw(port: number): Promise<RawConnection> {
   })
 }
 
-/** Asks one question on a connection of its own. */
+/** Sends one request on a connection of its own. */
 export async function ask(port: number, request: RawRequest): Promise<RawFrame> {
   const connection = await connectRaw(port)
   try {
@@ -122,7 +122,7 @@ interface ClusterInfo {
   readonly brokerAddrTable?: Readonly<Record<string, { readonly brokerAddrs?: Readonly<Record<string, string>> }>>
 }
 
-/** The addresses of all brokers that a name server knows; none if it cannot be asked. */
+/** The addresses of all brokers that a name server knows; empty if it does not answer. */
 export async function brokersOf(port: number): Promise<string[]> {
   try {
     const info = parseFastjson((await ask(port, { code: 106 })).body) as ClusterInfo

@@ -1,6 +1,6 @@
 /**
- * Frames for the suites, written and read without our own codec, so that a mistake in the codec cannot hide itself.
- * Layout and dialects: see docs/protocol.md.
+ * Frames for the suites, written and read without our codec, so that a mistake in the codec cannot hide.
+ * docs/protocol.md describes the layout and the two kinds of header.
  */
 
 export type SerializeType = 'JSON' | 'ROCKETMQ'
@@ -9,14 +9,14 @@ export interface RawRequest {
   readonly code: number
   readonly extFields?: Readonly<Record<string, string>> | undefined
   readonly body?: Uint8Array | string | undefined
-  /** Default 409, which is 4.9.8. */
+  /** Default 409, the version number of 4.9.8. */
   readonly version?: number
-  /** Default 0; 2 is one-way. */
+  /** Default 0; 2 means one-way. */
   readonly flag?: number
   readonly opaque?: number
   /** Default JSON. */
   readonly serializeType?: SerializeType
-  /** The JSON header as it stands, in place of what the other members say. */
+  /** A complete JSON header; replaces the one made from the other members. */
   readonly headerText?: string
 }
 
@@ -30,7 +30,7 @@ export interface RawFrame {
   readonly flag: number
   readonly remark: string | null
   readonly extFields: Readonly<Record<string, string>> | null
-  /** Null when there is none. */
+  /** Null if there is none. */
   readonly body: Buffer | null
 }
 
@@ -38,7 +38,7 @@ const JAVA = 0
 const DEFAULT_VERSION = 409
 
 let lastOpaque = 0
-/** A number for a request that no other of this process has. */
+/** A request number that is unique in this process. */
 export const nextOpaque = () => ++lastOpaque
 
 function jsonHeader(request: RawRequest, opaque: number): Buffer {
@@ -70,7 +70,7 @@ function binaryHeader(request: RawRequest, opaque: number): Buffer {
   return Buffer.concat([fixed, block])
 }
 
-/** The bytes of a request. */
+/** Encodes a request. */
 export function encodeRaw(request: RawRequest, opaque = request.opaque ?? nextOpaque()): Buffer {
   const binary = request.serializeType === 'ROCKETMQ'
   const header = binary ? binaryHeader(request, opaque) : jsonHeader(request, opaque)
@@ -116,7 +116,7 @@ function readBinaryHeader(bytes: Buffer): HeaderParts {
   }
 }
 
-/** Reads one whole frame. */
+/** Decodes one whole frame. */
 export function decodeRaw(bytes: Buffer): RawFrame {
   const headerEnd = 8 + (bytes.readUInt32BE(4) & 0xffffff)
   const binary = bytes.readUInt8(4) === 1
@@ -129,11 +129,11 @@ export function decodeRaw(bytes: Buffer): RawFrame {
   }
 }
 
-/** Cuts a stream into whole frames. */
+/** Cuts a byte stream into whole frames. */
 export class FrameCutter {
   #rest: Buffer = Buffer.alloc(0)
 
-  /** The frames that are complete with this chunk. */
+  /** Adds a chunk and returns the frames that it completes. */
   cut(chunk: Buffer): Buffer[] {
     this.#rest = Buffer.concat([this.#rest, chunk])
     const frames: Buffer[] = []
@@ -147,11 +147,11 @@ export class FrameCutter {
   }
 }
 
-/** Reads a body as fastjson writes it: JSON whose numeric keys may be bare. */
+/** Parses JSON as fastjson writes it: numeric keys may have no quotes. */
 export function parseFastjson(body: Buffer | string | null): unknown {
   if (body === null) return null
   const text = body.toString()
-  // Strings are matched first, so that nothing inside them is taken for a key.
+  // The first alternative consumes strings, so that nothing inside a string looks like a key.
   return JSON.parse(
     text.replace(/("(?:[^"\\]|\\.)*")|([{,]\s*)(-?\d+):/g, (all, string, before, key) =>
       string === undefined ? `${before}"${key}":` : all,

@@ -4,7 +4,7 @@ import { Producer } from '@gantrymq/client'
 import { REQUEST_MS } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { unique } from '../unique.ts'
-import type { Owner } from '../launch/launched.ts'
+import type { Owner } from '../launch/launched-program.ts'
 
 const TIMEOUT_MS = 10_000
 
@@ -14,9 +14,9 @@ async function started(t: Owner, { nameServers }: Cluster, instanceName: string)
   return producer
 }
 
-/** What brokers forget of a client with what leaves, and what they answer to many messages at once. */
-export function leaving(cluster: () => Cluster): void {
-  test('replies come after another producer of the process has left', { timeout: 90_000 }, async t => {
+/** Two producers with one client id, one of which closes; and large batches. */
+export function producers(cluster: () => Cluster): void {
+  test('replies arrive after another producer with the same client id was closed', { timeout: 90_000 }, async t => {
     const topic = await cluster().topic()
     await cluster().java.consume(t, { group: unique('group'), subscriptions: { [topic]: '*' }, reply: true })
     const name = unique('leaving')
@@ -29,7 +29,7 @@ export function leaving(cluster: () => Cluster): void {
     assert.equal(await ask(), 'reply to ping')
   })
 
-  test('thousands of short messages may be sent in one call', { timeout: 60_000 }, async t => {
+  test('one call sends thousands of short messages', { timeout: 60_000 }, async t => {
     const topic = await cluster().topic('short', 1)
     const producer = await started(t, cluster(), unique('leaving'))
     const short = Array.from({ length: 5000 }, () => ({ topic, body: 'x' }))

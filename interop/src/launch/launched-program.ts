@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** Whoever runs something and says when it is over: a test, or a script. */
+/** A test or a script that owns what it starts. */
 export interface Owner {
+  /** Registers what must run when the owner has finished. */
   after(close: () => Promise<void>): void
 }
 
@@ -10,16 +11,16 @@ const OUTPUT_KEPT = 200_000
 const TAIL_LINES = 40
 const STOP_DEADLINE_MS = 15_000
 
-const running = new Set<Launched>()
+const running = new Set<LaunchedProgram>()
 
-// A run that is interrupted must leave nothing behind. (Java also watches its standard input, see Launched.java.)
+// An interrupted run must leave no processes behind. Java programs also watch their standard input: see Launched.java.
 process.once('exit', () => {
   for (const process of running) process.killNow()
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
-/** A program that was started: its output, its end. */
-export class Launched {
+/** A child process, with its output and its exit. */
+export class LaunchedProgram {
   readonly what: string
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
@@ -54,7 +55,7 @@ export class Launched {
     return this.#child.pid
   }
 
-  /** What it has printed, errors included. */
+  /** Everything that it has printed to standard output and standard error, up to the last 200,000 characters. */
   get output(): string {
     return this.#output
   }
@@ -63,12 +64,12 @@ export class Launched {
     return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when it has exited. */
   get over(): Promise<unknown> {
     return this.#exited
   }
 
-  /** Hands on what it prints on standard output, as it comes. */
+  /** Calls the listener with each chunk of standard output. */
   onPrinted(listener: (text: string) => void): void {
     this.#child.stdout?.on('data', listener)
   }
@@ -78,12 +79,12 @@ export class Launched {
     this.#child.stdin?.write(text)
   }
 
-  /** The last lines it has printed. */
+  /** The last 40 lines that it has printed. */
   tail(): string {
     return this.#output.split('\n').slice(-TAIL_LINES).join('\n')
   }
 
-  /** Waits until the output matches. @throws if the program ends, or the time passes, before. */
+  /** Waits until the output matches. @throws if the program exits or the time passes first */
   async prints(pattern: RegExp, ms: number): Promise<RegExpExecArray> {
     const end = Date.now() + ms
     for (;;) {
@@ -107,7 +108,7 @@ export class Launched {
     })
   }
 
-  /** Waits for its end and gives the exit code. @throws if the time passes before. */
+  /** Waits for its exit and returns the exit code. @throws if the time passes first */
   async ends(ms: number): Promise<number | null> {
     const end = Date.now() + ms
     while (!this.hasEnded) {
@@ -117,7 +118,7 @@ export class Launched {
     return this.#child.exitCode
   }
 
-  /** Waits for its end. @throws with its last lines if it ends badly or the time passes before. */
+  /** Waits for exit code 0. @throws with the last lines of its output for another code or if the time passes first */
   async succeeds(ms: number): Promise<void> {
     const code = await this.ends(ms)
     if (code !== 0) throw new Error(`${this.what} ended with ${code}:\n${this.tail()}`)
@@ -128,13 +129,13 @@ export class Launched {
     this.#child.kill('SIGKILL')
   }
 
-  /** kill -9, and waits until the system has buried it. */
+  /** kill -9, then waits until the process is gone. */
   async kill(): Promise<void> {
     this.killNow()
     if (!this.hasEnded) await this.#exited
   }
 
-  /** Asks it to end; kills it if it does not within 15 s. */
+  /** Sends SIGTERM, and SIGKILL 15 s later if the process still runs. */
   async stop(): Promise<void> {
     if (this.hasEnded) return
     this.#child.kill('SIGTERM')

@@ -19,7 +19,7 @@ import { eventually } from '../eventually.ts'
 import { type ServerUnderTest } from './server-under-test.ts'
 import { unique } from '../unique.ts'
 
-/** Long enough for a 5.x server to have done what it does after the answer. */
+/** Long enough for the work that a 5.x server does after its answer. */
 const BATCH_MS = 300
 
 const topicNames = (broker: Broker): string[] => broker.topics.map(config => config.topicName)
@@ -31,20 +31,20 @@ async function isGone(server: ServerUnderTest, broker: Broker): Promise<void> {
   for (const name of topicNames(broker)) assert.equal(await routeOf(server, name), null)
 }
 
-async function tell(server: ServerUnderTest, request: RawRequest): Promise<number> {
+async function askAndWait(server: ServerUnderTest, request: RawRequest): Promise<number> {
   const { code } = await server.ask(request)
   await delay(BATCH_MS)
   return code
 }
 
-/** UNREGISTER_BROKER, closed connections, and who stays. */
-export function leaving(server: ServerUnderTest): void {
+/** UNREGISTER_BROKER and closed connections: which brokers are removed and which stay. */
+export function departures(server: ServerUnderTest): void {
   unregistering(server)
   closing(server)
 }
 
 function unregistering(server: ServerUnderTest): void {
-  test('a broker that unregisters is gone, with its cluster and its topics', async t => {
+  test('unregistering removes a broker, its cluster and its topics', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     const answer = await connection.call(unregistration(broker))
@@ -52,43 +52,43 @@ function unregistering(server: ServerUnderTest): void {
     await eventually(() => isGone(server, broker))
   })
 
-  test('a slave that unregisters leaves the master and its topics alone', async t => {
+  test('unregistering a slave keeps the master and its topics', async t => {
     const master = aBroker()
     const slave = aSlaveOf(master, 1)
     await join(server, t, master)
     await join(server, t, slave)
-    assert.equal(await tell(server, unregistration(slave)), 0)
+    assert.equal(await askAndWait(server, unregistration(slave)), 0)
     assert.deepEqual(await addressesOf(server, master.name), { 0: master.address })
     assert.equal(await permissionOf(server, topicNames(master)[0] ?? '', master.name), 6)
   })
 
-  test('the topics of a group stay when its master unregisters and a slave is left', async t => {
+  test('unregistering the master keeps the topics of a group that has a slave', async t => {
     const master = aBroker()
     const slave = aSlaveOf(master, 1)
     await join(server, t, master)
     await join(server, t, slave)
-    assert.equal(await tell(server, unregistration(master)), 0)
+    assert.equal(await askAndWait(server, unregistration(master)), 0)
     assert.deepEqual(await addressesOf(server, master.name), { 1: slave.address })
     assert.equal(await permissionOf(server, topicNames(master)[0] ?? '', master.name), 6)
   })
 
-  test('they become read-only in 5.x and ours if the slave may act as master', async t => {
+  test('these topics become read-only in 5.x and ours if the slave may act as master', async t => {
     const fields = { enableActingMaster: 'true' }
     const master = aBroker({ fields })
     await join(server, t, master)
     await join(server, t, aSlaveOf(master, 1))
-    await tell(server, unregistration(master))
+    await askAndWait(server, unregistration(master))
     const permission = await permissionOf(server, topicNames(master)[0] ?? '', master.name)
     assert.equal(permission, server.by({ '4.9': 6, '5.x': 4 }))
   })
 
-  test('only the queues of the broker that left are taken from a shared topic', async t => {
+  test('unregistering removes only the queues of that broker from a shared topic', async t => {
     const topics = [topic(unique('topic')), topic(unique('topic'))]
     const one = aBroker({ topics })
     const two = aBroker({ topics, cluster: one.cluster })
     await join(server, t, one)
     await join(server, t, two)
-    await tell(server, unregistration(one))
+    await askAndWait(server, unregistration(one))
     const route = await routeOf(server, topics[0]?.topicName ?? '')
     assert.deepEqual(
       route?.brokerDatas.map(data => data.brokerName),
@@ -100,28 +100,28 @@ function unregistering(server: ServerUnderTest): void {
     )
   })
 
-  test('an unregister of nobody is code 0', async () => {
-    assert.equal(await tell(server, unregistration(aBroker())), 0)
+  test('unregistering an unknown broker is code 0', async () => {
+    assert.equal(await askAndWait(server, unregistration(aBroker())), 0)
   })
 
-  test('a wrong address removes by id in 4.9 and nobody in 5.x and ours', async t => {
+  test('unregistering with a wrong address removes by id in 4.9 and nothing in 5.x and ours', async t => {
     const broker = aBroker()
     await join(server, t, broker)
-    assert.equal(await tell(server, unregistration(broker, { brokerAddr: '10.255.0.1:1' })), 0)
+    assert.equal(await askAndWait(server, unregistration(broker, { brokerAddr: '10.255.0.1:1' })), 0)
     const left = await addressesOf(server, broker.name)
     assert.deepEqual(left, server.by({ '4.9': undefined, '5.x': { 0: broker.address } }))
   })
 
-  test('an old master that unregisters late does not remove the new one, in 5.x and ours', async t => {
+  test('a late unregistration of the old master does not remove the new one in 5.x and ours', async t => {
     const old = aBroker()
     const moved = aSlaveOf(old, 0)
     await join(server, t, old)
     await join(server, t, moved)
-    await tell(server, unregistration(old))
+    await askAndWait(server, unregistration(old))
     assert.deepEqual(await addressesOf(server, old.name), server.by({ '4.9': undefined, '5.x': { 0: moved.address } }))
   })
 
-  test('an unregister without an id is refused by 4.9 and ours', async t => {
+  test('4.9 and ours refuse to unregister without an id', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const answer = await server.ask(unregistration(broker, { brokerId: undefined }))
@@ -129,7 +129,7 @@ function unregistering(server: ServerUnderTest): void {
     if (server.line === 'ours') assert.match(answer.remark ?? '', /brokerId/)
   })
 
-  test('a broker may come back after it has unregistered', async t => {
+  test('a broker may register again after it has unregistered', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     await connection.call(unregistration(broker))
@@ -141,21 +141,21 @@ function unregistering(server: ServerUnderTest): void {
 }
 
 function closing(server: ServerUnderTest): void {
-  test('a broker whose connection closes is gone at once', async t => {
+  test('a closed connection removes its broker at once', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     connection.destroy()
     await eventually(() => isGone(server, broker))
   })
 
-  test('a broker whose connection is reset is gone at once', async t => {
+  test('a reset connection removes its broker at once', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     connection.socket.resetAndDestroy()
     await eventually(() => isGone(server, broker))
   })
 
-  test('a broker that sends a broken frame is gone', async t => {
+  test('a broken frame removes the broker that sent it', async t => {
     const broker = aBroker()
     const connection = await join(server, t, broker)
     connection.write(Buffer.alloc(16, 0xff))
@@ -163,7 +163,7 @@ function closing(server: ServerUnderTest): void {
     await eventually(() => isGone(server, broker))
   })
 
-  test('a broker that has registered on a new connection survives the end of the old one', async t => {
+  test('a broker that has registered on a new connection stays when the old one closes', async t => {
     const broker = aBroker()
     const old = await join(server, t, broker)
     await join(server, t, broker)
@@ -172,7 +172,7 @@ function closing(server: ServerUnderTest): void {
     assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
-  test('a client that goes removes nobody', async t => {
+  test('a closed connection of a client removes no broker', async t => {
     const broker = aBroker()
     await join(server, t, broker)
     const client = await server.connect(t)
@@ -182,7 +182,7 @@ function closing(server: ServerUnderTest): void {
     assert.deepEqual(await addressesOf(server, broker.name), { 0: broker.address })
   })
 
-  test('of two brokers on one connection Apache forgets one, ours both', async t => {
+  test('when the connection of two brokers closes, Apache removes one of them and ours both', async t => {
     const one = aBroker()
     const two = aBroker()
     const connection = await join(server, t, one)
@@ -194,6 +194,6 @@ function closing(server: ServerUnderTest): void {
       const known = [one, two].filter(broker => info.brokerAddrTable[broker.name])
       assert.equal(known.length, left)
     })
-    for (const broker of [one, two]) await tell(server, unregistration(broker))
+    for (const broker of [one, two]) await askAndWait(server, unregistration(broker))
   })
 }
