@@ -1,3 +1,5 @@
+export { isAlive, keepAside, replaceFile } from './files/replace-file.ts'
+export { loadTable, type TableFileOptions } from './files/table-file.ts'
 export {
   bytes,
   flag,

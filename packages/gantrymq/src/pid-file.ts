@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isAlive } from '@gantrymq/daemon'
 
 /** The processes a pid file names that are alive, one a line. Empty if there is no such file. */
 export async function readPids(path: string): Promise<number[]> {
@@ -17,15 +18,6 @@ export async function addPid(path: string, pid: number): Promise<void> {
 export async function removePid(path: string, pid: number): Promise<void> {
   const others = (await readPids(path)).filter(other => other !== pid)
   await (others.length === 0 ? rm(path, { force: true }) : writePids(path, others)).catch(() => {})
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
 
 function writePids(path: string, pids: readonly number[]): Promise<void> {

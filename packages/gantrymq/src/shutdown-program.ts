@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
-import { findOptions } from '@gantrymq/daemon'
+import { findOptions, isAlive } from '@gantrymq/daemon'
 import { nameServerOptions } from '@gantrymq/namesrv'
-import { isAlive, readPids } from './pid-file.ts'
+import { readPids } from './pid-file.ts'
 
 export interface ShutdownSurroundings {
   readonly args: readonly string[]

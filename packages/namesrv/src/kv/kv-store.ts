@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { type Clock, type Logger, ResponseError, silent, SYSTEM_ERROR, systemClock } from '@gantrymq/remoting'
-import { keepAside, replaceFile } from '../atomic-file.ts'
+import { keepAside, replaceFile } from '@gantrymq/daemon'
 import { KvConfig, type KvChange } from './kv-config.ts'
 import { loadKvConfig, writeKvConfig } from './kv-config-file.ts'
 

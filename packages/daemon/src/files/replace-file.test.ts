@@ -3,7 +3,7 @@ import * as files from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { type FileSystem, replaceFile } from './atomic-file.ts'
+import { type FileSystem, replaceFile } from './replace-file.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const path = await files.mkdtemp(join(tmpdir(), 'atomic-'))

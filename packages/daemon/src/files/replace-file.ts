@@ -62,7 +62,8 @@ export async function removeLeftovers(path: string): Promise<void> {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this number runs, of any user. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

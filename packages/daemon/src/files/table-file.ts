@@ -1,0 +1,122 @@
+import { readFile, rm } from 'node:fs/promises'
+import { type Logger, silent } from '@gantrymq/remoting'
+import { moveAside, removeLeftovers, replaceFile } from './replace-file.ts'
+
+export interface TableFileOptions<T> {
+  /** What the table is called in messages and in the log: `KV config`. */
+  readonly what: string
+  /** How many entries a table has. A copy without any is not worth recovering. */
+  readonly entriesOf: (table: T) => number
+  readonly log?: Logger
+  /** Milliseconds since the epoch, for the names of files put aside. */
+  readonly now: number
+}
+
+/**
+ * Reads a table from its file at the start of a server.
+ *
+ * A file that cannot be understood is put aside as `<file>.corrupt-<time>` and the last good state takes its place:
+ * Apache 5.x overwrites its file in place and leaves the state before in `<file>.bak`; Apache 4.9 deletes its file
+ * before it renames `<file>.tmp`. Where there is neither, the table is empty. All of it is logged.
+ * Source: Apache's ConfigManager and MixAll.string2File.
+ * @param parse Makes the table of the file's text; an empty text is an empty table. It throws an Error that says in what
+ *   way the text is something else.
+ * @throws Error if there is a file and it cannot be read, or not be put aside: then nothing may be written either.
+ */
+export function loadTable<T>(path: string, parse: (text: string) => T, options: TableFileOptions<T>): Promise<T> {
+  return new TableFile(path, parse, options).load()
+}
+
+/** One loading of a file: knows what the table is called and how its text is read. */
+class TableFile<T> {
+  readonly #path: string
+  readonly #parse: (text: string) => T
+  readonly #what: string
+  readonly #entriesOf: (table: T) => number
+  readonly #log: Logger
+  readonly #now: number
+
+  constructor(path: string, parse: (text: string) => T, { what, entriesOf, log, now }: TableFileOptions<T>) {
+    this.#path = path
+    this.#parse = parse
+    this.#what = what
+    this.#entriesOf = entriesOf
+    this.#log = log ?? silent
+    this.#now = now
+  }
+
+  async load(): Promise<T> {
+    await removeLeftovers(this.#path)
+    const text = await this.#read(this.#path)
+    if (text === undefined) return this.#recoverMissing()
+    if (text.trim() === '') return (await this.#recover('.bak', 'is empty')) ?? this.#parse('')
+    try {
+      const table = this.#parse(text)
+      this.#log.info({ path: this.#path, entries: this.#entriesOf(table) }, `load ${this.#what} table OK`)
+      return table
+    } catch (error) {
+      return this.#recoverCorrupt((error as Error).message)
+    }
+  }
+
+  // A crash of Apache 4.9 between its delete and its rename. Taken once: an operator who deletes the file wants an empty
+  // table.
+  async #recoverMissing(): Promise<T> {
+    const recovered = await this.#recover('.tmp', 'is missing')
+    if (recovered !== undefined) await rm(`${this.#path}.tmp`, { force: true })
+    return recovered ?? this.#parse('')
+  }
+
+  async #recoverCorrupt(reason: string): Promise<T> {
+    const path = this.#path
+    const aside = await this.#putAside(reason)
+    this.#log.error({ path, aside, reason }, `the ${this.#what} file cannot be understood and was put aside`)
+    const recovered = await this.#recover('.bak', 'was put aside')
+    if (recovered !== undefined) return recovered
+    this.#log.error({ path, aside }, `the ${this.#what} table is empty; mend the file put aside`)
+    return this.#parse('')
+  }
+
+  async #read(path: string): Promise<string | undefined> {
+    try {
+      return new TextDecoder().decode(await readFile(path))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw new Error(`the ${this.#what} file ${path} cannot be read: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  async #putAside(reason: string): Promise<string> {
+    try {
+      return await moveAside(this.#path, 'corrupt', this.#now)
+    } catch (error) {
+      const why = (error as Error).message
+      const message = `the ${this.#what} file ${this.#path} cannot be understood (${reason}) nor put aside: ${why}`
+      throw new Error(message, { cause: error })
+    }
+  }
+
+  /** The table in a copy beside the file, put into its place at once; undefined if there is no copy or it is empty. */
+  async #recover(suffix: string, because: string): Promise<T | undefined> {
+    const from = this.#path + suffix
+    const copy = await this.#readCopy(from)
+    if (copy === undefined || copy.entries === 0) return undefined
+    const fields = { path: this.#path, from, because, entries: copy.entries }
+    this.#log.warn(fields, `the ${this.#what} table was taken from a copy`)
+    await replaceFile(this.#path, copy.text)
+    return copy.table
+  }
+
+  async #readCopy(path: string): Promise<{ text: string; table: T; entries: number } | undefined> {
+    try {
+      const text = await this.#read(path)
+      if (text === undefined) return undefined
+      const table = this.#parse(text)
+      return { text, table, entries: this.#entriesOf(table) }
+    } catch (error) {
+      const reason = (error as Error).message
+      this.#log.warn({ path, reason }, `this copy of the ${this.#what} table cannot be used`)
+      return undefined
+    }
+  }
+}
