@@ -27,3 +27,5 @@ export {
   type ValuesOf,
 } from './options/option-set.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
+export { type ChangeableOptions, Settings, type SettingsParts } from './options/settings.ts'
+export { storeIn } from './options/settings-file.ts'

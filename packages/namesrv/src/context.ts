@@ -1,12 +1,13 @@
+import type { Settings } from '@gantrymq/daemon'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { Change } from './registry/broker-changes.ts'
 import type { RegistryLog } from './registry-log.ts'
 import type { KvStore } from './kv/kv-store.ts'
 import type { LastBodies } from './registration/last-bodies.ts'
 import type { NameServerMetrics } from './metrics.ts'
+import type { NameServerOptions } from './options.ts'
 import type { RouteBodies } from './answers/route-bodies.ts'
 import type { RouteTable } from './registry/route-table.ts'
-import type { Settings } from './settings.ts'
 import type { RequestOrder } from './turns.ts'
 
 /** What the handlers of a name server work on. */
@@ -16,7 +17,7 @@ export interface NameServerContext {
   readonly lastBodies: LastBodies
   readonly order: RequestOrder
   readonly kv: KvStore
-  readonly settings: Settings
+  readonly settings: Settings<NameServerOptions>
   readonly registryLog: RegistryLog
   readonly metrics: NameServerMetrics
   readonly clock: Clock

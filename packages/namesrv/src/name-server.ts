@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { GivenOptions } from '@gantrymq/daemon'
+import { type GivenOptions, Settings, storeIn } from '@gantrymq/daemon'
 import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
 import {
   addressRanges,
@@ -34,8 +34,6 @@ import { PreparedRoutes } from './answers/prepared-routes.ts'
 import { RouteBodies } from './answers/route-bodies.ts'
 import { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 import { serverStatus } from './server-status.ts'
-import { Settings } from './settings.ts'
-import { storeIn } from './settings-file.ts'
 import type { NameServerStatus, Readiness } from './status.ts'
 import { RequestOrder } from './turns.ts'
 
@@ -83,7 +81,7 @@ export class NameServer {
   readonly status: NameServerStatus
   readonly #log: Logger
   readonly #clock: Clock
-  readonly #settings: Settings
+  readonly #settings: Settings<NameServerOptions>
   readonly #kv: KvStore
   readonly #routes: RouteTable
   readonly #registryLog: RegistryLog
@@ -138,7 +136,7 @@ export class NameServer {
     this.#tls = tls.server
     this.#startedAt = clock.now()
     this.#routes = new RouteTable(tableOptions(options))
-    this.#settings = new Settings(options, {
+    this.#settings = new Settings(nameServerOptions, options, {
       ...(unknownKeys && { unknown: unknownKeys }),
       ...(options.configStorePath !== null && { store: storeIn(options.configStorePath) }),
       onChange: changed => this.#routes.configure(tableOptions(changed)),

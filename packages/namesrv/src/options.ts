@@ -371,7 +371,7 @@ const ownOptions = {
 const optionTable = { ...namesrvConfig, ...nettyServerConfig, ...systemProperties, ...ownOptions }
 
 /** Every option with its value. Frozen; a run-time change makes a new object. */
-export type NameServerOptions = ValuesOf<typeof optionTable>
+export interface NameServerOptions extends ValuesOf<typeof optionTable> {}
 
 /** Every option of the name server, in the order and under the headings of the documentation. */
 export const nameServerOptions: OptionSet<NameServerOptions> = new OptionSet<NameServerOptions>(optionTable, {

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Router, settled, silent } from '@gantrymq/remoting'
 import { fakePeer } from '@gantrymq/testkit'
+import { Settings } from '@gantrymq/daemon'
 import { nameServerOptions } from '../options.ts'
-import { Settings } from '../settings.ts'
 import { settingsHandlers } from './settings.ts'
 
 const { UPDATE_NAMESRV_CONFIG, GET_NAMESRV_CONFIG } = nameServerRequests
@@ -16,7 +16,7 @@ function request(code: number, body: string | null): Command {
 }
 
 function fresh() {
-  const settings = new Settings(nameServerOptions.resolve())
+  const settings = new Settings(nameServerOptions, nameServerOptions.resolve())
   const router = new Router(requests, settingsHandlers, { settings, log: silent })
   const ask = async (code: number, body: string | null = null) => {
     const reply = await settled(router.dispatch(request(code, body), fakePeer()))
@@ -65,4 +65,21 @@ test('a line break in a value cannot smuggle in a line', async () => {
   const { code, remark } = await ask(318, 'productEnvName=x\\nkvConfigPath=/x/evil')
   assert.equal(code, 1)
   assert.match(String(remark), /^productEnvName=.*it must be text without control characters$/s)
+})
+
+test('the text of a query has every key of Apache 5.5.0', async () => {
+  const { text } = await fresh().ask(319)
+  const keys = new Set(text.split('\n').map(line => line.split('=')[0]))
+  // Captured from Apache 5.5.0, without the keys that are unset here.
+  const apache = `bindAddress clientRequestThreadPoolNums clientRequestThreadPoolQueueCapacity clusterTest configBlackList
+    defaultThreadPoolNums defaultThreadPoolQueueCapacity deleteTopicWithBrokerRegistration enableAllTopicList
+    enableControllerInNamesrv enableShutdownGracefully enableTopicList listenPort needWaitForService
+    notifyMinBrokerIdChanged orderMessageEnable productEnvName returnOrderTopicConfigToBroker
+    scanNotActiveBrokerInterval serverAsyncSemaphoreValue serverCallbackExecutorThreads
+    serverChannelMaxIdleTimeSeconds serverNettyWorkerGroupEnable serverOnewaySemaphoreValue
+    serverPooledByteBufAllocatorEnable serverSelectorThreads serverSocketBacklog serverSocketRcvBufSize
+    serverSocketSndBufSize serverWorkerThreads shutdownWaitTimeSeconds supportActingMaster
+    unRegisterBrokerQueueCapacity useEpollNativeSelector waitSecondsForService writeBufferHighWaterMark
+    writeBufferLowWaterMark`
+  for (const key of apache.split(/\s+/)) assert.ok(keys.has(key), key)
 })

@@ -1,34 +1,41 @@
-import type { OptionName } from '@gantrymq/daemon'
 import { responseCodes } from '@gantrymq/protocol'
 import { type Logger, ResponseError, silent, writeProperties } from '@gantrymq/remoting'
-import { type NameServerOptions, nameServerOptions } from './options.ts'
+import type { OptionName, OptionSet } from './option-set.ts'
 
 const { NO_PERMISSION, SYSTEM_ERROR } = responseCodes
 
-/** What Apache refuses whatever configBlackList says (its NamesrvController). */
+/** The words of Apache for what it refuses (AdminBrokerProcessor, DefaultRequestProcessor). */
 const BLACK_LISTED = 'Can not update config in black list.'
 
-export interface SettingsOptions {
+/** What the options of every server have that may be changed while it runs. */
+export interface ChangeableOptions {
+  /** Keys that a run-time change may not touch, separated by semicolons; a key of NamesrvConfig and BrokerConfig. */
+  readonly configBlackList: string
+}
+
+export interface SettingsParts<O> {
   /** Keys of the configuration file that mean nothing here; shown all the same, as Apache does. */
   readonly unknown?: ReadonlyMap<string, string>
   /** Puts changed keys on the disk. Default: they are not kept. */
   readonly store?: (updates: ReadonlyMap<string, string>) => Promise<void>
-  /** Told of the options after each change. */
-  readonly onChange?: (options: NameServerOptions) => void
+  /** Called with the options after each change. */
+  readonly onChange?: (options: O) => void
   readonly log?: Logger
 }
 
 /** Owns the options of a running server: what they are now, and the changes they may undergo. */
-export class Settings {
-  #options: NameServerOptions
+export class Settings<O extends ChangeableOptions> {
+  readonly #set: OptionSet<O>
+  #options: O
   #changing: Promise<void> = Promise.resolve()
   readonly #unknown: ReadonlyMap<string, string>
   readonly #store: (updates: ReadonlyMap<string, string>) => Promise<void>
-  readonly #onChange: (options: NameServerOptions) => void
+  readonly #onChange: (options: O) => void
   readonly #log: Logger
   readonly #blackList: ReadonlySet<string>
 
-  constructor(options: NameServerOptions, { unknown, store, onChange, log }: SettingsOptions = {}) {
+  constructor(set: OptionSet<O>, options: O, { unknown, store, onChange, log }: SettingsParts<O> = {}) {
+    this.#set = set
     this.#options = options
     this.#unknown = unknown ?? new Map()
     this.#store = store ?? (() => Promise.resolve())
@@ -38,16 +45,16 @@ export class Settings {
   }
 
   /** As of now. Read it again at each use: a change makes a new object. */
-  get options(): NameServerOptions {
+  get options(): O {
     return this.#options
   }
 
-  /** The text of GET_NAMESRV_CONFIG: every key that is set, sorted, one a line, as a properties file. */
+  /** The text of GET_NAMESRV_CONFIG and GET_BROKER_CONFIG: every key that is set, sorted, one a line, as a properties file. */
   text(): string {
     const lines = new Map(this.#unknown)
-    for (const name of nameServerOptions.names) {
-      const value = nameServerOptions.shown(this.#options, name)
-      if (value !== null) lines.set(nameServerOptions.property(name), value)
+    for (const name of this.#set.names) {
+      const value = this.#set.shown(this.#options, name)
+      if (value !== null) lines.set(this.#set.property(name), value)
     }
     return writeProperties([...lines].toSorted(([a], [b]) => (a < b ? -1 : 1)))
   }
@@ -73,8 +80,7 @@ export class Settings {
     const values = this.#read(properties)
     if (values.size === 0) return
     const updates = new Map<string, string>()
-    for (const [name, value] of values)
-      updates.set(nameServerOptions.property(name), nameServerOptions.option(name).print(value))
+    for (const [name, value] of values) updates.set(this.#set.property(name), this.#set.option(name).print(value))
     try {
       await this.#store(updates)
     } catch (error) {
@@ -86,44 +92,44 @@ export class Settings {
   }
 
   #refuseForbidden(properties: ReadonlyMap<string, string>): void {
-    const names = Array.from(properties.keys(), key => ({ key, name: nameServerOptions.ofProperty(key) }))
+    const names = Array.from(properties.keys(), key => ({ key, name: this.#set.ofProperty(key) }))
     for (const { key, name } of names) {
-      const change = name === undefined ? undefined : nameServerOptions.option(name).change
+      const change = name === undefined ? undefined : this.#set.option(name).change
       if (change === 'black-listed' || this.#blackList.has(key) || (name !== undefined && this.#blackList.has(name))) {
         throw new ResponseError(NO_PERMISSION, BLACK_LISTED)
       }
     }
     for (const { key, name } of names) {
-      if (name !== undefined && nameServerOptions.option(name).change === 'refused') {
+      if (name !== undefined && this.#set.option(name).change === 'refused') {
         throw new ResponseError(NO_PERMISSION, `${key} can not be updated at run time: set it in the file and restart`)
       }
     }
   }
 
-  #read(properties: ReadonlyMap<string, string>): Map<OptionName<NameServerOptions>, unknown> {
-    const values = new Map<OptionName<NameServerOptions>, unknown>()
+  #read(properties: ReadonlyMap<string, string>): Map<OptionName<O>, unknown> {
+    const values = new Map<OptionName<O>, unknown>()
     const bad: string[] = []
     for (const [key, text] of properties) {
-      const name = nameServerOptions.ofProperty(key)
+      const name = this.#set.ofProperty(key)
       if (name === undefined) {
-        this.#log.warn({ reason: nameServerOptions.whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
+        this.#log.warn({ reason: this.#set.whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
         continue
       }
-      const value = nameServerOptions.read(name, text)
+      const value = this.#set.read(name, text)
       if (value === undefined)
-        bad.push(nameServerOptions.badValue(`${key}=${nameServerOptions.shownText(name, text.slice(0, 200))}`, name))
+        bad.push(this.#set.badValue(`${key}=${this.#set.shownText(name, text.slice(0, 200))}`, name))
       else values.set(name, value)
     }
     if (bad.length > 0) throw new ResponseError(SYSTEM_ERROR, bad.slice(0, 10).join('; '))
     return values
   }
 
-  #apply(values: ReadonlyMap<OptionName<NameServerOptions>, unknown>): void {
+  #apply(values: ReadonlyMap<OptionName<O>, unknown>): void {
     const before = this.#options
     const next = Object.freeze({ ...before, ...Object.fromEntries(values) })
     for (const name of values.keys()) {
-      const [from, to] = [nameServerOptions.shown(before, name), nameServerOptions.shown(next, name)]
-      if (from !== to) this.#log.info({ key: nameServerOptions.property(name), from, to }, 'Replace')
+      const [from, to] = [this.#set.shown(before, name), this.#set.shown(next, name)]
+      if (from !== to) this.#log.info({ key: this.#set.property(name), from, to }, 'Replace')
     }
     this.#options = next
     this.#onChange(next)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { replaceFile } from '@gantrymq/daemon'
+import { replaceFile } from '../files/replace-file.ts'
 import { editProperties } from './properties-edit.ts'
 
 /** Stores changed keys in a `.properties` file, which may have been edited or not exist yet. Its last state is kept in `<file>.bak`. */

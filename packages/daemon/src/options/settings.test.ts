@@ -3,66 +3,49 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { nameServerOptions } from './options.ts'
-import { Settings } from './settings.ts'
+import { type ServerOptions, serverOptions } from '../../test/server-options.ts'
+import type { GivenOptions } from './option-set.ts'
+import { Settings, type SettingsParts } from './settings.ts'
 import { storeIn } from './settings-file.ts'
 
-const update = (settings: Settings, properties: Record<string, string>) =>
+const settingsOf = (given: GivenOptions<ServerOptions> = {}, parts?: SettingsParts<ServerOptions>) =>
+  new Settings(serverOptions, serverOptions.resolve(given), parts)
+
+const update = (settings: Settings<ServerOptions>, properties: Record<string, string>) =>
   settings.update(new Map(Object.entries(properties)))
 
 test('the text lists every key that is set, sorted, unknown ones too', () => {
-  const settings = new Settings(nameServerOptions.resolve({ listenPort: 19871 }), {
-    unknown: new Map([['myUnknown', 'x=y:z\n']]),
-  })
+  const settings = settingsOf({ listenPort: 19871 }, { unknown: new Map([['myUnknown', 'x=y:z\n']]) })
   const lines = settings.text().split('\n')
   assert.equal(lines.at(-1), '')
   assert.deepEqual(lines, [...lines.slice(0, -1).toSorted(), ''])
   assert.ok(lines.includes('listenPort=19871'))
   assert.ok(lines.includes('bindAddress=0.0.0.0'))
-  assert.ok(lines.includes('configBlackList=configBlackList;configStorePath;kvConfigPath'))
+  assert.ok(lines.includes('configBlackList=configBlackList;configStorePath'))
   assert.ok(lines.includes('myUnknown=x\\=y\\:z\\n'))
   assert.ok(!lines.some(line => line.startsWith('rocketmqHome')))
 })
 
-test('the text has every key of Apache 5.5.0', () => {
-  const keys = new Set(new Settings(nameServerOptions.resolve()).text().split('\n').map(line => line.split('=')[0])) // biome-ignore format: one line
-  // Captured from Apache 5.5.0, without the keys that are unset here.
-  const apache = `bindAddress clientRequestThreadPoolNums clientRequestThreadPoolQueueCapacity clusterTest configBlackList
-    defaultThreadPoolNums defaultThreadPoolQueueCapacity deleteTopicWithBrokerRegistration enableAllTopicList
-    enableControllerInNamesrv enableShutdownGracefully enableTopicList listenPort needWaitForService
-    notifyMinBrokerIdChanged orderMessageEnable productEnvName returnOrderTopicConfigToBroker
-    scanNotActiveBrokerInterval serverAsyncSemaphoreValue serverCallbackExecutorThreads
-    serverChannelMaxIdleTimeSeconds serverNettyWorkerGroupEnable serverOnewaySemaphoreValue
-    serverPooledByteBufAllocatorEnable serverSelectorThreads serverSocketBacklog serverSocketRcvBufSize
-    serverSocketSndBufSize serverWorkerThreads shutdownWaitTimeSeconds supportActingMaster
-    unRegisterBrokerQueueCapacity useEpollNativeSelector waitSecondsForService writeBufferHighWaterMark
-    writeBufferLowWaterMark`
-  for (const key of apache.split(/\s+/)) assert.ok(keys.has(key), key)
-})
-
 test('a password is never shown', () => {
-  assert.match(
-    new Settings(nameServerOptions.resolve({ tlsServerKeyPassword: 'secret' })).text(),
-    /^tls.server.keyPassword=\*{6}$/m,
-  )
+  assert.match(settingsOf({ tlsServerKeyPassword: 'secret' }).text(), /^tls.server.keyPassword=\*{6}$/m)
 })
 
 test('a change takes effect at once and older options objects stay as they were', async () => {
-  const settings = new Settings(nameServerOptions.resolve())
+  const settings = settingsOf()
   const before = settings.options
-  await update(settings, { needWaitForService: 'true', waitSecondsForService: ' 10 ' })
-  assert.equal(before.needWaitForService, false)
-  assert.equal(settings.options.needWaitForService, true)
+  await update(settings, { orderMessageEnable: 'true', waitSecondsForService: ' 10 ' })
+  assert.equal(before.orderMessageEnable, false)
+  assert.equal(settings.options.orderMessageEnable, true)
   assert.equal(settings.options.waitSecondsForService, 10)
-  assert.match(settings.text(), /^needWaitForService=true$/m)
+  assert.match(settings.text(), /^orderMessageEnable=true$/m)
   assert.ok(Object.isFrozen(settings.options))
 })
 
-const BLACK_LISTED = ['rocketmqHome', 'configStorePath', 'kvConfigPath', 'configBlackList', 'enableTopicList', 'zzz']
+const BLACK_LISTED = ['rocketmqHome', 'configStorePath', 'configBlackList', 'enableTopicList', 'zzz']
 
 for (const key of BLACK_LISTED) {
   test(`${key} on the black list is refused in Apache's words, and nothing of the request is applied`, async () => {
-    const settings = new Settings(nameServerOptions.resolve({ configBlackList: 'enableTopicList; zzz' }))
+    const settings = settingsOf({ configBlackList: 'enableTopicList; zzz' })
     await assert.rejects(update(settings, { orderMessageEnable: 'true', [key]: 'x' }), {
       responseCode: 16,
       remark: 'Can not update config in black list.',
@@ -82,18 +65,15 @@ const REFUSED = [
 
 for (const key of REFUSED) {
   test(`${key} is refused by name`, async () => {
-    await assert.rejects(
-      update(new Settings(nameServerOptions.resolve()), { orderMessageEnable: 'true', [key]: '1' }),
-      {
-        responseCode: 16,
-        remark: `${key} can not be updated at run time: set it in the file and restart`,
-      },
-    )
+    await assert.rejects(update(settingsOf(), { orderMessageEnable: 'true', [key]: '1' }), {
+      responseCode: 16,
+      remark: `${key} can not be updated at run time: set it in the file and restart`,
+    })
   })
 }
 
 test('a bad value is refused by name, and nothing of the request is applied', async () => {
-  const settings = new Settings(nameServerOptions.resolve())
+  const settings = settingsOf()
   await assert.rejects(update(settings, { orderMessageEnable: 'true', waitSecondsForService: 'soon' }), {
     responseCode: 1,
     remark: 'waitSecondsForService=soon: it must be a whole number of seconds, 0 or more',
@@ -103,7 +83,7 @@ test('a bad value is refused by name, and nothing of the request is applied', as
 
 test('unknown keys are ignored and nothing is stored for them', async () => {
   const stored: unknown[] = []
-  const settings = new Settings(nameServerOptions.resolve(), { store: async updates => void stored.push(updates) })
+  const settings = settingsOf({}, { store: async updates => void stored.push(updates) })
   const before = settings.text()
   await update(settings, { nope: '1', __proto__x: '2' })
   assert.equal(settings.text(), before)
@@ -112,7 +92,7 @@ test('unknown keys are ignored and nothing is stored for them', async () => {
 
 test('a change that cannot be stored is refused with the reason and not applied', async () => {
   const store = () => Promise.reject(new Error('disk full'))
-  const settings = new Settings(nameServerOptions.resolve(), { store })
+  const settings = settingsOf({}, { store })
   await assert.rejects(update(settings, { orderMessageEnable: 'true' }), {
     responseCode: 1,
     remark: 'the config could not be written, nothing was changed: disk full',
@@ -124,7 +104,7 @@ test('changes that come together are stored one after the other', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'settings-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'conf', 'namesrv.properties')
-  const settings = new Settings(nameServerOptions.resolve(), { store: storeIn(path) })
+  const settings = settingsOf({}, { store: storeIn(path) })
   await Promise.all([
     update(settings, { orderMessageEnable: 'true' }),
     update(settings, { waitSecondsForService: '7' }),
