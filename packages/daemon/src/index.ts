@@ -29,3 +29,5 @@ export {
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
 export { type ChangeableOptions, Settings, type SettingsParts } from './options/settings.ts'
 export { storeIn } from './options/settings-file.ts'
+export { inSlices, inTurns } from './slices.ts'
+export { VERSION } from './version.ts'

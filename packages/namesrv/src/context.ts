@@ -8,7 +8,7 @@ import type { NameServerMetrics } from './metrics.ts'
 import type { NameServerOptions } from './options.ts'
 import type { RouteBodies } from './answers/route-bodies.ts'
 import type { RouteTable } from './registry/route-table.ts'
-import type { RequestOrder } from './turns.ts'
+import type { RequestOrder } from './request-order.ts'
 
 /** What the handlers of a name server work on. */
 export interface NameServerContext {

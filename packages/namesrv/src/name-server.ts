@@ -35,7 +35,7 @@ import { RouteBodies } from './answers/route-bodies.ts'
 import { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 import { serverStatus } from './server-status.ts'
 import type { NameServerStatus, Readiness } from './status.ts'
-import { RequestOrder } from './turns.ts'
+import { RequestOrder } from './request-order.ts'
 
 /** What a program hands in beside the options. */
 export interface NameServerParts {

@@ -1,3 +1,4 @@
+import { VERSION } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
@@ -5,7 +6,6 @@ import type { KvStore } from './kv/kv-store.ts'
 import { brokerNamesOf, brokerNamesOfTopic, liveBrokers } from './registry/route-queries.ts'
 import type { RouteTable } from './registry/route-table.ts'
 import type { ClusterView, NameServerStatus, Readiness } from './status.ts'
-import { VERSION } from './version.ts'
 
 export interface StatusSources {
   readonly routes: RouteTable

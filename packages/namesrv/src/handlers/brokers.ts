@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { inTurns } from '@gantrymq/daemon'
 import {
   inflateRegistration,
   isCompressedRegistration,
@@ -11,7 +12,6 @@ import type { NameServerContext } from '../context.ts'
 import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registry/registration.ts'
 import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration/reader.ts'
 import { brokerMembers } from '../registry/route-queries.ts'
-import { inTurns } from '../turns.ts'
 
 type BrokerRequests = Pick<
   typeof nameServerRequests,

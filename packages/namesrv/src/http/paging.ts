@@ -1,4 +1,4 @@
-import { inSlices } from '../slices.ts'
+import { inSlices } from '@gantrymq/daemon'
 import { Refusal } from './page.ts'
 
 const DEFAULT_LIMIT = 100

@@ -1,6 +1,6 @@
+import { inSlices } from '@gantrymq/daemon'
 import { AUTO_CREATE_TOPIC, isWriteable, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 import type { Departure } from '../registry/departures.ts'
-import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'
 
 /** Why a client gets, or does not get, a usable route. Stable: scripts branch on it. */

@@ -1,6 +1,6 @@
+import { inSlices } from '@gantrymq/daemon'
 import { isMaster } from '@gantrymq/protocol'
 import type { BrokerView } from '../registry/broker-changes.ts'
-import { inSlices } from '../slices.ts'
 import type { NameServerStatus } from '../status.ts'
 import { NameLimit } from './counters.ts'
 import { type MetricFamily, type Sample, single } from './family.ts'

@@ -1,2 +1,0 @@
-/** The release of this package, as its package.json says it. */
-export const VERSION = '0.1.0'
