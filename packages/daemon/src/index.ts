@@ -31,3 +31,15 @@ export { type ChangeableOptions, Settings, type SettingsParts } from './options/
 export { storeIn } from './options/settings-file.ts'
 export { inSlices, inTurns } from './slices.ts'
 export { VERSION } from './version.ts'
+export {
+  type HistogramSample,
+  type Labels,
+  type MetricFamily,
+  type MetricSource,
+  type MetricsPage,
+  type Sample,
+  singleSeries,
+} from './metrics/family.ts'
+export { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
+export { EventLoopDelay } from './metrics/event-loop-delay.ts'
+export { type CodeNames, RpcLatency } from './metrics/rpc-latency.ts'

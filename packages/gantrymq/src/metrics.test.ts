@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { MetricFamily } from '@gantrymq/namesrv'
+import type { MetricFamily } from '@gantrymq/daemon'
 import { prometheusPage } from './metrics.ts'
 
 /** The lines of a page that are about `name`, comments included. */

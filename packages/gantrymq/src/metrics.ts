@@ -1,4 +1,4 @@
-import type { MetricFamily, MetricSource, MetricsPage } from '@gantrymq/namesrv'
+import type { MetricFamily, MetricSource, MetricsPage } from '@gantrymq/daemon'
 import type { Metric, Registry } from 'prom-client'
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'

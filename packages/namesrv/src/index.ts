@@ -1,5 +1,4 @@
-export type { MetricsPage } from './http/pages.ts'
-export type { HistogramSample, Labels, MetricFamily, MetricSource, Sample } from './metrics/family.ts'
+export type { HistogramSample, Labels, MetricFamily, MetricSource, MetricsPage, Sample } from '@gantrymq/daemon'
 export { type NameServerOptions, nameServerOptions } from './options.ts'
 export { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 export type { BrokerRegistration, RegistrationHead, RegistrationLimits } from './registry/registration.ts'

@@ -1,7 +1,7 @@
 import type { Logger } from '@gantrymq/remoting'
 import type { BrokerView, Removal, RemovalReason } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
-import type { NameServerMetrics } from './metrics.ts'
+import type { NameServerMetrics } from './metrics/name-server-metrics.ts'
 import type {
   AppliedTopics,
   BegunRegistration,

@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { MetricsPage } from '@gantrymq/daemon'
 import { type Clock, type Logger, silent } from '@gantrymq/remoting'
 import type { NameServerStatus } from '../status.ts'
 import { serveHttp2 } from './grpc-refusal.ts'
 import { type Page, Refusal, refusalPage } from './page.ts'
-import { type MetricsPage, Pages } from './pages.ts'
+import { Pages } from './pages.ts'
 
 export interface HttpLimits {
   /** Connections at a time. One more pushes out the one that has been silent longest. Default 64. */

@@ -1,14 +1,9 @@
+import type { MetricsPage } from '@gantrymq/daemon'
 import { type Clock, type Logger, silent } from '@gantrymq/remoting'
 import type { NameServerStatus } from '../status.ts'
 import { brokersPage, clustersPage, topicPage, topicsPage, whyPage } from './api.ts'
 import { livePage, readyPage } from './health.ts'
 import { type Page, type PageRequest, Refusal, refusalPage, textPage } from './page.ts'
-
-/** Writes the metrics out. Handed in by the program, because the format is a library's business. */
-export interface MetricsPage {
-  readonly contentType: string
-  render(): Promise<string>
-}
 
 export interface PagesOptions {
   readonly status: NameServerStatus

@@ -1,9 +1,7 @@
-import { inSlices } from '@gantrymq/daemon'
+import { inSlices, type MetricFamily, NameLimit, type Sample, singleSeries } from '@gantrymq/daemon'
 import { isMaster } from '@gantrymq/protocol'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import type { NameServerStatus } from '../status.ts'
-import { NameLimit } from './counters.ts'
-import { type MetricFamily, type Sample, single } from './family.ts'
 
 /** Limits of what one scrape shows of names that peers chose. */
 export interface SeriesLimits {
@@ -25,7 +23,7 @@ export async function registryGauges(
   const clusters = new NameLimit(limits.clusters)
   const ages = brokerAges(brokers, now, limits.brokers)
   return [
-    single('gauge', 'rocketmq_nameserver_ready', '1 while clients are served.', status.readiness().ready ? 1 : 0),
+    singleSeries('gauge', 'rocketmq_nameserver_ready', '1 while clients are served.', status.readiness().ready ? 1 : 0),
     brokerCounts(brokers, clusters),
     ages.family,
     ...(await topicCounts(status, brokers, clusters)),

@@ -40,13 +40,13 @@ test('requests are counted by the names of request and response code', () => {
   )
 })
 
-test('a request without a reply is told apart', () => {
+test('a request without a reply has a series of its own', () => {
   const { rpc, series } = latency()
   rpc.observe(103, ONEWAY, 1)
   assert.deepEqual(series(), [{ codes: 'register_broker none oneway', count: 1, sum: 1 }])
 })
 
-test('codes that nobody knows share one series, whatever their number', () => {
+test('unknown codes share one series, whatever their number', () => {
   const { rpc, series } = latency()
   for (const code of [999, -2, -2147483648, 2147483647, 4095, 4096, 70_000]) rpc.observe(code, code, 1)
   assert.deepEqual(series(), [{ codes: 'other other success', count: 7, sum: 7 }])

@@ -35,6 +35,12 @@ export interface MetricSource {
 }
 
 /** A metric with one series. */
-export function single(type: 'counter' | 'gauge', name: string, help: string, value: number): MetricFamily {
+export function singleSeries(type: 'counter' | 'gauge', name: string, help: string, value: number): MetricFamily {
   return { type, name, help, samples: [{ labels: {}, value }] }
+}
+
+/** Writes the metrics out. Handed in by the program, because the format is a library's business. */
+export interface MetricsPage {
+  readonly contentType: string
+  render(): Promise<string>
 }

@@ -1,6 +1,6 @@
 import type { HistogramSample, Labels, MetricFamily, Sample } from './family.ts'
 
-/** What stands for names beyond a limit and for codes that nobody knows. */
+/** What stands for names beyond a limit and for unknown codes. */
 export const OTHER = 'other'
 
 /**

@@ -8,15 +8,18 @@ const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5]
 
 /**
  * How late the event loop comes to its timers, sampled fifty times a second by Node itself. It begins with the first
- * scrape: a server that nobody watches is not woken for it.
+ * scrape: a server without monitoring is not woken for it.
  */
 export class EventLoopDelay {
+  readonly #name: string
   readonly #sampler: ELDHistogram
   readonly #counts = new Float64Array(BOUNDS.length + 1)
   #sum = 0
   #closed = false
 
-  constructor(sampler: ELDHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
+  /** @param name Of the metric, in seconds: `rocketmq_nameserver_event_loop_delay_seconds`. */
+  constructor(name: string, sampler: ELDHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
+    this.#name = name
     this.#sampler = sampler
   }
 
@@ -24,14 +27,14 @@ export class EventLoopDelay {
     if (!this.#closed && !this.#sampler.enable()) this.#drain()
     return {
       type: 'histogram',
-      name: 'rocketmq_nameserver_event_loop_delay_seconds',
+      name: this.#name,
       help: 'How late the event loop came to a timer, sampled every 20 ms from the first scrape on.',
       bounds: BOUNDS,
       histograms: [{ labels: {}, counts: this.#counts, sum: this.#sum }],
     }
   }
 
-  /** Moves what was sampled since the last scrape into buckets that only grow, so that any number of scrapers can look. */
+  /** Moves what was sampled since the last scrape into buckets that only grow, so that any number of scrapers can read them. */
   #drain(): void {
     const { count, mean } = this.#sampler
     if (count === 0) return

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HandClock } from '@gantrymq/testkit'
-import { broker, STARTED_AT, statusOf } from '../test/status-fixture.ts'
-import type { BrokerView } from './registry/broker-changes.ts'
-import type { MetricFamily } from './metrics/family.ts'
-import { NameServerMetrics } from './metrics.ts'
-import type { NameServerStatus } from './status.ts'
+import type { MetricFamily } from '@gantrymq/daemon'
+import { broker, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
+import type { BrokerView } from '../registry/broker-changes.ts'
+import { NameServerMetrics } from './name-server-metrics.ts'
+import type { NameServerStatus } from '../status.ts'
 
 const limits = { clusters: 2, brokers: 3, namespaces: 10 }
 

@@ -1,11 +1,18 @@
+import {
+  type CodeNames,
+  EventLoopDelay,
+  Histogram,
+  LabelledCounter,
+  type MetricFamily,
+  type MetricSource,
+  NameLimit,
+  RpcLatency,
+  singleSeries,
+} from '@gantrymq/daemon'
 import type { Clock } from '@gantrymq/remoting'
-import type { RemovalReason } from './registry/broker-changes.ts'
-import { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
-import { EventLoopDelay } from './metrics/event-loop-delay.ts'
-import { type MetricFamily, type MetricSource, single } from './metrics/family.ts'
-import { registryGauges, type SeriesLimits, seriesLimits } from './metrics/registry-gauges.ts'
-import { type CodeNames, RpcLatency } from './metrics/rpc-latency.ts'
-import type { NameServerStatus } from './status.ts'
+import type { RemovalReason } from '../registry/broker-changes.ts'
+import { registryGauges, type SeriesLimits, seriesLimits } from './registry-gauges.ts'
+import type { NameServerStatus } from '../status.ts'
 
 export interface MetricsOptions {
   /** Names of the request codes that get their own label: Apache's constants, in any case. */
@@ -56,7 +63,7 @@ export class NameServerMetrics implements MetricSource {
     'Brokers that left, by how that was noticed.',
   )
   readonly #clusters: NameLimit
-  readonly #delay = new EventLoopDelay()
+  readonly #delay = new EventLoopDelay('rocketmq_nameserver_event_loop_delay_seconds')
   readonly #sources: MetricSource[] = []
   readonly #clock: Clock
   readonly #limits: SeriesLimits
@@ -111,7 +118,7 @@ export class NameServerMetrics implements MetricSource {
     return [
       this.rpc.family(),
       this.routeBytes.family(),
-      single(
+      singleSeries(
         'counter',
         'rocketmq_nameserver_route_not_found_total',
         'Route queries for topics unknown here.',
@@ -144,7 +151,7 @@ async function statusGauges(status: NameServerStatus, now: number, limits: Serie
       help: '1 as long as the process answers.',
       samples: [{ labels: { version: status.version }, value: 1 }],
     },
-    single(
+    singleSeries(
       'gauge',
       'rocketmq_nameserver_start_time_seconds',
       'When it started, seconds since the epoch.',
