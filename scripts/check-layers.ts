@@ -33,6 +33,9 @@ const stateFiles = [
 const waiting = /^node:(net|tls|fs|http|http2|https|dgram|dns|timers|child_process|worker_threads|stream|events)\b/
 const timeOrLog = /^(Clock|systemClock|Logger|silent)$/
 
+/** What remoting publishes for tests. Only tests and testkit may import it. */
+const testing = /^packages\/(testkit\/|remoting\/src\/testing\/)/
+
 interface Manifest {
   readonly name: string
   readonly exports: Readonly<Record<string, string>>
@@ -73,6 +76,7 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
     const target = join(dirname(path), specifier)
     if (!target.startsWith(`${root}/`)) return 'reaches into another package; import it by name'
     if (target === `${root}/src/index.ts` && !isTest(path)) return "imports the package's own index; import the file"
+    if (testing.test(target) && !testing.test(path) && !isTest(path)) return 'is for tests only'
     return existsSync(target) ? undefined : 'is not there'
   }
   if (specifier.startsWith('node:')) return undefined
@@ -84,6 +88,7 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
   const dev = isTest(path) ? { 'fast-check': '', ...manifest.devDependencies } : {}
   if (!(name in { ...manifest.dependencies, ...manifest.peerDependencies, ...dev }))
     return 'is not among the dependencies of the package'
+  if (specifier === '@gantrymq/remoting/testing' && !testing.test(path) && !isTest(path)) return 'is for tests only'
   const isOpen = deep.length === 0 || `./${deep.join('/')}` in manifestOf(rest).exports
   return !name.startsWith('@gantrymq/') || isOpen ? undefined : 'is a deep import'
 }

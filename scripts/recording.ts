@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 /** `packages/` left out, as in ARCHITECTURE.md: file to the names of its functions that ran. */
 export type Recording = Readonly<Record<string, readonly string[]>>
 
-/** Counts from now on. What it gives tells what ran since it was called before; testkit is left out. */
+/** Counts from now on. What it gives tells what ran since it was called before; what is there for tests is left out. */
 export async function startRecording(): Promise<() => Promise<Recording>> {
   const session = new Session()
   session.connect()
@@ -13,7 +13,9 @@ export async function startRecording(): Promise<() => Promise<Recording>> {
   await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
   return async () => {
     const { result } = await session.post('Profiler.takePreciseCoverage')
-    const ours = result.filter(({ url }) => url.startsWith('file:') && /\/packages\/(?!testkit\/)/.test(url))
+    const ours = result.filter(
+      ({ url }) => url.startsWith('file:') && /\/packages\/(?!testkit\/|remoting\/src\/testing\/)/.test(url),
+    )
     return Object.fromEntries(
       ours.map(({ url, functions }) => {
         const ran = functions.filter(({ ranges }) => (ranges[0]?.count ?? 0) > 0).map(each => each.functionName)

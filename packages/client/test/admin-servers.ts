@@ -9,7 +9,7 @@ import {
   ResponseError,
   Router,
 } from '@gantrymq/remoting'
-import { HandClock, memorySockets } from '@gantrymq/testkit'
+import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { Admin } from '../src/admin/admin.ts'
 
 type Dispatch = NonNullable<ConnectionOptions['onRequest']>
@@ -66,8 +66,8 @@ export async function startAdmin(
   t: TestContext,
   servers: Readonly<Record<string, Dispatch>>,
   nameServers: readonly string[] = ['ns-1:9876'],
-): Promise<{ readonly admin: Admin; readonly clock: HandClock }> {
-  const clock = new HandClock()
+): Promise<{ readonly admin: Admin; readonly clock: ManualClock }> {
+  const clock = new ManualClock()
   const dial = (address: string) => {
     const onRequest = servers[address]
     if (onRequest === undefined) return Promise.reject(new RemotingError('CONNECT_FAILED', 'nobody listens there'))

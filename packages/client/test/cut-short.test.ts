@@ -1,7 +1,7 @@
 // What is so after a change, or a receive, that was cut short.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Fault } from '@gantrymq/testkit'
+import type { Fault } from '@gantrymq/remoting/testing'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'

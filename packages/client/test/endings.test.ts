@@ -15,13 +15,13 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
   'a broker falls silent': ({ broker }) => broker.server.freeze(),
   'brokers cannot be dialled': ({ brokers }) => {
     for (const { server } of brokers) {
-      server.door = 'hangs'
+      server.accepting = 'hangs'
       server.dropAll()
     }
   },
   'name servers hang': ({ nameServers }) => {
     for (const { server } of nameServers) {
-      server.door = 'hangs'
+      server.accepting = 'hangs'
       server.dropAll()
     }
   },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Rudeness, TestCluster } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit'
+import type { FaultyAnswer } from '@gantrymq/remoting/testing'
 import { ClientError } from '../src/errors.ts'
 import type { CallOptions } from '../src/message/message.ts'
 import { BatchError } from '../src/producer/batches.ts'
@@ -64,7 +65,7 @@ const OBSTACLES: Readonly<Record<string, Obstacle>> = {
 
 function shut(servers: Servers): () => void {
   for (const { server } of servers) {
-    server.door = 'hangs'
+    server.accepting = 'hangs'
     server.dropAll()
   }
   return () => {
@@ -163,7 +164,7 @@ for (const [name, call] of Object.entries(CALLS)) {
 
 // -- Answers -----------------------------------------------------------------------------------------------------------
 
-const RUDE: readonly Rudeness[] = [
+const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'late', ms: 500 },
   { answer: 'late', ms: 40_000 },
   { answer: 'twice' },
@@ -175,17 +176,17 @@ const RUDE: readonly Rudeness[] = [
 ]
 
 /** An answer all the same. */
-const isHarmless = (rudeness: Rudeness): boolean =>
-  rudeness.answer === 'twice' || (rudeness.answer === 'late' && rudeness.ms < 1000)
+const isHarmless = (fault: FaultyAnswer): boolean =>
+  fault.answer === 'twice' || (fault.answer === 'late' && fault.ms < 1000)
 
 const TIMEOUT_MS = 4000
 
-async function endsInTime(t: TestContext, call: Call, rudeness: Rudeness, rude: 'brokers' | 'nameServers') {
+async function endsInTime(t: TestContext, call: Call, fault: FaultyAnswer, faulty: 'brokers' | 'nameServers') {
   const scenery = await scene(t, { brokers: 2 })
   const { cluster } = scenery
   const make = await call.client(scenery)
   await cluster.settle()
-  const faults = cluster[rude].map(({ server }) => server.fault('*', { ...rudeness, times: 1 }))
+  const faults = cluster[faulty].map(({ server }) => server.fault('*', { ...fault, times: 1 }))
   const since = cluster.clock.elapsed()
   const seen = watched(make({ timeoutMs: TIMEOUT_MS }))
   await cluster.settle(2)
@@ -195,7 +196,7 @@ async function endsInTime(t: TestContext, call: Call, rudeness: Rudeness, rude: 
   assert.ok(took <= TIMEOUT_MS + 50, `took ${took} ms`)
   if (!isWell(call, seen.end)) {
     assert.ok(seen.end instanceof ClientError, String(seen.end))
-    assert.ok(!isHarmless(rudeness), String(seen.end))
+    assert.ok(!isHarmless(fault), String(seen.end))
   }
   const met = faults.some(fault => fault.met > 0)
   for (const fault of faults) fault.lift()
@@ -205,11 +206,11 @@ async function endsInTime(t: TestContext, call: Call, rudeness: Rudeness, rude: 
 
 for (const [name, call] of Object.entries(CALLS)) {
   test(`${name}: ends in time whatever is answered, and works again`, async t => {
-    for (const rudeness of RUDE) {
-      await t.test(JSON.stringify(rudeness), async t => {
-        const byBrokers = await endsInTime(t, call, rudeness, 'brokers')
-        const byNameServers = await endsInTime(t, call, rudeness, 'nameServers')
-        assert.ok(byBrokers || byNameServers, 'nobody was rude')
+    for (const fault of FAULTS) {
+      await t.test(JSON.stringify(fault), async t => {
+        const byBrokers = await endsInTime(t, call, fault, 'brokers')
+        const byNameServers = await endsInTime(t, call, fault, 'nameServers')
+        assert.ok(byBrokers || byNameServers, 'no server met the fault')
       })
     }
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { fakePeer, type TestCluster } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit'
+import { fakePeer } from '@gantrymq/remoting/testing'
 import { ClientError } from '../src/errors.ts'
 import { Books, type Life, type Role } from './lives.ts'
 import { ROLES } from './roles.ts'
@@ -62,7 +63,7 @@ const brokerFalls: Step = plot => {
   plot.calm = false
   if (plot.outage === 'killed') return broker.down()
   broker.server.freeze()
-  broker.server.door = 'hangs'
+  broker.server.accepting = 'hangs'
 }
 
 const brokerRises: Step = ({ scenery }) => scenery.cluster.broker.up()

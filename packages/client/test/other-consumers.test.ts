@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BrokerRequestName, Rudeness } from '@gantrymq/testkit'
+import type { BrokerRequestName } from '@gantrymq/testkit'
+import type { FaultyAnswer } from '@gantrymq/remoting/testing'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import { type Scene, scene, TOPIC } from './survival-scene.ts'
 
-const RUDE: readonly Rudeness[] = [
+const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'late', ms: 40_000 },
   { answer: 'never' },
   { answer: 'twice' },
@@ -68,17 +69,17 @@ const KINDS: Readonly<Record<string, Kind>> = {
 for (const [what, kind] of Object.entries(KINDS)) {
   for (const name of kind.requests) {
     test(`${what} goes on and loses nothing, whatever becomes of ${name}`, async t => {
-      for (const rudeness of RUDE) {
-        await t.test(JSON.stringify(rudeness), async t => {
+      for (const fault of FAULTS) {
+        await t.test(JSON.stringify(fault), async t => {
           const scenery = await scene(t, { brokers: 2 })
           const { cluster, ledger } = scenery
           const producer = await scenery.producer()
           // Members ask whichever broker comes first for each other; all else is asked of each.
-          cluster.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 })
+          cluster.broker.fault(name, { ...fault, times: fault.answer === 'half-open' ? 1 : 2 })
           await kind.start(scenery)
           await cluster.outcome(scenery.send(producer, 10, 20_000))
           await scenery.untilConsumed(180_000)
-          cluster.broker.fault(name, { ...rudeness, times: 1 })
+          cluster.broker.fault(name, { ...fault, times: 1 })
           await cluster.outcome(scenery.send(producer, 10, 20_000))
           await scenery.untilConsumed(180_000)
           assert.equal(ledger.stored.size, 20, String(ledger.failures[0]))

@@ -76,7 +76,7 @@ test('a broker that hangs when it is dialled does not keep sends from the other'
   const scenery = await scene(t, { brokers: 2 })
   const { cluster, ledger } = scenery
   const producer = await scenery.producer({ attemptTimeoutMs: 1000 })
-  cluster.broker.server.door = 'hangs'
+  cluster.broker.server.accepting = 'hangs'
   await cluster.outcome(scenery.send(producer, 20, 8000))
   assert.equal(ledger.stored.size, 20, String(ledger.failures[0]))
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BrokerRequestName, Rudeness } from '@gantrymq/testkit'
+import type { BrokerRequestName } from '@gantrymq/testkit'
+import type { FaultyAnswer } from '@gantrymq/remoting/testing'
 import { scene } from './survival-scene.ts'
 
-const RUDE: readonly Rudeness[] = [
+const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'late', ms: 2000 },
   { answer: 'late', ms: 40_000 },
   { answer: 'never' },
@@ -34,14 +35,14 @@ const REQUESTS: readonly (BrokerRequestName | '*')[] = [
 
 for (const name of REQUESTS) {
   test(`no stored message is lost and the consumer goes on, whatever becomes of ${name}`, async t => {
-    for (const rudeness of RUDE) {
-      await t.test(JSON.stringify(rudeness), async t => {
+    for (const fault of FAULTS) {
+      await t.test(JSON.stringify(fault), async t => {
         const scenery = await scene(t, { brokers: 2 })
         const { cluster, ledger } = scenery
         // Members ask whichever broker comes first for each other.
         const met = cluster.brokers
           .filter((_, index) => index === 0 || name === 'GET_CONSUMER_LIST_BY_GROUP')
-          .map(broker => broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 2 }))
+          .map(broker => broker.fault(name, { ...fault, times: fault.answer === 'half-open' ? 1 : 2 }))
         const failed = new Set<string>()
         const producer = await scenery.producer()
         await scenery.consumer({
@@ -57,7 +58,7 @@ for (const name of REQUESTS) {
         })
         await cluster.outcome(scenery.send(producer, 10))
         // Each connection that died without a word costs a pull 30 seconds.
-        cluster.broker.fault(name, { ...rudeness, times: rudeness.answer === 'half-open' ? 1 : 3 })
+        cluster.broker.fault(name, { ...fault, times: fault.answer === 'half-open' ? 1 : 3 })
         await cluster.outcome(scenery.send(producer, 10))
         await scenery.untilConsumed(90_000)
         await cluster.advance(6000)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { NameServer } from '../src/index.ts'
 
 const { REGISTER_BROKER, GET_BROKER_CLUSTER_INFO } = nameServerRequests
@@ -40,7 +40,7 @@ test('several servers in one process share nothing', async t => {
 })
 
 test('closing twice is closing once, and leaves no timer', async () => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock })
   const closing = server.close()
   assert.equal(server.close(), closing)
@@ -50,7 +50,7 @@ test('closing twice is closing once, and leaves no timer', async () => {
 })
 
 test('a port that is taken is told by its number, and nothing of the second server is left', async t => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const first = await NameServer.start({ port: 0, host: '127.0.0.1' })
   t.after(() => first.close())
   const { port } = first.address
@@ -63,7 +63,7 @@ test('an option that does not exist is refused with the one that was meant', asy
 })
 
 test('a broker that goes silent is gone after its time, and not before', async t => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock })
   const client = new RemotingClient()
   t.after(() => Promise.all([client.close(), server.close()]))

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { type GoldenExchange, goldenExchanges, HandClock, memorySockets } from '@gantrymq/testkit'
+import { type GoldenExchange, goldenExchanges } from '@gantrymq/testkit'
+import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { NameServer } from '../src/index.ts'
 
 const BINARY = 1
@@ -34,7 +35,7 @@ function playsOf(server: string, binary: boolean): ReadonlyMap<string, GoldenExc
 }
 
 async function connected(t: TestContext): Promise<Duplex> {
-  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new HandClock() })
+  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new ManualClock() })
   const [near, far] = memorySockets()
   t.after(() => {
     far.destroy()

@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { crc32, deflateSync } from 'node:zlib'
 import { encodeRegisterBroker, nameServerRequests, type RegisterBrokerBody, type TopicConfig } from '@gantrymq/protocol'
 import { Connection, encodeFrame, type Logger, Outbox, silent } from '@gantrymq/remoting'
-import { HandClock, memorySockets } from '@gantrymq/testkit'
+import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { NameServer, type StartOptions } from '../src/index.ts'
 
@@ -18,7 +18,7 @@ const {
 } = nameServerRequests
 
 async function started(t: TestContext, options: StartOptions = {}) {
-  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new HandClock(), ...options })
+  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new ManualClock(), ...options })
   t.after(() => server.close())
   const connect = () => {
     const [near, far] = memorySockets()
@@ -153,7 +153,7 @@ test('names that mean something to JavaScript are names like others', async t =>
 })
 
 test('a million bytes of garbage close their connection and nobody else notices', async t => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const { connect, caller } = await started(t, { clock })
   const connection = caller()
   const strangers = Array.from({ length: 10 }, () => {

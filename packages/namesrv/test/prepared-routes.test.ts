@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { encodeRegisterBroker, encodeTopicRoute, nameServerRequests, type TopicConfig } from '@gantrymq/protocol'
 import { type Command, Connection, encodeFrame, Outbox } from '@gantrymq/remoting'
-import { HandClock, memorySockets } from '@gantrymq/testkit'
+import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { NameServer, type StartOptions } from '../src/index.ts'
 
@@ -11,7 +11,7 @@ const { REGISTER_BROKER, DELETE_TOPIC_IN_NAMESRV, WIPE_WRITE_PERM_OF_BROKER, UNR
   nameServerRequests
 
 async function started(t: TestContext, options: StartOptions = {}) {
-  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new HandClock(), ...options })
+  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock: new ManualClock(), ...options })
   const [near, far] = memorySockets()
   server.accept(near, '10.0.0.9:50000')
   t.after(() => server.close())
@@ -187,7 +187,7 @@ test('a binary query gets its answer in a binary header', async t => {
 })
 
 test('route queries wait for the service, prepared or not', async t => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const { server, far } = await started(t, { needWaitForService: true, waitSecondsForService: 45, clock })
   const a = await broker(server, 'a', 0)
   await a.register([topicOf('T')])

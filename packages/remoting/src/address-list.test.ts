@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import { addressesOf, AddressList, type AddressListOptions } from './address-list.ts'
 
 const REFRESH_MS = 120_000
 
 /** A list, and what it told of changes and failures. The test fails if a timer is left after its close. */
 function open(t: TestContext, given: Partial<AddressListOptions>) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const changes: (readonly string[])[] = []
   const failures: string[] = []
   const list = new AddressList({

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import { RemotingClient, type RemotingClientOptions } from './client.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
@@ -33,7 +33,7 @@ interface Setting {
 }
 
 function open(t: TestContext, { answer = echoing, stuck = 0 }: Setting = {}, given: RemotingClientOptions = {}) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const dialled: string[] = []
   const served: Connection[] = []
   const serve = (near: Duplex): void => {
@@ -351,7 +351,7 @@ test('an address that cannot be reached is left alone for a while, longer each t
   let dials = 0
   let isUp = false
   const [near, far] = duplexPair()
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const dial = async (): Promise<Duplex> => {
     dials++
     if (!isUp) throw new Error('nobody there')
@@ -383,7 +383,7 @@ test('an address that cannot be reached is left alone for a while, longer each t
 })
 
 test('a dial that heeds no signal ends with the deadline, and what it brings later is ended too', async t => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const late: ((stream: Duplex) => void)[] = []
   const client = new RemotingClient({ clock, dial: () => new Promise(resolve => late.push(resolve)) })
   t.after(() => client.close())

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { type Duplex, duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import fc from 'fast-check'
 import { addressRanges } from './address-range.ts'
 import { RemotingClient } from './client.ts'
@@ -46,7 +46,7 @@ function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
 }
 
 test('whatever strangers send, in whatever pieces, the server lives, lets them go and serves others', async t => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const tls = await ServerTls.open((await loadTlsOptions(new Map())).server)
   const server = new RemotingServer({
     clock,
@@ -116,7 +116,7 @@ test('a million bytes of garbage are refused from the first few', async t => {
 })
 
 test('a flood of connections that say nothing is cut off at the limit and let go at the deadline', async () => {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const server = new RemotingServer({ clock, limits: { maxConnections: 50 }, onRequest: () => ({ code: 0 }) })
   const streams = Array.from({ length: 500 }, () => duplexPair())
   for (const [i, [near]] of streams.entries()) server.accept(near, `10.0.0.${i % 250}:${i}`)

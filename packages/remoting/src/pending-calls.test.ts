@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import fc from 'fast-check'
 import type { Command } from './command.ts'
 import { PendingCalls } from './pending-calls.ts'
@@ -18,7 +18,7 @@ const reply = (opaque: number): Command => ({
 })
 
 function calling(limit = 100_000, last = 0) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const calls = new PendingCalls(clock, limit, last)
   const sent: number[] = []
   /** What each call ended with: its own opaque, or the code of an error. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fakePeer } from '@gantrymq/testkit'
+import { fakePeer } from './testing/fake-peer.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { ResponseError } from './errors.ts'
 import { bool, defaulted, header, int, optional, text } from './fields.ts'

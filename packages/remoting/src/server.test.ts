@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import { addressRanges } from './address-range.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { ReplyParts } from './command.ts'
@@ -31,7 +31,7 @@ interface Line {
 }
 
 function open(t: TestContext, given: Partial<RemotingServerOptions> = {}) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const lines: Line[] = []
   const note = (fields: object, line: string): void => void lines.push({ ...fields, text: line })
   const log: Logger = { debug: note, info: note, warn: note, error: note }

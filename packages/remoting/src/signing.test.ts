@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fakePeer } from '@gantrymq/testkit'
+import { fakePeer } from './testing/fake-peer.ts'
 import fc from 'fast-check'
 import type { Command } from './command.ts'
 import { ResponseError } from './errors.ts'

@@ -10,7 +10,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect, type ConnectionOptions as TlsConnectionOptions, type TLSSocket } from 'node:tls'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import { addressRanges } from './address-range.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
@@ -49,7 +49,7 @@ async function optionsOf(
 }
 
 async function serving(t: TestContext, given: Record<string, string> = {}, more: Partial<RemotingServerOptions> = {}) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const lines: { readonly text: string; readonly why?: string }[] = []
   const note = (fields: object, line: string): void => void lines.push({ ...fields, text: line })
   const log: Logger = { debug: note, info: note, warn: note, error: note }

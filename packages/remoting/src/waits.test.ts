@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from './testing/manual-clock.ts'
 import { giveUpAfter, isPromise, pause, upTo, within } from './waits.ts'
 
 /** A clock and a signal; the test fails if a timer or a listener is left at its end. */
 function open(t: TestContext) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const stop = new AbortController()
   const left = () => ({ timers: clock.timers, listeners: getEventListeners(stop.signal, 'abort').length })
   t.after(() => assert.deepEqual(left(), { timers: 0, listeners: 0 }))

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import { HandClock, memorySockets } from '@gantrymq/testkit'
+import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import type { CloseReason } from '../src/close-reason.ts'
 import { Connection } from '../src/connection.ts'
 import type { ConnectionOptions } from '../src/connection-options.ts'
@@ -22,7 +22,7 @@ export function connectionPair(
   serving: Partial<ConnectionOptions> = {},
   calling: Partial<ConnectionOptions> = {},
 ) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const [near, far] = memorySockets()
   /** Why the server's end ended. */
   const reasons: CloseReason[] = []

@@ -24,12 +24,11 @@ import {
 } from '@gantrymq/remoting'
 import { type BrokerSettings, BrokerState, hostOf, offsetKey } from './scripted/broker-state.ts'
 import { consumeHandlers } from './scripted/consume-handlers.ts'
-import type { Fault, SeenRequest, SetFault } from './scripted/faults.ts'
+import { type Fault, FaultyServer, type SeenRequest, type SetFault } from '@gantrymq/remoting/testing'
 import { membershipHandlers, notifyChange } from './scripted/membership-handlers.ts'
 import type { LogEntry, MessageLog, NewMessage, Topic, TopicSettings } from './scripted/message-log.ts'
 import { popHandlers } from './scripted/pop-handlers.ts'
 import { queryHandlers } from './scripted/query-handlers.ts'
-import { RudeServer } from './scripted/rude-server.ts'
 import type { RouteSource } from './scripted/scripted-name-server.ts'
 import { sendHandlers } from './scripted/send-handlers.ts'
 import { checkBack } from './scripted/transactions.ts'
@@ -67,12 +66,12 @@ export interface ScriptedBrokerOptions extends Partial<BrokerSettings> {
 }
 
 /**
- * A broker in memory that answers like Apache's (spec broker 4) as long as nobody tells it to be rude. Time comes from
+ * A broker in memory that answers like Apache's (spec broker 4) until a test sets a fault. Time comes from
  * its clock only. No slaves' replication, no files, no SQL (such subscriptions get everything).
  */
 export class ScriptedBroker implements RouteSource {
-  /** Its sockets: requests that came, doors, raw bytes. */
-  readonly server: RudeServer
+  /** Its sockets: requests that came, faults, raw bytes. */
+  readonly server: FaultyServer
   readonly state: BrokerState
 
   constructor({ clock, address, ...settings }: ScriptedBrokerOptions) {
@@ -94,13 +93,13 @@ export class ScriptedBroker implements RouteSource {
       host,
     )
     const router = new Router(brokerRequests, handlers, this.state)
-    this.server = new RudeServer({
+    this.server = new FaultyServer({
       clock,
       address,
       table: brokerRequests,
       version: this.state.isModern ? V5_5_0 : V4_9_8,
       dispatch: (command, peer) => this.#dispatch(router, command, peer),
-      onGone: peerId => this.#gone(peerId),
+      onClose: peerId => this.#gone(peerId),
     })
   }
 

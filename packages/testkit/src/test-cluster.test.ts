@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { queryRequests } from '@gantrymq/protocol'
 import { RemotingClient, RemotingError, ResponseError } from '@gantrymq/remoting'
-import type { Fault } from './scripted/faults.ts'
+import type { Fault } from '@gantrymq/remoting/testing'
 import { testCluster } from './test-cluster.ts'
 
 const { GET_MAX_OFFSET } = queryRequests
@@ -78,7 +78,7 @@ test('a server that is down refuses connections, and one that hangs keeps the cl
   broker.down()
   await cluster.settle()
   await assert.rejects(ask(), failure('CONNECT_FAILED'))
-  broker.server.door = 'hangs'
+  broker.server.accepting = 'hangs'
   await assert.rejects(cluster.outcome(ask(1000)), failure('TIMEOUT'))
   broker.up()
   await cluster.advance(3000)

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { type Dial, RemotingError } from '@gantrymq/remoting'
-import { HandClock } from './clock.ts'
-import { memorySockets } from './memory-sockets.ts'
+import { type FaultyServer, ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { ScriptedBroker, type ScriptedBrokerOptions } from './scripted-broker.ts'
-import type { RudeServer } from './scripted/rude-server.ts'
 import { ScriptedNameServer } from './scripted/scripted-name-server.ts'
 
 export interface TestClusterOptions {
@@ -26,7 +24,7 @@ const POOL_MS = 5000
 
 /** Name servers and brokers in memory, with a clock that the test moves. */
 export class TestCluster {
-  readonly clock = new HandClock()
+  readonly clock = new ManualClock()
   readonly nameServers: readonly ScriptedNameServer[]
   readonly brokers: readonly ScriptedBroker[]
   /** Connects to the servers of the cluster by address. Pass it as `dial` to a client. */
@@ -159,15 +157,15 @@ export class TestCluster {
     for (const server of this.#servers) await server.listen()
   }
 
-  get #servers(): RudeServer[] {
+  get #servers(): FaultyServer[] {
     return [...this.nameServers, ...this.brokers].map(({ server }) => server)
   }
 
   async #connect(address: string, signal: AbortSignal): Promise<ReturnType<typeof memorySockets>[0]> {
     signal.throwIfAborted()
     const server = this.#servers.find(each => each.address === address)
-    if (server?.door === 'hangs') return hang(signal)
-    if (server?.door !== 'open') {
+    if (server?.accepting === 'hangs') return hang(signal)
+    if (server?.accepting !== 'connects') {
       throw new RemotingError('CONNECT_FAILED', 'no server listens there (ECONNREFUSED)', { retriable: true })
     }
     const [near, far] = memorySockets()

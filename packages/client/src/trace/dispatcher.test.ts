@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { silent } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { TraceDispatcher } from './dispatcher.ts'
 import { decodeEntries, type TraceEntry } from './entries.ts'
 
@@ -18,7 +18,7 @@ interface Sent {
 }
 
 function dispatching(answer: () => Promise<unknown> = () => Promise.resolve()) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const sent: Sent[] = []
   const closes: number[] = []
   const warnings: object[] = []

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { writeMessageProperties } from '@gantrymq/protocol'
 import { silent } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import type { SendReceipt } from '../message/message.ts'
 import { TraceDispatcher } from './dispatcher.ts'
 import { decodeEntries } from './entries.ts'
@@ -21,7 +21,7 @@ const RECEIPT: SendReceipt = {
 }
 
 function tracing() {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const bodies: string[] = []
   const sender = {
     send: ({ body }: { readonly body: string }) => Promise.resolve(void bodies.push(body)),

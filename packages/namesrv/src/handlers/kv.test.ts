@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Router, settled } from '@gantrymq/remoting'
-import { fakePeer } from '@gantrymq/testkit'
+import { fakePeer } from '@gantrymq/remoting/testing'
 import { KvStore } from '../kv/kv-store.ts'
 import { kvHandlers } from './kv.ts'
 

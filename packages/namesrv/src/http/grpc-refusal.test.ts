@@ -6,7 +6,7 @@ import { duplexPair } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { STARTED_AT, statusOf } from '../../test/status-fixture.ts'
 import { GRPC_MESSAGE } from './grpc-refusal.ts'
 import { createHttpFace } from './http-face.ts'
@@ -21,7 +21,7 @@ const QUERY_ROUTE = {
 }
 
 function face(t: TestContext) {
-  const clock = new HandClock(STARTED_AT + 10_000)
+  const clock = new ManualClock(STARTED_AT + 10_000)
   const warnings: string[] = []
   const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
   const http = createHttpFace({ status: statusOf(), clock, log })

@@ -6,13 +6,13 @@ import { duplexPair } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { STARTED_AT, statusOf } from '../../test/status-fixture.ts'
 import { createHttpFace, type HttpFaceOptions } from './http-face.ts'
 
 function face(t: TestContext, given: Partial<HttpFaceOptions> = {}) {
-  const clock = new HandClock(STARTED_AT + 10_000)
+  const clock = new ManualClock(STARTED_AT + 10_000)
   const http = createHttpFace({ status: statusOf(), clock, ...given })
   t.after(async () => {
     const closed = http.close()

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { broker, type FixtureData, routeOver, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
 import type { Page } from './page.ts'
 import { Pages, type PagesOptions } from './pages.ts'
 
 function site(data: FixtureData = {}, given: Partial<PagesOptions> = {}) {
-  const pages = new Pages({ status: statusOf(data), clock: new HandClock(STARTED_AT + 10_000), ...given })
+  const pages = new Pages({ status: statusOf(data), clock: new ManualClock(STARTED_AT + 10_000), ...given })
   return (target: string, method = 'GET') => pages.answer({ method, target })
 }
 

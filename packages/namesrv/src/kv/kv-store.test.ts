@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import * as fc from 'fast-check'
 import { readKvConfig, writeKvConfig } from './kv-config-file.ts'
 import { KvStore } from './kv-store.ts'
@@ -14,7 +14,7 @@ async function folder(t: TestContext): Promise<string> {
   return path
 }
 
-const open = (path: string | null) => KvStore.open({ path, clock: new HandClock() })
+const open = (path: string | null) => KvStore.open({ path, clock: new ManualClock() })
 
 test('a change is on the disk before it is answered, in a folder that is made for it', async t => {
   const path = join(await folder(t), 'deep', 'er', 'kvConfig.json')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HandClock } from '@gantrymq/testkit'
 import type { MetricFamily } from '@gantrymq/daemon'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { broker, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import { NameServerMetrics } from './name-server-metrics.ts'
@@ -13,7 +13,7 @@ function metricsOf(status?: NameServerStatus) {
   const metrics = new NameServerMetrics({
     requests: [],
     responses: [],
-    clock: new HandClock(STARTED_AT + 10_000),
+    clock: new ManualClock(STARTED_AT + 10_000),
     limits,
   })
   if (status) metrics.watch(status)

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { mayBeOffsetMessageId, offsetMessageId, UniqueIds, uniqueIdTime } from './message-id.ts'
 
 const november = new Date(2023, 10, 1).getTime()
 const december = new Date(2023, 11, 1).getTime()
 
 function makerAt(now: number, ip = '192.168.0.1') {
-  const clock = new HandClock(now)
+  const clock = new ManualClock(now)
   return { clock, ids: new UniqueIds({ clock, ip, pid: 1500, seed: 0x18b4aac2 }) }
 }
 
@@ -67,6 +67,6 @@ test('an id can be an offset id only if it has a port', () => {
   assert.equal(mayBeOffsetMessageId('C0A80001'), false)
   for (const ip of ['192.168.0.1', 'fd00::2'])
     assert.equal(mayBeOffsetMessageId(makerAt(november, ip).ids.next()), false)
-  const zero = new UniqueIds({ clock: new HandClock(november), ip: '1.2.3.4', pid: 65_536, seed: 0x12345678 })
+  const zero = new UniqueIds({ clock: new ManualClock(november), ip: '1.2.3.4', pid: 65_536, seed: 0x12345678 })
   assert.equal(mayBeOffsetMessageId(zero.next()), false)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inflateSync } from 'node:zlib'
 import { RemotingError } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { golden } from '../../test/golden.ts'
 import { decodeBatch, encodeBatch } from './batch.ts'
@@ -131,7 +131,7 @@ test('an offset id holds where a message is stored', () => {
 
 test('a unique id holds address, process, seed, time of the month and a counter', () => {
   const start = new Date(2023, 10, 1).getTime()
-  const clock = new HandClock(start + 0x01020304)
+  const clock = new ManualClock(start + 0x01020304)
   const ids = new UniqueIds({ clock, ip: '192.168.0.1', pid: 1500 + 65536, seed: 0x18b4aac2 })
   assert.equal(ids.next(), 'C0A8000105DC18B4AAC2010203040000')
   assert.equal(ids.next(), 'C0A8000105DC18B4AAC2010203040001')
@@ -145,7 +145,7 @@ test('a unique id holds address, process, seed, time of the month and a counter'
 })
 
 test('the counter of unique ids starts again after 65,536', () => {
-  const ids = new UniqueIds({ clock: new HandClock(0), ip: '1.2.3.4', pid: 1, seed: 1 })
+  const ids = new UniqueIds({ clock: new ManualClock(0), ip: '1.2.3.4', pid: 1, seed: 1 })
   const first = ids.next()
   for (let i = 1; i < 65_536; i++) ids.next()
   assert.equal(ids.next(), first)

@@ -1,7 +1,6 @@
 import { type BrokerData, nameServerRequests, responseCodes, type TopicRoute, V5_5_0 } from '@gantrymq/protocol'
 import { type Clock, type HandlersFor, ResponseError, Router } from '@gantrymq/remoting'
-import { RudeServer } from './rude-server.ts'
-import type { Fault, SetFault } from './faults.ts'
+import { type Fault, FaultyServer, type SetFault } from '@gantrymq/remoting/testing'
 
 const { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO } = nameServerRequests
 const table = { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO }
@@ -17,7 +16,7 @@ export interface RouteSource {
 
 /** A name server that knows what its brokers have at this moment, and what a test tells it. */
 export class ScriptedNameServer {
-  readonly server: RudeServer
+  readonly server: FaultyServer
   /** Routes that a test gives; they go before those of the brokers. Null: the topic does not exist. */
   readonly routes = new Map<string, TopicRoute | null>()
   /** Brokers that are known here. A broker that is down stays known until a test deletes it, as in Apache for 120 s. */
@@ -25,7 +24,7 @@ export class ScriptedNameServer {
 
   constructor(options: { readonly address: string; readonly clock: Clock }) {
     const router = new Router(table, handlers, this)
-    this.server = new RudeServer({
+    this.server = new FaultyServer({
       ...options,
       table,
       version: V5_5_0,

@@ -10,7 +10,7 @@ import {
 import { type Answer, type Call, type Held, ResponseError } from '@gantrymq/remoting'
 import type { BrokerState } from './broker-state.ts'
 import type { LogEntry, NewMessage } from './message-log.ts'
-import { silence } from './rude-server.ts'
+import { noReply } from '@gantrymq/remoting/testing'
 
 type EndTransaction = (typeof sendRequests)['END_TRANSACTION']
 
@@ -33,7 +33,7 @@ export function endTransaction(
   header: Call<EndTransaction>['header'],
 ): Answer<EndTransaction> | Held<never> {
   const { commitOrRollback } = header
-  if (commitOrRollback !== TRANSACTION_COMMIT && commitOrRollback !== TRANSACTION_ROLLBACK) return silence()
+  if (commitOrRollback !== TRANSACTION_COMMIT && commitOrRollback !== TRANSACTION_ROLLBACK) return noReply()
   const half = preparedAt(state, header)
   if (commitOrRollback === TRANSACTION_COMMIT) state.put(finalMessage(half))
   state.halves.delete(half)

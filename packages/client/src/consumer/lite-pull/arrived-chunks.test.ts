@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { Inbox } from './arrived-chunks.ts'
 
 test('what nobody gets any more can be forgotten while nobody polls', async () => {
-  const inbox = new Inbox<{ readonly isStale: boolean }>(new HandClock())
+  const inbox = new Inbox<{ readonly isStale: boolean }>(new ManualClock())
   let [isStale, looks] = [false, 0]
   const parcel = {
     get isStale() {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
-import { HandClock } from '@gantrymq/testkit'
+import { ManualClock } from '@gantrymq/remoting/testing'
 import { Rounds } from './schedule.ts'
 
 function scheduled(t: TestContext, round: () => Promise<boolean>) {
-  const clock = new HandClock()
+  const clock = new ManualClock()
   const stop = new AbortController()
   const at: number[] = []
   const since = clock.now()

@@ -1,7 +1,7 @@
-import type { Clock } from '@gantrymq/remoting'
+import type { Clock } from '../clock.ts'
 
 /** A clock that stands still until a test moves it. */
-export class HandClock implements Clock {
+export class ManualClock implements Clock {
   #now: number
   #jumped = 0
   readonly #timers = new Set<{ readonly ms: number; due: number; readonly tick: () => void }>()

@@ -1,4 +1,4 @@
-import type { Peer } from '@gantrymq/remoting'
+import type { Peer } from '../request.ts'
 
 /** A peer without a connection, for handlers that are called directly. Every call to it fails; one-way requests are dropped. */
 export function fakePeer(given: Partial<Peer> = {}): Peer {

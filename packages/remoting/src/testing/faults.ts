@@ -1,7 +1,7 @@
-import type { Command } from '@gantrymq/remoting'
+import type { Command } from '../command.ts'
 
-/** What a rude server does with a request instead of answering it at once and once. */
-export type Rudeness =
+/** What a faulty server does with a request instead of answering it at once and once. */
+export type FaultyAnswer =
   /** Answers after so long by the clock. */
   | { readonly answer: 'late'; readonly ms: number }
   | { readonly answer: 'never' }
@@ -14,14 +14,14 @@ export type Rudeness =
   | { readonly answer: 'cut'; readonly bytes?: number }
   /** Ends the connection instead. */
   | { readonly answer: 'hang-up' }
-  /** From here on reads and says nothing on this connection, and keeps it open. */
+  /** From now on neither reads nor writes on this connection, and keeps it open. */
   | { readonly answer: 'half-open' }
   /** A few bytes of the answer at a time. */
   | { readonly answer: 'slow'; readonly bytes: number; readonly everyMs: number }
-  /** An answer to a request nobody made, then the true one. */
+  /** An answer to a request that was not made, then the true one. */
   | { readonly answer: 'stranger' }
 
-export type Fault = Rudeness & {
+export type Fault = FaultyAnswer & {
   /** How many requests meet it. Default 1; Infinity until it is lifted. */
   readonly times?: number
   /** How many requests pass before the first. Default 0. */

@@ -1,30 +1,17 @@
 import { createServer, type Server } from 'node:net'
 import type { Duplex } from 'node:stream'
-import {
-  type CallInput,
-  type CallOptions,
-  type Clock,
-  type CloseReason,
-  type Command,
-  Connection,
-  type ConnectionOptions,
-  encodeFrame,
-  type Eventual,
-  type Held,
-  held,
-  isOneway,
-  Outbox,
-  type Peer,
-  REPLY_FLAG,
-  type Reply,
-  type ReplyParts,
-  type RequestDeclaration,
-  type RequestTable,
-  settled,
-} from '@gantrymq/remoting'
+import type { CallInput, CallOptions, Peer, Reply, RequestDeclaration, RequestTable } from '../request.ts'
+import type { Clock } from '../clock.ts'
+import type { CloseReason } from '../close-reason.ts'
+import { type Command, isOneway, REPLY_FLAG, type ReplyParts } from '../command.ts'
+import { Connection } from '../connection.ts'
+import type { ConnectionOptions } from '../connection-options.ts'
+import { encodeFrame } from '../frame.ts'
+import { type Eventual, type Held, held, settled } from '../held.ts'
+import { Outbox } from '../outbox.ts'
 import { type Fault, Faults, type SeenRequest, type SetFault } from './faults.ts'
 
-export interface RudeServerOptions {
+export interface FaultyServerOptions {
   readonly address: string
   readonly clock: Clock
   /** Names of the requests it may be asked. */
@@ -33,16 +20,16 @@ export interface RudeServerOptions {
   readonly version: number
   readonly dispatch: (command: Command, peer: Peer) => Eventual<ReplyParts>
   /** Called when a connection has ended. */
-  readonly onGone?: (peerId: number) => void
+  readonly onClose?: (peerId: number) => void
 }
 
-/** One client, as the handlers see it: a link that went deaf is as good as ended. */
+/** The connection of one client, as handlers see it: one that reads nothing any more counts as closed. */
 class Link implements Peer {
   readonly stream: Duplex
   readonly connection: Connection
   /** Timers of answers that are not out yet. */
   readonly timers = new Set<Disposable>()
-  deaf = false
+  isFrozen = false
 
   constructor(stream: Duplex, options: (link: Link) => ConnectionOptions) {
     this.stream = stream
@@ -58,7 +45,7 @@ class Link implements Peer {
   }
 
   get isOpen(): boolean {
-    return !this.deaf && this.connection.isOpen
+    return !this.isFrozen && this.connection.isOpen
   }
 
   get mayHold(): boolean {
@@ -81,23 +68,23 @@ class Link implements Peer {
     this.connection.destroy(reason)
   }
 
-  /** From now on nothing is read from the client and it can no longer be called. */
-  deafen(): void {
-    this.deaf = true
+  /** From now on nothing is read from the client, and it can no longer be called. */
+  freeze(): void {
+    this.isFrozen = true
     this.stream.pause()
   }
 }
 
 /**
- * The sockets of a scripted server and its manners. Connections come over memory sockets (`accept`) or a real port
- * (`listen`); what it is asked is in `requests`.
+ * A server for tests that fails on demand. Connections come over memory sockets (`accept`) or a real port (`listen`); what
+ * it was asked is in `requests`, and `fault` says which request is not answered as it should be.
  */
-export class RudeServer {
+export class FaultyServer {
   /** What was asked, oldest first, one-way requests too. */
   readonly requests: SeenRequest[] = []
-  /** `refuses`: new connections fail. `hangs`: over memory sockets they never come about. */
-  door: 'open' | 'refuses' | 'hangs' = 'open'
-  readonly #options: RudeServerOptions
+  /** New connections succeed, fail, or, over memory sockets, never come about. */
+  accepting: 'connects' | 'refuses' | 'hangs' = 'connects'
+  readonly #options: FaultyServerOptions
   readonly #names: ReadonlyMap<number, string>
   readonly #faults = new Faults()
   readonly #links = new Set<Link>()
@@ -105,7 +92,7 @@ export class RudeServer {
   #server: Server | undefined
   #closing: Promise<void> | undefined
 
-  constructor(options: RudeServerOptions) {
+  constructor(options: FaultyServerOptions) {
     this.#options = options
     this.#address = options.address
     this.#names = new Map(Object.entries(options.table).map(([name, { code }]) => [code, name]))
@@ -136,13 +123,13 @@ export class RudeServer {
 
   /** Ends all connections and takes no new ones, like a server that was killed. */
   down(): void {
-    this.door = 'refuses'
+    this.accepting = 'refuses'
     this.dropAll()
   }
 
   /** Takes connections again. */
   up(): void {
-    this.door = 'open'
+    this.accepting = 'connects'
   }
 
   /** Ends all connections; new ones are taken. */
@@ -150,9 +137,9 @@ export class RudeServer {
     for (const link of this.#links) link.destroy('shutdown')
   }
 
-  /** Reads and says nothing any more on the connections that are open, like a machine that lost its network. */
+  /** Neither reads nor writes any more on the connections that are open, like a machine that lost its network. */
   freeze(): void {
-    for (const link of this.#links) link.deafen()
+    for (const link of this.#links) link.freeze()
   }
 
   /** Bytes to every client, whatever they are. */
@@ -164,7 +151,7 @@ export class RudeServer {
 
   /** Takes a client at the other end of a stream. */
   accept(stream: Duplex, remoteAddress: string): void {
-    if (this.door !== 'open' || this.#closing !== undefined) {
+    if (this.accepting !== 'connects' || this.#closing !== undefined) {
       stream.destroy()
       return
     }
@@ -209,17 +196,17 @@ export class RudeServer {
     for (const timer of link.timers) timer[Symbol.dispose]()
     link.timers.clear()
     this.#links.delete(link)
-    this.#options.onGone?.(link.id)
+    this.#options.onClose?.(link.id)
   }
 
-  // -- Manners -------------------------------------------------------------------------------------------------------
+  // -- Faults ---------------------------------------------------------------------------------------------------------
 
   #onRequest(command: Command, link: Link): Eventual<ReplyParts> {
-    if (link.deaf) return silence()
+    if (link.isFrozen) return noReply()
     const seen = this.#see(command, link)
     this.requests.push(seen)
     const fault = this.#faults.take(seen)
-    return fault === undefined ? this.#options.dispatch(command, link) : this.#answerRudely(fault, command, link)
+    return fault === undefined ? this.#options.dispatch(command, link) : this.#answerWith(fault, command, link)
   }
 
   #see(command: Command, { remoteAddress }: Peer): SeenRequest {
@@ -236,7 +223,7 @@ export class RudeServer {
     }
   }
 
-  async #answerRudely(fault: Fault, command: Command, link: Link): Promise<ReplyParts | Held<ReplyParts>> {
+  async #answerWith(fault: Fault, command: Command, link: Link): Promise<ReplyParts | Held<ReplyParts>> {
     const handled = fault.handled ?? fault.answer !== 'code'
     const reply = handled ? await settled(this.#options.dispatch(command, link)) : { code: 0 }
     switch (fault.answer) {
@@ -253,7 +240,7 @@ export class RudeServer {
         break
       default:
         await this.#spoil(fault, this.#frame(command, reply), link)
-        return silence()
+        return noReply()
     }
     return reply
   }
@@ -263,7 +250,7 @@ export class RudeServer {
     if (fault.answer === 'garbage') link.stream.write(fault.bytes ?? Buffer.alloc(64, 0xff))
     if (fault.answer === 'cut') link.stream.end(frame.subarray(0, fault.bytes ?? frame.length >> 1))
     if (fault.answer === 'hang-up') link.destroy('shutdown')
-    if (fault.answer === 'half-open') link.deafen()
+    if (fault.answer === 'half-open') link.freeze()
     if (fault.answer === 'slow') await this.#drip(frame, fault, link)
   }
 
@@ -297,6 +284,6 @@ export class RudeServer {
 }
 
 /** The answer to a request that gets none. */
-export function silence(): Held<never> {
+export function noReply(): Held<never> {
   return held(new Promise<never>(() => {}))
 }
