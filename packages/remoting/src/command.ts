@@ -42,10 +42,16 @@ export function withoutBody(command: Command): Command {
   return command.body === null ? command : { ...command, body: null }
 }
 
+/**
+ * A body that leaves: in one piece, or in several that leave one behind the other. A piece of more than 16 KiB is not
+ * copied: whoever gives it must not change it any more.
+ */
+export type BodyBytes = Uint8Array | readonly Uint8Array[]
+
 /** What a handler decides; the rest of a reply follows from its request. */
 export interface ReplyParts {
   readonly code: number
   readonly remark?: string | null
   readonly extFields?: ExtFields | null
-  readonly body?: Uint8Array | null
+  readonly body?: BodyBytes | null
 }

@@ -4,7 +4,16 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Answering } from './answering.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
-import { type Command, isOneway, isReply, ONEWAY_FLAG, REPLY_FLAG, type ReplyParts, withoutBody } from './command.ts'
+import {
+  type BodyBytes,
+  type Command,
+  isOneway,
+  isReply,
+  ONEWAY_FLAG,
+  REPLY_FLAG,
+  type ReplyParts,
+  withoutBody,
+} from './command.ts'
 import {
   ANNOUNCED_VERSION,
   type ConnectionLimits,
@@ -14,10 +23,9 @@ import {
 } from './connection-options.ts'
 import { FrameError, RemotingError } from './errors.ts'
 import type { FastConnection, FastPath } from './fast-path.ts'
-import { FrameDecoder, readCommand, scanHeader, writeFrame } from './frame.ts'
+import { FrameDecoder, type OutgoingCommand, readCommand, scanHeader, writeFrame } from './frame.ts'
 import { HeaderView } from './header-view.ts'
 import { Held } from './held.ts'
-import type { WrittenCommand } from './json-header.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
@@ -206,7 +214,7 @@ export class Connection implements FastConnection {
     this.#answering.answered(command.code, reply.code, performance.now() - started)
     this.#answer(command, reply)
     // An answer that is a part of its request has not left yet.
-    if (lent !== undefined && reply.body?.buffer !== lent.buffer) this.#options.pool?.give(lent)
+    if (lent !== undefined && !isPartOf(reply.body, lent)) this.#options.pool?.give(lent)
   }
 
   /** @param request Without the body: nothing of its frame is kept. */
@@ -330,7 +338,7 @@ export class Connection implements FastConnection {
 
   // -- Bytes out -----------------------------------------------------------------------------------------------------
 
-  #send(command: WrittenCommand & { readonly body: Uint8Array | null }): void {
+  #send(command: OutgoingCommand): void {
     if (this.#state === 'closed') return
     writeFrame(command, this.#out)
     if (this.#reading || this.#corked) return
@@ -463,6 +471,11 @@ export class Connection implements FastConnection {
     this.#ended.resolve()
     this.#options.onClose?.(reason, error)
   }
+}
+
+function isPartOf(body: BodyBytes | null | undefined, { buffer }: Buffer): boolean {
+  if (body === null || body === undefined) return false
+  return body instanceof Uint8Array ? body.buffer === buffer : body.some(part => part.buffer === buffer)
 }
 
 function withOwnBody(command: Command): Command {

@@ -1,6 +1,6 @@
 import { binaryHeaderRoom, scanBinaryHeader, writeBinaryHeader } from './binary-header.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import type { Command } from './command.ts'
+import type { BodyBytes, Command } from './command.ts'
 import { FrameError, FrameTooLargeError } from './errors.ts'
 import { type HeaderView, toCommand } from './header-view.ts'
 import { readJsonHeader, scanJsonHeader, type WrittenCommand, writeJsonHeader } from './json-header.ts'
@@ -175,10 +175,13 @@ export function readCommand(bytes: Buffer, start: number, view: HeaderView, scan
   return readJsonHeader(bytes, start + 4, view.bodyStart, body, fresh)
 }
 
+/** A command on its way out. */
+export type OutgoingCommand = WrittenCommand & { readonly body: BodyBytes | null }
+
 /** Writes a command as one frame. */
-export function writeFrame(command: WrittenCommand & { readonly body: Uint8Array | null }, out: Outbox): void {
+export function writeFrame(command: OutgoingCommand, out: Outbox): void {
   const { body } = command
-  const bodyLength = body === null ? 0 : body.length
+  const bodyLength = lengthOf(body)
   const copied = bodyLength > COPY_LIMIT ? 0 : bodyLength
   if (command.serializeType === 'ROCKETMQ') {
     out.reserve(8 + binaryHeaderRoom(command) + copied)
@@ -191,13 +194,26 @@ export function writeFrame(command: WrittenCommand & { readonly body: Uint8Array
     const start = out.position + 8
     begin(out, JSON_TYPE, start + out.bytes.write(header, start), bodyLength)
   }
-  if (body === null) return
-  if (bodyLength > COPY_LIMIT) {
-    out.append(body)
+  if (body instanceof Uint8Array) add(body, out)
+  else if (body !== null) for (const part of body) add(part, out)
+}
+
+function lengthOf(body: BodyBytes | null): number {
+  if (body === null) return 0
+  if (body instanceof Uint8Array) return body.length
+  let length = 0
+  for (const part of body) length += part.length
+  return length
+}
+
+function add(piece: Uint8Array, out: Outbox): void {
+  if (piece.length > COPY_LIMIT) {
+    out.append(piece)
     return
   }
-  out.bytes.set(body, out.position)
-  out.position += bodyLength
+  out.reserve(piece.length)
+  out.bytes.set(piece, out.position)
+  out.position += piece.length
 }
 
 /** Writes the two words before a header that is there already and ends at `headerEnd`. */
@@ -209,10 +225,7 @@ function begin(out: Outbox, type: number, headerEnd: number, bodyLength: number)
 }
 
 /** A command as the bytes of one frame; for tests and tools, where speed is nothing. */
-export function encodeFrame(
-  command: Omit<Command, 'body'> & { readonly body: Uint8Array | null },
-  out: Outbox,
-): Buffer {
+export function encodeFrame(command: Omit<Command, 'body'> & Pick<OutgoingCommand, 'body'>, out: Outbox): Buffer {
   writeFrame(command, out)
   return Buffer.concat(out.take())
 }

@@ -11,6 +11,7 @@ export { type Dial, RemotingClient, type RemotingClientOptions } from './client.
 export { type Clock, systemClock } from './clock.ts'
 export type { CloseReason } from './close-reason.ts'
 export {
+  type BodyBytes,
   type Command,
   type ExtFields,
   isOneway,

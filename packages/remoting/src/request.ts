@@ -1,5 +1,5 @@
 import type { CloseReason } from './close-reason.ts'
-import type { Command } from './command.ts'
+import type { BodyBytes, Command } from './command.ts'
 import type { FieldTable, HeaderCodec, HeaderInput, HeaderValue } from './fields.ts'
 import type { Eventual } from './held.ts'
 
@@ -97,8 +97,8 @@ export interface Answer<D extends RequestDeclaration> {
   readonly code?: number
   readonly remark?: string
   readonly header?: HeaderGiven<ReplyOf<D>>
-  /** The body, or its bytes where the handler has them ready. */
-  readonly body?: BodyOf<ReplyOf<D>> | Uint8Array | null
+  /** The body, or its bytes where the handler has them ready, in one piece or in several. */
+  readonly body?: BodyOf<ReplyOf<D>> | BodyBytes | null
 }
 
 export type Handler<D extends RequestDeclaration, Context> = (call: Call<D>, context: Context) => Eventual<Answer<D>>

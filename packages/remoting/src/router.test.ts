@@ -49,7 +49,25 @@ test('a handler gets its header by declaration, and its answer is written by it'
   const wiped = await settled(router.dispatch(plain, peer))
   assert.equal(wiped.extFields?.get('wipeTopicCount'), '3')
   const route = await settled(router.dispatch({ ...plain, code: 105, extFields: new Map([['topic', 'T']]) }, peer))
-  assert.equal(Buffer.from(route.body ?? []).toString(), 'T3undefined')
+  assert.equal(Buffer.from((route.body ?? []) as Uint8Array).toString(), 'T3undefined')
+})
+
+test('an answer may have its body in bytes, in parts of bytes, or as its declaration writes it', async () => {
+  const LIST = request({
+    code: 1,
+    purpose: 'for tests',
+    reply: { body: { name: 'list', encode: (list: string[]) => Buffer.from(list.join()), decode: () => [] } },
+  })
+  const parts = [Buffer.from('a'), Buffer.from('b')]
+  for (const [given, written] of [
+    [Buffer.from('a'), Buffer.from('a')],
+    [parts, parts],
+    [['a', 'b'], Buffer.from('a,b')],
+    [[], Buffer.alloc(0)],
+  ] as const) {
+    const router = new Router({ LIST }, { LIST: () => ({ body: given as never }) }, {})
+    assert.deepEqual((await settled(router.dispatch({ ...plain, code: 1 }, peer))).body, written)
+  }
 })
 
 test('a missing header field is answered by name', async () => {

@@ -1,4 +1,4 @@
-import { type Command, type ReplyParts, withoutBody } from './command.ts'
+import { type BodyBytes, type Command, type ReplyParts, withoutBody } from './command.ts'
 import { HeaderError, RemotingError, ResponseError } from './errors.ts'
 import { type Eventual, Held, held } from './held.ts'
 import { type Logger, silent } from './log.ts'
@@ -163,8 +163,12 @@ function writeAnswer(declaration: RequestDeclaration, answer: GivenAnswer): Repl
     body:
       body === undefined || body === null
         ? null
-        : body instanceof Uint8Array
+        : isBytes(body)
           ? body
           : (declaration.reply?.body?.encode(body) ?? null),
   }
+}
+
+function isBytes(body: unknown): body is BodyBytes {
+  return body instanceof Uint8Array || (Array.isArray(body) && body[0] instanceof Uint8Array)
 }

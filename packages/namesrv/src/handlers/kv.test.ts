@@ -22,7 +22,12 @@ async function fresh(maxSize = 1000) {
   return async (code: number, fields: Readonly<Record<string, string>> = {}) => {
     const reply = await settled(router.dispatch(request(code, fields), fakePeer()))
     const extFields = reply.extFields ? Object.fromEntries(reply.extFields) : null
-    return [reply.code, reply.remark ?? null, extFields, reply.body ? Buffer.from(reply.body).toString() : null]
+    return [
+      reply.code,
+      reply.remark ?? null,
+      extFields,
+      reply.body ? Buffer.from(reply.body as Uint8Array).toString() : null,
+    ]
   }
 }
 

@@ -20,7 +20,11 @@ function fresh() {
   const router = new Router(requests, settingsHandlers, { settings, log: silent })
   const ask = async (code: number, body: string | null = null) => {
     const reply = await settled(router.dispatch(request(code, body), fakePeer()))
-    return { code: reply.code, remark: reply.remark ?? null, text: Buffer.from(reply.body ?? '').toString() }
+    return {
+      code: reply.code,
+      remark: reply.remark ?? null,
+      text: Buffer.from((reply.body ?? []) as Uint8Array).toString(),
+    }
   }
   return { settings, ask }
 }
