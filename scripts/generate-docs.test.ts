@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { nameServerOptions } from '@gantrymq/namesrv'
 import {
   adminRequests,
-  brokerNoticeRequests,
+  brokerNotices,
   clientNotices,
   consumeRequests,
   membershipRequests,
@@ -65,7 +65,7 @@ test('each key without meaning is listed', () => {
 test('each request has its section, and no section lacks its request', () => {
   const declared = Object.entries({
     ...nameServerRequests,
-    ...brokerNoticeRequests,
+    ...brokerNotices,
     ...membershipRequests,
     ...sendRequests,
     ...consumeRequests,

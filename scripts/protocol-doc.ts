@@ -1,10 +1,10 @@
 // docs/protocol.md: every request, from its declaration.
 import {
   authRequests,
-  brokerNoticeRequests,
-  brokerRequests,
+  brokerAdminRequests,
+  brokerNotices,
   clientNotices,
-  clientRequests,
+  connectionRequests,
   consumeRequests,
   groupRequests,
   membershipRequests,
@@ -34,7 +34,7 @@ export function protocolDoc(): string {
   return [
     intro,
     chapter('Requests to a name server', nameServerRequests),
-    chapter('Requests of a name server to brokers', brokerNoticeRequests),
+    chapter('Requests of a name server to brokers', brokerNotices),
     chapter('Clients and their groups', membershipRequests),
     chapter('Sending', sendRequests),
     chapter('Pulling, offsets and locks', consumeRequests),
@@ -44,8 +44,8 @@ export function protocolDoc(): string {
     chapter('Topics of a broker', topicRequests),
     chapter('Groups of consumers', groupRequests),
     chapter('Offsets of groups', offsetRequests),
-    chapter('Brokers', brokerRequests),
-    chapter('Clients of a broker', clientRequests),
+    chapter('Brokers', brokerAdminRequests),
+    chapter('Clients of a broker', connectionRequests),
     chapter('Accounts of 4.9', plainAccessRequests),
     chapter('Users and permissions of 5.x', authRequests),
     codes(),

@@ -1,4 +1,4 @@
-import { brokerRequests, type ConsumeQueueView, type KVTable } from '@gantrymq/protocol'
+import { brokerAdminRequests, type ConsumeQueueView, type KVTable } from '@gantrymq/protocol'
 import type { RequestDeclaration } from '@gantrymq/remoting'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { type AdminCalls, each, type Target } from './calls.ts'
@@ -13,7 +13,7 @@ export interface ConsumeQueueQuery {
   readonly group?: string
 }
 
-type Cleaning = (typeof brokerRequests)[
+type Cleaning = (typeof brokerAdminRequests)[
   | 'CLEAN_UNUSED_TOPIC'
   | 'CLEAN_EXPIRED_CONSUMEQUEUE'
   | 'DELETE_EXPIRED_COMMITLOG']
@@ -30,22 +30,22 @@ export class Brokers {
   async runtimeInfo(target: Target, options: CallOptions = {}): Promise<KVTable> {
     const deadline = this.#calls.deadline(options)
     const { address } = await this.#calls.place(target, deadline)
-    return this.#calls.body(address, brokerRequests.GET_BROKER_RUNTIME_INFO, {}, deadline)
+    return this.#calls.body(address, brokerAdminRequests.GET_BROKER_RUNTIME_INFO, {}, deadline)
   }
 
   /** Deletes files of consume queues whose messages are gone: cleanExpiredConsumerQueue. */
   cleanExpiredConsumeQueues(target: Target, options: CallOptions = {}): Promise<void> {
-    return this.#clean(brokerRequests.CLEAN_EXPIRED_CONSUMEQUEUE, target, options)
+    return this.#clean(brokerAdminRequests.CLEAN_EXPIRED_CONSUMEQUEUE, target, options)
   }
 
   /** Deletes consume queues of topics that are no more: cleanUnusedTopic. */
   cleanUnusedTopics(target: Target, options: CallOptions = {}): Promise<void> {
-    return this.#clean(brokerRequests.CLEAN_UNUSED_TOPIC, target, options)
+    return this.#clean(brokerAdminRequests.CLEAN_UNUSED_TOPIC, target, options)
   }
 
   /** Deletes files of the commit log that are old enough: deleteExpiredCommitLog. */
   deleteExpiredCommitLog(target: Target, options: CallOptions = {}): Promise<void> {
-    return this.#clean(brokerRequests.DELETE_EXPIRED_COMMITLOG, target, options)
+    return this.#clean(brokerAdminRequests.DELETE_EXPIRED_COMMITLOG, target, options)
   }
 
   async #clean(declaration: Cleaning & RequestDeclaration, target: Target, options: CallOptions): Promise<void> {
@@ -61,7 +61,7 @@ export class Brokers {
     const deadline = this.#calls.deadline(options)
     const { address } = await this.#calls.place({ brokerName: queue.brokerName }, deadline)
     const header = { topic: queue.topic, queueId: queue.queueId, index, count, consumerGroup: group }
-    return this.#calls.body(address, brokerRequests.QUERY_CONSUME_QUEUE, { header }, deadline)
+    return this.#calls.body(address, brokerAdminRequests.QUERY_CONSUME_QUEUE, { header }, deadline)
   }
 
   /** Limits how fast a group may read cold data, bytes a second (5.x): updateColdDataFlowCtrGroupConfig. */
@@ -69,7 +69,7 @@ export class Brokers {
     const deadline = this.#calls.deadline(options)
     const body = `${group}=${limit}\n`
     await each(await this.#calls.places(target, deadline), ({ address }) =>
-      this.#calls.ask(address, brokerRequests.UPDATE_COLD_DATA_FLOW_CTR_CONFIG, { body }, deadline),
+      this.#calls.ask(address, brokerAdminRequests.UPDATE_COLD_DATA_FLOW_CTR_CONFIG, { body }, deadline),
     )
   }
 
@@ -77,7 +77,7 @@ export class Brokers {
   async removeColdReadLimit(group: string, target: Target, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
     await each(await this.#calls.places(target, deadline), ({ address }) =>
-      this.#calls.ask(address, brokerRequests.REMOVE_COLD_DATA_FLOW_CTR_CONFIG, { body: group }, deadline),
+      this.#calls.ask(address, brokerAdminRequests.REMOVE_COLD_DATA_FLOW_CTR_CONFIG, { body: group }, deadline),
     )
   }
 
@@ -85,7 +85,7 @@ export class Brokers {
   async coldReadInfo(target: Target, options: CallOptions = {}): Promise<string> {
     const deadline = this.#calls.deadline(options)
     const { address } = await this.#calls.place(target, deadline)
-    return this.#calls.body(address, brokerRequests.GET_COLD_DATA_FLOW_CTR_INFO, {}, deadline)
+    return this.#calls.body(address, brokerAdminRequests.GET_COLD_DATA_FLOW_CTR_INFO, {}, deadline)
   }
 
   /** Says whether the system reads ahead in the commit log (5.x): setCommitLogReadAheadMode. */
@@ -93,7 +93,7 @@ export class Brokers {
     const deadline = this.#calls.deadline(options)
     const header = { READ_AHEAD_MODE: on ? 0 : 1 }
     await each(await this.#calls.places(target, deadline), ({ address }) =>
-      this.#calls.ask(address, brokerRequests.SET_COMMITLOG_READ_MODE, { header }, deadline),
+      this.#calls.ask(address, brokerAdminRequests.SET_COMMITLOG_READ_MODE, { header }, deadline),
     )
   }
 }

@@ -1,4 +1,4 @@
-import { brokerRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
+import { brokerAdminRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { writeProperties } from '@gantrymq/remoting'
 import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, each, given, isRefusal, type Target } from './calls.ts'
@@ -20,7 +20,7 @@ export class Config {
   async ofBroker(target: Target, options: CallOptions = {}): Promise<Settings> {
     const deadline = this.#calls.deadline(options)
     const { address } = await this.#calls.place(target, deadline)
-    return settingsOf(await this.#calls.body(address, brokerRequests.GET_BROKER_CONFIG, {}, deadline))
+    return settingsOf(await this.#calls.body(address, brokerAdminRequests.GET_BROKER_CONFIG, {}, deadline))
   }
 
   /** Changes settings of brokers while they run: updateBrokerConfig. Keys that a broker does not know are ignored there. */
@@ -28,7 +28,7 @@ export class Config {
     const deadline = this.#calls.deadline(options)
     const body = textOf(changes)
     await each(await this.#calls.places(target, deadline), ({ address }) =>
-      this.#calls.ask(address, brokerRequests.UPDATE_BROKER_CONFIG, { body }, deadline),
+      this.#calls.ask(address, brokerAdminRequests.UPDATE_BROKER_CONFIG, { body }, deadline),
     )
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientNotices, clientRequests, groupRequests, topicRequests } from '@gantrymq/protocol'
+import { clientNotices, connectionRequests, groupRequests, topicRequests } from '@gantrymq/protocol'
 import { ResponseError } from '@gantrymq/remoting'
 import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-servers.ts'
 import type { FoundMessage } from './found-message.ts'
@@ -32,7 +32,7 @@ const MESSAGE: FoundMessage = {
 }
 
 test('a consumer is asked through the broker that knows it, and its groups tell what became of a message', async t => {
-  const { GET_CONSUMER_CONNECTION_LIST } = clientRequests
+  const { GET_CONSUMER_CONNECTION_LIST } = connectionRequests
   const { GET_CONSUMER_RUNNING_INFO } = clientNotices
   const { GET_CONSUME_STATS } = groupRequests
   const info = { properties: new Map([['k', 'v']]), subscriptionSet: [], mqTable: [], statusTable: new Map() }

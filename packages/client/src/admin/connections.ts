@@ -1,10 +1,10 @@
 import {
   type ClientConnection,
+  clientNotices,
+  connectionRequests,
   type ConsumeMessageDirectlyResult,
   type ConsumerConnections,
   type ConsumerRunningInfo,
-  clientNotices,
-  clientRequests,
   offsetRequests,
   type ProducerInfo,
   type QueueOffset,
@@ -58,7 +58,7 @@ export class Consumers {
     consumerGroup: string,
     deadline: Deadline,
   ): Promise<ConsumerConnections | null> {
-    const request = clientRequests.GET_CONSUMER_CONNECTION_LIST
+    const request = connectionRequests.GET_CONSUMER_CONNECTION_LIST
     try {
       return await this.#calls.body(address, request, { header: { consumerGroup } }, deadline)
     } catch (error) {
@@ -162,7 +162,7 @@ export class Producers {
     producerGroup: string,
     deadline: Deadline,
   ): Promise<readonly ClientConnection[]> {
-    const request = clientRequests.GET_PRODUCER_CONNECTION_LIST
+    const request = connectionRequests.GET_PRODUCER_CONNECTION_LIST
     try {
       return await this.#calls.body(address, request, { header: { producerGroup } }, deadline)
     } catch (error) {
@@ -176,7 +176,7 @@ export class Producers {
   async ofBroker(target: Target, options: CallOptions = {}): Promise<ReadonlyMap<string, readonly ProducerInfo[]>> {
     const deadline = this.#calls.deadline(options)
     const { address } = await this.#calls.place(target, deadline)
-    return this.#calls.body(address, clientRequests.GET_ALL_PRODUCER_INFO, {}, deadline)
+    return this.#calls.body(address, connectionRequests.GET_ALL_PRODUCER_INFO, {}, deadline)
   }
 }
 

@@ -1,5 +1,5 @@
 import {
-  brokerRequests,
+  brokerAdminRequests,
   consumeRequests,
   mayBeOffsetMessageId,
   queryRequests,
@@ -228,7 +228,12 @@ export class Messages {
     if (!mayBeOffsetMessageId(id)) throw new ClientError('BAD_OPTION', `${JSON.stringify(id)} is no offset message id`)
     const address = hostText(readOffsetMessageId(id).store)
     const header = { topic, msgId: id }
-    await this.#calls.ask(address, brokerRequests.RESUME_CHECK_HALF_MESSAGE, { header }, this.#calls.deadline(options))
+    await this.#calls.ask(
+      address,
+      brokerAdminRequests.RESUME_CHECK_HALF_MESSAGE,
+      { header },
+      this.#calls.deadline(options),
+    )
   }
 
   #read(body: Buffer | null): Promise<FoundMessage[]> {

@@ -1,13 +1,13 @@
 import {
+  brokerAdminRequests,
   type BrokerConsumeStats,
   type BrokerStats,
-  brokerRequests,
   type ConsumeStats,
   type ConsumeTimeSpan,
   groupRequests,
   retryTopicOf,
-  type TopicStats,
   topicRequests,
+  type TopicStats,
 } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
@@ -93,7 +93,7 @@ export class Stats {
     const deadline = this.#calls.deadline(options)
     const { address } = await this.#calls.place(target, deadline)
     const header = { statsName: name, statsKey: key }
-    return this.#calls.body(address, brokerRequests.VIEW_BROKER_STATS_DATA, { header }, deadline)
+    return this.#calls.body(address, brokerAdminRequests.VIEW_BROKER_STATS_DATA, { header }, deadline)
   }
 }
 

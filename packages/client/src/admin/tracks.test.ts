@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientRequests, topicRequests } from '@gantrymq/protocol'
+import { connectionRequests, topicRequests } from '@gantrymq/protocol'
 import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-servers.ts'
 import { ClientError } from '../errors.ts'
 import type { FoundMessage } from './found-message.ts'
 
 const A = 'a:10911'
 const { QUERY_TOPIC_CONSUME_BY_WHO } = topicRequests
-const { GET_CONSUMER_CONNECTION_LIST } = clientRequests
+const { GET_CONSUMER_CONNECTION_LIST } = connectionRequests
 
 for (const end of ['ABORTED', 'CLOSED'] as const) {
   test(`a look at who consumed a message ends with ${end}, not with groups of which nothing is known`, async t => {

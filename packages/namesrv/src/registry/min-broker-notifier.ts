@@ -1,4 +1,4 @@
-import { brokerNoticeRequests } from '@gantrymq/protocol'
+import { brokerNotices } from '@gantrymq/protocol'
 import { type Logger, type RemotingClient, RemotingError } from '@gantrymq/remoting'
 import type { Change } from './broker-changes.ts'
 
@@ -31,7 +31,7 @@ export class MinBrokerNotifier {
       const header = { minBrokerId, minBrokerAddr, offlineBrokerAddr, haBrokerAddr }
       await this.#client.oneway(
         address,
-        brokerNoticeRequests.NOTIFY_MIN_BROKER_ID_CHANGE,
+        brokerNotices.NOTIFY_MIN_BROKER_ID_CHANGE,
         { header },
         { timeoutMs: NOTICE_MS },
       )

@@ -1,17 +1,17 @@
-import { authRequests, plainAccessRequests } from './admin-access.ts'
-import { brokerRequests } from './admin-brokers.ts'
-import { clientRequests } from './admin-clients.ts'
-import { groupRequests } from './admin-groups.ts'
-import { offsetRequests } from './admin-offsets.ts'
-import { topicRequests } from './admin-topics.ts'
+import { authRequests, plainAccessRequests } from './access.ts'
+import { brokerAdminRequests } from './broker-admin.ts'
+import { connectionRequests } from './connections.ts'
+import { groupRequests } from './groups.ts'
+import { offsetRequests } from './offsets.ts'
+import { topicRequests } from './topics.ts'
 
 /** All that operators ask brokers. What clients ask too, and brokers pass on to clients, is with those. */
 export const adminRequests = {
   ...topicRequests,
   ...groupRequests,
   ...offsetRequests,
-  ...brokerRequests,
-  ...clientRequests,
+  ...brokerAdminRequests,
+  ...connectionRequests,
   ...plainAccessRequests,
   ...authRequests,
 }

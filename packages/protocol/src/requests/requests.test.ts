@@ -4,7 +4,7 @@ import type { HeaderCodec, RequestDeclaration } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { responseCodes, responseName } from '../response-codes.ts'
 import { adminRequests } from './admin.ts'
-import { brokerNoticeRequests } from './broker.ts'
+import { brokerNotices } from './broker-notices.ts'
 import { clientNotices } from './client-notices.ts'
 import { consumeRequests } from './consume.ts'
 import { membershipRequests } from './membership.ts'
@@ -16,7 +16,7 @@ import { sendRequests } from './send.ts'
 
 const declared: Record<string, RequestDeclaration> = {
   ...nameServerRequests,
-  ...brokerNoticeRequests,
+  ...brokerNotices,
   ...sendRequests,
   ...consumeRequests,
   ...popRequests,
@@ -33,7 +33,7 @@ test('every request has the code and name that Apache gives it', () => {
 test('no request is declared twice', () => {
   const tables = [
     nameServerRequests,
-    brokerNoticeRequests,
+    brokerNotices,
     sendRequests,
     consumeRequests,
     popRequests,

@@ -1,7 +1,7 @@
 import { bigLong, header, optional, request, text } from '@gantrymq/remoting'
 
 /** What a name server sends to brokers. */
-export const brokerNoticeRequests = {
+export const brokerNotices = {
   NOTIFY_MIN_BROKER_ID_CHANGE: request({
     code: 905,
     oneway: true,

@@ -3,7 +3,7 @@ import { consumerConnectionBody, producerConnectionBody, producerTableBody } fro
 import { rpcFields } from './shared-fields.ts'
 
 /** What operators ask brokers about clients that are connected. */
-export const clientRequests = {
+export const connectionRequests = {
   GET_CONSUMER_CONNECTION_LIST: request({
     code: 203,
     purpose: 'Gives the consumers of a group and what they subscribe to.',

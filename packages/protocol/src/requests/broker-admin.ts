@@ -5,7 +5,7 @@ import { kvTableBody, propertiesBody } from '../bodies/tables.ts'
 import { topicFields } from './shared-fields.ts'
 
 /** What operators ask of brokers as such. */
-export const brokerRequests = {
+export const brokerAdminRequests = {
   UPDATE_BROKER_CONFIG: request({
     code: 25,
     purpose: 'Changes settings while running.',
