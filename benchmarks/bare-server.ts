@@ -1,5 +1,5 @@
-// The least a Node server can do, to compare with: no checks, no routing, headers through JSON.parse. A route query gets
-// one prepared body, a registration is received and checksummed. Prints its port.
+// The least that a Node server can do, for comparison: no checks, no routing, headers parsed by JSON.parse. It answers every
+// route query with one prepared body, and verifies the checksum of registrations. Prints its port.
 import net from 'node:net'
 import { crc32 } from 'node:zlib'
 
@@ -55,7 +55,7 @@ function replyTo(frame: Buffer): Buffer {
   return reply
 }
 
-/** Cuts frames out of chunks; a large frame's pieces are kept and joined once. */
+/** Cuts chunks into frames. Joins the pieces of a large frame once. */
 function frameCutter(onFrame: (frame: Buffer) => void): (chunk: Buffer) => void {
   let pieces: Buffer[] = []
   let have = 0

@@ -3,13 +3,13 @@ import type { SubjectName } from './subjects.ts'
 
 export type Workload = 'route' | 'changed' | 'unchanged'
 
-/** What is wanted of our name server. Ratios are to Apache 5.5.0 in the same run. */
+/** A goal for our name server. Ratios are to Apache 5.5.0 in the same run. */
 export interface Goal {
-  /** Requests a second, at least. */
+  /** Minimum of requests a second. */
   readonly speedRatio?: number
-  /** CPU a request, at most. */
+  /** Maximum of CPU time for a request. */
   readonly cpuRatio?: number
-  /** At most, in microseconds. */
+  /** Maximum, microseconds. */
   readonly p99Us?: number
 }
 
@@ -21,12 +21,12 @@ export interface Case {
   readonly population: Population
   readonly connections: number
   readonly inFlight: number
-  /** Registrations at a fixed rate beside the load; otherwise the brokers of route queries keep still. */
+  /** Registrations at a fixed rate during the load. Without it the brokers of route queries do nothing. */
   readonly background?: { readonly workload: 'changed' | 'unchanged'; readonly perSecond: number }
   readonly goal?: Goal
-  /** Part of `--quick`. */
+  /** Whether it belongs to `--quick`. */
   readonly quick?: boolean
-  /** Measured once, for so long. */
+  /** Measures the case once, for this time, instead of in rounds. */
   readonly runMs?: number
 }
 
@@ -35,11 +35,11 @@ const number = new Intl.NumberFormat('en')
 function named({ population, connections, inFlight, workload, background }: Omit<Case, 'id' | 'title'>) {
   const { topics, brokers } = population
   const busy = background ? `-beside-${background.workload}` : ''
-  const doing = { route: 'route', changed: 'registration, changed', unchanged: 'registration, unchanged' }[workload]
-  const beside = background ? `, beside ${background.perSecond} ${background.workload} registrations/s` : ''
+  const action = { route: 'route', changed: 'registration, changed', unchanged: 'registration, unchanged' }[workload]
+  const during = background ? `, during ${background.perSecond} ${background.workload} registrations/s` : ''
   return {
     id: `${workload}${busy}-${topics}x${brokers}-${connections}x${inFlight}`,
-    title: `${doing}, ${number.format(topics)} topics x ${brokers} brokers, ${connections} connections x ${inFlight}${beside}`,
+    title: `${action}, ${number.format(topics)} topics x ${brokers} brokers, ${connections} connections x ${inFlight}${during}`,
   }
 }
 
@@ -62,7 +62,7 @@ const usual: Population = { topics: 1_000, brokers: 2 }
 const large: Population = { topics: 10_000, brokers: 8 }
 const huge: Population = { topics: 10_000, brokers: 300 }
 
-/** The loads that have a goal. */
+/** The cases with a goal. */
 export const goalCases: readonly Case[] = [
   route(usual, [16, 1], { goal: { speedRatio: 1.6, cpuRatio: 0.45 }, quick: true }),
   route(usual, [16, 16], { goal: { speedRatio: 3.2 }, quick: true }),
@@ -84,7 +84,7 @@ const loads = [
   [200, 16],
 ] as const
 
-/** Everything else: each size with each kind of load. */
+/** All other cases: every size with every kind of load. */
 const otherCases: readonly Case[] = [
   ...topicCounts.flatMap(topics => loads.map(load => route({ topics, brokers: 2 }, load))),
   ...brokerCounts.flatMap(brokers => route({ topics: 1_000, brokers }, [16, 1])),
@@ -101,18 +101,18 @@ const otherCases: readonly Case[] = [
 export interface Selection {
   readonly quick: boolean
   readonly all: boolean
-  /** Parts of ids; none selects everything. */
+  /** Parts of ids. An empty list selects everything. */
   readonly words: readonly string[]
 }
 
-/** The cases of a run, each once. */
+/** The cases of a run, without duplicates. */
 export function selectCases({ quick, all, words }: Selection): Case[] {
   const pool = quick ? goalCases.filter(one => one.quick) : all ? [...goalCases, ...otherCases] : goalCases
   const byId = new Map(pool.toReversed().map(one => [one.id, one]))
   return [...byId.values()].toReversed().filter(({ id }) => words.length === 0 || words.some(word => id.includes(word)))
 }
 
-/** The bare server answers with one body, so it says something only where the route has that size. */
+/** Whether a case makes sense for a subject: the bare server has one body only, the route of two brokers. */
 export function applies(one: Case, subject: SubjectName): boolean {
   return (
     subject !== 'bare' || (one.background === undefined && (one.workload !== 'route' || one.population.brokers === 2))

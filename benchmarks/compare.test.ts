@@ -7,19 +7,19 @@ function baseline(cpuToBare: number, speedToBare: number): Baseline {
   return { machine: 'any', node: '24', cases: { route: one } }
 }
 
-test('what is within the tolerance is not called slower', () => {
+test('figures within the tolerance are not reported as slower', () => {
   assert.deepEqual(compare(baseline(1, 1), baseline(1.2, 0.8)), [])
 })
 
-test('more CPU a request is called slower, with both figures', () => {
+test('more CPU for a request is reported as slower, with both figures', () => {
   const what = 'CPU a request, times bare Node'
   assert.deepEqual(compare(baseline(1, 1), baseline(1.3, 1)), [{ id: 'route', what, before: 1, now: 1.3 }])
 })
 
-test('fewer requests a second are called slower', () => {
+test('fewer requests a second are reported as slower', () => {
   assert.equal(compare(baseline(1, 1), baseline(1, 0.6)).length, 1)
 })
 
-test('a case without a stored figure is passed over', () => {
+test('a case without a stored figure is skipped', () => {
   assert.deepEqual(compare({ ...baseline(1, 1), cases: {} }, baseline(9, 0.1)), [])
 })

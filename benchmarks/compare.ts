@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import type { Report } from './report.ts'
 import type { PerSubject, StartResult } from './suite.ts'
 
-/** What is kept of a case: our figures relative to the bare server of the same run, so that machines compare. */
+/** The stored figures of a case. They are relative to the bare server of the same run, so that machines are comparable. */
 interface BaselineCase {
   /** Requests a second, ours / bare. */
   readonly speedToBare: number
@@ -10,7 +10,7 @@ interface BaselineCase {
   readonly cpuToBare: number
   readonly perSecond: number
   readonly serverCpuUs: number
-  /** Requests a second and CPU a request, ours / Apache; where Apache was there. */
+  /** Requests a second and CPU a request, ours / Apache. Undefined if the run had no Apache. */
   readonly speedToApache?: number
   readonly cpuToApache?: number
 }
@@ -18,7 +18,7 @@ interface BaselineCase {
 export interface Baseline {
   readonly machine: string
   readonly node: string
-  /** From spawning to the first answer, and resident memory then. */
+  /** Time from spawning to the first answer, and resident memory then. */
   readonly starts?: PerSubject<StartResult>
   readonly cases: Readonly<Record<string, BaselineCase>>
 }
@@ -31,8 +31,8 @@ export interface Slower {
   readonly now: number
 }
 
-// Runs of a few seconds on a shared machine differ by a tenth; these bounds speak of changes in the code. Requests a
-// second depend on how the scheduler splits the cores, so they get more room than CPU.
+// Runs of a few seconds on a shared machine differ by a tenth; larger differences come from the code. Requests a second depend
+// on the scheduler, so their tolerance is larger than that of CPU.
 const CPU_TOLERANCE = 0.25
 const SPEED_TOLERANCE = 0.35
 
@@ -77,7 +77,7 @@ export function baselineOf(report: Report): Baseline {
   return { machine: report.machine, node: report.node, starts: startsOf(report), cases }
 }
 
-/** Stores a report as the new baseline; cases it does not have keep their old figures. */
+/** Stores a report as the new baseline. Cases that are not in the report keep their old figures. */
 export async function saveBaseline(report: Report): Promise<void> {
   const old = await readBaseline()
   const fresh = baselineOf(report)
@@ -86,7 +86,7 @@ export async function saveBaseline(report: Report): Promise<void> {
   await writeFile(path, `${JSON.stringify(baseline, null, 2)}\n`)
 }
 
-/** What got slower than the baseline, beyond what two runs differ anyway. */
+/** The figures that are slower than the baseline by more than the tolerance. */
 export function compare(baseline: Baseline, now: Baseline): Slower[] {
   return Object.entries(now.cases).flatMap(([id, fresh]) => {
     const old = baseline.cases[id]

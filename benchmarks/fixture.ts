@@ -3,10 +3,13 @@ import { firstFrames, type Population, registerPlan } from './load/plan.ts'
 
 const ANSWER_TIMEOUT_MS = 60_000
 
-/** Sends one frame and waits until its answer begins; an answer to a registration fits into one packet. */
+/** Sends one frame and waits for its answer. The answer to a registration fits into one packet. */
 function ask(socket: net.Socket, frame: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('no answer to a registration')), ANSWER_TIMEOUT_MS)
+    const timer = setTimeout(
+      () => reject(new Error(`no answer to a registration in ${ANSWER_TIMEOUT_MS} ms`)),
+      ANSWER_TIMEOUT_MS,
+    )
     socket.once('data', answer => {
       clearTimeout(timer)
       resolve(answer)
@@ -16,7 +19,7 @@ function ask(socket: net.Socket, frame: Buffer): Promise<Buffer> {
   })
 }
 
-/** Brokers that have registered and keep their connections open, since a closed one is forgotten at once. */
+/** Registered brokers with open connections: name servers remove a broker whose connection closes. */
 export interface RegisteredBrokers {
   close(): void
 }
@@ -32,7 +35,8 @@ export async function registerBrokers(port: number, population: Population): Pro
       const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
       sockets.push(socket)
       const answer = await ask(socket, frame)
-      if (!answer.includes('"code":0')) throw new Error(`registration refused: ${answer.toString('utf8', 8)}`)
+      if (!answer.includes('"code":0'))
+        throw new Error(`the name server refused a registration: ${answer.toString('utf8', 8)}`)
       socket.on('data', () => {})
       socket.on('error', () => {})
     }

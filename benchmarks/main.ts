@@ -1,4 +1,4 @@
-// npm run bench [-- options] [words]; see README.md beside this file, or --help.
+// npm run bench [-- options] [words]; see README.md in this folder, or --help.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -12,30 +12,30 @@ import {
   type PerSubject,
   profile,
   type StartResult,
-  Suite,
+  NameServerSuite,
   type Timing,
 } from './suite.ts'
 import { findSubjects, type Subject, type SubjectName } from './subjects.ts'
 
 const help = `npm run bench -- [options] [words]
 
-Loads our name server, Apache's where Java and its jars are, and a bare Node server, and compares.
+Loads our name server, Apache's if Java and its jars are there, and a bare Node server, and compares them.
 Words select cases by parts of their names, for example: route 16x16
-The word client loads clients instead: ours, Apache's for Java and ali-ons, with one broker of Apache's. Words after it
-select among its cases, for example: client send-128
+The word client loads clients instead: ours, Apache's for Java, and ali-ons, with one broker of Apache. The words after it
+select its cases, for example: client send-128
 
   --quick             a few cases, without Apache, under a minute
-  --all               also the cases without a goal
-  --micro             only the benchmarks of single functions
-  --subjects LIST     of ours,apache,bare; of clients: ours,java,java-async,ali-ons
-  --seconds N         measured for so long in each round (3)
-  --rounds N          the median of so many rounds counts (3)
-  --driver c|node     the C driver needs cc; default: c where possible
-  --program FILE      another mqnamesrv to measure; default: ours, compiled as it is published
+  --all               the cases without a goal, too
+  --micro             the benchmarks of single functions only
+  --subjects LIST     some of ours,apache,bare; for client: ours,java,java-async,ali-ons
+  --seconds N         how long to measure in each round (3)
+  --rounds N          number of rounds; their median counts (3)
+  --driver c|node     the C driver needs cc; default: c if it compiles
+  --program FILE      the mqnamesrv to measure; default: ours, compiled as it is published
   --save              store the figures in baseline.json
-  --messages N        client: the memory is followed over so many (10000000)
-  --json FILE         write everything measured
-  --profile SUBJECT   run the cases once with Node's profiler, write .cpuprofile files
+  --messages N        client: number of messages in the memory cases (10000000)
+  --json FILE         write all figures
+  --profile SUBJECT   run the cases once with Node's profiler and write .cpuprofile files
 `
 
 const { values, positionals } = parseArgs({
@@ -69,7 +69,7 @@ function wantedSubjects(): SubjectName[] {
 }
 
 function subjectNamed(name: string): SubjectName {
-  if (!isOneOf(name, subjectNames)) throw new Error(`${name} is none of ${subjectNames.join(', ')}`)
+  if (!isOneOf(name, subjectNames)) throw new Error(`${name} is not one of ${subjectNames.join(', ')}`)
   return name
 }
 
@@ -89,7 +89,7 @@ function positive(option: NumberOption, fallback: number): number {
 function given(option: NumberOption): number | undefined {
   if (values[option] === undefined) return undefined
   const value = Number(values[option])
-  if (!(value > 0)) throw new Error(`--${option} wants a number above 0`)
+  if (!(value > 0)) throw new Error(`--${option} needs a number above 0`)
   return value
 }
 
@@ -101,7 +101,7 @@ function timing(): Timing {
 const STARTS = 5
 
 async function runCases(cases: readonly Case[], subjects: readonly Subject[], driver: Driver) {
-  const suite = await Suite.create(driver)
+  const suite = await NameServerSuite.create(driver)
   const results: CaseResults[] = []
   try {
     for (const one of cases) {
@@ -132,17 +132,17 @@ async function profileCases(cases: readonly Case[], driver: Driver): Promise<voi
   }
 }
 
-/** Beyond this part of the CPU, other programs decide what is measured. */
+/** If other programs use more than this part of the CPU, the figures mean nothing. */
 const TOO_BUSY = 0.25
 
-/** Says what got slower; true if nothing did, or if nobody can tell. */
+/** Prints what is slower than the baseline. True if nothing is, or if the run cannot tell. */
 async function passesBaseline(report: Report): Promise<boolean> {
   const baseline = await readBaseline()
   if (!baseline) return true
   const slower = compare(baseline, baselineOf(report))
   for (const { id, what, before, now } of slower) console.log(`SLOWER  ${id}: ${what}: ${before} -> ${now}`)
   if (report.neighbours > TOO_BUSY) {
-    console.log('Other programs kept the machine busy: these figures decide nothing.')
+    console.log('Other programs kept the machine busy: these figures prove nothing.')
     return true
   }
   if (slower.length === 0) console.log('Nothing is slower than the baseline.')
@@ -166,13 +166,13 @@ async function bench(cases: readonly Case[], driver: Driver): Promise<void> {
 }
 
 async function runMicro(): Promise<void> {
-  // Only here, so that a load measures any program that is given, whatever state the sources are in.
+  // Imported here, so that a load with --program runs even if the sources do not compile.
   const micro = await import('./micro/index.ts')
   micro.runMicro(positionals)
 }
 
 async function runClient(words: readonly string[]): Promise<void> {
-  // Only here: the loads of the name server need neither the interop suite nor the client.
+  // Imported here: the loads of the name server need neither the interop suite nor the client.
   const { benchClient } = await import('./client/bench.ts')
   const { quick, save, subjects, json, profile } = values
   const numbers = { seconds: given('seconds'), rounds: given('rounds'), messages: given('messages') }
@@ -184,7 +184,7 @@ async function main(): Promise<void> {
   if (values.micro) return runMicro()
   if (positionals[0] === 'client') return runClient(positionals.slice(1))
   const cases = selectCases({ quick: values.quick, all: values.all, words: positionals })
-  if (cases.length === 0) throw new Error(`no case is called ${positionals.join(' or ')}`)
+  if (cases.length === 0) throw new Error(`no case has a name with ${positionals.join(' or ')}`)
   const driver = await findDriver(wantedDriver())
   await (values.profile === undefined ? bench(cases, driver) : profileCases(cases, driver))
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { machineTime } from './process-stats.ts'
 
-/** How busy the machine is while we do nothing: other programs that share its cores with the servers. */
+/** Measures how busy other programs keep the machine while the benchmark is idle. */
 export class Neighbours {
   #busy = 0
   #total = 0
 
-  /** Waits, and looks meanwhile. */
+  /** Waits, and measures during the wait. */
   async rest(ms: number): Promise<void> {
     const before = machineTime()
     await sleep(ms)
@@ -16,7 +16,7 @@ export class Neighbours {
     this.#total += after.total - before.total
   }
 
-  /** Part of all cores, 0 to 1. */
+  /** The part of all cores that other programs used, 0 to 1. */
   get share(): number {
     return this.#total === 0 ? 0 : this.#busy / this.#total
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Clock ticks a second in /proc; 100 on every Linux one meets. */
+/** Clock ticks a second in /proc: 100 on all usual Linux systems. */
 const TICKS_PER_SECOND = 100
 
 function read(path: string): string | undefined {
@@ -11,11 +11,11 @@ function read(path: string): string | undefined {
   }
 }
 
-/** CPU a process has used, all its threads, in milliseconds. 0 where there is no /proc. */
+/** CPU time of a process with all its threads, milliseconds. 0 on systems without /proc. */
 export function cpuMsOf(pid: number): number {
   const stat = read(`/proc/${pid}/stat`)
   if (stat === undefined) return 0
-  // The name in brackets may hold blanks; the fields after it are user and kernel time at 11 and 12.
+  // The name in parentheses may contain blanks. After it, fields 11 and 12 are user and kernel time.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND
 }
@@ -25,28 +25,28 @@ function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024
 }
 
-/** Resident memory of a process in MB (2^20 bytes). 0 where there is no /proc. */
+/** Resident memory of a process in MB (2^20 bytes). 0 on systems without /proc. */
 export function rssMbOf(pid: number): number {
   return memoryMb(pid, 'VmRSS')
 }
 
-/** The most resident memory a process has had, in MB. */
+/** Peak resident memory of a process, MB. */
 export function peakRssMbOf(pid: number): number {
   return memoryMb(pid, 'VmHWM')
 }
 
-/** CPU time the whole machine has spent working, and all there was, both in ticks and over all cores. */
+/** CPU time of all cores since the machine started, in ticks: the busy part and the total. */
 export interface MachineTime {
   readonly busy: number
   readonly total: number
 }
 
-/** Undefined where there is no /proc. */
+/** Undefined on systems without /proc. */
 export function machineTime(): MachineTime | undefined {
   const line = read('/proc/stat')?.split('\n', 1)[0]
   if (line === undefined) return undefined
   const ticks = line.split(/\s+/).slice(1, 9).map(Number)
   const total = ticks.reduce((sum, each) => sum + each, 0)
-  // Fields 4 and 5: idle, and idle with a disk request open.
+  // Fields 4 and 5 are idle time and idle time with an open disk request.
   return { busy: total - (ticks[3] as number) - (ticks[4] as number), total }
 }

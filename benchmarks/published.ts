@@ -14,15 +14,15 @@ interface Manifest {
 }
 
 /**
- * Compiles mqnamesrv as `npm run build` does and gives the path of the program: users run JavaScript. Run from its
- * sources it takes longer to start and 20 MB more, since Node loads a compiler to strip the types.
- * @throws Error if it does not compile. Type errors alone do not matter here.
+ * Compiles mqnamesrv as `npm run build` does and returns the path of the program, because users run JavaScript. From its
+ * sources it starts more slowly and uses 20 MB more: Node loads a compiler to strip the types.
+ * @throws Error if tsc writes no program; type errors alone are ignored
  */
 export async function publishedProgram(): Promise<string> {
   await rm(folder, { recursive: true, force: true })
   const compiled = join(folder, 'compiled')
   const complaint = await compile(compiled)
-  for (const name of packages) await layOut(name, compiled)
+  for (const name of packages) await install(name, compiled)
   const program = join(folder, 'node_modules/gantrymq/bin/mqnamesrv.js')
   await access(program).catch(() => {
     throw new Error(`mqnamesrv does not compile:\n${complaint}`)
@@ -30,7 +30,7 @@ export async function publishedProgram(): Promise<string> {
   return program
 }
 
-/** What tsc complains of. */
+/** Compiles all packages. Returns the errors of tsc. */
 async function compile(out: string): Promise<string> {
   const tsc = join(repository, 'node_modules/typescript/bin/tsc')
   const args = [tsc, '-p', join(repository, 'tsconfig.build.json'), '--outDir', out]
@@ -40,8 +40,8 @@ async function compile(out: string): Promise<string> {
   )
 }
 
-/** Puts a package where the others find it by its name. */
-async function layOut(name: string, compiled: string): Promise<void> {
+/** Copies a compiled package to where the others find it by its name. */
+async function install(name: string, compiled: string): Promise<void> {
   const manifest = JSON.parse(await readFile(join(repository, 'packages', name, 'package.json'), 'utf8')) as Manifest
   const target = join(folder, 'node_modules', manifest.name)
   await cp(join(compiled, name, 'src'), target, { recursive: true })

@@ -33,7 +33,7 @@ function report(ours: Partial<Result>): Report {
   }
 }
 
-test('a goal is met when both its ratios are', () => {
+test('a goal is met if both its ratios are', () => {
   const verdicts = judge(report({ perSecond: 1700, serverCpuUs: 4 }))
   assert.deepEqual(
     verdicts.map(({ reached, met }) => [reached, met]),
@@ -51,13 +51,13 @@ test('a goal is missed when ours is too slow', () => {
   )
 })
 
-test('without Apache no ratio is judged', () => {
+test('without Apache the report judges no ratio', () => {
   const [first] = report({}).cases
   assert.ok(first)
   assert.deepEqual(judge({ starts: {}, cases: [{ case: first.case, results: { ours: result } }] }), [])
 })
 
-test('a server that failed is shown with its reason', () => {
+test('the report shows why a server failed', () => {
   const failed = report({})
   const [first] = failed.cases
   assert.ok(first)

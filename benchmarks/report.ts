@@ -2,19 +2,19 @@ import type { Goal } from './cases.ts'
 import type { CaseResults, Failure, PerSubject, Result, StartResult } from './suite.ts'
 import type { SubjectName } from './subjects.ts'
 
-/** Everything one run has measured. */
+/** All figures of a run. */
 export interface Report {
   readonly machine: string
   readonly node: string
   readonly driver: string
   readonly missing: readonly string[]
-  /** Part of the machine's CPU that other programs took meanwhile, 0 to 1. */
+  /** The part of the machine's CPU that other programs used, 0 to 1. */
   readonly neighbours: number
   readonly starts: PerSubject<StartResult>
   readonly cases: readonly CaseResults[]
 }
 
-/** A goal of ours and what became of it. */
+/** A goal and its result. */
 export interface Verdict {
   readonly what: string
   readonly wanted: string
@@ -104,7 +104,7 @@ function goalVerdicts(title: string, goal: Goal, ours: Result, apache: Result | 
   return verdicts
 }
 
-/** What the goals came to. Ratios need Apache in the same run; without it only the absolute ones are judged. */
+/** Judges the goals. Ratios need Apache in the same run; without it only absolute goals are judged. */
 export function judge({ cases, starts }: Pick<Report, 'cases' | 'starts'>): Verdict[] {
   const verdicts = cases.flatMap(({ case: one, results }) => {
     const ours = succeeded(results.ours)
@@ -130,7 +130,7 @@ export function judge({ cases, starts }: Pick<Report, 'cases' | 'starts'>): Verd
   ]
 }
 
-/** The report as Markdown. */
+/** Formats the report as Markdown. */
 export function markdown(report: Report): string {
   const head = ['load', 'server', 'requests/s', 'p50', 'p99', 'CPU/request', "driver's CPU/request", 'RSS']
   const verdicts = judge(report)

@@ -18,12 +18,12 @@ export interface RunningSubject {
   readonly port: number
   /** From spawning the process to the first answer, in milliseconds. */
   readonly startMs: number
-  /** True while the process lives. */
+  /** Whether the process runs. */
   alive(): boolean
   close(): Promise<void>
 }
 
-/** Something that can be started, or the reason why not. */
+/** A server that can be measured. */
 export interface Subject {
   readonly name: SubjectName
   readonly title: string
@@ -31,11 +31,11 @@ export interface Subject {
 }
 
 export interface StartOptions {
-  /** Folder for a .cpuprofile, written when the server ends. Node only. */
+  /** Folder for a .cpuprofile, which Node writes when the server ends. Ignored for Apache. */
   readonly profileTo?: string
 }
 
-/** What a machine does not have. */
+/** Thrown if this machine lacks something that a subject needs. */
 export class Missing extends Error {
   override name = 'Missing'
 }
@@ -68,7 +68,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Asks for a topic's route; true if any answer comes. */
+/** Asks for the route of a topic. True if any answer comes. */
 function answers(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
@@ -83,11 +83,11 @@ function answers(port: number): Promise<boolean> {
   })
 }
 
-async function firstAnswer(child: ChildProcess, port: number, complaint: () => string): Promise<void> {
+async function firstAnswer(child: ChildProcess, port: number, errors: () => string): Promise<void> {
   const deadline = performance.now() + START_TIMEOUT_MS
   while (!(await answers(port))) {
     if (child.exitCode !== null || performance.now() > deadline) {
-      throw new Error(`no server on port ${port}: ${complaint().trim() || 'it gives no answer'}`)
+      throw new Error(`no server on port ${port}: ${errors().trim() || 'no answer'}`)
     }
     await sleep(POLL_MS)
   }
@@ -101,9 +101,9 @@ async function launch({ name, command, args, home, port }: Launch): Promise<Runn
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = new Promise<void>(resolve => void child.on('close', () => resolve()))
-  let complaint = ''
-  child.stderr.on('data', text => (complaint = (complaint + String(text)).slice(-2000)))
-  child.on('error', error => (complaint += error.message))
+  let errors = ''
+  child.stderr.on('data', text => (errors = (errors + String(text)).slice(-2000)))
+  child.on('error', error => (errors += error.message))
   const close = async () => {
     child.kill('SIGTERM')
     await Promise.race([ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })])
@@ -111,7 +111,7 @@ async function launch({ name, command, args, home, port }: Launch): Promise<Runn
     await rm(home, { recursive: true, force: true, maxRetries: 3 })
   }
   try {
-    await firstAnswer(child, port, () => complaint)
+    await firstAnswer(child, port, () => errors)
   } catch (error) {
     await close()
     throw error
@@ -139,7 +139,7 @@ const bareSubject: Subject = {
   },
 }
 
-/** The flags that `npm start` gives to Node; the figures are for a server that has them. */
+/** The Node flags of `npm start`; the measured server runs with them. */
 function startFlags(): string[] {
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
   return manifest.scripts.start.match(/--\S+/g) ?? []
@@ -149,10 +149,10 @@ interface Manifest {
   readonly scripts: { readonly start: string }
 }
 
-/** Our name server, compiled as it is published, or the given program. @throws Missing */
+/** Our name server, compiled as it is published, or the given program. @throws Missing if the program does not exist */
 async function findOurs(program?: string): Promise<Subject> {
   const path = program ?? (await publishedProgram())
-  if (!(await exists(path))) throw new Missing(`there is no ${path}`)
+  if (!(await exists(path))) throw new Missing(`${path} does not exist`)
   return {
     name: 'ours',
     title: 'Gantry',
@@ -161,22 +161,22 @@ async function findOurs(program?: string): Promise<Subject> {
 }
 
 const APACHE_VERSION = '5.5.0'
-// A start script of Apache's would take 4 GB at once; this heap begins small and has room for 300 brokers.
+// Apache's start script reserves 4 GB; this heap starts small and has room for 300 brokers.
 const apacheFlags = [
   ['-server', '-Xms256m', '-Xmx1g', '-XX:+UseG1GC', '-XX:MaxDirectMemorySize=512m'],
   ['java.nio', 'sun.nio.ch', 'java.lang'].map(name => `--add-opens=java.base/${name}=ALL-UNNAMED`),
   ['jdk.internal.ref', 'sun.nio.ch'].map(name => `--add-exports=java.base/${name}=ALL-UNNAMED`),
 ].flat()
 
-/** Apache's name server from the jars that the interop suite fetches. @throws Missing */
+/** Apache's name server, from the jars that the interop suite downloads. @throws Missing without Java or the jars */
 async function findApache(): Promise<Subject> {
   await run('java', ['-version']).catch(() => {
-    throw new Missing('there is no java on the path')
+    throw new Missing('java is not on the PATH')
   })
   const cache = process.env['GANTRY_INTEROP_CACHE'] ?? join(homedir(), '.cache/gantry-interop')
   const lib = join(cache, APACHE_VERSION, 'lib')
   if (!(await exists(join(lib, `rocketmq-namesrv-${APACHE_VERSION}.jar`))))
-    throw new Missing(`no RocketMQ jars in ${lib}; npm run interop fetches them`)
+    throw new Missing(`${lib} has no RocketMQ jars; npm run interop downloads them`)
   return { name: 'apache', title: `Apache ${APACHE_VERSION}`, start: () => launchApache(lib) }
 }
 
@@ -185,18 +185,18 @@ async function launchApache(lib: string): Promise<RunningSubject> {
   const conf = join(home, 'namesrv.conf')
   await mkdir(join(home, 'conf'))
   await writeFile(conf, `listenPort=${port}\nrocketmqHome=${home}\nkvConfigPath=${home}/kvConfig.json\n`)
-  const places = [`-Duser.home=${home}`, `-Drocketmq.home.dir=${home}`, '-cp', `${lib}/*`]
+  const folders = [`-Duser.home=${home}`, `-Drocketmq.home.dir=${home}`, '-cp', `${lib}/*`]
   const main = ['org.apache.rocketmq.namesrv.NamesrvStartup', '-c', conf]
-  return launch({ name: 'apache', command: 'java', args: [...apacheFlags, ...places, ...main], home, port })
+  return launch({ name: 'apache', command: 'java', args: [...apacheFlags, ...folders, ...main], home, port })
 }
 
 export interface Found {
   readonly subjects: Subject[]
-  /** Why the others are not there. */
+  /** Why the others cannot run. */
   readonly missing: string[]
 }
 
-/** The subjects asked for, as far as this machine has them. */
+/** Finds the named subjects that can run on this machine. */
 export async function findSubjects(names: readonly SubjectName[], program?: string): Promise<Found> {
   const finders = { ours: () => findOurs(program), apache: findApache, bare: async () => bareSubject }
   const found: Found = { subjects: [], missing: [] }

@@ -10,16 +10,16 @@ import { Neighbours } from './neighbours.ts'
 import { peakRssMbOf, rssMbOf } from './process-stats.ts'
 import type { RunningSubject, Subject, SubjectName } from './subjects.ts'
 
-/** One case on one server. */
+/** The figures of a case with one server. */
 export interface Result extends Measured {
-  /** Resident memory right after the load, and the most since the process began; MB. */
+  /** Resident memory right after the load, and its peak since the process started; MB. */
   readonly rssMb: number
   readonly peakRssMb: number
 }
 
-/** How a server starts. */
+/** The figures of the start of a server. */
 export interface StartResult {
-  /** From spawning the process to the first answer; the median of several starts. */
+  /** Time from spawning the process to the first answer, milliseconds; the median of several starts. */
   readonly startMs: number
   readonly rssMb: number
 }
@@ -38,11 +38,11 @@ export interface CaseResults {
 export interface Timing {
   readonly warmMs: number
   readonly runMs: number
-  /** Each case is measured so often; the median by requests a second counts. */
+  /** How often each case is measured. The median by requests a second counts. */
   readonly rounds: number
 }
 
-// The JVM compiles while it serves; Apache is at its speed after so long.
+// The JVM compiles while it serves; after this time Apache has its full speed.
 const JVM_WARM_MS = 10_000
 const SETTLE_MS = 500
 const IDLE_MS = 1_000
@@ -52,7 +52,7 @@ function median<T>(values: readonly T[], by: (value: T) => number): T {
   return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
 }
 
-/** Plans on disk, made when first asked for. */
+/** Plans on disk, each written at its first use. */
 class PlanFolder {
   readonly #folder: string
   readonly #paths = new Map<string, Promise<string>>()
@@ -83,8 +83,8 @@ class PlanFolder {
   }
 }
 
-/** Owns the servers under test and runs cases on them in turn. */
-export class Suite {
+/** Owns the name servers and runs cases with them in turn. */
+export class NameServerSuite {
   readonly #driver: Driver
   readonly #plans: PlanFolder
   readonly #running = new Map<Subject, RunningSubject>()
@@ -96,16 +96,16 @@ export class Suite {
     this.#plans = plans
   }
 
-  static async create(driver: Driver): Promise<Suite> {
-    return new Suite(driver, await PlanFolder.create())
+  static async create(driver: Driver): Promise<NameServerSuite> {
+    return new NameServerSuite(driver, await PlanFolder.create())
   }
 
-  /** Part of the machine's CPU that others took between the measurements, 0 to 1. */
+  /** The part of the machine's CPU that other programs used between the measurements, 0 to 1. */
   get neighbours(): number {
     return this.#neighbours.share
   }
 
-  /** Measures a case on all subjects, round by round, so that they share whatever else the machine does. */
+  /** Measures a case with all subjects in each round, so that other load on the machine affects all of them. */
   async run(one: Case, subjects: readonly Subject[], timing: Timing): Promise<CaseResults> {
     const results: PerSubject<Result | Failure> = {}
     const rounds = one.runMs === undefined ? timing.rounds : 1
@@ -175,7 +175,7 @@ export class Suite {
     })
   }
 
-  /** The brokers that route queries ask about: at rest, or registering at their own pace. */
+  /** The brokers of route queries: idle, or registering at the rate of the background load. */
   async #brokersFor(one: Case, server: RunningSubject): Promise<{ close(): unknown }> {
     if (one.workload !== 'route') return { close() {} }
     if (!one.background) return registerBrokers(server.port, one.population)
@@ -204,7 +204,7 @@ function asFailure(error: unknown): Failure {
   return { error: error instanceof Error ? error.message : String(error) }
 }
 
-/** Starts a subject several times. */
+/** Measures several starts of a subject. */
 export async function measureStart(subject: Subject, times: number): Promise<StartResult> {
   const results: StartResult[] = []
   for (let i = 0; i < times; i++) {
@@ -216,9 +216,9 @@ export async function measureStart(subject: Subject, times: number): Promise<Sta
   return median(results, result => result.startMs)
 }
 
-/** Runs one case once with Node's profiler on; the .cpuprofile is in `folder` afterwards. */
+/** Runs a case once with Node's profiler, which writes a .cpuprofile to `folder`. */
 export async function profile(one: Case, subject: Subject, driver: Driver, timing: Timing, folder: string) {
-  const suite = await Suite.create(driver)
+  const suite = await NameServerSuite.create(driver)
   const profiled: Subject = { ...subject, start: () => subject.start({ profileTo: folder }) }
   try {
     return await suite.run(one, [profiled], { ...timing, rounds: 1 })

@@ -1,11 +1,11 @@
-// A worker with the npm package ali-ons, 3.12.0. It speaks the protocol of 3.4.9, in JSON.
+// A worker with the npm package ali-ons 3.12.0, which uses the protocol of RocketMQ 3.4.9 with JSON headers.
 import { Consumer, Message, Producer } from 'ali-ons'
 import { type BenchClient, type BenchConsumer, runWorker } from './worker.ts'
 
 const SAME_AS_THREADS = 20
 
 async function start(nameServers: string): Promise<BenchClient> {
-  // It asks for a client to look addresses up with, and needs none where the name server is given.
+  // `httpclient` is required, but not used if the name server is set.
   const shared = { nameSrv: nameServers, httpclient: {} }
   const producer = new Producer({ ...shared, producerGroup: 'bench-producer' })
   producer.on('error', error => console.error(error))
@@ -27,7 +27,7 @@ async function consume(
     ...shared,
     consumerGroup: group,
     consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
-    // By default it hands out one message at a time; the other clients have 20 threads or as many calls.
+    // The default is one message at a time; the other clients have 20 threads or 20 concurrent calls.
     parallelConsumeLimit: SAME_AS_THREADS,
   })
   consumer.on('error', error => console.error(error))

@@ -17,12 +17,12 @@ function report(ours: Result, java: Result, id = 'send-128-1$'): Report {
 
 const baseline = baselineOf(report(result(1000, 10), result(1000, 20)))
 
-test('figures are kept relative to Java, so a machine of half the speed is no news', () => {
+test('figures are stored relative to Java, so a machine of half the speed is not reported as slower', () => {
   assert.equal(baseline.cases['send-128-1']?.cpuToJava, 0.5)
   assert.deepEqual(compare(baseline, baselineOf(report(result(500, 20), result(500, 40)))), [])
 })
 
-test('what got slower than two runs differ is named', () => {
+test('figures that are slower beyond the tolerance are reported', () => {
   const slower = compare(baseline, baselineOf(report(result(600, 14), result(1000, 20))))
   assert.deepEqual(
     slower.map(({ what, before, now }) => ({ what, before, now })),
@@ -33,7 +33,7 @@ test('what got slower than two runs differ is named', () => {
   )
 })
 
-test('a case that one of the two did not run is not kept', () => {
+test('a case that ours or Java did not run is not stored', () => {
   const only: Report = report(result(1, 1), result(1, 1))
   const cases = only.cases.map(({ case: one }) => ({ case: one, results: { ours: result(1, 1) } }))
   assert.deepEqual(baselineOf({ ...only, cases }).cases, {})

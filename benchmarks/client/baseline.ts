@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Slower } from '../compare.ts'
-import { type Report, rivalOf, succeeded } from './report.ts'
+import { type Report, javaBestOf, succeeded } from './report.ts'
 
-/** What is kept of a case: our figures relative to Java's best of the same run, so that machines compare. */
+/** The stored figures of a case. They are relative to Java's best of the same run, so that machines are comparable. */
 interface BaselineCase {
   /** Messages a second and CPU a message, ours / Java. */
   readonly speedToJava: number
@@ -20,10 +20,10 @@ export interface Baseline {
   readonly cases: Readonly<Record<string, BaselineCase>>
 }
 
-/** Quick runs and full ones warm a JVM differently, so each has its own. */
+/** Quick and full runs warm up a JVM differently, so each mode has its own baseline. */
 type Baselines = Partial<Record<Report['mode'], Baseline>>
 
-// Two JVMs, a broker and we share the cores: more room than the name server's runs need.
+// Two JVMs and our client share the cores, so the tolerance is larger than that of the name server's runs.
 const CPU_TOLERANCE = 0.35
 const SPEED_TOLERANCE = 0.5
 
@@ -34,7 +34,7 @@ async function readAll(): Promise<Baselines> {
   return text === undefined ? {} : (JSON.parse(text) as Baselines)
 }
 
-/** The stored baseline of such runs; undefined if there is none. */
+/** The stored baseline of a mode; undefined if there is none. */
 export async function readBaseline(mode: Report['mode']): Promise<Baseline | undefined> {
   return (await readAll())[mode]
 }
@@ -47,7 +47,7 @@ function rounded(value: number): number {
 export function baselineOf(report: Report): Baseline {
   const cases: Record<string, BaselineCase> = {}
   for (const { case: one, results } of report.cases) {
-    const [ours, java] = [succeeded(results.ours), rivalOf(results)]
+    const [ours, java] = [succeeded(results.ours), javaBestOf(results)]
     if (!ours || !java) continue
     cases[one.id] = {
       speedToJava: rounded(ours.perSecond / java.perSecond),
@@ -62,7 +62,7 @@ export function baselineOf(report: Report): Baseline {
   return { machine: report.machine, node: report.node, cases }
 }
 
-/** Stores a report as the new baseline of its mode; cases it does not have keep their old figures. */
+/** Stores a report as the new baseline of its mode. Cases that are not in the report keep their old figures. */
 export async function saveBaseline(report: Report): Promise<void> {
   const all = await readAll()
   const fresh = baselineOf(report)
@@ -70,7 +70,7 @@ export async function saveBaseline(report: Report): Promise<void> {
   await writeFile(path, `${JSON.stringify({ ...all, [report.mode]: merged }, null, 2)}\n`)
 }
 
-/** What got slower than the baseline, beyond what two runs differ anyway. */
+/** The figures that are slower than the baseline by more than the tolerance. */
 export function compare(baseline: Baseline, now: Baseline): Slower[] {
   return Object.entries(now.cases).flatMap(([id, fresh]) => {
     const old = baseline.cases[id]
@@ -79,7 +79,7 @@ export function compare(baseline: Baseline, now: Baseline): Slower[] {
     if (fresh.cpuToJava > old.cpuToJava * (1 + CPU_TOLERANCE)) {
       slower.push({ id, what: 'CPU a message, times Java', before: old.cpuToJava, now: fresh.cpuToJava })
     }
-    // Latency has a fixed rate; its messages a second say nothing.
+    // The latency case sends at a fixed rate.
     if (id !== 'latency' && fresh.speedToJava < old.speedToJava / (1 + SPEED_TOLERANCE)) {
       slower.push({ id, what: 'messages/s, times Java', before: old.speedToJava, now: fresh.speedToJava })
     }

@@ -5,9 +5,9 @@ import { baselineOf, compare, readBaseline, saveBaseline } from './baseline.ts'
 import { type Case, selectCases } from './cases.ts'
 import { failures, markdown, type Report } from './report.ts'
 import { type SubjectName, subjectNames } from './subjects.ts'
-import { type CaseResults, Suite, type SuiteOptions, type Timing } from './suite.ts'
+import { type CaseResults, ClientSuite, type SuiteOptions, type Timing } from './suite.ts'
 
-/** What the command line says; see the help of main.ts. */
+/** The command line options; see the help of main.ts. */
 export interface ClientBenchOptions {
   readonly words: readonly string[]
   readonly quick: boolean
@@ -15,12 +15,12 @@ export interface ClientBenchOptions {
   readonly subjects?: string | undefined
   readonly seconds?: number | undefined
   readonly rounds?: number | undefined
-  /** That the memory is followed over. */
+  /** The number of messages in the memory cases. */
   readonly messages?: number | undefined
   readonly json?: string | undefined
-  /** The only subject, to be run with Node's profiler. */
+  /** The only subject, which runs with Node's profiler. */
   readonly profile?: string | undefined
-  /** Beyond this part of the CPU, other programs decide what is measured. */
+  /** If other programs use more than this part of the CPU, the figures mean nothing. */
   readonly tooBusy: number
 }
 
@@ -36,7 +36,7 @@ function timingOf({ quick, seconds, rounds, messages = TEN_MILLION }: ClientBenc
 
 function subjectNamed(name: string): SubjectName {
   const found = subjectNames.find(each => each === name)
-  if (!found) throw new Error(`${name} is none of ${subjectNames.join(', ')}`)
+  if (!found) throw new Error(`${name} is not one of ${subjectNames.join(', ')}`)
   return found
 }
 
@@ -47,7 +47,7 @@ function wantedSubjects({ subjects, profile, quick }: ClientBenchOptions): Subje
 }
 
 async function runCases(cases: readonly Case[], options: SuiteOptions) {
-  const suite = await Suite.create(options)
+  const suite = await ClientSuite.create(options)
   const results: CaseResults[] = []
   try {
     for (const one of cases) {
@@ -60,14 +60,14 @@ async function runCases(cases: readonly Case[], options: SuiteOptions) {
   return { cases: results, neighbours: suite.neighbours }
 }
 
-/** Says what got slower; true if nothing did, or if nobody can tell. */
+/** Prints what is slower than the baseline. True if nothing is, or if the run cannot tell. */
 async function passesBaseline(report: Report, tooBusy: number): Promise<boolean> {
   const baseline = await readBaseline(report.mode)
   if (!baseline) return true
   const slower = compare(baseline, baselineOf(report))
   for (const { id, what, before, now } of slower) console.log(`SLOWER  ${id}: ${what}: ${before} -> ${now}`)
   if (report.neighbours > tooBusy) {
-    console.log('Other programs kept the machine busy: these figures decide nothing.')
+    console.log('Other programs kept the machine busy: these figures prove nothing.')
     return true
   }
   if (slower.length === 0) console.log('Nothing is slower than the baseline.')
@@ -82,12 +82,12 @@ async function profileFolder({ profile }: ClientBenchOptions): Promise<string | 
   return folder
 }
 
-/** Measures clients and prints what came of it. The exit code is 1 if something is slower than the baseline. */
+/** Measures clients and prints the report. The exit code is 1 if something is slower than the baseline. */
 export async function benchClient(options: ClientBenchOptions): Promise<void> {
   const missing = await skipReason()
   if (missing !== false) return console.log(`Skipped: ${missing}`)
   const cases = selectCases(options)
-  if (cases.length === 0) throw new Error(`no case is called ${options.words.join(' or ')}`)
+  if (cases.length === 0) throw new Error(`no case has a name with ${options.words.join(' or ')}`)
   const suiteOptions: SuiteOptions = {
     subjects: wantedSubjects(options),
     byName: (options.profile ?? options.subjects) !== undefined,

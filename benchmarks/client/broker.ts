@@ -13,8 +13,8 @@ const SUCCESS = 0
 const UPDATE_AND_CREATE_TOPIC = 17
 const GET_ROUTEINFO_BY_TOPIC = 105
 
-// The launcher's JVM flags are for tests that live for seconds; these take them back. A broker sends "system busy" to
-// what waited 200 ms for its turn: at 256 in flight on a busy machine that would measure the machine.
+// The JVM flags of the launcher are for tests that run for seconds; these undo them. By default a broker refuses a message that
+// has waited 200 ms with "system busy": with 256 in flight on a busy machine that would measure the machine.
 const flags = ['-XX:-UseSerialGC', '-XX:+UseG1GC', '-XX:TieredStopAtLevel=4']
 const properties = {
   flushDiskType: 'ASYNC_FLUSH',
@@ -23,8 +23,8 @@ const properties = {
   waitTimeMillsInSendQueue: 2_000,
 }
 
-/** The broker that all subjects work with, and its name server; both of Apache 5.5.0. */
-export class Broker {
+/** The broker that all clients use and its name server, both of Apache 5.5.0. */
+export class BenchCluster {
   readonly #nameServer: LaunchedServer
   readonly #broker: LaunchedServer
 
@@ -33,7 +33,7 @@ export class Broker {
     this.#broker = broker
   }
 
-  static async start(owner: Owner): Promise<Broker> {
+  static async start(owner: Owner): Promise<BenchCluster> {
     const heap = freemem() > ROOMY ? '2g' : '1g'
     const nameServer = await startApacheNameServer(owner, RELEASE)
     const broker = await startApacheBroker(owner, {
@@ -43,19 +43,19 @@ export class Broker {
       properties,
       flags: [...flags, `-Xms${heap}`, `-Xmx${heap}`],
     })
-    return new Broker(nameServer, broker)
+    return new BenchCluster(nameServer, broker)
   }
 
   get nameServers(): string {
     return this.#nameServer.address
   }
 
-  /** Where clients may write their logs. */
+  /** A folder for the logs of clients. */
   get folder(): string {
     return this.#broker.folder
   }
 
-  /** Makes a topic and waits until its route is known. */
+  /** Creates a topic and waits until the name server has its route. */
   async createTopic(topic: string): Promise<void> {
     const extFields = {
       topic,
@@ -67,8 +67,8 @@ export class Broker {
       topicSysFlag: '0',
       order: 'false',
     }
-    const made = await ask(this.#broker.port, { code: UPDATE_AND_CREATE_TOPIC, extFields })
-    if (made.code !== SUCCESS) throw new Error(`the broker did not make ${topic}: ${made.remark}`)
+    const answer = await ask(this.#broker.port, { code: UPDATE_AND_CREATE_TOPIC, extFields })
+    if (answer.code !== SUCCESS) throw new Error(`the broker did not create ${topic}: ${answer.remark}`)
     await this.#untilRouted(topic)
   }
 

@@ -4,7 +4,7 @@ import { applies, type Case, selectCases } from './cases.ts'
 
 const ids = (cases: readonly Case[]) => cases.map(({ id }) => id)
 
-test('words find cases, quick leaves the long ones out', () => {
+test('words select cases, and quick leaves out the long ones', () => {
   assert.deepEqual(ids(selectCases({ quick: true, words: [] })), [
     'send-128-1',
     'send-128-256',
@@ -16,12 +16,12 @@ test('words find cases, quick leaves the long ones out', () => {
   assert.deepEqual(selectCases({ quick: false, words: ['nothing'] }), [])
 })
 
-test("Java's callbacks matter only where many are in flight", () => {
+test('Java runs with callbacks only if many messages are in flight', () => {
   const takes = selectCases({ quick: false, words: [] }).filter(one => applies(one, 'java-async', false))
   assert.deepEqual(ids(takes), ['send-128-16', 'send-128-256', 'send-1024-16', 'send-1024-256'])
 })
 
-test('the memory of others is followed only when they are named', () => {
+test('the memory cases run with other clients only if these are named', () => {
   const [memory] = selectCases({ quick: false, words: ['memory-send'] }) as [Case]
   assert.deepEqual(
     [applies(memory, 'ours', false), applies(memory, 'java', false), applies(memory, 'java', true)],

@@ -1,16 +1,16 @@
 import type { SubjectName } from './subjects.ts'
 
-/** What is wanted of our client. Ratios are to Apache's Java client in the same run. */
+/** A goal for our client. Ratios are to Apache's Java client in the same run. */
 export interface Goal {
-  /** Messages a second, at least; to the best that Java does. */
+  /** Minimum of messages a second, relative to Java's best. */
   readonly speedRatio?: number
-  /** CPU a message, at most; to the least that Java needs. */
+  /** Maximum of CPU time for a message, relative to Java's best. */
   readonly cpuRatio?: number
-  /** Messages a second, at least; as many as Java are enough, since then it is the broker that has no more to give. */
+  /** Minimum of messages a second. As many as Java has are enough, too: then the broker is the limit. */
   readonly perSecond?: number
-  /** CPU a message at most, in microseconds. */
+  /** Maximum of CPU time for a message, microseconds. */
   readonly cpuUs?: number
-  /** Growth of the resident memory, at most; MB for a million messages. */
+  /** Maximum growth of the resident memory, MB for a million messages. */
   readonly growthMb?: number
 }
 
@@ -19,28 +19,28 @@ interface Common {
   readonly title: string
   readonly bytes: number
   readonly goal?: Goal
-  /** Part of `--quick`. */
+  /** Whether it belongs to `--quick`. */
   readonly quick?: boolean
 }
 
-/** `inFlight` messages are under way at any time; time is from send to the broker's answer. */
+/** Keeps `inFlight` messages in flight. Times are from the call of send to the broker's answer. */
 export interface SendCase extends Common {
   readonly work: 'send'
   readonly inFlight: number
 }
 
-/** A filled topic is consumed from its beginning by a listener that does nothing. */
+/** Consumes a filled topic from its start with a listener that does nothing. */
 export interface DrainCase extends Common {
   readonly work: 'drain'
 }
 
-/** Messages at a fixed rate, each timed from before it is sent until the listener of the same process has it. */
+/** Sends at a fixed rate. Times are from before the send until the listener of the same process has the message. */
 export interface DelayCase extends Common {
   readonly work: 'delay'
   readonly perSecond: number
 }
 
-/** The works of above for a number of messages, in a process of its own: how the resident memory goes. */
+/** Sends or consumes a number of messages in a process of its own, and records the resident memory. */
 export interface MemoryCase extends Common {
   readonly work: 'memory'
   readonly of: 'send' | 'drain'
@@ -99,19 +99,19 @@ const cases: readonly Case[] = [
 
 export interface Selection {
   readonly quick: boolean
-  /** Parts of ids; none selects everything. */
+  /** Parts of ids. An empty list selects everything. */
   readonly words: readonly string[]
 }
 
-/** The cases of a run. Words find a case that is not quick, too. */
+/** The cases of a run. Words also select cases that are not quick. */
 export function selectCases({ quick, words }: Selection): Case[] {
   if (words.length === 0) return cases.filter(one => one.quick || !quick)
   return cases.filter(({ id }) => words.some(word => id.includes(word)))
 }
 
 /**
- * Whether a subject has a part in a case. With one message in flight callbacks are threads by another name; and in
- * memory only ours has a goal, so the others measure it only when they are asked for by name.
+ * Whether a case runs with a subject. With one message in flight callbacks and threads are the same. The memory cases have
+ * goals for ours only, so other clients run them only if they are named.
  */
 export function applies(one: Case, subject: SubjectName, byName: boolean): boolean {
   if (one.work === 'memory') return byName || subject === 'ours'

@@ -1,24 +1,24 @@
-/** Resident memory after so many messages. */
+/** Resident memory after a number of messages. */
 export interface Sample {
   readonly messages: number
   readonly rssMb: number
 }
 
-/** How the resident memory of a process went. */
+/** How the resident memory of a process has changed. */
 export interface Growth {
   readonly messages: number
-  /** After half of the messages, from where the slope counts, and at the end. */
+  /** Resident memory after half of the messages, where the slope starts, and at the end. */
   readonly fromMb: number
   readonly toMb: number
-  /** Slope of the line that fits best over the second half; MB for a million messages. */
+  /** Slope of the best-fitting line over the second half, MB for a million messages. */
   readonly mbPerMillion: number
 }
 
-// Heaps and buffers find their size first: at 300,000 messages a second V8 widens its heap for some four million.
+// Heaps and buffers grow first: at 300,000 messages a second V8 enlarges its heap during the first four million.
 const SETTLED_PART = 0.5
 const MILLION = 1_000_000
 
-/** @throws if there is no sample. */
+/** Summarizes samples. @throws if there are none */
 export function growthOf(samples: readonly Sample[]): Growth {
   const last = samples.at(-1)
   if (!last) throw new Error('no samples')

@@ -5,15 +5,15 @@ import { type Growth, growthOf, type Sample } from './growth.ts'
 import type { CommandOptions, Reading } from './worker-lines.ts'
 import { asReading, type WorkerProcess } from './worker-process.ts'
 
-/** One case with one client. */
+/** The figures of a case with one client. */
 export interface Result {
   readonly perSecond: number
-  /** Messages that failed, after all tries. */
+  /** Messages that failed after all retries. */
   readonly failed: number
-  /** Of one send, or from send to listener; 0 where there is no such time. */
+  /** Time of a send, or from send to listener; 0 if the case has no such time. */
   readonly p50Us: number
   readonly p99Us: number
-  /** User and system time of the client's process for a message; microseconds. */
+  /** User and system time of the client's process for a message, microseconds. */
   readonly cpuUs: number
   readonly rssMb: number
   readonly peakRssMb: number
@@ -32,7 +32,7 @@ const STALL_MS = 30_000
 
 function resultOf(worker: WorkerProcess, reading: Reading, cpuMs: number): Result {
   const { messages, failed, ms, p50Us, p99Us } = reading
-  if (messages === 0) throw new Error(`no message came through, ${failed} failed`)
+  if (messages === 0) throw new Error(`no message succeeded, ${failed} failed`)
   return {
     perSecond: (messages * 1000) / ms,
     failed,
@@ -48,7 +48,7 @@ async function stop(worker: WorkerProcess): Promise<void> {
   await worker.ask('stop', ['stopped'], STOP_DEADLINE_MS)
 }
 
-/** Counts what a running work does in a time. */
+/** Counts the messages of a running command for a time. */
 async function count(worker: WorkerProcess, { warmMs, runMs }: Phases): Promise<Result> {
   await sleep(warmMs)
   await worker.mark()
@@ -66,7 +66,7 @@ export async function measureSend(worker: WorkerProcess, options: CommandOptions
   return result
 }
 
-/** @param mode Of Java: threads or async. */
+/** @param mode for Java: threads or async */
 export function sendOptions({ bytes, inFlight }: Pick<SendCase, 'bytes' | 'inFlight'>, topic: string, mode: string) {
   return { topic, bytes, inFlight, mode }
 }
@@ -89,10 +89,10 @@ export interface Filled {
   readonly messages: number
 }
 
-// While a consumer finds its queues it is not at its speed.
+// A consumer that is still getting its queues is slower.
 const SKIPPED_PART = 0.05
 
-/** Consumes a topic until its end, or for so long. */
+/** Consumes a topic to its end, at most for `runMs`. */
 export async function measureDrain(
   worker: WorkerProcess,
   { topic, messages }: Filled,
@@ -109,17 +109,18 @@ export async function measureDrain(
   return result
 }
 
-/** Follows the resident memory until so many messages have gone through. The work has been started. */
+/** Records the resident memory until a running command has processed this many messages. */
 async function follow(worker: WorkerProcess, messages: number): Promise<Result> {
   const samples: Sample[] = []
   const cpuMs = cpuMsOf(worker.pid)
   const begin = performance.now()
-  let [seen, failed, moved] = [0, 0, begin]
+  let [seen, failed, progressAt] = [0, 0, begin]
   while (seen < messages) {
     await sleep(SAMPLE_MS)
     const reading = await worker.mark(STALL_MS)
-    if (reading.messages > 0) moved = performance.now()
-    else if (performance.now() - moved > STALL_MS) throw new Error(`nothing moves after ${seen} messages`)
+    if (reading.messages > 0) progressAt = performance.now()
+    else if (performance.now() - progressAt > STALL_MS)
+      throw new Error(`no progress in ${STALL_MS} ms after ${seen} messages`)
     seen += reading.messages
     failed += reading.failed
     samples.push({ messages: seen, rssMb: rssMbOf(worker.pid) })
@@ -128,7 +129,7 @@ async function follow(worker: WorkerProcess, messages: number): Promise<Result> 
   return { ...resultOf(worker, reading, cpuMsOf(worker.pid) - cpuMs), growth: growthOf(samples) }
 }
 
-/** Sends so many messages and follows the memory. */
+/** Sends this many messages and records the memory. */
 export async function followSend(worker: WorkerProcess, options: CommandOptions, messages: number): Promise<Result> {
   await worker.ask('send', ['running'], START_DEADLINE_MS, options)
   const result = await follow(worker, messages)
@@ -136,10 +137,10 @@ export async function followSend(worker: WorkerProcess, options: CommandOptions,
   return result
 }
 
-/** Consumes a topic to its end and follows the memory. */
+/** Consumes a topic to its end and records the memory. */
 export async function followDrain(worker: WorkerProcess, { topic, messages }: Filled, group: string): Promise<Result> {
-  // Nothing is skipped and the end is one message too far, so that only marks bring figures.
-  worker.tell('drain', { topic, group, messages: messages + 1, skip: 0 })
+  // Skips nothing and ends one message too late, so that only `mark` returns figures.
+  worker.write('drain', { topic, group, messages: messages + 1, skip: 0 })
   const result = await follow(worker, messages)
   await stop(worker)
   return result

@@ -1,14 +1,14 @@
 import { Histogram } from '../load/histogram.ts'
 import type { WorkerEvent } from './worker-lines.ts'
 
-/** Counts messages and their times since the last reading. Same as Meter.java. */
+/** Counts messages and their times since the last reading, as Meter.java does. */
 export class Meter {
   readonly #times = new Histogram()
   #messages = 0
   #failed = 0
   #begin = performance.now()
 
-  /** Counts a message that took so long, in milliseconds. */
+  /** Counts a message and its time, milliseconds. */
   add(ms: number): void {
     this.#messages++
     this.#times.add(ms * 1000)
@@ -22,7 +22,7 @@ export class Meter {
     this.#failed++
   }
 
-  /** What was counted; begins anew. */
+  /** Returns what was counted, and starts again from zero. */
   read(event: 'mark' | 'begun' | 'done'): WorkerEvent {
     const now = performance.now()
     const reading = {

@@ -1,4 +1,4 @@
-// A worker with our client, its options as they are by default.
+// A worker with our client and its default options.
 import { Producer, PushConsumer } from '@gantrymq/client'
 import { type BenchClient, runWorker } from './worker.ts'
 

@@ -14,7 +14,7 @@ function result(perSecond: number, cpuUs: number, rest: Partial<Result> = {}): R
 
 const reached = (...verdicts: ReturnType<typeof judge>) => verdicts.map(({ met }) => met)
 
-test('one in flight is held against as much of Java, many against 0.8 of the better of its two ways', () => {
+test('one message in flight must reach the speed of Java, many must reach 0.8 of the better of its two modes', () => {
   const results = { ours: result(900, 10), java: result(1000, 20) }
   assert.deepEqual(reached(...judge([{ case: single, results }])), [false, true])
   const best = { 'java-async': result(1100, 25) }
@@ -23,7 +23,7 @@ test('one in flight is held against as much of Java, many against 0.8 of the bet
   assert.deepEqual(reached(...judge([{ case: crowded, results: { ...results, ...better } }])), [false, false])
 })
 
-test('consuming needs a hundred thousand a second, or as many as the broker gave to Java', () => {
+test('consuming must reach a hundred thousand messages a second, or as many as Java', () => {
   const metBy = (ours: number, java: number) => {
     const verdicts = judge([{ case: drain, results: { ours: result(ours, 9), java: result(java, 9) } }])
     return verdicts.find(({ what }) => what.endsWith('messages/s'))?.met
@@ -33,7 +33,7 @@ test('consuming needs a hundred thousand a second, or as many as the broker gave
   assert.equal(metBy(60_000, 61_000), false)
 })
 
-test('growth is judged only over enough messages', () => {
+test('growth is judged only after enough messages', () => {
   const grown = (messages: number, mbPerMillion: number) =>
     judge([
       {
@@ -46,12 +46,12 @@ test('growth is judged only over enough messages', () => {
   assert.deepEqual(reached(...grown(10_000_000, 0.5)), [true])
 })
 
-test('without Java and where ours failed there is nothing to judge', () => {
+test('nothing is judged without Java or if ours failed', () => {
   assert.deepEqual(judge([{ case: single, results: { ours: result(1, 1) } }]), [])
   assert.deepEqual(judge([{ case: single, results: { ours: { error: 'no' }, java: result(1, 1) } }]), [])
 })
 
-test('the report shows every subject, and of a failure the first line', () => {
+test('the report shows every subject, and the first line of a failure', () => {
   const growth = { messages: 10_000_000, fromMb: 81, toMb: 82, mbPerMillion: 0.125 }
   const report: Report = {
     machine: 'test',

@@ -4,24 +4,24 @@ import type { Result } from './measure.ts'
 import { type SubjectName, subjectTitles } from './subjects.ts'
 import type { CaseResults, Failure, PerSubject } from './suite.ts'
 
-/** Everything one run has measured. */
+/** All figures of a run. */
 export interface Report {
   readonly machine: string
   readonly node: string
-  /** `quick` runs warm a JVM less, so that they compare with each other only. */
+  /** Quick runs warm up a JVM less, so they are comparable with each other only. */
   readonly mode: 'full' | 'quick'
-  /** Part of the machine's CPU that other programs took meanwhile, 0 to 1. */
+  /** The part of the machine's CPU that other programs used, 0 to 1. */
   readonly neighbours: number
   readonly cases: readonly CaseResults[]
 }
 
-/** Java's figures that ours are held against: the best of its ways to send. */
-export interface Rival {
+/** Java's figures to compare ours with: the best of its two modes. */
+export interface JavaBest {
   readonly perSecond: number
   readonly cpuUs: number
 }
 
-// A slope needs room: what a garbage collector leaves lying about is more than a leak in fewer messages.
+// With fewer messages, uncollected garbage outweighs a leak.
 const MESSAGES_TO_JUDGE = 2_000_000
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
@@ -30,23 +30,23 @@ export function succeeded(result: Result | Failure | undefined): Result | undefi
   return result && !('error' in result) ? result : undefined
 }
 
-/** Undefined where Java was not measured. */
-export function rivalOf(results: PerSubject<Result | Failure>): Rival | undefined {
-  const java = [succeeded(results.java), succeeded(results['java-async'])].filter(result => result !== undefined)
-  if (java.length === 0) return undefined
+/** Java's best figures; undefined if Java was not measured. */
+export function javaBestOf(results: PerSubject<Result | Failure>): JavaBest | undefined {
+  const modes = [succeeded(results.java), succeeded(results['java-async'])].filter(result => result !== undefined)
+  if (modes.length === 0) return undefined
   return {
-    perSecond: Math.max(...java.map(({ perSecond }) => perSecond)),
-    cpuUs: Math.min(...java.map(({ cpuUs }) => cpuUs)),
+    perSecond: Math.max(...modes.map(({ perSecond }) => perSecond)),
+    cpuUs: Math.min(...modes.map(({ cpuUs }) => cpuUs)),
   }
 }
 
-function rateVerdict(what: string, wanted: number, ours: Result, rival: Rival | undefined): Verdict {
-  const beside = rival ? `, Java ${short(rival.perSecond)}/s` : ''
+function rateVerdict(what: string, wanted: number, ours: Result, java: JavaBest | undefined): Verdict {
+  const comparison = java ? `, Java ${short(java.perSecond)}/s` : ''
   return {
     what: `${what}: messages/s`,
     wanted: `>= ${short(wanted)}/s, or Java's`,
-    reached: `${short(ours.perSecond)}/s${beside}`,
-    met: ours.perSecond >= wanted || (rival !== undefined && ours.perSecond >= rival.perSecond),
+    reached: `${short(ours.perSecond)}/s${comparison}`,
+    met: ours.perSecond >= wanted || (java !== undefined && ours.perSecond >= java.perSecond),
   }
 }
 
@@ -61,16 +61,16 @@ function growthVerdict(what: string, wanted: number, ours: Result): Verdict | un
   }
 }
 
-function goalVerdicts(title: string, goal: Goal, ours: Result, rival: Rival | undefined): Verdict[] {
+function goalVerdicts(title: string, goal: Goal, ours: Result, java: JavaBest | undefined): Verdict[] {
   const verdicts: (Verdict | undefined)[] = []
-  if (goal.speedRatio !== undefined && rival) {
-    const ratio = ours.perSecond / rival.perSecond
+  if (goal.speedRatio !== undefined && java) {
+    const ratio = ours.perSecond / java.perSecond
     verdicts.push(ratioVerdict(`${title}: messages/s`, ratio, { atLeast: goal.speedRatio }))
   }
-  if (goal.cpuRatio !== undefined && rival) {
-    verdicts.push(ratioVerdict(`${title}: CPU a message`, ours.cpuUs / rival.cpuUs, { atMost: goal.cpuRatio }))
+  if (goal.cpuRatio !== undefined && java) {
+    verdicts.push(ratioVerdict(`${title}: CPU a message`, ours.cpuUs / java.cpuUs, { atMost: goal.cpuRatio }))
   }
-  if (goal.perSecond !== undefined) verdicts.push(rateVerdict(title, goal.perSecond, ours, rival))
+  if (goal.perSecond !== undefined) verdicts.push(rateVerdict(title, goal.perSecond, ours, java))
   if (goal.cpuUs !== undefined) {
     const met = ours.cpuUs <= goal.cpuUs
     verdicts.push({ what: `${title}: CPU`, wanted: `<= ${time(goal.cpuUs)}`, reached: time(ours.cpuUs), met })
@@ -79,11 +79,11 @@ function goalVerdicts(title: string, goal: Goal, ours: Result, rival: Rival | un
   return verdicts.filter(verdict => verdict !== undefined)
 }
 
-/** What the goals came to. Ratios need Java in the same run. */
+/** Judges the goals. Ratios need Java in the same run. */
 export function judge(cases: readonly CaseResults[]): Verdict[] {
   return cases.flatMap(({ case: one, results }) => {
     const ours = succeeded(results.ours)
-    return one.goal && ours ? goalVerdicts(one.title, one.goal, ours, rivalOf(results)) : []
+    return one.goal && ours ? goalVerdicts(one.title, one.goal, ours, javaBestOf(results)) : []
   })
 }
 
@@ -123,7 +123,7 @@ function filledUp(rows: readonly string[][], width: number): string[][] {
 const speedHead = ['work', 'client', 'messages/s', 'p50', 'p99', 'CPU/message', 'RSS', 'failed']
 const memoryHead = ['', 'client', 'messages', '/s', 'CPU/message', 'RSS at 1/2', 'at the end', 'peak', 'MB a million']
 
-/** The report as Markdown. */
+/** Formats the report as Markdown. */
 export function markdown(report: Report): string {
   const { machine, node, neighbours, cases } = report
   const speed = cases.filter(({ case: one }) => one.work !== 'memory').flatMap(all => rowsOf(all, speedRow))
@@ -143,7 +143,7 @@ export function markdown(report: Report): string {
   return `${parts.join('\n\n')}\n`
 }
 
-/** What went wrong, whole; the table has only the first line of each. */
+/** All failures with their full text; the table has only the first line of each. */
 export function failures(cases: readonly CaseResults[]): string[] {
   return cases.flatMap(all =>
     entriesOf(all).flatMap(([subject, result]) =>

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { classPath } from '../../interop/src/launch/apache.ts'
 import { WorkerProcess } from './worker-process.ts'
 
-/** java sends with as many threads as messages in flight, java-async with one thread and callbacks. */
+/** `java` sends with one thread for each message in flight, `java-async` with one thread and callbacks. */
 export type SubjectName = 'ours' | 'java' | 'java-async' | 'ali-ons'
 
 export const subjectNames: readonly SubjectName[] = ['ours', 'java', 'java-async', 'ali-ons']
@@ -25,13 +25,13 @@ const sources = join(folder, 'java')
 
 export interface LaunchOptions {
   readonly nameServers: string
-  /** Where Java's client may write its log. */
+  /** The folder for the log of Java's client. */
   readonly logs: string
-  /** Folder for a .cpuprofile, written when the worker ends. Node only. */
+  /** Folder for a .cpuprofile, which Node writes when the worker ends. Ignored for Java. */
   readonly profileTo?: string | undefined
 }
 
-/** Starts a subject in a process of its own, which ends with ours. */
+/** Starts a subject in a process of its own, which ends with this process. */
 export async function launch(subject: SubjectName, options: LaunchOptions): Promise<WorkerProcess> {
   return isJava(subject) ? launchJava(options) : launchNode(join(folder, `${subject}.ts`), options)
 }
@@ -45,10 +45,10 @@ function launchNode(script: string, { nameServers, profileTo }: LaunchOptions): 
   return new WorkerProcess(process.execPath, [...profile, script, nameServers])
 }
 
-// What Apache's benchmark/runclass.sh gives to its own benchmarks, as far as today's JVMs know it.
+// The flags of Apache's benchmark/runclass.sh that current JVMs know.
 const JVM_FLAGS = ['-server', '-Xms1g', '-Xmx1g', '-Xmn256m', '-XX:-OmitStackTraceInFastThrow', '-XX:-UseLargePages']
 
-/** Java's worker, to be launched or used beside the subjects. */
+/** Starts Java's worker. It is a subject, and also fills topics. */
 export async function launchJava({ nameServers, logs }: LaunchOptions): Promise<WorkerProcess> {
   const jars = await classPath('5.5.0')
   const classes = await compiled(jars)
@@ -56,7 +56,7 @@ export async function launchJava({ nameServers, logs }: LaunchOptions): Promise<
   return new WorkerProcess('java', [...JVM_FLAGS, ...system, '-cp', `${classes}:${jars}`, 'Worker', nameServers])
 }
 
-/** The folder of Java's worker, compiled when first needed and when it has changed. */
+/** Compiles Java's worker unless that was done already. Returns the folder of its classes. */
 async function compiled(jars: string): Promise<string> {
   const names = (await readdir(sources)).filter(name => name.endsWith('.java')).toSorted()
   const files = names.map(name => join(sources, name))

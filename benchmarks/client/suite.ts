@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Owner } from '../../interop/src/launch/launched-program.ts'
 import { Neighbours } from '../neighbours.ts'
-import { Broker } from './broker.ts'
+import { BenchCluster } from './broker.ts'
 import { applies, type Case } from './cases.ts'
 import {
   type Filled,
@@ -30,42 +30,42 @@ export interface CaseResults {
 
 export interface Timing {
   readonly runMs: number
-  /** Before the first round of a case; a JVM compiles while it works and gets its own. */
+  /** Warm-up before the first round of a case. A JVM needs more, because it compiles while it works. */
   readonly warmMs: number
   readonly jvmWarmMs: number
-  /** Each case is measured so often; the median by messages a second counts. */
+  /** How often each case is measured. The median by messages a second counts. */
   readonly rounds: number
-  /** In the topic that is consumed. */
+  /** Messages in the topic to consume. */
   readonly drainMessages: number
-  /** A client does all its cases in one process: saves starts, and its resident memory is that of all of them. */
+  /** Runs all cases of a client in one process: saves starts, but the resident memory is that of all cases. */
   readonly oneProcess: boolean
-  /** That the memory is followed over. */
+  /** The number of messages in the memory cases. */
   readonly memoryMessages: number
 }
 
 export interface SuiteOptions {
   readonly subjects: readonly SubjectName[]
-  /** The subjects were asked for by name. */
+  /** Whether the command line names the subjects. */
   readonly byName: boolean
   readonly timing: Timing
   readonly profileTo?: string | undefined
 }
 
-/** How long a whole topic may take before its memory is followed, milliseconds. */
+/** How long the first consumption of a topic may take in the memory cases, milliseconds. */
 const WARM_PASS_MS = 300_000
 const SETTLE_MS = 300
 const REWARM_MS = 300
-// What a new consumer finds waiting on its last queue is not latency.
+// Messages that wait for a new consumer on its last queue would count as latency.
 const NEW_GROUP_MS = 2_000
 const FILL_DEADLINE_MS = 600_000
-// The broker writes its queues a little behind its log.
+// The broker writes its queues a little after its log.
 const DISPATCH_MS = 1_000
 
 function median<T>(values: readonly T[], by: (value: T) => number): T {
   return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
 }
 
-/** What a process is started for; it lives as long as cases of this kind follow each other. */
+/** Consecutive cases of the same kind share a process. */
 function kindOf(one: Case, { oneProcess }: Timing): string {
   if (one.work === 'memory') return one.id
   return oneProcess ? 'any' : one.work
@@ -76,7 +76,7 @@ interface Closer {
   close(): Promise<void>
 }
 
-/** Collects what the launcher wants closed, and closes it in reverse. */
+/** Collects what the launcher has started, and closes it, the newest first. */
 function closer(): Closer {
   const closes: (() => Promise<void>)[] = []
   const close = async () => {
@@ -85,11 +85,11 @@ function closer(): Closer {
   return { owner: { after: each => void closes.push(each) }, close }
 }
 
-/** Owns the broker and the clients under test and runs cases with them in turn. */
-export class Suite {
+/** Owns the broker and the clients, and runs cases with them in turn. */
+export class ClientSuite {
   readonly #options: SuiteOptions
   readonly #closer: Closer
-  readonly #broker: Broker
+  readonly #cluster: BenchCluster
   readonly #workers = new Map<SubjectName, WorkerProcess>()
   readonly #filled = new Map<string, Filled>()
   readonly #warm = new Set<string>()
@@ -97,28 +97,28 @@ export class Suite {
   #kind = ''
   #names = 0
 
-  private constructor(options: SuiteOptions, broker: Broker, closing: Closer) {
+  private constructor(options: SuiteOptions, cluster: BenchCluster, closing: Closer) {
     this.#options = options
-    this.#broker = broker
+    this.#cluster = cluster
     this.#closer = closing
   }
 
-  static async create(options: SuiteOptions): Promise<Suite> {
+  static async create(options: SuiteOptions): Promise<ClientSuite> {
     const closing = closer()
     try {
-      return new Suite(options, await Broker.start(closing.owner), closing)
+      return new ClientSuite(options, await BenchCluster.start(closing.owner), closing)
     } catch (error) {
       await closing.close()
       throw error
     }
   }
 
-  /** Part of the machine's CPU that others took between the measurements, 0 to 1. */
+  /** The part of the machine's CPU that other programs used between the measurements, 0 to 1. */
   get neighbours(): number {
     return this.#neighbours.share
   }
 
-  /** Measures a case with all subjects, round by round, so that they share whatever else the machine does. */
+  /** Measures a case with all subjects in each round, so that other load on the machine affects all of them. */
   async run(one: Case): Promise<CaseResults> {
     const kind = kindOf(one, this.#options.timing)
     if (kind !== this.#kind) await this.#closeWorkers()
@@ -131,7 +131,7 @@ export class Suite {
       for (const subject of subjects) {
         if (results[subject]) continue
         const result = await this.#measure(one, subject).catch(asFailure)
-        if ('error' in result) results[subject] = await this.#giveUp(subject, result)
+        if ('error' in result) results[subject] = await this.#abandon(subject, result)
         else seen.set(subject, [...(seen.get(subject) ?? []), result])
       }
     }
@@ -149,7 +149,7 @@ export class Suite {
     this.#workers.clear()
   }
 
-  async #giveUp(subject: SubjectName, failure: Failure): Promise<Failure> {
+  async #abandon(subject: SubjectName, failure: Failure): Promise<Failure> {
     await this.#workers.get(subject)?.close()
     this.#workers.delete(subject)
     return failure
@@ -158,7 +158,7 @@ export class Suite {
   async #workerOf(subject: SubjectName): Promise<WorkerProcess> {
     const running = this.#workers.get(subject)
     if (running?.alive) return running
-    const { nameServers, folder } = this.#broker
+    const { nameServers, folder } = this.#cluster
     const worker = await launch(subject, { nameServers, logs: folder, profileTo: this.#options.profileTo })
     this.#workers.set(subject, worker)
     return worker
@@ -183,9 +183,9 @@ export class Suite {
       return measureSend(worker, sendOptions(one, topic, mode), this.#phases(one, subject, worker))
     }
     if (one.work === 'delay') {
-      const place = { topic: await this.#newTopic(), group: this.#newName('group') }
+      const target = { topic: await this.#newTopic(), group: this.#newName('group') }
       const { warmMs } = this.#phases(one, subject, worker)
-      return measureDelay(worker, one, place, { runMs, warmMs: Math.max(warmMs, NEW_GROUP_MS) })
+      return measureDelay(worker, one, target, { runMs, warmMs: Math.max(warmMs, NEW_GROUP_MS) })
     }
     if (one.work === 'drain') {
       const warmMs = this.#warmMs(one, subject, worker)
@@ -193,7 +193,7 @@ export class Suite {
       return measureDrain(worker, filled, this.#newName('group'), runMs)
     }
     if (one.of === 'drain') {
-      // Once before by another group: at 300,000 messages a second V8 widens its heap for some millions of them.
+      // Another group consumes the topic first: V8 enlarges its heap during the first millions of messages.
       await measureDrain(worker, filled, this.#newName('group'), WARM_PASS_MS)
       return followDrain(worker, filled, this.#newName('group'))
     }
@@ -219,11 +219,11 @@ export class Suite {
 
   async #newTopic(): Promise<string> {
     const topic = this.#newName('topic')
-    await this.#broker.createTopic(topic)
+    await this.#cluster.createTopic(topic)
     return topic
   }
 
-  /** A topic with as many messages as the case consumes; an empty name for a case that consumes nothing. */
+  /** A topic with as many messages as the case consumes. Its name is empty for a case that consumes nothing. */
   async #filledFor(one: Case): Promise<Filled> {
     const { drainMessages, memoryMessages } = this.#options.timing
     if (one.work === 'drain') return this.#fill(one.bytes, drainMessages)
@@ -233,10 +233,10 @@ export class Suite {
 
   async #fill(bytes: number, messages: number): Promise<Filled> {
     const key = `${bytes} ${messages}`
-    const there = this.#filled.get(key)
-    if (there) return there
+    const known = this.#filled.get(key)
+    if (known) return known
     const topic = await this.#newTopic()
-    const filler = await launchJava({ nameServers: this.#broker.nameServers, logs: this.#broker.folder })
+    const filler = await launchJava({ nameServers: this.#cluster.nameServers, logs: this.#cluster.folder })
     try {
       await filler.ask('fill', ['filled'], FILL_DEADLINE_MS, { topic, bytes, messages })
     } finally {

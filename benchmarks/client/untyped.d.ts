@@ -1,4 +1,4 @@
-// ali-ons has no types; this is what the benchmark uses of it.
+// Types of the part of ali-ons that the benchmark uses; the package has none.
 declare module 'ali-ons' {
   interface Options {
     readonly nameSrv: string
@@ -9,7 +9,7 @@ declare module 'ali-ons' {
     readonly parallelConsumeLimit?: number
   }
 
-  interface Received {
+  interface AliMessage {
     readonly body: Buffer
   }
 
@@ -30,7 +30,7 @@ declare module 'ali-ons' {
     constructor(options: Options)
     ready(): Promise<void>
     on(event: 'error', listener: (error: Error) => void): this
-    subscribe(topic: string, expression: string, handler: (message: Received) => Promise<void>): void
+    subscribe(topic: string, expression: string, handler: (message: AliMessage) => Promise<void>): void
     close(): Promise<void>
   }
 }

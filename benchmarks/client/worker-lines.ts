@@ -1,23 +1,23 @@
-/** What a worker has counted since its last reading. */
+/** What a worker has counted since the last reading. */
 export interface Reading {
   readonly messages: number
   readonly failed: number
   readonly ms: number
-  /** Of send or of delay; 0 for others. */
+  /** Times of `send` and `delay`; 0 for other commands. */
   readonly p50Us: number
   readonly p99Us: number
 }
 
 /**
- * What a worker says, one JSON object a line after an `@`; other lines are its libraries' talk.
- * running: the work goes on. begun: a drain has skipped what it was to skip. done: it has seen all messages.
+ * An event of a worker: a line with an `@` and a JSON object. Other lines are output of its libraries.
+ * running: the command has started. begun: a drain has skipped the first messages. done: it has received all messages.
  */
 export type WorkerEvent =
   | ({ readonly event: 'mark' | 'begun' | 'done' } & Reading)
   | { readonly event: 'running' | 'stopped' | 'filled' }
   | { readonly event: 'error'; readonly text: string }
 
-/** What a worker is told: a word, then `name=value` words; one command a line. The end of the input ends it. */
+/** A command to a worker: a line with a word and then words `name=value`. A worker ends at the end of its input. */
 export type WorkerCommand = 'send' | 'drain' | 'delay' | 'fill' | 'mark' | 'stop'
 
 export type CommandOptions = Readonly<Record<string, string | number>>
@@ -33,7 +33,7 @@ export function parseCommand(line: string): { command: string; options: Record<s
   return { command, options: Object.fromEntries(pairs) }
 }
 
-/** Undefined for a line that is none of ours. */
+/** Undefined if the line is not an event. */
 export function parseEvent(line: string): WorkerEvent | undefined {
   return line.startsWith('@') ? (JSON.parse(line.slice(1)) as WorkerEvent) : undefined
 }

@@ -20,11 +20,11 @@ interface Waiter {
   readonly done: (event: WorkerEvent | Error) => void
 }
 
-/** A worker that was started: takes commands and says what happens. */
+/** The process of a worker, which takes commands and reports events. */
 export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #waiters = new Set<Waiter>()
-  readonly #talk: string[] = []
+  readonly #otherOutput: string[] = []
   readonly #ended: Promise<void>
   #over = false
 
@@ -38,7 +38,7 @@ export class WorkerProcess {
     this.#ended = new Promise(resolve => {
       this.#child.once('close', () => {
         this.#over = true
-        this.#fail('it ended')
+        this.#fail('the worker ended')
         resolve()
       })
     })
@@ -55,20 +55,20 @@ export class WorkerProcess {
   #take(line: string): void {
     const event = parseEvent(line)
     if (event === undefined) {
-      this.#talk.push(line)
-      if (this.#talk.length > LINES_KEPT) this.#talk.shift()
+      this.#otherOutput.push(line)
+      if (this.#otherOutput.length > LINES_KEPT) this.#otherOutput.shift()
     } else if (event.event === 'error') this.#fail(event.text)
     else for (const waiter of this.#waiters) if (waiter.events.includes(event.event)) waiter.done(event)
   }
 
   #fail(reason: string): void {
-    const error = new Error([reason, ...this.#talk].join('\n'))
+    const error = new Error([reason, ...this.#otherOutput].join('\n'))
     for (const waiter of this.#waiters) waiter.done(error)
   }
 
-  /** Waits for one of these events; undefined when the time is up. @throws if the worker fails or ends before. */
+  /** Waits for one of these events; undefined if the time passes first. @throws if the worker fails or ends */
   next(events: readonly EventName[], ms: number): Promise<WorkerEvent | undefined> {
-    if (this.#over) return Promise.reject(new Error(['it has ended', ...this.#talk].join('\n')))
+    if (this.#over) return Promise.reject(new Error(['the worker has ended', ...this.#otherOutput].join('\n')))
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
         clearTimeout(timer)
@@ -84,21 +84,21 @@ export class WorkerProcess {
     })
   }
 
-  /** Tells it something without waiting. */
-  tell(command: WorkerCommand, options?: CommandOptions): void {
+  /** Writes a command without waiting. */
+  write(command: WorkerCommand, options?: CommandOptions): void {
     this.#child.stdin?.write(formatCommand(command, options))
   }
 
-  /** Tells it something and waits for what it says to that. @throws when the time is up. */
+  /** Writes a command and waits for its event. @throws if the worker fails or the time passes first */
   async ask(command: WorkerCommand, answers: readonly EventName[], ms: number, options?: CommandOptions) {
     const answer = this.next(answers, ms)
-    this.tell(command, options)
+    this.write(command, options)
     const event = await answer
-    if (!event) throw new Error([`no answer to ${command} in ${ms} ms`, ...this.#talk].join('\n'))
+    if (!event) throw new Error([`no answer to ${command} in ${ms} ms`, ...this.#otherOutput].join('\n'))
     return event
   }
 
-  /** What it has counted since the last time. */
+  /** What the worker has counted since the last reading. */
   async mark(ms = 5_000): Promise<Reading> {
     return asReading(await this.ask('mark', ['mark'], ms))
   }
@@ -111,8 +111,8 @@ export class WorkerProcess {
   }
 }
 
-/** @throws if the event brings no figures. */
+/** @throws if the event has no figures */
 export function asReading(event: WorkerEvent): Reading {
-  if (!('messages' in event)) throw new Error(`${event.event} brings no figures`)
+  if (!('messages' in event)) throw new Error(`the event ${event.event} has no figures`)
   return event
 }

@@ -1,4 +1,4 @@
-// What the workers on Node have in common: the commands, and the loops around a client. Worker.java does the same.
+// The common part of the workers on Node: commands, and the loops around a client. Worker.java is the same in Java.
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Meter } from './meter.ts'
@@ -9,10 +9,10 @@ export interface BenchConsumer {
   close(): Promise<unknown>
 }
 
-/** A client under test, as little of it as the work needs. */
+/** The part of a client that the commands need. */
 export interface BenchClient {
   send(topic: string, body: Buffer): Promise<unknown>
-  /** Consumes a topic from its beginning, as a group that is new. */
+  /** Consumes a topic from its start as a new group. */
   consume(topic: string, group: string, onMessage: (body: Buffer) => void): Promise<BenchConsumer>
   close(): Promise<unknown>
 }
@@ -27,7 +27,7 @@ const PAUSE_AFTER_FAILURE_MS = 100
 
 const meter = new Meter()
 
-function say(event: WorkerEvent): void {
+function report(event: WorkerEvent): void {
   process.stdout.write(formatEvent(event))
 }
 
@@ -53,7 +53,7 @@ function failed(error: unknown): void {
 async function startSending(client: BenchClient, options: Options): Promise<Work> {
   const [topic, body] = [text(options, 'topic'), bodyOf(options)]
   const state = { running: true }
-  const sendOn = async () => {
+  const sendUntilStopped = async () => {
     while (state.running) {
       const begin = performance.now()
       try {
@@ -65,8 +65,8 @@ async function startSending(client: BenchClient, options: Options): Promise<Work
       }
     }
   }
-  const loops = Array.from({ length: number(options, 'inFlight') }, sendOn)
-  say({ event: 'running' })
+  const loops = Array.from({ length: number(options, 'inFlight') }, sendUntilStopped)
+  report({ event: 'running' })
   return {
     stop() {
       state.running = false
@@ -81,8 +81,8 @@ async function startDraining(client: BenchClient, options: Options): Promise<Wor
   const consumer = await client.consume(text(options, 'topic'), text(options, 'group'), () => {
     meter.count()
     seen++
-    if (seen === skip) say(meter.read('begun'))
-    if (seen === all) say(meter.read('done'))
+    if (seen === skip) report(meter.read('begun'))
+    if (seen === all) report(meter.read('done'))
   })
   return { stop: () => consumer.close() }
 }
@@ -92,13 +92,13 @@ async function startDelaying(client: BenchClient, options: Options): Promise<Wor
   let running = false
   const consumer = await client.consume(topic, text(options, 'group'), body => {
     meter.add(performance.now() - body.readDoubleBE(0))
-    if (!running) say({ event: 'running' })
+    if (!running) report({ event: 'running' })
     running = true
   })
   const [begin, perMs] = [performance.now(), number(options, 'perSecond') / 1000]
   let sent = 0
   const timer = setInterval(() => {
-    // As many as are due, so that a timer that is late does not lower the rate; Java's executor does the same.
+    // Sends all messages that are due, so that a late timer does not lower the rate. Java's executor does the same.
     for (const due = (performance.now() - begin) * perMs; sent < due; sent++) {
       const body = Buffer.from(padding)
       body.writeDoubleBE(performance.now(), 0)
@@ -119,35 +119,35 @@ const works: Readonly<Record<string, (client: BenchClient, options: Options) => 
   delay: startDelaying,
 }
 
-async function obey(client: BenchClient): Promise<void> {
+async function runCommands(client: BenchClient): Promise<void> {
   let work: Work | undefined
   for await (const line of createInterface({ input: process.stdin })) {
     const { command, options } = parseCommand(line)
-    if (command === 'mark') say(meter.read('mark'))
+    if (command === 'mark') report(meter.read('mark'))
     else if (command === 'stop') {
       await work?.stop()
       work = undefined
-      say({ event: 'stopped' })
+      report({ event: 'stopped' })
     } else {
       const start = works[command]
-      if (!start) throw new Error(`what is ${line}?`)
+      if (!start) throw new Error(`unknown command: ${line}`)
       work = await start(client, options)
     }
   }
   await work?.stop()
 }
 
-/** Does what standard input asks for, until it ends. */
+/** Runs the commands of standard input until its end. */
 export async function runWorker(start: (nameServers: string) => Promise<BenchClient>): Promise<void> {
   try {
     const client = await start(process.argv[2] ?? '')
-    await obey(client)
+    await runCommands(client)
     await client.close()
   } catch (error) {
     console.error(error)
-    say({ event: 'error', text: String(error) })
+    report({ event: 'error', text: String(error) })
     process.exitCode = 1
   }
-  // A client that keeps the process is a matter of the tests; a benchmark must end.
+  // Other tests check that a closed client lets the process end; a benchmark must end in any case.
   setTimeout(() => process.exit(), 1000).unref()
 }

@@ -30,8 +30,8 @@ async function loadOnBare(t: TestContext, plan: Plan, load: Partial<Load> = {}):
   return { ...brief, planPath: await planOnDisk(t, plan), port: server.port, serverPid: server.pid, ...load }
 }
 
-/** A server that plays what it is told for every read. */
-async function scripted(t: TestContext, answer: Buffer): Promise<number> {
+/** Starts a server that writes `answer` for every chunk that it reads. */
+async function serverAnswering(t: TestContext, answer: Buffer): Promise<number> {
   const server = net.createServer(socket => {
     socket.on('error', () => {})
     socket.on('data', () => socket.write(answer))
@@ -42,7 +42,7 @@ async function scripted(t: TestContext, answer: Buffer): Promise<number> {
 }
 
 for (const driver of await drivers()) {
-  test(`the ${driver.kind} driver plays route queries with many in flight`, async t => {
+  test(`the ${driver.kind} driver sends route queries with many in flight`, async t => {
     const plan = routePlan({ topics: 30, brokers: 2 })
     const measured = await startLoad(driver, await loadOnBare(t, plan, { inFlight: 16 })).result
     assert.ok(measured.answers > 100)
@@ -50,37 +50,37 @@ for (const driver of await drivers()) {
     assert.ok(measured.driverCpuUs > 0)
   })
 
-  test(`the ${driver.kind} driver writes large frames whole`, async t => {
-    // The bare server checks each body against its checksum and ends when one is wrong.
+  test(`the ${driver.kind} driver writes large frames completely`, async t => {
+    // The bare server verifies the checksum of each body and ends if one is wrong.
     const plan = registerPlan({ topics: 10_000, brokers: 2 }, 'changed')
     const measured = await startLoad(driver, await loadOnBare(t, plan)).result
     assert.ok(measured.answers > 4)
   })
 
-  test(`the ${driver.kind} driver keeps a pace and ends early when told to`, async t => {
+  test(`the ${driver.kind} driver keeps a fixed rate and can be stopped early`, async t => {
     const plan = registerPlan({ topics: 10, brokers: 2 }, 'unchanged')
     const load = startLoad(driver, await loadOnBare(t, plan, { perSecond: 20, warmMs: 0, runMs: 600_000 }))
     await load.primed
     const since = performance.now()
     setTimeout(() => load.stop(), 520)
     const { answers } = await load.result
-    // The stop may come late where the machine is busy.
+    // On a busy machine the stop may come late.
     const most = ((performance.now() - since) / 1000) * 20 + 3
-    assert.ok(answers >= 5 && answers <= most, `${answers} answers, at most ${most} are due`)
+    assert.ok(answers >= 5 && answers <= most, `${answers} answers, but at most ${most} requests were due`)
   })
 
-  test(`the ${driver.kind} driver fails when requests are refused`, async t => {
+  test(`the ${driver.kind} driver fails if the server refuses requests`, async t => {
     const header = Buffer.from(`{"code":1,"flag":1,"opaque":1000,"remark":"${'x'.repeat(40)}"}`)
     const head = Buffer.alloc(8)
     head.writeUInt32BE(4 + header.length, 0)
     head.writeUInt32BE(header.length, 4)
-    const port = await scripted(t, Buffer.concat([head, header]))
+    const port = await serverAnswering(t, Buffer.concat([head, header]))
     const planPath = await planOnDisk(t, routePlan({ topics: 5, brokers: 1 }))
     const load = startLoad(driver, { ...brief, planPath, port, serverPid: process.pid })
     await assert.rejects(load.result, /refused/)
   })
 
-  test(`the ${driver.kind} driver names what is wrong when nobody listens`, async t => {
+  test(`the ${driver.kind} driver reports a failed connection`, async t => {
     const planPath = await planOnDisk(t, routePlan({ topics: 5, brokers: 1 }))
     await assert.rejects(startLoad(driver, { ...brief, planPath, port: 1, serverPid: 1 }).result, /connect|REFUSED/)
   })

@@ -8,7 +8,7 @@ const here = new URL('.', import.meta.url)
 
 export type DriverKind = 'c' | 'node'
 
-/** How to start a driver. */
+/** How to start a load driver. */
 export interface Driver {
   readonly kind: DriverKind
   readonly command: string
@@ -21,15 +21,15 @@ export interface Load {
   readonly port: number
   readonly connections: number
   readonly inFlight: number
-  /** Frames a second of all connections together. 0: as fast as answers come. */
+  /** Frames a second of all connections together. 0: as fast as answers arrive. */
   readonly perSecond: number
   readonly warmMs: number
   readonly runMs: number
-  /** Whose CPU is measured. */
+  /** The process whose CPU time is measured. */
   readonly serverPid: number
 }
 
-/** What a driver saw between warm-up and end. CPU is microseconds for each answer. */
+/** The figures of a driver between warm-up and end. CPU times are microseconds for each answer. */
 export interface Measured {
   readonly driver: DriverKind
   readonly answers: number
@@ -43,7 +43,7 @@ export interface Measured {
   readonly bytesPerAnswer: number
 }
 
-/** Exactly what the drivers print. */
+/** The JSON that the drivers print. */
 interface Printed {
   readonly driver: DriverKind
   readonly ms: number
@@ -66,7 +66,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Compiles driver.c once; undefined where there is no compiler or no epoll. */
+/** Compiles driver.c once. Undefined without a compiler or epoll. */
 async function compiled(): Promise<string | undefined> {
   const source = new URL('driver.c', here).pathname
   const digest = createHash('sha256')
@@ -83,23 +83,24 @@ async function compiled(): Promise<string | undefined> {
   )
 }
 
-/** The driver asked for, or the best there is. @throws Error if the C driver is asked for and cannot be compiled. */
+/** Finds the wanted driver or, by default, the best one. @throws Error if the wanted C driver does not compile */
 export async function findDriver(wanted?: DriverKind): Promise<Driver> {
   const program = wanted === 'node' ? undefined : await compiled()
   if (program !== undefined) return { kind: 'c', command: program, args: [] }
-  if (wanted === 'c') throw new Error('driver.c does not compile here: it needs cc and Linux')
+  if (wanted === 'c') throw new Error('driver.c does not compile on this machine: it needs cc and Linux')
   return { kind: 'node', command: process.execPath, args: [new URL('driver.ts', here).pathname] }
 }
 
-/** A load that runs until it is over or stopped. */
+/** A load that runs until its time is up or it is stopped. */
 export interface RunningLoad {
-  /** Resolved once every connection has had its first answer. */
+  /** Resolves when every connection has received its first answer. */
   readonly primed: Promise<void>
   readonly result: Promise<Measured>
-  /** Ends it early; `result` then tells what was seen until now. */
+  /** Ends the load early. `result` then has the figures until now. */
   stop(): void
 }
 
+/** Starts a driver process. */
 export function startLoad(driver: Driver, load: Load): RunningLoad {
   const { planPath, port, connections, inFlight, perSecond, warmMs, runMs, serverPid } = load
   const numbers = [port, connections, inFlight, perSecond, warmMs, runMs, serverPid].map(String)
@@ -117,23 +118,24 @@ export function startLoad(driver: Driver, load: Load): RunningLoad {
 function outcome(child: ChildProcess, onPrimed: () => void): Promise<Printed> {
   return new Promise((resolve, reject) => {
     let out = ''
-    let complaint = ''
+    let errors = ''
     child.stdout?.on('data', text => {
       out += String(text)
       if (out.startsWith('primed')) onPrimed()
     })
-    child.stderr?.on('data', text => (complaint += String(text)))
+    child.stderr?.on('data', text => (errors += String(text)))
     child.on('error', reject)
     child.on('close', code => {
       const last = out.trim().split('\n').at(-1) ?? ''
       if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as Printed)
-      else reject(new Error(complaint.trim() || `the driver ended with code ${code}`))
+      else reject(new Error(errors.trim() || `the driver ended with code ${code}`))
     })
   })
 }
 
 function summarize(printed: Printed): Measured {
-  if (printed.refused > 0) throw new Error(`the server refused requests (${printed.refused} of those looked at)`)
+  if (printed.refused > 0)
+    throw new Error(`the server refused requests (${printed.refused} of those that were checked)`)
   const answers = Math.max(1, printed.answers)
   return {
     driver: printed.driver,

@@ -1,11 +1,11 @@
-// Load driver: plays prepared frames over many connections and counts the answers by their length prefix.
-// One thread, epoll, no memory taken while it runs. Same arguments, plan and output as driver.ts; see drive.ts.
+// Load driver: sends prepared frames over many connections and counts the answers by their length prefixes.
+// One thread, epoll, no allocation during the run. Same arguments, plan and output as driver.ts; see drive.ts.
 //
 // driver PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID
 //
-// PER_SECOND 0: each connection sends as soon as an answer comes. Otherwise frames go out at that rate, round robin.
-// Each connection first sends one frame, one connection after the other; then "primed" is printed and the load begins.
-// SIGTERM ends the run early. The last line of stdout is one JSON object.
+// PER_SECOND 0: each connection sends the next frame when an answer arrives. Otherwise the connections send at this rate, in
+// turn. First each connection sends one frame, one connection after the other; then the driver prints "primed" and the load
+// starts. SIGTERM ends the run early. The last line of stdout is a JSON object.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ struct frame {
   size_t head_size, body_size;
 };
 
-// The frames one connection cycles through.
+// The frames that a connection sends in a cycle.
 struct lane {
   uint32_t first, count;
 };
@@ -39,14 +39,14 @@ struct lane {
 struct connection {
   int fd;
   struct lane lane;
-  uint32_t next;         // frame of the lane that is written next
-  uint32_t waiting;      // frames allowed to go out and not wholly written
-  size_t written;        // bytes of the frame at `next` that are out
+  uint32_t next;         // the next frame of the lane to write
+  uint32_t waiting;      // frames to write, the one being written included
+  size_t written;        // bytes of the frame at `next` that are written
   uint32_t in_flight;
-  uint32_t oldest;       // ring of the times at which frames were issued
+  uint32_t oldest;       // index into `issued`, a ring of the times at which frames were issued
   uint64_t *issued;
-  uint32_t length, length_bytes; // of the answer that is being read
-  size_t left;           // bytes of it still to come
+  uint32_t length, length_bytes; // of the answer being read
+  size_t left;           // bytes of it that are missing
 };
 
 static struct frame *frames;
@@ -77,7 +77,7 @@ static double own_cpu_ms(void) {
   return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
 }
 
-// utime + stime of /proc/PID/stat, all threads. The name in brackets may hold blanks, so fields count from the last one.
+// utime + stime of /proc/PID/stat, all threads. The name in parentheses may contain blanks, so the fields after it count.
 static double server_cpu_ms(int pid) {
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -161,7 +161,7 @@ static void add_part(struct iovec *parts, int *count, const unsigned char *at, s
   *skip = 0;
 }
 
-// Writes what is waiting, as far as the socket takes it.
+// Writes the waiting frames until the socket is full.
 static void flush_frames(struct connection *c) {
   while (c->waiting) {
     struct iovec parts[PARTS];
@@ -194,9 +194,9 @@ static void issue(struct connection *c, uint64_t now) {
   c->waiting++;
 }
 
-// Answers are matched to requests in order; where a server reorders them, single times blur but their sum stays.
+// Assumes that answers come in the order of the requests. If a server reorders them, single times are wrong but not their sum.
 static void answered(struct connection *c, uint64_t now) {
-  if (!c->in_flight) fail("an answer nobody asked for");
+  if (!c->in_flight) fail("an answer without a request");
   uint64_t took = now - c->issued[c->oldest];
   c->oldest = (c->oldest + 1) % depth;
   c->in_flight--;
@@ -251,11 +251,11 @@ static void open_connection(struct connection *c, uint32_t index, uint32_t conne
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   c->issued = calloc(depth, sizeof *c->issued);
   c->lane = lanes[index % lane_count];
-  // Connections on one lane start at different frames.
+  // Connections that share a lane start at different frames.
   c->next = lane_count == 1 ? (uint32_t)((uint64_t)index * c->lane.count / connections) : 0;
 }
 
-// One request on a blocking socket.
+// Sends one request on a blocking socket and waits for its answer.
 static void prime(struct connection *c) {
   issue(c, now_ns());
   flush_frames(c);
@@ -276,7 +276,7 @@ struct pace {
   uint32_t turn;
 };
 
-// Issues what has fallen due; a connection that is still busy loses its turn.
+// Issues the frames that are due. A connection whose requests are all in flight misses its turn.
 static void keep_pace(struct pace *p, struct connection *all, uint32_t connections, uint64_t now) {
   for (; p->due <= now; p->due += p->interval) {
     struct connection *c = &all[p->turn++ % connections];
@@ -298,8 +298,8 @@ static void serve(const struct epoll_event *event, int refill) {
   flush_frames(c);
 }
 
-// Plays until `end`, or until stopped.
-static uint64_t play(int epoll, struct connection *all, uint32_t connections, struct pace *pace, uint64_t end) {
+// Runs the load until `end` or SIGTERM.
+static uint64_t run_load(int epoll, struct connection *all, uint32_t connections, struct pace *pace, uint64_t end) {
   struct epoll_event events[EVENTS];
   uint64_t now = now_ns();
   while (now < end && !stopped) {
@@ -342,12 +342,12 @@ int main(int argc, char **argv) {
     flush_frames(&all[i]);
   }
 
-  play(epoll, all, connections, &pace, now_ns() + strtoull(argv[7], 0, 10) * 1000000);
+  run_load(epoll, all, connections, &pace, now_ns() + strtoull(argv[7], 0, 10) * 1000000);
   uint64_t refused_before = seen.refused;
   memset(&seen, 0, sizeof seen);
   double own = own_cpu_ms(), server = server_cpu_ms(pid);
   uint64_t begin = now_ns();
-  uint64_t end = play(epoll, all, connections, &pace, begin + strtoull(argv[8], 0, 10) * 1000000);
+  uint64_t end = run_load(epoll, all, connections, &pace, begin + strtoull(argv[8], 0, 10) * 1000000);
   own = own_cpu_ms() - own;
   server = server_cpu_ms(pid) - server;
 

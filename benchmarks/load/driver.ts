@@ -1,4 +1,4 @@
-// Load driver for machines without a C compiler: arguments, plan and output are those of driver.c.
+// Load driver for machines without a C compiler, with the arguments, plan and output of driver.c.
 //
 // node driver.ts PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID
 import { readFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ const CHECK_EVERY = 64
 
 const seen = { answers: 0, bytes: 0, refused: 0, missed: 0, times: new Histogram() }
 
-/** Frames of a lane one behind the other, twice, so that any run of them is one slice. Only for small frames. */
+/** The frames of a lane concatenated twice, so that any sequence of them is one slice. For small frames only. */
 interface Strip {
   readonly bytes: Buffer
   readonly offsets: readonly number[]
@@ -28,7 +28,8 @@ function stripOf(plan: Plan, lane: Lane): Strip | undefined {
   return { bytes: Buffer.concat([...heads, ...heads]), offsets }
 }
 
-interface Route {
+/** What a connection sends. */
+interface Script {
   readonly plan: Plan
   readonly lane: Lane
   readonly strip: Strip | undefined
@@ -36,10 +37,10 @@ interface Route {
   readonly start: number
 }
 
-/** One connection: writes prepared frames, walks over answers. */
+/** A connection that writes prepared frames and counts answers. */
 class LoadConnection {
   readonly #socket: net.Socket
-  readonly #route: Route
+  readonly #script: Script
   readonly #issued: Float64Array
   #next: number
   #oldest = 0
@@ -50,10 +51,10 @@ class LoadConnection {
   refill = false
   onAnswer: () => void = () => {}
 
-  private constructor(route: Route, target: net.NetConnectOpts) {
-    this.#route = route
-    this.#next = route.start
-    this.#issued = new Float64Array(route.depth)
+  private constructor(script: Script, target: net.NetConnectOpts) {
+    this.#script = script
+    this.#next = script.start
+    this.#issued = new Float64Array(script.depth)
     const buffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES)
     const callback = (size: number) => this.#receive(buffer, size)
     this.#socket = net.connect({ ...target, noDelay: true, onread: { buffer, callback } })
@@ -61,19 +62,19 @@ class LoadConnection {
     this.#socket.on('end', () => fail(new Error('the server closed a connection')))
   }
 
-  static async open(route: Route, target: net.NetConnectOpts): Promise<LoadConnection> {
-    const connection = new LoadConnection(route, target)
+  static async open(script: Script, target: net.NetConnectOpts): Promise<LoadConnection> {
+    const connection = new LoadConnection(script, target)
     await new Promise<void>(resolve => void connection.#socket.once('connect', resolve))
     return connection
   }
 
   get busy(): boolean {
-    return this.#inFlight === this.#route.depth
+    return this.#inFlight === this.#script.depth
   }
 
-  /** Sends so many frames, and no more than may be in flight. */
+  /** Sends up to `count` frames, as many as may be in flight. */
   issue(count: number): void {
-    const { depth, lane, plan, strip } = this.#route
+    const { depth, lane, plan, strip } = this.#script
     const now = performance.now()
     const sent = Math.min(count, depth - this.#inFlight, lane.count)
     for (let i = 0; i < sent; i++) this.#issued[(this.#oldest + this.#inFlight++) % depth] = now
@@ -101,7 +102,7 @@ class LoadConnection {
   #receive(chunk: Buffer, size: number): boolean {
     const before = this.#inFlight
     this.#walk(chunk, size, performance.now())
-    if (this.refill && this.#inFlight < before) this.issue(this.#route.depth)
+    if (this.refill && this.#inFlight < before) this.issue(this.#script.depth)
     return true
   }
 
@@ -125,9 +126,9 @@ class LoadConnection {
   }
 
   #answered(now: number): void {
-    if (this.#inFlight === 0) fail(new Error('an answer nobody asked for'))
+    if (this.#inFlight === 0) fail(new Error('an answer without a request'))
     seen.times.add((now - (this.#issued[this.#oldest] as number)) * 1000)
-    this.#oldest = (this.#oldest + 1) % this.#route.depth
+    this.#oldest = (this.#oldest + 1) % this.#script.depth
     this.#inFlight--
     seen.answers++
     this.onAnswer()
@@ -143,7 +144,7 @@ function fail(error: Error): never {
   process.exit(1)
 }
 
-/** Sends at a fixed rate, round robin, until `ms` have passed; a connection that is still busy loses its turn. */
+/** Sends at a fixed rate, in turn, for `ms`. A connection whose requests are all in flight misses its turn. */
 async function keepPace(connections: readonly LoadConnection[], perSecond: number, ms: number): Promise<void> {
   const begin = performance.now()
   for (let turn = 0; ; turn++) {
@@ -198,16 +199,17 @@ if (perSecond === 0) {
     connection.issue(depth)
   }
 }
-const play = (ms: number) => (perSecond > 0 ? keepPace(connections, perSecond, ms) : sleepUntil(performance.now() + ms))
+const runLoad = (ms: number) =>
+  perSecond > 0 ? keepPace(connections, perSecond, ms) : sleepUntil(performance.now() + ms)
 
-await play(warmMs)
+await runLoad(warmMs)
 const refusedBefore = seen.refused
 seen.answers = seen.bytes = seen.refused = seen.missed = 0
 seen.times.clear()
 const begin = performance.now()
 const ownBefore = process.cpuUsage()
 const serverBefore = cpuMsOf(pid)
-await play(runMs)
+await runLoad(runMs)
 const own = process.cpuUsage(ownBefore)
 const result = {
   driver: 'node',

@@ -19,7 +19,7 @@ test('quantiles are within four percent of the sorted values', () => {
   )
 })
 
-test('a cleared histogram knows nothing of before', () => {
+test('a cleared histogram has no earlier values', () => {
   const histogram = new Histogram()
   histogram.add(900)
   histogram.clear()

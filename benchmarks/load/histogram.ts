@@ -1,6 +1,6 @@
 const BUCKETS = 1024
 
-/** Times in buckets of 3 % width, so that quantiles cost no memory a request. Same buckets as driver.c. */
+/** Counts times in buckets of 3 % width, so that a request needs no memory. The buckets are those of driver.c. */
 export class Histogram {
   readonly #buckets = new Float64Array(BUCKETS)
   #count = 0
@@ -20,7 +20,7 @@ export class Histogram {
     return this.#max
   }
 
-  /** The time that the given part (0 to 1) of all stayed under, in microseconds. */
+  /** The time below which the given part (0 to 1) of all times is, microseconds. */
   quantile(part: number): number {
     const rank = Math.floor(part * this.#count)
     let sum = 0

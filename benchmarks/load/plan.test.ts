@@ -29,7 +29,7 @@ function differingTopics(a: Registration, b: Registration): string[] {
   )
 }
 
-test('a changed registration differs from the one before in its version and one topic, all the way round', () => {
+test('each changed registration differs from the one before in its version and one topic, the first from the last', () => {
   const bodies = bodiesOf(registerPlan(population, 'changed'), 1)
   for (const [i, body] of bodies.entries()) {
     const next = bodies[(i + 1) % bodies.length] as Registration
@@ -38,7 +38,7 @@ test('a changed registration differs from the one before in its version and one 
   }
 })
 
-test('a registration frame is as long as it says and carries the checksum of its body', () => {
+test('a registration frame has its length and the checksum of its body', () => {
   for (const frame of firstFrames(registerPlan(population, 'unchanged'))) {
     assert.equal(frame.readUInt32BE(0), frame.length - 4)
     const bodyStart = 8 + frame.readUInt32BE(4)
@@ -52,7 +52,7 @@ test('route queries ask for every topic once', () => {
   assert.equal(new Set(topics).size, population.topics)
 })
 
-test('a plan is read as it was written', async t => {
+test('readPlan returns what writePlan was given', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'gantry-plan-'))
   t.after(() => rm(folder, { recursive: true }))
   for (const plan of [routePlan(population), registerPlan(population, 'changed')]) {

@@ -2,12 +2,12 @@ import { createWriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
 import { crc32 } from 'node:zlib'
 
-/** What a load driver plays: frames made beforehand, and which of them a connection cycles through. */
+/** What a load driver sends: prepared frames, and which of them each connection repeats. */
 export interface Plan {
   /** Bodies that several frames may share. */
   readonly bodies: readonly Buffer[]
   readonly frames: readonly Frame[]
-  /** Connection number i plays lane i, counted round. */
+  /** Connection i sends lane i, modulo their number. */
   readonly lanes: readonly Lane[]
 }
 
@@ -29,10 +29,10 @@ export interface Population {
   readonly brokers: number
 }
 
-/** Variants of a changing registration; each differs from the next, and the last from the first, in one topic. */
+/** Variants of a changing registration. Each differs from the next in one topic, and the last from the first. */
 const VARIANTS = 8
 const CLUSTER = 'DefaultCluster'
-/** Version codes that peers announce: 4.9.8 and 5.5.0. */
+/** The version numbers of 4.9.8 and 5.5.0. */
 const V4_9_8 = 409
 const V5_5_0 = 513
 
@@ -101,7 +101,7 @@ export function registerPlan(population: Population, kind: 'changed' | 'unchange
   }
 }
 
-/** Registrations of one plan, a frame for each broker, whole. */
+/** The first registration of each broker of a plan, as a complete frame. */
 export function firstFrames(plan: Plan): Buffer[] {
   return plan.lanes.map(lane => {
     const frame = plan.frames[lane.first] as Frame
@@ -110,7 +110,7 @@ export function firstFrames(plan: Plan): Buffer[] {
 }
 
 function registerHead(broker: number, body: Buffer, opaque: number): Buffer {
-  // The order of the fields is that of Java's HashMap.
+  // The fields have the order of Java's HashMap.
   const extFields = {
     brokerId: '0',
     bodyCrc32: String(crc32(body) & 0x7fffffff),
@@ -147,14 +147,14 @@ function topicConfig(index: number, queues: number): string {
   )
 }
 
-/** Which topics have fewer queues in a variant: a Gray code, so that neighbours differ in one topic. */
+/** The topics that have fewer queues in a variant. A Gray code, so that consecutive variants differ in one topic. */
 function shrunkTopics(topics: number, variant: number): Set<number> {
   const gray = variant ^ (variant >> 1)
   const candidates = [topics >> 1, topics - 1 - (topics >> 3), topics >> 3]
   return new Set(candidates.filter((_, bit) => (gray >> bit) & 1))
 }
 
-/** Writes a plan as the drivers read it: counts, bodies, frames (body index + 1, head), lanes; little-endian words. */
+/** Writes a plan for the drivers: counts, bodies, frames (body index + 1, head), lanes; words are little-endian. */
 export async function writePlan(plan: Plan, path: string): Promise<void> {
   const out = createWriteStream(path)
   out.write(words(plan.bodies.length, plan.frames.length, plan.lanes.length))

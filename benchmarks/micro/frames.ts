@@ -7,7 +7,7 @@ const BATCH = 16
 const READ_BYTES = 64 * 1024
 const ROUTE_BYTES = 500
 
-/** Route queries as they come from a busy client: several in one read. */
+/** The route queries of a busy client: several in one chunk. */
 function queries(): Buffer {
   return Buffer.concat(firstRouteFrames(BATCH))
 }
@@ -16,7 +16,7 @@ function firstRouteFrames(count: number): Buffer[] {
   return routePlan({ topics: count, brokers: 2 }).frames.map(frame => frame.head)
 }
 
-/** A registration as it comes from a socket: read by read. */
+/** A registration in the chunks in which a socket delivers it. */
 function registrationReads(topics: number): Buffer[] {
   const [frame = Buffer.alloc(0)] = firstFrames(registerPlan({ topics, brokers: 1 }, 'unchanged'))
   const reads: Buffer[] = []
@@ -72,7 +72,7 @@ function feed(options: Partial<ConstructorParameters<typeof Connection>[1]>): ()
   return () => connection.feed(chunk)
 }
 
-/** Bytes to commands and back, without sockets. */
+/** Decoding and encoding of frames, without sockets. */
 export function frameCases(): MicroCase[] {
   const out = new Outbox()
   return [

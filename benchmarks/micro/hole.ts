@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
 
-/** A stream that swallows what is written, at once. */
+/** A stream that discards writes at once. */
 export function hole(): Duplex {
   return new Duplex({
     read() {},

@@ -10,7 +10,7 @@ function row({ name, p50Ns, p99Ns, minNs }: MicroResult): string {
   return `| ${[name, ...cells].join(' | ')} |`
 }
 
-/** Measures single functions, those whose names contain one of the words, and prints a table as it goes. */
+/** Measures the functions whose case name contains one of the words, and prints a table row by row. */
 export function runMicro(words: readonly string[]): void {
   console.log(`| ${columns.join(' | ')} |\n| --- | ---: | ---: | ---: |`)
   for (const one of [...frameCases(), ...sendCases(), ...registryCases()]) {

@@ -1,12 +1,12 @@
-/** One function to measure: prepared beforehand, called again and again. */
+/** A prepared function to measure. */
 export interface MicroCase {
   readonly name: string
   readonly work: () => unknown
-  /** How many things one call does; times are given for one of them. */
+  /** How many items a call processes. Times are for one item. */
   readonly per: number
 }
 
-/** Nanoseconds for one thing. */
+/** Nanoseconds for one item. */
 export interface MicroResult {
   readonly name: string
   readonly p50Ns: number
@@ -18,23 +18,23 @@ const WARM_MS = 300
 const RUN_MS = 700
 const SAMPLE_NS = 50_000
 
-// What was made last is kept where anybody could read it, so that the compiler cannot leave the work out.
-export const lastMade: { value: unknown } = { value: undefined }
+// The last result is exported, so that the compiler cannot remove the work.
+export const lastResult: { value: unknown } = { value: undefined }
 
 function timeOf(calls: number, work: () => unknown): number {
   const begin = process.hrtime.bigint()
-  for (let i = 0; i < calls; i++) lastMade.value = work()
+  for (let i = 0; i < calls; i++) lastResult.value = work()
   return Number(process.hrtime.bigint() - begin)
 }
 
-/** Grows the number of calls until one sample is long enough for the clock. */
+/** The number of calls that take long enough for the clock. */
 function callsPerSample(work: () => unknown): number {
   let calls = 1
   while (timeOf(calls, work) < SAMPLE_NS) calls *= 2
   return calls
 }
 
-/** Calls the work for about a second and gives quantiles over samples of at least 50 microseconds. */
+/** Calls the function for about a second. Returns quantiles of samples of at least 50 microseconds. */
 export function measure({ name, work, per }: MicroCase): MicroResult {
   const warmEnd = performance.now() + WARM_MS
   while (performance.now() < warmEnd) timeOf(1, work)

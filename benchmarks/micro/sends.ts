@@ -5,7 +5,7 @@ import type { MicroCase } from './measure.ts'
 
 const BATCH = 16
 
-/** Sends of a busy producer: several in one read. */
+/** The sends of a busy producer: several in one chunk. */
 function sends({ frame }: GoldenSend): Buffer {
   return Buffer.concat(Array.from({ length: BATCH }, () => frame))
 }
@@ -23,7 +23,7 @@ function readAsCommands(send: GoldenSend): () => void {
   return () => connection.feed(chunk)
 }
 
-/** Requests to send a message, as Apache's producers encode them, read and answered with nothing. */
+/** Reads send requests as Apache's producers encode them, and answers them without a body. */
 export function sendCases(): MicroCase[] {
   return goldenSends()
     .filter(({ sender }) => sender === '5.5.0')

@@ -13,7 +13,7 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 
-/** Sends at a fixed rate and times each message until the listener has it; the time of sending is in its body. */
+/** Sends at a fixed rate and measures the time until the listener has each message. The body has the time of the send. */
 final class Delay implements Worker.Work {
     private final DefaultMQPushConsumer consumer;
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
@@ -40,11 +40,11 @@ final class Delay implements Worker.Work {
         byte[] body = padding.clone();
         ByteBuffer.wrap(body).putLong(System.nanoTime());
         try {
-            // Not waited for: a slow answer must not hold back the next message.
+            // Does not wait: a slow answer must not delay the next message.
             senders.producer.send(new Message(topic, body), new SendCallback() {
                 @Override
                 public void onSuccess(SendResult result) {
-                    // The listener times it.
+                    // The listener measures the time.
                 }
 
                 @Override

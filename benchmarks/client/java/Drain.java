@@ -5,7 +5,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 
-/** Consumes a topic from its beginning with a listener that does nothing, threads and batches as they are by default. */
+/** Consumes a topic from its start with a listener that does nothing and the default threads and batches. */
 final class Drain implements Worker.Work {
     private final DefaultMQPushConsumer consumer;
 

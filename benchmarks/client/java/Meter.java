@@ -2,7 +2,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.LongAdder;
 
-/** Counts messages and their times since the last report. The buckets are those of load/histogram.ts. */
+/** Counts messages and their times since the last reading. The buckets are those of load/histogram.ts. */
 final class Meter {
     private static final int BUCKETS = 1024;
     private final AtomicLongArray buckets = new AtomicLongArray(BUCKETS);
@@ -10,7 +10,7 @@ final class Meter {
     private final AtomicLong messages = new AtomicLong();
     private long begin = System.nanoTime();
 
-    /** Gives the messages since the last report, this one included. */
+    /** Counts a message and returns the number since the last reading. */
     long count() {
         return messages.incrementAndGet();
     }
@@ -23,7 +23,7 @@ final class Meter {
         failed.increment();
     }
 
-    /** Counts a message that took so long. */
+    /** Counts a message and its time. */
     void add(long nanos) {
         messages.incrementAndGet();
         buckets.incrementAndGet(bucketOf(nanos / 100));
@@ -52,7 +52,7 @@ final class Meter {
         return 0;
     }
 
-    /** Says what was counted and begins anew. */
+    /** Prints what was counted, and starts again from zero. */
     synchronized void report(String event) {
         long now = System.nanoTime();
         Worker.say("\"event\":\"%s\",\"messages\":%d,\"failed\":%d,\"ms\":%.3f,\"p50Us\":%.1f,\"p99Us\":%.1f",

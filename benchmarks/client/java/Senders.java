@@ -9,7 +9,7 @@ import org.apache.rocketmq.client.producer.SendCallback;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 
-/** One producer and what is sent with it. */
+/** A producer and the loops that send with it. */
 final class Senders implements AutoCloseable {
     private static final int BATCH = 500;
     private static final int FILL_THREADS = 4;
@@ -23,7 +23,7 @@ final class Senders implements AutoCloseable {
         producer.start();
     }
 
-    /** mode=threads: as many threads as messages in flight, each waits for its answer. mode=async: one thread, callbacks. */
+    /** mode=threads: one thread for each message in flight, which waits for the answer. mode=async: one thread and callbacks. */
     Worker.Work send(Map<String, String> options) {
         String topic = options.get("topic");
         byte[] body = body(options);
@@ -91,7 +91,7 @@ final class Senders implements AutoCloseable {
         }
     }
 
-    /** Sends so many messages in batches, as fast as it can. */
+    /** Sends this many messages in batches, as fast as possible. */
     void fill(Map<String, String> options) throws Exception {
         Message message = new Message(options.get("topic"), body(options));
         message.setWaitStoreMsgOK(true);

@@ -7,14 +7,13 @@ import java.util.Map;
 
 /**
  * Worker NAME_SERVERS
- * Does the work that its standard input asks for, with Apache's client; see worker.ts for the lines in both directions.
- * Ends with its input.
+ * Runs the commands of standard input with Apache's client until the input ends. See worker-lines.ts for commands and events.
  */
 public final class Worker {
     static final Meter METER = new Meter();
 
     public static void main(String[] args) throws Exception {
-        // As Apache's own benchmarks do: binary headers.
+        // Binary headers, as in Apache's benchmarks.
         System.setProperty("rocketmq.serialize.type", "ROCKETMQ");
         Work work = null;
         try (Senders senders = new Senders(args[0])) {
