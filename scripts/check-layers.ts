@@ -22,6 +22,7 @@ const programs = ['gantrymq']
 const stateFiles = [
   'packages/protocol/src/{broker-id,data-version,java-hash,permission,topic-name}.ts',
   'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request,close-reason,fast-path,held,spelling}.ts',
+  'packages/daemon/src/http/{page,health}.ts',
   'packages/daemon/src/options/properties-edit.ts',
   'packages/daemon/src/metrics/{family,counters,rpc-latency}.ts',
   'packages/namesrv/src/registry/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures,zone-filter}.ts',

@@ -1,5 +1,22 @@
 export { isAlive, keepAside, replaceFile } from './files/replace-file.ts'
 export { loadTable, type TableFileOptions } from './files/table-file.ts'
+export type { Health, Readiness } from './http/health.ts'
+export { HttpEndpoint, type HttpEndpointOptions, type HttpLimits } from './http/http-endpoint.ts'
+export { jsonPage, type Page, type PageRequest, Refusal, type RefusalCode, refusalPage, textPage } from './http/page.ts'
+export { type PageArguments, Pages, type PagesOptions, type ServerPage } from './http/pages.ts'
+export { type PageQuery, type Part, pickPart, readPageQuery } from './http/paging.ts'
+export { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
+export { EventLoopDelay } from './metrics/event-loop-delay.ts'
+export {
+  type HistogramSample,
+  type Labels,
+  type MetricFamily,
+  type MetricSource,
+  type MetricsPage,
+  type Sample,
+  singleSeries,
+} from './metrics/family.ts'
+export { type CodeNames, RpcLatency } from './metrics/rpc-latency.ts'
 export {
   bytes,
   flag,
@@ -15,7 +32,6 @@ export {
   text,
   word,
 } from './options/kinds.ts'
-export { type Option, option, type OptionFacts, type WhenChangeable } from './options/option.ts'
 export {
   type AnyOption,
   type GivenOptions,
@@ -26,20 +42,9 @@ export {
   type OptionTable,
   type ValuesOf,
 } from './options/option-set.ts'
-export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
+export { type Option, option, type OptionFacts, type WhenChangeable } from './options/option.ts'
+export { storeInFile } from './options/settings-file.ts'
 export { type ChangeableOptions, Settings, type SettingsParts } from './options/settings.ts'
-export { storeIn } from './options/settings-file.ts'
+export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
 export { inSlices, inTurns } from './slices.ts'
 export { VERSION } from './version.ts'
-export {
-  type HistogramSample,
-  type Labels,
-  type MetricFamily,
-  type MetricSource,
-  type MetricsPage,
-  type Sample,
-  singleSeries,
-} from './metrics/family.ts'
-export { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
-export { EventLoopDelay } from './metrics/event-loop-delay.ts'
-export { type CodeNames, RpcLatency } from './metrics/rpc-latency.ts'

@@ -1,5 +1,14 @@
 import type { Duplex } from 'node:stream'
-import { type GivenOptions, type MetricSource, type MetricsPage, Settings, storeIn } from '@gantrymq/daemon'
+import {
+  type GivenOptions,
+  HttpEndpoint,
+  type MetricSource,
+  type MetricsPage,
+  Pages,
+  type Readiness,
+  Settings,
+  storeInFile,
+} from '@gantrymq/daemon'
 import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
 import {
   addressRanges,
@@ -21,7 +30,7 @@ import type { Removal } from './registry/broker-changes.ts'
 import type { NameServerContext } from './context.ts'
 import { Departures } from './registry/departures.ts'
 import { handlers } from './handlers/index.ts'
-import { createHttpFace, type HttpFace } from './http/http-face.ts'
+import { nameServerPages } from './http/pages.ts'
 import { RegistryLog } from './registry-log.ts'
 import { KvStore } from './kv/kv-store.ts'
 import { LastBodies } from './registration/last-bodies.ts'
@@ -32,7 +41,7 @@ import { PreparedRoutes } from './answers/prepared-routes.ts'
 import { RouteBodies } from './answers/route-bodies.ts'
 import { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 import { serverStatus } from './server-status.ts'
-import type { NameServerStatus, Readiness } from './status.ts'
+import type { NameServerStatus } from './status.ts'
 import { RequestOrder } from './request-order.ts'
 
 /** What a program hands in beside the options. */
@@ -90,7 +99,7 @@ export class NameServer {
   readonly #client: RemotingClient
   readonly #notifier: MinBrokerNotifier
   readonly #server: RemotingServer
-  readonly #http: HttpFace | undefined
+  readonly #http: HttpEndpoint | undefined
   readonly #startedAt: number
   #state: 'starting' | 'serving' | 'draining' = 'starting'
   #reaper: Disposable | undefined
@@ -136,7 +145,7 @@ export class NameServer {
     this.#routes = new RouteTable(tableOptions(options))
     this.#settings = new Settings(nameServerOptions, options, {
       ...(unknownKeys && { unknown: unknownKeys }),
-      ...(options.configStorePath !== null && { store: storeIn(options.configStorePath) }),
+      ...(options.configStorePath !== null && { store: storeInFile(options.configStorePath) }),
       onChange: changed => this.#routes.configure(tableOptions(changed)),
       log,
     })
@@ -150,9 +159,7 @@ export class NameServer {
     this.#notifier = new MinBrokerNotifier(this.#client, log)
     this.status = this.#describe()
     this.metrics.watch(this.status)
-    this.#http = options.httpEnabled
-      ? createHttpFace({ status: this.status, metrics: metricsPage?.(this.metrics), clock, log })
-      : undefined
+    this.#http = options.httpEnabled ? this.#createHttp(metricsPage?.(this.metrics)) : undefined
     this.#server = this.#createServer(options)
   }
 
@@ -207,6 +214,12 @@ export class NameServer {
       clock: this.#clock,
       log: this.#log,
     })
+  }
+
+  #createHttp(metrics: MetricsPage | undefined): HttpEndpoint {
+    const of = { role: 'name server', clock: this.#clock, log: this.#log }
+    const pages = new Pages({ ...of, health: this.status, metrics, further: nameServerPages(this.status) })
+    return new HttpEndpoint({ ...of, answer: request => pages.answer(request) })
   }
 
   #createContext(): NameServerContext {
@@ -368,7 +381,7 @@ function limitsOf(options: NameServerOptions): Partial<ServerLimits> {
   }
 }
 
-function httpOn(http: HttpFace) {
+function httpOn(http: HttpEndpoint) {
   return {
     http1: (stream: Duplex) => http.accept(stream),
     http2: (stream: Duplex, remoteAddress: string) => http.acceptHttp2(stream, remoteAddress),

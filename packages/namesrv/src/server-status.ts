@@ -1,11 +1,11 @@
-import { VERSION } from '@gantrymq/daemon'
+import { type Readiness, VERSION } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
 import type { KvStore } from './kv/kv-store.ts'
 import { brokerNamesOf, brokerNamesOfTopic, liveBrokers } from './registry/route-queries.ts'
 import type { RouteTable } from './registry/route-table.ts'
-import type { ClusterView, NameServerStatus, Readiness } from './status.ts'
+import type { ClusterView, NameServerStatus } from './status.ts'
 
 export interface StatusSources {
   readonly routes: RouteTable
@@ -23,6 +23,7 @@ export function serverStatus({ routes, kv, departures, startedAt, readiness, pee
     version: VERSION,
     startedAt,
     readiness,
+    counts: () => ({ brokers: routes.brokers.size, topics: routes.topics.size }),
     *clusters(): Generator<ClusterView, void, void> {
       for (const cluster of routes.brokers.clusters.keys()) {
         yield { cluster, brokerNames: brokerNamesOf(routes, cluster) }

@@ -1,17 +1,7 @@
+import type { Health } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
-
-/** Whether clients should be sent here. */
-export type Readiness =
-  | { readonly ready: true }
-  | {
-      readonly ready: false
-      /** STARTING: port not open yet. WAITING: `waitSecondsForService` is running. DRAINING: shutting down. */
-      readonly code: 'STARTING' | 'WAITING' | 'DRAINING'
-      /** For people. */
-      readonly reason: string
-    }
 
 export interface ClusterView {
   readonly cluster: string
@@ -22,11 +12,7 @@ export interface ClusterView {
  * What the HTTP pages and the metrics ask of a name server. Every method is synchronous and cheap; the iterables are
  * read in slices, and may be the tables' own iterators: JavaScript's Map allows changes meanwhile.
  */
-export interface NameServerStatus {
-  readonly version: string
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number
-  readiness(): Readiness
+export interface NameServerStatus extends Health {
   clusters(): Iterable<ClusterView>
   brokerCount(): number
   brokers(): Iterable<BrokerView>
@@ -35,10 +21,10 @@ export interface NameServerStatus {
   /** Names of the brokers (groups of a master and its slaves) with queues of a topic; empty for an unknown one. */
   brokersOfTopic(topic: string): Iterable<string>
   route(topic: string): TopicRoute | undefined
-  /** Who left lately. */
+  /** The brokers that left lately. */
   readonly departures: Departures
   /** Entries of each namespace of the KV configuration. */
   kvConfigs(): Iterable<readonly [namespace: string, entries: number]>
-  /** Open connections of brokers and of everybody else. */
+  /** Open connections of brokers and of all other peers. */
   connections(): { readonly broker: number; readonly client: number }
 }

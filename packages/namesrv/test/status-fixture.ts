@@ -1,8 +1,9 @@
+import type { Readiness } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 import type { BrokerView } from '../src/registry/broker-changes.ts'
 import { Departures } from '../src/registry/departures.ts'
-import type { NameServerStatus, Readiness } from '../src/status.ts'
+import type { NameServerStatus } from '../src/status.ts'
 
 /** For tests: a name server's status made of plain data. */
 export interface FixtureData {
@@ -24,6 +25,7 @@ export function statusOf(data: FixtureData = {}): NameServerStatus {
     version: '0.1.0',
     startedAt: STARTED_AT,
     readiness: data.readiness ?? (() => ({ ready: true })),
+    counts: () => ({ brokers: brokers.length, topics: topics.size }),
     clusters: () =>
       Array.from(
         Map.groupBy(brokers, broker => broker.cluster),

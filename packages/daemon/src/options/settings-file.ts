@@ -3,7 +3,7 @@ import { replaceFile } from '../files/replace-file.ts'
 import { editProperties } from './properties-edit.ts'
 
 /** Stores changed keys in a `.properties` file, which may have been edited or not exist yet. Its last state is kept in `<file>.bak`. */
-export function storeIn(path: string): (updates: ReadonlyMap<string, string>) => Promise<void> {
+export function storeInFile(path: string): (updates: ReadonlyMap<string, string>) => Promise<void> {
   return async updates => {
     const file = await readFile(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return Buffer.alloc(0)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { type ServerOptions, serverOptions } from '../../test/server-options.ts'
 import type { GivenOptions } from './option-set.ts'
 import { Settings, type SettingsParts } from './settings.ts'
-import { storeIn } from './settings-file.ts'
+import { storeInFile } from './settings-file.ts'
 
 const settingsOf = (given: GivenOptions<ServerOptions> = {}, parts?: SettingsParts<ServerOptions>) =>
   new Settings(serverOptions, serverOptions.resolve(given), parts)
@@ -104,7 +104,7 @@ test('changes that come together are stored one after the other', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'settings-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'conf', 'namesrv.properties')
-  const settings = settingsOf({}, { store: storeIn(path) })
+  const settings = settingsOf({}, { store: storeInFile(path) })
   await Promise.all([
     update(settings, { orderMessageEnable: 'true' }),
     update(settings, { waitSecondsForService: '7' }),
@@ -119,6 +119,6 @@ test('storing keeps what the operator wrote into the file meanwhile', async t =>
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'namesrv.properties')
   await writeFile(path, '# edited by hand\nlistenPort=9877\norderMessageEnable=false')
-  await storeIn(path)(new Map([['orderMessageEnable', 'true']]))
+  await storeInFile(path)(new Map([['orderMessageEnable', 'true']]))
   assert.equal(await readFile(path, 'utf8'), '# edited by hand\nlistenPort=9877\norderMessageEnable=true\n')
 })

@@ -1,11 +1,10 @@
+import { jsonPage, type Page, pickPart, readPageQuery, Refusal } from '@gantrymq/daemon'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import type { NameServerStatus } from '../status.ts'
-import { jsonPage, type Page, Refusal } from './page.ts'
-import { pick, readPageQuery } from './paging.ts'
 import { explain } from './why.ts'
 
 export async function clustersPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
-  const { entries, total, next } = await pick(status.clusters(), view => view.cluster, readPageQuery(query))
+  const { entries, total, next } = await pickPart(status.clusters(), view => view.cluster, readPageQuery(query))
   const clusters = entries.map(({ cluster, brokerNames }) => ({ cluster, brokerNames: [...brokerNames].sort() }))
   return jsonPage({ clusters, total, next })
 }
@@ -15,7 +14,7 @@ export async function brokersPage(status: NameServerStatus, query: URLSearchPara
   const page = readPageQuery(query, ['cluster'])
   const cluster = query.get('cluster')
   const asked = cluster === null ? status.brokers() : filtered(status.brokers(), b => b.cluster === cluster)
-  const { entries, total, next } = await pick(asked, broker => `${broker.brokerName} ${broker.brokerAddr}`, page)
+  const { entries, total, next } = await pickPart(asked, broker => `${broker.brokerName} ${broker.brokerAddr}`, page)
   return jsonPage({ brokers: entries.map(broker => brokerRow(broker, now)), total, next })
 }
 
@@ -35,7 +34,7 @@ function brokerRow({ cluster, brokerName, brokerId, brokerAddr, haServerAddr, ..
 }
 
 export async function topicsPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
-  const { entries, total, next } = await pick(status.topics(), topic => topic, readPageQuery(query))
+  const { entries, total, next } = await pickPart(status.topics(), topic => topic, readPageQuery(query))
   // Only the number of brokers: a thousand topics with all names of some hundred brokers would be megabytes.
   const topics = entries.map(topic => ({ topic, brokers: [...status.brokersOfTopic(topic)].length }))
   return jsonPage({ topics, total, next })

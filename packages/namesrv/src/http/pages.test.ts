@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Logger } from '@gantrymq/remoting'
+import { type Page, Pages } from '@gantrymq/daemon'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import { broker, type FixtureData, routeOver, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
-import type { Page } from './page.ts'
-import { Pages, type PagesOptions } from './pages.ts'
+import { nameServerPages } from './pages.ts'
 
-function site(data: FixtureData = {}, given: Partial<PagesOptions> = {}) {
-  const pages = new Pages({ status: statusOf(data), clock: new ManualClock(STARTED_AT + 10_000), ...given })
+function site(data: FixtureData = {}) {
+  const status = statusOf(data)
+  const clock = new ManualClock(STARTED_AT + 10_000)
+  const pages = new Pages({ role: 'name server', health: status, further: nameServerPages(status), clock })
   return (target: string, method = 'GET') => pages.answer({ method, target })
 }
 
@@ -25,80 +26,26 @@ test('the first page names all others', async () => {
   }
 })
 
-test('the process is alive whatever its state', async () => {
-  const ask = site({ readiness: () => ({ ready: false, code: 'DRAINING', reason: 'shutting down' }) })
-  assert.equal((await ask('/livez')).status, 200)
-})
-
 test('a ready server says so with what it knows', async () => {
   const page = await site({ brokers: [broker('a')], topics: { t: ['a'] } })('/readyz')
   assert.equal(page.status, 200)
   assert.deepEqual(json(page), { ready: true, version: '0.1.0', uptimeMs: 10_000, brokers: 1, topics: 1 })
 })
 
-test('a server that is not ready answers 503 with the reason', async () => {
-  const page = await site({ readiness: () => ({ ready: false, code: 'WAITING', reason: '35 s to go' }) })('/readyz')
-  assert.equal(page.status, 503)
-  const { ready, code, message } = json(page)
-  assert.deepEqual({ ready, code, message }, { ready: false, code: 'WAITING', message: '35 s to go' })
-})
-
-test('metrics are written by what the program handed in', async () => {
-  const metrics = { contentType: 'text/x', render: () => Promise.resolve('up 1\n') }
-  const page = await site({}, { metrics })('/metrics')
-  assert.deepEqual([page.status, page.headers['content-type'], page.body], [200, 'text/x', 'up 1\n'])
-  const off = await site()('/metrics')
-  assert.deepEqual([off.status, json(off).code], [404, 'METRICS_OFF'])
-})
-
-test('a page that fails is a 500 that tells nothing, and is logged', async () => {
-  const logged: string[] = []
-  const log = { debug() {}, info() {}, warn() {}, error: (_: object, said: string) => logged.push(said) } as Logger
-  const metrics = { contentType: 'text/x', render: () => Promise.reject(new Error('secret')) }
-  const page = await site({}, { metrics, log })('/metrics')
-  assert.deepEqual([page.status, json(page).code], [500, 'INTERNAL'])
-  assert.doesNotMatch(page.body, /secret/)
-  assert.deepEqual(logged, ['http page failed'])
-})
-
-test('unknown pages, long targets and other methods are refused with a code', async () => {
+test('unknown topics, bad names and bad queries are refused with a code', async () => {
   const ask = site()
   const codes: Record<string, [number, string]> = {
-    '/nothing': [404, 'NOT_FOUND'],
-    '/api/v1/topics/': [404, 'NOT_FOUND'],
-    '/api/v1/topics/a/b': [404, 'NOT_FOUND'],
-    '/api/v1/topics/a/why/not': [404, 'NOT_FOUND'],
-    '//evil/livez': [404, 'NOT_FOUND'],
-    '/../livez': [404, 'NOT_FOUND'],
-    'http://x/livez': [404, 'NOT_FOUND'],
-    '*': [404, 'NOT_FOUND'],
-    '': [404, 'NOT_FOUND'],
     '/api/v1/topics/unknown': [404, 'TOPIC_NOT_FOUND'],
     '/api/v1/topics/%RETRY%group': [400, 'BAD_PATH'],
-    '/api/v1/topics/%ff': [400, 'BAD_PATH'],
     '/api/v1/topics?limit=0': [400, 'BAD_QUERY'],
     '/api/v1/topics?limit=1001': [400, 'BAD_QUERY'],
     '/api/v1/topics?limit=1e2': [400, 'BAD_QUERY'],
     '/api/v1/topics?offset=3': [400, 'BAD_QUERY'],
-    [`/${'x'.repeat(2048)}`]: [414, 'TARGET_TOO_LONG'],
   }
   for (const [target, expected] of Object.entries(codes)) {
     const page = await ask(target)
     assert.deepEqual([page.status, json(page).code], expected, target)
     assert.equal(typeof json(page).message, 'string')
-  }
-  const post = await ask('/livez', 'POST')
-  assert.deepEqual([post.status, post.headers['allow']], [405, 'GET, HEAD'])
-})
-
-test('every page keeps out of caches and of other sites', async () => {
-  const ask = site()
-  for (const target of ['/', '/livez', '/readyz', '/api/v1/topics', '/nothing']) {
-    const { headers } = await ask(target)
-    assert.equal(headers['cache-control'], 'no-store')
-    assert.equal(headers['x-content-type-options'], 'nosniff')
-    assert.match(headers['content-security-policy'] ?? '', /default-src 'none'/)
-    assert.equal(headers['access-control-allow-origin'], undefined)
   }
 })
 

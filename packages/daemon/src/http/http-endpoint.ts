@@ -2,12 +2,9 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { MetricsPage } from '@gantrymq/daemon'
 import { type Clock, type Logger, silent } from '@gantrymq/remoting'
-import type { NameServerStatus } from '../status.ts'
 import { serveHttp2 } from './grpc-refusal.ts'
-import { type Page, Refusal, refusalPage } from './page.ts'
-import { Pages } from './pages.ts'
+import { type Page, type PageRequest, Refusal, refusalPage } from './page.ts'
 
 export interface HttpLimits {
   /** Connections at a time. One more pushes out the one that has been silent longest. Default 64. */
@@ -27,43 +24,25 @@ const httpLimits: HttpLimits = {
   closeTimeout: 2_000,
 }
 
-export interface HttpFaceOptions {
-  readonly status: NameServerStatus
-  readonly metrics?: MetricsPage | undefined
+export interface HttpEndpointOptions {
+  /** The page of a request. Never rejects. */
+  readonly answer: (request: PageRequest) => Promise<Page>
+  /** What the server is, in the log and to gRPC clients: `name server`. */
+  readonly role: string
   readonly clock: Clock
   readonly log?: Logger
   readonly limits?: Partial<HttpLimits>
 }
 
-/** The pages over connections that were accepted elsewhere, and on a port of their own if asked to. */
-export interface HttpFace {
-  /** Takes a connection that speaks HTTP/1.1, its first bytes put back. */
-  accept(socket: Duplex): void
-  /**
-   * Takes a connection that began with HTTP/2's preface, put back. It must not flow. Only sockets are served, plain or
-   * TLS: over other streams node:http2 can fail an assertion of its own, which would end the process.
-   * @param remoteAddress For the log.
-   */
-  acceptHttp2(socket: Duplex, remoteAddress?: string): void
-  /** Opens a port for HTTP/1.1. @returns where. Rejects with the system's error. */
-  listen(port: number, host?: string): Promise<AddressInfo>
-  readonly connections: number
-  /** Closes what is idle and waits for answers under way, for a while. */
-  close(): Promise<void>
-}
-
-export function createHttpFace(options: HttpFaceOptions): HttpFace {
-  return new Face(options)
-}
-
-/** A connection and when it last deserved patience. */
-interface Visit {
-  readonly socket: Duplex
+/** A connection and how long it may be silent. */
+interface HttpConnection {
+  readonly stream: Duplex
+  /** When it was accepted or its last answer ended, milliseconds. */
   since: number
-  /** Milliseconds. */
+  /** How long after that it is closed, milliseconds. */
   patience: number
   /** Answers under way. */
-  busy: number
+  answering: number
 }
 
 const SWEEP_MS = 1000
@@ -71,63 +50,77 @@ const SWEEP_MS = 1000
 const GRPC_PATIENCE_MS = 5000
 const WARNING_GAP_MS = 60_000
 
-class Face implements HttpFace {
-  readonly #pages: Pages
+/**
+ * Serves pages over connections that were accepted elsewhere, and on a port of its own if asked to. Owns these
+ * connections until they end.
+ */
+export class HttpEndpoint {
+  readonly #answer: (request: PageRequest) => Promise<Page>
+  readonly #role: string
   readonly #clock: Clock
   readonly #log: Logger
   readonly #limits: HttpLimits
-  /** Those that have waited longest come first. */
-  readonly #visits = new Map<Duplex, Visit>()
+  /** By stream; the longest silent ones come first. */
+  readonly #connections = new Map<Duplex, HttpConnection>()
   #http: Server | undefined
   #port: NetServer | undefined
   #sweep: Disposable | undefined
   #closing: Promise<void> | undefined
   #closeBy = Number.POSITIVE_INFINITY
-  #empty = () => {}
+  #lastClosed = () => {}
   readonly #warned = new Map<string, number>()
 
-  constructor(options: HttpFaceOptions) {
-    this.#pages = new Pages(options)
-    this.#clock = options.clock
-    this.#log = options.log ?? silent
-    this.#limits = { ...httpLimits, ...options.limits }
+  constructor({ answer, role, clock, log = silent, limits }: HttpEndpointOptions) {
+    this.#answer = answer
+    this.#role = role
+    this.#clock = clock
+    this.#log = log
+    this.#limits = { ...httpLimits, ...limits }
   }
 
+  /** Open connections. */
   get connections(): number {
-    return this.#visits.size
+    return this.#connections.size
   }
 
-  accept(socket: Duplex): void {
-    if (!this.#admit(socket)) return
+  /** Takes a connection that speaks HTTP/1.1, its first bytes put back. */
+  accept(stream: Duplex): void {
+    if (!this.#admit(stream)) return
     this.#http ??= this.#createHttp()
-    this.#http.emit('connection', socket)
-    // What accepted the connection may have paused it after looking at its first bytes.
-    socket.resume()
+    this.#http.emit('connection', stream)
+    // The acceptor may have paused it to look at its first bytes.
+    stream.resume()
   }
 
-  acceptHttp2(socket: Duplex, remoteAddress?: string): void {
-    const visit = this.#admit(socket)
-    if (!visit) return
-    if (!(socket instanceof Socket)) {
-      this.#drop(visit)
+  /**
+   * Takes a connection that began with HTTP/2's preface, put back. It must not flow. Only sockets are served, plain or
+   * TLS: over other streams node:http2 can fail an assertion of its own, which would end the process.
+   * @param remoteAddress For the log.
+   */
+  acceptHttp2(stream: Duplex, remoteAddress?: string): void {
+    const connection = this.#admit(stream)
+    if (!connection) return
+    if (!(stream instanceof Socket)) {
+      this.#drop(connection)
       return
     }
-    serveHttp2(socket, {
+    serveHttp2(stream, this.#role, {
       answer: request => {
-        visit.busy++
-        return this.#pages.answer(request)
+        connection.answering++
+        return this.#answer(request)
       },
-      answered: () => this.#finished(visit),
+      answered: () => this.#finished(connection),
       refused: path => {
-        visit.since = this.#clock.now()
-        visit.patience = Math.min(visit.patience, GRPC_PATIENCE_MS)
-        const fields = { peer: remoteAddress ?? socket.remoteAddress, path }
-        this.#warn(fields, 'a gRPC client dialled the name server, it was told to dial the proxy')
+        connection.since = this.#clock.now()
+        connection.patience = Math.min(connection.patience, GRPC_PATIENCE_MS)
+        const fields = { peer: remoteAddress ?? stream.remoteAddress, path }
+        this.#warn(fields, `a gRPC client dialled the ${this.#role}, it was told to dial the proxy`)
       },
       failed: error => this.#log.debug({ err: error }, 'http2 connection failed'),
     })
   }
 
+  /** Opens a port for HTTP/1.1. @returns where. Rejects with the system's error. */
   listen(port: number, host?: string): Promise<AddressInfo> {
     const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
     const server = createServer({ noDelay: true }, socket => this.accept(socket))
@@ -141,65 +134,66 @@ class Face implements HttpFace {
     return promise
   }
 
+  /** Closes idle connections and waits for answers under way, for a while. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#shutDown())
   }
 
   async #shutDown(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#empty = resolve
+    this.#lastClosed = resolve
     this.#closeBy = this.#clock.now() + this.#limits.closeTimeout
     const portClosed = this.#port && once(this.#port, 'close')
     this.#port?.close()
-    for (const visit of this.#visits.values()) if (visit.busy === 0) visit.socket.destroy()
-    if (this.#visits.size > 0) await promise
+    for (const { stream, answering } of this.#connections.values()) if (answering === 0) stream.destroy()
+    if (this.#connections.size > 0) await promise
     await portClosed
   }
 
-  /** Takes a connection into the books; undefined if it is not served. */
-  #admit(socket: Duplex): Visit | undefined {
-    // From here on nobody else hears its errors.
-    socket.on('error', error => this.#log.debug({ err: error }, 'http connection failed'))
-    if (this.#closing || socket.destroyed) {
-      socket.destroy()
+  /** Keeps a connection; undefined if it is not served. */
+  #admit(stream: Duplex): HttpConnection | undefined {
+    // From here on this is the only listener for its errors.
+    stream.on('error', error => this.#log.debug({ err: error }, 'http connection failed'))
+    if (this.#closing || stream.destroyed) {
+      stream.destroy()
       return undefined
     }
-    if (this.#visits.size >= this.#limits.connections) this.#pushOut()
-    const visit = { socket, since: this.#clock.now(), patience: this.#limits.answerTimeout, busy: 0 }
-    this.#visits.set(socket, visit)
-    socket.once('close', () => this.#leave(socket))
+    if (this.#connections.size >= this.#limits.connections) this.#dropLongestSilent()
+    const connection = { stream, since: this.#clock.now(), patience: this.#limits.answerTimeout, answering: 0 }
+    this.#connections.set(stream, connection)
+    stream.once('close', () => this.#forget(stream))
     this.#sweep ??= this.#clock.every(SWEEP_MS, () => this.#dropSilent())
-    return visit
+    return connection
   }
 
-  /** Probes must get through even when somebody holds all connections open. */
-  #pushOut(): void {
-    const visits = [...this.#visits.values()]
-    const victim = visits.find(visit => visit.busy === 0) ?? visits[0]
-    if (!victim) return
-    this.#warn({ connections: this.#visits.size }, 'too many http connections, the longest silent one is closed')
-    this.#drop(victim)
+  /** Probes must get through even when one peer holds all connections open. */
+  #dropLongestSilent(): void {
+    const connections = [...this.#connections.values()]
+    const longest = connections.find(({ answering }) => answering === 0) ?? connections[0]
+    if (!longest) return
+    this.#warn({ connections: connections.length }, 'too many http connections, the longest silent one is closed')
+    this.#drop(longest)
   }
 
-  #drop({ socket }: Visit): void {
-    socket.destroy()
-    this.#leave(socket)
+  #drop({ stream }: HttpConnection): void {
+    stream.destroy()
+    this.#forget(stream)
   }
 
-  #leave(socket: Duplex): void {
-    this.#visits.delete(socket)
-    if (this.#visits.size > 0) return
+  #forget(stream: Duplex): void {
+    this.#connections.delete(stream)
+    if (this.#connections.size > 0) return
     this.#sweep?.[Symbol.dispose]()
     this.#sweep = undefined
-    this.#empty()
+    this.#lastClosed()
   }
 
   // node:http enforces its own timeouts only on servers that listen themselves. One rule replaces them all, for slow
   // requests, idle connections and slow readers alike.
   #dropSilent(): void {
     const now = this.#clock.now()
-    for (const visit of this.#visits.values()) {
-      if (now - visit.since >= visit.patience || now >= this.#closeBy) this.#drop(visit)
+    for (const connection of this.#connections.values()) {
+      if (now - connection.since >= connection.patience || now >= this.#closeBy) this.#drop(connection)
     }
   }
 
@@ -214,27 +208,27 @@ class Face implements HttpFace {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const visit = this.#visits.get(request.socket)
-    if (!visit) return
-    visit.busy++
-    response.once('close', () => this.#finished(visit))
-    const refusal = refuseFraming(request, visit)
+    const connection = this.#connections.get(request.socket)
+    if (!connection) return
+    connection.answering++
+    response.once('close', () => this.#finished(connection))
+    const refusal = refuseFraming(request, connection)
     const page = refusal
       ? refusalPage(refusal)
-      : await this.#pages.answer({ method: request.method ?? '', target: request.url ?? '' })
+      : await this.#answer({ method: request.method ?? '', target: request.url ?? '' })
     if (refusal || this.#closing) response.shouldKeepAlive = false
     sendPage(response, page)
   }
 
-  #finished(visit: Visit): void {
-    visit.busy--
-    visit.since = this.#clock.now()
-    // To the end of the queue, unless it has left meanwhile.
-    if (this.#visits.delete(visit.socket)) this.#visits.set(visit.socket, visit)
-    if (visit.socket.writableEnded) destroyWhenSent(visit.socket)
+  #finished(connection: HttpConnection): void {
+    connection.answering--
+    connection.since = this.#clock.now()
+    // To the end of the order, unless it has ended meanwhile.
+    if (this.#connections.delete(connection.stream)) this.#connections.set(connection.stream, connection)
+    if (connection.stream.writableEnded) destroyWhenSent(connection.stream)
   }
 
-  /** Strangers can bring these about as often as they like, so each is said once a minute. */
+  /** Strangers can cause these as often as they like, so each is logged once a minute. */
   #warn(fields: object, text: string): void {
     const now = this.#clock.now()
     if (now - (this.#warned.get(text) ?? Number.NEGATIVE_INFINITY) < WARNING_GAP_MS) return
@@ -243,10 +237,10 @@ class Face implements HttpFace {
   }
 }
 
-/** Requests that are refused whatever they ask for, because of how they come. The connection ends with them. */
-function refuseFraming(request: IncomingMessage, visit: Visit): Refusal | undefined {
+/** Requests that are refused whatever they ask for, because of how they are sent. The connection ends with them. */
+function refuseFraming(request: IncomingMessage, connection: HttpConnection): Refusal | undefined {
   // Each request waiting behind another would hold a page in memory.
-  if (visit.busy > 1) return new Refusal(400, 'PIPELINED', 'send the next request after the answer')
+  if (connection.answering > 1) return new Refusal(400, 'PIPELINED', 'send the next request after the answer')
   if (request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0) {
     return new Refusal(413, 'BODY_NOT_ALLOWED', 'these pages are read-only and take no body')
   }

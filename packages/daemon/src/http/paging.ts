@@ -1,4 +1,4 @@
-import { inSlices } from '@gantrymq/daemon'
+import { inSlices } from '../slices.ts'
 import { Refusal } from './page.ts'
 
 const DEFAULT_LIMIT = 100
@@ -40,7 +40,7 @@ export interface Part<T> {
  * The asked part of a long list, in one pass and in slices. Sorting all names would hold up requests, so never more
  * than twice the page is kept.
  */
-export async function pick<T>(items: Iterable<T>, nameOf: (item: T) => string, query: PageQuery): Promise<Part<T>> {
+export async function pickPart<T>(items: Iterable<T>, nameOf: (item: T) => string, query: PageQuery): Promise<Part<T>> {
   const kept = new SmallestNames<T>(query.limit)
   let total = 0
   let later = 0

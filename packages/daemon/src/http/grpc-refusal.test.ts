@@ -7,9 +7,9 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
-import { STARTED_AT, statusOf } from '../../test/status-fixture.ts'
-import { GRPC_MESSAGE } from './grpc-refusal.ts'
-import { createHttpFace } from './http-face.ts'
+import { pagesOf, STARTED_AT } from '../../test/health-fixture.ts'
+import { grpcMessage } from './grpc-refusal.ts'
+import { HttpEndpoint } from './http-endpoint.ts'
 
 const END_STREAM = 1
 
@@ -20,17 +20,18 @@ const QUERY_ROUTE = {
   te: 'trailers',
 }
 
-function face(t: TestContext) {
+function endpoint(t: TestContext) {
   const clock = new ManualClock(STARTED_AT + 10_000)
   const warnings: string[] = []
   const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
-  const http = createHttpFace({ status: statusOf(), clock, log })
+  const pages = pagesOf({ clock })
+  const http = new HttpEndpoint({ answer: request => pages.answer(request), role: 'name server', clock, log })
   t.after(() => http.close())
   return { http, clock, warnings }
 }
 
-/** A port that puts the first bytes back and hands connections on, as the name server's does. */
-async function frontDoor(t: TestContext, http: ReturnType<typeof createHttpFace>) {
+/** A port that puts the first bytes back and hands connections on, as a server's does. */
+async function acceptorFor(t: TestContext, http: HttpEndpoint) {
   const sockets: Socket[] = []
   const port = createServer(socket => {
     sockets.push(socket)
@@ -38,16 +39,16 @@ async function frontDoor(t: TestContext, http: ReturnType<typeof createHttpFace>
       socket.pause()
       socket.unshift(bytes)
       http.acceptHttp2(socket)
-      door.emit('accepted')
+      acceptor.emit('accepted')
     })
   })
-  const door = Object.assign(new EventEmitter(), { port: 0 })
+  const acceptor = Object.assign(new EventEmitter(), { port: 0 })
   t.after(() => {
     for (const socket of sockets) socket.destroy()
     port.close()
   })
   await once(port.listen(0, '127.0.0.1'), 'listening')
-  return Object.assign(door, { port: (port.address() as AddressInfo).port })
+  return Object.assign(acceptor, { port: (port.address() as AddressInfo).port })
 }
 
 function client(t: TestContext, port: number) {
@@ -69,8 +70,8 @@ function client(t: TestContext, port: number) {
 }
 
 test('a gRPC call is told readably that the proxy is elsewhere, and its session ends soon', async t => {
-  const { http, clock, warnings } = face(t)
-  const { port } = await frontDoor(t, http)
+  const { http, clock, warnings } = endpoint(t)
+  const { port } = await acceptorFor(t, http)
   const { session, ask } = client(t, port)
   const { answer, flags } = await ask(QUERY_ROUTE)
   assert.equal(answer[':status'], 200)
@@ -89,8 +90,8 @@ test('a gRPC call is told readably that the proxy is elsewhere, and its session 
 })
 
 test('calls right after the first one, and beside it, get the same answer', async t => {
-  const { http } = face(t)
-  const { port } = await frontDoor(t, http)
+  const { http } = endpoint(t)
+  const { port } = await acceptorFor(t, http)
   const { ask } = client(t, port)
   const first = await ask(QUERY_ROUTE)
   const answers = [first, ...(await Promise.all([ask(QUERY_ROUTE), ask(QUERY_ROUTE)]))]
@@ -101,12 +102,12 @@ test('calls right after the first one, and beside it, get the same answer', asyn
 })
 
 test('the message is what gRPC allows in a header unescaped', () => {
-  assert.match(GRPC_MESSAGE, /^[ -$&-~]+$/)
+  assert.match(grpcMessage('name server'), /^[ -$&-~]+$/)
 })
 
 test('gRPC clients that try again and again are logged once a minute', async t => {
-  const { http, clock, warnings } = face(t)
-  const { port } = await frontDoor(t, http)
+  const { http, clock, warnings } = endpoint(t)
+  const { port } = await acceptorFor(t, http)
   for (let turn = 0; turn < 3; turn++) await client(t, port).ask(QUERY_ROUTE)
   assert.equal(warnings.length, 1)
   clock.advance(60_000)
@@ -115,8 +116,8 @@ test('gRPC clients that try again and again are logged once a minute', async t =
 })
 
 test('other HTTP/2 clients get the pages', async t => {
-  const { http } = face(t)
-  const { port } = await frontDoor(t, http)
+  const { http } = endpoint(t)
+  const { port } = await acceptorFor(t, http)
   const ready = await client(t, port).ask({ ':path': '/readyz' })
   assert.equal(ready.answer[':status'], 200)
   assert.equal((JSON.parse(ready.body) as { ready: boolean }).ready, true)
@@ -129,16 +130,16 @@ test('other HTTP/2 clients get the pages', async t => {
 })
 
 test('a preface with nothing or nonsense after it is cut off', async t => {
-  const { http, clock } = face(t)
-  const door = await frontDoor(t, http)
+  const { http, clock } = endpoint(t)
+  const acceptor = await acceptorFor(t, http)
   const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
   for (const rest of ['', '\0\0\x10\x04', 'x'.repeat(20_000)]) {
-    const socket = dial(door.port, '127.0.0.1')
+    const socket = dial(acceptor.port, '127.0.0.1')
       .on('error', () => {})
       .resume()
     t.after(() => socket.destroy())
     socket.write(preface + rest)
-    await once(door, 'accepted')
+    await once(acceptor, 'accepted')
     clock.advance(31_000)
     if (!socket.closed) await once(socket, 'close')
     assert.equal(http.connections, 0)
@@ -146,8 +147,8 @@ test('a preface with nothing or nonsense after it is cut off', async t => {
 })
 
 test('a session that stays silent is cut off, and so is one open at close', async t => {
-  const { http, clock } = face(t)
-  const { port } = await frontDoor(t, http)
+  const { http, clock } = endpoint(t)
+  const { port } = await acceptorFor(t, http)
   const silent = client(t, port)
   await once(silent.session, 'remoteSettings')
   clock.advance(31_000)
@@ -160,7 +161,7 @@ test('a session that stays silent is cut off, and so is one open at close', asyn
 })
 
 test('a stream that is no socket is not served', t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   const [, far] = duplexPair()
   http.acceptHttp2(far)
   assert.equal(far.destroyed, true)

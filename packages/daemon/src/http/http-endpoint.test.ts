@@ -8,12 +8,18 @@ import { type TestContext, test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
-import { STARTED_AT, statusOf } from '../../test/status-fixture.ts'
-import { createHttpFace, type HttpFaceOptions } from './http-face.ts'
+import { pagesOf, STARTED_AT } from '../../test/health-fixture.ts'
+import type { MetricsPage } from '../metrics/family.ts'
+import { HttpEndpoint, type HttpEndpointOptions } from './http-endpoint.ts'
 
-function face(t: TestContext, given: Partial<HttpFaceOptions> = {}) {
+interface Given extends Partial<HttpEndpointOptions> {
+  readonly metrics?: MetricsPage
+}
+
+function endpoint(t: TestContext, { metrics, ...given }: Given = {}) {
   const clock = new ManualClock(STARTED_AT + 10_000)
-  const http = createHttpFace({ status: statusOf(), clock, ...given })
+  const pages = pagesOf({ clock, metrics })
+  const http = new HttpEndpoint({ answer: request => pages.answer(request), role: 'test server', clock, ...given })
   t.after(async () => {
     const closed = http.close()
     clock.advance(60_000)
@@ -25,7 +31,7 @@ function face(t: TestContext, given: Partial<HttpFaceOptions> = {}) {
 }
 
 /** A connection in memory, and all text that ever comes back on it. */
-function visitor(http: ReturnType<typeof createHttpFace>) {
+function connection(http: HttpEndpoint) {
   const [near, far] = duplexPair()
   near.on('error', () => {})
   http.accept(far)
@@ -45,7 +51,7 @@ async function answers(socket: NodeJS.ReadableStream, count: number): Promise<st
 }
 
 test('a connection accepted elsewhere, its first bytes put back, gets its page', async t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   const port = createServer({ pauseOnConnect: false }, socket => {
     socket.once('data', (bytes: Buffer) => {
       socket.pause()
@@ -67,7 +73,7 @@ test('a connection accepted elsewhere, its first bytes put back, gets its page',
 })
 
 test('a port of its own serves the same pages, and is free again after close', async t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   const { port } = await http.listen(0, '127.0.0.1')
   const response = await fetch(`http://127.0.0.1:${port}/livez`)
   assert.equal(response.status, 200)
@@ -85,13 +91,13 @@ test('a port that is taken is an error of listen', async t => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.after(() => taken.close())
-  const { http } = face(t)
+  const { http } = endpoint(t)
   await assert.rejects(http.listen((taken.address() as { port: number }).port, '127.0.0.1'), { code: 'EADDRINUSE' })
 })
 
 test('HEAD gets the headers of GET and no body', async t => {
-  const { http } = face(t)
-  const { near, all } = visitor(http)
+  const { http } = endpoint(t)
+  const { near, all } = connection(http)
   near.write('HEAD /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
   const answer = await all
   assert.match(answer, /^HTTP\/1.1 200 OK\r\n/)
@@ -100,25 +106,25 @@ test('HEAD gets the headers of GET and no body', async t => {
 })
 
 test('other methods get 405 with what is allowed', async t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
-    const { near, all } = visitor(http)
+    const { near, all } = connection(http)
     near.write(`${method} /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
     assert.match(await all, /^HTTP\/1.1 405 [^]*allow: GET, HEAD[^]*"METHOD_NOT_ALLOWED"/, method)
   }
 })
 
 test('a request with a body is refused and its connection ended', async t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   for (const framing of ['content-length: 1000000000', 'transfer-encoding: chunked']) {
-    const { near, all } = visitor(http)
+    const { near, all } = connection(http)
     near.write(`GET /livez HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n`)
     assert.match(await all, /^HTTP\/1.1 413 [^]*connection: close[^]*"BODY_NOT_ALLOWED"/i)
   }
 })
 
 test('too large headers and bytes that are no request get a readable end', async t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   const cases = [
     [`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(9000)}\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
     [`GET /${'y'.repeat(9000)} HTTP/1.1\r\nhost: x\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
@@ -126,24 +132,24 @@ test('too large headers and bytes that are no request get a readable end', async
     ['\0\0\0\x10', /^HTTP\/1.1 400 [^]*"BAD_REQUEST"/],
   ] as const
   for (const [bytes, expected] of cases) {
-    const { near, all } = visitor(http)
+    const { near, all } = connection(http)
     near.write(bytes)
     assert.match(await all, expected)
   }
 })
 
 test('requests sent without waiting for answers are refused', async t => {
-  const { http } = face(t)
-  const { near, all } = visitor(http)
+  const { http } = endpoint(t)
+  const { near, all } = connection(http)
   near.write(GET_LIVEZ.repeat(50))
   const answer = await all
   assert.ok(answer.startsWith('HTTP/1.1 200 OK'))
   assert.match(answer, /"PIPELINED"/)
 })
 
-test('a connection lives from answer to answer, and ends when it is silent for the answer time', async t => {
-  const { http, clock } = face(t)
-  const { near, far } = visitor(http)
+test('a connection stays open from answer to answer, and ends when it is silent for the answer time', async t => {
+  const { http, clock } = endpoint(t)
+  const { near, far } = connection(http)
   for (let turn = 0; turn < 3; turn++) {
     near.write(GET_LIVEZ)
     await answers(near, 1)
@@ -156,8 +162,8 @@ test('a connection lives from answer to answer, and ends when it is silent for t
 })
 
 test('a request that trickles in is cut off, however busy it looks', t => {
-  const { http, clock } = face(t)
-  const { near } = visitor(http)
+  const { http, clock } = endpoint(t)
+  const { near } = connection(http)
   near.write('GET /livez HTTP/1.1\r\n')
   for (let second = 0; second < 31; second++) {
     near.write(`x-${second}: y\r\n`)
@@ -167,7 +173,7 @@ test('a request that trickles in is cut off, however busy it looks', t => {
 })
 
 test('a reader that does not take its answer is cut off', async t => {
-  const { http, clock } = face(t)
+  const { http, clock } = endpoint(t)
   const [near, far] = duplexPair()
   near.on('error', () => {})
   http.accept(far)
@@ -181,33 +187,33 @@ test('a reader that does not take its answer is cut off', async t => {
 test('one connection too many pushes out the one that was silent longest, so probes get through', async t => {
   const warnings: string[] = []
   const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
-  const { http } = face(t, { log, limits: { connections: 3 } })
-  const first = visitor(http)
-  const second = visitor(http)
-  const third = visitor(http)
+  const { http } = endpoint(t, { log, limits: { connections: 3 } })
+  const first = connection(http)
+  const second = connection(http)
+  const third = connection(http)
   first.near.write(GET_LIVEZ)
   await answers(first.near, 1)
-  const fourth = visitor(http)
-  const fifth = visitor(http)
+  const fourth = connection(http)
+  const fifth = connection(http)
   assert.equal(http.connections, 3)
   assert.deepEqual(
     [first, second, third, fourth, fifth].map(each => each.far.destroyed),
     [false, true, true, false, false],
   )
-  assert.equal(warnings.length, 1, 'said once a minute')
+  assert.equal(warnings.length, 1, 'logged once a minute')
 })
 
 test('close ends idle connections at once and lets an answer under way finish', async t => {
   const { promise: rendered, resolve: write } = Promise.withResolvers<string>()
-  const { http } = face(t, { metrics: { contentType: 'text/plain', render: () => rendered } })
-  const idle = visitor(http)
-  const busy = visitor(http)
+  const { http } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => rendered } })
+  const idle = connection(http)
+  const busy = connection(http)
   busy.near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
   await new Promise(setImmediate)
   const closed = http.close()
   await once(idle.far, 'close')
   assert.equal(http.connections, 1)
-  const late = visitor(http)
+  const late = connection(http)
   assert.equal(late.far.destroyed, true)
   write('up 1\n')
   assert.match(await busy.all, /connection: close[^]*up 1/i)
@@ -215,8 +221,8 @@ test('close ends idle connections at once and lets an answer under way finish', 
 })
 
 test('close waits no longer than its time for an answer that never comes', async t => {
-  const { http, clock } = face(t, { metrics: { contentType: 'text/plain', render: () => new Promise(() => {}) } })
-  const { near, far } = visitor(http)
+  const { http, clock } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => new Promise(() => {}) } })
+  const { near, far } = connection(http)
   near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
   await new Promise(setImmediate)
   const closed = http.close()
@@ -227,7 +233,7 @@ test('close waits no longer than its time for an answer that never comes', async
 })
 
 test('a peer that goes away in the middle of anything leaves nothing behind', async t => {
-  const { http } = face(t)
+  const { http } = endpoint(t)
   const { port } = await http.listen(0, '127.0.0.1')
   const cut = async (bytes: string) => {
     const socket: Socket = connect(port, '127.0.0.1')
@@ -244,10 +250,10 @@ test('a peer that goes away in the middle of anything leaves nothing behind', as
 })
 
 test('random bytes end in an answer or a closed connection, never in a crash', async t => {
-  const { http, clock } = face(t)
+  const { http, clock } = endpoint(t)
   await fc.assert(
     fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { maxLength: 5 }), async chunks => {
-      const { near, all } = visitor(http)
+      const { near, all } = connection(http)
       near.write('GET /')
       for (const chunk of chunks) if (near.writable) near.write(chunk)
       await new Promise(setImmediate)

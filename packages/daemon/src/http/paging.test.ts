@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Part, pick, readPageQuery } from './paging.ts'
+import { type Part, pickPart, readPageQuery } from './paging.ts'
 
 test('pages put together are the sorted list, whatever the order and the page size', async () => {
   const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4, unit: 'grapheme' }), { maxLength: 60 })
@@ -15,7 +15,7 @@ test('pages put together are the sorted list, whatever the order and the page si
         const expected = list.filter(name => name.startsWith(prefix)).sort()
         let after: string | undefined = ''
         while (after !== undefined) {
-          const part: Part<string> = await pick(list, name => name, { prefix, after, limit })
+          const part: Part<string> = await pickPart(list, name => name, { prefix, after, limit })
           assert.ok(part.entries.length <= limit)
           assert.equal(part.total, expected.length)
           assert.ok(after === '' || part.entries.length > 0, 'a next page has entries')
@@ -38,7 +38,7 @@ test('a long list is gone through in turns with others', async () => {
     if (going) setImmediate(turn)
   }
   setImmediate(turn)
-  const part = await pick(names, name => name, { prefix: '', after: '', limit: 2 })
+  const part = await pickPart(names, name => name, { prefix: '', after: '', limit: 2 })
   going = false
   assert.deepEqual([part.entries, part.total, part.next], [['topic-0', 'topic-1'], 100_000, 'topic-1'])
   assert.ok(turns >= 90, `${turns} turns`)

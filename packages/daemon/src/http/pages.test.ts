@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Logger } from '@gantrymq/remoting'
+import { healthOf, pagesOf, STARTED_AT } from '../../test/health-fixture.ts'
+import { jsonPage, type Page, Refusal } from './page.ts'
+import type { PagesOptions, ServerPage } from './pages.ts'
+
+const further: readonly ServerPage[] = [
+  { path: '/api/v1/topics', about: 'topics', answer: ({ query }) => jsonPage({ prefix: query.get('prefix') }) },
+  { path: '/api/v1/topics/{topic}', about: 'a topic', answer: ({ segment, now }) => jsonPage({ segment, now }) },
+  { path: '/api/v1/topics/{topic}/why', about: 'why it is so', answer: ({ segment }) => jsonPage({ why: segment }) },
+]
+
+function site(given: Partial<PagesOptions> = {}) {
+  const pages = pagesOf({ further, ...given })
+  return (target: string, method = 'GET') => pages.answer({ method, target })
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- tests look into JSON freely
+const json = (page: Page): any => JSON.parse(page.body)
+
+test('the first page says what the server is and names all others, those of the server too', async () => {
+  const { body } = await site()('/')
+  assert.match(body, /^This is a RocketMQ test server \(Gantry\)\./)
+  assert.equal(
+    body.slice(body.indexOf('\n\n') + 2),
+    `/livez                       200 while the process answers
+/readyz                      200 when clients are served, else 503 with the reason
+/metrics                     Prometheus text
+/api/v1/topics               topics
+/api/v1/topics/{topic}       a topic
+/api/v1/topics/{topic}/why   why it is so
+`,
+  )
+})
+
+test('the process is alive whatever its state', async () => {
+  const health = healthOf({ readiness: () => ({ ready: false, code: 'DRAINING', reason: 'shutting down' }) })
+  assert.equal((await site({ health })('/livez')).status, 200)
+})
+
+test('a ready server says so with its numbers', async () => {
+  const page = await site()('/readyz')
+  assert.equal(page.status, 200)
+  assert.deepEqual(json(page), { ready: true, version: '0.1.0', uptimeMs: 10_000, topics: 3 })
+})
+
+test('a server that is not ready answers 503 with the reason', async () => {
+  const health = healthOf({ readiness: () => ({ ready: false, code: 'WAITING', reason: '35 s to go' }) })
+  const page = await site({ health })('/readyz')
+  assert.equal(page.status, 503)
+  const { ready, code, message } = json(page)
+  assert.deepEqual({ ready, code, message }, { ready: false, code: 'WAITING', message: '35 s to go' })
+})
+
+test('metrics are written by what the program handed in', async () => {
+  const metrics = { contentType: 'text/x', render: () => Promise.resolve('up 1\n') }
+  const page = await site({ metrics })('/metrics')
+  assert.deepEqual([page.status, page.headers['content-type'], page.body], [200, 'text/x', 'up 1\n'])
+  const off = await site()('/metrics')
+  assert.deepEqual([off.status, json(off).code], [404, 'METRICS_OFF'])
+})
+
+test('a page of the server gets the query, the time and the decoded segment of its path', async () => {
+  const ask = site()
+  assert.deepEqual(json(await ask('/api/v1/topics?prefix=%25R')), { prefix: '%R' })
+  for (const topic of ['orders', '%RETRY%group', 'a/b', 'thema-ü', 'why']) {
+    const path = `/api/v1/topics/${encodeURIComponent(topic)}`
+    assert.deepEqual(json(await ask(path)), { segment: topic, now: STARTED_AT + 10_000 })
+    assert.deepEqual(json(await ask(`${path}/why?x=1`)), { why: topic })
+  }
+})
+
+test('a page that refuses is answered with its status and code', async () => {
+  const refusing = () => {
+    throw new Refusal(404, 'TOPIC_NOT_FOUND', 'no such topic')
+  }
+  const page = await site({ further: [{ path: '/x', about: 'x', answer: refusing }] })('/x')
+  assert.deepEqual([page.status, json(page)], [404, { code: 'TOPIC_NOT_FOUND', message: 'no such topic' }])
+})
+
+test('a page that fails is a 500 without the reason, and is logged', async () => {
+  const logged: string[] = []
+  const log = { debug() {}, info() {}, warn() {}, error: (_: object, said: string) => logged.push(said) } as Logger
+  const metrics = { contentType: 'text/x', render: () => Promise.reject(new Error('secret')) }
+  const page = await site({ metrics, log })('/metrics')
+  assert.deepEqual([page.status, json(page).code], [500, 'INTERNAL'])
+  assert.doesNotMatch(page.body, /secret/)
+  assert.deepEqual(logged, ['http page failed'])
+})
+
+test('unknown pages, long targets and other methods are refused with a code', async () => {
+  const ask = site()
+  const codes: Record<string, [number, string]> = {
+    '/nothing': [404, 'NOT_FOUND'],
+    '/api/v1/topics/': [404, 'NOT_FOUND'],
+    '/api/v1/topics/a/b': [404, 'NOT_FOUND'],
+    '/api/v1/topics/a/why/not': [404, 'NOT_FOUND'],
+    '//evil/livez': [404, 'NOT_FOUND'],
+    '/../livez': [404, 'NOT_FOUND'],
+    'http://x/livez': [404, 'NOT_FOUND'],
+    '*': [404, 'NOT_FOUND'],
+    '': [404, 'NOT_FOUND'],
+    '/api/v1/topics/%RETRY%group': [400, 'BAD_PATH'],
+    '/api/v1/topics/%ff': [400, 'BAD_PATH'],
+    [`/${'x'.repeat(2048)}`]: [414, 'TARGET_TOO_LONG'],
+  }
+  for (const [target, expected] of Object.entries(codes)) {
+    const page = await ask(target)
+    assert.deepEqual([page.status, json(page).code], expected, target)
+    assert.equal(typeof json(page).message, 'string')
+  }
+  const post = await ask('/livez', 'POST')
+  assert.deepEqual([post.status, post.headers['allow']], [405, 'GET, HEAD'])
+})
+
+test('every page keeps out of caches and of other sites', async () => {
+  const ask = site()
+  for (const target of ['/', '/livez', '/readyz', '/api/v1/topics', '/nothing']) {
+    const { headers } = await ask(target)
+    assert.equal(headers['cache-control'], 'no-store')
+    assert.equal(headers['x-content-type-options'], 'nosniff')
+    assert.match(headers['content-security-policy'] ?? '', /default-src 'none'/)
+    assert.equal(headers['access-control-allow-origin'], undefined)
+  }
+})
