@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PROXY_V2_SIGNATURE } from './first-bytes.ts'
+import { PROXY_V2_SIGNATURE } from './protocol-signatures.ts'
 import { PROXY_V1_LIMIT, PROXY_V2_LIMIT, type ProxyPreamble, readProxyV1, readProxyV2 } from './proxy-protocol.ts'
 
 type Reader = (bytes: Buffer) => ProxyPreamble | undefined

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { RemotingError } from './errors.ts'
-import { PROXY_V2_SIGNATURE } from './first-bytes.ts'
+import { PROXY_V2_SIGNATURE } from './protocol-signatures.ts'
 
 /** What a load balancer says of the connection it forwards (the PROXY protocol of haproxy). */
 export interface ProxyPreamble {

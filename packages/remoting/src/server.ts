@@ -2,7 +2,7 @@ import diagnostics from 'node:diagnostics_channel'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { AddressRanges } from './address-range.ts'
-import { Arrival, type Arrived, giveBack } from './arrival.ts'
+import { type DetectedProtocol, ProtocolDetector, unshiftBytes } from './protocol-detector.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
@@ -111,7 +111,7 @@ export class RemotingServer {
   readonly #log: Logger
   readonly #servers = new Set<Server>()
   /** Connections that have not shown what they speak, and since when. */
-  readonly #arrivals = new Map<Arrival, number>()
+  readonly #detectors = new Map<ProtocolDetector, number>()
   readonly #connections = new Set<Connection>()
   /** Streams of every kind, and the address each is counted under. */
   readonly #streams = new Map<Duplex, string>()
@@ -162,7 +162,7 @@ export class RemotingServer {
     this.#count(address, 1)
     stream.once('close', () => this.#forget(stream))
     const full = this.#whyFull(address)
-    if (full === undefined) this.#greet(stream, remoteAddress)
+    if (full === undefined) this.#detect(stream, remoteAddress)
     else this.#turnAway(stream, remoteAddress, full)
   }
 
@@ -178,7 +178,7 @@ export class RemotingServer {
     return this.close()
   }
 
-  // -- Arrivals ------------------------------------------------------------------------------------------------------
+  // -- New connections -----------------------------------------------------------------------------------------------
 
   #onSocket(socket: Socket): void {
     const address = addressOf(socket)
@@ -202,37 +202,37 @@ export class RemotingServer {
     return `there are ${maxConnectionsPerAddress} connections from ${address} already`
   }
 
-  #greet(stream: Duplex, remoteAddress: string): void {
+  #detect(stream: Duplex, remoteAddress: string): void {
     const { tls, proxies } = this.#options
-    const arrival: Arrival = new Arrival(stream, remoteAddress, {
+    const detector: ProtocolDetector = new ProtocolDetector(stream, remoteAddress, {
       tls,
       proxies,
       proxyLimit: this.#limits.proxyPreamble,
       frameLimit: this.#limits.maxFrame,
-      onArrived: arrived => {
-        this.#arrivals.delete(arrival)
-        this.#admit(stream, arrived)
+      onDetected: detected => {
+        this.#detectors.delete(detector)
+        this.#admit(stream, detected)
       },
       onRefused: why => {
-        this.#arrivals.delete(arrival)
+        this.#detectors.delete(detector)
         stream.destroy()
-        if (why !== undefined) this.#report(arrival.remoteAddress, why)
+        if (why !== undefined) this.#report(detector.remoteAddress, why)
       },
     })
-    this.#arrivals.set(arrival, this.#clock.elapsed())
+    this.#detectors.set(detector, this.#clock.elapsed())
     this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
   }
 
-  #admit(stream: Duplex, arrived: Arrived): void {
-    const address = ipOf(arrived.remoteAddress)
+  #admit(stream: Duplex, detected: DetectedProtocol): void {
+    const address = ipOf(detected.remoteAddress)
     this.#recount(stream, address)
     const full = this.#whyTooMany(address)
-    if (full !== undefined) this.#turnAway(arrived.stream, arrived.remoteAddress, full)
-    else if (arrived.protocol === 'remoting') this.#connect(arrived)
-    else this.#handOn(arrived, arrived.protocol)
+    if (full !== undefined) this.#turnAway(detected.stream, detected.remoteAddress, full)
+    else if (detected.protocol === 'remoting') this.#connect(detected)
+    else this.#handOn(detected, detected.protocol)
   }
 
-  #handOn({ stream, bytes, remoteAddress }: Arrived, protocol: 'http1' | 'http2'): void {
+  #handOn({ stream, bytes, remoteAddress }: DetectedProtocol, protocol: 'http1' | 'http2'): void {
     const { protocols } = this.#options
     if (protocols?.[protocol] === undefined) {
       this.#turnAway(
@@ -242,7 +242,7 @@ export class RemotingServer {
       )
       return
     }
-    giveBack(stream, bytes)
+    unshiftBytes(stream, bytes)
     protocols[protocol](stream, remoteAddress)
     // node:http waits for the stream to flow; node:http2 reads it by itself, and would miss what flows before.
     if (protocol === 'http1') stream.resume()
@@ -261,7 +261,7 @@ export class RemotingServer {
 
   // -- Connections ---------------------------------------------------------------------------------------------------
 
-  #connect({ stream, bytes, remoteAddress, encrypted }: Arrived): void {
+  #connect({ stream, bytes, remoteAddress, encrypted }: DetectedProtocol): void {
     const { onAnswered, onSend, onOpen, traffic } = this.#options
     const connection: Connection = new Connection(stream, {
       remoteAddress,
@@ -308,8 +308,8 @@ export class RemotingServer {
   #sweep(): void {
     const now = this.#clock.elapsed()
     const { arrivalMs, idleMs } = this.#limits
-    for (const [arrival, since] of this.#arrivals) {
-      if (now - since >= arrivalMs) arrival.refuse(`it has not shown what it speaks in ${arrivalMs} ms`)
+    for (const [detector, since] of this.#detectors) {
+      if (now - since >= arrivalMs) detector.refuse(`it has not shown what it speaks in ${arrivalMs} ms`)
     }
     for (const connection of this.#connections) {
       connection.sweep(now)
@@ -348,7 +348,7 @@ export class RemotingServer {
   async #shutDown({ goAwayMs = 0, drainMs = 5000 }: CloseOptions): Promise<void> {
     this.#draining = true
     const ports = [...this.#servers].map(server => new Promise(resolve => server.close(resolve)))
-    for (const arrival of this.#arrivals.keys()) arrival.refuse(undefined)
+    for (const detector of this.#detectors.keys()) detector.refuse(undefined)
     await this.#untilEmpty(goAwayMs)
     await Promise.all([...this.#connections].map(connection => connection.close({ drainMs })))
     // Whoever took a connection that speaks HTTP closes it before; this is for those that were not.

@@ -67,14 +67,14 @@ function freeId({ clientIp, instanceName, unitName }: InstanceOptions): string {
 function lease(key: string, shared: Shared, consumerGroup: string | undefined): InstanceLease {
   shared.leases++
   if (consumerGroup !== undefined) shared.consumerGroups.add(consumerGroup)
-  const giveBack = async (drainMs: number): Promise<void> => {
+  const endLease = async (drainMs: number): Promise<void> => {
     if (consumerGroup !== undefined) shared.consumerGroups.delete(consumerGroup)
     if (--shared.leases > 0) return
     inUse.delete(key)
     await shared.instance.close(drainMs)
   }
   let releasing: Promise<void> | undefined
-  return { instance: shared.instance, release: (drainMs = 0) => (releasing ??= giveBack(drainMs)) }
+  return { instance: shared.instance, release: (drainMs = 0) => (releasing ??= endLease(drainMs)) }
 }
 
 // The first words are those of Apache's client.

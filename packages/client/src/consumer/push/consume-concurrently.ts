@@ -156,7 +156,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     // Whoever has the queue now will get them again anyway.
     if (work.isGone || mine.length === 0) return
     if (doneCount === messages.length) return this.#finish(work, mine)
-    const kept = await this.#giveBack(work, without(messages.slice(doneCount), away), delayLevel)
+    const kept = await this.#sendBack(work, without(messages.slice(doneCount), away), delayLevel)
     if (kept.length > 0) void this.#submitAgain(work, kept)
     if (!work.isGone) this.#finish(work, without(mine, kept))
   }
@@ -169,7 +169,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
   }
 
   /** Has messages delivered again later. Returns those that nobody would take. */
-  async #giveBack(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], delayLevel: number) {
+  async #sendBack(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], delayLevel: number) {
     const { instance, group, settings } = this.#core
     if (settings.broadcast) {
       instance.log.warn({ group, messageId: messages[0]?.messageId }, 'failed message of a broadcast group is dropped')
@@ -224,7 +224,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     const { instance, group } = this.#core
     const late = without(messages, task.away)
     instance.log.warn({ group, messageId: late[0]?.messageId }, 'listener takes too long: message given back')
-    const kept = await this.#giveBack(work, late, EXPIRED_LEVEL)
+    const kept = await this.#sendBack(work, late, EXPIRED_LEVEL)
     task.away = without(messages, kept)
     if (!work.isGone) this.#finish(work, task.away)
   }

@@ -123,11 +123,11 @@ export class QueueLocks {
 
   /** Gives queues back. Never rejects: a broker that does not hear of it frees them after a minute. */
   async release(queues: readonly MessageQueue[]): Promise<void> {
-    const given = byBroker(queues).map(([name, some]) => this.#inTurn(name, () => this.#giveBack(name, some)))
+    const given = byBroker(queues).map(([name, some]) => this.#inTurn(name, () => this.#unlockAt(name, some)))
     await Promise.all(given)
   }
 
-  async #giveBack(brokerName: string, mqSet: readonly MessageQueue[]): Promise<void> {
+  async #unlockAt(brokerName: string, mqSet: readonly MessageQueue[]): Promise<void> {
     const { brokers, clientId, log } = this.#instance
     const address = brokers.master(brokerName)
     if (address === undefined) return

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream'
 import type { AddressRanges } from './address-range.ts'
-import { detectProtocol } from './first-bytes.ts'
+import { detectProtocol } from './protocol-signatures.ts'
 import { ipOf } from './peer-address.ts'
 import { readProxyV1, readProxyV2 } from './proxy-protocol.ts'
 import type { ServerTls } from './tls.ts'
 
 /** What a connection turned out to speak, and what was read to find out. */
-export interface Arrived {
+export interface DetectedProtocol {
   readonly protocol: 'remoting' | 'http1' | 'http2'
   /** The stream to go on with: the one given, or the TLS socket over it. No listener of ours is left on it. */
   readonly stream: Duplex
@@ -17,15 +17,15 @@ export interface Arrived {
   readonly encrypted: boolean
 }
 
-export interface ArrivalOptions {
+export interface ProtocolDetectorOptions {
   readonly tls?: ServerTls | undefined
-  /** Who may tell a client's address in a PROXY preamble. Default nobody. */
+  /** Who may send a client's address in a PROXY preamble. Default: no one. */
   readonly proxies?: AddressRanges | undefined
   /** Largest PROXY preamble of version 2, bytes. */
   readonly proxyLimit: number
   /** Largest frame, bytes; it bounds what a first byte may be. */
   readonly frameLimit: number
-  onArrived(arrived: Arrived): void
+  onDetected(detected: DetectedProtocol): void
   /** The stream has closed, or must not be served: why, for the log; undefined if the client just left. */
   onRefused(why: string | undefined): void
 }
@@ -34,10 +34,10 @@ const NO_BYTES = Buffer.alloc(0)
 
 /**
  * A connection until it has shown what it speaks: perhaps a PROXY preamble, perhaps a TLS handshake, then remoting or HTTP
- * (Apache's HandshakeHandler and TlsModeHandler). Owns the stream until it tells `onArrived` or `onRefused`, once.
+ * (Apache's HandshakeHandler and TlsModeHandler). Owns the stream until it calls `onDetected` or `onRefused`, once.
  */
-export class Arrival {
-  readonly #options: ArrivalOptions
+export class ProtocolDetector {
+  readonly #options: ProtocolDetectorOptions
   #stream: Duplex
   #bytes: Buffer = NO_BYTES
   #remoteAddress: string
@@ -45,7 +45,7 @@ export class Arrival {
   #encrypted = false
   #done = false
 
-  constructor(stream: Duplex, remoteAddress: string, options: ArrivalOptions) {
+  constructor(stream: Duplex, remoteAddress: string, options: ProtocolDetectorOptions) {
     this.#stream = stream
     this.#remoteAddress = remoteAddress
     this.#options = options
@@ -61,7 +61,7 @@ export class Arrival {
     if (this.#done) return
     this.#done = true
     this.#unlisten()
-    // Nobody listens any more, and an error of a stream that was destroyed on purpose is no news.
+    // An error of a stream that was destroyed on purpose is no news.
     this.#stream.on('error', () => {})
     this.#stream.destroy()
     this.#options.onRefused(why)
@@ -72,20 +72,16 @@ export class Arrival {
     this.#decide()
   }
 
-  readonly #onGone = (): void => this.refuse(undefined)
+  readonly #onEnd = (): void => this.refuse(undefined)
 
   readonly #onError = (error: Error): void => this.refuse(error.message)
 
   #listen(stream: Duplex): void {
-    stream.on('data', this.#onData).on('end', this.#onGone).on('close', this.#onGone).on('error', this.#onError)
+    stream.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onEnd).on('error', this.#onError)
   }
 
   #unlisten(): void {
-    this.#stream
-      .off('data', this.#onData)
-      .off('end', this.#onGone)
-      .off('close', this.#onGone)
-      .off('error', this.#onError)
+    this.#stream.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onEnd).off('error', this.#onError)
   }
 
   #decide(): void {
@@ -146,7 +142,7 @@ export class Arrival {
     const stream = this.#stream
     // The data listener must go: from here the bytes are the TLS socket's.
     stream.off('data', this.#onData)
-    giveBack(stream, this.#bytes)
+    unshiftBytes(stream, this.#bytes)
     this.#bytes = NO_BYTES
     try {
       const socket = await tls.accept(stream)
@@ -166,14 +162,14 @@ export class Arrival {
     }
   }
 
-  #finish(protocol: Arrived['protocol']): void {
+  #finish(protocol: DetectedProtocol['protocol']): void {
     if (!this.#encrypted && this.#options.tls?.mode === 'enforcing') {
       this.refuse('it does not speak TLS, and TLS is enforced')
       return
     }
     this.#done = true
     this.#unlisten()
-    this.#options.onArrived({
+    this.#options.onDetected({
       protocol,
       stream: this.#stream,
       bytes: this.#bytes,
@@ -183,8 +179,8 @@ export class Arrival {
   }
 }
 
-/** Puts bytes back so that whoever reads the stream next gets them first. */
-export function giveBack(stream: Duplex, bytes: Buffer): void {
+/** Puts bytes back into a stream, so that its next reader gets them first. */
+export function unshiftBytes(stream: Duplex, bytes: Buffer): void {
   stream.pause()
   if (bytes.length > 0) stream.unshift(bytes)
 }

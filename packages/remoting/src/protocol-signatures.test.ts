@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { detectProtocol, type FirstBytes, PROXY_V2_SIGNATURE } from './first-bytes.ts'
+import { detectProtocol, type Protocol, PROXY_V2_SIGNATURE } from './protocol-signatures.ts'
 
-const openings: readonly [protocol: FirstBytes, opening: Buffer, decidedBy: number][] = [
+const openings: readonly [protocol: Protocol, opening: Buffer, decidedBy: number][] = [
   ['remoting', Buffer.of(0, 0, 0, 0x87, 0, 0, 0, 0x83), 1],
   ['tls', Buffer.of(0x16, 3, 1, 2, 0), 1],
   ['proxy-v1', Buffer.from('PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n'), 6],
@@ -39,7 +39,7 @@ test('with a larger frame limit a larger first byte is still a frame', () => {
 test('every input is decided by its fourteenth byte, and never otherwise afterwards', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 14, maxLength: 40 }), bytes => {
-      const seen = new Set<FirstBytes>()
+      const seen = new Set<Protocol>()
       for (let length = 1; length <= bytes.length; length++) seen.add(detectProtocol(bytes.subarray(0, length)))
       seen.delete('more')
       assert.equal(seen.size, 1)

@@ -1,12 +1,12 @@
-/** What the first bytes of a connection say it speaks. `more`: they may still become one of several. */
-export type FirstBytes = 'remoting' | 'tls' | 'proxy-v1' | 'proxy-v2' | 'http1' | 'http2' | 'unknown' | 'more'
+/** What a connection speaks, by its first bytes. `more`: they may still become one of several. */
+export type Protocol = 'remoting' | 'tls' | 'proxy-v1' | 'proxy-v2' | 'http1' | 'http2' | 'unknown' | 'more'
 
 /** The first twelve bytes of a PROXY protocol version 2 preamble. */
 export const PROXY_V2_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 
 const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'CONNECT']
 
-const openings: readonly { readonly bytes: Buffer; readonly protocol: FirstBytes }[] = [
+const openings: readonly { readonly bytes: Buffer; readonly protocol: Protocol }[] = [
   // A TLS record of the type handshake (Apache's TlsHelper.HANDSHAKE_MAGIC_CODE).
   { bytes: Buffer.of(0x16), protocol: 'tls' },
   { bytes: PROXY_V2_SIGNATURE, protocol: 'proxy-v2' },
@@ -20,7 +20,7 @@ const openings: readonly { readonly bytes: Buffer; readonly protocol: FirstBytes
  * remoting and TLS, at most fourteen for the others.
  * @param frameLimit Largest frame accepted, its length word included. It bounds the first byte of a frame.
  */
-export function detectProtocol(bytes: Uint8Array, frameLimit = 16 * 1024 * 1024): FirstBytes {
+export function detectProtocol(bytes: Uint8Array, frameLimit = 16 * 1024 * 1024): Protocol {
   const [first] = bytes
   if (first === undefined) return 'more'
   let more = false
