@@ -3,7 +3,7 @@ import { aborted, ClientError, toClientError } from './errors.ts'
 import type { CallOptions } from './message/message.ts'
 import { badOption } from './options.ts'
 
-/** A call's time: starts when made, and says what is left. */
+/** The deadline of a call: starts when it is created, and tells how much time is left. */
 export class Deadline {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
@@ -17,7 +17,7 @@ export class Deadline {
     this.#end = clock.elapsed() + timeoutMs
   }
 
-  /** Of a call with options of its own, or the default. */
+  /** The deadline of a call with these options, or `fallbackMs` by default. */
   static of(clock: Clock, options: CallOptions, fallbackMs: number): Deadline {
     return new Deadline(clock, options.timeoutMs ?? fallbackMs, options.signal)
   }
@@ -31,7 +31,7 @@ export class Deadline {
     return this.#clock.elapsed() >= this.#end
   }
 
-  /** Options for a call within it, of at most `atMostMs`. */
+  /** Options for a call within the deadline, of at most `atMostMs`. */
   options(atMostMs = Number.POSITIVE_INFINITY): { readonly timeoutMs: number; readonly signal?: AbortSignal } {
     const timeoutMs = Math.max(1, Math.min(this.left, atMostMs))
     return this.signal === undefined ? { timeoutMs } : { timeoutMs, signal: this.signal }
@@ -43,18 +43,18 @@ export class Deadline {
     if (this.hasPassed) throw timedOut(what, this.timeoutMs)
   }
 
-  /** Waits for what others may wait for too: giving up here does not end it. */
+  /** Waits for shared work: giving up does not end it. @throws ClientError TIMEOUT, ABORTED, or as the work */
   wait<T>(work: Promise<T>, what: string): Promise<T> {
     return within(this.#clock, work, this.left, this.signal, what)
   }
 
-  /** Waits for what is done anyway: when the time is over or the signal is aborted, the wait ends without an error. */
+  /** Waits for work that need not be finished: when the time is over or the signal is aborted, the wait ends without an error. */
   upTo(work: Promise<void>): Promise<void> {
     return upTo(this.#clock, work, { timeoutMs: this.left, signal: this.signal })
   }
 }
 
-/** The options of a call, checked, as callers without types may give anything. @throws ClientError BAD_OPTION */
+/** Checks the options of a call, for callers without types. @throws ClientError BAD_OPTION */
 export function checkedCall(what: string, options: CallOptions, fallbackMs: number) {
   if (typeof options !== 'object' || options === null) throw badOption(what, 'options', options, 'an object')
   const { timeoutMs = fallbackMs, signal } = options
@@ -71,7 +71,7 @@ export function timedOut(what: string, ms: number): ClientError {
   return new ClientError('TIMEOUT', `${what} took longer than ${ms} ms`, { retriable: true, responseCode: 10002 })
 }
 
-/** Waits `ms` at most for a promise. @throws ClientError TIMEOUT, ABORTED, or what the work failed with */
+/** Waits at most `ms` for work. @throws ClientError TIMEOUT, ABORTED, or as the work */
 export function within<T>(
   clock: Clock,
   work: Promise<T>,

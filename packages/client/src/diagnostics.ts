@@ -4,48 +4,49 @@ import { SUCCESS } from '@gantrymq/remoting'
 import type { MessageQueue, OutgoingMessage, SendReceipt } from './message/message.ts'
 
 /**
- * What subscribers of `tracing:gantrymq:client:send:*` see of a send. `properties` may be added to until it starts: that is
- * how trace contexts travel.
+ * A send, as subscribers of `tracing:gantrymq:client:send:*` see it. Until it starts they may add `properties` to the message,
+ * such as a trace context.
  *
- * The channels stand for Apache's SendMessageHook and ConsumeMessageHook, option `onRequest` for its RPCHook. What
- * CheckForbiddenHook and FilterMessageHook refuse, refuse before `send` and in the listener; EndTransactionHook is seen in
+ * The channels replace Apache's SendMessageHook and ConsumeMessageHook, and option `onRequest` its RPCHook. What a
+ * CheckForbiddenHook or FilterMessageHook refuses, check before `send` and in the listener. What an EndTransactionHook sees is
  * the receipt's `transactionState`.
  */
 export interface SendEvent {
   readonly clientId: string
-  /** Empty without one. Names of groups and topics are without it. */
+  /** Empty if there is none. The names of groups and topics are without it. */
   readonly namespace: string
   readonly group: string
   readonly kind: 'send' | 'oneway' | 'batch' | 'transaction' | 'request' | 'reply'
   readonly topic: string
-  /** The first of a batch stands for all. */
+  /** The message; of a batch, the first. */
   readonly message: OutgoingMessage<unknown>
+  /** The number of messages: more than one for a batch. */
   readonly count: number
   readonly properties: Record<string, string>
-  /** Set at the end, when it was stored; of a batch the first one. */
+  /** Set at the end if the message was stored; of a batch, the first receipt. */
   receipt?: SendReceipt | undefined
 }
 
-/** What subscribers of `tracing:gantrymq:client:pull:*` see of a pull or pop. */
+/** A pull or pop, as subscribers of `tracing:gantrymq:client:pull:*` see it. */
 export interface PullEvent {
   readonly clientId: string
-  /** Empty without one. */
+  /** Empty if there is none. */
   readonly namespace: string
   readonly group: string
   readonly queue: MessageQueue
   readonly offset: number
-  /** Set at the end: whether messages came. */
+  /** Set at the end: true if there were messages. */
   found?: boolean
 }
 
-/** What subscribers of `tracing:gantrymq:client:consume:*` see of one call of a listener. */
+/** One call of a listener, as subscribers of `tracing:gantrymq:client:consume:*` see it. */
 export interface ConsumeEvent {
   readonly clientId: string
-  /** Empty without one. Names of groups and topics are without it. */
+  /** Empty if there is none. The names of groups and topics are without it. */
   readonly namespace: string
   readonly group: string
   readonly topic: string
-  /** Whether each member of the group gets all messages. */
+  /** True if each member of the group gets all messages. */
   readonly broadcast: boolean
   readonly messages: readonly {
     readonly messageId: string
@@ -58,8 +59,8 @@ export interface ConsumeEvent {
   /** Set at the end, unless the listener threw. */
   outcome?: 'ack' | 'retry'
   /**
-   * May be set at the start: calls the listener, and so can give it a context to run in. Whoever finds one there calls it
-   * inside of its own.
+   * A subscriber may set it at the start, to call the listener within a context. If it is set already, the subscriber's
+   * function must call the previous one.
    */
   around?: <T>(call: () => Promise<T>) => Promise<T>
 }
@@ -68,18 +69,21 @@ export const sendChannel = tracingChannel<unknown, SendEvent>('gantrymq:client:s
 export const pullChannel = tracingChannel<unknown, PullEvent>('gantrymq:client:pull')
 export const consumeChannel = tracingChannel<unknown, ConsumeEvent>('gantrymq:client:consume')
 
-interface PullPlace {
+interface PullSubject {
   readonly clientId: string
   readonly namespace: string
-  /** With the namespace, as the topic of the queue. */
+  /** With the namespace, like the topic of the queue. */
   readonly group: string
   readonly queue: MessageQueue
   readonly offset: number
 }
 
-/** Runs a pull between the events of its channel. Only for when somebody listens. */
-export function tracePull<R extends { readonly code: number }>(place: PullPlace, ask: () => Promise<R>): Promise<R> {
-  const { clientId, namespace, group, queue, offset } = place
+/** Runs a pull between the events of its channel. Call it only if the channel has subscribers. */
+export function tracePull<R extends { readonly code: number }>(
+  subject: PullSubject,
+  ask: () => Promise<R>,
+): Promise<R> {
+  const { clientId, namespace, group, queue, offset } = subject
   const event: PullEvent = {
     clientId,
     namespace,
@@ -94,12 +98,12 @@ export function tracePull<R extends { readonly code: number }>(place: PullPlace,
   }, event)
 }
 
-/** Calls a listener between the events of its channel. Only for when somebody listens. */
+/** Calls a listener between the events of its channel. Call it only if the channel has subscribers. */
 export function traceConsume<T>(event: ConsumeEvent, call: () => Promise<T>): Promise<T> {
   return consumeChannel.tracePromise(() => (event.around === undefined ? call() : event.around(call)), event)
 }
 
-/** Runs a send between the events of its channel. Only for when somebody listens: see `sendChannel.hasSubscribers`. */
+/** Runs a send between the events of its channel. Call it only if the channel has subscribers. */
 export function traceSend<T>(event: SendEvent, run: (event: SendEvent) => Promise<T>): Promise<T> {
   return sendChannel.tracePromise(() => run(event), event)
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { RemotingError, ResponseError } from '@gantrymq/remoting'
 import { ClientError, toClientError } from './errors.ts'
 
-test('what a server refused carries its code and words, and what to do where the code says it', () => {
+test('a refusal has the server’s code and remark, and advice if the code is enough to tell', () => {
   const cause = new ResponseError(2, '[OVERLOAD]system busy')
   const error = toClientError(cause, '10.0.0.1:10911')
   assert.equal(error.code, 'BROKER_REFUSED')
@@ -18,13 +18,13 @@ test('what a server refused carries its code and words, and what to do where the
   )
 })
 
-test('a code that nobody knows is told as it is, and not tried again', () => {
+test('an unknown code is shown as a number, and not retriable', () => {
   const error = toClientError(new ResponseError(4711, null))
   assert.match(error.message, /the server refused with code 4711: no remark/)
   assert.equal(error.retriable, false)
 })
 
-test('failures of connections have the codes of the client, and Java’s numbers', () => {
+test('connection failures have the client’s codes and Java’s numbers', () => {
   const from = (code: RemotingError['code']) =>
     toClientError(new RemotingError(code, 'text', { retriable: true }), 'a:1')
   assert.deepEqual([from('TIMEOUT').code, from('TIMEOUT').responseCode], ['TIMEOUT', 10002])
@@ -34,7 +34,7 @@ test('failures of connections have the codes of the client, and Java’s numbers
   assert.equal(from('FRAME_TOO_LARGE').code, 'BAD_BODY')
 })
 
-test('an error of this client passes as it is, and anything else is one that may go better', () => {
+test('a ClientError is returned as it is, and any other error is retriable', () => {
   const own = new ClientError('CLOSED', 'gone')
   assert.equal(toClientError(own), own)
   assert.deepEqual(toClientError('odd').message, 'odd')

@@ -1,7 +1,7 @@
 import { RemotingError, ResponseError } from '@gantrymq/remoting'
 import { responseCodes, responseName } from '@gantrymq/protocol'
 
-/** What went wrong. Stable: branch on it, not on the text. */
+/** The kind of failure. Codes are stable: branch on them, not on the message. */
 export type ClientErrorCode =
   | 'ABORTED'
   | 'BACK_PRESSURE'
@@ -27,15 +27,15 @@ export type ClientErrorCode =
 export interface ClientErrorOptions extends ErrorOptions {
   /** True if the same call may succeed later or elsewhere. Default false. */
   readonly retriable?: boolean
-  /** The server's response code, where one answered; else Apache's own number of the failure, such as 10005. */
+  /** The server's response code if it answered; else the number of the failure in Apache's client, such as 10005. */
   readonly responseCode?: number | undefined
-  /** What the server said, word for word. */
+  /** The server's remark, verbatim. */
   readonly remark?: string | null | undefined
-  /** `ip:port` of who answered, or did not. */
+  /** `ip:port` of the server that answered or failed to. */
   readonly address?: string | undefined
 }
 
-/** Every failure of this client. */
+/** The error of every failure of this client. */
 export class ClientError extends Error {
   override readonly name: string = 'ClientError'
   readonly code: ClientErrorCode
@@ -54,7 +54,7 @@ export class ClientError extends Error {
   }
 }
 
-/** Apache's ClientErrorCode. */
+/** The numbers in Apache's ClientErrorCode. */
 export const javaCodes = {
   connectBroker: 10001,
   accessTimeout: 10002,
@@ -65,7 +65,7 @@ export const javaCodes = {
   replyMessage: 10007,
 } as const
 
-/** Codes that another broker, or the same one later, may not answer again: Apache's DefaultMQProducer.retryResponseCodes. */
+/** Codes after which a retry may succeed, at another broker or later: Apache's DefaultMQProducer.retryResponseCodes. */
 export const RETRY_RESPONSE_CODES: readonly number[] = Object.freeze([
   responseCodes.SYSTEM_ERROR,
   responseCodes.SYSTEM_BUSY,
@@ -79,18 +79,18 @@ export const RETRY_RESPONSE_CODES: readonly number[] = Object.freeze([
 
 const RETRIABLE_RESPONSES: ReadonlySet<number> = new Set([...RETRY_RESPONSE_CODES, responseCodes.FLOW_CONTROL])
 
-/** 4.9 refuses for want of permission with code 1 and the name of an exception. */
+/** A 4.9 broker refuses permission with code 1 and a remark that starts with this exception. */
 const OLD_ACL = 'org.apache.rocketmq.acl.common.AclException'
 
-/** What to do about a refusal, where the code alone says it. */
+/** What to do about a refusal, if its code is enough to tell. */
 const ADVICE: Readonly<Record<number, string>> = {
-  [responseCodes.SYSTEM_BUSY]: 'the broker is busy: send slower or to more brokers',
+  [responseCodes.SYSTEM_BUSY]: 'the broker is busy: send more slowly, or to more brokers',
   [responseCodes.SERVICE_NOT_AVAILABLE]: "the broker's disk may be full, or it is shutting down: look at its log",
   [responseCodes.NO_PERMISSION]: 'check the permissions of topic and broker, and the credentials of this client',
   [responseCodes.TOPIC_NOT_EXIST]: 'create the topic, or allow brokers to create it (autoCreateTopicEnable)',
-  [responseCodes.SUBSCRIPTION_NOT_EXIST]: 'the broker has not heard of this group yet: it will with the next heartbeat',
+  [responseCodes.SUBSCRIPTION_NOT_EXIST]: 'the broker does not know this group before its next heartbeat',
   [responseCodes.SUBSCRIPTION_NOT_LATEST]:
-    'the broker knows an older subscription: all members of a group must subscribe alike',
+    'the broker has an older subscription of this group: all members of a group must have the same subscriptions',
   [responseCodes.SUBSCRIPTION_GROUP_NOT_EXIST]:
     'create the group, or allow brokers to create it (autoCreateSubscriptionGroup)',
 }
@@ -112,7 +112,7 @@ const FROM_REMOTING = {
   REFUSED: 'BROKER_REFUSED',
 } as const satisfies Record<RemotingError['code'], ClientErrorCode>
 
-/** The client's error for whatever a call to `address` ended with. Those of this client pass. */
+/** Turns the error of a call to `address` into a ClientError. A ClientError is returned as it is. */
 export function toClientError(error: unknown, address?: string): ClientError {
   if (error instanceof ClientError) return error
   if (error instanceof ResponseError) return refused(error, address)
@@ -121,7 +121,7 @@ export function toClientError(error: unknown, address?: string): ClientError {
   return new ClientError('CONNECT_FAILED', text, { cause: error, address, retriable: true })
 }
 
-/** The result of work that refuses with RemotingError, which users of the client see as ClientError. */
+/** Runs work that throws RemotingErrors, and throws ClientErrors instead. */
 export function asClientErrors<T>(work: () => T): T {
   try {
     return work()
@@ -149,7 +149,7 @@ function refused(error: ResponseError, address: string | undefined): ClientError
 function fromRemoting(error: RemotingError, address: string | undefined): ClientError {
   const code = FROM_REMOTING[error.code]
   const { message, retriable } = error
-  // Whoever aborted a call looks for his own reason.
+  // The cause of an abort is the reason that the caller gave.
   const cause = code === 'ABORTED' ? error.cause : error
   return new ClientError(code, message, { cause, retriable, address, responseCode: javaCodeOf(code) })
 }
@@ -159,12 +159,12 @@ function javaCodeOf(code: ClientErrorCode): number | undefined {
   return code === 'TIMEOUT' ? javaCodes.accessTimeout : undefined
 }
 
-/** A call given up because its signal said so. */
+/** The error of a call whose signal was aborted. */
 export function aborted(signal: AbortSignal, what: string): ClientError {
   return new ClientError('ABORTED', `${what} was aborted`, { cause: signal.reason })
 }
 
-/** A call on what is closed. */
+/** The error of a call on a closed object. */
 export function closed(what: string): ClientError {
   return new ClientError('CLOSED', `${what} is closed`)
 }

@@ -1,4 +1,4 @@
-// What options take and what admin gives, so that nobody has to name the packages below.
+// Types of options and of the admin's results, so that users need not depend on the packages below.
 export type {
   AclInfo,
   AssignmentInput,

@@ -11,13 +11,13 @@ const table = {
   queue: custom<{ id: number } | undefined>(undefined, null, 'a queue', value => typeof value === 'object'),
 }
 
-test('what is left out has its default, and the result does not change any more', () => {
+test('options left out get their defaults, and the result is frozen', () => {
   const options = readOptions('Test', table, { retries: 0, timeoutMs: undefined })
   assert.deepEqual(options, { group: 'g', timeoutMs: 3000, retries: 0, trace: false, kind: 'zlib', queue: undefined })
   assert.ok(Object.isFrozen(options))
 })
 
-test('a wrong value is an error that names the option, the value and what would be right', () => {
+test('the error for a wrong value names the option, the value and the accepted values', () => {
   const wrong = (given: object, message: string) =>
     assert.throws(() => readOptions('Test', table, given), { code: 'BAD_OPTION', message: `Test: option ${message}` })
   wrong({ retries: 11 }, 'retries must be a whole number from 0 to 10, not 11')
@@ -25,12 +25,12 @@ test('a wrong value is an error that names the option, the value and what would 
   wrong({ timeoutMs: 0 }, 'timeoutMs must be a whole number from 1 to 2147483647, in milliseconds, not 0')
   wrong({ timeoutMs: Number.NaN }, 'timeoutMs must be a whole number from 1 to 2147483647, in milliseconds, not NaN')
   wrong({ kind: 'gzip' }, 'kind must be one of zlib, lz4, not "gzip"')
-  wrong({ group: null }, 'group must be text, not null')
+  wrong({ group: null }, 'group must be a string, not null')
   wrong({ trace: 1 }, 'trace must be true or false, not 1')
   wrong({ queue: () => 0 }, 'queue must be a queue, not a value of type function')
 })
 
-test('an option that is not there is an error that tells of the one meant', () => {
+test('the error for an unknown option suggests the similar one', () => {
   assert.throws(() => readOptions('Test', table, { timeoutms: 1 } as object), {
     code: 'BAD_OPTION',
     message: 'Test: there is no option timeoutms; did you mean timeoutMs?',

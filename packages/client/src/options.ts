@@ -1,13 +1,13 @@
 import { nearestWord } from '@gantrymq/remoting'
 import { ClientError } from './errors.ts'
 
-/** One option: its default, what it accepts, and its name in Apache's client. */
+/** An option: its default, the values that it accepts, and its name in Apache's client. */
 export interface Option<T> {
-  /** What it is when left out. */
+  /** The value if the option is left out. */
   readonly fallback: T
-  /** What a good value looks like, for errors and the documentation. */
+  /** A description of the accepted values, for errors and the documentation. */
   readonly expected: string
-  /** The key of Apache's client that means the same; null where there is none. */
+  /** The corresponding key of Apache's client; null if there is none. */
   readonly java: string | null
   readonly accepts: (value: unknown) => boolean
 }
@@ -16,10 +16,10 @@ type AnyOption = Option<any> // oxlint-disable-line typescript/no-explicit-any -
 
 export type OptionTable = Readonly<Record<string, AnyOption>>
 
-/** The values of a table's options. */
+/** The values of a table's options, with defaults filled in. */
 export type ValuesOf<T extends OptionTable> = { readonly [K in keyof T]: T[K] extends Option<infer V> ? V : never }
 
-/** The same as a user gives them. */
+/** The options of a table as users give them. */
 export type GivenOf<T extends OptionTable> = {
   readonly [K in keyof T]?: (T[K] extends Option<infer V> ? V : never) | undefined
 }
@@ -31,7 +31,7 @@ interface Range {
 
 const LARGEST = 2_147_483_647
 
-/** A whole number. */
+/** An integer. */
 export function whole(fallback: number, java: string | null, { min = 0, max = LARGEST }: Range = {}): Option<number> {
   const accepts = (value: unknown): boolean =>
     typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
@@ -54,10 +54,10 @@ export function word<const W extends string>(fallback: W, java: string | null, a
 }
 
 export function textOption(fallback: string, java: string | null): Option<string> {
-  return { fallback, java, expected: 'text', accepts: value => typeof value === 'string' }
+  return { fallback, java, expected: 'a string', accepts: value => typeof value === 'string' }
 }
 
-/** Anything that a check of its own accepts; its default may be undefined. */
+/** An option with its own check. Its default need not pass the check, and may be undefined. */
 export function custom<T>(
   fallback: T,
   java: string | null,
@@ -68,8 +68,8 @@ export function custom<T>(
 }
 
 /**
- * The options of `who`, defaults filled in, frozen.
- * @throws ClientError BAD_OPTION naming the option, what was given and what would be right.
+ * The options of `who` with defaults filled in, frozen.
+ * @throws ClientError BAD_OPTION with the option, the given value and the accepted values
  */
 export function readOptions<const T extends OptionTable>(who: string, table: T, given: GivenOf<T>): ValuesOf<T> {
   const values: Record<string, unknown> = {}
@@ -84,16 +84,16 @@ export function readOptions<const T extends OptionTable>(who: string, table: T, 
   return Object.freeze(values) as ValuesOf<T>
 }
 
-/** Options that have secrets in them, whatever was given for them. */
+/** Options whose values are never shown, because they contain secrets. */
 const SECRETS: ReadonlySet<string> = new Set(['credentials', 'tls'])
 
-/** What a caller without types gave instead of options. @throws ClientError BAD_OPTION */
+/** Checks that options are an object, for callers without types. @throws ClientError BAD_OPTION */
 export function checkedOptions<T>(who: string, given: T): T {
   if (typeof given === 'object' && given !== null) return given
   throw badOption(who, 'options', given, 'an object')
 }
 
-/** An option that is not what it should be. Its value is shown only where it cannot be a secret. */
+/** The error for a wrong option. It shows the value only if that cannot be a secret. */
 export function badOption(who: string, name: string, value: unknown, expected: string): ClientError {
   const given = SECRETS.has(name) ? `a value of type ${typeof value}` : shown(value)
   return new ClientError('BAD_OPTION', `${who}: option ${name} must be ${expected}, not ${given}`)

@@ -16,7 +16,7 @@ async function setUp(t: TestContext, settings: Partial<ProducerOptions> = {}, op
 
 const message = (body: string, more: object = {}) => ({ topic: 'Orders', body, ...more })
 
-test('single sends of a moment go as one batch, and each has a receipt of its own', async t => {
+test('single sends within the delay are sent as one batch, and each gets its own receipt', async t => {
   const { cluster, producer, batches, singles } = await setUp(t)
   const sends = ['a', 'b', 'c'].map(body => producer.send(message(body)))
   const receipts = await cluster.outcome(Promise.all(sends), { stepMs: 5 })
@@ -32,14 +32,14 @@ test('single sends of a moment go as one batch, and each has a receipt of its ow
   )
 })
 
-test('a full batch goes at once, without waiting for the time', async t => {
+test('a full batch is sent at once', async t => {
   const { cluster, producer, batches } = await setUp(t, { autoBatchBytes: 10 })
   const sends = [producer.send(message('12345')), producer.send(message('67890'))]
   await cluster.outcome(Promise.all(sends), { stepMs: 0 })
   assert.equal(batches(), 1)
 })
 
-test('messages of other tags, and delayed ones, do not share a batch', async t => {
+test('messages with different tags do not share a batch, and delayed ones join none', async t => {
   const { cluster, producer, batches, singles } = await setUp(t)
   const sends = [{ tags: 'x' }, { tags: 'x' }, { tags: 'y' }, { delayLevel: 1 }].map(more =>
     producer.send(message('m', more)),
@@ -48,7 +48,7 @@ test('messages of other tags, and delayed ones, do not share a batch', async t =
   assert.deepEqual([batches(), singles()], [1, 2])
 })
 
-test('a message that is illegal is refused by itself, and the others of its moment are sent', async t => {
+test('an illegal message is refused alone, and the others of its batch are sent', async t => {
   const { cluster, producer } = await setUp(t, { maxMessageSize: 10 })
   const bad = assert.rejects(producer.send(message('far too long for this')), { code: 'MESSAGE_ILLEGAL' })
   const good = [producer.send(message('a')), producer.send(message('b'))]
@@ -56,7 +56,7 @@ test('a message that is illegal is refused by itself, and the others of its mome
   assert.equal(cluster.broker.log.messages('Orders').length, 2)
 })
 
-test('what is no message, or no option, is refused as without batches', async t => {
+test('a value that is no message or no option is refused as without batching', async t => {
   const { cluster, producer } = await setUp(t)
   const given: readonly (readonly unknown[])[] = [
     [null],
@@ -71,14 +71,14 @@ test('what is no message, or no option, is refused as without batches', async t 
   }
 })
 
-test('when too much waits already, messages go by themselves', async t => {
+test('when too many bytes wait, messages are sent alone', async t => {
   const { cluster, producer, singles } = await setUp(t, { autoBatchHeldBytes: 4 })
   const sends = ['12345', '6'].map(body => producer.send(message(body)))
   await cluster.outcome(Promise.all(sends), { stepMs: 5 })
   assert.equal(singles(), 2)
 })
 
-test('what waits is sent before the producer closes', async t => {
+test('open batches are sent before the producer closes', async t => {
   const { cluster, producer } = await setUp(t, { autoBatchDelayMs: 30_000 })
   const sends = [producer.send(message('a')), producer.send(message('b'))]
   await cluster.settle()
@@ -87,20 +87,20 @@ test('what waits is sent before the producer closes', async t => {
   assert.equal(cluster.broker.log.messages('Orders').length, 2)
 })
 
-test('a failure is told to every sender of the batch', async t => {
+test('when a batch fails, each of its sends fails', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, remark: 'no', times: 10 })
   const sends = ['a', 'b'].map(body => assert.rejects(producer.send(message(body)), { responseCode: 13 }))
   await cluster.outcome(Promise.all(sends), { stepMs: 5 })
 })
 
-test('topics given at the start are known before the first send, missing ones are not held against it', async t => {
+test('option topics fetches routes at the start, and a missing topic is no error', async t => {
   const { cluster } = await setUp(t, { topics: ['Orders', 'Missing'], autoBatch: false })
   const asked = cluster.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').map(({ header }) => header['topic'])
   assert.ok(asked.includes('Orders') && asked.includes('Missing'))
 })
 
-test('a broker that a send failed at is asked whether it is there again', async t => {
+test('a broker at which a send failed is probed until it answers', async t => {
   const { cluster, producer } = await setUp(t, { autoBatch: false, probeBrokers: true }, { brokers: 2 })
   const probes = () => cluster.broker.server.requestsOf('GET_MAX_OFFSET').length
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false })

@@ -3,53 +3,53 @@ import { Deadline } from '../deadline.ts'
 import { toClientError } from '../errors.ts'
 import { type OutgoingMessage, queueKey, type SendReceipt } from '../message/message.ts'
 import { BatchError, type BatchItem } from './batches.ts'
-import type { Extra, Outbound, SendOptions } from './send-pipeline.ts'
-import { isDelayed } from './prepared-message.ts'
+import type { SendPipeline, SendOptions } from './send-pipeline.ts'
+import { type Extras, isDelayed } from './prepared-message.ts'
 import { sendItems } from './send-batch.ts'
 
-interface Waiting<Body> {
+interface PendingSend<Body> {
   readonly item: BatchItem<Body>
   readonly resolve: (receipt: SendReceipt) => void
   readonly reject: (error: unknown) => void
 }
 
-/** Messages that will go in one request. */
-interface Heap<Body> {
-  readonly waiting: Waiting<Body>[]
+/** A batch that still takes messages. */
+interface OpenBatch<Body> {
+  readonly sends: PendingSend<Body>[]
   readonly options: SendOptions<Body>
   readonly timer: Disposable
   bytes: number
 }
 
 export interface AutoBatchLimits {
-  /** How long a message may wait for others, milliseconds. */
+  /** How long a message waits for others, milliseconds. */
   readonly delayMs: number
-  /** Bytes that are enough for a batch. */
+  /** The size at which a batch is sent at once. */
   readonly bytes: number
-  /** Bytes that may wait in all; beyond them messages go by themselves. */
+  /** Bytes in all open batches and batches in flight; beyond it messages are sent alone. */
   readonly heldBytes: number
 }
 
 /**
- * Gathers messages of single sends for a moment and sends them as batches: fewer requests for a little delay.
- * Apache's ProduceAccumulator (5.x), without its polling guards: each heap has a timer of its own.
+ * Collects the messages of single sends for a short time and sends them as batches: fewer requests for a small delay. Apache's
+ * ProduceAccumulator (5.x), whose two guard threads poll; here each open batch has a timer.
  */
 export class AutoBatch<Body> {
-  readonly #outbound: Outbound<Body>
+  readonly #pipeline: SendPipeline<Body>
   readonly #limits: AutoBatchLimits
-  readonly #heaps = new Map<string, Heap<Body>>()
+  readonly #open = new Map<string, OpenBatch<Body>>()
   readonly #deliveries = new Set<Promise<void>>()
   #held = 0
   #isClosed = false
 
-  constructor(outbound: Outbound<Body>, limits: AutoBatchLimits) {
-    this.#outbound = outbound
+  constructor(pipeline: SendPipeline<Body>, limits: AutoBatchLimits) {
+    this.#pipeline = pipeline
     this.#limits = limits
   }
 
-  /** Whether a send may wait for others: Java's rules, and no end of its own. */
+  /** True if a message may be batched by Java's rules and the send has no timeout or signal of its own. */
   takes(message: OutgoingMessage<Body>, options: SendOptions<Body>): boolean {
-    // What callers without types get wrong is refused where all messages are.
+    // Wrong types are refused later, where those of all messages are.
     if (typeof message?.topic !== 'string' || typeof options !== 'object' || options === null) return false
     const { timeoutMs, signal, selector, hashKey, queue } = options
     if (queue !== undefined && typeof queue?.topic !== 'string') return false
@@ -57,58 +57,58 @@ export class AutoBatch<Body> {
     return !this.#isClosed && this.#held < this.#limits.heldBytes && !isDelayed(message) && !isRetryTopic(message.topic)
   }
 
-  /** @throws ClientError as a send of the message alone */
-  async send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extra: Extra): Promise<SendReceipt> {
-    this.#outbound.deadline(options)
-    // Checked by itself, so that a bad message does not spoil the others of its batch.
-    const prepared = this.#outbound.prepare(message, extra)
+  /** @throws ClientError as a send without batching */
+  async send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extras: Extras): Promise<SendReceipt> {
+    this.#pipeline.deadline(options)
+    // Checked before it joins a batch, so that a bad message fails alone.
+    const prepared = this.#pipeline.prepare(message, extras)
     const bytes = prepared.body.length
     const { promise, resolve, reject } = Promise.withResolvers<SendReceipt>()
-    const heap = this.#heapFor(message, options)
-    heap.waiting.push({ item: { index: heap.waiting.length, message, prepared }, resolve, reject })
-    heap.bytes += bytes
+    const batch = this.#batchFor(message, options)
+    batch.sends.push({ item: { index: batch.sends.length, message, prepared }, resolve, reject })
+    batch.bytes += bytes
     this.#held += bytes
-    if (heap.bytes >= this.#limits.bytes) this.#send(keyOf(message, options))
+    if (batch.bytes >= this.#limits.bytes) this.#send(keyOf(message, options))
     return await promise
   }
 
-  #heapFor(message: OutgoingMessage<Body>, options: SendOptions<Body>): Heap<Body> {
+  #batchFor(message: OutgoingMessage<Body>, options: SendOptions<Body>): OpenBatch<Body> {
     const key = keyOf(message, options)
-    let heap = this.#heaps.get(key)
-    if (heap === undefined) {
-      const timer = this.#outbound.sender.settings.clock.every(this.#limits.delayMs, () => this.#send(key))
-      heap = { waiting: [], options, timer, bytes: 0 }
-      this.#heaps.set(key, heap)
+    let batch = this.#open.get(key)
+    if (batch === undefined) {
+      const timer = this.#pipeline.sender.settings.clock.every(this.#limits.delayMs, () => this.#send(key))
+      batch = { sends: [], options, timer, bytes: 0 }
+      this.#open.set(key, batch)
     }
-    return heap
+    return batch
   }
 
   #send(key: string): void {
-    const heap = this.#heaps.get(key)
-    if (heap === undefined) return
-    this.#heaps.delete(key)
-    heap.timer[Symbol.dispose]()
-    const delivery = this.#deliver(heap).finally(() => this.#deliveries.delete(delivery))
+    const batch = this.#open.get(key)
+    if (batch === undefined) return
+    this.#open.delete(key)
+    batch.timer[Symbol.dispose]()
+    const delivery = this.#deliver(batch).finally(() => this.#deliveries.delete(delivery))
     this.#deliveries.add(delivery)
   }
 
-  async #deliver({ waiting, options, bytes }: Heap<Body>): Promise<void> {
-    const { sender } = this.#outbound
-    const items = waiting.map(({ item }) => item)
+  async #deliver({ sends, options, bytes }: OpenBatch<Body>): Promise<void> {
+    const { sender } = this.#pipeline
+    const items = sends.map(({ item }) => item)
     try {
       const deadline = new Deadline(sender.settings.clock, sender.settings.timeoutMs)
-      settle(waiting, await sendItems(this.#outbound, items, options, deadline), undefined)
+      settle(sends, await sendItems(this.#pipeline, items, options, deadline), undefined)
     } catch (error) {
-      settle(waiting, error instanceof BatchError ? error.receipts : [], error)
+      settle(sends, error instanceof BatchError ? error.receipts : [], error)
     } finally {
       this.#held -= bytes
     }
   }
 
-  /** Sends all that waits and gathers no more. Resolves when it was sent, or could not be; never rejects. */
+  /** Sends all open batches and collects no more. Resolves when they were sent or have failed; never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const key of this.#heaps.keys()) this.#send(key)
+    for (const key of this.#open.keys()) this.#send(key)
     await Promise.all(this.#deliveries)
   }
 }
@@ -120,12 +120,12 @@ function keyOf(message: OutgoingMessage<unknown>, { queue }: Pick<SendOptions<un
 }
 
 function settle(
-  waiting: readonly Pick<Waiting<unknown>, 'resolve' | 'reject'>[],
+  sends: readonly Pick<PendingSend<unknown>, 'resolve' | 'reject'>[],
   receipts: readonly (SendReceipt | undefined)[],
   error: unknown,
 ): void {
   const cause = error instanceof BatchError ? error.cause : error
-  for (const [index, { resolve, reject }] of waiting.entries()) {
+  for (const [index, { resolve, reject }] of sends.entries()) {
     const receipt = receipts[index]
     if (receipt === undefined) reject(toClientError(cause))
     else resolve(receipt)

@@ -4,7 +4,7 @@ import { batchedSize, decodeBatch } from '@gantrymq/protocol'
 import { type ScriptedBroker, type TestCluster, testCluster } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import type { OutgoingMessage } from '../message/message.ts'
-import { BatchError, type BatchItem, groupsOf, packsOf } from './batches.ts'
+import { BatchError, type BatchItem, groupsOf, batchesOf } from './batches.ts'
 import { prepare } from './prepared-message.ts'
 import { Producer } from './producer.ts'
 
@@ -20,7 +20,7 @@ const batches = (cluster: TestCluster) => cluster.broker.server.requestsOf('SEND
 const orders = (count: number): OutgoingMessage<string>[] =>
   Array.from({ length: count }, (_, index) => ({ topic: 'Orders', body: `order ${index}`, tags: `t${index}` }))
 
-test('messages of one topic go in one request, each with its own receipt', async t => {
+test('messages of one topic are sent in one request, and each gets its own receipt', async t => {
   const { cluster, producer } = await setUp(t)
   const receipts = await cluster.outcome(producer.sendBatch(orders(3)))
   assert.equal(batches(cluster).length, 1)
@@ -41,7 +41,7 @@ test('messages of one topic go in one request, each with its own receipt', async
   assert.equal(producer.stats.sent, 3)
 })
 
-test('several topics share a call, and receipts keep the order of the messages', async t => {
+test('one call takes several topics, and the receipts keep the order of the messages', async t => {
   const { cluster, producer } = await setUp(t)
   const mixed = orders(4).map((message, index) => ({ ...message, topic: index % 2 === 0 ? 'Orders' : 'Bills' }))
   const receipts = await cluster.outcome(producer.sendBatch(mixed))
@@ -56,7 +56,7 @@ test('several topics share a call, and receipts keep the order of the messages',
   assert.equal(batches(cluster).length, 2)
 })
 
-test('what is too large for one request goes in several, in order', async t => {
+test('messages too large for one request are sent in several, in order', async t => {
   const { cluster, producer } = await setUp(t, { maxBatchBytes: 2048 })
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 2 }
   const large = orders(9).map((message, index) => ({ ...message, body: `${index}`.repeat(index === 4 ? 3000 : 700) }))
@@ -66,11 +66,11 @@ test('what is too large for one request goes in several, in order', async t => {
     [0, 1, 2, 3, 4, 5, 6, 7, 8],
   )
   for (const { body } of batches(cluster)) assert.ok((body?.length ?? 0) <= 2048)
-  // The fifth is larger than a batch by itself: it goes alone, as a plain message.
+  // The fifth is larger than a batch: it is sent alone, as a single message.
   assert.equal(cluster.broker.server.requestsOf('SEND_MESSAGE_V2').length, 1)
 })
 
-test('a thousand messages go in one request at most, as the answer names them all in its header', async t => {
+test('a request has at most a thousand messages, because the answer’s header lists their ids', async t => {
   const { cluster, producer } = await setUp(t)
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
   const receipts = await cluster.outcome(producer.sendBatch(orders(3500), { queue }))
@@ -84,7 +84,7 @@ test('a thousand messages go in one request at most, as the answer names them al
   )
 })
 
-test('a message whose properties leave brokers no room for theirs goes alone', async t => {
+test('a message whose properties leave no room for those of the broker is sent alone', async t => {
   const { cluster, producer } = await setUp(t)
   const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
   const [one, two, three, four] = orders(4) as [OutgoingMessage, OutgoingMessage, OutgoingMessage, OutgoingMessage]
@@ -109,7 +109,7 @@ test('messages with a sharding key reach the queue of their key', async t => {
   assert.equal(receipts[4]?.queue.queueId, alone.queue.queueId)
 })
 
-test('what cannot be in a batch is refused before anything is sent', async t => {
+test('a message that may not be in a batch is refused before anything is sent', async t => {
   const { cluster, producer } = await setUp(t)
   const wrong: [object, RegExp][] = [
     [{ delayLevel: 1 }, /TimeDelayLevel is not supported for batching/],
@@ -125,7 +125,7 @@ test('what cannot be in a batch is refused before anything is sent', async t => 
   assert.deepEqual(await producer.sendBatch([]), [])
 })
 
-test('when only a part is stored the error says which', async t => {
+test('when only some messages are stored, the error has their receipts', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_BATCH_MESSAGE', {
     answer: 'code',
@@ -143,13 +143,13 @@ test('when only a part is stored the error says which', async t => {
   )
 })
 
-test('when nothing is stored the error is the first failure', async t => {
+test('when no message is stored, the error is the first failure', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13 })
   await assert.rejects(cluster.outcome(producer.sendBatch(orders(2))), { code: 'BROKER_REFUSED', responseCode: 13 })
 })
 
-test('who gives up while one topic has failed and another waits is told that he gave up', async t => {
+test('a caller that aborts after one topic has failed gets ABORTED', async t => {
   const { cluster, producer } = await setUp(t)
   const isOf = (topic: string) => ({ where: ({ header }: { header: Record<string, string> }) => header['b'] === topic })
   cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, ...isOf('Orders') })
@@ -162,7 +162,7 @@ test('who gives up while one topic has failed and another waits is told that he 
   await assert.rejects(cluster.outcome(sending), { code: 'ABORTED' })
 })
 
-test('batches are never compressed, however large', async t => {
+test('batches are never compressed', async t => {
   const { cluster, producer } = await setUp(t, { compressOver: 100 })
   await cluster.outcome(producer.sendBatch(orders(3).map(message => ({ ...message, body: 'x'.repeat(500) }))))
   assert.deepEqual(
@@ -172,7 +172,7 @@ test('batches are never compressed, however large', async t => {
   assert.equal(batches(cluster)[0]?.header['f'], '0')
 })
 
-test('for brokers of 4.9 the batch has no id, as they would give it to all of its messages', async t => {
+test('for 4.9 brokers a batch has no id, which they would give to each of its messages', async t => {
   const cluster = await testCluster(t, { brokers: [{ release: '4.9' }] })
   const { nameServerList: nameServers, clock, dial } = cluster
   const producer = cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
@@ -181,7 +181,7 @@ test('for brokers of 4.9 the batch has no id, as they would give it to all of it
   assert.equal(new Set(receipts.map(({ messageId }) => messageId)).size, 2)
 })
 
-test('a broker that does not answer holds up one batch for a second, and the others go to those that do', async t => {
+test('a broker that does not answer delays one batch by a second, and later ones go to other brokers', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   for (const broker of cluster.brokers) broker.setTopic('Orders')
   const { nameServerList: nameServers, clock, dial } = cluster
@@ -197,7 +197,7 @@ test('a broker that does not answer holds up one batch for a second, and the oth
   assert.match(batches(cluster)[1]?.header['i'] ?? '', /UNIQ_KEY/)
 })
 
-test('a broker that was gone is asked for its version again', async t => {
+test('the version of a broker that was away is learned again', async t => {
   const cluster = await testCluster(t, { brokers: [{}, { release: '4.9' }] })
   for (const broker of cluster.brokers) broker.setTopic('Orders')
   const { nameServerList: nameServers, clock, dial } = cluster
@@ -216,7 +216,7 @@ test('a broker that was gone is asked for its version again', async t => {
   assert.equal(old.server.requestsOf('SEND_BATCH_MESSAGE').at(-1)?.header['i'], 'WAIT\u0001true\u0002')
 })
 
-test('the batch itself has an id and the wish of its messages to be stored safely', async t => {
+test('a batch has its own id and the waitStored of its messages', async t => {
   const { cluster, producer } = await setUp(t)
   await cluster.outcome(producer.sendBatch(orders(2).map(message => ({ ...message, waitStored: false }))))
   const properties = batches(cluster)[0]?.header['i'] ?? ''
@@ -239,7 +239,7 @@ function itemsOf(messages: readonly OutgoingMessage<string>[]): BatchItem<string
   })
 }
 
-test('groups and packs keep every message once, in order, and within the limit', () => {
+test('groups and batches keep every message once, in order, and within the limit', () => {
   const message = fc.record({
     topic: fc.constantFrom('A', 'B'),
     body: fc.string({ minLength: 1, maxLength: 300 }),
@@ -249,27 +249,27 @@ test('groups and packs keep every message once, in order, and within the limit',
   fc.assert(
     fc.property(fc.array(message), fc.integer({ min: 100, max: 2000 }), (messages, limit) => {
       const groups = groupsOf(itemsOf(messages))
-      const packs = groups.flatMap(group => packsOf(group, limit))
+      const batches = groups.flatMap(group => batchesOf(group, limit))
       for (const group of groups) {
         assert.deepEqual(
           group.map(({ index }) => index),
-          packsOf(group, limit)
+          batchesOf(group, limit)
             .flat()
             .map(({ index }) => index),
         )
       }
-      for (const pack of packs) {
-        const bytes = pack.reduce((sum, { prepared }) => sum + batchedSize(prepared), 0)
-        assert.ok(pack.length === 1 || bytes <= limit)
+      for (const batch of batches) {
+        const bytes = batch.reduce((sum, { prepared }) => sum + batchedSize(prepared), 0)
+        assert.ok(batch.length === 1 || bytes <= limit)
         assert.equal(
           new Set(
-            pack.map(({ message: { topic, waitStored, shardingKey } }) => `${topic} ${waitStored} ${shardingKey}`),
+            batch.map(({ message: { topic, waitStored, shardingKey } }) => `${topic} ${waitStored} ${shardingKey}`),
           ).size,
           1,
         )
       }
       assert.deepEqual(
-        packs
+        batches
           .flat()
           .map(({ index }) => index)
           .sort((a, b) => a - b),

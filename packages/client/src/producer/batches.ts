@@ -3,20 +3,20 @@ import { ClientError } from '../errors.ts'
 import type { OutgoingMessage, SendReceipt } from '../message/message.ts'
 import { illegal, isDelayed, type PreparedMessage } from './prepared-message.ts'
 
-/** One message of a call of `sendBatch`. */
+/** One message of a `sendBatch` call. */
 export interface BatchItem<Body> {
-  /** Its place in the call. */
+  /** Its index in the call. */
   readonly index: number
   readonly message: OutgoingMessage<Body>
   readonly prepared: PreparedMessage
 }
 
-/** Messages that go in one request. */
-export type Pack<Body> = readonly [BatchItem<Body>, ...BatchItem<Body>[]]
+/** Messages that are sent in one request. */
+export type Batch<Body> = readonly [BatchItem<Body>, ...BatchItem<Body>[]]
 
 /**
- * Not all messages of a batch were stored. Those that were have their receipts, at their places in the call; send only the
- * others again. `cause` is the first failure.
+ * Some messages of a batch were stored and others were not. `receipts` has the receipts of the stored ones at the indexes of
+ * their messages; send only the others again. `cause` is the first failure.
  */
 export class BatchError extends ClientError {
   override readonly name = 'BatchError'
@@ -31,15 +31,18 @@ export class BatchError extends ClientError {
   }
 }
 
-/** What Apache refuses in batches (spec client 3.9), and timers too: brokers would deliver such a batch at once. */
+/**
+ * Refuses what Apache's MessageBatch.generateFromList refuses, and timer messages, which brokers would deliver at once.
+ * @throws ClientError MESSAGE_ILLEGAL
+ */
 export function checkBatchable(message: OutgoingMessage<unknown>): void {
   if (isDelayed(message)) throw illegal('TimeDelayLevel is not supported for batching')
   if (isRetryTopic(message.topic)) throw illegal('Retry Group is not supported for batching')
 }
 
 /**
- * Messages that may share a batch, in their order: of one topic, one `waitStored` and, as they must reach their queue in
- * order, one sharding key.
+ * Groups the messages that may share a batch, in their order: those with the same topic, `waitStored` and sharding key. The
+ * latter have to reach their queue in order.
  */
 export function groupsOf<Body>(items: readonly BatchItem<Body>[]): BatchItem<Body>[][] {
   const groups = new Map<string, BatchItem<Body>[]>()
@@ -54,15 +57,14 @@ export function groupsOf<Body>(items: readonly BatchItem<Body>[]): BatchItem<Bod
 }
 
 /**
- * Messages in a request. A broker names all of their ids in the header of its answer, of 32 letters each or, where it has an
- * IPv6 address, 56: a header may have 65,536 bytes.
+ * The most messages in a request. The header of the answer lists their ids, of 32 characters each, or 56 if the broker has an
+ * IPv6 address, and may have 65,536 bytes.
  */
-const MAX_IN_PACK = 1000
+const MAX_IN_BATCH = 1000
 
 /**
- * Brokers append the properties of a batch, and some of their own, to those of each message. Those of 4.9 do not look whether
- * they fit then: such a message and what follows it in the commit log cannot be read any more, although all was answered
- * with success.
+ * Brokers append the properties of a batch, and some of their own, to those of each message. 4.9 brokers do not check that
+ * the result fits: they answer with success, but that message and all that follow it in the commit log are unreadable.
  */
 const LONG_PROPERTIES = MAX_PROPERTIES_LENGTH - 1024
 
@@ -70,33 +72,33 @@ function hasLongProperties({ prepared: { properties } }: BatchItem<unknown>): bo
   return properties.length * 3 > LONG_PROPERTIES && Buffer.byteLength(properties) > LONG_PROPERTIES
 }
 
-/** A group in packs of at most so many bytes. A message that is larger by itself, or has long properties, goes alone. */
-export function packsOf<Body>(group: readonly BatchItem<Body>[], maxBytes: number): Pack<Body>[] {
-  const packs: [BatchItem<Body>, ...BatchItem<Body>[]][] = []
+/** Splits a group into batches of at most `maxBytes`. A message that is larger, or has long properties, is sent alone. */
+export function batchesOf<Body>(group: readonly BatchItem<Body>[], maxBytes: number): Batch<Body>[] {
+  const batches: [BatchItem<Body>, ...BatchItem<Body>[]][] = []
   let room = 0
   for (const item of group) {
     const size = hasLongProperties(item) ? Number.POSITIVE_INFINITY : batchedSize(item.prepared)
-    const last = packs.at(-1)
-    const pack = last !== undefined && size <= room && last.length < MAX_IN_PACK ? last : undefined
-    if (pack === undefined) packs.push([item])
-    else pack.push(item)
-    room = (pack === undefined ? maxBytes : room) - size
+    const last = batches.at(-1)
+    const batch = last !== undefined && size <= room && last.length < MAX_IN_BATCH ? last : undefined
+    if (batch === undefined) batches.push([item])
+    else batch.push(item)
+    room = (batch === undefined ? maxBytes : room) - size
   }
-  return packs
+  return batches
 }
 
-/** A pack as one message. */
-export function packed<Body>(pack: Pack<Body>, properties: string, messageId: string): PreparedMessage {
-  const parts = pack.map(({ prepared }) => prepared)
-  return { ...pack[0].prepared, body: encodeBatch(parts), flag: 0, sysFlag: 0, messageId, properties, parts }
+/** A batch as one message. */
+export function batchMessage<Body>(batch: Batch<Body>, properties: string, messageId: string): PreparedMessage {
+  const parts = batch.map(({ prepared }) => prepared)
+  return { ...batch[0].prepared, body: encodeBatch(parts), flag: 0, sysFlag: 0, messageId, properties, parts }
 }
 
-/** The receipts of the messages of a pack. */
-export function receiptsOf<Body>(pack: Pack<Body>, receipt: SendReceipt): SendReceipt[] {
-  if (pack.length === 1) return [receipt]
-  // A batch that 5.x stores as one record has one id.
+/** The receipts of the messages of a batch. */
+export function receiptsOf<Body>(batch: Batch<Body>, receipt: SendReceipt): SendReceipt[] {
+  if (batch.length === 1) return [receipt]
+  // A batch that a 5.x broker stores as one record has one id.
   const ids = receipt.offsetMessageId.split(',')
-  return pack.map(({ prepared }, index) => ({
+  return batch.map(({ prepared }, index) => ({
     ...receipt,
     messageId: prepared.messageId,
     offsetMessageId: ids[index] ?? (ids[0] as string),

@@ -2,15 +2,15 @@ import { queryRequests } from '@gantrymq/protocol'
 import { toClientError } from '../errors.ts'
 import type { Sender } from './send-loop.ts'
 
-/** How often it is looked which brokers are due, milliseconds (Apache's LatencyFaultToleranceImpl). */
-const LOOK_MS = 3000
+/** Time between two rounds of probes, milliseconds (Apache's LatencyFaultToleranceImpl). */
+const ROUND_MS = 3000
 
 /**
- * Asks brokers that sends failed at whether they are there again, so that no message has to find out. Apache's detector
- * of 5.x (`startDetectorEnable`).
+ * Probes unreachable brokers, so that no message has to find out whether they are back. Apache's detector in 5.x
+ * (`startDetectorEnable`).
  */
 export function probeBrokers(sender: Sender): Disposable {
-  return sender.settings.clock.every(LOOK_MS, () => {
+  return sender.settings.clock.every(ROUND_MS, () => {
     for (const broker of sender.faults?.dueForProbe(sender.settings.clock.elapsed(), sender.settings.probeEveryMs) ??
       []) {
       if (sender.faults?.isReachable(broker) === false) void probe(sender, broker)
@@ -18,7 +18,7 @@ export function probeBrokers(sender: Sender): Disposable {
   })
 }
 
-// Any answer will do, also a refusal: somebody is there.
+// Any answer counts, also a refusal.
 async function probe({ instance, faults, settings }: Sender, broker: string): Promise<void> {
   const address = instance.brokers.master(broker)
   if (address === undefined) return faults?.forget(broker)

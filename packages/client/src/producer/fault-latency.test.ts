@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { FaultLatency } from './fault-latency.ts'
 
-test('a broker rests as long as the table says for its latency', () => {
+test('a broker is avoided for the duration of its latency in the table', () => {
   const rows = [
     [49, 0],
     [549, 0],
@@ -22,13 +22,13 @@ test('a broker rests as long as the table says for its latency', () => {
   }
 })
 
-test('a failed send rests the broker 10 s, or as long as another table says', () => {
+test('after a failed send a broker is avoided for 10 s, or as a custom table says', () => {
   assert.equal(new FaultLatency().note('a', { latencyMs: 1, isolate: true }, 0), 10_000)
   const own = { latencyMax: [0, 100], notAvailableDuration: [0, 600_000], isolationLatency: 100 }
   assert.equal(new FaultLatency(own).note('a', { latencyMs: 1, isolate: true }, 0), 600_000)
 })
 
-test('a rest is never made shorter', () => {
+test('the time to avoid a broker is never shortened', () => {
   const faults = new FaultLatency()
   faults.note('a', { latencyMs: 15_000 }, 0)
   faults.note('a', { latencyMs: 600 }, 100)
@@ -37,14 +37,14 @@ test('a rest is never made shorter', () => {
   assert.equal(faults.isAvailable('a', 30_000), true)
 })
 
-test('who is unknown is available and reachable', () => {
+test('an unknown broker is available and reachable', () => {
   const faults = new FaultLatency()
   assert.equal(faults.isAvailable('a', 0), true)
   assert.equal(faults.isReachable('a'), true)
   assert.deepEqual(faults.betterHalf(0), [])
 })
 
-test('an unreachable broker is reachable again when a probe or a send finds it', () => {
+test('an unreachable broker is reachable again after a successful probe or send', () => {
   const faults = new FaultLatency()
   faults.note('a', { latencyMs: 9, reachable: false }, 0)
   assert.equal(faults.isReachable('a'), false)
@@ -55,7 +55,7 @@ test('an unreachable broker is reachable again when a probe or a send finds it',
   assert.equal(faults.isReachable('a'), true)
 })
 
-test('each known broker is probed once an interval', () => {
+test('each known broker is probed once per interval', () => {
   const faults = new FaultLatency()
   faults.note('a', { latencyMs: 9 }, 0)
   faults.note('b', { latencyMs: 9 }, 0)
@@ -65,7 +65,7 @@ test('each known broker is probed once an interval', () => {
   assert.deepEqual(faults.dueForProbe(3000, 2000), ['b'])
 })
 
-test('the better half is available first, then fast, then rested soonest', () => {
+test('the better half is ordered by availability, latency, and the time of availability', () => {
   const faults = new FaultLatency()
   faults.note('resting', { latencyMs: 1, isolate: true }, 0)
   faults.note('slow', { latencyMs: 540 }, 0)
@@ -76,7 +76,7 @@ test('the better half is available first, then fast, then rested soonest', () =>
   assert.deepEqual(faults.betterHalf(10), ['faster'])
 })
 
-test('a broker is resting exactly until the latest end of its rests', () => {
+test('a broker is avoided exactly until the latest end of its durations', () => {
   const outcomes = fc.array(fc.record({ latencyMs: fc.nat(20_000), isolate: fc.boolean(), wait: fc.nat(10_000) }))
   fc.assert(
     fc.property(outcomes, fc.nat(60_000), (notes, later) => {

@@ -1,13 +1,13 @@
-/** How long a broker rests after a slow or failed send. Milliseconds. */
+/** For how long a broker is avoided after a slow or failed send. Milliseconds. */
 export interface FaultTable {
-  /** Latencies from which the rest at the same place applies, rising. */
+  /** Ascending latencies; from each on, the duration at the same index applies. */
   readonly latencyMax: readonly number[]
   readonly notAvailableDuration: readonly number[]
   /** The latency that a failed send counts as. */
   readonly isolationLatency: number
 }
 
-/** The table of Apache's 5.x client: a failed broker rests 10 s. In that of 4.9 it rests ten minutes. */
+/** The table of Apache's 5.x client: a failed broker is avoided for 10 s. In 4.9 that is ten minutes. */
 export const defaultFaultTable: FaultTable = Object.freeze({
   latencyMax: [50, 100, 550, 1800, 3000, 5000, 15_000],
   notAvailableDuration: [0, 0, 2000, 5000, 6000, 10_000, 30_000],
@@ -22,16 +22,16 @@ interface BrokerHealth {
   nextCheckAt: number
 }
 
-/** How a send to a broker went. */
+/** The outcome of a send to a broker. */
 export interface SendOutcome {
   readonly latencyMs: number
-  /** The send failed: the broker rests as after `isolationLatency`. Default false. */
+  /** True if the send failed: the broker is avoided as after `isolationLatency`. Default false. */
   readonly isolate?: boolean
-  /** False if nobody answers there, until a probe says otherwise. Default true. */
+  /** False if the broker did not answer; it counts as unreachable until a probe succeeds. Default true. */
   readonly reachable?: boolean
 }
 
-/** Which brokers to rest: Apache's MQFaultStrategy and LatencyFaultToleranceImpl. Times are milliseconds of one clock. */
+/** Which brokers to avoid: Apache's MQFaultStrategy and LatencyFaultToleranceImpl. Times are milliseconds of one clock. */
 export class FaultLatency {
   readonly #table: FaultTable
   readonly #brokers = new Map<string, BrokerHealth>()
@@ -40,7 +40,7 @@ export class FaultLatency {
     this.#table = table
   }
 
-  /** Notes an attempt. A rest is only ever made longer, as in 5.x. @returns milliseconds of rest, 0 for none. */
+  /** Records an outcome. As in 5.x it never shortens the time to avoid a broker. @returns that duration, milliseconds */
   note(broker: string, { latencyMs, isolate = false, reachable = true }: SendOutcome, now: number): number {
     const duration = this.#duration(isolate ? this.#table.isolationLatency : latencyMs)
     const health = this.#health(broker)
@@ -64,19 +64,19 @@ export class FaultLatency {
     return this.#table.notAvailableDuration[at] ?? 0
   }
 
-  /** Whether a broker is not resting. Unknown ones are not. */
+  /** False while a broker is to be avoided. True for unknown brokers. */
   isAvailable(broker: string, now: number): boolean {
     return now >= (this.#brokers.get(broker)?.availableAt ?? 0)
   }
 
-  /** Whether somebody answers there as far as known. */
+  /** False if a broker's last request was not answered. */
   isReachable(broker: string): boolean {
     return this.#brokers.get(broker)?.reachable ?? true
   }
 
   /**
-   * Names of the better half of the known brokers, at least one: those available first, then by latency, then by the
-   * end of their rest. Empty if none is known. What the 4.9 client chooses from when all brokers rest.
+   * The better half of the known brokers, at least one: available ones first, then by latency, then by the time at which
+   * they are available again. Empty if none is known. The 4.9 client chooses from these when no broker is available.
    */
   betterHalf(now: number): string[] {
     const sorted = [...this.#brokers.values()].sort((a, b) => compareHealth(a, b, now))
@@ -84,8 +84,8 @@ export class FaultLatency {
   }
 
   /**
-   * Unreachable or not: the brokers whose next probe is due. Each is due again after `intervalMs` (5.x: 2000).
-   * The caller probes them and reports with `note` or `found`.
+   * The brokers whose next probe is due, reachable or not. Each is due again after `intervalMs` (5.x: 2000). The caller
+   * reports with `found`.
    */
   dueForProbe(now: number, intervalMs: number): string[] {
     const due = [...this.#brokers.values()].filter(health => now >= health.nextCheckAt)
@@ -93,13 +93,13 @@ export class FaultLatency {
     return due.map(health => health.name)
   }
 
-  /** A probe was answered. */
+  /** Records that a probe was answered. */
   found(broker: string): void {
     const health = this.#brokers.get(broker)
     if (health) health.reachable = true
   }
 
-  /** Forgets a broker, such as one that is in no route any more. */
+  /** Removes a broker, such as one that no route names any longer. */
   forget(broker: string): void {
     this.#brokers.delete(broker)
   }

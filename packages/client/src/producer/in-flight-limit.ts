@@ -8,10 +8,10 @@ interface Waiter {
 }
 
 /**
- * Bounds what is on its way: so many messages, so many bytes. Whoever comes when it is full waits, in order, until his
- * deadline. One message larger than all bytes may pass alone.
+ * Bounds the messages in flight and their bytes. At the limit sends wait in order, each until its deadline. A message larger
+ * than the byte limit is sent when no other is in flight.
  */
-export class Gate {
+export class InFlightLimit {
   readonly #clock: Clock
   readonly #maxMessages: number
   readonly #maxBytes: number
@@ -26,17 +26,17 @@ export class Gate {
     this.#maxBytes = maxBytes
   }
 
-  /** Messages on their way. */
+  /** Messages in flight. */
   get inFlight(): number {
     return this.#messages
   }
 
-  /** Messages that wait to be let in. */
+  /** Messages that wait for one in flight to finish. */
   get waiting(): number {
     return this.#waiters.size
   }
 
-  /** True if it is in; false if it must wait, see `enter`. */
+  /** Counts a message of so many bytes as in flight. False if the limit is reached; the message must then wait, see `enter`. */
   tryEnter(bytes: number): boolean {
     if (this.#waiters.size > 0 || !this.#fits(bytes)) return false
     this.#messages++
@@ -44,7 +44,7 @@ export class Gate {
     return true
   }
 
-  /** Waits to be let in. @throws ClientError BACK_PRESSURE, ABORTED, or what `refuseAll` says */
+  /** As `tryEnter`, but waits. @throws ClientError BACK_PRESSURE, ABORTED, or the error of `refuseAll` */
   enter(bytes: number, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     if (this.tryEnter(bytes)) return Promise.resolve()
     if (signal?.aborted) return Promise.reject(aborted(signal, 'the send'))
@@ -52,27 +52,27 @@ export class Gate {
     const waiter: Waiter = {
       bytes,
       enter: resolve,
-      // Whoever was let in already stays in, or its place would never be given back.
+      // A message that has entered is counted until it leaves.
       refuse: error => {
         if (this.#waiters.delete(waiter)) reject(error)
       },
     }
     this.#waiters.add(waiter)
-    const wait = giveUpAfter(this.#clock, { timeoutMs, signal }, byUser =>
-      waiter.refuse(byUser === undefined ? this.#full(timeoutMs) : aborted(byUser, 'the send')),
+    const wait = giveUpAfter(this.#clock, { timeoutMs, signal }, aborter =>
+      waiter.refuse(aborter === undefined ? this.#full(timeoutMs) : aborted(aborter, 'the send')),
     )
     return promise.finally(() => wait[Symbol.dispose]())
   }
 
-  /** One that was let in is done. */
+  /** Ends the count of a message that has entered. */
   leave(bytes: number): void {
     this.#messages--
     this.#bytes -= bytes
-    if (this.#waiters.size > 0) this.#letIn()
+    if (this.#waiters.size > 0) this.#admit()
     if (this.#messages === 0) this.#onEmpty?.()
   }
 
-  #letIn(): void {
+  #admit(): void {
     for (const waiter of this.#waiters) {
       if (!this.#fits(waiter.bytes)) return
       this.#waiters.delete(waiter)
@@ -82,12 +82,12 @@ export class Gate {
     }
   }
 
-  /** Sends everybody away who waits. */
+  /** Fails all waiting messages. */
   refuseAll(error: ClientError): void {
     for (const waiter of this.#waiters) waiter.refuse(error)
   }
 
-  /** Resolves when nobody is in any more, or after `ms`. */
+  /** Resolves when no message is in flight any longer, or after `ms`. */
   emptied(ms: number): Promise<void> {
     if (this.#messages === 0 || ms === 0) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -101,7 +101,7 @@ export class Gate {
   }
 
   #full(ms: number): ClientError {
-    const text = `${this.#messages} messages (${this.#bytes} bytes) are on their way and none was done in ${ms} ms; send slower, or raise maxInFlight`
+    const text = `${this.#messages} messages (${this.#bytes} bytes) are in flight and none finished within ${ms} ms; send more slowly, or raise maxInFlight or maxInFlightBytes`
     return new ClientError('BACK_PRESSURE', text, { retriable: true })
   }
 }

@@ -15,17 +15,17 @@ import type { Deadline } from '../deadline.ts'
 import { aborted, ClientError, closed, javaCodes } from '../errors.ts'
 import type { PushedReply } from '../instance/instance-members.ts'
 
-interface Waiting<Body> {
+interface PendingRequest<Body> {
   readonly resolve: (reply: ReceivedMessage<Body>) => void
   readonly reject: (error: ClientError) => void
 }
 
-/** Requests that wait for their replies, by correlation id. Each ends once: reply, deadline, failed send, abort or close. */
+/** Requests that wait for their replies, by correlation id. Each ends once: by reply, deadline, failed send, abort or close. */
 export class PendingRequests<Body> {
   readonly #clock: Clock
   readonly #namespace: string
   readonly #codec: Codec<Body>
-  readonly #waiting = new Map<string, Waiting<Body>>()
+  readonly #pending = new Map<string, PendingRequest<Body>>()
 
   constructor(clock: Clock, namespace: string, codec: Codec<Body>) {
     this.#clock = clock
@@ -34,51 +34,51 @@ export class PendingRequests<Body> {
   }
 
   get size(): number {
-    return this.#waiting.size
+    return this.#pending.size
   }
 
-  /** The reply, when it comes. @throws ClientError REPLY_TIMEOUT, ABORTED, CLOSED, or what `fail` says */
+  /** Waits for the reply. @throws ClientError REPLY_TIMEOUT, ABORTED, CLOSED, or the error of `fail` */
   open(id: string, topic: string, { left, timeoutMs, signal }: Deadline): Promise<ReceivedMessage<Body>> {
     const { promise, resolve, reject } = Promise.withResolvers<ReceivedMessage<Body>>()
-    this.#waiting.set(id, { resolve, reject })
-    const wait = giveUpAfter(this.#clock, { timeoutMs: left, signal }, byUser =>
-      this.fail(id, byUser === undefined ? noReply(topic, timeoutMs) : aborted(byUser, 'the request')),
+    this.#pending.set(id, { resolve, reject })
+    const wait = giveUpAfter(this.#clock, { timeoutMs: left, signal }, aborter =>
+      this.fail(id, aborter === undefined ? noReply(topic, timeoutMs) : aborted(aborter, 'the request')),
     )
     return promise.finally(() => wait[Symbol.dispose]())
   }
 
-  /** Ends one without a reply. */
+  /** Ends a request without a reply. */
   fail(id: string, error: ClientError): void {
     this.#take(id)?.reject(error)
   }
 
-  /** True if somebody waited for this reply; false also for one that comes late or twice. */
+  /** True if a request waited for this reply. False also for a late or repeated reply. */
   settle(reply: PushedReply): boolean {
     const id = readMessageProperty(reply.properties ?? '', 'CORRELATION_ID')
-    const waiting = id === undefined ? undefined : this.#take(id)
-    if (waiting === undefined) return false
+    const request = id === undefined ? undefined : this.#take(id)
+    if (request === undefined) return false
     try {
-      waiting.resolve(this.#read(reply))
+      request.resolve(this.#read(reply))
     } catch (cause) {
-      waiting.reject(new ClientError('BAD_BODY', 'the reply cannot be read', { cause }))
+      request.reject(new ClientError('BAD_BODY', 'the reply cannot be read', { cause }))
     }
     return true
   }
 
   close(): void {
-    for (const id of this.#waiting.keys()) this.fail(id, closed('this producer'))
+    for (const id of this.#pending.keys()) this.fail(id, closed('this producer'))
   }
 
-  #take(id: string): Waiting<Body> | undefined {
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    return waiting
+  #take(id: string): PendingRequest<Body> | undefined {
+    const request = this.#pending.get(id)
+    this.#pending.delete(id)
+    return request
   }
 
-  /** @throws RemotingError if it cannot be */
+  /** @throws RemotingError BAD_BODY */
   #read(reply: PushedReply): ReceivedMessage<Body> {
     let reason = ''
-    const [view] = readMessages(storedForm(reply, this.#clock.now()), corrupt => {
+    const [view] = readMessages(asStoredMessage(reply, this.#clock.now()), corrupt => {
       reason = corrupt.reason
     })
     if (view === undefined) throw new RemotingError('BAD_BODY', reason)
@@ -87,8 +87,8 @@ export class PendingRequests<Body> {
   }
 }
 
-// Replies come as a header and a body. Written as brokers store messages, they are read as all others are.
-function storedForm(reply: PushedReply, now: number): Buffer {
+// A reply arrives as a header and a body. Encoded as a stored message, it is read like all others.
+function asStoredMessage(reply: PushedReply, now: number): Buffer {
   const properties = readMessageProperties(reply.properties ?? '').set('ARRIVE_TIME', String(now))
   const { topic, body, queueId, flag, sysFlag, bornTimestamp, storeTimestamp, reconsumeTimes } = reply
   return encodeMessage({
@@ -110,12 +110,12 @@ function storedForm(reply: PushedReply, now: number): Buffer {
   })
 }
 
-const NOWHERE = { ip: '0.0.0.0', port: 0 }
+const UNKNOWN_HOST = { ip: '0.0.0.0', port: 0 }
 
-/** `ip:port`, or `/ip:port` as Java prints addresses. */
+/** Reads `ip:port`, or `/ip:port` as Java prints addresses. */
 function hostOf(text: string | undefined): { readonly ip: string; readonly port: number } {
   const found = /^\/?\[?([\d.]+|[\da-fA-F:.]+)\]?:(\d{1,5})$/.exec(text ?? '')
-  return found === null ? NOWHERE : { ip: found[1] as string, port: Number(found[2]) }
+  return found === null ? UNKNOWN_HOST : { ip: found[1] as string, port: Number(found[2]) }
 }
 
 function noReply(topic: string, ms: number): ClientError {

@@ -13,66 +13,71 @@ import {
 import { ClientError } from '../errors.ts'
 import type { OutgoingMessage } from '../message/message.ts'
 
-/** A message ready for the wire: checked, encoded, with its id. */
+/** A message ready to be sent: checked, encoded, with its id. */
 export interface PreparedMessage {
   /** With the namespace. */
   readonly topic: string
-  /** As sent: perhaps compressed. */
+  /** As sent, which may be compressed. */
   readonly body: Buffer
   readonly flag: number
   readonly sysFlag: number
   readonly messageId: string
-  /** The property text. */
+  /** The properties, encoded. */
   readonly properties: string
   readonly bornTimestamp: number
-  /** Of a batch: its messages. */
+  /** The messages of a batch. */
   readonly parts?: readonly PreparedMessage[]
 }
 
-export interface OutgoingRules {
+/** The options that messages are prepared by. */
+export interface MessageRules {
   readonly namespace: string
   /** Largest body in bytes, before compression. */
   readonly maxMessageSize: number
-  /** Bodies of so many bytes and more are compressed. */
+  /** Bodies of at least this many bytes are compressed. */
   readonly compressOver: number
   readonly compression: Compression
   readonly compressionLevel: number
 }
 
-/** What this client adds to a message. */
-export interface Additions {
+/** What a kind of send adds to its messages. */
+export interface Extras {
+  /** Reserved properties, which users may not set. */
+  readonly properties?: Readonly<Record<string, string>> | undefined
+  readonly sysFlag?: number | undefined
+  /** Properties set by subscribers of the send channel. */
+  readonly traced?: Readonly<Record<string, string>> | undefined
+  /** The topic is in no namespace. */
+  readonly bare?: boolean | undefined
+}
+
+/** What the client adds to a message. */
+export interface Additions extends Extras {
   /** Empty for none. */
   readonly messageId: string
   /** Milliseconds since the epoch. */
   readonly now: number
-  /** Properties that users may not set. */
-  readonly properties?: Readonly<Record<string, string>> | undefined
-  readonly sysFlag?: number | undefined
-  /** Properties of subscribers to the send channel. */
-  readonly traced?: Readonly<Record<string, string>> | undefined
-  /** The topic is meant as it is, without the namespace. */
-  readonly bare?: boolean | undefined
 }
 
 const { MESSAGE_ILLEGAL } = responseCodes
 const NAME_END = '\u0001'
 const VALUE_END = '\u0002'
-const WAITS = `WAIT${NAME_END}true${VALUE_END}`
-const WAITS_NOT = `WAIT${NAME_END}false${VALUE_END}`
+const WAIT_TRUE = `WAIT${NAME_END}true${VALUE_END}`
+const WAIT_FALSE = `WAIT${NAME_END}false${VALUE_END}`
 
-/** What Apache's client refuses before it sends. */
+/** The error for a message that Apache's client refuses before it sends it. */
 export function illegal(text: string, cause?: unknown): ClientError {
   return new ClientError('MESSAGE_ILLEGAL', text, { responseCode: MESSAGE_ILLEGAL, cause })
 }
 
-/** The topic as brokers know it. @throws ClientError BAD_NAME */
+/** The topic with the namespace. @throws ClientError BAD_NAME */
 export function topicOf(topic: unknown, namespace: string): string {
-  if (typeof topic !== 'string') throw new ClientError('BAD_NAME', 'the message has no topic: give it as text')
+  if (typeof topic !== 'string') throw new ClientError('BAD_NAME', 'the message has no topic: set it to a string')
   if (!checkedTopics.has(topic)) checkTopic(topic)
   return namespace === '' ? topic : wrapNamespace(namespace, topic)
 }
 
-// Few topics are sent to very often. Whoever makes up topics all the time is checked all the time.
+// Checking is slow, and most programs send to few topics. Topics beyond the first thousand are checked each time.
 const checkedTopics = new Set<string>()
 const MAX_CHECKED = 1000
 
@@ -88,21 +93,22 @@ function checkTopic(topic: string): void {
 /** The bytes of a body. @throws ClientError MESSAGE_ILLEGAL if there are none, or too many */
 function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
   if (encoded === undefined || encoded === null) throw illegal('the message body is null')
-  if (!(encoded instanceof Uint8Array)) throw illegal(`the message body must be bytes or text, not ${typeof encoded}`)
+  if (!(encoded instanceof Uint8Array))
+    throw illegal(`the message body must be bytes or a string, not ${typeof encoded}`)
   const { length } = encoded
   if (length === 0) throw illegal('the message body length is zero')
   if (length > maxMessageSize) {
-    throw illegal(`the message body size over max value, MAX: ${maxMessageSize}: it has ${length} bytes`)
+    throw illegal(`the message body size over max value, MAX: ${maxMessageSize}; it has ${length} bytes`)
   }
   return Buffer.isBuffer(encoded) ? encoded : Buffer.from(encoded.buffer, encoded.byteOffset, length)
 }
 
-/** The property text of a message, in Java's order of setting them. @throws ClientError MESSAGE_ILLEGAL */
+/** The encoded properties of a message, in the order in which Java sets them. @throws ClientError MESSAGE_ILLEGAL */
 export function propertiesOf(message: OutgoingMessage<unknown>, namespace: string, additions: Additions): string {
   const { tags, keys, properties, shardingKey, checkImmunitySeconds } = message
   const { waitStored = true } = message
   if (typeof waitStored !== 'boolean') throw illegal('waitStored of a message must be true or false')
-  let text = waitStored ? WAITS : WAITS_NOT
+  let text = waitStored ? WAIT_TRUE : WAIT_FALSE
   if (tags !== undefined && tags !== '') text += entry('TAGS', tags)
   const joined = joinedKeys(keys)
   if (joined !== '') text += entry('KEYS', joined)
@@ -122,7 +128,7 @@ function joinedKeys(keys: unknown): string {
   if (keys === undefined) return ''
   if (typeof keys === 'string') return keys
   if (Array.isArray(keys) && keys.every(key => typeof key === 'string')) return keys.join(' ')
-  throw illegal("the message's keys must be text, or a list of texts")
+  throw illegal("the message's keys must be a string or an array of strings")
 }
 
 function fitting(text: string): string {
@@ -131,9 +137,9 @@ function fitting(text: string): string {
 }
 
 function entry(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw illegal(`the message's ${name} must be text, not ${typeof value}`)
+  if (typeof value !== 'string') throw illegal(`the message's ${name} must be a string, not ${typeof value}`)
   if (hasSeparator(name) || hasSeparator(value)) {
-    throw illegal(`the message property ${JSON.stringify(name)} has U+0001 or U+0002 in it`)
+    throw illegal(`the message property ${JSON.stringify(name)} contains U+0001 or U+0002`)
   }
   return name + NAME_END + value + VALUE_END
 }
@@ -170,7 +176,7 @@ function checkUserProperty(name: string, value: unknown): void {
   }
 }
 
-/** Whether a message is to be delivered later. */
+/** True if a message is to be delivered later. */
 export function isDelayed({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): boolean {
   return (delayLevel !== undefined && delayLevel !== 0) || delayMs !== undefined || deliverAt !== undefined
 }
@@ -178,7 +184,7 @@ export function isDelayed({ delayLevel, delayMs, deliverAt }: OutgoingMessage<un
 function delayOf({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): string {
   if (delayLevel === undefined && delayMs === undefined && deliverAt === undefined) return ''
   if ([delayLevel, delayMs, deliverAt].filter(each => each !== undefined).length > 1) {
-    throw illegal('a message has one of delayLevel, delayMs and deliverAt, not several')
+    throw illegal('a message may have only one of delayLevel, delayMs and deliverAt')
   }
   if (delayLevel !== undefined) return delayLevel === 0 ? '' : entry('DELAY', wholeOf('delayLevel', delayLevel))
   if (delayMs !== undefined) return entry('TIMER_DELAY_MS', wholeOf('delayMs', delayMs))
@@ -187,20 +193,20 @@ function delayOf({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): 
 
 function wholeOf(name: string, value: unknown): string {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value)
-  throw illegal(`${name} of a message must be a whole number of at least 0`)
+  throw illegal(`${name} of a message must be an integer of at least 0`)
 }
 
 function flagOf(flag: number | undefined): number {
   if (flag === undefined) return 0
   if (typeof flag === 'number' && flag === (flag | 0)) return flag
-  throw illegal('flag of a message must be a whole number of 32 bits')
+  throw illegal('flag of a message must be a 32-bit integer')
 }
 
-/** What a message is on the wire, before compression. @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
+/** Prepares a message whose body is encoded already. @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
 export function prepare(
   message: OutgoingMessage<unknown>,
   encoded: unknown,
-  rules: OutgoingRules,
+  rules: MessageRules,
   additions: Additions,
 ): PreparedMessage {
   const namespace = additions.bare === true ? '' : rules.namespace
@@ -215,8 +221,8 @@ export function prepare(
   }
 }
 
-/** The same with its body compressed; as it is when that fails, as Apache's client sends it then. */
-export async function compressed(message: PreparedMessage, rules: OutgoingRules): Promise<PreparedMessage> {
+/** The message with its body compressed. If compression fails it is unchanged, as in Apache's client. */
+export async function compressed(message: PreparedMessage, rules: MessageRules): Promise<PreparedMessage> {
   const { compression, compressionLevel } = rules
   try {
     const body = await compressAsync(message.body, compression, compressionLevel)

@@ -25,7 +25,7 @@ async function setUp(t: TestContext, settings: Settings = {}, options: TestClust
 const sends = (cluster: TestCluster, broker = 0) => cluster.brokers[broker]?.server.requestsOf('SEND_MESSAGE_V2') ?? []
 const message = { topic: 'Orders', body: 'hello' }
 
-test('a message arrives with all that it was given', async t => {
+test('a message arrives with all of its properties', async t => {
   const { cluster, producer } = await setUp(t)
   const given = {
     ...message,
@@ -48,31 +48,31 @@ test('a message arrives with all that it was given', async t => {
   assert.match(receipt.messageId, /^[0-9A-F]{32}$/)
 })
 
-test('ids differ between producers of one process in one millisecond', async t => {
+test('producers of one process have different message ids in the same millisecond', async t => {
   const { cluster, producer } = await setUp(t)
   const other = await started(cluster, { group: 'others' })
   const ids = await Promise.all([producer, other].map(each => cluster.outcome(each.send(message))))
   assert.notEqual(ids[0]?.messageId, ids[1]?.messageId)
 })
 
-test('what is wrong with a message is said before anything is sent', async t => {
+test('an illegal message is refused before anything is sent', async t => {
   const { cluster, producer } = await setUp(t, { maxMessageSize: 100 })
   const wrong: [object, string, RegExp][] = [
     [{ body: '' }, 'MESSAGE_ILLEGAL', /body length is zero/],
     [{ body: null }, 'MESSAGE_ILLEGAL', /body is null/],
-    [{ body: 7 }, 'MESSAGE_ILLEGAL', /bytes or text, not number/],
+    [{ body: 7 }, 'MESSAGE_ILLEGAL', /bytes or a string, not number/],
     [{ body: Buffer.alloc(101) }, 'MESSAGE_ILLEGAL', /over max value, MAX: 100/],
     [{ topic: 'a b' }, 'BAD_NAME', /has characters other than/],
     [{ topic: 'SCHEDULE_TOPIC_XXXX' }, 'BAD_NAME', /forbidden/],
     [{ topic: undefined }, 'BAD_NAME', /no topic/],
-    [{ tags: 7 }, 'MESSAGE_ILLEGAL', /TAGS must be text/],
+    [{ tags: 7 }, 'MESSAGE_ILLEGAL', /TAGS must be a string/],
     [{ flag: 1.5 }, 'MESSAGE_ILLEGAL', /flag/],
     [{ properties: { TAGS: 'x' } }, 'MESSAGE_ILLEGAL', /<TAGS> is used by system/],
     [{ properties: { a: ' ' } }, 'MESSAGE_ILLEGAL', /"a" is/],
     [{ properties: { a: 'x\u0001' } }, 'MESSAGE_ILLEGAL', /U\+0001/],
     [{ properties: { a: 'x'.repeat(40_000) } }, 'MESSAGE_ILLEGAL', /longer than 32767/],
     [{ properties: { INNER_MULTI_DISPATCH: 'a/b' } }, 'MESSAGE_ILLEGAL', /can not contains \//],
-    [{ delayLevel: 1, delayMs: 5 }, 'MESSAGE_ILLEGAL', /not several/],
+    [{ delayLevel: 1, delayMs: 5 }, 'MESSAGE_ILLEGAL', /only one of/],
     [{ delayMs: -1 }, 'MESSAGE_ILLEGAL', /delayMs/],
   ]
   for (const [change, code, text] of wrong) {
@@ -82,13 +82,13 @@ test('what is wrong with a message is said before anything is sent', async t => 
   assert.equal(sends(cluster).length, 0)
 })
 
-test('options of a call are judged too', async t => {
+test('wrong options of a send are refused', async t => {
   const { producer } = await setUp(t)
   await assert.rejects(producer.send(message, { timeoutMs: 0 }), { code: 'BAD_OPTION', message: /timeoutMs/ })
   await assert.rejects(producer.send(message, { timeoutMs: Number.NaN }), { code: 'BAD_OPTION' })
 })
 
-test('a wrong option of the producer is named', async () => {
+test('a wrong option of the producer is named in the error', async () => {
   for (const wrong of [
     { group: 7 },
     { checkTransaction: 7 },
@@ -102,7 +102,7 @@ test('a wrong option of the producer is named', async () => {
   await assert.rejects(Producer.start({ group: 'DEFAULT_PRODUCER', nameServers: 'a:1' }), { code: 'BAD_NAME' })
 })
 
-test('a failed send is tried again on another broker', async t => {
+test('a failed send is retried on another broker', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: 3 })
   for (const broker of cluster.brokers) broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1, remark: 'busy' })
   const failed = await cluster.outcome(producer.send(message).catch((error: unknown) => error))
@@ -117,7 +117,7 @@ test('a failed send is tried again on another broker', async t => {
   assert.equal(producer.stats.failed, 1)
 })
 
-test('a refusal that another broker would repeat is not tried again', async t => {
+test('a refusal that every broker would repeat is not retried', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   for (const broker of cluster.brokers) broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
   await assert.rejects(cluster.outcome(producer.send(message)), {
@@ -128,7 +128,7 @@ test('a refusal that another broker would repeat is not tried again', async t =>
   assert.equal(sends(cluster, 0).length + sends(cluster, 1).length, 1)
 })
 
-test('a broker that is gone is left alone while there is another', async t => {
+test('an unreachable broker is avoided while there is another', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   cluster.broker.down()
   for (let turn = 0; turn < 10; turn++) {
@@ -138,7 +138,7 @@ test('a broker that is gone is left alone while there is another', async t => {
   assert.ok(producer.stats.retried <= 1, `${producer.stats.retried} attempts at a dead broker`)
 })
 
-test('a broker that does not answer is given up for another within the timeout', async t => {
+test('a send to a broker that does not answer is retried on another within the timeout', async t => {
   const { cluster, producer } = await setUp(t, { attemptTimeoutMs: 500 }, { brokers: 2 })
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never', times: Number.POSITIVE_INFINITY })
   for (let turn = 0; turn < 4; turn++) {
@@ -147,7 +147,7 @@ test('a broker that does not answer is given up for another within the timeout',
   }
 })
 
-test('the deadline holds over all attempts', async t => {
+test('the deadline covers all attempts', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never', times: Number.POSITIVE_INFINITY })
   const began = cluster.clock.now()
@@ -155,7 +155,7 @@ test('the deadline holds over all attempts', async t => {
   assert.ok(cluster.clock.now() - began <= 1200)
 })
 
-test('the only broker is tried again at its new address', async t => {
+test('the only broker is retried at its new address', async t => {
   const cluster = await testCluster(t, { brokers: [{ name: 'broker-a' }, { name: 'broker-a' }] })
   const [before, after] = cluster.brokers
   for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
@@ -170,7 +170,7 @@ test('the only broker is tried again at its new address', async t => {
   assert.equal(after?.log.messages('Orders').length, 1)
 })
 
-test('a busy broker is asked again while no name server answers, and not the name servers with each refusal', async t => {
+test('a busy broker is retried without a route query per refusal, while no name server answers', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders')
   const producer = await started(cluster)
@@ -188,7 +188,7 @@ test('a busy broker is asked again while no name server answers, and not the nam
   assert.equal((await cluster.outcome(producer.send(message))).status, 'SEND_OK')
 })
 
-test('while the only broker is away name servers are asked ten times a second at most', async t => {
+test('while the only broker is down, the route is fetched at most ten times a second', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders')
   const producer = await started(cluster)
@@ -202,7 +202,7 @@ test('while the only broker is away name servers are asked ten times a second at
   assert.ok(asked() - before <= most, `${asked() - before} questions, ${most} at most`)
 })
 
-test('a topic that went to another broker is found there within the call, however quickly the old one refuses', async t => {
+test('a topic that moved to another broker is found there within the call, however quickly the old one refuses', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   const [before, after] = cluster.brokers as [ScriptedBroker, ScriptedBroker]
   before.setTopic('Orders')
@@ -216,7 +216,7 @@ test('a topic that went to another broker is found there within the call, howeve
   assert.equal((await cluster.outcome(producer.send(message))).queue.brokerName, after.name)
 })
 
-test('a message that was not flushed is stored; sent again only if wanted', async t => {
+test('a message that was not flushed in time is sent again only with option retryNotStored', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 10, handled: true })
   assert.equal((await cluster.outcome(producer.send(message))).status, 'FLUSH_DISK_TIMEOUT')
@@ -225,7 +225,7 @@ test('a message that was not flushed is stored; sent again only if wanted', asyn
   assert.equal((await cluster.outcome(eager.send(message))).status, 'SEND_OK')
 })
 
-test('a queue, a key or a selector chooses the queue, and it is not tried elsewhere', async t => {
+test('a send to a queue chosen by queue, key or selector is not retried at another queue', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   const queue = { topic: 'Orders', brokerName: 'broker-b', queueId: 1 }
   assert.deepEqual((await cluster.outcome(producer.send(message, { queue }))).queue, queue)
@@ -242,7 +242,7 @@ test('a queue, a key or a selector chooses the queue, and it is not tried elsewh
   assert.equal(sends(cluster, 0).length, 0)
 })
 
-test('what a busy broker refuses of a chosen queue is sent there again, so that order is kept', async t => {
+test('a message for a chosen queue is sent again to its busy broker, so that the order is kept', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   const queue = { topic: 'Orders', brokerName: 'broker-b', queueId: 1 }
   cluster.brokers[1]?.fault('SEND_MESSAGE_V2', { answer: 'code', code: 2, times: 2 })
@@ -254,7 +254,7 @@ test('what a busy broker refuses of a chosen queue is sent there again, so that 
 
 const queue0 = (brokerName: string) => ({ topic: 'Orders', brokerName, queueId: 0 })
 
-test('a selector that fails or chooses nothing, and a queue of another topic, are told', async t => {
+test('a selector that throws or returns no queue, and a queue of another topic, are errors', async t => {
   const { cluster, producer } = await setUp(t)
   const bad = { code: 'BAD_OPTION' }
   await assert.rejects(cluster.outcome(producer.send(message, { selector: () => undefined })), {
@@ -272,7 +272,7 @@ test('a selector that fails or chooses nothing, and a queue of another topic, ar
   await assert.rejects(cluster.outcome(producer.send(message, { queue })), { ...bad, message: /not equal/ })
 })
 
-test('a topic without a queue that takes messages is not made anew', async t => {
+test('a topic without a writable queue is not created again', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.setTopic('Closed', { perm: 4 })
   const refused = { code: 'ROUTE_MISSING', message: /No route info of this topic: Closed.*broker-a has permission 4/ }
@@ -281,7 +281,7 @@ test('a topic without a queue that takes messages is not made anew', async t => 
   assert.equal((await cluster.outcome(producer.send({ topic: 'Closed', body: 'x' }))).status, 'SEND_OK')
 })
 
-test('a topic nobody made is made by the first message, where brokers do that', async t => {
+test('the first message creates a missing topic if brokers do that', async t => {
   const { cluster, producer } = await setUp(t, { defaultTopicQueues: 3 })
   assert.equal((await cluster.outcome(producer.send({ topic: 'Fresh', body: 'first' }))).status, 'SEND_OK')
   assert.equal(cluster.broker.topicOf('Fresh')?.readQueues, 3)
@@ -296,7 +296,7 @@ for (const compression of ['zlib', 'zstd'] as const) {
     const body = 'ab'.repeat(100_000)
     for (const each of ['x'.repeat(4095), 'x'.repeat(4096), body]) {
       const sending = producer.send({ topic: 'Orders', body: each }, { queue: queue0('broker-a') })
-      // Compressing in the thread pool takes real time.
+      // Compression runs in the thread pool, in real time.
       await cluster.outcome(sending, { stepMs: 0 })
     }
     const [small, edge, large] = cluster.broker.log.messages('Orders').map(entry => entry.message)
@@ -306,7 +306,7 @@ for (const compression of ['zlib', 'zstd'] as const) {
   })
 }
 
-test('more than may be on its way waits, and is refused when its time is up', async t => {
+test('sends beyond maxInFlight wait, and fail at their deadline', async t => {
   const { cluster, producer } = await setUp(t, { maxInFlight: 2 })
   const stuck = cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'late', ms: 500, times: 2 })
   const all = Array.from({ length: 4 }, () => producer.send(message))
@@ -321,7 +321,7 @@ test('more than may be on its way waits, and is refused when its time is up', as
   assert.ok(producer.stats.latency.max >= 500)
 })
 
-test('an aborted send is told as that and rests no broker', async t => {
+test('an aborted send fails with ABORTED, and its broker is not avoided', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never' })
   const stop = new AbortController()
@@ -344,7 +344,7 @@ test('a one-way message is stored without an answer', async t => {
   assert.equal(producer.stats.sent, 1)
 })
 
-test('one-way messages leave a broker alone that could not be reached', async t => {
+test('one-way messages avoid a broker that could not be reached', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: 2 })
   await cluster.outcome(producer.queues('Orders'))
   cluster.broker.down()
@@ -353,7 +353,7 @@ test('one-way messages leave a broker alone that could not be reached', async t 
   assert.ok(failed <= 1, `${failed} failed`)
 })
 
-test('with a namespace brokers see other names than the sender', async t => {
+test('with a namespace brokers see prefixed names, the caller plain ones', async t => {
   const { cluster, producer } = await setUp(t, { namespace: 'shop' })
   cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
   const seen: string[] = []
@@ -369,7 +369,7 @@ test('with a namespace brokers see other names than the sender', async t => {
   assert.equal(readMessageProperties(request?.header['i'] ?? '').get('INSTANCE_ID'), 'shop')
 })
 
-test('delays and timers are properties of the message', async t => {
+test('delays and timers are sent as properties of the message', async t => {
   const { cluster, producer } = await setUp(t)
   const later = new Date(cluster.clock.now() + 5000)
   for (const delay of [{ delayLevel: 3 }, { delayMs: 700 }, { deliverAt: later }, { delayLevel: 0 }]) {
@@ -380,7 +380,7 @@ test('delays and timers are properties of the message', async t => {
   assert.deepEqual(delays, ['3', '700', String(later.getTime()), undefined])
 })
 
-test('a timer message is taken back with the handle of its receipt', async t => {
+test('a timer message is recalled by the handle in its receipt', async t => {
   const { cluster, producer } = await setUp(t, {}, { brokers: [{ delays: 'by-hand' }] })
   const receipt = await cluster.outcome(producer.send({ ...message, deliverAt: cluster.clock.now() + 60_000 }))
   const handle = receipt.recallHandle ?? assert.fail('no handle')
@@ -391,7 +391,7 @@ test('a timer message is taken back with the handle of its receipt', async t => 
   await assert.rejects(producer.recall('%RETRY%g', handle), { code: 'BAD_NAME' })
 })
 
-test('a codec makes the body, and its failure is the message’s', async t => {
+test('the codec encodes the body, and its failure is an illegal message', async t => {
   const cluster = await testCluster(t)
   const { nameServerList: nameServers, clock, dial } = cluster
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', codec: json<{ id: bigint | number }>() })
@@ -404,7 +404,7 @@ test('a codec makes the body, and its failure is the message’s', async t => {
   })
 })
 
-test('subscribers of the send channel see the send and may add properties', async t => {
+test('subscribers of the send channel see each send and may add properties', async t => {
   const { cluster, producer } = await setUp(t)
   const seen: string[] = []
   const receipts: (SendReceipt | undefined)[] = []
@@ -431,7 +431,7 @@ test('subscribers of the send channel see the send and may add properties', asyn
   assert.equal(cluster.broker.log.messages('Orders')[0]?.message.properties.get('traceparent'), '00-1')
 })
 
-test('brokers hear of the producer when it meets them, and when it leaves', async t => {
+test('brokers get a heartbeat when the producer connects, and an unregistration when it closes', async t => {
   const { cluster, producer } = await setUp(t)
   await cluster.outcome(producer.send(message))
   await cluster.settle()
@@ -441,7 +441,7 @@ test('brokers hear of the producer when it meets them, and when it leaves', asyn
   assert.deepEqual([leaving?.header['clientID'], leaving?.header['producerGroup']], [producer.clientId, 'orders'])
 })
 
-test('closing lets what is on its way finish and refuses the rest', async t => {
+test('closing lets sends in flight finish and refuses waiting ones', async t => {
   const { cluster, producer } = await setUp(t, { maxInFlight: 1 })
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'late', ms: 1000 })
   const sending = producer.send(message)
@@ -456,7 +456,7 @@ test('closing lets what is on its way finish and refuses the rest', async t => {
   await waiting
 })
 
-test('closing does not wait for ever', async t => {
+test('closing waits at most drainMs', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'never' })
   const sending = assert.rejects(producer.send(message, { timeoutMs: 60_000 }), { code: 'CLOSED' })

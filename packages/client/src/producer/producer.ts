@@ -14,8 +14,8 @@ import { producerTrace, TRACE_GROUP_PREFIX } from '../trace/start-trace.ts'
 import { AutoBatch } from './auto-batch.ts'
 import { probeBrokers } from './broker-probe.ts'
 import { FaultLatency } from './fault-latency.ts'
-import { type Extra, Outbound, type SendOptions as SendOptionsOf } from './send-pipeline.ts'
-import { illegal } from './prepared-message.ts'
+import { SendPipeline, type SendOptions as SendOptionsOf } from './send-pipeline.ts'
+import { type Extras, illegal } from './prepared-message.ts'
 import { producerOptions, type ProducerSettings } from './producer-options.ts'
 import { QueuePicker } from './queue-picker.ts'
 import { recallMessage } from './recall.ts'
@@ -31,27 +31,27 @@ import {
   type TransactionReceipt,
 } from './transactions.ts'
 
-/** What bodies are when they come back: bytes where bytes are sent. */
+/** The type of received bodies: bytes where bytes are sent. */
 export type BodyRead<Body> = BytesInput extends Body ? Buffer : Body
 
-/** What a producer is started with. */
+/** The options of a producer. */
 export interface ProducerOptions<Body = BytesInput> extends ClientOptions, GivenOf<typeof producerOptions> {
-  /** Name of the group of producers that send the same kind of messages; brokers ask any of it about transactions. */
+  /** The group of producers that send the same kind of messages. A broker asks any of them about a transaction. */
   readonly group: string
-  /** Makes bytes of bodies. Default: bodies are bytes, or text. */
+  /** Encodes bodies. Default: bodies are bytes or strings. */
   readonly codec?: Codec<Body> | undefined
   /**
-   * Says what became of a transaction when the broker does not know: its message was sent, but not its outcome. Needed for
-   * `sendInTransaction`. What it throws counts as unknown.
+   * Called with the message of a transaction whose outcome the broker has not received, to decide it. Required for
+   * `sendInTransaction`. An error counts as `unknown`.
    */
   readonly checkTransaction?: CheckTransaction<BodyRead<NoInfer<Body>>> | undefined
 }
 
-/** Where and how long one message is sent. */
+/** The options of one send: its queue, timeout and signal. */
 export interface SendOptions<Body = BytesInput> extends SendOptionsOf<Body> {}
 
-const NOTHING = {}
-/** The group that Apache's client has when none is given, and refuses. */
+const NONE = {}
+/** Apache's default group, which its client refuses. */
 const DEFAULT_GROUP = 'DEFAULT_PRODUCER'
 
 /** Sends messages. */
@@ -59,7 +59,7 @@ export class Producer<Body = BytesInput> {
   readonly group: string
   readonly #lease: InstanceLease
   readonly #instance: ClientInstance
-  readonly #outbound: Outbound<Body>
+  readonly #pipeline: SendPipeline<Body>
   readonly #requests: Requests<Body, BodyRead<Body>>
   readonly #checks: TransactionChecks<BodyRead<Body>>
   readonly #member: ProducerMember
@@ -68,7 +68,7 @@ export class Producer<Body = BytesInput> {
   #closing: Promise<void> | undefined
 
   /**
-   * Connects a producer.
+   * Starts a producer.
    * @throws ClientError BAD_OPTION, BAD_NAME
    */
   static async start<Body = BytesInput>(options: ProducerOptions<Body>): Promise<Producer<Body>> {
@@ -78,16 +78,16 @@ export class Producer<Body = BytesInput> {
   }
 
   async #start(): Promise<void> {
-    const { instance, settings } = this.#outbound.sender
+    const { instance, settings } = this.#pipeline.sender
     await instance.start()
-    await Promise.all(settings.topics.map(topic => this.#meet(topic)))
-    // Brokers that others of this process know already hear of it now, new ones when they are met.
+    await Promise.all(settings.topics.map(topic => this.#fetchRoute(topic)))
+    // For brokers that the instance knows already. Others get a heartbeat when they are connected.
     void instance.heartbeat()
-    if (settings.probeBrokers) this.#probes = probeBrokers(this.#outbound.sender)
+    if (settings.probeBrokers) this.#probes = probeBrokers(this.#pipeline.sender)
   }
 
-  // A topic that is missing is no error yet: it may be there when it is sent to.
-  async #meet(topic: string): Promise<void> {
+  // A missing topic is no error here: it may exist by the time of the first send.
+  async #fetchRoute(topic: string): Promise<void> {
     await this.queues(topic).catch((error: unknown) => {
       this.#instance.log.info({ topic, error: String(error) }, 'topic not known yet')
     })
@@ -111,11 +111,11 @@ export class Producer<Body = BytesInput> {
       trace: producerTrace(settings, this.group, options => Producer.start(options)),
     }
     const reading = (codec ?? bytes) as Codec<BodyRead<Body>>
-    this.#outbound = new Outbound(sender, (codec ?? bytes) as Codec<Body>)
+    this.#pipeline = new SendPipeline(sender, (codec ?? bytes) as Codec<Body>)
     const { autoBatchDelayMs: delayMs, autoBatchBytes, autoBatchHeldBytes: heldBytes } = settings
     const limits = { delayMs, bytes: autoBatchBytes, heldBytes }
-    this.#autoBatch = settings.autoBatch ? new AutoBatch(this.#outbound, limits) : undefined
-    this.#requests = new Requests(this.#outbound, reading)
+    this.#autoBatch = settings.autoBatch ? new AutoBatch(this.#pipeline, limits) : undefined
+    this.#requests = new Requests(this.#pipeline, reading)
     this.#checks = new TransactionChecks(sender, reading, checkTransaction)
     this.#member = {
       kind: 'producer',
@@ -130,19 +130,19 @@ export class Producer<Body = BytesInput> {
     return this.#instance.clientId
   }
 
-  /** What it has done so far. */
+  /** Counters and latencies since the start. */
   get stats(): ProducerStats {
-    return this.#outbound.stats
+    return this.#pipeline.stats
   }
 
   /**
-   * Sends a message and resolves when a broker has stored it. A failure is tried again, elsewhere if it can be, unless the
-   * queue was chosen. When too many are on their way it waits to be let in.
+   * Sends a message and resolves when a broker has stored it. After a failure it is retried, on another broker if there is
+   * one, unless the caller chose the queue. While `maxInFlight` messages are in flight, it waits.
    * @throws ClientError BAD_NAME, MESSAGE_ILLEGAL, ROUTE_MISSING, NO_NAME_SERVER, SEND_FAILED, BROKER_REFUSED, TIMEOUT,
    *   CONNECT_FAILED, BACK_PRESSURE, ABORTED, CLOSED, BAD_OPTION
    */
-  send(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<SendReceipt> {
-    if (!this.#isSeen) return this.#send(message, options, NOTHING)
+  send(message: OutgoingMessage<Body>, options: SendOptions<Body> = NONE): Promise<SendReceipt> {
+    if (!this.#isObserved) return this.#send(message, options, NONE)
     return traceSend(this.#event('send', message), async event => {
       const receipt = await this.#send(message, options, { traced: event.properties })
       event.receipt = receipt
@@ -150,112 +150,110 @@ export class Producer<Body = BytesInput> {
     })
   }
 
-  // Who watches what is sent does not want to see the messages that tell of it.
-  get #isSeen(): boolean {
+  // Subscribers of the channel do not see the messages of the message trace.
+  get #isObserved(): boolean {
     return sendChannel.hasSubscribers && !this.group.startsWith(TRACE_GROUP_PREFIX)
   }
 
-  #send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extra: Extra): Promise<SendReceipt> {
+  #send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extras: Extras): Promise<SendReceipt> {
     const batches = this.#autoBatch
-    if (batches?.takes(message, options) === true) return batches.send(message, options, extra)
-    return this.#outbound.send(message, options, singleForm, extra)
+    if (batches?.takes(message, options) === true) return batches.send(message, options, extras)
+    return this.#pipeline.send(message, options, singleForm, extras)
   }
 
   /**
-   * Sends a message and resolves when it has left; whether a broker stored it is not known. Never tried again.
+   * Sends a message without an answer and resolves when it is handed to the connection. Whether a broker stored it is not
+   * known, and it is not retried.
    * @throws ClientError as `send`
    */
-  sendOneway(message: OutgoingMessage<Body>, options: SendOptions<Body> = NOTHING): Promise<void> {
-    if (!this.#isSeen) return this.#outbound.sendOneway(message, options, NOTHING)
+  sendOneway(message: OutgoingMessage<Body>, options: SendOptions<Body> = NONE): Promise<void> {
+    if (!this.#isObserved) return this.#pipeline.sendOneway(message, options, NONE)
     return traceSend(this.#event('oneway', message), ({ properties }) =>
-      this.#outbound.sendOneway(message, options, { traced: properties }),
+      this.#pipeline.sendOneway(message, options, { traced: properties }),
     )
   }
 
   /**
-   * Sends messages in as few requests as their topics and sizes allow; each request is stored whole or not at all. Gives a
-   * receipt for each message, in the order given.
+   * Sends messages in as few requests as their topics and sizes allow; each request is stored as a whole or not at all.
+   * Returns a receipt per message, in the order of the messages.
    * @throws ClientError as `send`; BatchError if some were stored and others were not
    */
-  sendBatch(messages: readonly OutgoingMessage<Body>[], options: SendOptions<Body> = NOTHING): Promise<SendReceipt[]> {
-    if (!Array.isArray(messages)) return Promise.reject(illegal('a batch must be a list of messages'))
+  sendBatch(messages: readonly OutgoingMessage<Body>[], options: SendOptions<Body> = NONE): Promise<SendReceipt[]> {
+    if (!Array.isArray(messages)) return Promise.reject(illegal('a batch must be an array of messages'))
     const [first] = messages as readonly OutgoingMessage<Body>[]
-    if (!this.#isSeen || first === undefined) return sendBatch(this.#outbound, messages, options, NOTHING)
+    if (!this.#isObserved || first === undefined) return sendBatch(this.#pipeline, messages, options, NONE)
     return traceSend(this.#event('batch', first, messages.length), async event => {
-      const receipts = await sendBatch(this.#outbound, messages, options, { traced: event.properties })
+      const receipts = await sendBatch(this.#pipeline, messages, options, { traced: event.properties })
       event.receipt = receipts[0]
       return receipts
     })
   }
 
   /**
-   * Sends a message that consumers see only if `run` says `commit`. `run` is called when the broker has the message; what
-   * it throws, and what the broker does not hear of, is settled later by option `checkTransaction`, here or at another
-   * producer of the group.
+   * Sends a message that consumers see only if `run` returns `commit`. `run` is called when the broker has stored the
+   * message. If it throws, or if its outcome does not reach the broker, the broker later asks option `checkTransaction` of this
+   * or another producer of the group.
    * @throws ClientError as `send`; BAD_OPTION without option `checkTransaction`
    */
   async sendInTransaction(
     message: OutgoingMessage<Body>,
     run: LocalTransaction<Body>,
-    options: SendOptions<Body> = NOTHING,
+    options: SendOptions<Body> = NONE,
   ): Promise<TransactionReceipt> {
     if (!this.#checks.isPossible) {
-      throw new ClientError('BAD_OPTION', 'Producer: option checkTransaction is needed for transactions')
+      throw new ClientError('BAD_OPTION', 'Producer: sendInTransaction requires option checkTransaction')
     }
-    if (!this.#isSeen) return await sendInTransaction(this.#outbound, message, run, options)
+    if (!this.#isObserved) return await sendInTransaction(this.#pipeline, message, run, options)
     return await traceSend(this.#event('transaction', message), async event => {
-      const receipt = await sendInTransaction(this.#outbound, message, run, options, event.properties)
+      const receipt = await sendInTransaction(this.#pipeline, message, run, options, event.properties)
       event.receipt = receipt
       return receipt
     })
   }
 
   /**
-   * Sends a message and waits for the reply of whoever consumes it. Default `timeoutMs` as `send`.
-   * @throws ClientError REPLY_TIMEOUT if it was sent and nobody replied; else as `send`
+   * Sends a message and waits for the reply of its consumer. `timeoutMs` covers both; its default is that of `send`.
+   * @throws ClientError REPLY_TIMEOUT if it was sent and no reply arrived; else as `send`
    */
-  request(
-    message: OutgoingMessage<Body>,
-    options: SendOptions<Body> = NOTHING,
-  ): Promise<ReceivedMessage<BodyRead<Body>>> {
-    if (!this.#isSeen) return this.#requests.send(message, options, undefined)
+  request(message: OutgoingMessage<Body>, options: SendOptions<Body> = NONE): Promise<ReceivedMessage<BodyRead<Body>>> {
+    if (!this.#isObserved) return this.#requests.send(message, options, undefined)
     return traceSend(this.#event('request', message), event => this.#requests.send(message, options, event))
   }
 
   /**
-   * Replies to a request that a consumer received; goes back to the producer that waits for it.
-   * @throws ClientError MESSAGE_ILLEGAL (10007) if the message is no request; else as `send`, BROKER_REFUSED if the producer
-   *   is gone
+   * Replies to a request that a consumer received. The broker passes the reply to the producer that waits for it.
+   * @throws ClientError MESSAGE_ILLEGAL (10007) if the message is not a request; else as `send`, BROKER_REFUSED if the
+   *   producer is gone
    */
-  reply(request: RepliableMessage, body: Body, options: CallOptions = NOTHING): Promise<SendReceipt> {
-    if (!this.#isSeen) return sendReply(this.#outbound, request, body, options)
+  reply(request: RepliableMessage, body: Body, options: CallOptions = NONE): Promise<SendReceipt> {
+    if (!this.#isObserved) return sendReply(this.#pipeline, request, body, options)
     const topic = request?.queue?.topic ?? ''
     return traceSend(this.#event('reply', { topic, body }), async event => {
-      const receipt = await sendReply(this.#outbound, request, body, options, event.properties)
+      const receipt = await sendReply(this.#pipeline, request, body, options, event.properties)
       event.receipt = receipt
       return receipt
     })
   }
 
   /**
-   * Takes a timer message back before its time, with the handle of its receipt. Gives the message's id. 5.x, where the
-   * broker allows it (`recallMessageEnable`).
+   * Cancels the delivery of a timer message before its time, by the handle in its receipt. Returns the message's id. For
+   * brokers of 5.x that allow it (`recallMessageEnable`).
    * @throws ClientError BAD_NAME, BAD_OPTION, BROKER_MISSING, BROKER_REFUSED and others
    */
-  async recall(topic: string, recallHandle: string, options: CallOptions = NOTHING): Promise<string> {
-    return await recallMessage(this.#outbound.sender, topic, recallHandle, this.#outbound.deadline(options))
+  async recall(topic: string, recallHandle: string, options: CallOptions = NONE): Promise<string> {
+    return await recallMessage(this.#pipeline.sender, topic, recallHandle, this.#pipeline.deadline(options))
   }
 
   /** The queues that messages of a topic are sent to. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER, TIMEOUT, ABORTED */
-  async queues(topic: string, options: CallOptions = NOTHING): Promise<readonly MessageQueue[]> {
-    const { sender } = this.#outbound
+  async queues(topic: string, options: CallOptions = NONE): Promise<readonly MessageQueue[]> {
+    const { sender } = this.#pipeline
     const wireTopic = wrapNamespace(sender.settings.namespace, topic)
-    return queuesOf(await publishRoute(sender, wireTopic, this.#outbound.deadline(options)), sender.settings)
+    return queuesOf(await publishRoute(sender, wireTopic, this.#pipeline.deadline(options)), sender.settings)
   }
 
   /**
-   * Ends the producer: no new sends, what is on its way may finish within `drainMs` (default 5,000), requests that wait for
-   * their replies fail with CLOSED. Idempotent.
+   * Closes the producer: further sends fail, sends in flight may finish within `drainMs` (default 5,000), and requests that
+   * wait for replies fail with CLOSED. Idempotent.
    */
   close({ drainMs = 5000 }: { readonly drainMs?: number } = {}): Promise<void> {
     return (this.#closing ??= this.#shutDown(drainMs))
@@ -270,9 +268,9 @@ export class Producer<Body = BytesInput> {
     this.#requests.close()
     const { clock } = this.#instance
     await within(clock, this.#autoBatch?.close() ?? Promise.resolve(), drainMs, undefined, 'sending').catch(() => {})
-    await this.#outbound.close(drainMs)
+    await this.#pipeline.close(drainMs)
     this.#checks.close()
-    await this.#outbound.sender.trace?.close(drainMs)
+    await this.#pipeline.sender.trace?.close(drainMs)
     await this.#instance.leave(this.#member)
     await this.#lease.release(drainMs)
   }
@@ -284,7 +282,7 @@ export class Producer<Body = BytesInput> {
   }
 }
 
-// A missing package or a level out of range should fail at the start, not with the first large message.
+// A missing package or a wrong level fails at the start, not with the first large message.
 function checkCompression({ compression, compressionLevel }: ProducerSettings): void {
   if (compression === 'zlib') return
   try {
@@ -295,7 +293,7 @@ function checkCompression({ compression, compressionLevel }: ProducerSettings): 
 }
 
 function checkedGroup(group: unknown): string {
-  if (typeof group !== 'string') throw badOption('Producer', 'group', group, 'a text: the name of the group')
+  if (typeof group !== 'string') throw badOption('Producer', 'group', group, 'a string: the name of the group')
   const problem =
     group === DEFAULT_GROUP ? `producerGroup can not equal ${group}, please specify another one` : groupProblem(group)
   if (problem !== null) throw new ClientError('BAD_NAME', problem)

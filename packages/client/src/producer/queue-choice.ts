@@ -3,19 +3,19 @@ import { ClientError } from '../errors.ts'
 import type { MessageQueue, OutgoingMessage } from '../message/message.ts'
 import { queueByHash, type QueueSelector } from './queue-picker.ts'
 
-/** How the sender wants the queue of a message chosen. Nothing given: queues take turns. */
+/** How the queue of a message is chosen. Default: the queues take turns. */
 export interface QueueChoice<Body> {
-  /** To this queue. It is not tried elsewhere. */
+  /** Sends to this queue, and is not retried at another. */
   readonly queue?: MessageQueue | undefined
-  /** Messages with equal keys go to the same queue, in order: the one that Java's SelectMessageQueueByHash takes. */
+  /** Sends messages with equal keys to the same queue, in order: the queue that Java's SelectMessageQueueByHash takes. */
   readonly hashKey?: Hashable | undefined
-  /** Chooses the queue. It is not tried elsewhere. */
+  /** Chooses the queue. The message is not retried at another. */
   readonly selector?: QueueSelector<OutgoingMessage<Body>> | undefined
 }
 
 /**
- * The queue that the sender wants; undefined if any will do.
- * @throws ClientError BAD_OPTION if the queue is of another topic, or the selector fails or chooses none
+ * The queue that the caller chose; undefined if it chose none.
+ * @throws ClientError BAD_OPTION if the queue is of another topic, or the selector throws or returns no queue
  */
 export function chosenQueue<Body>(
   queues: readonly MessageQueue[],
@@ -27,7 +27,7 @@ export function chosenQueue<Body>(
   const key = hashKey ?? message.shardingKey
   if (key === undefined) return undefined
   if (['string', 'number', 'bigint', 'boolean'].includes(typeof key)) return queueByHash(queues, key)
-  throw new ClientError('BAD_OPTION', 'option hashKey must be text, a number, a bigint or a boolean')
+  throw new ClientError('BAD_OPTION', 'option hashKey must be a string, a number, a bigint or a boolean')
 }
 
 // The first words are Java's.
@@ -60,7 +60,7 @@ function selected<Body>(
 
 const bareLists = new WeakMap<readonly MessageQueue[], readonly MessageQueue[]>()
 
-/** Queues with the topic's name as users know it. The same list for the same list, as the turns of queues hang on it. */
+/** The queues without the namespace in their topics. One array always gives the same array, because QueuePicker keeps turns per array. */
 export function withoutNamespace(queues: readonly MessageQueue[], namespace: string): readonly MessageQueue[] {
   if (namespace === '') return queues
   let bare = bareLists.get(queues)

@@ -18,25 +18,25 @@ function names(picker: QueuePicker, queues: MessageQueue[], count: number, rest:
   })
 }
 
-test('turns go round from a random start', () => {
+test('queues take turns from a random start', () => {
   const queues = queuesOn('a', 'b')
   assert.deepEqual(names(new QueuePicker(() => 0), queues, 5), ['a1', 'b0', 'b1', 'a0', 'a1'])
   assert.deepEqual(names(new QueuePicker(() => 2 / 2 ** 31), queues, 2), ['b1', 'a0'])
 })
 
-test('each list of queues has its own turns', () => {
+test('each array of queues has its own turns', () => {
   const picker = new QueuePicker(() => 0)
   const [one, other] = [queuesOn('a'), queuesOn('b')]
   assert.deepEqual([...names(picker, one, 1), ...names(picker, other, 1), ...names(picker, one, 1)], ['a1', 'b1', 'a0'])
 })
 
-test('a retry avoids the broker that failed while there is another', () => {
+test('a retry avoids the broker that failed if there is another', () => {
   const picker = new QueuePicker(Math.random)
   assert.ok(names(picker, queuesOn('a', 'b', 'c'), 20, { lastBroker: 'b' }).every(name => !name.startsWith('b')))
   assert.deepEqual(names(new QueuePicker(() => 0), queuesOn('b'), 3, { lastBroker: 'b' }), ['b1', 'b0', 'b1'])
 })
 
-test('without queues there is nothing to pick', () => {
+test('without queues nothing is picked', () => {
   const picker = new QueuePicker(() => 0.5)
   assert.equal(picker.next([], { now }), undefined)
   assert.equal(picker.next([], { now, faults: new FaultLatency(), lastBroker: 'a' }), undefined)
@@ -44,31 +44,31 @@ test('without queues there is nothing to pick', () => {
   assert.equal(queueByRandom([], Math.random), undefined)
 })
 
-test('with fault latency resting brokers are left out, until all rest', () => {
+test('with fault latency unavailable brokers are skipped, unless all are unavailable', () => {
   const faults = new FaultLatency()
   faults.note('a', { latencyMs: 1, isolate: true }, now)
   const picker = new QueuePicker(Math.random)
   const queues = queuesOn('a', 'b')
   assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('b')))
-  // b just failed too and does not answer, a rests but answers.
+  // b has just failed and is unreachable, a is unavailable but reachable.
   faults.note('b', { latencyMs: 1, isolate: true, reachable: false }, now)
   assert.ok(names(picker, queues, 10, { faults, lastBroker: 'b' }).every(name => name.startsWith('a')))
   assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('a')))
 })
 
-test('a retry with fault latency avoids the broker that failed, even one that answers less', () => {
+test('a retry with fault latency avoids the broker that failed, even for an unreachable one', () => {
   const picker = new QueuePicker(Math.random)
   const queues = queuesOn('a', 'b')
   const faults = new FaultLatency()
   assert.ok(names(picker, queues, 10, { faults, lastBroker: 'a' }).every(name => name.startsWith('b')))
-  // Both rest; b answers and is slower, so that only its being reachable speaks for it.
+  // Both are unavailable; b is slower, so that only its being reachable decides.
   faults.note('a', { latencyMs: 1, isolate: true, reachable: false }, now)
   faults.note('b', { latencyMs: 900, isolate: true }, now)
   assert.ok(names(picker, queues, 10, { faults }).every(name => name.startsWith('b')))
   assert.ok(names(picker, queues, 10, { faults, lastBroker: 'a' }).every(name => name.startsWith('b')))
 })
 
-test('when no broker is left the better one is tried', () => {
+test('when no broker is available, the better one is picked', () => {
   const faults = new FaultLatency()
   faults.note('a', { latencyMs: 3000, isolate: true, reachable: false }, now)
   faults.note('b', { latencyMs: 20, isolate: true, reachable: false }, now)
@@ -76,7 +76,7 @@ test('when no broker is left the better one is tried', () => {
   assert.ok(names(picker, queuesOn('a', 'b'), 10, { faults }).every(name => name.startsWith('b')))
 })
 
-test('even when all are down a retry goes to another broker than the one that just failed', () => {
+test('even when all brokers are down, a retry goes to another one than the last', () => {
   const faults = new FaultLatency()
   for (const broker of ['a', 'b']) faults.note(broker, { latencyMs: 20, isolate: true, reachable: false }, now)
   const picker = new QueuePicker(Math.random)
@@ -85,13 +85,13 @@ test('even when all are down a retry goes to another broker than the one that ju
   assert.ok(names(picker, queues, 10, { faults, lastBroker: 'a' }).every(name => name.startsWith('b')))
 })
 
-test('keys land on the queue of Java', () => {
+test('a key gets the same queue as in Java', () => {
   const queues = queuesOn('a', 'b')
   assert.equal(queueByHash(queues, 'order-1001'), queues[3])
   assert.equal(queueByHash(queues, -3), queues[3])
 })
 
-test('a selector by hash or by chance stays in range', () => {
+test('queueByHash and queueByRandom stay in range', () => {
   const queues = fc.array(fc.record({ topic: fc.constant('T'), brokerName: fc.string(), queueId: fc.nat(9) }), {
     minLength: 1,
   })
@@ -100,7 +100,7 @@ test('a selector by hash or by chance stays in range', () => {
   fc.assert(fc.property(queues, chance, (queues, p) => queueByRandom(queues, () => p) !== undefined))
 })
 
-test('over a whole round every queue gets its turn once', () => {
+test('in a full round every queue is picked once', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 40 }), fc.nat(2 ** 31 - 1), (count, start) => {
       const queues = Array.from({ length: count }, (_, queueId) => ({ topic: 'T', brokerName: 'a', queueId }))

@@ -2,34 +2,34 @@ import { type Hashable, javaHash } from '@gantrymq/protocol'
 import type { MessageQueue } from '../message/message.ts'
 import type { FaultLatency } from './fault-latency.ts'
 
-/** What is known of the attempts before this one. */
+/** What a pick depends on besides the queues. */
 export interface PickContext {
-  /** The broker of the attempt that failed, for a retry. */
+  /** For a retry, the broker of the failed attempt. */
   readonly lastBroker?: string | undefined
-  /** Given where brokers are rested by fault latency. */
+  /** Given when slow and failed brokers are to be avoided. */
   readonly faults?: FaultLatency | undefined
-  /** Milliseconds of the clock that `faults` was told. */
+  /** Milliseconds, by the clock of the times in `faults`. */
   readonly now: number
 }
 
 const MAX_START = 2 ** 31
 
 /**
- * Takes turns over the queues of each topic, from a random one on (Apache's TopicPublishInfo and MQFaultStrategy).
- * Turns belong to the list of queues: a new list, as after a change of the route, starts anew.
+ * Takes the queues of each topic in turn, starting with a random one (Apache's TopicPublishInfo and MQFaultStrategy). A new
+ * array of queues, as after a change of the route, starts at random again.
  */
 export class QueuePicker {
   readonly #random: () => number
   readonly #turns = new WeakMap<readonly MessageQueue[], { index: number }>()
 
-  /** @param random gives 0 to below 1 */
+  /** @param random Returns 0 to below 1. */
   constructor(random: () => number) {
     this.#random = random
   }
 
   /**
-   * The queue to send to next: not on the broker that just failed while there is another; with `faults` first one that
-   * is not resting, then one that is reachable, then one of the better half, then any other. Undefined if there is no queue.
+   * The next queue to send to, not on the broker that has just failed if there is another. With `faults` it prefers an
+   * available broker, then a reachable one, then one of the better half. Undefined if there is no queue.
    */
   next(queues: readonly MessageQueue[], { lastBroker, faults, now }: PickContext): MessageQueue | undefined {
     const turn = this.#turnOf(queues)
@@ -87,18 +87,18 @@ function ofBetterHalf(
   return walk(queues, turn, queue => accepts(queue) && better.has(queue.brokerName))
 }
 
-/** Chooses a queue for a message; its argument is what the sender gave along. Runs in the sender's process, before the send. */
+/** Chooses a queue for a message. Called before each send. */
 export type QueueSelector<Message = unknown> = (
   queues: readonly MessageQueue[],
   message: Message,
 ) => MessageQueue | undefined
 
-/** The queue that a key belongs to: the one where Java's SelectMessageQueueByHash puts an equal key. */
+/** The queue of a key: the one that Java's SelectMessageQueueByHash chooses for an equal key. */
 export function queueByHash(queues: readonly MessageQueue[], key: Hashable): MessageQueue | undefined {
   return queues[Math.abs(javaHash(key) % queues.length)]
 }
 
-/** Any of the queues, each as likely. `random` gives 0 to below 1. */
+/** One of the queues, all equally likely. `random` returns 0 to below 1. */
 export function queueByRandom(queues: readonly MessageQueue[], random: () => number): MessageQueue | undefined {
   return queues[Math.floor(random() * queues.length)]
 }

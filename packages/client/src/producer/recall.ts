@@ -5,8 +5,8 @@ import { topicOf } from './prepared-message.ts'
 import { publishRoute, type Sender } from './send-loop.ts'
 
 /**
- * Takes a timer message back before its time (5.x, where the broker allows it: `recallMessageEnable`). Gives its id.
- * @throws ClientError BAD_NAME, BAD_OPTION, BROKER_MISSING, and as calls to brokers do
+ * Cancels the delivery of a timer message (5.x brokers with `recallMessageEnable`). Returns the message's id.
+ * @throws ClientError BAD_NAME, BAD_OPTION, BROKER_MISSING, and as `ClientInstance.call`
  */
 export async function recallMessage(
   sender: Sender,
@@ -19,7 +19,8 @@ export async function recallMessage(
   if (isRetryTopic(topic) || isDeadLetterTopic(topic)) throw new ClientError('BAD_NAME', 'topic is not supported')
   const { brokerName } = handleOf(recallHandle)
   const known = await publishRoute(sender, wireTopic, deadline)
-  // Any broker of the topic can say that it is the wrong one (Apache's recallMessage).
+  // If the broker of the handle is unknown, any broker of the topic refuses the handle with the reason (Apache's
+  // DefaultMQProducerImpl.recallMessage).
   const address = [brokerName, ...known.publish.map(queue => queue.brokerName)]
     .map(name => instance.brokers.master(name))
     .find(found => found !== undefined)

@@ -20,7 +20,7 @@ async function started(cluster: TestCluster, group: string, instanceName = 'aske
 
 const question = { topic: 'Questions', body: 'how much?' }
 
-/** The next request that a broker has, as a consumer would have it. */
+/** The next request that a broker stores, as a consumer would receive it. */
 async function requestAt(cluster: TestCluster, broker = 0) {
   const { log, name: brokerName } = cluster.brokers[broker] as ScriptedBroker
   await cluster.until(() => log.messages('Questions').length > 0)
@@ -29,7 +29,7 @@ async function requestAt(cluster: TestCluster, broker = 0) {
   return { properties: message.properties, queue }
 }
 
-test('a request gets the reply of whoever consumed it', async t => {
+test('a request gets the reply of its consumer', async t => {
   const { cluster, producer, replier } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 5000 })
   const receipt = await cluster.outcome(replier.reply(await requestAt(cluster), 'seven'))
@@ -41,7 +41,7 @@ test('a request gets the reply of whoever consumed it', async t => {
   assert.ok(Number(reply.property('ARRIVE_TIME')) > 0)
 })
 
-test('the broker knows the requester before the request arrives, also after plain sends', async t => {
+test('the requester is registered at the broker before the request arrives, also after plain sends', async t => {
   const { cluster, producer } = await setUp(t)
   await cluster.outcome(producer.send(question))
   producer.request(question, { timeoutMs: 1000 }).catch(() => {})
@@ -51,7 +51,7 @@ test('the broker knows the requester before the request arrives, also after plai
   assert.ok(names.indexOf('HEART_BEAT') < names.lastIndexOf('SEND_MESSAGE_V2'))
 })
 
-test('the reply may come over any broker of the cluster', async t => {
+test('the reply may come through any broker of the cluster', async t => {
   const { cluster, producer, replier } = await setUp(t, 3)
   for (const [index, broker] of cluster.brokers.entries()) if (index > 0) broker.setTopic('Questions', { perm: 0 })
   const asking = producer.request(question, { timeoutMs: 5000 })
@@ -62,7 +62,7 @@ test('the reply may come over any broker of the cluster', async t => {
   assert.equal((await cluster.outcome(asking)).body.toString(), 'over another')
 })
 
-test('a reply takes the broker of the request first', async t => {
+test('a reply goes to the broker of the request first', async t => {
   const { cluster, producer, replier } = await setUp(t, 3)
   for (let turn = 0; turn < 3; turn++) {
     const asking = producer.request(question, {
@@ -76,7 +76,7 @@ test('a reply takes the broker of the request first', async t => {
   }
 })
 
-test('a name server that is away does not hold up a request to a topic that is known', async t => {
+test('an unreachable name server does not delay a request to a known topic', async t => {
   const { cluster, producer, replier } = await setUp(t)
   await cluster.outcome(producer.send(question))
   await cluster.outcome(replier.queues('DefaultCluster_REPLY_TOPIC'))
@@ -89,7 +89,7 @@ test('a name server that is away does not hold up a request to a topic that is k
   assert.equal((await cluster.outcome(asking)).body.toString(), 'seven')
 })
 
-test('without a reply the request ends at its time, and a late reply does no harm', async t => {
+test('without a reply a request ends at its deadline, and a late reply does no harm', async t => {
   const { cluster, producer, replier } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 700 })
   asking.catch(() => {})
@@ -100,7 +100,7 @@ test('without a reply the request ends at its time, and a late reply does no har
   assert.equal((await cluster.outcome(replier.reply(request, 'and again'))).status, 'SEND_OK')
 })
 
-test('replies still come after another producer of the process has left', async t => {
+test('replies still arrive after another producer of the process has closed', async t => {
   const { cluster, producer, replier } = await setUp(t)
   const other = await started(cluster, 'others')
   assert.equal(other.clientId, producer.clientId)
@@ -139,11 +139,11 @@ test('only a request can be replied to', async t => {
     producer.reply({ properties: new Map(Object.entries(properties)) }, 'x')
   const refused = { code: 'MESSAGE_ILLEGAL', responseCode: 10007 }
   await assert.rejects(reply({}), { ...refused, message: /property\[CLUSTER\] is null/ })
-  await assert.rejects(reply({ CLUSTER: 'c' }), { ...refused, message: /nobody waits/ })
+  await assert.rejects(reply({ CLUSTER: 'c' }), { ...refused, message: /no producer waits/ })
   await assert.rejects(Reflect.apply(Reflect.get(producer, 'reply'), producer, [null, 'x']), refused)
 })
 
-test('a reply that cannot be read fails its request only', async t => {
+test('an unreadable reply fails its request only', async t => {
   const { cluster, producer } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 5000 })
   asking.catch(() => {})
@@ -159,7 +159,7 @@ test('a reply that cannot be read fails its request only', async t => {
   assert.throws(() => reply.body, { code: 'BAD_BODY' })
 })
 
-test('a reply whose properties are too many ends its request at once', async t => {
+test('a reply with too many properties ends its request at once', async t => {
   const { cluster, producer } = await setUp(t)
   const asking = producer.request(question, { timeoutMs: 5000 })
   const refused = assert.rejects(asking, { code: 'BAD_BODY', message: 'the reply cannot be read' })

@@ -18,26 +18,26 @@ type SendRequest =
   | typeof sendRequests.SEND_BATCH_MESSAGE
   | typeof sendRequests.SEND_REPLY_MESSAGE_V2
 
-/** What sends have in common: one a producer. */
+/** What all sends of a producer share. */
 export interface Sender {
   readonly instance: ClientInstance
   /** With the namespace. */
   readonly group: string
   readonly settings: ProducerSettings
   readonly picker: QueuePicker
-  /** Undefined where brokers do not rest. */
+  /** Undefined without option faultLatency. */
   readonly faults: FaultLatency | undefined
-  /** Where attempts after the first are counted. */
+  /** Counts retries. */
   readonly stats?: { retried: number }
-  /** RocketMQ's own message trace; undefined where it is off. */
+  /** RocketMQ's message trace; undefined if it is off. */
   readonly trace?: ProducerTrace | undefined
 }
 
-/** Which request carries a message, and what differs in its header. */
+/** The request that carries a message, and what differs in its header. */
 export interface SendForm {
   readonly request: SendRequest
   readonly batch: boolean
-  /** Of messages to a retry topic. */
+  /** For messages to a retry topic. */
   readonly reconsumeTimes: number
   readonly maxReconsumeTimes?: number
 }
@@ -51,7 +51,7 @@ interface Failure {
   readonly error: ClientError
 }
 
-/** What is known of a topic to send to; at once if its route is known. @throws ClientError as `RouteCache.toPublish` */
+/** The topic to send to; not a promise if its route is cached. @throws ClientError as `RouteCache.toPublish` */
 export function publishRoute(
   { instance, settings }: Sender,
   topic: string,
@@ -63,15 +63,15 @@ export function publishRoute(
   return instance.routes.toPublish(topic, defaultTopicQueues, createTopicKey, deadline.options())
 }
 
-/** The queues to send to, as users know them. */
+/** The queues to send to, without the namespace. */
 export function queuesOf(known: KnownTopic, { namespace }: ProducerSettings): readonly MessageQueue[] {
   return withoutNamespace(known.publish, namespace)
 }
 
 /**
- * Sends to a queue of the topic, and after a failure to another, on another broker if there is one, within the deadline
- * (spec client 3.7).
- * @throws ClientError SEND_FAILED listing the attempts, or the one failure that another attempt cannot mend
+ * Sends to a queue of the topic, and after a failure to another one, on another broker if there is one, until the deadline
+ * (Apache's DefaultMQProducerImpl.sendDefaultImpl).
+ * @throws ClientError SEND_FAILED with a list of the attempts, or the only failure, or one that no retry can avoid
  */
 export async function sendWithRetries(
   sender: Sender,
@@ -82,7 +82,7 @@ export async function sendWithRetries(
 ): Promise<SendReceipt> {
   const { settings, stats } = sender
   const failures: Failure[] = []
-  let unsure: SendReceipt | undefined
+  let notStored: SendReceipt | undefined
   let lastBroker: string | undefined
   for (let left = settings.retries; ; left--) {
     const queue = nextQueue(sender, message.topic, known, lastBroker)
@@ -90,7 +90,7 @@ export async function sendWithRetries(
     try {
       const receipt = await attempt(sender, message, queue, form, deadline, left > 0)
       if (receipt.status === 'SEND_OK' || !settings.retryNotStored) return receipt
-      unsure = receipt
+      notStored = receipt
     } catch (error) {
       const failure = { queue, error: toClientError(error) }
       failures.push(failure)
@@ -101,11 +101,11 @@ export async function sendWithRetries(
     if (left === 0 || deadline.hasPassed || deadline.signal?.aborted === true) break
     if (stats !== undefined) stats.retried++
   }
-  if (unsure !== undefined) return unsure
+  if (notStored !== undefined) return notStored
   throw sendFailed(message.topic, failures, deadline)
 }
 
-// Each attempt sees the newest route.
+// Each attempt uses the latest route.
 function nextQueue(
   { instance, picker, faults, settings }: Sender,
   topic: string,
@@ -116,29 +116,29 @@ function nextQueue(
   return picker.next(queuesOf(known, settings), { lastBroker, faults, now: instance.clock.elapsed() })
 }
 
-/** A route that is asked for between two attempts may take so long, milliseconds: it may be the name server that is away. */
+/** How long a retry waits for the route at most, milliseconds: the name server may be the one that is down. */
 const ROUTE_MS = 500
 
-/** Refusals of a broker that messages are to go past: it is a slave by now, takes none, or has not the topic (any more). */
-const NOT_HERE: ReadonlySet<number | undefined> = new Set([
+/** Refusals after which the route is fetched: the broker is a slave now, takes no messages, or does not have the topic. */
+const ROUTE_CHANGED: ReadonlySet<number | undefined> = new Set([
   responseCodes.SERVICE_NOT_AVAILABLE,
   responseCodes.NO_PERMISSION,
   responseCodes.TOPIC_NOT_EXIST,
 ])
 
-// Another broker is tried at once, and one that is busy. Where there is none the route is asked for first: the one, or the
-// topic, may be elsewhere now.
+// A retry at another broker, or at a busy one, starts at once. If there is no other broker, the route is fetched first: the
+// broker or the topic may have moved.
 async function afterFailure(
   { instance }: Sender,
   topic: string,
   { queue, error }: Failure,
-  goesOn: boolean,
+  isRetried: boolean,
   deadline: Deadline,
 ): Promise<void> {
   const known = instance.routes.peek(topic)
   const isOnly = known?.publish.every(({ brokerName }) => brokerName === queue.brokerName) ?? true
-  const isBusy = error.code === 'BROKER_REFUSED' && !NOT_HERE.has(error.responseCode)
-  if (!goesOn || !isOnly || isBusy || deadline.hasPassed) instance.routes.suspect(topic)
+  const isBusy = error.code === 'BROKER_REFUSED' && !ROUTE_CHANGED.has(error.responseCode)
+  if (!isRetried || !isOnly || isBusy || deadline.hasPassed) instance.routes.suspect(topic)
   else
     await instance.routes.renew(
       topic,
@@ -146,12 +146,12 @@ async function afterFailure(
     )
 }
 
-/** A broker that refused is left alone for so long before it is asked again, milliseconds. */
+/** The pause before a message is sent again to a broker that refused it, milliseconds. */
 const REFUSED_PAUSE_MS = 100
 
 /**
- * Sends to one queue. Only what a busy broker refused is sent again: everything else may be stored, and a copy behind later
- * messages would break their order.
+ * Sends to one queue. The message is retried only if the broker refused it: after other failures it may be stored, and a copy
+ * after later messages would break their order.
  * @throws ClientError
  */
 export async function sendToQueue(
@@ -176,8 +176,8 @@ export async function sendToQueue(
   }
 }
 
-/** Sends to one queue without waiting for an answer. @throws ClientError if it cannot leave */
-export async function sendBlindly(
+/** Sends to one queue without an answer. @throws ClientError if the message cannot be handed to a connection */
+export async function sendOnewayTo(
   sender: Sender,
   message: PreparedMessage,
   queue: MessageQueue,
@@ -189,7 +189,9 @@ export async function sendBlindly(
   const { request } = singleForm
   const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
   try {
-    const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
+    const address =
+      instance.brokers.master(brokerName) ??
+      (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
     await instance.oneway(address, request, input, deadline.options())
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -203,7 +205,7 @@ async function attempt(
   queue: MessageQueue,
   form: SendForm,
   deadline: Deadline,
-  mayGoOn: boolean,
+  hasRetriesLeft: boolean,
 ): Promise<SendReceipt> {
   const { instance, settings, faults, group } = sender
   const { clock } = instance
@@ -211,8 +213,10 @@ async function attempt(
   const { brokerName } = queue
   try {
     deadline.check(`sending to ${message.topic}`)
-    const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
-    const cap = mayGoOn && settings.attemptTimeoutMs > 0 ? settings.attemptTimeoutMs : undefined
+    const address =
+      instance.brokers.master(brokerName) ??
+      (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
+    const cap = hasRetriesLeft && settings.attemptTimeoutMs > 0 ? settings.attemptTimeoutMs : undefined
     const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
     if (faults !== undefined) {
@@ -228,10 +232,10 @@ async function attempt(
   }
 }
 
-/** Failures that say something of the broker. */
+/** Failures that are the broker's. */
 const BROKER_FAULTS: ReadonlySet<string> = new Set(['CONNECT_FAILED', 'TIMEOUT', 'BAD_BODY', 'TLS', 'BROKER_MISSING'])
 
-// A refusal counts only if another broker might do better: the caller's mistakes do not let brokers rest.
+// A refusal counts only if it is retried: a broker is not avoided because of the caller's mistakes.
 function noteFailure({ faults, instance, settings }: Sender, broker: string, started: number, error: unknown): void {
   if (faults === undefined || !(error instanceof ClientError)) return
   const answered = error.code === 'BROKER_REFUSED'
@@ -287,18 +291,19 @@ function receiptOf(message: PreparedMessage, queue: MessageQueue, reply: Reply<S
   }
 }
 
-/** What the caller did wrong or ended himself, which no other attempt mends. */
+/** Failures that no retry can avoid: mistakes of the caller, and calls that it ended. */
 const FINAL: ReadonlySet<string> = new Set(['ABORTED', 'CLOSED', 'MESSAGE_ILLEGAL', 'BAD_OPTION', 'BAD_NAME'])
 
-/** A broker's refusal counts by its code; everything else may go better elsewhere. */
+/** True if another attempt may succeed. */
 function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings): boolean {
   if (error.code === 'BROKER_REFUSED') return retryResponseCodes.includes(error.responseCode ?? -1)
   return !FINAL.has(error.code)
 }
 
-// A mistake of the caller's is told as it is; else all attempts are, as the last alone may mislead.
+// A failure that no retry can avoid is thrown as it is. Otherwise the error lists all attempts, as the last one alone may
+// mislead.
 function sendFailed(topic: string, failures: readonly Failure[], deadline: Deadline): ClientError {
-  // Between two attempts too: whoever gave up is not told of a broker that failed before.
+  // A caller that aborts gets ABORTED, whatever failed before.
   if (deadline.signal?.aborted) return aborted(deadline.signal, `sending to ${topic}`)
   const last = failures.at(-1)
   if (last === undefined) return timedOut(`sending to ${topic}`, deadline.timeoutMs)

@@ -7,13 +7,13 @@ import { checkedCall, Deadline } from '../deadline.ts'
 import { closed } from '../errors.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message/message.ts'
 import type { KnownTopic } from '../routes/route-cache.ts'
-import { Gate } from './in-flight-limit.ts'
-import { type Additions, compressed, illegal, type PreparedMessage, prepare } from './prepared-message.ts'
+import { InFlightLimit } from './in-flight-limit.ts'
+import { compressed, type Extras, illegal, type PreparedMessage, prepare } from './prepared-message.ts'
 import { chosenQueue, type QueueChoice } from './queue-choice.ts'
 import {
   publishRoute,
   queuesOf,
-  sendBlindly,
+  sendOnewayTo,
   type Sender,
   type SendForm,
   sendToQueue,
@@ -21,32 +21,29 @@ import {
 } from './send-loop.ts'
 import { type ProducerStats, SendStats } from './send-stats.ts'
 
-/** Where and how long one message is sent. */
+/** The options of one send: its queue, timeout and signal. */
 export interface SendOptions<Body> extends CallOptions, QueueChoice<Body> {}
 
-/** What this client adds to one message. */
-export type Extra = Omit<Additions, 'messageId' | 'now'>
-
-/** A message, or a batch, that is to go through the gate. */
-export interface Passage<Body> {
+/** A prepared message or batch, and how to send it. */
+export interface SendJob<Body> {
   readonly prepared: PreparedMessage
-  /** Messages in it. */
+  /** The number of messages in it. */
   readonly count: number
   readonly form: SendForm
-  /** What selectors see. */
+  /** What a selector gets. */
   readonly message: OutgoingMessage<Body>
   readonly choice: QueueChoice<Body>
 }
 
-/** The way of messages from the caller to a broker: checks, ids, back-pressure, queue, counts. One a producer. */
-export class Outbound<Body> {
+/** The steps from a caller's message to a broker: checks, id, in-flight limit, compression, queue, counts. One per producer. */
+export class SendPipeline<Body> {
   readonly sender: Sender
   readonly #codec: Codec<Body>
-  readonly #gate: Gate
+  readonly #limit: InFlightLimit
   readonly #ids: UniqueIds
   readonly #stats: SendStats
-  /** Work that goes on after its message was sent. */
-  #others = 0
+  /** Work that goes on after its message was sent, such as local transactions. */
+  #followUps = 0
   #closed = false
   #onIdle: (() => void) | undefined
 
@@ -55,20 +52,20 @@ export class Outbound<Body> {
     this.#stats = new SendStats()
     this.sender = { ...sender, stats: this.#stats }
     this.#codec = codec
-    this.#gate = new Gate(clock, maxInFlight, maxInFlightBytes)
-    // Ids of several producers in one process differ by the seed.
+    this.#limit = new InFlightLimit(clock, maxInFlight, maxInFlightBytes)
+    // The seed keeps the ids of several producers in one process apart.
     this.#ids = new UniqueIds({ clock, ip: ownAddress(), pid: process.pid, seed: randomInt(1, 2 ** 31) })
   }
 
   get stats(): ProducerStats {
-    return this.#stats.read(this.#gate.inFlight, this.#gate.waiting)
+    return this.#stats.read(this.#limit.inFlight, this.#limit.waiting)
   }
 
   nextId(): string {
     return this.#ids.next()
   }
 
-  /** The end of a call. @throws ClientError CLOSED, BAD_OPTION */
+  /** The deadline of a send. @throws ClientError CLOSED, BAD_OPTION */
   deadline(options: CallOptions): Deadline {
     if (this.#closed) throw closed('this producer')
     const { timeoutMs, signal } = checkedCall('a send', options, this.sender.settings.timeoutMs)
@@ -76,10 +73,10 @@ export class Outbound<Body> {
   }
 
   /** @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
-  prepare(message: OutgoingMessage<Body>, { properties, sysFlag, traced, bare }: Extra): PreparedMessage {
+  prepare(message: OutgoingMessage<Body>, extras: Extras): PreparedMessage {
     if (typeof message !== 'object' || message === null) throw illegal('the message is null')
     const { settings } = this.sender
-    const additions = { messageId: this.#ids.next(), now: settings.clock.now(), properties, sysFlag, traced, bare }
+    const additions = { messageId: this.#ids.next(), now: settings.clock.now(), ...extras }
     return prepare(message, this.#encoded(message.body), settings, additions)
   }
 
@@ -94,20 +91,25 @@ export class Outbound<Body> {
   }
 
   /** Sends one message. */
-  send(message: OutgoingMessage<Body>, options: SendOptions<Body>, form: SendForm, extra: Extra): Promise<SendReceipt> {
+  send(
+    message: OutgoingMessage<Body>,
+    options: SendOptions<Body>,
+    form: SendForm,
+    extras: Extras,
+  ): Promise<SendReceipt> {
     // Not async: each promise between the caller and the socket costs half a microsecond.
     try {
       const deadline = this.deadline(options)
-      const prepared = this.prepare(message, extra)
-      return this.pass({ prepared, count: 1, form, message, choice: options }, deadline)
+      const prepared = this.prepare(message, extras)
+      return this.run({ prepared, count: 1, form, message, choice: options }, deadline)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  /** Through the gate to a broker. */
-  async pass(passage: Passage<Body>, deadline: Deadline): Promise<SendReceipt> {
-    const { prepared, count, form } = passage
+  /** Sends a prepared message or batch. @throws ClientError */
+  async run(job: SendJob<Body>, deadline: Deadline): Promise<SendReceipt> {
+    const { prepared, count, form } = job
     const { settings } = this.sender
     const size = prepared.body.length
     const entering = this.#enter(size, deadline)
@@ -116,32 +118,32 @@ export class Outbound<Body> {
     try {
       const mayShrink = !form.batch && size >= settings.compressOver
       const shrunk = mayShrink ? await compressed(prepared, settings) : prepared
-      const receipt = await this.#deliver(passage, shrunk, deadline)
+      const receipt = await this.#deliver(job, shrunk, deadline)
       this.#stats.sent(count, shrunk.body.length, settings.clock.elapsed() - started)
       return receipt
     } catch (error) {
       this.#stats.failed(count)
       throw error
     } finally {
-      this.#gate.leave(size)
+      this.#limit.leave(size)
     }
   }
 
   #enter(size: number, deadline: Deadline): Promise<void> | undefined {
     if (this.#closed) throw closed('this producer')
-    return this.#gate.tryEnter(size) ? undefined : this.#gate.enter(size, deadline.left, deadline.signal)
+    return this.#limit.tryEnter(size) ? undefined : this.#limit.enter(size, deadline.left, deadline.signal)
   }
 
-  #deliver(passage: Passage<Body>, prepared: PreparedMessage, deadline: Deadline): Promise<SendReceipt> {
+  #deliver(job: SendJob<Body>, prepared: PreparedMessage, deadline: Deadline): Promise<SendReceipt> {
     const route = publishRoute(this.sender, prepared.topic, deadline)
     return route instanceof Promise
-      ? route.then(known => this.#sendTo(known, passage, prepared, deadline))
-      : this.#sendTo(route, passage, prepared, deadline)
+      ? route.then(known => this.#sendTo(known, job, prepared, deadline))
+      : this.#sendTo(route, job, prepared, deadline)
   }
 
   #sendTo(
     known: KnownTopic,
-    { form, message, choice }: Passage<Body>,
+    { form, message, choice }: SendJob<Body>,
     prepared: PreparedMessage,
     deadline: Deadline,
   ): Promise<SendReceipt> {
@@ -152,23 +154,23 @@ export class Outbound<Body> {
       : sendToQueue(sender, prepared, queue, form, deadline)
   }
 
-  /** Sends one message that nobody answers. */
-  async sendOneway(message: OutgoingMessage<Body>, options: SendOptions<Body>, extra: Extra): Promise<void> {
+  /** Sends one message without an answer. @throws ClientError */
+  async sendOneway(message: OutgoingMessage<Body>, options: SendOptions<Body>, extras: Extras): Promise<void> {
     const { settings } = this.sender
     const deadline = this.deadline(options)
-    const prepared = this.prepare(message, extra)
+    const prepared = this.prepare(message, extras)
     const size = prepared.body.length
     await this.#enter(size, deadline)
     try {
       const shrunk = size >= settings.compressOver ? await compressed(prepared, settings) : prepared
       const queue = await this.#anyQueue(message, options, shrunk, deadline)
-      await sendBlindly(this.sender, shrunk, queue, deadline)
-      this.#stats.left(1, shrunk.body.length)
+      await sendOnewayTo(this.sender, shrunk, queue, deadline)
+      this.#stats.sentOneway(1, shrunk.body.length)
     } catch (error) {
       this.#stats.failed(1)
       throw error
     } finally {
-      this.#gate.leave(size)
+      this.#limit.leave(size)
     }
   }
 
@@ -182,32 +184,32 @@ export class Outbound<Body> {
     const queues = queuesOf(await publishRoute(this.sender, prepared.topic, deadline), settings)
     const chosen =
       chosenQueue(queues, message, choice) ?? picker.next(queues, { faults, now: settings.clock.elapsed() })
-    // Routes without a queue are refused before.
+    // publishRoute fails for a route without queues.
     return chosen as MessageQueue
   }
 
-  /** Counts work as on its way until it is done, so that closing waits for it. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    this.#others++
+  /** Runs work that `close` waits for. */
+  async followUp<T>(work: () => Promise<T>): Promise<T> {
+    this.#followUps++
     try {
       return await work()
     } finally {
-      if (--this.#others === 0) this.#onIdle?.()
+      if (--this.#followUps === 0) this.#onIdle?.()
     }
   }
 
-  /** Takes nothing more, and waits `drainMs` at most for what is on its way. */
+  /** Refuses further messages, and waits at most `drainMs` for those in flight. */
   async close(drainMs: number): Promise<void> {
     this.#closed = true
-    this.#gate.refuseAll(closed('this producer'))
+    this.#limit.refuseAll(closed('this producer'))
     const { clock } = this.sender.settings
     const end = clock.elapsed() + drainMs
-    await this.#gate.emptied(drainMs)
-    await this.#othersDone(Math.max(0, end - clock.elapsed()))
+    await this.#limit.emptied(drainMs)
+    await this.#followUpsDone(Math.max(0, end - clock.elapsed()))
   }
 
-  async #othersDone(ms: number): Promise<void> {
-    if (this.#others === 0 || ms === 0) return
+  async #followUpsDone(ms: number): Promise<void> {
+    if (this.#followUps === 0 || ms === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#onIdle = resolve
     await upTo(this.sender.settings.clock, promise, { timeoutMs: ms })

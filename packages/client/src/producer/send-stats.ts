@@ -1,27 +1,27 @@
-/** What a producer has done so far, in plain numbers. */
+/** Counters and latencies of a producer since its start. */
 export interface ProducerStats {
-  /** Messages that a broker has stored, or one-way ones that left. */
+  /** Messages that a broker has stored, and one-way messages that were handed to a connection. */
   readonly sent: number
-  /** Messages that were given up. */
+  /** Messages whose send failed. */
   readonly failed: number
-  /** Attempts after a first one that failed. */
+  /** Retries: attempts after the first of a message. */
   readonly retried: number
-  /** Messages on their way now. */
+  /** Messages in flight now. */
   readonly inFlight: number
-  /** Messages that wait to be let in, see option `maxInFlight`. */
+  /** Messages that wait because of option `maxInFlight` or `maxInFlightBytes`. */
   readonly waiting: number
-  /** Bytes of the bodies sent, as they went over the wire. */
+  /** Bytes of the bodies sent, after compression. */
   readonly bytes: number
-  /** Of sends that succeeded, milliseconds from being let in to the answer; the percentiles at most a fifth too high. */
+  /** Of successful sends, without the wait for `maxInFlight`, milliseconds. The percentiles are at most a quarter too high. */
   readonly latency: { readonly mean: number; readonly p50: number; readonly p99: number; readonly max: number }
 }
 
 const BUCKETS = 64
-/** Bounds grow by a fifth: sixty-four reach beyond half an hour. */
+/** Each bucket's bound is a quarter above the previous one: 64 buckets reach beyond twenty minutes. */
 const GROWTH = 1.25
 const LOG_GROWTH = Math.log(GROWTH)
 
-/** Counts sends. */
+/** Counts the messages of a producer. */
 export class SendStats {
   retried = 0
   #sent = 0
@@ -32,8 +32,9 @@ export class SendStats {
   #max = 0
   readonly #buckets = new Float64Array(BUCKETS)
 
+  /** Records messages that were stored `ms` milliseconds after they entered the in-flight limit. */
   sent(count: number, bytes: number, ms: number): void {
-    this.left(count, bytes)
+    this.sentOneway(count, bytes)
     this.#count++
     this.#sum += ms
     if (ms > this.#max) this.#max = ms
@@ -41,8 +42,8 @@ export class SendStats {
     this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1
   }
 
-  /** Sent without an answer to wait for. */
-  left(count: number, bytes: number): void {
+  /** Records messages sent one-way. */
+  sentOneway(count: number, bytes: number): void {
     this.#sent += count
     this.#bytes += bytes
   }

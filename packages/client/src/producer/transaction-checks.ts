@@ -4,14 +4,14 @@ import { ReceivedMessage } from '../message/received-message.ts'
 import { within } from '../deadline.ts'
 import type { TransactionCheck } from '../instance/instance-members.ts'
 import type { Sender } from './send-loop.ts'
-import { type CheckTransaction, reasonOf, stateOf, tellOutcome, type TransactionState } from './transactions.ts'
+import { type CheckTransaction, reasonOf, stateOf, sendOutcome, type TransactionState } from './transactions.ts'
 
-/** Checks that run side by side: enough that one that hangs does not stop the others. */
+/** Concurrent checks: enough that one that hangs does not block the others. */
 const AT_A_TIME = 4
-/** A check that takes longer counts as unknown, milliseconds: by then the broker asks again. */
+/** A check that takes longer counts as `unknown`, milliseconds: by then the broker asks again. */
 const CHECK_MS = 60_000
 
-/** Answers what brokers ask about half messages. Bounded: what is beyond it, they ask again. */
+/** Answers brokers' questions about half messages. The queue is bounded; a broker asks again about those that are dropped. */
 export class TransactionChecks<Body> {
   readonly #sender: Sender
   readonly #codec: Codec<Body>
@@ -26,12 +26,12 @@ export class TransactionChecks<Body> {
     this.#ask = ask
   }
 
-  /** Whether there is somebody to ask. */
+  /** False without option checkTransaction. */
   get isPossible(): boolean {
     return this.#ask !== undefined
   }
 
-  /** False if the message is of another group, or there is nobody to ask: another producer of the group may know. */
+  /** False if the message is of another group, or without option checkTransaction: another producer of the group may know. */
   take(check: TransactionCheck): boolean {
     const { instance, group, settings } = this.#sender
     const ask = this.#ask
@@ -39,7 +39,7 @@ export class TransactionChecks<Body> {
     if (message === undefined || message.property('PGROUP') !== group || ask === undefined || this.#closed) return false
     if (this.#waiting.length >= settings.maxTransactionChecks) {
       const facts = { group, messageId: message.messageId }
-      instance.log.warn(facts, 'too many transaction checks wait, this one is left out')
+      instance.log.warn(facts, 'transaction check dropped: too many are waiting')
       return true
     }
     this.#waiting.push(() => this.#answer(check, message, ask))
@@ -57,7 +57,7 @@ export class TransactionChecks<Body> {
     const corrupt = ({ reason }: { readonly reason: string }): void => {
       log.warn({ address, reason }, 'transaction check with an unreadable message')
     }
-    // Nothing is delivered here, and brokers store half messages anew: the CRC does not matter.
+    // A broker rewrites a half message without updating its CRC (TransactionalMessageUtil).
     const [view] = readMessages(message, corrupt, { checkCrc: false })
     if (view === undefined) return undefined
     const queue = { topic: unwrapNamespace(namespace, view.topic), brokerName, queueId: view.queueId }
@@ -95,11 +95,11 @@ export class TransactionChecks<Body> {
     const topic = check.topic ?? message.view.topic
     const { messageId, tags } = message
     const labels = { tags, keys: message.property('KEYS'), region: message.property('MSG_REGION') }
-    await tellOutcome(this.#sender, { ...from, ...labels, topic, messageId, fromCheck: true, state, remark })
+    await sendOutcome(this.#sender, { ...from, ...labels, topic, messageId, fromCheck: true, state, remark })
   }
 }
 
-// What the user's own code throws before it gives a promise is caught too.
+// Also turns what the user's function throws synchronously into a rejection.
 async function asked<Body>(ask: CheckTransaction<Body>, message: ReceivedMessage<Body>): Promise<TransactionState> {
   return await ask(message)
 }

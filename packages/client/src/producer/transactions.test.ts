@@ -23,7 +23,7 @@ for (const [state, type, count] of [
   ['rollback', '12', 0],
   ['unknown', '0', 0],
 ] as const) {
-  test(`a transaction that ends with ${state} is told so, and consumers see ${count} messages`, async t => {
+  test(`after the outcome ${state} consumers see ${count} messages`, async t => {
     const { cluster, producer, visible, endings } = await setUp(t)
     const seen: number[] = []
     const receipt = await cluster.outcome(
@@ -44,7 +44,7 @@ for (const [state, type, count] of [
   })
 }
 
-test('what the local transaction throws leaves its state unknown and is handed back', async t => {
+test('when the local transaction throws, the state is unknown and the receipt has the error', async t => {
   const { cluster, producer, endings } = await setUp(t)
   const receipt = await cluster.outcome(
     producer.sendInTransaction(message, async () => {
@@ -57,7 +57,7 @@ test('what the local transaction throws leaves its state unknown and is handed b
   assert.match(endings()[0]?.remark ?? '', /executeLocalTransactionBranch exception: Error: no money/)
 })
 
-test('a half message that was not stored safely is rolled back without asking', async t => {
+test('a half message that was not flushed or replicated is rolled back without the local transaction', async t => {
   const { cluster, producer, endings } = await setUp(t)
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 12, handled: true })
   const receipt = await cluster.outcome(producer.sendInTransaction(message, async () => assert.fail('was run')))
@@ -66,7 +66,7 @@ test('a half message that was not stored safely is rolled back without asking', 
   assert.equal(endings()[0]?.header['commitOrRollback'], '12')
 })
 
-test('transactions need a check, and take no delay', async t => {
+test('transactions require option checkTransaction, and refuse delays', async t => {
   const { producer } = await setUp(t, { checkTransaction: undefined })
   const run = async (): Promise<TransactionState> => 'commit'
   await assert.rejects(producer.sendInTransaction(message, run), { code: 'BAD_OPTION', message: /checkTransaction/ })
@@ -75,7 +75,7 @@ test('transactions need a check, and take no delay', async t => {
   await assert.rejects(other.sendInTransaction(delayed, run), { code: 'MESSAGE_ILLEGAL', message: /delayed/ })
 })
 
-test('the broker asks back about an unknown transaction and hears the outcome', async t => {
+test('the broker asks about an unknown transaction and receives the outcome', async t => {
   const asked: unknown[] = []
   const { cluster, producer, visible, endings } = await setUp(t, {
     checkTransaction: async (each): Promise<TransactionState> => {
@@ -94,7 +94,7 @@ test('the broker asks back about an unknown transaction and hears the outcome', 
   assert.equal(visible(), 1)
 })
 
-test('a check that throws, gives nonsense or never ends counts as unknown', async t => {
+test('a check that throws, returns nonsense or never settles counts as unknown', async t => {
   const answers: (() => unknown)[] = [
     () => assert.fail('boom'),
     () => 'perhaps',
@@ -116,7 +116,7 @@ test('a check that throws, gives nonsense or never ends counts as unknown', asyn
   assert.match(ofChecks[0]?.remark ?? '', /checkLocalTransactionState Exception: AssertionError: boom/)
 })
 
-test('few checks run at a time and only so many wait', async t => {
+test('few checks run concurrently, and a limited number waits', async t => {
   let running = 0
   let most = 0
   let done = 0
@@ -138,7 +138,7 @@ test('few checks run at a time and only so many wait', async t => {
   assert.deepEqual([most, running, done], [4, 0, 7])
 })
 
-test('two producers of a process are asked about their own groups only', async t => {
+test('each producer of a process is asked about its own group only', async t => {
   const asked: string[] = []
   const { cluster, producer } = await setUp(t, { checkTransaction: () => (asked.push('orders'), 'rollback') })
   const { nameServerList: nameServers, clock, dial } = cluster
@@ -153,7 +153,7 @@ test('two producers of a process are asked about their own groups only', async t
   assert.deepEqual(asked, ['bills'])
 })
 
-test('a producer of the group that cannot be asked leaves it to the one that can', async t => {
+test('a producer without checkTransaction leaves the check to another of its group', async t => {
   const { cluster, producer: plain } = await setUp(t, { checkTransaction: undefined })
   const { nameServerList: nameServers, clock, dial } = cluster
   const checkTransaction = (): TransactionState => 'commit'
@@ -167,7 +167,7 @@ test('a producer of the group that cannot be asked leaves it to the one that can
   assert.equal(cluster.broker.log.messages('Orders').length, 1)
 })
 
-test('closing waits for a local transaction, so that its outcome is told', async t => {
+test('closing waits for a local transaction, so that its outcome is sent', async t => {
   const { cluster, producer, endings } = await setUp(t)
   const done = Promise.withResolvers<TransactionState>()
   const sending = producer.sendInTransaction(message, () => done.promise)

@@ -9,25 +9,25 @@ import {
 } from '@gantrymq/protocol'
 import type { ReceivedMessage } from '../message/received-message.ts'
 import type { OutgoingMessage, SendReceipt } from '../message/message.ts'
-import type { Outbound, SendOptions } from './send-pipeline.ts'
+import type { SendPipeline, SendOptions } from './send-pipeline.ts'
 import { illegal, isDelayed } from './prepared-message.ts'
 import { type Sender, singleForm } from './send-loop.ts'
 
-/** What became of a local transaction. Of an unknown one the broker asks again later. */
+/** The outcome of a local transaction. If it is `unknown`, the broker asks again later. */
 export type TransactionState = 'commit' | 'rollback' | 'unknown'
 
 /** A message sent in a transaction. */
 export interface TransactionReceipt extends SendReceipt {
   readonly transactionState: TransactionState
-  /** What the local transaction threw; its state is unknown then. */
+  /** The error that the local transaction threw; its state is then `unknown`. */
   readonly localError: unknown
 }
 
-/** Says what became of a transaction whose outcome the broker does not know. */
+/** Decides a transaction whose outcome the broker has not received. */
 export type CheckTransaction<Body> = (message: ReceivedMessage<Body>) => TransactionState | Promise<TransactionState>
 
-/** The outcome of a half message and where it is. */
-export interface Ending {
+/** The outcome of a half message, and where the message is stored. */
+export interface TransactionOutcome {
   readonly address: string
   readonly topic: string
   readonly brokerName: string | undefined
@@ -50,7 +50,7 @@ const TYPE: Readonly<Record<TransactionState, number>> = {
   unknown: 0,
 }
 
-/** The outcome that somebody gave; anything else is unknown. */
+/** The state that the user's function returned; anything unexpected is `unknown`. */
 export function stateOf(given: unknown): TransactionState {
   return given === 'commit' || given === 'rollback' ? given : 'unknown'
 }
@@ -59,7 +59,10 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 }
 
-/** Tells the broker what became of a half message. Never rejects: it asks when it hears nothing (spec client 3.16). */
+/**
+ * Sends the outcome of a half message to its broker. Never rejects, because the broker asks if it does not receive it (Apache's
+ * DefaultMQProducerImpl.endTransaction).
+ */
 async function endTransaction(
   sender: Sender,
   { tags, keys }: OutgoingMessage<unknown>,
@@ -71,10 +74,10 @@ async function endTransaction(
   const { messageId, offsetMessageId, queue, queueOffset, transactionId } = receipt
   const address = instance.brokers.master(queue.brokerName)
   if (address === undefined) {
-    instance.log.warn({ messageId, broker: queue.brokerName }, 'transaction not ended, its broker is gone')
+    instance.log.warn({ messageId, broker: queue.brokerName }, 'transaction outcome not sent: its broker is unknown')
     return
   }
-  await tellOutcome(sender, {
+  await sendOutcome(sender, {
     address,
     topic: wrapNamespace(settings.namespace, queue.topic),
     brokerName: queue.brokerName,
@@ -90,54 +93,57 @@ async function endTransaction(
   })
 }
 
-// An id that cannot be read leaves a position that no broker finds a half message at; it asks then.
+// For an unreadable id: a position at which no broker finds a half message, so that the broker asks.
 function positionOf(offsetMessageId: string): number {
   return mayBeOffsetMessageId(offsetMessageId) ? Number(readOffsetMessageId(offsetMessageId).physicalOffset) : -1
 }
 
-/** Tells a broker the outcome; it answers nothing. Never rejects. */
-export async function tellOutcome({ instance, group, settings, trace }: Sender, ending: Ending): Promise<void> {
-  const { address, topic, brokerName, tranStateTableOffset, commitLogOffset, messageId, transactionId } = ending
-  const { fromCheck, state, remark } = ending
+/** Sends a broker the outcome of a half message, one-way. Never rejects. */
+export async function sendOutcome(
+  { instance, group, settings, trace }: Sender,
+  outcome: TransactionOutcome,
+): Promise<void> {
+  const { address, topic, brokerName, tranStateTableOffset, commitLogOffset, messageId, transactionId } = outcome
+  const { fromCheck, state, remark } = outcome
   const ids = { msgId: messageId, transactionId, bname: brokerName }
   const offsets = { tranStateTableOffset, commitLogOffset, commitOrRollback: TYPE[state] }
   const header = { topic, producerGroup: group, ...offsets, fromTransactionCheck: fromCheck, ...ids }
-  trace?.ended(ending)
+  trace?.ended(outcome)
   try {
     await instance.oneway(address, sendRequests.END_TRANSACTION, { header, remark }, { timeoutMs: settings.timeoutMs })
   } catch (error) {
-    instance.log.warn({ messageId, address, state, error: String(error) }, 'transaction not ended')
+    instance.log.warn({ messageId, address, state, error: String(error) }, 'transaction outcome not sent')
   }
 }
 
 /**
- * A local transaction. Always a promise: TypeScript takes `async () => 'commit'` for a promise of any string where both
- * forms are allowed.
+ * A local transaction. It always returns a promise: if it could also return a plain state, TypeScript would infer
+ * `Promise<string>` for `async () => 'commit'`.
  */
 export type LocalTransaction<Body> = (message: OutgoingMessage<Body>, half: SendReceipt) => Promise<TransactionState>
 
-/** Sends a half message, runs the local transaction and tells the broker how it went. @throws ClientError if it was not sent */
+/** Sends a half message, runs the local transaction and sends its outcome. @throws ClientError if the half message was not sent */
 export async function sendInTransaction<Body>(
-  outbound: Outbound<Body>,
+  pipeline: SendPipeline<Body>,
   message: OutgoingMessage<Body>,
   run: LocalTransaction<Body>,
   options: SendOptions<Body>,
   traced?: Readonly<Record<string, string>>,
 ): Promise<TransactionReceipt> {
-  const { sender } = outbound
-  // Apache's client drops the delay without a word.
+  const { sender } = pipeline
+  // Apache's client silently drops the delay.
   if (isDelayed(message)) throw illegal('a message of a transaction cannot be delayed')
   const properties = { TRAN_MSG: 'true', PGROUP: sender.group }
-  const extra = { properties, traced, sysFlag: TRANSACTION_PREPARED }
-  return await outbound.during(async () => {
-    const receipt = await outbound.send(message, options, singleForm, extra)
+  const extras = { properties, traced, sysFlag: TRANSACTION_PREPARED }
+  return await pipeline.followUp(async () => {
+    const receipt = await pipeline.send(message, options, singleForm, extras)
     const { state, error } = await decide(receipt, () => run(message, receipt))
     await endTransaction(sender, message, receipt, state, error === undefined ? null : reasonOf(error))
     return { ...receipt, transactionState: state, localError: error }
   })
 }
 
-/** What the local transaction decides; it runs only if the half message is stored everywhere it should be. */
+/** Runs the local transaction, if the half message was flushed and replicated in time; otherwise rolls back. */
 async function decide(
   { status }: SendReceipt,
   run: () => Promise<TransactionState>,
@@ -146,6 +152,6 @@ async function decide(
   try {
     return { state: stateOf(await run()) }
   } catch (error) {
-    return { state: 'unknown', error: error ?? new Error('it threw nothing') }
+    return { state: 'unknown', error: error ?? new Error('the local transaction threw undefined') }
   }
 }
