@@ -35,8 +35,8 @@ export function signatureOf(fields: ExtFields, body: Uint8Array | null, secretKe
 
 /**
  * Signs own requests: for the `onSend` of a client or connection. Must be the last to add fields, as whatever comes after it
- * breaks the signature. Which fields are covered depends on the peer (spec remoting 9.3); while its version is not known
- * (0) it is taken for one of 5.x.
+ * breaks the signature. Which fields are covered depends on the peer, as PlainAccessValidator of 4.9 leaves one out; while the
+ * peer's version is not known (0) it is taken for one of 5.x.
  */
 export function signing({ accessKey, secretKey, securityToken }: Credentials) {
   return (fields: Map<string, string>, body: Uint8Array | null, peerVersion = 0): void => {
@@ -52,7 +52,7 @@ export function isSigned({ extFields, body }: Pick<Command, 'extFields' | 'body'
   const signature = extFields?.get(SIGNATURE)
   if (extFields === null || signature === undefined) return false
   if (sameText(signature, signatureOf(extFields, body, secretKey))) return true
-  // Servers of 4.9 leave this field out and those of 5.x do not, so clients do either (spec remoting 9.3).
+  // Servers of 4.9 leave this field out and those of 5.x do not, so clients do either (Apache's PlainAccessValidator).
   return (
     extFields.has(UNIQUE_KEY_QUERY) && sameText(signature, signatureOf(extFields, body, secretKey, UNIQUE_KEY_QUERY))
   )

@@ -66,7 +66,7 @@ export interface ScriptedBrokerOptions extends Partial<BrokerSettings> {
 }
 
 /**
- * A broker in memory that answers like Apache's (spec broker 4) until a test sets a fault. Time comes from
+ * A broker in memory that answers like Apache's until a test sets a fault. Time comes from
  * its clock only. No slaves' replication, no files, no SQL (such subscriptions get everything).
  */
 export class ScriptedBroker implements RouteSource {

@@ -109,7 +109,7 @@ function read(
   }
 }
 
-/** The checks of spec broker 4.6, and which messages the consumer wants. */
+/** The checks of Apache's PullMessageProcessor, and which messages the consumer wants. */
 function pullFilter(state: BrokerState, header: PullHeader): (message: StoredMessage) => boolean {
   const { topic, consumerGroup, queueId, sysFlag, subscription = '', expressionType = 'TAG' } = header
   if (!state.group(consumerGroup).consumeEnable) {

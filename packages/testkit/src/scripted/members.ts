@@ -19,7 +19,7 @@ export interface ConsumerGroup {
 }
 
 /**
- * Who is connected in which group: Apache's ProducerManager and ConsumerManager (spec broker 5). Members are kept by
+ * Who is connected in which group: Apache's ProducerManager and ConsumerManager. Members are kept by
  * connection, so a client that came back may be listed twice until its old connection ends.
  * Methods return the consumer groups whose members are to be told.
  */

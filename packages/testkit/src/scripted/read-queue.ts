@@ -22,7 +22,7 @@ export interface QueueReader {
   readonly matches: (message: StoredMessage) => boolean
 }
 
-/** Reads a queue as DefaultMessageStore.getMessage and the table of spec broker 4.6 do. */
+/** Reads a queue as Apache's DefaultMessageStore.getMessage does. */
 export function readQueue(log: MessageLog, { topic, queueId, offset, max, matches }: QueueReader): Found {
   const minOffset = log.minOffset(topic, queueId)
   const maxOffset = log.maxOffset(topic, queueId)

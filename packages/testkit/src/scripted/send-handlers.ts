@@ -59,7 +59,7 @@ export const sendHandlers: HandlersFor<Table, BrokerState> = {
   },
 }
 
-/** Checks of spec broker 4.3, in Apache's order. */
+/** The checks of Apache's AbstractSendMessageProcessor.msgCheck, in its order. */
 function topicFor(state: BrokerState, header: SendHeader): Topic {
   const { topic: name, queueId, defaultTopicQueueNums } = header
   const illegal = state.isModern ? codes.INVALID_PARAMETER : codes.SYSTEM_ERROR
@@ -154,7 +154,7 @@ function sent(state: BrokerState, entry: LogEntry, queueId: number): SendAnswer 
   }
 }
 
-/** Spec broker 4.5. */
+/** Apache's AbstractSendMessageProcessor.consumerSendMsgBack. */
 function sendBack(
   state: BrokerState,
   header: Call<Table['CONSUMER_SEND_MSG_BACK']>['header'],

@@ -14,7 +14,7 @@ import { noReply } from '@gantrymq/remoting/testing'
 
 type EndTransaction = (typeof sendRequests)['END_TRANSACTION']
 
-/** Stores a half message where no consumer sees it (spec broker 4.10). */
+/** Stores a half message where no consumer sees it (Apache's TransactionalMessageBridge). */
 export function storeHalf(state: BrokerState, message: NewMessage): LogEntry {
   const properties = new Map(message.properties)
   properties.set('REAL_TOPIC', message.topic).set('REAL_QID', String(message.queueId))
