@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const repository = new URL('../', import.meta.url).pathname
 const folder = new URL('.cache/published/', import.meta.url).pathname
-const packages = ['remoting', 'protocol', 'namesrv', 'client', 'gantrymq']
+const packages = ['remoting', 'protocol', 'daemon', 'namesrv', 'client', 'gantrymq']
 
 interface Manifest {
   readonly name: string

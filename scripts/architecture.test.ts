@@ -29,7 +29,7 @@ function hopsBelow(chapter: string, heading: string): Hop[] {
 
 function next(child: ChildProcess): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-  const onExit = (code: number | null) => reject(new Error(`the recorder ended with ${code}`))
+  const onExit = (code: number | null) => reject(new Error(`the recorder exited with code ${code}`))
   child.once('exit', onExit).once('message', message => {
     child.off('exit', onExit)
     resolve(message)
@@ -39,13 +39,13 @@ function next(child: ChildProcess): Promise<unknown> {
 
 interface Recorder {
   readonly register: (counter: number) => Promise<unknown>
-  /** As clients of today do, and as one before 4.9.4 that reads standard JSON, which the fast path leaves to the router. */
+  /** Asks for a route as a current client, or as one before 4.9.4 that accepts standard JSON: the router answers that one. */
   readonly ask: (by: 'client' | 'oldClient') => Promise<unknown>
-  /** What ran in the server since it was called before. */
+  /** What has run in the server since the last call. */
   readonly take: () => Promise<Recording>
 }
 
-/** A recorder of `scripts`, ended with the test. */
+/** Starts a recorder of `scripts`. It ends with the test. */
 function forkRecorder(t: TestContext, file: string): ChildProcess {
   const child = fork(file, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   t.after(async () => {
@@ -94,15 +94,18 @@ function assertPath(recording: Recording, chapter: string, heading: string): voi
   const hops = hopsBelow(chapter, heading)
   for (const { file, names } of hops) {
     for (const name of names) {
-      assert.ok(recording[file]?.includes(name), `${name} of ${file} ran; ran there: ${recording[file]?.join(', ')}`)
+      assert.ok(
+        recording[file]?.includes(name),
+        `${name} of ${file} did not run; in this file ran: ${recording[file]?.join(', ')}`,
+      )
     }
   }
   const ran = Object.entries(recording).filter(([, functions]) => functions.length > 0)
   const unnamed = ran.map(([file]) => file).filter(file => !chapter.includes(`\`${file}\``))
-  assert.deepEqual(unnamed, [], 'each file that took part is named in the chapter')
+  assert.deepEqual(unnamed, [], 'the chapter does not name these files that took part')
 }
 
-/** What runs for one request over a connection that is there already. */
+/** What runs for one request on an open connection. */
 async function record(request: () => Promise<unknown>, take: Recorder['take']): Promise<Recording> {
   await take()
   await request()
@@ -112,7 +115,7 @@ async function record(request: () => Promise<unknown>, take: Recorder['take']): 
 
 test('requests take the paths that ARCHITECTURE.md describes', async t => {
   const { register, ask, take } = await startRecorder(t)
-  await ask('oldClient').catch(() => 'there is no such topic yet')
+  await ask('oldClient').catch(() => 'the topic does not exist yet')
   await register(1)
 
   await t.test('a query', async () => {
@@ -132,8 +135,8 @@ test('requests take the paths that ARCHITECTURE.md describes', async t => {
 test('messages take the paths that ARCHITECTURE.md describes', async t => {
   const child = forkRecorder(t, 'scripts/record-client-path.ts')
   await next(child)
-  const ways = { send: '### From `send` to the broker', consume: '### From the broker to the listener' }
-  for (const [what, heading] of Object.entries(ways)) {
+  const headings = { send: '### From `send` to the broker', consume: '### From the broker to the listener' }
+  for (const [what, heading] of Object.entries(headings)) {
     await t.test(what, async () => {
       child.send(what)
       assertPath((await next(child)) as Recording, messages, heading)
@@ -141,7 +144,7 @@ test('messages take the paths that ARCHITECTURE.md describes', async t => {
   }
 })
 
-test('every file that ARCHITECTURE.md names is there', () => {
+test('every file that ARCHITECTURE.md names exists', () => {
   const named = [...readDocument('ARCHITECTURE.md').matchAll(/`((?:\w+\/src|scripts)\/[\w/-]+\.ts)`/g)].map(
     match => match[1] ?? '',
   )

@@ -1,11 +1,11 @@
-// Runs what the documentation shows. In each document, in order: `sh` blocks in a shell at the root of the repository,
-// `ts` blocks as files, after one type check of all. A comment on the line above a block may say more:
-//   <!-- not run: REASON -->       left out, and why
-//   <!-- stays up until: TEXT -->  goes on beside the blocks that follow; they start when TEXT was printed
-//   <!-- prints -->                on a `text` block: lines that the block above printed; … stands for anything
-//   <!-- needs: a broker -->       run with a name server and a broker of Apache's, in place of 127.0.0.1:9876
-//   <!-- needs: a broker, until: TEXT -->  the same; ended when TEXT was printed
-//   <!-- continues -->             on a `ts` block: one file with the `ts` block above
+// Runs the code blocks of the documentation. In each document, in order: `sh` blocks in a shell at the root of the repository,
+// `ts` blocks as files, after one type check of all. A comment on the line above a block may add:
+//   <!-- not run: REASON -->       skips the block
+//   <!-- stays up until: TEXT -->  keeps the block running; the blocks below start when it has printed TEXT
+//   <!-- prints -->                on a `text` block: lines that the block above must print; … matches anything
+//   <!-- needs: a broker -->       runs with a name server and a broker of Apache instead of 127.0.0.1:9876
+//   <!-- needs: a broker, until: TEXT -->  the same, but ends the block when it has printed TEXT
+//   <!-- continues -->             on a `ts` block: appends it to the `ts` block above
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,19 +17,19 @@ import { clusterSkipReason, standingCluster } from '../interop/src/launch/standi
 import { type Block, blocksOf, documents, readDocument } from './markdown.ts'
 
 const run = promisify(execFile)
-/** Below the root, so that the packages are found, and not in git. */
+/** Inside the repository, so that imports find the packages, and ignored by git. */
 const work = resolve('.cache/blocks')
 const untilText = /^stays up until: (.+)$/
 const DEADLINE_MS = 60_000
 const ALL_DEADLINE_MS = 300_000
 
 const onBroker = /^needs: a broker(?:, until: (.+))?$/
-/** Where the documents expect the name server. */
+/** The address of the name server in the documents. */
 const USUAL = '127.0.0.1:9876'
 
 const runs = ({ note }: Block) => !/^not run: \S/.test(note)
 
-/** The blocks of a document that run, those that continue others put together. */
+/** The blocks of a document to run, with continuations appended. */
 function runningBlocks(document: string): Block[] {
   const blocks: Block[] = []
   for (const block of blocksOf(readDocument(document)).filter(runs)) {
@@ -37,7 +37,7 @@ function runningBlocks(document: string): Block[] {
     if (block.note !== 'continues') blocks.push(block)
     else if (before?.language === 'ts')
       blocks[blocks.length - 1] = { ...before, text: `${before.text}\n\n${block.text}` }
-    else throw new Error(`${document}:${block.line} continues nothing`)
+    else throw new Error(`${document}:${block.line} continues no ts block`)
   }
   return blocks
 }
@@ -47,13 +47,13 @@ function fileOf(document: string, block: Block): string {
 }
 
 /**
- * `npm ci` does nothing here: this test runs in what it has installed. Installing more would change this very checkout, so
- * blocks that say so have to be marked. Everything else is npm's.
+ * A replacement for npm. `npm ci` does nothing, because the packages are installed already. A block that installs something
+ * would change this checkout, so it must be marked. All other commands go to npm.
  */
 const npm = `#!/bin/sh
 case "$1" in
   ci) exit 0 ;;
-  i | install | add) echo "mark this block as not run: it would install into this checkout" >&2; exit 1 ;;
+  i | install | add) echo "mark this block as not run: it installs into this checkout" >&2; exit 1 ;;
 esac
 PATH="\${PATH#*:}"
 exec npm "$@"
@@ -101,7 +101,7 @@ interface Running {
   readonly child: ChildProcess
 }
 
-/** Starts a block that stays up and waits for its sign of life; it ends with the test. */
+/** Starts a block that keeps running and waits until it has printed `sign`. It ends with the test. */
 async function startAndStay(t: TestContext, program: string, args: readonly string[], sign: string): Promise<Running> {
   const child = spawn(program, args, { env: environment(), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => end(child))
@@ -118,7 +118,7 @@ async function startAndStay(t: TestContext, program: string, args: readonly stri
   return promise.finally(() => clearTimeout(late))
 }
 
-/** Ends the whole group: the shell, npm and what npm started. */
+/** Ends the process group: the shell, npm and what npm has started. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
   const { promise, resolve: settle } = Promise.withResolvers<void>()
@@ -132,12 +132,12 @@ const quoted = (text: string) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.r
 function assertPrinted(expected: string, printed: string): void {
   for (const line of expected.split('\n').filter(text => text.trim() !== '')) {
     const pattern = line.split('…').map(quoted).join('.*')
-    assert.match(printed, new RegExp(pattern), `the block above should print this line`)
+    assert.match(printed, new RegExp(pattern), `the block above must print this line`)
   }
 }
 
-/** Runs a block with the broker in place of the usual one. */
-async function playOnBroker(t: TestContext, file: string, block: Block, until: string | undefined): Promise<string> {
+/** Runs a block with the address of the cluster instead of the usual one. */
+async function runOnBroker(t: TestContext, file: string, block: Block, until: string | undefined): Promise<string> {
   const text = block.text.replaceAll(USUAL, await standingCluster())
   if (block.language === 'sh') return output('bash', ['-ec', text])
   writeFileSync(file, `${text}\nexport {}\n`)
@@ -147,7 +147,7 @@ async function playOnBroker(t: TestContext, file: string, block: Block, until: s
   return printed
 }
 
-/** What of a document runs on a machine without a broker. */
+/** The blocks that need no broker. */
 function withoutBroker(blocks: readonly Block[]): Block[] {
   let isLeft = false
   return blocks.filter(({ note }) => {
@@ -156,42 +156,42 @@ function withoutBroker(blocks: readonly Block[]): Block[] {
   })
 }
 
-/** What the block printed. */
+/** Runs a block and returns its output. */
 async function runBlock(t: TestContext, document: string, block: Block): Promise<string> {
   const { note, text, language } = block
   const [needsBroker, until] = onBroker.exec(note) ?? []
-  if (needsBroker !== undefined) return playOnBroker(t, fileOf(document, block), block, until)
+  if (needsBroker !== undefined) return runOnBroker(t, fileOf(document, block), block, until)
   const sign = untilText.exec(note)?.[1]
   if (language === 'ts') return output(process.execPath, [fileOf(document, block)])
   if (sign === undefined) return output('bash', ['-ec', text])
   return (await startAndStay(t, 'bash', ['-ec', text], sign)).printed
 }
 
-/** True if a block waits for nothing that the one above did and nobody looks at what it prints. */
+/** Whether a block can run concurrently with the blocks below: they do not check its output. */
 function standsAlone({ note, language }: Block, next: Block | undefined): boolean {
   return note === 'needs: a broker' && language === 'ts' && next?.note !== 'prints'
 }
 
-/** One that is awaited at the end; until then its failure is nobody's. */
+/** Marks a promise that is awaited later, so that its failure does not count as unhandled. */
 function later<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
 }
 
-async function play(t: TestContext, document: string, blocks: readonly Block[]): Promise<void> {
+async function runBlocks(t: TestContext, document: string, blocks: readonly Block[]): Promise<void> {
   let printed = ''
-  const besides: Promise<string>[] = []
+  const concurrent: Promise<string>[] = []
   for (const [at, block] of blocks.entries()) {
     if (block.note === 'prints') assertPrinted(block.text, printed)
-    else if (standsAlone(block, blocks[at + 1])) besides.push(later(runBlock(t, document, block)))
+    else if (standsAlone(block, blocks[at + 1])) concurrent.push(later(runBlock(t, document, block)))
     else if (block.language === 'sh' || block.language === 'ts') printed = await runBlock(t, document, block)
   }
-  await Promise.all(besides)
+  await Promise.all(concurrent)
 }
 
 const nodeMajor = Number(process.versions.node.split('.')[0])
-// What readers paste says `await using`, which older releases read only from compiled files.
-const skip = nodeMajor < 24 ? 'the blocks are written for Node 24' : false
+// The blocks use `await using`, which older releases only support in compiled files.
+const skip = nodeMajor < 24 ? 'the blocks need Node 24' : false
 
 test('the blocks of the documentation', { skip, timeout: ALL_DEADLINE_MS }, async t => {
   prepare()
@@ -206,7 +206,7 @@ test('the blocks of the documentation', { skip, timeout: ALL_DEADLINE_MS }, asyn
     const needsPort = blocks.some(({ note }) => untilText.test(note))
     const blocked = needsPort && standardPortTaken ? 'port 9876 is taken on this machine' : false
     await t.test(`${document} runs as printed`, { skip: blocked }, inner =>
-      play(inner, document, noBroker === false ? blocks : withoutBroker(blocks)),
+      runBlocks(inner, document, noBroker === false ? blocks : withoutBroker(blocks)),
     )
     if (noBroker !== false && blocks.some(({ note }) => onBroker.test(note))) {
       await t.test(`the blocks of ${document} that need a broker`, { skip: noBroker })

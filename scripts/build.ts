@@ -1,5 +1,5 @@
-// Makes what is published: packages/*/dist with ESM, types and a package.json of its own; then looks at it as npm,
-// TypeScript and a user's program will.
+// Builds what is published: packages/*/dist with ES modules, types and a package.json. Then checks it with npm, TypeScript and a
+// program that uses it.
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -29,7 +29,7 @@ interface Manifest {
   readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional: boolean }>>
 }
 
-/** Bytes that the client's package may have, unpacked. */
+/** The maximum size of the unpacked client package, bytes. */
 const MAX_CLIENT_BYTES = 1_000_000
 
 function run(program: string, args: readonly string[]): void {
@@ -44,7 +44,7 @@ async function step(name: string, work: () => void | Promise<void>): Promise<voi
   console.log(`ok  ${name.padEnd(34)} ${((performance.now() - started) / 1000).toFixed(1)} s`)
 }
 
-/** tsc rewrites `.ts` in what runs, not in the types. Older compilers want `.js` there as well. */
+/** Rewrites `.ts` to `.js` in the imports of types, which older compilers need. tsc rewrites only those of code. */
 function rewriteTypes(dist: string): void {
   for (const file of globSync(join(dist, '**/*.d.ts'))) {
     const text = readFileSync(file, 'utf8')
@@ -82,7 +82,7 @@ function publishedManifest(source: Manifest, dist: string): object {
   }
 }
 
-function layOut(folder: string, compiled: string): void {
+function assemble(folder: string, compiled: string): void {
   const root = join('packages', folder)
   const dist = join(root, 'dist')
   cpSync(join(compiled, folder, 'src'), dist, { recursive: true })
@@ -107,9 +107,9 @@ const dists = published.map(folder => join('packages', folder, 'dist'))
 const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
 try {
   await step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
-  await step('lay out packages/*/dist', () => {
+  await step('assemble packages/*/dist', () => {
     for (const dist of dists) rmSync(dist, { recursive: true, force: true })
-    for (const folder of published) layOut(folder, join(work, 'compiled'))
+    for (const folder of published) assemble(folder, join(work, 'compiled'))
   })
   await step('size of the client', checkClientSize)
   for (const dist of dists) await step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))

@@ -1,9 +1,9 @@
-// Holds the arrows of ARCHITECTURE.md: who may import whom, and which files may not wait, send or tell the time.
+// Checks the rules of ARCHITECTURE.md: which package may import which, and which files may not wait, send or read the clock.
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isTest, readSource, type Source, sourceFiles } from './sources.ts'
 
-/** Each package and those it may import. Everything else is an error. */
+/** Each package with the packages that it may import. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   remoting: [],
   protocol: ['remoting'],
@@ -15,10 +15,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   testkit: ['protocol', 'remoting'],
 }
 
-/** Packages with programs; only these may depend on other people's packages. */
+/** Packages with programs. Only these may have third-party dependencies. */
 const programs = ['gantrymq']
 
-/** State and codecs: synchronous, and time comes in as a number. They import only each other. */
+/** State and codecs: synchronous, with the time as a parameter. They import only each other. */
 const stateFiles = [
   'packages/protocol/src/{broker-id,data-version,java-hash,permission,topic-name}.ts',
   'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request,close-reason,fast-path,held,spelling}.ts',
@@ -42,7 +42,7 @@ interface Manifest {
   readonly exports: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
-  /** What the user brings along, such as OpenTelemetry's API. */
+  /** Packages that the user installs, such as OpenTelemetry's API. */
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
@@ -60,7 +60,7 @@ function checkManifest(folder: string, manifest: Manifest): void {
       complaints.push(`packages/${folder}/package.json: ${folder} may not depend on ${name}`)
     }
     if (!/^\d+\.\d+\.\d+$/.test(range)) {
-      complaints.push(`packages/${folder}/package.json: ${name} wants an exact version, not ${range}`)
+      complaints.push(`packages/${folder}/package.json: ${name} needs an exact version, not ${range}`)
     }
   }
 }
@@ -78,12 +78,12 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
     if (!target.startsWith(`${root}/`)) return 'reaches into another package; import it by name'
     if (target === `${root}/src/index.ts` && !isTest(path)) return "imports the package's own index; import the file"
     if (testing.test(target) && !testing.test(path) && !isTest(path)) return 'is for tests only'
-    return existsSync(target) ? undefined : 'is not there'
+    return existsSync(target) ? undefined : 'does not exist'
   }
   if (specifier.startsWith('node:')) return undefined
   const [scope = '', rest = '', ...deep] = specifier.split('/')
   const name = scope.startsWith('@') ? `${scope}/${rest}` : scope
-  // What users see is tested as they see it.
+  // Tests in test/ import their package by name, as its users do.
   if (name === manifest.name)
     return path.startsWith(`${root}/test/`) ? undefined : 'imports its own package; import the file'
   const dev = isTest(path) ? { 'fast-check': '', ...manifest.devDependencies } : {}
@@ -96,7 +96,7 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
 
 function checkState(source: Source): void {
   const complain = (what: string) =>
-    complaints.push(`${source.path}: state may not wait, log or tell the time: ${what}`)
+    complaints.push(`${source.path}: state may not wait, log or read the clock: ${what}`)
   for (const { moduleRequest, entries } of source.syntax.module.staticImports) {
     const specifier = moduleRequest.value
     if (waiting.test(specifier)) complain(specifier)

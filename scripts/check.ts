@@ -1,4 +1,4 @@
-// Types, lint, format, layers and dead code, at the same time; one line each, and what failed below it.
+// Checks types, lint, format, layers and dead code concurrently. Prints a line for each, and the output of those that failed.
 import { spawn } from 'node:child_process'
 
 interface Check {
@@ -14,7 +14,7 @@ const checks: readonly Check[] = [
   { name: 'dead code', command: ['knip', '--no-progress', '--no-config-hints'] },
 ]
 
-/** Runs one check to its end and prints its line. True if it found nothing. */
+/** Runs a check and prints its line. True if it succeeded. */
 function run({ name, command: [program = '', ...args] }: Check): Promise<boolean> {
   const started = performance.now()
   const { promise, resolve } = Promise.withResolvers<boolean>()

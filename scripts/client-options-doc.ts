@@ -1,4 +1,4 @@
-// docs/client-options.md: every option of the client, from its option tables and the comments that stand above them there.
+// docs/client-options.md: every option of the client, from its option tables and the comments above the options.
 import { readFileSync } from 'node:fs'
 import { adminOptions } from '../packages/client/src/admin/admin.ts'
 import { litePullOptions } from '../packages/client/src/consumer/lite-pull/options.ts'
@@ -11,45 +11,45 @@ import { producerOptions } from '../packages/client/src/producer/producer-option
 
 interface OptionPage {
   readonly title: string
-  /** What stands beside the table: in code, not in a table, as their types depend on each other. */
+  /** Text about the options that are not in the table, because their types depend on each other. */
   readonly note: string
   /** Below packages/client/src. */
   readonly file: string
   readonly table: OptionTable
 }
 
-const groupNote = 'Besides, `group` is needed, and `codec` makes bodies of bytes.'
+const groupNote = 'In addition, `group` is required, and `codec` decodes bodies.'
 
 /** All tables, in the order of the page. */
 export const optionPages: readonly OptionPage[] = [
   { title: 'All of them', note: '', file: 'instance/instance-options.ts', table: instanceOptions },
   {
     title: 'Producer',
-    note: 'Besides, `group` is needed, `codec` makes bytes of bodies, and `checkTransaction` answers for transactions.',
+    note: 'In addition, `group` is required, `codec` encodes bodies, and `checkTransaction` answers the checks of transactions.',
     file: 'producer/producer-options.ts',
     table: producerOptions,
   },
   {
     title: 'PushConsumer',
-    note: 'Besides, `group` and `subscriptions` are needed; `codec`, `onMessage` or `onMessages`, and `onQueues` are described in [client.md](client.md#push-consumer).',
+    note: 'In addition, `group` and `subscriptions` are required. [client.md](client.md#push-consumer) describes `codec`, `onMessage`, `onMessages` and `onQueues`.',
     file: 'consumer/push/settings.ts',
     table: pushOptions,
   },
   {
     title: 'LitePullConsumer',
-    note: `${groupNote} \`subscriptions\` and \`onQueues\` are as for push consumers.`,
+    note: `${groupNote} \`subscriptions\` and \`onQueues\` are those of push consumers.`,
     file: 'consumer/lite-pull/options.ts',
     table: litePullOptions,
   },
   {
     title: 'PullConsumer',
-    note: `${groupNote} \`topics\` names those whose queues are shared out.`,
+    note: `${groupNote} \`topics\` has the topics whose queues the group shares.`,
     file: 'consumer/pull-consumer.ts',
     table: pullOptions,
   },
   {
     title: 'SimpleConsumer',
-    note: `${groupNote} \`subscriptions\` are needed too.`,
+    note: `${groupNote} \`subscriptions\` is required, too.`,
     file: 'consumer/simple-consumer.ts',
     table: simpleOptions,
   },
@@ -58,19 +58,19 @@ export const optionPages: readonly OptionPage[] = [
 
 const intro = `# Options of the client
 
-This page is generated from the option tables of the client (\`npm run docs\`). Every option of the tables may be left out. A wrong
-value throws a \`ClientError\` with code \`BAD_OPTION\` that names the option, what was given and what would be right; so does an
-option that does not exist. Times are milliseconds.
+This page is generated from the option tables of the client (\`npm run docs\`). Every option in the tables is optional. A wrong
+value or an unknown option throws a \`ClientError\` with code \`BAD_OPTION\`, which names the option, the given value and the
+accepted values. Times are milliseconds.
 `
 
-/** Sentences above the options of a file, by name. */
+/** The comments above the options of a file, by the name of the option. */
 function meaningsOf(file: string): ReadonlyMap<string, string> {
   const source = readFileSync(new URL(`../packages/client/src/${file}`, import.meta.url), 'utf8')
   const comments = source.matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\s+(\w+): \w+[<(,]/g)
   return new Map([...comments].map(([, text = '', name = '']) => [name, text.replaceAll(/\s*\n\s*\* ?/g, ' ').trim()]))
 }
 
-/** The sentence of an option, also where its table took it from another. */
+/** The comment of an option, also if its table shares it with another table. */
 export function meaningOf(page: OptionPage, name: string): string {
   const same = optionPages.filter(({ table }) => table[name] === page.table[name])
   const found = [page, ...same].map(({ file }) => meaningsOf(file).get(name)).find(text => text !== undefined)

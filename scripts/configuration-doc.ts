@@ -1,4 +1,4 @@
-// docs/configuration.md: every option, from the option table.
+// docs/configuration.md: every option of the name server, from its option table.
 import type { AnyOption, OptionName, OptionSet, WhenChangeable } from '@gantrymq/daemon'
 import { nameServerOptions } from '@gantrymq/namesrv'
 
@@ -13,34 +13,35 @@ const intro = `# Configuration
 
 This page is generated from the option table of the name server (\`npm run docs\`).
 
-An option can be given in three ways. What stands first counts most:
+There are three ways to set an option. The first in this list takes precedence:
 
 1. as a flag: \`--listen-port 9877\` or \`--listen-port=9877\`; \`--http-enabled\` and \`--no-http-enabled\` for booleans
 2. as an environment variable: \`GANTRY_LISTEN_PORT=9877\`
 3. in the file of \`-c\`, under Apache's key: \`listenPort=9877\`
 
-The file is a \`.properties\` file and is read as Java reads it: ISO-8859-1 with \`\\uXXXX\` escapes, \`#\` and \`!\` for comments,
-a backslash at the end of a line to continue it, the last of several lines with one key counts. Two things are better:
+The file is a \`.properties\` file, parsed as Java parses it: ISO-8859-1 with \`\\uXXXX\` escapes, \`#\` and \`!\` for comments,
+a backslash at the end of a line to continue it. If several lines have the same key, the last one counts. Two things are better
+than in Apache:
 
-- Blanks around a value do not count. Apache keeps port 9876 when a blank follows the number in \`listenPort=9877\`, and reads
-  \`true\` with a blank behind it as false.
-- A value that is not what it should be ends the start with exit code 255; Apache goes on with the default. An unknown key is a
-  warning that names the nearest known key.
+- Blanks around a value are ignored. Apache keeps port 9876 if a blank follows the number in \`listenPort=9877\`, and reads
+  \`true\` with a trailing blank as false.
+- A wrong value ends the start with exit code 255; Apache uses the default instead. For an unknown key the log has a warning with
+  the most similar known key.
 
-Both messages name the file, the line and what would be right:
+Both messages name the file, the line and what is expected:
 
 \`\`\`text
 ns.conf:3: listenPort=98765: it must be a whole number from 0 to 65535
 ns.conf:4: the key "enableTopicLists" is unknown and ignored; did you mean enableTopicList?
 \`\`\`
 
-\`mqadmin updateNamesrvConfig\` (code 318) changes options of a running server where the table says so, and keeps them in the file
-of \`-c\`, else in \`configStorePath\`: only the lines of these keys change, and the file before is kept in \`<file>.bak\`. What names a
-path, opens a port or limits abuse is refused with code 16, a bad value with code 1, and then nothing of the request is
-applied. A change that cannot be written is refused as well. \`mqadmin getNamesrvConfig\` (code 319) shows all options, passwords
-masked.
+\`mqadmin updateNamesrvConfig\` (code 318) changes the options of a running server that the table marks as changeable, and stores
+them in the file of \`-c\` or, without one, in \`configStorePath\`. Only the lines of these keys change; \`<file>.bak\` has the file
+before the change. The server refuses options with paths, ports or limits against abuse with code 16, and wrong values with code
+1; then no change of the request takes effect. It also refuses a change that it cannot store. \`mqadmin getNamesrvConfig\` (code
+319) shows all options, with passwords masked.
 
-A server inside another program takes the same options by name: see [embedding.md](embedding.md).
+A server in another program takes the same options by name: see [embedding.md](embedding.md).
 `
 
 /** The whole page. */
@@ -75,9 +76,10 @@ function defaultText(option: AnyOption): string {
 
 function meaningText({ meaning, without, systemProperty, variable }: AnyOption): string {
   let text = meaning
-  if (without !== undefined) text += ` Accepted and shown, without effect: ${without}.`
-  if (systemProperty !== undefined) text += ` Apache's system property \`${systemProperty}\` is read from the file too.`
-  if (variable !== undefined) text += ` The variable \`${variable}\` counts less than the file, as in Apache.`
+  if (without !== undefined) text += ` Accepted and shown, but without effect: ${without}.`
+  if (systemProperty !== undefined)
+    text += ` Apache's system property \`${systemProperty}\` is read from the file, too.`
+  if (variable !== undefined) text += ` The file takes precedence over the variable \`${variable}\`, as in Apache.`
   return text
 }
 
@@ -90,5 +92,5 @@ function ignoredPart(ignored: ReadonlyMap<string, string>): string {
   const parts = Array.from(keysByReason, ([because, keys]) => {
     return `\nA key that ${because}: ${keys.map(key => `\`${key}\``).join(', ')}.\n`
   })
-  return `\n## Keys without meaning here\n\nThey are kept and shown, and a warning says that they do nothing.\n${parts.join('')}`
+  return `\n## Keys without effect\n\nThe server keeps and shows these keys, and logs a warning that they have no effect.\n${parts.join('')}`
 }

@@ -3,7 +3,7 @@ import { globSync } from 'node:fs'
 import { test } from 'node:test'
 import { readDocument, tableBelow } from './markdown.ts'
 
-/** The codes of a union, in its order. */
+/** The codes of a union type, in its order. */
 function codesOf(file: string, type: string): string[] {
   const union = new RegExp(`type ${type} =([^]*?)\\n\\n`).exec(readDocument(file))?.[1] ?? ''
   const codes = [...union.matchAll(/'(\w+)'/g)].map(match => match[1] ?? '')
@@ -26,7 +26,7 @@ for (const { file, type, heading } of pages) {
   })
 }
 
-test('each ClientErrorCode is thrown somewhere', () => {
+test('the client throws each ClientErrorCode somewhere', () => {
   const sources = globSync('packages/client/src/**/*.ts').filter(file => !/\.test\.ts$|\/errors\.ts$/.test(file))
   const text = sources.map(readDocument).join('\n')
   const mapping = readDocument('packages/client/src/errors.ts').split('interface ClientErrorOptions')[1] ?? ''

@@ -1,4 +1,4 @@
-// Prints the largest files and the longest functions, for whoever reviews a change.
+// Prints the largest files and the longest functions, for reviews.
 import { Visitor } from 'oxc-parser'
 import { isTest, readSource, type Source, sourceFiles } from './sources.ts'
 

@@ -31,7 +31,7 @@ test('docs/client-options.md is what npm run docs writes', () => {
   assert.equal(read('docs/client-options.md'), clientOptionsDoc())
 })
 
-test('each option of the client has its sentence and its row', () => {
+test('each option of the client has a comment and a row', () => {
   const names = optionPages.flatMap(page => Object.keys(page.table).map(name => ({ page, name })))
   const silent = names.filter(({ page, name }) => !/^\S.+\.$/.test(meaningOf(page, name)))
   assert.deepEqual(
@@ -45,7 +45,7 @@ test('each option of the client has its sentence and its row', () => {
   )
 })
 
-test('each option has its row, and no row lacks its option', () => {
+test('each option of the name server has a row, and each row an option', () => {
   const rows = [...read('docs/configuration.md').matchAll(/^\| `(\S+)`<br>`--(\S+)`<br>`(\S+)` \|/gm)]
   assert.deepEqual(
     rows.map(([, key, flag, variable]) => [key, flag, variable]),
@@ -57,12 +57,12 @@ test('each option has its row, and no row lacks its option', () => {
   )
 })
 
-test('each key without meaning is listed', () => {
+test('the page lists each key without effect', () => {
   const page = read('docs/configuration.md')
   for (const key of nameServerOptions.ignored.keys()) assert.ok(page.includes(`\`${key}\``), key)
 })
 
-test('each request has its section, and no section lacks its request', () => {
+test('each request has a section, and each section a request', () => {
   const declared = Object.entries({
     ...nameServerRequests,
     ...brokerNotices,

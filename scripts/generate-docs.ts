@@ -1,4 +1,4 @@
-// Writes the pages of docs/ that follow from the code; a test holds them to it.
+// Writes the pages of docs/ that are generated from the code; generate-docs.test.ts compares them.
 import { writeFileSync } from 'node:fs'
 import { clientOptionsDoc } from './client-options-doc.ts'
 import { configurationDoc } from './configuration-doc.ts'

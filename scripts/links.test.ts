@@ -13,13 +13,13 @@ function broken(document: string, link: string): boolean {
 }
 
 for (const document of documents()) {
-  test(`every link of ${document} leads somewhere`, () => {
+  test(`every link of ${document} has a target`, () => {
     const dead = linksOf(readDocument(document)).filter(link => broken(document, link))
     assert.deepEqual(dead, [])
   })
 }
 
-test('a link to a missing file or heading is noticed', () => {
+test('the test finds a link to a missing file or heading', () => {
   assert.ok(broken('README.md', 'docs/no-such-file.md'))
   assert.ok(broken('README.md', '#no-such-heading'))
   assert.deepEqual(linksOf('[a](b.md#c), `[not](a-link)`\n```sh\n[nor](this)\n```\n'), ['b.md#c'])

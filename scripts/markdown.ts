@@ -1,17 +1,17 @@
-// Reads what the tests of the documentation need from a Markdown file: its code blocks, its links, its headings.
+// Parses Markdown for the tests of the documentation: code blocks, links, headings, tables.
 import { globSync, readFileSync } from 'node:fs'
 
-/** A fenced block. What it is for the tests is said by an HTML comment on the line above it. */
+/** A fenced code block. An HTML comment on the line above it tells the tests what to do with it. */
 export interface Block {
   readonly language: string
   readonly text: string
-  /** Of the opening fence, counted from 1. */
+  /** The line of the opening fence, from 1. */
   readonly line: number
-  /** Text of the comment above the fence, such as `not run: …`. */
+  /** The text of the comment above the fence, `not run: …` for example; empty if there is none. */
   readonly note: string
 }
 
-/** The documents people read, from the root of the repository. */
+/** The paths of all documents, relative to the root of the repository. */
 export function documents(): string[] {
   return globSync([
     '*.md',
@@ -30,7 +30,7 @@ export function blocksOf(markdown: string): Block[] {
     const language = /^```(\w+)$/.exec(lines[at] ?? '')?.[1]
     if (language === undefined) continue
     const end = lines.indexOf('```', at)
-    if (end < 0) throw new Error(`the block of line ${at + 1} is not closed`)
+    if (end < 0) throw new Error(`the block at line ${at + 1} has no end`)
     const note = /^<!-- (.*) -->$/.exec(lines[at - 1] ?? '')?.[1] ?? ''
     blocks.push({ language, text: lines.slice(at + 1, end).join('\n'), line: at + 1, note })
     at = end
@@ -42,12 +42,12 @@ function withoutBlocks(markdown: string): string {
   return markdown.replaceAll(/^```[^]*?^```$/gm, '').replaceAll(/`[^`\n]*`/g, code => code.replaceAll(/[[\]()]/g, ''))
 }
 
-/** Targets of `[text](target)`, those in code left out. */
+/** The targets of `[text](target)`, except those in code. */
 export function linksOf(markdown: string): string[] {
   return [...withoutBlocks(markdown).matchAll(/\]\(([^)\s]+)\)/g)].map(match => match[1] ?? '')
 }
 
-/** The names under which headings can be linked to, as GitHub makes them. */
+/** The anchors of headings, as GitHub generates them. */
 export function anchorsOf(markdown: string): string[] {
   const headings = markdown.replaceAll(/^```[^]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)
   return [...headings].map(([, title = '']) =>
@@ -58,7 +58,7 @@ export function anchorsOf(markdown: string): string[] {
   )
 }
 
-/** Rows of the first table below a heading, cell by cell, code marks taken off. */
+/** The cells of the first table below a heading, without code marks. */
 export function tableBelow(markdown: string, heading: string): string[][] {
   const section = `\n${markdown}`.split(`\n${heading}\n`)[1] ?? ''
   const rows = /(?:^\|.*\n?)+/m.exec(section)?.[0].trimEnd().split('\n') ?? []

@@ -17,7 +17,7 @@ test('docs/operations.md has a row for each metric of a name server, with its ty
   )
 })
 
-test('every page of the probes table answers', async t => {
+test('the server answers every path of the table of probes', async t => {
   const server = await NameServer.start({ host: '127.0.0.1', port: 0, metricsPage: () => emptyPage })
   t.after(() => server.close())
   const paths = tableBelow(document, '## Probes').flatMap(([cell = '']) => cell.split(', '))

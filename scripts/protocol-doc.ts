@@ -24,9 +24,9 @@ const intro = `# Protocol
 
 This page is generated from the request declarations of \`@gantrymq/protocol\` (\`npm run docs\`).
 
-A header field that is optional and unreadable counts as missing, as in Java. A required one that is missing or unreadable is
-answered with code 1 and a remark that names it; Java ends in a null pointer there. A request that the peer does not serve is
-answered with code 3.
+An optional header field that cannot be parsed counts as missing, as in Java. If a required one is missing or cannot be parsed,
+the answer has code 1 and a remark that names it; Java fails with a null pointer exception. A request that a peer does not serve
+is answered with code 3.
 `
 
 /** The whole page. */

@@ -9,7 +9,7 @@ import { parseSync } from 'oxc-parser'
 const run = promisify(execFile)
 const work = resolve('.cache/public-types')
 
-/** Bounds of type parameters, where `unknown` would not do: no value has these types. */
+/** Bounds of type parameters that cannot be `unknown`. No value has these types. */
 const bounds = [
   'client/src/options.d.ts: type AnyOption = Option<any>;',
   'remoting/src/fields.d.ts: export type AnyField = RequiredField<any> | OptionalField<any> | DefaultedField<any>;',
@@ -17,7 +17,7 @@ const bounds = [
   'remoting/src/request.d.ts: readonly header?: HeaderCodec<any>;',
 ]
 
-/** Where `any` stands in a syntax tree. */
+/** The offsets of `any` in a syntax tree. */
 function offsetsOfAny(node: unknown): number[] {
   if (typeof node !== 'object' || node === null) return []
   const { type, start } = node as { readonly type?: unknown; readonly start?: number }
@@ -25,7 +25,7 @@ function offsetsOfAny(node: unknown): number[] {
   return Object.values(node).flatMap(offsetsOfAny)
 }
 
-/** Lines of a declaration file that say `any`. */
+/** The lines of a declaration file that contain the type `any`. */
 function linesWithAny(file: string): string[] {
   const text = readFileSync(join(work, file), 'utf8')
   const lines = offsetsOfAny(parseSync(file, text).program).map(
@@ -34,7 +34,7 @@ function linesWithAny(file: string): string[] {
   return [...new Set(lines)].map(line => `${file}: ${line}`)
 }
 
-test('no type that users of the client see is any', async t => {
+test('no public type of the client is any', async t => {
   t.after(() => rmSync(work, { recursive: true, force: true }))
   const options = ['--declaration', '--emitDeclarationOnly', '--noUnusedLocals', 'false', '--noCheck']
   await run('tsc', ['-p', 'tsconfig.build.json', ...options, '--outDir', work])

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clientFiguresTable, figuresTable, readmes, withFigures } from './readme-figures.ts'
 
-test('the figures of the READMEs are those that were measured last', () => {
+test('the READMEs have the figures of the last measurement', () => {
   for (const { path, now, wanted } of readmes()) {
     assert.equal(now, wanted, `run npm run docs: ${path}`)
     assert.match(wanted, /<!-- figures -->\n\|/, path)
   }
 })
 
-test("Apache's figures follow from the stored ratios, and cases that did not run are left out", () => {
+test("the table computes Apache's figures from the stored ratios and leaves out cases that did not run", () => {
   const table = figuresTable({
     machine: 'a machine',
     node: '24',
@@ -29,13 +29,13 @@ test("Apache's figures follow from the stored ratios, and cases that did not run
   ])
 })
 
-test("Java's figures of the client follow from the stored ratios", () => {
+test("the client's table computes Java's figures from the stored ratios", () => {
   const cases = { 'consume-128': { perSecond: 321_000, cpuUs: 1.97, speedToJava: 1.605, cpuToJava: 0.5 } }
   const table = clientFiguresTable({ full: { machine: 'a machine', node: '24', cases } })
   assert.deepEqual(table.split('\n')[2], '| consume 128 bytes | 321,000/s, 1.97 us | 200,000/s, 3.94 us |')
 })
 
-test('only what stands between the marks is replaced', () => {
+test('withFigures replaces only the text between the marks', () => {
   assert.equal(
     withFigures('a\n<!-- figures -->\nold\n<!-- /figures -->\nb', 'new'),
     'a\n<!-- figures -->\nnew\n<!-- /figures -->\nb',

@@ -1,4 +1,4 @@
-// Writes the figures in the READMEs from what `npm run bench -- --save` and `npm run bench -- client --save` have stored.
+// Writes the figures that `npm run bench -- --save` and `npm run bench -- client --save` have stored into the READMEs.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -14,7 +14,7 @@ interface Start {
   readonly rssMb: number
 }
 
-/** What is read of benchmarks/baseline.json. */
+/** The part of benchmarks/baseline.json that the table needs. */
 export interface Figures {
   readonly machine: string
   readonly node: string
@@ -53,18 +53,18 @@ function startRows({ ours, apache }: NonNullable<Figures['starts']>): string[] {
   ]
 }
 
-/** The table as Markdown, with the machine below it. */
+/** The table as Markdown, followed by the machine. */
 export function figuresTable(figures: Figures): string {
   const loads = rows.flatMap(([id, title]) => {
     const one = figures.cases[id]
     return one === undefined ? [] : [loadRow(title, one)]
   })
-  const head = ['| done in a second, CPU for each | Gantry | Apache 5.5.0 |', '|---|---:|---:|']
+  const head = ['| per second, CPU for each | Gantry | Apache 5.5.0 |', '|---|---:|---:|']
   const made = `Measured by \`npm run bench\` on ${figures.machine} with Node ${figures.node}, both servers in one run.`
   return [...head, ...startRows(figures.starts ?? {}), ...loads, '', made].join('\n')
 }
 
-/** The document with the figures between its two marks. */
+/** Replaces the figures between the two marks of a document. */
 export function withFigures(markdown: string, table: string): string {
   return markdown.replace(/(<!-- figures -->\n)[^]*?(<!-- \/figures -->)/, (_, open: string, close: string) =>
     table === '' ? open + close : `${open}${table}\n${close}`,
@@ -78,7 +78,7 @@ interface ClientCase {
   readonly cpuToJava: number
 }
 
-/** What is read of benchmarks/client/baseline.json. */
+/** The part of benchmarks/client/baseline.json that the table needs. */
 export interface ClientFigures {
   readonly full: {
     readonly machine: string
@@ -95,7 +95,7 @@ const clientRows: readonly (readonly [id: string, title: string])[] = [
   ['consume-128', 'consume 128 bytes'],
 ]
 
-/** The client's table as Markdown, with the machine below it. */
+/** The client's table as Markdown, followed by the machine. */
 export function clientFiguresTable({ full: { machine, node, cases } }: ClientFigures): string {
   const lines = clientRows.flatMap(([id, title]) => {
     const one = cases[id]
@@ -107,7 +107,7 @@ export function clientFiguresTable({ full: { machine, node, cases } }: ClientFig
   const head = ["| messages a second, the client's CPU for each | Gantry | Apache's for Java |", '|---|---:|---:|']
   const made = [
     `Measured by \`npm run bench -- client\` on ${machine} with Node ${node}, all in one run, with one broker of Apache 5.5.0`,
-    'on the same machine. For Java stands the better of threads and callbacks.',
+    'on the same machine. The figures of Java are the better of threads and callbacks.',
   ]
   return [...head, ...lines, '', ...made].join('\n')
 }
@@ -118,7 +118,7 @@ interface Document {
   readonly wanted: string
 }
 
-/** The READMEs with figures, as they are and as they should be. */
+/** The READMEs with figures: their text, and what it should be. */
 export function readmes(): readonly Document[] {
   return [
     document('../README.md', '../benchmarks/baseline.json', stored => figuresTable(stored as Figures)),

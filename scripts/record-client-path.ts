@@ -8,7 +8,7 @@ const take = await startRecording()
 const cluster = new TestCluster({})
 cluster.broker.setTopic('Orders', { readQueues: 1 })
 const { nameServerList: nameServers, clock, dial } = cluster
-let heard = 0
+let received = 0
 
 const producer = await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'shop' }))
 const consumer = await cluster.outcome(
@@ -19,21 +19,21 @@ const consumer = await cluster.outcome(
     group: 'billing',
     subscriptions: { Orders: '*' },
     consumeFrom: 'first',
-    onMessage: () => void heard++,
+    onMessage: () => void received++,
   }),
 )
 
-/** Sends one and waits until the broker has it. */
+/** Sends a message and waits until the broker has stored it. */
 async function send(): Promise<void> {
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   await cluster.settle()
 }
 
-/** Lets a message come to the pull that waits, and its offset be kept. */
+/** Stores a message, which answers the waiting pull, and waits until the consumer has committed its offset. */
 async function consume(): Promise<void> {
-  const before = heard
+  const before = received
   cluster.broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() })
-  await cluster.until(() => heard > before, { stepMs: 10 })
+  await cluster.until(() => received > before, { stepMs: 10 })
   await cluster.advance(6000)
 }
 
@@ -43,9 +43,9 @@ async function record(work: () => Promise<void>): Promise<void> {
   process.send?.(await take())
 }
 
-// The first message finds the route, connects and wakes the consumer; those that follow go the usual way.
+// The first message asks for the route and opens connections; the following ones take the usual path.
 await send()
-await cluster.until(() => heard === 1, { stepMs: 50 })
+await cluster.until(() => received === 1, { stepMs: 50 })
 await cluster.advance(1000)
 
 process.on('message', what => void record(what === 'send' ? send : consume))

@@ -1,11 +1,11 @@
-// Which functions of the packages ran, as V8 counts them.
+// Records which functions of the packages run, by V8's coverage.
 import { Session } from 'node:inspector/promises'
 import { fileURLToPath } from 'node:url'
 
-/** `packages/` left out, as in ARCHITECTURE.md: file to the names of its functions that ran. */
+/** File (without `packages/`, as in ARCHITECTURE.md) to the names of its functions that ran. */
 export type Recording = Readonly<Record<string, readonly string[]>>
 
-/** Counts from now on. What it gives tells what ran since it was called before; what is there for tests is left out. */
+/** Starts recording. The returned function returns what has run since its last call, without code for tests. */
 export async function startRecording(): Promise<() => Promise<Recording>> {
   const session = new Session()
   session.connect()

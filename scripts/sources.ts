@@ -1,9 +1,9 @@
-// What the other scripts read: the TypeScript files that are in git or about to be, and their syntax.
+// The TypeScript files of the repository and their syntax trees, for the other scripts.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { parseSync, type ParseResult } from 'oxc-parser'
 
-/** Paths below the given folders, from the root of the repository, sorted. */
+/** The sorted paths of the TypeScript files in these folders, tracked or new, relative to the root of the repository. */
 export function sourceFiles(...folders: string[]): string[] {
   const listing = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...folders])
   return [...new Set(listing.toString().split('\n'))].filter(path => path.endsWith('.ts') && existsSync(path)).sort()

@@ -1,4 +1,4 @@
-// Uses the packed packages as a stranger does: in a folder of its own, from ESM and from CommonJS.
+// Uses the packed packages as a user does: in another folder, from an ES module and from CommonJS.
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -40,13 +40,16 @@ async function tryPrograms(folder: string): Promise<void> {
     server.stdout.resume()
     await promisify(execFile)(process.execPath, [join(programs, 'mqshutdown'), 'namesrv'], { cwd: folder, env })
     const [code] = (await ended) as [number | null]
-    if (code !== 0) throw new Error(`mqnamesrv ended with ${code}`)
+    if (code !== 0) throw new Error(`mqnamesrv exited with code ${code}`)
   } finally {
     server.kill('SIGKILL')
   }
 }
 
-/** @throws Error with the output if a package does not install, load both ways or run. */
+/**
+ * Installs the packages, loads them both ways and runs the programs.
+ * @throws Error with the output if one of these fails
+ */
 export async function tryInstalled(
   folder: string,
   tarballs: readonly string[],
