@@ -1,9 +1,6 @@
-/** One queue of a topic: Apache's MessageQueue. */
-export interface MessageQueue {
-  readonly topic: string
-  readonly brokerName: string
-  readonly queueId: number
-}
+import type { MessageQueue } from '@gantrymq/protocol'
+
+export type { MessageQueue }
 
 /** Identifies a queue by one string, for use as a map key. */
 export function queueKey({ topic, brokerName, queueId }: MessageQueue): string {
