@@ -1,8 +1,8 @@
 import { type PlainAccessTable, plainAccessRequests } from '@gantrymq/protocol'
 import type { CallOptions } from '../message/message.ts'
-import { type AdminCalls, each, type Target } from './calls.ts'
+import { type AdminCalls, askEach, type Target } from './calls.ts'
 
-/** An account to make, or what to change of it. */
+/** An account to create, or the settings of an account to change. */
 export interface AccountSettings {
   readonly accessKey: string
   /** More than 6 characters. */
@@ -29,7 +29,7 @@ export interface AclVersion {
   readonly allAclFileVersion?: string
 }
 
-/** Accounts of 4.9 brokers, kept in their access files (ACL 1.0). 5.x brokers have users: see `admin.auth`. */
+/** The accounts in the access files of 4.9 brokers (ACL 1.0). 5.x brokers have users: see `admin.auth`. */
 export class Acl {
   readonly #calls: AdminCalls
 
@@ -37,7 +37,7 @@ export class Acl {
     this.#calls = calls
   }
 
-  /** Makes an account, or changes what is given: createAndUpdatePlainAccessConfig. */
+  /** Creates an account, or changes the given settings of one: createAndUpdatePlainAccessConfig. */
   async put(account: AccountSettings, target: Target, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
     const { topics, groups, ...plain } = account
@@ -46,7 +46,7 @@ export class Acl {
       ...(topics && { topicPerms: listed(topics) }),
       ...(groups && { groupPerms: listed(groups) }),
     }
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, plainAccessRequests.UPDATE_AND_CREATE_ACL_CONFIG, { header }, deadline),
     )
   }
@@ -54,7 +54,7 @@ export class Acl {
   /** Deletes an account: deletePlainAccessConfig. */
   async delete(accessKey: string, target: Target, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, plainAccessRequests.DELETE_ACL_CONFIG, { header: { accessKey } }, deadline),
     )
   }
@@ -67,24 +67,24 @@ export class Acl {
   ): Promise<void> {
     const deadline = this.#calls.deadline(options)
     const header = { globalWhiteAddrs: addresses.join(','), aclFileFullPath: file }
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, plainAccessRequests.UPDATE_GLOBAL_WHITE_ADDRS_CONFIG, { header }, deadline),
     )
   }
 
-  /** Versions of the access files: examineBrokerClusterAclVersionInfo. With ACL off, a broker does not answer. */
+  /** Versions of the access files: examineBrokerClusterAclVersionInfo. A broker with ACL disabled does not answer. */
   async versions(target: Target, options: CallOptions = {}): Promise<readonly AclVersion[]> {
     const deadline = this.#calls.deadline(options)
-    return each(await this.#calls.places(target, deadline), async ({ address }) => {
+    return askEach(await this.#calls.brokersOf(target, deadline), async ({ address }) => {
       const { header } = await this.#calls.ask(address, plainAccessRequests.GET_BROKER_CLUSTER_ACL_INFO, {}, deadline)
       return header
     })
   }
 
-  /** All accounts with their secrets, of brokers before 4.9.8: examineBrokerClusterAclConfig. Never log the answer. */
+  /** All accounts with their secrets, of brokers before 4.9.8: examineBrokerClusterAclConfig. Never log the result. */
   async accounts(target: Target, options: CallOptions = {}): Promise<PlainAccessTable> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#calls.body(address, plainAccessRequests.GET_BROKER_CLUSTER_ACL_CONFIG, {}, deadline)
   }
 }

@@ -21,7 +21,7 @@ const CLUSTER = { cluster: 'c' }
 const { UPDATE_AND_CREATE_TOPIC, GET_TOPIC_CONFIG, GET_ALL_TOPIC_CONFIG } = topicRequests
 const { GET_TOPIC_STATS_INFO, QUERY_TOPIC_CONSUME_BY_WHO } = topicRequests
 
-/** A broker that notes the topics it is told to make. */
+/** A broker that records the topics that it is to create. */
 function topicMaker(made: unknown[]) {
   return serving(
     { UPDATE_AND_CREATE_TOPIC },
@@ -34,7 +34,7 @@ function topicMaker(made: unknown[]) {
   )
 }
 
-test('a topic is made on every master of a cluster and on no slave', async t => {
+test('a topic is created at every master of a cluster and at no slave', async t => {
   const made: unknown[] = []
   const { admin } = await startAdmin(t, { 'ns-1:9876': both, [A]: topicMaker(made), [B]: topicMaker(made) })
   await admin.topics.create('T', CLUSTER, { queues: 4, attributes: { 'message.type': 'FIFO', old: null } })
@@ -52,7 +52,7 @@ test('a topic is made on every master of a cluster and on no slave', async t => 
   assert.deepEqual(made, [wanted, wanted])
 })
 
-test('one broker that fails does not keep the others from it, and is named', async t => {
+test('a broker that fails is named in the error, and the others are asked all the same', async t => {
   const made: unknown[] = []
   const { admin } = await startAdmin(t, { 'ns-1:9876': both, [B]: topicMaker(made) })
   await assert.rejects(admin.topics.create('T', CLUSTER), (error: unknown) => {
@@ -65,7 +65,7 @@ test('one broker that fails does not keep the others from it, and is named', asy
   assert.equal(made.length, 1)
 })
 
-test('a change of a topic keeps what is not told, also where a broker gives only all topics', async t => {
+test('a change of a topic keeps the other settings, also with brokers that can only return all topics', async t => {
   const made: unknown[] = []
   const config = {
     topicName: 'T',
@@ -108,11 +108,11 @@ test('a change of a topic keeps what is not told, also where a broker gives only
   await assert.rejects(admin.topics.update('other', { broker: B }, { perm: 4 }), { code: 'NOT_FOUND' })
 })
 
-test('a cluster, a broker or a topic that nobody registered is an error that says what there is', async t => {
+test('the error for an unregistered cluster, broker or topic says what is registered', async t => {
   const { admin } = await startAdmin(t, { 'ns-1:9876': both })
   await assert.rejects(admin.topics.create('T', { cluster: 'x' }), {
     code: 'BROKER_MISSING',
-    message: /x .*there is c/,
+    message: /x .*registered are: c/,
   })
   await assert.rejects(admin.topics.create('T', { brokerName: 'x' }), { code: 'BROKER_MISSING' })
   await assert.rejects(admin.topics.create('T', { topic: 'missing' }), { code: 'ROUTE_MISSING' })
@@ -120,7 +120,7 @@ test('a cluster, a broker or a topic that nobody registered is an error that say
   await assert.rejects(admin.topics.create('a b', CLUSTER), { code: 'BAD_NAME' })
 })
 
-test('every name server is told, and one that is away fails the call after the others were told', async t => {
+test('every name server is asked, and one that is down fails the call after the others were asked', async t => {
   const told: string[] = []
   const { PUT_KV_CONFIG } = nameServerRequests
   const store = (name: string) =>
@@ -134,7 +134,7 @@ test('every name server is told, and one that is away fails the call after the o
   assert.deepEqual(told.toSorted(), ['1 k', '3 k'])
 })
 
-test('statistics of a topic are those of all its brokers', async t => {
+test('the statistics of a topic are those of all its brokers', async t => {
   const stats = (brokerName: string, putTps: number) =>
     serving(
       { GET_TOPIC_STATS_INFO },
@@ -160,7 +160,7 @@ test('statistics of a topic are those of all its brokers', async t => {
   assert.equal(putTps, 3)
 })
 
-test('groups of a topic are named once, and the topic itself is not one of them', async t => {
+test('the groups of a topic are listed once, without the topic itself', async t => {
   const groups = (list: string[]) =>
     serving({ QUERY_TOPIC_CONSUME_BY_WHO }, { QUERY_TOPIC_CONSUME_BY_WHO: () => ({ body: list }) })
   const { admin } = await startAdmin(t, {
@@ -171,7 +171,7 @@ test('groups of a topic are named once, and the topic itself is not one of them'
   assert.deepEqual(await admin.topics.groups('T'), ['g1', 'g2'])
 })
 
-test('a call ends at its deadline and when its signal says so', async t => {
+test('a call ends at its deadline, or when its signal is aborted', async t => {
   const silent = () => new Promise<never>(() => {})
   const { admin, clock } = await startAdmin(t, { 'ns-1:9876': both, [A]: silent })
   const stop = new AbortController()
@@ -184,7 +184,7 @@ test('a call ends at its deadline and when its signal says so', async t => {
   await waiting
 })
 
-test('a group without consumers is moved by its committed offsets, forward only with force', async t => {
+test('a reset of a group without consumers commits offsets, forward only with force', async t => {
   const { GET_CONSUME_STATS } = groupRequests
   const { INVOKE_BROKER_TO_RESET_OFFSET } = offsetRequests
   const { UPDATE_CONSUMER_OFFSET } = consumeRequests
@@ -240,7 +240,7 @@ test('a group without consumers is moved by its committed offsets, forward only 
   assert.deepEqual(committed.slice(2).toSorted(), ['0=5', '1=5', '2=5'])
 })
 
-test('settings go out as a properties file and come back line by line', async t => {
+test('settings are sent as a properties file and returned line by line', async t => {
   const { GET_NAMESRV_CONFIG, UPDATE_NAMESRV_CONFIG } = nameServerRequests
   const bodies: unknown[] = []
   const server = serving(
@@ -263,7 +263,7 @@ test('settings go out as a properties file and come back line by line', async t 
   assert.match(String(bodies[0]), /^kvConfigPath=C(\\:|:)\\\\x\nlistenPort=1\n$/)
 })
 
-test('an admin closes twice, and calls after it say that it is closed', async t => {
+test('an admin may be closed twice, and later calls fail with CLOSED', async t => {
   const { admin } = await startAdmin(t, { 'ns-1:9876': both })
   await admin.clusters.names()
   await Promise.all([admin.close(), admin.close()])

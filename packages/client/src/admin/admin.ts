@@ -16,19 +16,19 @@ import { Stats } from './stats.ts'
 import { Topics } from './topics.ts'
 import { Tracks } from './tracks.ts'
 
-/** What an admin has beside `instanceOptions`. */
+/** The options of admins, besides `instanceOptions`. */
 export const adminOptions = {
-  /** How long a call may take, milliseconds; those that gather much get 3 to 10 times as long. Default 5,000. */
+  /** Timeout of a call, milliseconds; calls that collect much data have 3 to 10 times as long. Default 5,000. */
   timeoutMs: millis(5000, 'timeoutMillis', { min: 1 }),
 }
 
-/** What an admin is started with. */
+/** The options of an admin. */
 export interface AdminOptions extends ClientOptions, GivenOf<typeof adminOptions> {}
 
 /**
- * Administers a cluster: what Apache's MQAdmin and MQAdminExt do. Each method has one deadline for all of its requests
- * (`timeoutMs`) and takes a signal. Where several servers are asked, one that fails makes the call fail, when all were
- * asked, with an error that names it; ask one by one (`{ broker: address }`) where the others shall count.
+ * Administers a cluster, as Apache's MQAdmin and MQAdminExt do. Each method has one deadline for all of its requests
+ * (`timeoutMs`) and takes a signal. A call that asks several servers fails if one of them fails, after all were asked, with an
+ * error that names it. To get the answers of the others, ask the servers one by one (`{ broker: address }`).
  */
 export class Admin {
   readonly topics: Topics
@@ -43,9 +43,9 @@ export class Admin {
   readonly tracks: Tracks
   readonly config: Config
   readonly permissions: Permissions
-  /** Accounts of 4.9. */
+  /** Accounts of 4.9 brokers. */
   readonly acl: Acl
-  /** Users and permissions of 5.x. */
+  /** Users and permissions of 5.x brokers. */
   readonly auth: Auth
   readonly #lease: InstanceLease
 
@@ -80,7 +80,7 @@ export class Admin {
     return this.#lease.instance.clientId
   }
 
-  /** Ends the admin; calls that still wait fail. Idempotent. */
+  /** Closes the admin; calls in flight fail. Idempotent. */
   close(): Promise<void> {
     return this.#lease.release()
   }

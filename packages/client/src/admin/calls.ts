@@ -14,8 +14,8 @@ import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { brokerMissing } from '../routes/find-broker.ts'
 
 /**
- * Whom to ask: one broker by its `ip:port`, the master of a broker name, the masters of a cluster, or those of the brokers
- * that have a topic (such as `TBW102`, which all have that make topics by themselves).
+ * The brokers that a request goes to: one by its `ip:port`, the master of a broker name, the masters of a cluster, or the
+ * masters that have a topic (such as `TBW102`, which all brokers have that create topics automatically).
  */
 export type Target =
   | { readonly broker: string }
@@ -23,17 +23,17 @@ export type Target =
   | { readonly cluster: string }
   | { readonly topic: string }
 
-/** A broker that is asked. */
-export interface Place {
-  /** Empty where only the address was given. */
+/** A broker's name and address. */
+export interface BrokerAddress {
+  /** Empty if only the address is known. */
   readonly brokerName: string
   readonly address: string
 }
 
-/** Brokers asked side by side. */
+/** Concurrent requests of one call. */
 const AT_A_TIME = 16
 
-/** How admin calls reach brokers and name servers: each method has one deadline for all of its requests. */
+/** The requests of admin calls to brokers and name servers. Each admin call has one deadline for all of its requests. */
 export class AdminCalls {
   readonly instance: ClientInstance
   readonly #timeoutMs: number
@@ -47,12 +47,12 @@ export class AdminCalls {
     return this.instance.clock.now()
   }
 
-  /** @param times of the usual time, for calls that take longer */
+  /** @param times The default timeout is multiplied by it, for calls that take longer. */
   deadline(options: CallOptions, times = 1): Deadline {
     return Deadline.of(this.instance.clock, options, this.#timeoutMs * times)
   }
 
-  /** Asks one broker, or one name server, by address. @throws ClientError see `ClientInstance.call` */
+  /** Sends a request to a broker or name server. @throws ClientError as `ClientInstance.call` */
   ask<const D extends RequestDeclaration>(
     address: string,
     declaration: D,
@@ -62,7 +62,7 @@ export class AdminCalls {
     return this.instance.call(address, declaration, input, deadline.options())
   }
 
-  /** As `ask`, of what has to answer with a body. @throws ClientError BAD_BODY if there is none */
+  /** As `ask`; returns the body of the answer. @throws ClientError BAD_BODY if there is none */
   async body<const D extends RequestDeclaration>(
     address: string,
     declaration: D,
@@ -73,7 +73,7 @@ export class AdminCalls {
     return given(body, address)
   }
 
-  /** Asks name servers, one after the other until one answers. */
+  /** Sends a request to a name server, and to the next if it fails. */
   nameServer<const D extends RequestDeclaration>(
     declaration: D,
     input: CallInput<D>,
@@ -82,7 +82,7 @@ export class AdminCalls {
     return this.instance.nameServer(declaration, input, deadline.options())
   }
 
-  /** Asks every name server: each keeps its own state. @throws ClientError if one of them fails, when all were asked */
+  /** Sends a request to all name servers, as each has its own state. @throws ClientError as `askEach` */
   async everyNameServer<const D extends RequestDeclaration>(
     declaration: D,
     input: CallInput<D>,
@@ -90,13 +90,13 @@ export class AdminCalls {
   ): Promise<{ readonly address: string; readonly reply: Reply<D> }[]> {
     const { nameServers } = this.instance
     if (nameServers.addresses.length === 0) await deadline.wait(nameServers.refresh(), 'finding the name servers')
-    const places = nameServers.addresses.map(address => ({ brokerName: '', address }))
-    if (places.length === 0)
+    const brokers = nameServers.addresses.map(address => ({ brokerName: '', address }))
+    if (brokers.length === 0)
       throw new ClientError(
         'NO_NAME_SERVER',
         'No name server address: set option nameServers or the environment variable NAMESRV_ADDR',
       )
-    return each(places, async ({ address }) => ({
+    return askEach(brokers, async ({ address }) => ({
       address,
       reply: await this.ask(address, declaration, input, deadline),
     }))
@@ -104,7 +104,7 @@ export class AdminCalls {
 
   // -- Finding brokers -----------------------------------------------------------------------------------------------
 
-  /** Asked anew each time: an operator wants what is. @throws ClientError ROUTE_MISSING */
+  /** A topic's route, not from the cache: an operator wants the current one. @throws ClientError ROUTE_MISSING */
   route(topic: string, deadline: Deadline): Promise<TopicRoute> {
     return this.instance.routes.look(topic, deadline)
   }
@@ -114,37 +114,37 @@ export class AdminCalls {
     return given(body, 'the name server')
   }
 
-  /** One address of each broker that has a topic: its master, else a slave. */
-  async holders(topic: string, deadline: Deadline): Promise<Place[]> {
+  /** One address per broker that has a topic: the master's, else a slave's. */
+  async brokersWith(topic: string, deadline: Deadline): Promise<BrokerAddress[]> {
     const { brokerDatas } = await this.route(topic, deadline)
-    return brokerDatas.flatMap(readingPlace)
+    return brokerDatas.flatMap(anyAddress)
   }
 
-  /** The master of a queue's broker. @throws ClientError BROKER_MISSING, ROUTE_MISSING */
+  /** The address of the master of a queue's broker. @throws ClientError BROKER_MISSING, ROUTE_MISSING */
   async masterOf({ topic, brokerName }: Omit<MessageQueue, 'queueId'>, deadline: Deadline): Promise<string> {
     const { brokerDatas } = await this.route(topic, deadline)
     const broker = brokerDatas.find(each => each.brokerName === brokerName)
-    const [master] = broker === undefined ? [] : masterPlace(broker)
+    const [master] = broker === undefined ? [] : masterAddress(broker)
     if (master !== undefined) return master.address
     throw brokerMissing(brokerName, `the route of topic ${topic} names no master of it`)
   }
 
-  /** @throws ClientError BROKER_MISSING if nobody is meant by it, ROUTE_MISSING */
-  async places(target: Target, deadline: Deadline): Promise<Place[]> {
+  /** The brokers of a target, at least one. @throws ClientError BROKER_MISSING, ROUTE_MISSING */
+  async brokersOf(target: Target, deadline: Deadline): Promise<BrokerAddress[]> {
     if ('broker' in target) return [{ brokerName: '', address: target.broker }]
-    const places = (await this.#brokers(target, deadline)).flatMap(masterPlace)
-    if (places.length === 0) throw new ClientError('BROKER_MISSING', `no master of ${named(target)} is registered`)
-    return places
+    const brokers = (await this.#brokers(target, deadline)).flatMap(masterAddress)
+    if (brokers.length === 0) throw new ClientError('BROKER_MISSING', `no master of ${named(target)} is registered`)
+    return brokers
   }
 
-  /** The one broker that a target means. @throws ClientError BROKER_MISSING */
-  async place(target: Target, deadline: Deadline): Promise<Place> {
-    const [place] = await this.places(target, deadline)
-    return place as Place
+  /** One broker of a target. @throws ClientError BROKER_MISSING, ROUTE_MISSING */
+  async brokerOf(target: Target, deadline: Deadline): Promise<BrokerAddress> {
+    const [broker] = await this.brokersOf(target, deadline)
+    return broker as BrokerAddress
   }
 
-  /** Every address of a cluster, or of all, masters and slaves. */
-  async everyPlace(cluster: string | undefined, deadline: Deadline): Promise<Place[]> {
+  /** All addresses of a cluster or of all clusters, masters and slaves. */
+  async allBrokers(cluster: string | undefined, deadline: Deadline): Promise<BrokerAddress[]> {
     const brokers =
       cluster === undefined
         ? [...(await this.cluster(deadline)).brokerAddrTable.values()]
@@ -163,12 +163,12 @@ export class AdminCalls {
   }
 }
 
-function masterPlace({ brokerAddrs, brokerName }: BrokerData): Place[] {
+function masterAddress({ brokerAddrs, brokerName }: BrokerData): BrokerAddress[] {
   const address = brokerAddrs.get(MASTER_ID)
   return address === undefined ? [] : [{ brokerName, address }]
 }
 
-function readingPlace(broker: BrokerData): Place[] {
+function anyAddress(broker: BrokerData): BrokerAddress[] {
   const [address] = [broker.brokerAddrs.get(MASTER_ID), ...broker.brokerAddrs.values()].filter(
     each => each !== undefined,
   )
@@ -181,54 +181,57 @@ function named(target: Exclude<Target, { broker: string }>): string {
 }
 
 function unknownCluster(what: string, known: readonly string[]): ClientError {
-  return new ClientError('BROKER_MISSING', `${what} is not registered; there is ${known.join(', ') || 'none'}`)
+  return new ClientError('BROKER_MISSING', `${what} is not registered; registered are: ${known.join(', ') || 'none'}`)
 }
 
-/** @throws ClientError BAD_BODY if an answer that has to have a body has none */
+/** The body of an answer. @throws ClientError BAD_BODY if there is none */
 export function given<T>(body: T, who: string): NonNullable<T> {
   if (body === null || body === undefined) throw new ClientError('BAD_BODY', `the answer of ${who} has no body`)
   return body
 }
 
 /**
- * Does the same at several places, a few at a time, and gives what each answered, in their order.
- * @throws ClientError when all are done, if one of them failed: naming each that did
+ * Sends a request to several servers, a limited number concurrently. Returns the answers in the order of the servers.
+ * @throws ClientError after all were asked, if any of them failed; the message lists those that did
  */
-export async function each<T>(places: readonly Place[], work: (place: Place) => Promise<T>): Promise<T[]> {
+export async function askEach<T>(
+  brokers: readonly BrokerAddress[],
+  work: (broker: BrokerAddress) => Promise<T>,
+): Promise<T[]> {
   const answers: T[] = []
-  const failures: { readonly place: Place; readonly error: ClientError }[] = []
-  const queue = places.entries()
+  const failures: { readonly broker: BrokerAddress; readonly error: ClientError }[] = []
+  const queue = brokers.entries()
   const next = async (): Promise<void> => {
-    for (const [at, place] of queue) {
+    for (const [at, broker] of queue) {
       try {
-        answers[at] = await work(place)
+        answers[at] = await work(broker)
       } catch (error) {
-        failures.push({ place, error: toClientError(error, place.address) })
+        failures.push({ broker, error: toClientError(error, broker.address) })
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(AT_A_TIME, places.length) }, next))
+  await Promise.all(Array.from({ length: Math.min(AT_A_TIME, brokers.length) }, next))
   const [first] = failures
   if (first === undefined) return answers
   const ended = failures.find(({ error }) => isEnded(error))
   if (ended !== undefined) throw ended.error
-  throw places.length === 1 ? first.error : severalFailed(failures, places.length)
+  throw brokers.length === 1 ? first.error : severalFailed(failures, brokers.length)
 }
 
-function severalFailed(failures: readonly { place: Place; error: ClientError }[], asked: number): ClientError {
-  const { error, place } = failures[0] as { place: Place; error: ClientError }
-  const said = failures.map(failure => `${failure.place.address}: ${failure.error.message}`).join('; ')
+function severalFailed(failures: readonly { broker: BrokerAddress; error: ClientError }[], asked: number): ClientError {
+  const { error, broker } = failures[0] as { broker: BrokerAddress; error: ClientError }
+  const said = failures.map(failure => `${failure.broker.address}: ${failure.error.message}`).join('; ')
   const { responseCode, remark, retriable } = error
   return new ClientError(error.code, `${failures.length} of ${asked} servers failed: ${said}`, {
     cause: error,
     responseCode,
     remark,
     retriable,
-    address: place.address,
+    address: broker.address,
   })
 }
 
-/** True if the caller gave up, or closed the admin: what servers said meanwhile does not count. */
+/** True if the caller aborted the call or closed the admin. */
 export function isEnded({ code }: ClientError): boolean {
   return code === 'ABORTED' || code === 'CLOSED'
 }
@@ -238,7 +241,7 @@ export function isRefusal(error: unknown, ...codes: readonly number[]): error is
   return error instanceof ClientError && error.responseCode !== undefined && codes.includes(error.responseCode)
 }
 
-/** True if the server does not know such a request. */
+/** True if the server does not support the request. */
 export function isUnsupported(error: unknown): boolean {
   return isRefusal(error, responseCodes.REQUEST_CODE_NOT_SUPPORTED)
 }

@@ -1,8 +1,8 @@
 import type { ClusterInfo } from '@gantrymq/protocol'
 import type { CallOptions } from '../message/message.ts'
-import type { AdminCalls, Place } from './calls.ts'
+import type { AdminCalls, BrokerAddress } from './calls.ts'
 
-/** Clusters and the brokers they are made of. */
+/** Clusters and their brokers. */
 export class Clusters {
   readonly #calls: AdminCalls
 
@@ -15,22 +15,22 @@ export class Clusters {
     return this.#calls.cluster(this.#calls.deadline(options))
   }
 
-  /** Names of all clusters. */
+  /** The names of all clusters. */
   async names(options: CallOptions = {}): Promise<readonly string[]> {
     return [...(await this.info(options)).clusterAddrTable.keys()].toSorted()
   }
 
-  /** Masters of a cluster. @throws ClientError BROKER_MISSING */
-  masters(cluster: string, options: CallOptions = {}): Promise<readonly Place[]> {
-    return this.#calls.places({ cluster }, this.#calls.deadline(options))
+  /** The masters of a cluster. @throws ClientError BROKER_MISSING */
+  masters(cluster: string, options: CallOptions = {}): Promise<readonly BrokerAddress[]> {
+    return this.#calls.brokersOf({ cluster }, this.#calls.deadline(options))
   }
 
-  /** Masters and slaves of a cluster, or of all: getBrokerAddrs. */
-  members(cluster: string | undefined, options: CallOptions = {}): Promise<readonly Place[]> {
-    return this.#calls.everyPlace(cluster, this.#calls.deadline(options))
+  /** The masters and slaves of a cluster, or of all clusters: getBrokerAddrs. */
+  members(cluster: string | undefined, options: CallOptions = {}): Promise<readonly BrokerAddress[]> {
+    return this.#calls.allBrokers(cluster, this.#calls.deadline(options))
   }
 
-  /** Name servers that are asked: getNameServerAddressList. */
+  /** The name servers in use: getNameServerAddressList. */
   nameServers(): readonly string[] {
     return this.#calls.instance.nameServers.addresses
   }

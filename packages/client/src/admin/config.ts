@@ -1,14 +1,14 @@
 import { brokerAdminRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { writeProperties } from '@gantrymq/remoting'
 import type { CallOptions } from '../message/message.ts'
-import { type AdminCalls, each, given, isRefusal, type Target } from './calls.ts'
+import { type AdminCalls, askEach, given, isRefusal, type Target } from './calls.ts'
 
-/** Settings by Apache's names, all texts. */
+/** Settings by Apache's names. All values are strings. */
 export type Settings = ReadonlyMap<string, string>
 /** Settings to change. */
 export type Changes = Readonly<Record<string, string | number | boolean>>
 
-/** Settings of brokers and name servers, and the name servers' key-value store. */
+/** The settings of brokers and name servers, and the name servers' key-value store. */
 export class Config {
   readonly #calls: AdminCalls
 
@@ -19,20 +19,20 @@ export class Config {
   /** All settings of one broker: getBrokerConfig. */
   async ofBroker(target: Target, options: CallOptions = {}): Promise<Settings> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return settingsOf(await this.#calls.body(address, brokerAdminRequests.GET_BROKER_CONFIG, {}, deadline))
   }
 
-  /** Changes settings of brokers while they run: updateBrokerConfig. Keys that a broker does not know are ignored there. */
+  /** Changes settings of running brokers: updateBrokerConfig. A broker ignores keys that it does not know. */
   async updateBroker(changes: Changes, target: Target, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
     const body = textOf(changes)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, brokerAdminRequests.UPDATE_BROKER_CONFIG, { body }, deadline),
     )
   }
 
-  /** All settings of every name server, by address: getNameServerConfig. */
+  /** All settings of all name servers, by address: getNameServerConfig. */
   async ofNameServers(options: CallOptions = {}): Promise<ReadonlyMap<string, Settings>> {
     const answers = await this.#calls.everyNameServer(
       nameServerRequests.GET_NAMESRV_CONFIG,
@@ -42,13 +42,13 @@ export class Config {
     return new Map(answers.map(({ address, reply }) => [address, settingsOf(given(reply.body, address))]))
   }
 
-  /** Changes settings of every name server while they run: updateNameServerConfig. */
+  /** Changes settings of all name servers while they run: updateNameServerConfig. */
   async updateNameServers(changes: Changes, options: CallOptions = {}): Promise<void> {
     const body = textOf(changes)
     await this.#calls.everyNameServer(nameServerRequests.UPDATE_NAMESRV_CONFIG, { body }, this.#calls.deadline(options))
   }
 
-  /** A value of the key-value store, null if there is none: getKVConfig. */
+  /** A value in the key-value store, null if there is none: getKVConfig. */
   async getKV(namespace: string, key: string, options: CallOptions = {}): Promise<string | null> {
     const header = { namespace, key }
     const deadline = this.#calls.deadline(options)
@@ -61,7 +61,7 @@ export class Config {
     }
   }
 
-  /** All of a namespace; empty if there is none: getKVListByNamespace. */
+  /** All values of a namespace: getKVListByNamespace. */
   async listKV(namespace: string, options: CallOptions = {}): Promise<KVTable> {
     const deadline = this.#calls.deadline(options)
     try {
@@ -77,20 +77,20 @@ export class Config {
     }
   }
 
-  /** Stores a value at every name server: createAndUpdateKvConfig. */
+  /** Stores a value at all name servers: createAndUpdateKvConfig. */
   async putKV(namespace: string, key: string, value: string, options: CallOptions = {}): Promise<void> {
     const header = { namespace, key, value }
     await this.#calls.everyNameServer(nameServerRequests.PUT_KV_CONFIG, { header }, this.#calls.deadline(options))
   }
 
-  /** Deletes a value at every name server: deleteKvConfig. */
+  /** Deletes a value at all name servers: deleteKvConfig. */
   async deleteKV(namespace: string, key: string, options: CallOptions = {}): Promise<void> {
     const header = { namespace, key }
     await this.#calls.everyNameServer(nameServerRequests.DELETE_KV_CONFIG, { header }, this.#calls.deadline(options))
   }
 }
 
-// Java writes such answers without escapes, so a line is taken as it stands; it reads the requests as a properties file.
+// Java writes these answers without escapes, so lines are not unescaped. It reads requests as a properties file.
 function settingsOf(text: string): Settings {
   const lines = text.split('\n').filter(line => line.includes('='))
   return new Map(lines.map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))

@@ -31,7 +31,7 @@ const MESSAGE: FoundMessage = {
   preparedTransactionOffset: 0,
 }
 
-test('a consumer is asked through the broker that knows it, and its groups tell what became of a message', async t => {
+test('a consumer is asked through a broker that knows it, and tracks say what each group did with a message', async t => {
   const { GET_CONSUMER_CONNECTION_LIST } = connectionRequests
   const { GET_CONSUMER_RUNNING_INFO } = clientNotices
   const { GET_CONSUME_STATS } = groupRequests

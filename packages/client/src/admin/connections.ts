@@ -14,16 +14,16 @@ import {
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
-import { type AdminCalls, each, isRefusal, type Place, type Target } from './calls.ts'
+import { type AdminCalls, askEach, isRefusal, type BrokerAddress, type Target } from './calls.ts'
 import type { Messages } from './messages.ts'
 
-/** Where consumers of one client stand. */
+/** The offsets of one client's consumer. */
 export interface ConsumerStatus {
   readonly clientId: string
   readonly offsets: readonly QueueOffset[]
 }
 
-/** Consumers that are connected. */
+/** The connected consumers. */
 export class Consumers {
   readonly #calls: AdminCalls
   readonly #messages: Messages
@@ -34,7 +34,7 @@ export class Consumers {
   }
 
   /**
-   * The consumers of a group and what they subscribe to, on all brokers or one: examineConsumerConnectionInfo.
+   * The consumers of a group and their subscriptions, at all brokers or one: examineConsumerConnectionInfo.
    * @throws ClientError NOT_FOUND if none is connected, ROUTE_MISSING if no broker knows the group
    */
   async connections(
@@ -42,8 +42,8 @@ export class Consumers {
     { target, ...options }: CallOptions & { readonly target?: Target } = {},
   ): Promise<ConsumerConnections> {
     const deadline = this.#calls.deadline(options)
-    const places = await this.#holders(group, target, deadline)
-    const answers = await each(places, ({ address }) => this.#connectionsAt(address, group, deadline))
+    const brokers = await this.#brokersWith(group, target, deadline)
+    const answers = await askEach(brokers, ({ address }) => this.#connectionsAt(address, group, deadline))
     const online = answers.filter(answer => answer !== null)
     const [first] = online
     if (first === undefined) throw offline(group)
@@ -67,14 +67,14 @@ export class Consumers {
     }
   }
 
-  async #holders(group: string, target: Target | undefined, deadline: Deadline): Promise<readonly Place[]> {
+  async #brokersWith(group: string, target: Target | undefined, deadline: Deadline): Promise<readonly BrokerAddress[]> {
     return target === undefined
-      ? this.#calls.holders(retryTopicOf(group), deadline)
-      : this.#calls.places(target, deadline)
+      ? this.#calls.brokersWith(retryTopicOf(group), deadline)
+      : this.#calls.brokersOf(target, deadline)
   }
 
   /**
-   * What a consumer tells of itself: getConsumerRunningInfo. With `stack`, its threads' stacks too.
+   * A consumer's own report: getConsumerRunningInfo. With `stack`, also the stacks of its threads.
    * @throws ClientError BROKER_REFUSED if it is not connected, code 207 if it does not answer
    */
   async runningInfo(
@@ -84,20 +84,20 @@ export class Consumers {
   ): Promise<ConsumerRunningInfo> {
     const deadline = this.#calls.deadline(options, 3)
     const header = { consumerGroup: group, clientId, jstackEnable: stack }
-    return this.#anyone(await this.#calls.holders(retryTopicOf(group), deadline), ({ address }) =>
+    return this.#anyBroker(await this.#calls.brokersWith(retryTopicOf(group), deadline), ({ address }) =>
       this.#calls.body(address, clientNotices.GET_CONSUMER_RUNNING_INFO, { header }, deadline),
     )
   }
 
-  /** Each broker passes it on to a client that is connected to it; a client may have lost one of them. */
-  async #anyone<T>(places: readonly Place[], work: (place: Place) => Promise<T>): Promise<T> {
+  // A broker passes the request on to a client that is connected to it. A client may not be connected to every broker.
+  async #anyBroker<T>(brokers: readonly BrokerAddress[], work: (broker: BrokerAddress) => Promise<T>): Promise<T> {
     let failure: unknown = new ClientError('BROKER_MISSING', 'no broker of the group is registered')
-    for (const place of places) {
+    for (const broker of brokers) {
       try {
-        return await work(place)
+        return await work(broker)
       } catch (error) {
         failure = error
-        // Only who does not know the client, or cannot be reached, leaves it to the next.
+        // The next broker is asked only if this one does not know the client or cannot be reached.
         if (!isRefusal(error, responseCodes.SYSTEM_ERROR) && !isUnreachable(error)) throw error
       }
     }
@@ -105,8 +105,8 @@ export class Consumers {
   }
 
   /**
-   * Has one consumer consume a message again, outside of queues and offsets: consumeMessageDirectly.
-   * @param id either id of the message
+   * Makes one consumer consume a message again, without queues and offsets: consumeMessageDirectly.
+   * @param id The message's id or offset id.
    * @throws ClientError NOT_FOUND if there is no such message, BROKER_REFUSED if the consumer is not connected
    */
   async consumeDirectly(
@@ -121,7 +121,7 @@ export class Consumers {
     return this.#calls.body(message.storeHost, request, { header }, deadline)
   }
 
-  /** Where the consumers of a group, or one of them, stand in a topic: getConsumeStatus. */
+  /** The offsets in a topic of a group's consumers, or of one of them: getConsumeStatus. */
   async status(
     group: string,
     topic: string,
@@ -130,15 +130,15 @@ export class Consumers {
     const deadline = this.#calls.deadline(options, 3)
     const header = { group, topic, clientAddr: clientId }
     const request = offsetRequests.INVOKE_BROKER_TO_GET_CONSUMER_STATUS
-    // Any broker can ask all of them, and each tells of all of its queues.
-    const body = await this.#anyone(await this.#calls.holders(topic, deadline), ({ address }) =>
+    // Any broker can ask all consumers, and each reports all of its queues.
+    const body = await this.#anyBroker(await this.#calls.brokersWith(topic, deadline), ({ address }) =>
       this.#calls.body(address, request, { header }, deadline),
     )
     return [...(body.consumerTable ?? [])].map(([id, offsets]) => ({ clientId: id, offsets }))
   }
 }
 
-/** Producers that are connected. */
+/** The connected producers. */
 export class Producers {
   readonly #calls: AdminCalls
 
@@ -149,7 +149,7 @@ export class Producers {
   /** The producers of a group that send to a topic: examineProducerConnectionInfo. @throws ClientError NOT_FOUND */
   async connections(group: string, topic: string, options: CallOptions = {}): Promise<readonly ClientConnection[]> {
     const deadline = this.#calls.deadline(options)
-    const answers = await each(await this.#calls.holders(topic, deadline), ({ address }) =>
+    const answers = await askEach(await this.#calls.brokersWith(topic, deadline), ({ address }) =>
       this.#connectionsAt(address, group, deadline),
     )
     const connections = new Map(answers.flat().map(each => [each.clientId, each]))
@@ -166,16 +166,16 @@ export class Producers {
     try {
       return await this.#calls.body(address, request, { header: { producerGroup } }, deadline)
     } catch (error) {
-      // A broker that does not know the group says so with code 1.
+      // A broker that does not know the group answers with code 1.
       if (isRefusal(error, responseCodes.SYSTEM_ERROR)) return []
       throw error
     }
   }
 
-  /** All producers of one broker, by group: getAllProducerInfo. */
+  /** All producers at one broker, by group: getAllProducerInfo. */
   async ofBroker(target: Target, options: CallOptions = {}): Promise<ReadonlyMap<string, readonly ProducerInfo[]>> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#calls.body(address, connectionRequests.GET_ALL_PRODUCER_INFO, {}, deadline)
   }
 }

@@ -1,10 +1,10 @@
 import { KEY_SEPARATOR, type MessageView, offsetMessageId, PROPERTY } from '@gantrymq/protocol'
 
-/** A message that an operator found. */
+/** A message that a query found. */
 export interface FoundMessage {
-  /** The id that its sender gave it; the broker's id if it gave none. */
+  /** The id that its producer assigned; else the broker's id. */
   readonly messageId: string
-  /** The broker's id: where it is stored. */
+  /** The id that the broker assigned, which encodes where the message is stored. */
   readonly offsetMessageId: string
   readonly topic: string
   readonly queueId: number
@@ -13,17 +13,17 @@ export interface FoundMessage {
   readonly body: Buffer
   readonly tags: string | undefined
   readonly keys: readonly string[]
-  /** All of them, RocketMQ's own too. */
+  /** All properties, including RocketMQ's own. */
   readonly properties: ReadonlyMap<string, string>
-  /** The sender's own number. */
+  /** A number of the producer's own. */
   readonly flag: number
   readonly sysFlag: number
   readonly reconsumeTimes: number
-  /** Milliseconds since the epoch, the sender's clock. */
+  /** Milliseconds since the epoch, by the producer's clock. */
   readonly bornTimestamp: number
-  /** `ip:port` of the sender. */
+  /** `ip:port` of the producer. */
   readonly bornHost: string
-  /** Milliseconds since the epoch, the broker's clock. */
+  /** Milliseconds since the epoch, by the broker's clock. */
   readonly storeTimestamp: number
   /** `ip:port` of the broker. */
   readonly storeHost: string

@@ -14,16 +14,16 @@ import {
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
-import { type AdminCalls, each, isRefusal, isUnsupported, type Target } from './calls.ts'
+import { type AdminCalls, askEach, isRefusal, isUnsupported, type Target } from './calls.ts'
 import type { Topics } from './topics.ts'
 
-/** What of a group can be set; what is left out is as Apache has it by default. */
+/** The settings of a group. Defaults are Apache's. */
 export interface GroupSettings extends Partial<Omit<SubscriptionGroupConfig, 'groupName' | 'attributes'>> {
-  /** 5.x; null takes one away. */
+  /** Of 5.x brokers; null removes an attribute. */
   readonly attributes?: Readonly<Record<string, string | null>>
 }
 
-/** Groups of consumers (subscription groups). Names are as brokers know them: a namespace is not put before them. */
+/** Consumer groups (subscription groups). Names are those of the brokers: option namespace is not added. */
 export class Groups {
   readonly #calls: AdminCalls
   readonly #topics: Topics
@@ -34,7 +34,7 @@ export class Groups {
   }
 
   /**
-   * Makes a group with these settings, or gives them to the one that is there: createAndUpdateSubscriptionGroupConfig.
+   * Creates a group with these settings, or replaces the settings of an existing one: createAndUpdateSubscriptionGroupConfig.
    * @throws ClientError BAD_NAME, BROKER_MISSING, BROKER_REFUSED
    */
   async create(group: string, target: Target, settings: GroupSettings = {}, options: CallOptions = {}): Promise<void> {
@@ -42,33 +42,33 @@ export class Groups {
     if (problem !== null) throw new ClientError('BAD_NAME', problem)
     const deadline = this.#calls.deadline(options)
     const body = changed(defaultGroupConfig(group), settings)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body }, deadline),
     )
   }
 
   /**
-   * Changes what is given of a group that is there, and nothing else, where Apache's updateSubGroup falls back to defaults.
+   * Changes only the given settings of an existing group. Apache's updateSubGroup sets the others to defaults.
    * @throws ClientError NOT_FOUND, BROKER_MISSING, BROKER_REFUSED
    */
   async update(group: string, target: Target, changes: GroupSettings, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
-    await each(await this.#calls.places(target, deadline), async ({ address }) => {
-      // Attributes that are not told stay; told again as they are, brokers would not take them.
+    await askEach(await this.#calls.brokersOf(target, deadline), async ({ address }) => {
+      // Attributes that are left out stay. Brokers refuse unchanged attributes.
       const { attributes: _kept, ...config } = await this.#configAt(address, group, deadline)
       const body = changed(config, changes)
       await this.#calls.ask(address, groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body }, deadline)
     })
   }
 
-  /** Makes or changes several groups at once (5.x): createAndUpdateSubscriptionGroupConfigList. */
+  /** Creates or changes several groups in one request (5.x): createAndUpdateSubscriptionGroupConfigList. */
   async createMany(
     groups: readonly SubscriptionGroupConfig[],
     target: Target,
     options: CallOptions = {},
   ): Promise<void> {
     const deadline = this.#calls.deadline(options)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST, { body: groups }, deadline),
     )
   }
@@ -76,14 +76,14 @@ export class Groups {
   /** All groups of one broker: getAllSubscriptionGroup. */
   async list(target: Target, options: CallOptions = {}): Promise<ReadonlyMap<string, SubscriptionGroupConfig>> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#configsAt(address, deadline)
   }
 
   /** A group as one broker has it: examineSubscriptionGroupConfig. @throws ClientError NOT_FOUND */
   async config(group: string, target: Target, options: CallOptions = {}): Promise<SubscriptionGroupConfig> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#configAt(address, group, deadline)
   }
 
@@ -91,7 +91,7 @@ export class Groups {
     return (await this.#calls.body(address, groupRequests.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, {}, deadline)).groups
   }
 
-  // The table and not the request for one group: asked for one, 5.x brokers make a group that they do not know.
+  // All groups are fetched, because a 5.x broker creates an unknown group when asked for that one.
   async #configAt(address: string, group: string, deadline: Deadline): Promise<SubscriptionGroupConfig> {
     const config = (await this.#configsAt(address, deadline)).get(group)
     if (config !== undefined) return config
@@ -99,8 +99,8 @@ export class Groups {
   }
 
   /**
-   * Deletes a group: deleteSubscriptionGroup. With a cluster as target its retry and dead-letter topics go too, as in
-   * mqadmin. Its offsets stay unless `offsets` is true.
+   * Deletes a group: deleteSubscriptionGroup. With a cluster as target its retry and dead-letter topics are deleted too, as
+   * in mqadmin. Its offsets stay unless `offsets` is true.
    */
   async delete(
     group: string,
@@ -109,7 +109,7 @@ export class Groups {
   ): Promise<void> {
     const deadline = this.#calls.deadline(options)
     const header = { groupName: group, cleanOffset: offsets, removeOffset: offsets }
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, groupRequests.DELETE_SUBSCRIPTIONGROUP, { header }, deadline),
     )
     if (!('cluster' in target)) return
@@ -118,16 +118,16 @@ export class Groups {
     }
   }
 
-  /** Topics that a group has offsets of (5.x): queryTopicConsumeByGroup. */
+  /** The topics in which a group has offsets (5.x): queryTopicConsumeByGroup. */
   async topics(group: string, target: Target, options: CallOptions = {}): Promise<readonly string[]> {
     const deadline = this.#calls.deadline(options)
-    const lists = await each(await this.#calls.places(target, deadline), ({ address }) =>
+    const lists = await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.body(address, groupRequests.QUERY_TOPICS_BY_CONSUMER, { header: { group } }, deadline),
     )
     return [...new Set(lists.flatMap(({ topicList }) => topicList))].toSorted()
   }
 
-  /** What a group subscribes to of a topic (5.x): querySubscription. */
+  /** A group's subscription to a topic (5.x): querySubscription. */
   async subscription(
     group: string,
     topic: string,
@@ -135,7 +135,7 @@ export class Groups {
     options: CallOptions = {},
   ): Promise<TopicSubscription> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#calls.body(
       address,
       groupRequests.QUERY_SUBSCRIPTION_BY_CONSUMER,
@@ -145,8 +145,9 @@ export class Groups {
   }
 
   /**
-   * Whether a group may read a topic (5.x), after saying so if `readable` is given: updateAndGetGroupReadForbidden.
-   * @throws ClientError UNSUPPORTED from brokers of 4.9
+   * Sets whether a group may read a topic if `readable` is given, and returns the current setting (5.x):
+   * updateAndGetGroupReadForbidden.
+   * @throws ClientError UNSUPPORTED for 4.9 brokers
    */
   async forbidden(
     group: string,
@@ -156,19 +157,19 @@ export class Groups {
   ): Promise<GroupForbidden> {
     const deadline = this.#calls.deadline(options)
     const header = { group, topic, readable }
-    const answers = await each(await this.#calls.places(target, deadline), async ({ address }) => {
+    const answers = await askEach(await this.#calls.brokersOf(target, deadline), async ({ address }) => {
       try {
         return await this.#calls.body(address, groupRequests.UPDATE_AND_GET_GROUP_FORBIDDEN, { header }, deadline)
       } catch (error) {
-        throw isUnsupported(error) ? needsModern(address, error) : error
+        throw isUnsupported(error) ? needs5x(address, error) : error
       }
     })
     return answers.find(answer => !answer.readable) ?? (answers[0] as GroupForbidden)
   }
 
   /**
-   * Decides whether a group pulls or pops a topic (5.x): setMessageRequestMode.
-   * @param shareQueues of a popping group: consumers that share a queue; 0 for all
+   * Sets whether a group pulls or pops a topic (5.x): setMessageRequestMode.
+   * @param shareQueues For a popping group, the number of consumers that share a queue; 0 for all.
    */
   async setConsumeMode(
     group: string,
@@ -179,12 +180,12 @@ export class Groups {
   ): Promise<void> {
     const deadline = this.#calls.deadline(options)
     const body = { consumerGroup: group, topic, mode, popShareQueueNum: shareQueues }
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, popRequests.SET_MESSAGE_REQUEST_MODE, { body }, deadline),
     )
   }
 
-  /** Whether any broker of a cluster knows a group by its retry topic. */
+  /** True if a broker of the cluster has the group's retry topic. */
   async exists(group: string, options: CallOptions = {}): Promise<boolean> {
     try {
       await this.#calls.route(retryTopicOf(group), this.#calls.deadline(options))
@@ -200,7 +201,7 @@ function changed(config: SubscriptionGroupConfig, { attributes, ...changes }: Gr
   return { ...config, ...changes, ...(attributes && { attributes: attributeChanges(attributes) }) }
 }
 
-/** As for topics, but in a map: `+key` sets, `-key` takes away. */
+/** As for topics, but in a map: `+key` sets, `-key` removes. */
 function attributeChanges(attributes: Readonly<Record<string, string | null>>): Map<string, string> {
   return new Map(
     Object.entries(attributes).map(([key, value]) => (value === null ? [`-${key}`, ''] : [`+${key}`, value])),
@@ -211,7 +212,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof ClientError && error.code === 'ROUTE_MISSING'
 }
 
-function needsModern(address: string, cause: unknown): ClientError {
+function needs5x(address: string, cause: unknown): ClientError {
   return new ClientError('UNSUPPORTED', `the broker ${address} is older than 5.0 and cannot do this`, {
     address,
     cause,

@@ -6,7 +6,7 @@ import { startAdmin, brokerData, nameServerOf, serving } from '../../test/admin-
 
 const A = 'a:10911'
 
-test('a message that is not found by one id is looked for by the other', async t => {
+test('a message that is not found by one kind of id is looked up by the other', async t => {
   const { QUERY_MESSAGE, VIEW_MESSAGE_BY_ID } = queryRequests
   const asked: string[] = []
   const broker = serving(
@@ -30,7 +30,7 @@ test('a message that is not found by one id is looked for by the other', async t
   assert.deepEqual(await admin.messages.byKey('T', 'k'), [])
 })
 
-test('messages of a time are pulled queue by queue, and those outside of it are left out', async t => {
+test('messages of a time range are pulled queue by queue, without those outside of it', async t => {
   const { GET_MIN_OFFSET, GET_MAX_OFFSET, SEARCH_OFFSET_BY_TIMESTAMP } = queryRequests
   const { PULL_MESSAGE } = consumeRequests
   const stored = (queueId: number, queueOffset: number) =>
@@ -59,7 +59,7 @@ test('messages of a time are pulled queue by queue, and those outside of it are 
       SEARCH_OFFSET_BY_TIMESTAMP: ({ header }) => ({ header: { offset: Math.round(Number(header.timestamp) / 10) } }),
       PULL_MESSAGE({ header: { queueId, queueOffset } }) {
         const header = { suggestWhichBrokerId: 0, minOffset: 1, maxOffset: 9 }
-        // Half of the offsets are of messages that the filter drops.
+        // The filter drops half of the messages.
         if (queueOffset % 2 === 1) return { code: 20, header: { ...header, nextBeginOffset: queueOffset + 1 } }
         return { header: { ...header, nextBeginOffset: queueOffset + 1 }, body: stored(queueId, queueOffset) }
       },

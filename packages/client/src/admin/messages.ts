@@ -16,21 +16,21 @@ import { readQueues } from '../routes/routes.ts'
 import { type AdminCalls, isEnded } from './calls.ts'
 import { type FoundMessage, foundMessage, hostText } from './found-message.ts'
 
-/** Which messages of a key are wanted. */
+/** The messages of a key to find. */
 export interface KeyQuery extends CallOptions {
-  /** At most so many from each broker. Default 64. */
+  /** The most messages per broker. Default 64. */
   readonly max?: number
-  /** Stored at that time or later. */
+  /** Stored at this time or later. */
   readonly from?: Date
-  /** Stored at that time or earlier. */
+  /** Stored at this time or earlier. */
   readonly to?: Date
 }
 
-/** Which messages of a topic are wanted. */
+/** The messages of a topic to read. */
 export interface RangeQuery extends CallOptions {
-  /** Default: the oldest there is. */
+  /** Default: the oldest message. */
   readonly from?: Date
-  /** Default: the newest there is when asked. */
+  /** Default: the newest message at the time of the call. */
   readonly to?: Date
   /** Only of this queue. */
   readonly queue?: MessageQueue
@@ -38,15 +38,15 @@ export interface RangeQuery extends CallOptions {
   readonly tags?: string
 }
 
-/** Apache's group for looking at messages; brokers know it from the start. */
-const LOOKING_GROUP = 'TOOLS_CONSUMER'
-const LONGEST = 9223372036854775807n
+/** Apache's group for reading messages (MixAll.TOOLS_CONSUMER_GROUP). Brokers always have it. */
+const TOOLS_GROUP = 'TOOLS_CONSUMER'
+const MAX_LONG = 9223372036854775807n
 const DEFAULT_MAX = 64
-/** Brokers give no more for a unique id. */
+/** Brokers return no more for a unique id. */
 const MAX_OF_ID = 32
 const THREE_DAYS_MS = 3 * 24 * 3600_000
 const BATCH = 32
-/** Of PULL_MESSAGE's sysFlag: the subscription is in the request, as nobody has registered one. */
+/** A bit of PULL_MESSAGE's sysFlag: the request has the subscription, because no consumer has registered one. */
 const WITH_SUBSCRIPTION = 4
 
 interface IndexQuery {
@@ -58,7 +58,7 @@ interface IndexQuery {
   readonly end: number | bigint
 }
 
-/** Messages that are stored. */
+/** Stored messages. */
 export class Messages {
   readonly #calls: AdminCalls
 
@@ -67,14 +67,14 @@ export class Messages {
   }
 
   /**
-   * A message by either of its ids, undefined if there is none: viewMessage. The broker's own id is looked up where it was
-   * stored, the sender's at all brokers of the topic.
+   * A message by either of its ids, undefined if there is none: viewMessage. An offset id is looked up at the broker that it
+   * names, the producer's id at all brokers of the topic.
    */
   async byId(topic: string, id: string, options: CallOptions = {}): Promise<FoundMessage | undefined> {
     const deadline = this.#calls.deadline(options, 3)
     if (mayBeOffsetMessageId(id)) {
-      // Unique ids of other makers may look alike: what goes wrong is no answer yet.
-      const found = await this.#atPlace(topic, id, deadline).catch((error: unknown) => {
+      // A unique id of another client may look like an offset id: a failure is not the answer yet.
+      const found = await this.#byOffsetId(topic, id, deadline).catch((error: unknown) => {
         if (toClientError(error).code === 'ABORTED') throw error
       })
       if (found !== undefined) return found
@@ -83,34 +83,34 @@ export class Messages {
     return first
   }
 
-  /** All copies of a message by the id that its sender gave, the first stored first: queryMessageByUniqKey. */
+  /** All copies of a message by its producer's id, the first stored one first: queryMessageByUniqKey. */
   byUniqueId(topic: string, id: string, options: CallOptions = {}): Promise<readonly FoundMessage[]> {
     return this.#byUniqueId(topic, id, this.#calls.deadline(options, 3))
   }
 
   async #byUniqueId(topic: string, key: string, deadline: Deadline): Promise<FoundMessage[]> {
     const { now } = this.#calls
-    const made = uniqueIdTime(key, now)
-    const begin = Math.min(now - THREE_DAYS_MS, made === undefined ? now : made - 1000)
-    const query = { topic, key, isUnique: true, max: MAX_OF_ID, begin, end: LONGEST }
+    const created = uniqueIdTime(key, now)
+    const begin = Math.min(now - THREE_DAYS_MS, created === undefined ? now : created - 1000)
+    const query = { topic, key, isUnique: true, max: MAX_OF_ID, begin, end: MAX_LONG }
     const found = await this.#query(query, deadline)
     return found.filter(message => message.messageId === key).toSorted((a, b) => a.storeTimestamp - b.storeTimestamp)
   }
 
-  /** Messages of a topic that have a key, oldest first: queryMessage. */
+  /** The messages of a topic with a key, oldest first: queryMessage. */
   async byKey(topic: string, key: string, query: KeyQuery = {}): Promise<readonly FoundMessage[]> {
     const { max = DEFAULT_MAX, from, to, ...options } = query
-    const range = { begin: from?.getTime() ?? 0, end: to?.getTime() ?? LONGEST }
+    const range = { begin: from?.getTime() ?? 0, end: to?.getTime() ?? MAX_LONG }
     const deadline = this.#calls.deadline(options, 3)
     const found = await this.#query({ topic, key, isUnique: false, max, ...range }, deadline)
-    // The index goes by a hash, which other keys share.
+    // The broker's index is by a hash, which different keys may share.
     return found.filter(message => message.keys.includes(key)).toSorted((a, b) => a.storeTimestamp - b.storeTimestamp)
   }
 
-  // A broker that is away does not hide what others have, as in Apache; only if none answers, that is told.
+  // As in Apache, the result has what some brokers answer, and the call fails only if none does.
   async #query(query: IndexQuery, deadline: Deadline): Promise<FoundMessage[]> {
-    const places = await this.#calls.holders(query.topic, deadline)
-    const answers = await Promise.allSettled(places.map(({ address }) => this.#queryAt(address, query, deadline)))
+    const brokers = await this.#calls.brokersWith(query.topic, deadline)
+    const answers = await Promise.allSettled(brokers.map(({ address }) => this.#queryAt(address, query, deadline)))
     const failures = answers.filter(answer => answer.status === 'rejected').map(answer => toClientError(answer.reason))
     const ended = failures.find(isEnded)
     if (ended !== undefined) throw ended
@@ -132,7 +132,7 @@ export class Messages {
     }
   }
 
-  async #atPlace(topic: string, id: string, deadline: Deadline): Promise<FoundMessage | undefined> {
+  async #byOffsetId(topic: string, id: string, deadline: Deadline): Promise<FoundMessage | undefined> {
     const { store, physicalOffset } = readOffsetMessageId(id)
     const header = { topic, offset: Number(physicalOffset) }
     const { body } = await this.#calls.ask(hostText(store), queryRequests.VIEW_MESSAGE_BY_ID, { header }, deadline)
@@ -140,7 +140,7 @@ export class Messages {
     return message?.topic === topic ? message : undefined
   }
 
-  /** The message at an offset of a queue, undefined if there is none: what queryMsgByOffset of mqadmin shows. */
+  /** The message at an offset of a queue, undefined if there is none: queryMsgByOffset of mqadmin. */
   async at(queue: MessageQueue, offset: number, options: CallOptions = {}): Promise<FoundMessage | undefined> {
     const deadline = this.#calls.deadline(options)
     const address = await this.#calls.masterOf(queue, deadline)
@@ -150,8 +150,8 @@ export class Messages {
   }
 
   /**
-   * Messages of a topic by the time they were stored, queue after queue, oldest first. Reads without moving any group's
-   * offsets. `timeoutMs` is for each pull.
+   * The messages of a topic that were stored in a range of time, queue after queue, oldest first. Moves no group's offsets.
+   * `timeoutMs` is that of each pull.
    */
   async *between(topic: string, query: RangeQuery = {}): AsyncGenerator<FoundMessage, void, undefined> {
     const route = await this.#calls.route(topic, this.#calls.deadline(query))
@@ -176,7 +176,7 @@ export class Messages {
     }
   }
 
-  // Where to begin may be too early by some (4.9 gives the nearest message), never too late: the time itself is looked at.
+  // The first offset may be too low, since 4.9 returns the nearest message, but not too high. The caller checks the times.
   async #bounds(address: string, queue: MessageQueue, { from, to, ...options }: RangeQuery): Promise<[number, number]> {
     const deadline = this.#calls.deadline(options)
     const header = { topic: queue.topic, queueId: queue.queueId }
@@ -191,7 +191,7 @@ export class Messages {
       this.#calls.ask(address, queryRequests.GET_MIN_OFFSET, { header }, deadline),
       this.#calls.ask(address, queryRequests.GET_MAX_OFFSET, { header }, deadline),
       from && ask(from),
-      // One millisecond more: of messages with the same time the first is told.
+      // One millisecond later, because the answer is the first of several messages with the same time.
       to && ask(new Date(to.getTime() + 1)),
     ])
     const begin = Math.max(min.header.offset, (first?.header.offset ?? 0) - 1)
@@ -205,7 +205,7 @@ export class Messages {
     deadline: Deadline,
   ): Promise<Reply<typeof consumeRequests.PULL_MESSAGE>> {
     const header = {
-      consumerGroup: LOOKING_GROUP,
+      consumerGroup: TOOLS_GROUP,
       topic,
       queueId,
       queueOffset: offset,
@@ -221,11 +221,12 @@ export class Messages {
   }
 
   /**
-   * Has the broker ask the producer again about a half message that was given up: resumeCheckHalfMessage.
-   * @param id the broker's id of the half message
+   * Makes the broker check a half message again that it has stopped to check: resumeCheckHalfMessage.
+   * @param id The offset id of the half message.
    */
   async resumeHalfMessage(topic: string, id: string, options: CallOptions = {}): Promise<void> {
-    if (!mayBeOffsetMessageId(id)) throw new ClientError('BAD_OPTION', `${JSON.stringify(id)} is no offset message id`)
+    if (!mayBeOffsetMessageId(id))
+      throw new ClientError('BAD_OPTION', `${JSON.stringify(id)} is not an offset message id`)
     const address = hostText(readOffsetMessageId(id).store)
     const header = { topic, msgId: id }
     await this.#calls.ask(

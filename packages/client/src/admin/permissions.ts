@@ -2,13 +2,13 @@ import { nameServerRequests } from '@gantrymq/protocol'
 import type { CallOptions } from '../message/message.ts'
 import type { AdminCalls } from './calls.ts'
 
-/** How many topics of a broker one name server changed. */
+/** The number of a broker's topics that one name server changed. */
 export interface ChangedTopics {
   readonly nameServer: string
   readonly topics: number
 }
 
-/** Whether clients may write to a broker, as name servers tell them. */
+/** The write permission of brokers in the routes of the name servers. */
 export class Permissions {
   readonly #calls: AdminCalls
 
@@ -17,8 +17,8 @@ export class Permissions {
   }
 
   /**
-   * Takes the write permission from all topics of a broker at every name server, so that producers leave it: wipeWritePermOfBroker.
-   * A broker of 4.9 brings it back when it next registers all of its topics.
+   * Removes the write permission from all topics of a broker at all name servers, so that producers stop sending to it:
+   * wipeWritePermOfBroker. A 4.9 broker restores it when it next registers all of its topics.
    */
   async wipeWrite(brokerName: string, options: CallOptions = {}): Promise<readonly ChangedTopics[]> {
     const answers = await this.#calls.everyNameServer(
@@ -29,7 +29,7 @@ export class Permissions {
     return answers.map(({ address, reply }) => ({ nameServer: address, topics: reply.header.wipeTopicCount }))
   }
 
-  /** Gives it back: addWritePermOfBroker. */
+  /** Restores the write permission: addWritePermOfBroker. */
   async addWrite(brokerName: string, options: CallOptions = {}): Promise<readonly ChangedTopics[]> {
     const answers = await this.#calls.everyNameServer(
       nameServerRequests.ADD_WRITE_PERM_OF_BROKER,

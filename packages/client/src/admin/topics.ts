@@ -13,32 +13,32 @@ import {
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
-import { type AdminCalls, each, given, isRefusal, isUnsupported, type Target } from './calls.ts'
+import { type AdminCalls, askEach, given, isRefusal, isUnsupported, type Target } from './calls.ts'
 
-/** What of a topic can be set; what is left out is as told. */
+/** The settings of a topic. */
 export interface TopicSettings {
-  /** Queues on each broker for reading and for writing. Default 8. */
+  /** Queues per broker, for reading and for writing. Default 8. */
   readonly queues?: number | undefined
-  /** Default: as `queues`. */
+  /** Default: `queues`. */
   readonly readQueues?: number | undefined
-  /** Default: as `queues`. */
+  /** Default: `queues`. */
   readonly writeQueues?: number | undefined
   /** Permission bits: 2 write, 4 read. Default 6. */
   readonly perm?: number | undefined
   /** Default SINGLE_TAG. */
   readonly filterType?: 'SINGLE_TAG' | 'MULTI_TAG' | undefined
-  /** Bit 1: of a unit, bit 2: units subscribe to it. Default 0. */
+  /** Bit 0: a topic of a unit; bit 1: a topic that units subscribe to. Default 0. */
   readonly sysFlag?: number | undefined
-  /** 5.x; brokers of 4.9 ignore it. Default false. */
+  /** Of 5.x brokers; 4.9 ignores it. Default false. */
   readonly order?: boolean | undefined
-  /** 5.x, for example `{ 'message.type': 'FIFO' }`; null takes one away. */
+  /** Of 5.x brokers, for example `{ 'message.type': 'FIFO' }`; null removes an attribute. */
   readonly attributes?: Readonly<Record<string, string | null>> | undefined
 }
 
 const DEFAULT_QUEUES = 8
 const ORDER_NAMESPACE = 'ORDER_TOPIC_CONFIG'
 
-/** Topics. Names are as brokers know them: a namespace is not put before them. */
+/** Topics. Names are those of the brokers: option namespace is not added. */
 export class Topics {
   readonly #calls: AdminCalls
 
@@ -47,54 +47,54 @@ export class Topics {
   }
 
   /**
-   * Makes a topic with these settings, or gives them to the one that is there: Apache's createAndUpdateTopicConfig, and
-   * with `{ topic: 'TBW102' }` as target its createTopic.
+   * Creates a topic with these settings, or replaces the settings of an existing one: Apache's createAndUpdateTopicConfig,
+   * and with `{ topic: 'TBW102' }` as target its createTopic.
    * @throws ClientError BAD_NAME, BROKER_MISSING, BROKER_REFUSED
    */
   async create(topic: string, target: Target, settings: TopicSettings = {}, options: CallOptions = {}): Promise<void> {
     checkName(topic)
     const deadline = this.#calls.deadline(options)
     const header = headerOf(topic, settings)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, topicRequests.UPDATE_AND_CREATE_TOPIC, { header }, deadline),
     )
   }
 
   /**
-   * Changes what is given of a topic that is there, and nothing else, where Apache's updateTopic falls back to defaults.
+   * Changes only the given settings of an existing topic. Apache's updateTopic sets the others to defaults.
    * @throws ClientError NOT_FOUND, BROKER_MISSING, BROKER_REFUSED
    */
   async update(topic: string, target: Target, changes: TopicSettings, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
-    await each(await this.#calls.places(target, deadline), async ({ address }) => {
+    await askEach(await this.#calls.brokersOf(target, deadline), async ({ address }) => {
       const config = await this.#configAt(address, topic, deadline)
       const header = headerOf(topic, { ...settingsOf(config), ...changes })
       await this.#calls.ask(address, topicRequests.UPDATE_AND_CREATE_TOPIC, { header }, deadline)
     })
   }
 
-  /** Makes or changes several topics at once (5.x): createAndUpdateTopicConfigList. If one is unchanged, none is applied. */
+  /** Creates or changes several topics in one request (5.x): createAndUpdateTopicConfigList. If one is unchanged, none is applied. */
   async createMany(topics: readonly TopicConfig[], target: Target, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, topicRequests.UPDATE_AND_CREATE_TOPIC_LIST, { body: topics }, deadline),
     )
   }
 
   /**
-   * Deletes a topic from brokers: deleteTopicInBroker. With a cluster or the topic itself as target, name servers then
-   * forget it there or everywhere: deleteTopicInNameServer.
+   * Deletes a topic at brokers: deleteTopicInBroker. With a cluster or the topic itself as target, it is then deleted at the
+   * name servers too, for that cluster or for all: deleteTopicInNameServer.
    */
   async delete(topic: string, target: Target, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
-    await each(await this.#calls.places(target, deadline), ({ address }) =>
+    await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
       this.#calls.ask(address, topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic } }, deadline),
     )
     if ('cluster' in target) await this.#forget(topic, target.cluster, deadline)
     if ('topic' in target) await this.#forget(topic, undefined, deadline)
   }
 
-  /** Makes all name servers forget a topic, whatever brokers have: deleteTopicInNameServer. */
+  /** Deletes a topic at all name servers, but not at brokers: deleteTopicInNameServer. */
   async forget(
     topic: string,
     { cluster, ...options }: CallOptions & { readonly cluster?: string } = {},
@@ -107,7 +107,7 @@ export class Topics {
     await this.#calls.everyNameServer(nameServerRequests.DELETE_TOPIC_IN_NAMESRV, { header }, deadline)
   }
 
-  /** Names of all topics, or of those of a cluster: fetchAllTopicList, fetchTopicsByCLuster. */
+  /** The names of all topics, or of those of a cluster: fetchAllTopicList, fetchTopicsByCLuster. */
   async list({ cluster, ...options }: CallOptions & { readonly cluster?: string } = {}): Promise<readonly string[]> {
     const deadline = this.#calls.deadline(options)
     const { body } =
@@ -117,12 +117,12 @@ export class Topics {
     return given(body, 'the name server').topicList
   }
 
-  /** Where the queues of a topic are: examineTopicRouteInfo. @throws ClientError ROUTE_MISSING */
+  /** The route of a topic: examineTopicRouteInfo. @throws ClientError ROUTE_MISSING */
   route(topic: string, options: CallOptions = {}): Promise<TopicRoute> {
     return this.#calls.route(topic, this.#calls.deadline(options))
   }
 
-  /** Clusters that a topic is in: getTopicClusterList. */
+  /** The clusters that have a topic: getTopicClusterList. */
   async clusters(topic: string, options: CallOptions = {}): Promise<readonly string[]> {
     const { brokerDatas } = await this.route(topic, options)
     return [...new Set(brokerDatas.map(({ cluster }) => cluster))]
@@ -131,14 +131,14 @@ export class Topics {
   /** A topic as one broker has it: examineTopicConfig. @throws ClientError NOT_FOUND */
   async config(topic: string, target: Target, options: CallOptions = {}): Promise<TopicConfig> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#configAt(address, topic, deadline)
   }
 
   /** All topics of one broker, system topics too: getAllTopicConfig. */
   async configs(target: Target, options: CallOptions = {}): Promise<ReadonlyMap<string, TopicConfig>> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     return this.#configsAt(address, deadline)
   }
 
@@ -151,7 +151,7 @@ export class Topics {
     try {
       return await this.#calls.body(address, topicRequests.GET_TOPIC_CONFIG, { header }, deadline)
     } catch (error) {
-      // Brokers of 4.9 give only all topics at once.
+      // A 4.9 broker can only return all topics.
       if (!isUnsupported(error)) throw error
     }
     const config = (await this.#configsAt(address, deadline)).get(topic)
@@ -160,27 +160,27 @@ export class Topics {
     return config
   }
 
-  /** Groups that consume a topic, or once did, on any of its brokers: queryTopicConsumeByWho. */
+  /** The groups that consume or have consumed a topic, at any of its brokers: queryTopicConsumeByWho. */
   async groups(topic: string, options: CallOptions = {}): Promise<readonly string[]> {
     const deadline = this.#calls.deadline(options)
-    const places = await this.#calls.holders(topic, deadline)
-    const lists = await each(places, ({ address }) =>
+    const brokers = await this.#calls.brokersWith(topic, deadline)
+    const lists = await askEach(brokers, ({ address }) =>
       this.#calls.body(address, topicRequests.QUERY_TOPIC_CONSUME_BY_WHO, { header: { topic } }, deadline),
     )
-    // 5.x names the topic itself for each group that is online.
+    // A 5.x broker lists the topic itself once per group that is online.
     const groups = new Set(lists.flat().filter(group => group !== topic && groupProblem(group) === null))
     return [...groups].toSorted()
   }
 
-  /** Topics that a broker keeps for itself: getSystemTopicListFromBroker. */
+  /** A broker's system topics: getSystemTopicListFromBroker. */
   async ofSystem(target: Target, options: CallOptions = {}): Promise<readonly string[]> {
     const deadline = this.#calls.deadline(options)
-    const { address } = await this.#calls.place(target, deadline)
+    const { address } = await this.#calls.brokerOf(target, deadline)
     const { topicList } = await this.#calls.body(address, topicRequests.GET_SYSTEM_TOPIC_LIST_FROM_BROKER, {}, deadline)
     return topicList
   }
 
-  /** Which brokers hold an ordered topic, `broker:queues;broker:queues`; null if it has no such rule. */
+  /** The order configuration of a topic, `broker:queues;broker:queues`; null if it has none. */
   async orderConf(topic: string, options: CallOptions = {}): Promise<string | null> {
     const header = { namespace: ORDER_NAMESPACE, key: topic }
     try {
@@ -196,7 +196,7 @@ export class Topics {
     }
   }
 
-  /** Sets that rule at all name servers, or with null takes it away: createOrUpdateOrderConf. */
+  /** Sets the order configuration at all name servers, or removes it if it is null: createOrUpdateOrderConf. */
   async setOrderConf(topic: string, value: string | null, options: CallOptions = {}): Promise<void> {
     const deadline = this.#calls.deadline(options)
     const header = { namespace: ORDER_NAMESPACE, key: topic }
@@ -208,7 +208,7 @@ export class Topics {
 function checkName(topic: string): void {
   const problem = topicProblem(topic)
   if (problem !== null) throw new ClientError('BAD_NAME', problem)
-  if (isSystemTopic(topic)) throw new ClientError('BAD_NAME', `the topic ${topic} is one of RocketMQ's own`)
+  if (isSystemTopic(topic)) throw new ClientError('BAD_NAME', `the topic ${topic} is a system topic of RocketMQ`)
 }
 
 function headerOf(topic: string, settings: TopicSettings) {
@@ -225,14 +225,14 @@ function headerOf(topic: string, settings: TopicSettings) {
   }
 }
 
-/** Apache's AttributeParser: `+key=value` sets, `-key` takes away. */
+/** As Apache's AttributeParser reads it: `+key=value` sets, `-key` removes. */
 function attributeText(attributes: Readonly<Record<string, string | null>>): string {
   return Object.entries(attributes)
     .map(([key, value]) => (value === null ? `-${key}` : `+${key}=${value}`))
     .join(',')
 }
 
-/** Attributes are left out: those that are not told stay. */
+/** Without attributes, because those that are left out stay. */
 function settingsOf(config: TopicConfig): TopicSettings {
   return {
     readQueues: config.readQueueNums,

@@ -7,7 +7,7 @@ import type { FoundMessage } from './found-message.ts'
 import type { Stats } from './stats.ts'
 import type { Topics } from './topics.ts'
 
-/** What became of a message in one group: Apache's TrackType. */
+/** The state of a message in one group: Apache's TrackType. */
 export type TrackType =
   | 'CONSUMED'
   | 'CONSUMED_BUT_FILTERED'
@@ -17,14 +17,15 @@ export type TrackType =
   | 'CONSUME_BROADCASTING'
   | 'UNKNOWN'
 
+/** What one group did with a message. */
 export interface MessageTrack {
   readonly group: string
   readonly type: TrackType
-  /** Why it is unknown. */
+  /** The failure, if the type is UNKNOWN. */
   readonly error?: ClientError
 }
 
-/** Who consumed a message. */
+/** Which groups consumed a message. */
 export class Tracks {
   readonly #calls: AdminCalls
   readonly #topics: Topics
@@ -38,7 +39,7 @@ export class Tracks {
     this.#stats = stats
   }
 
-  /** What each group of its topic did with a message: messageTrackDetail. */
+  /** What each group of the message's topic did with it: messageTrackDetail. */
   async of(message: FoundMessage, options: CallOptions = {}): Promise<readonly MessageTrack[]> {
     const deadline = this.#calls.deadline(options, 3)
     const groups = await this.#topics.groups(message.topic, deadline.options())
@@ -76,7 +77,7 @@ function brokerAt({ brokerDatas }: TopicRoute, address: string): string | undefi
   return brokerDatas.find(({ brokerAddrs }) => [...brokerAddrs.values()].includes(address))?.brokerName
 }
 
-// An SQL expression is not looked into, as in Apache.
+// An SQL92 expression is not evaluated, as in Apache.
 function isWanted({ tags, topic }: FoundMessage, { subscriptions }: ConsumerConnections): boolean {
   const wanted = subscriptions.get(topic)
   if (wanted === undefined || wanted.tagsSet.length === 0) return true

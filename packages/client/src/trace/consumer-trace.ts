@@ -6,24 +6,24 @@ import type { TraceDispatcher } from './dispatcher.ts'
 import { contextCodes } from './entries.ts'
 import { DEFAULT_REGION } from './producer-trace.ts'
 
-/** A message on its way to a listener. */
+/** A message that is passed to a listener. */
 export interface TracedMessage {
   readonly messageId: string
   readonly reconsumeTimes: number
   property(name: string): string | undefined
 }
 
-/** How a listener ended. */
+/** The outcome of a listener. */
 export type TracedOutcome = 'success' | 'timeout' | 'exception' | 'failed'
 
-/** Writes RocketMQ's message trace of one consumer: Apache's ConsumeMessageTraceHookImpl. */
+/** Writes RocketMQ's message trace of a consumer: Apache's ConsumeMessageTraceHookImpl. */
 export class ConsumerTrace {
   readonly #dispatcher: TraceDispatcher
   readonly #clock: Clock
   readonly #group: string
   readonly #ids: UniqueIds
 
-  /** @param group perhaps with the namespace, which traces do not show */
+  /** @param group With or without the namespace; traces show it without. */
   constructor(dispatcher: TraceDispatcher, clock: Clock, namespace: string, group: string) {
     this.#dispatcher = dispatcher
     this.#clock = clock
@@ -32,8 +32,7 @@ export class ConsumerTrace {
   }
 
   /**
-   * A listener is about to get messages. Gives what is to be called when it is done; its `costMs` is the time of the whole
-   * call.
+   * Traces the start of a listener's call. Returns a function to call at its end, with the duration of the whole call.
    */
   begin(messages: readonly TracedMessage[]): (outcome: TracedOutcome, costMs: number) => void {
     const traced = messages.filter(message => message.property('TRACE_ON') !== 'false')
@@ -59,7 +58,7 @@ export class ConsumerTrace {
     }
   }
 
-  /** Sends what is left, waiting at most `drainMs`. Idempotent. */
+  /** Sends the remaining entries, for at most `drainMs`. Idempotent. */
   close(drainMs: number): Promise<void> {
     return this.#dispatcher.close(drainMs)
   }

@@ -41,7 +41,7 @@ function dispatching(answer: () => Promise<unknown> = () => Promise.resolve()) {
   return { clock, sent, closes, warnings, dispatcher, opened: () => opened }
 }
 
-test('entries of half a second go together, with the keys of all of them', async () => {
+test('entries of half a second are sent in one message, with the keys of all of them', async () => {
   const { clock, sent, dispatcher, opened } = dispatching()
   dispatcher.append([entry(1, 'a b'), entry(2, 'a')])
   clock.advance(400)
@@ -57,7 +57,7 @@ test('entries of half a second go together, with the keys of all of them', async
   assert.equal(clock.timers, 0)
 })
 
-test('a message has at most 118,000 characters, and keys that a message has room for', async () => {
+test('a message has at most 118,000 characters, and no more keys than fit into its properties', async () => {
   const { sent, dispatcher } = dispatching()
   for (let id = 0; id < 40; id++) dispatcher.append([entry(id, 'k'.repeat(5000 + id))])
   await dispatcher.close(1000)
@@ -69,14 +69,14 @@ test('a message has at most 118,000 characters, and keys that a message has room
   assert.equal(sent.flatMap(({ body }) => decodeEntries(body)).length, 40)
 })
 
-test('a message with keys without end is found by its id', async () => {
+test('an entry with too many keys is found by its message id', async () => {
   const { sent, dispatcher } = dispatching()
   dispatcher.append([entry(1, 'k'.repeat(30_000))])
   await dispatcher.close(1000)
   assert.deepEqual(sent[0]?.keys, ['ID1'])
 })
 
-test('while brokers do not answer 2,048 entries wait and the rest is dropped and counted', async () => {
+test('while brokers do not answer, 2,048 entries wait and the others are dropped and counted', async () => {
   const { clock, sent, dispatcher, warnings } = dispatching(() => new Promise(() => {}))
   for (let id = 0; id < 3000; id++) dispatcher.append([entry(id)])
   clock.advance(500)
@@ -91,7 +91,7 @@ test('while brokers do not answer 2,048 entries wait and the rest is dropped and
   assert.equal(clock.timers, 0)
 })
 
-test('what fails is dropped, logged and in nobody’s way', async () => {
+test('entries that cannot be sent are dropped and logged, and append does not throw', async () => {
   const { clock, dispatcher, warnings } = dispatching(() => Promise.reject(new Error('no broker')))
   dispatcher.append([entry(1)])
   clock.advance(500)
@@ -103,7 +103,7 @@ test('what fails is dropped, logged and in nobody’s way', async () => {
   assert.equal(dispatcher.dropped, 2)
 })
 
-test('closing sends what is left, closes the sender once, and nothing comes after it', async () => {
+test('closing sends the remaining entries, closes the sender once, and later entries are dropped', async () => {
   const { sent, closes, dispatcher } = dispatching()
   dispatcher.append([entry(1)])
   await Promise.all([dispatcher.close(1000), dispatcher.close(1000)])

@@ -2,7 +2,7 @@ import type { Clock, Logger } from '@gantrymq/remoting'
 import { within } from '../deadline.ts'
 import { encodeEntry, keysOf, type TraceEntry } from './entries.ts'
 
-/** What carries trace messages: a producer of its own. */
+/** Sends trace messages: a producer with a group of its own. */
 export interface TraceSender {
   send(message: { readonly topic: string; readonly body: string; readonly keys: readonly string[] }): Promise<unknown>
   close(options: { readonly drainMs: number }): Promise<void>
@@ -12,20 +12,20 @@ export interface TraceDispatcherOptions {
   readonly topic: string
   readonly clock: Clock
   readonly log: Logger
-  /** Starts what carries the messages; called when there is the first. */
+  /** Starts the sender; called with the first message. */
   readonly open: () => Promise<TraceSender>
 }
 
-/** Entries that may wait or be on their way; what comes beyond it is dropped. Apache's queue of 5.x. */
+/** The most entries that wait or are in flight; further ones are dropped. As Apache's queue in 5.x. */
 const MAX_ENTRIES = 2048
-/** Characters a message (Apache's 118,000). */
+/** Characters per message (Apache: 118,000). */
 const MAX_TEXT = 118_000
-/** Bytes of keys a message: all its properties have room for 32,767. */
+/** Bytes of keys per message: all properties together may have 32,767. */
 const MAX_KEYS = 24_000
-/** How long an entry waits for others, milliseconds. Apache 4.9's; 5.x lets them wait for 5 s. */
+/** How long an entry waits for others, milliseconds. As in Apache's 4.9; in 5.x it is 5 s. */
 const WAIT_MS = 500
 
-/** Gathers trace entries and sends them, many a message, in the background. Never in anybody's way: bounded, never throws. */
+/** Collects trace entries and sends them in the background, many per message. It is bounded and never throws. */
 export class TraceDispatcher {
   readonly topic: string
   readonly #options: TraceDispatcherOptions
@@ -35,7 +35,7 @@ export class TraceDispatcher {
   #keys = new Set<string>()
   #keyBytes = 0
   #count = 0
-  #onTheirWay = 0
+  #inFlight = 0
   #dropped = 0
   #timer: Disposable | undefined
   #closing: Promise<void> | undefined
@@ -45,18 +45,18 @@ export class TraceDispatcher {
     this.#options = options
   }
 
-  /** Entries that were not sent, as there were too many or their message failed. */
+  /** The number of entries that were dropped, because there were too many or because their message failed. */
   get dropped(): number {
     return this.#dropped
   }
 
-  /** Takes entries that belong together. */
+  /** Adds entries, as far as there is room. */
   append(entries: readonly TraceEntry[]): void {
     for (const entry of entries) this.#add(entry)
   }
 
   #add(entry: TraceEntry): void {
-    if (this.#closing !== undefined || this.#count + this.#onTheirWay >= MAX_ENTRIES) return this.#drop(1)
+    if (this.#closing !== undefined || this.#count + this.#inFlight >= MAX_ENTRIES) return this.#drop(1)
     const text = encodeEntry(entry)
     if (this.#text.length + text.length > MAX_TEXT) this.#flush()
     this.#text += text
@@ -83,9 +83,9 @@ export class TraceDispatcher {
     this.#keys = new Set()
     this.#keyBytes = 0
     this.#count = 0
-    this.#onTheirWay += count
+    this.#inFlight += count
     const sending = this.#send(message, count).finally(() => {
-      this.#onTheirWay -= count
+      this.#inFlight -= count
       this.#sending.delete(sending)
     })
     this.#sending.add(sending)
@@ -101,7 +101,7 @@ export class TraceDispatcher {
     }
   }
 
-  // What could not be opened is tried again with the next message.
+  // If opening fails, the next message tries again.
   #opened(): Promise<TraceSender> {
     return (this.#sender ??= this.#options.open().catch((error: unknown) => {
       this.#sender = undefined
@@ -109,7 +109,7 @@ export class TraceDispatcher {
     }))
   }
 
-  // One line for the first and for each 1,024 after it.
+  // Logs the first dropped entry and every 1,024th after it.
   #drop(count: number): void {
     const before = Math.ceil(this.#dropped / 1024)
     this.#dropped += count
@@ -117,7 +117,7 @@ export class TraceDispatcher {
     this.#options.log.warn({ topic: this.topic, dropped: this.#dropped }, 'message trace entries dropped')
   }
 
-  /** Sends what is here, waiting at most `drainMs`, and closes what it sends with. Idempotent. */
+  /** Sends the remaining entries, for at most `drainMs`, and closes the sender. Idempotent. */
   close(drainMs: number): Promise<void> {
     return (this.#closing ??= this.#shutDown(drainMs))
   }

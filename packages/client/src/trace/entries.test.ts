@@ -24,7 +24,7 @@ const pub: TraceEntry = {
 
 const fields = (text: string): string[] => text.replaceAll('\u0001', '|').split('\u0002')
 
-test("entries have the fields of Java's encoder, and what is missing is the word null", () => {
+test("entries have the fields of Java's encoder, with the word null for missing values", () => {
   assert.deepEqual(fields(encodeEntry(pub)), [
     `Pub|${AT}|DefaultRegion|orders|Orders|ID1|null|42 43|10.0.0.1:10911|5|3|0|OFF1|true`,
     '',
@@ -52,12 +52,12 @@ test("entries have the fields of Java's encoder, and what is missing is the word
   ])
 })
 
-test('an entry is found by the id of its message and by each of its keys', () => {
+test('the keys of an entry are the id and the keys of its message', () => {
   assert.deepEqual(keysOf(pub), ['ID1', '42', '43'])
   assert.deepEqual(keysOf({ ...pub, keys: undefined }), ['ID1'])
 })
 
-test('lines of clients that knew fewer fields are read', () => {
+test('entries of older clients with fewer fields are decoded', () => {
   const old = ['Pub', AT, 'r', 'g', 't', 'ID', 'null', 'null', 'h:1', 5, 3, 0, 'true'].join('\u0001')
   const cloud = ['SubAfter', 'R', 'ID', 7, 'true', 'null'].join('\u0001')
   const [first, second] = decodeEntries(`${old}\u0002${cloud}\u0002`)
@@ -65,7 +65,7 @@ test('lines of clients that knew fewer fields are read', () => {
   assert.deepEqual(second?.kind === 'SubAfter' && [second.costMs, second.contextCode, second.at], [7, 0, undefined])
 })
 
-test('what is no entry is left out, and the others are read', () => {
+test('unknown or short entries are left out, and the others are decoded', () => {
   const text = `nonsense\u0002Pub\u0001short\u0002constructor\u0001x\u0002\u0002${encodeEntry(pub)}`
   assert.deepEqual(decodeEntries(text), [pub])
 })
@@ -122,7 +122,7 @@ const anyEntry = fc.oneof(
   ),
 )
 
-test('what was written is read', () => {
+test('encoded entries are decoded as they were', () => {
   fc.assert(
     fc.property(fc.array(anyEntry), entries => {
       assert.deepEqual(decodeEntries(entries.map(encodeEntry).join('')), entries)
@@ -130,7 +130,7 @@ test('what was written is read', () => {
   )
 })
 
-test('any text is read without an error', () => {
+test('any text is decoded without an error', () => {
   const unit = fc.constantFrom('Pub', 'SubAfter', '\u0001', '\u0002', '1')
   fc.assert(fc.property(fc.string({ unit }), text => Array.isArray(decodeEntries(text))))
 })

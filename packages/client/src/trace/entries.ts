@@ -1,17 +1,17 @@
-/** Kinds of messages by the numbers that trace entries have: Apache's MessageType. */
+/** The numbers of message types in trace entries: Apache's MessageType. */
 export const messageTypes = { normal: 0, transactionHalf: 1, transactionCommit: 2, delay: 3, order: 4 } as const
 
-/** How a listener ended, by the numbers that trace entries have: Apache's ConsumeReturnType. */
+/** The numbers of a listener's outcomes in trace entries: Apache's ConsumeReturnType. */
 export const contextCodes = { success: 0, timeout: 1, exception: 2, returnedNull: 3, failed: 4 } as const
 
-interface Head {
-  /** When it began, milliseconds since the epoch. */
+interface EntryHead {
+  /** The start of the operation, milliseconds since the epoch. */
   readonly at: number
   readonly region: string
   readonly group: string
 }
 
-interface Labels {
+interface MessageLabels {
   readonly topic: string
   readonly messageId: string
   readonly tags: string | undefined
@@ -21,7 +21,7 @@ interface Labels {
 }
 
 /** A message that a producer sent. */
-export interface PubEntry extends Head, Labels {
+export interface PubEntry extends EntryHead, MessageLabels {
   readonly kind: 'Pub'
   readonly bodyLength: number
   readonly costMs: number
@@ -31,34 +31,34 @@ export interface PubEntry extends Head, Labels {
   readonly ok: boolean
 }
 
-/** A message that a listener is about to get. */
-export interface SubBeforeEntry extends Head {
+/** A message that is about to be passed to a listener. */
+export interface SubBeforeEntry extends EntryHead {
   readonly kind: 'SubBefore'
-  /** The same in the entry of its end. */
+  /** The same in the SubAfter entry. */
   readonly requestId: string
   readonly messageId: string
   readonly retryTimes: number
   readonly keys: string | undefined
 }
 
-/** A message that a listener is done with. */
+/** A message that a listener has finished. */
 export interface SubAfterEntry {
   readonly kind: 'SubAfter'
   readonly requestId: string
   readonly messageId: string
-  /** Of one message: the time of the call divided by its messages. */
+  /** The duration of the call divided by its number of messages. */
   readonly costMs: number
   readonly ok: boolean
   readonly keys: string | undefined
   /** One of `contextCodes`. */
   readonly contextCode: number
-  /** Those of the cloud leave out time and group. */
+  /** Clients with access channel CLOUD leave out time and group. */
   readonly at: number | undefined
   readonly group: string | undefined
 }
 
-/** The outcome of a transaction, as a producer told the broker. */
-export interface EndTransactionEntry extends Head, Labels {
+/** The outcome of a transaction, as a producer sent it to the broker. */
+export interface EndTransactionEntry extends EntryHead, MessageLabels {
   readonly kind: 'EndTransaction'
   readonly messageType: number
   readonly transactionId: string | undefined
@@ -67,8 +67,8 @@ export interface EndTransactionEntry extends Head, Labels {
   readonly fromCheck: boolean
 }
 
-/** A timer message that was taken back (5.x). */
-export interface RecallEntry extends Head {
+/** A timer message that was recalled (5.x). */
+export interface RecallEntry extends EntryHead {
   readonly kind: 'Recall'
   readonly topic: string
   readonly messageId: string
@@ -82,13 +82,13 @@ const ENTRY_END = '\u0002'
 
 type Value = string | number | boolean | undefined
 
-// Java prints what is missing as "null". An empty field at the end would be lost when Java splits the line, and it then
-// reads beyond its end, so that empty text is missing too.
+// Java prints missing values as "null". Empty strings count as missing too, because Java's String.split drops empty fields at
+// the end, and its decoder then reads beyond the array.
 function line(...values: readonly Value[]): string {
   return values.map(value => (value === undefined || value === '' ? 'null' : String(value))).join(FIELD_END) + ENTRY_END
 }
 
-/** An entry as Apache's TraceDataEncoder writes it (spec client 3.18). */
+/** Encodes an entry as Apache's TraceDataEncoder does. */
 export function encodeEntry(entry: TraceEntry): string {
   switch (entry.kind) {
     case 'Pub':
@@ -133,13 +133,13 @@ function encodeSubAfter(entry: SubAfterEntry): string {
   return at === undefined ? line(...own) : line(...own, at, group)
 }
 
-/** What finds the entry in the trace topic: the id of its message and the message's keys. */
+/** The keys of an entry in the trace topic: the id and the keys of its message. */
 export function keysOf(entry: TraceEntry): string[] {
   const keys = 'keys' in entry && entry.keys !== undefined ? entry.keys.split(' ') : []
   return [entry.messageId, ...keys.filter(key => key !== '')]
 }
 
-/** The entries of a trace message. What is no entry that we know, or lacks fields, is left out. */
+/** The entries of a trace message, without those that are unknown or lack fields. */
 export function decodeEntries(text: string): TraceEntry[] {
   return text
     .split(ENTRY_END)
@@ -181,14 +181,14 @@ function decodeEntry(fields: readonly string[]): TraceEntry | undefined {
   return { kind: 'Pub', ...common, ...subject, ...marks, ...sent }
 }
 
-interface Reader {
+interface FieldReader {
   readonly text: (at: number) => string
   readonly maybe: (at: number) => string | undefined
   readonly number: (at: number) => number
   readonly yes: (at: number) => boolean
 }
 
-function decodeSubAfter(count: number, { text, maybe, number, yes }: Reader): SubAfterEntry {
+function decodeSubAfter(count: number, { text, maybe, number, yes }: FieldReader): SubAfterEntry {
   return {
     kind: 'SubAfter',
     requestId: text(1),

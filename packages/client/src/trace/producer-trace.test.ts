@@ -46,7 +46,7 @@ function message(topic: string, properties: Record<string, string> = {}) {
   return { topic, messageId: 'ID1', properties: text, body: Buffer.from('hello') }
 }
 
-test('what the broker does not want traced, and traces themselves, leave no entry', async () => {
+test('messages that the broker does not want traced, and trace messages, have no entry', async () => {
   const { trace, entries } = tracing()
   trace.sent(message('Orders'), { ...RECEIPT, traceOn: false }, 'h:1', 3)
   trace.sent(message('TRACE'), RECEIPT, 'h:1', 3)
@@ -54,7 +54,7 @@ test('what the broker does not want traced, and traces themselves, leave no entr
   assert.deepEqual(await entries(), [])
 })
 
-test('the type of a message is told by its properties, and a delay goes first as in Apache', async () => {
+test('the message type follows from the properties, with a delay first as in Apache', async () => {
   const { trace, entries } = tracing()
   for (const properties of [
     {},
@@ -69,14 +69,14 @@ test('the type of a message is told by its properties, and a delay goes first as
   assert.deepEqual(types, [0, 1, 3, 3, 3])
 })
 
-test('a message that was stored but not flushed in time is no success', async () => {
+test('a message that was stored but not flushed in time is traced as a failure', async () => {
   const { trace, entries } = tracing()
   trace.sent(message('Orders'), { ...RECEIPT, status: 'FLUSH_DISK_TIMEOUT' }, 'h:1', 3)
   const [entry] = await entries()
   assert.equal(entry?.kind === 'Pub' && entry.ok, false)
 })
 
-test('outcomes that a broker asked for and messages taken back are told', async () => {
+test('outcomes that a broker asked for and recalled messages are traced', async () => {
   const { trace, entries } = tracing()
   const common = { topic: 'Orders', messageId: 'ID1', transactionId: 'T1', address: 'h:1' }
   trace.ended({ ...common, state: 'rollback', fromCheck: true, region: 'there', tags: 'new' })

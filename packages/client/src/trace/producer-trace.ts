@@ -4,19 +4,19 @@ import type { SendReceipt } from '../message/message.ts'
 import type { TraceDispatcher } from './dispatcher.ts'
 import { messageTypes } from './entries.ts'
 
-/** A message that was sent, as the wire had it. */
+/** A message as it was sent. */
 export interface SentMessage {
   /** With the namespace. */
   readonly topic: string
   readonly messageId: string
-  /** The property text. */
+  /** The properties, encoded. */
   readonly properties: string
   readonly body: Buffer
-  /** Of a batch: its messages. */
+  /** The messages of a batch. */
   readonly parts?: readonly SentMessage[] | undefined
 }
 
-/** A transaction's outcome, as the broker was told. */
+/** The outcome of a transaction, as it is sent to the broker. */
 export interface EndedTransaction {
   /** With the namespace. */
   readonly topic: string
@@ -35,14 +35,14 @@ export const DEFAULT_REGION = 'DefaultRegion'
 
 const STATE_NAMES = { commit: 'COMMIT_MESSAGE', rollback: 'ROLLBACK_MESSAGE', unknown: 'UNKNOW' } as const
 
-/** Writes RocketMQ's message trace of one producer: Apache's SendMessageTraceHookImpl and its like. */
+/** Writes RocketMQ's message trace of a producer: Apache's SendMessageTraceHookImpl, EndTransactionTraceHookImpl and others. */
 export class ProducerTrace {
   readonly #dispatcher: TraceDispatcher
   readonly #clock: Clock
   readonly #namespace: string
   readonly #group: string
 
-  /** @param group without the namespace, as all names are in traces */
+  /** @param group Without the namespace, like all names in traces. */
   constructor(dispatcher: TraceDispatcher, clock: Clock, namespace: string, group: string) {
     this.#dispatcher = dispatcher
     this.#clock = clock
@@ -50,9 +50,9 @@ export class ProducerTrace {
     this.#group = group
   }
 
-  /** A broker answered that it has a message. `costMs` is the time of that attempt. */
+  /** Traces a message that a broker has stored. `costMs` is the duration of the successful attempt. */
   sent(message: SentMessage, receipt: SendReceipt, address: string, costMs: number): void {
-    // The trace of a trace would have no end; brokers may ask for none.
+    // A broker may not want a trace, and messages of the trace topic have none.
     if (!receipt.traceOn || message.topic.startsWith(this.#dispatcher.topic)) return
     const { status, regionId, offsetMessageId } = receipt
     const common = {
@@ -66,7 +66,7 @@ export class ProducerTrace {
       ok: status === 'SEND_OK',
     } as const
     const ids = offsetMessageId.split(',')
-    // Java writes one entry with all ids in it, and then finds it by none of them.
+    // Java writes one entry with the ids of all messages, which it then finds by none of them.
     const entries = (message.parts ?? [message]).map(({ messageId, properties, body }, index) => ({
       ...common,
       messageId,
@@ -79,7 +79,7 @@ export class ProducerTrace {
     this.#dispatcher.append(entries)
   }
 
-  /** A broker is told what became of a half message. */
+  /** Traces the outcome of a half message. */
   ended(transaction: EndedTransaction): void {
     const { topic, messageId, transactionId, address, state, fromCheck, tags, keys, region } = transaction
     const names = { topic: unwrapNamespace(this.#namespace, topic), messageId, tags, keys, storeHost: address }
@@ -92,7 +92,7 @@ export class ProducerTrace {
     this.#dispatcher.append([{ kind: 'EndTransaction', ...this.#head(region), ...names, ...outcome }])
   }
 
-  /** A timer message was taken back, or was not. `topic` has the namespace. */
+  /** Traces the recall of a timer message. `topic` has the namespace. */
   recalled(topic: string, messageId: string, ok: boolean): void {
     const subject = { topic: unwrapNamespace(this.#namespace, topic), messageId, ok }
     this.#dispatcher.append([{ kind: 'Recall', ...this.#head(undefined), ...subject }])
@@ -102,7 +102,7 @@ export class ProducerTrace {
     return { at: this.#clock.now(), region: region ?? DEFAULT_REGION, group: this.#group }
   }
 
-  /** Sends what is left, waiting at most `drainMs`. Idempotent. */
+  /** Sends the remaining entries, for at most `drainMs`. Idempotent. */
   close(drainMs: number): Promise<void> {
     return this.#dispatcher.close(drainMs)
   }

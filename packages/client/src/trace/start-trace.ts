@@ -5,7 +5,7 @@ import { TraceDispatcher, type TraceSender } from './dispatcher.ts'
 import { ProducerTrace } from './producer-trace.ts'
 import { type TraceTarget, traceTopicOf } from './trace-option.ts'
 
-/** What the producer of trace messages is started with. */
+/** The options of the producer of trace messages. */
 export interface TraceProducerOptions {
   readonly group: string
   readonly timeoutMs: number
@@ -24,15 +24,15 @@ export interface TraceProducerOptions {
   readonly log: InstanceOptions['log']
 }
 
-/** Starts that producer: `Producer.start`, given by whoever knows it, as it has a trace itself. */
+/** `Producer.start`. A parameter, because the producer imports this file. */
 export type StartTraceProducer = (options: TraceProducerOptions) => Promise<TraceSender>
 
 type Settings = InstanceOptions & { readonly trace: boolean | TraceTarget }
 
-/** How long what is left of a trace may take to leave at the end, milliseconds. Apache's of 5.x. */
+/** How long closing waits for the remaining trace messages, milliseconds. As in Apache's 5.x client. */
 export const TRACE_DRAIN_MS = 5000
 
-/** How Apache's names of groups that send traces begin. */
+/** The prefix of the groups that send trace messages, as in Apache's client. */
 export const TRACE_GROUP_PREFIX = '_INNER_TRACE_PRODUCER-'
 
 const SEND_MS = 5000
@@ -40,7 +40,7 @@ const MAX_GROUP = 200
 
 let count = 0
 
-/** The trace of a producer; undefined if its options ask for none. `group` may have the namespace. */
+/** The trace of a producer; undefined if option trace is off. `group` may have the namespace. */
 export function producerTrace(settings: Settings, group: string, start: StartTraceProducer): ProducerTrace | undefined {
   const dispatcher = dispatcherOf(settings, group, 'PRODUCE', start)
   if (dispatcher === undefined) return undefined
@@ -48,7 +48,7 @@ export function producerTrace(settings: Settings, group: string, start: StartTra
   return new ProducerTrace(dispatcher, clock, namespace, unwrapNamespace(namespace, group))
 }
 
-/** The trace of a consumer; undefined if its options ask for none. `group` may have the namespace. */
+/** The trace of a consumer; undefined if option trace is off. `group` may have the namespace. */
 export function consumerTrace(settings: Settings, group: string, start: StartTraceProducer): ConsumerTrace | undefined {
   const dispatcher = dispatcherOf(settings, group, 'CONSUME', start)
   return dispatcher === undefined ? undefined : new ConsumerTrace(dispatcher, settings.clock, settings.namespace, group)
@@ -63,14 +63,14 @@ function dispatcherOf(
   const topic = traceTopicOf(settings.trace)
   if (topic === undefined) return undefined
   const { clock, log, namespace } = settings
-  // Apache's name (TraceConstants, AsyncTraceDispatcher.genGroupNameForTrace).
+  // The name in Apache's AsyncTraceDispatcher.genGroupNameForTrace.
   const owner = unwrapNamespace(namespace, group).slice(0, MAX_GROUP)
   const name = `${TRACE_GROUP_PREFIX}${owner}-${type}-${++count}`
   return new TraceDispatcher({ topic, clock, log, open: () => start(innerOptions(settings, name)) })
 }
 
-// Without the namespace: the trace topic is the cluster's. With the options of its owner it may share the owner's
-// connections, where Apache's has an instance of its own.
+// Without the namespace, because the trace topic belongs to the cluster. With the options of the traced client it can share
+// that client's connections; Apache's has an instance of its own.
 function innerOptions(settings: Settings, group: string): TraceProducerOptions {
   const { nameServers, credentials, onRequest, tls, namespaceV2, zone, zoneMode } = settings
   const { instanceName, clientIp, unitName, dial, clock, log } = settings

@@ -1,6 +1,6 @@
 import { custom } from '../options.ts'
 
-/** Where RocketMQ's own message trace goes: the cluster's trace topic, or one of your own. */
+/** The topic for RocketMQ's message trace, if it is not the cluster's trace topic. */
 export interface TraceTarget {
   readonly topic: string
 }
@@ -8,7 +8,7 @@ export interface TraceTarget {
 const isTarget = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { topic?: unknown }).topic === 'string'
 
-/** The option of producers and consumers that turns RocketMQ's message trace on. */
+/** The option of producers and consumers that turns on RocketMQ's message trace. */
 export const traceOption = custom<boolean | TraceTarget>(
   false,
   'enableTrace',
@@ -18,7 +18,7 @@ export const traceOption = custom<boolean | TraceTarget>(
 
 const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
 
-/** The topic that an option names; undefined where nothing is traced. */
+/** The trace topic; undefined if the trace is off. */
 export function traceTopicOf(option: boolean | TraceTarget): string | undefined {
   if (option === false) return undefined
   return option === true || option.topic === '' ? TRACE_TOPIC : option.topic

@@ -30,14 +30,14 @@ function traces(cluster: TestCluster, topic = TRACE_TOPIC): TraceEntry[] {
   return cluster.broker.log.messages(topic).flatMap(({ message }) => decodeEntries(message.body.toString()))
 }
 
-/** The entries of one kind, once there are so many. */
+/** Waits until there are so many entries of one kind. */
 async function entries<K extends TraceEntry['kind']>(cluster: TestCluster, kind: K, count: number) {
   const found = () => traces(cluster).filter((entry): entry is TraceEntry & { kind: K } => entry.kind === kind)
   await cluster.until(() => found().length >= count, { stepMs: 50 })
   return found()
 }
 
-test('a message that was sent is traced, and found by id and keys', async t => {
+test('a sent message is traced, and found by id and keys', async t => {
   const cluster = await clusterWithTopic(t)
   const producer = await producing(cluster)
   const message = { topic: 'Orders', body: 'hello', tags: 'new', keys: ['42', '43'] }
@@ -64,7 +64,7 @@ test('a message that was sent is traced, and found by id and keys', async t => {
   assert.equal(trace?.message.properties.get('KEYS'), `${receipt.messageId} 42 43`)
 })
 
-test('each message of a batch has an entry of its own', async t => {
+test('each message of a batch has its own entry', async t => {
   const cluster = await clusterWithTopic(t)
   const producer = await producing(cluster)
   const receipts = await cluster.outcome(
@@ -115,7 +115,7 @@ test('names in traces are without the namespace', async t => {
   assert.deepEqual([entry?.topic, entry?.group], ['Orders', 'orders'])
 })
 
-test('a trace may go to a topic of its own, and has no trace itself', async t => {
+test('a trace may be sent to another topic, and is not traced itself', async t => {
   const cluster = await clusterWithTopic(t)
   cluster.broker.setTopic('MyTrace', { readQueues: 1 })
   const producer = await producing(cluster, { trace: { topic: 'MyTrace' } })
@@ -128,7 +128,7 @@ test('a trace may go to a topic of its own, and has no trace itself', async t =>
   assert.equal(traces(cluster).length, 0)
 })
 
-test('what failed leaves no entry', async t => {
+test('a failed send has no entry', async t => {
   const cluster = await clusterWithTopic(t)
   const producer = await producing(cluster, { retries: 0 })
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
@@ -137,7 +137,7 @@ test('what failed leaves no entry', async t => {
   assert.deepEqual(traces(cluster), [])
 })
 
-test('closing sends the entries that are left', async t => {
+test('closing sends the remaining entries', async t => {
   const cluster = await clusterWithTopic(t)
   const producer = await producing(cluster)
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
@@ -145,7 +145,7 @@ test('closing sends the entries that are left', async t => {
   assert.equal(traces(cluster).length, 1)
 })
 
-test('a broker that takes no traces does not hold up sends, nor the end for long', async t => {
+test('a broker that takes no traces does not delay sends, and delays closing by at most drainMs', async t => {
   const cluster = await clusterWithTopic(t)
   const isTrace = ({ header }: { readonly header: Readonly<Record<string, string>> }) => header['b'] === TRACE_TOPIC
   cluster.broker.fault('SEND_MESSAGE_V2', {
@@ -183,7 +183,7 @@ test('a consumer traces each message before and after its listener', async t => 
       topic: 'Orders',
       properties: new Map(Object.entries({ UNIQ_KEY: id, KEYS: `k${id}`, MSG_REGION: 'here', ...extra })),
     })
-  // What is to come again comes at once here, so that the first entry of each counts.
+  // Retries arrive at once here, so only the first entry of each message counts.
   const ended = async (id: string) => {
     await cluster.until(() => traces(cluster).some(each => each.kind === 'SubAfter' && each.messageId === id), {
       stepMs: 50,
@@ -205,7 +205,7 @@ test('a consumer traces each message before and after its listener', async t => 
   assert.ok(!traces(cluster).some(entry => entry.messageId === 'ID4'), 'a message that is not to be traced is not')
 })
 
-test('who sends traces is a group of its own that brokers hear of', async t => {
+test('the sender of traces is a producer group of its own, which brokers know', async t => {
   const cluster = await clusterWithTopic(t)
   const producer = await producing(cluster)
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
@@ -215,7 +215,7 @@ test('who sends traces is a group of its own that brokers hear of', async t => {
   assert.equal(readMessageProperty(sent?.header['i'] ?? '', 'INSTANCE_ID'), undefined)
 })
 
-test('requests that carry a trace have what the requests of its owner have', async t => {
+test('requests with traces have the same fields as those of the traced client', async t => {
   const cluster = await clusterWithTopic(t)
   const onRequest = (fields: Map<string, string>) => void fields.set('token', 'abc')
   const producer = await producing(cluster, { onRequest, zone: 'east', instanceName: 'name' })
@@ -225,7 +225,7 @@ test('requests that carry a trace have what the requests of its owner have', asy
   assert.deepEqual([sent?.header['token'], sent?.header['__ZONE_NAME']], ['abc', 'east'])
 })
 
-test('what a lite pull consumer hands out counts as consumed', async t => {
+test('messages that a lite pull consumer returns are traced as consumed', async t => {
   const cluster = await clusterWithTopic(t)
   const given = { ...shared(cluster), group: 'billing', subscriptions: { Orders: '*' }, trace: true }
   const consumer = cluster.own(
