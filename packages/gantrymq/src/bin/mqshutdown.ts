@@ -1,11 +1,6 @@
 #!/usr/bin/env node
-import { homedir } from 'node:os'
-import { shutDown } from '../shutdown-program.ts'
+import { mqnamesrv } from '../name-server/mqnamesrv.ts'
+import { shutDown, stoppable } from '../program/shutdown-program.ts'
+import { thisProcess } from '../program/this-process.ts'
 
-process.exitCode = await shutDown({
-  args: process.argv.slice(2),
-  environment: process.env,
-  home: homedir(),
-  print: line => process.stdout.write(`${line}\n`),
-  complain: line => process.stderr.write(`${line}\n`),
-})
+process.exitCode = await shutDown([stoppable('namesrv', mqnamesrv)], thisProcess())

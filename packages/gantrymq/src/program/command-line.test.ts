@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { mqnamesrv } from '../name-server/mqnamesrv.ts'
 import { readCommandLine, UsageError } from './command-line.ts'
 import { apacheHelp, fullHelp } from './help.ts'
 
 function read(line: string) {
-  const { configFile, help, print, flags } = readCommandLine(line.split(' ').filter(word => word !== ''))
+  const { configFile, help, print, flags } = readCommandLine(
+    mqnamesrv,
+    line.split(' ').filter(word => word !== ''),
+  )
   return { configFile, help, print, flags: Object.fromEntries(flags) }
 }
 
@@ -67,7 +71,7 @@ for (const [line, message] of MISTAKES) {
 
 test('the short help is the help of Apache, letter for letter', () => {
   assert.equal(
-    apacheHelp(),
+    apacheHelp(mqnamesrv),
     `usage: mqnamesrv [-c <arg>] [-h] [-n <arg>] [-p]
  -c,--configFile <arg>    Name server config properties file
  -h,--help                Print help
@@ -78,7 +82,7 @@ test('the short help is the help of Apache, letter for letter', () => {
 })
 
 test('the long help has every option and no line beyond 110 characters', () => {
-  const help = fullHelp()
+  const help = fullHelp(mqnamesrv)
   for (const flag of ['--listen-port <int>', '--http-enabled\n', '--tls-server-mode'])
     assert.ok(help.includes(flag), flag)
   for (const line of help.split('\n')) assert.ok(line.length <= 110, line)

@@ -1,15 +1,15 @@
-import type { NameServerOptions } from '@gantrymq/namesrv'
+import type { ProgramOptions } from './program.ts'
 
 type SystemError = Partial<Pick<NodeJS.ErrnoException, 'code' | 'syscall'>> & {
   readonly port?: number
   readonly address?: string
 }
 
-/** One sentence that says why a name server could not start, and what to do about it. */
-export function whyNotStarted(error: unknown, options: NameServerOptions): string {
+/** One sentence that says why a server could not start, and what to do about it. */
+export function whyNotStarted(error: unknown, role: string, options: ProgramOptions): string {
   const { code, syscall, port, address } = systemErrorIn(error)
   const message = error instanceof Error ? error.message : String(error)
-  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return `the name server could not start: ${message}`
+  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return `the ${role} could not start: ${message}`
   const place = `${address ?? options.bindAddress}:${port ?? options.listenPort}`
   const flags = port === undefined || port === options.listenPort ? '--listen-port' : '--http-port'
   switch (code) {

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
 import type { Logger } from '@gantrymq/remoting'
+import { exitCodes } from './program.ts'
 
 export interface ShutdownOptions {
   /** Ends what runs. */
@@ -12,9 +13,6 @@ export interface ShutdownOptions {
   readonly process?: Pick<EventEmitter, 'on'> & { exit(code: number): void }
 }
 
-/** What a Java program's shell sees when it fails: -1. */
-export const FAILED = 255
-
 /** Closes at the first SIGTERM or SIGINT and ends the process: with 0, or at once at a second signal, as if that had killed it. */
 export function closeOnSignal({ close, deadlineMs, log, process: owner = process }: ShutdownOptions): void {
   let signals = 0
@@ -22,7 +20,7 @@ export function closeOnSignal({ close, deadlineMs, log, process: owner = process
     const started = Date.now()
     const late = setTimeout(() => {
       log.error({ deadlineMs }, 'shutdown took too long and was cut short')
-      owner.exit(FAILED)
+      owner.exit(exitCodes.failed)
     }, deadlineMs)
     try {
       await close()
@@ -30,7 +28,7 @@ export function closeOnSignal({ close, deadlineMs, log, process: owner = process
       owner.exit(0)
     } catch (error) {
       log.error({ err: error }, 'shutdown hook callback invoked failure.')
-      owner.exit(FAILED)
+      owner.exit(exitCodes.failed)
     } finally {
       clearTimeout(late)
     }

@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { FoundOptions } from '@gantrymq/daemon'
 import { type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
-import { runNameServer } from './name-server-program.ts'
+import { mqnamesrv } from '../name-server/mqnamesrv.ts'
+import type { Program } from './program.ts'
+import { run } from './run.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'program-'))
@@ -19,10 +21,12 @@ interface Given {
   readonly file?: string
   readonly environment?: Readonly<Record<string, string>>
   readonly fail?: unknown
+  /** What differs from mqnamesrv. */
+  readonly program?: Partial<Program<NameServerOptions>>
 }
 
-/** Runs the program with a server that does nothing. `FILE` in the arguments is the file given. */
-async function run(t: TestContext, args: string, { file, environment = {}, fail }: Given = {}) {
+/** Runs mqnamesrv with a server that does nothing. `FILE` in the arguments is the file given. */
+async function launch(t: TestContext, args: string, { file, environment = {}, fail, program: differing }: Given = {}) {
   const home = await folder(t)
   const path = join(home, 'ns.conf')
   if (file !== undefined) await writeFile(path, file)
@@ -31,24 +35,28 @@ async function run(t: TestContext, args: string, { file, environment = {}, fail 
   const started: FoundOptions<NameServerOptions>[] = []
   const ended = Promise.withResolvers<number>()
   const process = Object.assign(new EventEmitter(), { exit: (code: number) => ended.resolve(code) })
-  const code = await runNameServer({
+  const program: Program<NameServerOptions> = {
+    ...mqnamesrv,
+    ...differing,
+    start: async found => {
+      if (fail !== undefined) throw fail
+      started.push(found)
+      return { port: found.options.listenPort, close: async () => void started.pop() }
+    },
+  }
+  const code = await run(program, {
     args: args.split(' ').filter(word => word !== '').map(word => word.replace('FILE', path)), // biome-ignore format: one thought
     environment,
     home,
     process,
     print: line => out.push(line),
     complain: line => err.push(line),
-    start: async found => {
-      if (fail !== undefined) throw fail
-      started.push(found)
-      return { port: found.options.listenPort, close: async () => void started.pop() }
-    },
   })
   return { code, out, err, started, home, path, process, ended: ended.promise }
 }
 
 test('the boot line is that of Apache and comes when the port is open', async t => {
-  const { code, out, err, started } = await run(t, '--listen-port 19877 --log-level error')
+  const { code, out, err, started } = await launch(t, '--listen-port 19877 --log-level error')
   assert.equal(code, null)
   assert.deepEqual(out, ['The Name Server boot success. serializeType=JSON, address 0.0.0.0:19877'])
   assert.deepEqual(err, [])
@@ -56,7 +64,7 @@ test('the boot line is that of Apache and comes when the port is open', async t 
 })
 
 test('a config file is confirmed in the words of Apache', async t => {
-  const { out, path, started } = await run(t, '-c FILE --log-level error', { file: 'listenPort=19878 \nnope=1' })
+  const { out, path, started } = await launch(t, '-c FILE --log-level error', { file: 'listenPort=19878 \nnope=1' })
   assert.deepEqual(out, [
     `load config properties file OK, ${path}`,
     'The Name Server boot success. serializeType=JSON, address 0.0.0.0:19878',
@@ -66,14 +74,14 @@ test('a config file is confirmed in the words of Apache', async t => {
 })
 
 test('-h prints the help and ends with 0', async t => {
-  const { code, out, started } = await run(t, '-h')
+  const { code, out, started } = await launch(t, '-h')
   assert.equal(code, 0)
   assert.match(out[0] ?? '', /^usage: mqnamesrv/)
   assert.equal(started.length, 0)
 })
 
 test('-p prints every option, also those of the file, and ends with 0', async t => {
-  const { code, out, err } = await run(t, '-pc FILE --tls-server-key-password x', {
+  const { code, out, err } = await launch(t, '-pc FILE --tls-server-key-password x', {
     file: 'productEnvName=test\nlistnePort=1',
   })
   assert.equal(code, 0)
@@ -89,7 +97,7 @@ test('-p prints every option, also those of the file, and ends with 0', async t 
 })
 
 test('a bad command line says why on standard error and shows the help, with 1', async t => {
-  const { code, out, err } = await run(t, '-x')
+  const { code, out, err } = await launch(t, '-x')
   assert.equal(code, 1)
   assert.deepEqual(err, ['Unrecognized option: -x'])
   assert.match(out[0] ?? '', /^usage: mqnamesrv/)
@@ -97,7 +105,7 @@ test('a bad command line says why on standard error and shows the help, with 1',
 
 test('bad values end the start with 255, each with its place', async t => {
   const given = { file: 'listenPort=x', environment: { GANTRY_LOG_LEVEL: 'loud' } }
-  const { code, out, err, path, started } = await run(t, '-c FILE', given)
+  const { code, out, err, path, started } = await launch(t, '-c FILE', given)
   assert.equal(code, 255)
   assert.deepEqual(out, [])
   assert.deepEqual(err.join('\n').split('\n'), [
@@ -108,10 +116,10 @@ test('bad values end the start with 255, each with its place', async t => {
 })
 
 test('a config file that is missing or malformed ends the start with one sentence', async t => {
-  const missing = await run(t, '-c FILE')
+  const missing = await launch(t, '-c FILE')
   assert.equal(missing.code, 255)
   assert.deepEqual(missing.err, [`the config file ${missing.path} cannot be read: there is no such file`])
-  const malformed = await run(t, '-c FILE', { file: 'a=1\nb=\\u12' })
+  const malformed = await launch(t, '-c FILE', { file: 'a=1\nb=\\u12' })
   assert.equal(malformed.code, 255)
   assert.match(malformed.err.join(), /ns\.conf cannot be read: line 2: /)
 })
@@ -124,7 +132,7 @@ test('a port in use ends the start with one sentence that says what to do', asyn
   const other = createServer()
   const fail = await new Promise<Error>(resolve => other.once('error', resolve).listen(port, '127.0.0.1'))
   const wrapped = new Error('cannot listen', { cause: fail })
-  const { code, err } = await run(t, `--listen-port ${port} --log-level error`, { fail: wrapped })
+  const { code, err } = await launch(t, `--listen-port ${port} --log-level error`, { fail: wrapped })
   assert.equal(code, 255)
   assert.deepEqual(err, [
     `the port 127.0.0.1:${port} is in use by another program: end it or choose another port with --listen-port`,
@@ -132,7 +140,7 @@ test('a port in use ends the start with one sentence that says what to do', asyn
 })
 
 test('any other failure to start is one sentence too', async t => {
-  const { code, err } = await run(t, '--log-level error', {
+  const { code, err } = await launch(t, '--log-level error', {
     fail: new Error('the KV config file /x cannot be read: EISDIR'),
   })
   assert.equal(code, 255)
@@ -140,7 +148,7 @@ test('any other failure to start is one sentence too', async t => {
 })
 
 test('while it runs its process id is in the pid file, and a signal takes it out and ends with 0', async t => {
-  const { home, process: fake, ended, started } = await run(t, '--log-level error')
+  const { home, process: fake, ended, started } = await launch(t, '--log-level error')
   const pidFile = join(home, 'namesrv', 'mqnamesrv.pid')
   assert.equal(await readFile(pidFile, 'utf8'), `${process.pid}\n`)
   fake.emit('SIGTERM')
@@ -150,6 +158,27 @@ test('while it runs its process id is in the pid file, and a signal takes it out
 })
 
 test('a pid file that cannot be written stops nothing', async t => {
-  const { code } = await run(t, '--pid-file /dev/null/x.pid --log-level error')
+  const { code } = await launch(t, '--pid-file /dev/null/x.pid --log-level error')
   assert.equal(code, null)
+})
+
+test('a program of another server has its own name, options of Apache, boot line and words for a failure', async t => {
+  const mqbroker: Partial<Program<NameServerOptions>> = {
+    name: 'mqbroker',
+    role: 'broker',
+    apacheOptions: [
+      { short: 'h', long: 'help', takesValue: false, meaning: 'Print help' },
+      { short: 'm', long: 'printImportantConfig', takesValue: false, meaning: 'Print important config item' },
+    ],
+    bootLine: ({ bindAddress }, port) => `The broker[a, ${bindAddress}:${port}] boot success.`,
+  }
+  const help = await launch(t, '-h', { program: mqbroker })
+  assert.match(help.out[0] ?? '', /^usage: mqbroker \[-h\] \[-m\]\n/)
+  const wrong = await launch(t, '-x', { program: mqbroker })
+  assert.deepEqual([wrong.code, wrong.err], [1, ['Unrecognized option: -x']])
+  assert.match(wrong.out[0] ?? '', /Every other option is shown by mqbroker -h\.$/)
+  const started = await launch(t, '-m --listen-port 10911 --log-level error', { program: mqbroker })
+  assert.deepEqual(started.out, ['The broker[a, 0.0.0.0:10911] boot success.'])
+  const failed = await launch(t, '--log-level error', { program: mqbroker, fail: new Error('no store') })
+  assert.deepEqual([failed.code, failed.err], [255, ['the broker could not start: no store']])
 })

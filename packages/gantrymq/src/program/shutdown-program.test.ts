@@ -5,8 +5,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { mqnamesrv } from '../name-server/mqnamesrv.ts'
 import { addPid, readPids, removePid } from './pid-file.ts'
-import { shutDown } from './shutdown-program.ts'
+import { shutDown, stoppable } from './shutdown-program.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'pid-'))
@@ -24,8 +25,9 @@ async function running(t: TestContext, name: string, body = 'process.on("SIGTERM
 
 async function run(home: string, ...args: string[]) {
   const out: string[] = []
-  const surroundings = { args, environment: {}, home }
-  const code = await shutDown({ ...surroundings, print: line => out.push(line), complain: line => out.push(line) })
+  const note = (line: string) => void out.push(line)
+  const surroundings = { args, environment: {}, home, print: note, complain: note }
+  const code = await shutDown([stoppable('namesrv', mqnamesrv)], surroundings)
   return { code, out }
 }
 
@@ -74,6 +76,26 @@ for (const args of [[], ['broker'], ['namesrv', '--timeout', 'soon'], ['--nope']
     assert.match(out.join(), /^Usage: mqshutdown namesrv/)
   })
 }
+
+test('each kind of server is ended by its own word and pid file', async t => {
+  const home = await folder(t)
+  const broker = await running(t, 'mqbroker')
+  const pidFile = join(home, 'broker.pid')
+  await addPid(pidFile, broker.pid!)
+  const out: string[] = []
+  const note = (line: string) => void out.push(line)
+  const servers = [stoppable('namesrv', mqnamesrv), { word: 'broker', program: 'mqbroker', pidFile: () => pidFile }]
+  const ask = (...args: string[]) => shutDown(servers, { args, environment: {}, home, print: note, complain: note })
+  assert.equal(await ask('all'), 1)
+  assert.equal(await ask('namesrv'), 1)
+  assert.equal(await ask('broker'), 0)
+  assert.deepEqual(out, [
+    'Usage: mqshutdown namesrv | broker [--pid-file FILE] [--timeout SECONDS]',
+    'No mqnamesrv running.',
+    `The mqbroker(${broker.pid}) is running...`,
+    `Send shutdown request to mqbroker(${broker.pid}) OK`,
+  ])
+})
 
 test('a pid file forgets processes that are gone, and goes with its last', async t => {
   const path = join(await folder(t), 'deep', 'x.pid')

@@ -1,0 +1,148 @@
+import { readFile } from 'node:fs/promises'
+import { findOptions, type FoundOptions, type OptionName, type OptionSet } from '@gantrymq/daemon'
+import { type Logger, readProperties } from '@gantrymq/remoting'
+import { type CommandLine, readCommandLine, UsageError } from './command-line.ts'
+import { apacheHelp, fullHelp } from './help.ts'
+import { openLog } from './log.ts'
+import { timestamp } from './log-text.ts'
+import { addPid, removePid } from './pid-file.ts'
+import { exitCodes, type Program, type ProgramOptions, type Surroundings } from './program.ts'
+import { closeOnSignal, type ShutdownOptions } from './shutdown.ts'
+import { whyNotStarted } from './start-failure.ts'
+
+export interface RunSurroundings extends Surroundings {
+  /** Where signals come from and how the process ends; the process itself, but for tests. */
+  readonly process?: ShutdownOptions['process']
+}
+
+/** Ends the program with this code; the message, if there is one, goes to standard error. */
+class Ending extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number, message = '', options?: ErrorOptions) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
+}
+
+/** Longest time beyond the drain that closing may take, milliseconds. */
+const CLOSING = 5000
+
+/**
+ * Runs a program as Apache's startup classes do: arguments, options, log, start, boot line.
+ * @returns the exit code, or null when the server runs: signals end it then.
+ */
+export async function run<O extends ProgramOptions>(
+  program: Program<O>,
+  surroundings: RunSurroundings,
+): Promise<number | null> {
+  try {
+    await start(program, surroundings)
+    return null
+  } catch (error) {
+    if (!(error instanceof Ending)) throw error
+    if (error.message !== '') surroundings.complain(error.message)
+    return error.exitCode
+  }
+}
+
+async function start<O extends ProgramOptions>(program: Program<O>, surroundings: RunSurroundings): Promise<void> {
+  const { print, complain } = surroundings
+  const line = readArguments(program, surroundings)
+  if (line.help) return end(fullHelp(program), print)
+  const found = await readOptions(program, line, surroundings)
+  if (line.configFile !== null) print(`load config properties file OK, ${line.configFile}`)
+  if (line.print) {
+    for (const { text } of found.problems) complain(`warning: ${text}`)
+    const items = program.options.names.map(name => itemOf(program.options, found.options, name))
+    return end(items.map(item => `${timestamp(Date.now())} INFO main - ${item}\n`).join(''), print)
+  }
+  const log = await openLog({ format: found.options.logFormat, level: found.options.logLevel })
+  for (const { text } of found.problems) log.warn({}, text)
+  logItems(program.options, found, log)
+  await serve(program, surroundings, found, log)
+}
+
+function end(text: string, print: (line: string) => void): never {
+  print(text.replace(/\n$/, ''))
+  throw new Ending(0)
+}
+
+function readArguments<O extends ProgramOptions>(program: Program<O>, { args, print }: Surroundings): CommandLine<O> {
+  try {
+    return readCommandLine(program, args)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    print(`${apacheHelp(program)}Every other option is shown by ${program.name} -h.`)
+    throw new Ending(exitCodes.badUsage, error.message)
+  }
+}
+
+async function readOptions<O extends ProgramOptions>(
+  { options }: Program<O>,
+  { configFile: path, flags }: CommandLine<O>,
+  { environment, home }: Surroundings,
+): Promise<FoundOptions<O>> {
+  const file = path === null ? {} : { file: { path, entries: await readEntries(path) } }
+  const found = findOptions(options, { flags, environment, home, ...file })
+  const errors = found.problems.filter(({ level }) => level === 'error')
+  if (errors.length > 0) throw new Ending(exitCodes.failed, errors.map(({ text }) => text).join('\n'))
+  return found
+}
+
+async function readEntries(path: string) {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message
+    throw new Ending(exitCodes.failed, `the config file ${path} cannot be read: ${reason}`)
+  })
+  try {
+    return readProperties(bytes)
+  } catch (error) {
+    throw new Ending(exitCodes.failed, `the config file ${path} cannot be read: ${(error as Error).message}`)
+  }
+}
+
+/** `key=value`, as Apache prints and logs its options. */
+function itemOf<O>(set: OptionSet<O>, options: O, name: OptionName<O>): string {
+  return `${set.property(name)}=${set.shown(options, name) ?? ''}`
+}
+
+// Apache logs all of them at INFO; here those that a source has set.
+function logItems<O>(set: OptionSet<O>, { options, origins }: FoundOptions<O>, log: Logger): void {
+  for (const name of set.names) {
+    const item = itemOf(set, options, name)
+    const origin = origins.get(name)
+    if (origin === 'default') log.debug({}, item)
+    else log.info({ origin }, item)
+  }
+}
+
+async function serve<O extends ProgramOptions>(
+  program: Program<O>,
+  surroundings: RunSurroundings,
+  found: FoundOptions<O>,
+  log: Logger,
+): Promise<void> {
+  const { options } = found
+  const server = await program.start(found, log).catch((error: unknown) => {
+    throw new Ending(exitCodes.failed, whyNotStarted(error, program.role, options), { cause: error })
+  })
+  const close = async () => {
+    await server.close()
+    if (options.pidFile !== null) await removePid(options.pidFile, process.pid)
+  }
+  const graceful = options.enableShutdownGracefully ? options.shutdownWaitTimeSeconds * 1000 : 0
+  const deadlineMs = graceful + options.shutdownDrainMillis + CLOSING
+  closeOnSignal({ close, deadlineMs, log, ...(surroundings.process && { process: surroundings.process }) })
+  if (options.pidFile !== null) await writePid(options.pidFile, log)
+  surroundings.print(program.bootLine(options, server.port))
+}
+
+async function writePid(path: string, log: Logger): Promise<void> {
+  await addPid(path, process.pid).catch((error: unknown) => {
+    log.warn(
+      { path, reason: (error as Error).message },
+      'no pid file was written, mqshutdown will not find this process',
+    )
+  })
+}

@@ -1,0 +1,13 @@
+import { homedir } from 'node:os'
+import type { Surroundings } from './program.ts'
+
+/** The process as the surroundings of a program. */
+export function thisProcess(): Surroundings {
+  return {
+    args: process.argv.slice(2),
+    environment: process.env,
+    home: homedir(),
+    print: line => process.stdout.write(`${line}\n`),
+    complain: line => process.stderr.write(`${line}\n`),
+  }
+}
