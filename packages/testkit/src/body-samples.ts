@@ -19,29 +19,29 @@ import {
 } from '@gantrymq/protocol'
 import type { BodyCodec } from '@gantrymq/remoting'
 
-type Line = '4.9.7' | '5.5.0'
+type ApacheRelease = '4.9.7' | '5.5.0'
 
 /**
- * A body as we have it, of which Java's bytes are kept in packages/protocol/test/golden. Sets are in the order that
- * Java's hashing gives them.
+ * A body in our representation. packages/protocol/test/golden has Java's bytes of it. Sets have the order in which Java
+ * iterates over them.
  */
 export interface BodySample {
   /** Name of the golden file, without `.json`. */
   readonly name: string
-  /** Apache's class. */
+  /** The name of Apache's class. */
   readonly className: string
-  /** Which releases have the class and all the members. */
-  readonly releases: readonly Line[]
+  /** The releases whose class has all these members. */
+  readonly releases: readonly ApacheRelease[]
   readonly value: unknown
-  /** Our bytes. */
+  /** Encodes `value` with our codec. */
   encode(): Buffer
   decode(bytes: Buffer): unknown
 }
 
-const BOTH: readonly Line[] = ['4.9.7', '5.5.0']
-const ONLY_5: readonly Line[] = ['5.5.0']
+const BOTH: readonly ApacheRelease[] = ['4.9.7', '5.5.0']
+const ONLY_5: readonly ApacheRelease[] = ['5.5.0']
 
-function sample<T>(name: string, codec: BodyCodec<T>, value: T, releases: readonly Line[] = BOTH): BodySample {
+function sample<T>(name: string, codec: BodyCodec<T>, value: T, releases: readonly ApacheRelease[] = BOTH): BodySample {
   return {
     name,
     className: codec.name,
@@ -153,7 +153,7 @@ const ack = {
   bits: [0, 2, 7, 8, 63, 64, 130],
 }
 
-/** Bodies between clients and brokers. */
+/** Samples of the bodies between clients and brokers. */
 export const clientBodySamples: readonly BodySample[] = [
   sample('heartbeat', heartbeatBody, heartbeat),
   sample('heartbeat-empty', heartbeatBody, { ...heartbeat, producerDataSet: [], consumerDataSet: [] }),

@@ -1,21 +1,21 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A request of a real Apache program and the answer of a real Apache name server, byte for byte. */
+/** A request of an Apache program and the answer of an Apache name server, byte for byte. */
 export interface GoldenExchange {
-  /** The request's name, `REGISTER_BROKER`. */
+  /** The request's name, `REGISTER_BROKER` for example. */
   readonly name: string
-  /** What the sender was doing, `a master and its slave`. */
+  /** What the sender did, `a master and its slave` for example. */
   readonly scenario: string
-  /** Who sent the request. */
+  /** The program that sent the request. */
   readonly role: 'broker' | 'client' | 'mqadmin'
-  /** Apache release of the sender, `4.9.7` or `5.5.0`. */
+  /** The Apache release of the sender, `4.9.7` or `5.5.0`. */
   readonly sender: string
-  /** Apache release of the name server that answered. */
+  /** The Apache release of the name server. */
   readonly server: string
   /** The whole frame, length word included. */
   readonly request: Buffer
-  /** The whole frame; null where the name server did not answer: a one-way request, or a code that 4.9 does not know. */
+  /** The whole frame. Null if the name server did not answer: a one-way request, or a code that 4.9 does not support. */
   readonly answer: Buffer | null
 }
 
@@ -43,7 +43,7 @@ function exchangesOf(file: string): GoldenExchange[] {
   }))
 }
 
-/** All exchanges captured from Apache, in a stable order. `npm run -w interop capture` renews them. */
+/** All exchanges recorded from Apache, in a stable order. `npm run -w interop capture` records them again. */
 export function goldenExchanges(): GoldenExchange[] {
   return readdirSync(folder)
     .filter(file => file.endsWith('.json'))
@@ -51,25 +51,25 @@ export function goldenExchanges(): GoldenExchange[] {
     .flatMap(exchangesOf)
 }
 
-/** A frame alone, with words that say where it is from. */
+/** A single frame with a description. */
 export interface GoldenFrame {
   readonly what: string
   readonly bytes: Buffer
 }
 
-/** Each captured frame, requests and answers alike. */
+/** All recorded frames, both requests and answers. */
 export function goldenFrames(): GoldenFrame[] {
   return goldenExchanges().flatMap(({ name, scenario, role, sender, server, request, answer }) => {
     const what = `${name} of a ${sender} ${role} (${scenario}) to ${server}`
-    const asked = { what, bytes: request }
-    return answer ? [asked, { what: `answer to ${what}`, bytes: answer }] : [asked]
+    const sent = { what, bytes: request }
+    return answer ? [sent, { what: `answer to ${what}`, bytes: answer }] : [sent]
   })
 }
 
 /** A request to send a message, as Apache's RemotingCommand of a release encodes it: five properties, 14 bytes of body. */
 export interface GoldenSend {
   readonly name: 'SEND_MESSAGE' | 'SEND_MESSAGE_V2'
-  /** Apache release of the encoder, `4.9.7` or `5.5.0`. */
+  /** The Apache release of the encoder, `4.9.7` or `5.5.0`. */
   readonly sender: string
   readonly serializeType: 'JSON' | 'ROCKETMQ'
   /** The whole frame, length word included. */

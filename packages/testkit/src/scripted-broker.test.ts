@@ -63,7 +63,7 @@ function refusal(responseCode: number) {
   return (error: unknown) => error instanceof ResponseError && error.responseCode === responseCode
 }
 
-test('a message that was sent is pulled, found by its id and by its key', async t => {
+test('a sent message can be pulled, and found by its id and its key', async t => {
   const on = await connected(t)
   const sent = await send(on, 'Orders', { KEYS: 'a b', TAGS: 'new' })
   assert.equal(sent.header.queueOffset, 0)
@@ -81,7 +81,7 @@ test('a message that was sent is pulled, found by its id and by its key', async 
   assert.deepEqual(found.body, pulled.body)
 })
 
-test('a topic is made when it is sent to, unless the broker makes none', async t => {
+test('a send creates a missing topic, unless the broker does not create topics', async t => {
   const on = await connected(t, { brokers: [{ autoCreateTopics: false }] })
   await assert.rejects(send(on, 'Orders'), refusal(17))
   on.broker.setTopic('Orders', { readQueues: 2 })
@@ -97,7 +97,7 @@ test('a topic is made when it is sent to, unless the broker makes none', async t
   )
 })
 
-test('an offset outside of a queue is answered as the table of Apache says', async t => {
+test('a pull outside of a queue gets the codes of Apache', async t => {
   const { client, broker } = await connected(t)
   const pull = async (offset: number, subscription = '*') => {
     const header = pullHeader(offset, 4, subscription)
@@ -116,7 +116,7 @@ test('an offset outside of a queue is answered as the table of Apache says', asy
   assert.deepEqual(await pull(4, 'new || old'), [0, 10])
 })
 
-test('a pull waits for a message that matches, and at most the time it may, looked at every five seconds', async t => {
+test('a pull waits for a matching message, is checked every five seconds, and ends after its timeout', async t => {
   const { client, broker, cluster } = await connected(t)
   broker.setTopic('Orders')
   const pull = (queueOffset: number, subscription: string) => {
@@ -139,7 +139,7 @@ test('a pull waits for a message that matches, and at most the time it may, look
   assert.equal((await idle).code, 19)
 })
 
-test('a group that is new begins at 0 while nothing was removed', async t => {
+test('a new group starts at 0 as long as no message was removed', async t => {
   const { client, broker } = await connected(t)
   const header = { consumerGroup: 'readers', topic: 'Orders', queueId: 0 }
   const query = () => client.call(broker.address, consumeRequests.QUERY_CONSUMER_OFFSET, { header })
@@ -152,13 +152,13 @@ test('a group that is new begins at 0 while nothing was removed', async t => {
   assert.equal(broker.committed('Orders', 'readers', 0), 2)
 })
 
-test('members are told when one comes or goes', async t => {
-  const told: string[] = []
+test('members get a notice when one joins or leaves', async t => {
+  const notices: string[] = []
   const router = new Router(
     { NOTIFY_CONSUMER_IDS_CHANGED: clientNotices.NOTIFY_CONSUMER_IDS_CHANGED },
     {
       NOTIFY_CONSUMER_IDS_CHANGED({ header }) {
-        told.push(header.consumerGroup)
+        notices.push(header.consumerGroup)
         return {}
       },
     },
@@ -171,25 +171,25 @@ test('members are told when one comes or goes', async t => {
   await beat(client, 'one')
   await beat(client, 'one')
   await cluster.settle()
-  assert.deepEqual(told, ['readers'], 'the same heartbeat again is no change')
+  assert.deepEqual(notices, ['readers'], 'the same heartbeat again is no change')
   const other = new RemotingClient({ clock, dial })
   await beat(other, 'two')
   const header = { consumerGroup: 'readers' }
   const list = await client.call(broker.address, membershipRequests.GET_CONSUMER_LIST_BY_GROUP, { header })
   assert.deepEqual(list.body?.consumerIdList, ['one', 'two'])
   await other.close()
-  await cluster.until(() => told.length === 3)
+  await cluster.until(() => notices.length === 3)
   assert.deepEqual(broker.clientIds, ['one'])
   await cluster.advance(119_000)
   broker.dropSilentClients()
   assert.deepEqual(broker.clientIds, ['one'])
-  // The client's own sweep ends idle connections after 120 s, too.
+  // The client itself closes idle connections after 120 s, too.
   await cluster.advance(2000)
   broker.dropSilentClients()
   assert.deepEqual(broker.clientIds, [])
 })
 
-test('a queue is locked for one client, until it gives it back or is silent for a minute', async t => {
+test('a queue is locked for one client until it unlocks the queue or is silent for a minute', async t => {
   const { client, broker, cluster } = await connected(t)
   const mqSet = [{ topic: 'Orders', brokerName: 'broker-a', queueId: 0 }]
   const lock = async (clientId: string) => {
@@ -206,7 +206,7 @@ test('a queue is locked for one client, until it gives it back or is silent for 
   assert.equal(await lock('one'), 0, 'only the owner gives a lock back')
 })
 
-test('a message sent back goes to the retry topic, and after the last time among the dead letters', async t => {
+test('a message that is sent back goes to the retry topic, and after the last retry to the dead letter topic', async t => {
   const { client, broker } = await connected(t, { brokers: [{ delays: 'by-hand' }] })
   const sendBack = (offset: number) => {
     const header = { offset, group: 'readers', delayLevel: 0, maxReconsumeTimes: 1 }
@@ -224,7 +224,7 @@ test('a message sent back goes to the retry topic, and after the last time among
   await assert.rejects(sendBack(999), refusal(1))
 })
 
-test('5.x retries once more than 4.9 before a sent message is a dead letter', async t => {
+test('5.x allows one retry more than 4.9 before a message is a dead letter', async t => {
   for (const [release, dead] of [
     ['4.9', 1],
     ['5.x', 0],
@@ -235,7 +235,7 @@ test('5.x retries once more than 4.9 before a sent message is a dead letter', as
   }
 })
 
-test('a half message is seen when its producer commits it, asked about if need be', async t => {
+test('consumers see a half message when its producer commits it, at once or after a check', async t => {
   const checked: number[] = []
   const router = new Router(
     { CHECK_TRANSACTION_STATE: clientNotices.CHECK_TRANSACTION_STATE },
@@ -265,7 +265,7 @@ test('a half message is seen when its producer commits it, asked about if need b
   assert.equal(broker.checkBack(), 0)
 })
 
-test('a reply is pushed to the producer that waits for it', async t => {
+test('the broker sends a reply to the producer that waits for it', async t => {
   const pushed: (string | undefined)[] = []
   const { PUSH_REPLY_MESSAGE_TO_CLIENT } = clientNotices
   const router = new Router(
@@ -290,7 +290,7 @@ test('a reply is pushed to the producer that waits for it', async t => {
   await assert.rejects(broker.callUnknown('one'), refusal(3))
 })
 
-test('a popped message comes again from the retry topic unless it is acknowledged in time', async t => {
+test('a popped message arrives again from the retry topic unless it is acknowledged in time', async t => {
   const { client, broker, cluster } = await connected(t)
   broker.put({ topic: 'Orders' })
   broker.put({ topic: 'Orders' })
@@ -316,13 +316,13 @@ test('a popped message comes again from the retry topic unless it is acknowledge
   assert.equal(broker.committed('Orders', 'readers', 0), 2)
 })
 
-test('4.9 knows nothing of pop', async t => {
+test('4.9 does not support pop', async t => {
   const { client, broker } = await connected(t, { brokers: [{ release: '4.9' }] })
   const header = { consumerGroup: 'readers', topic: 'Orders', queueId: 0 }
   await assert.rejects(client.call(broker.address, popRequests.POLLING_INFO, { header }), refusal(3))
 })
 
-test('the first clients get one queue more, and popping clients any queue of each broker', async t => {
+test('the first clients get one queue more, and clients in pop mode all queues of each broker', async t => {
   const { client, broker } = await connected(t, { brokers: 2 })
   broker.setTopic('Orders', { readQueues: 3 })
   await client.call(broker.address, membershipRequests.HEART_BEAT, { header: {}, body: joining('one') })

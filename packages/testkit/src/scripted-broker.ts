@@ -49,7 +49,7 @@ const handlers: HandlersFor<typeof brokerRequests, BrokerState> = {
   ...membershipHandlers,
 }
 
-/** What only 5.x knows. */
+/** Requests that only 5.x supports. */
 const modernCodes = new Set<number>(
   [...Object.values(popRequests), sendRequests.RECALL_MESSAGE, consumeRequests.LITE_PULL_MESSAGE].map(
     ({ code }) => code,
@@ -66,11 +66,11 @@ export interface ScriptedBrokerOptions extends Partial<BrokerSettings> {
 }
 
 /**
- * A broker in memory that answers like Apache's until a test sets a fault. Time comes from
- * its clock only. No slaves' replication, no files, no SQL (such subscriptions get everything).
+ * A broker in memory that answers as Apache's does until a test sets a fault. Its time comes from the clock only. It has no
+ * replication, no files and no SQL: SQL subscriptions get all messages.
  */
 export class ScriptedBroker implements RouteSource {
-  /** Its sockets: requests that came, faults, raw bytes. */
+  /** The server behind the sockets: received requests, faults, raw bytes. */
   readonly server: FaultyServer
   readonly state: BrokerState
 
@@ -99,7 +99,7 @@ export class ScriptedBroker implements RouteSource {
       table: brokerRequests,
       version: this.state.isModern ? V5_5_0 : V4_9_8,
       dispatch: (command, peer) => this.#dispatch(router, command, peer),
-      onClose: peerId => this.#gone(peerId),
+      onClose: peerId => this.#onClose(peerId),
     })
   }
 
@@ -115,17 +115,17 @@ export class ScriptedBroker implements RouteSource {
     return this.state.log
   }
 
-  /** Everything it was asked, oldest first. */
+  /** All received requests, the oldest first. */
   get requests(): readonly SeenRequest[] {
     return this.server.requests
   }
 
-  /** Ids of the clients whose heartbeats came. */
+  /** The ids of the clients that have sent heartbeats. */
   get clientIds(): string[] {
     return this.state.members.clientIds
   }
 
-  /** How many pulls and pops wait for messages. */
+  /** The number of pulls and pops that wait for messages. */
   get waitingPulls(): number {
     return this.state.waiting.size
   }
@@ -147,13 +147,13 @@ export class ScriptedBroker implements RouteSource {
     return this.state.log.setTopic(name, settings)
   }
 
-  /** Stores a message as if somebody had sent it, and wakes who waits. */
+  /** Stores a message as if a producer had sent it, and answers the requests that wait for it. */
   put(message: Partial<NewMessage> & Pick<NewMessage, 'topic'>): LogEntry {
     if (this.state.topic(message.topic) === undefined) this.setTopic(message.topic)
     return this.state.put({ queueId: 0, body: Buffer.from('hello'), properties: new Map(), ...message })
   }
 
-  /** The offset a group has committed; undefined if none. */
+  /** The committed offset of a group; undefined if there is none. */
   committed(topic: string, group: string, queueId: number): number | undefined {
     return this.state.offsets.get(offsetKey(topic, group, queueId))
   }
@@ -162,27 +162,27 @@ export class ScriptedBroker implements RouteSource {
     this.state.offsets.set(offsetKey(topic, group, queueId), offset)
   }
 
-  /** @param name a request, or `*` for all */
+  /** Sets a fault. @param name a request, or `*` for all */
   fault(name: BrokerRequestName | '*', fault: Fault): SetFault {
     return this.server.fault(name, fault)
   }
 
-  /** Lets all delayed messages arrive; for `delays: 'by-hand'`. */
+  /** Delivers all delayed messages; for `delays: 'by-hand'`. */
   deliverDelayed(): void {
     this.state.deliverDelayed()
   }
 
-  /** Asks producers about the half messages nobody has decided on (39). Returns how many were asked about. */
+  /** Checks all undecided half messages at their producers (request 39). Returns the number of checks. */
   checkBack(): number {
     return checkBack(this.state)
   }
 
-  /** Tells the consumers of a group that their members changed (40), as after a change that never was. */
+  /** Sends the consumers of a group the notice that its members have changed (request 40), although they have not. */
   notify(group: string): void {
-    this.state.tell([group], notifyChange)
+    this.state.notifyConsumers([group], notifyChange)
   }
 
-  /** Calls a client on its own connection, waiting at most `timeoutMs` by the clock (default 5,000). */
+  /** Calls a client on its connection. Fails after `timeoutMs` by the clock (default 5,000). */
   call<const D extends RequestDeclaration>(
     clientId: string,
     declaration: D,
@@ -190,31 +190,31 @@ export class ScriptedBroker implements RouteSource {
     timeoutMs = 5000,
   ): Promise<Reply<D>> {
     const peer = this.#peerOf(clientId)
-    if (!peer?.isOpen) return Promise.reject(new Error(`no client ${clientId} at ${this.address}`))
+    if (!peer?.isOpen) return Promise.reject(new Error(`no client ${clientId} is connected to ${this.address}`))
     return peer.call(declaration, input, { timeoutMs })
   }
 
-  /** Sends a client a request that it does not know; its answer should be code 3. */
+  /** Sends a client an unknown request; its answer should have code 3. */
   callUnknown(clientId: string, code = 9999): Promise<unknown> {
-    return this.call(clientId, request({ code, purpose: 'A request that no client knows.' }))
+    return this.call(clientId, request({ code, purpose: 'A request that no client supports.' }))
   }
 
-  /** Tells the members of a group to go on from other offsets (220). Tables are by queue id. */
+  /** Makes the members of a group continue at other offsets (request 220). The table is by queue id. */
   resetOffsets(topic: string, group: string, offsets: ReadonlyMap<number, number>): void {
     const offsetTable = [...offsets].map(([queueId, offset]) => ({
       queue: { topic, brokerName: this.name, queueId },
       offset,
     }))
     const input = { header: { topic, group, timestamp: this.state.now }, body: { offsetTable } }
-    this.state.tell([group], peer => peer.oneway(clientNotices.RESET_CONSUMER_CLIENT_OFFSET, input))
+    this.state.notifyConsumers([group], peer => peer.oneway(clientNotices.RESET_CONSUMER_CLIENT_OFFSET, input))
   }
 
-  /** Drops clients that were silent for longer than 120 s, which Apache looks for every 10 s. */
+  /** Closes the connections of clients that were silent for more than 120 s. Apache does so every 10 s. */
   dropSilentClients(): void {
     for (const peer of this.state.members.silentSince(this.state.now)) peer.destroy('idle')
   }
 
-  /** Ends all connections and refuses new ones. What it has stored stays; locks and members go, as with a restart. */
+  /** Closes all connections and refuses new ones. Keeps messages and offsets, but loses locks and members, as a restart does. */
   down(): void {
     this.server.down()
     this.state.locks.clear()
@@ -241,8 +241,8 @@ export class ScriptedBroker implements RouteSource {
     return router.dispatch(command, peer)
   }
 
-  #gone(peerId: number): void {
+  #onClose(peerId: number): void {
     this.state.waiting.drop(peerId)
-    this.state.tell(this.state.members.drop(peerId), notifyChange)
+    this.state.notifyConsumers(this.state.members.drop(peerId), notifyChange)
   }
 }

@@ -23,19 +23,19 @@ export interface BrokerSettings {
   readonly cluster: string
   /** Which release line it behaves as. `4.9` answers code 3 to requests that only 5.x has. Default `5.x`. */
   readonly release: '4.9' | '5.x'
-  /** Whether a topic is made when somebody sends to it. Default true, as in Apache. */
+  /** Whether a send to a missing topic creates it. Default true, as in Apache. */
   readonly autoCreateTopics: boolean
   /** `by-hand`: delayed messages wait for `deliverDelayed`. Default `at-once`: delays are ignored. */
   readonly delays: 'at-once' | 'by-hand'
   /** False: a new group has no offset (code 22), as on a broker whose oldest messages are on disk only. Default true. */
   readonly startsAtZero: boolean
-  /** Id of the broker that it tells to pull from next: 1 as of a master with much to read from its disk. Default 0. */
+  /** The broker id in the answers to pulls, from which the next pull should read: 1 suggests the slave. Default 0. */
   readonly suggests: number
-  /** Queues of all brokers, for QUERY_ASSIGNMENT. */
+  /** The route with the queues of all brokers, for QUERY_ASSIGNMENT. */
   readonly routeOf: (topic: string) => TopicRoute | null
 }
 
-/** A group's own settings: Apache's SubscriptionGroupConfig, as far as clients notice. */
+/** The settings of a group: the part of Apache's SubscriptionGroupConfig that affects clients. */
 export interface GroupSettings {
   /** Default 16. */
   retryMaxTimes: number
@@ -45,7 +45,7 @@ export interface GroupSettings {
 
 const DELAY_LEVELS = 18
 
-/** All that a scripted broker knows. Its handlers are functions on this. */
+/** The state of a scripted broker. Its handlers are functions on it. */
 export class BrokerState {
   readonly settings: BrokerSettings
   readonly log: MessageLog
@@ -55,13 +55,13 @@ export class BrokerState {
   readonly waiting: WaitingPulls
   /** Committed offsets by `topic@group@queueId`. */
   readonly offsets = new Map<string, number>()
-  /** Made when first needed. */
+  /** The settings of groups, created at the first use. */
   readonly groups = new Map<string, GroupSettings>()
-  /** By `topic@group`. */
+  /** The request modes by `topic@group`. */
   readonly requestModes = new Map<string, SetMessageRequestMode>()
-  /** Messages whose time has not come. */
+  /** Messages that are waiting for the end of their delay. */
   delayed: NewMessage[] = []
-  /** Half messages nobody has decided on. */
+  /** Undecided half messages. */
   readonly halves = new Set<LogEntry>()
   readonly host: () => Host
 
@@ -106,7 +106,7 @@ export class BrokerState {
     return name
   }
 
-  /** Stores a message, or keeps it until its delay is over, and wakes who waits for it. */
+  /** Stores a message, at once or after its delay, and answers the requests that wait for it. */
   put(message: NewMessage): LogEntry {
     const delay = Number(message.properties.get('DELAY') ?? 0)
     const isTimed = ['TIMER_DELIVER_MS', 'TIMER_DELAY_SEC', 'TIMER_DELAY_MS'].some(name => message.properties.has(name))
@@ -119,7 +119,7 @@ export class BrokerState {
     return this.#append({ ...message, topic: 'SCHEDULE_TOPIC_XXXX', queueId, properties })
   }
 
-  /** Lets all delayed messages arrive. */
+  /** Delivers all delayed messages. */
   deliverDelayed(): void {
     for (const message of this.delayed.splice(0)) this.#append(message)
   }
@@ -131,8 +131,8 @@ export class BrokerState {
     return entry
   }
 
-  /** Notifies the consumers of groups that can be reached. */
-  tell(groups: readonly string[], notify: (peer: Peer, group: string) => void): void {
+  /** Calls `notify` for every connected consumer of these groups. */
+  notifyConsumers(groups: readonly string[], notify: (peer: Peer, group: string) => void): void {
     for (const group of groups) {
       for (const { peer } of this.members.consumers.get(group)?.members.values() ?? []) {
         if (peer.isOpen) notify(peer, group)
@@ -141,7 +141,7 @@ export class BrokerState {
   }
 }
 
-/** The message as it arrives after its delay (ScheduleMessageService.messageTimeUp). */
+/** The message as a broker delivers it after its delay: Apache's ScheduleMessageService.messageTimeUp. */
 function timeUp(message: NewMessage): NewMessage {
   const properties = new Map(message.properties)
   properties.delete('DELAY')
@@ -155,7 +155,7 @@ export function offsetKey(topic: string, group: string, queueId: number): string
   return `${topic}@${group}@${queueId}`
 }
 
-/** The end of many remarks of 5.x. */
+/** The text at the end of many remarks of 5.x. */
 export const FAQ = '\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.'
 
 export function hostOf(address: string): Host {

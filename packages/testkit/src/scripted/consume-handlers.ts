@@ -20,7 +20,7 @@ type PullAnswer = Pick<Answer<Pull>, 'code' | 'remark' | 'header' | 'body'>
 const COMMIT_OFFSET = 1
 const MAY_WAIT = 2
 const WITH_SUBSCRIPTION = 4
-/** How often Apache looks at held requests, milliseconds. */
+/** How often Apache checks held requests, milliseconds: PullRequestHoldService. */
 const HOLD_EVERY_MS = 5000
 
 export const consumeHandlers: HandlersFor<Table, BrokerState> = {
@@ -34,7 +34,7 @@ export const consumeHandlers: HandlersFor<Table, BrokerState> = {
       const remark = 'Not found, do not set to zero, maybe this group boot first'
       throw new ResponseError(codes.QUERY_NOT_FOUND, remark)
     }
-    // The whole queue is still there, so the group may begin at its beginning.
+    // The queue still has its first message, so the group starts at 0: ConsumerManageProcessor.queryConsumerOffset.
     if (state.settings.startsAtZero && state.log.minOffset(topic, queueId) === 0) return { header: { offset: 0 } }
     throw new ResponseError(codes.QUERY_NOT_FOUND, 'Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first')
   },
@@ -70,18 +70,18 @@ function pull(
 ): PullAnswer | Held<PullAnswer> {
   const { topic, consumerGroup, queueId, sysFlag, commitOffset, suspendTimeoutMillis } = header
   const matches = pullFilter(state, header)
-  // Even when there is nothing, and before the wait.
+  // Apache commits the offset before the wait, also if there is no message.
   if ((sysFlag & COMMIT_OFFSET) !== 0) state.offsets.set(offsetKey(topic, consumerGroup, queueId), commitOffset)
   const first = read(state, header, matches)
   if (first.code !== codes.PULL_NOT_FOUND || (sysFlag & MAY_WAIT) === 0 || !peer.mayHold) return first
   const waiting = new Promise<PullAnswer>(resolve => {
     const key = `pull ${topic}@${queueId}`
     const wait = { key, peerId: peer.id, everyMs: HOLD_EVERY_MS, timeoutMs: suspendTimeoutMillis }
-    state.waiting.hold(wait, look => {
+    state.waiting.hold(wait, reason => {
       const now = read(state, header, matches)
       const isNothing = now.code === codes.PULL_NOT_FOUND
-      // What does not match wakes nobody, but is skipped at the next look.
-      if (look !== 'last' && (isNothing || (look === 'arrival' && now.code !== codes.SUCCESS))) return false
+      // A message that does not match answers no request, but the next check skips it.
+      if (reason !== 'last' && (isNothing || (reason === 'arrival' && now.code !== codes.SUCCESS))) return false
       resolve(now)
       return true
     })
@@ -109,7 +109,7 @@ function read(
   }
 }
 
-/** The checks of Apache's PullMessageProcessor, and which messages the consumer wants. */
+/** Makes the checks of Apache's PullMessageProcessor. Returns the filter of the subscription. */
 function pullFilter(state: BrokerState, header: PullHeader): (message: StoredMessage) => boolean {
   const { topic, consumerGroup, queueId, sysFlag, subscription = '', expressionType = 'TAG' } = header
   if (!state.group(consumerGroup).consumeEnable) {
@@ -121,15 +121,15 @@ function pullFilter(state: BrokerState, header: PullHeader): (message: StoredMes
   return filterOf(topic, data.subString, data.expressionType)
 }
 
-/** SQL is not judged here: it takes all. A retry topic's messages were filtered when they came the first time. */
+/** The filter of an expression. SQL matches everything, and so does a retry topic: its messages were filtered before. */
 export function filterOf(topic: string, expression: string, type: string): (message: StoredMessage) => boolean {
   if (type !== 'TAG' || isRetryTopic(topic)) return () => true
   const subscription = subscriptionOf(topic, expression, 0)
-  // Apache's broker compares hash codes of tags; this one compares the tags.
+  // Apache's broker compares the hash codes of tags, this one the tags.
   return message => matchesTags(subscription, message.properties.get('TAGS'))
 }
 
-/** Refuses topics that do not exist or may not be read, and queues they do not have. */
+/** @throws ResponseError for a topic that does not exist or has no read permission, or a queue that it does not have */
 export function checkReadable(state: BrokerState, name: string, queueId: number): void {
   const topic = state.topic(name)
   if (topic === undefined) {

@@ -4,14 +4,14 @@ import type { Peer } from '@gantrymq/remoting'
 export interface Member {
   readonly clientId: string
   readonly peer: Peer
-  /** Of the last heartbeat, milliseconds since the epoch. */
+  /** The time of the last heartbeat, milliseconds since the epoch. */
   lastHeartbeat: number
 }
 
 export interface ConsumerGroup {
-  /** By the id of their peer. */
+  /** Members by the id of their peer. */
   readonly members: Map<number, Member>
-  /** By topic; of the last heartbeat of any member, as in Apache. */
+  /** Subscriptions by topic, from the last heartbeat of any member, as in Apache. */
   readonly subscriptions: Map<string, SubscriptionData>
   consumeType: ConsumerData['consumeType']
   messageModel: ConsumerData['messageModel']
@@ -19,17 +19,16 @@ export interface ConsumerGroup {
 }
 
 /**
- * Who is connected in which group: Apache's ProducerManager and ConsumerManager. Members are kept by
- * connection, so a client that came back may be listed twice until its old connection ends.
- * Methods return the consumer groups whose members are to be told.
+ * The members of all groups: Apache's ProducerManager and ConsumerManager. A member is a connection, so a client that has
+ * reconnected is listed twice until its old connection closes. Methods return the consumer groups that have changed.
  */
 export class Members {
   readonly producers = new Map<string, Map<number, Member>>()
   readonly consumers = new Map<string, ConsumerGroup>()
-  /** Peers by the id of their client, for replies. As Apache's, an entry is made only when a peer joins a group. */
+  /** Peers by client id, for replies. As in Apache, only a peer that joins a group gets an entry. */
   readonly #channels = new Map<string, Peer>()
 
-  /** Ids of all clients, once each. */
+  /** The ids of all clients, without duplicates. */
   get clientIds(): string[] {
     const groups = [...this.producers.values(), ...[...this.consumers.values()].map(({ members }) => members)]
     return [...new Set(groups.flatMap(members => [...members.values()].map(({ clientId }) => clientId)))]
@@ -60,7 +59,7 @@ export class Members {
     return joined || moved
   }
 
-  /** A client leaves one group of each kind. */
+  /** Removes a client from one group of each kind. */
   unregister(peerId: number, producerGroup: string | undefined, consumerGroup: string | undefined): string[] {
     if (producerGroup !== undefined) {
       const members = this.producers.get(producerGroup)
@@ -70,13 +69,13 @@ export class Members {
     return consumerGroup !== undefined && this.#leave(consumerGroup, peerId) ? [consumerGroup] : []
   }
 
-  /** A connection ended. */
+  /** Removes a closed connection from all groups. */
   drop(peerId: number): string[] {
     for (const members of this.producers.values()) this.#leaveProducers(members, peerId)
     return [...this.consumers.keys()].filter(group => this.#leave(group, peerId))
   }
 
-  /** Peers that were silent for longer than Apache's 120 s. */
+  /** The peers that were silent for more than 120 s, as in Apache. */
   silentSince(now: number): Peer[] {
     const groups = [...this.producers.values(), ...[...this.consumers.values()].map(({ members }) => members)]
     const silent = groups.flatMap(members => [...members.values()].filter(each => now - each.lastHeartbeat > 120_000))
@@ -87,12 +86,12 @@ export class Members {
     return [...(this.consumers.get(group)?.members.values() ?? [])].map(({ clientId }) => clientId)
   }
 
-  /** The peer of a producer by the id of its client. */
+  /** The peer of a producer by its client id. */
   producerPeer(clientId: string): Peer | undefined {
     return this.#channels.get(clientId)
   }
 
-  // As in Apache a client that leaves one group has no connection for replies any more, whatever its others are.
+  // As in Apache, a client that leaves one group gets no more replies, even if it is still in another group.
   #leaveProducers(members: Map<number, Member>, peerId: number): void {
     const member = members.get(peerId)
     members.delete(peerId)
@@ -107,7 +106,7 @@ export class Members {
   }
 }
 
-/** True if the peer is new. */
+/** Records a heartbeat. True if the peer is new. */
 function beat(members: Map<number, Member>, peer: Peer, clientId: string, now: number): boolean {
   const known = members.get(peer.id)
   if (known === undefined) members.set(peer.id, { clientId, peer, lastHeartbeat: now })
@@ -115,7 +114,7 @@ function beat(members: Map<number, Member>, peer: Peer, clientId: string, now: n
   return known === undefined
 }
 
-/** True if a topic came or went; a newer version alone is taken over in silence. */
+/** Updates subscriptions. True if a topic was added or removed; a newer version alone does not count. */
 function subscribe(known: Map<string, SubscriptionData>, now: readonly SubscriptionData[]): boolean {
   let changed = false
   for (const topic of known.keys()) {

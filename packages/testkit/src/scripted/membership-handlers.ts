@@ -2,7 +2,7 @@ import { clientNotices, type membershipRequests, responseCodes as codes } from '
 import { type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { BrokerState } from './broker-state.ts'
 
-/** Request 40. */
+/** Sends NOTIFY_CONSUMER_IDS_CHANGED (40). */
 export function notifyChange(peer: Peer, consumerGroup: string): void {
   peer.oneway(clientNotices.NOTIFY_CONSUMER_IDS_CHANGED, { header: { consumerGroup } })
 }
@@ -14,12 +14,12 @@ export const membershipHandlers: HandlersFor<typeof membershipRequests, BrokerSt
       state.group(groupName)
       state.retryTopic(groupName)
     }
-    state.tell(state.members.heartbeat(peer, body, state.now), notifyChange)
+    state.notifyConsumers(state.members.heartbeat(peer, body, state.now), notifyChange)
     return { header: {} }
   },
 
   UNREGISTER_CLIENT({ header: { producerGroup, consumerGroup }, peer }, state) {
-    state.tell(state.members.unregister(peer.id, producerGroup, consumerGroup), notifyChange)
+    state.notifyConsumers(state.members.unregister(peer.id, producerGroup, consumerGroup), notifyChange)
     return {}
   },
 
@@ -33,7 +33,7 @@ export const membershipHandlers: HandlersFor<typeof membershipRequests, BrokerSt
 
   CHECK_CLIENT_CONFIG({ body }) {
     const { expressionType = 'TAG', subString = '' } = body?.subscriptionData ?? {}
-    // Apache compiles SQL; here only what does not even have its brackets closed is wrong.
+    // Apache compiles SQL; here only an unbalanced parenthesis is an error.
     if (expressionType !== 'TAG' && subString.split('(').length !== subString.split(')').length) {
       const parser = 'org.apache.rocketmq.filter.parser.ParseException'
       throw new ResponseError(codes.SUBSCRIPTION_PARSE_FAILED, `${parser}: Encountered "<EOF>"`)

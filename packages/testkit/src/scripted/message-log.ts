@@ -1,16 +1,16 @@
 import { bodyCrc, encodeMessage, type Host, type StoredMessage } from '@gantrymq/protocol'
 
-/** A topic as a scripted broker has it. */
+/** The settings of a topic of a scripted broker. */
 export interface TopicSettings {
   /** Default 4. */
   readonly readQueues?: number
-  /** Default as many as can be read. */
+  /** Default: `readQueues`. */
   readonly writeQueues?: number
   /** Default 6: read and write. */
   readonly perm?: number
 }
 
-/** A message on its way into the log. */
+/** A message to store. */
 export interface NewMessage {
   readonly topic: string
   readonly queueId: number
@@ -26,7 +26,7 @@ export interface NewMessage {
 
 export interface LogEntry {
   readonly message: StoredMessage
-  /** As it goes to consumers. */
+  /** The encoded message, as consumers get it. */
   readonly bytes: Buffer
   readonly queueOffset: number
   readonly physicalOffset: number
@@ -47,19 +47,19 @@ export interface Topic {
   readonly queues: Queue[]
 }
 
-/** Messages in memory: topics, their queues, and the log in which everything stands one behind the other. */
+/** Messages in memory: topics, their queues, and the log of all messages in the order of their arrival. */
 export class MessageLog {
   readonly topics = new Map<string, Topic>()
   readonly #host: () => Host
   readonly #log = new Map<number, LogEntry>()
   #end = 0
 
-  /** @param host the address that messages say they are stored at */
+  /** @param host the store address of messages */
   constructor(host: () => Host) {
     this.#host = host
   }
 
-  /** Makes a topic, or changes it. */
+  /** Creates or changes a topic. */
   setTopic(name: string, settings: TopicSettings = {}): Topic {
     const { readQueues = 4, writeQueues = readQueues, perm = 6 } = settings
     const topic: Topic = this.topics.get(name) ?? { name, readQueues, writeQueues, perm, queues: [] }
@@ -69,7 +69,7 @@ export class MessageLog {
     return topic
   }
 
-  /** @param now store time, milliseconds since the epoch */
+  /** Stores a message. @param now store time, milliseconds since the epoch */
   put(message: NewMessage, now: number): LogEntry {
     const queue = this.#queue(message.topic, message.queueId)
     if (queue === undefined) throw new Error(`the scripted broker has no queue ${message.topic}@${message.queueId}`)
@@ -103,12 +103,12 @@ export class MessageLog {
     return entry
   }
 
-  /** The message that begins at a position of the log. */
+  /** The message at a position of the log. */
   at(physicalOffset: number): LogEntry | undefined {
     return this.#log.get(physicalOffset)
   }
 
-  /** Of one queue from an offset on; all messages of the topic without a queue. */
+  /** The messages of a queue from an offset on, or without `queueId` those of all queues. */
   messages(topic: string, queueId?: number, from = 0): LogEntry[] {
     const queues = this.topics.get(topic)?.queues ?? []
     const wanted = queueId === undefined ? queues : queues.filter((_, id) => id === queueId)
@@ -119,13 +119,13 @@ export class MessageLog {
     return this.#queue(topic, queueId)?.min ?? 0
   }
 
-  /** The offset that the next message gets. */
+  /** The offset of the next message. */
   maxOffset(topic: string, queueId: number): number {
     const queue = this.#queue(topic, queueId)
     return queue === undefined ? 0 : queue.min + queue.entries.length
   }
 
-  /** Removes what is older, as Apache's clean-up of files does; an empty queue begins there. */
+  /** Removes the messages before an offset, as Apache's file cleanup does. */
   trim(topic: string, queueId: number, min: number): void {
     const queue = this.#queue(topic, queueId)
     if (queue === undefined) return
@@ -133,13 +133,13 @@ export class MessageLog {
     queue.min = min
   }
 
-  /** The first offset stored at a time or later; where all are older, the max offset. */
+  /** The offset of the first message stored at a time or later; the max offset if all are older. */
   offsetAt(topic: string, queueId: number, timestamp: number): number {
     const later = this.#queue(topic, queueId)?.entries.find(entry => entry.storeTimestamp >= timestamp)
     return later?.queueOffset ?? this.maxOffset(topic, queueId)
   }
 
-  /** Messages with such a key, by KEYS or by UNIQ_KEY, oldest first. */
+  /** The messages with a key in KEYS or UNIQ_KEY, the oldest first. */
   byKey(topic: string, key: string, begin: number, end: number): LogEntry[] {
     return this.messages(topic).filter(
       ({ message, storeTimestamp }) =>

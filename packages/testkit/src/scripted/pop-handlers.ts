@@ -2,14 +2,14 @@ import { isRetryTopic, type MessageQueue, type popRequests, responseCodes as cod
 import { type Answer, type HandlersFor, held, ResponseError } from '@gantrymq/remoting'
 import { type BrokerState, offsetKey } from './broker-state.ts'
 import { checkReadable } from './consume-handlers.ts'
-import { noteDone, pop, popRetryTopic, revive } from './pop.ts'
+import { commitDone, pop, popRetryTopic, revive } from './pop.ts'
 import { readQueue } from './read-queue.ts'
 
-/** How often a waiting pop is looked at, milliseconds: Apache's reviveInterval. */
-const LOOK_EVERY_MS = 1000
+/** How often a waiting pop is checked, milliseconds: Apache's reviveInterval. */
+const CHECK_EVERY_MS = 1000
 const MAX_POP = 32
 
-/** The time of the pop that a receipt is of. */
+/** The time of a receipt's pop. */
 function popTimeOf(receipt: string): number {
   return Number(receipt.split(' ')[1])
 }
@@ -23,10 +23,10 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
     const first = pop(state, header)
     if (first.code === codes.SUCCESS || header.pollTime <= 0 || !peer.mayHold) return first
     const waiting = new Promise<typeof first>(resolve => {
-      const wait = { key: `pop ${header.topic}`, peerId: peer.id, everyMs: LOOK_EVERY_MS, timeoutMs: header.pollTime }
-      state.waiting.hold(wait, look => {
+      const wait = { key: `pop ${header.topic}`, peerId: peer.id, everyMs: CHECK_EVERY_MS, timeoutMs: header.pollTime }
+      state.waiting.hold(wait, reason => {
         const now = pop(state, header)
-        if (look !== 'last' && now.code !== codes.SUCCESS) return false
+        if (reason !== 'last' && now.code !== codes.SUCCESS) return false
         resolve(now)
         return true
       })
@@ -72,9 +72,9 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
     revive(state)
     if (hasMessage() || pollTime <= 0 || !peer.mayHold) return { header: { hasMsg: hasMessage() } }
     const waiting = new Promise<Answer<(typeof popRequests)['NOTIFICATION']>>(resolve => {
-      const wait = { key: `pop ${topic}`, peerId: peer.id, everyMs: LOOK_EVERY_MS, timeoutMs: pollTime }
-      state.waiting.hold(wait, look => {
-        if (look !== 'last' && !hasMessage()) return false
+      const wait = { key: `pop ${topic}`, peerId: peer.id, everyMs: CHECK_EVERY_MS, timeoutMs: pollTime }
+      state.waiting.hold(wait, reason => {
+        if (reason !== 'last' && !hasMessage()) return false
         resolve({ header: { hasMsg: hasMessage() } })
         return true
       })
@@ -89,18 +89,18 @@ export const popHandlers: HandlersFor<typeof popRequests, BrokerState> = {
     const { topic, consumerGroup, clientId, messageModel } = body
     const clients = state.members.consumerIds(consumerGroup).toSorted()
     const queues = allQueues(state, topic)
-    // Without the list a client keeps what it has; an empty one takes everything from it.
+    // A client keeps its queues if the list is missing; an empty list would remove all of them.
     if (queues.length === 0 || clients.length === 0) return { body: Buffer.from('{}') }
     const wanted = state.requestModes.get(`${topic}@${consumerGroup}`)
     const mode = isRetryTopic(topic) ? 'PULL' : (wanted?.mode ?? 'PULL')
     const share = wanted?.popShareQueueNum ?? 0
-    const mine =
+    const assigned =
       messageModel === 'BROADCASTING'
         ? queues
         : mode === 'POP' && (share <= 0 || share >= clients.length - 1)
           ? anyQueue(queues)
           : average(queues, clients, clientId)
-    return { body: { messageQueueAssignments: mine.map(messageQueue => ({ messageQueue, mode })) } }
+    return { body: { messageQueueAssignments: assigned.map(messageQueue => ({ messageQueue, mode })) } }
   },
 
   SET_MESSAGE_REQUEST_MODE({ body }, state) {
@@ -120,7 +120,7 @@ function acknowledge(
   popTime: number,
 ): void {
   state.pops.acknowledge(queue, offset, popTime)
-  noteDone(state, queue)
+  commitDone(state, queue)
 }
 
 function checkOffset(state: BrokerState, topic: string, queueId: number, offset: number): void {
@@ -141,13 +141,13 @@ function allQueues(state: BrokerState, topic: string): MessageQueue[] {
     .toSorted((a, b) => a.brokerName.localeCompare(b.brokerName) || a.queueId - b.queueId)
 }
 
-/** One queue for each broker that stands for all of its queues. */
+/** One queue for each broker; the queue id -1 means all queues of the broker. */
 function anyQueue(queues: readonly MessageQueue[]): MessageQueue[] {
   const names = [...new Set(queues.map(({ brokerName }) => brokerName))]
   return names.map(brokerName => ({ topic: queues[0]?.topic ?? '', brokerName, queueId: -1 }))
 }
 
-/** Apache's AllocateMessageQueueAveragely: neighbouring queues, the first clients get one more. */
+/** Apache's AllocateMessageQueueAveragely: consecutive queues, and the first clients get one more. */
 function average(queues: readonly MessageQueue[], clients: readonly string[], clientId: string): MessageQueue[] {
   const index = clients.indexOf(clientId)
   if (index < 0) return []

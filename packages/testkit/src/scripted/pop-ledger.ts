@@ -1,13 +1,13 @@
 import type { LogEntry } from './message-log.ts'
 
-/** A queue of a group, as pop knows it. The topic may be the group's retry topic. */
+/** A queue of a group in pop mode. The topic may be the group's retry topic. */
 export interface PopQueue {
   readonly topic: string
   readonly group: string
   readonly queueId: number
 }
 
-/** A message handed out and not yet acknowledged. */
+/** A popped message that is not acknowledged yet. */
 export interface Popped extends PopQueue {
   readonly entry: LogEntry
   readonly ordered: boolean
@@ -19,17 +19,17 @@ function keyOf({ topic, group, queueId }: PopQueue): string {
   return `${topic}@${group}@${queueId}`
 }
 
-/** What pop has handed out: check points and acknowledgements of Apache's broker without their revive topic. */
+/** The popped messages: the checkpoints and acknowledgements of Apache's broker, without the revive topic. */
 export class PopLedger {
   readonly #next = new Map<string, number>()
   readonly #out = new Map<string, Popped>()
 
-  /** All that is out, in the order it went. */
+  /** All popped messages that are not acknowledged, in the order of their pops. */
   get out(): Popped[] {
     return [...this.#out.values()]
   }
 
-  /** Where the next pop reads; undefined for a queue that was never popped. */
+  /** The offset of the next pop; undefined for a queue that was never popped. */
   nextOffset(queue: PopQueue): number | undefined {
     return this.#next.get(keyOf(queue))
   }
@@ -38,7 +38,7 @@ export class PopLedger {
     this.#next.set(keyOf(queue), offset)
   }
 
-  /** True if an ordered pop must wait until what is out comes back. */
+  /** Whether an ordered pop must wait for acknowledgements. */
   isBlocked(queue: PopQueue): boolean {
     return this.#outOf(queue).length > 0
   }
@@ -49,13 +49,13 @@ export class PopLedger {
     this.#out.set(`${keyOf(queue)}@${entry.queueOffset}`, popped)
   }
 
-  /** False if the message is not out, or out again since: late acknowledgements do nothing. */
+  /** False if the message is not popped, or was popped again since then: a late acknowledgement has no effect. */
   acknowledge(queue: PopQueue, offset: number, popTime: number): boolean {
     const key = `${keyOf(queue)}@${offset}`
     return this.#out.get(key)?.popTime === popTime && this.#out.delete(key)
   }
 
-  /** Starts a message's time anew. */
+  /** Restarts the invisible time of a message. */
   postpone(queue: PopQueue, offset: number, popTime: number, now: number, invisibleMs: number): boolean {
     const popped = this.#out.get(`${keyOf(queue)}@${offset}`)
     if (popped?.popTime !== popTime) return false
@@ -63,7 +63,7 @@ export class PopLedger {
     return true
   }
 
-  /** Takes back what nobody acknowledged in time. Ordered messages are handed out again from their own queue. */
+  /** Removes the messages whose invisible time is over. Ordered messages are popped again from their own queue. */
   takeExpired(now: number): Popped[] {
     const expired = this.out.filter(each => each.popTime + each.invisibleMs <= now)
     for (const popped of expired) this.#out.delete(`${keyOf(popped)}@${popped.entry.queueOffset}`)
@@ -74,7 +74,7 @@ export class PopLedger {
     return expired.filter(each => !each.ordered)
   }
 
-  /** The group's offset: everything before it is done. */
+  /** The offset of the group: all messages before it are acknowledged. */
   doneUpTo(queue: PopQueue): number {
     return Math.min(this.nextOffset(queue) ?? 0, ...this.#outOf(queue).map(({ entry }) => entry.queueOffset))
   }

@@ -8,22 +8,22 @@ import { type Found, readQueue } from './read-queue.ts'
 type Pop = (typeof popRequests)['POP_MESSAGE']
 export type PopHeader = Call<Pop>['header']
 
-/** The revive queue that stands for ordered pops. */
+/** The revive queue id of ordered pops. */
 const ORDERLY = 999
 
-/** Where a group's popped messages of a topic go that were not acknowledged; version 1 of the name. */
+/** The retry topic for popped messages of a topic, in version 1 of its name. */
 export function popRetryTopic(topic: string, group: string): string {
   return `${RETRY_PREFIX}${group}_${topic}`
 }
 
-/** Messages of one queue, as they are handed out. */
-interface Handed extends PopQueue {
+/** The popped messages of one queue. */
+interface PoppedPart extends PopQueue {
   readonly startOffset: number
   readonly offsets: readonly number[]
   readonly bytes: readonly Buffer[]
 }
 
-/** Puts what was not acknowledged in time into retry topics: Apache's PopReviveService. */
+/** Moves messages that were not acknowledged in time to retry topics: Apache's PopReviveService. */
 export function revive(state: BrokerState): void {
   for (const { entry, group, popTime, ...queue } of state.pops.takeExpired(state.now)) {
     const topic = isRetryTopic(queue.topic) ? queue.topic : popRetryTopic(queue.topic, group)
@@ -45,28 +45,28 @@ export function revive(state: BrokerState): void {
       bornHost,
       reconsumeTimes: reconsumeTimes + 1,
     })
-    noteDone(state, { ...queue, group })
+    commitDone(state, { ...queue, group })
   }
 }
 
-/** Moves the group's offset to where everything before is done. */
-export function noteDone(state: BrokerState, queue: PopQueue): void {
+/** Commits the offset of the group before which all messages are acknowledged. */
+export function commitDone(state: BrokerState, queue: PopQueue): void {
   state.offsets.set(offsetKey(queue.topic, queue.group, queue.queueId), state.pops.doneUpTo(queue))
 }
 
-/** What a pop gets now. Retried messages go first, where Apache throws dice. */
+/** Pops messages. Retried messages come first; Apache decides that at random. */
 export function pop(state: BrokerState, header: PopHeader): Answer<Pop> {
   revive(state)
-  const handed: Handed[] = []
+  const parts: PoppedPart[] = []
   let left = header.maxMsgNums
   for (const queue of queuesOf(state, header)) {
     if (left === 0 || (header.order && state.pops.isBlocked(queue))) continue
     const part = popQueue(state, header, queue, left)
     if (part === null) continue
-    handed.push(part)
+    parts.push(part)
     left -= part.offsets.length
   }
-  const isEmpty = handed.length === 0
+  const isEmpty = parts.length === 0
   return {
     code: isEmpty ? codes.POLLING_TIMEOUT : codes.SUCCESS,
     remark: isEmpty ? 'NO_MESSAGE_IN_QUEUE' : 'FOUND',
@@ -75,10 +75,10 @@ export function pop(state: BrokerState, header: PopHeader): Answer<Pop> {
       invisibleTime: header.invisibleTime,
       reviveQid: header.order ? ORDERLY : 0,
       restNum: queuesOf(state, header).reduce((sum, queue) => sum + rest(state, header, queue), 0),
-      startOffsetInfo: handed.map(part => `${retryMark(part)} ${part.queueId} ${part.startOffset}`).join(';'),
-      msgOffsetInfo: handed.map(part => `${retryMark(part)} ${part.queueId} ${part.offsets.join(',')}`).join(';'),
+      startOffsetInfo: parts.map(part => `${retryMark(part)} ${part.queueId} ${part.startOffset}`).join(';'),
+      msgOffsetInfo: parts.map(part => `${retryMark(part)} ${part.queueId} ${part.offsets.join(',')}`).join(';'),
     },
-    body: isEmpty ? null : Buffer.concat(handed.flatMap(({ bytes }) => bytes)),
+    body: isEmpty ? null : Buffer.concat(parts.flatMap(({ bytes }) => bytes)),
   }
 }
 
@@ -94,7 +94,7 @@ function queuesOf(state: BrokerState, { topic, consumerGroup: group, queueId, or
   return [...retries, ...ids.map(id => ({ topic, group, queueId: id }))]
 }
 
-function popQueue(state: BrokerState, header: PopHeader, queue: PopQueue, max: number): Handed | null {
+function popQueue(state: BrokerState, header: PopHeader, queue: PopQueue, max: number): PoppedPart | null {
   const matches = filterOf(queue.topic, header.exp ?? '*', header.expType ?? 'TAG')
   const read = (offset: number): Found => readQueue(state.log, { ...queue, offset, max, matches })
   const first = read(position(state, header, queue))
@@ -103,7 +103,7 @@ function popQueue(state: BrokerState, header: PopHeader, queue: PopQueue, max: n
   for (const entry of found.entries) {
     state.pops.handOut(queue, entry, header.order, state.now, header.invisibleTime)
   }
-  noteDone(state, queue)
+  commitDone(state, queue)
   const [start] = found.entries
   if (start === undefined) return null
   const offsets = found.entries.map(({ queueOffset }) => queueOffset)
@@ -111,7 +111,7 @@ function popQueue(state: BrokerState, header: PopHeader, queue: PopQueue, max: n
   return { ...part, bytes: found.entries.map(entry => bytesOf(state, header, part, entry)) }
 }
 
-/** Where a queue is read: where the last pop ended, or where a new group begins. */
+/** The offset at which the pop reads a queue: after the last pop, or the start offset of a new group. */
 function position(state: BrokerState, { initMode }: PopHeader, queue: PopQueue): number {
   const { topic, group, queueId } = queue
   const known = state.pops.nextOffset(queue) ?? state.offsets.get(offsetKey(topic, group, queueId))
@@ -125,17 +125,17 @@ function rest(state: BrokerState, header: PopHeader, queue: PopQueue): number {
   return Math.max(state.log.maxOffset(queue.topic, queue.queueId) - position(state, header, queue), 0)
 }
 
-/** Retried messages carry their old topic, and their receipt: clients cannot make it for them. */
+/** Encodes a message. Retried messages get their original topic and the receipt, which clients cannot build for them. */
 function bytesOf(
   state: BrokerState,
   { topic, invisibleTime }: PopHeader,
-  part: Omit<Handed, 'bytes'>,
+  part: Omit<PoppedPart, 'bytes'>,
   entry: Found['entries'][number],
 ): Buffer {
   if (!isRetryTopic(part.topic)) return entry.bytes
   const { name } = state.settings
-  const place = `${name} ${part.queueId} ${entry.queueOffset}`
-  const receipt = `${part.startOffset} ${state.now} ${invisibleTime} 0 1 ${place}`
+  const location = `${name} ${part.queueId} ${entry.queueOffset}`
+  const receipt = `${part.startOffset} ${state.now} ${invisibleTime} 0 1 ${location}`
   const properties = new Map(entry.message.properties).set('POP_CK', receipt)
   return encodeMessage({ ...entry.message, topic, properties })
 }

@@ -1,11 +1,11 @@
-/** A lock that its owner does not renew for so long is free, milliseconds. */
+/** How long a lock is valid without renewal, milliseconds. */
 const LIVE_MS = 60_000
 
 /** Which client of a group may consume a queue in order: Apache's RebalanceLockManager. */
 export class QueueLocks {
   readonly #locks = new Map<string, { clientId: string; at: number }>()
 
-  /** True if the queue is the client's now. */
+  /** Locks a queue or renews the lock. False if another client has it. */
   lock(key: string, clientId: string, now: number): boolean {
     const held = this.#locks.get(key)
     if (held !== undefined && held.clientId !== clientId && now - held.at <= LIVE_MS) return false
@@ -13,7 +13,7 @@ export class QueueLocks {
     return true
   }
 
-  /** Others' locks stay. */
+  /** Unlocks a queue if this client has the lock. */
   unlock(key: string, clientId: string): void {
     if (this.#locks.get(key)?.clientId === clientId) this.#locks.delete(key)
   }
@@ -22,7 +22,7 @@ export class QueueLocks {
     return this.#locks.get(key)?.clientId
   }
 
-  /** Forgets all, like a broker that was started anew. */
+  /** Removes all locks, as a restart of the broker does. */
   clear(): void {
     this.#locks.clear()
   }

@@ -1,20 +1,21 @@
 import { responseCodes, type StoredMessage } from '@gantrymq/protocol'
 import type { LogEntry, MessageLog } from './message-log.ts'
 
-/** Most messages and bytes of one answer, Apache's limits for what is in memory. */
+/** The maximum of messages and bytes in an answer: Apache's limits for messages in memory. */
 const MAX_MESSAGES = 32
 const MAX_BYTES = 256 * 1024
 
-/** What a queue says to a reader: Apache's GetMessageResult. */
+/** The result of a read: Apache's GetMessageResult. */
 export interface Found {
   readonly code: number
-  /** Apache's GetMessageStatus, which becomes the remark. */
+  /** Apache's GetMessageStatus. It becomes the remark. */
   readonly status: string
   readonly nextOffset: number
   readonly entries: readonly LogEntry[]
 }
 
-export interface QueueReader {
+/** What to read. */
+export interface QueueRead {
   readonly topic: string
   readonly queueId: number
   readonly offset: number
@@ -23,7 +24,7 @@ export interface QueueReader {
 }
 
 /** Reads a queue as Apache's DefaultMessageStore.getMessage does. */
-export function readQueue(log: MessageLog, { topic, queueId, offset, max, matches }: QueueReader): Found {
+export function readQueue(log: MessageLog, { topic, queueId, offset, max, matches }: QueueRead): Found {
   const minOffset = log.minOffset(topic, queueId)
   const maxOffset = log.maxOffset(topic, queueId)
   const { PULL_NOT_FOUND, PULL_OFFSET_MOVED, PULL_RETRY_IMMEDIATELY, SUCCESS } = responseCodes
@@ -51,7 +52,7 @@ function take(waiting: readonly LogEntry[], max: number, matches: (message: Stor
   for (const entry of waiting) {
     if (matches(entry.message)) {
       bytes += entry.bytes.length
-      // The first one always goes.
+      // The first message may exceed the limit of bytes.
       if (entries.length === max || (entries.length > 0 && bytes > MAX_BYTES)) break
       entries.push(entry)
     }

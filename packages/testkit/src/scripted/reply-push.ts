@@ -4,7 +4,7 @@ import { type BrokerState, propertiesOf } from './broker-state.ts'
 
 type SendReply = (typeof sendRequests)['SEND_REPLY_MESSAGE']
 
-/** Brings a reply to the producer that waits for it (Apache's ReplyMessageProcessor). */
+/** Sends a reply to the producer that waits for it: Apache's ReplyMessageProcessor. */
 export async function pushReply(
   state: BrokerState,
   header: Call<SendReply>['header'],

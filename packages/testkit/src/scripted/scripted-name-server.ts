@@ -5,21 +5,21 @@ import { type Fault, FaultyServer, type SetFault } from '@gantrymq/remoting/test
 const { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO } = nameServerRequests
 const table = { GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO }
 
-/** A broker as its name server sees it. */
+/** What a name server knows of a broker. */
 export interface RouteSource {
   readonly brokerData: BrokerData
-  /** Queues and permission of a topic; undefined if the broker has none of the name. */
+  /** The queues and the permission of a topic; undefined if the broker does not have it. */
   topicOf(
     topic: string,
   ): { readonly readQueues: number; readonly writeQueues: number; readonly perm: number } | undefined
 }
 
-/** A name server that knows what its brokers have at this moment, and what a test tells it. */
+/** A name server whose routes always match the current topics of its brokers, except for those that a test sets. */
 export class ScriptedNameServer {
   readonly server: FaultyServer
-  /** Routes that a test gives; they go before those of the brokers. Null: the topic does not exist. */
+  /** Routes set by a test; they take precedence over those of the brokers. Null: the topic does not exist. */
   readonly routes = new Map<string, TopicRoute | null>()
-  /** Brokers that are known here. A broker that is down stays known until a test deletes it, as in Apache for 120 s. */
+  /** The registered brokers. A broker that is down stays registered until a test removes it, as in Apache for 120 s. */
   readonly brokers = new Set<RouteSource>()
 
   constructor(options: { readonly address: string; readonly clock: Clock }) {
@@ -40,15 +40,15 @@ export class ScriptedNameServer {
     return this.server.fault(name, fault)
   }
 
-  /** What the name server answers for a topic; null if it does not exist. */
+  /** The route of a topic; null if it does not exist. */
   routeOf(topic: string): TopicRoute | null {
-    const told = this.routes.get(topic)
-    if (told !== undefined) return told
-    const having = [...this.brokers].filter(broker => broker.topicOf(topic) !== undefined)
-    if (having.length === 0) return null
-    const brokerDatas = mergeGroups(having.map(({ brokerData }) => brokerData))
+    const route = this.routes.get(topic)
+    if (route !== undefined) return route
+    const brokers = [...this.brokers].filter(broker => broker.topicOf(topic) !== undefined)
+    if (brokers.length === 0) return null
+    const brokerDatas = mergeGroups(brokers.map(({ brokerData }) => brokerData))
     const queueDatas = brokerDatas.flatMap(({ brokerName }) => {
-      const broker = having.find(({ brokerData }) => brokerData.brokerName === brokerName)
+      const broker = brokers.find(({ brokerData }) => brokerData.brokerName === brokerName)
       const settings = broker?.topicOf(topic)
       if (settings === undefined) return []
       const { readQueues: readQueueNums, writeQueues: writeQueueNums, perm } = settings
@@ -62,7 +62,7 @@ export class ScriptedNameServer {
   }
 }
 
-/** Master and slaves of one name as one entry. */
+/** Combines the master and the slaves of a group to one entry. */
 function mergeGroups(brokers: readonly BrokerData[]): BrokerData[] {
   const byName = new Map<string, BrokerData>()
   for (const broker of brokers) {

@@ -84,7 +84,7 @@ function topicFor(state: BrokerState, header: SendHeader): Topic {
 
 function send(state: BrokerState, header: SendHeader, body: Buffer | null, peer: Peer): SendAnswer {
   const topic = topicFor(state, header)
-  // Apache takes any queue; a test wants to know which.
+  // Apache picks a random queue for -1; a test needs a fixed one.
   const queueId = Math.max(header.queueId, 0)
   const message: NewMessage = {
     topic: topic.name,
@@ -99,7 +99,7 @@ function send(state: BrokerState, header: SendHeader, body: Buffer | null, peer:
   }
   if (header.batch) return sendBatch(state, message)
   if (message.properties.get('TRAN_MSG') === 'true') return sent(state, storeHalf(state, message), queueId)
-  return sent(state, state.put(pastRetries(state, message, header.maxReconsumeTimes)), queueId)
+  return sent(state, state.put(withRetryLimit(state, message, header.maxReconsumeTimes)), queueId)
 }
 
 function sendBatch(state: BrokerState, message: NewMessage): SendAnswer {
@@ -120,8 +120,8 @@ function stored(state: BrokerState, properties: ReadonlyMap<string, string>): Ma
   return kept.set('CLUSTER', state.settings.cluster)
 }
 
-/** A message that was retried too often goes among the dead letters; 5.x allows one more time than 4.9. */
-function pastRetries(state: BrokerState, message: NewMessage, given: number | undefined): NewMessage {
+/** Moves a message to the dead letter topic after its last retry. 5.x allows one retry more than 4.9. */
+function withRetryLimit(state: BrokerState, message: NewMessage, given: number | undefined): NewMessage {
   if (!isRetryTopic(message.topic)) return message
   const group = message.topic.slice(RETRY_PREFIX.length)
   const max = given ?? state.group(group).retryMaxTimes

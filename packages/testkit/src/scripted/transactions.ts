@@ -14,7 +14,7 @@ import { noReply } from '@gantrymq/remoting/testing'
 
 type EndTransaction = (typeof sendRequests)['END_TRANSACTION']
 
-/** Stores a half message where no consumer sees it (Apache's TransactionalMessageBridge). */
+/** Stores a half message in a topic that no consumer reads: Apache's TransactionalMessageBridge. */
 export function storeHalf(state: BrokerState, message: NewMessage): LogEntry {
   const properties = new Map(message.properties)
   properties.set('REAL_TOPIC', message.topic).set('REAL_QID', String(message.queueId))
@@ -77,7 +77,7 @@ function asNew({ message }: LogEntry): NewMessage {
   }
 }
 
-/** Asks one producer of each undecided half message's group (request 39). The half is stored anew, as in Apache. */
+/** Asks a producer of the group of each undecided half message (request 39). As in Apache, stores the half message again. */
 export function checkBack(state: BrokerState): number {
   const undecided = [...state.halves]
   let asked = 0

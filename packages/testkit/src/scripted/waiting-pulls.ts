@@ -1,18 +1,18 @@
 import type { Clock } from '@gantrymq/remoting'
 
-/** Why a waiting request is looked at: something arrived, a while has passed, or it must be answered now. */
-export type Look = 'arrival' | 'tick' | 'last'
+/** Why a waiting request is checked: a message has arrived, an interval has passed, or its time is over. */
+export type CheckReason = 'arrival' | 'tick' | 'last'
 
-/** One request that waits for messages. */
+/** A request that waits for messages. */
 interface Waiting {
   readonly key: string
   readonly peerId: number
   readonly timer: Disposable
-  /** True if it has answered. */
-  readonly attempt: (look: Look) => boolean
+  /** Checks the request. True if it was answered. */
+  readonly attempt: (reason: CheckReason) => boolean
 }
 
-/** Long polls of a broker: Apache's PullRequestHoldService and PopLongPollingService. */
+/** The long polls of a broker: Apache's PullRequestHoldService and PopLongPollingService. */
 export class WaitingPulls {
   readonly #clock: Clock
   readonly #waiting = new Set<Waiting>()
@@ -26,13 +26,12 @@ export class WaitingPulls {
   }
 
   /**
-   * Keeps a request.
-   * `key` is what `wake` names, `everyMs` how often it is looked at without being woken; after `timeoutMs` the next
-   * look is the last.
+   * Holds a request. `key` is the argument of `wake`, `everyMs` the interval of checks without messages. The first check after
+   * `timeoutMs` is the last.
    */
   hold(
     { key, peerId, everyMs, timeoutMs }: { key: string; peerId: number; everyMs: number; timeoutMs: number },
-    attempt: (look: Look) => boolean,
+    attempt: (reason: CheckReason) => boolean,
   ): void {
     const since = this.#clock.now()
     const tick = (): void => {
@@ -42,14 +41,14 @@ export class WaitingPulls {
     this.#waiting.add(waiting)
   }
 
-  /** Something arrived. */
+  /** Checks the requests with this key because a message has arrived. */
   wake(key: string): void {
     for (const waiting of this.#waiting) {
       if (waiting.key === key && waiting.attempt('arrival')) this.#forget(waiting)
     }
   }
 
-  /** A connection ended: nobody waits there any more. */
+  /** Removes the requests of a closed connection. */
   drop(peerId: number): void {
     for (const waiting of this.#waiting) if (waiting.peerId === peerId) this.#forget(waiting)
   }
