@@ -308,7 +308,9 @@ export class NameServer {
     if (reason === 'bad_frame' || reason === 'slow_reader' || reason === 'slow_frame') {
       this.metrics.rejected.add({ reason })
     }
-    this.#noteRemoval(this.#routes.dropPeer(connection.id, reason === 'idle' ? 'channel_idle' : 'channel_closed'))
+    this.#noteRemoval(
+      this.#routes.dropPeer(connection.id, this.#clock.now(), reason === 'idle' ? 'channel_idle' : 'channel_closed'),
+    )
   }
 
   #noteRemoval(removal: Removal): void {

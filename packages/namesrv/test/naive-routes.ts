@@ -31,6 +31,8 @@ export class NaiveRoutes {
   pairs: Pair[] = []
   readonly groups = new Map<string, { acting: boolean; zone: string | undefined }>()
   supportActingMaster = false
+  /** By connection and broker: the id that another address took. */
+  readonly #lost = new Map<string, Long>()
 
   register(registration: BrokerRegistration, now: number): void {
     const {
@@ -42,6 +44,7 @@ export class NaiveRoutes {
     } = registration
     const version = registration.body.dataVersion.counter
     const old = this.brokers.find(each => each.cluster === cluster && each.addr === addr)
+    if (this.#isTooLate(registration)) return
     const known = old?.name === name ? old : undefined
     const overwrite = known?.id !== id || known.version !== version
     const broker: NaiveBroker = known ?? {
@@ -57,9 +60,14 @@ export class NaiveRoutes {
       hidden: true,
     }
     if (!known) this.brokers.push(broker)
+    if (!old) this.#lost.delete(keyOf(registration.peer, cluster, addr))
     Object.assign(broker, { id, peer: registration.peer, last: now, flag, version })
     broker.timeout = registration.heartbeatTimeoutMillis ?? 120_000
     const rivals = this.members(name).filter(each => each !== broker && (each.id === id) !== (each.addr === addr))
+    for (const rival of rivals) {
+      if (rival.id !== id || rival.peer === registration.peer) continue
+      this.#lost.set(keyOf(rival.peer, rival.cluster, rival.addr), id)
+    }
     this.remove(old && !known ? [...rivals, old] : rivals)
     this.groups.set(name, { acting: flag ?? false, zone: registration.zoneName })
 
@@ -77,6 +85,26 @@ export class NaiveRoutes {
     }
   }
 
+  /**
+   * Whether another address has taken the id, and this registration came on the connection that lost it or on one that was
+   * opened before and is new to the group.
+   */
+  #isTooLate({ clusterName, brokerName, brokerAddr, brokerId, peer }: BrokerRegistration): boolean {
+    const members = this.members(brokerName)
+    const holder = members.find(each => each.id === brokerId && each.addr !== brokerAddr)
+    if (!holder || holder.peer === peer) return false
+    const key = keyOf(peer, clusterName, brokerAddr)
+    const isNewer = peer > holder.peer || members.some(each => each.peer === peer)
+    if (isNewer && this.#lost.get(key) !== brokerId) return false
+    this.#lost.set(key, brokerId)
+    return true
+  }
+
+  drop(peer: number): void {
+    for (const key of this.#lost.keys()) if (key.startsWith(`${peer} `)) this.#lost.delete(key)
+    this.remove(this.brokers.filter(broker => broker.peer === peer))
+  }
+
   remove(leaving: readonly NaiveBroker[]): void {
     this.brokers = this.brokers.filter(broker => !leaving.includes(broker))
     this.pairs = this.pairs.filter(({ name }) => this.members(name).length > 0)
@@ -87,9 +115,9 @@ export class NaiveRoutes {
     }
   }
 
-  refresh(cluster: string, addr: string, now: number, peer: number): NaiveBroker | undefined {
+  refresh(cluster: string, addr: string, now: number): NaiveBroker | undefined {
     const broker = this.brokers.find(each => each.cluster === cluster && each.addr === addr)
-    return broker && Object.assign(broker, { last: now, peer })
+    return broker && Object.assign(broker, { last: now })
   }
 
   deleteTopic(topic: string, cluster?: string): void {
@@ -125,4 +153,8 @@ export class NaiveRoutes {
     const list = ids.map(id => `${isActed && id === lowest ? 0 : id}:${addrs.get(id)?.replace(':10911', '')}`)
     return `${name}{${list.join()}}${perm}`
   }
+}
+
+function keyOf(peer: number, cluster: string, addr: string): string {
+  return `${peer} ${cluster} ${addr}`
 }

@@ -86,16 +86,18 @@ describe('unregistering', () => {
     assert.equal(table.unregister([identityOf(registration())], 4).brokers.length, 1)
   })
 
-  test('from a later connection than the registration is heard', () => {
-    const table = tableWith(registration({ peer: 1 }))
-    assert.equal(table.unregister([identityOf(registration())], 6).brokers.length, 1)
+  test('from a connection that never held the broker removes it, however old that connection is', () => {
+    for (const peer of [3, 6]) {
+      const table = tableWith(registration({ peer: 5 }))
+      assert.equal(table.unregister([identityOf(registration())], peer).brokers.length, 1)
+    }
   })
 })
 
 describe('a connection that ends', () => {
   test('takes all its brokers along', () => {
     const table = tableWith(registration({ peer: 7 }), { ...other, peer: 7 }, slave({ peer: 8 }))
-    const removal = table.dropPeer(7)
+    const removal = table.dropPeer(7, NOW)
     assert.equal(removal.reason, 'channel_closed')
     assert.deepEqual(removal.brokers.map(broker => broker.brokerAddr).sort(), ['10.0.0.1:10911', '10.0.0.5:10911'])
     assert.deepEqual(removal.freePeers, [7])
@@ -108,7 +110,7 @@ describe('a connection that ends', () => {
     const table = tableWith(registration({ peer: 7 }), { ...other, peer: 7 }, third)
     const topic = table.topic('T2')
     const revision = topic?.revision ?? 0
-    const removal = table.dropPeer(7)
+    const removal = table.dropPeer(7, NOW)
     assert.deepEqual(removal.brokerNames, ['broker-a', 'broker-b'])
     assert.deepEqual(removal.topics, ['T3'])
     assert.equal(shown(table, 'T2'), 'broker-c{0:10.0.0.6}6')
@@ -119,30 +121,117 @@ describe('a connection that ends', () => {
   test('of no broker changes nothing', () => {
     const table = tableWith(registration())
     const { epoch } = table
-    assert.deepEqual(table.dropPeer(99).brokers, [])
+    assert.deepEqual(table.dropPeer(99, NOW).brokers, [])
     assert.equal(table.epoch, epoch)
   })
 
   test('after its broker registered over another one removes nothing', () => {
     const table = tableWith(registration({ peer: 1 }), registration({ peer: 2 }))
-    assert.deepEqual(table.dropPeer(1).brokers, [])
-    assert.equal(table.dropPeer(2).brokers.length, 1)
+    assert.deepEqual(table.dropPeer(1, NOW).brokers, [])
+    assert.equal(table.dropPeer(2, NOW).brokers.length, 1)
   })
 
-  test('after its broker sent a heartbeat over another one removes nothing', () => {
+  test('after its broker sent a heartbeat on another one leaves the broker to that one', () => {
     const table = tableWith(registration({ peer: 1 }))
     assert.equal(table.heartbeat('C', '10.0.0.1:10911', NOW, 2), true)
-    assert.deepEqual(table.dropPeer(1).brokers, [])
+    assert.deepEqual(table.dropPeer(1, NOW).brokers, [])
     table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(9), NOW, 3)
-    assert.deepEqual(table.dropPeer(2).brokers, [])
-    assert.equal(table.dropPeer(3, 'channel_idle').reason, 'channel_idle')
+    assert.deepEqual(table.dropPeer(2, NOW).brokers, [])
+    assert.equal(table.dropPeer(3, NOW, 'channel_idle').reason, 'channel_idle')
     assert.equal(table.brokers.size, 0)
+  })
+
+  test('leaves no broker to a connection that was silent for longer than a registration period', () => {
+    const table = tableWith(registration({ peer: 1 }))
+    table.heartbeat('C', '10.0.0.1:10911', NOW, 2)
+    table.heartbeat('C', '10.0.0.1:10911', NOW + 60_001, 1)
+    assert.equal(table.dropPeer(1, NOW + 60_001).brokers.length, 1)
+  })
+
+  test('that inherited a broker and does not register it in 90 s loses it, whatever else it sends', () => {
+    const table = tableWith(registration({ peer: 1 }))
+    table.heartbeat('C', '10.0.0.1:10911', NOW, 2)
+    table.dropPeer(1, NOW)
+    table.heartbeat('C', '10.0.0.1:10911', NOW + 90_000, 2)
+    assert.deepEqual(table.expire(NOW + 90_000).brokers, [])
+    assert.equal(table.expire(NOW + 90_001).brokers.length, 1)
+  })
+
+  test('that inherited a broker and registers it keeps it', () => {
+    const table = tableWith(registration({ peer: 1 }))
+    table.heartbeat('C', '10.0.0.1:10911', NOW, 2)
+    table.dropPeer(1, NOW)
+    table.registerBroker(registration({ peer: 2 }), NOW + 30_000)
+    assert.deepEqual(table.expire(NOW + 149_999).brokers, [])
   })
 
   test('finds a broker whose name was first registered with another cluster', () => {
     const table = tableWith(registration(), registration({ clusterName: 'D', brokerId: 1, brokerAddr: 'd', peer: 4 }))
-    assert.equal(table.dropPeer(4).brokers[0]?.cluster, 'D')
+    assert.equal(table.dropPeer(4, NOW).brokers[0]?.cluster, 'D')
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
+  })
+})
+
+describe('a superseded connection', () => {
+  const restarted = () => tableWith(registration({ peer: 1 }), registration({ peer: 4, version: 2, topics: ['T3'] }))
+
+  test('cannot register its broker again', () => {
+    const table = restarted()
+    const late = table.registerBroker(registration({ peer: 1, version: 3 }), NOW)
+    assert.equal(late.result, 'ignored')
+    assert.equal(table.brokers.find('C', '10.0.0.1:10911')?.peer, 4)
+    assert.deepEqual(table.dropPeer(1, NOW).brokers, [])
+  })
+
+  test('cannot move its broker with a heartbeat or a version query', () => {
+    const table = restarted()
+    table.heartbeat('C', '10.0.0.1:10911', NOW, 1)
+    table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(2), NOW, 1)
+    assert.deepEqual(table.dropPeer(1, NOW).brokers, [])
+    assert.equal(table.brokers.size, 1)
+  })
+
+  test('inherits its broker when its successor ends, so that a stranger that registers and hangs up removes none', () => {
+    const table = restarted()
+    assert.deepEqual(table.dropPeer(4, NOW + 1).brokers, [])
+    assert.equal(table.registerBroker(registration({ peer: 1, version: 3 }), NOW + 30_000).result, 'changed')
+    assert.equal(table.dropPeer(1, NOW + 30_000).brokers.length, 1)
+  })
+
+  test('is also the older one whose first registration is read after that of the newer one', () => {
+    const table = tableWith(registration({ peer: 4 }))
+    assert.equal(table.registerBroker(registration({ peer: 2, version: 2 }), NOW).result, 'ignored')
+    assert.equal(table.unregister([identityOf(registration())], 2).missed.length, 1)
+    assert.deepEqual(table.dropPeer(2, NOW).brokers, [])
+  })
+
+  test('cannot take an id back that another address registered', () => {
+    const successor = registration({ brokerAddr: '10.0.0.9:10911', peer: 9 })
+    const table = tableWith(registration({ peer: 1 }), successor)
+    assert.equal(table.registerBroker(registration({ peer: 1, version: 2 }), NOW).result, 'ignored')
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.9}6')
+  })
+
+  test('of a master that was deposed and promoted again takes the id back', () => {
+    const successor = registration({ brokerAddr: '10.0.0.9:10911', peer: 9 })
+    const table = tableWith(registration({ peer: 1 }), successor)
+    assert.equal(table.registerBroker(registration({ peer: 1, brokerId: 1 }), NOW).result, 'new')
+    assert.equal(table.registerBroker(registration({ peer: 1, version: 2 }), NOW).result, 'changed')
+    assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
+  })
+
+  test('of an address that was deposed registers again once its successor is gone', () => {
+    const table = tableWith(registration({ peer: 1 }), registration({ brokerAddr: '10.0.0.9:10911', peer: 9 }))
+    table.dropPeer(9, NOW)
+    assert.equal(table.registerBroker(registration({ peer: 1 }), NOW).result, 'new')
+  })
+
+  test('is remembered with at most 64 deposed addresses, and a broker with at most 8 claims', () => {
+    const table = tableWith(registration({ peer: 1 }))
+    for (let peer = 2; peer < 200; peer++) table.heartbeat('C', '10.0.0.1:10911', NOW, peer)
+    assert.equal(table.brokers.find('C', '10.0.0.1:10911')?.claims?.size, 8)
+    for (let peer = 199; peer > 1; peer--) table.dropPeer(peer, NOW)
+    assert.equal(table.brokers.find('C', '10.0.0.1:10911')?.claims, undefined)
   })
 })
 
@@ -261,7 +350,7 @@ describe('who is told that the lowest broker id changed', () => {
           ? table.unregister([identityOf(registration())])
           : how === 'falls silent'
             ? table.expire(NOW + 5_001)
-            : table.dropPeer(1)
+            : table.dropPeer(1, NOW)
       assert.deepEqual(removal.changes, [
         {
           kind: 'min-broker-changed',

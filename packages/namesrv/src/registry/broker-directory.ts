@@ -1,12 +1,35 @@
+import type { Long } from '@gantrymq/remoting'
 import { type Broker, type BrokerGroup, newGroup, rowOf, sameRow } from './broker-group.ts'
 import type { RegistrationHead } from './registration.ts'
 
 /** Milliseconds that a broker may be silent if it does not say otherwise: Apache's DEFAULT_BROKER_CHANNEL_EXPIRED_TIME. */
 const DEFAULT_TIMEOUT_MS = 120_000
 
-const NOBODY: ReadonlySet<Broker> = new Set()
+/** The longest time between two registrations of an Apache broker: its BrokerController caps registerNameServerPeriod. */
+const LONGEST_PERIOD_MS = 60_000
+/** How long a connection that inherited a broker may take to register it: one period and a half. */
+const CONFIRM_MS = 90_000
+/** Claims remembered per broker, and lost brokers per connection. The oldest are forgotten. */
+const MOST_CLAIMS = 8
+const MOST_LOST = 1024
 
-/** The registered brokers, found by address, name, cluster and connection. Knows nothing of topics. */
+const NO_BROKERS: ReadonlySet<Broker> = new Set()
+
+/**
+ * The registered brokers, found by address, name, cluster and connection. Knows nothing of topics.
+ *
+ * Each broker is held by one connection, and the end of that connection removes it. Connections overlap: a broker
+ * reconnects before the end of its old connection is noticed, and what the old one still carries is read late. Apache
+ * believes whatever comes last, so that a late registration followed by the end of its connection removes a live broker.
+ * Four rules keep a live broker here:
+ * - A registration moves a broker only to a connection that was opened after the one that holds it. All older connections
+ *   that spoke for the broker are superseded: they cannot move or unregister it any more.
+ * - A heartbeat never moves a broker that an open connection holds.
+ * - When the holding connection ends, the newest connection that was heard for the broker within one registration period
+ *   inherits it. Until a registration confirms that, any connection may register the broker; without one it expires.
+ * - A broker whose id was registered by another address cannot take the id back on the connection it had it on, unless
+ *   it had another id in between or has a higher stateVersion.
+ */
 export class BrokerDirectory {
   readonly #groups = new Map<string, BrokerGroup>()
   /**
@@ -15,6 +38,10 @@ export class BrokerDirectory {
    */
   readonly #clusters = new Map<string, Map<string, Broker>>()
   readonly #peers = new Map<number, Set<Broker>>()
+  /** The brokers that each connection claims and does not hold. */
+  readonly #claimed = new Map<number, Set<Broker>>()
+  /** The brokers that each open connection has lost to another: the id it had, if it registered one, by the broker's key. */
+  readonly #lost = new Map<number, Map<string, Long | undefined>>()
   #size = 0
 
   /** How many brokers are registered. */
@@ -46,9 +73,9 @@ export class BrokerDirectory {
     return new Set(members ? Array.from(members.values(), broker => broker.group) : [])
   }
 
-  /** The brokers last heard on this connection. */
+  /** The brokers that this connection holds. */
   ofPeer(peer: number): ReadonlySet<Broker> {
-    return this.#peers.get(peer) ?? NOBODY
+    return this.#peers.get(peer) ?? NO_BROKERS
   }
 
   isPeer(peer: number): boolean {
@@ -56,24 +83,71 @@ export class BrokerDirectory {
   }
 
   /**
-   * Gives a broker its place, and tells who has to leave for it: whoever else has its id in the group, or has its
-   * address under another id or name. Apache keeps live entries of such brokers, in 5.x for ever.
+   * The registered broker that makes a registration too late; undefined if the registration counts. The connection of a
+   * late one is remembered, so that it inherits the broker if the holding connection ends.
    */
-  seat(head: RegistrationHead, now: number): { broker: Broker; replaced: Broker[] } {
+  latecomer(head: RegistrationHead, now: number): Broker | undefined {
+    const { clusterName, brokerAddr, brokerId, peer } = head
+    const known = this.find(clusterName, brokerAddr)
+    const isLate = known !== undefined && known.confirmBy === undefined && this.#isBehind(known, peer)
+    if (isLate) this.#claim(known, peer, now)
+    const holder = isLate ? known : this.#usurper(head)
+    if (holder !== undefined) this.#noteLost(peer, clusterName, brokerAddr, brokerId)
+    return holder
+  }
+
+  #isBehind(broker: Broker, peer: number): boolean {
+    return broker.peer !== peer && (peer < broker.peer || this.isSuperseded(broker, peer))
+  }
+
+  /** The broker at another address that has the id of a registration, if the registration is too late to take it. */
+  #usurper({ clusterName, brokerName, brokerAddr, brokerId, peer, dataVersion }: RegistrationHead): Broker | undefined {
+    const group = this.#groups.get(brokerName)
+    const holder = group?.brokers.find(({ id, addr }) => id === brokerId && addr !== brokerAddr)
+    if (group === undefined || holder === undefined || holder.peer === peer) return undefined
+    if (dataVersion.stateVersion > holder.stateVersion) return undefined
+    const wasDeposed = this.#lost.get(peer)?.get(keyOf(clusterName, brokerAddr)) === brokerId
+    const isMember = group.brokers.some(broker => broker.peer === peer)
+    return wasDeposed || (peer < holder.peer && !isMember) ? holder : undefined
+  }
+
+  /** Whether this connection has lost the broker to a newer one, so that it can neither move nor unregister it. */
+  isSuperseded({ cluster, addr }: Broker, peer: number): boolean {
+    return this.#lost.get(peer)?.has(keyOf(cluster, addr)) ?? false
+  }
+
+  #noteLost(peer: number, cluster: string, addr: string, id: Long | undefined): void {
+    const lost = this.#lost.get(peer) ?? new Map<string, Long | undefined>()
+    const key = keyOf(cluster, addr)
+    this.#lost.set(peer, lost.set(key, id ?? lost.get(key)))
+    if (lost.size > MOST_LOST) lost.delete(lost.keys().next().value as string)
+  }
+
+  /**
+   * Enters a broker, and tells which others have to leave for it: those that have its id in the group, or its address
+   * under another id or name. Apache keeps live entries of such brokers, in 5.x for ever.
+   */
+  enter(head: RegistrationHead, now: number): { broker: Broker; replaced: Broker[] } {
     const { clusterName, brokerName, brokerAddr, brokerId, peer } = head
     const atAddr = this.find(clusterName, brokerAddr)
     const group = this.#groups.get(brokerName) ?? newGroup(brokerName, clusterName)
     const known = atAddr?.group === group ? atAddr : undefined
+    if (atAddr === undefined) this.#lost.get(peer)?.delete(keyOf(clusterName, brokerAddr))
     const broker = known ?? this.#add(newBroker(head, group, now))
+    if (broker.peer !== peer) this.#supersede(broker, peer, now)
     broker.id = brokerId
     broker.haServerAddr = head.haServerAddr
     broker.enableActingMaster = head.enableActingMaster
     broker.lastUpdate = now
     broker.timeout = timeoutOf(head)
-    this.move(broker, peer)
+    broker.confirmBy = undefined
+    this.#hold(broker, peer)
     const replaced = group.brokers.filter(
       other => other !== broker && (other.id === brokerId) !== (other.addr === brokerAddr),
     )
+    for (const other of replaced) {
+      if (other.id === brokerId && other.peer !== peer) this.#noteLost(other.peer, other.cluster, other.addr, other.id)
+    }
     if (atAddr && !known) replaced.push(atAddr)
     return { broker, replaced }
   }
@@ -88,13 +162,75 @@ export class BrokerDirectory {
     return broker
   }
 
-  /** From now on the broker belongs to this connection. */
-  move(broker: Broker, peer: number): void {
-    if (broker.peer === peer && this.#peers.get(peer)?.has(broker)) return
+  /** Notes a sign of life that came on this connection. */
+  heard(broker: Broker, peer: number, now: number): void {
+    broker.lastUpdate = now
+    if (broker.peer === peer) return
+    this.#claim(broker, peer, now)
+    if (peer < broker.peer) this.#noteLost(peer, broker.cluster, broker.addr, undefined)
+  }
+
+  /** A connection has ended. @returns The brokers that end with it; the others went to connections that claim them. */
+  drop(peer: number, now: number): Broker[] {
+    this.#lost.delete(peer)
+    for (const broker of this.#claimed.get(peer) ?? NO_BROKERS) forgetClaim(broker, peer)
+    this.#claimed.delete(peer)
+    const held = [...this.ofPeer(peer)]
+    const ending = held.filter(broker => !this.#inherit(broker, now))
+    this.#peers.delete(peer)
+    return ending
+  }
+
+  #inherit(broker: Broker, now: number): boolean {
+    let heir = -1
+    for (const [peer, heardAt] of broker.claims ?? []) {
+      if (peer > heir && heardAt >= now - LONGEST_PERIOD_MS) heir = peer
+    }
+    if (heir === -1) return false
+    this.#loseBefore(broker, heir)
+    this.#hold(broker, heir)
+    broker.confirmBy = now + CONFIRM_MS
+    return true
+  }
+
+  /** The broker goes to another connection: all older ones that spoke for it have lost it, its holder included. */
+  #supersede(broker: Broker, by: number, now: number): void {
+    const { cluster, addr, id, peer: before } = broker
+    this.#loseBefore(broker, by)
+    if (before < by) this.#noteLost(before, cluster, addr, id)
+    // A late registration of a connection that nobody heard so far: it may hold the broker, but not unregister it.
+    else this.#noteLost(by, cluster, addr, id)
+    this.#claim(broker, before, now)
+  }
+
+  /** All connections that claim the broker and were opened before this one have lost it. */
+  #loseBefore({ cluster, addr, claims }: Broker, peer: number): void {
+    for (const older of claims?.keys() ?? []) if (older < peer) this.#noteLost(older, cluster, addr, undefined)
+  }
+
+  #hold(broker: Broker, peer: number): void {
     this.#leavePeer(broker)
+    this.#unclaim(broker, peer)
     broker.peer = peer
     const brokers = this.#peers.get(peer) ?? new Set()
     this.#peers.set(peer, brokers.add(broker))
+  }
+
+  #claim(broker: Broker, peer: number, now: number): void {
+    broker.lastUpdate = now
+    const claims = (broker.claims ??= new Map<number, number>())
+    claims.delete(peer)
+    // The map's order is that of the signs of life, so the one forgotten has been silent longest.
+    if (claims.size >= MOST_CLAIMS) this.#unclaim(broker, claims.keys().next().value as number)
+    broker.claims = claims.set(peer, now)
+    const brokers = this.#claimed.get(peer) ?? new Set()
+    this.#claimed.set(peer, brokers.add(broker))
+  }
+
+  #unclaim(broker: Broker, peer: number): void {
+    forgetClaim(broker, peer)
+    const brokers = this.#claimed.get(peer)
+    if (brokers?.delete(broker) && brokers.size === 0) this.#claimed.delete(peer)
   }
 
   remove(broker: Broker): void {
@@ -106,7 +242,13 @@ export class BrokerDirectory {
     // The address may be another broker's by now.
     if (members?.get(addr) === broker) members.delete(addr)
     if (members?.size === 0) this.#clusters.delete(cluster)
+    // Its connection, if it is still open, spoke for the broker before whichever registers it next.
+    if (this.ofPeer(broker.peer).has(broker)) this.#noteLost(broker.peer, cluster, addr, undefined)
     this.#leavePeer(broker)
+    for (const peer of broker.claims?.keys() ?? []) {
+      this.#noteLost(peer, cluster, addr, undefined)
+      this.#unclaim(broker, peer)
+    }
     this.#size--
   }
 
@@ -124,6 +266,15 @@ export class BrokerDirectory {
   }
 }
 
+function forgetClaim(broker: Broker, peer: number): void {
+  if (broker.claims?.delete(peer) && broker.claims.size === 0) broker.claims = undefined
+}
+
+/** No cluster name has a control character. */
+function keyOf(cluster: string, addr: string): string {
+  return `${cluster}\n${addr}`
+}
+
 function newBroker(head: RegistrationHead, group: BrokerGroup, now: number): Broker {
   return {
     cluster: head.clusterName,
@@ -132,6 +283,8 @@ function newBroker(head: RegistrationHead, group: BrokerGroup, now: number): Bro
     id: head.brokerId,
     haServerAddr: head.haServerAddr,
     peer: head.peer,
+    claims: undefined,
+    confirmBy: undefined,
     registeredAt: now,
     lastUpdate: now,
     timeout: timeoutOf(head),

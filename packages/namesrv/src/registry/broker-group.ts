@@ -32,8 +32,15 @@ export interface Broker {
   readonly addr: string
   id: Long
   haServerAddr: string | undefined
-  /** The connection it was last heard on. */
+  /** The connection that holds it: its end takes the broker along. See BrokerDirectory. */
   peer: number
+  /**
+   * Other open connections that spoke for it, and when they last did, milliseconds since the epoch. Undefined if there is
+   * none, as nearly always.
+   */
+  claims: Map<number, number> | undefined
+  /** Set when another connection's end left the broker to this one: it must register by then. Milliseconds since the epoch. */
+  confirmBy: number | undefined
   /** Milliseconds since the epoch. */
   readonly registeredAt: number
   /** Milliseconds since the epoch: last registration or heartbeat. */

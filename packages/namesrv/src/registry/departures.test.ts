@@ -37,7 +37,7 @@ test('what the table tells of a removal is what is remembered', () => {
   const table = new RouteTable()
   const departures = new Departures()
   table.registerBroker(registration({ topics: ['T1'] }), NOW)
-  departures.note(table.dropPeer(1), NOW + 10)
+  departures.note(table.dropPeer(1, NOW), NOW + 10)
   const { broker: gone, reason, at } = departures.ofTopic('T1') ?? {}
   assert.deepEqual([gone?.brokerName, reason, at], ['broker-a', 'channel_closed', NOW + 10])
 })

@@ -42,7 +42,7 @@ test('topics by cluster, by broker and without master', () => {
   assert.deepEqual(brokerNamesOfTopic(table, 'T2'), ['broker-a', 'broker-d'])
   assert.deepEqual(brokerNamesOfTopic(table, 'T9'), [])
   assert.deepEqual(topicsWithoutMaster(table), [])
-  table.dropPeer(1)
+  table.dropPeer(1, NOW)
   assert.deepEqual(topicsWithoutMaster(table), ['T1'])
 })
 

@@ -43,7 +43,7 @@ describe('a registration in slices', () => {
 
   const interruptions: [string, (table: RouteTable) => unknown][] = [
     ['unregistered', table => table.unregister([identityOf(four)])],
-    ['lost its connection', table => table.dropPeer(1)],
+    ['lost its connection', table => table.dropPeer(1, NOW)],
     ['fell silent', table => table.expire(NOW + 120_001)],
     ['registered again', table => begin(table, { ...four, peer: 2 })],
     ['was replaced', table => begin(table, { ...four, brokerAddr: 'elsewhere' })],
@@ -62,7 +62,7 @@ describe('a registration in slices', () => {
         assert.deepEqual(allTopics(table), before)
         assert.equal(table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(1), NOW, 1).changed, true)
         assert.equal(table.needsTopics(headOf(four)), true)
-        const again = table.registerBroker(four, NOW)
+        const again = table.registerBroker({ ...four, peer: 9 }, NOW)
         assert.ok(again.result !== 'ignored' && again.result !== 'unchanged')
         assert.deepEqual(allTopics(table), ['T1', 'T2', 'T3', 'T4'])
       })

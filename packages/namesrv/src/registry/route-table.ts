@@ -146,13 +146,13 @@ export class RouteTable {
   beginRegistration(head: RegistrationHead, now: number): BegunRegistration | IgnoredRegistration {
     this.#checkHead(head)
     const group = this.#brokers.group(head.brokerName)
-    const holder = rightfulHolder(group, head)
+    const holder = rightfulHolder(group, head) ?? this.#brokers.latecomer(head, now)
     if (holder) return { result: 'ignored', holderAddr: holder.addr, holderStateVersion: holder.stateVersion }
 
     const topics = this.#topicsWanted(head)
     const known = this.#brokers.find(head.clusterName, head.brokerAddr)
     const lowestBefore = group && lowestId(group)
-    const { broker, replaced } = this.#brokers.seat(head, now)
+    const { broker, replaced } = this.#brokers.enter(head, now)
     const removal = replaced.length > 0 ? this.#remove(replaced, 'replaced') : undefined
     this.#describeGroup(broker, head)
     const token = this.#startRegistration(broker, head, topics)
@@ -332,45 +332,41 @@ export class RouteTable {
     return { changed: !version || !sameDataVersion(stored, version), stored }
   }
 
-  /**
-   * The connection that a broker is heard on becomes its connection. Apache leaves it with the one it registered on;
-   * when that one's end is noticed late, it removes a broker that has long been alive on another.
-   */
   #refresh(cluster: string, addr: string, now: number, peer: number): Broker | undefined {
     const broker = this.#brokers.find(cluster, addr)
-    if (!broker) return undefined
-    broker.lastUpdate = now
-    this.#brokers.move(broker, peer)
+    if (broker) this.#brokers.heard(broker, peer, now)
     return broker
   }
 
   /**
    * Removes the brokers that hold these addresses under these names, whatever their id, as 5.x.
-   * @param peer The connection that asks. A broker that has been heard on a later connection since stays: it has
-   * been started again, and this is its predecessor's farewell.
+   * @param peer The connection that asks. A broker that registered on a later connection since stays: it has been
+   * started again, and this request is its predecessor's. A connection that never held the broker, such as an
+   * administrator's, may unregister it, as on Apache.
    */
   unregister(identities: Iterable<BrokerIdentity>, peer?: number): Unregistration {
     const leaving = new Set<Broker>()
     const missed: BrokerIdentity[] = []
     for (const identity of identities) {
       const broker = this.#brokers.find(identity.clusterName, identity.brokerAddr)
-      const isMeant = broker?.group.name === identity.brokerName && (peer === undefined || broker.peer <= peer)
+      const isMeant =
+        broker?.group.name === identity.brokerName && (peer === undefined || !this.#brokers.isSuperseded(broker, peer))
       if (broker && isMeant) leaving.add(broker)
       else missed.push(identity)
     }
     return { ...this.#remove([...leaving], 'request'), missed }
   }
 
-  /** Removes all brokers that were last heard on a connection that is no more. */
-  dropPeer(peer: number, reason: 'channel_closed' | 'channel_idle' = 'channel_closed'): Removal {
-    return this.#remove([...this.#brokers.ofPeer(peer)], reason)
+  /** Removes the brokers of a connection that has ended, except those that were heard on another one. */
+  dropPeer(peer: number, now: number, reason: 'channel_closed' | 'channel_idle' = 'channel_closed'): Removal {
+    return this.#remove(this.#brokers.drop(peer, now), reason)
   }
 
   /** Removes the brokers that have been silent for longer than they may. */
   expire(now: number): Removal {
     const silent: Broker[] = []
     for (const brokers of this.#brokers.clusters.values()) {
-      for (const broker of brokers.values()) if (broker.lastUpdate + broker.timeout < now) silent.push(broker)
+      for (const broker of brokers.values()) if (isSilent(broker, now)) silent.push(broker)
     }
     return this.#remove(silent, 'timeout')
   }
@@ -445,6 +441,11 @@ export class RouteTable {
     const group = this.#brokers.group(brokerName)
     return group ? this.#topics.changePermission(group, () => PERM_READ | PERM_WRITE) : 0
   }
+}
+
+/** Silent for longer than it may be, or not registered on the connection that another one's end left it to. */
+function isSilent({ lastUpdate, timeout, confirmBy }: Broker, now: number): boolean {
+  return lastUpdate + timeout < now || (confirmBy !== undefined && confirmBy < now)
 }
 
 function readOnly(perm: number): number {

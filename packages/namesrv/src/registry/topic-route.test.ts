@@ -29,7 +29,7 @@ describe('an acting master', () => {
     const table = masterless(new RouteTable({ supportActingMaster: true }))
     table.registerBroker(registration(acting), NOW)
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1,1:10.0.0.2,2:10.0.0.3}6')
-    table.dropPeer(1)
+    table.dropPeer(1, NOW)
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.2,2:10.0.0.3}4')
   })
 
