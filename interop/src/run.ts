@@ -9,7 +9,8 @@ import { classPath, RELEASES, skipReason } from './launch/apache.ts'
 
 /** Two files at a time: the suites mostly wait. */
 const CONCURRENCY = 2
-const testFolder = join(import.meta.dirname, '..', 'test')
+const root = join(import.meta.dirname, '..', '..')
+const testFolder = join(root, 'interop', 'test')
 const reporter = import.meta.resolve('./table-reporter.ts')
 
 const skip = await skipReason()
@@ -28,5 +29,10 @@ const flags = [
   `--test-reporter=${reporter}`,
   '--test-reporter-destination=stdout',
 ]
-const { status } = spawnSync(process.execPath, [...flags, ...files], { stdio: 'inherit' })
+const { status } = spawnSync(process.execPath, [...flags, ...files], {
+  cwd: root,
+  // The suites start many processes, which would compile the same sources each.
+  env: { NODE_COMPILE_CACHE: join(root, '.cache/compiled'), ...process.env },
+  stdio: 'inherit',
+})
 process.exitCode = status ?? 1

@@ -37,7 +37,7 @@ async function whatIsMissing(): Promise<string | undefined> {
 }
 
 /** Whether the jars of a release are on this machine. */
-export function isFetched(release: Release): boolean {
+function isFetched(release: Release): boolean {
   return existsSync(join(cacheFolder(release), 'lib'))
 }
 
