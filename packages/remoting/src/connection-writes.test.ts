@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict'
-import { Duplex } from 'node:stream'
-import { test } from 'node:test'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { Duplex, duplexPair } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import * as tls from 'node:tls'
 import { BufferPool } from './buffer-pool.ts'
 import type { BodyBytes, Command } from './command.ts'
 import { Connection } from './connection.ts'
-import { encodeFrame } from './frame.ts'
+import { header, int, text } from './fields.ts'
+import { encodeFrame, FrameDecoder, scanHeader } from './frame.ts'
+import { HeaderView, toCommand } from './header-view.ts'
 import { Outbox } from './outbox.ts'
+import { type BodyCodec, request as declared } from './request.ts'
+import { selfSigned } from './self-signed.ts'
 
 const KIB = 1024
 
@@ -100,4 +108,167 @@ test('memory lent for a request is kept from the pool while a part of the answer
     answered(body => Buffer.from(body)),
     200 * KIB,
   )
+})
+
+// -- Memory that is written again --------------------------------------------------------------------------------------
+
+const raw: BodyCodec<Buffer> = { name: 'raw', encode: bytes => bytes, decode: bytes => bytes }
+const TELL = declared({
+  code: 999,
+  purpose: 'for tests',
+  header: header({ letter: text(), size: int() }),
+  body: raw,
+})
+
+/** Both ends of a connection over a port. */
+async function overPort(t: TestContext, server: Server, event: string, dial: (port: number) => Socket) {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => void server.close())
+  const accepted = once(server, event) as Promise<[Socket]>
+  const far = dial((server.address() as AddressInfo).port)
+  const [near] = await accepted
+  t.after(() => {
+    near.destroy()
+    far.destroy()
+  })
+  return { near, far: far as Duplex }
+}
+
+const overTcp = (t: TestContext) => overPort(t, createServer(), 'connection', port => connect(port, '127.0.0.1'))
+
+const overTls = (t: TestContext) =>
+  overPort(t, tls.createServer(selfSigned()), 'secureConnection', port =>
+    tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }),
+  )
+
+async function overTlsInMemory(t: TestContext) {
+  const [below, other] = duplexPair()
+  const near = new tls.TLSSocket(below, { isServer: true, secureContext: tls.createSecureContext(selfSigned()) })
+  const far = tls.connect({ socket: other, rejectUnauthorized: false })
+  t.after(() => {
+    near.destroy()
+    far.destroy()
+  })
+  await once(far, 'secureConnect')
+  return { near, far }
+}
+
+/** Says at once that a write is done, and hands the same memory to the other end, which may read it much later. */
+function overHolder() {
+  const far = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+  const near = new Duplex({
+    read() {},
+    write(chunk: Buffer, _encoding, done) {
+      far.push(chunk)
+      done()
+    },
+  })
+  return { near, far }
+}
+
+type Ends = { readonly near: Duplex; readonly far: Duplex }
+
+const ways: Readonly<Record<string, (t: TestContext) => Ends | Promise<Ends>>> = {
+  TCP: overTcp,
+  TLS: overTls,
+  'TLS in memory': overTlsInMemory,
+  'streams in memory': () => {
+    const [near, far] = duplexPair()
+    return { near, far }
+  },
+  'a stream that holds what was written': overHolder,
+}
+
+/** What was told, with the place of the first byte of a body that is another's. */
+function readTold(bytes: Buffer): unknown[] {
+  const decoder = new FrameDecoder()
+  const view = new HeaderView()
+  const found: unknown[] = []
+  decoder.push(bytes)
+  while (decoder.next()) {
+    assert.ok(scanHeader(decoder.bytes, decoder.start, decoder.end, 65_536, view))
+    const { extFields, body } = toCommand(view)
+    const letter = extFields?.get('letter') ?? ''
+    const wrong = body?.findIndex(byte => byte !== letter.charCodeAt(0)) ?? -1
+    found.push({ letter, size: body?.length ?? 0, ...(wrong >= 0 ? { wrong } : {}) })
+  }
+  return found
+}
+
+const SIZES = [0, 10, 900, 5_000, 15_000, 40_000]
+/** No kernel keeps so much for a reader that does not come. */
+const MOST_ROUNDS = 5_000
+
+for (const [way, open] of Object.entries(ways)) {
+  for (const corked of [false, true]) {
+    test(`a slow reader gets every byte over ${way}${corked ? ', corked at times' : ''}`, async t => {
+      const { near, far } = await open(t)
+      const limits = { maxQueued: 1 << 30, maxQueuedHard: 1 << 30 }
+      const traffic = { bytesIn: 0, bytesOut: 0 }
+      const connection = new Connection(near, { remoteAddress: 'reader:1', limits, traffic })
+      t.after(() => connection.destroy())
+      const chunks: Buffer[] = []
+      let received = 0
+      far.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        received += chunk.length
+      })
+      // What waits in this process shows that the kernel takes no more.
+      const waiting = way === 'TCP' ? 200_000 : 0
+      const told: { letter: string; size: number }[] = []
+      const tell = async () => {
+        const letter = String.fromCharCode(0x41 + (told.length % 26))
+        const size = SIZES[told.length % SIZES.length] as number
+        told.push({ letter, size })
+        connection.oneway(TELL, { header: { letter, size }, body: Buffer.alloc(size, letter) })
+        if (corked && told.length % 3 === 0) near.cork()
+        await turn()
+        if (corked && told.length % 3 === 2) near.uncork()
+      }
+      for (let cycle = 0; cycle < 3; cycle++) {
+        for (let i = 0; i < 30; i++) await tell()
+        far.pause()
+        for (let i = 0; i < 100 || (i < MOST_ROUNDS && near.writableLength < waiting); i++) await tell()
+        far.resume()
+        for (let i = 0; i < 20; i++) await tell()
+      }
+      while (near.writableCorked > 0) near.uncork()
+      while (received < traffic.bytesOut) await turn()
+      assert.deepEqual(readTold(Buffer.concat(chunks)), told)
+    })
+  }
+}
+
+/** Where in its memory each write of the stream begins. */
+async function beginnings({ near }: Ends): Promise<{ offset: number; memory: ArrayBufferLike }[]> {
+  const writes: { offset: number; memory: ArrayBufferLike }[] = []
+  const write = near.write.bind(near) as (chunk: Buffer) => boolean
+  near.write = ((chunk: Buffer) => {
+    writes.push({ offset: chunk.byteOffset, memory: chunk.buffer })
+    return write(chunk)
+  }) as typeof near.write
+  const connection = new Connection(near, { remoteAddress: 'reader:1' })
+  for (let i = 0; i < 5; i++) {
+    connection.oneway(TELL, { header: { letter: 'x', size: 1000 }, body: Buffer.alloc(1000, 'x') })
+    await turn()
+  }
+  connection.destroy()
+  return writes
+}
+
+test('over TCP all answers that leave at once are written to the same memory', async t => {
+  const ends = await overTcp(t)
+  ends.far.resume()
+  const writes = await beginnings(ends)
+  assert.deepEqual(
+    writes.map(({ offset }) => offset),
+    [0, 0, 0, 0, 0],
+  )
+  assert.equal(new Set(writes.map(({ memory }) => memory)).size, 1)
+})
+
+test('a stream that is no socket never sees bytes where others were', async () => {
+  const writes = await beginnings(overHolder())
+  assert.equal(new Set(writes.map(({ offset }) => offset)).size, 5)
 })

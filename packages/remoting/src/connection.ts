@@ -1,4 +1,5 @@
 import diagnostics from 'node:diagnostics_channel'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Answering } from './answering.ts'
@@ -60,6 +61,10 @@ export class Connection implements FastConnection {
   readonly #calls: PendingCalls
   readonly #answering: Answering
   readonly #traffic: Traffic | undefined
+  /**
+   * A socket looks at no byte of a write that is done: the kernel has it, or it was encrypted. Any other stream may still hold it.
+   */
+  readonly #reusesWrites: boolean
   /** The memory of a read is used again for the next one. */
   readonly #sharesReads: boolean
   #reading = false
@@ -88,6 +93,7 @@ export class Connection implements FastConnection {
     this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
     this.#answering = new Answering(this.#limits, options.onAnswered)
+    this.#reusesWrites = stream instanceof Socket
     this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('error', (error: Error) => this.#end('error', error))
@@ -364,7 +370,9 @@ export class Connection implements FastConnection {
     }
     this.lastActivity = this.#clock.elapsed()
     const queued = stream.writableLength
-    if (queued > this.#limits.maxQueuedHard) this.#dropSlowReader(queued)
+    if (queued === 0) {
+      if (this.#reusesWrites) this.#out.reuse()
+    } else if (queued > this.#limits.maxQueuedHard) this.#dropSlowReader(queued)
     else if (queued > this.#limits.maxQueued) {
       if (this.#blockedSince === 0) this.#blockedSince = this.lastActivity
       this.#pause()
