@@ -16,7 +16,8 @@ export interface FastPath {
   readonly takesOneway?: boolean
   /**
    * Is offered each request whose header `scanHeader` understands, before the router. The view and the bytes it points to are
-   * good until this returns: copy what is kept.
+   * good until this returns: copy what is kept. A value may have escapes of JSON, which `view.escapes` tells: `copyValue` copies
+   * its text.
    *
    * An error that it throws ends the connection of the request: nothing is known of what it has done, nor of what it has
    * written to the outbox.

@@ -97,15 +97,17 @@ export function unescapeInto(bytes: Uint8Array, start: number, end: number, out:
       from++
       continue
     }
-    const single = singles[bytes[from + 1] as number] as number
+    const kind = bytes[from + 1] as number
+    const single = singles[kind] as number
     if (single !== NONE) {
       out[to++] = single
       from += 2
       continue
     }
     const point = codePointAt(bytes, from, end)
-    to = writeUtf8(out, to, point)
-    from += bytes[from + 1] === LETTER_X ? 4 : point > 0xffff ? 12 : 6
+    if (point < 0x80) out[to++] = point
+    else to = writeUtf8(out, to, point)
+    from += kind === LETTER_X ? 4 : point > 0xffff ? 12 : 6
   }
   return to
 }
