@@ -59,6 +59,8 @@ export const defaultLimits: ConnectionLimits = {
 }
 
 export interface ConnectionOptions {
+  /** Its number, if it was given one when it was accepted. Default: the next. */
+  readonly id?: number
   /** `ip:port` of the peer, for logs and handlers. */
   readonly remoteAddress: string
   /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */

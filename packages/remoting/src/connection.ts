@@ -40,12 +40,17 @@ const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
 
 let lastId = 0
 
+/** The number of the next connection of this process. */
+export function nextConnectionId(): number {
+  return ++lastId
+}
+
 /**
  * One connection, either side of it: frames in and out over any duplex stream, own calls and the replies to them,
  * the peer's requests and our answers. Owns the stream and closes it once.
  */
 export class Connection implements FastConnection {
-  readonly id: number = ++lastId
+  readonly id: number
   readonly remoteAddress: string
   /** When bytes last came or went, by `Clock.elapsed`. */
   lastActivity: number
@@ -84,6 +89,7 @@ export class Connection implements FastConnection {
   constructor(stream: Duplex, options: ConnectionOptions) {
     this.#stream = stream
     this.#options = options
+    this.id = options.id ?? nextConnectionId()
     this.remoteAddress = options.remoteAddress
     this.#limits = { ...defaultLimits, ...options.limits }
     this.#traffic = options.traffic

@@ -55,7 +55,7 @@ export interface CallOptions {
 
 /** The sender of a request. A server that has to tell its clients something keeps their peers and calls them. */
 export interface Peer {
-  /** Unique in this process and never used again. */
+  /** Unique in this process and never used again. Of two connections a server accepted, the later has the higher one. */
   readonly id: number
   /** `ip:port`, or the address that the PROXY protocol gave. */
   readonly remoteAddress: string

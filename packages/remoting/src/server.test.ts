@@ -13,7 +13,9 @@ import type { ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import { header, text } from './fields.ts'
+import { encodeFrame } from './frame.ts'
 import type { Logger } from './log.ts'
+import { Outbox } from './outbox.ts'
 import { request } from './request.ts'
 import { type OtherProtocols, RemotingServer, type RemotingServerOptions } from './server.ts'
 
@@ -87,6 +89,18 @@ test('a peer is served from its first byte on, however its first bytes are cut',
   assert.equal((await echo(join())).header.topic, 'a')
   assert.deepEqual(peers, ['10.0.0.1:1000'])
   assert.equal(server.connectionCount, 1)
+})
+
+test('connections are numbered in the order in which they were accepted, whichever speaks first', async t => {
+  const ids: number[] = []
+  const { dial } = open(t, { onOpen: peer => ids.push(peer.id) })
+  const [first, second] = [dial(), dial()]
+  const request = { code: 1, language: 'JAVA', version: 0, opaque: 1, flag: 0, remark: null, extFields: null } as const
+  const frame = encodeFrame({ ...request, body: null, serializeType: 'JSON' }, new Outbox())
+  await send(second, frame)
+  await send(first, frame)
+  const [ofSecond = 0, ofFirst = 0] = ids
+  assert.ok(ofFirst < ofSecond)
 })
 
 test('bytes of no known protocol are refused, with the bytes in the log', async t => {

@@ -7,7 +7,7 @@ import { BufferPool } from './buffer-pool.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts } from './command.ts'
-import { Connection } from './connection.ts'
+import { Connection, nextConnectionId } from './connection.ts'
 import { type ConnectionLimits, type ConnectionOptions, defaultLimits } from './connection-options.ts'
 import { RemotingError } from './errors.ts'
 import { type FastPath, NOT_TAKEN } from './fast-path.ts'
@@ -204,6 +204,8 @@ export class RemotingServer {
 
   #detect(stream: Duplex, remoteAddress: string): void {
     const { tls, proxies } = this.#options
+    // Numbered now: of two connections of a peer, the one that was accepted first may be read last.
+    const id = nextConnectionId()
     const detector: ProtocolDetector = new ProtocolDetector(stream, remoteAddress, {
       tls,
       proxies,
@@ -211,7 +213,7 @@ export class RemotingServer {
       frameLimit: this.#limits.maxFrame,
       onDetected: detected => {
         this.#detectors.delete(detector)
-        this.#admit(stream, detected)
+        this.#admit(stream, detected, id)
       },
       onRefused: why => {
         this.#detectors.delete(detector)
@@ -223,12 +225,12 @@ export class RemotingServer {
     this.#sweeper ??= this.#clock.every(SWEEP_MS, () => this.#sweep())
   }
 
-  #admit(stream: Duplex, detected: DetectedProtocol): void {
+  #admit(stream: Duplex, detected: DetectedProtocol, id: number): void {
     const address = ipOf(detected.remoteAddress)
     this.#recount(stream, address)
     const full = this.#whyTooMany(address)
     if (full !== undefined) this.#turnAway(detected.stream, detected.remoteAddress, full)
-    else if (detected.protocol === 'remoting') this.#connect(detected)
+    else if (detected.protocol === 'remoting') this.#connect(detected, id)
     else this.#handOn(detected, detected.protocol)
   }
 
@@ -261,9 +263,10 @@ export class RemotingServer {
 
   // -- Connections ---------------------------------------------------------------------------------------------------
 
-  #connect({ stream, bytes, remoteAddress, encrypted }: DetectedProtocol): void {
+  #connect({ stream, bytes, remoteAddress, encrypted }: DetectedProtocol, id: number): void {
     const { onAnswered, onSend, onOpen, traffic } = this.#options
     const connection: Connection = new Connection(stream, {
+      id,
       remoteAddress,
       fastPath: this.#fastPath,
       onAnswered,
