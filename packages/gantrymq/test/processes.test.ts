@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { nameServerRequests } from '@gantrymq/protocol'
+import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 
-const { PUT_KV_CONFIG, GET_KV_CONFIG, UPDATE_NAMESRV_CONFIG } = nameServerRequests
+const { GET_BROKER_CLUSTER_INFO, REGISTER_BROKER, PUT_KV_CONFIG, GET_KV_CONFIG, UPDATE_NAMESRV_CONFIG } =
+  nameServerRequests
 const program = fileURLToPath(new URL('../src/bin/mqnamesrv.ts', import.meta.url))
 
 async function folder(t: TestContext): Promise<string> {
@@ -106,6 +108,30 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.deepEqual(await readdir(join(home, 'namesrv')), [])
   })
 }
+
+test('a program that was stopped for longer than its brokers may be silent has all of them when it goes on', async t => {
+  const { child, address } = await start(t, await folder(t), '--scan-not-active-broker-interval', '1000')
+  const body = encodeRegisterBroker(
+    {
+      dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
+      topics: new Map(),
+      topicQueueMappings: new Map(),
+      filterServers: [],
+    },
+    { version: 513, compressed: false },
+  )
+  const client = connect(t)
+  for (let i = 0; i < 20; i++) {
+    const broker = { brokerName: `b${i}`, brokerAddr: `b${i}:1`, clusterName: 'C', brokerId: 0 }
+    await client.call(address, REGISTER_BROKER, { header: { ...broker, heartbeatTimeoutMillis: 3000 }, body })
+  }
+  child.kill('SIGSTOP')
+  // Nothing tells how long a stopped process has been stopped but the time itself.
+  await delay(4500)
+  child.kill('SIGCONT')
+  const asked = await client.call(address, GET_BROKER_CLUSTER_INFO)
+  assert.equal(asked.body?.brokerAddrTable.size, 20)
+})
 
 test('a second signal ends it at once', async t => {
   const home = await folder(t)

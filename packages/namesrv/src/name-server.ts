@@ -12,6 +12,7 @@ import {
 import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
 import {
   addressRanges,
+  AwakeClock,
   type Clock,
   clientTls,
   type CloseReason,
@@ -87,7 +88,8 @@ export class NameServer {
   readonly metrics: NameServerMetrics
   readonly status: NameServerStatus
   readonly #log: Logger
-  readonly #clock: Clock
+  /** The silence of brokers and connections is counted on it: a pause of this process is no silence of theirs. */
+  readonly #clock: AwakeClock
   readonly #settings: Settings<NameServerOptions>
   readonly #kv: KvStore
   readonly #routes: RouteTable
@@ -101,6 +103,9 @@ export class NameServer {
   readonly #server: RemotingServer
   readonly #http: HttpEndpoint | undefined
   readonly #startedAt: number
+  readonly #started: number
+  /** Connections that ended just after a pause, and why; see #onClose. */
+  readonly #endedConnections = new Map<number, CloseReason>()
   #state: 'starting' | 'serving' | 'draining' = 'starting'
   #reaper: Disposable | undefined
   #address: Address | undefined
@@ -138,10 +143,11 @@ export class NameServer {
     tls: OpenTls,
   ) {
     this.#log = log
-    this.#clock = clock
+    this.#clock = new AwakeClock(clock)
     this.#kv = kv
     this.#tls = tls.server
     this.#startedAt = clock.now()
+    this.#started = this.#clock.elapsed()
     this.#routes = new RouteTable(tableOptions(options))
     this.#settings = new Settings(nameServerOptions, options, {
       ...(unknownKeys && { unknown: unknownKeys }),
@@ -155,7 +161,7 @@ export class NameServer {
       clock,
     })
     this.#registryLog = new RegistryLog(log, this.metrics, this.#departures)
-    this.#client = new RemotingClient({ clock, log, tls: tls.client })
+    this.#client = new RemotingClient({ clock: this.#clock, log, tls: tls.client })
     this.#notifier = new MinBrokerNotifier(this.#client, log)
     this.status = this.#describe()
     this.metrics.watch(this.status)
@@ -257,6 +263,7 @@ export class NameServer {
       routes: this.#routes,
       kv: this.#kv,
       departures: this.#departures,
+      clock: this.#clock,
       startedAt: this.#startedAt,
       readiness: () => this.#readiness(),
       peers: () => this.#peers.keys(),
@@ -273,7 +280,7 @@ export class NameServer {
   }
 
   #isWaiting(): boolean {
-    return this.#clock.now() - this.#startedAt < this.#settings.options.waitSecondsForService * 1000
+    return this.#clock.elapsed() - this.#started < this.#settings.options.waitSecondsForService * 1000
   }
 
   // -- Life ----------------------------------------------------------------------------------------------------------
@@ -296,7 +303,8 @@ export class NameServer {
 
   /** Drops brokers that have been silent for too long: Apache's scanNotActiveBroker. */
   #reap(): void {
-    const removal = this.#routes.expire(this.#clock.now())
+    this.#dropEnded()
+    const removal = this.#routes.expire(this.#clock.elapsed())
     this.#noteRemoval(removal)
     for (const peer of removal.freePeers) this.#peers.get(peer)?.destroy('idle')
     this.#lastBodies.sweep(broker => this.#routes.brokers.find(broker.cluster, broker.addr) === broker)
@@ -308,9 +316,17 @@ export class NameServer {
     if (reason === 'bad_frame' || reason === 'slow_reader' || reason === 'slow_frame') {
       this.metrics.rejected.add({ reason })
     }
-    this.#noteRemoval(
-      this.#routes.dropPeer(connection.id, this.#clock.now(), reason === 'idle' ? 'channel_idle' : 'channel_closed'),
-    )
+    this.#endedConnections.set(connection.id, reason)
+    // After a pause the end of a connection may be read before the registration on the one that its broker opened since.
+    if (this.#clock.sinceWaking() >= WAKING_MS) this.#dropEnded()
+  }
+
+  #dropEnded(): void {
+    for (const [id, reason] of this.#endedConnections) {
+      this.#endedConnections.delete(id)
+      const why = reason === 'idle' ? 'channel_idle' : 'channel_closed'
+      this.#noteRemoval(this.#routes.dropPeer(id, this.#clock.elapsed(), why))
+    }
   }
 
   #noteRemoval(removal: Removal): void {
@@ -328,9 +344,13 @@ export class NameServer {
     })
     await Promise.all([this.#http?.close(), this.#client.close(), this.#kv.close(), this.#settings.close()])
     this.#tls?.close()
+    this.#clock[Symbol.dispose]()
     this.metrics.close()
   }
 }
+
+/** How long after a pause of the process the ends of connections wait for what else was sent meanwhile, milliseconds. */
+const WAKING_MS = 2000
 
 interface OpenTls {
   readonly server: ServerTls | undefined

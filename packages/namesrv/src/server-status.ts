@@ -1,5 +1,6 @@
 import { type Readiness, VERSION } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
+import type { Clock } from '@gantrymq/remoting'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
 import type { KvStore } from './kv/kv-store.ts'
@@ -11,6 +12,7 @@ export interface StatusSources {
   readonly routes: RouteTable
   readonly kv: KvStore
   readonly departures: Departures
+  readonly clock: Clock
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly readiness: () => Readiness
@@ -18,7 +20,8 @@ export interface StatusSources {
 }
 
 /** What a running server tells of itself. */
-export function serverStatus({ routes, kv, departures, startedAt, readiness, peers }: StatusSources): NameServerStatus {
+export function serverStatus(sources: StatusSources): NameServerStatus {
+  const { routes, kv, departures, clock, startedAt, readiness, peers } = sources
   return {
     version: VERSION,
     startedAt,
@@ -30,7 +33,13 @@ export function serverStatus({ routes, kv, departures, startedAt, readiness, pee
       }
     },
     brokerCount: () => routes.brokers.size,
-    brokers: (): Iterable<BrokerView> => liveBrokers(routes),
+    *brokers(): Generator<BrokerView, void, void> {
+      // The table counts elapsed time, those who look at it count from the epoch.
+      const zero = clock.now() - clock.elapsed()
+      for (const { registeredAt, lastUpdate, ...broker } of liveBrokers(routes)) {
+        yield { ...broker, registeredAt: zero + registeredAt, lastUpdate: zero + lastUpdate }
+      }
+    },
     topicCount: () => routes.topics.size,
     topics: () => routes.topics.keys(),
     brokersOfTopic: topic => brokerNamesOfTopic(routes, topic),

@@ -1,3 +1,4 @@
+export { AwakeClock } from './awake-clock.ts'
 export {
   type Addresses,
   addressesOf,

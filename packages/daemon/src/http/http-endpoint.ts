@@ -111,7 +111,7 @@ export class HttpEndpoint {
       },
       answered: () => this.#finished(connection),
       refused: path => {
-        connection.since = this.#clock.now()
+        connection.since = this.#clock.elapsed()
         connection.patience = Math.min(connection.patience, GRPC_PATIENCE_MS)
         const fields = { peer: remoteAddress ?? stream.remoteAddress, path }
         this.#warn(fields, `a gRPC client dialled the ${this.#role}, it was told to dial the proxy`)
@@ -142,7 +142,7 @@ export class HttpEndpoint {
   async #shutDown(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#lastClosed = resolve
-    this.#closeBy = this.#clock.now() + this.#limits.closeTimeout
+    this.#closeBy = this.#clock.elapsed() + this.#limits.closeTimeout
     const portClosed = this.#port && once(this.#port, 'close')
     this.#port?.close()
     for (const { stream, answering } of this.#connections.values()) if (answering === 0) stream.destroy()
@@ -159,7 +159,7 @@ export class HttpEndpoint {
       return undefined
     }
     if (this.#connections.size >= this.#limits.connections) this.#dropLongestSilent()
-    const connection = { stream, since: this.#clock.now(), patience: this.#limits.answerTimeout, answering: 0 }
+    const connection = { stream, since: this.#clock.elapsed(), patience: this.#limits.answerTimeout, answering: 0 }
     this.#connections.set(stream, connection)
     stream.once('close', () => this.#forget(stream))
     this.#sweep ??= this.#clock.every(SWEEP_MS, () => this.#dropSilent())
@@ -191,7 +191,7 @@ export class HttpEndpoint {
   // node:http enforces its own timeouts only on servers that listen themselves. One rule replaces them all, for slow
   // requests, idle connections and slow readers alike.
   #dropSilent(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     for (const connection of this.#connections.values()) {
       if (now - connection.since >= connection.patience || now >= this.#closeBy) this.#drop(connection)
     }
@@ -222,7 +222,7 @@ export class HttpEndpoint {
 
   #finished(connection: HttpConnection): void {
     connection.answering--
-    connection.since = this.#clock.now()
+    connection.since = this.#clock.elapsed()
     // To the end of the order, unless it has ended meanwhile.
     if (this.#connections.delete(connection.stream)) this.#connections.set(connection.stream, connection)
     if (connection.stream.writableEnded) destroyWhenSent(connection.stream)
@@ -230,7 +230,7 @@ export class HttpEndpoint {
 
   /** Strangers can cause these as often as they like, so each is logged once a minute. */
   #warn(fields: object, text: string): void {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     if (now - (this.#warned.get(text) ?? Number.NEGATIVE_INFINITY) < WARNING_GAP_MS) return
     this.#warned.set(text, now)
     this.#log.warn(fields, text)

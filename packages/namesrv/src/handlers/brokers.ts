@@ -52,14 +52,14 @@ export const brokerHandlers: HandlersFor<BrokerRequests, NameServerContext> = {
       clusterName,
       brokerAddr,
       body ?? undefined,
-      clock.now(),
+      clock.elapsed(),
       peer.id,
     )
     return { header: { changed }, body: stored ?? null }
   },
 
   BROKER_HEARTBEAT({ header, peer }, { routes, clock }) {
-    routes.heartbeat(header.clusterName, header.brokerAddr, clock.now(), peer.id)
+    routes.heartbeat(header.clusterName, header.brokerAddr, clock.elapsed(), peer.id)
     return {}
   },
 
@@ -178,7 +178,7 @@ function enter(
   const { routes, registryLog, clock } = context
   try {
     if (reading) routes.checkTopics(reading.topics, reading.count)
-    const begun = routes.beginRegistration(head, clock.now())
+    const begun = routes.beginRegistration(head, clock.elapsed())
     if (begun.result === 'ignored') {
       registryLog.ignored(head, begun.holderAddr)
       return { answer: { header: {} } }
@@ -189,7 +189,7 @@ function enter(
     const { masterAddr, haServerAddr } = begun
     const answer = { header: { masterAddr, haServerAddr }, body: orderTopics(context) }
     if (reading && (begun.topics !== 'none' || reading.count > 0)) return { answer, token: begun.token }
-    routes.completeRegistration(begun.token, clock.now())
+    routes.completeRegistration(begun.token, clock.elapsed())
     return { answer }
   } catch (error) {
     if (!(error instanceof RegistrationRefused)) throw error
@@ -219,7 +219,7 @@ function* applyTopics(
   }
   routes.skipTopics(token, count - topics.length)
   routes.applyMappings(token, topicQueueMappings.values())
-  const completed = routes.completeRegistration(token, clock.now())
+  const completed = routes.completeRegistration(token, clock.elapsed())
   if (completed === false) return
   registryLog.completed(brokerName, completed)
   if (token.wanted !== 'none') lastBodies.keep(token.broker, read)

@@ -31,9 +31,9 @@ export interface BrokerView {
   readonly haServerAddr?: string
   /** The connection it was last heard on. */
   readonly peer: number
-  /** Milliseconds since the epoch. */
+  /** Milliseconds by the table's clock; NameServerStatus gives them since the epoch. */
   readonly registeredAt: number
-  /** Milliseconds since the epoch: the last registration or heartbeat. */
+  /** The last registration or heartbeat, in the same milliseconds. */
   readonly lastUpdate: number
   /** Milliseconds of silence after which it is dropped. */
   readonly timeout: number

@@ -35,15 +35,15 @@ export interface Broker {
   /** The connection that holds it: its end takes the broker along. See BrokerDirectory. */
   peer: number
   /**
-   * Other open connections that spoke for it, and when they last did, milliseconds since the epoch. Undefined if there is
+   * Other open connections that spoke for it, and when they last did, by `Clock.elapsed`. Undefined if there is
    * none, as nearly always.
    */
   claims: Map<number, number> | undefined
-  /** Set when another connection's end left the broker to this one: it must register by then. Milliseconds since the epoch. */
+  /** Set when another connection's end left the broker to this one: it must register by then, by `Clock.elapsed`. */
   confirmBy: number | undefined
-  /** Milliseconds since the epoch. */
+  /** By `Clock.elapsed`, milliseconds. */
   readonly registeredAt: number
-  /** Milliseconds since the epoch: last registration or heartbeat. */
+  /** By `Clock.elapsed`: the last registration or heartbeat. */
   lastUpdate: number
   /** Milliseconds. */
   timeout: number

@@ -57,7 +57,7 @@ export interface Unregistration extends Removal {
 
 /**
  * Which brokers live and which topics they have: Apache's RouteInfoManager, as plain state. It opens, sends and times
- * nothing; time comes in as milliseconds since the epoch, a connection as a number that grows with each one accepted.
+ * nothing; time comes in as elapsed milliseconds (`Clock.elapsed`), a connection as a number that grows with each one accepted.
  *
  * The whole locking discipline: every method is synchronous, and so atomic. A large registration is made of several
  * calls; in between, others may see some of its topics, but never a data version that promises all of them.

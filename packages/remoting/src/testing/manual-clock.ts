@@ -37,6 +37,14 @@ export class ManualClock implements Clock {
     for (const timer of this.#timers) timer.due += ms
   }
 
+  /** Moves on by `ms` during which the process did not run: what fell due meanwhile is called once, late, at its end. */
+  pause(ms: number): void {
+    this.#now += ms
+    const late = [...this.#timers].filter(timer => timer.due <= this.#now).sort((a, b) => a.due - b.due)
+    for (const timer of late) timer.due = this.#now + timer.ms
+    for (const timer of late) if (this.#timers.has(timer)) timer.tick()
+  }
+
   /** Moves on by `ms`, calling what falls due in order. */
   advance(ms: number): void {
     const end = this.#now + ms

@@ -1,0 +1,97 @@
+// What a name server makes of a pause of its own process, and of jumps of the machine's time.
+import assert from 'node:assert/strict'
+import { duplexPair } from 'node:stream'
+import { test, type TestContext } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { Connection } from '@gantrymq/remoting'
+import { ManualClock } from '@gantrymq/remoting/testing'
+import { NameServer } from '../src/index.ts'
+
+const BROKERS = 20
+const PAUSE_MS = 130_000
+
+function registrationOf(brokerName: string) {
+  const body = {
+    dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
+    topics: new Map(),
+    topicQueueMappings: new Map(),
+    filterServers: [],
+  }
+  return {
+    header: { brokerName, brokerAddr: `${brokerName}:10911`, clusterName: 'C', brokerId: 0 },
+    body: encodeRegisterBroker(body, { version: 513, compressed: false }),
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 30; i++) await turn()
+}
+
+/** A name server with 20 brokers, each on a connection of its own. */
+async function open(t: TestContext) {
+  const clock = new ManualClock()
+  const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock, httpEnabled: false })
+  t.after(() => server.close())
+  const join = async (brokerName: string) => {
+    const [near, far] = duplexPair()
+    far.once('close', () => near.destroy())
+    server.accept(near, '10.0.0.1:1')
+    const connection = new Connection(far, { remoteAddress: 'server:1' })
+    t.after(() => connection.destroy())
+    await connection.call(nameServerRequests.REGISTER_BROKER, registrationOf(brokerName))
+    return connection
+  }
+  const connections = []
+  for (let i = 0; i < BROKERS; i++) connections.push(await join(`broker-${i}`))
+  return { clock, server, join, connections }
+}
+
+test('a pause of 130 s loses no broker, whether or not anything of it waits to be read', async t => {
+  const { clock, server } = await open(t)
+  clock.advance(29_000)
+  clock.pause(PAUSE_MS)
+  await settle()
+  assert.equal(server.status.brokerCount(), BROKERS)
+  clock.advance(60_000)
+  assert.equal(server.status.brokerCount(), BROKERS)
+})
+
+test('brokers that are silent after a pause, too, go when their time is over', async t => {
+  const { clock, server } = await open(t)
+  clock.pause(PAUSE_MS)
+  clock.advance(130_000)
+  await settle()
+  assert.equal(server.status.brokerCount(), 0)
+})
+
+test('a broker that reconnected during a pause stays, although the end of its old connection is read first', async t => {
+  const { clock, server, join, connections } = await open(t)
+  clock.pause(PAUSE_MS)
+  for (const connection of connections) connection.destroy()
+  await settle()
+  assert.equal(server.status.brokerCount(), BROKERS)
+  await Promise.all(connections.map((_, i) => join(`broker-${i}`)))
+  clock.advance(30_000)
+  assert.equal(server.status.brokerCount(), BROKERS)
+})
+
+test('a broker that hung up during a pause is gone with the next look at the brokers', async t => {
+  const { clock, server, connections } = await open(t)
+  clock.pause(PAUSE_MS)
+  connections[0]?.destroy()
+  await settle()
+  clock.advance(5000)
+  assert.equal(server.status.brokerCount(), BROKERS - 1)
+})
+
+test('a jump of the time of day by 130 s, forth or back, loses no broker and keeps none longer', async t => {
+  const { clock, server } = await open(t)
+  for (const jump of [PAUSE_MS, -2 * PAUSE_MS]) {
+    clock.jump(jump)
+    clock.advance(10_000)
+    assert.equal(server.status.brokerCount(), BROKERS)
+  }
+  clock.advance(110_000)
+  assert.equal(server.status.brokerCount(), 0)
+})
