@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url'
  * for each of them. As many run at a time as there are processors. A file belongs to the first part that names it.
  */
 const suite: Readonly<Record<string, readonly string[]>> = {
-  'client-as-a-whole': ['packages/client/test/every-*.test.ts'],
+  'client-as-a-whole': ['packages/client/test/{every-call,close-at-every-step}.test.ts'],
   client: ['packages/client/**/*.test.ts'],
   packages: ['packages/**/*.test.ts'],
   repository: ['{benchmarks,docs,examples,scripts}/**/*.test.ts'],

@@ -25,7 +25,7 @@ async function producing(cluster: TestCluster, options: Partial<ProducerOptions>
   return cluster.own(await cluster.outcome(Producer.start({ ...shared(cluster), group: 'orders', ...options })))
 }
 
-test('every request is signed, what was added to it as well', async t => {
+test('every request is signed, including the fields that onRequest added', async t => {
   const cluster = await clusterWithTopic(t)
   const onRequest = (fields: Map<string, string>): void => void fields.set('tenant', 'blue')
   const producer = await producing(cluster, { onRequest, namespaceV2: 'shop' })
@@ -40,7 +40,7 @@ test('every request is signed, what was added to it as well', async t => {
   }
 })
 
-test('what onRequest throws ends the request and names the option', async t => {
+test('when onRequest throws, the request fails with an error that names the option', async t => {
   const cluster = await clusterWithTopic(t)
   const producer = await producing(cluster, {
     onRequest: () => {
@@ -51,7 +51,7 @@ test('what onRequest throws ends the request and names the option', async t => {
   await assert.rejects(sending, /option onRequest threw: no token today/)
 })
 
-test('a query by id is signed again once the broker is known to be of 4.9', async t => {
+test('a query by id is signed again once the broker is known to be a 4.9 broker', async t => {
   const cluster = await clusterWithTopic(t, { brokers: [{ release: '4.9' }] })
   const { messageId } = await cluster.outcome((await producing(cluster)).send({ topic: 'Orders', body: 'hello' }))
   const remark = 'org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=operator'
@@ -69,7 +69,7 @@ test('a query by id is signed again once the broker is known to be of 4.9', asyn
   assert.ok(found !== undefined)
 })
 
-test('a broker of 4.9 that denies is told with advice, and as nothing to try again', async t => {
+test('the error for a permission that a 4.9 broker denies has advice and is not retriable', async t => {
   const cluster = await clusterWithTopic(t, { brokers: [{ release: '4.9' }] })
   const remark = 'org.apache.rocketmq.acl.common.AclException: No default permission for Orders'
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 1, remark, times: Number.POSITIVE_INFINITY })
@@ -82,10 +82,10 @@ test('a broker of 4.9 that denies is told with advice, and as nothing to try aga
   })
 })
 
-test('no log line, no error and no look at an object shows a secret', async t => {
+test('no log line, error or inspected object shows a secret', async t => {
   const cluster = await clusterWithTopic(t)
-  const said: unknown[] = []
-  const note = (fields: object, text: string): void => void said.push(fields, text)
+  const logged: unknown[] = []
+  const note = (fields: object, text: string): void => void logged.push(fields, text)
   const log = { debug: note, info: note, warn: note, error: note }
   const errors: unknown[] = []
   const producer = await producing(cluster, { tls: TLS, log, trace: true, timeoutMs: 500 })
@@ -101,14 +101,14 @@ test('no log line, no error and no look at an object shows a secret', async t =>
   cluster.broker.down()
   await send()
   await cluster.advance(60_000, 1000)
-  assert.ok(errors.length >= 2 && said.length > 4, 'there was something to say')
-  const everything = [producer, consumer, ...errors, ...said]
+  assert.ok(errors.length >= 2 && logged.length > 4, 'there were errors and log lines')
+  const everything = [producer, consumer, ...errors, ...logged]
   const shown = everything.map(each => inspect(each, { depth: 20, showHidden: true, getters: true })).join('\n')
   const json = everything.map(each => JSON.stringify(each)).join('\n')
   assert.doesNotMatch(shown + json, /sesame/)
 })
 
-test('an option with a secret in it is not shown when it is wrong', async () => {
+test('the error for a wrong option with a secret does not show its value', async () => {
   const secret = 'operator:open-sesame'
   const wrong: object[] = [
     { credentials: secret },

@@ -14,7 +14,7 @@ import { Admin } from '../src/admin/admin.ts'
 
 type Dispatch = NonNullable<ConnectionOptions['onRequest']>
 
-/** A server that serves these requests and no others. */
+/** A server that handles only these requests. */
 export function serving<const T extends RequestTable>(table: T, handlers: HandlersFor<T, null>): Dispatch {
   const router = new Router(table, handlers, null)
   return (command, peer) => router.dispatch(command, peer)
@@ -22,7 +22,7 @@ export function serving<const T extends RequestTable>(table: T, handlers: Handle
 
 const { GET_BROKER_CLUSTER_INFO, GET_ROUTEINFO_BY_TOPIC } = nameServerRequests
 
-/** A name server that knows these brokers, all of one cluster `c`; every topic but `missing` is on all of them. */
+/** A name server with these brokers, all of cluster `c`. Every topic except `missing` is on all of them. */
 export function nameServerOf(brokers: readonly BrokerData[]): Dispatch {
   return serving(
     { GET_BROKER_CLUSTER_INFO, GET_ROUTEINFO_BY_TOPIC },
@@ -52,15 +52,15 @@ function routeOf(brokerDatas: readonly BrokerData[]): TopicRoute {
   return { queueDatas, brokerDatas, filterServerTable: new Map() }
 }
 
-/** The master of a group, and its slaves. */
+/** A broker's master and slaves. */
 export function brokerData(brokerName: string, ...addresses: string[]): BrokerData {
   const brokerAddrs = new Map(addresses.map((address, id) => [id, address]))
   return { brokerName, cluster: 'c', brokerAddrs, enableActingMaster: false }
 }
 
 /**
- * An admin and servers in memory, by address. An address that no server has refuses connections.
- * @param nameServers the addresses that are name servers
+ * Starts an admin with servers in memory, by address. Other addresses refuse connections.
+ * @param nameServers The addresses of the name servers.
  */
 export async function startAdmin(
   t: TestContext,
@@ -70,7 +70,7 @@ export async function startAdmin(
   const clock = new ManualClock()
   const dial = (address: string) => {
     const onRequest = servers[address]
-    if (onRequest === undefined) return Promise.reject(new RemotingError('CONNECT_FAILED', 'nobody listens there'))
+    if (onRequest === undefined) return Promise.reject(new RemotingError('CONNECT_FAILED', 'connection refused'))
     const [near, far] = memorySockets()
     const connection = new Connection(far, { remoteAddress: 'admin', clock, onRequest })
     t.after(() => connection.close())

@@ -8,9 +8,9 @@ import type { LogEntry } from '@gantrymq/testkit'
 import { PushConsumer } from '../src/consumer/push-consumer.ts'
 import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
-import { scene, TOPIC } from './survival-scene.ts'
+import { outageCluster, TOPIC } from './outage-cluster.ts'
 
-/** What callers without types may hand over. */
+/** Values that callers without types may pass. */
 const ODD: readonly unknown[] = [
   null,
   0,
@@ -35,7 +35,7 @@ const ODD: readonly unknown[] = [
   Object.create(null),
 ]
 
-/** What a call ended with, whether it threw or rejected. */
+/** The result of a call, or the error that it threw or rejected with. */
 async function endOf(call: () => Promise<unknown>): Promise<unknown> {
   try {
     return await call()
@@ -44,8 +44,8 @@ async function endOf(call: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** An odd value is refused with a sentence, or taken: anything but a mistake of our own code. */
-function assertRefusedOrTaken(end: unknown, what: string): void {
+/** An odd value is accepted or refused with a ClientError, but never causes an error in the client itself. */
+function assertRefusedOrAccepted(end: unknown, what: string): void {
   if (end instanceof Error) assert.ok(end instanceof ClientError, `${what}: ${end.stack}`)
 }
 
@@ -65,8 +65,8 @@ const MESSAGE_FIELDS = [
 ]
 
 for (const traced of [false, true]) {
-  const how = traced ? ' while somebody listens to the diagnostics channel' : ''
-  test(`odd messages are refused, never with a TypeError, and the producer lives on${how}`, async t => {
+  const how = traced ? ' with subscribers of the diagnostics channel' : ''
+  test(`odd messages are accepted or refused with a ClientError, and the producer goes on${how}`, async t => {
     if (traced) {
       const channel = tracingChannel('gantrymq:client:send')
       const subscribers = { start() {}, end() {}, asyncStart() {}, asyncEnd() {}, error() {} }
@@ -78,41 +78,50 @@ for (const traced of [false, true]) {
 }
 
 async function oddMessages(t: TestContext): Promise<void> {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const producer = await scenery.producer()
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const producer = await fixture.producer()
   for (const odd of ODD) {
     for (const field of MESSAGE_FIELDS) {
       const message = { topic: TOPIC, body: 'x', [field]: odd } as never
       const what = `${field}: ${inspect(odd)}`
-      assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.send(message, { timeoutMs: 500 }))), what)
-      assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendOneway(message, { timeoutMs: 500 }))), what)
-      assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendBatch([message], { timeoutMs: 500 }))), what)
+      assertRefusedOrAccepted(await cluster.outcome(endOf(() => producer.send(message, { timeoutMs: 500 }))), what)
+      assertRefusedOrAccepted(
+        await cluster.outcome(endOf(() => producer.sendOneway(message, { timeoutMs: 500 }))),
+        what,
+      )
+      assertRefusedOrAccepted(
+        await cluster.outcome(endOf(() => producer.sendBatch([message], { timeoutMs: 500 }))),
+        what,
+      )
     }
     const whole = odd as never
-    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.send(whole))), `send(${typeof odd})`)
-    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendOneway(whole))), `sendOneway(${typeof odd})`)
-    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendBatch(whole))), `sendBatch(${typeof odd})`)
-    assertRefusedOrTaken(await cluster.outcome(endOf(() => producer.sendBatch([whole]))), `sendBatch([${typeof odd}])`)
+    assertRefusedOrAccepted(await cluster.outcome(endOf(() => producer.send(whole))), `send(${typeof odd})`)
+    assertRefusedOrAccepted(await cluster.outcome(endOf(() => producer.sendOneway(whole))), `sendOneway(${typeof odd})`)
+    assertRefusedOrAccepted(await cluster.outcome(endOf(() => producer.sendBatch(whole))), `sendBatch(${typeof odd})`)
+    assertRefusedOrAccepted(
+      await cluster.outcome(endOf(() => producer.sendBatch([whole]))),
+      `sendBatch([${typeof odd}])`,
+    )
   }
   const end = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'good' })))
   assert.equal((end as { status?: string }).status, 'SEND_OK')
 }
 
-test('odd options of a send are refused or taken, and no send hangs for them', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const producer = await scenery.producer()
+test('odd options of a send are accepted or refused, and no send hangs', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const producer = await fixture.producer()
   for (const odd of ODD) {
     for (const field of ['queue', 'hashKey', 'selector', 'timeoutMs', 'signal']) {
       const what = `${field}: ${inspect(odd)}`
       const options = { [field]: odd } as never
-      assertRefusedOrTaken(
+      assertRefusedOrAccepted(
         await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' }, options))),
         what,
       )
     }
-    assertRefusedOrTaken(
+    assertRefusedOrAccepted(
       await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: 'x' }, odd as never))),
       `options ${typeof odd}`,
     )
@@ -143,27 +152,30 @@ const CONSUMER_OPTIONS = [
   'batchSize',
 ]
 
-test('odd options are refused by name when a client starts, and nothing of it stays behind', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
+test('odd options of a client are refused at the start, and nothing remains', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
   for (const odd of ODD) {
     for (const field of OPTIONS) {
-      const end = await cluster.outcome(endOf(() => Producer.start({ ...scenery.producerOptions(), [field]: odd })))
-      assertRefusedOrTaken(end, `producer ${field}`)
+      const end = await cluster.outcome(endOf(() => Producer.start({ ...fixture.producerOptions(), [field]: odd })))
+      assertRefusedOrAccepted(end, `producer ${field}`)
       if (end instanceof Producer) await cluster.outcome(end.close())
     }
     for (const field of CONSUMER_OPTIONS) {
-      const end = await cluster.outcome(endOf(() => PushConsumer.start({ ...scenery.consumerOptions(), [field]: odd })))
-      assertRefusedOrTaken(end, `consumer ${field}: ${typeof odd}`)
+      const end = await cluster.outcome(endOf(() => PushConsumer.start({ ...fixture.consumerOptions(), [field]: odd })))
+      assertRefusedOrAccepted(end, `consumer ${field}: ${typeof odd}`)
       if (end instanceof PushConsumer) await cluster.outcome(end.close())
     }
     const subscriptions = { [TOPIC]: odd as string }
-    const end = await cluster.outcome(endOf(() => PushConsumer.start({ ...scenery.consumerOptions(), subscriptions })))
-    assertRefusedOrTaken(end, `subscription ${inspect(odd)}`)
+    const end = await cluster.outcome(endOf(() => PushConsumer.start({ ...fixture.consumerOptions(), subscriptions })))
+    assertRefusedOrAccepted(end, `subscription ${inspect(odd)}`)
     if (end instanceof PushConsumer) await cluster.outcome(end.close())
     const given = odd as never
-    assertRefusedOrTaken(await cluster.outcome(endOf(() => Producer.start(given))), `Producer.start(${inspect(odd)})`)
-    assertRefusedOrTaken(
+    assertRefusedOrAccepted(
+      await cluster.outcome(endOf(() => Producer.start(given))),
+      `Producer.start(${inspect(odd)})`,
+    )
+    assertRefusedOrAccepted(
       await cluster.outcome(endOf(() => PushConsumer.start(given))),
       `PushConsumer.start(${inspect(odd)})`,
     )
@@ -171,10 +183,10 @@ test('odd options are refused by name when a client starts, and nothing of it st
   await cluster.assertNothingLeft()
 })
 
-test('a body that is too large is refused before it is sent, and the text says how large it may be', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const producer = await scenery.producer({ maxMessageSize: 1000 })
+test('a body that is too large is refused before it is sent, and the error has the limit', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const producer = await fixture.producer({ maxMessageSize: 1000 })
   const end = await cluster.outcome(endOf(() => producer.send({ topic: TOPIC, body: Buffer.alloc(1001) })))
   assert.ok(end instanceof ClientError && end.code === 'MESSAGE_ILLEGAL' && end.message.includes('1000'))
   const properties = { a: 'x'.repeat(40_000) }
@@ -185,10 +197,10 @@ test('a body that is too large is refused before it is sent, and the text says h
 
 const CODES = [...new Set([...Object.values(responseCodes), 3, 4, 99, 1234, 32_767, -1, -9999, 2 ** 31 - 1])]
 
-test('whatever code a broker answers a send with, it ends with a receipt or an error that has the code', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const producer = await scenery.producer({ retries: 1 })
+test('a send ends with a receipt or an error with the code, whatever code the broker answers', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const producer = await fixture.producer({ retries: 1 })
   for (const code of CODES) {
     const fault = cluster.broker.fault('SEND_MESSAGE_V2', {
       answer: 'code',
@@ -200,11 +212,11 @@ test('whatever code a broker answers a send with, it ends with a receipt or an e
     assert.ok(fault.met > 0)
     fault.lift()
     if (!(end instanceof Error)) {
-      assert.ok([0, 10, 11, 12].includes(code), `code ${code} was taken for a success`)
+      assert.ok([0, 10, 11, 12].includes(code), `code ${code} counts as success`)
       continue
     }
     assert.ok(end instanceof ClientError, `${code}: ${end.stack}`)
-    // A broker that goes away (1500) is dialled anew, and that fails in its own words.
+    // After GO_AWAY (1500) the client connects again, which fails with another error.
     if (code === responseCodes.GO_AWAY) continue
     assert.equal(end.responseCode, code)
     assert.ok(end.code === 'BROKER_REFUSED' || end.code === 'SEND_FAILED', end.code)
@@ -213,28 +225,28 @@ test('whatever code a broker answers a send with, it ends with a receipt or an e
   assert.ok(!(end instanceof Error))
 })
 
-test('whatever code a broker answers a pull with, the consumer goes on and commits nothing that it has not done', async t => {
-  const scenery = await scene(t, { queues: 1 })
-  const { cluster, ledger } = scenery
-  const producer = await scenery.producer()
-  await scenery.consumer()
+test('a consumer goes on and commits only finished messages, whatever code the broker answers a pull with', async t => {
+  const fixture = await outageCluster(t, { queues: 1 })
+  const { cluster, ledger } = fixture
+  const producer = await fixture.producer()
+  await fixture.consumer()
   for (const code of CODES) {
     cluster.broker.fault('PULL_MESSAGE', { answer: 'code', code, times: 2, handled: code === 0 })
-    await cluster.outcome(scenery.send(producer, 2))
+    await cluster.outcome(fixture.send(producer, 2))
     await cluster.advance(500)
   }
-  await scenery.untilConsumed(180_000)
+  await fixture.untilConsumed(180_000)
   assert.equal(ledger.stored.size, CODES.length * 2)
 })
 
-type Spoil = (entry: LogEntry) => void
+type Corrupt = (entry: LogEntry) => void
 
-const SPOILT: Readonly<Record<string, Spoil>> = {
+const CORRUPTIONS: Readonly<Record<string, Corrupt>> = {
   'a wrong magic': ({ bytes }) => void bytes.writeInt32BE(0x12345678, 4),
-  'a size of nothing': ({ bytes }) => void bytes.writeInt32BE(0, 0),
+  'a size of zero': ({ bytes }) => void bytes.writeInt32BE(0, 0),
   'a negative size': ({ bytes }) => void bytes.writeInt32BE(-5, 0),
   'a size of two gigabytes': ({ bytes }) => void bytes.writeInt32BE(0x7fffffff, 0),
-  'a size that cuts it': ({ bytes }) => void bytes.writeInt32BE(bytes.length - 10, 0),
+  'a size that is too small': ({ bytes }) => void bytes.writeInt32BE(bytes.length - 10, 0),
   'a body of two gigabytes': ({ bytes }) => void bytes.writeInt32BE(0x7fffffff, 84),
   'a negative body': ({ bytes }) => void bytes.writeInt32BE(-1, 84),
   'a topic beyond the end': ({ bytes, message }) => void bytes.writeUInt8(0xff, 88 + message.body.length),
@@ -243,42 +255,42 @@ const SPOILT: Readonly<Record<string, Spoil>> = {
   'a wrong checksum': ({ bytes }) => void bytes.writeInt32BE(1, 8),
 }
 
-test('messages that are spoilt are skipped and told of, and those behind them are consumed', async t => {
-  const scenery = await scene(t, { queues: 1 })
-  const { cluster, ledger } = scenery
-  await scenery.consumer()
-  for (const [what, spoil] of Object.entries(SPOILT)) {
-    const [before, spoilt, behind] = ['before', 'spoilt', 'behind'].map(name => `${name} ${what}`)
+test('corrupt messages are skipped and logged, and later ones are consumed', async t => {
+  const fixture = await outageCluster(t, { queues: 1 })
+  const { cluster, ledger } = fixture
+  await fixture.consumer()
+  for (const [what, corrupt] of Object.entries(CORRUPTIONS)) {
+    const [before, corrupted, after] = ['before', 'corrupted', 'after'].map(name => `${name} ${what}`)
     const put = (body = ''): LogEntry => cluster.broker.put({ topic: TOPIC, body: Buffer.from(body) })
-    // The consumer is kept from pulling until all three are there.
+    // The consumer cannot pull before all three are stored.
     cluster.broker.fault('PULL_MESSAGE', { answer: 'code', code: 1, handled: false })
     put('wake')
     put(before)
-    spoil(put(spoilt))
-    const logged = scenery.log.length
-    put(behind)
-    await scenery.until(() => ledger.came.has(behind as string), 60_000)
-    assert.ok(ledger.came.has(before as string), `${what}: the one before`)
-    assert.ok(ledger.came.has(behind as string) || what.includes('size'), `${what}: the one behind`)
-    const told = scenery.log.slice(logged).some(({ level }) => level === 'warn' || level === 'error')
-    assert.ok(told || what === 'a wrong checksum', `${what}: somebody is told`)
+    corrupt(put(corrupted))
+    const logged = fixture.log.length
+    put(after)
+    await fixture.until(() => ledger.received.has(after as string), 60_000)
+    assert.ok(ledger.received.has(before as string), `${what}: the message before`)
+    assert.ok(ledger.received.has(after as string) || what.includes('size'), `${what}: the message after`)
+    const isLogged = fixture.log.slice(logged).some(({ level }) => level === 'warn' || level === 'error')
+    assert.ok(isLogged || what === 'a wrong checksum', `${what}: it is logged`)
   }
   cluster.broker.put({ topic: TOPIC, body: Buffer.from('the end') })
-  await scenery.until(() => ledger.came.has('the end'), 60_000)
-  assert.ok(ledger.came.has('the end'))
-  await scenery.until(() => scenery.isCommitted(), 30_000)
-  assert.ok(scenery.isCommitted())
+  await fixture.until(() => ledger.received.has('the end'), 60_000)
+  assert.ok(ledger.received.has('the end'))
+  await fixture.until(() => fixture.isCommitted(), 30_000)
+  assert.ok(fixture.isCommitted())
 })
 
 const COMPRESSED_ZLIB = 0x1 | (3 << 8)
 
-test('bodies that do not decompress, or to far too much, go the way of failed messages and hold nobody up', async t => {
-  const scenery = await scene(t, { queues: 1 })
-  const { cluster, ledger } = scenery
-  await scenery.consumer({
+test('messages whose bodies cannot be decompressed, or to too much, fail and do not block the queue', async t => {
+  const fixture = await outageCluster(t, { queues: 1 })
+  const { cluster, ledger } = fixture
+  await fixture.consumer({
     maxReconsumeTimes: 1,
     onMessage: message => {
-      ledger.note(message.bytes.subarray(0, 20).toString())
+      ledger.record(message.bytes.subarray(0, 20).toString())
     },
   })
   const bomb = deflateSync(Buffer.alloc(256 << 20), { level: 1 })
@@ -288,13 +300,13 @@ test('bodies that do not decompress, or to far too much, go the way of failed me
   cluster.broker.put({ topic: TOPIC, body: Buffer.from('x'), sysFlag: 0x1 | (7 << 8) })
   cluster.broker.put({ topic: TOPIC, body: deflateSync(Buffer.from('good')), sysFlag: COMPRESSED_ZLIB })
   const before = process.memoryUsage().rss
-  await scenery.until(() => ledger.came.has('good'), 60_000)
-  assert.ok(ledger.came.has('good'))
-  // Inflating takes its time, which no clock of ours moves: four fail, each twice.
-  const failures = (): number => scenery.log.filter(({ text }) => text === 'listener failed').length
+  await fixture.until(() => ledger.received.has('good'), 60_000)
+  assert.ok(ledger.received.has('good'))
+  // Decompression takes real time. Four messages fail, each twice.
+  const failures = (): number => fixture.log.filter(({ text }) => text === 'listener failed').length
   while (failures() < 8) await cluster.settle()
-  await scenery.until(() => scenery.isCommitted(), 60_000)
-  assert.ok(scenery.isCommitted(), 'nothing blocks the queue')
+  await fixture.until(() => fixture.isCommitted(), 60_000)
+  assert.ok(fixture.isCommitted(), 'the queue is not blocked')
   const grown = process.memoryUsage().rss - before
   assert.ok(grown < 200 << 20, `the bomb took ${grown >> 20} MiB`)
 })

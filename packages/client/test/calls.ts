@@ -5,34 +5,34 @@ import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import type { PushConsumer } from '../src/consumer/push-consumer.ts'
 import type { ClientErrorCode } from '../src/errors.ts'
 import type { CallOptions, MessageQueue } from '../src/message/message.ts'
-import { type Scene, TOPIC } from './survival-scene.ts'
+import { type OutageCluster, TOPIC } from './outage-cluster.ts'
 
 type Make = (options: CallOptions) => Promise<unknown>
 
-/** A call that takes a signal and a time. */
+/** A call that takes a timeout and a signal. */
 export interface Call {
   /**
-   * Starts the client that is called, and gives a function that makes the call, each time of it a new one where routes or
-   * receipts would be known from the last time.
+   * Starts the client and returns a function that makes the call. Each time it uses a new topic or message, if the client
+   * would otherwise have cached the route or used up the receipt.
    */
-  readonly client: (scenery: Scene) => Promise<Make>
-  /** What somebody else does so that it ends. */
-  readonly answer?: (scenery: Scene) => void
-  /** How it ends when all is well, if not with a value: with an error of this code. */
+  readonly client: (fixture: OutageCluster) => Promise<Make>
+  /** Something that must happen elsewhere for the call to end. */
+  readonly answer?: (fixture: OutageCluster) => void
+  /** The code of the error that it ends with without faults; undefined for a value. */
   readonly endsWith?: ClientErrorCode
-  /** What it waits for at the end it does not need: cut short there it has done its work, and ends as when all is well. */
+  /** True if its last wait is optional: aborted there, it ends as without faults. */
   readonly endsAnyway?: boolean
 }
 
 const QUEUE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
 
-const shared = (scenery: Scene) => {
-  const { clock, nameServers, log, dial } = scenery.consumerOptions()
+const shared = (fixture: OutageCluster) => {
+  const { clock, nameServers, log, dial } = fixture.consumerOptions()
   return { clock, nameServers, log, dial, group: 'readers' }
 }
 
-/** A topic that nobody has asked for yet. */
-function newTopic({ cluster }: Scene): string {
+/** Creates a topic whose route the client has not fetched yet. */
+function newTopic({ cluster }: OutageCluster): string {
   const topic = `New${cluster.broker.log.topics.size}`
   for (const broker of cluster.brokers) broker.setTopic(topic, { readQueues: 2 })
   return topic
@@ -40,12 +40,14 @@ function newTopic({ cluster }: Scene): string {
 
 // -- Producers ---------------------------------------------------------------------------------------------------------
 
-type Sending = Awaited<ReturnType<Scene['producer']>>
+type Sending = Awaited<ReturnType<OutageCluster['producer']>>
 
-function sending(call: (producer: Sending, scenery: Scene, options: CallOptions) => Promise<unknown>): Call['client'] {
-  return async scenery => {
-    const producer = await scenery.producer({ retries: 1, checkTransaction: () => 'commit' })
-    return options => call(producer, scenery, options)
+function sending(
+  call: (producer: Sending, fixture: OutageCluster, options: CallOptions) => Promise<unknown>,
+): Call['client'] {
+  return async fixture => {
+    const producer = await fixture.producer({ retries: 1, checkTransaction: () => 'commit' })
+    return options => call(producer, fixture, options)
   }
 }
 
@@ -54,40 +56,40 @@ const request = {
   properties: new Map([
     ['CLUSTER', 'DefaultCluster'],
     ['CORRELATION_ID', '1'],
-    ['REPLY_TO_CLIENT', 'nobody'],
+    ['REPLY_TO_CLIENT', 'unknown'],
   ]),
 }
 
 const producerCalls: Readonly<Record<string, Call>> = {
   send: {
-    client: sending((producer, scenery, options) => producer.send({ topic: newTopic(scenery), body: 'x' }, options)),
+    client: sending((producer, fixture, options) => producer.send({ topic: newTopic(fixture), body: 'x' }, options)),
   },
   'send to a known topic': {
     client: sending((producer, _, options) => producer.send({ topic: TOPIC, body: 'x' }, options)),
   },
   'send to a known topic of one broker': {
-    client: async scenery => {
-      const { cluster } = scenery
-      const producer = await scenery.producer({ retries: 1 })
+    client: async fixture => {
+      const { cluster } = fixture
+      const producer = await fixture.producer({ retries: 1 })
       cluster.broker.setTopic('Lone', { readQueues: 2 })
       await cluster.outcome(producer.queues('Lone'))
       return options => producer.send({ topic: 'Lone', body: 'x' }, options)
     },
   },
   'send to a queue': {
-    client: sending((producer, scenery, options) => {
-      const topic = newTopic(scenery)
+    client: sending((producer, fixture, options) => {
+      const topic = newTopic(fixture)
       return producer.send({ topic, body: 'x' }, { ...options, queue: { ...QUEUE, topic } })
     }),
   },
   sendOneway: {
-    client: sending((producer, scenery, options) =>
-      producer.sendOneway({ topic: newTopic(scenery), body: 'x' }, options),
+    client: sending((producer, fixture, options) =>
+      producer.sendOneway({ topic: newTopic(fixture), body: 'x' }, options),
     ),
   },
   sendBatch: {
-    client: sending((producer, scenery, options) => {
-      const [topic, other] = [newTopic(scenery), newTopic(scenery)]
+    client: sending((producer, fixture, options) => {
+      const [topic, other] = [newTopic(fixture), newTopic(fixture)]
       return producer.sendBatch(
         [topic, topic, other].map(each => ({ topic: each, body: 'x' })),
         options,
@@ -95,36 +97,36 @@ const producerCalls: Readonly<Record<string, Call>> = {
     }),
   },
   sendInTransaction: {
-    client: sending((producer, scenery, options) =>
-      producer.sendInTransaction({ topic: newTopic(scenery), body: 'x' }, async () => 'commit', options),
+    client: sending((producer, fixture, options) =>
+      producer.sendInTransaction({ topic: newTopic(fixture), body: 'x' }, async () => 'commit', options),
     ),
   },
   request: {
     endsWith: 'REPLY_TIMEOUT',
-    client: sending((producer, scenery, options) => producer.request({ topic: newTopic(scenery), body: 'x' }, options)),
+    client: sending((producer, fixture, options) => producer.request({ topic: newTopic(fixture), body: 'x' }, options)),
   },
   reply: { endsWith: 'SEND_FAILED', client: sending((producer, _, options) => producer.reply(request, 'x', options)) },
   recall: {
-    client: sending((producer, scenery, options) => {
-      const topic = newTopic(scenery)
+    client: sending((producer, fixture, options) => {
+      const topic = newTopic(fixture)
       const handle = Buffer.from(`v1 ${topic} broker-a 0 id`).toString('base64url')
       return producer.recall(topic, handle, options)
     }),
   },
-  queues: { client: sending((producer, scenery, options) => producer.queues(newTopic(scenery), options)) },
+  queues: { client: sending((producer, fixture, options) => producer.queues(newTopic(fixture), options)) },
 }
 
 // -- Consumers ---------------------------------------------------------------------------------------------------------
 
-function simple(call: (consumer: SimpleConsumer, scenery: Scene) => Promise<Make> | Make): Call['client'] {
-  return async scenery => {
-    const given = { ...shared(scenery), subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
-    const consumer = scenery.cluster.own(await scenery.cluster.outcome(SimpleConsumer.start(given)))
-    return await call(consumer, scenery)
+function simple(call: (consumer: SimpleConsumer, fixture: OutageCluster) => Promise<Make> | Make): Call['client'] {
+  return async fixture => {
+    const given = { ...shared(fixture), subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
+    const consumer = fixture.cluster.own(await fixture.cluster.outcome(SimpleConsumer.start(given)))
+    return await call(consumer, fixture)
   }
 }
 
-async function received(consumer: SimpleConsumer, { cluster }: Scene) {
+async function received(consumer: SimpleConsumer, { cluster }: OutageCluster) {
   for (let n = 0; n < 4; n++) for (const broker of cluster.brokers) broker.put({ topic: TOPIC, queueId: n % 2 })
   const first = await cluster.outcome(consumer.receive({ invisibleMs: 3_000_000 }))
   return [...first, ...(await cluster.outcome(consumer.receive({ invisibleMs: 3_000_000 })))]
@@ -137,39 +139,39 @@ const simpleCalls: Readonly<Record<string, Call>> = {
       return consumer.receive({ ...options, max: 1, waitMs: 3000 })
     }),
   },
-  'receive when there is nothing': {
+  'receive without messages': {
     answer: put,
     client: simple(consumer => options => consumer.receive({ ...options, waitMs: 60_000 })),
   },
   'subscribe of a simple consumer': {
     endsAnyway: true,
-    client: simple((consumer, scenery) => options => consumer.subscribe(newTopic(scenery), '*', options)),
+    client: simple((consumer, fixture) => options => consumer.subscribe(newTopic(fixture), '*', options)),
   },
   'unsubscribe of a simple consumer': {
     endsAnyway: true,
     client: simple(consumer => options => consumer.unsubscribe(TOPIC, options)),
   },
   'ack of a message': {
-    client: simple(async (consumer, scenery) => {
-      const [message] = await received(consumer, scenery)
+    client: simple(async (consumer, fixture) => {
+      const [message] = await received(consumer, fixture)
       return options => (message ?? missing()).ack(options)
     }),
   },
   'ack of several': {
-    client: simple(async (consumer, scenery) => {
-      const messages = await received(consumer, scenery)
+    client: simple(async (consumer, fixture) => {
+      const messages = await received(consumer, fixture)
       return options => consumer.ack(messages, options)
     }),
   },
   changeInvisible: {
-    client: simple(async (consumer, scenery) => {
-      const [message] = await received(consumer, scenery)
+    client: simple(async (consumer, fixture) => {
+      const [message] = await received(consumer, fixture)
       return options => (message ?? missing()).changeInvisible(3_000_000, options)
     }),
   },
 }
 
-function put({ cluster }: Scene): void {
+function put({ cluster }: OutageCluster): void {
   for (const broker of cluster.brokers) broker.put({ topic: TOPIC })
 }
 
@@ -178,50 +180,50 @@ function missing(): never {
 }
 
 function lite(
-  call: (consumer: LitePullConsumer, scenery: Scene, options: CallOptions) => Promise<unknown>,
+  call: (consumer: LitePullConsumer, fixture: OutageCluster, options: CallOptions) => Promise<unknown>,
 ): Call['client'] {
-  return async scenery => {
-    const consumer = scenery.cluster.own(await scenery.cluster.outcome(LitePullConsumer.start(shared(scenery))))
-    await scenery.cluster.outcome(consumer.assign([QUEUE]))
-    await scenery.cluster.advance(500)
-    return options => call(consumer, scenery, options)
+  return async fixture => {
+    const consumer = fixture.cluster.own(await fixture.cluster.outcome(LitePullConsumer.start(shared(fixture))))
+    await fixture.cluster.outcome(consumer.assign([QUEUE]))
+    await fixture.cluster.advance(500)
+    return options => call(consumer, fixture, options)
   }
 }
 
-/** Topics that a consumer begins with, to be given up one by one: each once, as nobody is told of what was not wanted. */
-function manyTopics({ cluster }: Scene): string[] {
+/** Topics that a consumer subscribes to at the start. Each call unsubscribes another, since only that sends a heartbeat. */
+function manyTopics({ cluster }: OutageCluster): string[] {
   const topics = Array.from({ length: 32 }, (_, at) => `Given${at}`)
   for (const topic of topics) cluster.broker.setTopic(topic, { readQueues: 1 })
   return topics
 }
 
-const wanting = (topics: readonly string[]) => Object.fromEntries(topics.map(topic => [topic, '*']))
+const subscriptionsTo = (topics: readonly string[]) => Object.fromEntries(topics.map(topic => [topic, '*']))
 
 function subscribing(
-  call: (consumer: LitePullConsumer, scenery: Scene, options: CallOptions, topic: string) => Promise<unknown>,
+  call: (consumer: LitePullConsumer, fixture: OutageCluster, options: CallOptions, topic: string) => Promise<unknown>,
 ): Call['client'] {
-  return async scenery => {
-    const topics = manyTopics(scenery)
-    const given = { ...shared(scenery), subscriptions: wanting(topics) }
-    const consumer = scenery.cluster.own(await scenery.cluster.outcome(LitePullConsumer.start(given)))
-    return options => call(consumer, scenery, options, topics.pop() ?? missing())
+  return async fixture => {
+    const topics = manyTopics(fixture)
+    const given = { ...shared(fixture), subscriptions: subscriptionsTo(topics) }
+    const consumer = fixture.cluster.own(await fixture.cluster.outcome(LitePullConsumer.start(given)))
+    return options => call(consumer, fixture, options, topics.pop() ?? missing())
   }
 }
 
 function pushing(
-  call: (consumer: PushConsumer, scenery: Scene, options: CallOptions, topic: string) => Promise<unknown>,
+  call: (consumer: PushConsumer, fixture: OutageCluster, options: CallOptions, topic: string) => Promise<unknown>,
 ): Call['client'] {
-  return async scenery => {
-    const topics = manyTopics(scenery)
-    const consumer = await scenery.consumer({ subscriptions: wanting(topics) })
-    return options => call(consumer, scenery, options, topics.pop() ?? missing())
+  return async fixture => {
+    const topics = manyTopics(fixture)
+    const consumer = await fixture.consumer({ subscriptions: subscriptionsTo(topics) })
+    return options => call(consumer, fixture, options, topics.pop() ?? missing())
   }
 }
 
 const pushCalls: Readonly<Record<string, Call>> = {
   'subscribe of a push consumer': {
     endsAnyway: true,
-    client: pushing((consumer, scenery, options) => consumer.subscribe(newTopic(scenery), '*', options)),
+    client: pushing((consumer, fixture, options) => consumer.subscribe(newTopic(fixture), '*', options)),
   },
   'unsubscribe of a push consumer': {
     endsAnyway: true,
@@ -242,8 +244,8 @@ const liteCalls: Readonly<Record<string, Call>> = {
   },
   'assign of a lite pull consumer': {
     endsAnyway: true,
-    client: lite((consumer, scenery, options) =>
-      consumer.assign([QUEUE, { ...QUEUE, topic: newTopic(scenery) }], {}, options),
+    client: lite((consumer, fixture, options) =>
+      consumer.assign([QUEUE, { ...QUEUE, topic: newTopic(fixture) }], {}, options),
     ),
   },
   'assign with a filter': {
@@ -251,7 +253,7 @@ const liteCalls: Readonly<Record<string, Call>> = {
   },
   'subscribe of a lite pull consumer': {
     endsAnyway: true,
-    client: subscribing((consumer, scenery, options) => consumer.subscribe(newTopic(scenery), '*', options)),
+    client: subscribing((consumer, fixture, options) => consumer.subscribe(newTopic(fixture), '*', options)),
   },
   'subscribe with a filter': {
     endsAnyway: true,
@@ -267,12 +269,12 @@ const liteCalls: Readonly<Record<string, Call>> = {
 }
 
 function pulling(
-  call: (consumer: PullConsumer, options: CallOptions, scenery: Scene) => Promise<unknown>,
+  call: (consumer: PullConsumer, options: CallOptions, fixture: OutageCluster) => Promise<unknown>,
 ): Call['client'] {
-  return async scenery => {
-    scenery.cluster.broker.put({ topic: TOPIC })
-    const consumer = scenery.cluster.own(await scenery.cluster.outcome(PullConsumer.start(shared(scenery))))
-    return options => call(consumer, options, scenery)
+  return async fixture => {
+    fixture.cluster.broker.put({ topic: TOPIC })
+    const consumer = fixture.cluster.own(await fixture.cluster.outcome(PullConsumer.start(shared(fixture))))
+    return options => call(consumer, options, fixture)
   }
 }
 
@@ -289,10 +291,10 @@ const pullCalls: Readonly<Record<string, Call>> = {
     client: pulling((consumer, options) => consumer.fetchOffset(QUEUE, { fromBroker: true, ...options })),
   },
   'sendMessageBack of a pull consumer': {
-    client: async scenery => {
-      const { cluster } = scenery
+    client: async fixture => {
+      const { cluster } = fixture
       cluster.broker.put({ topic: TOPIC })
-      const consumer = cluster.own(await cluster.outcome(PullConsumer.start(shared(scenery))))
+      const consumer = cluster.own(await cluster.outcome(PullConsumer.start(shared(fixture))))
       const { messages } = await cluster.outcome(consumer.pull(QUEUE, '*', 0, 1))
       return options => consumer.sendMessageBack(messages[0] ?? missing(), 0, options)
     },
@@ -305,17 +307,17 @@ const pullCalls: Readonly<Record<string, Call>> = {
   },
   'maxOffset of a pull consumer': { client: pulling((consumer, options) => consumer.maxOffset(QUEUE, options)) },
   'queuesOf of a pull consumer': {
-    client: pulling((consumer, options, scenery) => consumer.queuesOf(newTopic(scenery), options)),
+    client: pulling((consumer, options, fixture) => consumer.queuesOf(newTopic(fixture), options)),
   },
 }
 
 // -- Admin -------------------------------------------------------------------------------------------------------------
 
 function administering(call: (admin: Admin, options: CallOptions) => Promise<unknown>): Call['client'] {
-  return async scenery => {
-    scenery.cluster.broker.put({ topic: TOPIC })
-    const { group: _, ...given } = shared(scenery)
-    const admin = scenery.cluster.own(await scenery.cluster.outcome(Admin.start(given)))
+  return async fixture => {
+    fixture.cluster.broker.put({ topic: TOPIC })
+    const { group: _, ...given } = shared(fixture)
+    const admin = fixture.cluster.own(await fixture.cluster.outcome(Admin.start(given)))
     return options => call(admin, options)
   }
 }
@@ -323,7 +325,7 @@ function administering(call: (admin: Admin, options: CallOptions) => Promise<unk
 const ALL = { cluster: 'DefaultCluster' }
 const GROUP = 'readers'
 
-/** Calls that the scripted brokers refuse: only the wait is tested. */
+/** A call that the scripted servers refuse, for which only the wait is tested. */
 const refused = (call: (admin: Admin, options: CallOptions) => Promise<unknown>): Call => ({
   client: administering(call),
   endsWith: 'BROKER_REFUSED',
@@ -354,7 +356,7 @@ const adminCalls: Readonly<Record<string, Call>> = {
   'auth.users': refused((admin, options) => admin.auth.users(ALL, options)),
 }
 
-/** Every call of a client that may be aborted, by its name. */
+/** All calls of the clients that take a timeout and a signal, by name. */
 export const CALLS: Readonly<Record<string, Call>> = {
   ...producerCalls,
   ...simpleCalls,

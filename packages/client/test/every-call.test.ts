@@ -6,10 +6,10 @@ import { ClientError } from '../src/errors.ts'
 import type { CallOptions } from '../src/message/message.ts'
 import { BatchError } from '../src/producer/batches.ts'
 import { type Call, CALLS } from './calls.ts'
-import { type Scene, scene } from './survival-scene.ts'
+import { type OutageCluster, outageCluster } from './outage-cluster.ts'
 
 interface Watched {
-  /** What it came to; undefined while it waits. */
+  /** The result or error; undefined while the call waits. */
   end?: unknown
 }
 
@@ -22,25 +22,25 @@ function watched(work: Promise<unknown>): Watched {
   return seen
 }
 
-/** As it ends when all is well. */
-function isWell({ endsWith }: Call, end: unknown): boolean {
+/** True if the call ended as it does without faults. */
+function isExpected({ endsWith }: Call, end: unknown): boolean {
   if (endsWith !== undefined) return end instanceof ClientError && end.code === endsWith
   return !(end instanceof Error)
 }
 
 type Make = (options: CallOptions) => Promise<unknown>
 
-/** The call does what it does when nothing is in its way: what became of it before is not to be seen. */
-async function worksAgain(scenery: Scene, call: Call, make: Make): Promise<void> {
-  const { cluster } = scenery
+/** Repeats the call without faults: the earlier one must have left no trace. */
+async function worksAgain(fixture: OutageCluster, call: Call, make: Make): Promise<void> {
+  const { cluster } = fixture
   for (let attempt = 0; ; attempt++) {
     const seen = watched(make({}))
     await cluster.settle(2)
-    call.answer?.(scenery)
+    call.answer?.(fixture)
     await cluster.until(() => 'end' in seen, { stepMs: 50 })
-    if (isWell(call, seen.end)) return
-    // A server that was dialled in vain rests for a second at most.
-    if (attempt === 3) assert.fail(`does not work any more: ${String(seen.end)}`)
+    if (isExpected(call, seen.end)) return
+    // After a failed attempt to connect a client waits for a second at most.
+    if (attempt === 3) assert.fail(`does not work afterwards: ${String(seen.end)}`)
     await cluster.advance(1000, 100)
   }
 }
@@ -50,15 +50,15 @@ async function worksAgain(scenery: Scene, call: Call, make: Make): Promise<void>
 type Servers = TestCluster['nameServers'] | TestCluster['brokers']
 type Obstacle = (cluster: TestCluster) => () => void
 
-/** What a call may wait for. Each begins anew when set, and gives what ends it. */
+/** What a call may wait for. Each function starts the obstacle and returns a function that ends it. */
 const OBSTACLES: Readonly<Record<string, Obstacle>> = {
   nothing: () => () => {},
-  'a name server that is dialled': ({ nameServers }) => shut(nameServers),
-  'brokers that are dialled': ({ brokers }) => shut(brokers),
+  'connecting to a name server': ({ nameServers }) => shut(nameServers),
+  'connecting to brokers': ({ brokers }) => shut(brokers),
   'the answer of a name server': ({ nameServers }) => faulty(nameServers, 'never'),
   'the answers of brokers': ({ brokers }) => faulty(brokers, 'never'),
   'the answer of one broker of two': ({ brokers }) => faulty(brokers.slice(1), 'never'),
-  'another attempt at brokers that hang up': ({ brokers }) => faulty(brokers, 'hang-up'),
+  'a retry at brokers that hang up': ({ brokers }) => faulty(brokers, 'hang-up'),
   'the route after brokers that hung up': ({ brokers, nameServers }) =>
     both(faulty(brokers, 'hang-up'), faulty(nameServers, 'never')),
 }
@@ -86,20 +86,20 @@ const both = (one: () => void, other: () => void) => (): void => {
   other()
 }
 
-/** Turns of the event loop between the call and its signal. */
+/** Turns of the event loop between the call and its abort. */
 const STEPS = [0, 1, 2, 3, 5, 8]
-/** Turns until a call that was aborted has ended. */
+/** Turns within which an aborted call must end. */
 const AT_ONCE = 2
 
 function isAborted(end: unknown, reason: Error): boolean {
-  // Some messages of the batch were stored before.
+  // Some messages of the batch were stored before the abort.
   if (end instanceof BatchError) return isAborted(end.cause, reason)
   if (!(end instanceof ClientError) || end.code !== 'ABORTED') return false
   for (let cause: unknown = end; cause instanceof Error; cause = cause.cause) if (cause === reason) return true
   return false
 }
 
-/** Acts when so many turns of the loop are over, with all that they brought: what failed in them is known to have failed. */
+/** Acts after so many turns of the event loop, and after their microtasks: what failed in them has been recorded. */
 async function afterTurns<T>(cluster: TestCluster, turns: number, act: () => T): Promise<T> {
   if (turns === 0) return act()
   await cluster.settle(turns - 1)
@@ -108,8 +108,8 @@ async function afterTurns<T>(cluster: TestCluster, turns: number, act: () => T):
   })
 }
 
-/** True if the call still waited when it was aborted. */
-async function abortAt(step: number, { cluster }: Scene, call: Call, make: Make): Promise<boolean> {
+/** Aborts the call after so many turns. True if it still waited. */
+async function abortAt(step: number, { cluster }: OutageCluster, call: Call, make: Make): Promise<boolean> {
   const stop = new AbortController()
   const reason = new Error('enough')
   const seen = watched(make({ signal: stop.signal }))
@@ -119,35 +119,35 @@ async function abortAt(step: number, { cluster }: Scene, call: Call, make: Make)
     return waits
   })
   await cluster.settle(AT_ONCE)
-  assert.ok('end' in seen, `after ${step} turns: still waits`)
-  const isDone = call.endsAnyway === true && isWell(call, seen.end)
+  assert.ok('end' in seen, `after ${step} turns: has not ended`)
+  const isDone = call.endsAnyway === true && isExpected(call, seen.end)
   if (waited && !isDone) assert.ok(isAborted(seen.end, reason), `after ${step} turns: ${String(seen.end)}`)
   return waited
 }
 
 for (const [name, call] of Object.entries(CALLS)) {
-  test(`${name}: aborted while it waits for anything it ends at once with ABORTED, and works again`, async t => {
-    let held = 0
+  test(`${name}: ends at once with ABORTED when it is aborted, whatever it waits for, and works again`, async t => {
+    let blocked = 0
     for (const [what, obstacle] of Object.entries(OBSTACLES)) {
       await t.test(what, async t => {
-        const scenery = await scene(t, { brokers: 2 })
-        const make = await call.client(scenery)
+        const fixture = await outageCluster(t, { brokers: 2 })
+        const make = await call.client(fixture)
         for (const step of STEPS) {
-          const lift = obstacle(scenery.cluster)
-          const waited = await abortAt(step, scenery, call, make)
-          if (waited && step === STEPS.at(-1)) held++
+          const lift = obstacle(fixture.cluster)
+          const waited = await abortAt(step, fixture, call, make)
+          if (waited && step === STEPS.at(-1)) blocked++
           lift()
-          await worksAgain(scenery, call, make)
+          await worksAgain(fixture, call, make)
         }
       })
     }
-    assert.ok(held > 0, 'some obstacle holds it')
+    assert.ok(blocked > 0, 'at least one obstacle blocks it')
   })
 
-  test(`${name}: ends at once and asks nobody when its signal is aborted already`, async t => {
-    const scenery = await scene(t, { brokers: 2 })
-    const make = await call.client(scenery)
-    const { cluster } = scenery
+  test(`${name}: with an aborted signal it ends at once and sends no request`, async t => {
+    const fixture = await outageCluster(t, { brokers: 2 })
+    const make = await call.client(fixture)
+    const { cluster } = fixture
     await cluster.settle()
     const asked = (): number =>
       [...cluster.brokers, ...cluster.nameServers].flatMap(({ server }) => server.requests).length
@@ -158,7 +158,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     assert.ok(isAborted(seen.end, reason), String(seen.end))
     await cluster.settle()
     assert.equal(asked(), before)
-    await worksAgain(scenery, call, make)
+    await worksAgain(fixture, call, make)
   })
 }
 
@@ -175,37 +175,37 @@ const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'code', code: 1, remark: 'system error' },
 ]
 
-/** An answer all the same. */
+/** True for faults that still give an answer in time. */
 const isHarmless = (fault: FaultyAnswer): boolean =>
   fault.answer === 'twice' || (fault.answer === 'late' && fault.ms < 1000)
 
 const TIMEOUT_MS = 4000
 
 async function endsInTime(t: TestContext, call: Call, fault: FaultyAnswer, faulty: 'brokers' | 'nameServers') {
-  const scenery = await scene(t, { brokers: 2 })
-  const { cluster } = scenery
-  const make = await call.client(scenery)
+  const fixture = await outageCluster(t, { brokers: 2 })
+  const { cluster } = fixture
+  const make = await call.client(fixture)
   await cluster.settle()
   const faults = cluster[faulty].map(({ server }) => server.fault('*', { ...fault, times: 1 }))
   const since = cluster.clock.elapsed()
   const seen = watched(make({ timeoutMs: TIMEOUT_MS }))
   await cluster.settle(2)
-  call.answer?.(scenery)
+  call.answer?.(fixture)
   await cluster.until(() => 'end' in seen, { stepMs: 50 })
   const took = cluster.clock.elapsed() - since
   assert.ok(took <= TIMEOUT_MS + 50, `took ${took} ms`)
-  if (!isWell(call, seen.end)) {
+  if (!isExpected(call, seen.end)) {
     assert.ok(seen.end instanceof ClientError, String(seen.end))
     assert.ok(!isHarmless(fault), String(seen.end))
   }
   const met = faults.some(fault => fault.met > 0)
   for (const fault of faults) fault.lift()
-  await worksAgain(scenery, call, make)
+  await worksAgain(fixture, call, make)
   return met
 }
 
 for (const [name, call] of Object.entries(CALLS)) {
-  test(`${name}: ends in time whatever is answered, and works again`, async t => {
+  test(`${name}: ends by its timeout whatever the servers answer, and works again`, async t => {
     for (const fault of FAULTS) {
       await t.test(JSON.stringify(fault), async t => {
         const byBrokers = await endsInTime(t, call, fault, 'brokers')

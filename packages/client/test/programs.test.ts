@@ -8,14 +8,14 @@ import { type TestCluster, testCluster } from '@gantrymq/testkit'
 
 interface Program {
   readonly child: ChildProcessWithoutNullStreams
-  /** What it wrote. */
+  /** Its lines on stdout, and its output on stderr. */
   readonly out: string[]
   readonly err: string[]
-  /** How it ended, and when after the last line it wrote, milliseconds. */
+  /** Its exit code, and the milliseconds between its last line and its end. */
   readonly ended: Promise<{ readonly code: number | null; readonly afterMs: number }>
 }
 
-/** Runs one of our programs; ends it when the test ends. */
+/** Runs one of the programs; kills it when the test ends. */
 function run(t: TestContext, name: string, ...args: readonly string[]): Program {
   const file = fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))
   const child = spawn(process.execPath, ['--unhandled-rejections=strict', '--trace-warnings', file, ...args])
@@ -32,13 +32,13 @@ function run(t: TestContext, name: string, ...args: readonly string[]): Program 
   return { child, out, err, ended }
 }
 
-async function says({ out, err, child, ended }: Program, line: string): Promise<void> {
+async function untilWritten({ out, err, child, ended }: Program, line: string): Promise<void> {
   let isOver = false
   const over = ended.then(() => {
     isOver = true
   })
   while (!out.includes(line)) {
-    assert.ok(!isOver, `it ended before it said "${line}": ${out.join(', ')} ${err.join('')}`)
+    assert.ok(!isOver, `it ended before it wrote "${line}": ${out.join(', ')} ${err.join('')}`)
     await Promise.race([over, new Promise(resolve => child.stdout.once('data', resolve))])
   }
 }
@@ -46,11 +46,11 @@ async function says({ out, err, child, ended }: Program, line: string): Promise<
 async function ports(t: TestContext): Promise<TestCluster> {
   const cluster = await testCluster(t, { realPorts: true })
   cluster.broker.setTopic('Orders')
-  // The cluster's clock may stand still: the programs send heartbeats and wait by real time.
+  // The cluster's clock stands still: the programs use real time.
   return cluster
 }
 
-/** An address where nobody listens. */
+/** An address without a server. */
 async function deadAddress(): Promise<string> {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))
@@ -65,10 +65,10 @@ async function assertCleanEnd({ out, err, ended }: Program): Promise<void> {
   assert.equal(err.join(''), '', 'nothing on stderr: no warning, no unhandled rejection')
   assert.equal(code, 0)
   assert.equal(out.at(-1), 'closed')
-  assert.ok(afterMs < 5000, `it lived on for ${afterMs} ms after everything was closed`)
+  assert.ok(afterMs < 5000, `it ran for another ${afterMs} ms after everything was closed`)
 }
 
-/** `node --expose-gc packages/client/test/programs/soak.ts 2000000` for a longer look. */
+/** For a longer run: `node --expose-gc packages/client/test/programs/soak.ts 2000000`. */
 const COUNT = 20_000
 const MIB = 1 << 20
 
@@ -79,9 +79,9 @@ interface Sample {
   readonly arrayBuffers: number
 }
 
-// Each waits for a process of its own, most of the time.
+// Each test mostly waits for its own process.
 describe('processes', { concurrency: 8 }, () => {
-  test('memory stays flat over many messages sent, consumed and delivered again', async () => {
+  test('memory stays flat over many messages that are sent, consumed and retried', async () => {
     const file = fileURLToPath(new URL('programs/soak.ts', import.meta.url))
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--expose-gc', file, String(COUNT)])
     assert.equal(stderr, '')
@@ -89,7 +89,7 @@ describe('processes', { concurrency: 8 }, () => {
     assert.equal(lines.at(-1), '{"timersLeft":0}')
     const samples = lines.slice(0, -1).map(line => JSON.parse(line) as Sample)
     assert.equal(samples.at(-1)?.received, COUNT)
-    // The first three tenths warm up: code is compiled, tables find their size.
+    // The first three tenths are a warm-up: code is compiled, tables reach their size.
     const [early, late] = [samples[2], samples[9]]
     assert.ok(early !== undefined && late !== undefined)
     const grown = late.heapUsed - early.heapUsed
@@ -97,20 +97,20 @@ describe('processes', { concurrency: 8 }, () => {
     assert.ok(late.arrayBuffers - early.arrayBuffers < MIB, 'buffers are kept')
   })
 
-  test('a program that has sent, received and closed ends by itself, with code 0 and no word on stderr', async t => {
+  test('a program that has sent, received and closed ends by itself, with code 0 and nothing on stderr', async t => {
     const cluster = await ports(t)
     const program = run(t, 'works-and-closes', cluster.nameServerList)
     await assertCleanEnd(program)
     assert.ok(program.out.includes('failed 0, received 100'), program.out.join(', '))
   })
 
-  test('the same when no name server is there', async t => {
+  test('a program without a name server ends by itself after closing', async t => {
     const program = run(t, 'works-and-closes', await deadAddress())
     await assertCleanEnd(program)
     assert.ok(program.out.includes('failed 50, received 0'), program.out.join(', '))
   })
 
-  test('the same when the broker is dead all the time', async t => {
+  test('a program whose broker is down ends by itself after closing', async t => {
     const cluster = await ports(t)
     cluster.broker.down()
     const program = run(t, 'works-and-closes', cluster.nameServerList)
@@ -118,42 +118,42 @@ describe('processes', { concurrency: 8 }, () => {
     assert.ok(program.out.includes('failed 50, received 0'), program.out.join(', '))
   })
 
-  test('the same when the broker takes connections and never answers', async t => {
+  test('a program whose broker accepts connections and never answers ends by itself after closing', async t => {
     const cluster = await ports(t)
     cluster.broker.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
     await assertCleanEnd(run(t, 'works-and-closes', cluster.nameServerList))
   })
 
-  test('the same when the broker dies while the program waits', async t => {
+  test('a program whose broker goes down while it is idle ends by itself after closing', async t => {
     const cluster = await ports(t)
     const program = run(t, 'works-and-closes', cluster.nameServerList, '--idle')
-    await says(program, 'started')
+    await untilWritten(program, 'started')
     cluster.broker.down()
     program.child.stdin.end()
     await assertCleanEnd(program)
   })
 
-  test('a running consumer keeps its process alive while its broker and name server are away, and goes on', async t => {
+  test('a running consumer keeps its process running while its broker and name server are down, and goes on', async t => {
     const cluster = await ports(t)
     const program = run(t, 'keeps-running', cluster.nameServerList)
-    await says(program, 'started')
+    await untilWritten(program, 'started')
     cluster.broker.put({ topic: 'Orders', body: Buffer.from('before') })
-    await says(program, 'before')
+    await untilWritten(program, 'before')
     cluster.broker.down()
     cluster.nameServer.server.down()
-    // Long enough for a process that has nothing to wait for to end.
+    // Long enough for a process with nothing to wait for to end.
     await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 1500))])
     assert.equal(program.child.exitCode, null, 'it ended by itself')
     cluster.broker.put({ topic: 'Orders', body: Buffer.from('after') })
     cluster.nameServer.server.up()
     cluster.broker.up()
-    await says(program, 'after')
+    await untilWritten(program, 'after')
     assert.equal(program.err.join(''), '')
   })
 
-  test('a consumer that began without any server keeps its process alive', async t => {
+  test('a consumer that started without any server keeps its process running', async t => {
     const program = run(t, 'keeps-running', await deadAddress())
-    await says(program, 'started')
+    await untilWritten(program, 'started')
     await Promise.race([program.ended, new Promise(resolve => setTimeout(resolve, 1500))])
     assert.equal(program.child.exitCode, null, 'it ended by itself')
     assert.equal(program.err.join(''), '')

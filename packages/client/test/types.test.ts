@@ -1,4 +1,4 @@
-// What users' programs may and may not say. tsc is the judge, in `npm run check`: the functions are compiled, never run.
+// What compiles in users' programs and what does not. `npm run check` compiles these functions; they are never called.
 import { test } from 'node:test'
 import {
   type Admin,
@@ -19,16 +19,16 @@ interface Order {
   readonly id: number
 }
 
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two types are the same if they answer alike for all T
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- two types are equal if the conditional types agree for all T
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
-/** Fails to compile if the two types differ, so also if one of them is `any`. */
+/** Does not compile if the two types differ, also if one of them is `any`. */
 function same<A, B>(_equal: Equal<A, B>): void {}
 
 const group = 'shop'
 const subscriptions = { Orders: '*' }
 const codec = json<Order>()
 
-/** Compiled only. */
+/** Compiles the program without calling it. */
 function compiles(name: string, _program: () => unknown): void {
   test(name, () => {})
 }
@@ -46,13 +46,13 @@ compiles('bodies of a producer have the type of its codec', async () => {
   })
   // @ts-expect-error: an id is a number
   await producer.send({ topic: 'Orders', body: { id: '42' } })
-  // @ts-expect-error: text is no Order
+  // @ts-expect-error: a string is not an Order
   await producer.sendBatch([{ topic: 'Orders', body: 'text' }])
-  // @ts-expect-error: neither is a reply
+  // @ts-expect-error: neither may be a reply
   await producer.reply(reply, 'text')
 })
 
-compiles('without a codec text and bytes are sent, and bytes come back', async () => {
+compiles('without a codec strings and bytes are sent, and bytes are received', async () => {
   const producer = await Producer.start({ group })
   await producer.send({ topic: 'Orders', body: 'text' })
   await producer.send({ topic: 'Orders', body: Buffer.of(1) })
@@ -63,7 +63,7 @@ compiles('without a codec text and bytes are sent, and bytes come back', async (
   await producer.send({ topic: 'Orders', body: { id: 42 } })
 })
 
-compiles('messages of all consumers have bodies of the type of their codec', async () => {
+compiles('the messages of all consumers have bodies of the type of their codec', async () => {
   const push = await PushConsumer.start({
     group,
     subscriptions,
@@ -90,13 +90,13 @@ compiles('without a codec consumers have bytes', async () => {
   for await (const { body } of lite) same<typeof body, Buffer>(true)
 })
 
-compiles('a listener says nothing, or that it wants a message again', async () => {
+compiles('a listener returns nothing or asks for a retry', async () => {
   const options = { group, subscriptions }
   await PushConsumer.start({ ...options, onMessage: () => {} })
   await PushConsumer.start({ ...options, onMessage: async () => ({ retry: { delayLevel: 3 } }) })
   // @ts-expect-error: a level is a number
   await PushConsumer.start({ ...options, onMessage: () => ({ retry: { delayLevel: '3' } }) })
-  // @ts-expect-error: nobody would know what true means
+  // @ts-expect-error: true has no meaning
   await PushConsumer.start({ ...options, onMessage: () => true })
 })
 
@@ -115,11 +115,11 @@ compiles('options that are missing, misspelt or of another type do not compile',
   await PushConsumer.start({ group, subscriptions, consumeFrom: 'latest', onMessage() {} })
 })
 
-compiles('messages without a topic, or with properties that are no text, do not compile', async () => {
+compiles('messages without a topic, or with properties that are not strings, do not compile', async () => {
   const producer = await Producer.start({ group })
   // @ts-expect-error: without a topic
   await producer.send({ body: 'text' })
-  // @ts-expect-error: properties are text
+  // @ts-expect-error: properties are strings
   await producer.send({ topic: 'Orders', body: 'text', properties: { amount: 5 } })
   // @ts-expect-error: misspelt
   await producer.send({ topic: 'Orders', body: 'text', tag: 'new' })
@@ -127,9 +127,9 @@ compiles('messages without a topic, or with properties that are no text, do not 
   await producer.sendInTransaction({ topic: 'Orders', body: 'text' }, async () => 'done')
 })
 
-compiles('a codec of one type does not pass for another', () => {
+compiles('a codec is not assignable to one of another type', () => {
   const strings: Codec<string> = text()
-  // @ts-expect-error: this one makes text
+  // @ts-expect-error: the codec's bodies are strings
   const numbers: Codec<number> = text()
   return [strings, numbers]
 })
@@ -140,7 +140,7 @@ compiles('the code of an error is one of those in docs/errors.md', (error?: unkn
   return error.code === 'NO_SUCH_CODE'
 })
 
-compiles('every call of a consumer that waits for servers takes a time and a signal', async () => {
+compiles('every call of a consumer that waits for servers takes a timeout and a signal', async () => {
   const ends = { timeoutMs: 1000, signal: AbortSignal.timeout(500) }
   const push = await PushConsumer.start({ group, subscriptions })
   await push.subscribe('Returns', 'new', ends)
@@ -165,8 +165,8 @@ compiles('every call of a consumer that waits for servers takes a time and a sig
   await lite.committed(queue, { timeout: 1000 })
 })
 
-compiles('whom to ask is said in one way', async (admin?: Admin) => {
+compiles('a target is given in exactly one way', async (admin?: Admin) => {
   await admin?.topics.create('Orders', { cluster: 'DefaultCluster' })
-  // @ts-expect-error: nobody is named
+  // @ts-expect-error: no target is given
   await admin?.topics.create('Orders', {})
 })

@@ -121,17 +121,17 @@ test('the error for an unregistered cluster, broker or topic says what is regist
 })
 
 test('every name server is asked, and one that is down fails the call after the others were asked', async t => {
-  const told: string[] = []
+  const asked: string[] = []
   const { PUT_KV_CONFIG } = nameServerRequests
   const store = (name: string) =>
-    serving({ PUT_KV_CONFIG }, { PUT_KV_CONFIG: ({ header }) => (told.push(`${name} ${header.key}`), {}) })
+    serving({ PUT_KV_CONFIG }, { PUT_KV_CONFIG: ({ header }) => (asked.push(`${name} ${header.key}`), {}) })
   const { admin } = await startAdmin(t, { 'ns-1:9876': store('1'), 'ns-3:9876': store('3') }, [
     'ns-1:9876',
     'ns-2:9876',
     'ns-3:9876',
   ])
   await assert.rejects(admin.config.putKV('n', 'k', 'v'), { code: 'CONNECT_FAILED', message: /1 of 3.*ns-2/ })
-  assert.deepEqual(told.toSorted(), ['1 k', '3 k'])
+  assert.deepEqual(asked.toSorted(), ['1 k', '3 k'])
 })
 
 test('the statistics of a topic are those of all its brokers', async t => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { testCluster } from '@gantrymq/testkit'
 import { ClientError } from '../errors.ts'
 import { PushConsumer } from './push-consumer.ts'
-import { consumerOptions, noted, startConsumer } from '../../test/push-scene.ts'
+import { consumerOptions, recordingLog, startConsumer } from '../../test/push-fixture.ts'
 
 test('messages of all queues reach the listener, and the offsets are kept when it closes', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
@@ -105,7 +105,7 @@ test('a corrupt message is reported and passed over, and the offset goes on', as
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   const consumer = await startConsumer(cluster, { log, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
   const entries = Array.from({ length: 4 }, () => cluster.broker.put({ topic: 'Orders', body: Buffer.from('hello') }))
   await cluster.until(() => seen.length === 4)
@@ -231,7 +231,7 @@ test('topics may be added and removed while it runs', async t => {
 test('pulls name no subscription that the broker has not heard of', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   const consumer = await startConsumer(cluster, { log, onMessage() {} })
   await cluster.until(() => consumer.queues.length === 6)
   for (const broker of cluster.brokers) broker.fault('HEART_BEAT', { answer: 'late', ms: 500, times: 10 })
@@ -311,7 +311,7 @@ test('a broker that is slow to keep offsets is not asked again meanwhile, and th
 test('offsets that cannot be kept at the end are reported, and the end comes', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   const consumer = await startConsumer(cluster, { log, persistOffsetsMs: 60_000, onMessage() {} })
   cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => consumer.stats.consumed === 1)

@@ -1,4 +1,4 @@
-// Starts a consumer and does nothing more: it must not end by itself, whoever is away.
+// Starts a consumer and does nothing else. It must not end by itself, whichever servers are down.
 import { PushConsumer } from '../../src/consumer/push-consumer.ts'
 
 const [nameServers = ''] = process.argv.slice(2)

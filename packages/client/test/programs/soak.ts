@@ -1,5 +1,5 @@
-// Sends and consumes so many messages with a scripted broker that forgets what was consumed, and tells of the heap after
-// each tenth: run with --expose-gc. Argument: how many messages.
+// Sends and consumes messages with a scripted broker that forgets consumed messages, and prints the size of the heap after each
+// tenth. Run it with --expose-gc. Argument: the number of messages.
 import { TestCluster } from '@gantrymq/testkit'
 import { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import { Producer } from '../../src/producer/producer.ts'
@@ -20,7 +20,7 @@ const consumer = await cluster.outcome(
     consumeFrom: 'first',
     subscriptions: { Orders: '*' },
     onMessage: ({ reconsumeTimes }) => {
-      // About every fiftieth comes again.
+      // About every fiftieth message is retried.
       if (reconsumeTimes === 0 && counts.received >= counts.failed * 50) {
         counts.failed++
         throw new Error('not now')
@@ -30,7 +30,7 @@ const consumer = await cluster.outcome(
   }),
 )
 
-/** The servers keep nothing, so that only the clients can grow. */
+/** Empties the servers, so that only the clients can grow. */
 function forget(): void {
   const { log } = broker
   for (const [topic, { queues }] of log.topics) {

@@ -1,12 +1,12 @@
-// Sends, receives and closes, and must then end by itself. Its one argument is the list of name servers; `--idle`: sends
-// nothing, and closes when told to by the end of its input.
+// Sends, receives and closes, and must then end by itself. Arguments: the list of name servers; with `--idle` it sends nothing,
+// and closes at the end of its input.
 import { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import { Producer } from '../../src/producer/producer.ts'
 
 const [nameServers = '', mode = ''] = process.argv.slice(2)
 const COUNT = 50
 
-/** What nobody answers is not waited for long. */
+/** Short, so that unanswered requests do not delay the end. */
 const requestTimeoutMs = 500
 const producer = await Producer.start({ nameServers, group: 'senders', timeoutMs: 1000, requestTimeoutMs })
 const all = Promise.withResolvers<void>()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
 import { testCluster } from '@gantrymq/testkit'
-import { noted, startConsumer } from '../../../test/push-scene.ts'
+import { recordingLog, startConsumer } from '../../../test/push-fixture.ts'
 
 const RETRY = retryTopicOf('readers')
 const DEAD = deadLetterTopicOf('readers')
@@ -90,7 +90,7 @@ test('if the broker does not take a message back, it is sent to the retry topic'
 test('a message that no broker takes is consumed again here, and its offset waits for it', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   const calls: number[] = []
   await startConsumer(cluster, {
     log,

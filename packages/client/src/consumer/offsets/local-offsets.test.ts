@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
 import { testCluster } from '@gantrymq/testkit'
-import { folder, noted, startConsumer } from '../../../test/push-scene.ts'
+import { folder, recordingLog, startConsumer } from '../../../test/push-fixture.ts'
 import { LocalOffsets } from './local-offsets.ts'
 
 const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', queueId })
@@ -72,7 +72,7 @@ test('two bad files are an error that names them and says what to do', async t =
 })
 
 test('a folder that cannot be written is logged, and the next call tries again', async t => {
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   const path = await folder(t)
   const offsets = await opened(path, log)
   await writeFile(join(path, '10.0.0.5@DEFAULT'), 'in the way')

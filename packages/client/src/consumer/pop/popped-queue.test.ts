@@ -4,7 +4,7 @@ import { clientNotices } from '@gantrymq/protocol'
 import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
 import { text } from '../../message/codec.ts'
 import type { PushConsumer, PushConsumerOptions } from '../push-consumer.ts'
-import { startConsumer } from '../../../test/push-scene.ts'
+import { startConsumer } from '../../../test/push-fixture.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 
 const GROUP = 'readers'

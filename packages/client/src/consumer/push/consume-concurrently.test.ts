@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { retryTopicOf } from '@gantrymq/protocol'
 import { testCluster } from '@gantrymq/testkit'
-import { startConsumer } from '../../../test/push-scene.ts'
+import { startConsumer } from '../../../test/push-fixture.ts'
 
 const RETRY = retryTopicOf('readers')
 

@@ -4,7 +4,7 @@ import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
 import { TestCluster, testCluster } from '@gantrymq/testkit'
 import fc from 'fast-check'
 import { PushConsumer } from '../push-consumer.ts'
-import { consumerOptions, folder, startConsumer } from '../../../test/push-scene.ts'
+import { consumerOptions, folder, startConsumer } from '../../../test/push-fixture.ts'
 
 const KEY = 'Orders@readers@0'
 

@@ -4,7 +4,7 @@ import { retryTopicOf } from '@gantrymq/protocol'
 import { testCluster } from '@gantrymq/testkit'
 import type { DeliveredMessage } from './delivered-messages.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
-import { startConsumer } from '../../../test/push-scene.ts'
+import { startConsumer } from '../../../test/push-fixture.ts'
 
 test('messages are iterated over, and committed when they are acknowledged', async t => {
   const cluster = await testCluster(t)

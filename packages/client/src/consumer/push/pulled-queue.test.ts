@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type TestCluster, testCluster } from '@gantrymq/testkit'
-import { startConsumer } from '../../../test/push-scene.ts'
+import { startConsumer } from '../../../test/push-fixture.ts'
 import { LitePullConsumer } from '../lite-pull-consumer.ts'
 
 async function startLite(cluster: TestCluster) {

@@ -4,7 +4,7 @@ import { testCluster } from '@gantrymq/testkit'
 import { ClientError } from '../../errors.ts'
 import { instanceOptions } from '../../instance/instance-options.ts'
 import { readOptions } from '../../options.ts'
-import { noted } from '../../../test/push-scene.ts'
+import { recordingLog } from '../../../test/push-fixture.ts'
 import { Membership } from '../group/membership.ts'
 import { QueueLoop, type QueueLoopOptions } from './poll-loop.ts'
 
@@ -13,7 +13,7 @@ const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
 async function looped(t: TestContext, step: QueueLoopOptions['step']) {
   const cluster = await testCluster(t)
   const { clock, dial, nameServerList: nameServers } = cluster
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   const membership = new Membership(readOptions('test', instanceOptions, { clock, dial, nameServers, log }), 'readers')
   const { instance, group } = membership
   const failures: string[] = []

@@ -4,7 +4,7 @@ import { clientNotices, configured, type QueueOffset } from '@gantrymq/protocol'
 import { type TestCluster, testCluster } from '@gantrymq/testkit'
 import { queueKey } from '../../message/message.ts'
 import type { PushConsumer } from '../push-consumer.ts'
-import { noted, startConsumer } from '../../../test/push-scene.ts'
+import { recordingLog, startConsumer } from '../../../test/push-fixture.ts'
 
 const orders = ({ queues }: PushConsumer): string[] =>
   queues
@@ -91,7 +91,7 @@ test('a member that is missing in the list tells the broker of itself before it 
 test('a strategy that throws leaves all as it is; one with a fixed list gets what there is of it', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 3 })
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   let broken = false
   const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', queueId })
   const consumer = await startConsumer(cluster, {

@@ -6,10 +6,10 @@ import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import type { MessageQueue } from '../src/message/message.ts'
-import { noted, startConsumer } from './push-scene.ts'
+import { recordingLog, startConsumer } from './push-fixture.ts'
 
 const GROUP = 'readers'
-/** As users name it, whatever the namespace. */
+/** As users see it, in any namespace. */
 const queue: MessageQueue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
 
 async function clusterWithTopic(t: TestContext, topic = 'Orders'): Promise<TestCluster> {
@@ -22,12 +22,12 @@ const optionsOf = ({ nameServerList: nameServers, clock, dial }: TestCluster, na
   return { nameServers, clock, dial, namespace, group: GROUP }
 }
 
-async function startLite(cluster: TestCluster, namespace = '', onQueues?: (...told: unknown[]) => void) {
+async function startLite(cluster: TestCluster, namespace = '', onQueues?: (...given: unknown[]) => void) {
   const given = { ...optionsOf(cluster, namespace), subscriptions: { Orders: '*' }, onQueues, autoCommitMs: 1000 }
   return cluster.own(await cluster.outcome(LitePullConsumer.start(given)))
 }
 
-async function startPull(cluster: TestCluster, namespace = '', onQueues?: (...told: unknown[]) => void) {
+async function startPull(cluster: TestCluster, namespace = '', onQueues?: (...given: unknown[]) => void) {
   return cluster.own(
     await cluster.outcome(PullConsumer.start({ ...optionsOf(cluster, namespace), topics: ['Orders'], onQueues })),
   )
@@ -38,18 +38,18 @@ async function startSimple(cluster: TestCluster, namespace = '') {
   return cluster.own(await cluster.outcome(SimpleConsumer.start(given)))
 }
 
-/** Collects what `onQueues` is told. */
-function listener() {
-  const told: unknown[][] = []
-  return { told, onQueues: (...all: unknown[]): void => void told.push(all) }
+/** Collects the arguments of `onQueues`. */
+function queueListener() {
+  const calls: unknown[][] = []
+  return { calls, onQueues: (...all: unknown[]): void => void calls.push(all) }
 }
 
 // -- Names -------------------------------------------------------------------------------------------------------------
 
 for (const orderly of [false, true]) {
-  test(`a push consumer in a namespace shows queues by their own names, orderly: ${orderly}`, async t => {
+  test(`a push consumer shows queues without the namespace, orderly: ${orderly}`, async t => {
     const cluster = await clusterWithTopic(t, 'ns%Orders')
-    const { told, onQueues } = listener()
+    const { calls, onQueues } = queueListener()
     const seen: MessageQueue[] = []
     const consumer = await startConsumer(cluster, {
       namespace: 'ns',
@@ -62,14 +62,14 @@ for (const orderly of [false, true]) {
     assert.deepEqual(seen, [queue, queue])
     assert.equal(seen[0], seen[1])
     assert.deepEqual(
-      told.find(([topic]) => topic === 'Orders'),
+      calls.find(([topic]) => topic === 'Orders'),
       ['Orders', [queue], [queue]],
     )
     assert.deepEqual(consumer.queues.map(({ topic }) => topic).toSorted(), ['%RETRY%readers', 'Orders'])
   })
 }
 
-test('a popping consumer in a namespace shows queues by their own names, also what comes again', async t => {
+test('a push consumer that pops shows queues without the namespace, also for retries', async t => {
   const cluster = await clusterWithTopic(t, 'ns%Orders')
   const wanted = { topic: 'ns%Orders', consumerGroup: 'ns%readers', mode: 'POP', popShareQueueNum: 0 } as const
   cluster.broker.state.requestModes.set('ns%Orders@ns%readers', wanted)
@@ -88,14 +88,14 @@ test('a popping consumer in a namespace shows queues by their own names, also wh
   assert.deepEqual(seen, ['Orders Orders Orders', 'Orders %RETRY%readers_Orders Orders'])
 })
 
-test('a lite pull consumer in a namespace takes and shows queues by their own names', async t => {
+test('a lite pull consumer takes and shows queues without the namespace', async t => {
   const cluster = await clusterWithTopic(t, 'ns%Orders')
-  const { told, onQueues } = listener()
+  const { calls, onQueues } = queueListener()
   const consumer = await startLite(cluster, 'ns', onQueues)
   await cluster.until(() => consumer.assignment.length === 1)
   cluster.broker.put({ topic: 'ns%Orders' })
   assert.deepEqual(consumer.assignment, [queue])
-  assert.deepEqual(told, [['Orders', [queue], [queue]]])
+  assert.deepEqual(calls, [['Orders', [queue], [queue]]])
   const changed: unknown[] = []
   consumer.onTopicQueues('Orders', queues => changed.push(queues))
   await cluster.outcome(consumer.seekToBegin(queue))
@@ -112,20 +112,20 @@ test('a lite pull consumer in a namespace takes and shows queues by their own na
   consumer.resume([queue])
 })
 
-test('assigned queues are taken and shown by their own names', async t => {
+test('assigned queues are given and shown without the namespace', async t => {
   const cluster = await clusterWithTopic(t, 'ns%Orders')
   const consumer = cluster.own(await cluster.outcome(LitePullConsumer.start(optionsOf(cluster, 'ns'))))
   await cluster.outcome(consumer.assign([queue]))
   assert.deepEqual(consumer.assignment, [queue])
 })
 
-test('a pull consumer in a namespace takes and shows queues by their own names', async t => {
+test('a pull consumer takes and shows queues without the namespace', async t => {
   const cluster = await clusterWithTopic(t, 'ns%Orders')
-  const { told, onQueues } = listener()
+  const { calls, onQueues } = queueListener()
   const consumer = await startPull(cluster, 'ns', onQueues)
   cluster.broker.put({ topic: 'ns%Orders' })
-  await cluster.until(() => told.length === 1)
-  assert.deepEqual(told, [['Orders', [queue], [queue]]])
+  await cluster.until(() => calls.length === 1)
+  assert.deepEqual(calls, [['Orders', [queue], [queue]]])
   assert.deepEqual(consumer.queuesInBalance('Orders'), [queue])
   assert.deepEqual(await cluster.outcome(consumer.queuesOf('Orders')), [queue])
   const { messages } = await cluster.outcome(consumer.pull(queue, '*', 0, 10))
@@ -135,7 +135,7 @@ test('a pull consumer in a namespace takes and shows queues by their own names',
   assert.equal(cluster.broker.committed('ns%Orders', 'ns%readers', 0), 1)
 })
 
-test('a simple consumer in a namespace shows queues by their own names, also what comes again', async t => {
+test('a simple consumer shows queues without the namespace, also for retries', async t => {
   const cluster = await clusterWithTopic(t, 'ns%Orders')
   const consumer = await startSimple(cluster, 'ns')
   cluster.broker.put({ topic: 'ns%Orders' })
@@ -167,7 +167,7 @@ async function runningInfo(cluster: TestCluster, clientId: string) {
   return (await cluster.outcome(asked)).body ?? assert.fail('no answer')
 }
 
-test('a lite pull consumer counts what it pulled and gave out, and operators see it', async t => {
+test('a lite pull consumer counts pulled and returned messages, and operators see the counts', async t => {
   const cluster = await clusterWithTopic(t)
   const consumer = await startLite(cluster)
   await cluster.until(() => cluster.broker.waitingPulls === 1)
@@ -188,7 +188,7 @@ test('a lite pull consumer counts what it pulled and gave out, and operators see
   assert.equal(consumer.stats.queued, 0)
 })
 
-test('a pull consumer counts what it received, and operators see its queues', async t => {
+test('a pull consumer counts received messages, and operators see its queues', async t => {
   const cluster = await clusterWithTopic(t)
   const consumer = await startPull(cluster)
   await cluster.until(() => consumer.queuesInBalance('Orders').length === 1)
@@ -204,7 +204,7 @@ test('a pull consumer counts what it received, and operators see its queues', as
   assert.ok((statusTable.get('Orders')?.pullTPS ?? 0) > 0)
 })
 
-test('a simple consumer counts what it received and acknowledged, and operators see it', async t => {
+test('a simple consumer counts received and acknowledged messages, and operators see the counts', async t => {
   const cluster = await clusterWithTopic(t)
   const consumer = await startSimple(cluster)
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
@@ -221,9 +221,9 @@ test('a simple consumer counts what it received and acknowledged, and operators 
 
 // -- Retry topics ------------------------------------------------------------------------------------------------------
 
-test('that a new group has no retry topic yet is no news, that a topic is missing is', async t => {
+test('a missing retry topic of a new group is logged as debug, another missing topic as info', async t => {
   const cluster = await clusterWithTopic(t)
-  const { log, texts } = noted()
+  const { log, texts } = recordingLog()
   await startConsumer(cluster, { log, onMessage() {}, subscriptions: { Orders: '*', Missing: '*' } })
   assert.deepEqual(texts.filter(text => text.includes('topic')).toSorted(), [
     'debug the group has no retry topic yet',
@@ -231,7 +231,7 @@ test('that a new group has no retry topic yet is no news, that a topic is missin
   ])
 })
 
-test('a group that brokers of 5.5 would not make is told to the logger', async t => {
+test('a group name that 5.5 brokers do not create is logged', async t => {
   const cluster = await clusterWithTopic(t)
   const warned: string[] = []
   const log = { debug() {}, info() {}, warn: (_: object, text: string) => void warned.push(text), error() {} }

@@ -4,13 +4,13 @@ import { Admin } from '../src/admin/admin.ts'
 import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
 import type { TransactionState } from '../src/producer/transactions.ts'
-import { CONSUMERS, shared, startPush } from './consumer-roles.ts'
-import type { Books, Role } from './lives.ts'
-import { TOPIC } from './survival-scene.ts'
+import { CONSUMER_KINDS, shared, startPush } from './consumer-kinds.ts'
+import type { Workload, ClientKind } from './workload.ts'
+import { TOPIC } from './outage-cluster.ts'
 
-function endsOf({ calls }: Books): ReadonlyMap<string, unknown> {
+function resultsOf({ calls }: Workload): ReadonlyMap<string, unknown> {
   for (const { body, end } of calls) {
-    assert.ok(end !== undefined, `${body} still waits`)
+    assert.ok(end !== undefined, `${body} has not ended`)
     if (end instanceof Error) assert.ok(end instanceof ClientError, end.stack)
   }
   return new Map(calls.map(({ body, end }) => [body, end]))
@@ -21,17 +21,17 @@ const bodiesOf = ({ log }: TestCluster['broker'], topic: string): string[] =>
 
 const STATES = ['commit', 'rollback', 'unknown'] as const
 
-const transactional: Role = async books => {
-  const { cluster } = books.scenery
+const transactional: ClientKind = async workload => {
+  const { cluster } = workload.fixture
   const decided = new Map<string, TransactionState>()
   const producer = await cluster.outcome(
     Producer.start({
-      ...books.scenery.producerOptions(),
+      ...workload.fixture.producerOptions(),
       checkTransaction: async ({ bytes }) => decided.get(bytes.toString()) ?? 'unknown',
     }),
   )
   const begin = (body: string): Promise<unknown> => {
-    const state = STATES[books.calls.length % 3] ?? 'unknown'
+    const state = STATES[workload.calls.length % 3] ?? 'unknown'
     return producer.sendInTransaction({ topic: TOPIC, body }, async () => {
       await cluster.settle(2)
       decided.set(body, state === 'unknown' ? 'commit' : state)
@@ -42,19 +42,19 @@ const transactional: Role = async books => {
   return {
     client: producer,
     work() {
-      for (let n = 0; n < 3; n++) books.call(begin)
+      for (let n = 0; n < 3; n++) workload.call(begin)
     },
-    late: () => producer.sendInTransaction({ topic: TOPIC, body: 'late' }, async () => 'commit'),
+    callAfterClose: () => producer.sendInTransaction({ topic: TOPIC, body: 'late' }, async () => 'commit'),
     check(calm) {
       const seen = cluster.brokers.flatMap(broker => bodiesOf(broker, TOPIC))
       const halves = cluster.brokers.flatMap(({ state }) =>
         [...state.halves].map(({ message }) => String(message.body)),
       )
-      for (const [body, end] of endsOf(books)) {
+      for (const [body, end] of resultsOf(workload)) {
         if (end instanceof Error) assert.ok(!calm, String(end))
         if (end instanceof Error) continue
         const { transactionState } = end as { readonly transactionState: TransactionState }
-        if (transactionState === 'rollback') assert.ok(!seen.includes(body), `${body} was rolled back, and is seen`)
+        if (transactionState === 'rollback') assert.ok(!seen.includes(body), `${body} was rolled back, but is stored`)
         else assert.ok(seen.includes(body) || halves.includes(body), `${body} is lost`)
         if (calm && transactionState === 'commit') assert.ok(seen.includes(body), `${body} is not committed`)
       }
@@ -62,23 +62,23 @@ const transactional: Role = async books => {
   }
 }
 
-const plain: Role = async books => {
-  const { cluster } = books.scenery
-  const producer = await cluster.outcome(Producer.start(books.scenery.producerOptions()))
+const plain: ClientKind = async workload => {
+  const { cluster } = workload.fixture
+  const producer = await cluster.outcome(Producer.start(workload.fixture.producerOptions()))
   return {
     client: producer,
     work() {
-      // Also to a topic that nobody made yet, for which the route of another is asked for.
-      for (const topic of [TOPIC, `${TOPIC}${books.calls.length}`]) {
-        books.call(body => producer.send({ topic, body }))
+      // Also to a topic that does not exist yet, which needs the route of the template topic.
+      for (const topic of [TOPIC, `${TOPIC}${workload.calls.length}`]) {
+        workload.call(body => producer.send({ topic, body }))
       }
     },
-    late: () => producer.send({ topic: TOPIC, body: 'late' }),
+    callAfterClose: () => producer.send({ topic: TOPIC, body: 'late' }),
     check(calm) {
       const stored = cluster.brokers.flatMap(broker =>
         [...broker.log.topics.keys()].flatMap(each => bodiesOf(broker, each)),
       )
-      for (const [body, end] of endsOf(books)) {
+      for (const [body, end] of resultsOf(workload)) {
         if (end instanceof Error) assert.ok(!calm, String(end))
         else assert.ok(stored.includes(body), `${body} is lost`)
       }
@@ -86,10 +86,10 @@ const plain: Role = async books => {
   }
 }
 
-const requesting: Role = async books => {
-  const { cluster } = books.scenery
-  const replier = await cluster.outcome(Producer.start({ ...books.scenery.producerOptions(), group: 'repliers' }))
-  const consumer = await startPush(books, {
+const requesting: ClientKind = async workload => {
+  const { cluster } = workload.fixture
+  const replier = await cluster.outcome(Producer.start({ ...workload.fixture.producerOptions(), group: 'repliers' }))
+  const consumer = await startPush(workload, {
     group: 'asked',
     subscriptions: { Questions: '*' },
     async onMessage(message) {
@@ -97,44 +97,44 @@ const requesting: Role = async books => {
       await replier.reply(message, `re: ${message.bytes.toString()}`)
     },
   })
-  const producer = await cluster.outcome(Producer.start(books.scenery.producerOptions()))
+  const producer = await cluster.outcome(Producer.start(workload.fixture.producerOptions()))
   return {
     client: producer,
     others: [consumer, replier],
     work() {
-      for (let n = 0; n < 2; n++) books.call(body => producer.request({ topic: 'Questions', body }))
+      for (let n = 0; n < 2; n++) workload.call(body => producer.request({ topic: 'Questions', body }))
     },
-    late: () => producer.request({ topic: 'Questions', body: 'late' }),
+    callAfterClose: () => producer.request({ topic: 'Questions', body: 'late' }),
     check() {
-      for (const [body, end] of endsOf(books)) {
+      for (const [body, end] of resultsOf(workload)) {
         if (!(end instanceof Error)) assert.equal(String((end as { bytes: Buffer }).bytes), `re: ${body}`)
       }
     },
   }
 }
 
-const administering: Role = async books => {
-  const { group: _, ...given } = shared(books)
-  const admin = await books.scenery.cluster.outcome(Admin.start(given))
+const administering: ClientKind = async workload => {
+  const { group: _, ...given } = shared(workload)
+  const admin = await workload.fixture.cluster.outcome(Admin.start(given))
   const queue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
   return {
     client: admin,
     work() {
-      books.call(() => admin.topics.route(TOPIC))
-      books.call(() => admin.offsets.max(queue))
-      books.call(() => admin.offsets.commit('readers', queue, 0))
-      books.call(() => admin.messages.byKey(TOPIC, 'k'))
-      books.call(() => admin.config.ofNameServers())
-      books.call(() => admin.stats.ofTopic(TOPIC))
+      workload.call(() => admin.topics.route(TOPIC))
+      workload.call(() => admin.offsets.max(queue))
+      workload.call(() => admin.offsets.commit('readers', queue, 0))
+      workload.call(() => admin.messages.byKey(TOPIC, 'k'))
+      workload.call(() => admin.config.ofNameServers())
+      workload.call(() => admin.stats.ofTopic(TOPIC))
     },
-    late: () => admin.clusters.info(),
-    check: () => void endsOf(books),
+    callAfterClose: () => admin.clusters.info(),
+    check: () => void resultsOf(workload),
   }
 }
 
-/** Every kind of client, by what it is. */
-export const ROLES: Readonly<Record<string, Role>> = {
-  ...CONSUMERS,
+/** All kinds of clients, by name. */
+export const CLIENT_KINDS: Readonly<Record<string, ClientKind>> = {
+  ...CONSUMER_KINDS,
   'a producer': plain,
   'a transactional producer': transactional,
   'a producer of requests': requesting,

@@ -8,7 +8,7 @@ import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-con
 
 type Given<Body> = Partial<PushConsumerOptions<Body>>
 
-/** The options of a consumer of the cluster: group `readers` and topic `Orders` by default. */
+/** The options of a consumer of the cluster, by default of group `readers` and topic `Orders`. */
 export function consumerOptions<Body = Buffer>(
   cluster: TestCluster,
   more: Given<Body> = {},
@@ -25,8 +25,8 @@ export async function startConsumer<Body = Buffer>(
   return cluster.own(await cluster.outcome(PushConsumer.start<Body>(consumerOptions(cluster, more))))
 }
 
-/** A logger, and what it was told: level and text. */
-export function noted(): { readonly log: Logger; readonly texts: string[] } {
+/** A logger, and its lines: level and message. */
+export function recordingLog(): { readonly log: Logger; readonly texts: string[] } {
   const texts: string[] = []
   const at =
     (level: string) =>
@@ -35,7 +35,7 @@ export function noted(): { readonly log: Logger; readonly texts: string[] } {
   return { log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, texts }
 }
 
-/** A folder that is gone after the test. */
+/** A temporary folder, which is deleted after the test. */
 export async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'offsets-'))
   t.after(() => rm(path, { recursive: true }))

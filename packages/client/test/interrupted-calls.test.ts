@@ -1,4 +1,4 @@
-// What is so after a change, or a receive, that was cut short.
+// The state after a change or a receive that ended early.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Fault } from '@gantrymq/remoting/testing'
@@ -6,7 +6,7 @@ import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import type { CallOptions, MessageQueue } from '../src/message/message.ts'
-import { type Scene, type SceneOptions, scene, TOPIC } from './survival-scene.ts'
+import { type OutageCluster, type OutageClusterOptions, outageCluster, TOPIC } from './outage-cluster.ts'
 
 const GROUP = 'readers'
 const OTHER = 'Other'
@@ -17,73 +17,76 @@ interface Subscribing {
   unsubscribe(topic: string, options?: CallOptions): Promise<void>
 }
 
-const given = (scenery: Scene) => {
-  const { clock, nameServers, log, dial } = scenery.consumerOptions()
+const given = (fixture: OutageCluster) => {
+  const { clock, nameServers, log, dial } = fixture.consumerOptions()
   return { clock, nameServers, log, dial, group: GROUP }
 }
 
 const subscriptions = { [TOPIC]: '*' }
 
-async function simpleOf(scenery: Scene): Promise<SimpleConsumer> {
-  const options = { ...given(scenery), subscriptions, consumeFrom: 'first' } as const
-  return scenery.cluster.own(await scenery.cluster.outcome(SimpleConsumer.start(options)))
+async function simpleOf(fixture: OutageCluster): Promise<SimpleConsumer> {
+  const options = { ...given(fixture), subscriptions, consumeFrom: 'first' } as const
+  return fixture.cluster.own(await fixture.cluster.outcome(SimpleConsumer.start(options)))
 }
 
-async function liteOf(scenery: Scene, more: { readonly subscriptions?: Readonly<Record<string, string>> } = {}) {
-  return scenery.cluster.own(await scenery.cluster.outcome(LitePullConsumer.start({ ...given(scenery), ...more })))
+async function liteOf(
+  fixture: OutageCluster,
+  more: { readonly subscriptions?: Readonly<Record<string, string>> } = {},
+) {
+  return fixture.cluster.own(await fixture.cluster.outcome(LitePullConsumer.start({ ...given(fixture), ...more })))
 }
 
-const SUBSCRIBERS: Readonly<Record<string, (scenery: Scene) => Promise<Subscribing>>> = {
-  'a push consumer': scenery => scenery.consumer({ group: GROUP }),
-  'a lite pull consumer': scenery => liteOf(scenery, { subscriptions }),
+const SUBSCRIBERS: Readonly<Record<string, (fixture: OutageCluster) => Promise<Subscribing>>> = {
+  'a push consumer': fixture => fixture.consumer({ group: GROUP }),
+  'a lite pull consumer': fixture => liteOf(fixture, { subscriptions }),
   'a simple consumer': simpleOf,
 }
 
-async function withOther(t: TestContext, options?: SceneOptions): Promise<Scene> {
-  const scenery = await scene(t, options)
-  for (const broker of scenery.cluster.brokers) broker.setTopic(OTHER, { readQueues: 1 })
-  return scenery
+async function withOther(t: TestContext, options?: OutageClusterOptions): Promise<OutageCluster> {
+  const fixture = await outageCluster(t, options)
+  for (const broker of fixture.cluster.brokers) broker.setTopic(OTHER, { readQueues: 1 })
+  return fixture
 }
 
-/** As the broker was told. */
-function wanted({ cluster }: Scene): string[] {
+/** The topics in the last heartbeat. */
+function subscribedTopics({ cluster }: OutageCluster): string[] {
   const { subscriptions } = cluster.broker.state.members.consumers.get(GROUP) ?? {}
   return [...(subscriptions?.keys() ?? [])].filter(topic => !topic.startsWith('%')).toSorted()
 }
 
 for (const [who, start] of Object.entries(SUBSCRIBERS)) {
-  test(`${who} that gave a subscription up before its route was known does not want the topic`, async t => {
-    const scenery = await withOther(t)
-    const { cluster } = scenery
-    const consumer = await start(scenery)
+  test(`${who} is not subscribed after a subscribe that timed out before the route was known`, async t => {
+    const fixture = await withOther(t)
+    const { cluster } = fixture
+    const consumer = await start(fixture)
     const faults = cluster.nameServers.map(({ server }) => server.fault('*', SILENT))
     await assert.rejects(cluster.outcome(consumer.subscribe(OTHER, '*', { timeoutMs: 500 })), { code: 'TIMEOUT' })
     for (const fault of faults) fault.lift()
     await cluster.advance(100_000, 1000)
-    assert.deepEqual(wanted(scenery), [TOPIC])
+    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
     await cluster.outcome(consumer.subscribe(OTHER))
-    assert.deepEqual(wanted(scenery), [TOPIC, OTHER])
+    assert.deepEqual(subscribedTopics(fixture), [TOPIC, OTHER])
   })
 
-  test(`${who} that does not wait for brokers to hear of a subscription has it, and they hear`, async t => {
-    const scenery = await withOther(t)
-    const { cluster } = scenery
-    const consumer = await start(scenery)
+  test(`${who} is subscribed after a subscribe that timed out during the heartbeat, and brokers learn it later`, async t => {
+    const fixture = await withOther(t)
+    const { cluster } = fixture
+    const consumer = await start(fixture)
     await cluster.settle()
     const fault = cluster.broker.fault('HEART_BEAT', SILENT)
     const since = cluster.clock.elapsed()
     await cluster.outcome(consumer.subscribe(OTHER, '*', { timeoutMs: 500 }))
     assert.ok(cluster.clock.elapsed() - since <= 550)
-    assert.deepEqual(wanted(scenery), [TOPIC])
+    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
     fault.lift()
     await cluster.advance(60_000, 1000)
-    assert.deepEqual(wanted(scenery), [TOPIC, OTHER])
+    assert.deepEqual(subscribedTopics(fixture), [TOPIC, OTHER])
   })
 
-  test(`${who} that does not wait for brokers to hear that it gives a topic up has given it up`, async t => {
-    const scenery = await withOther(t)
-    const { cluster } = scenery
-    const consumer = await start(scenery)
+  test(`${who} is unsubscribed after an unsubscribe that was aborted during the heartbeat`, async t => {
+    const fixture = await withOther(t)
+    const { cluster } = fixture
+    const consumer = await start(fixture)
     await cluster.outcome(consumer.subscribe(OTHER))
     const fault = cluster.broker.fault('HEART_BEAT', SILENT)
     const stop = new AbortController()
@@ -93,23 +96,23 @@ for (const [who, start] of Object.entries(SUBSCRIBERS)) {
     await cluster.outcome(leaving)
     fault.lift()
     await cluster.advance(60_000, 1000)
-    assert.deepEqual(wanted(scenery), [TOPIC])
+    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
   })
 
-  test(`${who} whose signal was aborted before gives nothing up`, async t => {
-    const scenery = await withOther(t)
-    const { cluster } = scenery
-    const consumer = await start(scenery)
+  test(`${who} stays subscribed after an unsubscribe with an aborted signal`, async t => {
+    const fixture = await withOther(t)
+    const { cluster } = fixture
+    const consumer = await start(fixture)
     await assert.rejects(consumer.unsubscribe(TOPIC, { signal: AbortSignal.abort() }), { code: 'ABORTED' })
     await cluster.advance(60_000, 1000)
-    assert.deepEqual(wanted(scenery), [TOPIC])
+    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
   })
 }
 
-test('queues whose assignment was cut short are not worked on, and the consumer may still subscribe', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const consumer = await liteOf(scenery)
+test('queues are not consumed after an assign that timed out, and the consumer may still subscribe', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const consumer = await liteOf(fixture)
   const queue: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 }
   const faults = cluster.nameServers.map(({ server }) => server.fault('*', SILENT))
   await assert.rejects(cluster.outcome(consumer.assign([queue], {}, { timeoutMs: 500 })), { code: 'TIMEOUT' })
@@ -119,12 +122,12 @@ test('queues whose assignment was cut short are not worked on, and the consumer 
   await cluster.until(() => consumer.assignment.length === 2)
 })
 
-test('a message that its broker does not take back in half of the time is sent to another', async t => {
-  const scenery = await scene(t, { brokers: 2 })
-  const { cluster } = scenery
+test('a message that its broker does not take back within half of the timeout is sent to another broker', async t => {
+  const fixture = await outageCluster(t, { brokers: 2 })
+  const { cluster } = fixture
   cluster.broker.put({ topic: TOPIC })
   for (const broker of cluster.brokers) broker.setTopic(`%RETRY%${GROUP}`, { readQueues: 1 })
-  const consumer = cluster.own(await cluster.outcome(PullConsumer.start(given(scenery))))
+  const consumer = cluster.own(await cluster.outcome(PullConsumer.start(given(fixture))))
   const { messages } = await cluster.outcome(
     consumer.pull({ topic: TOPIC, brokerName: 'broker-a', queueId: 0 }, '*', 0, 1),
   )
@@ -138,10 +141,10 @@ test('a message that its broker does not take back in half of the time is sent t
 
 // -- Receive -----------------------------------------------------------------------------------------------------------
 
-test('a receive with little time has messages of a broker although the other is silent', async t => {
-  const scenery = await scene(t, { brokers: 2 })
-  const { cluster } = scenery
-  const consumer = await simpleOf(scenery)
+test('a receive with a short timeout returns the messages of one broker although the other is silent', async t => {
+  const fixture = await outageCluster(t, { brokers: 2 })
+  const { cluster } = fixture
+  const consumer = await simpleOf(fixture)
   const [silent, other] = cluster.brokers
   silent?.fault('POP_MESSAGE', SILENT)
   for (let turn = 0; turn < 2; turn++) {
@@ -152,10 +155,10 @@ test('a receive with little time has messages of a broker although the other is 
   }
 })
 
-test('a receive that finds nothing waits no longer than leaves time for the answer', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const consumer = await simpleOf(scenery)
+test('a receive without messages waits only as long as leaves time for the answer', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const consumer = await simpleOf(fixture)
   for (const [timeoutMs, waitsMs] of [
     [5000, 4000],
     [2000, 1000],
@@ -166,10 +169,10 @@ test('a receive that finds nothing waits no longer than leaves time for the answ
   }
 })
 
-test('a receive that a slow broker answers late has its messages, unless it was told to end before', async t => {
-  const scenery = await scene(t)
-  const { cluster } = scenery
-  const consumer = await simpleOf(scenery)
+test('a receive returns the messages of a slow broker, unless its timeout is shorter', async t => {
+  const fixture = await outageCluster(t)
+  const { cluster } = fixture
+  const consumer = await simpleOf(fixture)
   cluster.broker.put({ topic: TOPIC })
   cluster.broker.fault('POP_MESSAGE', { answer: 'late', ms: 9000, times: 2 })
   assert.equal((await cluster.outcome(consumer.receive({ waitMs: 0 }))).length, 1)
@@ -177,5 +180,9 @@ test('a receive that a slow broker answers late has its messages, unless it was 
   const early = cluster.outcome(consumer.receive({ waitMs: 0, timeoutMs: 3000, invisibleMs: 20_000 }))
   await assert.rejects(early, { code: 'TIMEOUT' })
   assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [], 'hidden')
-  assert.equal((await cluster.outcome(consumer.receive({ waitMs: 60_000 }))).length, 1, 'comes when its time is over')
+  assert.equal(
+    (await cluster.outcome(consumer.receive({ waitMs: 60_000 }))).length,
+    1,
+    'delivered after its invisible time',
+  )
 })

@@ -7,45 +7,47 @@ import { Producer, type ProducerOptions } from '../src/producer/producer.ts'
 
 export const TOPIC = 'Orders'
 
-/** Who sent what, who said it was stored, and how often it came. Bodies tell messages apart. */
+/** The messages that were sent, stored and received, by their bodies. */
 class Ledger {
   readonly sent = new Set<string>()
-  /** Sends that ended well. */
+  /** Messages whose send succeeded. */
   readonly stored = new Set<string>()
-  readonly came = new Map<string, number>()
+  /** How often each was received. */
+  readonly received = new Map<string, number>()
   readonly failures: unknown[] = []
 
-  note(body: string): void {
-    this.came.set(body, (this.came.get(body) ?? 0) + 1)
+  /** Records that a message was received. */
+  record(body: string): void {
+    this.received.set(body, (this.received.get(body) ?? 0) + 1)
   }
 
-  /** Stored, but not consumed. */
+  /** Messages that were stored, but not received. */
   get missing(): string[] {
-    return [...this.stored].filter(body => !this.came.has(body))
+    return [...this.stored].filter(body => !this.received.has(body))
   }
 
-  /** How many came more than once. */
-  get doubles(): number {
-    return [...this.came.values()].filter(count => count > 1).length
+  /** The number of messages that were received more than once. */
+  get duplicates(): number {
+    return [...this.received.values()].filter(count => count > 1).length
   }
 
   get isDone(): boolean {
     return this.missing.length === 0
   }
 
-  /** Nothing that was stored is lost, and nothing came that nobody sent. */
+  /** Every stored message was received, and every received message was sent. */
   check(): void {
-    assert.deepEqual(this.missing, [], 'stored, and never consumed')
-    for (const body of this.came.keys()) assert.ok(this.sent.has(body), `nobody sent ${body}`)
+    assert.deepEqual(this.missing, [], 'stored, but never received')
+    for (const body of this.received.keys()) assert.ok(this.sent.has(body), `${body} was never sent`)
   }
 }
 
-/** A cluster with one topic, clients that share a ledger, and every attempt to connect counted. */
-export class Scene {
+/** A cluster for outages: with one topic, clients that share a ledger and a log, and a record of all attempts to connect. */
+export class OutageCluster {
   readonly cluster: TestCluster
   readonly ledger = new Ledger()
   readonly log: { readonly level: string; readonly fields: object; readonly text: string }[] = []
-  /** When which address was dialled, by the clock. */
+  /** The attempts to connect, with their times by the clock. */
   readonly dials: { readonly address: string; readonly at: number }[] = []
   #count = 0
 
@@ -64,11 +66,11 @@ export class Scene {
   }
 
   get #logger(): Logger {
-    const note =
+    const write =
       (level: string) =>
       (fields: object, text: string): void =>
         void this.log.push({ level, fields, text })
-    return { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') }
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
   }
 
   producerOptions(more: Partial<ProducerOptions> = {}): ProducerOptions {
@@ -81,7 +83,7 @@ export class Scene {
       group: 'readers',
       consumeFrom: 'first',
       subscriptions: { [TOPIC]: '*' },
-      onMessage: message => this.ledger.note(message.bytes.toString()),
+      onMessage: message => this.ledger.record(message.bytes.toString()),
       ...more,
     }
   }
@@ -94,7 +96,7 @@ export class Scene {
     return this.cluster.own(await this.cluster.outcome(PushConsumer.start(this.consumerOptions(more))))
   }
 
-  /** Sends so many, and keeps the books. Resolves when each has ended, well or not; never rejects. */
+  /** Sends so many messages and records them. Resolves when all sends have succeeded or failed; never rejects. */
   async send(producer: Producer, count: number, timeoutMs = 3000): Promise<void> {
     const sends = Array.from({ length: count }, async () => {
       const body = `m${this.#count++}`
@@ -109,13 +111,13 @@ export class Scene {
     await Promise.all(sends)
   }
 
-  /** Waits until all that was stored was consumed, at most so long by the clock. */
+  /** Waits until all stored messages were received, at most `withinMs` by the clock. */
   async untilConsumed(withinMs = 60_000): Promise<void> {
     await this.until(() => this.ledger.isDone, withinMs)
     this.ledger.check()
   }
 
-  /** Whether the brokers know that the group is at the end of every queue. */
+  /** True if the group's committed offsets are at the end of all queues. */
   isCommitted(group = 'readers'): boolean {
     return this.cluster.brokers.every(broker =>
       [TOPIC, `%RETRY%${group}`].every(topic => {
@@ -127,7 +129,7 @@ export class Scene {
     )
   }
 
-  /** Waits for something, at most so long by the clock. */
+  /** Waits for a condition, at most `withinMs` by the clock. */
   async until(condition: () => boolean, withinMs: number): Promise<void> {
     const end = this.cluster.clock.elapsed() + withinMs
     await this.cluster.until(() => condition() || this.cluster.clock.elapsed() >= end, {
@@ -137,13 +139,16 @@ export class Scene {
   }
 }
 
-export interface SceneOptions extends TestClusterOptions {
+export interface OutageClusterOptions extends TestClusterOptions {
   readonly queues?: number
 }
 
-/** At the end all clients are closed, and the test fails if a connection or a timer is left. */
-export async function scene(t: TestContext, { queues = 2, ...options }: SceneOptions = {}): Promise<Scene> {
+/** Creates the cluster. At the end of the test all clients are closed, and the test fails if a connection or a timer remains. */
+export async function outageCluster(
+  t: TestContext,
+  { queues = 2, ...options }: OutageClusterOptions = {},
+): Promise<OutageCluster> {
   const cluster = await testCluster(t, options)
   for (const broker of cluster.brokers) broker.setTopic(TOPIC, { readQueues: queues })
-  return new Scene(cluster)
+  return new OutageCluster(cluster)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { BrokerRequestName } from '@gantrymq/testkit'
 import type { FaultyAnswer } from '@gantrymq/remoting/testing'
-import { scene } from './survival-scene.ts'
+import { outageCluster } from './outage-cluster.ts'
 
 const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'late', ms: 2000 },
@@ -34,40 +34,40 @@ const REQUESTS: readonly (BrokerRequestName | '*')[] = [
 ]
 
 for (const name of REQUESTS) {
-  test(`no stored message is lost and the consumer goes on, whatever becomes of ${name}`, async t => {
+  test(`no stored message is lost and the consumer goes on, whatever happens to ${name}`, async t => {
     for (const fault of FAULTS) {
       await t.test(JSON.stringify(fault), async t => {
-        const scenery = await scene(t, { brokers: 2 })
-        const { cluster, ledger } = scenery
-        // Members ask whichever broker comes first for each other.
+        const fixture = await outageCluster(t, { brokers: 2 })
+        const { cluster, ledger } = fixture
+        // Any broker may be asked for the members of the group.
         const met = cluster.brokers
           .filter((_, index) => index === 0 || name === 'GET_CONSUMER_LIST_BY_GROUP')
           .map(broker => broker.fault(name, { ...fault, times: fault.answer === 'half-open' ? 1 : 2 }))
         const failed = new Set<string>()
-        const producer = await scenery.producer()
-        await scenery.consumer({
+        const producer = await fixture.producer()
+        await fixture.consumer({
           onMessage: ({ bytes }) => {
             const body = bytes.toString()
-            // Some fail the first time.
+            // Every fifth message fails on its first delivery.
             if (Number(body.slice(1)) % 5 === 0 && !failed.has(body)) {
               failed.add(body)
               throw new Error('not now')
             }
-            ledger.note(body)
+            ledger.record(body)
           },
         })
-        await cluster.outcome(scenery.send(producer, 10))
-        // Each connection that died without a word costs a pull 30 seconds.
+        await cluster.outcome(fixture.send(producer, 10))
+        // A half-open connection costs a pull 30 seconds.
         cluster.broker.fault(name, { ...fault, times: fault.answer === 'half-open' ? 1 : 3 })
-        await cluster.outcome(scenery.send(producer, 10))
-        await scenery.untilConsumed(90_000)
+        await cluster.outcome(fixture.send(producer, 10))
+        await fixture.untilConsumed(90_000)
         await cluster.advance(6000)
         cluster.broker.server.clearFaults()
-        await cluster.outcome(scenery.send(producer, 10))
+        await cluster.outcome(fixture.send(producer, 10))
         assert.ok(ledger.stored.size >= 20, `only ${ledger.stored.size} of 30 were stored`)
-        await scenery.untilConsumed(60_000)
-        await scenery.until(() => scenery.isCommitted(), 30_000)
-        assert.ok(scenery.isCommitted(), 'what was consumed is committed')
+        await fixture.untilConsumed(60_000)
+        await fixture.until(() => fixture.isCommitted(), 30_000)
+        assert.ok(fixture.isCommitted(), 'what was consumed is committed')
         assert.ok(met.some(fault => fault.met > 0) || name === 'UNREGISTER_CLIENT', 'the fault was met')
       })
     }

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestCluster } from '@gantrymq/testkit'
+import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
+import type { LitePullConsumerOptions } from '../src/consumer/lite-pull/options.ts'
+import { LocalOffsets } from '../src/consumer/offsets/local-offsets.ts'
+import { PullConsumer } from '../src/consumer/pull-consumer.ts'
+import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
+import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
+import { queueKey } from '../src/message/message.ts'
+import {
+  type Workload,
+  checkNothingRepeated,
+  checkNothingLost,
+  committed,
+  type RunningClient,
+  outcomeOfDisk,
+  queuesOf,
+  type ClientKind,
+} from './workload.ts'
+import { TOPIC } from './outage-cluster.ts'
+
+const GROUP = 'readers'
+const RETRY = `%RETRY%${GROUP}`
+
+export const shared = ({ fixture }: Workload) => {
+  const { clock, nameServers, log, dial } = fixture.consumerOptions()
+  return { clock, nameServers, log, dial, group: GROUP }
+}
+
+const subscribed = { subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
+
+/** Compares the committed offsets with the messages that are done. */
+function checkOffsets(workload: Workload, topics: readonly string[], calm: boolean): void {
+  const queues = queuesOf(workload, workload.done, topics, committed(GROUP))
+  checkNothingLost(queues)
+  if (calm) checkNothingRepeated(queues)
+}
+
+// -- Push consumers ----------------------------------------------------------------------------------------------------
+
+async function listen(workload: Workload, bytes: Buffer): Promise<void> {
+  const body = bytes.toString()
+  await workload.fixture.cluster.settle(2)
+  if (workload.failsNow(body)) throw new Error('not now')
+  workload.done.add(body)
+}
+
+type PushOptions = Partial<PushConsumerOptions>
+
+function pushOptions(workload: Workload, more: PushOptions): PushConsumerOptions {
+  const onMessage: PushConsumerOptions['onMessage'] = ({ bytes }) => listen(workload, bytes)
+  return { ...shared(workload), ...subscribed, onMessage, ...more }
+}
+
+export const startPush = (workload: Workload, more: PushOptions = {}): Promise<PushConsumer> =>
+  workload.fixture.cluster.outcome(PushConsumer.start(pushOptions(workload, more)))
+
+function runningPush(workload: Workload, consumer: PushConsumer): RunningClient {
+  return {
+    client: consumer,
+    callAfterClose: () => consumer.subscribe('Other'),
+    check: calm => checkOffsets(workload, [TOPIC, RETRY], calm),
+  }
+}
+
+const concurrent: ClientKind = async workload => runningPush(workload, await startPush(workload))
+
+const orderly: ClientKind = async workload => {
+  const running = runningPush(workload, await startPush(workload, { orderly: true }))
+  return {
+    ...running,
+    async check(calm) {
+      await running.check(calm)
+      if (!calm) return
+      for (const { state } of workload.fixture.cluster.brokers) {
+        const owners = [TOPIC, RETRY].flatMap(topic => [0, 1].map(id => state.locks.ownerOf(`${topic}@${GROUP}@${id}`)))
+        assert.deepEqual(new Set(owners), new Set([undefined]), 'a lock remains')
+      }
+    },
+  }
+}
+
+/** A folder in memory if there is one, where files are durable at once; else the temporary folder. */
+const MEMORY_DISK = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+const broadcasting: ClientKind = async (workload, t) => {
+  const folder = await mkdtemp(join(MEMORY_DISK, 'offsets-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const { cluster } = workload.fixture
+  const options = pushOptions(workload, {
+    broadcast: true,
+    offsetsFolder: folder,
+    // A broadcast message that fails is not delivered again.
+    onMessage: ({ bytes }) => listen(workload, bytes).finally(() => workload.done.add(bytes.toString())),
+  })
+  const consumer = await outcomeOfDisk(cluster, PushConsumer.start(options), folder)
+  return {
+    ...runningPush(workload, consumer),
+    wait: closing => outcomeOfDisk(cluster, closing, folder),
+    async check(calm) {
+      const kept = new LocalOffsets({ folder, clientId: consumer.clientId, group: GROUP, log: silent })
+      await kept.load()
+      const offsets = new Map<string, number>()
+      for (const { name: brokerName } of cluster.brokers) {
+        for (const queueId of [0, 1]) {
+          const queue = { topic: TOPIC, brokerName, queueId }
+          offsets.set(queueKey(queue), Math.max(0, await kept.read(queue)))
+        }
+      }
+      const at = (broker: TestCluster['broker'], topic: string, queueId: number): number =>
+        offsets.get(queueKey({ topic, brokerName: broker.name, queueId })) ?? 0
+      const queues = queuesOf(workload, workload.done, [TOPIC], at)
+      checkNothingLost(queues)
+      if (calm) checkNothingRepeated(queues)
+    },
+  }
+}
+
+const iterating: ClientKind = async workload => {
+  const { cluster } = workload.fixture
+  const consumer = await startPush(workload, { onMessage: undefined })
+  const loop = (async () => {
+    for await (const message of consumer) {
+      const body = message.bytes.toString()
+      await cluster.settle(2)
+      if (workload.failsNow(body)) await message.retry()
+      else {
+        workload.done.add(body)
+        await message.ack()
+      }
+    }
+  })()
+  return { ...runningPush(workload, consumer), loop }
+}
+
+// -- Popping -----------------------------------------------------------------------------------------------------------
+
+/** A popped message is done or will be delivered again; if all servers worked, not both. */
+function checkPopped({ fixture }: Workload, done: ReadonlySet<string>, calm: boolean): void {
+  for (const { state, log, name } of fixture.cluster.brokers) {
+    const isOut = (body: string): boolean => state.pops.out.some(({ entry }) => String(entry.message.body) === body)
+    const retries = log.messages(`%RETRY%${GROUP}_${TOPIC}`).map(({ message }) => String(message.body))
+    for (const queueId of [0, 1]) {
+      const next = state.pops.nextOffset({ topic: TOPIC, group: GROUP, queueId }) ?? 0
+      for (const { message, queueOffset } of log.messages(TOPIC, queueId)) {
+        const body = String(message.body)
+        if (queueOffset >= next) continue
+        assert.ok(done.has(body) || isOut(body) || retries.includes(body), `${name} ${queueId}: ${body} is lost`)
+        if (calm)
+          assert.ok(!done.has(body) || !isOut(body), `${name} ${queueId}: ${body} is done, and will be delivered again`)
+      }
+    }
+  }
+}
+
+const popping: ClientKind = async workload => {
+  for (const { state } of workload.fixture.cluster.brokers) {
+    const mode = { topic: TOPIC, consumerGroup: GROUP, mode: 'POP', popShareQueueNum: 0 } as const
+    state.requestModes.set(`${TOPIC}@${GROUP}`, mode)
+  }
+  const consumer = await startPush(workload, { serverAssignment: true })
+  return { ...runningPush(workload, consumer), check: calm => checkPopped(workload, workload.done, calm) }
+}
+
+const simple: ClientKind = async workload => {
+  const { cluster } = workload.fixture
+  const consumer = await cluster.outcome(SimpleConsumer.start({ ...shared(workload), ...subscribed }))
+  const acked = new Set<string>()
+  const loop = workload.loop(async () => {
+    for (const message of await consumer.receive({ max: 2, waitMs: 2000, invisibleMs: 30_000 })) {
+      await cluster.settle(2)
+      const body = message.bytes.toString()
+      workload.done.add(body)
+      await message.ack()
+      acked.add(body)
+    }
+  })
+  return {
+    client: consumer,
+    callAfterClose: () => consumer.receive(),
+    loop,
+    check() {
+      checkPopped(workload, workload.done, false)
+      checkPopped(workload, new Set([...workload.done].filter(body => acked.has(body))), true)
+    },
+  }
+}
+
+// -- Pulling -----------------------------------------------------------------------------------------------------------
+
+function startLite(workload: Workload, more: Partial<LitePullConsumerOptions>): Promise<LitePullConsumer> {
+  return workload.fixture.cluster.outcome(LitePullConsumer.start({ ...shared(workload), ...more }))
+}
+
+/** The messages of a poll are done when the next poll is called. */
+const subscribing: ClientKind = async workload => {
+  const consumer = await startLite(workload, subscribed)
+  const polled = new Set<string>()
+  const loop = workload.loop(async () => {
+    const before = [...polled]
+    for (const { bytes } of await consumer.poll({ timeoutMs: 2000 })) polled.add(bytes.toString())
+    for (const body of before) workload.done.add(body)
+    await workload.fixture.cluster.settle(2)
+  })
+  return {
+    client: consumer,
+    loop,
+    callAfterClose: () => consumer.poll(),
+    check(calm) {
+      checkNothingLost(queuesOf(workload, polled, [TOPIC], committed(GROUP)))
+      if (calm) checkNothingRepeated(queuesOf(workload, workload.done, [TOPIC], committed(GROUP)))
+    },
+  }
+}
+
+/** Messages are done once they are committed. */
+const assigned: ClientKind = async workload => {
+  const { cluster } = workload.fixture
+  const consumer = await startLite(workload, { consumeFrom: 'first', autoCommit: false, pullBatchSize: 2 })
+  const queues = cluster.brokers.flatMap(({ name: brokerName }) =>
+    [0, 1].map(queueId => ({ topic: TOPIC, brokerName, queueId })),
+  )
+  await cluster.outcome(consumer.assign(queues))
+  const polled = new Set<string>()
+  const loop = workload.loop(async () => {
+    for (const { bytes } of await consumer.poll({ timeoutMs: 2000 })) polled.add(bytes.toString())
+    await cluster.settle(1)
+    const kept = [...polled]
+    await consumer.commit()
+    for (const body of kept) workload.done.add(body)
+  })
+  return {
+    client: consumer,
+    loop,
+    callAfterClose: () => consumer.poll(),
+    check() {
+      checkNothingLost(queuesOf(workload, polled, [TOPIC], committed(GROUP)))
+      checkNothingRepeated(queuesOf(workload, workload.done, [TOPIC], committed(GROUP)))
+    },
+  }
+}
+
+const pulling: ClientKind = async workload => {
+  const { cluster } = workload.fixture
+  const consumer = await cluster.outcome(PullConsumer.start({ ...shared(workload), topics: [TOPIC] }))
+  const loop = workload.loop(async () => {
+    for (const queue of consumer.queuesInBalance(TOPIC)) {
+      const offset = (await consumer.fetchOffset(queue)) ?? 0
+      const { messages, nextOffset } = await consumer.pull(queue, '*', offset, 2)
+      await cluster.settle(1)
+      consumer.updateOffset(queue, nextOffset)
+      for (const { bytes } of messages) workload.done.add(bytes.toString())
+    }
+    await consumer.minOffset({ topic: TOPIC, brokerName: 'broker-a', queueId: 0 })
+  })
+  return {
+    client: consumer,
+    loop,
+    callAfterClose: () => consumer.queuesOf(TOPIC),
+    check: calm => checkOffsets(workload, [TOPIC], calm),
+  }
+}
+
+/** All kinds of consumers, by name. */
+export const CONSUMER_KINDS: Readonly<Record<string, ClientKind>> = {
+  'a push consumer': concurrent,
+  'an orderly push consumer': orderly,
+  'a broadcasting push consumer': broadcasting,
+  'a push consumer with an iterator': iterating,
+  'a push consumer that pops': popping,
+  'a simple consumer': simple,
+  'a lite pull consumer that subscribes': subscribing,
+  'a lite pull consumer with assigned queues': assigned,
+  'a pull consumer': pulling,
+}
