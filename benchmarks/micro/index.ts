@@ -1,5 +1,6 @@
 import { frameCases } from './frames.ts'
 import { measure, type MicroResult } from './measure.ts'
+import { messageCases } from './messages.ts'
 import { registryCases } from './registry.ts'
 import { sendCases } from './sends.ts'
 
@@ -13,7 +14,7 @@ function row({ name, p50Ns, p99Ns, minNs }: MicroResult): string {
 /** Measures the functions whose case name contains one of the words, and prints a table row by row. */
 export function runMicro(words: readonly string[]): void {
   console.log(`| ${columns.join(' | ')} |\n| --- | ---: | ---: | ---: |`)
-  for (const one of [...frameCases(), ...sendCases(), ...registryCases()]) {
+  for (const one of [...frameCases(), ...sendCases(), ...messageCases(), ...registryCases()]) {
     if (words.length === 0 || words.some(word => one.name.includes(word))) console.log(row(measure(one)))
   }
 }

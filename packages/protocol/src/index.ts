@@ -81,6 +81,8 @@ export {
   MESSAGE_MAGIC_V1,
   MESSAGE_MAGIC_V2,
   type StoredMessage,
+  storedSize,
+  writeStored,
 } from './message/codec.ts'
 export {
   ASYNC_COMPRESSION_BYTES,

@@ -1,6 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { RemotingError } from '@gantrymq/remoting'
 
+const DOT = 0x2e
+const DIGIT_0 = 0x30
+
 /** An address as messages carry it. */
 export interface Host {
   /** IPv4 or IPv6, as text. */
@@ -14,7 +17,7 @@ export interface Host {
  */
 export function ipBytes(ip: string): Buffer {
   if (isIPv4(ip)) return Buffer.from(ip.split('.').map(Number))
-  if (!isIPv6(ip)) throw new RemotingError('BAD_OPTION', `${JSON.stringify(ip)} is no IP address`)
+  if (!isIPv6(ip)) throw noAddress(ip)
   const [head = '', tail] = ip.replace(/%.*$/, '').split('::')
   const front = words(head)
   const back = tail === undefined ? [] : words(tail)
@@ -22,6 +25,45 @@ export function ipBytes(ip: string): Buffer {
   const bytes = Buffer.alloc(16)
   ;[...front, ...gap, ...back].forEach((word, index) => bytes.writeUInt16BE(word, index * 2))
   return bytes
+}
+
+/** Bytes of an address and its port in a message. */
+export function hostSize({ ip }: Host): number {
+  return isV6(ip) ? 20 : 8
+}
+
+/** Whether an address is one of IPv6, if it is one at all. */
+export function isV6(ip: string): boolean {
+  return ip.includes(':')
+}
+
+/**
+ * Writes an address and its port into `out` from `at`, which has room for `hostSize` bytes.
+ * @returns Where it ends.
+ * @throws RemotingError BAD_OPTION
+ */
+export function writeHost({ ip, port }: Host, out: Buffer, at: number): number {
+  const end = isV6(ip) ? at + ipBytes(ip).copy(out, at) : writeIpv4(ip, out, at)
+  return out.writeInt32BE(port, end)
+}
+
+function writeIpv4(ip: string, out: Buffer, start: number): number {
+  if (!isIPv4(ip)) throw noAddress(ip)
+  let at = start
+  let part = 0
+  for (let i = 0; i < ip.length; i++) {
+    const unit = ip.charCodeAt(i)
+    if (unit === DOT) {
+      out[at++] = part
+      part = 0
+    } else part = part * 10 + unit - DIGIT_0
+  }
+  out[at++] = part
+  return at
+}
+
+function noAddress(ip: string): RemotingError {
+  return new RemotingError('BAD_OPTION', `${JSON.stringify(ip)} is no IP address`)
 }
 
 /** Groups of an IPv6 address; the last may be an IPv4 address, which is two. */

@@ -1,4 +1,5 @@
 import { RemotingError } from '@gantrymq/remoting'
+import { utf8Size, writeUtf8 } from './utf8.ts'
 
 const NAME_END = '\u0001'
 const VALUE_END = '\u0002'
@@ -14,15 +15,54 @@ export const MAX_PROPERTIES_LENGTH = 32_767
 export function writeMessageProperties(properties: Iterable<readonly [string, string]>): string {
   let text = ''
   for (const [name, value] of properties) {
-    if (hasSeparator(name) || hasSeparator(value)) {
-      throw new RemotingError('BAD_OPTION', `the message property ${JSON.stringify(name)} has U+0001 or U+0002 in it`)
-    }
+    checkSeparators(name, value)
     text += name + NAME_END + value + VALUE_END
   }
-  if (!fits(text)) {
-    throw new RemotingError('BAD_OPTION', `the message's properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
-  }
+  if (!fits(text)) throw tooLong()
   return text
+}
+
+/**
+ * Bytes of the text that `writeMessageProperties` gives, without making it.
+ * @throws RemotingError as that does
+ */
+export function messagePropertiesSize(properties: Iterable<readonly [string, string]>): number {
+  let size = 0
+  for (const [name, value] of properties) {
+    checkSeparators(name, value)
+    size += utf8Size(name) + utf8Size(value) + 2
+  }
+  if (size > MAX_PROPERTIES_LENGTH) throw tooLong()
+  return size
+}
+
+/**
+ * Writes the same text as UTF-8 into `out` from `at`, which has room for `messagePropertiesSize` bytes.
+ * @returns Where it ends.
+ */
+export function putMessageProperties(
+  properties: Iterable<readonly [string, string]>,
+  out: Buffer,
+  start: number,
+): number {
+  let at = start
+  for (const [name, value] of properties) {
+    at = writeUtf8(name, out, at)
+    out[at] = 1
+    at = writeUtf8(value, out, at + 1)
+    out[at++] = 2
+  }
+  return at
+}
+
+function checkSeparators(name: string, value: string): void {
+  if (hasSeparator(name) || hasSeparator(value)) {
+    throw new RemotingError('BAD_OPTION', `the message property ${JSON.stringify(name)} has U+0001 or U+0002 in it`)
+  }
+}
+
+function tooLong(): RemotingError {
+  return new RemotingError('BAD_OPTION', `the message's properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
 }
 
 /** Whether a text has a character that ends names or values. */

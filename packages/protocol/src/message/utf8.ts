@@ -1,0 +1,23 @@
+/** Up to here a loop is cheaper than a call out of JavaScript. */
+const SHORT_TEXT = 16
+
+/** Bytes of a text in UTF-8. */
+export function utf8Size(text: string): number {
+  return isShortAscii(text) ? text.length : Buffer.byteLength(text)
+}
+
+/**
+ * Writes a text as UTF-8 into `out` from `at`, which has room for `utf8Size(text)` bytes.
+ * @returns Where it ends.
+ */
+export function writeUtf8(text: string, out: Buffer, at: number): number {
+  if (!isShortAscii(text)) return at + out.write(text, at)
+  for (let i = 0; i < text.length; i++) out[at + i] = text.charCodeAt(i)
+  return at + text.length
+}
+
+function isShortAscii(text: string): boolean {
+  if (text.length > SHORT_TEXT) return false
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
+}
