@@ -92,5 +92,5 @@ export {
   byMachineRoom,
   consistentHash,
   machineRoomNearby,
-} from './consumer/strategies.ts'
-export type { Expression } from './consumer/subscription.ts'
+} from './consumer/rebalance/strategies.ts'
+export type { Expression } from './consumer/group/subscription.ts'

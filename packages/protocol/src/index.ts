@@ -4,6 +4,7 @@ export { type DataVersion, noDataVersion, sameDataVersion } from './data-version
 export { type Hashable, javaHash, longHash, stringHash } from './java-hash.ts'
 export { unwrapNamespace, wrapNamespace } from './namespace.ts'
 export { isReadable, isWriteable, PERM_INHERIT, PERM_PRIORITY, PERM_READ, PERM_WRITE } from './permission.ts'
+export { pullFlags } from './pull-flags.ts'
 export {
   OUR_VERSION,
   V3_0_11,

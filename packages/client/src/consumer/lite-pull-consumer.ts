@@ -1,11 +1,17 @@
 import type { ClientInstance } from '../instance/client-instance.ts'
-import { bytes, type Codec } from '../message/codec.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
+import { bytes, type Codec } from '../message/codec.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message/message.ts'
+import type { ReceivedMessage } from '../message/received-message.ts'
 import { Producer } from '../producer/producer.ts'
 import { refuseStatic } from '../routes/routes.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
+import { checkedGroup, checkedTopic } from './group/checked-names.ts'
+import { Membership, startOrClose } from './group/membership.ts'
+import { pullMember } from './group/pull-member.ts'
+import { type Expression, subscriptionOf } from './group/subscription.ts'
+import type { Subscriber } from './group/subscription-changes.ts'
 import {
   type LitePullConsumerOptions,
   type LitePullConsumerStats,
@@ -13,44 +19,39 @@ import {
   litePullTable,
   readLitePullSettings,
 } from './lite-pull/options.ts'
-import { checkedOffset, checkReach, type OffsetToCommit } from './lite-pull/positions.ts'
+import { checkedOffset, checkInQueue, type OffsetToCommit } from './lite-pull/positions.ts'
 import { LitePullQueues } from './lite-pull/queues.ts'
-import { Reader } from './lite-pull/reader.ts'
-import type { LitePullWork } from './lite-pull/pulled-queue.ts'
-import { checkedGroup, checkedTopic } from './group/checked-names.ts'
-import { Membership, started } from './group/membership.ts'
-import { pullMember } from './group/pull-member.ts'
-import { ReadableOffsets } from './offsets/readable-offsets.ts'
+import { LitePullReader } from './lite-pull/reader.ts'
 import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
-import type { ReceivedMessage } from '../message/received-message.ts'
+import { ReadableOffsets } from './offsets/readable-offsets.ts'
 import { callUser } from './rebalance/call-user.ts'
-import { type Expression, subscriptionOf } from './subscription.ts'
 
 /**
- * Gives messages when asked: by `poll`, or by `for await`. It works on the queues that rebalancing gives it, after
- * `subscribe`, or on those it was assigned. Apache's DefaultLitePullConsumer.
+ * Returns messages when it is asked, by `poll` or in a `for await` loop. It reads the queues that rebalancing gives it after
+ * `subscribe`, or those that were assigned by `assign`. Apache's DefaultLitePullConsumer.
  *
- * With `autoCommit` the offsets of what is done are committed by themselves. A message is done when the next one is asked
- * for: the messages of a poll with the next poll, a message of `for await` with the next turn. What is in hand when the
- * consumer closes comes again, unless it was committed by `commit`. Polls of several readers at a time are safe, but each
- * ends the work of all: let such readers use `for await`, or commit by themselves.
+ * With `autoCommit`, the offsets of messages that are done are committed automatically. A message is done when the next one
+ * is asked for: the messages of a poll with the next poll, a message of a loop with the next iteration. Messages that are not
+ * done when the consumer closes are delivered again, unless `commit` was called for them. Several readers may call `poll` at
+ * the same time, but each poll marks the messages of all of them as done: such readers should use `for await`, or commit
+ * offsets themselves.
  */
-export class LitePullConsumer<Body = Buffer> {
+export class LitePullConsumer<Body = Buffer> implements Subscriber {
   readonly group: string
   readonly #membership: Membership
   readonly #settings: LitePullSettings
-  readonly #queues: LitePullQueues<Body>
-  readonly #member: ConsumerMember
-  readonly #reader: Reader<Body>
   readonly #offsets: ReadableOffsets
+  readonly #queues: LitePullQueues<Body>
   readonly #trace: ConsumerTrace | undefined
+  readonly #reader: LitePullReader<Body>
+  readonly #member: ConsumerMember
 
   /**
-   * Joins a group. Queues of subscribed topics come with the first round, some moments later.
+   * Joins a group. The queues of subscribed topics are assigned some moments later.
    * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED for static topics
    */
   static async start<Body = Buffer>(options: LitePullConsumerOptions<Body>): Promise<LitePullConsumer<Body>> {
-    return await started(
+    return await startOrClose(
       new LitePullConsumer<Body>(options),
       consumer => consumer.#start(),
       consumer => consumer.close(),
@@ -62,8 +63,9 @@ export class LitePullConsumer<Body = Buffer> {
     this.group = checkedGroup(group)
     const settings = readLitePullSettings(given)
     this.#settings = settings
-    // Before the instance is acquired, which nobody would give back.
+    // Before the membership acquires a client instance, which nothing would release after an error.
     for (const each of Object.entries(subscriptions)) checkSubscription(settings.namespace, ...each)
+
     const membership = new Membership(settings, this.group, () => this.#queues.rebalance())
     const { instance, group: wireGroup, stats } = membership
     this.#membership = membership
@@ -71,20 +73,23 @@ export class LitePullConsumer<Body = Buffer> {
     const { store: offsets } = this.#offsets
     const queues = new LitePullQueues<Body>({ membership, settings, offsets, codec, onQueues })
     this.#queues = queues
-    for (const each of Object.entries(subscriptions)) queues.begin(...each)
-    const trace = consumerTrace(settings, wireGroup, given => Producer.start(given))
-    this.#trace = trace
-    const { inbox } = queues.core
-    const works = (): LitePullWork<Body>[] => queues.works
-    this.#reader = new Reader({ clock: instance.clock, inbox, settings, works, stats, trace })
-    const rebalance = (): void => queues.rebalance()
-    const held = { works, offsets, rebalance }
-    this.#member = pullMember({ membership, settings, table: litePullTable, subscriptions: () => queues.told, held })
+    for (const each of Object.entries(subscriptions)) queues.subscribeAtStart(...each)
+
+    this.#trace = consumerTrace(settings, wireGroup, given => Producer.start(given))
+    const { clock } = instance
+    this.#reader = new LitePullReader({ clock, chunks: queues.chunks, settings, queues, stats, trace: this.#trace })
+    this.#member = pullMember({
+      membership,
+      settings,
+      table: litePullTable,
+      subscriptions: () => queues.subscriptions,
+      queues: { held: queues, offsets, rebalance: () => queues.rebalance() },
+    })
   }
 
   async #start(): Promise<void> {
     await this.#offsets.store.load()
-    await this.#membership.prepare(this.#queues.told)
+    await this.#membership.prepare(this.#queues.subscriptions)
     await this.#membership.join(this.#member)
     this.#membership.every(this.#settings.persistOffsetsMs, () => void this.#persist())
     this.#queues.start()
@@ -94,7 +99,7 @@ export class LitePullConsumer<Body = Buffer> {
     return this.#membership.instance
   }
 
-  // -- Which queues --------------------------------------------------------------------------------------------------
+  // -- Queues --------------------------------------------------------------------------------------------------------
 
   get clientId(): string {
     return this.#instance.clientId
@@ -105,40 +110,29 @@ export class LitePullConsumer<Body = Buffer> {
     return { pulled: total.pulled, received: total.ok, skipped, queued: this.#queues.queued }
   }
 
-  /** The queues that it works on now. */
+  /** The queues that this consumer reads now. */
   get assignment(): MessageQueue[] {
     return this.#membership.shown(this.#wireQueues)
   }
 
   get #wireQueues(): MessageQueue[] {
-    return this.#queues.works.map(({ queue }) => queue)
+    return [...this.#queues].map(({ queue }) => queue)
   }
 
-  /**
-   * Adds a topic, or changes what is wanted of it. With ABORTED or TIMEOUT nothing has changed. If only the brokers have not
-   * been told yet when the time is up or the signal is aborted, it resolves: the subscription counts, and they are told all
-   * the same. `timeoutMs` is by default six times `requestTimeoutMs`, longer than all of it takes.
-   * @throws ClientError BAD_OPTION, also after `assign`, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
-   */
   subscribe(topic: string, expression: Expression = '*', options: CallOptions = {}): Promise<void> {
     return this.#queues.subscribe(topic, expression, options)
   }
 
-  /**
-   * Gives a topic up. Resolves when the brokers know, or when the time is up or the signal aborted: they are told all the
-   * same. ABORTED means that it was so before the call, and that nothing has changed.
-   * @throws ClientError BAD_OPTION, BAD_NAME, ABORTED, CLOSED
-   */
   unsubscribe(topic: string, options: CallOptions = {}): Promise<void> {
     return this.#queues.unsubscribe(topic, options)
   }
 
   /**
-   * Works on these queues and no others, whoever else is in the group. Those that it has already go on as they are.
-   * `filters` say what is wanted of a topic; without one all is. With ABORTED or TIMEOUT nothing has changed. If only the
-   * offsets of queues that it had are still to be kept when the time is up or the signal is aborted, it resolves, and they
-   * are kept all the same. `timeoutMs` is by default six times `requestTimeoutMs`.
-   * @throws ClientError BAD_OPTION after `subscribe` or without queues, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
+   * Reads these queues and no others, whatever other members of the group read. Queues that it already reads continue where
+   * they are. `filters` are filters by topic; queues of topics without one return all messages. If it rejects, nothing has
+   * changed. If the time is over, or the signal aborted, when only the offsets of former queues remain to be stored, it
+   * resolves, and they are stored in the background. `timeoutMs` is by default six times `requestTimeoutMs`.
+   * @throws ClientError BAD_OPTION after `subscribe` or without queues; BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
    */
   assign(
     queues: Iterable<MessageQueue>,
@@ -148,7 +142,10 @@ export class LitePullConsumer<Body = Buffer> {
     return this.#queues.assign(queues, filters, options)
   }
 
-  /** All queues of a topic that can be read, asked for anew. @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ... */
+  /**
+   * All readable queues of a topic, from a name server instead of the cache.
+   * @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ...
+   */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
     const wireTopic = this.#membership.topic(topic)
     const { read, route } = await this.#instance.routes.fresh(wireTopic, options)
@@ -157,8 +154,8 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   /**
-   * Calls back when the queues of a topic have changed, whoever has them; not with those of now. Looked for every
-   * `routeRefreshMs`. Ends with the consumer, or when disposed.
+   * Calls `listener` when the queues of a topic have changed, whoever reads them. It is not called for the current queues.
+   * Changes are noticed within `routeRefreshMs`. Ends when the consumer closes or the result is disposed of.
    */
   onTopicQueues(topic: string, listener: (queues: readonly MessageQueue[]) => void): Disposable {
     const wireTopic = this.#membership.topic(topic)
@@ -175,9 +172,8 @@ export class LitePullConsumer<Body = Buffer> {
   // -- Messages ------------------------------------------------------------------------------------------------------
 
   /**
-   * The messages of one pull of one queue, `pullBatchSize` at most; none if none have come within `timeoutMs`,
-   * by default option `pollTimeoutMs`. Those that earlier
-   * polls gave are done now.
+   * The messages of one pull of one queue, at most `pullBatchSize`; none if none arrive within `timeoutMs`, by default option
+   * `pollTimeoutMs`. The messages of earlier polls are done then.
    * @throws ClientError BAD_OPTION, ABORTED, CLOSED
    */
   async poll(options: CallOptions = {}): Promise<readonly ReceivedMessage<Body>[]> {
@@ -191,7 +187,7 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   /**
-   * As `for await` on the consumer; ends when no message has come for `timeoutMs`, by default never.
+   * Like `for await` on the consumer, but ends if no message arrives for `timeoutMs`; by default it waits for ever.
    * @throws ClientError BAD_OPTION, ABORTED, CLOSED
    */
   messages(options: CallOptions = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
@@ -202,52 +198,60 @@ export class LitePullConsumer<Body = Buffer> {
   // -- Positions -----------------------------------------------------------------------------------------------------
 
   /**
-   * Goes on from an offset. What was pulled of the queue is dropped, and what is in hand does not count any more.
-   * @throws ClientError NOT_ASSIGNED, BAD_OPTION if the queue does not reach there, CLOSED
+   * Continues a queue at another offset. Messages that were already pulled are dropped, and those that the user has are not
+   * marked as done any more.
+   * @throws ClientError NOT_ASSIGNED, BAD_OPTION if the queue does not contain the offset, CLOSED
    */
   async seek(queue: MessageQueue, offset: number, options: CallOptions = {}): Promise<void> {
-    await checkReach(this.#instance, this.#queues.find(queue).queue, offset, options)
+    await checkInQueue(this.#instance, this.#queues.find(queue).queue, offset, options)
     this.#queues.find(queue).seek(offset)
   }
 
-  /** Goes back to the oldest message. @throws ClientError NOT_ASSIGNED, CLOSED */
+  /** Continues at the oldest message. @throws ClientError NOT_ASSIGNED, CLOSED */
   async seekToBegin(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
     const offset = await minOffset(this.#instance, this.#queues.find(queue).queue, options)
     this.#queues.find(queue).seek(offset)
   }
 
-  /** Goes behind the newest message. @throws ClientError NOT_ASSIGNED, CLOSED */
+  /** Continues after the newest message. @throws ClientError NOT_ASSIGNED, CLOSED */
   async seekToEnd(queue: MessageQueue, options: CallOptions = {}): Promise<void> {
     const offset = await maxOffset(this.#instance, this.#queues.find(queue).queue, options)
     this.#queues.find(queue).seek(offset)
   }
 
-  /** Goes to the first message stored at a time or later (4.9: the nearest). @throws ClientError NOT_ASSIGNED, CLOSED */
+  /**
+   * Continues at the first message stored at `time` or later; brokers of 4.9 choose the nearest one instead.
+   * @throws ClientError NOT_ASSIGNED, CLOSED
+   */
   async seekToTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<void> {
     const offset = await offsetAt(this.#instance, this.#queues.find(queue).queue, Number(time), options)
     this.#queues.find(queue).seek(offset)
   }
 
-  /** Offset of the first message stored at a time or later; brokers of 4.9 give the nearest. @throws ClientError */
+  /**
+   * The offset of the first message stored at `time` or later; brokers of 4.9 return the nearest one instead.
+   * @throws ClientError
+   */
   async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
     return await offsetAt(this.#instance, this.#membership.queue(queue), Number(time), options)
   }
 
-  /** Pulls no more of these queues; what is here already is still polled. @throws ClientError NOT_ASSIGNED, CLOSED */
+  /** Stops pulling these queues. Messages that were already pulled can still be polled. @throws ClientError NOT_ASSIGNED, CLOSED */
   pause(queues: Iterable<MessageQueue>): void {
-    for (const work of [...queues].map(queue => this.#queues.find(queue))) work.pause()
+    for (const held of [...queues].map(queue => this.#queues.find(queue))) held.pause()
   }
 
-  /** @throws ClientError NOT_ASSIGNED, CLOSED */
+  /** Pulls these queues again. @throws ClientError NOT_ASSIGNED, CLOSED */
   resume(queues: Iterable<MessageQueue>): void {
-    for (const work of [...queues].map(queue => this.#queues.find(queue))) work.resume()
+    for (const held of [...queues].map(queue => this.#queues.find(queue))) held.resume()
   }
 
   // -- Offsets -------------------------------------------------------------------------------------------------------
 
   /**
-   * Commits: without offsets everything that was given out, also what is in hand. Resolves when the brokers have it.
-   * @throws ClientError NOT_ASSIGNED, BAD_OPTION, CLOSED, and what the broker says
+   * Commits offsets; by default those after all messages that were returned, including messages that the user still has.
+   * Resolves when the brokers have them.
+   * @throws ClientError NOT_ASSIGNED, BAD_OPTION, CLOSED, and what the broker answers
    */
   async commit(offsets?: Iterable<OffsetToCommit>, options: CallOptions = {}): Promise<void> {
     this.#membership.checkOpen()
@@ -266,14 +270,15 @@ export class LitePullConsumer<Body = Buffer> {
   }
 
   #handedOut(): OffsetToCommit[] {
-    return this.#queues.works.flatMap(({ queue, handedUpTo: offset }) =>
+    return [...this.#queues].flatMap(({ queue, handedUpTo: offset }) =>
       offset === undefined ? [] : [{ queue, offset }],
     )
   }
 
   /**
-   * The offset that was committed, here or at the broker; undefined if none. Nothing changes by it. `timeoutMs` is by
-   * default 5,000. @throws ClientError BAD_OPTION, BAD_NAME, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
+   * The committed offset of a queue, from memory or from the broker; undefined if there is none. It changes nothing.
+   * `timeoutMs` is by default 5,000.
+   * @throws ClientError BAD_OPTION, BAD_NAME, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
    */
   async committed(queue: MessageQueue, options: CallOptions = {}): Promise<number | undefined> {
     return await this.#offsets.committed(this.#membership.queue(queue), options)
@@ -285,9 +290,9 @@ export class LitePullConsumer<Body = Buffer> {
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
-  /** Leaves the group: pulls no more, keeps the offsets, ends polls that wait, closes the connections. Idempotent. */
+  /** Leaves the group: stops pulling, ends polls that wait, stores the offsets, closes the connections. Idempotent. */
   close(): Promise<void> {
-    return this.#membership.close({ stop: () => this.#stop(), keep: () => this.#keep() })
+    return this.#membership.close({ stop: () => this.#stop(), release: () => this.#release() })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -301,7 +306,7 @@ export class LitePullConsumer<Body = Buffer> {
     await this.#trace?.close(TRACE_DRAIN_MS)
   }
 
-  async #keep(): Promise<void> {
+  async #release(): Promise<void> {
     await this.#persist()
     await this.#queues.dropAll()
   }

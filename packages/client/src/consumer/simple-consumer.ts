@@ -1,97 +1,105 @@
-import { type SubscriptionData, V5_0_0 } from '@gantrymq/protocol'
+import { V5_0_0 } from '@gantrymq/protocol'
 import { pause } from '@gantrymq/remoting'
-import { bytes, type Codec } from '../message/codec.ts'
 import { checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
-import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
+import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
+import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions } from '../message/message.ts'
 import { type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
-import { Membership, started } from './group/membership.ts'
-import { acknowledgeAll, MAX_POP } from './pop/call.ts'
-import { PopPlaces } from './pop/turns.ts'
+import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
-import { pushOptions } from './push/settings.ts'
+import type { Expression } from './group/subscription.ts'
+import { type Subscriber, SubscriptionChanges } from './group/subscription-changes.ts'
+import { Subscriptions } from './group/subscriptions.ts'
+import { acknowledgeAll } from './pop/acknowledge.ts'
+import { MAX_POP } from './pop/call.ts'
 import { type SimpleContext, SimpleMessage } from './pop/simple-message.ts'
-import { type Expression, subscriptionOf } from './subscription.ts'
+import { PopTurns } from './pop/turns.ts'
+import { pushOptions } from './push/settings.ts'
 
 const { consumeFrom, unitMode } = pushOptions
 
-/** What simple consumers have beside `instanceOptions`. */
+/** The options of simple consumers besides `instanceOptions`. */
 export const simpleOptions = {
-  /** Where a group begins that has no offsets yet; a time counts as `last`. Default `last`. */
+  /** Where a group without offsets starts: `last` or `first`. A time counts as `last`. Default `last`. */
   consumeFrom,
   unitMode,
-  /** How long a received message is hidden from others, milliseconds. Default 60,000. */
+  /** How long a received message is invisible to other members, in milliseconds. Default 60,000. */
   invisibleMs: millis(60_000, 'popInvisibleTime', { min: 1000 }),
-  /** Messages that `receive` gives at most. Default 16. */
+  /** The most messages that `receive` returns. Default 16. */
   maxMessages: whole(16, 'popBatchNums', { min: 1, max: MAX_POP }),
-  /** How long `receive` waits for messages, milliseconds. Default 15,000. */
+  /** How long `receive` waits for messages, in milliseconds. Default 15,000. */
   waitMs: millis(15_000, null, { max: 600_000 }),
 }
 
-/** What a simple consumer is started with. */
+/** The options of a simple consumer. */
 export interface SimpleConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof simpleOptions> {
-  /** Name of the group. Each message goes to one of its members. */
+  /** Name of the consumer group. Each message goes to one of its members. */
   readonly group: string
-  /** Topics, each with what is wanted of it: `*`, tags such as `new || paid`, or `{ sql: 'amount > 5' }`. */
+  /** The topics to receive, each with `*` for all messages, tags such as `new || paid`, or a filter `{ sql: 'amount > 5' }`. */
   readonly subscriptions: Readonly<Record<string, Expression>>
-  /** Makes bodies of bytes. Default: bodies are bytes. */
+  /** Decodes message bodies. Default: bodies stay bytes. */
   readonly codec?: Codec<Body> | undefined
 }
 
 /** What a simple consumer has done since it started. */
 export interface SimpleConsumerStats {
   readonly received: number
-  /** Acknowledged, and known to the broker. */
+  /** Messages whose acknowledgement the broker has. */
   readonly acked: number
 }
 
-/** What one `receive` differs in from the options of the consumer. */
+/** Options of one `receive`. Those left out are taken from the consumer's options. */
 export interface ReceiveOptions extends CallOptions {
-  /** Messages at most, 1 to 32. */
+  /** The most messages, 1 to 32. */
   readonly max?: number | undefined
   readonly invisibleMs?: number | undefined
   readonly waitMs?: number | undefined
   /**
-   * How long all of it may take, milliseconds; `waitMs` ends a second before, or when half of it is over. What a broker gives
-   * out when the time is up is hidden until `invisibleMs` are over, so the default waits for every answer: `waitMs`, and 10 s
-   * more for each silent broker in turn.
+   * How long the whole call may take, in milliseconds. The wait for messages ends one second earlier, or when half of the time
+   * is over. Messages that a broker hands out after that stay invisible until `invisibleMs` is over. By default the call
+   * therefore waits for every reply: `waitMs`, and 10 s more for each broker that does not answer.
    */
   readonly timeoutMs?: number | undefined
-  /** Gives up waiting. Messages that are on their way then come again when their time is over. */
+  /** Ends the wait. Messages that are on their way stay invisible until `invisibleMs` is over. */
   readonly signal?: AbortSignal | undefined
 }
 
 const table = { ...instanceOptions, ...simpleOptions }
 
-/** What a loop has left comes to others after so long, milliseconds. */
+/** After how long messages that a loop did not return become visible to other members, in milliseconds. */
 const RELEASE_MS = 1000
-/** Of the time of a receive, kept for the answer after the last wait, milliseconds. */
+/** The part of a receive's time that is kept for the last reply, in milliseconds. */
 const ANSWER_MS = 1000
-/** After a receive that failed, in `for await`, milliseconds. */
+/** How long a loop rests after a receive that failed, in milliseconds. */
 const AGAIN_MS = 1000
 
 /**
- * Receives messages that stay hidden from others until they are acknowledged or their time is over: no queues, no offsets,
- * no order. Any number of members share a topic, whatever its queues. For brokers of 5.x. Do not mix it with pulling
- * consumers in one group.
+ * Receives messages that stay invisible to the other members until they are acknowledged or their time is over. There are no
+ * queues, offsets or order, so any number of members can share a topic. Needs brokers of 5.x. Do not use it in one group with
+ * consumers that pull.
  */
-export class SimpleConsumer<Body = Buffer> {
+export class SimpleConsumer<Body = Buffer> implements Subscriber {
   readonly group: string
   readonly #membership: Membership
   readonly #settings: ValuesOf<typeof simpleOptions> & ValuesOf<typeof instanceOptions>
   readonly #codec: Codec<Body>
   readonly #pop: SimpleContext
-  readonly #places: PopPlaces
+  readonly #turns: PopTurns
+  readonly #subscriptions = new Subscriptions()
+  readonly #changes: SubscriptionChanges
   readonly #member: ConsumerMember
-  readonly #subscriptions = new Map<string, SubscriptionData>()
   readonly #stop = new AbortController()
 
-  /** Joins a group. @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN, UNSUPPORTED if all brokers are of 4.9, one has no SQL92 or a topic is static */
+  /**
+   * Joins a group.
+   * @throws ClientError BAD_OPTION, BAD_NAME, GROUP_TAKEN; UNSUPPORTED if all brokers are of 4.9, if a broker does not filter by
+   * SQL92, and for static topics
+   */
   static async start<Body = Buffer>(options: SimpleConsumerOptions<Body>): Promise<SimpleConsumer<Body>> {
-    return await started(
+    return await startOrClose(
       new SimpleConsumer<Body>(options),
       consumer => consumer.#start(),
       consumer => consumer.close(),
@@ -107,24 +115,29 @@ export class SimpleConsumer<Body = Buffer> {
     this.#membership = new Membership(this.#settings, this.group)
     const { instance, group: wireGroup, stats } = this.#membership
     this.#pop = { instance, group: wireGroup, stats }
-    this.#places = new PopPlaces(this.#pop, this.#subscriptions)
+    this.#turns = new PopTurns(this.#pop, this.#subscriptions.wanted)
+    this.#changes = new SubscriptionChanges({
+      membership: this.#membership,
+      subscriptions: this.#subscriptions,
+      announce: () => instance.heartbeat(),
+    })
     this.#member = pullMember({
       membership: this.#membership,
       settings: this.#settings,
       table,
-      subscriptions: () => [...this.#subscriptions.values()],
+      subscriptions: () => this.#subscriptions.list,
     })
   }
 
   async #start(): Promise<void> {
-    await this.#membership.prepare([...this.#subscriptions.values()])
+    await this.#membership.prepare(this.#subscriptions.list)
     await this.#membership.join(this.#member)
     this.#checkVersions()
   }
 
   #addSubscription(topic: string, expression: Expression): void {
-    const wireTopic = checkedTopic(this.#settings.namespace, topic)
-    this.#subscriptions.set(wireTopic, subscriptionOf(wireTopic, expression, this.#settings.clock.now()))
+    const { namespace, clock } = this.#settings
+    this.#subscriptions.set(checkedTopic(namespace, topic), expression, clock.now())
   }
 
   #checkVersions(): void {
@@ -148,40 +161,19 @@ export class SimpleConsumer<Body = Buffer> {
     return { received: pulled, acked: ok }
   }
 
-  /**
-   * Adds a topic, or changes what is wanted of it. With ABORTED or TIMEOUT nothing has changed. If only the brokers have not
-   * been told yet when the time is up or the signal is aborted, it resolves: the subscription counts, and they are told all
-   * the same. `timeoutMs` is by default six times `requestTimeoutMs`, longer than all of it takes.
-   * @throws ClientError BAD_OPTION, BAD_NAME, UNSUPPORTED, TIMEOUT, ABORTED, CLOSED
-   */
   async subscribe(topic: string, expression: Expression = '*', options: CallOptions = {}): Promise<void> {
-    const wireTopic = this.#membership.topic(topic)
-    const subscription = subscriptionOf(wireTopic, expression, this.#settings.clock.now())
-    const deadline = this.#membership.changing('subscribe', options)
-    await this.#membership.admit(subscription, deadline)
-    this.#membership.watch(wireTopic)
-    this.#subscriptions.set(wireTopic, subscription)
-    await deadline.upTo(this.#pop.instance.heartbeat())
+    await this.#changes.subscribe(topic, expression, options)
   }
 
-  /**
-   * Gives a topic up. Resolves when the brokers know, or when the time is up or the signal aborted: they are told all the
-   * same. ABORTED means that it was so before the call, and that nothing has changed.
-   * @throws ClientError BAD_OPTION, BAD_NAME, ABORTED, CLOSED
-   */
   async unsubscribe(topic: string, options: CallOptions = {}): Promise<void> {
-    const wireTopic = this.#membership.topic(topic)
-    const deadline = this.#membership.changing('unsubscribe', options)
-    this.#subscriptions.delete(wireTopic)
-    this.#membership.part(wireTopic)
-    await deadline.upTo(this.#pop.instance.heartbeat())
+    await this.#changes.unsubscribe(topic, options)
   }
 
   // -- Messages ------------------------------------------------------------------------------------------------------
 
   /**
-   * Messages of one of the topics, perhaps redelivered ones; none if none have come in time. After ABORTED or TIMEOUT those
-   * that a broker had given out by then are hidden until `invisibleMs` are over; nothing else has changed.
+   * Messages of one of the topics, new or redelivered; none if none arrive in time. After ABORTED or TIMEOUT, messages that a
+   * broker has already handed out stay invisible until `invisibleMs` is over; nothing else has changed.
    * @throws ClientError BAD_OPTION, UNSUPPORTED, ROUTE_MISSING, BROKER_REFUSED, CONNECT_FAILED, TIMEOUT, ABORTED, CLOSED
    */
   async receive(options: ReceiveOptions = {}): Promise<SimpleMessage<Body>[]> {
@@ -193,7 +185,7 @@ export class SimpleConsumer<Body = Buffer> {
     const deadline = new Deadline(this.#settings.clock, call.timeoutMs, AbortSignal.any(signals))
     const wait = Math.min(waitMs, Math.floor(call.timeoutMs - Math.min(ANSWER_MS, call.timeoutMs / 2)))
     try {
-      const { topic, found } = await this.#places.receive({ max, invisibleMs, from }, wait, deadline)
+      const { topic, found } = await this.#turns.receive({ max, invisibleMs, from }, wait, deadline)
       const context = { namespace: this.#settings.namespace, codec: this.#codec }
       return found.map(each => new SimpleMessage(this.#pop, topic, each, context))
     } catch (error) {
@@ -214,14 +206,14 @@ export class SimpleConsumer<Body = Buffer> {
   }
 
   /**
-   * Messages one by one until the consumer closes; each is to be acknowledged. Those whose time is over before their turn
-   * are left out, as others get them. Leaving the loop gives what it has left back.
+   * Messages one by one until the consumer closes. Each has to be acknowledged. A message whose time is over before it could be
+   * returned is left out, as another member gets it. Leaving the loop releases the messages that were not returned.
    */
   [Symbol.asyncIterator](): AsyncGenerator<SimpleMessage<Body>, void, undefined> {
     return this.messages()
   }
 
-  /** As `for await` on the consumer. What fails in between is logged and tried again. @throws ClientError ABORTED, UNSUPPORTED */
+  /** Like `for await` on the consumer. A receive that fails is logged and repeated. @throws ClientError ABORTED, UNSUPPORTED */
   async *messages(options: ReceiveOptions = {}): AsyncGenerator<SimpleMessage<Body>, void, undefined> {
     while (!this.#stop.signal.aborted) {
       const messages = await this.#receiveForLoop(options)
@@ -254,12 +246,12 @@ export class SimpleConsumer<Body = Buffer> {
     }
   }
 
-  /** Others may have them at once. What cannot be told comes when its time is over. */
+  /** Makes messages visible to other members. One that cannot be released is redelivered when its time is over. */
   #release(messages: readonly SimpleMessage<Body>[]): void {
     for (const message of messages) message.changeInvisible(RELEASE_MS).catch(() => {})
   }
 
-  /** Messages are done with, several in one request. @throws ClientError */
+  /** Acknowledges messages, with one request to each broker. @throws ClientError */
   async ack(messages: Iterable<SimpleMessage<Body>>, options: CallOptions = {}): Promise<void> {
     const done = [...messages].map(({ acknowledgement }) => acknowledgement)
     await acknowledgeAll(this.#pop, done, options)
@@ -269,13 +261,13 @@ export class SimpleConsumer<Body = Buffer> {
   // -- The end -------------------------------------------------------------------------------------------------------
 
   /**
-   * Leaves the group: ends what waits, closes the connections. Acknowledge before: what is in hand comes again to others.
+   * Leaves the group: ends calls that wait, closes the connections. Acknowledge messages before: the others are redelivered.
    * Idempotent.
    */
   close(): Promise<void> {
     return this.#membership.close({
       stop: async () => this.#stop.abort(),
-      keep: async () => {},
+      release: async () => {},
     })
   }
 

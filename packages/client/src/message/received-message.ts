@@ -12,6 +12,9 @@ export interface MessageContext<Body> {
   readonly group?: string
 }
 
+/** Makes a user's message of one that was received. */
+export type MessageMaker<Body> = (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
+
 /**
  * A received message: Apache's MessageExt. It keeps the bytes of a whole pull in memory, so copy what you hold on to for
  * long.

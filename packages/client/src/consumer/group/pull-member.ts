@@ -1,32 +1,31 @@
 import type { SubscriptionData } from '@gantrymq/protocol'
 import type { ConsumerMember } from '../../instance/instance-members.ts'
 import type { OptionTable } from '../../options.ts'
-import { consumeFromWhere } from '../offsets/start-offset.ts'
-import type { Membership } from './membership.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
-import type { HeldWork } from '../rebalance/rebalancer.ts'
+import { consumeFromWhere } from '../offsets/start-offset.ts'
+import type { HeldQueue } from '../queue/held-queue.ts'
+import type { Membership } from './membership.ts'
 import { type ConsumerSettings, runningInfo } from './running-info.ts'
 
-/** What a consumer that gives messages when its user asks tells of itself. */
-export interface PullMember {
+export interface PullMemberOptions {
   readonly membership: Membership
   readonly settings: ConsumerSettings
-  /** The options that the settings were read by. */
+  /** The option table of the settings. */
   readonly table: OptionTable
-  /** What heartbeats tell. */
+  /** The subscriptions, as heartbeats list them. */
   readonly subscriptions: () => readonly SubscriptionData[]
-  /** Its queues, of consumers that have some. */
-  readonly held?: {
-    readonly works: () => Iterable<Pick<HeldWork, 'queue' | 'process'>>
+  /** For consumers that hold queues. */
+  readonly queues?: {
+    readonly held: Iterable<Pick<HeldQueue, 'queue' | 'process'>>
     readonly offsets: OffsetStore
     readonly rebalance: () => void
   }
 }
 
-/** A consumer that pulls actively, as the instance knows it. */
-export function pullMember({ membership, settings, table, subscriptions, held }: PullMember): ConsumerMember {
+/** A consumer whose user asks for messages, as the client instance sees it. */
+export function pullMember({ membership, settings, table, subscriptions, queues }: PullMemberOptions): ConsumerMember {
   const { broadcast = false, consumeFrom = 'last', unitMode } = settings
-  const works = () => [...(held?.works() ?? [])]
+  const held = () => [...(queues?.held ?? [])]
   return {
     kind: 'consumer',
     group: membership.group,
@@ -38,18 +37,18 @@ export function pullMember({ membership, settings, table, subscriptions, held }:
       subscriptionDataSet: [...subscriptions()],
       unitMode,
     }),
-    rebalance: () => held?.rebalance(),
+    rebalance: () => queues?.rebalance(),
     offsets: topic =>
-      works()
+      held()
         .filter(({ queue }) => queue.topic === topic)
-        .map(({ queue }) => ({ queue, offset: held?.offsets.peek(queue) ?? -1 })),
+        .map(({ queue }) => ({ queue, offset: queues?.offsets.peek(queue) ?? -1 })),
     runningInfo: withStack =>
       runningInfo({
         membership,
         settings,
         table,
-        works: works(),
-        offsets: held?.offsets,
+        queues: held(),
+        offsets: queues?.offsets,
         subscriptions: subscriptions(),
         consumption: undefined,
         withStack,

@@ -9,15 +9,12 @@ import {
 } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
 import type { OptionTable } from '../../options.ts'
-import type { Consumption } from '../push/context.ts'
-import { consumeFromWhere } from '../offsets/start-offset.ts'
-import type { Membership } from './membership.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
-import { PopWork } from '../pop/popped-queue.ts'
-import type { HeldWork } from '../rebalance/rebalancer.ts'
-import type { ConsumeFrom } from '../offsets/start-offset.ts'
+import { type ConsumeFrom, consumeFromWhere } from '../offsets/start-offset.ts'
+import type { HeldQueue } from '../queue/held-queue.ts'
+import type { Membership } from './membership.ts'
 
-/** What all consumers' settings have, or may have. */
+/** The settings that are shown. Not all consumers have all of them. */
 export interface ConsumerSettings {
   readonly broadcast?: boolean
   readonly consumeFrom?: ConsumeFrom
@@ -25,68 +22,70 @@ export interface ConsumerSettings {
   readonly unitMode: boolean
 }
 
+type ShownQueue = Pick<HeldQueue, 'queue' | 'process' | 'popped'>
+
 export interface RunningInfoInput {
   readonly membership: Membership
   readonly settings: ConsumerSettings
-  /** The options that the settings were read by. */
+  /** The option table of the settings. */
   readonly table: OptionTable
-  readonly works: readonly Pick<HeldWork, 'queue' | 'process'>[]
-  /** Undefined for consumers that have no queues. */
+  readonly queues: readonly ShownQueue[]
+  /** Undefined for consumers that hold no queues. */
   readonly offsets: Pick<OffsetStore, 'peek'> | undefined
   readonly subscriptions: readonly SubscriptionData[]
-  /** Who calls listeners; undefined for consumers that are asked for messages. */
-  readonly consumption: Pick<Consumption<never>, 'orderly' | 'concurrency'> | undefined
+  /** How listeners are called. Undefined for consumers whose user asks for messages. */
+  readonly consumption: { readonly orderly: boolean; readonly concurrency: number } | undefined
   readonly withStack: boolean
 }
 
 const MEBIBYTE = 1 << 20
 
-/** What operators see of a consumer, in Apache's words: ConsumerRunningInfo. */
+/** What operators see of a consumer: Apache's ConsumerRunningInfo. */
 export function runningInfo(input: RunningInfoInput): ConsumerRunningInfo {
-  const { membership, works, offsets, subscriptions, withStack } = input
+  const { membership, queues, offsets, subscriptions, withStack } = input
   const { clock } = membership.instance
   return {
     properties: propertiesOf(input),
     subscriptionSet: subscriptions,
-    mqTable: works.filter(work => !(work instanceof PopWork)).map(work => processInfo(clock, work, offsets)),
-    mqPopTable: works.filter(work => work instanceof PopWork).map(work => popInfo(clock, work)),
+    mqTable: queues.filter(({ popped }) => popped === undefined).map(held => pullInfo(clock, held, offsets)),
+    mqPopTable: queues.filter(({ popped }) => popped !== undefined).map(held => popInfo(clock, held)),
     statusTable: membership.stats.statuses(clock.elapsed()),
     ...(withStack ? { jstack: processText() } : {}),
   }
 }
 
-function popInfo(clock: Clock, { queue, popped, process: held }: PopWork<unknown>): PopProcessQueueInfo {
-  const lastPopTimestamp = dateOf(clock, held.lastPullAt)
-  return { queue, waitAckCount: popped, droped: held.dropped, lastPopTimestamp }
+function popInfo(clock: Clock, { queue, popped = 0, process: state }: ShownQueue): PopProcessQueueInfo {
+  const lastPopTimestamp = timeOfDay(clock, state.lastPullAt)
+  return { queue, waitAckCount: popped, droped: state.dropped, lastPopTimestamp }
 }
 
-/** The time of day of what happened then by `Clock.elapsed`. */
-function dateOf(clock: Clock, at: number): number {
+/** The time of day, in milliseconds since the epoch, of a time by `Clock.elapsed`. */
+function timeOfDay(clock: Clock, at: number): number {
   return clock.now() - (clock.elapsed() - at)
 }
 
-function processInfo(
+function pullInfo(
   clock: Clock,
-  { queue, process: held }: Pick<HeldWork, 'queue' | 'process'>,
+  { queue, process: state }: ShownQueue,
   offsets: Pick<OffsetStore, 'peek'> | undefined,
 ): ProcessQueueInfo {
-  const taken = held.takenSpan
+  const taken = state.takenSpan
   return {
     queue,
     commitOffset: offsets?.peek(queue) ?? -1,
-    cachedMsgMinOffset: held.firstOffset ?? 0,
-    cachedMsgMaxOffset: held.lastOffset ?? 0,
-    cachedMsgCount: held.count,
-    cachedMsgSizeInMiB: Math.floor(held.size / MEBIBYTE),
+    cachedMsgMinOffset: state.firstOffset ?? 0,
+    cachedMsgMaxOffset: state.lastOffset ?? 0,
+    cachedMsgCount: state.count,
+    cachedMsgSizeInMiB: Math.floor(state.size / MEBIBYTE),
     transactionMsgMinOffset: taken?.first ?? 0,
     transactionMsgMaxOffset: taken?.last ?? 0,
-    transactionMsgCount: held.takenCount,
-    locked: held.locked,
-    tryUnlockTimes: held.unlockAttempts,
-    lastLockTimestamp: dateOf(clock, held.lastLockAt),
-    droped: held.dropped,
-    lastPullTimestamp: dateOf(clock, held.lastPullAt),
-    lastConsumeTimestamp: dateOf(clock, held.lastConsumeAt),
+    transactionMsgCount: state.takenCount,
+    locked: state.locked,
+    tryUnlockTimes: state.unlockAttempts,
+    lastLockTimestamp: timeOfDay(clock, state.lastLockAt),
+    droped: state.dropped,
+    lastPullTimestamp: timeOfDay(clock, state.lastPullAt),
+    lastConsumeTimestamp: timeOfDay(clock, state.lastConsumeAt),
   }
 }
 
@@ -108,26 +107,26 @@ function propertiesOf({ membership, settings, table, consumption }: RunningInfoI
   ])
 }
 
-/** Names that mean something else in Apache's client than our value of it. */
-const OTHERWISE = new Set(['messageModel', 'messageListener', 'clientRebalance'])
+/** Options whose values mean something else in Apache's client. */
+const DIFFERENT = new Set(['messageModel', 'messageListener', 'clientRebalance'])
 
-// Only numbers, flags and short texts: secrets and certificates are in objects.
+// Only numbers, booleans and strings: secrets and certificates are inside objects.
 function settingsInJava(settings: ConsumerSettings, table: OptionTable): [string, string][] {
   return Object.entries(settings).flatMap(([name, value]: [string, unknown]) => {
     const java = table[name]?.java ?? null
     const isPlain = typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string'
-    return java === null || !isPlain || OTHERWISE.has(java)
+    return java === null || !isPlain || DIFFERENT.has(java)
       ? []
       : [[java, inUnitsOfJava(java, value)] as [string, string]]
   })
 }
 
 function inUnitsOfJava(java: string, value: string | number | boolean): string {
-  // Minutes there.
+  // Apache's is in minutes.
   return java === 'consumeTimeout' ? String(Math.ceil(Number(value) / 60_000)) : String(value)
 }
 
-/** There are no threads to show; what keeps this process busy is. */
+/** Node has no thread stacks to show, so this describes what keeps the process busy. */
 function processText(): string {
   const { rss, heapTotal, heapUsed, external } = process.memoryUsage()
   const { utilization } = performance.eventLoopUtilization()

@@ -21,13 +21,13 @@ export interface SendBackContext {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
-  /** Deliveries before the message becomes a dead letter. */
+  /** Redeliveries before the message becomes a dead letter. */
   readonly maxReconsumeTimes: number
 }
 
 /** The delay level that moves a message to the dead letters at once. */
 export const DEAD_LETTER_LEVEL = -1
-/** Deliveries before the dead letters where the user sets no number: Apache's default for concurrent consumers. */
+/** Redeliveries before the dead letters if the user sets no number: Apache's default for concurrent consumers. */
 export const DEFAULT_RECONSUME_TIMES = 16
 
 /** Time for each of the two ways below, in milliseconds. */

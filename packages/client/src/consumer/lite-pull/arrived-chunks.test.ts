@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '@gantrymq/remoting/testing'
-import { Inbox } from './arrived-chunks.ts'
+import { ArrivedChunks } from './arrived-chunks.ts'
 
-test('what nobody gets any more can be forgotten while nobody polls', async () => {
-  const inbox = new Inbox<{ readonly isStale: boolean }>(new ManualClock())
-  let [isStale, looks] = [false, 0]
-  const parcel = {
+test('stale chunks can be dropped while no poll comes', async () => {
+  const chunks = new ArrivedChunks<{ readonly isStale: boolean }>(new ManualClock())
+  let [isStale, checks] = [false, 0]
+  const stale = {
     get isStale() {
-      looks++
+      checks++
       return isStale
     },
   }
-  const fresh = { isStale: false }
-  inbox.put(parcel)
-  inbox.put(fresh)
+  const wanted = { isStale: false }
+  chunks.put(stale)
+  chunks.put(wanted)
   isStale = true
-  inbox.dropStale()
-  looks = 0
-  assert.equal(await inbox.take({}), fresh)
-  assert.equal(looks, 0, 'it is there no more')
+  chunks.dropStale()
+  checks = 0
+  assert.equal(await chunks.take({}), wanted)
+  assert.equal(checks, 0, 'the stale chunk is not there any more')
 })

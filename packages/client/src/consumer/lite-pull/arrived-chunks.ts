@@ -2,75 +2,75 @@ import { type Clock, giveUpAfter } from '@gantrymq/remoting'
 import { aborted } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
 
-/** What of a chunk the inbox looks at. */
-export interface Parcel {
-  /** What it was pulled for is no more: nobody gets it. */
+/** What has arrived, until it is not wanted any more. */
+export interface Discardable {
+  /** Whether it must not be delivered, because its queue was given up or continues at another offset. */
   readonly isStale: boolean
 }
 
-type Waiter<P> = (parcel: P | undefined) => void
+type Waiter<C> = (chunk: C | undefined) => void
 
-/** What was pulled and waits for somebody to poll it, first come first served on both sides. */
-export class Inbox<P extends Parcel> {
+/** Pulled messages that wait for a poll, and polls that wait for messages; both in the order of their arrival. */
+export class ArrivedChunks<C extends Discardable> {
   readonly #clock: Clock
-  #parcels: P[] = []
-  readonly #waiters = new Set<Waiter<P>>()
+  #chunks: C[] = []
+  readonly #waiters = new Set<Waiter<C>>()
   #isClosed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  put(parcel: P): void {
+  put(chunk: C): void {
     const [first] = this.#waiters
-    if (first === undefined) this.#parcels.push(parcel)
-    else first(parcel)
+    if (first === undefined) this.#chunks.push(chunk)
+    else first(chunk)
   }
 
-  /** What was taken and is not wanted now goes before all others. */
-  putBack(parcel: P): void {
+  /** Returns a chunk that was taken and is still wanted. It goes before all others. */
+  putBack(chunk: C): void {
     const [first] = this.#waiters
-    if (first === undefined) this.#parcels.unshift(parcel)
-    else first(parcel)
+    if (first === undefined) this.#chunks.unshift(chunk)
+    else first(chunk)
   }
 
-  /** Forgets what nobody gets any more, so that it takes no memory while nobody polls. */
+  /** Removes stale chunks, so that they take up no memory if no poll comes. */
   dropStale(): void {
-    this.#parcels = this.#parcels.filter(({ isStale }) => !isStale)
+    this.#chunks = this.#chunks.filter(({ isStale }) => !isStale)
   }
 
   /**
-   * The next; undefined when none has come after so long, or when closed.
+   * The next chunk that is not stale; undefined if none arrives within `timeoutMs`, or when closed.
    * @throws ClientError ABORTED
    */
-  async take({ timeoutMs = 0, signal }: CallOptions): Promise<P | undefined> {
+  async take({ timeoutMs = 0, signal }: CallOptions): Promise<C | undefined> {
     if (signal?.aborted) throw aborted(signal, 'poll')
-    for (let parcel = this.#parcels.shift(); parcel !== undefined; parcel = this.#parcels.shift()) {
-      if (!parcel.isStale) return parcel
+    for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
+      if (!chunk.isStale) return chunk
     }
     if (this.#isClosed || timeoutMs <= 0) return undefined
     return await this.#wait(timeoutMs, signal)
   }
 
-  #wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<P | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<P | undefined>()
-    const settle: Waiter<P> = parcel => {
-      this.#waiters.delete(settle)
-      resolve(parcel)
+  #wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<C | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<C | undefined>()
+    const waiter: Waiter<C> = chunk => {
+      this.#waiters.delete(waiter)
+      resolve(chunk)
     }
-    this.#waiters.add(settle)
+    this.#waiters.add(waiter)
     const wait = giveUpAfter(this.#clock, { timeoutMs, signal }, byUser => {
-      this.#waiters.delete(settle)
+      this.#waiters.delete(waiter)
       if (byUser === undefined) resolve(undefined)
       else reject(aborted(byUser, 'poll'))
     })
     return promise.finally(() => wait[Symbol.dispose]())
   }
 
-  /** Whoever waits gets nothing, and nobody waits any more. */
+  /** Ends all waits, without a chunk. */
   close(): void {
     this.#isClosed = true
-    this.#parcels = []
+    this.#chunks = []
     for (const waiter of this.#waiters) waiter(undefined)
   }
 }

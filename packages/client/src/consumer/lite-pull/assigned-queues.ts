@@ -1,47 +1,46 @@
 import { type MessageQueue, queueKey } from '../../message/message.ts'
-import { type LitePullCore, LitePullWork } from './pulled-queue.ts'
+import type { OffsetStore } from '../offsets/offset-store.ts'
+import type { HeldQueues } from '../queue/held-queues.ts'
+import type { LitePullQueue } from './queue.ts'
+
+export interface AssignedQueuesOptions<Body> {
+  readonly held: HeldQueues<LitePullQueue<Body>>
+  readonly offsets: OffsetStore
+  readonly open: (queue: MessageQueue) => LitePullQueue<Body>
+}
 
 /** The queues that a user assigned to a lite pull consumer. */
 export class AssignedQueues<Body> {
-  readonly #core: LitePullCore<Body>
-  readonly #works = new Map<string, LitePullWork<Body>>()
+  readonly #options: AssignedQueuesOptions<Body>
 
-  constructor(core: LitePullCore<Body>) {
-    this.#core = core
+  constructor(options: AssignedQueuesOptions<Body>) {
+    this.#options = options
   }
 
-  get works(): Iterable<LitePullWork<Body>> {
-    return this.#works.values()
-  }
-
-  find(queue: MessageQueue): LitePullWork<Body> | undefined {
-    return this.#works.get(queueKey(queue))
-  }
-
-  /** Works on these and no others. Those that it has already go on as they are; the offsets of others are kept. */
+  /** Holds these queues and no others. Queues that are already held continue; the offsets of the others are stored. */
   async assign(queues: Iterable<MessageQueue>): Promise<void> {
+    const { held, open } = this.#options
     const wanted = new Map([...queues].map(queue => [queueKey(queue), queue]))
-    const gone = [...this.#works].filter(([key]) => !wanted.has(key))
-    for (const [key] of gone) this.#works.delete(key)
-    for (const [key, queue] of wanted) if (!this.#works.has(key)) this.#begin(key, queue)
-    await this.#giveUp(gone.map(([, work]) => work))
+    const dropped = [...held].filter(({ queue }) => !wanted.has(queueKey(queue)))
+    for (const each of dropped) held.delete(each)
+    for (const queue of wanted.values()) {
+      if (held.find(queue) !== undefined) continue
+      const opened = open(queue)
+      held.add(opened)
+      opened.start()
+    }
+    await this.#giveUp(dropped)
   }
 
-  #begin(key: string, queue: MessageQueue): void {
-    const work = new LitePullWork(this.#core, queue)
-    this.#works.set(key, work)
-    work.start()
-  }
-
-  async #giveUp(works: readonly LitePullWork<Body>[]): Promise<void> {
-    const { offsets } = this.#core
-    await Promise.all(works.map(work => work.drop()))
-    await offsets.persist(works.map(({ queue }) => queue))
-    // It may have been assigned anew meanwhile.
-    for (const { queue } of works) if (!this.#works.has(queueKey(queue))) offsets.forget(queue)
+  async #giveUp(dropped: readonly LitePullQueue<Body>[]): Promise<void> {
+    const { held, offsets } = this.#options
+    await Promise.all(dropped.map(each => each.drop()))
+    await offsets.persist(dropped.map(({ queue }) => queue))
+    // A queue may have been assigned again meanwhile.
+    for (const { queue } of dropped) if (held.find(queue) === undefined) offsets.forget(queue)
   }
 
   async dropAll(): Promise<void> {
-    await Promise.all([...this.#works.values()].map(work => work.drop()))
+    await Promise.all([...this.#options.held].map(each => each.drop()))
   }
 }

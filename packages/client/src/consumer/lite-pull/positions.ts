@@ -1,5 +1,5 @@
-import type { ClientInstance } from '../../instance/client-instance.ts'
 import { ClientError } from '../../errors.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { maxOffset, minOffset } from '../offsets/queue-offsets.ts'
 
@@ -9,8 +9,8 @@ export interface OffsetToCommit {
   readonly offset: number
 }
 
-/** Whether a queue reaches an offset, as its broker knows. @throws ClientError BAD_OPTION if not, and what the broker says */
-export async function checkReach(
+/** Asks the broker whether a queue contains an offset. @throws ClientError BAD_OPTION if it does not, and what the broker answers */
+export async function checkInQueue(
   instance: ClientInstance,
   queue: MessageQueue,
   offset: number,
@@ -22,8 +22,8 @@ export async function checkReach(
   throw new ClientError('BAD_OPTION', text)
 }
 
-/** @throws ClientError BAD_OPTION if it is no offset */
+/** @throws ClientError BAD_OPTION if `offset` cannot be an offset */
 export function checkedOffset(offset: number): number {
   if (Number.isSafeInteger(offset) && offset >= 0) return offset
-  throw new ClientError('BAD_OPTION', `an offset to commit must be a whole number from 0 on, not ${offset}`)
+  throw new ClientError('BAD_OPTION', `an offset to commit must be a whole number of 0 or more, not ${offset}`)
 }

@@ -1,16 +1,20 @@
 import { type SubscriptionData, unwrapNamespace } from '@gantrymq/protocol'
-import type { Codec } from '../../message/codec.ts'
 import { ClientError } from '../../errors.ts'
+import type { Codec } from '../../message/codec.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../../message/message.ts'
-import { AssignedQueues } from './assigned-queues.ts'
-import { Inbox } from './arrived-chunks.ts'
-import type { LitePullConsumerOptions, LitePullSettings } from './options.ts'
-import { type LitePullCore, LitePullWork } from './pulled-queue.ts'
-import type { Membership } from '../group/membership.ts'
-import type { OffsetStore } from '../offsets/offset-store.ts'
-import { Rebalancer } from '../rebalance/rebalancer.ts'
 import { ReceivedMessage } from '../../message/received-message.ts'
-import { type Expression, subscriptionOf } from '../subscription.ts'
+import type { Membership } from '../group/membership.ts'
+import { type Expression, subscriptionOf } from '../group/subscription.ts'
+import { SubscriptionChanges } from '../group/subscription-changes.ts'
+import { Subscriptions } from '../group/subscriptions.ts'
+import type { OffsetStore } from '../offsets/offset-store.ts'
+import { HeldQueues } from '../queue/held-queues.ts'
+import { Rebalancer } from '../rebalance/rebalancer.ts'
+import { ArrivedChunks } from './arrived-chunks.ts'
+import { AssignedQueues } from './assigned-queues.ts'
+import type { LitePullConsumerOptions, LitePullSettings } from './options.ts'
+import { type Chunk, type LitePullContext, LitePullQueue } from './queue.ts'
+import { TotalBacklog } from './total-backlog.ts'
 
 export interface LitePullQueuesOptions<Body> {
   readonly membership: Membership
@@ -20,59 +24,69 @@ export interface LitePullQueuesOptions<Body> {
   readonly onQueues: LitePullConsumerOptions['onQueues']
 }
 
-/** The queues that a lite pull consumer works on: its share of subscribed topics, or those that it was assigned. */
-export class LitePullQueues<Body> {
-  readonly core: LitePullCore<Body>
+/** The queues that a lite pull consumer holds: its part of subscribed topics, or those that the user assigned. */
+export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
+  /** The pulled messages of all queues. */
+  readonly chunks: ArrivedChunks<Chunk<Body>>
   readonly #options: LitePullQueuesOptions<Body>
   readonly #membership: Membership
-  readonly #rebalancer: Rebalancer<LitePullWork<Body>>
-  readonly #assigned: AssignedQueues<Body>
-  readonly #subscriptions = new Map<string, SubscriptionData>()
+  /** Queues that rebalancing gave to this member. */
+  readonly #rebalanced = new HeldQueues<LitePullQueue<Body>>()
+  /** Queues that the user assigned. */
+  readonly #assigned = new HeldQueues<LitePullQueue<Body>>()
+  readonly #backlog = new TotalBacklog(this.#rebalanced, this.#assigned)
+  readonly #subscriptions = new Subscriptions()
+  /** The filters of assigned queues, by topic. */
+  readonly #filters = new Map<string, SubscriptionData>()
+  readonly #changes: SubscriptionChanges
+  readonly #assignment: AssignedQueues<Body>
+  readonly #rebalancer: Rebalancer<LitePullQueue<Body>>
   #mode: 'none' | 'subscribe' | 'assign' = 'none'
 
   constructor(options: LitePullQueuesOptions<Body>) {
-    this.#options = options
-    this.#membership = options.membership
-    this.core = this.#makeCore()
-    this.#assigned = new AssignedQueues(this.core)
-    this.#rebalancer = new Rebalancer({
-      core: this.core,
-      locks: undefined,
-      work: queue => Promise.resolve(new LitePullWork(this.core, queue)),
-      onChange: (topic, all, mine) => this.#changed(topic, all, mine),
-    })
-  }
-
-  #makeCore(): LitePullCore<Body> {
-    const { membership, settings, offsets, codec } = this.#options
+    const { membership, settings, offsets, codec } = options
     const { instance, group, stats } = membership
-    const context = { namespace: settings.namespace, codec }
-    const queuedTotal = (): number => this.queued
-    return {
+    this.#options = options
+    this.#membership = membership
+    this.chunks = new ArrivedChunks(instance.clock)
+    const messageContext = { namespace: settings.namespace, codec }
+    const context: LitePullContext<Body> = {
       instance,
       group,
       stats,
       settings,
       offsets,
-      subscriptions: this.#subscriptions,
-      inbox: new Inbox(instance.clock),
-      toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, context),
-      get queuedTotal() {
-        return queuedTotal()
-      },
+      chunks: this.chunks,
+      backlog: this.#backlog,
+      toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, messageContext),
     }
+    this.#changes = new SubscriptionChanges({
+      membership,
+      subscriptions: this.#subscriptions,
+      announce: () => instance.heartbeat(),
+      onChange: () => this.rebalance(),
+    })
+    this.#assignment = new AssignedQueues({
+      held: this.#assigned,
+      offsets,
+      open: queue => new LitePullQueue(context, queue, this.#filters),
+    })
+    const subscriptions = this.#subscriptions.wanted
+    this.#rebalancer = new Rebalancer({
+      context: { instance, group, offsets, settings, subscriptions },
+      held: this.#rebalanced,
+      locks: undefined,
+      open: async queue => new LitePullQueue(context, queue, subscriptions),
+      onChange: (topic, all, mine) => this.#queuesChanged(topic, all, mine),
+    })
   }
 
-  #changed(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): unknown {
+  #queuesChanged(topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]): unknown {
     const { settings, onQueues } = this.#options
     const { instance, group } = this.#membership
-    const names = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
-    instance.log.info({ group, topic, mine: names }, 'queues')
-    const subscription = this.#subscriptions.get(topic)
-    // Brokers tell by the version which of two members' subscriptions is newer.
-    if (subscription !== undefined) {
-      this.#subscriptions.set(topic, { ...subscription, subVersion: instance.clock.now() })
-    }
+    const queues = mine.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
+    instance.log.info({ group, topic, queues }, 'queues of this member')
+    this.#subscriptions.touch(topic, instance.clock.now())
     void instance.heartbeat()
     return onQueues?.(
       unwrapNamespace(settings.namespace, topic),
@@ -81,27 +95,28 @@ export class LitePullQueues<Body> {
     )
   }
 
-  // -- What there is -------------------------------------------------------------------------------------------------
+  // -- What it holds -------------------------------------------------------------------------------------------------
 
-  get works(): LitePullWork<Body>[] {
-    return [...this.#rebalancer.held, ...this.#assigned.works]
+  *[Symbol.iterator](): Generator<LitePullQueue<Body>> {
+    yield* this.#rebalanced
+    yield* this.#assigned
   }
 
   /** Messages in memory that are not done. */
   get queued(): number {
-    return this.works.reduce((sum, { process }) => sum + process.count, 0)
+    return this.#backlog.count
   }
 
-  /** As heartbeats tell them. */
-  get told(): SubscriptionData[] {
-    return this.#mode === 'assign' ? [] : [...this.#subscriptions.values()]
+  /** The subscriptions, as heartbeats list them: none for assigned queues. */
+  get subscriptions(): SubscriptionData[] {
+    return this.#subscriptions.list
   }
 
-  /** The work on a queue of the user's. @throws ClientError NOT_ASSIGNED, BAD_NAME, CLOSED */
-  find(queue: MessageQueue): LitePullWork<Body> {
+  /** A queue of the user's that this consumer holds. @throws ClientError NOT_ASSIGNED, BAD_NAME, CLOSED */
+  find(queue: MessageQueue): LitePullQueue<Body> {
     const wire = this.#membership.queue(queue)
-    const work = this.#assigned.find(wire) ?? this.#rebalancer.find(wire)
-    if (work !== undefined && !work.isDropped) return work
+    const held = this.#assigned.find(wire) ?? this.#rebalanced.find(wire)
+    if (held !== undefined && !held.isDropped) return held
     const why = this.#mode === 'subscribe' ? ', may be rebalancing' : ''
     const text = `The message queue is not in assigned list${why}, message queue: ${queueKey(queue)}`
     throw new ClientError('NOT_ASSIGNED', text, { retriable: this.#mode === 'subscribe' })
@@ -109,20 +124,14 @@ export class LitePullQueues<Body> {
 
   // -- Changes -------------------------------------------------------------------------------------------------------
 
-  /** Wants a topic from the start on. @throws ClientError BAD_OPTION, BAD_NAME */
-  begin(topic: string, expression: Expression): void {
-    const subscription = this.#wanted(topic, expression)
-    this.#subscriptions.set(subscription.topic, subscription)
+  /** Subscribes to a topic before the start. @throws ClientError BAD_OPTION, BAD_NAME */
+  subscribeAtStart(topic: string, expression: Expression): void {
+    this.#subscriptions.set(this.#membership.topic(topic), expression, this.#membership.instance.clock.now())
     this.#mode = 'subscribe'
-  }
-
-  #wanted(topic: string, expression: Expression): SubscriptionData {
-    return subscriptionOf(this.#membership.topic(topic), expression, this.#membership.instance.clock.now())
   }
 
   start(): void {
     this.#rebalancer.start()
-    this.rebalance()
   }
 
   rebalance(): void {
@@ -131,22 +140,11 @@ export class LitePullQueues<Body> {
 
   async subscribe(topic: string, expression: Expression, options: CallOptions): Promise<void> {
     this.#checkMode('subscribe')
-    const subscription = this.#wanted(topic, expression)
-    const deadline = this.#membership.changing('subscribe', options)
-    await this.#membership.admit(subscription, deadline)
-    this.#enter('subscribe')
-    this.#membership.watch(subscription.topic)
-    this.#subscriptions.set(subscription.topic, subscription)
-    await deadline.upTo(this.#membership.instance.heartbeat().then(() => this.rebalance()))
+    await this.#changes.subscribe(topic, expression, options, () => this.#enterMode('subscribe'))
   }
 
   async unsubscribe(topic: string, options: CallOptions): Promise<void> {
-    const wireTopic = this.#membership.topic(topic)
-    const deadline = this.#membership.changing('unsubscribe', options)
-    if (!this.#subscriptions.delete(wireTopic)) return
-    this.#membership.part(wireTopic)
-    this.rebalance()
-    await deadline.upTo(this.#membership.instance.heartbeat())
+    await this.#changes.unsubscribe(topic, options)
   }
 
   async assign(
@@ -157,23 +155,26 @@ export class LitePullQueues<Body> {
     this.#checkMode('assign')
     const wire = [...queues].map(queue => this.#membership.queue(queue))
     if (wire.length === 0) throw new ClientError('BAD_OPTION', 'Message queues can not be null or empty.')
-    const wanted = Object.entries(filters).map(each => this.#wanted(...each))
-    const deadline = this.#membership.changing('assign', options)
+    const now = this.#membership.instance.clock.now()
+    const subscriptions = Object.entries(filters).map(([topic, expression]) =>
+      subscriptionOf(this.#membership.topic(topic), expression, now),
+    )
+    const deadline = this.#membership.changeDeadline('assign', options)
     const topics = [...new Set(wire.map(each => each.topic))]
-    await Promise.all(topics.map(topic => this.#membership.look(topic, deadline)))
+    await Promise.all(topics.map(topic => this.#membership.lookUp(topic, deadline)))
     for (const topic of topics) this.#membership.refuseStatic(topic)
-    await Promise.all(wanted.map(each => this.#membership.checkFilter(each, deadline)))
+    await Promise.all(subscriptions.map(each => this.#membership.checkFilter(each, deadline)))
     this.#membership.checkOpen()
-    // Brokers commit for groups that they know of.
+    // Brokers accept commits only from groups that they know.
     await deadline.wait(this.#membership.instance.heartbeat(), 'assign')
-    this.#enter('assign')
+    this.#enterMode('assign')
     for (const topic of topics) this.#membership.watch(topic)
-    for (const subscription of wanted) this.#subscriptions.set(subscription.topic, subscription)
-    await deadline.upTo(this.#assigned.assign(wire))
+    for (const subscription of subscriptions) this.#filters.set(subscription.topic, subscription)
+    await deadline.upTo(this.#assignment.assign(wire))
   }
 
-  /** Only when all is well: after a change that failed or was given up the other kind is still free. */
-  #enter(mode: 'subscribe' | 'assign'): void {
+  /** Called when nothing can fail any more: after a call that was rejected, the consumer may still enter the other mode. */
+  #enterMode(mode: 'subscribe' | 'assign'): void {
     this.#checkMode(mode)
     this.#mode = mode
   }
@@ -187,16 +188,16 @@ export class LitePullQueues<Body> {
   // -- The end -------------------------------------------------------------------------------------------------------
 
   stopPulling(): void {
-    for (const work of this.works) work.stopPulling()
+    for (const held of this) held.stopPulling()
   }
 
-  /** No more rounds. */
+  /** Stops rebalancing. */
   async stop(): Promise<void> {
     await this.#rebalancer.stop()
   }
 
   async dropAll(): Promise<void> {
-    await this.#assigned.dropAll()
+    await this.#assignment.dropAll()
     await this.#rebalancer.dropAll()
   }
 }

@@ -1,61 +1,57 @@
-import type { MessageView } from '@gantrymq/protocol'
+import { upTo } from '@gantrymq/remoting'
 import type { MessageQueue } from '../../message/message.ts'
-import { popRetryDelay } from './retry-delay.ts'
-import type { ConsumerCore } from '../push/context.ts'
-import { callListener, type Consumed, type Handler } from '../push/listener.ts'
+import type { MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
 import { shownQueue } from '../../message/shown-queue.ts'
-import { type Acknowledgement, acknowledgeAll, changeInvisible, popQueueOf } from './call.ts'
-import type { PoppedView } from './reply.ts'
-import type { ReceivedMessage } from '../../message/received-message.ts'
 import { DEAD_LETTER_LEVEL, DEFAULT_RECONSUME_TIMES, sendBack } from '../group/send-back.ts'
+import type { PushContext } from '../push/context.ts'
+import { callListener, type CallResult, type Handler } from '../push/listener.ts'
+import { type Acknowledgement, acknowledgeAll, changeInvisible, popQueueOf } from './acknowledge.ts'
+import type { PoppedView } from './reply.ts'
+import { popRetryDelay } from './retry-delay.ts'
 
-/** Whose messages they are. */
-export interface PopOwner {
+/** The queue that messages were popped from. */
+export interface PopSource {
   readonly queue: MessageQueue
-  /** So many of its messages are settled, or given up. */
-  settle(count: number): void
+  /** Has to be called when messages are acknowledged, sent back or left to others. */
+  messagesDone(count: number): void
 }
 
-/** A popped message on its way to a listener. */
-interface Popped<Body> {
+interface PoppedMessage<Body> {
   readonly message: ReceivedMessage<Body>
   readonly acknowledgement: Acknowledgement
 }
 
-interface Task<Body> {
-  readonly owner: PopOwner
-  readonly popped: readonly Popped<Body>[]
-  /** When others get the messages, by this client's clock. */
-  readonly endsAt: number
+/** Popped messages for one call of a listener. */
+interface PoppedBatch<Body> {
+  readonly source: PopSource
+  readonly popped: readonly PoppedMessage<Body>[]
+  /** When the messages become visible to other members, by `Clock.elapsed`. */
+  readonly visibleAt: number
 }
 
-/** What was popped and not begun when a consumer closes comes to others after so long, milliseconds. */
+/** After how long messages that no listener got become visible to others when the consumer closes, in milliseconds. */
 const RELEASE_MS = 1000
 
 /**
- * Consumes popped messages side by side: what is done is acknowledged, what failed stays hidden for longer each time, and
- * goes to the dead letters after `maxReconsumeTimes`. Apache's ConsumeMessagePopConcurrentlyService, which acknowledges
- * (and so loses) the latter.
+ * Consumes popped messages concurrently: acknowledges those that are done, keeps failed ones invisible for longer each time,
+ * and makes them dead letters after `maxReconsumeTimes`. Apache's ConsumeMessagePopConcurrentlyService acknowledges the latter
+ * and so loses them.
  */
 export class PopConsumption<Body> {
-  #concurrency: number
-  readonly #core: ConsumerCore<Body>
+  readonly #context: PushContext
   readonly #handler: Handler<Body>
-  readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
-  readonly #tasks: Task<Body>[] = []
+  readonly #toMessage: MessageMaker<Body>
+  readonly #waiting: PoppedBatch<Body>[] = []
   readonly #running = new Set<Promise<void>>()
   readonly #stop = new AbortController()
+  #concurrency: number
   #isClosing = false
 
-  constructor(
-    core: ConsumerCore<Body>,
-    handler: Handler<Body>,
-    toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>,
-  ) {
-    this.#core = core
+  constructor(context: PushContext, handler: Handler<Body>, toMessage: MessageMaker<Body>) {
+    this.#context = context
     this.#handler = handler
     this.#toMessage = toMessage
-    this.#concurrency = core.settings.concurrency
+    this.#concurrency = context.settings.concurrency
   }
 
   get concurrency(): number {
@@ -67,30 +63,31 @@ export class PopConsumption<Body> {
     this.#pump()
   }
 
+  /** Running listeners. */
   get running(): number {
     return this.#running.size
   }
 
-  submit(owner: PopOwner, found: readonly PoppedView[]): void {
-    const { settings, instance } = this.#core
-    const endsAt = instance.clock.elapsed() + settings.popInvisibleMs
+  submit(source: PopSource, found: readonly PoppedView[]): void {
+    const { settings, instance } = this.#context
+    const visibleAt = instance.clock.elapsed() + settings.popInvisibleMs
     const popped = found.map(({ view, receipt }) => {
-      const acknowledgement = { topic: owner.queue.topic, receipt }
-      return { message: this.#toMessage(view, popQueueOf(this.#core, acknowledgement)), acknowledgement }
+      const acknowledgement = { topic: source.queue.topic, receipt }
+      return { message: this.#toMessage(view, popQueueOf(this.#context, acknowledgement)), acknowledgement }
     })
     for (let at = 0; at < popped.length; at += settings.batchSize) {
-      this.#tasks.push({ owner, popped: popped.slice(at, at + settings.batchSize), endsAt })
+      this.#waiting.push({ source, popped: popped.slice(at, at + settings.batchSize), visibleAt })
     }
     this.#pump()
   }
 
   #pump(): void {
     while (this.#running.size < this.#concurrency && !this.#isClosing) {
-      const task = this.#tasks.shift()
-      if (task === undefined) return
-      const run: Promise<void> = this.#run(task).finally(() => {
+      const batch = this.#waiting.shift()
+      if (batch === undefined) return
+      const run: Promise<void> = this.#run(batch).finally(() => {
         this.#running.delete(run)
-        task.owner.settle(task.popped.length)
+        batch.source.messagesDone(batch.popped.length)
         this.#pump()
       })
       this.#running.add(run)
@@ -98,89 +95,85 @@ export class PopConsumption<Body> {
   }
 
   /** Never rejects. */
-  async #run({ owner, popped, endsAt }: Task<Body>): Promise<void> {
-    const { instance, settings, stats } = this.#core
+  async #run({ source, popped, visibleAt }: PoppedBatch<Body>): Promise<void> {
+    const { instance, settings, stats } = this.#context
     const started = instance.clock.elapsed()
-    // Others have them by now.
-    if (started >= endsAt) return
-    const context = { queue: shownQueue(settings.namespace, owner.queue), signal: this.#stop.signal }
+    // Other members have them by now.
+    if (started >= visibleAt) return
+    const context = { queue: shownQueue(settings.namespace, source.queue), signal: this.#stop.signal }
     const messages = popped.map(({ message }) => message)
-    const consumed = await callListener(this.#core, this.#handler, messages, context)
-    if (consumed?.isLeft === true) return
-    const doneCount = consumed?.doneCount ?? popped.length
-    stats.consumed(owner.queue.topic, popped.length, instance.clock.elapsed() - started, doneCount === popped.length)
+    const result = await callListener(this.#context, this.#handler, messages, context)
+    if (result?.isAbandoned === true) return
+    const doneCount = result?.doneCount ?? popped.length
+    stats.consumed(source.queue.topic, popped.length, instance.clock.elapsed() - started, doneCount === popped.length)
     const failed = popped.slice(doneCount)
-    await Promise.all([
-      this.#acknowledge(popped.slice(0, doneCount)),
-      ...failed.map(each => this.#retry(each, consumed)),
-    ])
+    await Promise.all([this.#acknowledge(popped.slice(0, doneCount)), ...failed.map(each => this.#retry(each, result))])
   }
 
-  async #acknowledge(done: readonly Popped<Body>[]): Promise<void> {
+  async #acknowledge(done: readonly PoppedMessage<Body>[]): Promise<void> {
     if (done.length === 0) return
     try {
       await acknowledgeAll(
-        this.#core,
+        this.#context,
         done.map(({ acknowledgement }) => acknowledgement),
       )
     } catch (error) {
-      // They come again when their time is over.
-      this.#warn(done[0], error, 'popped message not acknowledged')
+      this.#warn(done[0], error, 'cannot acknowledge a popped message: it is redelivered after popInvisibleMs')
     }
   }
 
-  async #retry(popped: Popped<Body>, consumed: Consumed | undefined): Promise<void> {
+  async #retry(popped: PoppedMessage<Body>, result: CallResult | undefined): Promise<void> {
     const { message, acknowledgement } = popped
-    const level = consumed?.delayLevel ?? 0
-    if ((level < 0 || message.reconsumeTimes >= this.#maxTimes) && (await this.#bury(popped))) return
+    const level = result?.delayLevel ?? 0
+    const isDeadLetter = level < 0 || message.reconsumeTimes >= this.#maxReconsumeTimes
+    if (isDeadLetter && (await this.#sendDeadLetter(popped))) return
     try {
-      await changeInvisible(this.#core, acknowledgement, popRetryDelay(level, message.reconsumeTimes))
+      await changeInvisible(this.#context, acknowledgement, popRetryDelay(level, message.reconsumeTimes))
     } catch (error) {
-      this.#warn(popped, error, 'popped message comes again when its time is over')
+      this.#warn(popped, error, 'cannot delay a failed popped message: it is redelivered after popInvisibleMs')
     }
   }
 
-  get #maxTimes(): number {
-    const { maxReconsumeTimes } = this.#core.settings
+  get #maxReconsumeTimes(): number {
+    const { maxReconsumeTimes } = this.#context.settings
     return maxReconsumeTimes === -1 ? DEFAULT_RECONSUME_TIMES : maxReconsumeTimes
   }
 
-  /** Puts a message among the dead letters. False if nobody took it. */
-  async #bury(popped: Popped<Body>): Promise<boolean> {
-    const { instance, group } = this.#core
+  /** Moves a message to the dead letters. False if no broker took it. */
+  async #sendDeadLetter(popped: PoppedMessage<Body>): Promise<boolean> {
+    const { instance, group } = this.#context
     try {
-      await sendBack({ instance, group, maxReconsumeTimes: this.#maxTimes }, popped.message, DEAD_LETTER_LEVEL)
+      const context = { instance, group, maxReconsumeTimes: this.#maxReconsumeTimes }
+      await sendBack(context, popped.message, DEAD_LETTER_LEVEL)
     } catch (error) {
-      this.#warn(popped, error, 'message not put among the dead letters')
+      this.#warn(popped, error, 'cannot move a message to the dead letters')
       return false
     }
     await this.#acknowledge([popped])
     return true
   }
 
-  #warn(popped: Popped<Body> | undefined, error: unknown, text: string): void {
-    const { instance, group } = this.#core
+  #warn(popped: PoppedMessage<Body> | undefined, error: unknown, text: string): void {
+    const { instance, group } = this.#context
     instance.log.warn({ group, messageId: popped?.message.messageId, error: String(error) }, text)
   }
 
-  /** Takes nothing new, waits for listeners that run, `drainMs` at most, and gives back what was not begun. */
+  /** Starts no more listeners, waits up to `drainMs` for those that run, and releases the messages that none got. */
   async close(drainMs: number): Promise<void> {
     this.#isClosing = true
-    const rest = this.#tasks.splice(0).flatMap(({ popped }) => popped)
+    const rest = this.#waiting.splice(0).flatMap(({ popped }) => popped)
     const release = Promise.all(rest.map(each => this.#release(each)))
     if (drainMs > 0) await this.#drain(drainMs)
     this.#stop.abort()
     await release
   }
 
-  async #release({ acknowledgement }: Popped<Body>): Promise<void> {
-    await changeInvisible(this.#core, acknowledgement, RELEASE_MS).catch(() => {})
+  async #release({ acknowledgement }: PoppedMessage<Body>): Promise<void> {
+    await changeInvisible(this.#context, acknowledgement, RELEASE_MS).catch(() => {})
   }
 
-  async #drain(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const late = this.#core.instance.clock.every(ms, resolve)
-    await Promise.race([promise, Promise.all(this.#running)])
-    late[Symbol.dispose]()
+  #drain(ms: number): Promise<void> {
+    const idle = Promise.all(this.#running).then(() => {})
+    return upTo(this.#context.instance.clock, idle, { timeoutMs: ms })
   }
 }

@@ -1,38 +1,47 @@
 import type { SubscriptionData } from '@gantrymq/protocol'
 import type { MessageQueue } from '../../message/message.ts'
-import type { ConsumerCore } from '../push/context.ts'
-import { pop, type PopAsk } from './call.ts'
-import type { PopConsumption, PopOwner } from './consumption.ts'
+import type { PauseState, PushContext } from '../push/context.ts'
+import type { HeldQueue } from '../queue/held-queue.ts'
+import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
-import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
-import type { HeldWork } from '../rebalance/rebalancer.ts'
+import { pop, type PopRequest } from './call.ts'
+import type { PopConsumption, PopSource } from './consumption.ts'
 
-/** How long a broker may hold a pop that finds nothing, milliseconds. */
+/** How long a broker may hold a pop that finds nothing, in milliseconds. */
 const POLL_MS = 15_000
-/** How often a queue that may not be popped looks again when nothing wakes it, milliseconds. */
-const HOLD_MS = 1000
-/** The broker holds too many pops, milliseconds. */
+/** How often a queue that may not be popped checks again if nothing wakes it, in milliseconds. */
+const RECHECK_MS = 1000
+/** How long a queue rests if the broker holds too many pops, in milliseconds. */
 const FULL_MS = 1000
 
-/** One queue, or all of a broker, that a push consumer pops as the broker told it to. Part of Apache's PopMessageService. */
-export class PopWork<Body> implements HeldWork, PopOwner {
+export interface PoppedQueueOptions<Body> {
+  readonly context: Omit<PushContext, 'offsets' | 'trace'>
   readonly queue: MessageQueue
-  /** Without messages: popped ones have no order and no offset to wait for. */
+  /** Takes the popped messages. */
+  readonly consumption: PopConsumption<Body>
+  readonly pauseState: Readonly<PauseState>
+}
+
+/**
+ * One queue, or all queues of a broker, which a push consumer pops as the broker told it to: part of Apache's
+ * PopMessageService.
+ */
+export class PoppedQueue<Body> implements HeldQueue, PopSource {
+  readonly queue: MessageQueue
+  /** Always without messages: popped ones have neither an order nor an offset to commit. */
   readonly process: ProcessQueue<never>
-  readonly #core: ConsumerCore<Body>
-  readonly #consumption: PopConsumption<Body>
-  readonly #loop: QueueLoop
+  readonly #options: PoppedQueueOptions<Body>
+  readonly #loop: PollLoop
   #popped = 0
 
-  constructor(core: ConsumerCore<Body>, queue: MessageQueue, consumption: PopConsumption<Body>) {
-    this.#core = core
+  constructor(options: PoppedQueueOptions<Body>) {
+    const { context, queue } = options
+    this.#options = options
     this.queue = queue
-    this.#consumption = consumption
-    this.process = new ProcessQueue(core.instance.clock.elapsed(), () => 0)
-    this.#loop = new QueueLoop({ core, queue, verb: 'pop', step: signal => this.#step(signal) })
+    this.process = new ProcessQueue(context.instance.clock.elapsed(), () => 0)
+    this.#loop = new PollLoop({ context, queue, verb: 'pop', step: signal => this.#step(signal) })
   }
 
-  /** Messages that are neither acknowledged nor given back. */
   get popped(): number {
     return this.#popped
   }
@@ -49,7 +58,7 @@ export class PopWork<Body> implements HeldWork, PopOwner {
     this.#loop.start()
   }
 
-  /** What was popped is still consumed: it is this client's until its time is over, whoever has the queue. */
+  /** Popped messages are still consumed: they stay invisible to other members until their time is over. */
   drop(): Promise<void> {
     this.process.dropped = true
     this.stopPulling()
@@ -64,38 +73,40 @@ export class PopWork<Body> implements HeldWork, PopOwner {
     this.#loop.wake()
   }
 
-  settle(count: number): void {
+  messagesDone(count: number): void {
     this.#popped -= count
-    this.process.lastConsumeAt = this.#core.instance.clock.elapsed()
+    this.process.lastConsumeAt = this.#options.context.instance.clock.elapsed()
     this.wake()
   }
 
   async #step(signal: AbortSignal): Promise<void> {
-    this.process.lastPullAt = this.#core.instance.clock.elapsed()
-    const subscription = this.#core.subscriptions.get(this.queue.topic)
-    if (subscription === undefined || this.#mustHold) await this.#loop.sleep(HOLD_MS)
+    const { context } = this.#options
+    this.process.lastPullAt = context.instance.clock.elapsed()
+    const subscription = context.subscriptions.get(this.queue.topic)
+    if (subscription === undefined || !this.#mayPop) await this.#loop.sleep(RECHECK_MS)
     else await this.#pop(subscription, signal)
   }
 
-  get #mustHold(): boolean {
-    return this.#core.isPaused || this.#popped > this.#core.settings.maxPopped
+  get #mayPop(): boolean {
+    const { context, pauseState } = this.#options
+    return !pauseState.isPaused && this.#popped <= context.settings.maxPopped
   }
 
   async #pop(subscription: SubscriptionData, signal: AbortSignal): Promise<void> {
-    const { instance, stats } = this.#core
+    const { context, consumption } = this.#options
+    const { instance, stats } = context
     const started = instance.clock.elapsed()
-    const { found, isFull } = await pop(this.#core, this.#askOf(subscription), { signal })
+    const { found, isFull } = await pop(context, this.#requestOf(subscription), { signal })
     const tookMs = instance.clock.elapsed() - started
     stats.pulled(this.queue.topic, found.length, tookMs)
     this.#popped += found.length
-    if (found.length > 0) this.#consumption.submit(this, found)
+    if (found.length > 0) consumption.submit(this, found)
     else if (isFull) await this.#loop.sleep(FULL_MS)
-    // A broker that answers at once with nothing must not be asked without end.
     else if (tookMs < AT_ONCE_MS) await this.#loop.sleep(AT_ONCE_MS)
   }
 
-  #askOf(subscription: SubscriptionData): PopAsk {
-    const { settings } = this.#core
+  #requestOf(subscription: SubscriptionData): PopRequest {
+    const { settings } = this.#options.context
     const { brokerName, queueId } = this.queue
     return {
       subscription,

@@ -79,7 +79,7 @@ test('a message that the tables do not name is left out and reported, the others
   const { found, corrupt } = read([stored(0, 7), stored(1, 1), stored(0, 8, 'Orders', 'garbage')], '0 0 7', '0 0 7')
   assert.equal(found.length, 1)
   assert.deepEqual(
-    corrupt.map(({ reason }) => /do not name 0@1, offset 1|receipt cannot be read/.test(reason)),
+    corrupt.map(({ reason }) => /do not contain 0@1, offset 1|receipt cannot be read/.test(reason)),
     [true, true],
   )
 })

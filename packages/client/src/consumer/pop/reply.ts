@@ -14,21 +14,21 @@ import {
 } from '@gantrymq/protocol'
 import { type Reply, RemotingError } from '@gantrymq/remoting'
 
-/** A message that was popped, and what it is acknowledged with. */
+/** A popped message, and the receipt that acknowledges it. */
 export interface PoppedView {
   readonly view: MessageView
   readonly receipt: Receipt
 }
 
-/** A receipt that names the message's place, which old brokers leave out. */
+/** A receipt with the message's offset, which old brokers leave out. */
 export type Receipt = PopReceipt & { readonly queueOffset: number }
 
 type PopReply = Reply<typeof popRequests.POP_MESSAGE>
 
 /**
- * The messages of a pop with their receipts: those of retry topics bring them along, for others they are made of the
- * answer's tables (Apache's MQClientAPIImpl.processPopResponse). A message without receipt is told to `onCorrupt` and
- * left out: it comes again. `orderCountInfo` counts only for ordered pops.
+ * The messages of a pop with their receipts. Messages of retry topics contain their receipt; for others it is built from the
+ * tables in the reply's header (Apache's MQClientAPIImpl.processPopResponse). A message without a receipt is reported to
+ * `onCorrupt` and left out: it is redelivered. `orderCountInfo` is not read, as it matters only for ordered pops.
  */
 export function readPopReply(
   { header, body }: Pick<PopReply, 'header' | 'body'>,
@@ -64,7 +64,7 @@ function receiptMaker(header: PopReply['header'], brokerName: string): (view: Me
     const key = popQueueKey(retry, queueId)
     const startOffset = starts.get(key)
     if (startOffset === undefined || offsets.get(key)?.includes(queueOffset) !== true) {
-      throw new RemotingError('BAD_BODY', `the pop's tables do not name ${key}, offset ${queueOffset}`)
+      throw new RemotingError('BAD_BODY', `the tables of the pop do not contain ${key}, offset ${queueOffset}`)
     }
     return { startOffset, popTime, invisibleMs, reviveQueueId, retry, brokerName, queueId, queueOffset }
   }

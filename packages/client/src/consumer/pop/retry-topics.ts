@@ -1,53 +1,53 @@
 import { isRetryTopic, popTopic } from '@gantrymq/protocol'
 import type { Membership } from '../group/membership.ts'
-import type { Assigned } from '../rebalance/rebalancer.ts'
 import type { Subscriptions } from '../group/subscriptions.ts'
+import type { AssignedQueue } from '../rebalance/context.ts'
 
 /**
- * What was popped of a topic and failed comes again in a topic beside it, which only pops see. Where the topic is pulled
- * now, that one is pulled too (spec client 4.18).
+ * Messages that failed after a pop are redelivered through a retry topic of their group and topic, which only pops read. If the
+ * brokers now want the topic to be pulled, that retry topic has to be pulled as well (Apache's RebalanceImpl.updateMessageQueueAssignment).
  */
 export class PopRetryTopics {
   readonly #membership: Membership
   readonly #subscriptions: Subscriptions
-  /** Tells the brokers of the subscriptions. */
-  readonly #tell: () => Promise<void>
+  /** Announces the subscriptions to the brokers. */
+  readonly #announce: () => Promise<void>
 
-  constructor(membership: Membership, subscriptions: Subscriptions, tell: () => Promise<void>) {
+  constructor(membership: Membership, subscriptions: Subscriptions, announce: () => Promise<void>) {
     this.#membership = membership
     this.#subscriptions = subscriptions
-    this.#tell = tell
+    this.#announce = announce
   }
 
-  /** A topic's queues are to be pulled or popped like this. Never rejects. */
-  async follow(topic: string, assigned: readonly Assigned[]): Promise<void> {
+  /** Adds or removes the retry topic of a topic after a broker has assigned its queues. Never rejects. */
+  async follow(topic: string, assigned: readonly AssignedQueue[]): Promise<void> {
     if (isRetryTopic(topic) || assigned.length === 0) return
-    if (assigned.every(({ mode }) => mode === 'PULL')) await this.#add(this.#beside(topic))
-    else if (assigned.every(({ mode }) => mode === 'POP') && this.forget(topic)) await this.#tell()
+    if (assigned.every(({ mode }) => mode === 'PULL')) await this.#add(this.#retryTopicOf(topic))
+    else if (assigned.every(({ mode }) => mode === 'POP') && this.remove(topic)) await this.#announce()
   }
 
-  /** The topic is not wanted, or popped. False if nothing has changed. */
-  forget(topic: string): boolean {
-    const retryTopic = this.#beside(topic)
-    this.#membership.part(retryTopic)
+  /** Removes the retry topic of a topic that is popped or not subscribed to. False if there was none. */
+  remove(topic: string): boolean {
+    const retryTopic = this.#retryTopicOf(topic)
+    this.#membership.unwatch(retryTopic)
     return this.#subscriptions.delete(retryTopic)
   }
 
-  // Java subscribes to it whether it is there or not, and asks for its queues without end.
+  // Java subscribes to it whether it exists or not, and keeps asking for its queues.
   async #add(retryTopic: string): Promise<void> {
     const { routes, clock } = this.#membership.instance
-    if (this.#subscriptions.has(retryTopic)) return
-    const isThere = await routes.get(retryTopic).then(
+    if (this.#subscriptions.wanted.has(retryTopic)) return
+    const exists = await routes.get(retryTopic).then(
       () => true,
       () => false,
     )
-    if (!isThere || this.#membership.isClosing) return
+    if (!exists || this.#membership.isClosing) return
     this.#subscriptions.set(retryTopic, '*', clock.now())
-    await this.#membership.meet(retryTopic)
-    await this.#tell()
+    await this.#membership.lookUpAndWatch(retryTopic)
+    await this.#announce()
   }
 
-  #beside(topic: string): string {
+  #retryTopicOf(topic: string): string {
     return popTopic('1', topic, this.#membership.group)
   }
 }

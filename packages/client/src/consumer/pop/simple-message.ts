@@ -1,17 +1,21 @@
 import { PROPERTY, unwrapNamespace, writePopReceipt } from '@gantrymq/protocol'
 import { ClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
-import type { ConsumeStats } from '../queue/consume-stats.ts'
-import { acknowledge, type Acknowledgement, changeInvisible, type PopContext, popQueueOf } from './call.ts'
-import type { PoppedView } from './reply.ts'
 import { type MessageContext, ReceivedMessage } from '../../message/received-message.ts'
+import type { ConsumeStats } from '../queue/consume-stats.ts'
+import { acknowledge, type Acknowledgement, changeInvisible, popQueueOf } from './acknowledge.ts'
+import type { PopContext } from './call-master.ts'
+import type { PoppedView } from './reply.ts'
 
-/** Who receives. */
+/** The consumer that receives messages. */
 export interface SimpleContext extends PopContext {
   readonly stats: ConsumeStats
 }
 
-/** A message of a simple consumer: hidden from others until its time is over, `ack` ends it, or `changeInvisible` moves that. */
+/**
+ * A message of a simple consumer. It is invisible to the other members of the group until `ack` ends its delivery or
+ * `invisibleUntil` is over.
+ */
 export class SimpleMessage<Body = Buffer> extends ReceivedMessage<Body> {
   readonly #pop: SimpleContext
   /** With its namespace. */
@@ -29,12 +33,12 @@ export class SimpleMessage<Body = Buffer> extends ReceivedMessage<Body> {
     this.#firstPopTime = view.property(PROPERTY.FIRST_POP_TIME) ?? String(receipt.popTime)
   }
 
-  /** What the broker knows this delivery by: its POP_CK property. Another after `changeInvisible`. */
+  /** What the broker identifies this delivery by: the POP_CK property. Changes with `changeInvisible`. */
   get receipt(): string {
     return writePopReceipt(this.#receipt)
   }
 
-  /** When others may get it, milliseconds since the epoch, the broker's clock. */
+  /** When other members may get the message, by the broker's clock: milliseconds since the epoch. */
   get invisibleUntil(): number {
     return this.#receipt.popTime + this.#receipt.invisibleMs
   }
@@ -53,24 +57,25 @@ export class SimpleMessage<Body = Buffer> extends ReceivedMessage<Body> {
     return all.set(PROPERTY.POP_CK, this.receipt).set(PROPERTY.FIRST_POP_TIME, this.#firstPopTime)
   }
 
-  /** For acknowledging several at once. */
+  /** What acknowledges this message, for acknowledging several at once. */
   get acknowledgement(): Acknowledgement {
     return { topic: this.#topic, receipt: this.#receipt }
   }
 
-  /** It is done with. After its time is over this may come too late: it is delivered again. @throws ClientError */
+  /** Acknowledges the message. Once `invisibleUntil` is over this may be too late, and the message is redelivered. @throws ClientError */
   async ack(options: CallOptions = {}): Promise<void> {
     await acknowledge(this.#pop, this.acknowledgement, options)
     this.#pop.stats.consumed(this.#topic, 1, 0, true)
   }
 
   /**
-   * Hides it for so long from now on, milliseconds: more to go on working, less to have it again soon.
-   * @throws ClientError BAD_OPTION, and what the broker says
+   * Makes the message invisible for `invisibleMs` milliseconds from now on: a large value to keep working on it, a small one to
+   * have it redelivered soon.
+   * @throws ClientError BAD_OPTION, and what the broker answers
    */
   async changeInvisible(invisibleMs: number, options: CallOptions = {}): Promise<void> {
     if (!Number.isSafeInteger(invisibleMs) || invisibleMs < 0) {
-      throw new ClientError('BAD_OPTION', `invisibleMs must be a whole number from 0 on, not ${invisibleMs}`)
+      throw new ClientError('BAD_OPTION', `invisibleMs must be a whole number of 0 or more, not ${invisibleMs}`)
     }
     this.#receipt = await changeInvisible(this.#pop, this.acknowledgement, invisibleMs, options)
   }

@@ -1,61 +1,64 @@
 import { isPromise, pause } from '@gantrymq/remoting'
-import type { Consumption, ConsumerCore } from './context.ts'
-import { callListener, type Consumed, type Handler } from './listener.ts'
-import { Leavers } from './idle-waits.ts'
-import { shownQueue } from '../../message/shown-queue.ts'
-import type { QueueWork } from './pulled-queue.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
+import { shownQueue } from '../../message/shown-queue.ts'
 import { DEFAULT_RECONSUME_TIMES, sendBack } from '../group/send-back.ts'
+import type { ConsumedQueue, Consumption } from './consumption.ts'
+import type { PushContext } from './context.ts'
+import { IdleWaits } from './idle-waits.ts'
+import { callListener, type CallResult, type Handler } from './listener.ts'
 
-/** What one pull brought, and how far the listeners are with it. */
+/** The messages of one pull, and the index of the next one to hand to a listener. */
 interface Batch<Body> {
-  readonly work: QueueWork<Body>
+  readonly source: ConsumedQueue<Body>
   readonly messages: readonly ReceivedMessage<Body>[]
-  at: number
+  next: number
 }
 
-/** A listener that did not end at once. */
-interface Task<Body> {
-  readonly work: QueueWork<Body>
+/** A call of a listener that did not end at once. */
+interface RunningCall<Body> {
+  readonly source: ConsumedQueue<Body>
   readonly messages: readonly ReceivedMessage<Body>[]
+  /** Infinity once the listener has ended. */
   startedAt: number
-  /** What took too long and was given away: what the listener says of it does not count any more. */
-  away: readonly ReceivedMessage<Body>[]
-  /** Resolves when a broker has taken what takes too long, or has not. */
-  leaving: Promise<void> | undefined
+  /** Messages that were sent back because the listener takes too long: its result does not count for them. */
+  sentBack: readonly ReceivedMessage<Body>[]
+  /** Settles when the late messages have been sent back, or could not be. */
+  sendingBack: Promise<void> | undefined
 }
 
-/** What could not be taken back by a broker is consumed again here after so long, milliseconds. */
+/** Messages that no broker takes back are consumed again after this time, in milliseconds. */
 const AGAIN_MS = 5000
+/** The delay level of messages whose listener takes too long (Apache's cleanExpiredMsg): 10 s. */
 const EXPIRED_LEVEL = 3
-/** Calls of listeners that end at once in one turn of the event loop, beyond those of one pull. */
-const TURN = 256
+/** How many messages listeners may finish at once in a turn of the event loop, not counting the rest of a pull. */
+const MESSAGES_PER_TURN = 256
 
 /**
- * Consumes the messages of all queues side by side, up to `concurrency` listeners at a time, in the order in which they
- * came. Apache's ConsumeMessageConcurrentlyService. What listeners do at once costs neither a promise nor an offset of its
- * own: the offset is noted once a pull, before anybody else has a turn.
+ * Consumes the messages of all queues concurrently, with up to `concurrency` listeners, in the order in which they arrived:
+ * Apache's ConsumeMessageConcurrentlyService. Calls of listeners that return at once cost neither a promise nor an update of
+ * the offset: the offset is updated once per pull, before any other code runs.
  */
 export class ConcurrentConsumption<Body> implements Consumption<Body> {
   readonly orderly = false
-  readonly #core: ConsumerCore<Body>
+  readonly #context: PushContext
   readonly #handler: Handler<Body>
-  readonly #running = new Set<Task<Body>>()
-  readonly #leavers = new Leavers<QueueWork<Body>>(work => this.#isBusy(work))
+  readonly #running = new Set<RunningCall<Body>>()
+  readonly #idleWaits = new IdleWaits<ConsumedQueue<Body>>(source => this.#isBusy(source))
   readonly #stop = new AbortController()
   #concurrency: number
   #batches: Batch<Body>[] = []
+  /** Index of the first batch that is not finished. */
   #head = 0
   #timer: Disposable | undefined
   #isClosing = false
   #isPumping = false
 
-  constructor(core: ConsumerCore<Body>, handler: Handler<Body>) {
-    this.#core = core
+  constructor(context: PushContext, handler: Handler<Body>) {
+    this.#context = context
     this.#handler = handler
-    const { consumeTimeoutMs, concurrency } = core.settings
+    const { consumeTimeoutMs, concurrency } = context.settings
     this.#concurrency = concurrency
-    this.#timer = core.instance.clock.every(consumeTimeoutMs, () => this.#expire())
+    this.#timer = context.instance.clock.every(consumeTimeoutMs, () => this.#sendBackExpired())
   }
 
   get running(): number {
@@ -71,15 +74,15 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     this.#pump()
   }
 
-  submit(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
-    this.#batches.push({ work, messages, at: 0 })
+  submit(source: ConsumedQueue<Body>, messages: readonly ReceivedMessage<Body>[]): void {
+    this.#batches.push({ source, messages, next: 0 })
     this.#pump()
   }
 
   #pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
-    for (let budget = TURN; this.#running.size < this.#concurrency && !this.#isClosing; ) {
+    for (let budget = MESSAGES_PER_TURN; this.#running.size < this.#concurrency && !this.#isClosing; ) {
       const batch = this.#batches[this.#head]
       if (batch === undefined) break
       if (budget <= 0) {
@@ -87,90 +90,98 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
         break
       }
       budget -= this.#advance(batch)
-      if (batch.at >= batch.messages.length) this.#forgetFirst()
+      if (batch.next >= batch.messages.length) this.#removeFirst()
     }
     this.#isPumping = false
   }
 
-  #forgetFirst(): void {
+  #removeFirst(): void {
     this.#head++
-    // Cut off what is done when it is half of the list: costs one step a batch, all told.
+    // Finished batches are cut off when they are half of the list, so each batch is copied about once.
     if (this.#head * 2 <= this.#batches.length) return
     this.#batches = this.#batches.slice(this.#head)
     this.#head = 0
   }
 
-  /** Calls listeners until one does not end at once, or all are called. Returns how many messages they had. */
+  /** Calls listeners until one does not end at once, or until all messages are handed out. Returns how many were. */
   #advance(batch: Batch<Body>): number {
-    const { work, messages } = batch
-    const { settings } = this.#core
-    const context = { queue: shownQueue(settings.namespace, work.queue), signal: this.#stop.signal }
-    const size = settings.batchSize
-    const from = batch.at
-    const started = this.#core.instance.clock.elapsed()
-    while (batch.at < messages.length && !work.isDropped && !this.#isClosing) {
-      const part = messages.slice(batch.at, batch.at + size)
-      const consumed = callListener(this.#core, this.#handler, part, context)
-      if (consumed !== undefined) {
-        this.#doneAtOnce(work, messages, from, batch.at, started)
-        batch.at += part.length
-        void this.#follow({ work, messages: part, startedAt: started, away: [], leaving: undefined }, consumed)
-        return batch.at - from
+    const { source, messages } = batch
+    const { settings, instance } = this.#context
+    const context = { queue: shownQueue(settings.namespace, source.queue), signal: this.#stop.signal }
+    const first = batch.next
+    const started = instance.clock.elapsed()
+    while (batch.next < messages.length && !source.isDropped && !this.#isClosing) {
+      const part = messages.slice(batch.next, batch.next + settings.batchSize)
+      const result = callListener(this.#context, this.#handler, part, context)
+      if (result !== undefined) {
+        this.#finishCalled(batch, first, started)
+        batch.next += part.length
+        const call = { source, messages: part, startedAt: started, sentBack: [], sendingBack: undefined }
+        void this.#follow(call, result)
+        return batch.next - first
       }
-      batch.at += part.length
+      batch.next += part.length
     }
-    this.#doneAtOnce(work, messages, from, batch.at, started)
-    // Whoever has the queue now gets the rest.
-    if (work.isDropped) batch.at = messages.length
-    return batch.at - from
+    this.#finishCalled(batch, first, started)
+    // The next owner of the queue gets the rest.
+    if (source.isDropped) batch.next = messages.length
+    return batch.next - first
   }
 
-  #doneAtOnce(work: QueueWork<Body>, all: Batch<Body>['messages'], from: number, to: number, started: number): void {
-    if (to === from) return
-    const { stats, instance } = this.#core
-    stats.consumed(work.queue.topic, to - from, instance.clock.elapsed() - started, true)
-    if (!work.isGone) this.#finish(work, from === 0 && to === all.length ? all : all.slice(from, to))
+  /** Finishes the messages of a batch from `first` on whose listeners ended at once. */
+  #finishCalled({ source, messages, next }: Batch<Body>, first: number, started: number): void {
+    if (next === first) return
+    const { stats, instance } = this.#context
+    stats.consumed(source.queue.topic, next - first, instance.clock.elapsed() - started, true)
+    const isWhole = first === 0 && next === messages.length
+    if (!source.isReleased) this.#finish(source, isWhole ? messages : messages.slice(first, next))
   }
 
-  async #follow(task: Task<Body>, pending: Consumed | Promise<Consumed | undefined>): Promise<void> {
-    this.#running.add(task)
-    const consumed = isPromise(pending) ? await pending : pending
-    const { stats, instance } = this.#core
-    const { work, messages, startedAt } = task
-    // Its listener has ended: while a broker takes it back it must not be given away once more.
-    task.startedAt = Number.POSITIVE_INFINITY
-    const doneCount = consumed?.doneCount ?? messages.length
-    if (consumed?.isLeft !== true) {
+  /** Waits for a listener and settles its messages. Never rejects. */
+  async #follow(call: RunningCall<Body>, pending: CallResult | Promise<CallResult | undefined>): Promise<void> {
+    this.#running.add(call)
+    const result = isPromise(pending) ? await pending : pending
+    const { stats, instance } = this.#context
+    const { source, messages, startedAt } = call
+    // The listener has ended, so its messages must not be sent back as late while they are settled.
+    call.startedAt = Number.POSITIVE_INFINITY
+    const doneCount = result?.doneCount ?? messages.length
+    if (result?.isAbandoned !== true) {
       const ms = instance.clock.elapsed() - startedAt
-      stats.consumed(work.queue.topic, messages.length, ms, doneCount === messages.length)
-      if (task.leaving !== undefined) await task.leaving
-      await this.#settle(task, doneCount, consumed?.delayLevel ?? 0)
+      stats.consumed(source.queue.topic, messages.length, ms, doneCount === messages.length)
+      if (call.sendingBack !== undefined) await call.sendingBack
+      await this.#settle(call, doneCount, result?.delayLevel ?? 0)
     }
-    this.#running.delete(task)
-    this.#leavers.look()
+    this.#running.delete(call)
+    this.#idleWaits.check()
     this.#pump()
   }
 
-  async #settle({ work, messages, away }: Task<Body>, doneCount: number, delayLevel: number): Promise<void> {
-    const mine = without(messages, away)
-    // Whoever has the queue now will get them again anyway.
-    if (work.isGone || mine.length === 0) return
-    if (doneCount === messages.length) return this.#finish(work, mine)
-    const kept = await this.#sendBack(work, without(messages.slice(doneCount), away), delayLevel)
-    if (kept.length > 0) void this.#submitAgain(work, kept)
-    if (!work.isGone) this.#finish(work, without(mine, kept))
+  async #settle(call: RunningCall<Body>, doneCount: number, delayLevel: number): Promise<void> {
+    const { source, messages, sentBack } = call
+    const own = without(messages, sentBack)
+    // The next owner of the queue gets its messages anyway.
+    if (source.isReleased || own.length === 0) return
+    if (doneCount === messages.length) return this.#finish(source, own)
+    const kept = await this.#sendBack(source, without(messages.slice(doneCount), sentBack), delayLevel)
+    if (kept.length > 0) void this.#consumeAgain(source, kept)
+    if (!source.isReleased) this.#finish(source, without(own, kept))
   }
 
-  #finish(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): void {
-    const { instance, offsets } = this.#core
-    const offset = work.process.remove(messages, instance.clock.elapsed())
-    if (offset >= 0) offsets.update(work.queue, offset, true)
-    work.hasRoom()
+  #finish(source: ConsumedQueue<Body>, messages: readonly ReceivedMessage<Body>[]): void {
+    const { instance, offsets } = this.#context
+    const offset = source.process.remove(messages, instance.clock.elapsed())
+    if (offset >= 0) offsets.update(source.queue, offset, true)
+    source.messagesDone()
   }
 
-  /** Has messages delivered again later. Returns those that nobody would take. */
-  async #sendBack(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], delayLevel: number) {
-    const { instance, group, settings } = this.#core
+  /** Has messages redelivered. Returns those that no broker takes. */
+  async #sendBack(
+    source: ConsumedQueue<Body>,
+    messages: readonly ReceivedMessage<Body>[],
+    delayLevel: number,
+  ): Promise<readonly ReceivedMessage<Body>[]> {
+    const { instance, group, settings } = this.#context
     if (settings.broadcast) {
       instance.log.warn({ group, messageId: messages[0]?.messageId }, 'failed message of a broadcast group is dropped')
       return []
@@ -179,8 +190,8 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     const context = { instance, group, maxReconsumeTimes: max === -1 ? DEFAULT_RECONSUME_TIMES : max }
     const kept: ReceivedMessage<Body>[] = []
     for (const message of messages) {
-      // Somebody else has the queue, and will get the message again with it.
-      if (work.isGone) return []
+      // Another member has the queue and gets the message with it.
+      if (source.isReleased) return []
       try {
         await sendBack(context, message, delayLevel)
       } catch (error) {
@@ -191,60 +202,57 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
     return kept
   }
 
-  async #submitAgain(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<void> {
-    await pause(this.#core.instance.clock, AGAIN_MS, this.#stop.signal)
-    if (work.isDropped || this.#isClosing) return
+  async #consumeAgain(source: ConsumedQueue<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<void> {
+    await pause(this.#context.instance.clock, AGAIN_MS, this.#stop.signal)
+    if (source.isDropped || this.#isClosing) return
     this.submit(
-      work,
+      source,
       messages.map(message => message.again()),
     )
   }
 
   // -- Listeners that take too long ----------------------------------------------------------------------------------
 
-  /** Gives away what takes too long, so that the offset of its queue can go on (Apache's cleanExpiredMsg). */
-  #expire(): void {
-    const { instance, settings } = this.#core
+  /** Sends back the messages of listeners that take too long, so that the offset can advance (Apache's cleanExpiredMsg). */
+  #sendBackExpired(): void {
+    const { instance, settings } = this.#context
     const now = instance.clock.elapsed()
-    for (const task of this.#running) {
-      const [first] = task.messages
-      if (first !== undefined && this.#handler.isWaiting?.(first) === true) task.startedAt = now
-      const isLate = now - task.startedAt >= settings.consumeTimeoutMs && task.away.length < task.messages.length
-      if (isLate && task.leaving === undefined && !settings.broadcast && !task.work.isGone) this.#giveAway(task)
+    for (const call of this.#running) {
+      const [first] = call.messages
+      if (first !== undefined && this.#handler.isWaiting?.(first) === true) call.startedAt = now
+      const isLate = now - call.startedAt >= settings.consumeTimeoutMs && call.sentBack.length < call.messages.length
+      const mayAct = call.sendingBack === undefined && !settings.broadcast && !call.source.isReleased
+      if (isLate && mayAct) call.sendingBack = this.#sendLateBack(call).finally(() => (call.sendingBack = undefined))
     }
   }
 
-  /** What nobody takes stays the listener's, to be tried again at the next look. */
-  #giveAway(task: Task<Body>): void {
-    task.leaving = this.#sendAway(task).finally(() => (task.leaving = undefined))
-  }
-
-  async #sendAway(task: Task<Body>): Promise<void> {
-    const { work, messages } = task
-    const { instance, group } = this.#core
-    const late = without(messages, task.away)
-    instance.log.warn({ group, messageId: late[0]?.messageId }, 'listener takes too long: message given back')
-    const kept = await this.#sendBack(work, late, EXPIRED_LEVEL)
-    task.away = without(messages, kept)
-    if (!work.isGone) this.#finish(work, task.away)
+  /** Messages that no broker takes stay with the listener, and are tried again at the next check. */
+  async #sendLateBack(call: RunningCall<Body>): Promise<void> {
+    const { source, messages } = call
+    const { instance, group } = this.#context
+    const late = without(messages, call.sentBack)
+    instance.log.warn({ group, messageId: late[0]?.messageId }, 'listener takes too long: sending its messages back')
+    const kept = await this.#sendBack(source, late, EXPIRED_LEVEL)
+    call.sentBack = without(messages, kept)
+    if (!source.isReleased) this.#finish(source, call.sentBack)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
-  #isBusy(work: QueueWork<Body>): boolean {
-    for (const task of this.#running) if (task.work === work) return true
+  #isBusy(source: ConsumedQueue<Body>): boolean {
+    for (const call of this.#running) if (call.source === source) return true
     return false
   }
 
-  settled(work: QueueWork<Body>, ms: number): Promise<boolean> {
-    return this.#leavers.wait(this.#core.instance.clock, work, ms)
+  waitIdle(source: ConsumedQueue<Body>, ms: number): Promise<boolean> {
+    return this.#idleWaits.wait(this.#context.instance.clock, source, ms)
   }
 
   async close(drainMs: number): Promise<void> {
     this.#isClosing = true
     this.#timer?.[Symbol.dispose]()
-    const works = new Set([...this.#running].map(({ work }) => work))
-    if (drainMs > 0) await Promise.all([...works].map(work => this.settled(work, drainMs)))
+    const busy = new Set([...this.#running].map(({ source }) => source))
+    if (drainMs > 0) await Promise.all([...busy].map(source => this.waitIdle(source, drainMs)))
     this.#stop.abort()
     this.#batches = []
     this.#head = 0

@@ -1,41 +1,44 @@
 import { inspect } from 'node:util'
 import type { ConsumeMessageDirectlyResult } from '@gantrymq/protocol'
 import { within } from '../../deadline.ts'
-import type { ConsumerCore } from './context.ts'
-import { callListener, type Consumed, type Handler } from './listener.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
+import type { PushContext } from './context.ts'
+import { callListener, type CallResult, type Handler } from './listener.ts'
 
-/** Brokers wait for 10 s. */
+/** Less than the 10 s that brokers wait. */
 const TIMEOUT_MS = 9500
 
-/** Hands a message to the listener because an operator wants it, outside of queues, retries and offsets. Never rejects. */
+/**
+ * Hands a message to the listener at an operator's request, without a queue, a retry or an offset: Apache's
+ * consumeMessageDirectly. Never rejects.
+ */
 export async function consumeDirectly<Body>(
-  core: ConsumerCore<Body>,
+  context: PushContext,
   handler: Handler<Body>,
   message: ReceivedMessage<Body>,
 ): Promise<ConsumeMessageDirectlyResult> {
-  const { clock } = core.instance
+  const { clock } = context.instance
   const started = clock.elapsed()
   const late = new AbortController()
-  const call = Promise.resolve(callListener(core, handler, [message], { queue: message.queue, signal: late.signal }))
-  const consumed = await within(clock, call, TIMEOUT_MS, undefined, 'the listener').catch(failure)
+  const call = callListener(context, handler, [message], { queue: message.queue, signal: late.signal })
+  const result = await within(clock, Promise.resolve(call), TIMEOUT_MS, undefined, 'the listener').catch(timedOut)
   late.abort()
   return {
-    order: core.consumption.orderly,
+    order: context.settings.orderly,
     autoCommit: true,
     spentTimeMills: clock.elapsed() - started,
-    ...resultOf(consumed),
+    ...directResult(result),
   }
 }
 
-function failure(error: unknown): Consumed {
+function timedOut(error: unknown): CallResult {
   return { doneCount: 0, delayLevel: 0, suspendMs: undefined, error }
 }
 
-function resultOf(consumed: Consumed | undefined): Pick<ConsumeMessageDirectlyResult, 'consumeResult' | 'remark'> {
-  if (consumed === undefined) return { consumeResult: 'CR_SUCCESS' }
-  if (consumed.error === undefined) return { consumeResult: consumed.doneCount > 0 ? 'CR_SUCCESS' : 'CR_LATER' }
-  const { error } = consumed
+function directResult(result: CallResult | undefined): Pick<ConsumeMessageDirectlyResult, 'consumeResult' | 'remark'> {
+  if (result === undefined) return { consumeResult: 'CR_SUCCESS' }
+  if (result.error === undefined) return { consumeResult: result.doneCount > 0 ? 'CR_SUCCESS' : 'CR_LATER' }
+  const { error } = result
   const remark = error instanceof Error ? (error.stack ?? error.message) : inspect(error)
   return { consumeResult: 'CR_THROW_EXCEPTION', remark }
 }

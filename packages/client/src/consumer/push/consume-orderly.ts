@@ -1,48 +1,55 @@
 import { isPromise } from '@gantrymq/remoting'
-import type { Consumption, ConsumerCore } from './context.ts'
-import { Leavers } from './idle-waits.ts'
-import { allDone, callListener, type Consumed, type Handler } from './listener.ts'
-import { shownQueue } from '../../message/shown-queue.ts'
-import type { QueueLocks } from '../rebalance/queue-locks.ts'
-import type { QueueWork } from './pulled-queue.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
+import { shownQueue } from '../../message/shown-queue.ts'
 import { DEAD_LETTER_LEVEL, sendBack } from '../group/send-back.ts'
+import type { QueueLocks } from '../rebalance/queue-locks.ts'
+import type { ConsumedQueue, Consumption } from './consumption.ts'
+import type { PushContext } from './context.ts'
+import { IdleWaits } from './idle-waits.ts'
+import { allDone, callListener, type CallResult, type Handler } from './listener.ts'
 
-/** A queue that goes on without a rest for so long lets others have their turn, milliseconds. */
+/** A queue that was consumed for this long without a rest lets other queues have a turn, in milliseconds. */
 const TURN_MS = 1000
-/** Calls of listeners that end at once before the event loop has its turn. */
-const AT_ONCE = 64
-/** After a lock that was not granted (Apache's tryLockLaterAndReconsume). */
+/** How many listeners may end at once before the event loop gets a turn. */
+const CALLS_PER_TURN = 64
+/** How long a queue rests whose lock was not granted, in milliseconds (Apache's tryLockLaterAndReconsume). */
 const NO_LOCK_MS = 3000
 const LEAST_REST_MS = 10
 const LONGEST_REST_MS = 30_000
-/** Java's largest int: an orderly message is tried for ever. */
-const FOR_EVER = 2_147_483_647
+/** Java's largest int: an orderly message is retried for ever. */
+const NO_LIMIT = 2_147_483_647
+
+export interface OrderlyConsumptionOptions<Body> {
+  readonly context: PushContext
+  readonly handler: Handler<Body>
+  /** Undefined for broadcast groups, whose members do not share queues. */
+  readonly locks: QueueLocks | undefined
+  /** Called when the listener of a dropped queue has ended: the queue can be given up now. */
+  readonly onDroppedIdle: () => void
+}
 
 /**
- * Consumes each queue in order: one listener a queue, up to `concurrency` queues at a time, only while the broker's lock
- * holds. What fails is tried again in its place. Apache's ConsumeMessageOrderlyService.
+ * Consumes each queue in order: one listener per queue, up to `concurrency` queues at a time, and only while the broker's lock
+ * is valid. A failed message is retried before the queue goes on. Apache's ConsumeMessageOrderlyService.
  */
 export class OrderlyConsumption<Body> implements Consumption<Body> {
   readonly orderly = true
-  #concurrency: number
-  readonly #core: ConsumerCore<Body>
-  readonly #handler: Handler<Body>
-  /** Undefined for broadcasting, where nobody shares a queue. */
-  readonly #locks: QueueLocks | undefined
-  readonly #running = new Set<QueueWork<Body>>()
-  /** Queues whose turn comes. */
-  readonly #ready = new Set<QueueWork<Body>>()
+  readonly #options: OrderlyConsumptionOptions<Body>
+  readonly #context: PushContext
+  readonly #running = new Set<ConsumedQueue<Body>>()
+  /** Queues that wait for a listener. */
+  readonly #ready = new Set<ConsumedQueue<Body>>()
+  /** Timers of queues that rest. */
   readonly #resting = new Set<Disposable>()
-  readonly #leavers = new Leavers<QueueWork<Body>>(work => this.#running.has(work))
+  readonly #idleWaits = new IdleWaits<ConsumedQueue<Body>>(source => this.#running.has(source))
   readonly #stop = new AbortController()
+  #concurrency: number
   #isClosing = false
 
-  constructor(core: ConsumerCore<Body>, handler: Handler<Body>, locks: QueueLocks | undefined) {
-    this.#core = core
-    this.#handler = handler
-    this.#locks = locks
-    this.#concurrency = core.settings.concurrency
+  constructor(options: OrderlyConsumptionOptions<Body>) {
+    this.#options = options
+    this.#context = options.context
+    this.#concurrency = options.context.settings.concurrency
   }
 
   get concurrency(): number {
@@ -58,124 +65,128 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
     return this.#running.size
   }
 
-  submit(work: QueueWork<Body>, _messages: readonly ReceivedMessage<Body>[], start: boolean): void {
-    if (start) this.#enqueue(work)
+  submit(source: ConsumedQueue<Body>, _messages: readonly ReceivedMessage<Body>[], start: boolean): void {
+    if (start) this.#enqueue(source)
   }
 
-  #enqueue(work: QueueWork<Body>): void {
-    this.#ready.add(work)
+  #enqueue(source: ConsumedQueue<Body>): void {
+    this.#ready.add(source)
     this.#pump()
   }
 
   #pump(): void {
-    for (const work of this.#ready) {
+    for (const source of this.#ready) {
       if (this.#running.size >= this.#concurrency || this.#isClosing) return
-      this.#ready.delete(work)
-      if (this.#mayConsume(work)) void this.#run(work)
-      else void this.#relock(work)
+      this.#ready.delete(source)
+      if (this.#mayConsume(source)) void this.#run(source)
+      else void this.#relock(source)
     }
   }
 
-  // A broker that does not answer takes no listener's place: queues of others go on.
-  async #relock(work: QueueWork<Body>): Promise<void> {
-    await this.#locks?.renew([work])
-    if (work.isDropped || this.#isClosing) return
-    if (this.#mayConsume(work)) this.#enqueue(work)
-    else this.#later(work, NO_LOCK_MS)
+  // Does not count as running: a broker that does not answer must not stop other brokers' queues.
+  async #relock(source: ConsumedQueue<Body>): Promise<void> {
+    await this.#options.locks?.renew([source])
+    if (source.isDropped || this.#isClosing) return
+    if (this.#mayConsume(source)) this.#enqueue(source)
+    else this.#enqueueLater(source, NO_LOCK_MS)
   }
 
-  async #run(work: QueueWork<Body>): Promise<void> {
-    this.#running.add(work)
-    const restMs = await this.#consumeQueue(work)
-    this.#running.delete(work)
-    this.#leavers.look()
-    // It is to be given up as soon as its message is done.
-    if (work.isDropped) this.#core.rebalance()
-    if (restMs === 0) this.#enqueue(work)
-    else if (restMs !== undefined) this.#later(work, restMs)
+  async #run(source: ConsumedQueue<Body>): Promise<void> {
+    this.#running.add(source)
+    const restMs = await this.#consumeQueue(source)
+    this.#running.delete(source)
+    this.#idleWaits.check()
+    if (source.isDropped) this.#options.onDroppedIdle()
+    if (restMs === 0) this.#enqueue(source)
+    else if (restMs !== undefined) this.#enqueueLater(source, restMs)
     this.#pump()
   }
 
-  #later(work: QueueWork<Body>, ms: number): void {
+  #enqueueLater(source: ConsumedQueue<Body>, ms: number): void {
     if (this.#isClosing) return
-    const timer = this.#core.instance.clock.every(ms, () => {
+    const timer = this.#context.instance.clock.every(ms, () => {
       timer[Symbol.dispose]()
       this.#resting.delete(timer)
-      if (!work.isDropped) this.#enqueue(work)
+      if (!source.isDropped) this.#enqueue(source)
     })
     this.#resting.add(timer)
   }
 
-  /** Returns after how many milliseconds to go on with the queue; undefined if `put` will say so. */
-  async #consumeQueue(work: QueueWork<Body>): Promise<number | undefined> {
-    const { clock } = this.#core.instance
-    const { batchSize } = this.#core.settings
-    const began = clock.elapsed()
-    for (let calls = 1; !work.isDropped && !this.#isClosing; calls++) {
-      if (!this.#mayConsume(work)) return 0
-      if (clock.elapsed() - began > TURN_MS && this.#ready.size > 0) return 0
-      const messages = work.process.take(batchSize, clock.elapsed())
+  /** Returns after how many milliseconds to go on with the queue; undefined to wait for `submit`. */
+  async #consumeQueue(source: ConsumedQueue<Body>): Promise<number | undefined> {
+    const { clock } = this.#context.instance
+    const { batchSize } = this.#context.settings
+    const started = clock.elapsed()
+    for (let calls = 1; !source.isDropped && !this.#isClosing; calls++) {
+      if (!this.#mayConsume(source)) return 0
+      if (clock.elapsed() - started > TURN_MS && this.#ready.size > 0) return 0
+      const messages = source.process.take(batchSize, clock.elapsed())
       if (messages.length === 0) return undefined
-      const restMs = await this.#consume(work, messages)
+      const restMs = await this.#consume(source, messages)
       if (restMs > 0) return restMs
-      if (calls % AT_ONCE === 0) await new Promise(resolve => setImmediate(resolve))
+      if (calls % CALLS_PER_TURN === 0) await new Promise(resolve => setImmediate(resolve))
     }
     return undefined
   }
 
-  #mayConsume({ process }: QueueWork<Body>): boolean {
-    return this.#locks === undefined || (process.locked && !process.lockExpired(this.#core.instance.clock.elapsed()))
+  #mayConsume({ process }: ConsumedQueue<Body>): boolean {
+    if (this.#options.locks === undefined) return true
+    return process.locked && !process.lockExpired(this.#context.instance.clock.elapsed())
   }
 
-  /** Returns how long the queue has to rest, 0 to go on. */
-  async #consume(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<number> {
-    const { stats, instance, settings } = this.#core
+  /** Returns how long the queue has to rest, in milliseconds; 0 to go on. */
+  async #consume(source: ConsumedQueue<Body>, messages: readonly ReceivedMessage<Body>[]): Promise<number> {
+    const { stats, instance, settings } = this.#context
     const started = instance.clock.elapsed()
-    const context = { queue: shownQueue(settings.namespace, work.queue), signal: this.#stop.signal }
-    const pending = callListener(this.#core, this.#handler, messages, context)
-    const consumed = (isPromise(pending) ? await pending : pending) ?? allDone(messages.length)
-    if (consumed.isLeft === true) return this.#putBack(work, messages, LONGEST_REST_MS)
-    const isOk = consumed.doneCount === messages.length
-    stats.consumed(work.queue.topic, messages.length, instance.clock.elapsed() - started, isOk)
-    if (isOk) return this.#commit(work)
-    return await this.#settle(work, messages, consumed)
+    const context = { queue: shownQueue(settings.namespace, source.queue), signal: this.#stop.signal }
+    const pending = callListener(this.#context, this.#options.handler, messages, context)
+    const result = (isPromise(pending) ? await pending : pending) ?? allDone(messages.length)
+    if (result.isAbandoned === true) return this.#putBack(source, messages, LONGEST_REST_MS)
+    const isOk = result.doneCount === messages.length
+    stats.consumed(source.queue.topic, messages.length, instance.clock.elapsed() - started, isOk)
+    if (isOk) return this.#commit(source)
+    return await this.#settle(source, messages, result)
   }
 
-  // What was done before the failure is kept; of the rest nothing may be done before what failed.
+  // Messages before the failed one are committed; those after it must not be consumed before it.
   async #settle(
-    work: QueueWork<Body>,
+    source: ConsumedQueue<Body>,
     messages: readonly ReceivedMessage<Body>[],
-    { doneCount, delayLevel, suspendMs }: Consumed,
+    { doneCount, delayLevel, suspendMs }: CallResult,
   ): Promise<number> {
     const failed = messages.slice(doneCount)
-    const buried = await this.#bury(work, failed, delayLevel)
-    const again = failed.slice(buried).map(message => message.again())
-    if (again.length === 0) return this.#commit(work)
-    const restMs = suspendMs ?? this.#core.settings.suspendQueueMs
-    return this.#putBack(work, again, Math.min(Math.max(restMs, LEAST_REST_MS), LONGEST_REST_MS))
+    const deadLetters = await this.#sendDeadLetters(source, failed, delayLevel)
+    const again = failed.slice(deadLetters).map(message => message.again())
+    if (again.length === 0) return this.#commit(source)
+    const restMs = suspendMs ?? this.#context.settings.suspendQueueMs
+    return this.#putBack(source, again, Math.min(Math.max(restMs, LEAST_REST_MS), LONGEST_REST_MS))
   }
 
-  #putBack(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], restMs: number): number {
-    work.process.putBack(messages)
-    this.#commit(work)
+  #putBack(source: ConsumedQueue<Body>, messages: readonly ReceivedMessage<Body>[], restMs: number): number {
+    source.process.putBack(messages)
+    this.#commit(source)
     return restMs
   }
 
-  #commit(work: QueueWork<Body>): 0 {
-    const offset = work.process.commit()
-    if (offset >= 0 && !work.isGone) this.#core.offsets.update(work.queue, offset, false)
-    work.hasRoom()
+  #commit(source: ConsumedQueue<Body>): 0 {
+    const offset = source.process.commit()
+    if (offset >= 0 && !source.isReleased) this.#context.offsets.update(source.queue, offset, false)
+    source.messagesDone()
     return 0
   }
 
-  /** Puts what was tried often enough among the dead letters. Returns how many from the first on are there. */
-  async #bury(work: QueueWork<Body>, failed: readonly ReceivedMessage<Body>[], delayLevel: number): Promise<number> {
-    const { instance, group, settings } = this.#core
-    const max = settings.maxReconsumeTimes === -1 ? FOR_EVER : settings.maxReconsumeTimes
+  /** Moves messages that have no deliveries left to the dead letters. Returns how many, counted from the first on. */
+  async #sendDeadLetters(
+    source: ConsumedQueue<Body>,
+    failed: readonly ReceivedMessage<Body>[],
+    delayLevel: number,
+  ): Promise<number> {
+    const { instance, group, settings } = this.#context
+    const max = settings.maxReconsumeTimes === -1 ? NO_LIMIT : settings.maxReconsumeTimes
     const context = { instance, group, maxReconsumeTimes: max }
     for (const [at, message] of failed.entries()) {
-      const isOver = delayLevel === DEAD_LETTER_LEVEL || message.reconsumeTimes >= max
-      if (!isOver || settings.broadcast || work.isGone) return at
+      const isDeadLetter = delayLevel === DEAD_LETTER_LEVEL || message.reconsumeTimes >= max
+      if (!isDeadLetter || settings.broadcast || source.isReleased) return at
       try {
         await sendBack(context, message, DEAD_LETTER_LEVEL)
       } catch (error) {
@@ -188,16 +199,16 @@ export class OrderlyConsumption<Body> implements Consumption<Body> {
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
-  settled(work: QueueWork<Body>, ms: number): Promise<boolean> {
-    return this.#leavers.wait(this.#core.instance.clock, work, ms)
+  waitIdle(source: ConsumedQueue<Body>, ms: number): Promise<boolean> {
+    return this.#idleWaits.wait(this.#context.instance.clock, source, ms)
   }
 
   async close(drainMs: number): Promise<void> {
     this.#isClosing = true
     for (const timer of this.#resting) timer[Symbol.dispose]()
     this.#resting.clear()
-    const works = [...this.#running]
-    if (drainMs > 0) await Promise.all(works.map(work => this.settled(work, drainMs)))
+    const busy = [...this.#running]
+    if (drainMs > 0) await Promise.all(busy.map(source => this.waitIdle(source, drainMs)))
     this.#stop.abort()
     this.#ready.clear()
   }

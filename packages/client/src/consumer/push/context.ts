@@ -1,46 +1,47 @@
 import type { SubscriptionData } from '@gantrymq/protocol'
 import type { ClientInstance } from '../../instance/client-instance.ts'
-import type { QueueWork } from './pulled-queue.ts'
-import type { PullLimits } from '../queue/flow-control.ts'
-import type { OffsetStore } from '../offsets/offset-store.ts'
-import type { ReceivedMessage } from '../../message/received-message.ts'
-import type { PushSettings } from './settings.ts'
-import type { ConsumeStats } from '../queue/consume-stats.ts'
+import { Producer } from '../../producer/producer.ts'
 import type { ConsumerTrace } from '../../trace/consumer-trace.ts'
+import { consumerTrace } from '../../trace/start-trace.ts'
+import type { Membership } from '../group/membership.ts'
+import type { Subscriptions } from '../group/subscriptions.ts'
+import type { OffsetStore } from '../offsets/offset-store.ts'
+import { offsetStoreOf } from '../offsets/readable-offsets.ts'
+import type { ConsumeStats } from '../queue/consume-stats.ts'
+import type { PushSettings } from './settings.ts'
 
-/** What the parts of one push consumer share. */
-export interface ConsumerCore<Body> {
+/** What the parts of a push consumer share. It refers to none of them. */
+export interface PushContext {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
   readonly settings: PushSettings
   readonly offsets: OffsetStore
   readonly stats: ConsumeStats
-  /** RocketMQ's own message trace; undefined where it is off. */
+  /** RocketMQ's own message trace; undefined if it is off. */
   readonly trace: ConsumerTrace | undefined
-  /** By topic, with namespaces, `%RETRY%` among them. */
+  /** The subscriptions that pulls and pops may name, by topic, with namespaces and the group's retry topic. */
   readonly subscriptions: ReadonlyMap<string, SubscriptionData>
-  /** Per queue, as shared out now. */
-  readonly limits: PullLimits
-  readonly isPaused: boolean
-  /** Something about the queues may have changed: a round soon. */
-  rebalance(): void
-  /** The broker says that a queue has another offset: begins it anew there. */
-  moved(work: QueueWork<Body>, offset: number): void
-  readonly consumption: Consumption<Body>
 }
 
-/** What becomes of pulled messages: concurrent or orderly. */
-export interface Consumption<Body> {
-  readonly orderly: boolean
-  /** Listeners that may run at a time. */
-  concurrency: number
-  /** Messages, or in orderly consumption queues, being consumed now. */
-  readonly running: number
-  /** Messages were put into the process queue of `work`; `start` as `ProcessQueue.put` said. Returns at once. */
-  submit(work: QueueWork<Body>, messages: readonly ReceivedMessage<Body>[], start: boolean): void
-  /** Waits until no listener has messages of a queue, `ms` at most. False if one still has. */
-  settled(work: QueueWork<Body>, ms: number): Promise<boolean>
-  /** Takes nothing new and waits for listeners that run, `drainMs` at most. */
-  close(drainMs: number): Promise<void>
+/** Makes the context of a push consumer. Nothing runs yet. */
+export function pushContext(
+  settings: PushSettings,
+  { instance, group, stats }: Membership,
+  subscriptions: Subscriptions,
+): PushContext {
+  return {
+    instance,
+    group,
+    settings,
+    offsets: offsetStoreOf({ ...settings, instance, group }),
+    stats,
+    trace: consumerTrace(settings, group, options => Producer.start(options)),
+    subscriptions: subscriptions.announced,
+  }
+}
+
+/** Whether the user has paused a consumer. Its queues look before each pull or pop. */
+export interface PauseState {
+  isPaused: boolean
 }

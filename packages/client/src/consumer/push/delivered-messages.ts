@@ -1,12 +1,15 @@
 import type { MessageView } from '@gantrymq/protocol'
 import { ClientError } from '../../errors.ts'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
-import { type Handler, LEFT, type Outcome } from './listener.ts'
 import { type MessageContext, ReceivedMessage } from '../../message/received-message.ts'
+import { ABANDONED, type Handler, type Outcome } from './listener.ts'
 
-type Settle = (said: Outcome | typeof LEFT) => void
+type Settle = (outcome: Outcome | typeof ABANDONED) => void
 
-/** A message of a consumer that is iterated over. It is the consumer's until `ack` or `retry`; the second of them is ignored. */
+/**
+ * A message of a consumer that is iterated over. The consumer holds it until `ack` or `retry` is called; only the first of
+ * these calls counts.
+ */
 export class DeliveredMessage<Body = Buffer> extends ReceivedMessage<Body> {
   readonly #context: MessageContext<Body>
   #settle: Settle | undefined
@@ -16,28 +19,29 @@ export class DeliveredMessage<Body = Buffer> extends ReceivedMessage<Body> {
     this.#context = context
   }
 
-  /** It is done. */
+  /** Marks the message as done. */
   async ack(): Promise<void> {
     this.settle(undefined)
   }
 
   /**
-   * It is to come again: after the delay of a level, 1 to 18 of the broker's table; by default after longer each time; -1
-   * puts it among the dead letters. In order, it comes again in its place after `suspendMs`.
+   * Has the message redelivered. `delayLevel` is a level of the broker's delay table, 1 to 18; by default the delay grows with
+   * each delivery; -1 makes the message a dead letter. An orderly consumer gets it again as the next message of its queue,
+   * after `suspendMs`.
    */
   async retry(options: { readonly delayLevel?: number; readonly suspendMs?: number } = {}): Promise<void> {
     this.settle({ retry: options })
   }
 
-  /** Who wants to know how it ends. */
+  /** Sets what is called with the outcome. */
   onSettled(settle: Settle): void {
     this.#settle = settle
   }
 
-  settle(said: Outcome | typeof LEFT): void {
+  settle(outcome: Outcome | typeof ABANDONED): void {
     const settle = this.#settle
     this.#settle = undefined
-    settle?.(said)
+    settle?.(outcome)
   }
 
   override again(): DeliveredMessage<Body> {
@@ -45,32 +49,32 @@ export class DeliveredMessage<Body = Buffer> extends ReceivedMessage<Body> {
   }
 }
 
-type Reader<Body> = (result: IteratorResult<DeliveredMessage<Body>, undefined>) => void
+type WaitingLoop<Body> = (result: IteratorResult<DeliveredMessage<Body>, undefined>) => void
 
 const END = { done: true, value: undefined } as const
 
 /**
- * Between the consumption, which hands messages over as to a listener, and `for await` loops. As many messages are here as
- * listeners may run at a time.
+ * Hands messages to `for await` loops instead of a listener. It holds as many messages at a time as listeners could run.
  */
-export class Inbox<Body> implements Handler<Body> {
+export class DeliveredMessages<Body> implements Handler<Body> {
+  /** Messages that no loop has taken yet. */
   #waiting: DeliveredMessage<Body>[] = []
-  /** Handed to a loop and not settled. */
-  readonly #out = new Set<DeliveredMessage<Body>>()
-  readonly #readers: Reader<Body>[] = []
+  /** Messages that a loop has taken and not settled. */
+  readonly #taken = new Set<DeliveredMessage<Body>>()
+  readonly #waitingLoops: WaitingLoop<Body>[] = []
   #loops = 0
   #isClosed = false
 
-  handle(messages: readonly ReceivedMessage<Body>[]): Promise<Outcome | typeof LEFT> {
+  handle(messages: readonly ReceivedMessage<Body>[]): Promise<Outcome | typeof ABANDONED> {
     const [message] = messages
     if (!(message instanceof DeliveredMessage))
-      throw new ClientError('UNSUPPORTED', 'one message at a time is delivered')
-    const { promise, resolve } = Promise.withResolvers<Outcome | typeof LEFT>()
-    message.onSettled(said => {
-      this.#out.delete(message)
-      resolve(said)
+      throw new ClientError('UNSUPPORTED', 'without a listener messages are delivered one at a time')
+    const { promise, resolve } = Promise.withResolvers<Outcome | typeof ABANDONED>()
+    message.onSettled(outcome => {
+      this.#taken.delete(message)
+      resolve(outcome)
     })
-    if (this.#isClosed) message.settle(LEFT)
+    if (this.#isClosed) message.settle(ABANDONED)
     else this.#deliver(message)
     return promise
   }
@@ -79,28 +83,28 @@ export class Inbox<Body> implements Handler<Body> {
     return this.#waiting.some(each => each === message)
   }
 
-  leave(queue: MessageQueue): void {
+  abandon(queue: MessageQueue): void {
     const all = Map.groupBy(this.#waiting, message => queueKey(message.queue) === queueKey(queue))
     this.#waiting = all.get(false) ?? []
-    for (const message of all.get(true) ?? []) message.settle(LEFT)
+    for (const message of all.get(true) ?? []) message.settle(ABANDONED)
   }
 
   #deliver(message: DeliveredMessage<Body>): void {
-    const reader = this.#readers.shift()
-    if (reader === undefined) this.#waiting.push(message)
-    else this.#hand(message, reader)
+    const loop = this.#waitingLoops.shift()
+    if (loop === undefined) this.#waiting.push(message)
+    else this.#give(message, loop)
   }
 
-  #hand(message: DeliveredMessage<Body>, reader: Reader<Body>): void {
-    this.#out.add(message)
-    reader({ done: false, value: message })
+  #give(message: DeliveredMessage<Body>, loop: WaitingLoop<Body>): void {
+    this.#taken.add(message)
+    loop({ done: false, value: message })
   }
 
-  /** A loop over the messages. Several loops share them. */
+  /** An iterator over the messages. Several iterators share them. */
   loop(): AsyncIterableIterator<DeliveredMessage<Body>, undefined> {
     this.#loops++
     let isOver = false
-    const leave = (): void => {
+    const end = (): void => {
       if (!isOver) this.#loops--
       isOver = true
     }
@@ -108,12 +112,12 @@ export class Inbox<Body> implements Handler<Body> {
       next: async () => {
         if (isOver) return END
         const result = await this.#next()
-        if (result.done === true) leave()
+        if (result.done === true) end()
         return result
       },
       return: async () => {
-        leave()
-        if (this.#isClosed) this.#leaveAll()
+        end()
+        if (this.#isClosed) this.#abandonTaken()
         return END
       },
       [Symbol.asyncIterator]: () => iterator,
@@ -125,25 +129,25 @@ export class Inbox<Body> implements Handler<Body> {
     if (this.#isClosed) return Promise.resolve(END)
     const { promise, resolve } = Promise.withResolvers<IteratorResult<DeliveredMessage<Body>, undefined>>()
     const message = this.#waiting.shift()
-    if (message === undefined) this.#readers.push(resolve)
-    else this.#hand(message, resolve)
+    if (message === undefined) this.#waitingLoops.push(resolve)
+    else this.#give(message, resolve)
     return promise
   }
 
   /**
-   * Ends all loops. What no loop has taken is left to the next member; so is what was taken, where no loop is left that
-   * might still settle it.
+   * Ends all loops. Messages that no loop has taken are abandoned. So are taken ones if there is no loop any more that could
+   * settle them.
    */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    const isWorking = this.#loops > 0
-    for (const reader of this.#readers.splice(0)) reader(END)
-    for (const message of this.#waiting.splice(0)) message.settle(LEFT)
-    if (!isWorking) this.#leaveAll()
+    const hasLoops = this.#loops > 0
+    for (const loop of this.#waitingLoops.splice(0)) loop(END)
+    for (const message of this.#waiting.splice(0)) message.settle(ABANDONED)
+    if (!hasLoops) this.#abandonTaken()
   }
 
-  #leaveAll(): void {
-    for (const message of this.#out) message.settle(LEFT)
+  #abandonTaken(): void {
+    for (const message of this.#taken) message.settle(ABANDONED)
   }
 }

@@ -1,9 +1,7 @@
-import type { MessageView } from '@gantrymq/protocol'
+import { type MessageContext, type MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
 import { badOption } from '../../options.ts'
-import type { MessageQueue } from '../../message/message.ts'
-import { DeliveredMessage, Inbox } from './delivered-messages.ts'
+import { DeliveredMessage, DeliveredMessages } from './delivered-messages.ts'
 import type { Handler, Listener, ListenerContext, Outcome } from './listener.ts'
-import { type MessageContext, ReceivedMessage } from '../../message/received-message.ts'
 
 interface Listeners<Body> {
   readonly onMessage?:
@@ -12,7 +10,7 @@ interface Listeners<Body> {
   readonly onMessages?: Listener<Body> | undefined
 }
 
-/** Who consumes, as the options say. @throws ClientError BAD_OPTION */
+/** The handler that the options ask for. @throws ClientError BAD_OPTION */
 export function handlerOf<Body>({ onMessage, onMessages }: Listeners<Body>, batchSize: number): Handler<Body> {
   if (onMessage !== undefined) check('onMessage', onMessage)
   if (onMessages !== undefined) check('onMessages', onMessages)
@@ -21,7 +19,7 @@ export function handlerOf<Body>({ onMessage, onMessages }: Listeners<Body>, batc
   }
   if (onMessages !== undefined) return { handle: onMessages }
   if (batchSize > 1) throw badOption('PushConsumer', 'batchSize', batchSize, '1 without onMessages')
-  if (onMessage === undefined) return new Inbox<Body>()
+  if (onMessage === undefined) return new DeliveredMessages<Body>()
   return { handle: (messages, context) => onMessage(messages[0] as ReceivedMessage<Body>, context) }
 }
 
@@ -29,10 +27,8 @@ function check(name: string, value: unknown): void {
   if (typeof value !== 'function') throw badOption('PushConsumer', name, value, 'a function')
 }
 
-/** Makes the user's messages of what is pulled. */
-export function messageMaker<Body>(handler: Handler<Body>, context: MessageContext<Body>) {
-  if (handler instanceof Inbox) {
-    return (view: MessageView, queue: MessageQueue) => new DeliveredMessage(view, queue, context)
-  }
-  return (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, context)
+/** Makes the messages that the handler needs. */
+export function messageMaker<Body>(handler: Handler<Body>, context: MessageContext<Body>): MessageMaker<Body> {
+  if (handler instanceof DeliveredMessages) return (view, queue) => new DeliveredMessage(view, queue, context)
+  return (view, queue) => new ReceivedMessage(view, queue, context)
 }

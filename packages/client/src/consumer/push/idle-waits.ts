@@ -1,32 +1,32 @@
 import { type Clock, upTo } from '@gantrymq/remoting'
 
-interface Waiting<W> {
-  readonly work: W
-  readonly done: () => void
+interface IdleWait<Q> {
+  readonly queue: Q
+  readonly end: () => void
 }
 
-/** Who waits until nothing of a queue is being consumed. */
-export class Leavers<W> {
-  readonly #isBusy: (work: W) => boolean
-  readonly #waiting = new Set<Waiting<W>>()
+/** Waits until no listener is busy with a queue. */
+export class IdleWaits<Q> {
+  readonly #isBusy: (queue: Q) => boolean
+  readonly #waits = new Set<IdleWait<Q>>()
 
-  constructor(isBusy: (work: W) => boolean) {
+  constructor(isBusy: (queue: Q) => boolean) {
     this.#isBusy = isBusy
   }
 
-  /** Resolves when the work is idle, with true, or after `ms`, with whether it is. */
-  async wait(clock: Clock, work: W, ms: number): Promise<boolean> {
-    if (!this.#isBusy(work)) return true
+  /** Resolves when the queue is idle, or after `ms`, with whether it is idle. */
+  async wait(clock: Clock, queue: Q, ms: number): Promise<boolean> {
+    if (!this.#isBusy(queue)) return true
     const { promise, resolve } = Promise.withResolvers<void>()
-    const waiting = { work, done: resolve }
-    this.#waiting.add(waiting)
+    const wait = { queue, end: resolve }
+    this.#waits.add(wait)
     await upTo(clock, promise, { timeoutMs: ms })
-    this.#waiting.delete(waiting)
-    return !this.#isBusy(work)
+    this.#waits.delete(wait)
+    return !this.#isBusy(queue)
   }
 
-  /** To be called whenever something has ended. */
-  look(): void {
-    for (const { work, done } of this.#waiting) if (!this.#isBusy(work)) done()
+  /** Has to be called whenever a listener has ended. */
+  check(): void {
+    for (const { queue, end } of this.#waits) if (!this.#isBusy(queue)) end()
   }
 }

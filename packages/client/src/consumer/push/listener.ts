@@ -2,90 +2,92 @@ import { unwrapNamespace } from '@gantrymq/protocol'
 import { isPromise } from '@gantrymq/remoting'
 import { consumeChannel, type ConsumeEvent, traceConsume } from '../../diagnostics.ts'
 import type { MessageQueue } from '../../message/message.ts'
-import type { TracedOutcome } from '../../trace/consumer-trace.ts'
-import type { ConsumerCore } from './context.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
+import type { TracedOutcome } from '../../trace/consumer-trace.ts'
+import type { PushContext } from './context.ts'
 
-/** What a listener may say of its messages. Nothing, or undefined, means that all are done; so does `true`. */
+/** What a listener returns to have messages redelivered. */
 export interface Retry {
   readonly retry: {
-    /** 0 or absent: the broker decides by how often it was tried; 1 to 18 of its table; -1: to the dead letters at once. */
+    /**
+     * 0 or absent: the broker chooses the delay by the number of deliveries. 1 to 18: a level of the broker's delay table. -1:
+     * the message becomes a dead letter at once.
+     */
     readonly delayLevel?: number | undefined
-    /** Of a batch: this one and those behind it. Default 0, all. */
+    /** For batches: the index of the first message to redeliver; those after it follow. Default 0, all of them. */
     readonly from?: number | undefined
-    /** Orderly: how long the queue rests, milliseconds, 10 to 30,000. */
+    /** For orderly consumers: how long the queue rests, in milliseconds, 10 to 30,000. */
     readonly suspendMs?: number | undefined
   }
 }
 
+/** What a listener returns. Anything but a `Retry`, such as nothing or `true`, means that all messages are done. */
 export type Outcome = Retry | undefined | void
 
-/** What a listener is told beside the messages. */
+/** What a listener gets besides the messages. */
 export interface ListenerContext {
   readonly queue: MessageQueue
-  /** Aborted when the consumer closes and will not wait any longer. */
+  /** Aborted when the consumer closes and no longer waits for the listener. */
   readonly signal: AbortSignal
 }
 
-/** Consumes messages. What it throws means that they are to come again. */
+/** Consumes messages. If it throws, all of them are redelivered. */
 export type Listener<Body> = (
   messages: readonly ReceivedMessage<Body>[],
   context: ListenerContext,
 ) => Outcome | Promise<Outcome>
 
-/** Said of messages that nobody will finish here: they are neither done nor to be given back. */
-export const LEFT = Symbol('left')
+/** What a handler returns for messages that are neither done nor to be sent back: the queue's next owner gets them. */
+export const ABANDONED = Symbol('abandoned')
 
-/** Who consumes: a user's listener, or the messages' own `ack` and `retry`. */
+type HandlerResult = Outcome | typeof ABANDONED
+
+/** Consumes messages: the user's listener, or the loops that iterate over the consumer. */
 export interface Handler<Body> {
-  handle(
-    messages: readonly ReceivedMessage<Body>[],
-    context: ListenerContext,
-  ): Outcome | typeof LEFT | Promise<Outcome | typeof LEFT>
-  /** True of messages that nobody has taken yet, so that they are not late. */
+  handle(messages: readonly ReceivedMessage<Body>[], context: ListenerContext): HandlerResult | Promise<HandlerResult>
+  /** True while no loop has taken the message yet: its time limit has not started. */
   readonly isWaiting?: (message: ReceivedMessage<Body>) => boolean
-  /** A queue goes to somebody else: what nobody has taken of it is left. */
-  readonly leave?: (queue: MessageQueue) => void
+  /** Abandons the messages of a queue that no loop has taken: the queue goes to another member. */
+  readonly abandon?: (queue: MessageQueue) => void
 }
 
-/** How one call of a listener ended. */
-export interface Consumed {
-  /** Messages before this one are done; those from here on are to come again. */
+/** How a call of a handler ended, unless all messages are done. */
+export interface CallResult {
+  /** Messages before this index are done; those from here on have to be redelivered. */
   readonly doneCount: number
   readonly delayLevel: number
   readonly suspendMs: number | undefined
-  /** What it threw, if it did. */
+  /** What the handler threw, if it did. */
   readonly error: unknown
-  /** The messages are to be left as they are. */
-  readonly isLeft?: boolean
+  /** The messages are neither done nor to be redelivered. */
+  readonly isAbandoned?: boolean
 }
 
-type ListenerCore<Body> = Pick<ConsumerCore<Body>, 'instance' | 'group' | 'settings' | 'trace'>
-type Said = Outcome | typeof LEFT
+type CallContext = Pick<PushContext, 'instance' | 'group' | 'settings' | 'trace'>
 
 /**
- * Calls a listener and reads what it says: undefined if all are done, and at once if it is no promise, so that a message
- * costs no turn of the event loop. Never throws or rejects.
+ * Calls a handler and interprets what it returns: undefined if all messages are done. Returns a promise only if the handler
+ * does, so that other calls cost no turn of the event loop. Never throws or rejects.
  */
 export function callListener<Body>(
-  core: ListenerCore<Body>,
+  context: CallContext,
   handler: Handler<Body>,
   messages: readonly ReceivedMessage<Body>[],
-  context: ListenerContext,
-): Consumed | undefined | Promise<Consumed | undefined> {
-  if (core.trace !== undefined || consumeChannel.hasSubscribers || messages.some(isCompressed)) {
-    return consumeWatched(core, handler, messages, context)
+  listenerContext: ListenerContext,
+): CallResult | undefined | Promise<CallResult | undefined> {
+  if (context.trace !== undefined || consumeChannel.hasSubscribers || messages.some(isCompressed)) {
+    return callTraced(context, handler, messages, listenerContext)
   }
   try {
-    const said = handler.handle(messages, context)
-    if (said === undefined) return undefined
-    return isPromise(said) ? settled(core, said, messages) : consumedOf(said, messages.length)
+    const result = handler.handle(messages, listenerContext)
+    if (result === undefined) return undefined
+    return isPromise(result) ? settled(context, result, messages) : callResult(result, messages.length)
   } catch (error) {
-    return failed(core, messages, error)
+    return failed(context, messages, error)
   }
 }
 
-export function allDone(count: number): Consumed {
+export function allDone(count: number): CallResult {
   return { doneCount: count, delayLevel: 0, suspendMs: undefined, error: undefined }
 }
 
@@ -94,72 +96,72 @@ function isCompressed({ view }: ReceivedMessage<unknown>): boolean {
 }
 
 async function settled<Body>(
-  core: ListenerCore<Body>,
-  said: Promise<Said>,
+  context: CallContext,
+  result: Promise<HandlerResult>,
   messages: readonly ReceivedMessage<Body>[],
-): Promise<Consumed | undefined> {
+): Promise<CallResult | undefined> {
   try {
-    return consumedOf(await said, messages.length)
+    return callResult(await result, messages.length)
   } catch (error) {
-    return failed(core, messages, error)
+    return failed(context, messages, error)
   }
 }
 
-// Between the entries of RocketMQ's own message trace, where it is on.
-async function consumeWatched<Body>(
-  core: ListenerCore<Body>,
+// Between the two entries of RocketMQ's own message trace, if that is on.
+async function callTraced<Body>(
+  context: CallContext,
   handler: Handler<Body>,
   messages: readonly ReceivedMessage<Body>[],
-  context: ListenerContext,
-): Promise<Consumed | undefined> {
-  const { clock } = core.instance
+  listenerContext: ListenerContext,
+): Promise<CallResult | undefined> {
+  const { clock } = context.instance
   const started = clock.elapsed()
-  const endTrace = core.trace?.begin(messages)
-  const consumed = await consumeLater(core, handler, messages, context)
+  const endTrace = context.trace?.begin(messages)
+  const result = await callAsync(context, handler, messages, listenerContext)
   const tookMs = clock.elapsed() - started
-  endTrace?.(outcomeOf(consumed, tookMs >= core.settings.consumeTimeoutMs), tookMs)
-  return consumed
+  endTrace?.(tracedOutcome(result, tookMs >= context.settings.consumeTimeoutMs), tookMs)
+  return result
 }
 
-// Apache's ConsumeReturnType, in its order.
-function outcomeOf(consumed: Consumed | undefined, isLate: boolean): TracedOutcome {
-  if (consumed?.error !== undefined) return 'exception'
+// Apache's ConsumeReturnType, in its order of precedence.
+function tracedOutcome(result: CallResult | undefined, isLate: boolean): TracedOutcome {
+  if (result?.error !== undefined) return 'exception'
   if (isLate) return 'timeout'
-  return consumed === undefined ? 'success' : 'failed'
+  return result === undefined ? 'success' : 'failed'
 }
 
-async function consumeLater<Body>(
-  core: ListenerCore<Body>,
+async function callAsync<Body>(
+  context: CallContext,
   handler: Handler<Body>,
   messages: readonly ReceivedMessage<Body>[],
-  context: ListenerContext,
-): Promise<Consumed | undefined> {
+  listenerContext: ListenerContext,
+): Promise<CallResult | undefined> {
   try {
     for (const { view } of messages) if (view.compression !== null) await view.readBody()
-    const call = async (): Promise<Said> => await handler.handle(messages, context)
-    const said = consumeChannel.hasSubscribers ? await traced(core, call, messages) : await call()
-    return consumedOf(said, messages.length)
+    const call = async (): Promise<HandlerResult> => await handler.handle(messages, listenerContext)
+    const result = consumeChannel.hasSubscribers ? await publishCall(context, call, messages) : await call()
+    return callResult(result, messages.length)
   } catch (error) {
-    return failed(core, messages, error)
+    return failed(context, messages, error)
   }
 }
 
 function failed<Body>(
-  { group, instance }: ListenerCore<Body>,
+  { group, instance }: CallContext,
   messages: readonly ReceivedMessage<Body>[],
   error: unknown,
-): Consumed {
+): CallResult {
   instance.log.warn({ group, messageId: messages[0]?.messageId, error: String(error) }, 'listener failed')
   return { doneCount: 0, delayLevel: 0, suspendMs: undefined, error }
 }
 
-function consumedOf(said: Said, count: number): Consumed | undefined {
-  if (said === LEFT) return { ...allDone(0), isLeft: true }
-  const retry = said?.retry
+function callResult(result: HandlerResult, count: number): CallResult | undefined {
+  if (result === ABANDONED) return { ...allDone(0), isAbandoned: true }
+  const retry = result?.retry
   if (retry === undefined) return undefined
   const { from = 0, delayLevel = 0, suspendMs } = retry
   return {
-    // Whoever gives no sensible number means all of them.
+    // If `from` is no valid index, all messages are redelivered.
     doneCount: Number.isInteger(from) ? Math.min(Math.max(0, from), count) : 0,
     delayLevel: Number.isInteger(delayLevel) ? delayLevel : 0,
     suspendMs: suspendMs !== undefined && suspendMs >= 0 ? suspendMs : undefined,
@@ -167,11 +169,12 @@ function consumedOf(said: Said, count: number): Consumed | undefined {
   }
 }
 
-async function traced<Body>(
-  { instance, group, settings }: ListenerCore<Body>,
-  call: () => Promise<Said>,
+/** Calls the handler between the events of the `consume` diagnostics channel. */
+async function publishCall<Body>(
+  { instance, group, settings }: CallContext,
+  call: () => Promise<HandlerResult>,
   messages: readonly ReceivedMessage<Body>[],
-): Promise<Said> {
+): Promise<HandlerResult> {
   const { clientId, options } = instance
   const { namespace } = options
   const event: ConsumeEvent = {
@@ -179,7 +182,7 @@ async function traced<Body>(
     namespace,
     group: unwrapNamespace(namespace, group),
     topic: messages[0]?.topic ?? '',
-    broadcast: settings?.broadcast ?? false,
+    broadcast: settings.broadcast,
     messages: messages.map(({ messageId, properties, queue, queueOffset, view, reconsumeTimes }) => ({
       messageId,
       properties,
@@ -190,8 +193,8 @@ async function traced<Body>(
     })),
   }
   return await traceConsume(event, async () => {
-    const said = await call()
-    event.outcome = consumedOf(said, messages.length) === undefined ? 'ack' : 'retry'
-    return said
+    const result = await call()
+    event.outcome = callResult(result, messages.length) === undefined ? 'ack' : 'retry'
+    return result
   })
 }

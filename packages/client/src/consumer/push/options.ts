@@ -1,41 +1,41 @@
-import type { Codec } from '../../message/codec.ts'
 import type { ClientOptions } from '../../instance/instance-options.ts'
+import type { Codec } from '../../message/codec.ts'
 import type { MessageQueue } from '../../message/message.ts'
+import type { ReceivedMessage } from '../../message/received-message.ts'
 import type { GivenOf } from '../../options.ts'
+import type { Expression } from '../group/subscription.ts'
 import type { Listener, ListenerContext, Outcome } from './listener.ts'
 import type { pushOptions } from './settings.ts'
-import type { ReceivedMessage } from '../../message/received-message.ts'
-import type { Expression } from '../subscription.ts'
 
-/** What a push consumer is started with. */
+/** The options of a push consumer. */
 export interface PushConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof pushOptions> {
-  /** Name of the group. Its members share the messages; each group gets all of them. */
+  /** Name of the consumer group. Each message goes to one member of each group. */
   readonly group: string
-  /** Topics, each with what is wanted of it: `*`, tags such as `new || paid`, or `{ sql: 'amount > 5' }`. */
+  /** The topics to consume, each with `*` for all messages, tags such as `new || paid`, or a filter `{ sql: 'amount > 5' }`. */
   readonly subscriptions: Readonly<Record<string, Expression>>
-  /** Makes bodies of bytes. Default: bodies are bytes. */
+  /** Decodes message bodies. Default: bodies stay bytes. */
   readonly codec?: Codec<Body> | undefined
-  /** Consumes one message. What it throws means that the message comes again later. */
+  /** Consumes one message. If it throws, the message is redelivered later. */
   readonly onMessage?:
     | ((message: ReceivedMessage<Body>, context: ListenerContext) => Outcome | Promise<Outcome>)
     | undefined
-  /** Consumes up to `batchSize` messages of one queue. Without this and `onMessage` the consumer is iterated over. */
+  /** Consumes up to `batchSize` messages of one queue. Without this and `onMessage`, iterate over the consumer. */
   readonly onMessages?: Listener<Body> | undefined
-  /** Told when this member's queues of a topic have changed. */
+  /** Called when the queues of a topic that this member consumes have changed. */
   readonly onQueues?: ((topic: string, all: readonly MessageQueue[], mine: readonly MessageQueue[]) => void) | undefined
 }
 
-/** What a push consumer has done since it started, and holds now. */
+/** What a push consumer has done since it started, and what it holds now. */
 export interface PushConsumerStats {
   readonly pulled: number
-  /** Done at the first or a later try. */
+  /** Messages that listeners have finished, at the first or a later delivery. */
   readonly consumed: number
-  /** Calls of listeners that failed, in messages. */
+  /** Messages whose listener failed, counted at each delivery. */
   readonly failed: number
-  /** Could not be read, and were passed over. */
+  /** Messages that could not be read and were skipped. */
   readonly skipped: number
   /** Messages in memory that are not done. */
   readonly queued: number
-  /** Listeners that run now; in order, queues that are consumed now. */
+  /** Running listeners; for orderly consumers, queues that are being consumed. */
   readonly running: number
 }

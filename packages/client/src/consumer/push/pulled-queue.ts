@@ -2,7 +2,7 @@ import {
   consumeRequests,
   type CorruptMessage,
   matchesTags,
-  type MessageView,
+  pullFlags,
   readMessages,
   responseCodes,
   type SubscriptionData,
@@ -12,56 +12,69 @@ import { Deadline } from '../../deadline.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import type { ClientError } from '../../errors.ts'
 import type { MessageQueue } from '../../message/message.ts'
-import type { ConsumerCore } from './context.ts'
-import { pullHold } from '../queue/flow-control.ts'
+import type { MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
 import { findReadAddress } from '../../routes/find-broker.ts'
+import { exceededLimit, type SharedLimits } from '../queue/flow-control.ts'
+import type { HeldQueue } from '../queue/held-queue.ts'
+import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
-import { AT_ONCE_MS, QueueLoop } from '../queue/poll-loop.ts'
-import type { ReceivedMessage } from '../../message/received-message.ts'
+import type { ConsumedQueue, Consumption } from './consumption.ts'
+import type { PauseState, PushContext } from './context.ts'
+
+export interface PulledQueueOptions<Body> {
+  readonly context: Omit<PushContext, 'trace'>
+  readonly queue: MessageQueue
+  /** Where to start. */
+  readonly offset: number
+  /** Takes the pulled messages. */
+  readonly consumption: Consumption<Body>
+  readonly limits: SharedLimits
+  readonly pauseState: Readonly<PauseState>
+  readonly toMessage: MessageMaker<Body>
+  /** Called when the broker says that the queue continues at another offset: it has to restart there. */
+  readonly onMoved: (held: PulledQueue<Body>, offset: number) => void
+  /** Called when the queue's lock is lost: it has to be dropped and added again. */
+  readonly onLost: () => void
+}
 
 type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
 
-/** How long a broker may hold a pull that finds nothing, and how long the client waits for its answer, milliseconds. */
+/** How long a broker may hold a pull that finds nothing, in milliseconds. */
 const SUSPEND_MS = 15_000
+/** How long the client waits for the reply to a pull, in milliseconds. */
 const PULL_TIMEOUT_MS = 30_000
-/** How often a queue that may not be pulled looks again when nothing wakes it, milliseconds. */
-const HOLD_MS = 1000
-const UNKNOWN_HERE: ReadonlySet<number> = new Set([
+/** How often a queue that may not be pulled checks again if nothing wakes it, in milliseconds. */
+const RECHECK_MS = 1000
+/** The broker does not know this member or its subscription. */
+const UNKNOWN_SUBSCRIPTION: ReadonlySet<number> = new Set([
   responseCodes.SUBSCRIPTION_NOT_EXIST,
   responseCodes.SUBSCRIPTION_NOT_LATEST,
 ])
 
-const COMMIT_OFFSET = 1
-const SUSPEND = 2
-const WITH_SUBSCRIPTION = 4
-
-/** One queue that a consumer holds: pulls it until it is dropped, and gives what comes to the consumption. */
-export class QueueWork<Body> {
+/**
+ * A queue that a push consumer pulls until it is dropped: Apache's DefaultMQPushConsumerImpl.pullMessage. It hands the
+ * messages to the consumption, which reports back when they are done.
+ */
+export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
   readonly queue: MessageQueue
   readonly process: ProcessQueue<ReceivedMessage<Body>>
-  readonly #core: ConsumerCore<Body>
-  readonly #toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
-  readonly #loop: QueueLoop
+  readonly #options: PulledQueueOptions<Body>
+  readonly #loop: PollLoop
   #nextOffset: number
   #brokerId: Long = 0
-  /** It is not pulled as too much of it waits. */
-  #isHeldBack = false
-  #isGone = false
+  /** Too many messages wait, so the queue is not pulled. */
+  #isFull = false
+  #isReleased = false
   #isLost = false
 
-  constructor(
-    core: ConsumerCore<Body>,
-    queue: MessageQueue,
-    offset: number,
-    toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>,
-  ) {
-    this.#core = core
+  constructor(options: PulledQueueOptions<Body>) {
+    const { context, queue, offset } = options
+    this.#options = options
     this.queue = queue
     this.#nextOffset = offset
-    this.#toMessage = toMessage
-    this.process = new ProcessQueue(core.instance.clock.elapsed(), message => message.view.storedLength)
-    this.#loop = new QueueLoop({
-      core,
+    this.process = new ProcessQueue(context.instance.clock.elapsed(), message => message.view.storedLength)
+    this.#loop = new PollLoop({
+      context,
       queue,
       verb: 'pull',
       step: signal => this.#step(signal),
@@ -69,39 +82,30 @@ export class QueueWork<Body> {
     })
   }
 
-  /** Where the next pull begins. */
-  get nextOffset(): number {
-    return this.#nextOffset
-  }
-
   get isDropped(): boolean {
     return this.process.dropped
   }
 
-  /** Whether it has to be taken up anew: given up, or not pulled for long. */
   isExpired(now: number): boolean {
     return this.isDropped || this.process.pullExpired(now)
   }
 
-  /** What listeners do with its messages does not count any more: another member has it, or other work. */
-  get isGone(): boolean {
-    return this.#isGone
+  /** The results of listeners do not count any more: another member has the queue, or it was restarted. */
+  get isReleased(): boolean {
+    return this.#isReleased
   }
 
-  /** Its lock went to another client. */
   get isLost(): boolean {
     return this.#isLost
   }
 
-  /** Begins to pull. */
   start(): void {
     this.#loop.start()
   }
 
-  /** Gives the queue up: nothing more is pulled, nothing of it counts any more. Resolves when the last pull has ended. */
   drop(): Promise<void> {
     this.process.dropped = true
-    this.#isGone = true
+    this.#isReleased = true
     this.stopPulling()
     return this.#loop.done
   }
@@ -109,54 +113,55 @@ export class QueueWork<Body> {
   lose(): void {
     this.#isLost = true
     void this.drop()
-    this.#core.rebalance()
+    this.#options.onLost()
   }
 
-  /** Pulls no more; what is here is still consumed. */
   stopPulling(): void {
     this.#loop.stop()
   }
 
-  /** There is a lock, or an end to the pause: looks again at once. */
   wake(): void {
     this.#loop.wake()
   }
 
-  /** A message is done. Looks again if there is room for another pull, not for each message. */
-  hasRoom(): void {
-    if (!this.#loop.isAsleep || !this.#isHeldBack) return
-    const { limits, consumption, settings } = this.#core
-    const room = Math.min(settings.pullBatchSize, limits.messagesPerQueue / 2)
-    const hold = pullHold(this.process, limits, consumption.orderly)
-    if (hold === null && this.process.count <= limits.messagesPerQueue - room) this.wake()
+  // Wakes the loop once there is room for a whole pull, not after every message.
+  messagesDone(): void {
+    if (!this.#loop.isAsleep || !this.#isFull) return
+    const { pullBatchSize } = this.#options.context.settings
+    const { messagesPerQueue } = this.#options.limits.perQueue
+    const room = Math.min(pullBatchSize, messagesPerQueue / 2)
+    if (!this.#exceedsLimit() && this.process.count <= messagesPerQueue - room) this.wake()
+  }
+
+  #exceedsLimit(): boolean {
+    const { limits, consumption } = this.#options
+    return exceededLimit(this.process, limits.perQueue, consumption.orderly) !== null
   }
 
   // -- The loop ------------------------------------------------------------------------------------------------------
 
   async #step(signal: AbortSignal): Promise<void> {
-    const holdMs = this.#holdMs()
-    if (holdMs > 0) await this.#loop.sleep(holdMs)
-    else await this.#pull(signal)
+    if (this.#mayPull()) await this.#pull(signal)
+    else await this.#loop.sleep(RECHECK_MS)
   }
 
-  /** How long not to pull; 0 to pull now. */
-  #holdMs(): number {
-    const { instance, isPaused, limits, consumption, settings, subscriptions } = this.#core
-    this.process.lastPullAt = instance.clock.elapsed()
-    if (isPaused || !subscriptions.has(this.queue.topic)) return HOLD_MS
-    this.#isHeldBack = pullHold(this.process, limits, consumption.orderly) !== null
-    if (this.#isHeldBack) return HOLD_MS
-    // An orderly queue is pulled while the broker keeps it for this client, or another may be at it too.
-    return consumption.orderly && !settings.broadcast && !this.process.locked ? HOLD_MS : 0
+  #mayPull(): boolean {
+    const { context, consumption, pauseState } = this.#options
+    this.process.lastPullAt = context.instance.clock.elapsed()
+    if (pauseState.isPaused || !context.subscriptions.has(this.queue.topic)) return false
+    this.#isFull = this.#exceedsLimit()
+    if (this.#isFull) return false
+    // An orderly queue is pulled only under its lock: without it another client may be consuming the queue.
+    return !consumption.orderly || context.settings.broadcast || this.process.locked
   }
 
   async #pull(signal: AbortSignal): Promise<void> {
-    const { instance, settings, subscriptions, stats } = this.#core
+    const { instance, settings, subscriptions, stats } = this.#options.context
     const subscription = subscriptions.get(this.queue.topic)
     if (subscription === undefined) return
     const started = instance.clock.elapsed()
     const asked = this.#nextOffset
-    const reply = await this.#traced(() => this.#ask(subscription, signal))
+    const reply = await this.#traced(() => this.#request(subscription, signal))
     if (signal.aborted) return
     const now = instance.clock.elapsed()
     this.process.lastPullAt = now
@@ -167,25 +172,26 @@ export class QueueWork<Body> {
     if (count > 0 && settings.pullIntervalMs > 0) {
       await pause(instance.clock, settings.pullIntervalMs, signal)
     }
-    // A slave that is behind, and whose master is away, says "at once again" for as long (Apache's PullMessageProcessor).
+    // A slave that lags behind a master that is down answers "retry immediately" all the time (Apache's PullMessageProcessor).
     else if (this.#nextOffset === asked && now - started < AT_ONCE_MS) await pause(instance.clock, AT_ONCE_MS, signal)
   }
 
-  async #traced(ask: () => Promise<PullReply>): Promise<PullReply> {
-    if (!pullChannel.hasSubscribers) return await ask()
-    const { instance, group } = this.#core
+  async #traced(request: () => Promise<PullReply>): Promise<PullReply> {
+    if (!pullChannel.hasSubscribers) return await request()
+    const { instance, group } = this.#options.context
     const { clientId, options } = instance
     const { namespace } = options
-    return await tracePull({ clientId, namespace, group, queue: this.queue, offset: this.#nextOffset }, ask)
+    return await tracePull({ clientId, namespace, group, queue: this.queue, offset: this.#nextOffset }, request)
   }
 
-  async #ask(subscription: SubscriptionData, signal: AbortSignal): Promise<PullReply> {
-    const { instance, group, settings, offsets } = this.#core
+  async #request(subscription: SubscriptionData, signal: AbortSignal): Promise<PullReply> {
+    const { instance, group, settings, offsets } = this.#options.context
     const { topic, queueId, brokerName } = this.queue
     const deadline = Deadline.of(instance.clock, { signal }, instance.options.requestTimeoutMs)
     const where = await findReadAddress(instance, this.queue, this.#brokerId, deadline)
     const commitOffset = settings.broadcast ? 0 : Math.max(0, offsets.peek(this.queue))
-    // Unlike Java's, only while nothing is being consumed: the broker may note it late, behind what a close has committed.
+    // Unlike Java, we commit only while no message is being consumed: the broker may process a held pull late and overwrite
+    // what the consumer has committed when it closed.
     const commits = commitOffset > 0 && !where.isSlave && this.process.count === 0
     const withSubscription = settings.postSubscription
     const header = {
@@ -194,7 +200,8 @@ export class QueueWork<Body> {
       queueId,
       queueOffset: this.#nextOffset,
       maxMsgNums: settings.pullBatchSize,
-      sysFlag: SUSPEND | (commits ? COMMIT_OFFSET : 0) | (withSubscription ? WITH_SUBSCRIPTION : 0),
+      sysFlag:
+        pullFlags.suspend | (commits ? pullFlags.commitOffset : 0) | (withSubscription ? pullFlags.subscription : 0),
       commitOffset,
       suspendTimeoutMillis: SUSPEND_MS,
       subscription: withSubscription ? subscription.subString : undefined,
@@ -207,49 +214,51 @@ export class QueueWork<Body> {
     return await instance.call(where.address, consumeRequests.PULL_MESSAGE, { header }, options)
   }
 
-  /** Puts what came into the process queue. Returns how many messages those were. */
+  /** Puts the messages of a reply into the process queue. Returns how many there were. */
   #take({ header, body, code }: PullReply, subscription: SubscriptionData): number {
+    const { consumption, context } = this.#options
     const asked = this.#nextOffset
     this.#nextOffset = header.nextBeginOffset
-    const messages = body === null || code !== 0 ? [] : this.#messagesOf(body, subscription, asked)
-    if (messages.length > 0) this.#core.consumption.submit(this, messages, this.process.put(messages))
-    // Nothing waits, so all before the next offset is done: filtered or corrupt messages need no other commit.
-    else if (this.process.count === 0) this.#core.offsets.update(this.queue, this.#nextOffset, true)
+    const isFound = body !== null && code === responseCodes.SUCCESS
+    const messages = isFound ? this.#messagesOf(body, subscription, asked) : []
+    if (messages.length > 0) consumption.submit(this, messages, this.process.put(messages))
+    // No message waits, so everything before the next offset is done, including filtered and corrupt messages.
+    else if (this.process.count === 0) context.offsets.update(this.queue, this.#nextOffset, true)
     return messages.length
   }
 
   #messagesOf(body: Buffer, subscription: SubscriptionData, asked: number): ReceivedMessage<Body>[] {
-    let cutOff = false
+    let isCutOff = false
     const views = readMessages(body, corrupt => {
       this.#report(corrupt)
-      if (corrupt.queueOffset === undefined) cutOff = true
+      if (corrupt.queueOffset === undefined) isCutOff = true
     })
-    // The rest cannot be read: it is pulled again, and what cannot be read first of all is passed over.
-    if (cutOff) this.#nextOffset = Math.min(this.#nextOffset, (views.at(-1)?.queueOffset ?? asked) + 1)
+    // The rest of the body cannot be read. It is pulled again, except for one message if not even the first can be read.
+    if (isCutOff) this.#nextOffset = Math.min(this.#nextOffset, (views.at(-1)?.queueOffset ?? asked) + 1)
     const wanted =
       subscription.tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property('TAGS')))
-    return wanted.map(view => this.#toMessage(view, this.queue))
+    return wanted.map(view => this.#options.toMessage(view, this.queue))
   }
 
   #report(corrupt: CorruptMessage): void {
-    const { instance, group, stats } = this.#core
+    const { instance, group, stats } = this.#options.context
     stats.skipped++
     instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
   }
 
-  /** The broker has no such offset: goes on where it says. What waits here is of a queue that is no more. */
+  /** The broker does not have the requested offset. Waiting messages belong to a queue that does not exist any more. */
   async #moved(offset: number, signal: AbortSignal): Promise<void> {
-    const { instance, group } = this.#core
-    instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: offset }, 'offset moved by the broker')
-    this.#core.moved(this, offset)
-    // Others take it from here; without them the broker is not asked at once again.
-    await pause(instance.clock, this.#core.settings.pullRetryMs, signal)
+    const { context, onMoved } = this.#options
+    const { instance, group, settings } = context
+    instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: offset }, 'the broker moved the offset')
+    onMoved(this, offset)
+    // The restart ends this loop. If it does not come, the broker is at least not asked again at once.
+    await pause(instance.clock, settings.pullRetryMs, signal)
   }
 
   #failed(error: ClientError): void {
-    // The suggested broker may be away, or a slave that refuses what its master would not.
+    // The suggested broker may be down, or may be a slave that refuses what its master would accept.
     this.#brokerId = 0
-    // The broker does not know this member, or what it wants now.
-    if (UNKNOWN_HERE.has(error.responseCode ?? 0)) void this.#core.instance.heartbeat()
+    if (UNKNOWN_SUBSCRIPTION.has(error.responseCode ?? 0)) void this.#options.context.instance.heartbeat()
   }
 }

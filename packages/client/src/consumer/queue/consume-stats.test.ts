@@ -4,7 +4,7 @@ import { ConsumeStats } from './consume-stats.ts'
 
 const MINUTE = 60_000
 
-/** Ticks every ten seconds, as consumers do, doing something before each. */
+/** Ticks every ten seconds, as consumers do, and calls `each` before every tick. */
 function run(stats: ConsumeStats, from: number, to: number, each: () => void): void {
   for (let now = from; now < to; now += 10_000) {
     each()
@@ -12,7 +12,7 @@ function run(stats: ConsumeStats, from: number, to: number, each: () => void): v
   }
 }
 
-test('speeds are those of the last minute, or of the time since the start if that is shorter', () => {
+test('rates cover the last minute, or the time since the start if that is shorter', () => {
   const stats = new ConsumeStats(0)
   stats.pulled('Orders', 100, 20)
   stats.consumed('Orders', 50, 200, true)
@@ -24,7 +24,7 @@ test('speeds are those of the last minute, or of the time since the start if tha
   assert.equal(stats.statuses(5 * MINUTE).get('Orders')?.consumeOKTPS, 30)
 })
 
-test('a quiet minute shows how long listeners took in the last hour, and what failed in it', () => {
+test('after a minute without messages, the listener time and the failures of the last hour are shown', () => {
   const stats = new ConsumeStats(0)
   stats.consumed('Orders', 10, 100, true)
   stats.consumed('Orders', 4, 40, false)
@@ -35,7 +35,7 @@ test('a quiet minute shows how long listeners took in the last hour, and what fa
   assert.equal(stats.statuses(90 * MINUTE).get('Orders')?.consumeFailedMsgs, 0)
 })
 
-test('totals are of all topics since the start', () => {
+test('totals count all topics since the start', () => {
   const stats = new ConsumeStats(0)
   for (const topic of ['a', 'b']) {
     stats.pulled(topic, 3, 1)

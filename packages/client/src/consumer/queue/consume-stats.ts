@@ -1,6 +1,6 @@
 import type { ConsumeStatus } from '@gantrymq/protocol'
 
-/** What happened in a topic, all told. */
+/** Everything counted for a topic since the start. */
 interface Totals {
   pulls: number
   pulled: number
@@ -17,23 +17,23 @@ interface Snapshot {
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
-const EVERY_MS = 10_000
+const TICK_MS = 10_000
 
 const nothing = (): Totals => ({ pulls: 0, pulled: 0, pullMs: 0, ok: 0, failed: 0, consumeMs: 0 })
 
-/** Counts pulls and consumption by topic, and tells their speed over the last minute: Apache's ConsumerStatsManager. */
+/** Counts pulls and consumed messages per topic, and derives the rates of the last minute: Apache's ConsumerStatsManager. */
 export class ConsumeStats {
   /** Messages that could not be read. */
   skipped = 0
   readonly #startedAt: number
   readonly #topics = new Map<string, { readonly totals: Totals; readonly past: Snapshot[] }>()
 
-  /** @param now milliseconds, by the same clock as `tick` and `statuses` */
+  /** @param now milliseconds, by the same clock as for `tick` and `statuses` */
   constructor(now: number) {
     this.#startedAt = now
   }
 
-  /** A pull was answered. */
+  /** Counts an answered pull. */
   pulled(topic: string, messages: number, ms: number): void {
     const { totals } = this.#of(topic)
     totals.pulls++
@@ -41,7 +41,7 @@ export class ConsumeStats {
     totals.pullMs += ms
   }
 
-  /** A listener has returned. */
+  /** Counts the messages of a listener that has returned. */
   consumed(topic: string, messages: number, ms: number, isOk: boolean): void {
     const { totals } = this.#of(topic)
     totals.consumeMs += ms
@@ -49,7 +49,7 @@ export class ConsumeStats {
     else totals.failed += messages
   }
 
-  /** Everything since the start, of all topics. */
+  /** The messages of all topics since the start. */
   get total(): { readonly pulled: number; readonly ok: number; readonly failed: number } {
     let [pulled, ok, failed] = [0, 0, 0]
     for (const { totals } of this.#topics.values()) {
@@ -60,15 +60,15 @@ export class ConsumeStats {
     return { pulled, ok, failed }
   }
 
-  /** Remembers where the counts are now; to be called every ten seconds or so. */
+  /** Takes a snapshot of the counts. To be called about every ten seconds. */
   tick(now: number): void {
     for (const { totals, past } of this.#topics.values()) {
       past.push({ at: now, totals: { ...totals } })
-      while (past.length > HOUR_MS / EVERY_MS + 1) past.shift()
+      while (past.length > HOUR_MS / TICK_MS + 1) past.shift()
     }
   }
 
-  /** The speed of each topic. */
+  /** The rates of each topic. */
   statuses(now: number): Map<string, ConsumeStatus> {
     return new Map([...this.#topics.keys()].map(topic => [topic, this.#status(topic, now)]))
   }
@@ -82,7 +82,7 @@ export class ConsumeStats {
     return {
       pullRT: minute.pulls === 0 ? 0 : minute.pullMs / minute.pulls,
       pullTPS: minute.pulled / seconds,
-      // A quiet minute says nothing: the hour does.
+      // If nothing was consumed in the last minute, the average of the last hour is shown.
       consumeRT: done === 0 ? average(hour.consumeMs, hour.ok + hour.failed) : minute.consumeMs / done,
       consumeOKTPS: minute.ok / seconds,
       consumeFailedTPS: minute.failed / seconds,

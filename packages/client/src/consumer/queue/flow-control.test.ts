@@ -1,38 +1,45 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultPullLimits, pullHold, sharedLimits } from './flow-control.ts'
+import { exceededLimit, limitsPerQueue, SharedLimits } from './flow-control.ts'
 
-const idle = { count: 0, size: 0, span: 0, firstOffset: undefined }
+const idle = { count: 0, size: 0, span: 0 }
+/** The defaults of the Java client. */
+const defaultLimits = { messagesPerQueue: 1000, mebibytesPerQueue: 100, span: 2000 }
 const MEBIBYTE = 1 << 20
 
-function reasonFor(backlog: Partial<typeof idle>, orderly = false): string | undefined {
-  return pullHold({ ...idle, ...backlog }, defaultPullLimits, orderly)?.reason
+function limitOf(backlog: Partial<typeof idle>, orderly = false): string | null {
+  return exceededLimit({ ...idle, ...backlog }, defaultLimits, orderly)
 }
 
-test('a queue is pulled up to its limits, and held beyond them', () => {
-  assert.equal(reasonFor({}), undefined)
-  assert.deepEqual([reasonFor({ count: 1000 }), reasonFor({ count: 1001 })], [undefined, 'count'])
-  assert.deepEqual([reasonFor({ size: 101 * MEBIBYTE - 1 }), reasonFor({ size: 101 * MEBIBYTE })], [undefined, 'size'])
-  assert.deepEqual([reasonFor({ span: 2000 }), reasonFor({ span: 2001 })], [undefined, 'span'])
+test('a queue is pulled up to its limits and not beyond them', () => {
+  assert.equal(limitOf({}), null)
+  assert.deepEqual([limitOf({ count: 1000 }), limitOf({ count: 1001 })], [null, 'count'])
+  assert.deepEqual([limitOf({ size: 101 * MEBIBYTE - 1 }), limitOf({ size: 101 * MEBIBYTE })], [null, 'size'])
+  assert.deepEqual([limitOf({ span: 2000 }), limitOf({ span: 2001 })], [null, 'span'])
 })
 
-test('orderly consumers are not held by the span', () => {
-  assert.equal(reasonFor({ span: 1e9 }, true), undefined)
-  assert.equal(reasonFor({ count: 1001 }, true), 'count')
+test('the span does not limit orderly consumers', () => {
+  assert.equal(limitOf({ span: 1e9 }, true), null)
+  assert.equal(limitOf({ count: 1001 }, true), 'count')
 })
 
-test('the sentence says how much waits, the limit, and which offset is stuck', () => {
-  const held = pullHold({ count: 1001, size: 0, span: 0, firstOffset: 77 }, defaultPullLimits, false)
-  assert.equal(held?.sentence, '1001 messages wait, the limit is 1000; the oldest is at offset 77')
-})
-
-test('limits of the topic are shared by the queues held, at least one each', () => {
-  const shares = [1, 2, 3].map(held => sharedLimits(defaultPullLimits, { messagesPerTopic: 1024 }, held))
+test('the limits of a topic are divided by the queues held, with at least one for each', () => {
+  const perQueue = [1, 2, 3].map(held => limitsPerQueue(defaultLimits, { messagesPerTopic: 1024 }, held))
   assert.deepEqual(
-    shares.map(limits => limits.messagesPerQueue),
+    perQueue.map(limits => limits.messagesPerQueue),
     [1024, 512, 341],
   )
-  assert.equal(sharedLimits(defaultPullLimits, { mebibytesPerTopic: 3 }, 8).mebibytesPerQueue, 1)
-  assert.deepEqual(sharedLimits(defaultPullLimits, {}, 3), defaultPullLimits)
-  assert.deepEqual(sharedLimits(defaultPullLimits, { messagesPerTopic: 5 }, 0), defaultPullLimits)
+  assert.equal(limitsPerQueue(defaultLimits, { mebibytesPerTopic: 3 }, 8).mebibytesPerQueue, 1)
+  assert.deepEqual(limitsPerQueue(defaultLimits, {}, 3), defaultLimits)
+  assert.deepEqual(limitsPerQueue(defaultLimits, { messagesPerTopic: 5 }, 0), defaultLimits)
+})
+
+test('shared limits follow the number of queues held', () => {
+  const settings = { maxQueuedMessages: 1000, maxQueuedMebibytes: 100, maxSpan: 2000 }
+  const held = { size: 0 }
+  const limits = new SharedLimits({ ...settings, maxTopicMessages: 300, maxTopicMebibytes: -1 }, held)
+  assert.deepEqual(limits.perQueue, defaultLimits)
+  held.size = 3
+  assert.deepEqual(limits.perQueue, { ...defaultLimits, messagesPerQueue: 100 })
+  assert.equal(limits.perQueue, limits.perQueue, 'not computed again while the number stays the same')
 })

@@ -1,98 +1,95 @@
-import type { PushSettings } from '../push/settings.ts'
-
 /** How much of one queue may wait in memory. */
 export interface PullLimits {
-  /** Messages of a queue; Java's pullThresholdForQueue. */
+  /** Messages of a queue: Java's pullThresholdForQueue. */
   readonly messagesPerQueue: number
-  /** Mebibytes of bodies of a queue; Java's pullThresholdSizeForQueue. */
+  /** Mebibytes of messages of a queue: Java's pullThresholdSizeForQueue. */
   readonly mebibytesPerQueue: number
-  /** From the oldest to the newest offset of a queue, for concurrent consumers; Java's consumeConcurrentlyMaxSpan. */
+  /** Distance from the oldest offset to the newest, for concurrent consumers: Java's consumeConcurrentlyMaxSpan. */
   readonly span: number
 }
 
-/** Limits of all queues of a consumer together, unlimited where not given. */
+/** Limits for all queues of a consumer together. Unlimited where undefined. */
 export interface TopicLimits {
-  /** Messages; Java's pullThresholdForTopic. */
+  /** Messages: Java's pullThresholdForTopic. */
   readonly messagesPerTopic?: number | undefined
-  /** Mebibytes of bodies; Java's pullThresholdSizeForTopic. */
+  /** Mebibytes of messages: Java's pullThresholdSizeForTopic. */
   readonly mebibytesPerTopic?: number | undefined
 }
 
-type LimitSettings = Pick<
-  PushSettings,
-  'maxQueuedMessages' | 'maxQueuedMebibytes' | 'maxSpan' | 'maxTopicMessages' | 'maxTopicMebibytes'
->
+/** The limits among a consumer's options. -1 means unlimited for those of topics. */
+export interface LimitSettings {
+  readonly maxQueuedMessages: number
+  readonly maxQueuedMebibytes: number
+  readonly maxSpan: number
+  readonly maxTopicMessages: number
+  readonly maxTopicMebibytes: number
+}
 
-/** The limits of the Java client. */
-export const defaultPullLimits: PullLimits = Object.freeze({
-  messagesPerQueue: 1000,
-  mebibytesPerQueue: 100,
-  span: 2000,
-})
-
-/** What flow control looks at; a ProcessQueue has it. */
+/** What waits of a queue. A ProcessQueue is one. */
 export interface Backlog {
   readonly count: number
   /** Bytes. */
   readonly size: number
   readonly span: number
-  readonly firstOffset: number | undefined
-}
-
-/** Why a queue is not pulled now, with the sentence for the log. */
-export interface PullHold {
-  readonly reason: 'count' | 'size' | 'span'
-  readonly sentence: string
 }
 
 const MEBIBYTE = 1 << 20
 
 /**
- * Why not to pull more of a queue now; null if it may be pulled. Limits are passed before they hold, as in Java.
- * Orderly consumers have no span: their messages are done in turn.
+ * The limit that a queue exceeds; null if it may be pulled. As in Java, a queue has to exceed a limit, not just reach it. The
+ * span does not apply to orderly consumers, which finish their messages in turn.
  */
-export function pullHold(backlog: Backlog, limits: PullLimits, orderly: boolean): PullHold | null {
-  const { count, size, span, firstOffset } = backlog
-  if (count > limits.messagesPerQueue) {
-    return hold('count', `${count} messages wait, the limit is ${limits.messagesPerQueue}`, firstOffset)
-  }
-  const mebibytes = Math.floor(size / MEBIBYTE)
-  if (mebibytes > limits.mebibytesPerQueue) {
-    return hold('size', `${mebibytes} MiB wait, the limit is ${limits.mebibytesPerQueue}`, firstOffset)
-  }
-  if (!orderly && span > limits.span) {
-    return hold('span', `the waiting offsets span ${span}, the limit is ${limits.span}`, firstOffset)
-  }
-  return null
-}
-
-function hold(reason: PullHold['reason'], fact: string, firstOffset: number | undefined): PullHold {
-  return { reason, sentence: `${fact}; the oldest is at offset ${firstOffset ?? 'none'}` }
+export function exceededLimit(
+  backlog: Backlog,
+  limits: PullLimits,
+  orderly: boolean,
+): 'count' | 'size' | 'span' | null {
+  if (backlog.count > limits.messagesPerQueue) return 'count'
+  if (Math.floor(backlog.size / MEBIBYTE) > limits.mebibytesPerQueue) return 'size'
+  return !orderly && backlog.span > limits.span ? 'span' : null
 }
 
 /**
- * The limits of one queue when the limits of the topic are shared by so many queues. Java divides by all queues the
- * consumer holds, of whichever topic and retry topics included.
+ * The limits of one queue when `queuesHeld` queues share the limits of the topic. Java divides by all queues of the consumer,
+ * whatever their topic, including those of retry topics.
  */
-export function sharedLimits(limits: PullLimits, topic: TopicLimits, queuesHeld: number): PullLimits {
-  const share = (total: number | undefined, alone: number) =>
+export function limitsPerQueue(limits: PullLimits, topic: TopicLimits, queuesHeld: number): PullLimits {
+  const divide = (total: number | undefined, alone: number) =>
     total === undefined || queuesHeld === 0 ? alone : Math.max(1, Math.floor(total / queuesHeld))
   return {
-    messagesPerQueue: share(topic.messagesPerTopic, limits.messagesPerQueue),
-    mebibytesPerQueue: share(topic.mebibytesPerTopic, limits.mebibytesPerQueue),
+    messagesPerQueue: divide(topic.messagesPerTopic, limits.messagesPerQueue),
+    mebibytesPerQueue: divide(topic.mebibytesPerTopic, limits.mebibytesPerQueue),
     span: limits.span,
   }
 }
 
-/** What a push consumer's settings allow a queue, of so many that it holds. */
-export function limitsOf(
-  { maxQueuedMessages, maxQueuedMebibytes, maxSpan, maxTopicMessages, maxTopicMebibytes }: LimitSettings,
-  queuesHeld: number,
-): PullLimits {
-  const own = { messagesPerQueue: maxQueuedMessages, mebibytesPerQueue: maxQueuedMebibytes, span: maxSpan }
-  const shared = {
-    messagesPerTopic: maxTopicMessages === -1 ? undefined : maxTopicMessages,
-    mebibytesPerTopic: maxTopicMebibytes === -1 ? undefined : maxTopicMebibytes,
+/** The limits of a consumer's queues, which depend on how many of them it holds. */
+export class SharedLimits {
+  readonly #limits: PullLimits
+  readonly #topic: TopicLimits
+  readonly #held: { readonly size: number }
+  #perQueue: PullLimits
+  /** The number of queues that `#perQueue` was computed for. */
+  #queues = 0
+
+  constructor(settings: LimitSettings, held: { readonly size: number }) {
+    const { maxQueuedMessages, maxQueuedMebibytes, maxSpan, maxTopicMessages, maxTopicMebibytes } = settings
+    this.#limits = { messagesPerQueue: maxQueuedMessages, mebibytesPerQueue: maxQueuedMebibytes, span: maxSpan }
+    this.#topic = {
+      messagesPerTopic: maxTopicMessages === -1 ? undefined : maxTopicMessages,
+      mebibytesPerTopic: maxTopicMebibytes === -1 ? undefined : maxTopicMebibytes,
+    }
+    this.#held = held
+    this.#perQueue = limitsPerQueue(this.#limits, this.#topic, 0)
   }
-  return sharedLimits(own, shared, queuesHeld)
+
+  /** The limits of each queue, for the number of queues held now. */
+  get perQueue(): PullLimits {
+    const { size } = this.#held
+    if (size !== this.#queues) {
+      this.#queues = size
+      this.#perQueue = limitsPerQueue(this.#limits, this.#topic, size)
+    }
+    return this.#perQueue
+  }
 }

@@ -3,13 +3,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { OffsetRing } from './offset-ring.ts'
 
-test('an offset that is there already keeps its item', () => {
+test('an offset that is added twice keeps its first item', () => {
   const ring = new OffsetRing<string>()
   assert.deepEqual([ring.add(5, 'a'), ring.add(5, 'b')], [true, false])
   assert.equal(ring.get(5), 'a')
 })
 
-test('the first and the last offset skip what has left', () => {
+test('the first and the last offset skip removed items', () => {
   const ring = new OffsetRing<number>()
   for (let offset = 0; offset < 100; offset += 10) ring.add(offset, offset)
   for (const offset of [10, 0, 90, 50]) assert.equal(ring.delete(offset), offset)
@@ -18,7 +18,7 @@ test('the first and the last offset skip what has left', () => {
   assert.deepEqual([...ring.values()], [20, 30, 40, 60, 70, 80])
 })
 
-test('it does what a sorted map does', () => {
+test('it behaves like a sorted map', () => {
   const offset = fc.oneof(fc.nat(60), fc.nat(2000))
   const commands = fc.array(
     fc.oneof(
@@ -58,7 +58,7 @@ test('it does what a sorted map does', () => {
   )
 })
 
-test('a million messages through one ring keep it small and quick', () => {
+test('a million items pass through a ring that stays small', () => {
   const ring = new OffsetRing<number>()
   ring.add(0, 0)
   for (let offset = 1; offset <= 1_000_000; offset++) {
@@ -68,7 +68,7 @@ test('a million messages through one ring keep it small and quick', () => {
   assert.deepEqual([ring.size, ring.firstOffset, ring.lastOffset], [1001, 0, 1_000_000])
 })
 
-test('a ring that is full has nothing where nothing was added', () => {
+test('a full ring finds no item for an offset that was not added', () => {
   const ring = new OffsetRing<number>()
   for (let offset = 0; offset < 16; offset++) ring.add(offset, offset)
   assert.deepEqual([ring.get(15), ring.get(99)], [15, undefined])

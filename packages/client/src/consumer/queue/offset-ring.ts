@@ -1,21 +1,21 @@
-/** Capacities are powers of two, so that a mask finds the place. */
+/** Capacities are powers of two, so that a mask turns an index into a slot. */
 const SMALLEST = 16
 
-function marks<T>(count: number): (T | undefined)[] {
+function emptySlots<T>(count: number): (T | undefined)[] {
   return Array.from({ length: count }, () => undefined)
 }
 
 /**
- * Items by offset, for offsets that mostly come in rising order and leave in nearly the same: a growing ring with marks
- * where items have left. Adding behind the last and removing take constant time; only what comes out of order costs more.
+ * Items by offset, for offsets that mostly arrive in rising order and leave in nearly the same order: a growing ring with
+ * holes where items were removed. Appending and removing take constant time; only offsets out of order cost more.
  */
 export class OffsetRing<T> {
   #offsets = new Float64Array(SMALLEST)
-  /** Undefined marks an item that has left. */
-  #items = marks<T>(SMALLEST)
-  /** Place of the first item. Never a mark, unless the ring is empty. */
+  /** Undefined marks a hole. */
+  #items = emptySlots<T>(SMALLEST)
+  /** Slot of the first item. Never a hole, unless the ring is empty. */
   #head = 0
-  /** Places in use, marks included. The last is never a mark. */
+  /** Slots in use, holes included. The last is never a hole. */
   #length = 0
   #size = 0
 
@@ -23,21 +23,21 @@ export class OffsetRing<T> {
     return this.#size
   }
 
-  /** Smallest offset; undefined if empty. */
+  /** The smallest offset; undefined if the ring is empty. */
   get firstOffset(): number | undefined {
     return this.#size === 0 ? undefined : this.#offsets[this.#head]
   }
 
-  /** Largest offset; undefined if empty. */
+  /** The largest offset; undefined if the ring is empty. */
   get lastOffset(): number | undefined {
-    return this.#size === 0 ? undefined : this.#offsets[this.#place(this.#length - 1)]
+    return this.#size === 0 ? undefined : this.#offsets[this.#slot(this.#length - 1)]
   }
 
   first(): T | undefined {
     return this.#items[this.#head]
   }
 
-  /** @returns false if the offset is there already; its item stays. */
+  /** @returns false if the offset is already there; its item stays. */
   add(offset: number, item: T): boolean {
     const last = this.lastOffset
     if (last === undefined || offset > last) this.#append(offset, item)
@@ -47,18 +47,18 @@ export class OffsetRing<T> {
   }
 
   get(offset: number): T | undefined {
-    const at = this.#find(offset)
-    return at < 0 ? undefined : this.#items[this.#place(at)]
+    const index = this.#find(offset)
+    return index < 0 ? undefined : this.#items[this.#slot(index)]
   }
 
-  /** @returns the item, if it was there. */
+  /** @returns the removed item; undefined if there was none. */
   delete(offset: number): T | undefined {
-    const at = this.#find(offset)
-    if (at < 0) return undefined
-    const place = this.#place(at)
-    const item = this.#items[place]
+    const index = this.#find(offset)
+    if (index < 0) return undefined
+    const slot = this.#slot(index)
+    const item = this.#items[slot]
     if (item === undefined) return undefined
-    this.#items[place] = undefined
+    this.#items[slot] = undefined
     this.#size--
     this.#trim()
     return item
@@ -68,30 +68,30 @@ export class OffsetRing<T> {
     this.#reset(SMALLEST)
   }
 
-  /** Items in the order of their offsets. */
+  /** The items in the order of their offsets. */
   *values(): Generator<T> {
-    for (let at = 0; at < this.#length; at++) {
-      const item = this.#items[this.#place(at)]
+    for (let index = 0; index < this.#length; index++) {
+      const item = this.#items[this.#slot(index)]
       if (item !== undefined) yield item
     }
   }
 
-  #place(at: number): number {
-    return (this.#head + at) & (this.#items.length - 1)
+  #slot(index: number): number {
+    return (this.#head + index) & (this.#items.length - 1)
   }
 
   /**
-   * Which of the places in use has an offset, -1 if none. Offsets rise by one at least, so both ends bound the search;
-   * without gaps they leave a single place.
+   * The index of an offset, counted from the head; -1 if it is not there. Offsets rise by at least one per slot, so both ends
+   * bound the search. If no offset is missing in between, the bounds meet in a single slot.
    */
   #find(offset: number): number {
     if (this.#length === 0) return -1
     const end = this.#length - 1
-    let low = Math.max(0, end - (this.#at(end) - offset))
-    let high = Math.min(end, offset - this.#at(0))
+    let low = Math.max(0, end - (this.#offsetAt(end) - offset))
+    let high = Math.min(end, offset - this.#offsetAt(0))
     while (low <= high) {
       const middle = (low + high) >>> 1
-      const found = this.#at(middle)
+      const found = this.#offsetAt(middle)
       if (found === offset) return middle
       if (found < offset) low = middle + 1
       else high = middle - 1
@@ -99,51 +99,51 @@ export class OffsetRing<T> {
     return -1
   }
 
-  #at(at: number): number {
-    return this.#offsets[this.#place(at)] ?? 0
+  #offsetAt(index: number): number {
+    return this.#offsets[this.#slot(index)] ?? 0
   }
 
   #append(offset: number, item: T): void {
     if (this.#length === this.#items.length) this.#makeRoom()
-    this.#set(this.#place(this.#length++), offset, item)
+    this.#set(this.#slot(this.#length++), offset, item)
   }
 
   #prepend(offset: number, item: T): void {
     if (this.#length === this.#items.length) this.#makeRoom()
-    this.#head = this.#place(-1)
+    this.#head = this.#slot(-1)
     this.#length++
     this.#set(this.#head, offset, item)
   }
 
-  #set(place: number, offset: number, item: T): void {
-    this.#offsets[place] = offset
-    this.#items[place] = item
+  #set(slot: number, offset: number, item: T): void {
+    this.#offsets[slot] = offset
+    this.#items[slot] = item
     this.#size++
   }
 
-  /** Between others: on its own mark, or by writing all anew. */
+  /** Adds an item between others: into the hole that has its offset, or by rewriting the ring. */
   #insert(offset: number, item: T): boolean {
-    const at = this.#find(offset)
-    if (at < 0) {
+    const index = this.#find(offset)
+    if (index < 0) {
       this.#rewrite([...this.#entries(), [offset, item] as const].sort(([a], [b]) => a - b))
       return true
     }
-    const place = this.#place(at)
-    if (this.#items[place] !== undefined) return false
-    this.#set(place, offset, item)
+    const slot = this.#slot(index)
+    if (this.#items[slot] !== undefined) return false
+    this.#set(slot, offset, item)
     return true
   }
 
   #entries(): (readonly [number, T])[] {
     const entries: (readonly [number, T])[] = []
-    for (let at = 0; at < this.#length; at++) {
-      const item = this.#items[this.#place(at)]
-      if (item !== undefined) entries.push([this.#at(at), item])
+    for (let index = 0; index < this.#length; index++) {
+      const item = this.#items[this.#slot(index)]
+      if (item !== undefined) entries.push([this.#offsetAt(index), item])
     }
     return entries
   }
 
-  /** Drops the marks; doubles the ring unless that made room enough. */
+  /** Removes the holes, and doubles the ring unless that made enough room. */
   #makeRoom(): void {
     this.#rewrite(this.#entries())
   }
@@ -157,13 +157,13 @@ export class OffsetRing<T> {
 
   #reset(capacity: number): void {
     this.#offsets = new Float64Array(capacity)
-    this.#items = marks<T>(capacity)
+    this.#items = emptySlots<T>(capacity)
     this.#head = 0
     this.#length = 0
     this.#size = 0
   }
 
-  /** Drops the marks at both ends. */
+  /** Removes the holes at both ends. */
   #trim(): void {
     if (this.#size === 0) {
       this.#head = 0
@@ -171,9 +171,9 @@ export class OffsetRing<T> {
       return
     }
     while (this.#items[this.#head] === undefined) {
-      this.#head = this.#place(1)
+      this.#head = this.#slot(1)
       this.#length--
     }
-    while (this.#items[this.#place(this.#length - 1)] === undefined) this.#length--
+    while (this.#items[this.#slot(this.#length - 1)] === undefined) this.#length--
   }
 }

@@ -6,11 +6,11 @@ import { instanceOptions } from '../../instance/instance-options.ts'
 import { readOptions } from '../../options.ts'
 import { recordingLog } from '../../../test/push-fixture.ts'
 import { Membership } from '../group/membership.ts'
-import { QueueLoop, type QueueLoopOptions } from './poll-loop.ts'
+import { PollLoop, type PollLoopOptions } from './poll-loop.ts'
 
 const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
 
-async function looped(t: TestContext, step: QueueLoopOptions['step']) {
+async function looped(t: TestContext, step: PollLoopOptions['step']) {
   const cluster = await testCluster(t)
   const { clock, dial, nameServerList: nameServers } = cluster
   const { log, texts } = recordingLog()
@@ -18,13 +18,13 @@ async function looped(t: TestContext, step: QueueLoopOptions['step']) {
   const { instance, group } = membership
   const failures: string[] = []
   const onFailure = ({ code }: ClientError): void => void failures.push(code)
-  const core = { instance, group, settings: { pullRetryMs: 1000 } }
-  const loop = new QueueLoop({ core, queue, verb: 'pull', step, onFailure })
+  const context = { instance, group, settings: { pullRetryMs: 1000 } }
+  const loop = new PollLoop({ context, queue, verb: 'pull', step, onFailure })
   const stop = async (): Promise<void> => {
     loop.stop()
     await loop.done
   }
-  cluster.own({ close: () => membership.close({ stop, keep: async () => {} }) })
+  cluster.own({ close: () => membership.close({ stop, release: async () => {} }) })
   const warnings = (): string[] => texts.filter(text => text.startsWith('warn'))
   return { cluster, loop, warnings, failures }
 }
@@ -47,13 +47,13 @@ test('a loop sleeps between its steps, until it is woken or stopped', async t =>
   assert.deepEqual([steps, loop.isAsleep, loop.isStopped], [3, false, true])
 })
 
-test('a step that is interrupted is followed by another at once, and its failure is not told', async t => {
+test('an interrupted step is followed by the next at once, and its failure is not reported', async t => {
   const signals: AbortSignal[] = []
   const { cluster, loop, warnings, failures } = await looped(t, async signal => {
     signals.push(signal)
     if (signals.length > 1) return await loop.sleep(1000)
     await new Promise(resolve => signal.addEventListener('abort', resolve))
-    throw new ClientError('ABORTED', 'given up')
+    throw new ClientError('ABORTED', 'interrupted')
   })
   loop.start()
   loop.interrupt()
@@ -65,7 +65,7 @@ test('a step that is interrupted is followed by another at once, and its failure
   assert.deepEqual([warnings(), failures], [[], []])
 })
 
-test('a failure is told and rested after, for a moment only if the broker asks for patience', async t => {
+test('a failure is logged and followed by a rest, which is short and silent if the broker asks for flow control', async t => {
   const problems = [
     new ClientError('TIMEOUT', 'late'),
     new ClientError('BROKER_REFUSED', 'busy', { responseCode: 215 }),

@@ -1,35 +1,47 @@
-import { pause } from '@gantrymq/remoting'
 import { responseCodes } from '@gantrymq/protocol'
+import { pause } from '@gantrymq/remoting'
 import { type ClientError, toClientError } from '../../errors.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { MessageQueue } from '../../message/message.ts'
-import type { RebalanceCore } from '../rebalance/rebalancer.ts'
 
-export interface QueueLoopOptions {
-  readonly core: Pick<RebalanceCore, 'instance' | 'group'> & { readonly settings: { readonly pullRetryMs: number } }
+/** The consumer that polls. */
+export interface PollContext {
+  readonly instance: ClientInstance
+  /** With its namespace. */
+  readonly group: string
+  /** `pullRetryMs`: how long a queue rests after a poll that failed. */
+  readonly settings: { readonly pullRetryMs: number }
+}
+
+export interface PollLoopOptions {
+  readonly context: PollContext
   readonly queue: MessageQueue
-  /** What is done to the queue, for the log: `pull` or `pop`. */
-  readonly verb: string
-  /** Once round: asks the broker, or sleeps. The signal ends it early. */
+  /** What a step does, for the log. */
+  readonly verb: 'pull' | 'pop'
+  /** Polls the broker once, or sleeps. The signal ends it early. */
   readonly step: (signal: AbortSignal) => Promise<void>
-  /** A step has failed, before the rest that follows. */
+  /** Called when a step has failed, before the rest that follows. */
   readonly onFailure?: (error: ClientError) => void
 }
 
-/** An answer within so long came at once, milliseconds; after one without anything the queue rests as long. */
+/**
+ * A reply within this time came at once, in milliseconds. A queue whose broker replied at once with nothing rests for as long,
+ * so that such a broker is not polled without pause.
+ */
 export const AT_ONCE_MS = 100
 
 const FLOW_CONTROL_MS = 20
 
-/** Does the same to a queue again and again until it is stopped, with a rest after a failure. */
-export class QueueLoop {
-  readonly #options: QueueLoopOptions
+/** Repeats the steps of one queue until it is stopped, with a rest after each failure. */
+export class PollLoop {
+  readonly #options: PollLoopOptions
   readonly #stop = new AbortController()
-  /** Ends the step that runs. */
+  /** Ends the current step. */
   #attempt = new AbortController()
   #wake: (() => void) | undefined
   #done: Promise<void> = Promise.resolve()
 
-  constructor(options: QueueLoopOptions) {
+  constructor(options: PollLoopOptions) {
     this.#options = options
   }
 
@@ -55,7 +67,7 @@ export class QueueLoop {
     this.interrupt()
   }
 
-  /** Ends the step that runs, and begins another. */
+  /** Ends the current step and starts the next one. */
   interrupt(): void {
     this.#attempt.abort()
     this.wake()
@@ -66,11 +78,11 @@ export class QueueLoop {
     this.#wake?.()
   }
 
-  /** Sleeps so long, or until it is woken. */
+  /** Sleeps for `ms`, or until it is woken. */
   async sleep(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = resolve
-    const timer = this.#options.core.instance.clock.every(ms, resolve)
+    const timer = this.#options.context.instance.clock.every(ms, resolve)
     if (this.#attempt.signal.aborted) resolve()
     await promise
     this.#wake = undefined
@@ -90,8 +102,8 @@ export class QueueLoop {
   }
 
   async #rest(error: ClientError, signal: AbortSignal): Promise<void> {
-    const { core, queue, verb, onFailure } = this.#options
-    const { instance, group, settings } = core
+    const { context, queue, verb, onFailure } = this.#options
+    const { instance, group, settings } = context
     const isFlowControl = error.responseCode === responseCodes.FLOW_CONTROL
     if (!isFlowControl) instance.log.warn({ group, ...queue, error: error.message }, `${verb} failed`)
     if (hasNoAnswer(error)) instance.routes.suspect(queue.topic)
@@ -100,7 +112,7 @@ export class QueueLoop {
   }
 }
 
-/** The broker may be away, or at another address. */
+/** The broker may be down, or may have another address now. */
 function hasNoAnswer({ code }: ClientError): boolean {
   return code === 'CONNECT_FAILED' || code === 'TIMEOUT'
 }

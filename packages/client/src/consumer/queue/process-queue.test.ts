@@ -18,7 +18,7 @@ function queueWith(...offsets: number[]): ProcessQueue<Message> {
   return queue
 }
 
-test('the offset to store is the lowest one not done', () => {
+test('the offset to store is the lowest one that is not done', () => {
   const queue = queueWith(10, 11, 12, 15)
   assert.equal(queue.remove(messagesAt(11), 1), 10)
   assert.equal(queue.remove(messagesAt(10), 1), 12)
@@ -28,7 +28,7 @@ test('the offset to store is the lowest one not done', () => {
   assert.equal(queue.lastConsumeAt, 1)
 })
 
-test('a message pulled twice is there once', () => {
+test('a message that is pulled twice is counted once', () => {
   const queue = queueWith(3, 4)
   queue.put(messagesAt(3, 4, 5))
   assert.equal(queue.count, 3)
@@ -38,13 +38,13 @@ test('a message pulled twice is there once', () => {
   assert.equal(queue.count, 3)
 })
 
-test('span is from the first waiting offset to the last', () => {
+test('the span is the distance from the first waiting offset to the last', () => {
   assert.equal(queueWith().span, 0)
   assert.equal(queueWith(7).span, 0)
   assert.equal(queueWith(7, 2007).span, 2000)
 })
 
-test('an orderly consumer is started once, and again only after it found nothing', () => {
+test('an orderly consumer is told to start once, and again only after it found nothing to take', () => {
   const queue = queueWith()
   assert.equal(queue.put([]), false)
   assert.equal(queue.put(messagesAt(1)), true)
@@ -54,7 +54,7 @@ test('an orderly consumer is started once, and again only after it found nothing
   assert.equal(queue.put(messagesAt(3)), true)
 })
 
-test('what is taken still counts until it is committed', () => {
+test('taken messages count until they are committed', () => {
   const queue = queueWith(1, 2, 3)
   queue.take(2, 0)
   assert.deepEqual([queue.count, queue.takenCount, queue.size, queue.firstOffset], [3, 2, 60, 1])
@@ -64,17 +64,17 @@ test('what is taken still counts until it is committed', () => {
   assert.equal(queue.commit(), -1)
 })
 
-test('what is rolled back is taken again, in order', () => {
+test('messages that are put back are taken again, in order', () => {
   const queue = queueWith(1, 2, 3, 4)
   const taken = queue.take(3, 0)
   queue.putBack(taken.slice(1))
   assert.deepEqual(queue.take(1, 0), messagesAt(2))
-  queue.rollback()
+  queue.putBack(messagesAt(1, 2))
   assert.deepEqual(queue.take(9, 0), messagesAt(1, 2, 3, 4))
   assert.equal(queue.size, 100)
 })
 
-test('clearing forgets messages and what was seen', () => {
+test('clearing removes the messages and forgets the highest offset', () => {
   const queue = queueWith(50, 51)
   queue.take(1, 0)
   queue.clear()
@@ -83,7 +83,7 @@ test('clearing forgets messages and what was seen', () => {
   assert.equal(queue.remove(messagesAt(3), 0), 4)
 })
 
-test('a lock lives 30 s, a queue may be without a pull for 2 minutes', () => {
+test('a lock counts for 30 s, and a queue may go without a pull for 2 minutes', () => {
   const queue = new ProcessQueue<Message>(1000, () => 0)
   assert.deepEqual([queue.lockExpired(31_000), queue.lockExpired(31_001)], [false, true])
   assert.deepEqual([queue.pullExpired(121_000), queue.pullExpired(121_001)], [false, true])
@@ -92,7 +92,7 @@ test('a lock lives 30 s, a queue may be without a pull for 2 minutes', () => {
   assert.deepEqual([queue.lockExpired(32_000), queue.pullExpired(122_000)], [false, false])
 })
 
-/** Apache's ProcessQueue with plain maps. */
+/** Apache's ProcessQueue, as plain maps. */
 class SortedMaps {
   waiting = new Map<number, Message>()
   taken = new Map<number, Message>()
@@ -128,7 +128,7 @@ class SortedMaps {
     return result
   }
 
-  rollback(): void {
+  putBackAll(): void {
     for (const [offset, message] of this.taken) this.waiting.set(offset, message)
     this.taken.clear()
   }
@@ -138,7 +138,7 @@ class SortedMaps {
   }
 }
 
-type Step = readonly ['put' | 'remove' | 'take' | 'commit' | 'rollback', readonly number[]]
+type Step = readonly ['put' | 'remove' | 'take' | 'commit' | 'put back', readonly number[]]
 
 function applyStep(queue: ProcessQueue<Message>, model: SortedMaps, [kind, offsets]: Step, next: number): number {
   const known = offsets.map(offset => next - (offset % 40))
@@ -152,15 +152,15 @@ function applyStep(queue: ProcessQueue<Message>, model: SortedMaps, [kind, offse
   if (kind === 'remove') assert.equal(queue.remove(messagesAt(...known), 0), model.remove(messagesAt(...known)))
   if (kind === 'take') assert.deepEqual(queue.take(offsets.length, 0), model.take(offsets.length))
   if (kind === 'commit') assert.equal(queue.commit(), model.commit())
-  if (kind === 'rollback') {
-    queue.rollback()
-    model.rollback()
+  if (kind === 'put back') {
+    queue.putBack([...model.taken.values()])
+    model.putBackAll()
   }
   return next
 }
 
-test('it does what sorted maps do, in any order of calls', () => {
-  const kinds = fc.constantFrom('put', 'put', 'remove', 'remove', 'take', 'commit', 'rollback' as const)
+test('it behaves like sorted maps, whatever the order of calls', () => {
+  const kinds = fc.constantFrom('put', 'put', 'remove', 'remove', 'take', 'commit', 'put back' as const)
   const steps = fc.array(fc.tuple(kinds, fc.array(fc.nat(200), { minLength: 1, maxLength: 20 })), { maxLength: 60 })
   fc.assert(
     fc.property(steps, fc.nat(1e12), (steps, start) => {

@@ -5,38 +5,38 @@ export interface Queued {
   readonly queueOffset: number
 }
 
-/** A lock of an orderly queue counts for so long after the broker last granted it (Apache's lockMaxLiveTime). */
+/** How long a lock counts after the broker last granted it (Apache's rocketmq.client.rebalance.lockMaxLiveTime). */
 const LOCK_LIFE_MS = 30_000
-/** A queue that was not pulled for so long is taken up anew (Apache's pullMaxIdleTime). */
+/** A queue that was not pulled for this long is dropped and added again (Apache's rocketmq.client.pull.pullMaxIdleTime). */
 const PULL_IDLE_MS = 120_000
 
-/** `remove` and `commit` had nothing to do. */
+/** What `remove` and `commit` return if there was nothing to do. */
 const NOTHING_TO_STORE = -1
 
 /**
- * What was pulled of one queue and is not done yet: Apache's ProcessQueue. It knows the lowest offset that is safe to
- * store: everything before it is done. Times are milliseconds, given by the caller.
+ * The messages of one queue that were pulled and are not done yet: Apache's ProcessQueue. It knows the lowest offset that is
+ * safe to store, before which everything is done. Times are milliseconds, passed in by the caller.
  */
 export class ProcessQueue<M extends Queued> {
-  /** The queue went to another member, or is given up: nothing of it may be started or stored any more. */
+  /** The queue is given up: none of its messages may be started, and no offset of it stored. */
   dropped = false
-  /** An orderly queue that the broker has locked for this client. */
+  /** The broker has locked the queue for this client. Only for orderly consumers. */
   locked = false
   lastLockAt: number
   lastPullAt: number
   lastConsumeAt: number
-  /** How often the lock could not be given back because messages were in the works. */
+  /** How many times the queue could not be unlocked because a listener was still busy with it. */
   unlockAttempts = 0
 
   readonly #sizeOf: (message: M) => number
   readonly #waiting = new OffsetRing<M>()
-  /** Orderly: what was taken and is not committed. By rising offset, except after odd rollbacks. */
+  /** Messages that an orderly consumer has taken and not committed. In rising order of offsets, except after a `putBack`. */
   readonly #taken = new Map<number, M>()
   #size = 0
   #maxOffset = -1
-  #consuming = false
+  #isConsuming = false
 
-  /** @param sizeOf bytes of a message's body, for the limit of memory */
+  /** @param sizeOf the bytes of a message, for the memory limit */
   constructor(now: number, sizeOf: (message: M) => number) {
     this.lastLockAt = now
     this.lastPullAt = now
@@ -44,62 +44,49 @@ export class ProcessQueue<M extends Queued> {
     this.#sizeOf = sizeOf
   }
 
-  /** Messages that are not done, taken ones included. */
+  /** Messages that are not done, including taken ones. */
   get count(): number {
     return this.#waiting.size + this.#taken.size
   }
 
-  /** Bytes of their bodies. */
+  /** Bytes of these messages. */
   get size(): number {
     return this.#size
   }
 
-  /** Messages taken in order and not committed. */
+  /** Messages that an orderly consumer has taken and not committed. */
   get takenCount(): number {
     return this.#taken.size
   }
 
-  /** From the first waiting offset to the last. */
+  /** Distance from the first waiting offset to the last. */
   get span(): number {
     return (this.#waiting.lastOffset ?? 0) - (this.#waiting.firstOffset ?? 0)
   }
 
-  /** Lowest offset that is not done; undefined if all is. */
+  /** The lowest offset that is not done; undefined if all are. */
   get firstOffset(): number | undefined {
     const waiting = this.#waiting.firstOffset
     if (this.#taken.size === 0) return waiting
     return Math.min(waiting ?? Infinity, ...this.#taken.keys())
   }
 
+  /** The highest offset that is not done; undefined if all are. */
   get lastOffset(): number | undefined {
     if (this.#taken.size === 0) return this.#waiting.lastOffset
     return Math.max(this.#waiting.lastOffset ?? -1, ...this.#taken.keys())
   }
 
-  /** First and last offset of those taken in order. */
+  /** The first and the last offset of the taken messages. */
   get takenSpan(): { readonly first: number; readonly last: number } | undefined {
     if (this.#taken.size === 0) return undefined
     const offsets = [...this.#taken.keys()]
     return { first: Math.min(...offsets), last: Math.max(...offsets) }
   }
 
-  /** The oldest waiting message: while it is not done nothing behind it can be stored. */
-  first(): M | undefined {
-    return this.#waiting.first()
-  }
-
-  has(offset: number): boolean {
-    return this.#waiting.get(offset) !== undefined
-  }
-
-  /** Messages waiting, oldest first. */
-  messages(): Iterable<M> {
-    return this.#waiting.values()
-  }
-
   /**
-   * Adds what was pulled; what is here already stays as it is.
-   * @returns true if an orderly consumer has to start on the queue: there is work and nobody is at it
+   * Adds pulled messages. Those that are already here stay unchanged.
+   * @returns true if an orderly consumer has to start on the queue: messages wait, and it is not working on them
    */
   put(messages: readonly M[]): boolean {
     for (const message of messages) {
@@ -108,14 +95,14 @@ export class ProcessQueue<M extends Queued> {
       this.#size += this.#sizeOf(message)
       if (offset > this.#maxOffset) this.#maxOffset = offset
     }
-    if (this.#consuming || this.#waiting.size === 0) return false
-    this.#consuming = true
+    if (this.#isConsuming || this.#waiting.size === 0) return false
+    this.#isConsuming = true
     return true
   }
 
   /**
    * Marks messages as done.
-   * @returns the offset to store: the lowest that is not done, or the one behind all; -1 if nothing was waiting
+   * @returns the offset to store: the lowest that is not done, or the one after all; -1 if no message was waiting
    */
   remove(messages: readonly M[], now: number): number {
     this.lastConsumeAt = now
@@ -127,7 +114,10 @@ export class ProcessQueue<M extends Queued> {
     return this.#waiting.firstOffset ?? this.#maxOffset + 1
   }
 
-  /** Takes the oldest messages to consume in order; none means that the consumer leaves the queue until `put` says so. */
+  /**
+   * Takes the oldest messages, to consume them in order. If it returns none, the consumer has to leave the queue until `put`
+   * returns true.
+   */
   take(limit: number, now: number): M[] {
     this.lastConsumeAt = now
     const messages: M[] = []
@@ -138,11 +128,11 @@ export class ProcessQueue<M extends Queued> {
       this.#taken.set(message.queueOffset, message)
       messages.push(message)
     }
-    if (messages.length === 0) this.#consuming = false
+    if (messages.length === 0) this.#isConsuming = false
     return messages
   }
 
-  /** All that was taken is done. @returns the offset to store, -1 if nothing was taken */
+  /** Marks all taken messages as done. @returns the offset to store; -1 if no message was taken */
   commit(): number {
     const last = this.takenSpan?.last
     for (const message of this.#taken.values()) this.#size -= this.#sizeOf(message)
@@ -150,20 +140,15 @@ export class ProcessQueue<M extends Queued> {
     return last === undefined ? NOTHING_TO_STORE : last + 1
   }
 
-  /** All that was taken waits again. */
-  rollback(): void {
-    this.putBack([...this.#taken.values()])
-  }
-
-  /** Some of what was taken waits again. */
+  /** Returns taken messages to the waiting ones. */
   putBack(messages: readonly M[]): void {
-    // From the last one on: each goes in front, where adding costs least.
+    // In reverse, so that each message goes to the front of the ring, where adding is cheapest.
     for (const message of messages.toReversed()) {
       if (this.#taken.delete(message.queueOffset)) this.#waiting.add(message.queueOffset, message)
     }
   }
 
-  /** Forgets all messages, as after a reset of offsets. */
+  /** Removes all messages without marking them as done, for a queue that continues at another offset. */
   clear(): void {
     this.#waiting.clear()
     this.#taken.clear()

@@ -2,68 +2,66 @@ import {
   consumeRequests,
   matchesTags,
   type MessageView,
+  pullFlags,
   readMessages,
   responseCodes,
   type SubscriptionData,
   V5_0_0,
 } from '@gantrymq/protocol'
 import type { Long, Reply } from '@gantrymq/remoting'
-import { findReadAddress } from '../../routes/find-broker.ts'
-import type { ClientInstance } from '../../instance/client-instance.ts'
-import { pullChannel, tracePull } from '../../diagnostics.ts'
 import { Deadline } from '../../deadline.ts'
+import { pullChannel, tracePull } from '../../diagnostics.ts'
+import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
+import type { MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
+import { findReadAddress } from '../../routes/find-broker.ts'
 import type { ConsumeStats } from './consume-stats.ts'
-import type { ReceivedMessage } from '../../message/received-message.ts'
 
 /**
- * What a pull found: messages; nothing from this offset on; nothing that the filter wants, as far as the broker looked; or
- * no such offset, with one to go on from. Apache's PullStatus.
+ * What a pull found: messages (FOUND), nothing at or after the offset (NO_NEW_MSG), nothing that matches the filter as far as
+ * the broker looked (NO_MATCHED_MSG), or that the queue has no such offset (OFFSET_ILLEGAL; `nextOffset` says where to go
+ * on). Apache's PullStatus.
  */
 export type PullStatus = 'FOUND' | 'NO_NEW_MSG' | 'NO_MATCHED_MSG' | 'OFFSET_ILLEGAL'
 
-/** The answer to a pull. */
+/** The result of a pull. */
 export interface PullResult<Body> {
   readonly status: PullStatus
-  /** Where to pull next. */
+  /** The offset to pull next. */
   readonly nextOffset: number
-  /** Offset of the queue's oldest message. */
+  /** The offset of the queue's oldest message. */
   readonly minOffset: number
-  /** Offset that its next message will have. */
+  /** The offset that the queue's next message will get. */
   readonly maxOffset: number
-  /** May be empty although the status is FOUND: what only shared the hash of a wanted tag is left out. */
+  /** Can be empty although the status is FOUND: messages whose tag only has the same hash as a wanted one are left out. */
   readonly messages: readonly ReceivedMessage<Body>[]
 }
 
-/** Who pulls. */
+/** The consumer that pulls. */
 export interface PullContext<Body> {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
   readonly stats: ConsumeStats
-  readonly toMessage: (view: MessageView, queue: MessageQueue) => ReceivedMessage<Body>
+  readonly toMessage: MessageMaker<Body>
 }
 
 /** What to pull. */
-export interface PullAsk {
+export interface PullRequest {
   readonly queue: MessageQueue
   readonly subscription: SubscriptionData
   readonly offset: number
   readonly max: number
   readonly maxBytes: number | undefined
-  /** How long the broker may hold the pull when there is nothing, milliseconds; 0: not at all. */
+  /** How long the broker may hold the pull if it finds nothing, in milliseconds; 0: it answers at once. */
   readonly suspendMs: number
-  /** The broker that the last pull of the queue suggested; 0 is the master. */
+  /** The id of the broker that the last reply suggested; 0 is the master. */
   readonly brokerId: Long
-  /** Told as a lite pull, which brokers of 5.x count and limit apart. */
+  /** Marks the pull as a lite pull, which brokers of 5.x count and limit separately. */
   readonly isLite: boolean
 }
 
 type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
-
-const SUSPEND = 2
-const WITH_SUBSCRIPTION = 4
-const LITE = 16
 
 const STATUSES: Readonly<Record<number, PullStatus>> = {
   [responseCodes.SUCCESS]: 'FOUND',
@@ -73,20 +71,20 @@ const STATUSES: Readonly<Record<number, PullStatus>> = {
 }
 
 /**
- * Pulls once. Nothing is committed by it.
+ * Pulls once. It commits no offset.
  * @throws ClientError BROKER_MISSING, and as `ClientInstance.call`
  */
 export async function pullQueue<Body>(
   context: PullContext<Body>,
-  ask: PullAsk,
+  request: PullRequest,
   options: CallOptions,
 ): Promise<PullResult<Body> & { readonly suggestedBrokerId: number }> {
   const { stats, instance } = context
   const started = instance.clock.elapsed()
-  const { header, body, code } = await traced(context, ask, options)
+  const { header, body, code } = await traced(context, request, options)
   const isFound = code === responseCodes.SUCCESS && body !== null
-  const messages = isFound ? await messagesOf(context, ask, body) : []
-  stats.pulled(ask.queue.topic, messages.length, instance.clock.elapsed() - started)
+  const messages = isFound ? await messagesOf(context, request, body) : []
+  stats.pulled(request.queue.topic, messages.length, instance.clock.elapsed() - started)
   return {
     status: STATUSES[code] ?? 'NO_NEW_MSG',
     nextOffset: header.nextBeginOffset,
@@ -97,38 +95,42 @@ export async function pullQueue<Body>(
   }
 }
 
-async function traced<Body>(context: PullContext<Body>, ask: PullAsk, options: CallOptions): Promise<PullReply> {
-  if (!pullChannel.hasSubscribers) return await call(context, ask, options)
+async function traced<Body>(
+  context: PullContext<Body>,
+  request: PullRequest,
+  options: CallOptions,
+): Promise<PullReply> {
+  if (!pullChannel.hasSubscribers) return await call(context, request, options)
   const { instance, group } = context
   const { clientId } = instance
   const { namespace } = instance.options
-  const { queue, offset } = ask
-  return await tracePull({ clientId, namespace, group, queue, offset }, () => call(context, ask, options))
+  const { queue, offset } = request
+  return await tracePull({ clientId, namespace, group, queue, offset }, () => call(context, request, options))
 }
 
-async function call<Body>(context: PullContext<Body>, ask: PullAsk, options: CallOptions): Promise<PullReply> {
+async function call<Body>(context: PullContext<Body>, request: PullRequest, options: CallOptions): Promise<PullReply> {
   const { instance, group } = context
-  const { queue, subscription, suspendMs, isLite } = ask
+  const { queue, subscription, suspendMs, isLite } = request
   const { topic, queueId, brokerName } = queue
   const { clock, options: own } = instance
   const deadline = Deadline.of(clock, options, own.requestTimeoutMs)
-  const { address, version } = await findReadAddress(instance, queue, ask.brokerId, deadline)
+  const { address, version } = await findReadAddress(instance, queue, request.brokerId, deadline)
   const header = {
     consumerGroup: group,
     topic,
     queueId,
-    queueOffset: ask.offset,
-    maxMsgNums: ask.max,
-    sysFlag: WITH_SUBSCRIPTION | (suspendMs > 0 ? SUSPEND : 0) | (isLite ? LITE : 0),
+    queueOffset: request.offset,
+    maxMsgNums: request.max,
+    sysFlag: pullFlags.subscription | (suspendMs > 0 ? pullFlags.suspend : 0) | (isLite ? pullFlags.litePull : 0),
     commitOffset: 0,
     suspendTimeoutMillis: suspendMs,
     subscription: subscription.subString,
     subVersion: subscription.expressionType === 'TAG' ? 0 : subscription.subVersion,
     expressionType: subscription.expressionType,
-    maxMsgBytes: ask.maxBytes,
+    maxMsgBytes: request.maxBytes,
     bname: brokerName,
   }
-  // Before the first heartbeat the version is not known: all brokers know the plain pull.
+  // The version is unknown before the first heartbeat, and every broker accepts the plain pull.
   const { LITE_PULL_MESSAGE, PULL_MESSAGE } = consumeRequests
   const declaration = isLite && version >= V5_0_0 ? LITE_PULL_MESSAGE : PULL_MESSAGE
   const reply = await instance.call(address, declaration, { header }, deadline.options())
@@ -138,7 +140,7 @@ async function call<Body>(context: PullContext<Body>, ask: PullAsk, options: Cal
 
 async function messagesOf<Body>(
   { instance, group, stats, toMessage }: PullContext<Body>,
-  { queue, subscription }: PullAsk,
+  { queue, subscription }: PullRequest,
   body: Buffer,
 ): Promise<ReceivedMessage<Body>[]> {
   const views = readMessages(body, corrupt => {
@@ -147,11 +149,11 @@ async function messagesOf<Body>(
   })
   const { tagsSet } = subscription
   const wanted = tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property('TAGS')))
-  await unpack(wanted)
+  await decompress(wanted)
   return wanted.map(view => toMessage(view, queue))
 }
 
-/** Decompresses bodies beside the event loop. What cannot be is left: its `body` says why. */
-export async function unpack(views: readonly MessageView[]): Promise<void> {
+/** Decompresses bodies in the thread pool. A body that cannot be decompressed is left alone: reading it throws the reason. */
+export async function decompress(views: readonly MessageView[]): Promise<void> {
   for (const view of views) if (view.compression !== null) await view.readBody().catch(() => {})
 }

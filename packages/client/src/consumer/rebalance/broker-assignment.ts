@@ -3,36 +3,42 @@ import { REQUEST_CODE_NOT_SUPPORTED } from '@gantrymq/remoting'
 import { Deadline } from '../../deadline.ts'
 import { ClientError } from '../../errors.ts'
 import { findAnyAddress } from '../../routes/find-broker.ts'
-import type { Assigned, RebalanceCore } from './rebalancer.ts'
+import type { AssignedQueue, RebalanceContext } from './context.ts'
 
-/** Apache's broker knows two strategies; AVG is its own. */
+/** The strategies that Apache's brokers know. AVG is their default. */
 const STRATEGIES = new Set(['AVG', 'AVG_BY_CIRCLE'])
 
 /**
- * Asks the brokers of a topic for this client's queues, and whether to pull or to pop them. Undefined: they cannot tell, and
- * all stays as it is. `own`: they do not know the question (4.9), so that clients share by themselves.
- * @throws ClientError if no broker answers
+ * What the brokers assign: this client's queues; `by-client` if they do not know the request (4.9) and leave the assignment to
+ * the clients; undefined if they have no assignment now, so that nothing changes.
  */
+export type BrokerAssignment = readonly AssignedQueue[] | 'by-client' | undefined
+
+/** Asks the brokers of a topic for this client's queues, and whether to pull or to pop them. @throws ClientError if none answers */
 export async function queryAssignment(
-  core: RebalanceCore,
+  context: RebalanceContext,
   topic: string,
   signal?: AbortSignal,
-): Promise<readonly Assigned[] | 'own' | undefined> {
-  const { route } = await core.instance.routes.get(topic, { signal })
+): Promise<BrokerAssignment> {
+  const { route } = await context.instance.routes.get(topic, { signal })
   let failure: unknown = new ClientError('BROKER_MISSING', `topic ${topic} has no broker`, { retriable: true })
   for (const { brokerName } of route.brokerDatas) {
     try {
-      return await askBroker(core, topic, brokerName, signal)
+      return await askBroker(context, topic, brokerName, signal)
     } catch (error) {
-      if (error instanceof ClientError && error.responseCode === REQUEST_CODE_NOT_SUPPORTED) return 'own'
+      if (error instanceof ClientError && error.responseCode === REQUEST_CODE_NOT_SUPPORTED) return 'by-client'
       failure = error
     }
   }
   throw failure
 }
 
-async function askBroker(core: RebalanceCore, topic: string, brokerName: string, signal: AbortSignal | undefined) {
-  const { instance, group, settings } = core
+async function askBroker(
+  { instance, group, settings }: RebalanceContext,
+  topic: string,
+  brokerName: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly AssignedQueue[] | undefined> {
   const deadline = Deadline.of(instance.clock, { signal }, instance.options.requestTimeoutMs)
   const address = await findAnyAddress(instance, { topic, brokerName }, deadline)
   const { name } = settings.allocate

@@ -1,12 +1,13 @@
 import type { MessageQueue } from '../../message/message.ts'
+import type { HeldQueue } from '../queue/held-queue.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
-import type { HeldWork } from './rebalancer.ts'
 
-/** A queue that rebalancing gave to a consumer whose user pulls it himself: nothing runs by itself. */
-export class PullShare implements HeldWork {
+/** A queue that the user pulls: this client only knows that it is assigned. */
+export class ManualQueue implements HeldQueue {
   readonly queue: MessageQueue
   readonly process: ProcessQueue<never>
 
+  /** @param now by `Clock.elapsed` */
   constructor(queue: MessageQueue, now: number) {
     this.queue = queue
     this.process = new ProcessQueue(now, () => 0)

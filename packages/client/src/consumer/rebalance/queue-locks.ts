@@ -3,42 +3,42 @@ import type { ClientInstance } from '../../instance/client-instance.ts'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
 
 /** A queue that is held under a lock. */
-export interface LockedWork {
+export interface LockedQueue {
   readonly queue: MessageQueue
-  /** Given back, or lost. One whose last message is in the works is neither. */
-  readonly isGone: boolean
+  /** The queue was given up or lost. Not yet true while its last message is being consumed. */
+  readonly isReleased: boolean
   readonly process: { locked: boolean; lastLockAt: number }
-  /** Another client may have it: nothing of it counts any more, it has to be taken up anew. */
+  /** Another client may have the queue: its results do not count, and it has to be dropped and added again. */
   lose(): void
 }
 
-/** How long the broker may take, milliseconds (Apache 1,000). */
+/** How long the broker may take, in milliseconds, as in Apache's RebalanceImpl. */
 const TIMEOUT_MS = 1000
-/** A broker keeps a lock that is not renewed for so long, milliseconds (Apache's lockMaxLiveTime). */
+/** How long a broker keeps a lock that is not renewed, in milliseconds (Apache's rocketmq.broker.rebalance.lockMaxLiveTime). */
 const BROKER_LIFE_MS = 60_000
 
-/** What brokers say to who asks for queues. */
-export interface Acquired {
-  /** Keys of the queues that are this client's now. */
+/** What the brokers answered to a request for locks. */
+export interface AcquiredLocks {
+  /** Keys of the queues that are locked for this client now. */
   readonly granted: ReadonlySet<string>
-  /** Another client has one of them. */
+  /** Whether another client has the lock of one of the queues. */
   readonly isRefused: boolean
 }
 
-/** A renewal that waits for its turn. */
+/** A renewal that waits for the requests before it. */
 interface Renewal {
-  readonly works: Set<LockedWork>
+  readonly queues: Set<LockedQueue>
   readonly done: Promise<void>
 }
 
 /**
- * The brokers' locks on the queues of an orderly consumer: while it has one, nobody else in its group consumes the queue.
- * One request at a time and broker, so that a renewal never takes back a queue that is being given away.
+ * The brokers' locks on the queues of an orderly consumer: while it has a lock, no other member of its group consumes the
+ * queue. Each broker gets one request at a time, so that a renewal never locks a queue again that is being unlocked.
  */
 export class QueueLocks {
   readonly #instance: ClientInstance
   readonly #group: string
-  /** By broker. */
+  /** The last request, by broker. */
   readonly #last = new Map<string, Promise<unknown>>()
   readonly #renewals = new Map<string, Renewal>()
 
@@ -48,10 +48,10 @@ export class QueueLocks {
     this.#group = group
   }
 
-  /** Asks for queues. Never rejects. */
-  async acquire(queues: readonly MessageQueue[]): Promise<Acquired> {
+  /** Asks for the locks of queues. Never rejects. */
+  async acquire(queues: readonly MessageQueue[]): Promise<AcquiredLocks> {
     const asked = byBroker(queues).map(async ([name, some]) => {
-      const keys = await this.#inTurn(name, () => this.#ask(name, some))
+      const keys = await this.#inTurn(name, () => this.#lock(name, some))
       return {
         keys: [...(keys ?? [])],
         isRefused: keys !== undefined && some.some(queue => !keys.has(queueKey(queue))),
@@ -64,49 +64,49 @@ export class QueueLocks {
     }
   }
 
-  /** Keeps the locks. What the brokers do not grant any more is lost; where none answers, nothing changes. */
-  async renew(works: Iterable<LockedWork>): Promise<void> {
-    const byName = Map.groupBy(works, ({ queue }) => queue.brokerName)
+  /** Renews the locks. Queues whose lock the broker refuses are lost; if the broker does not answer, nothing changes. */
+  async renew(queues: Iterable<LockedQueue>): Promise<void> {
+    const byName = Map.groupBy(queues, ({ queue }) => queue.brokerName)
     await Promise.all([...byName].map(([name, some]) => this.#renewSoon(name, some)))
   }
 
-  /** With the renewal that waits for its turn, if there is one: a broker that is slow gets no more to do. */
-  #renewSoon(brokerName: string, some: readonly LockedWork[]): Promise<void> {
+  /** Joins a renewal that still waits, if there is one, so that a slow broker gets no additional requests. */
+  #renewSoon(brokerName: string, some: readonly LockedQueue[]): Promise<void> {
     const waiting = this.#renewals.get(brokerName)
     if (waiting !== undefined) {
-      for (const work of some) waiting.works.add(work)
+      for (const each of some) waiting.queues.add(each)
       return waiting.done
     }
-    const works = new Set(some)
+    const queues = new Set(some)
     const done = this.#inTurn(brokerName, () => {
       this.#renewals.delete(brokerName)
       return this.#renewAt(
         brokerName,
-        [...works].filter(({ isGone }) => !isGone),
+        [...queues].filter(({ isReleased }) => !isReleased),
       )
     })
-    this.#renewals.set(brokerName, { works, done })
+    this.#renewals.set(brokerName, { queues, done })
     return done
   }
 
-  async #renewAt(brokerName: string, works: readonly LockedWork[]): Promise<void> {
-    if (works.length === 0) return
+  async #renewAt(brokerName: string, queues: readonly LockedQueue[]): Promise<void> {
+    if (queues.length === 0) return
     const asked = this.#instance.clock.elapsed()
-    const granted = await this.#ask(
+    const granted = await this.#lock(
       brokerName,
-      works.map(({ queue }) => queue),
+      queues.map(({ queue }) => queue),
     )
     if (granted === undefined) return
-    for (const work of works) {
-      // A lock that was silent for so long may have been somebody else's meanwhile.
-      const wasFree = asked - work.process.lastLockAt > BROKER_LIFE_MS
-      if (!granted.has(queueKey(work.queue)) || wasFree) lose(work)
-      else Object.assign(work.process, { locked: true, lastLockAt: asked })
+    for (const each of queues) {
+      // A lock that was not renewed for this long had expired, so another client may have had it meanwhile.
+      const hadExpired = asked - each.process.lastLockAt > BROKER_LIFE_MS
+      if (!granted.has(queueKey(each.queue)) || hadExpired) lose(each)
+      else Object.assign(each.process, { locked: true, lastLockAt: asked })
     }
   }
 
-  /** Undefined if the broker did not answer. */
-  async #ask(brokerName: string, mqSet: readonly MessageQueue[]): Promise<ReadonlySet<string> | undefined> {
+  /** The keys of the locked queues; undefined if the broker did not answer. */
+  async #lock(brokerName: string, mqSet: readonly MessageQueue[]): Promise<ReadonlySet<string> | undefined> {
     const { brokers, clientId, log } = this.#instance
     const address = brokers.master(brokerName)
     if (address === undefined) return undefined
@@ -116,15 +116,15 @@ export class QueueLocks {
       const reply = await this.#instance.call(address, consumeRequests.LOCK_BATCH_MQ, input, { timeoutMs: TIMEOUT_MS })
       return new Set((reply.body?.lockOKMQSet ?? []).map(queueKey))
     } catch (error) {
-      log.warn({ group: this.#group, brokerName, error: String(error) }, 'queues not locked')
+      log.warn({ group: this.#group, brokerName, error: String(error) }, 'cannot lock queues')
       return undefined
     }
   }
 
-  /** Gives queues back. Never rejects: a broker that does not hear of it frees them after a minute. */
+  /** Unlocks queues. Never rejects: a broker that cannot be reached frees them after a minute. */
   async release(queues: readonly MessageQueue[]): Promise<void> {
-    const given = byBroker(queues).map(([name, some]) => this.#inTurn(name, () => this.#unlockAt(name, some)))
-    await Promise.all(given)
+    const unlocked = byBroker(queues).map(([name, some]) => this.#inTurn(name, () => this.#unlockAt(name, some)))
+    await Promise.all(unlocked)
   }
 
   async #unlockAt(brokerName: string, mqSet: readonly MessageQueue[]): Promise<void> {
@@ -135,12 +135,12 @@ export class QueueLocks {
     try {
       await this.#instance.call(address, consumeRequests.UNLOCK_BATCH_MQ, input, { timeoutMs: TIMEOUT_MS })
     } catch (error) {
-      log.warn({ group: this.#group, brokerName, error: String(error) }, 'queues not unlocked')
+      log.warn({ group: this.#group, brokerName, error: String(error) }, 'cannot unlock queues')
     }
   }
 
-  #inTurn<T>(brokerName: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#last.get(brokerName) ?? Promise.resolve()).then(work)
+  #inTurn<T>(brokerName: string, request: () => Promise<T>): Promise<T> {
+    const turn = (this.#last.get(brokerName) ?? Promise.resolve()).then(request)
     this.#last.set(
       brokerName,
       turn.catch(() => {}),
@@ -149,9 +149,9 @@ export class QueueLocks {
   }
 }
 
-function lose(work: LockedWork): void {
-  work.process.locked = false
-  work.lose()
+function lose(locked: LockedQueue): void {
+  locked.process.locked = false
+  locked.lose()
 }
 
 function byBroker(queues: readonly MessageQueue[]): [string, MessageQueue[]][] {

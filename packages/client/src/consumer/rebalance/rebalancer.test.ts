@@ -15,7 +15,7 @@ const orders = ({ queues }: PushConsumer): string[] =>
 const count = (cluster: TestCluster, name: string): number =>
   cluster.brokers.flatMap(({ requests }) => requests).filter(request => request.name === name).length
 
-test('two members share the queues, and one takes all when the other leaves', async t => {
+test('two members share the queues, and one gets all of them when the other leaves', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
   const one = await startConsumer(cluster, { instanceName: 'a', onMessage() {} })
@@ -27,7 +27,7 @@ test('two members share the queues, and one takes all when the other leaves', as
   await cluster.until(() => orders(two).length === 4, { stepMs: 50 })
 })
 
-test('a queue that changes hands goes on where it was, without doubles', async t => {
+test('a queue that moves to another member continues at its offset, without duplicates', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 4 })
   const seen: string[] = []
@@ -37,7 +37,7 @@ test('a queue that changes hands goes on where it was, without doubles', async t
   await startConsumer(cluster, { instanceName: 'a', onMessage })
   const first = cluster.broker.requests.find(({ name }) => name === 'HEART_BEAT')?.from
   for (const instanceName of ['b', 'c']) {
-    // The one that gives up queues hears of it later than the one that takes them.
+    // The member that gives up queues learns of the change later than the member that gets them.
     const where = ({ from }: { from: string }) => from === first
     cluster.broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'late', ms: 200, where })
     for (let k = 0; k < 20; k++) put()
@@ -55,7 +55,7 @@ test('a queue that changes hands goes on where it was, without doubles', async t
   assert.equal(new Set(seen).size, n)
 })
 
-test('a member that the broker has forgotten tells it again, and keeps its queues meanwhile', async t => {
+test('a member keeps its queues while the brokers refuse to list the members', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   const consumer = await startConsumer(cluster, { onMessage() {} })
@@ -67,12 +67,12 @@ test('a member that the broker has forgotten tells it again, and keeps its queue
   assert.equal(orders(consumer).length, 2)
 })
 
-test('a member that is missing in the list tells the broker of itself before it gives its queues up', async t => {
+test('a member that is missing from the list sends a heartbeat before it gives up its queues', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
-  const told: number[] = []
+  const mineCounts: number[] = []
   const onQueues = (topic: string, _: unknown, mine: readonly unknown[]): void => {
-    if (topic === 'Orders') told.push(mine.length)
+    if (topic === 'Orders') mineCounts.push(mine.length)
   }
   const one = await startConsumer(cluster, { instanceName: 'a', onQueues, onMessage() {} })
   const two = await startConsumer(cluster, { instanceName: 'b', onMessage() {} })
@@ -85,10 +85,10 @@ test('a member that is missing in the list tells the broker of itself before it 
   one.resume()
   await cluster.until(() => members.consumerIds('readers').includes(one.clientId))
   await cluster.advance(5000)
-  assert.deepEqual([told.at(-1), told.includes(0)], [1, false])
+  assert.deepEqual([mineCounts.at(-1), mineCounts.includes(0)], [1, false])
 })
 
-test('a strategy that throws leaves all as it is; one with a fixed list gets what there is of it', async t => {
+test('a strategy that throws changes nothing, and of a fixed list only existing queues are assigned', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 3 })
   const { log, texts } = recordingLog()
@@ -110,22 +110,22 @@ test('a strategy that throws leaves all as it is; one with a fixed list gets wha
   cluster.broker.notify('readers')
   await cluster.advance(3000)
   assert.deepEqual(orders(consumer), ['Orders@broker-a@0', 'Orders@broker-a@2'])
-  assert.ok(texts.includes('warn queues not shared out'))
+  assert.ok(texts.includes('warn cannot assign the queues of a topic'))
 })
 
-test('a topic that is missing is asked for more and more seldom, and found when it is made', async t => {
+test('a missing topic is queried at growing intervals, and found once it is created', async t => {
   const cluster = await testCluster(t)
   const consumer = await startConsumer(cluster, { subscriptions: { Later: '*' }, onMessage() {} })
   const asked = () => cluster.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
   await cluster.advance(60_000, 200)
   const before = asked()
   await cluster.advance(60_000, 200)
-  assert.ok(asked() - before <= 12, `${asked() - before} questions in a minute`)
+  assert.ok(asked() - before <= 12, `${asked() - before} queries in a minute`)
   cluster.broker.setTopic('Later', { readQueues: 1 })
   await cluster.until(() => consumer.queues.length === 2, { stepMs: 200 })
 })
 
-test('many notices at once make few rounds', async t => {
+test('many notices at once cause few rebalances', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders')
   const consumer = await startConsumer(cluster, { onMessage() {} })
@@ -140,25 +140,25 @@ test('many notices at once make few rounds', async t => {
   assert.ok(count(cluster, 'GET_CONSUMER_LIST_BY_GROUP') - before <= 2)
 })
 
-test('queues that are added to a topic are found', async t => {
+test('queues that are added to a topic are assigned', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
-  const told: number[] = []
+  const mineCounts: number[] = []
   const consumer = await startConsumer(cluster, {
     onMessage() {},
     onQueues: (topic, _, mine) => {
-      if (topic === 'Orders') told.push(mine.length)
+      if (topic === 'Orders') mineCounts.push(mine.length)
     },
   })
   await cluster.until(() => orders(consumer).length === 1)
   cluster.broker.setTopic('Orders', { readQueues: 3 })
   await cluster.until(() => orders(consumer).length === 3, { stepMs: 200 })
   await cluster.settle()
-  assert.deepEqual(told, [1, 3])
+  assert.deepEqual(mineCounts, [1, 3])
 })
 
 for (const orderly of [false, true]) {
-  test(`an operator's offsets are taken at once${orderly ? ', in order when the listener is done' : ''}`, async t => {
+  test(`an operator's reset of offsets takes effect at once${orderly ? ', for orderly consumers when the listener is done' : ''}`, async t => {
     const cluster = await testCluster(t)
     cluster.broker.setTopic('Orders', { readQueues: 1 })
     for (let n = 0; n < 6; n++) cluster.broker.put({ topic: 'Orders' })
@@ -187,7 +187,7 @@ for (const orderly of [false, true]) {
   })
 }
 
-test('brokers are told how far a consumer is and what it holds, and may give it a message', async t => {
+test('brokers can query the offsets and the state of a consumer, and hand it a message directly', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const entry = cluster.broker.put({ topic: 'Orders' })
@@ -231,7 +231,7 @@ test('brokers are told how far a consumer is and what it holds, and may give it 
   assert.match(failed?.remark ?? '', /broken/)
 })
 
-test('a paused member gives up what is not its own, and commits nothing of it any more', async t => {
+test('a paused member gives up queues of another member, and no longer commits their offsets', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   let seen = 0

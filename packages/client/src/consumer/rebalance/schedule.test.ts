@@ -2,26 +2,26 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
-import { Rounds } from './schedule.ts'
+import { RebalanceSchedule } from './schedule.ts'
 
-function scheduled(t: TestContext, round: () => Promise<boolean>) {
+function scheduled(t: TestContext, rebalance: () => Promise<boolean>) {
   const clock = new ManualClock()
   const stop = new AbortController()
   const at: number[] = []
   const since = clock.now()
-  const rounds = new Rounds({
+  const schedule = new RebalanceSchedule({
     clock,
     log: silent,
     slowestMs: 20_000,
     signal: stop.signal,
-    round: () => {
+    rebalance: () => {
       at.push(clock.now() - since)
-      return round()
+      return rebalance()
     },
   })
   t.after(async () => {
     stop.abort()
-    await rounds.quiet
+    await schedule.quiet
     assert.equal(clock.timers, 0)
   })
   const advance = async (ms: number, step = 50): Promise<void> => {
@@ -31,87 +31,87 @@ function scheduled(t: TestContext, round: () => Promise<boolean>) {
     }
     await settle()
   }
-  return { rounds, at, stop, advance }
+  return { schedule, at, stop, advance }
 }
 
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
-test('nothing happens before the start, and then a round at once', async t => {
-  const { rounds, at } = scheduled(t, async () => true)
-  rounds.request(true)
+test('nothing is rebalanced before the start, which rebalances at once', async t => {
+  const { schedule, at } = scheduled(t, async () => true)
+  schedule.request(true)
   await settle()
   assert.deepEqual(at, [])
-  rounds.start()
-  await rounds.quiet
+  schedule.start()
+  await schedule.quiet
   assert.deepEqual(at, [0])
 })
 
-test('what is asked during a round or just after it makes one more, a little later', async t => {
-  const { rounds, at, advance } = scheduled(t, async () => true)
-  rounds.start()
-  rounds.request(false)
+test('requests during a rebalance or shortly after it cause one more, a little later', async t => {
+  const { schedule, at, advance } = scheduled(t, async () => true)
+  schedule.start()
+  schedule.request(false)
   await settle()
-  for (let n = 0; n < 5; n++) rounds.request(false)
+  for (let n = 0; n < 5; n++) schedule.request(false)
   await advance(1000)
   assert.deepEqual(at, [0, 250])
 })
 
-test('what is urgent does not wait', async t => {
-  const { rounds, at } = scheduled(t, async () => true)
-  rounds.start()
+test('an urgent request does not wait', async t => {
+  const { schedule, at } = scheduled(t, async () => true)
+  schedule.start()
   await settle()
-  rounds.request(false)
+  schedule.request(false)
   await settle()
-  rounds.request(true)
+  schedule.request(true)
   await settle()
   assert.deepEqual(at, [0, 0])
 })
 
-test('a round that leaves something open is repeated, more and more seldom', async t => {
-  const { rounds, at, advance } = scheduled(t, async () => false)
-  rounds.start()
+test('an incomplete rebalance is repeated with growing pauses', async t => {
+  const { schedule, at, advance } = scheduled(t, async () => false)
+  schedule.start()
   await advance(60_000)
   assert.deepEqual(at, [0, 1000, 3000, 7000, 15_000, 31_000, 51_000])
 })
 
-test('a notice ends the rest', async t => {
-  const { rounds, at, advance } = scheduled(t, async () => at.length > 4)
-  rounds.start()
+test('a request ends the pause', async t => {
+  const { schedule, at, advance } = scheduled(t, async () => at.length > 4)
+  schedule.start()
   await advance(7000)
-  rounds.request(false)
+  schedule.request(false)
   await advance(1000)
   assert.deepEqual(at, [0, 1000, 3000, 7000, 7250])
 })
 
-test('no two rounds run side by side, and the end waits for the one that runs', async t => {
+test('rebalances never overlap, and the end waits for the one that runs', async t => {
   let running = 0
   const end = Promise.withResolvers<void>()
-  const { rounds, at, stop, advance } = scheduled(t, async () => {
+  const { schedule, at, stop, advance } = scheduled(t, async () => {
     assert.equal(++running, 1)
     await end.promise
     running--
     return true
   })
-  rounds.start()
+  schedule.start()
   await settle()
-  rounds.request(true)
+  schedule.request(true)
   await advance(2000)
   assert.equal(at.length, 1)
   stop.abort()
   end.resolve()
-  await rounds.quiet
-  rounds.request(true)
+  await schedule.quiet
+  schedule.request(true)
   await advance(1000)
   assert.equal(at.length, 1)
 })
 
-test('a round that fails is followed by another', async t => {
+test('a rebalance that throws is repeated', async t => {
   let fails = true
-  const { rounds, at, advance } = scheduled(t, async () => {
+  const { schedule, at, advance } = scheduled(t, async () => {
     if (fails) throw new Error('odd')
     return true
   })
-  rounds.start()
+  schedule.start()
   await advance(50)
   fails = false
   await advance(1000)

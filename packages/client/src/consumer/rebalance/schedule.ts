@@ -1,147 +1,149 @@
 import type { Clock, Logger } from '@gantrymq/remoting'
 
-export interface RoundsOptions {
+export interface RebalanceScheduleOptions {
   readonly clock: Clock
   readonly log: Logger
-  /** Longest rest after rounds that leave something open, milliseconds. */
+  /** The longest pause after a rebalance that was incomplete, in milliseconds. */
   readonly slowestMs: number
   readonly signal: AbortSignal
-  /** One round. False if it leaves something open; what it throws counts as that. */
-  readonly round: () => Promise<boolean>
+  /** Rebalances once. False if it is incomplete and has to be repeated; so is one that throws. */
+  readonly rebalance: () => Promise<boolean>
 }
 
 /**
- * Rounds are so far apart, unless it is urgent: many notices at once make one more round. Apache's 5.x leaves 1,000
- * (rebalance.minInterval), which is longer than others wait before they begin with a queue that is given up.
+ * The least time between two rebalances, unless one is urgent, in milliseconds: many notices at once cause one more. Apache's
+ * 5.x waits 1,000 (rocketmq.client.rebalance.minInterval), which is longer than other members wait before they start on a
+ * queue that is given up.
  */
-const APART_MS = 250
-/** The first rest after a round that leaves something open (5.x). */
+const MIN_INTERVAL_MS = 250
+/** The first pause after an incomplete rebalance, in milliseconds (5.x). */
 const SOON_MS = 1000
 
 /**
- * When to go over the queues: one round at a time, another if it is asked for meanwhile, and again after a second, two,
- * four ... as long as something is left open. Apache's RebalanceService, whose rest does not grow.
+ * When to rebalance: once at a time, once more if it is requested meanwhile, and again after 1, 2, 4 ... seconds while it is
+ * incomplete. Apache's RebalanceService, whose pause does not grow.
  */
-export class Rounds {
-  readonly #options: RoundsOptions
+export class RebalanceSchedule {
+  readonly #options: RebalanceScheduleOptions
   #running: Promise<void> | undefined
-  #wanted = false
-  #urgent = false
-  #started = false
+  #isRequested = false
+  #isUrgent = false
+  #isStarted = false
   #wake: ((urgent: boolean) => void) | undefined
+  /** Incomplete rebalances in a row. */
   #failures = 0
-  /** Runs out when the next round may begin. */
-  #gap: Disposable | undefined
+  /** Runs until the next rebalance may begin. */
+  #interval: Disposable | undefined
   #soon: Disposable | undefined
 
-  constructor(options: RoundsOptions) {
+  constructor(options: RebalanceScheduleOptions) {
     this.#options = options
     options.signal.addEventListener('abort', () => this.#end(), { once: true })
   }
 
+  /** Resolves when no rebalance is running or waiting. */
   get quiet(): Promise<void> {
     return this.#running ?? Promise.resolve()
   }
 
   start(): void {
-    this.#started = true
+    this.#isStarted = true
     this.request(true)
   }
 
+  /** Requests a rebalance. Ignored before the start, which rebalances anyway. */
   request(urgent: boolean): void {
     const { signal } = this.#options
-    if (signal.aborted || !this.#started) return
-    this.#wanted = true
-    if (urgent) this.#urgent = true
+    if (signal.aborted || !this.#isStarted) return
+    this.#isRequested = true
+    if (urgent) this.#isUrgent = true
     if (this.#running === undefined) this.#running = this.#run()
     else this.#wake?.(urgent)
   }
 
-  /** Another round after a second, whatever the rest of this one. */
+  /** Requests a rebalance after one second, however long the current pause is. */
   requestSoon(): void {
     const { signal, clock } = this.#options
     if (signal.aborted) return
     this.#soon ??= clock.every(SOON_MS, () => {
-      this.#forgetSoon()
+      this.#cancelSoon()
       this.request(false)
     })
   }
 
-  #forgetSoon(): void {
+  #cancelSoon(): void {
     this.#soon?.[Symbol.dispose]()
     this.#soon = undefined
   }
 
   async #run(): Promise<void> {
-    const { signal, round } = this.#options
-    while (this.#wanted && !signal.aborted) {
-      await this.#untilMayBegin()
+    const { signal, rebalance } = this.#options
+    while (this.#isRequested && !signal.aborted) {
+      await this.#untilNext()
       if (signal.aborted) break
-      this.#wanted = false
-      this.#urgent = false
-      this.#openGap()
-      const isDone = await this.#survived(round)
-      this.#failures = isDone ? 0 : this.#failures + 1
-      if (!isDone) await this.#rest()
+      this.#isRequested = false
+      this.#isUrgent = false
+      this.#startInterval()
+      const isComplete = await this.#withoutThrowing(rebalance)
+      this.#failures = isComplete ? 0 : this.#failures + 1
+      if (!isComplete) await this.#pause()
     }
-    // In the same turn as the look at `wanted`, so that no request falls in between.
+    // In the same turn as the check of `#isRequested`, so that no request is lost in between.
     this.#running = undefined
   }
 
-  // A round that fails must not be the last one.
-  async #survived(round: () => Promise<boolean>): Promise<boolean> {
+  // An error must not end the schedule.
+  async #withoutThrowing(rebalance: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await round()
+      return await rebalance()
     } catch (error) {
-      this.#options.log.error({ error: String(error) }, 'round failed')
+      this.#options.log.error({ error: String(error) }, 'rebalance failed')
       return false
     }
   }
 
-  #openGap(): void {
-    this.#gap?.[Symbol.dispose]()
-    this.#gap = this.#options.clock.every(APART_MS, () => this.#closeGap())
+  #startInterval(): void {
+    this.#interval?.[Symbol.dispose]()
+    this.#interval = this.#options.clock.every(MIN_INTERVAL_MS, () => this.#endInterval())
   }
 
-  #closeGap(): void {
-    this.#gap?.[Symbol.dispose]()
-    this.#gap = undefined
+  #endInterval(): void {
+    this.#interval?.[Symbol.dispose]()
+    this.#interval = undefined
     this.#wake?.(true)
   }
 
-  async #untilMayBegin(): Promise<void> {
-    // Always a turn later, so that what asks is done with it.
+  async #untilNext(): Promise<void> {
+    // Always a turn later, so that the caller of `request` finishes first.
     await Promise.resolve()
-    while (this.#gap !== undefined && !this.#urgent && !this.#options.signal.aborted) {
+    while (this.#interval !== undefined && !this.#isUrgent && !this.#options.signal.aborted) {
       await this.#sleep(urgent => urgent)
     }
   }
 
-  async #rest(): Promise<void> {
+  async #pause(): Promise<void> {
     const { clock, slowestMs } = this.#options
     const ms = Math.min(slowestMs, SOON_MS * 2 ** Math.min(this.#failures - 1, 20))
     const timer = clock.every(ms, () => {
-      this.#wanted = true
+      this.#isRequested = true
       this.#wake?.(true)
     })
-    while (!this.#wanted && !this.#options.signal.aborted) await this.#sleep(() => this.#wanted)
+    while (!this.#isRequested && !this.#options.signal.aborted) await this.#sleep(() => this.#isRequested)
     timer[Symbol.dispose]()
   }
 
-  /** Until something is said that counts. */
-  async #sleep(counts: (urgent: boolean) => boolean): Promise<void> {
+  /** Sleeps until it is woken and `mayEnd` returns true, or the signal is aborted. */
+  async #sleep(mayEnd: (urgent: boolean) => boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = urgent => {
-      if (counts(urgent) || this.#options.signal.aborted) resolve()
+      if (mayEnd(urgent) || this.#options.signal.aborted) resolve()
     }
     await promise
     this.#wake = undefined
   }
 
   #end(): void {
-    this.#forgetSoon()
-    this.#gap?.[Symbol.dispose]()
-    this.#gap = undefined
-    this.#wake?.(true)
+    this.#cancelSoon()
+    this.#endInterval()
   }
 }

@@ -3,12 +3,12 @@ import {
   type SubscriptionData,
   type SubscriptionExpression,
 } from '@gantrymq/protocol'
-import { asClientErrors } from '../errors.ts'
+import { asClientErrors } from '../../errors.ts'
 
-/** What to receive of a topic: `*` or tags such as `new || paid`, the tags as a list, or an SQL92 filter on properties. */
+/** Which messages of a topic to receive: `*`, tags such as `new || paid`, a list of tags, or an SQL92 filter on properties. */
 export type Expression = SubscriptionExpression
 
-/** The subscription that a user's expression means. @throws ClientError BAD_OPTION for one without tags or without text */
+/** The subscription for a user's expression. @throws ClientError BAD_OPTION if the expression has no tags or no text */
 export function subscriptionOf(topic: string, expression: Expression, version: number): SubscriptionData {
   return asClientErrors(() => readExpression(topic, expression, version))
 }

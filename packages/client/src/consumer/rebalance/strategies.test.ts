@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ClientError } from '../errors.ts'
+import { ClientError } from '../../errors.ts'
 import { averagely, averagelyByCircle, byMachineRoom, consistentHash, machineRoomNearby } from './strategies.ts'
 
 const queues = [{ topic: 'T', brokerName: 'r1@a', queueId: 0 }]
@@ -11,7 +11,7 @@ function isBadOption(error: unknown): boolean {
   return error instanceof ClientError && error.code === 'BAD_OPTION'
 }
 
-test('what a strategy refuses is an error of the client, with the reason', () => {
+test('a strategy that rejects its input throws a ClientError with the reason', () => {
   const all = [
     averagely,
     averagelyByCircle,
@@ -28,7 +28,7 @@ test('what a strategy refuses is an error of the client, with the reason', () =>
   assert.throws(() => machineRoomNearby(averagely, { ...rooms, ofClient: () => '' }).assign(input), isBadOption)
 })
 
-test('the error of a strategy that a user wrote passes as it is', () => {
+test('an error thrown by a user-defined strategy is passed on unchanged', () => {
   const failure = new TypeError('mine')
   const own = {
     name: 'OWN',

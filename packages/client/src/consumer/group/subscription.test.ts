@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ClientError } from '../errors.ts'
+import { ClientError } from '../../errors.ts'
 import { subscriptionOf } from './subscription.ts'
 
-test('an expression that can match nothing is an error of the client, with its topic', () => {
+test('an expression that can match nothing is a ClientError that names the topic', () => {
   assert.deepEqual(subscriptionOf('Orders', 'a', 1).tagsSet, ['a'])
   assert.throws(
     () => subscriptionOf('Orders', '||', 1),

@@ -1,0 +1,259 @@
+import { type SubscriptionData, subscriptionOf } from '@gantrymq/protocol'
+import { type Long, pause } from '@gantrymq/remoting'
+import type { MessageQueue } from '../../message/message.ts'
+import type { ReceivedMessage } from '../../message/received-message.ts'
+import { findStartOffset } from '../offsets/queue-offsets.ts'
+import type { OffsetStore } from '../offsets/offset-store.ts'
+import { exceededLimit } from '../queue/flow-control.ts'
+import type { HeldQueue } from '../queue/held-queue.ts'
+import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
+import { ProcessQueue } from '../queue/process-queue.ts'
+import { type PullContext, pullQueue, type PullResult } from '../queue/pull-call.ts'
+import type { ArrivedChunks, Discardable } from './arrived-chunks.ts'
+import type { LitePullSettings } from './options.ts'
+import type { TotalBacklog } from './total-backlog.ts'
+
+/** What the queues of a lite pull consumer share. */
+export interface LitePullContext<Body> extends PullContext<Body> {
+  readonly settings: LitePullSettings
+  readonly offsets: OffsetStore
+  /** Takes the pulled messages. */
+  readonly chunks: ArrivedChunks<Chunk<Body>>
+  readonly backlog: TotalBacklog
+}
+
+/** The messages of one pull, or the rest of them. */
+export class Chunk<Body> implements Discardable {
+  readonly held: LitePullQueue<Body>
+  readonly messages: readonly ReceivedMessage<Body>[]
+  /** How often the queue had been sought before: messages that were pulled before a seek are not delivered. */
+  readonly epoch: number
+
+  constructor(held: LitePullQueue<Body>, messages: readonly ReceivedMessage<Body>[]) {
+    this.held = held
+    this.messages = messages
+    this.epoch = held.epoch
+  }
+
+  get isStale(): boolean {
+    return this.held.isDropped || this.held.epoch !== this.epoch
+  }
+}
+
+/** How often a queue that may not be pulled checks again if nothing wakes it, in milliseconds. */
+const RECHECK_MS = 1000
+/** The same for a queue that waits for messages of other queues to be polled. */
+const RECHECK_BACKLOG_MS = 50
+/** How long to wait after the start offset could not be found, in milliseconds. */
+const START_AGAIN_MS = 3000
+
+/** A queue of a lite pull consumer. It is pulled in advance, and knows how far it was handed out and how far it is done. */
+export class LitePullQueue<Body> implements HeldQueue {
+  readonly queue: MessageQueue
+  readonly process: ProcessQueue<ReceivedMessage<Body>>
+  readonly #context: LitePullContext<Body>
+  /** Subscriptions by topic. */
+  readonly #filters: ReadonlyMap<string, SubscriptionData>
+  readonly #loop: PollLoop
+  #nextOffset: number | undefined
+  #brokerId: Long = 0
+  /** The filter of the last pull. */
+  #lastFilter: SubscriptionData | undefined
+  #isPaused = false
+  #epoch = 0
+  /** Messages that were not handed out yet. */
+  #waiting = 0
+  #handedUpTo: number | undefined
+  #doneUpTo: number | undefined
+
+  constructor(context: LitePullContext<Body>, queue: MessageQueue, filters: ReadonlyMap<string, SubscriptionData>) {
+    this.#context = context
+    this.queue = queue
+    this.#filters = filters
+    this.process = new ProcessQueue(context.instance.clock.elapsed(), message => message.view.storedBody.length)
+    this.#loop = new PollLoop({
+      context,
+      queue,
+      verb: 'pull',
+      step: signal => this.#step(signal),
+      // The suggested broker may be down, or may be a slave that refuses what its master would accept.
+      onFailure: () => {
+        this.#brokerId = 0
+      },
+    })
+  }
+
+  get isDropped(): boolean {
+    return this.process.dropped
+  }
+
+  /** Never because of a missing pull: a user may leave a queue unpolled for as long as they like. */
+  isExpired(): boolean {
+    return this.isDropped
+  }
+
+  /** The offset after the last message that was handed out; undefined if none was and the start offset is unknown. */
+  get handedUpTo(): number | undefined {
+    return this.#handedUpTo
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  // -- For the consumer ----------------------------------------------------------------------------------------------
+
+  start(): void {
+    this.#loop.start()
+  }
+
+  drop(): Promise<void> {
+    this.process.dropped = true
+    this.#context.chunks.dropStale()
+    this.stopPulling()
+    return this.#loop.done
+  }
+
+  /** Also updates the offset to commit, before the offsets are stored. */
+  stopPulling(): void {
+    if (this.#loop.isStopped) return
+    this.updateOffset()
+    this.#loop.stop()
+  }
+
+  /** Sets the offset to commit to what is done, if `autoCommit` is on. */
+  updateOffset(): void {
+    const { settings, offsets } = this.#context
+    if (settings.autoCommit && this.#doneUpTo !== undefined) offsets.update(this.queue, this.#doneUpTo, false)
+  }
+
+  wake(): void {
+    this.#loop.wake()
+  }
+
+  /** Ends a pull in flight: its messages arrive after `resume`. */
+  pause(): void {
+    this.#isPaused = true
+    this.#loop.interrupt()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.wake()
+  }
+
+  /** Continues at another offset. Messages that were pulled before are not delivered. */
+  seek(offset: number): void {
+    this.#epoch++
+    this.process.clear()
+    this.#waiting = 0
+    this.#nextOffset = offset
+    this.#handedUpTo = offset
+    this.#doneUpTo = offset
+    this.#context.chunks.dropStale()
+    this.#loop.interrupt()
+  }
+
+  /** Messages were handed to the user. */
+  handOut(messages: readonly ReceivedMessage<Body>[]): void {
+    this.#waiting -= messages.length
+    const last = messages.at(-1)
+    // After the last pulled message, `#nextOffset` also covers the filtered messages behind it.
+    if (last !== undefined) this.#handedUpTo = this.#waiting === 0 ? this.#nextOffset : last.queueOffset + 1
+  }
+
+  /** Returns messages that were taken and not handed out. */
+  putBack({ epoch, messages }: Pick<Chunk<Body>, 'epoch' | 'messages'>): void {
+    if (messages.length === 0 || epoch !== this.#epoch || this.isDropped) return
+    this.#context.chunks.putBack(new Chunk(this, messages))
+  }
+
+  /** The user is done with messages. */
+  finish({ epoch, messages }: Pick<Chunk<Body>, 'epoch' | 'messages'>): void {
+    if (epoch !== this.#epoch || this.isDropped) return
+    const offset = this.process.remove(messages, this.#context.instance.clock.elapsed())
+    this.#doneUpTo = this.process.count === 0 ? this.#nextOffset : offset
+    this.wake()
+  }
+
+  // -- The loop ------------------------------------------------------------------------------------------------------
+
+  async #step(signal: AbortSignal): Promise<void> {
+    const waitMs = this.#waitMs()
+    if (waitMs > 0) await this.#loop.sleep(waitMs)
+    else await this.#pull(signal)
+  }
+
+  /** How long to wait before the queue may be pulled, in milliseconds; 0 to pull now. */
+  #waitMs(): number {
+    const { settings, backlog } = this.#context
+    const { maxQueuedMessages, maxQueuedMebibytes, maxSpan, maxQueuedTotal } = settings
+    if (backlog.count > maxQueuedTotal) return RECHECK_BACKLOG_MS
+    const limits = { messagesPerQueue: maxQueuedMessages, mebibytesPerQueue: maxQueuedMebibytes, span: maxSpan }
+    return this.#isPaused || exceededLimit(this.process, limits, false) !== null ? RECHECK_MS : 0
+  }
+
+  async #pull(signal: AbortSignal): Promise<void> {
+    const offset = this.#nextOffset ?? (await this.#startOffset())
+    if (signal.aborted) return
+    const { clock } = this.#context.instance
+    if (offset === undefined) return await pause(clock, START_AGAIN_MS, signal)
+    this.#nextOffset = offset
+    this.#handedUpTo ??= offset
+    const started = clock.elapsed()
+    const result = await this.#request(offset, signal)
+    // The queue was sought, paused or dropped meanwhile. If the messages are still wanted, the next pull returns them again.
+    if (signal.aborted) return
+    this.#take(result)
+    // Some replies say "retry immediately" all the time: see PulledQueue.
+    const isIdle = result.nextOffset === offset && clock.elapsed() - started < AT_ONCE_MS
+    if (isIdle) await pause(clock, AT_ONCE_MS, signal)
+  }
+
+  /** The offset in memory takes precedence over the stored one, as in Apache's RebalanceLitePullImpl. */
+  async #startOffset(): Promise<number | undefined> {
+    const { offsets } = this.#context
+    const inMemory = offsets.peek(this.queue)
+    return await findStartOffset(this.#context, this.queue, inMemory >= 0 ? inMemory : await offsets.read(this.queue))
+  }
+
+  async #request(offset: number, signal: AbortSignal): Promise<PullResult<Body>> {
+    const { settings } = this.#context
+    const request = {
+      queue: this.queue,
+      subscription: this.#filter,
+      offset,
+      max: settings.pullBatchSize,
+      maxBytes: settings.pullBatchBytes,
+      suspendMs: settings.suspendMs,
+      brokerId: this.#brokerId,
+      isLite: true,
+    }
+    const result = await pullQueue(this.#context, request, { timeoutMs: settings.pullTimeoutMs, signal })
+    this.#brokerId = result.suggestedBrokerId
+    return result
+  }
+
+  /** Assigned queues without a filter return all messages. A queue whose topic was unsubscribed keeps its last filter. */
+  get #filter(): SubscriptionData {
+    const { topic } = this.queue
+    return (this.#lastFilter = this.#filters.get(topic) ?? this.#lastFilter ?? subscriptionOf(topic, '*', 0))
+  }
+
+  #take({ status, nextOffset, messages }: PullResult<Body>): void {
+    const { instance, group, chunks } = this.#context
+    if (status === 'OFFSET_ILLEGAL') {
+      instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: nextOffset }, 'the broker moved the offset')
+    }
+    this.#nextOffset = nextOffset
+    if (messages.length > 0) {
+      this.process.put(messages)
+      this.#waiting += messages.length
+      chunks.put(new Chunk(this, messages))
+      return
+    }
+    // Offsets of filtered messages are done without the user.
+    if (this.#waiting === 0) this.#handedUpTo = nextOffset
+    if (this.process.count === 0) this.#doneUpTo = nextOffset
+  }
+}
