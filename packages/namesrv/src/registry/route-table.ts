@@ -304,7 +304,7 @@ export class RouteTable {
     const { group } = token.broker
     const deleted: { topic: string; gone: boolean }[] = []
     if (!listed || hasMappings || roleIn(group, token.broker) === 'slave') return deleted
-    for (const topic of this.#topics.all.values()) {
+    for (const topic of this.#topics.of(group)) {
       const taken = listed.has(topic.name) ? undefined : this.#topics.take(topic, group)
       if (taken) deleted.push({ topic: topic.name, gone: taken.gone })
     }

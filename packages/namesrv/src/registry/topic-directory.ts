@@ -17,6 +17,11 @@ export type TopicRegistration =
 /** The topics that have queues somewhere. Drops each with its last queue. */
 export class TopicDirectory {
   readonly #topics = new Map<string, Topic>()
+  /**
+   * The topics of each group, so that what a departure costs depends on what leaves. A topic taken from a group stays in
+   * its list until there are as many of these as others, and may stand there twice.
+   */
+  readonly #byGroup = new Map<BrokerGroup, Topic[]>()
   readonly #queuePool = new QueueSettingsPool()
 
   /** By name. */
@@ -33,8 +38,20 @@ export class TopicDirectory {
     const queues = this.#queuePool.of(settings, perm)
     const topic = this.#topics.get(name) ?? new Topic(name)
     if (topic.size === 0) this.#topics.set(name, topic)
-    topic.setQueues(group, queues)
+    if (topic.setQueues(group, queues)) this.#list(topic, group)
     return queues
+  }
+
+  #list(topic: Topic, group: BrokerGroup): void {
+    const topics = this.#byGroup.get(group)
+    if (topics === undefined) this.#byGroup.set(group, [topic])
+    else if (topics.length < 2 * group.topicCount + 16) topics.push(topic)
+    else this.#byGroup.set(group, [...this.of(group), topic])
+  }
+
+  /** The topics that have queues on a group, each once. */
+  of(group: BrokerGroup): Set<Topic> {
+    return new Set(this.#byGroup.get(group)?.filter(topic => topic.queuesOf(group) !== undefined))
   }
 
   /** Takes a topic from a group. @returns Whether no group has it any more; undefined if this one did not have it. */
@@ -46,20 +63,22 @@ export class TopicDirectory {
   endGroups(ended: readonly BrokerGroup[]): { topics: string[]; topicEntries: number } {
     const topics: string[] = []
     const topicEntries = ended.reduce((sum, { topicCount }) => sum + topicCount, 0)
-    if (topicEntries === 0) return { topics, topicEntries }
     const [only] = ended.length === 1 ? ended : []
-    for (const topic of this.#topics.values()) {
-      if (only) topic.delete(only)
-      else topic.deleteWhere(group => group.brokers.length === 0)
-      if (this.#dropIfEmpty(topic)) topics.push(topic.name)
+    const leaving = new Set<Topic>()
+    for (const group of ended) {
+      for (const topic of this.#byGroup.get(group) ?? []) leaving.add(topic)
+      this.#byGroup.delete(group)
+    }
+    for (const topic of leaving) {
+      const had = only ? topic.delete(only) : topic.deleteWhere(group => group.brokers.length === 0) > 0
+      if (had && this.#dropIfEmpty(topic)) topics.push(topic.name)
     }
     return { topics, topicEntries }
   }
 
   /** Changes the permission of all topics of a group. @returns How many it has. */
   changePermission(group: BrokerGroup, change: (perm: number) => number): number {
-    if (group.topicCount === 0) return 0
-    for (const topic of this.#topics.values()) {
+    for (const topic of this.#byGroup.get(group) ?? []) {
       const queues = topic.queuesOf(group)
       if (!queues) continue
       const perm = change(queues.perm)

@@ -57,18 +57,20 @@ export class Topic implements LiveTopic {
     return index === -1 ? undefined : this.#queues[index]
   }
 
-  setQueues(group: BrokerGroup, queues: QueueSettings): void {
+  /** @returns Whether the group had no queues of it before. */
+  setQueues(group: BrokerGroup, queues: QueueSettings): boolean {
     this.#revision++
     group.writes++
     const index = this.#groups.indexOf(group)
     if (index !== -1) {
       this.#queues[index] = queues
-      return
+      return false
     }
     const at = this.#placeOf(group.name)
     this.#groups = inserted(this.#groups, at, group)
     this.#queues = inserted(this.#queues, at, queues)
     group.topicCount++
+    return true
   }
 
   /** Where a group of this name belongs. */
