@@ -27,10 +27,10 @@ export interface RunningSubject {
 export interface Subject {
   readonly name: SubjectName
   readonly title: string
-  start(options?: StartOptions): Promise<RunningSubject>
+  start(options?: SubjectOptions): Promise<RunningSubject>
 }
 
-export interface StartOptions {
+export interface SubjectOptions {
   /** Folder for a .cpuprofile, which Node writes when the server ends. Ignored for Apache. */
   readonly profileTo?: string
 }
@@ -120,7 +120,7 @@ async function launch({ name, command, args, home, port }: Launch): Promise<Runn
   return { name, pid: child.pid as number, port, startMs, alive: () => child.exitCode === null, close }
 }
 
-async function launchNode(name: SubjectName, args: (port: number) => string[], options: StartOptions = {}) {
+async function launchNode(name: SubjectName, args: (port: number) => string[], options: SubjectOptions = {}) {
   const profile = options.profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profileTo}`]
   const [home, port] = [await newHome(), await freePort()]
   return launch({ name, command: process.execPath, args: [...profile, ...args(port)], home, port })
@@ -190,16 +190,16 @@ async function launchApache(lib: string): Promise<RunningSubject> {
   return launch({ name: 'apache', command: 'java', args: [...apacheFlags, ...folders, ...main], home, port })
 }
 
-export interface Found {
+export interface FoundSubjects {
   readonly subjects: Subject[]
   /** Why the others cannot run. */
   readonly missing: string[]
 }
 
 /** Finds the named subjects that can run on this machine. */
-export async function findSubjects(names: readonly SubjectName[], program?: string): Promise<Found> {
+export async function findSubjects(names: readonly SubjectName[], program?: string): Promise<FoundSubjects> {
   const finders = { ours: () => findOurs(program), apache: findApache, bare: async () => bareSubject }
-  const found: Found = { subjects: [], missing: [] }
+  const found: FoundSubjects = { subjects: [], missing: [] }
   for (const name of names) {
     try {
       found.subjects.push(await finders[name]())

@@ -1,9 +1,9 @@
-import { Histogram } from '../load/histogram.ts'
+import { TimeHistogram } from '../load/histogram.ts'
 import type { WorkerEvent } from './worker-lines.ts'
 
 /** Counts messages and their times since the last reading, as Meter.java does. */
 export class Meter {
-  readonly #times = new Histogram()
+  readonly #times = new TimeHistogram()
   #messages = 0
   #failed = 0
   #begin = performance.now()

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuMsOf } from '../process-stats.ts'
-import { Histogram } from './histogram.ts'
+import { TimeHistogram } from './histogram.ts'
 import { type Lane, type Plan, readPlan } from './plan.ts'
 
 const RECEIVE_BYTES = 256 * 1024
 const CHECK_EVERY = 64
 
-const seen = { answers: 0, bytes: 0, refused: 0, missed: 0, times: new Histogram() }
+const seen = { answers: 0, bytes: 0, refused: 0, missed: 0, times: new TimeHistogram() }
 
 /** The frames of a lane concatenated twice, so that any sequence of them is one slice. For small frames only. */
 interface Strip {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Histogram } from './histogram.ts'
+import { TimeHistogram } from './histogram.ts'
 
 test('quantiles are within four percent of the sorted values', () => {
   fc.assert(
@@ -9,7 +9,7 @@ test('quantiles are within four percent of the sorted values', () => {
       fc.array(fc.integer({ min: 1, max: 50_000_000 }), { minLength: 1 }),
       fc.double({ min: 0, max: 0.999, noNaN: true }),
       (values, part) => {
-        const histogram = new Histogram()
+        const histogram = new TimeHistogram()
         for (const value of values) histogram.add(value)
         const exact = values.toSorted((a, b) => a - b)[Math.floor(part * values.length)] as number
         const seen = histogram.quantile(part)
@@ -20,7 +20,7 @@ test('quantiles are within four percent of the sorted values', () => {
 })
 
 test('a cleared histogram has no earlier values', () => {
-  const histogram = new Histogram()
+  const histogram = new TimeHistogram()
   histogram.add(900)
   histogram.clear()
   histogram.add(5)

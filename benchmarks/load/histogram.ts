@@ -1,7 +1,7 @@
 const BUCKETS = 1024
 
 /** Counts times in buckets of 3 % width, so that a request needs no memory. The buckets are those of driver.c. */
-export class Histogram {
+export class TimeHistogram {
   readonly #buckets = new Float64Array(BUCKETS)
   #count = 0
   #max = 0

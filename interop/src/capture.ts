@@ -18,7 +18,7 @@ import {
   startApacheNameServer,
   startProgram,
 } from './launch/launcher.ts'
-import { type Exchange, Recorder } from './recorder.ts'
+import { type RecordedExchange, Recorder } from './recorder.ts'
 import { REQUEST_NAMES } from './request-names.ts'
 
 const goldenFolder = join(import.meta.dirname, '..', '..', 'packages', 'testkit', 'golden')
@@ -56,7 +56,7 @@ interface Golden {
 }
 
 /** Exchanges of the same kind have the same request in the same form with the same result; one of each is kept. */
-function kindOf({ request, answer }: Exchange): string {
+function kindOf({ request, answer }: RecordedExchange): string {
   const fields = Object.keys(request.extFields ?? {}).toSorted()
   const form = [request.code, request.serializeType, request.flag, request.body !== null, fields]
   return JSON.stringify([form, answer?.code, answer?.body === null, Object.keys(answer?.extFields ?? {})])
@@ -65,13 +65,13 @@ function kindOf({ request, answer }: Exchange): string {
 const UNKNOWN_TO_4_9 = [217, 901, 904]
 
 /** False if the sender closed the connection before the answer came. */
-function isWhole({ request, answer }: Exchange): boolean {
+function isWhole({ request, answer }: RecordedExchange): boolean {
   const isOneway = (request.flag & 2) === 2
   return answer !== undefined || isOneway || UNKNOWN_TO_4_9.includes(request.code)
 }
 
-function distinct(scenario: string, exchanges: readonly Exchange[]): Golden[] {
-  const kinds = new Map<string, Exchange>()
+function distinct(scenario: string, exchanges: readonly RecordedExchange[]): Golden[] {
+  const kinds = new Map<string, RecordedExchange>()
   for (const exchange of exchanges.filter(isWhole))
     if (!kinds.has(kindOf(exchange))) kinds.set(kindOf(exchange), exchange)
   return [...kinds.values()].map(({ request, answer }) => ({
@@ -82,9 +82,9 @@ function distinct(scenario: string, exchanges: readonly Exchange[]): Golden[] {
   }))
 }
 
-type Scenario = (recorder: Recorder, session: Session) => Promise<void>
+type RecordedScenario = (recorder: Recorder, session: Session) => Promise<void>
 
-async function record(server: LaunchedServer, scenario: string, run: Scenario): Promise<Golden[]> {
+async function record(server: LaunchedServer, scenario: string, run: RecordedScenario): Promise<Golden[]> {
   console.log(`  ${scenario}`)
   return inSession(async session => {
     const recorder = await Recorder.start(session, server.port)
@@ -102,7 +102,7 @@ async function recordBrokers(sender: Release, server: LaunchedServer): Promise<G
     knownAt: [server.port],
     ...more,
   })
-  const runBroker = (name: string, more: Partial<BrokerStart> = {}): Scenario => {
+  const runBroker = (name: string, more: Partial<BrokerStart> = {}): RecordedScenario => {
     return async (recorder, session) => {
       const broker = await startApacheBroker(session, start(recorder, name, more))
       await runMqadmin(session, sender, [
@@ -138,7 +138,7 @@ async function recordBrokers(sender: Release, server: LaunchedServer): Promise<G
   return exchanges.flat()
 }
 
-type BrokerScenario = (name: string, more: Partial<BrokerStart>) => Scenario
+type BrokerScenario = (name: string, more: Partial<BrokerStart>) => RecordedScenario
 
 async function actingMasters(server: LaunchedServer, runBroker: BrokerScenario): Promise<Golden[][]> {
   const acting = { enableSlaveActingMaster: true }
@@ -166,7 +166,7 @@ async function recordClients(sender: Release, server: LaunchedServer): Promise<G
     const broker = await startApacheBroker(session, { release: sender, nameServers: [server.address], name, flags })
     await runMqadmin(session, sender, [['updateTopic', '-n', server.address, '-b', broker.address, '-t', topic]])
   }
-  const run = (flags: readonly string[]): Scenario => {
+  const run = (flags: readonly string[]): RecordedScenario => {
     return async (recorder, session) => {
       const produce = await startProgram(session, sender, 'Produce', [recorder.address, topic, 3, 0, 'golden'], flags)
       await produce.succeeds(PROGRAM_DEADLINE_MS)
@@ -223,7 +223,7 @@ async function recordMqadmin(sender: Release, server: LaunchedServer): Promise<G
       nameServers: [server.address],
       name: 'golden-k',
     })
-    const run = (flags: readonly string[]): Scenario => {
+    const run = (flags: readonly string[]): RecordedScenario => {
       return async (recorder, inner) =>
         void (await runMqadmin(inner, sender, adminCommands(recorder.address, broker.address), flags))
     }
@@ -236,9 +236,9 @@ async function recordMqadmin(sender: Release, server: LaunchedServer): Promise<G
 
 const roles = { broker: recordBrokers, client: recordClients, mqadmin: recordMqadmin }
 
-type Role = keyof typeof roles
+type RecordedRole = keyof typeof roles
 
-async function capture(role: Role, sender: Release, release: Release): Promise<void> {
+async function capture(role: RecordedRole, sender: Release, release: Release): Promise<void> {
   await inSession(async session => {
     console.log(`${role} ${sender} to name server ${release}`)
     const server = await startApacheNameServer(session, release)
@@ -262,8 +262,8 @@ async function captureBodies(release: Release): Promise<void> {
   })
 }
 
-function chosenRoles(names: readonly string[]): Role[] {
-  const all: Role[] = ['broker', 'client', 'mqadmin']
+function chosenRoles(names: readonly string[]): RecordedRole[] {
+  const all: RecordedRole[] = ['broker', 'client', 'mqadmin']
   return names.length === 0 ? all : all.filter(role => names.includes(role))
 }
 

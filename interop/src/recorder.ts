@@ -4,7 +4,7 @@ import type { Owner } from './launch/launched-program.ts'
 import { decodeRaw, FrameCutter, type RawFrame } from './wire/raw-frame.ts'
 
 /** A request and its answer, as they were on the wire. */
-export interface Exchange {
+export interface RecordedExchange {
   readonly request: RawFrame
   /** Undefined if no answer came. */
   answer?: RawFrame
@@ -12,7 +12,7 @@ export interface Exchange {
 
 /** A proxy in front of a server that keeps every frame. */
 export class Recorder {
-  readonly exchanges: Exchange[] = []
+  readonly exchanges: RecordedExchange[] = []
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
@@ -34,7 +34,7 @@ export class Recorder {
   }
 
   #join(near: Socket, far: Socket): void {
-    const open = new Map<number, Exchange>()
+    const open = new Map<number, RecordedExchange>()
     this.#relay(near, far, frame => {
       const exchange = { request: frame }
       this.exchanges.push(exchange)

@@ -15,7 +15,7 @@ const RECOVERY_MS = 35_000
 const READY_MS = 40_000
 
 /** Sends until it is stopped, and records what was stored and what was consumed. */
-class Traffic {
+class FaultTraffic {
   /** Messages whose send succeeded. */
   readonly stored = new Set<string>()
   readonly consumed = new Map<string, number>()
@@ -66,7 +66,7 @@ async function until(what: string, isSo: () => boolean, ms: number): Promise<num
 
 /** Two producers, two consumers, one of them in its own process, and a broker that flushes to disk before it answers. */
 class FaultCluster {
-  readonly traffic = new Traffic()
+  readonly traffic = new FaultTraffic()
   readonly nameServer: RunningNameServer
   readonly broker: LaunchedServer
   readonly consumer: PushConsumer

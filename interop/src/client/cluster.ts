@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import type { Release } from '../launch/apache.ts'
-import type { Route } from '../contract/brokers.ts'
+import type { RawRoute } from '../contract/brokers.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
 import { OurClient } from '../drivers/our-client.ts'
@@ -107,7 +107,7 @@ export class Cluster {
     const answer = await ask(this.nameServer.port, { code: 105, extFields: { topic } })
     assert.equal(answer.code, 0, `no route of ${topic}`)
     if (queues === undefined) return
-    const { queueDatas } = parseFastjson(answer.body) as Route
+    const { queueDatas } = parseFastjson(answer.body) as RawRoute
     const readable = queueDatas.filter(({ perm }) => (perm & READ) !== 0)
     assert.equal(
       readable.reduce((sum, queue) => sum + queue.readQueueNums, 0),

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Direction } from './sending.ts'
-import type { OutgoingMessage } from '../drivers/client-under-test.ts'
+import type { MessageToSend } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
 
-const numbers = (count: number, topic: string): OutgoingMessage[] =>
+const numbers = (count: number, topic: string): MessageToSend[] =>
   Array.from({ length: count }, (_, i) => ({ topic, body: String(i) }))
 
 /** Filters of push consumers. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ConsumerSettings } from '../drivers/client-under-test.ts'
+import type { ConsumerSpec } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { unique } from '../unique.ts'
 
@@ -13,7 +13,7 @@ export function offsetFiles(cluster: () => Cluster): void {
       timeout: 120_000,
     }, async t => {
       const topic = await cluster().topic('cast', 2)
-      const settings: ConsumerSettings = {
+      const settings: ConsumerSpec = {
         group: unique('group'),
         subscriptions: { [topic]: '*' },
         broadcast: true,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AssignmentStrategy, averagelyByCircle, consistentHash } from '@gantrymq/client'
 import type { Owner } from '../launch/launched-program.ts'
-import type { ConsumerSettings, Received, OutgoingMessage, ConsumerUnderTest } from '../drivers/client-under-test.ts'
+import type { ConsumerSpec, ConsumedMessage, MessageToSend, ConsumerUnderTest } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
@@ -10,12 +10,12 @@ import { unique } from '../unique.ts'
 const QUEUES = 8
 const SETTLED_MS = 45_000
 
-function messages(topic: string, word: string, count: number): OutgoingMessage[] {
+function messages(topic: string, word: string, count: number): MessageToSend[] {
   return Array.from({ length: count }, (_, i) => ({ topic, body: `${word} ${i}` }))
 }
 
 /** Starts two consumers of ours and one of Java in one group. */
-async function mixedGroup(t: Owner, cluster: Cluster, settings: ConsumerSettings): Promise<ConsumerUnderTest[]> {
+async function mixedGroup(t: Owner, cluster: Cluster, settings: ConsumerSpec): Promise<ConsumerUnderTest[]> {
   return [
     await cluster.ours.consume(t, { ...settings, instanceName: unique('one') }),
     await cluster.java.consume(t, settings),
@@ -61,7 +61,7 @@ async function shareBy(
 
 const textsOf = (members: readonly ConsumerUnderTest[]) => members.flatMap(member => member.received.texts)
 
-async function gotOnce(members: readonly ConsumerUnderTest[], sent: readonly OutgoingMessage[]): Promise<void> {
+async function gotOnce(members: readonly ConsumerUnderTest[], sent: readonly MessageToSend[]): Promise<void> {
   const wanted = sent.map(message => String(message.body))
   await eventually(async () => {
     const texts = new Set(textsOf(members))
@@ -89,7 +89,7 @@ function gotInOrder(members: readonly ConsumerUnderTest[], wave: string): void {
       1,
       `members that received from queue ${queueId}`,
     )
-    const offsets = messages.map(({ queueOffset }: Received) => queueOffset)
+    const offsets = messages.map(({ queueOffset }: ConsumedMessage) => queueOffset)
     assert.deepEqual(
       offsets,
       offsets.toSorted((a, b) => a - b),

@@ -23,9 +23,9 @@ const clients: Readonly<Record<string, (cluster: Cluster) => ClientUnderTest>> =
   ours: cluster => cluster.ours,
 }
 
-type Scenario = (cluster: () => Cluster, direction: Direction) => void
+type ClientScenario = (cluster: () => Cluster, direction: Direction) => void
 
-const scenarios: Readonly<Record<string, Scenario>> = {
+const scenarios: Readonly<Record<string, ClientScenario>> = {
   sending,
   compression,
   transactions,
@@ -37,7 +37,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'lite pull': litePull,
 }
 
-const only5: Readonly<Record<string, Scenario>> = { timers, 'long names': longNames }
+const only5: Readonly<Record<string, ClientScenario>> = { timers, 'long names': longNames }
 
 /** Restrict the run to one direction, `ours to Java` for example, and to areas with one of these words. */
 const onlyDirection = process.env['GANTRY_INTEROP_WAY']

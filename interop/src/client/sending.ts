@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { Admin } from '@gantrymq/client'
-import type { OutgoingMessage, ClientUnderTest } from '../drivers/client-under-test.ts'
+import type { MessageToSend, ClientUnderTest } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
@@ -25,7 +25,7 @@ export const directions: readonly Direction[] = [
   { name: 'ours to ours', sender: ours, receiver: ours },
 ]
 
-const bodies = (messages: readonly OutgoingMessage[]) => messages.map(message => String(message.body))
+const bodies = (messages: readonly MessageToSend[]) => messages.map(message => String(message.body))
 
 /** Messages arrive as they were sent, however they were sent. */
 export function sending(cluster: () => Cluster, { sender, receiver }: Direction): void {

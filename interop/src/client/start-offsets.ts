@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Admin } from '@gantrymq/client'
-import type { OutgoingMessage, Queue, ClientUnderTest, ConsumerUnderTest } from '../drivers/client-under-test.ts'
+import type { MessageToSend, Queue, ClientUnderTest, ConsumerUnderTest } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
@@ -124,7 +124,7 @@ async function offsetOf({ port }: LaunchedServer, topic: string, code: number): 
 export function slaveWithoutMaster(cluster: () => Cluster, slave: () => LaunchedServer): void {
   test('both clients read from a slave whose master is down', { timeout: 240_000 }, async t => {
     const topic = await cluster().topic('kept', 1)
-    const messages: OutgoingMessage[] = Array.from({ length: 20 }, (_, i) => ({ topic, body: String(i) }))
+    const messages: MessageToSend[] = Array.from({ length: 20 }, (_, i) => ({ topic, body: String(i) }))
     const group = unique('group')
     const early = await cluster().ours.consume(t, { group, subscriptions: { [topic]: '*' } })
     await cluster().java.send(messages)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Release, skipReason } from '../launch/apache.ts'
-import type { Route } from './brokers.ts'
+import type { RawRoute } from './brokers.ts'
 import { eventually } from '../eventually.ts'
 import type { LaunchedProgram, Owner } from '../launch/launched-program.ts'
 import {
@@ -88,11 +88,11 @@ class ReplicatedCluster {
   }
 
   /** The route of a topic at each name server. */
-  async routes(topic = TOPIC): Promise<(Route | null)[]> {
+  async routes(topic = TOPIC): Promise<(RawRoute | null)[]> {
     const answers = await Promise.all(
       this.nameServers.map(({ port }) => ask(port, { code: 105, extFields: { topic } })),
     )
-    return answers.map(answer => parseFastjson(answer.body) as Route | null)
+    return answers.map(answer => parseFastjson(answer.body) as RawRoute | null)
   }
 
   /** Waits until each name server knows exactly these brokers. */
@@ -104,21 +104,21 @@ class ReplicatedCluster {
   }
 }
 
-interface Sent {
+interface ProducerResult {
   readonly sent: number
   readonly failed: number
   readonly brokers: readonly string[]
   readonly queues: number
 }
 
-function resultOf(program: LaunchedProgram): Sent {
+function resultOf(program: LaunchedProgram): ProducerResult {
   const [, sent, failed] = /^done (\d+) (\d+)$/m.exec(program.output) ?? []
   const brokers = [...program.output.matchAll(/^sent \d+ (\S+) \d+$/gm)].map(match => match[1] ?? '')
   const queues = Number(/^queues (\d+)$/m.exec(program.output)?.[1])
   return { sent: Number(sent), failed: Number(failed), brokers: [...new Set(brokers)].toSorted(), queues }
 }
 
-async function finished(program: LaunchedProgram): Promise<Sent> {
+async function finished(program: LaunchedProgram): Promise<ProducerResult> {
   await program.succeeds(PROGRAM_MS)
   return resultOf(program)
 }

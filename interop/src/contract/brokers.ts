@@ -6,7 +6,7 @@ import { parseFastjson, type RawFrame, type RawRequest } from '../wire/raw-frame
 import { type ServerUnderTest } from './server-under-test.ts'
 import { unique, uniqueAddress } from '../unique.ts'
 
-export interface TopicConfig {
+export interface RawTopicConfig {
   readonly topicName: string
   readonly readQueueNums?: number
   readonly writeQueueNums?: number
@@ -16,21 +16,21 @@ export interface TopicConfig {
   readonly order?: boolean
 }
 
-export interface DataVersion {
+export interface RawDataVersion {
   readonly counter: number
   readonly timestamp: number
   readonly stateVersion?: number
 }
 
 /** What a broker registers. */
-export interface Broker {
+export interface RawBroker {
   readonly cluster: string
   readonly name: string
   readonly id: number | string
   readonly address: string
   readonly haAddress: string
-  readonly topics: readonly TopicConfig[]
-  readonly dataVersion: DataVersion
+  readonly topics: readonly RawTopicConfig[]
+  readonly dataVersion: RawDataVersion
   /** Adds header fields or replaces those above; undefined removes one. */
   readonly fields?: Readonly<Record<string, string | undefined>>
   /** Additional members of the topic wrapper. */
@@ -38,9 +38,9 @@ export interface Broker {
   readonly filterServers?: readonly string[]
 }
 
-export const VERSION: DataVersion = { counter: 1, timestamp: 1_700_000_000_000 }
+export const VERSION: RawDataVersion = { counter: 1, timestamp: 1_700_000_000_000 }
 
-export const topic = (topicName: string, more: Partial<TopicConfig> = {}): TopicConfig => ({
+export const topic = (topicName: string, more: Partial<RawTopicConfig> = {}): RawTopicConfig => ({
   topicName,
   readQueueNums: 4,
   writeQueueNums: 4,
@@ -52,7 +52,7 @@ export const topic = (topicName: string, more: Partial<TopicConfig> = {}): Topic
 })
 
 /** A master with unique names and two topics: 5.x refuses the first registration of a broker with one. */
-export function aBroker(more: Partial<Broker> = {}): Broker {
+export function aBroker(more: Partial<RawBroker> = {}): RawBroker {
   const name = unique('broker')
   const address = uniqueAddress()
   return {
@@ -68,18 +68,18 @@ export function aBroker(more: Partial<Broker> = {}): Broker {
 }
 
 /** Another member of the group of a master. */
-export function aSlaveOf(master: Broker, id: number, more: Partial<Broker> = {}): Broker {
+export function aSlaveOf(master: RawBroker, id: number, more: Partial<RawBroker> = {}): RawBroker {
   const address = uniqueAddress()
   return { ...master, id, address, haAddress: address.replace('10911', '10912'), ...more }
 }
 
 /** The topic wrapper of a registration: topics, data version and mappings. */
-export function wrapperOf(broker: Broker): Record<string, unknown> {
+export function wrapperOf(broker: RawBroker): Record<string, unknown> {
   const topicConfigTable = Object.fromEntries(broker.topics.map(config => [config.topicName, config]))
   return { dataVersion: broker.dataVersion, topicConfigTable, ...broker.wrapper }
 }
 
-export function bodyOf(broker: Broker): string {
+export function bodyOf(broker: RawBroker): string {
   return JSON.stringify({
     filterServerList: broker.filterServers ?? [],
     topicConfigSerializeWrapper: wrapperOf(broker),
@@ -99,7 +99,7 @@ function int32(value: number): Buffer {
 
 /** The compressed form of a registration body. `attributes` adds a sixth part to topics, `mappings` a block at the end. */
 export function compressedBodyOf(
-  broker: Broker,
+  broker: RawBroker,
   more: { attributes?: string; mappings?: readonly unknown[] } = {},
 ): Buffer {
   const topics = broker.topics.map(({ topicName, readQueueNums, writeQueueNums, perm, topicFilterType }) => {
@@ -121,7 +121,7 @@ export function compressedBodyOf(
   )
 }
 
-export function identityOf(broker: Broker): Record<string, string> {
+export function identityOf(broker: RawBroker): Record<string, string> {
   const { name, address, cluster, id } = broker
   return { brokerName: name, brokerAddr: address, clusterName: cluster, brokerId: String(id) }
 }
@@ -131,13 +131,16 @@ function given(fields: Readonly<Record<string, string | undefined>>): Record<str
 }
 
 /** REGISTER_BROKER. */
-export function registration(broker: Broker, more: Partial<RawRequest> = {}): RawRequest {
+export function registration(broker: RawBroker, more: Partial<RawRequest> = {}): RawRequest {
   const extFields = given({ ...identityOf(broker), haServerAddr: broker.haAddress, ...broker.fields })
   return { code: 103, extFields, body: bodyOf(broker), ...more }
 }
 
 /** UNREGISTER_BROKER. */
-export function unregistration(broker: Broker, fields: Readonly<Record<string, string | undefined>> = {}): RawRequest {
+export function unregistration(
+  broker: RawBroker,
+  fields: Readonly<Record<string, string | undefined>> = {},
+): RawRequest {
   return { code: 104, extFields: given({ ...identityOf(broker), ...fields }) }
 }
 
@@ -145,7 +148,7 @@ export function unregistration(broker: Broker, fields: Readonly<Record<string, s
 export async function join(
   server: ServerUnderTest,
   t: Owner,
-  broker: Broker,
+  broker: RawBroker,
   more: Partial<RawRequest> = {},
 ): Promise<RawConnection> {
   const connection = await server.connect(t)
@@ -154,7 +157,7 @@ export async function join(
   return connection
 }
 
-export interface BrokerData {
+export interface RawBrokerData {
   readonly brokerAddrs: Readonly<Record<string, string>>
   readonly brokerName: string
   readonly cluster: string
@@ -162,7 +165,7 @@ export interface BrokerData {
   readonly zoneName?: string
 }
 
-export interface QueueData {
+export interface RawQueueData {
   readonly brokerName: string
   readonly perm: number
   readonly readQueueNums: number
@@ -170,10 +173,10 @@ export interface QueueData {
   readonly topicSysFlag: number
 }
 
-export interface Route {
-  readonly brokerDatas: readonly BrokerData[]
+export interface RawRoute {
+  readonly brokerDatas: readonly RawBrokerData[]
   readonly filterServerTable: Readonly<Record<string, readonly string[]>>
-  readonly queueDatas: readonly QueueData[]
+  readonly queueDatas: readonly RawQueueData[]
   readonly orderTopicConf?: string
   readonly topicQueueMappingByBroker?: Readonly<Record<string, unknown>>
 }
@@ -190,20 +193,20 @@ export async function routeOf(
   server: ServerUnderTest,
   name: string,
   more: Partial<RawRequest> = {},
-): Promise<Route | null> {
+): Promise<RawRoute | null> {
   const answer = await server.ask(routeQuery(name, more))
   if (answer.code === 17) return null
   assert.equal(answer.code, 0, answer.remark ?? '')
-  return parseFastjson(answer.body) as Route
+  return parseFastjson(answer.body) as RawRoute
 }
 
-interface ClusterInfo {
-  readonly brokerAddrTable: Readonly<Record<string, BrokerData>>
+interface RawClusterInfo {
+  readonly brokerAddrTable: Readonly<Record<string, RawBrokerData>>
   readonly clusterAddrTable: Readonly<Record<string, readonly string[]>>
 }
 
-export async function clusterInfo(server: ServerUnderTest): Promise<ClusterInfo> {
-  return bodyJson(await server.ask({ code: 106 })) as ClusterInfo
+export async function clusterInfo(server: ServerUnderTest): Promise<RawClusterInfo> {
+  return bodyJson(await server.ask({ code: 106 })) as RawClusterInfo
 }
 
 /** The addresses of a broker group by id; undefined if the name server does not know the group. */

@@ -6,7 +6,7 @@ import {
   aBroker,
   addressesOf,
   aSlaveOf,
-  type Broker,
+  type RawBroker,
   clusterInfo,
   join,
   permissionOf,
@@ -22,9 +22,9 @@ import { unique } from '../unique.ts'
 /** Long enough for the work that a 5.x server does after its answer. */
 const BATCH_MS = 300
 
-const topicNames = (broker: Broker): string[] => broker.topics.map(config => config.topicName)
+const topicNames = (broker: RawBroker): string[] => broker.topics.map(config => config.topicName)
 
-async function isGone(server: ServerUnderTest, broker: Broker): Promise<void> {
+async function isGone(server: ServerUnderTest, broker: RawBroker): Promise<void> {
   const info = await clusterInfo(server)
   assert.equal(info.brokerAddrTable[broker.name], undefined)
   assert.equal(info.clusterAddrTable[broker.cluster], undefined)

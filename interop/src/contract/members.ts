@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Owner } from '../launch/launched-program.ts'
 import { decodeRaw, encodeRaw, FrameCutter, type RawFrame } from '../wire/raw-frame.ts'
-import { aBroker, aSlaveOf, type Broker, bodyJson, identityOf, join, unregistration, VERSION } from './brokers.ts'
+import { aBroker, aSlaveOf, type RawBroker, bodyJson, identityOf, join, unregistration, VERSION } from './brokers.ts'
 import { eventually } from '../eventually.ts'
 import { type ServerUnderTest, serverFor } from './server-under-test.ts'
 import { unique } from '../unique.ts'
@@ -21,7 +21,7 @@ export function members(server: ServerUnderTest): void {
   if (server.line !== '4.9') describe('notices about the lowest broker id', () => notices(server))
 }
 
-const versionQuery = (broker: Broker, body: string, fields: Record<string, string> = identityOf(broker)) => ({
+const versionQuery = (broker: RawBroker, body: string, fields: Record<string, string> = identityOf(broker)) => ({
   code: 322,
   extFields: fields,
   body,
@@ -109,7 +109,7 @@ function groups(server: ServerUnderTest): void {
 }
 
 function heartbeats(server: ServerUnderTest): void {
-  const heartbeat = (broker: Broker, flag = 0) => ({ code: 904, flag, extFields: identityOf(broker) })
+  const heartbeat = (broker: RawBroker, flag = 0) => ({ code: 904, flag, extFields: identityOf(broker) })
 
   test('a one-way heartbeat is not answered', async t => {
     await server.isSilent(await server.connect(t), encodeRaw(heartbeat(aBroker(), ONEWAY)))

@@ -7,7 +7,7 @@ import {
   addressesOf,
   aSlaveOf,
   bodyOf,
-  type Broker,
+  type RawBroker,
   clusterInfo,
   compressedBodyOf,
   join,
@@ -26,8 +26,8 @@ const V3_0_10 = 36
 const V5_0_0 = 413
 const NEWER = { counter: 2, timestamp: 1_700_000_000_001 }
 
-const firstTopic = (broker: Broker): string => broker.topics[0]?.topicName ?? ''
-const lastTopic = (broker: Broker): string => broker.topics.at(-1)?.topicName ?? ''
+const firstTopic = (broker: RawBroker): string => broker.topics[0]?.topicName ?? ''
+const lastTopic = (broker: RawBroker): string => broker.topics.at(-1)?.topicName ?? ''
 const wiped = (brokerName: string): RawRequest => ({ code: 205, extFields: { brokerName } })
 
 function javaCrc(body: Uint8Array): string {
@@ -299,7 +299,7 @@ function changes(server: ServerUnderTest): void {
   })
 
   // An unchanged topic in a changed body must not be skipped: the table may have changed since the last registration.
-  const edits: Readonly<Record<string, (broker: Broker) => RawRequest>> = {
+  const edits: Readonly<Record<string, (broker: RawBroker) => RawRequest>> = {
     'wiped permissions': ({ name }) => ({ code: 205, extFields: { brokerName: name } }),
     'added permissions': ({ name }) => ({ code: 327, extFields: { brokerName: name } }),
     'the deletion of a topic': broker => ({ code: 216, extFields: { topic: firstTopic(broker) } }),

@@ -4,9 +4,9 @@ import { parseFastjson, type RawFrame } from '../wire/raw-frame.ts'
 import {
   aBroker,
   aSlaveOf,
-  type Broker,
+  type RawBroker,
   join,
-  type Route,
+  type RawRoute,
   routeOf,
   routeQuery,
   topic,
@@ -21,10 +21,10 @@ const V4_9_4 = 401
 const V5_5_0 = 513
 const NO_ROUTE = 17
 
-const firstTopic = (broker: Broker): string => broker.topics[0]?.topicName ?? ''
+const firstTopic = (broker: RawBroker): string => broker.topics[0]?.topicName ?? ''
 
 /** The body as Java writes it for one broker with one address; the order of its members is fixed. */
-function expectedBody(server: ServerUnderTest, broker: Broker, id: string): string {
+function expectedBody(server: ServerUnderTest, broker: RawBroker, id: string): string {
   const acting = server.by({ '4.9': '', '5.x': ',"enableActingMaster":false' })
   const data = `{"brokerAddrs":{${id}:"${broker.address}"},"brokerName":"${broker.name}","cluster":"${broker.cluster}"${acting}}`
   const queue = `{"brokerName":"${broker.name}","perm":6,"readQueueNums":4,"topicSysFlag":0,"writeQueueNums":4}`
@@ -107,7 +107,7 @@ function contents(server: ServerUnderTest): void {
     const two = aBroker({ topics, cluster: one.cluster })
     const slave = aSlaveOf(one, 1)
     for (const broker of [one, two, slave]) await join(server, t, broker)
-    const route = (await routeOf(server, topics[0]?.topicName ?? '')) as Route
+    const route = (await routeOf(server, topics[0]?.topicName ?? '')) as RawRoute
     const members = Object.fromEntries(route.brokerDatas.map(data => [data.brokerName, data.brokerAddrs]))
     assert.deepEqual(members, { [one.name]: { 0: one.address, 1: slave.address }, [two.name]: { 0: two.address } })
     assert.deepEqual(route.queueDatas.map(queue => queue.brokerName).toSorted(), [one.name, two.name].toSorted())
@@ -179,7 +179,7 @@ function zones(server: ServerUnderTest): void {
     code: 105,
     extFields: { topic: name, __ZONE_MODE: 'true', __ZONE_NAME: 'zone-1' },
   })
-  const shown = (answer: RawFrame) => (parseFastjson(answer.body) as Route).brokerDatas.map(data => data.brokerName)
+  const shown = (answer: RawFrame) => (parseFastjson(answer.body) as RawRoute).brokerDatas.map(data => data.brokerName)
 
   test('a caller in a zone gets only the brokers of its zone in 5.x and ours', async t => {
     const near = inZone('zone-1')

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { encodeRaw } from '../wire/raw-frame.ts'
 import {
   aBroker,
-  type Broker,
+  type RawBroker,
   bodyJson,
   join,
   permissionOf,
@@ -25,7 +25,7 @@ const LISTS = {
   313: 'unit-subscribed but not unit',
 }
 
-const topicNames = (broker: Broker): string[] => broker.topics.map(config => config.topicName)
+const topicNames = (broker: RawBroker): string[] => broker.topics.map(config => config.topicName)
 
 /** Lists of topics, deletion, registration of single topics, and write permissions of brokers. */
 export function topics(server: ServerUnderTest): void {
@@ -136,7 +136,7 @@ function deleting(server: ServerUnderTest): void {
 }
 
 function registering(server: ServerUnderTest): void {
-  const queueData = (broker: Broker) => ({
+  const queueData = (broker: RawBroker) => ({
     brokerName: broker.name,
     perm: 6,
     readQueueNums: 3,

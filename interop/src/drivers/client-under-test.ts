@@ -12,7 +12,7 @@ export interface Queue {
 }
 
 /** A message to send. */
-export interface OutgoingMessage {
+export interface MessageToSend {
   readonly topic: string
   readonly body: string | Uint8Array
   readonly tags?: string
@@ -25,7 +25,7 @@ export interface OutgoingMessage {
 }
 
 /** Settings that every producer and consumer takes. */
-export interface ClientSettings {
+export interface ClientSpec {
   readonly nameServers?: string
   readonly namespace?: string
   readonly instanceName?: string
@@ -37,7 +37,7 @@ export interface ClientSettings {
   readonly trace?: boolean
 }
 
-export interface ProducerSettings extends ClientSettings {
+export interface ProducerSpec extends ClientSpec {
   readonly group?: string
   readonly compressType?: 'ZLIB' | 'LZ4' | 'ZSTD'
   /** The client compresses bodies of this size and more. */
@@ -48,18 +48,18 @@ export interface ProducerSettings extends ClientSettings {
 }
 
 /** How to send. */
-export interface SendSettings {
-  readonly producer?: ProducerSettings
+export interface SendSpec {
+  readonly producer?: ProducerSpec
   /** Default `sync`: one after the other. */
   readonly mode?: 'sync' | 'async' | 'oneway' | 'batch'
   readonly queue?: Queue
   readonly shardingKey?: string
 }
 
-export type TransactionOutcome = 'commit' | 'rollback' | 'unknown'
+export type LocalTransactionState = 'commit' | 'rollback' | 'unknown'
 
 /** The result of a send. */
-export interface Receipt {
+export interface SendResult {
   readonly status: string
   readonly messageId: string
   readonly offsetMessageId?: string | undefined
@@ -70,7 +70,7 @@ export interface Receipt {
 }
 
 /** A message that a consumer received or an operator looked up. */
-export interface Received {
+export interface ConsumedMessage {
   readonly topic: string
   /** The body as UTF-8. */
   readonly text: string
@@ -91,11 +91,11 @@ export interface Received {
   readonly at: number
 }
 
-export type Subscriptions = Readonly<Record<string, string | { readonly sql: string }>>
+export type SubscriptionSpec = Readonly<Record<string, string | { readonly sql: string }>>
 
-export interface ConsumerSettings extends ClientSettings {
+export interface ConsumerSpec extends ClientSpec {
   readonly group: string
-  readonly subscriptions: Subscriptions
+  readonly subscriptions: SubscriptionSpec
   readonly orderly?: boolean
   readonly broadcast?: boolean
   /** Where a new group starts. Default `first`. */
@@ -130,7 +130,7 @@ export interface ConsumerSettings extends ClientSettings {
 /** A running push consumer. */
 export interface ConsumerUnderTest {
   readonly clientId: string
-  readonly received: Arrivals<Received>
+  readonly received: Arrivals<ConsumedMessage>
   /** The queues that are assigned to it now. */
   queues(): Promise<readonly Queue[]>
   suspend(): Promise<void>
@@ -139,9 +139,9 @@ export interface ConsumerUnderTest {
   stop(): Promise<void>
 }
 
-export interface LitePullSettings extends ClientSettings {
+export interface LitePullSpec extends ClientSpec {
   readonly group: string
-  readonly subscriptions?: Subscriptions
+  readonly subscriptions?: SubscriptionSpec
   /** Assigns all queues of this topic. */
   readonly assign?: string
   /** Default false. */
@@ -151,7 +151,7 @@ export interface LitePullSettings extends ClientSettings {
 /** A running lite pull consumer. */
 export interface LitePullUnderTest {
   /** Polls until this many messages came. @throws if the time passes first */
-  take(count: number): Promise<readonly Received[]>
+  take(count: number): Promise<readonly ConsumedMessage[]>
   assignment(): Promise<readonly Queue[]>
   /** Stores the current offsets at the broker. */
   commit(): Promise<void>
@@ -164,12 +164,12 @@ export interface LitePullUnderTest {
 /** Our client or Java's, so that one case tests both directions. */
 export interface ClientUnderTest {
   readonly name: 'ours' | 'Java'
-  send(messages: readonly OutgoingMessage[], settings?: SendSettings): Promise<readonly Receipt[]>
+  send(messages: readonly MessageToSend[], settings?: SendSpec): Promise<readonly SendResult[]>
   /** Sends in a transaction. The message's property `check` is the answer to the broker's checks. */
-  transaction(message: OutgoingMessage, local: TransactionOutcome, group: string): Promise<Receipt>
+  transaction(message: MessageToSend, local: LocalTransactionState, group: string): Promise<SendResult>
   /** Sends a request and returns the text of its reply. */
-  request(message: OutgoingMessage, group: string): Promise<string>
+  request(message: MessageToSend, group: string): Promise<string>
   recall(topic: string, recallHandle: string): Promise<void>
-  consume(owner: Owner, settings: ConsumerSettings): Promise<ConsumerUnderTest>
-  litePull(owner: Owner, settings: LitePullSettings): Promise<LitePullUnderTest>
+  consume(owner: Owner, settings: ConsumerSpec): Promise<ConsumerUnderTest>
+  litePull(owner: Owner, settings: LitePullSpec): Promise<LitePullUnderTest>
 }

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import type { Release } from '../launch/apache.ts'
 import { Arrivals } from './arrivals.ts'
 import {
-  type ConsumerSettings,
-  type Received,
-  type LitePullSettings,
-  type SendSettings,
-  type OutgoingMessage,
-  type ProducerSettings,
+  type ConsumerSpec,
+  type ConsumedMessage,
+  type LitePullSpec,
+  type SendSpec,
+  type MessageToSend,
+  type ProducerSpec,
   type Queue,
   REQUEST_MS,
-  type Receipt,
-  type TransactionOutcome,
+  type SendResult,
+  type LocalTransactionState,
   type ClientUnderTest,
   type ConsumerUnderTest,
   type LitePullUnderTest,
@@ -25,7 +25,7 @@ const TAKE_MS = 75_000
 const POLL_MS = 500
 
 /** A received message with what only Java's driver reports. */
-export interface JavaMessage extends Received {
+export interface JavaMessage extends ConsumedMessage {
   readonly sysFlag: number
   /** Its size in the store, bytes. */
   readonly storeSize: number
@@ -69,7 +69,7 @@ function messageOf(wire: WireMessage, at = 0): JavaMessage {
   return { ...wire, body, text: body.toString(), at }
 }
 
-function outgoing({ delayMs, body, ...message }: OutgoingMessage): object {
+function outgoing({ delayMs, body, ...message }: MessageToSend): object {
   // A reserved property; only Java's client of 5.x has a method for it.
   const system = delayMs === undefined ? {} : { TIMER_DELAY_MS: String(delayMs) }
   return { ...message, system, body: Buffer.from(body).toString('base64') }
@@ -250,15 +250,15 @@ export class JavaClient implements ClientUnderTest {
   }
 
   /** Sends messages one after the other or as one batch. Mode `oneway` returns no receipts. */
-  send(messages: readonly OutgoingMessage[], settings: SendSettings = {}): Promise<Receipt[]> {
+  send(messages: readonly MessageToSend[], settings: SendSpec = {}): Promise<SendResult[]> {
     return this.ask('send', { ...settings, messages: messages.map(outgoing) })
   }
 
-  transaction(message: OutgoingMessage, local: TransactionOutcome, group: string): Promise<Receipt> {
+  transaction(message: MessageToSend, local: LocalTransactionState, group: string): Promise<SendResult> {
     return this.ask('transaction', { producer: { group, transactions: true }, message: outgoing(message), local })
   }
 
-  async request(message: OutgoingMessage, group: string): Promise<string> {
+  async request(message: MessageToSend, group: string): Promise<string> {
     const args = { producer: { group }, message: outgoing(message), timeoutMs: REQUEST_MS }
     try {
       return messageOf(await this.ask<WireMessage>('request', args)).text
@@ -281,7 +281,7 @@ export class JavaClient implements ClientUnderTest {
     await this.ask('recall', { topic, recallHandle })
   }
 
-  async consume(owner: Owner, settings: ConsumerSettings): Promise<JavaConsumer> {
+  async consume(owner: Owner, settings: ConsumerSpec): Promise<JavaConsumer> {
     const name = `consumer-${++this.#lastId}`
     const { clientId } = await this.ask<{ clientId: string }>('consume', { ...settings, consumer: name })
     const consumer = new JavaConsumer(this, name, clientId, this.#arrivalsOf(name))
@@ -289,7 +289,7 @@ export class JavaClient implements ClientUnderTest {
     return consumer
   }
 
-  async litePull(owner: Owner, settings: LitePullSettings): Promise<JavaLitePull> {
+  async litePull(owner: Owner, settings: LitePullSpec): Promise<JavaLitePull> {
     const name = `lite-${++this.#lastId}`
     await this.ask('litePull', { ...settings, consumer: name })
     const consumer = new JavaLitePull(this, name)
@@ -298,7 +298,7 @@ export class JavaClient implements ClientUnderTest {
   }
 
   /** Stops the producer with these settings; the next use starts another one. */
-  async stopProducer(producer: ProducerSettings): Promise<void> {
+  async stopProducer(producer: ProducerSpec): Promise<void> {
     await this.ask('stopProducer', { producer })
   }
 

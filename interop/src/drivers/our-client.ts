@@ -1,13 +1,13 @@
 import { Producer, type ProducerOptions, type SendReceipt } from '@gantrymq/client'
 import {
-  type ConsumerSettings,
-  type LitePullSettings,
-  type SendSettings,
-  type OutgoingMessage,
-  type ProducerSettings,
+  type ConsumerSpec,
+  type LitePullSpec,
+  type SendSpec,
+  type MessageToSend,
+  type ProducerSpec,
   REQUEST_MS,
-  type Receipt,
-  type TransactionOutcome,
+  type SendResult,
+  type LocalTransactionState,
   type ClientUnderTest,
   type ConsumerUnderTest,
   type LitePullUnderTest,
@@ -20,7 +20,7 @@ const TIMEOUT_MS = 10_000
 
 const compressions = { ZLIB: 'zlib', LZ4: 'lz4', ZSTD: 'zstd' } as const
 
-function producerOptions(nameServers: string, settings: ProducerSettings): ProducerOptions {
+function producerOptions(nameServers: string, settings: ProducerSpec): ProducerOptions {
   const { compressType, compressOver, group = 'our-producers', timeoutMs = TIMEOUT_MS, autoBatch = false } = settings
   return {
     ...clientOptions(nameServers, settings),
@@ -33,7 +33,7 @@ function producerOptions(nameServers: string, settings: ProducerSettings): Produ
   }
 }
 
-function outcomeOf(text: string | undefined): TransactionOutcome {
+function outcomeOf(text: string | undefined): LocalTransactionState {
   return text === 'commit' || text === 'rollback' ? text : 'unknown'
 }
 
@@ -50,7 +50,7 @@ export class OurClient implements ClientUnderTest {
   }
 
   /** The producer with these settings. */
-  producer(settings: ProducerSettings = {}): Promise<Producer> {
+  producer(settings: ProducerSpec = {}): Promise<Producer> {
     const name = JSON.stringify(settings)
     let producer = this.#producers.get(name)
     if (!producer) this.#producers.set(name, (producer = this.#start(settings)))
@@ -62,13 +62,13 @@ export class OurClient implements ClientUnderTest {
     return this.producer({ group: 'our-replies' })
   }
 
-  async #start(settings: ProducerSettings): Promise<Producer> {
+  async #start(settings: ProducerSpec): Promise<Producer> {
     const producer = await Producer.start(producerOptions(this.nameServers, settings))
     this.#owner.after(() => producer.close())
     return producer
   }
 
-  async send(messages: readonly OutgoingMessage[], settings: SendSettings = {}): Promise<Receipt[]> {
+  async send(messages: readonly MessageToSend[], settings: SendSpec = {}): Promise<SendResult[]> {
     const { mode = 'sync', queue, shardingKey } = settings
     const producer = await this.producer(settings.producer)
     if (mode === 'batch') return producer.sendBatch(messages)
@@ -82,12 +82,12 @@ export class OurClient implements ClientUnderTest {
     return receipts
   }
 
-  async transaction(message: OutgoingMessage, local: TransactionOutcome, group: string): Promise<Receipt> {
+  async transaction(message: MessageToSend, local: LocalTransactionState, group: string): Promise<SendResult> {
     const producer = await this.producer({ group })
     return producer.sendInTransaction(message, async () => local)
   }
 
-  async request(message: OutgoingMessage, group: string): Promise<string> {
+  async request(message: MessageToSend, group: string): Promise<string> {
     const producer = await this.producer({ group })
     const reply = await producer.request(message, { timeoutMs: REQUEST_MS })
     return String(reply.body)
@@ -98,11 +98,11 @@ export class OurClient implements ClientUnderTest {
     await producer.recall(topic, recallHandle)
   }
 
-  consume(owner: Owner, settings: ConsumerSettings): Promise<ConsumerUnderTest> {
+  consume(owner: Owner, settings: ConsumerSpec): Promise<ConsumerUnderTest> {
     return startOurConsumer(owner, this, settings)
   }
 
-  litePull(owner: Owner, settings: LitePullSettings): Promise<LitePullUnderTest> {
+  litePull(owner: Owner, settings: LitePullSpec): Promise<LitePullUnderTest> {
     return startOurLitePull(owner, this, settings)
   }
 }

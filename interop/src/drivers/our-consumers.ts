@@ -13,9 +13,9 @@ import {
 import { setTimeout as delay } from 'node:timers/promises'
 import { Arrivals } from './arrivals.ts'
 import type {
-  ConsumerSettings,
-  Received,
-  LitePullSettings,
+  ConsumerSpec,
+  ConsumedMessage,
+  LitePullSpec,
   Queue,
   ConsumerUnderTest,
   LitePullUnderTest,
@@ -32,7 +32,7 @@ export interface ReplyingClient {
 }
 
 /** Converts our received message. */
-function receivedOf(message: ReceivedMessage): Received {
+function consumedMessageOf(message: ReceivedMessage): ConsumedMessage {
   return {
     topic: message.topic,
     body: message.body,
@@ -54,12 +54,12 @@ function receivedOf(message: ReceivedMessage): Received {
 
 /** Records what arrives, and refuses it as often as the settings say. */
 class TestListener {
-  readonly received = new Arrivals<Received>('our consumer')
+  readonly received = new Arrivals<ConsumedMessage>('our consumer')
   readonly #client: ReplyingClient
-  readonly #settings: ConsumerSettings
+  readonly #settings: ConsumerSpec
   readonly #times = new Map<string, number>()
 
-  constructor(client: ReplyingClient, settings: ConsumerSettings) {
+  constructor(client: ReplyingClient, settings: ConsumerSpec) {
     this.#client = client
     this.#settings = settings
   }
@@ -74,7 +74,7 @@ class TestListener {
   }
 
   async #take(message: ReceivedMessage): Promise<boolean> {
-    const received = receivedOf(message)
+    const received = consumedMessageOf(message)
     const time = (this.#times.get(received.text) ?? 0) + 1
     this.#times.set(received.text, time)
     this.received.add(received)
@@ -91,15 +91,11 @@ class TestListener {
 
 const strategies = { AVG: averagely, AVG_BY_CIRCLE: averagelyByCircle, CONSISTENT_HASH: consistentHash() } as const
 
-function consumeFrom({ from = 'first', fromTime = 0 }: ConsumerSettings): ConsumeFrom {
+function consumeFrom({ from = 'first', fromTime = 0 }: ConsumerSpec): ConsumeFrom {
   return from === 'time' ? new Date(fromTime) : from
 }
 
-async function pushOptions(
-  owner: Owner,
-  client: ReplyingClient,
-  settings: ConsumerSettings,
-): Promise<PushConsumerOptions> {
+async function pushOptions(owner: Owner, client: ReplyingClient, settings: ConsumerSpec): Promise<PushConsumerOptions> {
   const { group, subscriptions, orderly = false, broadcast = false, allocate = 'AVG', threads = 4 } = settings
   return {
     ...clientOptions(client.nameServers, settings),
@@ -123,7 +119,7 @@ async function pushOptions(
 export async function startOurConsumer(
   owner: Owner,
   client: ReplyingClient,
-  settings: ConsumerSettings,
+  settings: ConsumerSpec,
 ): Promise<ConsumerUnderTest & { readonly consumer: PushConsumer }> {
   const listener = new TestListener(client, settings)
   const options = await pushOptions(owner, client, settings)
@@ -150,12 +146,12 @@ class OurLitePull implements LitePullUnderTest {
     this.#consumer = consumer
   }
 
-  async take(count: number): Promise<readonly Received[]> {
+  async take(count: number): Promise<readonly ConsumedMessage[]> {
     const end = Date.now() + TAKE_MS
-    const taken: Received[] = []
+    const taken: ConsumedMessage[] = []
     while (taken.length < count) {
       if (Date.now() > end) throw new Error(`ours polled only ${taken.length} of ${count} in ${TAKE_MS} ms`)
-      taken.push(...(await this.#consumer.poll({ timeoutMs: POLL_MS })).map(receivedOf))
+      taken.push(...(await this.#consumer.poll({ timeoutMs: POLL_MS })).map(consumedMessageOf))
     }
     return taken
   }
@@ -185,7 +181,7 @@ class OurLitePull implements LitePullUnderTest {
 export async function startOurLitePull(
   owner: Owner,
   client: ReplyingClient,
-  settings: LitePullSettings,
+  settings: LitePullSpec,
 ): Promise<LitePullUnderTest> {
   const { group, subscriptions, assign, autoCommit = false } = settings
   const consumer = await LitePullConsumer.start({

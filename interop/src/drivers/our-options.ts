@@ -1,7 +1,7 @@
-import type { ClientSettings } from './client-under-test.ts'
+import type { ClientSpec } from './client-under-test.ts'
 
 /** Our client's options for the settings that both clients take. */
-export function clientOptions(nameServers: string, settings: ClientSettings) {
+export function clientOptions(nameServers: string, settings: ClientSpec) {
   const { accessKey, secretKey, namespace, instanceName, unitName, tls, vip } = settings
   return {
     nameServers: settings.nameServers ?? nameServers,

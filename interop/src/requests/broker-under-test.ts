@@ -16,16 +16,16 @@ export const GROUP = 'request-group'
 export const BROKER = 'request-broker'
 const WAIT_MS = 20_000
 
-export type Call = <const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>) => Promise<Reply<D>>
+export type BrokerCall = <const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>) => Promise<Reply<D>>
 
 /** A broker, the clients that call it, and the notices that it has sent. */
 export interface BrokerUnderTest {
   readonly release: Release
-  readonly call: Call
+  readonly call: BrokerCall
   /** Calls with binary headers. */
-  readonly callBinary: Call
+  readonly callBinary: BrokerCall
   /** Calls as an admin. The broker forwards its questions to the client of `call`. */
-  readonly callAsAdmin: Call
+  readonly callAsAdmin: BrokerCall
   /** Names of the notices that the broker has sent to the client of `call`. */
   readonly notices: string[]
 }
@@ -87,7 +87,7 @@ export async function startBrokerUnderTest(t: TestContext, release: Release): Pr
   const admin = new RemotingClient()
   for (const each of [client, binary, admin]) t.after(() => each.close())
   const through =
-    (each: RemotingClient): Call =>
+    (each: RemotingClient): BrokerCall =>
     (declaration, input) =>
       each.call(broker.address, declaration, input)
   return { release, call: through(client), callBinary: through(binary), callAsAdmin: through(admin), notices }
@@ -129,7 +129,7 @@ const sendFields = (topic: string) =>
     n: BROKER,
   }) as const
 
-export async function send(call: Call, topic: string, body: string) {
+export async function send(call: BrokerCall, topic: string, body: string) {
   const input = { header: sendFields(topic), body: Buffer.from(body) }
   return until(
     () => call(sendRequests.SEND_MESSAGE_V2, input),

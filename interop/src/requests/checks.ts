@@ -9,7 +9,7 @@ import {
 } from '@gantrymq/protocol'
 import {
   BROKER,
-  type Call,
+  type BrokerCall,
   clientId,
   GROUP,
   queueOf,
@@ -33,7 +33,7 @@ const pullFields = (topic: string, queueOffset: number) => ({
   expressionType: 'TAG',
 })
 
-const pull = (call: Call, topic: string, offset: number) =>
+const pull = (call: BrokerCall, topic: string, offset: number) =>
   call(consumeRequests.PULL_MESSAGE, { header: pullFields(topic, offset) })
 
 /** Sends and pulls with both kinds of header, also where no message is. */
@@ -131,14 +131,14 @@ async function checkOffsets({ call, release }: BrokerUnderTest, consumerGroup: s
   else await assert.rejects(asked, { responseCode: 22 })
 }
 
-interface StoredMessage {
+interface SentMessage {
   readonly group: string
   readonly topic: string
   readonly msgId: string
 }
 
 /** An admin asks a client; the broker forwards the question. */
-async function checkNotices({ callAsAdmin }: BrokerUnderTest, { group, topic, msgId }: StoredMessage): Promise<void> {
+async function checkNotices({ callAsAdmin }: BrokerUnderTest, { group, topic, msgId }: SentMessage): Promise<void> {
   const of = { consumerGroup: group, clientId }
   const info = await callAsAdmin(clientNotices.GET_CONSUMER_RUNNING_INFO, { header: of })
   assert.deepEqual(info.body?.properties, new Map([['of', clientId]]))

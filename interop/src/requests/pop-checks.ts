@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { decodeMessages, membershipRequests, popRequests } from '@gantrymq/protocol'
 import {
   BROKER,
-  type Call,
+  type BrokerCall,
   clientId,
   GROUP,
   type BrokerUnderTest,
@@ -34,7 +34,7 @@ export async function checkPop({ call }: BrokerUnderTest, topic: string): Promis
   await checkAssignment(call, topic)
 }
 
-function pop(call: Call, topic: string) {
+function pop(call: BrokerCall, topic: string) {
   const fields = {
     consumerGroup: GROUP,
     topic,
@@ -50,15 +50,15 @@ function pop(call: Call, topic: string) {
   return call(popRequests.POP_MESSAGE, { header: fields })
 }
 
-interface Popped {
+interface PopReceipt {
   readonly popTime: number
   readonly reviveQid: number
 }
 
 async function checkInvisibleTime(
-  call: Call,
+  call: BrokerCall,
   topic: string,
-  { popTime, reviveQid }: Popped,
+  { popTime, reviveQid }: PopReceipt,
   offset: number,
 ): Promise<void> {
   const info = (time: number, invisible: number, revive: number) =>
@@ -71,7 +71,12 @@ async function checkInvisibleTime(
   await call(popRequests.ACK_MESSAGE, { header: { ...message, extraInfo } })
 }
 
-async function checkAcks(call: Call, topic: string, popped: Popped, offsets: readonly number[]): Promise<void> {
+async function checkAcks(
+  call: BrokerCall,
+  topic: string,
+  popped: PopReceipt,
+  offsets: readonly number[],
+): Promise<void> {
   const [startOffset] = offsets
   if (startOffset === undefined) return
   const ack = {
@@ -88,7 +93,7 @@ async function checkAcks(call: Call, topic: string, popped: Popped, offsets: rea
   await call(popRequests.BATCH_ACK_MESSAGE, { body: { brokerName: BROKER, acks: [ack] } })
 }
 
-async function checkAssignment(call: Call, topic: string): Promise<void> {
+async function checkAssignment(call: BrokerCall, topic: string): Promise<void> {
   const mode = { topic, consumerGroup: GROUP, mode: 'POP', popShareQueueNum: 0 } as const
   await call(popRequests.SET_MESSAGE_REQUEST_MODE, { body: mode })
   const consumer = {

@@ -118,14 +118,14 @@ export async function ask(port: number, request: RawRequest): Promise<RawFrame> 
   }
 }
 
-interface ClusterInfo {
+interface KnownBrokers {
   readonly brokerAddrTable?: Readonly<Record<string, { readonly brokerAddrs?: Readonly<Record<string, string>> }>>
 }
 
 /** The addresses of all brokers that a name server knows; empty if it does not answer. */
 export async function brokersOf(port: number): Promise<string[]> {
   try {
-    const info = parseFastjson((await ask(port, { code: 106 })).body) as ClusterInfo
+    const info = parseFastjson((await ask(port, { code: 106 })).body) as KnownBrokers
     return Object.values(info.brokerAddrTable ?? {}).flatMap(broker => Object.values(broker.brokerAddrs ?? {}))
   } catch {
     return []

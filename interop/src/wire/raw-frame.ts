@@ -3,7 +3,7 @@
  * docs/protocol.md describes the layout and the two kinds of header.
  */
 
-export type SerializeType = 'JSON' | 'ROCKETMQ'
+export type RawSerializeType = 'JSON' | 'ROCKETMQ'
 
 export interface RawRequest {
   readonly code: number
@@ -15,14 +15,14 @@ export interface RawRequest {
   readonly flag?: number
   readonly opaque?: number
   /** Default JSON. */
-  readonly serializeType?: SerializeType
+  readonly serializeType?: RawSerializeType
   /** A complete JSON header; replaces the one made from the other members. */
   readonly headerText?: string
 }
 
 export interface RawFrame {
   readonly bytes: Buffer
-  readonly serializeType: SerializeType
+  readonly serializeType: RawSerializeType
   readonly code: number
   readonly language: string | number
   readonly version: number
