@@ -1,4 +1,4 @@
-// A name server inside a program. It is closed where the block ends, whatever happens in between.
+// A name server inside a program. It is closed at the end of the block, also after an error.
 import { NameServer } from '@gantrymq/namesrv'
 
 await using server = await NameServer.start({ port: 0 })

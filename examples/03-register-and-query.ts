@@ -1,4 +1,4 @@
-// Plays a broker that registers and a client that asks for its topic. Real brokers and clients do the same.
+// Registers like a broker, and asks for the route of a topic like a client.
 import { encodeRegisterBroker, nameServerRequests, noRegistration, OUR_VERSION } from '@gantrymq/protocol'
 import { NameServer } from '@gantrymq/namesrv'
 import { RemotingClient } from '@gantrymq/remoting'

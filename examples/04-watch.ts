@@ -1,4 +1,4 @@
-// Probes, the list of brokers and the reason why a topic has no route, over HTTP on the same port.
+// Probes, the list of brokers, and why a topic has no route, over HTTP on the same port.
 import { NameServer } from '@gantrymq/namesrv'
 
 await using server = await NameServer.start({ host: '127.0.0.1', port: 0 })

@@ -1,4 +1,4 @@
-// The KV configuration: what `mqadmin updateKvConfig` writes. It is on disk, in Java's format, before the answer comes.
+// The KV configuration, as `mqadmin updateKvConfig` writes it. It is on disk, in Java's format, before the answer is sent.
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

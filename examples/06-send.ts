@@ -1,4 +1,4 @@
-// Sends messages: alone, many at a time, and one-way.
+// Sends messages: one, many concurrently, and one-way.
 import { Producer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
@@ -13,11 +13,11 @@ const receipt = await producer.send({
 })
 console.log(`stored as ${receipt.messageId} in ${receipt.queue.brokerName}, queue ${receipt.queue.queueId}`)
 
-// All of these are on their way at the same time, over one connection.
+// All of these are in flight at the same time, over one connection.
 const numbers = Array.from({ length: 100 }, (_, number) => number)
 await Promise.all(numbers.map(number => producer.send({ topic: 'ExampleSend', body: `number ${number}` })))
 
-// Nobody says whether this one was stored.
+// There is no answer that says whether this one was stored.
 await producer.sendOneway({ topic: 'ExampleSend', body: 'a log line' })
 
 const { sent, latency } = producer.stats

@@ -1,4 +1,4 @@
-// Keeps the messages of one order in order: a sharding key takes them to one queue, an orderly consumer takes them one
+// Keeps the messages of an order in sequence: a sharding key sends them to one queue, and an orderly consumer takes them one
 // after the other.
 import { Producer, PushConsumer } from '@gantrymq/client'
 
@@ -22,7 +22,7 @@ await using consumer = await PushConsumer.start({
   orderly: true,
   onMessage(message) {
     console.log(message.keys[0], message.body.toString())
-    // Thrown errors and `{ retry: {} }` hold the queue up: the message comes again before those behind it.
+    // A thrown error or `{ retry: {} }` blocks the queue: the message is retried before later ones.
     if (++count === 9) done.resolve()
   },
 })

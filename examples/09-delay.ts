@@ -1,4 +1,4 @@
-// Delivers later: by a level of the broker's table, after any time (5.x), at a time (5.x); and takes one back (5.x).
+// Delays delivery: by a level of the broker's table, by any time (5.x), until a time (5.x). Recalls a message (5.x).
 import { ClientError, Producer, PushConsumer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
@@ -12,11 +12,11 @@ await producer.send({ topic, body: 'at a time', deliverAt: new Date(Date.now() +
 const { recallHandle } = await producer.send({ topic, body: 'never seen', delayMs: 60_000 })
 if (recallHandle !== undefined) {
   try {
-    console.log(`taken back: ${await producer.recall(topic, recallHandle)}`)
+    console.log(`recalled: ${await producer.recall(topic, recallHandle)}`)
   } catch (error) {
     // Brokers allow it only with recallMessageEnable=true.
     if (!(error instanceof ClientError)) throw error
-    console.log(`not taken back: ${error.message}`)
+    console.log(`not recalled: ${error.message}`)
   }
 }
 

@@ -9,7 +9,7 @@ const orders = new Map<string, 'paid' | 'refused'>()
 await using producer = await Producer.start({
   nameServers,
   group: 'example-transaction',
-  // Asked by the broker when it does not know: this process, or the one that sent the message, may have died in between.
+  // The broker calls it when it has not received the outcome, for example because the sending process has died.
   checkTransaction(message): TransactionState {
     const state = orders.get(message.keys[0] ?? '')
     if (state === undefined) return 'unknown'
@@ -20,7 +20,7 @@ await using producer = await Producer.start({
 async function pay(order: string, amount: number): Promise<void> {
   const message = { topic: 'ExampleTransaction', body: `${amount}`, keys: order }
   const { transactionState, localError } = await producer.sendInTransaction(message, async () => {
-    // The broker has the message now, hidden. What is thrown here leaves the state unknown: the broker asks later.
+    // The broker has stored the message by now, invisibly. If this throws, the outcome is unknown and the broker asks later.
     orders.set(order, amount > 100 ? 'refused' : 'paid')
     return amount > 100 ? 'rollback' : 'commit'
   })

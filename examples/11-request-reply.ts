@@ -1,11 +1,11 @@
-// Asks by message and waits for the reply of whoever consumes it.
+// Sends a request as a message and waits for the reply of its consumer.
 import { Producer, PushConsumer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
 const topic = 'ExampleRequest'
 await using producer = await Producer.start({ nameServers, group: 'example-request' })
 
-// Makes the topic, where brokers make topics by themselves; the consumer takes no note of it.
+// Creates the topic, if brokers create topics automatically. The consumer's filter skips this message.
 await producer.send({ topic, body: 'hello' })
 
 await using replier = await Producer.start({ nameServers, group: 'example-reply' })

@@ -1,4 +1,4 @@
-// Consumes messages side by side. What fails comes again later, and at last lands among the dead letters.
+// Consumes messages concurrently. Failed messages are retried later, and in the end go to the dead letter topic.
 import { Producer, PushConsumer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
@@ -19,10 +19,10 @@ await using consumer = await PushConsumer.start({
     if (--left === 0) done.resolve()
     switch (message.body.toString()) {
       case 'not now':
-        // Throwing does the same with a delay that grows: 10 s, 30 s, 1 min ...
+        // Throwing does the same with growing delays: 10 s, 30 s, 1 min ...
         return message.reconsumeTimes === 0 ? { retry: { delayLevel: 1 } } : undefined
       case 'never':
-        // To the topic %DLQ%example-push at once, where operators find it.
+        // To the dead letter topic %DLQ%example-push at once.
         return { retry: { delayLevel: -1 } }
       default:
         return undefined

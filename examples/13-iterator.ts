@@ -1,4 +1,4 @@
-// Consumes with `for await`. Each message says how it went: `ack`, or `retry` to have it again later.
+// Consumes with `for await`. Each message is settled with `ack`, or with `retry` to receive it again later.
 import { Producer, PushConsumer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'

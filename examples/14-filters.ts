@@ -1,4 +1,4 @@
-// Receives only what is wanted: by tags, or by an SQL92 expression on properties, which brokers evaluate.
+// Receives only some messages: by tags, or by an SQL92 expression on properties, which brokers evaluate.
 import { Producer, PushConsumer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
@@ -26,7 +26,7 @@ async function firstTwo(group: string, expression: string | { readonly sql: stri
   console.log(consumer.group, got.toSorted())
 }
 
-// SQL needs enablePropertyFilter=true at the broker.
+// SQL92 needs enablePropertyFilter=true at the broker.
 await Promise.all([
   firstTwo('example-by-tags', 'new || paid'),
   firstTwo('example-by-sql', { sql: "amount >= 10 AND TAGS <> 'new'" }),

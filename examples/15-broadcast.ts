@@ -1,4 +1,4 @@
-// Every member gets every message. Each keeps its own offsets in a file, so none is dealt a share and none is retried.
+// Every member gets every message. Each keeps its own offsets in a file. Failed messages are not retried.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ const topic = 'ExampleBroadcast'
 await using producer = await Producer.start({ nameServers, group: 'example-broadcast' })
 await producer.send({ topic, body: 'prices have changed' })
 
-// Where a program that has no folder of its own keeps them: ~/.rocketmq_offsets.
+// The default folder is ~/.rocketmq_offsets.
 const offsetsFolder = await mkdtemp(join(tmpdir(), 'broadcast-'))
 await using cleanUp = new AsyncDisposableStack()
 cleanUp.defer(() => rm(offsetsFolder, { recursive: true }))

@@ -1,4 +1,4 @@
-// Asks for messages instead of being handed them: by polls, at any place of a queue, with offsets committed when wanted.
+// Polls for messages, from any offset of a queue, and commits offsets explicitly.
 import { LitePullConsumer, Producer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
@@ -7,7 +7,7 @@ await using producer = await Producer.start({ nameServers, group: 'example-lite-
 for (const body of ['one', 'two', 'three']) await producer.send({ topic, body, shardingKey: 'same queue' })
 
 await using consumer = await LitePullConsumer.start({ nameServers, group: 'example-lite-pull', autoCommit: false })
-// With `subscriptions` the members of the group would share the queues; this one takes all, whoever else is there.
+// With `subscriptions` the members of the group would share the queues. This one takes all of them.
 await consumer.assign(await consumer.queuesOf(topic))
 for (const queue of consumer.assignment) await consumer.seekToBegin(queue)
 
@@ -19,7 +19,7 @@ while (seen.length < 3) {
 }
 console.log(seen)
 
-// The same as a loop, once more from the beginning.
+// The same with a loop, again from the beginning.
 for (const queue of consumer.assignment) await consumer.seekToBegin(queue)
 for await (const message of consumer) {
   console.log(message.body.toString(), 'at offset', message.queueOffset)

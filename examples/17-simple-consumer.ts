@@ -1,4 +1,4 @@
-// Receives messages that stay hidden until they are acknowledged: any number of members, whatever the queues. Brokers of 5.x.
+// Receives messages that are invisible to other members until they are acknowledged or time out. For 5.x brokers.
 import { Producer, SimpleConsumer } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
@@ -16,7 +16,7 @@ let count = 0
 while (count < 3) {
   for (const message of await consumer.receive({ max: 16, invisibleMs: 30_000, waitMs: 5000 })) {
     console.log(message.body.toString(), `until ${new Date(message.invisibleUntil).toISOString()}`)
-    // More time for what takes longer; less to have it again soon.
+    // More time for long work; a short time to receive the message again soon.
     if (message.body.toString() === 'two') await message.changeInvisible(60_000)
     await message.ack()
     count++

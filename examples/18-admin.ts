@@ -15,6 +15,6 @@ console.log(`${queue.brokerName} has offsets up to ${await admin.offsets.max(que
 const found = await admin.messages.byId('ExampleAdmin', messageId)
 console.log(`found: ${found?.body.toString()}, stored ${new Date(found?.storeTimestamp ?? 0).toISOString()}`)
 
-// A group is put elsewhere: nobody of it runs here. `admin.offsets.reset` does it for groups that run, by time too.
+// Sets the offset of a group that has no running consumer. `admin.offsets.reset` also works for running groups, and by time.
 await admin.offsets.commit('example-admin', queue, 0)
 console.log(`example-admin begins at ${await admin.offsets.committed('example-admin', queue)}`)

@@ -1,4 +1,4 @@
-// Bodies with a type: a codec makes bytes of them and checks what comes back.
+// Typed bodies: a codec encodes them, and checks them when they are received.
 import { json, Producer, PushConsumer } from '@gantrymq/client'
 
 interface Order {
@@ -6,10 +6,10 @@ interface Order {
   readonly amount: number
 }
 
-/** Throws if it is no order: such a message is retried, and lands among the dead letters, without reaching the handler. */
+/** Throws if the value is not an order. Such a message fails when the listener reads its body, and is retried. */
 function order(value: unknown): Order {
   const { id, amount } = value as Order
-  if (typeof id !== 'number' || typeof amount !== 'number') throw new TypeError('this is no order')
+  if (typeof id !== 'number' || typeof amount !== 'number') throw new TypeError('not an order')
   return { id, amount }
 }
 

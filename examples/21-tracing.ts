@@ -1,10 +1,10 @@
-// What the client does, seen from outside: diagnostics channels, RocketMQ's own message trace, a logger.
+// Observes the client: diagnostics channels, RocketMQ's message trace, a logger.
 import { tracingChannel } from 'node:diagnostics_channel'
 import { Producer, PushConsumer, type SendEvent } from '@gantrymq/client'
 
 const nameServers = process.env['NAMESRV_ADDR'] ?? '127.0.0.1:9876'
 
-// With subscribers every send makes events; without them it costs nothing.
+// Sends publish events only if the channel has subscribers.
 tracingChannel<unknown, SendEvent>('gantrymq:client:send').subscribe({
   start: event => void (event.properties['sentBy'] = 'example 21'),
   end() {},
@@ -13,7 +13,7 @@ tracingChannel<unknown, SendEvent>('gantrymq:client:send').subscribe({
   error: ({ topic, error }) => console.log(`not sent to ${topic}: ${String(error)}`),
 })
 
-// `trace: true` writes to RMQ_SYS_TRACE_TOPIC, if the broker has it (traceTopicEnable): dashboards show who sent and consumed.
+// `trace: true` writes to RMQ_SYS_TRACE_TOPIC, if the broker has it (traceTopicEnable). Dashboards show the sends and deliveries.
 await using producer = await Producer.start({ nameServers, group: 'example-tracing', trace: true })
 await producer.send({ topic: 'ExampleTracing', body: 'hello', keys: 'order-42' })
 
@@ -24,7 +24,7 @@ await using consumer = await PushConsumer.start({
   subscriptions: { ExampleTracing: '*' },
   consumeFrom: 'first',
   trace: true,
-  // pino fits as it is.
+  // A pino logger fits, too.
   log: { debug() {}, info: console.log, warn: console.warn, error: console.error },
   onMessage(message) {
     console.log(`sent by ${message.property('sentBy')}`)

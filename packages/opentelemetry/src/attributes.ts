@@ -1,18 +1,18 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { ConsumeEvent, PullEvent, SendEvent } from '@gantrymq/client'
 
-/** What all spans and metrics of one operation say of it. */
+/** What the spans and metrics of one operation have in common. */
 export interface Operation {
-  /** As RocketMQ's users call it. */
+  /** In RocketMQ's terms. */
   readonly name: 'send' | 'receive' | 'process'
   readonly clientId: string
   readonly namespace: string
   readonly topic: string
-  /** Of consumers. */
+  /** Undefined for sends. */
   readonly group?: string | undefined
 }
 
-/** Attributes with few values, as metrics need them. */
+/** The attributes for metrics, which must have few distinct values. */
 export function metricAttributes({ name, topic, group }: Operation): Attributes {
   return {
     'messaging.system': 'rocketmq',
@@ -43,7 +43,7 @@ export function processOperation({ clientId, namespace, group, topic }: ConsumeE
   return { name: 'process', clientId, namespace, group, topic }
 }
 
-/** What is known when a send begins. */
+/** The attributes that are known when a send starts. */
 export function sendAttributes(event: SendEvent): Attributes {
   const { message, kind, count } = event
   const { tags, keys, shardingKey, delayLevel, deliverAt } = message
@@ -61,12 +61,12 @@ export function sendAttributes(event: SendEvent): Attributes {
   })
 }
 
-/** What the broker's answer adds. */
+/** The attributes that the broker's answer adds. */
 export function receiptAttributes({ kind, receipt }: SendEvent): Attributes {
   if (receipt === undefined) return {}
   const { messageId, queue } = receipt
-  const place = { 'messaging.destination.partition.id': `${queue.brokerName}/${queue.queueId}` }
-  return kind === 'batch' ? place : { ...place, 'messaging.message.id': messageId }
+  const partition = { 'messaging.destination.partition.id': `${queue.brokerName}/${queue.queueId}` }
+  return kind === 'batch' ? partition : { ...partition, 'messaging.message.id': messageId }
 }
 
 type MessageType = 'delay' | 'fifo' | 'normal' | 'transaction'
@@ -78,15 +78,15 @@ function sentType({ kind, message }: SendEvent): MessageType {
   return shardingKey === undefined ? 'normal' : 'fifo'
 }
 
-// What a codec makes of other values is not known here.
+// The size of other values depends on the codec.
 function bodySize(body: unknown): number | undefined {
   if (typeof body === 'string') return Buffer.byteLength(body)
   return body instanceof Uint8Array ? body.length : undefined
 }
 
-type SeenMessage = ConsumeEvent['messages'][number]
+type ConsumedMessage = ConsumeEvent['messages'][number]
 
-/** What is known when a listener is called. */
+/** The attributes that are known when a listener is called. */
 export function processAttributes(event: ConsumeEvent): Attributes {
   const { messages, broadcast } = event
   const [first] = messages
@@ -96,20 +96,20 @@ export function processAttributes(event: ConsumeEvent): Attributes {
   return { ...common, ...messageAttributes(first) }
 }
 
-/** What tells one message from others: for spans of one message, and for links to those of several. */
+/** The attributes of one message: for spans of one message, and for links to the messages of a batch. */
 export function messageAttributes({
   messageId,
   properties,
   queue,
   bodyLength,
   reconsumeTimes,
-}: SeenMessage): Attributes {
+}: ConsumedMessage): Attributes {
   const keys = properties.get('KEYS')
   return defined({
     'messaging.message.id': messageId,
     'messaging.message.body.size': bodyLength,
     'messaging.destination.partition.id': `${queue.brokerName}/${queue.queueId}`,
-    'messaging.rocketmq.message.type': seenType(properties),
+    'messaging.rocketmq.message.type': consumedType(properties),
     'messaging.rocketmq.message.tag': properties.get('TAGS'),
     'messaging.rocketmq.message.keys': keys?.split(' ').filter(key => key !== ''),
     'messaging.rocketmq.message.group': properties.get('__SHARDINGKEY'),
@@ -117,8 +117,8 @@ export function messageAttributes({
   })
 }
 
-// What brokers leave of a delayed message: the level, and for timers of 5.x the time they had.
-function seenType(properties: ReadonlyMap<string, string>): MessageType {
+// The properties that a delayed message still has after delivery: its level, or for 5.x timers its time.
+function consumedType(properties: ReadonlyMap<string, string>): MessageType {
   if (properties.get('TRAN_MSG') === 'true') return 'transaction'
   if (properties.has('DELAY') || properties.has('TIMER_OUT_MS')) return 'delay'
   return properties.has('__SHARDINGKEY') ? 'fifo' : 'normal'
@@ -132,7 +132,7 @@ export function receiveAttributes(event: PullEvent): Attributes {
   }
 }
 
-/** A class of errors: our stable code, else the error's name. */
+/** The kind of an error: the client's stable code, else the error's name. */
 export function errorType(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '_OTHER'
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown }

@@ -22,7 +22,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { instrument } from './instrument.ts'
 
-/** Contexts that go through promises, as the SDK's manager for Node keeps them. */
+/** A context manager that follows promises, as the SDK's for Node does. */
 class Contexts implements ContextManager {
   readonly #storage = new AsyncLocalStorage<Context>()
 
@@ -53,7 +53,7 @@ class Contexts implements ContextManager {
   }
 }
 
-/** W3C's traceparent, as far as this test needs it. */
+/** A propagator for W3C's traceparent, as far as these tests need it. */
 const traceparent: TextMapPropagator = {
   fields: () => ['traceparent'],
   inject(from, carrier, setter) {
@@ -75,7 +75,7 @@ interface Measured {
   readonly attributes: Attributes
 }
 
-/** A meter that keeps what is told to it. */
+/** A meter that keeps its measurements. */
 function meterProvider(into: Measured[]): MeterProvider {
   const noop = createNoopMeter()
   const note =
@@ -118,7 +118,7 @@ async function consuming(cluster: TestCluster, options: Partial<PushConsumerOpti
   return cluster.own(await cluster.outcome(PushConsumer.start({ ...shared, consumeFrom: 'first', ...options })))
 }
 
-test('a send is a producer span with the attributes of the convention', async t => {
+test('a send is a producer span with the attributes of the conventions', async t => {
   const { cluster, spans, measured } = await instrumented(t)
   const producer = await producing(cluster)
   const message = { topic: 'Orders', body: 'hello', tags: 'new', keys: ['42'], delayLevel: 3 }
@@ -143,7 +143,7 @@ test('a send is a producer span with the attributes of the convention', async t 
   assert.deepEqual(names, ['messaging.client.operation.duration', 'messaging.client.sent.messages'])
 })
 
-test('a batch is one span that counts its messages, each of which carries the context', async t => {
+test('a batch is one span with the number of its messages, and each message has the trace context', async t => {
   const { cluster, spans, measured } = await instrumented(t)
   const producer = await producing(cluster)
   await cluster.outcome(producer.sendBatch(['a', 'b', 'c'].map(body => ({ topic: 'Orders', body }))))
@@ -156,7 +156,7 @@ test('a batch is one span that counts its messages, each of which carries the co
   assert.deepEqual(stored, [expected, expected, expected])
 })
 
-test('a send that fails says the class of its error', async t => {
+test('the span of a failed send has the kind of its error', async t => {
   const { cluster, spans, measured } = await instrumented(t)
   const producer = await producing(cluster, { retries: 0 })
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, remark: 'illegal' })
@@ -167,7 +167,7 @@ test('a send that fails says the class of its error', async t => {
   assert.equal(measured[0]?.attributes['error.type'], 'BROKER_REFUSED')
 })
 
-test('a trace goes from the caller through the message to the listener, which runs inside of it', async t => {
+test('a trace continues from the caller through the message to the listener, which runs in its context', async t => {
   const { cluster, spans, tracer } = await instrumented(t)
   const producer = await producing(cluster)
   const heard: (string | undefined)[] = []
@@ -200,7 +200,7 @@ test('a trace goes from the caller through the message to the listener, which ru
   assert.equal(received?.kind, SpanKind.CLIENT)
 })
 
-test('a listener that gets several messages is linked to all of their senders', async t => {
+test('the span of a listener with several messages is linked to the traces of all senders', async t => {
   const { cluster, spans } = await instrumented(t)
   const producer = await producing(cluster)
   for (const body of ['a', 'b']) await cluster.outcome(producer.send({ topic: 'Orders', body }))
@@ -215,7 +215,7 @@ test('a listener that gets several messages is linked to all of their senders', 
   assert.equal(processed?.attributes['messaging.batch.message_count'], 2)
 })
 
-test('a listener that throws ends its span with the error', async t => {
+test('when a listener throws, its span ends with the error', async t => {
   const { cluster, spans } = await instrumented(t)
   const producer = await producing(cluster)
   await consuming(cluster, {
@@ -230,7 +230,7 @@ test('a listener that throws ends its span with the error', async t => {
   assert.equal(processed?.status.code, SpanStatusCode.ERROR)
 })
 
-test('the namespace is an attribute and not a part of the topic', async t => {
+test('the namespace is an attribute and not part of the topic', async t => {
   const { cluster, spans } = await instrumented(t)
   cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
   const producer = await producing(cluster, { namespace: 'shop' })
@@ -238,7 +238,7 @@ test('the namespace is an attribute and not a part of the topic', async t => {
   assert.equal(spans('send Orders')[0]?.attributes['messaging.rocketmq.namespace'], 'shop')
 })
 
-test('after the end nothing is seen and nothing is added to messages', async t => {
+test('after it is disposed there are no spans, and nothing is added to messages', async t => {
   const { cluster, spans, instrumentation } = await instrumented(t)
   const producer = await producing(cluster)
   instrumentation[Symbol.dispose]()

@@ -31,24 +31,24 @@ import {
 } from './attributes.ts'
 import { watch } from './watch.ts'
 
-/** Where spans and metrics go. */
+/** The providers of spans and metrics. */
 export interface InstrumentOptions {
-  /** Default: the global one. */
+  /** Default: the global provider. */
   readonly tracerProvider?: TracerProvider | undefined
-  /** Default: the global one. */
+  /** Default: the global provider. */
   readonly meterProvider?: MeterProvider | undefined
 }
 
 const NAME = '@gantrymq/opentelemetry'
 const VERSION = '0.1.0'
 
-/** The convention's own, in seconds. */
+/** The bucket boundaries of the messaging conventions, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 
 /**
- * Makes spans and metrics of all that the clients of this process do, after OpenTelemetry's messaging conventions:
- * `send {topic}`, `receive {topic}`, `process {topic}`. Trace contexts travel in the messages' properties, as the global
- * propagator writes them; listeners run in the context of their span. Until disposed.
+ * Creates spans and metrics of all clients in this process, by OpenTelemetry's messaging conventions: `send {topic}`,
+ * `receive {topic}`, `process {topic}`. Trace contexts are passed on in the messages' properties, as the global propagator
+ * writes them, and listeners run in the context of their span. Ends when the result is disposed.
  */
 export function instrument({ tracerProvider, meterProvider }: InstrumentOptions = {}): Disposable {
   const tracer = (tracerProvider ?? trace).getTracer(NAME, VERSION)
@@ -70,19 +70,19 @@ function metersOf(meter: Meter) {
   const seconds = { unit: 's', advice: { explicitBucketBoundaries: BUCKETS } }
   const calls = meter.createHistogram('messaging.client.operation.duration', {
     ...seconds,
-    description: 'How long sends and receives took.',
+    description: 'Duration of sends and receives.',
   })
   const listeners = meter.createHistogram('messaging.process.duration', {
     ...seconds,
-    description: 'How long listeners took.',
+    description: 'Duration of calls of listeners.',
   })
   const sent = meter.createCounter('messaging.client.sent.messages', {
     unit: '{message}',
-    description: 'Messages that were sent, or were to be.',
+    description: 'Messages that were sent or failed to be sent.',
   })
   const consumed = meter.createCounter('messaging.client.consumed.messages', {
     unit: '{message}',
-    description: 'Messages that were handed to listeners.',
+    description: 'Messages that were passed to listeners.',
   })
   return { calls, listeners, sent, consumed }
 }
@@ -98,7 +98,7 @@ function secondsSince(started: number): number {
   return (performance.now() - started) / 1000
 }
 
-/** Ends a span and gives the attributes that metrics say of its operation. */
+/** Ends a span and returns the attributes for metrics. */
 function finish(span: Span, operation: Operation, failure: { readonly error: unknown } | undefined): Attributes {
   const attributes = metricAttributes(operation)
   if (failure !== undefined) {
@@ -112,7 +112,7 @@ function finish(span: Span, operation: Operation, failure: { readonly error: unk
   return attributes
 }
 
-// A property of a message may not be blank.
+// Message properties must not be blank.
 const intoProperties = {
   set(properties: Record<string, string>, name: string, value: string) {
     if (value.trim() !== '') properties[name] = value
@@ -141,7 +141,7 @@ function watchSends(tracer: Tracer, { calls, sent }: Meters): Disposable {
   })
 }
 
-// Most pulls wait for seconds and find nothing: only those that bring messages, or fail, are worth a span.
+// Most pulls wait for seconds and find nothing. Only those that return messages or fail get a span.
 function watchPulls(tracer: Tracer, { calls }: Meters): Disposable {
   return watch<PullEvent, { readonly started: number; readonly startTime: number }>('gantrymq:client:pull', {
     begin: () => ({ started: performance.now(), startTime: Date.now() }),
@@ -171,7 +171,7 @@ function watchListeners(tracer: Tracer, { listeners, consumed }: Meters): Dispos
   })
 }
 
-// One message goes on with the trace of whoever sent it; several have several, so that they are linked.
+// A single message continues its sender's trace. A batch has several senders, so its span is linked to their traces.
 function originOf({ messages }: ConsumeEvent): { readonly parent: Context; readonly links: Link[] } {
   const [first] = messages
   if (messages.length === 1 && first !== undefined) {

@@ -1,17 +1,17 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { diag } from '@opentelemetry/api'
 
-/** What to do with the operations of one channel. */
+/** Callbacks for the operations of one channel. */
 export interface Watcher<E extends object, S> {
-  /** An operation begins. What it gives comes back at its end. */
+  /** Called at the start of an operation. Its result is passed to `end`. */
   readonly begin: (event: E) => S
-  /** It has ended; `error` only if it failed. */
+  /** Called at the end of an operation, with a failure if there was one. */
   readonly end: (event: E, state: S, failure: { readonly error: unknown } | undefined) => void
 }
 
 /**
- * Watches a tracing channel of the client, until disposed. Operations on their way are then seen to their end. Nothing
- * that goes wrong here reaches the client.
+ * Watches a tracing channel of the client until it is disposed. Errors in the callbacks go to OpenTelemetry's diagnostics and
+ * never reach the client.
  */
 export function watch<E extends object, S>(name: string, { begin, end }: Watcher<E, S>): Disposable {
   const channel = tracingChannel<unknown, E>(name)
