@@ -19,6 +19,13 @@ for (const document of documents()) {
   })
 }
 
+test('every file of interop that docs/compatibility.md names exists', () => {
+  const named = [...readDocument('docs/compatibility.md').matchAll(/`((?:src|test)\/[\w./-]+\.ts)`/g)]
+  assert.ok(named.length > 20)
+  const missing = named.map(([, file = '']) => join('interop', file)).filter(file => !existsSync(file))
+  assert.deepEqual(missing, [])
+})
+
 test('the test finds a link to a missing file or heading', () => {
   assert.ok(broken('README.md', 'docs/no-such-file.md'))
   assert.ok(broken('README.md', '#no-such-heading'))

@@ -1,4 +1,4 @@
-// Runs the suite. `npm test -- packages/remoting` narrows it to a folder or a file; options go to node's test runner.
+// Runs all tests. `npm test -- packages/remoting` runs those of a folder or a file; options go to node's test runner.
 import { spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -6,8 +6,8 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /**
- * The parts of the suite, the longest first. Each runs in one process: a process per file would read all packages again
- * for each of them. As many run at a time as there are processors. A file belongs to the first part that names it.
+ * The parts of the suite, the longest first. Each part runs in one process, because a process for every file would load all
+ * packages for every file. As many parts run at a time as there are processors. A file belongs to the first part that matches.
  */
 const suite: Readonly<Record<string, readonly string[]>> = {
   'client-as-a-whole': ['packages/client/test/{every-call,close-at-every-step}.test.ts'],
@@ -22,7 +22,7 @@ function testsIn(path: string): string {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? `${path}/**/*.test.ts` : path
 }
 
-/** Writes for each part a file that imports its tests. */
+/** Writes a file for each part, which imports its tests. */
 function writeParts(parts: Readonly<Record<string, readonly string[]>>): string[] {
   mkdirSync(folder, { recursive: true })
   const written = new Set<string>()
@@ -44,11 +44,11 @@ const files = writeParts(paths.length > 0 ? { 'chosen-tests': paths } : suite)
 
 const limits = [`--test-concurrency=${availableParallelism()}`, '--test-timeout=120000']
 const { status, error } = spawnSync(process.execPath, ['--test', ...limits, ...options, ...files], {
-  // Tests start many processes, which would compile the same sources each.
+  // Tests start many processes, and each would compile the same sources.
   env: { NODE_COMPILE_CACHE: resolve('.cache/compiled'), ...process.env },
   stdio: 'inherit',
   timeout: 600_000,
 })
-// Nothing is ended by force before that: a handle left open is a mistake to be seen.
+// Nothing forces a process to end before this timeout, so that an open handle is noticed.
 if (error) console.error(`The run did not end by itself; a test has left something open. (${error.message})`)
 process.exitCode = status ?? 1

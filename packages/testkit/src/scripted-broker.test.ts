@@ -127,7 +127,7 @@ test('a pull waits for a matching message, is checked every five seconds, and en
   await cluster.until(() => broker.waitingPulls === 1)
   broker.put({ topic: 'Orders', properties: new Map([['TAGS', 'old']]) })
   await cluster.settle()
-  assert.equal(broker.waitingPulls, 1, 'what does not match wakes nobody')
+  assert.equal(broker.waitingPulls, 1, 'a message that does not match answers no pull')
   broker.put({ topic: 'Orders', properties: new Map([['TAGS', 'new']]) })
   assert.equal((await woken).header.nextBeginOffset, 2)
 
@@ -171,7 +171,7 @@ test('members get a notice when one joins or leaves', async t => {
   await beat(client, 'one')
   await beat(client, 'one')
   await cluster.settle()
-  assert.deepEqual(notices, ['readers'], 'the same heartbeat again is no change')
+  assert.deepEqual(notices, ['readers'], 'the same heartbeat again sends no notice')
   const other = new RemotingClient({ clock, dial })
   await beat(other, 'two')
   const header = { consumerGroup: 'readers' }
@@ -203,7 +203,7 @@ test('a queue is locked for one client until it unlocks the queue or is silent f
   assert.equal(await lock('two'), 1)
   const body = { clientId: 'one', consumerGroup: 'readers', mqSet }
   await client.call(broker.address, consumeRequests.UNLOCK_BATCH_MQ, { header: {}, body })
-  assert.equal(await lock('one'), 0, 'only the owner gives a lock back')
+  assert.equal(await lock('one'), 0, 'only the owner of a lock can release it')
 })
 
 test('a message that is sent back goes to the retry topic, and after the last retry to the dead letter topic', async t => {
@@ -213,7 +213,7 @@ test('a message that is sent back goes to the retry topic, and after the last re
     return client.call(broker.address, sendRequests.CONSUMER_SEND_MSG_BACK, { header })
   }
   await sendBack(broker.put({ topic: 'Orders' }).physicalOffset)
-  assert.equal(broker.log.messages('%RETRY%readers').length, 0, 'its delay is not over')
+  assert.equal(broker.log.messages('%RETRY%readers').length, 0, 'the delay of the message has not passed')
   assert.equal(broker.log.messages('SCHEDULE_TOPIC_XXXX', 2)[0]?.message.properties.get('DELAY'), '3')
   broker.deliverDelayed()
   const [retried] = broker.log.messages('%RETRY%readers')
