@@ -21,7 +21,7 @@ const programs = ['gantrymq']
 /** State and codecs: synchronous, with the time as a parameter. They import only each other. */
 const stateFiles = [
   'packages/protocol/src/{broker-id,data-version,java-hash,permission,topic-name}.ts',
-  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,json-text,language,outbox,request,close-reason,fast-path,held,spelling}.ts',
+  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,outbox,request,close-reason,fast-path,held,spelling}.ts',
   'packages/daemon/src/http/{page,health}.ts',
   'packages/daemon/src/options/properties-edit.ts',
   'packages/daemon/src/metrics/{family,counters,rpc-latency}.ts',

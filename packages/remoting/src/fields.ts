@@ -1,6 +1,6 @@
 import type { ExtFields } from './command.ts'
 import { HeaderError } from './errors.ts'
-import { quote } from './json-text.ts'
+import { quote } from './fastjson/quote.ts'
 
 /**
  * Header fields: typed values on our side, text in `extFields` on the wire.

@@ -1,10 +1,10 @@
 import { type Command, REPLY_FLAG } from './command.ts'
 import { FrameError } from './errors.ts'
 import { jsonEscapeLength } from './fastjson/escapes.ts'
+import { quote } from './fastjson/quote.ts'
 import { readFastjson } from './fastjson/reader.ts'
 import { isArray, isObject, type JsonObject, type JsonValue } from './fastjson/value.ts'
 import { type HeaderView, MAX_FIELDS } from './header-view.ts'
-import { quote } from './json-text.ts'
 import { languages } from './language.ts'
 
 const QUOTE = 0x22

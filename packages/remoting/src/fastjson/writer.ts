@@ -1,4 +1,5 @@
 import type { Long } from '../fields.ts'
+import { quote } from './quote.ts'
 import type { Bean, JsonInput, JsonMap } from './value.ts'
 
 /**
@@ -6,18 +7,6 @@ import type { Bean, JsonInput, JsonMap } from './value.ts'
  * `standard`: JSON that any reader takes, as Java answers callers from 4.9.4 on.
  */
 export type Dialect = 'fastjson' | 'standard'
-
-/** What fastjson 1 escapes beyond JSON.stringify, and where it writes upper-case digits. */
-// oxlint-disable-next-line no-control-regex -- these are the characters meant
-const FASTJSON_ESCAPES = /\\u00[01][0-9a-f]|[\u007f-\u009f\u2028\u2029]/g
-
-function quoteAsFastjson(text: string): string {
-  return JSON.stringify(text).replace(FASTJSON_ESCAPES, found =>
-    found.length > 1
-      ? `\\u${found.slice(2).toUpperCase()}`
-      : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0').toUpperCase()}`,
-  )
-}
 
 /**
  * Writes what a Java peer reads, byte for byte as Java writes it wherever Java's order is fixed.
@@ -42,7 +31,7 @@ class Writer {
 
   constructor(dialect: Dialect) {
     this.#standard = dialect === 'standard'
-    this.#quote = this.#standard ? text => JSON.stringify(text) : quoteAsFastjson
+    this.#quote = this.#standard ? text => JSON.stringify(text) : quote
   }
 
   value(value: JsonInput): string {
