@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
-import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
+import { text } from '../message/codec.ts'
 import type { MessageQueue } from '../message/message.ts'
-import { LitePullConsumer } from './lite-pull-consumer.ts'
-import type { LitePullConsumerOptions } from './lite-pull/options.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
+import type { LitePullConsumerOptions } from './lite-pull/options.ts'
+import { LitePullConsumer } from './lite-pull-consumer.ts'
 
 const GROUP = 'billing'
 const queue: MessageQueue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
@@ -29,7 +29,7 @@ async function joined(cluster: TestCluster, options: Options = {}): Promise<Lite
   return cluster.own(await cluster.outcome(LitePullConsumer.start(given)))
 }
 
-/** @param stored bodies that are there before */
+/** @param stored bodies of messages that are in the queue before the consumer reads it */
 async function assigned(
   t: TestContext,
   options: Options = {},
@@ -55,7 +55,7 @@ const failure =
   (error: unknown) =>
     error instanceof ClientError && error.code === code && pattern.test(error.message)
 
-test('subscribed queues are shared out, pulled and polled chunk by chunk', async t => {
+test('subscribed queues are assigned, pulled, and polled pull by pull', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   put(cluster, ['a', 'b', 'c'])
@@ -66,18 +66,18 @@ test('subscribed queues are shared out, pulled and polled chunk by chunk', async
   assert.deepEqual(consumer.assignment, [queue])
 })
 
-test('two members share the queues, and a listener hears of it', async t => {
-  const heard: number[] = []
+test('two members share the queues, and onQueues is called with each change', async t => {
+  const counts: number[] = []
   const subscriptions = { Orders: '*' }
-  const onQueues = (_topic: string, _all: unknown, mine: readonly MessageQueue[]) => heard.push(mine.length)
+  const onQueues = (_topic: string, _all: unknown, mine: readonly MessageQueue[]) => counts.push(mine.length)
   const { cluster, consumer } = await started(t, { subscriptions, onQueues }, {}, 4)
   await cluster.until(() => consumer.assignment.length === 4, { stepMs: 50 })
   const other = await joined(cluster, { subscriptions })
   await cluster.until(() => consumer.assignment.length === 2 && other.assignment.length === 2, { stepMs: 50 })
-  assert.deepEqual(heard, [4, 2])
+  assert.deepEqual(counts, [4, 2])
 })
 
-test('an assigned queue is pulled with code 361 from 5.x, and with 11 from 4.9', async t => {
+test('an assigned queue is pulled with code 361 from brokers of 5.x, and with code 11 from 4.9', async t => {
   for (const [release, name] of [
     ['5.x', 'LITE_PULL_MESSAGE'],
     ['4.9', 'PULL_MESSAGE'],
@@ -96,7 +96,7 @@ test('an assigned queue is pulled with code 361 from 5.x, and with 11 from 4.9',
   }
 })
 
-test('the heartbeat tells of a consumer that pulls, without subscriptions when queues were assigned', async t => {
+test('heartbeats describe a consumer that pulls actively, without subscriptions if its queues were assigned', async t => {
   const { cluster, broker } = await assigned(t)
   await cluster.settle()
   const beat = broker.server.requestsOf('HEART_BEAT').at(-1)
@@ -113,7 +113,19 @@ test('subscribe and assign exclude each other', async t => {
   await assert.rejects(cluster.outcome(consumer.assign([])), failure('BAD_OPTION', /can not be null or empty/))
 })
 
-test('messages of for await come one by one, the rest stays for the next reader', async t => {
+test('the filter of an assigned queue does not make the consumer rebalance its topic', async t => {
+  const { cluster, consumer, broker } = await started(t, {}, {}, 3)
+  await cluster.outcome(consumer.assign([queue], { Orders: 'new' }))
+  put(cluster, ['a'], 'old')
+  put(cluster, ['b'], 'new')
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
+  broker.notify(GROUP)
+  await cluster.advance(5000)
+  assert.deepEqual(consumer.assignment, [queue])
+  assert.equal(broker.server.requestsOf('GET_CONSUMER_LIST_BY_GROUP').length, 0)
+})
+
+test('for await returns messages one by one and leaves the rest to the next reader', async t => {
   const { cluster, consumer } = await assigned(t)
   put(cluster, ['a', 'b', 'c'])
   const seen: string[] = []
@@ -143,7 +155,7 @@ test('for await ends when the consumer closes, and with ABORTED when its signal 
   await assert.rejects(consumer.poll(), failure('CLOSED'))
 })
 
-test('messages() ends when none has come for the time it was given, counted anew with each', async t => {
+test('messages() ends when none has arrived for timeoutMs, which starts again with each message', async t => {
   const { cluster, consumer } = await assigned(t, { pollTimeoutMs: 0 })
   const seen: string[] = []
   let isOver = false
@@ -161,7 +173,7 @@ test('messages() ends when none has come for the time it was given, counted anew
   await assert.rejects(consumer.messages({ timeoutMs: -1 }).next(), failure('BAD_OPTION'))
 })
 
-test('concurrent polls share the messages without loss or double', async t => {
+test('concurrent polls share the messages without loss or duplicates', async t => {
   const { cluster, consumer } = await assigned(t, { pullBatchSize: 1 })
   const all = Promise.all(Array.from({ length: 8 }, () => consumer.poll()))
   await cluster.settle()
@@ -171,7 +183,7 @@ test('concurrent polls share the messages without loss or double', async t => {
 
 // -- Offsets -----------------------------------------------------------------------------------------------------------
 
-test('what earlier polls gave is committed by itself, what is in hand at the end is not', async t => {
+test('messages of earlier polls are committed automatically, those of the last poll are not', async t => {
   const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 2 }, {}, ['a', 'b', 'c', 'd'])
   await cluster.outcome(consumer.poll())
   await cluster.advance(6000)
@@ -182,7 +194,7 @@ test('what earlier polls gave is committed by itself, what is in hand at the end
   assert.equal(broker.committed('Orders', GROUP, 0), 2)
 })
 
-test('what a poll after the last gave up is kept at the end', async t => {
+test('messages that a later, empty poll marked as done are committed at the end', async t => {
   const { cluster, consumer, broker } = await assigned(t, {}, {}, ['a', 'b'])
   await cluster.outcome(consumer.poll())
   await cluster.outcome(consumer.poll({ timeoutMs: 0 }))
@@ -190,7 +202,7 @@ test('what a poll after the last gave up is kept at the end', async t => {
   assert.equal(broker.committed('Orders', GROUP, 0), 2)
 })
 
-test('a message of for await is done with the next turn, not when the loop is left', async t => {
+test('a message of for await is done with the next iteration, not when the loop is left', async t => {
   const { cluster, consumer, broker } = await assigned(t)
   put(cluster, ['a', 'b', 'c'])
   const loop = (async () => {
@@ -201,7 +213,7 @@ test('a message of for await is done with the next turn, not when the loop is le
   assert.equal(broker.committed('Orders', GROUP, 0), 1)
 })
 
-test('readers that finish out of order commit up to the oldest that is not done', async t => {
+test('if readers finish out of order, the offset of the oldest unfinished message is committed', async t => {
   const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 1 })
   put(cluster, ['a', 'b'])
   const slow = consumer.messages()
@@ -215,7 +227,7 @@ test('readers that finish out of order commit up to the oldest that is not done'
   assert.equal(broker.committed('Orders', GROUP, 0) ?? 0, 0)
 })
 
-test('without auto commit only commit commits, what was given out or what it is told', async t => {
+test('without autoCommit only commit commits: what was returned, or the given offsets', async t => {
   const { cluster, consumer, broker } = await assigned(t, { autoCommit: false, pullBatchSize: 2 }, {}, [
     'a',
     'b',
@@ -236,7 +248,7 @@ test('without auto commit only commit commits, what was given out or what it is 
   await assert.rejects(cluster.outcome(consumer.commit([{ queue: stranger, offset: 1 }])), failure('NOT_ASSIGNED'))
 })
 
-test('offsets of messages that the filter drops are committed too', async t => {
+test('offsets of messages that the filter excludes are committed too', async t => {
   const { cluster, consumer, broker } = await started(t, {}, {}, 1)
   await cluster.outcome(consumer.assign([queue], { Orders: 'wanted' }))
   put(cluster, ['a'], 'wanted')
@@ -248,7 +260,7 @@ test('offsets of messages that the filter drops are committed too', async t => {
   assert.equal(broker.committed('Orders', GROUP, 0), 3)
 })
 
-test('a queue begins at the stored offset, and where the option says when there is none', async t => {
+test('a queue starts at the stored offset, or where consumeFrom says if there is none', async t => {
   const begins = async (options: Options, stored?: number) => {
     const cluster = await testCluster(t, { brokers: [{ startsAtZero: false }] })
     cluster.broker.setTopic('Orders', { readQueues: 1 })
@@ -271,7 +283,7 @@ test('a queue begins at the stored offset, and where the option says when there 
 
 // -- Positions ---------------------------------------------------------------------------------------------------------
 
-test('seek goes elsewhere and drops what was pulled before', async t => {
+test('seek continues at another offset and drops the messages that were pulled before', async t => {
   const { cluster, consumer } = await assigned(t, { pullBatchSize: 1 })
   put(cluster, ['a', 'b', 'c', 'd'])
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
@@ -291,7 +303,7 @@ test('seek goes elsewhere and drops what was pulled before', async t => {
   await assert.rejects(cluster.outcome(consumer.seek({ ...queue, queueId: 3 }, 0)), failure('NOT_ASSIGNED'))
 })
 
-test('seekToTime goes to the first message of a time', async t => {
+test('seekToTime continues at the first message stored at a time or later', async t => {
   const { cluster, consumer } = await assigned(t)
   put(cluster, ['a'])
   await cluster.advance(1000)
@@ -302,7 +314,7 @@ test('seekToTime goes to the first message of a time', async t => {
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
 })
 
-test('a pull in flight delivers neither after a seek nor after a pause', async t => {
+test('a pull in flight delivers no messages after a seek or a pause', async t => {
   const { cluster, consumer, broker } = await assigned(t)
   await cluster.settle()
   assert.equal(broker.waitingPulls, 1)
@@ -318,7 +330,7 @@ test('a pull in flight delivers neither after a seek nor after a pause', async t
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a', 'b'])
 })
 
-test('an offset that the broker does not have any more is replaced by what it says', async t => {
+test('an offset that the broker no longer has is replaced by the one it suggests', async t => {
   const { cluster, consumer, broker } = await started(t)
   put(cluster, ['a', 'b', 'c'])
   broker.state.log.trim('Orders', 0, 2)
@@ -344,7 +356,7 @@ test('flow control stops pulling until messages are polled', async t => {
   )
 })
 
-test('assign keeps the queues it has, gives up others and remembers where they were', async t => {
+test('assign keeps queues that are assigned again, gives up the others and commits their offsets', async t => {
   const { cluster, consumer, broker } = await started(t, {}, {}, 2)
   const second = { ...queue, queueId: 1 }
   await cluster.outcome(consumer.assign([queue]))
@@ -359,17 +371,17 @@ test('assign keeps the queues it has, gives up others and remembers where they w
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
 })
 
-test('a listener hears when a topic gets more queues', async t => {
+test('onTopicQueues calls the listener when a topic gets more queues', async t => {
   const { cluster, consumer, broker } = await assigned(t)
-  const heard: number[] = []
-  consumer.onTopicQueues('Orders', queues => heard.push(queues.length))
+  const counts: number[] = []
+  consumer.onTopicQueues('Orders', queues => counts.push(queues.length))
   assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 1)
   broker.setTopic('Orders', { readQueues: 3 })
   await cluster.advance(31_000, 500)
-  assert.deepEqual(heard, [3])
+  assert.deepEqual(counts, [3])
 })
 
-test('pulls go on after a broker was away', async t => {
+test('pulling continues after a broker was down', async t => {
   const { cluster, consumer, broker } = await assigned(t)
   await cluster.settle()
   broker.down()
@@ -379,7 +391,7 @@ test('pulls go on after a broker was away', async t => {
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll({ timeoutMs: 60_000 }))), ['a'])
 })
 
-test('options that contradict are refused with a sentence', async t => {
+test('contradicting options are refused with an error that names them', async t => {
   const cluster = await testCluster(t)
   const { nameServerList: nameServers, clock, dial } = cluster
   const wrong = LitePullConsumer.start({ nameServers, clock, dial, group: GROUP, pullTimeoutMs: 1000 })
@@ -388,7 +400,7 @@ test('options that contradict are refused with a sentence', async t => {
   await assert.rejects(nameless, failure('BAD_NAME'))
 })
 
-test('a filter that a broker refuses fails the start, or the call that brought it', async t => {
+test('a filter that a broker refuses fails the start, or the call of assign', async t => {
   const { cluster, consumer, broker } = await started(t)
   const wrong = { Orders: { sql: 'a >' } }
   broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark: 'parse error', times: 2 })
@@ -398,16 +410,16 @@ test('a filter that a broker refuses fails the start, or the call that brought i
   await assert.rejects(cluster.outcome(other), failure('BAD_OPTION', /a >.*parse error/))
 })
 
-// Nothing here waits for the clock but polls: files take real time.
-test('members that broadcast get all queues and keep their offsets in a file', async t => {
+// Only polls wait for the clock, because writing files takes real time.
+test('broadcast members read all queues and store their offsets in a file', async t => {
   const offsetsFolder = await mkdtemp(join(tmpdir(), 'gantry-offsets-'))
   t.after(() => rm(offsetsFolder, { recursive: true }))
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   put(cluster, ['a', 'b'])
   const { nameServerList: nameServers, clock, dial } = cluster
-  const place = { nameServers, clock, dial, group: GROUP, clientIp: '10.0.0.9', offsetsFolder, broadcast: true }
-  const options = { ...place, consumeFrom: 'first', codec: text(), subscriptions: { Orders: '*' } } as const
+  const common = { nameServers, clock, dial, group: GROUP, clientIp: '10.0.0.9', offsetsFolder, broadcast: true }
+  const options = { ...common, consumeFrom: 'first', codec: text(), subscriptions: { Orders: '*' } } as const
   const first = await LitePullConsumer.start({ ...options, pullBatchSize: 1 })
   assert.deepEqual(bodies(await cluster.outcome(first.poll())), ['a'])
   await first.commit()
@@ -419,10 +431,10 @@ test('members that broadcast get all queues and keep their offsets in a file', a
   await again.close()
 })
 
-test('until its queues are given up, an unsubscribed topic keeps its filter', async t => {
+test('an unsubscribed topic keeps its filter until its queues are given up', async t => {
   const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: 'new' }, suspendMs: 100 })
   await cluster.until(() => consumer.assignment.length === 1)
-  // The next round takes its time.
+  // Delays the next rebalance.
   broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'late', ms: 2000 })
   broker.notify(GROUP)
   await cluster.advance(500)
@@ -441,20 +453,20 @@ const badListeners: readonly (readonly [string, () => unknown])[] = [
   ['rejects', () => Promise.reject(new Error('no'))],
 ]
 for (const [how, listener] of badListeners) {
-  test(`a listener for queues that ${how} harms nobody else`, async t => {
+  test(`a listener for queues that ${how} does not affect other listeners`, async t => {
     const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: '*' }, onQueues: listener })
-    const heard: number[] = []
+    const counts: number[] = []
     consumer.onTopicQueues('Orders', listener)
-    consumer.onTopicQueues('Orders', queues => heard.push(queues.length))
+    consumer.onTopicQueues('Orders', queues => counts.push(queues.length))
     await cluster.until(() => consumer.assignment.length === 1)
     broker.setTopic('Orders', { readQueues: 3 })
     assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 3)
-    assert.deepEqual(heard, [3])
+    assert.deepEqual(counts, [3])
     await cluster.until(() => consumer.assignment.length === 3, { stepMs: 50 })
   })
 }
 
-test('who looked at the offset of a queue before does not go back to it', async t => {
+test('a queue that is assigned starts at its current offset, even if an older one was queried before', async t => {
   const { cluster, broker, consumer } = await started(t)
   put(cluster, ['a', 'b', 'c', 'd'])
   broker.commit('Orders', GROUP, 0, 1)

@@ -27,7 +27,7 @@ async function started(
 
 const failure = (code: string) => (error: unknown) => error instanceof ClientError && error.code === code
 
-test('a pull says what it found and where to go on', async t => {
+test('a pull returns what it found and the next offset', async t => {
   const { cluster, broker, consumer, put } = await started(t)
   for (const [body, tag] of [
     ['a', 'x'],
@@ -49,7 +49,7 @@ test('a pull says what it found and where to go on', async t => {
   assert.equal(broker.committed('Orders', GROUP, 0), undefined)
 })
 
-test('a pull that may wait gets what comes later', async t => {
+test('a pull that may wait returns messages that arrive later', async t => {
   const { cluster, broker, consumer, put } = await started(t)
   const pulled = consumer.pull(queue, '*', 0, 10, { wait: true })
   await cluster.until(() => broker.waitingPulls === 1)
@@ -65,7 +65,7 @@ test('a pull that may wait gets what comes later', async t => {
   await assert.rejects(aborted, failure('ABORTED'))
 })
 
-test('offsets are noted, told on request, and told by themselves for queues in balance', async t => {
+test('offsets are set in memory, stored on request, and stored automatically for queues in balance', async t => {
   const heard: number[] = []
   const onQueues = (_topic: string, _all: unknown, mine: readonly unknown[]) => heard.push(mine.length)
   const { cluster, broker, consumer } = await started(t, { topics: ['Orders'], onQueues })
@@ -84,7 +84,7 @@ test('offsets are noted, told on request, and told by themselves for queues in b
   assert.equal(await cluster.outcome(consumer.fetchOffset(queue, { fromBroker: true })), 8)
 })
 
-test('the offsets of a queue in balance outlive a long rest', async t => {
+test('the offset of a queue in balance is kept although the queue is not pulled for long', async t => {
   const { cluster, consumer } = await started(t, { topics: ['Orders'] })
   await cluster.until(() => consumer.queuesInBalance('Orders').length === 2, { stepMs: 50 })
   consumer.updateOffset(queue, 5)
@@ -92,7 +92,7 @@ test('the offsets of a queue in balance outlive a long rest', async t => {
   assert.equal(await cluster.outcome(consumer.fetchOffset(queue)), 5)
 })
 
-test('a message sent back comes through the retry topic', async t => {
+test('a message that was sent back arrives through the retry topic', async t => {
   const { cluster, broker, consumer, put } = await started(t)
   put('a')
   const { messages } = await cluster.outcome(consumer.pull(queue, '*', 0, 1))
@@ -103,7 +103,7 @@ test('a message sent back comes through the retry topic', async t => {
   assert.equal(back?.message.reconsumeTimes, 1)
 })
 
-test('what cannot be pulled is refused before it is sent', async t => {
+test('a pull with wrong arguments is refused before it is sent', async t => {
   const { cluster, broker, consumer } = await started(t)
   await assert.rejects(consumer.pull(queue, '*', -1, 1), failure('BAD_OPTION'))
   await assert.rejects(consumer.pull(queue, '*', 0, 0), failure('BAD_OPTION'))

@@ -5,7 +5,7 @@ import { ClientError } from '../errors.ts'
 import { PushConsumer } from './push-consumer.ts'
 import { consumerOptions, recordingLog, startConsumer } from '../../test/push-fixture.ts'
 
-test('messages of all queues reach the listener, and the offsets are kept when it closes', async t => {
+test('messages of all queues reach the listener, and the offsets are stored when the consumer closes', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
   const seen: string[] = []
@@ -24,7 +24,7 @@ test('messages of all queues reach the listener, and the offsets are kept when i
   await cluster.assertNothingLeft()
 })
 
-test('a listener that ends at once and one that takes its time are committed alike', async t => {
+test('offsets are committed whether listeners return at once or later', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const holds = Promise.withResolvers<void>()
@@ -38,14 +38,18 @@ test('a listener that ends at once and one that takes its time are committed ali
   for (let n = 0; n < 6; n++) cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => seen.length === 6)
   await cluster.advance(6000)
-  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 2, 'what is behind a message in the works waits')
+  assert.equal(
+    cluster.broker.committed('Orders', 'readers', 0),
+    2,
+    'messages after an unfinished one are not committed',
+  )
   holds.resolve()
   await cluster.advance(6000)
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 6)
   assert.equal(consumer.stats.consumed, 6)
 })
 
-test('a pull commits only what later commits cannot exceed before its answer', async t => {
+test('a pull commits an offset only while no message is being consumed', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const holds = Promise.withResolvers<void>()
@@ -65,9 +69,9 @@ test('a pull commits only what later commits cannot exceed before its answer', a
     cluster.broker.put({ topic: 'Orders' })
     await cluster.until(() => seen.length === count && lastPull()[0] === count)
   }
-  assert.deepEqual(lastPull(), [2, 0, 1], 'the second message is in the works')
+  assert.deepEqual(lastPull(), [2, 0, 1], 'the second message is being consumed')
   holds.resolve()
-  // The broker lets the pull go, and it is repeated.
+  // The broker answers the held pull, and it is repeated.
   await cluster.advance(16_000)
   assert.deepEqual(lastPull(), [2, 1, 2])
 })
@@ -82,15 +86,15 @@ for (const [what, more, sentence] of [
   ['a topic that cannot be one', { subscriptions: { 'a b': '*' } }, /topic "a b" has characters/],
   ['an expression without tags', { subscriptions: { Orders: '||' } }, /names no tag/],
 ] as const) {
-  test(`${what} is refused at once, and leaves nothing behind`, async t => {
+  test(`${what} is refused at once, and the group can be used again`, async t => {
     const cluster = await testCluster(t)
     await assert.rejects(PushConsumer.start(consumerOptions(cluster, more)), sentence)
-    // The group is free again.
+    // Another consumer of the group can start.
     await startConsumer(cluster, { instanceName: 'one', onMessage() {} })
   })
 }
 
-test('an SQL92 filter that the broker cannot read fails the start with its text', async t => {
+test('an SQL92 filter that the broker cannot parse fails the start with an error that quotes it', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders')
   const options = consumerOptions(cluster, { subscriptions: { Orders: { sql: 'a > (5' } }, onMessage() {} })
@@ -101,7 +105,7 @@ test('an SQL92 filter that the broker cannot read fails the start with its text'
   await cluster.assertNothingLeft()
 })
 
-test('a corrupt message is reported and passed over, and the offset goes on', async t => {
+test('a corrupt message is logged and skipped, and the offset advances', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -113,7 +117,7 @@ test('a corrupt message is reported and passed over, and the offset goes on', as
     { topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() },
     cluster.clock.now(),
   )
-  // A byte of the body, so that its sum is wrong.
+  // Changes a byte of the body, so that its checksum is wrong.
   bad.bytes[bad.bytes.indexOf('hello')]! ^= 1
   cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => seen.length === 5)
@@ -125,7 +129,7 @@ test('a corrupt message is reported and passed over, and the offset goes on', as
   assert.ok(texts.includes('error corrupt message skipped'))
 })
 
-test('what stands behind a message whose size is wrong is pulled again', async t => {
+test('messages after one with a wrong size are pulled again', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const entries = Array.from({ length: 6 }, () => cluster.broker.put({ topic: 'Orders' }))
@@ -136,7 +140,7 @@ test('what stands behind a message whose size is wrong is pulled again', async t
   assert.deepEqual(seen, [0, 1, 3, 4, 5])
 })
 
-test('an offset that the broker does not have moves to where it says', async t => {
+test('an offset that the broker does not have is replaced by the one it suggests', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.commit('Orders', 'readers', 0, 100)
@@ -151,7 +155,7 @@ test('an offset that the broker does not have moves to where it says', async t =
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 4)
 })
 
-test('a group without offsets begins where it is told: last, first or a time', async t => {
+test('a group without offsets starts where consumeFrom says: last, first or a time', async t => {
   const cluster = await testCluster(t, { brokers: [{ startsAtZero: false }] })
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
@@ -177,7 +181,7 @@ test('a group without offsets begins where it is told: last, first or a time', a
   assert.deepEqual(seen.toSorted(), ['a3', 'b0', 'b1', 'b2', 'b3', 'c2', 'c3'])
 })
 
-test('an offset that cannot be read does not make the group a new one', async t => {
+test('a group whose offset cannot be read is not treated as new', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders' })
@@ -189,7 +193,7 @@ test('an offset that cannot be read does not make the group a new one', async t 
   assert.deepEqual(seen, [2, 3])
 })
 
-test('a paused consumer pulls nothing new, and goes on when it is resumed', async t => {
+test('a paused consumer does not pull, and continues when it is resumed', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -197,7 +201,7 @@ test('a paused consumer pulls nothing new, and goes on when it is resumed', asyn
   await cluster.until(() => cluster.broker.waitingPulls === 2)
   consumer.pause()
   cluster.broker.put({ topic: 'Orders' })
-  // The pull that was under way still brings its message.
+  // The pull that was in flight still returns its message.
   await cluster.advance(3000)
   cluster.broker.put({ topic: 'Orders' })
   await cluster.advance(30_000)
@@ -206,7 +210,7 @@ test('a paused consumer pulls nothing new, and goes on when it is resumed', asyn
   await cluster.until(() => seen.length === 2)
 })
 
-test('topics may be added and removed while it runs', async t => {
+test('topics can be subscribed and unsubscribed while the consumer runs', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.setTopic('Returns', { readQueues: 1 })
@@ -228,7 +232,7 @@ test('topics may be added and removed while it runs', async t => {
   await assert.rejects(consumer.subscribe('Returns'), { code: 'CLOSED' })
 })
 
-test('pulls name no subscription that the broker has not heard of', async t => {
+test('pulls name only subscriptions that the broker knows from a heartbeat', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
   const { log, texts } = recordingLog()
@@ -242,7 +246,7 @@ test('pulls name no subscription that the broker has not heard of', async t => {
   assert.ok(!texts.includes('warn pull failed'))
 })
 
-test('closing waits for the listener that runs and keeps what it did, but begins nothing new', async t => {
+test('closing waits for running listeners and commits their messages, but starts no more', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
@@ -266,7 +270,7 @@ test('closing waits for the listener that runs and keeps what it did, but begins
   assert.deepEqual(cluster.broker.clientIds, [])
 })
 
-test('closing does not wait for ever, and leaves what is not done to the next', async t => {
+test('closing waits no longer than drainMs, and leaves unfinished messages to the next member', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
@@ -283,7 +287,7 @@ test('closing does not wait for ever, and leaves what is not done to the next', 
   assert.equal(cluster.broker.committed('Orders', 'readers', 0) ?? 0, 0)
 })
 
-test('a broker that is slow to keep offsets is not asked again meanwhile, and the end keeps the last one', async t => {
+test('a broker that is slow to commit gets one commit at a time, and the last offset when the consumer closes', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -308,7 +312,7 @@ test('a broker that is slow to keep offsets is not asked again meanwhile, and th
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 2)
 })
 
-test('offsets that cannot be kept at the end are reported, and the end comes', async t => {
+test('offsets that cannot be committed at the end are logged, and close resolves', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const { log, texts } = recordingLog()
@@ -322,7 +326,7 @@ test('offsets that cannot be kept at the end are reported, and the end comes', a
   assert.ok(texts.includes('warn cannot commit an offset'))
 })
 
-test('one queue of a topic is committed ahead of the others: Apache’s brokers forget one of two first commits', async t => {
+test('one queue of a topic is committed ahead of the others, as Apache’s brokers lose one of two concurrent first commits', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 4 })
   const consumer = await startConsumer(cluster, { persistOffsetsMs: 60_000, onMessage() {} })
@@ -340,7 +344,7 @@ test('one queue of a topic is committed ahead of the others: Apache’s brokers 
   for (let queueId = 0; queueId < 4; queueId++) assert.equal(cluster.broker.committed('Orders', 'readers', queueId), 1)
 })
 
-test('a namespace stays out of what the listener sees, also of what comes again', async t => {
+test('listeners see topics without the namespace, also for redelivered messages', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('ns%Orders', { readQueues: 1 })
   const seen: string[] = []
@@ -358,7 +362,7 @@ test('a namespace stays out of what the listener sees, also of what comes again'
   assert.ok(cluster.broker.log.messages('%RETRY%ns%readers').length === 1)
 })
 
-test('brokers hear of a topic that is given up while it is being subscribed to', async t => {
+test('brokers learn that a topic was unsubscribed while it was being subscribed to', async t => {
   const cluster = await testCluster(t)
   for (const topic of ['Orders', 'Returns']) cluster.broker.setTopic(topic, { readQueues: 1 })
   const consumer = await startConsumer(cluster, { onMessage() {} })
@@ -372,7 +376,7 @@ test('brokers hear of a topic that is given up while it is being subscribed to',
   assert.equal(known(), false)
 })
 
-test('the queues of a topic that is given up leave their part of the limits to the others', async t => {
+test('queues of an unsubscribed topic leave their part of the limits to the other queues', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.setTopic('Returns', { readQueues: 3 })
@@ -387,7 +391,7 @@ test('the queues of a topic that is given up leave their part of the limits to t
   await cluster.until(() => consumer.queues.length === 5, { stepMs: 50 })
   for (let n = 0; n < 100; n++) cluster.broker.put({ topic: 'Orders' })
   await cluster.advance(3000)
-  assert.equal(consumer.stats.queued, 11, 'passed before it holds')
+  assert.equal(consumer.stats.queued, 11, 'the limit is exceeded before it takes effect')
   await cluster.outcome(consumer.unsubscribe('Returns'))
   await cluster.advance(3000)
   assert.equal(consumer.stats.queued, 26)

@@ -38,7 +38,7 @@ const failure =
   (error: unknown) =>
     error instanceof ClientError && error.code === code && pattern.test(error.message)
 
-test('messages of all queues are received once, and done when acknowledged', async t => {
+test('messages of all queues are received once, and are done when they are acknowledged', async t => {
   const { cluster, broker, consumer } = await started(t)
   put(cluster, 'a', undefined, 0)
   put(cluster, 'b', undefined, 1)
@@ -52,7 +52,7 @@ test('messages of all queues are received once, and done when acknowledged', asy
   assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [])
 })
 
-test('a receive waits for messages, and no longer than it is told', async t => {
+test('receive waits for messages, but no longer than waitMs', async t => {
   const { cluster, consumer } = await started(t)
   const received = consumer.receive({ waitMs: 5000 })
   await cluster.advance(2000)
@@ -63,7 +63,7 @@ test('a receive waits for messages, and no longer than it is told', async t => {
   assert.ok(cluster.clock.now() - before < 6500, String(cluster.clock.now() - before))
 })
 
-test('a receive gives up when its signal or the end of the consumer says so', async t => {
+test('receive ends when its signal is aborted or the consumer closes', async t => {
   const { cluster, consumer } = await started(t)
   const abort = new AbortController()
   const aborted = consumer.receive({ signal: abort.signal })
@@ -78,7 +78,7 @@ test('a receive gives up when its signal or the end of the consumer says so', as
   await assert.rejects(consumer.receive(), failure('CLOSED'))
 })
 
-test('what is not acknowledged in time comes again through the retry topic, with the topic it was sent to', async t => {
+test('an unacknowledged message is redelivered through the retry topic, with its original topic', async t => {
   const { cluster, broker, consumer } = await started(t)
   put(cluster, 'a', 'red')
   const [first] = await cluster.outcome(consumer.receive({ invisibleMs: 10_000 }))
@@ -94,7 +94,7 @@ test('what is not acknowledged in time comes again through the retry topic, with
   assert.equal(broker.state.pops.out.length, 0)
 })
 
-test('a receipt names the place of the message and is another after the time was changed', async t => {
+test('a receipt contains the offset of the message, and changes with changeInvisible', async t => {
   const { cluster, broker, consumer } = await started(t)
   put(cluster, 'first', undefined, 1)
   put(cluster, 'a', undefined, 1)
@@ -110,13 +110,13 @@ test('a receipt names the place of the message and is another after the time was
   assert.match(message.receipt, /^1 \d+ 30000 0 0 broker-a 1 1$/)
   assert.ok(Number(message.receipt.split(' ')[1]) >= popTime + 15_000)
   await cluster.advance(20_000, 500)
-  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [], 'still hidden')
+  assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [], 'still invisible')
   await cluster.outcome(message.ack())
   assert.equal(broker.state.pops.out.length, 0)
   await assert.rejects(cluster.outcome(message.changeInvisible(-1)), failure('BAD_OPTION'))
 })
 
-test('several messages are acknowledged in one request a broker', async t => {
+test('several messages are acknowledged with one request per broker', async t => {
   const { cluster, broker, consumer } = await started(t)
   for (const body of ['a', 'b', 'c']) put(cluster, body)
   const messages = await cluster.outcome(consumer.receive())
@@ -126,7 +126,7 @@ test('several messages are acknowledged in one request a broker', async t => {
   assert.equal(broker.state.pops.out.length, 0)
 })
 
-test('a broker that does not know the batch gets single acknowledgements', async t => {
+test('a broker that does not know the batch request gets single acknowledgements', async t => {
   const { cluster, broker, consumer } = await started(t)
   broker.fault('BATCH_ACK_MESSAGE', { answer: 'code', code: 3 })
   for (const body of ['a', 'b']) put(cluster, body)
@@ -135,7 +135,7 @@ test('a broker that does not know the batch gets single acknowledgements', async
   assert.equal(broker.state.pops.out.length, 0)
 })
 
-test('topics and brokers are received from in turn, and waited for all at once', async t => {
+test('topics and brokers are popped in turn, and awaited all at once', async t => {
   const cluster = await clusterWithTopic(t, { brokers: 2 })
   for (const broker of cluster.brokers) broker.setTopic('Other', { readQueues: 1 })
   const consumer = await join(cluster, { subscriptions: { Orders: '*', Other: '*' } })
@@ -154,11 +154,11 @@ test('topics and brokers are received from in turn, and waited for all at once',
   assert.deepEqual(bodies(all), ['broker-a Orders', 'broker-a Other', 'broker-b Orders', 'broker-b Other'])
 })
 
-test('messages that only share the hash of a wanted tag are acknowledged and not given', async t => {
+test('messages whose tag only has the same hash as a wanted one are acknowledged and not returned', async t => {
   const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: 'Aa' } })
   put(cluster, 'wanted', 'Aa')
   put(cluster, 'other', 'Aa')
-  // Java gives both texts the same hash code, and brokers compare nothing else.
+  // Both tags have the same hash code in Java, and brokers compare only hash codes.
   const bytes = broker.log.messages('Orders')[1]?.bytes
   bytes?.write('BB', bytes.lastIndexOf('Aa'))
   assert.deepEqual(bodies(await cluster.outcome(consumer.receive())), ['wanted'])
@@ -171,7 +171,7 @@ test('messages that only share the hash of a wanted tag are acknowledged and not
   assert.deepEqual([asked?.['exp'], asked?.['expType']], ['Aa', 'TAG'])
 })
 
-test('for await gives messages one by one and gives back what is left', async t => {
+test('for await returns messages one by one, and releases the rest when the loop is left', async t => {
   const { cluster, broker, consumer } = await started(t)
   for (const body of ['a', 'b', 'c']) put(cluster, body)
   const seen: string[] = []
@@ -190,7 +190,7 @@ test('for await gives messages one by one and gives back what is left', async t 
   assert.equal(broker.server.requestsOf('CHANGE_MESSAGE_INVISIBLETIME').length, 1)
 })
 
-test('for await goes on after failures and ends with the consumer', async t => {
+test('for await continues after failures and ends when the consumer closes', async t => {
   const { cluster, broker, consumer } = await started(t)
   const seen: string[] = []
   const loop = (async () => {
@@ -206,7 +206,7 @@ test('for await goes on after failures and ends with the consumer', async t => {
   await loop
 })
 
-test('a message without a place in the tables of the answer is left out and reported', async t => {
+test('a message that is missing from the tables of the reply is left out and logged', async t => {
   const reported: unknown[] = []
   const nothing = (): void => {}
   const log = { debug: nothing, info: nothing, warn: nothing, error: (fields: unknown) => reported.push(fields) }
@@ -215,30 +215,30 @@ test('a message without a place in the tables of the answer is left out and repo
   const { log: messages } = broker
   const entry = messages.messages('Orders')[0]
   assert.ok(entry)
-  // The queue offset in the stored bytes, which the tables do not name.
+  // Changes the queue offset in the stored bytes to one that is not in the tables.
   entry.bytes.writeBigInt64BE(7n, 20)
   assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [])
   assert.equal(reported.length, 1)
 })
 
-test('brokers of 4.9 are refused with a sentence', async t => {
+test('with brokers of 4.9 the start fails with an error that names them', async t => {
   const cluster = await clusterWithTopic(t, { brokers: [{ release: '4.9' }] })
   await assert.rejects(join(cluster), failure('UNSUPPORTED', /needs brokers of 5\.0 or later.*broker-a/))
 })
 
-test('a broker that turns out not to know pop is an error of its own', async t => {
+test('a broker that does not support pop causes an error with code UNSUPPORTED', async t => {
   const { cluster, broker, consumer } = await started(t)
   broker.fault('POP_MESSAGE', { answer: 'code', code: 3 })
   await assert.rejects(cluster.outcome(consumer.receive()), failure('UNSUPPORTED', /does not support pop/))
 })
 
-test('what one receive is told is checked', async t => {
+test('the options of receive are checked', async t => {
   const { consumer } = await started(t)
   await assert.rejects(consumer.receive({ max: 33 }), failure('BAD_OPTION', /max/))
   await assert.rejects(consumer.receive({ invisibleMs: 1 }), failure('BAD_OPTION', /invisibleMs/))
 })
 
-test('a filter that a broker refuses fails the start, and topics come and go', async t => {
+test('a filter that a broker refuses fails the start, and topics can be subscribed and unsubscribed', async t => {
   const { cluster, broker, consumer } = await started(t)
   broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark: 'parse error' })
   await assert.rejects(
@@ -248,7 +248,7 @@ test('a filter that a broker refuses fails the start, and topics come and go', a
   broker.put({ topic: 'Other', body: Buffer.from('x') })
   await cluster.outcome(consumer.subscribe('Other'))
   await cluster.outcome(consumer.unsubscribe('Orders'))
-  put(cluster, 'not wanted')
+  put(cluster, 'unsubscribed')
   assert.deepEqual(bodies(await cluster.outcome(consumer.receive())), ['x'])
   await cluster.outcome(consumer.unsubscribe('Other'))
   await assert.rejects(cluster.outcome(consumer.receive()), failure('BAD_OPTION', /has no subscription/))

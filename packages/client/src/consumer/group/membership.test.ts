@@ -9,7 +9,7 @@ import { SimpleConsumer } from '../simple-consumer.ts'
 
 const REFUSAL = { code: 'UNSUPPORTED', retriable: false, message: /^the topic "Static" is a static topic/ }
 
-/** What a name server says of a static topic of 5.x. */
+/** A name server's route of a static topic of 5.x. */
 function staticRoute(cluster: TestCluster, topic: string): TopicRoute {
   const info = { topic, scope: '__global__', totalQueues: 1, bname: 'broker-a', epoch: 1, dirty: false }
   const mapping = new Map([['broker-a', { ...info, currIdMap: new Map([[0, 0]]) }]])
@@ -36,7 +36,7 @@ async function setUp(t: TestContext) {
 
 const onMessage = (): void => {}
 
-test('who wants a static topic is told at the start', async t => {
+test('a consumer that subscribes to a static topic fails to start', async t => {
   const { cluster, options } = await setUp(t)
   const subscriptions = { Orders: '*', Static: '*' }
   await assert.rejects(cluster.outcome(PushConsumer.start({ ...options, subscriptions, onMessage })), REFUSAL)
@@ -44,7 +44,7 @@ test('who wants a static topic is told at the start', async t => {
   await assert.rejects(cluster.outcome(LitePullConsumer.start({ ...options, subscriptions })), REFUSAL)
 })
 
-test('a static topic that is wanted later is refused, and the others go on', async t => {
+test('subscribe refuses a static topic, and the other topics are still consumed', async t => {
   const { cluster, options } = await setUp(t)
   const bodies: string[] = []
   const given = { ...options, consumeFrom: 'first', subscriptions: { Orders: '*' } } as const
@@ -56,7 +56,7 @@ test('a static topic that is wanted later is refused, and the others go on', asy
   assert.deepEqual(bodies, ['one'])
 })
 
-test('queues of a static topic are neither told nor assigned', async t => {
+test('queues of a static topic can be neither listed nor assigned', async t => {
   const { cluster, options } = await setUp(t)
   const lite = cluster.own(await cluster.outcome(LitePullConsumer.start(options)))
   await assert.rejects(cluster.outcome(lite.queuesOf('Static')), REFUSAL)
@@ -65,7 +65,7 @@ test('queues of a static topic are neither told nor assigned', async t => {
   await assert.rejects(cluster.outcome(pull.queuesOf('Static')), REFUSAL)
 })
 
-test('a topic that is made static later is told of in the log', async t => {
+test('a topic that becomes static later is logged', async t => {
   const { cluster, options, warnings } = await setUp(t)
   const subscriptions = { Later: '*' }
   cluster.own(await cluster.outcome(PushConsumer.start({ ...options, routeRefreshMs: 1000, subscriptions, onMessage })))
@@ -73,7 +73,7 @@ test('a topic that is made static later is told of in the log', async t => {
     await cluster.outcome(SimpleConsumer.start({ ...options, routeRefreshMs: 1000, group: 'simple', subscriptions })),
   )
   cluster.nameServer.routes.set('Later', staticRoute(cluster, 'Later'))
-  const isTold = (text: unknown): boolean => String(text).startsWith('the topic "Later" is a static topic')
-  await cluster.until(() => warnings.filter(isTold).length === 2, { stepMs: 50 })
+  const isLogged = (text: unknown): boolean => String(text).startsWith('the topic "Later" is a static topic')
+  await cluster.until(() => warnings.filter(isLogged).length === 2, { stepMs: 50 })
   await assert.rejects(cluster.outcome(simple.receive()), { code: 'UNSUPPORTED', message: /"Later" is a static topic/ })
 })

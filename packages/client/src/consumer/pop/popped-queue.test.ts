@@ -30,7 +30,7 @@ function put({ broker }: TestCluster, body: string, queueId = 0): void {
   broker.put({ topic: 'Orders', queueId, body: Buffer.from(body) })
 }
 
-/** Collects bodies; `fails` says which are to come again. */
+/** Collects bodies. The listener throws for messages for which `fails` returns true. */
 function listener(fails: (message: ReceivedMessage<string>) => boolean = () => false) {
   const seen: string[] = []
   const onMessage = (message: ReceivedMessage<string>): void => {
@@ -40,7 +40,7 @@ function listener(fails: (message: ReceivedMessage<string>) => boolean = () => f
   return { seen, onMessage }
 }
 
-test('where the broker says pop, messages of all its queues are popped and acknowledged', async t => {
+test('if the broker assigns pop mode, messages of all its queues are popped and acknowledged', async t => {
   const cluster = await clusterWithTopic(t)
   const { seen, onMessage } = listener()
   const consumer = await join(cluster, { onMessage })
@@ -59,7 +59,7 @@ test('where the broker says pop, messages of all its queues are popped and ackno
   assert.equal(consumer.stats.consumed, 2)
 })
 
-test('a pop asks for what the options say', async t => {
+test('a pop request contains the values of the options', async t => {
   const cluster = await clusterWithTopic(t)
   const { onMessage } = listener()
   const options = { popBatchSize: 7, popInvisibleMs: 30_000, subscriptions: { Orders: 'red' } }
@@ -82,7 +82,7 @@ test('a pop asks for what the options say', async t => {
   )
 })
 
-test('a message that failed comes again after the delay of its try, through the retry topic', async t => {
+test('a failed message is redelivered through the retry topic, after the delay for its number of deliveries', async t => {
   const cluster = await clusterWithTopic(t)
   const { seen, onMessage } = listener(message => message.reconsumeTimes === 0)
   await join(cluster, { onMessage })
@@ -98,7 +98,7 @@ test('a message that failed comes again after the delay of its try, through the 
   assert.equal(change?.header['invisibleTime'], '10000')
 })
 
-test('a message that failed too often goes to the dead letters instead of being lost', async t => {
+test('a message that failed too often becomes a dead letter and is not lost', async t => {
   const cluster = await clusterWithTopic(t)
   const { seen, onMessage } = listener(() => true)
   await join(cluster, { onMessage, maxReconsumeTimes: 1 })
@@ -111,7 +111,7 @@ test('a message that failed too often goes to the dead letters instead of being 
   assert.equal(seen.length, 2)
 })
 
-test('of a batch only what is not done comes again', async t => {
+test('of a batch only unfinished messages are redelivered', async t => {
   const cluster = await clusterWithTopic(t)
   const calls: string[][] = []
   const consumer = await join(cluster, {
@@ -130,7 +130,7 @@ test('of a batch only what is not done comes again', async t => {
   assert.deepEqual(calls.slice(1).flat().toSorted(), ['c', 'd'])
 })
 
-test('no more is popped than may be in hand', async t => {
+test('a queue is not popped while too many of its messages are unacknowledged', async t => {
   const cluster = await clusterWithTopic(t)
   const gate = Promise.withResolvers<void>()
   let begun = 0
@@ -148,7 +148,7 @@ test('no more is popped than may be in hand', async t => {
   await cluster.until(() => consumer.stats.consumed === 50, { stepMs: 50 })
 })
 
-test('what the broker says changes from pull to pop and back, and no message is lost or doubled', async t => {
+test('the broker changes the mode from pull to pop and back, and no message is lost or duplicated', async t => {
   const cluster = await clusterWithTopic(t)
   const { seen, onMessage } = listener()
   setMode(cluster, 'PULL')
@@ -169,7 +169,7 @@ test('what the broker says changes from pull to pop and back, and no message is 
   assert.deepEqual(seen, ['a', 'b', 'c'])
 })
 
-test('what failed after a pop comes again where its topic is pulled now, and is popped again where that is wanted', async t => {
+test('messages that failed after a pop are redelivered when their topic is pulled, and when it is popped again', async t => {
   const cluster = await clusterWithTopic(t)
   const retryTopic = `%RETRY%${GROUP}_Orders`
   const seen: string[] = []
@@ -192,7 +192,7 @@ test('what failed after a pop comes again where its topic is pulled now, and is 
   assert.ok(!lastTold().includes(retryTopic))
 })
 
-test('the retries of a topic that is not wanted any more are not pulled either', async t => {
+test('the pop retry topic of an unsubscribed topic is not pulled either', async t => {
   const cluster = await clusterWithTopic(t)
   setMode(cluster, 'PULL')
   cluster.broker.setTopic(`%RETRY%${GROUP}_Orders`, { readQueues: 1 })
@@ -204,7 +204,7 @@ test('the retries of a topic that is not wanted any more are not pulled either',
   await cluster.until(() => retries() === 0, { stepMs: 50 })
 })
 
-test('a broker that cannot tell the assignment takes nothing away, one of 4.9 leaves it to the client', async t => {
+test('without an assignment from the broker nothing changes, and with brokers of 4.9 the client assigns the queues', async t => {
   const cluster = await clusterWithTopic(t)
   const { seen, onMessage } = listener()
   const consumer = await join(cluster, { onMessage })
@@ -219,7 +219,7 @@ test('a broker that cannot tell the assignment takes nothing away, one of 4.9 le
   await cluster.until(() => seen.length === 1, { stepMs: 20 })
 })
 
-test('two members share popped messages without double', async t => {
+test('two members share popped messages without duplicates', async t => {
   const cluster = await clusterWithTopic(t)
   const one = listener()
   const two = listener()
@@ -232,7 +232,7 @@ test('two members share popped messages without double', async t => {
   assert.equal(new Set([...one.seen, ...two.seen]).size, 40)
 })
 
-test('at the end listeners finish, and what was not begun comes to others soon', async t => {
+test('at the end listeners finish, and messages that none got soon become visible to others', async t => {
   const cluster = await clusterWithTopic(t)
   const gate = Promise.withResolvers<void>()
   const seen: string[] = []
@@ -260,7 +260,7 @@ test('at the end listeners finish, and what was not begun comes to others soon',
   )
 })
 
-test('messages popped for a loop are settled by ack and retry', async t => {
+test('popped messages of a loop are settled by ack and retry', async t => {
   const cluster = await clusterWithTopic(t)
   const consumer = await join(cluster, {})
   put(cluster, 'a')
@@ -280,7 +280,7 @@ test('messages popped for a loop are settled by ack and retry', async t => {
   await loop
 })
 
-test('operators see popped queues apart', async t => {
+test('operators see popped queues in a table of their own', async t => {
   const cluster = await clusterWithTopic(t)
   const { onMessage } = listener()
   const consumer = await join(cluster, { onMessage })
@@ -295,7 +295,7 @@ test('operators see popped queues apart', async t => {
   )
 })
 
-test('when more listeners may run at a time, popped messages that wait are begun at once', async t => {
+test('when the concurrency is raised, waiting popped messages get a listener at once', async t => {
   const cluster = await clusterWithTopic(t)
   const ends = Promise.withResolvers<undefined>()
   let running = 0

@@ -21,7 +21,7 @@ function read(bodies: readonly Buffer[], startOffsetInfo: string, msgOffsetInfo:
   return { found, corrupt: corrupt as (CorruptMessage | { reason: string })[] }
 }
 
-test('receipts are made of the tables of the answer, queue by queue', () => {
+test('receipts are built from the tables of the reply, queue by queue', () => {
   const { found } = read([stored(0, 7), stored(0, 9), stored(2, 3)], '0 0 7;0 2 3', '0 0 7,9;0 2 3')
   assert.deepEqual(
     found.map(({ receipt }) => [receipt.queueId, receipt.startOffset, receipt.queueOffset]),
@@ -43,7 +43,7 @@ test('receipts are made of the tables of the answer, queue by queue', () => {
   })
 })
 
-test('a redelivered message brings its receipt along, with or without its place', () => {
+test('a redelivered message contains its receipt, with or without the offset', () => {
   const [full, short] = [
     stored(0, 5, 'Orders', '5 90 60000 1 1 broker-b 0 5'),
     stored(0, 6, 'Orders', '6 90 60000 1 2 broker-b 0'),
@@ -58,7 +58,7 @@ test('a redelivered message brings its receipt along, with or without its place'
   )
 })
 
-test('a message under the name of its retry topic is found in the tables of that topic', () => {
+test('a message whose topic is the retry topic is found in the tables of that topic', () => {
   const { found } = read(
     [stored(0, 5, '%RETRY%g_Orders'), stored(0, 6, '%RETRY%g+Orders')],
     '1 0 5;2 0 6',
@@ -70,12 +70,12 @@ test('a message under the name of its retry topic is found in the tables of that
   )
 })
 
-test('how often a message was delivered is its own, whatever the counts of ordered pops say', () => {
+test('reconsumeTimes is taken from the message, not from the counts of ordered pops', () => {
   const { found } = read([stored(0, 7)], '0 0 7', '0 0 7', '0 0 0')
   assert.equal(found[0]?.view.reconsumeTimes, 3)
 })
 
-test('a message that the tables do not name is left out and reported, the others come', () => {
+test('a message that is missing from the tables is left out and reported, and the others are returned', () => {
   const { found, corrupt } = read([stored(0, 7), stored(1, 1), stored(0, 8, 'Orders', 'garbage')], '0 0 7', '0 0 7')
   assert.equal(found.length, 1)
   assert.deepEqual(
@@ -84,6 +84,6 @@ test('a message that the tables do not name is left out and reported, the others
   )
 })
 
-test('tables that cannot be read are an error', () => {
+test('tables that cannot be parsed are an error', () => {
   assert.throws(() => read([stored(0, 7)], '0 0', ''), /startOffsetInfo cannot be read/)
 })

@@ -8,7 +8,7 @@ import { consumerOptions, folder, startConsumer } from '../../../test/push-fixtu
 
 const KEY = 'Orders@readers@0'
 
-test('a queue is consumed in order, one message at a time, and what fails is tried again in its place', async t => {
+test('a queue is consumed in order, one message at a time, and a failed message is retried before the next', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: string[] = []
@@ -29,7 +29,7 @@ test('a queue is consumed in order, one message at a time, and what fails is tri
   assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 0)
 })
 
-test('a message of a batch that fails keeps those before it done and those behind it waiting', async t => {
+test('if a message of a batch fails, those before it are done and those after it wait', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: number[][] = []
@@ -53,7 +53,11 @@ test('a message of a batch that fails keeps those before it done and those behin
   await cluster.until(() => calls.length === 1)
   await cluster.advance(90)
   assert.equal(calls.length, 1)
-  assert.equal(cluster.broker.committed('Orders', 'readers', 0), 2, 'what is done is kept while the queue rests')
+  assert.equal(
+    cluster.broker.committed('Orders', 'readers', 0),
+    2,
+    'finished messages are committed while the queue rests',
+  )
   await cluster.until(() => calls.length === 2, { stepMs: 10 })
   assert.deepEqual(calls, [
     [0, 1, 2, 3],
@@ -63,7 +67,7 @@ test('a message of a batch that fails keeps those before it done and those behin
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 6)
 })
 
-test('what was tried often enough, or is not wanted again, goes to the dead letters and the queue goes on', async t => {
+test('a message becomes a dead letter after its last retry or at once, and the queue continues', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
@@ -85,7 +89,7 @@ test('what was tried often enough, or is not wanted again, goes to the dead lett
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 3)
 })
 
-test('a queue goes to another member only when its listener is done, and only then', async t => {
+test('a queue goes to another member as soon as its listener is done, and not earlier', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 2 })
@@ -107,16 +111,16 @@ test('a queue goes to another member only when its listener is done, and only th
     onMessage: ({ queue, queueOffset }) => void second.push(`${queue.queueId}:${queueOffset}`),
   })
   await cluster.advance(20_000)
-  assert.deepEqual(second, [], 'both queues are still being worked on')
+  assert.deepEqual(second, [], 'both queues are still being consumed')
   assert.equal(cluster.broker.state.locks.ownerOf('Orders@readers@1'), one.clientId)
   for (const end of ends.splice(0)) end()
   await cluster.until(() => second.length > 0, { stepMs: 50 })
-  assert.deepEqual(second, ['1:1'], 'it goes on behind what the first one did')
+  assert.deepEqual(second, ['1:1'], 'it continues after the messages of the first member')
   assert.equal(cluster.broker.state.locks.ownerOf('Orders@readers@1'), two.clientId)
   for (const end of ends.splice(0)) end()
 })
 
-test('no more queues are consumed at a time than are allowed, and all have their turn', async t => {
+test('no more queues than `concurrency` are consumed at a time, and all of them get a turn', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 4 })
   let [running, most] = [0, 0]
@@ -136,7 +140,7 @@ test('no more queues are consumed at a time than are allowed, and all have their
   assert.equal(most, 2)
 })
 
-test('locks are renewed, and given back at the end', async t => {
+test('locks are renewed, and released at the end', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -154,7 +158,7 @@ test('locks are renewed, and given back at the end', async t => {
   assert.equal(cluster.broker.state.locks.ownerOf(KEY), undefined)
 })
 
-test('while the lock cannot be renewed nothing is consumed, and it goes on when it can', async t => {
+test('a queue is not consumed while its lock cannot be renewed, and continues when it can', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -169,7 +173,7 @@ test('while the lock cannot be renewed nothing is consumed, and it goes on when 
   await cluster.until(() => seen.length === 1, { stepMs: 100 })
 })
 
-test('a queue whose lock went to another client is begun anew when it comes back', async t => {
+test('a queue whose lock went to another client restarts when the lock comes back', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -177,22 +181,22 @@ test('a queue whose lock went to another client is begun anew when it comes back
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => seen.length === 2)
   await cluster.advance(6000)
-  // The broker was started anew, and somebody else was quicker.
+  // The broker has restarted, and another client got the lock first.
   cluster.broker.state.locks.clear()
   cluster.broker.state.locks.lock(KEY, 'stranger', cluster.clock.now())
   await cluster.advance(25_000)
   cluster.broker.put({ topic: 'Orders' })
   cluster.broker.put({ topic: 'Orders' })
   await cluster.advance(10_000)
-  assert.deepEqual(seen, [0, 1], 'it is not ours')
+  assert.deepEqual(seen, [0, 1], 'the lock is not ours')
   cluster.broker.commit('Orders', 'readers', 0, 3)
   cluster.broker.state.locks.unlock(KEY, 'stranger')
   await cluster.until(() => seen.length === 3, { stepMs: 100 })
-  assert.deepEqual(seen, [0, 1, 3], 'what the stranger did is not done again')
+  assert.deepEqual(seen, [0, 1, 3], 'messages of the other client are not consumed again')
 })
 
-test('broadcasting in order needs no locks', async t => {
-  // Files take real time, which real ports give them.
+test('an orderly broadcast consumer needs no locks', async t => {
+  // Writing files takes real time, which a cluster on real ports allows for.
   const cluster = await testCluster(t, { realPorts: true })
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
@@ -210,7 +214,7 @@ test('broadcasting in order needs no locks', async t => {
 
 const answers = fc.constantFrom('at once', 'later', 'throws', 'rejects', 'again')
 
-test('whatever listeners do, each queue is in order and nothing is left out', async () => {
+test('whatever listeners do, each queue is consumed in order and completely', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(answers, { maxLength: 40 }),
@@ -233,7 +237,7 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
           suspendQueueMs: 10,
           onMessages: (messages, { queue: { queueId, topic } }) => {
             if (topic !== 'Orders') return undefined
-            assert.ok(!busy.has(queueId), 'one listener a queue')
+            assert.ok(!busy.has(queueId), 'one listener per queue')
             const offsets = messages.map(({ queueOffset }) => queueOffset)
             assert.deepEqual(
               offsets,
@@ -273,7 +277,7 @@ test('whatever listeners do, each queue is in order and nothing is left out', as
   )
 })
 
-/** Two queues, each with a message, at one member; another member has just joined and waits for one of them. */
+/** One member consumes two queues with a message each; another member has just joined and waits for one of the queues. */
 async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
@@ -295,19 +299,19 @@ async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
   return { cluster, one, two, seen, end }
 }
 
-test('the lock of a queue that is to be given up is kept as long as its listener takes', async t => {
+test('the lock of a queue that is to be given up is renewed until its listener is done', async t => {
   const { cluster, two, seen, end } = await handingOver(t)
   await cluster.advance(150_000, 250)
-  assert.deepEqual(seen, [], 'the broker frees a lock after 60 s')
+  assert.deepEqual(seen, [], 'without a renewal the broker would free the lock after 60 s')
   end()
   await cluster.advance(1000)
-  assert.equal(cluster.broker.committed('Orders', 'readers', 1), 1, 'it is given up at once')
+  assert.equal(cluster.broker.committed('Orders', 'readers', 1), 1, 'the queue is given up at once')
   await cluster.advance(1500)
-  assert.equal(two.queues.length, 1, 'and taken soon')
+  assert.equal(two.queues.length, 1, 'and soon held by the other member')
   assert.deepEqual(seen, [])
 })
 
-test('nobody is told of queues that stay as they are, while one waits for the listener of another', async t => {
+test('onQueues is called only for changes, while a member waits for the listener of another', async t => {
   const told: string[] = []
   const { cluster, end } = await handingOver(t, topic => void told.push(topic))
   await cluster.advance(5000)
@@ -318,10 +322,10 @@ test('nobody is told of queues that stay as they are, while one waits for the li
   assert.ok(beats() - beatsBefore <= 4, `${beats() - beatsBefore} heartbeats of two members in 28 s`)
   end()
   await cluster.advance(3000)
-  assert.deepEqual(told.slice(toldBefore), ['Orders', 'Orders'], 'who gave it, and who took it')
+  assert.deepEqual(told.slice(toldBefore), ['Orders', 'Orders'], 'once for each of the two members')
 })
 
-test('what is done of a queue that is to be given up is kept when the consumer closes', async t => {
+test('the offset of a queue that is to be given up is stored when the consumer closes', async t => {
   const { cluster, one, end } = await handingOver(t)
   await cluster.advance(2000)
   const closing = one.close()
@@ -334,7 +338,7 @@ test('what is done of a queue that is to be given up is kept when the consumer c
   )
 })
 
-test('offsets that are being reset when the consumer closes are kept', async t => {
+test('an offset whose reset is under way when the consumer closes is stored', async t => {
   const { cluster, one, seen, end } = await handingOver(t)
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders', queueId: 0 })
   cluster.broker.resetOffsets('Orders', 'readers', new Map([[0, 2]]))
@@ -347,7 +351,7 @@ test('offsets that are being reset when the consumer closes are kept', async t =
   assert.deepEqual(seen, ['0:2', '0:3'])
 })
 
-test('an operator sets back a queue that waits for its listener to be given up', async t => {
+test('an operator can reset a queue that waits for its listener before it is given up', async t => {
   const { cluster, seen, end } = await handingOver(t)
   await cluster.advance(2000)
   cluster.broker.resetOffsets('Orders', 'readers', new Map([[1, 0]]))
@@ -357,7 +361,7 @@ test('an operator sets back a queue that waits for its listener to be given up',
   assert.deepEqual(seen, ['1:0'])
 })
 
-test('of many offsets that are asked for while a listener takes its time the last one counts, and no other', async t => {
+test('of several resets while a listener is busy only the last one counts', async t => {
   const { cluster, seen, end, one } = await handingOver(t)
   await cluster.advance(2000)
   for (const offset of [1, 0, 1, 0, 1, 0]) {
@@ -366,7 +370,7 @@ test('of many offsets that are asked for while a listener takes its time the las
   }
   end()
   await cluster.advance(1000)
-  assert.equal(one.stats.running, 1, 'it is begun anew')
+  assert.equal(one.stats.running, 1, 'the queue has restarted')
   end()
   await cluster.advance(2000)
   assert.equal(one.stats.running, 0, 'once')
@@ -374,20 +378,20 @@ test('of many offsets that are asked for while a listener takes its time the las
   assert.deepEqual(seen, [])
 })
 
-test('a queue whose lock is lost while it is reset waits for the lock', async t => {
+test('a queue whose lock is lost during a reset waits for the lock', async t => {
   const { cluster, one, end } = await handingOver(t)
   cluster.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))
   await cluster.advance(1000)
   cluster.broker.state.locks.clear()
-  cluster.broker.state.locks.lock(KEY, 'somebody else', cluster.clock.now())
+  cluster.broker.state.locks.lock(KEY, 'another client', cluster.clock.now())
   await cluster.advance(21_000)
   end()
   await cluster.advance(1000)
   assert.ok(!one.queues.some(({ topic, queueId }) => topic === 'Orders' && queueId === 0))
-  assert.equal(cluster.broker.state.locks.ownerOf(KEY), 'somebody else')
+  assert.equal(cluster.broker.state.locks.ownerOf(KEY), 'another client')
 })
 
-test('when more queues may be consumed at a time, those that wait begin at once', async t => {
+test('when the concurrency is raised, waiting queues start at once', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
@@ -403,7 +407,7 @@ test('when more queues may be consumed at a time, those that wait begin at once'
   ends.resolve(undefined)
 })
 
-test('a broker that does not answer takes no place from the queues of others', async t => {
+test('a broker that does not answer does not block the queues of other brokers', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   const [silent, other] = cluster.brokers as [TestCluster['broker'], TestCluster['broker']]
   silent.setTopic('Orders', { readQueues: 8 })
@@ -429,10 +433,10 @@ test('a broker that does not answer takes no place from the queues of others', a
       'the locks of the others have run out',
     )
   }
-  assert.ok(locks.met - asked <= 10, 'one request at a time, for all queues')
+  assert.ok(locks.met - asked <= 10, 'one request at a time for all queues')
 })
 
-test('a queue whose listener takes its time does not keep other queues from being reset', async t => {
+test('a queue with a busy listener does not keep other queues from being reset', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })

@@ -6,7 +6,7 @@ import type { DeliveredMessage } from './delivered-messages.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import { startConsumer } from '../../../test/push-fixture.ts'
 
-test('messages are iterated over, and committed when they are acknowledged', async t => {
+test('a loop gets the messages, and they are committed when they are acknowledged', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 5; n++) cluster.broker.put({ topic: 'Orders' })
@@ -25,7 +25,7 @@ test('messages are iterated over, and committed when they are acknowledged', asy
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 5)
 })
 
-test('a message may be wanted again, and settling it twice does no harm', async t => {
+test('retry has a message redelivered, and settling it twice has no effect', async t => {
   const cluster = await testCluster(t, { brokers: [{ delays: 'by-hand' }] })
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
@@ -49,7 +49,7 @@ test('a message may be wanted again, and settling it twice does no harm', async 
   await second?.ack()
 })
 
-test('no more messages are handed out than may be at work at a time', async t => {
+test('no more messages than `concurrency` are unsettled at a time', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 10; n++) cluster.broker.put({ topic: 'Orders' })
@@ -68,7 +68,7 @@ test('no more messages are handed out than may be at work at a time', async t =>
   await cluster.outcome(consumer.close({ drainMs: 100 }))
 })
 
-test('what a loop leaves behind when it breaks goes to the next member, and the end does not wait for it', async t => {
+test('messages that a loop has not settled when it breaks go to the next member, and close does not wait for them', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
@@ -89,7 +89,7 @@ test('what a loop leaves behind when it breaks goes to the next member, and the 
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 1)
 })
 
-test('the end lets a loop settle what it has', async t => {
+test('close lets a loop settle the messages it has', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
@@ -104,7 +104,7 @@ test('the end lets a loop settle what it has', async t => {
   assert.equal((await loop.next()).done, true)
 })
 
-test('what nobody has taken yet is not late', async t => {
+test('a message that no loop has taken is not late', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
@@ -114,16 +114,20 @@ test('what nobody has taken yet is not late', async t => {
   const loop = consumer[Symbol.asyncIterator]()
   await cluster.outcome(loop.next())
   await cluster.advance(3000)
-  assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 1, 'but what was taken and forgotten is')
+  assert.equal(
+    cluster.broker.log.messages(retryTopicOf('readers')).length,
+    1,
+    'a message that was taken and not settled is',
+  )
 })
 
-test('a consumer with a listener is not iterated over', async t => {
+test('a consumer with a listener cannot be iterated over', async t => {
   const cluster = await testCluster(t)
   const consumer = await startConsumer(cluster, { onMessage() {} })
   assert.throws(() => consumer[Symbol.asyncIterator](), { code: 'UNSUPPORTED', message: /leave these out to iterate/ })
 })
 
-test('in order too, one message of a queue is out at a time', async t => {
+test('a loop over an orderly consumer has one message per queue at a time', async t => {
   const cluster = await testCluster(t)
   cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
@@ -150,7 +154,7 @@ test('in order too, one message of a queue is out at a time', async t => {
 })
 
 for (const orderly of [false, true]) {
-  test(`what no loop has taken of a queue goes with it to another member, orderly ${orderly}`, async t => {
+  test(`messages that no loop has taken go to another member with their queue, orderly ${orderly}`, async t => {
     const cluster = await testCluster(t)
     cluster.broker.setTopic('Orders', { readQueues: 2 })
     for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })

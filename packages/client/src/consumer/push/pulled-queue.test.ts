@@ -10,8 +10,8 @@ async function startLite(cluster: TestCluster) {
   return cluster.own(await cluster.outcome(LitePullConsumer.start({ nameServers, clock, dial, ...own })))
 }
 
-/** Consumers that pull by themselves, and how to see what they have got. */
-const faces = [
+/** Consumers that pull automatically. Each pushes the offsets of its messages to `seen`. */
+const consumers = [
   [
     'a push consumer',
     async (cluster: TestCluster, seen: number[]) =>
@@ -28,7 +28,7 @@ const faces = [
   ],
 ] as const
 
-/** The broker answers at once that there is nothing, so many times. */
+/** Makes the broker answer the next pulls at once, without messages. */
 function neverWaits(t: TestContext, { broker }: TestCluster, times: number): void {
   const { waiting } = broker.state
   const hold = waiting.hold.bind(waiting)
@@ -39,8 +39,8 @@ function neverWaits(t: TestContext, { broker }: TestCluster, times: number): voi
   })
 }
 
-for (const [name, begin] of faces) {
-  test(`${name} that is sent to a slave which refuses goes back to the master`, async t => {
+for (const [name, start] of consumers) {
+  test(`${name} returns to the master if the suggested slave refuses its pulls`, async t => {
     const cluster = await testCluster(t, { brokers: [{ suggests: 1 }, { name: 'broker-a', id: 1 }] })
     for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 1 })
     const refused = cluster.brokers[1]?.fault('*', {
@@ -50,7 +50,7 @@ for (const [name, begin] of faces) {
       where: ({ name }) => name.endsWith('PULL_MESSAGE'),
     })
     const seen: number[] = []
-    await begin(cluster, seen)
+    await start(cluster, seen)
     for (let n = 0; n < 3; n++) {
       cluster.broker.put({ topic: 'Orders' })
       await cluster.advance(20_000, 250)
@@ -59,11 +59,11 @@ for (const [name, begin] of faces) {
     assert.ok((refused?.met ?? 0) >= 2)
   })
 
-  test(`${name} rests between answers that come at once and bring nothing`, async t => {
+  test(`${name} rests between replies that come at once without messages`, async t => {
     const cluster = await testCluster(t)
     cluster.broker.setTopic('Orders', { readQueues: 1 })
     neverWaits(t, cluster, 200)
-    await begin(cluster, [])
+    await start(cluster, [])
     await cluster.advance(5000)
     const pulls = cluster.broker.requests.filter(
       ({ name, header }) => name.endsWith('PULL_MESSAGE') && header['topic'] === 'Orders',
