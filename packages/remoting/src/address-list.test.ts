@@ -6,7 +6,7 @@ import { addressesOf, AddressList, type AddressListOptions } from './address-lis
 
 const REFRESH_MS = 120_000
 
-/** A list, and what it told of changes and failures. The test fails if a timer is left after its close. */
+/** Opens a list and records the changes and failures that it reports. The test fails if a timer is left after the close. */
 function open(t: TestContext, given: Partial<AddressListOptions>) {
   const clock = new ManualClock()
   const changes: (readonly string[])[] = []
@@ -32,20 +32,20 @@ function open(t: TestContext, given: Partial<AddressListOptions>) {
   return { list, clock, changes, failures, refreshed }
 }
 
-test('a list is text with semicolons, or a list; the form that cloud consoles show is taken too', () => {
+test('addresses are text separated by semicolons, or an array; the form that cloud consoles show is accepted too', () => {
   assert.deepEqual(addressesOf(' a:1; b:2 ;;c:3'), ['a:1', 'b:2', 'c:3'])
   assert.deepEqual(addressesOf(['a:1', ' b:2']), ['a:1', 'b:2'])
   assert.deepEqual(addressesOf('http://MQ_INST_1_2.mq.example.com:8080'), ['MQ_INST_1_2.mq.example.com:8080'])
 })
 
-test('addresses keep the order of the list, and none comes twice', async t => {
+test('addresses keep the order of the list, and no address appears twice', async t => {
   const { list } = open(t, { source: 'b:1;a:1;b:1' })
   assert.deepEqual(list.addresses, [])
   await list.start()
   assert.deepEqual(list.addresses, ['b:1', 'a:1'])
 })
 
-test('the list is found again every refreshMs, and only other members are a change', async t => {
+test('the list is refreshed every refreshMs, and only different members count as a change', async t => {
   let source = ['a:1', 'b:1']
   const { list, changes, refreshed } = open(t, { source: async () => source })
   await list.start()
@@ -63,7 +63,7 @@ test('the list is found again every refreshMs, and only other members are a chan
   ])
 })
 
-test('a source that fails leaves the addresses that are known, and the problem until it is found again', async t => {
+test('a failing source leaves the known addresses in place, and its problem stays until a refresh succeeds', async t => {
   let problem: unknown
   const source = (): string => {
     if (problem !== undefined) throw problem
@@ -71,19 +71,19 @@ test('a source that fails leaves the addresses that are known, and the problem u
   }
   const { list, failures, refreshed } = open(t, { source })
   await list.start()
-  problem = new Error('registry is away')
+  problem = new Error('registry is down')
   await refreshed()
   problem = 'a text'
   await refreshed()
   assert.deepEqual(list.addresses, ['a:1'])
-  assert.deepEqual(failures, ['registry is away', 'a text'])
+  assert.deepEqual(failures, ['registry is down', 'a text'])
   assert.equal(list.problem?.message, 'a text')
   problem = undefined
   await refreshed()
   assert.equal(list.problem, undefined)
 })
 
-test('an address server is asked by its URL', async t => {
+test('an address server is queried by its URL', async t => {
   const asked: string[] = []
   const fetchText = async (url: string) => (asked.push(url), 'a:1;b:1')
   const { list } = open(t, { source: { url: 'http://ns.example.org/nsaddr' }, fetchText })
@@ -92,7 +92,7 @@ test('an address server is asked by its URL', async t => {
   assert.deepEqual(list.addresses, ['a:1', 'b:1'])
 })
 
-test('a host name stands for all its addresses, and one that is not known for itself', async t => {
+test('a host name is replaced by all its addresses, and a name that does not resolve stays as it is', async t => {
   const resolve = async (host: string): Promise<string[]> => {
     if (host === 'unknown') throw new Error('ENOTFOUND')
     return ['10.0.0.1', 'fe80::1']
@@ -102,7 +102,7 @@ test('a host name stands for all its addresses, and one that is not known for it
   assert.deepEqual(list.addresses, ['10.0.0.1:9876', '[fe80::1]:9876', 'unknown:9876', '10.0.0.9:9876', '[::1]:9876'])
 })
 
-test('a name that is not known for a while stands for what it did', async t => {
+test('a name that stops resolving for a while keeps its last addresses', async t => {
   let fails = false
   const resolve = async (): Promise<string[]> => {
     if (fails) throw new Error('EAI_AGAIN')
@@ -115,7 +115,7 @@ test('a name that is not known for a while stands for what it did', async t => {
   assert.deepEqual(list.addresses, ['10.0.0.1:9876'])
 })
 
-test('a function that never comes back ends with a timeout, and is called again by the next refresh', async t => {
+test('a source function that never settles ends with a timeout, and the next refresh calls it again', async t => {
   let calls = 0
   const source = () => (calls++ === 0 ? new Promise<string>(() => {}) : 'a:1')
   const { list, clock, failures } = open(t, { source })
@@ -126,10 +126,10 @@ test('a function that never comes back ends with a timeout, and is called again 
   assert.deepEqual(failures, ['finding the servers took longer than 6000 ms'])
   await list.refresh()
   assert.deepEqual(list.addresses, ['a:1'])
-  assert.equal(list.soughtAt, clock.elapsed())
+  assert.equal(list.lastRefreshAt, clock.elapsed())
 })
 
-test('a list that is closed while it is found leaves no timer, tells nothing, and keeps what it had', async t => {
+test('a list that is closed during a refresh leaves no timer, reports nothing, and keeps its addresses', async t => {
   const found = Promise.withResolvers<string>()
   const { list, clock, changes, failures } = open(t, { source: () => found.promise })
   const started = list.start()

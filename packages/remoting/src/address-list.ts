@@ -4,72 +4,76 @@ import { askAddressServer } from './address-server.ts'
 import type { Clock } from './clock.ts'
 import { within } from './waits.ts'
 
-/** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or a list of them. */
+/** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or an array of them. */
 export type Addresses = string | readonly string[]
 
 /**
- * Where servers are: a list, a function that finds them, or the URL of an address server, which answers a GET with the list.
+ * Where addresses come from: a list, a function that returns one, or the URL of an address server, which answers a GET request
+ * with the list.
  */
 export type AddressSource = Addresses | (() => Addresses | Promise<Addresses>) | { readonly url: string }
 
 export interface AddressListOptions {
-  /** Without one the list is empty. */
+  /** If undefined, the list is empty. */
   readonly source: AddressSource | undefined
   readonly clock: Clock
-  /** What the addresses are those of, for errors, such as `the name servers`. */
+  /** What the addresses belong to, such as `the name servers`; for error texts. */
   readonly what: string
-  /** How often the list is found again, milliseconds. */
+  /** How often the list is refreshed, milliseconds. */
   readonly refreshMs: number
-  /** All addresses of a host name. Null: names are left for connecting to resolve, as TLS needs them. Default: the system's. */
+  /**
+   * Returns all addresses of a host name. Null leaves host names in the list, to be resolved when a connection is opened, as TLS
+   * needs the name. Default: the system's resolver.
+   */
   readonly resolve?: ((host: string) => Promise<readonly string[]>) | null | undefined
-  /** Asks an address server. Default `askAddressServer`. */
+  /** Queries an address server. Default `askAddressServer`. */
   readonly fetchText?: ((url: string) => Promise<string>) | undefined
-  /** Called when the list has other members than before. */
+  /** Called when the members of the list have changed. */
   readonly onChange?: (addresses: readonly string[]) => void
-  /** Called when the list could not be found; the one that is known stays. */
+  /** Called when a refresh has failed; the addresses stay as they were. */
   readonly onFailure?: (problem: Error) => void
 }
 
-/** How long the list may take, with the addresses of all names in it, milliseconds. */
+/** How long a refresh may take, including the lookup of all host names in the list, milliseconds. */
 const FIND_MS = 6000
 
-/** Addresses of servers, found at the start and again from time to time. Owns the timer for that. */
+/** A list of server addresses that is refreshed periodically. Owns the timer of the refresh. */
 export class AddressList {
   readonly #options: AddressListOptions
   #addresses: readonly string[] = []
-  /** What the names in the list last stood for. */
-  #meanings: ReadonlyMap<string, readonly string[]> = new Map()
+  /** The addresses that each entry of the list last resolved to. */
+  #resolved: ReadonlyMap<string, readonly string[]> = new Map()
   #problem: Error | undefined
   #timer: Disposable | undefined
   #refreshing: Promise<void> | undefined
-  #soughtAt = Number.NEGATIVE_INFINITY
-  /** Ends the search for the list. */
+  #lastRefreshAt = Number.NEGATIVE_INFINITY
+  /** Ends a refresh when the list is closed. */
   readonly #end = new AbortController()
 
   constructor(options: AddressListOptions) {
     this.#options = options
   }
 
-  /** Those that were found last, without repetitions. */
+  /** The addresses that were found last, without duplicates. */
   get addresses(): readonly string[] {
     return this.#addresses
   }
 
-  /** Why the list could not be found the last time; undefined if it could. */
+  /** Why the last refresh failed; undefined if it succeeded. */
   get problem(): Error | undefined {
     return this.#problem
   }
 
-  /** When the list was last looked for, on `Clock.elapsed`. */
-  get soughtAt(): number {
-    return this.#soughtAt
+  /** When the last refresh began, by `Clock.elapsed`. */
+  get lastRefreshAt(): number {
+    return this.#lastRefreshAt
   }
 
   get isClosed(): boolean {
     return this.#end.signal.aborted
   }
 
-  /** Finds the list, and again every `refreshMs`. Never rejects: a list that cannot be found now is found later. */
+  /** Refreshes the list now and then every `refreshMs`. Never rejects: after a failure, the next refresh tries again. */
   async start(): Promise<void> {
     await this.refresh()
     if (this.isClosed) return
@@ -77,24 +81,24 @@ export class AddressList {
     this.#timer = clock.every(refreshMs, () => void this.refresh())
   }
 
-  /** Ends the search and the timer. The addresses stay as they are. */
+  /** Ends a running refresh and stops the timer. The addresses stay as they are. */
   close(): void {
     this.#end.abort()
     this.#timer?.[Symbol.dispose]()
     this.#timer = undefined
   }
 
-  /** Finds the list again. Never rejects, see `problem`. */
+  /** Refreshes the list. Never rejects: see `problem`. */
   refresh(): Promise<void> {
     return (this.#refreshing ??= this.#find().finally(() => (this.#refreshing = undefined)))
   }
 
   async #find(): Promise<void> {
     const { clock, what, onFailure } = this.#options
-    this.#soughtAt = clock.elapsed()
+    this.#lastRefreshAt = clock.elapsed()
     const limit = { timeoutMs: FIND_MS, signal: this.#end.signal }
     try {
-      // A function of the user's, or a resolver, may never come back.
+      // A user's function or a resolver may never settle.
       const found = await within(clock, this.#read(), limit, `finding ${what}`)
       this.#problem = undefined
       if (found.length > 0 && !sameMembers(found, this.#addresses)) this.#replace(found)
@@ -117,11 +121,12 @@ export class AddressList {
     const expanded = await Promise.all(
       listed.map(async address => {
         const found = await expand(address, resolve)
-        // A name that is not known now stands for what it did; at first for itself: connecting tells why it fails.
-        return [address, found ?? this.#meanings.get(address) ?? [address]] as const
+        // A name that does not resolve now keeps its last addresses. Without any, the name stays in the list, and the attempt to
+        // connect to it reports the reason.
+        return [address, found ?? this.#resolved.get(address) ?? [address]] as const
       }),
     )
-    this.#meanings = new Map(expanded)
+    this.#resolved = new Map(expanded)
     return [...new Set(expanded.flatMap(([, addresses]) => addresses))]
   }
 
@@ -133,13 +138,13 @@ export class AddressList {
   }
 }
 
-/** The addresses in a list, in its order. A value such as `http://host:port` is what cloud consoles show. */
+/** The addresses in a list, in its order. Cloud consoles show an address as `http://host:port`; the scheme is removed. */
 export function addressesOf(list: Addresses): string[] {
   const items = typeof list === 'string' ? list.split(/[;,\n\r]/) : list
   return items.map(item => item.trim().replace(/^https?:\/\/(?:.*\/)?/, '')).filter(item => item !== '')
 }
 
-/** The addresses that an item of the list stands for; undefined if its name is not known now. */
+/** The addresses of one entry of the list; undefined if its host name does not resolve now. */
 async function expand(
   address: string,
   resolve: (host: string) => Promise<readonly string[]>,
@@ -152,7 +157,7 @@ async function expand(
 }
 
 async function resolveHost(host: string): Promise<readonly string[]> {
-  // Tried one by one when connecting fails, so the order of addresses matters as the system gives it.
+  // Callers try the addresses in this order, so the system's order is kept.
   return (await lookup(host, { all: true })).map(({ address }) => address)
 }
 

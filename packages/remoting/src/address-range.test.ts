@@ -29,14 +29,14 @@ test('a prefix of 0 means every address of that family', () => {
   assert.equal(addressRanges('::/0').includes('2001:db8::1'), true)
 })
 
-test('an empty list includes nothing, and what is no address is in no set', () => {
+test('an empty list includes nothing, and text that is not an address is in no range', () => {
   assert.equal(addressRanges(' ').includes('127.0.0.1'), false)
   for (const nonsense of ['', 'memory', '10.0.0.1:9876', '010.0.0.1']) {
     assert.equal(addressRanges('0.0.0.0/0').includes(nonsense), false, nonsense)
   }
 })
 
-test('what is neither address nor block is named in the error', () => {
+test('the error names the part that is neither an address nor a block', () => {
   for (const bad of [
     '10.0.0.0/33',
     '::/129',

@@ -1,9 +1,9 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import { RemotingError } from './errors.ts'
 
-/** A set of addresses, written down as addresses and CIDR blocks. */
+/** A set of addresses, given as addresses and CIDR blocks. */
 export interface AddressRanges {
-  /** True for an address of the set, IPv4 also in its IPv6-mapped form. False for anything that is no address. */
+  /** True for an address in the set; IPv4 also in its IPv6-mapped form. False for text that is not an address. */
   includes(address: string): boolean
 }
 
@@ -34,7 +34,7 @@ function addRange(list: BlockList, part: string): void {
   list.addSubnet(address, prefix, family)
 }
 
-// A link-local peer shows as fe80::1%eth0; which interface it came by does not matter here.
+// A link-local peer has an address such as fe80::1%eth0; the interface does not matter here.
 function withoutZone(address: string): string {
   const zone = address.indexOf('%')
   return zone === -1 ? address : address.slice(0, zone)

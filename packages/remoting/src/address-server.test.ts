@@ -32,25 +32,25 @@ test('the user and the password of the URL are sent to the server, and no error 
   for (const secret of ['s@fe', 's%40fe', 'hidden']) assert.ok(!inspect(failure).includes(secret))
 })
 
-test('a server that is away and a URL that is none are told without what is secret in them', async () => {
+test('the errors for an unreachable server and for an invalid URL show no secrets', async () => {
   const away = askAddressServer('http://127.0.0.1:1/x?token=hidden')
   await assert.rejects(away, { code: 'CONNECT_FAILED', message: /^http:\/\/127.0.0.1:1\/x does not answer: / })
   await assert.rejects(askAddressServer('no url: hidden'), {
     code: 'BAD_OPTION',
-    message: 'the URL of the address server is none',
+    message: 'the URL of the address server is not an http or https URL',
   })
 })
 
-test('a URL that is not of the web is none, as its path may hold a user and a password', async () => {
+test('a URL with another scheme than http or https is refused and not shown, as it may hold a user and a password', async () => {
   for (const url of ['user:hidden@127.0.0.1:1/x', 'ftp://user:hidden@127.0.0.1:1/x', '127.0.0.1:1/x']) {
     await assert.rejects(askAddressServer(url), {
       code: 'BAD_OPTION',
-      message: 'the URL of the address server is none',
+      message: 'the URL of the address server is not an http or https URL',
     })
   }
 })
 
-test('a password may have a percent sign that escapes nothing', async t => {
+test('a password may contain a percent sign that is not an escape', async t => {
   const seen: unknown[] = []
   const address = await serving(t, ({ headers }, response) => {
     seen.push(headers.authorization)

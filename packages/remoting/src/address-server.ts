@@ -3,15 +3,15 @@ import { RemotingError } from './errors.ts'
 const FETCH_MS = 3000
 
 /**
- * What an address server answers, as Apache's does (TopAddressing): the list in the first line. The user and the password
- * in the URL are sent to it; errors show neither them nor what follows a question mark.
- * @throws RemotingError BAD_OPTION for what is no such URL, CONNECT_FAILED if the server does not answer with a list
+ * Queries an address server, as Apache's TopAddressing does, and returns the first line of its answer, which holds the list. The
+ * user and the password in the URL are sent to the server; errors show neither them nor the query string.
+ * @throws RemotingError BAD_OPTION if this is not an http or https URL, CONNECT_FAILED if the server does not answer with status 200
  */
 export async function askAddressServer(text: string): Promise<string> {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  // Of other schemes the path may hold user and password: `user:password@host` is a URL of scheme `user`.
+  // With another scheme the path may hold a user and a password: `user:password@host` is a URL of scheme `user`.
   if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new RemotingError('BAD_OPTION', 'the URL of the address server is none')
+    throw new RemotingError('BAD_OPTION', 'the URL of the address server is not an http or https URL')
   const where = url.origin + url.pathname
   const headers = authorization(url)
   url.username = ''
@@ -31,7 +31,7 @@ function authorization({ username, password }: URL): Record<string, string> {
   return { authorization: `Basic ${Buffer.from(user).toString('base64')}` }
 }
 
-// A URL may have a percent sign that escapes nothing.
+// A user or a password may contain a percent sign that is not an escape.
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -40,7 +40,7 @@ function decoded(text: string): string {
   }
 }
 
-// Of what `fetch` throws only the cause says why.
+// Only the cause of an error of `fetch` has the reason.
 function reasonOf(error: unknown): string {
   const why = error instanceof Error && error.cause instanceof Error ? error.cause : error
   return why instanceof Error ? why.message : String(why)

@@ -2,14 +2,14 @@ import type { ConnectionLimits, ConnectionOptions } from './connection-options.t
 import { type FastConnection, type FastPath, LATER, NOT_TAKEN } from './fast-path.ts'
 import type { HeaderView } from './header-view.ts'
 
-/** The requests of its peer that a connection has not answered yet: how many, how many it may have, and how long they take. */
+/** Counts and limits the requests that a connection has not answered yet, and measures how long the answers take. */
 export class Answering {
   readonly #limits: Pick<ConnectionLimits, 'maxAnswering' | 'maxHeld'>
   readonly #onAnswered: ConnectionOptions['onAnswered']
   #count = 0
   #held = 0
-  // A run is requests answered at once, one after the other and alike. They are timed together, as reading the clock costs as much
-  // as to answer one.
+  // A run is a series of requests with the same request and response code that were answered at once. They are timed together,
+  // because reading the clock costs as much as answering one of them.
   #run = 0
   #runSince = 0
   #requestCode = 0
@@ -23,7 +23,7 @@ export class Answering {
     this.#onAnswered = onAnswered
   }
 
-  /** Requests that are being worked on. */
+  /** Requests that are being answered; held ones do not count. */
   get count(): number {
     return this.#count
   }
@@ -43,12 +43,12 @@ export class Answering {
   }
 
   /**
-   * Offers a request to a fast path. True if it is taken.
-   * @throws what the fast path throws; the request does not count any more.
+   * Offers a request to a fast path. True if the fast path takes it.
+   * @throws The error of the fast path; the request is no longer counted then.
    */
   offer(fastPath: FastPath, view: HeaderView, connection: FastConnection): boolean {
     let taken = NOT_TAKEN
-    // Counted before it is taken, as it may be answered before `take` returns.
+    // The request is counted first, because it may be answered before `take` returns.
     this.begin()
     try {
       taken = fastPath.take(view, connection)
@@ -75,13 +75,13 @@ export class Answering {
     this.#held--
   }
 
-  // -- How long they take, milliseconds ------------------------------------------------------------------------------
+  // -- Timing, milliseconds ------------------------------------------------------------------------------------------
 
   answered(requestCode: number, responseCode: number, ms: number): void {
     this.#onAnswered?.(requestCode, responseCode, ms, 1)
   }
 
-  /** The next request answered at once is timed from `now`. */
+  /** A request that is answered at once is timed from `now`. */
   startRun(now: number): void {
     this.#runSince = now
   }
@@ -97,7 +97,7 @@ export class Answering {
     if (this.#run > 0) this.#report(0)
   }
 
-  /** @param more Requests answered since then that are not of the run. */
+  /** @param more Requests answered since the start of the run that do not belong to it. */
   #report(more: number): void {
     const ms = (performance.now() - this.#runSince) / (this.#run + more)
     this.#onAnswered?.(this.#requestCode, this.#responseCode, ms, this.#run)

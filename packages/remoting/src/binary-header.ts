@@ -13,7 +13,7 @@ const FIXED = 21
 
 /**
  * Reads a binary header into a view.
- * @throws FrameError if a length does not fit, as Java closes the connection then.
+ * @throws FrameError if a length does not fit; Java closes the connection then, too.
  */
 export function scanBinaryHeader(bytes: Buffer, start: number, end: number, view: HeaderView): void {
   if (end - start < FIXED) throw new FrameError(`a binary header of ${end - start} bytes is too short`)
@@ -35,7 +35,7 @@ export function scanBinaryHeader(bytes: Buffer, start: number, end: number, view
   }
   const fieldsStart = remarkStart + remarkLength + 4
   const fieldsLength = bytes.readInt32BE(fieldsStart - 4)
-  // Java reads a negative length as "no fields" and serves the request; every other wrong length closes.
+  // Java reads a negative length as "no fields" and serves the request; any other wrong length closes the connection.
   if (fieldsLength <= 0) return
   if (fieldsStart + fieldsLength > end) {
     throw new FrameError(`extFields of ${fieldsLength} bytes do not fit a header of ${end - start}`)
@@ -55,7 +55,7 @@ function scanBinaryFields(bytes: Buffer, start: number, end: number, view: Heade
     const valueEnd = valueStart + bytes.readInt32BE(keyEnd)
     if (valueEnd < valueStart || valueEnd > end) throw new FrameError('a value of extFields does not fit')
     at = valueEnd
-    // An empty key or value reads as null in Java, which is the same as absent.
+    // Java reads an empty key or value as null, which is the same as absent.
     if (keyEnd === keyStart || valueEnd === valueStart) continue
     if (!view.addField(keyStart, keyEnd, valueStart, valueEnd, false)) {
       throw new FrameError('the header has too many fields')
@@ -65,7 +65,7 @@ function scanBinaryFields(bytes: Buffer, start: number, end: number, view: Heade
 
 const MAX_KEY = 32767
 
-/** Bytes that the binary header of a command takes at most: no letter has more than three. */
+/** The most bytes that the binary header of a command can take: UTF-8 needs at most three bytes per UTF-16 code unit. */
 export function binaryHeaderRoom({ remark, extFields }: Omit<Command, 'body'>): number {
   let room = FIXED + (remark === null ? 0 : remark.length * 3)
   for (const [key, value] of extFields ?? []) room += 6 + (key.length + value.length) * 3
@@ -73,8 +73,8 @@ export function binaryHeaderRoom({ remark, extFields }: Omit<Command, 'body'>): 
 }
 
 /**
- * Writes a binary header into `out` from `start`, which has room for `binaryHeaderRoom` bytes. Codes beyond 16 bits do
- * not fit: such requests must go as JSON.
+ * Writes a binary header into `out` from `start`, where there must be room for `binaryHeaderRoom` bytes. Codes beyond 16
+ * bits do not fit: such requests need a JSON header.
  * @returns Where the header ends.
  * @throws FrameError if the name of a field is too long
  */

@@ -1,9 +1,9 @@
-/** Buffers below this are cheaper to make than to keep. */
+/** Smaller buffers are cheaper to allocate than to keep. */
 const SMALLEST = 16 * 1024
 
 /**
- * Large buffers that are used again. A broker's registration has hundreds of kilobytes, comes in many reads and is
- * done with at once; making memory for each and collecting it costs more than all else about it.
+ * Reuses large buffers. A broker's registration takes hundreds of kilobytes, arrives in many reads and is handled at once;
+ * allocating and collecting a buffer for each would cost more than the rest of its handling.
  */
 export class BufferPool {
   #free: Buffer[] = []
@@ -20,7 +20,7 @@ export class BufferPool {
     return this.#size
   }
 
-  /** A buffer of at least this size, if one is there. Its bytes are whatever they were. */
+  /** A buffer of at least this size, if the pool has one. It is not cleared. */
   borrow(size: number): Buffer | undefined {
     let best = -1
     for (const [i, { length }] of this.#free.entries()) {
@@ -32,7 +32,7 @@ export class BufferPool {
     return buffer
   }
 
-  /** Takes back a whole buffer that nobody looks at any more. */
+  /** Puts a whole buffer into the pool. The caller must no longer use it. */
   give(buffer: Buffer): void {
     if (buffer.length < SMALLEST || this.#size + buffer.length > this.#limit) return
     this.#free.push(buffer)

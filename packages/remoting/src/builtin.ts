@@ -1,6 +1,6 @@
 /*
- * node:tls and node:crypto take 5 MB and 10 ms, and most processes never need them. So they are not imported but
- * asked for at their first use; `import()` would make each of those uses wait, and read all their exports.
+ * Loading node:tls and node:crypto takes 5 MB and 10 ms, and most processes never need them. So they are loaded at their
+ * first use, but not by `import()`, which would make each use asynchronous and read all exports of the modules.
  */
 
 export const crypto = () => process.getBuiltinModule('node:crypto')

@@ -28,7 +28,7 @@ const never: Answer = () => new Promise(() => {})
 
 interface Setting {
   answer?: Answer
-  /** How many of the first dials never come to an end. */
+  /** How many of the first dials never finish. */
   stuck?: number
 }
 
@@ -69,7 +69,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn()
 }
 
-test('calls made at the same time share one connection, each address has its own', async t => {
+test('calls made at the same time share one connection, and each address has its own', async t => {
   const { client, dialled, echo } = open(t)
   await Promise.all([echo(), echo(), echo('broker:10911'), echo()])
   await echo()
@@ -78,7 +78,7 @@ test('calls made at the same time share one connection, each address has its own
   assert.equal(client.isConnected('other:1'), false)
 })
 
-test('a connection that has ended is opened again by the next call', async t => {
+test('the next call replaces a connection that has ended', async t => {
   const { dialled, served, echo, client } = open(t)
   await echo()
   served[0]?.destroy()
@@ -88,7 +88,7 @@ test('a connection that has ended is opened again by the next call', async t => 
   assert.equal(dialled.length, 2)
 })
 
-test('connecting ends after its deadline, and the next call tries anew', async t => {
+test('connecting ends at its deadline, and the next call tries again', async t => {
   const { clock, echo, dialled } = open(t, { stuck: 1 })
   const first = echo('ns:9876', { timeoutMs: 10_000 })
   await settle()
@@ -103,7 +103,7 @@ test('connecting ends after its deadline, and the next call tries anew', async t
   assert.equal(clock.timers, 1, 'the sweeper only')
 })
 
-test('a call waits for a connection no longer than for its reply; others still get the connection', async t => {
+test('a call waits for a connection no longer than its own timeout, while other calls go on waiting', async t => {
   const { clock, echo, client } = open(t, { stuck: 1 })
   const hasty = echo('ns:9876', { timeoutMs: 500 })
   const patient = echo('ns:9876', { timeoutMs: 9000 })
@@ -115,7 +115,7 @@ test('a call waits for a connection no longer than for its reply; others still g
   assert.equal(client.isConnected('ns:9876'), false)
 })
 
-test('a call is aborted while it connects and while it waits', async t => {
+test('a call can be aborted while it connects and while it waits for its reply', async t => {
   const connecting = open(t, { stuck: 1 })
   const stop = new AbortController()
   const call = connecting.echo('ns:9876', { signal: stop.signal })
@@ -132,7 +132,7 @@ test('a call is aborted while it connects and while it waits', async t => {
   assert.equal(waiting.client.isConnected('ns:9876'), true)
 })
 
-test('a server that does not answer in time is asked over a new connection next time', async t => {
+test('after a server did not answer in time, the next call uses a new connection', async t => {
   let silent = true
   const { clock, echo, dialled, served } = open(t, {
     answer: command => (silent ? never : echoing)(command, served[0] as Connection),
@@ -146,7 +146,7 @@ test('a server that does not answer in time is asked over a new connection next 
   assert.equal(dialled.length, 2)
 })
 
-test('a server that is going away is asked once more over a new connection', async t => {
+test('a request to a server that is going away is sent once more over a new connection', async t => {
   const { dialled, echo, served, client } = open(t, {
     answer: (command, connection) =>
       connection === served[0] ? { code: 1500, remark: 'please go away' } : echoing(command, connection),
@@ -161,7 +161,7 @@ test('a server that is going away is asked once more over a new connection', asy
   assert.equal(client.isConnected('ns:9876'), true)
 })
 
-test('a connection to a server going away stays open for the replies it still owes', async t => {
+test('a connection to a server that is going away stays open for outstanding replies', async t => {
   const owed: (() => void)[] = []
   const { echo, served, clock } = open(t, {
     answer: (command, connection) => {
@@ -180,19 +180,19 @@ test('a connection to a server going away stays open for the replies it still ow
   assert.equal(clock.timers, 1)
 })
 
-test('a server that says twice that it is going away is an error', async t => {
+test('a call fails if the server answers twice that it is going away', async t => {
   const { dialled, echo } = open(t, { answer: () => ({ code: 1500, remark: 'please go away' }) })
   await assert.rejects(echo(), { code: 'GO_AWAY', retriable: true, message: /ns:9876 is going away/ })
   assert.equal(dialled.length, 2)
 })
 
-test('any other answer than success is thrown as the server gave it', async t => {
+test('an answer other than success is thrown with the code and the remark of the server', async t => {
   const { echo, dialled } = open(t, { answer: () => ({ code: 17, remark: 'No topic route info' }) })
   await assert.rejects(echo(), { responseCode: 17, remark: 'No topic route info' })
   assert.equal(dialled.length, 1)
 })
 
-test('an idle connection is closed, one that waits for a reply is not', async t => {
+test('an idle connection is closed, but not one with a pending call', async t => {
   const { clock, echo, client, reasons } = open(t, {
     answer: command =>
       command.extFields?.get('topic') === 'a' ? echoing(command, {} as Connection) : never(command, {} as Connection),
@@ -211,7 +211,7 @@ test('an idle connection is closed, one that waits for a reply is not', async t 
   assert.equal(clock.timers, 0)
 })
 
-test('a one-way request is sent, over a connection made for it', async t => {
+test('a one-way request opens a connection and is sent over it', async t => {
   const seen: number[] = []
   const { client } = open(t, {
     answer: command => {
@@ -224,7 +224,7 @@ test('a one-way request is sent, over a connection made for it', async t => {
   assert.deepEqual(seen, [2])
 })
 
-test('the server may ask back over the same connection', async t => {
+test('the server may send requests over the same connection', async t => {
   const { client, served } = open(
     t,
     {},
@@ -247,7 +247,7 @@ test('own requests are signed', async t => {
   assert.deepEqual(verdicts, [true])
 })
 
-test('closing fails what waits, connecting or not; closing twice is closing once', async t => {
+test('closing fails waiting calls, connected or not, and is idempotent', async t => {
   const { client, echo, clock, served } = open(t, { answer: never })
   const waiting = assert.rejects(echo(), { code: 'CLOSED' })
   await settle()
@@ -266,7 +266,7 @@ test('closing fails what waits, connecting or not; closing twice is closing once
   assert.deepEqual([clock.timers, other.clock.timers], [0, 0])
 })
 
-test('closing may let calls in flight finish, up to a deadline', async t => {
+test('closing lets calls in flight finish until a deadline', async t => {
   let release = (): void => {}
   const { client, echo, clock } = open(t, {
     answer: (command, connection) => new Promise(resolve => (release = () => resolve(echoing(command, connection)))),
@@ -297,7 +297,7 @@ function realClient(t: TestContext, options: RemotingClientOptions = {}): Remoti
   return client
 }
 
-test('what is no address is an error that shows one', async t => {
+test('the error for an invalid address shows a valid one', async t => {
   const client = realClient(t)
   for (const address of ['', 'host', ':9876', 'host:', 'host:0', 'host:65536', 'host:http']) {
     await assert.rejects(
@@ -308,7 +308,7 @@ test('what is no address is an error that shows one', async t => {
   }
 })
 
-test('an address where nobody listens fails at once and says so', async t => {
+test('a call to a port without a listener fails at once, and the error says so', async t => {
   const vacant: Server = createServer().listen(0, '127.0.0.1')
   await new Promise(resolve => vacant.once('listening', resolve))
   const { port } = vacant.address() as { port: number }
@@ -317,11 +317,11 @@ test('an address where nobody listens fails at once and says so', async t => {
   await assert.rejects(realClient(t).call(address, ECHO, { header: { topic: 'a' } }), {
     code: 'CONNECT_FAILED',
     retriable: true,
-    message: `connect to ${address} failed: nobody listens there (ECONNREFUSED)`,
+    message: `connect to ${address} failed: nothing listens on this port (ECONNREFUSED)`,
   })
 })
 
-test('over real sockets client and server understand each other, plain and with TLS', async t => {
+test('a client calls a server over real sockets, plain and with TLS', async t => {
   const options = await loadTlsOptions(new Map())
   const tls = await ServerTls.open(options.server)
   const server = new RemotingServer({ tls, onRequest: command => ({ code: 0, extFields: command.extFields }) })
@@ -336,7 +336,7 @@ test('over real sockets client and server understand each other, plain and with 
   }
 })
 
-test('a server without TLS is a clear error to a client with it', async t => {
+test('a client with TLS gets a clear error from a server without TLS', async t => {
   const server = new RemotingServer({ onRequest: () => ({ code: 0 }) })
   t.after(() => server.close())
   const { port } = await server.listen({ host: '127.0.0.1' })
@@ -347,14 +347,14 @@ test('a server without TLS is a clear error to a client with it', async t => {
   })
 })
 
-test('an address that cannot be reached is left alone for a while, longer each time, and then tried again', async t => {
+test('the client tries an unreachable address again only after a pause, which grows with each failure', async t => {
   let dials = 0
   let isUp = false
   const [near, far] = duplexPair()
   const clock = new ManualClock()
   const dial = async (): Promise<Duplex> => {
     dials++
-    if (!isUp) throw new Error('nobody there')
+    if (!isUp) throw new Error('no server there')
     return far
   }
   const server = new Connection(near, {
@@ -368,7 +368,7 @@ test('an address that cannot be reached is left alone for a while, longer each t
     server.destroy()
   })
   const call = () => client.call('broker:1', ECHO, { header: { topic: 'T' } })
-  const refused = { code: 'CONNECT_FAILED', message: 'connect to broker:1 failed: nobody there' }
+  const refused = { code: 'CONNECT_FAILED', message: 'connect to broker:1 failed: no server there' }
   await assert.rejects(call(), refused)
   await assert.rejects(call(), refused)
   assert.equal(dials, 1)
@@ -382,7 +382,7 @@ test('an address that cannot be reached is left alone for a while, longer each t
   assert.equal((await call()).header.topic, 'T')
 })
 
-test('a dial that heeds no signal ends with the deadline, and what it brings later is ended too', async t => {
+test('a dial that ignores its signal ends at the deadline, and a stream that it opens later is destroyed', async t => {
   const clock = new ManualClock()
   const late: ((stream: Duplex) => void)[] = []
   const client = new RemotingClient({ clock, dial: () => new Promise(resolve => late.push(resolve)) })
@@ -393,7 +393,7 @@ test('a dial that heeds no signal ends with the deadline, and what it brings lat
   await refused
   const second = client.call('broker:10911', ECHO, { header: { topic: 'T' } }, { timeoutMs: 5000 })
   const closed = assert.rejects(second, { code: 'CLOSED' })
-  assert.equal(late.length, 2, 'dialled anew')
+  assert.equal(late.length, 2, 'dialled again')
   const [near] = duplexPair()
   late[0]?.(near)
   await turn()

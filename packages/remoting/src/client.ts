@@ -11,7 +11,7 @@ import type { CallInput, CallOptions, Reply, RequestDeclaration } from './reques
 import { GO_AWAY } from './router.ts'
 import { within } from './waits.ts'
 
-/** Opens a stream to `host:port`, ready for the first frame. Gives up when the signal says so. */
+/** Opens a stream to `host:port`, ready for the first frame. Must give up when the signal is aborted. */
 export type Dial = (address: string, signal: AbortSignal) => Promise<Duplex>
 
 export interface RemotingClientOptions
@@ -19,18 +19,18 @@ export interface RemotingClientOptions
     ConnectionOptions,
     'onRequest' | 'onSend' | 'onAnswered' | 'limits' | 'serializeType' | 'language' | 'version'
   > {
-  /** TLS with this, from `clientTls`; without it connections are plain. */
+  /** Options of `node:tls`, for example from `clientTls`. Without them, connections are plain. */
   readonly tls?: TlsConnectionOptions | undefined
-  /** Default TCP, or TLS over it. */
+  /** Default: TCP, with TLS if `tls` is set. */
   readonly dial?: Dial
   /** How long connecting may take, milliseconds. Default 3,000, Apache's. */
   readonly connectTimeoutMs?: number
   /**
-   * The pause after an address could not be reached, in which calls to it fail at once; it doubles with each failure up to
-   * ten times as long. Milliseconds. Default 0, none.
+   * After an attempt to connect has failed, calls to the same address fail at once for this long, milliseconds. The pause doubles
+   * with each further failure, up to ten times its length. Default 0: no pause.
    */
   readonly reconnectPauseMs?: number
-  /** A connection without a byte in or out and without a call for so long is closed, milliseconds. Default 120,000. */
+  /** A connection without pending calls closes after so long without a byte in or out, milliseconds. Default 120,000. */
   readonly idleMs?: number
   readonly onOpen?: (connection: Connection) => void
   readonly onClose?: (connection: Connection, reason: CloseReason) => void
@@ -41,21 +41,21 @@ export interface RemotingClientOptions
 const SWEEP_MS = 1000
 const DEFAULT_TIMEOUT_MS = 3000
 const MAX_FAILURES = 1000
-/** How long a connection that is given up may still bring the replies to other calls, milliseconds. */
+/** How long a retired connection may still receive the replies to its other calls, milliseconds. */
 const RETIRE_MS = 30_000
 
-/** Calls servers by their address, over one connection each, opened when first needed. Owns them all. */
+/** Calls servers by address, over one connection per address, opened when first needed. Owns all connections. */
 export class RemotingClient {
   readonly #options: RemotingClientOptions
   readonly #clock: Clock
   readonly #log: Logger
   readonly #dial: Dial
-  /** The connection that new calls to an address take. */
+  /** The connection that new calls to an address use. */
   readonly #current = new Map<string, Connection>()
-  /** All that are open, also those given up. */
+  /** All open connections, including retired ones. */
   readonly #connections = new Set<Connection>()
   readonly #attempts = new Map<string, Attempt>()
-  /** Addresses that could not be reached, until they are. */
+  /** Addresses that could not be reached; an entry is removed when the address is reached. */
   readonly #failures = new Map<string, ConnectFailure>()
   #sweeper: Disposable | undefined
   #closing: Promise<void> | undefined
@@ -67,14 +67,14 @@ export class RemotingClient {
     this.#dial = options.dial ?? ((address, signal) => dialTcp(address, signal, options.tls))
   }
 
-  /** True if a call to the address would find a connection. */
+  /** True if a call to the address would find an open connection. */
   isConnected(address: string): boolean {
     return this.#current.get(address)?.isOpen === true
   }
 
   /**
-   * Sends a request and waits for its reply; connecting counts as waiting. A server that is going away is asked once more
-   * over a new connection, as Apache's client does.
+   * Sends a request and waits for its reply; the timeout includes the time to connect. If the server answers that it is going
+   * away, the client sends the request once more over a new connection, as Apache's client does.
    * @throws RemotingError CONNECT_FAILED, TLS, TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT, GO_AWAY, BAD_OPTION;
    *   ResponseError if the peer's code is not 0.
    */
@@ -101,7 +101,7 @@ export class RemotingClient {
   }
 
   /**
-   * Sends a request that nobody answers. Resolves when it is on its way.
+   * Sends a request that the server does not answer. Resolves when the connection has taken the request.
    * @throws RemotingError CONNECT_FAILED, TLS, TIMEOUT, CLOSED, BAD_OPTION
    */
   async oneway<const D extends RequestDeclaration>(
@@ -115,7 +115,8 @@ export class RemotingClient {
   }
 
   /**
-   * Ends all connections; calls in flight may finish within `drainMs` (default 0), all others fail with CLOSED. Idempotent.
+   * Closes all connections. Calls in flight may finish within `drainMs` milliseconds (default 0); all others fail with CLOSED.
+   * Idempotent.
    */
   close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
     return (this.#closing ??= this.#shutDown(drainMs))
@@ -137,7 +138,7 @@ export class RemotingClient {
     return this.#waitFor(this.#attempts.get(address) ?? this.#attempt(address), address, timeoutMs, signal)
   }
 
-  /** Waits for an attempt that others may wait for too: giving up here does not end it. */
+  /** Waits for an attempt to connect that several calls may share: giving up here does not end the attempt. */
   #waitFor(
     { outcome }: Attempt,
     address: string,
@@ -152,7 +153,7 @@ export class RemotingClient {
   #attempt(address: string): Attempt {
     const stop = new AbortController()
     const attempt = { stop, outcome: this.#open(address, stop) }
-    // Whoever waits hears of a failure; perhaps nobody does any more.
+    // Waiting calls get the failure; there may be none left.
     attempt.outcome.catch(() => {})
     this.#attempts.set(address, attempt)
     return attempt
@@ -165,8 +166,8 @@ export class RemotingClient {
         stream.destroy()
         throw clientClosed()
       }
-      // Its 'close' was told already: a connection would wait for it for ever.
-      if (stream.destroyed) throw new RemotingError('CONNECT_FAILED', 'it hung up at once')
+      // The stream has emitted 'close' already: a connection would wait for it forever.
+      if (stream.destroyed) throw new RemotingError('CONNECT_FAILED', 'the stream closed at once')
       this.#failures.delete(address)
       return this.#adopt(address, stream)
     } catch (error) {
@@ -176,7 +177,7 @@ export class RemotingClient {
     }
   }
 
-  /** A stream, unless it takes too long or the client closes: the dial of a user may not heed the signal. */
+  /** Dials, and gives up after the timeout or when the client closes, even if a user's `dial` ignores the signal. */
   async #dialled(address: string, stop: AbortController): Promise<Duplex> {
     const timeoutMs = this.#options.connectTimeoutMs ?? 3000
     const { signal } = stop
@@ -185,19 +186,19 @@ export class RemotingClient {
     try {
       return await within(this.#clock, dialled, { timeoutMs, signal }, 'connecting', tooLate)
     } catch (error) {
-      // Has no effect after an abort. A stream that comes later is ended.
+      // Has no effect after an abort. A stream that arrives later is destroyed.
       stop.abort(error)
       dialled.then(destroyQuietly, () => {})
       throw error
     }
   }
 
-  // Thousands of calls a second to a server that is away must not be as many attempts to connect.
+  // Thousands of calls per second to an unreachable server must not become thousands of attempts to connect.
   #failed(address: string, error: RemotingError): RemotingError {
     const pauseMs = this.#options.reconnectPauseMs ?? 0
     if (pauseMs > 0 && error.retriable) {
       const count = (this.#failures.get(address)?.count ?? 0) + 1
-      // Addresses come from others: what is forgotten costs an attempt.
+      // Peers supply the addresses, so their number is bounded here; a forgotten failure costs one attempt.
       if (this.#failures.size >= MAX_FAILURES) this.#failures.clear()
       const until = this.#clock.elapsed() + Math.min(pauseMs * 2 ** (count - 1), pauseMs * 10)
       this.#failures.set(address, { error, until, count })
@@ -221,10 +222,10 @@ export class RemotingClient {
     return connection
   }
 
-  /** Takes no more calls over a connection; those that wait may still get their replies. */
+  /** Sends no more calls over a connection; calls that wait may still get their replies. */
   #retire(connection: Connection, why: string): void {
     if (this.#current.get(connection.remoteAddress) !== connection) return
-    this.#log.info({ peer: connection.remoteAddress, why }, 'connection given up')
+    this.#log.info({ peer: connection.remoteAddress, why }, 'connection retired')
     this.#current.delete(connection.remoteAddress)
     void connection.close({ drainMs: RETIRE_MS })
   }
@@ -260,7 +261,7 @@ export class RemotingClient {
 
   async #finish(connection: Connection, drainMs: number): Promise<void> {
     if (drainMs === 0) connection.destroy()
-    // One that was given up has a deadline of its own, later than this.
+    // A retired connection has its own, later deadline.
     const cut = this.#clock.every(Math.max(drainMs, 1), () => connection.destroy())
     await connection.close({ drainMs })
     cut[Symbol.dispose]()
@@ -283,7 +284,7 @@ function destroyQuietly(stream: Duplex): void {
   stream.destroy()
 }
 
-/** Leaves out what is undefined, as optional properties must be absent rather than that. */
+/** Removes undefined values, because an optional property must be absent rather than undefined. */
 function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>

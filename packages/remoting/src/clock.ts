@@ -1,14 +1,14 @@
-/** Where time comes from. Passed in, so that tests move it by hand. */
+/** The source of time. It is passed in, so that tests can control it. */
 export interface Clock {
-  /** Milliseconds since the epoch. It jumps when somebody sets the machine's clock. */
+  /** Milliseconds since the epoch. Jumps when the machine's clock is set. */
   now(): number
-  /** Milliseconds that only ever go on, from wherever they began: for deadlines and for how long something took. */
+  /** Milliseconds since an arbitrary start; they never go back. For deadlines and durations. */
   elapsed(): number
   /** Calls `tick` every `ms` milliseconds until disposed. Does not keep the process alive. */
   every(ms: number, tick: () => void): Disposable
 }
 
-/** A timer that is asked for longer would fire at once. */
+/** Node fires a timer with a longer interval at once. */
 const LONGEST_MS = 2 ** 31 - 1
 
 /** The machine's own clock. */

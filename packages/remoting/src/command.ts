@@ -1,27 +1,27 @@
 import type { Language } from './language.ts'
 
-/** How a header is written: Apache's SerializeType. The frame's fifth byte says which. */
+/** How a header is encoded: Apache's SerializeType. The fifth byte of a frame names it. */
 export type SerializeType = 'JSON' | 'ROCKETMQ'
 
-/** The text fields of a header: a flattened request header plus whatever hooks have added. */
+/** The text fields of a header: a flattened request header and the fields that hooks have added. */
 export type ExtFields = ReadonlyMap<string, string>
 
 /** One message of the protocol, request or reply: Apache's RemotingCommand. */
 export interface Command {
   /** Request code, or response code in a reply. int32. */
   readonly code: number
-  /** Language of the sender. Undefined if it named one that we do not know. */
+  /** Language of the sender. Undefined if the sender named an unknown one. */
   readonly language: Language | undefined
-  /** The sender's release as a number, see `release.ts` of the protocol package. 0 if it said nothing. */
+  /** The sender's release as a number, see `release.ts` of the protocol package. 0 if the sender named none. */
   readonly version: number
-  /** Ties a reply to its request. int32. */
+  /** The number of a request, which its reply repeats. int32. */
   readonly opaque: number
   /** Bit 0: reply. Bit 1: one-way. */
   readonly flag: number
-  /** Free text, mostly the reason of an error. */
+  /** Free text, mostly the reason for an error. */
   readonly remark: string | null
   readonly extFields: ExtFields | null
-  /** Null and empty are the same on the wire; read as null. */
+  /** Null if the frame has none: an empty body looks the same on the wire. */
   readonly body: Buffer | null
   readonly serializeType: SerializeType
 }
@@ -37,18 +37,18 @@ export function isOneway(command: Command): boolean {
   return (command.flag & ONEWAY_FLAG) !== 0
 }
 
-/** The command without the bytes of its frame, for who keeps it after the frame is done with. */
+/** The command without its body, to be kept after the memory of its frame is reused. */
 export function withoutBody(command: Command): Command {
   return command.body === null ? command : { ...command, body: null }
 }
 
 /**
- * A body that leaves: in one piece, or in several that leave one behind the other. A piece of more than 16 KiB is not
- * copied: whoever gives it must not change it any more.
+ * The body of a command to send: one piece, or several that are sent one after another. A piece of more than 16 KiB is not
+ * copied, so the caller must not change it afterwards.
  */
 export type BodyBytes = Uint8Array | readonly Uint8Array[]
 
-/** What a handler decides; the rest of a reply follows from its request. */
+/** The parts of a reply that a handler decides; the rest follows from the request. */
 export interface ReplyParts {
   readonly code: number
   readonly remark?: string | null

@@ -10,7 +10,7 @@ import type { Language } from './language.ts'
 import type { Logger } from './log.ts'
 import type { Peer } from './request.ts'
 
-/** The release we announce: the number of 5.5.0, so that peers use what 5.x knows. */
+/** The release that this side announces: the number of 5.5.0, so that peers use the features of 5.x. */
 export const ANNOUNCED_VERSION = 513
 
 /** Counts bytes, for all connections that share it. */
@@ -19,33 +19,33 @@ export interface Traffic {
   bytesOut: number
 }
 
-/** How much a peer may ask of this side. */
+/** Limits of one connection. */
 export interface ConnectionLimits {
-  /** Largest frame in bytes, length word counted. Default 16,777,216, Apache's. */
+  /** Largest frame in bytes, including the length word. Default 16,777,216, Apache's. */
   readonly maxFrame: number
-  /** Largest header in bytes. Default 65,536; Apache has no limit of its own. */
+  /** Largest header in bytes. Default 65,536; Apache has no separate limit. */
   readonly maxHeader: number
-  /** Most fields in a header. Default 256, which is also the most that can be allowed. */
+  /** Most fields in a header. Default 256, which is also the highest value allowed. */
   readonly maxFields: number
-  /** Requests of the peer being answered at a time, not counting held ones; beyond it reading pauses. Default 1,024. */
+  /** Requests of the peer being answered at a time, without held ones; at this limit the connection stops reading. Default 1,024. */
   readonly maxAnswering: number
   /**
-   * Requests of the peer held at a time (see `held`); beyond it a held request counts as one being answered. Default 65,536.
+   * Requests of the peer held at a time (see `held`); a further held request counts as one being answered. Default 65,536.
    */
   readonly maxHeld: number
-  /** Own calls waiting for a reply; beyond it a call is refused. Default 65,535, Apache's. */
+  /** Own calls waiting for a reply; a further call fails with TOO_MANY_IN_FLIGHT. Default 65,535, Apache's. */
   readonly maxPending: number
-  /** Bytes waiting to be read by the peer; beyond it reading pauses. Default 1 MiB. */
+  /** Bytes that the peer has not read yet; beyond this the connection stops reading. Default 1 MiB. */
   readonly maxQueued: number
-  /** Bytes waiting to be read by the peer; beyond it the peer is dropped at once. Default 64 MiB. */
+  /** Bytes that the peer has not read yet; beyond this the connection closes at once. Default 64 MiB. */
   readonly maxQueuedHard: number
-  /** How long a peer may leave `maxQueued` bytes unread before it is dropped, milliseconds. Default 30,000. */
+  /** How long a peer may leave more than `maxQueued` bytes unread before the connection closes, milliseconds. Default 30,000. */
   readonly slowReaderMs: number
   /** How long a frame may take from its first to its last byte, milliseconds. Default 60,000. */
   readonly slowFrameMs: number
 }
 
-export const defaultLimits: ConnectionLimits = {
+export const defaultConnectionLimits: ConnectionLimits = {
   maxFrame: MAX_FRAME,
   maxHeader: 65_536,
   maxFields: MAX_FIELDS,
@@ -63,34 +63,34 @@ export interface ConnectionOptions {
   readonly id?: number
   /** `ip:port` of the peer, for logs and handlers. */
   readonly remoteAddress: string
-  /** Answers the peer's requests: `Router.dispatch`. Without it they get code 3. Must not throw. */
+  /** Answers the peer's requests: `Router.dispatch`. Without it, every request is answered with code 3. Must not throw. */
   readonly onRequest?: (command: Command, peer: Peer) => Eventual<ReplyParts>
-  /** Is offered the peer's requests before `onRequest`. */
+  /** Gets the peer's requests before `onRequest`, and may answer them itself. */
   readonly fastPath?: FastPath | undefined
   /**
-   * Memory for large frames, used again when their request is answered: whoever handles it must copy what it keeps of
-   * the body. Without it every frame has its own.
+   * Memory for large frames. It is reused when the request is answered, so a handler must copy what it keeps of the body.
+   * Without a pool, every frame gets its own memory.
    */
   readonly pool?: BufferPool | undefined
   readonly traffic?: Traffic | undefined
   /**
-   * Told of each request answered. `count` is more than 1 if a fast path answered requests at once: they took `ms` each, on
-   * average.
+   * Called when requests have been answered. `count` is more than 1 if a fast path answered several at once: then each of them
+   * took `ms` milliseconds on average.
    */
   readonly onAnswered?: ((requestCode: number, responseCode: number, ms: number, count: number) => void) | undefined
-  /** Called once, when nothing more will happen. */
+  /** Called once, when the connection has ended. */
   readonly onClose?: (reason: CloseReason, error: Error | null) => void
   /**
-   * Adds to the fields of every own request before it is written: signing. `peerVersion` is the one that the peer's last
-   * command said, 0 before the first.
+   * Adds fields to every own request before it is written, for example a signature. `peerVersion` is the version in the
+   * peer's last command, 0 before the first one.
    */
   readonly onSend?: ((fields: Map<string, string>, body: Uint8Array | null, peerVersion: number) => void) | undefined
   readonly limits?: Partial<ConnectionLimits>
-  /** How own requests write their header. Default JSON. */
+  /** How the headers of own requests are encoded. Default JSON. */
   readonly serializeType?: SerializeType
-  /** What own commands say of their language. Default JAVA: Apache 4.9 does not know NODE_JS. */
+  /** The language that own commands announce. Default JAVA: Apache 4.9 does not know NODE_JS. */
   readonly language?: Language
-  /** Default 513, Apache 5.5.0. */
+  /** The release that own commands announce. Default 513, Apache 5.5.0. */
   readonly version?: number
   readonly clock?: Clock
   readonly log?: Logger

@@ -29,7 +29,7 @@ const request: Command = {
   serializeType: 'JSON',
 }
 
-/** The chunks of each write of the stream that a connection writes its answers to. */
+/** The chunks of each write with which a connection answers `requests` requests with this body. */
 function writesOf(body: BodyBytes, requests = 1): Buffer[][] {
   const writes: Buffer[][] = []
   const stream = new Duplex({
@@ -49,7 +49,7 @@ function writesOf(body: BodyBytes, requests = 1): Buffer[][] {
   return writes
 }
 
-test('a body in parts leaves in one write, and large parts without being copied', () => {
+test('a body in parts goes out in one write, and large parts are not copied', () => {
   const parts = ['a', 'b', 'c'].map(letter => Buffer.alloc(20 * KIB, letter))
   const writes = writesOf(parts)
   assert.equal(writes.length, 1)
@@ -64,7 +64,7 @@ test('a body in parts leaves in one write, and large parts without being copied'
   assert.equal(header.readUInt32BE(0), header.length - 4 + 60 * KIB)
 })
 
-test('small parts are written behind their header, and large ones keep their place between them', () => {
+test('small parts are copied behind their header, and large ones keep their position between them', () => {
   const small = Array.from({ length: 40 }, (_, i) => Buffer.alloc(KIB, 0x41 + (i % 26)))
   const large = Buffer.alloc(100 * KIB, '!')
   const body = [...small, large, Buffer.alloc(0), ...small]
@@ -78,14 +78,14 @@ test('small parts are written behind their header, and large ones keep their pla
   assert.deepEqual(sent.subarray(sent.length / 2), reply)
 })
 
-test('a body of no parts, or of empty ones, is none', () => {
+test('a body without parts, or with empty parts only, is no body', () => {
   for (const body of [[], [Buffer.alloc(0), Buffer.alloc(0)]]) {
     const sent = Buffer.concat(writesOf(body).flat())
     assert.equal(sent.length, 8 + sent.readUIntBE(5, 3))
   }
 })
 
-test('memory lent for a request is kept from the pool while a part of the answer is in it', () => {
+test('memory lent for a request does not return to the pool if the answer uses a part of it', () => {
   const frame = encodeFrame({ ...request, body: Buffer.alloc(100 * KIB, 'e') }, new Outbox())
   const answered = (partOf: (body: Buffer) => Buffer): number => {
     const pool = new BufferPool(1 << 20)

@@ -7,7 +7,7 @@ import { encodeFrame } from './frame.ts'
 import { Outbox } from './outbox.ts'
 import { type Peer, request } from './request.ts'
 
-test('a call gets the reply of its own request, whatever the order of replies', async t => {
+test('a call gets the reply to its own request, whatever the order of replies', async t => {
   const waiting: (() => void)[] = []
   const { client } = connectionPair(t, {
     onRequest: command => {
@@ -35,7 +35,7 @@ test('an answer other than success is thrown with its code and remark', async t 
   })
 })
 
-test('an answer with a code that the declaration names is read as one, other codes are refusals', async t => {
+test('a reply code that the declaration names is an answer, any other code is an error', async t => {
   const PULL = request({ ...WIPE, code: 11, reply: { ...WIPE.reply, codes: [19, 20] } })
   let code = 19
   const { client } = connectionPair(t, { onRequest: () => ({ ...wiped(4), code, remark: 'nothing there' }) })
@@ -45,7 +45,7 @@ test('an answer with a code that the declaration names is read as one, other cod
   await assert.rejects(client.call(PULL, { header: { brokerName: 'a' } }), { responseCode: 21 })
 })
 
-test('a remark goes with a request', async t => {
+test('a call sends its remark with the request', async t => {
   const remarks: (string | null)[] = []
   const { client } = connectionPair(t, {
     onRequest: command => {
@@ -58,12 +58,12 @@ test('a remark goes with a request', async t => {
   assert.deepEqual(remarks, ['as the operator wished', null])
 })
 
-test('a side that serves nothing answers code 3', async t => {
+test('a connection without a handler answers with code 3', async t => {
   const { client } = connectionPair(t)
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { responseCode: 3 })
 })
 
-test('a reply after its deadline is dropped and the connection lives on', async t => {
+test('a reply after its deadline is dropped and the connection stays open', async t => {
   let release = () => {}
   const { client, clock } = connectionPair(t, {
     onRequest: () => new Promise(resolve => (release = () => resolve(wiped(1)))),
@@ -79,10 +79,10 @@ test('a reply after its deadline is dropped and the connection lives on', async 
   await turn()
   release()
   assert.equal((await next).header.wipeTopicCount, 1)
-  assert.equal(clock.timers, 0, 'no timer runs while nobody waits')
+  assert.equal(clock.timers, 0, 'no timer runs while no call waits')
 })
 
-test('an aborted call ends at once and takes its listener away', async t => {
+test('an aborted call ends at once and removes its listener', async t => {
   const { client } = connectionPair(t, { onRequest: () => new Promise(() => {}) })
   const stop = new AbortController()
   const call = client.call(WIPE, { header: { brokerName: 'a' } }, { signal: stop.signal })
@@ -109,7 +109,7 @@ test('a one-way request is handled and never answered, not even with an error', 
   assert.equal(bytes, 0)
 })
 
-test('replies to the requests of one read leave in one write', async t => {
+test('replies to the requests of one read go out in one write', async t => {
   const { far } = connectionPair(t, { onRequest: () => wiped(1) })
   const frames = Array.from({ length: 10 }, (_, opaque) =>
     encodeFrame(
@@ -144,7 +144,7 @@ test('garbage closes the connection without an answer and fails the calls on it'
   assert.deepEqual(reasons, ['bad_frame'])
 })
 
-test('a peer that begins a frame and stalls is closed after the deadline', async t => {
+test('the connection of a peer that stalls within a frame is closed after the deadline', async t => {
   const { server, far, clock, reasons } = connectionPair(t)
   far.write(Buffer.from([0, 0, 1]))
   await turn()
@@ -156,7 +156,7 @@ test('a peer that begins a frame and stalls is closed after the deadline', async
   assert.deepEqual(reasons, ['slow_frame'])
 })
 
-test('a peer that sends whole frames now and then is left alone', async t => {
+test('the connection of a peer that sends whole frames from time to time stays open', async t => {
   const { server, client, clock, reasons } = connectionPair(t, { onRequest: () => wiped(1) })
   for (let i = 0; i < 5; i++) {
     await client.call(WIPE, { header: { brokerName: 'a' } })
@@ -166,7 +166,7 @@ test('a peer that sends whole frames now and then is left alone', async t => {
   assert.deepEqual(reasons, [])
 })
 
-test('a slow reader stops being read and is dropped after the deadline', async t => {
+test('a connection stops reading from a slow reader and closes after the deadline', async t => {
   const body = Buffer.alloc(100_000)
   let served = 0
   const { server, near, far, clock, reasons } = connectionPair(t, {
@@ -203,7 +203,7 @@ test('a slow reader stops being read and is dropped after the deadline', async t
   assert.deepEqual(reasons, ['slow_reader'])
 })
 
-test('a peer that makes us queue beyond the hard limit is dropped at once', async t => {
+test('a connection that queues more bytes than the hard limit closes at once', async t => {
   const { client, far, reasons } = connectionPair(t, {
     limits: { maxQueued: 1000, maxQueuedHard: 50_000 },
     onRequest: () => ({ code: 0, body: Buffer.alloc(100_000) }),
@@ -214,7 +214,7 @@ test('a peer that makes us queue beyond the hard limit is dropped at once', asyn
   assert.deepEqual(reasons, ['slow_reader'])
 })
 
-test('no more requests are read than may be answered at a time', async t => {
+test('a connection reads no more requests than it may answer at a time', async t => {
   const waiting: (() => void)[] = []
   const { client } = connectionPair(t, {
     limits: { maxAnswering: 3 },
@@ -235,7 +235,7 @@ test('no more requests are read than may be answered at a time', async t => {
   await Promise.all(calls)
 })
 
-test('more calls than may wait are refused', async t => {
+test('calls beyond maxPending are refused', async t => {
   const { client } = connectionPair(t, { onRequest: () => new Promise(() => {}) }, { limits: { maxPending: 2 } })
   const calls = [1, 2].map(() => client.call(WIPE, { header: { brokerName: 'a' } }))
   await assert.rejects(client.call(WIPE, { header: { brokerName: 'a' } }), { code: 'TOO_MANY_IN_FLIGHT' })
@@ -243,7 +243,7 @@ test('more calls than may wait are refused', async t => {
   for (const call of calls) await assert.rejects(call, { code: 'CLOSED' })
 })
 
-test('closing lets what is in flight finish, closing twice is closing once', async t => {
+test('closing lets requests in flight finish, and is idempotent', async t => {
   let release = () => {}
   const { server, client, reasons } = connectionPair(t, {
     onRequest: () => new Promise(resolve => (release = () => resolve(wiped(5)))),
@@ -259,7 +259,7 @@ test('closing lets what is in flight finish, closing twice is closing once', asy
   assert.deepEqual(reasons, ['closed'])
 })
 
-test('closing waits no longer than it was told', async t => {
+test('closing waits no longer than drainMs', async t => {
   const { server, client, clock, reasons } = connectionPair(t, { onRequest: () => new Promise(() => {}) })
   const call = client.call(WIPE, { header: { brokerName: 'a' } }, { timeoutMs: 60_000 })
   await turn()
@@ -271,7 +271,7 @@ test('closing waits no longer than it was told', async t => {
   assert.equal(reasons.length, 1)
 })
 
-test('when the peer hangs up, the calls on the connection fail and say so', async t => {
+test('when the peer closes the connection, the calls on it fail and say so', async t => {
   const { server, client } = connectionPair(t, { onRequest: () => new Promise(() => {}) })
   const call = client.call(WIPE, { header: { brokerName: 'a' } })
   await turn()
@@ -302,7 +302,7 @@ test('a handler may keep the peer of a request and call it, until the connection
   assert.throws(() => peer?.oneway(WIPE, { header: { brokerName: '7' } }), { code: 'CLOSED' })
 })
 
-test('a hook adds to the fields of own requests', async t => {
+test('onSend adds fields to own requests', async t => {
   const { client } = connectionPair(
     t,
     { onRequest: command => wiped(Number(command.extFields?.get('extra'))) },

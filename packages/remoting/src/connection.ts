@@ -19,7 +19,7 @@ import {
   ANNOUNCED_VERSION,
   type ConnectionLimits,
   type ConnectionOptions,
-  defaultLimits,
+  defaultConnectionLimits,
   type Traffic,
 } from './connection-options.ts'
 import { FrameError, RemotingError } from './errors.ts'
@@ -46,13 +46,13 @@ export function nextConnectionId(): number {
 }
 
 /**
- * One connection, either side of it: frames in and out over any duplex stream, own calls and the replies to them,
- * the peer's requests and our answers. Owns the stream and closes it once.
+ * One side of a connection: reads and writes frames over any duplex stream, sends own calls and waits for their replies,
+ * and answers the peer's requests. Owns the stream and closes it once.
  */
 export class Connection implements FastConnection {
   readonly id: number
   readonly remoteAddress: string
-  /** When bytes last came or went, by `Clock.elapsed`. */
+  /** When bytes were last read or written, by `Clock.elapsed`. */
   lastActivity: number
   readAt = 0
   readonly #stream: Duplex
@@ -67,21 +67,22 @@ export class Connection implements FastConnection {
   readonly #answering: Answering
   readonly #traffic: Traffic | undefined
   /**
-   * A socket looks at no byte of a write that is done: the kernel has it, or it was encrypted. Any other stream may still hold it.
+   * A socket does not read the bytes of a write that is done: the kernel has them, or they were encrypted. Any other stream may
+   * still hold them.
    */
   readonly #reusesWrites: boolean
-  /** The memory of a read is used again for the next one. */
+  /** True if the next read overwrites the memory of the current one. */
   readonly #sharesReads: boolean
   #reading = false
   #corked = false
   #paused = false
-  /** As its last command said; 0 before the first. */
+  /** The version in the peer's last command; 0 before the first one. */
   #peerVersion = 0
   #frameSince = 0
   #blockedSince = 0
   #state: 'open' | 'closing' | 'closed' = 'open'
-  /** Who began to close. */
-  #parting: CloseReason = 'closed'
+  /** Reported when a closing stream ends: `peer` if the peer closed first. */
+  #closeReason: CloseReason = 'closed'
   #onDrained: (() => void) | null = null
   #closing: Promise<void> | undefined
   readonly #ended = Promise.withResolvers<void>()
@@ -91,7 +92,7 @@ export class Connection implements FastConnection {
     this.#options = options
     this.id = options.id ?? nextConnectionId()
     this.remoteAddress = options.remoteAddress
-    this.#limits = { ...defaultLimits, ...options.limits }
+    this.#limits = { ...defaultConnectionLimits, ...options.limits }
     this.#traffic = options.traffic
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
@@ -103,7 +104,7 @@ export class Connection implements FastConnection {
     this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('error', (error: Error) => this.#end('error', error))
-    stream.on('close', () => this.#end(this.#state === 'closing' ? this.#parting : 'peer', null))
+    stream.on('close', () => this.#end(this.#state === 'closing' ? this.#closeReason : 'peer', null))
     stream.on('end', () => this.#onHangUp())
   }
 
@@ -115,19 +116,19 @@ export class Connection implements FastConnection {
     return this.#answering.mayHold
   }
 
-  /** Requests of the peer being answered, and own calls that wait for a reply. Held requests are not among them. */
+  /** Requests of the peer being answered, and own calls that wait for a reply. Held requests do not count. */
   get inFlight(): number {
     return this.#answering.count + this.#calls.size
   }
 
-  /** Settles when the connection has ended, whoever ended it. */
+  /** Resolves when the connection has ended, no matter which side ended it. */
   get ended(): Promise<void> {
     return this.#ended.promise
   }
 
   // -- The peer's frames ---------------------------------------------------------------------------------------------
 
-  /** Feeds bytes that were read before this connection took over the stream. */
+  /** Processes bytes that were read before this connection took over the stream. */
   feed(chunk: Buffer): void {
     this.#onData(chunk)
   }
@@ -177,7 +178,7 @@ export class Connection implements FastConnection {
   }
 
   #refuseFrame(error: unknown): void {
-    // Nothing is ever answered to a frame that cannot be read, as in Java; the stream is out of step.
+    // A frame that cannot be read gets no answer, as in Java: the stream is out of sync.
     const cause = error instanceof Error ? error : new FrameError(String(error))
     this.#log.warn({ peer: this.remoteAddress, err: cause }, 'decode exception, connection closed')
     this.#flush()
@@ -186,7 +187,7 @@ export class Connection implements FastConnection {
 
   // -- Answers -------------------------------------------------------------------------------------------------------
 
-  /** @param lent Memory of the command's frame, for the pool when the command is done with. */
+  /** @param lent Pooled memory of the command's frame; it returns to the pool when a request is answered or held. */
   #onCommand(command: Command, lent: Buffer | undefined): void {
     this.#peerVersion = command.version
     if (isReply(command)) {
@@ -225,11 +226,11 @@ export class Connection implements FastConnection {
     }
     this.#answering.answered(command.code, reply.code, performance.now() - started)
     this.#answer(command, reply)
-    // An answer that is a part of its request has not left yet.
+    // An answer that shares memory with its request has not been sent yet.
     if (lent !== undefined && !isPartOf(reply.body, lent)) this.#options.pool?.give(lent)
   }
 
-  /** @param request Without the body: nothing of its frame is kept. */
+  /** @param request Without its body: the memory of its frame is not kept. */
   #hold(request: Command, { answer }: Held<ReplyParts>): void {
     const counted = this.mayHold
     if (counted) this.#answering.hold()
@@ -307,8 +308,8 @@ export class Connection implements FastConnection {
 
   /**
    * Sends a request and waits for its reply.
-   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0 nor one that
-   * the declaration names as an answer.
+   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is neither 0 nor one of
+   * the reply codes in the declaration.
    */
   async call<const D extends RequestDeclaration>(
     declaration: D,
@@ -324,7 +325,7 @@ export class Connection implements FastConnection {
     return readReply(declaration, reply)
   }
 
-  /** Sends a command as it is, under a number of its own, and waits for the reply, whatever its code. */
+  /** Sends a command as it is, under a new opaque, and waits for the reply, whatever its code. */
   exchange(
     command: Omit<Command, 'body' | 'opaque'> & { readonly body: Uint8Array | null },
     { timeoutMs = 3000, signal }: CallOptions = {},
@@ -334,7 +335,7 @@ export class Connection implements FastConnection {
   }
 
   /**
-   * Sends a request that nobody answers.
+   * Sends a request that the peer does not answer.
    * @throws RemotingError CLOSED
    */
   oneway<const D extends RequestDeclaration>(declaration: D, input: CallInput<D> = {}): void {
@@ -354,7 +355,7 @@ export class Connection implements FastConnection {
     if (this.#state === 'closed') return
     writeFrame(command, this.#out)
     if (this.#reading || this.#corked) return
-    // What is sent in one turn of the loop leaves in one write.
+    // All commands of one turn of the event loop go out in one write.
     this.#corked = true
     process.nextTick(() => {
       this.#corked = false
@@ -407,7 +408,10 @@ export class Connection implements FastConnection {
 
   // -- Deadlines and the end -----------------------------------------------------------------------------------------
 
-  /** Ends a connection whose peer stalls in a frame or does not read. For its owner to call now and then, by `Clock.elapsed`. */
+  /**
+   * Ends the connection if the peer stalls within a frame or does not read. The owner must call this periodically, with the time
+   * of `Clock.elapsed`.
+   */
   sweep(now: number): void {
     if (this.#state === 'closed') return
     if (this.#frameSince !== 0 && now - this.#frameSince > this.#limits.slowFrameMs && !this.#paused) {
@@ -422,8 +426,8 @@ export class Connection implements FastConnection {
   }
 
   /**
-   * Ends the connection: no new calls, what is in flight may finish within `drainMs` (default 0), then the stream ends.
-   * Idempotent; resolves when the stream is closed.
+   * Ends the connection: refuses new calls, lets calls and requests in flight finish within `drainMs` milliseconds (default 0),
+   * then ends the stream. Idempotent; resolves when the stream is closed.
    */
   close({ drainMs = 0 }: { drainMs?: number } = {}): Promise<void> {
     return (this.#closing ??= this.#shutDown(drainMs))
@@ -439,21 +443,21 @@ export class Connection implements FastConnection {
   }
 
   #onHangUp(): void {
-    if (this.#state === 'open') this.#parting = 'peer'
+    if (this.#state === 'open') this.#closeReason = 'peer'
     void this.close()
   }
 
   async #shutDown(drainMs: number): Promise<void> {
     if (this.#state === 'open') this.#state = 'closing'
     if (drainMs > 0 && this.inFlight > 0) await this.#drain(drainMs)
-    // A held request that was answered just before has its reply some promises from here.
+    // The reply to a held request that was answered just before passes through some promises first.
     if (this.#answering.held > 0) await turn()
     if (this.#state !== 'closed') {
       this.#flush()
       const stream = this.#stream
-      // What was written still leaves; a peer that never reads it is cut off by the timer.
-      const cut = this.#clock.every(Math.max(drainMs, 1000), () => this.#end(this.#parting, null))
-      stream.end(() => this.#end(this.#parting, null))
+      // Bytes already written still go out; the timer cuts off a peer that never reads them.
+      const cut = this.#clock.every(Math.max(drainMs, 1000), () => this.#end(this.#closeReason, null))
+      stream.end(() => this.#end(this.#closeReason, null))
       await this.#ended.promise
       cut[Symbol.dispose]()
     }

@@ -6,7 +6,7 @@ import { createServer } from 'node:tls'
 import { dialTcp } from './dial.ts'
 import { selfSigned } from './self-signed.ts'
 
-/** A server with a certificate for `localhost` that it signed itself. */
+/** Starts a server with a self-signed certificate for `localhost`. */
 async function serving(t: TestContext) {
   const pair = selfSigned()
   const server = createServer(pair, socket => socket.on('error', () => {}))
@@ -19,13 +19,13 @@ async function serving(t: TestContext) {
 
 const signal = new AbortController().signal
 
-test('a server is spoken to by the name in its certificate', async t => {
+test('a client connects to a server by the name in its certificate', async t => {
   const { cert, port } = await serving(t)
   const socket = await dialTcp(`localhost:${port}`, signal, { ca: cert })
   socket.destroy()
 })
 
-test('a certificate for another name is refused, and the error says what to give', async t => {
+test('a certificate for another name is refused, and the error says which option to set', async t => {
   const { cert, port } = await serving(t)
   await assert.rejects(dialTcp(`127.0.0.1:${port}`, signal, { ca: cert }), {
     code: 'TLS',
@@ -35,7 +35,7 @@ test('a certificate for another name is refused, and the error says what to give
   socket.destroy()
 })
 
-test('a certificate that nobody vouches for is refused, and the error says what to give', async t => {
+test('a certificate of an unknown authority is refused, and the error says which option to set', async t => {
   const { port } = await serving(t)
   await assert.rejects(dialTcp(`127.0.0.1:${port}`, signal, {}), {
     code: 'TLS',
@@ -43,10 +43,13 @@ test('a certificate that nobody vouches for is refused, and the error says what 
   })
 })
 
-test('a call that is given up and a port where nobody listens say so', async t => {
+test('an aborted attempt and a port without a listener are reported as such', async t => {
   const { port } = await serving(t)
   const stopped = new AbortController()
   stopped.abort(new Error('enough'))
   await assert.rejects(dialTcp(`127.0.0.1:${port}`, stopped.signal), /enough/)
-  await assert.rejects(dialTcp('127.0.0.1:1', signal), { code: 'CONNECT_FAILED', message: /nobody listens there/ })
+  await assert.rejects(dialTcp('127.0.0.1:1', signal), {
+    code: 'CONNECT_FAILED',
+    message: /nothing listens on this port/,
+  })
 })

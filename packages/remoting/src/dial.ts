@@ -6,13 +6,13 @@ import { connectShared } from './shared-reads.ts'
 
 /**
  * Connects to `host:port`, with TLS if its options are given.
- * @throws RemotingError BAD_OPTION for what is no such address, CONNECT_FAILED, TLS; the signal's reason once it is aborted.
+ * @throws RemotingError BAD_OPTION if the address is invalid, CONNECT_FAILED, TLS; the signal's reason if the signal is aborted.
  */
 export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectionOptions): Promise<Socket> {
   const where = parseAddress(address)
   return new Promise((resolve, reject) => {
-    // No server name is sent unless asked for: Java's clients send none, and its servers look at none. Certificates are
-    // checked against the host all the same.
+    // A server name (SNI) is sent only if the caller sets one: Java's clients send none, and its servers ignore it.
+    // Certificates are checked against the host in any case.
     const servername = tls?.servername ?? ''
     const socket =
       tls === undefined
@@ -25,7 +25,7 @@ export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectio
     }
     const onError = (error: NodeJS.ErrnoException): void => {
       settle()
-      // Destroyed sockets may have more to say; nobody asks.
+      // A destroyed socket may emit further errors, which no one needs.
       socket.on('error', () => {})
       socket.destroy()
       reject(signal.aborted ? (signal.reason as Error) : explain(error, tls !== undefined))
@@ -33,7 +33,7 @@ export function dialTcp(address: string, signal: AbortSignal, tls?: TlsConnectio
     socket.on('error', onError)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
       settle()
-      // Until the connection listens: an error without a listener would end the process.
+      // Until the connection adds its own listener: an error without a listener would end the process.
       socket.on('error', () => {})
       socket.setNoDelay()
       resolve(socket)
@@ -57,17 +57,17 @@ function parseAddress(address: string): { readonly host: string; readonly port: 
 }
 
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there',
+  ECONNREFUSED: 'nothing listens on this port',
   ENOTFOUND: 'the host name is not known',
   EHOSTUNREACH: 'the host cannot be reached',
   ETIMEDOUT: 'the host does not answer',
 }
 
-const UNKNOWN_AUTHORITY = "give its authority's certificate (ca, tls.client.trustCertPath)"
+const UNKNOWN_AUTHORITY = "set the authority's certificate (ca, tls.client.trustCertPath)"
 
 const TLS_ERRORS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID:
-    'the certificate is for another name: connect by that name, or give it (servername, checkServerIdentity)',
+    'the certificate is for another name: connect by that name, or set servername or checkServerIdentity',
   DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
   UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
@@ -80,6 +80,6 @@ function explain(error: NodeJS.ErrnoException, secure: boolean): RemotingError {
   const known = SYSTEM_ERRORS[error.code ?? '']
   if (known !== undefined) return new RemotingError('CONNECT_FAILED', `${known} (${error.code})`, { cause: error })
   if (!secure) return new RemotingError('CONNECT_FAILED', error.message, { cause: error })
-  const hint = TLS_ERRORS[error.code ?? ''] ?? 'check that the server speaks TLS, and what it trusts'
+  const hint = TLS_ERRORS[error.code ?? ''] ?? 'check that the server speaks TLS, and which certificates it trusts'
   return new RemotingError('TLS', `${error.message}: ${hint}`, { cause: error })
 }

@@ -33,7 +33,7 @@ export class RemotingError extends Error {
   }
 }
 
-/** Bytes that cannot be a frame, or a header that cannot be read. The connection cannot go on. */
+/** Bytes that are not a frame, or a header that cannot be read. The connection must be closed. */
 export class FrameError extends RemotingError {
   override readonly name = 'FrameError'
 
@@ -42,7 +42,7 @@ export class FrameError extends RemotingError {
   }
 }
 
-/** A frame announced larger than this side accepts. Raised from the length word alone, before memory is given to it. */
+/** The peer announced a frame larger than this side accepts. Raised from the length word alone, before memory is allocated. */
 export class FrameTooLargeError extends RemotingError {
   override readonly name = 'FrameTooLargeError'
   readonly size: number
@@ -55,7 +55,7 @@ export class FrameTooLargeError extends RemotingError {
   }
 }
 
-/** A required header field is missing, or its text is not of its type. */
+/** A required header field is missing, or its text does not match its type. */
 export class HeaderError extends RemotingError {
   override readonly name = 'HeaderError'
   readonly field: string
@@ -74,7 +74,7 @@ export class ResponseError extends Error {
   override readonly name = 'ResponseError'
   /** RocketMQ's response code. */
   readonly responseCode: number
-  /** The remark, word for word. Null when there was none. */
+  /** The remark, word for word. Null if there was none. */
   readonly remark: string | null
 
   constructor(responseCode: number, remark: string | null, options?: ErrorOptions) {

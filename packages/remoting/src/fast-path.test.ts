@@ -76,7 +76,7 @@ async function settle(): Promise<void> {
 
 const never = { timeoutMs: Number.POSITIVE_INFINITY }
 
-test('replies that are due at the same time leave each connection in one write', async t => {
+test('each connection sends replies that are due at the same time in one write', async t => {
   const commits = new Commits()
   const pairs = [1, 2].map(() => connectionPair(t, { fastPath: commits }))
   const writes: string[] = []
@@ -91,7 +91,7 @@ test('replies that are due at the same time leave each connection in one write',
   assert.deepEqual(writes, ['to 0', 'to 1'])
 })
 
-test('requests that are answered later count towards those being answered: reading pauses and goes on', async t => {
+test('requests that are answered later count towards maxAnswering: reading pauses and resumes', async t => {
   const commits = new Commits()
   const { client, server } = connectionPair(t, { fastPath: commits, limits: { maxAnswering: 3 } })
   const answers: Promise<unknown>[] = []
@@ -108,7 +108,7 @@ test('requests that are answered later count towards those being answered: readi
   assert.equal(server.inFlight, 0)
 })
 
-test('a connection that closes waits for the late answers of a fast path', async t => {
+test('a closing connection waits for the late answers of a fast path', async t => {
   const commits = new Commits()
   const { client, server, clock, reasons } = connectionPair(t, { fastPath: commits })
   const answer = client.call(SEND, {}, never)
@@ -142,7 +142,7 @@ test('late answers are timed from the read of their requests', async t => {
   assert.ok(ms > 0 && ms <= after - before, `${ms} ms`)
 })
 
-test('late answers to a connection that has ended are dropped, and counted all the same', async t => {
+test('late answers to a connection that has ended are dropped, but counted', async t => {
   const commits = new Commits()
   const traffic = { bytesIn: 0, bytesOut: 0 }
   const answered: number[] = []
@@ -164,7 +164,7 @@ test('late answers to a connection that has ended are dropped, and counted all t
   assert.deepEqual(answered, [SEND.code, SEND.code])
 })
 
-test('a request may be answered before it is said to be answered later', async t => {
+test('a request may be answered before take returns LATER for it', async t => {
   const { client, server } = connectionPair(t, {
     fastPath: {
       take(view, connection) {
@@ -179,7 +179,7 @@ test('a request may be answered before it is said to be answered later', async t
   assert.equal(server.inFlight, 0)
 })
 
-test('answers at once are reported together as long as request and response code are the same', async t => {
+test('immediate answers are reported together as long as request and response code are the same', async t => {
   const reported: (readonly [number, number, number])[] = []
   let total = 0
   const { far } = connectionPair(t, {
@@ -220,7 +220,7 @@ test('answers at once are reported together as long as request and response code
   ])
 })
 
-test('a request that is not taken goes to the router as it came, and its reply keeps its turn', async t => {
+test('a request that is not taken reaches the router unchanged, and its reply stays in order', async t => {
   const offered: number[] = []
   const routed: Command[] = []
   const { far } = connectionPair(t, {
@@ -252,7 +252,7 @@ test('a request that is not taken goes to the router as it came, and its reply k
   assert.deepEqual(opaques, ['1', '2', '3'])
 })
 
-test('one-way requests are offered only to a fast path that takes them, replies to none', async t => {
+test('one-way requests are offered only to a fast path that takes them, and replies to no fast path', async t => {
   for (const takesOneway of [false, true]) {
     const commits = new Commits({ takesOneway })
     const routed: number[] = []
@@ -275,7 +275,7 @@ test('one-way requests are offered only to a fast path that takes them, replies 
   }
 })
 
-test('an error in a fast path ends the connection of its request, unanswered, and no other', async t => {
+test('an error in a fast path closes the connection of its request without an answer, and no other connection', async t => {
   const errors: (readonly [object, string])[] = []
   const note = (): void => {}
   const fastPath: FastPath = {
@@ -298,7 +298,7 @@ test('an error in a fast path ends the connection of its request, unanswered, an
   assert.match(errors[0]?.[1] ?? '', /fast path failed/)
 })
 
-test('the memory of a large frame is used again as soon as its request is taken', async t => {
+test('the memory of a large frame is reused as soon as its request is taken', async t => {
   const commits = new Commits()
   const pool = new BufferPool()
   const { far } = connectionPair(t, { fastPath: commits, pool })

@@ -3,16 +3,16 @@ import { HeaderError } from './errors.ts'
 import { quote } from './fastjson/quote.ts'
 
 /**
- * Header fields: typed values on our side, text in `extFields` on the wire.
+ * A header field: a typed value in this process, text in `extFields` on the wire.
  *
- * Java's rule for reading (RemotingCommand.decodeCommandCustomHeader): a text that is not of its type leaves the field
- * unset. So an optional field with an unreadable text counts as absent. A required one is an error that names it, where
- * Java ends in a null pointer.
+ * Java's rule for reading (RemotingCommand.decodeCommandCustomHeader): a text that cannot be parsed as the field's type leaves
+ * the field unset. So an optional field with such a text counts as absent. For a required field this codec throws an error that
+ * names it, where Java fails with a NullPointerException.
  */
 export interface Field<T> {
   /** The type as the documentation names it. */
   readonly type: string
-  /** The value of a text; undefined if the text is not of this type. */
+  /** Parses a text; undefined if the text is not of this type. */
   parse(text: string): T | undefined
   print(value: T): string
 }
@@ -42,9 +42,9 @@ function parseInteger(text: string, min: bigint, max: bigint): bigint | undefine
   return value >= min && value <= max ? value : undefined
 }
 
-/** Exact as a number, and an int. */
+/** A text of this form always fits an int. */
 const SHORT_DECIMAL = /^-?\d{1,9}$/
-/** Exact as a number. */
+/** A text of this form is always exact as a number. */
 const SAFE_DECIMAL = /^-?\d{1,15}$/
 
 function parseInt32(text: string): number | undefined {
@@ -68,7 +68,7 @@ export const long = () => required<number>('long', parseSafeLong)
 /** Java's long with all its 64 bits: a number where that is exact, a bigint beyond. */
 export type Long = number | bigint
 
-/** The one form of a long, so that `===` and Map keys work: a number where that is exact. */
+/** The canonical form of a long, so that `===` and Map keys work: a number where that is exact, a bigint beyond. */
 export function exactLong(value: bigint): Long {
   const near = Number(value)
   return Number.isSafeInteger(near) ? near : value
@@ -82,7 +82,7 @@ function parseLong(text: string): Long | undefined {
 
 /** Java's long with all its 64 bits. */
 export const bigLong = () => required<Long>('long', parseLong)
-/** Java's boolean: `true` in any case, everything else is false. */
+/** Java's boolean: `true`, in upper or lower case, is true; everything else is false. */
 export const bool = () => required<boolean>('boolean', value => value.toLowerCase() === 'true')
 /** Java's double. */
 export const double = () =>
@@ -90,12 +90,12 @@ export const double = () =>
     /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value) ? Number(value) : undefined,
   )
 
-/** A field that may be missing; unreadable counts as missing. */
+/** A field that may be missing; an unreadable text counts as missing. */
 export function optional<T>(field: RequiredField<T>): OptionalField<T> {
   return { ...field, presence: 'optional' }
 }
 
-/** A field with Java's default when missing or unreadable. */
+/** A field that has Java's default if it is missing or unreadable. */
 export function defaulted<T>(field: RequiredField<T>, fallback: T): DefaultedField<T> {
   return { ...field, presence: 'defaulted', fallback }
 }
@@ -129,14 +129,14 @@ export interface HeaderCodec<S extends FieldTable = FieldTable> {
   decode(extFields: ExtFields | null): HeaderValue<S>
   /** Undefined values are left out; the order is the declaration's. */
   encode(value: HeaderInput<S>): Map<string, string>
-  /** The same as JSON without braces: a third of the cost of writing such a map. */
+  /** The same as JSON text without braces, at a third of the cost of encoding and writing a map. */
   json(value: HeaderInput<S>): string
 }
 
-const ENTRIES_SHOWN = 64
+const CHARACTERS_SHOWN = 64
 
 function clip(value: string): string {
-  return value.length <= ENTRIES_SHOWN ? value : `${value.slice(0, ENTRIES_SHOWN)}…`
+  return value.length <= CHARACTERS_SHOWN ? value : `${value.slice(0, CHARACTERS_SHOWN)}…`
 }
 
 /** Declares a header by its fields, named as on the wire. */

@@ -24,7 +24,7 @@ class Pulls {
   }
 }
 
-/** Holds pulls, and answers all else at once. */
+/** Holds pulls, and answers all other requests at once. */
 function holding(pulls: Pulls) {
   return (command: Command, peer: Peer) => {
     if (command.code !== PULL.code) return wiped(1)
@@ -39,7 +39,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 10; i++) await turn()
 }
 
-test('behind more held requests than may be answered at a time, the next request is answered', async t => {
+test('a request is answered even if more requests are held than may be answered at a time', async t => {
   const pulls = new Pulls()
   const { client, server } = connectionPair(t, { onRequest: holding(pulls) })
   const answers = Array.from({ length: 1025 }, () => client.call(PULL, {}, never))
@@ -65,7 +65,7 @@ test('a held request is not timed', async t => {
   assert.deepEqual(answered, [WIPE.code])
 })
 
-test('a connection that closes does not wait for held requests', async t => {
+test('a closing connection does not wait for held requests', async t => {
   const pulls = new Pulls()
   const { client, server, reasons } = connectionPair(t, { onRequest: holding(pulls) })
   const pull = assert.rejects(client.call(PULL, {}, never), { code: 'CLOSED' })
@@ -75,7 +75,7 @@ test('a connection that closes does not wait for held requests', async t => {
   assert.deepEqual(reasons, ['closed'])
 })
 
-test('a held request that is answered just before its connection closes gets that answer', async t => {
+test('a held request that is answered just before its connection closes still gets its answer', async t => {
   const pulls = new Pulls()
   const { client, server } = connectionPair(t, { onRequest: holding(pulls) })
   const pull = client.call(PULL, {}, never)
@@ -94,11 +94,11 @@ test('the answer to a held request is dropped when its connection has ended', as
   await Promise.all(failed)
   const [first, second] = pulls.waiting
   first?.resolve({ code: 0 })
-  second?.reject(new Error('no handler should do that, and nothing comes of it'))
+  second?.reject(new Error('a handler should not do this, and it has no effect'))
   await settle()
 })
 
-test('a handler sees when the connection holds as many requests as it may, and answers at once', async t => {
+test('a handler sees when a connection holds as many requests as it may, and can answer at once', async t => {
   const pulls = new Pulls()
   const { client } = connectionPair(t, { onRequest: holding(pulls), limits: { maxHeld: 2 } })
   const answers = [1, 2].map(() => client.call(PULL, {}, never))
@@ -132,7 +132,7 @@ test('a request that is held beyond the limit counts as being answered, so that 
   assert.equal(server.inFlight, 0)
 })
 
-test('a request may be worked on first and then be held', async t => {
+test('a handler may do some work first and then hold the request', async t => {
   const pulls = new Pulls()
   const work = Promise.withResolvers<undefined>()
   const { client, server } = connectionPair(t, {
@@ -160,7 +160,7 @@ test('a held one-way request is never answered', async t => {
   assert.equal(bytes, 0)
 })
 
-test('the memory of a large frame is used again while its request is held', async t => {
+test('the memory of a large frame is reused while its request is held', async t => {
   const SEND = request({
     code: 12,
     purpose: 'for tests',

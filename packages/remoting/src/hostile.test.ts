@@ -39,13 +39,13 @@ async function settle(turns = 10): Promise<void> {
   for (let i = 0; i < turns; i++) await turn()
 }
 
-/** Cuts bytes at random places. */
+/** Cuts bytes at the given positions. */
 function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
-  const places = [0, ...cuts.map(cut => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
-  return places.slice(1).map((end, i) => bytes.subarray(places[i], end))
+  const positions = [0, ...cuts.map(cut => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+  return positions.slice(1).map((end, i) => bytes.subarray(positions[i], end))
 }
 
-test('whatever strangers send, in whatever pieces, the server lives, lets them go and serves others', async t => {
+test('whatever bytes arrive, in whatever pieces, the server keeps running, frees those connections and serves others', async t => {
   const clock = new ManualClock()
   const tls = await ServerTls.open((await loadTlsOptions(new Map())).server)
   const server = new RemotingServer({
@@ -100,7 +100,7 @@ test('whatever strangers send, in whatever pieces, the server lives, lets them g
   assert.equal(clock.timers, 0)
 })
 
-test('a million bytes of garbage are refused from the first few', async t => {
+test('a million bytes of garbage are refused after the first few', async t => {
   const refused: string[] = []
   const ignore = (): void => {}
   const log = { debug: ignore, info: ignore, warn: (_: object, line: string) => void refused.push(line), error: ignore }
@@ -115,7 +115,7 @@ test('a million bytes of garbage are refused from the first few', async t => {
   assert.equal(server.connectionCount, 0)
 })
 
-test('a flood of connections that say nothing is cut off at the limit and let go at the deadline', async () => {
+test('a flood of silent connections is cut off at the limit and closed at the deadline', async () => {
   const clock = new ManualClock()
   const server = new RemotingServer({ clock, limits: { maxConnections: 50 }, onRequest: () => ({ code: 0 }) })
   const streams = Array.from({ length: 500 }, () => duplexPair())
@@ -128,7 +128,7 @@ test('a flood of connections that say nothing is cut off at the limit and let go
   await server.close()
 })
 
-test('running out of file descriptors loses connections, not the server', async t => {
+test('a server that runs out of file descriptors loses connections but keeps running', async t => {
   const program = `
     import { RemotingServer } from ${JSON.stringify(new URL('server.ts', import.meta.url).href)}
     const ignore = () => {}
@@ -143,13 +143,13 @@ test('running out of file descriptors loses connections, not the server', async 
   const flood = Array.from({ length: 100 }, () =>
     connect(Number(address.split(':')[1]), '127.0.0.1').on('error', () => {}),
   )
-  // libuv accepts what it has no descriptor for and closes it at once.
+  // libuv accepts a connection that it has no descriptor for and closes it at once.
   await Promise.race(flood.map(socket => new Promise(resolve => socket.once('close', resolve))))
   for (const socket of flood) socket.destroy()
   const client = new RemotingClient()
   t.after(() => client.close())
   const replies: unknown[] = []
-  // The server needs a moment to see that the others have left.
+  // The server needs a moment to see that the other clients have disconnected.
   while (replies.length === 0)
     await client.call(address, PING).then(
       reply => replies.push(reply.code),

@@ -27,7 +27,7 @@ export {
   ANNOUNCED_VERSION,
   type ConnectionLimits,
   type ConnectionOptions,
-  defaultLimits,
+  defaultConnectionLimits,
   type Traffic,
 } from './connection-options.ts'
 export {
@@ -126,12 +126,12 @@ export {
   SYSTEM_ERROR,
 } from './router.ts'
 export {
-  type CloseOptions,
   defaultServerLimits,
   type ListenOptions,
   type OtherProtocols,
   RemotingServer,
   type RemotingServerOptions,
+  type ServerCloseOptions,
   type ServerLimits,
 } from './server.ts'
 export { type Credentials, isSigned, signatureCheck, signatureOf, signing } from './signing.ts'

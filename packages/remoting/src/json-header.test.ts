@@ -9,7 +9,7 @@ import { readJsonHeader, scanJsonHeader } from './json-header.ts'
 
 const FRESH = 4711
 
-/** What becomes of a header, an error by its name. */
+/** The result of reading a header; a FrameError by its name. */
 function outcome(read: () => unknown): unknown {
   try {
     return read()
@@ -19,7 +19,7 @@ function outcome(read: () => unknown): unknown {
   }
 }
 
-/** The header as the scanner reads it, undefined if it gave up. More bytes stand before it, as in a frame, and behind. */
+/** The header as the scanner reads it; undefined if it gives up. Other bytes precede the header, as in a frame, and follow it. */
 function scanned(header: Buffer, behind = '","x":1}\\u0041') {
   const bytes = Buffer.concat([Buffer.from('{"'), header, Buffer.from(behind)])
   const view = new HeaderView()
@@ -56,7 +56,7 @@ const oddPart = fc.oneof(
     '"',
   ),
   fc.constantFrom('\t', '\n', '\u0000', '\u001f', '\u007f', '\\uD83D\\u', '\\uD83D\\uDE', '\\U0041', '\\é'),
-  // Bytes that are no UTF-8: alone, cut short, a surrogate.
+  // Bytes that are not UTF-8: a lone byte, a truncated sequence, a surrogate.
   fc.constantFrom('80', 'c3', 'ff', 'e282', 'f09f98', 'eda080', 'c080').map(hex => Buffer.from(hex, 'hex')),
 )
 const bytesOf = (parts: readonly (string | Buffer)[]) => Buffer.concat(parts.map(part => Buffer.from(part)))
@@ -106,11 +106,11 @@ const anyHeader = fc
   .map(([members, opaque, cut]) => {
     const all = opaque === '' ? members : [...members, Buffer.from(opaque)]
     const header = bytesOf(['{', ...all.flatMap((one, at) => (at === 0 ? [one] : [',', one])), '}'])
-    // One of some is cut short.
+    // Some headers are truncated.
     return cut < 40 ? header.subarray(0, Math.min(header.length, cut)) : header
   })
 
-test('the scanner reads a header as the general reader does, or leaves it to that one', () => {
+test('the scanner reads a header as the general reader does, or leaves it to the general reader', () => {
   let taken = 0
   fc.assert(
     fc.property(anyHeader, fc.constantFrom('', undefined), (header, behind) => {
@@ -121,11 +121,11 @@ test('the scanner reads a header as the general reader does, or leaves it to tha
     }),
     { numRuns: 5000 },
   )
-  assert.ok(taken > 500, `it took only ${taken}`)
+  assert.ok(taken > 500, `the scanner read only ${taken} headers`)
 })
 
 for (const text of ['a\\', 'a\\}', 'a\\u00', 'a\\q}', 'a\tb"}', 'a']) {
-  test(`the scanner gives up a text that begins with ${JSON.stringify(text)}`, () => {
+  test(`the scanner gives up on a text that begins with ${JSON.stringify(text)}`, () => {
     assert.equal(scanned(Buffer.from(`{"opaque":7,"remark":"${text}`)), undefined)
   })
 }
@@ -153,7 +153,7 @@ test('all escapes of JSON in values are read by the scanner', () => {
   )
 })
 
-test('the text of a field is copied as UTF-8, and refused where its bytes are none', () => {
+test('the text of a field is copied as UTF-8, and refused if its bytes are not UTF-8', () => {
   fc.assert(
     fc.property(fieldsOf(anyText, fieldNames), fields => {
       const found = scanned(bytesOf(['{"code":310,"extFields":', fields, ',"opaque":7}']))
@@ -187,7 +187,7 @@ const properties =
   'KEYS\u0001order-4711\u0002UNIQ_KEY\u00017F000001A1B218B4AAC2123456780000\u0002CLUSTER\u0001DefaultCluster\u0002WAIT\u0001true\u0002TAGS\u0001TagA'
 
 for (const { name, sender, serializeType, frame } of goldenSends()) {
-  test(`${name} as Apache ${sender} encodes it in ${serializeType} needs no general reader`, () => {
+  test(`${name} as Apache ${sender} encodes it in ${serializeType} is read without the general reader`, () => {
     const view = new HeaderView()
     assert.ok(scanHeader(frame, 4, frame.length, 65_536, view))
     const key = name === 'SEND_MESSAGE' ? 'properties' : 'i'

@@ -25,7 +25,7 @@ const REMARK = 5
 const SERIALIZE_TYPE = 6
 const VERSION = 7
 
-/** How each member begins, by its number. No two have the same first letter. */
+/** The first bytes of each member, by its number. No two members start with the same letter. */
 const beginnings: readonly Buffer[] = [
   'code',
   'extFields',
@@ -41,7 +41,7 @@ const NO_MEMBER = 0xff
 const memberByLetter = new Uint8Array(256).fill(NO_MEMBER)
 for (const [member, beginning] of beginnings.entries()) memberByLetter[beginning[1] as number] = member
 
-/** The member that begins at `at`, NO_MEMBER if it is none that Java writes. */
+/** The member that begins at `at`; NO_MEMBER if Java does not write such a member. */
 function memberAt(bytes: Buffer, at: number, end: number): number {
   if (at + 1 >= end) return NO_MEMBER
   const member = memberByLetter[bytes[at + 1] as number] as number
@@ -51,7 +51,7 @@ function memberAt(bytes: Buffer, at: number, end: number): number {
   return member
 }
 
-/** The next quote or backslash, whichever comes first; -1 if a control character or the end comes before it. */
+/** The position of the next quote or backslash; -1 if a control character or the end comes first. */
 function runEnd(bytes: Buffer, start: number, end: number): number {
   for (let at = start; at < end; at++) {
     const byte = bytes[at] as number
@@ -61,7 +61,7 @@ function runEnd(bytes: Buffer, start: number, end: number): number {
   return -1
 }
 
-/** Where a text ends that has its first escape at `start`; -1 if it has no end, or anything but the escapes of JSON. */
+/** The end of a text whose first escape is at `start`; -1 if the text has no end, or an escape that JSON does not have. */
 function escapedEnd(bytes: Buffer, start: number, end: number): number {
   let at = start
   for (;;) {
@@ -84,10 +84,10 @@ function languageAt(bytes: Buffer, start: number, end: number): number {
 }
 
 /**
- * Reads a JSON header as Java and most other clients write it: no blanks, texts in extFields, escapes in values only.
+ * Reads a JSON header as Java and most other clients write it: no blanks, only strings in extFields, escapes in values only.
  *
- * The hot path of every server: it replaces JSON.parse, which would make strings and objects of each header.
- * Anything unusual makes it give up, and `readJsonHeader` reads the header instead; both must agree.
+ * This is the hot path of every server. It replaces JSON.parse, which would create strings and objects for each header.
+ * If it finds anything unusual it gives up, and `readJsonHeader` reads the header instead; both must give the same result.
  * @returns false if this header needs the general reader.
  */
 export function scanJsonHeader(bytes: Buffer, start: number, end: number, view: HeaderView): boolean {
@@ -105,7 +105,7 @@ export function scanJsonHeader(bytes: Buffer, start: number, end: number, view: 
     if (at < 0) return false
     if (member === OPAQUE) hasOpaque = true
     const next = bytes[at++]
-    // A request without opaque gets a number of its own.
+    // The general reader assigns an opaque to a request without one.
     if (next === CLOSE) return at === end && hasOpaque
     if (next !== COMMA || at >= end) return false
   }
@@ -119,7 +119,7 @@ function scanText(member: number, bytes: Buffer, start: number, end: number, vie
   if (stop < 0) return -1
   if (member === LANGUAGE) {
     view.language = languageAt(bytes, start, stop)
-    // Java also takes names in lower case.
+    // Java also accepts names in lower case.
     if (view.language < 0) return -1
   } else if (member === REMARK) {
     view.remarkStart = start
@@ -159,7 +159,7 @@ function scanFields(bytes: Buffer, start: number, end: number, view: HeaderView)
     if (bytes[at++] !== QUOTE) return -1
     const keyStart = at
     const keyEnd = runEnd(bytes, at, end)
-    // A member named $ref may stand for something else, see References.
+    // A member named $ref may be a reference to another value, see References.
     if (keyEnd < 0 || bytes[keyEnd] !== QUOTE || bytes[keyStart] === DOLLAR) return -1
     if (bytes[keyEnd + 1] !== COLON || bytes[keyEnd + 2] !== QUOTE) return -1
     at = keyEnd + 3
@@ -175,10 +175,10 @@ function scanFields(bytes: Buffer, start: number, end: number, view: HeaderView)
 }
 
 /**
- * Reads any JSON header that Java 4.9 or 5.x accepts: blanks, comments, single quotes, bare names, numbers as texts.
+ * Reads any JSON header that Apache 4.9 or 5.x accepts: blanks, comments, single quotes, bare names, numbers as strings.
  *
- * Rules seen on running servers of Apache: a fraction is cut, `true` is 1, `null` keeps the default; a number
- * out of range or no number at all ends the connection; `language` may be its index.
+ * Rules observed on running Apache servers: a fraction is truncated, `true` is 1, `null` keeps the default; a number
+ * that is out of range or not a number closes the connection; `language` may be an index.
  * @throws FrameError
  */
 export function readJsonHeader(bytes: Buffer, start: number, end: number, body: Buffer | null, fresh: number): Command {
@@ -192,7 +192,7 @@ export function readJsonHeader(bytes: Buffer, start: number, end: number, body: 
     code: int32Of(object, 'code', 0),
     language: languageOf(object.get('language')),
     version: int32Of(object, 'version', 0),
-    // A request without opaque gets a number of its own, as in Java.
+    // A request without an opaque gets a new one, as in Java.
     opaque: int32Of(object, 'opaque', fresh),
     flag: int32Of(object, 'flag', 0),
     remark: remark === undefined || remark === null ? null : textOf(remark),
@@ -205,7 +205,7 @@ export function readJsonHeader(bytes: Buffer, start: number, end: number, body: 
 function readObject(bytes: Buffer): JsonObject {
   let value: JsonValue
   try {
-    // The length of a header is bounded already.
+    // The caller has checked the length of the header.
     value = readFastjson(bytes, { maxText: bytes.length })
   } catch (cause) {
     throw new FrameError('the header is not JSON', { cause })
@@ -255,7 +255,7 @@ function plain(value: JsonValue): unknown {
   return typeof value === 'bigint' ? Number(value) : value
 }
 
-/** A command to be written. `fieldsText` stands for its fields where they are JSON already, without braces. */
+/** A command to be written. If its fields are JSON text already, `fieldsText` replaces `extFields`, without braces. */
 export type WrittenCommand = Omit<Command, 'body'> & { readonly fieldsText?: string | undefined }
 
 /** Writes a header as Java does: members by name, null ones left out, no blanks. */
@@ -276,7 +276,7 @@ export function writeJsonHeader(command: WrittenCommand): string {
   return `${text},"serializeTypeCurrentRPC":"JSON","version":${command.version}}`
 }
 
-/** What stands before and after the opaque in a reply that has no remark; for replies prepared in advance. */
+/** The bytes before and after the opaque in a reply without a remark; for replies that are prepared in advance. */
 export function jsonReplyAround(code: number, extFields: string, version: number): readonly [Buffer, Buffer] {
   return [
     Buffer.from(`{"code":${code}${extFields},"flag":${REPLY_FLAG},"language":"JAVA","opaque":`),

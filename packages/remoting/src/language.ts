@@ -21,7 +21,7 @@ export const languages = [
 
 export type Language = (typeof languages)[number]
 
-/** The language of a header's byte; undefined if nobody has that number. */
+/** The language for the byte in a binary header; undefined if no language has this number. */
 export function languageOf(byte: number): Language | undefined {
   return languages[byte]
 }

@@ -1,6 +1,6 @@
 /**
- * What the libraries ask of a logger. pino fits as it is.
- * The text is fixed and can be searched for; what varies goes into the fields.
+ * The logger that the libraries expect. A pino logger fits without an adapter.
+ * The text is constant, so that it can be searched for; variable parts go into the fields.
  */
 export interface Logger {
   debug(fields: object, text: string): void
@@ -11,5 +11,5 @@ export interface Logger {
 
 const ignore = () => {}
 
-/** The default of every library: says nothing. */
+/** The default of every library: logs nothing. */
 export const silent: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore }

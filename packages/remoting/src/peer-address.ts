@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 
-/** `ip:port` of the other side as Apache writes it, IPv4 also where the socket maps it into IPv6. Undefined once it has left. */
+/** `ip:port` of the peer as Apache writes it; IPv4 even if the socket maps it into IPv6. Undefined once the peer has disconnected. */
 export function addressOf(socket: Socket): string | undefined {
   const { remoteAddress, remotePort } = socket
   if (remoteAddress === undefined) return undefined

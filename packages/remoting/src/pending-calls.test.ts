@@ -35,9 +35,9 @@ function calling(limit = 100_000, last = 0) {
   return { clock, calls, sent, ends, open }
 }
 
-test('every call ends with its own reply, however many wait and in whatever order the replies come', async () => {
+test('every call ends with its own reply, however many calls wait and in whatever order the replies arrive', async () => {
   const step = fc.oneof(fc.constant('open' as const), fc.nat({ max: 1000 }))
-  // After the largest number that fits comes the smallest, as in Java.
+  // The largest int32 is followed by the smallest, as in Java.
   const last = fc.constantFrom(0, 2 ** 31 - 100, -100)
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 600, size: 'max' }), last, async (steps, last) => {
@@ -50,7 +50,7 @@ test('every call ends with its own reply, however many wait and in whatever orde
           const [at = 0] = waiting.splice(each % waiting.length, 1)
           settled.push(at)
           assert.equal(calls.settle(reply(sent[at] ?? 0)), true)
-          // It came twice.
+          // The same reply arrives twice.
           assert.equal(calls.settle(reply(sent[at] ?? 0)), false)
         }
         assert.equal(calls.size, waiting.length)
@@ -65,7 +65,7 @@ test('every call ends with its own reply, however many wait and in whatever orde
   )
 })
 
-test('a call that waits long keeps its place while thousands come and go', async () => {
+test('a call that waits long keeps its slot while thousands of others come and go', async () => {
   const { calls, sent, ends, open } = calling()
   const long = [open(), open(), open()]
   for (let i = 0; i < 5000; i++) assert.equal(calls.settle(reply(sent[open()] ?? 0)), true)
@@ -75,7 +75,7 @@ test('a call that waits long keeps its place while thousands come and go', async
   assert.deepEqual(ends, sent)
 })
 
-test('of many that wait, those end whose time has come', async () => {
+test('only the waiting calls whose deadline has passed end', async () => {
   const { clock, calls, ends, open } = calling()
   for (let i = 0; i < 300; i++) open(i % 2 === 0 ? 100 : 10_000)
   clock.advance(200)
@@ -91,7 +91,7 @@ test('of many that wait, those end whose time has come', async () => {
   assert.equal(calls.size, 0)
 })
 
-test('one more than may wait is refused at once, and let in when one has ended', async () => {
+test('a call beyond the limit is refused at once, and accepted after another one has ended', async () => {
   const { calls, sent, ends, open } = calling(200)
   for (let i = 0; i < 201; i++) open()
   await Promise.resolve()

@@ -14,31 +14,32 @@ interface PendingCall {
 
 const nothing = () => {}
 
-/** How often deadlines are looked at, milliseconds. */
+/** How often deadlines are checked, milliseconds. */
 const SWEEP_MS = 50
 
-/** Places at first, and after the last call has ended. A power of two, as is every number of places. */
-const PLACES = 64
+/** The number of slots at first, and after the last call has ended. It is always a power of two. */
+const INITIAL_SLOTS = 64
 
 /**
  * The calls of one connection that wait for a reply, by opaque. Each ends once: reply, deadline, abort or close.
  *
- * A call's place is given by the last bits of its opaque, and an opaque whose place is taken is passed over. A Map will not
- * do: its tables follow one another as calls come and go, each holds on to the next, and one that has grown old keeps all
- * calls since from being collected cheaply, which costs a tenth of all CPU at 50,000 calls a second.
+ * The last bits of its opaque select the slot of a call, and an opaque whose slot is taken is skipped. A Map would be too slow:
+ * as calls come and go, V8 replaces the table of a Map again and again, and each table refers to the next. A table in the old
+ * generation then keeps all later calls from being collected cheaply, which costs a tenth of all CPU time at 50,000 calls per
+ * second.
  */
 export class PendingCalls {
   /** Called after each call that ends. */
   onSettled: (() => void) | null = null
-  #places: (PendingCall | undefined)[] = emptyPlaces(PLACES)
+  #slots: (PendingCall | undefined)[] = emptySlots(INITIAL_SLOTS)
   #size = 0
   readonly #clock: Clock
   readonly #limit: number
   #opaque: number
-  // One timer for all deadlines, and only while somebody waits: a timer a call would cost more than the call.
+  // One timer for all deadlines, and only while a call waits: a timer per call would cost more than the call.
   #sweeper: Disposable | null = null
 
-  /** @param last The number before the first that is given. */
+  /** @param last The opaque before the first one. */
   constructor(clock: Clock, limit: number, last = 0) {
     this.#clock = clock
     this.#limit = limit
@@ -55,7 +56,7 @@ export class PendingCalls {
     return this.#opaque
   }
 
-  /** Sends under a fresh opaque and waits for the reply to it. */
+  /** Sends a request under a new opaque and waits for its reply. */
   open(
     address: string,
     timeoutMs: number,
@@ -66,9 +67,9 @@ export class PendingCalls {
     if (this.#size >= this.#limit) return Promise.reject(tooMany(address, this.#limit))
     const opaque = this.#freeOpaque()
     const { promise, resolve, reject } = Promise.withResolvers<Command>()
-    const release = signal === undefined ? nothing : this.#heed(signal, opaque, address)
+    const release = signal === undefined ? nothing : this.#abortWith(signal, opaque, address)
     const deadline = this.#clock.elapsed() + timeoutMs
-    this.#places[opaque & (this.#places.length - 1)] = {
+    this.#slots[opaque & (this.#slots.length - 1)] = {
       opaque,
       address,
       deadline,
@@ -88,45 +89,45 @@ export class PendingCalls {
   }
 
   #freeOpaque(): number {
-    // Half of the places stay free, so that one is found soon.
-    if (this.#size * 2 >= this.#places.length) this.#places = spread(this.#places)
-    const last = this.#places.length - 1
+    // Half of the slots stay free, so that a free one is found quickly.
+    if (this.#size * 2 >= this.#slots.length) this.#slots = doubled(this.#slots)
+    const last = this.#slots.length - 1
     let opaque = this.nextOpaque()
-    while (this.#places[opaque & last] !== undefined) opaque = this.nextOpaque()
+    while (this.#slots[opaque & last] !== undefined) opaque = this.nextOpaque()
     return opaque
   }
 
-  /** Ends the call with its signal. Returns what takes the listener off again. */
-  #heed(signal: AbortSignal, opaque: number, address: string): () => void {
+  /** Ends the call when the signal is aborted. Returns a function that removes the listener. */
+  #abortWith(signal: AbortSignal, opaque: number, address: string): () => void {
     const abort = () => this.#finish(opaque)?.reject(aborted(address, signal))
     signal.addEventListener('abort', abort, { once: true })
     return () => signal.removeEventListener('abort', abort)
   }
 
-  /** False if nobody waits for this reply any more. */
+  /** Ends the call that waits for this reply. False if there is none. */
   settle(reply: Command): boolean {
     const call = this.#finish(reply.opaque)
     call?.resolve(reply)
     return call !== undefined
   }
 
-  /** Ends all calls. */
+  /** Fails all calls. */
   fail(error: () => Error): void {
-    for (const call of this.#places) if (call !== undefined) this.#finish(call.opaque)?.reject(error())
+    for (const call of this.#slots) if (call !== undefined) this.#finish(call.opaque)?.reject(error())
   }
 
   #sweep(): void {
     const now = this.#clock.elapsed()
-    for (const call of this.#places) {
+    for (const call of this.#slots) {
       if (call !== undefined && now >= call.deadline) this.#finish(call.opaque)?.reject(timedOut(call))
     }
   }
 
   #finish(opaque: number): PendingCall | undefined {
-    const place = opaque & (this.#places.length - 1)
-    const call = this.#places[place]
+    const slot = opaque & (this.#slots.length - 1)
+    const call = this.#slots[slot]
     if (call?.opaque !== opaque) return undefined
-    this.#places[place] = undefined
+    this.#slots[slot] = undefined
     call.release()
     if (--this.#size === 0) this.#rest()
     this.onSettled?.()
@@ -136,18 +137,18 @@ export class PendingCalls {
   #rest(): void {
     this.#sweeper?.[Symbol.dispose]()
     this.#sweeper = null
-    if (this.#places.length > PLACES) this.#places = emptyPlaces(PLACES)
+    if (this.#slots.length > INITIAL_SLOTS) this.#slots = emptySlots(INITIAL_SLOTS)
   }
 }
 
-function emptyPlaces(count: number): (PendingCall | undefined)[] {
+function emptySlots(count: number): (PendingCall | undefined)[] {
   return Array.from({ length: count }, () => undefined)
 }
 
-/** Twice the places. Calls that had one each have one each. */
-function spread(places: readonly (PendingCall | undefined)[]): (PendingCall | undefined)[] {
-  const wider = emptyPlaces(places.length * 2)
-  for (const call of places) if (call !== undefined) wider[call.opaque & (wider.length - 1)] = call
+/** Twice as many slots with the same calls: calls in different slots stay in different slots. */
+function doubled(slots: readonly (PendingCall | undefined)[]): (PendingCall | undefined)[] {
+  const wider = emptySlots(slots.length * 2)
+  for (const call of slots) if (call !== undefined) wider[call.opaque & (wider.length - 1)] = call
   return wider
 }
 

@@ -76,7 +76,7 @@ for (const [text, expected] of asJavaReads) {
   })
 }
 
-test('bytes are ISO-8859-1 unless the caller says UTF-8, where a byte order mark is dropped', () => {
+test('bytes are ISO-8859-1 unless the caller says UTF-8, and then a byte order mark is dropped', () => {
   const bytes = Buffer.from('\ufeffa=é')
   assert.deepEqual(
     readProperties(bytes, 'utf8').map(entry => entry.value),
@@ -95,7 +95,7 @@ test('each entry knows the line its key begins on', () => {
   ])
 })
 
-test('of several entries with one key the last counts', () => {
+test('the last of several entries with the same key counts', () => {
   const latest = latestProperties(read('a=1\nb=2\na=3'))
   assert.deepEqual(
     [...latest.values()].map(({ key, value, line }) => [key, value, line]),
@@ -111,7 +111,7 @@ test('a malformed escape is an error that names its line', () => {
   assert.throws(() => read('a=\\u12'), { code: 'BAD_OPTION' })
 })
 
-test('what is written cannot smuggle in a line', () => {
+test('a written value cannot inject a line', () => {
   const text = writeProperties([['a', '1\nb=2\r\n#c\\']])
   assert.equal(text, 'a=1\\nb\\=2\\r\\n\\#c\\\\\n')
   assert.deepEqual(pairs(text), [['a', '1\nb=2\r\n#c\\']])
@@ -121,7 +121,7 @@ test('leading blanks, separators and letters beyond ASCII are escaped as Propert
   assert.equal(writeProperties([[' a b', '  x é=']]), '\\ a\\ b=\\  x \\u00e9\\=\n')
 })
 
-test('whatever is written reads back the same', () => {
+test('written properties read back the same', () => {
   const anyText = fc.string({ unit: fc.nat(0xffff).map(code => String.fromCharCode(code)), maxLength: 20 })
   const awkward = fc.string({ unit: fc.constantFrom(...'\\ =:#!\n\r\t\fu0a'), maxLength: 12 })
   const text = fc.oneof(anyText, awkward)

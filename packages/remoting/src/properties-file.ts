@@ -18,7 +18,7 @@ export function readProperties(bytes: Uint8Array, encoding: 'latin1' | 'utf8' = 
   return logicalLines(encoding === 'utf8' && text.startsWith('\ufeff') ? text.slice(1) : text).map(entryOf)
 }
 
-/** What the entries amount to: of several with one key, the last counts. */
+/** The effective entries: of several with the same key, the last counts. */
 export function latestProperties(entries: Iterable<PropertyEntry>): Map<string, PropertyEntry> {
   const latest = new Map<string, PropertyEntry>()
   for (const entry of entries) {
@@ -47,7 +47,7 @@ function logicalLines(text: string): LogicalLine[] {
   for (const [index, natural] of naturalLines(text).entries()) {
     const content = natural.replace(/^[ \t\f]+/, '')
     const before = begun?.text ?? ''
-    // After a lone backslash Java still takes a comment for one.
+    // Java still recognises a comment after a line that holds only a backslash.
     if (before === '' && /^(?:$|[#!])/.test(content)) begun = undefined
     else {
       const line = { text: before + content, line: begun?.line ?? index + 1 }

@@ -5,10 +5,10 @@ import { ipOf } from './peer-address.ts'
 import { readProxyV1, readProxyV2 } from './proxy-protocol.ts'
 import type { ServerTls } from './tls.ts'
 
-/** What a connection turned out to speak, and what was read to find out. */
+/** The protocol of a connection, and the bytes that were read to detect it. */
 export interface DetectedProtocol {
   readonly protocol: 'remoting' | 'http1' | 'http2'
-  /** The stream to go on with: the one given, or the TLS socket over it. No listener of ours is left on it. */
+  /** The stream to continue with: the given one, or the TLS socket over it. It has no listener of the detector. */
   readonly stream: Duplex
   /** The bytes read so far. */
   readonly bytes: Buffer
@@ -19,21 +19,21 @@ export interface DetectedProtocol {
 
 export interface ProtocolDetectorOptions {
   readonly tls?: ServerTls | undefined
-  /** Who may send a client's address in a PROXY preamble. Default: no one. */
+  /** The peers that may send a client's address in a PROXY preamble. Default: none. */
   readonly proxies?: AddressRanges | undefined
   /** Largest PROXY preamble of version 2, bytes. */
   readonly proxyLimit: number
-  /** Largest frame, bytes; it bounds what a first byte may be. */
+  /** Largest frame, bytes; it bounds the first byte of a frame. */
   readonly frameLimit: number
   onDetected(detected: DetectedProtocol): void
-  /** The stream has closed, or must not be served: why, for the log; undefined if the client just left. */
+  /** The stream has closed or must not be served. `why` is for the log; undefined if the client just disconnected. */
   onRefused(why: string | undefined): void
 }
 
 const NO_BYTES = Buffer.alloc(0)
 
 /**
- * A connection until it has shown what it speaks: perhaps a PROXY preamble, perhaps a TLS handshake, then remoting or HTTP
+ * Detects the protocol of a new connection: an optional PROXY preamble, an optional TLS handshake, then remoting or HTTP
  * (Apache's HandshakeHandler and TlsModeHandler). Owns the stream until it calls `onDetected` or `onRefused`, once.
  */
 export class ProtocolDetector {
@@ -56,12 +56,12 @@ export class ProtocolDetector {
     return this.#remoteAddress
   }
 
-  /** Gives the connection up: its deadline has come, or the server closes. */
+  /** Refuses the connection, for example at its deadline or when the server closes. */
   refuse(why: string | undefined): void {
     if (this.#done) return
     this.#done = true
     this.#unlisten()
-    // An error of a stream that was destroyed on purpose is no news.
+    // Errors of a stream that was destroyed on purpose are ignored.
     this.#stream.on('error', () => {})
     this.#stream.destroy()
     this.#options.onRefused(why)
@@ -97,7 +97,7 @@ export class ProtocolDetector {
         this.#startTls()
         return
       case 'unknown':
-        this.refuse(`its first bytes, ${this.#bytes.toString('hex', 0, 16)}, are no protocol known here`)
+        this.refuse(`its first bytes, ${this.#bytes.toString('hex', 0, 16)}, match no known protocol`)
         return
       default:
         this.#finish(protocol)
@@ -128,7 +128,7 @@ export class ProtocolDetector {
     if (this.#proxied) return 'a second PROXY protocol preamble'
     if (this.#encrypted) return 'a PROXY protocol preamble inside TLS'
     if (this.#options.proxies?.includes(ipOf(this.#remoteAddress))) return undefined
-    return 'it sent a PROXY protocol preamble, and its address is not in a range that may'
+    return 'it sent a PROXY protocol preamble, and its address is not in an allowed range'
   }
 
   #startTls(): void {
@@ -140,7 +140,7 @@ export class ProtocolDetector {
 
   async #makeHandshake(tls: ServerTls): Promise<void> {
     const stream = this.#stream
-    // The data listener must go: from here the bytes are the TLS socket's.
+    // From here on the bytes belong to the TLS socket.
     stream.off('data', this.#onData)
     unshiftBytes(stream, this.#bytes)
     this.#bytes = NO_BYTES
@@ -151,7 +151,7 @@ export class ProtocolDetector {
         return
       }
       this.#unlisten()
-      // Errors of the stream below come up through the TLS socket as well.
+      // The TLS socket emits errors of the underlying stream as well.
       stream.on('error', () => {})
       socket.once('close', () => stream.destroy())
       this.#encrypted = true

@@ -36,7 +36,7 @@ test('with a larger frame limit a larger first byte is still a frame', () => {
   assert.equal(detectProtocol(Buffer.of(0x16), 0x7fffffff), 'tls')
 })
 
-test('every input is decided by its fourteenth byte, and never otherwise afterwards', () => {
+test('the fourteenth byte decides every input, and later bytes never change the decision', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 14, maxLength: 40 }), bytes => {
       const seen = new Set<Protocol>()

@@ -1,7 +1,7 @@
-/** What a connection speaks, by its first bytes. `more`: they may still become one of several. */
+/** The protocol of a connection, by its first bytes. `more`: they do not decide it yet. */
 export type Protocol = 'remoting' | 'tls' | 'proxy-v1' | 'proxy-v2' | 'http1' | 'http2' | 'unknown' | 'more'
 
-/** The first twelve bytes of a PROXY protocol version 2 preamble. */
+/** The first twelve bytes of a PROXY protocol preamble of version 2. */
 export const PROXY_V2_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 
 const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'CONNECT']
@@ -16,7 +16,7 @@ const openings: readonly { readonly bytes: Buffer; readonly protocol: Protocol }
 ]
 
 /**
- * Tells the protocol of a connection from all bytes received so far, as soon as they decide it: one byte is enough for
+ * Detects the protocol of a connection from all bytes received so far, as soon as they decide it: one byte is enough for
  * remoting and TLS, at most fourteen for the others.
  * @param frameLimit Largest frame accepted, its length word included. It bounds the first byte of a frame.
  */
@@ -30,7 +30,7 @@ export function detectProtocol(bytes: Uint8Array, frameLimit = 16 * 1024 * 1024)
     more = true
   }
   if (more) return 'more'
-  // The first byte is the highest of a frame's length. A length that is still too large is for the frame decoder to refuse.
+  // This is the most significant byte of a frame's length. The frame decoder refuses a length that is still too large.
   return first * 2 ** 24 + 4 <= frameLimit ? 'remoting' : 'unknown'
 }
 

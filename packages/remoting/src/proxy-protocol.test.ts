@@ -4,18 +4,18 @@ import fc from 'fast-check'
 import { PROXY_V2_SIGNATURE } from './protocol-signatures.ts'
 import { PROXY_V1_LIMIT, PROXY_V2_LIMIT, type ProxyPreamble, readProxyV1, readProxyV2 } from './proxy-protocol.ts'
 
-type Reader = (bytes: Buffer) => ProxyPreamble | undefined
+type ReadPreamble = (bytes: Buffer) => ProxyPreamble | undefined
 
-/** A preamble must read the same however many of its bytes have arrived, and whatever follows. */
-function readInPieces(reader: Reader, preamble: Buffer): ProxyPreamble | undefined {
+/** A preamble must be read the same, however many of its bytes have arrived and whatever follows it. */
+function readInPieces(read: ReadPreamble, preamble: Buffer): ProxyPreamble | undefined {
   const following = Buffer.concat([preamble, Buffer.from('\r\nmore')])
   for (let length = 0; length < preamble.length; length++) {
-    assert.equal(reader(following.subarray(0, length)), undefined, `after ${length} bytes`)
+    assert.equal(read(following.subarray(0, length)), undefined, `after ${length} bytes`)
   }
   for (let length = preamble.length + 1; length <= following.length; length++) {
-    assert.deepEqual(reader(following.subarray(0, length)), reader(preamble))
+    assert.deepEqual(read(following.subarray(0, length)), read(preamble))
   }
-  return reader(preamble)
+  return read(preamble)
 }
 
 function v2(command: number, family: number, block: readonly number[]): Buffer {
@@ -121,7 +121,7 @@ test('version 2: a length beyond the limit is refused from its sixteen bytes alo
   assert.equal(readProxyV2(announced(600), 600), undefined)
 })
 
-test('random addresses read back, cut anywhere', () => {
+test('random addresses are read back, and a truncated preamble is incomplete', () => {
   const byte = fc.nat(255)
   fc.assert(
     fc.property(fc.array(byte, { minLength: 12, maxLength: 12 }), fc.nat(100), (block, cut) => {
@@ -134,15 +134,15 @@ test('random addresses read back, cut anywhere', () => {
 })
 
 test('random bytes after either opening end in a preamble, an error, or a bounded wait', () => {
-  const openings: readonly [Reader, Buffer, number][] = [
+  const openings: readonly [ReadPreamble, Buffer, number][] = [
     [readProxyV1, Buffer.from('PROXY '), PROXY_V1_LIMIT],
     [readProxyV2, PROXY_V2_SIGNATURE, PROXY_V2_LIMIT],
   ]
   fc.assert(
-    fc.property(fc.constantFrom(...openings), fc.uint8Array({ maxLength: 700 }), ([reader, opening, limit], tail) => {
+    fc.property(fc.constantFrom(...openings), fc.uint8Array({ maxLength: 700 }), ([read, opening, limit], tail) => {
       const bytes = Buffer.concat([opening, tail])
       try {
-        const preamble = reader(bytes)
+        const preamble = read(bytes)
         if (preamble === undefined) assert.ok(bytes.length < limit)
         else assert.ok(preamble.length <= Math.min(limit, bytes.length))
       } catch (error) {

@@ -2,11 +2,11 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { RemotingError } from './errors.ts'
 import { PROXY_V2_SIGNATURE } from './protocol-signatures.ts'
 
-/** What a load balancer says of the connection it forwards (the PROXY protocol of haproxy). */
+/** What a load balancer says about the connection that it forwards (the PROXY protocol of haproxy). */
 export interface ProxyPreamble {
-  /** The client, `ip:port`. Null if the proxy speaks for itself or does not know: then the TCP peer counts. */
+  /** The client, `ip:port`. Null if the connection is the proxy's own or its client is unknown: then the TCP peer counts. */
   readonly source: string | null
-  /** How many bytes the preamble takes. What follows is the connection proper. */
+  /** Length of the preamble, bytes. The data of the connection follows it. */
   readonly length: number
 }
 
@@ -17,7 +17,7 @@ export const PROXY_V2_LIMIT = 536
 
 /**
  * Reads a version 1 preamble from the start of a connection. Undefined while it is incomplete.
- * @throws RemotingError BAD_FRAME if it breaks the rules.
+ * @throws RemotingError BAD_FRAME if it is malformed.
  */
 export function readProxyV1(bytes: Buffer): ProxyPreamble | undefined {
   const end = bytes.subarray(0, PROXY_V1_LIMIT).indexOf('\r\n')
@@ -51,8 +51,8 @@ const ADDRESS_BYTES: Readonly<Record<number, number>> = { 0x10: 12, 0x20: 36, 0x
 /**
  * Reads a version 2 preamble from the start of a connection. Undefined while it is incomplete.
  * Extensions (TLVs) are skipped, never kept.
- * @param limit Most bytes that a preamble may take; checked before they are waited for.
- * @throws RemotingError BAD_FRAME if it breaks the rules.
+ * @param limit Most bytes that a preamble may take; checked before they have arrived.
+ * @throws RemotingError BAD_FRAME if it is malformed or too long.
  */
 export function readProxyV2(bytes: Buffer, limit = PROXY_V2_LIMIT): ProxyPreamble | undefined {
   if (bytes.length < V2_HEADER) return undefined

@@ -7,12 +7,12 @@ import type { CallInput, Reply, RequestDeclaration } from './request.ts'
 /** Binary headers have two bytes for the code (Apache's RocketMQSerializable), so larger codes need JSON. */
 const MAX_BINARY_CODE = 32_767
 
-/** A request before it has its number. */
+/** A request that has no opaque yet. */
 export type UnnumberedRequest = Omit<WrittenCommand, 'opaque'> & { opaque: number; readonly body: Uint8Array | null }
 
 /**
- * A request as its declaration writes it.
- * @param peerVersion For `onSend`.
+ * Encodes a request by its declaration.
+ * @param peerVersion Passed to `onSend`.
  */
 export function writeRequest<D extends RequestDeclaration>(
   declaration: D,
@@ -27,7 +27,7 @@ export function writeRequest<D extends RequestDeclaration>(
   const serializeType: SerializeType = declaration.code > MAX_BINARY_CODE ? 'JSON' : wanted
   const common = { code: declaration.code, language, version, flag, opaque: 0, remark: given.remark ?? null }
   const header = (given.header ?? {}) as never
-  // If nothing adds fields they are written as text at once.
+  // If no hook adds fields, they are encoded as JSON text directly.
   if (onSend === undefined && serializeType === 'JSON' && declaration.header !== undefined) {
     return { ...common, extFields: null, fieldsText: declaration.header.json(header), body, serializeType }
   }
@@ -38,8 +38,8 @@ export function writeRequest<D extends RequestDeclaration>(
 }
 
 /**
- * A reply as the declaration of its request reads it.
- * @throws ResponseError if its code is not 0 nor one that the declaration names as an answer.
+ * Decodes a reply by the declaration of its request.
+ * @throws ResponseError if its code is neither 0 nor one of the reply codes in the declaration.
  */
 export function readReply<const D extends RequestDeclaration>(declaration: D, command: Command): Reply<D> {
   const { reply } = declaration as RequestDeclaration

@@ -8,7 +8,7 @@ export interface BodyCodec<T> {
   /** Name of the body in the documentation, Java's class where there is one. */
   readonly name: string
   encode(value: T): Uint8Array
-  /** @throws RemotingError BAD_BODY if the bytes are something else. */
+  /** @throws RemotingError BAD_BODY if the bytes are not such a body. */
   decode(bytes: Buffer): T
 }
 
@@ -18,15 +18,15 @@ interface Content {
 }
 
 interface ReplyContent extends Content {
-  /** Response codes besides 0 that are answers and no refusals: the header is read with them too. */
+  /** Response codes besides 0 that are answers and not errors: the reply header is read with them too. */
   readonly codes?: readonly number[]
 }
 
-/** One request of the protocol: the only place where its number, header and bodies are written down. */
+/** One request of the protocol: its code, header and bodies are defined here and nowhere else. */
 export interface RequestDeclaration extends Content {
   /** Request code, as in Apache's RequestCode. */
   readonly code: number
-  /** True if senders never wait for an answer. */
+  /** True if it is always sent one-way, without waiting for an answer. */
   readonly oneway?: boolean
   readonly reply?: ReplyContent
   /** One sentence for the documentation. */
@@ -53,20 +53,20 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** The sender of a request. A server that has to tell its clients something keeps their peers and calls them. */
+/** The sender of a request. A server that sends requests to its clients keeps their peers and calls them. */
 export interface Peer {
-  /** Unique in this process and never used again. Of two connections a server accepted, the later has the higher one. */
+  /** Unique in this process and never reused. Of two connections that a server accepted, the later one has the higher id. */
   readonly id: number
   /** `ip:port`, or the address that the PROXY protocol gave. */
   readonly remoteAddress: string
-  /** False once the connection is closing: it takes no more calls. */
+  /** False once the connection is closing: then it accepts no more calls. */
   readonly isOpen: boolean
-  /** False if the connection holds as many requests as it may: see `held`. */
+  /** False if the connection already holds as many requests as it may: see `held`. */
   readonly mayHold: boolean
   /**
    * Sends the peer a request and waits for its reply.
-   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is not 0 nor one that
-   * the declaration names as an answer.
+   * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is neither 0 nor one of
+   * the reply codes in the declaration.
    */
   call<const D extends RequestDeclaration>(
     declaration: D,
@@ -85,28 +85,28 @@ export interface Peer {
 /** A request as its handler sees it. */
 export interface Call<D extends RequestDeclaration> {
   readonly header: HeaderOf<D>
-  /** Null when the frame had none. Bytes are good until the request is answered or held: copy what is kept. */
+  /** Null if the frame had none. Its bytes are valid until the request is answered or held: copy what is kept. */
   readonly body: BodyOf<D> | null
   readonly command: Command
   readonly peer: Peer
 }
 
-/** What a handler gives back. To refuse, it throws a ResponseError. */
+/** What a handler returns. To refuse a request, it throws a ResponseError. */
 export interface Answer<D extends RequestDeclaration> {
   /** Response code. Default 0, success. */
   readonly code?: number
   readonly remark?: string
   readonly header?: HeaderGiven<ReplyOf<D>>
-  /** The body, or its bytes where the handler has them ready, in one piece or in several. */
+  /** The body, or its encoded bytes, in one piece or in several. */
   readonly body?: BodyOf<ReplyOf<D>> | BodyBytes | null
 }
 
 export type Handler<D extends RequestDeclaration, Context> = (call: Call<D>, context: Context) => Eventual<Answer<D>>
 
-/** A handler for each request of a table. One left out does not compile. */
+/** A handler for each request of a table. A missing one is a compile error. */
 export type HandlersFor<T extends RequestTable, Context> = { readonly [K in keyof T]: Handler<T[K], Context> }
 
-/** What a caller gives with a request. */
+/** What a caller passes with a request. */
 export interface CallInput<D extends RequestDeclaration> {
   readonly header?: HeaderGiven<D>
   readonly body?: BodyOf<D> | null
@@ -115,7 +115,7 @@ export interface CallInput<D extends RequestDeclaration> {
 
 /** What a caller gets back. */
 export interface Reply<D extends RequestDeclaration> {
-  /** 0, or one of the codes that the declaration takes for an answer. */
+  /** 0, or one of the reply codes in the declaration. */
   readonly code: number
   readonly remark: string | null
   readonly header: HeaderOf<ReplyOf<D>>

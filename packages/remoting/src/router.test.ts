@@ -44,7 +44,7 @@ const plain: Command = {
   serializeType: 'JSON',
 }
 
-test('a handler gets its header by declaration, and its answer is written by it', async () => {
+test('the declaration decodes the header for the handler and encodes its answer', async () => {
   const router = new Router(table, handlers, {})
   const wiped = await settled(router.dispatch(plain, peer))
   assert.equal(wiped.extFields?.get('wipeTopicCount'), '3')
@@ -52,7 +52,7 @@ test('a handler gets its header by declaration, and its answer is written by it'
   assert.equal(Buffer.from((route.body ?? []) as Uint8Array).toString(), 'T3undefined')
 })
 
-test('an answer may have its body in bytes, in parts of bytes, or as its declaration writes it', async () => {
+test('the body of an answer may be bytes, parts of bytes, or a value that the declaration encodes', async () => {
   const LIST = request({
     code: 1,
     purpose: 'for tests',
@@ -70,7 +70,7 @@ test('an answer may have its body in bytes, in parts of bytes, or as its declara
   }
 })
 
-test('a missing header field is answered by name', async () => {
+test('the answer names a missing header field', async () => {
   const router = new Router(table, handlers, {})
   const missing = await settled(router.dispatch({ ...plain, code: 105, extFields: null }, peer))
   assert.equal(missing.remark, 'ROUTE: the header field topic (string) is missing')
@@ -78,7 +78,7 @@ test('a missing header field is answered by name', async () => {
 
 // -- Hooks -------------------------------------------------------------------------------------------------------------
 
-/** Hooks that note what they see, `refusing` after their own name. */
+/** Hooks that record their calls. The one named `refusing` refuses every request. */
 function noting(...names: string[]) {
   const seen: string[] = []
   const hooks = names.map(name => {
@@ -146,13 +146,13 @@ for (const [what, { code, handler }] of Object.entries(outcomes)) {
   })
 }
 
-test('a header that cannot be read is a reply that the hooks see', async () => {
+test('the hooks see the reply to a request whose header cannot be read', async () => {
   const { seen, hooks } = noting('only')
   await dispatch(hooks, handlers.WIPE, { ...plain, extFields: null })
   assert.deepEqual(seen, ['only before', 'only after 1'])
 })
 
-test('a refusal by a hook is seen by the hooks before it, and not by itself nor those behind', async () => {
+test('the hooks before a refusing hook see its refusal, but not the hook itself and later ones', async () => {
   const { seen, hooks } = noting('first', 'refusing', 'third')
   let handled = false
   const reply = await dispatch(hooks, () => {
@@ -169,7 +169,7 @@ test('hooks do not see a request that has no handler', async () => {
   assert.deepEqual([reply.code, seen], [3, []])
 })
 
-test('what a hook throws after the handler becomes the reply, and the hooks behind it see that', async () => {
+test('an error that a hook throws after the handler becomes the reply, and later hooks see it', async () => {
   const { seen, hooks } = noting('last')
   const failing: RequestHook = {
     after() {
@@ -181,7 +181,7 @@ test('what a hook throws after the handler becomes the reply, and the hooks behi
   assert.deepEqual(seen, ['last before', 'last after 2'])
 })
 
-test('hooks see the reply to a held request without the bytes of the request', async () => {
+test('hooks see the reply to a held request together with the request without its body', async () => {
   const bodies: (Buffer | null)[] = []
   const hook: RequestHook = {
     before: command => void bodies.push(command.body),

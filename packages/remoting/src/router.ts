@@ -4,7 +4,7 @@ import { type Eventual, Held, held } from './held.ts'
 import { type Logger, silent } from './log.ts'
 import type { Answer, Call, Handler, HandlersFor, Peer, RequestDeclaration, RequestTable } from './request.ts'
 
-/** Response codes that the transport itself gives (Apache's RemotingSysResponseCode). */
+/** Response codes that the transport itself sends (Apache's RemotingSysResponseCode). */
 export const SUCCESS = 0
 export const SYSTEM_ERROR = 1
 export const SYSTEM_BUSY = 2
@@ -12,19 +12,19 @@ export const REQUEST_CODE_NOT_SUPPORTED = 3
 export const GO_AWAY = 1500
 
 /**
- * Sees requests before their handler and replies before they are written: signing, checking, counting. Apache's RPCHook.
+ * Gets requests before their handler and replies before they are written, for example to check or count them. Apache's RPCHook.
  * Requests that have no handler are answered without the hooks.
  */
 export interface RequestHook {
   /**
-   * Called in the order of the hooks. Throw a ResponseError to refuse the request: the hooks behind this one and the handler
-   * do not see it.
+   * Called in the order of the hooks. Throw a ResponseError to refuse the request: then later hooks and the handler do not see
+   * it.
    */
   before?(command: Command, peer: Peer): void
   /**
-   * Called once for each request that `before` of this hook let pass, whatever its reply is: an answer, a refusal by another
-   * hook or by the handler, a failure. So it can release what `before` has taken. Not called for a request that this hook
-   * refused itself. If it throws, the error becomes the reply, and the hooks behind this one see that reply.
+   * Called once for each request that `before` of this hook let pass, whether the reply is an answer, a refusal by another hook
+   * or by the handler, or a failure. So it can release what `before` has acquired. Not called for a request that this hook itself
+   * refused. If it throws, the error becomes the reply, and later hooks see that reply.
    */
   after?(command: Command, reply: ReplyParts, peer: Peer): void
 }
@@ -42,7 +42,7 @@ interface Exchange<Context> {
   readonly route: Route<Context>
   readonly command: Command
   readonly peer: Peer
-  /** How many hooks let it pass. */
+  /** How many hooks have let it pass. */
   passed: number
 }
 
@@ -51,7 +51,7 @@ export interface RouterOptions {
   readonly log?: Logger
 }
 
-/** Finds the declaration and the handler of a request by its code, and turns what happens into a reply. */
+/** Finds the declaration and the handler of a request by its code, and turns the outcome into a reply. */
 export class Router<const T extends RequestTable, Context> {
   readonly #routes = new Map<number, Route<Context>>()
   readonly #context: Context
@@ -118,7 +118,7 @@ export class Router<const T extends RequestTable, Context> {
     return this.#finish(exchange, this.#refusal(exchange, error))
   }
 
-  /** Shows the reply to the hooks that have seen the request. */
+  /** Passes the reply to the hooks that let the request pass. */
   #finish(exchange: Exchange<Context>, reply: ReplyParts): ReplyParts {
     const { command, peer, passed } = exchange
     let final = reply
@@ -158,7 +158,7 @@ function writeAnswer(declaration: RequestDeclaration, answer: GivenAnswer): Repl
   return {
     code: answer.code ?? SUCCESS,
     remark: answer.remark ?? null,
-    // Java writes extFields, if need be empty, exactly when the response has a header class.
+    // Java writes extFields, even empty ones, exactly when the response has a header class.
     extFields: declaration.reply?.header ? declaration.reply.header.encode((given.header ?? {}) as never) : null,
     body:
       body === undefined || body === null

@@ -12,13 +12,13 @@ test('the certificate is signed by its own key and names localhost', () => {
   assert.equal(certificate.checkHost('localhost'), 'localhost')
 })
 
-test('it is valid now and for ever', () => {
+test('the certificate is valid now and never expires', () => {
   const certificate = new X509Certificate(selfSigned().cert)
   assert.ok(new Date(certificate.validFrom) < new Date())
   assert.equal(new Date(certificate.validTo).getUTCFullYear(), 9999)
 })
 
-test('each has its own key and serial number', () => {
+test('each certificate has its own key and serial number', () => {
   const [one, two] = [selfSigned(), selfSigned()].map(({ cert }) => new X509Certificate(cert))
   assert.notEqual(one?.serialNumber, two?.serialNumber)
   assert.notEqual(

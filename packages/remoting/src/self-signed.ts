@@ -7,8 +7,8 @@ export interface KeyAndCertificate {
 }
 
 /**
- * Makes a self-signed certificate (EC P-256, `CN=localhost`) that never expires. It encrypts but proves nothing: it stands
- * in for what Apache makes at start-up when `tls.test.mode.enable` is on, so that its clients can connect.
+ * Creates a self-signed certificate (EC P-256, `CN=localhost`) that never expires. It allows encryption but proves no identity.
+ * Apache creates such a certificate at start-up when `tls.test.mode.enable` is on, and its clients can connect to this one too.
  */
 export function selfSigned(): KeyAndCertificate {
   const { privateKey, publicKey } = crypto().generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -36,7 +36,7 @@ const DNS_NAME = 0x82
 function certificateBody(publicKey: Buffer): Buffer {
   const name = sequence(der(SET, sequence(COMMON_NAME, der(UTF8_STRING, Buffer.from('localhost')))))
   const serial = crypto().randomBytes(16)
-  // A serial number is positive and has no needless leading zero.
+  // A serial number must be positive and must not have a redundant leading zero.
   serial.writeUInt8((serial.readUInt8() & 0x3f) | 0x40)
   const names = sequence(der(DNS_NAME, Buffer.from('localhost')))
   return sequence(
@@ -44,7 +44,7 @@ function certificateBody(publicKey: Buffer): Buffer {
     der(INTEGER, serial),
     ECDSA_WITH_SHA256,
     name,
-    // The last second of 9999 says: no end (RFC 5280 section 4.1.2.5).
+    // The last second of 9999 means that the certificate has no end (RFC 5280 section 4.1.2.5).
     sequence(der(UTC_TIME, Buffer.from('200101000000Z')), der(GENERALIZED_TIME, Buffer.from('99991231235959Z'))),
     name,
     publicKey,

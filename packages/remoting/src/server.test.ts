@@ -53,17 +53,17 @@ function open(t: TestContext, given: Partial<RemotingServerOptions> = {}) {
     clock.advance(60_000)
     await closing
   })
-  /** A raw connection from an address. */
+  /** Opens a raw connection from an address. */
   const dial = (from = '10.0.0.1:1000'): Duplex => {
     const [near, far] = duplexPair()
-    // A stream that is destroyed takes the other end with it, as a socket does.
+    // Destroying one end destroys the other, as with sockets.
     near.once('close', () => far.destroy())
     far.once('close', () => near.destroy())
     far.on('error', () => {}).resume()
     server.accept(near, from)
     return far
   }
-  /** A client that speaks remoting. */
+  /** Connects a client that speaks remoting. */
   const join = (options: Partial<ConnectionOptions> = {}, from?: string): Connection => {
     const client = new Connection(dial(from), { remoteAddress: 'server:1', clock, ...options })
     t.after(() => client.destroy())
@@ -72,7 +72,7 @@ function open(t: TestContext, given: Partial<RemotingServerOptions> = {}) {
   return { server, clock, lines, peers, reasons, dial, join }
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Runs everything that waits only for its turn of the event loop. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn()
 }
@@ -84,7 +84,7 @@ async function send(stream: Duplex, bytes: Uint8Array | string): Promise<void> {
 
 const echo = (client: Connection, topic = 'a') => client.call(ECHO, { header: { topic } })
 
-test('a peer is served from its first byte on, however its first bytes are cut', async t => {
+test('a peer that speaks remoting is served and counted', async t => {
   const { join, peers, server } = open(t)
   assert.equal((await echo(join())).header.topic, 'a')
   assert.deepEqual(peers, ['10.0.0.1:1000'])
@@ -103,7 +103,7 @@ test('connections are numbered in the order in which they were accepted, whichev
   assert.ok(ofFirst < ofSecond)
 })
 
-test('bytes of no known protocol are refused, with the bytes in the log', async t => {
+test('a connection that speaks no known protocol is refused, and the log shows its first bytes', async t => {
   const { dial, lines, server } = open(t)
   const far = dial()
   await send(far, 'SSH-2.0-OpenSSH_9.6\r\n')
@@ -113,7 +113,7 @@ test('bytes of no known protocol are refused, with the bytes in the log', async 
   assert.equal(server.connectionCount, 0)
 })
 
-test('a peer that never shows what it speaks is refused after ten seconds', async t => {
+test('a connection that does not show its protocol is refused after ten seconds', async t => {
   const { dial, lines, clock, server } = open(t)
   dial()
   await send(dial('10.0.0.2:1'), 'PRI * HT')
@@ -125,11 +125,11 @@ test('a peer that never shows what it speaks is refused after ten seconds', asyn
   assert.equal(server.connectionCount, 0)
   assert.deepEqual(
     lines.map(line => line.why),
-    Array(2).fill('it has not shown what it speaks in 10000 ms'),
+    Array(2).fill('it did not show its protocol within 10000 ms'),
   )
 })
 
-test('a peer that leaves without a word is nothing to log', async t => {
+test('a peer that disconnects without sending anything is not logged', async t => {
   const { dial, lines, server, reasons } = open(t)
   dial().end()
   await settle()
@@ -137,7 +137,7 @@ test('a peer that leaves without a word is nothing to log', async t => {
   assert.deepEqual([lines, reasons], [[], []])
 })
 
-test('a connection without traffic is closed after two minutes, one with traffic is not', async t => {
+test('a connection without traffic is closed after two minutes, but not one with traffic', async t => {
   const { join, clock, reasons, server } = open(t)
   const [idle, busy] = [join(), join()]
   await echo(idle)
@@ -151,7 +151,7 @@ test('a connection without traffic is closed after two minutes, one with traffic
   assert.equal(busy.isOpen, true)
 })
 
-test('a frame that is begun and not completed closes the connection', async t => {
+test('a connection closes if a frame is begun and not completed', async t => {
   const { dial, clock, reasons } = open(t, { limits: { slowFrameMs: 5000 } })
   await send(dial(), Buffer.of(0, 0, 1))
   clock.advance(7000)
@@ -159,7 +159,7 @@ test('a frame that is begun and not completed closes the connection', async t =>
   assert.deepEqual(reasons, ['slow_frame'])
 })
 
-test('why a connection ended is told once, whoever ended it', async t => {
+test('the reason why a connection ended is reported once, no matter which side ended it', async t => {
   const { dial, join, reasons } = open(t)
   const client = join()
   await echo(client)
@@ -170,7 +170,7 @@ test('why a connection ended is told once, whoever ended it', async t => {
   assert.deepEqual(reasons, ['peer', 'bad_frame'])
 })
 
-test('more connections than allowed are refused; one that ends makes room', async t => {
+test('connections beyond the limit are refused until another connection ends', async t => {
   const { join, lines, server } = open(t, { limits: { maxConnections: 2 } })
   const first = join()
   await echo(first)
@@ -191,7 +191,7 @@ test('connections are counted per address', async t => {
   assert.equal(lines.at(-1)?.why, 'there are 1 connections from 10.0.0.1 already')
 })
 
-test('a PROXY preamble from an allowed address gives the peer its address, which is the one that is counted', async t => {
+test('a PROXY preamble from an allowed address sets the address of the peer, which is also the one counted', async t => {
   const limits = { maxConnectionsPerAddress: 1 }
   const { dial, lines, peers, server } = open(t, { proxies: addressRanges('10.0.0.0/24'), limits })
   const preamble = (port: number): string => `PROXY TCP4 203.0.113.9 10.0.0.1 ${port} 9876\r\n`
@@ -203,17 +203,17 @@ test('a PROXY preamble from an allowed address gives the peer its address, which
   assert.equal(server.connectionCount, 2)
 })
 
-test('a PROXY preamble from anybody else, a second one and a broken one are refused', async t => {
+test('a PROXY preamble from any other address, a second preamble and a broken one are refused', async t => {
   const { dial, lines, server } = open(t, { proxies: addressRanges('10.0.0.0/24') })
   await send(dial('192.0.2.1:1'), 'PROXY UNKNOWN\r\n\0')
   await send(dial(), 'PROXY UNKNOWN\r\nPROXY UNKNOWN\r\n\0')
   await send(dial(), 'PROXY TCP4 x y 1 2\r\n\0')
-  const whys = [/not in a range that may/, /a second PROXY protocol preamble/, /broken PROXY protocol preamble/]
+  const whys = [/not in an allowed range/, /a second PROXY protocol preamble/, /broken PROXY protocol preamble/]
   for (const [i, why] of whys.entries()) assert.match(lines[i]?.why ?? '', why)
   assert.equal(server.connectionCount, 0)
 })
 
-test('HTTP is refused where nobody takes it, TLS where it is not configured', async t => {
+test('HTTP is refused if there is no handler for it, and TLS if it is not configured', async t => {
   const { dial, lines } = open(t)
   await send(dial(), 'GET / HTTP/1.1\r\n')
   await send(dial(), 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
@@ -223,7 +223,7 @@ test('HTTP is refused where nobody takes it, TLS where it is not configured', as
   assert.match(lines[2]?.why ?? '', /TLS is disabled/)
 })
 
-test('a connection handed on is given back the bytes that were read, and its address', async t => {
+test('the handler of an HTTP connection gets the bytes that were read, and the address of the client', async t => {
   const taken: string[] = []
   const take =
     (name: string) =>
@@ -239,7 +239,7 @@ test('a connection handed on is given back the bytes that were read, and its add
   assert.equal(taken.at(-1), '2 10.0.0.1:1000 PRI * HTTP/2.0\r\n')
 })
 
-test('when the server closes, newer clients are told to go away and older ones are served', async t => {
+test('while the server closes, newer clients are asked to go away and older ones are served', async t => {
   const { server, join, clock, reasons } = open(t)
   const [older, newer] = [join({ version: 475 }), join({ version: 476 })]
   await Promise.all([echo(older), echo(newer)])
@@ -253,7 +253,7 @@ test('when the server closes, newer clients are told to go away and older ones a
   assert.equal(clock.timers, 0)
 })
 
-test('a fast path is offered the requests of older clients only, once the server closes', async t => {
+test('while the server closes, a fast path is not offered the requests of newer clients', async t => {
   const { server, join, clock } = open(t, { fastPath: { take: () => 0 } })
   const client = join()
   client.call(ECHO, { header: { topic: 'a' } }, { timeoutMs: 500 }).catch(() => {})
@@ -264,7 +264,7 @@ test('a fast path is offered the requests of older clients only, once the server
   await closing
 })
 
-test('a one-way request of a newer client is not handled any more', async t => {
+test('while the server closes, a one-way request of a newer client is not handled', async t => {
   const seen: string[] = []
   const onRequest = (command: { version: number }): ReplyParts => {
     seen.push(String(command.version))
@@ -282,7 +282,7 @@ test('a one-way request of a newer client is not handled any more', async t => {
   await closing
 })
 
-test('telling clients to go away ends early when all have gone', async t => {
+test('closing stops waiting for clients to go away when all have disconnected', async t => {
   const { server, join } = open(t)
   const client = join()
   await echo(client)
@@ -291,7 +291,7 @@ test('telling clients to go away ends early when all have gone', async t => {
   await closing
 })
 
-test('what is being answered is answered before the connection ends; closing twice is closing once', async t => {
+test('a request being answered gets its answer before the connection ends, and closing is idempotent', async t => {
   let release = (): void => {}
   const onRequest = (): Promise<ReplyParts> =>
     new Promise(resolve => (release = () => resolve({ code: 0, extFields: new Map([['topic', 'late']]) })))
@@ -307,7 +307,7 @@ test('what is being answered is answered before the connection ends; closing twi
   assert.equal(server.connectionCount, 0)
 })
 
-test('closing waits for an answer no longer than it was told', async t => {
+test('closing waits for an answer no longer than drainMs', async t => {
   const { server, join, clock } = open(t, { onRequest: () => new Promise(() => {}) })
   const failed = assert.rejects(echo(join()), { code: 'CLOSED' })
   await settle()
@@ -320,7 +320,7 @@ test('closing waits for an answer no longer than it was told', async t => {
   await failed
 })
 
-test('opening and refusing are published', async t => {
+test('opened and refused connections are published', async t => {
   const messages: string[] = []
   const listen = (name: string): void => {
     const listener = (message: unknown): void =>
@@ -365,7 +365,7 @@ test('a node:http server answers on the same port', async t => {
   }
 })
 
-test('a node:http server gets a request that comes in pieces', async t => {
+test('a node:http server gets a request that arrives in pieces', async t => {
   const web = http.createServer((_, outgoing) => outgoing.end('whole'))
   t.after(() => web.closeAllConnections())
   const { port } = await listening(t, { http1: stream => void web.emit('connection', stream) })
@@ -394,7 +394,7 @@ test('a node:http2 server answers on the same port', async t => {
   session.destroy()
 })
 
-test('closing the server closes ports and the connections that were handed on', async t => {
+test('closing the server closes its ports and the HTTP connections', async t => {
   const { port, server } = await listening(t, { http1: () => {} })
   const socket = connect(port, '127.0.0.1').on('error', () => {})
   const gone = new Promise(resolve => socket.once('close', resolve))

@@ -8,7 +8,7 @@ import { type Clock, systemClock } from './clock.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Command, ReplyParts } from './command.ts'
 import { Connection, nextConnectionId } from './connection.ts'
-import { type ConnectionLimits, type ConnectionOptions, defaultLimits } from './connection-options.ts'
+import { type ConnectionLimits, type ConnectionOptions, defaultConnectionLimits } from './connection-options.ts'
 import { RemotingError } from './errors.ts'
 import { type FastPath, NOT_TAKEN } from './fast-path.ts'
 import type { Eventual } from './held.ts'
@@ -20,35 +20,35 @@ import { GO_AWAY } from './router.ts'
 import type { ServerTls } from './tls.ts'
 import { upTo } from './waits.ts'
 
-/** How much all peers together may ask of a server. */
+/** Limits of a server and of each of its connections. */
 export interface ServerLimits extends ConnectionLimits {
   /** Connections of every kind. Default 65,536. */
   readonly maxConnections: number
-  /** Connections from one address, the one in a PROXY preamble if there is one. Default 16,384. */
+  /** Connections from one address; a PROXY preamble replaces the address. Default 16,384. */
   readonly maxConnectionsPerAddress: number
-  /** How long a connection may take to show what it speaks, milliseconds. Default 10,000. */
-  readonly arrivalMs: number
-  /** A connection without a byte in or out for so long is closed, milliseconds. Default 120,000, Apache's. */
+  /** How long a connection may take until its protocol is detected, milliseconds. Default 10,000. */
+  readonly detectionMs: number
+  /** A connection closes after so long without a byte in or out, milliseconds. Default 120,000, Apache's. */
   readonly idleMs: number
   /** Largest PROXY preamble of version 2, bytes. Default 536. */
   readonly proxyPreamble: number
 }
 
 export const defaultServerLimits: ServerLimits = {
-  ...defaultLimits,
+  ...defaultConnectionLimits,
   maxConnections: 65_536,
   maxConnectionsPerAddress: 16_384,
-  arrivalMs: 10_000,
+  detectionMs: 10_000,
   idleMs: 120_000,
   proxyPreamble: PROXY_V2_LIMIT,
 }
 
 /**
- * Who takes the connections that speak HTTP. What was read is back in the stream, which is paused: a server of node:http or
- * node:http2 can be given it (`server.emit('connection', stream)`).
+ * Handlers of the connections that speak HTTP. The bytes that were read are back in the stream, which is paused: pass it to a
+ * server of node:http or node:http2 (`server.emit('connection', stream)`).
  */
 export interface OtherProtocols {
-  /** The stream flows when this returns. */
+  /** The server resumes the stream when this returns. */
   http1?(stream: Duplex, remoteAddress: string): void
   http2?(stream: Duplex, remoteAddress: string): void
 }
@@ -56,19 +56,19 @@ export interface OtherProtocols {
 export interface RemotingServerOptions {
   /** Answers requests: `Router.dispatch`. Must not throw. */
   readonly onRequest: (command: Command, peer: Peer) => Eventual<ReplyParts>
-  /** Is offered requests before `onRequest`. */
+  /** Gets requests before `onRequest`, and may answer them itself. */
   readonly fastPath?: FastPath | undefined
   readonly onAnswered?: ConnectionOptions['onAnswered']
   readonly onSend?: ConnectionOptions['onSend']
   readonly traffic?: ConnectionOptions['traffic']
-  /** A peer speaks remoting. Called before its first request. */
+  /** Called when a peer speaks remoting, before its first request. */
   readonly onOpen?: (connection: Connection) => void
-  /** That connection has ended. Called once for each that was opened. */
+  /** Called once when a connection passed to `onOpen` has ended. */
   readonly onClose?: (connection: Connection, reason: CloseReason) => void
   readonly protocols?: OtherProtocols
-  /** Closed by whoever opened it. Without it, TLS is refused. */
+  /** The caller that opened it closes it. Without it, TLS is refused. */
   readonly tls?: ServerTls | undefined
-  /** Who may tell a client's address in a PROXY preamble. Default nobody; Apache 5 believes everybody. */
+  /** The peers that may send a client's address in a PROXY preamble. Default: none; Apache 5 trusts every peer. */
   readonly proxies?: AddressRanges | undefined
   readonly limits?: Partial<ServerLimits>
   readonly clock?: Clock
@@ -80,21 +80,21 @@ export interface ListenOptions {
   readonly host?: string
   /** Default 0: any free port. */
   readonly port?: number
-  /** Connections the kernel keeps waiting. Default 1,024, Apache's. */
+  /** Connections that the kernel queues until they are accepted. Default 1,024, Apache's. */
   readonly backlog?: number
 }
 
-export interface CloseOptions {
+export interface ServerCloseOptions {
   /**
-   * How long to go on serving while newer clients are told to go elsewhere, milliseconds. Ends early when no connection is
-   * left. Default 0. Apache's shutdownWaitTimeSeconds.
+   * How long to continue serving while newer clients are asked to use another server, milliseconds. Ends early when no
+   * connection is left. Default 0. Apache's shutdownWaitTimeSeconds.
    */
   readonly goAwayMs?: number
-  /** Then, how long requests being answered may take, milliseconds. Default 5,000. */
+  /** After that, how long requests being answered may take, milliseconds. Default 5,000. */
   readonly drainMs?: number
 }
 
-// Clients after 5.3.1 know code 1500 (Apache's NettyRemotingAbstract.processRequestCommand).
+// Clients newer than 5.3.1 know code 1500 (Apache's NettyRemotingAbstract.processRequestCommand).
 const LAST_VERSION_WITHOUT_GO_AWAY = 475
 const goAway: ReplyParts = { code: GO_AWAY, remark: 'please go away' }
 
@@ -103,17 +103,17 @@ const SWEEP_MS = 1000
 const opened = diagnostics.channel('gantrymq:remoting:connection:open')
 const refused = diagnostics.channel('gantrymq:remoting:connection:refused')
 
-/** Serves remoting, and hands on HTTP, on any number of ports and streams. Owns every connection it was given. */
+/** Serves remoting, and passes on HTTP, on any number of ports and streams. Owns every connection that it accepts. */
 export class RemotingServer {
   readonly #options: RemotingServerOptions
   readonly #limits: ServerLimits
   readonly #clock: Clock
   readonly #log: Logger
   readonly #servers = new Set<Server>()
-  /** Connections that have not shown what they speak, and since when. */
+  /** Detectors of the connections whose protocol is unknown yet, and when each connection was accepted. */
   readonly #detectors = new Map<ProtocolDetector, number>()
   readonly #connections = new Set<Connection>()
-  /** Streams of every kind, and the address each is counted under. */
+  /** Streams of every kind, and the address under which each is counted. */
   readonly #streams = new Map<Duplex, string>()
   readonly #perAddress = new Map<string, number>()
   readonly #fastPath: FastPath | undefined
@@ -131,7 +131,7 @@ export class RemotingServer {
     this.#fastPath = options.fastPath && this.#unlessGoingAway(options.fastPath)
   }
 
-  /** The peers that speak remoting. */
+  /** The connections that speak remoting. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections
   }
@@ -142,13 +142,13 @@ export class RemotingServer {
   }
 
   /**
-   * Opens a port. May be called for several.
-   * @throws RemotingError CONNECT_FAILED naming the address, the system's error as its cause.
+   * Opens a port. May be called for several ports.
+   * @throws RemotingError CONNECT_FAILED naming the address, with the system's error as its cause.
    */
   async listen({ host = '0.0.0.0', port = 0, backlog = 1024 }: ListenOptions = {}): Promise<AddressInfo> {
     const server = createServer({ noDelay: true }, socket => this.#onSocket(socket))
     await opening(server, { host, port, backlog })
-    // EMFILE and the like: that connection is lost, the next may be served.
+    // EMFILE, for example: this connection is lost, but the next one may be served.
     server.on('error', (error: Error) => this.#log.error({ err: error }, 'a connection could not be accepted'))
     this.#servers.add(server)
     if (this.#closing !== undefined) server.close()
@@ -167,10 +167,10 @@ export class RemotingServer {
   }
 
   /**
-   * Stops accepting, tells newer clients to go elsewhere, lets what is in flight finish, ends all connections.
-   * Idempotent; resolves when no connection and no port is open.
+   * Stops accepting connections, asks newer clients to use another server, lets requests in flight finish, then closes all
+   * connections. Idempotent; resolves when no connection and no port is open.
    */
-  close(options: CloseOptions = {}): Promise<void> {
+  close(options: ServerCloseOptions = {}): Promise<void> {
     return (this.#closing ??= this.#shutDown(options))
   }
 
@@ -182,7 +182,7 @@ export class RemotingServer {
 
   #onSocket(socket: Socket): void {
     const address = addressOf(socket)
-    // Gone before it was looked at.
+    // The client has disconnected already.
     if (address === undefined) socket.destroy()
     else this.accept(socket, address)
   }
@@ -191,7 +191,7 @@ export class RemotingServer {
     const { maxConnections } = this.#limits
     if (this.#closing !== undefined) return 'the server is closing'
     if (this.#streams.size > maxConnections) return `there are ${maxConnections} connections already`
-    // A proxy brings the connections of many; they are counted under the addresses it tells.
+    // A proxy forwards the connections of many clients; they are counted under the addresses that it sends.
     if (this.#options.proxies?.includes(address)) return undefined
     return this.#whyTooMany(address)
   }
@@ -246,7 +246,7 @@ export class RemotingServer {
     }
     unshiftBytes(stream, bytes)
     protocols[protocol](stream, remoteAddress)
-    // node:http waits for the stream to flow; node:http2 reads it by itself, and would miss what flows before.
+    // node:http waits until the stream flows; node:http2 reads the stream by itself, and would miss bytes that flow earlier.
     if (protocol === 'http1') stream.resume()
   }
 
@@ -286,33 +286,33 @@ export class RemotingServer {
   }
 
   #answer(command: Command, peer: Peer): Eventual<ReplyParts> {
-    return this.#sendsAway(command.version) ? goAway : this.#options.onRequest(command, peer)
+    return this.#mustGoAway(command.version) ? goAway : this.#options.onRequest(command, peer)
   }
 
   #unlessGoingAway(fastPath: FastPath): FastPath {
     return {
       takesOneway: fastPath.takesOneway ?? false,
-      take: (view, connection) => (this.#sendsAway(view.version) ? NOT_TAKEN : fastPath.take(view, connection)),
+      take: (view, connection) => (this.#mustGoAway(view.version) ? NOT_TAKEN : fastPath.take(view, connection)),
     }
   }
 
   // Older clients are served to the end, as in Java's NettyRemotingAbstract.processRequestCommand.
-  #sendsAway(version: number): boolean {
+  #mustGoAway(version: number): boolean {
     return this.#draining && version > LAST_VERSION_WITHOUT_GO_AWAY
   }
 
   #onClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection)
-    // Its side of the talk ends when the peer's does; only we close for another reason.
+    // Without another reason the peer has closed the connection, unless this server is closing.
     const why = reason !== 'closed' ? reason : this.#closing === undefined ? 'peer' : 'shutdown'
     this.#options.onClose?.(connection, why)
   }
 
   #sweep(): void {
     const now = this.#clock.elapsed()
-    const { arrivalMs, idleMs } = this.#limits
+    const { detectionMs, idleMs } = this.#limits
     for (const [detector, since] of this.#detectors) {
-      if (now - since >= arrivalMs) detector.refuse(`it has not shown what it speaks in ${arrivalMs} ms`)
+      if (now - since >= detectionMs) detector.refuse(`it did not show its protocol within ${detectionMs} ms`)
     }
     for (const connection of this.#connections) {
       connection.sweep(now)
@@ -348,13 +348,13 @@ export class RemotingServer {
 
   // -- The end -------------------------------------------------------------------------------------------------------
 
-  async #shutDown({ goAwayMs = 0, drainMs = 5000 }: CloseOptions): Promise<void> {
+  async #shutDown({ goAwayMs = 0, drainMs = 5000 }: ServerCloseOptions): Promise<void> {
     this.#draining = true
     const ports = [...this.#servers].map(server => new Promise(resolve => server.close(resolve)))
     for (const detector of this.#detectors.keys()) detector.refuse(undefined)
     await this.#untilEmpty(goAwayMs)
     await Promise.all([...this.#connections].map(connection => connection.close({ drainMs })))
-    // Whoever took a connection that speaks HTTP closes it before; this is for those that were not.
+    // The handlers of HTTP connections should have closed them before; this closes the rest.
     for (const stream of this.#streams.keys()) stream.destroy()
     this.#sweeper?.[Symbol.dispose]()
     this.#sweeper = undefined

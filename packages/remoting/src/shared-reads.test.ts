@@ -24,7 +24,7 @@ function fill({ extFields }: Command): ReplyParts {
   return { code: 0, body: Buffer.alloc(Number(extFields?.get('size')), extFields?.get('letter')) }
 }
 
-/** A server over real sockets; `meet` makes connections to it and gives what it has of them. */
+/** Starts a server with real sockets; `meet` opens a connection to it and returns both ends. */
 async function serving(t: TestContext) {
   const server = createServer({ noDelay: true })
   server.listen(0, '127.0.0.1')
@@ -48,7 +48,7 @@ async function serving(t: TestContext) {
   return { meet, connect }
 }
 
-test('a body stays as it came, whatever is read after it, over any connection', async t => {
+test('a body stays unchanged, whatever is read after it over any connection', async t => {
   const { connect } = await serving(t)
   const connections = [await connect(), await connect()]
   const wanted = Array.from('abcdefghij').flatMap(letter => [1, 700, 9000, 200_000].map(size => ({ letter, size })))
@@ -60,11 +60,11 @@ test('a body stays as it came, whatever is read after it, over any connection', 
   )
 })
 
-test('what a server sends before anybody reads is read', { timeout: 10_000 }, async t => {
+test('bytes that a server sends before the connection reads are not lost', { timeout: 10_000 }, async t => {
   const { meet, connect } = await serving(t)
   const { near, far } = await meet()
   new Connection(near, { remoteAddress: 'client:1' }).oneway(FILL, { header: { letter: 'early', size: 1 } })
-  // Until others have been answered.
+  // Wait until other calls have been answered.
   const other = await connect()
   for (let i = 0; i < 5; i++) await other.here.call(FILL, { header: { letter: 'x', size: 1 } })
   const came = new Promise<Command>(resolve => {
@@ -80,7 +80,7 @@ test('what a server sends before anybody reads is read', { timeout: 10_000 }, as
   assert.equal((await came).extFields?.get('letter'), 'early')
 })
 
-test('a connection with enough to answer reads no more until it has answered', async t => {
+test('a connection that has maxAnswering requests to answer reads no more until it has answered', async t => {
   const { connect } = await serving(t)
   const seen: string[] = []
   const begun = Promise.withResolvers<void>()
@@ -107,7 +107,7 @@ test('a connection with enough to answer reads no more until it has answered', a
   assert.deepEqual(seen, ['one', 'two'])
 })
 
-test('a server that ends or breaks off ends the connection', async t => {
+test('a connection ends when the server ends or resets it', async t => {
   const { meet } = await serving(t)
   for (const leave of ['end', 'resetAndDestroy'] as const) {
     const { near, far } = await meet()

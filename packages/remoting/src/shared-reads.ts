@@ -1,40 +1,40 @@
 import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** Memory that all sockets here read into: nothing else runs between a read and those who take its bytes. */
+/** All shared sockets read into this memory: a receiver takes the bytes before another read can happen. */
 const MEMORY = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** Who takes the bytes of a socket. */
-interface Reader {
+/** Takes the bytes of a socket. */
+interface Receiver {
   take: (bytes: Buffer) => void
 }
 
-const readers = new WeakMap<Duplex, Reader>()
+const receivers = new WeakMap<Duplex, Receiver>()
 
 /**
- * Connects a socket that has no 'data': `readShared` reads it. Replies come one by one, and memory and a stream's turn for
- * each of them cost a twentieth of all that a message costs.
+ * Connects a socket that emits no 'data' events: `readShared` reads it. Replies arrive one by one, and the memory and the stream
+ * events for each of them would cost a twentieth of all that a message costs.
  */
 export function connectShared(options: TcpNetConnectOpts): Socket {
-  const reader: Reader = { take: () => {} }
+  const receiver: Receiver = { take: () => {} }
   const callback = (size: number): boolean => {
-    reader.take(MEMORY.subarray(0, size))
+    receiver.take(MEMORY.subarray(0, size))
     return true
   }
   const socket = connect({ ...options, onread: { buffer: MEMORY, callback } })
-  readers.set(socket, reader)
-  // Nothing is read before there is somebody to take it.
+  receivers.set(socket, receiver)
+  // Nothing is read before there is a receiver.
   return socket.pause()
 }
 
-/** Has `take` called with what a stream reads. True if the bytes are those of the next read as soon as `take` returns. */
+/** Calls `take` with the bytes that a stream reads. True if the next read overwrites them once `take` has returned. */
 export function readShared(stream: Duplex, take: (bytes: Buffer) => void): boolean {
-  const reader = readers.get(stream)
-  if (reader === undefined) {
+  const receiver = receivers.get(stream)
+  if (receiver === undefined) {
     stream.on('data', take)
     return false
   }
-  reader.take = take
+  receiver.take = take
   stream.resume()
   return true
 }

@@ -57,7 +57,7 @@ test('a change of any field, of the body or of the key breaks the signature', ()
   )
 })
 
-test('a signature with and one without the unique-key mark are both good', () => {
+test('a signature is valid with and without the unique-key field', () => {
   const fields = new Map([
     ['_UNIQUE_KEY_QUERY', 'true'],
     ['AccessKey', 'RocketMQ'],
@@ -70,7 +70,7 @@ test('a signature with and one without the unique-key mark are both good', () =>
 })
 
 test('names are sorted by code unit, as in Java', () => {
-  // By code point, U+FFFF would come before U+10000.
+  // Sorted by code point, U+FFFF would come before U+10000.
   const values = new Map([
     ['\uffff', 'b'],
     ['\u{10000}', 'a'],
@@ -103,7 +103,7 @@ test('the check refuses with the remarks of Apache and lets signed requests pass
   assert.deepEqual(check({ extFields: forged, body: null }), [16, 'check signature failed.'])
 })
 
-test('the field that 4.9 leaves out is not signed for it, and is for 5.x and for those not known yet', () => {
+test('the field that 4.9 leaves out is not signed for 4.9, but for 5.x and for peers of unknown version', () => {
   const sign = signing({ accessKey: 'RocketMQ', secretKey: '12345678' })
   const signedFor = (peerVersion?: number): string => {
     const fields = new Map([

@@ -3,7 +3,7 @@ import type { Command, ExtFields } from './command.ts'
 import { ResponseError } from './errors.ts'
 import type { RequestHook } from './router.ts'
 
-/** Who asks, and how that is proved: an access key of ACL 1.0, or a user and password of 5.x. */
+/** The identity of a caller and its secret: an access key of ACL 1.0, or a user and password of 5.x. */
 export interface Credentials {
   readonly accessKey: string
   readonly secretKey: string
@@ -25,7 +25,7 @@ const FIRST_OF_5 = 413
  */
 export function signatureOf(fields: ExtFields, body: Uint8Array | null, secretKey: string, without?: string): string {
   const hmac = crypto().createHmac('sha1', secretKey)
-  // Names are sorted by UTF-16 code unit in Java's TreeMap as in sort().
+  // sort() orders names by UTF-16 code unit, as Java's TreeMap does.
   for (const name of [...fields.keys()].sort()) {
     if (name !== SIGNATURE && name !== without) hmac.update(fields.get(name) ?? '', 'utf8')
   }
@@ -34,9 +34,9 @@ export function signatureOf(fields: ExtFields, body: Uint8Array | null, secretKe
 }
 
 /**
- * Signs own requests: for the `onSend` of a client or connection. Must be the last to add fields, as whatever comes after it
- * breaks the signature. Which fields are covered depends on the peer, as PlainAccessValidator of 4.9 leaves one out; while the
- * peer's version is not known (0) it is taken for one of 5.x.
+ * Signs own requests: for the `onSend` of a client or connection. It must be the last to add fields, as a field added after it
+ * breaks the signature. Which fields are covered depends on the peer, as PlainAccessValidator of 4.9 leaves one out; a peer of
+ * unknown version (0) is treated like 5.x.
  */
 export function signing({ accessKey, secretKey, securityToken }: Credentials) {
   return (fields: Map<string, string>, body: Uint8Array | null, peerVersion = 0): void => {
@@ -47,12 +47,12 @@ export function signing({ accessKey, secretKey, securityToken }: Credentials) {
   }
 }
 
-/** True if the request carries the signature that this key gives. Takes equally long wherever they differ. */
+/** True if the request carries the signature for this key. Signatures are compared in constant time. */
 export function isSigned({ extFields, body }: Pick<Command, 'extFields' | 'body'>, secretKey: string): boolean {
   const signature = extFields?.get(SIGNATURE)
   if (extFields === null || signature === undefined) return false
   if (sameText(signature, signatureOf(extFields, body, secretKey))) return true
-  // Servers of 4.9 leave this field out and those of 5.x do not, so clients do either (Apache's PlainAccessValidator).
+  // Servers of 4.9 leave this field out and those of 5.x include it, so clients may do either (Apache's PlainAccessValidator).
   return (
     extFields.has(UNIQUE_KEY_QUERY) && sameText(signature, signatureOf(extFields, body, secretKey, UNIQUE_KEY_QUERY))
   )
@@ -64,8 +64,8 @@ function sameText(given: string, expected: string): boolean {
 }
 
 /**
- * A router's hook that lets only signed requests pass; others get code 16 and the remarks of Apache 5.x.
- * @param secretKeyOf The secret of an access key; undefined if nobody has that key.
+ * A router hook that lets only signed requests pass; others get code 16 and the remarks of Apache 5.x.
+ * @param secretKeyOf Returns the secret of an access key; undefined if the key is unknown.
  */
 export function signatureCheck(secretKeyOf: (accessKey: string) => string | undefined): RequestHook {
   return {

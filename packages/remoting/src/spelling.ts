@@ -1,4 +1,4 @@
-/** The known word whose spelling is nearest to a mistyped one; undefined if none is near. Case does not count. */
+/** The known word whose spelling is nearest to a mistyped one; undefined if none is near enough. Case is ignored. */
 export function nearestWord(typed: string, known: Iterable<string>): string | undefined {
   if (typed.length > 100) return undefined
   let best: string | undefined
@@ -13,7 +13,7 @@ export function nearestWord(typed: string, known: Iterable<string>): string | un
   return best
 }
 
-/** How many letters must be put in, taken out, replaced or swapped with their neighbour. */
+/** How many letters must be inserted, deleted, replaced or swapped with their neighbour. */
 function changesBetween(from: string, to: string): number {
   let earlier: number[] = []
   let above = Array.from({ length: to.length + 1 }, (_, column) => column)

@@ -34,7 +34,7 @@ test('own connections use TLS by default only if the server enforces it', async 
   assert.equal((await load({ 'tls.enable': 'TRUE ' })).client.enable, true)
 })
 
-test('what the file says goes before what was given', async t => {
+test('values in the file take precedence over given ones', async t => {
   const path = file(t, 'tls.server.keyPath=/file/key\ntls.server.need.client.auth=REQUIRE\n')
   const { server } = await load({
     'tls.config.file': path,
@@ -58,7 +58,7 @@ test('mode, enable and the name of the file are not read from the file, and unkn
   ])
 })
 
-test('a certificate that is configured is used unless test mode is asked for', async () => {
+test('a configured certificate is used unless test mode is set', async () => {
   const files = { 'tls.server.keyPath': '/key', 'tls.server.certPath': '/cert' }
   assert.equal((await load(files)).server.testMode, false)
   assert.equal((await load({ ...files, 'tls.test.mode.enable': 'true' })).server.testMode, true)
@@ -66,7 +66,7 @@ test('a certificate that is configured is used unless test mode is asked for', a
   assert.equal((await load({ 'tls.client.authServer': 'true' })).client.testMode, false)
 })
 
-test('a bad value is an error that names key, file, line and what would be right', async t => {
+test('the error for a bad value names the key, the file, the line and the valid values', async t => {
   await assert.rejects(load({ 'tls.server.mode': 'strict' }), {
     code: 'BAD_OPTION',
     message: 'tls.server.mode: "strict" is not one of disabled, permissive, enforcing',
@@ -79,18 +79,18 @@ test('a bad value is an error that names key, file, line and what would be right
   await assert.rejects(load({ 'tls.config.file': broken }), { code: 'BAD_OPTION', message: /tls\.properties: line 1/ })
 })
 
-test('a file that is named and does not exist is reported, as Java goes on without it', async () => {
+test('a configured file that does not exist is reported and ignored; Java ignores it too', async () => {
   const warned: unknown[] = []
   const warn = (fields: object): void => void warned.push(fields)
   await load({}, { debug: warn, info: warn, warn, error: warn })
   assert.deepEqual(warned, [{ file: nowhere }])
 })
 
-test('names of object members are no keys', async t => {
+test('names of members that every object has are not keys', async t => {
   const path = file(t, '__proto__=1\nconstructor=2\ntoString=3')
   assert.equal((await load({ 'tls.config.file': path, __proto__: 'x', constructor: 'y' })).server.mode, 'permissive')
 })
 
-test('each property has a sentence', () => {
+test('each property has a sentence for the documentation', () => {
   for (const [name, { purpose }] of Object.entries(tlsProperties)) assert.match(purpose, /^[A-Z].*\.$/, name)
 })

@@ -3,7 +3,7 @@ import { RemotingError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
 import { latestProperties, type PropertyEntry, readProperties } from './properties-file.ts'
 
-/** Whether a port speaks TLS: never, if the client begins with it, or only. */
+/** Whether a port speaks TLS: never, if the client starts a TLS handshake, or always. */
 export type TlsMode = 'disabled' | 'permissive' | 'enforcing'
 
 interface TlsProperty<T> {
@@ -12,9 +12,9 @@ interface TlsProperty<T> {
   /** What a good value looks like, for errors. */
   readonly expected: string
   readonly fallback: T
-  /** Undefined if the text is no such value. */
+  /** Undefined if the text is not a valid value. */
   readonly read: (text: string) => T | undefined
-  /** True if Java takes it from a system property only, never from `tls.config.file`. */
+  /** True if Java reads it from a system property only, never from `tls.config.file`. */
   readonly notInFile?: boolean
 }
 
@@ -50,27 +50,31 @@ function text(purpose: string, notInFile = false): TlsProperty<string | undefine
 /** Java's TLS properties (TlsSystemConfig): name, default, meaning. */
 export const tlsProperties = {
   'tls.server.mode': words(
-    'Whether the port speaks TLS: never, if the client begins with it, or only.',
+    'Whether the port speaks TLS: never, if the client starts a TLS handshake, or always.',
     'permissive',
     ['disabled', 'permissive', 'enforcing'],
     true,
   ),
   'tls.enable': yesOrNo('Own connections use TLS. Default: only if the server mode is enforcing.', undefined, true),
-  'tls.config.file': text('A properties file with the keys that follow; what it says counts.', true),
+  'tls.config.file': text('A properties file with the keys below; its values take precedence.', true),
   'tls.test.mode.enable': yesOrNo(
-    'Serve a self-signed certificate, believe every server. Default: only if no certificate or trust is configured.',
+    'Serve a self-signed certificate, trust every server. Default: only if no certificate or trust is configured.',
     undefined,
   ),
-  'tls.server.need.client.auth': words('Whether clients show a certificate.', 'none', ['none', 'optional', 'require']),
+  'tls.server.need.client.auth': words('Whether the server asks clients for a certificate.', 'none', [
+    'none',
+    'optional',
+    'require',
+  ]),
   'tls.server.keyPath': text('Private key of the server, PEM.'),
   'tls.server.keyPassword': text('Password of that key.'),
   'tls.server.certPath': text('Certificate chain of the server, PEM.'),
-  'tls.server.authClient': yesOrNo('Check certificates that clients show; otherwise any will do.', false),
+  'tls.server.authClient': yesOrNo('Verify the certificates of clients; otherwise any certificate is accepted.', false),
   'tls.server.trustCertPath': text('Authorities that sign client certificates, PEM.'),
   'tls.client.keyPath': text('Private key for own connections, PEM.'),
   'tls.client.keyPassword': text('Password of that key.'),
   'tls.client.certPath': text('Certificate chain for own connections, PEM.'),
-  'tls.client.authServer': yesOrNo('Check certificates of servers; otherwise any will do.', false),
+  'tls.client.authServer': yesOrNo('Verify the certificates of servers; otherwise any certificate is accepted.', false),
   'tls.client.trustCertPath': text('Authorities that sign server certificates, PEM.'),
 }
 
@@ -82,7 +86,7 @@ interface KeyFiles {
   readonly keyPassword: string | undefined
   readonly certPath: string | undefined
   readonly trustCertPath: string | undefined
-  /** True: no files; a self-signed certificate for a server, no checks for a client. */
+  /** If true, no files are used: a server has a self-signed certificate, and a client verifies nothing. */
   readonly testMode: boolean
 }
 
@@ -109,10 +113,10 @@ export const TLS_CONFIG_FILE = '/etc/rocketmq/tls.properties'
 
 /**
  * The TLS options from properties named as in Java, and from the file that `tls.config.file` names, if it exists:
- * its values go first.
- * @param given What Java takes from system properties.
- * @throws RemotingError BAD_OPTION naming key, file and line, and what would be right. Java takes a bad mode as permissive
- *   and a bad flag as false, so that a slip of the pen turns protection off.
+ * its values take precedence.
+ * @param given The properties that Java reads from system properties.
+ * @throws RemotingError BAD_OPTION naming the key, the file, the line and the valid values. Java reads a bad mode as permissive
+ *   and a bad flag as false, so that a typing error turns protection off.
  */
 export async function loadTlsOptions(given: ReadonlyMap<string, string>, log: Logger = silent): Promise<TlsOptions> {
   const values = new Map<string, Source>()
@@ -185,7 +189,7 @@ function arrange(values: TlsValues): TlsOptions {
     trustCertPath: values['tls.client.trustCertPath'],
     authServer: values['tls.client.authServer'],
   }
-  // Java's default is true whatever files are named; then a certificate that somebody has configured is never used.
+  // Java's default is true even if files are named; then a configured certificate is never used.
   return {
     server: {
       ...server,

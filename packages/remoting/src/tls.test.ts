@@ -82,10 +82,10 @@ async function serving(t: TestContext, given: Record<string, string> = {}, more:
 
 const echo = (client: Connection) => client.call(ECHO, { header: { topic: 'a' } })
 
-/** Waits for what a handshake in this process has to do. */
+/** Waits until a handshake in this process has made the condition true. */
 async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 5000 && !condition(); i++) await turn()
-  assert.ok(condition(), 'it did not happen')
+  assert.ok(condition(), 'the condition did not become true')
 }
 
 const ofServer = (path: (name: string) => string, name = 'a') => ({
@@ -98,7 +98,7 @@ const ofClient = (path: (name: string) => string, name = 'client') => ({
   'tls.client.certPath': path(`${name}.pem`),
 })
 
-test('without any certificate a client that trusts everything is served, over one made for it', async t => {
+test('without a configured certificate, the server creates one and serves clients that trust everything', async t => {
   const { secure, join, lines } = await serving(t)
   const socket = secure()
   await echo(join(socket))
@@ -119,14 +119,14 @@ test('enforcing refuses a client without TLS and says so', async t => {
   assert.equal(lines.at(-1)?.why, 'it does not speak TLS, and TLS is enforced')
 })
 
-test('disabled refuses a client that begins with TLS', async t => {
+test('disabled refuses a client that starts a TLS handshake', async t => {
   const { secure, dial, join, lines } = await serving(t, { 'tls.server.mode': 'disabled' })
   await echo(join(dial()))
   await assert.rejects(echo(join(secure())), { code: 'CLOSED' })
   assert.match(lines.at(-1)?.why ?? '', /TLS is disabled/)
 })
 
-test('a client that checks the server connects to the one it trusts only', async t => {
+test('a client that verifies servers connects only to the one it trusts', async t => {
   const path = keys(t)
   const { secure, join } = await serving(t, ofServer(path))
   const trusting = async (name: string): Promise<TlsConnectionOptions> =>
@@ -149,14 +149,14 @@ test('with mutual TLS only a client with a trusted certificate is served', async
   })
   await echo(join(secure(await clientTls((await optionsOf(ofClient(path))).client))))
   await assert.rejects(echo(join(secure())), { code: 'CLOSED' })
-  assert.equal(lines.at(-1)?.why, 'the client showed no certificate')
+  assert.equal(lines.at(-1)?.why, 'the client presented no certificate')
   await assert.rejects(echo(join(secure(await clientTls((await optionsOf(ofClient(path, 'b'))).client)))), {
     code: 'CLOSED',
   })
   assert.match(lines.at(-1)?.why ?? '', /not trusted/)
 })
 
-test('an optional certificate may be missing, but if it is checked it must be trusted', async t => {
+test('an optional certificate may be missing, but if it is presented and verified it must be trusted', async t => {
   const path = keys(t)
   const { secure, join } = await serving(t, {
     ...ofServer(path),
@@ -170,14 +170,14 @@ test('an optional certificate may be missing, but if it is checked it must be tr
   })
 })
 
-test('a required certificate that is not checked may be anybody’s', async t => {
+test('if a certificate is required but not verified, any certificate is accepted', async t => {
   const path = keys(t)
   const { secure, join } = await serving(t, { ...ofServer(path), 'tls.server.need.client.auth': 'require' })
   await echo(join(secure(await clientTls((await optionsOf(ofClient(path, 'b'))).client))))
   await assert.rejects(echo(join(secure())), { code: 'CLOSED' })
 })
 
-test('a key with a password is opened with it, and a wrong one is a clear error', async t => {
+test('a key is decrypted with its password, and a wrong password is a clear error', async t => {
   const path = keys(t)
   const pair = selfSigned()
   const locked = createPrivateKey(pair.key).export({
@@ -199,7 +199,7 @@ test('a key with a password is opened with it, and a wrong one is a clear error'
   })
 })
 
-test('files that are missing, half configured or of two owners keep the server from starting', async t => {
+test('the server does not start with files that are missing, half configured or do not belong together', async t => {
   const path = keys(t)
   const opening = async (given: Record<string, string>) => ServerTls.open((await optionsOf(given)).server)
   await assert.rejects(opening({ ...ofServer(path), 'tls.server.keyPath': path('none') }), {
@@ -223,7 +223,7 @@ test('files that are missing, half configured or of two owners keep the server f
   await assert.rejects(clientTls(half), { code: 'BAD_OPTION' })
 })
 
-test('a changed certificate serves new connections, and those that are open live on', async t => {
+test('new connections use a changed certificate, and open connections stay open', async t => {
   const path = keys(t)
   const { secure, join, tls, lines } = await serving(t, ofServer(path))
   const before = secure()
@@ -245,7 +245,7 @@ test('a changed certificate serves new connections, and those that are open live
   assert.match(lines.at(-1)?.text ?? '', /certificate and private key changed/)
 })
 
-test('the files are looked at twice a second until the server is closed', async t => {
+test('the files are checked twice a second until the close', async t => {
   const path = keys(t)
   const { tls, clock, lines } = await serving(t, ofServer(path))
   const { key, cert } = selfSigned()
@@ -262,7 +262,7 @@ test('the files are looked at twice a second until the server is closed', async 
   assert.equal(clock.timers, 0)
 })
 
-test('changed trust counts for new connections', async t => {
+test('changed trust applies to new connections', async t => {
   const path = keys(t)
   const { secure, join, tls, lines } = await serving(t, {
     ...ofServer(path),
@@ -287,7 +287,7 @@ test('a handshake that is never finished, or is garbage, is refused', async t =>
   await until(() => lines.some(line => line.why?.startsWith('the TLS handshake failed')))
   clock.advance(10_000)
   await until(() => server.connectionCount === 0)
-  assert.match(lines.at(-1)?.why ?? '', /not shown what it speaks/)
+  assert.match(lines.at(-1)?.why ?? '', /did not show its protocol/)
 })
 
 test('TLS inside TLS, and a frame of garbage inside TLS, are refused', async t => {
@@ -297,11 +297,11 @@ test('TLS inside TLS, and a frame of garbage inside TLS, are refused', async t =
   await until(() => lines.filter(line => line.why !== undefined).length === 2)
   const whys = lines.map(line => line.why).join()
   assert.match(whys, /TLS inside TLS/)
-  assert.match(whys, /no protocol known here/)
+  assert.match(whys, /match no known protocol/)
   await until(() => server.connectionCount === 0)
 })
 
-test('over a real socket, TLS is served and closing the server ends it', async t => {
+test('TLS is served over a real socket, and closing the server closes the socket', async t => {
   const { server, join } = await serving(t)
   const { port } = await server.listen({ host: '127.0.0.1' })
   const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }).on('error', () => {})
@@ -312,7 +312,7 @@ test('over a real socket, TLS is served and closing the server ends it', async t
   assert.equal(server.connectionCount, 0)
 })
 
-test('HTTP inside TLS is handed on as well', async t => {
+test('HTTP inside TLS reaches its handler as well', async t => {
   const web = http.createServer((incoming, outgoing) => outgoing.end(`${incoming.url} over TLS`))
   t.after(() => web.closeAllConnections())
   const { server } = await serving(t, {}, { protocols: { http1: stream => void web.emit('connection', stream) } })

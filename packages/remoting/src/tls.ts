@@ -9,7 +9,7 @@ import { type Logger, silent } from './log.ts'
 import { selfSigned } from './self-signed.ts'
 import type { ClientTlsOptions, ServerTlsOptions, TlsMode } from './tls-options.ts'
 
-/** How often the files are looked at, as Java's FileWatchService does. Milliseconds. */
+/** How often the files are checked, as by Java's FileWatchService. Milliseconds. */
 const WATCH_MS = 500
 
 interface Handshake {
@@ -18,16 +18,16 @@ interface Handshake {
 }
 
 /**
- * The server's side of TLS: its key, certificate and trust, followed as their files change.
- * A connection keeps what it began with.
+ * The server's side of TLS: its key, its certificate and the authorities it trusts. They are reloaded when their files change;
+ * an open connection keeps those it began with.
  */
 export class ServerTls {
   readonly #options: ServerTlsOptions
   readonly #log: Logger
   #context: SecureContextOptions
-  /** Made for the first client that speaks TLS. */
+  /** Created for the first client that speaks TLS. */
   #server: Server | undefined
-  // The server tells of a finished handshake without saying which stream it was given for it; the context does.
+  // The event of a finished handshake does not name the stream it began on; the async context connects the two.
   readonly #handshake = new AsyncLocalStorage<Handshake>()
   #watch: Disposable | undefined
   #seen: TlsFiles
@@ -63,8 +63,8 @@ export class ServerTls {
   }
 
   /**
-   * Makes the handshake with a client whose first bytes, still in the stream, began one.
-   * Never settles if the stream closes without a word: whoever holds it sees that.
+   * Performs the handshake with a client. The first bytes of the handshake must still be in the stream.
+   * Never settles if the stream closes without an error: the owner of the stream sees that.
    * @throws RemotingError TLS
    */
   accept(stream: Duplex): Promise<TLSSocket> {
@@ -74,12 +74,12 @@ export class ServerTls {
     return promise
   }
 
-  /** Takes over changed files for new connections. True if it did. Files that do not fit change nothing. */
+  /** Uses changed files for new connections. True if the files have changed. Files that cannot be used change nothing. */
   reload(): Promise<boolean> {
     return (this.#checking ??= this.#reload().finally(() => (this.#checking = undefined)))
   }
 
-  /** Stops following the files. Connections live on. */
+  /** Stops watching the files. Connections stay open. */
   close(): void {
     this.#watch?.[Symbol.dispose]()
     this.#watch = undefined
@@ -106,13 +106,13 @@ export class ServerTls {
   }
 
   #useSelfSigned(): void {
-    // Made when somebody asks for it: most servers never see TLS.
+    // Created on demand: most servers never see TLS.
     const { key, cert } = selfSigned()
     this.#use({ key, cert })
     this.#seen = { ...noFiles, digest: 'self-signed' }
     this.#log.warn(
       { mode: this.mode },
-      'TLS with a self-signed certificate: it encrypts, but proves nothing to clients',
+      'TLS uses a self-signed certificate: connections are encrypted, but clients cannot verify the server',
     )
   }
 
@@ -128,7 +128,7 @@ export class ServerTls {
       this.#log.info({ certPath: this.#options.certPath }, `The ${what} changed, reload the ssl context`)
       return true
     } catch (error) {
-      // Half of a pair, or a file just being written: the other half is another change.
+      // Half of a pair has changed, or a file is being written: the next check sees the rest.
       this.#warnOnce(error as Error)
       return false
     }
@@ -148,7 +148,7 @@ export class ServerTls {
     const refusal = this.#refusalOf(socket)
     if (handshake === undefined) socket.destroy()
     else if (refusal === undefined) handshake.resolve(socket)
-    // The stream is destroyed by its owner, who shall hear the reason before it hears that.
+    // The owner destroys the stream; it must get the reason before it sees the stream close.
     else handshake.reject(new RemotingError('TLS', refusal))
   }
 
@@ -156,7 +156,7 @@ export class ServerTls {
     const { needClientAuth, authClient, testMode } = this.#options
     if (testMode || needClientAuth === 'none') return undefined
     if (socket.getPeerX509Certificate() === undefined) {
-      return needClientAuth === 'require' ? 'the client showed no certificate' : undefined
+      return needClientAuth === 'require' ? 'the client presented no certificate' : undefined
     }
     if (authClient && !socket.authorized)
       return `the client's certificate is not trusted: ${String(socket.authorizationError)}`
@@ -219,7 +219,7 @@ function secureContext(
   return options
 }
 
-/** OpenSSL finds out at the first handshake that key and certificate are of different kinds; this does now. */
+/** Detects that key and certificate do not belong together. OpenSSL may detect this only at the first handshake. */
 function checkPair(options: SecureContextOptions, names: string): void {
   let fits: boolean
   try {
@@ -241,7 +241,7 @@ function handshakeError(error: Error): RemotingError {
   return new RemotingError('TLS', `the TLS handshake failed: ${reason}`, { cause: error })
 }
 
-/** What `node:tls` needs to connect to a server, read once. Host names are not checked, as in Java. */
+/** The options of `node:tls` for connecting to a server; files are read once. Host names are not checked, as in Java. */
 export async function clientTls(options: ClientTlsOptions): Promise<ConnectionOptions> {
   const checkServerIdentity = (): undefined => undefined
   if (options.testMode) return { rejectUnauthorized: false, checkServerIdentity }

@@ -13,7 +13,7 @@ function open(t: TestContext) {
   return { clock, stop, left, limit: { timeoutMs: 500, signal: stop.signal } }
 }
 
-test('work that is done in time brings its result, and leaves neither a timer nor a listener', async t => {
+test('work that is done in time returns its result, and leaves neither a timer nor a listener', async t => {
   const { clock, limit, left } = open(t)
   const work = Promise.withResolvers<string>()
   const waiting = within(clock, work.promise, limit, 'the work')
@@ -22,14 +22,14 @@ test('work that is done in time brings its result, and leaves neither a timer no
   assert.equal(await waiting, 'done')
 })
 
-test('work that fails ends the wait with its own error, untouched', async t => {
+test('work that fails ends the wait with its own error, unchanged', async t => {
   const { clock, limit } = open(t)
   const failure = new TypeError('no such thing')
   const toError = () => new Error('not of the work')
   await assert.rejects(within(clock, Promise.reject(failure), limit, 'the work', toError), error => error === failure)
 })
 
-test('work that takes too long ends with TIMEOUT, no millisecond earlier, and may fail later', async t => {
+test('work that takes too long ends with TIMEOUT exactly at the limit, and may fail later', async t => {
   const { clock, limit, left } = open(t)
   const work = Promise.withResolvers<void>()
   const waiting = within(clock, work.promise, limit, 'the work')
@@ -54,11 +54,11 @@ test('an abort ends the wait at once with ABORTED, caused by the reason of the s
   stop.abort(reason)
   assert.deepEqual(left(), { timers: 0, listeners: 0 })
   await assert.rejects(waiting, { code: 'ABORTED', message: 'the work was aborted', cause: reason })
-  const failing = Promise.reject(new Error('heard by no one'))
+  const failing = Promise.reject(new Error('ignored'))
   await assert.rejects(within(clock, failing, limit, 'the work'), { code: 'ABORTED' })
 })
 
-test('a caller makes its own error of TIMEOUT and ABORTED', async t => {
+test('a caller can turn TIMEOUT and ABORTED into its own error', async t => {
   const { clock, stop, limit } = open(t)
   const toError = ({ code }: { code: string }) => new Error(`mine: ${code}`)
   const late = within(clock, new Promise(() => {}), { timeoutMs: 100 }, 'the work', toError)
@@ -69,7 +69,7 @@ test('a caller makes its own error of TIMEOUT and ABORTED', async t => {
   await assert.rejects(cut, { message: 'mine: ABORTED' })
 })
 
-test('without a time only the signal ends a wait', async t => {
+test('without a timeout only the signal ends a wait', async t => {
   const { clock, stop, left } = open(t)
   const waiting = within(clock, new Promise(() => {}), { signal: stop.signal }, 'the work')
   assert.deepEqual(left(), { timers: 0, listeners: 1 })
@@ -78,7 +78,7 @@ test('without a time only the signal ends a wait', async t => {
   await assert.rejects(waiting, { code: 'ABORTED' })
 })
 
-test('waiting up to a limit ends with the work, the time or the signal, and only the work can fail it', async t => {
+test('upTo ends with the work, the timeout or the signal, and rejects only if the work fails', async t => {
   const { clock, stop, limit } = open(t)
   await upTo(clock, Promise.resolve(), limit)
   await assert.rejects(upTo(clock, Promise.reject(new Error('broken')), limit), { message: 'broken' })
@@ -92,7 +92,7 @@ test('waiting up to a limit ends with the work, the time or the signal, and only
   work.reject(new Error('later'))
 })
 
-test('a pause ends after its time, or with the signal, or does not begin when that is aborted', async t => {
+test('a pause ends after its time or when the signal is aborted, and at once if it was aborted before', async t => {
   const { clock, stop, left } = open(t)
   const whole = pause(clock, 300, stop.signal)
   clock.advance(300)
@@ -104,7 +104,7 @@ test('a pause ends after its time, or with the signal, or does not begin when th
   await pause(clock, 300, stop.signal)
 })
 
-test('a wait is given up once, in the same turn, and not after it was disposed of', t => {
+test('giveUp is called once, in the same turn, and not after the wait is disposed of', t => {
   const { clock, stop, limit } = open(t)
   const ends: (AbortSignal | undefined)[] = []
   const begin = () => giveUpAfter(clock, limit, aborted => ends.push(aborted))
@@ -122,7 +122,7 @@ test('a wait is given up once, in the same turn, and not after it was disposed o
   assert.deepEqual(ends, [undefined, stop.signal, stop.signal])
 })
 
-test('only what has a method then is a promise', () => {
+test('only a value with a method then is a promise', () => {
   assert.equal(isPromise(Promise.resolve()), true)
   for (const value of [undefined, null, 0, 'then', {}]) assert.equal(isPromise<unknown>(value), false)
 })

@@ -10,9 +10,9 @@ export interface WaitLimit {
 }
 
 /**
- * Calls `giveUp` once: when the time is over, or with the signal as soon as that is aborted, which may be at once.
- * It is called in the same turn, so that what was waited for cannot arrive in between. Disposing stops the timer and
- * removes the listener; so does giving up.
+ * Calls `giveUp` once: without an argument when the time is over, or with the signal as soon as it is aborted, which may be
+ * before this function returns. The call happens in the same turn of the event loop, so that the awaited result cannot arrive
+ * in between. Disposing stops the timer and removes the listener; so does giving up.
  */
 export function giveUpAfter(
   clock: Clock,
@@ -41,10 +41,11 @@ export function giveUpAfter(
 }
 
 /**
- * Waits for work that others may wait for too: giving up does not end it, and its later failure is no unhandled rejection.
+ * Waits for work that others may wait for too: giving up does not end the work, and its later failure does not become an
+ * unhandled rejection.
  * @param what The work, for errors: "`what` took longer than 3000 ms", "`what` was aborted".
- * @param toError Makes the caller's own error of the RemotingError; what the work fails with passes as it is.
- * @throws RemotingError TIMEOUT, ABORTED with the signal's reason as its cause; what the work fails with
+ * @param toError Turns the RemotingError into the caller's own error. An error of the work is passed on unchanged.
+ * @throws RemotingError TIMEOUT, ABORTED with the signal's reason as its cause; the error of the work
  */
 export function within<T>(
   clock: Clock,
@@ -64,7 +65,7 @@ function givenUp(what: string, timeoutMs: number | undefined, aborted: AbortSign
   return new RemotingError('TIMEOUT', `${what} took longer than ${timeoutMs} ms`, { retriable: true })
 }
 
-/** Waits for work at most so long; when the limit comes first, that is no error. @throws What the work fails with */
+/** Waits for work until the limit, which is not an error. @throws The error of the work */
 export function upTo(clock: Clock, work: Promise<void>, limit: WaitLimit): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const wait = giveUpAfter(clock, limit, () => resolve())
@@ -79,7 +80,7 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   return promise
 }
 
-/** True if a value that a function returned must be awaited. Not awaiting the others saves a turn of the event loop. */
+/** True if a value must be awaited. Not awaiting other values saves a turn of the event loop. */
 export function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -24,7 +24,7 @@ export function connectionPair(
 ) {
   const clock = new ManualClock()
   const [near, far] = memorySockets()
-  /** Why the server's end ended. */
+  /** Why the server's side of the connection ended. */
   const reasons: CloseReason[] = []
   const server = new Connection(near, {
     remoteAddress: 'client:1',

@@ -146,7 +146,7 @@ test('the error for a missing list has the address server’s failure as its cau
   const cluster = await testCluster(t)
   const { route } = await open(cluster, { source: { url: 'no url: hidden' } })
   await assert.rejects(route(), (error: ClientError) => {
-    assert.equal(error.message, 'No name server address: the URL of the address server is none')
+    assert.equal(error.message, 'No name server address: the URL of the address server is not an http or https URL')
     assert.ok(error.cause instanceof ClientError)
     assert.deepEqual([error.code, error.retriable], ['NO_NAME_SERVER', true])
     assert.deepEqual([error.cause.code, error.cause.retriable], ['NO_NAME_SERVER', true])

@@ -152,7 +152,7 @@ export class NameServers {
    */
   async #othersNow(failures: readonly Failure[], deadline: Deadline): Promise<readonly string[]> {
     const isSilent = failures.every(({ error }) => error.code !== 'BROKER_REFUSED')
-    const sinceSought = this.#options.clock.elapsed() - this.#list.soughtAt
+    const sinceSought = this.#options.clock.elapsed() - this.#list.lastRefreshAt
     if (!isSilent || this.#list.isClosed || sinceSought < FIND_AGAIN_MS) return []
     await this.#findWithin(deadline)
     return this.addresses.filter(address => failures.every(failure => failure.address !== address))

@@ -1,43 +1,43 @@
 import type { Command } from '../command.ts'
 
-/** What a faulty server does with a request instead of answering it at once and once. */
+/** What a faulty server does with a request instead of answering it once, without delay. */
 export type FaultyAnswer =
-  /** Answers after so long by the clock. */
+  /** Answers after `ms` milliseconds of the server's clock. */
   | { readonly answer: 'late'; readonly ms: number }
   | { readonly answer: 'never' }
   | { readonly answer: 'twice' }
-  /** Another code; the rest is what the handler said, if it was asked. */
+  /** Answers with another code; the rest is the handler's answer, if the handler ran. */
   | { readonly answer: 'code'; readonly code: number; readonly remark?: string }
-  /** Bytes that are no frame. Default 64 times 0xff. */
+  /** Sends bytes that are not a frame. Default: 64 times 0xff. */
   | { readonly answer: 'garbage'; readonly bytes?: Buffer }
-  /** The first bytes of the answer, by default half of them, and then the end of the connection. */
+  /** Sends the first bytes of the answer, by default half of them, and then closes the connection. */
   | { readonly answer: 'cut'; readonly bytes?: number }
-  /** Ends the connection instead. */
+  /** Closes the connection instead of answering. */
   | { readonly answer: 'hang-up' }
   /** From now on neither reads nor writes on this connection, and keeps it open. */
   | { readonly answer: 'half-open' }
-  /** A few bytes of the answer at a time. */
+  /** Sends a few bytes of the answer at a time. */
   | { readonly answer: 'slow'; readonly bytes: number; readonly everyMs: number }
-  /** An answer to a request that was not made, then the true one. */
+  /** Sends an answer to a request that was not made, then the real one. */
   | { readonly answer: 'stranger' }
 
 export type Fault = FaultyAnswer & {
-  /** How many requests meet it. Default 1; Infinity until it is lifted. */
+  /** How many requests meet the fault. Default 1; Infinity: all until it is lifted. */
   readonly times?: number
-  /** How many requests pass before the first. Default 0. */
+  /** How many matching requests pass before the first one meets the fault. Default 0. */
   readonly after?: number
-  /** Whether the request does its work nevertheless. Default true, except with `code`. */
+  /** Whether the handler still runs. Default true, except with `code`. */
   readonly handled?: boolean
-  /** Which requests; by default all of the name. */
+  /** Which requests may meet the fault; by default all with the name. */
   readonly where?: (request: SeenRequest) => boolean
 }
 
-/** A request that came. */
+/** A request that the server received. */
 export interface SeenRequest {
   /** RocketMQ's name, or the number of a code that the server does not know. */
   readonly name: string
   readonly code: number
-  /** The fields as they came, as text. */
+  /** The header fields as they were received, as text. */
   readonly header: Readonly<Record<string, string>>
   /** A copy. */
   readonly body: Buffer | null
@@ -45,14 +45,14 @@ export interface SeenRequest {
   readonly oneway: boolean
   /** Address of the sender. */
   readonly from: string
-  /** When, by the clock. */
+  /** When it was received, by `Clock.now`. */
   readonly at: number
   readonly command: Command
 }
 
 /** A fault that was set. */
 export interface SetFault extends Disposable {
-  /** How many requests met it. */
+  /** How many requests have met it. */
   readonly met: number
   lift(): void
 }
@@ -90,7 +90,7 @@ class StandingFault implements SetFault {
   }
 }
 
-/** The faults of one server. The one set first comes first. */
+/** The faults of one server. If several match a request, the one that was set first applies. */
 export class Faults {
   #faults: StandingFault[] = []
 

@@ -22,7 +22,7 @@ async function settle(): Promise<void> {
   for (let turns = 0; turns < 10; turns++) await turn()
 }
 
-/** A faulty server that echoes, and a client of it. */
+/** Opens a faulty server that echoes, and a client of it. */
 function open(t: TestContext) {
   const clock = new ManualClock()
   const server = new FaultyServer({
@@ -42,10 +42,10 @@ function open(t: TestContext) {
   t.after(async () => {
     await Promise.all([client.close(), server.close()])
     await settle()
-    assert.equal(clock.timers, 0, 'what is closed leaves no timer')
+    assert.equal(clock.timers, 0, 'closing leaves no timer')
   })
   const echo = () => client.call(server.address, table.ECHO, { header: { topic: 'T' } }, { timeoutMs: 1000 })
-  /** How a call ends when so much time passes. */
+  /** How a call ends while `ms` milliseconds pass. */
   const after = async (ms: number): Promise<string> => {
     const call = echo().then(
       ({ header }) => header.topic,
@@ -90,7 +90,7 @@ for (const [fault, end] of ends) {
   })
 }
 
-test('a fault is met by the requests it is set for, and by none once it is lifted', async t => {
+test('only the requests that a fault is set for meet it, and none after it is lifted', async t => {
   const { server, after } = open(t)
   const other = server.fault('OTHER', { answer: 'code', code: 16 })
   const second = server.fault('*', { answer: 'code', code: 17, after: 1, times: Number.POSITIVE_INFINITY })
@@ -99,7 +99,7 @@ test('a fault is met by the requests it is set for, and by none once it is lifte
   assert.deepEqual([await after(50), other.met, second.met], ['T', 0, 2])
 })
 
-test('a server that is down takes no connection until it is up again', async t => {
+test('a server that is down accepts no connection until it is up again', async t => {
   const { server, after } = open(t)
   assert.equal(await after(50), 'T')
   server.down()

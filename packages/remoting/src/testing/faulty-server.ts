@@ -14,20 +14,20 @@ import { type Fault, Faults, type SeenRequest, type SetFault } from './faults.ts
 export interface FaultyServerOptions {
   readonly address: string
   readonly clock: Clock
-  /** Names of the requests it may be asked. */
+  /** The requests that it serves, by name. */
   readonly table: RequestTable
-  /** What its answers say of its release, see `release.ts` of the protocol package. */
+  /** The release that its answers announce, see `release.ts` of the protocol package. */
   readonly version: number
   readonly dispatch: (command: Command, peer: Peer) => Eventual<ReplyParts>
   /** Called when a connection has ended. */
   readonly onClose?: (peerId: number) => void
 }
 
-/** The connection of one client, as handlers see it: one that reads nothing any more counts as closed. */
+/** The connection of one client, as handlers see it: a frozen one counts as closed. */
 class Link implements Peer {
   readonly stream: Duplex
   readonly connection: Connection
-  /** Timers of answers that are not out yet. */
+  /** Timers of answers that are not sent yet. */
   readonly timers = new Set<Disposable>()
   isFrozen = false
 
@@ -68,7 +68,7 @@ class Link implements Peer {
     this.connection.destroy(reason)
   }
 
-  /** From now on nothing is read from the client, and it can no longer be called. */
+  /** Stops reading from the client, which can no longer be called. */
   freeze(): void {
     this.isFrozen = true
     this.stream.pause()
@@ -76,13 +76,13 @@ class Link implements Peer {
 }
 
 /**
- * A server for tests that fails on demand. Connections come over memory sockets (`accept`) or a real port (`listen`); what
- * it was asked is in `requests`, and `fault` says which request is not answered as it should be.
+ * A server for tests that fails on demand. Connections come over memory sockets (`accept`) or a real port (`listen`);
+ * `requests` records what the server received, and `fault` sets which requests are not answered properly.
  */
 export class FaultyServer {
-  /** What was asked, oldest first, one-way requests too. */
+  /** All requests received, oldest first, including one-way requests. */
   readonly requests: SeenRequest[] = []
-  /** New connections succeed, fail, or, over memory sockets, never come about. */
+  /** Whether new connections succeed, fail or, over memory sockets, never complete. */
   accepting: 'connects' | 'refuses' | 'hangs' = 'connects'
   readonly #options: FaultyServerOptions
   readonly #names: ReadonlyMap<number, string>
@@ -121,35 +121,35 @@ export class FaultyServer {
     this.#faults.clear()
   }
 
-  /** Ends all connections and takes no new ones, like a server that was killed. */
+  /** Closes all connections and accepts no new ones, like a server that was killed. */
   down(): void {
     this.accepting = 'refuses'
     this.dropAll()
   }
 
-  /** Takes connections again. */
+  /** Accepts connections again. */
   up(): void {
     this.accepting = 'connects'
   }
 
-  /** Ends all connections; new ones are taken. */
+  /** Closes all connections; new ones are accepted. */
   dropAll(): void {
     for (const link of this.#links) link.destroy('shutdown')
   }
 
-  /** Neither reads nor writes any more on the connections that are open, like a machine that lost its network. */
+  /** Stops reading and writing on all open connections, like a machine that lost its network. */
   freeze(): void {
     for (const link of this.#links) link.freeze()
   }
 
-  /** Bytes to every client, whatever they are. */
+  /** Sends any bytes to every client. */
   write(bytes: Buffer): void {
     for (const { stream } of this.#links) stream.write(bytes)
   }
 
   // -- Connections ---------------------------------------------------------------------------------------------------
 
-  /** Takes a client at the other end of a stream. */
+  /** Accepts a client at the other end of a stream. */
   accept(stream: Duplex, remoteAddress: string): void {
     if (this.accepting !== 'connects' || this.#closing !== undefined) {
       stream.destroy()
@@ -181,7 +181,7 @@ export class FaultyServer {
     return this.#address
   }
 
-  /** Ends everything. Idempotent. */
+  /** Closes all connections and the port. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#shutDown())
   }
@@ -245,7 +245,7 @@ export class FaultyServer {
     return reply
   }
 
-  /** What leaves the request without a whole answer of its own. */
+  /** Applies a fault that leaves the request without a complete answer. */
   async #spoil(fault: Fault, frame: Buffer, link: Link): Promise<void> {
     if (fault.answer === 'garbage') link.stream.write(fault.bytes ?? Buffer.alloc(64, 0xff))
     if (fault.answer === 'cut') link.stream.end(frame.subarray(0, fault.bytes ?? frame.length >> 1))
@@ -283,7 +283,7 @@ export class FaultyServer {
   }
 }
 
-/** The answer to a request that gets none. */
+/** An answer that is never sent. */
 export function noReply(): Held<never> {
   return held(new Promise<never>(() => {}))
 }

@@ -6,7 +6,7 @@ export class ManualClock implements Clock {
   #jumped = 0
   readonly #timers = new Set<{ readonly ms: number; due: number; readonly tick: () => void }>()
 
-  /** @param now Where it starts, milliseconds since the epoch. */
+  /** @param now The time at which it starts, milliseconds since the epoch. */
   constructor(now = 1_700_000_000_000) {
     this.#now = now
   }
@@ -30,14 +30,14 @@ export class ManualClock implements Clock {
     return this.#timers.size
   }
 
-  /** Sets the time of day, as an operator or NTP does: what is due stays as far away as it was. */
+  /** Changes the time of day by `ms`, as an operator or NTP does: timers fire after the same time as before. */
   jump(ms: number): void {
     this.#now += ms
     this.#jumped += ms
     for (const timer of this.#timers) timer.due += ms
   }
 
-  /** Moves on by `ms` during which the process did not run: what fell due meanwhile is called once, late, at its end. */
+  /** Advances by `ms` as if the process had not run: timers that fell due in between are called once, late, at the end. */
   pause(ms: number): void {
     this.#now += ms
     const late = [...this.#timers].filter(timer => timer.due <= this.#now).sort((a, b) => a.due - b.due)
@@ -45,7 +45,7 @@ export class ManualClock implements Clock {
     for (const timer of late) if (this.#timers.has(timer)) timer.tick()
   }
 
-  /** Moves on by `ms`, calling what falls due in order. */
+  /** Advances by `ms` and calls the timers that fall due, in order. */
   advance(ms: number): void {
     const end = this.#now + ms
     for (;;) {

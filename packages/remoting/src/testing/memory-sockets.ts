@@ -1,6 +1,6 @@
 import { type Duplex, duplexPair } from 'node:stream'
 
-/** Two ends of a connection without a network. When one end is destroyed the other hears of it, as with sockets. */
+/** Two ends of a connection without a network. When one end is destroyed, so is the other, as with sockets. */
 export function memorySockets(): [Duplex, Duplex] {
   const [near, far] = duplexPair()
   near.once('close', () => setImmediate(() => far.destroy()))
