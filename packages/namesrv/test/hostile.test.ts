@@ -71,9 +71,9 @@ async function assertEmpty(caller: Connection): Promise<void> {
 const bomb = deflateSync(Buffer.alloc(100 << 20), { level: 1 })
 
 const badBodies: readonly [name: string, body: Buffer, compressed: boolean, remark: RegExp][] = [
-  ['a zip bomb', bomb, true, /unfolds to more than/],
-  ['a zip bomb that claims to be plain', bomb, false, /unfolds to more than/],
-  ['compressed garbage', randomBytes(1000), true, /no zlib stream/],
+  ['a zip bomb', bomb, true, /when decompressed/],
+  ['a zip bomb that claims to be plain', bomb, false, /when decompressed/],
+  ['compressed garbage', randomBytes(1000), true, /not a zlib stream/],
   [
     'a compressed list of two billion topics',
     deflateSync(Buffer.from('000000027b7d7fffffff', 'hex')),

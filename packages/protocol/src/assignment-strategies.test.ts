@@ -24,7 +24,7 @@ function ids(count: number): string[] {
   return Array.from({ length: count }, (_, at) => `CID-${at}`)
 }
 
-/** Places of the queues that each member gets, as `0,1/2/`. */
+/** The indexes of the queues that each member gets, as `0,1/2/`. */
 function shares(strategy: AssignmentStrategy, queues: MessageQueue[], clientIds: string[]): string {
   return clientIds
     .map(clientId =>
@@ -36,7 +36,7 @@ function shares(strategy: AssignmentStrategy, queues: MessageQueue[], clientIds:
     .join('/')
 }
 
-test('queues are shared as the Java client shares them', () => {
+test('queues are assigned as the Java client assigns them', () => {
   const sizes = [
     [10, 3],
     [8, 3],
@@ -54,7 +54,7 @@ test('queues are shared as the Java client shares them', () => {
   }
 })
 
-// Made by the classes of 4.9.7 and 5.5.0, which agree: topic number, queues, ids, virtual nodes, shares.
+// Computed by the classes of 4.9.7 and 5.5.0, which agree: topic number, queues, ids, virtual nodes, assigned queues.
 const javaRings = `
 0 17 3 10 0,2,3,4,5,7,9,12,13,15/8,10,16/1,6,11,14
 1 5 5 11 1,3,4/0,2///
@@ -64,7 +64,7 @@ const javaRings = `
 8 19 3 4 4,6/5,8,10,16/0,1,2,3,7,9,11,12,13,14,15,17,18
 11 12 4 9 0,5,6,7,9,11///1,2,3,4,8,10`
 
-test('the ring of consistent hashing is that of Java, over several brokers and alphabets', () => {
+test('consistent hashing has the same ring as Java, over several brokers and alphabets', () => {
   const brokers = ['broker-a', 'broker-b', 'broker-c', 'Z']
   for (const row of javaRings.trim().split('\n')) {
     const [k = '', q, n, nodes, expected] = row.split(' ')
@@ -78,7 +78,7 @@ test('the ring of consistent hashing is that of Java, over several brokers and a
   }
 })
 
-test('by machine room only queues of the named rooms count', () => {
+test('byMachineRoom assigns only queues of the named rooms', () => {
   const queues = [
     ...queuesOf('room1@broker-a', 7),
     ...queuesOf('room2@broker-b', 2),
@@ -88,7 +88,7 @@ test('by machine room only queues of the named rooms count', () => {
   assert.equal(shares(byMachineRoom(['room1']), queues, ids(3)), '0,1,6/2,3/4,5')
 })
 
-test('a configured list is given as it is', () => {
+test('a configured list is assigned as it is', () => {
   const queues = queuesOf('broker-a', 4)
   assert.equal(shares(configured(queues.slice(1, 3)), queues, ids(2)), '1,2/1,2')
 })
@@ -98,19 +98,19 @@ const rooms = {
   ofClient: (id: string) => id.split('@')[0] ?? '',
 }
 
-test('members take the queues of their own room, and all share those of rooms without members', () => {
+test('members get the queues of their own room, and all members share the queues of rooms without members', () => {
   const queues = sortQueues([...queuesOf('r1@a', 4), ...queuesOf('r2@b', 2), ...queuesOf('r3@c', 3)])
   const nearby = machineRoomNearby(averagely, rooms)
   assert.equal(nearby.name, 'MACHINE_ROOM_NEARBY-AVG')
   assert.equal(shares(nearby, queues, ['r1@x', 'r1@y', 'r2@z']), '0,1,6/2,3,7/4,5,8')
 })
 
-test('an unknown room is an error that names who has none', () => {
+test('an unknown room is an error that names the client or queue without a room', () => {
   const nearby = machineRoomNearby(averagely, { ...rooms, ofClient: () => '' })
   assert.throws(() => shares(nearby, queuesOf('r1@a', 1), ids(1)), { code: 'BAD_OPTION', message: /client CID-0/ })
 })
 
-test('who is not in the list gets nothing, and empty lists are refused', () => {
+test('a client that is not in the list gets no queues, and empty lists are refused', () => {
   const queues = queuesOf('a', 2)
   for (const strategy of [averagely, averagelyByCircle, consistentHash(), byMachineRoom(['a'])]) {
     assert.deepEqual(strategy.assign({ group, clientId: 'other', queues, clientIds: ids(2) }), [])
@@ -131,8 +131,8 @@ test('every queue belongs to exactly one member', () => {
   })
   const clientIds = fc.uniqueArray(fc.stringMatching(/^r[12]@[a-z]{1,3}$/), { minLength: 1, maxLength: 8 })
   fc.assert(
-    fc.property(fc.constantFrom(...strategies), queues, clientIds, (strategy, places, members) => {
-      const all = sortQueues(places.map(([brokerName, queueId]) => ({ topic: 'T', brokerName, queueId })))
+    fc.property(fc.constantFrom(...strategies), queues, clientIds, (strategy, pairs, members) => {
+      const all = sortQueues(pairs.map(([brokerName, queueId]) => ({ topic: 'T', brokerName, queueId })))
       const clientIds = sortClientIds(members)
       const given = clientIds.flatMap(clientId => strategy.assign({ group, clientId, queues: all, clientIds }))
       assert.deepEqual(sortQueues(given), all)
@@ -140,21 +140,26 @@ test('every queue belongs to exactly one member', () => {
   )
 })
 
-test('consistent hashing moves only the queues of who leaves', () => {
+test('consistent hashing moves only the queues of a member that leaves', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 2, max: 8 }), fc.nat(), (count, members, leaver) => {
-      const queues = queuesOf('a', count)
-      const before = ids(members)
-      const after = before.toSpliced(leaver % members, 1)
-      for (const clientId of after) {
-        const kept = new Set(consistentHash().assign({ group, clientId, queues, clientIds: after }))
-        assert.ok(
-          consistentHash()
-            .assign({ group, clientId, queues, clientIds: before })
-            .every(q => kept.has(q)),
-        )
-      }
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 60 }),
+      fc.integer({ min: 2, max: 8 }),
+      fc.nat(),
+      (count, members, leaving) => {
+        const queues = queuesOf('a', count)
+        const before = ids(members)
+        const after = before.toSpliced(leaving % members, 1)
+        for (const clientId of after) {
+          const kept = new Set(consistentHash().assign({ group, clientId, queues, clientIds: after }))
+          assert.ok(
+            consistentHash()
+              .assign({ group, clientId, queues, clientIds: before })
+              .every(q => kept.has(q)),
+          )
+        }
+      },
+    ),
   )
 })
 

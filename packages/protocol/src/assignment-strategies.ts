@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { RemotingError } from '@gantrymq/remoting'
 import type { MessageQueue } from './bodies/message-queue.ts'
 
-/** What a strategy shares out. All members of a group must come to results that fit, so it must use nothing else. */
+/** The input of a strategy. It must use nothing else, because the results of all members of a group must fit together. */
 export interface AssignmentInput {
   readonly group: string
   /** The id of this client. */
@@ -13,11 +13,11 @@ export interface AssignmentInput {
   readonly clientIds: readonly string[]
 }
 
-/** How the queues of a topic are shared among the members of a group. Write your own, or take one of this file. */
+/** How the queues of a topic are assigned to the members of a group. Write your own, or use one of this file. */
 export interface AssignmentStrategy {
-  /** What logs call it. */
+  /** The name in log lines. */
   readonly name: string
-  /** The queues of `clientId`. An error leaves all as it was. */
+  /** The queues of `clientId`. If it throws, the client keeps its current queues. */
   assign(input: AssignmentInput): readonly MessageQueue[]
 }
 
@@ -37,34 +37,34 @@ export function sortClientIds(clientIds: Iterable<string>): string[] {
   return [...clientIds].sort(compareTexts)
 }
 
-/** A strategy that refuses what Java refuses, and gives nothing to who is not in the list. */
-function strategy(name: string, assign: (input: AssignmentInput, place: number) => MessageQueue[]): AssignmentStrategy {
+/** A strategy that refuses what Java refuses, and assigns nothing to a client that is not in the list. */
+function strategy(name: string, assign: (input: AssignmentInput, index: number) => MessageQueue[]): AssignmentStrategy {
   return {
     name,
     assign(input) {
       if (input.clientId === '') throw new RemotingError('BAD_OPTION', 'clientId of an assignment is empty')
       if (input.queues.length === 0) throw new RemotingError('BAD_OPTION', 'queues of an assignment are empty')
       if (input.clientIds.length === 0) throw new RemotingError('BAD_OPTION', 'clientIds of an assignment are empty')
-      const place = input.clientIds.indexOf(input.clientId)
-      return place < 0 ? [] : assign(input, place)
+      const index = input.clientIds.indexOf(input.clientId)
+      return index < 0 ? [] : assign(input, index)
     },
   }
 }
 
-/** Neighbouring queues together, the first members get one more: Apache's AVG, the default. */
-export const averagely: AssignmentStrategy = strategy('AVG', ({ queues, clientIds }, place) => {
+/** Each member gets adjacent queues; the first members get one more each: Apache's AVG, the default. */
+export const averagely: AssignmentStrategy = strategy('AVG', ({ queues, clientIds }, index) => {
   const size = Math.floor(queues.length / clientIds.length)
   const rest = queues.length % clientIds.length
-  const start = place * size + Math.min(place, rest)
-  return queues.slice(start, start + size + (place < rest ? 1 : 0))
+  const start = index * size + Math.min(index, rest)
+  return queues.slice(start, start + size + (index < rest ? 1 : 0))
 })
 
-/** One queue each in turn: Apache's AVG_BY_CIRCLE. */
-export const averagelyByCircle: AssignmentStrategy = strategy('AVG_BY_CIRCLE', ({ queues, clientIds }, place) =>
-  queues.filter((_, at) => at % clientIds.length === place),
+/** The members get one queue each in turn: Apache's AVG_BY_CIRCLE. */
+export const averagelyByCircle: AssignmentStrategy = strategy('AVG_BY_CIRCLE', ({ queues, clientIds }, index) =>
+  queues.filter((_, at) => at % clientIds.length === index),
 )
 
-/** Always these queues, whoever else there is: Apache's CONFIG. */
+/** Always these queues, regardless of the other members: Apache's CONFIG. */
 export function configured(queues: readonly MessageQueue[]): AssignmentStrategy {
   return { name: 'CONFIG', assign: () => queues }
 }
@@ -72,21 +72,21 @@ export function configured(queues: readonly MessageQueue[]): AssignmentStrategy 
 /** Only queues of brokers named `ROOM@NAME` with one of these rooms: Apache's MACHINE_ROOM. */
 export function byMachineRoom(rooms: Iterable<string>): AssignmentStrategy {
   const known = new Set(rooms)
-  return strategy('MACHINE_ROOM', ({ queues, clientIds }, place) => {
+  return strategy('MACHINE_ROOM', ({ queues, clientIds }, index) => {
     const near = queues.filter(({ brokerName }) => {
       // Java's split drops empty parts at the end.
       const parts = brokerName.replace(/@+$/, '').split('@')
       return parts.length === 2 && known.has(parts[0] ?? '')
     })
     const size = Math.floor(near.length / clientIds.length)
-    const last = near.length % clientIds.length > place ? near.slice(size * clientIds.length + place).slice(0, 1) : []
-    return [...near.slice(size * place, size * (place + 1)), ...last]
+    const last = near.length % clientIds.length > index ? near.slice(size * clientIds.length + index).slice(0, 1) : []
+    return [...near.slice(size * index, size * (index + 1)), ...last]
   })
 }
 
 /**
- * By a ring of MD5 points, so that few queues move when a member comes or goes: Apache's CONSISTENT_HASH.
- * @param virtualNodes points of each member, as many in all members
+ * By a ring of MD5 points, so that few queues move when a member joins or leaves: Apache's CONSISTENT_HASH.
+ * @param virtualNodes Points of each member; must be the same in all members.
  * @throws RemotingError BAD_OPTION if negative
  */
 export function consistentHash(virtualNodes = 10): AssignmentStrategy {
@@ -102,7 +102,7 @@ interface RingPoint {
   readonly clientId: string
 }
 
-/** Points by hash; of two with the same the later counts, as in Java's map. */
+/** Points sorted by hash; of two points with the same hash the later one counts, as in Java's map. */
 function ringOf(clientIds: readonly string[], virtualNodes: number): RingPoint[] {
   const owners = new Map<number, string>()
   for (const clientId of clientIds) {
@@ -124,15 +124,15 @@ function javaTextOf({ topic, brokerName, queueId }: MessageQueue): string {
   return `MessageQueue [topic=${topic}, brokerName=${brokerName}, queueId=${queueId}]`
 }
 
-/** Tells in which machine room brokers and clients are. */
+/** Returns the machine rooms of queues and clients. */
 export interface MachineRooms {
   ofQueue(queue: MessageQueue): string
   ofClient(clientId: string): string
 }
 
 /**
- * Queues go to members in their own room, those of rooms without members to all, each time by `inner`: Apache's
- * AllocateMachineRoomNearby.
+ * Assigns queues to members in the same room, and the queues of rooms without members to all members, in both cases by `inner`:
+ * Apache's AllocateMachineRoomNearby.
  */
 export function machineRoomNearby(inner: AssignmentStrategy, rooms: MachineRooms): AssignmentStrategy {
   return strategy(`MACHINE_ROOM_NEARBY-${inner.name}`, input => {

@@ -1,7 +1,7 @@
 import { type Bean, boolOf, type JsonObject, listOf, textOf, textsOf, toObject } from '@gantrymq/remoting'
 import { jsonBody, jsonListBody } from './json-body.ts'
 
-/** A user of a 5.x broker: Apache's UserInfo. What is left out of an update stays. */
+/** A user of a 5.x broker: Apache's UserInfo. An update keeps the members that it leaves out. */
 export interface UserInfo {
   readonly username?: string
   readonly password?: string
@@ -36,12 +36,12 @@ export interface AccessEntry {
 }
 
 export interface AccessPolicy {
-  /** `Custom` or `Default`; the broker takes Custom when it is missing. */
+  /** `Custom` or `Default`; the broker assumes Custom if it is missing. */
   readonly policyType?: string
   readonly entries: readonly AccessEntry[]
 }
 
-/** Rules of a subject of a 5.x broker: Apache's AclInfo. */
+/** The rules for a subject of a 5.x broker: Apache's AclInfo. */
 export interface AclInfo {
   /** `User:name`. */
   readonly subject?: string

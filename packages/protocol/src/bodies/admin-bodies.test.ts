@@ -21,7 +21,7 @@ import { topicConfigBody, topicConfigListBody } from './topic-config-list.ts'
 type Line = '4.9.7' | '5.5.0'
 const BOTH: readonly Line[] = ['4.9.7', '5.5.0']
 
-/** The bytes of a line are read, and written again as they were. */
+/** Decodes the bytes of a line and checks that encoding gives the same bytes. */
 function isAsInJava<T>(codec: BodyCodec<T>, name: string, line: Line = '5.5.0'): T {
   const bytes = golden(line, name)
   const value = codec.decode(bytes)
@@ -29,7 +29,7 @@ function isAsInJava<T>(codec: BodyCodec<T>, name: string, line: Line = '5.5.0'):
   return value
 }
 
-/** As `isAsInJava`, where numbers are written in another way or something is left out: the same value comes back. */
+/** As `isAsInJava`, for bodies whose bytes differ in number format or in omitted members: the value must be the same. */
 function comesBack<T>(codec: BodyCodec<T>, name: string, line: Line = '5.5.0'): T {
   const value = codec.decode(golden(line, name))
   assert.deepEqual(codec.decode(Buffer.from(codec.encode(value))), value)
@@ -106,7 +106,7 @@ test('counters that Java could not compute are 0', () => {
   })
 })
 
-test('clients at a broker have the bytes of both lines', () => {
+test('connections of clients have the bytes of both lines', () => {
   const connections = [{ clientId: '10.0.0.9@4321#1', clientAddr: '10.0.0.9:51234', language: 'JAVA', version: 407 }]
   for (const line of BOTH) {
     assert.deepEqual(isAsInJava(producerConnectionBody, 'producer-connection.json', line), connections)
@@ -128,7 +128,7 @@ test('clients at a broker have the bytes of both lines', () => {
   }
 })
 
-test('a group of 4.9 has no members of 5.x, and is written without them', () => {
+test('the configuration of a 4.9 group has no members of 5.x, and is written without them', () => {
   const group = isAsInJava(groupConfigBody, 'group-config.json', '4.9.7')
   assert.deepEqual(group, { ...defaultGroupConfig('g1'), retryMaxTimes: 3, consumeBroadcastEnable: false })
   const table = subscriptionGroupTableBody.decode(golden('4.9.7', 'group-table.json'))
@@ -136,7 +136,7 @@ test('a group of 4.9 has no members of 5.x, and is written without them', () => 
   assert.equal(table.forbidden.size, 0)
 })
 
-test('a group of 5.x has the bytes of 5.5.0', () => {
+test('the configuration of a 5.x group has the bytes of 5.5.0', () => {
   const group = isAsInJava(groupConfigBody, 'group-config.json')
   assert.deepEqual(group.groupRetryPolicy, {
     type: 'EXPONENTIAL',
@@ -154,12 +154,12 @@ test('a group of 5.x has the bytes of 5.5.0', () => {
   assert.deepEqual(table.forbidden, new Map([['g1', new Map([['TopicTest', 1]])]]))
 })
 
-test('a group listed without its name takes the name it is listed under', () => {
+test('a group without a name gets the name of its key', () => {
   const table = subscriptionGroupTableBody.decode(Buffer.from('{"subscriptionGroupTable":{"g2":{"retryMaxTimes":1}}}'))
   assert.deepEqual(table.groups.get('g2'), { ...defaultGroupConfig('g2'), retryMaxTimes: 1 })
 })
 
-test('offset tables are read with their bare keys, from both lines', () => {
+test('offset tables with bare keys are read from both lines', () => {
   const offsets = new Map([
     [0, 90],
     [1, 88],
@@ -180,14 +180,14 @@ test('an offset beyond 2^53 is an error that names it', () => {
   assert.throws(() => consumerOffsetsBody.decode(bytes), { code: 'BAD_BODY', message: /offsetTable.*2\^53/ })
 })
 
-test('names of groups, permissions and subscriptions have the bytes of 5.5.0', () => {
+test('group lists, permissions to read and subscriptions have the bytes of 5.5.0', () => {
   assert.deepEqual(isAsInJava(groupListBody, 'group-list.json'), ['g1'])
   assert.equal(isAsInJava(groupForbiddenBody, 'group-forbidden.json').readable, false)
   assert.deepEqual(isAsInJava(topicSubscriptionBody, 'topic-subscription.json').subscription, subscription)
   assert.equal('subscription' in topicSubscriptionBody.decode(Buffer.from('{"group":"g","topic":"t"}')), false)
 })
 
-test('several topics have the bytes of 5.5.0', () => {
+test('lists of topics have the bytes of 5.5.0', () => {
   const [topic] = isAsInJava(topicConfigListBody, 'topic-config-list.json')
   assert.deepEqual(topic?.attributes, new Map([['+message.type', 'FIFO']]))
   assert.equal(topic?.writeQueueNums, 8)

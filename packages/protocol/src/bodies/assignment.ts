@@ -8,12 +8,12 @@ const MODES = ['PULL', 'POP'] as const
 /** Whether consumers pull a topic or pop it: Apache's MessageRequestMode (5.x). */
 export type MessageRequestMode = (typeof MODES)[number]
 
-/** A consumer asks its broker which queues are its own: Apache's QueryAssignmentRequestBody (5.x). */
+/** A consumer's question to its broker which queues it should consume: Apache's QueryAssignmentRequestBody (5.x). */
 export interface QueryAssignmentRequest {
   readonly topic: string
   readonly consumerGroup: string
   readonly clientId: string
-  /** Name of the allocation strategy, `AVG` and the like. */
+  /** Name of the allocation strategy, such as `AVG`. */
   readonly strategyName: string
   readonly messageModel: MessageModel
 }
@@ -27,7 +27,7 @@ export interface MessageQueueAssignment {
 
 /** Apache's QueryAssignmentResponseBody (5.x). */
 export interface QueryAssignmentResponse {
-  /** Undefined: the broker cannot tell, and a consumer keeps what it has; an empty list takes all from it. */
+  /** Undefined: the broker does not know, and the consumer keeps its queues. An empty list: the consumer has no queues. */
   readonly messageQueueAssignments: readonly MessageQueueAssignment[] | undefined
 }
 

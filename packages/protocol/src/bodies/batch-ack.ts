@@ -12,7 +12,7 @@ import {
 } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 
-/** Messages of one pop and one queue that are done with: Apache's BatchAck (5.x). */
+/** Acknowledged messages of one pop and one queue: Apache's BatchAck (5.x). */
 export interface BatchAck {
   readonly consumerGroup: string
   readonly topic: string
@@ -35,7 +35,7 @@ export interface BatchAckMessages {
   readonly acks: readonly BatchAck[]
 }
 
-/** No pop spans more offsets: so that nobody makes us take the memory for the bits between. */
+/** No pop spans more offsets. The limit keeps a peer from making this side allocate memory for the bits in between. */
 const MAX_BIT = (1 << 20) - 1
 
 /** Java's BitSet.toByteArray in base64. */

@@ -4,9 +4,9 @@ import { jsonBody } from './json-body.ts'
 /** A counter over a span of time: Apache's BrokerStatsItem. */
 export interface StatsItem {
   readonly sum: number
-  /** A second. */
+  /** Per second. */
   readonly tps: number
-  /** A value's average. */
+  /** The average of a value. */
   readonly avgpt: number
 }
 

@@ -2,7 +2,7 @@ import { objectOf, textOf } from '@gantrymq/remoting'
 import { type SubscriptionData, readSubscription, subscriptionBean } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 
-/** A subscription that a broker shall judge, for its SQL: Apache's CheckClientRequestBody. */
+/** A subscription whose SQL expression the broker should check: Apache's CheckClientRequestBody. */
 export interface CheckClientRequestBody {
   readonly clientId: string
   readonly group: string

@@ -9,17 +9,17 @@ import { heartbeatBody } from './heartbeat.ts'
 import { resetOffsetBody, resetOffsetBodyForC } from './reset-offset.ts'
 import { runningInfoBody } from './running-info.ts'
 
-/** Java writes doubles in its own way, and leaves a bit set without bits out. */
+/** Java writes doubles in its own format, and omits a bit set without bits. */
 const NOT_BY_BYTE = ['running-info', 'running-info-pop', 'batch-ack']
 
 for (const sample of clientBodySamples) {
-  test(`${sample.name}: what Java's ${sample.className} writes is read`, () => {
+  test(`${sample.name}: the bytes of Java's ${sample.className} are read`, () => {
     for (const release of sample.releases) {
       assert.deepEqual(sample.decode(golden(release, `${sample.name}.json`)), sample.value, release)
     }
   })
 
-  test(`${sample.name}: our bytes are read again, and are those of 5.5.0`, () => {
+  test(`${sample.name}: the written bytes are read back, and are those of 5.5.0`, () => {
     assert.deepEqual(sample.decode(sample.encode()), sample.value)
     if (NOT_BY_BYTE.includes(sample.name)) return
     assert.equal(sample.encode().toString(), golden('5.5.0', `${sample.name}.json`).toString())
@@ -28,27 +28,27 @@ for (const sample of clientBodySamples) {
 
 const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 2 }
 
-test('a queue as a key is read bare and as a quoted text', () => {
+test('a queue as a key is read as a bare object and as a quoted string', () => {
   const bean = '{"brokerName":"broker-a","queueId":2,"topic":"Orders"}'
   const expected = { offsetTable: [{ queue, offset: 42 }] }
   assert.deepEqual(resetOffsetBody.decode(Buffer.from(`{"offsetTable":{${bean}:42}}`)), expected)
   assert.deepEqual(resetOffsetBody.decode(Buffer.from(`{"offsetTable":{${JSON.stringify(bean)}:42}}`)), expected)
 })
 
-test('a reset of offsets is read in the form for C too, by either codec', () => {
+test('either codec reads both forms of a reset of offsets, including the one for C', () => {
   const body = { offsetTable: [{ queue, offset: 42 }] }
   assert.deepEqual(resetOffsetBody.decode(Buffer.from(resetOffsetBodyForC.encode(body))), body)
   assert.deepEqual(resetOffsetBodyForC.decode(Buffer.from(resetOffsetBody.encode(body))), body)
 })
 
-test('offsets beyond 2^53, keys that are no queues and tables that are none are refused', () => {
+test('offsets beyond 2^53, keys that are not queues and values that are not tables are refused', () => {
   for (const table of ['{{"queueId":0}:9007199254740992}', '{"no json":1}', '7', '{{"queueId":"x"}:1}', '[7]']) {
     assert.throws(() => resetOffsetBody.decode(Buffer.from(`{"offsetTable":${table}}`)), { code: 'BAD_BODY' }, table)
   }
   assert.deepEqual(resetOffsetBody.decode(Buffer.from('{}')), { offsetTable: [] })
 })
 
-test('a heartbeat that leaves everything out has what Java takes for it', () => {
+test('the members that a heartbeat leaves out have the defaults of Java', () => {
   const body =
     '{"consumerDataSet":[{"groupName":"g","consumeType":"consume_pop","messageModel":0,"consumeFromWhere":"?"}]}'
   assert.deepEqual(heartbeatBody.decode(Buffer.from(body)), {
@@ -69,7 +69,7 @@ test('a heartbeat that leaves everything out has what Java takes for it', () => 
   })
 })
 
-test('numbers that Java could not compute are written and read as zero', () => {
+test('numbers that could not be computed are read as zero', () => {
   const status = { pullRT: Number.NaN, pullTPS: 0, consumeRT: 0, consumeOKTPS: 0, consumeFailedTPS: 0 }
   const info = {
     properties: new Map<string, string>(),
@@ -82,7 +82,7 @@ test('numbers that Java could not compute are written and read as zero', () => {
   assert.deepEqual(read.mqPopTable, [])
 })
 
-test('a result without a name that we know is none', () => {
+test('an unknown result is read as CR_RETURN_NULL', () => {
   const read = consumeDirectlyBody.decode(Buffer.from('{"consumeResult":"CR_OF_TOMORROW","spentTimeMills":"3"}'))
   assert.deepEqual(read, { order: false, autoCommit: true, consumeResult: 'CR_RETURN_NULL', spentTimeMills: 3 })
 })
@@ -98,7 +98,7 @@ const ack = {
   invisibleTime: 60000,
 }
 
-test('whatever bits are acknowledged come back, in order', () => {
+test('acknowledged bits are read back in order', () => {
   const bits = fc.uniqueArray(fc.nat(5000), { maxLength: 40 })
   fc.assert(
     fc.property(bits, given => {
@@ -112,13 +112,13 @@ test('whatever bits are acknowledged come back, in order', () => {
   )
 })
 
-test('an acknowledgement is read by its long names too', () => {
+test('an acknowledgement with long member names is read too', () => {
   const long = { ...ack, bitSet: 'BQ==' }
   const read = batchAckBody.decode(Buffer.from(JSON.stringify({ brokerName: 'broker-a', acks: [long] })))
   assert.deepEqual(read.acks, [{ ...ack, bits: [0, 2] }])
 })
 
-test('an acknowledgement that spans more than any pop is neither written nor read', () => {
+test('an acknowledgement that spans more offsets than any pop is neither written nor read', () => {
   const tooFar = { brokerName: 'broker-a', acks: [{ ...ack, bits: [1 << 20] }] }
   assert.throws(() => batchAckBody.encode(tooFar), RangeError)
   const b = Buffer.alloc((1 << 17) + 1).toString('base64')

@@ -23,14 +23,14 @@ import {
 } from './heartbeat.ts'
 import { jsonBody } from './json-body.ts'
 
-/** A client at a broker: Apache's Connection. */
+/** A client that is connected to a broker: Apache's Connection. */
 export interface ClientConnection {
   readonly clientId: string
   /** `ip:port` as the broker sees it. */
   readonly clientAddr: string
   /** Apache's LanguageCode, `JAVA` for example; empty if the broker does not know it. */
   readonly language: string
-  /** As a number, see `versionName`. */
+  /** A number, see `versionName`. */
   readonly version: number
 }
 
@@ -97,14 +97,14 @@ export const producerConnectionBody = jsonBody<readonly ClientConnection[]>(
   readConnections,
 )
 
-/** A producer at a broker: Apache's ProducerInfo. */
+/** A producer that is connected to a broker: Apache's ProducerInfo. */
 export interface ProducerInfo {
   readonly clientId: string
   /** `ip:port` as the broker sees it. */
   readonly remoteIP: string
   readonly language: string
   readonly version: number
-  /** Of its last sign of life, milliseconds since the epoch. */
+  /** When the broker last heard from it, milliseconds since the epoch. */
   readonly lastUpdateTimestamp: number
 }
 

@@ -22,7 +22,7 @@ function readClusterInfo(object: JsonObject): ClusterInfo {
   return { brokerAddrTable, clusterAddrTable }
 }
 
-/** Always in fastjson's dialect, also for new callers: clients in other languages parse this form. */
+/** Always in fastjson's dialect, even for new callers: clients in other languages parse this form. */
 export const clusterInfoBody = jsonBody<ClusterInfo>(
   'ClusterInfo',
   info => ({

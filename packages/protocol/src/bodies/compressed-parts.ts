@@ -2,7 +2,7 @@ import { RemotingError } from '@gantrymq/remoting'
 
 const WORD = 4
 
-/** Reads the parts of an unfolded compressed registration: int32 counts, and texts behind their int32 length. */
+/** Reads the parts of a decompressed registration: int32 counts, and strings preceded by their int32 length. */
 export class PartReader {
   readonly #bytes: Buffer
   #at = 0
@@ -15,7 +15,7 @@ export class PartReader {
     return this.#at === this.#bytes.length
   }
 
-  /** How many texts follow. Each takes its length word at least, so no count beyond the bytes is believed. */
+  /** How many strings follow. Each takes at least its length word, so a count beyond the remaining bytes is refused. */
   count(): number {
     return this.#int32(WORD, 'a count')
   }

@@ -6,12 +6,12 @@ const RESULTS = ['CR_SUCCESS', 'CR_LATER', 'CR_ROLLBACK', 'CR_COMMIT', 'CR_THROW
 /** Apache's CMResult. */
 export type ConsumeResult = (typeof RESULTS)[number]
 
-/** What became of a message that an admin gave to one consumer: Apache's ConsumeMessageDirectlyResult. */
+/** The result of consuming a message that an operator sent to one consumer: Apache's ConsumeMessageDirectlyResult. */
 export interface ConsumeMessageDirectlyResult {
   readonly order: boolean
   readonly autoCommit: boolean
   readonly consumeResult: ConsumeResult
-  /** The exception, where one was thrown. */
+  /** The exception, if one was thrown. */
   readonly remark?: string
   /** Milliseconds. */
   readonly spentTimeMills: number

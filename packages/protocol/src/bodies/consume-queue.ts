@@ -23,7 +23,7 @@ export interface ConsumeQueueEntry {
   readonly tagsCode: Long
   readonly extendDataJson?: string
   readonly bitMap?: string
-  /** Whether the group's filter would take the message. */
+  /** Whether the message passes the group's filter. */
   readonly eval: boolean
   readonly msg?: string
 }

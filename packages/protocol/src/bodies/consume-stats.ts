@@ -16,7 +16,7 @@ export interface QueueStats {
 /** Offsets of all queues of a topic at one broker: Apache's TopicStatsTable. */
 export interface TopicStats {
   readonly queues: readonly QueueStats[]
-  /** Messages a second that come in; always 0 with 4.9. */
+  /** Messages stored per second; always 0 with 4.9. */
   readonly putTps: number
 }
 
@@ -41,23 +41,23 @@ export const topicStatsBody = jsonBody<TopicStats>(
   }),
 )
 
-/** Where a group stands in one queue: Apache's OffsetWrapper. */
+/** The progress of a group in one queue: Apache's OffsetWrapper. */
 export interface QueueProgress {
   readonly queue: MessageQueue
   /** Offset that the next message gets. */
   readonly brokerOffset: number
   /** Offset that the group committed. */
   readonly consumerOffset: number
-  /** 5.x: offset that the group has read up to. */
+  /** 5.x: offset up to which the group has read. */
   readonly pullOffset?: number
   /** Store time of the last message consumed, milliseconds since the epoch; 0 if there is none. */
   readonly lastTimestamp: number
 }
 
-/** Where a group stands at one broker: Apache's ConsumeStats. */
+/** The progress of a group at one broker: Apache's ConsumeStats. */
 export interface ConsumeStats {
   readonly queues: readonly QueueProgress[]
-  /** Messages a second that go out. */
+  /** Messages delivered per second. */
   readonly consumeTps: number
 }
 
@@ -92,10 +92,10 @@ function readConsumeStats(object: JsonObject): ConsumeStats {
 
 export const consumeStatsBody = jsonBody<ConsumeStats>('ConsumeStats', consumeStatsBean, readConsumeStats)
 
-/** Where all groups stand at one broker: Apache's ConsumeStatsList. */
+/** The progress of all groups at one broker: Apache's ConsumeStatsList. */
 export interface BrokerConsumeStats {
   readonly brokerAddr: string
-  /** A group with its topics, one item each. */
+  /** Each group with one item for each of its topics. */
   readonly groups: readonly { readonly group: string; readonly topics: readonly ConsumeStats[] }[]
   /** Messages that no group has consumed. */
   readonly totalDiff: number

@@ -2,7 +2,7 @@ import { type JsonObject, listOf, numberOf, objectOf, toObject } from '@gantrymq
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, messageQueueBean, readMessageQueue } from './message-queue.ts'
 
-/** How far back in time a group is in one queue: Apache's QueueTimeSpan. Times in milliseconds since the epoch. */
+/** How far a group lags behind in time in one queue: Apache's QueueTimeSpan. Times in milliseconds since the epoch. */
 export interface ConsumeTimeSpan {
   readonly queue: MessageQueue
   /** Store time of the oldest message. */
@@ -11,7 +11,7 @@ export interface ConsumeTimeSpan {
   readonly maxTimestamp: number
   /** Store time of the last message consumed. */
   readonly consumeTimestamp: number
-  /** Milliseconds that the next message has waited; 0 if all are consumed. */
+  /** How long the next message has waited, milliseconds; 0 if all are consumed. */
   readonly delayMs: number
 }
 
@@ -25,7 +25,7 @@ function readSpan(object: JsonObject): ConsumeTimeSpan {
   }
 }
 
-/** Apache's QueryConsumeTimeSpanBody. Java writes each time as local text too; we neither read nor write that. */
+/** Apache's QueryConsumeTimeSpanBody. Java also writes each time as local text, which is neither read nor written here. */
 export const consumeTimeSpansBody = jsonBody<readonly ConsumeTimeSpan[]>(
   'QueryConsumeTimeSpanBody',
   spans => ({

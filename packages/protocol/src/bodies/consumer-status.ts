@@ -2,11 +2,11 @@ import { objectOf, toObject, toText } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { offsetTable, type QueueOffset, readOffsetTable } from './message-queue.ts'
 
-/** How far consumers are: Apache's GetConsumerStatusBody. */
+/** The offsets of consumers: Apache's GetConsumerStatusBody. */
 export interface GetConsumerStatusBody {
-  /** What one client answers a broker. */
+  /** In the answer of a client to a broker. */
   readonly messageQueueTable: readonly QueueOffset[]
-  /** What a broker answers an admin: by client id. */
+  /** In the answer of a broker to an operator: by client id. */
   readonly consumerTable?: ReadonlyMap<string, readonly QueueOffset[]>
 }
 

@@ -2,7 +2,7 @@ import { type Bean, type BodyCodec, type JsonObject, longOf, readFastjson, toObj
 import type { DataVersion } from '../data-version.ts'
 import { jsonBody } from './json-body.ts'
 
-/** Without `stateVersion` it is that of 4.9. */
+/** Without `stateVersion`, the bean has the form of 4.9. */
 export function dataVersionBean(version: DataVersion, withState = true): Bean {
   return {
     counter: version.counter,
@@ -11,7 +11,7 @@ export function dataVersionBean(version: DataVersion, withState = true): Bean {
   }
 }
 
-/** @param now milliseconds: what Java takes for a missing timestamp. */
+/** @param now Milliseconds since the epoch. Replaces a missing timestamp, as in Java. */
 export function readDataVersion(object: JsonObject, now: number): DataVersion {
   return {
     stateVersion: longOf(object, 'stateVersion', 0),
@@ -20,7 +20,7 @@ export function readDataVersion(object: JsonObject, now: number): DataVersion {
   }
 }
 
-/** What a body without timestamp counts as: equal to no version that a broker has. */
+/** The timestamp of a body without one: it equals no version that a broker has. */
 const NEVER = -1
 
 export const dataVersionBody = jsonBody<DataVersion>(
@@ -29,7 +29,7 @@ export const dataVersionBody = jsonBody<DataVersion>(
   object => readDataVersion(object, NEVER),
 )
 
-/** As `dataVersionBody`; the word `null` reads as null. */
+/** As `dataVersionBody`; the text `null` is read as null. */
 export const optionalDataVersionBody: BodyCodec<DataVersion | null> = {
   name: 'DataVersion',
   encode: version => (version === null ? Buffer.from('null') : dataVersionBody.encode(version)),

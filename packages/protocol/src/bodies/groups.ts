@@ -26,7 +26,7 @@ export const groupForbiddenBody = jsonBody<GroupForbidden>(
   }),
 )
 
-/** What a group subscribes to of a topic (5.x): Apache's QuerySubscriptionResponseBody. */
+/** A group's subscription to a topic (5.x): Apache's QuerySubscriptionResponseBody. */
 export interface TopicSubscription {
   readonly group: string
   readonly topic: string

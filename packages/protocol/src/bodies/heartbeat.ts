@@ -24,13 +24,13 @@ const CONSUME_FROM = [
   'CONSUME_FROM_TIMESTAMP',
 ] as const
 
-/** How a consumer gets its messages: it pulls when asked, it is pushed to, it pops (5.x). */
+/** How a consumer gets its messages: its application pulls them, they are pushed to it, or it pops them (5.x). */
 export type ConsumeType = (typeof CONSUME_TYPES)[number]
 export type MessageModel = (typeof MESSAGE_MODELS)[number]
-/** Where a group begins that has no offset yet. */
+/** Where a group without committed offsets starts. */
 export type ConsumeFromWhere = (typeof CONSUME_FROM)[number]
 
-/** What a group wants of a topic: Apache's SubscriptionData. */
+/** A group's subscription to a topic: Apache's SubscriptionData. */
 export interface SubscriptionData {
   readonly topic: string
   /** The expression as written: `*`, `a || b`, or SQL. */
@@ -43,7 +43,7 @@ export interface SubscriptionData {
   readonly codeSet: readonly number[]
   /** Milliseconds since the epoch; brokers keep the newest. */
   readonly subVersion: number
-  /** True only for filter servers, which no version has any more. */
+  /** True only for filter servers, which no supported release has. */
   readonly classFilterMode?: boolean
 }
 
@@ -62,14 +62,14 @@ export interface ProducerData {
   readonly groupName: string
 }
 
-/** Who lives in a client: Apache's HeartbeatData. */
+/** The producers and consumers of a client: Apache's HeartbeatData. */
 export interface HeartbeatData {
   readonly clientID: string
   readonly producerDataSet: readonly ProducerData[]
   readonly consumerDataSet: readonly ConsumerData[]
   /** 5.x: a number that changes with the subscriptions. Default 0: the broker compares everything. */
   readonly heartbeatFingerprint?: number
-  /** 5.x: the subscriptions are left out since the broker has them under this fingerprint. Default false. */
+  /** 5.x: the subscriptions are left out because the broker has them under this fingerprint. Default false. */
   readonly withoutSub?: boolean
 }
 
@@ -89,7 +89,7 @@ export function readSubscription(object: JsonObject): SubscriptionData {
   return {
     topic: textOf(object, 'topic') ?? '',
     subString: textOf(object, 'subString') ?? '',
-    // As Java: what says nothing is a tag expression.
+    // As in Java, a subscription without a type is a tag expression.
     expressionType: textOf(object, 'expressionType') ?? 'TAG',
     tagsSet: textsOf(object, 'tagsSet') ?? [],
     codeSet: (listOf(object, 'codeSet') ?? []).map(code => toInt(code, 'codeSet')),
@@ -98,7 +98,7 @@ export function readSubscription(object: JsonObject): SubscriptionData {
   }
 }
 
-/** The subscriptions under a member's name; none if it is missing. */
+/** The subscriptions in the member `name`; none if it is missing. */
 export function subscriptionsOf(object: JsonObject, name: string): SubscriptionData[] {
   return (listOf(object, name) ?? []).map(item => readSubscription(toObject(item, name)))
 }
@@ -141,7 +141,7 @@ function readProducer(object: JsonObject): ProducerData {
   return { groupName: textOf(object, 'groupName') ?? '' }
 }
 
-/** Written as 5.x does; 4.9 skips what it does not know. */
+/** Written as 5.x does; 4.9 ignores unknown members. */
 export const heartbeatBody = jsonBody<HeartbeatData>(
   'HeartbeatData',
   data => ({

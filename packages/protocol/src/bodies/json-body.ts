@@ -8,7 +8,7 @@ import {
   RemotingError,
   toObject,
 } from '@gantrymq/remoting'
-/** The codec of a bean. Written in the dialect of Java's default encoder. */
+/** The codec of a bean. It is written in the dialect of Java's default encoder. */
 export function jsonBody<T>(name: string, toBean: (value: T) => Bean, read: (object: JsonObject) => T): BodyCodec<T> {
   return {
     name,

@@ -2,12 +2,12 @@ import { type BodyCodec, boolOf, type JsonObject, listOf, textOf } from '@gantry
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, messageQueueBean, toMessageQueue } from './message-queue.ts'
 
-/** The queues that a client wants to lock or to give back: Apache's LockBatchRequestBody, UnlockBatchRequestBody. */
+/** The queues that a client wants to lock or unlock: Apache's LockBatchRequestBody, UnlockBatchRequestBody. */
 export interface LockBatchRequest {
   readonly consumerGroup: string
   readonly clientId: string
   readonly mqSet: readonly MessageQueue[]
-  /** 5.x: the broker does not ask the others of its group. Default false. */
+  /** 5.x: the broker does not forward the request to the others of its broker group. Default false. */
   readonly onlyThisBroker?: boolean
 }
 

@@ -18,7 +18,7 @@ export interface MessageQueue {
   readonly queueId: number
 }
 
-/** An item of a Java map by queue: we list them, since an object is no key to look up. */
+/** An entry of a Java map keyed by queue. Such maps are lists here, because an object is not a useful key in JavaScript. */
 export interface OfQueue {
   readonly queue: MessageQueue
 }
@@ -27,7 +27,7 @@ export interface QueueOffset extends OfQueue {
   readonly offset: number
 }
 
-/** Also the key of a map: Java writes the bean itself there, without quotes (spec remoting 4.1). */
+/** Also the key of a map: Java writes the bean itself there, without quotes (fastjson's MapSerializer). */
 export function messageQueueBean({ brokerName, queueId, topic }: MessageQueue): Bean {
   return { brokerName, queueId, topic }
 }
@@ -40,32 +40,32 @@ export function readMessageQueue(object: JsonObject): MessageQueue {
   }
 }
 
-/** A list's item, or a member. */
+/** Reads an item of a list, or a member. */
 export function toMessageQueue(value: JsonValue): MessageQueue {
   return readMessageQueue(toObject(value, 'a message queue'))
 }
 
-/** A map's key: the bean bare, or as a quoted text, which Java reads as well. */
+/** Reads the key of a map: the bare bean, or the bean in a quoted string, which Java reads as well. */
 function toQueueKey(key: JsonKey): MessageQueue {
   return toMessageQueue(typeof key === 'string' ? readFastjson(key) : key)
 }
 
-/** Java's map by queue, for the writer. */
+/** A Java map keyed by queue, for the writer. */
 export function queueTable<T extends OfQueue>(items: readonly T[], toValue: (item: T) => JsonInput): JsonMap {
   return new Map(items.map(item => [messageQueueBean(item.queue), toValue(item)]))
 }
 
-/** Java's map from queues to beans. A missing map is an empty one, null values are left out. */
+/** Reads a Java map from queues to beans. A missing map counts as empty; null values are left out. */
 export function readQueueTable<T>(table: JsonObject | null, read: (queue: MessageQueue, bean: JsonObject) => T): T[] {
   return readItems(table, (queue, value) => read(queue, toObject(value, 'a value by queue')))
 }
 
-/** Java's map from queues to offsets, for the writer. */
+/** A Java map from queues to offsets, for the writer. */
 export function offsetTable(items: readonly QueueOffset[]): JsonMap {
   return queueTable(items, ({ offset }) => offset)
 }
 
-/** As `readQueueTable`. */
+/** As `readQueueTable`, for offsets. */
 export function readOffsetTable(table: JsonObject | null): QueueOffset[] {
   return readItems(table, (queue, value) => ({ queue, offset: toNumber(value, 'an offset') }))
 }

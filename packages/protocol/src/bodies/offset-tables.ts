@@ -8,7 +8,7 @@ function readOffsets(object: JsonObject, name: string): Map<number, number> {
   return new Map([...object].map(([key, value]) => [toInt(key, name), toNumber(value, name)]))
 }
 
-/** All offsets that a broker keeps, by `topic@group`: what Apache's ConsumerOffsetManager writes. */
+/** All committed offsets of a broker, by `topic@group`, as Apache's ConsumerOffsetManager writes them. */
 export const consumerOffsetsBody = jsonBody<ReadonlyMap<string, QueueOffsets>>(
   'ConsumerOffsetSerializeWrapper',
   offsetTable => ({ offsetTable }),
@@ -20,7 +20,7 @@ export const consumerOffsetsBody = jsonBody<ReadonlyMap<string, QueueOffsets>>(
   },
 )
 
-/** How far the broker delivered delayed messages, by delay level: Apache's DelayOffsetSerializeWrapper. */
+/** The offset up to which the broker has delivered delayed messages, by delay level: Apache's DelayOffsetSerializeWrapper. */
 export const delayOffsetsBody = jsonBody<ReadonlyMap<number, number>>(
   'DelayOffsetSerializeWrapper',
   offsetTable => ({ offsetTable }),

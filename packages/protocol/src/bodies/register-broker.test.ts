@@ -59,7 +59,7 @@ function javaBody(modern: boolean): RegisterBrokerBody {
   }
 }
 
-/** As it arrives compressed: without flags and order. */
+/** The same registration after compression, which drops flags and order. */
 function asCompressed(body: RegisterBrokerBody): RegisterBrokerBody {
   const topics = [...body.topics].map(([name, config]) => [name, { ...config, order: false, topicSysFlag: 0 }] as const)
   return { ...body, topics: new Map(topics) }
@@ -93,7 +93,7 @@ test('registrations of both lines are read, as JSON and compressed', () => {
   }
 })
 
-test('registrations are written as both lines write them', () => {
+test('registrations are written with the bytes of both lines', () => {
   const modern = { ...javaBody(true), mappingDataVersion }
   const old = javaBody(false)
   assert.deepEqual(
@@ -104,18 +104,18 @@ test('registrations are written as both lines write them', () => {
     encodeRegisterBroker(old, { version: V4_9_8, compressed: false }),
     golden('4.9.7', 'register-broker.json'),
   )
-  const unfolded = (bytes: Buffer) => inflateSync(bytes)
+  const inflated = (bytes: Buffer) => inflateSync(bytes)
   assert.deepEqual(
-    unfolded(encodeRegisterBroker(modern, { version: V5_5_0, compressed: true })),
-    unfolded(golden('5.5.0', 'register-broker.zlib')),
+    inflated(encodeRegisterBroker(modern, { version: V5_5_0, compressed: true })),
+    inflated(golden('5.5.0', 'register-broker.zlib')),
   )
   assert.deepEqual(
-    unfolded(encodeRegisterBroker(old, { version: V4_9_8, compressed: true })),
-    unfolded(golden('4.9.7', 'register-broker.zlib')),
+    inflated(encodeRegisterBroker(old, { version: V4_9_8, compressed: true })),
+    inflated(golden('4.9.7', 'register-broker.zlib')),
   )
 })
 
-test('a compressed body is laid out as the specification shows it', () => {
+test('a compressed body has the layout of RegisterBrokerBody.encode', () => {
   const body = {
     ...noRegistration,
     dataVersion: { stateVersion: 0, timestamp: 1700000000000, counter: 1 },
@@ -131,14 +131,14 @@ test('a compressed body is laid out as the specification shows it', () => {
   )
 })
 
-test('a bare topic table is read from senders older than 3.0.11, who know of no filter servers', () => {
+test('a bare topic table is read from senders older than 3.0.11, which have no filter servers', () => {
   const old = decode(golden('4.9.7', 'topic-config-wrapper.json'), 36)
   assert.deepEqual(old, { ...javaBody(false), filterServers: null })
   const written = encodeRegisterBroker(javaBody(false), { version: 36, compressed: false })
   assert.deepEqual(written, golden('4.9.7', 'topic-config-wrapper.json'))
 })
 
-test('a body that is compressed although its header denies it is recognised', () => {
+test('a compressed body is recognised even if its header denies it', () => {
   const bytes = golden('5.5.0', 'register-broker.zlib')
   assert.ok(isCompressedRegistration(bytes, false))
   assert.deepEqual(decode(bytes, V5_5_0, false), asCompressed(javaBody(true)))
@@ -146,13 +146,13 @@ test('a body that is compressed although its header denies it is recognised', ()
   assert.ok(!isCompressedRegistration(Buffer.from('x:1'), false))
 })
 
-test('the mappings behind a compressed body are read from senders of 5.x only', () => {
+test('the mappings at the end of a compressed body are read only from senders of 5.x', () => {
   assert.equal(decode(golden('5.5.0', 'register-broker.zlib'), V4_9_8, true).topicQueueMappings.size, 0)
-  // A sender of 5.x without them is not refused either.
+  // A 5.x body without mappings is accepted too.
   assert.equal(decode(golden('4.9.7', 'register-broker.zlib'), V5_5_0, true).topicQueueMappings.size, 0)
 })
 
-test('attributes with blanks in a compressed body survive, unreadable ones are dropped', () => {
+test('attributes with blanks in a compressed body are kept, and unreadable ones are dropped', () => {
   const lines = (line: string) => {
     const parts = (...texts: (string | number)[]) =>
       Buffer.concat(
@@ -185,7 +185,7 @@ function verdicts(): Verdict[] {
   return rows.map(([input, old, modern]) => ({ input, old, modern }))
 }
 
-/** A registration as the golden verdicts print it. */
+/** Prints a registration like the golden verdicts. */
 function printed(body: RegisterBrokerBody): string {
   const topics = [...body.topics.values()].map(
     ({ topicName, readQueueNums, writeQueueNums, perm, topicFilterType, topicSysFlag, order }) =>
@@ -195,38 +195,38 @@ function printed(body: RegisterBrokerBody): string {
   return `${topics.join('')} dv=${body.dataVersion.counter} f=${servers}`
 }
 
-/** Inputs that we read in another way than both lines, each with the reason. */
+/** Parts of inputs that are deliberately read differently from both lines, each with the reason. */
 const different: ReadonlyMap<string, string> = new Map([
   ['"topicFilterType":"NONE"', 'an unknown type is SINGLE_TAG, not null'],
-  ['"topicFilterType":null', 'a type that is null is SINGLE_TAG'],
-  ['"topicName":null', 'the key names the topic where Java stores null'],
-  ['{"perm":3}', 'the key names the topic where Java stores null'],
-  ['"topicName":NaN', 'the key names the topic where Java stores null'],
-  ['"topicName":undefined', 'the key names the topic where Java stores null'],
+  ['"topicFilterType":null', 'a null type is SINGLE_TAG'],
+  ['"topicName":null', 'the key names the topic; Java stores null'],
+  ['{"perm":3}', 'the key names the topic; Java stores null'],
+  ['"topicName":NaN', 'the key names the topic; Java stores null'],
+  ['"topicName":undefined', 'the key names the topic; Java stores null'],
   ['"$ref"', 'topics are kept by name, so a repeated one counts once'],
-  ['true,null,{"a":1}', 'filter servers that are null are left out'],
-  ['"counter":null', 'a counter that is null is 0'],
-  ['"dataVersion":null', 'a data version that is null is that of no registration'],
-  ['"topicConfigSerializeWrapper":null', 'a wrapper that is null has no topics, as the servers take it'],
-  ['"topicConfigTable":null', 'a table that is null has no topics, as the servers take it'],
+  ['true,null,{"a":1}', 'null filter servers are left out'],
+  ['"counter":null', 'a null counter is 0'],
+  ['"dataVersion":null', 'a null data version counts as no registration'],
+  ['"topicConfigSerializeWrapper":null', 'a null wrapper has no topics, as in the servers'],
+  ['"topicConfigTable":null', 'a null table has no topics, as in the servers'],
   ['"order":"yes"', 'fastjson reads yes as true elsewhere'],
-  ['{null:', 'a bare null is a name like others'],
+  ['{null:', 'a bare null is a name like any other'],
 ])
 
-test('odd bodies are read as the line that accepts them does', () => {
+test('odd bodies are read as by the line that accepts them', () => {
   for (const { input, old, modern } of verdicts()) {
     if ([...different.keys()].some(part => input.includes(part))) continue
     const ours = refusal(input) === 'accepted' ? printed(decode(input)) : null
     const expected = old ?? modern
     // 5.5.0 reads an object as the number 0.
     if (input.includes('"readQueueNums":{}')) assert.equal(ours, null)
-    // Of equal names the last one counts, as in 5.5.0.
+    // The last of several equal names counts, as in 5.5.0.
     else if (input.includes('"perm":1,"perm":2')) assert.equal(ours, modern, input)
     else assert.equal(ours, expected, input)
   }
 })
 
-test('every deliberate difference is still one', () => {
+test('every deliberate difference still exists', () => {
   const rows = verdicts()
   for (const [part, reason] of different) {
     const row = rows.find(({ input }) => input.includes(part))
@@ -236,7 +236,7 @@ test('every deliberate difference is still one', () => {
   }
 })
 
-test('a topic that does not say its name has that of its key', () => {
+test('a topic without a name gets the name of its key', () => {
   const body = decode('{"topicConfigSerializeWrapper":{"topicConfigTable":{"T":{"perm":4},"key":{"topicName":"U"}}}}')
   assert.deepEqual(
     [...body.topics],
@@ -247,7 +247,7 @@ test('a topic that does not say its name has that of its key', () => {
   )
 })
 
-test('a body without version counts as of now, and one that says null as never', () => {
+test('a missing data version counts as one of now, and a null one as none', () => {
   assert.deepEqual(decode('{}').dataVersion, { stateVersion: 0, timestamp: NOW, counter: 0 })
   assert.deepEqual(decode('{"topicConfigSerializeWrapper":null}'), noRegistration)
   assert.deepEqual(
@@ -257,15 +257,15 @@ test('a body without version counts as of now, and one that says null as never',
   assert.equal(decode('{"filterServerList":null}').filterServers, null)
 })
 
-test('limits hold before memory is given', async () => {
+test('limits are checked before memory is allocated', async () => {
   const bomb = deflateSync(Buffer.alloc(1 << 20))
-  assert.match(refusal(bomb, { maxInflatedBytes: 1000 }), /unfolds to more than 1000 bytes/)
+  assert.match(refusal(bomb, { maxInflatedBytes: 1000 }), /larger than 1000 bytes when decompressed/)
   await assert.rejects(inflateRegistration(bomb, 1000), {
     code: 'BAD_BODY',
-    message: /unfolds to more than 1000 bytes/,
+    message: /larger than 1000 bytes when decompressed/,
   })
   assert.deepEqual(await inflateRegistration(bomb), Buffer.alloc(1 << 20))
-  await assert.rejects(inflateRegistration(Buffer.from('nonsense')), { code: 'BAD_BODY', message: /no zlib stream/ })
+  await assert.rejects(inflateRegistration(Buffer.from('nonsense')), { code: 'BAD_BODY', message: /not a zlib stream/ })
   assert.match(
     refusal(golden('5.5.0', 'register-broker.json'), { maxTopics: 1 }),
     /registration of 2 topics, the limit is 1/,
@@ -293,7 +293,7 @@ test('a large registration is read in slices, with the same result', () => {
   assert.deepEqual(finish(readRegistration(parts, { ...form, compressed: true })), body)
 })
 
-test('names like __proto__ do no harm', () => {
+test('names like __proto__ are ordinary names', () => {
   const body = decode(
     '{"__proto__":{"x":1},"topicConfigSerializeWrapper":{"topicConfigTable":{"__proto__":{"topicName":"__proto__","attributes":{"__proto__":"a"}}}}}',
   )
@@ -303,7 +303,7 @@ test('names like __proto__ do no harm', () => {
 
 const WITH_PROTOTYPE = { noNullPrototype: true }
 
-test('a registration comes back as it was, in every form', () => {
+test('a written registration is read back unchanged, in every form', () => {
   const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter(text => !text.includes(' '))
   const config = fc.record(
     {
@@ -339,15 +339,15 @@ test('a registration comes back as it was, in every form', () => {
 
 test('any bytes, also inside a zlib stream, end in a registration or in BAD_BODY', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, folded) => {
-      refusal(folded ? deflateSync(bytes) : bytes)
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.boolean(), (bytes, compressed) => {
+      refusal(compressed ? deflateSync(bytes) : bytes)
       refusal(bytes, { compressed: true })
     }),
     { numRuns: 500 },
   )
 })
 
-test('every cut of a compressed body is refused', () => {
+test('a truncated compressed body is refused, wherever it ends', () => {
   const parts = inflateSync(golden('4.9.7', 'register-broker.zlib'))
   for (let end = 0; end < parts.length; end++) {
     assert.notEqual(refusal(deflateSync(parts.subarray(0, end)), { version: V4_9_8 }), 'accepted', String(end))

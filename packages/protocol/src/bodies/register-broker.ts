@@ -31,20 +31,20 @@ import {
 } from './topic-config.ts'
 import { mappingBeans, mappingBean, readMapping, type TopicQueueMappingInfo } from './topic-route.ts'
 
-/** What a broker tells of itself: Apache's RegisterBrokerBody. */
+/** The body of a broker's registration: Apache's RegisterBrokerBody. */
 export interface RegisterBrokerBody {
   readonly dataVersion: DataVersion
   /** By topic name. */
   readonly topics: ReadonlyMap<string, TopicConfig>
   /** 5.x, static topics; by topic name. */
   readonly topicQueueMappings: ReadonlyMap<string, TopicQueueMappingInfo>
-  /** Null: the broker is too old to know of filter servers and their table is left alone. */
+  /** Null: the broker is too old for filter servers, and the name server keeps their table. */
   readonly filterServers: readonly string[] | null
-  /** 5.x; version of the static topics. Written, never needed by a name server. */
+  /** 5.x: version of the static topics. It is written, but name servers do not use it. */
   readonly mappingDataVersion?: DataVersion
 }
 
-/** What a registration without a body says. */
+/** The content of a registration without a body. */
 export const noRegistration: RegisterBrokerBody = {
   dataVersion: noDataVersion,
   topics: new Map(),
@@ -53,18 +53,18 @@ export const noRegistration: RegisterBrokerBody = {
 }
 
 export interface RegistrationForm {
-  /** The sender's version. Below 37 the body is the bare topic table, from 413 on it has the members of 5.x. */
+  /** The sender's version. Below 37 the body is just the topic table; from 413 on it has the members of 5.x. */
   readonly version: number
   /** Whether it is one zlib stream of parts instead of JSON. */
   readonly compressed: boolean
 }
 
 export interface RegistrationReadOptions extends RegistrationForm {
-  /** Milliseconds: a data version without timestamp counts as of now, as in Java. */
+  /** Milliseconds since the epoch. Replaces a missing timestamp of the data version, as in Java. */
   readonly now: number
-  /** Bytes that a compressed body may unfold to. Default 64 MiB. */
+  /** Most bytes of a compressed body after decompression. Default 64 MiB. */
   readonly maxInflatedBytes?: number
-  /** Topics in one body. Default 200,000. */
+  /** Most topics in one body. Default 200,000. */
   readonly maxTopics?: number
   /** Limits of the JSON. */
   readonly json?: ReadOptions
@@ -74,8 +74,8 @@ const MAX_INFLATED = 64 << 20
 const MAX_TOPICS = 200_000
 
 /**
- * Whether a registration's bytes are compressed, whatever its header says: brokers of 5.x with `compressedRegister`
- * compress the body and send `compressed=false`. No JSON begins with a zlib header.
+ * Whether the bytes of a registration are compressed, even if its header denies it: brokers of 5.x with `compressedRegister`
+ * compress the body and send `compressed=false`. JSON never begins with a zlib header.
  */
 export function isCompressedRegistration(bytes: Uint8Array, compressed: boolean): boolean {
   const [method = 0, flags = 0] = bytes
@@ -83,8 +83,8 @@ export function isCompressedRegistration(bytes: Uint8Array, compressed: boolean)
 }
 
 /**
- * Unfolds a compressed registration in the thread pool.
- * @throws RemotingError BAD_BODY if it is no zlib stream or too large
+ * Decompresses a registration in the thread pool.
+ * @throws RemotingError BAD_BODY if it is not a zlib stream or too large
  */
 export async function inflateRegistration(bytes: Uint8Array, maxBytes = MAX_INFLATED): Promise<Buffer> {
   try {
@@ -106,12 +106,12 @@ function inflateNow(bytes: Uint8Array, maxBytes: number): Buffer {
 
 function notInflated(cause: unknown, maxBytes: number): RemotingError {
   const tooLarge = (cause as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE'
-  const message = tooLarge ? `it unfolds to more than ${maxBytes} bytes` : 'it is no zlib stream'
+  const message = tooLarge ? `it is larger than ${maxBytes} bytes when decompressed` : 'it is not a zlib stream'
   return new RemotingError('BAD_BODY', `a compressed registration cannot be read: ${message}`, { cause })
 }
 
 /**
- * Reads a registration in one go: JSON of any line, or compressed.
+ * Reads a whole registration at once: JSON of either line, or compressed.
  * @throws RemotingError BAD_BODY
  */
 export function decodeRegisterBroker(bytes: Uint8Array, options: RegistrationReadOptions): RegisterBrokerBody {
@@ -121,8 +121,8 @@ export function decodeRegisterBroker(bytes: Uint8Array, options: RegistrationRea
 }
 
 /**
- * Reads a registration in slices, for large bodies. A compressed one must have been unfolded by `inflateRegistration`;
- * `compressed` then says that these bytes are its parts.
+ * Reads a registration in slices, for large bodies. `inflateRegistration` must have decompressed a compressed one; then
+ * `compressed` says that these bytes are its parts.
  */
 export function readRegistration(plain: Uint8Array, options: RegistrationReadOptions): Sliced<RegisterBrokerBody> {
   return options.compressed ? readParts(plain, options) : readJson(plain, options)
@@ -137,11 +137,11 @@ function tooMany(options: RegistrationReadOptions, count: number): void {
 
 function* readJson(bytes: Uint8Array, options: RegistrationReadOptions): Sliced<RegisterBrokerBody> {
   const value = yield* readFastjsonInSlices(bytes, options.json)
-  // Java answers `null` with a null pointer, both lines.
+  // Both Java lines fail with a NullPointerException for `null`.
   if (value === null) throw new RemotingError('BAD_BODY', 'a registration that is null')
   const body = toObject(value, 'a registration')
   const bare = options.version < V3_0_11
-  // A wrapper that is null stands for one without topics and version; one that is missing for a new one.
+  // A wrapper that is null has no topics and no version; a missing wrapper counts as an empty one.
   const wrapper = bare
     ? body
     : body.get('topicConfigSerializeWrapper') === null
@@ -155,7 +155,7 @@ function* readJson(bytes: Uint8Array, options: RegistrationReadOptions): Sliced<
   }
 }
 
-/** Null where Java would have no version at all: then it is equal to none a broker has. */
+/** The data version of a body. If it is null, Java has no version: then it equals no version that a broker has. */
 function versionOf(wrapper: JsonObject, now: number): DataVersion {
   if (wrapper.get('dataVersion') === null) return noDataVersion
   return readDataVersion(objectOf(wrapper, 'dataVersion') ?? new Map(), now)
@@ -201,7 +201,7 @@ function* readParts(bytes: Uint8Array, options: RegistrationReadOptions): Sliced
   }
   const filterServers = toTexts(readFastjson(parts.bytes(), options.json))
   const topicQueueMappings = new Map<string, TopicQueueMappingInfo>()
-  // Older senders end here (Apache's RegisterBrokerBody.decode asks for V5_0_0).
+  // The body of an older sender ends here (Apache's RegisterBrokerBody.decode checks for V5_0_0).
   const mappings = options.version >= V5_0_0 && !parts.atEnd() ? parts.count() : 0
   tooMany(options, mappings)
   for (let i = 1; i <= mappings; i++) {
@@ -225,7 +225,7 @@ function wrapperBean(body: RegisterBrokerBody, modern: boolean): Bean {
   }
 }
 
-/** Writes a registration as a broker of that version does. */
+/** Writes a registration as a broker of the version in `form` does. */
 export function encodeRegisterBroker(body: RegisterBrokerBody, form: RegistrationForm): Buffer {
   const modern = form.version >= V5_0_0
   if (form.compressed) return deflateSync(writeParts(body, modern), { level: 9 })

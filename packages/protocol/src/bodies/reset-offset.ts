@@ -2,7 +2,7 @@ import { isArray, type JsonObject, type JsonValue, numberOf, objectOf, toObject 
 import { jsonBody } from './json-body.ts'
 import { offsetTable, type QueueOffset, readMessageQueue, readOffsetTable } from './message-queue.ts'
 
-/** Offsets that consumers shall go on from: Apache's ResetOffsetBody. */
+/** Offsets from which consumers should continue: Apache's ResetOffsetBody. */
 export interface ResetOffsetBody {
   readonly offsetTable: readonly QueueOffset[]
 }
@@ -12,7 +12,7 @@ function readItem(value: JsonValue): QueueOffset {
   return { queue: readMessageQueue(object), offset: numberOf(object, 'offset', 0) }
 }
 
-/** Either form: brokers send a list when the one who asked for the reset said it was written in C++. */
+/** Reads either form: brokers send a list if the tool that requested the reset named CPP as its language. */
 function readOffsets(object: JsonObject): ResetOffsetBody {
   const given = object.get('offsetTable')
   return { offsetTable: isArray(given) ? given.map(readItem) : readOffsetTable(objectOf(object, 'offsetTable')) }

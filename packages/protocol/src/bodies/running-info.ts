@@ -15,7 +15,7 @@ import { type SubscriptionData, subscriptionBean, subscriptionsOf } from './hear
 import { jsonBody } from './json-body.ts'
 import { type MessageQueue, type OfQueue, queueTable, readQueueTable } from './message-queue.ts'
 
-/** What a consumer holds of one queue: Apache's ProcessQueueInfo. Times are milliseconds since the epoch. */
+/** The messages of one queue that a consumer holds: Apache's ProcessQueueInfo. Times are milliseconds since the epoch. */
 export interface ProcessQueueInfo extends OfQueue {
   readonly commitOffset: number
   readonly cachedMsgMinOffset: number
@@ -34,7 +34,7 @@ export interface ProcessQueueInfo extends OfQueue {
   readonly lastConsumeTimestamp: number
 }
 
-/** What a popping consumer holds of one queue: Apache's PopProcessQueueInfo (5.x). */
+/** The messages of one queue that a popping consumer holds: Apache's PopProcessQueueInfo (5.x). */
 export interface PopProcessQueueInfo extends OfQueue {
   readonly waitAckCount: number
   /** Spelt so on the wire. */
@@ -42,20 +42,20 @@ export interface PopProcessQueueInfo extends OfQueue {
   readonly lastPopTimestamp: number
 }
 
-/** The speed of a topic's consumption: Apache's ConsumeStatus. Times are milliseconds, rates a second. */
+/** The speed of a topic's consumption: Apache's ConsumeStatus. Times are milliseconds, rates are per second. */
 export interface ConsumeStatus {
   readonly pullRT: number
   readonly pullTPS: number
   readonly consumeRT: number
   readonly consumeOKTPS: number
   readonly consumeFailedTPS: number
-  /** Of the last hour. */
+  /** In the last hour. */
   readonly consumeFailedMsgs: number
 }
 
-/** What a consumer tells of itself: Apache's ConsumerRunningInfo. */
+/** The state that a consumer reports: Apache's ConsumerRunningInfo. */
 export interface ConsumerRunningInfo {
-  /** `PROP_CLIENT_VERSION` and the like, and the consumer's settings. */
+  /** Properties such as `PROP_CLIENT_VERSION`, and the consumer's settings. */
   readonly properties: ReadonlyMap<string, string>
   readonly subscriptionSet: readonly SubscriptionData[]
   readonly mqTable: readonly ProcessQueueInfo[]
@@ -65,7 +65,7 @@ export interface ConsumerRunningInfo {
   readonly statusTable: ReadonlyMap<string, ConsumeStatus>
   /** 5.x. */
   readonly userConsumerInfo?: ReadonlyMap<string, string>
-  /** Stacks of all threads, where they were asked for. */
+  /** The stacks of all threads, if they were requested. */
   readonly jstack?: string
 }
 
@@ -158,7 +158,7 @@ function readRunningInfo(object: JsonObject): ConsumerRunningInfo {
   }
 }
 
-/** Written as 5.x does; 4.9 skips what it does not know. */
+/** Written as 5.x does; 4.9 ignores unknown members. */
 export const runningInfoBody = jsonBody<ConsumerRunningInfo>(
   'ConsumerRunningInfo',
   info => ({

@@ -17,15 +17,15 @@ import { type DataVersion, noDataVersion } from '../data-version.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'
 import { jsonBody } from './json-body.ts'
 
-/** When a message that failed comes again (5.x): Apache's GroupRetryPolicy. Times in milliseconds. */
+/** When a failed message is delivered again (5.x): Apache's GroupRetryPolicy. Times in milliseconds. */
 export interface GroupRetryPolicy {
   readonly type: 'EXPONENTIAL' | 'CUSTOMIZED'
   readonly exponential?: { readonly initial: number; readonly max: number; readonly multiplier: number }
-  /** Without `next`, Apache's own table. */
+  /** Without `next`, brokers use Apache's own table. */
   readonly customized?: { readonly next: readonly number[] }
 }
 
-/** What a group may subscribe to, when the broker knows it (5.x): Apache's SimpleSubscriptionData. */
+/** A subscription of a group that is part of its configuration (5.x): Apache's SimpleSubscriptionData. */
 export interface GroupSubscription {
   readonly topic: string
   /** `TAG` or `SQL92`. */
@@ -34,7 +34,7 @@ export interface GroupSubscription {
   readonly version: number
 }
 
-/** A group of consumers as a broker keeps it: Apache's SubscriptionGroupConfig. */
+/** The configuration of a consumer group at a broker: Apache's SubscriptionGroupConfig. */
 export interface SubscriptionGroupConfig {
   readonly groupName: string
   readonly consumeEnable: boolean
@@ -42,14 +42,14 @@ export interface SubscriptionGroupConfig {
   readonly consumeBroadcastEnable: boolean
   /** Queues of the retry topic. */
   readonly retryQueueNums: number
-  /** After so many retries a message goes to the dead-letter topic. */
+  /** A message goes to the dead-letter topic after this many retries. */
   readonly retryMaxTimes: number
-  /** The broker to read from, by id. */
+  /** Id of the broker to read from. */
   readonly brokerId: number
-  /** The broker to read from when consumption lags behind. */
+  /** Id of the broker to read from when consumption lags behind. */
   readonly whichBrokerWhenConsumeSlowly: number
   readonly notifyConsumerIdsChangedEnable: boolean
-  /** 5.x, as all below; absent in what 4.9 brokers send. */
+  /** This and all members below: 5.x; absent if the sender is a 4.9 broker. */
   readonly consumeMessageOrderly?: boolean
   readonly groupRetryPolicy?: GroupRetryPolicy
   readonly groupSysFlag?: number
@@ -58,7 +58,7 @@ export interface SubscriptionGroupConfig {
   readonly attributes?: ReadonlyMap<string, string>
 }
 
-/** A group that nobody configured, as both lines make it. */
+/** The configuration of a group that was not configured, as both lines create it. */
 export function defaultGroupConfig(groupName: string): SubscriptionGroupConfig {
   return {
     groupName,
@@ -114,7 +114,7 @@ function readGroupSubscription(object: JsonObject): GroupSubscription {
   }
 }
 
-/** Members of 5.x are written where they are given; 4.9 ignores them. */
+/** Members of 5.x are written if they are set; 4.9 ignores them. */
 function groupConfigBean(config: SubscriptionGroupConfig): Bean {
   return {
     attributes: config.attributes,
@@ -135,7 +135,7 @@ function groupConfigBean(config: SubscriptionGroupConfig): Bean {
   }
 }
 
-/** @param key the name it is listed under, for a configuration that does not name its group. */
+/** @param key The key in the table, used as the name if the configuration does not name its group. */
 function readGroupConfig(object: JsonObject, key: string): SubscriptionGroupConfig {
   const fallback = defaultGroupConfig(textOf(object, 'groupName') ?? key)
   return {
@@ -195,7 +195,7 @@ export interface SubscriptionGroupTable {
   readonly dataVersion: DataVersion
   /** By group name. */
   readonly groups: ReadonlyMap<string, SubscriptionGroupConfig>
-  /** 5.x: group, then topic, to a bit set; bit 1 forbids reading. */
+  /** 5.x: by group, then by topic: a bit set. Bit 1 forbids reading. */
   readonly forbidden: ReadonlyMap<string, ReadonlyMap<string, number>>
 }
 

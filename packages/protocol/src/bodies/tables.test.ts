@@ -7,7 +7,7 @@ import { dataVersionBody, optionalDataVersionBody } from './data-version.ts'
 import { kvTableBody, propertiesBody, topicListBody } from './tables.ts'
 import { topicConfigTableBody } from './topic-config-table.ts'
 
-/** The bytes of 5.5.0 are read, and written again as they were. */
+/** Decodes the bytes of 5.5.0 and checks that encoding gives the same bytes. */
 function isAsInJava<T>(codec: BodyCodec<T>, name: string): T {
   const bytes = golden('5.5.0', name)
   const value = codec.decode(bytes)
@@ -49,7 +49,7 @@ test('the topic table of a broker is read from both lines', () => {
   }
 })
 
-test('a data version of 4.9 has no state, and one that is not given equals none', () => {
+test('a data version of 4.9 has state 0, and a missing timestamp equals no version', () => {
   assert.deepEqual(dataVersionBody.decode(golden('4.9.7', 'data-version.json')), {
     stateVersion: 0,
     timestamp: 1700000000000,
@@ -64,7 +64,7 @@ test('a data version of 4.9 has no state, and one that is not given equals none'
   )
 })
 
-test('missing members of tables are empty', () => {
+test('missing tables and lists are empty', () => {
   assert.deepEqual(kvTableBody.decode(Buffer.from('{"table":null}')), new Map())
   assert.deepEqual(kvTableBody.decode(Buffer.from('{"table":{"a":1,"b":null}}')), new Map([['a', '1']]))
   assert.deepEqual(topicListBody.decode(Buffer.from('{}')), { topicList: [] })
@@ -75,7 +75,7 @@ test('missing members of tables are empty', () => {
   assert.deepEqual(brokerMemberGroupBody.decode(Buffer.from('{}')).brokerAddrs, new Map())
 })
 
-test('properties travel as they are', () => {
+test('properties are written and read unchanged', () => {
   const text = 'a=b\\:c\nä=1\n'
   assert.equal(propertiesBody.decode(Buffer.from(propertiesBody.encode(text))), text)
 })

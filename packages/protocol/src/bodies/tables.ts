@@ -4,7 +4,7 @@ import { jsonBody } from './json-body.ts'
 /** Names of topics: Apache's TopicList. */
 export interface TopicList {
   readonly topicList: readonly string[]
-  /** Some broker, only in the list of system topics. */
+  /** The address of any broker; only in the list of system topics. */
   readonly brokerAddr?: string
 }
 
@@ -17,7 +17,7 @@ export const topicListBody = jsonBody<TopicList>(
   },
 )
 
-/** Texts by key: Apache's KVTable. */
+/** Strings by key: Apache's KVTable. */
 export type KVTable = ReadonlyMap<string, string>
 
 export const kvTableBody = jsonBody<KVTable>(
@@ -33,7 +33,7 @@ export const propertiesBody: BodyCodec<string> = {
   decode: bytes => bytes.toString('utf8'),
 }
 
-/** A body whose form depends on the header: its handler reads it. */
+/** A body whose form depends on the header; the handler reads it. */
 export function rawBody(name: string): BodyCodec<Buffer> {
   return { name, encode: bytes => bytes, decode: bytes => bytes }
 }

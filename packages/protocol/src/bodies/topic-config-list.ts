@@ -2,7 +2,7 @@ import { listOf, toObject } from '@gantrymq/remoting'
 import { jsonBody } from './json-body.ts'
 import { readTopicConfig, type TopicConfig, topicConfigBean } from './topic-config.ts'
 
-/** One topic (5.x): Apache's TopicConfigAndQueueMapping, of which the mapping of static topics is not read. */
+/** One topic (5.x): Apache's TopicConfigAndQueueMapping. The mapping of a static topic is not read. */
 export const topicConfigBody = jsonBody<TopicConfig>(
   'TopicConfigAndQueueMapping',
   config => topicConfigBean(config, true),

@@ -11,7 +11,7 @@ import {
   textTable,
   writeFastjson,
 } from '@gantrymq/remoting'
-/** One topic on one broker, as the broker keeps it: Apache's TopicConfig. */
+/** The configuration of a topic at one broker: Apache's TopicConfig. */
 export interface TopicConfig {
   readonly topicName: string
   /** Default 16. */
@@ -25,17 +25,17 @@ export interface TopicConfig {
   /** Bit 1: unit, bit 2: unit subscription. */
   readonly topicSysFlag: number
   readonly order: boolean
-  /** 5.x; absent in what 4.9 brokers send. */
+  /** 5.x; absent if the sender is a 4.9 broker. */
   readonly attributes?: ReadonlyMap<string, string>
 }
 
 const DEFAULT_QUEUES = 16
 const DEFAULT_PERM = 6
 
-/** Order of Java's TopicFilterType: its ordinals. */
+/** In the order of Java's TopicFilterType, so that an index is its ordinal. */
 const FILTER_TYPES = ['SINGLE_TAG', 'MULTI_TAG'] as const
 
-/** As Java reads an enum: by name in any case, or by ordinal; what is unknown counts as missing. */
+/** Reads an enum as Java does: by name in upper or lower case, or by ordinal. An unknown value counts as missing. */
 function filterType(text: string | undefined): string {
   const found = FILTER_TYPES[Number(text)] ?? FILTER_TYPES.find(type => type === text?.toUpperCase())
   return found ?? 'SINGLE_TAG'
@@ -55,7 +55,7 @@ export function topicConfigBean(config: TopicConfig, withAttributes: boolean): B
   }
 }
 
-/** @param key the name it is listed under, for a configuration that does not name its topic; Java then stores `null`. */
+/** @param key The key in the table, used as the name if the configuration does not name its topic; Java then stores `null`. */
 export function readTopicConfig(object: JsonObject, key: string): TopicConfig {
   const attributes = objectOf(object, 'attributes')
   return {
@@ -70,7 +70,7 @@ export function readTopicConfig(object: JsonObject, key: string): TopicConfig {
   }
 }
 
-/** The line of a compressed registration: Java's TopicConfig.encode. Neither sys flag nor order travel in it. */
+/** The line of a topic in a compressed registration: Java's TopicConfig.encode. It has neither the sys flag nor the order. */
 export function topicConfigLine(config: TopicConfig, withAttributes: boolean): string {
   const { topicName, readQueueNums, writeQueueNums, perm, topicFilterType } = config
   const line = `${topicName} ${readQueueNums} ${writeQueueNums} ${perm} ${topicFilterType}`
@@ -80,7 +80,7 @@ export function topicConfigLine(config: TopicConfig, withAttributes: boolean): s
 const LINE = /^([^ ]+) ([+-]?\d{1,10}) ([+-]?\d{1,10}) (-?\d{1,10}) ([A-Za-z_]+)(?: (.*))?$/s
 
 /**
- * Reads such a line; 5.x has the attributes behind it. Java 4.9 refuses those, we take both.
+ * Reads such a line; 5.x appends the attributes. Java 4.9 refuses attributes, this reader accepts both.
  * @throws RemotingError BAD_BODY
  */
 export function readTopicConfigLine(line: string): TopicConfig {

@@ -59,7 +59,7 @@ function oddText(): string {
   return `${String.fromCharCode(...codes)}\u2028\u2029/\\"'<>\u00e9\u4e2d\u{1f600}\ufffd`
 }
 
-test('a route is written byte for byte as 5.5.0 writes it, in both dialects', () => {
+test('a route is written with the bytes of 5.5.0, in both dialects', () => {
   for (const [dialect, name] of [
     ['fastjson', 'default'],
     ['standard', 'standard'],
@@ -71,13 +71,13 @@ test('a route is written byte for byte as 5.5.0 writes it, in both dialects', ()
   }
 })
 
-test('escapes are those of 4.9 in the old dialect and those of 5.5.0 in the standard one', () => {
+test('a route has the escapes of 4.9 in the old dialect and those of 5.5.0 in the standard dialect', () => {
   const old = encodeTopicRoute(javaRoute(oddText()), 'fastjson').toString()
   assert.equal(old.replaceAll(',"enableActingMaster":false', ''), golden('4.9.7', 'route-odd-default.json').toString())
   assert.deepEqual(encodeTopicRoute(javaRoute(oddText()), 'standard'), golden('5.5.0', 'route-odd-standard.json'))
 })
 
-test('whatever either line writes is read as the same route', () => {
+test('the bytes of either line are read as the same route', () => {
   for (const line of ['4.9.7', '5.5.0'] as const) {
     for (const name of ['default', 'standard']) {
       assert.deepEqual(topicRouteBody.decode(golden(line, `route-${name}.json`)), {
@@ -97,19 +97,19 @@ test('whatever either line writes is read as the same route', () => {
   assert.deepEqual(topicRouteBody.decode(golden('5.5.0', 'route-mapped-default.json')), mappedRoute())
 })
 
-test('a route of an old release names its flags topicSynFlag', () => {
+test('topicSynFlag, the name in old releases, is read as topicSysFlag', () => {
   const text = '{"queueDatas":[{"brokerName":"b","perm":6,"readQueueNums":1,"topicSynFlag":3,"writeQueueNums":1}]}'
   assert.equal(topicRouteBody.decode(Buffer.from(text)).queueDatas[0]?.topicSysFlag, 3)
 })
 
-test('an empty body of a topic registration is a route without anything', () => {
+test('the empty body of a topic registration is an empty route', () => {
   const nothing = { queueDatas: [], brokerDatas: [], filterServerTable: new Map() }
   for (const text of ['{}', 'null', '{"queueDatas":null,"brokerDatas":[]}']) {
     assert.deepEqual(topicRouteBody.decode(Buffer.from(text)), nothing)
   }
 })
 
-test('what is no route is a typed error', () => {
+test('a body that is not a route is a typed error', () => {
   for (const text of [
     '[]',
     '7',
@@ -124,7 +124,7 @@ test('what is no route is a typed error', () => {
 
 const WITH_PROTOTYPE = { noNullPrototype: true } as const
 
-test('a route comes back as it was, in both dialects', () => {
+test('a written route is read back unchanged, in both dialects', () => {
   const name = fc.string({ unit: 'grapheme', maxLength: 8 })
   const int = fc.integer()
   const id = fc.oneof(fc.maxSafeInteger(), fc.constantFrom(9007199254740993n, -9223372036854775808n))

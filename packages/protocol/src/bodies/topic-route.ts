@@ -53,13 +53,13 @@ export interface TopicQueueMappingInfo {
   readonly currIdMap: ReadonlyMap<number, number>
 }
 
-/** Where the queues of a topic are: Apache's TopicRouteData. */
+/** The queues of a topic and the addresses of their brokers: Apache's TopicRouteData. */
 export interface TopicRoute {
-  /** `broker:queues;broker:queues`, only where the name server has order messages enabled. */
+  /** `broker:queues;broker:queues`; only if the name server has order messages enabled. */
   readonly orderTopicConf?: string
   readonly queueDatas: readonly QueueData[]
   readonly brokerDatas: readonly BrokerData[]
-  /** Broker address to filter servers; empty with every broker of today. */
+  /** Broker address to filter servers; empty with every current broker. */
   readonly filterServerTable: ReadonlyMap<string, readonly string[]>
   readonly topicQueueMappingByBroker?: ReadonlyMap<string, TopicQueueMappingInfo>
 }
@@ -69,7 +69,7 @@ export function brokerBean(broker: BrokerData): Bean {
     brokerAddrs: broker.brokerAddrs,
     brokerName: broker.brokerName,
     cluster: broker.cluster,
-    // 4.9 did not write it; its clients ignore it.
+    // 4.9 does not write this member; its clients ignore it.
     enableActingMaster: broker.enableActingMaster,
     zoneName: broker.zoneName,
   }
@@ -92,12 +92,12 @@ export function mappingBeans(mappings: ReadonlyMap<string, TopicQueueMappingInfo
 }
 
 /**
- * Writes a route for a caller: `standard` for version 401 (4.9.4) and later or with `acceptStandardJsonOnly`,
- * `fastjson` for older ones (Apache's ClientRequestProcessor).
+ * Writes a route for a caller: in `standard` for callers of version 401 (4.9.4) and later or with `acceptStandardJsonOnly`,
+ * in `fastjson` for older ones (Apache's ClientRequestProcessor).
  */
 export function encodeTopicRoute(route: TopicRoute, dialect: Dialect): Buffer {
   const { brokerDatas, queueDatas, filterServerTable, orderTopicConf, topicQueueMappingByBroker: mappings } = route
-  // By hand: a route of hundreds of brokers through the general writer holds everybody up for a millisecond.
+  // Written by hand: for a route of hundreds of brokers the general writer would block the event loop for a millisecond.
   let text = `{"brokerDatas":[${brokerDatas.map(broker => brokerText(broker, dialect)).join(',')}]`
   text += `,"filterServerTable":${writeFastjson(filterServerTable, dialect)}`
   if (orderTopicConf !== undefined) text += `,"orderTopicConf":${writeFastjson(orderTopicConf, dialect)}`
@@ -106,7 +106,7 @@ export function encodeTopicRoute(route: TopicRoute, dialect: Dialect): Buffer {
   return Buffer.from(`${text}}`)
 }
 
-/** Records as text. They never change, and a name server gives every topic of a broker the same ones. */
+/** Records as JSON text. Records never change, and in a name server all topics of a broker share them. */
 const brokerTexts: Readonly<Record<Dialect, WeakMap<BrokerData, string>>> = {
   fastjson: new WeakMap(),
   standard: new WeakMap(),
@@ -133,7 +133,7 @@ function queueText(queue: QueueData, dialect: Dialect): string {
   return text
 }
 
-/** Queues of a topic nobody described: Java's int default. */
+/** The number of queues if the record has none: the default of Java's int. */
 const NO_QUEUES = 0
 
 function readQueue(value: JsonValue): QueueData {
@@ -143,12 +143,12 @@ function readQueue(value: JsonValue): QueueData {
     readQueueNums: intOf(object, 'readQueueNums', NO_QUEUES),
     writeQueueNums: intOf(object, 'writeQueueNums', NO_QUEUES),
     perm: intOf(object, 'perm', 0),
-    // Before 4.x settled on topicSysFlag it was written topicSynFlag.
+    // Old releases wrote topicSynFlag instead of topicSysFlag.
     topicSysFlag: intOf(object, 'topicSysFlag', intOf(object, 'topicSynFlag', 0)),
   }
 }
 
-/** Broker addresses by id; ids quoted or bare. */
+/** Broker addresses by id. Ids may be quoted or bare. */
 function readBrokerAddrs(object: JsonObject): Map<Long, string> {
   const addresses = new Map<Long, string>()
   for (const [id, address] of objectOf(object, 'brokerAddrs') ?? []) {
@@ -184,7 +184,7 @@ export function readMapping(object: JsonObject): TopicQueueMappingInfo {
   }
 }
 
-/** Mapping infos by topic or broker name, whatever the key of the table is. */
+/** Mapping infos by the key of the table, which is a topic or a broker name. */
 function readMappings(object: JsonObject): Map<string, TopicQueueMappingInfo> {
   const mappings = new Map<string, TopicQueueMappingInfo>()
   for (const [key, value] of object) mappings.set(toText(key), readMapping(toObject(value, 'a queue mapping')))
@@ -211,7 +211,7 @@ function readTopicRoute(object: JsonObject): TopicRoute {
   }
 }
 
-/** Written in `standard`, which every client reads; see `encodeTopicRoute`. */
+/** Written in the `standard` dialect, which every client reads; see `encodeTopicRoute`. */
 export const topicRouteBody: BodyCodec<TopicRoute> = {
   name: 'TopicRouteData',
   encode: route => encodeTopicRoute(route, 'standard'),
