@@ -1,6 +1,6 @@
 // Checks the rules of ARCHITECTURE.md: which package may import which, and which files may not wait, send or read the clock.
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { isTest, readSource, type Source, sourceFiles } from './sources.ts'
 
 /** Each package with the packages that it may import. */
@@ -20,7 +20,8 @@ const programs = ['gantrymq']
 
 /** State and codecs: synchronous, with the time as a parameter. They import only each other. */
 const stateFiles = [
-  'packages/protocol/src/{broker-id,data-version,java-hash,permission,topic-name}.ts',
+  'packages/protocol/src/{assignment-strategies,broker-id,data-version,java-hash,permission,pull-flags,subscription,topic-name}.ts',
+  'packages/protocol/src/bodies/!(register-broker).ts',
   'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,outbox,request,close-reason,fast-path,held,spelling}.ts',
   'packages/daemon/src/http/{page,health}.ts',
   'packages/daemon/src/options/properties-edit.ts',
@@ -29,7 +30,36 @@ const stateFiles = [
   'packages/namesrv/src/registration/{body-difference,scan,last-bodies}.ts',
   'packages/namesrv/src/answers/*.ts',
   'packages/namesrv/src/kv/kv-config.ts',
+  'packages/client/src/{errors,message/message,message/shown-queue}.ts',
+  'packages/client/src/consumer/offsets/start-offset.ts',
+  'packages/client/src/consumer/pop/retry-delay.ts',
+  'packages/client/src/consumer/queue/{consume-stats,flow-control,held-queue,held-queues,offset-ring,process-queue}.ts',
+  'packages/client/src/consumer/rebalance/{plan,strategies}.ts',
+  'packages/client/src/producer/{fault-latency,queue-picker}.ts',
+  'packages/client/src/routes/{broker-table,routes}.ts',
 ]
+
+/**
+ * The folders of a package's sources from top to bottom: a file imports only from its own folder and from lower ones. Folders in
+ * one line stand side by side and do not import each other. Files at the top of `src` belong to the lowest folder, except for
+ * the index.
+ */
+const foldersDown: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  client: [
+    ['admin', 'consumer'],
+    ['consumer/lite-pull', 'consumer/pop'],
+    ['consumer/push'],
+    ['consumer/group'],
+    ['consumer/rebalance'],
+    ['consumer/queue'],
+    ['consumer/offsets'],
+    ['producer'],
+    ['trace'],
+    ['instance'],
+    ['routes'],
+    ['message'],
+  ],
+}
 
 const waiting = /^node:(net|tls|fs|http|http2|https|dgram|dns|timers|child_process|worker_threads|stream|events)\b/
 const timeOrLog = /^(Clock|systemClock|Logger|silent)$/
@@ -94,6 +124,27 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
   return !name.startsWith('@gantrymq/') || isOpen ? undefined : 'is a deep import'
 }
 
+/** The line of a file's folder in `foldersDown`; -1 if it is not there. */
+function lineOf(lines: readonly (readonly string[])[], src: string, path: string): number {
+  const folder = relative(src, dirname(path))
+  return folder === '' ? lines.length - 1 : lines.findIndex(line => line.includes(folder))
+}
+
+/** What is wrong with an import from one folder of a package's sources to another. */
+function checkFolders(folder: string, path: string, specifier: string): string | undefined {
+  const lines = foldersDown[folder]
+  const src = join('packages', folder, 'src')
+  if (lines === undefined || !path.startsWith(`${src}/`) || path === `${src}/index.ts` || isTest(path)) return undefined
+  const from = lineOf(lines, src, path)
+  if (from < 0) return 'is imported by a file of a folder that foldersDown in scripts/check-layers.ts does not have'
+  if (!specifier.startsWith('.')) return undefined
+  const target = join(dirname(path), specifier)
+  const to = lineOf(lines, src, target)
+  if (to < from) return 'stands above the file that imports it'
+  const isBeside = to === from && dirname(target) !== dirname(path) && to < lines.length - 1
+  return isBeside ? 'stands beside the file that imports it' : undefined
+}
+
 function checkState(source: Source): void {
   const complain = (what: string) =>
     complaints.push(`${source.path}: state may not wait, log or read the clock: ${what}`)
@@ -118,7 +169,7 @@ for (const folder of Object.keys(arrows)) {
     const source = readSource(path)
     if (states.has(path)) checkState(source)
     for (const specifier of new Set(importsOf(source))) {
-      const complaint = checkImport(folder, manifest, path, specifier)
+      const complaint = checkImport(folder, manifest, path, specifier) ?? checkFolders(folder, path, specifier)
       if (complaint) complaints.push(`${path}: ${specifier} ${complaint}`)
     }
   }
