@@ -1,6 +1,6 @@
 import type { Settings } from '@gantrymq/daemon'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import type { Change } from './registry/broker-changes.ts'
+import type { MinBrokerChange } from './registry/broker-changes.ts'
 import type { RegistryLog } from './registry-log.ts'
 import type { KvStore } from './kv/kv-store.ts'
 import type { LastBodies } from './registration/last-bodies.ts'
@@ -24,6 +24,6 @@ export interface NameServerContext {
   readonly log: Logger
   /** Whether route queries are answered yet (needWaitForService). */
   readonly isReady: () => boolean
-  /** Tells brokers of a new lowest broker id; does not wait for them. */
-  readonly announce: (changes: readonly Change[]) => void
+  /** Notifies brokers of a new lowest broker id, without waiting for them. */
+  readonly announce: (changes: readonly MinBrokerChange[]) => void
 }

@@ -1,4 +1,4 @@
-/** Keys of Apache's files that have no meaning in a name server without controller and embedded client. */
+/** Keys of Apache's files that have no meaning in a name server without a controller and an embedded client. */
 export const ignoredProperties: ReadonlyMap<string, string> = new Map([
   ...keysOf(
     "belongs to Apache's embedded client, which this name server does not have",

@@ -45,14 +45,14 @@ import { serverStatus } from './server-status.ts'
 import type { NameServerStatus } from './status.ts'
 import { RequestOrder } from './request-order.ts'
 
-/** What a program hands in beside the options. */
+/** What a program passes besides the options. */
 export interface NameServerParts {
   /** Default: nothing is logged. */
   readonly log?: Logger
   readonly clock?: Clock
-  /** Writes the metrics out for `/metrics`. Default: that page says that metrics are off. */
+  /** Creates the page at `/metrics`. Default: that page says that metrics are off. */
   readonly metricsPage?: (source: MetricSource) => MetricsPage
-  /** Keys of the configuration file that mean nothing here; shown by GET_NAMESRV_CONFIG all the same. */
+  /** Unknown keys of the configuration file. GET_NAMESRV_CONFIG shows them. */
   readonly unknownKeys?: ReadonlyMap<string, string>
 }
 
@@ -70,11 +70,11 @@ export interface Address {
 
 export interface CloseOptions {
   /**
-   * How long to go on serving while newer clients are told to go elsewhere, milliseconds. Default 0, or
+   * How long the server keeps serving while it tells newer clients to use another server, milliseconds. Default 0, or
    * shutdownWaitTimeSeconds if enableShutdownGracefully is set.
    */
   readonly goAwayMs?: number
-  /** Then, how long requests being answered may take, milliseconds. Default shutdownDrainMillis. */
+  /** How long requests in progress may take after that, milliseconds. Default shutdownDrainMillis. */
   readonly drainMs?: number
 }
 
@@ -88,7 +88,7 @@ export class NameServer {
   readonly metrics: NameServerMetrics
   readonly status: NameServerStatus
   readonly #log: Logger
-  /** The silence of brokers and connections is counted on it: a pause of this process is no silence of theirs. */
+  /** Measures the silence of brokers and connections: a pause of this process does not count as their silence. */
   readonly #clock: AwakeClock
   readonly #settings: Settings<NameServerOptions>
   readonly #kv: KvStore
@@ -104,7 +104,7 @@ export class NameServer {
   readonly #http: HttpEndpoint | undefined
   readonly #startedAt: number
   readonly #started: number
-  /** Connections that ended just after a pause, and why; see #onClose. */
+  /** Connections that ended just after a pause, each with the reason; see #onClose. */
   readonly #endedConnections = new Map<number, CloseReason>()
   #state: 'starting' | 'serving' | 'draining' = 'starting'
   #reaper: Disposable | undefined
@@ -169,18 +169,18 @@ export class NameServer {
     this.#server = this.#createServer(options)
   }
 
-  /** Where it listens. */
+  /** The address that the server listens on. */
   get address(): Address {
     if (this.#address === undefined) throw new Error('the server has not been started')
     return this.#address
   }
 
-  /** Where HTTP is served: its own port, or the same as all else. Undefined if it is off. */
+  /** The address that serves HTTP: its own, or the same as `address`. Undefined if HTTP is off. */
   get httpAddress(): Address | undefined {
     return this.#httpAddress
   }
 
-  /** The options as they are now. */
+  /** The current options. */
   get options(): NameServerOptions {
     return this.#settings.options
   }
@@ -190,7 +190,7 @@ export class NameServer {
     this.#server.accept(stream, remoteAddress)
   }
 
-  /** Stops accepting, answers what is in flight, stores what is not stored yet, closes all. Idempotent. */
+  /** Stops accepting connections, answers the requests in progress, saves changes and closes everything. Idempotent. */
   close(options: CloseOptions = {}): Promise<void> {
     return (this.#closing ??= this.#shutDown(options))
   }
@@ -247,7 +247,7 @@ export class NameServer {
     }
   }
 
-  /** Changes whenever something beside the table changes route answers. */
+  /** Changes whenever something besides the table changes route answers. */
   #routeSettings(): unknown {
     return this.#settings.options.orderMessageEnable ? this.#kv.current : undefined
   }
@@ -275,7 +275,7 @@ export class NameServer {
     if (this.#state === 'draining') return { ready: false, code: 'DRAINING', reason: 'the server is shutting down' }
     if (!this.#settings.options.needWaitForService || !this.#isWaiting()) return { ready: true }
     const { waitSecondsForService } = this.#settings.options
-    const reason = `brokers have ${waitSecondsForService} s from the start to register (waitSecondsForService)`
+    const reason = `brokers have ${waitSecondsForService} s after the start to register (waitSecondsForService)`
     return { ready: false, code: 'WAITING', reason }
   }
 
@@ -283,7 +283,7 @@ export class NameServer {
     return this.#clock.elapsed() - this.#started < this.#settings.options.waitSecondsForService * 1000
   }
 
-  // -- Life ----------------------------------------------------------------------------------------------------------
+  // -- Lifecycle -----------------------------------------------------------------------------------------------------
 
   async #open(): Promise<void> {
     const { bindAddress, listenPort, serverSocketBacklog, httpPort, httpBindAddress } = this.#settings.options
@@ -301,7 +301,7 @@ export class NameServer {
     this.#state = 'serving'
   }
 
-  /** Drops brokers that have been silent for too long: Apache's scanNotActiveBroker. */
+  /** Removes brokers that have exceeded their timeout: Apache's scanNotActiveBroker. */
   #reap(): void {
     this.#dropEnded()
     const removal = this.#routes.expire(this.#clock.elapsed())
@@ -317,7 +317,7 @@ export class NameServer {
       this.metrics.rejected.add({ reason })
     }
     this.#endedConnections.set(connection.id, reason)
-    // After a pause the end of a connection may be read before the registration on the one that its broker opened since.
+    // After a pause, the end of a connection may be read before the registration on its successor.
     if (this.#clock.sinceWaking() >= WAKING_MS) this.#dropEnded()
   }
 
@@ -349,7 +349,7 @@ export class NameServer {
   }
 }
 
-/** How long after a pause of the process the ends of connections wait for what else was sent meanwhile, milliseconds. */
+/** How long after a pause the ends of connections wait until all that arrived during the pause is read, milliseconds. */
 const WAKING_MS = 2000
 
 interface OpenTls {

@@ -9,12 +9,12 @@ import type {
   RegistrationHead,
 } from './registry/registration.ts'
 
-/** Topics that get a line of their own; Apache writes one for each, which for a large broker is thousands. */
+/** Topics that get a log line each; Apache writes one for every topic, which means thousands for a large broker. */
 const LINES = 100
 
 /**
- * Writes down what happens to the registry: log lines with Apache's words, which operators search for, and counts.
- * Source of the words: RouteInfoManager, 5.5.0.
+ * Records what happens to the registry: log lines with Apache's wording, which operators search for, and counts.
+ * Source of the wording: RouteInfoManager, 5.5.0.
  */
 export class RegistryLog {
   readonly #log: Logger

@@ -19,7 +19,7 @@ export interface StatusSources {
   readonly peers: () => Iterable<number>
 }
 
-/** What a running server tells of itself. */
+/** The status of a running server, read from its parts at each call. */
 export function serverStatus(sources: StatusSources): NameServerStatus {
   const { routes, kv, departures, clock, startedAt, readiness, peers } = sources
   return {
@@ -34,7 +34,7 @@ export function serverStatus(sources: StatusSources): NameServerStatus {
     },
     brokerCount: () => routes.brokers.size,
     *brokers(): Generator<BrokerView, void, void> {
-      // The table counts elapsed time, those who look at it count from the epoch.
+      // The table uses elapsed time; readers of the status expect milliseconds since the epoch.
       const zero = clock.now() - clock.elapsed()
       for (const { registeredAt, lastUpdate, ...broker } of liveBrokers(routes)) {
         yield { ...broker, registeredAt: zero + registeredAt, lastUpdate: zero + lastUpdate }

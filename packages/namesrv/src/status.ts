@@ -9,8 +9,8 @@ export interface ClusterView {
 }
 
 /**
- * What the HTTP pages and the metrics ask of a name server. Every method is synchronous and cheap; the iterables are
- * read in slices, and may be the tables' own iterators: JavaScript's Map allows changes meanwhile.
+ * What the HTTP pages and the metrics read from a name server. Every method is synchronous and cheap; the iterables are
+ * read in slices, and may be the tables' own iterators: JavaScript's Map allows changes during iteration.
  */
 export interface NameServerStatus extends Health {
   clusters(): Iterable<ClusterView>
@@ -21,7 +21,7 @@ export interface NameServerStatus extends Health {
   /** Names of the brokers (groups of a master and its slaves) with queues of a topic; empty for an unknown one. */
   brokersOfTopic(topic: string): Iterable<string>
   route(topic: string): TopicRoute | undefined
-  /** The brokers that left lately. */
+  /** The brokers that left recently. */
   readonly departures: Departures
   /** Entries of each namespace of the KV configuration. */
   kvConfigs(): Iterable<readonly [namespace: string, entries: number]>

@@ -39,7 +39,7 @@ test('several servers in one process share nothing', async t => {
   }
 })
 
-test('closing twice is closing once, and leaves no timer', async () => {
+test('closing twice closes once, and leaves no timer', async () => {
   const clock = new ManualClock()
   const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock })
   const closing = server.close()
@@ -49,7 +49,7 @@ test('closing twice is closing once, and leaves no timer', async () => {
   assert.equal(clock.timers, 0)
 })
 
-test('a port that is taken is told by its number, and nothing of the second server is left', async t => {
+test('a port in use is named in the error, and the second server leaves nothing behind', async t => {
   const clock = new ManualClock()
   const first = await NameServer.start({ port: 0, host: '127.0.0.1' })
   t.after(() => first.close())
@@ -58,11 +58,11 @@ test('a port that is taken is told by its number, and nothing of the second serv
   assert.equal(clock.timers, 0)
 })
 
-test('an option that does not exist is refused with the one that was meant', async () => {
+test('an unknown option is refused, and the error suggests the right name', async () => {
   await assert.rejects(NameServer.start({ listenport: 1 } as never), /listenport.*did you mean listenPort/)
 })
 
-test('a broker that goes silent is gone after its time, and not before', async t => {
+test('a silent broker is removed after its timeout, and not before', async t => {
   const clock = new ManualClock()
   const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock })
   const client = new RemotingClient()

@@ -9,7 +9,7 @@ import { NameServer } from '../src/index.ts'
 const BINARY = 1
 const TURNS = 20_000
 
-/** Answers that depend on nothing but what the same captured sender has asked before. */
+/** Requests whose answers depend only on earlier requests of the same captured sender. */
 const OF_MQADMIN = [
   'PUT_KV_CONFIG',
   'GET_KV_CONFIG',
@@ -21,15 +21,15 @@ const OF_MQADMIN = [
 function isAnsweredAlike({ role, sender, scenario, name, server }: GoldenExchange): boolean {
   if (role === 'client') return false
   if (role === 'mqadmin') return OF_MQADMIN.includes(name)
-  // A 5.x broker compresses and says that it does not; only ours reads that. See docs/compatibility.md.
+  // A 5.x broker compresses its body but declares it as plain; only Gantry reads that. See docs/compatibility.md.
   if (sender === '5.5.0' && scenario.includes('compresses')) return false
-  // 5.x forgets to take a remark out of this answer.
+  // 5.x leaves a remark of an error in this successful answer.
   return !(server === '5.5.0' && name === 'GET_BROKER_MEMBER_GROUP')
 }
 
 const isBinary = ({ request }: GoldenExchange) => request[4] === BINARY
 
-function playsOf(server: string, binary: boolean): ReadonlyMap<string, GoldenExchange[]> {
+function scenariosOf(server: string, binary: boolean): ReadonlyMap<string, GoldenExchange[]> {
   const chosen = goldenExchanges().filter(exchange => exchange.server === server && isBinary(exchange) === binary)
   return Map.groupBy(chosen.filter(isAnsweredAlike), ({ role, sender, scenario }) => `${role} ${sender}, ${scenario}`)
 }
@@ -61,7 +61,7 @@ async function answerTo(request: Buffer, stream: Duplex): Promise<Buffer> {
   return answer
 }
 
-for (const [what, exchanges] of playsOf('5.5.0', false)) {
+for (const [what, exchanges] of scenariosOf('5.5.0', false)) {
   test(`${what}: each answer is that of 5.5.0, byte for byte`, async t => {
     const stream = await connected(t)
     for (const { name, request, answer } of exchanges) {
@@ -71,21 +71,21 @@ for (const [what, exchanges] of playsOf('5.5.0', false)) {
   })
 }
 
-/** A binary header with the version that we announce, in place of 407. */
-function announcedByUs(answer: Buffer): Buffer {
+/** The answer with Gantry's version in its binary header instead of 407. */
+function withGantryVersion(answer: Buffer): Buffer {
   const copy = Buffer.from(answer)
   copy.writeUInt16BE(513, 11)
   return copy
 }
 
-for (const [what, exchanges] of playsOf('4.9.7', true)) {
+for (const [what, exchanges] of scenariosOf('4.9.7', true)) {
   test(`${what}: each answer is that of 4.9.7 but for the version, byte for byte`, async t => {
     const stream = await connected(t)
     for (const { name, request, answer } of exchanges) {
-      // 4.9's words for a forbidden key are not those of 5.x.
+      // 4.9 and 5.x refuse a forbidden key with different remarks.
       if (answer === null || answer.includes('Can not update')) continue
       const bytes = await answerTo(request, stream)
-      assert.equal(bytes.toString('latin1'), announcedByUs(answer).toString('latin1'), name)
+      assert.equal(bytes.toString('latin1'), withGantryVersion(answer).toString('latin1'), name)
     }
   })
 }

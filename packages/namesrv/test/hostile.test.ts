@@ -111,7 +111,7 @@ test('a registration with more topics than allowed is refused', async t => {
 })
 
 for (const missing of ['brokerName', 'brokerAddr', 'clusterName', 'brokerId'] as const) {
-  test(`a registration without ${missing} is refused by that name and leaves nothing behind`, async t => {
+  test(`a registration without ${missing} is refused with that name and leaves nothing behind`, async t => {
     const { caller } = await started(t)
     const connection = caller()
     const call = connection.call(REGISTER_BROKER, {
@@ -134,7 +134,7 @@ test('a registration whose checksum is wrong is refused', async t => {
   await assertEmpty(connection)
 })
 
-test('names that mean something to JavaScript are names like others', async t => {
+test('names that are special in JavaScript are ordinary names', async t => {
   const { caller } = await started(t)
   const connection = caller()
   const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
@@ -152,7 +152,7 @@ test('names that mean something to JavaScript are names like others', async t =>
   await assert.rejects(unknown, { responseCode: 17 })
 })
 
-test('a million bytes of garbage close their connection and nobody else notices', async t => {
+test('connections that send a million bytes of garbage are closed without disturbing others', async t => {
   const clock = new ManualClock()
   const { connect, caller } = await started(t, { clock })
   const connection = caller()
@@ -160,7 +160,7 @@ test('a million bytes of garbage close their connection and nobody else notices'
     const stranger = connect()
     stranger.on('error', () => {})
     const garbage = randomBytes(100_000)
-    // As a frame might begin; it is then waited for, but not for ever.
+    // This looks like the start of a frame, so the server waits for the rest of it, but only for a limited time.
     garbage[0] = 0
     stranger.write(garbage)
     return stranger
@@ -173,7 +173,7 @@ test('a million bytes of garbage close their connection and nobody else notices'
   await assertEmpty(connection)
 })
 
-test('random fields, codes and bodies get an answer or a closed connection, and the server lives', async t => {
+test('random fields, codes and bodies get an answer or a closed connection, and the server keeps running', async t => {
   const errors: unknown[] = []
   const log: Logger = { ...silent, error: fields => errors.push(fields) }
   const { connect, caller } = await started(t, { log })
@@ -263,18 +263,18 @@ for (const [name, make] of large) {
   })
 }
 
-test('a broker that leaves while its large registration is read is gone', async t => {
+test('a broker that unregisters while its large registration is read is removed', async t => {
   const { caller, server } = await started(t)
   const broker = caller()
   const body = encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
   const registration = broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
-  const farewell = broker.call(UNREGISTER_BROKER, { header }, { timeoutMs: 60_000 })
-  await Promise.all([registration, farewell])
+  const unregistration = broker.call(UNREGISTER_BROKER, { header }, { timeoutMs: 60_000 })
+  await Promise.all([registration, unregistration])
   assert.equal(server.status.brokerCount(), 0)
   assert.equal(server.status.topicCount(), 0)
 })
 
-test('a broker whose connection ends while its large registration is read is gone', async t => {
+test('a broker whose connection ends while its large registration is read is removed', async t => {
   const { caller, server } = await started(t)
   const broker = caller()
   const body = encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
@@ -327,7 +327,7 @@ test('large registrations that come at once on one connection do not mix', async
   }
 })
 
-/** Some are found out at once, others only after many slices; then the query is answered first. */
+/** The server refuses some at once and others only after many slices; it then answers the query first. */
 const heavy: readonly [name: string, body: string, first: string][] = [
   ['empty arrays', `{"filterServerList":[${'[],'.repeat(5_000_000)}`, 'route'],
   ['short members', `{"a":{${Array.from({ length: 1_000_000 }, (_, i) => `"${i}":0`).join(',')}}`, 'route'],

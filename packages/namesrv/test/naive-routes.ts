@@ -23,8 +23,8 @@ interface Pair {
 const WRITE = 2
 
 /**
- * The rules of a route table said once more, with two lists and no memory of what was looked at before: every
- * registration walks through all its topics. What RouteTable spares itself must not show against this one.
+ * The rules of the route table, written again with two plain lists and no optimizations: every registration goes through
+ * all its topics. RouteTable, which skips work, must give the same routes.
  */
 export class NaiveRoutes {
   brokers: NaiveBroker[] = []

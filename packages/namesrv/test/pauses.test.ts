@@ -1,4 +1,4 @@
-// What a name server makes of a pause of its own process, and of jumps of the machine's time.
+// How a name server handles a pause of its own process, and jumps of the time of day.
 import assert from 'node:assert/strict'
 import { duplexPair } from 'node:stream'
 import { test, type TestContext } from 'node:test'
@@ -28,7 +28,7 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 30; i++) await turn()
 }
 
-/** A name server with 20 brokers, each on a connection of its own. */
+/** A name server with 20 brokers, each on its own connection. */
 async function open(t: TestContext) {
   const clock = new ManualClock()
   const server = await NameServer.start({ port: 0, host: '127.0.0.1', clock, httpEnabled: false })
@@ -47,7 +47,7 @@ async function open(t: TestContext) {
   return { clock, server, join, connections }
 }
 
-test('a pause of 130 s loses no broker, whether or not anything of it waits to be read', async t => {
+test('a pause of 130 s removes no broker, even if the brokers sent nothing during the pause', async t => {
   const { clock, server } = await open(t)
   clock.advance(29_000)
   clock.pause(PAUSE_MS)
@@ -57,7 +57,7 @@ test('a pause of 130 s loses no broker, whether or not anything of it waits to b
   assert.equal(server.status.brokerCount(), BROKERS)
 })
 
-test('brokers that are silent after a pause, too, go when their time is over', async t => {
+test('brokers that stay silent after a pause expire', async t => {
   const { clock, server } = await open(t)
   clock.pause(PAUSE_MS)
   clock.advance(130_000)
@@ -76,7 +76,7 @@ test('a broker that reconnected during a pause stays, although the end of its ol
   assert.equal(server.status.brokerCount(), BROKERS)
 })
 
-test('a broker that hung up during a pause is gone with the next look at the brokers', async t => {
+test('a broker that disconnected during a pause is removed by the next scan', async t => {
   const { clock, server, connections } = await open(t)
   clock.pause(PAUSE_MS)
   connections[0]?.destroy()
@@ -85,7 +85,7 @@ test('a broker that hung up during a pause is gone with the next look at the bro
   assert.equal(server.status.brokerCount(), BROKERS - 1)
 })
 
-test('a jump of the time of day by 130 s, forth or back, loses no broker and keeps none longer', async t => {
+test('a jump of the time of day, forward or back, removes no broker early and keeps none longer', async t => {
   const { clock, server } = await open(t)
   for (const jump of [PAUSE_MS, -2 * PAUSE_MS]) {
     clock.jump(jump)

@@ -30,7 +30,7 @@ function topicOf(topicName: string, perm = 6): TopicConfig {
   }
 }
 
-/** A route query; `odd` puts a blank into its header, which the shortcut does not read. */
+/** A route query; `odd` puts a blank into its header, which the fast path does not read. */
 function query(topic: string, version: number, odd: boolean, more: Record<string, string> = {}): Buffer {
   const extFields = JSON.stringify({ topic, ...more })
   const blank = odd ? ' ' : ''
@@ -91,7 +91,7 @@ async function broker(server: NameServer, name: string, brokerId: number) {
   }
 }
 
-test('a prepared answer and the router say what the registry says, whatever has happened to it', async t => {
+test('prepared and routed answers match the registry after any changes', async t => {
   const { server, far } = await started(t)
   const names = ['a', 'b', 'ü€', '__proto__']
   const a = await broker(server, 'a', 0)
@@ -131,7 +131,7 @@ test('a prepared answer and the router say what the registry says, whatever has 
   for (const { connection } of [a, b, slave]) connection.destroy()
 })
 
-test('a topic written with escapes is the one that they stand for, prepared or not', async t => {
+test('escapes in a topic name are decoded, prepared or not', async t => {
   const { server, far } = await started(t)
   const a = await broker(server, 'a', 0)
   const spelled = String.raw`a\u0062`
@@ -145,7 +145,7 @@ test('a topic written with escapes is the one that they stand for, prepared or n
   a.connection.destroy()
 })
 
-test('a changed order configuration shows at once', async t => {
+test('a changed order configuration takes effect at once', async t => {
   const { server, far } = await started(t, { orderMessageEnable: true })
   const a = await broker(server, 'a', 0)
   await a.register([topicOf('T')])
@@ -186,7 +186,7 @@ test('a binary query gets its answer in a binary header', async t => {
   a.connection.destroy()
 })
 
-test('route queries wait for the service, prepared or not', async t => {
+test('route queries are refused until the service is ready, prepared or not', async t => {
   const clock = new ManualClock()
   const { server, far } = await started(t, { needWaitForService: true, waitSecondsForService: 45, clock })
   const a = await broker(server, 'a', 0)

@@ -3,7 +3,7 @@ import type { Long } from '@gantrymq/remoting'
 import type { BrokerIdentity, BrokerRegistration } from '../src/registry/registration.ts'
 import type { RouteTable } from '../src/registry/route-table.ts'
 
-/** Where the clock of these tests stands. */
+/** The time in these tests. */
 export const NOW = 1_700_000_000_000
 
 export function topicConfig(topicName: string, settings: Partial<TopicConfig> = {}): TopicConfig {
@@ -23,7 +23,7 @@ export function dataVersion(counter: Long, stateVersion: Long = 0): DataVersion 
   return { stateVersion, timestamp: NOW, counter }
 }
 
-export interface RegistrationWords extends Partial<Omit<BrokerRegistration, 'body'>> {
+export interface RegistrationFields extends Partial<Omit<BrokerRegistration, 'body'>> {
   readonly topics?: readonly (string | TopicConfig)[]
   readonly version?: Long
   readonly stateVersion?: Long
@@ -31,9 +31,9 @@ export interface RegistrationWords extends Partial<Omit<BrokerRegistration, 'bod
   readonly filterServers?: readonly string[] | null
 }
 
-/** The master of broker-a in cluster C with two topics, unless told otherwise. */
-export function registration(words: RegistrationWords = {}): BrokerRegistration {
-  const { topics = ['T1', 'T2'], version = 1, stateVersion = 0, mappings = [], filterServers = [], ...head } = words
+/** The master of broker-a in cluster C with two topics, and with the given fields. */
+export function registration(fields: RegistrationFields = {}): BrokerRegistration {
+  const { topics = ['T1', 'T2'], version = 1, stateVersion = 0, mappings = [], filterServers = [], ...head } = fields
   const configs = topics.map(topic => (typeof topic === 'string' ? topicConfig(topic) : topic))
   return {
     clusterName: 'C',
@@ -53,13 +53,13 @@ export function registration(words: RegistrationWords = {}): BrokerRegistration 
 }
 
 /** A slave of that master. */
-export function slave(words: RegistrationWords = {}): BrokerRegistration {
+export function slave(fields: RegistrationFields = {}): BrokerRegistration {
   return registration({
     brokerAddr: '10.0.0.2:10911',
     haServerAddr: '10.0.0.2:10912',
     brokerId: 1,
     peer: 2,
-    ...words,
+    ...fields,
   })
 }
 
@@ -71,7 +71,7 @@ export function identityOf({ clusterName, brokerName, brokerAddr, brokerId }: Br
   return { clusterName, brokerName, brokerAddr, brokerId }
 }
 
-/** What a route comes down to: `topic: name{id:addr,…}perm …`. */
+/** A route as a short string: `topic: name{id:addr,…}perm …`. */
 export function shown(table: RouteTable, topic: string): string | undefined {
   const route = table.routeOf(topic)
   if (!route) return undefined

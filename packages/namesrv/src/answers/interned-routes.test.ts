@@ -19,18 +19,18 @@ test('topics on the same brokers with the same settings share their route', () =
   assert.equal(routes.of(topicOn('S')), routes.of(topicOn('T')))
 })
 
-test('topics on other brokers do not', () => {
+test('topics on different brokers do not share a route', () => {
   const routes = new InternedRoutes()
   assert.notEqual(routes.of(topicOn('S')), routes.of(topicOn('T', groups.slice(1))))
 })
 
-test('topics with other settings do not, not even where the hash is the same', () => {
+test('topics with different settings do not share a route, even if their hashes are equal', () => {
   const routes = new InternedRoutes()
   // 6 + 9 * 16 = 22 + 8 * 16
   assert.notEqual(routes.of(topicOn('S', groups, settings(6, 9))), routes.of(topicOn('T', groups, settings(22, 8))))
 })
 
-test('a topic that changes gets another route, and its old one stays with the others', () => {
+test('a topic that changes gets another route, and the others keep the old one', () => {
   const routes = new InternedRoutes()
   const [changing, staying] = [topicOn('S'), topicOn('T')]
   const before = routes.of(staying)
@@ -39,7 +39,7 @@ test('a topic that changes gets another route, and its old one stays with the ot
   assert.equal(routes.of(staying), before)
 })
 
-test('a group whose addresses have changed while no topic was on it makes another route', () => {
+test('a group whose addresses changed while it had no topic gets another route', () => {
   const routes = new InternedRoutes()
   const group = newGroup('d', 'C')
   const before = routes.of(topicOn('S', [group]))

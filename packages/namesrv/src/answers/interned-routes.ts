@@ -5,28 +5,28 @@ import type { QueueSettings } from '../registry/queue-settings.ts'
 import type { Topic } from '../registry/topic.ts'
 
 /** An encoded route and what it was made of. */
-interface SameRoute {
-  /** Of each group what routes show of it; another record whenever that changes. */
+interface InternedRoute {
+  /** What routes show of each group; a different object after each change. */
   readonly rows: readonly BrokerData[]
   readonly queues: readonly QueueSettings[]
   readonly bytes: { [D in Dialect]?: Buffer }
 }
 
 /**
- * Encoded routes by their content. In a cluster most topics are on the same brokers with the same settings, and their
- * routes are the same to the last byte: with 300 brokers 60 KB, which need be encoded and kept but once.
+ * Encoded routes by their content. Most topics of a cluster are on the same brokers with the same settings, so their
+ * routes are identical: with 300 brokers 60 KB, which are encoded and kept only once.
  */
 export class InternedRoutes {
-  readonly #routes = new Map<number, SameRoute>()
+  readonly #routes = new Map<number, InternedRoute>()
 
-  /** Where the encoded route of a topic is, or belongs. Of two with one hash the later is kept. */
+  /** The object that holds, or will hold, the encoded route of a topic. Of two routes with one hash the later is kept. */
   of(topic: Topic): { [D in Dialect]?: Buffer } {
     const { groups, queues } = topic
     const hash = hashOf(groups, queues)
     const known = this.#routes.get(hash)
     const rows = groups.map(group => group.row)
     if (known !== undefined && isSame(known.rows, rows) && isSame(known.queues, queues)) return known.bytes
-    const fresh: SameRoute = { rows, queues: [...queues], bytes: {} }
+    const fresh: InternedRoute = { rows, queues: [...queues], bytes: {} }
     this.#routes.set(hash, fresh)
     return fresh.bytes
   }

@@ -17,16 +17,16 @@ const ROUTE_QUERY = 105
 /** Callers of this release and later get standard JSON: V4_9_4 (Apache's ClientRequestProcessor). */
 export const STANDARD_JSON_VERSION = 401
 
-/** A reply whose opaque is still to be put in. */
+/** A reply without its opaque, which each request adds. */
 interface PreparedReply {
   readonly name: Buffer
   readonly body: RouteBody
   readonly bytes: Buffer
 }
 
-/** Larger replies are handed to the socket as they are instead of being copied to the others of the same read. */
+/** Larger replies go to the socket as they are; smaller ones are copied behind the other replies to the same read. */
 const COPY_LIMIT = 16 * 1024
-/** Most digits of an opaque, its sign counted. */
+/** Most characters of an opaque, including its sign. */
 const OPAQUE_DIGITS = 11
 const JSON_TYPE = 0
 const BINARY_TYPE = 1 << 24
@@ -36,17 +36,17 @@ const REPLY = 1
 const [beforeOpaque, afterOpaque] = jsonReplyAround(0, '', ANNOUNCED_VERSION)
 
 /**
- * The hot path of a name server: a route query answered from the bytes of its frame. Nine of ten requests are of this
- * kind, and most of what they would cost elsewhere is strings, maps and JSON that nobody looks at.
+ * The fast path of a name server: it answers a route query from the bytes of its frame. Nine of ten requests are route
+ * queries, and the router would spend most of their time on strings, maps and JSON that are never used.
  *
- * It answers only what it has an encoded route for; every other query, and everything that might not be success, goes
- * through the router. Both take the body from the same RouteBodies, so both say the same.
+ * It answers only queries that are sure to succeed; all others go through the router. Both take the body from the same
+ * RouteBodies, so both give the same answer.
  */
 export class PreparedRoutes implements FastPath {
   readonly #bodies: RouteBodies
   readonly #isReady: () => boolean
   readonly #onAnswer: (bodyBytes: number) => void
-  /** By hash of the topic's bytes; of two topics with one hash the later is kept. One map a dialect. */
+  /** By hash of the topic's bytes; of two topics with one hash the later is kept. One map per dialect. */
   readonly #replies: { readonly [D in Dialect]: Map<number, PreparedReply> } = {
     fastjson: new Map(),
     standard: new Map(),
@@ -55,7 +55,7 @@ export class PreparedRoutes implements FastPath {
 
   /**
    * @param isReady Whether route queries are answered at all (needWaitForService).
-   * @param onAnswer Told the size of each body answered.
+   * @param onAnswer Called with the size of the body of each answer.
    */
   constructor(bodies: RouteBodies, isReady: () => boolean, onAnswer: (bodyBytes: number) => void = () => {}) {
     this.#bodies = bodies
@@ -79,7 +79,7 @@ export class PreparedRoutes implements FastPath {
       } else if (length === 22) {
         // acceptStandardJsonOnly: the router reads its value.
         if (dialect === 'fastjson') return NOT_TAKEN
-      } else if (bytes[key] === 0x5f) return NOT_TAKEN // __ZONE_MODE, __ZONE_NAME: the answer is filtered.
+      } else if (bytes[key] === 0x5f) return NOT_TAKEN // __ZONE_MODE, __ZONE_NAME: the router filters the answer.
     }
     if (end <= start || !this.#isReady()) return NOT_TAKEN
     const reply = this.#find(bytes, start, end, dialect)
@@ -96,7 +96,7 @@ export class PreparedRoutes implements FastPath {
     for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (bytes[at] as number)) & 0x3fffffff
     const replies = this.#replies[dialect]
     const reply = replies.get(hash)
-    if (reply !== undefined && isSame(reply.name, bytes, start, end) && this.#bodies.isGood(reply.body)) return reply
+    if (reply !== undefined && isSame(reply.name, bytes, start, end) && this.#bodies.isValid(reply.body)) return reply
     const fresh = this.#prepare(bytes.subarray(start, end), dialect)
     if (fresh === undefined) replies.delete(hash)
     else replies.set(hash, fresh)
@@ -176,7 +176,7 @@ function writeWord(bytes: Buffer, at: number, word: number): void {
   bytes[at + 3] = word
 }
 
-/** Writes an int32 in decimal digits; returns the position behind it. */
+/** Writes an int32 in decimal digits, and returns the position after it. */
 function writeDecimal(bytes: Buffer, start: number, value: number): number {
   let at = start
   let rest = value

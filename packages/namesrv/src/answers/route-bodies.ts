@@ -5,7 +5,7 @@ import { InternedRoutes } from './interned-routes.ts'
 import { isSyncTopic } from '../registry/topic-route.ts'
 import type { LiveTopic } from '../registry/topic.ts'
 
-/** The encoded route of a topic, in the dialects that were asked for, and when it was true. */
+/** The encoded route of a topic in the dialects requested so far, and the state for which it is valid. */
 export interface RouteBody {
   readonly topic: LiveTopic
   readonly revision: number
@@ -15,19 +15,19 @@ export interface RouteBody {
 }
 
 /**
- * Most bytes of bodies kept. With few brokers this is every topic many times over; with hundreds of brokers a body has
- * tens of kilobytes, and keeping all of them would cost more memory than encoding costs time.
+ * Most bytes of bodies kept. With few brokers this is far more than all topics need. With hundreds of brokers a body has
+ * tens of kilobytes, and keeping all bodies would take more memory than the saved encoding is worth.
  */
 const MAX_KEPT = 64 << 20
-/** Topics that have gone may be remembered up to this many and as many as there are. */
+/** All bodies are dropped when they are this many more than twice the topics, because topics were deleted. */
 const SPARE = 1000
 
 /**
- * Encoded routes, so that a route is encoded once and not at every query.
+ * A cache of encoded routes: a route is encoded once and not at every query.
  *
- * Nothing here is told of changes. A body is good while the topic's revision, the table's epoch and `settings` are what
- * they were when it was encoded; whoever asks compares three values. So a stale answer cannot come from a forgotten
- * notice.
+ * No part of the server notifies the cache of changes. A body is valid while the topic's revision, the table's epoch and
+ * `settings` are what they were when it was encoded, and each lookup compares these three values. So a forgotten
+ * notification cannot cause a stale answer.
  */
 export class RouteBodies {
   readonly #table: RouteTable
@@ -35,14 +35,14 @@ export class RouteBodies {
   /** Adds to a route what the table does not know. */
   readonly complete: (route: TopicRoute, topic: string) => TopicRoute
   readonly #kept = new Map<string, RouteBody>()
-  readonly #same = new InternedRoutes()
+  readonly #interned = new InternedRoutes()
   #epoch = -1
   #lastSettings: unknown
   #size = 0
   #generation = 0
 
   /**
-   * @param settings Identity of everything else that a route depends on; changes when any of it does.
+   * @param settings Returns a value that changes whenever anything else that a route depends on changes.
    * @param complete Adds what the table does not know: the order configuration.
    */
   constructor(
@@ -55,21 +55,21 @@ export class RouteBodies {
     this.complete = complete
   }
 
-  /** Grows when bodies were dropped for room; whoever keeps some of them drops them then, too. */
+  /** Grows when bodies are dropped to make room. A caller that keeps bodies must drop them then, too. */
   get generation(): number {
     return this.#generation
   }
 
-  isGood(body: RouteBody): boolean {
+  isValid(body: RouteBody): boolean {
     return (
       body.revision === body.topic.revision && body.epoch === this.#table.epoch && body.settings === this.#settings()
     )
   }
 
-  /** The bodies of a topic, with the wanted dialect in them; undefined for an unknown topic. */
+  /** The body of a topic, encoded in at least this dialect; undefined for an unknown topic. */
   find(name: string, dialect: Dialect): RouteBody | undefined {
     const kept = this.#kept.get(name)
-    const body = kept && this.isGood(kept) ? kept : this.#begin(name)
+    const body = kept && this.isValid(kept) ? kept : this.#begin(name)
     if (body === undefined || body.bytes[dialect] !== undefined) return body
     const route = this.#table.routeOf(name)
     if (route === undefined) return undefined
@@ -86,17 +86,17 @@ export class RouteBodies {
     if (this.#kept.size > 2 * this.#table.topics.size + SPARE) this.#forget()
     const { epoch } = this.#table
     const settings = this.#settings()
-    if (epoch !== this.#epoch || settings !== this.#lastSettings) this.#same.clear()
+    if (epoch !== this.#epoch || settings !== this.#lastSettings) this.#interned.clear()
     this.#epoch = epoch
     this.#lastSettings = settings
-    // With an order configuration of its own, with mappings or a name that the table treats apart, a route is its own.
+    // An order configuration, mappings or a special name make the route of a topic different from all others.
     const isOrdinary = settings === undefined && topic.mappings.size === 0 && !isSyncTopic(name)
-    const body = { topic, revision: topic.revision, epoch, settings, bytes: isOrdinary ? this.#same.of(topic) : {} }
+    const body = { topic, revision: topic.revision, epoch, settings, bytes: isOrdinary ? this.#interned.of(topic) : {} }
     this.#kept.set(name, body)
     return body
   }
 
-  /** Bodies of topics that are gone are counted until then, which only makes it happen earlier. */
+  /** Bodies of deleted topics count until all bodies are dropped, which only makes that happen earlier. */
   #makeRoom(size: number): void {
     this.#size += size
     if (this.#size <= MAX_KEPT) return
@@ -106,7 +106,7 @@ export class RouteBodies {
 
   #forget(): void {
     this.#kept.clear()
-    this.#same.clear()
+    this.#interned.clear()
     this.#generation++
     this.#size = 0
   }

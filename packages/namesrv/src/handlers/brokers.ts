@@ -28,8 +28,8 @@ type Registered = Answer<BrokerRequests['REGISTER_BROKER']>
 
 const { SYSTEM_ERROR } = responseCodes
 const ORDER_TOPICS = 'ORDER_TOPIC_CONFIG'
-/** Topics put into the table in one slice; some 2 ms. */
-const TOPICS_A_SLICE = 4000
+/** Topics put into the table in one slice, which takes about 2 ms. */
+const TOPICS_PER_SLICE = 4000
 
 /** Requests of and about brokers: Apache's DefaultRequestProcessor. */
 export const brokerHandlers: HandlersFor<BrokerRequests, NameServerContext> = {
@@ -64,7 +64,7 @@ export const brokerHandlers: HandlersFor<BrokerRequests, NameServerContext> = {
   },
 
   GET_BROKER_MEMBER_GROUP({ header: { clusterName = '', brokerName = '' } }, { routes }) {
-    // Apache checks nothing of the cluster, it only gives it back.
+    // Apache does not check the cluster; it only returns it.
     return { body: { cluster: clusterName, brokerName, brokerAddrs: brokerMembers(routes, brokerName) } }
   },
 
@@ -99,7 +99,7 @@ function register(call: Registering, context: NameServerContext): Registered | P
     })
 }
 
-// The sum is of the bytes as sent, without its sign bit; 0 means that there is none (Apache's UtilAll.crc32).
+// The checksum is of the bytes as sent, without the sign bit; 0 means that there is none (Apache's UtilAll.crc32).
 function checkCrc({ header, body, peer }: Registering, { registryLog }: NameServerContext): number {
   const { bodyCrc32 } = header
   const checksum = crc32(body ?? '') & 0x7fffffff
@@ -109,13 +109,13 @@ function checkCrc({ header, body, peer }: Registering, { registryLog }: NameServ
 }
 
 interface RegistrationBody {
-  /** Unfolded if it was compressed. */
+  /** Inflated if it was compressed. */
   readonly bytes: Buffer | null
   readonly compressed: boolean
   readonly checksum: number
 }
 
-/** One registration, in the slices that its size asks for. */
+/** One registration, in as many slices as its size requires. */
 function* registering(
   call: Registering,
   context: NameServerContext,
@@ -128,21 +128,21 @@ function* registering(
     now: clock.now(),
     maxTopics: settings.options.maxTopicsPerRegistration,
   }
-  // A body that has come before, with a data version that is known, need not be read to its end.
+  // A body that arrived before, with a known data version, need not be read to its end.
   const outline = bytes === null ? undefined : outlineOf(bytes, form)
   if (outline !== undefined) {
     const head = headOf(call, outline, checksum)
-    if (!routes.needsTopics(head)) return enter(head, undefined, call, context).answer
+    if (!routes.needsTopics(head)) return begin(head, undefined, call, context).answer
   }
   const { clusterName, brokerAddr } = call.header
   const broker = routes.brokers.find(clusterName, brokerAddr)
   const last = settings.options.deleteTopicWithBrokerRegistration ? undefined : lastBodies.of(broker)
   const reading = bytes === null ? nothingRead : yield* readTopics(bytes, form, last)
   const head = headOf(call, reading, checksum)
-  // The connection may have closed while the body was read in slices, and its end has been noted already: a broker registered
-  // now would stay until it is silent for too long.
+  // The connection may have closed while the body was read in slices, and its brokers have been removed. A broker that
+  // registered now would stay until its timeout.
   if (!call.peer.isOpen) return {}
-  const { answer, token } = enter(head, reading, call, context)
+  const { answer, token } = begin(head, reading, call, context)
   if (token !== undefined) yield* applyTopics(token, reading, context)
   return answer
 }
@@ -168,8 +168,8 @@ function headOf({ header, peer }: Registering, outline: RegistrationOutline, che
   }
 }
 
-/** Takes in the broker, and completes its registration if its topics are not needed. */
-function enter(
+/** Begins a registration, and completes it if its topics are not needed. */
+function begin(
   head: RegistrationHead,
   reading: RegistrationReading | undefined,
   call: Registering,
@@ -198,22 +198,22 @@ function enter(
   }
 }
 
-// Without the namespace there must be no body at all: an empty table clears the order flag of a broker's topics.
+// Without the namespace the reply must have no body: an empty table clears the order flag of the broker's topics.
 function orderTopics({ kv, settings }: NameServerContext): ReadonlyMap<string, string> | null {
   if (!settings.options.returnOrderTopicConfigToBroker) return null
   return kv.current.namespace(ORDER_TOPICS) ?? null
 }
 
-/** Ends early when the broker has left, or has registered again meanwhile. */
+/** Ends early if the broker has left or registered again in the meantime. */
 function* applyTopics(
   token: RegistrationToken,
   { topics, count, topicQueueMappings, read }: RegistrationReading,
   { routes, registryLog, clock, lastBodies }: NameServerContext,
 ): Sliced<void> {
   const { brokerName } = token.head
-  for (let at = 0; at < topics.length; at += TOPICS_A_SLICE) {
+  for (let at = 0; at < topics.length; at += TOPICS_PER_SLICE) {
     if (at > 0) yield
-    const applied = routes.applyTopics(token, topics.slice(at, at + TOPICS_A_SLICE))
+    const applied = routes.applyTopics(token, topics.slice(at, at + TOPICS_PER_SLICE))
     if (applied === false) return
     registryLog.topicsApplied(brokerName, applied)
   }

@@ -15,7 +15,7 @@ function request(code: number, fields: Readonly<Record<string, string>>): Comman
   return { ...rest, code, extFields, serializeType: 'JSON' }
 }
 
-/** Asks a fresh store, and gives replies as code, remark, fields and body text. */
+/** Sends requests to a new store, and returns each reply as code, remark, fields and body text. */
 async function fresh(maxSize = 1000) {
   const kv = await KvStore.open({ path: null, maxSize })
   const router = new Router(requests, kvHandlers, { kv })
@@ -31,8 +31,8 @@ async function fresh(maxSize = 1000) {
   }
 }
 
-// Codes, remarks and forms as Apache 5.5.0 was seen to answer.
-test('what was put is got, listed, deleted and then not found', async () => {
+// Codes, remarks and bodies as captured from Apache 5.5.0.
+test('an entry is put, read, listed and deleted, and then not found', async () => {
   const ask = await fresh()
   assert.deepEqual(await ask(100, { namespace: 'n', key: 'k', value: 'v' }), [0, null, null, null])
   assert.deepEqual(await ask(101, { namespace: 'n', key: 'k' }), [0, null, { value: 'v' }, null])
@@ -47,7 +47,7 @@ test('an unknown namespace is not found', async () => {
   assert.deepEqual(await ask(219, { namespace: 'n' }), [22, 'No config item, Namespace: n', null, null])
 })
 
-test('missing fields are answered in the words of Apache', async () => {
+test('missing fields are answered with the remarks of Apache', async () => {
   const ask = await fresh()
   assert.deepEqual(await ask(100, { namespace: 'n' }), [1, 'namespace or key is null', null, null])
   assert.deepEqual(await ask(100, { key: 'k' }), [1, 'namespace or key is null', null, null])
@@ -56,7 +56,7 @@ test('missing fields are answered in the words of Apache', async () => {
   assert.deepEqual(await ask(219), [22, 'No config item, Namespace: null', null, null])
 })
 
-test('a put without value makes the namespace and takes the value away', async () => {
+test('a put without a value creates the namespace and removes the value', async () => {
   const ask = await fresh()
   await ask(100, { namespace: 'n', key: 'k', value: 'v' })
   assert.deepEqual(await ask(100, { namespace: 'n', key: 'k' }), [0, null, null, null])
@@ -65,16 +65,16 @@ test('a put without value makes the namespace and takes the value away', async (
   assert.deepEqual(await ask(219, { namespace: 'm' }), [0, null, null, '{"table":{}}'])
 })
 
-test('names that mean something to JavaScript are names like others', async () => {
+test('names that are special in JavaScript are ordinary names', async () => {
   const ask = await fresh()
   await ask(100, { namespace: '__proto__', key: 'constructor', value: 'v' })
   assert.deepEqual(await ask(101, { namespace: '__proto__', key: 'constructor' }), [0, null, { value: 'v' }, null])
   assert.equal((await ask(101, { namespace: 'constructor', key: 'name' }))[0], 22)
 })
 
-test('a put beyond the limit is refused with the limit', async () => {
+test('a put beyond the limit is refused, and the remark names the limit', async () => {
   const ask = await fresh(10)
   const [code, remark] = await ask(100, { namespace: 'n', key: 'k', value: '0123456789' })
   assert.equal(code, 1)
-  assert.equal(remark, 'the KV config may have 10 characters (maxKvConfigSize), it has 0')
+  assert.equal(remark, 'the KV config has 0 characters and may have at most 10 (maxKvConfigSize)')
 })

@@ -19,7 +19,7 @@ export const kvHandlers: HandlersFor<KvRequests, KvContext> = {
       throw new ResponseError(responseCodes.SYSTEM_ERROR, 'namespace or key is null')
     }
     if (value !== undefined) await kv.put(namespace, key, value)
-    // Apache stores a null, which every reader takes for an absent value; the namespace is there from then on.
+    // Apache stores null, which readers treat as an absent value; the namespace exists from then on.
     else await Promise.all([kv.put(namespace, key, ''), kv.delete(namespace, key)])
     return {}
   },

@@ -17,7 +17,7 @@ export const routeHandlers: HandlersFor<RouteRequests, NameServerContext> = {
       throw new ResponseError(responseCodes.SYSTEM_ERROR, 'name server not ready')
     }
     const { topic, acceptStandardJsonOnly } = header
-    // Callers older than 4.9.4 get fastjson's dialect, in which the ids of brokers are bare numbers.
+    // Callers older than 4.9.4 get fastjson's dialect, in which broker ids are unquoted numbers.
     const isStandard = command.version >= STANDARD_JSON_VERSION || acceptStandardJsonOnly === true
     const dialect: Dialect = isStandard ? 'standard' : 'fastjson'
     const body = topic === undefined ? undefined : bodies.find(topic, dialect)?.bytes[dialect]
@@ -29,7 +29,7 @@ export const routeHandlers: HandlersFor<RouteRequests, NameServerContext> = {
     const zone = zoneAskedFor(command.extFields)
     if (zone === undefined) return { body }
     const route = routes.routeOf(topic)
-    // Apache answers in fastjson's dialect here, whatever was asked for.
+    // Apache always answers in fastjson's dialect here; this server uses the dialect of the caller.
     return { body: route ? encodeTopicRoute(filterByZone(bodies.complete(route, topic), zone), dialect) : body }
   },
 

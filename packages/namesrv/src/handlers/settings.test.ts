@@ -41,11 +41,11 @@ test('a change shows in the next query', async () => {
   assert.match(text, /^serverWorkerThreads=16$/m)
 })
 
-test('an update without body does nothing', async () => {
+test('an update without a body does nothing', async () => {
   assert.deepEqual(await fresh().ask(318), { code: 0, remark: null, text: '' })
 })
 
-test('a body that is no properties text is refused as in Apache', async () => {
+test('a body that is not a valid properties file is refused as in Apache', async () => {
   const { ask } = fresh()
   assert.deepEqual(await ask(318, 'a=\\u12'), { code: 1, remark: 'string2Properties error', text: '' })
 })
@@ -55,7 +55,7 @@ test('a key on the black list is refused, however it is written', async () => {
   assert.equal((await ask(318, '\\u006bvConfigPath=/x')).code, 16)
 })
 
-test('text that is not ASCII may be sent as it is or escaped', async () => {
+test('non-ASCII text may be sent as it is or escaped', async () => {
   const { settings, ask } = fresh()
   await ask(318, 'productEnvName=Zürich')
   assert.equal(settings.options.productEnvName, 'Zürich')
@@ -64,7 +64,7 @@ test('text that is not ASCII may be sent as it is or escaped', async () => {
   assert.match((await ask(319)).text, /^productEnvName=Z\\u00fcrich 2$/m)
 })
 
-test('a line break in a value cannot smuggle in a line', async () => {
+test('a line break in a value cannot add a line to the file', async () => {
   const { ask } = fresh()
   const { code, remark } = await ask(318, 'productEnvName=x\\nkvConfigPath=/x/evil')
   assert.equal(code, 1)

@@ -11,7 +11,7 @@ export interface SettingsContext {
 
 type SettingsRequests = Pick<typeof nameServerRequests, 'UPDATE_NAMESRV_CONFIG' | 'GET_NAMESRV_CONFIG'>
 
-/** Requests for the options of the running server. */
+/** Requests that read and change the options of the running server. */
 export const settingsHandlers: HandlersFor<SettingsRequests, SettingsContext> = {
   async UPDATE_NAMESRV_CONFIG({ body, peer }, { settings, log }) {
     log.info({ peer: peer.remoteAddress }, 'updateConfig called by')
@@ -24,7 +24,7 @@ export const settingsHandlers: HandlersFor<SettingsRequests, SettingsContext> = 
   },
 }
 
-// Apache reads the UTF-8 bytes as ISO-8859-1, so that only escapes survive there; here both do.
+// Apache reads the UTF-8 bytes as ISO-8859-1, so that non-ASCII text must be escaped; here it may be plain, too.
 function propertiesIn(body: string, log: Logger): Map<string, string> {
   try {
     const entries = latestProperties(readProperties(Buffer.from(body), 'utf8'))

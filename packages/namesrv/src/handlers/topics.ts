@@ -24,8 +24,8 @@ type TopicRequests = Pick<
   | 'REGISTER_TOPIC_IN_NAMESRV'
 >
 
-/** Names written in one slice; some 2 ms. */
-const NAMES_A_SLICE = 10_000
+/** Names written in one slice, which takes about 2 ms. */
+const NAMES_PER_SLICE = 10_000
 
 /** Topic lists, and the two requests that change a single topic. */
 export const topicHandlers: HandlersFor<TopicRequests, NameServerContext> = {
@@ -61,7 +61,7 @@ export const topicHandlers: HandlersFor<TopicRequests, NameServerContext> = {
   },
 
   DELETE_TOPIC_IN_NAMESRV({ header: { topic = '', clusterName } }, { routes, metrics, log }) {
-    // An empty cluster name means all, as in Apache.
+    // An empty cluster name means all clusters, as in Apache.
     const { brokerNames, gone } = routes.deleteTopic(topic, clusterName === '' ? undefined : clusterName)
     metrics.configChanges.add({ kind: 'topic_delete' })
     for (const brokerName of brokerNames) log.info({ topic, brokerName }, "deleteTopic, remove one broker's topic")
@@ -86,12 +86,12 @@ function disabled(): ResponseError {
   return new ResponseError(responseCodes.SYSTEM_ERROR, 'disable')
 }
 
-/** A TopicList, written in slices: with 100,000 topics it would hold up everybody else for tens of milliseconds. */
+/** Encodes a TopicList in slices: with 100,000 topics it would block all other requests for tens of milliseconds. */
 async function topicList(topics: readonly string[]): Promise<Buffer> {
   const parts: Buffer[] = []
-  for (let at = 0; at < topics.length; at += NAMES_A_SLICE) {
+  for (let at = 0; at < topics.length; at += NAMES_PER_SLICE) {
     if (at > 0) await setImmediate()
-    const names = JSON.stringify(topics.slice(at, at + NAMES_A_SLICE))
+    const names = JSON.stringify(topics.slice(at, at + NAMES_PER_SLICE))
     parts.push(Buffer.from(at === 0 ? names.slice(1, -1) : `,${names.slice(1, -1)}`))
   }
   return Buffer.concat([Buffer.from('{"topicList":['), ...parts, Buffer.from(']}')])

@@ -13,7 +13,7 @@ const ASIDE = 'kvConfig.json.corrupt-20261121T083000Z'
 const oneEntry = '{"configTable":{"ORDER_TOPIC_CONFIG":{"TopicA":"broker-a:4"}}}'
 const older = '{"configTable":{"ORDER_TOPIC_CONFIG":{"TopicA":"broker-a:2"}}}'
 
-/** Loads from a folder with these files. */
+/** Loads the configuration from a folder with these files. */
 async function load(t: TestContext, files: Readonly<Record<string, string>>) {
   const folder = await mkdtemp(join(tmpdir(), 'kv-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
@@ -57,7 +57,7 @@ for (const text of ['', ' \n', 'null', '[]', '{}', '{"configTable":null}', '{"co
   })
 }
 
-test('values that are not text become text, and null counts as absent', () => {
+test('values that are not strings become strings, and null counts as absent', () => {
   const config = readKvConfig(
     '{"configTable":{"n":{"a":12345678901234567890,"b":true,"c":null,"d":{"x":[true]}},"gone":null},"other":1}',
   )
@@ -65,7 +65,7 @@ test('values that are not text become text, and null counts as absent', () => {
   assert.equal(config.namespace('gone'), undefined)
 })
 
-test('what Apache reads beyond JSON is read', () => {
+test('input that Apache accepts beyond JSON is accepted', () => {
   const config = readKvConfig("{configTable:{'n':{k:'v', 'l':1,}}} ")
   assert.deepEqual([...(config.namespace('n') ?? [])], [['k', 'v'], ['l', '1']]) // biome-ignore format: one line
 })
@@ -91,7 +91,7 @@ for (const [what, text] of [
   })
 }
 
-test('what Apache 4.9 left between its delete and its rename is taken, once', async t => {
+test('the file that Apache 4.9 leaves between its delete and its rename is used once', async t => {
   const { config, names } = await load(t, { 'kvConfig.json.tmp': oneEntry, 'kvConfig.json.bak': older })
   assert.equal(config.get('ORDER_TOPIC_CONFIG', 'TopicA'), 'broker-a:4')
   assert.deepEqual(names, ['kvConfig.json', 'kvConfig.json.bak'])

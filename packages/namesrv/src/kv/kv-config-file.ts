@@ -20,10 +20,10 @@ export function writeKvConfig(config: KvConfig): string {
 }
 
 /**
- * Reads the file's text with Apache's oddities: all that fastjson reads; nothing at all, blanks, `null` and `[]` are an
- * empty table, values that are not text become text, a namespace or value that is null counts as absent. `{}`, which
- * Apache cannot start with, is empty too.
- * @throws Error that says in what way it is something else.
+ * Reads the file's text as leniently as Apache: everything that fastjson reads. Empty text, blanks, `null` and `[]` are
+ * an empty table; values that are not strings become strings; a namespace or value that is null counts as absent. `{}`,
+ * with which Apache cannot start, is an empty table too.
+ * @throws Error that says what is wrong with the text.
  */
 export function readKvConfig(text: string): KvConfig {
   if (text.trim() === '') return new KvConfig()
@@ -41,7 +41,7 @@ export function readKvConfig(text: string): KvConfig {
   return new KvConfig(namespaces)
 }
 
-// What we and Apache write is plain JSON, and comes back to the last character; what people write need not be.
+// Gantry and Apache write plain JSON, which JSON.parse reads back exactly; a file edited by hand may be looser.
 function parse(text: string): JsonValue {
   try {
     return JSON.parse(text, revive) as JsonValue
@@ -50,7 +50,7 @@ function parse(text: string): JsonValue {
   }
 }
 
-/** Objects become Maps, numbers the text they were written with. */
+/** Turns objects into Maps, and numbers into the text they were written as. */
 function revive(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value === 'number') return context?.source ?? String(value)
   const isPlain = typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -79,8 +79,8 @@ export interface LoadOptions {
 }
 
 /**
- * Reads the KV file at the start, or what a crash of Apache left beside it.
- * @throws Error if there is a file and it cannot be read, or not be put aside: then nothing may be written either.
+ * Reads the KV file at the start, or the file that a crash of Apache left beside it.
+ * @throws Error if the file exists but can neither be read nor put aside. The caller must not write to it then.
  */
 export function loadKvConfig(path: string, options: LoadOptions): Promise<KvConfig> {
   return loadTable(path, readKvConfig, { what: 'KV config', entriesOf: config => config.entries, ...options })

@@ -8,8 +8,8 @@ type Namespaces = ReadonlyMap<string, ReadonlyMap<string, string>>
 const NOTHING: Namespaces = new Map()
 
 /**
- * The KV configuration: texts by key by namespace, Apache's KVConfigManager.
- * It never changes: a change gives a new one, which shares the namespaces that stayed as they were.
+ * The KV configuration: strings by namespace and key, as in Apache's KVConfigManager.
+ * It is immutable: a change returns a new configuration, which shares the unchanged namespaces.
  */
 export class KvConfig {
   readonly #namespaces: Namespaces
@@ -30,7 +30,7 @@ export class KvConfig {
     return this.#namespaces.get(name)
   }
 
-  /** All namespaces in the order of their making. */
+  /** All namespaces in the order of their creation. */
   namespaces(): IterableIterator<[name: string, entries: ReadonlyMap<string, string>]> {
     return this.#namespaces.entries()
   }
@@ -42,7 +42,7 @@ export class KvConfig {
     return entries
   }
 
-  /** The configuration after some changes; this one if they change nothing. */
+  /** The configuration after some changes; the same object if they change nothing. */
   with(changes: Iterable<KvChange>): KvConfig {
     const copies = new Map<string, Map<string, string>>()
     const copyOf = (namespace: string) => {

@@ -16,7 +16,7 @@ async function folder(t: TestContext): Promise<string> {
 
 const open = (path: string | null) => KvStore.open({ path, clock: new ManualClock() })
 
-test('a change is on the disk before it is answered, in a folder that is made for it', async t => {
+test('a change is on disk before it is answered, in a folder that is created for it', async t => {
   const path = join(await folder(t), 'deep', 'er', 'kvConfig.json')
   const store = await open(path)
   await store.put('ns', 'k', 'v')
@@ -26,7 +26,7 @@ test('a change is on the disk before it is answered, in a folder that is made fo
   assert.equal(await readFile(`${path}.bak`, 'utf8'), '{"configTable":{"ns":{"k":"v"}}}')
 })
 
-test('nothing shows before it is on the disk', async t => {
+test('a change is not visible before it is on disk', async t => {
   const store = await open(join(await folder(t), 'kvConfig.json'))
   const put = store.put('ns', 'k', 'v')
   assert.equal(store.current.get('ns', 'k'), undefined)
@@ -34,7 +34,7 @@ test('nothing shows before it is on the disk', async t => {
   assert.equal(store.current.get('ns', 'k'), 'v')
 })
 
-test('changes that come together are applied in order and share few writes', async t => {
+test('concurrent changes are applied in order and share few writes', async t => {
   const path = join(await folder(t), 'kvConfig.json')
   const store = await open(path)
   const seen = new Set<unknown>()
@@ -51,7 +51,7 @@ test('changes that come together are applied in order and share few writes', asy
   )
 })
 
-test('after any puts and deletes a restart finds what was there', async t => {
+test('after any puts and deletes a restart loads the same entries', async t => {
   const root = await folder(t)
   let run = 0
   const step = fc.tuple(fc.boolean(), fc.constantFrom('a', 'b', '__proto__'), fc.constantFrom('k', 'é'), fc.string())
@@ -73,7 +73,7 @@ test('after any puts and deletes a restart finds what was there', async t => {
   )
 })
 
-test('a change that cannot be written is refused with the reason, and never happened', async t => {
+test('a change that cannot be written is refused with the reason, and has no effect', async t => {
   const root = await folder(t)
   const path = join(root, 'kvConfig.json')
   const store = await open(path)
@@ -93,7 +93,7 @@ test('a change that cannot be written is refused with the reason, and never happ
   assert.equal(await readFile(path, 'utf8'), '{"configTable":{"ns":{"k":"newer"}}}')
 })
 
-test('a file that somebody else changed is kept before it is replaced', async t => {
+test('a file that another program changed is copied before it is replaced', async t => {
   const root = await folder(t)
   const path = join(root, 'kvConfig.json')
   const store = await open(path)
@@ -123,7 +123,7 @@ test('a table that would grow too large refuses the entry and keeps serving', as
   await store.put('ns', 'k', '0123456789')
   const [large, small] = await Promise.allSettled([store.put('ns', 'l', '0123456789'), store.put('ns', 'm', '0')])
   assert.equal(large.status, 'rejected')
-  assert.match(String(large.reason), /may have 20 characters \(maxKvConfigSize\), it has 13/)
+  assert.match(String(large.reason), /has 13 characters and may have at most 20 \(maxKvConfigSize\)/)
   assert.equal(small.status, 'fulfilled')
   await store.put('ns', 'k', '')
   await store.put('ns', 'l', '0123456789')
@@ -142,13 +142,13 @@ test('a link stays a link, and the mode of the file stays', async t => {
   assert.equal((await lstat(join(root, 'real.json'))).mode & 0o777, 0o600)
 })
 
-test('without a path the table lives in memory', async () => {
+test('without a path the table is kept in memory only', async () => {
   const store = await open(null)
   await store.put('ns', 'k', 'v')
   assert.equal(store.current.get('ns', 'k'), 'v')
 })
 
-test('close waits for what was asked for', async t => {
+test('close waits for the changes requested before', async t => {
   const path = join(await folder(t), 'kvConfig.json')
   const store = await open(path)
   const put = store.put('ns', 'k', 'v')

@@ -19,8 +19,8 @@ interface Waiting {
 }
 
 /**
- * Owns the KV configuration and its file. What can be read from it is on the disk: a change shows when it has been
- * written, and one that could not be written never was. Changes that come while one is written share the next write.
+ * Owns the KV configuration and its file. Readers see only what is on disk: a change is visible once it has been
+ * written, and a change that cannot be written has no effect. Changes that arrive during a write share the next write.
  */
 export class KvStore {
   #current: KvConfig
@@ -34,7 +34,7 @@ export class KvStore {
 
   /**
    * Reads the file.
-   * @throws Error if there is one that can neither be read nor put aside.
+   * @throws Error if the file exists but can neither be read nor put aside.
    */
   static async open(options: KvStoreOptions): Promise<KvStore> {
     const { path, log = silent, clock = systemClock } = options
@@ -57,22 +57,22 @@ export class KvStore {
   }
 
   /**
-   * Sets an entry; done when it is on the disk.
-   * @throws ResponseError 1 if the table grew too large or the file cannot be written; nothing has changed then.
+   * Sets an entry, and resolves when it is on disk.
+   * @throws ResponseError 1 if the table would grow too large or the file cannot be written; nothing has changed then.
    */
   put(namespace: string, key: string, value: string): Promise<void> {
     return this.#change({ kind: 'put', namespace, key, value })
   }
 
   /**
-   * Deletes an entry if there is one; done when that is on the disk.
+   * Deletes an entry if there is one, and resolves when the change is on disk.
    * @throws ResponseError 1 if the file cannot be written; nothing has changed then.
    */
   delete(namespace: string, key: string): Promise<void> {
     return this.#change({ kind: 'delete', namespace, key })
   }
 
-  /** Waits for the changes that were asked for; more may follow. */
+  /** Waits for the changes requested so far; more may follow. */
   async close(): Promise<void> {
     await this.#working
   }
@@ -85,7 +85,7 @@ export class KvStore {
   }
 
   async #work(): Promise<void> {
-    // One turn later everything that came with the same read of a socket is here.
+    // By the next microtask all changes of the same socket read are here.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const batch = this.#admit(this.#waiting.splice(0))
@@ -105,13 +105,13 @@ export class KvStore {
     this.#working = null
   }
 
-  /** Refuses what would make the table too large. */
+  /** Rejects the changes that would make the table too large, and returns the others. */
   #admit(waiting: readonly Waiting[]): readonly Waiting[] {
     let size = this.#current.size
     return waiting.filter(({ change, done }) => {
       const growth = change.kind === 'put' ? growthBy(this.#current, change) : 0
       if (growth > 0 && size + growth > this.#maxSize) {
-        const full = `the KV config may have ${this.#maxSize} characters (maxKvConfigSize), it has ${size}`
+        const full = `the KV config has ${size} characters and may have at most ${this.#maxSize} (maxKvConfigSize)`
         done.reject(new ResponseError(SYSTEM_ERROR, full))
         return false
       }
@@ -136,11 +136,11 @@ export class KvStore {
     this.#seen = await fingerprint(path)
   }
 
-  // Somebody else wrote it since: another server with the same path, or an editor.
+  // Another program has written the file since: a server with the same path, or an editor.
   async #keepForeign(path: string): Promise<void> {
     if ((await fingerprint(path)) === '') return
     const aside = await keepAside(path, 'foreign', this.#clock.now())
-    this.#log.error({ path, aside }, 'the KV config file was changed by somebody else; a copy was kept')
+    this.#log.error({ path, aside }, 'another program changed the KV config file; a copy was kept')
   }
 
   #report(change: KvChange, before: KvConfig): void {
@@ -164,7 +164,7 @@ function growthBy(config: KvConfig, change: KvChange & { readonly kind: 'put' })
   return key.length + value.length + (config.namespace(namespace) === undefined ? namespace.length : 0)
 }
 
-/** Tells whether a file is the one last seen; empty if there is none. */
+/** A string that differs after every change of the file; empty if there is no file. */
 async function fingerprint(path: string): Promise<string> {
   return stat(path, { bigint: true }).then(
     ({ ino, size, mtimeNs }) => `${ino} ${size} ${mtimeNs}`,

@@ -70,7 +70,7 @@ test('the scanner reads what the general reader reads', () => {
   )
 })
 
-test('a body and its difference to the one before say the same as reading it whole', () => {
+test('reading only the difference from the previous body gives the same topics as reading all of it', () => {
   const changes = fc.array(fc.tuple(fc.nat(), fc.constantFrom('change', 'drop', 'insert'), configs), { maxLength: 4 })
   fc.assert(
     fc.property(tables, changes, fc.nat(100_000), (before, steps, counter) => {
@@ -89,7 +89,7 @@ test('a body and its difference to the one before say the same as reading it who
       assert.equal(reading.count, whole.count)
       assert.deepEqual(reading.read?.offsets, whole.read?.offsets)
       assert.equal(reading.read?.tableEnd, whole.read?.tableEnd)
-      // What was read, put over what was there before, is what is there now.
+      // The topics that were read, applied to the previous state, give the new state.
       const state = new Map(before.map(config => [config.topicName, settings(config)]))
       for (const config of reading.topics) state.set(config.topicName, settings(config))
       for (const config of whole.topics) assert.equal(state.get(config.topicName), settings(config))
@@ -98,7 +98,7 @@ test('a body and its difference to the one before say the same as reading it who
   )
 })
 
-test('of a thousand topics of which one has changed, few are read', () => {
+test('if one of a thousand topics has changed, at most two are read', () => {
   const topics = Array.from({ length: 1000 }, (_, i) => topic(`topic-${i}`))
   const first = read(encode(topics, 1)).read as ReadBody
   const changed = topics.with(700, topic('topic-700', 4))
@@ -108,13 +108,13 @@ test('of a thousand topics of which one has changed, few are read', () => {
   assert.equal(reading.count, 1000)
 })
 
-test('a new data version alone makes hardly anything to be read', () => {
+test('if only the data version has changed, at most one topic is read', () => {
   const topics = Array.from({ length: 100 }, (_, i) => topic(`topic-${i}`))
   const first = read(encode(topics, 1)).read as ReadBody
   assert.ok(read(encode(topics, 2), first).topics.length <= 1)
 })
 
-test('a body that is no registration like the last is read whole', () => {
+test('a body that has nothing in common with the last one is read in full', () => {
   const first = read(encode([topic('a'), topic('b')], 1)).read as ReadBody
   const bytes = encode([topic('c'), topic('d')], 2)
   assert.deepEqual(
@@ -146,21 +146,21 @@ for (const [name, change] of odd) {
   })
 }
 
-test('a second table or data version behind the first is not overlooked', () => {
+test('a second data version after the first is not overlooked', () => {
   const text = encode([topic('a')], 7).toString()
   const twice = Buffer.from(`${text.slice(0, -2)},"dataVersion":{"counter":9,"timestamp":1}}}`)
   const reading = read(twice)
   assert.deepEqual(reading.dataVersion, finish(readRegistration(twice, form)).dataVersion)
 })
 
-test('the outline has the data version without the topics being read', () => {
+test('the outline gives the data version without reading the topics', () => {
   const outline = outlineOf(encode([topic('a')], 7), form)
   assert.deepEqual(outline?.dataVersion, { stateVersion: 0, timestamp: 1_700_000_000_000, counter: 7 })
   assert.deepEqual(outline?.filterServers, [])
   assert.equal(outlineOf(Buffer.from('{"x":1}'), form), undefined)
 })
 
-test('random damage to a body is read as the general reader reads it, or refused as it refuses', () => {
+test('a randomly damaged body is read, or refused, as by the general reader', () => {
   const topics = Array.from({ length: 5 }, (_, i) => topic(`t${i}`, 6, new Map([['k', 'v']])))
   const good = encode(topics, 3, 513)
   const first = read(good, undefined, 513).read as ReadBody

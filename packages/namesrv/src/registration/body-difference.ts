@@ -4,17 +4,17 @@ import { scanEntries } from './scan.ts'
 /** A registration body whose topics have been read. */
 export interface ReadBody {
   readonly bytes: Buffer
-  /** Just behind the opening brace of the topic table. */
+  /** Just after the opening brace of the topic table. */
   readonly tableStart: number
   /** The table's closing brace. */
   readonly tableEnd: number
   /** Where each entry begins. */
   readonly offsets: Uint32Array
-  /** Where alone it differs behind `tableStart` from another body of the same length. */
+  /** The only range after `tableStart` in which it differs from another body of the same length. */
   readonly differs?: { readonly from: Buffer; readonly start: number; readonly end: number }
 }
 
-/** What a body has that the one before had not. */
+/** A body that was compared with the previous one, and the topics read from the range that differs. */
 export interface BodyDifference {
   readonly topics: readonly TopicConfig[]
   readonly body: ReadBody
@@ -25,8 +25,8 @@ export interface BodyDifference {
  * byte that differ. A broker that changed one topic sends all its topics again; comparing memory is a hundred times
  * cheaper than reading it.
  *
- * Where the bytes before an entry's begin are the same, so is what a reader would know there. Hence entries may be
- * cut at places where the old body had them, as long as the reading meets those places exactly.
+ * Where all bytes before the start of an entry are the same, a reader would be in the same state there. So reading may
+ * start and end at entry boundaries of the old body, as long as it meets them exactly.
  * @param tableStart Of the new body.
  * @returns undefined if the two have too little in common, or something is not as expected.
  */
@@ -35,7 +35,7 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
   const longest = Math.min(old.tableEnd - old.tableStart, bytes.length - tableStart)
   const same = commonPrefix(old.bytes, old.tableStart, bytes, tableStart, longest)
   const grown = bytes.length - old.bytes.length
-  // What both begin with is not to be counted again as what both end with.
+  // The common suffix must not overlap the common prefix.
   const most = Math.min(old.bytes.length - old.tableStart, bytes.length - tableStart) - same
   const end = old.bytes.length - commonSuffix(old.bytes, bytes, most)
   if (offsets.length === 0 || end > old.tableEnd) return undefined
@@ -65,7 +65,7 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
   }
 }
 
-/** A name that was not between these entries before may stand elsewhere in the body, too; then it is not so simple. */
+/** A name that is new in this range may also occur elsewhere in the body, and then only reading all of it is correct. */
 function isSubset(topics: readonly TopicConfig[], before: readonly TopicConfig[]): boolean {
   const known = new Set(before.map(({ topicName }) => topicName))
   return topics.every(({ topicName }) => known.delete(topicName))
@@ -98,7 +98,7 @@ function firstAbove(offsets: Uint32Array, position: number): number {
   return low
 }
 
-/** Compared at a time: one native call, some microseconds. */
+/** Bytes compared per native call, which takes a few microseconds. */
 const BLOCK = 64 * 1024
 
 function commonPrefix(a: Buffer, aStart: number, b: Buffer, bStart: number, length: number): number {
@@ -113,7 +113,7 @@ function commonSuffix(a: Buffer, b: Buffer, most: number): number {
   return sameSoFar(most, isSame)
 }
 
-/** How far `isSame` holds, by blocks that are halved where it does not. */
+/** How many bytes are the same, compared in blocks that are halved where they differ. */
 function sameSoFar(length: number, isSame: (from: number, size: number) => boolean): number {
   let same = 0
   for (let size = BLOCK; size > 0; ) {

@@ -26,7 +26,7 @@ function read(bytes: Buffer, bodies: LastBodies, broker: Broker) {
 
 const brokerOf = (id: number) => ({ id, group: { writes: 0 } }) as unknown as Broker
 
-test('what is kept is the last body, whatever part of it was copied', () => {
+test('the kept body is the last one, whichever part of it was copied', () => {
   const bodies = new LastBodies()
   const broker = brokerOf(0)
   // Changes at either end and in the middle, more digits in the data version, one topic more, and back.
@@ -46,14 +46,14 @@ test('what is kept is the last body, whatever part of it was copied', () => {
     const reading = read(lent, bodies, broker)
     assert.equal(reading.count, count)
     bodies.keep(broker, reading.read)
-    // The memory goes back to whoever lent it.
+    // The owner of the memory reuses it.
     lent.fill(0)
     assert.deepEqual(bodies.of(broker)?.bytes, bytes)
     assert.equal(bodies.size, bytes.length + 4 * count)
   }
 })
 
-test('a body counts for nothing once somebody else has written to the group', () => {
+test('a body is not used once the topics of its group have changed', () => {
   const bodies = new LastBodies()
   const broker = brokerOf(0)
   bodies.keep(broker, read(bodyOf(10, 1, 1), bodies, broker).read)
@@ -62,7 +62,7 @@ test('a body counts for nothing once somebody else has written to the group', ()
   assert.equal(bodies.of(broker), undefined)
 })
 
-test('slaves have no body, and the oldest goes when there is no room', () => {
+test('no body of a slave is kept, and the oldest body is dropped when there is no room', () => {
   const size = bodyOf(10, 1, 1).length + 40
   const bodies = new LastBodies(size * 2)
   const [first, second, third, slave] = [brokerOf(0), brokerOf(0), brokerOf(0), brokerOf(1)] as const

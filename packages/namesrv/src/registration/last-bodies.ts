@@ -2,18 +2,18 @@ import { isMaster } from '@gantrymq/protocol'
 import type { ReadBody } from './body-difference.ts'
 import type { Broker } from '../registry/broker-group.ts'
 
-/** Most bytes of bodies kept: some 40 brokers of 10,000 topics, or 400 of 1,000. */
+/** Most bytes of bodies kept: enough for about 40 brokers with 10,000 topics each, or 400 with 1,000. */
 const MAX_KEPT = 64 << 20
 
 interface LastBody {
   readonly body: ReadBody
-  /** The group's count of writes when the table had exactly these topics of it. */
+  /** The group's `writes` when the table had exactly these topics. */
   readonly writes: number
 }
 
 /**
- * The last registration body of each master, so that the next one need only be compared with it. When there is no
- * room, the broker that has registered longest ago loses its own, and its next body is read whole.
+ * The last registration body of each master, so that the next one need only be compared with it. When there is no room,
+ * the oldest body is dropped, and the next body of its broker is read in full.
  */
 export class LastBodies {
   readonly #bodies = new Map<Broker, LastBody>()
@@ -29,10 +29,10 @@ export class LastBodies {
     return this.#size
   }
 
-  /** The body whose topics the table has, all of them and as they were; undefined if anybody changed them since. */
+  /** The last body of a broker, if the table still has exactly its topics; undefined if they have changed since. */
   of(broker: Broker | undefined): ReadBody | undefined {
     const last = broker && this.#bodies.get(broker)
-    // Only a master's topics go into the table as they are.
+    // Only a master's topics go into the table unchanged.
     if (last === undefined || broker === undefined || !isMaster(broker.id)) return undefined
     return broker.group.writes === last.writes ? last.body : undefined
   }
@@ -64,7 +64,7 @@ export class LastBodies {
   }
 }
 
-/** The bytes are lent, so they are copied: into the broker's last ones, and only what differs, where that is known. */
+/** Copies the bytes, which are only borrowed: into the memory of the last body if it fits, and only the known difference. */
 function copyOf({ bytes, tableStart, differs }: ReadBody, room: Buffer | undefined): Buffer {
   const copy = room?.length === bytes.length ? room : Buffer.allocUnsafeSlow(bytes.length)
   if (differs?.from === copy) {

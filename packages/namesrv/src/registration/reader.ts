@@ -9,7 +9,7 @@ const FIRST_WITH_WRAPPER = 37
 export interface RegistrationForm {
   /** The sender's release as a number. */
   readonly version: number
-  /** The bytes are the parts of a compressed body, unfolded. */
+  /** The bytes are the inflated parts of a compressed body. */
   readonly compressed: boolean
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -20,7 +20,7 @@ export interface RegistrationForm {
 export type RegistrationOutline = Omit<RegisterBrokerBody, 'topics'>
 
 export interface RegistrationReading extends RegistrationOutline {
-  /** All topics, or those that are not as in the body before. */
+  /** All topics, or those that may differ from the previous body. */
   readonly topics: readonly TopicConfig[]
   /** Topics in the body. */
   readonly count: number
@@ -29,16 +29,16 @@ export interface RegistrationReading extends RegistrationOutline {
 }
 
 const TABLE = Buffer.from('"topicConfigTable":{')
-/** One topic, which shows by being found that the table is where a reader looks for it. */
+/** One topic. If the general reader finds it, the table is where that reader looks for it. */
 const PROBE = Buffer.from('"?":{"topicName":"?"}')
 /** What closes the table, the wrapper and the body. */
 const CLOSING = Buffer.from('}}}')
-/** Where the table begins at the latest, and how much may follow it, for the short ways. */
+/** Most bytes before the table, and most bytes after it, for the fast readers. */
 const OUTLINE_LIMIT = 64 * 1024
 
 /**
- * What a registration says apart from its topics, read from the bytes before them, where Java's order of members puts
- * it. Undefined if the body is not of that kind.
+ * A registration without its topics, read from the bytes before them, where Java's member order puts everything else.
+ * Undefined if the body has another layout.
  */
 export function outlineOf(bytes: Buffer, form: RegistrationForm): RegistrationOutline | undefined {
   const start = tableStartOf(bytes, form)
@@ -46,7 +46,7 @@ export function outlineOf(bytes: Buffer, form: RegistrationForm): RegistrationOu
 }
 
 /**
- * Reads a registration, in slices. Of a body that differs from the last one in few places only those are read.
+ * Reads a registration in slices. If the body differs little from the last one, only the range that differs is read.
  * @param last The last body of the same broker, if the table still has exactly its topics.
  * @throws RemotingError BAD_BODY
  */
@@ -96,7 +96,7 @@ function tableStartOf(bytes: Buffer, form: RegistrationForm): number {
   return at < 0 ? -1 : at + TABLE.length
 }
 
-/** The body read by the general reader, its table nearly emptied: what is odd about it is found here, as everywhere. */
+/** Has the general reader read the body with only the probe in its table, so that it handles all unusual cases as always. */
 function readAround(
   bytes: Buffer,
   tableStart: number,

@@ -2,8 +2,8 @@ import type { DataVersion } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 import { type Broker, type BrokerGroup, lowestId } from './broker-group.ts'
 
-/** What others must be told after a change of the table: to be sent as NOTIFY_MIN_BROKER_ID_CHANGE (905) where enabled. */
-export interface Change {
+/** A new lowest broker id of a group. With notifyMinBrokerIdChanged it is sent as NOTIFY_MIN_BROKER_ID_CHANGE (905). */
+export interface MinBrokerChange {
   readonly kind: 'min-broker-changed'
   readonly brokerName: string
   /** The lowest id now, and its address. */
@@ -13,14 +13,14 @@ export interface Change {
   readonly offlineBrokerAddr?: string
   /** Replication address of the broker that came; absent when one left. */
   readonly haBrokerAddr?: string
-  /** Registered addresses of the brokers to tell. */
+  /** Registered addresses of the brokers to notify. */
   readonly recipients: readonly string[]
 }
 
-/** Why a broker is registered no more. `replaced`: its id or its address was registered for another. */
+/** Why a broker is no longer registered. `replaced`: another broker registered with its id or its address. */
 export type RemovalReason = 'request' | 'channel_closed' | 'channel_idle' | 'timeout' | 'replaced'
 
-/** One registered broker, as of the moment of asking. */
+/** A snapshot of one registered broker. */
 export interface BrokerView {
   readonly cluster: string
   readonly brokerName: string
@@ -29,21 +29,21 @@ export interface BrokerView {
   /** `ip:port`. */
   readonly brokerAddr: string
   readonly haServerAddr?: string
-  /** The connection it was last heard on. */
+  /** The connection that holds it; see BrokerDirectory. */
   readonly peer: number
-  /** Milliseconds by the table's clock; NameServerStatus gives them since the epoch. */
+  /** Milliseconds by the table's clock; NameServerStatus converts them to milliseconds since the epoch. */
   readonly registeredAt: number
-  /** The last registration or heartbeat, in the same milliseconds. */
+  /** The time of the last registration or heartbeat, in the same unit. */
   readonly lastUpdate: number
   /** Milliseconds of silence after which it is dropped. */
   readonly timeout: number
   /** Absent until a registration is complete. */
   readonly dataVersion?: DataVersion
-  /** Topics that its group has queues of. */
+  /** Number of topics that its group has queues of. */
   readonly topicCount: number
 }
 
-/** What went when brokers left together. */
+/** Brokers that left together, and what was removed with them. */
 export interface Removal {
   readonly reason: RemovalReason
   readonly brokers: readonly BrokerView[]
@@ -53,11 +53,11 @@ export interface Removal {
   readonly clusters: readonly string[]
   /** Topics that no broker has any more. */
   readonly topics: readonly string[]
-  /** Pairs of topic and broker name that went, those of `topics` included. */
+  /** Number of pairs of topic and broker name that were removed, including those of `topics`. */
   readonly topicEntries: number
   /** Connections that no registered broker uses any more. */
   readonly freePeers: readonly number[]
-  readonly changes: readonly Change[]
+  readonly changes: readonly MinBrokerChange[]
 }
 
 export function viewOf(broker: Broker): BrokerView {
@@ -78,19 +78,19 @@ export function viewOf(broker: Broker): BrokerView {
 }
 
 /**
- * Whom to tell that a broker came with a lower id than all others (Apache's registerBroker, with no regard to
- * enableActingMaster): everybody but that broker, which is told only if it is alone.
+ * The change to announce when a broker registered with a lower id than all others of its group. It goes to the others,
+ * or to the broker itself if it is alone. As in Apache's registerBroker, enableActingMaster does not matter.
  */
-export function broughtLowerId(broker: Broker, lowestBefore: Long | undefined): Change[] {
-  // An empty group counts as having id 0, so its first member is news only with a negative id.
+export function broughtLowerId(broker: Broker, lowestBefore: Long | undefined): MinBrokerChange[] {
+  // An empty group counts as having id 0, so its first member is a change only if its id is negative.
   if (broker.id >= (lowestBefore ?? 0)) return []
   const others = addressesOf(broker.group).filter(addr => addr !== broker.addr)
   const recipients = others.length > 0 ? others : [broker.addr]
   return [minBrokerChanged(broker.group, recipients, { haBrokerAddr: broker.haServerAddr })]
 }
 
-/** Whom to tell that a group's lowest broker left: all that remain, if the group knows acting masters. */
-export function lostLowestId(group: BrokerGroup, offline: Broker): Change[] {
+/** The change to announce when the broker with the lowest id left: to all that remain, if enableActingMaster is set. */
+export function lostLowestId(group: BrokerGroup, offline: Broker): MinBrokerChange[] {
   const lowest = lowestId(group)
   if (lowest === undefined || offline.id >= lowest || !group.enableActingMaster) return []
   return [minBrokerChanged(group, addressesOf(group), { offlineBrokerAddr: offline.addr })]
@@ -104,7 +104,7 @@ function minBrokerChanged(
   group: BrokerGroup,
   recipients: readonly string[],
   { haBrokerAddr, offlineBrokerAddr }: { haBrokerAddr?: string | undefined; offlineBrokerAddr?: string },
-): Change {
+): MinBrokerChange {
   const [lowest] = group.row.brokerAddrs
   const [minBrokerId, minBrokerAddr] = lowest ?? [0, '']
   return {

@@ -13,7 +13,7 @@ function tableWith(...registrations: readonly ReturnType<typeof registration>[])
 const other = registration({ brokerName: 'broker-b', brokerAddr: '10.0.0.5:10911', peer: 5, topics: ['T2', 'T3'] })
 
 describe('unregistering', () => {
-  test('the last broker of a name takes its topics, its name and its cluster along', () => {
+  test('the last broker of a name removes its topics, its name and its cluster', () => {
     const table = tableWith(registration())
     const removal = table.unregister([identityOf(registration())])
     assert.equal(removal.reason, 'request')
@@ -30,7 +30,7 @@ describe('unregistering', () => {
     assert.deepEqual(allTopics(table), [])
   })
 
-  test('leaves other brokers and what they share', () => {
+  test('keeps other brokers and the topics that they share', () => {
     const table = tableWith(registration(), other)
     const removal = table.unregister([identityOf(registration())])
     assert.deepEqual(removal.topics, ['T1'])
@@ -39,7 +39,7 @@ describe('unregistering', () => {
     assert.equal(shown(table, 'T2'), 'broker-b{0:10.0.0.5}6')
   })
 
-  test('a slave leaves the master and all topics', () => {
+  test('a slave keeps the master and all topics', () => {
     const table = tableWith(registration(), slave())
     const removal = table.unregister([identityOf(slave())])
     assert.deepEqual(removal.brokerNames, [])
@@ -49,7 +49,7 @@ describe('unregistering', () => {
 
   test('several at once, one of them unknown, removes all the others', () => {
     const table = tableWith(registration(), slave(), other)
-    const unknown = { ...identityOf(other), brokerName: 'nobody' }
+    const unknown = { ...identityOf(other), brokerName: 'unknown' }
     const removal = table.unregister([registration(), unknown, slave(), other].map(identityOf))
     assert.deepEqual(removal.missed, [unknown])
     assert.deepEqual(removal.brokerNames, ['broker-a', 'broker-b'])
@@ -79,7 +79,7 @@ describe('unregistering', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
   })
 
-  test('late, from the connection of a process that was started again since, removes nothing', () => {
+  test('late, from the connection of a process that has since been restarted, removes nothing', () => {
     const table = tableWith(registration({ peer: 1 }), registration({ peer: 4, version: 2 }))
     assert.equal(table.unregister([identityOf(registration())], 1).missed.length, 1)
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
@@ -95,7 +95,7 @@ describe('unregistering', () => {
 })
 
 describe('a connection that ends', () => {
-  test('takes all its brokers along', () => {
+  test('removes all its brokers', () => {
     const table = tableWith(registration({ peer: 7 }), { ...other, peer: 7 }, slave({ peer: 8 }))
     const removal = table.dropPeer(7, NOW)
     assert.equal(removal.reason, 'channel_closed')
@@ -105,7 +105,7 @@ describe('a connection that ends', () => {
     assert.equal(table.routeOf('T3'), undefined)
   })
 
-  test('of two broker names leaves the topics of a third, and shows it in their revision', () => {
+  test('of two broker names keeps the topics of a third, with a new revision', () => {
     const third = registration({ brokerName: 'broker-c', brokerAddr: '10.0.0.6:10911', peer: 6 })
     const table = tableWith(registration({ peer: 7 }), { ...other, peer: 7 }, third)
     const topic = table.topic('T2')
@@ -118,20 +118,20 @@ describe('a connection that ends', () => {
     assert.ok((topic?.revision ?? 0) > revision)
   })
 
-  test('of no broker changes nothing', () => {
+  test('without brokers changes nothing', () => {
     const table = tableWith(registration())
     const { epoch } = table
     assert.deepEqual(table.dropPeer(99, NOW).brokers, [])
     assert.equal(table.epoch, epoch)
   })
 
-  test('after its broker registered over another one removes nothing', () => {
+  test('after its broker registered on another connection removes nothing', () => {
     const table = tableWith(registration({ peer: 1 }), registration({ peer: 2 }))
     assert.deepEqual(table.dropPeer(1, NOW).brokers, [])
     assert.equal(table.dropPeer(2, NOW).brokers.length, 1)
   })
 
-  test('after its broker sent a heartbeat on another one leaves the broker to that one', () => {
+  test('after its broker sent a heartbeat on another connection leaves the broker to that connection', () => {
     const table = tableWith(registration({ peer: 1 }))
     assert.equal(table.heartbeat('C', '10.0.0.1:10911', NOW, 2), true)
     assert.deepEqual(table.dropPeer(1, NOW).brokers, [])
@@ -148,7 +148,7 @@ describe('a connection that ends', () => {
     assert.equal(table.dropPeer(1, NOW + 60_001).brokers.length, 1)
   })
 
-  test('that inherited a broker and does not register it in 90 s loses it, whatever else it sends', () => {
+  test('leaves a broker to another connection, which loses it if it does not register it within 90 s', () => {
     const table = tableWith(registration({ peer: 1 }))
     table.heartbeat('C', '10.0.0.1:10911', NOW, 2)
     table.dropPeer(1, NOW)
@@ -157,7 +157,7 @@ describe('a connection that ends', () => {
     assert.equal(table.expire(NOW + 90_001).brokers.length, 1)
   })
 
-  test('that inherited a broker and registers it keeps it', () => {
+  test('leaves a broker to another connection, which keeps it by registering it', () => {
     const table = tableWith(registration({ peer: 1 }))
     table.heartbeat('C', '10.0.0.1:10911', NOW, 2)
     table.dropPeer(1, NOW)
@@ -191,7 +191,7 @@ describe('a superseded connection', () => {
     assert.equal(table.brokers.size, 1)
   })
 
-  test('inherits its broker when its successor ends, so that a stranger that registers and hangs up removes none', () => {
+  test('inherits its broker when its successor ends, so a stranger that registers and disconnects removes none', () => {
     const table = restarted()
     assert.deepEqual(table.dropPeer(4, NOW + 1).brokers, [])
     assert.equal(table.registerBroker(registration({ peer: 1, version: 3 }), NOW + 30_000).result, 'changed')
@@ -226,7 +226,7 @@ describe('a superseded connection', () => {
     assert.equal(table.registerBroker(registration({ peer: 1 }), NOW).result, 'new')
   })
 
-  test('is remembered with at most 64 deposed addresses, and a broker with at most 8 claims', () => {
+  test('is one of at most 8 that a broker remembers', () => {
     const table = tableWith(registration({ peer: 1 }))
     for (let peer = 2; peer < 200; peer++) table.heartbeat('C', '10.0.0.1:10911', NOW, peer)
     assert.equal(table.brokers.find('C', '10.0.0.1:10911')?.claims?.size, 8)
@@ -236,7 +236,7 @@ describe('a superseded connection', () => {
 })
 
 describe('a silent broker', () => {
-  test('expires after its own time, 120 s if it did not say', () => {
+  test('expires after its own timeout, by default 120 s', () => {
     const table = tableWith(registration(), { ...other, heartbeatTimeoutMillis: 10_000 })
     assert.deepEqual(table.expire(NOW + 10_000).brokers, [])
     const first = table.expire(NOW + 10_001)
@@ -251,13 +251,13 @@ describe('a silent broker', () => {
     assert.deepEqual(table.expire(NOW + 999_999).brokers, [])
   })
 
-  test('that asks for no time at all gets the usual one', () => {
+  test('with a timeout of 0 or less gets the default', () => {
     const table = tableWith(registration({ heartbeatTimeoutMillis: 0 }), { ...other, heartbeatTimeoutMillis: -5 })
     assert.deepEqual(table.expire(NOW + 120_000).brokers, [])
     assert.equal(table.expire(NOW + 120_001).brokers.length, 2)
   })
 
-  test('lives on with every sign of life, whatever the data version', () => {
+  test('stays registered with each heartbeat, version query or registration, whatever the data version', () => {
     const table = tableWith(registration())
     table.heartbeat('C', '10.0.0.1:10911', NOW + 100_000, 1)
     assert.deepEqual(table.expire(NOW + 200_000).brokers, [])
@@ -268,13 +268,13 @@ describe('a silent broker', () => {
     assert.equal(table.expire(NOW + 420_001).brokers.length, 1)
   })
 
-  test('shares its connection with a live one: that connection is not free', () => {
+  test('that shares its connection with a live one does not free the connection', () => {
     const table = tableWith(registration({ heartbeatTimeoutMillis: 5_000, peer: 7 }), { ...other, peer: 7 })
     assert.deepEqual(table.expire(NOW + 6_000).freePeers, [])
     assert.deepEqual(table.expire(NOW + 120_001).freePeers, [7])
   })
 
-  test('all nine of three groups expire together', () => {
+  test('expires together with all others of three groups', () => {
     const all = ['a', 'b', 'c'].flatMap(name =>
       [0, 1, 2].map(brokerId => registration({ brokerName: name, brokerAddr: `${name}${brokerId}`, brokerId })),
     )
@@ -286,7 +286,7 @@ describe('a silent broker', () => {
     assert.deepEqual([...liveBrokers(table)], [])
   })
 
-  test('is not known to heartbeats any more', () => {
+  test('is unknown to heartbeats once it has expired', () => {
     const table = tableWith(registration())
     table.expire(NOW + 120_001)
     assert.equal(table.heartbeat('C', '10.0.0.1:10911', NOW + 120_001, 1), false)
@@ -294,11 +294,11 @@ describe('a silent broker', () => {
   })
 })
 
-describe('who is told that the lowest broker id changed', () => {
+describe('who is notified that the lowest broker id changed', () => {
   const acting = { enableActingMaster: true }
   const third = slave({ brokerId: 2, brokerAddr: '10.0.0.3:10911', peer: 3, ...acting })
 
-  test('nobody when the first of a group comes, unless its id is below 0', () => {
+  test('no broker when the first of a group registers, unless its id is below 0', () => {
     const table = new RouteTable()
     const first = table.registerBroker(slave(), NOW)
     const negative = table.registerBroker({ ...other, brokerId: -1 }, NOW)
@@ -316,7 +316,7 @@ describe('who is told that the lowest broker id changed', () => {
     ])
   })
 
-  test('the slaves when a master comes to them', () => {
+  test('the slaves when their master registers', () => {
     const table = tableWith(slave(), third)
     const outcome = table.registerBroker(registration(), NOW)
     assert.ok(outcome.result === 'new')
@@ -332,7 +332,7 @@ describe('who is told that the lowest broker id changed', () => {
     ])
   })
 
-  test('nobody when a slave comes or goes, or the same broker registers again', () => {
+  test('no broker when a slave comes or goes, or the same broker registers again', () => {
     const table = tableWith(registration(acting), slave(acting))
     for (const each of [third, registration(acting)]) {
       const outcome = table.registerBroker(each, NOW)
@@ -342,13 +342,13 @@ describe('who is told that the lowest broker id changed', () => {
     assert.deepEqual(table.unregister([identityOf(third)]).changes, [])
   })
 
-  for (const how of ['unregisters', 'loses its connection', 'falls silent'] as const) {
+  for (const how of ['unregisters', 'loses its connection', 'expires'] as const) {
     test(`all slaves when their master ${how}`, () => {
       const table = tableWith(registration({ ...acting, heartbeatTimeoutMillis: 5_000 }), slave(acting), third)
       const removal =
         how === 'unregisters'
           ? table.unregister([identityOf(registration())])
-          : how === 'falls silent'
+          : how === 'expires'
             ? table.expire(NOW + 5_001)
             : table.dropPeer(1, NOW)
       assert.deepEqual(removal.changes, [
@@ -364,14 +364,14 @@ describe('who is told that the lowest broker id changed', () => {
     })
   }
 
-  test('nobody in a group that knows no acting masters, or of which nothing is left', () => {
+  test('no broker in a group without enableActingMaster, or in an empty group', () => {
     const plain = tableWith(registration(), slave())
     assert.deepEqual(plain.unregister([identityOf(registration())]).changes, [])
     const alone = tableWith(registration(acting))
     assert.deepEqual(alone.unregister([identityOf(registration())]).changes, [])
   })
 
-  test('nobody when a master comes back elsewhere: its id is not lost', () => {
+  test('no broker when a master comes back at another address: its id is not lost', () => {
     const table = tableWith(registration(acting), slave(acting))
     const outcome = table.registerBroker(registration({ ...acting, brokerAddr: '10.0.0.9:10911' }), NOW)
     assert.ok(outcome.result === 'new')
@@ -379,7 +379,7 @@ describe('who is told that the lowest broker id changed', () => {
     assert.deepEqual(outcome.changes, [])
   })
 
-  test('when master and first slave go together, the second slave is told once', () => {
+  test('the second slave, once, when the master and the first slave leave together', () => {
     const table = tableWith(registration(acting), slave(acting), third)
     const { changes } = table.unregister([registration(), slave()].map(identityOf))
     assert.deepEqual(

@@ -2,7 +2,7 @@ import type { Long } from '@gantrymq/remoting'
 import { type Broker, type BrokerGroup, newGroup, rowOf, sameRow } from './broker-group.ts'
 import type { RegistrationHead } from './registration.ts'
 
-/** Milliseconds that a broker may be silent if it does not say otherwise: Apache's DEFAULT_BROKER_CHANNEL_EXPIRED_TIME. */
+/** Default timeout of a broker, milliseconds: Apache's DEFAULT_BROKER_CHANNEL_EXPIRED_TIME. */
 const DEFAULT_TIMEOUT_MS = 120_000
 
 /** The longest time between two registrations of an Apache broker: its BrokerController caps registerNameServerPeriod. */
@@ -10,25 +10,25 @@ const LONGEST_PERIOD_MS = 60_000
 /** How long a connection that inherited a broker may take to register it: one period and a half. */
 const CONFIRM_MS = 90_000
 /** Claims remembered per broker, and lost brokers per connection. The oldest are forgotten. */
-const MOST_CLAIMS = 8
-const MOST_LOST = 1024
+const MAX_CLAIMS = 8
+const MAX_LOST = 1024
 
 const NO_BROKERS: ReadonlySet<Broker> = new Set()
 
 /**
- * The registered brokers, found by address, name, cluster and connection. Knows nothing of topics.
+ * The registered brokers, by address, name, cluster and connection. It knows nothing about topics.
  *
  * Each broker is held by one connection, and the end of that connection removes it. Connections overlap: a broker
- * reconnects before the end of its old connection is noticed, and what the old one still carries is read late. Apache
- * believes whatever comes last, so that a late registration followed by the end of its connection removes a live broker.
- * Four rules keep a live broker here:
+ * reconnects before the name server notices the end of its old connection, and requests on the old connection are read
+ * late. In Apache the last request wins, so a late registration followed by the end of its connection removes a live
+ * broker. Four rules keep a live broker here:
  * - A registration moves a broker only to a connection that was opened after the one that holds it. All older connections
- *   that spoke for the broker are superseded: they cannot move or unregister it any more.
+ *   that sent requests for the broker are superseded: they can no longer move or unregister it.
  * - A heartbeat never moves a broker that an open connection holds.
  * - When the holding connection ends, the newest connection that was heard for the broker within one registration period
  *   inherits it. Until a registration confirms that, any connection may register the broker; without one it expires.
- * - A broker whose id was registered by another address cannot take the id back on the connection it had it on, unless
- *   it had another id in between or has a higher stateVersion.
+ * - A broker whose id another address has registered cannot take the id back on the same connection, unless it had
+ *   another id in between or has a higher stateVersion.
  */
 export class BrokerDirectory {
   readonly #groups = new Map<string, BrokerGroup>()
@@ -40,7 +40,7 @@ export class BrokerDirectory {
   readonly #peers = new Map<number, Set<Broker>>()
   /** The brokers that each connection claims and does not hold. */
   readonly #claimed = new Map<number, Set<Broker>>()
-  /** The brokers that each open connection has lost to another: the id it had, if it registered one, by the broker's key. */
+  /** By open connection, then by the broker's key: the brokers lost to other connections, with the id registered here, if any. */
   readonly #lost = new Map<number, Map<string, Long | undefined>>()
   #size = 0
 
@@ -83,15 +83,15 @@ export class BrokerDirectory {
   }
 
   /**
-   * The registered broker that makes a registration too late; undefined if the registration counts. The connection of a
-   * late one is remembered, so that it inherits the broker if the holding connection ends.
+   * The registered broker that supersedes a registration; undefined if the registration counts. The connection of a
+   * superseded registration is remembered, so that it inherits the broker if the holding connection ends.
    */
-  latecomer(head: RegistrationHead, now: number): Broker | undefined {
+  supersedingBroker(head: RegistrationHead, now: number): Broker | undefined {
     const { clusterName, brokerAddr, brokerId, peer } = head
     const known = this.find(clusterName, brokerAddr)
-    const isLate = known !== undefined && known.confirmBy === undefined && this.#isBehind(known, peer)
-    if (isLate) this.#claim(known, peer, now)
-    const holder = isLate ? known : this.#usurper(head)
+    const isSuperseding = known !== undefined && known.confirmBy === undefined && this.#isBehind(known, peer)
+    if (isSuperseding) this.#claim(known, peer, now)
+    const holder = isSuperseding ? known : this.#newerHolderOfId(head)
     if (holder !== undefined) this.#noteLost(peer, clusterName, brokerAddr, brokerId)
     return holder
   }
@@ -101,7 +101,14 @@ export class BrokerDirectory {
   }
 
   /** The broker at another address that has the id of a registration, if the registration is too late to take it. */
-  #usurper({ clusterName, brokerName, brokerAddr, brokerId, peer, dataVersion }: RegistrationHead): Broker | undefined {
+  #newerHolderOfId({
+    clusterName,
+    brokerName,
+    brokerAddr,
+    brokerId,
+    peer,
+    dataVersion,
+  }: RegistrationHead): Broker | undefined {
     const group = this.#groups.get(brokerName)
     const holder = group?.brokers.find(({ id, addr }) => id === brokerId && addr !== brokerAddr)
     if (group === undefined || holder === undefined || holder.peer === peer) return undefined
@@ -120,14 +127,14 @@ export class BrokerDirectory {
     const lost = this.#lost.get(peer) ?? new Map<string, Long | undefined>()
     const key = keyOf(cluster, addr)
     this.#lost.set(peer, lost.set(key, id ?? lost.get(key)))
-    if (lost.size > MOST_LOST) lost.delete(lost.keys().next().value as string)
+    if (lost.size > MAX_LOST) lost.delete(lost.keys().next().value as string)
   }
 
   /**
-   * Enters a broker, and tells which others have to leave for it: those that have its id in the group, or its address
-   * under another id or name. Apache keeps live entries of such brokers, in 5.x for ever.
+   * Registers a broker, and returns the brokers that it replaces: those that have its id in the group, or its address
+   * under another id or name. Apache leaves such brokers in its brokerLiveTable, in 5.x forever.
    */
-  enter(head: RegistrationHead, now: number): { broker: Broker; replaced: Broker[] } {
+  register(head: RegistrationHead, now: number): { broker: Broker; replaced: Broker[] } {
     const { clusterName, brokerName, brokerAddr, brokerId, peer } = head
     const atAddr = this.find(clusterName, brokerAddr)
     const group = this.#groups.get(brokerName) ?? newGroup(brokerName, clusterName)
@@ -162,7 +169,7 @@ export class BrokerDirectory {
     return broker
   }
 
-  /** Notes a sign of life that came on this connection. */
+  /** Notes that a request from the broker came on this connection. */
   heard(broker: Broker, peer: number, now: number): void {
     broker.lastUpdate = now
     if (broker.peer === peer) return
@@ -170,7 +177,7 @@ export class BrokerDirectory {
     if (peer < broker.peer) this.#noteLost(peer, broker.cluster, broker.addr, undefined)
   }
 
-  /** A connection has ended. @returns The brokers that end with it; the others went to connections that claim them. */
+  /** Forgets a connection that has ended. @returns Its brokers, except those that another connection inherits. */
   drop(peer: number, now: number): Broker[] {
     this.#lost.delete(peer)
     for (const broker of this.#claimed.get(peer) ?? NO_BROKERS) forgetClaim(broker, peer)
@@ -193,17 +200,17 @@ export class BrokerDirectory {
     return true
   }
 
-  /** The broker goes to another connection: all older ones that spoke for it have lost it, its holder included. */
+  /** Gives the broker to another connection. All older connections that sent requests for it have lost it. */
   #supersede(broker: Broker, by: number, now: number): void {
     const { cluster, addr, id, peer: before } = broker
     this.#loseBefore(broker, by)
     if (before < by) this.#noteLost(before, cluster, addr, id)
-    // A late registration of a connection that nobody heard so far: it may hold the broker, but not unregister it.
+    // An older connection registers a broker that its holder inherited. It may hold the broker, but not unregister it.
     else this.#noteLost(by, cluster, addr, id)
     this.#claim(broker, before, now)
   }
 
-  /** All connections that claim the broker and were opened before this one have lost it. */
+  /** Notes that all connections that claim the broker and were opened before this one have lost it. */
   #loseBefore({ cluster, addr, claims }: Broker, peer: number): void {
     for (const older of claims?.keys() ?? []) if (older < peer) this.#noteLost(older, cluster, addr, undefined)
   }
@@ -220,8 +227,8 @@ export class BrokerDirectory {
     broker.lastUpdate = now
     const claims = (broker.claims ??= new Map<number, number>())
     claims.delete(peer)
-    // The map's order is that of the signs of life, so the one forgotten has been silent longest.
-    if (claims.size >= MOST_CLAIMS) this.#unclaim(broker, claims.keys().next().value as number)
+    // The map is in the order of the last requests, so the forgotten connection has been silent longest.
+    if (claims.size >= MAX_CLAIMS) this.#unclaim(broker, claims.keys().next().value as number)
     broker.claims = claims.set(peer, now)
     const brokers = this.#claimed.get(peer) ?? new Set()
     this.#claimed.set(peer, brokers.add(broker))
@@ -239,10 +246,10 @@ export class BrokerDirectory {
     group.brokers.splice(group.brokers.indexOf(broker), 1)
     if (group.brokers.length === 0) this.#groups.delete(group.name)
     const members = this.#clusters.get(cluster)
-    // The address may be another broker's by now.
+    // Another broker may have registered with the address by now.
     if (members?.get(addr) === broker) members.delete(addr)
     if (members?.size === 0) this.#clusters.delete(cluster)
-    // Its connection, if it is still open, spoke for the broker before whichever registers it next.
+    // If its connection is still open, it must not unregister the broker once another connection has registered it.
     if (this.ofPeer(broker.peer).has(broker)) this.#noteLost(broker.peer, cluster, addr, undefined)
     this.#leavePeer(broker)
     for (const peer of broker.claims?.keys() ?? []) {
@@ -257,7 +264,7 @@ export class BrokerDirectory {
     if (brokers?.delete(broker) && brokers.size === 0) this.#peers.delete(broker.peer)
   }
 
-  /** Brings up to date what routes show of a group. @returns Whether any route looks different now. */
+  /** Updates what routes show of a group. @returns Whether this changes any route. */
   refreshRow(group: BrokerGroup): boolean {
     const row = rowOf(group)
     if (sameRow(row, group.row)) return false

@@ -2,26 +2,26 @@ import { type BrokerData, type DataVersion, isMaster, MASTER_ID, type QueueData 
 import type { Long } from '@gantrymq/remoting'
 import type { QueueSettings } from './queue-settings.ts'
 
-/** All brokers of one name, whatever the cluster: a master and its slaves. It ends with its last broker. */
+/** All brokers of one name, whatever the cluster: a master and its slaves. The group is dropped with its last broker. */
 export interface BrokerGroup {
   readonly name: string
-  /** A number that tells most names apart. */
+  /** A hash of the name. */
   readonly nameHash: number
-  /** The one that is longest here comes first. Never empty while the table knows the group. */
+  /** In the order of their first registration. Never empty while the table knows the group. */
   readonly brokers: Broker[]
-  /** The word of whoever registered last, as in Apache 5.x. */
+  /** From the last registration of any member, as in Apache 5.x. */
   enableActingMaster: boolean
-  /** Likewise. */
+  /** From the last registration of any member, as in Apache 5.x. */
   zoneName: string | undefined
-  /** What routes show; never changed in place, so it may be shared. */
+  /** What routes show of the group. It is replaced and never changed in place, so it may be shared. */
   row: BrokerData
   /** Its queues as routes show them, one record for all topics with the same settings. See `queueDataOf`. */
   readonly queueDatas: Map<QueueSettings, QueueData>
   /** How many topics have queues here; kept by Topic. */
   topicCount: number
-  /** Grows when topics are taken from or given to this group by somebody else than its own brokers. */
+  /** Grows with each change after which the next registrations of its brokers are read again, such as a deleted topic. */
   alterations: number
-  /** Grows with every change of what a topic has here, whoever makes it; kept by Topic. */
+  /** Grows with every change of a topic's queues in this group, whatever the cause; kept by Topic. */
   writes: number
 }
 
@@ -32,14 +32,14 @@ export interface Broker {
   readonly addr: string
   id: Long
   haServerAddr: string | undefined
-  /** The connection that holds it: its end takes the broker along. See BrokerDirectory. */
+  /** The connection that holds it: when the connection ends, the broker is removed. See BrokerDirectory. */
   peer: number
   /**
-   * Other open connections that spoke for it, and when they last did, by `Clock.elapsed`. Undefined if there is
-   * none, as nearly always.
+   * Other open connections that sent requests for it, each with the time of the last one by `Clock.elapsed`. Undefined if
+   * there are none, which is the usual case.
    */
   claims: Map<number, number> | undefined
-  /** Set when another connection's end left the broker to this one: it must register by then, by `Clock.elapsed`. */
+  /** Set when `peer` inherited the broker from a connection that ended: it must register by then, by `Clock.elapsed`. */
   confirmBy: number | undefined
   /** By `Clock.elapsed`, milliseconds. */
   readonly registeredAt: number
@@ -48,15 +48,15 @@ export interface Broker {
   /** Milliseconds. */
   timeout: number
   filterServers: readonly string[]
-  /** As the broker sent it; undefined marks a broker of 4.x. */
+  /** As the broker sent it; undefined for a 4.x broker. */
   enableActingMaster: boolean | undefined
   /** Of the last registration begun, complete or not. */
   stateVersion: Long
   /** Number of the last registration begun; 0 once the broker is gone. */
   generation: number
-  /** Of the last complete registration; undefined while a different one is on its way. */
+  /** Of the last complete registration; undefined while a registration with a different one is in progress. */
   dataVersion: DataVersion | undefined
-  /** What was registered so far may be a mere increment; see RouteTable.completeRegistration. */
+  /** All registrations so far may be increments; see RouteTable.completeRegistration. */
   partial: boolean
   /** The table has all topics of `dataVersion`, as far as `alterations` tells. */
   settled: boolean
@@ -87,14 +87,14 @@ export function newGroup(name: string, cluster: string): BrokerGroup {
   }
 }
 
-/** Past this many different settings the records are made anew; most groups have a handful. */
-const MOST_SETTINGS = 64
+/** Beyond this many different settings the records are dropped and made again; most groups have a handful. */
+const MAX_SETTINGS = 64
 
-/** The record of a group's queues with these settings; the same one each time, so that its text is written once. */
+/** The record of a group's queues with these settings. It is the same object each time, so that it is encoded once. */
 export function queueDataOf({ name, queueDatas }: BrokerGroup, settings: QueueSettings): QueueData {
   const known = queueDatas.get(settings)
   if (known !== undefined) return known
-  if (queueDatas.size >= MOST_SETTINGS) queueDatas.clear()
+  if (queueDatas.size >= MAX_SETTINGS) queueDatas.clear()
   const queueData = { brokerName: name, ...settings }
   queueDatas.set(settings, queueData)
   return queueData
@@ -111,13 +111,13 @@ export function masterOf(group: BrokerGroup): Broker | undefined {
   return group.brokers.find(broker => isMaster(broker.id))
 }
 
-/** Whether only slaves are left; they then may act for the master, but nobody can write. */
+/** Whether only slaves are left. They may act for the master, but clients cannot write. */
 export function isMasterless(group: BrokerGroup): boolean {
   const lowest = lowestId(group)
   return lowest !== undefined && lowest > MASTER_ID
 }
 
-/** Whose topics count: the master's and, with 5.x brokers, those of the slave with the lowest id (the prime slave). */
+/** The topics of the master count and, with 5.x brokers, those of the slave with the lowest id (the prime slave). */
 export type Role = 'master' | 'prime-slave' | 'slave'
 
 /** The role that a broker with this id and address has in the group, or would have as its next member. */
@@ -126,13 +126,13 @@ export function roleIn(
   broker: { readonly id: Long; readonly addr: string; readonly enableActingMaster: boolean | undefined },
 ): Role {
   if (isMaster(broker.id)) return 'master'
-  // A 5.x broker sends the field with true or false; its absence marks a 4.x slave, whose topics never counted.
+  // A 5.x broker always sends the field; without it the broker is a 4.x slave, whose topics never count.
   if (broker.enableActingMaster === undefined) return 'slave'
   const isLowest = !group || group.brokers.every(other => other.addr === broker.addr || other.id >= broker.id)
   return isLowest ? 'prime-slave' : 'slave'
 }
 
-/** What routes show of a group now. Two brokers may share an address (one name in two clusters): the later counts. */
+/** What routes show of a group now. Two brokers with one id and address (one name in two clusters) make one entry. */
 export function rowOf(group: BrokerGroup): BrokerData {
   const { name, zoneName, enableActingMaster } = group
   const addrs = group.brokers.map(({ id, addr }): [Long, string] => [id, addr])

@@ -5,7 +5,7 @@ import { broker } from '../../test/status-fixture.ts'
 import { Departures } from './departures.ts'
 import { RouteTable } from './route-table.ts'
 
-test('the last brokers that left are remembered, and with whom a topic went', () => {
+test('the last brokers that left are remembered, and the departure that removed a topic', () => {
   const departures = new Departures()
   departures.note({ reason: 'timeout', brokers: [broker('a')], topics: ['orders'] }, 5)
   assert.deepEqual(departures.brokers(), [{ broker: broker('a'), reason: 'timeout', at: 5 }])
@@ -33,7 +33,7 @@ test('a topic that leaves again counts as new', () => {
   assert.ok(departures.ofTopic('x'))
 })
 
-test('what the table tells of a removal is what is remembered', () => {
+test('a removal from the table is remembered with its reason and time', () => {
   const table = new RouteTable()
   const departures = new Departures()
   table.registerBroker(registration({ topics: ['T1'] }), NOW)

@@ -1,6 +1,6 @@
 import type { BrokerView, Removal, RemovalReason } from './broker-changes.ts'
 
-/** A broker that is registered no more. */
+/** A broker that is no longer registered. */
 export interface Departure {
   readonly broker: BrokerView
   readonly reason: RemovalReason
@@ -8,7 +8,7 @@ export interface Departure {
   readonly at: number
 }
 
-/** Remembers the last brokers that left, and topics that nobody had after that, to tell why a route is missing. */
+/** Remembers the last brokers that left and the topics that no broker had afterwards, to explain missing routes. */
 export class Departures {
   readonly #brokers: Departure[] = []
   readonly #topics = new Map<string, Departure>()
@@ -40,7 +40,7 @@ export class Departures {
     }
   }
 
-  /** With whom a topic went; undefined if that is not known. It may be back since. */
+  /** The departure that removed a topic; undefined if it is not known. The topic may have come back since. */
   ofTopic(topic: string): Departure | undefined {
     return this.#topics.get(topic)
   }

@@ -4,24 +4,24 @@ import { headOf, identityOf, NOW, registration, topicConfig } from '../../test/r
 import { RouteTable } from './route-table.ts'
 
 /**
- * Brokers that start, reconnect, restart and leave, as a name server sees them: what a connection carries arrives in
- * order, but connections overtake each other, and the end of one can be noticed long after its successor registered.
+ * Brokers start, reconnect, restart and leave, as a name server sees them: requests of one connection arrive in order,
+ * but connections overtake each other, and the name server may notice the end of one long after its successor registered.
  */
 const SCHEDULES = Number(process.env['FENCING_SCHEDULES'] ?? 10_000)
 const STEPS = 60
 
 type Message = 'register' | 'heartbeat' | 'query' | 'unregister' | 'end'
 
-interface Line {
+interface Connection {
   readonly peer: number
-  /** Undefined for a stranger that names a broker that is not its own. */
+  /** The broker process that opened it, or that a stranger names. */
   readonly process: Process
   readonly isStranger: boolean
   readonly waiting: Message[]
   token: Parameters<RouteTable['applyTopics']>[0] | undefined
   /** The name server has read its end. */
   ended: boolean
-  /** The process has closed it, read or not. */
+  /** The process has closed it, whether or not the name server has read that. */
   closed: boolean
 }
 
@@ -29,11 +29,11 @@ interface Process {
   readonly brokerName: string
   readonly brokerId: number
   readonly brokerAddr: string
-  line: Line | undefined
+  connection: Connection | undefined
   version: number
   alive: boolean
   /** Open connections on which the name server has heard this process while it knew the broker. */
-  readonly heardOn: Set<Line>
+  readonly heardOn: Set<Connection>
 }
 
 /** A sequence of numbers that is the same for the same seed: mulberry32. */
@@ -57,8 +57,8 @@ const brokers = [
 class Schedule {
   readonly table = new RouteTable()
   readonly #next: (below: number) => number
-  readonly #lines: Line[] = []
-  /** The process of each broker, the last one started. */
+  readonly #connections: Connection[] = []
+  /** The last process that was started for each broker. */
   readonly #processes: (Process | undefined)[] = [undefined, undefined, undefined]
   readonly #all: Process[] = []
   #lastPeer = 0
@@ -73,10 +73,10 @@ class Schedule {
       this.#act()
       for (let read = this.#next(4); read > 0; read--) this.#readSome()
     }
-    for (const line of this.#lines) if (line.isStranger) this.#close(line)
+    for (const connection of this.#connections) if (connection.isStranger) this.#close(connection)
     while (this.#readSome());
     this.#checkNoneKept()
-    for (const process of this.#all) if (process.alive) process.line?.waiting.push('register')
+    for (const process of this.#all) if (process.alive) process.connection?.waiting.push('register')
     while (this.#readSome());
     for (const process of this.#all) if (process.alive) assert.ok(this.#isKnown(process), 'a live broker is missing')
     this.#checkNoneKept()
@@ -98,120 +98,139 @@ class Schedule {
     else if (action === 9) {
       this.#stop(process, this.#next(2) === 0)
       this.#start(which)
-    } else this.#meddle(process)
+    } else this.#sendAsStranger(process)
   }
 
   #start(which: number): void {
     const { addrs, ...identity } = brokers[which]!
     const brokerAddr = addrs[this.#next(addrs.length)]!
-    const process: Process = { ...identity, brokerAddr, line: undefined, version: 1, alive: true, heardOn: new Set() }
-    process.line = this.#open(process)
-    process.line.waiting.push('register')
+    const process: Process = {
+      ...identity,
+      brokerAddr,
+      connection: undefined,
+      version: 1,
+      alive: true,
+      heardOn: new Set(),
+    }
+    process.connection = this.#open(process)
+    process.connection.waiting.push('register')
     this.#processes[which] = process
     this.#all.push(process)
   }
 
-  #open(process: Process, isStranger = false): Line {
+  #open(process: Process, isStranger = false): Connection {
     const peer = ++this.#lastPeer
-    const line: Line = { peer, process, isStranger, waiting: [], token: undefined, ended: false, closed: false }
-    this.#lines.push(line)
-    return line
+    const connection: Connection = {
+      peer,
+      process,
+      isStranger,
+      waiting: [],
+      token: undefined,
+      ended: false,
+      closed: false,
+    }
+    this.#connections.push(connection)
+    return connection
   }
 
   #send(process: Process, message: Message): void {
     if (message === 'register' && this.#next(3) === 0) process.version++
-    process.line?.waiting.push(message)
+    process.connection?.waiting.push(message)
   }
 
-  /** A broker whose request timed out opens a new connection; the old one is closed now or whenever. */
+  /** A broker whose request timed out opens a new connection; it closes the old one now or at any later time. */
   #reconnect(process: Process): void {
-    const before = process.line!
+    const before = process.connection!
     if (this.#next(2) === 0) this.#close(before)
-    process.line = this.#open(process)
-    process.line.waiting.push(...(['register', 'heartbeat', 'query'] as const).slice(this.#next(3)))
+    process.connection = this.#open(process)
+    process.connection.waiting.push(...(['register', 'heartbeat', 'query'] as const).slice(this.#next(3)))
   }
 
   #stop(process: Process, gracefully: boolean): void {
     process.alive = false
-    // A connection that spoke for its broker only while the broker was unknown looks like an administrator's.
-    const line = process.line!
-    const spoke = process.heardOn.has(line) || line.waiting.includes('register')
-    if (gracefully && spoke) line.waiting.push('unregister')
-    for (const line of this.#lines) if (line.process === process && !line.isStranger) this.#close(line)
+    // A connection that named its broker only while the broker was unknown looks like an administrator's.
+    const connection = process.connection!
+    const spoke = process.heardOn.has(connection) || connection.waiting.includes('register')
+    if (gracefully && spoke) connection.waiting.push('unregister')
+    for (const connection of this.#connections)
+      if (connection.process === process && !connection.isStranger) this.#close(connection)
   }
 
-  /** Anybody may name a broker, and hang up. */
-  #meddle(process: Process): void {
-    const line = this.#open(process, true)
-    line.waiting.push((['register', 'heartbeat', 'query'] as const)[this.#next(3)]!)
-    if (this.#next(2) === 0) this.#close(line)
+  /** Any peer may name a broker, and disconnect. */
+  #sendAsStranger(process: Process): void {
+    const connection = this.#open(process, true)
+    connection.waiting.push((['register', 'heartbeat', 'query'] as const)[this.#next(3)]!)
+    if (this.#next(2) === 0) this.#close(connection)
   }
 
-  #close(line: Line): void {
-    if (line.closed) return
-    line.closed = true
-    line.waiting.push('end')
+  #close(connection: Connection): void {
+    if (connection.closed) return
+    connection.closed = true
+    connection.waiting.push('end')
   }
 
-  /** The name server reads a message of some connection, or goes on with a registration in slices. */
+  /** The name server reads a message of some connection, or continues a registration in slices. */
   #readSome(): boolean {
-    const busy = this.#lines.filter(line => !line.ended && (line.waiting.length > 0 || line.token !== undefined))
-    const line = busy[this.#next(busy.length)]
-    if (line === undefined) return false
-    // A connection's requests wait for its registration, as RequestOrder sees to; its end does not.
-    if (line.token !== undefined && line.waiting[0] !== 'end') this.#complete(line)
-    else this.#read(line, line.waiting.shift()!)
+    const busy = this.#connections.filter(
+      connection => !connection.ended && (connection.waiting.length > 0 || connection.token !== undefined),
+    )
+    const connection = busy[this.#next(busy.length)]
+    if (connection === undefined) return false
+    // RequestOrder makes a connection's requests wait for its registration; its end does not wait.
+    if (connection.token !== undefined && connection.waiting[0] !== 'end') this.#complete(connection)
+    else this.#read(connection, connection.waiting.shift()!)
     this.#checkNoneLost()
     return true
   }
 
-  #read(line: Line, message: Message): void {
+  #read(connection: Connection, message: Message): void {
     const { table } = this
-    const { process, peer } = line
+    const { process, peer } = connection
     const { brokerAddr } = process
-    if (message === 'register') this.#register(line)
+    if (message === 'register') this.#register(connection)
     else if (message === 'heartbeat') table.heartbeat('C', brokerAddr, this.#now, peer)
     else if (message === 'query') table.queryDataVersion('C', brokerAddr, undefined, this.#now, peer)
-    else if (message === 'unregister') this.#unregister(line)
+    else if (message === 'unregister') this.#unregister(connection)
     else {
-      line.ended = true
-      process.heardOn.delete(line)
+      connection.ended = true
+      process.heardOn.delete(connection)
       table.dropPeer(peer, this.#now)
     }
-    if (message !== 'end' && !line.isStranger && this.#isKnown(process)) process.heardOn.add(line)
+    if (message !== 'end' && !connection.isStranger && this.#isKnown(process)) process.heardOn.add(connection)
   }
 
-  #register(line: Line): void {
-    const { brokerName, brokerId, brokerAddr } = line.process
+  #register(connection: Connection): void {
+    const { brokerName, brokerId, brokerAddr } = connection.process
     const holder = this.table.brokers.groups.get(brokerName)?.brokers.find(({ id }) => id === brokerId)
-    // Of two addresses with one id the newer connection wins, as of two registrations the later one does in Apache. A
-    // heartbeat says nothing about the id, so it cannot hold the id for the other address.
-    if (holder !== undefined && line.peer > holder.peer && holder.addr !== brokerAddr) this.#forgetHeard(holder.addr)
-    const begun = this.table.beginRegistration(headOf(this.#registration(line)), this.#now)
-    if (begun.result !== 'ignored') line.token = begun.token
+    // Of two addresses with one id the newer connection wins, as the later registration does in Apache. A heartbeat does
+    // not contain the id, so it cannot hold the id for the other address.
+    if (holder !== undefined && connection.peer > holder.peer && holder.addr !== brokerAddr)
+      this.#forgetHeard(holder.addr)
+    const begun = this.table.beginRegistration(headOf(this.#registration(connection)), this.#now)
+    if (begun.result !== 'ignored') connection.token = begun.token
   }
 
-  #unregister(line: Line): void {
-    const { brokerAddr } = line.process
+  #unregister(connection: Connection): void {
+    const { brokerAddr } = connection.process
     const holder = this.table.brokers.find('C', brokerAddr)?.peer ?? Infinity
-    // What the holding connection says counts, even if a successor was heard already: its registration is on its way.
-    if (line.peer >= holder) this.#forgetHeard(brokerAddr)
-    this.table.unregister([identityOf(this.#registration(line))], line.peer)
+    // A request of the holding connection counts even if a successor was heard: the successor has yet to register.
+    if (connection.peer >= holder) this.#forgetHeard(brokerAddr)
+    this.table.unregister([identityOf(this.#registration(connection))], connection.peer)
   }
 
   #forgetHeard(addr: string): void {
     for (const { brokerAddr, heardOn } of this.#all) if (brokerAddr === addr) heardOn.clear()
   }
 
-  #complete(line: Line): void {
-    const token = line.token!
-    line.token = undefined
+  #complete(connection: Connection): void {
+    const token = connection.token!
+    connection.token = undefined
     if (this.table.applyTopics(token, [topicConfig('T1'), topicConfig('T2')])) {
       this.table.completeRegistration(token, this.#now)
     }
   }
 
-  #registration({ process, peer }: Line) {
+  #registration({ process, peer }: Connection) {
     const { brokerName, brokerId, brokerAddr, version } = process
     return registration({ brokerName, brokerId, brokerAddr, version, peer })
   }
@@ -238,7 +257,7 @@ class Schedule {
   }
 }
 
-test(`in ${SCHEDULES} schedules of overlapping connections no live broker is lost, and none is kept that left`, () => {
+test(`in ${SCHEDULES} schedules of overlapping connections no live broker is lost, and no broker that left is kept`, () => {
   for (let seed = 1; seed <= SCHEDULES; seed++) {
     try {
       new Schedule(seed).run()

@@ -1,13 +1,13 @@
 import { brokerNotices } from '@gantrymq/protocol'
 import { type Logger, type RemotingClient, RemotingError } from '@gantrymq/remoting'
-import type { Change } from './broker-changes.ts'
+import type { MinBrokerChange } from './broker-changes.ts'
 
 /** How long a notice may wait for a connection, milliseconds: Apache's value. */
 const NOTICE_MS = 300
 
 /**
- * Tells the brokers of a group that its lowest broker id has changed, one-way (Apache 5.x, notifyMinBrokerIdChanged).
- * A lost notice costs a second at most: brokers that need it also ask.
+ * Notifies the brokers of a group, one-way, that its lowest broker id has changed (Apache 5.x, notifyMinBrokerIdChanged).
+ * A lost notice delays a broker by a second at most: brokers that need the lowest id also query it.
  */
 export class MinBrokerNotifier {
   readonly #client: RemotingClient
@@ -18,11 +18,11 @@ export class MinBrokerNotifier {
     this.#log = log
   }
 
-  announce(changes: readonly Change[]): void {
+  announce(changes: readonly MinBrokerChange[]): void {
     for (const change of changes) for (const address of change.recipients) void this.#notify(address, change)
   }
 
-  async #notify(address: string, change: Change): Promise<void> {
+  async #notify(address: string, change: MinBrokerChange): Promise<void> {
     const { minBrokerId, minBrokerAddr, offlineBrokerAddr, haBrokerAddr } = change
     const notice = { brokerName: change.brokerName, minBrokerId: String(minBrokerId), recipient: address }
     this.#log.info({ ...notice, offlineBrokerAddr }, 'min broker id changed, notify')

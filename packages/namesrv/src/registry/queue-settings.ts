@@ -1,4 +1,4 @@
-/** What a broker group offers of a topic: Apache's QueueData without the name. A TopicConfig is one, too. */
+/** The queues of a topic in a broker group: Apache's QueueData without the broker name. A TopicConfig has these fields too. */
 export interface QueueSettings {
   readonly readQueueNums: number
   readonly writeQueueNums: number
@@ -8,7 +8,7 @@ export interface QueueSettings {
   readonly topicSysFlag: number
 }
 
-/** @param perm Stands in for the permission of `b`. */
+/** @param perm Replaces the permission of `b`. */
 export function sameQueues(a: QueueSettings, b: QueueSettings, perm = b.perm): boolean {
   return (
     a.perm === perm &&
@@ -18,10 +18,10 @@ export function sameQueues(a: QueueSettings, b: QueueSettings, perm = b.perm): b
   )
 }
 
-/** Past this many different settings the pool starts anew; sharing only saves memory, nobody compares by identity. */
+/** Beyond this many different settings the pool is emptied. Sharing only saves memory; no result depends on it. */
 const POOL_LIMIT = 4096
 
-/** Lends one record to all who have the same settings: thousands of topics differ in a handful of them. */
+/** Shares one record among all topics with the same settings: thousands of topics have only a handful of them. */
 export class QueueSettingsPool {
   readonly #kept = new Map<string, QueueSettings>()
   #last: QueueSettings | undefined

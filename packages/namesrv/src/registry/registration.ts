@@ -1,10 +1,10 @@
 import type { DataVersion, RegisterBrokerBody, TopicConfig } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 import type { Broker, BrokerGroup } from './broker-group.ts'
-import type { Change, Removal } from './broker-changes.ts'
+import type { MinBrokerChange, Removal } from './broker-changes.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
-/** Who a request speaks of. */
+/** The broker that a request is about. */
 export interface BrokerIdentity {
   readonly clusterName: string
   readonly brokerName: string
@@ -13,21 +13,21 @@ export interface BrokerIdentity {
   readonly brokerId: Long
 }
 
-/** What a broker says of itself, apart from its topics. */
+/** A registration without its topics. */
 export interface RegistrationHead extends BrokerIdentity {
   readonly haServerAddr?: string | undefined
   /** 5.x. */
   readonly zoneName?: string | undefined
-  /** Milliseconds of silence allowed; default 120 000, also for 0 and less. */
+  /** Milliseconds of silence after which the broker expires. Default 120,000, also for 0 and negative values. */
   readonly heartbeatTimeoutMillis?: number | undefined
-  /** 5.x brokers send true or false; absent marks an older one. */
+  /** 5.x brokers send true or false; absent from older brokers. */
   readonly enableActingMaster?: boolean | undefined
   /** The connection it came on. */
   readonly peer: number
   readonly dataVersion: DataVersion
   /** CRC-32 of the body as it came; undefined if not known. */
   readonly checksum?: number | undefined
-  /** Null: not mentioned, what is known stays. */
+  /** Null: the broker did not mention them, and the known ones stay. */
   readonly filterServers: readonly string[] | null
 }
 
@@ -37,32 +37,35 @@ export interface BrokerRegistration extends Omit<RegistrationHead, 'dataVersion'
 }
 
 /**
- * Which topics of a registration are to be put into the table: `all`; only those that are `missing` there, since the
- * data version is the known one; or `none`, since they count for nothing or are known to be there.
+ * Which topics of a registration go into the table: `all`; only those that are `missing` there, because the data
+ * version is already known; or `none`, because they do not count or are known to be there.
  */
 export type TopicsWanted = 'all' | 'missing' | 'none'
 
-/** The right to bring the topics of one registration. Worth nothing once the broker left or registered again. */
+/** A registration in progress, to pass its topics with. No longer valid once the broker left or registered again. */
 export interface RegistrationToken {
   readonly broker: Broker
   readonly generation: number
   readonly wanted: TopicsWanted
   readonly head: RegistrationHead
-  /** The data version is the one of the registration before. */
+  /** The data version is that of the last complete registration. */
   readonly repeated: boolean
   alterations: number
-  /** Topics brought so far. */
+  /** Topics passed or skipped so far. */
   count: number
   /** A topic was new to the table, or was left out. */
   unsettled: boolean
-  /** Topics were left out because the broker lost its role meanwhile. */
+  /** Topics were left out because the broker had lost its role in the meantime. */
   leftOut: boolean
   hasMappings: boolean
-  /** Names brought so far, where unlisted ones are to be deleted. */
+  /** Names passed so far; undefined unless unlisted topics are to be deleted. */
   readonly listed: Set<string> | undefined
 }
 
-/** A broker whose id is held by one with a higher stateVersion (DLedger, controller): it was deposed. */
+/**
+ * A registration without effect: another broker holds the id with a higher stateVersion (DLedger, controller), or a
+ * newer connection holds the broker or its id; see BrokerDirectory.
+ */
 export interface IgnoredRegistration {
   readonly result: 'ignored'
   readonly holderAddr: string
@@ -77,12 +80,12 @@ export interface BegunRegistration {
   /** For a slave whose master is registered. */
   readonly masterAddr?: string
   readonly haServerAddr?: string
-  /** The brokers that this one takes the place of, if any. */
+  /** The brokers that this one replaced, if any. */
   readonly replaced?: Removal
-  readonly changes: readonly Change[]
+  readonly changes: readonly MinBrokerChange[]
 }
 
-/** What some topics of a registration did. */
+/** What some topics of a registration changed. */
 export interface AppliedTopics {
   /** Topics that no broker had before. */
   readonly added: string[]
@@ -91,7 +94,7 @@ export interface AppliedTopics {
 }
 
 export interface CompletedRegistration {
-  /** With deleteTopicWithBrokerRegistration: topics that the broker no longer lists, and whether any other has them. */
+  /** With deleteTopicWithBrokerRegistration: topics that the broker no longer lists; `gone` if no other broker has them. */
   readonly deleted: readonly { readonly topic: string; readonly gone: boolean }[]
 }
 
@@ -101,17 +104,17 @@ export type RegisterOutcome = IgnoredRegistration | (BegunRegistration & Applied
 export interface DataVersionAnswer {
   /** The broker should register its topics. */
   readonly changed: boolean
-  /** What is known of it. */
+  /** The data version that the table knows. */
   readonly stored?: DataVersion
 }
 
-/** Bounds of what peers may put into the table. */
+/** Limits on what peers may put into the table. */
 export interface RegistrationLimits {
-  /** Characters of a topic, broker or cluster name, or of an address. Default 255. */
+  /** Most characters of a topic, broker or cluster name, or of an address. Default 255. */
   readonly maxNameLength: number
-  /** Topics of one registration. Default 200 000. */
+  /** Most topics of one registration. Default 200,000. */
   readonly maxTopicsPerRegistration: number
-  /** Registered brokers. Default 10 000. */
+  /** Most registered brokers. Default 10,000. */
   readonly maxBrokers: number
 }
 
@@ -123,7 +126,7 @@ export const defaultLimits: RegistrationLimits = {
 
 export type RefusalCode = 'BAD_NAME' | 'BAD_TOPIC_NAME' | 'TOO_MANY_TOPICS' | 'TOO_MANY_BROKERS'
 
-/** A registration that passes a limit. Nothing of it has taken effect. */
+/** A registration that exceeds a limit or has a bad name. It has had no effect. */
 export class RegistrationRefused extends Error {
   override readonly name = 'RegistrationRefused'
   readonly code: RefusalCode
@@ -159,7 +162,7 @@ export function checkTopicName(name: string, { maxNameLength }: RegistrationLimi
   if (fault) throw new RegistrationRefused('BAD_TOPIC_NAME', `the topic name ${fault}: ${shown(name)}`)
 }
 
-const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/ // oxlint-disable-line no-control-regex -- they are what is looked for
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/ // oxlint-disable-line no-control-regex -- the pattern is for control characters
 
 function nameFault(name: string, maxLength: number): string | undefined {
   if (name === '') return 'is empty'
@@ -171,8 +174,8 @@ function shown(name: string): string {
   return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name)
 }
 
-/** The holder of the id, if it has a right to it that this registration does not have (Apache 5.x, stateVersion). */
-export function rightfulHolder(group: BrokerGroup | undefined, head: RegistrationHead): Broker | undefined {
+/** The broker at another address that holds the id with a higher stateVersion than this registration (Apache 5.x). */
+export function holderOfHigherState(group: BrokerGroup | undefined, head: RegistrationHead): Broker | undefined {
   return group?.brokers.find(
     ({ id, addr, stateVersion }) =>
       id === head.brokerId && addr !== head.brokerAddr && stateVersion > head.dataVersion.stateVersion,

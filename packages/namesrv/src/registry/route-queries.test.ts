@@ -26,7 +26,7 @@ function twoClusters(): RouteTable {
   return table
 }
 
-test('topics by cluster, by broker and without master', () => {
+test('topics by cluster, by broker and without a master', () => {
   const table = twoClusters()
   assert.deepEqual(allTopics(table), ['T1', 'T2', 'T3', 'T4'])
   assert.deepEqual(topicsOfCluster(table, 'C'), ['T1', 'T2'])
@@ -46,7 +46,7 @@ test('topics by cluster, by broker and without master', () => {
   assert.deepEqual(topicsWithoutMaster(table), ['T1'])
 })
 
-test('system topics are the names of clusters and brokers, with some address to ask', () => {
+test('system topics are the names of clusters and brokers, with the address of one broker', () => {
   assert.deepEqual(systemTopics(new RouteTable()), { topicList: [] })
   assert.deepEqual(systemTopics(twoClusters()), {
     topicList: ['C', 'broker-a', 'D', 'broker-d'],
@@ -72,10 +72,10 @@ test('cluster info and member groups', () => {
     ],
   )
   assert.deepEqual(brokerMembers(table, 'broker-d'), new Map([[0, 'd:10911']]))
-  assert.deepEqual(brokerMembers(table, 'nobody'), new Map())
+  assert.deepEqual(brokerMembers(table, 'unknown'), new Map())
 })
 
-test('live brokers are shown with all that operators ask for', () => {
+test('live brokers are listed with all their details', () => {
   const views = [...liveBrokers(twoClusters())]
   assert.equal(views.length, 3)
   assert.deepEqual(views[2], {
@@ -94,7 +94,7 @@ test('live brokers are shown with all that operators ask for', () => {
 })
 
 describe('unit topics', () => {
-  test('go by the flags of all brokers, not of one', () => {
+  test('are found by the flags of all brokers, not of one', () => {
     const table = new RouteTable()
     const flags = (values: Record<string, number>) =>
       Object.entries(values).map(([name, topicSysFlag]) => topicConfig(name, { topicSysFlag }))

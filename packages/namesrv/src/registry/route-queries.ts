@@ -5,7 +5,7 @@ import { masterOf } from './broker-group.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Topic } from './topic.ts'
 
-/** Read-only questions about a route table, for the list requests, HTTP pages and metrics. */
+/** Read-only queries on a route table, for the list requests, HTTP pages and metrics. */
 
 const UNIT_FLAG = 1
 const UNIT_SUB_FLAG = 2
@@ -22,7 +22,7 @@ export function topicsOfCluster(table: RouteTable, cluster: string): string[] {
   return topicsWhere(table, topic => topic.groups.some(group => members.has(group)))
 }
 
-// Apache looks at the flag of one broker, whichever comes first in its hash table; here every broker's flag counts.
+// Apache checks the flag of one broker only, the first in its hash table; here every broker's flag counts.
 
 /** GET_UNIT_TOPIC_LIST (311). */
 export function unitTopics(table: RouteTable): string[] {
@@ -34,7 +34,7 @@ export function unitSubTopics(table: RouteTable): string[] {
   return topicsWhere(table, topic => hasFlag(topic, UNIT_SUB_FLAG))
 }
 
-/** GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST (313): with unit subscriptions, but no unit topics themselves. */
+/** GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST (313): topics with unit subscriptions that are not unit topics themselves. */
 export function unitSubUnUnitTopics(table: RouteTable): string[] {
   return topicsWhere(table, topic => hasFlag(topic, UNIT_SUB_FLAG) && !hasFlag(topic, UNIT_FLAG))
 }
@@ -86,7 +86,7 @@ export function brokerNamesOf(table: RouteTable, cluster: string): string[] {
   return Array.from(table.brokers.groupsOf(cluster), group => group.name)
 }
 
-/** GET_BROKER_MEMBER_GROUP (901): addresses by id, none for an unknown name. As in Apache the cluster is no matter. */
+/** GET_BROKER_MEMBER_GROUP (901): addresses by id, none for an unknown name. As in Apache, the cluster is ignored. */
 export function brokerMembers(table: RouteTable, brokerName: string): ReadonlyMap<Long, string> {
   return table.brokers.groups.get(brokerName)?.row.brokerAddrs ?? new Map<Long, string>()
 }
@@ -103,14 +103,14 @@ export function brokerNamesOfTopic(table: RouteTable, topic: string): string[] {
   return table.topics.get(topic)?.groups.map(group => group.name) ?? []
 }
 
-/** How many topics each cluster has. Goes through all pairs of topic and broker name. */
+/** How many topics each cluster has. Iterates over all pairs of topic and broker name. */
 export function topicCountByCluster(table: RouteTable): Map<string, number> {
   const counts = new Map<string, number>()
   for (const [cluster] of table.brokers.clusters) counts.set(cluster, topicsOfCluster(table, cluster).length)
   return counts
 }
 
-/** Topics that no master serves: they can be read at most. */
+/** Topics without any master among their brokers: clients can read them at most. */
 export function topicsWithoutMaster(table: RouteTable): string[] {
   return topicsWhere(table, topic => !topic.groups.some(group => masterOf(group)))
 }

@@ -44,7 +44,7 @@ describe('a registration in slices', () => {
   const interruptions: [string, (table: RouteTable) => unknown][] = [
     ['unregistered', table => table.unregister([identityOf(four)])],
     ['lost its connection', table => table.dropPeer(1, NOW)],
-    ['fell silent', table => table.expire(NOW + 120_001)],
+    ['expired', table => table.expire(NOW + 120_001)],
     ['registered again', table => begin(table, { ...four, peer: 2 })],
     ['was replaced', table => begin(table, { ...four, brokerAddr: 'elsewhere' })],
   ]
@@ -69,7 +69,7 @@ describe('a registration in slices', () => {
     }
   }
 
-  test('that never ends makes way for the settings of the version before', () => {
+  test('that never completes does not block a return to the previous version', () => {
     const table = new RouteTable()
     for (let i = 0; i < 3; i++) table.registerBroker(four, NOW)
     const changed = registration({ version: 2, topics: [topicConfig('T1', { perm: 4 })] })
@@ -81,7 +81,7 @@ describe('a registration in slices', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
   })
 
-  test('asks for no topics where none count, and takes none', () => {
+  test('of a slave needs no topics, and takes none', () => {
     const table = new RouteTable()
     const { token, topics } = begin(table, slave())
     assert.equal(topics, 'none')
@@ -90,7 +90,7 @@ describe('a registration in slices', () => {
     assert.deepEqual(allTopics(table), [])
   })
 
-  test('of a slave gives way to a master that comes between two slices', () => {
+  test('of a slave stops counting when a master registers between two slices', () => {
     const table = new RouteTable()
     const lonely = slave({ enableActingMaster: true, topics: ['T1', 'T2', 'T3', 'T4'] })
     const { token } = begin(table, lonely)
@@ -109,7 +109,7 @@ describe('a registration in slices', () => {
   })
 
   for (const before of [0, 1, 2]) {
-    test(`after ${before} others is followed by one that brings back a topic deleted between two slices`, () => {
+    test(`after ${before} others is read again if a topic is deleted before its end`, () => {
       const table = new RouteTable()
       for (let i = 0; i < before; i++) table.registerBroker(four, NOW)
       if (before === 2) table.deleteTopic('T2')
@@ -123,7 +123,7 @@ describe('a registration in slices', () => {
     })
   }
 
-  test('deletes what it does not list only at its end', () => {
+  test('deletes unlisted topics only at its end', () => {
     const table = new RouteTable({ deleteTopicWithBrokerRegistration: true })
     table.registerBroker(four, NOW)
     const fewer = registration({ version: 2, topics: ['T3', 'T4'] })
@@ -138,7 +138,7 @@ describe('a registration in slices', () => {
     })
   })
 
-  test('refuses a bad topic name even if nobody checked before, and stays incomplete', () => {
+  test('refuses a bad topic name even without checkTopics, and stays incomplete', () => {
     const table = new RouteTable()
     const { token } = begin(table, four)
     assert.throws(() => table.applyTopics(token, [topicConfig('bad\u0000name')]), { code: 'BAD_TOPIC_NAME' })

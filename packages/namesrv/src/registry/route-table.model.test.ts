@@ -12,7 +12,7 @@ const TOPICS = ['T0', 'T1', 'T2', 'T3']
 const CLUSTERS = ['C', 'D']
 const NAMES = ['broker-a', 'broker-b', 'broker-c']
 
-/** A broker as it sees itself: where it is, what it serves, and which state of that it is in. */
+/** A broker process: its identity, its topics and the version of its data. */
 interface Process {
   readonly clusterName: string
   brokerName: string
@@ -55,7 +55,7 @@ const newProcesses = () => [
 const someProcess = fc.nat(newProcesses().length - 1)
 const someTopic = fc.constantFrom(...TOPICS)
 const someCluster = fc.constantFrom(...CLUSTERS)
-const someName = fc.constantFrom(...NAMES, 'nobody')
+const someName = fc.constantFrom(...NAMES, 'unknown')
 const step = fc.oneof(
   {
     weight: 8,
@@ -240,7 +240,7 @@ class World {
     )
   }
 
-  /** As a cache of answers would do it. */
+  /** Checks cached routes as a cache would do. */
   checkKeptRoutes(): void {
     const { table } = this
     for (const name of TOPICS) {
@@ -296,7 +296,7 @@ function checkConsistency(table: RouteTable): void {
   }
 }
 
-test('any history of brokers leaves the routes that the plain rules give', () => {
+test('after any history of brokers the routes are those of the naive model', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80, size: 'max' }), steps => {
       const world = new World()
@@ -306,7 +306,7 @@ test('any history of brokers leaves the routes that the plain rules give', () =>
   )
 })
 
-test('registrations in slices, however interleaved and broken off, end in a table that the next ones make whole', () => {
+test('after registrations in slices, however interleaved and interrupted, the next ones complete the table', () => {
   const turn = fc.oneof(
     { weight: 8, arbitrary: fc.record({ do: fc.constant('slice' as const), who: someProcess }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('begin' as const), who: someProcess }) },
@@ -325,7 +325,7 @@ test('registrations in slices, however interleaved and broken off, end in a tabl
   fc.assert(
     fc.property(fc.array(turn, { maxLength: 80, size: 'max' }), turns => {
       const table = new RouteTable()
-      // Two masters of one name would replace each other for ever.
+      // Two masters of one name would replace each other forever.
       const processes = newProcesses()
         .slice(0, 3)
         .concat(process('b', 'D', 'broker-b', 0))
@@ -354,8 +354,8 @@ test('registrations in slices, however interleaved and broken off, end in a tabl
       }
 
       function begin(who: Process): void {
-        const { topics, ...words } = who
-        const begun = table.beginRegistration(headOf(registration(words)), NOW)
+        const { topics, ...identity } = who
+        const begun = table.beginRegistration(headOf(registration(identity)), NOW)
         if (begun.result !== 'ignored') running.set(who, { left: [...topics.values()], token: begun.token })
       }
 

@@ -13,8 +13,8 @@ import {
 import { allTopics, brokerMembers, brokerNamesOf, clusterInfo, liveBrokers } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 
-function register(table: RouteTable, words: Parameters<typeof registration>[0] = {}) {
-  const outcome = table.registerBroker(registration(words), NOW)
+function register(table: RouteTable, fields: Parameters<typeof registration>[0] = {}) {
+  const outcome = table.registerBroker(registration(fields), NOW)
   assert.ok(outcome.result !== 'ignored')
   return outcome
 }
@@ -45,7 +45,7 @@ describe('a registration', () => {
     assert.equal(table.routeOf('T3'), undefined)
   })
 
-  test('of a slave learns the master and its replication address', () => {
+  test('of a slave returns the master and its replication address', () => {
     const table = new RouteTable()
     register(table)
     const outcome = table.registerBroker(slave(), NOW)
@@ -55,7 +55,7 @@ describe('a registration', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1,1:10.0.0.2}6')
   })
 
-  test('of a slave without master learns no master', () => {
+  test('of a slave without a master returns no master', () => {
     const outcome = new RouteTable().registerBroker(slave(), NOW)
     assert.ok(outcome.result === 'new')
     assert.equal(outcome.masterAddr, undefined)
@@ -82,7 +82,7 @@ describe('a registration', () => {
     }
   })
 
-  test('with a new data version changes settings, and says which', () => {
+  test('with a new data version changes settings, and reports which', () => {
     const table = new RouteTable()
     register(table)
     const outcome = register(table, { version: 2, topics: ['T1', topicConfig('T2', { perm: 4 }), 'T3'] })
@@ -94,7 +94,7 @@ describe('a registration', () => {
     )
   })
 
-  test('that lists a topic no more leaves it there', () => {
+  test('that no longer lists a topic keeps it', () => {
     const table = new RouteTable()
     register(table)
     register(table, { version: 2, topics: ['T2', 'T3'] })
@@ -111,7 +111,7 @@ describe('a registration', () => {
     assert.deepEqual(brokerMembers(table, 'broker-a'), new Map([[0, '10.0.0.1:10911']]))
   })
 
-  test('with broker ids of all 64 bits and below 0 is kept exactly', () => {
+  test('keeps 64-bit and negative broker ids exactly', () => {
     const table = new RouteTable()
     register(table, { brokerId: -1, brokerAddr: 'minus' })
     register(table, { brokerId: 9007199254740993n, brokerAddr: 'huge' })
@@ -126,7 +126,7 @@ describe('a registration', () => {
     )
   })
 
-  test('with names like __proto__ is one like any other', () => {
+  test('accepts names like __proto__', () => {
     const table = new RouteTable()
     for (const name of ['__proto__', 'constructor', 'hasOwnProperty']) {
       register(table, { clusterName: name, brokerName: name, brokerAddr: name, topics: [name, 'T'] })
@@ -137,7 +137,7 @@ describe('a registration', () => {
   })
 })
 
-describe('whose topics count', () => {
+describe('the topics that count', () => {
   const cases = [
     { who: 'a slave of 4.9, alone', enableActingMaster: undefined, route: undefined },
     { who: 'a slave of 5.x, alone, acting master off', enableActingMaster: false, route: 'broker-a{1:10.0.0.2}6' },
@@ -152,7 +152,7 @@ describe('whose topics count', () => {
     })
   }
 
-  test('of two slaves only the one with the lower id', () => {
+  test('of two slaves: only those of the one with the lower id', () => {
     const table = new RouteTable()
     table.registerBroker(slave({ enableActingMaster: false, topics: ['T1', 'T2'] }), NOW)
     table.registerBroker(
@@ -162,7 +162,7 @@ describe('whose topics count', () => {
     assert.deepEqual(allTopics(table), ['T1', 'T2'])
   })
 
-  test('a slave of 5.x whose version was stored while a master was there brings what is missing when it is gone', () => {
+  test('a slave of 5.x that registered beside a master adds the missing topics when the master is gone', () => {
     const table = new RouteTable()
     register(table, { enableActingMaster: false })
     const more = slave({ enableActingMaster: false, topics: ['T1', 'T2', 'T3'] })
@@ -174,8 +174,8 @@ describe('whose topics count', () => {
   })
 })
 
-describe('an id or an address that changes hands', () => {
-  test('a master that comes back elsewhere takes the id; the old address is gone altogether', () => {
+describe('an id or an address that another broker takes', () => {
+  test('a master that comes back at another address takes the id, and the old address is removed', () => {
     const table = new RouteTable()
     register(table, { peer: 1 })
     const outcome = register(table, { brokerAddr: '10.0.0.9:10911', peer: 9 })
@@ -190,7 +190,7 @@ describe('an id or an address that changes hands', () => {
     assert.equal([...liveBrokers(table)].length, 1)
   })
 
-  test('a master that becomes slave at the same address moves, its topics keep their permission', () => {
+  test('a master that becomes a slave at the same address keeps its topics and their permission', () => {
     const table = new RouteTable()
     register(table)
     register(table, { brokerId: 3 })
@@ -198,7 +198,7 @@ describe('an id or an address that changes hands', () => {
     assert.equal([...liveBrokers(table)].length, 1)
   })
 
-  test('a slave that becomes master is shown as master', () => {
+  test('a slave that becomes the master is shown as the master', () => {
     const table = new RouteTable()
     register(table)
     table.registerBroker(slave(), NOW)
@@ -246,7 +246,7 @@ describe('an id or an address that changes hands', () => {
     assert.deepEqual(clusterInfo(table).clusterAddrTable, new Map([['C', ['broker-a']]]))
   })
 
-  test('the cluster that is left gives the name its cluster', () => {
+  test('a name whose first cluster is gone belongs to the remaining one', () => {
     const table = new RouteTable()
     register(table)
     register(table, { clusterName: 'D' })
@@ -298,7 +298,7 @@ describe('a data version', () => {
     assert.equal(table.queryDataVersion('D', '10.0.0.1:10911', dataVersion(1), NOW, 1).changed, true)
   })
 
-  test('that stays the same makes a registration cost nothing from the third on', () => {
+  test('that stays the same lets registrations skip their topics from the third on', () => {
     const table = new RouteTable()
     const again = registration()
     for (const needed of [true, true, false, false]) {
@@ -307,7 +307,7 @@ describe('a data version', () => {
     }
   })
 
-  test('of an increment is not taken for the whole: the full registration after it is read', () => {
+  test('of an increment does not count as fully known: the next full registration is read', () => {
     const table = new RouteTable()
     register(table, { topics: ['T1', 'T2'], version: 1 })
     register(table, { topics: ['T1', 'T2'], version: 1 })
@@ -317,21 +317,21 @@ describe('a data version', () => {
     assert.deepEqual(allTopics(table).sort(), ['T1', 'T2', 'T3', 'T4'])
   })
 
-  test('of an increment that comes twice is still not taken for the whole', () => {
+  test('of an increment that arrives twice still does not count as fully known', () => {
     const table = new RouteTable()
     for (let i = 0; i < 3; i++) register(table, { topics: ['T4'], version: 3 })
     register(table, { topics: ['T1', 'T2', 'T4'], version: 3 })
     assert.deepEqual(allTopics(table).sort(), ['T1', 'T2', 'T4'])
   })
 
-  test('that comes in parts is not taken for known before a part brings nothing new', () => {
+  test('that arrives in parts does not count as known before a part adds nothing', () => {
     const table = new RouteTable()
     const parts = ['AB', 'CD', 'EF', 'GH'].map(part => [...part])
     for (const topics of parts) register(table, { topics, version: 7 })
     assert.deepEqual(allTopics(table).join(''), 'ABCDEFGH')
   })
 
-  test('of a first registration with one topic is not remembered, its topic is', () => {
+  test('of a first registration with one topic is not remembered, but its topic is', () => {
     const table = new RouteTable()
     register(table, { topics: ['T1'], version: 3 })
     assert.deepEqual(allTopics(table), ['T1'])
@@ -341,7 +341,7 @@ describe('a data version', () => {
     assert.equal(ask(table, 3).changed, false)
   })
 
-  test('after a name server restart survives two increments before the full registration', () => {
+  test('stays unknown after two increments that follow a restart, until the full registration', () => {
     const table = new RouteTable()
     register(table, { topics: ['T1'], version: 3 })
     register(table, { topics: ['T2'], version: 4 })
@@ -351,8 +351,8 @@ describe('a data version', () => {
   })
 })
 
-describe('permissions and deletions behind the back of a broker', () => {
-  test('a wiped permission survives heartbeats and registrations with the same version, not a new one', () => {
+describe('permissions and deletions that do not come from the broker', () => {
+  test('a wiped permission survives heartbeats and registrations with the same version, but not a new version', () => {
     const table = new RouteTable()
     register(table)
     assert.equal(table.wipeWritePermission('broker-a'), 2)
@@ -365,7 +365,7 @@ describe('permissions and deletions behind the back of a broker', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
   })
 
-  test('adding the write permission gives 6, whatever was there', () => {
+  test('adding the write permission sets 6, whatever it was before', () => {
     const table = new RouteTable()
     register(table, { topics: [topicConfig('T1', { perm: 4 }), topicConfig('T2', { perm: 13 })] })
     assert.equal(table.addWritePermission('broker-a'), 2)
@@ -374,8 +374,8 @@ describe('permissions and deletions behind the back of a broker', () => {
 
   test('an unknown broker name has no topics to change', () => {
     const table = new RouteTable()
-    assert.equal(table.wipeWritePermission('nobody'), 0)
-    assert.equal(table.addWritePermission('nobody'), 0)
+    assert.equal(table.wipeWritePermission('unknown'), 0)
+    assert.equal(table.addWritePermission('unknown'), 0)
   })
 
   test('a deleted topic has no route, and comes back with the next registration of a broker that has it', () => {
@@ -414,7 +414,7 @@ describe('permissions and deletions behind the back of a broker', () => {
     assert.equal(table.epoch, epoch)
   })
 
-  test('with deleteTopicWithBrokerRegistration what a broker no longer lists goes, from this broker only', () => {
+  test('with deleteTopicWithBrokerRegistration, a topic that a broker no longer lists is deleted from this broker only', () => {
     const table = new RouteTable({ deleteTopicWithBrokerRegistration: true })
     register(table)
     register(table, { brokerName: 'broker-b', brokerAddr: '10.0.0.5:10911' })
@@ -424,7 +424,7 @@ describe('permissions and deletions behind the back of a broker', () => {
     assert.deepEqual(register(table, { version: 3, topics: ['T2', 'T4'] }).deleted, [{ topic: 'T3', gone: true }])
   })
 
-  test('with it, what a master does not list comes back with the slave that has it, once that one counts', () => {
+  test('with it, a topic that the master does not list comes back with the slave that has it, once the slave counts', () => {
     const table = new RouteTable({ deleteTopicWithBrokerRegistration: true })
     const prime = slave({ enableActingMaster: false })
     for (let i = 0; i < 3; i++) table.registerBroker(prime, NOW)
@@ -443,7 +443,7 @@ describe('permissions and deletions behind the back of a broker', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.1}6')
   })
 
-  test('switching it on counts from the next registration, changed or not', () => {
+  test('switching it on takes effect with the next registration, changed or not', () => {
     const table = new RouteTable()
     register(table)
     for (let i = 0; i < 3; i++) register(table, { version: 2, topics: ['T1', 'T3'] })
@@ -452,7 +452,7 @@ describe('permissions and deletions behind the back of a broker', () => {
   })
 })
 
-describe('a topic registered by itself (217)', () => {
+describe('a topic registered with REGISTER_TOPIC_IN_NAMESRV (217)', () => {
   const queues = (brokerName: string) => ({
     brokerName,
     readQueueNums: 4,
@@ -472,14 +472,14 @@ describe('a topic registered by itself (217)', () => {
     assert.deepEqual(table.registerTopic('S', [queues('broker-a')]), { result: 'new' })
     assert.equal(table.routeOf('S')?.queueDatas[0]?.readQueueNums, 4)
     register(table, { brokerName: 'broker-b', brokerAddr: '10.0.0.5:10911' })
-    assert.equal(table.registerTopic('S', [queues('broker-b'), queues('nobody')]).result, 'illegal-broker')
+    assert.equal(table.registerTopic('S', [queues('broker-b'), queues('unknown')]).result, 'illegal-broker')
     assert.equal(shown(table, 'S'), 'broker-a{0:10.0.0.1}6')
     assert.deepEqual(table.registerTopic('S', [queues('broker-b')]), { result: 'exists' })
     assert.equal(shown(table, 'S'), 'broker-a{0:10.0.0.1}6 broker-b{0:10.0.0.5}6')
     assert.deepEqual(table.registerTopic('S', []), { result: 'empty' })
   })
 
-  test('goes with a full registration that does not list it, where that is switched on, and with its broker', () => {
+  test('is deleted by a full registration that does not list it, if that is switched on, and with its broker', () => {
     const table = new RouteTable({ deleteTopicWithBrokerRegistration: true })
     for (let i = 0; i < 3; i++) register(table)
     table.registerTopic('S', [queues('broker-a')])
@@ -531,7 +531,7 @@ describe('static topics', () => {
 describe('filter servers', () => {
   const shownServers = (table: RouteTable) => table.routeOf('T1')?.filterServerTable.get('10.0.0.1:10911')
 
-  test('are stored, kept when not mentioned, taken away when empty', () => {
+  test('are stored, kept when not mentioned, and removed when empty', () => {
     const table = new RouteTable()
     register(table, { filterServers: ['f1', 'f2'] })
     assert.deepEqual(shownServers(table), ['f1', 'f2'])
@@ -552,7 +552,7 @@ describe('filter servers', () => {
   })
 })
 
-describe('what a kept answer is checked by', () => {
+describe('the epoch and revision that a cached route is checked by', () => {
   test('heartbeats, version queries and unchanged registrations change neither epoch nor revision', () => {
     const table = new RouteTable()
     register(table)
@@ -577,7 +577,7 @@ describe('what a kept answer is checked by', () => {
     assert.ok((after[2] ?? 0) > (before[2] ?? 0))
   })
 
-  test('a removed topic shows it in its revision, and is another object when it is back', () => {
+  test('a removed topic has a new revision, and is another object when it is back', () => {
     const table = new RouteTable()
     register(table)
     const topic = table.topic('T1')
@@ -589,7 +589,7 @@ describe('what a kept answer is checked by', () => {
     assert.notEqual(table.topic('T1'), topic)
   })
 
-  test('a new slave, its leaving, a zone and an option change the epoch', () => {
+  test('a new slave, its departure, a zone and an option change the epoch', () => {
     const table = new RouteTable()
     register(table)
     let { epoch } = table
@@ -610,7 +610,7 @@ describe('what a kept answer is checked by', () => {
 
 describe('limits', () => {
   const table = () => new RouteTable({ limits: { maxNameLength: 10, maxTopicsPerRegistration: 3, maxBrokers: 2 } })
-  const words = { clusterName: 'C', brokerName: 'b', brokerAddr: 'a:1' }
+  const fields = { clusterName: 'C', brokerName: 'b', brokerAddr: 'a:1' }
 
   const cases = [
     { what: 'an empty topic name', change: { topics: ['T1', ''] }, message: /the topic name is empty/ },
@@ -626,9 +626,9 @@ describe('limits', () => {
     { what: 'a long cluster name', change: { clusterName: 'x'.repeat(11) }, message: /clusterName has 11/ },
   ]
   for (const { what, change, message } of cases) {
-    test(`${what} refuses the whole registration, and nothing of it stays`, () => {
+    test(`a registration with ${what} is refused as a whole`, () => {
       const limited = table()
-      assert.throws(() => limited.registerBroker(registration({ ...words, ...change }), NOW), {
+      assert.throws(() => limited.registerBroker(registration({ ...fields, ...change }), NOW), {
         name: 'RegistrationRefused',
         message,
       })
@@ -638,21 +638,21 @@ describe('limits', () => {
     })
   }
 
-  test('a broker too many is refused, those that are there go on', () => {
+  test('a broker beyond the limit is refused, and registered ones may register again', () => {
     const limited = table()
     for (const brokerAddr of ['a:1', 'a:2']) {
-      limited.registerBroker(registration({ ...words, brokerName: brokerAddr, brokerAddr }), NOW)
+      limited.registerBroker(registration({ ...fields, brokerName: brokerAddr, brokerAddr }), NOW)
     }
-    assert.throws(() => limited.registerBroker(registration({ ...words, brokerAddr: 'a:3' }), NOW), {
+    assert.throws(() => limited.registerBroker(registration({ ...fields, brokerAddr: 'a:3' }), NOW), {
       code: 'TOO_MANY_BROKERS',
     })
-    limited.registerBroker(registration({ ...words, brokerName: 'a:1', brokerAddr: 'a:1' }), NOW)
+    limited.registerBroker(registration({ ...fields, brokerName: 'a:1', brokerAddr: 'a:1' }), NOW)
     assert.equal(limited.brokers.size, 2)
   })
 
-  test('a topic registered by itself obeys them, too', () => {
+  test('a topic registered with REGISTER_TOPIC_IN_NAMESRV obeys them, too', () => {
     const limited = table()
-    limited.registerBroker(registration(words), NOW)
+    limited.registerBroker(registration(fields), NOW)
     const queues = { brokerName: 'b', readQueueNums: 1, writeQueueNums: 1, perm: 6, topicSysFlag: 0 }
     assert.throws(() => limited.registerTopic('x'.repeat(11), [queues]), { code: 'BAD_TOPIC_NAME' })
   })

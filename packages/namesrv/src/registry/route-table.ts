@@ -35,7 +35,7 @@ import {
   type RegistrationLimits,
   RegistrationRefused,
   type RegistrationToken,
-  rightfulHolder,
+  holderOfHigherState,
   type TopicsWanted,
 } from './registration.ts'
 import { routeOfTopic } from './topic-route.ts'
@@ -43,7 +43,7 @@ import { type TopicDeletion, TopicDirectory, type TopicRegistration } from './to
 import type { LiveTopic, Topic } from './topic.ts'
 
 export interface RouteTableOptions {
-  /** Show the slave with the lowest id as master where the master is gone. Default false. */
+  /** In a group without a master, show the slave with the lowest id as the master. Default false. */
   readonly supportActingMaster: boolean
   /** Delete a broker's topics that its registration does not list. Default false. */
   readonly deleteTopicWithBrokerRegistration: boolean
@@ -51,19 +51,20 @@ export interface RouteTableOptions {
 }
 
 export interface Unregistration extends Removal {
-  /** Asked for, but not registered, or registered again since on a later connection. */
+  /** Named in the request but not removed: not registered, or registered again since on a newer connection. */
   readonly missed: readonly BrokerIdentity[]
 }
 
 /**
- * Which brokers live and which topics they have: Apache's RouteInfoManager, as plain state. It opens, sends and times
- * nothing; time comes in as elapsed milliseconds (`Clock.elapsed`), a connection as a number that grows with each one accepted.
+ * The live brokers and their topics: Apache's RouteInfoManager as plain state. The table has no sockets and no timers.
+ * Callers pass the time as elapsed milliseconds (`Clock.elapsed`), and a connection as a number that grows with each
+ * accepted one.
  *
- * The whole locking discipline: every method is synchronous, and so atomic. A large registration is made of several
- * calls; in between, others may see some of its topics, but never a data version that promises all of them.
+ * The table needs no locks: every method is synchronous and therefore atomic. A large registration takes several calls.
+ * Between them other requests can see some of its topics, but never a data version that promises all of them.
  *
- * Kept true at all times: every topic has a group, every group a broker, every broker a cluster. What expires,
- * unregisters or is replaced takes along what only it held, static-topic mappings and filter servers included.
+ * Invariant: every topic has a group, every group a broker, every broker a cluster. A broker that expires, unregisters
+ * or is replaced takes with it everything that only it had, including static-topic mappings and filter servers.
  */
 export class RouteTable {
   readonly #topics = new TopicDirectory()
@@ -85,7 +86,7 @@ export class RouteTable {
   configure(options: Partial<RouteTableOptions>): void {
     this.#options = { ...this.#options, ...options }
     this.#epoch++
-    // What brokers list may count for more now, so all are asked for it anew.
+    // The new options can change what registrations do, so the next one of each broker is read again.
     for (const group of this.#brokers.groups.values()) group.alterations++
   }
 
@@ -94,7 +95,7 @@ export class RouteTable {
     return this.#epoch
   }
 
-  /** A kept answer is good while this gives the same object with the same revision, and the epoch stands. */
+  /** A cached route is valid while this method returns the same object with the same revision and the epoch is the same. */
   topic(name: string): LiveTopic | undefined {
     return this.#topics.find(name)
   }
@@ -114,7 +115,7 @@ export class RouteTable {
     return this.#brokers
   }
 
-  /** A registration in one go. @throws RegistrationRefused, with nothing changed. */
+  /** Registers a broker and all its topics in one call. @throws RegistrationRefused; nothing has changed then. */
   registerBroker(registration: BrokerRegistration, now: number): RegisterOutcome {
     const { body, ...identity } = registration
     const head = { ...identity, dataVersion: body.dataVersion, filterServers: body.filterServers }
@@ -124,35 +125,36 @@ export class RouteTable {
     const applied = this.applyTopics(begun.token, body.topics.values())
     this.applyMappings(begun.token, body.topicQueueMappings.values())
     const completed = this.completeRegistration(begun.token, now)
-    // Nobody can have come between, so neither of the two is false.
+    // No other call can run in between, so neither of the two is false.
     return { ...begun, ...(applied as AppliedTopics), ...(completed as CompletedRegistration) }
   }
 
-  /** To be called before a registration in slices is begun. @throws RegistrationRefused */
+  /** Checks the topics of a registration in slices, before `beginRegistration`. @throws RegistrationRefused */
   checkTopics(topics: Iterable<TopicConfig>, count: number): void {
     checkTopics(topics, count, this.#options.limits)
   }
 
-  /** Whether the topics of such a registration would matter; if not, they need not even be read. */
+  /** Whether the table needs the topics of this registration. If not, the caller need not read them. */
   needsTopics(head: RegistrationHead): boolean {
     const group = this.#brokers.group(head.brokerName)
-    return !rightfulHolder(group, head) && this.#topicsWanted(head) !== 'none'
+    return !holderOfHigherState(group, head) && this.#topicsWanted(head) !== 'none'
   }
 
   /**
-   * Takes in the broker itself. Its topics are to follow in any number of `applyTopics`, then `completeRegistration`.
-   * @throws RegistrationRefused, with nothing changed.
+   * Registers the broker without its topics. The caller then passes the topics in any number of calls of `applyTopics`,
+   * and ends with `completeRegistration`.
+   * @throws RegistrationRefused; nothing has changed then.
    */
   beginRegistration(head: RegistrationHead, now: number): BegunRegistration | IgnoredRegistration {
     this.#checkHead(head)
     const group = this.#brokers.group(head.brokerName)
-    const holder = rightfulHolder(group, head) ?? this.#brokers.latecomer(head, now)
+    const holder = holderOfHigherState(group, head) ?? this.#brokers.supersedingBroker(head, now)
     if (holder) return { result: 'ignored', holderAddr: holder.addr, holderStateVersion: holder.stateVersion }
 
     const topics = this.#topicsWanted(head)
     const known = this.#brokers.find(head.clusterName, head.brokerAddr)
     const lowestBefore = group && lowestId(group)
-    const { broker, replaced } = this.#brokers.enter(head, now)
+    const { broker, replaced } = this.#brokers.register(head, now)
     const removal = replaced.length > 0 ? this.#remove(replaced, 'replaced') : undefined
     this.#describeGroup(broker, head)
     const token = this.#startRegistration(broker, head, topics)
@@ -166,12 +168,12 @@ export class RouteTable {
     }
   }
 
-  /** Puts some topics of a registration into the table; false if the token is not worth anything any more. */
+  /** Puts some topics of a registration into the table. Returns false if the token is no longer valid. */
   applyTopics(token: RegistrationToken, topics: Iterable<TopicConfig>): AppliedTopics | false {
     if (!isCurrent(token)) return false
     const applied: AppliedTopics = { added: [], changed: [] }
     if (token.wanted === 'none') return applied
-    // Asked again for every slice: a master may have come between the slices of a slave, and its word counts.
+    // A master may have registered since the last slice of a slave, and then the topics of the slave no longer count.
     const role = roleIn(token.broker.group, token.broker)
     for (const config of topics) {
       token.count++
@@ -182,12 +184,12 @@ export class RouteTable {
     return applied
   }
 
-  /** Counts topics of a registration that the table has exactly so, and that need not be brought; see LastBodies. */
+  /** Counts topics that the caller does not pass because the table has them exactly as registered; see LastBodies. */
   skipTopics(token: RegistrationToken, count: number): void {
     if (isCurrent(token)) token.count += count
   }
 
-  /** Static topics (5.x), after the topics that they belong to; false as above. */
+  /** Adds the mappings of static topics (5.x), after the topics that they belong to. Returns false as `applyTopics`. */
   applyMappings(token: RegistrationToken, mappings: Iterable<TopicQueueMappingInfo>): boolean {
     if (!isCurrent(token)) return false
     const { group } = token.broker
@@ -202,16 +204,16 @@ export class RouteTable {
   }
 
   /**
-   * Notes that all topics have been brought; false as above.
+   * Ends a registration whose topics have all been passed. Returns false as `applyTopics`.
    *
    * An increment (Apache's registerIncrementBrokerData) looks like a full registration: it carries the current data
-   * version, but only what changed. Two things follow, or topics would stay unknown until the broker's next change:
-   * - A broker's first registration with exactly one topic may be an increment that outran the full one after a name
-   *   server's restart. Apache 5.x refuses it, which shuts out brokers that have one topic; 4.9 takes its data version
-   *   for known and then skips the full one. Here the topic counts, the data version does not.
-   * - A data version counts as wholly known only when the same body has come twice, or a second registration with it
-   *   has brought nothing new. From then on registrations cost nothing, until somebody else takes topics of this
-   *   broker away.
+   * version, but only the changed topics. Two rules prevent that topics stay unknown until the broker's next change:
+   * - A broker's first registration with exactly one topic may be an increment that arrived before the full one after a
+   *   restart of the name server. Apache 5.x refuses it, which shuts out brokers that have one topic; 4.9 takes its data
+   *   version as known and then skips the full registration. Here the topic counts, but the data version does not.
+   * - A data version counts as fully known only when the same body has arrived twice, or when a second registration with
+   *   it has added nothing. From then on the topics of registrations with it are not read, until the topics of the group
+   *   change in another way, such as by a deletion.
    */
   completeRegistration(token: RegistrationToken, now: number): CompletedRegistration | false {
     if (!isCurrent(token)) return false
@@ -247,7 +249,7 @@ export class RouteTable {
   }
 
   #describeGroup({ group }: Broker, { enableActingMaster, zoneName }: RegistrationHead): void {
-    // Each member speaks for the group, the last one counts, as in Apache 5.x.
+    // The last registration of any member sets these for the whole group, as in Apache 5.x.
     group.enableActingMaster = enableActingMaster ?? false
     group.zoneName = zoneName
     if (this.#brokers.refreshRow(group)) this.#epoch++
@@ -305,10 +307,10 @@ export class RouteTable {
     const deleted: { topic: string; gone: boolean }[] = []
     if (!listed || hasMappings || roleIn(group, token.broker) === 'slave') return deleted
     for (const topic of this.#topics.of(group)) {
-      const taken = listed.has(topic.name) ? undefined : this.#topics.take(topic, group)
+      const taken = listed.has(topic.name) ? undefined : this.#topics.remove(topic, group)
       if (taken) deleted.push({ topic: topic.name, gone: taken.gone })
     }
-    // The other brokers of the group may still list what this one did not.
+    // Other brokers of the group may still list the deleted topics, so their next registrations are read again.
     if (deleted.length > 0) [token.alterations, group.alterations] = [token.alterations + 1, group.alterations + 1]
     return deleted
   }
@@ -318,7 +320,7 @@ export class RouteTable {
     return this.#refresh(cluster, addr, now, peer) !== undefined
   }
 
-  /** QUERY_DATA_VERSION (322), a sign of life whatever the answer, as in 5.x: its brokers use it as heartbeat. */
+  /** QUERY_DATA_VERSION (322). It counts as a heartbeat whatever the answer is: 5.x brokers use it as one. */
   queryDataVersion(
     cluster: string,
     addr: string,
@@ -339,10 +341,10 @@ export class RouteTable {
   }
 
   /**
-   * Removes the brokers that hold these addresses under these names, whatever their id, as 5.x.
-   * @param peer The connection that asks. A broker that registered on a later connection since stays: it has been
-   * started again, and this request is its predecessor's. A connection that never held the broker, such as an
-   * administrator's, may unregister it, as on Apache.
+   * Removes the brokers that are registered with these clusters, names and addresses, whatever their ids, as 5.x does.
+   * @param peer The connection that sent the request. A broker that has since registered on a newer connection stays: it
+   * was restarted, and the request is from its previous process. A connection that never held the broker, such as an
+   * administrator's, may unregister it, as with Apache.
    */
   unregister(identities: Iterable<BrokerIdentity>, peer?: number): Unregistration {
     const leaving = new Set<Broker>()
@@ -357,16 +359,16 @@ export class RouteTable {
     return { ...this.#remove([...leaving], 'request'), missed }
   }
 
-  /** Removes the brokers of a connection that has ended, except those that were heard on another one. */
+  /** Removes the brokers of a connection that has ended, except those that were also heard on another one. */
   dropPeer(peer: number, now: number, reason: 'channel_closed' | 'channel_idle' = 'channel_closed'): Removal {
     return this.#remove(this.#brokers.drop(peer, now), reason)
   }
 
-  /** Removes the brokers that have been silent for longer than they may. */
+  /** Removes the brokers that sent no heartbeat or registration within their timeout. */
   expire(now: number): Removal {
     const silent: Broker[] = []
     for (const brokers of this.#brokers.clusters.values()) {
-      for (const broker of brokers.values()) if (isSilent(broker, now)) silent.push(broker)
+      for (const broker of brokers.values()) if (hasExpired(broker, now)) silent.push(broker)
     }
     return this.#remove(silent, 'timeout')
   }
@@ -382,7 +384,7 @@ export class RouteTable {
     const groups = [...new Set(leaving.map(({ group }) => group))]
     const ended = groups.filter(group => group.brokers.length === 0)
     const topics = this.#topics.endGroups(ended)
-    for (const group of groups) this.#lose(group)
+    for (const group of groups) this.#updateAfterDeparture(group)
     return {
       reason,
       brokers,
@@ -394,15 +396,15 @@ export class RouteTable {
     }
   }
 
-  /** What remains of a group after a member left. */
-  #lose(group: BrokerGroup): void {
+  /** Updates a group after a member left. */
+  #updateAfterDeparture(group: BrokerGroup): void {
     if (group.brokers.length === 0) return
     if (this.#brokers.refreshRow(group)) this.#epoch++
-    // Apache 5.x: nobody can write until the master is back; its registration brings the permission back.
+    // As in Apache 5.x, the topics are read-only until the master is back; its registration restores the permission.
     if (group.enableActingMaster && isMasterless(group)) this.#topics.changePermission(group, readOnly)
   }
 
-  /** REGISTER_TOPIC_IN_NAMESRV (217): all queues or, if a broker name is unknown, none. @throws RegistrationRefused */
+  /** REGISTER_TOPIC_IN_NAMESRV (217). Stores all queues, or none if a broker name is unknown. @throws RegistrationRefused */
   registerTopic(name: string, queueDatas: readonly QueueData[]): TopicRegistration {
     if (queueDatas.length === 0) return { result: 'empty' }
     const illegal = queueDatas.find(({ brokerName }) => !this.#brokers.group(brokerName))
@@ -417,14 +419,14 @@ export class RouteTable {
     return { result }
   }
 
-  /** Takes a topic from all brokers, or from those of one cluster. Brokers that still have it bring it back, as in 5.x. */
+  /** Deletes a topic from all brokers, or from those of one cluster. Brokers that still have it register it again, as in 5.x. */
   deleteTopic(name: string, cluster?: string): TopicDeletion {
     const topic = this.#topics.find(name)
     const members = cluster === undefined ? undefined : this.#brokers.groupsOf(cluster)
     if (!topic) return { brokerNames: [], gone: false }
     const leaving = topic.groups.filter(group => !members || members.has(group))
     for (const group of leaving) {
-      this.#topics.take(topic, group)
+      this.#topics.remove(topic, group)
       group.alterations++
     }
     return { brokerNames: leaving.map(group => group.name), gone: topic.size === 0 }
@@ -436,15 +438,15 @@ export class RouteTable {
     return group ? this.#topics.changePermission(group, readOnly) : 0
   }
 
-  /** ADD_WRITE_PERM_OF_BROKER (327): to read and write and nothing else, as Apache. @returns As above. */
+  /** ADD_WRITE_PERM_OF_BROKER (327). Sets the permission to read and write only, as Apache does. @returns As above. */
   addWritePermission(brokerName: string): number {
     const group = this.#brokers.group(brokerName)
     return group ? this.#topics.changePermission(group, () => PERM_READ | PERM_WRITE) : 0
   }
 }
 
-/** Silent for longer than it may be, or not registered on the connection that another one's end left it to. */
-function isSilent({ lastUpdate, timeout, confirmBy }: Broker, now: number): boolean {
+/** Whether the broker exceeded its timeout, or did not register in time on the connection that inherited it. */
+function hasExpired({ lastUpdate, timeout, confirmBy }: Broker, now: number): boolean {
   return lastUpdate + timeout < now || (confirmBy !== undefined && confirmBy < now)
 }
 

@@ -3,23 +3,23 @@ import { type QueueSettings, QueueSettingsPool } from './queue-settings.ts'
 import { Topic } from './topic.ts'
 
 export interface TopicDeletion {
-  /** Broker names that had queues of the topic and were asked to lose them. */
+  /** Broker names whose queues of the topic were deleted. */
   readonly brokerNames: readonly string[]
   /** No broker has the topic any more. */
   readonly gone: boolean
 }
 
-/** What REGISTER_TOPIC_IN_NAMESRV (217) came to; `illegal-broker`: nothing was stored. */
+/** The result of REGISTER_TOPIC_IN_NAMESRV (217). `illegal-broker`: a broker name is unknown, and nothing was stored. */
 export type TopicRegistration =
   | { readonly result: 'new' | 'exists' | 'empty' }
   | { readonly result: 'illegal-broker'; readonly brokerName: string }
 
-/** The topics that have queues somewhere. Drops each with its last queue. */
+/** The topics that have queues on any broker. A topic without queues is dropped. */
 export class TopicDirectory {
   readonly #topics = new Map<string, Topic>()
   /**
-   * The topics of each group, so that what a departure costs depends on what leaves. A topic taken from a group stays in
-   * its list until there are as many of these as others, and may stand there twice.
+   * The topics of each group, so that the cost of a departure depends only on the topics that leave. A topic removed from
+   * a group stays in its list until about half of the list is such topics, and may occur there twice.
    */
   readonly #byGroup = new Map<BrokerGroup, Topic[]>()
   readonly #queuePool = new QueueSettingsPool()
@@ -33,33 +33,33 @@ export class TopicDirectory {
     return this.#topics.get(name)
   }
 
-  /** Gives a topic, made if unknown, its queues on a group. @returns The record that was stored. */
+  /** Sets the queues of a topic on a group, and adds the topic if it is unknown. @returns The record that was stored. */
   setQueues(name: string, group: BrokerGroup, settings: QueueSettings, perm = settings.perm): QueueSettings {
     const queues = this.#queuePool.of(settings, perm)
     const topic = this.#topics.get(name) ?? new Topic(name)
     if (topic.size === 0) this.#topics.set(name, topic)
-    if (topic.setQueues(group, queues)) this.#list(topic, group)
+    if (topic.setQueues(group, queues)) this.#addToGroup(topic, group)
     return queues
   }
 
-  #list(topic: Topic, group: BrokerGroup): void {
+  #addToGroup(topic: Topic, group: BrokerGroup): void {
     const topics = this.#byGroup.get(group)
     if (topics === undefined) this.#byGroup.set(group, [topic])
     else if (topics.length < 2 * group.topicCount + 16) topics.push(topic)
     else this.#byGroup.set(group, [...this.of(group), topic])
   }
 
-  /** The topics that have queues on a group, each once. */
+  /** The topics that have queues on a group, each one once. */
   of(group: BrokerGroup): Set<Topic> {
     return new Set(this.#byGroup.get(group)?.filter(topic => topic.queuesOf(group) !== undefined))
   }
 
-  /** Takes a topic from a group. @returns Whether no group has it any more; undefined if this one did not have it. */
-  take(topic: Topic, group: BrokerGroup): { readonly gone: boolean } | undefined {
+  /** Removes a topic from a group. @returns Whether no group has it any more; undefined if this one did not have it. */
+  remove(topic: Topic, group: BrokerGroup): { readonly gone: boolean } | undefined {
     return topic.delete(group) ? { gone: this.#dropIfEmpty(topic) } : undefined
   }
 
-  /** Takes all topics from groups that have no broker any more. */
+  /** Removes all topics from groups that have no broker any more. */
   endGroups(ended: readonly BrokerGroup[]): { topics: string[]; topicEntries: number } {
     const topics: string[] = []
     const topicEntries = ended.reduce((sum, { topicCount }) => sum + topicCount, 0)
@@ -76,7 +76,7 @@ export class TopicDirectory {
     return { topics, topicEntries }
   }
 
-  /** Changes the permission of all topics of a group. @returns How many it has. */
+  /** Changes the permission of all topics of a group. @returns How many topics it has. */
   changePermission(group: BrokerGroup, change: (perm: number) => number): number {
     for (const topic of this.#byGroup.get(group) ?? []) {
       const queues = topic.queuesOf(group)

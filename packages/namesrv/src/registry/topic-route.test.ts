@@ -13,7 +13,7 @@ function masterless(table: RouteTable): RouteTable {
 }
 
 describe('an acting master', () => {
-  test('is shown with id 0 and not with its own, and nobody can write', () => {
+  test('is shown with id 0 instead of its own, and its topics are read-only', () => {
     const table = masterless(new RouteTable({ supportActingMaster: true }))
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.2,2:10.0.0.3}4')
   })
@@ -33,13 +33,13 @@ describe('an acting master', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.2,2:10.0.0.3}4')
   })
 
-  test('does not act while its queues can be written', () => {
+  test('is not shown while its queues are writable', () => {
     const table = masterless(new RouteTable({ supportActingMaster: true }))
     table.addWritePermission('broker-a')
     assert.equal(shown(table, 'T1'), 'broker-a{1:10.0.0.2,2:10.0.0.3}6')
   })
 
-  test('is no matter to groups that know none: their topics even keep the permission', () => {
+  test('is not shown in groups without enableActingMaster, whose topics keep their permission', () => {
     const table = new RouteTable({ supportActingMaster: true })
     table.registerBroker(registration(), NOW)
     table.registerBroker(slave(), NOW)
@@ -55,7 +55,7 @@ describe('an acting master', () => {
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.2,2:10.0.0.3}4 broker-b{0:b0,1:b1}6')
   })
 
-  test('acts from the start in a group that only has slaves', () => {
+  test('is shown from the start in a group of slaves only', () => {
     const table = new RouteTable({ supportActingMaster: true })
     table.registerBroker(slave(acting), NOW)
     assert.equal(shown(table, 'T1'), 'broker-a{0:10.0.0.2}4')
@@ -73,7 +73,7 @@ describe('an acting master', () => {
   })
 })
 
-test('a route lists brokers and queues by name, whoever came first', () => {
+test('a route lists brokers and queues sorted by name', () => {
   const table = new RouteTable()
   for (const name of ['c', 'a', 'b']) {
     table.registerBroker(registration({ brokerName: name, brokerAddr: name }), NOW)

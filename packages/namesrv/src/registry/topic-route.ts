@@ -4,17 +4,17 @@ import { type BrokerGroup, queueDataOf, sortedById } from './broker-group.ts'
 import type { QueueSettings } from './queue-settings.ts'
 import type { Topic } from './topic.ts'
 
-/** Brokers of 5.x ask for this topic to learn the members of their group, and must see them as they are. */
+/** 5.x brokers query this topic to learn the members of their group, and must see them as they are. */
 const SYNC_BROKER_MEMBER_PREFIX = 'rmq_sys_SYNC_BROKER_MEMBER_'
 
-/** Whether acting masters are left out of a topic's route. */
+/** Whether the route of this topic never shows an acting master. */
 export function isSyncTopic(name: string): boolean {
   return name.startsWith(SYNC_BROKER_MEMBER_PREFIX)
 }
 
 /**
- * Joins a topic's queues and brokers, both by broker name, so that every name server gives the same answer.
- * @param supportActingMaster Whether the slave with the lowest id is shown as master where the master is gone.
+ * Joins a topic's queues and brokers, both sorted by broker name, so that every name server gives the same answer.
+ * @param supportActingMaster Whether the slave with the lowest id is shown as the master of a group that has none.
  */
 export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicRoute {
   const acting = supportActingMaster && !isSyncTopic(topic.name)
@@ -38,12 +38,12 @@ export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicR
   }
 }
 
-/** As Apache 5.x: a group whose queues can still be written to is left alone. */
+/** As in Apache 5.x, a group whose queues are still writable gets no acting master. */
 function needsActingMaster(group: BrokerGroup, queues: QueueSettings): boolean {
   return group.enableActingMaster && !group.row.brokerAddrs.has(MASTER_ID) && !isWriteable(queues.perm)
 }
 
-/** The lowest id takes the master's place and is not shown under its own. */
+/** Shows the broker with the lowest id under the master's id instead of its own. */
 function withActingMaster(row: BrokerData): BrokerData {
   const [lowest, ...others] = row.brokerAddrs
   if (!lowest) return row

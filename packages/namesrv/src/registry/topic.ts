@@ -2,10 +2,10 @@ import type { TopicQueueMappingInfo } from '@gantrymq/protocol'
 import type { BrokerGroup } from './broker-group.ts'
 import type { QueueSettings } from './queue-settings.ts'
 
-/** A topic as those see it who keep answers: good while the object is the table's and the revision stands. */
+/** What a cache sees of a topic: a route is valid while the table has this object with the same revision. */
 export interface LiveTopic {
   readonly name: string
-  /** Grows with every change of the topic itself, its removal included. */
+  /** Grows with every change of the topic itself, including its removal. */
   readonly revision: number
 }
 
@@ -14,8 +14,8 @@ const NO_MAPPINGS: ReadonlyMap<string, TopicQueueMappingInfo> = new Map()
 /**
  * One topic: which broker groups have queues of it. Changed by RouteTable only.
  *
- * Two arrays side by side, not a Map: a pair of topic and group is what a name server has millions of, and a Map
- * spends two to four times the memory on it. Looking a group up in an array of hundreds costs some 100 ns.
+ * Two parallel arrays instead of a Map: a name server can have millions of pairs of topic and group, and a Map takes
+ * two to four times the memory for each. Finding a group in an array of hundreds takes about 100 ns.
  */
 export class Topic implements LiveTopic {
   readonly name: string
@@ -37,12 +37,12 @@ export class Topic implements LiveTopic {
     return this.#groups.length
   }
 
-  /** By name, so that every name server gives the same answer. */
+  /** Sorted by name, so that every name server gives the same answer. */
   get groups(): readonly BrokerGroup[] {
     return this.#groups
   }
 
-  /** Side by side with `groups`. */
+  /** The settings for each of `groups`, in the same order. */
   get queues(): readonly QueueSettings[] {
     return this.#queues
   }
@@ -66,15 +66,15 @@ export class Topic implements LiveTopic {
       this.#queues[index] = queues
       return false
     }
-    const at = this.#placeOf(group.name)
+    const at = this.#indexFor(group.name)
     this.#groups = inserted(this.#groups, at, group)
     this.#queues = inserted(this.#queues, at, queues)
     group.topicCount++
     return true
   }
 
-  /** Where a group of this name belongs. */
-  #placeOf(name: string): number {
+  /** The index at which a group of this name belongs. */
+  #indexFor(name: string): number {
     let low = 0
     let high = this.#groups.length
     while (low < high) {
@@ -127,7 +127,7 @@ export class Topic implements LiveTopic {
   }
 }
 
-/** Most topics are on few brokers, and growing in place would make room for 17 at once. */
+/** Copies short lists: most topics are on few brokers, and growing in place would reserve room for 17 at once. */
 function inserted<T>(list: T[], at: number, item: T): T[] {
   if (list.length < 16) return [...list.slice(0, at), item, ...list.slice(at)]
   list.splice(at, 0, item)

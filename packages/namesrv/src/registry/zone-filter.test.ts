@@ -61,7 +61,7 @@ describe('a route narrowed to a zone', () => {
   const nowhere = broker('nowhere', [[0, 'w0']])
   const orphaned = broker('orphaned', [[1, 'o1']], 'z2')
 
-  test('keeps the zone, whatever its case, and groups without master; others go with queues and filter servers', () => {
+  test('keeps the zone in any case and groups without a master, and drops others with queues and filter servers', () => {
     const route = routeOf(near, far, nowhere, orphaned)
     const narrowed = filterByZone(route, 'z1')
     assert.deepEqual(narrowed.brokerDatas, [near, orphaned])
@@ -75,12 +75,12 @@ describe('a route narrowed to a zone', () => {
     assert.equal(route.brokerDatas.length, 4)
   })
 
-  test('is the same route if all of it is there', () => {
+  test('is the same object if nothing is dropped', () => {
     const route = routeOf(near, orphaned)
     assert.equal(filterByZone(route, 'Z1'), route)
   })
 
-  test('may have nothing left', () => {
+  test('may be empty', () => {
     const narrowed = filterByZone(routeOf(far, nowhere), 'z3')
     assert.deepEqual([narrowed.brokerDatas, narrowed.queueDatas, narrowed.filterServerTable.size], [[], [], 0])
   })

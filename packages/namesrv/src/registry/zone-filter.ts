@@ -1,10 +1,10 @@
 import { type BrokerData, MASTER_ID, type TopicRoute } from '@gantrymq/protocol'
 
-/** Fields of a request beside its header's own, set by clients of 5.x that know their zone. */
+/** Request fields that the header does not declare, set by 5.x clients that know their zone. */
 const ZONE_MODE = '__ZONE_MODE'
 const ZONE_NAME = '__ZONE_NAME'
 
-/** The zone that a route query is to be narrowed to; undefined if it asks for none. */
+/** The zone that a route query asks for; undefined if it asks for none. */
 export function zoneAskedFor(extFields: ReadonlyMap<string, string> | null): string | undefined {
   if (extFields?.get(ZONE_MODE)?.toLowerCase() !== 'true') return undefined
   const zoneName = extFields.get(ZONE_NAME)
@@ -12,8 +12,8 @@ export function zoneAskedFor(extFields: ReadonlyMap<string, string> | null): str
 }
 
 /**
- * Leaves out the brokers of other zones, with their queues and filter servers (Apache 5.x, ZoneRouteRPCHook).
- * A group without master stays, so that its slaves serve other zones meanwhile. Nothing left is no error.
+ * Removes the brokers of other zones, with their queues and filter servers (Apache 5.x, ZoneRouteRPCHook).
+ * A group without a master stays, so that its slaves can serve other zones. An empty route is not an error.
  */
 export function filterByZone(route: TopicRoute, zoneName: string): TopicRoute {
   const removed = route.brokerDatas.filter(broker => !isServing(broker, zoneName.toLowerCase()))
