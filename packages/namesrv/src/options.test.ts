@@ -33,7 +33,7 @@ test('without sources the defaults of Apache 5.5.0 are in force', () => {
   assert.ok(Object.isFrozen(options))
 })
 
-test('the mode and the controller that Apache has and this server has not can only be switched off', () => {
+test('the options of Apache features that this server does not have can only be false', () => {
   for (const name of ['clusterTest', 'enableControllerInNamesrv'] as const) {
     assert.equal(nameServerOptions.read(name, 'false'), false)
     assert.equal(nameServerOptions.read(name, 'true'), undefined)
@@ -41,7 +41,7 @@ test('the mode and the controller that Apache has and this server has not can on
   }
 })
 
-test('a key of the controller or the embedded client is known to have no effect', () => {
+test('a key of the controller or the embedded client is reported to have no effect', () => {
   const entries = readProperties(Buffer.from('controllerDLegerGroup=g\nconnectTimeoutMillis=1'))
   const { problems } = findOptions(nameServerOptions, { home: '/home/me', file: { path: 'ns.conf', entries } })
   assert.deepEqual(
@@ -53,7 +53,7 @@ test('a key of the controller or the embedded client is known to have no effect'
   )
 })
 
-test('a server inside another program touches no file unless told to', () => {
+test('a server inside another program uses no file by default', () => {
   const options = nameServerOptions.resolve()
   const paths = names.filter(name => nameServerOptions.option(name).type === 'path')
   assert.deepEqual(paths.filter(name => options[name] !== null), []) // biome-ignore format: one line

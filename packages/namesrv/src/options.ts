@@ -18,26 +18,31 @@ import {
 } from '@gantrymq/daemon'
 import { ignoredProperties } from './ignored-properties.ts'
 
-const ONE_THREAD = 'requests are answered by one thread, in the order they came'
+const ONE_THREAD = 'one thread answers all requests in the order of their arrival'
 const SOCKETS = 'Node leaves these sizes to the operating system'
 
 /** Keys of Apache's NamesrvConfig, in its order. */
 const namesrvConfig = {
-  rocketmqHome: option(path(), null, 'Folder of an installation. Apache needs it to start; here it may be missing.', {
+  rocketmqHome: option(path(), null, 'Installation folder. Apache requires it to start; this name server does not.', {
     since: '4.9',
     change: 'black-listed',
     systemProperty: 'rocketmq.home.dir',
     variable: 'ROCKETMQ_HOME',
   }),
-  kvConfigPath: option(path(), null, 'File of the KV configuration. None: it is kept in memory only.', {
-    since: '4.9',
-    change: 'black-listed',
-    atHome: home => join(home, 'namesrv', 'kvConfig.json'),
-  }),
+  kvConfigPath: option(
+    path(),
+    null,
+    'File of the KV configuration. None: the KV configuration is kept in memory only.',
+    {
+      since: '4.9',
+      change: 'black-listed',
+      atHome: home => join(home, 'namesrv', 'kvConfig.json'),
+    },
+  ),
   configStorePath: option(
     path(),
     null,
-    'File that run-time changes of the configuration are written to. With -c it is that file, whatever the file says.',
+    'File to which run-time changes of the configuration are written. With -c it is that file, whatever the file says.',
     { since: '4.9', change: 'black-listed', atHome: home => join(home, 'namesrv', 'namesrv.properties') },
   ),
   productEnvName: option(text(), 'center', 'Name of the environment.', {
@@ -51,14 +56,19 @@ const namesrvConfig = {
     'Ask another cluster for unknown routes.',
     { since: '4.9', change: 'restart' },
   ),
-  orderMessageEnable: option(flag(), false, 'Add the order of queues of ordered topics to route answers.', {
+  orderMessageEnable: option(flag(), false, 'Add the order configuration of ordered topics to route answers.', {
     since: '4.9',
     change: 'live',
   }),
-  returnOrderTopicConfigToBroker: option(flag(), true, 'Send the ordered topics to brokers that register.', {
-    since: '5.x',
-    change: 'live',
-  }),
+  returnOrderTopicConfigToBroker: option(
+    flag(),
+    true,
+    'Send the list of ordered topics to brokers when they register.',
+    {
+      since: '5.x',
+      change: 'live',
+    },
+  ),
   clientRequestThreadPoolNums: option(int(), 8, 'Threads for route queries.', {
     since: '5.x',
     change: 'restart',
@@ -79,10 +89,15 @@ const namesrvConfig = {
     change: 'restart',
     without: ONE_THREAD,
   }),
-  scanNotActiveBrokerInterval: option(millis(1), 5000, 'How often silent brokers are looked for.', {
-    since: '5.x',
-    change: 'restart',
-  }),
+  scanNotActiveBrokerInterval: option(
+    millis(1),
+    5000,
+    'How often the name server looks for brokers that have exceeded their timeout.',
+    {
+      since: '5.x',
+      change: 'restart',
+    },
+  ),
   unRegisterBrokerQueueCapacity: option(int(), 3000, 'Unregister requests that may wait.', {
     since: '5.x',
     change: 'restart',
@@ -91,7 +106,7 @@ const namesrvConfig = {
   supportActingMaster: option(
     flag(),
     false,
-    'Offer the slave with the lowest id of a group without master as its master.',
+    'In a group without a master, show the slave with the lowest id as the master.',
     {
       since: '5.x',
       change: 'live',
@@ -105,12 +120,12 @@ const namesrvConfig = {
     since: '5.x',
     change: 'live',
   }),
-  notifyMinBrokerIdChanged: option(flag(), false, 'Tell the brokers of a group when its lowest broker id changes.', {
+  notifyMinBrokerIdChanged: option(flag(), false, 'Notify the brokers of a group when its lowest broker id changes.', {
     since: '5.x',
     change: 'live',
   }),
   enableControllerInNamesrv: option(
-    never("there is no controller in this name server, run Apache's on its own"),
+    never("this name server has no controller; run Apache's controller on its own"),
     false,
     'Run a controller in the same process.',
     { since: '5.x', change: 'restart' },
@@ -118,23 +133,26 @@ const namesrvConfig = {
   needWaitForService: option(
     flag(),
     false,
-    'Refuse route queries for a while after the start, until brokers are back.',
+    'Refuse route queries for waitSecondsForService after the start, so that brokers can register first.',
     {
       since: '5.x',
       change: 'live',
     },
   ),
-  waitSecondsForService: option(seconds(), 45, 'How long that while is.', { since: '5.x', change: 'live' }),
+  waitSecondsForService: option(seconds(), 45, 'How long needWaitForService refuses route queries.', {
+    since: '5.x',
+    change: 'live',
+  }),
   deleteTopicWithBrokerRegistration: option(
     flag(),
     false,
-    'Drop the topics of a broker that its registration no longer lists.',
+    'Delete the topics of a broker that its registration no longer lists.',
     { since: '5.x', change: 'live' },
   ),
   configBlackList: option(
     text(),
     'configBlackList;configStorePath;kvConfigPath',
-    'Keys that a run-time change may not touch, separated by semicolons; added to those of this table.',
+    'Keys that cannot be changed at run time, separated by semicolons, in addition to those in this table.',
     { since: '4.9', change: 'black-listed' },
   ),
 }
@@ -143,7 +161,7 @@ const namesrvConfig = {
 const nettyServerConfig = {
   bindAddress: option(host(), '0.0.0.0', 'Address to listen on.', { since: '5.x' }),
   listenPort: option(int(0, 65_535), 9876, 'Port to listen on; 0 for any free one.', { since: '4.9' }),
-  serverWorkerThreads: option(int(), 8, 'Threads for coding.', {
+  serverWorkerThreads: option(int(), 8, 'Threads that encode and decode messages.', {
     since: '4.9',
     change: 'restart',
     without: ONE_THREAD,
@@ -158,20 +176,20 @@ const nettyServerConfig = {
     change: 'restart',
     without: ONE_THREAD,
   }),
-  serverOnewaySemaphoreValue: option(int(), 256, 'One-way calls of the server at a time.', {
+  serverOnewaySemaphoreValue: option(int(), 256, 'Most one-way calls that the server makes at a time.', {
     since: '4.9',
     change: 'restart',
-    without: 'its only one-way call, the notice to brokers, waits for nothing',
+    without: 'its only one-way call, the notification of brokers, is not limited',
   }),
-  serverAsyncSemaphoreValue: option(int(), 64, 'Asynchronous calls of the server at a time.', {
+  serverAsyncSemaphoreValue: option(int(), 64, 'Most asynchronous calls that the server makes at a time.', {
     since: '4.9',
     change: 'restart',
-    without: 'the name server makes none',
+    without: 'the name server makes no asynchronous calls',
   }),
   serverChannelMaxIdleTimeSeconds: option(
     seconds(),
     120,
-    'A connection without any traffic for so long is closed; 0 for never. A change counts for new connections.',
+    'The server closes a connection without traffic for this long; 0 for never. A change applies to new connections.',
     { since: '4.9', change: 'live' },
   ),
   serverSocketSndBufSize: option(bytes(), 0, "Size of a socket's send buffer.", {
@@ -189,21 +207,21 @@ const nettyServerConfig = {
   writeBufferHighWaterMark: option(
     bytes(),
     0,
-    'Reading from a peer pauses while more than so many answered bytes wait for it; 0 for 1 MiB.',
+    'The server pauses reading from a connection while more than this many bytes of its replies are unsent; 0 for 1 MiB.',
     { since: '4.9', systemProperty: 'com.rocketmq.remoting.write.buffer.high.water.mark' },
   ),
-  writeBufferLowWaterMark: option(bytes(), 0, 'Below so many waiting bytes reading goes on.', {
+  writeBufferLowWaterMark: option(bytes(), 0, 'The server resumes reading below this many unsent bytes.', {
     since: '4.9',
     change: 'restart',
     systemProperty: 'com.rocketmq.remoting.write.buffer.low.water.mark',
-    without: 'reading goes on below the high water mark',
+    without: 'reading resumes below the high water mark',
   }),
   serverSocketBacklog: option(int(1), 1024, 'Connections that may wait to be accepted. Apache 5.x ignores it.', {
     since: '4.9',
     change: 'restart',
     systemProperty: 'com.rocketmq.remoting.socket.backlog',
   }),
-  serverNettyWorkerGroupEnable: option(flag(), true, 'Code in threads of their own.', {
+  serverNettyWorkerGroupEnable: option(flag(), true, 'Encode and decode messages in separate threads.', {
     since: '5.x',
     change: 'restart',
     without: ONE_THREAD,
@@ -216,14 +234,17 @@ const nettyServerConfig = {
   enableShutdownGracefully: option(
     flag(),
     false,
-    'At shutdown stay for shutdownWaitTimeSeconds and tell callers to go elsewhere (code 1500).',
+    'At shutdown, keep serving for shutdownWaitTimeSeconds and tell clients to use another server (code 1500).',
     { since: '5.x', change: 'live' },
   ),
-  shutdownWaitTimeSeconds: option(seconds(0, 3600), 30, 'How long that is.', { since: '5.x', change: 'live' }),
+  shutdownWaitTimeSeconds: option(seconds(0, 3600), 30, 'How long enableShutdownGracefully keeps serving.', {
+    since: '5.x',
+    change: 'live',
+  }),
   useEpollNativeSelector: option(flag(), false, 'Use epoll.', {
     since: '4.9',
     change: 'restart',
-    without: 'Node always does on Linux',
+    without: 'Node always uses epoll on Linux',
   }),
 }
 
@@ -232,7 +253,7 @@ const systemProperties = {
   serializeType: option(
     word('JSON', 'ROCKETMQ'),
     'JSON',
-    'How the headers of messages are written that the server begins itself. Answers are written as the request was.',
+    'Encoding of the headers of requests that the server sends. A reply has the encoding of its request.',
     {
       since: '4.9',
       property: 'rocketmq.serialize.type',
@@ -245,26 +266,36 @@ const systemProperties = {
     'Whether connections may, must not or must use TLS.',
     { since: '4.9', property: 'tls.server.mode' },
   ),
-  tlsEnable: option(orNone(flag()), null, 'Whether own connections use TLS. None: only in mode enforcing.', {
-    since: '4.9',
-    property: 'tls.enable',
-  }),
+  tlsEnable: option(
+    orNone(flag()),
+    null,
+    'Whether connections that the server opens use TLS. None: only in mode enforcing.',
+    {
+      since: '4.9',
+      property: 'tls.enable',
+    },
+  ),
   tlsConfigFile: option(
     path(),
     null,
-    'Properties file with the tls keys that follow; what it says counts most, as in Apache. None: /etc/rocketmq/tls.properties, if it exists.',
+    'Properties file with the tls keys below. It overrides all other sources, as in Apache. None: /etc/rocketmq/tls.properties, if it exists.',
     { since: '4.9', property: 'tls.config.file' },
   ),
   tlsTestModeEnable: option(
     orNone(flag()),
     null,
-    'Serve a certificate made at the start, which nobody can check. None: only if no certificate is configured; Apache does it by default.',
+    'Use a certificate that is created at the start, which clients cannot verify. None: only if no certificate is configured; Apache does so by default.',
     { since: '4.9', property: 'tls.test.mode.enable' },
   ),
-  tlsServerNeedClientAuth: option(word('none', 'optional', 'require'), 'none', 'Whether clients show a certificate.', {
-    since: '4.9',
-    property: 'tls.server.need.client.auth',
-  }),
+  tlsServerNeedClientAuth: option(
+    word('none', 'optional', 'require'),
+    'none',
+    'Whether clients may or must present a certificate.',
+    {
+      since: '4.9',
+      property: 'tls.server.need.client.auth',
+    },
+  ),
   tlsServerKeyPath: option(path(), null, 'Private key, PEM.', { since: '4.9', property: 'tls.server.keyPath' }),
   tlsServerKeyPassword: option(orNone(text()), null, 'Password of the private key.', {
     since: '4.9',
@@ -272,15 +303,15 @@ const systemProperties = {
     secret: true,
   }),
   tlsServerCertPath: option(path(), null, 'Certificate chain, PEM.', { since: '4.9', property: 'tls.server.certPath' }),
-  tlsServerAuthClient: option(flag(), false, 'Check the certificates of clients against tls.server.trustCertPath.', {
+  tlsServerAuthClient: option(flag(), false, 'Verify client certificates against tls.server.trustCertPath.', {
     since: '4.9',
     property: 'tls.server.authClient',
   }),
-  tlsServerTrustCertPath: option(path(), null, 'Authorities that client certificates are checked against, PEM.', {
+  tlsServerTrustCertPath: option(path(), null, 'Certificate authorities for client certificates, PEM.', {
     since: '4.9',
     property: 'tls.server.trustCertPath',
   }),
-  tlsClientKeyPath: option(path(), null, 'Private key for own connections, PEM.', {
+  tlsClientKeyPath: option(path(), null, 'Private key for connections that the server opens, PEM.', {
     since: '4.9',
     property: 'tls.client.keyPath',
   }),
@@ -289,88 +320,93 @@ const systemProperties = {
     property: 'tls.client.keyPassword',
     secret: true,
   }),
-  tlsClientCertPath: option(path(), null, 'Certificate chain for own connections, PEM.', {
+  tlsClientCertPath: option(path(), null, 'Certificate chain for connections that the server opens, PEM.', {
     since: '4.9',
     property: 'tls.client.certPath',
   }),
-  tlsClientAuthServer: option(flag(), false, 'Check the certificates of servers; otherwise any will do.', {
-    since: '4.9',
-    property: 'tls.client.authServer',
-  }),
-  tlsClientTrustCertPath: option(path(), null, 'Authorities that server certificates are checked against, PEM.', {
+  tlsClientAuthServer: option(
+    flag(),
+    false,
+    'Verify the certificates of servers; otherwise the server accepts any certificate.',
+    {
+      since: '4.9',
+      property: 'tls.client.authServer',
+    },
+  ),
+  tlsClientTrustCertPath: option(path(), null, 'Certificate authorities for the certificates of servers, PEM.', {
     since: '4.9',
     property: 'tls.client.trustCertPath',
   }),
 }
 
-/** What Apache has no option for. */
+/** Options that Apache does not have. */
 const ownOptions = {
   httpEnabled: option(flag(), true, 'Serve probes, metrics and the read-only API over HTTP.'),
   httpPort: option(
     orNone(int(0, 65_535)),
     null,
-    'Port for HTTP; 0 for any free one. None: HTTP is answered on listenPort, beside the remoting protocol.',
+    'Port for HTTP; 0 for any free one. None: listenPort serves HTTP besides the remoting protocol.',
   ),
   httpBindAddress: option(orNone(host()), null, 'Address for httpPort. None: bindAddress.'),
   proxyProtocolRanges: option(
     ranges(),
     [],
-    'Peers whose PROXY protocol header (v1, v2) is believed. None: such a header is not understood. Apache 5.x believes everybody.',
+    'Addresses of peers whose PROXY protocol header (v1, v2) the server trusts; it closes other connections with such a header. Apache 5.x trusts all peers.',
   ),
-  maxConnections: option(int(1), 20_000, 'Connections at a time; one more is closed at once.'),
-  maxConnectionsPerAddress: option(int(1), 10_000, 'Connections at a time of one IP address.'),
+  maxConnections: option(int(1), 20_000, 'Most open connections; the server closes any further one at once.'),
+  maxConnectionsPerAddress: option(int(1), 10_000, 'Most open connections from one IP address.'),
   maxFrameSize: option(
     bytes(1024),
     16_777_216,
-    'Largest frame, its length word counted; a larger one closes the connection.',
+    'Largest frame, including its length word; a larger one closes the connection.',
     {
       systemProperty: 'com.rocketmq.remoting.frameMaxLength',
     },
   ),
   maxHeaderSize: option(bytes(256, 16_777_215), 65_536, 'Largest header of a frame.'),
-  maxHeaderFields: option(int(16, 256), 256, 'Fields in the header of a request.'),
-  maxInflatedBodySize: option(
-    bytes(1024),
-    67_108_864,
-    'Largest body of a compressed registration once it is inflated.',
+  maxHeaderFields: option(int(16, 256), 256, 'Most fields in the header of a request.'),
+  maxInflatedBodySize: option(bytes(1024), 67_108_864, 'Largest inflated body of a compressed registration.'),
+  maxBrokers: option(int(1), 10_000, 'Most registered brokers; the server refuses any further one.'),
+  maxTopicsPerRegistration: option(int(1), 100_000, 'Most topics in one registration of a broker.'),
+  maxTopicNameLength: option(
+    int(127, 32_767),
+    512,
+    'Most characters in the name of a topic, broker or cluster, or in an address.',
   ),
-  maxBrokers: option(int(1), 10_000, 'Registered brokers; one more is refused.'),
-  maxTopicsPerRegistration: option(int(1), 100_000, 'Topics in one registration of a broker.'),
-  maxTopicNameLength: option(int(127, 32_767), 512, 'Characters in the name of a topic.'),
-  maxKvConfigSize: option(bytes(1024), 16_777_216, 'Characters in all names, keys and values of the KV configuration.'),
+  maxKvConfigSize: option(
+    bytes(1024),
+    16_777_216,
+    'Most characters in all names, keys and values of the KV configuration.',
+  ),
   maxRequestsInProgress: option(
     int(1),
     1024,
-    'Requests of one connection being answered at a time; beyond it reading pauses.',
+    'Most requests in progress on one connection; beyond that, the server pauses reading from it.',
   ),
   maxUnreadBytes: option(
     bytes(65_536),
     67_108_864,
-    'Answered bytes waiting for one peer; beyond it the peer is dropped.',
+    'Most unsent bytes of replies on one connection; beyond that, the server closes it.',
   ),
   slowReaderMillis: option(
     millis(100),
     30_000,
-    'How long a peer may leave writeBufferHighWaterMark bytes unread before it is dropped.',
+    'How long a peer may leave writeBufferHighWaterMark bytes unread before the server closes the connection.',
   ),
   slowFrameMillis: option(millis(100), 60_000, 'How long a frame may take from its first to its last byte.'),
-  shutdownDrainMillis: option(millis(), 5000, 'How long at most a shutdown waits for requests in progress.', {
+  shutdownDrainMillis: option(millis(), 5000, 'Longest time that a shutdown waits for requests in progress.', {
     change: 'live',
   }),
-  pidFile: option(path(), null, 'File with the process id, for mqshutdown. None: no such file.', {
+  pidFile: option(path(), null, 'File with the process id, for mqshutdown. None: no file is written.', {
     atHome: home => join(home, 'namesrv', 'mqnamesrv.pid'),
   }),
-  logFormat: option(
-    word('text', 'json'),
-    'text',
-    "Log lines to read, laid out as Apache's, or JSON objects to collect.",
-  ),
-  logLevel: option(word('debug', 'info', 'warn', 'error'), 'info', 'The least important lines that are logged.'),
+  logFormat: option(word('text', 'json'), 'text', "Format of log lines: text with Apache's layout, or JSON objects."),
+  logLevel: option(word('debug', 'info', 'warn', 'error'), 'info', 'The lowest level that is logged.'),
 }
 
 const optionTable = { ...namesrvConfig, ...nettyServerConfig, ...systemProperties, ...ownOptions }
 
-/** Every option with its value. Frozen; a run-time change makes a new object. */
+/** Every option with its value. Frozen; a run-time change creates a new object. */
 export interface NameServerOptions extends ValuesOf<typeof optionTable> {}
 
 /** Every option of the name server, in the order and under the headings of the documentation. */

@@ -9,7 +9,7 @@ export async function clustersPage(status: NameServerStatus, query: URLSearchPar
   return jsonPage({ clusters, total, next })
 }
 
-/** Broker processes; `cluster` narrows them to one cluster, and a prefix is one of the broker name. */
+/** Broker processes. `cluster` limits them to one cluster; `prefix` is a prefix of the broker name. */
 export async function brokersPage(status: NameServerStatus, query: URLSearchParams, now: number): Promise<Page> {
   const page = readPageQuery(query, ['cluster'])
   const cluster = query.get('cluster')
@@ -35,16 +35,16 @@ function brokerRow({ cluster, brokerName, brokerId, brokerAddr, haServerAddr, ..
 
 export async function topicsPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
   const { entries, total, next } = await pickPart(status.topics(), topic => topic, readPageQuery(query))
-  // Only the number of brokers: a thousand topics with all names of some hundred brokers would be megabytes.
+  // Only the number of brokers: a thousand topics with the names of hundreds of brokers would be megabytes.
   const topics = entries.map(topic => ({ topic, brokers: [...status.brokersOfTopic(topic)].length }))
   return jsonPage({ topics, total, next })
 }
 
-/** The route as every client gets it, in Apache's words and standard JSON. */
+/** The route as clients get it, with Apache's field names and in standard JSON. */
 export function topicPage(status: NameServerStatus, topic: string): Page {
   const route = status.route(topic)
   if (route) return jsonPage({ topic, route })
-  const message = `no broker registered here has this topic; /api/v1/topics/${encodeURIComponent(topic)}/why tells more`
+  const message = `no broker registered here has this topic; see /api/v1/topics/${encodeURIComponent(topic)}/why`
   throw new Refusal(404, 'TOPIC_NOT_FOUND', message)
 }
 

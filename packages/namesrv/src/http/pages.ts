@@ -27,7 +27,7 @@ export function nameServerPages(status: NameServerStatus): readonly ServerPage[]
     },
     {
       path: '/api/v1/topics/{topic}/why',
-      about: 'why a topic has no route, or none to write to',
+      about: 'why a topic has no route, or no writable one',
       answer: ({ segment: topic, now }) => whyPage(status, topic, now),
     },
   ]

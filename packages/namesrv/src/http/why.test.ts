@@ -37,7 +37,7 @@ test('a server that is not ready says so, whatever it knows already', async () =
   assert.match(message, /35 s to go/)
 })
 
-test('without brokers the address of this server is what to look at', async () => {
+test('without brokers the hint is to check the address of this server', async () => {
   const { code, hints } = await why('t', {})
   assert.equal(code, 'NO_BROKERS')
   assert.match(hints.join(), /namesrvAddr/)
@@ -48,10 +48,10 @@ test('a topic whose broker left names the broker, the time and the reason', asyn
   departures.note({ reason: 'timeout', brokers: [broker('b')], topics: ['t'] }, STARTED_AT + 25_000)
   const { code, message } = await why('t', { brokers: [broker('a')], departures })
   assert.equal(code, 'BROKERS_LEFT')
-  assert.match(message, /since b \(id 0, 10.0.0.1:10911\) left 35 s ago: it sent no sign of life in time/)
+  assert.match(message, /since b \(id 0, 10.0.0.1:10911\) left 35 s ago: it sent no heartbeat or registration in time/)
 })
 
-test('a topic that nobody registered tells whether sending would create it', async () => {
+test('for a topic that no broker registers, the hint says whether sending would create it', async () => {
   const brokers = [broker('a')]
   const created = await why('t', { brokers, topics: { TBW102: ['a'] } })
   assert.equal(created.code, 'NOT_REGISTERED')

@@ -35,14 +35,14 @@ test('brokers are counted by cluster and role', async () => {
   })
 })
 
-test('a broker shows how long ago it was heard of', async () => {
+test('the last update of a broker is shown as an age in seconds', async () => {
   const metrics = metricsOf(statusOf({ brokers: [broker('a', 0, { lastUpdate: STARTED_AT + 8500 })] }))
   assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_broker_last_update_age_seconds'), {
     'DefaultCluster a 0': 1.5,
   })
 })
 
-test('topics count once in each of their clusters, and those without a master are told apart', async () => {
+test('topics count once in each of their clusters, and those without a master are counted separately', async () => {
   const brokers = [broker('a'), broker('b', 1), broker('c', 0, { cluster: 'Other' })]
   const topics = { everywhere: ['a', 'b', 'c'], both: ['a', 'b'], 'only slaves': ['b'], gone: ['z'] }
   const metrics = metricsOf(statusOf({ brokers, topics }))
@@ -53,7 +53,7 @@ test('topics count once in each of their clusters, and those without a master ar
   })
 })
 
-test('names that peers choose cannot make series without end, and what is left out is said', async () => {
+test('names that peers choose cannot create unlimited series, and omitted series are counted', async () => {
   const brokers: BrokerView[] = []
   for (let i = 0; i < 10; i++) brokers.push(broker(`b${i}`, 0, { cluster: `c${i}` }))
   const metrics = metricsOf(statusOf({ brokers }))
@@ -69,7 +69,7 @@ test('names that peers choose cannot make series without end, and what is left o
   assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_series_omitted'), { broker_last_update_age_seconds: 7 })
 })
 
-test('not being ready shows, and being up does too', async () => {
+test('readiness, version and start time are shown', async () => {
   const readiness = () => ({ ready: false, code: 'WAITING', reason: '40 s to go' }) as const
   const metrics = metricsOf(statusOf({ readiness }))
   assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_ready'), { '': 0 })
@@ -77,7 +77,7 @@ test('not being ready shows, and being up does too', async () => {
   assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_start_time_seconds'), { '': STARTED_AT / 1000 })
 })
 
-test('scrapes that come together share one reading, later ones read again', async () => {
+test('concurrent scrapes share one reading, and later ones read again', async () => {
   const metrics = metricsOf()
   let readings = 0
   metrics.include({ families: () => (readings++, [] as MetricFamily[]) })
@@ -87,7 +87,7 @@ test('scrapes that come together share one reading, later ones read again', asyn
   assert.equal(readings, 2)
 })
 
-test('every family has a name as Prometheus wants it and a help text', async () => {
+test('every family has a valid Prometheus name and a help text', async () => {
   const families = await metricsOf(statusOf()).families()
   for (const { name, help, type } of families) {
     assert.match(name, /^rocketmq_[a-z_]+$/)

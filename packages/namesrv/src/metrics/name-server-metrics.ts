@@ -15,7 +15,7 @@ import { registryGauges, type SeriesLimits, seriesLimits } from './registry-gaug
 import type { NameServerStatus } from '../status.ts'
 
 export interface MetricsOptions {
-  /** Names of the request codes that get their own label: Apache's constants, in any case. */
+  /** Names of the request codes that get their own label: Apache's constants, in upper or lower case. */
   readonly requests: CodeNames
   readonly responses: CodeNames
   readonly clock: Clock
@@ -25,18 +25,18 @@ export interface MetricsOptions {
 type Registration = { readonly cluster: string; readonly result: 'new' | 'changed' | 'unchanged' | 'rejected' }
 
 /**
- * What a name server counts. Recording is adding to plain numbers; names, labels and text come only with a scrape.
- * Nothing here knows a metrics library: the program hands in what writes the families out.
+ * The metrics of a name server. Recording only adds to plain numbers; names, labels and text are made at a scrape.
+ * This class depends on no metrics library: the program passes the code that formats the families.
  */
 export class NameServerMetrics implements MetricSource {
   readonly rpc: RpcLatency
-  /** Bytes of route answers. */
+  /** Sizes of route answers. */
   readonly routeBytes = new Histogram(
     'rocketmq_nameserver_route_response_bytes',
     'Size of the body of route answers.',
     [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576],
   )
-  /** Operators' changes. */
+  /** Changes made by operators. */
   readonly configChanges = new LabelledCounter<{ readonly kind: 'kv' | 'config' | 'write_perm' | 'topic_delete' }>(
     'rocketmq_nameserver_config_changes_total',
     'Changes made by operators.',
@@ -56,11 +56,11 @@ export class NameServerMetrics implements MetricSource {
 
   readonly #registrations = new LabelledCounter<Registration>(
     'rocketmq_nameserver_broker_registrations_total',
-    'Registrations of brokers, by what came of them.',
+    'Registrations of brokers, by result.',
   )
   readonly #unregistrations = new LabelledCounter<{ readonly cluster: string; readonly reason: RemovalReason }>(
     'rocketmq_nameserver_broker_unregistrations_total',
-    'Brokers that left, by how that was noticed.',
+    'Brokers that left, by reason.',
   )
   readonly #clusters: NameLimit
   readonly #delay = new EventLoopDelay('rocketmq_nameserver_event_loop_delay_seconds')
@@ -77,12 +77,12 @@ export class NameServerMetrics implements MetricSource {
     this.#clusters = new NameLimit(this.#limits.clusters)
   }
 
-  /** Shows also what is registered, read from `status` at every scrape. */
+  /** Adds gauges of what is registered, read from `status` at every scrape. */
   watch(status: NameServerStatus): void {
     this.#status = status
   }
 
-  /** Shows also the families of another part of the server. */
+  /** Adds the families of another part of the server. */
   include(source: MetricSource): void {
     this.#sources.push(source)
   }
@@ -95,7 +95,7 @@ export class NameServerMetrics implements MetricSource {
     this.#unregistrations.add({ cluster: this.#clusters.label(cluster), reason })
   }
 
-  /** All families. Scrapes that come together share one reading. */
+  /** All families. Concurrent scrapes share one reading. */
   families(): Promise<MetricFamily[]> {
     this.#scrape ??= this.#read().finally(() => {
       this.#scrape = undefined
@@ -121,7 +121,7 @@ export class NameServerMetrics implements MetricSource {
       singleSeries(
         'counter',
         'rocketmq_nameserver_route_not_found_total',
-        'Route queries for topics unknown here.',
+        'Route queries for unknown topics.',
         this.routeNotFound,
       ),
       this.#registrations.family(),
@@ -154,7 +154,7 @@ async function statusGauges(status: NameServerStatus, now: number, limits: Serie
     singleSeries(
       'gauge',
       'rocketmq_nameserver_start_time_seconds',
-      'When it started, seconds since the epoch.',
+      'When the server started, seconds since the epoch.',
       status.startedAt / 1000,
     ),
     ...(await registryGauges(status, now, limits)),

@@ -3,7 +3,7 @@ import { isMaster } from '@gantrymq/protocol'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import type { NameServerStatus } from '../status.ts'
 
-/** Limits of what one scrape shows of names that peers chose. */
+/** How many names that peers chose one scrape shows, by kind. */
 export interface SeriesLimits {
   readonly clusters: number
   readonly brokers: number
@@ -12,7 +12,7 @@ export interface SeriesLimits {
 
 export const seriesLimits: SeriesLimits = { clusters: 100, brokers: 1000, namespaces: 100 }
 
-/** What is registered at this moment. Counted at the scrape, so that registrations pay nothing for it. */
+/** Gauges of what is registered now. They are counted at the scrape, so that they cost registrations nothing. */
 export async function registryGauges(
   status: NameServerStatus,
   now: number,
@@ -72,8 +72,8 @@ interface TopicCount {
   withoutMaster: number
 }
 
-/** Clusters, and whether a master of theirs is there. */
-type Homes = Map<string, boolean>
+/** Clusters, each with whether a master in it is registered. */
+type MasterByCluster = Map<string, boolean>
 
 async function topicCounts(
   status: NameServerStatus,
@@ -81,19 +81,19 @@ async function topicCounts(
   clusters: NameLimit,
 ): Promise<MetricFamily[]> {
   // By broker name; one name may be in several clusters.
-  const homes = new Map<string, Homes>()
+  const clustersByName = new Map<string, MasterByCluster>()
   const counts = new Map<string, TopicCount>()
   for (const { brokerName, brokerId, ...broker } of brokers) {
     const cluster = clusters.label(broker.cluster)
-    const home = homes.get(brokerName) ?? new Map<string, boolean>()
-    home.set(cluster, home.get(cluster) === true || isMaster(brokerId))
-    homes.set(brokerName, home)
+    const clustersOfName = clustersByName.get(brokerName) ?? new Map<string, boolean>()
+    clustersOfName.set(cluster, clustersOfName.get(cluster) === true || isMaster(brokerId))
+    clustersByName.set(brokerName, clustersOfName)
     counts.set(cluster, { topics: 0, withoutMaster: 0 })
   }
-  // A topic may have hundreds of brokers, so a slice is smaller than where an item is a single step.
-  await inSlices(status.topics(), topic => countTopic(status.brokersOfTopic(topic), homes, counts), 50)
+  // A topic may have hundreds of brokers, so a slice has fewer topics than usual.
+  await inSlices(status.topics(), topic => countTopic(status.brokersOfTopic(topic), clustersByName, counts), 50)
   return [
-    byCluster('rocketmq_topic_number', 'Topics known, system topics included.', counts, count => count.topics),
+    byCluster('rocketmq_topic_number', 'Known topics, including system topics.', counts, count => count.topics),
     byCluster(
       'rocketmq_nameserver_topics_without_master',
       'Topics that no master serves: they can be read but not written.',
@@ -105,25 +105,25 @@ async function topicCounts(
 
 function countTopic(
   brokerNames: Iterable<string>,
-  homes: ReadonlyMap<string, Homes>,
+  clustersByName: ReadonlyMap<string, MasterByCluster>,
   counts: ReadonlyMap<string, TopicCount>,
 ): void {
-  const mastered: Homes = new Map()
+  const masterByCluster: MasterByCluster = new Map()
   let complete = 0
   for (const brokerName of brokerNames) {
-    for (const [cluster, isMastered] of homes.get(brokerName) ?? []) {
-      const before = mastered.get(cluster) === true
-      mastered.set(cluster, before || isMastered)
-      if (isMastered && !before) complete++
+    for (const [cluster, hasMaster] of clustersByName.get(brokerName) ?? []) {
+      const before = masterByCluster.get(cluster) === true
+      masterByCluster.set(cluster, before || hasMaster)
+      if (hasMaster && !before) complete++
     }
-    // The rest of its brokers cannot add anything; with one cluster that is so after the first master.
+    // The other brokers cannot change the counts; with one cluster this is so after the first master.
     if (complete === counts.size) break
   }
-  for (const [cluster, isMastered] of mastered) {
+  for (const [cluster, hasMaster] of masterByCluster) {
     const count = counts.get(cluster)
     if (!count) continue
     count.topics++
-    if (!isMastered) count.withoutMaster++
+    if (!hasMaster) count.withoutMaster++
   }
 }
 
