@@ -7,7 +7,7 @@ import type { ClientErrorCode } from '../src/errors.ts'
 import type { CallOptions, MessageQueue } from '../src/message/message.ts'
 import { type OutageCluster, TOPIC } from './outage-cluster.ts'
 
-type Make = (options: CallOptions) => Promise<unknown>
+export type MakeCall = (options: CallOptions) => Promise<unknown>
 
 /** A call that takes a timeout and a signal. */
 export interface Call {
@@ -15,7 +15,7 @@ export interface Call {
    * Starts the client and returns a function that makes the call. Each time it uses a new topic or message, if the client
    * would otherwise have cached the route or used up the receipt.
    */
-  readonly client: (fixture: OutageCluster) => Promise<Make>
+  readonly client: (fixture: OutageCluster) => Promise<MakeCall>
   /** Something that must happen elsewhere for the call to end. */
   readonly answer?: (fixture: OutageCluster) => void
   /** The code of the error that it ends with without faults; undefined for a value. */
@@ -118,7 +118,9 @@ const producerCalls: Readonly<Record<string, Call>> = {
 
 // -- Consumers ---------------------------------------------------------------------------------------------------------
 
-function simple(call: (consumer: SimpleConsumer, fixture: OutageCluster) => Promise<Make> | Make): Call['client'] {
+function simple(
+  call: (consumer: SimpleConsumer, fixture: OutageCluster) => Promise<MakeCall> | MakeCall,
+): Call['client'] {
   return async fixture => {
     const given = { ...shared(fixture), subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
     const consumer = fixture.cluster.own(await fixture.cluster.outcome(SimpleConsumer.start(given)))

@@ -5,10 +5,10 @@ import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
 import type { TransactionState } from '../src/producer/transactions.ts'
 import { CONSUMER_KINDS, shared, startPush } from './consumer-kinds.ts'
-import type { Workload, ClientKind } from './workload.ts'
+import type { ClientWorkload, ClientKind } from './workload.ts'
 import { TOPIC } from './outage-cluster.ts'
 
-function resultsOf({ calls }: Workload): ReadonlyMap<string, unknown> {
+function resultsOf({ calls }: ClientWorkload): ReadonlyMap<string, unknown> {
   for (const { body, end } of calls) {
     assert.ok(end !== undefined, `${body} has not ended`)
     if (end instanceof Error) assert.ok(end instanceof ClientError, end.stack)

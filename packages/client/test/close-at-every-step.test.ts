@@ -3,19 +3,19 @@ import { type TestContext, test } from 'node:test'
 import type { TestCluster } from '@gantrymq/testkit'
 import { fakePeer } from '@gantrymq/remoting/testing'
 import { ClientError } from '../src/errors.ts'
-import { Workload, type RunningClient, type ClientKind } from './workload.ts'
+import { ClientWorkload, type RunningClient, type ClientKind } from './workload.ts'
 import { CLIENT_KINDS } from './client-kinds.ts'
 import { type OutageCluster, outageCluster } from './outage-cluster.ts'
 
 // -- The steps --------------------------------------------------------------------------------------------------------
 
-type Outage = 'killed' | 'silent'
+type OutageKind = 'killed' | 'silent'
 
 interface Run {
   readonly fixture: OutageCluster
-  readonly workload: Workload
+  readonly workload: ClientWorkload
   readonly running: RunningClient
-  readonly outage: Outage
+  readonly outage: OutageKind
   /** True if all servers have worked for a while. */
   calm: boolean
 }
@@ -88,7 +88,7 @@ const OUTAGE: readonly Step[] = [
 
 const AFTER: readonly Step[] = [recovery, newWork, turns(5)].flat()
 
-const STEPS: Readonly<Record<Outage, readonly Step[]>> = {
+const STEPS: Readonly<Record<OutageKind, readonly Step[]>> = {
   killed: [...START, ...REBALANCE, ...OUTAGE, ...AFTER],
   silent: [...START, ...OUTAGE],
 }
@@ -98,13 +98,18 @@ const STEPS: Readonly<Record<Outage, readonly Step[]>> = {
 const DRAIN_MS = 2000
 
 /** By the clock: running work may finish, and a silent broker is waited for once or twice. */
-const CLOSED_WITHIN_MS: Readonly<Record<Outage, number>> = { killed: 1000, silent: DRAIN_MS + 8500 }
+const CLOSED_WITHIN_MS: Readonly<Record<OutageKind, number>> = { killed: 1000, silent: DRAIN_MS + 8500 }
 
-async function runAndClose(t: TestContext, kind: ClientKind, outage: Outage, steps: number): Promise<Workload> {
+async function runAndClose(
+  t: TestContext,
+  kind: ClientKind,
+  outage: OutageKind,
+  steps: number,
+): Promise<ClientWorkload> {
   const fixture = await outageCluster(t, { brokers: 2 })
   const { cluster } = fixture
   for (const broker of cluster.brokers) broker.setTopic('Questions', { readQueues: 1 })
-  const workload = new Workload(fixture)
+  const workload = new ClientWorkload(fixture)
   const running = await kind(workload, t)
   const run: Run = { fixture, workload, running, outage, calm: true }
   for (const step of STEPS[outage].slice(0, steps)) {

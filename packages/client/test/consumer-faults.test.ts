@@ -18,12 +18,12 @@ const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'half-open' },
 ]
 
-interface Kind {
+interface ConsumerKind {
   readonly requests: readonly BrokerRequestName[]
   start(fixture: OutageCluster): Promise<unknown>
 }
 
-const KINDS: Readonly<Record<string, Kind>> = {
+const KINDS: Readonly<Record<string, ConsumerKind>> = {
   'an orderly consumer': {
     requests: ['LOCK_BATCH_MQ', 'PULL_MESSAGE', 'QUERY_CONSUMER_OFFSET', 'UPDATE_CONSUMER_OFFSET', 'UNLOCK_BATCH_MQ'],
     start: fixture => fixture.consumer({ orderly: true }),

@@ -12,7 +12,7 @@ import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-con
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import { queueKey } from '../src/message/message.ts'
 import {
-  type Workload,
+  type ClientWorkload,
   checkNothingRepeated,
   checkNothingLost,
   committed,
@@ -26,7 +26,7 @@ import { TOPIC } from './outage-cluster.ts'
 const GROUP = 'readers'
 const RETRY = `%RETRY%${GROUP}`
 
-export const shared = ({ fixture }: Workload) => {
+export const shared = ({ fixture }: ClientWorkload) => {
   const { clock, nameServers, log, dial } = fixture.consumerOptions()
   return { clock, nameServers, log, dial, group: GROUP }
 }
@@ -34,7 +34,7 @@ export const shared = ({ fixture }: Workload) => {
 const subscribed = { subscriptions: { [TOPIC]: '*' }, consumeFrom: 'first' } as const
 
 /** Compares the committed offsets with the messages that are done. */
-function checkOffsets(workload: Workload, topics: readonly string[], calm: boolean): void {
+function checkOffsets(workload: ClientWorkload, topics: readonly string[], calm: boolean): void {
   const queues = queuesOf(workload, workload.done, topics, committed(GROUP))
   checkNothingLost(queues)
   if (calm) checkNothingRepeated(queues)
@@ -42,7 +42,7 @@ function checkOffsets(workload: Workload, topics: readonly string[], calm: boole
 
 // -- Push consumers ----------------------------------------------------------------------------------------------------
 
-async function listen(workload: Workload, bytes: Buffer): Promise<void> {
+async function listen(workload: ClientWorkload, bytes: Buffer): Promise<void> {
   const body = bytes.toString()
   await workload.fixture.cluster.settle(2)
   if (workload.failsNow(body)) throw new Error('not now')
@@ -51,15 +51,15 @@ async function listen(workload: Workload, bytes: Buffer): Promise<void> {
 
 type PushOptions = Partial<PushConsumerOptions>
 
-function pushOptions(workload: Workload, more: PushOptions): PushConsumerOptions {
+function pushOptions(workload: ClientWorkload, more: PushOptions): PushConsumerOptions {
   const onMessage: PushConsumerOptions['onMessage'] = ({ bytes }) => listen(workload, bytes)
   return { ...shared(workload), ...subscribed, onMessage, ...more }
 }
 
-export const startPush = (workload: Workload, more: PushOptions = {}): Promise<PushConsumer> =>
+export const startPush = (workload: ClientWorkload, more: PushOptions = {}): Promise<PushConsumer> =>
   workload.fixture.cluster.outcome(PushConsumer.start(pushOptions(workload, more)))
 
-function runningPush(workload: Workload, consumer: PushConsumer): RunningClient {
+function runningPush(workload: ClientWorkload, consumer: PushConsumer): RunningClient {
   return {
     client: consumer,
     callAfterClose: () => consumer.subscribe('Other'),
@@ -142,7 +142,7 @@ const iterating: ClientKind = async workload => {
 // -- Popping -----------------------------------------------------------------------------------------------------------
 
 /** A popped message is done or will be delivered again; if all servers worked, not both. */
-function checkPopped({ fixture }: Workload, done: ReadonlySet<string>, calm: boolean): void {
+function checkPopped({ fixture }: ClientWorkload, done: ReadonlySet<string>, calm: boolean): void {
   for (const { state, log, name } of fixture.cluster.brokers) {
     const isOut = (body: string): boolean => state.pops.out.some(({ entry }) => String(entry.message.body) === body)
     const retries = log.messages(`%RETRY%${GROUP}_${TOPIC}`).map(({ message }) => String(message.body))
@@ -194,7 +194,7 @@ const simple: ClientKind = async workload => {
 
 // -- Pulling -----------------------------------------------------------------------------------------------------------
 
-function startLite(workload: Workload, more: Partial<LitePullConsumerOptions>): Promise<LitePullConsumer> {
+function startLite(workload: ClientWorkload, more: Partial<LitePullConsumerOptions>): Promise<LitePullConsumer> {
   return workload.fixture.cluster.outcome(LitePullConsumer.start({ ...shared(workload), ...more }))
 }
 

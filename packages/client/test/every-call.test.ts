@@ -3,9 +3,8 @@ import { type TestContext, test } from 'node:test'
 import type { TestCluster } from '@gantrymq/testkit'
 import type { FaultyAnswer } from '@gantrymq/remoting/testing'
 import { ClientError } from '../src/errors.ts'
-import type { CallOptions } from '../src/message/message.ts'
 import { BatchError } from '../src/producer/batches.ts'
-import { type Call, CALLS } from './calls.ts'
+import { type Call, CALLS, type MakeCall } from './calls.ts'
 import { type OutageCluster, outageCluster } from './outage-cluster.ts'
 
 interface Watched {
@@ -28,10 +27,8 @@ function isExpected({ endsWith }: Call, end: unknown): boolean {
   return !(end instanceof Error)
 }
 
-type Make = (options: CallOptions) => Promise<unknown>
-
 /** Repeats the call without faults: the earlier one must have left no trace. */
-async function worksAgain(fixture: OutageCluster, call: Call, make: Make): Promise<void> {
+async function worksAgain(fixture: OutageCluster, call: Call, make: MakeCall): Promise<void> {
   const { cluster } = fixture
   for (let attempt = 0; ; attempt++) {
     const seen = watched(make({}))
@@ -109,7 +106,7 @@ async function afterTurns<T>(cluster: TestCluster, turns: number, act: () => T):
 }
 
 /** Aborts the call after so many turns. True if it still waited. */
-async function abortAt(step: number, { cluster }: OutageCluster, call: Call, make: Make): Promise<boolean> {
+async function abortAt(step: number, { cluster }: OutageCluster, call: Call, make: MakeCall): Promise<boolean> {
   const stop = new AbortController()
   const reason = new Error('enough')
   const seen = watched(make({ signal: stop.signal }))

@@ -6,7 +6,7 @@ import { ClientError } from '../src/errors.ts'
 import { type OutageCluster, TOPIC } from './outage-cluster.ts'
 
 /** The messages and calls of a client, and what happened to them. */
-export class Workload {
+export class ClientWorkload {
   readonly fixture: OutageCluster
   /** The bodies of the messages that the client's user has finished. */
   readonly done = new Set<string>()
@@ -35,7 +35,7 @@ export class Workload {
 
   /** Makes a call and records its result or error. */
   call(make: (body: string) => Promise<unknown>): void {
-    const call: Workload['calls'][number] = { body: `c${this.#count++}` }
+    const call: ClientWorkload['calls'][number] = { body: `c${this.#count++}` }
     this.calls.push(call)
     make(call.body).then(
       value => (call.end = value ?? 'done'),
@@ -75,7 +75,7 @@ export interface RunningClient {
 }
 
 /** A kind of client: starts one. */
-export type ClientKind = (workload: Workload, t: TestContext) => Promise<RunningClient>
+export type ClientKind = (workload: ClientWorkload, t: TestContext) => Promise<RunningClient>
 
 /** The result of a promise that also waits for the disk, so that the clock may not move faster than the disk. */
 export async function outcomeOfDisk<T>(cluster: TestCluster, promise: Promise<T>, folder: string): Promise<T> {
@@ -113,7 +113,7 @@ interface Queue {
 
 /** The queues of these topics. Of a message with several copies only the last counts. */
 export function queuesOf(
-  { fixture }: Workload,
+  { fixture }: ClientWorkload,
   done: ReadonlySet<string>,
   topics: readonly string[],
   progress: Progress,

@@ -84,7 +84,7 @@ function bodySize(body: unknown): number | undefined {
   return body instanceof Uint8Array ? body.length : undefined
 }
 
-type ConsumedMessage = ConsumeEvent['messages'][number]
+type ProcessedMessage = ConsumeEvent['messages'][number]
 
 /** The attributes that are known when a listener is called. */
 export function processAttributes(event: ConsumeEvent): Attributes {
@@ -103,7 +103,7 @@ export function messageAttributes({
   queue,
   bodyLength,
   reconsumeTimes,
-}: ConsumedMessage): Attributes {
+}: ProcessedMessage): Attributes {
   const keys = properties.get('KEYS')
   return defined({
     'messaging.message.id': messageId,

@@ -89,7 +89,7 @@ function metersOf(meter: Meter) {
 
 // -- Spans -----------------------------------------------------------------------------------------------------------
 
-interface Running {
+interface OpenSpan {
   readonly span: Span
   readonly started: number
 }
@@ -125,7 +125,7 @@ const fromProperties = {
 }
 
 function watchSends(tracer: Tracer, { calls, sent }: Meters): Disposable {
-  return watch<SendEvent, Running>('gantrymq:client:send', {
+  return watch<SendEvent, OpenSpan>('gantrymq:client:send', {
     begin(event) {
       const attributes = sendAttributes(event)
       const span = tracer.startSpan(`send ${event.topic}`, { kind: SpanKind.PRODUCER, attributes })
@@ -155,7 +155,7 @@ function watchPulls(tracer: Tracer, { calls }: Meters): Disposable {
 }
 
 function watchListeners(tracer: Tracer, { listeners, consumed }: Meters): Disposable {
-  return watch<ConsumeEvent, Running>('gantrymq:client:consume', {
+  return watch<ConsumeEvent, OpenSpan>('gantrymq:client:consume', {
     begin(event) {
       const { parent, links } = originOf(event)
       const options = { kind: SpanKind.CONSUMER, attributes: processAttributes(event), links }

@@ -1,7 +1,7 @@
 import { type Clock, giveUpAfter, upTo } from '@gantrymq/remoting'
 import { aborted, ClientError } from '../errors.ts'
 
-interface Waiter {
+interface WaitingSend {
   readonly bytes: number
   readonly enter: () => void
   readonly refuse: (error: ClientError) => void
@@ -15,7 +15,7 @@ export class InFlightLimit {
   readonly #clock: Clock
   readonly #maxMessages: number
   readonly #maxBytes: number
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Set<WaitingSend>()
   #messages = 0
   #bytes = 0
   #onEmpty: (() => void) | undefined
@@ -49,7 +49,7 @@ export class InFlightLimit {
     if (this.tryEnter(bytes)) return Promise.resolve()
     if (signal?.aborted) return Promise.reject(aborted(signal, 'the send'))
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const waiter: Waiter = {
+    const waiter: WaitingSend = {
       bytes,
       enter: resolve,
       // A message that has entered is counted until it leaves.

@@ -14,7 +14,7 @@ import { producerTrace, TRACE_GROUP_PREFIX } from '../trace/start-trace.ts'
 import { AutoBatch } from './auto-batch.ts'
 import { probeBrokers } from './broker-probe.ts'
 import { FaultLatency } from './fault-latency.ts'
-import { SendPipeline, type SendOptions as SendOptionsOf } from './send-pipeline.ts'
+import { SendPipeline, type SendOptions } from './send-pipeline.ts'
 import { type Extras, illegal } from './prepared-message.ts'
 import { producerOptions, type ProducerSettings } from './producer-options.ts'
 import { QueuePicker } from './queue-picker.ts'
@@ -46,9 +46,6 @@ export interface ProducerOptions<Body = BytesInput> extends ClientOptions, Given
    */
   readonly checkTransaction?: CheckTransaction<BodyRead<NoInfer<Body>>> | undefined
 }
-
-/** The options of one send: its queue, timeout and signal. */
-export interface SendOptions<Body = BytesInput> extends SendOptionsOf<Body> {}
 
 const NONE = {}
 /** Apache's default group, which its client refuses. */

@@ -46,7 +46,7 @@ export const singleForm: SendForm = { request: sendRequests.SEND_MESSAGE_V2, bat
 export const batchForm: SendForm = { request: sendRequests.SEND_BATCH_MESSAGE, batch: true, reconsumeTimes: 0 }
 export const replyForm: SendForm = { request: sendRequests.SEND_REPLY_MESSAGE_V2, batch: false, reconsumeTimes: 0 }
 
-interface Failure {
+interface FailedAttempt {
   readonly queue: MessageQueue
   readonly error: ClientError
 }
@@ -81,7 +81,7 @@ export async function sendWithRetries(
   deadline: Deadline,
 ): Promise<SendReceipt> {
   const { settings, stats } = sender
-  const failures: Failure[] = []
+  const failures: FailedAttempt[] = []
   let notStored: SendReceipt | undefined
   let lastBroker: string | undefined
   for (let left = settings.retries; ; left--) {
@@ -131,7 +131,7 @@ const ROUTE_CHANGED: ReadonlySet<number | undefined> = new Set([
 async function afterFailure(
   { instance }: Sender,
   topic: string,
-  { queue, error }: Failure,
+  { queue, error }: FailedAttempt,
   isRetried: boolean,
   deadline: Deadline,
 ): Promise<void> {
@@ -302,7 +302,7 @@ function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings):
 
 // A failure that no retry can avoid is thrown as it is. Otherwise the error lists all attempts, as the last one alone may
 // mislead.
-function sendFailed(topic: string, failures: readonly Failure[], deadline: Deadline): ClientError {
+function sendFailed(topic: string, failures: readonly FailedAttempt[], deadline: Deadline): ClientError {
   // A caller that aborts gets ABORTED, whatever failed before.
   if (deadline.signal?.aborted) return aborted(deadline.signal, `sending to ${topic}`)
   const last = failures.at(-1)

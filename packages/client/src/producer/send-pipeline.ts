@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { UniqueIds } from '@gantrymq/protocol'
 import { upTo } from '@gantrymq/remoting'
 import { ownAddress } from '../instance/client-id.ts'
-import type { Codec } from '../message/codec.ts'
+import type { BytesInput, Codec } from '../message/codec.ts'
 import { checkedCall, Deadline } from '../deadline.ts'
 import { closed } from '../errors.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message/message.ts'
@@ -22,7 +22,7 @@ import {
 import { type ProducerStats, SendStats } from './send-stats.ts'
 
 /** The options of one send: its queue, timeout and signal. */
-export interface SendOptions<Body> extends CallOptions, QueueChoice<Body> {}
+export interface SendOptions<Body = BytesInput> extends CallOptions, QueueChoice<Body> {}
 
 /** A prepared message or batch, and how to send it. */
 export interface SendJob<Body> {

@@ -38,7 +38,7 @@ export interface NameServersOptions {
   readonly random?: () => number
 }
 
-interface Failure {
+interface ServerFailure {
   readonly address: string
   readonly error: ClientError
 }
@@ -114,7 +114,7 @@ export class NameServers {
     const late = this.#addresses.length === 0 ? await this.#findWithin(deadline) : undefined
     const { addresses } = this
     if (addresses.length === 0) throw this.#ended ?? this.#noServer(late)
-    const failures: Failure[] = []
+    const failures: ServerFailure[] = []
     const reply =
       (await this.#ask(addresses, declaration, input, deadline, failures)) ??
       (await this.#ask(await this.#othersNow(failures, deadline), declaration, input, deadline, failures))
@@ -128,7 +128,7 @@ export class NameServers {
     declaration: D,
     input: CallInput<D>,
     deadline: Deadline,
-    failures: Failure[],
+    failures: ServerFailure[],
   ): Promise<Reply<D> | undefined> {
     for (const [index, address] of addresses.entries()) {
       if (failures.length > 0 && deadline.hasPassed) break
@@ -150,7 +150,7 @@ export class NameServers {
    * Servers that this call has not asked yet. If none has answered, the list is found again, at most once a second: its names
    * may have other addresses by now.
    */
-  async #othersNow(failures: readonly Failure[], deadline: Deadline): Promise<readonly string[]> {
+  async #othersNow(failures: readonly ServerFailure[], deadline: Deadline): Promise<readonly string[]> {
     const isSilent = failures.every(({ error }) => error.code !== 'BROKER_REFUSED')
     const sinceSought = this.#options.clock.elapsed() - this.#list.lastRefreshAt
     if (!isSilent || this.#list.isClosed || sinceSought < FIND_AGAIN_MS) return []
@@ -204,7 +204,7 @@ function mayAskNext(error: unknown, { code }: ClientError): boolean {
   return code !== 'ABORTED' && code !== 'BAD_OPTION'
 }
 
-function allFailed(failures: readonly Failure[]): ClientError {
+function allFailed(failures: readonly ServerFailure[]): ClientError {
   const answer =
     failures.find(({ error }) => error.responseCode === TOPIC_NOT_EXIST) ??
     failures.find(({ error }) => error.code === 'BROKER_REFUSED')
@@ -213,15 +213,15 @@ function allFailed(failures: readonly Failure[]): ClientError {
     const { responseCode, remark } = answer.error
     return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
   }
-  if (failures.length === 1) return alone(failures[0] as Failure)
-  const { error } = (answer ?? failures.at(-1)) as Failure
+  if (failures.length === 1) return alone(failures[0] as ServerFailure)
+  const { error } = (answer ?? failures.at(-1)) as ServerFailure
   const { code, responseCode, remark, address } = error
   const options = { retriable: true, cause: failures[0]?.error, responseCode, remark, address }
   return new ClientError(code, `no name server served: ${said}`, options)
 }
 
 // A refusal names the server; a failed connection does not say that the address is a name server's.
-function alone({ address, error }: Failure): ClientError {
+function alone({ address, error }: ServerFailure): ClientError {
   const { code, retriable, responseCode, cause } = error
   if (code === 'BROKER_REFUSED') return error
   const text = `the name server ${address} did not answer: ${error.message}`

@@ -28,7 +28,7 @@ export interface KnownTopic {
   readonly read: readonly MessageQueue[]
 }
 
-type Listener = (known: KnownTopic) => void
+type RouteListener = (known: KnownTopic) => void
 
 /** Concurrent queries of a refresh: enough to be quick, few enough to spare the name server. */
 const AT_A_TIME = 4
@@ -42,7 +42,7 @@ export class RouteCache {
   readonly #options: RouteCacheOptions
   readonly #known = new Map<string, KnownTopic>()
   readonly #queries = new Map<string, Promise<KnownTopic>>()
-  readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #listeners = new Map<string, Set<RouteListener>>()
   /** Topics that were sent to or looked up: refreshed like those that are watched. */
   readonly #used = new Set<string>()
   readonly #recent = new RecentQueries(SUSPECT_MS)
@@ -125,7 +125,7 @@ export class RouteCache {
   }
 
   /** Calls the listener with the cached topic at once, and with each change until it is disposed. The topic is refreshed meanwhile. */
-  watch(topic: string, listener: Listener): Disposable {
+  watch(topic: string, listener: RouteListener): Disposable {
     const listeners = this.#listeners.get(topic) ?? new Set()
     listeners.add(listener)
     this.#listeners.set(topic, listeners)

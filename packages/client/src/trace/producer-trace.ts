@@ -5,7 +5,7 @@ import type { TraceDispatcher } from './dispatcher.ts'
 import { messageTypes } from './entries.ts'
 
 /** A message as it was sent. */
-export interface SentMessage {
+export interface TracedSend {
   /** With the namespace. */
   readonly topic: string
   readonly messageId: string
@@ -13,7 +13,7 @@ export interface SentMessage {
   readonly properties: string
   readonly body: Buffer
   /** The messages of a batch. */
-  readonly parts?: readonly SentMessage[] | undefined
+  readonly parts?: readonly TracedSend[] | undefined
 }
 
 /** The outcome of a transaction, as it is sent to the broker. */
@@ -51,7 +51,7 @@ export class ProducerTrace {
   }
 
   /** Traces a message that a broker has stored. `costMs` is the duration of the successful attempt. */
-  sent(message: SentMessage, receipt: SendReceipt, address: string, costMs: number): void {
+  sent(message: TracedSend, receipt: SendReceipt, address: string, costMs: number): void {
     // A broker may not want a trace, and messages of the trace topic have none.
     if (!receipt.traceOn || message.topic.startsWith(this.#dispatcher.topic)) return
     const { status, regionId, offsetMessageId } = receipt

@@ -27,7 +27,7 @@ export interface TraceProducerOptions {
 /** `Producer.start`. A parameter, because the producer imports this file. */
 export type StartTraceProducer = (options: TraceProducerOptions) => Promise<TraceSender>
 
-type Settings = InstanceOptions & { readonly trace: boolean | TraceTarget }
+type TracedSettings = InstanceOptions & { readonly trace: boolean | TraceTarget }
 
 /** How long closing waits for the remaining trace messages, milliseconds. As in Apache's 5.x client. */
 export const TRACE_DRAIN_MS = 5000
@@ -41,7 +41,11 @@ const MAX_GROUP = 200
 let count = 0
 
 /** The trace of a producer; undefined if option trace is off. `group` may have the namespace. */
-export function producerTrace(settings: Settings, group: string, start: StartTraceProducer): ProducerTrace | undefined {
+export function producerTrace(
+  settings: TracedSettings,
+  group: string,
+  start: StartTraceProducer,
+): ProducerTrace | undefined {
   const dispatcher = dispatcherOf(settings, group, 'PRODUCE', start)
   if (dispatcher === undefined) return undefined
   const { clock, namespace } = settings
@@ -49,13 +53,17 @@ export function producerTrace(settings: Settings, group: string, start: StartTra
 }
 
 /** The trace of a consumer; undefined if option trace is off. `group` may have the namespace. */
-export function consumerTrace(settings: Settings, group: string, start: StartTraceProducer): ConsumerTrace | undefined {
+export function consumerTrace(
+  settings: TracedSettings,
+  group: string,
+  start: StartTraceProducer,
+): ConsumerTrace | undefined {
   const dispatcher = dispatcherOf(settings, group, 'CONSUME', start)
   return dispatcher === undefined ? undefined : new ConsumerTrace(dispatcher, settings.clock, settings.namespace, group)
 }
 
 function dispatcherOf(
-  settings: Settings,
+  settings: TracedSettings,
   group: string,
   type: 'PRODUCE' | 'CONSUME',
   start: StartTraceProducer,
@@ -71,7 +79,7 @@ function dispatcherOf(
 
 // Without the namespace, because the trace topic belongs to the cluster. With the options of the traced client it can share
 // that client's connections; Apache's has an instance of its own.
-function innerOptions(settings: Settings, group: string): TraceProducerOptions {
+function innerOptions(settings: TracedSettings, group: string): TraceProducerOptions {
   const { nameServers, credentials, onRequest, tls, namespaceV2, zone, zoneMode } = settings
   const { instanceName, clientIp, unitName, dial, clock, log } = settings
   const cluster = { nameServers, credentials, onRequest, tls, namespaceV2, zone, zoneMode }
