@@ -151,7 +151,12 @@ const simpleCalls: Readonly<Record<string, Call>> = {
   },
   'unsubscribe of a simple consumer': {
     endsAnyway: true,
-    client: simple(consumer => options => consumer.unsubscribe(TOPIC, options)),
+    client: async fixture => {
+      const topics = manyTopics(fixture)
+      const given = { ...shared(fixture), subscriptions: subscriptionsTo(topics) }
+      const consumer = fixture.cluster.own(await fixture.cluster.outcome(SimpleConsumer.start(given)))
+      return options => consumer.unsubscribe(topics.pop() ?? missing(), options)
+    },
   },
   'ack of a message': {
     client: simple(async (consumer, fixture) => {
