@@ -106,6 +106,7 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
   if (specifier.startsWith('.')) {
     const target = join(dirname(path), specifier)
     if (!target.startsWith(`${root}/`)) return 'reaches into another package; import it by name'
+    if (target.startsWith(`${root}/test/`) && !isTest(path)) return 'is for tests'
     if (target === `${root}/src/index.ts` && !isTest(path)) return "imports the package's own index; import the file"
     if (testing.test(target) && !testing.test(path) && !isTest(path)) return 'is for tests only'
     return existsSync(target) ? undefined : 'does not exist'

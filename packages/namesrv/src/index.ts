@@ -13,4 +13,3 @@ export type { BrokerRegistration, RegistrationHead, RegistrationLimits } from '.
 export { type Address, type CloseOptions, NameServer, type NameServerParts, type StartOptions } from './name-server.ts'
 export type { BrokerView } from './registry/broker-changes.ts'
 export type { NameServerStatus } from './status.ts'
-export { STARTED_AT, statusOf } from '../test/status-fixture.ts'

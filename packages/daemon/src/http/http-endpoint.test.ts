@@ -203,6 +203,20 @@ test('one connection too many pushes out the one that was silent longest, so pro
   assert.equal(warnings.length, 1, 'logged once a minute')
 })
 
+test('an answer under way is not cut off for a connection too many while another one is silent', async t => {
+  const { promise: rendered, resolve: write } = Promise.withResolvers<string>()
+  const metrics = { contentType: 'text/plain', render: () => rendered }
+  const { http } = endpoint(t, { metrics, limits: { connections: 2 } })
+  const busy = connection(http)
+  busy.near.write('GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  await new Promise(setImmediate)
+  const idle = connection(http)
+  connection(http)
+  assert.deepEqual([busy.far.destroyed, idle.far.destroyed], [false, true])
+  write('up 1\n')
+  assert.match(await busy.all, /up 1/)
+})
+
 test('close ends idle connections at once and lets an answer under way finish', async t => {
   const { promise: rendered, resolve: write } = Promise.withResolvers<string>()
   const { http } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => rendered } })
