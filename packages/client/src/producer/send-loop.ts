@@ -189,9 +189,7 @@ export async function sendOnewayTo(
   const { request } = singleForm
   const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
   try {
-    const address =
-      instance.brokers.master(brokerName) ??
-      (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
+    const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
     await instance.oneway(address, request, input, deadline.options())
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -213,6 +211,7 @@ async function attempt(
   const { brokerName } = queue
   try {
     deadline.check(`sending to ${message.topic}`)
+    // A known master without a promise: see SendPipeline.send.
     const address =
       instance.brokers.master(brokerName) ??
       (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
