@@ -129,6 +129,7 @@ export { KEY_SEPARATOR, PROPERTY, RESERVED_PROPERTIES, userPropertyProblem } fro
 export {
   BORN_HOST_V6,
   COMPRESSED,
+  COMPRESSION_BITS,
   type Compression,
   compressionFlag,
   compressionOf,

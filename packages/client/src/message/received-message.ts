@@ -1,4 +1,11 @@
-import { isRetryTopic, type MessageView, offsetMessageId, popTopic, unwrapNamespace } from '@gantrymq/protocol'
+import {
+  isRetryTopic,
+  type MessageView,
+  offsetMessageId,
+  popTopic,
+  PROPERTY,
+  unwrapNamespace,
+} from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { Codec } from './codec.ts'
 import type { MessageQueue } from './message.ts'
@@ -42,7 +49,9 @@ export class ReceivedMessage<Body = Buffer> {
   get topic(): string {
     const { topic } = this.#view
     const { namespace, group } = this.#context
-    const original = isRetryTopic(topic) ? (this.#view.property('RETRY_TOPIC') ?? poppedFrom(topic, group)) : topic
+    const original = isRetryTopic(topic)
+      ? (this.#view.property(PROPERTY.RETRY_TOPIC) ?? poppedFrom(topic, group))
+      : topic
     return unwrapNamespace(namespace, original)
   }
 
@@ -67,11 +76,11 @@ export class ReceivedMessage<Body = Buffer> {
   }
 
   get tags(): string | undefined {
-    return this.#view.property('TAGS')
+    return this.#view.property(PROPERTY.TAGS)
   }
 
   get keys(): string[] {
-    return (this.#view.property('KEYS') ?? '').split(' ').filter(key => key !== '')
+    return (this.#view.property(PROPERTY.KEYS) ?? '').split(' ').filter(key => key !== '')
   }
 
   /** All properties: the sender's and RocketMQ's. */
@@ -86,7 +95,7 @@ export class ReceivedMessage<Body = Buffer> {
 
   /** The id assigned by the sender; if it assigned none, the broker's. */
   get messageId(): string {
-    return this.#view.property('UNIQ_KEY') ?? this.offsetMessageId
+    return this.#view.property(PROPERTY.UNIQ_KEY) ?? this.offsetMessageId
   }
 
   /** The id assigned by the broker, which encodes where the message is stored. */
@@ -96,7 +105,9 @@ export class ReceivedMessage<Body = Buffer> {
 
   /** Set only for messages of transactions. */
   get transactionId(): string | undefined {
-    return this.#view.property('TRAN_MSG') === 'true' ? this.#view.property('UNIQ_KEY') : undefined
+    return this.#view.property(PROPERTY.TRANSACTION_MESSAGE) === 'true'
+      ? this.#view.property(PROPERTY.UNIQ_KEY)
+      : undefined
   }
 
   /** The number that the sender set. */

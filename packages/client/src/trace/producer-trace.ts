@@ -1,8 +1,7 @@
-import { readMessageProperty, unwrapNamespace } from '@gantrymq/protocol'
-import type { Clock } from '@gantrymq/remoting'
+import { PROPERTY, readMessageProperty } from '@gantrymq/protocol'
 import type { SendReceipt } from '../message/message.ts'
-import type { TraceDispatcher } from './dispatcher.ts'
 import { messageTypes } from './entries.ts'
+import { GroupTrace } from './group-trace.ts'
 
 /** A message as it was sent. */
 export interface TracedSend {
@@ -31,36 +30,20 @@ export interface EndedTransaction {
   readonly region?: string | undefined
 }
 
-export const DEFAULT_REGION = 'DefaultRegion'
-
 const STATE_NAMES = { commit: 'COMMIT_MESSAGE', rollback: 'ROLLBACK_MESSAGE', unknown: 'UNKNOW' } as const
 
 /** Writes RocketMQ's message trace of a producer: Apache's SendMessageTraceHookImpl, EndTransactionTraceHookImpl and others. */
-export class ProducerTrace {
-  readonly #dispatcher: TraceDispatcher
-  readonly #clock: Clock
-  readonly #namespace: string
-  readonly #group: string
-
-  /** @param group Without the namespace, like all names in traces. */
-  constructor(dispatcher: TraceDispatcher, clock: Clock, namespace: string, group: string) {
-    this.#dispatcher = dispatcher
-    this.#clock = clock
-    this.#namespace = namespace
-    this.#group = group
-  }
-
+export class ProducerTrace extends GroupTrace {
   /** Traces a message that a broker has stored. `costMs` is the duration of the successful attempt. */
   sent(message: TracedSend, receipt: SendReceipt, address: string, costMs: number): void {
     // A broker may not want a trace, and messages of the trace topic have none.
-    if (!receipt.traceOn || message.topic.startsWith(this.#dispatcher.topic)) return
+    if (!receipt.traceOn || message.topic.startsWith(this.dispatcher.topic)) return
     const { status, regionId, offsetMessageId } = receipt
     const common = {
       kind: 'Pub',
-      at: this.#clock.now() - costMs,
-      region: regionId,
-      group: this.#group,
-      topic: unwrapNamespace(this.#namespace, message.topic),
+      ...this.head(regionId),
+      at: this.clock.now() - costMs,
+      topic: this.shown(message.topic),
       storeHost: address,
       costMs,
       ok: status === 'SEND_OK',
@@ -70,41 +53,32 @@ export class ProducerTrace {
     const entries = (message.parts ?? [message]).map(({ messageId, properties, body }, index) => ({
       ...common,
       messageId,
-      tags: readMessageProperty(properties, 'TAGS'),
-      keys: readMessageProperty(properties, 'KEYS'),
+      tags: readMessageProperty(properties, PROPERTY.TAGS),
+      keys: readMessageProperty(properties, PROPERTY.KEYS),
       bodyLength: body.length,
       messageType: typeOf(properties),
       offsetMessageId: ids[index] ?? (ids[0] as string),
     }))
-    this.#dispatcher.append(entries)
+    this.dispatcher.append(entries)
   }
 
   /** Traces the outcome of a half message. */
   ended(transaction: EndedTransaction): void {
     const { topic, messageId, transactionId, address, state, fromCheck, tags, keys, region } = transaction
-    const names = { topic: unwrapNamespace(this.#namespace, topic), messageId, tags, keys, storeHost: address }
+    const names = { topic: this.shown(topic), messageId, tags, keys, storeHost: address }
     const outcome = {
       messageType: messageTypes.transactionCommit,
       transactionId,
       state: STATE_NAMES[state],
       fromCheck,
     }
-    this.#dispatcher.append([{ kind: 'EndTransaction', ...this.#head(region), ...names, ...outcome }])
+    this.dispatcher.append([{ kind: 'EndTransaction', ...this.head(region), ...names, ...outcome }])
   }
 
   /** Traces the recall of a timer message. `topic` has the namespace. */
   recalled(topic: string, messageId: string, ok: boolean): void {
-    const subject = { topic: unwrapNamespace(this.#namespace, topic), messageId, ok }
-    this.#dispatcher.append([{ kind: 'Recall', ...this.#head(undefined), ...subject }])
-  }
-
-  #head(region: string | undefined) {
-    return { at: this.#clock.now(), region: region ?? DEFAULT_REGION, group: this.#group }
-  }
-
-  /** Sends the remaining entries, for at most `drainMs`. Idempotent. */
-  close(drainMs: number): Promise<void> {
-    return this.#dispatcher.close(drainMs)
+    const subject = { topic: this.shown(topic), messageId, ok }
+    this.dispatcher.append([{ kind: 'Recall', ...this.head(undefined), ...subject }])
   }
 }
 
@@ -112,6 +86,6 @@ const DELAYS = ['DELAY', 'TIMER_DELIVER_MS', 'TIMER_DELAY_MS', 'TIMER_DELAY_SEC'
 
 function typeOf(properties: string): number {
   if (DELAYS.some(name => readMessageProperty(properties, name) !== undefined)) return messageTypes.delay
-  const isHalf = readMessageProperty(properties, 'TRAN_MSG') === 'true'
+  const isHalf = readMessageProperty(properties, PROPERTY.TRANSACTION_MESSAGE) === 'true'
   return isHalf ? messageTypes.transactionHalf : messageTypes.normal
 }

@@ -47,9 +47,7 @@ export function producerTrace(
   start: StartTraceProducer,
 ): ProducerTrace | undefined {
   const dispatcher = dispatcherOf(settings, group, 'PRODUCE', start)
-  if (dispatcher === undefined) return undefined
-  const { clock, namespace } = settings
-  return new ProducerTrace(dispatcher, clock, namespace, unwrapNamespace(namespace, group))
+  return dispatcher === undefined ? undefined : new ProducerTrace(dispatcher, settings.clock, settings.namespace, group)
 }
 
 /** The trace of a consumer; undefined if option trace is off. `group` may have the namespace. */

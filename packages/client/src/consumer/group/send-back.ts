@@ -1,5 +1,7 @@
 import {
+  COMPRESSION_BITS,
   INNER_PRODUCER_GROUP,
+  PROPERTY,
   retryTopicOf,
   sendRequests,
   wrapNamespace,
@@ -93,21 +95,21 @@ function retryMessage(
 ): PreparedMessage {
   const { view, reconsumeTimes } = message
   const properties = new Map(view.properties)
-  const originalTopic = properties.get('RETRY_TOPIC') ?? view.topic
-  properties.delete('TRAN_MSG')
-  properties.set('RETRY_TOPIC', originalTopic)
-  properties.set('ORIGIN_MESSAGE_ID', properties.get('ORIGIN_MESSAGE_ID') ?? message.messageId)
-  properties.set('RECONSUME_TIME', String(reconsumeTimes + 1))
-  properties.set('MAX_RECONSUME_TIMES', String(deliveryLimit(context, delayLevel)))
+  const originalTopic = properties.get(PROPERTY.RETRY_TOPIC) ?? view.topic
+  properties.delete(PROPERTY.TRANSACTION_MESSAGE)
+  properties.set(PROPERTY.RETRY_TOPIC, originalTopic)
+  properties.set(PROPERTY.ORIGIN_MESSAGE_ID, properties.get(PROPERTY.ORIGIN_MESSAGE_ID) ?? message.messageId)
+  properties.set(PROPERTY.RECONSUME_TIME, String(reconsumeTimes + 1))
+  properties.set(PROPERTY.MAX_RECONSUME_TIMES, String(deliveryLimit(context, delayLevel)))
   // Brokers of 4.9 would delay dead letters too if the property were set.
-  if (delayLevel < 0) properties.delete('DELAY')
-  else properties.set('DELAY', String(delayLevel > 0 ? delayLevel : FIRST_LEVEL + reconsumeTimes))
+  if (delayLevel < 0) properties.delete(PROPERTY.DELAY)
+  else properties.set(PROPERTY.DELAY, String(delayLevel > 0 ? delayLevel : FIRST_LEVEL + reconsumeTimes))
   return {
     topic: retryTopicOf(context.group),
     body: view.storedBody,
     flag: message.flag,
-    // Keeps the bits that describe the compression and drops those of transactions.
-    sysFlag: view.sysFlag & (0x1 | 0x700),
+    // Without the bits of transactions.
+    sysFlag: view.sysFlag & COMPRESSION_BITS,
     messageId: message.messageId,
     properties: writeMessageProperties(properties),
     bornTimestamp: now,

@@ -1,4 +1,4 @@
-import { matchesTags, popRequests, responseCodes, type SubscriptionData } from '@gantrymq/protocol'
+import { matchesTags, popRequests, PROPERTY, responseCodes, type SubscriptionData } from '@gantrymq/protocol'
 import type { Reply } from '@gantrymq/remoting'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import { asClientErrors } from '../../errors.ts'
@@ -54,7 +54,7 @@ export async function pop(context: PopContext, request: PopRequest, given: CallO
   const reportCorrupt = (corrupt: object): void =>
     instance.log.error({ group, brokerName, topic: subscription.topic, ...corrupt }, 'corrupt message skipped')
   const all = asClientErrors(() => readPopReply(reply, brokerName, reportCorrupt))
-  const found = all.filter(({ view }) => matchesTags(subscription, view.property('TAGS')))
+  const found = all.filter(({ view }) => matchesTags(subscription, view.property(PROPERTY.TAGS)))
   if (found.length < all.length) void acknowledgeUnwanted(context, subscription.topic, all, found)
   await decompress(found.map(({ view }) => view))
   return { found, isFull: reply.code === responseCodes.POLLING_FULL }

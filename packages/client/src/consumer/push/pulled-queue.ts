@@ -2,6 +2,7 @@ import {
   consumeRequests,
   type CorruptMessage,
   matchesTags,
+  PROPERTY,
   pullFlags,
   readMessages,
   responseCodes,
@@ -236,7 +237,9 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     // The rest of the body cannot be read. It is pulled again, except for one message if not even the first can be read.
     if (isCutOff) this.#nextOffset = Math.min(this.#nextOffset, (views.at(-1)?.queueOffset ?? asked) + 1)
     const wanted =
-      subscription.tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property('TAGS')))
+      subscription.tagsSet.length === 0
+        ? views
+        : views.filter(view => matchesTags(subscription, view.property(PROPERTY.TAGS)))
     return wanted.map(view => this.#options.toMessage(view, this.queue))
   }
 

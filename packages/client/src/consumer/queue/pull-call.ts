@@ -2,6 +2,7 @@ import {
   consumeRequests,
   matchesTags,
   type MessageView,
+  PROPERTY,
   pullFlags,
   readMessages,
   responseCodes,
@@ -148,7 +149,8 @@ async function messagesOf<Body>(
     instance.log.error({ group, ...queue, ...corrupt }, 'corrupt message skipped')
   })
   const { tagsSet } = subscription
-  const wanted = tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property('TAGS')))
+  const wanted =
+    tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property(PROPERTY.TAGS)))
   await decompress(wanted)
   return wanted.map(view => toMessage(view, queue))
 }
