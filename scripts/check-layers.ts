@@ -33,7 +33,7 @@ const stateFiles = [
   'packages/client/src/{errors,message/message,message/shown-queue}.ts',
   'packages/client/src/consumer/offsets/start-offset.ts',
   'packages/client/src/consumer/pop/retry-delay.ts',
-  'packages/client/src/consumer/queue/{consume-stats,flow-control,held-queue,held-queues,offset-ring,process-queue}.ts',
+  'packages/client/src/consumer/queue/{consumption-stats,flow-control,held-queue,held-queues,offset-ring,process-queue}.ts',
   'packages/client/src/consumer/rebalance/{plan,strategies}.ts',
   'packages/client/src/producer/{fault-latency,queue-picker}.ts',
   'packages/client/src/routes/{broker-table,routes}.ts',

@@ -154,7 +154,7 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
   }
 
   /**
-   * Calls `listener` when the queues of a topic have changed, whoever reads them. It is not called for the current queues.
+   * Calls `listener` when the queues of a topic have changed, no matter which member reads them. It is not called for the current queues.
    * Changes are noticed within `routeRefreshMs`. Ends when the consumer closes or the result is disposed of.
    */
   onTopicQueues(topic: string, listener: (queues: readonly MessageQueue[]) => void): Disposable {

@@ -22,7 +22,7 @@ import { type PauseState, type PushContext, pushContext } from './push/context.t
 import { type DeliveredMessage, DeliveredMessages } from './push/delivered-messages.ts'
 import { firstSubscriptions } from './push/first-subscriptions.ts'
 import { handlerOf, messageMaker } from './push/handler.ts'
-import type { Handler } from './push/listener.ts'
+import type { MessageHandler } from './push/listener.ts'
 import { PushMember } from './push/member.ts'
 import type { PushConsumerOptions, PushConsumerStats } from './push/options.ts'
 import { PulledQueue } from './push/pulled-queue.ts'
@@ -51,7 +51,7 @@ const IDLE_MS = 500
 export class PushConsumer<Body = Buffer> implements Subscriber {
   readonly group: string
   readonly #onQueues: PushConsumerOptions<Body>['onQueues']
-  readonly #handler: Handler<Body>
+  readonly #handler: MessageHandler<Body>
   readonly #toMessage: MessageMaker<Body>
   readonly #subscriptions: Subscriptions
   readonly #membership: Membership

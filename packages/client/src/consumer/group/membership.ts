@@ -8,7 +8,7 @@ import { acquireInstance, type InstanceLease } from '../../instance/shared-insta
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { shownQueue } from '../../message/shown-queue.ts'
 import { refuseStatic, staticTopicProblem } from '../../routes/routes.ts'
-import { ConsumeStats } from '../queue/consume-stats.ts'
+import { ConsumptionStats } from '../queue/consumption-stats.ts'
 import { checkedQueue, checkedTopic } from './checked-names.ts'
 import { checkFilter } from './filter-check.ts'
 
@@ -41,7 +41,7 @@ export class Membership {
   /** With its namespace. */
   readonly group: string
   /** What the consumer has done since it started. */
-  readonly stats: ConsumeStats
+  readonly stats: ConsumptionStats
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly #namespace: string
@@ -59,7 +59,7 @@ export class Membership {
     this.group = wrapNamespace(settings.namespace, group)
     this.#lease = acquireInstance(settings, this.group)
     this.instance = this.#lease.instance
-    this.stats = new ConsumeStats(settings.clock.elapsed())
+    this.stats = new ConsumptionStats(settings.clock.elapsed())
     this.startedAt = settings.clock.now()
     if (this.group.length > MAX_NEW_GROUP) {
       this.instance.log.warn(

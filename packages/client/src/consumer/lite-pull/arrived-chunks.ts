@@ -8,13 +8,13 @@ export interface Discardable {
   readonly isStale: boolean
 }
 
-type Waiter<C> = (chunk: C | undefined) => void
+type WaitingPoll<C> = (chunk: C | undefined) => void
 
 /** Pulled messages that wait for a poll, and polls that wait for messages; both in the order of their arrival. */
 export class ArrivedChunks<C extends Discardable> {
   readonly #clock: Clock
   #chunks: C[] = []
-  readonly #waiters = new Set<Waiter<C>>()
+  readonly #waiters = new Set<WaitingPoll<C>>()
   #isClosed = false
 
   constructor(clock: Clock) {
@@ -54,7 +54,7 @@ export class ArrivedChunks<C extends Discardable> {
 
   #wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<C | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<C | undefined>()
-    const waiter: Waiter<C> = chunk => {
+    const waiter: WaitingPoll<C> = chunk => {
       this.#waiters.delete(waiter)
       resolve(chunk)
     }

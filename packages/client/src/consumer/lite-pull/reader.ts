@@ -4,7 +4,7 @@ import { ClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import type { ConsumerTrace } from '../../trace/consumer-trace.ts'
-import type { ConsumeStats } from '../queue/consume-stats.ts'
+import type { ConsumptionStats } from '../queue/consumption-stats.ts'
 import type { ArrivedChunks } from './arrived-chunks.ts'
 import type { LitePullSettings } from './options.ts'
 import type { Chunk, LitePullQueue } from './queue.ts'
@@ -15,7 +15,7 @@ export interface LitePullReaderOptions<Body> {
   readonly settings: LitePullSettings
   /** The queues whose offsets `autoCommit` commits. */
   readonly queues: Iterable<LitePullQueue<Body>>
-  readonly stats: ConsumeStats
+  readonly stats: ConsumptionStats
   /** RocketMQ's own message trace; undefined if it is off. */
   readonly trace: ConsumerTrace | undefined
 }

@@ -1,12 +1,11 @@
 import { matchesTags, popRequests, PROPERTY, responseCodes, type SubscriptionData } from '@gantrymq/protocol'
-import type { Reply } from '@gantrymq/remoting'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import { asClientErrors } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
 import { decompress } from '../queue/pull-call.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import { callMaster, type PopContext } from './call-master.ts'
-import { type PoppedView, readPopReply } from './reply.ts'
+import { type PoppedView, type PopReply, readPopReply } from './reply.ts'
 
 /** What to pop. */
 export interface PopRequest {
@@ -29,8 +28,6 @@ export interface PopResult {
   /** The broker holds too many pops already. */
   readonly isFull: boolean
 }
-
-type PopReply = Reply<typeof popRequests.POP_MESSAGE>
 
 /** The queue id that stands for all queues of a broker. */
 export const ANY_QUEUE = -1

@@ -4,7 +4,7 @@ import type { MessageMaker, ReceivedMessage } from '../../message/received-messa
 import { shownQueue } from '../../message/shown-queue.ts'
 import { DEAD_LETTER_LEVEL, DEFAULT_RECONSUME_TIMES, sendBack } from '../group/send-back.ts'
 import type { PushContext } from '../push/context.ts'
-import { callListener, type CallResult, type Handler } from '../push/listener.ts'
+import { callListener, type CallResult, type MessageHandler } from '../push/listener.ts'
 import { type Acknowledgement, acknowledgeAll, changeInvisible, popQueueOf } from './acknowledge.ts'
 import type { PoppedView } from './reply.ts'
 import { popRetryDelay } from './retry-delay.ts'
@@ -39,7 +39,7 @@ const RELEASE_MS = 1000
  */
 export class PopConsumption<Body> {
   readonly #context: PushContext
-  readonly #handler: Handler<Body>
+  readonly #handler: MessageHandler<Body>
   readonly #toMessage: MessageMaker<Body>
   readonly #waiting: PoppedBatch<Body>[] = []
   readonly #running = new Set<Promise<void>>()
@@ -47,7 +47,7 @@ export class PopConsumption<Body> {
   #concurrency: number
   #isClosing = false
 
-  constructor(context: PushContext, handler: Handler<Body>, toMessage: MessageMaker<Body>) {
+  constructor(context: PushContext, handler: MessageHandler<Body>, toMessage: MessageMaker<Body>) {
     this.#context = context
     this.#handler = handler
     this.#toMessage = toMessage

@@ -133,14 +133,14 @@ test('of a batch only unfinished messages are redelivered', async t => {
 test('a queue is not popped while too many of its messages are unacknowledged', async t => {
   const cluster = await clusterWithTopic(t)
   const gate = Promise.withResolvers<void>()
-  let begun = 0
+  let starts = 0
   const onMessage = async (): Promise<void> => {
-    begun++
+    starts++
     await gate.promise
   }
   for (let index = 0; index < 50; index++) put(cluster, String(index))
   const consumer = await join(cluster, { onMessage, maxPopped: 10, popBatchSize: 4, concurrency: 3 })
-  await cluster.until(() => begun === 3, { stepMs: 50 })
+  await cluster.until(() => starts === 3, { stepMs: 50 })
   await cluster.advance(2000)
   assert.equal(consumer.stats.queued, 12)
   assert.equal(consumer.stats.running, 3)

@@ -23,7 +23,7 @@ export interface PoppedView {
 /** A receipt with the message's offset, which old brokers leave out. */
 export type Receipt = PopReceipt & { readonly queueOffset: number }
 
-type PopReply = Reply<typeof popRequests.POP_MESSAGE>
+export type PopReply = Reply<typeof popRequests.POP_MESSAGE>
 
 /**
  * The messages of a pop with their receipts. Messages of retry topics contain their receipt; for others it is built from the

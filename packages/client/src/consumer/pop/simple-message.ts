@@ -2,14 +2,14 @@ import { PROPERTY, unwrapNamespace, writePopReceipt } from '@gantrymq/protocol'
 import { ClientError } from '../../errors.ts'
 import type { CallOptions } from '../../message/message.ts'
 import { type MessageContext, ReceivedMessage } from '../../message/received-message.ts'
-import type { ConsumeStats } from '../queue/consume-stats.ts'
+import type { ConsumptionStats } from '../queue/consumption-stats.ts'
 import { acknowledge, type Acknowledgement, changeInvisible, popQueueOf } from './acknowledge.ts'
 import type { PopContext } from './call-master.ts'
 import type { PoppedView } from './reply.ts'
 
 /** The consumer that receives messages. */
 export interface SimpleContext extends PopContext {
-  readonly stats: ConsumeStats
+  readonly stats: ConsumptionStats
 }
 
 /**

@@ -5,10 +5,10 @@ import { DEFAULT_RECONSUME_TIMES, sendBack } from '../group/send-back.ts'
 import type { ConsumedQueue, Consumption } from './consumption.ts'
 import type { PushContext } from './context.ts'
 import { IdleWaits } from './idle-waits.ts'
-import { callListener, type CallResult, type Handler } from './listener.ts'
+import { callListener, type CallResult, type MessageHandler } from './listener.ts'
 
 /** The messages of one pull, and the index of the next one to hand to a listener. */
-interface Batch<Body> {
+interface PulledBatch<Body> {
   readonly source: ConsumedQueue<Body>
   readonly messages: readonly ReceivedMessage<Body>[]
   next: number
@@ -41,19 +41,19 @@ const MESSAGES_PER_TURN = 256
 export class ConcurrentConsumption<Body> implements Consumption<Body> {
   readonly orderly = false
   readonly #context: PushContext
-  readonly #handler: Handler<Body>
+  readonly #handler: MessageHandler<Body>
   readonly #running = new Set<RunningCall<Body>>()
   readonly #idleWaits = new IdleWaits<ConsumedQueue<Body>>(source => this.#isBusy(source))
   readonly #stop = new AbortController()
   #concurrency: number
-  #batches: Batch<Body>[] = []
+  #batches: PulledBatch<Body>[] = []
   /** Index of the first batch that is not finished. */
   #head = 0
   #timer: Disposable | undefined
   #isClosing = false
   #isPumping = false
 
-  constructor(context: PushContext, handler: Handler<Body>) {
+  constructor(context: PushContext, handler: MessageHandler<Body>) {
     this.#context = context
     this.#handler = handler
     const { consumeTimeoutMs, concurrency } = context.settings
@@ -104,7 +104,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
   }
 
   /** Calls listeners until one does not end at once, or until all messages are handed out. Returns how many were. */
-  #advance(batch: Batch<Body>): number {
+  #advance(batch: PulledBatch<Body>): number {
     const { source, messages } = batch
     const { settings, instance } = this.#context
     const context = { queue: shownQueue(settings.namespace, source.queue), signal: this.#stop.signal }
@@ -129,7 +129,7 @@ export class ConcurrentConsumption<Body> implements Consumption<Body> {
   }
 
   /** Finishes the messages of a batch from `first` on whose listeners ended at once. */
-  #finishCalled({ source, messages, next }: Batch<Body>, first: number, started: number): void {
+  #finishCalled({ source, messages, next }: PulledBatch<Body>, first: number, started: number): void {
     if (next === first) return
     const { stats, instance } = this.#context
     stats.consumed(source.queue.topic, next - first, instance.clock.elapsed() - started, true)

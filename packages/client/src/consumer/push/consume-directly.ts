@@ -3,7 +3,7 @@ import type { ConsumeMessageDirectlyResult } from '@gantrymq/protocol'
 import { within } from '../../deadline.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import type { PushContext } from './context.ts'
-import { callListener, type CallResult, type Handler } from './listener.ts'
+import { callListener, type CallResult, type MessageHandler } from './listener.ts'
 
 /** Less than the 10 s that brokers wait. */
 const TIMEOUT_MS = 9500
@@ -14,7 +14,7 @@ const TIMEOUT_MS = 9500
  */
 export async function consumeDirectly<Body>(
   context: PushContext,
-  handler: Handler<Body>,
+  handler: MessageHandler<Body>,
   message: ReceivedMessage<Body>,
 ): Promise<ConsumeMessageDirectlyResult> {
   const { clock } = context.instance

@@ -312,17 +312,17 @@ test('the lock of a queue that is to be given up is renewed until its listener i
 })
 
 test('onQueues is called only for changes, while a member waits for the listener of another', async t => {
-  const told: string[] = []
-  const { cluster, end } = await handingOver(t, topic => void told.push(topic))
+  const calls: string[] = []
+  const { cluster, end } = await handingOver(t, topic => void calls.push(topic))
   await cluster.advance(5000)
   const beats = (): number => cluster.broker.server.requestsOf('HEART_BEAT').length
-  const [toldBefore, beatsBefore] = [told.length, beats()]
+  const [callsBefore, beatsBefore] = [calls.length, beats()]
   await cluster.advance(28_000, 250)
-  assert.equal(told.length, toldBefore)
+  assert.equal(calls.length, callsBefore)
   assert.ok(beats() - beatsBefore <= 4, `${beats() - beatsBefore} heartbeats of two members in 28 s`)
   end()
   await cluster.advance(3000)
-  assert.deepEqual(told.slice(toldBefore), ['Orders', 'Orders'], 'once for each of the two members')
+  assert.deepEqual(calls.slice(callsBefore), ['Orders', 'Orders'], 'once for each of the two members')
 })
 
 test('the offset of a queue that is to be given up is stored when the consumer closes', async t => {

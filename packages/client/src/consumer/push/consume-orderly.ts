@@ -6,7 +6,7 @@ import type { QueueLocks } from '../rebalance/queue-locks.ts'
 import type { ConsumedQueue, Consumption } from './consumption.ts'
 import type { PushContext } from './context.ts'
 import { IdleWaits } from './idle-waits.ts'
-import { allDone, callListener, type CallResult, type Handler } from './listener.ts'
+import { allDone, callListener, type CallResult, type MessageHandler } from './listener.ts'
 
 /** A queue that was consumed for this long without a rest lets other queues have a turn, in milliseconds. */
 const TURN_MS = 1000
@@ -21,7 +21,7 @@ const NO_LIMIT = 2_147_483_647
 
 export interface OrderlyConsumptionOptions<Body> {
   readonly context: PushContext
-  readonly handler: Handler<Body>
+  readonly handler: MessageHandler<Body>
   /** Undefined for broadcast groups, whose members do not share queues. */
   readonly locks: QueueLocks | undefined
   /** Called when the listener of a dropped queue has ended: the queue can be given up now. */

@@ -7,7 +7,7 @@ import type { Membership } from '../group/membership.ts'
 import type { Subscriptions } from '../group/subscriptions.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
 import { offsetStoreOf } from '../offsets/readable-offsets.ts'
-import type { ConsumeStats } from '../queue/consume-stats.ts'
+import type { ConsumptionStats } from '../queue/consumption-stats.ts'
 import type { PushSettings } from './settings.ts'
 
 /** What the parts of a push consumer share. It refers to none of them. */
@@ -17,7 +17,7 @@ export interface PushContext {
   readonly group: string
   readonly settings: PushSettings
   readonly offsets: OffsetStore
-  readonly stats: ConsumeStats
+  readonly stats: ConsumptionStats
   /** RocketMQ's own message trace; undefined if it is off. */
   readonly trace: ConsumerTrace | undefined
   /** The subscriptions that pulls and pops may name, by topic, with namespaces and the group's retry topic. */

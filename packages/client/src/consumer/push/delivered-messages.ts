@@ -2,7 +2,7 @@ import type { MessageView } from '@gantrymq/protocol'
 import { ClientError } from '../../errors.ts'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
 import { type MessageContext, ReceivedMessage } from '../../message/received-message.ts'
-import { ABANDONED, type Handler, type Outcome } from './listener.ts'
+import { ABANDONED, type MessageHandler, type Outcome } from './listener.ts'
 
 type Settle = (outcome: Outcome | typeof ABANDONED) => void
 
@@ -56,7 +56,7 @@ const END = { done: true, value: undefined } as const
 /**
  * Hands messages to `for await` loops instead of a listener. It holds as many messages at a time as listeners could run.
  */
-export class DeliveredMessages<Body> implements Handler<Body> {
+export class DeliveredMessages<Body> implements MessageHandler<Body> {
   /** Messages that no loop has taken yet. */
   #waiting: DeliveredMessage<Body>[] = []
   /** Messages that a loop has taken and not settled. */

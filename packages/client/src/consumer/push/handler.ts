@@ -1,7 +1,7 @@
 import { type MessageContext, type MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
 import { badOption } from '../../options.ts'
 import { DeliveredMessage, DeliveredMessages } from './delivered-messages.ts'
-import type { Handler, Listener, ListenerContext, Outcome } from './listener.ts'
+import type { MessageHandler, Listener, ListenerContext, Outcome } from './listener.ts'
 
 interface Listeners<Body> {
   readonly onMessage?:
@@ -11,7 +11,7 @@ interface Listeners<Body> {
 }
 
 /** The handler that the options ask for. @throws ClientError BAD_OPTION */
-export function handlerOf<Body>({ onMessage, onMessages }: Listeners<Body>, batchSize: number): Handler<Body> {
+export function handlerOf<Body>({ onMessage, onMessages }: Listeners<Body>, batchSize: number): MessageHandler<Body> {
   if (onMessage !== undefined) check('onMessage', onMessage)
   if (onMessages !== undefined) check('onMessages', onMessages)
   if (onMessage !== undefined && onMessages !== undefined) {
@@ -28,7 +28,7 @@ function check(name: string, value: unknown): void {
 }
 
 /** Makes the messages that the handler needs. */
-export function messageMaker<Body>(handler: Handler<Body>, context: MessageContext<Body>): MessageMaker<Body> {
+export function messageMaker<Body>(handler: MessageHandler<Body>, context: MessageContext<Body>): MessageMaker<Body> {
   if (handler instanceof DeliveredMessages) return (view, queue) => new DeliveredMessage(view, queue, context)
   return (view, queue) => new ReceivedMessage(view, queue, context)
 }

@@ -43,7 +43,7 @@ export const ABANDONED = Symbol('abandoned')
 type HandlerResult = Outcome | typeof ABANDONED
 
 /** Consumes messages: the user's listener, or the loops that iterate over the consumer. */
-export interface Handler<Body> {
+export interface MessageHandler<Body> {
   handle(messages: readonly ReceivedMessage<Body>[], context: ListenerContext): HandlerResult | Promise<HandlerResult>
   /** True while no loop has taken the message yet: its time limit has not started. */
   readonly isWaiting?: (message: ReceivedMessage<Body>) => boolean
@@ -71,7 +71,7 @@ type CallContext = Pick<PushContext, 'instance' | 'group' | 'settings' | 'trace'
  */
 export function callListener<Body>(
   context: CallContext,
-  handler: Handler<Body>,
+  handler: MessageHandler<Body>,
   messages: readonly ReceivedMessage<Body>[],
   listenerContext: ListenerContext,
 ): CallResult | undefined | Promise<CallResult | undefined> {
@@ -110,7 +110,7 @@ async function settled<Body>(
 // Between the two entries of RocketMQ's own message trace, if that is on.
 async function callTraced<Body>(
   context: CallContext,
-  handler: Handler<Body>,
+  handler: MessageHandler<Body>,
   messages: readonly ReceivedMessage<Body>[],
   listenerContext: ListenerContext,
 ): Promise<CallResult | undefined> {
@@ -132,7 +132,7 @@ function tracedOutcome(result: CallResult | undefined, isLate: boolean): TracedO
 
 async function callAsync<Body>(
   context: CallContext,
-  handler: Handler<Body>,
+  handler: MessageHandler<Body>,
   messages: readonly ReceivedMessage<Body>[],
   listenerContext: ListenerContext,
 ): Promise<CallResult | undefined> {

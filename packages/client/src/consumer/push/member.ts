@@ -18,7 +18,7 @@ import type { Rebalancer } from '../rebalance/rebalancer.ts'
 import { consumeDirectly } from './consume-directly.ts'
 import type { Consumption } from './consumption.ts'
 import type { PushContext } from './context.ts'
-import type { Handler } from './listener.ts'
+import type { MessageHandler } from './listener.ts'
 import { pushTable } from './settings.ts'
 
 export interface PushMemberOptions<Body, H extends HeldQueue> {
@@ -28,7 +28,7 @@ export interface PushMemberOptions<Body, H extends HeldQueue> {
   readonly held: HeldQueues<H>
   readonly rebalancer: Rebalancer<H>
   readonly consumption: Consumption<Body>
-  readonly handler: Handler<Body>
+  readonly handler: MessageHandler<Body>
   readonly toMessage: MessageMaker<Body>
 }
 

@@ -8,7 +8,7 @@ import {
   responseCodes,
   type SubscriptionData,
 } from '@gantrymq/protocol'
-import { type Long, pause, type Reply } from '@gantrymq/remoting'
+import { type Long, pause } from '@gantrymq/remoting'
 import { Deadline } from '../../deadline.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
 import type { ClientError } from '../../errors.ts'
@@ -19,6 +19,7 @@ import { exceededLimit, type SharedLimits } from '../queue/flow-control.ts'
 import type { HeldQueue } from '../queue/held-queue.ts'
 import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
+import type { PullReply } from '../queue/pull-call.ts'
 import type { ConsumedQueue, Consumption } from './consumption.ts'
 import type { PauseState, PushContext } from './context.ts'
 
@@ -37,8 +38,6 @@ export interface PulledQueueOptions<Body> {
   /** Called when the queue's lock is lost: it has to be dropped and added again. */
   readonly onLost: () => void
 }
-
-type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
 
 /** How long a broker may hold a pull that finds nothing, in milliseconds. */
 const SUSPEND_MS = 15_000

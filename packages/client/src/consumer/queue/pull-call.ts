@@ -16,7 +16,7 @@ import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import type { MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
 import { findReadAddress } from '../../routes/find-broker.ts'
-import type { ConsumeStats } from './consume-stats.ts'
+import type { ConsumptionStats } from './consumption-stats.ts'
 
 /**
  * What a pull found: messages (FOUND), nothing at or after the offset (NO_NEW_MSG), nothing that matches the filter as far as
@@ -43,7 +43,7 @@ export interface PullContext<Body> {
   readonly instance: ClientInstance
   /** With its namespace. */
   readonly group: string
-  readonly stats: ConsumeStats
+  readonly stats: ConsumptionStats
   readonly toMessage: MessageMaker<Body>
 }
 
@@ -62,7 +62,7 @@ export interface PullRequest {
   readonly isLite: boolean
 }
 
-type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
+export type PullReply = Reply<typeof consumeRequests.PULL_MESSAGE>
 
 const STATUSES: Readonly<Record<number, PullStatus>> = {
   [responseCodes.SUCCESS]: 'FOUND',

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConsumeStats } from './consume-stats.ts'
+import { ConsumptionStats } from './consumption-stats.ts'
 
 const MINUTE = 60_000
 
 /** Ticks every ten seconds, as consumers do, and calls `each` before every tick. */
-function run(stats: ConsumeStats, from: number, to: number, each: () => void): void {
+function run(stats: ConsumptionStats, from: number, to: number, each: () => void): void {
   for (let now = from; now < to; now += 10_000) {
     each()
     stats.tick(now + 10_000)
@@ -13,7 +13,7 @@ function run(stats: ConsumeStats, from: number, to: number, each: () => void): v
 }
 
 test('rates cover the last minute, or the time since the start if that is shorter', () => {
-  const stats = new ConsumeStats(0)
+  const stats = new ConsumptionStats(0)
   stats.pulled('Orders', 100, 20)
   stats.consumed('Orders', 50, 200, true)
   stats.consumed('Orders', 10, 100, false)
@@ -25,7 +25,7 @@ test('rates cover the last minute, or the time since the start if that is shorte
 })
 
 test('after a minute without messages, the listener time and the failures of the last hour are shown', () => {
-  const stats = new ConsumeStats(0)
+  const stats = new ConsumptionStats(0)
   stats.consumed('Orders', 10, 100, true)
   stats.consumed('Orders', 4, 40, false)
   run(stats, 0, 30 * MINUTE, () => {})
@@ -36,7 +36,7 @@ test('after a minute without messages, the listener time and the failures of the
 })
 
 test('totals count all topics since the start', () => {
-  const stats = new ConsumeStats(0)
+  const stats = new ConsumptionStats(0)
   for (const topic of ['a', 'b']) {
     stats.pulled(topic, 3, 1)
     stats.consumed(topic, 2, 1, true)

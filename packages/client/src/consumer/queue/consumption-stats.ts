@@ -22,7 +22,7 @@ const TICK_MS = 10_000
 const nothing = (): Totals => ({ pulls: 0, pulled: 0, pullMs: 0, ok: 0, failed: 0, consumeMs: 0 })
 
 /** Counts pulls and consumed messages per topic, and derives the rates of the last minute: Apache's ConsumerStatsManager. */
-export class ConsumeStats {
+export class ConsumptionStats {
   /** Messages that could not be read. */
   skipped = 0
   readonly #startedAt: number
