@@ -1,4 +1,4 @@
-// docs/protocol.md: every request, from its declaration.
+// Generates docs/protocol.md: every request, from its declaration.
 import {
   authRequests,
   brokerAdminRequests,
@@ -42,10 +42,10 @@ export function protocolDoc(): string {
     chapter('Finding messages and offsets', queryRequests),
     chapter('Requests of a broker to clients', clientNotices),
     chapter('Topics of a broker', topicRequests),
-    chapter('Groups of consumers', groupRequests),
+    chapter('Consumer groups', groupRequests),
     chapter('Offsets of groups', offsetRequests),
     chapter('Brokers', brokerAdminRequests),
-    chapter('Clients of a broker', connectionRequests),
+    chapter('Clients connected to a broker', connectionRequests),
     chapter('Accounts of 4.9', plainAccessRequests),
     chapter('Users and permissions of 5.x', authRequests),
     codes(),

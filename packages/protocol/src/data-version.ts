@@ -1,6 +1,6 @@
 import type { Long } from '@gantrymq/remoting'
 
-/** Which state of its topic table a broker has: Apache's DataVersion. Brokers of 4.9 have no stateVersion; read as 0. */
+/** The version of a broker's topic table: Apache's DataVersion. Brokers of 4.9 have no stateVersion; it is read as 0. */
 export interface DataVersion {
   readonly stateVersion: Long
   /** Milliseconds since the epoch. */
@@ -8,7 +8,7 @@ export interface DataVersion {
   readonly counter: Long
 }
 
-/** What a registration without a body counts as. */
+/** The version of a registration without a body. */
 export const noDataVersion: DataVersion = { stateVersion: 0, timestamp: 0, counter: 0 }
 
 export function sameDataVersion(a: DataVersion, b: DataVersion): boolean {

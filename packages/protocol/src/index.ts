@@ -56,7 +56,7 @@ export {
   topicRequests,
 } from './requests/index.ts'
 
-// What a group receives, and which member has which queue
+// What a group receives, and which queues each member has
 export { matchesTags, subscriptionOf, type SubscriptionExpression } from './subscription.ts'
 export {
   type AssignmentInput,

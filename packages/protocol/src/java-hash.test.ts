@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { javaHash, longHash, stringHash } from './java-hash.ts'
 
-test('texts hash as in Java, over UTF-16 units and in 32 bits', () => {
+test('strings hash as in Java, over UTF-16 units and in 32 bits', () => {
   assert.equal(javaHash('order-1001'), 708180863)
   assert.equal(javaHash('order-1001') % 4, 3)
   assert.equal(javaHash('TagA'), 2598919)
@@ -31,7 +31,7 @@ test('every hash is an int32', () => {
   fc.assert(fc.property(any, value => javaHash(value) === (javaHash(value) | 0)))
 })
 
-test('a text behind another continues its hash', () => {
+test('an appended text continues the hash', () => {
   fc.assert(
     fc.property(fc.string(), fc.string({ minLength: 1, maxLength: 1 }), (head, tail) => {
       assert.equal(stringHash(head + tail), (Math.imul(stringHash(head), 31) + tail.charCodeAt(0)) | 0)
@@ -39,6 +39,6 @@ test('a text behind another continues its hash', () => {
   )
 })
 
-test('a Long of 32 positive bits hashes as its Integer', () => {
+test('a positive Long that fits an Integer has the hash of that Integer', () => {
   fc.assert(fc.property(fc.nat(2 ** 31 - 1), value => longHash(BigInt(value)) === javaHash(value)))
 })

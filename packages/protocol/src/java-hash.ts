@@ -1,4 +1,4 @@
-/** What Java's hashCode can be asked of here. */
+/** Values whose Java hashCode can be computed here. */
 export type Hashable = string | number | bigint | boolean
 
 /**
@@ -14,14 +14,14 @@ export function javaHash(value: Hashable): number {
   return Number.isSafeInteger(value) ? longHash(BigInt(value)) : doubleHash(value)
 }
 
-/** String.hashCode: over UTF-16 units, in 32 bits. Also the tag codes of consume queues. */
+/** String.hashCode: over UTF-16 units, in 32 bits. Consume queues use it as tag code. */
 export function stringHash(text: string): number {
   let hash = 0
   for (let at = 0; at < text.length; at++) hash = (Math.imul(31, hash) + text.charCodeAt(at)) | 0
   return hash
 }
 
-/** Long.hashCode. A bigint is always a Long; those of a small positive one and of the Integer are equal. */
+/** Long.hashCode. A bigint is always a Long; a small positive Long has the hash of the Integer. */
 export function longHash(value: bigint): number {
   const bits = BigInt.asUintN(64, value)
   return Number(BigInt.asIntN(32, bits ^ (bits >> 32n)))

@@ -38,13 +38,13 @@ test('versions have the names of MQVersion', () => {
   for (const [version, name] of names) assert.equal(versionName(version), name, String(version))
 })
 
-test('the number of a release is that of its constant', () => {
+test('the number of a release equals its constant', () => {
   assert.equal(versionNumber(4, 9, 8), V4_9_8)
   assert.equal(versionNumber(5, 3, 1), V5_3_1)
   assert.equal(OUR_VERSION, versionNumber(5, 5, 0))
 })
 
-test('topics have 127 letters, digits and %|_- at most, retry topics 255', () => {
+test('topics have at most 127 letters, digits and %|_-, retry topics 255', () => {
   assert.equal(topicProblem('Topic_Test-1'), null)
   assert.equal(topicProblem('x'.repeat(127)), null)
   assert.match(topicProblem('x'.repeat(128)) ?? '', /longer than 127/)
@@ -57,13 +57,13 @@ test('topics have 127 letters, digits and %|_- at most, retry topics 255', () =>
   assert.equal(topicProblem('__proto__'), null)
 })
 
-test('groups have 255 such characters at most', () => {
+test('groups have at most 255 such characters', () => {
   assert.equal(groupProblem('g'.repeat(255)), null)
   assert.match(groupProblem('g'.repeat(256)) ?? '', /the group is longer than 255/)
   assert.match(groupProblem('a b') ?? '', /the group "a b"/)
 })
 
-test('system topics are known by name and by prefix, and some of them take messages', () => {
+test('system topics are recognised by name and by prefix, and some of them accept messages', () => {
   assert.ok(isSystemTopic('TBW102') && !isClosedTopic('TBW102'))
   assert.ok(isSystemTopic('SCHEDULE_TOPIC_XXXX') && isClosedTopic('SCHEDULE_TOPIC_XXXX'))
   assert.ok(isSystemTopic('rmq_sys_anything') && !isClosedTopic('rmq_sys_anything'))
@@ -71,7 +71,7 @@ test('system topics are known by name and by prefix, and some of them take messa
   assert.ok(isRetryTopic('%RETRY%g') && !isDeadLetterTopic('%RETRY%g') && isDeadLetterTopic('%DLQ%g'))
 })
 
-test('a namespace goes behind the retry prefix and comes off again', () => {
+test('a namespace is put behind the retry prefix and removed again', () => {
   for (const [name, wrapped] of [
     ['T', 'ns%T'],
     ['nsT', 'ns%nsT'],

@@ -11,8 +11,8 @@ function splitPrefix(name: string): [prefix: string, rest: string] {
 }
 
 /**
- * Puts a client's namespace before the name of a topic or group, behind `%RETRY%` or `%DLQ%`. System topics and groups
- * and names that have it already stay as they are (Apache's NamespaceUtil.wrapNamespace).
+ * Puts a client's namespace before the name of a topic or group, behind `%RETRY%` or `%DLQ%`. Names of system topics and
+ * groups, and names that have the namespace already, stay unchanged (Apache's NamespaceUtil.wrapNamespace).
  */
 export function wrapNamespace(namespace: string, name: string): string {
   if (namespace === '' || name === '' || isSystemTopic(name) || name.startsWith(SYSTEM_GROUP_PREFIX)) return name
@@ -20,7 +20,7 @@ export function wrapNamespace(namespace: string, name: string): string {
   return rest.startsWith(namespace + SEPARATOR) ? name : prefix + namespace + SEPARATOR + rest
 }
 
-/** Takes it off again, where it is there. */
+/** Removes the namespace from a name that has it. */
 export function unwrapNamespace(namespace: string, name: string): string {
   const [prefix, rest] = splitPrefix(name)
   const start = namespace + SEPARATOR

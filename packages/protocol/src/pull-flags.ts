@@ -1,10 +1,10 @@
 /** Bits of a pull's sysFlag: Apache's PullSysFlag. */
 export const pullFlags = {
-  /** `commitOffset` of the header is to be committed. */
+  /** The broker should commit the `commitOffset` of the header. */
   commitOffset: 1,
   /** The broker may hold the pull if it finds nothing. */
   suspend: 2,
-  /** The header has the subscription; otherwise the broker takes the one of the last heartbeat. */
+  /** The header has the subscription; otherwise the broker uses the one in the last heartbeat. */
   subscription: 4,
   litePull: 16,
 } as const

@@ -12,7 +12,7 @@ const V3_0_0_NAMES =
 function* releasesOf3(): Generator<string> {
   for (let patch = 1; patch <= 15; patch++) yield `V3_0_${patch}`
   for (let minor = 1; minor <= 9; minor++) {
-    // From 3.3 on there was no patch 0.
+    // From 3.3 on there is no patch 0.
     for (let patch = minor < 3 ? 0 : 1; patch <= 9; patch++) yield `V3_${minor}_${patch}`
   }
 }
@@ -26,7 +26,7 @@ const namesOf3: readonly string[] = [
 const V4_0_0 = 213
 const HIGHER_VERSION = 612
 
-/** The name of a version, as Apache's MQVersion.getVersionDesc gives it; a negative one has none there. */
+/** The name of a version, as Apache's MQVersion.getVersionDesc gives it. `UNKNOWN` for a negative one, which has no name there. */
 export function versionName(version: number): string {
   if (version >= HIGHER_VERSION) return 'HIGHER_VERSION'
   const steps = version - V4_0_0
@@ -36,13 +36,13 @@ export function versionName(version: number): string {
   return steps % 2 === 0 ? `V${digits}` : `V${digits}_SNAPSHOT`
 }
 
-/** The number of a release of 4.x or 5.x; each part of it below 10. */
+/** The number of a release of 4.x or 5.x; each part must be below 10. */
 export function versionNumber(major: number, minor: number, patch: number): number {
   return V4_0_0 + 2 * ((major - 4) * 100 + minor * 10 + patch)
 }
 
 /**
- * What we announce: 5.5.0, whose behaviour is ours where the lines differ. A small number would lose features, a
- * larger one may switch on what nobody has written yet.
+ * The version that Gantry announces: 5.5.0, whose behaviour Gantry has where the lines differ. A smaller number would lose
+ * features; a larger one might switch on features of future releases.
  */
 export const OUR_VERSION = versionNumber(5, 5, 0)

@@ -1,6 +1,6 @@
 /**
- * Response codes: Apache's RemotingSysResponseCode and ResponseCode of 4.9 and 5.5.0. The negative ones never travel;
- * Java's RPC client gives them to itself.
+ * Response codes: Apache's RemotingSysResponseCode and ResponseCode of 4.9 and 5.5.0. Negative codes are never sent;
+ * Java's RPC client uses them internally.
  */
 export const responseCodes = {
   RPC_TIME_OUT: -1006,
@@ -41,7 +41,7 @@ export const responseCodes = {
   CONSUMER_NOT_ONLINE: 206,
   CONSUME_MSG_TIMEOUT: 207,
   NO_MESSAGE: 208,
-  // 209 to 211 mean one thing to 5.x and another to 4.9, whose names follow: ask the peer's version.
+  // 209 to 211 have different meanings in 5.x and in 4.9, whose names come second: check the peer's version.
   POLLING_FULL: 209,
   UPDATE_AND_CREATE_ACL_CONFIG_FAILED: 209,
   POLLING_TIMEOUT: 210,
@@ -85,7 +85,7 @@ for (const [name, code] of Object.entries(responseCodes)) {
   names.set(code, other === undefined ? name : `${other} or ${name}`)
 }
 
-/** The name of a code; both names where the lines differ, the number itself where it has none. */
+/** The name of a code; both names if the lines differ, the number itself if the code has no name. */
 export function responseName(code: number): string {
   return names.get(code) ?? String(code)
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { RemotingError } from '@gantrymq/remoting'
 import { matchesTags, subscriptionOf } from './subscription.ts'
 
-test('an asterisk, or nothing, means every message', () => {
+test('an asterisk or an empty expression matches every message', () => {
   for (const expression of ['*', '', { tags: [] }, { tags: ['*'] }]) {
     assert.deepEqual(subscriptionOf('Orders', expression, 7), {
       topic: 'Orders',
@@ -17,7 +17,7 @@ test('an asterisk, or nothing, means every message', () => {
   }
 })
 
-test('tags are split, trimmed and hashed as in Java; the text stays as given', () => {
+test('tags are split, trimmed and hashed as in Java; the text stays unchanged', () => {
   const { subString, tagsSet, codeSet } = subscriptionOf('Orders', 'TagA||  TagB || ', 1)
   assert.equal(subString, 'TagA||  TagB || ')
   assert.deepEqual(tagsSet, ['TagA', 'TagB'])
@@ -25,7 +25,7 @@ test('tags are split, trimmed and hashed as in Java; the text stays as given', (
   assert.equal(subscriptionOf('Orders', { tags: ['a', 'b'] }, 1).subString, 'a || b')
 })
 
-test('an SQL92 filter goes to the broker as it is', () => {
+test('an SQL92 filter is sent to the broker unchanged', () => {
   const subscription = subscriptionOf('Orders', { sql: "a > 5 AND b = 'x'" }, 1)
   assert.equal(subscription.expressionType, 'SQL92')
   assert.equal(subscription.subString, "a > 5 AND b = 'x'")
@@ -33,7 +33,7 @@ test('an SQL92 filter goes to the broker as it is', () => {
   assert.equal(matchesTags(subscription, undefined), true)
 })
 
-test('an expression that can match nothing is refused with its topic', () => {
+test('an expression that can match nothing is refused, and the error names the topic', () => {
   for (const expression of ['||', ' || ', ' ', { sql: ' ' }, { tags: ['', ' '] }]) {
     assert.throws(
       () => subscriptionOf('Orders', expression, 1),
@@ -43,7 +43,7 @@ test('an expression that can match nothing is refused with its topic', () => {
   }
 })
 
-test('a tag with the hash of another is dropped by the client', () => {
+test('the client drops a message whose tag only has the hash of a subscribed tag', () => {
   const subscription = subscriptionOf('Orders', 'Aa', 1)
   assert.deepEqual(subscription.codeSet, subscriptionOf('Orders', 'BB', 1).codeSet)
   assert.equal(matchesTags(subscription, 'Aa'), true)
@@ -51,7 +51,7 @@ test('a tag with the hash of another is dropped by the client', () => {
   assert.equal(matchesTags(subscription, undefined), false)
 })
 
-test('every tag of an expression is matched, and no other', () => {
+test('a subscription matches every tag of its expression and no other', () => {
   const tag = fc.stringMatching(/^[a-z0-9_-]{1,8}$/)
   fc.assert(
     fc.property(fc.uniqueArray(tag, { minLength: 1, maxLength: 8 }), tag, (tags, other) => {

@@ -2,21 +2,21 @@ import { RemotingError } from '@gantrymq/remoting'
 import type { SubscriptionData } from './bodies/heartbeat.ts'
 import { stringHash } from './java-hash.ts'
 
-/** What to receive of a topic: `*` or tags such as `new || paid`, the tags as a list, or an SQL92 filter on properties. */
+/** Which messages of a topic to receive: `*`, tags such as `new || paid`, an array of tags, or an SQL92 filter on properties. */
 export type SubscriptionExpression = string | { readonly tags: readonly string[] } | { readonly sql: string }
 
 const EVERYTHING = '*'
 const SEPARATOR = '||'
 
 /**
- * The subscription that an expression means (Apache's FilterAPI).
+ * The subscription for an expression (Apache's FilterAPI).
  * @throws RemotingError BAD_OPTION for an expression without tags or without text
  */
 export function subscriptionOf(topic: string, expression: SubscriptionExpression, version: number): SubscriptionData {
   if (typeof expression === 'string') return byTags(topic, expression, expression.split(SEPARATOR), version)
   const given: { readonly sql?: unknown; readonly tags?: unknown } = expression ?? {}
   if (typeof given.sql === 'string') return bySql(topic, given.sql, version)
-  if (!Array.isArray(given.tags)) throw badExpression(topic, typeof expression, 'is no text, { tags } or { sql }')
+  if (!Array.isArray(given.tags)) throw badExpression(topic, typeof expression, 'is not a string, { tags } or { sql }')
   return byTags(topic, given.tags.join(` ${SEPARATOR} `), given.tags.map(String), version)
 }
 
@@ -47,8 +47,8 @@ function badExpression(topic: string, text: string, problem: string): RemotingEr
 }
 
 /**
- * Whether a pulled message is wanted. Brokers filter by hash codes, which different tags can share; only the client sees
- * the text. A message without a tag is wanted only by who wants all.
+ * Whether a pulled message matches the subscription. Brokers filter by hash codes, which different tags can share; the client
+ * compares the texts. A message without a tag matches only a subscription to all messages.
  */
 export function matchesTags({ tagsSet }: SubscriptionData, tag: string | undefined): boolean {
   return tagsSet.length === 0 || (tag !== undefined && tagsSet.includes(tag))

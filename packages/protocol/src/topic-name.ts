@@ -1,6 +1,6 @@
 /** Rules for names of topics and groups: Apache's TopicValidator and the client's Validators. */
 export const MAX_TOPIC_LENGTH = 127
-/** Of retry and dead-letter topics, which have the group's name inside (5.x). */
+/** For retry and dead-letter topics, whose names contain the group's name (5.x). */
 export const MAX_RETRY_TOPIC_LENGTH = 255
 export const MAX_GROUP_LENGTH = 255
 
@@ -8,16 +8,16 @@ export const RETRY_PREFIX = '%RETRY%'
 export const DEAD_LETTER_PREFIX = '%DLQ%'
 const SYSTEM_TOPIC_PREFIX = 'rmq_sys_'
 /**
- * Brokers with autoCreateTopicEnable register this topic. Clients borrow its route for topics that are not created yet, and
- * a broker copies its settings for them (Apache's TopicValidator.AUTO_CREATE_TOPIC_KEY_TOPIC).
+ * Brokers with autoCreateTopicEnable register this topic. Clients use its route for topics that do not exist yet, and a broker
+ * copies its settings to them (Apache's TopicValidator.AUTO_CREATE_TOPIC_KEY_TOPIC).
  */
 export const AUTO_CREATE_TOPIC = 'TBW102'
-/** The group of messages that a client sends by itself (Apache's MixAll.CLIENT_INNER_PRODUCER_GROUP). */
+/** The producer group of messages that a client sends on its own (Apache's MixAll.CLIENT_INNER_PRODUCER_GROUP). */
 export const INNER_PRODUCER_GROUP = 'CLIENT_INNER_PRODUCER'
 
 const LEGAL = /^[%|a-zA-Z0-9_-]*$/
 
-/** Topics no sender may use (Apache's notAllowedSendTopicSet). */
+/** Topics that no user may send to (Apache's notAllowedSendTopicSet). */
 const CLOSED_TOPICS: ReadonlySet<string> = new Set([
   'SCHEDULE_TOPIC_XXXX',
   'RMQ_SYS_TRANS_HALF_TOPIC',
@@ -42,7 +42,7 @@ export function isSystemTopic(topic: string): boolean {
   return SYSTEM_TOPICS.has(topic) || topic.startsWith(SYSTEM_TOPIC_PREFIX)
 }
 
-/** Whether a topic refuses messages of users. */
+/** Whether a topic refuses messages from users. */
 export function isClosedTopic(topic: string): boolean {
   return CLOSED_TOPICS.has(topic)
 }
@@ -63,13 +63,13 @@ export function deadLetterTopicOf(group: string): string {
   return DEAD_LETTER_PREFIX + group
 }
 
-/** Why a name cannot be a topic's, in a sentence; null if it can. */
+/** Why a name is not valid for a topic, in a sentence; null if it is valid. */
 export function topicProblem(topic: string): string | null {
   const limit = isRetryTopic(topic) || isDeadLetterTopic(topic) ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH
   return problem('topic', topic, limit)
 }
 
-/** Why a name cannot be a group's, in a sentence; null if it can. Brokers of 5.5 take new groups up to 120 only. */
+/** Why a name is not valid for a group, in a sentence; null if it is valid. Brokers of 5.5 accept new groups only up to 120. */
 export function groupProblem(group: string): string | null {
   return problem('group', group, MAX_GROUP_LENGTH)
 }

@@ -3,13 +3,13 @@ import { readMessageProperties, writeMessageProperties } from './properties.ts'
 
 /** One message of a batch; its topic and the rest are in the request's header. */
 export interface BatchedMessage {
-  /** The user's own number. */
+  /** A number of the user's own; RocketMQ does not use it. */
   readonly flag: number
   readonly body: Buffer
   readonly properties: ReadonlyMap<string, string>
 }
 
-/** A message for a batch: its properties, or their text where that is written already. */
+/** A message for a batch, with its properties or their encoded text. */
 export interface BatchPart {
   readonly flag: number
   readonly body: Buffer
@@ -21,11 +21,11 @@ const FIXED = 4 * 5 + 2
 const BODY = 4 * 5
 
 /**
- * Bytes of a message in `encodeBatch`, so that a batch can be split before it is made.
+ * Size of a message in `encodeBatch`, bytes, so that a batch can be split before it is encoded.
  * @throws RemotingError BAD_OPTION if its properties cannot be written
  */
 export function batchedSize(message: BatchPart): number {
-  // Writing the text and counting it is quicker than counting each name and value.
+  // Writing the text and measuring it is faster than measuring each name and value.
   return FIXED + message.body.length + Buffer.byteLength(propertyText(message))
 }
 
@@ -53,7 +53,7 @@ export function encodeBatch(messages: readonly BatchPart[]): Buffer {
 function writeEntry(out: Buffer, at: number, size: number, message: BatchPart, text: string): void {
   const { body, flag } = message
   out.writeInt32BE(size, at)
-  // Magic and CRC stay 0: receivers do not look at them.
+  // Magic and CRC stay 0: receivers ignore them.
   out.fill(0, at + 4, at + 12)
   out.writeInt32BE(flag, at + 12)
   out.writeInt32BE(body.length, at + 16)
@@ -63,7 +63,7 @@ function writeEntry(out: Buffer, at: number, size: number, message: BatchPart, t
   out.write(text, end + 2)
 }
 
-/** Where the parts of one message of a batch are. */
+/** The positions of the parts of one message of a batch. */
 export interface BatchEntry {
   readonly at: number
   /** Where the next one begins. */
@@ -75,7 +75,7 @@ export interface BatchEntry {
 }
 
 /**
- * Reads such a body; the messages' bodies are views of it.
+ * Reads such a body; the bodies of the messages are views of it.
  * @throws RemotingError BAD_BODY
  */
 export function decodeBatch(bytes: Buffer): BatchedMessage[] {
@@ -94,7 +94,7 @@ export function decodeBatch(bytes: Buffer): BatchedMessage[] {
   return messages
 }
 
-/** Where the user's own number of a message in a batch is. */
+/** The position of the user's own number of a message in a batch. */
 export function entryFlagAt(entry: BatchEntry): number {
   return entry.at + 12
 }
@@ -118,5 +118,5 @@ export function readBatchEntry(bytes: Buffer, at: number): BatchEntry {
 }
 
 function bad(at: number): RemotingError {
-  return new RemotingError('BAD_BODY', `the batch is not whole: the message at byte ${at} does not fit`)
+  return new RemotingError('BAD_BODY', `the batch is incomplete: the message at byte ${at} does not fit`)
 }

@@ -13,7 +13,7 @@ import type { Compression } from './sys-flag.ts'
 const types: readonly Compression[] = ['zlib', 'zstd', 'lz4']
 const text = readFileSync(new URL('../../test/golden/body.txt', import.meta.url))
 
-test('bodies that Java compressed are read, in each type of both lines', async () => {
+test('bodies that Java compressed are decompressed, for each type of both lines', async () => {
   for (const line of ['4.9.7', '5.5.0'] as const) {
     for (const type of types) {
       const body = golden(line, `body-${type}.bin`)
@@ -23,7 +23,7 @@ test('bodies that Java compressed are read, in each type of both lines', async (
   }
 })
 
-test('every body comes back, at once and over the thread pool', async () => {
+test('a compressed body is decompressed unchanged, synchronously and in the thread pool', async () => {
   const pattern = fc.array(fc.constantFrom('a', 'bcd', 'order', '中'), { maxLength: 400 })
   const body = fc.oneof(
     fc.uint8Array({ maxLength: 500 }).map(bytes => Buffer.from(bytes)),
@@ -43,7 +43,7 @@ test('every body comes back, at once and over the thread pool', async () => {
   }
 })
 
-test('a body that grows beyond the limit is refused, and memory is not given to it', async () => {
+test('a body that would exceed the limit is refused before its memory is allocated', async () => {
   const size = 65 * 1024 * 1024
   const nothing = Buffer.alloc(size)
   const bombs: Record<Compression, Buffer> = {
@@ -61,7 +61,7 @@ test('a body that grows beyond the limit is refused, and memory is not given to 
   }
 })
 
-test('cut and random bytes are typed errors', async () => {
+test('truncated and random bytes are typed errors', async () => {
   for (const type of types) {
     const body = golden('5.5.0', `body-${type}.bin`)
     for (let end = 0; end < body.length; end++) {
@@ -99,7 +99,7 @@ test('a level that does not exist is an option error', async () => {
   assert.throws(() => compress(text, 'zstd', 0.5), { code: 'BAD_OPTION' })
 })
 
-/** A frame around blocks made by hand, without checksums. */
+/** Wraps handmade blocks into a frame without checksums. */
 function frame(...blocks: Buffer[]): Buffer {
   const head = Buffer.from('04224d18604000', 'hex')
   const parts = blocks.flatMap(block => [word(block.length), block])
@@ -114,7 +114,7 @@ function word(value: number): Buffer {
 
 test('LZ4 copies reach back over blocks, overlap, and stop at the start', () => {
   const abc = Buffer.from('30616263', 'hex')
-  // No literals, a copy of 4 + 2 bytes from 3 before, then a literal.
+  // No literals, a copy of 4 + 2 bytes from 3 bytes back, then a literal.
   const again = Buffer.from('0203001078', 'hex')
   assert.equal(readLz4Frames(frame(abc, again), 100).toString(), 'abcabcabcx')
   assert.equal(readLz4Frames(Buffer.concat([frame(abc), frame(abc)]), 100).toString(), 'abcabc')
@@ -125,7 +125,7 @@ test('LZ4 copies reach back over blocks, overlap, and stop at the start', () => 
   }
 })
 
-test('LZ4 frames with sizes, checksums, stored blocks and strange frames between are read', () => {
+test('LZ4 frames with sizes, checksums, stored blocks and skippable frames in between are read', () => {
   const skipped = Buffer.concat([Buffer.from('502a4d18', 'hex'), word(3), Buffer.from('xyz')])
   const noise = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * index * 31 + (index >> 3)) & 0xff))
   const checked = compressFrameSync(noise, { contentChecksum: true, blockChecksums: true })

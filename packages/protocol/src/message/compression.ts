@@ -10,14 +10,14 @@ import { hasWholeZstdFrame } from './zstd-frame.ts'
 export const DEFAULT_COMPRESSION_LEVEL = 5
 
 /**
- * Most bytes that a body may have when decompressed. Senders check the size before they compress, and 4 MiB is the
- * default limit of clients and brokers; this leaves room for limits raised sixteen times. zlib can make 1 GB of 1 MB.
+ * The maximum size of a decompressed body, bytes. Senders check the size before they compress, and 4 MiB is the default limit of
+ * clients and brokers; this leaves room for a limit sixteen times as high. zlib can expand 1 MB to 1 GB.
  */
 export const MAX_DECOMPRESSED_BYTES = 64 * 1024 * 1024
 
 /**
- * From this size on the asynchronous forms use Node's thread pool. Measured with JSON: deflating 64 KiB takes 0.6 ms and
- * inflating 0.12 ms, against 0.05 ms for the way to the pool and back; 4 KiB take 0.04 and 0.02 ms.
+ * From this size on, the asynchronous functions use Node's thread pool. Measured with JSON: deflating 64 KiB takes 0.6 ms and
+ * inflating 0.12 ms, compared with 0.05 ms for passing it to the pool and back; 4 KiB take 0.04 and 0.02 ms.
  */
 export const ASYNC_COMPRESSION_BYTES = 64 * 1024
 
@@ -35,7 +35,7 @@ export function compress(body: Buffer, type: Compression, level = DEFAULT_COMPRE
   }
 }
 
-/** As `compress`, but a large body does not hold up the event loop. */
+/** As `compress`, but a large body does not block the event loop. */
 export async function compressAsync(
   body: Buffer,
   type: Compression,
@@ -54,7 +54,7 @@ export async function compressAsync(
 }
 
 /**
- * Decompresses a body; LZ4 needs nothing installed.
+ * Decompresses a body. LZ4 needs no optional package here.
  * @throws RemotingError BAD_BODY if it is corrupt or would be larger than `maxBytes`; BAD_OPTION if this Node has no zstd
  */
 export function decompress(body: Buffer, type: Compression, maxBytes = MAX_DECOMPRESSED_BYTES): Buffer {
@@ -68,7 +68,7 @@ export function decompress(body: Buffer, type: Compression, maxBytes = MAX_DECOM
   }
 }
 
-/** As `decompress`, but a large body does not hold up the event loop, except in LZ4, which is read at once. */
+/** As `decompress`, but a large body does not block the event loop. LZ4 bodies are an exception: they are read synchronously. */
 export async function decompressAsync(
   body: Buffer,
   type: Compression,
@@ -85,7 +85,7 @@ export async function decompressAsync(
 }
 
 function wholeZstd(body: Buffer): Buffer {
-  if (!hasWholeZstdFrame(body)) throw new Error('no zstd frame, or one that was cut off')
+  if (!hasWholeZstdFrame(body)) throw new Error('it is not a zstd frame, or a truncated one')
   return body
 }
 
@@ -94,7 +94,7 @@ function zstd(): typeof zlib {
   throw new RemotingError('BAD_OPTION', `zstd needs Node 22.15 or later, this is ${process.version}`)
 }
 
-/** Node takes any number here and zstd makes something of it, so it is checked. */
+/** Checks the level, because Node accepts any number and zstd replaces an invalid one. */
 function zstdLevel(level: number): zlib.ZstdOptions {
   if (!Number.isInteger(level) || level < 1 || level > 22) {
     throw new RemotingError('BAD_OPTION', `the compression level of zstd is 1 to 22, not ${level}`)
@@ -105,12 +105,12 @@ function zstdLevel(level: number): zlib.ZstdOptions {
 type Lz4 = typeof import('lz4-napi')
 let loadedLz4: Lz4 | undefined
 
-/** Loaded when first needed, as most programs have it not and need it not. */
+/** Loads the package at its first use, because most programs do not need it. */
 function lz4(): Lz4 {
   try {
     return (loadedLz4 ??= createRequire(import.meta.url)('lz4-napi') as Lz4)
   } catch (cause) {
-    throw new RemotingError('BAD_OPTION', 'to compress with LZ4 install the optional package: npm i lz4-napi', {
+    throw new RemotingError('BAD_OPTION', 'to compress with LZ4, install the optional package: npm i lz4-napi', {
       cause,
     })
   }

@@ -4,7 +4,7 @@ import { RemotingError } from '@gantrymq/remoting'
 const DOT = 0x2e
 const DIGIT_0 = 0x30
 
-/** An address as messages carry it. */
+/** An address and a port, as in messages. */
 export interface Host {
   /** IPv4 or IPv6, as text. */
   readonly ip: string
@@ -27,19 +27,19 @@ export function ipBytes(ip: string): Buffer {
   return bytes
 }
 
-/** Bytes of an address and its port in a message. */
+/** Size of an address and its port in a message, bytes. */
 export function hostSize({ ip }: Host): number {
   return isV6(ip) ? 20 : 8
 }
 
-/** Whether an address is one of IPv6, if it is one at all. */
+/** Whether a valid address is an IPv6 address. */
 export function isV6(ip: string): boolean {
   return ip.includes(':')
 }
 
 /**
- * Writes an address and its port into `out` from `at`, which has room for `hostSize` bytes.
- * @returns Where it ends.
+ * Writes an address and its port into `out` at `at`, where there must be room for `hostSize` bytes.
+ * @returns The position after them.
  * @throws RemotingError BAD_OPTION
  */
 export function writeHost({ ip, port }: Host, out: Buffer, at: number): number {
@@ -63,10 +63,10 @@ function writeIpv4(ip: string, out: Buffer, start: number): number {
 }
 
 function noAddress(ip: string): RemotingError {
-  return new RemotingError('BAD_OPTION', `${JSON.stringify(ip)} is no IP address`)
+  return new RemotingError('BAD_OPTION', `${JSON.stringify(ip)} is not an IP address`)
 }
 
-/** Groups of an IPv6 address; the last may be an IPv4 address, which is two. */
+/** The groups of an IPv6 address. The last one may be an IPv4 address, which counts as two groups. */
 function words(text: string): number[] {
   if (text === '') return []
   return text.split(':').flatMap(group => {
@@ -76,7 +76,7 @@ function words(text: string): number[] {
   })
 }
 
-/** The text of 4 or 16 bytes, as Java's getHostAddress: no group of zeros is left out. */
+/** The text of 4 or 16 bytes, as Java's getHostAddress writes it: groups of zeros are not abbreviated. */
 export function ipText(bytes: Buffer): string {
   if (bytes.length === 4) return bytes.join('.')
   return Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16)).join(':')

@@ -1,16 +1,17 @@
 import { RemotingError } from '@gantrymq/remoting'
 
 const FRAME = 0x184d2204
-/** Frames of other people's data, to be skipped: the last digit is free. */
+/** Skippable frames with data of other programs: the last hex digit of their magic number can be any. */
 const SKIPPABLE = 0x184d2a5
 const STORED_AS_IS = 0x80000000
-/** Shorter copies are quicker byte by byte than through copyWithin. */
+/** Shorter copies are faster byte by byte than with copyWithin. */
 const LONG_COPY = 32
 
 /**
- * Reads LZ4 frames (what Java's LZ4FrameInputStream reads), up to `maxBytes`. Written here since the library at hand has
- * no limit: 4 MB of hostile frame make 1 GB. A first pass over the lengths finds the size, so memory is given once and
- * only when it is within the limit. Checksums inside are not looked at; the message's CRC covers them. About 500 MB/s.
+ * Reads LZ4 frames (what Java's LZ4FrameInputStream reads), up to `maxBytes`. This is implemented here because the available
+ * library has no limit: 4 MB of a hostile frame expand to 1 GB. A first pass over the lengths finds the size, so memory is
+ * allocated once, and only if the size is within the limit. Checksums of the frames are ignored; the CRC of the message covers
+ * them. About 500 MB/s.
  * @throws RemotingError BAD_BODY
  */
 export function readLz4Frames(bytes: Buffer, maxBytes: number): Buffer {
@@ -19,7 +20,7 @@ export function readLz4Frames(bytes: Buffer, maxBytes: number): Buffer {
   return out
 }
 
-/** Both passes: without `out` it measures. Returns the bytes that come out. */
+/** Does both passes: without `out` it only measures. Returns the decompressed size. */
 function walkFrames(bytes: Buffer, out: Buffer | null, limit: number): number {
   let to = 0
   for (let at = 0; at < bytes.length; ) {
@@ -40,7 +41,7 @@ function walkFrame(bytes: Buffer, start: number, out: Buffer | null, from: numbe
   if (flags >> 6 !== 1) throw bad('unknown version')
   if ((flags & 0x01) !== 0) throw bad('it needs a dictionary')
   const checksum = (flags & 0x10) !== 0 ? 4 : 0
-  // Flags, block size and header checksum are a byte each; the content's size is optional and not to be trusted.
+  // Flags, block size and header checksum take a byte each. The content size is optional and cannot be trusted.
   let at = start + 3 + ((flags & 0x08) !== 0 ? 8 : 0)
   let to = from
   for (;;) {
@@ -63,7 +64,7 @@ function copyBlock(bytes: Buffer, at: number, end: number, out: Buffer | null, t
   return to + end - at
 }
 
-/** Sequences of literals and of copies of what came before. */
+/** A block consists of literals and of copies of earlier output. */
 function readBlock(bytes: Buffer, start: number, end: number, out: Buffer | null, from: number, limit: number): number {
   let at = start
   let to = from
@@ -83,7 +84,7 @@ function readBlock(bytes: Buffer, start: number, end: number, out: Buffer | null
     let length = token & 15
     if (length === 15) [at, length] = longLength(bytes, at, end, length)
     length += 4
-    if (distance === 0 || distance > to) throw bad('a copy from before its start')
+    if (distance === 0 || distance > to) throw bad('it copies from before its start')
     if (to + length > limit) throw tooLarge(limit)
     if (out !== null) repeat(out, to, distance, length)
     to += length
@@ -91,7 +92,7 @@ function readBlock(bytes: Buffer, start: number, end: number, out: Buffer | null
   return to
 }
 
-/** A length of 15 goes on in the next bytes, until one is below 255. */
+/** A length of 15 continues in the next bytes, until one is below 255. */
 function longLength(bytes: Buffer, start: number, end: number, first: number): [number, number] {
   let at = start
   let length = first
@@ -108,7 +109,7 @@ function copyBytes(from: Buffer, at: number, out: Buffer, to: number, length: nu
   else for (let i = 0; i < length; i++) out[to + i] = from[at + i] ?? 0
 }
 
-/** The copy may run into what it writes: then the pattern repeats. */
+/** Copies earlier output. The copy may overlap its own output: then the pattern repeats. */
 function repeat(out: Buffer, to: number, distance: number, length: number): void {
   const from = to - distance
   if (length > LONG_COPY && distance >= length) out.copyWithin(to, from, from + length)

@@ -16,7 +16,7 @@ function sinceMonth(id: string): number {
   return Number.parseInt(id.slice(20, 28), 16)
 }
 
-test('the milliseconds of a month go beyond 2^31 in its last week', () => {
+test('the milliseconds of a month exceed 2^31 in its last week', () => {
   const { clock, ids } = makerAt(december - 1)
   const id = ids.next()
   assert.ok(december - 1 - november > 2 ** 31)
@@ -26,7 +26,7 @@ test('the milliseconds of a month go beyond 2^31 in its last week', () => {
   assert.equal(sinceMonth(ids.next()), 0)
 })
 
-test('a clock set back over the start of a month stands still for 1000 seconds, then counts in the other month', () => {
+test('a clock set back over the start of a month counts as the start within 1000 seconds, then as the other month', () => {
   const { clock, ids } = makerAt(december + 5)
   assert.equal(sinceMonth(ids.next()), 5)
   clock.advance(-999_999)
@@ -43,7 +43,7 @@ test('ids differ while the clock stands still', () => {
   assert.equal(seen.size, 65_536)
 })
 
-test('the time of a unique id is read back, over the start of a month too', () => {
+test('the time of a unique id is read back, even across the start of a month', () => {
   for (const ip of ['192.168.0.1', 'fd00::2']) {
     const { clock, ids } = makerAt(december - 7)
     const made = clock.now()
@@ -55,12 +55,12 @@ test('the time of a unique id is read back, over the start of a month too', () =
   }
 })
 
-test('what is no unique id has no time', () => {
+test('a text that is not a unique id has no time', () => {
   for (const id of ['', 'order-1', '0'.repeat(40)]) assert.equal(uniqueIdTime(id, november), undefined)
   assert.equal(uniqueIdTime(`${'0'.repeat(20)}FFFFFFFF0000`, november), undefined)
 })
 
-test('an id can be an offset id only if it has a port', () => {
+test('an id can be an offset id only if it contains a port', () => {
   assert.equal(mayBeOffsetMessageId(offsetMessageId({ ip: '1.2.3.4', port: 10911 }, 1024)), true)
   assert.equal(mayBeOffsetMessageId(offsetMessageId({ ip: 'fd00::2', port: 65535 }, 1024)), true)
   assert.equal(mayBeOffsetMessageId(offsetMessageId({ ip: '1.2.3.4', port: 0 }, 1024)), false)

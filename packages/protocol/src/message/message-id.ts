@@ -1,7 +1,7 @@
 import { type Clock, exactLong, type Long, RemotingError } from '@gantrymq/remoting'
 import { type Host, ipBytes, ipText } from './host.ts'
 
-/** The broker's id of a message: where it is stored. Apache's MessageDecoder.createMessageId. */
+/** The broker's id of a message, which says where it is stored: Apache's MessageDecoder.createMessageId. */
 export function offsetMessageId(store: Host, physicalOffset: Long): string {
   const ip = ipBytes(store.ip)
   const rest = Buffer.alloc(12)
@@ -12,9 +12,9 @@ export function offsetMessageId(store: Host, physicalOffset: Long): string {
 
 const OFFSET_ID = /^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{56})$/
 
-/** @throws RemotingError BAD_OPTION if the text is no such id */
+/** @throws RemotingError BAD_OPTION if the text is not such an id */
 export function readOffsetMessageId(id: string): { store: Host; physicalOffset: Long } {
-  if (!OFFSET_ID.test(id)) throw new RemotingError('BAD_OPTION', `${JSON.stringify(id)} is no offset message id`)
+  if (!OFFSET_ID.test(id)) throw new RemotingError('BAD_OPTION', `${JSON.stringify(id)} is not an offset message id`)
   const bytes = Buffer.from(id, 'hex')
   const end = bytes.length - 12
   return {
@@ -24,8 +24,8 @@ export function readOffsetMessageId(id: string): { store: Host; physicalOffset: 
 }
 
 /**
- * Whether an id can be an offset id. Unique ids have the same lengths, but a process id where the port would be, which
- * makes a number beyond 65,535.
+ * Whether an id can be an offset id. Unique ids have the same lengths, but a process id in place of the port, which makes a
+ * number beyond 65,535.
  */
 export function mayBeOffsetMessageId(id: string): boolean {
   if (!OFFSET_ID.test(id)) return false
@@ -34,8 +34,8 @@ export function mayBeOffsetMessageId(id: string): boolean {
 }
 
 /**
- * When a unique id was made, by a maker in this time zone, at most a month before `now`; undefined if the text has no
- * such time. Apache's MessageClientIDSetter.getNearlyTimeFromID.
+ * When a unique id was created, assuming that its client is in this time zone and created it at most a month before `now`;
+ * undefined if the text has no such time. Apache's MessageClientIDSetter.getNearlyTimeFromID.
  */
 export function uniqueIdTime(id: string, now: number): number | undefined {
   if (!OFFSET_ID.test(id)) return undefined
@@ -56,30 +56,30 @@ function nextMonth(start: number): number {
   return new Date(date.getFullYear(), date.getMonth() + 1, 1).getTime()
 }
 
-/** A clock set back across a month's start by less than this counts as at the start, as in Java. */
+/** A clock that is set back across the start of a month by less than this counts as being at the start, as in Java. */
 const SET_BACK_MS = 1_000_000
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).toUpperCase().padStart(2, '0'))
 
 /**
- * Makes the ids that clients give their messages (property UNIQ_KEY): Apache's MessageClientIDSetter. An id takes 0.1 us,
- * 0.3 us more in a new millisecond.
+ * Creates the ids that clients give their messages (property UNIQ_KEY): Apache's MessageClientIDSetter. An id takes 0.1 us,
+ * the first one of a millisecond 0.3 us more.
  */
 export class UniqueIds {
   readonly #clock: Clock
   readonly #process: string
   #start = 0
   #end = 0
-  /** The millisecond that the prefix is of. */
+  /** The millisecond for which the prefix is valid. */
   #now = -1
   #prefix = ''
   #counter = 0
 
-  /** @param seed what tells apart two makers in one process; 32 bits of it count. */
+  /** @param seed Distinguishes two instances in one process; 32 bits of it count. */
   constructor(options: { readonly clock: Clock; readonly ip: string; readonly pid: number; readonly seed: number }) {
     this.#clock = options.clock
     const tail = Buffer.alloc(6)
-    // Zero would let the id be taken for an offset id.
+    // With zero, the id could be mistaken for an offset id.
     tail.writeUInt16BE(options.pid & 0xffff || 1)
     tail.writeInt32BE(options.seed | 0, 2)
     this.#process = Buffer.concat([ipBytes(options.ip), tail])
@@ -87,7 +87,7 @@ export class UniqueIds {
       .toUpperCase()
   }
 
-  /** 32 hexadecimal digits, 56 where the own address is IPv6. */
+  /** 32 hexadecimal digits, 56 if this machine's address is IPv6. */
   next(): string {
     const now = this.#clock.now()
     if (now !== this.#now) this.#moveTo(now)
@@ -97,12 +97,12 @@ export class UniqueIds {
   }
 
   #moveTo(now: number): void {
-    // Set back further than Java forgives, the clock is in another month, so that the time stays readable from the id.
+    // A clock set back further than Java tolerates counts as another month, so that the time can still be read from the id.
     if (now >= this.#end || now <= this.#start - SET_BACK_MS) {
       this.#start = monthStart(now)
       this.#end = nextMonth(this.#start)
     }
-    // Beyond 2^31 in the last week of a month, which Java writes and reads as an unsigned number too.
+    // In the last week of a month this exceeds 2^31; Java also writes and reads it as an unsigned number.
     const since = Math.max(0, now - this.#start)
     this.#now = now
     this.#prefix = this.#process + since.toString(16).toUpperCase().padStart(8, '0')

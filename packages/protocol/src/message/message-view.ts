@@ -7,13 +7,13 @@ import { PROPERTY } from './reserved-properties.ts'
 import { BORN_HOST_V6, type Compression, compressionOf, STORE_HOST_V6 } from './sys-flag.ts'
 
 /**
- * A message as it lies in the bytes of a pull. Only what is asked for is decoded. It keeps those bytes in memory, so copy
- * what shall outlive the other messages of the pull.
+ * A message within the bytes of a pull. Each part is decoded when it is used. The view keeps all those bytes in memory, so copy
+ * what should outlive the other messages of the pull.
  */
 export class MessageView {
-  /** Place in its queue. */
+  /** Offset in its queue. */
   readonly queueOffset: number
-  /** As stored: it may say that the body is compressed, which `body` is not. */
+  /** As stored: it may say that the body is compressed, although `body` is decompressed. */
   readonly sysFlag: number
   readonly #layout: MessageLayout
   readonly #maxBodyBytes: number
@@ -21,7 +21,7 @@ export class MessageView {
   #properties: Map<string, string> | undefined
   #body: Buffer | undefined
 
-  /** @param maxBodyBytes of the body when decompressed */
+  /** @param maxBodyBytes Limit of the decompressed body, bytes. */
   constructor(layout: MessageLayout, maxBodyBytes = MAX_DECOMPRESSED_BYTES) {
     this.#layout = layout
     this.#maxBodyBytes = maxBodyBytes
@@ -33,7 +33,7 @@ export class MessageView {
     return this.#layout.bytes.readInt32BE(this.#layout.at + 12)
   }
 
-  /** The user's own number. */
+  /** A number of the user's own; RocketMQ does not use it. */
   get flag(): number {
     return this.#layout.content.readInt32BE(this.#layout.flagAt)
   }
@@ -74,23 +74,23 @@ export class MessageView {
     return bytes.toString('utf8', topicAt, topicAt + topicLength)
   }
 
-  /** The id that its sender gave, else the broker's: what Java's consumers call msgId. */
+  /** The id that its sender assigned, else the broker's id: what Java's consumers call msgId. */
   get messageId(): string {
     return this.property(PROPERTY.UNIQ_KEY) ?? this.offsetMessageId
   }
 
-  /** The broker's id, as `offsetMessageId` makes it. */
+  /** The broker's id, in the form of the function `offsetMessageId`. */
   get offsetMessageId(): string {
     const { bytes, at, storeTimestampAt, tailAt } = this.#layout
     return (bytes.toString('hex', storeTimestampAt + 8, tailAt) + bytes.toString('hex', at + 28, at + 36)).toUpperCase()
   }
 
-  /** How the stored body is compressed, null if it is not; undefined for a type nobody has. */
+  /** How the stored body is compressed; null if it is not, undefined for an unknown type. */
   get compression(): Compression | null | undefined {
     return compressionOf(this.sysFlag)
   }
 
-  /** Bytes of the body as stored. */
+  /** Size of the stored body, bytes. */
   get storedLength(): number {
     return this.#layout.bodyLength
   }
@@ -102,7 +102,7 @@ export class MessageView {
   }
 
   /**
-   * The body, decompressed. For large compressed ones `readBody` is better.
+   * The decompressed body. For a large compressed body `readBody` is better.
    * @throws RemotingError BAD_BODY if it cannot be decompressed, BAD_OPTION if this Node has no zstd
    */
   get body(): Buffer {
@@ -112,7 +112,7 @@ export class MessageView {
     return (this.#body = type === null ? stored : decompress(stored, type, this.#maxBodyBytes))
   }
 
-  /** As `body`, without holding up the event loop when much is to be decompressed. */
+  /** As `body`, without blocking the event loop for a large compressed body. */
   async readBody(): Promise<Buffer> {
     const type = this.#body === undefined ? this.#compressionToUndo() : null
     if (type === null) return this.body
@@ -132,7 +132,7 @@ export class MessageView {
     return (this.#properties ??= readMessageProperties(this.#propertyText()))
   }
 
-  /** One property; cheaper than `properties` as long as nobody has read that. */
+  /** One property; cheaper than `properties` as long as those have not been read. */
   property(name: string): string | undefined {
     return this.#properties === undefined ? readMessageProperty(this.#propertyText(), name) : this.#properties.get(name)
   }

@@ -40,7 +40,7 @@ const message: StoredMessage = {
 
 const V6 = { born: '2001:db8:0:0:0:0:0:1', store: '2001:db8:0:0:0:0:0:2' }
 
-test('the message of the specification has its 112 bytes', () => {
+test('an example message has its 112 bytes', () => {
   assert.equal(example.length, 112)
   assert.deepEqual(encodeMessage(message), example)
   assert.deepEqual(decodeMessage(example), message)
@@ -63,7 +63,7 @@ test('messages of both lines are read, over IPv4 and IPv6', () => {
   assert.deepEqual(encodeMessage({ ...overV6, sysFlag: 0 }), golden('5.5.0', 'message-v6.bin'))
 })
 
-test('a compressed body is kept as stored, and its flag says how', () => {
+test('a compressed body is kept as stored, and the sysFlag tells its compression', () => {
   for (const line of ['4.9.7', '5.5.0'] as const) {
     const [read] = decodeMessages(golden(line, 'message-v4-zlib.bin'))
     assert.ok(read)
@@ -78,13 +78,13 @@ test('a topic longer than 127 bytes needs version 2', () => {
   assert.deepEqual(decodeMessage(encodeMessage(long)), long)
 })
 
-test('messages stand one behind the other', () => {
+test('several messages in a row are read', () => {
   const other = { ...message, queueOffset: 9223372036854775807n }
   assert.deepEqual(decodeMessages(Buffer.concat([encodeMessage(message), encodeMessage(other)])), [message, other])
   assert.deepEqual(decodeMessages(Buffer.alloc(0)), [])
 })
 
-test('cut and garbled messages are typed errors', () => {
+test('truncated and garbled messages are typed errors', () => {
   for (let end = 1; end < example.length; end++) {
     assert.throws(() => decodeMessages(example.subarray(0, end)), { code: 'BAD_BODY' }, String(end))
   }
@@ -117,7 +117,7 @@ function refusedOrRead(read: () => unknown): void {
   }
 }
 
-test('an offset id holds where a message is stored', () => {
+test('an offset id contains the position at which a message is stored', () => {
   const store = { ip: '192.168.0.20', port: 10911 }
   assert.equal(offsetMessageId(store, 1024), 'C0A8001400002A9F0000000000000400')
   assert.deepEqual(readOffsetMessageId('C0A8001400002A9F0000000000000400'), { store, physicalOffset: 1024 })
@@ -129,7 +129,7 @@ test('an offset id holds where a message is stored', () => {
   }
 })
 
-test('a unique id holds address, process, seed, time of the month and a counter', () => {
+test('a unique id contains address, process, seed, time within the month and a counter', () => {
   const start = new Date(2023, 10, 1).getTime()
   const clock = new ManualClock(start + 0x01020304)
   const ids = new UniqueIds({ clock, ip: '192.168.0.1', pid: 1500 + 65536, seed: 0x18b4aac2 })
@@ -189,7 +189,7 @@ test('a batch has the bytes of Java', () => {
   }
 })
 
-test('addresses are bytes and come back as Java prints them', () => {
+test('addresses are converted to bytes, and back as Java prints them', () => {
   assert.equal(ipText(ipBytes('10.0.0.1')), '10.0.0.1')
   assert.equal(ipText(ipBytes('::')), '0:0:0:0:0:0:0:0')
   assert.equal(ipText(ipBytes('fe80::1%eth0')), 'fe80:0:0:0:0:0:0:1')
@@ -197,7 +197,7 @@ test('addresses are bytes and come back as Java prints them', () => {
   assert.throws(() => ipBytes('example.org'), { code: 'BAD_OPTION' })
 })
 
-test('sys flags tell compression and transaction', () => {
+test('the sysFlag tells compression and transaction state', () => {
   assert.equal(compressionOf(0x300), null)
   assert.equal(compressionOf(COMPRESSED), 'zlib')
   assert.equal(compressionOf(COMPRESSED | 0x500), undefined)

@@ -25,7 +25,7 @@ const receipt: PopReceipt = {
   queueOffset: 42,
 }
 
-test('a receipt is eight words, or seven of an old broker', () => {
+test('a receipt has eight words, or seven from an old broker', () => {
   const text = '40 1700000000000 60000 3 2 broker-a 1 42'
   assert.equal(writePopReceipt(receipt), text)
   assert.deepEqual(readPopReceipt(text), receipt)
@@ -34,7 +34,7 @@ test('a receipt is eight words, or seven of an old broker', () => {
   assert.deepEqual(readPopReceipt(text.slice(0, -3)), old)
 })
 
-test('every receipt comes back', () => {
+test('a written receipt is read back unchanged', () => {
   const whole = fc.maxSafeNat()
   const any = fc.record(
     {
@@ -52,7 +52,7 @@ test('every receipt comes back', () => {
   fc.assert(fc.property(any, value => assert.deepEqual(readPopReceipt(writePopReceipt(value)), value)))
 })
 
-test('what is no receipt is refused', () => {
+test('a text that is not a receipt is refused', () => {
   const texts = [
     '',
     '1 2 3',
@@ -64,14 +64,14 @@ test('what is no receipt is refused', () => {
   for (const text of texts) assert.throws(() => readPopReceipt(text), { code: 'BAD_BODY', message: /receipt/ }, text)
 })
 
-test('retry topics of both forms are named and known', () => {
+test('retry topics of both forms are written and recognised', () => {
   assert.equal(popTopic('0', 'T', 'g'), 'T')
   assert.equal(popTopic('1', 'T', 'g'), '%RETRY%g_T')
   assert.equal(popTopic('2', 'T', 'g'), '%RETRY%g+T')
   for (const retry of ['0', '1', '2'] as const) assert.equal(popRetryOf(popTopic(retry, 'T', 'g')), retry)
 })
 
-test('the tables of an answer are read by queue and by message', () => {
+test('the tables of an answer are read, by queue and by message', () => {
   assert.deepEqual(
     readStartOffsets('0 1 40;1 0 7'),
     new Map([
@@ -96,7 +96,7 @@ test('the tables of an answer are read by queue and by message', () => {
   assert.equal(readStartOffsets('').size, 0)
 })
 
-test('tables with words too few or many, twice the same queue, or no numbers are refused', () => {
+test('tables with too few or too many words, a repeated queue or invalid numbers are refused', () => {
   for (const text of ['0 1', '0 1 2 3', '0 1 2;0 1 3', '0 1 x', ';0 1 2', '0 1 1e3']) {
     for (const read of [readStartOffsets, readMessageOffsets, readOrderCounts]) {
       assert.throws(() => read(text), { code: 'BAD_BODY', message: /Info/ }, text)

@@ -1,12 +1,12 @@
 import { RemotingError } from '@gantrymq/remoting'
 import { RETRY_PREFIX } from '../topic-name.ts'
 
-/** Which topic a popped message lies in: 0 the topic itself, 1 `%RETRY%group_topic`, 2 `%RETRY%group+topic`. */
+/** The topic that stores a popped message: 0 the topic itself, 1 `%RETRY%group_topic`, 2 `%RETRY%group+topic`. */
 export type PopRetry = '0' | '1' | '2'
 
-/** What a popped message is acknowledged with: property POP_CK, Apache's ExtraInfoUtil and the SDKs' receipt handle. */
+/** The receipt that acknowledges a popped message: property POP_CK, Apache's ExtraInfoUtil and the SDKs' receipt handle. */
 export interface PopReceipt {
-  /** First queue offset of the pop that the message came with. */
+  /** First queue offset of the pop that delivered the message. */
   readonly startOffset: number
   /** Milliseconds since the epoch, the broker's clock. */
   readonly popTime: number
@@ -19,7 +19,7 @@ export interface PopReceipt {
   readonly queueOffset?: number | undefined
 }
 
-/** Revive queue id of pops in order; they are acknowledged otherwise than others. */
+/** Revive queue id of ordered pops, which are acknowledged differently from others. */
 export const POP_ORDER_REVIVE_QUEUE = 999
 
 /** The text of a receipt. */
@@ -29,7 +29,7 @@ export function writePopReceipt(receipt: PopReceipt): string {
   return queueOffset === undefined ? text : `${text} ${queueOffset}`
 }
 
-/** @throws RemotingError BAD_BODY if the text is no receipt */
+/** @throws RemotingError BAD_BODY if the text is not a receipt */
 export function readPopReceipt(text: string): PopReceipt {
   const parts = text.split(' ')
   const [startOffset, popTime, invisibleMs, reviveQueueId, retry, brokerName, queueId, queueOffset] = parts
@@ -46,13 +46,13 @@ export function readPopReceipt(text: string): PopReceipt {
   }
 }
 
-/** The topic that a popped message lies in, which acknowledgements must name. */
+/** The topic that stores a popped message; acknowledgements must name it. */
 export function popTopic(retry: PopRetry, topic: string, group: string): string {
   if (retry === '0') return topic
   return `${RETRY_PREFIX}${group}${retry === '1' ? '_' : '+'}${topic}`
 }
 
-/** The retry mark of a topic's name. */
+/** The retry form of a topic name. */
 export function popRetryOf(topic: string): PopRetry {
   if (!topic.startsWith(RETRY_PREFIX)) return '0'
   return topic.includes('+') ? '2' : '1'
@@ -85,7 +85,7 @@ export function readMessageOffsets(text: string): Map<string, number[]> {
 }
 
 /**
- * `orderCountInfo`: how often a queue (`popQueueKey`) or a message (`popMessageKey`) was handed out before.
+ * `orderCountInfo`: how often a queue (`popQueueKey`) or a message (`popMessageKey`) was delivered before.
  * @throws RemotingError BAD_BODY
  */
 export function readOrderCounts(text: string): Map<string, number> {
@@ -96,7 +96,7 @@ export function readOrderCounts(text: string): Map<string, number> {
 function readTable<T>(text: string, field: string, read: (value: string) => T): Map<string, T> {
   const table = new Map<string, T>()
   if (text === '') return table
-  // Java's split leaves out what is empty at the end.
+  // Java's split drops empty parts at the end.
   for (const entry of text.replace(/;+$/, '').split(';')) {
     const [retry, queue, value, ...rest] = entry.split(' ')
     const key = `${retry}@${queue}`

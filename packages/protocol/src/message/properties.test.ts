@@ -6,7 +6,7 @@ import { readMessageProperties, readMessageProperty, writeMessageProperties } fr
 
 const word = fc.string({ unit: fc.constantFrom('a', 'b', '\u0001', '\u0002', '中'), maxLength: 12 })
 
-/** Java's string2messageProperties, word for word slow. */
+/** A literal and slow translation of Java's string2messageProperties. */
 function slowly(text: string): Map<string, string> {
   const properties = new Map<string, string>()
   for (const entry of text.split('\u0002')) {
@@ -16,7 +16,7 @@ function slowly(text: string): Map<string, string> {
   return properties
 }
 
-test('any text is read as entry by entry', () => {
+test('any text is read as by a reader that splits it into entries', () => {
   fc.assert(
     fc.property(word, word, word, word, (a, b, c, d) => {
       const text = `${a}\u0001${b}\u0002${c}\u0001${d}`
@@ -30,13 +30,13 @@ test('any text is read as entry by entry', () => {
   )
 })
 
-test('of two properties of one name the last with a value counts', () => {
+test('the last of several properties with the same name and a value counts', () => {
   assert.equal(readMessageProperty('a\u00011\u0002a\u00012\u0002', 'a'), '2')
   assert.equal(readMessageProperty('a\u00011\u0002a\u0001\u0002', 'a'), '1')
   assert.equal(readMessageProperty('xa\u00011', 'a'), undefined)
 })
 
-test('properties may have 32,767 bytes and not one more', () => {
+test('properties may have at most 32,767 bytes', () => {
   const full: [string, string][] = [['n', `${'中'.repeat(10_921)}a`]]
   assert.equal(Buffer.byteLength(writeMessageProperties(full)), 32_767)
   const over: [string, string][] = [['n', `${'中'.repeat(10_921)}ab`]]
@@ -46,7 +46,7 @@ test('properties may have 32,767 bytes and not one more', () => {
   })
 })
 
-test('the size of a message in a batch is known before the batch is made', () => {
+test('the size of a message in a batch is known before the batch is encoded', () => {
   const message = fc.record({
     flag: fc.integer(),
     body: fc.uint8Array({ maxLength: 40 }).map(bytes => Buffer.from(bytes)),

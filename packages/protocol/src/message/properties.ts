@@ -4,13 +4,13 @@ import { utf8Size, writeUtf8 } from './utf8.ts'
 const NAME_END = '\u0001'
 const VALUE_END = '\u0002'
 
-/** Bytes that the properties of a message may have: their length is an int16. */
+/** The maximum size of the properties of a message, bytes: their length is an int16. */
 export const MAX_PROPERTIES_LENGTH = 32_767
 
 /**
- * The property text of a message: name, U+0001, value, U+0002. As 5.x writes it, with the last U+0002, which 4.9 leaves
- * out; both read both. Five properties take 0.25 us, half of it for the search for separators.
- * @throws RemotingError BAD_OPTION if a name or value has one of the separators, or all are longer than 32,767 bytes
+ * The property text of a message: name, U+0001, value, U+0002 for each. It has the last U+0002, as in 5.x; 4.9 omits it, but both
+ * lines read both forms. Five properties take 0.25 us, half of it for the search for separators.
+ * @throws RemotingError BAD_OPTION if a name or value contains a separator, or the text is longer than 32,767 bytes
  */
 export function writeMessageProperties(properties: Iterable<readonly [string, string]>): string {
   let text = ''
@@ -23,8 +23,8 @@ export function writeMessageProperties(properties: Iterable<readonly [string, st
 }
 
 /**
- * Bytes of the text that `writeMessageProperties` gives, without making it.
- * @throws RemotingError as that does
+ * The size of the text of `writeMessageProperties`, bytes, without creating the text.
+ * @throws RemotingError BAD_OPTION as `writeMessageProperties` does
  */
 export function messagePropertiesSize(properties: Iterable<readonly [string, string]>): number {
   let size = 0
@@ -37,8 +37,8 @@ export function messagePropertiesSize(properties: Iterable<readonly [string, str
 }
 
 /**
- * Writes the same text as UTF-8 into `out` from `at`, which has room for `messagePropertiesSize` bytes.
- * @returns Where it ends.
+ * Writes the same text as UTF-8 into `out` at `start`, where there must be room for `messagePropertiesSize` bytes.
+ * @returns The position after it.
  */
 export function putMessageProperties(
   properties: Iterable<readonly [string, string]>,
@@ -65,17 +65,17 @@ function tooLong(): RemotingError {
   return new RemotingError('BAD_OPTION', `the message's properties are longer than ${MAX_PROPERTIES_LENGTH} bytes`)
 }
 
-/** Whether a text has a character that ends names or values. */
+/** Whether a text contains a separator. */
 export function hasSeparator(text: string): boolean {
   return text.includes(NAME_END) || text.includes(VALUE_END)
 }
 
-/** A character has at most three bytes, so short texts need no count. */
+/** A UTF-16 unit takes at most three bytes, so a short text need not be measured. */
 function fits(text: string): boolean {
   return text.length * 3 <= MAX_PROPERTIES_LENGTH || Buffer.byteLength(text) <= MAX_PROPERTIES_LENGTH
 }
 
-/** Reads such a text. Entries without a name or with an empty value are dropped, as in Java; of two the last counts. */
+/** Reads such a text. As in Java, entries without a name or value are dropped, and the last of equal names counts. */
 export function readMessageProperties(text: string): Map<string, string> {
   const properties = new Map<string, string>()
   let split = text.indexOf(NAME_END)
@@ -89,7 +89,7 @@ export function readMessageProperties(text: string): Map<string, string> {
   return properties
 }
 
-/** One property of such a text. A tenth of the cost of reading all, so right for one or two of them. */
+/** Reads one property of such a text, at a tenth of the cost of reading all: for one or two properties. */
 export function readMessageProperty(text: string, name: string): string | undefined {
   const key = name + NAME_END
   const inner = text.lastIndexOf(VALUE_END + key)
@@ -97,6 +97,6 @@ export function readMessageProperty(text: string, name: string): string | undefi
   const start = (inner < 0 ? 0 : inner + 1) + key.length
   const end = text.indexOf(VALUE_END, start)
   const value = end < 0 ? text.slice(start) : text.slice(start, end)
-  // An entry with an empty value does not count, so an earlier one of that name may.
+  // An entry with an empty value does not count, so an earlier entry of that name may.
   return value === '' ? readMessageProperties(text).get(name) : value
 }

@@ -41,7 +41,7 @@ function read(bytes: Buffer, options?: ReadMessagesOptions): { messages: Message
   return { messages: readMessages(bytes, one => corrupt.push(one), options), corrupt }
 }
 
-/** What `decodeMessages` makes of a message, read through the view. */
+/** All parts of a message that `decodeMessages` returns, read through the view. */
 function all(view: MessageView): Omit<StoredMessage, 'bodyCrc'> {
   const { topic, storedBody: body, properties, queueId, flag, sysFlag, queueOffset, physicalOffset } = view
   const { bornTimestamp, bornHost, storeTimestamp, storeHost, reconsumeTimes, preparedTransactionOffset } = view
@@ -55,11 +55,11 @@ function withoutCrc(message: StoredMessage): Omit<StoredMessage, 'bodyCrc'> {
   return rest
 }
 
-test('a view shows what the plain decoder reads, for messages of both lines and both address kinds', () => {
+test('a view has the same values as the decoder, for messages of both lines and both kinds of address', () => {
   for (const line of ['4.9.7', '5.5.0'] as const) {
     for (const name of ['message-v4.bin', 'message-v6.bin', 'message-v4-zlib.bin', 'message-v6-zlib.bin']) {
       const bytes = golden(line, name)
-      // Java's encoder takes the sum from the message, and these were given that of the plain body.
+      // Java's encoder takes the CRC from the message, and these messages have the CRC of the uncompressed body.
       const { messages, corrupt } = read(bytes, { checkCrc: false })
       assert.deepEqual(messages.map(all), decodeMessages(bytes).map(withoutCrc), `${line} ${name}`)
       assert.equal(messages[0]?.body.toString(), 'Hello')
@@ -94,7 +94,7 @@ const anyMessage = fc
   )
   .map((one): StoredMessage => ({ ...one, bodyCrc: bodyCrc(one.body) }))
 
-test('every message that is written is read, whole and property by property', () => {
+test('every written message is read back, as a whole and property by property', () => {
   fc.assert(
     fc.property(fc.array(anyMessage, { maxLength: 4 }), written => {
       const bytes = written.map(encodeMessage)
@@ -112,7 +112,7 @@ test('every message that is written is read, whole and property by property', ()
   )
 })
 
-test('cut anywhere, the whole messages are read and the rest is told', () => {
+test('from truncated bytes, all complete messages are read and the rest is reported', () => {
   const bytes = Buffer.concat([encodeMessage(plain), encodeMessage(plain)])
   const one = bytes.length / 2
   for (let end = 0; end <= bytes.length; end++) {
@@ -130,7 +130,7 @@ function garbled(at: number, value: number): Buffer {
   return bytes
 }
 
-test('a corrupt message is skipped, told, and the next one is read', () => {
+test('a corrupt message is skipped and reported, and the next one is read', () => {
   const bodyAt = 84
   const topicAt = bodyAt + 4 + plain.body.length
   const cases: readonly [bytes: Buffer, reason: RegExp, offset: number | undefined][] = [
@@ -162,18 +162,18 @@ test('a corrupt message is skipped, told, and the next one is read', () => {
   }
 })
 
-test('after a size that cannot be, the rest is skipped', () => {
+test('after an impossible size, the rest is skipped', () => {
   for (const size of [0, -1, 90, 0x7fffffff, -0x80000000]) {
     const bytes = Buffer.concat([encodeMessage(plain), garbled(0, size), encodeMessage(plain)])
     const { messages, corrupt } = read(bytes)
     assert.equal(messages.length, 1)
     const position = bytes.length / 3
-    const reason = `a size of ${size} where ${2 * position} bytes are left`
+    const reason = `its size is ${size}, but ${2 * position} bytes are left`
     assert.deepEqual(corrupt, [{ position, size: 2 * position, reason, queueOffset: undefined }])
   }
 })
 
-test('the CRC is left alone when it is 0 or nobody asks for it', () => {
+test('the CRC is not checked if it is 0 or the caller turns the check off', () => {
   assert.equal(read(garbled(8, 0)).messages.length, 1)
   assert.equal(read(garbled(8, 1), { checkCrc: false }).messages.length, 1)
 })
@@ -234,7 +234,7 @@ test('a compressed batch is unwrapped, and its messages are not compressed', () 
   )
 })
 
-test('of a batch that breaks off the messages before are read and the rest is told', () => {
+test('from a truncated batch, all complete messages are read and the rest is reported', () => {
   const entry = encodeBatch([{ flag: 1, body: Buffer.from('a'), properties: new Map() }])
   const broken = withBody(Buffer.concat([entry, entry.subarray(0, 10)]), BATCH)
   const { messages, corrupt } = read(Buffer.concat([broken, encodeMessage(plain)]))
@@ -263,7 +263,7 @@ test('a compressed body is decompressed on first use, within the limit', async (
   }
 })
 
-test('an empty body is not decompressed, a type nobody has is an error', async () => {
+test('an empty body is not decompressed, and an unknown compression type is an error', async () => {
   const [empty] = read(withBody(Buffer.alloc(0), COMPRESSED)).messages
   assert.equal(empty?.body.length, 0)
   const [strange] = read(withBody(Buffer.from('x'), COMPRESSED | 0x500)).messages
@@ -272,17 +272,17 @@ test('an empty body is not decompressed, a type nobody has is an error', async (
   assert.equal(String(strange?.storedBody), 'x')
 })
 
-test('a message is called by the id of its sender, or by where it is stored', () => {
+test('the id of a message is the one of its sender, or else its offset id', () => {
   for (const ip of ['192.168.0.20', '2001:db8:0:0:0:0:0:2']) {
     const stored = { ...plain, storeHost: { ip, port: 10911 } }
-    const place = offsetMessageId(stored.storeHost, stored.physicalOffset)
+    const offsetId = offsetMessageId(stored.storeHost, stored.physicalOffset)
     const named = { ...stored, properties: new Map([['UNIQ_KEY', 'C0A8']]) }
     const { messages } = read(Buffer.concat([encodeMessage(stored), encodeMessage(named)]))
     assert.deepEqual(
       messages.map(one => [one.messageId, one.offsetMessageId]),
       [
-        [place, place],
-        ['C0A8', place],
+        [offsetId, offsetId],
+        ['C0A8', offsetId],
       ],
     )
   }

@@ -13,7 +13,7 @@ test('a recall handle has the text of Java, padded', () => {
   assert.deepEqual(readRecallHandle(padded.slice(0, -2)), { ...handle, topic: 'To' })
 })
 
-test('what is no handle is refused in the words of Java', () => {
+test('an invalid handle is refused with the message of Java', () => {
   const texts = [
     '',
     '*',

@@ -1,8 +1,8 @@
 import { hasSeparator } from './properties.ts'
 
 /**
- * Property names with a meaning to brokers and clients, as on the wire: Apache's MessageConst, in its 5.5.0 extent. What
- * only brokers use among themselves is left out, unless users may not take the name.
+ * Property names with a meaning to brokers and clients, as on the wire: Apache's MessageConst of 5.5.0. Names that only brokers
+ * use internally are left out, unless they are reserved.
  */
 export const PROPERTY = {
   KEYS: 'KEYS',
@@ -11,7 +11,7 @@ export const PROPERTY = {
   WAIT: 'WAIT',
   /** Delay level, from 1. */
   DELAY: 'DELAY',
-  /** Where a message came from that now is in a retry topic. */
+  /** The original topic of a message in a retry topic. */
   RETRY_TOPIC: 'RETRY_TOPIC',
   ORIGIN_GROUP: 'ORIGIN_GROUP',
   REAL_TOPIC: 'REAL_TOPIC',
@@ -30,7 +30,7 @@ export const PROPERTY = {
   MSG_REGION: 'MSG_REGION',
   /** `false`: the message is not to be traced. */
   TRACE_ON: 'TRACE_ON',
-  /** The id that the sender gave. */
+  /** The id that the sender assigned. */
   UNIQ_KEY: 'UNIQ_KEY',
   EXTEND_UNIQ_INFO: 'EXTEND_UNIQ_INFO',
   MAX_RECONSUME_TIMES: 'MAX_RECONSUME_TIMES',
@@ -40,21 +40,21 @@ export const PROPERTY = {
   INNER_NUM: 'INNER_NUM',
   INNER_BASE: 'INNER_BASE',
   DUP_INFO: 'DUP_INFO',
-  /** Seconds before the broker first asks back about a transaction. */
+  /** Seconds before the broker first checks the state of a transaction. */
   CHECK_IMMUNITY_TIME_IN_SECONDS: 'CHECK_IMMUNITY_TIME_IN_SECONDS',
   TRANSACTION_PREPARED_QUEUE_OFFSET: 'TRAN_PREPARED_QUEUE_OFFSET',
   TRANSACTION_ID: '__transactionId__',
   TRANSACTION_CHECK_TIMES: 'TRANSACTION_CHECK_TIMES',
   INSTANCE_ID: 'INSTANCE_ID',
-  /** Joins a reply to its request. */
+  /** Matches a reply with its request. */
   CORRELATION_ID: 'CORRELATION_ID',
-  /** Client id that waits for the reply. */
+  /** Id of the client that waits for the reply. */
   REPLY_TO_CLIENT: 'REPLY_TO_CLIENT',
-  /** Milliseconds that the requester waits. */
+  /** How long the requester waits, milliseconds. */
   TTL: 'TTL',
   ARRIVE_TIME: 'ARRIVE_TIME',
   PUSH_REPLY_TIME: 'PUSH_REPLY_TIME',
-  /** Cluster that the message was stored in; replies are sent to its reply topic. */
+  /** Cluster that stored the message; replies are sent to its reply topic. */
   CLUSTER: 'CLUSTER',
   /** `reply` for replies. */
   MSG_TYPE: 'MSG_TYPE',
@@ -86,14 +86,14 @@ export const PROPERTY = {
   DLQ_ORIGIN_MESSAGE_ID: 'DLQ_ORIGIN_MESSAGE_ID',
   /** Checksum over a stored message, the last property. */
   PROPERTIES_CRC: '__CRC32#',
-  /** Properties whose names begin so are not stored. */
+  /** Properties whose names start with this are not stored. */
   TRANSIENT_PREFIX: '__RMQ.TRANSIENT.',
 } as const
 
-/** Between the keys of KEYS. */
+/** Separates the keys in KEYS. */
 export const KEY_SEPARATOR = ' '
 
-/** Names that no line lets users set: MessageConst.STRING_HASH_SET. */
+/** Names that both lines reserve: MessageConst.STRING_HASH_SET. */
 const BOTH_LINES: readonly string[] = [
   PROPERTY.KEYS,
   PROPERTY.TAGS,
@@ -128,7 +128,7 @@ const BOTH_LINES: readonly string[] = [
   PROPERTY.INNER_MULTI_QUEUE_OFFSET,
 ]
 
-/** Names that 5.x reserves besides. */
+/** Further names that 5.x reserves. */
 const MODERN_LINE: readonly string[] = [
   PROPERTY.ORIGIN_GROUP,
   PROPERTY.PRIORITY,
@@ -155,15 +155,15 @@ const MODERN_LINE: readonly string[] = [
   PROPERTY.PROPERTIES_CRC,
 ]
 
-/** Names that users may not set: reserved by either line, since a message may cross from one to the other. */
+/** Names that users may not set. Those of both lines are reserved, because a message may pass from one line to the other. */
 export const RESERVED_PROPERTIES: ReadonlySet<string> = new Set([...BOTH_LINES, ...MODERN_LINE])
 
-/** Why a user may not set this property, undefined if he may: Apache's Message.putUserProperty, and the separators. */
+/** Why a user may not set this property; undefined if it is allowed: Apache's Message.putUserProperty, and the separators. */
 export function userPropertyProblem(name: string, value: string): string | undefined {
   const quoted = JSON.stringify(name)
   if (name.trim() === '') return 'a message property has no name'
   if (value.trim() === '') return `the message property ${quoted} has no value: brokers would drop it`
-  if (RESERVED_PROPERTIES.has(name)) return `the message property ${quoted} is reserved, take another name`
+  if (RESERVED_PROPERTIES.has(name)) return `the message property ${quoted} is reserved, choose another name`
   if (hasSeparator(name) || hasSeparator(value)) return `the message property ${quoted} has U+0001 or U+0002 in it`
   return undefined
 }

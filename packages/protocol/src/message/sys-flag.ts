@@ -12,7 +12,7 @@ export const INNER_BATCH = 0x80
 /** Whether and how the body is compressed. */
 export const COMPRESSION_BITS = 0x701
 
-/** Of a prepared, committed or rolled back message; 0 for others. */
+/** The transaction bits: prepared, committed or rolled back; 0 for other messages. */
 export function transactionPart(sysFlag: number): number {
   return sysFlag & TRANSACTION_ROLLBACK
 }
@@ -22,13 +22,13 @@ export type Compression = 'zlib' | 'lz4' | 'zstd'
 const COMPRESSIONS: readonly (Compression | undefined)[] = ['zlib', 'lz4', 'zstd', 'zlib']
 
 /**
- * How a body is compressed, null if it is not. Old senders set no type, which is zlib; undefined is a type nobody has.
+ * How a body is compressed; null if it is not, undefined for an unknown type. Old senders set no type, which means zlib.
  */
 export function compressionOf(sysFlag: number): Compression | null | undefined {
   return (sysFlag & COMPRESSED) === 0 ? null : COMPRESSIONS[(sysFlag >> 8) & 7]
 }
 
-/** The bits that say a body is compressed so. */
+/** The bits of a body that is compressed with this type. */
 export function compressionFlag(compression: Compression): number {
   return COMPRESSED | (compression === 'lz4' ? 0x100 : compression === 'zstd' ? 0x200 : 0x300)
 }

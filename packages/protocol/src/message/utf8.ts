@@ -1,14 +1,14 @@
-/** Up to here a loop is cheaper than a call out of JavaScript. */
+/** Up to this length a loop is cheaper than a native call. */
 const SHORT_TEXT = 16
 
-/** Bytes of a text in UTF-8. */
+/** Size of a text in UTF-8, bytes. */
 export function utf8Size(text: string): number {
   return isShortAscii(text) ? text.length : Buffer.byteLength(text)
 }
 
 /**
- * Writes a text as UTF-8 into `out` from `at`, which has room for `utf8Size(text)` bytes.
- * @returns Where it ends.
+ * Writes a text as UTF-8 into `out` at `at`, where there must be room for `utf8Size(text)` bytes.
+ * @returns The position after it.
  */
 export function writeUtf8(text: string, out: Buffer, at: number): number {
   if (!isShortAscii(text)) return at + out.write(text, at)

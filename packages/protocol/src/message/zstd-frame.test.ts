@@ -9,15 +9,15 @@ const random = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * i * 31
 
 const frames: Readonly<Record<string, Buffer>> = {
   'from Java': golden('5.5.0', 'body-zstd.bin'),
-  'of nothing': zlib.zstdCompressSync(Buffer.alloc(0)),
-  'of one byte over and over': zlib.zstdCompressSync(Buffer.alloc(300_000, 'x')),
+  'of an empty body': zlib.zstdCompressSync(Buffer.alloc(0)),
+  'of one repeated byte': zlib.zstdCompressSync(Buffer.alloc(300_000, 'x')),
   'of several blocks': zlib.zstdCompressSync(random),
   'with a checksum': zlib.zstdCompressSync(random.subarray(0, 500), { params: { [checksum]: 1 } }),
   'without its size': zlib.zstdCompressSync(random.subarray(0, 500), { params: { [contentSize]: 0 } }),
 }
 
 for (const [what, frame] of Object.entries(frames)) {
-  test(`a zstd frame ${what} is whole, and is not if any of its end is missing`, () => {
+  test(`a zstd frame ${what} is complete, and is not if any part of its end is missing`, () => {
     assert.equal(hasWholeZstdFrame(frame), true)
     assert.equal(hasWholeZstdFrame(Buffer.concat([frame, frame])), true)
     const step = Math.max(1, frame.length >> 9)
@@ -26,6 +26,6 @@ for (const [what, frame] of Object.entries(frames)) {
   })
 }
 
-test('what is no zstd frame is none', () => {
+test('other bytes are not recognised as a zstd frame', () => {
   assert.equal(hasWholeZstdFrame(zlib.deflateSync('x')), false)
 })

@@ -4,8 +4,8 @@ const DICTIONARY_ID_BYTES = [0, 1, 2, 4]
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8]
 
 /**
- * Whether the zstd frame that a body begins with is all there (RFC 8878, 3.1.1). Node 22 gives what it has of one that was
- * cut off, without an error; later releases refuse it.
+ * Whether the zstd frame at the start of a body is complete (RFC 8878, 3.1.1). Node 22 returns the available part of a
+ * truncated frame without an error; later releases refuse it.
  */
 export function hasWholeZstdFrame(body: Buffer): boolean {
   if (body.length < 5 || body.readUInt32LE(0) !== MAGIC) return false

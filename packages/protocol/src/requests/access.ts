@@ -5,7 +5,7 @@ import { aclBody, aclListBody, plainAccessTableBody, userBody, userListBody } fr
 export const plainAccessRequests = {
   UPDATE_AND_CREATE_ACL_CONFIG: request({
     code: 50,
-    purpose: 'Makes an account, or changes what is given (4.9).',
+    purpose: 'Creates an account, or changes the given fields of one (4.9).',
     header: header({
       accessKey: text(),
       secretKey: optional(text()),
@@ -26,12 +26,12 @@ export const plainAccessRequests = {
   }),
   GET_BROKER_CLUSTER_ACL_INFO: request({
     code: 52,
-    purpose: 'Gives the versions of the access files (4.9). With ACL off, brokers never answer.',
+    purpose: 'Returns the versions of the access files (4.9). Brokers without ACL never answer.',
     reply: {
       header: header({
         /** A DataVersion in JSON. */
         version: text(),
-        /** DataVersions by file, in JSON. */
+        /** DataVersions by file name, in JSON. */
         allAclFileVersion: optional(text()),
         brokerName: text(),
         brokerAddr: text(),
@@ -45,13 +45,13 @@ export const plainAccessRequests = {
     header: header({
       /** Joined with `,`. */
       globalWhiteAddrs: text(),
-      /** Of the file to change; empty for the default one. */
+      /** Path of the file to change; empty for the default file. */
       aclFileFullPath: optional(text()),
     }),
   }),
   GET_BROKER_CLUSTER_ACL_CONFIG: request({
     code: 54,
-    purpose: 'Gives all accounts with their secrets (4.9, gone in 4.9.8).',
+    purpose: 'Returns all accounts with their secrets (4.9, removed in 4.9.8).',
     reply: { body: plainAccessTableBody },
   }),
 }
@@ -60,13 +60,13 @@ export const plainAccessRequests = {
 export const authRequests = {
   AUTH_CREATE_USER: request({
     code: 3001,
-    purpose: 'Makes a user (5.x).',
+    purpose: 'Creates a user (5.x).',
     header: header({ username: text() }),
     body: userBody,
   }),
   AUTH_UPDATE_USER: request({
     code: 3002,
-    purpose: 'Changes what is given of a user (5.x).',
+    purpose: 'Changes the given fields of a user (5.x).',
     header: header({ username: text() }),
     body: userBody,
   }),
@@ -77,19 +77,19 @@ export const authRequests = {
   }),
   AUTH_GET_USER: request({
     code: 3004,
-    purpose: 'Gives a user (5.x); no body if there is none.',
+    purpose: 'Returns a user (5.x); no body if the user does not exist.',
     header: header({ username: text() }),
     reply: { body: userBody },
   }),
   AUTH_LIST_USER: request({
     code: 3005,
-    purpose: 'Gives users whose name holds a text (5.x).',
+    purpose: 'Returns the users whose names contain a text (5.x).',
     header: header({ filter: optional(text()) }),
     reply: { body: userListBody },
   }),
   AUTH_CREATE_ACL: request({
     code: 3006,
-    purpose: 'Gives permissions to a subject that has none (5.x).',
+    purpose: 'Grants permissions to a subject that has none (5.x).',
     header: header({ subject: text() }),
     body: aclBody,
   }),
@@ -101,7 +101,7 @@ export const authRequests = {
   }),
   AUTH_DELETE_ACL: request({
     code: 3008,
-    purpose: 'Takes permissions from a subject, all or those on one resource (5.x).',
+    purpose: 'Removes the permissions of a subject, all of them or those on one resource (5.x).',
     header: header({
       subject: text(),
       /** `Custom` or `Default`. */
@@ -111,13 +111,13 @@ export const authRequests = {
   }),
   AUTH_GET_ACL: request({
     code: 3009,
-    purpose: 'Gives the permissions of a subject (5.x); no body if there are none.',
+    purpose: 'Returns the permissions of a subject (5.x); no body if it has none.',
     header: header({ subject: text() }),
     reply: { body: aclBody },
   }),
   AUTH_LIST_ACL: request({
     code: 3010,
-    purpose: 'Gives permissions whose subject and resource hold the texts (5.x).',
+    purpose: 'Returns the permissions whose subject and resource contain the given texts (5.x).',
     header: header({ subjectFilter: optional(text()), resourceFilter: optional(text()) }),
     reply: { body: aclListBody },
   }),

@@ -5,7 +5,7 @@ import { groupRequests } from './groups.ts'
 import { offsetRequests } from './offsets.ts'
 import { topicRequests } from './topics.ts'
 
-/** All that operators ask brokers. What clients ask too, and brokers pass on to clients, is with those. */
+/** All requests of operators to brokers, except those that clients also send and those that brokers forward to clients. */
 export const adminRequests = {
   ...topicRequests,
   ...groupRequests,

@@ -4,16 +4,16 @@ import { consumeQueueBody } from '../bodies/consume-queue.ts'
 import { kvTableBody, propertiesBody } from '../bodies/tables.ts'
 import { topicFields } from './shared-fields.ts'
 
-/** What operators ask of brokers as such. */
+/** Requests of operators about a broker itself. */
 export const brokerAdminRequests = {
   UPDATE_BROKER_CONFIG: request({
     code: 25,
-    purpose: 'Changes settings while running.',
+    purpose: 'Changes settings of the running broker.',
     body: propertiesBody,
   }),
   GET_BROKER_CONFIG: request({
     code: 26,
-    purpose: 'Gives all settings.',
+    purpose: 'Returns all settings.',
     reply: {
       header: header({
         /** A DataVersion in JSON. */
@@ -24,32 +24,32 @@ export const brokerAdminRequests = {
   }),
   GET_BROKER_RUNTIME_INFO: request({
     code: 28,
-    purpose: 'Gives counters and states.',
+    purpose: 'Returns counters and states.',
     reply: { body: kvTableBody },
   }),
   CLEAN_EXPIRED_CONSUMEQUEUE: request({
     code: 306,
-    purpose: 'Deletes files of consume queues whose messages are gone.',
+    purpose: 'Deletes files of consume queues whose messages are deleted.',
   }),
   VIEW_BROKER_STATS_DATA: request({
     code: 315,
-    purpose: 'Gives a counter over the last minute, hour and day.',
+    purpose: 'Returns a counter over the last minute, hour and day.',
     header: header({ statsName: text(), statsKey: text() }),
     reply: { body: brokerStatsBody },
   }),
   CLEAN_UNUSED_TOPIC: request({
     code: 316,
-    purpose: 'Deletes consume queues of topics that are no more.',
+    purpose: 'Deletes the consume queues of topics that no longer exist.',
   }),
   QUERY_CONSUME_QUEUE: request({
     code: 321,
-    purpose: 'Gives entries of a consume queue.',
+    purpose: 'Returns entries of a consume queue.',
     header: header({
       topic: text(),
       queueId: int(),
       index: long(),
       count: int(),
-      /** Tells also whether the filter of this group would take each entry. */
+      /** If given, the answer tells for each entry whether it passes the filter of this group. */
       consumerGroup: optional(text()),
       ...topicFields,
     }),
@@ -57,7 +57,7 @@ export const brokerAdminRequests = {
   }),
   RESUME_CHECK_HALF_MESSAGE: request({
     code: 323,
-    purpose: 'Begins anew to ask the producer about a half message that was given up.',
+    purpose: 'Resumes asking the producer about a half message that the broker has given up on.',
     header: header({
       /** 5.x. */
       topic: optional(text()),
@@ -67,7 +67,7 @@ export const brokerAdminRequests = {
   }),
   DELETE_EXPIRED_COMMITLOG: request({
     code: 329,
-    purpose: 'Deletes files of the commit log that are old enough.',
+    purpose: 'Deletes files of the commit log that have expired.',
   }),
   CHECK_ROCKSDB_CQ_WRITE_PROGRESS: request({
     code: 354,
@@ -77,7 +77,7 @@ export const brokerAdminRequests = {
   }),
   EXPORT_ROCKSDB_CONFIG_TO_JSON: request({
     code: 355,
-    purpose: 'Writes tables kept in RocksDB into JSON files beside them (5.x).',
+    purpose: 'Exports tables from RocksDB into JSON files beside them (5.x).',
     header: header({
       /** `topics`, `subscriptionGroups`, `consumerOffsets`, each followed by `;`. */
       configType: text(),
@@ -90,19 +90,19 @@ export const brokerAdminRequests = {
   }),
   REMOVE_COLD_DATA_FLOW_CTR_CONFIG: request({
     code: 2002,
-    purpose: 'Takes such a limit away (5.x). The body is the name of the group.',
+    purpose: 'Removes such a limit (5.x). The body is the name of the group.',
     body: propertiesBody,
   }),
   GET_COLD_DATA_FLOW_CTR_INFO: request({
     code: 2003,
-    purpose: 'Gives these limits and what was read (5.x), as JSON text.',
+    purpose: 'Returns these limits and how much was read (5.x), as JSON text.',
     reply: { body: propertiesBody },
   }),
   SET_COMMITLOG_READ_MODE: request({
     code: 2004,
-    purpose: 'Says whether the system reads ahead in the commit log (5.x).',
+    purpose: 'Sets whether the operating system reads ahead in the commit log (5.x).',
     header: header({
-      /** 0: it does; 1: it does not. */
+      /** 0: it reads ahead; 1: it does not. */
       READ_AHEAD_MODE: int(),
     }),
   }),

@@ -7,14 +7,14 @@ import { rawBody } from '../bodies/tables.ts'
 import { rpcFields, topicFields } from './shared-fields.ts'
 
 /**
- * What brokers ask of clients, on the clients' own connections. Java's primitives have their default here: a client
- * needs little of what it is sent.
+ * Requests of brokers to clients, on the clients' own connections. Fields that are primitives in Java have their defaults here,
+ * because a client needs only a few of the fields.
  */
 export const clientNotices = {
   CHECK_TRANSACTION_STATE: request({
     code: 39,
     oneway: true,
-    purpose: 'Asks a producer what became of a transaction; it answers with END_TRANSACTION.',
+    purpose: 'Asks a producer for the outcome of a transaction; the producer answers with END_TRANSACTION.',
     header: header({
       /** 5.x. */
       topic: optional(text()),
@@ -30,13 +30,13 @@ export const clientNotices = {
   NOTIFY_CONSUMER_IDS_CHANGED: request({
     code: 40,
     oneway: true,
-    purpose: 'Tells consumers that their group has changed.',
+    purpose: 'Notifies a consumer that the members of its group have changed.',
     header: header({ consumerGroup: text(), ...rpcFields }),
   }),
   RESET_CONSUMER_CLIENT_OFFSET: request({
     code: 220,
     oneway: true,
-    purpose: 'Tells consumers to go on from other offsets.',
+    purpose: 'Tells a consumer to continue from other offsets.',
     header: header({
       group: text(),
       topic: text(),
@@ -50,13 +50,13 @@ export const clientNotices = {
   }),
   GET_CONSUMER_STATUS_FROM_CLIENT: request({
     code: 221,
-    purpose: 'Asks a consumer how far it is in a topic.',
+    purpose: 'Asks a consumer for its offsets in a topic.',
     header: header({ topic: text(), group: text(), clientAddr: optional(text()), ...topicFields }),
     reply: { body: consumerStatusBody },
   }),
   GET_CONSUMER_RUNNING_INFO: request({
     code: 307,
-    purpose: 'Asks a consumer for its state. Admins send it to brokers, which pass it on.',
+    purpose: 'Asks a consumer for its state. Operators send it to a broker, which forwards it.',
     header: header({
       consumerGroup: text(),
       clientId: text(),
@@ -67,7 +67,8 @@ export const clientNotices = {
   }),
   CONSUME_MESSAGE_DIRECTLY: request({
     code: 309,
-    purpose: 'Has one consumer consume a message again. Admins send it to brokers, which pass it on with the message.',
+    purpose:
+      'Tells one consumer to consume a message again. Operators send it to a broker, which forwards it with the message.',
     header: header({
       consumerGroup: text(),
       clientId: optional(text()),
@@ -85,7 +86,7 @@ export const clientNotices = {
   }),
   PUSH_REPLY_MESSAGE_TO_CLIENT: request({
     code: 326,
-    purpose: 'Brings a producer the reply to its request.',
+    purpose: 'Delivers the reply to a request of a producer.',
     header: header({
       producerGroup: text(),
       topic: text(),
@@ -95,7 +96,7 @@ export const clientNotices = {
       sysFlag: defaulted(int(), 0),
       bornTimestamp: defaulted(long(), 0),
       flag: defaulted(int(), 0),
-      /** With the correlation id. */
+      /** Contains the correlation id. */
       properties: optional(text()),
       reconsumeTimes: optional(int()),
       unitMode: defaulted(bool(), false),

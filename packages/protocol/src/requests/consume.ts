@@ -10,7 +10,7 @@ const pullHeader = header({
   queueId: int(),
   queueOffset: long(),
   maxMsgNums: int(),
-  /** 1: commitOffset counts, 2: may wait, 4: with subscription, 8: class filter, 16: lite pull. */
+  /** See `pullFlags`; 8 marks the class filter of filter servers. */
   sysFlag: int(),
   commitOffset: long(),
   suspendTimeoutMillis: long(),
@@ -19,9 +19,9 @@ const pullHeader = header({
   expressionType: optional(text()),
   /** 5.x. */
   maxMsgBytes: optional(int()),
-  /** 5.x: -1 a client, 0 and more a proxy. */
+  /** 5.x: -1 for a client, 0 and more for a proxy. */
   requestSource: optional(int()),
-  /** 5.x; spelt so on the wire. */
+  /** 5.x; the wire has this spelling. */
   proxyFrowardClientId: optional(text()),
   /** 5.5. */
   liteTopic: optional(text()),
@@ -31,14 +31,14 @@ const pullHeader = header({
 const { PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY, PULL_OFFSET_MOVED } = responseCodes
 
 const pullReply = {
-  // There is nothing, nothing that matches, or the offset is another: the header tells where to go on.
+  // There is no message, no matching message, or the offset is out of range: the header tells where to continue.
   codes: [PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY, PULL_OFFSET_MOVED],
   header: header({
     suggestWhichBrokerId: long(),
     nextBeginOffset: long(),
     minOffset: long(),
     maxOffset: long(),
-    /** 5.x: to add to the messages' queue offsets, in static topics. */
+    /** 5.x: must be added to the queue offsets of the messages, in static topics. */
     offsetDelta: optional(long()),
     topicSysFlag: optional(int()),
     groupSysFlag: optional(int()),
@@ -47,28 +47,29 @@ const pullReply = {
   body: rawBody('stored messages'),
 }
 
-/** What consumers need that pull. */
+/** Requests of consumers that pull. */
 export const consumeRequests = {
   PULL_MESSAGE: request({
     code: 11,
-    purpose: 'Gives messages of a queue from an offset on, and waits for some if it may.',
+    purpose:
+      'Returns messages of a queue from an offset on. The broker may wait for messages if the request allows it.',
     header: pullHeader,
     reply: pullReply,
   }),
   LITE_PULL_MESSAGE: request({
     code: 361,
-    purpose: 'As PULL_MESSAGE, for lite pull consumers (5.x).',
+    purpose: 'The same as PULL_MESSAGE, for lite pull consumers (5.x).',
     header: pullHeader,
     reply: pullReply,
   }),
   QUERY_CONSUMER_OFFSET: request({
     code: 14,
-    purpose: 'Gives the offset that a group has committed; code 22 if there is none.',
+    purpose: 'Returns the offset that a group has committed; code 22 if there is none.',
     header: header({
       consumerGroup: text(),
       topic: text(),
       queueId: int(),
-      /** 5.x: false: never answer 0 for a group that is new. */
+      /** 5.x: if false, the broker never answers 0 for a new group. */
       setZeroIfNotFound: optional(bool()),
       ...topicFields,
     }),
@@ -81,14 +82,14 @@ export const consumeRequests = {
   }),
   LOCK_BATCH_MQ: request({
     code: 41,
-    purpose: 'Locks queues for one client of a group, for a minute, and tells which it got.',
+    purpose: 'Locks queues for one client of a group for a minute, and returns the locked queues.',
     header: header(rpcFields),
     body: lockBatchBody,
     reply: { body: lockBatchResponseBody },
   }),
   UNLOCK_BATCH_MQ: request({
     code: 42,
-    purpose: 'Gives locked queues back.',
+    purpose: 'Unlocks queues.',
     header: header(rpcFields),
     body: unlockBatchBody,
   }),

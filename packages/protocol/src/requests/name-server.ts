@@ -5,10 +5,10 @@ import { kvTableBody, propertiesBody, rawBody, topicListBody } from '../bodies/t
 import { topicRouteBody } from '../bodies/topic-route.ts'
 
 /**
- * What name servers of 4.9 and 5.5.0 serve.
+ * The requests that name servers of 4.9 and 5.5.0 serve.
  *
- * A field is required here only where both lines fail without it, or keep a half entry that nobody can remove. Where
- * one of them answers sensibly the field is optional and the handler decides.
+ * A field is required here only if both lines fail without it, or store an incomplete entry that cannot be removed. If one of
+ * them gives a sensible answer, the field is optional and the handler decides.
  */
 export const nameServerRequests = {
   PUT_KV_CONFIG: request({
@@ -18,7 +18,7 @@ export const nameServerRequests = {
   }),
   GET_KV_CONFIG: request({
     code: 101,
-    purpose: 'Gives the value of a namespace and key.',
+    purpose: 'Returns the value of a namespace and key.',
     header: header({ namespace: optional(text()), key: optional(text()) }),
     reply: { header: header({ value: optional(text()) }) },
   }),
@@ -29,7 +29,7 @@ export const nameServerRequests = {
   }),
   REGISTER_BROKER: request({
     code: 103,
-    purpose: 'A broker tells of itself and its topics, at its start and every 30 seconds.',
+    purpose: 'Registers a broker and its topics, at its start and every 30 seconds.',
     header: header({
       brokerName: text(),
       brokerAddr: text(),
@@ -38,29 +38,29 @@ export const nameServerRequests = {
       /** 0 is the master. */
       brokerId: bigLong(),
       heartbeatTimeoutMillis: optional(long()),
-      /** 5.x brokers always send it; absence marks a broker of 4.9. */
+      /** 5.x brokers always send it; if it is absent, the broker is one of 4.9. */
       enableActingMaster: optional(bool()),
       compressed: defaulted(bool(), false),
-      /** CRC-32 of the body as sent, without its sign bit; 0: not checked. */
+      /** CRC-32 of the body as sent, without its sign bit. 0: the body is not checked. */
       bodyCrc32: defaulted(int(), 0),
       __ZONE_NAME: optional(text()),
     }),
-    // Its form depends on the header and the sender's version: see decodeRegisterBroker.
+    // The form of the body depends on the header and the sender's version: see decodeRegisterBroker.
     body: rawBody('RegisterBrokerBody'),
     reply: {
       header: header({ haServerAddr: optional(text()), masterAddr: optional(text()) }),
-      // No body and an empty table differ: on the latter a broker clears the order flag of all its topics.
+      // An empty table differs from no body: with an empty table, a broker clears the order flag of all its topics.
       body: kvTableBody,
     },
   }),
   UNREGISTER_BROKER: request({
     code: 104,
-    purpose: 'A broker leaves.',
+    purpose: 'Removes a broker.',
     header: header({ brokerName: text(), brokerAddr: text(), clusterName: text(), brokerId: bigLong() }),
   }),
   GET_ROUTEINFO_BY_TOPIC: request({
     code: 105,
-    purpose: 'Gives the queues of a topic and the addresses of their brokers.',
+    purpose: 'Returns the queues of a topic and the addresses of their brokers.',
     header: header({
       topic: optional(text()),
       acceptStandardJsonOnly: optional(bool()),
@@ -71,76 +71,76 @@ export const nameServerRequests = {
   }),
   GET_BROKER_CLUSTER_INFO: request({
     code: 106,
-    purpose: 'Gives all clusters and brokers.',
+    purpose: 'Returns all clusters and brokers.',
     reply: { body: clusterInfoBody },
   }),
   WIPE_WRITE_PERM_OF_BROKER: request({
     code: 205,
-    purpose: 'Takes the write permission from all topics of a broker.',
+    purpose: 'Removes the write permission from all topics of a broker.',
     header: header({ brokerName: optional(text()) }),
     reply: { header: header({ wipeTopicCount: int() }) },
   }),
   GET_ALL_TOPIC_LIST_FROM_NAMESERVER: request({
     code: 206,
-    purpose: 'Gives the names of all topics.',
+    purpose: 'Returns the names of all topics.',
     reply: { body: topicListBody },
   }),
   DELETE_TOPIC_IN_NAMESRV: request({
     code: 216,
-    purpose: 'Forgets a topic, or its queues on the brokers of one cluster.',
+    purpose: 'Deletes a topic from the name server, or its queues on the brokers of one cluster.',
     header: header({ topic: optional(text()), clusterName: optional(text()) }),
   }),
   REGISTER_TOPIC_IN_NAMESRV: request({
     code: 217,
-    purpose: 'Adds one topic without a whole registration (5.x); only the queues of the route count.',
+    purpose: 'Adds one topic without a complete registration (5.x); only the queues of the route are used.',
     header: header({ topic: text() }),
     body: topicRouteBody,
   }),
   GET_KVLIST_BY_NAMESPACE: request({
     code: 219,
-    purpose: 'Gives all keys and values of a namespace.',
+    purpose: 'Returns all keys and values of a namespace.',
     header: header({ namespace: optional(text()) }),
     reply: { body: kvTableBody },
   }),
   GET_TOPICS_BY_CLUSTER: request({
     code: 224,
-    purpose: 'Gives the topics of a cluster.',
+    purpose: 'Returns the topics of a cluster.',
     header: header({ cluster: optional(text()) }),
     reply: { body: topicListBody },
   }),
   GET_SYSTEM_TOPIC_LIST_FROM_NS: request({
     code: 304,
-    purpose: 'Gives the names of clusters and brokers, which are topics too, and the address of some broker.',
+    purpose: 'Returns the names of clusters and brokers, which are topics too, and the address of any broker.',
     reply: { body: topicListBody },
   }),
   GET_UNIT_TOPIC_LIST: request({
     code: 311,
-    purpose: 'Gives the topics of units.',
+    purpose: 'Returns the topics of units.',
     reply: { body: topicListBody },
   }),
   GET_HAS_UNIT_SUB_TOPIC_LIST: request({
     code: 312,
-    purpose: 'Gives the topics that units subscribe to.',
+    purpose: 'Returns the topics that units subscribe to.',
     reply: { body: topicListBody },
   }),
   GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST: request({
     code: 313,
-    purpose: 'Gives the topics that units subscribe to and that are not of a unit.',
+    purpose: 'Returns the topics that units subscribe to but that do not belong to a unit.',
     reply: { body: topicListBody },
   }),
   UPDATE_NAMESRV_CONFIG: request({
     code: 318,
-    purpose: 'Changes settings while running.',
+    purpose: 'Changes settings of the running name server.',
     body: propertiesBody,
   }),
   GET_NAMESRV_CONFIG: request({
     code: 319,
-    purpose: 'Gives all settings.',
+    purpose: 'Returns all settings.',
     reply: { body: propertiesBody },
   }),
   QUERY_DATA_VERSION: request({
     code: 322,
-    purpose: 'A broker asks whether its topics are still known as they are; counts as a sign of life.',
+    purpose: "Asks whether the name server has the current version of a broker's topics; also counts as a heartbeat.",
     header: header({
       brokerName: optional(text()),
       brokerAddr: optional(text()),
@@ -152,19 +152,19 @@ export const nameServerRequests = {
   }),
   ADD_WRITE_PERM_OF_BROKER: request({
     code: 327,
-    purpose: 'Gives the write permission back to all topics of a broker.',
+    purpose: 'Restores the write permission of all topics of a broker.',
     header: header({ brokerName: optional(text()) }),
     reply: { header: header({ addTopicCount: int() }) },
   }),
   GET_BROKER_MEMBER_GROUP: request({
     code: 901,
-    purpose: 'Gives the addresses of one broker group (5.x).',
+    purpose: 'Returns the addresses of one broker group (5.x).',
     header: header({ clusterName: optional(text()), brokerName: optional(text()) }),
     reply: { body: brokerMemberGroupBody },
   }),
   BROKER_HEARTBEAT: request({
     code: 904,
-    purpose: 'A sign of life of a broker (5.x), mostly one-way.',
+    purpose: 'Heartbeat of a broker (5.x), mostly one-way.',
     header: header({
       clusterName: text(),
       brokerAddr: text(),
@@ -173,7 +173,7 @@ export const nameServerRequests = {
       epoch: optional(int()),
       maxOffset: optional(bigLong()),
       confirmOffset: optional(bigLong()),
-      /** Spelt so on the wire, unlike REGISTER_BROKER's heartbeatTimeoutMillis. */
+      /** The wire has this spelling, unlike REGISTER_BROKER's heartbeatTimeoutMillis. */
       heartbeatTimeoutMills: optional(long()),
       electionPriority: optional(int()),
     }),

@@ -4,31 +4,31 @@ import { consumerOffsetsBody, correctionOffsetsBody, delayOffsetsBody } from '..
 import { resetOffsetBody } from '../bodies/reset-offset.ts'
 import { rpcFields, topicFields } from './shared-fields.ts'
 
-/** What operators ask brokers about offsets of groups. */
+/** Requests of operators about the offsets of groups. */
 export const offsetRequests = {
   GET_ALL_CONSUMER_OFFSET: request({
     code: 43,
-    purpose: 'Gives the offsets of all groups and topics.',
+    purpose: 'Returns the offsets of all groups and topics.',
     reply: { body: consumerOffsetsBody },
   }),
   GET_ALL_DELAY_OFFSET: request({
     code: 45,
-    purpose: 'Gives how far delayed messages were delivered, by delay level.',
+    purpose: 'Returns the offset up to which delayed messages were delivered, by delay level.',
     reply: { body: delayOffsetsBody },
   }),
   INVOKE_BROKER_TO_RESET_OFFSET: request({
     code: 222,
-    purpose: 'Puts a group to another time: 4.9 tells its consumers, 5.x changes its own table.',
+    purpose: 'Resets the offsets of a group to a time: 4.9 tells the consumers, 5.x changes its own table.',
     header: header({
       group: text(),
       topic: text(),
       /** 5.x: one queue only; -1 for all. */
       queueId: defaulted(int(), -1),
-      /** 5.x: to this offset, with a queue. */
+      /** 5.x: the new offset; needs a queue. */
       offset: optional(long()),
-      /** Milliseconds; -1 is the end of the queues. */
+      /** Milliseconds since the epoch; -1 means the end of the queues. */
       timestamp: long(),
-      /** False: only back, never forward. 5.x ignores it. */
+      /** False: offsets only move back, never forward. 5.x ignores it. */
       isForce: defaulted(bool(), false),
       ...topicFields,
     }),
@@ -36,7 +36,7 @@ export const offsetRequests = {
   }),
   INVOKE_BROKER_TO_GET_CONSUMER_STATUS: request({
     code: 223,
-    purpose: 'Asks the consumers of a group, or one of them, for the offsets they stand at.',
+    purpose: 'Asks the consumers of a group, or one of them, for their current offsets.',
     header: header({
       topic: text(),
       group: text(),
@@ -48,9 +48,9 @@ export const offsetRequests = {
   }),
   QUERY_CORRECTION_OFFSET: request({
     code: 308,
-    purpose: 'Gives the lowest offsets of the groups of a topic, for moving one of them.',
+    purpose: 'Returns the lowest offsets of the groups of a topic, to move one of the groups there.',
     header: header({
-      /** Groups to leave out, joined with `,`. Brokers forget their offsets. */
+      /** Groups to leave out, joined with `,`. Brokers delete their offsets. */
       filterGroups: optional(text()),
       compareGroup: text(),
       topic: text(),
@@ -60,12 +60,12 @@ export const offsetRequests = {
   }),
   CLONE_GROUP_OFFSET: request({
     code: 314,
-    purpose: 'Copies the offsets of a group to another one. Without a topic, brokers copy nothing.',
+    purpose: 'Copies the offsets of a group to another group. Without a topic, brokers copy nothing.',
     header: header({
       srcGroup: text(),
       destGroup: text(),
       topic: optional(text()),
-      /** True: also if the group does not consume the topic now. */
+      /** True: copies even if the group does not consume the topic now. */
       offline: defaulted(bool(), false),
       ...rpcFields,
     }),

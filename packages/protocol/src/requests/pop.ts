@@ -8,7 +8,7 @@ import { topicFields } from './shared-fields.ts'
 const { PULL_NOT_FOUND, POLLING_FULL, POLLING_TIMEOUT } = responseCodes
 
 const popReply = {
-  // There is nothing: at once, because too many wait, or after waiting.
+  // There are no messages: PULL_NOT_FOUND at once, POLLING_FULL because too many pops wait, POLLING_TIMEOUT after waiting.
   codes: [PULL_NOT_FOUND, POLLING_FULL, POLLING_TIMEOUT],
   header: header({
     /** Milliseconds since the epoch. */
@@ -26,15 +26,15 @@ const popReply = {
   body: rawBody('stored messages'),
 }
 
-/** What consumers need that pop (5.x). */
+/** Requests of consumers that pop (5.x). */
 export const popRequests = {
   POP_MESSAGE: request({
     code: 200050,
-    purpose: 'Gives messages of any queue and hides them for a while (5.x).',
+    purpose: 'Returns messages of any queue and hides them for a while (5.x).',
     header: header({
       consumerGroup: text(),
       topic: text(),
-      /** -1: any. */
+      /** -1: any queue. */
       queueId: int(),
       maxMsgNums: int(),
       invisibleTime: long(),
@@ -42,7 +42,7 @@ export const popRequests = {
       pollTime: long(),
       /** When the request was made, milliseconds since the epoch. */
       bornTime: long(),
-      /** Where a new group begins: 0 at the lowest offset, 1 at the highest. */
+      /** Where a new group starts: 0 at the lowest offset, 1 at the highest. */
       initMode: int(),
       expType: optional(text()),
       exp: optional(text()),
@@ -54,7 +54,7 @@ export const popRequests = {
   }),
   ACK_MESSAGE: request({
     code: 200051,
-    purpose: 'A popped message is done with (5.x).',
+    purpose: 'Acknowledges a popped message (5.x).',
     header: header({
       consumerGroup: text(),
       topic: text(),
@@ -69,12 +69,12 @@ export const popRequests = {
   }),
   BATCH_ACK_MESSAGE: request({
     code: 200151,
-    purpose: 'Popped messages are done with (5.x).',
+    purpose: 'Acknowledges several popped messages (5.x).',
     body: batchAckBody,
   }),
   CHANGE_MESSAGE_INVISIBLETIME: request({
     code: 200053,
-    purpose: 'Hides a popped message for longer, or shorter, from now on (5.x).',
+    purpose: 'Changes how long a popped message stays hidden, counted from now (5.x).',
     header: header({
       consumerGroup: text(),
       topic: text(),
@@ -99,7 +99,7 @@ export const popRequests = {
   }),
   PEEK_MESSAGE: request({
     code: 200052,
-    purpose: 'Gives messages without hiding them (5.x).',
+    purpose: 'Returns messages without hiding them (5.x).',
     header: header({ topic: text(), queueId: int(), maxMsgNums: int(), consumerGroup: text(), ...topicFields }),
     reply: popReply,
   }),
@@ -124,19 +124,19 @@ export const popRequests = {
   }),
   POLLING_INFO: request({
     code: 200055,
-    purpose: 'Gives the number of pops that wait (5.x).',
+    purpose: 'Returns the number of waiting pops (5.x).',
     header: header({ consumerGroup: text(), topic: text(), queueId: int(), ...topicFields }),
     reply: { header: header({ pollingNum: defaulted(int(), 0) }) },
   }),
   QUERY_ASSIGNMENT: request({
     code: 400,
-    purpose: 'Gives the queues that are one consumer’s, and whether to pull or to pop them (5.x).',
+    purpose: 'Returns the queues assigned to one consumer, and whether to pull or pop them (5.x).',
     body: queryAssignmentBody,
     reply: { body: assignmentsBody },
   }),
   SET_MESSAGE_REQUEST_MODE: request({
     code: 401,
-    purpose: 'Decides whether a group pulls or pops a topic (5.x).',
+    purpose: 'Sets whether a group pulls or pops a topic (5.x).',
     body: setMessageRequestModeBody,
   }),
 }

@@ -5,18 +5,18 @@ import { topicFields } from './shared-fields.ts'
 const queueHeader = header({ topic: text(), queueId: int(), ...topicFields })
 const offsetReply = { header: header({ offset: long() }) }
 
-/** What finds messages and offsets. */
+/** Requests that find messages and offsets. */
 export const queryRequests = {
   QUERY_MESSAGE: request({
     code: 12,
-    purpose: 'Gives the messages of a key and a span of time; code 22 if there are none.',
+    purpose: 'Returns the messages with a key in a span of time; code 22 if there are none.',
     header: header({
       topic: text(),
       key: text(),
       maxNum: int(),
       /** Milliseconds since the epoch. */
       beginTimestamp: bigLong(),
-      /** Java asks for Long.MAX_VALUE. */
+      /** Java sends Long.MAX_VALUE. */
       endTimestamp: bigLong(),
       /** True: the key is a unique id. */
       _UNIQUE_KEY_QUERY: optional(bool()),
@@ -33,7 +33,7 @@ export const queryRequests = {
   }),
   VIEW_MESSAGE_BY_ID: request({
     code: 33,
-    purpose: 'Gives the message at an offset of the commit log.',
+    purpose: 'Returns the message at an offset of the commit log.',
     header: header({
       /** 5.x. */
       topic: optional(text()),
@@ -43,13 +43,13 @@ export const queryRequests = {
   }),
   SEARCH_OFFSET_BY_TIMESTAMP: request({
     code: 29,
-    purpose: 'Gives the offset of the first message stored at a time or later.',
+    purpose: 'Returns the offset of the first message stored at a time or later.',
     header: header({
       topic: text(),
       queueId: int(),
       /** Milliseconds since the epoch. */
       timestamp: bigLong(),
-      /** 5.x: `LOWER` or `UPPER`, the first or the last of messages with the same time. */
+      /** 5.x: `LOWER` or `UPPER`, for the first or the last message with the same time. */
       boundaryType: optional(text()),
       /** 5.5. */
       liteTopic: optional(text()),
@@ -59,11 +59,11 @@ export const queryRequests = {
   }),
   GET_MAX_OFFSET: request({
     code: 30,
-    purpose: 'Gives the offset that the next message will have.',
+    purpose: 'Returns the offset that the next message will have.',
     header: header({
       topic: text(),
       queueId: int(),
-      /** 5.x, default true: only what replicas have, too. */
+      /** 5.x: counts only messages that are replicated. Default true. */
       committed: optional(bool()),
       ...topicFields,
     }),
@@ -71,13 +71,13 @@ export const queryRequests = {
   }),
   GET_MIN_OFFSET: request({
     code: 31,
-    purpose: 'Gives the offset of the oldest message.',
+    purpose: 'Returns the offset of the oldest message.',
     header: queueHeader,
     reply: offsetReply,
   }),
   GET_EARLIEST_MSG_STORETIME: request({
     code: 32,
-    purpose: 'Gives the time of the oldest message; -1 if there is none.',
+    purpose: 'Returns the time of the oldest message; -1 if there is none.',
     header: queueHeader,
     reply: { header: header({ timestamp: long() }) },
   }),

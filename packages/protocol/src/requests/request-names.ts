@@ -1,4 +1,4 @@
-/** Every request of Apache's RequestCode (4.9 and 5.5.0) by its code, for logs, metrics and error texts. */
+/** The names of all requests in Apache's RequestCode (4.9 and 5.5.0) by code, for logs, metrics and error texts. */
 export const requestNames: ReadonlyMap<number, string> = new Map([
   [10, 'SEND_MESSAGE'],
   [11, 'PULL_MESSAGE'],

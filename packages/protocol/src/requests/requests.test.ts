@@ -26,7 +26,7 @@ const declared: Record<string, RequestDeclaration> = {
   ...adminRequests,
 }
 
-test('every request has the code and name that Apache gives it', () => {
+test('every request has the code and name of Apache', () => {
   for (const [name, { code }] of Object.entries(declared)) assert.equal(requestNames.get(code), name)
 })
 
@@ -46,7 +46,7 @@ test('no request is declared twice', () => {
   assert.deepEqual(names.toSorted(), Object.keys(declared).toSorted())
 })
 
-test('all codes of both name servers are declared', () => {
+test('all request codes of both lines of name servers are declared', () => {
   const codes = Object.values(nameServerRequests).map(({ code }) => code)
   assert.deepEqual(
     codes.toSorted((a, b) => a - b),
@@ -56,7 +56,7 @@ test('all codes of both name servers are declared', () => {
 
 const codePoint = fc.nat(0x10ffff).map(code => String.fromCodePoint(code).toWellFormed())
 
-/** Some value of a field, by the type its documentation shows. */
+/** Values of a field, by the type that its documentation shows. */
 function valueOf(field: HeaderCodec['fields'][string]): fc.Arbitrary<unknown> {
   switch (field.type) {
     case 'int':
@@ -77,7 +77,7 @@ function headersOf(header: HeaderCodec): fc.Arbitrary<Record<string, unknown>> {
   return fc.record(given, { requiredKeys: required, noNullPrototype: true })
 }
 
-test('every header comes back as it was', () => {
+test('every encoded header is decoded unchanged', () => {
   for (const { header, reply } of Object.values(declared)) {
     for (const codec of [header, reply?.header] as (HeaderCodec | undefined)[]) {
       if (codec === undefined) continue
@@ -85,7 +85,7 @@ test('every header comes back as it was', () => {
         fc.property(headersOf(codec), value => {
           const fields = codec.encode(value)
           assert.deepEqual(codec.decode(fields), value)
-          // What connections write at once is what they would write of the map.
+          // The JSON text that connections write directly must equal the text they would write from the map.
           const written = JSON.parse(`{${codec.json(value)}}`) as Record<string, string>
           assert.deepEqual(new Map(Object.entries(written)), fields)
         }),
@@ -95,7 +95,7 @@ test('every header comes back as it was', () => {
   }
 })
 
-test('a registration names the field that is missing, and takes defaults for the rest', () => {
+test('the error for a registration names the missing field; optional fields have defaults', () => {
   const { header } = nameServerRequests.REGISTER_BROKER
   const given = new Map([
     ['brokerName', 'broker-a'],
@@ -118,7 +118,7 @@ test('a registration names the field that is missing, and takes defaults for the
   })
 })
 
-test('an answer with a code of its own is one of the codes that Java takes for an answer', () => {
+test('the reply codes of requests are those that Java treats as answers', () => {
   const answers = Object.entries(declared).flatMap(([name, { reply }]) =>
     reply?.codes === undefined ? [] : [[name, reply.codes.map(responseName)] as const],
   )
@@ -133,7 +133,7 @@ test('an answer with a code of its own is one of the codes that Java takes for a
   assert.equal(answers.length, 9)
 })
 
-test('the fields of a pull are those of both lines, the optional ones left out', () => {
+test('a pull has the fields of both lines, without the optional ones', () => {
   const { header } = consumeRequests.PULL_MESSAGE
   const given = {
     consumerGroup: 'billing',
@@ -153,7 +153,7 @@ test('the fields of a pull are those of both lines, the optional ones left out',
   assert.throws(() => header.decode(fields), { code: 'BAD_HEADER', field: 'queueOffset' })
 })
 
-test('response codes that the lines use differently have both names', () => {
+test('a response code with a different meaning in each line has both names', () => {
   assert.equal(responseName(17), 'TOPIC_NOT_EXIST')
   assert.equal(responseName(209), 'POLLING_FULL or UPDATE_AND_CREATE_ACL_CONFIG_FAILED')
   assert.equal(responseName(31337), '31337')

@@ -6,7 +6,7 @@ import { rpcFields, topicFields } from './shared-fields.ts'
 const sendHeader = header({
   producerGroup: text(),
   topic: text(),
-  /** Whose settings a topic gets that does not exist yet. */
+  /** The topic whose settings the broker copies if it has to create the topic. */
   defaultTopic: text(),
   defaultTopicQueueNums: int(),
   queueId: int(),
@@ -22,7 +22,7 @@ const sendHeader = header({
   ...topicFields,
 })
 
-/** The same with short names. The broker's name is `n`: with binary headers Java leaves the inherited fields out. */
+/** The same with short names. The broker's name is `n`, because Java omits the inherited fields in binary headers. */
 const sendHeaderV2 = header({
   /** producerGroup */
   a: text(),
@@ -58,13 +58,13 @@ const sendHeaderV2 = header({
 const { FLUSH_DISK_TIMEOUT, SLAVE_NOT_AVAILABLE, FLUSH_SLAVE_TIMEOUT } = responseCodes
 
 const sendReply = {
-  // The message is stored with these too.
+  // With these codes the message is stored, too.
   codes: [FLUSH_DISK_TIMEOUT, SLAVE_NOT_AVAILABLE, FLUSH_SLAVE_TIMEOUT],
   header: header({
-    /** The offset message id; those of a batch with commas between. */
+    /** The offset message id; for a batch, the ids separated by commas. */
     msgId: text(),
     queueId: int(),
-    /** Of the first message of a batch. */
+    /** For a batch, the offset of its first message. */
     queueOffset: long(),
     transactionId: optional(text()),
     /** 5.x. */
@@ -79,7 +79,7 @@ const sendReply = {
 
 const messageBody = rawBody('the body of a message')
 
-/** What stores messages, or undoes it. */
+/** Requests that store messages, send them back, end transactions or recall messages. */
 export const sendRequests = {
   SEND_MESSAGE: request({
     code: 10,
@@ -90,7 +90,7 @@ export const sendRequests = {
   }),
   SEND_MESSAGE_V2: request({
     code: 310,
-    purpose: 'Stores a message; short names of SEND_MESSAGE.',
+    purpose: 'Stores a message; the same as SEND_MESSAGE with short field names.',
     header: sendHeaderV2,
     body: messageBody,
     reply: sendReply,
@@ -104,26 +104,27 @@ export const sendRequests = {
   }),
   SEND_REPLY_MESSAGE: request({
     code: 324,
-    purpose: 'Gives the reply of a consumer to the producer that waits for it.',
+    purpose: 'Sends the reply of a consumer to the producer that waits for it.',
     header: sendHeader,
     body: messageBody,
     reply: sendReply,
   }),
   SEND_REPLY_MESSAGE_V2: request({
     code: 325,
-    purpose: 'Gives the reply of a consumer to the producer that waits for it; short names of SEND_REPLY_MESSAGE.',
+    purpose:
+      'Sends the reply of a consumer to the producer that waits for it; the same as SEND_REPLY_MESSAGE with short field names.',
     header: sendHeaderV2,
     body: messageBody,
     reply: sendReply,
   }),
   CONSUMER_SEND_MSG_BACK: request({
     code: 36,
-    purpose: 'Puts a message into the retry topic of its group, or among the dead letters.',
+    purpose: 'Puts a message into the retry topic or the dead-letter topic of its group.',
     header: header({
-      /** In the commit log. */
+      /** Offset of the message in the commit log. */
       offset: long(),
       group: text(),
-      /** 0: the broker decides; below 0: dead letter. */
+      /** 0: the broker decides; below 0: the message becomes a dead letter. */
       delayLevel: int(),
       originMsgId: optional(text()),
       originTopic: optional(text()),
@@ -135,7 +136,7 @@ export const sendRequests = {
   END_TRANSACTION: request({
     code: 37,
     oneway: true,
-    purpose: 'Commits a half message, drops it, or says that its fate is not known yet.',
+    purpose: 'Commits a half message, rolls it back, or says that the outcome is not known yet.',
     header: header({
       /** 5.x. */
       topic: optional(text()),
@@ -143,7 +144,7 @@ export const sendRequests = {
       /** Queue offset of the half message. */
       tranStateTableOffset: long(),
       commitLogOffset: long(),
-      /** 8 commit, 12 rollback, 0 unknown. */
+      /** 8: commit; 12: roll back; 0: unknown. */
       commitOrRollback: int(),
       fromTransactionCheck: defaulted(bool(), false),
       /** The unique id of the message. */
@@ -154,7 +155,7 @@ export const sendRequests = {
   }),
   RECALL_MESSAGE: request({
     code: 370,
-    purpose: 'Takes back a message whose time has not come (5.x).',
+    purpose: 'Recalls a delayed message that is not due yet (5.x).',
     header: header({ producerGroup: optional(text()), topic: text(), recallHandle: text(), ...topicFields }),
     reply: { header: header({ msgId: text(), MSG_REGION: optional(text()) }) },
   }),

@@ -1,18 +1,18 @@
 import { bool, optional, text } from '@gantrymq/remoting'
 
-/** What headers inherit from Apache's RpcRequestHeader. 4.9 knows `bname` only and skips the rest. */
+/** The fields that headers inherit from Apache's RpcRequestHeader. 4.9 knows only `bname` and ignores the others. */
 export const rpcFields = {
-  /** Name of the broker group, told by callers of static topics. */
+  /** Name of the broker group; set by callers for static topics. */
   bname: optional(text()),
   ns: optional(text()),
-  /** The names are with their namespace already. */
+  /** True if the names have their namespace already. */
   nsd: optional(bool()),
   oway: optional(bool()),
 }
 
-/** What headers inherit from Apache's TopicRequestHeader and TopicQueueRequestHeader (5.x). */
+/** The fields that headers inherit from Apache's TopicRequestHeader and TopicQueueRequestHeader (5.x). */
 export const topicFields = {
   ...rpcFields,
-  /** False: the queue id is one of this broker already, not one of the static topic. */
+  /** False if the queue id is a physical one of this broker, not a logical one of the static topic. */
   lo: optional(bool()),
 }

@@ -7,14 +7,14 @@ import { topicConfigTableBody } from '../bodies/topic-config-table.ts'
 import { topicFields } from './shared-fields.ts'
 import { AUTO_CREATE_TOPIC } from '../topic-name.ts'
 
-/** What operators ask brokers about topics. */
+/** Requests of operators about topics. */
 export const topicRequests = {
   UPDATE_AND_CREATE_TOPIC: request({
     code: 17,
-    purpose: 'Makes a topic, or changes all of its settings.',
+    purpose: 'Creates a topic, or replaces all settings of one.',
     header: header({
       topic: text(),
-      /** Java fills it with the topic to copy; brokers ask only that it is there. */
+      /** Java sends the topic to copy; brokers only require that the field is present. */
       defaultTopic: defaulted(text(), AUTO_CREATE_TOPIC),
       readQueueNums: int(),
       writeQueueNums: int(),
@@ -25,24 +25,24 @@ export const topicRequests = {
       order: defaulted(bool(), false),
       /** 5.x: `+key=value,-key`. */
       attributes: optional(text()),
-      /** 5.x: also where the name is one that users may not take. */
+      /** 5.x: also accepts names that users may not choose. */
       force: optional(bool()),
       ...topicFields,
     }),
   }),
   UPDATE_AND_CREATE_TOPIC_LIST: request({
     code: 18,
-    purpose: 'Makes or changes several topics (5.x); if one of them is as it was, none is applied.',
+    purpose: 'Creates or changes several topics (5.x); if one of them is unchanged, the broker applies none.',
     body: topicConfigListBody,
   }),
   GET_ALL_TOPIC_CONFIG: request({
     code: 21,
-    purpose: 'Gives all topics of the broker.',
+    purpose: 'Returns all topics of the broker.',
     reply: { body: topicConfigTableBody },
   }),
   GET_TOPIC_STATS_INFO: request({
     code: 202,
-    purpose: 'Gives the offsets of all queues of a topic.',
+    purpose: 'Returns the offsets of all queues of a topic.',
     header: header({ topic: text(), ...topicFields }),
     reply: { body: topicStatsBody },
   }),
@@ -53,18 +53,18 @@ export const topicRequests = {
   }),
   QUERY_TOPIC_CONSUME_BY_WHO: request({
     code: 300,
-    purpose: 'Gives the groups that consume a topic, or once did.',
+    purpose: 'Returns the groups that consume a topic or have consumed it.',
     header: header({ topic: text(), ...topicFields }),
     reply: { body: groupListBody },
   }),
   GET_SYSTEM_TOPIC_LIST_FROM_BROKER: request({
     code: 305,
-    purpose: "Gives the broker's own topics.",
+    purpose: "Returns the broker's own topics.",
     reply: { body: topicListBody },
   }),
   GET_TOPIC_CONFIG: request({
     code: 351,
-    purpose: 'Gives one topic (5.x).',
+    purpose: 'Returns one topic (5.x).',
     header: header({
       topic: text(),
       ...topicFields,
