@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Sliced } from '@gantrymq/remoting'
 import { inSlices, inTurns } from './slices.ts'
 
-test('others get their turn after every slice', async () => {
+test('other work runs after every slice', async () => {
   const seen: (number | string)[] = []
   const turn = () => {
     seen.push('turn')
@@ -15,7 +15,7 @@ test('others get their turn after every slice', async () => {
   assert.deepEqual(seen, [1, 2, 'turn', 3, 4, 'turn', 5])
 })
 
-test('a list that changes meanwhile is still gone through to its end', async () => {
+test('a list that changes in the meantime is still read to its end', async () => {
   const names = new Map([
     ['a', 1],
     ['b', 1],
@@ -34,7 +34,7 @@ test('a list that changes meanwhile is still gone through to its end', async () 
   assert.deepEqual(seen, ['a', 'c', 'd'])
 })
 
-/** Work of some slices that returns how many there were. */
+/** Work of some slices that returns their number. */
 function* work(slices: number): Sliced<number> {
   for (let slice = 1; slice < slices; slice++) yield
   return slices
@@ -44,7 +44,7 @@ test('work of one slice is done at once, without a promise', () => {
   assert.equal(inTurns(work(1)), 1)
 })
 
-test('work of several slices lets others have their turn between them, and gives its result', async () => {
+test('work of several slices lets other work run between them, and returns its result', async () => {
   let turns = 0
   const turn = () => {
     turns++

@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { Sliced } from '@gantrymq/remoting'
 
 /**
- * Goes through a long list without holding up requests: after every `size` items the event loop gets its turn.
- * The list may change meanwhile, so what is seen is not one moment's state.
+ * Goes through a long list without blocking requests: after every `size` items the event loop can do other work. The
+ * list may change in the meantime, so the items may not be a snapshot of one moment.
  */
 export async function inSlices<T>(items: Iterable<T>, each: (item: T) => void, size = 1000): Promise<void> {
   let left = size
@@ -17,15 +17,15 @@ export async function inSlices<T>(items: Iterable<T>, each: (item: T) => void, s
 }
 
 /**
- * Does work in slices, giving the event loop its turn between them. Work of one slice is done at once, without a
- * promise, which is what nearly all of it is.
+ * Does work in slices, between which the event loop can do other work. Work of one slice, the usual case, is done at
+ * once and without a promise.
  */
 export function inTurns<T>(work: Sliced<T>): T | Promise<T> {
   const first = work.next()
-  return first.done === true ? first.value : goOn(work)
+  return first.done === true ? first.value : finishInSlices(work)
 }
 
-async function goOn<T>(work: Sliced<T>): Promise<T> {
+async function finishInSlices<T>(work: Sliced<T>): Promise<T> {
   for (;;) {
     await setImmediate()
     const slice = work.next()

@@ -1,2 +1,2 @@
-/** The release of all server programs, as the package.json of this package says it. */
+/** The release of all server programs, which is that in the package.json of this package. */
 export const VERSION = '0.1.0'

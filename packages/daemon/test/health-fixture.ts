@@ -4,7 +4,7 @@ import { Pages, type PagesOptions } from '../src/http/pages.ts'
 
 export const STARTED_AT = 1_699_999_990_000
 
-/** For tests: a server that serves clients, or what is given. */
+/** For tests: the health of a ready server, with the given fields. */
 export function healthOf(given: Partial<Health> = {}): Health {
   return {
     version: '0.1.0',
@@ -15,7 +15,7 @@ export function healthOf(given: Partial<Health> = {}): Health {
   }
 }
 
-/** Its pages, ten seconds after the start. */
+/** The pages of that server, ten seconds after the start. */
 export function pagesOf(given: Partial<PagesOptions> = {}): Pages {
   return new Pages({ role: 'test server', health: healthOf(), clock: new ManualClock(STARTED_AT + 10_000), ...given })
 }

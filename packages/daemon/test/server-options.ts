@@ -9,7 +9,7 @@ const servingOptions = {
     systemProperty: 'rocketmq.home.dir',
     variable: 'ROCKETMQ_HOME',
   }),
-  configStorePath: option(path(), null, 'File that run-time changes are written to.', {
+  configStorePath: option(path(), null, 'File to which run-time changes are written.', {
     change: 'black-listed',
     atHome: home => join(home, 'server.properties'),
   }),
@@ -28,8 +28,8 @@ const socketOptions = {
   listenPort: option(int(0, 65_535), 9876, 'Port to listen on.'),
   bindAddress: option(host(), '0.0.0.0', 'Address to listen on.'),
   httpPort: option(orNone(int(0, 65_535)), null, 'Port for HTTP.'),
-  proxyProtocolRanges: option(ranges(), [], 'Peers whose PROXY protocol header is believed.'),
-  maxConnections: option(int(1), 20_000, 'Connections at a time.'),
+  proxyProtocolRanges: option(ranges(), [], 'Peers whose PROXY protocol header is trusted.'),
+  maxConnections: option(int(1), 20_000, 'Most open connections.'),
   maxFrameSize: option(bytes(1024), 16_777_216, 'Largest frame.', {
     systemProperty: 'com.rocketmq.remoting.frameMaxLength',
   }),
@@ -41,7 +41,7 @@ const socketOptions = {
     property: 'tls.server.keyPassword',
     secret: true,
   }),
-  logLevel: option(word('info', 'warn'), 'info', 'The least important lines that are logged.'),
+  logLevel: option(word('info', 'warn'), 'info', 'The lowest level that is logged.'),
 }
 
 const table = { ...servingOptions, ...socketOptions }

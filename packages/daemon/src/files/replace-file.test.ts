@@ -11,7 +11,7 @@ async function folder(t: TestContext): Promise<string> {
   return path
 }
 
-/** The file system, with a note of each call that matters for durability; `fail` makes one of them fail. */
+/** The file system, recording each call that matters for durability; the call named `fail` fails. */
 function watched(calls: string[], fail?: string): FileSystem {
   const note = (call: string) => {
     calls.push(call)
@@ -40,7 +40,7 @@ function watched(calls: string[], fail?: string): FileSystem {
   }
 }
 
-test('the new content is forced to the disk before the rename, the rename before the end', async t => {
+test('the new content is synced to disk before the rename, and the rename before the promise resolves', async t => {
   const path = join(await folder(t), 'f')
   await replaceFile(path, 'old')
   const calls: string[] = []
@@ -61,7 +61,7 @@ for (const fail of ['sync file', 'rename to f.bak', 'rename to f']) {
   })
 }
 
-test('where there are no links the previous content is copied', async t => {
+test('on a file system without links the previous content is copied', async t => {
   const path = join(await folder(t), 'f')
   await replaceFile(path, 'old')
   await replaceFile(path, 'new', watched([], 'link'))

@@ -1,7 +1,7 @@
 import * as files from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
-/** The calls on the file system that the order of a durable write depends on; a test may watch them. */
+/** The file system calls of a durable write, whose order matters; a test may record them. */
 export type FileSystem = Pick<
   typeof files,
   'copyFile' | 'link' | 'mkdir' | 'open' | 'realpath' | 'rename' | 'rm' | 'stat'
@@ -10,9 +10,10 @@ export type FileSystem = Pick<
 let counter = 0
 
 /**
- * Replaces a file as a whole: whatever happens, it is the old one or the new one, and when this is done the new one
- * survives a loss of power. What was there before stays in `<file>.bak`, as Apache leaves it. Folders are made.
- * @throws the error of the file system; the file is then what it was.
+ * Replaces a file as a whole: whatever happens, the file has the old or the new content, and once the promise resolves
+ * the new content survives a power failure. The previous content stays in `<file>.bak`, as with Apache. Missing folders
+ * are created.
+ * @throws the error of the file system; the file is then unchanged.
  */
 export async function replaceFile(path: string, content: string | Uint8Array, fs: FileSystem = files): Promise<void> {
   const target = await realPath(path, fs)
@@ -30,14 +31,14 @@ export async function replaceFile(path: string, content: string | Uint8Array, fs
   await syncFolder(folder, fs)
 }
 
-/** Renames a file to a name that is not taken: `<file>.<word>-<time>`. @returns that name. */
+/** Renames a file to an unused name: `<file>.<word>-<time>`. @returns that name. */
 export async function moveAside(path: string, word: string, now: number): Promise<string> {
   const aside = await freeName(path, word, now)
   await files.rename(path, aside)
   return aside
 }
 
-/** Gives a file a second name that is not taken, so that its content outlives a replacement. @returns that name. */
+/** Keeps the content of a file under a second, unused name, for when the file is replaced. @returns that name. */
 export async function keepAside(path: string, word: string, now: number): Promise<string> {
   const aside = await freeName(path, word, now)
   await linkOrCopy(path, aside, files)
@@ -52,7 +53,7 @@ async function freeName(path: string, word: string, now: number): Promise<string
   }
 }
 
-/** Removes what writers left that died before their rename. */
+/** Removes the temporary files of processes that ended before their rename. */
 export async function removeLeftovers(path: string): Promise<void> {
   const folder = dirname(path)
   const prefix = `${basename(path)}.`
@@ -62,7 +63,7 @@ export async function removeLeftovers(path: string): Promise<void> {
   }
 }
 
-/** Whether a process of this number runs, of any user. */
+/** Whether a process with this id runs, whichever user owns it. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -79,7 +80,7 @@ async function isThere(path: string): Promise<boolean> {
   )
 }
 
-// A rename would put a file in the place of a symbolic link.
+// A rename would replace a symbolic link by a file.
 function realPath(path: string, fs: FileSystem): Promise<string> {
   return fs.realpath(path).catch(() => path)
 }
@@ -101,8 +102,8 @@ async function writeDurably(path: string, content: string | Uint8Array, mode: nu
   }
 }
 
-// A second name for the old content, so that there is no moment without the file. Where there is none, an earlier
-// backup stays: it may be all there is.
+// Gives the old content a second name, so that the file exists at every moment. If there is no old content, an earlier
+// backup stays: it may be the only copy.
 async function keepPrevious(path: string, fs: FileSystem): Promise<void> {
   const previous = `${path}.bak`
   const passing = `${path}.${process.pid}-${counter++}.new`
@@ -112,18 +113,18 @@ async function keepPrevious(path: string, fs: FileSystem): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   } finally {
-    // A rename between two names of one file leaves both.
+    // A rename between two names of the same file leaves both.
     await fs.rm(passing, { force: true })
   }
 }
 
-// Not every file system knows links.
+// Not every file system has links.
 function linkOrCopy(from: string, to: string, fs: FileSystem): Promise<void> {
   return fs.link(from, to).catch(() => fs.copyFile(from, to))
 }
 
 async function syncFolder(path: string, fs: FileSystem): Promise<void> {
-  // Windows cannot open a folder; it does not need to.
+  // Windows cannot open a folder, and does not need to.
   if (process.platform === 'win32') return
   const folder = await fs.open(path, 'r')
   try {

@@ -34,7 +34,7 @@ const options = { what: 'topic', entriesOf: (table: ReadonlyMap<string, number>)
 const oneEntry = '{"TopicA":4}'
 const older = '{"TopicA":2}'
 
-/** Loads from a folder with these files. */
+/** Loads the table from a folder with these files. */
 async function load(t: TestContext, files: Readonly<Record<string, string>>) {
   const path = await folder(t)
   for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text)
@@ -44,14 +44,14 @@ async function load(t: TestContext, files: Readonly<Record<string, string>>) {
   return { table, lines, left, names: (await readdir(path)).toSorted() }
 }
 
-test('a good file is loaded and said to be', async t => {
+test('a good file is loaded, which the log confirms', async t => {
   const { table, lines, names } = await load(t, { 'topics.json': oneEntry })
   assert.equal(table.get('TopicA'), 4)
   assert.deepEqual(lines, ['info load topic table OK'])
   assert.deepEqual(names, ['topics.json'])
 })
 
-test('a missing file is an empty table without a word, whatever backup there is', async t => {
+test('a missing file is an empty table, even with a backup, and nothing is logged', async t => {
   const { table, lines } = await load(t, { 'topics.json.bak': older })
   assert.equal(table.size, 0)
   assert.deepEqual(lines, [])
@@ -79,7 +79,7 @@ test('a torn file of Apache 5.x is replaced by the state before its last change'
   assert.equal(table.get('TopicA'), 2)
   assert.deepEqual(names, ['topics.json', ASIDE, 'topics.json.bak'].toSorted())
   assert.equal(await left('topics.json'), older)
-  assert.match(lines.join('\n'), /error .*put aside\nwarn the topic table was taken from a copy/)
+  assert.match(lines.join('\n'), /error .*put aside\nwarn the topic table was loaded from a copy/)
 })
 
 test('an emptied file is replaced by the state before its last change', async t => {
@@ -88,7 +88,7 @@ test('an emptied file is replaced by the state before its last change', async t 
   assert.equal(await left('topics.json'), older)
 })
 
-test('what Apache 4.9 left between its delete and its rename is taken, once', async t => {
+test('the file that Apache 4.9 leaves between its delete and its rename is used once', async t => {
   const { table, names } = await load(t, { 'topics.json.tmp': oneEntry, 'topics.json.bak': older })
   assert.equal(table.get('TopicA'), 4)
   assert.deepEqual(names, ['topics.json', 'topics.json.bak'])
@@ -100,7 +100,7 @@ test('a torn file with a torn backup is put aside and the table is empty', async
   assert.deepEqual(names, ['topics.json.bak', ASIDE])
 })
 
-test('a copy without entries takes no place', async t => {
+test('a copy without entries is not used', async t => {
   const { table, names } = await load(t, { 'topics.json.tmp': '{}' })
   assert.equal(table.size, 0)
   assert.deepEqual(names, ['topics.json.tmp'])
@@ -117,7 +117,7 @@ test('a file that cannot be read stops the start and is left alone', async t => 
   await assert.rejects(loadTable(path, parse, options), /^Error: the topic file .*topics.json cannot be read: EISDIR/)
 })
 
-test('what a crash left before its rename is removed', async t => {
+test('the temporary file of a process that crashed before its rename is removed', async t => {
   const dead = 'topics.json.999999999-0.new'
   const { table, names } = await load(t, { 'topics.json': oneEntry, [dead]: '{}' })
   assert.equal(table.size, 1)

@@ -5,7 +5,7 @@ import { moveAside, removeLeftovers, replaceFile } from './replace-file.ts'
 export interface TableFileOptions<T> {
   /** What the table is called in messages and in the log: `KV config`. */
   readonly what: string
-  /** How many entries a table has. A copy without any is not worth recovering. */
+  /** How many entries a table has. A copy without entries is not recovered. */
   readonly entriesOf: (table: T) => number
   readonly log?: Logger
   /** Milliseconds since the epoch, for the names of files put aside. */
@@ -15,19 +15,20 @@ export interface TableFileOptions<T> {
 /**
  * Reads a table from its file at the start of a server.
  *
- * A file that cannot be understood is put aside as `<file>.corrupt-<time>` and the last good state takes its place:
- * Apache 5.x overwrites its file in place and leaves the state before in `<file>.bak`; Apache 4.9 deletes its file
- * before it renames `<file>.tmp`. Where there is neither, the table is empty. All of it is logged.
+ * A file that cannot be parsed is put aside as `<file>.corrupt-<time>`, and the last good state replaces it: Apache 5.x
+ * overwrites its file in place and leaves the previous state in `<file>.bak`; Apache 4.9 deletes its file before it
+ * renames `<file>.tmp`. If neither exists, the table is empty. The log has all of this.
  * Source: Apache's ConfigManager and MixAll.string2File.
- * @param parse Makes the table of the file's text; an empty text is an empty table. It throws an Error that says in what
- *   way the text is something else.
- * @throws Error if there is a file and it cannot be read, or not be put aside: then nothing may be written either.
+ * @param parse Makes the table from the file's text; an empty text is an empty table. It throws an Error that says what
+ *   is wrong with the text.
+ * @throws Error if the file exists but cannot be read, or cannot be parsed and not be put aside. The caller must not write
+ *   to it then.
  */
 export function loadTable<T>(path: string, parse: (text: string) => T, options: TableFileOptions<T>): Promise<T> {
   return new TableFile(path, parse, options).load()
 }
 
-/** One loading of a file: knows what the table is called and how its text is read. */
+/** Loads one file. */
 class TableFile<T> {
   readonly #path: string
   readonly #parse: (text: string) => T
@@ -59,8 +60,8 @@ class TableFile<T> {
     }
   }
 
-  // A crash of Apache 4.9 between its delete and its rename. Taken once: an operator who deletes the file wants an empty
-  // table.
+  // Apache 4.9 crashed between its delete and its rename. The copy is used once: an operator who deletes the file wants
+  // an empty table.
   async #recoverMissing(): Promise<T> {
     const recovered = await this.#recover('.tmp', 'is missing')
     if (recovered !== undefined) await rm(`${this.#path}.tmp`, { force: true })
@@ -70,10 +71,10 @@ class TableFile<T> {
   async #recoverCorrupt(reason: string): Promise<T> {
     const path = this.#path
     const aside = await this.#putAside(reason)
-    this.#log.error({ path, aside, reason }, `the ${this.#what} file cannot be understood and was put aside`)
+    this.#log.error({ path, aside, reason }, `the ${this.#what} file cannot be parsed and was put aside`)
     const recovered = await this.#recover('.bak', 'was put aside')
     if (recovered !== undefined) return recovered
-    this.#log.error({ path, aside }, `the ${this.#what} table is empty; mend the file put aside`)
+    this.#log.error({ path, aside }, `the ${this.#what} table is empty; repair the file that was put aside`)
     return this.#parse('')
   }
 
@@ -91,18 +92,18 @@ class TableFile<T> {
       return await moveAside(this.#path, 'corrupt', this.#now)
     } catch (error) {
       const why = (error as Error).message
-      const message = `the ${this.#what} file ${this.#path} cannot be understood (${reason}) nor put aside: ${why}`
+      const message = `the ${this.#what} file ${this.#path} can neither be parsed (${reason}) nor put aside: ${why}`
       throw new Error(message, { cause: error })
     }
   }
 
-  /** The table in a copy beside the file, put into its place at once; undefined if there is no copy or it is empty. */
+  /** Loads the table from a copy beside the file, and replaces the file by it; undefined if there is no copy or it is empty. */
   async #recover(suffix: string, because: string): Promise<T | undefined> {
     const from = this.#path + suffix
     const copy = await this.#readCopy(from)
     if (copy === undefined || copy.entries === 0) return undefined
     const fields = { path: this.#path, from, because, entries: copy.entries }
-    this.#log.warn(fields, `the ${this.#what} table was taken from a copy`)
+    this.#log.warn(fields, `the ${this.#what} table was loaded from a copy`)
     await replaceFile(this.#path, copy.text)
     return copy.table
   }

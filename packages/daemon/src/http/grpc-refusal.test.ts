@@ -23,14 +23,14 @@ const QUERY_ROUTE = {
 function endpoint(t: TestContext) {
   const clock = new ManualClock(STARTED_AT + 10_000)
   const warnings: string[] = []
-  const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
+  const log = { debug() {}, info() {}, error() {}, warn: (_: object, text: string) => warnings.push(text) } as Logger
   const pages = pagesOf({ clock })
   const http = new HttpEndpoint({ answer: request => pages.answer(request), role: 'name server', clock, log })
   t.after(() => http.close())
   return { http, clock, warnings }
 }
 
-/** A port that puts the first bytes back and hands connections on, as a server's does. */
+/** A port that puts the first bytes back and passes connections on, as a server does. */
 async function acceptorFor(t: TestContext, http: HttpEndpoint) {
   const sockets: Socket[] = []
   const port = createServer(socket => {
@@ -69,7 +69,7 @@ function client(t: TestContext, port: number) {
   return { session, ask }
 }
 
-test('a gRPC call is told readably that the proxy is elsewhere, and its session ends soon', async t => {
+test('a gRPC call gets a message that points to the proxy, and its session ends soon', async t => {
   const { http, clock, warnings } = endpoint(t)
   const { port } = await acceptorFor(t, http)
   const { session, ask } = client(t, port)
@@ -86,10 +86,10 @@ test('a gRPC call is told readably that the proxy is elsewhere, and its session 
   clock.advance(2000)
   await once(session, 'close')
   assert.equal(http.connections, 0)
-  assert.deepEqual(warnings, ['a gRPC client dialled the name server, it was told to dial the proxy'])
+  assert.deepEqual(warnings, ['a gRPC client connected to the name server and was referred to the RocketMQ proxy'])
 })
 
-test('calls right after the first one, and beside it, get the same answer', async t => {
+test('later and concurrent calls get the same answer', async t => {
   const { http } = endpoint(t)
   const { port } = await acceptorFor(t, http)
   const { ask } = client(t, port)
@@ -101,11 +101,11 @@ test('calls right after the first one, and beside it, get the same answer', asyn
   )
 })
 
-test('the message is what gRPC allows in a header unescaped', () => {
+test('the message has only characters that gRPC allows in a header unescaped', () => {
   assert.match(grpcMessage('name server'), /^[ -$&-~]+$/)
 })
 
-test('gRPC clients that try again and again are logged once a minute', async t => {
+test('gRPC clients that keep retrying are logged once a minute', async t => {
   const { http, clock, warnings } = endpoint(t)
   const { port } = await acceptorFor(t, http)
   for (let turn = 0; turn < 3; turn++) await client(t, port).ask(QUERY_ROUTE)
@@ -129,7 +129,7 @@ test('other HTTP/2 clients get the pages', async t => {
   assert.deepEqual([head.answer['content-length'], head.body], ['3', ''])
 })
 
-test('a preface with nothing or nonsense after it is cut off', async t => {
+test('a connection with nothing or garbage after the preface is closed', async t => {
   const { http, clock } = endpoint(t)
   const acceptor = await acceptorFor(t, http)
   const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
@@ -146,7 +146,7 @@ test('a preface with nothing or nonsense after it is cut off', async t => {
   }
 })
 
-test('a session that stays silent is cut off, and so is one open at close', async t => {
+test('a silent session is closed, and so is one that is open at close', async t => {
   const { http, clock } = endpoint(t)
   const { port } = await acceptorFor(t, http)
   const silent = client(t, port)
@@ -160,7 +160,7 @@ test('a session that stays silent is cut off, and so is one open at close', asyn
   await once(open.session, 'close')
 })
 
-test('a stream that is no socket is not served', t => {
+test('a stream that is not a socket is not served', t => {
   const { http } = endpoint(t)
   const [, far] = duplexPair()
   http.acceptHttp2(far)

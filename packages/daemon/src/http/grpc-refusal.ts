@@ -2,17 +2,17 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Page, PageRequest } from './page.ts'
 
-/** What gRPC clients are told: printable ASCII without percent signs, which gRPC would want escaped. */
+/** The message for gRPC clients: printable ASCII without percent signs, which gRPC requires to be escaped. */
 export function grpcMessage(role: string): string {
   return (
     `this is a RocketMQ ${role}, which speaks the remoting protocol; ` +
-    'gRPC clients must dial the RocketMQ proxy instead (its default port is 8081)'
+    'gRPC clients must connect to the RocketMQ proxy instead (its default port is 8081)'
   )
 }
 
 const GRPC_UNIMPLEMENTED = '12'
 
-/** Bounds what a peer can make one session remember. */
+/** Limits the memory that a peer can make one session use. */
 const sessionOptions = {
   maxSessionMemory: 1,
   maxHeaderListPairs: 64,
@@ -20,9 +20,9 @@ const sessionOptions = {
 }
 
 export interface Http2Handlers {
-  /** The page of a request that is no gRPC call. Never rejects. */
+  /** Returns the page for a request that is not a gRPC call. Never rejects. */
   answer(request: PageRequest): Promise<Page>
-  /** An answer other than to a gRPC call is on its way or given up. */
+  /** An answer other than to a gRPC call has been sent or abandoned. */
   answered(): void
   /** A gRPC call has been refused. */
   refused(path: string): void
@@ -30,12 +30,12 @@ export interface Http2Handlers {
 }
 
 /**
- * Serves a connection that began with HTTP/2's preface: gRPC calls are told where to go, all other requests get the
- * pages. The session is not ended with the answer: the next call may be on its way, and closing would refuse it without a
- * reason (tried with grpc-js). The endpoint ends the connection when it falls silent.
+ * Serves a connection that began with HTTP/2's preface: gRPC calls get a message that points to the proxy, and all other
+ * requests get the pages. The session does not end with the answer: the next call may already be in flight, and grpc-js
+ * would see it fail without a reason. The endpoint ends the connection when it is silent.
  */
 export function serveHttp2(socket: Duplex, role: string, handlers: Http2Handlers): void {
-  // Not imported: a server that meets no HTTP/2 need not pay 12 ms and 8 MB for it.
+  // Loaded only here: it takes 12 ms and 8 MB, which a server without HTTP/2 clients need not spend.
   const session = process.getBuiltinModule('node:http2').performServerHandshake(socket, sessionOptions)
   session.on('error', error => handlers.failed(error))
   session.on('stream', (stream, headers) => {
@@ -51,7 +51,7 @@ export function serveHttp2(socket: Duplex, role: string, handlers: Http2Handlers
   })
 }
 
-/** A gRPC answer without messages: one block of headers that are trailers at once ("Trailers-Only"). */
+/** A gRPC answer without messages: one block of headers that are also the trailers ("Trailers-Only"). */
 function refuseCall(stream: ServerHttp2Stream, role: string): void {
   stream.respond(
     {
@@ -62,7 +62,7 @@ function refuseCall(stream: ServerHttp2Stream, role: string): void {
     },
     { endStream: true },
   )
-  // The caller may be in the middle of its message, or keep a stream of them open.
+  // The client may be in the middle of a message, or keep a stream of messages open.
   stream.close()
 }
 

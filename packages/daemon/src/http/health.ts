@@ -1,12 +1,12 @@
 import { jsonPage, type Page, textPage } from './page.ts'
 
-/** Whether clients should be sent to a server. */
+/** Whether clients should use a server. */
 export type Readiness =
   | { readonly ready: true }
   | {
       readonly ready: false
       /**
-       * STARTING: the port is not open yet. WAITING: it is open, but others have to come back first (a name server waits
+       * STARTING: the port is not open yet. WAITING: the port is open, but the server waits for others (a name server waits
        * `waitSecondsForService` for its brokers). DRAINING: the server is shutting down.
        */
       readonly code: 'STARTING' | 'WAITING' | 'DRAINING'
@@ -14,7 +14,7 @@ export type Readiness =
       readonly reason: string
     }
 
-/** What a server tells of its own health. */
+/** What the common pages need from a server. */
 export interface Health {
   readonly version: string
   /** Milliseconds since the epoch. */
@@ -24,12 +24,12 @@ export interface Health {
   counts(): Readonly<Record<string, number>>
 }
 
-/** Answers as long as the event loop does. Says nothing about the state: restarting would not mend it. */
+/** Answers as long as the event loop runs. It does not depend on the state of the server, which a restart would not repair. */
 export function livePage(): Page {
   return textPage('ok\n')
 }
 
-/** 200 if clients should be sent here, else 503 with the reason. */
+/** 200 if clients should use this server, else 503 with the reason. */
 export function readyPage(health: Health, now: number): Page {
   const { version, startedAt } = health
   const about = { version, uptimeMs: Math.max(0, now - startedAt), ...health.counts() }

@@ -30,7 +30,7 @@ function endpoint(t: TestContext, { metrics, ...given }: Given = {}) {
   return { http, clock }
 }
 
-/** A connection in memory, and all text that ever comes back on it. */
+/** A connection in memory, and all text that is received on it until its end. */
 function connection(http: HttpEndpoint) {
   const [near, far] = duplexPair()
   near.on('error', () => {})
@@ -40,7 +40,7 @@ function connection(http: HttpEndpoint) {
 
 const GET_LIVEZ = 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'
 
-/** Reads until `count` answers to GET_LIVEZ are there. */
+/** Reads until `count` answers to GET_LIVEZ have arrived. */
 async function answers(socket: NodeJS.ReadableStream, count: number): Promise<string> {
   let seen = ''
   while (seen.split('ok\n').length <= count) {
@@ -50,7 +50,7 @@ async function answers(socket: NodeJS.ReadableStream, count: number): Promise<st
   return seen
 }
 
-test('a connection accepted elsewhere, its first bytes put back, gets its page', async t => {
+test('a connection that another server accepted, with its first bytes put back, gets its page', async t => {
   const { http } = endpoint(t)
   const port = createServer({ pauseOnConnect: false }, socket => {
     socket.once('data', (bytes: Buffer) => {
@@ -72,7 +72,7 @@ test('a connection accepted elsewhere, its first bytes put back, gets its page',
   assert.equal(http.connections, 1)
 })
 
-test('a port of its own serves the same pages, and is free again after close', async t => {
+test('its own port serves the same pages, and is free again after close', async t => {
   const { http } = endpoint(t)
   const { port } = await http.listen(0, '127.0.0.1')
   const response = await fetch(`http://127.0.0.1:${port}/livez`)
@@ -87,7 +87,7 @@ test('a port of its own serves the same pages, and is free again after close', a
   again.close()
 })
 
-test('a port that is taken is an error of listen', async t => {
+test('listen rejects for a port in use', async t => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.after(() => taken.close())
@@ -123,7 +123,7 @@ test('a request with a body is refused and its connection ended', async t => {
   }
 })
 
-test('too large headers and bytes that are no request get a readable end', async t => {
+test('too large headers and bytes that are not a request get a readable answer', async t => {
   const { http } = endpoint(t)
   const cases = [
     [`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(9000)}\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
@@ -147,7 +147,7 @@ test('requests sent without waiting for answers are refused', async t => {
   assert.match(answer, /"PIPELINED"/)
 })
 
-test('a connection stays open from answer to answer, and ends when it is silent for the answer time', async t => {
+test('a connection stays open between answers, and is closed when it is silent for the answer timeout', async t => {
   const { http, clock } = endpoint(t)
   const { near, far } = connection(http)
   for (let turn = 0; turn < 3; turn++) {
@@ -161,7 +161,7 @@ test('a connection stays open from answer to answer, and ends when it is silent 
   assert.equal(far.destroyed, true)
 })
 
-test('a request that trickles in is cut off, however busy it looks', t => {
+test('a request that arrives too slowly is cut off, although its connection is never silent', t => {
   const { http, clock } = endpoint(t)
   const { near } = connection(http)
   near.write('GET /livez HTTP/1.1\r\n')
@@ -172,7 +172,7 @@ test('a request that trickles in is cut off, however busy it looks', t => {
   assert.equal(http.connections, 0)
 })
 
-test('a reader that does not take its answer is cut off', async t => {
+test('a client that does not read its answer is cut off', async t => {
   const { http, clock } = endpoint(t)
   const [near, far] = duplexPair()
   near.on('error', () => {})
@@ -184,9 +184,9 @@ test('a reader that does not take its answer is cut off', async t => {
   assert.equal(http.connections, 0)
 })
 
-test('one connection too many pushes out the one that was silent longest, so probes get through', async t => {
+test('a connection beyond the limit closes the one that was silent longest, so that probes get through', async t => {
   const warnings: string[] = []
-  const log = { debug() {}, info() {}, error() {}, warn: (_: object, said: string) => warnings.push(said) } as Logger
+  const log = { debug() {}, info() {}, error() {}, warn: (_: object, text: string) => warnings.push(text) } as Logger
   const { http } = endpoint(t, { log, limits: { connections: 3 } })
   const first = connection(http)
   const second = connection(http)
@@ -203,7 +203,7 @@ test('one connection too many pushes out the one that was silent longest, so pro
   assert.equal(warnings.length, 1, 'logged once a minute')
 })
 
-test('an answer under way is not cut off for a connection too many while another one is silent', async t => {
+test('a connection beyond the limit closes a silent one and no answer in progress', async t => {
   const { promise: rendered, resolve: write } = Promise.withResolvers<string>()
   const metrics = { contentType: 'text/plain', render: () => rendered }
   const { http } = endpoint(t, { metrics, limits: { connections: 2 } })
@@ -217,7 +217,7 @@ test('an answer under way is not cut off for a connection too many while another
   assert.match(await busy.all, /up 1/)
 })
 
-test('close ends idle connections at once and lets an answer under way finish', async t => {
+test('close ends idle connections at once and lets an answer in progress finish', async t => {
   const { promise: rendered, resolve: write } = Promise.withResolvers<string>()
   const { http } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => rendered } })
   const idle = connection(http)
@@ -234,7 +234,7 @@ test('close ends idle connections at once and lets an answer under way finish', 
   await closed
 })
 
-test('close waits no longer than its time for an answer that never comes', async t => {
+test('close waits no longer than its timeout for an answer that never comes', async t => {
   const { http, clock } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => new Promise(() => {}) } })
   const { near, far } = connection(http)
   near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -246,7 +246,7 @@ test('close waits no longer than its time for an answer that never comes', async
   assert.equal(far.destroyed, true)
 })
 
-test('a peer that goes away in the middle of anything leaves nothing behind', async t => {
+test('a peer that disconnects at any point leaves nothing behind', async t => {
   const { http } = endpoint(t)
   const { port } = await http.listen(0, '127.0.0.1')
   const cut = async (bytes: string) => {

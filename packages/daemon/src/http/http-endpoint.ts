@@ -7,13 +7,13 @@ import { serveHttp2 } from './grpc-refusal.ts'
 import { type Page, type PageRequest, Refusal, refusalPage } from './page.ts'
 
 export interface HttpLimits {
-  /** Connections at a time. One more pushes out the one that has been silent longest. Default 64. */
+  /** Most open connections. A further one closes the one that has been silent longest. Default 64. */
   readonly connections: number
-  /** Bytes of request line and headers. Default 8192. */
+  /** Most bytes of request line and headers. Default 8192. */
   readonly headerBytes: number
   /** Milliseconds from one finished answer to the next, or from the start to the first. Default 30,000. */
   readonly answerTimeout: number
-  /** Milliseconds that `close` waits for answers under way. Default 2,000. */
+  /** Milliseconds that `close` waits for answers in progress. Default 2,000. */
   readonly closeTimeout: number
 }
 
@@ -25,34 +25,34 @@ const httpLimits: HttpLimits = {
 }
 
 export interface HttpEndpointOptions {
-  /** The page of a request. Never rejects. */
+  /** Returns the page for a request. Never rejects. */
   readonly answer: (request: PageRequest) => Promise<Page>
-  /** What the server is, in the log and to gRPC clients: `name server`. */
+  /** What the log and gRPC clients call the server: `name server`. */
   readonly role: string
   readonly clock: Clock
   readonly log?: Logger
   readonly limits?: Partial<HttpLimits>
 }
 
-/** A connection and how long it may be silent. */
+/** A connection, with how long it may be silent. */
 interface HttpConnection {
   readonly stream: Duplex
   /** When it was accepted or its last answer ended, milliseconds. */
   since: number
-  /** How long after that it is closed, milliseconds. */
-  patience: number
-  /** Answers under way. */
+  /** How long after that the endpoint closes it, milliseconds. */
+  timeout: number
+  /** Answers in progress. */
   answering: number
 }
 
 const SWEEP_MS = 1000
-/** A gRPC client tries again, but it has been told. */
-const GRPC_PATIENCE_MS = 5000
+/** A gRPC client retries, but it has already got its answer. */
+const GRPC_TIMEOUT_MS = 5000
 const WARNING_GAP_MS = 60_000
 
 /**
- * Serves pages over connections that were accepted elsewhere, and on a port of its own if asked to. Owns these
- * connections until they end.
+ * Serves pages over connections that another server accepted, and after `listen` on its own port. Owns these connections
+ * until they end.
  */
 export class HttpEndpoint {
   readonly #answer: (request: PageRequest) => Promise<Page>
@@ -60,7 +60,7 @@ export class HttpEndpoint {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #limits: HttpLimits
-  /** By stream; the longest silent ones come first. */
+  /** By stream; those that have been silent longest come first. */
   readonly #connections = new Map<Duplex, HttpConnection>()
   #http: Server | undefined
   #port: NetServer | undefined
@@ -83,18 +83,18 @@ export class HttpEndpoint {
     return this.#connections.size
   }
 
-  /** Takes a connection that speaks HTTP/1.1, its first bytes put back. */
+  /** Takes a connection that speaks HTTP/1.1, with its first bytes put back. */
   accept(stream: Duplex): void {
     if (!this.#admit(stream)) return
     this.#http ??= this.#createHttp()
     this.#http.emit('connection', stream)
-    // The acceptor may have paused it to look at its first bytes.
+    // The server that accepted it may have paused it to look at its first bytes.
     stream.resume()
   }
 
   /**
-   * Takes a connection that began with HTTP/2's preface, put back. It must not flow. Only sockets are served, plain or
-   * TLS: over other streams node:http2 can fail an assertion of its own, which would end the process.
+   * Takes a connection that began with HTTP/2's preface, with those bytes put back. The stream must not be flowing. Only
+   * sockets are served, plain or TLS: over other streams an assertion in node:http2 can fail, which would end the process.
    * @param remoteAddress For the log.
    */
   acceptHttp2(stream: Duplex, remoteAddress?: string): void {
@@ -112,15 +112,15 @@ export class HttpEndpoint {
       answered: () => this.#finished(connection),
       refused: path => {
         connection.since = this.#clock.elapsed()
-        connection.patience = Math.min(connection.patience, GRPC_PATIENCE_MS)
+        connection.timeout = Math.min(connection.timeout, GRPC_TIMEOUT_MS)
         const fields = { peer: remoteAddress ?? stream.remoteAddress, path }
-        this.#warn(fields, `a gRPC client dialled the ${this.#role}, it was told to dial the proxy`)
+        this.#warn(fields, `a gRPC client connected to the ${this.#role} and was referred to the RocketMQ proxy`)
       },
       failed: error => this.#log.debug({ err: error }, 'http2 connection failed'),
     })
   }
 
-  /** Opens a port for HTTP/1.1. @returns where. Rejects with the system's error. */
+  /** Opens a port for HTTP/1.1. @returns its address. Rejects with the system's error. */
   listen(port: number, host?: string): Promise<AddressInfo> {
     const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>()
     const server = createServer({ noDelay: true }, socket => this.accept(socket))
@@ -134,7 +134,7 @@ export class HttpEndpoint {
     return promise
   }
 
-  /** Closes idle connections and waits for answers under way, for a while. Idempotent. */
+  /** Closes idle connections and waits a limited time for answers in progress. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#shutDown())
   }
@@ -159,7 +159,7 @@ export class HttpEndpoint {
       return undefined
     }
     if (this.#connections.size >= this.#limits.connections) this.#dropLongestSilent()
-    const connection = { stream, since: this.#clock.elapsed(), patience: this.#limits.answerTimeout, answering: 0 }
+    const connection = { stream, since: this.#clock.elapsed(), timeout: this.#limits.answerTimeout, answering: 0 }
     this.#connections.set(stream, connection)
     stream.once('close', () => this.#forget(stream))
     this.#sweep ??= this.#clock.every(SWEEP_MS, () => this.#dropSilent())
@@ -171,7 +171,10 @@ export class HttpEndpoint {
     const connections = [...this.#connections.values()]
     const longest = connections.find(({ answering }) => answering === 0) ?? connections[0]
     if (!longest) return
-    this.#warn({ connections: connections.length }, 'too many http connections, the longest silent one is closed')
+    this.#warn(
+      { connections: connections.length },
+      'too many HTTP connections; the one that has been silent longest is closed',
+    )
     this.#drop(longest)
   }
 
@@ -188,16 +191,16 @@ export class HttpEndpoint {
     this.#lastClosed()
   }
 
-  // node:http enforces its own timeouts only on servers that listen themselves. One rule replaces them all, for slow
-  // requests, idle connections and slow readers alike.
+  // node:http enforces its timeouts only on servers that listen themselves. One rule replaces them all: for slow
+  // requests, idle connections and slow readers.
   #dropSilent(): void {
     const now = this.#clock.elapsed()
     for (const connection of this.#connections.values()) {
-      if (now - connection.since >= connection.patience || now >= this.#closeBy) this.#drop(connection)
+      if (now - connection.since >= connection.timeout || now >= this.#closeBy) this.#drop(connection)
     }
   }
 
-  // Not imported: importing it as a module reads its getters, which load fetch and WebSocket (25 ms and 14 MB).
+  // An import of node:http would read its getters, which load fetch and WebSocket (25 ms and 14 MB).
   #createHttp(): Server {
     const http = process.getBuiltinModule('node:http')
     const server = http.createServer({ maxHeaderSize: this.#limits.headerBytes, keepAliveTimeout: 0 })
@@ -223,12 +226,12 @@ export class HttpEndpoint {
   #finished(connection: HttpConnection): void {
     connection.answering--
     connection.since = this.#clock.elapsed()
-    // To the end of the order, unless it has ended meanwhile.
+    // To the end of the order, unless the connection has ended in the meantime.
     if (this.#connections.delete(connection.stream)) this.#connections.set(connection.stream, connection)
     if (connection.stream.writableEnded) destroyWhenSent(connection.stream)
   }
 
-  /** Strangers can cause these as often as they like, so each is logged once a minute. */
+  /** Any peer can cause these warnings at any rate, so each is logged once a minute. */
   #warn(fields: object, text: string): void {
     const now = this.#clock.elapsed()
     if (now - (this.#warned.get(text) ?? Number.NEGATIVE_INFINITY) < WARNING_GAP_MS) return
@@ -237,7 +240,7 @@ export class HttpEndpoint {
   }
 }
 
-/** Requests that are refused whatever they ask for, because of how they are sent. The connection ends with them. */
+/** Refuses a request because of how it was sent, whatever its target. The connection then ends. */
 function refuseFraming(request: IncomingMessage, connection: HttpConnection): Refusal | undefined {
   // Each request waiting behind another would hold a page in memory.
   if (connection.answering > 1) return new Refusal(400, 'PIPELINED', 'send the next request after the answer')
@@ -252,7 +255,7 @@ function sendPage(response: ServerResponse, page: Page): void {
   response.end(page.body)
 }
 
-/** Bytes that node:http could not read as a request. */
+/** Answers bytes that node:http could not read as a request. */
 function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable) {
     socket.destroy()
@@ -266,7 +269,7 @@ function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
   destroyWhenSent(socket)
 }
 
-/** node:http leaves the other direction of a stream open if it is no socket. */
+/** node:http leaves the other direction of a stream open if the stream is not a socket. */
 function destroyWhenSent(socket: Duplex): void {
   if (socket.writableFinished) socket.destroy()
   else socket.once('finish', () => socket.destroy())

@@ -1,18 +1,18 @@
-/** A request as the pages see it: the same over HTTP/1.1 and HTTP/2. */
+/** A request for a page, over HTTP/1.1 or HTTP/2. */
 export interface PageRequest {
   readonly method: string
   /** Path and query as sent. */
   readonly target: string
 }
 
-/** A whole answer. Bodies are bounded by paging and limits, so they need no stream. */
+/** A whole answer. Paging and limits bound the body, so it needs no stream. */
 export interface Page {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** Stable: scripts branch on it. */
+/** Stable, so that scripts can branch on it. */
 export type RefusalCode =
   | 'NOT_FOUND'
   | 'TOPIC_NOT_FOUND'
@@ -42,7 +42,7 @@ export class Refusal extends Error {
   }
 }
 
-// The state changes from one moment to the next, and nothing here is meant to be shown inside other sites' pages.
+// The content changes at any moment, and other sites must not embed these pages.
 const commonHeaders = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -65,7 +65,7 @@ export function refusalPage(refusal: Refusal): Page {
   return { ...page, headers: { ...page.headers, ...refusal.headers } }
 }
 
-/** Maps become objects, and longs that a number cannot hold become text. */
+/** Turns Maps into objects, and bigints into strings. */
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries(value)
   return typeof value === 'bigint' ? String(value) : value

@@ -8,10 +8,10 @@ import type { PagesOptions, ServerPage } from './pages.ts'
 const further: readonly ServerPage[] = [
   { path: '/api/v1/topics', about: 'topics', answer: ({ query }) => jsonPage({ prefix: query.get('prefix') }) },
   { path: '/api/v1/topics/{topic}', about: 'a topic', answer: ({ segment, now }) => jsonPage({ segment, now }) },
-  { path: '/api/v1/topics/{topic}/why', about: 'why it is so', answer: ({ segment }) => jsonPage({ why: segment }) },
+  { path: '/api/v1/topics/{topic}/why', about: 'why', answer: ({ segment }) => jsonPage({ why: segment }) },
 ]
 
-function site(given: Partial<PagesOptions> = {}) {
+function pageGetter(given: Partial<PagesOptions> = {}) {
   const pages = pagesOf({ further, ...given })
   return (target: string, method = 'GET') => pages.answer({ method, target })
 }
@@ -19,8 +19,8 @@ function site(given: Partial<PagesOptions> = {}) {
 // oxlint-disable-next-line typescript/no-explicit-any -- tests look into JSON freely
 const json = (page: Page): any => JSON.parse(page.body)
 
-test('the first page says what the server is and names all others, those of the server too', async () => {
-  const { body } = await site()('/')
+test('the index names the server and lists all pages, including those of the server', async () => {
+  const { body } = await pageGetter()('/')
   assert.match(body, /^This is a RocketMQ test server \(Gantry\)\./)
   assert.equal(
     body.slice(body.indexOf('\n\n') + 2),
@@ -29,45 +29,45 @@ test('the first page says what the server is and names all others, those of the 
 /metrics                     Prometheus text
 /api/v1/topics               topics
 /api/v1/topics/{topic}       a topic
-/api/v1/topics/{topic}/why   why it is so
+/api/v1/topics/{topic}/why   why
 `,
   )
 })
 
 test('the process is alive whatever its state', async () => {
   const health = healthOf({ readiness: () => ({ ready: false, code: 'DRAINING', reason: 'shutting down' }) })
-  assert.equal((await site({ health })('/livez')).status, 200)
+  assert.equal((await pageGetter({ health })('/livez')).status, 200)
 })
 
-test('a ready server says so with its numbers', async () => {
-  const page = await site()('/readyz')
+test('a ready server reports its version, uptime and counts', async () => {
+  const page = await pageGetter()('/readyz')
   assert.equal(page.status, 200)
   assert.deepEqual(json(page), { ready: true, version: '0.1.0', uptimeMs: 10_000, topics: 3 })
 })
 
 test('a server that is not ready answers 503 with the reason', async () => {
   const health = healthOf({ readiness: () => ({ ready: false, code: 'WAITING', reason: '35 s to go' }) })
-  const page = await site({ health })('/readyz')
+  const page = await pageGetter({ health })('/readyz')
   assert.equal(page.status, 503)
   const { ready, code, message } = json(page)
   assert.deepEqual({ ready, code, message }, { ready: false, code: 'WAITING', message: '35 s to go' })
 })
 
-test('metrics are written by what the program handed in', async () => {
+test('the program provides the text of the metrics', async () => {
   const metrics = { contentType: 'text/x', render: () => Promise.resolve('up 1\n') }
-  const page = await site({ metrics })('/metrics')
+  const page = await pageGetter({ metrics })('/metrics')
   assert.deepEqual([page.status, page.headers['content-type'], page.body], [200, 'text/x', 'up 1\n'])
-  const off = await site()('/metrics')
+  const off = await pageGetter()('/metrics')
   assert.deepEqual([off.status, json(off).code], [404, 'METRICS_OFF'])
 })
 
 test('a page of the server gets the query, the time and the decoded segment of its path', async () => {
-  const ask = site()
-  assert.deepEqual(json(await ask('/api/v1/topics?prefix=%25R')), { prefix: '%R' })
+  const get = pageGetter()
+  assert.deepEqual(json(await get('/api/v1/topics?prefix=%25R')), { prefix: '%R' })
   for (const topic of ['orders', '%RETRY%group', 'a/b', 'thema-ü', 'why']) {
     const path = `/api/v1/topics/${encodeURIComponent(topic)}`
-    assert.deepEqual(json(await ask(path)), { segment: topic, now: STARTED_AT + 10_000 })
-    assert.deepEqual(json(await ask(`${path}/why?x=1`)), { why: topic })
+    assert.deepEqual(json(await get(path)), { segment: topic, now: STARTED_AT + 10_000 })
+    assert.deepEqual(json(await get(`${path}/why?x=1`)), { why: topic })
   }
 })
 
@@ -75,22 +75,22 @@ test('a page that refuses is answered with its status and code', async () => {
   const refusing = () => {
     throw new Refusal(404, 'TOPIC_NOT_FOUND', 'no such topic')
   }
-  const page = await site({ further: [{ path: '/x', about: 'x', answer: refusing }] })('/x')
+  const page = await pageGetter({ further: [{ path: '/x', about: 'x', answer: refusing }] })('/x')
   assert.deepEqual([page.status, json(page)], [404, { code: 'TOPIC_NOT_FOUND', message: 'no such topic' }])
 })
 
 test('a page that fails is a 500 without the reason, and is logged', async () => {
   const logged: string[] = []
-  const log = { debug() {}, info() {}, warn() {}, error: (_: object, said: string) => logged.push(said) } as Logger
+  const log = { debug() {}, info() {}, warn() {}, error: (_: object, text: string) => logged.push(text) } as Logger
   const metrics = { contentType: 'text/x', render: () => Promise.reject(new Error('secret')) }
-  const page = await site({ metrics, log })('/metrics')
+  const page = await pageGetter({ metrics, log })('/metrics')
   assert.deepEqual([page.status, json(page).code], [500, 'INTERNAL'])
   assert.doesNotMatch(page.body, /secret/)
   assert.deepEqual(logged, ['http page failed'])
 })
 
 test('unknown pages, long targets and other methods are refused with a code', async () => {
-  const ask = site()
+  const get = pageGetter()
   const codes: Record<string, [number, string]> = {
     '/nothing': [404, 'NOT_FOUND'],
     '/api/v1/topics/': [404, 'NOT_FOUND'],
@@ -106,18 +106,18 @@ test('unknown pages, long targets and other methods are refused with a code', as
     [`/${'x'.repeat(2048)}`]: [414, 'TARGET_TOO_LONG'],
   }
   for (const [target, expected] of Object.entries(codes)) {
-    const page = await ask(target)
+    const page = await get(target)
     assert.deepEqual([page.status, json(page).code], expected, target)
     assert.equal(typeof json(page).message, 'string')
   }
-  const post = await ask('/livez', 'POST')
+  const post = await get('/livez', 'POST')
   assert.deepEqual([post.status, post.headers['allow']], [405, 'GET, HEAD'])
 })
 
-test('every page keeps out of caches and of other sites', async () => {
-  const ask = site()
+test('no page may be cached or embedded in other sites', async () => {
+  const get = pageGetter()
   for (const target of ['/', '/livez', '/readyz', '/api/v1/topics', '/nothing']) {
-    const { headers } = await ask(target)
+    const { headers } = await get(target)
     assert.equal(headers['cache-control'], 'no-store')
     assert.equal(headers['x-content-type-options'], 'nosniff')
     assert.match(headers['content-security-policy'] ?? '', /default-src 'none'/)

@@ -3,11 +3,11 @@ import type { MetricsPage } from '../metrics/family.ts'
 import { type Health, livePage, readyPage } from './health.ts'
 import { type Page, type PageRequest, Refusal, refusalPage, textPage } from './page.ts'
 
-/** A page of one kind of server, beside those that every server has. */
+/** A page of one kind of server, besides those that every server has. */
 export interface ServerPage {
   /** Its path: `/api/v1/topics/{topic}`. Braces stand for one segment of any text; there may be one of them. */
   readonly path: string
-  /** What the index says of it, without a full stop. */
+  /** What the index says about it, without a full stop. */
   readonly about: string
   /** @throws Refusal */
   readonly answer: (given: PageArguments) => Page | Promise<Page>
@@ -22,10 +22,10 @@ export interface PageArguments {
 }
 
 export interface PagesOptions {
-  /** What the server is, for people: `name server`. */
+  /** What the index calls the server: `name server`. */
   readonly role: string
   readonly health: Health
-  /** Default none: `/metrics` says that they are off. */
+  /** Default none: `/metrics` says that metrics are off. */
   readonly metrics?: MetricsPage | undefined
   /** In the order of the index. */
   readonly further?: readonly ServerPage[]
@@ -35,7 +35,7 @@ export interface PagesOptions {
 
 const MAX_TARGET_LENGTH = 2048
 
-/** The read-only pages of a server, whatever carries them. */
+/** The read-only pages of a server, independent of the transport. */
 export class Pages {
   readonly #index: string
   readonly #pages: readonly Route[]
@@ -57,7 +57,7 @@ export class Pages {
     } catch (error) {
       if (error instanceof Refusal) return refusalPage(error)
       this.#log.error({ err: error, target: request.target }, 'http page failed')
-      return refusalPage(new Refusal(500, 'INTERNAL', 'the page could not be made; the reason is in the log'))
+      return refusalPage(new Refusal(500, 'INTERNAL', 'the page could not be created; the log has the reason'))
     }
   }
 
@@ -77,7 +77,7 @@ export class Pages {
       const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark))
       return page.answer({ segment: decoded(match[1] ?? '', page.path), query, now: this.#clock.now() })
     }
-    throw new Refusal(404, 'NOT_FOUND', 'no such page; / lists them')
+    throw new Refusal(404, 'NOT_FOUND', 'there is no such page; / lists all pages')
   }
 }
 
@@ -99,7 +99,7 @@ function commonPages(health: Health, metrics: MetricsPage | undefined): readonly
 }
 
 async function metricsPage(metrics: MetricsPage | undefined): Promise<Page> {
-  if (!metrics) throw new Refusal(404, 'METRICS_OFF', 'this server was started without a writer for metrics')
+  if (!metrics) throw new Refusal(404, 'METRICS_OFF', 'this server was started without metrics')
   return textPage(await metrics.render(), metrics.contentType)
 }
 
@@ -110,12 +110,12 @@ function indexOf(role: string, pages: readonly ServerPage[]): string {
   return `${intro}\n\n${lines.join('')}`
 }
 
-/** Paths have no characters but slashes, letters, digits and the braces. */
+/** Paths consist of slashes, letters, digits and braces, so they need no escaping. */
 function patternOf(path: string): RegExp {
   return new RegExp(`^${path.replace(/\{\w+\}/, '([^/]+)')}$`)
 }
 
-/** Retry and dead letter topics begin with a percent sign, which people forget to write as %25. */
+/** Retry and dead-letter topics begin with a percent sign, which people forget to write as %25. */
 function decoded(segment: string, path: string): string {
   try {
     return decodeURIComponent(segment)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Part, pickPart, readPageQuery } from './paging.ts'
 
-test('pages put together are the sorted list, whatever the order and the page size', async () => {
+test('all pages together are the sorted list, whatever the order and the page size', async () => {
   const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4, unit: 'grapheme' }), { maxLength: 60 })
   await fc.assert(
     fc.asyncProperty(
@@ -29,7 +29,7 @@ test('pages put together are the sorted list, whatever the order and the page si
   )
 })
 
-test('a long list is gone through in turns with others', async () => {
+test('a long list is read in slices that let other work run', async () => {
   const names = Array.from({ length: 100_000 }, (_, i) => `topic-${(i * 7919) % 100_000}`)
   let turns = 0
   let going = true

@@ -4,10 +4,10 @@ import { Refusal } from './page.ts'
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 
-/** Which part of a list is asked for. Entries are in order of their names. */
+/** The part of a list that a request asks for. Entries are sorted by name. */
 export interface PageQuery {
   readonly prefix: string
-  /** Only names after this one: the last name of the page before. Holds still while the list changes. */
+  /** Only names after this one, the last name of the previous page. So pages stay consistent while the list changes. */
   readonly after: string
   readonly limit: number
 }
@@ -32,13 +32,13 @@ export interface Part<T> {
   readonly entries: T[]
   /** How many match the prefix, on all pages. */
   readonly total: number
-  /** `after` of the next page; undefined on the last. */
+  /** `after` for the next page; undefined on the last page. */
   readonly next: string | undefined
 }
 
 /**
- * The asked part of a long list, in one pass and in slices. Sorting all names would hold up requests, so never more
- * than twice the page is kept.
+ * Returns the requested part of a long list, in one pass and in slices. Sorting all names would block other requests, so
+ * at most about twice the page is kept.
  */
 export async function pickPart<T>(items: Iterable<T>, nameOf: (item: T) => string, query: PageQuery): Promise<Part<T>> {
   const kept = new SmallestNames<T>(query.limit)
@@ -60,7 +60,7 @@ export async function pickPart<T>(items: Iterable<T>, nameOf: (item: T) => strin
 class SmallestNames<T> {
   #rows: { readonly name: string; readonly item: T }[] = []
   readonly #limit: number
-  /** Names from here on are known not to belong to the page. */
+  /** Names after this one are known not to belong to the page. */
   #end: string | undefined
 
   constructor(limit: number) {

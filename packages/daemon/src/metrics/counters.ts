@@ -1,11 +1,11 @@
 import type { HistogramSample, Labels, MetricFamily, Sample } from './family.ts'
 
-/** What stands for names beyond a limit and for unknown codes. */
+/** The label for names beyond a limit and for unknown codes. */
 export const OTHER = 'other'
 
 /**
- * Lets the first so many names through and calls the rest `other`: label values come from peers, and each one costs
- * memory here and in the monitoring for ever.
+ * Keeps a limited number of names, the first ones, and replaces all others by `other`: label values come from peers, and
+ * each one takes memory in the server and in the monitoring forever.
  */
 export class NameLimit {
   readonly #names = new Set<string>()
@@ -23,7 +23,7 @@ export class NameLimit {
   }
 }
 
-/** A counter with labels. For events that are rare beside requests: adding makes a key of the labels. */
+/** A counter with labels, for events that are rare compared with requests: each call of `add` makes a key of the labels. */
 export class LabelledCounter<L extends Labels> {
   readonly #series = new Map<string, { readonly labels: L; value: number }>()
   readonly #name: string

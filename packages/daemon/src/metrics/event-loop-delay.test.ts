@@ -3,7 +3,7 @@ import { createHistogram, type ELDHistogram } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { EventLoopDelay } from './event-loop-delay.ts'
 
-/** A sampler that records what a test tells it: the whole time between two wake-ups, as Node's own does. */
+/** A sampler that records the values of a test: the whole time between two wake-ups, as Node does. */
 function handSampler() {
   const histogram = createHistogram()
   let enabled = false
@@ -36,7 +36,7 @@ test('sampling begins with the first scrape and ends with close', () => {
   assert.equal(isEnabled(), false)
 })
 
-test('the time asked for is no delay, and buckets only grow from scrape to scrape', () => {
+test('the sampling interval does not count as delay, and buckets only grow from scrape to scrape', () => {
   const { sampler, wakeAfter } = handSampler()
   const delay = new EventLoopDelay('x_seconds', sampler)
   delay.family()

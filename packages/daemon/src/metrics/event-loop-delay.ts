@@ -7,8 +7,8 @@ const NANOS = 1e9
 const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5]
 
 /**
- * How late the event loop comes to its timers, sampled fifty times a second by Node itself. It begins with the first
- * scrape: a server without monitoring is not woken for it.
+ * How late the event loop runs its timers, sampled fifty times a second by Node itself. Sampling begins with the first
+ * scrape, so that it does not wake a server without monitoring.
  */
 export class EventLoopDelay {
   readonly #name: string
@@ -17,7 +17,7 @@ export class EventLoopDelay {
   #sum = 0
   #closed = false
 
-  /** @param name Of the metric, in seconds: `rocketmq_nameserver_event_loop_delay_seconds`. */
+  /** @param name The name of the metric, which is in seconds: `rocketmq_nameserver_event_loop_delay_seconds`. */
   constructor(name: string, sampler: ELDHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
     this.#name = name
     this.#sampler = sampler
@@ -28,7 +28,7 @@ export class EventLoopDelay {
     return {
       type: 'histogram',
       name: this.#name,
-      help: 'How late the event loop came to a timer, sampled every 20 ms from the first scrape on.',
+      help: 'How late the event loop ran a timer, sampled every 20 ms from the first scrape on.',
       bounds: BOUNDS,
       histograms: [{ labels: {}, counts: this.#counts, sum: this.#sum }],
     }
@@ -55,7 +55,7 @@ export class EventLoopDelay {
   }
 }
 
-/** How many samples are at most `bound` seconds late. Node tells values by rank only, so the rank is searched. */
+/** How many samples are at most `bound` seconds late. Node gives values by rank only, so this searches for the rank. */
 function countUpTo(sampler: ELDHistogram, bound: number): number {
   // Node records the whole time between two wake-ups.
   const longest = bound * NANOS + RESOLUTION_MS * 1e6

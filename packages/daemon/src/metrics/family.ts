@@ -7,12 +7,12 @@ export interface Sample {
 
 export interface HistogramSample {
   readonly labels: Labels
-  /** How many fell below each bound and above the one before; one more entry than bounds, for the rest. */
+  /** How many values are in each bucket, up to its bound; the last entry is for values above all bounds. */
   readonly counts: ArrayLike<number>
   readonly sum: number
 }
 
-/** One metric with all its series, as plain numbers. What writes them out is handed in by the program. */
+/** One metric with all its series, as plain numbers. The program provides the code that formats them. */
 export type MetricFamily =
   | {
       readonly type: 'counter' | 'gauge'
@@ -24,12 +24,12 @@ export type MetricFamily =
       readonly type: 'histogram'
       readonly name: string
       readonly help: string
-      /** Upper bounds, rising, each belonging to its own bucket. */
+      /** Upper bounds in rising order; each bucket includes its bound. */
       readonly bounds: readonly number[]
       readonly histograms: readonly HistogramSample[]
     }
 
-/** Anything that has numbers to show. Asked at every scrape. */
+/** A part of a server that has metrics. It is read at every scrape. */
 export interface MetricSource {
   families(): readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 }
@@ -39,7 +39,7 @@ export function singleSeries(type: 'counter' | 'gauge', name: string, help: stri
   return { type, name, help, samples: [{ labels: {}, value }] }
 }
 
-/** Writes the metrics out. Handed in by the program, because the format is a library's business. */
+/** Formats the metrics. The program provides it, so that the server does not depend on a metrics library. */
 export interface MetricsPage {
   readonly contentType: string
   render(): Promise<string>

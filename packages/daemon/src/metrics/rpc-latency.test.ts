@@ -40,19 +40,19 @@ test('requests are counted by the names of request and response code', () => {
   )
 })
 
-test('a request without a reply has a series of its own', () => {
+test('a request without a reply has its own series', () => {
   const { rpc, series } = latency()
   rpc.observe(103, ONEWAY, 1)
   assert.deepEqual(series(), [{ codes: 'register_broker none oneway', count: 1, sum: 1 }])
 })
 
-test('unknown codes share one series, whatever their number', () => {
+test('all unknown codes share one series', () => {
   const { rpc, series } = latency()
   for (const code of [999, -2, -2147483648, 2147483647, 4095, 4096, 70_000]) rpc.observe(code, code, 1)
   assert.deepEqual(series(), [{ codes: 'other other success', count: 7, sum: 7 }])
 })
 
-test('a latency belongs to the first bound that is not below it', () => {
+test('a latency is counted at the first bound that is not below it', () => {
   const { rpc } = latency()
   for (const ms of [0, 1, 1.01, 3000, 3001]) rpc.observe(105, 0, ms)
   const family = rpc.family()

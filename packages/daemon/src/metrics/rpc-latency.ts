@@ -1,11 +1,11 @@
 import { bucketOf, OTHER } from './counters.ts'
 import type { HistogramSample, Labels, MetricFamily } from './family.ts'
 
-/** Given instead of a response code where no reply is sent. */
+/** Replaces the response code of a request without a reply. */
 export const ONEWAY = -1
 
-// Apache's bounds (RemotingMetricsManager), so that panels made for its brokers fit, with finer ones below a
-// millisecond, where a name server answers.
+// Apache's bounds (RemotingMetricsManager), so that dashboards for its brokers work, and finer ones below a millisecond,
+// in which a name server answers.
 const BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 3, 5, 7, 10, 100, 1000, 2000, 3000]
 const WIDTH = BOUNDS.length + 1
 
@@ -13,8 +13,8 @@ const WIDTH = BOUNDS.length + 1
 export type CodeNames = Iterable<readonly [code: number, name: string]>
 
 /**
- * Counts and times requests by request and response code. Made for the hot path: no object, no string and no look-up by
- * name per request, and requests that were answered together are added together.
+ * Counts and times requests by request and response code. It is made for the fast path: it needs no object, no string
+ * and no lookup by name per request, and requests that were answered together are added together.
  */
 export class RpcLatency {
   readonly #requests: CodeIndex
@@ -22,7 +22,7 @@ export class RpcLatency {
   readonly #counts: Float64Array
   readonly #sums: Float64Array
 
-  /** @param requests Codes with a label of their own, as are `responses`; all others share the label `other`. */
+  /** @param requests Codes that have their own label, as do `responses`; all others share the label `other`. */
   constructor(requests: CodeNames, responses: CodeNames) {
     this.#requests = new CodeIndex(requests)
     this.#responses = new CodeIndex([[ONEWAY, 'none'], ...responses])
@@ -63,7 +63,7 @@ export class RpcLatency {
     return seen
   }
 
-  /** Apache's labels, those included that never vary here. */
+  /** Apache's labels, including those that never vary here. */
   #labels(requestCode: string, column: number): Labels {
     return {
       protocol_type: 'remoting',
@@ -75,10 +75,10 @@ export class RpcLatency {
   }
 }
 
-/** Small numbers for known codes; 0 for all others. */
+/** An index for each known code; 0 for all others. */
 class CodeIndex {
   readonly labels: string[] = [OTHER]
-  // From code ONEWAY on. RocketMQ's codes end well below.
+  // Starts at code ONEWAY. RocketMQ's codes are far below the end.
   readonly #indexes = new Uint16Array(4096)
 
   constructor(names: CodeNames) {

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net'
 
-/** How the values of an option are read from text, written and described. Blanks around a text never count. */
+/** How the values of an option are read from text, printed and described. Blanks around a text are ignored. */
 export interface Kind<T> {
   /** Short name of the type for tables. */
   readonly type: string
-  /** What a good value is, as the end of the sentence "it must be ...". */
+  /** A description of valid values that completes the sentence "it must be ...". */
   readonly expected: string
-  /** The value of a trimmed text; undefined if it is not a good one. */
+  /** The value of a trimmed text; undefined if the text is invalid. */
   read(text: string): T | undefined
   /** Null is never printed: it means "not set". */
   print(value: T): string
@@ -34,7 +34,7 @@ export const millis = (min = 0, max = INT32_MAX) => integer('milliseconds', ' of
 export const seconds = (min = 0, max = INT32_MAX) => integer('seconds', ' of seconds', min, max)
 export const bytes = (min = 0, max = INT32_MAX) => integer('bytes', ' of bytes', min, max)
 
-/** Java's boolean. Java reads everything but `true` as false; here a word that is neither is a mistake. */
+/** Java's boolean. Java reads everything but `true` as false; here any other word is invalid. */
 export const flag = (): Kind<boolean> => ({
   type: 'boolean',
   expected: 'true or false',
@@ -42,14 +42,14 @@ export const flag = (): Kind<boolean> => ({
   print: String,
 })
 
-/** A boolean of Java's that can only be false here. */
+/** A boolean of Apache that can only be false here. */
 export const never = (because: string): Kind<boolean> => ({
   ...flag(),
   expected: `false: ${because}`,
   read: text => (text.toLowerCase() === 'false' ? false : undefined),
 })
 
-/** One of some words, in any case. */
+/** One of some words, in upper or lower case. */
 export const word = <const W extends string>(...words: W[]): Kind<W> => ({
   type: words.join(', '),
   expected: words.join(' or '),
@@ -57,9 +57,9 @@ export const word = <const W extends string>(...words: W[]): Kind<W> => ({
   print: String,
 })
 
-// Control characters have no place in a name or a path, and a line break would start another line in the stored file.
+// A name or a path needs no control characters, and a line break would start another line in the stored file.
 function isClean(text: string): boolean {
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  // oxlint-disable-next-line no-control-regex -- the pattern is for control characters
   return !/[\u0000-\u001f\u007f]/.test(text)
 }
 
@@ -71,7 +71,7 @@ export const text = (): Kind<string> => ({
   print: String,
 })
 
-/** A file or a folder; relative to where the program was started. Empty: none. */
+/** A file or a folder, relative to the working directory of the program. Empty: none. */
 export const path = (): Kind<string | null> => orNone({ ...text(), type: 'path', expected: 'a path' })
 
 /** A value that may be left empty. */

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { serverOptions } from '../../test/server-options.ts'
 
-test('names are spelt as operators expect them', () => {
+test('each option has a flag, a variable and a key', () => {
   assert.equal(serverOptions.flag('listenPort'), 'listen-port')
   assert.equal(serverOptions.variable('listenPort'), 'GANTRY_LISTEN_PORT')
   assert.equal(serverOptions.property('tlsServerMode'), 'tls.server.mode')
   assert.equal(serverOptions.flag('tlsServerMode'), 'tls-server-mode')
 })
 
-test('a key of a file means an option by its own name, its property or its system property', () => {
+test('a key of a file sets an option by its property or its system property', () => {
   assert.equal(serverOptions.ofProperty('listenPort'), 'listenPort')
   assert.equal(serverOptions.ofProperty('tls.server.mode'), 'tlsServerMode')
   assert.equal(serverOptions.ofProperty('com.rocketmq.remoting.frameMaxLength'), 'maxFrameSize')
@@ -24,14 +24,14 @@ test('the groups have every option once, in the order of the table', () => {
   )
 })
 
-test('a value is shown as it is written in a file, a password never', () => {
+test('a value is shown as in a file, but a password never', () => {
   const options = serverOptions.resolve({ proxyProtocolRanges: ['10.0.0.0/8', '::1'], tlsServerKeyPassword: 'secret' })
   assert.equal(serverOptions.shown(options, 'proxyProtocolRanges'), '10.0.0.0/8,::1')
   assert.equal(serverOptions.shown(options, 'tlsServerKeyPassword'), '******')
   assert.equal(serverOptions.shown(options, 'rocketmqHome'), null)
 })
 
-test('options given by a program are checked as texts are', () => {
+test('options given by a program are checked like texts', () => {
   assert.equal(serverOptions.resolve({ listenPort: 0, httpPort: undefined }).listenPort, 0)
   assert.deepEqual(serverOptions.resolve({ proxyProtocolRanges: ['::1'] }).proxyProtocolRanges, ['::1'])
   const wrong: readonly [object, RegExp][] = [

@@ -7,16 +7,16 @@ export type OptionTable<O> = { readonly [K in keyof O]: Option<O[K]> }
 /** The values of a table's options. */
 export type ValuesOf<T> = { readonly [K in keyof T]: T[K] extends Option<infer V> ? V : never }
 
-/** Options as a program gives them: what is left out has its default. */
+/** Options as a program gives them: an option that is left out has its default. */
 export type GivenOptions<O> = { readonly [K in keyof O]?: O[K] | undefined }
 
 /** A name in the table of `O`. */
 export type OptionName<O> = keyof O & string
 
-/** An option whose type of value does not matter to the reader. */
+/** An option with a value of any type. */
 export type AnyOption = Option<unknown>
 
-/** Options that stand under one heading. */
+/** Options under one heading. */
 export interface OptionGroup<O> {
   readonly title: string
   readonly names: readonly OptionName<O>[]
@@ -25,15 +25,15 @@ export interface OptionGroup<O> {
 export interface OptionSetParts<O> {
   /** The parts of the table, under the headings of the help and the documentation. */
   readonly groups: Readonly<Record<string, Partial<OptionTable<O>>>>
-  /** Keys of Apache's files without meaning in this kind of server; each with the reason, as in "it ...". */
+  /** Keys of Apache's files without effect in this kind of server, each with the reason, which completes "it ...". */
   readonly ignored: ReadonlyMap<string, string>
-  /** The option that is the path of `-c` when there is one: run-time changes are written there. */
+  /** The option that gets the path of `-c`, if given: run-time changes are written to that file. */
   readonly fileOption: OptionName<O>
 }
 
 const HIDDEN = '******'
 
-/** The options of a kind of server, around the one table in which they are written down. */
+/** The options of a kind of server, based on the one table that declares them. */
 export class OptionSet<O> {
   /** All names, in the order of the table. */
   readonly names: readonly OptionName<O>[]
@@ -59,7 +59,7 @@ export class OptionSet<O> {
     return systemProperty === undefined ? [this.property(name)] : [this.property(name), systemProperty]
   }
 
-  /** The option of a name. */
+  /** The option with a name. */
   option(name: OptionName<O>): AnyOption {
     return this.#table[name]
   }
@@ -79,12 +79,12 @@ export class OptionSet<O> {
     return `GANTRY_${this.flag(name).replaceAll('-', '_').toUpperCase()}`
   }
 
-  /** The option that a key of a configuration file means; undefined if none. */
+  /** The option that a key of a configuration file sets; undefined if there is none. */
   ofProperty(key: string): OptionName<O> | undefined {
     return this.#byProperty.get(key)
   }
 
-  /** Why a key that means no option has no effect. */
+  /** Why a key that sets no option has no effect. */
   whyIgnored(key: string): string {
     const reason = this.ignored.get(key)
     if (reason !== undefined) return `${key} has no effect: it ${reason}`
@@ -92,13 +92,13 @@ export class OptionSet<O> {
     return `the key ${JSON.stringify(key)} is unknown and ignored${known === undefined ? '' : `; did you mean ${known}?`}`
   }
 
-  /** The value of an option's text; undefined if it is not a good one. Blanks around it do not count. */
+  /** The value of an option's text; undefined if the text is invalid. Blanks around it are ignored. */
   read(name: OptionName<O>, text: string): unknown {
     // Apache silently keeps the default when a blank follows a number, and reads `true ` as false.
     return this.option(name).read(text.trim())
   }
 
-  /** What a value is to be, when it is not: `listenPort=x: it must be a whole number from 0 to 65535`. */
+  /** The message for an invalid value: `listenPort=x: it must be a whole number from 0 to 65535`. */
   badValue(shown: string, name: OptionName<O>): string {
     return `${shown}: it must be ${this.option(name).expected}`
   }
@@ -123,7 +123,7 @@ export class OptionSet<O> {
     if (value === option.fallback) return value
     const printed = value === null ? '' : print(option, value)
     const read = option.read(printed)
-    // A value of the wrong type may print as a good text; what the text is read back as shows it.
+    // A value of the wrong type may print as a valid text, but then the text is read back as another type.
     if (read === undefined || typeof read !== typeof value || (read === null) !== (value === null)) {
       const shown = option.secret ? HIDDEN : JSON.stringify(value)
       throw new RemotingError('BAD_OPTION', this.badValue(`the option ${name} is ${shown}`, name))
@@ -137,12 +137,12 @@ export class OptionSet<O> {
     return new RemotingError('BAD_OPTION', `there is no option ${name}${hint}`)
   }
 
-  /** A text of the option as it may be shown: a password is hidden. */
+  /** A text of the option for display: a password is hidden. */
   shownText(name: OptionName<O>, text: string): string {
     return this.option(name).secret ? HIDDEN : text
   }
 
-  /** The value as it may be shown: a password is hidden. Null if it is not set. */
+  /** The value for display: a password is hidden. Null if it is not set. */
   shown(options: O, name: OptionName<O>): string | null {
     const value: unknown = options[name]
     if (value === null) return null

@@ -1,39 +1,39 @@
 import type { Kind } from './kinds.ts'
 
-/** Whether an option may change while the server runs, as operators ask with UPDATE_NAMESRV_CONFIG or UPDATE_BROKER_CONFIG. */
+/** Whether UPDATE_NAMESRV_CONFIG and UPDATE_BROKER_CONFIG may change an option while the server runs. */
 export type WhenChangeable =
   /** Takes effect at once. */
   | 'live'
   /** Accepted and stored; takes effect at the next start. */
   | 'restart'
-  /** Refused: it names a path, opens a port or is a limit against abuse. */
+  /** Refused: the option names a path, opens a port or is a limit against abuse. */
   | 'refused'
-  /** Refused, and in Apache too: `Can not update config in black list.` */
+  /** Refused, as in Apache: `Can not update config in black list.` */
   | 'black-listed'
 
-/** What is said of an option beside its kind, default and meaning. */
+/** What describes an option besides its kind, default and meaning. */
 export interface OptionFacts<T> {
-  /** The line of Apache that knows the key first; none if it is our own. */
+  /** The first release line of Apache that has the key; none if only Gantry has it. */
   readonly since?: '4.9' | '5.x'
   /** Default `refused`. */
   readonly change?: WhenChangeable
-  /** Key in the configuration file. Default: the option's own name, which is Apache's where Apache has it. */
+  /** Key in the configuration file. Default: the name of the option, which is Apache's where Apache has the option. */
   readonly property?: string
-  /** Apache's Java system property of the same meaning; read from the file too. */
+  /** Apache's Java system property with the same meaning, which may also be a key in the file. */
   readonly systemProperty?: string
-  /** Environment variable of Apache, weaker than the file. */
+  /** Apache's environment variable, which the file overrides. */
   readonly variable?: string
-  /** Why the value changes nothing here. Such options are kept and shown, so that Apache's files can stay as they are. */
+  /** Why the value has no effect here. Such options are accepted and shown, so that Apache's files work unchanged. */
   readonly without?: string
   /** Never shown. */
   readonly secret?: true
-  /** Default of the program, given the user's home folder; the fallback is for servers inside other programs. */
+  /** Default of the program, given the user's home folder. Servers inside other programs use the fallback. */
   readonly atHome?: (home: string) => T
 }
 
-/** One option: how it is read, what it means, when it may change. */
+/** One option: how it is read, what it means and whether it may change. */
 export interface Option<T> extends Kind<T>, OptionFacts<T> {
-  /** What it is when left out. */
+  /** The value when the option is left out. */
   readonly fallback: T
   readonly meaning: string
   readonly change: WhenChangeable

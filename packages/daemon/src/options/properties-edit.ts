@@ -1,12 +1,12 @@
 import { latestProperties, readProperties, writeProperties } from '@gantrymq/remoting'
 
 /**
- * Sets keys in a `.properties` file and leaves everything else as it is, comments included. A key that is there keeps
- * its place; of several lines with it the last one stays. New keys follow at the end.
+ * Sets keys in a `.properties` file and leaves everything else unchanged, including comments. An existing key keeps its
+ * place; of several lines with the same key the last one stays. New keys are added at the end.
  * @throws RemotingError BAD_OPTION if the file cannot be read as properties.
  */
 export function editProperties(file: Uint8Array, updates: ReadonlyMap<string, string>): Buffer {
-  // ISO-8859-1 gives every byte back as it was.
+  // ISO-8859-1 preserves every byte.
   const lines = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
     .toString('latin1')
     .split(/(?<=\n|\r(?!\n))/)
@@ -25,10 +25,10 @@ export function editProperties(file: Uint8Array, updates: ReadonlyMap<string, st
   return Buffer.from(text + gap + added, 'latin1')
 }
 
-/** An odd number of backslashes: the next line belongs to this one. */
+/** An odd number of backslashes at the end: the next line continues this one. */
 const CONTINUES = /(?<!\\)(?:\\\\)*\\[\r\n]*$/
 
-// A blank line ends what would go on.
+// A blank line ends a line that would otherwise continue.
 function gapAfter(text: string): string {
   if (CONTINUES.test(text)) return '\n\n'
   return /[\r\n]$/.test(text) ? '' : '\n'

@@ -14,7 +14,7 @@ const settingsOf = (given: GivenOptions<ServerOptions> = {}, parts?: SettingsPar
 const update = (settings: Settings<ServerOptions>, properties: Record<string, string>) =>
   settings.update(new Map(Object.entries(properties)))
 
-test('the text lists every key that is set, sorted, unknown ones too', () => {
+test('the text lists every key that is set, sorted, including unknown ones', () => {
   const settings = settingsOf({ listenPort: 19871 }, { unknown: new Map([['myUnknown', 'x=y:z\n']]) })
   const lines = settings.text().split('\n')
   assert.equal(lines.at(-1), '')
@@ -30,7 +30,7 @@ test('a password is never shown', () => {
   assert.match(settingsOf({ tlsServerKeyPassword: 'secret' }).text(), /^tls.server.keyPassword=\*{6}$/m)
 })
 
-test('a change takes effect at once and older options objects stay as they were', async () => {
+test('a change takes effect at once and leaves older option objects unchanged', async () => {
   const settings = settingsOf()
   const before = settings.options
   await update(settings, { orderMessageEnable: 'true', waitSecondsForService: ' 10 ' })
@@ -44,7 +44,7 @@ test('a change takes effect at once and older options objects stay as they were'
 const BLACK_LISTED = ['rocketmqHome', 'configStorePath', 'configBlackList', 'enableTopicList', 'zzz']
 
 for (const key of BLACK_LISTED) {
-  test(`${key} on the black list is refused in Apache's words, and nothing of the request is applied`, async () => {
+  test(`${key} on the black list is refused with Apache's remark, and nothing of the request is applied`, async () => {
     const settings = settingsOf({ configBlackList: 'enableTopicList; zzz' })
     await assert.rejects(update(settings, { orderMessageEnable: 'true', [key]: 'x' }), {
       responseCode: 16,
@@ -100,7 +100,7 @@ test('a change that cannot be stored is refused with the reason and not applied'
   assert.equal(settings.options.orderMessageEnable, false)
 })
 
-test('changes that come together are stored one after the other', async t => {
+test('concurrent changes are stored one after the other', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'settings-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'conf', 'namesrv.properties')
@@ -114,7 +114,7 @@ test('changes that come together are stored one after the other', async t => {
   assert.equal(await readFile(`${path}.bak`, 'utf8'), 'orderMessageEnable=true\nwaitSecondsForService=7\n')
 })
 
-test('storing keeps what the operator wrote into the file meanwhile', async t => {
+test('storing keeps what an operator wrote into the file in the meantime', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'settings-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'namesrv.properties')

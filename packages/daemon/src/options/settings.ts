@@ -4,26 +4,26 @@ import type { OptionName, OptionSet } from './option-set.ts'
 
 const { NO_PERMISSION, SYSTEM_ERROR } = responseCodes
 
-/** The words of Apache for what it refuses (AdminBrokerProcessor, DefaultRequestProcessor). */
+/** Apache's remark for a key on the black list (AdminBrokerProcessor, DefaultRequestProcessor). */
 const BLACK_LISTED = 'Can not update config in black list.'
 
-/** What the options of every server have that may be changed while it runs. */
+/** What the options of every server need for changes at run time. */
 export interface ChangeableOptions {
-  /** Keys that a run-time change may not touch, separated by semicolons; a key of NamesrvConfig and BrokerConfig. */
+  /** Keys that cannot be changed at run time, separated by semicolons; a key of NamesrvConfig and BrokerConfig. */
   readonly configBlackList: string
 }
 
 export interface SettingsParts<O> {
-  /** Keys of the configuration file that mean nothing here; shown all the same, as Apache does. */
+  /** Unknown keys of the configuration file, which are shown as Apache does. */
   readonly unknown?: ReadonlyMap<string, string>
-  /** Puts changed keys on the disk. Default: they are not kept. */
+  /** Stores changed keys on disk. Default: they are not stored. */
   readonly store?: (updates: ReadonlyMap<string, string>) => Promise<void>
   /** Called with the options after each change. */
   readonly onChange?: (options: O) => void
   readonly log?: Logger
 }
 
-/** Owns the options of a running server: what they are now, and the changes they may undergo. */
+/** Owns the options of a running server: their current values, and how they may change. */
 export class Settings<O extends ChangeableOptions> {
   readonly #set: OptionSet<O>
   #options: O
@@ -44,12 +44,12 @@ export class Settings<O extends ChangeableOptions> {
     this.#blackList = new Set(options.configBlackList.split(';').map(key => key.trim()))
   }
 
-  /** As of now. Read it again at each use: a change makes a new object. */
+  /** The current options. Read this property again at each use: a change creates a new object. */
   get options(): O {
     return this.#options
   }
 
-  /** The text of GET_NAMESRV_CONFIG and GET_BROKER_CONFIG: every key that is set, sorted, one a line, as a properties file. */
+  /** The text of GET_NAMESRV_CONFIG and GET_BROKER_CONFIG: a properties file of all keys that are set, sorted. */
   text(): string {
     const lines = new Map(this.#unknown)
     for (const name of this.#set.names) {
@@ -60,7 +60,7 @@ export class Settings<O extends ChangeableOptions> {
   }
 
   /**
-   * Changes options, all of them or none; done when the changes are stored.
+   * Changes options, all of them or none. Resolves when the changes are stored.
    * Unknown keys are ignored with a warning, as in Apache.
    * @throws ResponseError 16 for a key that may not change, 1 for a bad value or if the file cannot be written.
    */
@@ -70,7 +70,7 @@ export class Settings<O extends ChangeableOptions> {
     return change
   }
 
-  /** Waits for the changes that were asked for. */
+  /** Waits for the changes requested so far. */
   close(): Promise<void> {
     return this.#changing
   }

@@ -11,7 +11,7 @@ function find(sources: Partial<OptionSources<ServerOptions>> & { readonly text?:
   return findOptions(serverOptions, { home: '/home/me', environment: {}, ...file, ...rest })
 }
 
-test('without sources every option has its default, and those of the home folder have it there', () => {
+test('without sources every option has its default, with paths in the home folder', () => {
   const { options, origins, problems } = find({})
   assert.deepEqual(problems, [])
   assert.equal(options.listenPort, 9876)
@@ -21,7 +21,7 @@ test('without sources every option has its default, and those of the home folder
   assert.ok(Object.isFrozen(options))
 })
 
-test('a flag counts more than the environment, that more than the file, that more than the default', () => {
+test('a flag overrides the environment, the environment the file, and the file the default', () => {
   const text = 'listenPort=1\nbindAddress=10.0.0.1\norderMessageEnable=true'
   const environment = { GANTRY_LISTEN_PORT: '2', GANTRY_BIND_ADDRESS: '10.0.0.2' }
   const { options, origins } = find({ text, environment, flags: new Map([['listenPort', '3']]) })
@@ -35,7 +35,7 @@ test('a flag counts more than the environment, that more than the file, that mor
   )
 })
 
-test('ROCKETMQ_HOME counts less than the file, as in Apache', () => {
+test('the file overrides ROCKETMQ_HOME, as in Apache', () => {
   const environment = { ROCKETMQ_HOME: '/opt/env' }
   assert.equal(find({ environment }).options.rocketmqHome, '/opt/env')
   assert.equal(find({ environment, text: 'rocketmqHome=/opt/file' }).options.rocketmqHome, '/opt/file')
@@ -43,7 +43,7 @@ test('ROCKETMQ_HOME counts less than the file, as in Apache', () => {
   assert.equal(find({ environment: own, text: 'rocketmqHome=/opt/file' }).options.rocketmqHome, '/opt/own')
 })
 
-test('the file of -c is where changes are stored, whatever it says itself', () => {
+test('changes are stored in the file of -c, whatever configStorePath that file sets', () => {
   assert.equal(find({ text: 'configStorePath=/elsewhere' }).options.configStorePath, 'ns.conf')
   const flags = new Map([['configStorePath', '/by/flag']] as const)
   assert.equal(find({ text: '', flags }).options.configStorePath, '/by/flag')
@@ -98,13 +98,13 @@ const MISTAKES: readonly [line: string, text: string][] = [
 ]
 
 for (const [line, text] of MISTAKES) {
-  test(`the line ${JSON.stringify(line)} is an error that names file, line, value and what would be right`, () => {
+  test(`the line ${JSON.stringify(line)} is an error that names the file, the line, the value and what is valid`, () => {
     const { problems } = find({ text: `# a comment\n\n${line}\n` })
     assert.deepEqual(problems, [{ level: 'error', text: `ns.conf:3: ${text}` }])
   })
 }
 
-test('all mistakes of all sources are reported together', () => {
+test('all errors of all sources are reported together', () => {
   const { problems } = find({
     text: 'listenPort=x\nenableTopicList=maybe',
     environment: { GANTRY_HTTP_PORT: 'tcp://10.0.0.11:80' },
@@ -125,7 +125,7 @@ test('an unknown key is a warning with the nearest known key, and is kept', () =
   assert.deepEqual([...unknown], [['listnePort', '1'], ['zzz', '2']]) // biome-ignore format: one line
 })
 
-test('a key of Apache that has no meaning here is a warning with the reason, and is kept', () => {
+test('a key of Apache that has no effect here is a warning with the reason, and is kept', () => {
   const { problems, unknown } = find({ text: 'connectTimeoutMillis=1' })
   assert.deepEqual(problems, [
     { level: 'warning', text: "ns.conf:1: connectTimeoutMillis has no effect: it belongs to Apache's embedded client" },
@@ -133,22 +133,22 @@ test('a key of Apache that has no meaning here is a warning with the reason, and
   assert.deepEqual([...unknown], [['connectTimeoutMillis', '1']])
 })
 
-test('of two lines with one key the last counts, and the operator is told', () => {
+test('of two lines with one key the last counts, with a warning', () => {
   const { options, problems } = find({ text: 'listenPort=1\nlistenPort=2' })
   assert.equal(options.listenPort, 2)
   assert.deepEqual(problems, [
-    { level: 'warning', text: 'ns.conf:2: listenPort was set on line 1 already; this line counts' },
+    { level: 'warning', text: 'ns.conf:2: listenPort was already set on line 1; this line counts' },
   ])
 })
 
-test('text that is not ASCII is read as Java reads it, with a warning', () => {
+test('non-ASCII text is read as Java reads it, with a warning', () => {
   const { options, problems } = find({ text: 'productEnvName=é' })
   assert.equal(options.productEnvName, 'Ã©')
   assert.equal(problems[0]?.level, 'warning')
   assert.equal(find({ text: 'productEnvName=\\u0041' }).options.productEnvName, 'A')
 })
 
-test('a slip in a variable is told, what a scheduler sets is not', () => {
+test('a misspelled variable is reported, but not one that a scheduler sets', () => {
   const { problems } = find({ environment: { GANTRY_LISTEN_PROT: '1', GANTRY_SERVICE_HOST: '10.0.0.1' } })
   assert.deepEqual(problems, [
     {

@@ -1,7 +1,7 @@
 import { nearestWord, type PropertyEntry } from '@gantrymq/remoting'
 import type { OptionName, OptionSet } from './option-set.ts'
 
-/** Where a program's options come from; what stands first counts most. */
+/** The sources of a program's options, the strongest first. */
 export interface OptionSources<O> {
   /** Texts of the flags, by option. */
   readonly flags?: ReadonlyMap<OptionName<O>, string>
@@ -19,30 +19,30 @@ interface OptionFile {
   readonly entries: readonly PropertyEntry[]
 }
 
-/** Something to tell the operator, with the place where it is to be put right. */
+/** A problem for the operator, with the place to correct it. */
 export interface Problem {
-  /** With an error the server does not start. */
+  /** After an error the server does not start. */
   readonly level: 'error' | 'warning'
   readonly text: string
 }
 
-/** Where the value of an option came from. */
+/** The source of an option's value. */
 export type Origin = 'flag' | 'environment' | 'file' | 'default'
 
-/** What the sources amount to. */
+/** The result of reading all sources. */
 export interface FoundOptions<O> {
   /** Frozen. */
   readonly options: O
-  /** Where each value came from. */
+  /** The source of each value. */
   readonly origins: ReadonlyMap<OptionName<O>, Origin>
-  /** Keys of the file that mean no option; kept and shown, as Apache does. */
+  /** Keys of the file that set no option; kept and shown, as Apache does. */
   readonly unknown: ReadonlyMap<string, string>
   readonly problems: readonly Problem[]
 }
 
 /**
- * Reads the options of a program: a flag counts more than the environment, that more than the file, that more than the
- * default. Reports everything that is wrong, not only the first mistake.
+ * Reads the options of a program: a flag overrides the environment, the environment overrides the file, and the file
+ * overrides the default. Reports all problems, not only the first one.
  */
 export function findOptions<O>(set: OptionSet<O>, sources: OptionSources<O>): FoundOptions<O> {
   const { flags = new Map(), environment = {}, file, home } = sources
@@ -54,7 +54,7 @@ export function findOptions<O>(set: OptionSet<O>, sources: OptionSources<O>): Fo
   return search.found()
 }
 
-/** Owns the values found so far. Sources are read in rising order: a later one replaces what an earlier one said. */
+/** Owns the values found so far. The weakest source is read first, and each one overrides those before. */
 class OptionSearch<O> {
   readonly #set: OptionSet<O>
   readonly #values = new Map<OptionName<O>, unknown>()
@@ -75,7 +75,7 @@ class OptionSearch<O> {
     return { options, origins: this.#origins, unknown: this.#unknown, problems: this.#problems }
   }
 
-  /** Variables of Apache, which count less than the file. */
+  /** Reads the variables of Apache, which the file overrides. */
   readApacheVariables(environment: Environment): void {
     for (const name of this.#set.names) {
       const { variable } = this.#set.option(name)
@@ -95,7 +95,7 @@ class OptionSearch<O> {
     }
   }
 
-  // Only a likely slip is reported: a scheduler may set variables of its own with this beginning.
+  // Only a likely misspelling is reported: a scheduler may set variables with this prefix.
   #warnOfSlip(variable: string, variables: Iterable<string>): void {
     const known = nearestWord(variable, variables)
     if (known === undefined || Math.abs(known.length - variable.length) > 2) return
@@ -112,7 +112,7 @@ class OptionSearch<O> {
       const place = `${path}:${line}`
       const name = this.#set.ofProperty(key)
       const before = lines.get(name ?? key)
-      if (before !== undefined) this.#warn(`${place}: ${key} was set on line ${before} already; this line counts`)
+      if (before !== undefined) this.#warn(`${place}: ${key} was already set on line ${before}; this line counts`)
       lines.set(name ?? key, line)
       if (name === undefined) {
         this.#unknown.set(key, value)
@@ -127,7 +127,7 @@ class OptionSearch<O> {
     this.#put(this.#set.fileOption, path, 'file')
   }
 
-  /** Takes the value of a text, or reports the text with what it was given to. */
+  /** Takes the value of a text, or reports the invalid text with its place. */
   #read(name: OptionName<O>, text: string, origin: Origin, givenTo: string): void {
     const value = this.#set.read(name, text)
     if (value !== undefined) return this.#put(name, value, origin)
@@ -146,5 +146,5 @@ class OptionSearch<O> {
 }
 
 function notAscii(key: string): string {
-  return `the value of ${key} is not ASCII and read as ISO-8859-1, as Java does; write such characters as \\uXXXX`
+  return `the value of ${key} is not ASCII and is read as ISO-8859-1, as in Java; write such characters as \\uXXXX`
 }
