@@ -1,4 +1,4 @@
-// Everything of the client, under the same names: whoever installs this package should not have to look further.
+// All of the client under the same names, so that applications need to install only this package.
 export * from '@gantrymq/client'
 export {
   type Address,

@@ -1,4 +1,4 @@
-// The program as operators run it: a process of its own.
+// The program as operators run it, in its own process.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,7 +22,7 @@ async function folder(t: TestContext): Promise<string> {
   return path
 }
 
-/** Starts the program with a home of its own and waits for the boot line. */
+/** Starts the program with its own home folder and waits for the boot line. */
 async function start(t: TestContext, home: string, ...args: string[]) {
   const { PATH, NODE_COMPILE_CACHE } = process.env
   const environment = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
@@ -44,7 +44,7 @@ function connect(t: TestContext): RemotingClient {
   return client
 }
 
-test('whatever was acknowledged before a kill -9 is there after the next start', async t => {
+test('everything acknowledged before a kill -9 is there after the next start', async t => {
   const home = await folder(t)
   const client = connect(t)
   const first = await start(t, home)
@@ -70,7 +70,7 @@ test('whatever was acknowledged before a kill -9 is there after the next start',
   )
 })
 
-test('a change of the config is in the file of -c and in force after a restart with it', async t => {
+test('a change of the config is stored in the file of -c and in effect after a restart with it', async t => {
   const home = await folder(t)
   const path = join(home, 'ns.conf')
   await writeFile(path, '# ours\norderMessageEnable=false\n')
@@ -109,7 +109,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-test('a program that was stopped for longer than its brokers may be silent has all of them when it goes on', async t => {
+test('a program that was stopped for longer than the timeout of its brokers still has all of them when it continues', async t => {
   const { child, address } = await start(t, await folder(t), '--scan-not-active-broker-interval', '1000')
   const body = encodeRegisterBroker(
     {
@@ -126,14 +126,14 @@ test('a program that was stopped for longer than its brokers may be silent has a
     await client.call(address, REGISTER_BROKER, { header: { ...broker, heartbeatTimeoutMillis: 3000 }, body })
   }
   child.kill('SIGSTOP')
-  // Nothing tells how long a stopped process has been stopped but the time itself.
+  // Only real time passing shows whether the process notices that it was stopped.
   await delay(4500)
   child.kill('SIGCONT')
   const asked = await client.call(address, GET_BROKER_CLUSTER_INFO)
   assert.equal(asked.body?.brokerAddrTable.size, 20)
 })
 
-test('a second signal ends it at once', async t => {
+test('a second signal ends the program at once', async t => {
   const home = await folder(t)
   const graceful = ['--enable-shutdown-gracefully', '--shutdown-wait-time-seconds', '60']
   const { child, ended } = await start(t, home, ...graceful)

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module'
 
-// Before everything else is loaded: from the second start on it saves most of the loading time, and where the sources
-// run unbuilt also the 30 MB of what strips their types.
+// This comes before all other modules: from the second start on, the cache saves most of the loading time, and when the
+// sources run unbuilt also the 30 MB of the code that strips their types.
 enableCompileCache()
 const { mqnamesrv } = await import('../name-server/mqnamesrv.ts')
 const { run } = await import('../program/run.ts')

@@ -16,7 +16,7 @@ const apacheOptions: readonly ApacheOption[] = [
   { short: 'p', long: 'printConfigItem', takesValue: false, meaning: 'Print all config items' },
 ]
 
-/** How long newer clients are told to go elsewhere when no option says so, milliseconds. */
+/** How long a shutdown without enableShutdownGracefully tells newer clients to use another server, milliseconds. */
 const GO_AWAY_MS = 300
 
 /** The name server as a program: Apache's NamesrvStartup. */

@@ -14,7 +14,7 @@ function read(line: string) {
 
 const nothing = { configFile: null, help: false, print: false, flags: {} }
 
-// The first eleven as Apache 5.5.0 was seen to take them.
+// The first eleven are read as captured from Apache 5.5.0.
 const LINES: readonly [line: string, read: Partial<ReturnType<typeof read>>][] = [
   ['', {}],
   ['-c /a', { configFile: '/a' }],
@@ -43,7 +43,7 @@ const LINES: readonly [line: string, read: Partial<ReturnType<typeof read>>][] =
 ]
 
 for (const [line, expected] of LINES) {
-  test(`mqnamesrv ${line} is understood`, () => assert.deepEqual(read(line), { ...nothing, ...expected }))
+  test(`mqnamesrv ${line} is valid`, () => assert.deepEqual(read(line), { ...nothing, ...expected }))
 }
 
 const MISTAKES: readonly [line: string, message: string][] = [
@@ -61,7 +61,7 @@ const MISTAKES: readonly [line: string, message: string][] = [
 ]
 
 for (const [line, message] of MISTAKES) {
-  test(`mqnamesrv ${line} is a mistake`, () => {
+  test(`mqnamesrv ${line} is refused`, () => {
     assert.throws(
       () => read(line),
       (error: Error) => error instanceof UsageError && error.message.startsWith(message),

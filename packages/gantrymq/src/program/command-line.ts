@@ -2,10 +2,10 @@ import type { OptionName, OptionSet } from '@gantrymq/daemon'
 import { nearestWord } from '@gantrymq/remoting'
 import type { ApacheOption, Program, ProgramOptions } from './program.ts'
 
-/** What was typed after the name of the program. */
+/** The arguments of a program. */
 export interface CommandLine<O> {
   readonly help: boolean
-  /** Print all options and end. */
+  /** Print all options and exit. */
   readonly print: boolean
   /** The file of -c, as typed. */
   readonly configFile: string | null
@@ -13,15 +13,16 @@ export interface CommandLine<O> {
   readonly flags: ReadonlyMap<OptionName<O>, string>
 }
 
-/** The command line cannot be read. Its message is what Apache's parser says. */
+/** The command line is invalid. The message is that of Apache's parser. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
 /**
  * Reads the arguments as Apache's parser does (commons-cli 1.5 DefaultParser): `-c FILE`, `-cFILE`, `-c=FILE`, `-pc FILE`,
- * long names with one or two dashes, with a value after `=` or a blank, and shortened as long as only one fits. Words
- * that belong to no option are ignored. Besides, each option of the table has its flag: `--listen-port 9877`.
+ * and long names with one or two dashes, with a value after `=` or a blank, which may be shortened as long as they are
+ * unambiguous. Words that belong to no option are ignored. In addition, each option of the table has a flag:
+ * `--listen-port 9877`.
  * @throws UsageError
  */
 export function readCommandLine<O extends ProgramOptions>(
@@ -31,7 +32,7 @@ export function readCommandLine<O extends ProgramOptions>(
   return new Reader(program, args).read()
 }
 
-/** Owns the position in the arguments, and what was read before it. */
+/** Owns the position in the arguments, and the options read so far. */
 class Reader<O extends ProgramOptions> {
   readonly #args: readonly string[]
   #next = 0
@@ -91,7 +92,7 @@ class Reader<O extends ProgramOptions> {
   #setApache(option: ApacheOption, token: string, given: string | undefined): void {
     if (!option.takesValue && given !== undefined) throw this.#unrecognized(token, option.long)
     const value = option.takesValue ? (given ?? this.#takeValue(option.short)) : ''
-    // The first counts, as in Apache.
+    // The first one counts, as in Apache.
     if (!this.#apache.has(option.short)) this.#apache.set(option.short, value)
   }
 
@@ -99,7 +100,7 @@ class Reader<O extends ProgramOptions> {
     if (opposite && given !== undefined) throw this.#unrecognized(token, token.slice(2))
     if (opposite) this.#flags.set(name, 'false')
     else if (given !== undefined) this.#flags.set(name, given)
-    else if (isSwitch(this.#options, name)) this.#flags.set(name, this.#takeWordOfSwitch())
+    else if (isBoolean(this.#options, name)) this.#flags.set(name, this.#takeBoolean())
     else this.#flags.set(name, this.#takeValue(this.#options.flag(name)))
   }
 
@@ -110,8 +111,8 @@ class Reader<O extends ProgramOptions> {
     return value
   }
 
-  // A switch stands alone or before its word.
-  #takeWordOfSwitch(): string {
+  // A boolean flag stands alone or before true or false.
+  #takeBoolean(): string {
     const word = this.#args[this.#next]
     if (word === undefined || !/^(?:true|false)$/i.test(word)) return 'true'
     this.#next++
@@ -142,19 +143,19 @@ interface Flag<O> {
   readonly opposite: boolean
 }
 
-/** The flags of all options by their words. Apache's own spelling of a key works too: --listenPort. */
+/** The flags of all options by name. The name of the option itself works too: --listenPort. */
 function flagsOf<O>(options: OptionSet<O>): ReadonlyMap<string, Flag<O>> {
   const flags = new Map<string, Flag<O>>()
   for (const name of options.names) {
     const word = options.flag(name)
     flags.set(word, { name, opposite: false })
     flags.set(name, { name, opposite: false })
-    if (isSwitch(options, name)) flags.set(`no-${word}`, { name, opposite: true })
+    if (isBoolean(options, name)) flags.set(`no-${word}`, { name, opposite: true })
   }
   return flags
 }
 
-function isSwitch<O>(options: OptionSet<O>, name: OptionName<O>): boolean {
+function isBoolean<O>(options: OptionSet<O>, name: OptionName<O>): boolean {
   return options.option(name).type === 'boolean'
 }
 

@@ -20,7 +20,7 @@ export function fullHelp<O extends ProgramOptions>(program: Program<O>): string 
   })
   const intro =
     '\nEvery option can be given as a flag, as an environment variable (--listen-port is GANTRY_LISTEN_PORT)\n' +
-    'and in the config file (listenPort). What stands first here counts most.\n'
+    'and in the config file (listenPort). A flag overrides the variable, and the variable overrides the file.\n'
   return apacheHelp(program) + intro + groups.join('')
 }
 
@@ -32,7 +32,7 @@ function describe<O>(options: OptionSet<O>, name: OptionName<O>): string {
   return ` --${options.flag(name)}${value}\n${wrapped(option.meaning + effect + preset)}`
 }
 
-/** Cut at blanks, each line indented. */
+/** Wraps a text at blanks, and indents each line. */
 function wrapped(text: string): string {
   let lines = ''
   let line = '   '

@@ -5,13 +5,13 @@ import { logLine, timestamp } from './log-text.ts'
 
 const noon = new Date(2026, 10, 1, 12, 3, 4).getTime()
 
-test('a line is laid out as in the log files of Apache', () => {
+test('a line has the layout of the log files of Apache', () => {
   const line = logLine(noon, 'info', { broker: 'broker-a', addr: '10.0.0.1:10911', id: 0n }, 'new broker registered')
   assert.equal(line, '2026-11-01 12:03:04 INFO main - new broker registered broker=broker-a addr=10.0.0.1:10911 id=0\n')
   assert.equal(timestamp(noon), '2026-11-01 12:03:04')
 })
 
-test('what a peer sends cannot make a line of its own', () => {
+test('text from a peer cannot start a new line', () => {
   const line = logLine(noon, 'warn', { topic: 'a\n2026-11-01 12:03:04 INFO main - fine', key: '\u2028\u0085' }, 'bad')
   assert.equal(line.split(/[\n\r\u0085\u2028]/).length, 2)
 })

@@ -1,9 +1,9 @@
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-/** The least important level first. */
+/** From the lowest level to the highest. */
 export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
-/** One line laid out as Apache's logback files: date, level, thread, message; then the fields. A stack follows on its own lines. */
+/** A line with the layout of Apache's logback files: date, level, thread, message, then the fields. Stacks follow on their own lines. */
 export function logLine(now: number, level: LogLevel, fields: object, text: string): string {
   let line = `${timestamp(now)} ${level.toUpperCase()} main - ${text}`
   let stack = ''
@@ -15,7 +15,7 @@ export function logLine(now: number, level: LogLevel, fields: object, text: stri
   return `${line}\n${stack}`
 }
 
-/** `yyyy-MM-dd HH:mm:ss` in the zone of the machine (Apache: GMT+8 everywhere). */
+/** `yyyy-MM-dd HH:mm:ss` in the time zone of the machine (Apache always uses GMT+8). */
 export function timestamp(now: number): string {
   const date = new Date(now)
   const two = (value: number) => String(value).padStart(2, '0')
@@ -23,7 +23,7 @@ export function timestamp(now: number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
 }
 
-// Text of a peer must not be able to make a line that looks like ours.
+// A peer must not be able to forge a log line.
 function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (typeof value === 'string' && /^[\w.:;/@%+*\-[\]{}(),=]+$/.test(value)) return value

@@ -11,7 +11,7 @@ export async function openLog({ format, level }: LogOptions): Promise<Logger> {
   return format === 'json' ? jsonLog(level) : textLog(level, line => process.stdout.write(line))
 }
 
-/** A log of lines to read. */
+/** A log of text lines. */
 export function textLog(least: LogLevel, write: (line: string) => unknown): Logger {
   const at = (level: LogLevel) => {
     if (logLevels.indexOf(level) < logLevels.indexOf(least)) return () => {}
@@ -20,7 +20,7 @@ export function textLog(least: LogLevel, write: (line: string) => unknown): Logg
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-// Loaded only here: it takes longer to load than the rest of the start.
+// Loaded only here: pino takes longer to load than the rest of the start.
 async function jsonLog(level: LogLevel): Promise<Logger> {
   const { pino } = await import('pino')
   const options = {

@@ -10,7 +10,7 @@ function page(families: MetricFamily[], labels?: Record<string, string>) {
   return prometheusPage({ families: () => families }, labels)
 }
 
-test('counters and gauges are written as they are', async () => {
+test('counters and gauges are written with their labels and values', async () => {
   const families: MetricFamily[] = [
     { type: 'counter', name: 'a_total', help: 'Some.', samples: [{ labels: { x: 'y' }, value: 3 }] },
     { type: 'gauge', name: 'b', help: 'Other.', samples: [{ labels: {}, value: 0.5 }] },
@@ -20,7 +20,7 @@ test('counters and gauges are written as they are', async () => {
   assert.ok(text.includes('\nb 0.5\n'))
 })
 
-test('the buckets of a histogram hold all below them', async () => {
+test('each bucket of a histogram includes all below it', async () => {
   const histograms = [{ labels: { code: 'x' }, counts: [2, 0, 1, 4], sum: 12.5 }]
   const text = await page([{ type: 'histogram', name: 'h', help: 'H.', bounds: [0.5, 1, 10], histograms }]).render()
   assert.deepEqual(linesOf(text, 'h_'), [
@@ -39,7 +39,7 @@ test('label values that peers chose cannot break out of their quotes', async () 
   assert.ok(text.includes('g{cluster="a\\"} 1\\nevil{x=\\"\\\\"} 1'))
 })
 
-test('every scrape shows the numbers of its moment, and families that came later', async () => {
+test('every scrape shows the current numbers, including those of new families', async () => {
   const families: MetricFamily[] = []
   const shown = page(families)
   assert.doesNotMatch(await shown.render(), /^now/m)
@@ -49,14 +49,14 @@ test('every scrape shows the numbers of its moment, and families that came later
   assert.match(await shown.render(), /^now 2$/m)
 })
 
-test('the numbers of the process are there, and the labels of this server on everything', async () => {
+test('the page has the metrics of the process, and every series has the labels of this server', async () => {
   const text = await page([], { node_id: '10.0.0.1:9876' }).render()
   for (const name of ['process_resident_memory_bytes', 'process_cpu_seconds_total', 'nodejs_heap_size_used_bytes']) {
     assert.match(text, new RegExp(`^${name}\\{node_id="10.0.0.1:9876"\\} [0-9.e+]+$`, 'm'))
   }
 })
 
-test('two servers in one process have pages of their own', async () => {
+test('two servers in one process have separate pages', async () => {
   const one = page([{ type: 'gauge', name: 'mine', help: 'M.', samples: [{ labels: {}, value: 1 }] }])
   const two = page([])
   assert.match(await one.render(), /^mine 1$/m)

@@ -4,9 +4,9 @@ import type { Metric, Registry } from 'prom-client'
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /**
- * Writes a server's numbers and those of the process as Prometheus text. prom-client is loaded with the first scrape:
- * it takes some 10 MB that a server without monitoring need not spend.
- * @param labels Put on every series, for instance `node_id`.
+ * Formats a server's metrics and those of the process as Prometheus text. prom-client is loaded at the first scrape: it
+ * takes about 10 MB, which a server without monitoring need not spend.
+ * @param labels Added to every series, for instance `node_id`.
  */
 export function prometheusPage(source: MetricSource, labels: Readonly<Record<string, string>> = {}): MetricsPage {
   let writer: Promise<Writer> | undefined
@@ -27,7 +27,7 @@ async function createWriter(labels: Readonly<Record<string, string>>): Promise<W
   return new Writer(registry)
 }
 
-/** A registry and the families that it has been told of. */
+/** A registry and the families registered with it. */
 class Writer {
   readonly #registry: Registry
   readonly #families = new Map<string, { family: MetricFamily }>()
@@ -45,8 +45,8 @@ class Writer {
     return await this.#registry.metrics()
   }
 
-  // prom-client's own Counter and Histogram count for themselves; ours are counted already. Of what is registered the
-  // registry reads the name and calls `get`.
+  // prom-client's Counter and Histogram do their own counting, but these metrics are already counted. Of a registered
+  // metric the registry reads only the name and calls `get`.
   #register(family: MetricFamily): void {
     const holder = { family }
     this.#families.set(family.name, holder)
@@ -67,7 +67,7 @@ function readingOf(family: MetricFamily) {
   return { name, help, type, values, aggregator: 'sum' }
 }
 
-/** Prometheus wants each bucket to hold all below it too. */
+/** In Prometheus each bucket includes all buckets below it. */
 function histogramValues(family: MetricFamily & { readonly type: 'histogram' }): Value[] {
   return family.histograms.flatMap(({ labels, counts, sum }) => {
     const values: Value[] = []

@@ -2,7 +2,7 @@ import type { FoundOptions, OptionSet } from '@gantrymq/daemon'
 import type { Logger } from '@gantrymq/remoting'
 import type { LogLevel } from './log-text.ts'
 
-/** What a program does with the options of its server; every kind of server has these. */
+/** The options that a program itself uses; every kind of server has them. */
 export interface ProgramOptions {
   readonly bindAddress: string
   readonly listenPort: number
@@ -14,7 +14,7 @@ export interface ProgramOptions {
   readonly logLevel: LogLevel
 }
 
-/** An option that Apache's program of the same name has. Those called h, p and c mean help, printing and the file. */
+/** An option of Apache's program of the same name. The options h, p and c mean help, print and config file. */
 export interface ApacheOption {
   readonly short: string
   readonly long: string
@@ -22,39 +22,39 @@ export interface ApacheOption {
   readonly meaning: string
 }
 
-/** What a program needs of a running server. */
+/** What a program needs from a running server. */
 export interface RunningServer {
-  /** The port that is open. */
+  /** The open port. */
   readonly port: number
   close(): Promise<void>
 }
 
-/** A program that runs a server: what is particular to it. `run` does the rest. */
+/** What is specific to a program that runs a server. `run` does the rest. */
 export interface Program<O extends ProgramOptions> {
   /** As operators type it: `mqnamesrv`. */
   readonly name: string
-  /** What it runs, in sentences: `name server`. */
+  /** What messages call its server: `name server`. */
   readonly role: string
   readonly options: OptionSet<O>
   /** In the order of Apache's help. */
   readonly apacheOptions: readonly ApacheOption[]
-  /** Starts the server and opens its port. What it throws ends the program. */
+  /** Starts the server and opens its port. An error ends the program. */
   start(found: FoundOptions<O>, log: Logger): Promise<RunningServer>
-  /** What Apache's program prints when its port is open. */
+  /** The line that Apache's program prints when its port is open. */
   bootLine(options: O, port: number): string
 }
 
-/** What surrounds a program: the process, but for tests. */
+/** What a program uses of its process; tests replace it. */
 export interface Surroundings {
   readonly args: readonly string[]
   readonly environment: Readonly<Record<string, string | undefined>>
   /** The user's home folder. */
   readonly home: string
-  /** Standard output, one line. */
+  /** Writes a line to standard output. */
   readonly print: (line: string) => void
-  /** Standard error, one line. */
+  /** Writes a line to standard error. */
   readonly complain: (line: string) => void
 }
 
-/** Exit codes of Apache's programs, beside 0. A shell shows Java's -1 as 255. */
+/** Exit codes of Apache's programs besides 0. A shell shows Java's -1 as 255. */
 export const exitCodes = { badUsage: 1, failed: 255 } as const

@@ -25,7 +25,7 @@ interface Given {
   readonly program?: Partial<Program<NameServerOptions>>
 }
 
-/** Runs mqnamesrv with a server that does nothing. `FILE` in the arguments is the file given. */
+/** Runs mqnamesrv with a server that does nothing. `FILE` in the arguments stands for the given file. */
 async function launch(t: TestContext, args: string, { file, environment = {}, fail, program: differing }: Given = {}) {
   const home = await folder(t)
   const path = join(home, 'ns.conf')
@@ -55,7 +55,7 @@ async function launch(t: TestContext, args: string, { file, environment = {}, fa
   return { code, out, err, started, home, path, process, ended: ended.promise }
 }
 
-test('the boot line is that of Apache and comes when the port is open', async t => {
+test('the program prints the boot line of Apache when its port is open', async t => {
   const { code, out, err, started } = await launch(t, '--listen-port 19877 --log-level error')
   assert.equal(code, null)
   assert.deepEqual(out, ['The Name Server boot success. serializeType=JSON, address 0.0.0.0:19877'])
@@ -63,7 +63,7 @@ test('the boot line is that of Apache and comes when the port is open', async t 
   assert.equal(started.length, 1)
 })
 
-test('a config file is confirmed in the words of Apache', async t => {
+test('the program confirms a config file with the line of Apache', async t => {
   const { out, path, started } = await launch(t, '-c FILE --log-level error', { file: 'listenPort=19878 \nnope=1' })
   assert.deepEqual(out, [
     `load config properties file OK, ${path}`,
@@ -80,7 +80,7 @@ test('-h prints the help and ends with 0', async t => {
   assert.equal(started.length, 0)
 })
 
-test('-p prints every option, also those of the file, and ends with 0', async t => {
+test('-p prints every option, including those of the file, and ends with 0', async t => {
   const { code, out, err } = await launch(t, '-pc FILE --tls-server-key-password x', {
     file: 'productEnvName=test\nlistnePort=1',
   })
@@ -96,14 +96,14 @@ test('-p prints every option, also those of the file, and ends with 0', async t 
   )
 })
 
-test('a bad command line says why on standard error and shows the help, with 1', async t => {
+test('an invalid command line prints the reason to standard error and the help, and ends with 1', async t => {
   const { code, out, err } = await launch(t, '-x')
   assert.equal(code, 1)
   assert.deepEqual(err, ['Unrecognized option: -x'])
   assert.match(out[0] ?? '', /^usage: mqnamesrv/)
 })
 
-test('bad values end the start with 255, each with its place', async t => {
+test('invalid values end the start with 255, and each is reported with its place', async t => {
   const given = { file: 'listenPort=x', environment: { GANTRY_LOG_LEVEL: 'loud' } }
   const { code, out, err, path, started } = await launch(t, '-c FILE', given)
   assert.equal(code, 255)
@@ -139,7 +139,7 @@ test('a port in use ends the start with one sentence that says what to do', asyn
   ])
 })
 
-test('any other failure to start is one sentence too', async t => {
+test('any other failure to start is reported in one sentence too', async t => {
   const { code, err } = await launch(t, '--log-level error', {
     fail: new Error('the KV config file /x cannot be read: EISDIR'),
   })
@@ -147,7 +147,7 @@ test('any other failure to start is one sentence too', async t => {
   assert.deepEqual(err, ['the name server could not start: the KV config file /x cannot be read: EISDIR'])
 })
 
-test('while it runs its process id is in the pid file, and a signal takes it out and ends with 0', async t => {
+test('while the program runs its process id is in the pid file; a signal removes it and ends the program with 0', async t => {
   const { home, process: fake, ended, started } = await launch(t, '--log-level error')
   const pidFile = join(home, 'namesrv', 'mqnamesrv.pid')
   assert.equal(await readFile(pidFile, 'utf8'), `${process.pid}\n`)
@@ -157,12 +157,12 @@ test('while it runs its process id is in the pid file, and a signal takes it out
   await assert.rejects(readFile(pidFile), { code: 'ENOENT' })
 })
 
-test('a pid file that cannot be written stops nothing', async t => {
+test('a pid file that cannot be written does not stop the start', async t => {
   const { code } = await launch(t, '--pid-file /dev/null/x.pid --log-level error')
   assert.equal(code, null)
 })
 
-test('a program of another server has its own name, options of Apache, boot line and words for a failure', async t => {
+test('a program of another server has its own name, options of Apache, boot line and failure message', async t => {
   const mqbroker: Partial<Program<NameServerOptions>> = {
     name: 'mqbroker',
     role: 'broker',
@@ -176,7 +176,7 @@ test('a program of another server has its own name, options of Apache, boot line
   assert.match(help.out[0] ?? '', /^usage: mqbroker \[-h\] \[-m\]\n/)
   const wrong = await launch(t, '-x', { program: mqbroker })
   assert.deepEqual([wrong.code, wrong.err], [1, ['Unrecognized option: -x']])
-  assert.match(wrong.out[0] ?? '', /Every other option is shown by mqbroker -h\.$/)
+  assert.match(wrong.out[0] ?? '', /mqbroker -h shows all other options\.$/)
   const started = await launch(t, '-m --listen-port 10911 --log-level error', { program: mqbroker })
   assert.deepEqual(started.out, ['The broker[a, 0.0.0.0:10911] boot success.'])
   const failed = await launch(t, '--log-level error', { program: mqbroker, fail: new Error('no store') })

@@ -11,12 +11,12 @@ import { closeOnSignal, type ShutdownOptions } from './shutdown.ts'
 import { whyNotStarted } from './start-failure.ts'
 
 export interface RunSurroundings extends Surroundings {
-  /** Where signals come from and how the process ends; the process itself, but for tests. */
+  /** The source of signals and the way to exit: the process itself, except in tests. */
   readonly process?: ShutdownOptions['process']
 }
 
-/** Ends the program with this code; the message, if there is one, goes to standard error. */
-class Ending extends Error {
+/** Ends the program with an exit code; a message, if there is one, goes to standard error. */
+class Exit extends Error {
   readonly exitCode: number
 
   constructor(exitCode: number, message = '', options?: ErrorOptions) {
@@ -26,11 +26,11 @@ class Ending extends Error {
 }
 
 /** Longest time beyond the drain that closing may take, milliseconds. */
-const CLOSING = 5000
+const CLOSE_MARGIN_MS = 5000
 
 /**
  * Runs a program as Apache's startup classes do: arguments, options, log, start, boot line.
- * @returns the exit code, or null when the server runs: signals end it then.
+ * @returns the exit code, or null if the server runs, which signals then end.
  */
 export async function run<O extends ProgramOptions>(
   program: Program<O>,
@@ -40,7 +40,7 @@ export async function run<O extends ProgramOptions>(
     await start(program, surroundings)
     return null
   } catch (error) {
-    if (!(error instanceof Ending)) throw error
+    if (!(error instanceof Exit)) throw error
     if (error.message !== '') surroundings.complain(error.message)
     return error.exitCode
   }
@@ -65,7 +65,7 @@ async function start<O extends ProgramOptions>(program: Program<O>, surroundings
 
 function end(text: string, print: (line: string) => void): never {
   print(text.replace(/\n$/, ''))
-  throw new Ending(0)
+  throw new Exit(0)
 }
 
 function readArguments<O extends ProgramOptions>(program: Program<O>, { args, print }: Surroundings): CommandLine<O> {
@@ -73,8 +73,8 @@ function readArguments<O extends ProgramOptions>(program: Program<O>, { args, pr
     return readCommandLine(program, args)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    print(`${apacheHelp(program)}Every other option is shown by ${program.name} -h.`)
-    throw new Ending(exitCodes.badUsage, error.message)
+    print(`${apacheHelp(program)}${program.name} -h shows all other options.`)
+    throw new Exit(exitCodes.badUsage, error.message)
   }
 }
 
@@ -86,19 +86,19 @@ async function readOptions<O extends ProgramOptions>(
   const file = path === null ? {} : { file: { path, entries: await readEntries(path) } }
   const found = findOptions(options, { flags, environment, home, ...file })
   const errors = found.problems.filter(({ level }) => level === 'error')
-  if (errors.length > 0) throw new Ending(exitCodes.failed, errors.map(({ text }) => text).join('\n'))
+  if (errors.length > 0) throw new Exit(exitCodes.failed, errors.map(({ text }) => text).join('\n'))
   return found
 }
 
 async function readEntries(path: string) {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message
-    throw new Ending(exitCodes.failed, `the config file ${path} cannot be read: ${reason}`)
+    throw new Exit(exitCodes.failed, `the config file ${path} cannot be read: ${reason}`)
   })
   try {
     return readProperties(bytes)
   } catch (error) {
-    throw new Ending(exitCodes.failed, `the config file ${path} cannot be read: ${(error as Error).message}`)
+    throw new Exit(exitCodes.failed, `the config file ${path} cannot be read: ${(error as Error).message}`)
   }
 }
 
@@ -107,7 +107,7 @@ function itemOf<O>(set: OptionSet<O>, options: O, name: OptionName<O>): string {
   return `${set.property(name)}=${set.shown(options, name) ?? ''}`
 }
 
-// Apache logs all of them at INFO; here those that a source has set.
+// Apache logs all options at INFO; here only those that are set are at INFO.
 function logItems<O>(set: OptionSet<O>, { options, origins }: FoundOptions<O>, log: Logger): void {
   for (const name of set.names) {
     const item = itemOf(set, options, name)
@@ -125,14 +125,14 @@ async function serve<O extends ProgramOptions>(
 ): Promise<void> {
   const { options } = found
   const server = await program.start(found, log).catch((error: unknown) => {
-    throw new Ending(exitCodes.failed, whyNotStarted(error, program.role, options), { cause: error })
+    throw new Exit(exitCodes.failed, whyNotStarted(error, program.role, options), { cause: error })
   })
   const close = async () => {
     await server.close()
     if (options.pidFile !== null) await removePid(options.pidFile, process.pid)
   }
   const graceful = options.enableShutdownGracefully ? options.shutdownWaitTimeSeconds * 1000 : 0
-  const deadlineMs = graceful + options.shutdownDrainMillis + CLOSING
+  const deadlineMs = graceful + options.shutdownDrainMillis + CLOSE_MARGIN_MS
   closeOnSignal({ close, deadlineMs, log, ...(surroundings.process && { process: surroundings.process }) })
   if (options.pidFile !== null) await writePid(options.pidFile, log)
   surroundings.print(program.bootLine(options, server.port))
@@ -142,7 +142,7 @@ async function writePid(path: string, log: Logger): Promise<void> {
   await addPid(path, process.pid).catch((error: unknown) => {
     log.warn(
       { path, reason: (error as Error).message },
-      'no pid file was written, mqshutdown will not find this process',
+      'the pid file could not be written; mqshutdown will not find this process',
     )
   })
 }

@@ -15,7 +15,7 @@ async function folder(t: TestContext): Promise<string> {
   return path
 }
 
-/** A process that waits for a signal, under the name of ours or another. */
+/** A process that waits for a signal, with the given name in its command line. */
 async function running(t: TestContext, name: string, body = 'process.on("SIGTERM", () => process.exit(0))') {
   const child = spawn(process.execPath, ['-e', `${body};setInterval(() => {}, 1000);console.log(1)`, name])
   t.after(() => child.kill('SIGKILL'))
@@ -31,7 +31,7 @@ async function run(home: string, ...args: string[]) {
   return { code, out }
 }
 
-test('all running name servers of the pid file are ended, in the words of Apache', async t => {
+test('all running name servers of the pid file are ended, with the output of Apache', async t => {
   const home = await folder(t)
   const path = join(home, 'namesrv', 'mqnamesrv.pid')
   const children = [await running(t, 'mqnamesrv'), await running(t, 'mqnamesrv')]
@@ -47,11 +47,11 @@ test('all running name servers of the pid file are ended, in the words of Apache
   )
 })
 
-test('without a name server it says so, with 1', async t => {
+test('without a running name server mqshutdown says so and ends with 1', async t => {
   assert.deepEqual(await run(await folder(t), 'namesrv'), { code: 1, out: ['No mqnamesrv running.'] })
 })
 
-test('a process that only has the number of an ended name server is left alone', async t => {
+test('another process that has the id of an ended name server is not ended', async t => {
   const home = await folder(t)
   const other = await running(t, 'something else')
   await writeFile(join(home, 'x.pid'), `${other.pid}\n`)
@@ -60,24 +60,24 @@ test('a process that only has the number of an ended name server is left alone',
   assert.equal(other.exitCode, null)
 })
 
-test('one that does not end in time is named, with 1', async t => {
+test('a process that does not end in time is named, and mqshutdown ends with 1', async t => {
   const home = await folder(t)
-  const deaf = await running(t, 'mqnamesrv', 'process.on("SIGTERM", () => {})')
-  await addPid(join(home, 'x.pid'), deaf.pid!)
+  const unresponsive = await running(t, 'mqnamesrv', 'process.on("SIGTERM", () => {})')
+  await addPid(join(home, 'x.pid'), unresponsive.pid!)
   const { code, out } = await run(home, 'namesrv', '--pid-file', join(home, 'x.pid'), '--timeout', '0')
   assert.equal(code, 1)
-  assert.equal(out.at(-1), `The mqnamesrv(${deaf.pid}) has not ended after 0 seconds.`)
+  assert.equal(out.at(-1), `The mqnamesrv(${unresponsive.pid}) has not ended after 0 seconds.`)
 })
 
 for (const args of [[], ['broker'], ['namesrv', '--timeout', 'soon'], ['--nope']]) {
-  test(`mqshutdown ${args.join(' ')} shows the usage, with 1`, async t => {
+  test(`mqshutdown ${args.join(' ')} shows the usage and ends with 1`, async t => {
     const { code, out } = await run(await folder(t), ...args)
     assert.equal(code, 1)
     assert.match(out.join(), /^Usage: mqshutdown namesrv/)
   })
 }
 
-test('each kind of server is ended by its own word and pid file', async t => {
+test('each kind of server has its own argument and pid file', async t => {
   const home = await folder(t)
   const broker = await running(t, 'mqbroker')
   const pidFile = join(home, 'broker.pid')
@@ -85,10 +85,11 @@ test('each kind of server is ended by its own word and pid file', async t => {
   const out: string[] = []
   const note = (line: string) => void out.push(line)
   const servers = [stoppable('namesrv', mqnamesrv), { word: 'broker', program: 'mqbroker', pidFile: () => pidFile }]
-  const ask = (...args: string[]) => shutDown(servers, { args, environment: {}, home, print: note, complain: note })
-  assert.equal(await ask('all'), 1)
-  assert.equal(await ask('namesrv'), 1)
-  assert.equal(await ask('broker'), 0)
+  const shutDownWith = (...args: string[]) =>
+    shutDown(servers, { args, environment: {}, home, print: note, complain: note })
+  assert.equal(await shutDownWith('all'), 1)
+  assert.equal(await shutDownWith('namesrv'), 1)
+  assert.equal(await shutDownWith('broker'), 0)
   assert.deepEqual(out, [
     'Usage: mqshutdown namesrv | broker [--pid-file FILE] [--timeout SECONDS]',
     'No mqnamesrv running.',
@@ -97,7 +98,7 @@ test('each kind of server is ended by its own word and pid file', async t => {
   ])
 })
 
-test('a pid file forgets processes that are gone, and goes with its last', async t => {
+test('a pid file loses processes that have ended, and is removed with its last one', async t => {
   const path = join(await folder(t), 'deep', 'x.pid')
   await addPid(path, process.pid)
   await addPid(path, process.ppid)

@@ -8,7 +8,7 @@ import { exitCodes, type Program, type ProgramOptions, type Surroundings } from 
 
 /** A kind of server that mqshutdown can end. */
 export interface Stoppable {
-  /** What operators call it in the arguments: `namesrv`. */
+  /** The argument that means it: `namesrv`. */
   readonly word: string
   /** Its program: `mqnamesrv`. */
   readonly program: string
@@ -16,7 +16,7 @@ export interface Stoppable {
   readonly pidFile: (flag: string | undefined, surroundings: Surroundings) => string | null
 }
 
-/** A program as something that mqshutdown can end: by the pid file of its own options. */
+/** Describes a program for mqshutdown, which finds it by the pid file of its options. */
 export function stoppable<O extends ProgramOptions>(word: string, { name, options }: Program<O>): Stoppable {
   const pidFile: Stoppable['pidFile'] = (flag, { environment, home }) => {
     const flags = new Map<OptionName<O>, string>(flag === undefined ? [] : [['pidFile', flag]])
@@ -26,23 +26,23 @@ export function stoppable<O extends ProgramOptions>(word: string, { name, option
 }
 
 const DEFAULT_TIMEOUT = '60'
-/** How often a process is looked for that is to end, milliseconds. */
-const LOOK_AGAIN = 50
+/** How often mqshutdown checks whether a process has ended, milliseconds. */
+const CHECK_INTERVAL_MS = 50
 
 /**
- * Runs `mqshutdown` with the words of Apache's script. It finds processes by the pid file that their program writes, and
- * unlike Apache's it waits for their end.
- * @returns the exit code: 0 if all have ended.
+ * Runs `mqshutdown`, with the output of Apache's script. It finds processes by the pid file that their program writes
+ * and, unlike Apache's script, waits until they have ended.
+ * @returns the exit code: 0 if all processes have ended.
  */
 export async function shutDown(servers: readonly Stoppable[], surroundings: Surroundings): Promise<number> {
   const { print, complain } = surroundings
-  const asked = readArguments(servers, surroundings)
-  if (asked === null) {
+  const parsed = readArguments(servers, surroundings)
+  if (parsed === null) {
     print(`Usage: mqshutdown ${servers.map(({ word }) => word).join(' | ')} [--pid-file FILE] [--timeout SECONDS]`)
     return exitCodes.badUsage
   }
-  const { program } = asked
-  const pids = await processesOf(program, asked.pidFile)
+  const { program } = parsed
+  const pids = await processesOf(program, parsed.pidFile)
   if (pids.length === 0) {
     print(`No ${program} running.`)
     return 1
@@ -53,22 +53,22 @@ export async function shutDown(servers: readonly Stoppable[], surroundings: Surr
       process.kill(pid, 'SIGTERM')
       print(`Send shutdown request to ${program}(${pid}) OK`)
     } catch (error) {
-      complain(`The ${program}(${pid}) was not reached: ${(error as Error).message}`)
+      complain(`Send shutdown request to ${program}(${pid}) failed: ${(error as Error).message}`)
     }
   }
-  const late = await stillAlive(pids, asked.timeoutMs)
-  for (const pid of late) complain(`The ${program}(${pid}) has not ended after ${asked.timeoutMs / 1000} seconds.`)
+  const late = await stillAlive(pids, parsed.timeoutMs)
+  for (const pid of late) complain(`The ${program}(${pid}) has not ended after ${parsed.timeoutMs / 1000} seconds.`)
   return late.length === 0 ? 0 : 1
 }
 
-interface Asked {
+interface ShutdownArguments {
   readonly program: string
   readonly pidFile: string
   readonly timeoutMs: number
 }
 
-/** Null if the arguments cannot be understood. */
-function readArguments(servers: readonly Stoppable[], surroundings: Surroundings): Asked | null {
+/** Null if the arguments are invalid. */
+function readArguments(servers: readonly Stoppable[], surroundings: Surroundings): ShutdownArguments | null {
   try {
     const options = { 'pid-file': { type: 'string' }, timeout: { type: 'string', default: DEFAULT_TIMEOUT } } as const
     const { values, positionals } = parseArgs({ args: [...surroundings.args], options, allowPositionals: true })
@@ -81,14 +81,14 @@ function readArguments(servers: readonly Stoppable[], surroundings: Surroundings
   }
 }
 
-// The id of a process that ended without removing it may belong to another one by now.
+// A process may have ended without removing its id, which may belong to another process by now.
 async function processesOf(program: string, pidFile: string): Promise<number[]> {
   const pids = await readPids(pidFile)
   const ours = await Promise.all(pids.map(async pid => (await commandOf(pid, program)).includes(program)))
   return pids.filter((_, index) => ours[index])
 }
 
-/** The command line of a process, empty if it cannot be found out; on Windows always that of the program. */
+/** The command line of a process, empty if it cannot be read; on Windows always the name of the program. */
 async function commandOf(pid: number, program: string): Promise<string> {
   if (process.platform === 'win32') return program
   // Small containers have no ps.
@@ -103,7 +103,7 @@ async function stillAlive(pids: readonly number[], timeoutMs: number): Promise<n
   const deadline = Date.now() + timeoutMs
   let alive = pids.filter(isAlive)
   while (alive.length > 0 && Date.now() < deadline) {
-    await pause(LOOK_AGAIN)
+    await pause(CHECK_INTERVAL_MS)
     alive = alive.filter(isAlive)
   }
   return alive

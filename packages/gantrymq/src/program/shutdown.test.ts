@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
 import { closeOnSignal } from './shutdown.ts'
 
-/** A process that only notes its end. */
+/** A process that only records its exit. */
 class FakeProcess extends EventEmitter {
   readonly ended = Promise.withResolvers<number>()
 
@@ -47,7 +47,7 @@ for (const [signal, code] of [
   })
 }
 
-test('closing that does not end is cut short at the deadline', async t => {
+test('a close that does not end is cut short at the deadline', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const process = under(() => new Promise(() => {}), 5000)
   process.emit('SIGTERM')
@@ -55,7 +55,7 @@ test('closing that does not end is cut short at the deadline', async t => {
   assert.equal(await process.ended.promise, 255)
 })
 
-test('closing that fails ends with 255', async () => {
+test('a close that fails ends with 255', async () => {
   const process = under(() => Promise.reject(new Error('no')))
   process.emit('SIGINT')
   assert.equal(await process.ended.promise, 255)

@@ -4,16 +4,16 @@ import type { Logger } from '@gantrymq/remoting'
 import { exitCodes } from './program.ts'
 
 export interface ShutdownOptions {
-  /** Ends what runs. */
+  /** Closes the server. */
   readonly close: () => Promise<void>
-  /** How long `close` may take, milliseconds; then the process ends all the same. */
+  /** How long `close` may take, milliseconds. After that the process exits anyway. */
   readonly deadlineMs: number
   readonly log: Logger
-  /** Where signals come from and how the process ends; the process itself, but for tests. */
+  /** The source of signals and the way to exit: the process itself, except in tests. */
   readonly process?: Pick<EventEmitter, 'on'> & { exit(code: number): void }
 }
 
-/** Closes at the first SIGTERM or SIGINT and ends the process: with 0, or at once at a second signal, as if that had killed it. */
+/** At the first SIGTERM or SIGINT, closes the server and exits with 0; at a second one, exits at once as if it had killed the process. */
 export function closeOnSignal({ close, deadlineMs, log, process: owner = process }: ShutdownOptions): void {
   let signals = 0
   const begin = async () => {

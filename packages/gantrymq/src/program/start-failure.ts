@@ -5,7 +5,7 @@ type SystemError = Partial<Pick<NodeJS.ErrnoException, 'code' | 'syscall'>> & {
   readonly address?: string
 }
 
-/** One sentence that says why a server could not start, and what to do about it. */
+/** One sentence that says why a server could not start and what to do. */
 export function whyNotStarted(error: unknown, role: string, options: ProgramOptions): string {
   const { code, syscall, port, address } = systemErrorIn(error)
   const message = error instanceof Error ? error.message : String(error)
@@ -16,17 +16,17 @@ export function whyNotStarted(error: unknown, role: string, options: ProgramOpti
     case 'EADDRINUSE':
       return `the port ${place} is in use by another program: end it or choose another port with ${flags}`
     case 'EACCES':
-      return `the port ${place} may not be opened by this user: choose one above 1023 with ${flags}`
+      return `this user may not open the port ${place}: choose one above 1023 with ${flags}`
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `the address ${place} is not one of this machine: choose another with --bind-address`
+      return `${place} is not an address of this machine: choose another with --bind-address`
     default:
       return `the port ${place} could not be opened: ${message}`
   }
 }
 
-/** The system's own error, which may be the cause of the cause. */
+/** The error of the operating system, which may be the cause of the cause. */
 function systemErrorIn(error: unknown): SystemError {
   const { cause } = error as Error
   return cause instanceof Error ? systemErrorIn(cause) : (error as SystemError)

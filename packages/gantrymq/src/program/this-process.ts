@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import type { Surroundings } from './program.ts'
 
-/** The process as the surroundings of a program. */
+/** The current process. */
 export function thisProcess(): Surroundings {
   return {
     args: process.argv.slice(2),
