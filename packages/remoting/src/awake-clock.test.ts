@@ -8,7 +8,7 @@ function open() {
   return { manual, clock: new AwakeClock(manual), start: manual.elapsed() }
 }
 
-test('while the process runs, all time counts', () => {
+test('while the process runs, all time is counted', () => {
   const { manual, clock, start } = open()
   manual.advance(600_000)
   assert.equal(clock.elapsed() - start, 600_000)
@@ -16,7 +16,7 @@ test('while the process runs, all time counts', () => {
   assert.equal(clock.sinceWaking(), Infinity)
 })
 
-test('a pause of the process counts as the second in which it began', () => {
+test('a pause of the process is counted as one second', () => {
   const { manual, clock, start } = open()
   manual.advance(10_000)
   manual.pause(130_000)
@@ -26,14 +26,14 @@ test('a pause of the process counts as the second in which it began', () => {
   assert.equal(clock.sinceWaking(), 5_000)
 })
 
-test('a jump of the time of day changes nothing that has elapsed', () => {
+test('a jump of the time of day does not change the elapsed time', () => {
   const { manual, clock, start } = open()
   manual.jump(130_000)
   manual.jump(-260_000)
   assert.equal(clock.elapsed() - start, 0)
 })
 
-test('a clock that was disposed has no timer left', () => {
+test('a disposed clock has no timer', () => {
   const { manual, clock } = open()
   clock[Symbol.dispose]()
   assert.equal(manual.timers, 0)

@@ -1,27 +1,27 @@
 import type { Clock } from './clock.ts'
 
-/** How often an awake clock looks at the time, milliseconds. */
-const LOOK_MS = 1000
-/** A gap between two looks that is longer is time during which the process did not run, milliseconds. */
+/** How often an awake clock checks the time, milliseconds. */
+const CHECK_MS = 1000
+/** If the gap between two checks is longer, the process did not run in between, milliseconds. */
 const LONGEST_GAP_MS = 2500
 
 /**
- * A clock whose elapsed time stands still while the process does: stopped by a signal, with its machine suspended, or held
- * up by its own work. A server that judges by it never takes its own pause for the silence of its peers: what they sent
- * meanwhile waits in their sockets, and is read before the time they have has passed.
+ * A clock whose elapsed time stops while the process does not run: because a signal stopped it, its machine was suspended, or its
+ * own work blocked it. A server that uses this clock never mistakes its own pause for the silence of its peers: what they sent
+ * in the meantime waits in the sockets and is read before their time is up.
  */
 export class AwakeClock implements Clock, Disposable {
   readonly #clock: Clock
   readonly #ticker: Disposable
-  #lastLook: number
-  /** Milliseconds that did not count so far. */
+  #lastCheck: number
+  /** Milliseconds that have not been counted so far. */
   #stopped = 0
   #wokeAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#lastLook = clock.elapsed()
-    this.#ticker = clock.every(LOOK_MS, () => this.elapsed())
+    this.#lastCheck = clock.elapsed()
+    this.#ticker = clock.every(CHECK_MS, () => this.elapsed())
   }
 
   now(): number {
@@ -29,17 +29,17 @@ export class AwakeClock implements Clock, Disposable {
   }
 
   elapsed(): number {
-    const look = this.#clock.elapsed()
-    const gap = look - this.#lastLook
-    this.#lastLook = look
+    const checked = this.#clock.elapsed()
+    const gap = checked - this.#lastCheck
+    this.#lastCheck = checked
     if (gap > LONGEST_GAP_MS) {
-      this.#stopped += gap - LOOK_MS
-      this.#wokeAt = look - this.#stopped
+      this.#stopped += gap - CHECK_MS
+      this.#wokeAt = checked - this.#stopped
     }
-    return look - this.#stopped
+    return checked - this.#stopped
   }
 
-  /** How long ago, in elapsed time, the process woke up from its last pause, milliseconds; infinite if it never paused. */
+  /** Elapsed time since the end of the last pause of the process, milliseconds; infinite if it never paused. */
   sinceWaking(): number {
     return this.elapsed() - this.#wokeAt
   }
@@ -48,7 +48,7 @@ export class AwakeClock implements Clock, Disposable {
     return this.#clock.every(ms, tick)
   }
 
-  /** Stops looking at the time. */
+  /** Stops checking the time. */
   [Symbol.dispose](): void {
     this.#ticker[Symbol.dispose]()
   }

@@ -59,7 +59,7 @@ export const defaultConnectionLimits: ConnectionLimits = {
 }
 
 export interface ConnectionOptions {
-  /** Its number, if it was given one when it was accepted. Default: the next. */
+  /** The id, if it was assigned when the connection was accepted. Default: the next id. */
   readonly id?: number
   /** `ip:port` of the peer, for logs and handlers. */
   readonly remoteAddress: string

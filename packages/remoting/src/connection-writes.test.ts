@@ -110,17 +110,17 @@ test('memory lent for a request does not return to the pool if the answer uses a
   )
 })
 
-// -- Memory that is written again --------------------------------------------------------------------------------------
+// -- Reused memory -----------------------------------------------------------------------------------------------------
 
 const raw: BodyCodec<Buffer> = { name: 'raw', encode: bytes => bytes, decode: bytes => bytes }
-const TELL = declared({
+const NOTE = declared({
   code: 999,
   purpose: 'for tests',
   header: header({ letter: text(), size: int() }),
   body: raw,
 })
 
-/** Both ends of a connection over a port. */
+/** Opens a connection to a port and returns both ends. */
 async function overPort(t: TestContext, server: Server, event: string, dial: (port: number) => Socket) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -154,7 +154,7 @@ async function overTlsInMemory(t: TestContext) {
   return { near, far }
 }
 
-/** Says at once that a write is done, and hands the same memory to the other end, which may read it much later. */
+/** Reports a write as done at once, and passes the same memory to the other end, which may read it much later. */
 function overHolder() {
   const far = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
   const near = new Duplex({
@@ -177,11 +177,11 @@ const ways: Readonly<Record<string, (t: TestContext) => Ends | Promise<Ends>>> =
     const [near, far] = duplexPair()
     return { near, far }
   },
-  'a stream that holds what was written': overHolder,
+  'a stream that holds the written memory': overHolder,
 }
 
-/** What was told, with the place of the first byte of a body that is another's. */
-function readTold(bytes: Buffer): unknown[] {
+/** The notes in these bytes. A corrupted body has the position of its first wrong byte. */
+function readNotes(bytes: Buffer): unknown[] {
   const decoder = new FrameDecoder()
   const view = new HeaderView()
   const found: unknown[] = []
@@ -197,12 +197,12 @@ function readTold(bytes: Buffer): unknown[] {
 }
 
 const SIZES = [0, 10, 900, 5_000, 15_000, 40_000]
-/** No kernel keeps so much for a reader that does not come. */
+/** No kernel buffers so much for a reader that does not read. */
 const MOST_ROUNDS = 5_000
 
 for (const [way, open] of Object.entries(ways)) {
   for (const corked of [false, true]) {
-    test(`a slow reader gets every byte over ${way}${corked ? ', corked at times' : ''}`, async t => {
+    test(`a slow reader gets every byte over ${way}${corked ? ', corked from time to time' : ''}`, async t => {
       const { near, far } = await open(t)
       const limits = { maxQueued: 1 << 30, maxQueuedHard: 1 << 30 }
       const traffic = { bytesIn: 0, bytesOut: 0 }
@@ -214,33 +214,33 @@ for (const [way, open] of Object.entries(ways)) {
         chunks.push(chunk)
         received += chunk.length
       })
-      // What waits in this process shows that the kernel takes no more.
+      // Once this many bytes wait in this process, the kernel accepts no more.
       const waiting = way === 'TCP' ? 200_000 : 0
-      const told: { letter: string; size: number }[] = []
-      const tell = async () => {
-        const letter = String.fromCharCode(0x41 + (told.length % 26))
-        const size = SIZES[told.length % SIZES.length] as number
-        told.push({ letter, size })
-        connection.oneway(TELL, { header: { letter, size }, body: Buffer.alloc(size, letter) })
-        if (corked && told.length % 3 === 0) near.cork()
+      const sent: { letter: string; size: number }[] = []
+      const note = async () => {
+        const letter = String.fromCharCode(0x41 + (sent.length % 26))
+        const size = SIZES[sent.length % SIZES.length] as number
+        sent.push({ letter, size })
+        connection.oneway(NOTE, { header: { letter, size }, body: Buffer.alloc(size, letter) })
+        if (corked && sent.length % 3 === 0) near.cork()
         await turn()
-        if (corked && told.length % 3 === 2) near.uncork()
+        if (corked && sent.length % 3 === 2) near.uncork()
       }
       for (let cycle = 0; cycle < 3; cycle++) {
-        for (let i = 0; i < 30; i++) await tell()
+        for (let i = 0; i < 30; i++) await note()
         far.pause()
-        for (let i = 0; i < 100 || (i < MOST_ROUNDS && near.writableLength < waiting); i++) await tell()
+        for (let i = 0; i < 100 || (i < MOST_ROUNDS && near.writableLength < waiting); i++) await note()
         far.resume()
-        for (let i = 0; i < 20; i++) await tell()
+        for (let i = 0; i < 20; i++) await note()
       }
       while (near.writableCorked > 0) near.uncork()
       while (received < traffic.bytesOut) await turn()
-      assert.deepEqual(readTold(Buffer.concat(chunks)), told)
+      assert.deepEqual(readNotes(Buffer.concat(chunks)), sent)
     })
   }
 }
 
-/** Where in its memory each write of the stream begins. */
+/** The memory of each write of the stream, and where the write begins in it. */
 async function beginnings({ near }: Ends): Promise<{ offset: number; memory: ArrayBufferLike }[]> {
   const writes: { offset: number; memory: ArrayBufferLike }[] = []
   const write = near.write.bind(near) as (chunk: Buffer) => boolean
@@ -250,14 +250,14 @@ async function beginnings({ near }: Ends): Promise<{ offset: number; memory: Arr
   }) as typeof near.write
   const connection = new Connection(near, { remoteAddress: 'reader:1' })
   for (let i = 0; i < 5; i++) {
-    connection.oneway(TELL, { header: { letter: 'x', size: 1000 }, body: Buffer.alloc(1000, 'x') })
+    connection.oneway(NOTE, { header: { letter: 'x', size: 1000 }, body: Buffer.alloc(1000, 'x') })
     await turn()
   }
   connection.destroy()
   return writes
 }
 
-test('over TCP all answers that leave at once are written to the same memory', async t => {
+test('over TCP all requests that go out at once are written to the same memory', async t => {
   const ends = await overTcp(t)
   ends.far.resume()
   const writes = await beginnings(ends)
@@ -268,7 +268,7 @@ test('over TCP all answers that leave at once are written to the same memory', a
   assert.equal(new Set(writes.map(({ memory }) => memory)).size, 1)
 })
 
-test('a stream that is no socket never sees bytes where others were', async () => {
+test('a stream that is not a socket never gets memory that was written before', async () => {
   const writes = await beginnings(overHolder())
   assert.equal(new Set(writes.map(({ offset }) => offset)).size, 5)
 })

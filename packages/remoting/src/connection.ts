@@ -40,7 +40,7 @@ const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
 
 let lastId = 0
 
-/** The number of the next connection of this process. */
+/** Assigns the id of the next connection of this process. */
 export function nextConnectionId(): number {
   return ++lastId
 }

@@ -112,7 +112,7 @@ const commands: fc.Arbitrary<Command> = fc.record(
   { noNullPrototype: true },
 )
 
-test('what is written is read back, in both header forms', () => {
+test('written commands are read back, in both header forms', () => {
   fc.assert(
     fc.property(fc.array(commands, { maxLength: 5 }), fc.array(fc.nat(400)), (given, cuts) => {
       const stream = Buffer.concat(given.map(command => encodeFrame(command, new Outbox())))
@@ -123,7 +123,7 @@ test('what is written is read back, in both header forms', () => {
   )
 })
 
-test('random bytes end in a typed error or wait for more, and never in anything else', () => {
+test('random bytes end in a typed error or wait for more, and in nothing else', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
       try {
@@ -136,7 +136,7 @@ test('random bytes end in a typed error or wait for more, and never in anything 
   )
 })
 
-test('a damaged header ends in a typed error or is read, and never in anything else', () => {
+test('a damaged header ends in a typed error or is read, and in nothing else', () => {
   const frames = [encodeFrame({ ...route, body: Buffer.from('b') }, new Outbox()), binaryRoute]
   fc.assert(
     fc.property(fc.constantFrom(...frames), fc.nat(200), fc.nat(255), (frame, at, byte) => {
@@ -152,7 +152,7 @@ test('a damaged header ends in a typed error or is read, and never in anything e
   )
 })
 
-test('the largest length is 16,777,212 and one more is refused from the length word alone', () => {
+test('the largest length is 16,777,212, and a larger one is refused from the length word alone', () => {
   const word = Buffer.alloc(4)
   word.writeUInt32BE(16_777_212)
   assert.deepEqual(read([word]), [])
@@ -162,7 +162,7 @@ test('the largest length is 16,777,212 and one more is refused from the length w
   assert.throws(() => read([word]), FrameTooLargeError)
 })
 
-test('a length announced takes no memory before its bytes come', () => {
+test('an announced length takes no memory before its bytes arrive', () => {
   const word = Buffer.alloc(4)
   word.writeUInt32BE(16_777_212)
   const before = process.memoryUsage().arrayBuffers
@@ -210,16 +210,16 @@ test('more fields than the limit are refused, in both header forms', () => {
 const accepted: readonly [name: string, header: string, expected: Partial<Command>][] = [
   ['blanks', '{ "code" : 105 , "opaque" : 7 }', { code: 105, opaque: 7 }],
   ['any order and unknown members', '{"opaque":7,"x":[1],"code":105}', { code: 105, opaque: 7 }],
-  ['a fraction, which is cut', '{"code":1.5,"opaque":7}', { code: 1 }],
+  ['a fraction, which is truncated', '{"code":1.5,"opaque":7}', { code: 1 }],
   ['true as 1', '{"code":true,"opaque":7}', { code: 1 }],
   ['null as the default', '{"code":null,"opaque":7}', { code: 0 }],
   ['a number in quotes', '{"code":"106","opaque":7}', { code: 106 }],
-  ['the same member twice, the last counts', '{"code":1,"opaque":7,"code":106}', { code: 106 }],
-  ['a missing opaque, which gets a fresh number', '{"code":106}', { opaque: 4711 }],
+  ['the same member twice, of which the last counts', '{"code":1,"opaque":7,"code":106}', { code: 106 }],
+  ['a missing opaque, which is assigned', '{"code":106}', { opaque: 4711 }],
   ['a language by its number', '{"code":1,"opaque":7,"language":9}', { language: 'GO' }],
-  ['a language nobody knows', '{"code":1,"opaque":7,"language":"ADA"}', { language: undefined }],
+  ['an unknown language', '{"code":1,"opaque":7,"language":"ADA"}', { language: undefined }],
   [
-    'fields that are no texts',
+    'fields that are not strings',
     '{"code":1,"opaque":7,"extFields":{"a":1,"b":true}}',
     {
       extFields: new Map([
@@ -250,12 +250,12 @@ for (const [name, header, expected] of accepted) {
 const refused: readonly [name: string, header: string | Buffer][] = [
   ['is empty', ''],
   ['is the word null', 'null'],
-  ['is no object', '[1]'],
-  ['is cut off', '{"code":1'],
+  ['is not an object', '[1]'],
+  ['is truncated', '{"code":1'],
   ['has a code out of range', '{"code":99999999999,"opaque":1}'],
-  ['has a code that is no number', '{"code":"x","opaque":1}'],
+  ['has a code that is not a number', '{"code":"x","opaque":1}'],
   ['has a language number out of range', '{"code":1,"opaque":1,"language":99}'],
-  ['is a pit of brackets', `{"x":${'['.repeat(60_000)}`],
+  ['has thousands of nested brackets', `{"x":${'['.repeat(60_000)}`],
 ]
 for (const [name, header] of refused) {
   test(`a JSON header that ${name} is refused`, () => {
@@ -263,7 +263,7 @@ for (const [name, header] of refused) {
   })
 }
 
-test('a negative extFields length reads as none, every other wrong length is refused', () => {
+test('a negative extFields length is read as no fields, any other wrong length is refused', () => {
   const frame = Buffer.from(binaryRoute)
   frame.writeInt32BE(-1, 25)
   assert.equal(read([frame])[0]?.extFields, null)
@@ -274,12 +274,12 @@ test('a negative extFields length reads as none, every other wrong length is ref
   assert.throws(() => read([remark]), FrameError)
 })
 
-test('a key that comes twice counts the last time', () => {
+test('the last value of a repeated key counts', () => {
   const [command] = read([jsonFrame('{"code":1,"extFields":{"a":"1","a":"2"},"opaque":7}')])
   assert.deepEqual(command?.extFields, new Map([['a', '2']]))
 })
 
-test('memory lent by the pool is used again, and never while somebody looks at it', () => {
+test('memory lent by the pool is reused, but never while the frame in it is used', () => {
   const pool = new BufferPool(1 << 20)
   const body = Buffer.alloc(100_000, 'a')
   const frame = encodeFrame({ ...route, body }, new Outbox())
@@ -294,7 +294,7 @@ test('memory lent by the pool is used again, and never while somebody looks at i
   const first = feed(frame)
   assert.ok(first.bytes.subarray(-100_000).equals(body))
   const other = feed(encodeFrame({ ...route, body: Buffer.alloc(100_000, 'b') }, new Outbox()))
-  assert.ok(first.bytes.subarray(-100_000).equals(body), 'not given back, not overwritten')
+  assert.ok(first.bytes.subarray(-100_000).equals(body), 'memory that was not returned is not overwritten')
   pool.give(first.lent as Buffer)
   const third = feed(frame)
   assert.equal(third.lent, first.lent)
@@ -302,7 +302,7 @@ test('memory lent by the pool is used again, and never while somebody looks at i
   assert.equal(pool.size, 0)
 })
 
-test('the pool keeps no more than it may', () => {
+test('the pool keeps no more than its limit', () => {
   const pool = new BufferPool(100_000)
   for (let i = 0; i < 10; i++) pool.give(Buffer.alloc(30_000))
   assert.equal(pool.size, 90_000)

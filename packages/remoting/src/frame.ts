@@ -11,11 +11,11 @@ import type { Outbox } from './outbox.ts'
  *   int32 length of what follows, byte serialize type (0 JSON, 1 binary), uint24 header length, header, body
  */
 
-/** Apache's limit for a whole frame, its four length bytes counted: `com.rocketmq.remoting.frameMaxLength`. */
+/** Apache's limit for a whole frame, including its four length bytes: `com.rocketmq.remoting.frameMaxLength`. */
 export const MAX_FRAME = 16_777_216
 const JSON_TYPE = 0
 const BINARY_TYPE = 1
-/** Pieces up to this size are copied together; larger ones are cheaper to hand over as they are. */
+/** Pieces up to this size are copied together; it is cheaper to send larger ones as they are. */
 const COPY_LIMIT = 16 * 1024
 
 const BLOCK = 64 * 1024
@@ -23,8 +23,8 @@ const BLOCK = 64 * 1024
 const NO_BYTES = Buffer.alloc(0)
 
 /**
- * Cuts a stream of chunks into frames. Memory grows only with bytes received, never with a length announced.
- * Use: `push(chunk)`, then `next()` until it is false; a frame is `bytes` from `start` to `end`, its length word left out.
+ * Splits a stream of chunks into frames. Memory grows only with the bytes received, never with an announced length.
+ * Use: `push(chunk)`, then `next()` until it is false; a frame is `bytes` from `start` to `end`, without its length word.
  */
 export class FrameDecoder {
   bytes: Buffer = NO_BYTES
@@ -32,7 +32,7 @@ export class FrameDecoder {
   end = 0
   #chunk: Buffer = NO_BYTES
   #position = 0
-  /** A frame that comes in several chunks, as far as it is here. */
+  /** The part received so far of a frame that arrives in several chunks. */
   #partial: Buffer = NO_BYTES
   #have = 0
   #needed = 0
@@ -40,20 +40,20 @@ export class FrameDecoder {
   readonly #pool: BufferPool | undefined
 
   /**
-   * @param limit Largest frame in bytes, length word counted.
-   * @param pool Where memory for frames of several chunks is borrowed; see `lent`.
+   * @param limit Largest frame in bytes, including the length word.
+   * @param pool Lends memory for frames that arrive in several chunks; see `lent`.
    */
   constructor(limit = MAX_FRAME, pool?: BufferPool) {
     this.#limit = limit
     this.#pool = pool
   }
 
-  /** Bytes of a frame that is not complete. */
+  /** Bytes received of an incomplete frame. */
   get pending(): number {
     return this.#have
   }
 
-  /** The memory of the frame just cut, for the pool when nobody needs the frame any more; undefined if it is a chunk's. */
+  /** The memory of the current frame, to be returned to the pool when the frame is no longer used; undefined if it is in a chunk. */
   get lent(): Buffer | undefined {
     return this.bytes === this.#chunk ? undefined : this.bytes
   }
@@ -64,11 +64,11 @@ export class FrameDecoder {
   }
 
   /**
-   * True if a frame is there.
+   * Finds the next frame. True if it is complete.
    * @throws FrameTooLargeError, FrameError as soon as the length word is wrong.
    */
   next(): boolean {
-    if (this.#have > 0) return this.#goOn()
+    if (this.#have > 0) return this.#continue()
     const bytes = this.#chunk
     const at = this.#position
     const left = bytes.length - at
@@ -95,12 +95,12 @@ export class FrameDecoder {
     return false
   }
 
-  #goOn(): boolean {
+  #continue(): boolean {
     this.#take()
     if (this.#have < this.#needed) return false
     if (this.#needed === 4) {
       this.#needed = 4 + this.#check(this.#partial.readUInt32BE(0))
-      return this.#goOn()
+      return this.#continue()
     }
     this.bytes = this.#partial
     this.start = 4
@@ -110,7 +110,7 @@ export class FrameDecoder {
     return true
   }
 
-  /** Moves what the partial frame still needs from the chunk to it. */
+  /** Copies the bytes that the partial frame still needs from the chunk. */
   #take(): void {
     const end = Math.min(this.#chunk.length, this.#position + this.#needed - this.#have)
     const have = this.#have + end - this.#position
@@ -121,7 +121,7 @@ export class FrameDecoder {
     if (end === this.#chunk.length) this.#drop()
   }
 
-  /** A chunk that is used up must not be kept alive by a connection that falls silent. */
+  /** Releases a chunk that is used up, so that a silent connection does not keep it in memory. */
   #drop(): void {
     this.#chunk = NO_BYTES
     this.#position = 0
@@ -130,7 +130,7 @@ export class FrameDecoder {
 
   #grow(have: number): void {
     const before = this.#partial
-    // Whoever announces much and sends little gets little; a lent buffer is there already.
+    // A peer that announces much and sends little gets little memory; a lent buffer exists already.
     const size = Math.min(roundUp(this.#needed), Math.max(have * 4, 256))
     this.#partial = this.#pool?.borrow(this.#needed) ?? Buffer.allocUnsafeSlow(size)
     before.copy(this.#partial, 0, 0, this.#have)
@@ -138,14 +138,14 @@ export class FrameDecoder {
   }
 }
 
-/** A broker's next registration may be a little longer; then the same memory should still do. */
+/** Rounds up, so that the same memory still suffices if a broker's next registration is slightly longer. */
 function roundUp(size: number): number {
   return size < BLOCK ? size : Math.ceil(size / BLOCK) * BLOCK
 }
 
 /**
- * Reads the header of the frame `bytes[start, end)` into the view, if it is an ordinary one.
- * @returns false if it is a JSON header that only `readCommand` understands.
+ * Reads the header of the frame `bytes[start, end)` into the view, if the header has a usual form.
+ * @returns false for a JSON header that only `readCommand` can read.
  * @throws FrameError
  */
 export function scanHeader(bytes: Buffer, start: number, end: number, maxHeader: number, view: HeaderView): boolean {
@@ -159,13 +159,13 @@ export function scanHeader(bytes: Buffer, start: number, end: number, maxHeader:
   view.bodyStart = headerEnd
   view.bodyEnd = end
   if (type === JSON_TYPE) return scanJsonHeader(bytes, headerStart, headerEnd, view)
-  if (type !== BINARY_TYPE) throw new FrameError(`no header is written in type ${type}`)
+  if (type !== BINARY_TYPE) throw new FrameError(`the serialize type ${type} of a header is unknown`)
   scanBinaryHeader(bytes, headerStart, headerEnd, view)
   return true
 }
 
 /**
- * The command in a frame that `scanHeader` has looked at.
+ * The command in a frame whose header `scanHeader` has read.
  * @param scanned What `scanHeader` returned.
  * @param fresh The opaque of a request that has none.
  */
@@ -175,7 +175,7 @@ export function readCommand(bytes: Buffer, start: number, view: HeaderView, scan
   return readJsonHeader(bytes, start + 4, view.bodyStart, body, fresh)
 }
 
-/** A command on its way out. */
+/** A command to send. */
 export type OutgoingCommand = WrittenCommand & { readonly body: BodyBytes | null }
 
 /** Writes a command as one frame. */
@@ -188,7 +188,7 @@ export function writeFrame(command: OutgoingCommand, out: Outbox): void {
     begin(out, BINARY_TYPE, writeBinaryHeader(command, out.bytes, out.position + 8), bodyLength)
   } else {
     const header = writeJsonHeader(command)
-    // No letter has more than three bytes; to count them costs as much as to write them.
+    // UTF-8 needs at most three bytes per UTF-16 unit; counting them costs as much as writing them.
     const most = header.length > COPY_LIMIT ? Buffer.byteLength(header) : header.length * 3
     out.reserve(8 + most + copied)
     const start = out.position + 8
@@ -216,7 +216,7 @@ function add(piece: Uint8Array, out: Outbox): void {
   out.position += piece.length
 }
 
-/** Writes the two words before a header that is there already and ends at `headerEnd`. */
+/** Writes the two words before a header that is written already and ends at `headerEnd`. */
 function begin(out: Outbox, type: number, headerEnd: number, bodyLength: number): void {
   const headerLength = headerEnd - out.position - 8
   out.bytes.writeUInt32BE(4 + headerLength + bodyLength, out.position)
@@ -224,7 +224,7 @@ function begin(out: Outbox, type: number, headerEnd: number, bodyLength: number)
   out.position = headerEnd
 }
 
-/** A command as the bytes of one frame; for tests and tools, where speed is nothing. */
+/** A command as the bytes of one frame; for tests and tools, where speed does not matter. */
 export function encodeFrame(command: Omit<Command, 'body'> & Pick<OutgoingCommand, 'body'>, out: Outbox): Buffer {
   writeFrame(command, out)
   return Buffer.concat(out.take())

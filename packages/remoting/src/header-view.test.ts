@@ -18,7 +18,7 @@ const send: Command = {
   serializeType: 'JSON',
 }
 
-/** What a fast path sees: the bytes of each name and of each text. */
+/** The names and texts as a fast path reads them from the bytes. */
 function fieldsOf(view: HeaderView): [string, string][] {
   const fields: [string, string][] = []
   const out = Buffer.alloc(4096)
@@ -35,7 +35,7 @@ const fields = fc
   .dictionary(names, fc.oneof(texts, fc.constant('TAGS\u0001a\u0002KEYS\u0001"b"\\\u0002')))
   .map(Object.entries)
 
-test('a fast path finds the same numbers, names and texts in both header forms', () => {
+test('a view has the same numbers, names and texts in both header forms', () => {
   const view = new HeaderView()
   fc.assert(
     fc.property(
@@ -58,7 +58,7 @@ test('a fast path finds the same numbers, names and texts in both header forms',
   )
 })
 
-test('fields without a value are no fields of a binary header, as in Java', () => {
+test('fields without a value are dropped from a binary header, as in Java', () => {
   const extFields = new Map([
     ['a', ''],
     ['b', '1'],

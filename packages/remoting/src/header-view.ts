@@ -3,22 +3,22 @@ import type { Command, SerializeType } from './command.ts'
 import { unescape, unescapeInto } from './fastjson/escapes.ts'
 import { languages } from './language.ts'
 
-/** Most text fields a header may have; a request of Apache's carries at most about thirty. */
+/** The maximum number of fields in a header; Apache's requests have at most about thirty. */
 export const MAX_FIELDS = 256
 
 const NO_BYTES = Buffer.alloc(0)
 
 /**
- * A header as it lies in its frame: numbers read, texts only marked by where they begin and end.
+ * A header within its frame: numbers are decoded, texts are only marked by their start and end.
  *
- * One view serves all frames of a connection. It exists because most frames never need more than a few numbers and one
- * text, and making strings and maps of all the rest is what a header costs. Valid until the next frame is read.
+ * One view serves all frames of a connection. It exists because most frames need only a few numbers and one text, and creating
+ * strings and maps for the rest is the main cost of a header. Valid until the next frame is read.
  */
 export class HeaderView {
   bytes: Buffer = NO_BYTES
   serializeType: SerializeType = 'JSON'
   code = 0
-  /** Index into `languages`, or -1 when unknown. */
+  /** Index into `languages`, or -1 if unknown. */
   language = 0
   version = 0
   opaque = 0
@@ -27,11 +27,11 @@ export class HeaderView {
   /** -1: no remark. */
   remarkEnd = -1
   remarkHasEscapes = false
-  /** -1: no extFields at all, which Java tells from empty ones. */
+  /** -1: no extFields at all, which Java distinguishes from empty ones. */
   fieldCount = -1
-  /** Four numbers a field: key start and end, value start and end. */
+  /** Four numbers per field: key start and end, value start and end. */
   readonly spans = new Int32Array(MAX_FIELDS * 4)
-  /** 1 for a field whose value has escapes of JSON: its bytes are not those of its text, see `copyValue`. */
+  /** 1 for a field whose value contains JSON escapes: then its bytes differ from its text, see `copyValue`. */
   readonly escapes = new Uint8Array(MAX_FIELDS)
   bodyStart = 0
   bodyEnd = 0
@@ -62,7 +62,7 @@ export class HeaderView {
   }
 }
 
-/** The whole header as values. The body stays a view of the frame's bytes. */
+/** Decodes the whole header. The body stays a view of the frame's bytes. */
 export function toCommand(view: HeaderView): Command {
   const { bytes, bodyStart, bodyEnd } = view
   return {
@@ -88,17 +88,17 @@ function readFields({ bytes, spans, escapes, fieldCount }: HeaderView): Map<stri
     const key = wordAt(bytes, spans[at] as number, spans[at + 1] as number)
     const start = spans[at + 2] as number
     const end = spans[at + 3] as number
-    // A key that comes twice: the last one counts, as in Java (a signed fast-codec header has each key twice).
+    // The last value of a repeated key counts, as in Java (a signed fast-codec header has each key twice).
     fields.set(key, escapes[field] === 1 ? unescape(bytes, start, end) : valueAt(bytes, start, end))
   }
   return fields
 }
 
 /**
- * Writes the text of a field's value as UTF-8 into `out` from `at`, without making a string of it: for a fast path that
- * stores it. It takes at most as many bytes as the value has in the frame, and `out` must have room for these.
- * @returns Where the text ends in `out`. -1 if it is no UTF-8: a fast path must leave such a request to the router, which
- * reads U+FFFD where the bytes are wrong.
+ * Writes the text of a field's value as UTF-8 into `out` at `at`, without creating a string: for a fast path that stores it. The
+ * text takes at most as many bytes as the value in the frame, and `out` must have room for them.
+ * @returns The position after the text in `out`; -1 if the text is not UTF-8. A fast path must leave such a request to the
+ * router, which reads wrong bytes as U+FFFD.
  */
 export function copyValue({ bytes, spans, escapes }: HeaderView, field: number, out: Buffer, at: number): number {
   const start = spans[field * 4 + 2] as number
@@ -112,7 +112,7 @@ export function copyValue({ bytes, spans, escapes }: HeaderView, field: number, 
 const DIGIT_0 = 0x30
 const DIGIT_9 = 0x39
 
-// Numbers differ from header to header, if they have more than a digit.
+// Numbers of more than one digit differ from header to header, so they are not cached.
 function valueAt(bytes: Buffer, start: number, end: number): string {
   const first = bytes[start] as number
   const isNumber = first >= DIGIT_0 && first <= DIGIT_9 && end - start > 1
@@ -122,22 +122,22 @@ function valueAt(bytes: Buffer, start: number, end: number): string {
 const LONGEST_WORD = 24
 const WORDS = 256
 
-/** Words that came before: names of fields, names of regions, `true`. A sender who makes up words only pushes others out. */
+/** A cache of short texts: names of fields, names of regions, `true`. A sender of random words only replaces entries. */
 const words: (string | undefined)[] = Array.from({ length: WORDS }, () => undefined)
 
-/** A text of UTF-8. To find one that came before is cheaper than to make it: a twentieth of what a message costs. */
+/** Decodes a text. Finding it in the cache is cheaper than creating it, which would be a twentieth of the cost of a message. */
 function wordAt(bytes: Buffer, start: number, end: number): string {
   const length = end - start
   if (length === 0 || length > LONGEST_WORD) return bytes.toString('utf8', start, end)
-  const place = ((bytes[start] as number) * 7 + (bytes[end - 1] as number) * 31 + length) & (WORDS - 1)
-  const known = words[place]
+  const slot = ((bytes[start] as number) * 7 + (bytes[end - 1] as number) * 31 + length) & (WORDS - 1)
+  const known = words[slot]
   if (known !== undefined && isAt(known, bytes, start, length)) return known
   const word = bytes.toString('utf8', start, end)
-  words[place] = word
+  words[slot] = word
   return word
 }
 
-/** Only ever true of words of ASCII, where a letter is a byte. */
+/** True only for ASCII words, in which every letter is one byte. */
 function isAt(word: string, bytes: Buffer, start: number, length: number): boolean {
   if (word.length !== length) return false
   for (let i = 0; i < length; i++) {

@@ -11,7 +11,7 @@ function taken(out: Outbox): string {
   return Buffer.concat(out.take()).toString()
 }
 
-test('bytes and large pieces are taken in the order in which they came', () => {
+test('bytes and large pieces are taken in the order in which they were added', () => {
   const out = new Outbox()
   const piece = Buffer.from('piece')
   put(out, 'a')
@@ -26,7 +26,7 @@ test('bytes and large pieces are taken in the order in which they came', () => {
   assert.deepEqual(out.take(), [])
 })
 
-test('what was taken stays as it is, whatever is written next', () => {
+test('taken bytes stay unchanged, whatever is written next', () => {
   const out = new Outbox()
   const before = Array.from({ length: 300 }, (_, i) => {
     put(out, String(i).padStart(1000, '-'))
@@ -36,7 +36,7 @@ test('what was taken stays as it is, whatever is written next', () => {
     assert.equal(Buffer.concat(chunks).toString(), String(i).padStart(1000, '-'))
 })
 
-test('after reuse the same memory is written from its front, and large memory is let go', () => {
+test('after reuse the same memory is written from its front, and a large slab is dropped', () => {
   const out = new Outbox()
   put(out, 'first')
   const memory = out.bytes

@@ -3,10 +3,10 @@ const SLAB = 64 * 1024
 const NO_BYTES = Buffer.alloc(0)
 
 /**
- * Bytes on their way out, gathered so that the replies to one read leave in one write.
+ * Collects outgoing bytes, so that the replies to one read go out in one write.
  *
- * Memory is taken from a slab front to back: a stream may hold what it was given for as long as it likes. The slab is used
- * again from its front only after `reuse`; a full one is dropped, and the collector frees it when its last write is done.
+ * Memory is taken from a slab from front to back, because a stream may hold written memory for as long as it likes. The slab is
+ * used from its front again only after `reuse`. A full slab is dropped; the garbage collector frees it after its last write.
  */
 export class Outbox {
   /** The slab being filled; write at `position` after `reserve`. */
@@ -19,7 +19,7 @@ export class Outbox {
     return this.#chunks.length === 0 && this.position === this.#begun
   }
 
-  /** Makes room for `size` bytes at `position` of `bytes`. */
+  /** Ensures room for `size` bytes at `position` of `bytes`. */
   reserve(size: number): void {
     if (this.position + size <= this.bytes.length) return
     this.#cut()
@@ -34,7 +34,7 @@ export class Outbox {
     this.#chunks.push(piece)
   }
 
-  /** What was gathered since the last call, in order. */
+  /** Returns everything written since the last call, in order. */
   take(): readonly Uint8Array[] {
     this.#cut()
     const chunks = this.#chunks
@@ -43,11 +43,11 @@ export class Outbox {
   }
 
   /**
-   * Writes the next bytes over those that were taken. Only for an empty outbox, and only if the memory of all that was ever taken
-   * from it is no longer looked at.
+   * Lets the next bytes overwrite those that were taken. Allowed only if the outbox is empty and no one reads any memory that was
+   * ever taken from it.
    */
   reuse(): void {
-    // A slab that was made for something large is not kept.
+    // A slab that was allocated for a large command is not kept.
     if (this.bytes.length > SLAB) this.bytes = NO_BYTES
     this.position = 0
     this.#begun = 0

@@ -91,7 +91,7 @@ test('a peer that speaks remoting is served and counted', async t => {
   assert.equal(server.connectionCount, 1)
 })
 
-test('connections are numbered in the order in which they were accepted, whichever speaks first', async t => {
+test('connections have ids in the order in which they were accepted, whichever sends first', async t => {
   const ids: number[] = []
   const { dial } = open(t, { onOpen: peer => ids.push(peer.id) })
   const [first, second] = [dial(), dial()]

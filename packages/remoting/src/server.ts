@@ -204,7 +204,7 @@ export class RemotingServer {
 
   #detect(stream: Duplex, remoteAddress: string): void {
     const { tls, proxies } = this.#options
-    // Numbered now: of two connections of a peer, the one that was accepted first may be read last.
+    // The id is assigned now: if a peer opens two connections, the first one accepted may be the last one to be read.
     const id = nextConnectionId()
     const detector: ProtocolDetector = new ProtocolDetector(stream, remoteAddress, {
       tls,

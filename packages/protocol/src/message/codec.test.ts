@@ -32,7 +32,7 @@ const long = fc.oneof(
 )
 const port = fc.nat(65_535)
 const v4 = fc.tuple(...Array.from({ length: 4 }, () => fc.nat(255))).map(parts => parts.join('.'))
-// As Java prints them, and so as they are read.
+// In the form in which Java prints addresses and this package reads them.
 const v6 = fc.tuple(...Array.from({ length: 8 }, () => fc.nat(0xffff))).map(w => w.map(n => n.toString(16)).join(':'))
 const host = fc.record({ ip: fc.oneof(v4, v6), port }, { noNullPrototype: true })
 const text = (maxLength: number) =>
@@ -74,7 +74,7 @@ const messages: fc.Arbitrary<StoredMessage> = fc
       (message.storeHost.ip.includes(':') ? STORE_HOST_V6 : 0),
   }))
 
-test('a stored message is read as it was written', () => {
+test('a written message is read back unchanged', () => {
   fc.assert(
     fc.property(messages, message => {
       assert.deepEqual(decodeMessage(encodeMessage(message)), message)
@@ -83,7 +83,7 @@ test('a stored message is read as it was written', () => {
   )
 })
 
-test('a message is written in place, in as many bytes as were said, and nowhere else', () => {
+test('a message is written in place, in exactly storedSize bytes', () => {
   fc.assert(
     fc.property(messages, fc.nat(20), fc.nat(20), (message, before, behind) => {
       const size = storedSize(message)
@@ -96,7 +96,7 @@ test('a message is written in place, in as many bytes as were said, and nowhere 
   )
 })
 
-test('a message without room for all of it is not begun', () => {
+test('nothing is written if there is not enough room for the whole message', () => {
   const size = storedSize(plain)
   const out = Buffer.alloc(size + 9, 0xee)
   assert.throws(() => writeStored(plain, out, 10), {
@@ -107,7 +107,7 @@ test('a message without room for all of it is not begun', () => {
   assert.equal(writeStored(plain, out, 9), size + 9)
 })
 
-test('the properties are the bytes of their text', () => {
+test('the properties are written as the bytes of their text', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(text(30), text(30)), { maxLength: 6 }), entries => {
       const properties = new Map(entries)
@@ -138,7 +138,7 @@ test('lengths are limited in bytes, not in letters', () => {
   assert.ok(out.every(byte => byte === 0))
 })
 
-test('a topic of 127 bytes is version 1, one of 128 is version 2', () => {
+test('a message with a topic of 127 bytes is version 1, with 128 bytes version 2', () => {
   for (const [topic, magic] of [
     ['x'.repeat(127), 0xdaa320a7],
     ['x'.repeat(128), 0xdaa320ab],
@@ -151,7 +151,7 @@ test('a topic of 127 bytes is version 1, one of 128 is version 2', () => {
   }
 })
 
-test('separators in properties and hosts that are no address are refused', () => {
+test('separators in properties and hosts that are not addresses are refused', () => {
   for (const properties of [new Map([['a\u0001', 'b']]), new Map([['a', 'b\u0002']])]) {
     assert.throws(() => storedSize({ ...plain, properties }), { code: 'BAD_OPTION', message: /U\+0001 or U\+0002/ })
   }
@@ -163,7 +163,7 @@ test('separators in properties and hosts that are no address are refused', () =>
   }
 })
 
-test('a time that is no whole number is refused', () => {
+test('a time that is not a whole number is refused', () => {
   assert.throws(() => encodeMessage({ ...plain, bornTimestamp: 1.5 }), RangeError)
   assert.throws(() => encodeMessage({ ...plain, bornTimestamp: Number.NaN }), RangeError)
   assert.equal(decodeMessage(encodeMessage({ ...plain, bornTimestamp: 2 ** 60 })).bornTimestamp, 2n ** 60n)

@@ -17,7 +17,7 @@ export interface StoredMessage {
   readonly body: Buffer
   readonly properties: ReadonlyMap<string, string>
   readonly queueId: number
-  /** The user's own number. */
+  /** A number of the user's own; RocketMQ does not use it. */
   readonly flag: number
   readonly sysFlag: number
   readonly queueOffset: Long
@@ -31,11 +31,11 @@ export interface StoredMessage {
   readonly storeHost: Host
   readonly reconsumeTimes: number
   readonly preparedTransactionOffset: Long
-  /** Of the body as stored, see `bodyCrc`. Clients do not check it. */
+  /** CRC of the body as stored, see the function `bodyCrc`. Java's clients do not check it. */
   readonly bodyCrc: number
 }
 
-/** Its length is an int16. */
+/** The length of a topic is an int16. */
 const MAX_TOPIC_BYTES = 32_767
 
 /** CRC-32 without its sign bit: Apache's UtilAll.crc32. */
@@ -43,7 +43,7 @@ export function bodyCrc(body: Uint8Array): number {
   return crc32(body) & 0x7fffffff
 }
 
-/** Bytes without hosts, body, topic and properties, but with the lengths of these where the topic's takes one byte. */
+/** Bytes without hosts, body, topic and properties, but with the lengths of those; the length of the topic takes one byte. */
 const FIXED = 4 * 5 + 8 * 2 + 4 + 8 + 8 + 4 + 8 + 4 + 1 + 2
 
 /** Longer topics need version 2. */
@@ -51,8 +51,8 @@ const SHORT_TOPIC_BYTES = 127
 const MAX_SIZE = 0x7fff_ffff
 
 /**
- * Bytes that a message takes where it is stored.
- * @throws RemotingError BAD_OPTION if the topic, the properties or all of it are too long, or a property has a separator in it
+ * The size of a stored message, bytes.
+ * @throws RemotingError BAD_OPTION if the topic, the properties or the message are too long, or a property contains a separator
  */
 export function storedSize(message: StoredMessage): number {
   const topic = utf8Size(message.topic)
@@ -72,12 +72,12 @@ export function storedSize(message: StoredMessage): number {
 }
 
 /**
- * Writes a message as it is stored into `out` from `at`, as Apache's MessageExtEncoder does: version 2 only where the topic
- * needs it. Address bits of sysFlag are set by the addresses. No buffer is made on the way, except for addresses of IPv6.
- * @param size What `storedSize` says of it.
- * @returns Where it ends.
- * @throws RangeError if it does not fit; RemotingError BAD_OPTION as `storedSize`, or if a host is no IP address. Nothing
- * behind `at + size` is written to in any case.
+ * Writes a message as it is stored into `out` at `at`, as Apache's MessageExtEncoder does: version 2 only if the topic needs it.
+ * The addresses determine the address bits of sysFlag. This creates no intermediate buffers, except for IPv6 addresses.
+ * @param size The result of `storedSize`.
+ * @returns The position after the message.
+ * @throws RangeError if it does not fit; RemotingError BAD_OPTION as `storedSize`, or if a host is not an IP address. It never
+ * writes behind `at + size`.
  */
 export function writeStored(message: StoredMessage, out: Buffer, at: number, size = storedSize(message)): number {
   if (at + size > out.length) {
@@ -125,7 +125,7 @@ function withHosts(sysFlag: number, born: Host, store: Host): number {
   return plain | (isV6(born.ip) ? BORN_HOST_V6 : 0) | (isV6(store.ip) ? STORE_HOST_V6 : 0)
 }
 
-/** Two words cost a sixth of a bigint, and no memory. */
+/** Writing two words costs a sixth of writing a bigint, and no memory. */
 function writeLong(value: Long, out: Buffer, at: number): number {
   if (typeof value === 'bigint' || !Number.isSafeInteger(value)) return out.writeBigInt64BE(BigInt(value), at)
   const high = Math.floor(value / 0x1_0000_0000)
@@ -134,8 +134,8 @@ function writeLong(value: Long, out: Buffer, at: number): number {
 }
 
 /**
- * Reads the messages of a pull or a query, which stand one behind the other.
- * @throws RemotingError BAD_BODY; Java drops the rest in silence
+ * Reads the messages of a pull or a query, which follow one another.
+ * @throws RemotingError BAD_BODY; Java silently drops the rest
  */
 export function decodeMessages(bytes: Buffer): StoredMessage[] {
   const messages: StoredMessage[] = []
@@ -195,7 +195,7 @@ export function decodeMessage(bytes: Buffer): StoredMessage {
   }
 }
 
-/** Reads fields one behind the other; beyond the end it throws. */
+/** Reads one field after another; throws beyond the end. */
 class Input {
   readonly #bytes: Buffer
   #at = 0

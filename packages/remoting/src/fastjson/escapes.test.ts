@@ -27,12 +27,12 @@ for (const escape of [
   json`\x4`,
   json`\xz1`,
 ]) {
-  test(`${escape} is no escape`, () => {
+  test(`${escape} is not an escape`, () => {
     assert.throws(() => whole(escape), BadEscape)
   })
 }
 
-test('an escape does not go on behind the end of its text', () => {
+test('an escape does not continue behind the end of its text', () => {
   const bytes = Buffer.from(json`\u0041`)
   for (let end = 1; end < 6; end++) {
     assert.throws(() => unescape(bytes, 0, end), BadEscape)
@@ -43,7 +43,7 @@ test('an escape does not go on behind the end of its text', () => {
   assert.equal(unescape(pair, 0, 6), '\ufffd')
 })
 
-test('no text takes more bytes unescaped than before', () => {
+test('no unescaped text takes more bytes than the escaped one', () => {
   for (const text of [
     json`\u0001`,
     json`\u07ff`,
@@ -58,7 +58,7 @@ test('no text takes more bytes unescaped than before', () => {
   }
 })
 
-test('a long text is unescaped as a short one', () => {
+test('a long text is unescaped like a short one', () => {
   const text = `${'x'.repeat(5_000)}${json`\u0001`}`.repeat(3)
   assert.equal(whole(text), `${'x'.repeat(5_000)}\u0001`.repeat(3))
 })

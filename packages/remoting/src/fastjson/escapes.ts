@@ -2,10 +2,10 @@ const BACKSLASH = 0x5c
 const LETTER_U = 0x75
 const LETTER_X = 0x78
 
-/** What neither table knows. */
+/** Marks bytes that are not in a table. */
 const NONE = 0xff
 
-/** What stands behind a backslash, by its byte. */
+/** The byte for each single-letter escape, by the byte behind the backslash. */
 const singles = new Uint8Array(256).fill(NONE)
 for (const [escape, byte] of [
   ['b', 0x08],
@@ -27,7 +27,7 @@ for (let digit = 0; digit <= 7; digit++) singles[0x30 + digit] = digit
 const hexDigits = new Uint8Array(256).fill(NONE)
 for (const digit of '0123456789abcdefABCDEF') hexDigits[digit.charCodeAt(0)] = Number.parseInt(digit, 16)
 
-/** Raised by `unescape`, with the position of the escape that nobody knows. */
+/** Raised by `unescape`, with the position of the unknown escape. */
 export class BadEscape {
   readonly at: number
 
@@ -36,7 +36,7 @@ export class BadEscape {
   }
 }
 
-/** The number of so many hexadecimal digits, -1 if there are fewer before `end`. */
+/** The value of `digits` hexadecimal digits; -1 if there are fewer before `end`. */
 function hex(bytes: Uint8Array, at: number, digits: number, end: number): number {
   if (at + digits > end) return -1
   let value = 0
@@ -48,7 +48,7 @@ function hex(bytes: Uint8Array, at: number, digits: number, end: number): number
   return value
 }
 
-/** The length of the escape that begins at `at`; 0 if it is none of JSON's own, which `unescape` may know all the same. */
+/** The length of the JSON escape that begins at `at`; 0 if it is not one of JSON, although `unescape` may know it. */
 export function jsonEscapeLength(bytes: Uint8Array, at: number, end: number): number {
   const kind = at + 1 < end ? (bytes[at + 1] as number) : 0
   switch (kind) {
@@ -68,11 +68,11 @@ export function jsonEscapeLength(bytes: Uint8Array, at: number, end: number): nu
   }
 }
 
-/** Longer texts get memory of their own. */
+/** Longer texts get their own memory. */
 const scratch = Buffer.allocUnsafeSlow(4096)
 
 /**
- * A quoted text that has escapes. Knows those of fastjson 1 and 2: JSON's, `\xHH`, `\v`, `\'`, `\0` to `\7`.
+ * Decodes a quoted text with escapes. Knows the escapes of fastjson 1 and 2: those of JSON, `\xHH`, `\v`, `\'`, `\0` to `\7`.
  * Half a surrogate pair becomes U+FFFD.
  * @throws BadEscape
  */
@@ -82,9 +82,9 @@ export function unescape(bytes: Uint8Array, start: number, end: number): string 
 }
 
 /**
- * As `unescape`, written as UTF-8 to `out` from `at`. It takes at most `end - start` bytes: no escape is shorter than
- * its UTF-8. Bytes that are no UTF-8 stay as they are.
- * @returns Where it ends in `out`.
+ * As `unescape`, but writes the text as UTF-8 into `out` at `at`. The text takes at most `end - start` bytes: no escape is
+ * shorter than its UTF-8. Bytes that are not UTF-8 are copied unchanged.
+ * @returns The position after the text in `out`.
  * @throws BadEscape
  */
 export function unescapeInto(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
@@ -112,7 +112,7 @@ export function unescapeInto(bytes: Uint8Array, start: number, end: number, out:
   return to
 }
 
-/** Of `\xHH`, `\uHHHH` or a pair of the latter. */
+/** The code point of `\xHH`, `\uHHHH` or a pair of the latter. */
 function codePointAt(bytes: Uint8Array, at: number, end: number): number {
   const kind = bytes[at + 1]
   const unit = kind === LETTER_U ? hex(bytes, at + 2, 4, end) : kind === LETTER_X ? hex(bytes, at + 2, 2, end) : -1

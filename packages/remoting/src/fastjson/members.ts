@@ -11,10 +11,10 @@ import {
 } from './value.ts'
 import { writeFastjson } from './writer.ts'
 
-// Members of a bean, converted as fastjson does (TypeUtils.castToInt and its kin): `"4"`, `4.7` and `true` are ints,
-// null leaves Java's default. What neither line can convert is an error that names the member.
+// Reads members of a bean and converts them as fastjson does (TypeUtils.castToInt, for example): `"4"`, `4.7` and `true` are
+// ints, null keeps Java's default. If neither line can convert a value, the error names the member.
 
-/** No bean has more members: what is larger is not searched for similar names. */
+/** No bean has more members: a larger object is not searched for similar names. */
 const LARGEST_BEAN = 64
 
 function plain(name: string): string {
@@ -22,7 +22,7 @@ function plain(name: string): string {
 }
 
 /**
- * A member by its name. fastjson 1 also takes `read_queue_nums`, `ReadQueueNums` and `isOrder` (smartMatch).
+ * A member by its name. fastjson 1 also accepts `read_queue_nums`, `ReadQueueNums` and `isOrder` (smartMatch).
  * @returns undefined if it is missing or null.
  */
 function member(object: JsonObject, name: string): JsonValue | undefined {
@@ -55,7 +55,7 @@ function wholeOf(value: JsonValue): bigint | undefined {
   return digits === undefined ? undefined : BigInt(digits.startsWith('+') ? digits.slice(1) : digits)
 }
 
-/** As `member`, for numbers and booleans: these take an empty text as null. */
+/** As `member`, for numbers and booleans, for which an empty string counts as null. */
 function scalar(object: JsonObject, name: string): JsonValue | undefined {
   const value = member(object, name)
   return value === '' || value === 'null' || value === 'NULL' ? undefined : value
@@ -109,7 +109,7 @@ export function longOf(object: JsonObject, name: string, fallback: Long): Long {
   return value === undefined ? fallback : toLong(value, name)
 }
 
-/** A long that no peer in its right mind sends beyond 2^53: an offset, a count, a time. */
+/** A long that is never beyond 2^53 in practice: an offset, a count, a time. A larger value is an error. */
 export function toNumber(value: JsonValue, name: string): number {
   const whole = toLong(value, name)
   if (typeof whole === 'bigint') throw wrong(name, 'a number below 2^53', whole)
@@ -122,7 +122,7 @@ export function numberOf(object: JsonObject, name: string, fallback: number): nu
   return value === undefined ? fallback : toNumber(value, name)
 }
 
-/** A double; Java writes NaN and the infinities as null, which reads as 0 there and here. */
+/** A double. Java writes NaN and the infinities as null, which is read as 0 in Java and here. */
 export function doubleOf(object: JsonObject, name: string): number {
   const value = scalar(object, name)
   if (value === undefined) return 0
@@ -163,7 +163,7 @@ export function listOf(object: JsonObject, name: string): JsonArray | null {
   return isArray(value) ? value : [value]
 }
 
-/** A list of texts; null items are left out, a single one counts as a list. */
+/** A list of strings; null items are left out, and a single value counts as a list of one. */
 export function toTexts(value: JsonValue): string[] {
   const list = isArray(value) ? value : [value]
   return list.filter(item => item !== null).map(toText)
@@ -175,7 +175,7 @@ export function textsOf(object: JsonObject, name: string): string[] | null {
   return list === null ? null : toTexts(list)
 }
 
-/** A table of texts; null values are left out. */
+/** A table of strings; null values are left out. */
 export function textTable(object: JsonObject): Map<string, string> {
   const table = new Map<string, string>()
   for (const [key, value] of object) if (value !== null) table.set(toText(key), toText(value))
@@ -184,7 +184,7 @@ export function textTable(object: JsonObject): Map<string, string> {
 
 /**
  * A constant of a Java enum: its name, its name in lower case or its ordinal.
- * @returns the fallback where Java reads null: for a name it does not know.
+ * @returns The fallback for an unknown name, which Java reads as null.
  */
 export function constantOf<const T extends string>(
   object: JsonObject,

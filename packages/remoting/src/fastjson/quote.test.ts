@@ -14,12 +14,12 @@ test('a text is quoted as fastjson 1 quotes it', () => {
   assert.equal(quote('\u007f\u009f\u00a0\u2028\u2029'), json`"\u007F\u009F${'\u00a0'}\u2028\u2029"`)
 })
 
-test('what looks like an escape stays what it is', () => {
+test('a text that looks like an escape stays unchanged', () => {
   assert.equal(quote(json`\u001f`), json`"\\u001f"`)
   assert.equal(quote(json`ü\u001f\\u000b`), json`"ü\\u001f\\\\u000b"`)
 })
 
-test('what is quoted is read as it was', () => {
+test('a quoted text is read back unchanged', () => {
   const unit = fc.constantFrom(
     '\\',
     'u',

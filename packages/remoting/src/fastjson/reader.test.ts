@@ -5,7 +5,7 @@ import { RemotingError } from '../errors.ts'
 import { FastjsonReader, readFastjson, readFastjsonInSlices } from './reader.ts'
 import { isArray, isObject, type JsonValue } from './value.ts'
 
-/** Maps as entry lists, so that they print well. */
+/** Maps as plain objects, so that they print well. */
 function shown(value: JsonValue): unknown {
   if (isArray(value)) return value.map(shown)
   return isObject(value)
@@ -30,11 +30,11 @@ function refusal(text: string | Buffer, options = {}): string {
   return 'accepted'
 }
 
-test('what JSON.parse reads is read alike', () => {
+test('JSON is read as by JSON.parse', () => {
   fc.assert(
     fc.property(fc.jsonValue({ noUnicodeString: false }), fc.constantFrom(undefined, 2), (value, indent) => {
       const text = JSON.stringify(value, null, indent)
-      // JSON.parse rounds longs and knows -0.
+      // JSON.parse rounds longs and has -0.
       const rounded = JSON.stringify(read(text), (_, item: unknown) => (typeof item === 'bigint' ? Number(item) : item))
       assert.deepEqual(JSON.parse(rounded), JSON.parse(JSON.stringify(JSON.parse(text))))
     }),
@@ -42,7 +42,7 @@ test('what JSON.parse reads is read alike', () => {
   )
 })
 
-test('bare numeric keys are read as their text, negative and beyond 2^53 too', () => {
+test('bare numeric keys are read as strings, including negative ones and those beyond 2^53', () => {
   assert.deepEqual(read('{0:"a",-1:"b",9007199254740993:"c"}'), { 0: 'a', '-1': 'b', '9007199254740993': 'c' })
 })
 
@@ -61,11 +61,11 @@ test('an object can be a key', () => {
   assert.equal(value, 42)
 })
 
-test('an object as a key may stand inside of another one', () => {
+test('an object that is a key may contain another object as a key', () => {
   assert.deepEqual(read('{{{"a":1}:2}:3,"b":4}'), { '{"{\\"a\\":1}":2}': 3, b: 4 })
 })
 
-test('longs are exact beyond 2^53, and numbers below', () => {
+test('longs are exact bigints beyond 2^53, and numbers below', () => {
   assert.deepEqual(
     readFastjson(
       '[9223372036854775807,-9223372036854775808,9007199254740992,9007199254740991,-5,+7,07,7L,9223372036854775807L]',
@@ -84,7 +84,7 @@ test('longs are exact beyond 2^53, and numbers below', () => {
   )
 })
 
-test('doubles are read in Java notation, and what is not finite is null', () => {
+test('doubles are read in Java notation, and values that are not finite are null', () => {
   assert.deepEqual(readFastjson('[1.0,1.23456789E7,1.0E-4,1.5F,NaN,Infinity,-Infinity,undefined,1e999]'), [
     1,
     12345678.9,
@@ -98,7 +98,7 @@ test('doubles are read in Java notation, and what is not finite is null', () => 
   ])
 })
 
-test('names may be bare or in single quotes, commas too many or too few, comments anywhere', () => {
+test('names may be bare or in single quotes, commas may be extra or missing, comments may be anywhere', () => {
   const text = `\ufeff/* a */{,,topic:'it',"b":[1,,2 3,],// c\n'd' : null /**/ ,%RETRY%g:1,}; `
   assert.deepEqual(read(text), { topic: 'it', b: [1, 2, 3], d: null, '%RETRY%g': 1 })
 })
@@ -117,7 +117,7 @@ test('bytes that are not UTF-8 become the replacement character', () => {
   assert.equal(readFastjson(Buffer.from([0x22, 0x61, 0xff, 0x62, 0x22])), 'a\ufffdb')
 })
 
-test('the last of equal names counts, and __proto__ is a name like others', () => {
+test('the last of equal names counts, and __proto__ is a name like any other', () => {
   assert.deepEqual(read('{"perm":1,"perm":2}'), { perm: 2 })
   const value = readFastjson('{"__proto__":{"polluted":true},"constructor":1}')
   assert.ok(isObject(value))
@@ -125,7 +125,7 @@ test('the last of equal names counts, and __proto__ is a name like others', () =
   assert.equal(({} as { polluted?: unknown }).polluted, undefined)
 })
 
-test('a reference stands for what it names', () => {
+test('a reference is replaced by the value that it names', () => {
   assert.deepEqual(read('{"a":{"b":[{"c":1}]},"d":{"$ref":"$.a.b[0]"},"e":{"$ref":"$.a[\\"b\\"]"}}'), {
     a: { b: [{ c: 1 }] },
     d: { c: 1 },
@@ -133,26 +133,26 @@ test('a reference stands for what it names', () => {
   })
 })
 
-test('a reference into what is still being read finds its finished parts', () => {
+test('a reference into an object that is still being read finds its finished parts', () => {
   assert.deepEqual(read('{"w":{"t":{"T":{"n":"T"},"V":{"$ref":"$.w.t.T"}}}}'), {
     w: { t: { T: { n: 'T' }, V: { n: 'T' } } },
   })
 })
 
-test('circles and paths that lead nowhere are null', () => {
+test('circular references and paths that lead nowhere are null', () => {
   for (const path of ['$', '..', '@', '$.a', '$.x.y', '$.a[7]', '$..a', '$.__proto__', 'x']) {
     assert.deepEqual(read(`{"b":1,"a":[2,{"$ref":${JSON.stringify(path)}}]}`), { b: 1, a: [2, null] }, path)
   }
 })
 
-test('references cannot make a short text stand for a huge one', () => {
+test('references cannot expand a short text into a huge value', () => {
   const level = (from: string, name: string) => `"${name}":[${`{"$ref":"$.${from}"},`.repeat(20)}]`
   const names = 'abcdefgh'.split('')
   const levels = names.slice(1).map((name, index) => level(names[index] as string, name))
   assert.match(refusal(`{"a":[1,1,1,1,1,1,1,1,1,1],${levels.join(',')}}`), /\$ref makes the text too large/)
 })
 
-test('what is no JSON of any dialect is refused, with its place', () => {
+test('a text that is not JSON of any dialect is refused, with the position of the problem', () => {
   assert.equal(refusal('{"a":1'), 'not the JSON of a body: a name or a value is expected, byte 6, at its end')
   assert.equal(refusal('{"a" 1}'), 'not the JSON of a body: a colon is expected, byte 5, at "1}"')
   assert.match(refusal(''), /a name or a value is expected, byte 0, at its end/)
@@ -169,7 +169,7 @@ test('what is no JSON of any dialect is refused, with its place', () => {
   assert.match(refusal('{{1:2}}'), /a colon is expected/)
 })
 
-test('nesting is refused at its limit and not far behind it', () => {
+test('nesting is refused exactly at its limit', () => {
   assert.match(refusal('['.repeat(1 << 20)), /nested deeper than 64, byte 64/)
   assert.match(refusal('{"a":'.repeat(1 << 18)), /nested deeper than 64/)
   assert.match(refusal('{'.repeat(1 << 20)), /nested deeper than 64/)
@@ -179,13 +179,13 @@ test('nesting is refused at its limit and not far behind it', () => {
 test('texts, words, blanks and the number of values have limits', () => {
   assert.match(refusal(JSON.stringify('x'.repeat(11)), { maxText: 10 }), /the text is longer than 10 bytes/)
   assert.equal(refusal(JSON.stringify('x'.repeat(10)), { maxText: 10 }), 'accepted')
-  assert.match(refusal('9'.repeat(2000)), /a word without end/)
+  assert.match(refusal('9'.repeat(2000)), /a word is longer than 1024 bytes/)
   assert.match(refusal(' '.repeat(2 << 20)), /blanks in a row/)
   assert.match(refusal('[1,2,3]', { maxValues: 5 }), /too many values/)
   assert.equal(refusal('[1,2]', { maxValues: 6 }), 'accepted')
 })
 
-test('a reader stops after about the bytes it is given and goes on later', () => {
+test('a reader stops after about the given number of bytes and continues later', () => {
   const text = `[${'{"a":[1,2,3]},'.repeat(1000)}]`
   const reader = new FastjsonReader(Buffer.from(text))
   let steps = 1
@@ -236,7 +236,7 @@ test('any bytes end in a value or in BAD_BODY', () => {
   )
 })
 
-test('every cut of a good text is refused', () => {
+test('a truncated text is refused, wherever it ends', () => {
   const text = String.raw`{"a":[1,{"b":"\u0041x"}],{"k":1}:null,/* c */'d':true}`
   for (let end = 0; end < text.length; end++)
     assert.notEqual(refusal(text.slice(0, end)), 'accepted', text.slice(0, end))
@@ -246,7 +246,7 @@ for (const [name, text] of [
   ['array', `[${'[],'.repeat(300_000)}[]]`],
   ['object', `{${Array.from({ length: 300_000 }, (_, i) => `"${i}":0`).join(',')}}`],
 ] as const) {
-  test(`an ${name} of more items than may be is refused`, () => {
+  test(`an ${name} with more items than the limit is refused`, () => {
     assert.throws(() => readFastjson(text), /more than 250000 items/)
     assert.throws(() => readFastjson('[1,2,3]', { maxItems: 2 }), /more than 2 items/)
   })

@@ -12,20 +12,19 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
 export interface ReadOptions {
-  /** How deep objects and arrays may be nested. Default 64. */
+  /** How deeply objects and arrays may be nested. Default 64. */
   readonly maxDepth?: number
-  /** Values that a text may have, so that memory stays bounded. A filled object or array counts as four. Default 2,000,000. */
+  /** Most values in a text, so that memory stays bounded. A non-empty object or array counts as four. Default 2,000,000. */
   readonly maxValues?: number
   /**
-   * Items that one object or array may have. Default 250,000: making room in a larger one takes longer than others may
-   * be kept waiting.
+   * Most items in one object or array. Default 250,000: growing a larger one would block the event loop for too long.
    */
   readonly maxItems?: number
-  /** Bytes that one quoted text may have. Default 1 MiB. */
+  /** Most bytes in one quoted text. Default 1 MiB. */
   readonly maxText?: number
 }
 
-/** What it counts as, by the memory it takes. */
+/** How many values it counts as, because of its memory. */
 const FILLED_CONTAINER = 4
 
 const emptyObject: JsonObject = new Map()
@@ -34,10 +33,10 @@ const emptyArray: readonly JsonValue[] = Object.freeze([])
 type Expected = 'value' | 'element' | 'name' | 'colon' | 'end' | 'nothing'
 
 /**
- * Reads all that fastjson 1 and 2 write or accept, a superset of JSON: bare and single
- * quoted names, objects as keys, comments, commas too many or too few, `$ref`. The last of equal names counts. Bytes
- * that are no UTF-8 become U+FFFD. It keeps its own stack and can stop after any token, so neither depth nor size
- * of what a stranger sends blocks the process.
+ * Reads everything that fastjson 1 and 2 write or accept, a superset of JSON: bare and single-quoted names, objects as keys,
+ * comments, extra and missing commas, `$ref`. The last of equal names counts. Bytes that are not UTF-8 become U+FFFD. The
+ * reader keeps its own stack and can stop after any token, so neither the depth nor the size of what a peer sends blocks the
+ * process.
  */
 export class FastjsonReader {
   readonly #scan: Scanner
@@ -59,8 +58,8 @@ export class FastjsonReader {
   }
 
   /**
-   * Reads on for about this many bytes.
-   * @returns true when all is read.
+   * Continues to read for about this many bytes.
+   * @returns true when everything is read.
    * @throws RemotingError BAD_BODY
    */
   step(maxBytes: number): boolean {
@@ -72,7 +71,7 @@ export class FastjsonReader {
     return this.#expected === 'nothing'
   }
 
-  /** What was read, once `step` has returned true. */
+  /** The value, once `step` has returned true. */
   get result(): JsonValue {
     return this.#result
   }
@@ -180,7 +179,7 @@ export class FastjsonReader {
   }
 }
 
-/** Some milliseconds of work. */
+/** A few milliseconds of work. */
 const SLICE_BYTES = 16 * 1024
 
 /** Reads a text with pauses, see `FastjsonReader`. */
@@ -191,7 +190,7 @@ export function* readFastjsonInSlices(bytes: Uint8Array, options?: ReadOptions):
 }
 
 /**
- * Reads a text in one go, see `FastjsonReader`.
+ * Reads a text without pauses, see `FastjsonReader`.
  * @throws RemotingError BAD_BODY
  */
 export function readFastjson(text: Uint8Array | string, options?: ReadOptions): JsonValue {

@@ -3,7 +3,7 @@ import { isArray, isObject, type JsonKey, type JsonValue } from './value.ts'
 /** An object or array that is being read. */
 export interface OpenContainer {
   readonly isArray: boolean
-  /** Null as long as it is empty: a text of `[[],[],…` shall not take fifty times its size. */
+  /** Null as long as it is empty, so that a text such as `[[],[],…` does not take fifty times its size in memory. */
   items: Map<JsonKey, JsonValue> | JsonValue[] | null
   /** The name whose value is being read. */
   key: JsonKey
@@ -11,14 +11,14 @@ export interface OpenContainer {
   readonly isKey: boolean
 }
 
-/** Values that all references of one text may repeat together, so that a short text cannot stand for a huge one. */
+/** The most values that all references of one text may repeat, so that a short text cannot expand into a huge value. */
 const REPEATED_VALUES = 65_536
 
 const STEP = /\.((?:[^.[\]\\]|\\.)+)|\[(\d{1,9})\]|\["([^"]*)"\]|\['([^']*)'\]/y
 
 /**
- * Finds what `{"$ref":"$.a.b[0]"}` stands for: fastjson writes it for an object that it has written before.
- * References to what is still being read (`$`, `..`, `@`) would be circles, which no body has: they are read as null,
+ * Finds the value that `{"$ref":"$.a.b[0]"}` refers to: fastjson writes it for an object that it has written before.
+ * References to an object that is still being read (`$`, `..`, `@`) would be circular, which no body is: they are read as null,
  * and so is a path that leads nowhere.
  */
 export class References {
@@ -29,7 +29,7 @@ export class References {
     this.#open = open
   }
 
-  /** Undefined if the text would become too large. */
+  /** The value; undefined if the text would become too large. */
   find(path: string): JsonValue | undefined {
     const steps = stepsOf(path)
     if (steps === undefined) return null
@@ -40,7 +40,7 @@ export class References {
   #walk(steps: readonly string[]): JsonValue {
     let depth = 0
     let at = 0
-    // As long as the path runs along what is still open, its end cannot be reached.
+    // Skips the steps that lead along containers that are still open.
     while (at < steps.length && this.#isOpen(depth, steps[at] as string)) {
       depth++
       at++

@@ -2,7 +2,7 @@ import { RemotingError } from '../errors.ts'
 import { exactLong, type Long } from '../fields.ts'
 import { BadEscape, unescape } from './escapes.ts'
 
-/** No byte: the end of the text. */
+/** Stands for the end of the text. */
 export const END = -1
 
 const QUOTE = 0x22
@@ -14,11 +14,11 @@ const SEMICOLON = 0x3b
 const BACKSLASH = 0x5c
 
 const LONGEST_WORD = 1024
-/** So that no step takes long. */
+/** A limit, so that no step takes long. */
 const LONGEST_BLANK = 1 << 20
 const EXCERPT = 24
 
-/** Bytes that end a word: blanks, quotes, brackets, commas and the like. */
+/** Bytes that end a word: blanks, quotes, brackets, commas and similar. */
 const ENDS_WORD = new Uint8Array(256)
 for (const char of '\b\t\n\f\r "\',/:;[]{}') ENDS_WORD[char.charCodeAt(0)] = 1
 
@@ -28,12 +28,12 @@ const NULLS = new Set(['null', 'undefined', 'NaN', 'Infinity', '-Infinity', '+In
 
 const NAME_SLOTS = 256
 
-/** Walks over a text: blanks, quoted texts, words, numbers. */
+/** Reads the tokens of a text: blanks, quoted texts, words, numbers. */
 export class Scanner {
   at = 0
   readonly #bytes: Buffer
   readonly #maxText: number
-  /** Names seen, by a cheap hash: a topic table has the same seven names ten thousand times. */
+  /** A cache of names, by a cheap hash: a topic table has the same seven names ten thousand times. */
   readonly #names: string[] = []
 
   constructor(bytes: Buffer, maxText: number) {
@@ -48,13 +48,13 @@ export class Scanner {
     return new RemotingError('BAD_BODY', `not the JSON of a body: ${what}, byte ${at}, ${where}`)
   }
 
-  /** The next byte that is no blank and in no comment. Where it is asked for, commas count as blanks. */
+  /** The next byte that is not a blank and not in a comment. With `skipCommas`, commas count as blanks. */
   next(skipCommas: boolean): number {
     const bytes = this.#bytes
     let at = this.at
     for (;;) {
       const byte = bytes[at] ?? END
-      // fastjson 1 takes commas too many, fastjson 2 commas too few. A semicolon passes in fastjson 1.
+      // fastjson 1 accepts extra commas, fastjson 2 missing commas. fastjson 1 also accepts a semicolon.
       const blank =
         byte <= 0x20 ? byte !== END && ENDS_WORD[byte] === 1 : skipCommas && (byte === COMMA || byte === SEMICOLON)
       if (blank) {
@@ -76,7 +76,7 @@ export class Scanner {
     this.at = end < 0 ? this.#bytes.length : end + (kind === STAR ? 2 : 1)
   }
 
-  /** A member's name: quoted in either way, or bare. */
+  /** The name of a member: in double or single quotes, or bare. */
   name(): string {
     const first = this.#bytes[this.at]
     return first === QUOTE || first === APOSTROPHE ? this.#cachedName(first) : this.word()
@@ -88,7 +88,7 @@ export class Scanner {
     let hash = 0
     let end = start
     for (let byte = bytes[end]; byte !== quote; byte = bytes[++end]) {
-      // Escapes, other alphabets and missing ends are the slow path's.
+      // The slow path handles escapes, characters beyond ASCII and missing ends.
       if (byte === undefined || byte === BACKSLASH || byte > 0x7e || end - start > 32) return this.text()
       hash = (hash * 31 + byte) | 0
     }
@@ -138,12 +138,12 @@ export class Scanner {
     }
   }
 
-  /** Whatever stands here without quotes. */
+  /** The unquoted word that begins here. */
   word(): string {
     const start = this.at
     let end = start
     for (let byte = this.#bytes[end]; byte !== undefined && ENDS_WORD[byte] === 0; byte = this.#bytes[++end]) {
-      if (end - start > LONGEST_WORD) throw this.fail('a word without end')
+      if (end - start > LONGEST_WORD) throw this.fail(`a word is longer than ${LONGEST_WORD} bytes`)
     }
     if (end === start) throw this.fail('a name or a value is expected')
     this.at = end
@@ -165,7 +165,7 @@ export class Scanner {
     return Number.isFinite(number) ? number : null
   }
 
-  /** Up to 15 digits and nothing else, without making a string. */
+  /** Reads a number of up to 15 digits and nothing else, without creating a string. */
   #shortInteger(): number | undefined {
     const bytes = this.#bytes
     const negative = bytes[this.at] === 0x2d

@@ -19,7 +19,7 @@ test('numeric and object keys are bare in fastjson and quoted in standard', () =
   assert.equal(writeFastjson(queues, 'standard'), String.raw`{"{\"brokerName\":\"b\",\"queueId\":0}":42}`)
 })
 
-test('maps are sorted in standard only, texts by their UTF-16 units', () => {
+test('maps are sorted in standard only, strings by their UTF-16 units', () => {
   const table = new Map([
     ['b', 1],
     ['B', 2],
@@ -31,13 +31,13 @@ test('maps are sorted in standard only, texts by their UTF-16 units', () => {
   assert.equal(writeFastjson(table, 'standard'), '{"10":4,"9":5,"B":2,"a:1":3,"b":1}')
 })
 
-test('longs a browser cannot hold are quoted in standard only', () => {
+test('longs that a JavaScript number cannot hold are quoted in standard only', () => {
   const longs = [9223372036854775807n, 5n, -9007199254740991n, 42]
   assert.equal(writeFastjson(longs, 'fastjson'), '[9223372036854775807,5,-9007199254740991,42]')
   assert.equal(writeFastjson(longs, 'standard'), '["9223372036854775807",5,-9007199254740991,42]')
 })
 
-test('null members and map values are left out, null items stay', () => {
+test('null members and map values are left out, but null items stay', () => {
   const value = {
     a: null,
     b: undefined,
@@ -52,7 +52,7 @@ test('null members and map values are left out, null items stay', () => {
   assert.equal(writeFastjson(Number.NaN, 'fastjson'), 'null')
 })
 
-test('either dialect is read back as it was', () => {
+test('a written value is read back unchanged', () => {
   const codePoint = fc.nat(0x10ffff).map(code => String.fromCodePoint(code).toWellFormed())
   const value = fc.letrec(tie => ({
     any: fc.oneof(
@@ -70,7 +70,7 @@ test('either dialect is read back as it was', () => {
   fc.assert(fc.property(value, any => assert.deepEqual(readFastjson(writeFastjson(any as never, 'fastjson')), any)))
 })
 
-test('bare numeric keys come back as the same numbers', () => {
+test('numeric keys are read back as the same numbers', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })), ids => {
       for (const dialect of ['fastjson', 'standard'] as const) {

@@ -3,20 +3,20 @@ import { quote } from './quote.ts'
 import type { Bean, JsonInput, JsonMap } from './value.ts'
 
 /**
- * `fastjson`: as the encoder of 4.9 does by default, which is not JSON: numeric and object keys stay bare.
- * `standard`: JSON that any reader takes, as Java answers callers from 4.9.4 on.
+ * `fastjson`: as the encoder of 4.9 writes by default, which is not JSON: numeric and object keys stay bare.
+ * `standard`: JSON that any reader accepts, as Java sends it to callers from 4.9.4 on.
  */
 export type Dialect = 'fastjson' | 'standard'
 
 /**
- * Writes what a Java peer reads, byte for byte as Java writes it wherever Java's order is fixed.
+ * Writes a value for a Java peer, with the same bytes as Java wherever Java's order is fixed.
  *
- * Beans lose their null members, maps their null values; items of lists stay null. In `standard` maps are sorted by
+ * Null members of beans and null values of maps are left out; null items of lists stay. In `standard` maps are sorted by
  * key, numbers by value, and longs beyond 2^53 - 1 are quoted. Escapes are those of 4.9 (fastjson 1) in `fastjson`
  * and those of 5.5.0 (fastjson 2: JSON's own, `/` and other alphabets raw) in `standard`; either line reads both.
  */
 export function writeFastjson(value: JsonInput, dialect: Dialect): string {
-  return new Writer(dialect).value(value)
+  return new JsonWriter(dialect).value(value)
 }
 
 /** As `writeFastjson`, in UTF-8. */
@@ -24,8 +24,8 @@ export function encodeFastjson(value: JsonInput, dialect: Dialect): Buffer {
   return Buffer.from(writeFastjson(value, dialect))
 }
 
-/** Recursion is safe here: what is written is ours, and as deep as its type. */
-class Writer {
+/** Recursion is safe here: values to write come from this process and are only as deep as their types. */
+class JsonWriter {
   readonly #standard: boolean
   readonly #quote: (text: string) => string
 
@@ -79,7 +79,7 @@ function isMap(value: JsonMap | Bean): value is JsonMap {
   return value instanceof Map
 }
 
-/** Java's TreeMap: strings by their UTF-16 units, numbers by value. Beans keep their order. */
+/** The order of Java's TreeMap: strings by UTF-16 units, numbers by value. Beans keep their order. */
 function compareKeys(a: string | Long | Bean, b: string | Long | Bean): number {
   if (typeof a === 'object' || typeof b === 'object') return 0
   return a < b ? -1 : a > b ? 1 : 0
