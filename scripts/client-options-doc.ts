@@ -6,7 +6,7 @@ import { pullOptions } from '../packages/client/src/consumer/pull-consumer.ts'
 import { pushOptions } from '../packages/client/src/consumer/push/settings.ts'
 import { simpleOptions } from '../packages/client/src/consumer/simple-consumer.ts'
 import { instanceOptions } from '../packages/client/src/instance/instance-options.ts'
-import type { Option, OptionTable } from '../packages/client/src/options.ts'
+import type { DeclaredOption, DeclaredOptions } from '../packages/client/src/options.ts'
 import { producerOptions } from '../packages/client/src/producer/producer-options.ts'
 
 interface OptionPage {
@@ -15,7 +15,7 @@ interface OptionPage {
   readonly note: string
   /** Below packages/client/src. */
   readonly file: string
-  readonly table: OptionTable
+  readonly table: DeclaredOptions
 }
 
 const groupNote = 'In addition, `group` is required, and `codec` decodes bodies.'
@@ -79,7 +79,7 @@ export function meaningOf(page: OptionPage, name: string): string {
 
 const inCell = (text: string): string => text.replaceAll('|', String.raw`\|`)
 
-function row(name: string, { expected, java }: Option<unknown>, meaning: string): string {
+function row(name: string, { expected, java }: DeclaredOption<unknown>, meaning: string): string {
   return `| \`${name}\` | ${inCell(meaning)} | ${inCell(expected)} | ${java === null ? '' : `\`${java}\``} |`
 }
 

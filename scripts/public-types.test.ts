@@ -11,7 +11,7 @@ const work = resolve('.cache/public-types')
 
 /** Bounds of type parameters that cannot be `unknown`. No value has these types. */
 const bounds = [
-  'client/src/options.d.ts: type AnyOption = Option<any>;',
+  'client/src/options.d.ts: type AnyDeclaredOption = DeclaredOption<any>;',
   'remoting/src/fields.d.ts: export type AnyField = RequiredField<any> | OptionalField<any> | DefaultedField<any>;',
   'remoting/src/request.d.ts: readonly body?: BodyCodec<any>;',
   'remoting/src/request.d.ts: readonly header?: HeaderCodec<any>;',

@@ -2,7 +2,7 @@ import { nearestWord } from '@gantrymq/remoting'
 import { ClientError } from './errors.ts'
 
 /** An option: its default, the values that it accepts, and its name in Apache's client. */
-export interface Option<T> {
+export interface DeclaredOption<T> {
   /** The value if the option is left out. */
   readonly fallback: T
   /** A description of the accepted values, for errors and the documentation. */
@@ -12,16 +12,18 @@ export interface Option<T> {
   readonly accepts: (value: unknown) => boolean
 }
 
-type AnyOption = Option<any> // oxlint-disable-line typescript/no-explicit-any -- a bound, never a value
+type AnyDeclaredOption = DeclaredOption<any> // oxlint-disable-line typescript/no-explicit-any -- a bound, never a value
 
-export type OptionTable = Readonly<Record<string, AnyOption>>
+export type DeclaredOptions = Readonly<Record<string, AnyDeclaredOption>>
 
 /** The values of a table's options, with defaults filled in. */
-export type ValuesOf<T extends OptionTable> = { readonly [K in keyof T]: T[K] extends Option<infer V> ? V : never }
+export type OptionValues<T extends DeclaredOptions> = {
+  readonly [K in keyof T]: T[K] extends DeclaredOption<infer V> ? V : never
+}
 
 /** The options of a table as users give them. */
-export type GivenOf<T extends OptionTable> = {
-  readonly [K in keyof T]?: (T[K] extends Option<infer V> ? V : never) | undefined
+export type GivenOf<T extends DeclaredOptions> = {
+  readonly [K in keyof T]?: (T[K] extends DeclaredOption<infer V> ? V : never) | undefined
 }
 
 interface Range {
@@ -32,28 +34,32 @@ interface Range {
 const LARGEST = 2_147_483_647
 
 /** An integer. */
-export function whole(fallback: number, java: string | null, { min = 0, max = LARGEST }: Range = {}): Option<number> {
+export function whole(
+  fallback: number,
+  java: string | null,
+  { min = 0, max = LARGEST }: Range = {},
+): DeclaredOption<number> {
   const accepts = (value: unknown): boolean =>
     typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max
   return { fallback, java, expected: `a whole number from ${min} to ${max}`, accepts }
 }
 
 /** A time in milliseconds. */
-export function millis(fallback: number, java: string | null, range: Range = {}): Option<number> {
+export function millis(fallback: number, java: string | null, range: Range = {}): DeclaredOption<number> {
   const { expected, ...rest } = whole(fallback, java, range)
   return { ...rest, expected: `${expected}, in milliseconds` }
 }
 
-export function flag(fallback: boolean, java: string | null): Option<boolean> {
+export function flag(fallback: boolean, java: string | null): DeclaredOption<boolean> {
   return { fallback, java, expected: 'true or false', accepts: value => typeof value === 'boolean' }
 }
 
-export function word<const W extends string>(fallback: W, java: string | null, all: readonly W[]): Option<W> {
+export function word<const W extends string>(fallback: W, java: string | null, all: readonly W[]): DeclaredOption<W> {
   const accepts = (value: unknown): boolean => all.some(each => each === value)
   return { fallback, java, expected: `one of ${all.join(', ')}`, accepts }
 }
 
-export function textOption(fallback: string, java: string | null): Option<string> {
+export function textOption(fallback: string, java: string | null): DeclaredOption<string> {
   return { fallback, java, expected: 'a string', accepts: value => typeof value === 'string' }
 }
 
@@ -63,7 +69,7 @@ export function custom<T>(
   java: string | null,
   expected: string,
   accepts: (value: unknown) => boolean,
-): Option<T> {
+): DeclaredOption<T> {
   return { fallback, java, expected, accepts: value => value === fallback || accepts(value) }
 }
 
@@ -71,7 +77,11 @@ export function custom<T>(
  * The options of `who` with defaults filled in, frozen.
  * @throws ClientError BAD_OPTION with the option, the given value and the accepted values
  */
-export function readOptions<const T extends OptionTable>(who: string, table: T, given: GivenOf<T>): ValuesOf<T> {
+export function readOptions<const T extends DeclaredOptions>(
+  who: string,
+  table: T,
+  given: GivenOf<T>,
+): OptionValues<T> {
   const values: Record<string, unknown> = {}
   for (const [name, { fallback, accepts, expected }] of Object.entries(table)) {
     const value: unknown = given[name]
@@ -81,7 +91,7 @@ export function readOptions<const T extends OptionTable>(who: string, table: T, 
   for (const name of Object.keys(given)) {
     if (!(name in table)) throw unknownOption(who, name, Object.keys(table))
   }
-  return Object.freeze(values) as ValuesOf<T>
+  return Object.freeze(values) as OptionValues<T>
 }
 
 /** Options whose values are never shown, because they contain secrets. */

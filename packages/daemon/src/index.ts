@@ -44,7 +44,7 @@ export {
 } from './options/option-set.ts'
 export { type Option, option, type OptionFacts, type WhenChangeable } from './options/option.ts'
 export { storeInFile } from './options/settings-file.ts'
-export { type ChangeableOptions, Settings, type SettingsParts } from './options/settings.ts'
+export { type ChangeableOptions, ServerSettings, type SettingsParts } from './options/settings.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
 export { inSlices, inTurns } from './slices.ts'
 export { VERSION } from './version.ts'

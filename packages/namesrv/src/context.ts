@@ -1,4 +1,4 @@
-import type { Settings } from '@gantrymq/daemon'
+import type { ServerSettings } from '@gantrymq/daemon'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { MinBrokerChange } from './registry/broker-changes.ts'
 import type { RegistryLog } from './registry-log.ts'
@@ -17,7 +17,7 @@ export interface NameServerContext {
   readonly lastBodies: LastBodies
   readonly order: RequestOrder
   readonly kv: KvStore
-  readonly settings: Settings<NameServerOptions>
+  readonly settings: ServerSettings<NameServerOptions>
   readonly registryLog: RegistryLog
   readonly metrics: NameServerMetrics
   readonly clock: Clock

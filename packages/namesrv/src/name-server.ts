@@ -6,7 +6,7 @@ import {
   type MetricsPage,
   Pages,
   type Readiness,
-  Settings,
+  ServerSettings,
   storeInFile,
 } from '@gantrymq/daemon'
 import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
@@ -90,7 +90,7 @@ export class NameServer {
   readonly #log: Logger
   /** Measures the silence of brokers and connections: a pause of this process does not count as their silence. */
   readonly #clock: AwakeClock
-  readonly #settings: Settings<NameServerOptions>
+  readonly #settings: ServerSettings<NameServerOptions>
   readonly #kv: KvStore
   readonly #routes: RouteTable
   readonly #registryLog: RegistryLog
@@ -149,7 +149,7 @@ export class NameServer {
     this.#startedAt = clock.now()
     this.#started = this.#clock.elapsed()
     this.#routes = new RouteTable(tableOptions(options))
-    this.#settings = new Settings(nameServerOptions, options, {
+    this.#settings = new ServerSettings(nameServerOptions, options, {
       ...(unknownKeys && { unknown: unknownKeys }),
       ...(options.configStorePath !== null && { store: storeInFile(options.configStorePath) }),
       onChange: changed => this.#routes.configure(tableOptions(changed)),

@@ -5,7 +5,7 @@ import { type ClientOptions, instanceOptions } from '../instance/instance-option
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
-import { type GivenOf, readOptions, type ValuesOf, whole } from '../options.ts'
+import { type GivenOf, readOptions, type OptionValues, whole } from '../options.ts'
 import { refuseStatic } from '../routes/routes.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
 import { Membership, startOrClose } from './group/membership.ts'
@@ -77,7 +77,7 @@ const TIMEOUT_MS = 10_000
 export class PullConsumer<Body = Buffer> {
   readonly group: string
   readonly #membership: Membership
-  readonly #settings: ValuesOf<typeof pullOptions> & ValuesOf<typeof instanceOptions>
+  readonly #settings: OptionValues<typeof pullOptions> & OptionValues<typeof instanceOptions>
   readonly #context: PullContext<Body>
   readonly #offsets: ReadableOffsets
   readonly #held = new HeldQueues<ManualQueue>()

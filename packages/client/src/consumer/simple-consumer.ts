@@ -6,7 +6,7 @@ import type { ConsumerMember } from '../instance/instance-members.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions } from '../message/message.ts'
-import { type GivenOf, millis, readOptions, type ValuesOf, whole } from '../options.ts'
+import { type GivenOf, millis, readOptions, type OptionValues, whole } from '../options.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
@@ -84,7 +84,7 @@ const AGAIN_MS = 1000
 export class SimpleConsumer<Body = Buffer> implements Subscriber {
   readonly group: string
   readonly #membership: Membership
-  readonly #settings: ValuesOf<typeof simpleOptions> & ValuesOf<typeof instanceOptions>
+  readonly #settings: OptionValues<typeof simpleOptions> & OptionValues<typeof instanceOptions>
   readonly #codec: Codec<Body>
   readonly #pop: SimpleContext
   readonly #turns: PopTurns

@@ -1,7 +1,7 @@
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls'
 import { type Clock, type Credentials, type Dial, type Logger, silent, systemClock } from '@gantrymq/remoting'
 import type { NameServerSource } from '../routes/name-servers.ts'
-import { custom, flag, type GivenOf, millis, textOption, type ValuesOf } from '../options.ts'
+import { custom, flag, type GivenOf, millis, textOption, type OptionValues } from '../options.ts'
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
 const hasMethods =
@@ -103,7 +103,7 @@ export const instanceOptions = {
   dial: custom<Dial | undefined>(undefined, 'socksProxyConfig', 'a function', value => typeof value === 'function'),
 }
 
-export type InstanceOptions = ValuesOf<typeof instanceOptions>
+export type InstanceOptions = OptionValues<typeof instanceOptions>
 
 /** The options that every client takes. */
 export type ClientOptions = GivenOf<typeof instanceOptions>

@@ -2,7 +2,7 @@ import { AUTO_CREATE_TOPIC, type Compression } from '@gantrymq/protocol'
 import type { InstanceOptions } from '../instance/instance-options.ts'
 import { defaultFaultTable, type FaultTable } from './fault-latency.ts'
 import { traceOption } from '../trace/trace-option.ts'
-import { custom, flag, millis, textOption, type ValuesOf, whole, word } from '../options.ts'
+import { custom, flag, millis, textOption, type OptionValues, whole, word } from '../options.ts'
 import { RETRY_RESPONSE_CODES } from '../errors.ts'
 
 const MIB = 1 << 20
@@ -87,4 +87,4 @@ export const producerOptions = {
   unitMode: flag(false, 'unitMode'),
 }
 
-export type ProducerSettings = ValuesOf<typeof producerOptions> & InstanceOptions
+export type ProducerSettings = OptionValues<typeof producerOptions> & InstanceOptions

@@ -80,11 +80,11 @@ export type TraceEntry = PubEntry | SubBeforeEntry | SubAfterEntry | EndTransact
 const FIELD_END = '\u0001'
 const ENTRY_END = '\u0002'
 
-type Value = string | number | boolean | undefined
+type TraceValue = string | number | boolean | undefined
 
 // Java prints missing values as "null". Empty strings count as missing too, because Java's String.split drops empty fields at
 // the end, and its decoder then reads beyond the array.
-function line(...values: readonly Value[]): string {
+function line(...values: readonly TraceValue[]): string {
   return values.map(value => (value === undefined || value === '' ? 'null' : String(value))).join(FIELD_END) + ENTRY_END
 }
 
@@ -119,11 +119,11 @@ export function encodeEntry(entry: TraceEntry): string {
   }
 }
 
-function head({ kind, at, region, group }: Exclude<TraceEntry, SubAfterEntry>): Value[] {
+function head({ kind, at, region, group }: Exclude<TraceEntry, SubAfterEntry>): TraceValue[] {
   return [kind, at, region, group]
 }
 
-function labels({ topic, messageId, tags, keys, storeHost }: PubEntry | EndTransactionEntry): Value[] {
+function labels({ topic, messageId, tags, keys, storeHost }: PubEntry | EndTransactionEntry): TraceValue[] {
   return [topic, messageId, tags, keys, storeHost]
 }
 

@@ -38,7 +38,7 @@ const MAX_TARGET_LENGTH = 2048
 /** The read-only pages of a server, independent of the transport. */
 export class Pages {
   readonly #index: string
-  readonly #pages: readonly Route[]
+  readonly #pages: readonly PageRoute[]
   readonly #clock: Clock
   readonly #log: Logger
 
@@ -81,7 +81,7 @@ export class Pages {
   }
 }
 
-interface Route {
+interface PageRoute {
   readonly page: ServerPage
   readonly pattern: RegExp
 }

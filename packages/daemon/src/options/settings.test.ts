@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type ServerOptions, serverOptions } from '../../test/server-options.ts'
 import type { GivenOptions } from './option-set.ts'
-import { Settings, type SettingsParts } from './settings.ts'
+import { ServerSettings, type SettingsParts } from './settings.ts'
 import { storeInFile } from './settings-file.ts'
 
 const settingsOf = (given: GivenOptions<ServerOptions> = {}, parts?: SettingsParts<ServerOptions>) =>
-  new Settings(serverOptions, serverOptions.resolve(given), parts)
+  new ServerSettings(serverOptions, serverOptions.resolve(given), parts)
 
-const update = (settings: Settings<ServerOptions>, properties: Record<string, string>) =>
+const update = (settings: ServerSettings<ServerOptions>, properties: Record<string, string>) =>
   settings.update(new Map(Object.entries(properties)))
 
 test('the text lists every key that is set, sorted, including unknown ones', () => {

@@ -24,7 +24,7 @@ export interface SettingsParts<O> {
 }
 
 /** Owns the options of a running server: their current values, and how they may change. */
-export class Settings<O extends ChangeableOptions> {
+export class ServerSettings<O extends ChangeableOptions> {
   readonly #set: OptionSet<O>
   #options: O
   #changing: Promise<void> = Promise.resolve()

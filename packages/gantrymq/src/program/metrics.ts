@@ -9,7 +9,7 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
  * @param labels Added to every series, for instance `node_id`.
  */
 export function prometheusPage(source: MetricSource, labels: Readonly<Record<string, string>> = {}): MetricsPage {
-  let writer: Promise<Writer> | undefined
+  let writer: Promise<PrometheusWriter> | undefined
   return {
     contentType: CONTENT_TYPE,
     async render() {
@@ -19,16 +19,16 @@ export function prometheusPage(source: MetricSource, labels: Readonly<Record<str
   }
 }
 
-async function createWriter(labels: Readonly<Record<string, string>>): Promise<Writer> {
+async function createWriter(labels: Readonly<Record<string, string>>): Promise<PrometheusWriter> {
   const { collectDefaultMetrics, Registry: PrometheusRegistry } = (await import('prom-client')).default
   const registry = new PrometheusRegistry()
   registry.setDefaultLabels(labels)
   collectDefaultMetrics({ register: registry })
-  return new Writer(registry)
+  return new PrometheusWriter(registry)
 }
 
 /** A registry and the families registered with it. */
-class Writer {
+class PrometheusWriter {
   readonly #registry: Registry
   readonly #families = new Map<string, { family: MetricFamily }>()
 
@@ -55,7 +55,7 @@ class Writer {
   }
 }
 
-interface Value {
+interface SampleValue {
   readonly metricName: string
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
@@ -68,9 +68,9 @@ function readingOf(family: MetricFamily) {
 }
 
 /** In Prometheus each bucket includes all buckets below it. */
-function histogramValues(family: MetricFamily & { readonly type: 'histogram' }): Value[] {
+function histogramValues(family: MetricFamily & { readonly type: 'histogram' }): SampleValue[] {
   return family.histograms.flatMap(({ labels, counts, sum }) => {
-    const values: Value[] = []
+    const values: SampleValue[] = []
     let upTo = 0
     for (const [bucket, le] of [...family.bounds, '+Inf'].entries()) {
       upTo += counts[bucket] ?? 0

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Router, settled, silent } from '@gantrymq/remoting'
-import { Settings } from '@gantrymq/daemon'
+import { ServerSettings } from '@gantrymq/daemon'
 import { fakePeer } from '@gantrymq/remoting/testing'
 import { nameServerOptions } from '../options.ts'
 import { settingsHandlers } from './settings.ts'
@@ -16,7 +16,7 @@ function request(code: number, body: string | null): Command {
 }
 
 function fresh() {
-  const settings = new Settings(nameServerOptions, nameServerOptions.resolve())
+  const settings = new ServerSettings(nameServerOptions, nameServerOptions.resolve())
   const router = new Router(requests, settingsHandlers, { settings, log: silent })
   const ask = async (code: number, body: string | null = null) => {
     const reply = await settled(router.dispatch(request(code, body), fakePeer()))

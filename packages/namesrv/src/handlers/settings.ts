@@ -1,11 +1,11 @@
-import type { Settings } from '@gantrymq/daemon'
+import type { ServerSettings } from '@gantrymq/daemon'
 import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, latestProperties, type Logger, readProperties, ResponseError } from '@gantrymq/remoting'
 import type { NameServerOptions } from '../options.ts'
 
 /** What the handlers of the configuration work on. */
 export interface SettingsContext {
-  readonly settings: Pick<Settings<NameServerOptions>, 'text' | 'update'>
+  readonly settings: Pick<ServerSettings<NameServerOptions>, 'text' | 'update'>
   readonly log: Logger
 }
 

@@ -13,7 +13,7 @@ export interface KvStoreOptions {
   readonly clock?: Clock
 }
 
-interface Waiting {
+interface WaitingWrite {
   readonly change: KvChange
   readonly done: PromiseWithResolvers<void>
 }
@@ -24,7 +24,7 @@ interface Waiting {
  */
 export class KvStore {
   #current: KvConfig
-  #waiting: Waiting[] = []
+  #waiting: WaitingWrite[] = []
   #working: Promise<void> | null = null
   #seen: string
   readonly #path: string | null
@@ -106,7 +106,7 @@ export class KvStore {
   }
 
   /** Rejects the changes that would make the table too large, and returns the others. */
-  #admit(waiting: readonly Waiting[]): readonly Waiting[] {
+  #admit(waiting: readonly WaitingWrite[]): readonly WaitingWrite[] {
     let size = this.#current.size
     return waiting.filter(({ change, done }) => {
       const growth = change.kind === 'put' ? growthBy(this.#current, change) : 0
@@ -120,7 +120,7 @@ export class KvStore {
     })
   }
 
-  async #write(batch: readonly Waiting[]): Promise<void> {
+  async #write(batch: readonly WaitingWrite[]): Promise<void> {
     const changes = batch.map(({ change }) => change)
     const before = this.#current
     const next = before.with(changes)

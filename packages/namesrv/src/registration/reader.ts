@@ -6,7 +6,7 @@ import { scanTable } from './scan.ts'
 /** Senders from this release on send a RegisterBrokerBody, older ones the bare topic table: V3_0_11. */
 const FIRST_WITH_WRAPPER = 37
 
-export interface RegistrationForm {
+export interface RegistrationBodyForm {
   /** The sender's release as a number. */
   readonly version: number
   /** The bytes are the inflated parts of a compressed body. */
@@ -40,7 +40,7 @@ const OUTLINE_LIMIT = 64 * 1024
  * A registration without its topics, read from the bytes before them, where Java's member order puts everything else.
  * Undefined if the body has another layout.
  */
-export function outlineOf(bytes: Buffer, form: RegistrationForm): RegistrationOutline | undefined {
+export function outlineOf(bytes: Buffer, form: RegistrationBodyForm): RegistrationOutline | undefined {
   const start = tableStartOf(bytes, form)
   return start < 0 ? undefined : readAround(bytes, start, CLOSING, form)
 }
@@ -52,7 +52,7 @@ export function outlineOf(bytes: Buffer, form: RegistrationForm): RegistrationOu
  */
 export function* readTopics(
   bytes: Buffer,
-  form: RegistrationForm,
+  form: RegistrationBodyForm,
   last: ReadBody | undefined,
 ): Sliced<RegistrationReading> {
   const start = tableStartOf(bytes, form)
@@ -65,14 +65,14 @@ export function* readTopics(
 function readDifference(
   bytes: Buffer,
   start: number,
-  form: RegistrationForm,
+  form: RegistrationBodyForm,
   last: ReadBody | undefined,
 ): RegistrationReading | undefined {
   const difference = last && differenceOf(last, bytes, start)
   return difference && withOutline(difference.body, difference.topics, form)
 }
 
-function* scan(bytes: Buffer, start: number, form: RegistrationForm): Sliced<RegistrationReading | undefined> {
+function* scan(bytes: Buffer, start: number, form: RegistrationBodyForm): Sliced<RegistrationReading | undefined> {
   const table = yield* scanTable(bytes, start)
   if (table === undefined || table.topics.length > form.maxTopics) return undefined
   const { topics, offsets, end } = table
@@ -84,13 +84,13 @@ function* scan(bytes: Buffer, start: number, form: RegistrationForm): Sliced<Reg
 function withOutline(
   read: ReadBody,
   topics: readonly TopicConfig[],
-  form: RegistrationForm,
+  form: RegistrationBodyForm,
 ): RegistrationReading | undefined {
   const outline = readAround(read.bytes, read.tableStart, read.bytes.subarray(read.tableEnd), form)
   return outline && { ...outline, topics, count: read.offsets.length, read }
 }
 
-function tableStartOf(bytes: Buffer, form: RegistrationForm): number {
+function tableStartOf(bytes: Buffer, form: RegistrationBodyForm): number {
   if (form.compressed || form.version < FIRST_WITH_WRAPPER) return -1
   const at = bytes.subarray(0, OUTLINE_LIMIT).indexOf(TABLE)
   return at < 0 ? -1 : at + TABLE.length
@@ -101,7 +101,7 @@ function readAround(
   bytes: Buffer,
   tableStart: number,
   rest: Buffer,
-  form: RegistrationForm,
+  form: RegistrationBodyForm,
 ): RegistrationOutline | undefined {
   if (rest.length > OUTLINE_LIMIT) return undefined
   try {

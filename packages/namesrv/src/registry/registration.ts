@@ -124,14 +124,14 @@ export const defaultLimits: RegistrationLimits = {
   maxBrokers: 10_000,
 }
 
-export type RefusalCode = 'BAD_NAME' | 'BAD_TOPIC_NAME' | 'TOO_MANY_TOPICS' | 'TOO_MANY_BROKERS'
+export type RegistrationRefusalCode = 'BAD_NAME' | 'BAD_TOPIC_NAME' | 'TOO_MANY_TOPICS' | 'TOO_MANY_BROKERS'
 
 /** A registration that exceeds a limit or has a bad name. It has had no effect. */
 export class RegistrationRefused extends Error {
   override readonly name = 'RegistrationRefused'
-  readonly code: RefusalCode
+  readonly code: RegistrationRefusalCode
 
-  constructor(code: RefusalCode, message: string) {
+  constructor(code: RegistrationRefusalCode, message: string) {
     super(message)
     this.code = code
   }

@@ -1,4 +1,4 @@
-import type { BrokerData } from '@gantrymq/protocol'
+import type { ClusterInfo } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 import { type BrokerView, viewOf } from './broker-changes.ts'
 import { masterOf } from './broker-group.ts'
@@ -63,13 +63,6 @@ export function systemTopics(table: RouteTable): { readonly topicList: string[];
   const [someGroup] = brokerAddrTable.values()
   const [brokerAddr] = someGroup?.brokerAddrs.values() ?? []
   return { topicList: [...topicList], ...(brokerAddr !== undefined && { brokerAddr }) }
-}
-
-export interface ClusterInfo {
-  /** By broker name. */
-  readonly brokerAddrTable: ReadonlyMap<string, BrokerData>
-  /** Cluster to broker names. */
-  readonly clusterAddrTable: ReadonlyMap<string, readonly string[]>
 }
 
 /** GET_BROKER_CLUSTER_INFO (106). */

@@ -1,6 +1,6 @@
 import type { SubscriptionData } from '@gantrymq/protocol'
 import type { ConsumerMember } from '../../instance/instance-members.ts'
-import type { OptionTable } from '../../options.ts'
+import type { DeclaredOptions } from '../../options.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
 import { consumeFromWhere } from '../offsets/start-offset.ts'
 import type { HeldQueue } from '../queue/held-queue.ts'
@@ -11,7 +11,7 @@ export interface PullMemberOptions {
   readonly membership: Membership
   readonly settings: ConsumerSettings
   /** The option table of the settings. */
-  readonly table: OptionTable
+  readonly table: DeclaredOptions
   /** The subscriptions, as heartbeats list them. */
   readonly subscriptions: () => readonly SubscriptionData[]
   /** For consumers that hold queues. */

@@ -8,7 +8,7 @@ import {
   versionName,
 } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
-import type { OptionTable } from '../../options.ts'
+import type { DeclaredOptions } from '../../options.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
 import { type ConsumeFrom, consumeFromWhere } from '../offsets/start-offset.ts'
 import type { HeldQueue } from '../queue/held-queue.ts'
@@ -28,7 +28,7 @@ export interface RunningInfoInput {
   readonly membership: Membership
   readonly settings: ConsumerSettings
   /** The option table of the settings. */
-  readonly table: OptionTable
+  readonly table: DeclaredOptions
   readonly queues: readonly ShownQueue[]
   /** Undefined for consumers that hold no queues. */
   readonly offsets: Pick<OffsetStore, 'peek'> | undefined
@@ -111,7 +111,7 @@ function propertiesOf({ membership, settings, table, consumption }: RunningInfoI
 const DIFFERENT = new Set(['messageModel', 'messageListener', 'clientRebalance'])
 
 // Only numbers, booleans and strings: secrets and certificates are inside objects.
-function settingsInJava(settings: ConsumerSettings, table: OptionTable): [string, string][] {
+function settingsInJava(settings: ConsumerSettings, table: DeclaredOptions): [string, string][] {
   return Object.entries(settings).flatMap(([name, value]: [string, unknown]) => {
     const java = table[name]?.java ?? null
     const isPlain = typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string'

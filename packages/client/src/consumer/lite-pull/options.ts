@@ -2,7 +2,7 @@ import type { Codec } from '../../message/codec.ts'
 import { ClientError } from '../../errors.ts'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
 import type { MessageQueue } from '../../message/message.ts'
-import { flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../../options.ts'
+import { flag, type GivenOf, millis, readOptions, type OptionValues, whole } from '../../options.ts'
 import { broadcastSettings, pushOptions } from '../push/settings.ts'
 import type { Expression } from '../group/subscription.ts'
 
@@ -43,7 +43,7 @@ export const litePullOptions = {
 /** All options of lite pull consumers. */
 export const litePullTable = { ...instanceOptions, ...litePullOptions }
 
-export type LitePullSettings = ValuesOf<typeof litePullOptions> & InstanceOptions
+export type LitePullSettings = OptionValues<typeof litePullOptions> & InstanceOptions
 
 /** The options of a lite pull consumer. */
 export interface LitePullConsumerOptions<Body = Buffer> extends ClientOptions, GivenOf<typeof litePullOptions> {

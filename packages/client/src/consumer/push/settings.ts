@@ -1,6 +1,6 @@
 import type { AssignmentStrategy } from '@gantrymq/protocol'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
-import { custom, flag, type GivenOf, millis, readOptions, type ValuesOf, whole } from '../../options.ts'
+import { custom, flag, type GivenOf, millis, readOptions, type OptionValues, whole } from '../../options.ts'
 import { traceOption } from '../../trace/trace-option.ts'
 import type { ConsumeFrom } from '../offsets/start-offset.ts'
 import { averagely } from '../rebalance/strategies.ts'
@@ -93,7 +93,7 @@ export function broadcastSettings<S extends { readonly broadcast: boolean; reado
   return isUnnamed ? { ...settings, instanceName: BROADCAST_INSTANCE } : settings
 }
 
-export type PushSettings = ValuesOf<typeof pushOptions> & InstanceOptions
+export type PushSettings = OptionValues<typeof pushOptions> & InstanceOptions
 
 /** All options of push consumers. */
 export const pushTable = { ...instanceOptions, ...pushOptions }
