@@ -1,17 +1,13 @@
 import { copyFile, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { QueueOffset } from '@gantrymq/protocol'
 import type { Logger } from '@gantrymq/remoting'
 import { ClientError } from '../../errors.ts'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
 import { readOffsetFile, writeOffsetFile } from './offset-file.ts'
 import { CachedOffsets, type OffsetStore } from './offset-store.ts'
 import { NO_STORED_OFFSET } from './start-offset.ts'
-
-interface Stored {
-  readonly queue: MessageQueue
-  readonly offset: number
-}
 
 export interface LocalOffsetsOptions {
   /** Default `~/.rocketmq_offsets`, as for Apache's clients. */
@@ -25,7 +21,7 @@ export interface LocalOffsetsOptions {
 export class LocalOffsets extends CachedOffsets implements OffsetStore {
   readonly path: string
   readonly #log: Logger
-  readonly #stored = new Map<string, Stored>()
+  readonly #stored = new Map<string, QueueOffset>()
   #isWritten = true
   #writing: Promise<void> = Promise.resolve()
 
@@ -40,13 +36,13 @@ export class LocalOffsets extends CachedOffsets implements OffsetStore {
     for (const each of await this.#read()) this.#stored.set(queueKey(each.queue), each)
   }
 
-  async #read(): Promise<readonly Stored[]> {
+  async #read(): Promise<readonly QueueOffset[]> {
     const first = await readStored(this.path)
     if (Array.isArray(first)) return first
     const copy = `${this.path}.bak`
     const second = await readStored(copy)
     if (first instanceof Error)
-      this.#log.warn({ path: this.path, error: first.message }, 'cannot read the offset file: using its copy')
+      this.#log.warn({ path: this.path, error: first.message }, 'cannot read the offset file: trying its copy')
     if (Array.isArray(second)) return second
     const bad = second ?? first
     if (bad === undefined) return []
@@ -85,7 +81,7 @@ export class LocalOffsets extends CachedOffsets implements OffsetStore {
 }
 
 /** The offsets of a file: undefined if it is missing or empty, the error if it cannot be read. */
-async function readStored(path: string): Promise<Stored[] | Error | undefined> {
+async function readStored(path: string): Promise<QueueOffset[] | Error | undefined> {
   try {
     const bytes = await readFile(path)
     return bytes.length === 0 ? undefined : readOffsetFile(bytes)
