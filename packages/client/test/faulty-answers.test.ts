@@ -9,7 +9,7 @@ const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'late', ms: 40_000 },
   { answer: 'never' },
   { answer: 'twice' },
-  { answer: 'stranger' },
+  { answer: 'wrong-opaque' },
   { answer: 'code', code: 1, remark: 'system error' },
   { answer: 'code', code: 9999 },
   { answer: 'garbage' },

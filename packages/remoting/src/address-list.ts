@@ -73,7 +73,7 @@ export class AddressList {
     return this.#end.signal.aborted
   }
 
-  /** Refreshes the list now and then every `refreshMs`. Never rejects: after a failure, the next refresh tries again. */
+  /** Refreshes the list at once, then again every `refreshMs`. Never rejects: after a failure, the next refresh tries again. */
   async start(): Promise<void> {
     await this.refresh()
     if (this.isClosed) return

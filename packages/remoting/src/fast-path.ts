@@ -16,8 +16,8 @@ export interface FastPath {
   readonly takesOneway?: boolean
   /**
    * Called before the router for each request whose header `scanHeader` can read. The view and the bytes that it points to are
-   * valid until this method returns: copy what is kept. A value may contain JSON escapes, which `view.escapes` tells:
-   * `copyValue` copies its text.
+   * valid until this method returns: copy what is kept. If `view.escapes` marks a value, it contains JSON escapes: `copyValue`
+   * copies its text.
    *
    * If this method throws, the connection of the request closes, because neither the effects of the method nor the contents of
    * the outbox are known then.

@@ -43,7 +43,7 @@ for (const [fault, code] of [
 
 for (const fault of [
   { answer: 'twice' },
-  { answer: 'stranger' },
+  { answer: 'wrong-opaque' },
   { answer: 'late', ms: 2000 },
   { answer: 'slow', bytes: 8, everyMs: 10 },
 ] as const satisfies readonly Fault[]) {

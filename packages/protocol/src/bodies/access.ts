@@ -1,7 +1,7 @@
 import { type Bean, boolOf, type JsonObject, listOf, textOf, textsOf, toObject } from '@gantrymq/remoting'
 import { jsonBody, jsonListBody } from './json-body.ts'
 
-/** A user of a 5.x broker: Apache's UserInfo. An update keeps the members that it leaves out. */
+/** A user of a 5.x broker: Apache's UserInfo. An update leaves omitted members unchanged. */
 export interface UserInfo {
   readonly username?: string
   readonly password?: string

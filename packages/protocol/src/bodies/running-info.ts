@@ -28,7 +28,7 @@ export interface ProcessQueueInfo extends OfQueue {
   readonly locked: boolean
   readonly tryUnlockTimes: number
   readonly lastLockTimestamp: number
-  /** Spelt so on the wire. */
+  /** The wire has this spelling. */
   readonly droped: boolean
   readonly lastPullTimestamp: number
   readonly lastConsumeTimestamp: number
@@ -37,7 +37,7 @@ export interface ProcessQueueInfo extends OfQueue {
 /** The messages of one queue that a popping consumer holds: Apache's PopProcessQueueInfo (5.x). */
 export interface PopProcessQueueInfo extends OfQueue {
   readonly waitAckCount: number
-  /** Spelt so on the wire. */
+  /** The wire has this spelling. */
   readonly droped: boolean
   readonly lastPopTimestamp: number
 }

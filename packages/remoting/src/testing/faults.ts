@@ -19,7 +19,7 @@ export type FaultyAnswer =
   /** Sends a few bytes of the answer at a time. */
   | { readonly answer: 'slow'; readonly bytes: number; readonly everyMs: number }
   /** Sends an answer to a request that was not made, then the real one. */
-  | { readonly answer: 'stranger' }
+  | { readonly answer: 'wrong-opaque' }
 
 export type Fault = FaultyAnswer & {
   /** How many requests meet the fault. Default 1; Infinity: all until it is lifted. */

@@ -65,7 +65,7 @@ const ends: readonly (readonly [FaultyAnswer, string])[] = [
   [{ answer: 'late', ms: 5000 }, 'TIMEOUT'],
   [{ answer: 'never' }, 'TIMEOUT'],
   [{ answer: 'twice' }, 'T'],
-  [{ answer: 'stranger' }, 'T'],
+  [{ answer: 'wrong-opaque' }, 'T'],
   [{ answer: 'code', code: 16 }, '16'],
   [{ answer: 'garbage' }, 'CLOSED'],
   [{ answer: 'cut' }, 'CLOSED'],

@@ -142,7 +142,7 @@ export class FaultyServer {
     for (const link of this.#links) link.freeze()
   }
 
-  /** Sends any bytes to every client. */
+  /** Sends raw bytes to every client. */
   write(bytes: Buffer): void {
     for (const { stream } of this.#links) stream.write(bytes)
   }
@@ -235,7 +235,7 @@ export class FaultyServer {
       case 'twice':
         link.stream.write(this.#frame(command, reply))
         break
-      case 'stranger':
+      case 'wrong-opaque':
         link.stream.write(this.#frame({ ...command, opaque: command.opaque + 1_000_000 }, reply))
         break
       default:
