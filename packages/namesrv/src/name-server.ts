@@ -349,7 +349,9 @@ export class NameServer {
   }
 }
 
-/** How long after a pause the ends of connections wait until all that arrived during the pause is read, milliseconds. */
+/**
+ * How long after a pause the ends of connections wait until all that arrived during the pause is read, milliseconds.
+ */
 const WAKING_MS = 2000
 
 interface OpenTls {

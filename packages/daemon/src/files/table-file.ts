@@ -97,7 +97,10 @@ class TableFile<T> {
     }
   }
 
-  /** Loads the table from a copy beside the file, and replaces the file by it; undefined if there is no copy or it is empty. */
+  /**
+   * Loads the table from a copy beside the file, and replaces the file by it; undefined if there is no copy or it is
+   * empty.
+   */
   async #recover(suffix: string, because: string): Promise<T | undefined> {
     const from = this.#path + suffix
     const copy = await this.#readCopy(from)

@@ -24,7 +24,10 @@ export interface Health {
   counts(): Readonly<Record<string, number>>
 }
 
-/** Answers as long as the event loop runs. It does not depend on the state of the server, which a restart would not repair. */
+/**
+ * Answers as long as the event loop runs. It does not depend on the state of the server, which a restart would not
+ * repair.
+ */
 export function livePage(): Page {
   return textPage('ok\n')
 }

@@ -23,7 +23,10 @@ export class NameLimit {
   }
 }
 
-/** A counter with labels, for events that are rare compared with requests: each call of `add` makes a key of the labels. */
+/**
+ * A counter with labels, for events that are rare compared with requests: each call of `add` makes a key of the
+ * labels.
+ */
 export class LabelledCounter<L extends Labels> {
   readonly #series = new Map<string, { readonly labels: L; value: number }>()
   readonly #name: string

@@ -34,7 +34,10 @@ export class EventLoopDelay {
     }
   }
 
-  /** Moves what was sampled since the last scrape into buckets that only grow, so that any number of scrapers can read them. */
+  /**
+   * Moves what was sampled since the last scrape into buckets that only grow, so that any number of scrapers can read
+   * them.
+   */
   #drain(): void {
     const { count, mean } = this.#sampler
     if (count === 0) return

@@ -2,7 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { replaceFile } from '../files/replace-file.ts'
 import { editProperties } from './properties-edit.ts'
 
-/** Stores changed keys in a `.properties` file, which may have been edited or not exist yet. The previous state stays in `<file>.bak`. */
+/**
+ * Stores changed keys in a `.properties` file, which may have been edited or not exist yet. The previous state stays
+ * in `<file>.bak`.
+ */
 export function storeInFile(path: string): (updates: ReadonlyMap<string, string>) => Promise<void> {
   return async updates => {
     const file = await readFile(path).catch((error: NodeJS.ErrnoException) => {

@@ -3,7 +3,10 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 /** From the lowest level to the highest. */
 export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
-/** A line with the layout of Apache's logback files: date, level, thread, message, then the fields. Stacks follow on their own lines. */
+/**
+ * A line with the layout of Apache's logback files: date, level, thread, message, then the fields. Stacks follow on
+ * their own lines.
+ */
 export function logLine(now: number, level: LogLevel, fields: object, text: string): string {
   let line = `${timestamp(now)} ${level.toUpperCase()} main - ${text}`
   let stack = ''

@@ -13,7 +13,10 @@ export interface ShutdownOptions {
   readonly process?: Pick<EventEmitter, 'on'> & { exit(code: number): void }
 }
 
-/** At the first SIGTERM or SIGINT, closes the server and exits with 0; at a second one, exits at once as if it had killed the process. */
+/**
+ * At the first SIGTERM or SIGINT, closes the server and exits with 0; at a second one, exits at once as if it had
+ * killed the process.
+ */
 export function closeOnSignal({ close, deadlineMs, log, process: owner = process }: ShutdownOptions): void {
   let signals = 0
   const begin = async () => {

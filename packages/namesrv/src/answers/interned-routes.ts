@@ -19,7 +19,9 @@ interface InternedRoute {
 export class InternedRoutes {
   readonly #routes = new Map<number, InternedRoute>()
 
-  /** The object that holds, or will hold, the encoded route of a topic. Of two routes with one hash the later is kept. */
+  /**
+   * The object that holds, or will hold, the encoded route of a topic. Of two routes with one hash the later is kept.
+   */
   of(topic: Topic): { [D in Dialect]?: Buffer } {
     const { groups, queues } = topic
     const hash = hashOf(groups, queues)

@@ -30,7 +30,7 @@ test('write permission counts only where there is a master', async () => {
   assert.equal((await why('t', { routes: { t: { ...readable, queueDatas, brokerDatas } } })).code, 'NOT_WRITABLE')
 })
 
-test('a server that is not ready says so, whatever it knows already', async () => {
+test('a server that is not ready says so, even if it has a route', async () => {
   const readiness = () => ({ ready: false, code: 'WAITING', reason: '35 s to go' }) as const
   const { code, message } = await why('t', { readiness, routes: { t: routeOver([broker('a')]) } })
   assert.equal(code, 'NOT_READY')

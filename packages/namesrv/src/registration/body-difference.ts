@@ -65,7 +65,9 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
   }
 }
 
-/** A name that is new in this range may also occur elsewhere in the body, and then only reading all of it is correct. */
+/**
+ * A name that is new in this range may also occur elsewhere in the body, and then only reading all of it is correct.
+ */
 function isSubset(topics: readonly TopicConfig[], before: readonly TopicConfig[]): boolean {
   const known = new Set(before.map(({ topicName }) => topicName))
   return topics.every(({ topicName }) => known.delete(topicName))

@@ -64,7 +64,10 @@ export class LastBodies {
   }
 }
 
-/** Copies the bytes, which are only borrowed: into the memory of the last body if it fits, and only the known difference. */
+/**
+ * Copies the bytes, which are only borrowed: into the memory of the last body if it fits, and only the known
+ * difference.
+ */
 function copyOf({ bytes, tableStart, differs }: ReadBody, room: Buffer | undefined): Buffer {
   const copy = room?.length === bytes.length ? room : Buffer.allocUnsafeSlow(bytes.length)
   if (differs?.from === copy) {

@@ -96,7 +96,10 @@ function tableStartOf(bytes: Buffer, form: RegistrationBodyForm): number {
   return at < 0 ? -1 : at + TABLE.length
 }
 
-/** Has the general reader read the body with only the probe in its table, so that it handles all unusual cases as always. */
+/**
+ * Has the general reader read the body with only the probe in its table, so that it handles all unusual cases as
+ * always.
+ */
 function readAround(
   bytes: Buffer,
   tableStart: number,

@@ -5,7 +5,9 @@ import type { RegistrationHead } from './registration.ts'
 /** Default timeout of a broker, milliseconds: Apache's DEFAULT_BROKER_CHANNEL_EXPIRED_TIME. */
 const DEFAULT_TIMEOUT_MS = 120_000
 
-/** The longest time between two registrations of an Apache broker: its BrokerController caps registerNameServerPeriod. */
+/**
+ * The longest time between two registrations of an Apache broker: its BrokerController caps registerNameServerPeriod.
+ */
 const LONGEST_PERIOD_MS = 60_000
 /** How long a connection that inherited a broker may take to register it: one period and a half. */
 const CONFIRM_MS = 90_000
@@ -40,7 +42,10 @@ export class BrokerDirectory {
   readonly #peers = new Map<number, Set<Broker>>()
   /** The brokers that each connection claims and does not hold. */
   readonly #claimed = new Map<number, Set<Broker>>()
-  /** By open connection, then by the broker's key: the brokers lost to other connections, with the id registered here, if any. */
+  /**
+   * By open connection, then by the broker's key: the brokers lost to other connections, with the id registered here,
+   * if any.
+   */
   readonly #lost = new Map<number, Map<string, Long | undefined>>()
   #size = 0
 

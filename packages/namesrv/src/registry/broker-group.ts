@@ -2,7 +2,9 @@ import { type BrokerData, type DataVersion, isMaster, MASTER_ID, type QueueData 
 import type { Long } from '@gantrymq/remoting'
 import type { QueueSettings } from './queue-settings.ts'
 
-/** All brokers of one name, whatever the cluster: a master and its slaves. The group is dropped with its last broker. */
+/**
+ * All brokers of one name, whatever the cluster: a master and its slaves. The group is dropped with its last broker.
+ */
 export interface BrokerGroup {
   readonly name: string
   /** A hash of the name. */
@@ -19,7 +21,9 @@ export interface BrokerGroup {
   readonly queueDatas: Map<QueueSettings, QueueData>
   /** How many topics have queues here; kept by Topic. */
   topicCount: number
-  /** Grows with each change after which the next registrations of its brokers are read again, such as a deleted topic. */
+  /**
+   * Grows with each change after which the next registrations of its brokers are read again, such as a deleted topic.
+   */
   alterations: number
   /** Grows with every change of a topic's queues in this group, whatever the cause; kept by Topic. */
   writes: number
@@ -39,7 +43,9 @@ export interface Broker {
    * there are none, which is the usual case.
    */
   claims: Map<number, number> | undefined
-  /** Set when `peer` inherited the broker from a connection that ended: it must register by then, by `Clock.elapsed`. */
+  /**
+   * Set when `peer` inherited the broker from a connection that ended: it must register by then, by `Clock.elapsed`.
+   */
   confirmBy: number | undefined
   /** By `Clock.elapsed`, milliseconds. */
   readonly registeredAt: number

@@ -47,7 +47,10 @@ function numbersFrom(seed: number): (below: number) => number {
   }
 }
 
-/** The brokers of the schedules: a master that moves between two addresses, its slave, and the master of another group. */
+/**
+ * The brokers of the schedules: a master that moves between two addresses, its slave, and the master of another
+ * group.
+ */
 const brokers = [
   { brokerName: 'broker-a', brokerId: 0, addrs: ['a:1', 'a:2'] },
   { brokerName: 'broker-a', brokerId: 1, addrs: ['s:1'] },
@@ -150,8 +153,8 @@ class Schedule {
     process.alive = false
     // A connection that named its broker only while the broker was unknown looks like an administrator's.
     const connection = process.connection!
-    const spoke = process.heardOn.has(connection) || connection.waiting.includes('register')
-    if (gracefully && spoke) connection.waiting.push('unregister')
+    const wasHeard = process.heardOn.has(connection) || connection.waiting.includes('register')
+    if (gracefully && wasHeard) connection.waiting.push('unregister')
     for (const connection of this.#connections)
       if (connection.process === process && !connection.isStranger) this.#close(connection)
   }

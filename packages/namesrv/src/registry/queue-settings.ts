@@ -1,4 +1,7 @@
-/** The queues of a topic in a broker group: Apache's QueueData without the broker name. A TopicConfig has these fields too. */
+/**
+ * The queues of a topic in a broker group: Apache's QueueData without the broker name. A TopicConfig has these fields
+ * too.
+ */
 export interface QueueSettings {
   readonly readQueueNums: number
   readonly writeQueueNums: number

@@ -94,7 +94,10 @@ export interface AppliedTopics {
 }
 
 export interface CompletedRegistration {
-  /** With deleteTopicWithBrokerRegistration: topics that the broker no longer lists; `gone` if no other broker has them. */
+  /**
+   * With deleteTopicWithBrokerRegistration: topics that the broker no longer lists; `gone` if no other broker has
+   * them.
+   */
   readonly deleted: readonly { readonly topic: string; readonly gone: boolean }[]
 }
 

@@ -95,7 +95,10 @@ export class RouteTable {
     return this.#epoch
   }
 
-  /** A cached route is valid while this method returns the same object with the same revision and the epoch is the same. */
+  /**
+   * A cached route is valid while this method returns the same object with the same revision and the epoch is the
+   * same.
+   */
   topic(name: string): LiveTopic | undefined {
     return this.#topics.find(name)
   }
@@ -404,7 +407,10 @@ export class RouteTable {
     if (group.enableActingMaster && isMasterless(group)) this.#topics.changePermission(group, readOnly)
   }
 
-  /** REGISTER_TOPIC_IN_NAMESRV (217). Stores all queues, or none if a broker name is unknown. @throws RegistrationRefused */
+  /**
+   * REGISTER_TOPIC_IN_NAMESRV (217). Stores all queues, or none if a broker name is unknown. @throws
+   * RegistrationRefused
+   */
   registerTopic(name: string, queueDatas: readonly QueueData[]): TopicRegistration {
     if (queueDatas.length === 0) return { result: 'empty' }
     const illegal = queueDatas.find(({ brokerName }) => !this.#brokers.group(brokerName))
@@ -419,7 +425,10 @@ export class RouteTable {
     return { result }
   }
 
-  /** Deletes a topic from all brokers, or from those of one cluster. Brokers that still have it register it again, as in 5.x. */
+  /**
+   * Deletes a topic from all brokers, or from those of one cluster. Brokers that still have it register it again, as
+   * in 5.x.
+   */
   deleteTopic(name: string, cluster?: string): TopicDeletion {
     const topic = this.#topics.find(name)
     const members = cluster === undefined ? undefined : this.#brokers.groupsOf(cluster)

@@ -9,7 +9,9 @@ export interface TopicDeletion {
   readonly gone: boolean
 }
 
-/** The result of REGISTER_TOPIC_IN_NAMESRV (217). `illegal-broker`: a broker name is unknown, and nothing was stored. */
+/**
+ * The result of REGISTER_TOPIC_IN_NAMESRV (217). `illegal-broker`: a broker name is unknown, and nothing was stored.
+ */
 export type TopicRegistration =
   | { readonly result: 'new' | 'exists' | 'empty' }
   | { readonly result: 'illegal-broker'; readonly brokerName: string }
@@ -33,7 +35,9 @@ export class TopicDirectory {
     return this.#topics.get(name)
   }
 
-  /** Sets the queues of a topic on a group, and adds the topic if it is unknown. @returns The record that was stored. */
+  /**
+   * Sets the queues of a topic on a group, and adds the topic if it is unknown. @returns The record that was stored.
+   */
   setQueues(name: string, group: BrokerGroup, settings: QueueSettings, perm = settings.perm): QueueSettings {
     const queues = this.#queuePool.of(settings, perm)
     const topic = this.#topics.get(name) ?? new Topic(name)
