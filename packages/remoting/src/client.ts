@@ -9,7 +9,7 @@ import { RemotingError, ResponseError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
 import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { GO_AWAY } from './router.ts'
-import { within } from './waits.ts'
+import { giveUpAfter, within } from './waits.ts'
 
 /** Opens a stream to `host:port`, ready for the first frame. Must give up when the signal is aborted. */
 export type Dial = (address: string, signal: AbortSignal) => Promise<Duplex>
@@ -262,7 +262,7 @@ export class RemotingClient {
   async #finish(connection: Connection, drainMs: number): Promise<void> {
     if (drainMs === 0) connection.destroy()
     // A retired connection has its own, later deadline.
-    const cut = this.#clock.every(Math.max(drainMs, 1), () => connection.destroy())
+    const cut = giveUpAfter(this.#clock, { timeoutMs: drainMs }, () => connection.destroy())
     await connection.close({ drainMs })
     cut[Symbol.dispose]()
   }

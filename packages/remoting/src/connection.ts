@@ -34,6 +34,7 @@ import type { CallInput, CallOptions, Reply, RequestDeclaration } from './reques
 import { readReply, writeRequest } from './request-codec.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
 import { readShared } from './shared-reads.ts'
+import { giveUpAfter, upTo } from './waits.ts'
 
 const closed = diagnostics.channel('gantrymq:remoting:connection:close')
 const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
@@ -456,7 +457,8 @@ export class Connection implements FastConnection {
       this.#flush()
       const stream = this.#stream
       // Bytes already written still go out; the timer cuts off a peer that never reads them.
-      const cut = this.#clock.every(Math.max(drainMs, 1000), () => this.#end(this.#closeReason, null))
+      const timeoutMs = Math.max(drainMs, 1000)
+      const cut = giveUpAfter(this.#clock, { timeoutMs }, () => this.#end(this.#closeReason, null))
       stream.end(() => this.#end(this.#closeReason, null))
       await this.#ended.promise
       cut[Symbol.dispose]()
@@ -465,13 +467,12 @@ export class Connection implements FastConnection {
 
   #drain(drainMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const deadline = this.#clock.every(drainMs, resolve)
     this.#onDrained = () => {
       if (this.inFlight === 0) resolve()
     }
     this.#calls.onSettled = this.#onDrained
     this.#ended.promise.then(resolve, resolve)
-    return promise.finally(() => deadline[Symbol.dispose]())
+    return upTo(this.#clock, promise, { timeoutMs: drainMs })
   }
 
   #end(reason: CloseReason, error: Error | null): void {

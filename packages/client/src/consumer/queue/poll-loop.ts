@@ -1,5 +1,5 @@
 import { responseCodes } from '@gantrymq/protocol'
-import { pause } from '@gantrymq/remoting'
+import { pause, upTo } from '@gantrymq/remoting'
 import { type ClientError, toClientError } from '../../errors.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { MessageQueue } from '../../message/message.ts'
@@ -82,11 +82,8 @@ export class PollLoop {
   async sleep(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = resolve
-    const timer = this.#options.context.instance.clock.every(ms, resolve)
-    if (this.#attempt.signal.aborted) resolve()
-    await promise
+    await upTo(this.#options.context.instance.clock, promise, { timeoutMs: ms, signal: this.#attempt.signal })
     this.#wake = undefined
-    timer[Symbol.dispose]()
   }
 
   async #run(): Promise<void> {

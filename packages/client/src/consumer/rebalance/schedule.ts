@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@gantrymq/remoting'
+import { type Clock, giveUpAfter, type Logger } from '@gantrymq/remoting'
 
 export interface RebalanceScheduleOptions {
   readonly clock: Clock
@@ -124,7 +124,7 @@ export class RebalanceSchedule {
   async #pause(): Promise<void> {
     const { clock, slowestMs } = this.#options
     const ms = Math.min(slowestMs, SOON_MS * 2 ** Math.min(this.#failures - 1, 20))
-    const timer = clock.every(ms, () => {
+    const timer = giveUpAfter(clock, { timeoutMs: ms }, () => {
       this.#isRequested = true
       this.#wake?.(true)
     })
