@@ -446,12 +446,12 @@ function accounts(): void {
 
 for (const release of RELEASES) {
   describe(`admin, broker ${release}, name server ours`, { skip }, () => {
-    const the = clusterFor({ release, nameServer: 'ours', ...accessPlan(release) })
-    const admin = adminFor(the)
-    topicsAndGroups(the, admin)
-    brokersAndConfig(the, admin)
-    messagesAndOffsets(the, admin)
-    clients(the, admin)
+    const cluster = clusterFor({ release, nameServer: 'ours', ...accessPlan(release) })
+    const admin = adminFor(cluster)
+    topicsAndGroups(cluster, admin)
+    brokersAndConfig(cluster, admin)
+    messagesAndOffsets(cluster, admin)
+    clients(cluster, admin)
     if (release.startsWith('5.')) users(admin)
   })
 }
