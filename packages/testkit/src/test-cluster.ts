@@ -197,8 +197,12 @@ function hang(signal: AbortSignal): Promise<never> {
  * ```
  */
 export async function testCluster(t: TestContext, options: TestClusterOptions = {}): Promise<TestCluster> {
-  const cluster = new TestCluster(options)
-  t.after(() => cluster.close())
-  if (options.realPorts) await cluster.listen()
-  return cluster
+  // The test runner keeps this hook until all tests have ended, so it must not keep the cluster.
+  let open: TestCluster | undefined = new TestCluster(options)
+  t.after(async () => {
+    await open?.close()
+    open = undefined
+  })
+  if (options.realPorts) await open.listen()
+  return open
 }
