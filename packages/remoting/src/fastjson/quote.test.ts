@@ -20,6 +20,7 @@ test('a text that looks like an escape stays unchanged', () => {
 })
 
 test('a quoted text is read back unchanged', () => {
+  const codeUnit = fc.nat(0xffff).map(code => String.fromCharCode(code))
   const unit = fc.constantFrom(
     '\\',
     'u',
@@ -36,7 +37,7 @@ test('a quoted text is read back unchanged', () => {
     'ü',
   )
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit, maxLength: 12 })), text => {
+    fc.property(fc.oneof(fc.string({ unit: codeUnit }), fc.string({ unit, maxLength: 12 })), text => {
       assert.equal(readFastjson(quote(text)), text.toWellFormed())
       assert.equal(JSON.parse(quote(text)), text)
     }),
