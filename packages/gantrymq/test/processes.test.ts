@@ -6,7 +6,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { test, type TestContext } from 'node:test'
+import { describe, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
@@ -44,116 +44,119 @@ function connect(t: TestContext): RemotingClient {
   return client
 }
 
-test('everything acknowledged before a kill -9 is there after the next start', async t => {
-  const home = await folder(t)
-  const client = connect(t)
-  const first = await start(t, home)
-  const acknowledged: number[] = []
-  const put = async (index: number) => {
-    const header = { namespace: 'ns', key: String(index), value: `v${index}` }
-    await client.call(first.address, PUT_KV_CONFIG, { header })
-    acknowledged.push(index)
-    if (acknowledged.length === 100) first.child.kill('SIGKILL')
-  }
-  await Promise.allSettled(Array.from({ length: 400 }, (_, index) => put(index)))
-  assert.deepEqual(await first.ended, [null, 'SIGKILL'])
-  assert.ok(acknowledged.length >= 100)
-  const second = await start(t, home)
-  for (const index of acknowledged) {
-    const header = { namespace: 'ns', key: String(index) }
-    const { header: reply } = await client.call(second.address, GET_KV_CONFIG, { header })
-    assert.equal(reply.value, `v${index}`)
-  }
-  assert.deepEqual(
-    (await readdir(join(home, 'namesrv'))).filter(name => name.endsWith('.new')),
-    [],
-  )
-})
-
-test('a change of the config is stored in the file of -c and in effect after a restart with it', async t => {
-  const home = await folder(t)
-  const path = join(home, 'ns.conf')
-  await writeFile(path, '# ours\norderMessageEnable=false\n')
-  const client = connect(t)
-  const { child, ended, address } = await start(t, home, '-c', path)
-  await client.call(address, UPDATE_NAMESRV_CONFIG, { body: 'orderMessageEnable=true\n' })
-  child.kill('SIGTERM')
-  assert.deepEqual(await ended, [0, null])
-  assert.equal(await readFile(path, 'utf8'), '# ours\norderMessageEnable=true\n')
-  const { stdout } = spawn(process.execPath, [program, '-pc', path])
-  const text = (await stdout.toArray()).join('')
-  assert.match(text, / INFO main - orderMessageEnable=true$/m)
-})
-
-test('an unknown key of the config file is a warning in the log that names file, line and the nearest key', async t => {
-  const home = await folder(t)
-  const path = join(home, 'ns.conf')
-  await writeFile(path, '\nlistnePort=1\n')
-  const { lines } = await start(t, home, '-c', path)
-  const warning = ` WARN main - ${path}:2: the key "listnePort" is unknown and ignored; did you mean listenPort?`
-  assert.ok(
-    lines.some(line => line.endsWith(warning)),
-    lines.join('\n'),
-  )
-  assert.equal(lines[0], `load config properties file OK, ${path}`)
-})
-
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} ends the program with 0 and leaves no pid file`, async t => {
+// Each test waits for its process most of the time.
+describe('processes', { concurrency: 4 }, () => {
+  test('everything acknowledged before a kill -9 is there after the next start', async t => {
     const home = await folder(t)
-    const { child, ended } = await start(t, home)
-    assert.equal(await readFile(join(home, 'namesrv', 'mqnamesrv.pid'), 'utf8'), `${child.pid}\n`)
-    child.kill(signal)
-    assert.deepEqual(await ended, [0, null])
-    assert.deepEqual(await readdir(join(home, 'namesrv')), [])
+    const client = connect(t)
+    const first = await start(t, home)
+    const acknowledged: number[] = []
+    const put = async (index: number) => {
+      const header = { namespace: 'ns', key: String(index), value: `v${index}` }
+      await client.call(first.address, PUT_KV_CONFIG, { header })
+      acknowledged.push(index)
+      if (acknowledged.length === 100) first.child.kill('SIGKILL')
+    }
+    await Promise.allSettled(Array.from({ length: 400 }, (_, index) => put(index)))
+    assert.deepEqual(await first.ended, [null, 'SIGKILL'])
+    assert.ok(acknowledged.length >= 100)
+    const second = await start(t, home)
+    for (const index of acknowledged) {
+      const header = { namespace: 'ns', key: String(index) }
+      const { header: reply } = await client.call(second.address, GET_KV_CONFIG, { header })
+      assert.equal(reply.value, `v${index}`)
+    }
+    assert.deepEqual(
+      (await readdir(join(home, 'namesrv'))).filter(name => name.endsWith('.new')),
+      [],
+    )
   })
-}
 
-test('a program that was stopped for longer than the timeout of its brokers still has all of them when it continues', async t => {
-  const { child, address } = await start(t, await folder(t), '--scan-not-active-broker-interval', '1000')
-  const body = encodeRegisterBroker(
-    {
-      dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
-      topics: new Map(),
-      topicQueueMappings: new Map(),
-      filterServers: [],
-    },
-    { version: 513, compressed: false },
-  )
-  const client = connect(t)
-  for (let i = 0; i < 20; i++) {
-    const broker = { brokerName: `b${i}`, brokerAddr: `b${i}:1`, clusterName: 'C', brokerId: 0 }
-    await client.call(address, REGISTER_BROKER, { header: { ...broker, heartbeatTimeoutMillis: 3000 }, body })
+  test('a change of the config is stored in the file of -c and in effect after a restart with it', async t => {
+    const home = await folder(t)
+    const path = join(home, 'ns.conf')
+    await writeFile(path, '# ours\norderMessageEnable=false\n')
+    const client = connect(t)
+    const { child, ended, address } = await start(t, home, '-c', path)
+    await client.call(address, UPDATE_NAMESRV_CONFIG, { body: 'orderMessageEnable=true\n' })
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+    assert.equal(await readFile(path, 'utf8'), '# ours\norderMessageEnable=true\n')
+    const { stdout } = spawn(process.execPath, [program, '-pc', path])
+    const text = (await stdout.toArray()).join('')
+    assert.match(text, / INFO main - orderMessageEnable=true$/m)
+  })
+
+  test('an unknown key of the config file is a warning in the log that names file, line and the nearest key', async t => {
+    const home = await folder(t)
+    const path = join(home, 'ns.conf')
+    await writeFile(path, '\nlistnePort=1\n')
+    const { lines } = await start(t, home, '-c', path)
+    const warning = ` WARN main - ${path}:2: the key "listnePort" is unknown and ignored; did you mean listenPort?`
+    assert.ok(
+      lines.some(line => line.endsWith(warning)),
+      lines.join('\n'),
+    )
+    assert.equal(lines[0], `load config properties file OK, ${path}`)
+  })
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`${signal} ends the program with 0 and leaves no pid file`, async t => {
+      const home = await folder(t)
+      const { child, ended } = await start(t, home)
+      assert.equal(await readFile(join(home, 'namesrv', 'mqnamesrv.pid'), 'utf8'), `${child.pid}\n`)
+      child.kill(signal)
+      assert.deepEqual(await ended, [0, null])
+      assert.deepEqual(await readdir(join(home, 'namesrv')), [])
+    })
   }
-  child.kill('SIGSTOP')
-  // Only real time passing shows whether the process notices that it was stopped.
-  await delay(4500)
-  child.kill('SIGCONT')
-  const asked = await client.call(address, GET_BROKER_CLUSTER_INFO)
-  assert.equal(asked.body?.brokerAddrTable.size, 20)
-})
 
-test('a second signal ends the program at once', async t => {
-  const home = await folder(t)
-  const graceful = ['--enable-shutdown-gracefully', '--shutdown-wait-time-seconds', '60']
-  const { child, ended } = await start(t, home, ...graceful)
-  const invoked = once(child.stdout, 'data')
-  child.kill('SIGTERM')
-  await invoked
-  child.kill('SIGINT')
-  assert.deepEqual(await ended, [130, null])
-})
+  test('a program that was stopped for longer than the timeout of its brokers still has all of them when it continues', async t => {
+    const { child, address } = await start(t, await folder(t), '--scan-not-active-broker-interval', '1000')
+    const body = encodeRegisterBroker(
+      {
+        dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
+        topics: new Map(),
+        topicQueueMappings: new Map(),
+        filterServers: [],
+      },
+      { version: 513, compressed: false },
+    )
+    const client = connect(t)
+    for (let i = 0; i < 20; i++) {
+      const broker = { brokerName: `b${i}`, brokerAddr: `b${i}:1`, clusterName: 'C', brokerId: 0 }
+      await client.call(address, REGISTER_BROKER, { header: { ...broker, heartbeatTimeoutMillis: 3000 }, body })
+    }
+    child.kill('SIGSTOP')
+    // Only real time passing shows whether the process notices that it was stopped.
+    await delay(4500)
+    child.kill('SIGCONT')
+    const asked = await client.call(address, GET_BROKER_CLUSTER_INFO)
+    assert.equal(asked.body?.brokerAddrTable.size, 20)
+  })
 
-test('with --log-format json every line of the log is a JSON object', async t => {
-  const home = await folder(t)
-  const { child, ended } = await start(t, home, '--log-format', 'json')
-  const rest: string[] = []
-  child.stdout.on('data', chunk => rest.push(String(chunk)))
-  child.kill('SIGTERM')
-  await ended
-  const lines = rest.join('').trim().split('\n').map(line => JSON.parse(line) as { level: string; msg: string }) // biome-ignore format: one thought
-  assert.deepEqual(
-    lines.map(({ level, msg }) => `${level} ${msg}`),
-    ['info shutdown hook was invoked', 'info shutdown hook done'],
-  )
+  test('a second signal ends the program at once', async t => {
+    const home = await folder(t)
+    const graceful = ['--enable-shutdown-gracefully', '--shutdown-wait-time-seconds', '60']
+    const { child, ended } = await start(t, home, ...graceful)
+    const invoked = once(child.stdout, 'data')
+    child.kill('SIGTERM')
+    await invoked
+    child.kill('SIGINT')
+    assert.deepEqual(await ended, [130, null])
+  })
+
+  test('with --log-format json every line of the log is a JSON object', async t => {
+    const home = await folder(t)
+    const { child, ended } = await start(t, home, '--log-format', 'json')
+    const rest: string[] = []
+    child.stdout.on('data', chunk => rest.push(String(chunk)))
+    child.kill('SIGTERM')
+    await ended
+    const lines = rest.join('').trim().split('\n').map(line => JSON.parse(line) as { level: string; msg: string }) // biome-ignore format: one thought
+    assert.deepEqual(
+      lines.map(({ level, msg }) => `${level} ${msg}`),
+      ['info shutdown hook was invoked', 'info shutdown hook done'],
+    )
+  })
 })
