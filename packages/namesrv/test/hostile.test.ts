@@ -93,11 +93,14 @@ for (const [name, body, compressed, remark] of badBodies) {
   test(`a registration with ${name} is refused with a reason and leaves nothing behind`, async t => {
     const { caller } = await started(t)
     const connection = caller()
-    await assert.rejects(connection.call(REGISTER_BROKER, { header: { ...header, compressed }, body }), {
-      name: 'ResponseError',
-      responseCode: 1,
-      message: remark,
-    })
+    await assert.rejects(
+      connection.call(REGISTER_BROKER, { header: { ...header, compressed }, body }, { timeoutMs: 60_000 }),
+      {
+        name: 'ResponseError',
+        responseCode: 1,
+        message: remark,
+      },
+    )
     await assertEmpty(connection)
   })
 }
