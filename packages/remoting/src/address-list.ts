@@ -1,6 +1,6 @@
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { askAddressServer } from './address-server.ts'
+import { dns } from './builtin.ts'
 import type { Clock } from './clock.ts'
 import { within } from './waits.ts'
 
@@ -158,7 +158,7 @@ async function expand(
 
 async function resolveHost(host: string): Promise<readonly string[]> {
   // Callers try the addresses in this order, so the system's order is kept.
-  return (await lookup(host, { all: true })).map(({ address }) => address)
+  return (await dns().lookup(host, { all: true })).map(({ address }) => address)
 }
 
 function sameMembers(a: readonly string[], b: readonly string[]): boolean {
