@@ -95,7 +95,7 @@ export class BrokerDirectory {
     const { clusterName, brokerAddr, brokerId, peer } = head
     const known = this.find(clusterName, brokerAddr)
     const isSuperseding = known !== undefined && known.confirmBy === undefined && this.#isBehind(known, peer)
-    if (isSuperseding) this.#claim(known, peer, now)
+    if (isSuperseding) this.heard(known, peer, now)
     const holder = isSuperseding ? known : this.#newerHolderOfId(head)
     if (holder !== undefined) this.#noteLost(peer, clusterName, brokerAddr, brokerId)
     return holder
@@ -229,7 +229,6 @@ export class BrokerDirectory {
   }
 
   #claim(broker: Broker, peer: number, now: number): void {
-    broker.lastUpdate = now
     const claims = (broker.claims ??= new Map<number, number>())
     claims.delete(peer)
     // The map is in the order of the last requests, so the forgotten connection has been silent longest.

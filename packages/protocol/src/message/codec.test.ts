@@ -2,27 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exactLong } from '@gantrymq/remoting'
 import fc from 'fast-check'
+import { plainMessage } from '../../test/stored-message.ts'
 import { decodeMessage, encodeMessage, type StoredMessage, storedSize, writeStored } from './codec.ts'
 import { writeMessageProperties } from './properties.ts'
 import { BORN_HOST_V6, STORE_HOST_V6 } from './sys-flag.ts'
-
-const plain: StoredMessage = {
-  topic: 'TopicTest',
-  body: Buffer.from('Hello'),
-  properties: new Map([['TAGS', 'A']]),
-  queueId: 2,
-  flag: 0,
-  sysFlag: 0,
-  queueOffset: 5,
-  physicalOffset: 1024,
-  bornTimestamp: 1700000000000,
-  bornHost: { ip: '192.168.0.10', port: 50000 },
-  storeTimestamp: 1700000000123,
-  storeHost: { ip: '192.168.0.20', port: 10911 },
-  reconsumeTimes: 0,
-  preparedTransactionOffset: 0,
-  bodyCrc: 0x77d18982,
-}
 
 const int = fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff })
 const long = fc.oneof(
@@ -97,14 +80,14 @@ test('a message is written in place, in exactly storedSize bytes', () => {
 })
 
 test('nothing is written if there is not enough room for the whole message', () => {
-  const size = storedSize(plain)
+  const size = storedSize(plainMessage)
   const out = Buffer.alloc(size + 9, 0xee)
-  assert.throws(() => writeStored(plain, out, 10), {
+  assert.throws(() => writeStored(plainMessage, out, 10), {
     name: 'RangeError',
     message: `a message of ${size} bytes does not fit behind byte 10 of ${size + 9}`,
   })
   assert.ok(out.every(byte => byte === 0xee))
-  assert.equal(writeStored(plain, out, 9), size + 9)
+  assert.equal(writeStored(plainMessage, out, 9), size + 9)
 })
 
 test('the properties are written as the bytes of their text', () => {
@@ -113,7 +96,7 @@ test('the properties are written as the bytes of their text', () => {
       const properties = new Map(entries)
       const written = Buffer.from(writeMessageProperties(properties))
       assert.ok(
-        encodeMessage({ ...plain, properties })
+        encodeMessage({ ...plainMessage, properties })
           .subarray(-written.length - 2)
           .subarray(2)
           .equals(written),
@@ -123,14 +106,17 @@ test('the properties are written as the bytes of their text', () => {
 })
 
 test('lengths are limited in bytes, not in letters', () => {
-  const topic = (letters: number): StoredMessage => ({ ...plain, topic: 'ü'.repeat(letters) })
+  const topic = (letters: number): StoredMessage => ({ ...plainMessage, topic: 'ü'.repeat(letters) })
   assert.equal(decodeMessage(encodeMessage(topic(16_383))).topic.length, 16_383)
   assert.throws(() => storedSize(topic(16_384)), {
     code: 'BAD_OPTION',
     message: 'the topic has 32768 bytes, the limit is 32767',
   })
   // Name, value and two separators.
-  const valued = (letters: number): StoredMessage => ({ ...plain, properties: new Map([['a', 'ü'.repeat(letters)]]) })
+  const valued = (letters: number): StoredMessage => ({
+    ...plainMessage,
+    properties: new Map([['a', 'ü'.repeat(letters)]]),
+  })
   assert.equal(decodeMessage(encodeMessage(valued(16_382))).properties.get('a')?.length, 16_382)
   assert.throws(() => encodeMessage(valued(16_383)), { code: 'BAD_OPTION', message: /longer than 32767 bytes/ })
   const out = Buffer.alloc(100_000)
@@ -145,7 +131,7 @@ test('a message with a topic of 127 bytes is version 1, with 128 bytes version 2
     ['ü'.repeat(63), 0xdaa320a7],
     ['ü'.repeat(64), 0xdaa320ab],
   ] as const) {
-    const bytes = encodeMessage({ ...plain, topic })
+    const bytes = encodeMessage({ ...plainMessage, topic })
     assert.equal(bytes.readUInt32BE(4), magic)
     assert.equal(decodeMessage(bytes).topic, topic)
   }
@@ -153,10 +139,13 @@ test('a message with a topic of 127 bytes is version 1, with 128 bytes version 2
 
 test('separators in properties and hosts that are not addresses are refused', () => {
   for (const properties of [new Map([['a\u0001', 'b']]), new Map([['a', 'b\u0002']])]) {
-    assert.throws(() => storedSize({ ...plain, properties }), { code: 'BAD_OPTION', message: /U\+0001 or U\+0002/ })
+    assert.throws(() => storedSize({ ...plainMessage, properties }), {
+      code: 'BAD_OPTION',
+      message: /U\+0001 or U\+0002/,
+    })
   }
   for (const ip of ['example.org', '1.2.3', '1.2.3.256', '01.2.3.4', '1.2.3.4.5', '::1::', '']) {
-    assert.throws(() => encodeMessage({ ...plain, bornHost: { ip, port: 1 } }), {
+    assert.throws(() => encodeMessage({ ...plainMessage, bornHost: { ip, port: 1 } }), {
       code: 'BAD_OPTION',
       message: /IP address/,
     })
@@ -164,7 +153,7 @@ test('separators in properties and hosts that are not addresses are refused', ()
 })
 
 test('a time that is not a whole number is refused', () => {
-  assert.throws(() => encodeMessage({ ...plain, bornTimestamp: 1.5 }), RangeError)
-  assert.throws(() => encodeMessage({ ...plain, bornTimestamp: Number.NaN }), RangeError)
-  assert.equal(decodeMessage(encodeMessage({ ...plain, bornTimestamp: 2 ** 60 })).bornTimestamp, 2n ** 60n)
+  assert.throws(() => encodeMessage({ ...plainMessage, bornTimestamp: 1.5 }), RangeError)
+  assert.throws(() => encodeMessage({ ...plainMessage, bornTimestamp: Number.NaN }), RangeError)
+  assert.equal(decodeMessage(encodeMessage({ ...plainMessage, bornTimestamp: 2 ** 60 })).bornTimestamp, 2n ** 60n)
 })

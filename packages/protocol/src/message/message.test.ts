@@ -5,8 +5,9 @@ import { RemotingError } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { golden } from '../../test/golden.ts'
+import { plainMessage } from '../../test/stored-message.ts'
 import { decodeBatch, encodeBatch } from './batch.ts'
-import { bodyCrc, decodeMessage, decodeMessages, encodeMessage, type StoredMessage } from './codec.ts'
+import { bodyCrc, decodeMessage, decodeMessages, encodeMessage } from './codec.ts'
 import { ipBytes, ipText } from './host.ts'
 import { offsetMessageId, readOffsetMessageId, UniqueIds } from './message-id.ts'
 import { readMessageProperties, writeMessageProperties } from './properties.ts'
@@ -20,35 +21,17 @@ const example = Buffer.from(
   'hex',
 )
 
-const message: StoredMessage = {
-  topic: 'TopicTest',
-  body: Buffer.from('Hello'),
-  properties: new Map([['TAGS', 'A']]),
-  queueId: 2,
-  flag: 0,
-  sysFlag: 0,
-  queueOffset: 5,
-  physicalOffset: 1024,
-  bornTimestamp: 1700000000000,
-  bornHost: { ip: '192.168.0.10', port: 50000 },
-  storeTimestamp: 1700000000123,
-  storeHost: { ip: '192.168.0.20', port: 10911 },
-  reconsumeTimes: 0,
-  preparedTransactionOffset: 0,
-  bodyCrc: 0x77d18982,
-}
-
 const V6 = { born: '2001:db8:0:0:0:0:0:1', store: '2001:db8:0:0:0:0:0:2' }
 
 test('an example message has its 112 bytes', () => {
   assert.equal(example.length, 112)
-  assert.deepEqual(encodeMessage(message), example)
-  assert.deepEqual(decodeMessage(example), message)
-  assert.equal(bodyCrc(message.body), message.bodyCrc)
+  assert.deepEqual(encodeMessage(plainMessage), example)
+  assert.deepEqual(decodeMessage(example), plainMessage)
+  assert.equal(bodyCrc(plainMessage.body), plainMessage.bodyCrc)
 })
 
 test('messages of both lines are read, over IPv4 and IPv6', () => {
-  const written = { ...message, flag: 9, reconsumeTimes: 3, preparedTransactionOffset: 77 }
+  const written = { ...plainMessage, flag: 9, reconsumeTimes: 3, preparedTransactionOffset: 77 }
   const overV6 = {
     ...written,
     sysFlag: 0x30,
@@ -73,14 +56,17 @@ test('a compressed body is kept as stored, and the sysFlag tells its compression
 })
 
 test('a topic longer than 127 bytes needs version 2', () => {
-  const long = { ...message, topic: `%RETRY%${'x'.repeat(200)}` }
+  const long = { ...plainMessage, topic: `%RETRY%${'x'.repeat(200)}` }
   assert.equal(encodeMessage(long).readInt32BE(4), 0xdaa320ab | 0)
   assert.deepEqual(decodeMessage(encodeMessage(long)), long)
 })
 
 test('several messages in a row are read', () => {
-  const other = { ...message, queueOffset: 9223372036854775807n }
-  assert.deepEqual(decodeMessages(Buffer.concat([encodeMessage(message), encodeMessage(other)])), [message, other])
+  const other = { ...plainMessage, queueOffset: 9223372036854775807n }
+  assert.deepEqual(decodeMessages(Buffer.concat([encodeMessage(plainMessage), encodeMessage(other)])), [
+    plainMessage,
+    other,
+  ])
   assert.deepEqual(decodeMessages(Buffer.alloc(0)), [])
 })
 
