@@ -8,6 +8,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   remoting: [],
   protocol: ['remoting'],
   daemon: ['protocol', 'remoting'],
+  store: ['protocol', 'remoting'],
   namesrv: ['daemon', 'protocol', 'remoting'],
   client: ['protocol', 'remoting'],
   opentelemetry: ['client'],

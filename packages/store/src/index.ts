@@ -1,0 +1,5 @@
+export type { Disk, DiskSpace, FolderEntry, OpenFile } from './files/disk.ts'
+export { MemoryDisk, type MemoryDiskOptions } from './files/memory-disk.ts'
+export { NodeDisk } from './files/node-disk.ts'
+export { StoreError, type StoreErrorCode } from './errors.ts'
+export type { ConsumeQueue } from './queues/consume-queue.ts'
