@@ -1,4 +1,4 @@
-import { RemotingError, ResponseError } from '@gantrymq/remoting'
+import { printableLines, RemotingError, ResponseError } from '@gantrymq/remoting'
 import { responseCodes, responseName } from '@gantrymq/protocol'
 
 /** The kind of failure. Codes are stable: branch on them, not on the message. */
@@ -45,7 +45,7 @@ export class ClientError extends Error {
   readonly address: string | undefined
 
   constructor(code: ClientErrorCode, message: string, options: ClientErrorOptions = {}) {
-    super(message, options)
+    super(printableLines(message), options)
     this.code = code
     this.retriable = options.retriable ?? false
     this.responseCode = options.responseCode

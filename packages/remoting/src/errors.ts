@@ -1,3 +1,5 @@
+import { printableLines } from './printable.ts'
+
 /** Why a call over a connection failed. Stable: branch on it, not on the text. */
 export type RemotingErrorCode =
   | 'TIMEOUT'
@@ -27,7 +29,7 @@ export class RemotingError extends Error {
   readonly retriable: boolean
 
   constructor(code: RemotingErrorCode, message: string, options: RemotingErrorOptions = {}) {
-    super(message, options)
+    super(printableLines(message), options)
     this.code = code
     this.retriable = options.retriable ?? false
   }
@@ -78,7 +80,7 @@ export class ResponseError extends Error {
   readonly remark: string | null
 
   constructor(responseCode: number, remark: string | null, options?: ErrorOptions) {
-    super(`response code ${responseCode}: ${remark ?? 'no remark'}`, options)
+    super(printableLines(`response code ${responseCode}: ${remark ?? 'no remark'}`), options)
     this.responseCode = responseCode
     this.remark = remark
   }

@@ -100,7 +100,16 @@ export { jsonReplyAround } from './json-header.ts'
 export { type Language, languageOf, languages } from './language.ts'
 export { type Logger, silent } from './log.ts'
 export { Outbox } from './outbox.ts'
-export { latestProperties, type PropertyEntry, readProperties, writeProperties } from './properties-file.ts'
+export { printable, printableLines } from './printable.ts'
+export {
+  BACKSLASH_ADVICE,
+  hasByteOrderMark,
+  latestProperties,
+  losesBackslash,
+  type PropertyEntry,
+  readProperties,
+  writeProperties,
+} from './properties-file.ts'
 export {
   type Answer,
   type BodyCodec,

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { latestProperties, type PropertyEntry, readProperties, writeProperties } from './properties-file.ts'
+import {
+  hasByteOrderMark,
+  latestProperties,
+  losesBackslash,
+  type PropertyEntry,
+  readProperties,
+  writeProperties,
+} from './properties-file.ts'
 
 function pairs(text: string, encoding?: 'latin1' | 'utf8'): [string, string][] {
   return read(text, encoding).map(({ key, value }) => [key, value])
@@ -76,14 +83,41 @@ for (const [text, expected] of asJavaReads) {
   })
 }
 
-test('bytes are ISO-8859-1 unless the caller says UTF-8, and then a byte order mark is dropped', () => {
-  const bytes = Buffer.from('\ufeffa=é')
+test('bytes are ISO-8859-1 unless the caller says UTF-8', () => {
+  const bytes = Buffer.from('a=é')
   assert.deepEqual(
     readProperties(bytes, 'utf8').map(entry => entry.value),
     ['é'],
   )
-  assert.deepEqual(readProperties(bytes, 'utf8')[0]?.key, 'a')
-  assert.deepEqual(readProperties(Buffer.from('a=é'))[0]?.value, 'Ã©')
+  assert.deepEqual(readProperties(bytes)[0]?.value, 'Ã©')
+})
+
+test('a byte order mark is skipped, so that the first key is read', () => {
+  const bytes = Buffer.from('\ufefflistenPort=9877')
+  assert.ok(hasByteOrderMark(bytes))
+  for (const encoding of ['latin1', 'utf8'] as const)
+    assert.equal(readProperties(bytes, encoding)[0]?.key, 'listenPort')
+  assert.ok(!hasByteOrderMark(Buffer.from('listenPort=9877')))
+})
+
+for (const [what, bytes] of [
+  ['with its mark, little-endian', Buffer.from('\ufeffa=1', 'utf16le')],
+  ['with its mark, big-endian', Buffer.from('\ufeffa=1', 'utf16le').swap16()],
+  ['without a mark, little-endian', Buffer.from('a=1', 'utf16le')],
+  ['without a mark, big-endian', Buffer.from('a=1', 'utf16le').swap16()],
+] as const) {
+  test(`UTF-16 ${what}, is refused with what to do`, () => {
+    assert.throws(() => readProperties(bytes), { code: 'BAD_OPTION', message: /UTF-16: save it as UTF-8/ })
+  })
+}
+
+test('an entry shows its value as written, and whether a backslash of it is lost', () => {
+  const lost = ['C:\\data', 'C:\\new', 'a\\\\\\b']
+  const kept = ['C:/data', 'C:\\\\data', 'C\\:\\\\a\\ b', '\\u0041']
+  for (const written of [...lost, ...kept]) {
+    assert.equal(read(`a=${written}`)[0]?.written, written)
+    assert.equal(losesBackslash(written), lost.includes(written), written)
+  }
 })
 
 test('each entry knows the line its key begins on', () => {
@@ -107,7 +141,10 @@ test('the last of several entries with the same key counts', () => {
 })
 
 test('a malformed escape is an error that names its line', () => {
-  assert.throws(() => read('a=1\nb=\\u12g4'), { code: 'BAD_OPTION', message: /line 2: .*four hex digits/ })
+  assert.throws(() => read('a=1\nb=\\u12g4'), {
+    code: 'BAD_OPTION',
+    message: /line 2: .*four hex digits; a backslash escapes/,
+  })
   assert.throws(() => read('a=\\u12'), { code: 'BAD_OPTION' })
 })
 

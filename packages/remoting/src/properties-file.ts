@@ -4,18 +4,45 @@ import { RemotingError } from './errors.ts'
 export interface PropertyEntry {
   readonly key: string
   readonly value: string
+  /** The value as it is written in the file, with its escapes. */
+  readonly written: string
   /** The line its key begins on, counted from 1. */
   readonly line: number
+}
+
+const UTF8_MARK = [0xef, 0xbb, 0xbf]
+
+/** Whether a file begins with the byte order mark that some editors put before UTF-8. */
+export function hasByteOrderMark(bytes: Uint8Array): boolean {
+  return UTF8_MARK.every((byte, at) => bytes[at] === byte)
 }
 
 /**
  * Reads a `.properties` text as java.util.Properties does: every entry in the order of the file, duplicates included.
  * Java reads a stream as ISO-8859-1 and a Reader in its own encoding; RocketMQ uses a stream.
- * @throws RemotingError BAD_OPTION with the line of a malformed `\u` escape.
+ * A byte order mark, which Java takes for a part of the first key, is skipped.
+ * @throws RemotingError BAD_OPTION with the line of a malformed `\u` escape, or if the text is UTF-16.
  */
 export function readProperties(bytes: Uint8Array, encoding: 'latin1' | 'utf8' = 'latin1'): PropertyEntry[] {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding)
-  return logicalLines(encoding === 'utf8' && text.startsWith('\ufeff') ? text.slice(1) : text).map(entryOf)
+  if (isUtf16(bytes)) throw new RemotingError('BAD_OPTION', 'it is UTF-16: save it as UTF-8, or as plain ASCII')
+  const content = hasByteOrderMark(bytes) ? bytes.subarray(UTF8_MARK.length) : bytes
+  const text = Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString(encoding)
+  return logicalLines(text).map(entryOf)
+}
+
+// With its byte order mark, or with a zero byte in the first character, as each ASCII character has.
+function isUtf16([first, second]: Uint8Array): boolean {
+  if (first === undefined || second === undefined) return false
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || (first === 0) !== (second === 0)
+}
+
+/** What to write instead of a backslash that Java drops. Completes "...: ". */
+export const BACKSLASH_ADVICE =
+  'a backslash escapes the next character in this file; in a path, write / or \\ for each one'
+
+/** Whether a written value has a backslash that is not part of it any more when it is read, as in `C:\data`. */
+export function losesBackslash(written: string): boolean {
+  return /\\/.test(written.replace(/\\(?:u[0-9a-fA-F]{4}|[\\ :=#!])/g, ''))
 }
 
 /** The effective entries: of several with the same key, the last counts. */
@@ -78,7 +105,7 @@ function entryOf({ text, line }: LogicalLine): PropertyEntry {
   const key = KEY.exec(text)?.[0] ?? ''
   const rest = text.slice(key.length)
   const value = rest.slice(SEPARATOR.exec(rest)?.[0].length)
-  return { key: unescape(key, line), value: unescape(value, line), line }
+  return { key: unescape(key, line), value: unescape(value, line), written: value, line }
 }
 
 const NAMED_ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' }
@@ -87,7 +114,11 @@ function unescape(text: string, line: number): string {
   if (!text.includes('\\')) return text
   return text.replace(/\\(?:u([0-9a-fA-F]{4})|([^]?))/g, (_, hex: string | undefined, other: string) => {
     if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16))
-    if (other === 'u') throw new RemotingError('BAD_OPTION', `line ${line}: \\u must be followed by four hex digits`)
+    if (other === 'u')
+      throw new RemotingError(
+        'BAD_OPTION',
+        `line ${line}: \\u must be followed by four hex digits; ${BACKSLASH_ADVICE}`,
+      )
     return NAMED_ESCAPES[other] ?? other
   })
 }

@@ -194,3 +194,14 @@ test('hooks see the reply to a held request together with the request without it
   await settled(reply)
   assert.deepEqual(bodies, [body, null])
 })
+
+test('a remark shows control and direction characters of the caller as escapes', async () => {
+  const refuse = (topic: string): never => {
+    throw topic.startsWith('x') ? new Error(topic) : new ResponseError(17, `no topic ${topic}\nSee the FAQ`)
+  }
+  const router = new Router(table, { ...handlers, ROUTE: ({ header }) => refuse(header.topic) }, {})
+  const remark = async (topic: string) =>
+    (await settled(router.dispatch({ ...plain, code: 105, extFields: new Map([['topic', topic]]) }, peer))).remark
+  assert.equal(await remark('a\u001b[2J\u202e'), 'no topic a\\u001b[2J\\u202e\nSee the FAQ')
+  assert.equal(await remark('x\u0007'), 'ROUTE: x\\u0007')
+})

@@ -2,6 +2,7 @@ import { type BodyBytes, type Command, type ReplyParts, withoutBody } from './co
 import { HeaderError, RemotingError, ResponseError } from './errors.ts'
 import { type Eventual, Held, held } from './held.ts'
 import { type Logger, silent } from './log.ts'
+import { printableLines } from './printable.ts'
 import type { Answer, Call, Handler, HandlersFor, Peer, RequestDeclaration, RequestTable } from './request.ts'
 
 /** Response codes that the transport itself sends (Apache's RemotingSysResponseCode). */
@@ -133,13 +134,16 @@ export class Router<const T extends RequestTable, Context> {
   }
 
   #refusal({ route, command, peer }: Exchange<Context>, error: unknown): ReplyParts {
-    if (error instanceof ResponseError) return { code: error.responseCode, remark: error.remark }
+    if (error instanceof ResponseError) return { code: error.responseCode, remark: shown(error.remark) }
     if (error instanceof HeaderError) return { code: SYSTEM_ERROR, remark: `${route.name}: ${error.message}` }
     if (error instanceof RemotingError && error.code === 'BAD_BODY') {
       return { code: SYSTEM_ERROR, remark: `${route.name}: ${error.message}` }
     }
     this.#log.error({ err: error, code: command.code, peer: peer.remoteAddress }, 'process request exception')
-    return { code: SYSTEM_ERROR, remark: `${route.name}: ${error instanceof Error ? error.message : String(error)}` }
+    return {
+      code: SYSTEM_ERROR,
+      remark: shown(`${route.name}: ${error instanceof Error ? error.message : String(error)}`),
+    }
   }
 }
 
@@ -157,7 +161,7 @@ function writeAnswer(declaration: RequestDeclaration, answer: GivenAnswer): Repl
   const { body } = given
   return {
     code: answer.code ?? SUCCESS,
-    remark: answer.remark ?? null,
+    remark: shown(answer.remark ?? null),
     // Java writes extFields, even empty ones, exactly when the response has a header class.
     extFields: declaration.reply?.header ? declaration.reply.header.encode((given.header ?? {}) as never) : null,
     body:
@@ -167,6 +171,11 @@ function writeAnswer(declaration: RequestDeclaration, answer: GivenAnswer): Repl
           ? body
           : (declaration.reply?.body?.encode(body) ?? null),
   }
+}
+
+// A remark may quote what the caller sent, and ends up in terminals and logs.
+function shown(remark: string | null): string | null {
+  return remark === null ? null : printableLines(remark)
 }
 
 function isBytes(body: unknown): body is BodyBytes {

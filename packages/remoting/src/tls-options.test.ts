@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { Logger } from './log.ts'
+import { type Logger, silent } from './log.ts'
+import { BACKSLASH_ADVICE } from './properties-file.ts'
 import { loadTlsOptions, tlsProperties } from './tls-options.ts'
 
 function file(t: TestContext, text: string): string {
@@ -77,6 +78,17 @@ test('the error for a bad value names the key, the file, the line and the valid 
   })
   const broken = file(t, 'tls.server.keyPath=\\u12')
   await assert.rejects(load({ 'tls.config.file': broken }), { code: 'BAD_OPTION', message: /tls\.properties: line 1/ })
+})
+
+test('a path with backslashes is refused with what to write, and a byte order mark is skipped', async t => {
+  const path = file(t, '\ufefftls.server.keyPath=C:\\certs\\key.pem\n')
+  const warned: string[] = []
+  const log = { ...silent, warn: (_: object, text: string) => void warned.push(text) }
+  await assert.rejects(load({ 'tls.config.file': path }, log), {
+    code: 'BAD_OPTION',
+    message: `${path}, line 1: tls.server.keyPath=C:\\certs\\key.pem: ${BACKSLASH_ADVICE}`,
+  })
+  assert.deepEqual(warned, ['the TLS file begins with a byte order mark, which is skipped'])
 })
 
 test('a configured file that does not exist is reported and ignored; Java ignores it too', async () => {

@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { RemotingError } from './errors.ts'
 import { type Logger, silent } from './log.ts'
-import { latestProperties, type PropertyEntry, readProperties } from './properties-file.ts'
+import {
+  BACKSLASH_ADVICE,
+  hasByteOrderMark,
+  latestProperties,
+  losesBackslash,
+  type PropertyEntry,
+  readProperties,
+} from './properties-file.ts'
 
 /** Whether a port speaks TLS: never, if the client starts a TLS handshake, or always. */
 export type TlsMode = 'disabled' | 'permissive' | 'enforcing'
@@ -133,18 +140,22 @@ interface Source {
 async function readConfigFile(named: string | undefined, log: Logger): Promise<Map<string, Source>> {
   const file = named ?? TLS_CONFIG_FILE
   const sources = new Map<string, Source>()
-  for (const { key, value, line } of await entriesOf(file, named !== undefined, log)) {
+  for (const { key, value, written, line } of await entriesOf(file, named !== undefined, log)) {
     const property: TlsProperty<unknown> | undefined = isTlsProperty(key) ? tlsProperties[key] : undefined
     if (property === undefined) log.warn({ key, file, line }, 'unknown key in the TLS file is ignored')
     else if (property.notInFile) log.warn({ key, file, line }, 'this key is not read from the TLS file and is ignored')
-    else sources.set(key, { value, where: ` (${file}, line ${line})` })
+    else if (key.endsWith('Path') && losesBackslash(written)) {
+      throw new RemotingError('BAD_OPTION', `${file}, line ${line}: ${key}=${written}: ${BACKSLASH_ADVICE}`)
+    } else sources.set(key, { value, where: ` (${file}, line ${line})` })
   }
   return sources
 }
 
 async function entriesOf(file: string, isNamed: boolean, log: Logger): Promise<Iterable<PropertyEntry>> {
   try {
-    return latestProperties(readProperties(await readFile(file))).values()
+    const bytes = await readFile(file)
+    if (hasByteOrderMark(bytes)) log.warn({ file }, 'the TLS file begins with a byte order mark, which is skipped')
+    return latestProperties(readProperties(bytes)).values()
   } catch (error) {
     if (error instanceof RemotingError) throw new RemotingError(error.code, `${file}: ${error.message}`)
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {

@@ -1,5 +1,5 @@
 import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
-import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type HandlersFor, printable, ResponseError } from '@gantrymq/remoting'
 import type { KvStore } from '../kv/kv-store.ts'
 
 /** What the handlers of the KV configuration work on. */
@@ -28,7 +28,7 @@ export const kvHandlers: HandlersFor<KvRequests, KvContext> = {
     const isWhole = namespace !== undefined && key !== undefined
     const value = isWhole ? kv.current.get(namespace, key) : undefined
     if (value !== undefined) return { header: { value } }
-    const remark = `No config item, Namespace: ${namespace ?? null} Key: ${key ?? null}`
+    const remark = `No config item, Namespace: ${printable(namespace ?? 'null')} Key: ${printable(key ?? 'null')}`
     // Not thrown: Apache answers with an empty header here.
     return { code: responseCodes.QUERY_NOT_FOUND, remark, header: {} }
   },
@@ -41,7 +41,10 @@ export const kvHandlers: HandlersFor<KvRequests, KvContext> = {
   GET_KVLIST_BY_NAMESPACE({ header: { namespace } }, { kv }) {
     const table = namespace === undefined ? undefined : kv.current.namespace(namespace)
     if (table === undefined)
-      throw new ResponseError(responseCodes.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace ?? null}`)
+      throw new ResponseError(
+        responseCodes.QUERY_NOT_FOUND,
+        `No config item, Namespace: ${printable(namespace ?? 'null')}`,
+      )
     return { body: table }
   },
 }

@@ -1,5 +1,5 @@
 import { encodeTopicRoute, type nameServerRequests, responseCodes } from '@gantrymq/protocol'
-import { type Dialect, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type Dialect, type HandlersFor, printable, ResponseError } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
 import { STANDARD_JSON_VERSION } from '../answers/prepared-routes.ts'
 import { clusterInfo } from '../registry/route-queries.ts'
@@ -23,7 +23,7 @@ export const routeHandlers: HandlersFor<RouteRequests, NameServerContext> = {
     const body = topic === undefined ? undefined : bodies.find(topic, dialect)?.bytes[dialect]
     if (topic === undefined || body === undefined) {
       metrics.routeNotFound++
-      const remark = `No topic route info in name server for the topic: ${topic ?? null}\nSee ${HELP} for further details.`
+      const remark = `No topic route info in name server for the topic: ${printable(topic ?? 'null')}\nSee ${HELP} for further details.`
       throw new ResponseError(responseCodes.TOPIC_NOT_EXIST, remark)
     }
     const zone = zoneAskedFor(command.extFields)
