@@ -5,7 +5,7 @@ export { HttpEndpoint, type HttpEndpointOptions, type HttpLimits } from './http/
 export { jsonPage, type Page, type PageRequest, Refusal, type RefusalCode, refusalPage, textPage } from './http/page.ts'
 export { type PageArguments, Pages, type PagesOptions, type ServerPage } from './http/pages.ts'
 export { type PageQuery, type Part, pickPart, readPageQuery } from './http/paging.ts'
-export { Histogram, LabelledCounter, NameLimit } from './metrics/counters.ts'
+export { Histogram, isLabel, LabelledCounter, NameLimit } from './metrics/counters.ts'
 export { EventLoopDelay } from './metrics/event-loop-delay.ts'
 export {
   type HistogramSample,
@@ -21,6 +21,7 @@ export {
   bytes,
   flag,
   host,
+  hostNames,
   int,
   type Kind,
   millis,

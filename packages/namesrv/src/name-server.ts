@@ -165,7 +165,7 @@ export class NameServer {
     this.#notifier = new MinBrokerNotifier(this.#client, log)
     this.status = this.#describe()
     this.metrics.watch(this.status)
-    this.#http = options.httpEnabled ? this.#createHttp(metricsPage?.(this.metrics)) : undefined
+    this.#http = options.httpEnabled ? this.#createHttp(options, metricsPage?.(this.metrics)) : undefined
     this.#server = this.#createServer(options)
   }
 
@@ -222,10 +222,10 @@ export class NameServer {
     })
   }
 
-  #createHttp(metrics: MetricsPage | undefined): HttpEndpoint {
+  #createHttp({ httpAllowedHosts }: NameServerOptions, metrics: MetricsPage | undefined): HttpEndpoint {
     const of = { role: 'name server', clock: this.#clock, log: this.#log }
     const pages = new Pages({ ...of, health: this.status, metrics, further: nameServerPages(this.status) })
-    return new HttpEndpoint({ ...of, answer: request => pages.answer(request) })
+    return new HttpEndpoint({ ...of, allowedHosts: httpAllowedHosts, answer: request => pages.answer(request) })
   }
 
   #createContext(): NameServerContext {

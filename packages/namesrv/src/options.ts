@@ -3,6 +3,7 @@ import {
   bytes,
   flag,
   host,
+  hostNames,
   int,
   millis,
   never,
@@ -348,6 +349,11 @@ const ownOptions = {
     'Port for HTTP; 0 for any free one. None: listenPort serves HTTP besides the remoting protocol.',
   ),
   httpBindAddress: option(orNone(host()), null, 'Address for httpPort. None: bindAddress.'),
+  httpAllowedHosts: option(
+    hostNames(),
+    [],
+    'Host names under which HTTP is served, besides addresses and localhost; `*.example.com` for all names below it, `*` for any name. The check protects the pages from other sites in a browser (DNS rebinding).',
+  ),
   proxyProtocolRanges: option(
     ranges(),
     [],

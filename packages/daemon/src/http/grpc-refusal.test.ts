@@ -127,6 +127,8 @@ test('other HTTP/2 clients get the pages', async t => {
   assert.equal(post.answer[':status'], 405)
   const head = await client(t, port).ask({ ':method': 'HEAD', ':path': '/livez' })
   assert.deepEqual([head.answer['content-length'], head.body], ['3', ''])
+  const rebound = await client(t, port).ask({ ':path': '/livez', ':authority': 'rebound.example' })
+  assert.equal(rebound.answer[':status'], 421)
 })
 
 test('a connection with nothing or garbage after the preface is closed', async t => {

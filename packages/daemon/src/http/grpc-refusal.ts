@@ -46,7 +46,11 @@ export function serveHttp2(socket: Duplex, role: string, handlers: Http2Handlers
       handlers.refused(path)
     } else {
       stream.once('close', () => handlers.answered())
-      void sendPage(stream, { method: String(headers[':method']), target: path }, handlers)
+      void sendPage(
+        stream,
+        { method: String(headers[':method']), target: path, host: headers[':authority'] ?? headers.host },
+        handlers,
+      )
     }
   })
 }

@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import type { Logger } from '@gantrymq/remoting'
+import { type Logger, silent } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { pagesOf, STARTED_AT } from '../../test/health-fixture.ts'
@@ -38,7 +38,7 @@ function connection(http: HttpEndpoint) {
   return { near, far, all: text(near) }
 }
 
-const GET_LIVEZ = 'GET /livez HTTP/1.1\r\nhost: x\r\n\r\n'
+const GET_LIVEZ = 'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n'
 
 /** Reads until `count` answers to GET_LIVEZ have arrived. */
 async function answers(socket: NodeJS.ReadableStream, count: number): Promise<string> {
@@ -98,7 +98,7 @@ test('listen rejects for a port in use', async t => {
 test('HEAD gets the headers of GET and no body', async t => {
   const { http } = endpoint(t)
   const { near, all } = connection(http)
-  near.write('HEAD /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  near.write('HEAD /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
   const answer = await all
   assert.match(answer, /^HTTP\/1.1 200 OK\r\n/)
   assert.match(answer, /content-length: 3\r\n/)
@@ -109,16 +109,40 @@ test('other methods get 405 with what is allowed', async t => {
   const { http } = endpoint(t)
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
     const { near, all } = connection(http)
-    near.write(`${method} /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    near.write(`${method} /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
     assert.match(await all, /^HTTP\/1.1 405 [^]*allow: GET, HEAD[^]*"METHOD_NOT_ALLOWED"/, method)
   }
+})
+
+test('a request for a host name that is not allowed is refused with what to do, and logged', async t => {
+  const warnings: object[] = []
+  const log: Logger = { ...silent, warn: fields => void warnings.push(fields) }
+  const { http } = endpoint(t, { allowedHosts: ['namesrv.internal'], log })
+  const ask = (host: string) => {
+    const { near, all } = connection(http)
+    near.write(`GET /livez HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`)
+    return all
+  }
+  for (const host of ['127.0.0.1:9876', 'localhost', 'namesrv.internal:9876']) {
+    assert.match(await ask(host), /^HTTP\/1.1 200 /, host)
+  }
+  const answer = await ask('rebound.example')
+  assert.match(answer, /^HTTP\/1.1 421 [^]*"HOST_NOT_ALLOWED"[^]*rebound\.example[^]*httpAllowedHosts/)
+  assert.ok(!answer.includes('ok\n'))
+  assert.deepEqual(warnings, [{ peer: undefined, host: 'rebound.example' }])
+})
+
+test('HTTP/1.0 without a host name gets its page, as no browser sends it', async t => {
+  const { near, all } = connection(endpoint(t).http)
+  near.write('GET /livez HTTP/1.0\r\n\r\n')
+  assert.match(await all, /^HTTP\/1.1 200 /)
 })
 
 test('a request with a body is refused and its connection ended', async t => {
   const { http } = endpoint(t)
   for (const framing of ['content-length: 1000000000', 'transfer-encoding: chunked']) {
     const { near, all } = connection(http)
-    near.write(`GET /livez HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n`)
+    near.write(`GET /livez HTTP/1.1\r\nhost: localhost\r\n${framing}\r\n\r\n`)
     assert.match(await all, /^HTTP\/1.1 413 [^]*connection: close[^]*"BODY_NOT_ALLOWED"/i)
   }
 })
@@ -126,8 +150,11 @@ test('a request with a body is refused and its connection ended', async t => {
 test('too large headers and bytes that are not a request get a readable answer', async t => {
   const { http } = endpoint(t)
   const cases = [
-    [`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(9000)}\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
-    [`GET /${'y'.repeat(9000)} HTTP/1.1\r\nhost: x\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
+    [
+      `GET /livez HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(9000)}\r\n\r\n`,
+      /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/,
+    ],
+    [`GET /${'y'.repeat(9000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`, /^HTTP\/1.1 431 [^]*"HEADER_TOO_LARGE"/],
     ['GET nonsense\r\n\r\n', /^HTTP\/1.1 400 [^]*"BAD_REQUEST"/],
     ['\0\0\0\x10', /^HTTP\/1.1 400 [^]*"BAD_REQUEST"/],
   ] as const
@@ -208,7 +235,7 @@ test('a connection beyond the limit closes a silent one and no answer in progres
   const metrics = { contentType: 'text/plain', render: () => rendered }
   const { http } = endpoint(t, { metrics, limits: { connections: 2 } })
   const busy = connection(http)
-  busy.near.write('GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  busy.near.write('GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
   await new Promise(setImmediate)
   const idle = connection(http)
   connection(http)
@@ -222,7 +249,7 @@ test('close ends idle connections at once and lets an answer in progress finish'
   const { http } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => rendered } })
   const idle = connection(http)
   const busy = connection(http)
-  busy.near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
+  busy.near.write('GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n')
   await new Promise(setImmediate)
   const closed = http.close()
   await once(idle.far, 'close')
@@ -237,7 +264,7 @@ test('close ends idle connections at once and lets an answer in progress finish'
 test('close waits no longer than its timeout for an answer that never comes', async t => {
   const { http, clock } = endpoint(t, { metrics: { contentType: 'text/plain', render: () => new Promise(() => {}) } })
   const { near, far } = connection(http)
-  near.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n')
+  near.write('GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n')
   await new Promise(setImmediate)
   const closed = http.close()
   assert.equal(far.destroyed, false)

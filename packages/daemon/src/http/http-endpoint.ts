@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type Clock, type Logger, silent } from '@gantrymq/remoting'
+import { type Clock, type Logger, printable, silent } from '@gantrymq/remoting'
 import { serveHttp2 } from './grpc-refusal.ts'
+import { isAllowedHost } from './host-names.ts'
 import { type Page, type PageRequest, Refusal, refusalPage } from './page.ts'
 
 export interface HttpLimits {
@@ -29,6 +30,8 @@ export interface HttpEndpointOptions {
   readonly answer: (request: PageRequest) => Promise<Page>
   /** What the log and gRPC clients call the server: `name server`. */
   readonly role: string
+  /** Host names that requests may have, besides addresses and loopback names; see `isAllowedHost`. Default none. */
+  readonly allowedHosts?: readonly string[]
   readonly clock: Clock
   readonly log?: Logger
   readonly limits?: Partial<HttpLimits>
@@ -57,6 +60,7 @@ const WARNING_GAP_MS = 60_000
 export class HttpEndpoint {
   readonly #answer: (request: PageRequest) => Promise<Page>
   readonly #role: string
+  readonly #allowedHosts: readonly string[]
   readonly #clock: Clock
   readonly #log: Logger
   readonly #limits: HttpLimits
@@ -70,9 +74,10 @@ export class HttpEndpoint {
   #lastClosed = () => {}
   readonly #warned = new Map<string, number>()
 
-  constructor({ answer, role, clock, log = silent, limits }: HttpEndpointOptions) {
+  constructor({ answer, role, allowedHosts = [], clock, log = silent, limits }: HttpEndpointOptions) {
     this.#answer = answer
     this.#role = role
+    this.#allowedHosts = allowedHosts
     this.#clock = clock
     this.#log = log
     this.#limits = { ...httpLimits, ...limits }
@@ -107,7 +112,7 @@ export class HttpEndpoint {
     serveHttp2(stream, this.#role, {
       answer: request => {
         connection.answering++
-        return this.#answer(request)
+        return this.#page(request, remoteAddress ?? stream.remoteAddress)
       },
       answered: () => this.#finished(connection),
       refused: path => {
@@ -216,11 +221,21 @@ export class HttpEndpoint {
     connection.answering++
     response.once('close', () => this.#finished(connection))
     const refusal = refuseFraming(request, connection)
+    const { method = '', url: target = '', headers, socket } = request
     const page = refusal
       ? refusalPage(refusal)
-      : await this.#answer({ method: request.method ?? '', target: request.url ?? '' })
+      : await this.#page({ method, target, host: headers.host }, socket.remoteAddress)
     if (refusal || this.#closing) response.shouldKeepAlive = false
     sendPage(response, page)
+  }
+
+  async #page(request: PageRequest, peer: string | undefined): Promise<Page> {
+    const { host } = request
+    if (isAllowedHost(host, this.#allowedHosts)) return this.#answer(request)
+    this.#warn({ peer, host }, 'an HTTP request was refused because of its host name')
+    const name = JSON.stringify(printable(host ?? ''))
+    const advice = 'use the address of the server, or add the name to httpAllowedHosts'
+    return refusalPage(new Refusal(421, 'HOST_NOT_ALLOWED', `the host name ${name} is not allowed: ${advice}`))
   }
 
   #finished(connection: HttpConnection): void {

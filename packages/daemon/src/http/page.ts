@@ -1,8 +1,12 @@
+import { printable } from '@gantrymq/remoting'
+
 /** A request for a page, over HTTP/1.1 or HTTP/2. */
 export interface PageRequest {
   readonly method: string
   /** Path and query as sent. */
   readonly target: string
+  /** The Host header, or `:authority` of HTTP/2. */
+  readonly host?: string | undefined
 }
 
 /** A whole answer. Paging and limits bound the body, so it needs no stream. */
@@ -24,6 +28,7 @@ export type RefusalCode =
   | 'PIPELINED'
   | 'TARGET_TOO_LONG'
   | 'HEADER_TOO_LARGE'
+  | 'HOST_NOT_ALLOWED'
   | 'METRICS_OFF'
   | 'INTERNAL'
 
@@ -55,9 +60,10 @@ export function textPage(body: string, contentType = 'text/plain; charset=utf-8'
   return { status: 200, headers: { ...commonHeaders, 'content-type': contentType }, body }
 }
 
+/** Names that peers chose keep their value, but the text of the page has no character that a terminal obeys or hides. */
 export function jsonPage(value: unknown, status = 200): Page {
   const headers = { ...commonHeaders, 'content-type': 'application/json; charset=utf-8' }
-  return { status, headers, body: `${JSON.stringify(value, plain)}\n` }
+  return { status, headers, body: `${printable(JSON.stringify(value, plain))}\n` }
 }
 
 export function refusalPage(refusal: Refusal): Page {

@@ -34,6 +34,12 @@ test('the index names the server and lists all pages, including those of the ser
   )
 })
 
+test('a name shows its control and direction characters as escapes, and is still the same name', async () => {
+  const page = await pageGetter()(`/api/v1/topics/${encodeURIComponent('a\u009b2J\u202eb')}`)
+  assert.match(page.body, /"segment":"a\\u009b2J\\u202eb"/)
+  assert.equal(json(page).segment, 'a\u009b2J\u202eb')
+})
+
 test('the process is alive whatever its state', async () => {
   const health = healthOf({ readiness: () => ({ ready: false, code: 'DRAINING', reason: 'shutting down' }) })
   assert.equal((await pageGetter({ health })('/livez')).status, 200)

@@ -1,10 +1,17 @@
+import { printable } from '@gantrymq/remoting'
 import type { HistogramSample, Labels, MetricFamily, Sample } from './family.ts'
 
 /** The label for names beyond a limit and for unknown codes. */
 export const OTHER = 'other'
+const LONGEST_LABEL = 255
+
+/** Whether a name that a peer chose may be a label value: short, and without control and direction characters. */
+export function isLabel(name: string): boolean {
+  return name.length <= LONGEST_LABEL && printable(name) === name
+}
 
 /**
- * Keeps a limited number of names, the first ones, and replaces all others by `other`: label values come from peers, and
+ * Keeps a limited number of names, the first ones that may be labels, and replaces all others by `other`: label values come from peers, and
  * each one takes memory in the server and in the monitoring forever.
  */
 export class NameLimit {
@@ -17,9 +24,14 @@ export class NameLimit {
 
   label(name: string): string {
     if (this.#names.has(name)) return name
-    if (this.#names.size >= this.#limit) return OTHER
+    if (this.#names.size >= this.#limit || !isLabel(name)) return OTHER
     this.#names.add(name)
     return name
+  }
+
+  /** The label of a name that may not be kept, because a request that was refused has it. */
+  labelIfKept(name: string): string {
+    return this.#names.has(name) ? name : OTHER
   }
 }
 

@@ -101,6 +101,19 @@ export const ranges = (): Kind<readonly string[]> => ({
   print: value => value.join(','),
 })
 
+/** Host names, separated by commas. `*.example.com` is every name below example.com; `*` is every name. */
+export const hostNames = (): Kind<readonly string[]> => ({
+  type: 'host names',
+  expected: 'host names such as namesrv.internal,*.example.com, or *',
+  read(value) {
+    const list = value.split(/[,;]/).map(name => name.trim()).filter(name => name !== '') // biome-ignore format: one thought
+    return list.every(name => /^(?:\*|(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)$/.test(name))
+      ? list
+      : undefined
+  },
+  print: value => value.join(','),
+})
+
 function isRange(range: string): boolean {
   const [address = '', prefix, ...more] = range.split('/')
   const family = isIP(address)

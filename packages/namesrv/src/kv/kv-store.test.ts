@@ -34,6 +34,21 @@ test('a change is not visible before it is on disk', async t => {
   assert.equal(store.current.get('ns', 'k'), 'v')
 })
 
+test('the log has the namespace, the key and the size of a value, and never the value', async () => {
+  const lines: unknown[] = []
+  const add = (fields: object, text: string) => void lines.push([text, fields])
+  const store = await KvStore.open({ path: null, log: { debug: add, info: add, warn: add, error: add } })
+  await store.put('ns', 'password', 'secret')
+  await store.put('ns', 'password', 'secret2')
+  await store.delete('ns', 'password')
+  assert.deepEqual(lines, [
+    ['putKVConfig create new Namespace', { namespace: 'ns' }],
+    ['putKVConfig create new config item', { namespace: 'ns', key: 'password', size: 6 }],
+    ['putKVConfig update config item', { namespace: 'ns', key: 'password', size: 7 }],
+    ['deleteKVConfig delete a config item', { namespace: 'ns', key: 'password' }],
+  ])
+})
+
 test('concurrent changes are applied in order and share few writes', async t => {
   const path = join(await folder(t), 'kvConfig.json')
   const store = await open(path)

@@ -144,13 +144,18 @@ export class KvStore {
   }
 
   #report(change: KvChange, before: KvConfig): void {
-    const fields = { ...change, kind: undefined }
-    if (change.kind === 'delete') this.#log.info(fields, 'deleteKVConfig delete a config item')
-    else if (before.get(change.namespace, change.key) !== undefined) {
+    const { namespace, key } = change
+    if (change.kind === 'delete') {
+      this.#log.info({ namespace, key }, 'deleteKVConfig delete a config item')
+      return
+    }
+    // Unlike Apache's, the line has no value: applications keep passwords in the KV configuration.
+    const fields = { namespace, key, size: change.value.length }
+    if (before.get(namespace, key) !== undefined) {
       this.#log.info(fields, 'putKVConfig update config item')
     } else {
-      if (before.namespace(change.namespace) === undefined) {
-        this.#log.info({ namespace: change.namespace }, 'putKVConfig create new Namespace')
+      if (before.namespace(namespace) === undefined) {
+        this.#log.info({ namespace }, 'putKVConfig create new Namespace')
       }
       this.#log.info(fields, 'putKVConfig create new config item')
     }

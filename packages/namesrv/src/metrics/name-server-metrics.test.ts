@@ -69,6 +69,33 @@ test('names that peers choose cannot create unlimited series, and omitted series
   assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_series_omitted'), { broker_last_update_age_seconds: 7 })
 })
 
+test('names of refused registrations are no labels, and take no label of a cluster that registers later', async () => {
+  const metrics = metricsOf()
+  for (let i = 0; i < 10; i++) metrics.registered(`refused-${i}`, 'rejected')
+  metrics.registered('DefaultCluster', 'new')
+  metrics.registered('DefaultCluster', 'rejected')
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_broker_registrations_total'), {
+    'other rejected': 10,
+    'DefaultCluster new': 1,
+    'DefaultCluster rejected': 1,
+  })
+})
+
+test('names with control or direction characters and very long names are no labels', async () => {
+  const names = ['a\u202eb', 'a\u009bb', 'x'.repeat(256)]
+  const brokers = names.flatMap(name => [broker('b', 0, { cluster: name }), broker(name)])
+  const metrics = metricsOf({ ...statusOf({ brokers }), kvConfigs: () => names.map(name => [name, 1] as const) })
+  assert.deepEqual(Object.keys(await seriesOf(metrics, 'rocketmq_nameserver_brokers')).sort(), [
+    'DefaultCluster master',
+    'DefaultCluster slave',
+    'other master',
+    'other slave',
+  ])
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_broker_last_update_age_seconds'), {})
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_series_omitted'), { broker_last_update_age_seconds: 6 })
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_kv_configs'), { other: 3 })
+})
+
 test('readiness, version and start time are shown', async () => {
   const readiness = () => ({ ready: false, code: 'WAITING', reason: '40 s to go' }) as const
   const metrics = metricsOf(statusOf({ readiness }))

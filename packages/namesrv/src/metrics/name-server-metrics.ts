@@ -88,7 +88,9 @@ export class NameServerMetrics implements MetricSource {
   }
 
   registered(cluster: string, result: Registration['result']): void {
-    this.#registrations.add({ cluster: this.#clusters.label(cluster), result })
+    // A refused name could be anything.
+    const label = result === 'rejected' ? this.#clusters.labelIfKept(cluster) : this.#clusters.label(cluster)
+    this.#registrations.add({ cluster: label, result })
   }
 
   unregistered(cluster: string, reason: RemovalReason): void {

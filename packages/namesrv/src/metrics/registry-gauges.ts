@@ -1,4 +1,4 @@
-import { inSlices, type MetricFamily, NameLimit, type Sample, singleSeries } from '@gantrymq/daemon'
+import { inSlices, isLabel, type MetricFamily, NameLimit, type Sample, singleSeries } from '@gantrymq/daemon'
 import { isMaster } from '@gantrymq/protocol'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import type { NameServerStatus } from '../status.ts'
@@ -54,7 +54,8 @@ function brokerCounts(brokers: readonly BrokerView[], clusters: NameLimit): Metr
 }
 
 function brokerAges(brokers: readonly BrokerView[], now: number, limit: number) {
-  const samples: Sample[] = brokers.slice(0, limit).map(({ cluster, brokerName, brokerId, lastUpdate }) => ({
+  const shown = brokers.filter(({ cluster, brokerName }) => isLabel(cluster) && isLabel(brokerName)).slice(0, limit)
+  const samples: Sample[] = shown.map(({ cluster, brokerName, brokerId, lastUpdate }) => ({
     labels: { cluster, broker: brokerName, broker_id: String(brokerId) },
     value: Math.max(0, now - lastUpdate) / 1000,
   }))
