@@ -23,3 +23,10 @@ test('fewer requests a second are reported as slower', () => {
 test('a case without a stored figure is skipped', () => {
   assert.deepEqual(compare({ ...baseline(1, 1), cases: {} }, baseline(9, 0.1)), [])
 })
+
+test('more CPU in the storm, relative to Apache, is reported as slower', () => {
+  const p99Us = { quiet: 1, registering: 1, registered: 1, 'hanging up': 1, after: 1 }
+  const storm = { cpuToApache: 0.3, p99Us, apacheP99Us: p99Us }
+  const slower = compare({ ...baseline(1, 1), storm }, { ...baseline(1, 1), storm: { ...storm, cpuToApache: 0.5 } })
+  assert.deepEqual(slower, [{ id: 'storm', what: "CPU, times Apache's", before: 0.3, now: 0.5 }])
+})

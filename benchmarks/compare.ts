@@ -1,5 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Report } from './report.ts'
+import type { StormRun } from './storm/run.ts'
+import { type Phase, phases } from './storm/size.ts'
+import type { StormResult } from './storm/storm.ts'
 import type { PerSubject, StartResult } from './suite.ts'
 
 /** The stored figures of a case. They are relative to the bare server of the same run, so that machines are comparable. */
@@ -15,12 +18,22 @@ interface BaselineCase {
   readonly cpuToApache?: number
 }
 
+/** The stored figures of the storm. */
+interface StormBaseline {
+  /** CPU time of all phases, ours / Apache. */
+  readonly cpuToApache: number
+  readonly p99Us: Readonly<Record<Phase, number>>
+  readonly apacheP99Us: Readonly<Record<Phase, number>>
+}
+
 export interface Baseline {
   readonly machine: string
   readonly node: string
   /** Time from spawning to the first answer, and resident memory then. */
   readonly starts?: PerSubject<StartResult>
   readonly cases: Readonly<Record<string, BaselineCase>>
+  /** Undefined if no run had the whole storm with both servers. */
+  readonly storm?: StormBaseline
 }
 
 /** A figure that is worse than the stored one. */
@@ -74,7 +87,26 @@ export function baselineOf(report: Report): Baseline {
         : {}),
     }
   }
-  return { machine: report.machine, node: report.node, starts: startsOf(report), cases }
+  const storm = report.storm && stormBaselineOf(report.storm)
+  return { machine: report.machine, node: report.node, starts: startsOf(report), cases, ...(storm ? { storm } : {}) }
+}
+
+function stormBaselineOf({ quick, results: { ours, apache } }: StormRun): StormBaseline | undefined {
+  if (quick || !ours || 'error' in ours || !apache || 'error' in apache) return undefined
+  return {
+    cpuToApache: rounded(cpuMsOf(ours) / cpuMsOf(apache)),
+    p99Us: p99UsOf(ours),
+    apacheP99Us: p99UsOf(apache),
+  }
+}
+
+function cpuMsOf(result: StormResult): number {
+  return phases.reduce((sum, phase) => sum + result.phases[phase].serverCpuMs, 0)
+}
+
+function p99UsOf(result: StormResult): Record<Phase, number> {
+  const all = phases.map(phase => [phase, rounded(result.phases[phase].p99Us)] as const)
+  return Object.fromEntries(all) as Record<Phase, number>
 }
 
 /** Stores a report as the new baseline. Cases that are not in the report keep their old figures. */
@@ -82,12 +114,16 @@ export async function saveBaseline(report: Report): Promise<void> {
   const old = await readBaseline()
   const fresh = baselineOf(report)
   const starts = { ...old?.starts, ...fresh.starts }
-  const baseline = { ...fresh, starts, cases: { ...old?.cases, ...fresh.cases } }
+  const baseline = { ...old, ...fresh, starts, cases: { ...old?.cases, ...fresh.cases } }
   await writeFile(path, `${JSON.stringify(baseline, null, 2)}\n`)
 }
 
 /** The figures that are slower than the baseline by more than the tolerance. */
 export function compare(baseline: Baseline, now: Baseline): Slower[] {
+  return [...compareCases(baseline, now), ...compareStorms(baseline.storm, now.storm)]
+}
+
+function compareCases(baseline: Baseline, now: Baseline): Slower[] {
   return Object.entries(now.cases).flatMap(([id, fresh]) => {
     const old = baseline.cases[id]
     if (!old) return []
@@ -100,4 +136,10 @@ export function compare(baseline: Baseline, now: Baseline): Slower[] {
     }
     return slower
   })
+}
+
+// Times depend on the whole machine; CPU time that the same requests need does not.
+function compareStorms(old: StormBaseline | undefined, fresh: StormBaseline | undefined): Slower[] {
+  if (!old || !fresh || fresh.cpuToApache <= old.cpuToApache * (1 + CPU_TOLERANCE)) return []
+  return [{ id: 'storm', what: "CPU, times Apache's", before: old.cpuToApache, now: fresh.cpuToApache }]
 }

@@ -5,7 +5,9 @@ import { parseArgs } from 'node:util'
 import { type Case, selectCases } from './cases.ts'
 import { baselineOf, compare, readBaseline, saveBaseline } from './compare.ts'
 import { type Driver, type DriverKind, findDriver } from './load/drive.ts'
+import { Neighbours } from './neighbours.ts'
 import { markdown, type Report } from './report.ts'
+import { profileStorm, runStorms } from './storm/run.ts'
 import {
   type CaseResults,
   measureStart,
@@ -21,6 +23,7 @@ const help = `npm run bench -- [options] [words]
 
 Loads our name server, Apache's if Java and its jars are there, and a bare Node server, and compares them.
 Words select cases by parts of their names, for example: route 16x16
+The word storm runs only the storm: 300 brokers with 10,000 topics register and hang up, while 200 clients ask.
 The word client loads clients instead: ours, Apache's for Java, and ali-ons, with one broker of Apache. The words after it
 select its cases, for example: client send-128
 
@@ -100,8 +103,8 @@ function timing(): Timing {
 
 const STARTS = 5
 
-async function runCases(cases: readonly Case[], subjects: readonly Subject[], driver: Driver) {
-  const suite = await NameServerSuite.create(driver)
+async function runCases(cases: readonly Case[], subjects: readonly Subject[], driver: Driver, neighbours: Neighbours) {
+  const suite = await NameServerSuite.create(driver, neighbours)
   const results: CaseResults[] = []
   try {
     for (const one of cases) {
@@ -111,7 +114,7 @@ async function runCases(cases: readonly Case[], subjects: readonly Subject[], dr
   } finally {
     await suite.close()
   }
-  return { cases: results, neighbours: suite.neighbours }
+  return results
 }
 
 async function runStarts(subjects: readonly Subject[]): Promise<PerSubject<StartResult>> {
@@ -120,16 +123,26 @@ async function runStarts(subjects: readonly Subject[]): Promise<PerSubject<Start
   return starts
 }
 
-async function profileCases(cases: readonly Case[], driver: Driver): Promise<void> {
+async function profileSelected({ cases, storm }: Selected): Promise<void> {
   const { subjects, missing } = await findSubjects([subjectNamed(values.profile ?? '')], values.program)
   const [subject] = subjects
   if (!subject) throw new Error(missing.join())
+  const driver = await findDriver(wantedDriver())
   for (const one of cases) {
-    const folder = `${process.cwd()}/.cache/profiles/${one.id}`
-    await mkdir(folder, { recursive: true })
+    const folder = await profileFolder(one.id)
     await profile(one, subject, driver, timing(), folder)
     console.log(`${one.title}: ${folder}`)
   }
+  if (!storm) return
+  const folder = await profileFolder('storm')
+  await profileStorm(subject, values.quick, folder)
+  console.log(`storm: ${folder}`)
+}
+
+async function profileFolder(name: string): Promise<string> {
+  const folder = `${process.cwd()}/.cache/profiles/${name}`
+  await mkdir(folder, { recursive: true })
+  return folder
 }
 
 /** If other programs use more than this part of the CPU, the figures mean nothing. */
@@ -149,15 +162,28 @@ async function passesBaseline(report: Report): Promise<boolean> {
   return slower.length === 0
 }
 
-async function bench(cases: readonly Case[], driver: Driver): Promise<void> {
+/** What a run measures. */
+interface Selected {
+  readonly cases: readonly Case[]
+  readonly starts: boolean
+  readonly storm: boolean
+}
+
+async function bench(selected: Selected): Promise<void> {
   const { subjects, missing } = await findSubjects(wantedSubjects(), values.program)
+  const driver = await findDriver(wantedDriver())
+  const neighbours = new Neighbours()
+  const starts = selected.starts ? await runStarts(subjects) : {}
+  const cases = await runCases(selected.cases, subjects, driver, neighbours)
   const report: Report = {
     machine: `${cpus().length} x ${cpus()[0]?.model ?? process.arch}`,
     node: process.version.slice(1),
     driver: driver.kind,
     missing,
-    starts: positionals.length > 0 ? {} : await runStarts(subjects),
-    ...(await runCases(cases, subjects, driver)),
+    starts,
+    cases,
+    ...(selected.storm ? { storm: await runStorms(subjects, values.quick, neighbours) } : {}),
+    neighbours: neighbours.share,
   }
   console.log(markdown(report))
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
@@ -183,10 +209,17 @@ async function main(): Promise<void> {
   if (values.help) return console.log(help)
   if (values.micro) return runMicro()
   if (positionals[0] === 'client') return runClient(positionals.slice(1))
-  const cases = selectCases({ quick: values.quick, all: values.all, words: positionals })
-  if (cases.length === 0) throw new Error(`no case has a name with ${positionals.join(' or ')}`)
-  const driver = await findDriver(wantedDriver())
-  await (values.profile === undefined ? bench(cases, driver) : profileCases(cases, driver))
+  const selected = select(positionals)
+  await (values.profile === undefined ? bench(selected) : profileSelected(selected))
+}
+
+/** The storm takes part in full runs and where it is named. */
+function select(words: readonly string[]): Selected {
+  const named = words.includes('storm')
+  if (named && words.length === 1) return { cases: [], starts: false, storm: true }
+  const cases = selectCases({ quick: values.quick, all: values.all, words: words.filter(word => word !== 'storm') })
+  if (cases.length === 0) throw new Error(`no case has a name with ${words.join(' or ')}`)
+  return { cases, starts: words.length === 0, storm: named || (words.length === 0 && !values.quick) }
 }
 
 await main().catch((error: unknown) => {

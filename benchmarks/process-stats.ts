@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** Clock ticks a second in /proc: 100 on all usual Linux systems. */
 const TICKS_PER_SECOND = 100
@@ -18,6 +18,22 @@ export function cpuMsOf(pid: number): number {
   // The name in parentheses may contain blanks. After it, fields 11 and 12 are user and kernel time.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND
+}
+
+/** How long the threads of a process were ready to run and waited for a processor, milliseconds. 0 on systems without /proc. */
+export function waitMsOf(pid: number): number {
+  return threadsOf(pid).reduce((sum, thread) => {
+    const ns = Number(read(`/proc/${pid}/task/${thread}/schedstat`)?.split(' ')[1] ?? 0)
+    return sum + ns / 1e6
+  }, 0)
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`)
+  } catch {
+    return []
+  }
 }
 
 function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {

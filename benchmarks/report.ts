@@ -1,4 +1,7 @@
 import type { Goal } from './cases.ts'
+import { percent, ratioVerdict, short, table, time, titles, type Verdict, whole } from './format.ts'
+import { judgeStorm, stormMarkdown } from './storm/report.ts'
+import type { StormRun } from './storm/run.ts'
 import type { CaseResults, Failure, PerSubject, Result, StartResult } from './suite.ts'
 import type { SubjectName } from './subjects.ts'
 
@@ -12,38 +15,11 @@ export interface Report {
   readonly neighbours: number
   readonly starts: PerSubject<StartResult>
   readonly cases: readonly CaseResults[]
+  readonly storm?: StormRun
 }
 
-/** A goal and its result. */
-export interface Verdict {
-  readonly what: string
-  readonly wanted: string
-  readonly reached: string
-  readonly met: boolean
-}
-
-const titles: Record<SubjectName, string> = { ours: 'Gantry', apache: 'Apache 5.5.0', bare: 'bare Node' }
 const START_GOAL_MS = 150
 const IDLE_RSS_GOAL_MB = 70
-
-const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
-
-export function short(value: number): string {
-  return value >= 100 ? whole.format(value) : value.toPrecision(2)
-}
-
-export function time(us: number): string {
-  return us >= 1000 ? `${short(us / 1000)} ms` : `${short(us)} us`
-}
-
-export function percent(part: number): string {
-  return `${whole.format(part * 100)} %`
-}
-
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
-}
 
 function succeeded<T extends object>(result: T | Failure | undefined): T | undefined {
   return result && !('error' in result) ? result : undefined
@@ -74,16 +50,6 @@ function startRows(starts: Report['starts']): string[][] {
     `${whole.format(startMs)} ms`,
     `${whole.format(rssMb)} MB`,
   ])
-}
-
-export function ratioVerdict(what: string, ratio: number, bound: { atLeast?: number; atMost?: number }): Verdict {
-  const { atLeast, atMost } = bound
-  return {
-    what,
-    wanted: atLeast === undefined ? `<= ${atMost}x` : `>= ${atLeast}x`,
-    reached: `${ratio.toFixed(2)}x`,
-    met: atLeast === undefined ? ratio <= (atMost as number) : ratio >= atLeast,
-  }
 }
 
 function goalVerdicts(title: string, goal: Goal, ours: Result, apache: Result | undefined): Verdict[] {
@@ -133,12 +99,14 @@ export function judge({ cases, starts }: Pick<Report, 'cases' | 'starts'>): Verd
 /** Formats the report as Markdown. */
 export function markdown(report: Report): string {
   const head = ['load', 'server', 'requests/s', 'p50', 'p99', 'CPU/request', "driver's CPU/request", 'RSS']
-  const verdicts = judge(report)
+  const { storm } = report
+  const verdicts = [...judge(report), ...(storm ? judgeStorm(storm) : [])]
   const parts = [
     `${report.machine}, Node ${report.node}, driver: ${report.driver}, other programs: ${percent(report.neighbours)} of the CPU`,
     ...report.missing.map(reason => `Skipped: ${reason}`),
-    table(head, report.cases.flatMap(resultRows)),
   ]
+  if (report.cases.length > 0) parts.push(table(head, report.cases.flatMap(resultRows)))
+  if (storm) parts.push(stormMarkdown(storm))
   if (Object.keys(report.starts).length > 0) {
     parts.push(table(['server', 'start to first answer', 'RSS, idle'], startRows(report.starts)))
   }

@@ -33,6 +33,8 @@ export interface Subject {
 export interface SubjectOptions {
   /** Folder for a .cpuprofile, which Node writes when the server ends. Ignored for Apache. */
   readonly profileTo?: string
+  /** Apache's largest heap, MB. Default 1024. Ignored for the others. */
+  readonly heapMb?: number
 }
 
 /** Thrown if this machine lacks something that a subject needs. */
@@ -161,9 +163,10 @@ async function findOurs(program?: string): Promise<Subject> {
 }
 
 const APACHE_VERSION = '5.5.0'
-// Apache's start script reserves 4 GB; this heap starts small and has room for 300 brokers.
+// Apache's start script reserves 4 GB; this heap starts small and has room for 300 brokers that register in turn.
+const APACHE_HEAP_MB = 1024
 const apacheFlags = [
-  ['-server', '-Xms256m', '-Xmx1g', '-XX:+UseG1GC', '-XX:MaxDirectMemorySize=512m'],
+  ['-server', '-Xms256m', '-XX:+UseG1GC', '-XX:MaxDirectMemorySize=512m'],
   ['java.nio', 'sun.nio.ch', 'java.lang'].map(name => `--add-opens=java.base/${name}=ALL-UNNAMED`),
   ['jdk.internal.ref', 'sun.nio.ch'].map(name => `--add-exports=java.base/${name}=ALL-UNNAMED`),
 ].flat()
@@ -177,17 +180,18 @@ async function findApache(): Promise<Subject> {
   const lib = join(cache, APACHE_VERSION, 'lib')
   if (!(await exists(join(lib, `rocketmq-namesrv-${APACHE_VERSION}.jar`))))
     throw new Missing(`${lib} has no RocketMQ jars; npm run interop downloads them`)
-  return { name: 'apache', title: `Apache ${APACHE_VERSION}`, start: () => launchApache(lib) }
+  return { name: 'apache', title: `Apache ${APACHE_VERSION}`, start: options => launchApache(lib, options) }
 }
 
-async function launchApache(lib: string): Promise<RunningSubject> {
+async function launchApache(lib: string, { heapMb = APACHE_HEAP_MB }: SubjectOptions = {}): Promise<RunningSubject> {
   const [home, port] = [await newHome(), await freePort()]
   const conf = join(home, 'namesrv.conf')
   await mkdir(join(home, 'conf'))
   await writeFile(conf, `listenPort=${port}\nrocketmqHome=${home}\nkvConfigPath=${home}/kvConfig.json\n`)
   const folders = [`-Duser.home=${home}`, `-Drocketmq.home.dir=${home}`, '-cp', `${lib}/*`]
   const main = ['org.apache.rocketmq.namesrv.NamesrvStartup', '-c', conf]
-  return launch({ name: 'apache', command: 'java', args: [...apacheFlags, ...folders, ...main], home, port })
+  const args = [`-Xmx${heapMb}m`, ...apacheFlags, ...folders, ...main]
+  return launch({ name: 'apache', command: 'java', args, home, port })
 }
 
 export interface FoundSubjects {

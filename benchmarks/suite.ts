@@ -89,20 +89,17 @@ export class NameServerSuite {
   readonly #plans: PlanFolder
   readonly #running = new Map<Subject, RunningSubject>()
   readonly #warm = new Set<string>()
-  readonly #neighbours = new Neighbours()
+  readonly #neighbours: Neighbours
 
-  private constructor(driver: Driver, plans: PlanFolder) {
+  private constructor(driver: Driver, plans: PlanFolder, neighbours: Neighbours) {
     this.#driver = driver
     this.#plans = plans
+    this.#neighbours = neighbours
   }
 
-  static async create(driver: Driver): Promise<NameServerSuite> {
-    return new NameServerSuite(driver, await PlanFolder.create())
-  }
-
-  /** The part of the machine's CPU that other programs used between the measurements, 0 to 1. */
-  get neighbours(): number {
-    return this.#neighbours.share
+  /** @param neighbours Measures between the cases. */
+  static async create(driver: Driver, neighbours = new Neighbours()): Promise<NameServerSuite> {
+    return new NameServerSuite(driver, await PlanFolder.create(), neighbours)
   }
 
   /** Measures a case with all subjects in each round, so that other load on the machine affects all of them. */

@@ -1,4 +1,4 @@
-import { percent, ratioVerdict, short, table, time, type Verdict } from '../report.ts'
+import { percent, ratioVerdict, short, table, time, type Verdict, whole } from '../format.ts'
 import type { Goal } from './cases.ts'
 import type { Result } from './measure.ts'
 import { type SubjectName, subjectTitles } from './subjects.ts'
@@ -23,8 +23,6 @@ export interface JavaBest {
 
 // With fewer messages, uncollected garbage outweighs a leak.
 const MESSAGES_TO_JUDGE = 2_000_000
-
-const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 export function succeeded(result: Result | Failure | undefined): Result | undefined {
   return result && !('error' in result) ? result : undefined

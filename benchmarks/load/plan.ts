@@ -32,6 +32,7 @@ export interface Population {
 /** Variants of a changing registration. Each differs from the next in one topic, and the last from the first. */
 const VARIANTS = 8
 const CLUSTER = 'DefaultCluster'
+const FIRST_TIMESTAMP = 1_700_000_000_000
 /** The version numbers of 4.9.8 and 5.5.0. */
 const V4_9_8 = 409
 const V5_5_0 = 513
@@ -82,16 +83,19 @@ export function routePlan({ topics }: Population): Plan {
 export function registerPlan(population: Population, kind: 'changed' | 'unchanged'): Plan {
   const { topics, brokers } = population
   if (kind === 'unchanged') {
-    const body = registerBody(topics, { timestamp: 1_700_000_000_000, variant: 0 })
-    const frames = Array.from({ length: brokers }, (_, i) => ({ head: registerHead(i, body, 2000 + i), body: 0 }))
+    const body = registerBody(topics, { timestamp: FIRST_TIMESTAMP, variant: 0 })
+    const frames = Array.from({ length: brokers }, (_, i) => ({
+      head: registerHead(brokerAt(i), digestOf(body), 2000 + i),
+      body: 0,
+    }))
     return { bodies: [body], frames, lanes: frames.map((_, first) => ({ first, count: 1 })) }
   }
   const bodies: Buffer[] = []
   const frames: Frame[] = []
   for (let broker = 0; broker < brokers; broker++) {
     for (let variant = 0; variant < VARIANTS; variant++) {
-      const body = registerBody(topics, { timestamp: 1_700_000_000_000 + broker, variant })
-      frames.push({ head: registerHead(broker, body, 2000 + variant), body: bodies.push(body) - 1 })
+      const body = registerBody(topics, { timestamp: FIRST_TIMESTAMP + broker, variant })
+      frames.push({ head: registerHead(brokerAt(broker), digestOf(body), 2000 + variant), body: bodies.push(body) - 1 })
     }
   }
   return {
@@ -109,19 +113,55 @@ export function firstFrames(plan: Plan): Buffer[] {
   })
 }
 
-function registerHead(broker: number, body: Buffer, opaque: number): Buffer {
+interface Broker {
+  readonly name: string
+  readonly host: string
+}
+
+/** The checksum and the length of a body that is sent apart. */
+interface BodyDigest {
+  readonly crc32: number
+  readonly bytes: number
+}
+
+/** The broker with a number, on a host of its own. */
+export function brokerAt(index: number): Broker {
+  return { name: `broker-${index}`, host: `10.0.${index >> 8}.${index & 255}` }
+}
+
+function registerHead({ name, host }: Broker, body: BodyDigest, opaque: number): Buffer {
   // The fields have the order of Java's HashMap.
   const extFields = {
     brokerId: '0',
-    bodyCrc32: String(crc32(body) & 0x7fffffff),
+    bodyCrc32: String(body.crc32 & 0x7fffffff),
     clusterName: CLUSTER,
-    brokerAddr: `10.0.${broker >> 8}.${broker & 255}:10911`,
+    brokerAddr: `${host}:10911`,
     enableActingMaster: 'false',
-    haServerAddr: `10.0.${broker >> 8}.${broker & 255}:10912`,
+    haServerAddr: `${host}:10912`,
     compressed: 'false',
-    brokerName: `broker-${broker}`,
+    brokerName: name,
   }
-  return frameHead(jsonHeader(103, extFields, opaque, V5_5_0), body.length)
+  return frameHead(jsonHeader(103, extFields, opaque, V5_5_0), body.bytes)
+}
+
+function digestOf(body: Buffer): BodyDigest {
+  return { crc32: crc32(body), bytes: body.length }
+}
+
+/** A registration in two parts. The second, which has all topics, may be shared by brokers with the same topics. */
+export interface Registration {
+  readonly start: Buffer
+  readonly topics: Buffer
+}
+
+/** First registrations of brokers that have the same topics, each with a data version of its own. */
+export function registrations(brokers: readonly Broker[], topics: readonly string[]): Registration[] {
+  const rest = Buffer.from(bodyRest(topics.map(name => topicConfig(name, 8))))
+  return brokers.map((broker, i) => {
+    const body = Buffer.from(bodyStart({ timestamp: FIRST_TIMESTAMP + i, variant: 0 }))
+    const digest = { crc32: crc32(rest, crc32(body)), bytes: body.length + rest.length }
+    return { start: Buffer.concat([registerHead(broker, digest, 2000 + i), body]), topics: rest }
+  })
 }
 
 interface BodyState {
@@ -129,21 +169,29 @@ interface BodyState {
   readonly variant: number
 }
 
-function registerBody(topics: number, { timestamp, variant }: BodyState): Buffer {
-  const shrunk = shrunkTopics(topics, variant)
-  const table = Array.from({ length: topics }, (_, i) => `"${topicName(i)}":${topicConfig(i, shrunk.has(i) ? 4 : 8)}`)
+function registerBody(topics: number, state: BodyState): Buffer {
+  const shrunk = shrunkTopics(topics, state.variant)
+  const configs = Array.from({ length: topics }, (_, i) => topicConfig(topicName(i), shrunk.has(i) ? 4 : 8))
+  return Buffer.from(bodyStart(state) + bodyRest(configs))
+}
+
+function bodyStart({ timestamp, variant }: BodyState): string {
   const dataVersion = `{"counter":${variant + 1},"stateVersion":0,"timestamp":${timestamp}}`
-  return Buffer.from(
-    `{"filterServerList":[],"topicConfigSerializeWrapper":{"dataVersion":${dataVersion},` +
-      `"mappingDataVersion":{"counter":0,"stateVersion":0,"timestamp":${timestamp}},"topicConfigTable":{${table.join()}},` +
-      '"topicQueueMappingDetailMap":{},"topicQueueMappingInfoMap":{}}}',
+  return `{"filterServerList":[],"topicConfigSerializeWrapper":{"dataVersion":${dataVersion},`
+}
+
+function bodyRest(topicConfigs: readonly string[]): string {
+  return (
+    `"mappingDataVersion":{"counter":0,"stateVersion":0,"timestamp":${FIRST_TIMESTAMP}},` +
+    `"topicConfigTable":{${topicConfigs.join()}},"topicQueueMappingDetailMap":{},"topicQueueMappingInfoMap":{}}}`
   )
 }
 
-function topicConfig(index: number, queues: number): string {
+/** An entry of a topicConfigTable. */
+function topicConfig(name: string, queues: number): string {
   return (
-    `{"attributes":{},"order":false,"perm":6,"readQueueNums":${queues},"topicFilterType":"SINGLE_TAG",` +
-    `"topicName":"${topicName(index)}","topicSysFlag":0,"writeQueueNums":${queues}}`
+    `"${name}":{"attributes":{},"order":false,"perm":6,"readQueueNums":${queues},"topicFilterType":"SINGLE_TAG",` +
+    `"topicName":"${name}","topicSysFlag":0,"writeQueueNums":${queues}}`
   )
 }
 
