@@ -18,12 +18,18 @@ test("the table computes Apache's figures from the stored ratios and leaves out 
       'route-1000x2-16x16': { perSecond: 416_200, serverCpuUs: 2.4 },
     },
     starts: { ours: { startMs: 120, rssMb: 61.4 }, apache: { startMs: 1880, rssMb: 224 } },
+    storm: {
+      p99Us: { registering: 2_300, 'hanging up': 900 },
+      apacheP99Us: { registering: 413_000, 'hanging up': 511_000 },
+    },
   })
   assert.deepEqual(table.split('\n').slice(2), [
     '| start to first answer | 120 ms | 1,880 ms |',
     '| memory, idle | 61.4 MB | 224 MB |',
     '| route queries, 16 connections | 80,000/s, 12 us | 40,000/s, 24 us |',
     '| the same, 16 in flight on each | 416,000/s, 2.4 us |  |',
+    '| p99 of a route query while 300 brokers register 10,000 topics each | 2.3 ms | 413 ms |',
+    '| the same while all of them hang up | 0.9 ms | 511 ms |',
     '',
     'Measured by `npm run bench` on a machine with Node 24, both servers in one run.',
   ])

@@ -20,7 +20,19 @@ export interface Figures {
   readonly node: string
   readonly cases: Readonly<Record<string, Case>>
   readonly starts?: { readonly ours?: Start; readonly apache?: Start }
+  readonly storm?: Storm
 }
+
+/** The p99 of route queries in each phase of the storm. */
+interface Storm {
+  readonly p99Us: Readonly<Record<string, number>>
+  readonly apacheP99Us: Readonly<Record<string, number>>
+}
+
+const stormRows: readonly (readonly [phase: string, title: string])[] = [
+  ['registering', 'p99 of a route query while 300 brokers register 10,000 topics each'],
+  ['hanging up', 'the same while all of them hang up'],
+]
 
 const rows: readonly (readonly [id: string, title: string])[] = [
   ['route-1000x2-16x1', 'route queries, 16 connections'],
@@ -53,6 +65,11 @@ function startRows({ ours, apache }: NonNullable<Figures['starts']>): string[] {
   ]
 }
 
+function stormRowsOf({ p99Us, apacheP99Us }: Storm): string[] {
+  const ms = (us: number | undefined) => (us === undefined ? '' : cell(us / 1000, ' ms'))
+  return stormRows.map(([phase, title]) => `| ${title} | ${ms(p99Us[phase])} | ${ms(apacheP99Us[phase])} |`)
+}
+
 /** The table as Markdown, followed by the machine. */
 export function figuresTable(figures: Figures): string {
   const loads = rows.flatMap(([id, title]) => {
@@ -61,7 +78,8 @@ export function figuresTable(figures: Figures): string {
   })
   const head = ['| per second, CPU for each | Gantry | Apache 5.5.0 |', '|---|---:|---:|']
   const made = `Measured by \`npm run bench\` on ${figures.machine} with Node ${figures.node}, both servers in one run.`
-  return [...head, ...startRows(figures.starts ?? {}), ...loads, '', made].join('\n')
+  const storm = figures.storm ? stormRowsOf(figures.storm) : []
+  return [...head, ...startRows(figures.starts ?? {}), ...loads, ...storm, '', made].join('\n')
 }
 
 /** Replaces the figures between the two marks of a document. */
