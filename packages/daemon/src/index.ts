@@ -44,8 +44,16 @@ export {
   type ValuesOf,
 } from './options/option-set.ts'
 export { type Option, option, type OptionFacts, type WhenChangeable } from './options/option.ts'
+export {
+  nettyServerConfig,
+  ONE_THREAD,
+  servingOptions,
+  type ServingOptions,
+  systemProperties,
+} from './options/serving-options.ts'
 export { storeInFile } from './options/settings-file.ts'
 export { type ChangeableOptions, ServerSettings, type SettingsParts } from './options/settings.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
+export { httpProtocols, limitsOf, openServerTls, type OpenServerTls } from './serving.ts'
 export { inSlices, inTurns } from './slices.ts'
 export { VERSION } from './version.ts'

@@ -2,8 +2,12 @@ import type { Duplex } from 'node:stream'
 import {
   type GivenOptions,
   HttpEndpoint,
+  httpProtocols,
+  limitsOf,
   type MetricSource,
   type MetricsPage,
+  openServerTls,
+  type OpenServerTls,
   Pages,
   type Readiness,
   ServerSettings,
@@ -14,16 +18,13 @@ import {
   addressRanges,
   AwakeClock,
   type Clock,
-  clientTls,
   type CloseReason,
   type Connection,
   type Logger,
-  loadTlsOptions,
   RemotingClient,
   RemotingServer,
   Router,
-  type ServerLimits,
-  ServerTls,
+  type ServerTls,
   silent,
   systemClock,
 } from '@gantrymq/remoting'
@@ -120,7 +121,7 @@ export class NameServer {
     const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
     const options = nameServerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     const kv = await KvStore.open({ path: options.kvConfigPath, maxSize: options.maxKvConfigSize, log, clock })
-    const tls = await openTls(options, { log, clock })
+    const tls = await openServerTls(nameServerOptions, options, { log, clock })
     const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls)
     try {
       await server.#open()
@@ -140,7 +141,7 @@ export class NameServer {
       unknownKeys,
     }: Wired & { [K in 'metricsPage' | 'unknownKeys']: StartOptions[K] | undefined },
     kv: KvStore,
-    tls: OpenTls,
+    tls: OpenServerTls,
   ) {
     this.#log = log
     this.#clock = new AwakeClock(clock)
@@ -211,7 +212,7 @@ export class NameServer {
       onAnswered: (request, response, ms, count) => rpc.observe(request, response, ms, count),
       onOpen: connection => this.#peers.set(connection.id, connection),
       onClose: (connection, reason) => this.#onClose(connection, reason),
-      protocols: this.#http === undefined || options.httpPort !== null ? {} : httpOn(this.#http),
+      protocols: this.#http === undefined || options.httpPort !== null ? {} : httpProtocols(this.#http),
       tls: this.#tls,
       proxies:
         options.proxyProtocolRanges.length > 0 ? addressRanges(options.proxyProtocolRanges.join(',')) : undefined,
@@ -354,27 +355,6 @@ export class NameServer {
  */
 const WAKING_MS = 2000
 
-interface OpenTls {
-  readonly server: ServerTls | undefined
-  readonly client: Awaited<ReturnType<typeof clientTls>> | undefined
-}
-
-async function openTls(options: NameServerOptions, { log, clock }: Wired): Promise<OpenTls> {
-  const properties = new Map<string, string>()
-  for (const name of nameServerOptions.names) {
-    const property = nameServerOptions.property(name)
-    const value: unknown = options[name]
-    if (value !== null && property.startsWith('tls.')) {
-      properties.set(property, nameServerOptions.option(name).print(value))
-    }
-  }
-  const { server, client } = await loadTlsOptions(properties, log)
-  return {
-    server: server.mode === 'disabled' ? undefined : await ServerTls.open(server, { clock, log }),
-    client: client.enable ? await clientTls(client) : undefined,
-  }
-}
-
 type Wired = Required<Pick<NameServerParts, 'log' | 'clock'>>
 
 function tableOptions(options: NameServerOptions): RouteTableOptions {
@@ -386,28 +366,5 @@ function tableOptions(options: NameServerOptions): RouteTableOptions {
       maxTopicsPerRegistration: options.maxTopicsPerRegistration,
       maxBrokers: options.maxBrokers,
     },
-  }
-}
-
-function limitsOf(options: NameServerOptions): Partial<ServerLimits> {
-  return {
-    maxConnections: options.maxConnections,
-    maxConnectionsPerAddress: options.maxConnectionsPerAddress,
-    idleMs: options.serverChannelMaxIdleTimeSeconds * 1000,
-    maxFrame: options.maxFrameSize,
-    maxHeader: options.maxHeaderSize,
-    maxFields: options.maxHeaderFields,
-    maxAnswering: options.maxRequestsInProgress,
-    ...(options.writeBufferHighWaterMark > 0 && { maxQueued: options.writeBufferHighWaterMark }),
-    maxQueuedHard: options.maxUnreadBytes,
-    slowReaderMs: options.slowReaderMillis,
-    slowFrameMs: options.slowFrameMillis,
-  }
-}
-
-function httpOn(http: HttpEndpoint) {
-  return {
-    http1: (stream: Duplex) => http.accept(stream),
-    http2: (stream: Duplex, remoteAddress: string) => http.acceptHttp2(stream, remoteAddress),
   }
 }
