@@ -10,9 +10,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   daemon: ['protocol', 'remoting'],
   store: ['protocol', 'remoting'],
   namesrv: ['daemon', 'protocol', 'remoting'],
+  broker: ['daemon', 'protocol', 'remoting', 'store'],
   client: ['protocol', 'remoting'],
   opentelemetry: ['client'],
-  gantrymq: ['client', 'daemon', 'namesrv', 'protocol', 'remoting'],
+  gantrymq: ['broker', 'client', 'daemon', 'namesrv', 'protocol', 'remoting'],
   testkit: ['protocol', 'remoting'],
 }
 
@@ -31,6 +32,7 @@ const stateFiles = [
   'packages/namesrv/src/registration/{body-difference,scan,last-bodies}.ts',
   'packages/namesrv/src/answers/*.ts',
   'packages/namesrv/src/kv/kv-config.ts',
+  'packages/broker/src/{topics/topic-table,groups/group-table,offsets/offset-table,clients/{client-registry,queue-locks}}.ts',
   'packages/client/src/{errors,message/message,message/shown-queue}.ts',
   'packages/client/src/consumer/offsets/start-offset.ts',
   'packages/client/src/consumer/pop/retry-delay.ts',

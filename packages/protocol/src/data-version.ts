@@ -1,4 +1,4 @@
-import type { Long } from '@gantrymq/remoting'
+import { exactLong, type Long } from '@gantrymq/remoting'
 
 /** The version of a broker's topic table: Apache's DataVersion. Brokers of 4.9 have no stateVersion; it is read as 0. */
 export interface DataVersion {
@@ -13,4 +13,12 @@ export const noDataVersion: DataVersion = { stateVersion: 0, timestamp: 0, count
 
 export function sameDataVersion(a: DataVersion, b: DataVersion): boolean {
   return a.stateVersion === b.stateVersion && a.timestamp === b.timestamp && a.counter === b.counter
+}
+
+/**
+ * The version after a change: Apache's DataVersion.nextVersion.
+ * @param now Milliseconds since the epoch.
+ */
+export function nextDataVersion({ stateVersion, counter }: DataVersion, now: number): DataVersion {
+  return { stateVersion, timestamp: now, counter: exactLong(BigInt(counter) + 1n) }
 }

@@ -1,6 +1,6 @@
 // Names, numbers and versions
 export { isMaster, MASTER_ID } from './broker-id.ts'
-export { type DataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
+export { type DataVersion, nextDataVersion, noDataVersion, sameDataVersion } from './data-version.ts'
 export { type Hashable, javaHash, longHash, stringHash } from './java-hash.ts'
 export { unwrapNamespace, wrapNamespace } from './namespace.ts'
 export { isReadable, isWriteable, PERM_INHERIT, PERM_PRIORITY, PERM_READ, PERM_WRITE } from './permission.ts'

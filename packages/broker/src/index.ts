@@ -1,0 +1,1 @@
+export { type BrokerOptions, brokerOptions } from './options.ts'

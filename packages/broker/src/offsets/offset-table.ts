@@ -1,0 +1,133 @@
+import type { QueueOffsets } from '@gantrymq/protocol'
+
+const SEPARATOR = '@'
+
+/**
+ * The committed offsets of all groups, without files and time: Apache's ConsumerOffsetManager. Offsets are by topic and group, then
+ * by queue; they may go back, as Apache's may.
+ */
+export class OffsetTable {
+  /** By `topic@group`. */
+  readonly #offsets = new Map<string, Map<number, number>>()
+  /** Offsets at which groups will continue because an operator has reset them; see `reset`. */
+  readonly #resets = new Map<string, Map<number, number>>()
+  #changes = 0
+
+  /** Grows with every change, so that a copy on disk can be compared with the table. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** By `topic@group`: the content of consumerOffset.json, and of the answer to GET_ALL_CONSUMER_OFFSET. */
+  get all(): ReadonlyMap<string, QueueOffsets> {
+    return this.#offsets
+  }
+
+  /** Replaces all offsets by those of a file. Entries that do not name exactly one topic and one group are left out. */
+  load(offsets: ReadonlyMap<string, QueueOffsets>): void {
+    this.#offsets.clear()
+    for (const [key, queues] of offsets) if (split(key) !== undefined) this.#offsets.set(key, new Map(queues))
+  }
+
+  /** @returns the offset before; undefined if there was none. */
+  commit(topic: string, group: string, queueId: number, offset: number): number | undefined {
+    const key = keyOf(topic, group)
+    let queues = this.#offsets.get(key)
+    if (queues === undefined) this.#offsets.set(key, (queues = new Map()))
+    const before = queues.get(queueId)
+    if (before === offset) return before
+    queues.set(queueId, offset)
+    this.#changes++
+    return before
+  }
+
+  /** Where a group continues: the offset of a reset, else the committed one; undefined if there is none. */
+  get(topic: string, group: string, queueId: number): number | undefined {
+    const key = keyOf(topic, group)
+    return this.#resets.get(key)?.get(queueId) ?? this.#offsets.get(key)?.get(queueId)
+  }
+
+  /** The committed offsets of a group in a topic. */
+  queues(topic: string, group: string): QueueOffsets | undefined {
+    return this.#offsets.get(keyOf(topic, group))
+  }
+
+  /** The topics in which a group has committed offsets. */
+  topicsOf(group: string): string[] {
+    return [...this.#offsets.keys()].map(split).filter(key => key?.group === group).map(key => key!.topic) // biome-ignore format: one thought
+  }
+
+  /** The groups that have committed offsets in a topic. */
+  groupsOf(topic: string): string[] {
+    return [...this.#offsets.keys()].map(split).filter(key => key?.topic === topic).map(key => key!.group) // biome-ignore format: one thought
+  }
+
+  // -- Resets (5.x: useServerSideResetOffset) ------------------------------------------------------------------------
+
+  /**
+   * Makes a group continue at another offset: its next pull is answered with it, and until then what its consumers commit is
+   * ignored. Source: Apache's ConsumerOffsetManager.assignResetOffset.
+   */
+  reset(topic: string, group: string, queueId: number, offset: number): void {
+    const key = keyOf(topic, group)
+    const queues = this.#resets.get(key) ?? new Map<number, number>()
+    this.#resets.set(key, queues.set(queueId, offset))
+    this.commit(topic, group, queueId, offset)
+  }
+
+  isReset(topic: string, group: string, queueId: number): boolean {
+    return this.#resets.get(keyOf(topic, group))?.has(queueId) ?? false
+  }
+
+  /** The offset of a reset, once. */
+  takeReset(topic: string, group: string, queueId: number): number | undefined {
+    if (this.#resets.size === 0) return undefined
+    const key = keyOf(topic, group)
+    const queues = this.#resets.get(key)
+    const offset = queues?.get(queueId)
+    queues?.delete(queueId)
+    if (queues?.size === 0) this.#resets.delete(key)
+    return offset
+  }
+
+  // -- Whole groups and topics ---------------------------------------------------------------------------------------
+
+  /** Gives a group the offsets of another one in a topic; nothing if that has none. */
+  copy(topic: string, from: string, to: string): void {
+    const queues = this.#offsets.get(keyOf(topic, from))
+    if (queues === undefined) return
+    this.#offsets.set(keyOf(topic, to), new Map(queues))
+    this.#changes++
+  }
+
+  removeGroup(group: string): void {
+    this.#remove(key => key.group === group)
+  }
+
+  removeTopic(topic: string): void {
+    this.#remove(key => key.topic === topic)
+  }
+
+  #remove(matches: (key: TopicAndGroup) => boolean): void {
+    for (const table of [this.#offsets, this.#resets]) {
+      for (const text of table.keys()) {
+        const key = split(text)
+        if (key !== undefined && matches(key) && table.delete(text)) this.#changes++
+      }
+    }
+  }
+}
+
+interface TopicAndGroup {
+  readonly topic: string
+  readonly group: string
+}
+
+function keyOf(topic: string, group: string): string {
+  return topic + SEPARATOR + group
+}
+
+function split(key: string): TopicAndGroup | undefined {
+  const [topic, group, ...more] = key.split(SEPARATOR)
+  return topic === undefined || group === undefined || more.length > 0 ? undefined : { topic, group }
+}
