@@ -67,8 +67,8 @@ const foldersDown: Readonly<Record<string, readonly (readonly string[])[]>> = {
 const waiting = /^node:(net|tls|fs|http|http2|https|dgram|dns|timers|child_process|worker_threads|stream|events)\b/
 const timeOrLog = /^(Clock|systemClock|Logger|silent)$/
 
-/** What remoting publishes for tests. Only tests and testkit may import it. */
-const testing = /^packages\/(testkit\/|remoting\/src\/testing\/)/
+/** What remoting and store publish for tests. Only tests and testkit may import it. */
+const testing = /^packages\/(testkit\/|(remoting|store)\/src\/testing\/)/
 
 interface Manifest {
   readonly name: string
@@ -123,7 +123,8 @@ function checkImport(folder: string, manifest: Manifest, path: string, specifier
   const dev = isTest(path) ? { 'fast-check': '', ...manifest.devDependencies } : {}
   if (!(name in { ...manifest.dependencies, ...manifest.peerDependencies, ...dev }))
     return 'is not among the dependencies of the package'
-  if (specifier === '@gantrymq/remoting/testing' && !testing.test(path) && !isTest(path)) return 'is for tests only'
+  if (/^@gantrymq\/(remoting|store)\/testing$/.test(specifier) && !testing.test(path) && !isTest(path))
+    return 'is for tests only'
   const isOpen = deep.length === 0 || `./${deep.join('/')}` in manifestOf(rest).exports
   return !name.startsWith('@gantrymq/') || isOpen ? undefined : 'is a deep import'
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { numbersFrom } from '@gantrymq/remoting/testing'
 import { headOf, identityOf, NOW, registration, topicConfig } from '../../test/registrations.ts'
 import { RouteTable } from './route-table.ts'
 
@@ -34,17 +35,6 @@ interface Process {
   alive: boolean
   /** Open connections on which the name server has heard this process while it knew the broker. */
   readonly heardOn: Set<Connection>
-}
-
-/** A sequence of numbers that is the same for the same seed: mulberry32. */
-function numbersFrom(seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
 }
 
 /**
