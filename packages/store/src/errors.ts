@@ -15,6 +15,8 @@ export type StoreErrorCode =
   /** A sync failed: what is on the disk is unknown, so nothing is accepted until the store was opened again. */
   | 'SYNC_FAILED'
   | 'READ_FAILED'
+  /** A topic, or the id of a queue, that cannot be the name of a folder. */
+  | 'BAD_NAME'
   | 'CLOSED'
 
 /** A failure of the store. The text says what happened to which file, and what to do. */

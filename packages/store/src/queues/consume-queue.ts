@@ -1,21 +1,103 @@
-/** One queue of a topic: where each of its messages is in the log. */
+import type { OpenFiles } from '../files/open-files.ts'
+import { QueueFiles } from './queue-files.ts'
+import { fillPreBlank, isPreBlank, UNIT_BYTES, unitPosition, unitSize, unitTagsCode, writeUnit } from './queue-unit.ts'
+import type { UnitBlocks } from './unit-blocks.ts'
+
+/** The queues with units that are not in their files yet, or not durable there. Both in the order of their oldest such unit. */
+export class UnsavedQueues {
+  readonly toWrite = new Set<ConsumeQueue>()
+  readonly toSync = new Set<ConsumeQueue>()
+  /** Bytes of units that are not in the files. */
+  bytes = 0
+}
+
+/** What all consume queues of a store share. */
+export interface SharedByQueues {
+  readonly files: OpenFiles
+  readonly blocks: UnitBlocks
+  readonly unsaved: UnsavedQueues
+  /** Distinguishes the blocks of all queues that the store had since its start. */
+  lastSerial: number
+  /** Bytes of a file, a multiple of a unit. */
+  readonly fileBytes: number
+}
+
+export interface ConsumeQueueParts {
+  readonly topic: string
+  readonly id: number
+  /** Hash of `topic#`, with which the hash of each of its index keys begins. */
+  readonly keyPrefixHash: number
+  readonly folder: string
+  readonly shared: SharedByQueues
+  /** First bytes of the files in the folder. Default: none. */
+  readonly fileStarts?: number[]
+}
+
+/** A part of a queue in memory; valid within the turn of the event loop in which it was found. Reused for each look-up. */
+export interface UnitsView {
+  bytes: Buffer
+  /** Where the first unit is. */
+  at: number
+}
+
+/** A unit by itself. */
+export interface Unit {
+  readonly position: number
+  readonly size: number
+  readonly tagsCode: number
+}
+
+/** Units in memory that start at some unit of the queue. */
+interface Tail {
+  bytes: Buffer
+  /** Offset of its first unit. */
+  readonly start: number
+}
+
+const SMALLEST_TAIL = 16 * UNIT_BYTES
+const CLEAN = Number.POSITIVE_INFINITY
+
+/**
+ * One queue of a topic: where each of its messages is in the log. Apache's ConsumeQueue, in the same files.
+ *
+ * The newest units are in memory, in a tail that starts small and grows up to one block. From there they are written to the file
+ * in pieces, after the records that they point to. Older units are read back in blocks that all queues share.
+ */
 export class ConsumeQueue {
   readonly topic: string
   /** The topic in UTF-8. */
   readonly topicBytes: Buffer
   readonly id: number
-  /** Hash of `topic#`, with which the hash of each of its index keys begins. */
   readonly keyPrefixHash: number
   /** Offset that the next appended record gets. Only the log changes it: it runs ahead of `maxOffset` until the record is safe. */
   nextOffset = 0
+  #serial: number
+  readonly #shared: SharedByQueues
+  readonly #files: QueueFiles
+  readonly #unitsPerBlock: number
   #minOffset = 0
   #maxOffset = 0
+  /** Position behind the record of the last unit: Apache's maxPhysicOffset. */
+  #logEnd = 0
+  #tail: Tail | undefined
+  /** Whole blocks before the tail that could not be written yet. */
+  #full: Tail[] = []
+  /** Units below are in the files. */
+  #written = 0
+  /** Units below are durable. */
+  #synced = 0
+  /** Position of the record of the first unit that is not durable. */
+  #unsyncedFrom = CLEAN
 
-  constructor(topic: string, id: number, keyPrefixHash: number) {
+  constructor({ topic, id, keyPrefixHash, folder, shared, fileStarts }: ConsumeQueueParts) {
     this.topic = topic
     this.topicBytes = Buffer.from(topic)
     this.id = id
     this.keyPrefixHash = keyPrefixHash
+    this.#shared = shared
+    this.#serial = ++shared.lastSerial
+    this.#files = new QueueFiles(shared.files, folder, shared.fileBytes, fileStarts)
+    this.#unitsPerBlock = shared.blocks.blockBytes / UNIT_BYTES
   }
 
   /** The first offset that can be read. */
@@ -27,4 +109,342 @@ export class ConsumeQueue {
   get maxOffset(): number {
     return this.#maxOffset
   }
+
+  /** Position behind the record of the last unit; 0 if there is none. */
+  get logEnd(): number {
+    return this.#logEnd
+  }
+
+  /** Whether there are files of the queue. */
+  get isInFiles(): boolean {
+    return this.#files.starts.length > 0
+  }
+
+  /** Position of the record of the first unit that is not durable; Infinity if all are. */
+  get unsyncedFrom(): number {
+    return this.#unsyncedFrom
+  }
+
+  /**
+   * Adds the unit of a record, unless it was added before. An empty queue begins at the given offset, whatever it is: the records
+   * before it were deleted.
+   * @returns false if units before this one are missing, or if the queue has later ones; nothing has changed then
+   */
+  put(offset: number, position: number, size: number, tagsCode: number): boolean {
+    if (position + size <= this.#logEnd) return true
+    if (offset !== this.#maxOffset) {
+      if (this.#tail !== undefined || this.#files.starts.length > 0) return false
+      this.#beginAt(offset)
+    }
+    const tail = this.#tailWithRoom()
+    writeUnit(tail.bytes, (offset - tail.start) * UNIT_BYTES, position, size, tagsCode)
+    this.#maxOffset = offset + 1
+    this.#logEnd = position + size
+    if (this.nextOffset < this.#maxOffset) this.nextOffset = this.#maxOffset
+    const { unsaved } = this.#shared
+    unsaved.bytes += UNIT_BYTES
+    if (this.#written === offset) unsaved.toWrite.add(this)
+    if (this.#unsyncedFrom === CLEAN) this.#markUnsynced(position)
+    return true
+  }
+
+  #markUnsynced(position: number): void {
+    this.#unsyncedFrom = position
+    this.#shared.unsaved.toSync.add(this)
+  }
+
+  #beginAt(offset: number): void {
+    this.#minOffset = offset
+    this.#maxOffset = offset
+    this.#written = offset
+    this.#synced = offset
+  }
+
+  /** The tail, with room for a unit at `maxOffset`. */
+  #tailWithRoom(): Tail {
+    const tail = this.#tail
+    const blockEnd = (Math.floor(this.#maxOffset / this.#unitsPerBlock) + 1) * this.#unitsPerBlock
+    if (tail === undefined) {
+      const bytes = Math.min(SMALLEST_TAIL, (blockEnd - this.#maxOffset) * UNIT_BYTES)
+      return (this.#tail = { bytes: Buffer.allocUnsafe(bytes), start: this.#maxOffset })
+    }
+    const used = (this.#maxOffset - tail.start) * UNIT_BYTES
+    if (used < tail.bytes.length) return tail
+    if (this.#maxOffset % this.#unitsPerBlock === 0) {
+      this.#full.push(tail)
+      return (this.#tail = { bytes: this.#shared.blocks.take(), start: this.#maxOffset })
+    }
+    const grown = Buffer.allocUnsafeSlow(Math.min(used * 2, (blockEnd - tail.start) * UNIT_BYTES))
+    tail.bytes.copy(grown, 0, 0, used)
+    tail.bytes = grown
+    return tail
+  }
+
+  /**
+   * Finds units in memory.
+   * @param view Is set to where the unit of `offset` is
+   * @returns How many units follow each other there, at least one; 0 if `load` must read them first, or there are none
+   */
+  unitsAt(offset: number, view: UnitsView): number {
+    if (offset < this.#minOffset || offset >= this.#maxOffset) return 0
+    const tail = this.#tail
+    if (tail !== undefined && offset >= tail.start) return viewOf(tail, offset, this.#maxOffset, view)
+    for (const full of this.#full) {
+      const end = full.start + full.bytes.length / UNIT_BYTES
+      if (offset >= full.start && offset < end) return viewOf(full, offset, end, view)
+    }
+    const block = Math.floor(offset / this.#unitsPerBlock)
+    const found = this.#shared.blocks.find(this.#serial, block)
+    if (found === undefined) return 0
+    const at = (offset - block * this.#unitsPerBlock) * UNIT_BYTES
+    view.bytes = found.bytes
+    view.at = at
+    return Math.max(0, Math.floor((found.end - at) / UNIT_BYTES))
+  }
+
+  /** Reads the block with this unit into memory. @throws the disk's error */
+  load(offset: number): Promise<void> {
+    const block = Math.floor(offset / this.#unitsPerBlock)
+    return this.#shared.blocks.load(this.#serial, block, async into => {
+      const first = block * this.#unitsPerBlock
+      const units = Math.min(this.#written - first, this.#unitsPerBlock)
+      await this.#files.read(into, first * UNIT_BYTES)
+      return units * UNIT_BYTES
+    })
+  }
+
+  /** A unit, read if need be; undefined if the queue has none at this offset. @throws the disk's error */
+  async unit(offset: number): Promise<Unit | undefined> {
+    const view: UnitsView = { bytes: EMPTY, at: 0 }
+    while (offset >= this.#minOffset && offset < this.#maxOffset) {
+      if (this.unitsAt(offset, view) > 0) {
+        const { bytes, at } = view
+        return { position: unitPosition(bytes, at), size: unitSize(bytes, at), tagsCode: unitTagsCode(bytes, at) }
+      }
+      await this.load(offset)
+    }
+    return undefined
+  }
+
+  /** Writes all units to the files. @throws ENOSPC, EIO; what was not written stays in memory */
+  write(): void {
+    const { unsaved } = this.#shared
+    if (!unsaved.toWrite.has(this)) return
+    while (this.#full.length > 0) {
+      const full = this.#full[0] as Tail
+      const end = full.start + full.bytes.length / UNIT_BYTES
+      this.#writeFrom(full, end)
+      this.#full.shift()
+      if (full.bytes.length === this.#shared.blocks.blockBytes) {
+        this.#shared.blocks.add(this.#serial, full.start / this.#unitsPerBlock, full.bytes, full.bytes.length)
+      }
+    }
+    if (this.#tail !== undefined) this.#writeFrom(this.#tail, this.#maxOffset)
+    unsaved.toWrite.delete(this)
+  }
+
+  #writeFrom({ bytes, start }: Tail, end: number): void {
+    const from = this.#written
+    if (from >= end) return
+    this.#files.write(bytes, (from - start) * UNIT_BYTES, (end - start) * UNIT_BYTES, from * UNIT_BYTES)
+    this.#written = end
+    this.#shared.unsaved.bytes -= (end - from) * UNIT_BYTES
+  }
+
+  /** Writes all units and makes them durable. @throws ENOSPC, EIO */
+  async sync(): Promise<void> {
+    this.write()
+    const from = this.#unsyncedFrom
+    const to = this.#written
+    this.#shared.unsaved.toSync.delete(this)
+    this.#unsyncedFrom = CLEAN
+    try {
+      await this.#files.sync(this.#synced * UNIT_BYTES, to * UNIT_BYTES)
+    } catch (error) {
+      this.#unsyncedFrom = from
+      this.#shared.unsaved.toSync.add(this)
+      throw error
+    }
+    this.#synced = to
+  }
+
+  /** Gives back the memory of the tail, if all its units are in the files. */
+  releaseTail(): void {
+    if (this.#written === this.#maxOffset) this.#tail = undefined
+  }
+
+  /**
+   * Finds out what the files contain, at a start: Apache's ConsumeQueue.recover and truncateDirtyLogicFiles. Blocks.
+   * @param limit Log position; units of records at and above it are discarded. Infinity after a clean stop
+   * @param logStart Log position; the minimum becomes the first unit of a record at or above it
+   */
+  recover(limit: number, logStart: number): void {
+    this.#forget()
+    this.#files.completeLast()
+    for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
+      const max = this.#endOfUnits(start, limit)
+      if (max > start / UNIT_BYTES) {
+        this.#beginAt(max)
+        this.nextOffset = max
+        this.#minOffset = (this.#files.starts[0] as number) / UNIT_BYTES
+        this.#logEnd = this.#recordEnd(max - 1)
+        if (Number.isFinite(limit) || !this.#isBlank(max)) this.#cut(max, limit)
+        this.#correctMinOffset(logStart)
+        return
+      }
+      this.#cut(start / UNIT_BYTES, limit)
+    }
+  }
+
+  /** Fills offsets whose messages are missing in the log. */
+  skipTo(offset: number): void {
+    const { unsaved } = this.#shared
+    while (this.#maxOffset < offset) {
+      const tail = this.#tailWithRoom()
+      const at = (this.#maxOffset - tail.start) * UNIT_BYTES
+      fillPreBlank(tail.bytes.subarray(at, at + UNIT_BYTES))
+      this.#maxOffset++
+      unsaved.bytes += UNIT_BYTES
+    }
+    unsaved.toWrite.add(this)
+  }
+
+  /**
+   * Discards all units. The next one may have any offset.
+   * @param limit Log position that the mark must not pass before this is durable
+   */
+  restart(limit: number): void {
+    this.#forget()
+    this.#logEnd = limit
+    this.#cut(0, limit)
+    this.#logEnd = 0
+    this.nextOffset = 0
+    this.#beginAt(0)
+  }
+
+  #forget(): void {
+    const { unsaved } = this.#shared
+    unsaved.bytes -= (this.#maxOffset - this.#written) * UNIT_BYTES
+    unsaved.toWrite.delete(this)
+    this.#tail = undefined
+    this.#full = []
+    this.#serial = ++this.#shared.lastSerial
+  }
+
+  /** Discards units from the files. That must be durable before the mark passes `limit`, or a power failure brings them back. */
+  #cut(offset: number, limit: number): void {
+    this.#files.truncate(offset * UNIT_BYTES)
+    this.#synced = Math.min(this.#synced, Math.max(offset - 1, 0))
+    if (this.#unsyncedFrom === CLEAN) this.#markUnsynced(Math.min(limit, this.#logEnd))
+  }
+
+  /**
+   * Bisects a file for the end of its good units. A power failure loses any sectors of what was not synced, and so leaves zeros or
+   * parts of units in between. A good unit therefore also needs a good one before it, with a lower position.
+   */
+  #endOfUnits(start: number, limit: number): number {
+    const first = start / UNIT_BYTES
+    const pair = Buffer.allocUnsafe(2 * UNIT_BYTES)
+    return firstOf(first, first + this.#shared.fileBytes / UNIT_BYTES, offset => {
+      if (offset === first) {
+        this.#files.readSync(pair.subarray(UNIT_BYTES), offset * UNIT_BYTES)
+        return !isGood(pair, UNIT_BYTES, limit)
+      }
+      this.#files.readSync(pair, (offset - 1) * UNIT_BYTES)
+      if (!isGood(pair, 0, limit) || !isGood(pair, UNIT_BYTES, limit)) return true
+      if (isPreBlank(pair, 0) || isPreBlank(pair, UNIT_BYTES)) return false
+      return unitPosition(pair, UNIT_BYTES) < unitPosition(pair, 0) + unitSize(pair, 0)
+    })
+  }
+
+  /** Position behind the record of a unit; 0 for one that only fills space. */
+  #recordEnd(offset: number): number {
+    const unit = this.#readSync(offset)
+    return isPreBlank(unit, 0) ? 0 : unitPosition(unit, 0) + unitSize(unit, 0)
+  }
+
+  #isBlank(offset: number): boolean {
+    const byte = offset * UNIT_BYTES
+    return this.#files.startOf(byte) !== this.#files.starts.at(-1) || this.#readSync(offset).every(value => value === 0)
+  }
+
+  #readSync(offset: number): Buffer {
+    const unit = Buffer.allocUnsafe(UNIT_BYTES)
+    this.#files.readSync(unit, offset * UNIT_BYTES)
+    return unit
+  }
+
+  /**
+   * Moves the minimum to the first unit whose record still exists: Apache's ConsumeQueue.correctMinOffset. If none exists the
+   * queue is empty, as in Apache 5; Apache 4.9 leaves the minimum where it is.
+   */
+  #correctMinOffset(logStart: number): void {
+    if (existsIn(this.#readSync(this.#minOffset), 0, logStart)) return
+    this.#minOffset = firstOf(this.#minOffset, this.#maxOffset, offset => existsIn(this.#readSync(offset), 0, logStart))
+  }
+
+  /** Moves the minimum likewise after the log's oldest files were deleted, without blocking. Removes files that it makes superfluous. */
+  async deleteBefore(logStart: number): Promise<void> {
+    let low = this.#minOffset
+    let high = this.#maxOffset
+    while (low < high) {
+      // The first unit first: mostly it still exists.
+      const middle = low === this.#minOffset ? low : Math.floor((low + high) / 2)
+      if (await this.#exists(middle, logStart)) high = middle
+      else low = middle + 1
+    }
+    this.#minOffset = Math.max(this.#minOffset, low)
+    const { starts } = this.#files
+    const firstKept = this.#files.startOf(this.#minOffset * UNIT_BYTES)
+    while (starts.length > 1 && (starts[0] as number) < firstKept) this.#files.dropFirst()
+    await this.#files.removeDiscarded()
+  }
+
+  async #exists(offset: number, logStart: number): Promise<boolean> {
+    const view: UnitsView = { bytes: EMPTY, at: 0 }
+    if (this.unitsAt(offset, view) > 0) return existsIn(view.bytes, view.at, logStart)
+    const unit = Buffer.allocUnsafe(UNIT_BYTES)
+    await this.#files.read(unit, offset * UNIT_BYTES)
+    return existsIn(unit, 0, logStart)
+  }
+
+  /** Removes files that no longer belong to the queue. */
+  removeDiscarded(): Promise<void> {
+    return this.#files.removeDiscarded()
+  }
+
+  /** Discards all units and removes the files with their folder. The queue must not be used any more. */
+  async remove(): Promise<void> {
+    this.#forget()
+    this.#shared.unsaved.toSync.delete(this)
+    await this.#files.remove()
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+function viewOf({ bytes, start }: Tail, offset: number, end: number, view: UnitsView): number {
+  view.bytes = bytes
+  view.at = (offset - start) * UNIT_BYTES
+  return end - offset
+}
+
+/** The first offset from `low` on for which `isBehind` is true; `high` if there is none. It must be false before it, then true. */
+function firstOf(low: number, high: number, isBehind: (offset: number) => boolean): number {
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    if (isBehind(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+function isGood(bytes: Buffer, at: number, limit: number): boolean {
+  const position = unitPosition(bytes, at)
+  const size = unitSize(bytes, at)
+  return size > 0 && position >= 0 && (isPreBlank(bytes, at) || position + size <= limit)
+}
+
+function existsIn(bytes: Buffer, at: number, logStart: number): boolean {
+  return !isPreBlank(bytes, at) && unitPosition(bytes, at) >= logStart
 }

@@ -1,0 +1,87 @@
+import type { Disk, OpenFile } from './disk.ts'
+
+interface Entry {
+  readonly file: OpenFile
+  /** Calls under way that the file must stay open for. */
+  users: number
+  /** True once the file is to be closed as soon as it has no users. */
+  dropped: boolean
+}
+
+/**
+ * Opens files when they are used, and keeps the most recently used ones open. A store has thousands of queues, each with files of
+ * its own: opening all of them would use up the process's descriptors, opening one for each write would make the write four
+ * times as expensive.
+ */
+export class OpenFiles {
+  readonly disk: Disk
+  readonly #limit: number
+  /** In the order of their last use. */
+  readonly #open = new Map<string, Entry>()
+
+  /** @param limit Number of files that stay open; more only while more are in use. */
+  constructor(disk: Disk, limit = 1024) {
+    this.disk = disk
+    this.#limit = limit
+  }
+
+  /** The file, for use within this turn of the event loop. @throws ENOENT */
+  get(path: string): OpenFile {
+    return this.#entry(path).file
+  }
+
+  /** Creates a file of `size` zeros, for use within this turn. @throws EEXIST, ENOSPC */
+  create(path: string, size: number): OpenFile {
+    const file = this.disk.create(path, size)
+    this.#add(path, file)
+    return file
+  }
+
+  /** Runs `work` with the file, which stays open until the promise settles. @throws ENOENT */
+  async use<T>(path: string, work: (file: OpenFile) => Promise<T>): Promise<T> {
+    const entry = this.#entry(path)
+    entry.users++
+    try {
+      return await work(entry.file)
+    } finally {
+      entry.users--
+      if (entry.dropped && entry.users === 0) entry.file.close()
+    }
+  }
+
+  /** Closes a file that is about to be removed: now, or when the last call on it ended. */
+  drop(path: string): void {
+    const entry = this.#open.get(path)
+    if (entry === undefined) return
+    this.#open.delete(path)
+    this.#close(entry)
+  }
+
+  /** Closes all files. */
+  close(): void {
+    for (const path of this.#open.keys()) this.drop(path)
+  }
+
+  #entry(path: string): Entry {
+    const found = this.#open.get(path)
+    if (found === undefined) return this.#add(path, this.disk.open(path))
+    this.#open.delete(path)
+    this.#open.set(path, found)
+    return found
+  }
+
+  #add(path: string, file: OpenFile): Entry {
+    for (const [oldest, entry] of this.#open) {
+      if (this.#open.size < this.#limit) break
+      if (entry.users === 0) this.drop(oldest)
+    }
+    const entry = { file, users: 0, dropped: false }
+    this.#open.set(path, entry)
+    return entry
+  }
+
+  #close(entry: Entry): void {
+    entry.dropped = true
+    if (entry.users === 0) entry.file.close()
+  }
+}

@@ -1,0 +1,254 @@
+import { stringHash } from '@gantrymq/protocol'
+import { type Clock, type Logger, silent } from '@gantrymq/remoting'
+import type { DerivedData, DispatchedRecord } from '../dispatched-record.ts'
+import { StoreError } from '../errors.ts'
+import type { Disk } from '../files/disk.ts'
+import { OpenFiles } from '../files/open-files.ts'
+import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
+import { queueFileStarts } from './queue-files.ts'
+import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
+
+export interface ConsumeQueuesOptions {
+  readonly disk: Disk
+  /** The folder `consumequeue`. */
+  readonly folder: string
+  /** Bytes of a file, a multiple of 20 [mappedFileSizeConsumeQueue]. */
+  readonly fileBytes: number
+  /** Bytes of units in memory, all queues together, besides the newest ones. Default 8 MiB. */
+  readonly cacheBytes?: number
+  readonly clock: Clock
+  readonly log?: Logger
+}
+
+/** Queues that one call of `sync` makes durable: 100 a second cost 2 % of a core. */
+const SYNCED_AT_ONCE = 100
+/** The same if the oldest unsaved unit is so far behind that a recovery would take long. */
+const SYNCED_AT_ONCE_IF_LATE = 1_000
+const LATE_BYTES = 2 * 2 ** 30
+
+const QUEUE_ID = /^\d{1,10}$/
+
+/** Units that may be missing between two of a queue after damage to the log; a larger gap is taken for damage to the offset. */
+const LARGEST_GAP = 1_000_000
+
+/** All consume queues of a store, by topic and id: Apache's DefaultMessageStore.consumeQueueTable, with the files below it. */
+export class ConsumeQueues implements DerivedData {
+  readonly #folder: string
+  readonly #disk: Disk
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #shared: SharedByQueues
+  readonly #topics = new Map<string, Map<number, ConsumeQueue>>()
+  /** Queues that had no units lately, with their maximum then. They give back their tails if it is still the same. */
+  readonly #settling = new Map<ConsumeQueue, number>()
+  readonly #incomplete = new Set<ConsumeQueue>()
+  #rebuilding = false
+  #logStart = 0
+
+  constructor({ disk, folder, fileBytes, cacheBytes = 8 * 2 ** 20, clock, log = silent }: ConsumeQueuesOptions) {
+    this.#folder = folder
+    this.#disk = disk
+    this.#clock = clock
+    this.#log = log
+    this.#shared = {
+      files: new OpenFiles(disk),
+      blocks: new UnitBlocks(blockBytesFor(fileBytes), cacheBytes),
+      unsaved: new UnsavedQueues(),
+      lastSerial: 0,
+      fileBytes,
+    }
+  }
+
+  /**
+   * Finds the queues that have files, and what they contain. Blocks.
+   * @param logStart Start of the log; units before it are expired
+   * @throws StoreError BAD_FILES
+   */
+  async load(logStart: number): Promise<void> {
+    this.#logStart = logStart
+    for (const topic of this.#foldersIn(this.#folder)) {
+      for (const id of this.#foldersIn(`${this.#folder}/${topic}`)) {
+        if (!QUEUE_ID.test(id)) continue
+        const folder = `${this.#folder}/${topic}/${id}`
+        const fileStarts = queueFileStarts(folder, this.#disk.list(folder) ?? [], this.#shared.fileBytes)
+        if (fileStarts.length === 0) continue
+        const queue = this.#add(topic, Number(id), fileStarts)
+        queue.recover(Number.POSITIVE_INFINITY, logStart)
+        await queue.removeDiscarded()
+      }
+    }
+  }
+
+  #foldersIn(path: string): string[] {
+    return (this.#disk.list(path) ?? []).filter(entry => entry.isFolder).map(entry => entry.name)
+  }
+
+  find(topic: string, id: number): ConsumeQueue | undefined {
+    return this.#topics.get(topic)?.get(id)
+  }
+
+  /**
+   * The queue, which is made if there is none: in memory only, its first unit makes the first file.
+   * @throws StoreError BAD_NAME for a topic or an id that cannot be the name of a folder
+   */
+  findOrMake(topic: string, id: number): ConsumeQueue {
+    const found = this.find(topic, id)
+    if (found !== undefined) return found
+    if (!isFolderName(topic))
+      throw new StoreError('BAD_NAME', `a topic named ${JSON.stringify(topic)} cannot have a folder`)
+    if (!Number.isInteger(id) || id < 0 || id > 0x7fff_ffff) throw new StoreError('BAD_NAME', `there is no queue ${id}`)
+    return this.#add(topic, id)
+  }
+
+  #add(topic: string, id: number, fileStarts?: number[]): ConsumeQueue {
+    const keyPrefixHash = stringHash(`${topic}#`)
+    const folder = `${this.#folder}/${topic}/${id}`
+    const queue = new ConsumeQueue({
+      topic,
+      id,
+      keyPrefixHash,
+      folder,
+      shared: this.#shared,
+      ...(fileStarts && { fileStarts }),
+    })
+    const queues = this.#topics.get(topic)
+    if (queues === undefined) this.#topics.set(topic, new Map([[id, queue]]))
+    else queues.set(id, queue)
+    return queue
+  }
+
+  get topics(): Iterable<string> {
+    return this.#topics.keys()
+  }
+
+  /** The queues of a topic, or all. */
+  *all(topic?: string): Generator<ConsumeQueue> {
+    if (topic !== undefined) yield* this.#topics.get(topic)?.values() ?? []
+    else for (const queues of this.#topics.values()) yield* queues.values()
+  }
+
+  /** How many queues have files. Fewer at a start than at the last checkpoint: somebody removed some. */
+  get countInFiles(): number {
+    let count = 0
+    for (const queue of this.all()) if (queue.isInFiles) count++
+    return count
+  }
+
+  put(record: DispatchedRecord): void {
+    const { queue, queueOffset, position, size, tagsCode } = record
+    if (queue.put(queueOffset, position, size, tagsCode)) return
+    if (queueOffset < queue.maxOffset) {
+      // The topic was deleted and made again. Apache would ignore the messages until the offset is reached.
+      queue.restart(position)
+      queue.put(queueOffset, position, size, tagsCode)
+    } else if (!this.#rebuilding) this.#incomplete.add(queue)
+    else if (queueOffset - queue.maxOffset <= LARGEST_GAP) {
+      this.#log.error(
+        { topic: queue.topic, queue: queue.id, from: queue.maxOffset, to: queueOffset },
+        'messages are missing in the log',
+      )
+      queue.skipTo(queueOffset)
+      queue.put(queueOffset, position, size, tagsCode)
+    } else {
+      this.#log.error(
+        { topic: queue.topic, queue: queue.id, offset: queueOffset, position },
+        'a record has an impossible queue offset',
+      )
+    }
+  }
+
+  /** Queues that lack units of records before those that were put. Only after a recovery in which files had been lost. */
+  get incomplete(): ReadonlySet<ConsumeQueue> {
+    return this.#incomplete
+  }
+
+  /**
+   * Discards the incomplete queues, so that putting the whole log again rebuilds them; other queues ignore what they have. From
+   * then on messages that are missing in the log leave a gap in their queue.
+   */
+  async rebuildIncomplete(): Promise<void> {
+    this.#rebuilding = true
+    for (const queue of this.#incomplete) {
+      queue.restart(0)
+      await queue.removeDiscarded()
+    }
+    this.#incomplete.clear()
+  }
+
+  get unwritten(): number {
+    return this.#shared.unsaved.bytes
+  }
+
+  writeSome(ms: number): boolean {
+    const { toWrite } = this.#shared.unsaved
+    const until = this.#clock.elapsed() + ms
+    for (const queue of toWrite) {
+      queue.write()
+      if (this.#clock.elapsed() >= until) break
+    }
+    return toWrite.size > 0
+  }
+
+  async sync(position: number): Promise<number> {
+    const { toSync } = this.#shared.unsaved
+    this.#releaseTails()
+    const first = toSync.values().next().value
+    const behind = first === undefined ? 0 : position - first.unsyncedFrom
+    let left = behind > LATE_BYTES ? SYNCED_AT_ONCE_IF_LATE : SYNCED_AT_ONCE
+    for (const queue of toSync) {
+      if (left-- === 0 || queue.unsyncedFrom >= position) break
+      await queue.sync()
+      this.#settling.set(queue, queue.maxOffset)
+    }
+    let durable = position
+    for (const queue of toSync) durable = Math.min(durable, queue.unsyncedFrom)
+    return durable
+  }
+
+  #releaseTails(): void {
+    for (const [queue, maxOffset] of this.#settling) {
+      if (queue.maxOffset === maxOffset) queue.releaseTail()
+    }
+    this.#settling.clear()
+  }
+
+  async cut(position: number): Promise<void> {
+    for (const queue of this.all()) {
+      if (!queue.isInFiles) continue
+      queue.recover(position, this.#logStart)
+      await queue.removeDiscarded()
+    }
+  }
+
+  async dropBefore(start: number): Promise<void> {
+    for (const queue of this.all()) await queue.deleteBefore(start)
+  }
+
+  /** Removes the queues of a topic, with their files. @returns How many there were */
+  async deleteTopic(topic: string): Promise<number> {
+    const queues = this.#topics.get(topic)
+    if (queues === undefined) return 0
+    this.#topics.delete(topic)
+    for (const queue of queues.values()) {
+      this.#settling.delete(queue)
+      await queue.remove()
+    }
+    const folder = `${this.#folder}/${topic}`
+    if (this.#disk.list(folder)?.length === 0) await this.#disk.removeFolder(folder)
+    if (this.#disk.exists(this.#folder)) await this.#disk.syncFolder(this.#folder)
+    return queues.size
+  }
+
+  async close(): Promise<void> {
+    try {
+      for (const queue of this.#shared.unsaved.toSync) await queue.sync()
+    } finally {
+      this.#shared.files.close()
+    }
+  }
+}
+
+/** Whether a topic can be a folder of its own below the folder of the queues. */
+export function isFolderName(topic: string): boolean {
+  return topic !== '' && topic !== '.' && topic !== '..' && !/[/\\\0]/.test(topic) && Buffer.byteLength(topic) <= 255
+}

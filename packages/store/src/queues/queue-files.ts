@@ -1,0 +1,184 @@
+import { dirname } from 'node:path'
+import { type FolderEntry, type OpenFile, writeAllSync } from '../files/disk.ts'
+import type { OpenFiles } from '../files/open-files.ts'
+import { StoreError } from '../errors.ts'
+import { fillPreBlank } from './queue-unit.ts'
+
+const NAME = /^\d{20}$/
+const BLANK_CHUNK = 20_000
+
+/**
+ * The files of one consume queue. Each has full size from its creation, and is named after its first byte. A file is created
+ * together with its first unit, because Apache takes a file of zeros for one unit.
+ */
+export class QueueFiles {
+  readonly #open: OpenFiles
+  readonly #folder: string
+  readonly #fileBytes: number
+  /** First bytes of the files, ascending and without gaps. */
+  #starts: number[]
+  /** Removed from the queue, but still in the folder. */
+  readonly #discarded = new Set<number>()
+  #namesChanged = false
+  #folderMade = false
+
+  constructor(open: OpenFiles, folder: string, fileBytes: number, starts: number[] = []) {
+    this.#open = open
+    this.#folder = folder
+    this.#fileBytes = fileBytes
+    this.#starts = starts
+  }
+
+  /** First bytes of the files, ascending. */
+  get starts(): readonly number[] {
+    return this.#starts
+  }
+
+  pathOf(start: number): string {
+    return `${this.#folder}/${fileName(start)}`
+  }
+
+  startOf(byte: number): number {
+    return byte - (byte % this.#fileBytes)
+  }
+
+  /** Writes units that do not cross a file, and creates the file if they are its first. @throws ENOSPC, EIO */
+  write(bytes: Buffer, from: number, to: number, byte: number): void {
+    const start = this.startOf(byte)
+    const file = this.#starts.at(-1) === start ? this.#open.get(this.pathOf(start)) : this.#create(start, byte - start)
+    writeAllSync(file, bytes, from, to, byte - start)
+  }
+
+  /** Reads from one file, as much as is asked for. @throws ENOENT, EIO */
+  async read(into: Buffer, byte: number): Promise<void> {
+    const start = this.startOf(byte)
+    await this.#open.use(this.pathOf(start), file => file.read(into, 0, into.length, byte - start))
+  }
+
+  /** The same, blocking: for starts only. */
+  readSync(into: Buffer, byte: number): void {
+    const start = this.startOf(byte)
+    this.#open.get(this.pathOf(start)).readSync(into, 0, into.length, byte - start)
+  }
+
+  /** Makes `[from, to)` durable, with the names of the files. */
+  async sync(from: number, to: number): Promise<void> {
+    const [folderMade, namesChanged] = [this.#folderMade, this.#namesChanged]
+    this.#folderMade = false
+    this.#namesChanged = false
+    await this.removeDiscarded()
+    for (const start of this.#starts) {
+      if (start + this.#fileBytes <= from || start >= to) continue
+      await this.#open.use(this.pathOf(start), file => file.datasync())
+    }
+    const { disk } = this.#open
+    if (namesChanged && disk.exists(this.#folder)) await disk.syncFolder(this.#folder)
+    if (!folderMade) return
+    const topic = dirname(this.#folder)
+    await disk.syncFolder(topic)
+    await disk.syncFolder(dirname(topic))
+    await disk.syncFolder(dirname(dirname(topic)))
+  }
+
+  /** Gives the last file its full size if a crash left it short. */
+  completeLast(): void {
+    const start = this.#starts.at(-1)
+    if (start === undefined) return
+    const file = this.#open.get(this.pathOf(start))
+    if (file.size < this.#fileBytes) file.truncate(this.#fileBytes)
+  }
+
+  /** Makes zeros of everything from `byte` on, and removes the files behind it. A file that starts at `byte` goes, too. */
+  truncate(byte: number): void {
+    while (this.#starts.length > 0 && (this.#starts.at(-1) as number) >= byte)
+      this.#discard(this.#starts.pop() as number)
+    const start = this.#starts.at(-1)
+    if (start === undefined || byte - start >= this.#fileBytes) return
+    const file = this.#open.get(this.pathOf(start))
+    file.truncate(byte - start)
+    file.truncate(this.#fileBytes)
+  }
+
+  /** Takes the first file out of the queue. `removeDiscarded` removes it from the folder. */
+  dropFirst(): void {
+    this.#discard(this.#starts.shift() as number)
+  }
+
+  /** Removes what was taken out of the queue. */
+  async removeDiscarded(): Promise<void> {
+    for (const start of this.#discarded) {
+      this.#discarded.delete(start)
+      await this.#open.disk.unlink(this.pathOf(start))
+    }
+  }
+
+  /** Removes all files and the folder. */
+  async remove(): Promise<void> {
+    this.truncate(0)
+    await this.removeDiscarded()
+    const { disk } = this.#open
+    if (disk.list(this.#folder)?.length === 0) await disk.removeFolder(this.#folder)
+  }
+
+  #discard(start: number): void {
+    this.#open.drop(this.pathOf(start))
+    this.#discarded.add(start)
+    this.#namesChanged = true
+  }
+
+  /** @param first Position of the first unit in the file; units before it are blank if it is the first file of the queue. */
+  #create(start: number, first: number): OpenFile {
+    const path = this.pathOf(start)
+    if (!this.#open.disk.exists(this.#folder)) {
+      this.#open.disk.makeFolder(this.#folder)
+      this.#folderMade = true
+    }
+    this.#namesChanged = true
+    const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
+    this.#starts.push(start)
+    if (first === 0) return file
+    const blank = Buffer.allocUnsafe(Math.min(first, BLANK_CHUNK))
+    fillPreBlank(blank)
+    for (let at = 0; at < first; at += blank.length)
+      writeAllSync(file, blank, 0, Math.min(blank.length, first - at), at)
+    return file
+  }
+
+  #emptied(path: string): OpenFile {
+    const file = this.#open.get(path)
+    file.truncate(0)
+    file.truncate(this.#fileBytes)
+    return file
+  }
+}
+
+/**
+ * The first bytes of the files that make up a queue, of the entries of its folder: the newest file, and those before it without a
+ * gap. The newest may be short, because a crash came while it was created or cut.
+ * @throws StoreError BAD_FILES if a file has another size than the options say
+ */
+export function queueFileStarts(folder: string, entries: readonly FolderEntry[], fileBytes: number): number[] {
+  const files = entries.filter(({ name, isFolder }) => !isFolder && NAME.test(name))
+  files.sort((a, b) => (a.name < b.name ? -1 : 1))
+  const starts: number[] = []
+  for (const { name, size } of files) {
+    if (size !== fileBytes && !(size < fileBytes && name === files.at(-1)?.name))
+      throw wrongSize(`${folder}/${name}`, size, fileBytes)
+    const start = Number(name)
+    if (starts.length > 0 && start - (starts.at(-1) as number) !== fileBytes) starts.length = 0
+    starts.push(start)
+  }
+  return starts
+}
+
+function wrongSize(path: string, size: number, expected: number): StoreError {
+  const found = `${path} has ${size} bytes, but a file of a consume queue has ${expected} (mappedFileSizeConsumeQueue).`
+  return new StoreError(
+    'BAD_FILES',
+    `${found} Set the size with which the files were written, or remove the folder: the queue is rebuilt from the log.`,
+  )
+}
+
+function fileName(start: number): string {
+  return String(start).padStart(20, '0')
+}
