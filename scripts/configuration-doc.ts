@@ -20,15 +20,18 @@ There are three ways to set an option. The first in this list takes precedence:
 3. in the file of \`-c\`, under Apache's key: \`listenPort=9877\`
 
 The file is a \`.properties\` file, parsed as Java parses it: ISO-8859-1 with \`\\uXXXX\` escapes, \`#\` and \`!\` for comments,
-a backslash at the end of a line to continue it. If several lines have the same key, the last one counts. Two things are better
+a backslash at the end of a line to continue it. If several lines have the same key, the last one counts. Four things are better
 than in Apache:
 
 - Blanks around a value are ignored. Apache keeps port 9876 if a blank follows the number in \`listenPort=9877\`, and reads
   \`true\` with a trailing blank as false.
 - A wrong value ends the start with exit code 255; Apache uses the default instead. For an unknown key the log has a warning with
   the most similar known key.
+- A byte order mark at the beginning is skipped, with a warning; Apache takes it for a part of the first key. A file in UTF-16 ends
+  the start.
+- A single backslash in a path ends the start, because it would escape the next character: write \`C:/data\` or \`C:\\\\data\`.
 
-Both messages name the file, the line and what is expected:
+The messages about values and keys name the file, the line and what is expected:
 
 \`\`\`text
 ns.conf:3: listenPort=98765: it must be a whole number from 0 to 65535
@@ -37,9 +40,9 @@ ns.conf:4: the key "enableTopicLists" is unknown and ignored; did you mean enabl
 
 \`mqadmin updateNamesrvConfig\` (code 318) changes the options of a running server that the table marks as changeable, and stores
 them in the file of \`-c\` or, without one, in \`configStorePath\`. Only the lines of these keys change; \`<file>.bak\` has the file
-before the change. The server refuses options with paths, ports or limits against abuse with code 16, and wrong values with code
-1; then no change of the request takes effect. It also refuses a change that it cannot store. \`mqadmin getNamesrvConfig\` (code
-319) shows all options, with passwords masked.
+before the change. The server refuses options with paths, ports or limits against abuse, and options that could stop its answers,
+with code 16, and wrong values with code 1; then no change of the request takes effect. It also refuses a change that it cannot
+store. \`mqadmin getNamesrvConfig\` (code 319) shows all options, with passwords masked.
 
 A server in another program takes the same options by name: see [embedding.md](embedding.md).
 `

@@ -54,6 +54,6 @@ export {
 export { storeInFile } from './options/settings-file.ts'
 export { type ChangeableOptions, ServerSettings, type SettingsParts } from './options/settings.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
-export { httpProtocols, limitsOf, openServerTls, type OpenServerTls } from './serving.ts'
+export { httpProtocols, idleMsOf, limitsOf, openServerTls, type OpenServerTls } from './serving.ts'
 export { inSlices, inTurns } from './slices.ts'
 export { VERSION } from './version.ts'

@@ -17,7 +17,7 @@ export function limitsOf(options: ServingOptions): Partial<ServerLimits> {
   return {
     maxConnections: options.maxConnections,
     maxConnectionsPerAddress: options.maxConnectionsPerAddress,
-    idleMs: options.serverChannelMaxIdleTimeSeconds * 1000,
+    idleMs: idleMsOf(options),
     maxFrame: options.maxFrameSize,
     maxFrameMemory: options.maxFrameMemory,
     maxHeader: options.maxHeaderSize,
@@ -28,6 +28,11 @@ export function limitsOf(options: ServingOptions): Partial<ServerLimits> {
     slowReaderMs: options.slowReaderMillis,
     slowFrameMs: options.slowFrameMillis,
   }
+}
+
+/** The only limit that changes at run time: for `RemotingServer.setIdleMs`. */
+export function idleMsOf({ serverChannelMaxIdleTimeSeconds }: ServingOptions): number {
+  return serverChannelMaxIdleTimeSeconds * 1000
 }
 
 /** Serves HTTP on the port of the remoting protocol. */

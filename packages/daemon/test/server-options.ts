@@ -29,7 +29,7 @@ const socketOptions = {
   bindAddress: option(host(), '0.0.0.0', 'Address to listen on.'),
   httpPort: option(orNone(int(0, 65_535)), null, 'Port for HTTP.'),
   proxyProtocolRanges: option(ranges(), [], 'Peers whose PROXY protocol header is trusted.'),
-  maxConnections: option(int(1), 20_000, 'Most open connections.'),
+  maxConnections: option(int(1), 20_000, 'Most open connections.', { whyRefused: 'as it could stop answers' }),
   maxFrameSize: option(bytes(1024), 16_777_216, 'Largest frame.', {
     systemProperty: 'com.rocketmq.remoting.frameMaxLength',
   }),

@@ -100,7 +100,7 @@ describe('processes', { concurrency: 4 }, () => {
     assert.equal(lines[0], `load config properties file OK, ${path}`)
   })
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     test(`${signal} ends the program with 0 and leaves no pid file`, async t => {
       const home = await folder(t)
       const { child, ended } = await start(t, home)
@@ -110,6 +110,37 @@ describe('processes', { concurrency: 4 }, () => {
       assert.deepEqual(await readdir(join(home, 'namesrv')), [])
     })
   }
+
+  test('a graceful shutdown that was turned on at run time is one', async t => {
+    const { child, ended, address } = await start(t, await folder(t), '--shutdown-wait-time-seconds', '60')
+    await connect(t).call(address, UPDATE_NAMESRV_CONFIG, { body: 'enableShutdownGracefully=true\n' })
+    child.kill('SIGTERM')
+    // Only real time passing shows that the program still serves.
+    await delay(1000)
+    assert.equal(child.exitCode, null)
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [143, null])
+  })
+
+  test('what the program writes to a terminal has no characters that control it', async t => {
+    const path = join(await folder(t), '\u001b[2J\u202ens.conf')
+    await writeFile(path, 'listenPort=1')
+    const { stdout } = spawn(process.execPath, [program, '-pc', path])
+    assert.match((await stdout.toArray()).join(''), /^load config properties file OK, .*\\u001b\[2J\\u202ens\.conf\n/)
+    const { stderr } = spawn(process.execPath, [program, '\u001b[2J'])
+    assert.match((await stderr.toArray()).join(''), /^mqnamesrv takes options only, and "\\u001b\[2J" is none\n$/)
+  })
+
+  test('SIGUSR1 opens no debugger port and does not end the program', async t => {
+    const { child, ended } = await start(t, await folder(t))
+    const said: string[] = []
+    child.stderr.on('data', chunk => said.push(String(chunk)))
+    child.kill('SIGUSR1')
+    // Signals are handled in order, so that the program has seen the first one when it ends.
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+    assert.equal(said.join(''), '')
+  })
 
   test('a program that was stopped for longer than the timeout of its brokers still has all of them when it continues', async t => {
     const { child, address } = await start(t, await folder(t), '--scan-not-active-broker-interval', '1000')

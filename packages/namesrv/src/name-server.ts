@@ -3,6 +3,7 @@ import {
   type GivenOptions,
   HttpEndpoint,
   httpProtocols,
+  idleMsOf,
   limitsOf,
   type MetricSource,
   type MetricsPage,
@@ -153,7 +154,7 @@ export class NameServer {
     this.#settings = new ServerSettings(nameServerOptions, options, {
       ...(unknownKeys && { unknown: unknownKeys }),
       ...(options.configStorePath !== null && { store: storeInFile(options.configStorePath) }),
-      onChange: changed => this.#routes.configure(tableOptions(changed)),
+      onChange: changed => this.#reconfigure(changed),
       log,
     })
     this.metrics = new NameServerMetrics({
@@ -221,6 +222,11 @@ export class NameServer {
       clock: this.#clock,
       log: this.#log,
     })
+  }
+
+  #reconfigure(options: NameServerOptions): void {
+    this.#routes.configure(tableOptions(options))
+    this.#server.setIdleMs(idleMsOf(options))
   }
 
   #createHttp({ httpAllowedHosts }: NameServerOptions, metrics: MetricsPage | undefined): HttpEndpoint {

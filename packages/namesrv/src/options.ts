@@ -18,6 +18,8 @@ import {
 } from '@gantrymq/daemon'
 import { ignoredProperties } from './ignored-properties.ts'
 
+const STOPS_ANSWERS = 'as it could stop the answers to all route queries'
+
 /** Keys of Apache's NamesrvConfig, in its order. */
 const namesrvConfig = {
   rocketmqHome: option(path(), null, 'Installation folder. Apache requires it to start; this name server does not.', {
@@ -131,14 +133,11 @@ const namesrvConfig = {
     flag(),
     false,
     'Refuse route queries for waitSecondsForService after the start, so that brokers can register first.',
-    {
-      since: '5.x',
-      change: 'live',
-    },
+    { since: '5.x', whyRefused: STOPS_ANSWERS },
   ),
   waitSecondsForService: option(seconds(), 45, 'How long needWaitForService refuses route queries.', {
     since: '5.x',
-    change: 'live',
+    whyRefused: STOPS_ANSWERS,
   }),
   deleteTopicWithBrokerRegistration: option(
     flag(),

@@ -4,7 +4,15 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { crc32, deflateSync } from 'node:zlib'
 import { encodeRegisterBroker, nameServerRequests, type RegisterBrokerBody, type TopicConfig } from '@gantrymq/protocol'
-import { Connection, encodeFrame, type Logger, Outbox, silent } from '@gantrymq/remoting'
+import {
+  Connection,
+  encodeFrame,
+  type Logger,
+  Outbox,
+  type ResponseError,
+  silent,
+  writeProperties,
+} from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { NameServer, type StartOptions } from '../src/index.ts'
@@ -13,8 +21,11 @@ const {
   REGISTER_BROKER,
   GET_ALL_TOPIC_LIST_FROM_NAMESERVER,
   GET_BROKER_CLUSTER_INFO,
+  GET_KV_CONFIG,
+  GET_KVLIST_BY_NAMESPACE,
   GET_ROUTEINFO_BY_TOPIC,
   UNREGISTER_BROKER,
+  UPDATE_NAMESRV_CONFIG,
 } = nameServerRequests
 
 async function started(t: TestContext, options: StartOptions = {}) {
@@ -359,3 +370,22 @@ for (const [name, text, first] of heavy) {
     assert.ok(body.length < 1 << 24, 'it is no larger than a frame may be')
   })
 }
+
+test('a remark shows the control and direction characters of names as escapes, in one line', async t => {
+  const { caller } = await started(t)
+  const connection = caller()
+  const name = 'a\nSee evil\u001b[2J\u202e'
+  const shown = 'a\\u000aSee evil\\u001b[2J\\u202e'
+  const calls = [
+    connection.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: name } }),
+    connection.call(GET_KV_CONFIG, { header: { namespace: name, key: name } }),
+    connection.call(GET_KVLIST_BY_NAMESPACE, { header: { namespace: name } }),
+    connection.call(UPDATE_NAMESRV_CONFIG, { body: writeProperties([['productEnvName', name]]) }),
+  ]
+  for (const call of calls) {
+    await assert.rejects(call, (error: ResponseError) => {
+      assert.ok(error.remark?.split('\n')[0]?.includes(shown), error.remark ?? '')
+      return true
+    })
+  }
+})

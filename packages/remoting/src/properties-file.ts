@@ -38,7 +38,7 @@ function isUtf16([first, second]: Uint8Array): boolean {
 
 /** What to write instead of a backslash that Java drops. Completes "...: ". */
 export const BACKSLASH_ADVICE =
-  'a backslash escapes the next character in this file; in a path, write / or \\ for each one'
+  'a backslash escapes the next character in this file; in a path, write / or \\\\ for each one'
 
 /** Whether a written value has a backslash that is not part of it any more when it is read, as in `C:\data`. */
 export function losesBackslash(written: string): boolean {

@@ -151,6 +151,18 @@ test('a connection without traffic is closed after two minutes, but not one with
   assert.equal(busy.isOpen, true)
 })
 
+test('an idle time of 0 means never, and a change applies to open connections', async t => {
+  const { join, clock, server, reasons } = open(t, { limits: { idleMs: 0 } })
+  await echo(join())
+  clock.advance(24 * 3_600_000)
+  await settle()
+  assert.equal(server.connections.size, 1)
+  server.setIdleMs(60_000)
+  clock.advance(1000)
+  await settle()
+  assert.deepEqual(reasons, ['idle'])
+})
+
 test('a connection closes if a frame is begun and not completed', async t => {
   const { dial, clock, reasons } = open(t, { limits: { slowFrameMs: 5000 } })
   await send(dial(), Buffer.of(0, 0, 1))

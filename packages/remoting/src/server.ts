@@ -30,7 +30,7 @@ export interface ServerLimits extends ConnectionLimits {
   readonly maxConnectionsPerAddress: number
   /** How long a connection may take until its protocol is detected, milliseconds. Default 10,000. */
   readonly detectionMs: number
-  /** A connection closes after so long without a byte in or out, milliseconds. Default 120,000, Apache's. */
+  /** A connection closes after so long without a byte in or out, milliseconds; 0 for never. Default 120,000, Apache's. */
   readonly idleMs: number
   /** Largest PROXY preamble of version 2, bytes. Default 536. */
   readonly proxyPreamble: number
@@ -115,6 +115,7 @@ const refused = diagnostics.channel('gantrymq:remoting:connection:refused')
 export class RemotingServer {
   readonly #options: RemotingServerOptions
   readonly #limits: ServerLimits
+  #idleMs: number
   readonly #clock: Clock
   readonly #log: Logger
   readonly #servers = new Set<Server>()
@@ -137,6 +138,7 @@ export class RemotingServer {
   constructor(options: RemotingServerOptions) {
     this.#options = options
     this.#limits = { ...defaultServerLimits, ...options.limits }
+    this.#idleMs = this.#limits.idleMs
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
     this.#turns = new ReadTurns(() => this.#clock.elapsed())
@@ -152,6 +154,11 @@ export class RemotingServer {
   /** Connections of every kind. */
   get connectionCount(): number {
     return this.#streams.size
+  }
+
+  /** How long every connection may be idle, open ones included: `idleMs` of the limits, changed at run time. */
+  setIdleMs(ms: number): void {
+    this.#idleMs = ms
   }
 
   /**
@@ -325,14 +332,15 @@ export class RemotingServer {
 
   #sweep(): void {
     const now = this.#clock.elapsed()
-    const { detectionMs, idleMs } = this.#limits
+    const { detectionMs } = this.#limits
+    const idleMs = this.#idleMs
     for (const [detector, since] of this.#detectors) {
       if (now - since >= detectionMs) detector.refuse(`it did not show its protocol within ${detectionMs} ms`)
     }
     this.memory.sweep()
     for (const connection of this.#connections) {
       connection.sweep(now)
-      if (now - connection.lastActivity < idleMs) continue
+      if (idleMs === 0 || now - connection.lastActivity < idleMs) continue
       this.#log.info({ peer: connection.remoteAddress, idleMs }, 'idle connection closed')
       connection.destroy('idle')
     }

@@ -1,4 +1,4 @@
-import { nearestWord, RemotingError } from '@gantrymq/remoting'
+import { nearestWord, printable, RemotingError } from '@gantrymq/remoting'
 import type { Option } from './option.ts'
 
 /** Every option of a kind of server by name; `O` has the types of their values. */
@@ -89,7 +89,7 @@ export class OptionSet<O> {
     const reason = this.ignored.get(key)
     if (reason !== undefined) return `${key} has no effect: it ${reason}`
     const known = nearestWord(key, this.#byProperty.keys())
-    return `the key ${JSON.stringify(key)} is unknown and ignored${known === undefined ? '' : `; did you mean ${known}?`}`
+    return `the key ${printable(JSON.stringify(key))} is unknown and ignored${known === undefined ? '' : `; did you mean ${known}?`}`
   }
 
   /** The value of an option's text; undefined if the text is invalid. Blanks around it are ignored. */
@@ -100,7 +100,7 @@ export class OptionSet<O> {
 
   /** The message for an invalid value: `listenPort=x: it must be a whole number from 0 to 65535`. */
   badValue(shown: string, name: OptionName<O>): string {
-    return `${shown}: it must be ${this.option(name).expected}`
+    return `${printable(shown)}: it must be ${this.option(name).expected}`
   }
 
   /**

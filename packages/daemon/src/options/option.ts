@@ -6,7 +6,7 @@ export type WhenChangeable =
   | 'live'
   /** Accepted and stored; takes effect at the next start. */
   | 'restart'
-  /** Refused: the option names a path, opens a port or is a limit against abuse. */
+  /** Refused: the option names a path, opens a port, is a limit against abuse or could stop the server's answers. */
   | 'refused'
   /** Refused, as in Apache: `Can not update config in black list.` */
   | 'black-listed'
@@ -17,6 +17,8 @@ export interface OptionFacts<T> {
   readonly since?: '4.9' | '5.x'
   /** Default `refused`. */
   readonly change?: WhenChangeable
+  /** Why a change at run time is refused; completes "it can not be updated at run time, ...". Default: no reason is given. */
+  readonly whyRefused?: string
   /** Key in the configuration file. Default: the name of the option, which is Apache's where Apache has the option. */
   readonly property?: string
   /** Apache's Java system property with the same meaning, which may also be a key in the file. */

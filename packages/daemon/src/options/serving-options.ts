@@ -45,7 +45,7 @@ export const nettyServerConfig = (port: number) => ({
   serverChannelMaxIdleTimeSeconds: option(
     seconds(),
     120,
-    'The server closes a connection without traffic for this long; 0 for never. A change applies to new connections.',
+    'The server closes a connection without traffic for this long; 0 for never. A change applies to all connections.',
     { since: '4.9', change: 'live' },
   ),
   serverSocketSndBufSize: option(bytes(), 0, "Size of a socket's send buffer.", {

@@ -54,14 +54,7 @@ for (const key of BLACK_LISTED) {
   })
 }
 
-const REFUSED = [
-  'listenPort',
-  'bindAddress',
-  'httpPort',
-  'maxConnections',
-  'tls.server.mode',
-  'com.rocketmq.remoting.frameMaxLength',
-]
+const REFUSED = ['listenPort', 'bindAddress', 'httpPort', 'tls.server.mode', 'com.rocketmq.remoting.frameMaxLength']
 
 for (const key of REFUSED) {
   test(`${key} is refused by name`, async () => {
@@ -71,6 +64,13 @@ for (const key of REFUSED) {
     })
   })
 }
+
+test('the refusal of an option has its reason, if there is one', async () => {
+  await assert.rejects(update(settingsOf(), { maxConnections: '1' }), {
+    responseCode: 16,
+    remark: 'maxConnections can not be updated at run time, as it could stop answers: set it in the file and restart',
+  })
+})
 
 test('a bad value is refused by name, and nothing of the request is applied', async () => {
   const settings = settingsOf()

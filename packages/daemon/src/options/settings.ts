@@ -100,9 +100,14 @@ export class ServerSettings<O extends ChangeableOptions> {
       }
     }
     for (const { key, name } of names) {
-      if (name !== undefined && this.#set.option(name).change === 'refused') {
-        throw new ResponseError(NO_PERMISSION, `${key} can not be updated at run time: set it in the file and restart`)
-      }
+      if (name === undefined) continue
+      const { change, whyRefused } = this.#set.option(name)
+      if (change !== 'refused') continue
+      const why = whyRefused === undefined ? '' : `, ${whyRefused}`
+      throw new ResponseError(
+        NO_PERMISSION,
+        `${key} can not be updated at run time${why}: set it in the file and restart`,
+      )
     }
   }
 

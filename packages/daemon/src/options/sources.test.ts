@@ -84,7 +84,7 @@ const MISTAKES: readonly [line: string, text: string][] = [
   ['enableTopicList=yes', 'enableTopicList=yes: it must be true or false'],
   ['waitSecondsForService=-1', 'waitSecondsForService=-1: it must be a whole number of seconds, 0 or more'],
   ['tls.server.mode=on', 'tls.server.mode=on: it must be permissive or disabled or enforcing'],
-  ['productEnvName=a\\nb', 'productEnvName=a\nb: it must be text without control characters'],
+  ['productEnvName=a\\nb', 'productEnvName=a\\u000ab: it must be text without control characters'],
   [
     'proxyProtocolRanges=10.0.0.0/33',
     'proxyProtocolRanges=10.0.0.0/33: it must be address ranges such as 10.0.0.0/8,fd00::/8',
@@ -148,12 +148,69 @@ test('non-ASCII text is read as Java reads it, with a warning', () => {
   assert.equal(find({ text: 'productEnvName=\\u0041' }).options.productEnvName, 'A')
 })
 
-test('a misspelled variable is reported, but not one that a scheduler sets', () => {
-  const { problems } = find({ environment: { GANTRY_LISTEN_PROT: '1', GANTRY_SERVICE_HOST: '10.0.0.1' } })
+test('an unknown variable is a warning that names the variable that was meant', () => {
+  const environment = {
+    GANTRY_LISTEN_PROT: '1',
+    GANTRY_LISTENPORT: '2',
+    GANTRY_LOGLEVEL: 'warn',
+    GANTRY_ZZZ: 'x',
+    X_Y: '1',
+  }
+  const { problems } = find({ environment })
+  const unknown = (variable: string, meant?: string) => ({
+    level: 'warning',
+    text: `the environment variable ${variable} is unknown and ignored${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+  })
   assert.deepEqual(problems, [
-    {
-      level: 'warning',
-      text: 'the environment variable GANTRY_LISTEN_PROT is unknown; did you mean GANTRY_LISTEN_PORT?',
-    },
+    unknown('GANTRY_LISTEN_PROT', 'GANTRY_LISTEN_PORT'),
+    unknown('GANTRY_LISTENPORT', 'GANTRY_LISTEN_PORT'),
+    unknown('GANTRY_LOGLEVEL', 'GANTRY_LOG_LEVEL'),
+    unknown('GANTRY_ZZZ'),
   ])
+})
+
+test('the variables that Kubernetes sets for a service named gantry are no misspelled options', () => {
+  const environment = {
+    GANTRY_SERVICE_HOST: '10.0.0.1',
+    GANTRY_SERVICE_PORT: '9876',
+    GANTRY_SERVICE_PORT_REMOTING: '9876',
+    GANTRY_PORT: 'tcp://10.0.0.1:9876',
+    GANTRY_PORT_9876_TCP: 'tcp://10.0.0.1:9876',
+    GANTRY_PORT_9876_TCP_PROTO: 'tcp',
+    GANTRY_PORT_9876_TCP_PORT: '9876',
+    GANTRY_PORT_9876_TCP_ADDR: '10.0.0.1',
+  }
+  assert.deepEqual(find({ environment }).problems, [])
+})
+
+for (const [line, shown] of [
+  ['rocketmqHome=D:\\rocketmq\\namesrv', 'D:\\rocketmq\\namesrv'],
+  ['rocketmqHome=C:\\store', 'C:\\store'],
+  ['rocketmqHome=D:\\rocketmq\\\nlistenPort=9877', 'D:\\rocketmqlistenPort=9877'],
+] as const) {
+  test(`the path ${JSON.stringify(line)} is an error that says how to write backslashes`, () => {
+    const { problems } = find({ text: line })
+    assert.deepEqual(problems, [
+      {
+        level: 'error',
+        text: `ns.conf:1: rocketmqHome=${shown}: a backslash escapes the next character in this file; in a path, write / or \\\\ for each one`,
+      },
+    ])
+  })
+}
+
+test('a path with slashes, doubled backslashes or escapes of Properties.store is valid', () => {
+  for (const written of ['C:/store', 'C:\\\\store', 'C\\:\\\\my\\ store', '/st\\u006fre']) {
+    assert.deepEqual(find({ text: `rocketmqHome=${written}` }).problems, [], written)
+  }
+})
+
+test('a byte order mark is a warning that names the file', () => {
+  const file = { path: 'ns.conf', entries: [], hasByteOrderMark: true }
+  assert.match(find({ file }).problems[0]?.text ?? '', /^ns.conf begins with a byte order mark, which is skipped/)
+})
+
+test('a value with control or direction characters is shown with escapes', () => {
+  const [problem] = find({ flags: new Map([['listenPort', '98\u202e\u001b[2J']]) }).problems
+  assert.match(problem?.text ?? '', /^--listen-port=98\\u202e\\u001b\[2J: it must be/)
 })

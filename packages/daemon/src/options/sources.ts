@@ -1,4 +1,4 @@
-import { nearestWord, type PropertyEntry } from '@gantrymq/remoting'
+import { BACKSLASH_ADVICE, losesBackslash, nearestWord, printable, type PropertyEntry } from '@gantrymq/remoting'
 import type { OptionName, OptionSet } from './option-set.ts'
 
 /** The sources of a program's options, the strongest first. */
@@ -17,6 +17,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 interface OptionFile {
   readonly path: string
   readonly entries: readonly PropertyEntry[]
+  /** The file begins with the byte order mark of UTF-8, which is no part of its entries. */
+  readonly hasByteOrderMark?: boolean
 }
 
 /** A problem for the operator, with the place to correct it. */
@@ -88,27 +90,30 @@ class OptionSearch<O> {
   readVariables(environment: Environment): void {
     const names = new Map(this.#set.names.map(name => [this.#set.variable(name), name]))
     for (const [variable, text] of Object.entries(environment)) {
-      if (text === undefined || !variable.startsWith('GANTRY_')) continue
+      if (text === undefined || !variable.startsWith(PREFIX)) continue
       const name = names.get(variable)
-      if (name === undefined) this.#warnOfSlip(variable, names.keys())
+      if (name === undefined) this.#warnOfUnknown(variable, text, names.keys())
       else this.#read(name, text, 'environment', `the environment variable ${variable}`)
     }
   }
 
-  // Only a likely misspelling is reported: a scheduler may set variables with this prefix.
-  #warnOfSlip(variable: string, variables: Iterable<string>): void {
-    const known = nearestWord(variable, variables)
-    if (known === undefined || Math.abs(known.length - variable.length) > 2) return
-    this.#warn(`the environment variable ${variable} is unknown; did you mean ${known}?`)
+  #warnOfUnknown(variable: string, text: string, variables: Iterable<string>): void {
+    if (isOfKubernetes(variable, text)) return
+    const known = nearestWord(withoutPrefix(variable), Array.from(variables, withoutPrefix))
+    const hint = known === undefined ? '' : `; did you mean ${PREFIX}${known}?`
+    this.#warn(`the environment variable ${printable(variable)} is unknown and ignored${hint}`)
   }
 
   readFlags(flags: ReadonlyMap<OptionName<O>, string>): void {
     for (const [name, text] of flags) this.#read(name, text, 'flag', `--${this.#set.flag(name)}`)
   }
 
-  readFile({ path, entries }: OptionFile): void {
+  readFile({ path, entries, hasByteOrderMark }: OptionFile): void {
+    if (hasByteOrderMark) {
+      this.#warn(`${path} begins with a byte order mark, which is skipped; Apache takes it for a part of the first key`)
+    }
     const lines = new Map<string, number>()
-    for (const { key, value, line } of entries) {
+    for (const { key, value, written, line } of entries) {
       const place = `${path}:${line}`
       const name = this.#set.ofProperty(key)
       const before = lines.get(name ?? key)
@@ -117,6 +122,10 @@ class OptionSearch<O> {
       if (name === undefined) {
         this.#unknown.set(key, value)
         this.#warn(`${place}: ${this.#set.whyIgnored(key)}`)
+        continue
+      }
+      if (this.#set.option(name).type === 'path' && losesBackslash(written)) {
+        this.#error(`${place}: ${key}=${printable(written)}: ${BACKSLASH_ADVICE}`)
         continue
       }
       this.#read(name, value, 'file', `${place}: ${key}`)
@@ -132,7 +141,7 @@ class OptionSearch<O> {
     const value = this.#set.read(name, text)
     if (value !== undefined) return this.#put(name, value, origin)
     const shown = `${givenTo}=${this.#set.shownText(name, text)}`
-    this.#problems.push({ level: 'error', text: this.#set.badValue(shown, name) })
+    this.#error(this.#set.badValue(shown, name))
   }
 
   #put(name: OptionName<O>, value: unknown, origin: Origin): void {
@@ -140,9 +149,27 @@ class OptionSearch<O> {
     this.#origins.set(name, origin)
   }
 
+  #error(text: string): void {
+    this.#problems.push({ level: 'error', text })
+  }
+
   #warn(text: string): void {
     this.#problems.push({ level: 'warning', text })
   }
+}
+
+const PREFIX = 'GANTRY_'
+
+function withoutPrefix(variable: string): string {
+  return variable.slice(PREFIX.length)
+}
+
+/** Kubernetes sets these variables for each service; that of a service named gantry begin with the prefix of options. */
+function isOfKubernetes(variable: string, text: string): boolean {
+  return (
+    /_SERVICE_(?:HOST|PORT(?:_\w+)?)$|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/.test(variable) ||
+    /^(?:tcp|udp|sctp):\/\//.test(text)
+  )
 }
 
 function notAscii(key: string): string {

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module'
 
+// Node's own handler would open a debugger port, to which any process of this machine can connect.
+process.on('SIGUSR1', () => {})
+
 // This comes before all other modules: from the second start on, the cache saves most of the loading time, and when the
 // sources run unbuilt also the 30 MB of the code that strips their types.
 enableCompileCache()

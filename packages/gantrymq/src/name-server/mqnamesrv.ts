@@ -34,8 +34,13 @@ export const mqnamesrv: Program<NameServerOptions> = {
       log,
       metricsPage: source => prometheusPage(source, labels),
     })
-    const goAway = options.enableShutdownGracefully ? {} : { goAwayMs: GO_AWAY_MS }
-    return { port: server.address.port, close: () => server.close(goAway) }
+    return {
+      port: server.address.port,
+      get options() {
+        return server.options
+      },
+      close: () => server.close(server.options.enableShutdownGracefully ? {} : { goAwayMs: GO_AWAY_MS }),
+    }
   },
 
   bootLine({ serializeType, bindAddress }, port) {

@@ -5,16 +5,16 @@ import { readCommandLine, UsageError } from './command-line.ts'
 import { apacheHelp, fullHelp } from './help.ts'
 
 function read(line: string) {
-  const { configFile, help, print, flags } = readCommandLine(
+  const { configFile, help, version, print, flags } = readCommandLine(
     mqnamesrv,
     line.split(' ').filter(word => word !== ''),
   )
-  return { configFile, help, print, flags: Object.fromEntries(flags) }
+  return { configFile, help, version, print, flags: Object.fromEntries(flags) }
 }
 
-const nothing = { configFile: null, help: false, print: false, flags: {} }
+const nothing = { configFile: null, help: false, version: false, print: false, flags: {} }
 
-// The first eleven are read as captured from Apache 5.5.0.
+// The first nine are read as captured from Apache 5.5.0.
 const LINES: readonly [line: string, read: Partial<ReturnType<typeof read>>][] = [
   ['', {}],
   ['-c /a', { configFile: '/a' }],
@@ -25,10 +25,10 @@ const LINES: readonly [line: string, read: Partial<ReturnType<typeof read>>][] =
   ['--conf /a', { configFile: '/a' }],
   ['-conf /a', { configFile: '/a' }],
   ['-pc /a', { configFile: '/a', print: true }],
-  ['junk -h', { help: true }],
   ['-n 127.0.0.1:9876 -p', { print: true }],
   ['-c /a -c /b', { configFile: '/a' }],
-  ['-p -- -h', { print: true }],
+  ['-h --', { help: true }],
+  ['--version', { version: true }],
   ['--listen-port 9877', { flags: { listenPort: '9877' } }],
   ['--listen-port=9877 --listen-port=9878', { flags: { listenPort: '9878' } }],
   ['--listenPort 9877', { flags: { listenPort: '9877' } }],
@@ -56,6 +56,11 @@ const MISTAKES: readonly [line: string, message: string][] = [
   ['--listen-port', 'Missing argument for option: listen-port'],
   ['--listen-prot 1', 'Unrecognized option: --listen-prot (did you mean --listen-port?)'],
   ['--help=yes', 'Unrecognized option: --help=yes'],
+  ['junk -h', 'mqnamesrv takes options only, and "junk" is none'],
+  ['-', 'mqnamesrv takes options only, and "-" is none'],
+  ['-p -- junk', 'mqnamesrv takes options only, and "junk" is none'],
+  ['listenport=1', 'mqnamesrv takes options only, and "listenport=1" is none (did you mean --listen-port=1?)'],
+  ['--http-enabled no', 'mqnamesrv takes options only, and "no" is none'],
   ['--no-http-enabled=x', 'Unrecognized option: --no-http-enabled=x'],
   ['--no-listen-port', 'Unrecognized option: --no-listen-port (did you mean --listen-port?)'],
 ]

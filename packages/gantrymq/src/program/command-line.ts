@@ -5,6 +5,8 @@ import type { ApacheOption, Program, ProgramOptions } from './program.ts'
 /** The arguments of a program. */
 export interface CommandLine<O> {
   readonly help: boolean
+  /** Print the version and exit. */
+  readonly version: boolean
   /** Print all options and exit. */
   readonly print: boolean
   /** The file of -c, as typed. */
@@ -21,8 +23,8 @@ export class UsageError extends Error {
 /**
  * Reads the arguments as Apache's parser does (commons-cli 1.5 DefaultParser): `-c FILE`, `-cFILE`, `-c=FILE`, `-pc FILE`,
  * and long names with one or two dashes, with a value after `=` or a blank, which may be shortened as long as they are
- * unambiguous. Words that belong to no option are ignored. In addition, each option of the table has a flag:
- * `--listen-port 9877`.
+ * unambiguous. In addition, each option of the table has a flag, `--listen-port 9877`, and there is `--version`. Unlike Apache's,
+ * it refuses words that belong to no option: `mqnamesrv listenPort=9877` would run on another port.
  * @throws UsageError
  */
 export function readCommandLine<O extends ProgramOptions>(
@@ -36,14 +38,17 @@ export function readCommandLine<O extends ProgramOptions>(
 class Reader<O extends ProgramOptions> {
   readonly #args: readonly string[]
   #next = 0
+  #version = false
+  readonly #program: string
   readonly #options: OptionSet<O>
   readonly #apacheOptions: readonly ApacheOption[]
   readonly #flagsByWord: ReadonlyMap<string, Flag<O>>
   readonly #apache = new Map<string, string>()
   readonly #flags = new Map<OptionName<O>, string>()
 
-  constructor({ options, apacheOptions }: Program<O>, args: readonly string[]) {
+  constructor({ name, options, apacheOptions }: Program<O>, args: readonly string[]) {
     this.#args = args
+    this.#program = name
     this.#options = options
     this.#apacheOptions = apacheOptions
     this.#flagsByWord = flagsOf(options)
@@ -52,12 +57,19 @@ class Reader<O extends ProgramOptions> {
   read(): CommandLine<O> {
     while (this.#next < this.#args.length) {
       const token = this.#args[this.#next++]!
-      if (token === '--') break
-      if (token.startsWith('--')) this.#readLong(token, token.slice(2))
+      if (token === '--') continue
+      if (token === '--version' || token === '-version') this.#version = true
+      else if (token.startsWith('--')) this.#readLong(token, token.slice(2))
       else if (token.startsWith('-') && token !== '-') this.#readShort(token, token.slice(1))
+      else throw this.#notAnOption(token)
     }
-    const configFile = this.#apache.get('c') ?? null
-    return { help: this.#apache.has('h'), print: this.#apache.has('p'), configFile, flags: this.#flags }
+    return {
+      help: this.#apache.has('h'),
+      version: this.#version,
+      print: this.#apache.has('p'),
+      configFile: this.#apache.get('c') ?? null,
+      flags: this.#flags,
+    }
   }
 
   #readLong(token: string, text: string): void {
@@ -128,6 +140,14 @@ class Reader<O extends ProgramOptions> {
       throw new UsageError(`Ambiguous option: '${token}'  (could be: ${names})`)
     }
     return like[0]
+  }
+
+  #notAnOption(word: string): UsageError {
+    const [name, value] = splitAtEquals(word)
+    const known = value === undefined ? undefined : nearestWord(name, this.#flagsByWord.keys())
+    const meant = known === undefined ? undefined : this.#flagsByWord.get(known)
+    const hint = meant === undefined ? '' : ` (did you mean --${this.#options.flag(meant.name)}=${value}?)`
+    return new UsageError(`${this.#program} takes options only, and ${JSON.stringify(word)} is none${hint}`)
   }
 
   #unrecognized(token: string, name: string): UsageError {

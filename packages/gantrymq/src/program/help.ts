@@ -19,8 +19,9 @@ export function fullHelp<O extends ProgramOptions>(program: Program<O>): string 
     return `\n${title.replaceAll('`', '')}\n${names.map(name => describe(options, name)).join('')}`
   })
   const intro =
-    '\nEvery option can be given as a flag, as an environment variable (--listen-port is GANTRY_LISTEN_PORT)\n' +
-    'and in the config file (listenPort). A flag overrides the variable, and the variable overrides the file.\n'
+    '\nIn addition, --version prints the version. Every option can be given as a flag, as an environment variable\n' +
+    '(--listen-port is GANTRY_LISTEN_PORT) and in the config file (listenPort). A flag overrides the variable, and\n' +
+    'the variable overrides the file.\n'
   return apacheHelp(program) + intro + groups.join('')
 }
 

@@ -26,6 +26,8 @@ export interface ApacheOption {
 export interface RunningServer {
   /** The open port. */
   readonly port: number
+  /** The current options: some may change at run time. */
+  readonly options: Pick<ProgramOptions, 'enableShutdownGracefully' | 'shutdownWaitTimeSeconds' | 'shutdownDrainMillis'>
   close(): Promise<void>
 }
 

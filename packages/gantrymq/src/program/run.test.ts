@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import type { FoundOptions } from '@gantrymq/daemon'
+import { type FoundOptions, VERSION } from '@gantrymq/daemon'
 import { type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
 import { mqnamesrv } from '../name-server/mqnamesrv.ts'
 import type { Program } from './program.ts'
@@ -18,7 +18,7 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 interface Given {
-  readonly file?: string
+  readonly file?: string | Buffer
   readonly environment?: Readonly<Record<string, string>>
   readonly fail?: unknown
   /** What differs from mqnamesrv. */
@@ -37,12 +37,12 @@ async function launch(t: TestContext, args: string, { file, environment = {}, fa
   const process = Object.assign(new EventEmitter(), { exit: (code: number) => ended.resolve(code) })
   const program: Program<NameServerOptions> = {
     ...mqnamesrv,
-    ...differing,
     start: async found => {
       if (fail !== undefined) throw fail
       started.push(found)
-      return { port: found.options.listenPort, close: async () => void started.pop() }
+      return { port: found.options.listenPort, options: found.options, close: async () => void started.pop() }
     },
+    ...differing,
   }
   const code = await run(program, {
     args: args.split(' ').filter(word => word !== '').map(word => word.replace('FILE', path)), // biome-ignore format: one thought
@@ -76,6 +76,23 @@ test('the program confirms a config file with the line of Apache', async t => {
 test('-h prints the help and ends with 0', async t => {
   const { code, out, started } = await launch(t, '-h')
   assert.equal(code, 0)
+  assert.match(out[0] ?? '', /^usage: mqnamesrv/)
+  assert.equal(started.length, 0)
+})
+
+test('--version prints the version and ends with 0', async t => {
+  const { code, out, started } = await launch(t, '--version -c FILE')
+  assert.equal(code, 0)
+  assert.deepEqual(out, [`mqnamesrv ${VERSION} (Gantry)`])
+  assert.equal(started.length, 0)
+})
+
+test('a word that is no option ends the start with a sentence, the help and 1', async t => {
+  const { code, err, out, started } = await launch(t, 'listenPort=9877')
+  assert.equal(code, 1)
+  assert.deepEqual(err, [
+    'mqnamesrv takes options only, and "listenPort=9877" is none (did you mean --listen-port=9877?)',
+  ])
   assert.match(out[0] ?? '', /^usage: mqnamesrv/)
   assert.equal(started.length, 0)
 })
@@ -124,6 +141,31 @@ test('a config file that is missing or malformed ends the start with one sentenc
   assert.match(malformed.err.join(), /ns\.conf cannot be read: line 2: /)
 })
 
+test('a config file with a byte order mark is read, with a warning; one in UTF-16 ends the start with what to do', async t => {
+  const marked = await launch(t, '-pc FILE', { file: '\ufefflistenPort=9877\r\n' })
+  assert.equal(marked.code, 0)
+  assert.match(marked.out.join('\n'), / listenPort=9877$/m)
+  assert.match(marked.err.join(), /^warning: .*ns\.conf begins with a byte order mark, which is skipped/)
+  for (const mark of ['\ufeff', '']) {
+    const file = Buffer.from(`${mark}listenPort=9877`, 'utf16le')
+    const { code, err, path } = await launch(t, '-pc FILE', { file })
+    assert.equal(code, 255)
+    assert.deepEqual(err, [`the config file ${path} cannot be read: it is UTF-16: save it as UTF-8, or as plain ASCII`])
+  }
+})
+
+test('the paths of Windows end the start with one line that says how to write backslashes', async t => {
+  for (const file of [
+    'kvConfigPath=D:\\rocketmq\\namesrv\\kvConfig.json',
+    'rocketmqHome=C:\\users\\me',
+    'rocketmqHome=D:\\store',
+  ]) {
+    const { code, err } = await launch(t, '-pc FILE', { file })
+    assert.equal(code, 255, file)
+    assert.match(err.join(), /^[^\n\r]*a backslash escapes the next character in this file[^\n\r]*$/)
+  }
+})
+
 test('a port in use ends the start with one sentence that says what to do', async t => {
   const holder = createServer()
   await new Promise<void>(resolve => holder.listen(0, '127.0.0.1', resolve))
@@ -145,6 +187,22 @@ test('any other failure to start is reported in one sentence too', async t => {
   })
   assert.equal(code, 255)
   assert.deepEqual(err, ['the name server could not start: the KV config file /x cannot be read: EISDIR'])
+})
+
+test('a change of the shutdown options at run time counts for the deadline of the shutdown', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const options = { enableShutdownGracefully: false, shutdownWaitTimeSeconds: 30, shutdownDrainMillis: 1000 }
+  const start = async () => ({ port: 1, options, close: () => new Promise<void>(() => {}) })
+  const { process: fake, ended } = await launch(t, '--log-level error --pid-file=', { program: { start } })
+  options.enableShutdownGracefully = true
+  fake.emit('SIGHUP')
+  let code: number | undefined
+  void ended.then(value => (code = value))
+  t.mock.timers.tick(35_000)
+  await Promise.resolve()
+  assert.equal(code, undefined)
+  t.mock.timers.tick(1000)
+  assert.equal(await ended, 255)
 })
 
 test('while the program runs its process id is in the pid file; a signal removes it and ends the program with 0', async t => {

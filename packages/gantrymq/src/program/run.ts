@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { findOptions, type FoundOptions, type OptionName, type OptionSet } from '@gantrymq/daemon'
-import { type Logger, readProperties } from '@gantrymq/remoting'
+import { findOptions, type FoundOptions, type OptionName, type OptionSet, VERSION } from '@gantrymq/daemon'
+import { hasByteOrderMark, type Logger, readProperties } from '@gantrymq/remoting'
 import { type CommandLine, readCommandLine, UsageError } from './command-line.ts'
 import { apacheHelp, fullHelp } from './help.ts'
 import { openLog } from './log.ts'
@@ -50,6 +50,7 @@ async function start<O extends ProgramOptions>(program: Program<O>, surroundings
   const { print, complain } = surroundings
   const line = readArguments(program, surroundings)
   if (line.help) return end(fullHelp(program), print)
+  if (line.version) return end(`${program.name} ${VERSION} (Gantry)`, print)
   const found = await readOptions(program, line, surroundings)
   if (line.configFile !== null) print(`load config properties file OK, ${line.configFile}`)
   if (line.print) {
@@ -83,20 +84,20 @@ async function readOptions<O extends ProgramOptions>(
   { configFile: path, flags }: CommandLine<O>,
   { environment, home }: Surroundings,
 ): Promise<FoundOptions<O>> {
-  const file = path === null ? {} : { file: { path, entries: await readEntries(path) } }
+  const file = path === null ? {} : { file: await readConfigFile(path) }
   const found = findOptions(options, { flags, environment, home, ...file })
   const errors = found.problems.filter(({ level }) => level === 'error')
   if (errors.length > 0) throw new Exit(exitCodes.failed, errors.map(({ text }) => text).join('\n'))
   return found
 }
 
-async function readEntries(path: string) {
+async function readConfigFile(path: string) {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     const reason = error.code === 'ENOENT' ? 'there is no such file' : error.message
     throw new Exit(exitCodes.failed, `the config file ${path} cannot be read: ${reason}`)
   })
   try {
-    return readProperties(bytes)
+    return { path, entries: readProperties(bytes), hasByteOrderMark: hasByteOrderMark(bytes) }
   } catch (error) {
     throw new Exit(exitCodes.failed, `the config file ${path} cannot be read: ${(error as Error).message}`)
   }
@@ -131,8 +132,10 @@ async function serve<O extends ProgramOptions>(
     await server.close()
     if (options.pidFile !== null) await removePid(options.pidFile, process.pid)
   }
-  const graceful = options.enableShutdownGracefully ? options.shutdownWaitTimeSeconds * 1000 : 0
-  const deadlineMs = graceful + options.shutdownDrainMillis + CLOSE_MARGIN_MS
+  const deadlineMs = () => {
+    const { enableShutdownGracefully, shutdownWaitTimeSeconds, shutdownDrainMillis } = server.options
+    return (enableShutdownGracefully ? shutdownWaitTimeSeconds * 1000 : 0) + shutdownDrainMillis + CLOSE_MARGIN_MS
+  }
   closeOnSignal({ close, deadlineMs, log, ...(surroundings.process && { process: surroundings.process }) })
   if (options.pidFile !== null) await writePid(options.pidFile, log)
   surroundings.print(program.bootLine(options, server.port))

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { VERSION } from '@gantrymq/daemon'
 import { mqnamesrv } from '../name-server/mqnamesrv.ts'
 import { addPid, readPids, removePid } from './pid-file.ts'
 import { shutDown, stoppable } from './shutdown-program.ts'
@@ -45,6 +46,11 @@ test('all running name servers of the pid file are ended, with the output of Apa
       `Send shutdown request to mqnamesrv(${pid}) OK`,
     ]),
   )
+})
+
+test('--version prints the version', async t => {
+  const { code, out } = await run(await folder(t), '--version')
+  assert.deepEqual([code, out], [0, [`mqshutdown ${VERSION} (Gantry)`]])
 })
 
 test('without a running name server mqshutdown says so and ends with 1', async t => {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
-import { findOptions, isAlive, type OptionName } from '@gantrymq/daemon'
+import { findOptions, isAlive, type OptionName, VERSION } from '@gantrymq/daemon'
 import { readPids } from './pid-file.ts'
 import { exitCodes, type Program, type ProgramOptions, type Surroundings } from './program.ts'
 
@@ -36,6 +36,10 @@ const CHECK_INTERVAL_MS = 50
  */
 export async function shutDown(servers: readonly Stoppable[], surroundings: Surroundings): Promise<number> {
   const { print, complain } = surroundings
+  if (surroundings.args.includes('--version')) {
+    print(`mqshutdown ${VERSION} (Gantry)`)
+    return 0
+  }
   const parsed = readArguments(servers, surroundings)
   if (parsed === null) {
     print(`Usage: mqshutdown ${servers.map(({ word }) => word).join(' | ')} [--pid-file FILE] [--timeout SECONDS]`)

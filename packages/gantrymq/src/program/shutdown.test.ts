@@ -15,7 +15,7 @@ class FakeProcess extends EventEmitter {
 
 function under(close: () => Promise<void>, deadlineMs = 10_000) {
   const process = new FakeProcess()
-  closeOnSignal({ close, deadlineMs, log: silent, process })
+  closeOnSignal({ close, deadlineMs: () => deadlineMs, log: silent, process })
   return process
 }
 
@@ -35,6 +35,7 @@ test('the first signal closes and then ends with 0', async () => {
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
+  ['SIGHUP', 129],
 ] as const) {
   // biome-ignore format: one line
   test(`a second signal, ${signal}, ends at once with ${code}`, async t => {

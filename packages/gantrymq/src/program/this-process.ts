@@ -1,4 +1,5 @@
 import { homedir } from 'node:os'
+import { printableLines } from '@gantrymq/remoting'
 import type { Surroundings } from './program.ts'
 
 /** The current process. */
@@ -7,7 +8,7 @@ export function thisProcess(): Surroundings {
     args: process.argv.slice(2),
     environment: process.env,
     home: homedir(),
-    print: line => process.stdout.write(`${line}\n`),
-    complain: line => process.stderr.write(`${line}\n`),
+    print: line => process.stdout.write(`${printableLines(line)}\n`),
+    complain: line => process.stderr.write(`${printableLines(line)}\n`),
   }
 }

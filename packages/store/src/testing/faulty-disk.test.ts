@@ -96,7 +96,10 @@ test('a crash leaves a part of a write, and everything fails from then on', asyn
     assert.match(bytes, /^c*b+$/)
     lengths.add(bytes.indexOf('b'))
   }
-  assert.deepEqual([...lengths].toSorted((a, b) => a - b), [0, 1, 2, 3])
+  assert.deepEqual(
+    [...lengths].toSorted((a, b) => a - b),
+    [0, 1, 2, 3],
+  )
 })
 
 test('a sync that fails leaves its changes to be lost, even if the next one succeeds', async () => {
