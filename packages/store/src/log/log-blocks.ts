@@ -1,0 +1,208 @@
+import type { SegmentList } from '../files/segment-list.ts'
+
+/** Reads under way at the same time. More only wait for each other, and syncs wait behind them in libuv's pool. */
+const READS_AT_ONCE = 4
+/** A reader that goes on gets this many blocks ahead, while no more reads than this are under way. */
+const READ_AHEAD = 2
+
+/** A piece of the log in memory. It never crosses the end of a file. */
+export class Block {
+  readonly number: number
+  /** Position of its first byte in the log. */
+  readonly start: number
+  /** Behind its last byte. */
+  readonly end: number
+  readonly bytes: Buffer
+
+  constructor(number: number, start: number, end: number, bytes: Buffer) {
+    this.number = number
+    this.start = start
+    this.end = end
+    this.bytes = bytes
+  }
+}
+
+export interface LogBlocksOptions {
+  readonly segments: SegmentList
+  readonly blockBytes: number
+  /** Blocks at most, at least 16. */
+  readonly count: number
+  /** Position of the first byte that is not in the file yet: its block, and those behind it, stay. */
+  readonly pinnedFrom: () => number
+}
+
+/**
+ * The log in memory: the block that is being filled, and those that were filled or read last. The memory of a block that is
+ * forgotten serves the next one, so that the store never takes more than `count` blocks.
+ */
+export class LogBlocks {
+  readonly #segments: SegmentList
+  readonly #blockBytes: number
+  readonly #count: number
+  readonly #pinnedFrom: () => number
+  /** Blocks of a file; the last one may be smaller. */
+  readonly #perFile: number
+  /** By number, the one that came first in front. */
+  readonly #blocks = new Map<number, Block>()
+  readonly #free: Buffer[] = []
+  #allocated = 0
+  #last: Block | undefined
+  readonly #loading = new Map<number, Promise<void>>()
+  #reading = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor({ segments, blockBytes, count, pinnedFrom }: LogBlocksOptions) {
+    this.#segments = segments
+    this.#blockBytes = blockBytes
+    this.#count = count
+    this.#pinnedFrom = pinnedFrom
+    this.#perFile = Math.ceil(segments.size / blockBytes)
+  }
+
+  /** The block in memory that holds a position. */
+  find(position: number): Block | undefined {
+    const last = this.#last
+    if (last !== undefined && last.start <= position && position < last.end) return last
+    const block = this.#blocks.get(this.#numberOf(position))
+    if (block !== undefined) this.#last = block
+    return block
+  }
+
+  has(position: number, size: number): boolean {
+    const end = position + size
+    for (let at = position; at < end; ) {
+      const block = this.find(at)
+      if (block === undefined) return false
+      at = block.end
+    }
+    return true
+  }
+
+  copy(position: number, size: number, out: Uint8Array, at: number): void {
+    const end = position + size
+    for (let from = position; from < end; ) {
+      const block = this.find(from)
+      if (block === undefined) throw new RangeError(`position ${from} of the log is not in memory`)
+      const to = Math.min(end, block.end)
+      block.bytes.copy(out, at + from - position, from - block.start, to - block.start)
+      from = to
+    }
+  }
+
+  /** The block that holds a position; a new one if it is not in memory, whose bytes are those of an older block. */
+  take(position: number): Block {
+    return this.find(position) ?? this.#insert(this.#numberOf(position), this.#takeBytes())
+  }
+
+  /** Writes bytes across blocks, which are taken as needed. */
+  place(bytes: Buffer, from: number, to: number, position: number): void {
+    for (let done = from; done < to; ) {
+      const block = this.take(position + done - from)
+      const at = position + done - from - block.start
+      done += bytes.copy(block.bytes, at, done, Math.min(to, done + block.end - block.start - at))
+    }
+  }
+
+  /** Reads the blocks of `size` bytes at `position`, which must be in files. Some may not exist any more: see `has`. */
+  async load(position: number, size: number): Promise<void> {
+    const first = this.#numberOf(position)
+    const last = this.#numberOf(position + size - 1)
+    const loads: Promise<void>[] = []
+    for (let number = first; number <= last; number++) {
+      if (!this.#blocks.has(number)) loads.push(this.#load(number))
+    }
+    if (this.#blocks.has(first - 1)) this.#readAhead(last)
+    await Promise.all(loads)
+  }
+
+  /** Forgets the blocks that begin at or behind `position`. */
+  dropFrom(position: number): void {
+    for (const block of this.#blocks.values()) if (block.start >= position) this.#forget(block)
+  }
+
+  /** Forgets the blocks that end at or before `start`: their files are gone. */
+  dropBefore(start: number): void {
+    for (const block of this.#blocks.values()) if (block.end <= start) this.#forget(block)
+  }
+
+  #numberOf(position: number): number {
+    const file = Math.floor(position / this.#segments.size)
+    return file * this.#perFile + Math.floor((position - file * this.#segments.size) / this.#blockBytes)
+  }
+
+  #startOf(number: number): number {
+    const file = Math.floor(number / this.#perFile)
+    return file * this.#segments.size + (number - file * this.#perFile) * this.#blockBytes
+  }
+
+  #insert(number: number, bytes: Buffer): Block {
+    const start = this.#startOf(number)
+    const fileEnd = start - (start % this.#segments.size) + this.#segments.size
+    const block = new Block(number, start, Math.min(start + this.#blockBytes, fileEnd), bytes)
+    this.#blocks.set(number, block)
+    return block
+  }
+
+  #takeBytes(): Buffer {
+    const free = this.#free.pop()
+    if (free !== undefined) return free
+    if (this.#allocated < this.#count) {
+      this.#allocated++
+      return Buffer.allocUnsafeSlow(this.#blockBytes)
+    }
+    const pinnedFrom = this.#pinnedFrom()
+    for (const block of this.#blocks.values()) {
+      if (block.end > pinnedFrom) continue
+      this.#forget(block)
+      return this.#free.pop() as Buffer
+    }
+    throw new RangeError(`all ${this.#count} blocks of the log wait to be written`)
+  }
+
+  #forget(block: Block): void {
+    this.#blocks.delete(block.number)
+    this.#free.push(block.bytes)
+    if (this.#last === block) this.#last = undefined
+  }
+
+  #load(number: number): Promise<void> {
+    const under = this.#loading.get(number)
+    if (under !== undefined) return under
+    const load = this.#read(number).finally(() => this.#loading.delete(number))
+    this.#loading.set(number, load)
+    return load
+  }
+
+  async #read(number: number): Promise<void> {
+    if (this.#reading >= READS_AT_ONCE) await new Promise<void>(resolve => void this.#waiting.push(resolve))
+    this.#reading++
+    try {
+      const start = this.#startOf(number)
+      const segment = this.#segments.find(start)
+      if (segment === undefined || this.#blocks.has(number)) return
+      const bytes = this.#takeBytes()
+      try {
+        const at = start - segment.start
+        await segment.read(bytes, 0, Math.min(this.#blockBytes, segment.size - at), at)
+      } catch (error) {
+        this.#free.push(bytes)
+        throw error
+      }
+      const isGone = this.#segments.find(start) !== segment
+      if (isGone || this.#blocks.has(number)) this.#free.push(bytes)
+      else this.#insert(number, bytes)
+    } finally {
+      this.#reading--
+      this.#waiting.shift()?.()
+    }
+  }
+
+  #readAhead(last: number): void {
+    for (let number = last + 1; number <= last + READ_AHEAD && this.#reading < READ_AHEAD; number++) {
+      const end = this.#startOf(number) + this.#blockBytes
+      if (this.#blocks.has(number) || end > this.#pinnedFrom()) return
+      // If it fails, the reader gets the error when it comes there.
+      this.#load(number).catch(() => {})
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '@gantrymq/remoting/testing'
+import {
+  APPENDED,
+  BATCH_TOO_LARGE,
+  NOT_WRITABLE,
+  PROPERTIES_TOO_LONG,
+  TOO_LARGE,
+  TOPIC_TOO_LONG,
+} from './append-status.ts'
+import { MemoryDisk } from './files/memory-disk.ts'
+import { Found } from './message-reader.ts'
+import { MessageStore } from './message-store.ts'
+import type { StoreOptions } from './options.ts'
+import type { ConsumeQueue } from './queues/consume-queue.ts'
+
+const HOST = Buffer.from([127, 0, 0, 1, 0, 0, 4, 210])
+
+/** Work that the store wants done at the end of the turn. */
+class Turns {
+  readonly #work: (() => void)[] = []
+  readonly schedule = (work: () => void): void => void this.#work.push(work)
+
+  end(): void {
+    for (const work of this.#work.splice(0)) work()
+  }
+}
+
+async function opened(options: Partial<StoreOptions> = {}) {
+  const turns = new Turns()
+  const disk = options.disk ?? new MemoryDisk()
+  const clock = new ManualClock()
+  const store = await MessageStore.open({
+    disk,
+    root: '/store',
+    clock,
+    schedule: turns.schedule,
+    logFileBytes: 64 << 10,
+    ...options,
+  })
+  return { store, disk, clock, turns }
+}
+
+function message(queue: ConsumeQueue, body: string, properties = '') {
+  const bytes = Buffer.from(body)
+  const text = Buffer.from(properties)
+  return {
+    queue,
+    flag: 0,
+    sysFlag: 0,
+    bornTimestamp: 1,
+    bornHost: HOST,
+    storeHost: HOST,
+    reconsumeTimes: 0,
+    preparedTransactionOffset: 0,
+    body: bytes,
+    bodyStart: 0,
+    bodyEnd: bytes.length,
+    properties: text,
+    propertiesStart: 0,
+    propertiesEnd: text.length,
+    propertiesEscaped: false,
+  }
+}
+
+async function bodies(store: MessageStore, queue: ConsumeQueue): Promise<string[]> {
+  const found = new Found()
+  const all: string[] = []
+  for (let offset = queue.minOffset; offset < queue.maxOffset; offset = found.nextOffset) {
+    if (store.read({ queue, offset, maxMessages: 32, maxBytes: 1 << 20 }, found) === 'LOADING') {
+      await found.loading
+      continue
+    }
+    for (let i = 0; i < found.count; i++) {
+      const record = found.record(i)
+      all.push(record.toString('utf8', 88, 88 + record.readInt32BE(84)))
+    }
+  }
+  return all
+}
+
+test('what was appended can be read when the turn has ended', async () => {
+  const { store, turns } = await opened()
+  const queue = store.queueFor('TopicA', 0)
+  assert.equal(store.append(message(queue, 'one')), APPENDED)
+  assert.deepEqual(
+    { ...store.appended },
+    { position: 0, size: 100, queueOffset: 0, storeTimestamp: 1_700_000_000_000, end: 100, waits: true },
+  )
+  store.append(message(queue, 'two'))
+  assert.deepEqual([store.end, store.written, queue.maxOffset], [200, 0, 0])
+  turns.end()
+  await store.whenSafe(store.end)
+  assert.deepEqual([store.safe, queue.maxOffset], [200, 2])
+  assert.deepEqual(await bodies(store, queue), ['one', 'two'])
+  await store.close()
+})
+
+test('messages pass from file to file', async () => {
+  const { store, turns, disk } = await opened({ logFileBytes: 1000 })
+  const queue = store.queueFor('TopicA', 0)
+  const sent = Array.from({ length: 100 }, (_, i) => `body ${i}`.padEnd(i, '.'))
+  for (const [i, body] of sent.entries()) {
+    assert.equal(store.append(message(queue, body)), APPENDED)
+    if (i % 7 === 0) turns.end()
+  }
+  turns.end()
+  await store.whenSafe(store.end)
+  assert.deepEqual(await bodies(store, queue), sent)
+  const names = disk.list('/store/commitlog')?.map(entry => entry.name) ?? []
+  assert.ok(names.length > 15)
+  await store.close()
+})
+
+test('an append says what is wrong with a message', async () => {
+  const { store } = await opened({ maxMessageBytes: 500, logFileBytes: 2000 })
+  const queue = store.queueFor('TopicA', 0)
+  assert.equal(store.append(message(queue, 'x'.repeat(501))), TOO_LARGE)
+  assert.equal(store.append(message(queue, 'x', `a\u0001${'b'.repeat(1900)}`)), TOO_LARGE)
+  assert.equal(store.append(message(store.queueFor('t'.repeat(128), 0), 'x')), TOPIC_TOO_LONG)
+  const six = Array.from({ length: 6 }, () => message(queue, 'x'))
+  assert.equal(store.appendBatch(six), BATCH_TOO_LARGE)
+  assert.equal(store.end, 0)
+  await store.close()
+  assert.equal(store.append(message(queue, 'x')), NOT_WRITABLE)
+  assert.equal(store.whyNotWritable?.code, 'CLOSED')
+})
+
+test('a batch is appended as a whole, or not at all', async () => {
+  const { store, turns } = await opened()
+  const queue = store.queueFor('TopicA', 0)
+  const batch = ['a', 'b', 'c'].map(body => message(queue, body))
+  assert.equal(store.appendBatch(batch), APPENDED)
+  assert.deepEqual([store.appended.queueOffset, store.appended.position, store.appendedPositions], [0, 0, [0, 98, 196]])
+  const bad = [message(queue, 'd'), message(queue, 'e', `a\u0001${'b'.repeat(32_766)}`)]
+  assert.equal(store.appendBatch(bad), PROPERTIES_TOO_LONG)
+  assert.deepEqual([store.end, queue.nextOffset], [294, 3])
+  store.append(message(queue, 'f'))
+  turns.end()
+  await store.whenSafe(store.end)
+  assert.deepEqual(await bodies(store, queue), ['a', 'b', 'c', 'f'])
+  await store.close()
+})

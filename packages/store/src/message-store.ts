@@ -1,0 +1,401 @@
+import { join } from 'node:path'
+import type { Clock, Logger } from '@gantrymq/remoting'
+import type { AppendStatus } from './append-status.ts'
+import type { DerivedData } from './dispatched-record.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { StoreError } from './errors.ts'
+import { Checkpoint } from './files/checkpoint.ts'
+import { diskErrorCode } from './files/disk.ts'
+import { SegmentList } from './files/segment-list.ts'
+import { StoreLock } from './files/store-lock.ts'
+import { type Appended, CommitLog } from './log/commit-log.ts'
+import { Flusher } from './log/flusher.ts'
+import { RecordReader } from './log/record-check.ts'
+import type { NewRecord } from './log/record-writer.ts'
+import { type Found, MessageReader, type ReadQuery, type ReadStatus } from './message-reader.ts'
+import { type ResolvedOptions, resolveOptions, type StoreOptions } from './options.ts'
+import { PendingRecords } from './pending-records.ts'
+import { PositionWaits } from './position-waits.ts'
+import type { ConsumeQueue, Unit } from './queues/consume-queue.ts'
+import { ConsumeQueues } from './queues/consume-queues.ts'
+import { defaultReadLimits } from './read-limits.ts'
+import { Writability } from './writability.ts'
+
+/** Milliseconds between two writes of queues and index. */
+const DERIVED_INTERVAL_MS = 200
+/** How long one turn of the event loop is spent on them. */
+const DERIVED_SLICE_MS = 2
+/** Bytes of queues and index in memory at which an append waits for them to be written. */
+const MAX_UNWRITTEN_DERIVED = 4 << 20
+
+/** What happened to records that were appended. */
+export interface CommitListener {
+  /** `written` or `safe` has moved. Called at most once for each write and each sync. */
+  committed(): void
+  /** No record at or above `from` was stored. With a failure of a sync, it is unknown whether they were. */
+  lost(from: number, error: StoreError): void
+}
+
+/**
+ * A store of messages in Apache's file formats: Apache's DefaultMessageStore.
+ *
+ * `append` gives a record its positions at once. It is stored when `safe` has reached its end: with ASYNC_FLUSH it is then written,
+ * with SYNC_FLUSH it is on the disk. From then on consumers can read it.
+ */
+export class MessageStore {
+  readonly #options: ResolvedOptions
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #lock: StoreLock
+  readonly #writability = new Writability()
+  readonly #pending = new PendingRecords()
+  readonly #segments: SegmentList
+  readonly #queues: ConsumeQueues
+  readonly #derived: readonly DerivedData[]
+  readonly #dispatcher: Dispatcher
+  readonly #flusher: Flusher
+  readonly #log: CommitLog
+  readonly #reader: MessageReader
+  readonly #listeners = new Set<CommitListener>()
+  readonly #untilSafe = new PositionWaits()
+  readonly #untilWritten = new PositionWaits()
+  readonly #timers: Disposable[] = []
+  #checkpoint: Checkpoint | undefined
+  #checkpointing: Promise<void> | undefined
+  #mark = 0
+  #seenWritten = 0
+  #isWritingDerived = false
+  #closing: Promise<void> | undefined
+
+  private constructor(options: ResolvedOptions) {
+    const { disk, root, clock, log } = options
+    this.#options = options
+    this.#clock = clock
+    this.#logger = log
+    this.#lock = new StoreLock(disk, root)
+    this.#segments = new SegmentList(disk, join(root, 'commitlog'), options.logFileBytes)
+    this.#queues = new ConsumeQueues({
+      disk,
+      folder: join(root, 'consumequeue'),
+      fileBytes: options.queueFileBytes,
+      clock,
+      log,
+    })
+    this.#derived = [this.#queues]
+    this.#dispatcher = new Dispatcher(this.#pending, this.#derived)
+    this.#flusher = new Flusher({
+      segments: this.#segments,
+      mode: options.flushMode,
+      flushBytes: options.flushBytes,
+      written: () => this.#log.written,
+      onFlushed: () => this.#advance(),
+      onFailed: error => this.#fail(error),
+    })
+    this.#log = new CommitLog({
+      options,
+      segments: this.#segments,
+      pending: this.#pending,
+      writability: this.#writability,
+      flushed: () => this.#flusher.flushed,
+      onWritten: () => this.#onWritten(),
+      onLost: (from, error) => this.#lose(from, error),
+      onFailed: error => this.#fail(error),
+    })
+    this.#reader = new MessageReader({
+      log: this.#log,
+      limits: defaultReadLimits,
+      memoryBytes: options.logBlocks * options.blockBytes,
+      nextFile: position => position - (position % options.logFileBytes) + options.logFileBytes,
+      onDamage: (queue, offset) =>
+        log.warn({ topic: queue.topic, queue: queue.id, offset }, 'a unit of a queue is damaged'),
+    })
+  }
+
+  /**
+   * Opens the store in a folder, or creates one there.
+   * @throws StoreError LOCKED, BAD_FILES, BAD_OPTION, NO_ACCESS, DISK_FULL
+   */
+  static async open(options: StoreOptions): Promise<MessageStore> {
+    const store = new MessageStore(resolveOptions(options))
+    try {
+      await store.#open()
+    } catch (error) {
+      store.#lock.release()
+      throw diskErrorCode(error) === undefined ? error : toStoreError(error, options.root)
+    }
+    return store
+  }
+
+  async #open(): Promise<void> {
+    const { disk, root, flushIntervalMs, checkpointIntervalMs } = this.#options
+    disk.makeFolder(join(root, 'commitlog'))
+    disk.makeFolder(join(root, 'consumequeue'))
+    await this.#lock.claim()
+    await this.#segments.load()
+    await this.#queues.load(this.#log.start)
+    this.#checkpoint = Checkpoint.open(disk, root)
+    if (this.#segments.last !== undefined) throw new StoreError('BAD_FILES', `${root} contains a store`)
+    await this.#lock.begin()
+    this.#timers.push(
+      this.#clock.every(flushIntervalMs, () => this.#flusher.start()),
+      this.#clock.every(DERIVED_INTERVAL_MS, () => this.#writeDerivedSoon()),
+      this.#clock.every(checkpointIntervalMs, () => this.#checkpointSoon()),
+    )
+  }
+
+  /** Where the last append went; of a batch, its first record. One object is used for all appends. */
+  get appended(): Appended {
+    return this.#log.appended
+  }
+
+  /** Positions of the records of the last batch. */
+  get appendedPositions(): readonly number[] {
+    return this.#log.appendedPositions
+  }
+
+  /** Position behind the last record, whether it is stored or not. */
+  get end(): number {
+    return this.#log.end
+  }
+
+  /** What is below this was written: it survives the end of the process. */
+  get written(): number {
+    return this.#log.written
+  }
+
+  /** What is below this is stored as the flush mode says: it may be acknowledged, and consumers can read it. */
+  get safe(): number {
+    return this.#log.safe
+  }
+
+  /** Position of the oldest record that still exists. */
+  get start(): number {
+    return this.#log.start
+  }
+
+  /** Why nothing can be appended; undefined if something can. */
+  get whyNotWritable(): StoreError | undefined {
+    return this.#writability.problem
+  }
+
+  /** Gives a record its positions, which `appended` says, and keeps it for the write of this turn. It is not stored yet: see `safe`. */
+  append(record: NewRecord): AppendStatus {
+    return this.#log.append(record)
+  }
+
+  /** Appends several records of one queue one behind the other, all or none, with consecutive offsets. */
+  appendBatch(records: readonly NewRecord[]): AppendStatus {
+    return this.#log.appendBatch(records)
+  }
+
+  onCommit(listener: CommitListener): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+  }
+
+  /** The listener is called when consumers can read more of a queue: once a queue for each write. */
+  onArrival(listener: (queue: ConsumeQueue) => void): Disposable {
+    return this.#dispatcher.onArrival(listener)
+  }
+
+  /** Resolves when everything below `end` is safe. @throws StoreError WRITE_FAILED, DISK_FULL, SYNC_FAILED, CLOSED */
+  whenSafe(end: number): Promise<void> {
+    return this.safe >= end ? Promise.resolve() : this.#untilSafe.until(end)
+  }
+
+  /** Resolves when everything below `end` is written. @throws StoreError WRITE_FAILED, DISK_FULL, CLOSED */
+  whenWritten(end: number): Promise<void> {
+    return this.written >= end ? Promise.resolve() : this.#untilWritten.until(end)
+  }
+
+  /** The queue if it has, or had, messages. */
+  queue(topic: string, id: number): ConsumeQueue | undefined {
+    return this.#queues.find(topic, id)
+  }
+
+  /** The queue; it is created in memory. @throws StoreError BAD_NAME for a topic that cannot be the name of a folder */
+  queueFor(topic: string, id: number): ConsumeQueue {
+    return this.#queues.findOrMake(topic, id)
+  }
+
+  /** The queues of a topic, or all. */
+  queues(topic?: string): Iterable<ConsumeQueue> {
+    return this.#queues.all(topic)
+  }
+
+  /**
+   * Reads messages of a queue without waiting.
+   * @returns `LOADING` if they must be read from the disk first: `found.loading` resolves then; read again
+   */
+  read(query: ReadQuery, found: Found): ReadStatus | 'LOADING' {
+    return this.#reader.read(query, found)
+  }
+
+  /** Where a message of a queue is in the log; undefined if the queue has none at this offset. @throws the error of the disk */
+  unitAt(queue: ConsumeQueue, offset: number): Promise<Unit | undefined> {
+    return queue.unit(offset)
+  }
+
+  /**
+   * A copy of the record at a position, which may come from anybody; undefined if there is no whole record at it, or consumers
+   * cannot see it yet. Source: Apache's DefaultMessageStore.lookMessageByOffset, which checks nothing.
+   * @throws StoreError READ_FAILED
+   */
+  async messageAt(position: number): Promise<Buffer | undefined> {
+    const left = this.#segments.find(position)?.end ?? 0
+    if (!Number.isSafeInteger(position) || position < this.start || position + 8 > Math.min(this.safe, left))
+      return undefined
+    const head = await this.#bytesAt(position, 8)
+    const size = head?.readInt32BE(0) ?? 0
+    if (size < 8 || position + size > Math.min(this.safe, left)) return undefined
+    const record = await this.#bytesAt(position, size)
+    if (record === undefined) return undefined
+    const found = new RecordReader().read(record, 0, size, position, left - position, true)
+    return found === 'record' ? record : undefined
+  }
+
+  async #bytesAt(position: number, size: number): Promise<Buffer | undefined> {
+    while (this.#log.exists(position, size)) {
+      if (this.#log.has(position, size)) {
+        const bytes = Buffer.allocUnsafe(size)
+        this.#log.copy(position, size, bytes, 0)
+        return bytes
+      }
+      await this.#log.load(position, size)
+    }
+    return undefined
+  }
+
+  /** Stores everything that was appended, and lets other processes have the folder. Nothing can be appended or read any more. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#writability.close()
+    for (const timer of this.#timers) timer[Symbol.dispose]()
+    try {
+      await this.#log.writeAll()
+      await this.#checkpointing
+      if (this.#writability.failure === undefined) await this.#closeCleanly()
+    } finally {
+      const closed = new StoreError('CLOSED', `the store in ${this.#options.root} has been closed`)
+      this.#untilSafe.lost(this.safe, closed)
+      this.#untilWritten.lost(this.written, closed)
+      this.#checkpoint?.close()
+      this.#lock.release()
+    }
+  }
+
+  async #closeCleanly(): Promise<void> {
+    await this.#flusher.flushTo(this.#log.written)
+    await this.#log.close()
+    this.#advance()
+    for (const derived of this.#derived) await derived.close()
+    const time = this.#dispatcher.lastStoreTimestamp
+    await this.#checkpoint?.write(this.#log.end, { log: time, queues: time, index: time })
+    await this.#lock.end()
+  }
+
+  #onWritten(): void {
+    this.#flusher.onWritten()
+    this.#advance()
+    if (this.#log.written - this.#mark >= this.#options.checkpointBytes) this.#checkpointSoon()
+  }
+
+  /** Hands on what has become safe, and tells the listeners. */
+  #advance(): void {
+    const isSafer = this.#log.moveSafe()
+    const { written } = this.#log
+    if (!isSafer && written === this.#seenWritten) return
+    this.#seenWritten = written
+    if (isSafer) this.#dispatcher.drain(this.#log.safe)
+    this.#untilWritten.reached(written)
+    this.#untilSafe.reached(this.#log.safe)
+    for (const listener of this.#listeners) listener.committed()
+    this.#dispatcher.announce()
+    if (this.#unwrittenDerived() > MAX_UNWRITTEN_DERIVED) this.#writeDerived()
+  }
+
+  #lose(from: number, error: StoreError): void {
+    this.#untilWritten.lost(from, error)
+    this.#untilSafe.lost(from, error)
+    for (const listener of this.#listeners) listener.lost(from, error)
+  }
+
+  #fail(error: StoreError): void {
+    if (this.#writability.failure !== undefined) return
+    this.#writability.fail(error)
+    this.#logger.error({ error }, 'the store accepts nothing until it is opened again')
+    this.#lose(this.#log.safe, error)
+  }
+
+  #unwrittenDerived(): number {
+    let bytes = 0
+    for (const derived of this.#derived) bytes += derived.unwritten
+    return bytes
+  }
+
+  #writeDerivedSoon(): void {
+    if (this.#isWritingDerived || this.#unwrittenDerived() === 0) return
+    this.#isWritingDerived = true
+    this.#options.schedule(() => {
+      this.#isWritingDerived = false
+      if (this.#closing === undefined && this.#writeDerived()) this.#writeDerivedSoon()
+    })
+  }
+
+  /** @returns True if more is left */
+  #writeDerived(): boolean {
+    let isMore = false
+    try {
+      for (const derived of this.#derived) if (derived.writeSome(DERIVED_SLICE_MS)) isMore = true
+      return isMore
+    } catch (error) {
+      this.#logger.error({ error }, 'the queues or the index cannot be written')
+      this.#writability.setFull(toStoreError(error, this.#options.root))
+      return false
+    }
+  }
+
+  #checkpointSoon(): void {
+    if (this.#checkpointing !== undefined || this.#writability.failure !== undefined) return
+    this.#checkpointing = this.#makeCheckpoint()
+      .catch((error: unknown) => this.#logger.error({ error }, 'no checkpoint could be written'))
+      .finally(() => {
+        this.#checkpointing = undefined
+      })
+  }
+
+  /** The log first, then what is derived from it, then the mark. */
+  async #makeCheckpoint(): Promise<void> {
+    const { safe } = this.#log
+    const time = this.#dispatcher.lastStoreTimestamp
+    if (safe <= this.#mark) return
+    await this.#flusher.flushTo(safe)
+    let mark = safe
+    for (const derived of this.#derived) mark = Math.min(mark, await derived.sync(safe))
+    if (mark <= this.#mark) return
+    const before = this.#checkpoint?.times
+    // The store time of a mark in between is not known. An older time only makes Apache's recovery begin earlier.
+    const times = mark === safe || before === undefined ? { log: time, queues: time, index: time } : before
+    await this.#checkpoint?.write(mark, times)
+    this.#mark = mark
+  }
+}
+
+function toStoreError(error: unknown, root: string): StoreError {
+  if (error instanceof StoreError) return error
+  const { message } = error as Error
+  switch (diskErrorCode(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new StoreError('DISK_FULL', `no space is left for the store in ${root}: ${message}`, { cause: error })
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new StoreError('NO_ACCESS', `the store in ${root} may not be changed: ${message}`, { cause: error })
+    default:
+      return new StoreError('WRITE_FAILED', `the store in ${root} cannot be written: ${message}`, { cause: error })
+  }
+}
