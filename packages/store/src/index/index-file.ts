@@ -1,0 +1,361 @@
+import { type OpenFile, writeAllSync } from '../files/disk.ts'
+import type { OpenFiles } from '../files/open-files.ts'
+import { readLong, writeLong } from '../queues/queue-unit.ts'
+
+/** How large an index file is. */
+export interface IndexSizes {
+  /** Hash slots of a file [maxHashSlotNum]. */
+  readonly slots: number
+  /** Entries of a file [maxIndexNum]; the first of them is never used. */
+  readonly entries: number
+}
+
+/** An entry of the index: a record that has a key with this hash. */
+export interface IndexEntry {
+  keyHash: number
+  position: number
+  /** Seconds after the file's first record. */
+  seconds: number
+  /** Number of the entry before it in the same slot; 0 for none. */
+  previous: number
+}
+
+export const HEADER_BYTES = 40
+export const SLOT_BYTES = 4
+export const ENTRY_BYTES = 20
+
+/** Entries of a piece of memory from which they are written. */
+const CHUNK_ENTRIES = 3_276
+/** Slots are written by pages of this size, those that changed. */
+const PAGE_BYTES = 4_096
+/** Entries that are read from the file at once: chains of a frequent key pass through neighbours. */
+const WINDOW_ENTRIES = 800
+/** Bytes that a recovery reads at once. */
+const SCAN_BYTES = 52_428 * ENTRY_BYTES
+const MAX_INT = 0x7fff_ffff
+
+export function indexFileBytes({ slots, entries }: IndexSizes): number {
+  return HEADER_BYTES + slots * SLOT_BYTES + entries * ENTRY_BYTES
+}
+
+/**
+ * One file of the key index: a header, a table of hash slots, and entries that are chained from their slots, newest first. Apache's
+ * IndexFile and IndexHeader.
+ *
+ * While a file is filled, its slots and its newest entries are in memory. They are written later, the header last.
+ */
+export class IndexFile {
+  readonly path: string
+  readonly #files: OpenFiles
+  readonly #sizes: IndexSizes
+  /** Store time of the first and the last record, milliseconds since the epoch; 0 if there is none. */
+  beginTimestamp = 0
+  endTimestamp = 0
+  /** Position of the first and the last record in the log. */
+  beginPosition = 0
+  endPosition = 0
+  #usedSlots = 0
+  /** Number of the next entry. Entry 0 is not used. */
+  #count = 1
+  /** All slots, as they are in the file; undefined once the file is full and saved. */
+  #slots: Buffer | undefined
+  /** One for each page of slots that changed. */
+  #changedPages: Uint8Array | undefined
+  /** Pieces of memory with the entries from `#chunksStart` on. */
+  #chunks: Buffer[] = []
+  #chunksStart = 1
+  /** Entries below are in the file. */
+  #written = 1
+  #exists: boolean
+
+  constructor(files: OpenFiles, path: string, sizes: IndexSizes, exists: boolean) {
+    this.#files = files
+    this.path = path
+    this.#sizes = sizes
+    this.#exists = exists
+  }
+
+  get isFull(): boolean {
+    return this.#count >= this.#sizes.entries
+  }
+
+  get isEmpty(): boolean {
+    return this.#count <= 1
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Bytes of entries that are not in the file. */
+  get unwritten(): number {
+    return (this.#count - this.#written) * ENTRY_BYTES
+  }
+
+  /** Whether `put` is possible: a file that was opened needs its slots in memory first. */
+  get isLoaded(): boolean {
+    return this.#slots !== undefined
+  }
+
+  /** Makes an empty file ready for `put`. */
+  begin(): void {
+    this.#setSlots(Buffer.alloc(this.#sizes.slots * SLOT_BYTES))
+  }
+
+  #setSlots(slots: Buffer): void {
+    this.#slots = slots
+    this.#changedPages = new Uint8Array(Math.ceil(slots.length / PAGE_BYTES))
+  }
+
+  /** Adds an entry: Apache's IndexFile.putKey. The file must be loaded and not full. @param keyHash Not negative */
+  put(keyHash: number, position: number, storeTimestamp: number): void {
+    const slots = this.#slots as Buffer
+    const slotAt = (keyHash % this.#sizes.slots) * SLOT_BYTES
+    const previous = this.#checkedNumber(slots.readInt32BE(slotAt))
+    const number = this.#count
+    if (number === 1) {
+      this.beginTimestamp = storeTimestamp
+      this.beginPosition = position
+    }
+    const seconds = Math.min(Math.max(Math.floor((storeTimestamp - this.beginTimestamp) / 1000), 0), MAX_INT)
+    const chunk = this.#chunkFor(number)
+    const at = ((number - this.#chunksStart) % CHUNK_ENTRIES) * ENTRY_BYTES
+    chunk.writeInt32BE(keyHash, at)
+    writeLong(chunk, at + 4, position)
+    chunk.writeInt32BE(seconds, at + 12)
+    chunk.writeInt32BE(previous, at + 16)
+    slots.writeInt32BE(number, slotAt)
+    ;(this.#changedPages as Uint8Array)[Math.floor(slotAt / PAGE_BYTES)] = 1
+    if (previous === 0) this.#usedSlots++
+    this.#count = number + 1
+    this.endTimestamp = storeTimestamp
+    this.endPosition = position
+  }
+
+  #checkedNumber(number: number): number {
+    return number > 0 && number < this.#count ? number : 0
+  }
+
+  #chunkFor(number: number): Buffer {
+    const index = Math.floor((number - this.#chunksStart) / CHUNK_ENTRIES)
+    return (this.#chunks[index] ??= Buffer.allocUnsafeSlow(CHUNK_ENTRIES * ENTRY_BYTES))
+  }
+
+  /** The newest entry of a key's slot; 0 if there is none. @throws the disk's error */
+  async newestOf(keyHash: number): Promise<number> {
+    const slotAt = (keyHash % this.#sizes.slots) * SLOT_BYTES
+    if (this.#slots !== undefined) return this.#checkedNumber(this.#slots.readInt32BE(slotAt))
+    const slot = Buffer.allocUnsafe(SLOT_BYTES)
+    await this.#files.use(this.path, file => file.read(slot, 0, SLOT_BYTES, HEADER_BYTES + slotAt))
+    return this.#checkedNumber(slot.readInt32BE(0))
+  }
+
+  /** Entries of a chain, newest first. @throws the disk's error */
+  async *chain(newest: number): AsyncGenerator<IndexEntry> {
+    const entry: IndexEntry = { keyHash: 0, position: 0, seconds: 0, previous: 0 }
+    const window = Buffer.allocUnsafe(WINDOW_ENTRIES * ENTRY_BYTES)
+    let windowStart = 0
+    let windowEnd = 0
+    for (let number = newest; number > 0; ) {
+      if (number >= this.#chunksStart && this.#chunks.length > 0) {
+        const at = (number - this.#chunksStart) % CHUNK_ENTRIES
+        readEntry(this.#chunkFor(number), at * ENTRY_BYTES, entry)
+      } else {
+        if (number < windowStart || number >= windowEnd) {
+          windowEnd = number + 1
+          windowStart = Math.max(1, windowEnd - WINDOW_ENTRIES)
+          await this.#readEntries(window, windowStart, windowEnd)
+        }
+        readEntry(window, (number - windowStart) * ENTRY_BYTES, entry)
+      }
+      yield entry
+      // A chain leads to ever older entries; damage must not lead it in circles.
+      number = entry.previous < number ? entry.previous : 0
+    }
+  }
+
+  async #readEntries(into: Buffer, from: number, to: number): Promise<void> {
+    await this.#files.use(this.path, file => file.read(into, 0, (to - from) * ENTRY_BYTES, this.#entryAt(from)))
+  }
+
+  #entryAt(number: number): number {
+    return HEADER_BYTES + this.#sizes.slots * SLOT_BYTES + number * ENTRY_BYTES
+  }
+
+  /** Writes the newest entries, up to a piece of 64 KiB. @throws ENOSPC, EIO */
+  writeSome(): void {
+    const from = this.#written
+    if (from === this.#count) return
+    const index = Math.floor((from - this.#chunksStart) / CHUNK_ENTRIES)
+    const chunkStart = this.#chunksStart + index * CHUNK_ENTRIES
+    const to = Math.min(this.#count, chunkStart + CHUNK_ENTRIES)
+    const chunk = this.#chunks[index] as Buffer
+    const file = this.#file()
+    writeAllSync(file, chunk, (from - chunkStart) * ENTRY_BYTES, (to - chunkStart) * ENTRY_BYTES, this.#entryAt(from))
+    this.#written = to
+    if (to === chunkStart + CHUNK_ENTRIES) this.#dropChunks()
+  }
+
+  #dropChunks(): void {
+    while (this.#chunks.length > 0 && this.#chunksStart + CHUNK_ENTRIES <= this.#written) {
+      this.#chunks.shift()
+      this.#chunksStart += CHUNK_ENTRIES
+    }
+  }
+
+  #file(): OpenFile {
+    if (this.#exists) return this.#files.get(this.path)
+    const file = this.#files.create(this.path, indexFileBytes(this.#sizes))
+    this.#exists = true
+    return file
+  }
+
+  /** Writes all that was put, and makes it durable; the name of the file is not. @throws ENOSPC, EIO */
+  async save(): Promise<void> {
+    const header = this.#header()
+    const until = this.#count
+    while (this.#written < until) this.writeSome()
+    this.#file()
+    await this.#files.use(this.path, async file => {
+      await this.#writeSlots(file)
+      await writeAll(file, header, 0, HEADER_BYTES, 0)
+      await file.datasync()
+    })
+    if (!this.isFull || this.#count !== until) return
+    this.#slots = undefined
+    this.#changedPages = undefined
+    this.#chunks = []
+  }
+
+  #header(): Buffer {
+    const header = Buffer.alloc(HEADER_BYTES)
+    writeLong(header, 0, this.beginTimestamp)
+    writeLong(header, 8, this.endTimestamp)
+    writeLong(header, 16, this.beginPosition)
+    writeLong(header, 24, this.endPosition)
+    header.writeInt32BE(this.#usedSlots, 32)
+    header.writeInt32BE(this.#count, 36)
+    return header
+  }
+
+  /**
+   * Slots that change while their page is written make it changed again. What half of such a change leaves in the file is not used:
+   * after a crash the slots are computed from the entries.
+   */
+  async #writeSlots(file: OpenFile): Promise<void> {
+    const [slots, changed] = [this.#slots, this.#changedPages]
+    if (slots === undefined || changed === undefined) return
+    for (let from = changed.indexOf(1); from >= 0; from = changed.indexOf(1, from)) {
+      let to = from
+      while (changed[to] === 1) changed[to++] = 0
+      const end = Math.min(to * PAGE_BYTES, slots.length)
+      await writeAll(file, slots, from * PAGE_BYTES, end, HEADER_BYTES + from * PAGE_BYTES)
+      from = to
+    }
+  }
+
+  /** Reads the header. Blocks, at a start. @throws EIO */
+  readHeader(): void {
+    const header = Buffer.alloc(HEADER_BYTES)
+    const file = this.#files.get(this.path)
+    const bytes = indexFileBytes(this.#sizes)
+    if (file.size < bytes) file.truncate(bytes)
+    file.readSync(header, 0, HEADER_BYTES, 0)
+    this.beginTimestamp = readLong(header, 0)
+    this.endTimestamp = readLong(header, 8)
+    this.beginPosition = readLong(header, 16)
+    this.endPosition = readLong(header, 24)
+    this.#usedSlots = header.readInt32BE(32)
+    this.#setCount(Math.min(Math.max(header.readInt32BE(36), 1), this.#sizes.entries))
+  }
+
+  #setCount(count: number): void {
+    this.#count = count
+    this.#written = count
+    this.#chunks = []
+    this.#chunksStart = count
+  }
+
+  /** Reads the slots, so that entries can be added after a clean stop. @throws EIO */
+  async load(): Promise<void> {
+    const slots = Buffer.allocUnsafeSlow(this.#sizes.slots * SLOT_BYTES)
+    await this.#files.use(this.path, file => file.read(slots, 0, slots.length, HEADER_BYTES))
+    this.#setSlots(slots)
+  }
+
+  /**
+   * Discards the entries of records at and above a log position after a crash, and computes slots and header from the entries before
+   * them, because either may be newer or older than those.
+   * @returns False if entries before that position are damaged; then the file ends before them
+   */
+  async rebuild(limit: number): Promise<boolean> {
+    const last = this.#count
+    const endPosition = this.endPosition
+    this.#setCount(1)
+    this.#usedSlots = 0
+    this.begin()
+    const entry: IndexEntry = { keyHash: 0, position: 0, seconds: 0, previous: 0 }
+    const bytes = Buffer.allocUnsafe(Math.min(SCAN_BYTES, last * ENTRY_BYTES))
+    let number = 1
+    let kept = 1
+    let position = this.beginPosition
+    let seconds = 0
+    let isDamaged = false
+    scan: while (number < last) {
+      const end = Math.min(last, number + Math.floor(bytes.length / ENTRY_BYTES))
+      await this.#readEntries(bytes, number, end)
+      for (let at = 0; number < end; at += ENTRY_BYTES, number++) {
+        readEntry(bytes, at, entry)
+        if (entry.position >= limit) break scan
+        if (entry.position < position || !isPossible(entry, number)) continue
+        // What follows an impossible entry was not lost above the limit: the entry is damaged.
+        isDamaged = kept !== number
+        if (isDamaged) break scan
+        this.#restore(entry.keyHash, number)
+        kept = number + 1
+        position = entry.position
+        seconds = entry.seconds
+      }
+    }
+    this.#setCount(kept)
+    this.endPosition = position
+    this.endTimestamp = this.beginTimestamp + seconds * 1000
+    ;(this.#changedPages as Uint8Array).fill(1)
+    const file = this.#files.get(this.path)
+    file.truncate(this.#entryAt(kept))
+    file.truncate(indexFileBytes(this.#sizes))
+    if (endPosition < limit) return kept === last && position === endPosition
+    return !isDamaged
+  }
+
+  #restore(keyHash: number, number: number): void {
+    const slots = this.#slots as Buffer
+    const slotAt = (keyHash % this.#sizes.slots) * SLOT_BYTES
+    if (slots.readInt32BE(slotAt) === 0) this.#usedSlots++
+    slots.writeInt32BE(number, slotAt)
+  }
+
+  /** Removes the file. */
+  async remove(): Promise<void> {
+    this.#files.drop(this.path)
+    if (this.#exists) await this.#files.disk.unlink(this.path)
+    this.#exists = false
+  }
+}
+
+function readEntry(bytes: Buffer, at: number, entry: IndexEntry): void {
+  entry.keyHash = bytes.readInt32BE(at)
+  entry.position = readLong(bytes, at + 4)
+  entry.seconds = bytes.readInt32BE(at + 12)
+  entry.previous = bytes.readInt32BE(at + 16)
+}
+
+/** Whether an entry can have been written; zeros are what a power failure leaves. */
+function isPossible({ keyHash, position, seconds, previous }: IndexEntry, number: number): boolean {
+  if (keyHash < 0 || previous < 0 || previous >= number) return false
+  return keyHash !== 0 || position !== 0 || seconds !== 0 || previous !== 0
+}
+
+async function writeAll(file: OpenFile, bytes: Buffer, from: number, to: number, at: number): Promise<void> {
+  for (let done = from; done < to; ) done += await file.write(bytes, done, to, at + done - from)
+}

@@ -1,0 +1,291 @@
+import { type Clock, type Logger, silent } from '@gantrymq/remoting'
+import type { DerivedData, DispatchedRecord } from '../dispatched-record.ts'
+import { StoreError } from '../errors.ts'
+import { type Disk, diskErrorCode } from '../files/disk.ts'
+import { OpenFiles } from '../files/open-files.ts'
+import { IndexFile, indexFileBytes, type IndexSizes } from './index-file.ts'
+
+export interface KeyIndexOptions {
+  readonly disk: Disk
+  /** The folder `index`. */
+  readonly folder: string
+  readonly sizes: IndexSizes
+  readonly clock: Clock
+  readonly log?: Logger
+}
+
+/** What to look for in the index. Times in milliseconds since the epoch, both included. */
+export interface KeySearch {
+  /** `stringHash(topic + '#' + key)`. */
+  readonly keyHash: number
+  readonly max: number
+  readonly begin: number
+  readonly end: number
+}
+
+/** Records that may have the key. Another key with the same hash is found, too. */
+export interface FoundKeys {
+  /** Positions in the log, newest first. */
+  readonly positions: number[]
+  /** Of the newest record of the index: store time, milliseconds since the epoch, and position. */
+  readonly lastUpdate: number
+  readonly lastPosition: number
+}
+
+/** Saving changes pages all over the file, so it is done rarely: after this time, or after so many bytes of log. */
+const SAVE_EVERY_MS = 10_000
+const SAVE_EVERY_BYTES = 256 * 2 ** 20
+
+const NAME = /^\d{17}$/
+const TRANSACTION_BITS = 0xc
+const ROLLBACK = 0xc
+
+/** Finds records by their keys, over all index files: Apache's IndexService. */
+export class KeyIndex implements DerivedData {
+  readonly #folder: string
+  readonly #sizes: IndexSizes
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #files: OpenFiles
+  /** Oldest first. Entries are put into the last. */
+  #indexFiles: IndexFile[] = []
+  readonly #unsaved = new Set<IndexFile>()
+  /** Position of the last record that was put. */
+  #lastPosition = -1
+  /** Log position below which all entries are durable. */
+  #saved = 0
+  #savedAt: number
+  #namesChanged = false
+  #fullUntil = 0
+  #isComplete = true
+
+  constructor({ disk, folder, sizes, clock, log = silent }: KeyIndexOptions) {
+    this.#folder = folder
+    this.#sizes = sizes
+    this.#clock = clock
+    this.#log = log
+    this.#files = new OpenFiles(disk, 64)
+    this.#savedAt = clock.elapsed()
+  }
+
+  /** Finds the files. Blocks. @throws StoreError BAD_FILES if a file has another size than the options say */
+  async load(): Promise<void> {
+    const { disk } = this.#files
+    const bytes = indexFileBytes(this.#sizes)
+    const entries = (disk.list(this.#folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1))
+    for (const { name, size } of entries) {
+      const path = `${this.#folder}/${name}`
+      if (size > bytes || (size < bytes && name !== entries.at(-1)?.name)) throw wrongSize(path, size, bytes)
+      const file = new IndexFile(this.#files, path, this.#sizes, true)
+      file.readHeader()
+      this.#indexFiles.push(file)
+    }
+    const last = this.#indexFiles.at(-1)
+    if (last === undefined) return
+    if (last.isEmpty) await this.#removeLast()
+    else if (!last.isFull) await last.load()
+    this.#setLastPosition()
+  }
+
+  #setLastPosition(): void {
+    this.#lastPosition = this.#indexFiles.at(-1)?.endPosition ?? -1
+  }
+
+  async #removeLast(): Promise<void> {
+    const last = this.#indexFiles.pop()
+    await last?.remove()
+    this.#namesChanged = true
+  }
+
+  /** How many files there are. Fewer at a start than at the last checkpoint: somebody removed some. */
+  get countInFiles(): number {
+    return this.#indexFiles.length
+  }
+
+  /** Whether all records below the log position of the last `cut` are in the index. If not, the log must be put again from its start. */
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  /** Store time of the last record of the newest file that is full and durable: Apache's StoreCheckpoint.indexMsgTimestamp. */
+  get fullUntil(): number {
+    return this.#fullUntil
+  }
+
+  put({ position, storeTimestamp, sysFlag, keyHashes, keyCount }: DispatchedRecord): void {
+    if (position <= this.#lastPosition || keyCount === 0 || (sysFlag & TRANSACTION_BITS) === ROLLBACK) return
+    for (let index = 0; index < keyCount; index++) {
+      this.#fileWithRoom().put(positiveHash(keyHashes[index] as number), position, storeTimestamp)
+    }
+    this.#lastPosition = position
+  }
+
+  #fileWithRoom(): IndexFile {
+    const last = this.#indexFiles.at(-1)
+    if (last !== undefined && !last.isFull) {
+      this.#unsaved.add(last)
+      return last
+    }
+    const file = new IndexFile(this.#files, this.#nextPath(), this.#sizes, false)
+    file.begin()
+    this.#indexFiles.push(file)
+    this.#unsaved.add(file)
+    this.#namesChanged = true
+    return file
+  }
+
+  /** Files are named by the local time of their creation, and sorted by it, although the clock may be set back. */
+  #nextPath(): string {
+    const last = this.#indexFiles.at(-1)?.path.slice(this.#folder.length + 1) ?? ''
+    const name = timeName(this.#clock.now())
+    return `${this.#folder}/${name > last ? name : BigInt(last) + 1n}`
+  }
+
+  get unwritten(): number {
+    let bytes = 0
+    for (const file of this.#unsaved) bytes += file.unwritten
+    return bytes
+  }
+
+  writeSome(ms: number): boolean {
+    const until = this.#clock.elapsed() + ms
+    for (const file of this.#unsaved) {
+      while (file.unwritten > 0) {
+        this.#makeFolder()
+        file.writeSome()
+        if (this.#clock.elapsed() >= until) return this.unwritten > 0
+      }
+    }
+    return false
+  }
+
+  #makeFolder(): void {
+    const { disk } = this.#files
+    if (this.#namesChanged && !disk.exists(this.#folder)) disk.makeFolder(this.#folder)
+  }
+
+  async sync(position: number): Promise<number> {
+    if (this.#unsaved.size > 0 || this.#namesChanged) {
+      const isDue = this.#clock.elapsed() - this.#savedAt >= SAVE_EVERY_MS || position - this.#saved >= SAVE_EVERY_BYTES
+      if (!isDue) return this.#saved
+      await this.#save()
+    }
+    this.#saved = position
+    return position
+  }
+
+  async #save(): Promise<void> {
+    this.#savedAt = this.#clock.elapsed()
+    this.#makeFolder()
+    for (const file of this.#unsaved) {
+      this.#unsaved.delete(file)
+      await file.save()
+      if (file.isFull) this.#fullUntil = Math.max(this.#fullUntil, file.endTimestamp)
+    }
+    if (!this.#namesChanged) return
+    this.#namesChanged = false
+    const { disk } = this.#files
+    if (!disk.exists(this.#folder)) return
+    await disk.syncFolder(this.#folder)
+    await disk.syncFolder(this.#folder.slice(0, this.#folder.lastIndexOf('/')))
+  }
+
+  async cut(position: number): Promise<void> {
+    this.#isComplete = true
+    for (let last = this.#indexFiles.at(-1); last !== undefined; last = this.#indexFiles.at(-1)) {
+      if (last.beginPosition < position) break
+      await this.#removeLast()
+    }
+    const last = this.#indexFiles.at(-1)
+    if (last !== undefined) {
+      this.#isComplete = await last.rebuild(position)
+      if (!this.#isComplete)
+        this.#log.error({ file: last.path }, 'an index file is damaged and is rebuilt from the log')
+      if (last.isEmpty) await this.#removeLast()
+      else this.#unsaved.add(last)
+    }
+    this.#setLastPosition()
+    this.#saved = position
+  }
+
+  /** Discards all entries, so that putting the whole log again rebuilds them. */
+  async rebuild(): Promise<void> {
+    this.#unsaved.clear()
+    while (this.#indexFiles.length > 0) await this.#removeLast()
+    this.#lastPosition = -1
+    this.#saved = 0
+    this.#isComplete = true
+  }
+
+  async dropBefore(start: number): Promise<void> {
+    while (this.#indexFiles.length > 1 && (this.#indexFiles[0] as IndexFile).endPosition < start) {
+      const file = this.#indexFiles.shift() as IndexFile
+      this.#unsaved.delete(file)
+      await file.remove()
+      this.#namesChanged = true
+    }
+  }
+
+  /** Looks for a key, newest records first: Apache's IndexService.queryOffset. @throws the disk's error */
+  async search({ keyHash, max, begin, end }: KeySearch): Promise<FoundKeys> {
+    const hash = positiveHash(keyHash)
+    const newest = this.#indexFiles.at(-1)
+    const found = {
+      positions: [] as number[],
+      lastUpdate: newest?.endTimestamp ?? 0,
+      lastPosition: newest?.endPosition ?? 0,
+    }
+    for (const file of this.#indexFiles.toReversed()) {
+      if (found.positions.length >= max) break
+      if (file.beginTimestamp <= end && file.endTimestamp >= begin)
+        await collect(file, { keyHash: hash, max, begin, end }, found.positions)
+      if (file.beginTimestamp < begin) break
+    }
+    return found
+  }
+
+  async close(): Promise<void> {
+    try {
+      if (this.#unsaved.size > 0 || this.#namesChanged) await this.#save()
+    } finally {
+      this.#files.close()
+    }
+  }
+}
+
+/** Apache's IndexFile.selectPhyOffset. The file may have been deleted meanwhile. */
+async function collect(file: IndexFile, { keyHash, max, begin, end }: KeySearch, positions: number[]): Promise<void> {
+  try {
+    for await (const entry of file.chain(await file.newestOf(keyHash))) {
+      if (entry.seconds < 0 || positions.length >= max) return
+      const time = file.beginTimestamp + entry.seconds * 1000
+      // The entry's time is cut to seconds, so its record may be up to a second younger.
+      if (entry.keyHash === keyHash && time + 999 >= begin && time <= end) positions.push(entry.position)
+      if (time + 999 < begin) return
+    }
+  } catch (error) {
+    if (diskErrorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Apache's IndexFile.indexKeyHashMethod: the absolute value, and 0 for the one that has none. */
+function positiveHash(hash: number): number {
+  return hash === -0x8000_0000 ? 0 : Math.abs(hash)
+}
+
+/** Apache's UtilAll.timeMillisToHumanString: yyyyMMddHHmmssSSS in local time. */
+function timeName(time: number): string {
+  const date = new Date(time)
+  const parts = [date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes(), date.getSeconds()]
+  const padded = parts.map(part => String(part).padStart(2, '0')).join('')
+  return `${date.getFullYear()}${padded}${String(date.getMilliseconds()).padStart(3, '0')}`
+}
+
+function wrongSize(path: string, size: number, expected: number): StoreError {
+  const found = `${path} has ${size} bytes, but an index file has ${expected} (maxHashSlotNum, maxIndexNum).`
+  return new StoreError(
+    'BAD_FILES',
+    `${found} Set the numbers with which the files were written, or remove the folder: the index is rebuilt from the log.`,
+  )
+}
