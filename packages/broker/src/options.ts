@@ -353,6 +353,11 @@ const ownOptions = {
   maxHeldPulls: option(int(1), 200_000, 'Most pulls that wait for messages; any further one is answered at once.', {
     change: 'live',
   }),
+  fastListenPort: option(
+    orNone(int(0, 65_535)),
+    null,
+    "Apache's second port, which serves everything but pulls. None: two below listenPort, or no second port if listenPort is 0.",
+  ),
   rmqAddressServerDomain: option(
     text(),
     'jmenv.tbsite.net',

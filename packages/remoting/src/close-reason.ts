@@ -9,4 +9,3 @@ export type CloseReason =
   | 'error'
   | 'shutdown'
   | 'limit'
-  | 'memory'

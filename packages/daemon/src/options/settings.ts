@@ -1,5 +1,12 @@
 import { responseCodes } from '@gantrymq/protocol'
-import { type Logger, ResponseError, silent, writeProperties } from '@gantrymq/remoting'
+import {
+  latestProperties,
+  type Logger,
+  readProperties,
+  ResponseError,
+  silent,
+  writeProperties,
+} from '@gantrymq/remoting'
 import type { OptionName, OptionSet } from './option-set.ts'
 
 const { NO_PERMISSION, SYSTEM_ERROR } = responseCodes
@@ -70,6 +77,14 @@ export class ServerSettings<O extends ChangeableOptions> {
     return change
   }
 
+  /**
+   * Changes the options that a properties file in UTF-8 sets: the body of UPDATE_NAMESRV_CONFIG and UPDATE_BROKER_CONFIG.
+   * @throws as `update`; ResponseError 1 if the text cannot be read
+   */
+  async updateFrom(text: string): Promise<void> {
+    await this.update(propertiesIn(text, this.#log))
+  }
+
   /** Waits for the changes requested so far. */
   close(): Promise<void> {
     return this.#changing
@@ -138,5 +153,16 @@ export class ServerSettings<O extends ChangeableOptions> {
     }
     this.#options = next
     this.#onChange(next)
+  }
+}
+
+// Apache reads the UTF-8 bytes as ISO-8859-1, so that non-ASCII text must be escaped; here it may be plain, too.
+function propertiesIn(text: string, log: Logger): Map<string, string> {
+  try {
+    const entries = latestProperties(readProperties(Buffer.from(text), 'utf8'))
+    return new Map(Array.from(entries, ([key, { value }]) => [key, value]))
+  } catch (error) {
+    log.error({ err: error }, 'updateConfig MixAll.string2Properties error')
+    throw new ResponseError(SYSTEM_ERROR, 'string2Properties error', { cause: error })
   }
 }

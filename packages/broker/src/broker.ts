@@ -1,0 +1,431 @@
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import {
+  type GivenOptions,
+  HttpEndpoint,
+  httpProtocols,
+  limitsOf,
+  openServerTls,
+  type OpenServerTls,
+  Pages,
+  type Readiness,
+  ServerSettings,
+  storeInFile,
+  VERSION,
+} from '@gantrymq/daemon'
+import type { TopicConfig } from '@gantrymq/protocol'
+import {
+  addressRanges,
+  AddressList,
+  AwakeClock,
+  type Clock,
+  type Connection,
+  type Dial,
+  type Logger,
+  RemotingClient,
+  RemotingServer,
+  Router,
+  silent,
+  systemClock,
+  upTo,
+} from '@gantrymq/remoting'
+import { ClientNotices } from './clients/client-notices.ts'
+import { ClientRegistry } from './clients/client-registry.ts'
+import { QueueLocks } from './clients/queue-locks.ts'
+import type { BrokerContext } from './context.ts'
+import { Groups } from './groups/groups.ts'
+import { brokerRequests, handlers } from './handlers/index.ts'
+import { addressText, type AdvertisedAddress, advertisedAddress } from './name-servers/advertised-address.ts'
+import { localAddressTowards } from './name-servers/local-address.ts'
+import { Registrar } from './name-servers/registrar.ts'
+import type { BrokerIdentity } from './name-servers/registration-form.ts'
+import { OffsetFile } from './offsets/offset-file.ts'
+import { type BrokerOptions, brokerOptions } from './options.ts'
+import type { BrokerStatus } from './status.ts'
+import { Topics } from './topics/topics.ts'
+
+/** What a program passes besides the options. */
+export interface BrokerParts {
+  /** Default: nothing is logged. */
+  readonly log?: Logger
+  readonly clock?: Clock
+  /** How the broker connects to name servers. Default: TCP, with TLS if it is configured. */
+  readonly dial?: Dial
+  /** Unknown keys of the configuration file. GET_BROKER_CONFIG shows them. */
+  readonly unknownKeys?: ReadonlyMap<string, string>
+  /** False: no port is opened, and `accept` gets the connections. The broker registers brokerIP1 and listenPort. Default true. */
+  readonly listen?: boolean
+}
+
+export interface BrokerStartOptions extends GivenOptions<BrokerOptions>, BrokerParts {
+  /** Short for `listenPort`. */
+  readonly port?: number
+  /** Short for `bindAddress`. */
+  readonly host?: string
+}
+
+/** Where a broker listens. */
+export interface BrokerAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** How often the broker looks for clients that have been silent for too long (Apache's ClientHousekeepingService). */
+const EXPIRY_CHECK_MS = 10_000
+const LOCK_SWEEP_MS = 60_000
+/** How long a closing broker waits for name servers, milliseconds. */
+const UNREGISTER_MS = 3000
+/** Apache's fast port is this far below the main port. */
+const FAST_PORT_DISTANCE = 2
+/** Replication is not served; the address is part of every registration. */
+const HA_PORT_DISTANCE = 1
+
+/** The parts that are loaded from disk before the broker is put together. */
+interface LoadedParts {
+  readonly clock: AwakeClock
+  readonly settings: ServerSettings<BrokerOptions>
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly offsets: OffsetFile
+  readonly tls: OpenServerTls
+}
+
+/**
+ * A RocketMQ broker. Several may run in one process; they share nothing.
+ *
+ *     await using broker = await Broker.start({ port: 0, namesrvAddr: '127.0.0.1:9876' })
+ *     console.log(broker.address.port)
+ */
+export class Broker {
+  readonly status: BrokerStatus
+  readonly #log: Logger
+  readonly #clock: AwakeClock
+  readonly #settings: ServerSettings<BrokerOptions>
+  readonly #topics: Topics
+  readonly #groups: Groups
+  readonly #offsets: OffsetFile
+  readonly #clients = new ClientRegistry()
+  readonly #notices: ClientNotices
+  readonly #locks = new QueueLocks()
+  readonly #tls: OpenServerTls
+  readonly #client: RemotingClient
+  readonly #nameServers: AddressList
+  readonly #registrar: Registrar
+  readonly #server: RemotingServer
+  readonly #fastServer: RemotingServer
+  readonly #http: HttpEndpoint | undefined
+  readonly #startedAt: number
+  readonly #timers: Disposable[] = []
+  #advertised: AdvertisedAddress = { host: '127.0.0.1' }
+  #address: BrokerAddress | undefined
+  #fastAddress: BrokerAddress | undefined
+  #httpAddress: BrokerAddress | undefined
+  #announced: Promise<void> = Promise.resolve()
+  #state: 'starting' | 'serving' | 'draining' = 'starting'
+  #closing: Promise<void> | undefined
+
+  /**
+   * Starts a broker: loads its tables, opens its ports and registers with the name servers.
+   * @throws RemotingError BAD_OPTION, TLS, CONNECT_FAILED; Error if a table can neither be read nor put aside.
+   */
+  static async start(given: BrokerStartOptions = {}): Promise<Broker> {
+    const { log = silent, clock = systemClock, dial, unknownKeys, listen = true, port, host, ...rest } = given
+    const options = brokerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
+    // The tables tell the broker of changes; it exists once they are loaded.
+    let broker: Broker | undefined
+    const parts = await loadParts(options, {
+      log,
+      clock: new AwakeClock(clock),
+      unknownKeys,
+      onTopics: changed => broker?.announce(changed),
+      onOptions: (before, after) => broker?.optionsChanged(before, after),
+    })
+    broker = new Broker(parts, { log, dial })
+    try {
+      await broker.#open(listen)
+    } catch (error) {
+      await broker.close()
+      throw error
+    }
+    return broker
+  }
+
+  private constructor(parts: LoadedParts, { log, dial }: { readonly log: Logger; readonly dial: Dial | undefined }) {
+    const { clock, settings, topics, groups, offsets, tls } = parts
+    const { options } = settings
+    this.#log = log
+    this.#clock = clock
+    this.#settings = settings
+    this.#topics = topics
+    this.#groups = groups
+    this.#offsets = offsets
+    this.#tls = tls
+    this.#startedAt = clock.now()
+    this.#client = new RemotingClient({ clock, log, tls: tls.client, ...(dial && { dial }) })
+    this.#nameServers = new AddressList({
+      source: nameServersOf(options),
+      clock,
+      what: 'the name servers',
+      refreshMs: options.updateNameServerAddrPeriod,
+      onChange: () => void (this.#state === 'serving' && this.#registerAll()),
+      onFailure: problem => log.warn({ err: problem }, 'the list of name servers could not be read'),
+    })
+    this.#registrar = new Registrar({
+      broker: { identity: this.#identity, topics: () => topics.content, settings: () => settings.options },
+      client: this.#client,
+      addresses: () => this.#nameServers.addresses,
+      onOrdered: names => topics.setOrdered(names),
+      log,
+    })
+    this.#notices = new ClientNotices({
+      clients: this.#clients,
+      groups,
+      isEnabled: () => settings.options.notifyConsumerIdsChangedEnable,
+      log,
+    })
+    this.status = this.#describe()
+    this.#http = options.httpEnabled ? this.#createHttp(options) : undefined
+    const context = this.#createContext()
+    const router = new Router(brokerRequests, handlers, context, { log })
+    this.#server = this.#createServer(options, router)
+    this.#fastServer = this.#createServer(options, router)
+  }
+
+  /** The address that the broker listens on. */
+  get address(): BrokerAddress {
+    if (this.#address === undefined) throw new Error('the broker has not been started')
+    return this.#address
+  }
+
+  /** The address of the port that serves everything but pulls; undefined if there is none. */
+  get fastAddress(): BrokerAddress | undefined {
+    return this.#fastAddress
+  }
+
+  /** The address that serves HTTP: its own, or the same as `address`. Undefined if HTTP is off. */
+  get httpAddress(): BrokerAddress | undefined {
+    return this.#httpAddress
+  }
+
+  /** The current options. */
+  get options(): BrokerOptions {
+    return this.#settings.options
+  }
+
+  /** Serves one connection over any stream, for tests without a port. */
+  accept(stream: Duplex, remoteAddress: string): void {
+    this.#server.accept(stream, remoteAddress)
+  }
+
+  /** Leaves the name servers, answers the requests in progress, stores everything and closes. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#shutDown())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Registers topics that were created or changed. @internal */
+  announce(topics: readonly TopicConfig[]): void {
+    if (this.#state === 'serving') this.#announced = this.#registrar.announce(topics)
+  }
+
+  /** Does what a change of the options requires. @internal */
+  optionsChanged(before: BrokerOptions, after: BrokerOptions): void {
+    if (before.brokerPermission === after.brokerPermission) return
+    this.#topics.touch()
+    void this.#registerAll()
+  }
+
+  // -- Wiring --------------------------------------------------------------------------------------------------------
+
+  #createServer(options: BrokerOptions, router: Router<typeof brokerRequests, BrokerContext>): RemotingServer {
+    return new RemotingServer({
+      onRequest: (command, peer) => router.dispatch(command, peer),
+      onClose: connection => this.#onClose(connection),
+      protocols: this.#http === undefined || options.httpPort !== null ? {} : httpProtocols(this.#http),
+      tls: this.#tls.server,
+      proxies:
+        options.proxyProtocolRanges.length > 0 ? addressRanges(options.proxyProtocolRanges.join(',')) : undefined,
+      limits: limitsOf(options),
+      clock: this.#clock,
+      log: this.#log,
+    })
+  }
+
+  #createHttp({ httpAllowedHosts }: BrokerOptions): HttpEndpoint {
+    const of = { role: 'broker', clock: this.#clock, log: this.#log }
+    const pages = new Pages({ ...of, health: this.status })
+    return new HttpEndpoint({ ...of, allowedHosts: httpAllowedHosts, answer: request => pages.answer(request) })
+  }
+
+  #createContext(): BrokerContext {
+    return {
+      settings: this.#settings,
+      topics: this.#topics,
+      groups: this.#groups,
+      offsets: this.#offsets.table,
+      clients: this.#clients,
+      notices: this.#notices,
+      locks: this.#locks,
+      identity: this.#identity,
+      registered: ms => upTo(this.#clock, this.#announced, { timeoutMs: ms }),
+      clock: this.#clock,
+      log: this.#log,
+    }
+  }
+
+  readonly #identity = (): BrokerIdentity => {
+    const { brokerClusterName, brokerName, brokerIP2 } = this.#settings.options
+    const { host } = this.#advertised
+    const { port } = this.address
+    return {
+      brokerClusterName,
+      brokerName,
+      address: addressText(host, port),
+      haAddress: addressText(brokerIP2 ?? host, port + HA_PORT_DISTANCE),
+    }
+  }
+
+  #describe(): BrokerStatus {
+    const { brokerName, brokerClusterName } = this.#settings.options
+    return {
+      version: VERSION,
+      startedAt: this.#startedAt,
+      brokerName,
+      clusterName: brokerClusterName,
+      readiness: () => this.#readiness(),
+      counts: () => ({ topics: this.#topics.size, groups: this.#groups.size, clients: this.#clients.size }),
+    }
+  }
+
+  #readiness(): Readiness {
+    if (this.#state === 'starting') return { ready: false, code: 'STARTING', reason: 'the port is not open yet' }
+    if (this.#state === 'draining') return { ready: false, code: 'DRAINING', reason: 'the broker is shutting down' }
+    return { ready: true }
+  }
+
+  // -- Lifecycle -----------------------------------------------------------------------------------------------------
+
+  async #open(listen: boolean): Promise<void> {
+    await this.#nameServers.start()
+    this.#advertised = await this.#findAddress()
+    if (listen) await this.#listen()
+    else this.#address = { host: this.#advertised.host, port: this.#settings.options.listenPort }
+    this.#state = 'serving'
+    this.#startTimers()
+    await this.#registerAll()
+  }
+
+  #registerAll(): Promise<void> {
+    return (this.#announced = this.#registrar.registerAll())
+  }
+
+  async #findAddress(): Promise<AdvertisedAddress> {
+    const { brokerIP1, bindAddress } = this.#settings.options
+    const [nameServer] = this.#nameServers.addresses
+    const towardsNameServer =
+      brokerIP1 !== null || nameServer === undefined ? undefined : await localAddressTowards(nameServer, this.#clock)
+    const found = advertisedAddress({
+      configured: brokerIP1,
+      bindAddress,
+      towardsNameServer,
+      hasNameServers: nameServer !== undefined,
+    })
+    if (found.warning !== undefined) this.#log.warn({}, found.warning)
+    return found
+  }
+
+  async #listen(): Promise<void> {
+    const { bindAddress: host, listenPort, fastListenPort, serverSocketBacklog: backlog, httpPort, httpBindAddress } = this.#settings.options // biome-ignore format: one thought
+    const { port } = await this.#server.listen({ host, port: listenPort, backlog })
+    this.#address = { host, port }
+    const fastPort = fastListenPort ?? (listenPort > FAST_PORT_DISTANCE ? listenPort - FAST_PORT_DISTANCE : undefined)
+    if (fastPort !== undefined) {
+      this.#fastAddress = { host, port: (await this.#fastServer.listen({ host, port: fastPort, backlog })).port }
+    }
+    if (this.#http === undefined) return
+    this.#httpAddress = this.#address
+    if (httpPort === null) return
+    const httpHost = httpBindAddress ?? host
+    this.#httpAddress = { host: httpHost, port: (await this.#http.listen(httpPort, httpHost)).port }
+  }
+
+  #startTimers(): void {
+    const { registerNameServerPeriod, flushConsumerOffsetInterval } = this.#settings.options
+    const every = (ms: number, tick: () => void): void => void this.#timers.push(this.#clock.every(ms, tick))
+    every(registerNameServerPeriod, () => void this.#registerAll())
+    every(flushConsumerOffsetInterval, () => void this.#offsets.save())
+    every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
+    every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
+  }
+
+  #dropSilentClients(): void {
+    for (const peer of this.#clients.expired(this.#clock.elapsed())) {
+      this.#log.warn({ peer: peer.remoteAddress }, 'SCAN: remove expired channel')
+      peer.destroy('idle')
+    }
+  }
+
+  #onClose(connection: Connection): void {
+    this.#notices.membersChanged(this.#clients.drop(connection.id))
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#state = 'draining'
+    for (const timer of this.#timers) timer[Symbol.dispose]()
+    const { enableShutdownGracefully, shutdownWaitTimeSeconds, shutdownDrainMillis } = this.#settings.options
+    if (this.#address !== undefined) {
+      await upTo(this.#clock, this.#registrar.unregisterAll(), { timeoutMs: UNREGISTER_MS })
+    }
+    const goAwayMs = enableShutdownGracefully ? shutdownWaitTimeSeconds * 1000 : 0
+    const limits = { goAwayMs, drainMs: shutdownDrainMillis }
+    await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
+    await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
+    await Promise.all([this.#offsets.close(), this.#topics.close(), this.#groups.close()])
+    this.#nameServers.close()
+    this.#tls.server?.close()
+    this.#clock[Symbol.dispose]()
+  }
+}
+
+interface Loading {
+  readonly log: Logger
+  readonly clock: AwakeClock
+  readonly unknownKeys: ReadonlyMap<string, string> | undefined
+  readonly onTopics: (changed: readonly TopicConfig[]) => void
+  readonly onOptions: (before: BrokerOptions, after: BrokerOptions) => void
+}
+
+async function loadParts(options: BrokerOptions, loading: Loading): Promise<LoadedParts> {
+  const { log, clock, unknownKeys, onTopics, onOptions } = loading
+  let current = options
+  const settings = new ServerSettings(brokerOptions, options, {
+    ...(unknownKeys && { unknown: unknownKeys }),
+    ...(options.brokerConfigPath !== null && { store: storeInFile(options.brokerConfigPath) }),
+    onChange: changed => {
+      const before = current
+      current = changed
+      onOptions(before, changed)
+    },
+    log,
+  })
+  const { storePathRootDir } = options
+  const file = (name: string) => (storePathRootDir === null ? null : join(storePathRootDir, 'config', name))
+  const of = { settings: () => settings.options, clock, log }
+  const [topics, groups, offsets, tls] = await Promise.all([
+    Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
+    Groups.open({ ...of, path: file('subscriptionGroup.json') }),
+    OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
+    openServerTls(brokerOptions, options, { log, clock }),
+  ])
+  return { clock, settings, topics, groups, offsets, tls }
+}
+
+function nameServersOf({ namesrvAddr, fetchNamesrvAddrByAddressServer, ...options }: BrokerOptions) {
+  if (namesrvAddr !== null || !fetchNamesrvAddrByAddressServer) return namesrvAddr ?? undefined
+  const { rmqAddressServerDomain: domain, rmqAddressServerSubGroup: group } = options
+  // As in Apache's TopAddressing: port 8080, unless the domain names one.
+  return { url: `http://${domain}${domain.includes(':') ? '' : ':8080'}/rocketmq/${group}` }
+}

@@ -1,0 +1,28 @@
+import type { ServerSettings } from '@gantrymq/daemon'
+import type { Clock, Logger } from '@gantrymq/remoting'
+import type { ClientNotices } from './clients/client-notices.ts'
+import type { ClientRegistry } from './clients/client-registry.ts'
+import type { QueueLocks } from './clients/queue-locks.ts'
+import type { Groups } from './groups/groups.ts'
+import type { BrokerIdentity } from './name-servers/registration-form.ts'
+import type { OffsetTable } from './offsets/offset-table.ts'
+import type { BrokerOptions } from './options.ts'
+import type { Topics } from './topics/topics.ts'
+
+/** What the handlers of a broker work on. */
+export interface BrokerContext {
+  /** `settings.options` are the current options; read them again at each use. */
+  readonly settings: ServerSettings<BrokerOptions>
+  readonly topics: Topics
+  readonly groups: Groups
+  readonly offsets: OffsetTable
+  readonly clients: ClientRegistry
+  readonly notices: ClientNotices
+  readonly locks: QueueLocks
+  /** Name, cluster and address, as name servers and clients know them. */
+  readonly identity: () => BrokerIdentity
+  /** Resolves when the name servers know the latest topics, or at the latest after `ms`. Never rejects. */
+  readonly registered: (ms: number) => Promise<void>
+  readonly clock: Clock
+  readonly log: Logger
+}

@@ -1,0 +1,102 @@
+import {
+  type HeartbeatData,
+  type membershipRequests,
+  PERM_READ,
+  PERM_WRITE,
+  responseCodes,
+  retryTopicOf,
+} from '@gantrymq/protocol'
+import { type Command, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
+import type { BrokerContext } from '../context.ts'
+import { NO_BODY } from '../remarks.ts'
+import type { Client, ConsumerBeat } from '../clients/client-registry.ts'
+
+/** Bit of a topic's sys flag: consumers of other units subscribe to it (Apache's TopicSysFlag). */
+const UNIT_SUBSCRIPTION = 2
+
+/** Requests with which clients join and leave groups: Apache's ClientManageProcessor and ConsumerManageProcessor. */
+export const clientHandlers: HandlersFor<typeof membershipRequests, BrokerContext> = {
+  HEART_BEAT({ body, command, peer }, context) {
+    if (body === null) throw new ResponseError(responseCodes.SYSTEM_ERROR, NO_BODY)
+    const client = clientOf(body.clientID, command, peer, context)
+    const needsSubscriptions = beatConsumers(body, client, context)
+    for (const { groupName } of body.producerDataSet) {
+      if (context.clients.beatProducer(groupName, client)) {
+        context.log.info(
+          { group: groupName, clientId: client.clientId, peer: peer.remoteAddress },
+          'new producer connected',
+        )
+      }
+    }
+    return { header: { IS_SUPPORT_HEART_BEAT_V2: true, IS_SUB_CHANGE: needsSubscriptions } }
+  },
+
+  UNREGISTER_CLIENT({ header: { producerGroup, consumerGroup }, peer }, { clients, notices, log }) {
+    if (producerGroup !== undefined && clients.removeProducer(producerGroup, peer.id)) {
+      log.info({ group: producerGroup, peer: peer.remoteAddress }, 'unregister a producer')
+    }
+    if (consumerGroup !== undefined && clients.removeConsumer(consumerGroup, peer.id)) {
+      log.info({ group: consumerGroup, peer: peer.remoteAddress }, 'unregister a consumer')
+      notices.membersChanged([consumerGroup])
+    }
+    return {}
+  },
+
+  GET_CONSUMER_LIST_BY_GROUP({ header: { consumerGroup } }, { clients }) {
+    const consumerIdList = clients.consumerIds(consumerGroup)
+    if (consumerIdList.length > 0) return { body: { consumerIdList } }
+    throw new ResponseError(responseCodes.SYSTEM_ERROR, `no consumer for this group, ${consumerGroup}`)
+  },
+
+  CHECK_CLIENT_CONFIG({ body }) {
+    const { expressionType } = body?.subscriptionData ?? {}
+    if (expressionType === undefined || expressionType === 'TAG') return {}
+    const remark = `The broker does not support consumer to filter message by ${expressionType}`
+    throw new ResponseError(responseCodes.SYSTEM_ERROR, remark)
+  },
+}
+
+function clientOf(clientId: string, command: Command, peer: Peer, { clock }: BrokerContext): Client {
+  return {
+    clientId,
+    peer,
+    language: command.language ?? 'OTHER',
+    version: command.version,
+    lastHeartbeat: clock.elapsed(),
+  }
+}
+
+/** @returns whether the client must send its subscriptions next time. A client without fingerprints always does. */
+function beatConsumers(body: HeartbeatData, client: Client, context: BrokerContext): boolean {
+  const { heartbeatFingerprint: fingerprint = 0, withoutSub: withoutSubscriptions = false } = body
+  let needsSubscriptions = fingerprint === 0
+  const changed: string[] = []
+  for (const data of body.consumerDataSet) {
+    const result = beatConsumer({ data, fingerprint, withoutSubscriptions }, client, context)
+    if (result?.needsSubscriptions) needsSubscriptions = true
+    if (result?.changed) changed.push(data.groupName)
+  }
+  context.notices.membersChanged(changed)
+  return needsSubscriptions
+}
+
+function beatConsumer(beat: ConsumerBeat, client: Client, context: BrokerContext) {
+  const { groupName, consumeType, messageModel, subscriptionDataSet, unitMode } = beat.data
+  const { settings, groups, topics, clients, log } = context
+  if (settings.options.rejectPullConsumerEnable && consumeType === 'CONSUME_ACTIVELY') return undefined
+  const group = groups.find(groupName)
+  // A group that an operator must create first, or whose name is invalid, is left out, and its pulls are refused.
+  if (group === undefined) return undefined
+  topics.inner({
+    topic: retryTopicOf(groupName),
+    queueNums: group.retryQueueNums,
+    perm: PERM_READ | PERM_WRITE,
+    sysFlag: unitMode ? UNIT_SUBSCRIPTION : 0,
+    order: subscriptionDataSet.some(({ topic }) => topics.get(topic)?.order),
+  })
+  const result = clients.beatConsumer(beat, client)
+  if (result.changed) {
+    log.info({ group: groupName, consumeType, messageModel, clientId: client.clientId, peer: client.peer.remoteAddress }, 'registerConsumer info changed') // biome-ignore format: one thought
+  }
+  return result
+}

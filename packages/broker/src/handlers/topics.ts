@@ -1,0 +1,131 @@
+import { responseCodes, type TopicConfig, type topicRequests } from '@gantrymq/protocol'
+import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import type { BrokerContext } from '../context.ts'
+import { systemTopicRemark } from '../remarks.ts'
+import { alteredAttributes, AttributesRefused } from '../topics/topic-attributes.ts'
+import { topicNameRemark } from '../topics/topic-name-check.ts'
+
+type TopicRequests = Pick<
+  typeof topicRequests,
+  | 'UPDATE_AND_CREATE_TOPIC'
+  | 'DELETE_TOPIC_IN_BROKER'
+  | 'GET_ALL_TOPIC_CONFIG'
+  | 'GET_SYSTEM_TOPIC_LIST_FROM_BROKER'
+  | 'GET_TOPIC_CONFIG'
+>
+
+const { INVALID_PARAMETER, SYSTEM_ERROR, TOPIC_NOT_EXIST } = responseCodes
+
+/** Most queues of a topic; Apache has no limit, and each queue of a topic takes part in loops. */
+const MAX_QUEUES = 65_536
+/** How long the creation of a topic waits until name servers know it, milliseconds: less than mqadmin waits. */
+const REGISTRATION_MS = 3000
+
+/** Creating, showing and deleting topics: Apache's AdminBrokerProcessor. */
+export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
+  async UPDATE_AND_CREATE_TOPIC({ header, peer }, context) {
+    const { topics, log, registered } = context
+    log.info({ topic: header.topic, peer: peer.remoteAddress }, 'updateAndCreateTopic called')
+    const config = topicGiven(header, context)
+    const known = topics.get(config.topicName)
+    if (known !== undefined && isSame(known, config)) return {}
+    topics.put(config)
+    await topics.saved()
+    await registered(REGISTRATION_MS)
+    return {}
+  },
+
+  async DELETE_TOPIC_IN_BROKER({ header: { topic }, peer }, { topics, offsets, settings, log }) {
+    log.info({ topic, peer: peer.remoteAddress }, 'deleteTopic called')
+    if (topic.trim() === '') throw new ResponseError(INVALID_PARAMETER, 'The specified topic is blank.')
+    if (settings.options.validateSystemTopicWhenUpdateTopic && topics.isSystem(topic)) {
+      throw new ResponseError(INVALID_PARAMETER, systemTopicRemark(topic))
+    }
+    if (!topics.delete(topic)) return {}
+    offsets.removeTopic(topic)
+    await topics.saved()
+    return {}
+  },
+
+  GET_ALL_TOPIC_CONFIG: (_call, { topics }) => ({ body: topics.content }),
+
+  GET_SYSTEM_TOPIC_LIST_FROM_BROKER: (_call, { topics }) => ({ body: { topicList: [...topics.systemTopics] } }),
+
+  GET_TOPIC_CONFIG({ header: { topic } }, { topics }) {
+    const body = topics.get(topic)
+    if (body !== undefined) return { body }
+    throw new ResponseError(TOPIC_NOT_EXIST, `No topic in this broker. topic: ${topic}`)
+  },
+}
+
+/** The topic that a request asks for. @throws ResponseError */
+function topicGiven(
+  header: Call<TopicRequests['UPDATE_AND_CREATE_TOPIC']>['header'],
+  context: BrokerContext,
+): TopicConfig {
+  const {
+    topic,
+    readQueueNums,
+    writeQueueNums,
+    perm,
+    topicFilterType,
+    topicSysFlag = 0,
+    order,
+    attributes = '',
+  } = header
+  const { topics, settings } = context
+  const remark = topicNameRemark(topic)
+  if (remark !== null) throw new ResponseError(INVALID_PARAMETER, remark)
+  if (settings.options.validateSystemTopicWhenUpdateTopic && topics.isSystem(topic)) {
+    throw new ResponseError(INVALID_PARAMETER, systemTopicRemark(topic))
+  }
+  if (topicFilterType !== 'SINGLE_TAG' && topicFilterType !== 'MULTI_TAG') {
+    throw new ResponseError(SYSTEM_ERROR, `topicFilterType = [${topicFilterType}] value invalid`)
+  }
+  for (const queues of [readQueueNums, writeQueueNums]) {
+    if (queues >= 0 && queues <= MAX_QUEUES) continue
+    throw new ResponseError(INVALID_PARAMETER, `the topic[${topic}] may have 0 to ${MAX_QUEUES} queues, not ${queues}`)
+  }
+  return {
+    topicName: topic,
+    readQueueNums,
+    writeQueueNums,
+    perm,
+    topicFilterType,
+    topicSysFlag,
+    order,
+    attributes: attributesGiven(topic, attributes, context),
+  }
+}
+
+function attributesGiven(
+  topic: string,
+  changes: string,
+  { topics, settings }: BrokerContext,
+): ReadonlyMap<string, string> {
+  const known = topics.get(topic)
+  try {
+    const attributes = alteredAttributes(known && (known.attributes ?? new Map()), changes)
+    if (attributes.get('message.type') !== 'MIXED' || settings.options.enableMixedMessageType) return attributes
+  } catch (error) {
+    if (error instanceof AttributesRefused) throw new ResponseError(SYSTEM_ERROR, error.message)
+    throw error
+  }
+  throw new ResponseError(INVALID_PARAMETER, 'MIXED message type is not supported.')
+}
+
+function isSame(a: TopicConfig, b: TopicConfig): boolean {
+  return (
+    a.readQueueNums === b.readQueueNums &&
+    a.writeQueueNums === b.writeQueueNums &&
+    a.perm === b.perm &&
+    a.topicFilterType === b.topicFilterType &&
+    a.topicSysFlag === b.topicSysFlag &&
+    a.order === b.order &&
+    sameAttributes(a.attributes ?? new Map(), b.attributes ?? new Map())
+  )
+}
+
+function sameAttributes(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value)
+}

@@ -1,0 +1,192 @@
+import {
+  type DataVersion,
+  type TopicConfig,
+  type TopicConfigTable,
+  topicConfigTableBody,
+  topicProblem,
+} from '@gantrymq/protocol'
+import type { Clock, Logger } from '@gantrymq/remoting'
+import { ConfigFile } from '../files/config-file.ts'
+import { type InnerTopic, type TopicChange, type TopicOfSend, type TopicSettings, TopicTable } from './topic-table.ts'
+
+export interface TopicsOptions {
+  /** topics.json; null keeps the topics in memory only. */
+  readonly path: string | null
+  /** Read again at each use. */
+  readonly settings: () => TopicSettings & { readonly maxTopics: number }
+  readonly clock: Clock
+  readonly log: Logger
+  /** Called with the topics that were created or changed, to register them. */
+  readonly onChange: (changed: readonly TopicConfig[]) => void
+}
+
+/** The topics of a running broker. Owns the table and its file: each change is logged, stored and registered. */
+export class Topics {
+  readonly #options: TopicsOptions
+  readonly #table: TopicTable
+  readonly #file: ConfigFile<TopicConfigTable>
+  /** The last write that was asked for, until it has ended. */
+  #saving: Promise<void> | undefined
+
+  private constructor(options: TopicsOptions) {
+    const { path, settings, clock, log } = options
+    this.#options = options
+    this.#table = new TopicTable(settings, clock.now())
+    this.#file = new ConfigFile({
+      path,
+      what: 'topics',
+      codec: topicConfigTableBody,
+      entriesOf: ({ topics }) => topics.size,
+      content: () => this.content,
+      log,
+    })
+  }
+
+  /** Loads the file. @throws Error if the file can neither be read nor put aside */
+  static async open(options: TopicsOptions): Promise<Topics> {
+    const topics = new Topics(options)
+    const loaded = await topics.#file.load(options.clock.now())
+    if (loaded !== undefined) topics.#load(loaded)
+    return topics
+  }
+
+  // The name of a topic becomes a path of the store, so a name that no broker accepts is not taken from a file either.
+  #load({ dataVersion, topics }: TopicConfigTable): void {
+    const valid = [...topics].filter(([name]) => {
+      const isValid = this.#table.has(name) || topicProblem(name) === null
+      if (!isValid) this.#options.log.warn({ topic: name }, 'a topic with an invalid name was left out of the topics')
+      return isValid
+    })
+    this.#table.load({ dataVersion, topics: new Map(valid) })
+  }
+
+  get version(): DataVersion {
+    return this.#table.version
+  }
+
+  get size(): number {
+    return this.#table.size
+  }
+
+  get all(): ReadonlyMap<string, TopicConfig> {
+    return this.#table.all
+  }
+
+  /** The content of the file, and of the answer to GET_ALL_TOPIC_CONFIG. */
+  get content(): TopicConfigTable {
+    return { dataVersion: this.#table.version, topics: this.#table.all }
+  }
+
+  get systemTopics(): ReadonlySet<string> {
+    return this.#table.systemTopics
+  }
+
+  get(topic: string): TopicConfig | undefined {
+    return this.#table.get(topic)
+  }
+
+  has(topic: string): boolean {
+    return this.#table.has(topic)
+  }
+
+  /** Whether a topic is one of the broker itself, which operators may neither create nor delete. */
+  isSystem(topic: string): boolean {
+    return this.#table.isSystem(topic)
+  }
+
+  /**
+   * Creates the topic of a send. The name must be valid.
+   * @param producer The address of its sender, for the log.
+   * @returns undefined if an operator must create the topic
+   */
+  createForSend(given: TopicOfSend, producer: string): TopicConfig | undefined {
+    if (this.#isFull(given.topic)) return undefined
+    const change = this.#table.createForSend(given, this.#options.clock.now())
+    const { topic, defaultTopic } = given
+    if (change !== undefined) return this.#noteCreated(change, { defaultTopic, producer })
+    this.#options.log.warn(
+      { topic, defaultTopic, producer },
+      'no topic was created: its default topic does not allow it',
+    )
+    return undefined
+  }
+
+  /** The topic of the broker itself, created if it is missing; undefined if there are too many topics. The name must be valid. */
+  inner(given: InnerTopic): TopicConfig | undefined {
+    const known = this.#table.get(given.topic)
+    if (known !== undefined && (given.order === undefined || given.order === known.order)) return known
+    if (this.#isFull(given.topic)) return undefined
+    const change = this.#table.createInner(given, this.#options.clock.now())
+    return change === undefined ? known : this.#noteCreated(change, {})
+  }
+
+  /** Creates a topic or replaces all its settings. The name must be valid. Await `saved`. */
+  put(config: TopicConfig): void {
+    const change = this.#table.put(config, this.#options.clock.now())
+    this.#options.log.info(change, change.before === undefined ? 'create new topic' : 'update topic config')
+    this.#changed([config])
+  }
+
+  /** @returns whether there was such a topic. Await `saved`. */
+  delete(topic: string): boolean {
+    const change = this.#table.delete(topic, this.#options.clock.now())
+    this.#options.log.info({ topic, existed: change !== undefined }, 'delete topic config')
+    if (change !== undefined) this.#changed([])
+    return change !== undefined
+  }
+
+  /** Sets the order flag of the topics that the order configuration of the name servers has. */
+  setOrdered(topics: Iterable<string>): void {
+    const changes = this.#table.setOrdered(topics, this.#options.clock.now())
+    for (const { after } of changes) this.#options.log.info({ topic: after?.topicName }, 'update order topic config')
+    if (changes.length > 0) this.#changed(changes.flatMap(({ after }) => after ?? []))
+  }
+
+  /** Makes name servers take the table as changed, as after a change of the broker's permission. */
+  touch(): void {
+    this.#table.touch(this.#options.clock.now())
+    this.#save()
+  }
+
+  /**
+   * Undefined if the file has all changes; else a promise for that. A message is acknowledged only after its topic is stored, so that
+   * no crash leaves messages without a topic.
+   * @throws the error of the file system
+   */
+  saved(): Promise<void> | undefined {
+    return this.#saving
+  }
+
+  /** Waits for the file. Never rejects. */
+  close(): Promise<void> {
+    return this.#file.close()
+  }
+
+  #isFull(topic: string): boolean {
+    const { maxTopics } = this.#options.settings()
+    const isFull = !this.#table.has(topic) && this.#table.size >= maxTopics
+    if (isFull) this.#options.log.warn({ topic, maxTopics }, 'no topic was created: there are too many (maxTopics)')
+    return isFull
+  }
+
+  #noteCreated({ after }: TopicChange, fields: object): TopicConfig {
+    const config = after!
+    this.#options.log.info({ ...fields, config }, 'create new topic')
+    this.#changed([config])
+    return config
+  }
+
+  #changed(configs: readonly TopicConfig[]): void {
+    this.#save()
+    if (configs.length > 0) this.#options.onChange(configs)
+  }
+
+  #save(): void {
+    const saving = this.#file.save()
+    this.#saving = saving
+    const end = (): void => {
+      if (this.#saving === saving) this.#saving = undefined
+    }
+    saving.then(end, end)
+  }
+}
