@@ -144,7 +144,16 @@ export {
   type ServerCloseOptions,
   type ServerLimits,
 } from './server.ts'
-export { type Credentials, isSigned, signatureCheck, signatureOf, signing } from './signing.ts'
+export {
+  accessKeyOf,
+  type Credentials,
+  isSigned,
+  signatureCheck,
+  signatureFault,
+  type SignatureFault,
+  signatureOf,
+  signing,
+} from './signing.ts'
 export { clientTls, ServerTls } from './tls.ts'
 export {
   type ClientTlsOptions,
@@ -156,5 +165,6 @@ export {
   tlsProperties,
 } from './tls-options.ts'
 export { finish, type Sliced } from './slices.ts'
+export { ipOf } from './peer-address.ts'
 export { nearestWord } from './spelling.ts'
 export { giveUpAfter, isPromise, pause, upTo, type WaitLimit, within } from './waits.ts'

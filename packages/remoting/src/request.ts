@@ -28,6 +28,11 @@ export interface RequestDeclaration extends Content {
   readonly code: number
   /** True if it is always sent one-way, without waiting for an answer. */
   readonly oneway?: boolean
+  /**
+   * What it changes at the server: the registration of its sender, or what operators decide. A server that asks for signatures
+   * goes by it; a request that a client or a broker answers needs none.
+   */
+  readonly changes?: 'nothing' | 'registration' | 'settings'
   readonly reply?: ReplyContent
   /** One sentence for the documentation. */
   readonly purpose: string

@@ -63,18 +63,44 @@ function sameText(given: string, expected: string): boolean {
   return a.length === b.length && crypto().timingSafeEqual(a, b)
 }
 
+/** What is wrong with the signature of a request. */
+export type SignatureFault = 'no_access_key' | 'unknown_access_key' | 'wrong_signature'
+
+/**
+ * What is wrong with the signature of a request; undefined if it is right. A signature is computed only for known access keys.
+ * @param secretKeyOf Returns the secret of an access key; undefined if the key is unknown.
+ */
+export function signatureFault(
+  command: Pick<Command, 'extFields' | 'body'>,
+  secretKeyOf: (accessKey: string) => string | undefined,
+): SignatureFault | undefined {
+  const accessKey = accessKeyOf(command)
+  if (accessKey === undefined) return 'no_access_key'
+  const secretKey = secretKeyOf(accessKey)
+  if (secretKey === undefined) return 'unknown_access_key'
+  return isSigned(command, secretKey) ? undefined : 'wrong_signature'
+}
+
+/** The access key in a request, which anyone may have written there. */
+export function accessKeyOf({ extFields }: Pick<Command, 'extFields'>): string | undefined {
+  return extFields?.get(ACCESS_KEY)
+}
+
 /**
  * A router hook that lets only signed requests pass; others get code 16 and the remarks of Apache 5.x.
- * @param secretKeyOf Returns the secret of an access key; undefined if the key is unknown.
+ * @param secretKeyOf As of `signatureFault`.
  */
 export function signatureCheck(secretKeyOf: (accessKey: string) => string | undefined): RequestHook {
   return {
     before(command) {
-      const accessKey = command.extFields?.get(ACCESS_KEY)
-      if (accessKey === undefined) throw new ResponseError(NO_PERMISSION, 'username cannot be null.')
-      const secretKey = secretKeyOf(accessKey)
-      if (secretKey === undefined) throw new ResponseError(NO_PERMISSION, `User:${accessKey} is not found.`)
-      if (!isSigned(command, secretKey)) throw new ResponseError(NO_PERMISSION, 'check signature failed.')
+      const fault = signatureFault(command, secretKeyOf)
+      if (fault !== undefined) throw new ResponseError(NO_PERMISSION, remarkOf(fault, accessKeyOf(command)))
     },
   }
+}
+
+// Apache's DefaultAuthenticationHandler.
+function remarkOf(fault: SignatureFault, accessKey = ''): string {
+  if (fault === 'no_access_key') return 'username cannot be null.'
+  return fault === 'unknown_access_key' ? `User:${accessKey} is not found.` : 'check signature failed.'
 }
