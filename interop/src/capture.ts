@@ -19,6 +19,7 @@ import {
   startProgram,
 } from './launch/launcher.ts'
 import { type RecordedExchange, Recorder } from './recorder.ts'
+import { signingBroker, signingMqadmin } from './launch/signing.ts'
 import { REQUEST_NAMES } from './request-names.ts'
 
 const goldenFolder = join(import.meta.dirname, '..', '..', 'packages', 'testkit', 'golden')
@@ -225,7 +226,7 @@ async function recordMqadmin(sender: Release, server: LaunchedServer): Promise<G
     })
     const run = (flags: readonly string[]): RecordedScenario => {
       return async (recorder, inner) =>
-        void (await runMqadmin(inner, sender, adminCommands(recorder.address, broker.address), flags))
+        void (await runMqadmin(inner, sender, adminCommands(recorder.address, broker.address), { flags }))
     }
     return [
       await record(server, 'mqadmin', run([])),
@@ -245,6 +246,53 @@ async function capture(role: RecordedRole, sender: Release, release: Release): P
     const exchanges = await roles[role](sender, server)
     const file = join(goldenFolder, `${role}-${sender}-to-${release}.json`)
     await writeFile(file, `${JSON.stringify({ role, sender, server: release, exchanges }, null, 1)}\n`)
+  })
+}
+
+const SIGNER = { accessKey: 'golden-account', secretKey: 'golden-secret' }
+
+interface GoldenSigned {
+  readonly name: string
+  readonly sender: string
+  readonly frame: string
+}
+
+/** Writes what brokers and mqadmin send to a name server when they sign; brokers of 4.9 cannot. */
+async function captureSigned(): Promise<void> {
+  await inSession(async session => {
+    console.log('signed requests')
+    const server = await startApacheNameServer(session, '5.5.0')
+    const signed: GoldenSigned[] = []
+    const keep = (sender: string, exchanges: readonly Golden[]) => {
+      for (const { name, request } of exchanges) signed.push({ name, sender, frame: request })
+    }
+    for (const flags of [[], BINARY]) {
+      const brokerAtWork: RecordedScenario = async (recorder, inner) => {
+        const broker = await startApacheBroker(inner, {
+          release: '5.5.0',
+          nameServers: [recorder.address],
+          knownAt: [server.port],
+          name: 'golden-signed',
+          properties: { ...signingBroker(SIGNER), forceRegister: false, enableSlaveActingMaster: true },
+          flags,
+        })
+        await broker.stop()
+      }
+      keep('broker 5.5.0', await record(server, 'a broker that signs', brokerAtWork))
+      for (const release of RELEASES) {
+        const commands = (address: string) => [
+          ['updateKvConfig', '-n', address, ...NAMESPACE, '-v', 'value'],
+          ['deleteKvConfig', '-n', address, ...NAMESPACE],
+          ['updateNamesrvConfig', '-n', address, '-k', 'productEnvName', '-v', 'golden'],
+        ]
+        const administration: RecordedScenario = async (recorder, inner) =>
+          void (await runMqadmin(inner, release, commands(recorder.address), { flags, files: signingMqadmin(SIGNER) }))
+        keep(`mqadmin ${release}`, await record(server, `mqadmin ${release} that signs`, administration))
+      }
+    }
+    await mkdir(join(goldenFolder, 'signed'), { recursive: true })
+    const text = `${JSON.stringify({ ...SIGNER, requests: signed }, null, 1)}\n`
+    await writeFile(join(goldenFolder, 'signed', 'apache.json'), text)
   })
 }
 
@@ -275,6 +323,7 @@ if (skip) {
 await mkdir(goldenFolder, { recursive: true })
 const chosen = process.argv.slice(2)
 if (chosen.length === 0 || chosen.includes('bodies')) for (const release of RELEASES) await captureBodies(release)
+if (chosen.length === 0 || chosen.includes('signed')) await captureSigned()
 for (const role of chosenRoles(chosen)) {
   for (const release of RELEASES) for (const sender of RELEASES) await capture(role, sender, release)
 }

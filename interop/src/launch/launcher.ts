@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { classPath, type Release } from './apache.ts'
 import { LaunchedProgram, type Owner } from './launched-program.ts'
@@ -38,6 +38,16 @@ export async function temporaryFolder(owner: Owner): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'gantry-interop-'))
   owner.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
+}
+
+/** Texts of files, by path. */
+export type Files = Readonly<Record<string, string>>
+
+async function writeFiles(folder: string, files: Files): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), text)
+  }
 }
 
 export function propertiesText(properties: Properties): string {
@@ -223,8 +233,8 @@ export interface BrokerStart {
   /** Ports of the name servers that must know the broker before it counts as ready. Default: those of `nameServers`. */
   readonly knownAt?: readonly number[]
   readonly flags?: readonly string[]
-  /** Files to write into its home folder, by path, `conf/plain_acl.yml` for example. */
-  readonly files?: Readonly<Record<string, string>>
+  /** Files to write into its home folder, `conf/plain_acl.yml` for example. */
+  readonly files?: Files
 }
 
 /** Settings that keep an idle 5.5.0 broker from using a whole core. 4.9 does not know these names. */
@@ -268,8 +278,7 @@ async function startBroker(owner: Owner, start: BrokerStart): Promise<LaunchedSe
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')
   await writeFile(file, propertiesText(brokerProperties(start, port, folder)))
-  await mkdir(join(folder, 'conf'), { recursive: true })
-  for (const [name, text] of Object.entries(start.files ?? {})) await writeFile(join(folder, name), text)
+  await writeFiles(folder, start.files ?? {})
   const knownAt = start.knownAt ?? start.nameServers.map(address => Number(address.split(':')[1]))
   const isReady = async () => {
     for (const nameServer of knownAt) if (!(await brokersOf(nameServer)).includes(`127.0.0.1:${port}`)) return false
@@ -300,14 +309,18 @@ export async function startProgram(
 
 const ADMIN_DEADLINE_MS = 120_000
 
-/** Runs mqadmin commands one after the other in one JVM. Returns the output of each, errors included. */
+/**
+ * Runs mqadmin commands one after the other in one JVM. Returns the output of each, errors included.
+ * @param files Files to write into its home folder, `conf/tools.yml` for example.
+ */
 export async function runMqadmin(
   owner: Owner,
   release: Release,
   commands: readonly (readonly string[])[],
-  flags: readonly string[] = [],
+  { flags = [], files = {} }: { readonly flags?: readonly string[]; readonly files?: Files } = {},
 ): Promise<string[]> {
   const folder = await temporaryFolder(owner)
+  await writeFiles(folder, files)
   const args = commands.flatMap((command, index) => (index === 0 ? command : ['then', ...command]))
   const program = await launchJava(release, 'Admin', args, { heap: PROGRAM_HEAP, folder, flags })
   owner.after(() => program.kill())

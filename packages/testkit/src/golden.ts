@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Credentials } from '@gantrymq/remoting'
 
 /** A request of an Apache program and the answer of an Apache name server, byte for byte. */
 export interface GoldenExchange {
@@ -82,4 +83,22 @@ export function goldenSends(): GoldenSend[] {
     readonly frame: string
   })[]
   return sends.map(send => ({ ...send, frame: Buffer.from(send.frame, 'hex') }))
+}
+
+/** A request of an Apache program that was given credentials. */
+export interface GoldenSignedRequest {
+  readonly name: string
+  /** The program and its release, `mqadmin 4.9.7` for example. */
+  readonly sender: string
+  /** The whole frame, length word included. */
+  readonly frame: Buffer
+}
+
+/** What brokers of 5.5.0 and mqadmin of both releases sign for a name server, in both header forms. */
+export function goldenSignedRequests(): Credentials & { readonly requests: readonly GoldenSignedRequest[] } {
+  const text = readFileSync(join(folder, 'signed', 'apache.json'), 'utf8')
+  const { requests, ...credentials } = JSON.parse(text) as Credentials & {
+    readonly requests: readonly (Omit<GoldenSignedRequest, 'frame'> & { readonly frame: string })[]
+  }
+  return { ...credentials, requests: requests.map(each => ({ ...each, frame: Buffer.from(each.frame, 'hex') })) }
 }

@@ -3,9 +3,11 @@ export {
   type GoldenExchange,
   type GoldenFrame,
   type GoldenSend,
+  type GoldenSignedRequest,
   goldenExchanges,
   goldenFrames,
   goldenSends,
+  goldenSignedRequests,
 } from './golden.ts'
 export { type BrokerRequestName, ScriptedBroker, type ScriptedBrokerOptions } from './scripted-broker.ts'
 export type { LogEntry, MessageLog, NewMessage, TopicSettings } from './scripted/message-log.ts'
