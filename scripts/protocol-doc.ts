@@ -59,8 +59,9 @@ function chapter(title: string, table: RequestTable): string {
   return `## ${title}\n\n${sections.join('\n')}`
 }
 
-function section(name: string, { code, oneway, purpose, header, body, reply }: RequestDeclaration): string {
-  const lines = [`### ${code} ${name}`, '', `${purpose}${oneway ? ' One-way: there is no answer.' : ''}`, '']
+function section(name: string, { code, oneway, changes, purpose, header, body, reply }: RequestDeclaration): string {
+  const remarks = [purpose, ...(oneway ? ['One-way: there is no answer.'] : []), ...signatureRemark(changes)]
+  const lines = [`### ${code} ${name}`, '', remarks.join(' '), '']
   const parts = [
     ...fieldRows('request', header?.fields),
     ...bodyRow('request', body?.name),
@@ -70,6 +71,12 @@ function section(name: string, { code, oneway, purpose, header, body, reply }: R
   if (reply?.codes) lines.push(`Answers have code 0 or ${reply.codes.map(answerCode).join(', ')}.`, '')
   if (parts.length > 0) lines.push('| in | name | type | |', '|---|---|---|---|', ...parts, '')
   return lines.join('\n')
+}
+
+function signatureRemark(changes: RequestDeclaration['changes']): string[] {
+  if (changes === 'registration')
+    return ['It may have to be signed: see `requireSignature` and `unsignedBrokerRanges`.']
+  return changes === 'settings' ? ['It may have to be signed: see `requireSignature`.'] : []
 }
 
 function answerCode(code: number): string {

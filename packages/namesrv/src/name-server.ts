@@ -29,6 +29,9 @@ import {
   silent,
   systemClock,
 } from '@gantrymq/remoting'
+import { type CredentialsFile, openCredentials } from './access/credentials-file.ts'
+import { RefusalLog } from './access/refusal-log.ts'
+import { SignatureRequirement } from './access/signature-requirement.ts'
 import type { Removal } from './registry/broker-changes.ts'
 import type { NameServerContext } from './context.ts'
 import { Departures } from './registry/departures.ts'
@@ -100,6 +103,8 @@ export class NameServer {
   readonly #departures = new Departures()
   readonly #peers = new Map<number, Connection>()
   readonly #tls: ServerTls | undefined
+  /** Undefined if no request must be signed. */
+  readonly #credentials: CredentialsFile | undefined
   readonly #client: RemotingClient
   readonly #notifier: MinBrokerNotifier
   readonly #server: RemotingServer
@@ -122,8 +127,9 @@ export class NameServer {
     const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
     const options = nameServerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     const kv = await KvStore.open({ path: options.kvConfigPath, maxSize: options.maxKvConfigSize, log, clock })
+    const credentials = await openCredentials(options, log)
     const tls = await openServerTls(nameServerOptions, options, { log, clock })
-    const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls)
+    const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls, credentials)
     try {
       await server.#open()
     } catch (error) {
@@ -143,11 +149,13 @@ export class NameServer {
     }: Wired & { [K in 'metricsPage' | 'unknownKeys']: StartOptions[K] | undefined },
     kv: KvStore,
     tls: OpenServerTls,
+    credentials: CredentialsFile | undefined,
   ) {
     this.#log = log
     this.#clock = new AwakeClock(clock)
     this.#kv = kv
     this.#tls = tls.server
+    this.#credentials = credentials
     this.#startedAt = clock.now()
     this.#started = this.#clock.elapsed()
     this.#routes = new RouteTable(tableOptions(options))
@@ -205,11 +213,17 @@ export class NameServer {
 
   #createServer(options: NameServerOptions): RemotingServer {
     const context = this.#createContext()
-    const router = new Router(nameServerRequests, handlers, context, { log: this.#log })
+    const hooks = this.#credentials === undefined ? [] : [this.#createRequirement(options, this.#credentials)]
+    const router = new Router(nameServerRequests, handlers, context, { hooks, log: this.#log })
     const { routeBytes, rpc } = this.metrics
+    // The fast path answers queries without the hooks of the router.
+    const fastPath =
+      options.requireSignature === 'all'
+        ? undefined
+        : new PreparedRoutes(context.bodies, context.isReady, size => routeBytes.observe(size))
     return new RemotingServer({
       onRequest: (command, peer) => router.dispatch(command, peer),
-      fastPath: new PreparedRoutes(context.bodies, context.isReady, size => routeBytes.observe(size)),
+      fastPath,
       onAnswered: (request, response, ms, count) => rpc.observe(request, response, ms, count),
       onOpen: connection => this.#peers.set(connection.id, connection),
       onClose: (connection, reason) => this.#onClose(connection, reason),
@@ -227,6 +241,16 @@ export class NameServer {
   #reconfigure(options: NameServerOptions): void {
     this.#routes.configure(tableOptions(options))
     this.#server.setIdleMs(idleMsOf(options))
+  }
+
+  #createRequirement(options: NameServerOptions, { secretKeyOf }: CredentialsFile): SignatureRequirement {
+    return new SignatureRequirement({
+      requests: options.requireSignature === 'all' ? 'all' : 'changes',
+      secretKeyOf,
+      unsignedBrokers: addressRanges(options.unsignedBrokerRanges.join(',')),
+      log: new RefusalLog(this.#log, this.#clock),
+      onRefused: reason => this.metrics.rejected.add({ reason }),
+    })
   }
 
   #createHttp({ httpAllowedHosts }: NameServerOptions, metrics: MetricsPage | undefined): HttpEndpoint {
@@ -297,6 +321,7 @@ export class NameServer {
     const where = { host: bindAddress, port: listenPort, backlog: serverSocketBacklog }
     const { port } = await this.#server.listen(where)
     this.#address = { host: bindAddress, port }
+    this.#credentials?.watch(this.#clock)
     if (this.#http !== undefined) {
       this.#httpAddress = this.#address
       if (httpPort !== null) {
@@ -351,6 +376,7 @@ export class NameServer {
     })
     await Promise.all([this.#http?.close(), this.#client.close(), this.#kv.close(), this.#settings.close()])
     this.#tls?.close()
+    this.#credentials?.close()
     this.#clock[Symbol.dispose]()
     this.metrics.close()
   }

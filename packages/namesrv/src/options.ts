@@ -10,11 +10,13 @@ import {
   option,
   OptionSet,
   path,
+  ranges,
   seconds,
   servingOptions,
   systemProperties,
   text,
   type ValuesOf,
+  word,
 } from '@gantrymq/daemon'
 import { ignoredProperties } from './ignored-properties.ts'
 
@@ -155,6 +157,21 @@ const namesrvConfig = {
 
 /** Options that Apache does not have. */
 const ownOptions = {
+  requireSignature: option(
+    word('none', 'changes', 'all'),
+    'none',
+    "Which requests must be signed with an account of credentialsFile, as the ACL hook of Apache's clients signs: those that change something, or all.",
+  ),
+  credentialsFile: option(
+    path(),
+    null,
+    'Properties file in UTF-8 with a line `accessKey=secretKey` for each account. The server reads it again when it changes.',
+  ),
+  unsignedBrokerRanges: option(
+    ranges(),
+    [],
+    'Addresses from which brokers need no signature to register, send heartbeats and unregister: brokers of Apache 4.9 cannot sign.',
+  ),
   maxInflatedBodySize: option(bytes(1024), 67_108_864, 'Largest inflated body of a compressed registration.'),
   maxBrokers: option(int(1), 10_000, 'Most registered brokers; the server refuses any further one.'),
   maxTopicsPerRegistration: option(int(1), 100_000, 'Most topics in one registration of a broker.'),
