@@ -2,7 +2,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NameServer } from '@gantrymq/namesrv'
 import { LaunchedProgram, type Owner } from './launched-program.ts'
-import { listens, type Properties, propertiesText, type RunningNameServer, serve, temporaryFolder } from './launcher.ts'
+import {
+  type LaunchedServer,
+  listens,
+  type Properties,
+  propertiesText,
+  type RunningNameServer,
+  serve,
+  temporaryFolder,
+} from './launcher.ts'
 import { freePort } from './ports.ts'
 
 const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqnamesrv.ts')
@@ -24,7 +32,7 @@ export async function startOurs(owner: Owner, properties: Properties = {}): Prom
 }
 
 /** Starts our `mqnamesrv` with a configuration file in Apache's format. */
-export async function startOurProgram(owner: Owner, properties: Properties = {}): Promise<RunningNameServer> {
+export async function startOurProgram(owner: Owner, properties: Properties = {}): Promise<LaunchedServer> {
   const folder = await temporaryFolder(owner)
   const port = await freePort()
   const file = join(folder, 'namesrv.conf')

@@ -1,0 +1,3 @@
+import { signatureScenarios } from '../src/contract/signatures.ts'
+
+await signatureScenarios()
