@@ -1,6 +1,6 @@
 import { type OpenFile, writeAllSync } from '../files/disk.ts'
 import type { OpenFiles } from '../files/open-files.ts'
-import { readLong, writeLong } from '../queues/queue-unit.ts'
+import { readLong, writeLong } from '../log/record-layout.ts'
 
 /** How large an index file is. */
 export interface IndexSizes {

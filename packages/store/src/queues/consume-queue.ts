@@ -115,6 +115,10 @@ export class ConsumeQueue {
     return this.#logEnd
   }
 
+  get unitsPerFile(): number {
+    return this.#shared.fileBytes / UNIT_BYTES
+  }
+
   /** Whether there are files of the queue. */
   get isInFiles(): boolean {
     return this.#files.starts.length > 0

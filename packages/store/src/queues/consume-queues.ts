@@ -4,6 +4,7 @@ import type { DerivedData, DispatchedRecord } from '../dispatched-record.ts'
 import { StoreError } from '../errors.ts'
 import type { Disk } from '../files/disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
+import { takesOffset } from '../log/record-writer.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
 import { queueFileStarts } from './queue-files.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
@@ -135,7 +136,8 @@ export class ConsumeQueues implements DerivedData {
   }
 
   put(record: DispatchedRecord): void {
-    const { queue, queueOffset, position, size, tagsCode } = record
+    const { queue, queueOffset, position, size, tagsCode, sysFlag } = record
+    if (!takesOffset(sysFlag)) return
     if (queue.put(queueOffset, position, size, tagsCode)) return
     if (queueOffset < queue.maxOffset) {
       // The topic was deleted and made again. Apache would ignore the messages until the offset is reached.

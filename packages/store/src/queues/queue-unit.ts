@@ -1,3 +1,5 @@
+import { readLong, writeLong } from '../log/record-layout.ts'
+
 /**
  * A unit of a consume queue, 20 bytes as Apache's ConsumeQueue lays them out: position of the record in the log (long), its size
  * (int), and the code of its tags (long). In `SCHEDULE_TOPIC_XXXX` the code is the time of delivery; in a queue with an
@@ -56,15 +58,4 @@ export function extensionOffset(bytes: Buffer, at: number): number | undefined {
 export function writeExtensionOffset(bytes: Buffer, at: number, offset: number): void {
   bytes.writeInt32BE(Math.floor(offset / TWO_32) - 0x8000_0000, at + 12)
   bytes.writeUInt32BE(offset % TWO_32, at + 16)
-}
-
-/** Reads a long as a number: exact within 2^53, and without the garbage of a bigint. */
-export function readLong(bytes: Buffer, at: number): number {
-  return bytes.readInt32BE(at) * TWO_32 + bytes.readUInt32BE(at + 4)
-}
-
-/** Writes a safe integer as a long. */
-export function writeLong(bytes: Buffer, at: number, value: number): void {
-  bytes.writeInt32BE(Math.floor(value / TWO_32), at)
-  bytes.writeUInt32BE(value >>> 0, at + 4)
 }
