@@ -46,13 +46,7 @@ interface Fixture {
   readonly put: (...tags: number[]) => void
 }
 
-function fixture({
-  limits = {},
-  memoryBytes = 1e9,
-}: {
-  limits?: Partial<ReadLimits>
-  memoryBytes?: number
-} = {}): Fixture {
+function fixture({ limits = {}, hotBytes = 1e9 }: { limits?: Partial<ReadLimits>; hotBytes?: number } = {}): Fixture {
   const log = new FakeLog()
   const queues = new ConsumeQueues({
     disk: new MemoryDisk(),
@@ -65,7 +59,7 @@ function fixture({
   const reader = new MessageReader({
     log,
     limits: { ...defaultReadLimits, ...limits },
-    memoryBytes,
+    hotBytes,
     nextFile: position => (Math.floor(position / FILE) + 1) * FILE,
     onDamage: (_queue, offset) => damaged.push(offset),
   })
@@ -147,7 +141,7 @@ test('the limits of what is in memory hold: 32 messages, 262,144 bytes', () => {
 })
 
 test('what is likely on disk only comes in smaller pieces, and a slave is suggested', () => {
-  const { read, put } = fixture({ memoryBytes: 1_000 })
+  const { read, put } = fixture({ hotBytes: 1_000 })
   put(...zeros(50))
   const old = read({})
   assert.deepEqual([old.count, old.suggestSlave], [8, true])

@@ -110,7 +110,7 @@ export interface MessageReaderParts {
   readonly log: LogBytes
   readonly limits: ReadLimits
   /** Bytes of the newest part of the log that are likely in memory [accessMessageInMemoryMaxRatio of the machine's]. */
-  readonly memoryBytes: number
+  readonly hotBytes: number
   /** Start of the log file behind the one with this position. */
   readonly nextFile: (position: number) => number
   /** Called for a unit that cannot be true: its queue is damaged. */
@@ -145,7 +145,7 @@ export class MessageReader {
   }
 
   #scan({ queue, offset, maxMessages, maxBytes, accepts }: ReadQuery, found: Found): ReadStatus | 'LOADING' {
-    const { log, limits, memoryBytes, nextFile, onDamage } = this.#parts
+    const { log, limits, hotBytes, nextFile, onDamage } = this.#parts
     const allowed = { maxMessages, maxBytes }
     const end = Math.min(found.maxOffset, offset + Math.max(MIN_SCANNED_BYTES / UNIT_BYTES, maxMessages))
     let status: ReadStatus = 'NO_MATCHED_MESSAGE'
@@ -163,7 +163,7 @@ export class MessageReader {
         position = unitPosition(bytes, at)
         if (position < skipTo) continue
         const size = unitSize(bytes, at)
-        if (isFull(found, allowed, limits, size, log.safe - position > memoryBytes)) break scan
+        if (isFull(found, allowed, limits, size, log.safe - position > hotBytes)) break scan
         if (accepts !== undefined && !accepts(tagsOf(bytes, at))) continue
         if (size <= 0 || !log.exists(position, size)) {
           if (found.count === 0) status = 'MESSAGE_WAS_REMOVING'
@@ -186,7 +186,7 @@ export class MessageReader {
       found.loading.catch(() => {})
       found.loading = undefined
     }
-    found.suggestSlave = log.safe - position > memoryBytes
+    found.suggestSlave = log.safe - position > hotBytes
     return ended(found, status, next)
   }
 }

@@ -8,6 +8,8 @@ import { Checkpoint } from './files/checkpoint.ts'
 import { diskErrorCode } from './files/disk.ts'
 import { SegmentList } from './files/segment-list.ts'
 import { StoreLock } from './files/store-lock.ts'
+import { KeyIndex } from './index/key-index.ts'
+import { type KeyedRecords, type KeyLimits, recordsOfKey } from './key-query.ts'
 import { type Appended, CommitLog } from './log/commit-log.ts'
 import { Flusher } from './log/flusher.ts'
 import { RecordReader } from './log/record-check.ts'
@@ -18,7 +20,7 @@ import { PendingRecords } from './pending-records.ts'
 import { PositionWaits } from './position-waits.ts'
 import type { ConsumeQueue, Unit } from './queues/consume-queue.ts'
 import { ConsumeQueues } from './queues/consume-queues.ts'
-import { defaultReadLimits } from './read-limits.ts'
+import { offsetByTime, storeTimeAt, storeTimeOf, type TimeBoundary } from './time-search.ts'
 import { Writability } from './writability.ts'
 
 /** Milliseconds between two writes of queues and index. */
@@ -51,6 +53,7 @@ export class MessageStore {
   readonly #pending = new PendingRecords()
   readonly #segments: SegmentList
   readonly #queues: ConsumeQueues
+  readonly #index: KeyIndex
   readonly #derived: readonly DerivedData[]
   readonly #dispatcher: Dispatcher
   readonly #flusher: Flusher
@@ -81,7 +84,14 @@ export class MessageStore {
       clock,
       log,
     })
-    this.#derived = [this.#queues]
+    this.#index = new KeyIndex({
+      disk,
+      folder: join(root, 'index'),
+      sizes: { slots: options.indexSlots, entries: options.indexEntries },
+      clock,
+      log,
+    })
+    this.#derived = options.indexKeys ? [this.#queues, this.#index] : [this.#queues]
     this.#dispatcher = new Dispatcher(this.#pending, this.#derived)
     this.#flusher = new Flusher({
       segments: this.#segments,
@@ -103,8 +113,8 @@ export class MessageStore {
     })
     this.#reader = new MessageReader({
       log: this.#log,
-      limits: defaultReadLimits,
-      memoryBytes: options.logBlocks * options.blockBytes,
+      limits: options.readLimits,
+      hotBytes: options.hotBytes,
       nextFile: position => position - (position % options.logFileBytes) + options.logFileBytes,
       onDamage: (queue, offset) =>
         log.warn({ topic: queue.topic, queue: queue.id, offset }, 'a unit of a queue is damaged'),
@@ -133,6 +143,7 @@ export class MessageStore {
     await this.#lock.claim()
     await this.#segments.load()
     await this.#queues.load(this.#log.start)
+    if (this.#options.indexKeys) await this.#index.load()
     this.#checkpoint = Checkpoint.open(disk, root)
     if (this.#segments.last !== undefined) throw new StoreError('BAD_FILES', `${root} contains a store`)
     await this.#lock.begin()
@@ -264,6 +275,39 @@ export class MessageStore {
       await this.#log.load(position, size)
     }
     return undefined
+  }
+
+  /** Reads bytes of the log that are perhaps not in memory, without taking a place there. */
+  async peek(position: number, size: number): Promise<Buffer | undefined> {
+    const segment = this.#segments.find(position)
+    if (segment === undefined || !this.#log.exists(position, size) || position + size > segment.end) return undefined
+    const bytes = Buffer.allocUnsafe(size)
+    if (this.#log.has(position, size)) this.#log.copy(position, size, bytes, 0)
+    else await segment.read(bytes, 0, size, position - segment.start)
+    return bytes
+  }
+
+  /** Store time of a message, milliseconds since the epoch; -1 if the queue has none at this offset. @throws the error of the disk */
+  storeTimeOf(queue: ConsumeQueue, offset: number): Promise<number> {
+    return storeTimeOf(this, queue, offset)
+  }
+
+  /**
+   * The offset that stands for a time: without a boundary that of the nearest message, as in Apache 4.9; with one as in Apache 5. 0
+   * for a queue without messages. @throws the error of the disk
+   */
+  offsetByTime(queue: ConsumeQueue, time: number, boundary?: TimeBoundary): Promise<number> {
+    return offsetByTime(this, queue, time, boundary)
+  }
+
+  /** Store time of the first message of a queue, or of the log, milliseconds since the epoch; -1 if there is none. */
+  earliestTime(queue?: ConsumeQueue): Promise<number> {
+    return queue === undefined ? storeTimeAt(this, this.start) : storeTimeOf(this, queue, queue.minOffset)
+  }
+
+  /** The newest records of a topic that have a key, oldest first; one with another key of the same hash may be among them. */
+  queryKey(topic: string, key: string, limits: KeyLimits): Promise<KeyedRecords> {
+    return recordsOfKey(this.#index, position => this.messageAt(position), topic, key, limits)
   }
 
   /** Stores everything that was appended, and lets other processes have the folder. Nothing can be appended or read any more. */

@@ -1,7 +1,9 @@
+import { totalmem } from 'node:os'
 import { type Clock, type Logger, silent, systemClock } from '@gantrymq/remoting'
 import { StoreError } from './errors.ts'
 import type { Disk } from './files/disk.ts'
 import { BLANK_BYTES, FIXED_BYTES } from './log/record-layout.ts'
+import { defaultReadLimits, type ReadLimits } from './read-limits.ts'
 
 /** When a message is acknowledged and seen by consumers: when it is written, or when it is on the disk. */
 export type FlushMode = 'ASYNC_FLUSH' | 'SYNC_FLUSH'
@@ -41,6 +43,13 @@ export interface StoreOptions {
   readonly checkCrc?: boolean
   /** Memory for the log, blocks of 1 MiB: the newest bytes, and older ones that were read. At least 16. Default 48. */
   readonly logBlocks?: number
+  /**
+   * Bytes of the newest part of the log that are likely in memory, the operating system's included: `accessMessageInMemoryMaxRatio`
+   * of the machine's. What is older is read in smaller pieces. Default 40 % of the machine's memory, or of what the process may use.
+   */
+  readonly hotBytes?: number
+  /** How much one read may take: `maxTransferBytesOnMessageInMemory` and its neighbours. */
+  readonly readLimits?: Partial<ReadLimits>
   /** Milliseconds between two syncs with ASYNC_FLUSH: `flushIntervalCommitLog`. Default 500. */
   readonly flushIntervalMs?: number
   /** Bytes written but not synced after which a sync begins at once. Default 16 MiB. */
@@ -55,7 +64,8 @@ export interface StoreOptions {
   readonly writeWay?: WriteWay
 }
 
-export type ResolvedOptions = Required<StoreOptions> & {
+export type ResolvedOptions = Required<Omit<StoreOptions, 'readLimits'>> & {
+  readonly readLimits: ReadLimits
   /** Bytes of a block of memory: a file of the log is at least one block. */
   readonly blockBytes: number
 }
@@ -66,6 +76,7 @@ const HOUR = 60 * MINUTE
 const MIB = 1 << 20
 const BLOCK_BYTES = MIB
 const MIN_LOG_BLOCKS = 16
+const HOT_PART = 0.4
 
 const DELAY_LEVELS: readonly number[] = [
   ...[1, 5, 10, 30].map(seconds => seconds * SECOND),
@@ -92,6 +103,8 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     delayLevels: options.delayLevels ?? DELAY_LEVELS,
     checkCrc: options.checkCrc ?? true,
     logBlocks: options.logBlocks ?? 48,
+    hotBytes: options.hotBytes ?? Math.floor(usableMemory() * HOT_PART),
+    readLimits: { ...defaultReadLimits, ...options.readLimits },
     flushIntervalMs: options.flushIntervalMs ?? 500,
     flushBytes: options.flushBytes ?? 16 * MIB,
     maxUnflushedBytes: options.maxUnflushedBytes ?? 64 * MIB,
@@ -113,6 +126,12 @@ function checkOptions(options: ResolvedOptions): void {
   if (!isWhole(indexSlots, 1)) throw bad('indexSlots', `${indexSlots} is too small`)
   if (!isWhole(indexEntries, 2)) throw bad('indexEntries', `${indexEntries} is too small`)
   if (!isWhole(logBlocks, MIN_LOG_BLOCKS)) throw bad('logBlocks', `${logBlocks} is below ${MIN_LOG_BLOCKS}`)
+}
+
+/** Bytes of memory that the process may use: those of its container, else the machine's. */
+function usableMemory(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }
 
 function isWhole(value: number, least: number): boolean {

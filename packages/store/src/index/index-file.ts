@@ -20,9 +20,9 @@ export interface IndexEntry {
   previous: number
 }
 
-export const HEADER_BYTES = 40
-export const SLOT_BYTES = 4
-export const ENTRY_BYTES = 20
+const HEADER_BYTES = 40
+const SLOT_BYTES = 4
+const ENTRY_BYTES = 20
 
 /** Entries of a piece of memory from which they are written. */
 const CHUNK_ENTRIES = 3_276

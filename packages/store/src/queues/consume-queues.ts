@@ -251,6 +251,6 @@ export class ConsumeQueues implements DerivedData {
 }
 
 /** Whether a topic can be a folder of its own below the folder of the queues. */
-export function isFolderName(topic: string): boolean {
+function isFolderName(topic: string): boolean {
   return topic !== '' && topic !== '.' && topic !== '..' && !/[/\\\0]/.test(topic) && Buffer.byteLength(topic) <= 255
 }
