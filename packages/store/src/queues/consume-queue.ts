@@ -88,6 +88,7 @@ export class ConsumeQueue {
   #synced = 0
   /** Position of the record of the first unit that is not durable. */
   #unsyncedFrom = CLEAN
+  #isRemoved = false
 
   constructor({ topic, id, keyPrefixHash, folder, shared, fileStarts }: ConsumeQueueParts) {
     this.topic = topic
@@ -119,6 +120,11 @@ export class ConsumeQueue {
     return this.#shared.fileBytes / UNIT_BYTES
   }
 
+  /** Whether no unit was ever put, as far as is known. */
+  get isNew(): boolean {
+    return this.#tail === undefined && this.#files.starts.length === 0
+  }
+
   /** Whether there are files of the queue. */
   get isInFiles(): boolean {
     return this.#files.starts.length > 0
@@ -135,9 +141,9 @@ export class ConsumeQueue {
    * @returns false if units before this one are missing, or if the queue has later ones; nothing has changed then
    */
   put(offset: number, position: number, size: number, tagsCode: number): boolean {
-    if (position + size <= this.#logEnd) return true
+    if (position + size <= this.#logEnd || this.#isRemoved) return true
     if (offset !== this.#maxOffset) {
-      if (this.#tail !== undefined || this.#files.starts.length > 0) return false
+      if (!this.isNew) return false
       this.#beginAt(offset)
     }
     const tail = this.#tailWithRoom()
@@ -206,15 +212,22 @@ export class ConsumeQueue {
     return Math.max(0, Math.floor((found.end - at) / UNIT_BYTES))
   }
 
-  /** Reads the block with this unit into memory. @throws the disk's error */
-  load(offset: number): Promise<void> {
+  /** Reads the block with this unit into memory. Resolves in vain if the unit is deleted meanwhile. @throws the disk's error */
+  async load(offset: number): Promise<void> {
     const block = Math.floor(offset / this.#unitsPerBlock)
-    return this.#shared.blocks.load(this.#serial, block, async into => {
-      const first = block * this.#unitsPerBlock
-      const units = Math.min(this.#written - first, this.#unitsPerBlock)
-      await this.#files.read(into, first * UNIT_BYTES)
-      return units * UNIT_BYTES
-    })
+    try {
+      await this.#shared.blocks.load(this.#serial, block, into => this.#readBlock(block, into))
+    } catch (error) {
+      if (offset >= this.#minOffset && !this.#isRemoved) throw error
+    }
+  }
+
+  async #readBlock(block: number, into: Buffer): Promise<number> {
+    const first = block * this.#unitsPerBlock
+    // What is written during the read may be missing in it.
+    const units = Math.min(this.#written - first, this.#unitsPerBlock)
+    await this.#files.read(into, first * UNIT_BYTES)
+    return units * UNIT_BYTES
   }
 
   /** A unit, read if need be; undefined if the queue has none at this offset. @throws the disk's error */
@@ -417,9 +430,11 @@ export class ConsumeQueue {
     return this.#files.removeDiscarded()
   }
 
-  /** Discards all units and removes the files with their folder. The queue must not be used any more. */
+  /** Discards all units and removes the files with their folder. From then on the queue is empty, whatever is put. */
   async remove(): Promise<void> {
+    this.#isRemoved = true
     this.#forget()
+    this.#beginAt(0)
     this.#shared.unsaved.toSync.delete(this)
     await this.#files.remove()
   }

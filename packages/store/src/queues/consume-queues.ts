@@ -138,25 +138,23 @@ export class ConsumeQueues implements DerivedData {
   put(record: DispatchedRecord): void {
     const { queue, queueOffset, position, size, tagsCode, sysFlag } = record
     if (!takesOffset(sysFlag)) return
-    if (queue.put(queueOffset, position, size, tagsCode)) return
-    if (queueOffset < queue.maxOffset) {
+    // A queue begins at 0. If it does not, its files are lost, or the start of the log was deleted, which the whole log shows.
+    if (queueOffset > 0 && queue.isNew && !this.#rebuilding) this.#incomplete.add(queue)
+    else if (!queue.put(queueOffset, position, size, tagsCode)) this.#putElsewhere(record)
+  }
+
+  #putElsewhere({ queue, queueOffset, position, size, tagsCode }: DispatchedRecord): void {
+    const { topic, id, maxOffset } = queue
+    if (queueOffset < maxOffset) {
       // The topic was deleted and made again. Apache would ignore the messages until the offset is reached.
       queue.restart(position)
       queue.put(queueOffset, position, size, tagsCode)
     } else if (!this.#rebuilding) this.#incomplete.add(queue)
-    else if (queueOffset - queue.maxOffset <= LARGEST_GAP) {
-      this.#log.error(
-        { topic: queue.topic, queue: queue.id, from: queue.maxOffset, to: queueOffset },
-        'messages are missing in the log',
-      )
+    else if (queueOffset - maxOffset <= LARGEST_GAP) {
+      this.#log.error({ topic, queue: id, from: maxOffset, to: queueOffset }, 'messages are missing in the log')
       queue.skipTo(queueOffset)
       queue.put(queueOffset, position, size, tagsCode)
-    } else {
-      this.#log.error(
-        { topic: queue.topic, queue: queue.id, offset: queueOffset, position },
-        'a record has an impossible queue offset',
-      )
-    }
+    } else this.#log.error({ topic, queue: id, offset: queueOffset, position }, 'a queue offset is impossible')
   }
 
   /** Queues that lack units of records before those that were put. Only after a recovery in which files had been lost. */

@@ -67,8 +67,9 @@ export class QueueFiles {
     this.#folderMade = false
     this.#namesChanged = false
     await this.removeDiscarded()
-    for (const start of this.#starts) {
-      if (start + this.#fileBytes <= from || start >= to) continue
+    for (const start of this.#starts.slice()) {
+      // Old files may be removed while a newer one is synced.
+      if (start + this.#fileBytes <= from || start >= to || !this.#starts.includes(start)) continue
       await this.#open.use(this.pathOf(start), file => file.datasync())
     }
     const { disk } = this.#open
