@@ -22,6 +22,21 @@ export interface DispatchedRecord {
   readonly keyCount: number
 }
 
+const NO_KEYS = new Int32Array()
+
+/** A record of which one object serves many: its fields are set again and again. */
+export class ReusedRecord implements DispatchedRecord {
+  queue!: ConsumeQueue
+  position = 0
+  size = 0
+  queueOffset = 0
+  tagsCode = 0
+  storeTimestamp = 0
+  sysFlag = 0
+  keyHashes: Int32Array = NO_KEYS
+  keyCount = 0
+}
+
 /** Data that can be rebuilt from the log: the consume queues, and the key index. */
 export interface DerivedData {
   /**

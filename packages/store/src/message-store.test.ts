@@ -10,22 +10,9 @@ import {
   TOPIC_TOO_LONG,
 } from './append-status.ts'
 import { MemoryDisk } from './files/memory-disk.ts'
-import { Found } from './message-reader.ts'
 import { MessageStore } from './message-store.ts'
 import type { StoreOptions } from './options.ts'
-import type { ConsumeQueue } from './queues/consume-queue.ts'
-
-const HOST = Buffer.from([127, 0, 0, 1, 0, 0, 4, 210])
-
-/** Work that the store wants done at the end of the turn. */
-class Turns {
-  readonly #work: (() => void)[] = []
-  readonly schedule = (work: () => void): void => void this.#work.push(work)
-
-  end(): void {
-    for (const work of this.#work.splice(0)) work()
-  }
-}
+import { bodies, message, Turns } from './testing/store-fixture.ts'
 
 async function opened(options: Partial<StoreOptions> = {}) {
   const turns = new Turns()
@@ -40,44 +27,6 @@ async function opened(options: Partial<StoreOptions> = {}) {
     ...options,
   })
   return { store, disk, clock, turns }
-}
-
-function message(queue: ConsumeQueue, body: string, properties = '') {
-  const bytes = Buffer.from(body)
-  const text = Buffer.from(properties)
-  return {
-    queue,
-    flag: 0,
-    sysFlag: 0,
-    bornTimestamp: 1,
-    bornHost: HOST,
-    storeHost: HOST,
-    reconsumeTimes: 0,
-    preparedTransactionOffset: 0,
-    body: bytes,
-    bodyStart: 0,
-    bodyEnd: bytes.length,
-    properties: text,
-    propertiesStart: 0,
-    propertiesEnd: text.length,
-    propertiesEscaped: false,
-  }
-}
-
-async function bodies(store: MessageStore, queue: ConsumeQueue): Promise<string[]> {
-  const found = new Found()
-  const all: string[] = []
-  for (let offset = queue.minOffset; offset < queue.maxOffset; offset = found.nextOffset) {
-    if (store.read({ queue, offset, maxMessages: 32, maxBytes: 1 << 20 }, found) === 'LOADING') {
-      await found.loading
-      continue
-    }
-    for (let i = 0; i < found.count; i++) {
-      const record = found.record(i)
-      all.push(record.toString('utf8', 88, 88 + record.readInt32BE(84)))
-    }
-  }
-  return all
 }
 
 test('what was appended can be read when the turn has ended', async () => {

@@ -4,8 +4,8 @@ import type { AppendStatus } from './append-status.ts'
 import type { DerivedData } from './dispatched-record.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { StoreError } from './errors.ts'
-import { Checkpoint } from './files/checkpoint.ts'
-import { diskErrorCode } from './files/disk.ts'
+import { Checkpoint, type CheckpointTimes } from './files/checkpoint.ts'
+import { diskErrorCode, makeFolderDurably } from './files/disk.ts'
 import { SegmentList } from './files/segment-list.ts'
 import { StoreLock } from './files/store-lock.ts'
 import { KeyIndex } from './index/key-index.ts'
@@ -20,6 +20,7 @@ import { PendingRecords } from './pending-records.ts'
 import { PositionWaits } from './position-waits.ts'
 import type { ConsumeQueue, Unit } from './queues/consume-queue.ts'
 import { ConsumeQueues } from './queues/consume-queues.ts'
+import { Recovery } from './recovery.ts'
 import { offsetByTime, storeTimeAt, storeTimeOf, type TimeBoundary } from './time-search.ts'
 import { Writability } from './writability.ts'
 
@@ -138,20 +139,36 @@ export class MessageStore {
 
   async #open(): Promise<void> {
     const { disk, root, flushIntervalMs, checkpointIntervalMs } = this.#options
-    disk.makeFolder(join(root, 'commitlog'))
-    disk.makeFolder(join(root, 'consumequeue'))
+    await makeFolderDurably(disk, root)
     await this.#lock.claim()
-    await this.#segments.load()
-    await this.#queues.load(this.#log.start)
+    for (const folder of ['commitlog', 'consumequeue']) await makeFolderDurably(disk, join(root, folder))
+    await this.#segments.load(this.#lock.wasAborted)
+    await this.#queues.load(this.#segments.first?.start ?? 0)
     if (this.#options.indexKeys) await this.#index.load()
     this.#checkpoint = Checkpoint.open(disk, root)
-    if (this.#segments.last !== undefined) throw new StoreError('BAD_FILES', `${root} contains a store`)
+    await this.#recover(this.#checkpoint)
     await this.#lock.begin()
     this.#timers.push(
       this.#clock.every(flushIntervalMs, () => this.#flusher.start()),
       this.#clock.every(DERIVED_INTERVAL_MS, () => this.#writeDerivedSoon()),
       this.#clock.every(checkpointIntervalMs, () => this.#checkpointSoon()),
     )
+  }
+
+  async #recover(checkpoint: Checkpoint): Promise<void> {
+    const recovery = new Recovery({
+      options: this.#options,
+      segments: this.#segments,
+      checkpoint,
+      queues: this.#queues,
+      index: this.#options.indexKeys ? this.#index : undefined,
+      wasAborted: this.#lock.wasAborted,
+    })
+    const { end, mark, lastStoreTimestamp } = await recovery.run()
+    this.#mark = mark
+    this.#dispatcher.resume(lastStoreTimestamp)
+    this.#flusher.resume(end)
+    await this.#log.resume(end)
   }
 
   /** Where the last append went; of a batch, its first record. One object is used for all appends. */
@@ -336,8 +353,7 @@ export class MessageStore {
     await this.#log.close()
     this.#advance()
     for (const derived of this.#derived) await derived.close()
-    const time = this.#dispatcher.lastStoreTimestamp
-    await this.#checkpoint?.write(this.#log.end, { log: time, queues: time, index: time })
+    await this.#writeCheckpoint(this.#log.end, this.#times())
     await this.#lock.end()
   }
 
@@ -414,17 +430,26 @@ export class MessageStore {
   /** The log first, then what is derived from it, then the mark. */
   async #makeCheckpoint(): Promise<void> {
     const { safe } = this.#log
-    const time = this.#dispatcher.lastStoreTimestamp
+    const times = this.#times()
     if (safe <= this.#mark) return
     await this.#flusher.flushTo(safe)
     let mark = safe
     for (const derived of this.#derived) mark = Math.min(mark, await derived.sync(safe))
     if (mark <= this.#mark) return
-    const before = this.#checkpoint?.times
     // The store time of a mark in between is not known. An older time only makes Apache's recovery begin earlier.
-    const times = mark === safe || before === undefined ? { log: time, queues: time, index: time } : before
-    await this.#checkpoint?.write(mark, times)
+    await this.#writeCheckpoint(mark, mark === safe ? times : (this.#checkpoint?.times ?? times))
     this.#mark = mark
+  }
+
+  /** Everything that was handed on so far is as old as this, or older. */
+  #times(): CheckpointTimes {
+    const time = this.#dispatcher.lastStoreTimestamp
+    return { log: time, queues: time, index: time }
+  }
+
+  async #writeCheckpoint(mark: number, times: CheckpointTimes): Promise<void> {
+    const queueFolders = this.#queues.countInFiles
+    await this.#checkpoint?.write({ mark, times, queueFolders, indexFiles: this.#index.countInFiles })
   }
 }
 

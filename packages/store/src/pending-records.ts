@@ -1,9 +1,6 @@
-import type { DispatchedRecord } from './dispatched-record.ts'
+import { type DispatchedRecord, ReusedRecord } from './dispatched-record.ts'
 import { takesOffset } from './log/record-writer.ts'
 import type { ConsumeQueue } from './queues/consume-queue.ts'
-
-/** What is known of a record when it was appended. */
-export type AppendedRecord = DispatchedRecord
 
 const FIRST_CAPACITY = 256
 
@@ -24,7 +21,7 @@ export class PendingRecords {
   #flags = new Int32Array(FIRST_CAPACITY)
   #keyCounts = new Int32Array(FIRST_CAPACITY)
   #keys = new IntQueue()
-  readonly #oldest = new PendingRecord()
+  readonly #oldest = new ReusedRecord()
 
   get count(): number {
     return this.#count
@@ -101,18 +98,6 @@ export class PendingRecords {
     this.#head = 0
     this.#capacity = capacity
   }
-}
-
-class PendingRecord implements DispatchedRecord {
-  queue!: ConsumeQueue
-  position = 0
-  size = 0
-  queueOffset = 0
-  tagsCode = 0
-  storeTimestamp = 0
-  sysFlag = 0
-  keyHashes: Int32Array = new Int32Array()
-  keyCount = 0
 }
 
 /** A queue of numbers, from which several are taken together. */

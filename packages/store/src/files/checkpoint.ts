@@ -7,8 +7,10 @@ const FILE_BYTES = 4096
 const TIMES_BYTES = 24
 /** Ours stands where no version of Apache reads or writes. */
 const MARK_AT = 1024
-const MARK_BYTES = 4 + 4 + 8 + TIMES_BYTES
-const MARK_MAGIC = 0x47_4d_52_4b // GMRK
+const COUNTS_AT = MARK_AT + 16 + TIMES_BYTES
+const MARK_BYTES = 4 + 4 + 8 + TIMES_BYTES + 4 + 4
+const CRC_AT = MARK_AT + MARK_BYTES
+const MARK_MAGIC = 0x474d524b // GMRK
 const MARK_VERSION = 1
 
 /** Store times, milliseconds since the epoch: what belongs to older messages is on the disk. Apache's StoreCheckpoint. */
@@ -21,6 +23,15 @@ export interface CheckpointTimes {
   readonly index: number
 }
 
+export interface CheckpointContent {
+  /** Log, queues and index are on the disk below this position. */
+  readonly mark: number
+  readonly times: CheckpointTimes
+  /** Consume queues that have files; files of the index. If there are fewer at a start, somebody removed them. */
+  readonly queueFolders: number
+  readonly indexFiles: number
+}
+
 /**
  * The file `checkpoint`, from which a recovery knows where to begin.
  *
@@ -30,7 +41,8 @@ export interface CheckpointTimes {
  * 1024 int32 x 2  magic, version
  * 1032 int64      mark: log, queues and index are on the disk below this position
  * 1040 int64 x 3  the times once more
- * 1064 int32      CRC-32 of the 40 bytes before
+ * 1064 int32 x 2  consume queues that have files, files of the index
+ * 1072 int32      CRC-32 of the 48 bytes before
  * ```
  *
  * The mark counts only if the times are still those that were written with it: otherwise an Apache broker used the store since.
@@ -55,26 +67,38 @@ export class Checkpoint {
     return { log: readLong(this.#bytes, 0), queues: readLong(this.#bytes, 8), index: readLong(this.#bytes, 16) }
   }
 
+  /** 0 if there is no mark that counts. */
+  get queueFolders(): number {
+    return this.mark === undefined ? 0 : this.#bytes.readInt32BE(COUNTS_AT)
+  }
+
+  /** The same for the files of the index. */
+  get indexFiles(): number {
+    return this.mark === undefined ? 0 : this.#bytes.readInt32BE(COUNTS_AT + 4)
+  }
+
   /** Undefined if there is none, or if it does not count. */
   get mark(): number | undefined {
     const bytes = this.#bytes
     if (bytes.readInt32BE(MARK_AT) !== MARK_MAGIC || bytes.readInt32BE(MARK_AT + 4) !== MARK_VERSION) return undefined
-    if (bytes.readUInt32BE(MARK_AT + MARK_BYTES) !== this.#crc()) return undefined
-    if (bytes.compare(bytes, MARK_AT + 16, MARK_AT + MARK_BYTES, 0, TIMES_BYTES) !== 0) return undefined
+    if (bytes.readUInt32BE(CRC_AT) !== this.#crc()) return undefined
+    if (bytes.compare(bytes, MARK_AT + 16, COUNTS_AT, 0, TIMES_BYTES) !== 0) return undefined
     return readLong(bytes, MARK_AT + 8)
   }
 
   /** Writes the checkpoint in place and makes it durable. A torn write leaves a checkpoint without a mark. @throws the error of the disk */
-  async write(mark: number, { log, queues, index }: CheckpointTimes): Promise<void> {
+  async write({ mark, times, queueFolders, indexFiles }: CheckpointContent): Promise<void> {
     const bytes = this.#bytes
-    writeLong(bytes, 0, log)
-    writeLong(bytes, 8, queues)
-    writeLong(bytes, 16, index)
+    writeLong(bytes, 0, times.log)
+    writeLong(bytes, 8, times.queues)
+    writeLong(bytes, 16, times.index)
     bytes.writeInt32BE(MARK_MAGIC, MARK_AT)
     bytes.writeInt32BE(MARK_VERSION, MARK_AT + 4)
     writeLong(bytes, MARK_AT + 8, mark)
     bytes.copy(bytes, MARK_AT + 16, 0, TIMES_BYTES)
-    bytes.writeUInt32BE(this.#crc(), MARK_AT + MARK_BYTES)
+    bytes.writeInt32BE(queueFolders, COUNTS_AT)
+    bytes.writeInt32BE(indexFiles, COUNTS_AT + 4)
+    bytes.writeUInt32BE(this.#crc(), CRC_AT)
     writeAllSync(this.#file, bytes, 0, FILE_BYTES, 0)
     await this.#file.datasync()
   }
@@ -84,6 +108,6 @@ export class Checkpoint {
   }
 
   #crc(): number {
-    return crc32(this.#bytes.subarray(MARK_AT, MARK_AT + MARK_BYTES))
+    return crc32(this.#bytes.subarray(MARK_AT, CRC_AT))
   }
 }

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path'
+
 /**
  * The calls that a store makes of a file system, and nothing else of the store touches files. So a store in memory is the same
  * store on another disk, and a disk that fails on purpose passes through every place where a crash may happen.
@@ -88,4 +90,13 @@ export function writeAllSync(file: OpenFile, bytes: Uint8Array, from: number, to
     if (written <= 0) throw diskError('ENOSPC', `no byte of ${to - done} was written to ${file.path}`)
     done += written
   }
+}
+
+/** Creates a folder and those above it so that a power failure does not take them. @throws the error of the disk */
+export async function makeFolderDurably(disk: Disk, path: string): Promise<void> {
+  const missing: string[] = []
+  for (let at = path; !disk.exists(at) && dirname(at) !== at; at = dirname(at)) missing.push(at)
+  if (missing.length === 0) return
+  disk.makeFolder(path)
+  for (const folder of missing.toReversed()) await disk.syncFolder(dirname(folder))
 }

@@ -38,33 +38,35 @@ export class SegmentList {
   }
 
   /**
-   * Finds the files of the folder. An empty last file is what a crash left of a file that was being created; it is removed. A folder
-   * inside is ignored, as in Apache 5.x.
+   * Finds the files of the folder. A folder inside is ignored, as in Apache 5.x.
+   * @param isTorn Whether the store was not closed: then a file that is too short was just being created, and is completed.
    * @throws StoreError BAD_FILES if there is a file of another size or with another kind of name: Apache would not start with it
    */
-  async load(): Promise<void> {
+  async load(isTorn: boolean): Promise<void> {
     const files = (this.#disk.list(this.folder) ?? []).filter(entry => !entry.isFolder)
     files.sort((a, b) => (a.name < b.name ? -1 : 1))
-    const last = files.at(-1)
-    if (last?.size === 0) {
-      await this.#disk.unlink(join(this.folder, last.name))
-      await this.#disk.syncFolder(this.folder)
-      files.pop()
-    }
     for (const { name, size } of files) {
       const path = join(this.folder, name)
       const start = /^\d{20}$/.test(name) ? Number(name) : Number.NaN
       if (!Number.isSafeInteger(start)) {
         throw new StoreError('BAD_FILES', `${path} is not a file of the store: move it to another folder`)
       }
-      if (size !== this.size || start % this.size !== 0) {
+      const isUnfinished = isTorn && size < this.size
+      if ((size !== this.size && !isUnfinished) || start % this.size !== 0) {
         throw new StoreError(
           'BAD_FILES',
           `${path} has ${size} bytes where files of ${this.size} are expected: set the size with which the store was created`,
         )
       }
-      this.#segments.push(new Segment(this.#disk, path, start, size))
+      const segment = new Segment(this.#disk, path, start, this.size)
+      if (isUnfinished) await this.#complete(segment)
+      this.#segments.push(segment)
     }
+  }
+
+  async #complete(segment: Segment): Promise<void> {
+    segment.complete()
+    await segment.datasync()
   }
 
   /** The file that contains a position. */

@@ -53,6 +53,11 @@ export class Segment {
     }
   }
 
+  /** Gives a file that is too short its full size. */
+  complete(): void {
+    this.#opened().truncate(this.size)
+  }
+
   datasync(): Promise<void> {
     return this.#use(file => file.datasync())
   }

@@ -9,7 +9,7 @@ import {
   TOO_LARGE,
   TOPIC_TOO_LONG,
 } from '../append-status.ts'
-import type { DispatchedRecord } from '../dispatched-record.ts'
+import { ReusedRecord } from '../dispatched-record.ts'
 import { StoreError } from '../errors.ts'
 import { diskErrorCode } from '../files/disk.ts'
 import type { Segment } from '../files/segment.ts'
@@ -82,7 +82,7 @@ export class CommitLog implements LogBytes {
   readonly #onFailed: (error: StoreError) => void
   readonly #writer: RecordWriter
   readonly #maxUnwritten: number
-  readonly #record = new WrittenRecord()
+  readonly #record = new ReusedRecord()
   /** For records that cross from one block to the next: about one in three thousand. */
   #scratch = Buffer.alloc(0)
   #end = 0
@@ -294,7 +294,7 @@ export class CommitLog implements LogBytes {
     const { queueOffset } = writer
     const end = position + size
     if (takesOffset(writer.sysFlag)) queue.nextOffset = queueOffset + 1
-    this.#pending.push(this.#record.of(queue, writer, position, size, this.#now))
+    this.#remember(queue, position, size)
     this.#moveEnd(end)
 
     const appended = this.appended as { -readonly [K in keyof Appended]: Appended[K] }
@@ -305,6 +305,22 @@ export class CommitLog implements LogBytes {
     appended.end = end
     appended.waits = writer.properties.waits
     return APPENDED
+  }
+
+  /** Keeps the record for queues and index until it is safe. */
+  #remember(queue: ConsumeQueue, position: number, size: number): void {
+    const record = this.#record
+    const writer = this.#writer
+    record.queue = queue
+    record.position = position
+    record.size = size
+    record.queueOffset = writer.queueOffset
+    record.tagsCode = writer.tagsCode
+    record.storeTimestamp = this.#now
+    record.sysFlag = writer.sysFlag
+    record.keyHashes = writer.properties.keyHashes
+    record.keyCount = writer.properties.keyCount
+    this.#pending.push(record)
   }
 
   #moveEnd(end: number): void {
@@ -518,31 +534,5 @@ export class CommitLog implements LogBytes {
     this.#fileEnd = this.segments.find(position)?.end ?? position
     this.blocks.dropFrom(position + 1)
     this.#tail = this.blocks.find(position)
-  }
-}
-
-/** What `PendingRecords.push` takes. */
-class WrittenRecord implements DispatchedRecord {
-  queue!: ConsumeQueue
-  position = 0
-  size = 0
-  queueOffset = 0
-  tagsCode = 0
-  storeTimestamp = 0
-  sysFlag = 0
-  keyHashes: Int32Array = new Int32Array()
-  keyCount = 0
-
-  of(queue: ConsumeQueue, writer: RecordWriter, position: number, size: number, storeTimestamp: number): this {
-    this.queue = queue
-    this.position = position
-    this.size = size
-    this.queueOffset = writer.queueOffset
-    this.tagsCode = writer.tagsCode
-    this.storeTimestamp = storeTimestamp
-    this.sysFlag = writer.sysFlag
-    this.keyHashes = writer.properties.keyHashes
-    this.keyCount = writer.properties.keyCount
-    return this
   }
 }

@@ -91,3 +91,10 @@ export class RecordReader {
     return 'damage'
   }
 }
+
+/** Store time of the record whose fixed fields begin at `at`, without checking the rest; undefined if no record begins there. */
+export function storeTimeAt(bytes: Buffer, at: number): number | undefined {
+  const magic = bytes.readInt32BE(at + 4)
+  if (magic !== MESSAGE_MAGIC_V1 && magic !== MESSAGE_MAGIC_V2) return undefined
+  return readLong(bytes, at + 56 + ((bytes.readInt32BE(at + 36) & BORN_HOST_V6) === 0 ? 0 : V6_BYTES))
+}

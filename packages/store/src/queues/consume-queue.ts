@@ -311,6 +311,9 @@ export class ConsumeQueue {
       }
       this.#cut(start / UNIT_BYTES, limit)
     }
+    this.#logEnd = 0
+    this.nextOffset = 0
+    this.#beginAt(0)
   }
 
   /** Fills offsets whose messages are missing in the log. */

@@ -1,0 +1,76 @@
+import type { CheckpointTimes } from '../files/checkpoint.ts'
+import type { Segment } from '../files/segment.ts'
+import type { SegmentList } from '../files/segment-list.ts'
+import { storeTimeAt } from './record-check.ts'
+
+/** After a clean stop Apache looks at this many of the last files. */
+const CHECKED_FILES = 3
+/** Apache's StoreCheckpoint.getMinTimestamp allows for times of messages that are out of order. */
+const TIME_MARGIN_MS = 3000
+const CHUNK_BYTES = 4 << 20
+/** More than the fixed fields of any record. */
+const HEAD_BYTES = 128
+
+/** Where a recovery begins to read the log. */
+export interface RecoveryStart {
+  readonly from: number
+  /** Below this everything was on the disk, so what is damaged there does not end the log. */
+  readonly trustedBelow: number
+  /** Whether units and index entries of records from `from` on may be wrong. */
+  readonly distrustsDerived: boolean
+}
+
+/**
+ * Where to begin without a mark: Apache's rules. After a clean stop everything was on the disk, and only the last files are looked at.
+ * Otherwise it is the newest file that begins with a message older than the checkpoint: CommitLog.isMappedFileMatchedRecover.
+ */
+export async function startByApachesRule(
+  segments: SegmentList,
+  wasAborted: boolean,
+  times: CheckpointTimes,
+): Promise<RecoveryStart> {
+  const first = segments.first?.start ?? 0
+  if (!wasAborted) {
+    const from = segments.all.at(-CHECKED_FILES)?.start ?? first
+    return { from, trustedBelow: Number.POSITIVE_INFINITY, distrustsDerived: false }
+  }
+  const limit = Math.min(times.log, times.queues, times.index) - TIME_MARGIN_MS
+  for (const segment of segments.all.toReversed()) {
+    const time = await firstStoreTime(segment)
+    if (time !== undefined && time <= limit) return { from: segment.start, trustedBelow: 0, distrustsDerived: true }
+  }
+  return { from: first, trustedBelow: 0, distrustsDerived: true }
+}
+
+/** Store time of the first message of a file, milliseconds since the epoch. */
+async function firstStoreTime(segment: Segment): Promise<number | undefined> {
+  const head = Buffer.alloc(HEAD_BYTES)
+  await segment.read(head, 0, Math.min(HEAD_BYTES, segment.size), 0)
+  const time = storeTimeAt(head, 0)
+  return time === undefined || time === 0 ? undefined : time
+}
+
+/**
+ * Makes the end of the log final, before anything is accepted. Everything from `from` on is synced, because a killed process leaves
+ * records in the page cache only, and new messages must not become durable before older ones. Behind the end there are zeros
+ * afterwards, so that no old record is found again when a new one ends where it began. Later files are removed.
+ */
+export async function settleEnd(segments: SegmentList, from: number, end: number): Promise<void> {
+  const later = segments.all.filter(segment => segment.start > end)
+  // The newest first: after a crash in between, the rest is still without gaps.
+  for (const segment of later.toReversed()) await segments.remove(segment)
+  const last = segments.find(end)
+  if (last !== undefined) await zeroBehind(last, end)
+  for (const segment of segments.all) if (segment.end > from || segment === last) await segment.datasync()
+  await segments.syncFolder()
+}
+
+async function zeroBehind(segment: Segment, end: number): Promise<void> {
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, segment.size))
+  const zeros = Buffer.alloc(chunk.length)
+  for (let at = end - segment.start; at < segment.size; at += chunk.length) {
+    const bytes = Math.min(chunk.length, segment.size - at)
+    await segment.read(chunk, 0, bytes, at)
+    if (chunk.compare(zeros, 0, bytes, 0, bytes) !== 0) segment.writeAllSync(zeros, 0, bytes, at)
+  }
+}

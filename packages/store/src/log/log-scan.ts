@@ -1,0 +1,160 @@
+import { MESSAGE_MAGIC_V1, MESSAGE_MAGIC_V2 } from '@gantrymq/protocol'
+import type { Segment } from '../files/segment.ts'
+import type { SegmentList } from '../files/segment-list.ts'
+import { RecordReader } from './record-check.ts'
+import { BLANK_BYTES, BLANK_MAGIC } from './record-layout.ts'
+
+/** Bytes read at once. */
+const WINDOW_BYTES = 4 << 20
+
+export interface LogScanOptions {
+  readonly segments: SegmentList
+  /** Whether to compute the CRC of the bodies of records at this position. */
+  readonly checkCrc: (position: number) => boolean
+  /** Damage below this position is passed over, because what is behind it was on the disk: anything else ends the log. */
+  readonly trustedBelow: number
+  /** Called for each record, which was read from `bytes`. Both are valid during the call. */
+  readonly onRecord: (record: RecordReader, bytes: Buffer, position: number) => void
+  /** Called for damage that was passed over, which ends at `to`. */
+  readonly onDamage: (position: number, to: number, problem: string) => void
+  /** Called after each window; the scan goes on when it has resolved. */
+  readonly onWindow: () => Promise<void>
+}
+
+/**
+ * Reads the log record by record, and finds its end: Apache's CommitLog.recoverNormally and recoverAbnormally.
+ */
+export class LogScan {
+  readonly #options: LogScanOptions
+  readonly #reader = new RecordReader()
+  #window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  #segment: Segment | undefined
+  /** Position of the window in the log. */
+  #from = 0
+  #to = 0
+
+  constructor(options: LogScanOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Reads from a position at which a record begins, or a file.
+   * @returns Position behind the last record; the start of the next file if the last one is complete
+   */
+  async run(from: number): Promise<number> {
+    const { segments } = this.#options
+    let end = from
+    let at: number | undefined = from
+    while (at !== undefined) {
+      const segment: Segment | undefined = segments.find(at) ?? segments.next(at)
+      if (segment === undefined || (segment.start > end && end >= this.#options.trustedBelow)) return end
+      const stop = await this.#scanSegment(segment, Math.max(at, segment.start))
+      if (stop.end !== undefined) end = stop.end
+      at = stop.next
+    }
+    return end
+  }
+
+  /** @returns The end of the last record that was found, and where to go on; nowhere if the log ends in this file */
+  async #scanSegment(segment: Segment, from: number): Promise<{ end: number | undefined; next: number | undefined }> {
+    const { trustedBelow, checkCrc, onRecord, onDamage } = this.#options
+    const reader = this.#reader
+    let at = from
+    let end: number | undefined
+    while (at < segment.end) {
+      await this.#cover(segment, at)
+      const offset = at - this.#from
+      const found = reader.read(this.#window, offset, this.#to - this.#from, at, segment.end - at, checkCrc(at))
+      if (found === 'record') {
+        onRecord(reader, this.#window, at)
+        at += reader.size
+        end = at
+      } else if (found === 'blank') {
+        return { end: segment.end, next: segment.end }
+      } else {
+        if (at >= trustedBelow) return { end, next: undefined }
+        const problem = found === 'nothing' ? 'zeros' : reader.problem
+        const next = await this.#findNext(segment, at)
+        if (next === undefined) {
+          // Whether something follows in a later file decides whether this is damage or the end.
+          const isLast = this.#options.segments.last === segment
+          if (!isLast) onDamage(at, segment.end, problem)
+          return { end, next: isLast ? undefined : segment.end }
+        }
+        onDamage(at, next, problem)
+        at = next
+      }
+    }
+    return { end, next: segment.end }
+  }
+
+  /** Reads on if the record at `at` is not whole in the window. */
+  async #cover(segment: Segment, at: number): Promise<void> {
+    const left = segment.end - at
+    const isHere = this.#segment === segment && at >= this.#from && at + BLANK_BYTES <= this.#to
+    const size = isHere ? this.#sizeAt(at) : BLANK_BYTES
+    if (isHere && (at + size <= this.#to || size > left || this.#to === segment.end)) return
+    await this.#read(segment, at, Math.min(left, Math.max(WINDOW_BYTES, size)))
+    const whole = this.#sizeAt(at)
+    if (at + whole > this.#to && whole <= left) await this.#read(segment, at, whole)
+  }
+
+  /** What the bytes at `at` say is the size of a record; they need not be a record. */
+  #sizeAt(at: number): number {
+    const offset = at - this.#from
+    if (offset + BLANK_BYTES > this.#to - this.#from) return BLANK_BYTES
+    const magic = this.#window.readInt32BE(offset + 4)
+    return magic === MESSAGE_MAGIC_V1 || magic === MESSAGE_MAGIC_V2 ? this.#window.readInt32BE(offset) : BLANK_BYTES
+  }
+
+  async #read(segment: Segment, at: number, bytes: number): Promise<void> {
+    await this.#options.onWindow()
+    if (this.#window.length < bytes) this.#window = Buffer.allocUnsafeSlow(bytes)
+    await segment.read(this.#window, 0, bytes, at - segment.start)
+    this.#segment = segment
+    this.#from = at
+    this.#to = at + bytes
+  }
+
+  /** The next place behind `after` where a whole record stands, or the end of the file begins. */
+  async #findNext(segment: Segment, after: number): Promise<number | undefined> {
+    for (let at = after + 1; at + BLANK_BYTES <= segment.end; ) {
+      await this.#cover(segment, at)
+      const candidate = this.#magicFrom(at)
+      if (candidate === undefined) {
+        at = Math.max(at + 1, this.#to - BLANK_BYTES + 1)
+        continue
+      }
+      await this.#cover(segment, candidate)
+      const left = segment.end - candidate
+      const found = this.#reader.read(
+        this.#window,
+        candidate - this.#from,
+        this.#to - this.#from,
+        candidate,
+        left,
+        true,
+      )
+      if (found === 'record' || found === 'blank') return candidate
+      at = candidate + 1
+    }
+    return undefined
+  }
+
+  /** The first place in the window, from `at` on, with the magic code of a record or a blank. */
+  #magicFrom(at: number): number | undefined {
+    const window = this.#window.subarray(0, this.#to - this.#from)
+    let first: number | undefined
+    for (const magic of MAGICS) {
+      const index = window.indexOf(magic, at - this.#from + 4)
+      if (index >= 0 && (first === undefined || index < first)) first = index
+    }
+    return first === undefined ? undefined : this.#from + first - 4
+  }
+}
+
+const MAGICS = [MESSAGE_MAGIC_V1, MESSAGE_MAGIC_V2, BLANK_MAGIC].map(magic => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(magic)
+  return bytes
+})

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { ManualClock, numbersFrom } from '@gantrymq/remoting/testing'
+import { APPENDED } from './append-status.ts'
+import { Checkpoint } from './files/checkpoint.ts'
+import { MessageStore } from './message-store.ts'
+import type { StoreOptions } from './options.ts'
+import { bodies, message, Turns } from './testing/store-fixture.ts'
+import { FaultyDisk } from './testing/faulty-disk.ts'
+
+const FILE = 4096
+
+function freshDisk(): FaultyDisk {
+  return new FaultyDisk({ numbers: numbersFrom(1) })
+}
+
+/** Opens a store on the disk, and appends messages with these bodies to it. */
+async function life(disk: FaultyDisk, sent: readonly string[] = [], options: Partial<StoreOptions> = {}) {
+  const turns = new Turns()
+  const clock = new ManualClock()
+  const store = await MessageStore.open({
+    disk,
+    root: '/store',
+    clock,
+    schedule: turns.schedule,
+    logFileBytes: FILE,
+    queueFileBytes: 400,
+    indexSlots: 16,
+    indexEntries: 64,
+    ...options,
+  })
+  const queue = store.queueFor('TopicA', 0)
+  for (const body of sent) assert.equal(store.append(message(queue, body, `KEYS\u0001${body}`)), APPENDED)
+  turns.end()
+  await store.whenSafe(store.end)
+  return { store, queue, turns, clock, sync: () => clock.advance(10_000) }
+}
+
+/** Resolves when the first mark has been written. */
+async function checkpointMade(disk: FaultyDisk): Promise<void> {
+  while (Checkpoint.open(disk, '/store').mark === undefined) await setImmediate()
+}
+
+const names = (from: number, count: number) => Array.from({ length: count }, (_, i) => `body ${from + i}`)
+
+test('a closed store is opened with all its messages', async () => {
+  const disk = freshDisk()
+  const first = await life(disk, names(0, 100))
+  await first.store.close()
+  assert.equal(disk.exists('/store/abort'), false)
+  const second = await life(disk, names(100, 20))
+  assert.deepEqual(await bodies(second.store, second.queue), names(0, 120))
+  assert.equal(second.queue.maxOffset, 120)
+  await second.store.close()
+})
+
+test('a killed store has what was written, although no checkpoint was made', async () => {
+  const disk = freshDisk()
+  await life(disk, names(0, 100))
+  const next = disk.restarted({ power: false })
+  assert.equal(next.exists('/store/abort'), true)
+  const second = await life(next, names(100, 50))
+  assert.deepEqual(await bodies(second.store, second.queue), names(0, 150))
+})
+
+test('a killed store is read from its mark, and what is below it is not read again', async () => {
+  const disk = freshDisk()
+  const { store, queue, turns, sync } = await life(disk, names(0, 100))
+  sync()
+  await checkpointMade(disk)
+  for (const body of names(100, 10)) store.append(message(queue, body))
+  turns.end()
+  await store.whenSafe(store.end)
+  const next = disk.restarted({ power: false })
+  const second = await life(next)
+  assert.deepEqual(await bodies(second.store, second.queue), names(0, 110))
+})
+
+test('after a power failure everything acknowledged with SYNC_FLUSH is there', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const disk = new FaultyDisk({ numbers: numbersFrom(seed) })
+    await life(disk, names(0, 60), { flushMode: 'SYNC_FLUSH' })
+    const next = disk.restarted({ power: true, survival: seed % 2 === 0 ? 'none' : 'some' })
+    const second = await life(next, names(60, 5), { flushMode: 'SYNC_FLUSH' })
+    assert.deepEqual(await bodies(second.store, second.queue), names(0, 65))
+  }
+})
+
+test('a directory is not opened twice, nor with another size of files', async () => {
+  const disk = freshDisk()
+  const { store } = await life(disk, names(0, 100))
+  await assert.rejects(life(disk), { code: 'LOCKED' })
+  await store.close()
+  await assert.rejects(life(disk, [], { logFileBytes: 8192 }), { code: 'BAD_FILES' })
+})
+
+test('what stands behind the end of the log is zeroed, so that it is never found again', async () => {
+  const disk = freshDisk()
+  const { store, queue, turns } = await life(disk, names(0, 10))
+  const before = store.end
+  for (const body of ['gone 1', 'gone 2']) store.append(message(queue, body, `KEYS\u0001${body}`))
+  turns.end()
+  await store.whenSafe(store.end)
+  const size = (store.end - before) / 2
+  const damaged = disk.restarted({ power: false })
+  const file = damaged.open('/store/commitlog/00000000000000000000')
+  file.writeSync(Buffer.from([1]), 0, 1, before + 90)
+  const second = await life(damaged, ['new 1.'])
+  assert.deepEqual(
+    [second.store.end - before, await bodies(second.store, second.queue)],
+    [size, [...names(0, 10), 'new 1.']],
+  )
+  const third = await life(damaged.restarted({ power: false }))
+  assert.deepEqual(await bodies(third.store, third.queue), [...names(0, 10), 'new 1.'])
+})
+
+test('queues and index that were removed are built again', async () => {
+  const disk = freshDisk()
+  const { store, queue } = await life(disk, names(0, 100))
+  assert.equal(queue.maxOffset, 100)
+  await store.close()
+  for (const folder of ['/store/consumequeue/TopicA/0', '/store/index']) {
+    for (const { name } of disk.list(folder) ?? []) await disk.unlink(`${folder}/${name}`)
+  }
+  const second = await life(disk, names(100, 5))
+  assert.deepEqual(await bodies(second.store, second.queue), names(0, 105))
+  await second.store.close()
+})
+
+test('a damaged record is reported, and the messages behind it stay', async () => {
+  const disk = freshDisk()
+  const { store } = await life(disk, names(0, 100))
+  await store.close()
+  disk.open('/store/commitlog/00000000000000000000').writeSync(Buffer.from([9]), 0, 1, 1000)
+  await disk.unlink('/store/checkpoint')
+  const problems: object[] = []
+  const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void problems.push(fields) }
+  for (const { name } of disk.list('/store/consumequeue/TopicA/0') ?? []) {
+    await disk.unlink(`/store/consumequeue/TopicA/0/${name}`)
+  }
+  const { store: repaired, queue } = await life(disk, [], { log })
+  assert.ok(problems.length > 0)
+  assert.equal(queue.maxOffset, 100)
+  const found = await bodies(repaired, queue)
+  assert.equal(found.length, 99)
+})

@@ -1,0 +1,212 @@
+import type { Logger } from '@gantrymq/remoting'
+import { type DerivedData, ReusedRecord } from './dispatched-record.ts'
+import { StoreError } from './errors.ts'
+import type { Checkpoint } from './files/checkpoint.ts'
+import type { SegmentList } from './files/segment-list.ts'
+import type { KeyIndex } from './index/key-index.ts'
+import { type RecoveryStart, settleEnd, startByApachesRule } from './log/log-recovery.ts'
+import { LogScan, type LogScanOptions } from './log/log-scan.ts'
+import type { RecordReader } from './log/record-check.ts'
+import { RecordProperties } from './log/record-properties.ts'
+import { tagsCodeOf } from './log/record-writer.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { ConsumeQueue } from './queues/consume-queue.ts'
+import type { ConsumeQueues } from './queues/consume-queues.ts'
+
+/** Bytes of queues and index in memory after which a recovery writes them. */
+const MAX_UNWRITTEN = 16 << 20
+const WRITE_SLICE_MS = 20
+
+export interface RecoveryParts {
+  readonly options: ResolvedOptions
+  readonly segments: SegmentList
+  readonly checkpoint: Checkpoint
+  readonly queues: ConsumeQueues
+  readonly index: KeyIndex | undefined
+  /** Whether the store was not closed the last time. */
+  readonly wasAborted: boolean
+}
+
+export interface Recovered {
+  /** Position behind the last record. */
+  readonly end: number
+  /** Below this, log, queues and index are on the disk. */
+  readonly mark: number
+  /** Of the last record, milliseconds since the epoch; 0 if it is not known. */
+  readonly lastStoreTimestamp: number
+}
+
+/**
+ * Brings log, queues and index into agreement when a store is opened: Apache's DefaultMessageStore.recover.
+ *
+ * Below the mark of the checkpoint everything is on the disk. Above it queues and index are thrown away and built again from the
+ * log, so that they are exact after any crash; what is missing or damaged of them below the mark is built again, too. Each step can
+ * be repeated: a crash in a recovery only makes the next one do the same.
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts
+  readonly #log: Logger
+  readonly #derived: readonly DerivedData[]
+  readonly #properties = new RecordProperties()
+  readonly #record = new ReusedRecord()
+  #records = 0
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts
+    this.#log = parts.options.log
+    const { queues, index } = parts
+    this.#derived = index === undefined ? [queues] : [queues, index]
+  }
+
+  async run(): Promise<Recovered> {
+    const { segments, checkpoint, wasAborted, options } = this.#parts
+    const first = segments.first?.start ?? 0
+    const { mark, times } = checkpoint
+    const isClean = !wasAborted && mark !== undefined
+    const start = await this.#start(mark)
+    this.#record.storeTimestamp = Math.max(times.log, 0)
+
+    if (start.distrustsDerived) for (const derived of this.#derived) await derived.cut(start.from)
+    else if (mark === undefined) await this.#cutToEnd(start)
+    const isPartLost = await this.#isDerivedLost()
+    const from = isPartLost ? first : start.from
+    if (mark !== undefined && from < mark) await this.#moveMarkBack(from)
+
+    const trustedBelow = Math.max(start.trustedBelow, start.from)
+    const scanned = await this.#scan(from, trustedBelow, position => position >= start.from)
+    const end = Math.max(scanned, start.from)
+    if (isClean && end === mark && !isPartLost) return { end, mark, lastStoreTimestamp: this.#record.storeTimestamp }
+
+    await settleEnd(segments, start.from, end)
+    if (this.#parts.queues.incomplete.size > 0) await this.#rebuildQueues(start.from, end)
+    if (segments.first !== undefined) {
+      const { root } = options
+      this.#log.info({ root, from, end, records: this.#records, clean: !wasAborted }, 'the store was recovered')
+    }
+    return { end, mark: Math.min(from, end), lastStoreTimestamp: this.#record.storeTimestamp }
+  }
+
+  async #start(mark: number | undefined): Promise<RecoveryStart> {
+    const { segments, checkpoint, wasAborted } = this.#parts
+    const { first, last } = segments
+    if (first === undefined || last === undefined) return { from: 0, trustedBelow: 0, distrustsDerived: true }
+    if (mark === undefined || mark > last.end) {
+      if (mark !== undefined) this.#log.error({ mark, end: last.end }, 'files of the commit log are missing at its end')
+      return startByApachesRule(segments, wasAborted, checkpoint.times)
+    }
+    const from = Math.max(mark, first.start)
+    return { from, trustedBelow: from, distrustsDerived: wasAborted }
+  }
+
+  /** After Apache stopped cleanly queues and index are right, but damage to the log may have left them longer than it. */
+  async #cutToEnd({ from, trustedBelow }: RecoveryStart): Promise<void> {
+    const end = await this.#scanLog(
+      from,
+      trustedBelow,
+      () => true,
+      () => {},
+    )
+    for (const derived of this.#derived) await derived.cut(end)
+  }
+
+  /** Whether queues or an index that were on the disk at the last checkpoint are not there any more, or damaged. */
+  async #isDerivedLost(): Promise<boolean> {
+    const { queues, index, checkpoint, segments } = this.#parts
+    if (segments.first === undefined) return false
+    const { queueFolders, indexFiles } = checkpoint
+    const areQueuesLost = queues.countInFiles < queueFolders
+    const isIndexLost = index !== undefined && (index.countInFiles < indexFiles || !index.isComplete)
+    if (areQueuesLost) this.#log.error({ found: queues.countInFiles, were: queueFolders }, 'consume queues are missing')
+    if (isIndexLost) {
+      this.#log.error({ found: index.countInFiles, were: indexFiles }, 'the key index is damaged or missing')
+      await index.rebuild()
+    }
+    return areQueuesLost || isIndexLost
+  }
+
+  /** Before something below the mark is built again: a crash must not find a mark above it. */
+  async #moveMarkBack(mark: number): Promise<void> {
+    const { checkpoint, queues, index } = this.#parts
+    await checkpoint.write({
+      mark,
+      times: checkpoint.times,
+      queueFolders: queues.countInFiles,
+      indexFiles: index?.countInFiles ?? 0,
+    })
+  }
+
+  async #rebuildQueues(checkFrom: number, end: number): Promise<void> {
+    const { queues, segments } = this.#parts
+    const first = segments.first?.start ?? 0
+    for (const { topic, id } of queues.incomplete)
+      this.#log.error({ topic, queue: id }, 'a consume queue is built again')
+    await this.#moveMarkBack(first)
+    await queues.rebuildIncomplete()
+    await this.#scan(first, end, position => position >= checkFrom)
+  }
+
+  #scan(from: number, trustedBelow: number, checkCrc: (position: number) => boolean): Promise<number> {
+    return this.#scanLog(from, trustedBelow, checkCrc, (record, bytes, position) => this.#put(record, bytes, position))
+  }
+
+  #scanLog(
+    from: number,
+    trustedBelow: number,
+    checkCrc: (position: number) => boolean,
+    onRecord: LogScanOptions['onRecord'],
+  ): Promise<number> {
+    const { segments, options } = this.#parts
+    const scan = new LogScan({
+      segments,
+      trustedBelow,
+      checkCrc: position => options.checkCrc && checkCrc(position),
+      onRecord,
+      onDamage: (position, to, problem) =>
+        this.#log.error({ position, to, problem }, 'the commit log is damaged: messages are lost'),
+      onWindow: async () => this.#writeDerived(),
+    })
+    return scan.run(from)
+  }
+
+  #put(record: RecordReader, bytes: Buffer, position: number): void {
+    const queue = this.#queueOf(record, bytes)
+    if (queue === undefined) {
+      this.#log.error({ position }, 'a record has an impossible topic')
+      return
+    }
+    const properties = this.#properties
+    const { propertiesAt, propertiesSize } = record
+    properties.scan(bytes, propertiesAt, propertiesAt + propertiesSize, queue.keyPrefixHash, false)
+    const put = this.#record
+    put.queue = queue
+    put.position = position
+    put.size = record.size
+    put.queueOffset = record.queueOffset
+    put.storeTimestamp = record.storeTimestamp
+    put.sysFlag = record.sysFlag
+    put.tagsCode = tagsCodeOf(queue, properties, this.#parts.options.delayLevels, record.storeTimestamp)
+    put.keyHashes = properties.keyHashes
+    put.keyCount = properties.keyCount
+    for (const derived of this.#derived) derived.put(put)
+    this.#records++
+  }
+
+  #queueOf({ topicAt, topicSize, queueId }: RecordReader, bytes: Buffer): ConsumeQueue | undefined {
+    const topic = bytes.subarray(topicAt, topicAt + topicSize)
+    // Neighbours often have the same queue.
+    const last = this.#records > 0 ? this.#record.queue : undefined
+    if (last?.id === queueId && last.topicBytes.equals(topic)) return last
+    try {
+      return this.#parts.queues.findOrMake(topic.toString(), queueId)
+    } catch (error) {
+      if (error instanceof StoreError) return undefined
+      throw error
+    }
+  }
+
+  #writeDerived(): void {
+    for (const derived of this.#derived) {
+      if (derived.unwritten > MAX_UNWRITTEN) while (derived.writeSome(WRITE_SLICE_MS));
+    }
+  }
+}
