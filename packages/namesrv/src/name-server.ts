@@ -126,7 +126,8 @@ export class NameServer {
   static async start(given: StartOptions = {}): Promise<NameServer> {
     const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
     const options = nameServerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
-    const kv = await KvStore.open({ path: options.kvConfigPath, maxSize: options.maxKvConfigSize, log, clock })
+    const limits = { maxSize: options.maxKvConfigSize, maxEntries: options.maxKvConfigEntries }
+    const kv = await KvStore.open({ path: options.kvConfigPath, limits, log, clock })
     const credentials = await openCredentials(options, log)
     const tls = await openServerTls(nameServerOptions, options, { log, clock })
     const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls, credentials)
@@ -397,6 +398,8 @@ function tableOptions(options: NameServerOptions): RouteTableOptions {
       maxNameLength: options.maxTopicNameLength,
       maxTopicsPerRegistration: options.maxTopicsPerRegistration,
       maxBrokers: options.maxBrokers,
+      maxBrokersPerConnection: options.maxBrokersPerConnection,
+      maxBrokersPerAddress: options.maxBrokersPerAddress,
     },
   }
 }

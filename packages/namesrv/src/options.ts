@@ -174,17 +174,28 @@ const ownOptions = {
   ),
   maxInflatedBodySize: option(bytes(1024), 67_108_864, 'Largest inflated body of a compressed registration.'),
   maxBrokers: option(int(1), 10_000, 'Most registered brokers; the server refuses any further one.'),
+  maxBrokersPerConnection: option(
+    int(1),
+    64,
+    'Most brokers that one connection may register. A BrokerContainer registers all its brokers over one connection.',
+  ),
+  maxBrokersPerAddress: option(
+    int(1),
+    5000,
+    'Most brokers that the connections from one IP address may register together.',
+  ),
   maxTopicsPerRegistration: option(int(1), 100_000, 'Most topics in one registration of a broker.'),
   maxTopicNameLength: option(
     int(127, 32_767),
     512,
-    'Most characters in the name of a topic, broker or cluster, or in an address.',
+    'Most bytes in any name or address of a registration: topic, broker, cluster, zone, filter server, HA address.',
   ),
   maxKvConfigSize: option(
     bytes(1024),
     16_777_216,
-    'Most characters in all names, keys and values of the KV configuration.',
+    'Most bytes in all namespaces, keys and values of the KV configuration.',
   ),
+  maxKvConfigEntries: option(int(1), 100_000, 'Most namespaces and keys of the KV configuration together.'),
   pidFile: option(path(), null, 'File with the process id, for mqshutdown. None: no file is written.', {
     atHome: home => join(home, 'namesrv', 'mqnamesrv.pid'),
   }),

@@ -98,7 +98,13 @@ const badBodies: readonly [name: string, body: Buffer, compressed: boolean, rema
   ['the word null', Buffer.from('null'), false, /REGISTER_BROKER/],
   ['a topic name with a control character', encode([topicOf('a\u0007b')]), false, /control character/],
   ['an empty topic name', encode([topicOf('')]), false, /empty/],
-  ['a topic name of a megabyte', encode([topicOf('x'.repeat(1 << 20))]), false, /has 1048576 characters/],
+  [
+    'a filter server of a kilobyte',
+    encodeRegisterBroker({ ...bodyWith([]), filterServers: ['f'.repeat(1024)] }, { version: 513, compressed: false }),
+    false,
+    /a filter server has 1024 bytes, the limit is 512/,
+  ],
+  ['a topic name of a megabyte', encode([topicOf('x'.repeat(1 << 20))]), false, /has 1048576 bytes/],
 ]
 for (const [name, body, compressed, remark] of badBodies) {
   test(`a registration with ${name} is refused with a reason and leaves nothing behind`, async t => {
@@ -122,6 +128,38 @@ test('a registration with more topics than allowed is refused', async t => {
   const body = encode(Array.from({ length: 11 }, (_, i) => topicOf(`t${i}`)))
   await assert.rejects(connection.call(REGISTER_BROKER, { header, body }), /11 topics/)
   await assertEmpty(connection)
+})
+
+test('a connection that registers one broker after the other is refused at the limit, and others register', async t => {
+  const { caller, server } = await started(t, { maxBrokersPerConnection: 5 })
+  const [stranger, broker] = [caller(), caller()]
+  const registerAt = (connection: Connection, port: number) =>
+    connection.call(REGISTER_BROKER, {
+      header: { ...header, brokerName: `b${port}`, brokerAddr: `10.0.0.1:${port}` },
+      body: encode([topicOf('T')]),
+    })
+  for (let port = 1; port <= 5; port++) await registerAt(stranger, port)
+  await assert.rejects(registerAt(stranger, 6), {
+    responseCode: 1,
+    remark: 'REGISTER_BROKER: this connection has registered 5 brokers, which is the limit (maxBrokersPerConnection)',
+  })
+  await registerAt(broker, 7)
+  assert.equal(server.status.brokerCount(), 6)
+})
+
+test('an administrator unregisters more brokers over one connection than it could register', async t => {
+  const { caller, server } = await started(t, { maxBrokersPerConnection: 1 })
+  const admin = caller()
+  const identities = Array.from({ length: 10 }, (_, i) => ({
+    ...header,
+    brokerName: `b${i}`,
+    brokerAddr: `10.0.0.1:${i}`,
+  }))
+  for (const identity of identities) {
+    await caller().call(REGISTER_BROKER, { header: identity, body: encode([topicOf('T')]) })
+  }
+  for (const identity of identities) await admin.call(UNREGISTER_BROKER, { header: identity })
+  assert.equal(server.status.brokerCount(), 0)
 })
 
 for (const missing of ['brokerName', 'brokerAddr', 'clusterName', 'brokerId'] as const) {

@@ -7,7 +7,7 @@ import {
   noRegistration,
   responseCodes,
 } from '@gantrymq/protocol'
-import { type Answer, type Call, type HandlersFor, ResponseError, type Sliced } from '@gantrymq/remoting'
+import { type Answer, type Call, type HandlersFor, ipOf, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
 import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registry/registration.ts'
 import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration/reader.ts'
@@ -162,6 +162,7 @@ function headOf({ header, peer }: Registering, outline: RegistrationOutline, che
     enableActingMaster,
     zoneName: header.__ZONE_NAME,
     peer: peer.id,
+    host: ipOf(peer.remoteAddress),
     dataVersion: outline.dataVersion,
     checksum,
     filterServers: outline.filterServers,
@@ -177,7 +178,7 @@ function begin(
 ): { answer: Registered; token?: RegistrationToken } {
   const { routes, registryLog, clock } = context
   try {
-    if (reading) routes.checkTopics(reading.topics, reading.count)
+    if (reading) routes.checkTopics(reading.topics, reading.count, reading.topicQueueMappings)
     const begun = routes.beginRegistration(head, clock.elapsed())
     if (begun.result === 'ignored') {
       registryLog.ignored(head, begun.holderAddr)

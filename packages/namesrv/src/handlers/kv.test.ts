@@ -17,7 +17,7 @@ function request(code: number, fields: Readonly<Record<string, string>>): Comman
 
 /** Sends requests to a new store, and returns each reply as code, remark, fields and body text. */
 async function fresh(maxSize = 1000) {
-  const kv = await KvStore.open({ path: null, maxSize })
+  const kv = await KvStore.open({ path: null, limits: { maxSize, maxEntries: 100 } })
   const router = new Router(requests, kvHandlers, { kv })
   return async (code: number, fields: Readonly<Record<string, string>> = {}) => {
     const reply = await settled(router.dispatch(request(code, fields), fakePeer()))
@@ -76,5 +76,5 @@ test('a put beyond the limit is refused, and the remark names the limit', async 
   const ask = await fresh(10)
   const [code, remark] = await ask(100, { namespace: 'n', key: 'k', value: '0123456789' })
   assert.equal(code, 1)
-  assert.equal(remark, 'the KV config has 0 characters and may have at most 10 (maxKvConfigSize)')
+  assert.equal(remark, 'the KV config has 0 bytes, needs 12 more, and may have at most 10 (maxKvConfigSize)')
 })

@@ -134,11 +134,11 @@ test('a change that changes nothing is answered without a write', async t => {
 })
 
 test('a table that would grow too large refuses the entry and keeps serving', async t => {
-  const store = await KvStore.open({ path: join(await folder(t), 'kv.json'), maxSize: 20 })
+  const store = await KvStore.open({ path: join(await folder(t), 'kv.json'), limits: { maxSize: 20, maxEntries: 4 } })
   await store.put('ns', 'k', '0123456789')
   const [large, small] = await Promise.allSettled([store.put('ns', 'l', '0123456789'), store.put('ns', 'm', '0')])
   assert.equal(large.status, 'rejected')
-  assert.match(String(large.reason), /has 13 characters and may have at most 20 \(maxKvConfigSize\)/)
+  assert.match(String(large.reason), /has 13 bytes, needs 11 more, and may have at most 20 \(maxKvConfigSize\)/)
   assert.equal(small.status, 'fulfilled')
   await store.put('ns', 'k', '')
   await store.put('ns', 'l', '0123456789')

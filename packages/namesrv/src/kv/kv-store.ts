@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises'
 import { type Clock, type Logger, ResponseError, silent, SYSTEM_ERROR, systemClock } from '@gantrymq/remoting'
 import { keepAside, replaceFile } from '@gantrymq/daemon'
-import { KvConfig, type KvChange } from './kv-config.ts'
+import { KvConfig, type KvChange, KvDraft, type KvLimits } from './kv-config.ts'
 import { loadKvConfig, writeKvConfig } from './kv-config-file.ts'
 
 export interface KvStoreOptions {
   /** The file; null to keep the table in memory only. */
   readonly path: string | null
-  /** Most characters in all names, keys and values. Default no limit. */
-  readonly maxSize?: number
+  /** Default: no limits. */
+  readonly limits?: KvLimits
   readonly log?: Logger
   readonly clock?: Clock
 }
@@ -28,7 +28,7 @@ export class KvStore {
   #working: Promise<void> | null = null
   #seen: string
   readonly #path: string | null
-  readonly #maxSize: number
+  readonly #limits: KvLimits | undefined
   readonly #log: Logger
   readonly #clock: Clock
 
@@ -47,7 +47,7 @@ export class KvStore {
     this.#current = config
     this.#seen = seen
     this.#path = options.path
-    this.#maxSize = options.maxSize ?? Number.POSITIVE_INFINITY
+    this.#limits = options.limits
     this.#log = options.log ?? silent
     this.#clock = options.clock ?? systemClock
   }
@@ -88,9 +88,10 @@ export class KvStore {
     // By the next microtask all changes of the same socket read are here.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
-      const batch = this.#admit(this.#waiting.splice(0))
+      const draft = new KvDraft(this.#current, this.#limits)
+      const batch = this.#waiting.splice(0).filter(write => isAdmitted(write, draft))
       try {
-        await this.#write(batch)
+        await this.#write(draft.finish(), batch)
         for (const { done } of batch) done.resolve()
       } catch (error) {
         const reason = (error as Error).message
@@ -105,29 +106,12 @@ export class KvStore {
     this.#working = null
   }
 
-  /** Rejects the changes that would make the table too large, and returns the others. */
-  #admit(waiting: readonly WaitingWrite[]): readonly WaitingWrite[] {
-    let size = this.#current.size
-    return waiting.filter(({ change, done }) => {
-      const growth = change.kind === 'put' ? growthBy(this.#current, change) : 0
-      if (growth > 0 && size + growth > this.#maxSize) {
-        const full = `the KV config has ${size} characters and may have at most ${this.#maxSize} (maxKvConfigSize)`
-        done.reject(new ResponseError(SYSTEM_ERROR, full))
-        return false
-      }
-      size += growth
-      return true
-    })
-  }
-
-  async #write(batch: readonly WaitingWrite[]): Promise<void> {
-    const changes = batch.map(({ change }) => change)
+  async #write(next: KvConfig, batch: readonly WaitingWrite[]): Promise<void> {
     const before = this.#current
-    const next = before.with(changes)
     if (next === before) return
     if (this.#path !== null) await this.#save(this.#path, next)
     this.#current = next
-    for (const change of changes) this.#report(change, before)
+    for (const { change } of batch) this.#report(change, before)
   }
 
   async #save(path: string, config: KvConfig): Promise<void> {
@@ -162,11 +146,11 @@ export class KvStore {
   }
 }
 
-function growthBy(config: KvConfig, change: KvChange & { readonly kind: 'put' }): number {
-  const { namespace, key, value } = change
-  const old = config.get(namespace, key)
-  if (old !== undefined) return value.length - old.length
-  return key.length + value.length + (config.namespace(namespace) === undefined ? namespace.length : 0)
+/** Makes a change in the draft, or refuses it if the table would grow too large. */
+function isAdmitted({ change, done }: WaitingWrite, draft: KvDraft): boolean {
+  const full = draft.apply(change)
+  if (full !== undefined) done.reject(new ResponseError(SYSTEM_ERROR, full))
+  return full === undefined
 }
 
 /** A string that differs after every change of the file; empty if there is no file. */

@@ -1,6 +1,6 @@
 import type { Long } from '@gantrymq/remoting'
 import { type Broker, type BrokerGroup, newGroup, rowOf, sameRow } from './broker-group.ts'
-import type { RegistrationHead } from './registration.ts'
+import type { RegistrationHead, RegistrationLimits } from './registration.ts'
 
 /** Default timeout of a broker, milliseconds: Apache's DEFAULT_BROKER_CHANNEL_EXPIRED_TIME. */
 const DEFAULT_TIMEOUT_MS = 120_000
@@ -47,6 +47,8 @@ export class BrokerDirectory {
    * if any.
    */
   readonly #lost = new Map<number, Map<string, Long | undefined>>()
+  /** How many brokers the connections from each IP address have registered. */
+  readonly #perHost = new Map<string, number>()
   #size = 0
 
   /** How many brokers are registered. */
@@ -85,6 +87,22 @@ export class BrokerDirectory {
 
   isPeer(peer: number): boolean {
     return this.#peers.has(peer)
+  }
+
+  /** Why there is no room for the broker of a registration; undefined if there is. */
+  whyFull({ clusterName, brokerAddr, peer, host }: RegistrationHead, limits: RegistrationLimits): string | undefined {
+    const known = this.find(clusterName, brokerAddr)
+    if (known === undefined && this.#size >= limits.maxBrokers) {
+      return `${limits.maxBrokers} brokers are registered, which is the limit (maxBrokers)`
+    }
+    const { maxBrokersPerConnection, maxBrokersPerAddress } = limits
+    if (known?.peer !== peer && this.ofPeer(peer).size >= maxBrokersPerConnection) {
+      return `this connection has registered ${maxBrokersPerConnection} brokers, which is the limit (maxBrokersPerConnection)`
+    }
+    if (host !== undefined && known?.host !== host && (this.#perHost.get(host) ?? 0) >= maxBrokersPerAddress) {
+      return `${maxBrokersPerAddress} brokers are registered from ${host}, which is the limit (maxBrokersPerAddress)`
+    }
+    return undefined
   }
 
   /**
@@ -153,6 +171,9 @@ export class BrokerDirectory {
     broker.lastUpdate = now
     broker.timeout = timeoutOf(head)
     broker.confirmBy = undefined
+    this.#countHost(broker.host, -1)
+    broker.host = head.host
+    this.#countHost(broker.host, 1)
     this.#hold(broker, peer)
     const replaced = group.brokers.filter(
       other => other !== broker && (other.id === brokerId) !== (other.addr === brokerAddr),
@@ -172,6 +193,13 @@ export class BrokerDirectory {
     this.#clusters.set(cluster, members.set(addr, broker))
     this.#size++
     return broker
+  }
+
+  #countHost(host: string | undefined, by: 1 | -1): void {
+    if (host === undefined) return
+    const count = (this.#perHost.get(host) ?? 0) + by
+    if (count === 0) this.#perHost.delete(host)
+    else this.#perHost.set(host, count)
   }
 
   /** Notes that a request from the broker came on this connection. */
@@ -260,6 +288,7 @@ export class BrokerDirectory {
       this.#noteLost(peer, cluster, addr, undefined)
       this.#unclaim(broker, peer)
     }
+    this.#countHost(broker.host, -1)
     this.#size--
   }
 
@@ -294,6 +323,7 @@ function newBroker(head: RegistrationHead, group: BrokerGroup, now: number): Bro
     id: head.brokerId,
     haServerAddr: head.haServerAddr,
     peer: head.peer,
+    host: undefined,
     claims: undefined,
     confirmBy: undefined,
     registeredAt: now,

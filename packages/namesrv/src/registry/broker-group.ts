@@ -38,6 +38,8 @@ export interface Broker {
   haServerAddr: string | undefined
   /** The connection that holds it: when the connection ends, the broker is removed. See BrokerDirectory. */
   peer: number
+  /** The IP address from which it was registered last. */
+  host: string | undefined
   /**
    * Other open connections that sent requests for it, each with the time of the last one by `Clock.elapsed`. Undefined if
    * there are none, which is the usual case.

@@ -1,4 +1,4 @@
-import type { DataVersion, RegisterBrokerBody, TopicConfig } from '@gantrymq/protocol'
+import type { DataVersion, RegisterBrokerBody, TopicConfig, TopicQueueMappingInfo } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
 import type { Broker, BrokerGroup } from './broker-group.ts'
 import type { MinBrokerChange, Removal } from './broker-changes.ts'
@@ -24,6 +24,8 @@ export interface RegistrationHead extends BrokerIdentity {
   readonly enableActingMaster?: boolean | undefined
   /** The connection it came on. */
   readonly peer: number
+  /** The IP address of that connection. */
+  readonly host?: string | undefined
   readonly dataVersion: DataVersion
   /** CRC-32 of the body as it came; undefined if not known. */
   readonly checksum?: number | undefined
@@ -113,21 +115,38 @@ export interface DataVersionAnswer {
 
 /** Limits on what peers may put into the table. */
 export interface RegistrationLimits {
-  /** Most characters of a topic, broker or cluster name, or of an address. Default 255. */
+  /** Most bytes of a name of a topic, broker, cluster or zone, or of an address, in UTF-8. Default 255. */
   readonly maxNameLength: number
   /** Most topics of one registration. Default 200,000. */
   readonly maxTopicsPerRegistration: number
   /** Most registered brokers. Default 10,000. */
   readonly maxBrokers: number
+  /** Most brokers that one connection holds. Default 64. */
+  readonly maxBrokersPerConnection: number
+  /** Most brokers that the connections from one IP address hold. Default 5,000. */
+  readonly maxBrokersPerAddress: number
 }
 
 export const defaultLimits: RegistrationLimits = {
   maxNameLength: 255,
   maxTopicsPerRegistration: 200_000,
   maxBrokers: 10_000,
+  maxBrokersPerConnection: 64,
+  maxBrokersPerAddress: 5000,
 }
 
-export type RegistrationRefusalCode = 'BAD_NAME' | 'BAD_TOPIC_NAME' | 'TOO_MANY_TOPICS' | 'TOO_MANY_BROKERS'
+/** Most filter servers of one broker. Apache's brokers start them by the option filterServerNums, whose default is 0. */
+const MAX_FILTER_SERVERS = 256
+/** Most queues of one static topic that a broker maps. */
+const MAX_MAPPED_QUEUES = 16_384
+
+export type RegistrationRefusalCode =
+  | 'BAD_NAME'
+  | 'BAD_TOPIC_NAME'
+  | 'BAD_MAPPING'
+  | 'TOO_MANY_TOPICS'
+  | 'TOO_MANY_FILTER_SERVERS'
+  | 'TOO_MANY_BROKERS'
 
 /** A registration that exceeds a limit or has a bad name. It has had no effect. */
 export class RegistrationRefused extends Error {
@@ -140,11 +159,46 @@ export class RegistrationRefused extends Error {
   }
 }
 
-/** @throws RegistrationRefused */
-export function checkIdentity(identity: BrokerIdentity, { maxNameLength }: RegistrationLimits): void {
-  for (const field of ['clusterName', 'brokerName', 'brokerAddr'] as const) {
-    const fault = nameFault(identity[field], maxNameLength)
-    if (fault) throw new RegistrationRefused('BAD_NAME', `${field} ${fault}: ${shown(identity[field])}`)
+/** Checks everything that the table keeps of a registration besides its topics. @throws RegistrationRefused */
+export function checkHead(head: RegistrationHead, limits: RegistrationLimits): void {
+  for (const field of ['clusterName', 'brokerName', 'brokerAddr'] as const) checkField(field, head[field], limits)
+  for (const field of ['haServerAddr', 'zoneName'] as const) if (head[field]) checkField(field, head[field], limits)
+  const { filterServers } = head
+  if (filterServers === null) return
+  if (filterServers.length > MAX_FILTER_SERVERS) {
+    throw new RegistrationRefused(
+      'TOO_MANY_FILTER_SERVERS',
+      `${filterServers.length} filter servers of one broker, the limit is ${MAX_FILTER_SERVERS}`,
+    )
+  }
+  for (const server of filterServers) checkField('a filter server', server, limits)
+}
+
+function checkField(field: string, value: string, { maxNameLength }: RegistrationLimits): void {
+  const fault = nameFault(value, maxNameLength)
+  if (fault) throw new RegistrationRefused('BAD_NAME', `${field} ${fault}: ${shown(value)}`)
+}
+
+/** Checks the static topics of a registration. @throws RegistrationRefused naming the first bad one. */
+export function checkMappings(
+  mappings: ReadonlyMap<string, TopicQueueMappingInfo>,
+  { maxNameLength, maxTopicsPerRegistration }: RegistrationLimits,
+): void {
+  const refuse = (why: string): never => {
+    throw new RegistrationRefused('BAD_MAPPING', why)
+  }
+  if (mappings.size > maxTopicsPerRegistration) {
+    refuse(`${mappings.size} static topics in one registration, the limit is ${maxTopicsPerRegistration}`)
+  }
+  for (const { topic, bname, scope, currIdMap } of mappings.values()) {
+    for (const text of [topic, bname, scope]) {
+      // Apache's scope of an ordinary static topic is __global__; an empty text is harmless.
+      const fault = text === '' ? undefined : nameFault(text, maxNameLength)
+      if (fault) refuse(`a static topic has a name that ${fault}: ${shown(text)}`)
+    }
+    if (currIdMap.size > MAX_MAPPED_QUEUES) {
+      refuse(`the static topic ${shown(topic)} has ${currIdMap.size} queues, the limit is ${MAX_MAPPED_QUEUES}`)
+    }
   }
 }
 
@@ -169,7 +223,9 @@ const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/ // oxlint-disable-line no-cont
 
 function nameFault(name: string, maxLength: number): string | undefined {
   if (name === '') return 'is empty'
-  if (name.length > maxLength) return `has ${name.length} characters, the limit is ${maxLength}`
+  // A UTF-16 unit takes up to three bytes, so the bytes of most names need not be counted.
+  const bytes = name.length * 3 > maxLength ? Buffer.byteLength(name) : 0
+  if (bytes > maxLength) return `has ${bytes} bytes, the limit is ${maxLength}`
   return CONTROL_CHARACTER.test(name) ? 'has a control character' : undefined
 }
 

@@ -609,21 +609,66 @@ describe('the epoch and revision that a cached route is checked by', () => {
 })
 
 describe('limits', () => {
-  const table = () => new RouteTable({ limits: { maxNameLength: 10, maxTopicsPerRegistration: 3, maxBrokers: 2 } })
-  const fields = { clusterName: 'C', brokerName: 'b', brokerAddr: 'a:1' }
+  const limits = {
+    maxNameLength: 10,
+    maxTopicsPerRegistration: 3,
+    maxBrokers: 2,
+    maxBrokersPerConnection: 2,
+    maxBrokersPerAddress: 2,
+  }
+  const table = (given: Partial<typeof limits> = {}) => new RouteTable({ limits: { ...limits, ...given } })
+  const fields = { clusterName: 'C', brokerName: 'b', brokerAddr: 'a:1', haServerAddr: 'a:2' }
+  const mapping = {
+    topic: 'T1',
+    bname: 'b',
+    scope: '__global__',
+    totalQueues: 8,
+    epoch: 1,
+    dirty: false,
+    currIdMap: new Map([[0, 0]]),
+  }
 
   const cases = [
     { what: 'an empty topic name', change: { topics: ['T1', ''] }, message: /the topic name is empty/ },
     {
       what: 'a long topic name',
       change: { topics: ['T1', 'x'.repeat(11)] },
-      message: /11 characters, the limit is 10.*x{11}/,
+      message: /11 bytes, the limit is 10.*x{11}/,
     },
     { what: 'a control character', change: { topics: ['T1', 'a\nb'] }, message: /control character: "a\\nb"/ },
     { what: 'too many topics', change: { topics: [...'ABCD'] }, message: /4 topics .* limit is 3/ },
     { what: 'an empty address', change: { brokerAddr: '' }, message: /brokerAddr is empty/ },
     { what: 'an empty broker name', change: { brokerName: '' }, message: /brokerName is empty/ },
     { what: 'a long cluster name', change: { clusterName: 'x'.repeat(11) }, message: /clusterName has 11/ },
+    { what: 'four letters of three bytes', change: { brokerName: '中中中中' }, message: /brokerName has 12 bytes/ },
+    { what: 'a long HA address', change: { haServerAddr: 'x'.repeat(11) }, message: /haServerAddr has 11 bytes/ },
+    { what: 'a long zone', change: { zoneName: 'z'.repeat(11) }, message: /zoneName has 11 bytes/ },
+    { what: 'a zone with a line break', change: { zoneName: 'z\n' }, message: /zoneName has a control character/ },
+    {
+      what: 'a long filter server',
+      change: { filterServers: ['f:1', 'f'.repeat(11)] },
+      message: /a filter server has 11 bytes, the limit is 10: "f{11}"/,
+    },
+    {
+      what: 'too many filter servers',
+      change: { filterServers: Array.from({ length: 257 }, () => 'f:1') },
+      message: /257 filter servers of one broker, the limit is 256/,
+    },
+    {
+      what: 'a static topic with a long scope',
+      change: { mappings: [{ ...mapping, scope: 's'.repeat(11) }] },
+      message: /a static topic has a name that has 11 bytes/,
+    },
+    {
+      what: 'a static topic with too many queues',
+      change: { mappings: [{ ...mapping, currIdMap: new Map(Array.from({ length: 16_385 }, (_, i) => [i, i])) }] },
+      message: /the static topic "T1" has 16385 queues, the limit is 16384/,
+    },
+    {
+      what: 'too many static topics',
+      change: { mappings: [...'ABCD'].map(topic => ({ ...mapping, topic })) },
+      message: /4 static topics in one registration, the limit is 3/,
+    },
   ]
   for (const { what, change, message } of cases) {
     test(`a registration with ${what} is refused as a whole`, () => {
@@ -648,6 +693,53 @@ describe('limits', () => {
     })
     limited.registerBroker(registration({ ...fields, brokerName: 'a:1', brokerAddr: 'a:1' }), NOW)
     assert.equal(limited.brokers.size, 2)
+  })
+
+  test('names of exactly the limit, an empty zone and an empty HA address are accepted', () => {
+    const limited = table()
+    const ten = 'x'.repeat(10)
+    const exact = { clusterName: ten, brokerName: ten, brokerAddr: ten, haServerAddr: '', zoneName: '' }
+    limited.registerBroker(registration({ ...exact, topics: [ten], filterServers: [ten] }), NOW)
+    assert.equal(limited.brokers.size, 1)
+  })
+
+  test('a connection registers no more brokers than allowed, while others register, and its departure makes room', () => {
+    const limited = table({ maxBrokers: 10, maxBrokersPerAddress: 10 })
+    const registerAt = (brokerAddr: string, peer: number) =>
+      limited.registerBroker(registration({ ...fields, brokerName: brokerAddr, brokerAddr, peer }), NOW)
+    registerAt('a:1', 1)
+    registerAt('a:2', 1)
+    assert.throws(() => registerAt('a:3', 1), {
+      code: 'TOO_MANY_BROKERS',
+      message: 'this connection has registered 2 brokers, which is the limit (maxBrokersPerConnection)',
+    })
+    registerAt('a:1', 1)
+    registerAt('a:3', 2)
+    assert.equal(limited.brokers.size, 3)
+    limited.unregister([identityOf(registration({ ...fields, brokerName: 'a:1' }))], 1)
+    registerAt('a:4', 1)
+  })
+
+  test('the connections from one address register no more brokers than allowed, however they reconnect', () => {
+    const limited = table({ maxBrokers: 100 })
+    let peer = 0
+    const registerAt = (brokerAddr: string, host: string) =>
+      limited.registerBroker(registration({ ...fields, brokerName: brokerAddr, brokerAddr, host, peer: ++peer }), NOW)
+    for (let i = 0; i < 5; i++) {
+      registerAt('a:1', '10.0.0.1')
+      registerAt('a:2', '10.0.0.1')
+    }
+    assert.throws(() => registerAt('a:3', '10.0.0.1'), {
+      code: 'TOO_MANY_BROKERS',
+      message: '2 brokers are registered from 10.0.0.1, which is the limit (maxBrokersPerAddress)',
+    })
+    registerAt('a:3', '10.0.0.2')
+    // A broker that comes back from another address frees its former one.
+    registerAt('a:2', '10.0.0.2')
+    registerAt('a:4', '10.0.0.1')
+    limited.unregister([identityOf(registration({ ...fields, brokerName: 'a:4', brokerAddr: 'a:4' }))])
+    registerAt('a:5', '10.0.0.1')
+    assert.throws(() => registerAt('a:6', '10.0.0.1'), { code: 'TOO_MANY_BROKERS' })
   })
 
   test('a topic registered with REGISTER_TOPIC_IN_NAMESRV obeys them, too', () => {

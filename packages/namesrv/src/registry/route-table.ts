@@ -23,7 +23,8 @@ import {
   type BegunRegistration,
   type BrokerIdentity,
   type BrokerRegistration,
-  checkIdentity,
+  checkHead,
+  checkMappings,
   checkTopicName,
   checkTopics,
   type CompletedRegistration,
@@ -122,7 +123,7 @@ export class RouteTable {
   registerBroker(registration: BrokerRegistration, now: number): RegisterOutcome {
     const { body, ...identity } = registration
     const head = { ...identity, dataVersion: body.dataVersion, filterServers: body.filterServers }
-    if (this.needsTopics(head)) this.checkTopics(body.topics.values(), body.topics.size)
+    if (this.needsTopics(head)) this.checkTopics(body.topics.values(), body.topics.size, body.topicQueueMappings)
     const begun = this.beginRegistration(head, now)
     if (begun.result === 'ignored') return begun
     const applied = this.applyTopics(begun.token, body.topics.values())
@@ -133,8 +134,13 @@ export class RouteTable {
   }
 
   /** Checks the topics of a registration in slices, before `beginRegistration`. @throws RegistrationRefused */
-  checkTopics(topics: Iterable<TopicConfig>, count: number): void {
+  checkTopics(
+    topics: Iterable<TopicConfig>,
+    count: number,
+    mappings: ReadonlyMap<string, TopicQueueMappingInfo> = new Map(),
+  ): void {
     checkTopics(topics, count, this.#options.limits)
+    checkMappings(mappings, this.#options.limits)
   }
 
   /** Whether the table needs the topics of this registration. If not, the caller need not read them. */
@@ -235,9 +241,9 @@ export class RouteTable {
 
   #checkHead(head: RegistrationHead): void {
     const { limits } = this.#options
-    checkIdentity(head, limits)
-    if (this.#brokers.size < limits.maxBrokers || this.#brokers.find(head.clusterName, head.brokerAddr)) return
-    throw new RegistrationRefused('TOO_MANY_BROKERS', `${limits.maxBrokers} brokers are registered, which is the limit`)
+    checkHead(head, limits)
+    const why = this.#brokers.whyFull(head, limits)
+    if (why !== undefined) throw new RegistrationRefused('TOO_MANY_BROKERS', why)
   }
 
   #topicsWanted({ clusterName, brokerName, brokerAddr, brokerId, ...head }: RegistrationHead): TopicsWanted {
