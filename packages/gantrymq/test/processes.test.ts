@@ -23,10 +23,14 @@ async function folder(t: TestContext): Promise<string> {
 }
 
 /** Starts the program with its own home folder and waits for the boot line. */
-async function start(t: TestContext, home: string, ...args: string[]) {
+function start(t: TestContext, home: string, ...args: string[]) {
+  return startIn(t, home, [], args)
+}
+
+async function startIn(t: TestContext, home: string, nodeFlags: readonly string[], args: readonly string[]) {
   const { PATH, NODE_COMPILE_CACHE } = process.env
   const environment = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
-  const child = spawn(process.execPath, [program, '--listen-port', '0', ...args], { env: environment })
+  const child = spawn(process.execPath, [...nodeFlags, program, '--listen-port', '0', ...args], { env: environment })
   t.after(() => child.kill('SIGKILL'))
   const ended = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>
   const lines: string[] = []
@@ -165,6 +169,35 @@ describe('processes', { concurrency: 4 }, () => {
     const asked = await client.call(address, GET_BROKER_CLUSTER_INFO)
     assert.equal(asked.body?.brokerAddrTable.size, 20)
   })
+
+  for (const format of ['text', 'json'] as const) {
+    test(`a reader of the ${format} log that stalls neither stops nor bloats the program, and learns what it missed`, async t => {
+      const home = await folder(t)
+      const { child, ended, address } = await startIn(t, home, ['--max-old-space-size=40'], ['--log-format', format])
+      child.stdout.pause()
+      const client = connect(t)
+      const flood = async (index: number) => {
+        const keys = Array.from({ length: 1000 }, (_, key) => `${'x'.repeat(180)}${index * 1000 + key}=1\n`)
+        await client.call(address, UPDATE_NAMESRV_CONFIG, { body: keys.join('') })
+      }
+      // 30 MB of log lines, which would not fit into the program's memory.
+      for (let i = 0; i < 100; i++) await flood(i)
+      let text = ''
+      child.stdout.setEncoding('utf8').on('data', chunk => (text += String(chunk)))
+      child.stdout.resume()
+      while (!text.includes('log lines were dropped')) await once(child.stdout, 'data')
+      await flood(100)
+      child.kill('SIGTERM')
+      assert.deepEqual(await ended, [0, null])
+      const lines = text.split('\n')
+      const notices = lines.filter(line => line.includes('log lines were dropped'))
+      assert.equal(notices.length, 1)
+      const dropped = Number(/"?lines"?[=:](\d+)/.exec(notices[0] ?? '')?.[1])
+      const read = lines.filter(line => line.includes('updateConfig ignored a key')).length
+      // Besides these lines, each request has one that tells who sent it.
+      assert.ok(Math.abs(read + dropped - 101 * 1001) <= 101, `${read} lines read, ${dropped} dropped`)
+    })
+  }
 
   test('a second signal ends the program at once', async t => {
     const home = await folder(t)

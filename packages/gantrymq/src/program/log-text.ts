@@ -1,3 +1,5 @@
+import { printable, printableLines } from '@gantrymq/remoting'
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** From the lowest level to the highest. */
@@ -8,12 +10,12 @@ export const logLevels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
  * their own lines.
  */
 export function logLine(now: number, level: LogLevel, fields: object, text: string): string {
-  let line = `${timestamp(now)} ${level.toUpperCase()} main - ${text}`
+  let line = `${timestamp(now)} ${level.toUpperCase()} main - ${printable(text)}`
   let stack = ''
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue
     if (value instanceof Error) stack += `${indented(value)}\n`
-    else line += ` ${name}=${shown(value)}`
+    else line += ` ${printable(name)}=${shown(value)}`
   }
   return `${line}\n${stack}`
 }
@@ -30,12 +32,12 @@ export function timestamp(now: number): string {
 function shown(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (typeof value === 'string' && /^[\w.:;/@%+*\-[\]{}(),=]+$/.test(value)) return value
-  return (
-    JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? ''
-  ).replace(/[\u007f-\u009f\u2028\u2029]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return printable(
+    JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? '',
+  )
 }
 
 function indented(error: Error): string {
   const cause = error.cause instanceof Error ? `\n  caused by ${error.cause.stack ?? error.cause.message}` : ''
-  return `  ${error.stack ?? error.message}${cause}`.replaceAll('\n', '\n  ')
+  return printableLines(`  ${error.stack ?? error.message}${cause}`).replaceAll('\n', '\n  ')
 }
