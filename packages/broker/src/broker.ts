@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { totalmem } from 'node:os'
+import { join, resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
 import {
   type GivenOptions,
@@ -13,7 +14,7 @@ import {
   storeInFile,
   VERSION,
 } from '@gantrymq/daemon'
-import type { TopicConfig } from '@gantrymq/protocol'
+import { type Host, hostBytes, type TopicConfig, UniqueIds } from '@gantrymq/protocol'
 import {
   addressRanges,
   AddressList,
@@ -24,23 +25,28 @@ import {
   type Logger,
   RemotingClient,
   RemotingServer,
+  type RemotingServerOptions,
   Router,
   silent,
   systemClock,
   upTo,
 } from '@gantrymq/remoting'
+import { type Disk, MemoryDisk, MessageStore, NodeDisk, type StoreOptions } from '@gantrymq/store'
 import { ClientNotices } from './clients/client-notices.ts'
 import { ClientRegistry } from './clients/client-registry.ts'
 import { QueueLocks } from './clients/queue-locks.ts'
 import type { BrokerContext } from './context.ts'
 import { Groups } from './groups/groups.ts'
-import { brokerRequests, handlers } from './handlers/index.ts'
+import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
+import { tryHeldPull } from './handlers/pull.ts'
 import { addressText, type AdvertisedAddress, advertisedAddress } from './name-servers/advertised-address.ts'
-import { localAddressTowards } from './name-servers/local-address.ts'
+import { ipAddressOf, localAddressTowards } from './name-servers/local-address.ts'
 import { Registrar } from './name-servers/registrar.ts'
 import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
+import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
+import { MessageWriter } from './sending/message-writer.ts'
 import type { BrokerStatus } from './status.ts'
 import { Topics } from './topics/topics.ts'
 
@@ -55,6 +61,10 @@ export interface BrokerParts {
   readonly unknownKeys?: ReadonlyMap<string, string>
   /** False: no port is opened, and `accept` gets the connections. The broker registers brokerIP1 and listenPort. Default true. */
   readonly listen?: boolean
+  /** The files of the store. Default: those of the machine; in memory, if there is no storePathRootDir. */
+  readonly disk?: Disk
+  /** At least 0, below 1. Default Math.random. */
+  readonly random?: () => number
 }
 
 export interface BrokerStartOptions extends GivenOptions<BrokerOptions>, BrokerParts {
@@ -87,6 +97,7 @@ interface LoadedParts {
   readonly topics: Topics
   readonly groups: Groups
   readonly offsets: OffsetFile
+  readonly store: MessageStore
   readonly tls: OpenServerTls
 }
 
@@ -107,6 +118,10 @@ export class Broker {
   readonly #clients = new ClientRegistry()
   readonly #notices: ClientNotices
   readonly #locks = new QueueLocks()
+  readonly #store: MessageStore
+  readonly #writer: MessageWriter
+  readonly #heldPulls: HeldPulls
+  readonly #random: () => number
   readonly #tls: OpenServerTls
   readonly #client: RemotingClient
   readonly #nameServers: AddressList
@@ -117,6 +132,8 @@ export class Broker {
   readonly #startedAt: number
   readonly #timers: Disposable[] = []
   #advertised: AdvertisedAddress = { host: '127.0.0.1' }
+  #storeHost: Host = { ip: '127.0.0.1', port: 0 }
+  #storeHostBytes: Buffer = hostBytes(this.#storeHost)
   #address: BrokerAddress | undefined
   #fastAddress: BrokerAddress | undefined
   #httpAddress: BrokerAddress | undefined
@@ -129,7 +146,8 @@ export class Broker {
    * @throws RemotingError BAD_OPTION, TLS, CONNECT_FAILED; Error if a table can neither be read nor put aside.
    */
   static async start(given: BrokerStartOptions = {}): Promise<Broker> {
-    const { log = silent, clock = systemClock, dial, unknownKeys, listen = true, port, host, ...rest } = given
+    const { log = silent, clock = systemClock, random = Math.random, ...others } = given
+    const { dial, unknownKeys, disk, listen = true, port, host, ...rest } = others
     const options = brokerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     // The tables tell the broker of changes; it exists once they are loaded.
     let broker: Broker | undefined
@@ -137,10 +155,11 @@ export class Broker {
       log,
       clock: new AwakeClock(clock),
       unknownKeys,
+      disk,
       onTopics: changed => broker?.announce(changed),
       onOptions: (before, after) => broker?.optionsChanged(before, after),
     })
-    broker = new Broker(parts, { log, dial })
+    broker = new Broker(parts, { log, dial, random })
     try {
       await broker.#open(listen)
     } catch (error) {
@@ -150,8 +169,11 @@ export class Broker {
     return broker
   }
 
-  private constructor(parts: LoadedParts, { log, dial }: { readonly log: Logger; readonly dial: Dial | undefined }) {
-    const { clock, settings, topics, groups, offsets, tls } = parts
+  private constructor(
+    parts: LoadedParts,
+    { log, dial, random }: { readonly log: Logger; readonly dial: Dial | undefined; readonly random: () => number },
+  ) {
+    const { clock, settings, topics, groups, offsets, store, tls } = parts
     const { options } = settings
     this.#log = log
     this.#clock = clock
@@ -159,6 +181,8 @@ export class Broker {
     this.#topics = topics
     this.#groups = groups
     this.#offsets = offsets
+    this.#store = store
+    this.#random = random
     this.#tls = tls
     this.#startedAt = clock.now()
     this.#client = new RemotingClient({ clock, log, tls: tls.client, ...(dial && { dial }) })
@@ -183,12 +207,16 @@ export class Broker {
       isEnabled: () => settings.options.notifyConsumerIdsChangedEnable,
       log,
     })
+    this.#writer = new MessageWriter({ store, storeHost: () => this.#storeHostBytes })
     this.status = this.#describe()
     this.#http = options.httpEnabled ? this.#createHttp(options) : undefined
+    this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
+    store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
     const router = new Router(brokerRequests, handlers, context, { log })
-    this.#server = this.#createServer(options, router)
-    this.#fastServer = this.#createServer(options, router)
+    const fastRouter = new Router(fastPortRequests, handlers, context, { log })
+    this.#server = this.#createServer(options, (command, peer) => router.dispatch(command, peer))
+    this.#fastServer = this.#createServer(options, (command, peer) => fastRouter.dispatch(command, peer))
   }
 
   /** The address that the broker listens on. */
@@ -240,9 +268,9 @@ export class Broker {
 
   // -- Wiring --------------------------------------------------------------------------------------------------------
 
-  #createServer(options: BrokerOptions, router: Router<typeof brokerRequests, BrokerContext>): RemotingServer {
+  #createServer(options: BrokerOptions, onRequest: RemotingServerOptions['onRequest']): RemotingServer {
     return new RemotingServer({
-      onRequest: (command, peer) => router.dispatch(command, peer),
+      onRequest,
       onClose: connection => this.#onClose(connection),
       protocols: this.#http === undefined || options.httpPort !== null ? {} : httpProtocols(this.#http),
       tls: this.#tls.server,
@@ -269,11 +297,24 @@ export class Broker {
       clients: this.#clients,
       notices: this.#notices,
       locks: this.#locks,
+      store: this.#store,
+      writer: this.#writer,
+      heldPulls: this.#heldPulls,
+      uniqueIds: this.#createIds(),
       identity: this.#identity,
+      host: () => this.#advertised.host,
+      storeHost: () => this.#storeHost,
+      memoryBytes: hotBytes(),
+      random: this.#random,
       registered: ms => upTo(this.#clock, this.#announced, { timeoutMs: ms }),
       clock: this.#clock,
       log: this.#log,
     }
+  }
+
+  #createIds(): UniqueIds {
+    const seed = Math.floor(this.#random() * 2 ** 32)
+    return new UniqueIds({ clock: this.#clock, ip: '127.0.0.1', pid: process.pid, seed })
   }
 
   readonly #identity = (): BrokerIdentity => {
@@ -313,6 +354,8 @@ export class Broker {
     this.#advertised = await this.#findAddress()
     if (listen) await this.#listen()
     else this.#address = { host: this.#advertised.host, port: this.#settings.options.listenPort }
+    this.#storeHost = { ip: await ipAddressOf(this.#advertised.host), port: this.address.port }
+    this.#storeHostBytes = hostBytes(this.#storeHost)
     this.#state = 'serving'
     this.#startTimers()
     await this.#registerAll()
@@ -358,6 +401,7 @@ export class Broker {
     every(registerNameServerPeriod, () => void this.#registerAll())
     every(flushConsumerOffsetInterval, () => void this.#offsets.save())
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
+    every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
   }
 
@@ -369,6 +413,7 @@ export class Broker {
   }
 
   #onClose(connection: Connection): void {
+    this.#heldPulls.drop(connection.id)
     this.#notices.membersChanged(this.#clients.drop(connection.id))
   }
 
@@ -379,10 +424,12 @@ export class Broker {
     if (this.#address !== undefined) {
       await upTo(this.#clock, this.#registrar.unregisterAll(), { timeoutMs: UNREGISTER_MS })
     }
+    this.#heldPulls.close(this.#clock.elapsed())
     const goAwayMs = enableShutdownGracefully ? shutdownWaitTimeSeconds * 1000 : 0
     const limits = { goAwayMs, drainMs: shutdownDrainMillis }
     await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
+    await this.#store.close()
     await Promise.all([this.#offsets.close(), this.#topics.close(), this.#groups.close()])
     this.#nameServers.close()
     this.#tls.server?.close()
@@ -394,12 +441,13 @@ interface Loading {
   readonly log: Logger
   readonly clock: AwakeClock
   readonly unknownKeys: ReadonlyMap<string, string> | undefined
+  readonly disk: Disk | undefined
   readonly onTopics: (changed: readonly TopicConfig[]) => void
   readonly onOptions: (before: BrokerOptions, after: BrokerOptions) => void
 }
 
 async function loadParts(options: BrokerOptions, loading: Loading): Promise<LoadedParts> {
-  const { log, clock, unknownKeys, onTopics, onOptions } = loading
+  const { log, clock, unknownKeys, disk, onTopics, onOptions } = loading
   let current = options
   const settings = new ServerSettings(brokerOptions, options, {
     ...(unknownKeys && { unknown: unknownKeys }),
@@ -414,13 +462,46 @@ async function loadParts(options: BrokerOptions, loading: Loading): Promise<Load
   const { storePathRootDir } = options
   const file = (name: string) => (storePathRootDir === null ? null : join(storePathRootDir, 'config', name))
   const of = { settings: () => settings.options, clock, log }
+  // The store comes first: it claims the folder, so that no other broker changes the tables meanwhile.
+  const store = await MessageStore.open(storeOptions(options, { disk, clock, log }))
   const [topics, groups, offsets, tls] = await Promise.all([
     Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
     Groups.open({ ...of, path: file('subscriptionGroup.json') }),
     OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
     openServerTls(brokerOptions, options, { log, clock }),
   ])
-  return { clock, settings, topics, groups, offsets, tls }
+  return { clock, settings, topics, groups, offsets, store, tls }
+}
+
+/** The folder of a store in memory. */
+const MEMORY_ROOT = '/store'
+
+function storeOptions(
+  options: BrokerOptions,
+  { disk, clock, log }: Pick<Loading, 'disk' | 'clock' | 'log'>,
+): StoreOptions {
+  const { storePathRootDir } = options
+  return {
+    disk: disk ?? (storePathRootDir === null ? new MemoryDisk({ now: () => clock.now() }) : new NodeDisk()),
+    root: storePathRootDir === null ? MEMORY_ROOT : resolve(storePathRootDir),
+    clock,
+    log,
+    flushMode: options.flushDiskType,
+    logFileBytes: options.mappedFileSizeCommitLog,
+    queueFileBytes: options.mappedFileSizeConsumeQueue,
+    indexKeys: options.messageIndexEnable,
+    indexSlots: options.maxHashSlotNum,
+    indexEntries: options.maxIndexNum,
+    maxMessageBytes: options.maxMessageSize,
+    flushIntervalMs: options.flushIntervalCommitLog,
+  }
+}
+
+/** Part of the machine's memory that likely holds the newest messages (Apache's accessMessageInMemoryMaxRatio). */
+const MEMORY_RATIO = 0.4
+
+function hotBytes(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) * MEMORY_RATIO
 }
 
 function nameServersOf({ namesrvAddr, fetchNamesrvAddrByAddressServer, ...options }: BrokerOptions) {

@@ -1,5 +1,7 @@
 import type { ServerSettings } from '@gantrymq/daemon'
+import type { Host, UniqueIds } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
+import type { MessageStore } from '@gantrymq/store'
 import type { ClientNotices } from './clients/client-notices.ts'
 import type { ClientRegistry } from './clients/client-registry.ts'
 import type { QueueLocks } from './clients/queue-locks.ts'
@@ -7,6 +9,8 @@ import type { Groups } from './groups/groups.ts'
 import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
+import type { HeldPulls } from './pulling/held-pulls.ts'
+import type { MessageWriter } from './sending/message-writer.ts'
 import type { Topics } from './topics/topics.ts'
 
 /** What the handlers of a broker work on. */
@@ -19,10 +23,24 @@ export interface BrokerContext {
   readonly clients: ClientRegistry
   readonly notices: ClientNotices
   readonly locks: QueueLocks
+  readonly store: MessageStore
+  /** Stores messages. */
+  readonly writer: MessageWriter
+  readonly heldPulls: HeldPulls
+  /** Ids for messages whose senders gave them none. */
+  readonly uniqueIds: UniqueIds
   /** Name, cluster and address, as name servers and clients know them. */
   readonly identity: () => BrokerIdentity
   /** Resolves when the name servers know the latest topics, or at the latest after `ms`. Never rejects. */
   readonly registered: (ms: number) => Promise<void>
+  /** The address under which the broker is known, without the port. */
+  readonly host: () => string
+  /** The address that messages contain; always an IP address. */
+  readonly storeHost: () => Host
+  /** Bytes at the end of the log that are likely in the machine's memory. */
+  readonly memoryBytes: number
+  /** At least 0, below 1. */
+  readonly random: () => number
   readonly clock: Clock
   readonly log: Logger
 }

@@ -94,7 +94,7 @@ export {
   decompressAsync,
   MAX_DECOMPRESSED_BYTES,
 } from './message/compression.ts'
-export type { Host } from './message/host.ts'
+export { type Host, hostBytes } from './message/host.ts'
 export {
   mayBeOffsetMessageId,
   offsetMessageId,

@@ -52,7 +52,7 @@ export interface BeatResult {
 }
 
 /** How long a client may be silent, milliseconds (Apache's channelExpiredTimeout). */
-export const CLIENT_EXPIRY_MS = 120_000
+const CLIENT_EXPIRY_MS = 120_000
 
 /** How many producers a transaction check may try (Apache's ProducerManager.getAvailableChannel). */
 const PRODUCER_TRIES = 3

@@ -3,6 +3,9 @@ import {
   consumeRequests,
   groupRequests,
   membershipRequests,
+  offsetRequests,
+  queryRequests,
+  sendRequests,
   topicRequests,
 } from '@gantrymq/protocol'
 import type { HandlersFor } from '@gantrymq/remoting'
@@ -10,10 +13,24 @@ import type { BrokerContext } from '../context.ts'
 import { clientHandlers } from './clients.ts'
 import { groupHandlers } from './groups.ts'
 import { lockHandlers } from './locks.ts'
+import { offsetHandlers } from './offsets.ts'
+import { pullHandlers } from './pull.ts'
+import { queryHandlers } from './query.ts'
+import { sendHandlers } from './send.ts'
 import { settingsHandlers } from './settings.ts'
 import { topicHandlers } from './topics.ts'
 
-const { LOCK_BATCH_MQ, UNLOCK_BATCH_MQ } = consumeRequests
+const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE } = sendRequests
+const {
+  PULL_MESSAGE,
+  LITE_PULL_MESSAGE,
+  QUERY_CONSUMER_OFFSET,
+  UPDATE_CONSUMER_OFFSET,
+  LOCK_BATCH_MQ,
+  UNLOCK_BATCH_MQ,
+} = consumeRequests
+const { GET_ALL_CONSUMER_OFFSET } = offsetRequests
+const { VIEW_MESSAGE_BY_ID, GET_MAX_OFFSET, GET_MIN_OFFSET } = queryRequests
 const {
   UPDATE_AND_CREATE_TOPIC,
   DELETE_TOPIC_IN_BROKER,
@@ -29,8 +46,17 @@ const {
 } = groupRequests
 const { UPDATE_BROKER_CONFIG, GET_BROKER_CONFIG } = brokerAdminRequests
 
-/** Every request that a broker serves; to any other one it answers with code 3. */
-export const brokerRequests = {
+/** What the fast port serves: everything but the requests that may wait for messages. */
+export const fastPortRequests = {
+  SEND_MESSAGE,
+  SEND_MESSAGE_V2,
+  SEND_BATCH_MESSAGE,
+  QUERY_CONSUMER_OFFSET,
+  UPDATE_CONSUMER_OFFSET,
+  GET_ALL_CONSUMER_OFFSET,
+  VIEW_MESSAGE_BY_ID,
+  GET_MAX_OFFSET,
+  GET_MIN_OFFSET,
   ...membershipRequests,
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,
@@ -47,8 +73,15 @@ export const brokerRequests = {
   GET_BROKER_CONFIG,
 }
 
+/** Every request that a broker serves; to any other one it answers with code 3. */
+export const brokerRequests = { ...fastPortRequests, PULL_MESSAGE, LITE_PULL_MESSAGE }
+
 /** A handler for each of them. */
 export const handlers = {
+  ...sendHandlers,
+  ...pullHandlers,
+  ...offsetHandlers,
+  ...queryHandlers,
   ...clientHandlers,
   ...lockHandlers,
   ...topicHandlers,

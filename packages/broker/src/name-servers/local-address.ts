@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { lookup } from 'node:dns/promises'
+import { isIP, isIPv6 } from 'node:net'
 import { type Clock, giveUpAfter } from '@gantrymq/remoting'
 
 /** How long the system may take to find a route, milliseconds; a host name is resolved meanwhile. */
@@ -27,4 +28,12 @@ export function localAddressTowards(address: string, clock: Clock): Promise<stri
   socket.on('error', () => end(undefined))
   socket.connect(Number(address.slice(colon + 1)), host, () => end(socket.address().address))
   return promise
+}
+
+/**
+ * The IP address of a host: messages contain no names.
+ * @throws Error if the name cannot be resolved
+ */
+export async function ipAddressOf(host: string): Promise<string> {
+  return isIP(host) === 0 ? (await lookup(host)).address : host
 }

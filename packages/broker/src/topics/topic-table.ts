@@ -50,7 +50,7 @@ export interface TopicChange {
 }
 
 /** Queues of SCHEDULE_TOPIC_XXXX, one for each delay level (Apache's TopicConfigManager). */
-export const SCHEDULE_TOPIC_QUEUES = 18
+const SCHEDULE_TOPIC_QUEUES = 18
 export const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'
 export const HALF_TOPIC = 'RMQ_SYS_TRANS_HALF_TOPIC'
 export const OPERATION_TOPIC = 'RMQ_SYS_TRANS_OP_HALF_TOPIC'

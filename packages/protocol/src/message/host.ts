@@ -47,6 +47,16 @@ export function writeHost({ ip, port }: Host, out: Buffer, at: number): number {
   return out.writeInt32BE(port, end)
 }
 
+/**
+ * An address and its port as messages contain them, 8 or 20 bytes.
+ * @throws RemotingError BAD_OPTION
+ */
+export function hostBytes(host: Host): Buffer {
+  const bytes = Buffer.alloc(hostSize(host))
+  writeHost(host, bytes, 0)
+  return bytes
+}
+
 function writeIpv4(ip: string, out: Buffer, start: number): number {
   if (!isIPv4(ip)) throw noAddress(ip)
   let at = start

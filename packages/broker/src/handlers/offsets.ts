@@ -1,0 +1,54 @@
+import { type consumeRequests, type offsetRequests, responseCodes } from '@gantrymq/protocol'
+import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import type { BrokerContext } from '../context.ts'
+
+type OffsetRequests = Pick<typeof consumeRequests, 'QUERY_CONSUMER_OFFSET' | 'UPDATE_CONSUMER_OFFSET'> &
+  Pick<typeof offsetRequests, 'GET_ALL_CONSUMER_OFFSET'>
+
+const { QUERY_NOT_FOUND, SUBSCRIPTION_GROUP_NOT_EXIST, TOPIC_NOT_EXIST } = responseCodes
+
+/** Reading and committing the offsets of groups: Apache's ConsumerManageProcessor. */
+export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
+  async QUERY_CONSUMER_OFFSET({ header: { topic, consumerGroup, queueId, setZeroIfNotFound } }, context) {
+    const known = context.offsets.get(topic, consumerGroup, queueId)
+    if (known !== undefined && known >= 0) return { header: { offset: known } }
+    if (setZeroIfNotFound === false) {
+      throw new ResponseError(QUERY_NOT_FOUND, 'Not found, do not set to zero, maybe this group boot first')
+    }
+    if (await beginsAtZero(topic, queueId, context)) return { header: { offset: 0 } }
+    throw new ResponseError(QUERY_NOT_FOUND, 'Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first')
+  },
+
+  UPDATE_CONSUMER_OFFSET(
+    { header: { topic, consumerGroup, queueId, commitOffset }, peer },
+    { groups, topics, offsets, settings, log },
+  ) {
+    if (!groups.has(consumerGroup)) {
+      throw new ResponseError(SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${consumerGroup} not exist!`)
+    }
+    if (!topics.has(topic)) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} not exist!`)
+    if (settings.options.useServerSideResetOffset && offsets.isReset(topic, consumerGroup, queueId)) {
+      return { remark: 'Offset has been previously reset' }
+    }
+    const before = offsets.commit(topic, consumerGroup, queueId, commitOffset)
+    if (before !== undefined && commitOffset < before) {
+      const fields = { peer: peer.remoteAddress, topic, consumerGroup, queueId, commitOffset, before }
+      log.warn(fields, '[NOTIFYME]update consumer offset less than store')
+    }
+    return {}
+  },
+
+  GET_ALL_CONSUMER_OFFSET: (_call, { offsets }) => ({ body: offsets.all }),
+}
+
+/**
+ * Whether a new group begins with the first message of a queue, whatever it asks for: if that message is the first one ever, and
+ * still in memory. So a group that starts together with its topic misses nothing.
+ */
+async function beginsAtZero(topic: string, queueId: number, { store, memoryBytes }: BrokerContext): Promise<boolean> {
+  const queue = store.queue(topic, queueId)
+  if (queue === undefined) return true
+  if (queue.minOffset > 0) return false
+  const first = await store.unitAt(queue, 0)
+  return first === undefined || store.end - first.position <= memoryBytes
+}

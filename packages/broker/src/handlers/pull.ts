@@ -1,0 +1,123 @@
+import { type consumeRequests, pullFlags, responseCodes } from '@gantrymq/protocol'
+import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseError } from '@gantrymq/remoting'
+import { type ConsumeQueue, Found } from '@gantrymq/store'
+import type { BrokerContext } from '../context.ts'
+import { FAQ } from '../remarks.ts'
+import type { HeldPull, TryReason } from '../pulling/held-pulls.ts'
+import { checkPull, type PullAllowed } from '../pulling/pull-checks.ts'
+import { type PullAnswer, type PullHeader, pullReply, resetReply } from '../pulling/pull-reply.ts'
+
+type PullRequests = Pick<typeof consumeRequests, 'PULL_MESSAGE' | 'LITE_PULL_MESSAGE'>
+
+const { NO_PERMISSION, PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY, SUBSCRIPTION_NOT_EXIST } = responseCodes
+
+/** Requests that read messages, and may wait for them: Apache's PullMessageProcessor. */
+export const pullHandlers: HandlersFor<PullRequests, BrokerContext> = {
+  PULL_MESSAGE: pull,
+
+  LITE_PULL_MESSAGE(call, context) {
+    if (context.settings.options.litePullMessageEnable) return pull(call, context)
+    const remark = `the broker[${context.host()}] for lite pull consumer is forbidden`
+    throw new ResponseError(NO_PERMISSION, remark)
+  },
+}
+
+/** One result for all reads: what was found is copied in the same turn. */
+const found = new Found()
+
+function pull(
+  { header, peer }: Pick<Call<PullRequests['PULL_MESSAGE']>, 'header' | 'peer'>,
+  context: BrokerContext,
+): Eventual<PullAnswer> {
+  const allowed = checkedPull(header, peer, context)
+  const { topic, consumerGroup, queueId, sysFlag, commitOffset, queueOffset } = header
+  if ((sysFlag & pullFlags.commitOffset) !== 0) context.offsets.commit(topic, consumerGroup, queueId, commitOffset)
+  const queue = context.store.queueFor(topic, queueId)
+  const answer = read(header, queue, queueOffset, allowed, context)
+  return answer instanceof Promise
+    ? answer.then(settled => heldIfEmpty(settled, header, peer, queue, context))
+    : heldIfEmpty(answer, header, peer, queue, context)
+}
+
+function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, queue: ConsumeQueue, context: BrokerContext) {
+  const { heldPulls, settings, clock } = context
+  const { longPollingEnable, shortPollingTimeMills, maxHeldPulls } = settings.options
+  const mayWait = (header.sysFlag & pullFlags.suspend) !== 0 && peer.mayHold && heldPulls.size < maxHeldPulls
+  if (answer.code !== PULL_NOT_FOUND || !mayWait) return answer
+  const forMs = longPollingEnable ? header.suspendTimeoutMillis : shortPollingTimeMills
+  return held(heldPulls.hold({ header, peer, queue, scanFrom: header.queueOffset }, clock.elapsed(), forMs))
+}
+
+/** Tries to answer a pull that waits for messages, with all checks again: much may have changed. */
+export function tryHeldPull(
+  pull: HeldPull,
+  reason: TryReason,
+  context: BrokerContext,
+): PullAnswer | undefined | Promise<PullAnswer | undefined> {
+  const { header, peer, queue } = pull
+  const allowed = checkedPull(header, peer, context)
+  for (;;) {
+    const answer = read(header, queue, pull.scanFrom, allowed, context)
+    if (answer instanceof Promise) return answer.then(settled => answerToHeld(settled, pull, reason))
+    const { scanFrom } = pull
+    const toSend = answerToHeld(answer, pull, reason)
+    // One read looks at a limited number of messages.
+    if (toSend !== undefined || pull.scanFrom === scanFrom || pull.scanFrom >= queue.maxOffset) return toSend
+  }
+}
+
+/** The answer, or undefined if the pull waits on. Messages that the consumer does not want answer no pull, but are passed over. */
+function answerToHeld(answer: PullAnswer, pull: HeldPull, reason: TryReason): PullAnswer | undefined {
+  if (answer.code === PULL_RETRY_IMMEDIATELY && reason === 'arrival') {
+    pull.scanFrom = answer.header?.nextBeginOffset ?? pull.scanFrom
+    return undefined
+  }
+  if (answer.code !== PULL_NOT_FOUND) return answer
+  if (reason === 'arrival') return undefined
+  if (pull.scanFrom === pull.header.queueOffset) return answer
+  return { ...answer, code: PULL_RETRY_IMMEDIATELY, remark: 'NO_MATCHED_MESSAGE' }
+}
+
+/** @throws ResponseError */
+function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): PullAllowed {
+  const { groups, topics, clients, settings } = context
+  const { topic, consumerGroup } = header
+  const { brokerPermission, rejectPullConsumerEnable } = settings.options
+  const consumers = clients.consumerGroup(consumerGroup)
+  if (rejectPullConsumerEnable && !consumers?.clients.has(peer.id) && !consumerGroup.startsWith('CID_RMQ_SYS_')) {
+    const remark = `the consumer's group info not exist, or the pull consumer is rejected by server.${FAQ}`
+    throw new ResponseError(SUBSCRIPTION_NOT_EXIST, remark)
+  }
+  const allowed = checkPull(header, {
+    brokerPermission,
+    brokerIp: context.host(),
+    group: groups.find(consumerGroup),
+    topic: topics.get(topic),
+    consumers,
+    isForbidden: groups.isForbidden(consumerGroup, topic),
+    consumer: peer.remoteAddress,
+  })
+  if ('remark' in allowed) throw new ResponseError(allowed.code, allowed.remark)
+  return allowed
+}
+
+/** Reads from an offset. A promise, if messages must be read from the disk first. */
+function read(
+  header: PullHeader,
+  queue: ConsumeQueue,
+  offset: number,
+  { group, topic, accepts }: PullAllowed,
+  context: BrokerContext,
+): PullAnswer | Promise<PullAnswer> {
+  const { store, offsets, settings } = context
+  const { topic: topicName, consumerGroup, queueId, maxMsgNums, maxMsgBytes } = header
+  const { slaveReadEnable, useServerSideResetOffset } = settings.options
+  const rules = { group, slaveReadEnable, topicSysFlag: topic.topicSysFlag }
+  const reset = useServerSideResetOffset ? offsets.takeReset(topicName, consumerGroup, queueId) : undefined
+  if (reset !== undefined) return resetReply(reset, queue, rules)
+  const query = { queue, offset, maxMessages: maxMsgNums, maxBytes: maxMsgBytes ?? Number.MAX_SAFE_INTEGER, accepts }
+  if (store.read(query, found) !== 'LOADING') return pullReply(found, offset, rules)
+  return (found.loading ?? Promise.resolve()).then(() =>
+    read(header, queue, offset, { group, topic, accepts }, context),
+  )
+}

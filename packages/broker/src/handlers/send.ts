@@ -1,0 +1,163 @@
+import {
+  INNER_BATCH,
+  isRetryTopic,
+  MULTI_TAGS,
+  NEED_UNWRAP,
+  PERM_READ,
+  PERM_WRITE,
+  PROPERTY,
+  readMessageProperties,
+  responseCodes,
+  type sendRequests,
+  type TopicConfig,
+  transactionPart,
+} from '@gantrymq/protocol'
+import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError } from '@gantrymq/remoting'
+import { APPENDED } from '@gantrymq/store'
+import type { BrokerContext } from '../context.ts'
+import { isDelayed, messagesOfBatch } from '../sending/batch.ts'
+import type { NewMessage, Written } from '../sending/message-writer.ts'
+import { queueOf, type Refused, refusedBeforeTopic, topicMissing, topicSysFlagOf } from '../sending/send-checks.ts'
+import { type SendHeader, withLongNames } from '../sending/send-header.ts'
+import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
+
+type SendRequests = Pick<typeof sendRequests, 'SEND_MESSAGE' | 'SEND_MESSAGE_V2' | 'SEND_BATCH_MESSAGE'>
+
+/** A send with its header in long names. */
+interface Send {
+  readonly header: SendHeader
+  readonly body: Buffer
+  readonly peer: Peer
+}
+
+/** Requests that store messages: Apache's SendMessageProcessor. */
+export const sendHandlers: HandlersFor<SendRequests, BrokerContext> = {
+  SEND_MESSAGE: ({ header, body, peer }, context) => send({ header, body: body ?? NO_BYTES, peer }, context),
+  SEND_MESSAGE_V2: (call, context) => send(fromV2(call), context),
+  SEND_BATCH_MESSAGE: (call, context) => send(fromV2(call), context),
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+function fromV2({ header, body, peer }: Pick<Call<SendRequests['SEND_MESSAGE_V2']>, 'header' | 'body' | 'peer'>): Send {
+  return { header: withLongNames(header), body: body ?? NO_BYTES, peer }
+}
+
+function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
+  const topic = topicOfSend(given, context)
+  const queueId = checked(queueOf(given.header.queueId, topic, given.peer.remoteAddress, context.random()))
+  const message = messageOf(given, topic, queueId, context)
+  // The flag in the header decides, not the request code, as in Apache.
+  if (given.header.batch) return answer(writeBatch(message, context), message, queueId, context)
+  checkMessage(message, context)
+  return answer(context.writer.write(message), message, queueId, context)
+}
+
+/** The topic of a send, which is created if it may be. @throws ResponseError */
+function topicOfSend({ header, peer }: Send, context: BrokerContext): TopicConfig {
+  const { topic, defaultTopic, defaultTopicQueueNums: queueNums } = header
+  const { topics, settings, clock } = context
+  const known = topics.get(topic)
+  const { brokerPermission, startAcceptSendRequestTimeStamp } = settings.options
+  const rules = { brokerPermission, startAcceptSendRequestTimeStamp, brokerIp: context.host(), now: clock.now() }
+  const refused = refusedBeforeTopic(topic, known, rules)
+  if (refused !== undefined) throw refusal(refused)
+  if (known !== undefined) return known
+  const sysFlag = topicSysFlagOf(header)
+  const created = topics.createForSend({ topic, defaultTopic, queueNums, sysFlag }, peer.remoteAddress)
+  if (created !== undefined) return created
+  const perm = PERM_READ | PERM_WRITE
+  const retryTopic = isRetryTopic(topic) ? topics.inner({ topic, queueNums: 1, perm, sysFlag }) : undefined
+  if (retryTopic === undefined) throw refusal(topicMissing(topic))
+  return retryTopic
+}
+
+/** What a request says about its message. A consumer's copy of a popped message loses its receipt. */
+function messageOf(
+  { header, body, peer }: Send,
+  topic: TopicConfig,
+  queueId: number,
+  context: BrokerContext,
+): NewMessage {
+  const properties = readMessageProperties(header.properties ?? '')
+  properties.delete(PROPERTY.POP_CK)
+  if (!header.batch && !properties.has(PROPERTY.UNIQ_KEY)) properties.set(PROPERTY.UNIQ_KEY, context.uniqueIds.next())
+  properties.set(PROPERTY.CLUSTER, context.settings.options.brokerClusterName)
+  return {
+    topic: topic.topicName,
+    queueId,
+    body,
+    properties,
+    flag: header.flag,
+    sysFlag: topic.topicFilterType === 'MULTI_TAG' ? header.sysFlag | MULTI_TAGS : header.sysFlag,
+    bornTimestamp: header.bornTimestamp,
+    bornHost: context.writer.bornHostOf(peer),
+    reconsumeTimes: header.reconsumeTimes ?? 0,
+  }
+}
+
+/** @throws ResponseError for a message that no store of Apache's would take (HookUtils.checkBeforePutMessage, checkInnerBatch) */
+function checkMessage({ body, sysFlag, properties }: NewMessage, { settings }: BrokerContext): void {
+  const isInnerBatch = (sysFlag & (INNER_BATCH | NEED_UNWRAP)) !== 0 || properties.has(PROPERTY.INNER_NUM)
+  if (body.length === 0 || isInnerBatch) throw refusal(illegalMessage(settings.options.maxMessageSize))
+  if (TIMER_PROPERTIES.some(name => properties.has(name))) throw refusal(NO_TIMER)
+}
+
+const TIMER_PROPERTIES = [PROPERTY.TIMER_DELIVER_MS, PROPERTY.TIMER_DELAY_SEC, PROPERTY.TIMER_DELAY_MS]
+const NO_TIMER: Refused = {
+  code: responseCodes.SYSTEM_ERROR,
+  remark: 'accurate timer message is not enabled, timerWheelEnable is false',
+}
+
+function writeBatch(message: NewMessage, context: BrokerContext): Written {
+  const { topic, sysFlag } = message
+  const { maxMessageSize } = context.settings.options
+  if (isRetryTopic(topic)) {
+    const remark = `batch request does not support retry group ${topic}`
+    throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, remark)
+  }
+  const messages = messagesIn(message, maxMessageSize)
+  const isIllegal =
+    transactionPart(sysFlag) !== 0 || messages.length === 0 || messages.some(each => isDelayed(each.properties))
+  if (isIllegal) throw refusal(illegalMessage(maxMessageSize))
+  return context.writer.writeBatch(messages)
+}
+
+function messagesIn(message: NewMessage, maxMessageSize: number): NewMessage[] {
+  try {
+    return messagesOfBatch(message)
+  } catch (error) {
+    if (error instanceof RemotingError && error.code === 'BAD_BODY') throw refusal(illegalMessage(maxMessageSize))
+    throw error
+  }
+}
+
+/** Answers when the message is safe, and its topic is stored too. */
+async function answer(
+  { status, positions, queueOffset, safe }: Written,
+  message: NewMessage,
+  queueId: number,
+  context: BrokerContext,
+): Promise<SendAnswer> {
+  const { store, settings, topics } = context
+  const { maxMessageSize, regionId, traceOn } = settings.options
+  if (status !== APPENDED) throw refusal(refusedByStore(status, maxMessageSize, store.whyNotWritable))
+  const storeHost = context.storeHost()
+  const transactionId = message.properties.get(PROPERTY.UNIQ_KEY)
+  try {
+    await safe
+    await topics.saved()
+  } catch (error) {
+    throw refusal(lostBy(error))
+  }
+  return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn })
+}
+
+function checked(queueId: number | Refused): number {
+  if (typeof queueId === 'number') return queueId
+  throw refusal(queueId)
+}
+
+function refusal({ code, remark }: Refused): ResponseError {
+  return new ResponseError(code, remark)
+}

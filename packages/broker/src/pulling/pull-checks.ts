@@ -1,0 +1,143 @@
+import {
+  isReadable,
+  pullFlags,
+  responseCodes,
+  type SubscriptionData,
+  type SubscriptionGroupConfig,
+  subscriptionOf,
+  type TopicConfig,
+} from '@gantrymq/protocol'
+import { RemotingError } from '@gantrymq/remoting'
+import type { ConsumerGroup } from '../clients/client-registry.ts'
+import { FAQ } from '../remarks.ts'
+import type { Refused } from '../sending/send-checks.ts'
+import type { PullHeader } from './pull-reply.ts'
+
+const {
+  INVALID_PARAMETER,
+  NO_PERMISSION,
+  SUBSCRIPTION_GROUP_NOT_EXIST,
+  SUBSCRIPTION_NOT_EXIST,
+  SUBSCRIPTION_NOT_LATEST,
+  SUBSCRIPTION_PARSE_FAILED,
+  SYSTEM_ERROR,
+  TOPIC_NOT_EXIST,
+} = responseCodes
+
+/** What the checks of a pull look at besides its header. */
+export interface PullRules {
+  /** The option brokerPermission. */
+  readonly brokerPermission: number
+  /** How remarks name the broker: brokerIP1. */
+  readonly brokerIp: string
+  readonly group: SubscriptionGroupConfig | undefined
+  readonly topic: TopicConfig | undefined
+  /** The group, if any of its clients is connected. */
+  readonly consumers: ConsumerGroup | undefined
+  /** Whether an operator has forbidden the group to read the topic. */
+  readonly isForbidden: boolean
+  /** The address of the consumer. */
+  readonly consumer: string
+}
+
+/** A pull that is allowed. */
+export interface PullAllowed {
+  readonly group: SubscriptionGroupConfig
+  readonly topic: TopicConfig
+  /** Called with the code of a message's tags; undefined if all messages are wanted. */
+  readonly accepts: ((tagsCode: number | undefined) => boolean) | undefined
+}
+
+/** The checks of a pull in Apache's order: PullMessageProcessor.processRequest. */
+export function checkPull(header: PullHeader, rules: PullRules): PullAllowed | Refused {
+  const { topic: topicName, consumerGroup, queueId } = header
+  const { group, topic, brokerIp } = rules
+  if (!isReadable(rules.brokerPermission)) {
+    return forbidden(`the broker[${brokerIp}] pulling message is forbidden`)
+  }
+  if (group === undefined) {
+    const remark = `subscription group [${consumerGroup}] does not exist, ${FAQ}`
+    return { code: SUBSCRIPTION_GROUP_NOT_EXIST, remark }
+  }
+  if (!group.consumeEnable) {
+    return forbidden(`subscription group no permission, ${consumerGroup}`)
+  }
+  if (topic === undefined) {
+    return { code: TOPIC_NOT_EXIST, remark: `topic[${topicName}] not exist, apply first please! ${FAQ}` }
+  }
+  if (!isReadable(topic.perm)) {
+    return forbidden(`the topic[${topicName}] pulling message is forbidden`)
+  }
+  if (queueId < 0 || queueId >= topic.readQueueNums) {
+    const remark =
+      `queueId[${queueId}] is illegal, topic:[${topicName}] ` +
+      `topicConfig.readQueueNums:[${topic.readQueueNums}] consumer:[/${rules.consumer}]`
+    return { code: INVALID_PARAMETER, remark }
+  }
+  const subscription = subscriptionOfPull(header, rules, group)
+  if ('remark' in subscription) return subscription
+  if (!isTagType(subscription)) {
+    const remark = `The broker does not support consumer to filter message by ${subscription.expressionType}`
+    return { code: SYSTEM_ERROR, remark }
+  }
+  return { group, topic, accepts: tagFilter(subscription) }
+}
+
+function subscriptionOfPull(
+  header: PullHeader,
+  rules: PullRules,
+  group: SubscriptionGroupConfig,
+): SubscriptionData | Refused {
+  if ((header.sysFlag & pullFlags.subscription) !== 0) return givenSubscription(header)
+  const { consumerGroup, topic, subVersion } = header
+  const { consumers, isForbidden } = rules
+  if (consumers === undefined) {
+    return { code: SUBSCRIPTION_NOT_EXIST, remark: `the consumer's group info not exist${FAQ}` }
+  }
+  if (!group.consumeBroadcastEnable && consumers.messageModel === 'BROADCASTING') {
+    const remark = `the consumer group[${consumerGroup}] can not consume by broadcast way`
+    return forbidden(remark)
+  }
+  if (isForbidden) {
+    const remark = `the consumer group[${consumerGroup}] is forbidden for topic[${topic}]`
+    return forbidden(remark)
+  }
+  const known = consumers.subscriptions.get(topic)
+  if (known === undefined) {
+    return { code: SUBSCRIPTION_NOT_EXIST, remark: `the consumer's subscription not exist${FAQ}` }
+  }
+  if (known.subVersion < subVersion) {
+    return { code: SUBSCRIPTION_NOT_LATEST, remark: "the consumer's subscription not latest" }
+  }
+  return known
+}
+
+function givenSubscription({
+  topic,
+  subscription = '',
+  expressionType = 'TAG',
+  subVersion,
+}: PullHeader): SubscriptionData | Refused {
+  try {
+    const data = subscriptionOf(topic, expressionType === 'TAG' ? subscription : { sql: subscription }, subVersion)
+    return { ...data, expressionType }
+  } catch (error) {
+    if (!(error instanceof RemotingError)) throw error
+    return { code: SUBSCRIPTION_PARSE_FAILED, remark: "parse the consumer's subscription failed" }
+  }
+}
+
+function isTagType({ expressionType }: SubscriptionData): boolean {
+  return expressionType === '' || expressionType === 'TAG'
+}
+
+/** Source: Apache's ExpressionMessageFilter.isMatchedByConsumeQueue, which compares the low 32 bits. */
+function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionData): PullAllowed['accepts'] {
+  if (classFilterMode || subString === '*' || subString === '') return undefined
+  const codes = new Set(codeSet)
+  return tagsCode => tagsCode === undefined || codes.has(tagsCode | 0)
+}
+
+function forbidden(remark: string): Refused {
+  return { code: NO_PERMISSION, remark }
+}

@@ -1,0 +1,126 @@
+import { isIP } from 'node:net'
+import { type Host, hostBytes } from '@gantrymq/protocol'
+import type { Peer } from '@gantrymq/remoting'
+import { APPENDED, type AppendStatus, type MessageStore, type NewRecord } from '@gantrymq/store'
+
+/** A message that the broker stores: Apache's MessageExtBrokerInner. */
+export interface NewMessage {
+  readonly topic: string
+  readonly queueId: number
+  readonly body: Buffer
+  readonly properties: ReadonlyMap<string, string>
+  /** A number of the user's own. */
+  readonly flag: number
+  readonly sysFlag: number
+  /** Milliseconds since the epoch, by the sender's clock. */
+  readonly bornTimestamp: number
+  /** As stored; see `bornHostOf`. */
+  readonly bornHost: Buffer
+  readonly reconsumeTimes: number
+  /** Position of the half message of a committed message. Default 0. */
+  readonly preparedTransactionOffset?: number
+}
+
+/** What became of a message. */
+export interface Written {
+  readonly status: AppendStatus
+  /** Where the message is in the log; of a batch, each message. Empty if it was refused. */
+  readonly positions: readonly number[]
+  /** Of a batch, that of its first message. */
+  readonly queueOffset: number
+  /**
+   * Resolves when the message may be acknowledged, as the flush mode and the sender demand. It rejects if the message is lost.
+   * @throws StoreError
+   */
+  readonly safe: Promise<void>
+}
+
+export interface MessageWriterOptions {
+  readonly store: MessageStore
+  /** The broker's address as stored; read again at each use. */
+  readonly storeHost: () => Buffer
+}
+
+const SEPARATOR = '\u0001'
+const END = '\u0002'
+
+/** Turns messages into records of the store. */
+export class MessageWriter {
+  readonly #store: MessageStore
+  readonly #storeHost: () => Buffer
+  readonly #bornHosts = new WeakMap<Peer, Buffer>()
+
+  constructor({ store, storeHost }: MessageWriterOptions) {
+    this.#store = store
+    this.#storeHost = storeHost
+  }
+
+  /** Appends a message. It leaves with everything else that is appended in this turn of the event loop. */
+  write(message: NewMessage): Written {
+    const status = this.#store.append(this.#recordOf(message))
+    if (status !== APPENDED) return refused(status)
+    const { position, queueOffset } = this.#store.appended
+    return { status, positions: [position], queueOffset, safe: this.#safe() }
+  }
+
+  /** Appends messages of one queue, all or none. */
+  writeBatch(messages: readonly NewMessage[]): Written {
+    const status = this.#store.appendBatch(messages.map(message => this.#recordOf(message)))
+    if (status !== APPENDED) return refused(status)
+    const positions = [...this.#store.appendedPositions]
+    return { status, positions, queueOffset: this.#store.appended.queueOffset, safe: this.#safe() }
+  }
+
+  /** A peer's address as messages contain it. */
+  bornHostOf(peer: Peer): Buffer {
+    let bytes = this.#bornHosts.get(peer)
+    if (bytes === undefined) this.#bornHosts.set(peer, (bytes = hostBytes(hostOf(peer.remoteAddress))))
+    return bytes
+  }
+
+  #safe(): Promise<void> {
+    const { end, waits } = this.#store.appended
+    return waits ? this.#store.whenSafe(end) : this.#store.whenWritten(end)
+  }
+
+  #recordOf(message: NewMessage): NewRecord {
+    const { body } = message
+    const properties = propertiesBytes(message.properties)
+    return {
+      queue: this.#store.queueFor(message.topic, message.queueId),
+      flag: message.flag,
+      sysFlag: message.sysFlag,
+      bornTimestamp: message.bornTimestamp,
+      bornHost: message.bornHost,
+      storeHost: this.#storeHost(),
+      reconsumeTimes: message.reconsumeTimes,
+      preparedTransactionOffset: message.preparedTransactionOffset ?? 0,
+      body,
+      bodyStart: 0,
+      bodyEnd: body.length,
+      properties,
+      propertiesStart: 0,
+      propertiesEnd: properties.length,
+      propertiesEscaped: false,
+    }
+  }
+}
+
+function refused(status: AppendStatus): Written {
+  return { status, positions: [], queueOffset: 0, safe: Promise.resolve() }
+}
+
+/** Unlike `writeMessageProperties`, this leaves it to the store to refuse a text that is too long. */
+function propertiesBytes(properties: ReadonlyMap<string, string>): Buffer {
+  let text = ''
+  for (const [name, value] of properties) text += name + SEPARATOR + value + END
+  return Buffer.from(text)
+}
+
+/** The host in `ip:port`; an address that is none, as that of a stream in memory may be, becomes 0.0.0.0. */
+function hostOf(address: string): Host {
+  const colon = address.lastIndexOf(':')
+  const ip = address.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, '$1')
+  const port = Number(address.slice(colon + 1))
+  return isIP(ip) !== 0 && Number.isInteger(port) ? { ip, port } : { ip: '0.0.0.0', port: 0 }
+}

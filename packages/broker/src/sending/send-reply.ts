@@ -1,0 +1,70 @@
+import { type Host, offsetMessageId, responseCodes, type sendRequests } from '@gantrymq/protocol'
+import type { Answer } from '@gantrymq/remoting'
+import { type AppendStatus, APPENDED, BUSY, NOT_WRITABLE, StoreError } from '@gantrymq/store'
+import type { Refused } from './send-checks.ts'
+
+const { MESSAGE_ILLEGAL, SERVICE_NOT_AVAILABLE, SYSTEM_BUSY, SYSTEM_ERROR } = responseCodes
+
+export type SendAnswer = Pick<Answer<(typeof sendRequests)['SEND_MESSAGE']>, 'code' | 'header'>
+
+/** A stored message, for the answer to its sender. */
+export interface Receipt {
+  readonly storeHost: Host
+  /** In the log; of a batch, that of each message. */
+  readonly positions: readonly number[]
+  /** The queue of the request, which is not always the queue of the record. */
+  readonly queueId: number
+  readonly queueOffset: number
+  /** The unique id of the message. */
+  readonly transactionId: string | undefined
+  /** The options regionId and traceOn. */
+  readonly regionId: string
+  readonly traceOn: boolean
+}
+
+/** The answer for a stored message: Apache's SendMessageProcessor.handlePutMessageResult. */
+export function sendReply(receipt: Receipt, code: number = responseCodes.SUCCESS): SendAnswer {
+  const { storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn } = receipt
+  return {
+    code,
+    header: {
+      msgId: positions.map(position => offsetMessageId(storeHost, position)).join(','),
+      queueId,
+      queueOffset,
+      ...(transactionId !== undefined && { transactionId }),
+      MSG_REGION: regionId,
+      TRACE_ON: traceOn,
+    },
+  }
+}
+
+/** Why the store refused a message, in Apache's words. */
+export function refusedByStore(
+  status: Exclude<AppendStatus, typeof APPENDED>,
+  maxMessageSize: number,
+  problem: StoreError | undefined,
+): Refused {
+  if (status === NOT_WRITABLE) return notAvailable(problem)
+  if (status !== BUSY) return illegalMessage(maxMessageSize)
+  return { code: SYSTEM_BUSY, remark: '[PC_SYNCHRONIZED]broker busy, start flow control for a while' }
+}
+
+export function illegalMessage(maxMessageSize: number): Refused {
+  const remark =
+    'the message is illegal, maybe msg body or properties length not matched. ' +
+    `msg body length limit ${maxMessageSize}B, msg properties length limit 32KB.`
+  return { code: MESSAGE_ILLEGAL, remark }
+}
+
+function notAvailable(problem: StoreError | undefined): Refused {
+  const remark =
+    'service not available now. It may be caused by one of the following reasons: ' +
+    `the broker's disk is full, messages are put to the slave, message store has been shut down, etc. ${problem?.message ?? ''}`
+  return { code: SERVICE_NOT_AVAILABLE, remark: remark.trimEnd() }
+}
+
+/** The answer if a message was appended but is not stored. The message may be sent again. */
+export function lostBy(error: unknown): Refused {
+  if (error instanceof StoreError) return notAvailable(error)
+  return { code: SYSTEM_ERROR, remark: `UNKNOWN_ERROR ${error instanceof Error ? error.message : String(error)}` }
+}

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import {
+  consumeRequests,
+  decodeMessages,
+  encodeBatch,
+  nameServerRequests,
+  pullFlags,
+  readOffsetMessageId,
+  responseCodes,
+  sendRequests,
+} from '@gantrymq/protocol'
+import { type CallInput, ResponseError } from '@gantrymq/remoting'
+import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
+
+type SendInput = CallInput<(typeof sendRequests)['SEND_MESSAGE']>
+type PullInput = CallInput<(typeof consumeRequests)['PULL_MESSAGE']>
+
+function message(given: Partial<NonNullable<SendInput['header']>> = {}, body = 'hello'): SendInput {
+  const header = {
+    producerGroup: 'producers',
+    topic: 'Orders',
+    defaultTopic: 'TBW102',
+    defaultTopicQueueNums: 4,
+    queueId: 1,
+    sysFlag: 0,
+    bornTimestamp: 1_699_999_999_000,
+    flag: 7,
+    ...given,
+  }
+  return { header, body: Buffer.from(body) }
+}
+
+function pullOf(given: Partial<NonNullable<PullInput['header']>> = {}): PullInput {
+  const header = {
+    consumerGroup: 'consumers',
+    topic: 'Orders',
+    queueId: 1,
+    queueOffset: 0,
+    maxMsgNums: 32,
+    sysFlag: pullFlags.subscription,
+    commitOffset: 0,
+    suspendTimeoutMillis: 15_000,
+    subscription: '*',
+    subVersion: 0,
+    expressionType: 'TAG',
+    ...given,
+  }
+  return { header }
+}
+
+const send = ({ client, brokerAddress }: InMemory, input = message()) =>
+  client.call(brokerAddress, sendRequests.SEND_MESSAGE, input)
+const pull = ({ client, brokerAddress }: InMemory, input = pullOf(), timeoutMs = 30_000) =>
+  client.call(brokerAddress, consumeRequests.PULL_MESSAGE, input, { timeoutMs })
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+}
+
+test('a message is stored in a new topic, which name servers know, and is pulled as it was sent', async t => {
+  const mq = await brokerInMemory(t)
+  const sent = await send(
+    mq,
+    message({ properties: 'KEYS\u00011\u0002TAGS\u0001new\u0002UNIQ_KEY\u0001id\u0002WAIT\u0001true\u0002' }),
+  )
+  assert.equal(sent.header.queueId, 1)
+  assert.equal(sent.header.queueOffset, 0)
+  assert.equal(sent.header.transactionId, 'id')
+  assert.deepEqual(readOffsetMessageId(sent.header.msgId), {
+    store: { ip: '10.0.1.1', port: 10_911 },
+    physicalOffset: 0,
+  })
+
+  const route = await mq.client.call(mq.nameServers, nameServerRequests.GET_ROUTEINFO_BY_TOPIC, {
+    header: { topic: 'Orders' },
+  })
+  assert.equal(route.body?.queueDatas[0]?.writeQueueNums, 4)
+
+  const pulled = await pull(mq)
+  assert.equal(pulled.remark, 'FOUND')
+  assert.deepEqual(
+    { ...pulled.header },
+    { suggestWhichBrokerId: 0, nextBeginOffset: 1, minOffset: 0, maxOffset: 1, topicSysFlag: 0, groupSysFlag: 0 },
+  )
+  const [stored] = decodeMessages(pulled.body!)
+  assert.equal(stored?.body.toString(), 'hello')
+  assert.equal(stored?.flag, 7)
+  assert.deepEqual(stored?.bornHost, { ip: '10.0.2.1', port: 50_002 })
+  const properties = { KEYS: '1', TAGS: 'new', UNIQ_KEY: 'id', CLUSTER: 'DefaultCluster' }
+  assert.deepEqual(Object.fromEntries(stored?.properties ?? []), properties)
+})
+
+test('the messages of a batch get consecutive offsets in one queue', async t => {
+  const mq = await brokerInMemory(t)
+  const parts = ['a', 'b', 'c'].map(text => ({
+    flag: 0,
+    body: Buffer.from(text),
+    properties: `TAGS\u0001${text}\u0002`,
+  }))
+  const header = { a: 'p', b: 'Orders', c: 'TBW102', d: 4, e: 0, f: 0, g: 1, h: 0, i: 'WAIT\u0001true\u0002', m: true }
+  const sent = await mq.client.call(mq.brokerAddress, sendRequests.SEND_BATCH_MESSAGE, {
+    header,
+    body: encodeBatch(parts),
+  })
+  assert.equal(sent.header.msgId.split(',').length, 3)
+  assert.equal(sent.header.queueOffset, 0)
+  const pulled = await pull(mq, pullOf({ queueId: 0, subscription: 'a || c' }))
+  const stored = decodeMessages(pulled.body!).map(({ body, queueOffset, properties }) => {
+    return [body.toString(), queueOffset, properties.get('CLUSTER')]
+  })
+  assert.deepEqual(stored, [
+    ['a', 0, 'DefaultCluster'],
+    ['c', 2, 'DefaultCluster'],
+  ])
+  assert.equal(pulled.header.nextBeginOffset, 3)
+})
+
+test('a batch that is cut off is refused, and nothing of it is stored', async t => {
+  const mq = await brokerInMemory(t)
+  const body = encodeBatch([{ flag: 0, body: Buffer.from('a'), properties: '' }]).subarray(0, 20)
+  const refused = send(mq, { ...message({ batch: true }), body })
+  await assert.rejects(refused, { responseCode: responseCodes.MESSAGE_ILLEGAL })
+  assert.equal((await pull(mq)).header.maxOffset, 0)
+})
+
+test('a pull without messages is answered when one arrives', async t => {
+  const mq = await brokerInMemory(t)
+  await send(mq)
+  const waiting = pull(mq, pullOf({ queueOffset: 1, sysFlag: pullFlags.subscription | pullFlags.suspend }))
+  await settle()
+  await send(mq, message({}, 'second'))
+  const pulled = await waiting
+  assert.equal(decodeMessages(pulled.body!)[0]?.body.toString(), 'second')
+})
+
+test('a pull without messages is answered with code 19 when its time is over', async t => {
+  const mq = await brokerInMemory(t)
+  await send(mq)
+  const waiting = pull(mq, pullOf({ queueOffset: 1, sysFlag: pullFlags.subscription | pullFlags.suspend }))
+  await settle()
+  mq.clock.advance(14_900)
+  let answered = false
+  void waiting.then(() => (answered = true))
+  await settle()
+  assert.equal(answered, false)
+  mq.clock.advance(200)
+  assert.equal((await waiting).code, responseCodes.PULL_NOT_FOUND)
+})
+
+test('messages that a waiting consumer does not want are passed over after 5 s', async t => {
+  const mq = await brokerInMemory(t)
+  await send(mq, message({ properties: 'TAGS\u0001new\u0002' }))
+  const again = pull(
+    mq,
+    pullOf({ queueOffset: 1, subscription: 'paid', sysFlag: pullFlags.subscription | pullFlags.suspend }),
+  )
+  await settle()
+  await send(mq, message({ properties: 'TAGS\u0001new\u0002' }))
+  mq.clock.advance(5200)
+  const passed = await again
+  assert.equal(passed.code, responseCodes.PULL_RETRY_IMMEDIATELY)
+  assert.equal(passed.header.nextBeginOffset, 2)
+})
+
+test('a pull commits the offset of its group even if it waits', async t => {
+  const mq = await brokerInMemory(t)
+  await send(mq)
+  const sysFlag = pullFlags.subscription | pullFlags.suspend | pullFlags.commitOffset
+  const waiting = pull(mq, pullOf({ queueOffset: 1, commitOffset: 1, sysFlag }))
+  await settle()
+  const header = { consumerGroup: 'consumers', topic: 'Orders', queueId: 1 }
+  const { header: known } = await mq.client.call(mq.brokerAddress, consumeRequests.QUERY_CONSUMER_OFFSET, { header })
+  assert.equal(known.offset, 1)
+  await mq.broker.close()
+  await waiting.catch(() => {})
+})
+
+test('names that could leave the folder of the store are refused before anything is created', async t => {
+  const mq = await brokerInMemory(t)
+  for (const topic of ['../../x', 'a/b', 'a\u0000b', 'Bestellungen ü', '.', 'x'.repeat(128), ' ']) {
+    await assert.rejects(send(mq, message({ topic })), { responseCode: responseCodes.INVALID_PARAMETER })
+  }
+  for (const consumerGroup of ['../../x', 'a\u0000b', 'x'.repeat(256)]) {
+    const refused = pull(mq, pullOf({ consumerGroup }))
+    await assert.rejects(refused, { responseCode: responseCodes.SUBSCRIPTION_GROUP_NOT_EXIST })
+  }
+})
+
+test('an unknown request is answered with code 3 in the words of Apache', async t => {
+  const mq = await brokerInMemory(t)
+  const error: unknown = await mq.client
+    .call(mq.brokerAddress, { code: 9999, purpose: '' })
+    .catch((caught: unknown) => caught)
+  assert.ok(error instanceof ResponseError)
+  assert.equal(error.responseCode, 3)
+  assert.equal(error.remark, ' request type 9999 not supported')
+})
+
+test('a send to a queue that the topic does not have is refused', async t => {
+  const mq = await brokerInMemory(t)
+  await assert.rejects(send(mq, message({ queueId: 4 })), {
+    responseCode: responseCodes.INVALID_PARAMETER,
+    remark:
+      'request queueId[4] is illegal, TopicConfig [topicName=Orders, readQueueNums=4, writeQueueNums=4, perm=RW-, ' +
+      'topicFilterType=SINGLE_TAG, topicSysFlag=0, order=false, attributes={}] Producer: 10.0.2.1:50002',
+  })
+})
