@@ -19,6 +19,7 @@ export function documents(): string[] {
     'packages/*/*.md',
     'examples/*.md',
     'interop/*.md',
+    'deploy/*.md',
     'benchmarks/*.md',
   ]).sort()
 }
