@@ -19,6 +19,7 @@ export function limitsOf(options: ServingOptions): Partial<ServerLimits> {
     maxConnectionsPerAddress: options.maxConnectionsPerAddress,
     idleMs: idleMsOf(options),
     maxFrame: options.maxFrameSize,
+    maxFrameMemory: options.maxFrameMemory,
     maxHeader: options.maxHeaderSize,
     maxFields: options.maxHeaderFields,
     maxAnswering: options.maxRequestsInProgress,

@@ -346,7 +346,7 @@ export class NameServer {
   #onClose(connection: Connection, reason: CloseReason): void {
     this.#peers.delete(connection.id)
     this.metrics.connectionsClosed.add({ reason })
-    if (reason === 'bad_frame' || reason === 'slow_reader' || reason === 'slow_frame') {
+    if (reason === 'bad_frame' || reason === 'slow_reader' || reason === 'slow_frame' || reason === 'memory') {
       this.metrics.rejected.add({ reason })
     }
     this.#endedConnections.set(connection.id, reason)

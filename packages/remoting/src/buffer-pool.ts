@@ -20,11 +20,11 @@ export class BufferPool {
     return this.#size
   }
 
-  /** A buffer of at least this size, if the pool has one. It is not cleared. */
+  /** A buffer of this size or up to four times this size, if the pool has one. It is not cleared. */
   borrow(size: number): Buffer | undefined {
     let best = -1
     for (const [i, { length }] of this.#free.entries()) {
-      if (length >= size && (best < 0 || length < (this.#free[best] as Buffer).length)) best = i
+      if (length >= size && length < size * 4 && (best < 0 || length < (this.#free[best] as Buffer).length)) best = i
     }
     if (best < 0) return undefined
     const [buffer] = this.#free.splice(best, 1)

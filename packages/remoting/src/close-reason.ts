@@ -9,3 +9,4 @@ export type CloseReason =
   | 'error'
   | 'shutdown'
   | 'limit'
+  | 'memory'

@@ -5,9 +5,11 @@ import type { Command, ReplyParts, SerializeType } from './command.ts'
 import type { Eventual } from './held.ts'
 import type { FastPath } from './fast-path.ts'
 import { MAX_FRAME } from './frame.ts'
+import type { FrameMemory } from './frame-memory.ts'
 import { MAX_FIELDS } from './header-view.ts'
 import type { Language } from './language.ts'
 import type { Logger } from './log.ts'
+import type { ReadTurns } from './read-turns.ts'
 import type { Peer } from './request.ts'
 
 /** The release that this side announces: the number of 5.5.0, so that peers use the features of 5.x. */
@@ -72,6 +74,10 @@ export interface ConnectionOptions {
    * Without a pool, every frame gets its own memory.
    */
   readonly pool?: BufferPool | undefined
+  /** Counts the memory of frames for all connections that share it. Without it, frames are bounded by `maxFrame` only. */
+  readonly memory?: FrameMemory | undefined
+  /** Divides the time for reading among the connections that share it. Default: the connection has its own. */
+  readonly turns?: ReadTurns | undefined
   readonly traffic?: Traffic | undefined
   /**
    * Called when requests have been answered. `count` is more than 1 if a fast path answered several at once: then each of them

@@ -25,11 +25,13 @@ import {
 import { FrameError, RemotingError } from './errors.ts'
 import type { FastConnection, FastPath } from './fast-path.ts'
 import { FrameDecoder, type OutgoingCommand, readCommand, scanHeader, writeFrame } from './frame.ts'
+import type { MemoryShare } from './frame-memory.ts'
 import { HeaderView } from './header-view.ts'
 import { Held } from './held.ts'
 import { type Logger, silent } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
+import { ReadTurns } from './read-turns.ts'
 import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { readReply, writeRequest } from './request-codec.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
@@ -38,6 +40,9 @@ import { giveUpAfter, upTo } from './waits.ts'
 
 const closed = diagnostics.channel('gantrymq:remoting:connection:close')
 const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
+
+/** Frames between two looks at the clock. A frame for the router counts as so many, as it takes longer. */
+const FRAMES_PER_CHECK = 16
 
 let lastId = 0
 
@@ -67,6 +72,8 @@ export class Connection implements FastConnection {
   readonly #calls: PendingCalls
   readonly #answering: Answering
   readonly #traffic: Traffic | undefined
+  readonly #turns: ReadTurns
+  readonly #share: MemoryShare | undefined
   /**
    * A socket does not read the bytes of a write that is done: the kernel has them, or they were encrypted. Any other stream may
    * still hold them.
@@ -77,6 +84,11 @@ export class Connection implements FastConnection {
   #reading = false
   #corked = false
   #paused = false
+  #pausedAt = 0
+  /** True while the connection waits for memory. */
+  #starved = false
+  /** Length of the frame that is being handled, bytes. */
+  #frameSize = 0
   /** The version in the peer's last command; 0 before the first one. */
   #peerVersion = 0
   #frameSince = 0
@@ -98,7 +110,12 @@ export class Connection implements FastConnection {
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
     this.lastActivity = this.#clock.elapsed()
-    this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool)
+    this.#turns = options.turns ?? new ReadTurns(() => this.#clock.elapsed())
+    this.#share = options.memory?.share({
+      onMemory: () => this.#onMemory(),
+      onOutOfMemory: why => this.#onOutOfMemory(why),
+    })
+    this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool, this.#share)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
     this.#answering = new Answering(this.#limits, options.onAnswered)
     this.#reusesWrites = stream instanceof Socket
@@ -117,9 +134,12 @@ export class Connection implements FastConnection {
     return this.#answering.mayHold
   }
 
-  /** Requests of the peer being answered, and own calls that wait for a reply. Held requests do not count. */
+  /**
+   * Requests of the peer being answered, and own calls that wait for a reply. Held requests do not count; frames that were read
+   * and wait for their turn count as one.
+   */
   get inFlight(): number {
-    return this.#answering.count + this.#calls.size
+    return this.#answering.count + this.#calls.size + (this.#decoder.rest > 0 ? 1 : 0)
   }
 
   /** Resolves when the connection has ended, no matter which side ended it. */
@@ -139,10 +159,15 @@ export class Connection implements FastConnection {
     const now = this.#clock.elapsed()
     this.lastActivity = now
     if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
+    this.#decoder.push(chunk)
+    this.#read(now)
+  }
+
+  /** Handles the frames of the last read until it is used up, or until the connection must stop. */
+  #read(now: number): void {
+    const decoder = this.#decoder
     this.#reading = true
     try {
-      const decoder = this.#decoder
-      decoder.push(chunk)
       this.#readFrames(decoder)
       if (decoder.pending === 0) this.#frameSince = 0
       else if (this.#frameSince === 0) this.#frameSince = now
@@ -152,20 +177,35 @@ export class Connection implements FastConnection {
     this.#answering.endRun()
     this.#reading = false
     this.#flush()
+    if (decoder.rest > 0) this.#leaveRest(decoder)
   }
 
   #readFrames(decoder: FrameDecoder): void {
     const { fastPath, pool } = this.#options
     const { maxHeader, maxFields } = this.#limits
     const view = this.#view
+    let unchecked = 0
+    let checks = 0
     if (fastPath !== undefined) this.#startRun()
-    while (this.#state !== 'closed' && decoder.next()) {
+    while (this.#state !== 'closed' && !this.#paused) {
+      if (unchecked >= FRAMES_PER_CHECK && decoder.rest > 0) {
+        if (this.#turns.isOver(checks++)) return
+        unchecked = 0
+      }
+      if (!decoder.next()) {
+        if (decoder.rest > 0) this.#starve()
+        return
+      }
       this.#frameSince = 0
-      const { bytes, start, end } = decoder
+      const { bytes, start, end, lent } = decoder
       const scanned = scanHeader(bytes, start, end, maxHeader, view)
       if (fastPath !== undefined) {
         if (scanned && this.#isTaken(fastPath, view)) {
-          if (decoder.lent !== undefined) pool?.give(decoder.lent)
+          if (lent !== undefined) {
+            pool?.give(lent)
+            this.#share?.dropFrame()
+          }
+          unchecked++
           continue
         }
         this.#answering.endRun()
@@ -173,9 +213,50 @@ export class Connection implements FastConnection {
       const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
       const fields = command.extFields?.size ?? 0
       if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
-      this.#onCommand(this.#sharesReads && decoder.lent === undefined ? withOwnBody(command) : command, decoder.lent)
+      this.#frameSize = end - start
+      this.#onCommand(this.#sharesReads && lent === undefined ? withOwnBody(command) : command, lent)
+      if (lent !== undefined) this.#share?.dropFrame()
+      unchecked += FRAMES_PER_CHECK
       if (fastPath !== undefined) this.#startRun()
     }
+  }
+
+  /** Keeps the rest of a read for a later turn, and reads nothing else until then. */
+  #leaveRest(decoder: FrameDecoder): void {
+    if (this.#state === 'closed') return
+    if (this.#sharesReads) decoder.keepRest()
+    // Whatever stopped the connection lets it read on.
+    if (this.#paused) return
+    this.#pause()
+    this.#turns.later(this.#readOn)
+  }
+
+  readonly #readOn = (): void => {
+    if (this.#state === 'closed' || this.#isBlocked()) return
+    const now = this.#clock.elapsed()
+    this.#unpause(now)
+    this.#read(now)
+    if (this.#decoder.rest > 0) return
+    if (!this.#paused) this.#stream.resume()
+    this.#onDrained?.()
+  }
+
+  /** Waits until there is memory for the frame that is arriving, or room for further requests. */
+  #starve(): void {
+    if (this.#share === undefined || this.#starved) return
+    this.#starved = true
+    this.#pause()
+    this.#share.wait(this.#decoder.rest)
+  }
+
+  #onMemory(): void {
+    this.#starved = false
+    this.#resume()
+  }
+
+  #onOutOfMemory(why: string): void {
+    this.#log.warn({ peer: this.remoteAddress, why }, 'connection closed to free memory')
+    this.#end('memory', new RemotingError('OUT_OF_MEMORY', why, { retriable: true }))
   }
 
   #refuseFrame(error: unknown): void {
@@ -213,10 +294,15 @@ export class Connection implements FastConnection {
     lent: Buffer | undefined,
   ): void {
     this.#begin()
+    const bytes = this.#share?.hold(this.#frameSize) ?? 0
+    if (this.#share?.isFull === true) this.#starve()
     reply
       .then(parts => this.#settle(command, parts, started, lent))
       .catch((error: unknown) => this.#end('error', error as Error))
-      .finally(() => this.#finish())
+      .finally(() => {
+        this.#share?.release(bytes)
+        this.#finish()
+      })
   }
 
   #settle(command: Command, reply: ReplyParts | Held<ReplyParts>, started: number, lent: Buffer | undefined): void {
@@ -390,15 +476,30 @@ export class Connection implements FastConnection {
   #pause(): void {
     if (this.#paused || this.#state === 'closed') return
     this.#paused = true
+    this.#pausedAt = this.#clock.elapsed()
     this.#stream.pause()
+  }
+
+  #isBlocked(): boolean {
+    return this.#blockedSince !== 0 || this.#starved || this.#answering.isFull
   }
 
   #resume(): void {
     if (!this.#paused) return
     if (this.#stream.writableLength <= this.#limits.maxQueued) this.#blockedSince = 0
-    if (this.#blockedSince !== 0 || this.#answering.isFull) return
-    this.#paused = false
+    if (this.#isBlocked()) return
+    if (this.#decoder.rest > 0) {
+      this.#turns.later(this.#readOn)
+      return
+    }
+    this.#unpause(this.#clock.elapsed())
     if (this.#state !== 'closed') this.#stream.resume()
+  }
+
+  /** The time of a pause does not count as time that the peer took for a frame. */
+  #unpause(now: number): void {
+    this.#paused = false
+    if (this.#frameSince !== 0) this.#frameSince += now - this.#pausedAt
   }
 
   #dropSlowReader(queued: number): void {
@@ -478,6 +579,8 @@ export class Connection implements FastConnection {
   #end(reason: CloseReason, error: Error | null): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#turns.forget(this.#readOn)
+    this.#share?.close()
     this.#out.take()
     this.#stream.destroy()
     const why = error?.message ?? reason

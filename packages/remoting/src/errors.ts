@@ -10,6 +10,7 @@ export type RemotingErrorCode =
   | 'SLOW_READER'
   | 'BAD_FRAME'
   | 'FRAME_TOO_LARGE'
+  | 'OUT_OF_MEMORY'
   | 'BAD_HEADER'
   | 'BAD_BODY'
   | 'BAD_OPTION'

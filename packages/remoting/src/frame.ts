@@ -19,8 +19,20 @@ const BINARY_TYPE = 1
 const COPY_LIMIT = 16 * 1024
 
 const BLOCK = 64 * 1024
+/** A pooled buffer is lent once one part in so many of its frame has arrived. A read is 64 KiB, so it is enough for 4 MiB. */
+const SMALLEST_PART = 64
+/** Memory for a frame grows fourfold until so many bytes have arrived, and then twofold. */
+const QUICK_GROWTH = 4 * BLOCK
 
 const NO_BYTES = Buffer.alloc(0)
+
+/** Limits the memory of a frame that arrives in several chunks. */
+export interface FrameRoom {
+  /** Whether the frame may have so many bytes of memory now. */
+  grow(size: number): boolean
+  /** Called when the frame is complete. */
+  arrived(): void
+}
 
 /**
  * Splits a stream of chunks into frames. Memory grows only with the bytes received, never with an announced length.
@@ -38,14 +50,17 @@ export class FrameDecoder {
   #needed = 0
   readonly #limit: number
   readonly #pool: BufferPool | undefined
+  readonly #room: FrameRoom | undefined
 
   /**
    * @param limit Largest frame in bytes, including the length word.
    * @param pool Lends memory for frames that arrive in several chunks; see `lent`.
+   * @param room Limits that memory. While a frame may not grow, `next` is false, and the rest of the chunk stays.
    */
-  constructor(limit = MAX_FRAME, pool?: BufferPool) {
+  constructor(limit = MAX_FRAME, pool?: BufferPool, room?: FrameRoom) {
     this.#limit = limit
     this.#pool = pool
+    this.#room = room
   }
 
   /** Bytes received of an incomplete frame. */
@@ -58,13 +73,24 @@ export class FrameDecoder {
     return this.bytes === this.#chunk ? undefined : this.bytes
   }
 
+  /** Bytes of the chunk that have not been read yet. */
+  get rest(): number {
+    return this.#chunk.length - this.#position
+  }
+
   push(chunk: Buffer): void {
-    this.#chunk = chunk
+    this.#chunk = this.rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#position), chunk])
+    this.#position = 0
+  }
+
+  /** Copies the rest of the chunk, whose memory will be overwritten. */
+  keepRest(): void {
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#position))
     this.#position = 0
   }
 
   /**
-   * Finds the next frame. True if it is complete.
+   * Finds the next frame. True if it is complete; if not, and there is a `rest`, memory for it is short.
    * @throws FrameTooLargeError, FrameError as soon as the length word is wrong.
    */
   next(): boolean {
@@ -107,6 +133,7 @@ export class FrameDecoder {
     this.end = this.#needed
     this.#partial = NO_BYTES
     this.#have = 0
+    this.#room?.arrived()
     return true
   }
 
@@ -114,7 +141,7 @@ export class FrameDecoder {
   #take(): void {
     const end = Math.min(this.#chunk.length, this.#position + this.#needed - this.#have)
     const have = this.#have + end - this.#position
-    if (this.#partial.length < have) this.#grow(have)
+    if (this.#partial.length < have && !this.#grow(have)) return
     this.#chunk.copy(this.#partial, this.#have, this.#position, end)
     this.#have = have
     this.#position = end
@@ -128,13 +155,20 @@ export class FrameDecoder {
     this.bytes = NO_BYTES
   }
 
-  #grow(have: number): void {
+  #grow(have: number): boolean {
     const before = this.#partial
-    // A peer that announces much and sends little gets little memory; a lent buffer exists already.
-    const size = Math.min(roundUp(this.#needed), Math.max(have * 4, 256))
-    this.#partial = this.#pool?.borrow(this.#needed) ?? Buffer.allocUnsafeSlow(size)
+    // A peer that announces much and sends little gets little memory.
+    const lent = have * SMALLEST_PART >= this.#needed ? this.#pool?.borrow(this.#needed) : undefined
+    const ahead = have < QUICK_GROWTH ? 4 : 2
+    const size = lent?.length ?? Math.min(roundUp(this.#needed), Math.max(have * ahead, 256))
+    if (this.#room?.grow(size) === false) {
+      if (lent !== undefined) this.#pool?.give(lent)
+      return false
+    }
+    this.#partial = lent ?? Buffer.allocUnsafeSlow(size)
     before.copy(this.#partial, 0, 0, this.#have)
     if (before.length > 0) this.#pool?.give(before)
+    return true
   }
 }
 

@@ -95,6 +95,7 @@ export {
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { type FastConnection, type FastPath, LATER, NOT_TAKEN } from './fast-path.ts'
 export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
+export { FrameMemory } from './frame-memory.ts'
 export { copyValue, HeaderView, toCommand } from './header-view.ts'
 export { type Eventual, Held, held, settled } from './held.ts'
 export { jsonReplyAround } from './json-header.ts'

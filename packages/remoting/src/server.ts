@@ -11,10 +11,12 @@ import { Connection, nextConnectionId } from './connection.ts'
 import { type ConnectionLimits, type ConnectionOptions, defaultConnectionLimits } from './connection-options.ts'
 import { RemotingError } from './errors.ts'
 import { type FastPath, NOT_TAKEN } from './fast-path.ts'
+import { FrameMemory } from './frame-memory.ts'
 import type { Eventual } from './held.ts'
 import { type Logger, silent } from './log.ts'
 import { addressOf, ipOf } from './peer-address.ts'
 import { PROXY_V2_LIMIT } from './proxy-protocol.ts'
+import { ReadTurns } from './read-turns.ts'
 import type { Peer } from './request.ts'
 import { GO_AWAY } from './router.ts'
 import type { ServerTls } from './tls.ts'
@@ -32,6 +34,11 @@ export interface ServerLimits extends ConnectionLimits {
   readonly idleMs: number
   /** Largest PROXY preamble of version 2, bytes. Default 536. */
   readonly proxyPreamble: number
+  /**
+   * Bytes of unfinished frames and of requests that are not answered yet, over all connections; see `FrameMemory`. Default
+   * 268,435,456.
+   */
+  readonly maxFrameMemory: number
 }
 
 export const defaultServerLimits: ServerLimits = {
@@ -41,6 +48,7 @@ export const defaultServerLimits: ServerLimits = {
   detectionMs: 10_000,
   idleMs: 120_000,
   proxyPreamble: PROXY_V2_LIMIT,
+  maxFrameMemory: 256 << 20,
 }
 
 /**
@@ -119,6 +127,9 @@ export class RemotingServer {
   readonly #perAddress = new Map<string, number>()
   readonly #fastPath: FastPath | undefined
   readonly #pool = new BufferPool()
+  readonly #turns: ReadTurns
+  /** Of the frames of all connections. */
+  readonly memory: FrameMemory
   #sweeper: Disposable | undefined
   #draining = false
   #onEmpty: (() => void) | undefined
@@ -130,6 +141,8 @@ export class RemotingServer {
     this.#idleMs = this.#limits.idleMs
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
+    this.#turns = new ReadTurns(() => this.#clock.elapsed())
+    this.memory = new FrameMemory(this.#limits.maxFrameMemory, this.#clock)
     this.#fastPath = options.fastPath && this.#unlessGoingAway(options.fastPath)
   }
 
@@ -280,6 +293,8 @@ export class RemotingServer {
       onSend,
       traffic,
       pool: this.#pool,
+      memory: this.memory,
+      turns: this.#turns,
       limits: this.#limits,
       clock: this.#clock,
       log: this.#log,
@@ -322,6 +337,7 @@ export class RemotingServer {
     for (const [detector, since] of this.#detectors) {
       if (now - since >= detectionMs) detector.refuse(`it did not show its protocol within ${detectionMs} ms`)
     }
+    this.memory.sweep()
     for (const connection of this.#connections) {
       connection.sweep(now)
       if (idleMs === 0 || now - connection.lastActivity < idleMs) continue
