@@ -74,7 +74,7 @@ function fixture({ limits = {}, hotBytes = 1e9 }: { limits?: Partial<ReadLimits>
     },
     put: (...tags) => {
       for (const code of tags) {
-        queue.put(queue.maxOffset, log.safe, RECORD, code)
+        queue.put(queue.maxOffset, log.safe, RECORD, code, 0)
         log.safe += RECORD
       }
     },
@@ -162,7 +162,7 @@ test('records that were deleted are passed over, file by file', () => {
 test('a unit behind the end of the log is reported and passed over', () => {
   const { read, put, log, queue, damaged } = fixture()
   put(0)
-  queue.put(1, 50_000, RECORD, 0)
+  queue.put(1, 50_000, RECORD, 0, 0)
   assert.deepEqual([read({}).count, read({}).nextOffset], [1, 2])
   assert.deepEqual(damaged, [1, 1])
   assert.equal(log.safe, 100)

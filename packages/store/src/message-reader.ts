@@ -1,6 +1,6 @@
 import type { LogBytes } from './log/log-bytes.ts'
 import type { ConsumeQueue, UnitsView } from './queues/consume-queue.ts'
-import { extensionOffset, isPreBlank, UNIT_BYTES, unitPosition, unitSize, unitTagsCode } from './queues/queue-unit.ts'
+import { isPreBlank, UNIT_BYTES, unitPosition, unitSize } from './queues/queue-unit.ts'
 import { isFull, type ReadLimits } from './read-limits.ts'
 
 /**
@@ -164,7 +164,14 @@ export class MessageReader {
         if (position < skipTo) continue
         const size = unitSize(bytes, at)
         if (isFull(found, allowed, limits, size, log.safe - position > hotBytes)) break scan
-        if (accepts !== undefined && !accepts(tagsOf(bytes, at))) continue
+        if (accepts !== undefined) {
+          const tags = queue.tagsCode(bytes, at)
+          if (tags === 'LOADING') {
+            found.loading = queue.loadTags(bytes, at)
+            break scan
+          }
+          if (!accepts(tags)) continue
+        }
         if (size <= 0 || !log.exists(position, size)) {
           if (found.count === 0) status = 'MESSAGE_WAS_REMOVING'
           if (position < log.start) skipTo = nextFile(position)
@@ -189,10 +196,6 @@ export class MessageReader {
     found.suggestSlave = log.safe - position > hotBytes
     return ended(found, status, next)
   }
-}
-
-function tagsOf(bytes: Buffer, at: number): number | undefined {
-  return extensionOffset(bytes, at) === undefined ? unitTagsCode(bytes, at) : undefined
 }
 
 function ended(found: Found, status: ReadStatus, nextOffset: number): ReadStatus {

@@ -18,7 +18,7 @@ function messagesAt(times: readonly number[], start = 0): { queue: ConsumeQueue;
     clock: new ManualClock(),
   })
   const queue = queues.findOrMake('Orders', 0)
-  for (let offset = 0; offset < times.length; offset++) queue.put(offset, offset * RECORD, RECORD, 0)
+  for (let offset = 0; offset < times.length; offset++) queue.put(offset, offset * RECORD, RECORD, 0, 0)
   const log = {
     start,
     async peek(position: number, size: number): Promise<Buffer | undefined> {

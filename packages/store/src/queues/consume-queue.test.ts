@@ -6,7 +6,7 @@ import type { Disk } from '../files/disk.ts'
 import { MemoryDisk } from '../files/memory-disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
-import { queueFileStarts } from './queue-files.ts'
+import { fileStartsIn } from './queue-files.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
 const FOLDER = '/store/consumequeue/Orders/3'
@@ -15,12 +15,12 @@ const FOLDER = '/store/consumequeue/Orders/3'
 function openQueue(disk: Disk, fileBytes = 400): { queue: ConsumeQueue; shared: SharedByQueues } {
   const shared = {
     files: new OpenFiles(disk),
-    blocks: new UnitBlocks(blockBytesFor(fileBytes), 4 * fileBytes),
+    blocks: new UnitBlocks(blockBytesFor(fileBytes, 20, 20_000), 4 * fileBytes),
     unsaved: new UnsavedQueues(),
     lastSerial: 0,
     fileBytes,
   }
-  const fileStarts = queueFileStarts(FOLDER, disk.list(FOLDER) ?? [], fileBytes)
+  const fileStarts = fileStartsIn(FOLDER, disk.list(FOLDER) ?? [], fileBytes, 'mappedFileSizeConsumeQueue')
   const keyPrefixHash = stringHash('Orders#')
   return {
     queue: new ConsumeQueue({ topic: 'Orders', id: 3, keyPrefixHash, folder: FOLDER, shared, fileStarts }),
@@ -36,7 +36,7 @@ function reopen(disk: Disk, limit = Number.POSITIVE_INFINITY, fileBytes = 400): 
 
 /** Puts units of records of 100 bytes, each with the tags code of its offset. */
 function putMany(queue: ConsumeQueue, from: number, to: number): void {
-  for (let offset = from; offset < to; offset++) assert.ok(queue.put(offset, offset * 100, 100, -offset))
+  for (let offset = from; offset < to; offset++) assert.ok(queue.put(offset, offset * 100, 100, -offset, 0))
 }
 
 async function tagsOf(queue: ConsumeQueue): Promise<number[]> {
@@ -44,7 +44,7 @@ async function tagsOf(queue: ConsumeQueue): Promise<number[]> {
   for (let offset = queue.minOffset; offset < queue.maxOffset; offset++) {
     const unit = await queue.unit(offset)
     assert.equal(unit?.position, offset * 100)
-    tags.push(0 - unit.tagsCode)
+    tags.push(0 - (unit.tagsCode ?? Number.NaN))
   }
   return tags
 }
@@ -100,7 +100,7 @@ test('a file is created with its first unit and has its full size', async () => 
 test('a queue whose first offset is 45 fills the units before it as Apache does', async () => {
   const disk = new MemoryDisk()
   const { queue } = openQueue(disk)
-  assert.ok(queue.put(45, 4500, 100, -45))
+  assert.ok(queue.put(45, 4500, 100, -45, 0))
   assert.equal(queue.minOffset, 45)
   await queue.sync()
   const blank = '00000000000000007fffffff0000000000000000'
@@ -113,15 +113,15 @@ test('a queue whose first offset is 45 fills the units before it as Apache does'
 test('putting a record again changes nothing', () => {
   const { queue } = openQueue(new MemoryDisk())
   putMany(queue, 0, 5)
-  assert.ok(queue.put(3, 300, 100, 99))
+  assert.ok(queue.put(3, 300, 100, 99, 0))
   assert.equal(queue.maxOffset, 5)
 })
 
 test('a unit that leaves a gap, or goes back, is refused', () => {
   const { queue } = openQueue(new MemoryDisk())
   putMany(queue, 0, 5)
-  assert.equal(queue.put(7, 700, 100, 0), false)
-  assert.equal(queue.put(2, 700, 100, 0), false)
+  assert.equal(queue.put(7, 700, 100, 0, 0), false)
+  assert.equal(queue.put(2, 700, 100, 0, 0), false)
   assert.equal(queue.maxOffset, 5)
 })
 

@@ -1,6 +1,17 @@
 import type { OpenFiles } from '../files/open-files.ts'
+import type { QueueExtension } from './queue-extension.ts'
 import { QueueFiles } from './queue-files.ts'
-import { fillPreBlank, isPreBlank, UNIT_BYTES, unitPosition, unitSize, unitTagsCode, writeUnit } from './queue-unit.ts'
+import {
+  extensionOffset,
+  fillPreBlank,
+  isPreBlank,
+  writeExtensionOffset,
+  UNIT_BYTES,
+  unitPosition,
+  unitSize,
+  unitTagsCode,
+  writeUnit,
+} from './queue-unit.ts'
 import type { UnitBlocks } from './unit-blocks.ts'
 
 /** The queues with units that are not in their files yet, or not durable there. Both in the order of their oldest such unit. */
@@ -31,6 +42,8 @@ export interface ConsumeQueueParts {
   readonly shared: SharedByQueues
   /** First bytes of the files in the folder. Default: none. */
   readonly fileStarts?: number[]
+  /** Where the tags of its units are kept. Default: in the units. */
+  readonly extension?: QueueExtension | undefined
 }
 
 /** A part of a queue in memory; valid within the turn of the event loop in which it was found. Reused for each look-up. */
@@ -44,7 +57,8 @@ export interface UnitsView {
 export interface Unit {
   readonly position: number
   readonly size: number
-  readonly tagsCode: number
+  /** Undefined if it is not known: the queue had an extension that is lost. */
+  readonly tagsCode: number | undefined
 }
 
 /** Units in memory that start at some unit of the queue. */
@@ -74,6 +88,7 @@ export class ConsumeQueue {
   #serial: number
   readonly #shared: SharedByQueues
   readonly #files: QueueFiles
+  readonly #extension: QueueExtension | undefined
   readonly #unitsPerBlock: number
   #minOffset = 0
   #maxOffset = 0
@@ -90,14 +105,21 @@ export class ConsumeQueue {
   #unsyncedFrom = CLEAN
   #isRemoved = false
 
-  constructor({ topic, id, keyPrefixHash, folder, shared, fileStarts }: ConsumeQueueParts) {
+  constructor({ topic, id, keyPrefixHash, folder, shared, fileStarts = [], extension }: ConsumeQueueParts) {
     this.topic = topic
     this.topicBytes = Buffer.from(topic)
     this.id = id
     this.keyPrefixHash = keyPrefixHash
     this.#shared = shared
     this.#serial = ++shared.lastSerial
-    this.#files = new QueueFiles(shared.files, folder, shared.fileBytes, fileStarts)
+    this.#files = new QueueFiles({
+      open: shared.files,
+      folder,
+      fileBytes: shared.fileBytes,
+      starts: fileStarts,
+      hasBlanks: true,
+    })
+    this.#extension = extension
     this.#unitsPerBlock = shared.blocks.blockBytes / UNIT_BYTES
   }
 
@@ -140,14 +162,17 @@ export class ConsumeQueue {
    * before it were deleted.
    * @returns false if units before this one are missing, or if the queue has later ones; nothing has changed then
    */
-  put(offset: number, position: number, size: number, tagsCode: number): boolean {
+  put(offset: number, position: number, size: number, tagsCode: number, storeTimestamp: number): boolean {
     if (position + size <= this.#logEnd || this.#isRemoved) return true
     if (offset !== this.#maxOffset) {
       if (!this.isNew) return false
       this.#beginAt(offset)
     }
     const tail = this.#tailWithRoom()
-    writeUnit(tail.bytes, (offset - tail.start) * UNIT_BYTES, position, size, tagsCode)
+    const at = (offset - tail.start) * UNIT_BYTES
+    writeUnit(tail.bytes, at, position, size, tagsCode)
+    const extension = this.#extension
+    if (extension?.isWritten === true) writeExtensionOffset(tail.bytes, at, extension.put(tagsCode, storeTimestamp))
     this.#maxOffset = offset + 1
     this.#logEnd = position + size
     if (this.nextOffset < this.#maxOffset) this.nextOffset = this.#maxOffset
@@ -212,6 +237,21 @@ export class ConsumeQueue {
     return Math.max(0, Math.floor((found.end - at) / UNIT_BYTES))
   }
 
+  /**
+   * The code of the tags of a unit in memory. Undefined if it is not known.
+   * @returns `LOADING` if `loadTags` must read it first
+   */
+  tagsCode(bytes: Buffer, at: number): number | 'LOADING' | undefined {
+    const address = extensionOffset(bytes, at)
+    return address === undefined ? unitTagsCode(bytes, at) : this.#extension?.tagsCode(address)
+  }
+
+  /** Reads what is known of the tags of a unit into memory. @throws the disk's error */
+  async loadTags(bytes: Buffer, at: number): Promise<void> {
+    const address = extensionOffset(bytes, at)
+    if (address !== undefined) await this.#extension?.load(address)
+  }
+
   /** Reads the block with this unit into memory. Resolves in vain if the unit is deleted meanwhile. @throws the disk's error */
   async load(offset: number): Promise<void> {
     const block = Math.floor(offset / this.#unitsPerBlock)
@@ -236,9 +276,10 @@ export class ConsumeQueue {
     while (offset >= this.#minOffset && offset < this.#maxOffset) {
       if (this.unitsAt(offset, view) > 0) {
         const { bytes, at } = view
-        return { position: unitPosition(bytes, at), size: unitSize(bytes, at), tagsCode: unitTagsCode(bytes, at) }
-      }
-      await this.load(offset)
+        const tagsCode = this.tagsCode(bytes, at)
+        if (tagsCode !== 'LOADING') return { position: unitPosition(bytes, at), size: unitSize(bytes, at), tagsCode }
+        await this.loadTags(bytes, at)
+      } else await this.load(offset)
     }
     return undefined
   }
@@ -247,6 +288,7 @@ export class ConsumeQueue {
   write(): void {
     const { unsaved } = this.#shared
     if (!unsaved.toWrite.has(this)) return
+    this.#extension?.write()
     while (this.#full.length > 0) {
       const full = this.#full[0] as Tail
       const end = full.start + full.bytes.length / UNIT_BYTES
@@ -276,6 +318,7 @@ export class ConsumeQueue {
     this.#shared.unsaved.toSync.delete(this)
     this.#unsyncedFrom = CLEAN
     try {
+      await this.#extension?.sync()
       await this.#files.sync(this.#synced * UNIT_BYTES, to * UNIT_BYTES)
     } catch (error) {
       this.#unsyncedFrom = from
@@ -288,6 +331,7 @@ export class ConsumeQueue {
   /** Gives back the memory of the tail, if all its units are in the files. */
   releaseTail(): void {
     if (this.#written === this.#maxOffset) this.#tail = undefined
+    this.#extension?.releaseTail()
   }
 
   /**
@@ -307,6 +351,7 @@ export class ConsumeQueue {
         this.#logEnd = this.#recordEnd(max - 1)
         if (Number.isFinite(limit) || !this.#isBlank(max)) this.#cut(max, limit)
         this.#correctMinOffset(logStart)
+        this.#extension?.recover(extensionOffset(this.#readSync(max - 1), 0))
         return
       }
       this.#cut(start / UNIT_BYTES, limit)
@@ -314,6 +359,7 @@ export class ConsumeQueue {
     this.#logEnd = 0
     this.nextOffset = 0
     this.#beginAt(0)
+    this.#extension?.restart()
   }
 
   /** Fills offsets whose messages are missing in the log. */
@@ -337,6 +383,7 @@ export class ConsumeQueue {
     this.#forget()
     this.#logEnd = limit
     this.#cut(0, limit)
+    this.#extension?.restart()
     this.#logEnd = 0
     this.nextOffset = 0
     this.#beginAt(0)
@@ -418,6 +465,14 @@ export class ConsumeQueue {
     const firstKept = this.#files.startOf(this.#minOffset * UNIT_BYTES)
     while (starts.length > 1 && (starts[0] as number) < firstKept) this.#files.dropFirst()
     await this.#files.removeDiscarded()
+    if (this.#extension !== undefined) await this.#deleteExtensions(this.#extension)
+  }
+
+  async #deleteExtensions(extension: QueueExtension): Promise<void> {
+    if (this.#minOffset === this.#maxOffset || this.#minOffset >= this.#written) return
+    const unit = Buffer.allocUnsafe(UNIT_BYTES)
+    await this.#files.read(unit, this.#minOffset * UNIT_BYTES)
+    await extension.deleteBefore(extensionOffset(unit, 0) ?? 0)
   }
 
   async #exists(offset: number, logStart: number): Promise<boolean> {
@@ -429,8 +484,9 @@ export class ConsumeQueue {
   }
 
   /** Removes files that no longer belong to the queue. */
-  removeDiscarded(): Promise<void> {
-    return this.#files.removeDiscarded()
+  async removeDiscarded(): Promise<void> {
+    await this.#files.removeDiscarded()
+    await this.#extension?.removeDiscarded()
   }
 
   /** Discards all units and removes the files with their folder. From then on the queue is empty, whatever is put. */
@@ -440,6 +496,7 @@ export class ConsumeQueue {
     this.#beginAt(0)
     this.#shared.unsaved.toSync.delete(this)
     await this.#files.remove()
+    await this.#extension?.remove()
   }
 }
 

@@ -6,7 +6,9 @@ import type { Disk } from '../files/disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { takesOffset } from '../log/record-writer.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
-import { queueFileStarts } from './queue-files.ts'
+import { QueueExtension, type SharedByExtensions } from './queue-extension.ts'
+import { fileStartsIn } from './queue-files.ts'
+import { UNIT_BYTES } from './queue-unit.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
 export interface ConsumeQueuesOptions {
@@ -17,8 +19,19 @@ export interface ConsumeQueuesOptions {
   readonly fileBytes: number
   /** Bytes of units in memory, all queues together, besides the newest ones. Default 8 MiB. */
   readonly cacheBytes?: number
+  /** Where the tags of units are kept beside the units. Default: in the units only. */
+  readonly extension?: ExtensionOptions
   readonly clock: Clock
   readonly log?: Logger
+}
+
+export interface ExtensionOptions {
+  /** The folder `consumequeue_ext`. */
+  readonly folder: string
+  /** Bytes of a file [mappedFileSizeConsumeQueueExt]. */
+  readonly fileBytes: number
+  /** Whether new units get an extension [enableConsumeQueueExt]. Otherwise those of an earlier time are read. */
+  readonly isWritten: boolean
 }
 
 /** Queues that one call of `sync` makes durable: 100 a second cost 2 % of a core. */
@@ -26,6 +39,11 @@ const SYNCED_AT_ONCE = 100
 /** The same if the oldest unsaved unit is so far behind that a recovery would take long. */
 const SYNCED_AT_ONCE_IF_LATE = 1_000
 const LATE_BYTES = 2 * 2 ** 30
+
+const CACHE_BYTES = 8 * 2 ** 20
+/** Bytes of a block in memory, at most: of 1,000 units, and of Apache's files of extensions a part without rest. */
+const UNIT_BLOCK = 20_000
+const EXTENSION_BLOCK = 16_384
 
 const QUEUE_ID = /^\d{1,10}$/
 
@@ -39,6 +57,8 @@ export class ConsumeQueues implements DerivedData {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #shared: SharedByQueues
+  readonly #extensionFolder: string
+  readonly #sharedByExtensions: SharedByExtensions | undefined
   readonly #topics = new Map<string, Map<number, ConsumeQueue>>()
   /** Queues that had no units lately, with their maximum then. They give back their tails if it is still the same. */
   readonly #settling = new Map<ConsumeQueue, number>()
@@ -46,17 +66,25 @@ export class ConsumeQueues implements DerivedData {
   #rebuilding = false
   #logStart = 0
 
-  constructor({ disk, folder, fileBytes, cacheBytes = 8 * 2 ** 20, clock, log = silent }: ConsumeQueuesOptions) {
+  constructor(options: ConsumeQueuesOptions) {
+    const { disk, folder, fileBytes, cacheBytes = CACHE_BYTES, extension, clock, log = silent } = options
     this.#folder = folder
     this.#disk = disk
     this.#clock = clock
     this.#log = log
     this.#shared = {
       files: new OpenFiles(disk),
-      blocks: new UnitBlocks(blockBytesFor(fileBytes), cacheBytes),
+      blocks: new UnitBlocks(blockBytesFor(fileBytes, UNIT_BYTES, UNIT_BLOCK), cacheBytes),
       unsaved: new UnsavedQueues(),
       lastSerial: 0,
       fileBytes,
+    }
+    this.#extensionFolder = extension?.folder ?? ''
+    this.#sharedByExtensions = extension && {
+      files: this.#shared.files,
+      blocks: new UnitBlocks(blockBytesFor(extension.fileBytes, 1, EXTENSION_BLOCK), cacheBytes),
+      fileBytes: extension.fileBytes,
+      isWritten: extension.isWritten,
     }
   }
 
@@ -71,7 +99,8 @@ export class ConsumeQueues implements DerivedData {
       for (const id of this.#foldersIn(`${this.#folder}/${topic}`)) {
         if (!QUEUE_ID.test(id)) continue
         const folder = `${this.#folder}/${topic}/${id}`
-        const fileStarts = queueFileStarts(folder, this.#disk.list(folder) ?? [], this.#shared.fileBytes)
+        const entries = this.#disk.list(folder) ?? []
+        const fileStarts = fileStartsIn(folder, entries, this.#shared.fileBytes, 'mappedFileSizeConsumeQueue')
         if (fileStarts.length === 0) continue
         const queue = this.#add(topic, Number(id), fileStarts)
         queue.recover(Number.POSITIVE_INFINITY, logStart)
@@ -111,11 +140,26 @@ export class ConsumeQueues implements DerivedData {
       folder,
       shared: this.#shared,
       ...(fileStarts && { fileStarts }),
+      extension: this.#extensionOf(topic, id),
     })
     const queues = this.#topics.get(topic)
     if (queues === undefined) this.#topics.set(topic, new Map([[id, queue]]))
     else queues.set(id, queue)
     return queue
+  }
+
+  #extensionOf(topic: string, id: number): QueueExtension | undefined {
+    const shared = this.#sharedByExtensions
+    if (shared === undefined) return undefined
+    const folder = `${this.#extensionFolder}/${topic}/${id}`
+    const starts = fileStartsIn(
+      folder,
+      this.#disk.list(folder) ?? [],
+      shared.fileBytes,
+      'mappedFileSizeConsumeQueueExt',
+    )
+    if (!shared.isWritten && starts.length === 0) return undefined
+    return new QueueExtension(shared, folder, ++this.#shared.lastSerial, starts)
   }
 
   get topics(): Iterable<string> {
@@ -136,24 +180,24 @@ export class ConsumeQueues implements DerivedData {
   }
 
   put(record: DispatchedRecord): void {
-    const { queue, queueOffset, position, size, tagsCode, sysFlag } = record
+    const { queue, queueOffset, position, size, tagsCode, storeTimestamp, sysFlag } = record
     if (!takesOffset(sysFlag)) return
     // A queue begins at 0. If it does not, its files are lost, or the start of the log was deleted, which the whole log shows.
     if (queueOffset > 0 && queue.isNew && !this.#rebuilding) this.#incomplete.add(queue)
-    else if (!queue.put(queueOffset, position, size, tagsCode)) this.#putElsewhere(record)
+    else if (!queue.put(queueOffset, position, size, tagsCode, storeTimestamp)) this.#putElsewhere(record)
   }
 
-  #putElsewhere({ queue, queueOffset, position, size, tagsCode }: DispatchedRecord): void {
+  #putElsewhere({ queue, queueOffset, position, size, tagsCode, storeTimestamp }: DispatchedRecord): void {
     const { topic, id, maxOffset } = queue
     if (queueOffset < maxOffset) {
       // The topic was deleted and made again. Apache would ignore the messages until the offset is reached.
       queue.restart(position)
-      queue.put(queueOffset, position, size, tagsCode)
+      queue.put(queueOffset, position, size, tagsCode, storeTimestamp)
     } else if (!this.#rebuilding) this.#incomplete.add(queue)
     else if (queueOffset - maxOffset <= LARGEST_GAP) {
       this.#log.error({ topic, queue: id, from: maxOffset, to: queueOffset }, 'messages are missing in the log')
       queue.skipTo(queueOffset)
-      queue.put(queueOffset, position, size, tagsCode)
+      queue.put(queueOffset, position, size, tagsCode, storeTimestamp)
     } else this.#log.error({ topic, queue: id, offset: queueOffset, position }, 'a queue offset is impossible')
   }
 
@@ -233,10 +277,15 @@ export class ConsumeQueues implements DerivedData {
       this.#settling.delete(queue)
       await queue.remove()
     }
-    const folder = `${this.#folder}/${topic}`
-    if (this.#disk.list(folder)?.length === 0) await this.#disk.removeFolder(folder)
-    if (this.#disk.exists(this.#folder)) await this.#disk.syncFolder(this.#folder)
+    await this.#removeTopicFolder(this.#folder, topic)
+    if (this.#sharedByExtensions !== undefined) await this.#removeTopicFolder(this.#extensionFolder, topic)
     return queues.size
+  }
+
+  async #removeTopicFolder(parent: string, topic: string): Promise<void> {
+    const folder = `${parent}/${topic}`
+    if (this.#disk.list(folder)?.length === 0) await this.#disk.removeFolder(folder)
+    if (this.#disk.exists(parent)) await this.#disk.syncFolder(parent)
   }
 
   async close(): Promise<void> {

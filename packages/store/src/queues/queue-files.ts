@@ -7,14 +7,25 @@ import { fillPreBlank } from './queue-unit.ts'
 const NAME = /^\d{20}$/
 const BLANK_CHUNK = 20_000
 
+export interface QueueFilesParts {
+  readonly open: OpenFiles
+  readonly folder: string
+  readonly fileBytes: number
+  /** First bytes of the files in the folder, ascending and without gaps. */
+  readonly starts: number[]
+  /** Whether what is before the first unit of the first file is filled with blank units. */
+  readonly hasBlanks: boolean
+}
+
 /**
- * The files of one consume queue. Each has full size from its creation, and is named after its first byte. A file is created
+ * The files of one consume queue, or of its extension. Each has full size from its creation, and is named after its first byte. A file is created
  * together with its first unit, because Apache takes a file of zeros for one unit.
  */
 export class QueueFiles {
   readonly #open: OpenFiles
   readonly #folder: string
   readonly #fileBytes: number
+  readonly #hasBlanks: boolean
   /** First bytes of the files, ascending and without gaps. */
   #starts: number[]
   /** Removed from the queue, but still in the folder. */
@@ -22,11 +33,12 @@ export class QueueFiles {
   #namesChanged = false
   #folderMade = false
 
-  constructor(open: OpenFiles, folder: string, fileBytes: number, starts: number[] = []) {
+  constructor({ open, folder, fileBytes, starts, hasBlanks }: QueueFilesParts) {
     this.#open = open
     this.#folder = folder
     this.#fileBytes = fileBytes
     this.#starts = starts
+    this.#hasBlanks = hasBlanks
   }
 
   /** First bytes of the files, ascending. */
@@ -137,7 +149,7 @@ export class QueueFiles {
     this.#namesChanged = true
     const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
     this.#starts.push(start)
-    if (first === 0) return file
+    if (first === 0 || !this.#hasBlanks) return file
     const blank = Buffer.allocUnsafe(Math.min(first, BLANK_CHUNK))
     fillPreBlank(blank)
     for (let at = 0; at < first; at += blank.length)
@@ -158,13 +170,18 @@ export class QueueFiles {
  * gap. The newest may be short, because a crash came while it was created or cut.
  * @throws StoreError BAD_FILES if a file has another size than the options say
  */
-export function queueFileStarts(folder: string, entries: readonly FolderEntry[], fileBytes: number): number[] {
+export function fileStartsIn(
+  folder: string,
+  entries: readonly FolderEntry[],
+  fileBytes: number,
+  option: string,
+): number[] {
   const files = entries.filter(({ name, isFolder }) => !isFolder && NAME.test(name))
   files.sort((a, b) => (a.name < b.name ? -1 : 1))
   const starts: number[] = []
   for (const { name, size } of files) {
     if (size !== fileBytes && !(size < fileBytes && name === files.at(-1)?.name))
-      throw wrongSize(`${folder}/${name}`, size, fileBytes)
+      throw wrongSize(`${folder}/${name}`, size, fileBytes, option)
     const start = Number(name)
     if (starts.length > 0 && start - (starts.at(-1) as number) !== fileBytes) starts.length = 0
     starts.push(start)
@@ -172,8 +189,8 @@ export function queueFileStarts(folder: string, entries: readonly FolderEntry[],
   return starts
 }
 
-function wrongSize(path: string, size: number, expected: number): StoreError {
-  const found = `${path} has ${size} bytes, but a file of a consume queue has ${expected} (mappedFileSizeConsumeQueue).`
+function wrongSize(path: string, size: number, expected: number, option: string): StoreError {
+  const found = `${path} has ${size} bytes, but such a file has ${expected} (${option}).`
   return new StoreError(
     'BAD_FILES',
     `${found} Set the size with which the files were written, or remove the folder: the queue is rebuilt from the log.`,

@@ -1,5 +1,3 @@
-import { UNIT_BYTES } from './queue-unit.ts'
-
 /** A piece of a consume queue in memory. */
 export interface UnitBlock {
   readonly bytes: Buffer
@@ -15,16 +13,14 @@ const BLOCKS_PER_QUEUE = 2 ** 24
 /** Reads of blocks under way at once. More only queue up in the disk, and syncs would wait behind them. */
 const MAX_LOADS = 2
 
-const LARGEST_BLOCK = 20_000
-
 /**
- * The size of a block: the largest part of a file, up to 20,000 bytes, that consists of whole units. So neither a unit nor a
- * block crosses files.
+ * The size of a block: the largest part of a file, up to `largest`, that consists of whole units. So neither a unit nor a block
+ * crosses files.
  */
-export function blockBytesFor(fileBytes: number): number {
-  for (let parts = Math.ceil(fileBytes / LARGEST_BLOCK); ; parts++) {
+export function blockBytesFor(fileBytes: number, unitBytes: number, largest: number): number {
+  for (let parts = Math.ceil(fileBytes / largest); ; parts++) {
     const bytes = fileBytes / parts
-    if (Number.isInteger(bytes) && bytes % UNIT_BYTES === 0) return bytes
+    if (Number.isInteger(bytes) && bytes % unitBytes === 0) return bytes
   }
 }
 
