@@ -225,6 +225,11 @@ export class Broker {
     return this.#address
   }
 
+  /** `host:port` under which clients reach the broker: what name servers know. */
+  get advertisedAddress(): string {
+    return this.#identity().address
+  }
+
   /** The address of the port that serves everything but pulls; undefined if there is none. */
   get fastAddress(): BrokerAddress | undefined {
     return this.#fastAddress

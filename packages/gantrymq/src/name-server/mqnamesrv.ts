@@ -4,7 +4,7 @@ import { prometheusPage } from '../program/metrics.ts'
 import type { ApacheOption, Program } from '../program/program.ts'
 
 /** The options of Apache's mqnamesrv (its ServerUtil and NamesrvStartup). */
-const apacheOptions: readonly ApacheOption[] = [
+const apacheOptions: readonly ApacheOption<NameServerOptions>[] = [
   { short: 'c', long: 'configFile', takesValue: true, meaning: 'Name server config properties file' },
   { short: 'h', long: 'help', takesValue: false, meaning: 'Print help' },
   {
@@ -34,16 +34,15 @@ export const mqnamesrv: Program<NameServerOptions> = {
       log,
       metricsPage: source => prometheusPage(source, labels),
     })
+    const { serializeType, bindAddress } = options
+    const { port } = server.address
     return {
-      port: server.address.port,
+      port,
+      bootLine: `The Name Server boot success. serializeType=${serializeType}, address ${bindAddress}:${port}`,
       get options() {
         return server.options
       },
       close: () => server.close(server.options.enableShutdownGracefully ? {} : { goAwayMs: GO_AWAY_MS }),
     }
-  },
-
-  bootLine({ serializeType, bindAddress }, port) {
-    return `The Name Server boot success. serializeType=${serializeType}, address ${bindAddress}:${port}`
   },
 }

@@ -5,14 +5,14 @@ import { readCommandLine, UsageError } from './command-line.ts'
 import { apacheHelp, fullHelp } from './help.ts'
 
 function read(line: string) {
-  const { configFile, help, version, print, flags } = readCommandLine(
+  const { configFile, help, version, print, printImportant, flags } = readCommandLine(
     mqnamesrv,
     line.split(' ').filter(word => word !== ''),
   )
-  return { configFile, help, version, print, flags: Object.fromEntries(flags) }
+  return { configFile, help, version, print, printImportant, flags: Object.fromEntries(flags) }
 }
 
-const nothing = { configFile: null, help: false, version: false, print: false, flags: {} }
+const nothing = { configFile: null, help: false, version: false, print: false, printImportant: false, flags: {} }
 
 // The first nine are read as captured from Apache 5.5.0.
 const LINES: readonly [line: string, read: Partial<ReturnType<typeof read>>][] = [

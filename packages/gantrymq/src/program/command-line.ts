@@ -9,6 +9,8 @@ export interface CommandLine<O> {
   readonly version: boolean
   /** Print all options and exit. */
   readonly print: boolean
+  /** Print the important options and exit. */
+  readonly printImportant: boolean
   /** The file of -c, as typed. */
   readonly configFile: string | null
   /** Texts of the flags that set options. */
@@ -41,7 +43,7 @@ class Reader<O extends ProgramOptions> {
   #version = false
   readonly #program: string
   readonly #options: OptionSet<O>
-  readonly #apacheOptions: readonly ApacheOption[]
+  readonly #apacheOptions: readonly ApacheOption<O>[]
   readonly #flagsByWord: ReadonlyMap<string, Flag<O>>
   readonly #apache = new Map<string, string>()
   readonly #flags = new Map<OptionName<O>, string>()
@@ -67,6 +69,7 @@ class Reader<O extends ProgramOptions> {
       help: this.#apache.has('h'),
       version: this.#version,
       print: this.#apache.has('p'),
+      printImportant: this.#apache.has('m'),
       configFile: this.#apache.get('c') ?? null,
       flags: this.#flags,
     }
@@ -101,11 +104,13 @@ class Reader<O extends ProgramOptions> {
     }
   }
 
-  #setApache(option: ApacheOption, token: string, given: string | undefined): void {
+  #setApache(option: ApacheOption<O>, token: string, given: string | undefined): void {
     if (!option.takesValue && given !== undefined) throw this.#unrecognized(token, option.long)
     const value = option.takesValue ? (given ?? this.#takeValue(option.short)) : ''
     // The first one counts, as in Apache.
-    if (!this.#apache.has(option.short)) this.#apache.set(option.short, value)
+    if (this.#apache.has(option.short)) return
+    this.#apache.set(option.short, value)
+    if (option.sets !== undefined) this.#flags.set(option.sets, value)
   }
 
   #setFlag({ name, opposite }: Flag<O>, token: string, given: string | undefined): void {
@@ -131,7 +136,7 @@ class Reader<O extends ProgramOptions> {
     return word
   }
 
-  #apacheOptionLike(name: string, token: string): ApacheOption | undefined {
+  #apacheOptionLike(name: string, token: string): ApacheOption<O> | undefined {
     const exact = this.#apacheOptions.find(({ long }) => long === name)
     if (exact !== undefined || name === '') return exact
     const like = this.#apacheOptions.filter(({ long }) => long.startsWith(name))

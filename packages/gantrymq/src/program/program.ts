@@ -1,4 +1,4 @@
-import type { FoundOptions, OptionSet } from '@gantrymq/daemon'
+import type { FoundOptions, OptionName, OptionSet } from '@gantrymq/daemon'
 import type { Logger } from '@gantrymq/remoting'
 import type { LogLevel } from './log-text.ts'
 
@@ -14,18 +14,25 @@ export interface ProgramOptions {
   readonly logLevel: LogLevel
 }
 
-/** An option of Apache's program of the same name. The options h, p and c mean help, print and config file. */
-export interface ApacheOption {
+/**
+ * An option of Apache's program of the same name. The options h, p, m and c mean help, print, print the important options, and config
+ * file.
+ */
+export interface ApacheOption<O> {
   readonly short: string
   readonly long: string
   readonly takesValue: boolean
   readonly meaning: string
+  /** The option of the table that its value sets. */
+  readonly sets?: OptionName<O>
 }
 
 /** What a program needs from a running server. */
 export interface RunningServer {
   /** The open port. */
   readonly port: number
+  /** The line that Apache's program prints when its port is open. */
+  readonly bootLine: string
   /** The current options: some may change at run time. */
   readonly options: Pick<ProgramOptions, 'enableShutdownGracefully' | 'shutdownWaitTimeSeconds' | 'shutdownDrainMillis'>
   close(): Promise<void>
@@ -39,11 +46,11 @@ export interface Program<O extends ProgramOptions> {
   readonly role: string
   readonly options: OptionSet<O>
   /** In the order of Apache's help. */
-  readonly apacheOptions: readonly ApacheOption[]
+  readonly apacheOptions: readonly ApacheOption<O>[]
+  /** What -m prints. Default: nothing. */
+  readonly importantOptions?: readonly OptionName<O>[]
   /** Starts the server and opens its port. An error ends the program. */
   start(found: FoundOptions<O>, log: Logger): Promise<RunningServer>
-  /** The line that Apache's program prints when its port is open. */
-  bootLine(options: O, port: number): string
 }
 
 /** What a program uses of its process; tests replace it. */

@@ -40,7 +40,9 @@ async function launch(t: TestContext, args: string, { file, environment = {}, fa
     start: async found => {
       if (fail !== undefined) throw fail
       started.push(found)
-      return { port: found.options.listenPort, options: found.options, close: async () => void started.pop() }
+      const { bindAddress, listenPort: port } = found.options
+      const bootLine = `The ${differing?.role ?? 'Name Server'} boot success. serializeType=JSON, address ${bindAddress}:${port}`
+      return { port, bootLine, options: found.options, close: async () => void started.pop() }
     },
     ...differing,
   }
@@ -192,7 +194,7 @@ test('any other failure to start is reported in one sentence too', async t => {
 test('a change of the shutdown options at run time counts for the deadline of the shutdown', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const options = { enableShutdownGracefully: false, shutdownWaitTimeSeconds: 30, shutdownDrainMillis: 1000 }
-  const start = async () => ({ port: 1, options, close: () => new Promise<void>(() => {}) })
+  const start = async () => ({ port: 1, bootLine: '', options, close: () => new Promise<void>(() => {}) })
   const { process: fake, ended } = await launch(t, '--log-level error --pid-file=', { program: { start } })
   options.enableShutdownGracefully = true
   fake.emit('SIGHUP')
@@ -228,15 +230,18 @@ test('a program of another server has its own name, options of Apache, boot line
       { short: 'h', long: 'help', takesValue: false, meaning: 'Print help' },
       { short: 'm', long: 'printImportantConfig', takesValue: false, meaning: 'Print important config item' },
     ],
-    bootLine: ({ bindAddress }, port) => `The broker[a, ${bindAddress}:${port}] boot success.`,
+    importantOptions: ['listenPort'],
   }
   const help = await launch(t, '-h', { program: mqbroker })
   assert.match(help.out[0] ?? '', /^usage: mqbroker \[-h\] \[-m\]\n/)
   const wrong = await launch(t, '-x', { program: mqbroker })
   assert.deepEqual([wrong.code, wrong.err], [1, ['Unrecognized option: -x']])
   assert.match(wrong.out[0] ?? '', /mqbroker -h shows all other options\.$/)
-  const started = await launch(t, '-m --listen-port 10911 --log-level error', { program: mqbroker })
-  assert.deepEqual(started.out, ['The broker[a, 0.0.0.0:10911] boot success.'])
+  const started = await launch(t, '--listen-port 10911 --log-level error', { program: mqbroker })
+  assert.deepEqual(started.out, ['The broker boot success. serializeType=JSON, address 0.0.0.0:10911'])
+  const printed = await launch(t, '-m --listen-port 10911', { program: mqbroker })
+  assert.equal(printed.code, 0)
+  assert.match(printed.out[0] ?? '', /^\S+ \S+ INFO main - listenPort=10911$/)
   const failed = await launch(t, '--log-level error', { program: mqbroker, fail: new Error('no store') })
   assert.deepEqual([failed.code, failed.err], [255, ['the broker could not start: no store']])
 })

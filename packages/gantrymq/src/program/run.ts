@@ -53,9 +53,10 @@ async function start<O extends ProgramOptions>(program: Program<O>, surroundings
   if (line.version) return end(`${program.name} ${VERSION} (Gantry)`, print)
   const found = await readOptions(program, line, surroundings)
   if (line.configFile !== null) print(`load config properties file OK, ${line.configFile}`)
-  if (line.print) {
+  if (line.print || line.printImportant) {
     for (const { text } of found.problems) complain(`warning: ${text}`)
-    const items = program.options.names.map(name => itemOf(program.options, found.options, name))
+    const names = line.print ? program.options.names : (program.importantOptions ?? [])
+    const items = names.map(name => itemOf(program.options, found.options, name))
     return end(items.map(item => `${timestamp(Date.now())} INFO main - ${item}\n`).join(''), print)
   }
   const log = await openLog({ format: found.options.logFormat, level: found.options.logLevel })
@@ -138,7 +139,7 @@ async function serve<O extends ProgramOptions>(
   }
   closeOnSignal({ close, deadlineMs, log, ...(surroundings.process && { process: surroundings.process }) })
   if (options.pidFile !== null) await writePid(options.pidFile, log)
-  surroundings.print(program.bootLine(options, server.port))
+  surroundings.print(server.bootLine)
 }
 
 async function writePid(path: string, log: Logger): Promise<void> {

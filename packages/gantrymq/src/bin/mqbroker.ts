@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { enableCompileCache } from 'node:module'
+
+// Cold reads and syncs of the store share libuv's pool; it is created at its first use.
+process.env['UV_THREADPOOL_SIZE'] ??= '8'
+// This comes before all other modules: see mqnamesrv.ts.
+enableCompileCache()
+const { mqbroker } = await import('../broker/mqbroker.ts')
+const { run } = await import('../program/run.ts')
+const { thisProcess } = await import('../program/this-process.ts')
+
+const exitCode = await run(mqbroker, thisProcess())
+if (exitCode !== null) process.exitCode = exitCode
