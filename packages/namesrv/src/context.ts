@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@gantrymq/remoting'
 import type { MinBrokerChange } from './registry/broker-changes.ts'
 import type { RegistryLog } from './registry-log.ts'
 import type { KvStore } from './kv/kv-store.ts'
+import type { InflationLimit } from './registration/inflation-limit.ts'
 import type { LastBodies } from './registration/last-bodies.ts'
 import type { NameServerMetrics } from './metrics/name-server-metrics.ts'
 import type { NameServerOptions } from './options.ts'
@@ -15,6 +16,7 @@ export interface NameServerContext {
   readonly routes: RouteTable
   readonly bodies: RouteBodies
   readonly lastBodies: LastBodies
+  readonly inflationLimit: InflationLimit
   readonly order: RequestOrder
   readonly kv: KvStore
   readonly settings: ServerSettings<NameServerOptions>

@@ -39,6 +39,7 @@ import { handlers } from './handlers/index.ts'
 import { nameServerPages } from './http/pages.ts'
 import { RegistryLog } from './registry-log.ts'
 import { KvStore } from './kv/kv-store.ts'
+import { InflationLimit } from './registration/inflation-limit.ts'
 import { LastBodies } from './registration/last-bodies.ts'
 import { NameServerMetrics } from './metrics/name-server-metrics.ts'
 import { MinBrokerNotifier } from './registry/min-broker-notifier.ts'
@@ -265,6 +266,7 @@ export class NameServer {
       routes: this.#routes,
       bodies: new RouteBodies(this.#routes, () => this.#routeSettings(), this.#completeRoute),
       lastBodies: this.#lastBodies,
+      inflationLimit: new InflationLimit(),
       order: new RequestOrder(),
       kv: this.#kv,
       settings: this.#settings,

@@ -122,6 +122,28 @@ for (const [name, body, compressed, remark] of badBodies) {
   })
 }
 
+test('forty zip bombs at once take no more memory than a few, and others are served meanwhile', async t => {
+  const { caller } = await started(t, { maxInflatedBodySize: 8 << 20 })
+  const honest = caller()
+  const before = process.memoryUsage().arrayBuffers
+  let most = 0
+  let left = 40
+  const bombs = Array.from({ length: left }, async (_, i) => {
+    const identity = { ...header, brokerAddr: `10.0.0.1:${i}`, compressed: true }
+    const refused = caller().call(REGISTER_BROKER, { header: identity, body: bomb }, { timeoutMs: 120_000 })
+    await assert.rejects(refused, /when decompressed/)
+    left--
+  })
+  const answered = Promise.all(bombs)
+  while (left > 0) {
+    assert.equal((await honest.call(GET_BROKER_CLUSTER_INFO, {}, { timeoutMs: 120_000 })).code, 0)
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+    await turn()
+  }
+  await answered
+  assert.ok(most < 100 << 20, `${most >> 20} MiB`)
+})
+
 test('a registration with more topics than allowed is refused', async t => {
   const { caller } = await started(t, { maxTopicsPerRegistration: 10 })
   const connection = caller()

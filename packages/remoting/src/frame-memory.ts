@@ -64,7 +64,7 @@ export class FrameMemory {
     return new MemoryShare(this, user)
   }
 
-  /** Counts bytes that a request needs until it is answered, for example its inflated body. Call `release` with the same number. */
+  /** Counts the bytes of a request until it is answered: call `release` with the same number then. */
   hold(bytes: number): void {
     this.#used += bytes
     this.#inProgress += bytes

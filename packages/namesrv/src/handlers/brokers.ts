@@ -90,13 +90,16 @@ function register(call: Registering, context: NameServerContext): Registered | P
     return inTurns(registering(call, context, { bytes: body, compressed: false, checksum }))
   }
   const { maxInflatedBodySize } = context.settings.options
-  return inflateRegistration(body, maxInflatedBodySize)
-    .then(plain => inTurns(registering(call, context, { bytes: plain, compressed: true, checksum })))
-    .catch((error: unknown) => {
-      if (!(error instanceof ResponseError))
-        context.registryLog.rejected(header.clusterName, peer.remoteAddress, String(error))
-      throw error
-    })
+  const inflated = context.inflationLimit.run(async () => {
+    if (!peer.isOpen) return {}
+    const plain = await inflateRegistration(body, maxInflatedBodySize)
+    return inTurns(registering(call, context, { bytes: plain, compressed: true, checksum }))
+  })
+  return inflated.catch((error: unknown) => {
+    if (!(error instanceof ResponseError))
+      context.registryLog.rejected(header.clusterName, peer.remoteAddress, String(error))
+    throw error
+  })
 }
 
 // The checksum is of the bytes as sent, without the sign bit; 0 means that there is none (Apache's UtilAll.crc32).
