@@ -61,26 +61,10 @@ for (const [file, environment] of environments()) {
 const flagsIn = (command: string) => command.match(/--[\w-]+=\d+/g)
 const nodeFlags = flagsIn(manifest.scripts['start'] ?? '')
 
-/** Workspaces that a package needs, itself included. */
-function needed(name: string, found = new Set<string>()): Set<string> {
-  if (found.has(name)) return found
-  found.add(name)
-  const { dependencies = {} } = JSON.parse(readFileSync(join('packages', name, 'package.json'), 'utf8')) as {
-    dependencies?: Texts
-  }
-  for (const each of Object.keys(dependencies)) {
-    if (each.startsWith('@gantrymq/')) needed(each.slice('@gantrymq/'.length), found)
-  }
-  return found
-}
-
-test('the Dockerfile packs every package that the program needs, and runs it as npm start does', () => {
-  const packed = allOf('RUN').flatMap(text => [...text.matchAll(/\.\/packages\/(\w+)\/dist/g)].map(([, name]) => name))
-  assert.deepEqual(new Set(packed), needed('gantrymq'))
+test('the Dockerfile runs the program as npm start does', () => {
   const [entrypoint = ''] = allOf('ENTRYPOINT')
   assert.deepEqual(flagsIn(entrypoint), nodeFlags)
   assert.match(entrypoint, /\/opt\/gantry\/node_modules\/gantrymq\/bin\/mqnamesrv\.js/)
-  assert.ok(existsSync('packages/gantrymq/src/bin/mqnamesrv.ts'))
 })
 
 test('the image has the Node of this repository, and another user than root', () => {
