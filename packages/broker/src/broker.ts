@@ -27,6 +27,7 @@ import {
   RemotingServer,
   type RemotingServerOptions,
   Router,
+  signing,
   silent,
   systemClock,
   upTo,
@@ -185,7 +186,14 @@ export class Broker {
     this.#random = random
     this.#tls = tls
     this.#startedAt = clock.now()
-    this.#client = new RemotingClient({ clock, log, tls: tls.client, ...(dial && { dial }) })
+    const credentials = options.innerClientAuthenticationCredentials
+    this.#client = new RemotingClient({
+      clock,
+      log,
+      tls: tls.client,
+      ...(dial && { dial }),
+      ...(credentials && { onSend: signing(credentials) }),
+    })
     this.#nameServers = new AddressList({
       source: nameServersOf(options),
       clock,

@@ -97,7 +97,7 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
     'aclCacheExpiredSecond aclCacheMaxNum aclCacheRefreshSecond authConfigPath authenticationMetadataProvider ' +
       'authenticationProvider authenticationStrategy authenticationWhitelist authorizationMetadataProvider ' +
       'authorizationProvider authorizationStrategy authorizationWhitelist initAuthenticationUser ' +
-      'innerClientAuthenticationCredentials migrateAuthFromV1Enabled statefulAuthenticationCacheExpiredSecond ' +
+      'migrateAuthFromV1Enabled statefulAuthenticationCacheExpiredSecond ' +
       'statefulAuthenticationCacheMaxNum statefulAuthorizationCacheExpiredSecond statefulAuthorizationCacheMaxNum ' +
       'userCacheExpiredSecond userCacheMaxNum userCacheRefreshSecond',
   ),

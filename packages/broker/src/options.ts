@@ -4,6 +4,7 @@ import {
   bytes,
   flag,
   int,
+  type Kind,
   millis,
   nettyServerConfig,
   never,
@@ -17,11 +18,31 @@ import {
   type ValuesOf,
   word,
 } from '@gantrymq/daemon'
+import type { Credentials } from '@gantrymq/remoting'
 import { ignoredProperties } from './ignored-properties.ts'
 
 const NO_ACCESS_CONTROL = 'there is no access control, and without it the broker would be open to everyone'
 /** Java's long, as far as it is exact. */
 const long = () => millis(0, Number.MAX_SAFE_INTEGER)
+
+/** Apache's SessionCredentials, in JSON. */
+const credentials = (): Kind<Credentials> => ({
+  type: 'JSON',
+  expected: 'JSON such as {"accessKey":"broker","secretKey":"S"}',
+  read: credentialsIn,
+  print: ({ accessKey, secretKey }) => JSON.stringify({ accessKey, secretKey }),
+})
+
+function credentialsIn(json: string): Credentials | undefined {
+  try {
+    const { accessKey, secretKey } = JSON.parse(json) as { readonly [K in keyof Credentials]?: unknown }
+    const isWhole =
+      typeof accessKey === 'string' && typeof secretKey === 'string' && accessKey !== '' && secretKey !== ''
+    return isWhole ? { accessKey, secretKey } : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Keys of Apache's BrokerConfig, in its order. */
 const brokerConfig = {
@@ -187,6 +208,12 @@ const brokerConfig = {
     since: '5.x',
     change: 'restart',
   }),
+  innerClientAuthenticationCredentials: option(
+    orNone(credentials()),
+    null,
+    'The account with which the broker signs its requests to name servers: see requireSignature there.',
+    { since: '5.x', secret: true },
+  ),
   authorizationEnabled: option(never(NO_ACCESS_CONTROL), false, 'Check what the sender of a request may do.', {
     since: '5.x',
     change: 'restart',

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { Broker, type BrokerStartOptions } from '@gantrymq/broker'
-import { NameServer } from '@gantrymq/namesrv'
+import { NameServer, type StartOptions } from '@gantrymq/namesrv'
 import { type Dial, RemotingClient, RemotingError } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 
@@ -22,9 +22,19 @@ export interface InMemory {
 }
 
 /** Starts both, and closes them when the test ends. */
-export async function brokerInMemory(t: TestContext, options: BrokerStartOptions = {}): Promise<InMemory> {
+export async function brokerInMemory(
+  t: TestContext,
+  options: BrokerStartOptions = {},
+  nameServerOptions: StartOptions = {},
+): Promise<InMemory> {
   const clock = new ManualClock()
-  const nameServer = await NameServer.start({ port: 0, host: '127.0.0.1', httpEnabled: false, clock })
+  const nameServer = await NameServer.start({
+    port: 0,
+    host: '127.0.0.1',
+    httpEnabled: false,
+    clock,
+    ...nameServerOptions,
+  })
   const servers = new Map<string, { accept(stream: Duplex, remoteAddress: string): void }>([[NAME_SERVER, nameServer]])
   let connections = 0
   const dial: Dial = async address => {
