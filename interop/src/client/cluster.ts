@@ -15,6 +15,7 @@ import {
   startApacheBroker,
   startApacheNameServer,
 } from '../launch/launcher.ts'
+import { startOurBroker } from '../launch/our-broker.ts'
 import { startOurProgram } from '../launch/our-name-server.ts'
 import { ask } from '../wire/raw-connection.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
@@ -23,6 +24,8 @@ import { parseFastjson } from '../wire/raw-frame.ts'
 export interface ClusterPlan {
   readonly release: Release
   readonly nameServer: 'ours' | 'Apache'
+  /** With our broker, `release` is that of the Java client only. Default Apache. */
+  readonly broker?: 'ours' | 'Apache'
   readonly properties?: Properties
   readonly files?: Readonly<Record<string, string>>
   /** The start of the suite's name. Default `client`. */
@@ -46,9 +49,12 @@ const FAST_SETTINGS: Properties = {
   messageDelayLevel: `1s 2s${' 1s'.repeat(16)}`,
   transactionTimeOut: 2_000,
   transactionCheckInterval: 1_000,
-  enablePropertyFilter: true,
   autoCreateTopicEnable: true,
   traceTopicEnable: true,
+}
+
+const SETTINGS_OF_APACHE: Properties = {
+  enablePropertyFilter: true,
   // Without this a broker on a busy machine refuses requests.
   brokerFastFailureEnable: false,
 }
@@ -64,8 +70,14 @@ const FAST_SETTINGS_OF_5: Properties = {
 
 const is5 = (release: Release) => release.startsWith('5.')
 
+function settingsOf({ release, broker = 'Apache' }: Pick<ClusterPlan, 'release' | 'broker'>): Properties {
+  if (broker === 'ours') return FAST_SETTINGS
+  return { ...FAST_SETTINGS, ...SETTINGS_OF_APACHE, ...(is5(release) ? FAST_SETTINGS_OF_5 : {}) }
+}
+
 /** The servers and clients that the cases of one release line share. */
 export class Cluster {
+  readonly plan: ClusterPlan
   readonly release: Release
   /** `ip:port`, for the option `nameServers` of clients. */
   readonly nameServers: string
@@ -75,13 +87,25 @@ export class Cluster {
   readonly ours: OurClient
   readonly nameServer: RunningNameServer
 
-  constructor(owner: Owner, release: Release, nameServer: RunningNameServer, broker: LaunchedServer, java: JavaClient) {
-    this.release = release
+  constructor(
+    owner: Owner,
+    plan: ClusterPlan,
+    nameServer: RunningNameServer,
+    broker: LaunchedServer,
+    java: JavaClient,
+  ) {
+    this.plan = plan
+    this.release = plan.release
     this.nameServer = nameServer
     this.nameServers = `127.0.0.1:${nameServer.port}`
     this.broker = broker
     this.java = java
     this.ours = new OurClient(owner, this.nameServers)
+  }
+
+  /** Whether the broker filters by SQL92. */
+  get hasSql(): boolean {
+    return this.plan.broker !== 'ours'
   }
 
   /** Whether the broker is of the 5.x line. */
@@ -117,8 +141,13 @@ export class Cluster {
 
   /** Starts another broker of this cluster. */
   startBroker(owner: Owner, start: Omit<BrokerStart, 'nameServers' | 'release'>): Promise<LaunchedServer> {
-    const properties = { ...FAST_SETTINGS, ...(this.is5 ? FAST_SETTINGS_OF_5 : {}), ...start.properties }
-    return startApacheBroker(owner, { ...start, properties, release: this.release, nameServers: [this.nameServers] })
+    const properties = { ...settingsOf(this.plan), ...start.properties }
+    return startBroker(owner, this.plan, {
+      ...start,
+      properties,
+      release: this.release,
+      nameServers: [this.nameServers],
+    })
   }
 }
 
@@ -127,19 +156,22 @@ function startNameServer(owner: Owner, plan: ClusterPlan): Promise<RunningNameSe
   return startApacheNameServer(owner, plan.release, {}, plan.nameServerFlags)
 }
 
+function startBroker(owner: Owner, { broker }: ClusterPlan, start: BrokerStart): Promise<LaunchedServer> {
+  return broker === 'ours' ? startOurBroker(owner, start) : startApacheBroker(owner, start)
+}
+
 /** Starts what a plan names. */
 export async function startCluster(owner: Owner, plan: ClusterPlan): Promise<Cluster> {
   const { release, files = {}, brokerFlags = [], javaFlags = [] } = plan
   const nameServer = await startNameServer(owner, plan)
   const nameServers = `127.0.0.1:${nameServer.port}`
   const properties = {
-    ...FAST_SETTINGS,
-    ...(is5(release) ? FAST_SETTINGS_OF_5 : {}),
+    ...settingsOf(plan),
     brokerClusterName: CLUSTER,
     ...plan.properties,
   }
   const [broker, java] = await Promise.all([
-    startApacheBroker(owner, {
+    startBroker(owner, plan, {
       release,
       name: BROKER,
       nameServers: [nameServers],
@@ -149,7 +181,7 @@ export async function startCluster(owner: Owner, plan: ClusterPlan): Promise<Clu
     }),
     javaClient(owner, release, nameServers, javaFlags),
   ])
-  return new Cluster(owner, release, nameServer, broker, java)
+  return new Cluster(owner, plan, nameServer, broker, java)
 }
 
 /** Starts a cluster for the enclosing `describe` and returns a function that gets it. */
@@ -167,5 +199,7 @@ export function clusterFor(plan: ClusterPlan | (() => Promise<ClusterPlan>)): ()
 }
 
 /** The name of the suite of a plan. */
-export const suiteName = ({ title = 'client', release, nameServer }: ClusterPlan) =>
-  `${title}, broker ${release}, name server ${nameServer}`
+export const suiteName = ({ title = 'client', release, nameServer, broker }: ClusterPlan) =>
+  broker === 'ours'
+    ? `${title}, our broker, Java client ${release}, name server ${nameServer}`
+    : `${title}, broker ${release}, name server ${nameServer}`

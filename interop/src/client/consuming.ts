@@ -26,6 +26,7 @@ export function filters(cluster: () => Cluster, { sender, receiver }: Direction)
   })
 
   test('a subscription by SQL92 gets the messages that satisfy it only', async t => {
+    if (!cluster().hasSql) return t.skip('our broker does not filter by SQL92')
     const topic = await cluster().topic()
     const sql = "amount BETWEEN 10 AND 20 AND country IN ('de', 'at') AND note IS NULL"
     const consumer = await receiver(cluster()).consume(t, {

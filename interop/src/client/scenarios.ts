@@ -62,6 +62,23 @@ export async function clientScenarios(plan: ClusterPlan): Promise<void> {
   })
 }
 
+/** The areas that our broker serves. */
+const servedByOurs = ['sending', 'compression', 'filters', 'order', 'groups', 'lite pull'] as const
+
+/** Our broker with Java's client and ours, in all directions. */
+export async function ourBrokerScenarios(plan: ClusterPlan): Promise<void> {
+  describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
+    const cluster = clusterFor({ ...plan, broker: 'ours' })
+    for (const direction of directions) {
+      if (onlyDirection !== undefined && onlyDirection !== direction.name) continue
+      for (const area of servedByOurs) {
+        if (isWanted(area)) describe(`${area}, ${direction.name}`, () => scenarios[area]?.(cluster, direction))
+      }
+    }
+    if (isWanted('a group of both')) describe('a group of both', () => rebalancing(cluster))
+  })
+}
+
 /** What may depend on the name server, for a broker and a name server of different makers. */
 export async function crossingScenarios(plan: ClusterPlan): Promise<void> {
   describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {

@@ -245,7 +245,8 @@ const IDLE_SETTINGS: Properties = {
   timerFlushIntervalMs: 60_000,
 }
 
-function brokerProperties(start: BrokerStart, port: number, folder: string): Properties {
+/** The configuration of a broker for a test. */
+export function brokerProperties(start: BrokerStart, port: number, folder: string): Properties {
   const store = join(folder, 'store')
   return {
     brokerClusterName: 'DefaultCluster',

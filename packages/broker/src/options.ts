@@ -303,7 +303,7 @@ const messageStoreConfig = {
     change: 'restart',
   }),
   diskMaxUsedSpaceRatio: option(
-    int(10, 95),
+    int(0, 100),
     75,
     'Percentage of the used disk from which on expired files are deleted at any hour.',
     {
