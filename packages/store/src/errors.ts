@@ -17,6 +17,8 @@ export type StoreErrorCode =
   | 'READ_FAILED'
   /** A topic, or the id of a queue, that cannot be the name of a folder. */
   | 'BAD_NAME'
+  /** A topic whose queues are being deleted: it can be made again when they are. */
+  | 'BEING_DELETED'
   | 'CLOSED'
 
 /** A failure of the store. The text says what happened to which file, and what to do. */

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { AppendStatus } from './append-status.ts'
 import type { DerivedData } from './dispatched-record.ts'
@@ -21,6 +21,7 @@ import { PositionWaits } from './position-waits.ts'
 import type { ConsumeQueue, Unit } from './queues/consume-queue.ts'
 import { ConsumeQueues } from './queues/consume-queues.ts'
 import { Recovery } from './recovery.ts'
+import { type DeletableLog, Retention } from './retention.ts'
 import { offsetByTime, storeTimeAt, storeTimeOf, type TimeBoundary } from './time-search.ts'
 import { Writability } from './writability.ts'
 
@@ -60,6 +61,7 @@ export class MessageStore {
   readonly #flusher: Flusher
   readonly #log: CommitLog
   readonly #reader: MessageReader
+  readonly #retention: Retention
   readonly #listeners = new Set<CommitListener>()
   readonly #untilSafe = new PositionWaits()
   readonly #untilWritten = new PositionWaits()
@@ -82,6 +84,11 @@ export class MessageStore {
       disk,
       folder: join(root, 'consumequeue'),
       fileBytes: options.queueFileBytes,
+      extension: {
+        folder: join(root, 'consumequeue_ext'),
+        fileBytes: options.extensionFileBytes,
+        isWritten: options.writeExtensions,
+      },
       clock,
       log,
     })
@@ -120,6 +127,16 @@ export class MessageStore {
       onDamage: (queue, offset) =>
         log.warn({ topic: queue.topic, queue: queue.id, offset }, 'a unit of a queue is damaged'),
     })
+    this.#retention = new Retention({
+      rules: options.retention,
+      disk,
+      log: new DeletableFiles(this.#segments, this.#log, this.#flusher),
+      queueFolder: join(root, 'consumequeue'),
+      derived: this.#derived,
+      writability: this.#writability,
+      clock,
+      logger: log,
+    })
   }
 
   /**
@@ -138,7 +155,7 @@ export class MessageStore {
   }
 
   async #open(): Promise<void> {
-    const { disk, root, flushIntervalMs, checkpointIntervalMs } = this.#options
+    const { disk, root, flushIntervalMs, checkpointIntervalMs, retentionIntervalMs } = this.#options
     await makeFolderDurably(disk, root)
     await this.#lock.claim()
     for (const folder of ['commitlog', 'consumequeue']) await makeFolderDurably(disk, join(root, folder))
@@ -152,6 +169,7 @@ export class MessageStore {
       this.#clock.every(flushIntervalMs, () => this.#flusher.start()),
       this.#clock.every(DERIVED_INTERVAL_MS, () => this.#writeDerivedSoon()),
       this.#clock.every(checkpointIntervalMs, () => this.#checkpointSoon()),
+      this.#clock.every(retentionIntervalMs, () => void this.#retention.check()),
     )
   }
 
@@ -327,6 +345,37 @@ export class MessageStore {
     return recordsOfKey(this.#index, position => this.messageAt(position), topic, key, limits)
   }
 
+  /**
+   * Deletes the queues of a topic. Their messages stay in the log until its files expire, but nothing leads to them any more.
+   * Source: Apache's DefaultMessageStore.cleanUnusedTopic.
+   * @throws StoreError if the store is closed or cannot be written
+   */
+  async deleteTopic(topic: string): Promise<void> {
+    const { end } = this
+    await this.whenSafe(end)
+    const queues = this.#queues.takeOut(topic)
+    // A recovery must not begin before this, or it would make the queues again.
+    await this.#checkpointTo(end)
+    await this.#queues.removeFiles(queues)
+  }
+
+  /** Deletes the queues of all topics except these. @returns How many topics that were */
+  async deleteUnused(kept: ReadonlySet<string>): Promise<number> {
+    const unused = [...this.#queues.topics].filter(topic => !kept.has(topic))
+    for (const topic of unused) await this.deleteTopic(topic)
+    return unused.length
+  }
+
+  /** Deletes files of the log that have expired, at any hour. @returns How many files. @throws the error of the disk */
+  deleteExpired(): Promise<number> {
+    return this.#retention.deleteExpired()
+  }
+
+  /** The part of the disk in use, 0 to 1; of the log's or the queues', whichever is fuller. As of the last look. */
+  get diskUsed(): number {
+    return this.#retention.used
+  }
+
   /** Stores everything that was appended, and lets other processes have the folder. Nothing can be appended or read any more. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
@@ -338,6 +387,7 @@ export class MessageStore {
     try {
       await this.#log.writeAll()
       await this.#checkpointing
+      await this.#retention.settled()
       if (this.#writability.failure === undefined) await this.#closeCleanly()
     } finally {
       const closed = new StoreError('CLOSED', `the store in ${this.#options.root} has been closed`)
@@ -420,25 +470,43 @@ export class MessageStore {
 
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || this.#writability.failure !== undefined) return
-    this.#checkpointing = this.#makeCheckpoint()
-      .catch((error: unknown) => this.#logger.error({ error }, 'no checkpoint could be written'))
-      .finally(() => {
-        this.#checkpointing = undefined
-      })
+    this.#makeCheckpoint(false).catch((error: unknown) =>
+      this.#logger.error({ error }, 'no checkpoint could be written'),
+    )
+  }
+
+  /** Resolves when the mark of the checkpoint is at or behind `end`, and its counts are those of now. */
+  async #checkpointTo(end: number): Promise<void> {
+    do {
+      while (this.#checkpointing !== undefined) await this.#checkpointing
+      const { problem, failure } = this.#writability
+      if (this.#closing !== undefined || failure !== undefined) throw failure ?? problem
+      this.#index.saveNext()
+      await this.#makeCheckpoint(true)
+    } while (this.#mark < end)
+  }
+
+  /** One at a time. @param isForced Whether it is written even if the mark stays where it is. */
+  #makeCheckpoint(isForced: boolean): Promise<void> {
+    const made = this.#saveAndMark(isForced).finally(() => {
+      this.#checkpointing = undefined
+    })
+    this.#checkpointing = made.catch(() => {})
+    return made
   }
 
   /** The log first, then what is derived from it, then the mark. */
-  async #makeCheckpoint(): Promise<void> {
+  async #saveAndMark(isForced: boolean): Promise<void> {
     const { safe } = this.#log
     const times = this.#times()
-    if (safe <= this.#mark) return
+    if (safe <= this.#mark && !isForced) return
     await this.#flusher.flushTo(safe)
     let mark = safe
     for (const derived of this.#derived) mark = Math.min(mark, await derived.sync(safe))
-    if (mark <= this.#mark) return
+    if (mark <= this.#mark && !isForced) return
+    this.#mark = Math.max(this.#mark, mark)
     // The store time of a mark in between is not known. An older time only makes Apache's recovery begin earlier.
-    await this.#writeCheckpoint(mark, mark === safe ? times : (this.#checkpoint?.times ?? times))
-    this.#mark = mark
+    await this.#writeCheckpoint(this.#mark, mark === safe ? times : (this.#checkpoint?.times ?? times))
   }
 
   /** Everything that was handed on so far is as old as this, or older. */
@@ -448,8 +516,41 @@ export class MessageStore {
   }
 
   async #writeCheckpoint(mark: number, times: CheckpointTimes): Promise<void> {
-    const queueFolders = this.#queues.countInFiles
-    await this.#checkpoint?.write({ mark, times, queueFolders, indexFiles: this.#index.countInFiles })
+    const queueFolders = this.#queues.countDurable
+    await this.#checkpoint?.write({ mark, times, queueFolders, indexFiles: this.#index.countDurable })
+  }
+}
+
+/** The files of the log that may be deleted: those that are complete, and on the disk. */
+class DeletableFiles implements DeletableLog {
+  readonly #segments: SegmentList
+  readonly #log: CommitLog
+  readonly #flusher: Flusher
+
+  constructor(segments: SegmentList, log: CommitLog, flusher: Flusher) {
+    this.#segments = segments
+    this.#log = log
+    this.#flusher = flusher
+  }
+
+  get folder(): string {
+    return this.#segments.folder
+  }
+
+  get start(): number {
+    return this.#log.start
+  }
+
+  get finishedFiles(): readonly string[] {
+    const finished = this.#segments.all.slice(0, -1).filter(segment => segment.end <= this.#flusher.flushed)
+    return finished.map(segment => basename(segment.path))
+  }
+
+  async removeOldest(): Promise<void> {
+    const oldest = this.#segments.first
+    if (oldest === undefined) return
+    await this.#segments.remove(oldest)
+    this.#log.blocks.dropBefore(this.#log.start)
   }
 }
 

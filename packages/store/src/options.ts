@@ -4,6 +4,7 @@ import { StoreError } from './errors.ts'
 import type { Disk } from './files/disk.ts'
 import { BLANK_BYTES, FIXED_BYTES } from './log/record-layout.ts'
 import { defaultReadLimits, type ReadLimits } from './read-limits.ts'
+import { defaultRetentionRules, type RetentionRules } from './retention.ts'
 
 /** When a message is acknowledged and seen by consumers: when it is written, or when it is on the disk. */
 export type FlushMode = 'ASYNC_FLUSH' | 'SYNC_FLUSH'
@@ -29,6 +30,10 @@ export interface StoreOptions {
   readonly logFileBytes?: number
   /** Bytes of a file of a consume queue: `mappedFileSizeConsumeQueue`, rounded up to whole units of 20. Default 6,000,000. */
   readonly queueFileBytes?: number
+  /** Whether the tags of messages are kept in extensions of the consume queues, too: `enableConsumeQueueExt`. Default false. */
+  readonly writeExtensions?: boolean
+  /** Bytes of a file of such an extension: `mappedFileSizeConsumeQueueExt`. Default 48 MiB. */
+  readonly extensionFileBytes?: number
   /** Whether messages can be found by key: `messageIndexEnable`. Default true. */
   readonly indexKeys?: boolean
   /** Hash slots of an index file: `maxHashSlotNum`. Default 5,000,000. */
@@ -50,6 +55,10 @@ export interface StoreOptions {
   readonly hotBytes?: number
   /** How much one read may take: `maxTransferBytesOnMessageInMemory` and its neighbours. */
   readonly readLimits?: Partial<ReadLimits>
+  /** When old files of the log are deleted. */
+  readonly retention?: Partial<RetentionRules>
+  /** Milliseconds between two looks at the disk and at old files: `cleanResourceInterval`. Default 10,000. */
+  readonly retentionIntervalMs?: number
   /** Milliseconds between two syncs with ASYNC_FLUSH: `flushIntervalCommitLog`. Default 500. */
   readonly flushIntervalMs?: number
   /** Bytes written but not synced after which a sync begins at once. Default 16 MiB. */
@@ -64,8 +73,9 @@ export interface StoreOptions {
   readonly writeWay?: WriteWay
 }
 
-export type ResolvedOptions = Required<Omit<StoreOptions, 'readLimits'>> & {
+export type ResolvedOptions = Required<Omit<StoreOptions, 'readLimits' | 'retention'>> & {
   readonly readLimits: ReadLimits
+  readonly retention: RetentionRules
   /** Bytes of a block of memory: a file of the log is at least one block. */
   readonly blockBytes: number
 }
@@ -96,6 +106,8 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     flushMode: options.flushMode ?? 'ASYNC_FLUSH',
     logFileBytes,
     queueFileBytes: Math.ceil((options.queueFileBytes ?? 6_000_000) / 20) * 20,
+    writeExtensions: options.writeExtensions ?? false,
+    extensionFileBytes: options.extensionFileBytes ?? 48 * MIB,
     indexKeys: options.indexKeys ?? true,
     indexSlots: options.indexSlots ?? 5_000_000,
     indexEntries: options.indexEntries ?? 20_000_000,
@@ -105,6 +117,8 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     logBlocks: options.logBlocks ?? 48,
     hotBytes: options.hotBytes ?? Math.floor(usableMemory() * HOT_PART),
     readLimits: { ...defaultReadLimits, ...options.readLimits },
+    retention: { ...defaultRetentionRules, ...options.retention },
+    retentionIntervalMs: options.retentionIntervalMs ?? 10 * SECOND,
     flushIntervalMs: options.flushIntervalMs ?? 500,
     flushBytes: options.flushBytes ?? 16 * MIB,
     maxUnflushedBytes: options.maxUnflushedBytes ?? 64 * MIB,

@@ -114,11 +114,11 @@ export class Recovery {
     const { queues, index, checkpoint, segments } = this.#parts
     if (segments.first === undefined) return false
     const { queueFolders, indexFiles } = checkpoint
-    const areQueuesLost = queues.countInFiles < queueFolders
-    const isIndexLost = index !== undefined && (index.countInFiles < indexFiles || !index.isComplete)
-    if (areQueuesLost) this.#log.error({ found: queues.countInFiles, were: queueFolders }, 'consume queues are missing')
+    const areQueuesLost = queues.found < queueFolders
+    const isIndexLost = index !== undefined && (index.found < indexFiles || !index.isComplete)
+    if (areQueuesLost) this.#log.error({ found: queues.found, were: queueFolders }, 'consume queues are missing')
     if (isIndexLost) {
-      this.#log.error({ found: index.countInFiles, were: indexFiles }, 'the key index is damaged or missing')
+      this.#log.error({ found: index.found, were: indexFiles }, 'the key index is damaged or missing')
       await index.rebuild()
     }
     return areQueuesLost || isIndexLost
@@ -130,8 +130,8 @@ export class Recovery {
     await checkpoint.write({
       mark,
       times: checkpoint.times,
-      queueFolders: queues.countInFiles,
-      indexFiles: index?.countInFiles ?? 0,
+      queueFolders: queues.countDurable,
+      indexFiles: index?.countDurable ?? 0,
     })
   }
 

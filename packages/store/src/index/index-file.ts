@@ -301,6 +301,7 @@ export class IndexFile {
     let position = this.beginPosition
     let seconds = 0
     let isDamaged = false
+    let follower = 0
     scan: while (number < last) {
       const end = Math.min(last, number + Math.floor(bytes.length / ENTRY_BYTES))
       await this.#readEntries(bytes, number, end)
@@ -308,9 +309,14 @@ export class IndexFile {
         readEntry(bytes, at, entry)
         if (entry.position >= limit) break scan
         if (entry.position < position || !isPossible(entry, number)) continue
-        // What follows an impossible entry was not lost above the limit: the entry is damaged.
-        isDamaged = kept !== number
-        if (isDamaged) break scan
+        if (kept !== number) {
+          // An impossible entry came before. It was lost above the limit, and so were those behind it, except for one that is half
+          // lost. Two good ones in a row show that it is damaged.
+          isDamaged = follower === number - 1
+          if (isDamaged) break scan
+          follower = number
+          continue
+        }
         this.#restore(entry.keyHash, number)
         kept = number + 1
         position = entry.position

@@ -58,6 +58,7 @@ export class KeyIndex implements DerivedData {
   #namesChanged = false
   #fullUntil = 0
   #isComplete = true
+  #found = 0
 
   constructor({ disk, folder, sizes, clock, log = silent }: KeyIndexOptions) {
     this.#folder = folder
@@ -81,6 +82,7 @@ export class KeyIndex implements DerivedData {
       file.readHeader()
       this.#indexFiles.push(file)
     }
+    this.#found = this.#indexFiles.length
     const last = this.#indexFiles.at(-1)
     if (last === undefined) return
     if (last.isEmpty) await this.#removeLast()
@@ -98,9 +100,14 @@ export class KeyIndex implements DerivedData {
     this.#namesChanged = true
   }
 
-  /** How many files there are. Fewer at a start than at the last checkpoint: somebody removed some. */
-  get countInFiles(): number {
-    return this.#indexFiles.length
+  /** How many files there were at the start. Fewer than the last checkpoint counted: somebody removed them. */
+  get found(): number {
+    return this.#found
+  }
+
+  /** How many files certainly survive a power failure: the last one is never removed. For the checkpoint. */
+  get countDurable(): number {
+    return this.#namesChanged || this.#indexFiles.length === 0 ? 0 : 1
   }
 
   /** Whether all records below the log position of the last `cut` are in the index. If not, the log must be put again from its start. */
@@ -173,6 +180,11 @@ export class KeyIndex implements DerivedData {
     }
     this.#saved = position
     return position
+  }
+
+  /** Makes the next `sync` save, however little there is. */
+  saveNext(): void {
+    this.#savedAt = Number.NEGATIVE_INFINITY
   }
 
   async #save(): Promise<void> {

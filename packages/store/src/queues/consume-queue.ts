@@ -104,6 +104,7 @@ export class ConsumeQueue {
   /** Position of the record of the first unit that is not durable. */
   #unsyncedFrom = CLEAN
   #isRemoved = false
+  #isDurable: boolean
 
   constructor({ topic, id, keyPrefixHash, folder, shared, fileStarts = [], extension }: ConsumeQueueParts) {
     this.topic = topic
@@ -120,6 +121,7 @@ export class ConsumeQueue {
       hasBlanks: true,
     })
     this.#extension = extension
+    this.#isDurable = fileStarts.length > 0
     this.#unitsPerBlock = shared.blocks.blockBytes / UNIT_BYTES
   }
 
@@ -147,9 +149,13 @@ export class ConsumeQueue {
     return this.#tail === undefined && this.#files.starts.length === 0
   }
 
-  /** Whether there are files of the queue. */
-  get isInFiles(): boolean {
+  get hasFiles(): boolean {
     return this.#files.starts.length > 0
+  }
+
+  /** Whether the queue has a file that a power failure leaves. */
+  get isDurable(): boolean {
+    return this.hasFiles && this.#isDurable
   }
 
   /** Position of the record of the first unit that is not durable; Infinity if all are. */
@@ -326,6 +332,7 @@ export class ConsumeQueue {
       throw error
     }
     this.#synced = to
+    this.#isDurable = true
   }
 
   /** Gives back the memory of the tail, if all its units are in the files. */
@@ -489,12 +496,16 @@ export class ConsumeQueue {
     await this.#extension?.removeDiscarded()
   }
 
-  /** Discards all units and removes the files with their folder. From then on the queue is empty, whatever is put. */
-  async remove(): Promise<void> {
+  /** Discards all units in memory. From then on the queue is empty, whatever is put. */
+  retire(): void {
     this.#isRemoved = true
     this.#forget()
-    this.#beginAt(0)
     this.#shared.unsaved.toSync.delete(this)
+    this.#beginAt(0)
+  }
+
+  /** Removes the files of a retired queue, with their folder. @throws the disk's error */
+  async removeFiles(): Promise<void> {
     await this.#files.remove()
     await this.#extension?.remove()
   }

@@ -62,9 +62,12 @@ export class ConsumeQueues implements DerivedData {
   readonly #topics = new Map<string, Map<number, ConsumeQueue>>()
   /** Queues that had no units lately, with their maximum then. They give back their tails if it is still the same. */
   readonly #settling = new Map<ConsumeQueue, number>()
+  /** Topics whose files are being removed. */
+  readonly #leaving = new Set<string>()
   readonly #incomplete = new Set<ConsumeQueue>()
   #rebuilding = false
   #logStart = 0
+  #found = 0
 
   constructor(options: ConsumeQueuesOptions) {
     const { disk, folder, fileBytes, cacheBytes = CACHE_BYTES, extension, clock, log = silent } = options
@@ -102,6 +105,7 @@ export class ConsumeQueues implements DerivedData {
         const entries = this.#disk.list(folder) ?? []
         const fileStarts = fileStartsIn(folder, entries, this.#shared.fileBytes, 'mappedFileSizeConsumeQueue')
         if (fileStarts.length === 0) continue
+        this.#found++
         const queue = this.#add(topic, Number(id), fileStarts)
         queue.recover(Number.POSITIVE_INFINITY, logStart)
         await queue.removeDiscarded()
@@ -119,11 +123,13 @@ export class ConsumeQueues implements DerivedData {
 
   /**
    * The queue, which is made if there is none: in memory only, its first unit makes the first file.
-   * @throws StoreError BAD_NAME for a topic or an id that cannot be the name of a folder
+   * @throws StoreError BAD_NAME for a topic or an id that cannot be the name of a folder, BEING_DELETED
    */
   findOrMake(topic: string, id: number): ConsumeQueue {
     const found = this.find(topic, id)
     if (found !== undefined) return found
+    if (this.#leaving.has(topic))
+      throw new StoreError('BEING_DELETED', `the topic ${topic} is being deleted: try again`)
     if (!isFolderName(topic))
       throw new StoreError('BAD_NAME', `a topic named ${JSON.stringify(topic)} cannot have a folder`)
     if (!Number.isInteger(id) || id < 0 || id > 0x7fff_ffff) throw new StoreError('BAD_NAME', `there is no queue ${id}`)
@@ -172,10 +178,15 @@ export class ConsumeQueues implements DerivedData {
     else for (const queues of this.#topics.values()) yield* queues.values()
   }
 
-  /** How many queues have files. Fewer at a start than at the last checkpoint: somebody removed some. */
-  get countInFiles(): number {
+  /** How many queues had files at the start. Fewer than the last checkpoint counted: somebody removed some. */
+  get found(): number {
+    return this.#found
+  }
+
+  /** How many queues have files that a power failure leaves. For the checkpoint. */
+  get countDurable(): number {
     let count = 0
-    for (const queue of this.all()) if (queue.isInFiles) count++
+    for (const queue of this.all()) if (queue.isDurable) count++
     return count
   }
 
@@ -258,7 +269,7 @@ export class ConsumeQueues implements DerivedData {
 
   async cut(position: number): Promise<void> {
     for (const queue of this.all()) {
-      if (!queue.isInFiles) continue
+      if (!queue.hasFiles) continue
       queue.recover(position, this.#logStart)
       await queue.removeDiscarded()
     }
@@ -268,18 +279,33 @@ export class ConsumeQueues implements DerivedData {
     for (const queue of this.all()) await queue.deleteBefore(start)
   }
 
-  /** Removes the queues of a topic, with their files. @returns How many there were */
-  async deleteTopic(topic: string): Promise<number> {
-    const queues = this.#topics.get(topic)
-    if (queues === undefined) return 0
+  /**
+   * Takes the queues of a topic out of the store; what is still put into them is ignored. Until `removeFiles` has removed their
+   * files the topic cannot be made again.
+   */
+  takeOut(topic: string): ConsumeQueue[] {
+    const queues = [...this.all(topic)]
+    if (queues.length === 0) return queues
     this.#topics.delete(topic)
-    for (const queue of queues.values()) {
+    this.#leaving.add(topic)
+    for (const queue of queues) {
       this.#settling.delete(queue)
-      await queue.remove()
+      queue.retire()
     }
-    await this.#removeTopicFolder(this.#folder, topic)
-    if (this.#sharedByExtensions !== undefined) await this.#removeTopicFolder(this.#extensionFolder, topic)
-    return queues.size
+    return queues
+  }
+
+  /** Removes the files of queues that were taken out, all of one topic. @throws the error of the disk */
+  async removeFiles(queues: readonly ConsumeQueue[]): Promise<void> {
+    const topic = queues[0]?.topic
+    if (topic === undefined) return
+    try {
+      for (const queue of queues) await queue.removeFiles()
+      await this.#removeTopicFolder(this.#folder, topic)
+      if (this.#sharedByExtensions !== undefined) await this.#removeTopicFolder(this.#extensionFolder, topic)
+    } finally {
+      this.#leaving.delete(topic)
+    }
   }
 
   async #removeTopicFolder(parent: string, topic: string): Promise<void> {

@@ -121,6 +121,6 @@ test('files of extensions go with the units that point to them', async () => {
   await queue.deleteBefore(1_200)
   assert.equal(disk.list(`${EXTENSIONS}/Orders/0`)?.length, 5)
   assert.deepEqual(await tagsOf(queue), sevens(12, 33))
-  await queues.deleteTopic('Orders')
+  await queues.removeFiles(queues.takeOut('Orders'))
   assert.equal(disk.exists(`${EXTENSIONS}/Orders`), false)
 })
