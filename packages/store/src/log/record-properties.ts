@@ -4,6 +4,9 @@ const NAME_END = 1
 const VALUE_END = 2
 const SPACE = 0x20
 
+const UNIQ_KEY = Buffer.from('UNIQ_KEY')
+const TRUE = Buffer.from('true')
+
 /** Bytes up to which a loop moves them faster than a native call. */
 const SHORT_MOVE = 48
 
@@ -150,12 +153,15 @@ function isDelay(bytes: Buffer, at: number): boolean {
 }
 
 function isUniqueKey(bytes: Buffer, at: number): boolean {
-  return bytes[at + 1] === 0x4e && bytes[at + 4] === 0x5f && bytes[at + 5] === 0x4b && bytes.toString('latin1', at, at + 8) === 'UNIQ_KEY' // biome-ignore format: one condition
+  for (let i = 0; i < UNIQ_KEY.length; i++) if (bytes[at + i] !== UNIQ_KEY[i]) return false
+  return true
 }
 
-/** Boolean.parseBoolean takes anything but `true` for false. */
+/** Boolean.parseBoolean takes anything but `true`, in letters of either case, for false. */
 function isFalse(bytes: Buffer, start: number, end: number): boolean {
-  return end - start !== 4 || bytes.toString('latin1', start, end).toLowerCase() !== 'true'
+  if (end - start !== TRUE.length) return true
+  for (let i = 0; i < TRUE.length; i++) if (((bytes[start + i] as number) | 0x20) !== TRUE[i]) return true
+  return false
 }
 
 /** Integer.parseInt of at most nine digits; 0 for anything else. */
