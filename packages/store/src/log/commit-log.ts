@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import {
   APPENDED,
@@ -181,6 +182,27 @@ export class CommitLog implements LogBytes {
         cause: error,
       })
     }
+  }
+
+  get folder(): string {
+    return this.segments.folder
+  }
+
+  /** The names of the files that may be deleted, oldest first: all but the one that is being filled, if they are on the disk. */
+  get finishedFiles(): readonly string[] {
+    const flushed = this.#flushed()
+    return this.segments.all
+      .filter(({ end }) => end <= flushed && end < this.#fileEnd)
+      .map(({ path }) => basename(path))
+  }
+
+  /** Removes the oldest of the finished files. The caller syncs the folder. @throws the error of the disk */
+  async removeOldest(): Promise<void> {
+    const oldest = this.segments.first
+    if (oldest === undefined || this.finishedFiles.length === 0) return
+    const removed = this.segments.remove(oldest)
+    this.blocks.dropBefore(oldest.end)
+    await removed
   }
 
   /** Continues a log that ends at `end`, which the recovery found. */
