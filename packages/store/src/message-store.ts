@@ -367,8 +367,10 @@ export class MessageStore {
   }
 
   /** Deletes files of the log that have expired, at any hour. @returns How many files. @throws the error of the disk */
-  deleteExpired(): Promise<number> {
-    return this.#retention.deleteExpired()
+  async deleteExpired(): Promise<number> {
+    // Only what is on the disk is deleted.
+    await this.#flusher.flushTo(this.written)
+    return await this.#retention.deleteExpired()
   }
 
   /** The part of the disk in use, 0 to 1; of the log's or the queues', whichever is fuller. As of the last look. */

@@ -98,7 +98,7 @@ test('above the third ratio no message is accepted until there is room again', a
   use(91)
   await retention.check()
   assert.equal(writability.problem?.code, 'DISK_FULL')
-  assert.match(String(writability.problem?.message), /full to 91 %/)
+  assert.match(writability.problem.message, /full to 91 %/)
   use(90)
   await retention.check()
   assert.equal(writability.problem, undefined)
