@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { AppendStatus } from './append-status.ts'
 import type { DerivedData } from './dispatched-record.ts'
@@ -21,7 +21,7 @@ import { PositionWaits } from './position-waits.ts'
 import type { ConsumeQueue, Unit } from './queues/consume-queue.ts'
 import { ConsumeQueues } from './queues/consume-queues.ts'
 import { Recovery } from './recovery.ts'
-import { type DeletableLog, Retention } from './retention.ts'
+import { Retention } from './retention.ts'
 import { offsetByTime, storeTimeAt, storeTimeOf, type TimeBoundary } from './time-search.ts'
 import { Writability } from './writability.ts'
 
@@ -130,7 +130,7 @@ export class MessageStore {
     this.#retention = new Retention({
       rules: options.retention,
       disk,
-      log: new DeletableFiles(this.#segments, this.#log, this.#flusher),
+      log: this.#log,
       queueFolder: join(root, 'consumequeue'),
       derived: this.#derived,
       writability: this.#writability,
@@ -520,39 +520,6 @@ export class MessageStore {
   async #writeCheckpoint(mark: number, times: CheckpointTimes): Promise<void> {
     const queueFolders = this.#queues.countDurable
     await this.#checkpoint?.write({ mark, times, queueFolders, indexFiles: this.#index.countDurable })
-  }
-}
-
-/** The files of the log that may be deleted: those that are complete, and on the disk. */
-class DeletableFiles implements DeletableLog {
-  readonly #segments: SegmentList
-  readonly #log: CommitLog
-  readonly #flusher: Flusher
-
-  constructor(segments: SegmentList, log: CommitLog, flusher: Flusher) {
-    this.#segments = segments
-    this.#log = log
-    this.#flusher = flusher
-  }
-
-  get folder(): string {
-    return this.#segments.folder
-  }
-
-  get start(): number {
-    return this.#log.start
-  }
-
-  get finishedFiles(): readonly string[] {
-    const finished = this.#segments.all.slice(0, -1).filter(segment => segment.end <= this.#flusher.flushed)
-    return finished.map(segment => basename(segment.path))
-  }
-
-  async removeOldest(): Promise<void> {
-    const oldest = this.#segments.first
-    if (oldest === undefined) return
-    await this.#segments.remove(oldest)
-    this.#log.blocks.dropBefore(this.#log.start)
   }
 }
 
