@@ -126,8 +126,8 @@ function brokers(cluster: () => GuardedCluster): void {
 
   test('a broker of 4.9.7 with ACL, which cannot sign, is refused, and both logs say why', async () => {
     const { strict, unsigned } = cluster()
-    assert.match(await strict.recentLog(), /request refused by requireSignature.*REGISTER_BROKER.*no_access_key/)
-    assert.match(await unsigned.recentLog(), /CODE: 16 +DESC: REGISTER_BROKER must be signed.*unsignedBrokerRanges/)
+    assert.match(await strict.wholeLog(), /request refused by requireSignature.*REGISTER_BROKER.*no_access_key/)
+    assert.match(await unsigned.wholeLog(), /CODE: 16 +DESC: REGISTER_BROKER must be signed.*unsignedBrokerRanges/)
   })
 
   test('it registers where unsignedBrokerRanges has its address', async () => {
@@ -247,7 +247,7 @@ function departure(cluster: () => GuardedCluster): void {
     const { strict, signing } = cluster()
     const stopping = signing.stop()
     await eventually(async () => assert.deepEqual(await brokersOf(strict.port), []))
-    assert.match(await strict.recentLog(), /unregisterBroker, remove from brokerLiveTable OK/)
+    assert.match(await strict.wholeLog(), /unregisterBroker, remove from brokerLiveTable OK/)
     // The rest of an orderly stop takes it ten seconds and more.
     await signing.kill()
     await stopping

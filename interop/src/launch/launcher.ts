@@ -109,8 +109,12 @@ async function until(
   }
 }
 
+function logOf(folder: string): Promise<string> {
+  return readFile(logFile(folder), 'utf8').catch(() => '')
+}
+
 async function recentLog(program: LaunchedProgram, folder: string): Promise<string> {
-  const log = await readFile(logFile(folder), 'utf8').catch(() => '')
+  const log = await logOf(folder)
   return `${program.tail()}\n--- log\n${log.split('\n').slice(-60).join('\n')}`
 }
 
@@ -142,6 +146,8 @@ export interface LaunchedServer extends RunningNameServer {
   stop(): Promise<void>
   /** The last lines of its output and its log. */
   recentLog(): Promise<string>
+  /** All of its output and its log. */
+  wholeLog(): Promise<string>
 }
 
 /** How to start a server, the first time and each time again. */
@@ -175,6 +181,7 @@ export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedS
     stop: () => program.stop(),
     restart: async () => void (program = await launchAndWait()),
     recentLog: () => recentLog(program, folder),
+    wholeLog: async () => `${program.output}\n${await logOf(folder)}`,
   }
 }
 
