@@ -9,8 +9,10 @@ import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
 import { encodeFrame, Outbox, RemotingClient } from '@gantrymq/remoting'
 import { dataVersion, topicConfig } from './registrations.ts'
 
-const { GET_BROKER_CLUSTER_INFO, PUT_KV_CONFIG, DELETE_KV_CONFIG, REGISTER_BROKER } = nameServerRequests
+const { GET_BROKER_CLUSTER_INFO, PUT_KV_CONFIG, DELETE_KV_CONFIG, GET_KVLIST_BY_NAMESPACE, REGISTER_BROKER } =
+  nameServerRequests
 const MIB = 1 << 20
+const PATIENT = { timeoutMs: 20_000 }
 
 /** A name server in a process of its own; for each line that it reads, it collects garbage and writes its memory. */
 const PROGRAM = `
@@ -46,7 +48,7 @@ async function startServer(t: TestContext, options: object) {
   const client = new RemotingClient()
   t.after(() => client.close())
   const address = `127.0.0.1:${port}`
-  const serves = () => client.call(address, GET_BROKER_CLUSTER_INFO, {}, { timeoutMs: 20_000 })
+  const serves = () => client.call(address, GET_BROKER_CLUSTER_INFO, {}, PATIENT)
   const dial = (): Socket => connect(port, '127.0.0.1').on('error', () => {})
   return { memory, serves, dial, client, address }
 }
@@ -74,12 +76,14 @@ test('61 unfinished frames of 16 MB hold no more than the limit, and memory retu
   const sockets = Array.from({ length: 61 }, () => dial())
   for (const socket of sockets) socket.write(unfinished)
   let most = 0
-  for (let i = 0; i < 8; i++) {
+  // A busy machine needs longer to read what fills the limit.
+  for (let i = 0; i < 8 || (most < 16 * MIB && i < 200); i++) {
     await pause(50)
     await serves()
     most = Math.max(most, (await memory()).used - start.used)
   }
-  assert.ok(most > 16 * MIB && most < 80 * MIB, `${most / MIB} MiB`)
+  // With the frame that may exceed the limit, the reserve for waiting connections, and the pool of buffers.
+  assert.ok(most > 16 * MIB && most < 128 * MIB, `${most / MIB} MiB`)
   for (const socket of sockets) socket.destroy()
   const end = await settled(memory, start.used + 24 * MIB)
   // The pool of buffers keeps up to 16 MiB for the next registrations.
@@ -127,18 +131,25 @@ test('a flood of KV puts holds no more than its limits, and memory returns when 
     socket.write(Buffer.concat(Array.from({ length: 100 }, (_unused, key) => put(`${i}-${key}`))))
     return socket
   })
-  let most = 0
-  for (let i = 0; i < 8; i++) {
-    await pause(50)
-    await serves()
-    most = Math.max(most, (await memory()).used - start.used)
+  const storedKeys = async (): Promise<string[]> => {
+    const { body } = await client.call(address, GET_KVLIST_BY_NAMESPACE, { header: { namespace: 'n' } }, PATIENT)
+    return [...(body?.keys() ?? [])]
   }
+  // As many entries as the limit allows.
+  const all = Math.floor((4 * MIB - 1) / 10_004)
+  let most = 0
+  let keys: string[] = []
+  for (let i = 0; i < 200 && keys.length < all; i++) {
+    await pause(50)
+    most = Math.max(most, (await memory()).used - start.used)
+    keys = await storedKeys()
+  }
+  assert.equal(keys.length, all)
   assert.ok(most < 64 * MIB, `${most / MIB} MiB`)
   for (const socket of sockets) socket.destroy()
-  const list = await client.call(address, nameServerRequests.GET_KVLIST_BY_NAMESPACE, { header: { namespace: 'n' } })
-  const keys = [...(list.body?.keys() ?? [])]
-  assert.equal(keys.length, Math.floor((4 * MIB - 1) / 10_004), 'as many entries as the limit allows')
-  await Promise.all(keys.map(key => client.call(address, DELETE_KV_CONFIG, { header: { namespace: 'n', key } })))
+  await Promise.all(
+    keys.map(key => client.call(address, DELETE_KV_CONFIG, { header: { namespace: 'n', key } }, PATIENT)),
+  )
   const end = await settled(memory, start.used + 8 * MIB)
   assert.ok(end.used - start.used < 8 * MIB, `${(end.used - start.used) / MIB} MiB more than at the start`)
 })
