@@ -85,7 +85,7 @@ test('the producers of a group are asked in turn, and closed connections are pas
   const closed = { ...client(2), peer: fakePeer({ id: 2, isOpen: false }) }
   for (const each of [client(1), closed, client(3)]) registry.beatProducer('p', each)
   const asked = new Set(Array.from({ length: 6 }, () => registry.someProducer('p')?.clientId))
-  assert.deepEqual([...asked].toSorted(), ['client-1', 'client-3'])
+  assert.deepEqual(asked, new Set(['client-1', 'client-3']))
   assert.equal(registry.someProducer('unknown'), undefined)
 })
 
