@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import {
   type GivenOptions,
@@ -32,7 +32,7 @@ import {
   systemClock,
   upTo,
 } from '@gantrymq/remoting'
-import { type Disk, MemoryDisk, MessageStore, NodeDisk, type StoreOptions } from '@gantrymq/store'
+import { type Disk, MessageStore } from '@gantrymq/store'
 import { ClientNotices } from './clients/client-notices.ts'
 import { ClientRegistry } from './clients/client-registry.ts'
 import { QueueLocks } from './clients/queue-locks.ts'
@@ -49,6 +49,7 @@ import { type BrokerOptions, brokerOptions } from './options.ts'
 import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import type { BrokerStatus } from './status.ts'
+import { storeOptions } from './store-options.ts'
 import { Topics } from './topics/topics.ts'
 
 /** What a program passes besides the options. */
@@ -484,30 +485,6 @@ async function loadParts(options: BrokerOptions, loading: Loading): Promise<Load
     openServerTls(brokerOptions, options, { log, clock }),
   ])
   return { clock, settings, topics, groups, offsets, store, tls }
-}
-
-/** The folder of a store in memory. */
-const MEMORY_ROOT = '/store'
-
-function storeOptions(
-  options: BrokerOptions,
-  { disk, clock, log }: Pick<Loading, 'disk' | 'clock' | 'log'>,
-): StoreOptions {
-  const { storePathRootDir } = options
-  return {
-    disk: disk ?? (storePathRootDir === null ? new MemoryDisk({ now: () => clock.now() }) : new NodeDisk()),
-    root: storePathRootDir === null ? MEMORY_ROOT : resolve(storePathRootDir),
-    clock,
-    log,
-    flushMode: options.flushDiskType,
-    logFileBytes: options.mappedFileSizeCommitLog,
-    queueFileBytes: options.mappedFileSizeConsumeQueue,
-    indexKeys: options.messageIndexEnable,
-    indexSlots: options.maxHashSlotNum,
-    indexEntries: options.maxIndexNum,
-    maxMessageBytes: options.maxMessageSize,
-    flushIntervalMs: options.flushIntervalCommitLog,
-  }
 }
 
 /** Part of the machine's memory that likely holds the newest messages (Apache's accessMessageInMemoryMaxRatio). */

@@ -18,7 +18,7 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
   ...keysOf(
     "tunes memory-mapped files, threads or locks of Apache's store, which this store does not have",
     'accessMessageInMemoryHotRatio accessMessageInMemoryMaxRatio batchDispatchRequestThreadPoolNums ' +
-      'cleanSwapedMapInterval cleanFileForciblyEnable cleanResourceInterval commitCommitLogLeastPages ' +
+      'cleanSwapedMapInterval cleanResourceInterval commitCommitLogLeastPages ' +
       'commitCommitLogThoroughInterval commitIntervalCommitLog commitLogForceSwapMapInterval commitLogSwapMapInterval ' +
       'commitLogSwapMapReserveFileNum correctLogicMinOffsetForceInterval correctLogicMinOffsetSleepInterval ' +
       'dataReadAheadEnable debugLockEnable deleteCommitLogFilesInterval deleteConsumeQueueFilesInterval ' +
@@ -33,8 +33,8 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
       'sampleSteps searchBcqByCacheEnable spinLockCollisionRetreatOptimalDegree topicQueueLockNum transferMsgByHeap ' +
       'transientStorePoolEnable transientStorePoolSize travelCqFileNumWhenGetMessage useABSLock ' +
       'useReentrantLockWhenPutMessage wakeCommitWhenPutMessage wakeFlushWhenPutMessage warmMapedFileEnable ' +
-      'maxConsumeQueueScan pullBatchMaxMessageCount checkCRCOnRecover diskSpaceCleanForciblyRatio ' +
-      'diskSpaceWarningLevelRatio messageIndexSafe maxFilterMessageSize enableCleanExpiredOffset enabledAppendPropCRC ' +
+      'maxConsumeQueueScan pullBatchMaxMessageCount checkCRCOnRecover ' +
+      'messageIndexSafe maxFilterMessageSize enableCleanExpiredOffset enabledAppendPropCRC ' +
       'forceVerifyPropCRC maxTopicLength autoMessageVersionOnTopicLen readOnlyCommitLogStorePaths replicasPerDiskPartition',
   ),
   ...keysOf(

@@ -44,6 +44,14 @@ function credentialsIn(json: string): Credentials | undefined {
   }
 }
 
+/** Hours of the day: `04;16`. */
+const hours = (): Kind<string> => ({
+  ...text(),
+  type: 'hours',
+  expected: 'hours from 0 to 23, separated by semicolons',
+  read: value => (/^(?:[01]?\d|2[0-3])(?:;(?:[01]?\d|2[0-3]))*$/.test(value) ? value : undefined),
+})
+
 /** Keys of Apache's BrokerConfig, in its order. */
 const brokerConfig = {
   brokerConfigPath: option(
@@ -294,7 +302,7 @@ const messageStoreConfig = {
     since: '4.9',
   }),
   maxMessageSize: option(bytes(1024, 134_217_728), 4_194_304, 'Largest message.', { since: '4.9', change: 'restart' }),
-  deleteWhen: option(text(), '04', 'Hours of the day at which expired files are deleted, separated by semicolons.', {
+  deleteWhen: option(hours(), '04', 'Hours of the day at which expired files are deleted, separated by semicolons.', {
     since: '4.9',
     change: 'restart',
   }),
@@ -311,6 +319,22 @@ const messageStoreConfig = {
       change: 'restart',
     },
   ),
+  diskSpaceCleanForciblyRatio: option(
+    int(0, 100),
+    85,
+    'Percentage of the used disk above which files are deleted whatever their age.',
+    { since: '4.9', change: 'restart', systemProperty: 'rocketmq.broker.diskSpaceCleanForciblyRatio' },
+  ),
+  diskSpaceWarningLevelRatio: option(
+    int(0, 100),
+    90,
+    'Percentage of the used disk above which no message is accepted.',
+    { since: '4.9', change: 'restart', systemProperty: 'rocketmq.broker.diskSpaceWarningLevelRatio' },
+  ),
+  cleanFileForciblyEnable: option(flag(), true, 'Whether files that have not expired may be deleted.', {
+    since: '4.9',
+    change: 'restart',
+  }),
   maxTransferBytesOnMessageInMemory: option(bytes(1), 262_144, 'Most bytes in an answer to a pull from memory.', {
     since: '4.9',
     change: 'restart',
@@ -373,6 +397,11 @@ const messageStoreConfig = {
 
 /** Options that Apache does not have. */
 const ownOptions = {
+  commitLogMemory: option(
+    int(16, 65_536),
+    48,
+    'Memory for the newest part of the commit log, and for older parts that are read, MiB.',
+  ),
   maxTopics: option(int(1), 100_000, 'Most topics; a send does not create any further one.', { change: 'live' }),
   maxGroups: option(int(1), 100_000, 'Most consumer groups; their first use does not create any further one.', {
     change: 'live',

@@ -108,11 +108,11 @@ test('the messages of a batch get consecutive offsets in one queue', async t => 
   assert.equal(sent.header.queueOffset, 0)
   const pulled = await pull(mq, pullOf({ queueId: 0, subscription: 'a || c' }))
   const stored = decodeMessages(pulled.body!).map(({ body, queueOffset, properties }) => {
-    return [body.toString(), queueOffset, properties.get('CLUSTER')]
+    return [body.toString(), queueOffset, Object.fromEntries(properties)]
   })
   assert.deepEqual(stored, [
-    ['a', 0, 'DefaultCluster'],
-    ['c', 2, 'DefaultCluster'],
+    ['a', 0, { TAGS: 'a' }],
+    ['c', 2, { TAGS: 'c' }],
   ])
   assert.equal(pulled.header.nextBeginOffset, 3)
 })

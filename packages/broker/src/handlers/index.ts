@@ -30,7 +30,6 @@ const {
   UNLOCK_BATCH_MQ,
 } = consumeRequests
 const { GET_ALL_CONSUMER_OFFSET } = offsetRequests
-const { VIEW_MESSAGE_BY_ID, GET_MAX_OFFSET, GET_MIN_OFFSET } = queryRequests
 const {
   UPDATE_AND_CREATE_TOPIC,
   DELETE_TOPIC_IN_BROKER,
@@ -54,9 +53,7 @@ export const fastPortRequests = {
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
   GET_ALL_CONSUMER_OFFSET,
-  VIEW_MESSAGE_BY_ID,
-  GET_MAX_OFFSET,
-  GET_MIN_OFFSET,
+  ...queryRequests,
   ...membershipRequests,
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,

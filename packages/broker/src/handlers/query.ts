@@ -1,22 +1,52 @@
 import { type queryRequests, responseCodes } from '@gantrymq/protocol'
-import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type HandlersFor, type Long, ResponseError } from '@gantrymq/remoting'
+import type { TimeBoundary } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 
-type QueryRequests = Pick<typeof queryRequests, 'VIEW_MESSAGE_BY_ID' | 'GET_MAX_OFFSET' | 'GET_MIN_OFFSET'>
+const { QUERY_NOT_FOUND, SYSTEM_ERROR } = responseCodes
 
 /** Finding messages and offsets: Apache's QueryMessageProcessor and AdminBrokerProcessor. */
-export const queryHandlers: HandlersFor<QueryRequests, BrokerContext> = {
+export const queryHandlers: HandlersFor<typeof queryRequests, BrokerContext> = {
+  async QUERY_MESSAGE({ header }, { store, settings }) {
+    const { topic, key, maxNum, beginTimestamp, endTimestamp, _UNIQUE_KEY_QUERY: isUnique } = header
+    const { defaultQueryMaxNum, maxMsgsNumBatch } = settings.options
+    const max = Math.min(isUnique ? defaultQueryMaxNum : Math.max(maxNum, 0), maxMsgsNumBatch)
+    const limits = { max, begin: timeOf(beginTimestamp), end: timeOf(endTimestamp) }
+    const { records, lastUpdate, lastPosition } = await store.queryKey(topic, key, limits)
+    if (records.length === 0) {
+      throw new ResponseError(QUERY_NOT_FOUND, 'can not find message, maybe time range not correct')
+    }
+    return { header: { indexLastUpdateTimestamp: lastUpdate, indexLastUpdatePhyoffset: lastPosition }, body: records }
+  },
+
   async VIEW_MESSAGE_BY_ID({ header: { offset } }, { store }) {
     const body = await store.messageAt(offset)
     if (body !== undefined) return { body }
-    throw new ResponseError(responseCodes.SYSTEM_ERROR, `can not find message by the offset, ${offset}`)
+    throw new ResponseError(SYSTEM_ERROR, `can not find message by the offset, ${offset}`)
   },
 
-  GET_MAX_OFFSET: ({ header: { topic, queueId } }, { store }) => {
+  async SEARCH_OFFSET_BY_TIMESTAMP({ header: { topic, queueId, timestamp, boundaryType } }, { store }) {
+    const queue = store.queue(topic, queueId)
+    if (queue === undefined) return { header: { offset: 0 } }
+    const boundary: TimeBoundary = boundaryType?.toUpperCase() === 'UPPER' ? 'upper' : 'lower'
+    return { header: { offset: await store.offsetByTime(queue, timeOf(timestamp), boundary) } }
+  },
+
+  GET_MAX_OFFSET({ header: { topic, queueId } }, { store }) {
     return { header: { offset: store.queue(topic, queueId)?.maxOffset ?? 0 } }
   },
 
-  GET_MIN_OFFSET: ({ header: { topic, queueId } }, { store }) => {
+  GET_MIN_OFFSET({ header: { topic, queueId } }, { store }) {
     return { header: { offset: store.queue(topic, queueId)?.minOffset ?? 0 } }
   },
+
+  async GET_EARLIEST_MSG_STORETIME({ header: { topic, queueId } }, { store }) {
+    const queue = store.queue(topic, queueId)
+    return { header: { timestamp: queue === undefined ? -1 : await store.earliestTime(queue) } }
+  },
+}
+
+/** A time as a number: clients send Java's largest long for "until now". */
+function timeOf(time: Long): number {
+  return Number(time)
 }

@@ -2,15 +2,12 @@ import { decodeBatch, PROPERTY } from '@gantrymq/protocol'
 import type { NewMessage } from './message-writer.ts'
 
 /**
- * The messages of a batch: each with the properties of its own, and those that the header gives to all of them.
- * Source: Apache's MessageExtEncoder.encode of a MessageExtBatch.
+ * The messages of a batch, with the properties of their own: what the header says of the whole batch is not stored, as in 5.5.
  * @param all What the header says about all messages; its body is the batch.
  * @throws RemotingError BAD_BODY if the bytes are not a batch
  */
 export function messagesOfBatch(all: NewMessage): NewMessage[] {
-  return decodeBatch(all.body).map(({ body, flag, properties }) => {
-    return { ...all, body, flag, properties: new Map([...properties, ...all.properties]) }
-  })
+  return decodeBatch(all.body).map(({ body, flag, properties }) => ({ ...all, body, flag, properties }))
 }
 
 /** Whether a message may not be in a batch: its properties say that it is delayed (Apache's CommitLog.asyncPutMessages). */
