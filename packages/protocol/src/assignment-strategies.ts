@@ -74,7 +74,8 @@ export function byMachineRoom(rooms: Iterable<string>): AssignmentStrategy {
   return strategy('MACHINE_ROOM', ({ queues, clientIds }, index) => {
     const near = queues.filter(({ brokerName }) => {
       // Java's split drops empty parts at the end.
-      const parts = brokerName.replace(/@+$/, '').split('@')
+      const parts = brokerName.split('@')
+      while (parts.at(-1) === '') parts.pop()
       return parts.length === 2 && known.has(parts[0] ?? '')
     })
     const size = Math.floor(near.length / clientIds.length)

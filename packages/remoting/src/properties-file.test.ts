@@ -180,3 +180,11 @@ test('any bytes give entries or a BAD_OPTION error', () => {
     }),
   )
 })
+
+test('a line that is continued very often is read in time proportional to its length', () => {
+  const begin = performance.now()
+  const [entry] = readProperties(Buffer.from('a\\\n'.repeat(200_000)))
+  assert.equal(entry?.key.length, 200_000)
+  // Joining the parts one by one would take half a minute.
+  assert.ok(performance.now() - begin < 5_000)
+})

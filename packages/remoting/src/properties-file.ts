@@ -70,19 +70,26 @@ interface LogicalLine {
 /** Joins continued lines and drops blank ones and comments (Java's Properties.LineReader, as of JDK 17). */
 function logicalLines(text: string): LogicalLine[] {
   const lines: LogicalLine[] = []
-  let begun: LogicalLine | undefined
+  let begun: { readonly parts: string[]; readonly line: number } | undefined
+  const end = () => {
+    // Joined at the end: a file may be one line that is continued a million times.
+    if (begun) lines.push({ text: begun.parts.join(''), line: begun.line })
+    begun = undefined
+  }
   for (const [index, natural] of naturalLines(text).entries()) {
     const content = natural.replace(/^[ \t\f]+/, '')
-    const before = begun?.text ?? ''
+    const isFirst = begun === undefined || begun.parts.length === 0
     // Java still recognises a comment after a line that holds only a backslash.
-    if (before === '' && /^(?:$|[#!])/.test(content)) begun = undefined
+    if (isFirst && /^(?:$|[#!])/.test(content)) begun = undefined
     else {
-      const line = { text: before + content, line: begun?.line ?? index + 1 }
-      begun = continues(content) ? { ...line, text: line.text.slice(0, -1) } : undefined
-      if (begun === undefined) lines.push(line)
+      begun ??= { parts: [], line: index + 1 }
+      const goesOn = continues(content)
+      const part = goesOn ? content.slice(0, -1) : content
+      if (part !== '') begun.parts.push(part)
+      if (!goesOn) end()
     }
   }
-  if (begun !== undefined) lines.push(begun)
+  end()
   return lines
 }
 

@@ -3,8 +3,11 @@ export function nearestWord(typed: string, known: Iterable<string>): string | un
   if (typed.length > 100) return undefined
   let best: string | undefined
   let fewest = Math.max(1, Math.floor(typed.length / 3)) + 1
+  const lower = typed.toLowerCase()
   for (const word of known) {
-    const changes = changesBetween(typed.toLowerCase(), word.toLowerCase())
+    // Each missing or extra letter is a change.
+    if (Math.abs(word.length - typed.length) >= fewest) continue
+    const changes = changesBetween(lower, word.toLowerCase())
     if (changes < fewest) {
       best = word
       fewest = changes

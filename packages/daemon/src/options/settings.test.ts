@@ -41,6 +41,16 @@ test('a change takes effect at once and leaves older option objects unchanged', 
   assert.ok(Object.isFrozen(settings.options))
 })
 
+test('a change that is too long is refused, and of many unknown keys only the first get a line in the log', async () => {
+  const lines: unknown[] = []
+  const log = { debug() {}, info() {}, error() {}, warn: (fields: object) => void lines.push(fields) }
+  const settings = settingsOf({}, { log })
+  await assert.rejects(settings.updateFrom('k=v\n'.repeat(100_000)), { responseCode: 1, message: /at most|may have/ })
+  await settings.updateFrom(Array.from({ length: 10_000 }, (_, i) => `k${i}=v`).join('\n'))
+  assert.equal(lines.length, 21)
+  assert.deepEqual(lines.at(-1), { keys: 9_980 })
+})
+
 const BLACK_LISTED = ['rocketmqHome', 'configStorePath', 'configBlackList', 'enableTopicList', 'zzz']
 
 for (const key of BLACK_LISTED) {

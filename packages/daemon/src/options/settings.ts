@@ -14,6 +14,11 @@ const { NO_PERMISSION, SYSTEM_ERROR } = responseCodes
 /** Apache's remark for a key on the black list (AdminBrokerProcessor, DefaultRequestProcessor). */
 const BLACK_LISTED = 'Can not update config in black list.'
 
+/** Longest text of a change, characters: what a server reads in a few milliseconds, and many times what it can have. */
+const LONGEST_CHANGE = 256 * 1024
+/** Unknown keys of one change that get a line in the log each. */
+const UNKNOWN_LOGGED = 20
+
 /** What the options of every server need for changes at run time. */
 export interface ChangeableOptions {
   /** Keys that cannot be changed at run time, separated by semicolons; a key of NamesrvConfig and BrokerConfig. */
@@ -79,9 +84,13 @@ export class ServerSettings<O extends ChangeableOptions> {
 
   /**
    * Changes the options that a properties file in UTF-8 sets: the body of UPDATE_NAMESRV_CONFIG and UPDATE_BROKER_CONFIG.
-   * @throws as `update`; ResponseError 1 if the text cannot be read
+   * @throws as `update`; ResponseError 1 if the text is too long or cannot be read
    */
   async updateFrom(text: string): Promise<void> {
+    if (text.length > LONGEST_CHANGE) {
+      const limit = `a change of the configuration may have ${LONGEST_CHANGE} characters, this one has ${text.length}`
+      throw new ResponseError(SYSTEM_ERROR, `${limit}: send only the keys to change`)
+    }
     await this.update(propertiesIn(text, this.#log))
   }
 
@@ -129,10 +138,11 @@ export class ServerSettings<O extends ChangeableOptions> {
   #read(properties: ReadonlyMap<string, string>): Map<OptionName<O>, unknown> {
     const values = new Map<OptionName<O>, unknown>()
     const bad: string[] = []
+    const unknown: string[] = []
     for (const [key, text] of properties) {
       const name = this.#set.ofProperty(key)
       if (name === undefined) {
-        this.#log.warn({ reason: this.#set.whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
+        unknown.push(key)
         continue
       }
       const value = this.#set.read(name, text)
@@ -140,8 +150,17 @@ export class ServerSettings<O extends ChangeableOptions> {
         bad.push(this.#set.badValue(`${key}=${this.#set.shownText(name, text.slice(0, 200))}`, name))
       else values.set(name, value)
     }
+    this.#warnOf(unknown)
     if (bad.length > 0) throw new ResponseError(SYSTEM_ERROR, bad.slice(0, 10).join('; '))
     return values
+  }
+
+  #warnOf(unknown: readonly string[]): void {
+    for (const key of unknown.slice(0, UNKNOWN_LOGGED)) {
+      this.#log.warn({ reason: this.#set.whyIgnored(key.slice(0, 200)) }, 'updateConfig ignored a key')
+    }
+    const others = unknown.length - UNKNOWN_LOGGED
+    if (others > 0) this.#log.warn({ keys: others }, 'updateConfig ignored further keys')
   }
 
   #apply(values: ReadonlyMap<OptionName<O>, unknown>): void {

@@ -104,3 +104,12 @@ test('tables with too few or too many words, a repeated queue or invalid numbers
   }
   assert.throws(() => readMessageOffsets('0 1 1,,2'), { code: 'BAD_BODY' })
 })
+
+test('a long run of separators is read in time proportional to its length', () => {
+  const begin = performance.now()
+  for (const read of [readStartOffsets, readMessageOffsets, readOrderCounts]) {
+    assert.throws(() => read(`0 1 2${';'.repeat(200_000)}0`), { code: 'BAD_BODY' })
+  }
+  // Trying each run from each of its starts would take half a minute.
+  assert.ok(performance.now() - begin < 5_000)
+})

@@ -96,8 +96,10 @@ export function readOrderCounts(text: string): Map<string, number> {
 function readTable<T>(text: string, field: string, read: (value: string) => T): Map<string, T> {
   const table = new Map<string, T>()
   if (text === '') return table
-  // Java's split drops empty parts at the end.
-  for (const entry of text.replace(/;+$/, '').split(';')) {
+  // Java's split drops empty parts at the end. A regular expression would try each run of separators from each of its starts.
+  let end = text.length
+  while (text[end - 1] === ';') end--
+  for (const entry of text.slice(0, end).split(';')) {
     const [retry, queue, value, ...rest] = entry.split(' ')
     const key = `${retry}@${queue}`
     if (value === undefined || rest.length > 0 || table.has(key)) throw bad(field, text)
