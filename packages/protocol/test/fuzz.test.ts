@@ -1,0 +1,4 @@
+import { fuzzTests } from '@gantrymq/testkit'
+import { targets } from './fuzz-targets.ts'
+
+fuzzTests(targets)
