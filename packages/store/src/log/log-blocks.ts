@@ -33,7 +33,7 @@ export interface LogBlocksOptions {
 
 /**
  * The log in memory: the block that is being filled, and those that were filled or read last. The memory of a block that is
- * forgotten serves the next one, so that the store never takes more than `count` blocks.
+ * forgotten serves the next one, so that the store never takes more than `count` blocks, those being read included.
  */
 export class LogBlocks {
   readonly #segments: SegmentList
@@ -44,8 +44,8 @@ export class LogBlocks {
   readonly #perFile: number
   /** By number, the one that came first in front. */
   readonly #blocks = new Map<number, Block>()
+  /** Memory for blocks, and for reads under way. */
   readonly #free: Buffer[] = []
-  #allocated = 0
   #last: Block | undefined
   readonly #loading = new Map<number, Promise<void>>()
   #reading = 0
@@ -91,7 +91,7 @@ export class LogBlocks {
 
   /** The block that holds a position; a new one if it is not in memory, whose bytes are those of an older block. */
   take(position: number): Block {
-    return this.find(position) ?? this.#insert(this.#numberOf(position), this.#takeBytes())
+    return this.find(position) ?? this.#insert(this.#numberOf(position), this.#evictedBytes() ?? this.#freeBytes())
   }
 
   /** Writes bytes across blocks, which are taken as needed. */
@@ -143,20 +143,20 @@ export class LogBlocks {
     return block
   }
 
-  #takeBytes(): Buffer {
-    const free = this.#free.pop()
-    if (free !== undefined) return free
-    if (this.#allocated < this.#count) {
-      this.#allocated++
-      return Buffer.allocUnsafeSlow(this.#blockBytes)
-    }
+  #freeBytes(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#blockBytes)
+  }
+
+  /** The memory of the block that is forgotten for a new one; undefined if there may be one more. */
+  #evictedBytes(): Buffer | undefined {
+    if (this.#blocks.size < this.#count - READS_AT_ONCE) return undefined
     const pinnedFrom = this.#pinnedFrom()
     for (const block of this.#blocks.values()) {
       if (block.end > pinnedFrom) continue
       this.#forget(block)
-      return this.#free.pop() as Buffer
+      return this.#free.pop()
     }
-    throw new RangeError(`all ${this.#count} blocks of the log wait to be written`)
+    throw new RangeError('all blocks of the log wait to be written')
   }
 
   #forget(block: Block): void {
@@ -174,13 +174,13 @@ export class LogBlocks {
   }
 
   async #read(number: number): Promise<void> {
-    if (this.#reading >= READS_AT_ONCE) await new Promise<void>(resolve => void this.#waiting.push(resolve))
+    while (this.#reading >= READS_AT_ONCE) await new Promise<void>(resolve => void this.#waiting.push(resolve))
     this.#reading++
     try {
       const start = this.#startOf(number)
       const segment = this.#segments.find(start)
       if (segment === undefined || this.#blocks.has(number)) return
-      const bytes = this.#takeBytes()
+      const bytes = this.#freeBytes()
       try {
         const at = start - segment.start
         await segment.read(bytes, 0, Math.min(this.#blockBytes, segment.size - at), at)
@@ -190,7 +190,12 @@ export class LogBlocks {
       }
       const isGone = this.#segments.find(start) !== segment
       if (isGone || this.#blocks.has(number)) this.#free.push(bytes)
-      else this.#insert(number, bytes)
+      else {
+        // Not before the read has ended: who found something in memory may use it until then.
+        const evicted = this.#evictedBytes()
+        if (evicted !== undefined) this.#free.push(evicted)
+        this.#insert(number, bytes)
+      }
     } finally {
       this.#reading--
       this.#waiting.shift()?.()

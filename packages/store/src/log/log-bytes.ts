@@ -2,7 +2,7 @@
  * The bytes of the commit log, for readers. Positions are those of the log, not of a file.
  *
  * The newest bytes are in memory, and of the older ones those that were read lately. A reader asks `has` for what it needs; if that
- * is false it waits for `load` and asks again. Bytes that are in memory stay there until the end of the turn of the event loop.
+ * is false it waits for `load` and asks again. Bytes that are in memory stay there until the caller waits for something, or appends.
  */
 export interface LogBytes {
   /** Position of the first byte that exists: the start of the oldest file. */

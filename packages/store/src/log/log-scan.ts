@@ -27,7 +27,7 @@ export interface LogScanOptions {
 export class LogScan {
   readonly #options: LogScanOptions
   readonly #reader = new RecordReader()
-  #window = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  #window: Buffer
   #segment: Segment | undefined
   /** Position of the window in the log. */
   #from = 0
@@ -35,6 +35,7 @@ export class LogScan {
 
   constructor(options: LogScanOptions) {
     this.#options = options
+    this.#window = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, options.segments.size))
   }
 
   /**
