@@ -23,6 +23,10 @@ class FakeLog implements LogBytes {
     return this.loaded === undefined || this.loaded.has(Math.floor(position / FILE))
   }
 
+  isRecord(position: number, size: number): boolean {
+    return position % RECORD === 0 && size === RECORD
+  }
+
   copy(position: number, size: number, out: Uint8Array, at: number): void {
     for (let done = 0; done < size; done++) out[at + done] = Math.floor((position + done) / RECORD)
   }
@@ -40,7 +44,7 @@ class FakeLog implements LogBytes {
 interface Fixture {
   readonly log: FakeLog
   readonly queue: ConsumeQueue
-  readonly damaged: number[]
+  readonly repaired: number[]
   readonly read: (query: Partial<ReadQuery>) => Found & { readonly result: string }
   /** Puts messages with these tags codes. */
   readonly put: (...tags: number[]) => void
@@ -55,19 +59,22 @@ function fixture({ limits = {}, hotBytes = 1e9 }: { limits?: Partial<ReadLimits>
     clock: new ManualClock(),
   })
   const queue = queues.findOrMake('Orders', 0)
-  const damaged: number[] = []
+  const repaired: number[] = []
   const reader = new MessageReader({
     log,
     limits: { ...defaultReadLimits, ...limits },
     hotBytes,
     nextFile: position => (Math.floor(position / FILE) + 1) * FILE,
-    onDamage: (_queue, offset) => damaged.push(offset),
+    repair: async (damaged, offset) => {
+      repaired.push(offset)
+      damaged.replace(offset, undefined)
+    },
   })
   const found = new Found()
   return {
     log,
     queue,
-    damaged,
+    repaired,
     read: query => {
       const result = reader.read({ queue, offset: 0, maxMessages: 32, maxBytes: 1e9, ...query }, found)
       return Object.assign(found, { result })
@@ -159,13 +166,20 @@ test('records that were deleted are passed over, file by file', () => {
   assert.deepEqual([read({}).result, read({}).nextOffset], ['MESSAGE_WAS_REMOVING', 30])
 })
 
-test('a unit behind the end of the log is reported and passed over', () => {
-  const { read, put, log, queue, damaged } = fixture()
+test('a unit that leads to no record is repaired before messages behind it are read', async () => {
+  const { read, put, log, queue, repaired } = fixture()
   put(0)
   queue.put(1, 50_000, RECORD, 0, 0)
-  assert.deepEqual([read({}).count, read({}).nextOffset], [1, 2])
-  assert.deepEqual(damaged, [1, 1])
-  assert.equal(log.safe, 100)
+  queue.put(2, 50_100, 99, 0, 0)
+  log.safe = 50_300
+  queue.put(3, 50_200, RECORD, 0, 0)
+  const first = read({ offset: 2 })
+  assert.equal(first.result, 'LOADING')
+  await first.loading
+  const second = read({ offset: 2 })
+  assert.deepEqual([second.result, second.count, second.nextOffset], ['FOUND', 1, 4])
+  assert.deepEqual(repaired, [2])
+  assert.equal(read({}).count, 3)
 })
 
 test('a read that finds nothing in memory asks to be repeated after a load', async () => {

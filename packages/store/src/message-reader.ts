@@ -1,6 +1,6 @@
 import type { LogBytes } from './log/log-bytes.ts'
 import type { ConsumeQueue, UnitsView } from './queues/consume-queue.ts'
-import { isPreBlank, UNIT_BYTES, unitPosition, unitSize } from './queues/queue-unit.ts'
+import { PRE_BLANK_SIZE, UNIT_BYTES, unitPosition, unitSize } from './queues/queue-unit.ts'
 import { isFull, type ReadLimits } from './read-limits.ts'
 
 /**
@@ -113,8 +113,8 @@ export interface MessageReaderParts {
   readonly hotBytes: number
   /** Start of the log file behind the one with this position. */
   readonly nextFile: (position: number) => number
-  /** Called for a unit that cannot be true: its queue is damaged. */
-  readonly onDamage: (queue: ConsumeQueue, offset: number) => void
+  /** Replaces a unit that leads to no record by the right one; by one that is passed over if there is none. */
+  readonly repair: (queue: ConsumeQueue, offset: number) => Promise<void>
 }
 
 /** Bytes of units that one read looks at, at least: as in Apache's DefaultMessageStore.getMessage. */
@@ -145,12 +145,12 @@ export class MessageReader {
   }
 
   #scan({ queue, offset, maxMessages, maxBytes, accepts }: ReadQuery, found: Found): ReadStatus | 'LOADING' {
-    const { log, limits, hotBytes, nextFile, onDamage } = this.#parts
+    const { log, limits, hotBytes, nextFile, repair } = this.#parts
     const allowed = { maxMessages, maxBytes }
     const end = Math.min(found.maxOffset, offset + Math.max(MIN_SCANNED_BYTES / UNIT_BYTES, maxMessages))
     let status: ReadStatus = 'NO_MATCHED_MESSAGE'
     let next = offset
-    let skipTo = 0
+    let skipTo = Number.NEGATIVE_INFINITY
     let position = 0
     scan: while (next < end) {
       const units = Math.min(queue.unitsAt(next, this.#view), end - next)
@@ -161,8 +161,8 @@ export class MessageReader {
       const { bytes, at: first } = this.#view
       for (let at = first; at < first + units * UNIT_BYTES; at += UNIT_BYTES, next++) {
         position = unitPosition(bytes, at)
-        if (position < skipTo) continue
         const size = unitSize(bytes, at)
+        if (position < skipTo || size === PRE_BLANK_SIZE) continue
         if (isFull(found, allowed, limits, size, log.safe - position > hotBytes)) break scan
         if (accepts !== undefined) {
           const tags = queue.tagsCode(bytes, at)
@@ -172,19 +172,23 @@ export class MessageReader {
           }
           if (!accepts(tags)) continue
         }
-        if (size <= 0 || !log.exists(position, size)) {
+        const exists = size > 0 && log.exists(position, size)
+        if (!exists && size > 0 && position >= 0 && position < log.start) {
           if (found.count === 0) status = 'MESSAGE_WAS_REMOVING'
-          if (position < log.start) skipTo = nextFile(position)
-          else if (!isPreBlank(bytes, at)) onDamage(queue, next)
+          skipTo = nextFile(position)
           continue
         }
-        if (!log.has(position, size)) {
+        if (exists && !log.has(position, size)) {
           found.loading = log.load(position, size)
+          break scan
+        }
+        if (!exists || !log.isRecord(position, size)) {
+          found.loading = repair(queue, next)
           break scan
         }
         found.add(position, size)
         status = 'FOUND'
-        skipTo = 0
+        skipTo = Number.NEGATIVE_INFINITY
       }
     }
     if (found.loading !== undefined) {

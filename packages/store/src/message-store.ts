@@ -20,6 +20,7 @@ import { PendingRecords } from './pending-records.ts'
 import { PositionWaits } from './position-waits.ts'
 import type { ConsumeQueue, Unit } from './queues/consume-queue.ts'
 import { ConsumeQueues } from './queues/consume-queues.ts'
+import { UnitRepairs } from './queues/unit-repair.ts'
 import { Recovery } from './recovery.ts'
 import { Retention } from './retention.ts'
 import { offsetByTime, storeTimeAt, storeTimeOf, type TimeBoundary } from './time-search.ts'
@@ -61,6 +62,7 @@ export class MessageStore {
   readonly #flusher: Flusher
   readonly #log: CommitLog
   readonly #reader: MessageReader
+  readonly #repairs: UnitRepairs
   readonly #retention: Retention
   readonly #listeners = new Set<CommitListener>()
   readonly #untilSafe = new PositionWaits()
@@ -123,10 +125,10 @@ export class MessageStore {
       log: this.#log,
       limits: options.readLimits,
       hotBytes: options.hotBytes,
-      nextFile: position => position - (position % options.logFileBytes) + options.logFileBytes,
-      onDamage: (queue, offset) =>
-        log.warn({ topic: queue.topic, queue: queue.id, offset }, 'a unit of a queue is damaged'),
+      nextFile: position => this.nextFile(position),
+      repair: (queue, offset) => this.#repairs.repair(queue, offset),
     })
+    this.#repairs = new UnitRepairs({ log: this, delayLevels: options.delayLevels, logger: log })
     this.#retention = new Retention({
       rules: options.retention,
       disk,
@@ -322,6 +324,12 @@ export class MessageStore {
     return bytes
   }
 
+  /** Where the file of the log behind the one with this position begins. */
+  nextFile(position: number): number {
+    const { logFileBytes } = this.#options
+    return position - (position % logFileBytes) + logFileBytes
+  }
+
   /** Store time of a message, milliseconds since the epoch; -1 if the queue has none at this offset. @throws the error of the disk */
   storeTimeOf(queue: ConsumeQueue, offset: number): Promise<number> {
     return storeTimeOf(this, queue, offset)
@@ -405,7 +413,7 @@ export class MessageStore {
     await this.#log.close()
     this.#advance()
     for (const derived of this.#derived) await derived.close()
-    await this.#writeCheckpoint(this.#log.end, this.#times())
+    await this.#writeCheckpoint(this.#log.end, this.#times(), this.#queues.countUnits)
     await this.#lock.end()
   }
 
@@ -517,9 +525,14 @@ export class MessageStore {
     return { log: time, queues: time, index: time }
   }
 
-  async #writeCheckpoint(mark: number, times: CheckpointTimes): Promise<void> {
-    const queueFolders = this.#queues.countDurable
-    await this.#checkpoint?.write({ mark, times, queueFolders, indexFiles: this.#index.countDurable })
+  async #writeCheckpoint(mark: number, times: CheckpointTimes, units?: number): Promise<void> {
+    await this.#checkpoint?.write({
+      mark,
+      times,
+      queueFolders: this.#queues.countDurable,
+      indexFiles: this.#index.countDurable,
+      ...(units !== undefined && { units }),
+    })
   }
 }
 

@@ -111,12 +111,15 @@ export class Recovery {
 
   /** Whether queues or an index that were on the disk at the last checkpoint are not there any more, or damaged. */
   async #isDerivedLost(): Promise<boolean> {
-    const { queues, index, checkpoint, segments } = this.#parts
+    const { queues, index, checkpoint, segments, wasAborted } = this.#parts
     if (segments.first === undefined) return false
     const { queueFolders, indexFiles } = checkpoint
-    const areQueuesLost = queues.found < queueFolders
+    const { units } = checkpoint
+    const areQueuesLost =
+      queues.found < queueFolders || (!wasAborted && units !== undefined && units !== queues.countUnits)
     const isIndexLost = index !== undefined && (index.found < indexFiles || !index.isComplete)
-    if (areQueuesLost) this.#log.error({ found: queues.found, were: queueFolders }, 'consume queues are missing')
+    if (areQueuesLost)
+      this.#log.error({ found: queues.found, were: queueFolders }, 'consume queues are missing or damaged')
     if (isIndexLost) {
       this.#log.error({ found: index.found, were: indexFiles }, 'the key index is damaged or missing')
       await index.rebuild()

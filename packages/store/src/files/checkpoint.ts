@@ -8,7 +8,8 @@ const TIMES_BYTES = 24
 /** Ours stands where no version of Apache reads or writes. */
 const MARK_AT = 1024
 const COUNTS_AT = MARK_AT + 16 + TIMES_BYTES
-const MARK_BYTES = 4 + 4 + 8 + TIMES_BYTES + 4 + 4
+const MARK_BYTES = 4 + 4 + 8 + TIMES_BYTES + 4 + 4 + 8
+const UNITS_AT = COUNTS_AT + 8
 const CRC_AT = MARK_AT + MARK_BYTES
 const MARK_MAGIC = 0x474d524b // GMRK
 const MARK_VERSION = 1
@@ -30,6 +31,8 @@ export interface CheckpointContent {
   /** Consume queues that have files; files of the index. If there are fewer at a start, somebody removed them. */
   readonly queueFolders: number
   readonly indexFiles: number
+  /** Units of all queues together after a clean stop; undefined while the store is open, when the files may have more. */
+  readonly units?: number
 }
 
 /**
@@ -42,7 +45,8 @@ export interface CheckpointContent {
  * 1032 int64      mark: log, queues and index are on the disk below this position
  * 1040 int64 x 3  the times once more
  * 1064 int32 x 2  consume queues that have files, files of the index
- * 1072 int32      CRC-32 of the 48 bytes before
+ * 1072 int64      units of all queues together after a clean stop, else -1
+ * 1080 int32      CRC-32 of the 56 bytes before
  * ```
  *
  * The mark counts only if the times are still those that were written with it: otherwise an Apache broker used the store since.
@@ -77,6 +81,12 @@ export class Checkpoint {
     return this.mark === undefined ? 0 : this.#bytes.readInt32BE(COUNTS_AT + 4)
   }
 
+  /** Undefined if they were not counted. */
+  get units(): number | undefined {
+    const units = this.mark === undefined ? -1 : readLong(this.#bytes, UNITS_AT)
+    return units < 0 ? undefined : units
+  }
+
   /** Undefined if there is none, or if it does not count. */
   get mark(): number | undefined {
     const bytes = this.#bytes
@@ -87,7 +97,7 @@ export class Checkpoint {
   }
 
   /** Writes the checkpoint in place and makes it durable. A torn write leaves a checkpoint without a mark. @throws the error of the disk */
-  async write({ mark, times, queueFolders, indexFiles }: CheckpointContent): Promise<void> {
+  async write({ mark, times, queueFolders, indexFiles, units = -1 }: CheckpointContent): Promise<void> {
     const bytes = this.#bytes
     writeLong(bytes, 0, times.log)
     writeLong(bytes, 8, times.queues)
@@ -98,6 +108,7 @@ export class Checkpoint {
     bytes.copy(bytes, MARK_AT + 16, 0, TIMES_BYTES)
     bytes.writeInt32BE(queueFolders, COUNTS_AT)
     bytes.writeInt32BE(indexFiles, COUNTS_AT + 4)
+    writeLong(bytes, UNITS_AT, units)
     bytes.writeUInt32BE(this.#crc(), CRC_AT)
     writeAllSync(this.#file, bytes, 0, FILE_BYTES, 0)
     await this.#file.datasync()

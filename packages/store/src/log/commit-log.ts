@@ -164,6 +164,10 @@ export class CommitLog implements LogBytes {
     return this.exists(position, size) && this.blocks.has(position, size)
   }
 
+  isRecord(position: number, size: number): boolean {
+    return this.blocks.isRecord(position, size)
+  }
+
   copy(position: number, size: number, out: Uint8Array, at: number): void {
     this.blocks.copy(position, size, out, at)
   }

@@ -1,4 +1,5 @@
 import type { SegmentList } from '../files/segment-list.ts'
+import { FIXED_BYTES, readLong } from './record-layout.ts'
 
 /** Reads under way at the same time. More only wait for each other, and syncs wait behind them in libuv's pool. */
 const READS_AT_ONCE = 4
@@ -76,6 +77,17 @@ export class LogBlocks {
       at = block.end
     }
     return true
+  }
+
+  /** Whether a record of this size, which is in memory, begins at a position. */
+  isRecord(position: number, size: number): boolean {
+    const block = this.find(position)
+    if (block === undefined || size < FIXED_BYTES) return false
+    const at = position - block.start
+    if (position + FIXED_BYTES <= block.end) return isHead(block.bytes, at, position, size)
+    const head = Buffer.allocUnsafe(FIXED_BYTES)
+    this.copy(position, FIXED_BYTES, head, 0)
+    return isHead(head, 0, position, size)
   }
 
   copy(position: number, size: number, out: Uint8Array, at: number): void {
@@ -210,4 +222,9 @@ export class LogBlocks {
       this.#load(number).catch(() => {})
     }
   }
+}
+
+/** Whether the head of a record says this size and this position. */
+function isHead(bytes: Buffer, at: number, position: number, size: number): boolean {
+  return bytes.readInt32BE(at) === size && readLong(bytes, at + 28) === position
 }

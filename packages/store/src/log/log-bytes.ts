@@ -11,6 +11,8 @@ export interface LogBytes {
   readonly safe: number
   /** Whether `size` bytes at `position` are in memory. */
   has(position: number, size: number): boolean
+  /** Whether a record of this size begins at `position`, as far as its head says. It must be in memory. */
+  isRecord(position: number, size: number): boolean
   /** Copies bytes that are in memory to `out` at `at`. @throws RangeError if they are not there */
   copy(position: number, size: number, out: Uint8Array, at: number): void
   /**

@@ -290,6 +290,24 @@ export class ConsumeQueue {
     return undefined
   }
 
+  /**
+   * Replaces a unit that is wrong, in memory and in its file. Blocks for the write.
+   * @param unit Undefined if there is no message of this offset: it is passed over
+   * @throws ENOSPC, EIO
+   */
+  replace(offset: number, unit: Unit | undefined): void {
+    if (offset < this.#minOffset || offset >= this.#maxOffset) return
+    const bytes = Buffer.allocUnsafe(UNIT_BYTES)
+    if (unit === undefined) fillPreBlank(bytes)
+    else writeUnit(bytes, 0, unit.position, unit.size, unit.tagsCode ?? 0)
+    const view: UnitsView = { bytes: EMPTY, at: 0 }
+    if (this.unitsAt(offset, view) > 0) bytes.copy(view.bytes, view.at)
+    if (offset >= this.#written) return
+    this.#files.write(bytes, 0, UNIT_BYTES, offset * UNIT_BYTES)
+    this.#synced = Math.min(this.#synced, offset)
+    if (this.#unsyncedFrom === CLEAN) this.#markUnsynced(this.#logEnd)
+  }
+
   /** Writes all units to the files. @throws ENOSPC, EIO; what was not written stays in memory */
   write(): void {
     const { unsaved } = this.#shared
@@ -419,16 +437,32 @@ export class ConsumeQueue {
   #endOfUnits(start: number, limit: number): number {
     const first = start / UNIT_BYTES
     const pair = Buffer.allocUnsafe(2 * UNIT_BYTES)
-    return firstOf(first, first + this.#shared.fileBytes / UNIT_BYTES, offset => {
+    const end = firstOf(first, first + this.unitsPerFile, offset => {
       if (offset === first) {
         this.#files.readSync(pair.subarray(UNIT_BYTES), offset * UNIT_BYTES)
         return !isGood(pair, UNIT_BYTES, limit)
       }
       this.#files.readSync(pair, (offset - 1) * UNIT_BYTES)
-      if (!isGood(pair, 0, limit) || !isGood(pair, UNIT_BYTES, limit)) return true
-      if (isPreBlank(pair, 0) || isPreBlank(pair, UNIT_BYTES)) return false
-      return unitPosition(pair, UNIT_BYTES) < unitPosition(pair, 0) + unitSize(pair, 0)
+      return !isGoodPair(pair, 0, limit)
     })
+    return this.#endBehindDamage(end, first + this.unitsPerFile, limit)
+  }
+
+  /** If good units follow where good units seem to end, what is there is damaged: it stays, and is repaired when it is read. */
+  #endBehindDamage(end: number, fileEnd: number, limit: number): number {
+    const least = end % this.unitsPerFile === 0 ? 0 : this.#recordEnd(end - 1)
+    const block = Buffer.allocUnsafe(this.#shared.blocks.blockBytes)
+    let last = end
+    for (let from = end; from < fileEnd; from += block.length / UNIT_BYTES - 1) {
+      const units = Math.min(block.length / UNIT_BYTES, fileEnd - from)
+      const bytes = block.subarray(0, units * UNIT_BYTES)
+      this.#files.readSync(bytes, from * UNIT_BYTES)
+      if (bytes.every(byte => byte === 0)) break
+      for (let at = 0; at + UNIT_BYTES < bytes.length; at += UNIT_BYTES) {
+        if (isGoodPair(bytes, at, limit) && unitPosition(bytes, at) >= least) last = from + at / UNIT_BYTES + 2
+      }
+    }
+    return last
   }
 
   /** Position behind the record of a unit; 0 for one that only fills space. */
@@ -535,6 +569,16 @@ function isGood(bytes: Buffer, at: number, limit: number): boolean {
   return size > 0 && position >= 0 && (isPreBlank(bytes, at) || position + size <= limit)
 }
 
+/** Whether two units are good, and the records of the second are behind those of the first. */
+function isGoodPair(bytes: Buffer, at: number, limit: number): boolean {
+  const second = at + UNIT_BYTES
+  if (!isGood(bytes, at, limit) || !isGood(bytes, second, limit)) return false
+  if (isPreBlank(bytes, at) || isPreBlank(bytes, second)) return true
+  return unitPosition(bytes, second) >= unitPosition(bytes, at) + unitSize(bytes, at)
+}
+
 function existsIn(bytes: Buffer, at: number, logStart: number): boolean {
-  return !isPreBlank(bytes, at) && unitPosition(bytes, at) >= logStart
+  const position = unitPosition(bytes, at)
+  // Only damage makes it negative.
+  return !isPreBlank(bytes, at) && (position >= logStart || position < 0)
 }

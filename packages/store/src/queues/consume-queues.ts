@@ -190,6 +190,13 @@ export class ConsumeQueues implements DerivedData {
     return count
   }
 
+  /** Units of all queues together, by their maxima. */
+  get countUnits(): number {
+    let count = 0
+    for (const queue of this.all()) count += queue.maxOffset
+    return count
+  }
+
   put(record: DispatchedRecord): void {
     const { queue, queueOffset, position, size, tagsCode, storeTimestamp, sysFlag } = record
     if (!takesOffset(sysFlag)) return

@@ -57,7 +57,7 @@ export class QueueFiles {
   /** Writes units that do not cross a file, and creates the file if they are its first. @throws ENOSPC, EIO */
   write(bytes: Buffer, from: number, to: number, byte: number): void {
     const start = this.startOf(byte)
-    const file = this.#starts.at(-1) === start ? this.#open.get(this.pathOf(start)) : this.#create(start, byte - start)
+    const file = this.#starts.includes(start) ? this.#open.get(this.pathOf(start)) : this.#create(start, byte - start)
     writeAllSync(file, bytes, from, to, byte - start)
   }
 

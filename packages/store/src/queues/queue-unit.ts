@@ -7,8 +7,8 @@ import { readLong, writeLong } from '../log/record-layout.ts'
  */
 export const UNIT_BYTES = 20
 
-/** The size in the units that fill a file before its first real unit: Apache's ConsumeQueue.fillPreBlank. */
-const PRE_BLANK_SIZE = 0x7fff_ffff
+/** The size in units that only fill space, as before the first unit of a queue: Apache's ConsumeQueue.fillPreBlank. */
+export const PRE_BLANK_SIZE = 0x7fff_ffff
 
 const TWO_32 = 0x1_0000_0000
 
