@@ -48,6 +48,7 @@ import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
 import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
+import { MessageCounts } from './statistics/message-counts.ts'
 import type { BrokerStatus } from './status.ts'
 import { storeOptions } from './store-options.ts'
 import { Topics } from './topics/topics.ts'
@@ -123,6 +124,7 @@ export class Broker {
   readonly #store: MessageStore
   readonly #writer: MessageWriter
   readonly #heldPulls: HeldPulls
+  readonly #counts = new MessageCounts()
   readonly #random: () => number
   readonly #tls: OpenServerTls
   readonly #client: RemotingClient
@@ -314,6 +316,8 @@ export class Broker {
       store: this.#store,
       writer: this.#writer,
       heldPulls: this.#heldPulls,
+      counts: this.#counts,
+      startedAt: this.#startedAt,
       uniqueIds: this.#createIds(),
       identity: this.#identity,
       host: () => this.#advertised.host,
@@ -416,6 +420,7 @@ export class Broker {
     every(flushConsumerOffsetInterval, () => void this.#offsets.save())
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
+    every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
   }
 

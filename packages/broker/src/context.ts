@@ -11,6 +11,7 @@ import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
 import type { HeldPulls } from './pulling/held-pulls.ts'
 import type { MessageWriter } from './sending/message-writer.ts'
+import type { MessageCounts } from './statistics/message-counts.ts'
 import type { Topics } from './topics/topics.ts'
 
 /** What the handlers of a broker work on. */
@@ -27,6 +28,9 @@ export interface BrokerContext {
   /** Stores messages. */
   readonly writer: MessageWriter
   readonly heldPulls: HeldPulls
+  readonly counts: MessageCounts
+  /** When the broker started, milliseconds since the epoch. */
+  readonly startedAt: number
   /** Ids for messages whose senders gave them none. */
   readonly uniqueIds: UniqueIds
   /** Name, cluster and address, as name servers and clients know them. */

@@ -1,5 +1,10 @@
-import { clientNotices } from '@gantrymq/protocol'
-import type { Logger, Peer } from '@gantrymq/remoting'
+import {
+  clientNotices,
+  type ConsumeMessageDirectlyResult,
+  type ConsumerRunningInfo,
+  type QueueOffset,
+} from '@gantrymq/protocol'
+import type { CallInput, Logger, Long, Peer } from '@gantrymq/remoting'
 import type { Groups } from '../groups/groups.ts'
 import type { ClientRegistry } from './client-registry.ts'
 
@@ -10,6 +15,12 @@ export interface ClientNoticesOptions {
   readonly isEnabled: () => boolean
   readonly log: Logger
 }
+
+type Input<Name extends keyof typeof clientNotices> = CallInput<(typeof clientNotices)[Name]>
+type Header<Name extends keyof typeof clientNotices> = NonNullable<Input<Name>['header']>
+
+/** How long a client may take to answer, milliseconds (Apache's Broker2Client.callClient). */
+const CALL_MS = 10_000
 
 /** What a broker tells clients on their own connections: Apache's Broker2Client. */
 export class ClientNotices {
@@ -29,20 +40,44 @@ export class ClientNotices {
       const group = this.#options.clients.consumerGroup(name)
       if (group === undefined || group.messageModel === 'BROADCASTING') continue
       if (this.#options.groups.get(name)?.notifyConsumerIdsChangedEnable === false) continue
-      for (const { peer } of group.clients.values()) this.#notifyChange(peer, name)
+      const input = { header: { consumerGroup: name } }
+      for (const { peer } of group.clients.values()) {
+        this.#tell(peer, () => peer.oneway(clientNotices.NOTIFY_CONSUMER_IDS_CHANGED, input))
+      }
     }
   }
 
-  #notifyChange(peer: Peer, consumerGroup: string): void {
+  /** Tells the consumers of a group to go on at other offsets (4.9). */
+  offsetsReset(topic: string, name: string, timestamp: Long, offsetTable: readonly QueueOffset[]): void {
+    const input = { header: { topic, group: name, timestamp }, body: { offsetTable } }
+    for (const { peer } of this.#options.clients.consumerGroup(name)?.clients.values() ?? []) {
+      this.#tell(peer, () => peer.oneway(clientNotices.RESET_CONSUMER_CLIENT_OFFSET, input))
+    }
+  }
+
+  /** Asks a consumer for its state. @throws RemotingError, ResponseError */
+  async runningInfo(peer: Peer, header: Header<'GET_CONSUMER_RUNNING_INFO'>): Promise<ConsumerRunningInfo | null> {
+    const { body } = await peer.call(clientNotices.GET_CONSUMER_RUNNING_INFO, { header }, { timeoutMs: CALL_MS })
+    return body
+  }
+
+  /** Makes a consumer consume a stored message again. @throws RemotingError, ResponseError */
+  async consumeDirectly(
+    peer: Peer,
+    header: Header<'CONSUME_MESSAGE_DIRECTLY'>,
+    message: Buffer,
+  ): Promise<ConsumeMessageDirectlyResult | null> {
+    const input = { header, body: message }
+    return (await peer.call(clientNotices.CONSUME_MESSAGE_DIRECTLY, input, { timeoutMs: CALL_MS })).body
+  }
+
+  #tell(peer: Peer, notify: () => void): void {
     if (!peer.isOpen) return
     try {
-      peer.oneway(clientNotices.NOTIFY_CONSUMER_IDS_CHANGED, { header: { consumerGroup } })
+      notify()
     } catch (error) {
       // The connection ended just now; its end removes the client and notifies the others.
-      this.#options.log.debug(
-        { err: error, peer: peer.remoteAddress, consumerGroup },
-        'notifyConsumerIdsChanged failed',
-      )
+      this.#options.log.debug({ err: error, peer: peer.remoteAddress }, 'a client could not be notified')
     }
   }
 }

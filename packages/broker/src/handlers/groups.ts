@@ -24,10 +24,14 @@ export const groupHandlers: HandlersFor<GroupRequests, BrokerContext> = {
 
   GET_ALL_SUBSCRIPTIONGROUP_CONFIG: (_call, { groups }) => ({ body: groups.content }),
 
-  async DELETE_SUBSCRIPTIONGROUP({ header: { groupName, cleanOffset, removeOffset }, peer }, { groups, offsets, log }) {
+  async DELETE_SUBSCRIPTIONGROUP(
+    { header: { groupName, cleanOffset, removeOffset }, peer },
+    { groups, offsets, counts, log },
+  ) {
     log.info({ peer: peer.remoteAddress, group: groupName }, 'deleteSubscriptionGroup called')
     // 4.9 and 5.x name the same field differently.
     if (cleanOffset ?? removeOffset ?? false) offsets.removeGroup(groupName)
+    counts.forgetGroup(groupName)
     await groups.delete(groupName)
     return {}
   },

@@ -1,5 +1,7 @@
 import {
   brokerAdminRequests,
+  clientNotices,
+  connectionRequests,
   consumeRequests,
   groupRequests,
   membershipRequests,
@@ -11,13 +13,17 @@ import {
 import type { HandlersFor } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 import { clientHandlers } from './clients.ts'
+import { connectionHandlers } from './connections.ts'
+import { forwardingHandlers } from './forwarding.ts'
 import { groupHandlers } from './groups.ts'
 import { lockHandlers } from './locks.ts'
 import { offsetHandlers } from './offsets.ts'
 import { pullHandlers } from './pull.ts'
 import { queryHandlers } from './query.ts'
+import { resetHandlers } from './resets.ts'
 import { sendHandlers } from './send.ts'
 import { settingsHandlers } from './settings.ts'
+import { statisticsHandlers } from './statistics.ts'
 import { topicHandlers } from './topics.ts'
 
 const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE } = sendRequests
@@ -29,21 +35,27 @@ const {
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,
 } = consumeRequests
-const { GET_ALL_CONSUMER_OFFSET } = offsetRequests
+const { GET_ALL_CONSUMER_OFFSET, INVOKE_BROKER_TO_RESET_OFFSET } = offsetRequests
 const {
   UPDATE_AND_CREATE_TOPIC,
   DELETE_TOPIC_IN_BROKER,
   GET_ALL_TOPIC_CONFIG,
   GET_SYSTEM_TOPIC_LIST_FROM_BROKER,
   GET_TOPIC_CONFIG,
+  GET_TOPIC_STATS_INFO,
+  QUERY_TOPIC_CONSUME_BY_WHO,
 } = topicRequests
 const {
   UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
   GET_ALL_SUBSCRIPTIONGROUP_CONFIG,
   DELETE_SUBSCRIPTIONGROUP,
   GET_SUBSCRIPTIONGROUP_CONFIG,
+  GET_CONSUME_STATS,
+  QUERY_TOPICS_BY_CONSUMER,
+  QUERY_SUBSCRIPTION_BY_CONSUMER,
 } = groupRequests
-const { UPDATE_BROKER_CONFIG, GET_BROKER_CONFIG } = brokerAdminRequests
+const { UPDATE_BROKER_CONFIG, GET_BROKER_CONFIG, GET_BROKER_RUNTIME_INFO } = brokerAdminRequests
+const { GET_CONSUMER_RUNNING_INFO, CONSUME_MESSAGE_DIRECTLY } = clientNotices
 
 /** What the fast port serves: everything but the requests that may wait for messages. */
 export const fastPortRequests = {
@@ -68,6 +80,16 @@ export const fastPortRequests = {
   GET_SUBSCRIPTIONGROUP_CONFIG,
   UPDATE_BROKER_CONFIG,
   GET_BROKER_CONFIG,
+  GET_BROKER_RUNTIME_INFO,
+  GET_TOPIC_STATS_INFO,
+  QUERY_TOPIC_CONSUME_BY_WHO,
+  GET_CONSUME_STATS,
+  QUERY_TOPICS_BY_CONSUMER,
+  QUERY_SUBSCRIPTION_BY_CONSUMER,
+  INVOKE_BROKER_TO_RESET_OFFSET,
+  ...connectionRequests,
+  GET_CONSUMER_RUNNING_INFO,
+  CONSUME_MESSAGE_DIRECTLY,
 }
 
 /** Every request that a broker serves; to any other one it answers with code 3. */
@@ -84,4 +106,8 @@ export const handlers = {
   ...topicHandlers,
   ...groupHandlers,
   ...settingsHandlers,
+  ...statisticsHandlers,
+  ...resetHandlers,
+  ...connectionHandlers,
+  ...forwardingHandlers,
 } satisfies HandlersFor<typeof brokerRequests, BrokerContext>

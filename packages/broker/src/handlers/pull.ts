@@ -109,14 +109,17 @@ function read(
   { group, topic, accepts }: PullAllowed,
   context: BrokerContext,
 ): PullAnswer | Promise<PullAnswer> {
-  const { store, offsets, settings } = context
+  const { store, offsets, counts, settings } = context
   const { topic: topicName, consumerGroup, queueId, maxMsgNums, maxMsgBytes } = header
   const { slaveReadEnable, useServerSideResetOffset } = settings.options
   const rules = { group, slaveReadEnable, topicSysFlag: topic.topicSysFlag }
   const reset = useServerSideResetOffset ? offsets.takeReset(topicName, consumerGroup, queueId) : undefined
   if (reset !== undefined) return resetReply(reset, queue, rules)
   const query = { queue, offset, maxMessages: maxMsgNums, maxBytes: maxMsgBytes ?? Number.MAX_SAFE_INTEGER, accepts }
-  if (store.read(query, found) !== 'LOADING') return pullReply(found, offset, rules)
+  if (store.read(query, found) !== 'LOADING') {
+    if (found.count > 0) counts.delivered(topicName, consumerGroup, found.count, found.bytes)
+    return pullReply(found, offset, rules)
+  }
   return (found.loading ?? Promise.resolve()).then(() =>
     read(header, queue, offset, { group, topic, accepts }, context),
   )

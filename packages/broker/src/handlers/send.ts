@@ -150,6 +150,7 @@ async function answer(
   } catch (error) {
     throw refusal(lostBy(error))
   }
+  context.counts.stored(message.topic, positions.length, message.body.length)
   return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn })
 }
 

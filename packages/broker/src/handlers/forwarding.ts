@@ -1,0 +1,69 @@
+import { type clientNotices, readOffsetMessageId, responseCodes, versionName } from '@gantrymq/protocol'
+import { type HandlersFor, RemotingError, ResponseError } from '@gantrymq/remoting'
+import type { Client } from '../clients/client-registry.ts'
+import type { BrokerContext } from '../context.ts'
+
+type ForwardedRequests = Pick<typeof clientNotices, 'GET_CONSUMER_RUNNING_INFO' | 'CONSUME_MESSAGE_DIRECTLY'>
+
+const { CONSUME_MSG_TIMEOUT, SYSTEM_ERROR } = responseCodes
+
+/** Ordinal of V3_1_8_SNAPSHOT in Apache's MQVersion: older clients know neither request. */
+const FIRST_VERSION = 62
+
+/** Requests of operators that a broker forwards to one consumer: Apache's AdminBrokerProcessor.callConsumer. */
+export const forwardingHandlers: HandlersFor<ForwardedRequests, BrokerContext> = {
+  async GET_CONSUMER_RUNNING_INFO({ header }, context) {
+    const client = consumerOf(header.consumerGroup, header.clientId, context)
+    return forwarded(client, header.consumerGroup, () => context.notices.runningInfo(client.peer, header))
+  },
+
+  async CONSUME_MESSAGE_DIRECTLY({ header }, context) {
+    const { consumerGroup, clientId = '', msgId = '' } = header
+    const body = await messageOf(msgId, context)
+    const client = consumerOf(consumerGroup, clientId, context)
+    const { brokerName } = context.settings.options
+    const complete = { ...header, brokerName, groupSysFlag: context.groups.get(consumerGroup)?.groupSysFlag ?? 0 }
+    return forwarded(client, consumerGroup, () => context.notices.consumeDirectly(client.peer, complete, body))
+  },
+}
+
+async function messageOf(msgId: string, { store }: BrokerContext): Promise<Buffer> {
+  const body = await store.messageAt(positionIn(msgId))
+  if (body !== undefined) return body
+  throw new ResponseError(SYSTEM_ERROR, `there is no message with the id ${msgId} in this broker`)
+}
+
+function positionIn(msgId: string): number {
+  try {
+    return Number(readOffsetMessageId(msgId).physicalOffset)
+  } catch (error) {
+    throw new ResponseError(SYSTEM_ERROR, (error as Error).message)
+  }
+}
+
+/** The consumer that a request is for. @throws ResponseError if it is not connected, or too old */
+function consumerOf(group: string, clientId: string, { clients }: BrokerContext): Client {
+  const client = clients.consumer(group, clientId)
+  if (client === undefined) throw new ResponseError(SYSTEM_ERROR, `The Consumer <${group}> <${clientId}> not online`)
+  if (client.version >= FIRST_VERSION) return client
+  const version = versionName(client.version)
+  const remark = `The Consumer <${clientId}> Version <${version}> too low to finish, please upgrade it to V3_1_8_SNAPSHOT`
+  throw new ResponseError(SYSTEM_ERROR, remark)
+}
+
+async function forwarded<T>(
+  { clientId }: Client,
+  group: string,
+  call: () => Promise<T>,
+): Promise<{ readonly body: T }> {
+  try {
+    return { body: await call() }
+  } catch (error) {
+    if (error instanceof ResponseError) throw error
+    const isTimeout = error instanceof RemotingError && error.code === 'TIMEOUT'
+    const what = isTimeout
+      ? `consumer <${group}> <${clientId}> Timeout`
+      : `invoke consumer <${group}> <${clientId}> Exception`
+    throw new ResponseError(isTimeout ? CONSUME_MSG_TIMEOUT : SYSTEM_ERROR, `${what}: ${(error as Error).message}`)
+  }
+}

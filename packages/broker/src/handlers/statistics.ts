@@ -1,0 +1,84 @@
+import {
+  type brokerAdminRequests,
+  type ConsumeStats,
+  type groupRequests,
+  OUR_VERSION,
+  type QueueProgress,
+  responseCodes,
+  type topicRequests,
+} from '@gantrymq/protocol'
+import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import type { BrokerContext } from '../context.ts'
+import { groupProgress, queueStats } from '../statistics/progress.ts'
+import { runtimeInfo } from '../statistics/runtime-info.ts'
+
+type StatisticsRequests = Pick<typeof topicRequests, 'GET_TOPIC_STATS_INFO' | 'QUERY_TOPIC_CONSUME_BY_WHO'> &
+  Pick<typeof groupRequests, 'GET_CONSUME_STATS' | 'QUERY_TOPICS_BY_CONSUMER' | 'QUERY_SUBSCRIPTION_BY_CONSUMER'> &
+  Pick<typeof brokerAdminRequests, 'GET_BROKER_RUNTIME_INFO'>
+
+/** Showing offsets, backlogs and counters: Apache's AdminBrokerProcessor. */
+export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> = {
+  async GET_TOPIC_STATS_INFO({ header: { topic } }, context) {
+    const config = context.topics.get(topic)
+    if (config === undefined) throw new ResponseError(responseCodes.TOPIC_NOT_EXIST, `topic[${topic}] not exist`)
+    return { body: { queues: await queueStats(config, sourcesOf(context)), putTps: context.counts.putRate(topic) } }
+  },
+
+  async GET_CONSUME_STATS({ header: { consumerGroup, topic = '', topicList = '' } }, context) {
+    return { body: await consumeStats(consumerGroup, topicsToShow(consumerGroup, topic, topicList, context), context) }
+  },
+
+  QUERY_TOPIC_CONSUME_BY_WHO({ header: { topic } }, { clients, offsets }) {
+    return { body: [...new Set([...clients.groupsOfTopic(topic), ...offsets.groupsOf(topic)])] }
+  },
+
+  QUERY_TOPICS_BY_CONSUMER({ header: { group } }, { offsets, identity }) {
+    return { body: { topicList: offsets.topicsOf(group), brokerAddr: identity().address } }
+  },
+
+  QUERY_SUBSCRIPTION_BY_CONSUMER({ header: { group, topic = '' } }, { clients }) {
+    const subscription = clients.subscription(group, topic)
+    return { body: { group, topic, ...(subscription && { subscription }) } }
+  },
+
+  async GET_BROKER_RUNTIME_INFO(_call, { counts, store, settings, heldPulls, clock, startedAt }) {
+    const body = runtimeInfo({
+      counts,
+      version: OUR_VERSION,
+      startedAt,
+      now: clock.now(),
+      minPosition: store.start,
+      maxPosition: store.end,
+      unflushed: store.end - store.safe,
+      diskRatio: -1,
+      earliestMessage: await store.earliestTime(),
+      startAcceptSendRequestTimeStamp: settings.options.startAcceptSendRequestTimeStamp,
+      heldPulls: heldPulls.size,
+    })
+    return { body }
+  },
+}
+
+function sourcesOf({ store, offsets, settings }: BrokerContext) {
+  return { store, offsets, brokerName: settings.options.brokerName }
+}
+
+/** The topics of the request; without any, those in which the group has offsets and which it still consumes, if it is online. */
+function topicsToShow(group: string, topic: string, topicList: string, { offsets, clients }: BrokerContext): string[] {
+  if (topicList !== '') return topicList.split(';').filter(name => name !== '')
+  const topics = topic.trim() === '' ? offsets.topicsOf(group) : [topic]
+  const online = clients.consumerGroup(group)?.subscriptions
+  return online === undefined || online.size === 0 ? topics : topics.filter(name => online.has(name))
+}
+
+async function consumeStats(group: string, names: readonly string[], context: BrokerContext): Promise<ConsumeStats> {
+  const queues: QueueProgress[] = []
+  let consumeTps = 0
+  for (const name of names) {
+    const config = context.topics.get(name)
+    if (config === undefined) continue
+    queues.push(...(await groupProgress(group, config, sourcesOf(context))))
+    consumeTps += context.counts.getRate(name, group)
+  }
+  return { queues, consumeTps }
+}

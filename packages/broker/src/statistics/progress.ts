@@ -1,0 +1,56 @@
+import type { QueueProgress, QueueStats, TopicConfig } from '@gantrymq/protocol'
+import type { ConsumeQueue, MessageStore } from '@gantrymq/store'
+import type { OffsetTable } from '../offsets/offset-table.ts'
+
+/** What the statistics of topics and groups are read from. */
+export interface ProgressSources {
+  readonly store: MessageStore
+  readonly offsets: OffsetTable
+  readonly brokerName: string
+}
+
+/** The offsets of all queues of a topic: Apache's AdminBrokerProcessor.getTopicStatsInfo. */
+export async function queueStats(config: TopicConfig, { store, brokerName }: ProgressSources): Promise<QueueStats[]> {
+  const { topicName: topic, readQueueNums, writeQueueNums } = config
+  const stats: QueueStats[] = []
+  for (let queueId = 0; queueId < Math.max(readQueueNums, writeQueueNums); queueId++) {
+    const queue = store.queue(topic, queueId)
+    const maxOffset = queue?.maxOffset ?? 0
+    stats.push({
+      queue: { topic, brokerName, queueId },
+      minOffset: queue?.minOffset ?? 0,
+      maxOffset,
+      lastUpdateTimestamp: await timeBefore(store, queue, maxOffset),
+    })
+  }
+  return stats
+}
+
+/** How far a group is in each queue of a topic: Apache's AdminBrokerProcessor.getConsumeStats. */
+export async function groupProgress(
+  group: string,
+  config: TopicConfig,
+  sources: ProgressSources,
+): Promise<QueueProgress[]> {
+  const { store, offsets, brokerName } = sources
+  const { topicName: topic, readQueueNums } = config
+  const progress: QueueProgress[] = []
+  for (let queueId = 0; queueId < readQueueNums; queueId++) {
+    const queue = store.queue(topic, queueId)
+    const consumerOffset = Math.max(offsets.get(topic, group, queueId) ?? 0, 0)
+    progress.push({
+      queue: { topic, brokerName, queueId },
+      brokerOffset: queue?.maxOffset ?? 0,
+      consumerOffset,
+      pullOffset: consumerOffset,
+      lastTimestamp: await timeBefore(store, queue, consumerOffset),
+    })
+  }
+  return progress
+}
+
+/** The store time of the message before an offset, milliseconds since the epoch; 0 if there is none. */
+async function timeBefore(store: MessageStore, queue: ConsumeQueue | undefined, offset: number): Promise<number> {
+  if (queue === undefined || offset <= 0) return 0
+  return Math.max(await store.storeTimeOf(queue, offset - 1), 0)
+}
