@@ -38,6 +38,7 @@ import { Departures } from './registry/departures.ts'
 import { handlers } from './handlers/index.ts'
 import { nameServerPages } from './http/pages.ts'
 import { RegistryLog } from './registry-log.ts'
+import { ORDER_TOPICS } from './kv/kv-config.ts'
 import { KvStore } from './kv/kv-store.ts'
 import { InflationLimit } from './registration/inflation-limit.ts'
 import { LastBodies } from './registration/last-bodies.ts'
@@ -288,7 +289,7 @@ export class NameServer {
 
   readonly #completeRoute = (route: TopicRoute, topic: string): TopicRoute => {
     if (!this.#settings.options.orderMessageEnable) return route
-    const orderTopicConf = this.#kv.current.get('ORDER_TOPIC_CONFIG', topic)
+    const orderTopicConf = this.#kv.current.get(ORDER_TOPICS, topic)
     return orderTopicConf === undefined ? route : { ...route, orderTopicConf }
   }
 
@@ -300,6 +301,7 @@ export class NameServer {
       clock: this.#clock,
       startedAt: this.#startedAt,
       readiness: () => this.#readiness(),
+      complete: (route, topic) => this.#completeRoute(route, topic),
       peers: () => this.#peers.keys(),
     })
   }

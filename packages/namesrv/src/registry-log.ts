@@ -2,12 +2,14 @@ import type { Logger } from '@gantrymq/remoting'
 import type { BrokerView, Removal, RemovalReason } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
 import type { NameServerMetrics } from './metrics/name-server-metrics.ts'
+import { addressFault } from './diagnosis/broker-address.ts'
 import type {
   AppliedTopics,
   BegunRegistration,
   CompletedRegistration,
   RegistrationHead,
 } from './registry/registration.ts'
+import type { TopicDeletion } from './registry/topic-directory.ts'
 
 /** Topics that get a log line each; Apache writes one for every topic, which means thousands for a large broker. */
 const LINES = 100
@@ -33,6 +35,11 @@ export class RegistryLog {
     if (result === 'new') {
       const broker = { cluster, brokerName, brokerId: shown(brokerId), brokerAddr, haServerAddr }
       this.#log.info(broker, 'new broker registered')
+      const fault = addressFault(brokerAddr, head.host)
+      if (fault?.certain) {
+        const why = `the address ${fault.why}; set brokerIP1 in broker.conf`
+        this.#log.warn({ cluster, brokerName, brokerAddr, why }, 'clients cannot reach this broker')
+      }
     }
     for (const before of replaced?.brokers ?? []) {
       const change = { cluster, brokerName, brokerId: shown(brokerId), from: before.brokerAddr, to: brokerAddr }
@@ -47,10 +54,21 @@ export class RegistryLog {
     })
   }
 
-  completed(brokerName: string, { deleted }: CompletedRegistration): void {
+  completed(brokerName: string, { deleted }: CompletedRegistration, now: number): void {
+    for (const { topic, gone } of deleted) {
+      if (gone) this.#departures.noteDeletion(topic, { by: 'registration', brokerNames: [brokerName], at: now })
+    }
     this.#each(deleted, ({ topic, gone }) => {
       this.#log.info({ brokerName, topic, gone }, "deleteTopic, remove one broker's topic")
     })
+  }
+
+  topicDeleted(topic: string, { brokerNames, gone }: TopicDeletion, now: number): void {
+    for (const brokerName of brokerNames)
+      this.#log.info({ topic, brokerName }, "deleteTopic, remove one broker's topic")
+    if (!gone) return
+    this.#log.info({ topic }, 'deleteTopic, remove the topic all queue')
+    this.#departures.noteDeletion(topic, { by: 'request', brokerNames, at: now })
   }
 
   ignored(head: RegistrationHead, holderAddr: string): void {

@@ -3,6 +3,7 @@ import type { TopicRoute } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
+import { ORDER_TOPICS } from './kv/kv-config.ts'
 import type { KvStore } from './kv/kv-store.ts'
 import { brokerNamesOf, brokerNamesOfTopic, liveBrokers } from './registry/route-queries.ts'
 import type { RouteTable } from './registry/route-table.ts'
@@ -16,12 +17,14 @@ export interface StatusSources {
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly readiness: () => Readiness
+  /** Adds what routes have besides brokers and queues. */
+  readonly complete: (route: TopicRoute, topic: string) => TopicRoute
   readonly peers: () => Iterable<number>
 }
 
 /** The status of a running server, read from its parts at each call. */
 export function serverStatus(sources: StatusSources): NameServerStatus {
-  const { routes, kv, departures, clock, startedAt, readiness, peers } = sources
+  const { routes, kv, departures, clock, startedAt, readiness, complete, peers } = sources
   return {
     version: VERSION,
     startedAt,
@@ -43,7 +46,12 @@ export function serverStatus(sources: StatusSources): NameServerStatus {
     topicCount: () => routes.topics.size,
     topics: () => routes.topics.keys(),
     brokersOfTopic: topic => brokerNamesOfTopic(routes, topic),
-    route: (topic): TopicRoute | undefined => routes.routeOf(topic),
+    route(topic): TopicRoute | undefined {
+      const route = routes.routeOf(topic)
+      return route && complete(route, topic)
+    },
+    orderConfig: topic => kv.current.get(ORDER_TOPICS, topic),
+    isWiped: brokerName => routes.brokers.groups.get(brokerName)?.isWiped === true,
     departures,
     *kvConfigs() {
       for (const [name, entries] of kv.current.namespaces()) yield [name, entries.size] as const

@@ -20,7 +20,12 @@ export interface NameServerStatus extends Health {
   topics(): Iterable<string>
   /** Names of the brokers (groups of a master and its slaves) with queues of a topic; empty for an unknown one. */
   brokersOfTopic(topic: string): Iterable<string>
+  /** The route as clients get it, with its order configuration. */
   route(topic: string): TopicRoute | undefined
+  /** The stored order configuration of a topic, whether clients get it or not. */
+  orderConfig(topic: string): string | undefined
+  /** Whether an operator has made the topics of a broker name read-only here. */
+  isWiped(brokerName: string): boolean
   /** The brokers that left recently. */
   readonly departures: Departures
   /** Entries of each namespace of the KV configuration. */

@@ -11,6 +11,8 @@ export interface FixtureData {
   /** Topic to the brokers that have it. */
   readonly topics?: Readonly<Record<string, readonly string[]>>
   readonly routes?: Readonly<Record<string, TopicRoute>>
+  readonly orderConfigs?: Readonly<Record<string, string>>
+  readonly wiped?: readonly string[]
   readonly readiness?: () => Readiness
   readonly departures?: Departures
 }
@@ -40,6 +42,8 @@ export function statusOf(data: FixtureData = {}): NameServerStatus {
     topics: () => topics.keys(),
     brokersOfTopic: topic => topics.get(topic) ?? [],
     route: topic => routes.get(topic),
+    orderConfig: topic => data.orderConfigs?.[topic],
+    isWiped: brokerName => data.wiped?.includes(brokerName) === true,
     departures: data.departures ?? new Departures(),
     kvConfigs: () => [['ORDER_TOPIC_CONFIG', 2]],
     connections: () => ({ broker: 1, client: 2 }),

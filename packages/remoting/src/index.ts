@@ -167,5 +167,5 @@ export {
 } from './tls-options.ts'
 export { finish, type Sliced } from './slices.ts'
 export { ipOf } from './peer-address.ts'
-export { nearestWord } from './spelling.ts'
+export { editsBetween, nearestWord } from './spelling.ts'
 export { giveUpAfter, isPromise, pause, upTo, type WaitLimit, within } from './waits.ts'

@@ -5,19 +5,21 @@ export function nearestWord(typed: string, known: Iterable<string>): string | un
   let fewest = Math.max(1, Math.floor(typed.length / 3)) + 1
   const lower = typed.toLowerCase()
   for (const word of known) {
-    // Each missing or extra letter is a change.
-    if (Math.abs(word.length - typed.length) >= fewest) continue
-    const changes = changesBetween(lower, word.toLowerCase())
-    if (changes < fewest) {
+    const edits = editsBetween(lower, word.toLowerCase(), fewest - 1)
+    if (edits < fewest) {
       best = word
-      fewest = changes
+      fewest = edits
     }
   }
   return best
 }
 
-/** How many letters must be inserted, deleted, replaced or swapped with their neighbour. */
-function changesBetween(from: string, to: string): number {
+/**
+ * How many letters must be inserted, deleted, replaced or swapped with their neighbour to make one word of another. Any number
+ * above `most` only means that there are more.
+ */
+export function editsBetween(from: string, to: string, most = Number.POSITIVE_INFINITY): number {
+  if (Math.abs(from.length - to.length) > most) return most + 1
   let earlier: number[] = []
   let above = Array.from({ length: to.length + 1 }, (_, column) => column)
   for (let row = 1; row <= from.length; row++) {
@@ -29,6 +31,8 @@ function changesBetween(from: string, to: string): number {
       if (row > 1 && column > 1 && swapped) least = Math.min(least, earlier[column - 2]! + 1)
       current.push(least)
     }
+    // A swap goes back two rows, so that both must be above the limit.
+    if (Math.min(...current, ...above) > most) return most + 1
     earlier = above
     above = current
   }

@@ -9,6 +9,7 @@ import {
 } from '@gantrymq/protocol'
 import { type Answer, type Call, type HandlersFor, ipOf, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
+import { ORDER_TOPICS } from '../kv/kv-config.ts'
 import { type RegistrationHead, RegistrationRefused, type RegistrationToken } from '../registry/registration.ts'
 import { outlineOf, type RegistrationOutline, type RegistrationReading, readTopics } from '../registration/reader.ts'
 import { brokerMembers } from '../registry/route-queries.ts'
@@ -27,7 +28,6 @@ type Registering = Call<BrokerRequests['REGISTER_BROKER']>
 type Registered = Answer<BrokerRequests['REGISTER_BROKER']>
 
 const { SYSTEM_ERROR } = responseCodes
-const ORDER_TOPICS = 'ORDER_TOPIC_CONFIG'
 /** Topics put into the table in one slice, which takes about 2 ms. */
 const TOPICS_PER_SLICE = 4000
 
@@ -225,6 +225,6 @@ function* applyTopics(
   routes.applyMappings(token, topicQueueMappings.values())
   const completed = routes.completeRegistration(token, clock.elapsed())
   if (completed === false) return
-  registryLog.completed(brokerName, completed)
+  registryLog.completed(brokerName, completed, clock.now())
   if (token.wanted !== 'none') lastBodies.keep(token.broker, read)
 }

@@ -60,12 +60,11 @@ export const topicHandlers: HandlersFor<TopicRequests, NameServerContext> = {
     return { body: await topicList(unitSubUnUnitTopics(routes)) }
   },
 
-  DELETE_TOPIC_IN_NAMESRV({ header: { topic = '', clusterName } }, { routes, metrics, log }) {
+  DELETE_TOPIC_IN_NAMESRV({ header: { topic = '', clusterName } }, { routes, metrics, registryLog, clock }) {
     // An empty cluster name means all clusters, as in Apache.
-    const { brokerNames, gone } = routes.deleteTopic(topic, clusterName === '' ? undefined : clusterName)
+    const deletion = routes.deleteTopic(topic, clusterName === '' ? undefined : clusterName)
     metrics.configChanges.add({ kind: 'topic_delete' })
-    for (const brokerName of brokerNames) log.info({ topic, brokerName }, "deleteTopic, remove one broker's topic")
-    if (gone) log.info({ topic }, 'deleteTopic, remove the topic all queue')
+    registryLog.topicDeleted(topic, deletion, clock.now())
     return {}
   },
 

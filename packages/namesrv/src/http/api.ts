@@ -1,5 +1,6 @@
 import { jsonPage, type Page, pickPart, readPageQuery, Refusal } from '@gantrymq/daemon'
 import type { BrokerView } from '../registry/broker-changes.ts'
+import { filterByZone } from '../registry/zone-filter.ts'
 import type { NameServerStatus } from '../status.ts'
 import { explain } from './why.ts'
 
@@ -40,16 +41,30 @@ export async function topicsPage(status: NameServerStatus, query: URLSearchParam
   return jsonPage({ topics, total, next })
 }
 
-/** The route as clients get it, with Apache's field names and in standard JSON. */
-export function topicPage(status: NameServerStatus, topic: string): Page {
+/** The route as clients get it, with Apache's field names and in standard JSON. `zone` is the zone of the client. */
+export function topicPage(status: NameServerStatus, topic: string, query: URLSearchParams): Page {
+  const zone = zoneIn(query)
   const route = status.route(topic)
-  if (route) return jsonPage({ topic, route })
+  if (route) return jsonPage({ topic, route: zone === undefined ? route : filterByZone(route, zone) })
   const message = `no broker registered here has this topic; see /api/v1/topics/${encodeURIComponent(topic)}/why`
   throw new Refusal(404, 'TOPIC_NOT_FOUND', message)
 }
 
-export async function whyPage(status: NameServerStatus, topic: string, now: number): Promise<Page> {
-  return jsonPage(await explain(topic, status, now))
+export async function whyPage(
+  status: NameServerStatus,
+  topic: string,
+  query: URLSearchParams,
+  now: number,
+): Promise<Page> {
+  return jsonPage(await explain(topic, status, now, zoneIn(query)))
+}
+
+// Without a name, clients are in no zone, as in a route query.
+function zoneIn(query: URLSearchParams): string | undefined {
+  for (const key of query.keys()) {
+    if (key !== 'zone') throw new Refusal(400, 'BAD_QUERY', 'unknown parameter, expected zone')
+  }
+  return query.get('zone')?.trim() || undefined
 }
 
 function* filtered<T>(items: Iterable<T>, accept: (item: T) => boolean): Iterable<T> {

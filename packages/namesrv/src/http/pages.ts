@@ -22,13 +22,13 @@ export function nameServerPages(status: NameServerStatus): readonly ServerPage[]
     },
     {
       path: '/api/v1/topics/{topic}',
-      about: 'route of a topic; write % as %25',
-      answer: ({ segment: topic }) => topicPage(status, topic),
+      about: 'route of a topic as clients get it, ?zone=; write % as %25',
+      answer: ({ segment: topic, query }) => topicPage(status, topic, query),
     },
     {
       path: '/api/v1/topics/{topic}/why',
-      about: 'why a topic has no route, or no writable one',
-      answer: ({ segment: topic, now }) => whyPage(status, topic, now),
+      about: 'why clients get no route of a topic, or cannot use it, ?zone=',
+      answer: ({ segment: topic, query, now }) => whyPage(status, topic, query, now),
     },
   ]
 }

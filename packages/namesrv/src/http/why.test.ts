@@ -16,10 +16,12 @@ test('a topic with slaves only cannot be written to', async () => {
   assert.equal((await why('t', { routes: { t: routeOver([broker('a', 1)]) } })).code, 'NO_MASTER')
 })
 
-test('a topic without write permission says which commands change that', async () => {
-  const { code, hints } = await why('t', { routes: { t: routeOver([broker('a')], 4) } })
+test('a topic without write permission says which command changes that', async () => {
+  const data = { brokers: [broker('a')], routes: { t: routeOver([broker('a')], 4) } }
+  const { code, hints } = await why('t', data)
   assert.equal(code, 'NOT_WRITABLE')
-  assert.match(hints.join(), /addWritePerm.*updateTopic/)
+  assert.match(hints.join(), /updateTopicPerm -b 10\.0\.0\.1:10911 -t t -p 6/)
+  assert.match((await why('t', { ...data, wiped: ['a'] })).hints.join(), /addWritePerm -b a/)
 })
 
 test('write permission counts only where there is a master', async () => {

@@ -7,7 +7,7 @@ type Namespaces = ReadonlyMap<string, ReadonlyMap<string, string>>
 
 const NOTHING: Namespaces = new Map()
 /** Brokers read from this namespace whether topics are ordered, and an empty one tells them more than none. */
-const ORDER_TOPICS = 'ORDER_TOPIC_CONFIG'
+export const ORDER_TOPICS = 'ORDER_TOPIC_CONFIG'
 
 export interface KvLimits {
   /** Most bytes in all namespaces, keys and values, in UTF-8. */

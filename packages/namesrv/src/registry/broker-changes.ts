@@ -31,6 +31,8 @@ export interface BrokerView {
   readonly haServerAddr?: string
   /** The connection that holds it; see BrokerDirectory. */
   readonly peer: number
+  /** The IP address from which it was registered last. */
+  readonly host?: string
   /** Milliseconds by the table's clock; NameServerStatus converts them to milliseconds since the epoch. */
   readonly registeredAt: number
   /** The time of the last registration or heartbeat, in the same unit. */
@@ -61,7 +63,7 @@ export interface Removal {
 }
 
 export function viewOf(broker: Broker): BrokerView {
-  const { cluster, group, id, addr, haServerAddr, peer, registeredAt, lastUpdate, timeout, dataVersion } = broker
+  const { cluster, group, id, addr, haServerAddr, peer, host, registeredAt, lastUpdate, timeout, dataVersion } = broker
   return {
     cluster,
     brokerName: group.name,
@@ -69,6 +71,7 @@ export function viewOf(broker: Broker): BrokerView {
     brokerAddr: addr,
     ...(haServerAddr !== undefined && { haServerAddr }),
     peer,
+    ...(host !== undefined && { host }),
     registeredAt,
     lastUpdate,
     timeout,

@@ -15,6 +15,8 @@ export interface BrokerGroup {
   enableActingMaster: boolean
   /** From the last registration of any member, as in Apache 5.x. */
   zoneName: string | undefined
+  /** WIPE_WRITE_PERM_OF_BROKER made its topics read-only, and ADD_WRITE_PERM_OF_BROKER has not undone that. */
+  isWiped: boolean
   /** What routes show of the group. It is replaced and never changed in place, so it may be shared. */
   row: BrokerData
   /** Its queues as routes show them, one record for all topics with the same settings. See `queueDataOf`. */
@@ -87,6 +89,7 @@ export function newGroup(name: string, cluster: string): BrokerGroup {
     brokers: [],
     enableActingMaster: false,
     zoneName: undefined,
+    isWiped: false,
     row: { cluster, brokerName: name, brokerAddrs: new Map(), enableActingMaster: false },
     queueDatas: new Map(),
     topicCount: 0,

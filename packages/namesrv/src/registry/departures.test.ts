@@ -24,6 +24,18 @@ test('the oldest are forgotten', () => {
   assert.equal(departures.ofTopic('c')?.broker.brokerName, 'c')
 })
 
+test('a deleted topic is remembered with who had it, and its last loss counts', () => {
+  const departures = new Departures()
+  departures.note({ reason: 'timeout', brokers: [broker('a')], topics: ['orders'] }, 5)
+  const deletion = { by: 'request', brokerNames: ['a'], at: 7 } as const
+  departures.noteDeletion('orders', deletion)
+  assert.deepEqual(departures.deletionOf('orders'), deletion)
+  assert.equal(departures.ofTopic('orders'), undefined)
+  departures.note({ reason: 'timeout', brokers: [broker('a')], topics: ['orders'] }, 9)
+  assert.equal(departures.deletionOf('orders'), undefined)
+  assert.equal(departures.ofTopic('orders')?.at, 9)
+})
+
 test('a topic that leaves again counts as new', () => {
   const departures = new Departures({ topics: 2 })
   for (const topic of ['x', 'y', 'x', 'z']) {

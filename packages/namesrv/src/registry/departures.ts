@@ -8,10 +8,20 @@ export interface Departure {
   readonly at: number
 }
 
-/** Remembers the last brokers that left and the topics that no broker had afterwards, to explain missing routes. */
+/** A topic that was deleted while its brokers stayed. */
+export interface DeletedTopic {
+  /** `registration`: a broker registered without the topic, with deleteTopicWithBrokerRegistration. */
+  readonly by: 'request' | 'registration'
+  /** The brokers that had it. */
+  readonly brokerNames: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** Remembers the last brokers that left, and why topics are gone that no broker has any more, to explain missing routes. */
 export class Departures {
   readonly #brokers: Departure[] = []
-  readonly #topics = new Map<string, Departure>()
+  readonly #topics = new Map<string, Departure | DeletedTopic>()
   readonly #brokerLimit: number
   readonly #topicLimit: number
 
@@ -29,10 +39,15 @@ export class Departures {
     if (last) for (const topic of topics.slice(0, this.#topicLimit)) this.#noteTopic(topic, last)
   }
 
-  #noteTopic(topic: string, departure: Departure): void {
-    // Deleted first, so that the Map's order is that of the departures.
+  /** Notes a topic that no broker has any more, because it was deleted. */
+  noteDeletion(topic: string, deletion: DeletedTopic): void {
+    this.#noteTopic(topic, deletion)
+  }
+
+  #noteTopic(topic: string, loss: Departure | DeletedTopic): void {
+    // Deleted first, so that the Map's order is that of the losses.
     this.#topics.delete(topic)
-    this.#topics.set(topic, departure)
+    this.#topics.set(topic, loss)
     if (this.#topics.size <= this.#topicLimit) return
     for (const oldest of this.#topics.keys()) {
       this.#topics.delete(oldest)
@@ -42,7 +57,14 @@ export class Departures {
 
   /** The departure that removed a topic; undefined if it is not known. The topic may have come back since. */
   ofTopic(topic: string): Departure | undefined {
-    return this.#topics.get(topic)
+    const loss = this.#topics.get(topic)
+    return loss !== undefined && 'broker' in loss ? loss : undefined
+  }
+
+  /** The deletion that removed a topic; undefined if it is not known. The topic may have come back since. */
+  deletionOf(topic: string): DeletedTopic | undefined {
+    const loss = this.#topics.get(topic)
+    return loss !== undefined && 'by' in loss ? loss : undefined
   }
 
   /** Oldest first. */

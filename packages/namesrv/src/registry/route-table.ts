@@ -450,13 +450,17 @@ export class RouteTable {
   /** WIPE_WRITE_PERM_OF_BROKER (205). @returns How many topics the broker name has, read-only ones included. */
   wipeWritePermission(brokerName: string): number {
     const group = this.#brokers.group(brokerName)
-    return group ? this.#topics.changePermission(group, readOnly) : 0
+    if (group === undefined) return 0
+    group.isWiped = true
+    return this.#topics.changePermission(group, readOnly)
   }
 
   /** ADD_WRITE_PERM_OF_BROKER (327). Sets the permission to read and write only, as Apache does. @returns As above. */
   addWritePermission(brokerName: string): number {
     const group = this.#brokers.group(brokerName)
-    return group ? this.#topics.changePermission(group, () => PERM_READ | PERM_WRITE) : 0
+    if (group === undefined) return 0
+    group.isWiped = false
+    return this.#topics.changePermission(group, () => PERM_READ | PERM_WRITE)
   }
 }
 

@@ -1,0 +1,270 @@
+import {
+  type BrokerData,
+  DEAD_LETTER_PREFIX,
+  isReadable,
+  isWriteable,
+  MASTER_ID,
+  type QueueData,
+  type TopicRoute,
+} from '@gantrymq/protocol'
+import { filterByZone } from '../registry/zone-filter.ts'
+import { addressFault, isLoopback } from './broker-address.ts'
+import {
+  argument,
+  departureText,
+  type Finding,
+  type Inquiry,
+  listed,
+  replacedNames,
+  sameNames,
+  secondsSince,
+  SHOWN,
+} from './finding.ts'
+
+/** What keeps clients from using a route that exists, the worst first. */
+export function findingsOfRoute(route: TopicRoute, inquiry: Inquiry): Finding[] {
+  const names = new Set(route.queueDatas.map(queues => queues.brokerName))
+  const isInRoute = (brokerName: string) => names.has(brokerName)
+  return [
+    ...zones(route, inquiry),
+    ...addresses(route, inquiry),
+    ...masters(route, inquiry),
+    ...writing(route, inquiry),
+    ...reading(route, inquiry),
+    ...order(route, inquiry),
+    ...sameNames(inquiry, isInRoute),
+    ...replacedNames(inquiry, isInRoute),
+    ...missingMembers(inquiry),
+  ]
+}
+
+function zones(route: TopicRoute, { zone }: Inquiry): Finding[] {
+  const known = [...new Set(route.brokerDatas.map(broker => broker.zoneName ?? ''))].sort()
+  const named = known.map(name => (name === '' ? 'no zone' : `the zone ${name}`))
+  if (zone !== undefined && filterByZone(route, zone).brokerDatas.length === 0) {
+    return [
+      {
+        code: 'OTHER_ZONE',
+        message: `A client in the zone ${zone} gets an empty route: the brokers with this topic are in ${listed(named)}.`,
+        hints: [
+          'Set the zone of the client to one of these, start a broker of its zone, or turn off its zone mode (rocketmq.zone.mode=false).',
+        ],
+      },
+    ]
+  }
+  if (zone !== undefined || known.every(name => name === '')) return []
+  const message = `The brokers with this topic are in ${listed(named)}; a client in zone mode gets those of its own zone only.`
+  return [{ message, hints: ['?zone=NAME shows what a client of a zone gets.'] }]
+}
+
+function addresses(route: TopicRoute, { brokers }: Inquiry): Finding[] {
+  const hosts = new Map(brokers.map(({ brokerName, brokerAddr, host }) => [`${brokerName} ${brokerAddr}`, host]))
+  const faults = route.brokerDatas.flatMap(({ brokerName, brokerAddrs }) =>
+    Array.from(brokerAddrs).flatMap(([id, address]) => {
+      const host = hosts.get(`${brokerName} ${address}`)
+      const fault = addressFault(address, host)
+      return fault === undefined ? [] : { brokerName, id, address, host, ...fault }
+    }),
+  )
+  return faults.slice(0, SHOWN).map(({ brokerName, address, host, why, certain }) => {
+    const perhaps = host === undefined || isLoopback(host) ? '' : `, perhaps ${host}`
+    const advice = `Set brokerIP1 in the broker.conf of ${brokerName} to the IP address that clients use${perhaps} (without port, comment or quotes), and restart the broker.`
+    if (certain) {
+      const message = `Clients cannot reach ${brokerName}: its address ${address} ${why}.`
+      return { code: 'UNREACHABLE_ADDRESS', message, hints: [advice] }
+    }
+    return {
+      message: `The address ${address} of ${brokerName} ${why}.`,
+      hints: [`If clients cannot reach it: ${advice}`],
+    }
+  })
+}
+
+function masters(route: TopicRoute, { status, now }: Inquiry): Finding[] {
+  const without = route.brokerDatas.filter(broker => !hasMaster(broker))
+  if (without.length === 0) return []
+  const names = without.map(broker => broker.brokerName)
+  const isAll = without.length === route.brokerDatas.length
+  const left = status.departures
+    .brokers()
+    .filter(({ broker }) => names.includes(broker.brokerName) && isZero(broker.brokerId))
+  const why = left.slice(-SHOWN).map(departure => `${departureText(departure, now)}.`)
+  const start = `Start the master of ${listed(names)}: a broker with brokerId=0${why.length > 0 ? '' : '; the others of its name have other ids'}.`
+  return [
+    {
+      ...(isAll && { code: 'NO_MASTER' }),
+      message: isAll
+        ? `The topic has a route, but none of its brokers is a master: of ${listed(names)} only slaves are registered.`
+        : `Of ${listed(names)} only slaves are registered: consumers read from them, producers use the other brokers.`,
+      hints: [
+        ...why,
+        start,
+        ...(isAll ? ['Consumers can read from the slaves; producers fail until a master registers.'] : []),
+      ],
+    },
+  ]
+}
+
+function writing(route: TopicRoute, inquiry: Inquiry): Finding[] {
+  const withMaster = new Set(route.brokerDatas.filter(hasMaster).map(broker => broker.brokerName))
+  const queues = route.queueDatas.filter(({ brokerName }) => withMaster.has(brokerName))
+  const closed = queues.filter(({ perm, writeQueueNums }) => !isWriteable(perm) || writeQueueNums <= 0)
+  if (closed.length === 0) return []
+  const isAll = closed.length === queues.length
+  const reasons = closed.slice(0, SHOWN).map(queue => whyClosed(queue, route, inquiry))
+  const what = reasons.map(({ why }) => why).join('; ')
+  return [
+    {
+      ...(isAll && { code: 'NOT_WRITABLE' }),
+      message: isAll
+        ? `The topic has a route, but none of its masters accepts messages: ${what}.`
+        : `Some of its masters accept no messages: ${what}.`,
+      hints: reasons.map(({ hint }) => hint),
+    },
+  ]
+}
+
+function whyClosed(queue: QueueData, route: TopicRoute, { topic, status }: Inquiry) {
+  const { brokerName, perm, writeQueueNums } = queue
+  const target = targetOf(queue, route, topic)
+  if (isWriteable(perm)) {
+    const hint = `Give the topic write queues on ${brokerName}: mqadmin updateTopic ${target} -w 8.`
+    return { why: `on ${brokerName} it has ${writeQueueNums} write queues`, hint }
+  }
+  if (status.isWiped(brokerName)) {
+    const why = `${brokerName} was made read-only here (mqadmin wipeWritePerm)`
+    return { why, hint: `mqadmin addWritePerm -b ${argument(brokerName)} makes it writable again.` }
+  }
+  const why = `on ${brokerName} it has no write permission (perm ${perm})`
+  const hint = `Set the permission of the topic: mqadmin updateTopicPerm ${target} -p 6. If all topics of ${brokerName} are read-only, the cause is brokerPermission in its broker.conf.`
+  return { why, hint }
+}
+
+function reading(route: TopicRoute, { topic }: Inquiry): Finding[] {
+  const { queueDatas } = route
+  const closed = queueDatas.filter(({ perm, readQueueNums }) => !isReadable(perm) || readQueueNums <= 0)
+  const findings: Finding[] = []
+  if (closed.length > 0) {
+    const isAll = closed.length === queueDatas.length
+    const what = closed
+      .slice(0, SHOWN)
+      .map(({ brokerName, perm, readQueueNums }) =>
+        isReadable(perm)
+          ? `on ${brokerName} it has ${readQueueNums} read queues`
+          : `on ${brokerName} it has no read permission (perm ${perm})`,
+      )
+      .join('; ')
+    const dead = topic.startsWith(DEAD_LETTER_PREFIX)
+      ? ['Older brokers create dead-letter topics without read permission.']
+      : []
+    findings.push({
+      ...(isAll && { code: 'NOT_READABLE' }),
+      message: isAll
+        ? `Consumers get no message of the topic: ${what}.`
+        : `Consumers get no message from some brokers: ${what}.`,
+      hints: [
+        ...dead,
+        ...closed
+          .slice(0, SHOWN)
+          .map(queue =>
+            isReadable(queue.perm)
+              ? `Give the topic read queues: mqadmin updateTopic ${targetOf(queue, route, topic)} -r 8.`
+              : `Set the permission of the topic: mqadmin updateTopicPerm ${targetOf(queue, route, topic)} -p 6.`,
+          ),
+      ],
+    })
+  }
+  const unread = queueDatas.filter(
+    ({ perm, readQueueNums, writeQueueNums }) =>
+      isReadable(perm) && readQueueNums > 0 && readQueueNums < writeQueueNums,
+  )
+  if (unread.length > 0) {
+    const what = unread.map(
+      queue => `${queue.writeQueueNums} are written and ${queue.readQueueNums} read on ${queue.brokerName}`,
+    )
+    findings.push({
+      code: 'UNREAD_QUEUES',
+      message: `Consumers do not get all messages, because the topic has fewer read than write queues: ${listed(what)}.`,
+      hints: unread.slice(0, SHOWN).map(queue => {
+        const count = queue.writeQueueNums
+        return `Set as many read queues as write queues: mqadmin updateTopic ${targetOf(queue, route, topic)} -r ${count} -w ${count}.`
+      }),
+    })
+  }
+  return findings
+}
+
+const ORDER_COMMAND = 'mqadmin updateOrderConf'
+
+/** What Java's producers do with the order configuration: MQClientInstance.topicRouteData2TopicPublishInfo. */
+function order(route: TopicRoute, inquiry: Inquiry): Finding[] {
+  const { topic, status } = inquiry
+  const stored = status.orderConfig(topic)
+  if (stored === undefined) return []
+  const faults: string[] = []
+  const queues = new Map(route.queueDatas.map(queue => [queue.brokerName, queue]))
+  for (const entry of stored.split(';')) {
+    const [brokerName = '', count = ''] = entry.split(':')
+    const queue = queues.get(brokerName)
+    if (!/^\d{1,9}$/.test(count)) faults.push(`${JSON.stringify(entry)} is not BROKER:QUEUES`)
+    else if (queue === undefined) faults.push(`${brokerName} ${whereIs(brokerName, inquiry)}`)
+    else if (Number(count) > queue.writeQueueNums) {
+      faults.push(`${brokerName} has ${queue.writeQueueNums} write queues and not ${count}`)
+    }
+  }
+  const right = route.queueDatas.map(queue => `${queue.brokerName}:${queue.writeQueueNums}`).join(';')
+  const put = `${ORDER_COMMAND} -m put -t ${argument(topic)} -v ${argument(right)}`
+  if (route.orderTopicConf === undefined) {
+    const message =
+      'The topic has an order configuration, which clients do not get, because orderMessageEnable is false.'
+    return faults.length === 0
+      ? [{ message, hints: [] }]
+      : [{ message: `${message} It is wrong, too: ${listed(faults)}.`, hints: [] }]
+  }
+  if (faults.length > 0) {
+    return [
+      {
+        code: 'BAD_ORDER_CONFIG',
+        message: `Producers use only the queues of the order configuration ${JSON.stringify(stored)}, which is wrong: ${listed(faults)}.`,
+        hints: [`Correct it: ${put}. Or remove it: ${ORDER_COMMAND} -m delete -t ${argument(topic)}.`],
+      },
+    ]
+  }
+  const others = route.queueDatas.map(queue => queue.brokerName).filter(name => !stored.includes(`${name}:`))
+  if (others.length === 0) return []
+  const message = `Producers send nothing to ${listed(others)}, which the order configuration does not name.`
+  return [{ message, hints: [`If they should: ${put}.`] }]
+}
+
+function whereIs(brokerName: string, { status, brokers, now }: Inquiry): string {
+  if (brokers.some(broker => broker.brokerName === brokerName)) return 'does not have the topic'
+  const left = status.departures.brokers().findLast(({ broker }) => broker.brokerName === brokerName)
+  return left === undefined ? 'is not registered here' : `left ${secondsSince(left.at, now)} s ago`
+}
+
+/** Brokers that left and are not back: the route may have had their queues, too. */
+function missingMembers({ status, brokers, now }: Inquiry): Finding[] {
+  const present = new Set(brokers.map(broker => broker.brokerName))
+  const gone = new Map(status.departures.brokers().map(departure => [departure.broker.brokerName, departure]))
+  return Array.from(gone.values())
+    .filter(({ broker }) => !present.has(broker.brokerName))
+    .slice(-SHOWN)
+    .map(departure => ({
+      message: `${departureText(departure, now)}.`,
+      hints: ['If it had queues of this topic, they are missing until it registers again.'],
+    }))
+}
+
+/** The arguments of a command for the topic on one broker. */
+function targetOf({ brokerName }: QueueData, { brokerDatas }: TopicRoute, topic: string): string {
+  const addresses = brokerDatas.find(broker => broker.brokerName === brokerName)?.brokerAddrs
+  return `-b ${argument(addresses?.get(MASTER_ID) ?? 'ADDRESS')} -t ${argument(topic)}`
+}
+
+function hasMaster({ brokerAddrs }: BrokerData): boolean {
+  return brokerAddrs.has(MASTER_ID)
+}
+
+function isZero(id: number | bigint): boolean {
+  return Number(id) === MASTER_ID
+}

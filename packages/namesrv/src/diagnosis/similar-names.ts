@@ -1,0 +1,28 @@
+import { inSlices } from '@gantrymq/daemon'
+import { DEAD_LETTER_PREFIX, RETRY_PREFIX } from '@gantrymq/protocol'
+import { editsBetween } from '@gantrymq/remoting'
+import { SHOWN } from './finding.ts'
+
+/**
+ * Names that are nearly the wanted one: first those that differ only in case, surrounding blanks or a namespace, then those
+ * with one or two other letters.
+ */
+export async function similarNames(wanted: string, names: Iterable<string>): Promise<string[]> {
+  const bareWanted = bare(wanted)
+  const most = Math.min(2, Math.floor(bareWanted.length / 3))
+  const found: string[][] = Array.from({ length: most + 1 }, () => [])
+  await inSlices(names, name => {
+    if (name === wanted) return
+    const edits = editsBetween(bareWanted, bare(name), most)
+    const same = found[edits]
+    if (same !== undefined && same.length < SHOWN) same.push(name)
+  })
+  return found.flat().slice(0, SHOWN)
+}
+
+/** Without the namespace, which stands before the first `%`, in small letters. The prefix of a group's topic stays. */
+function bare(name: string): string {
+  const prefix = [RETRY_PREFIX, DEAD_LETTER_PREFIX].find(each => name.startsWith(each)) ?? ''
+  const rest = name.slice(prefix.length)
+  return prefix + (/^[^%]+%(.+)$/s.exec(rest)?.[1] ?? rest).trim().toLowerCase()
+}
