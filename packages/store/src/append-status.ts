@@ -12,6 +12,8 @@ export const NOT_WRITABLE = 4
 export const BUSY = 5
 /** The records of a batch take more than `maxMessageBytes` together. */
 export const BATCH_TOO_LARGE = 6
+/** The properties end with a zero byte, or contain 512 of them: after a crash they would be taken for bytes never written. */
+export const BAD_PROPERTIES = 7
 
 export type AppendStatus =
   | typeof APPENDED
@@ -21,3 +23,4 @@ export type AppendStatus =
   | typeof NOT_WRITABLE
   | typeof BUSY
   | typeof BATCH_TOO_LARGE
+  | typeof BAD_PROPERTIES

@@ -1,6 +1,7 @@
 export {
   APPENDED,
   type AppendStatus,
+  BAD_PROPERTIES,
   BATCH_TOO_LARGE,
   BUSY,
   NOT_WRITABLE,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import {
   APPENDED,
+  BAD_PROPERTIES,
   BATCH_TOO_LARGE,
   NOT_WRITABLE,
   PROPERTIES_TOO_LONG,
@@ -59,6 +60,15 @@ test('messages pass from file to file', async () => {
   assert.deepEqual(await bodies(store, queue), sent)
   const names = disk.list('/store/commitlog')?.map(entry => entry.name) ?? []
   assert.ok(names.length > 15)
+  await store.close()
+})
+
+test('properties that a recovery would take for bytes never written are refused', async () => {
+  const { store } = await opened()
+  const queue = store.queueFor('TopicA', 0)
+  assert.equal(store.append(message(queue, 'x', 'a\u0001b\0')), BAD_PROPERTIES)
+  assert.equal(store.append(message(queue, 'x', `a\u0001${'\0'.repeat(512)}b`)), BAD_PROPERTIES)
+  assert.equal(store.append(message(queue, 'x', `a\u0001${'\0'.repeat(511)}b`)), APPENDED)
   await store.close()
 })
 

@@ -160,10 +160,11 @@ export class MessageStore {
     const { disk, root, flushIntervalMs, checkpointIntervalMs, retentionIntervalMs } = this.#options
     await makeFolderDurably(disk, root)
     await this.#lock.claim()
-    for (const folder of ['commitlog', 'consumequeue']) await makeFolderDurably(disk, join(root, folder))
+    for (const folder of ['commitlog', 'consumequeue']) disk.makeFolder(join(root, folder))
+    await disk.syncFolder(root)
     await this.#segments.load(this.#lock.wasAborted)
     await this.#queues.load(this.#segments.first?.start ?? 0)
-    if (this.#options.indexKeys) await this.#index.load()
+    if (this.#options.indexKeys) await this.#index.load(this.#lock.wasAborted)
     this.#checkpoint = Checkpoint.open(disk, root)
     await this.#recover(this.#checkpoint)
     await this.#lock.begin()
@@ -214,6 +215,11 @@ export class MessageStore {
   /** What is below this is stored as the flush mode says: it may be acknowledged, and consumers can read it. */
   get safe(): number {
     return this.#log.safe
+  }
+
+  /** What is below this was synced: it survives a power failure. */
+  get flushed(): number {
+    return this.#flusher.flushed
   }
 
   /** Position of the oldest record that still exists. */
@@ -386,7 +392,10 @@ export class MessageStore {
     return this.#retention.used
   }
 
-  /** Stores everything that was appended, and lets other processes have the folder. Nothing can be appended or read any more. */
+  /**
+   * Stores everything that was appended, and lets other processes have the folder. Nothing can be appended or read any more.
+   * @throws StoreError DISK_FULL, WRITE_FAILED, SYNC_FAILED; the folder is released, and the next open recovers as after a crash
+   */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }
@@ -399,6 +408,8 @@ export class MessageStore {
       await this.#checkpointing
       await this.#retention.settled()
       if (this.#writability.failure === undefined) await this.#closeCleanly()
+    } catch (error) {
+      throw toStoreError(error, this.#options.root)
     } finally {
       const closed = new StoreError('CLOSED', `the store in ${this.#options.root} has been closed`)
       this.#untilSafe.lost(this.safe, closed)
@@ -480,9 +491,8 @@ export class MessageStore {
 
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || this.#writability.failure !== undefined) return
-    this.#makeCheckpoint(false).catch((error: unknown) =>
-      this.#logger.error({ error }, 'no checkpoint could be written'),
-    )
+    // It is logged, and it may end the store.
+    this.#makeCheckpoint(false).catch(() => {})
   }
 
   /** Resolves when the mark of the checkpoint is at or behind `end`, and its counts are those of now. */
@@ -498,11 +508,20 @@ export class MessageStore {
 
   /** One at a time. @param isForced Whether it is written even if the mark stays where it is. */
   #makeCheckpoint(isForced: boolean): Promise<void> {
-    const made = this.#saveAndMark(isForced).finally(() => {
-      this.#checkpointing = undefined
-    })
+    const made = this.#saveAndMark(isForced)
+      .catch((error: unknown) => this.#failCheckpoint(toStoreError(error, this.#options.root)))
+      .finally(() => {
+        this.#checkpointing = undefined
+      })
     this.#checkpointing = made.catch(() => {})
     return made
+  }
+
+  /** After any other failure it is unknown what is on the disk, and a sync that succeeds later does not tell. */
+  #failCheckpoint(error: StoreError): never {
+    if (error.code === 'DISK_FULL') this.#logger.error({ error }, 'no checkpoint could be written')
+    else this.#fail(error)
+    throw error
   }
 
   /** The log first, then what is derived from it, then the mark. */

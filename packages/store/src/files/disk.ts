@@ -92,11 +92,22 @@ export function writeAllSync(file: OpenFile, bytes: Uint8Array, from: number, to
   }
 }
 
-/** Creates a folder and those above it so that a power failure does not take them. @throws the error of the disk */
+/**
+ * Makes a folder, and its name durable, with those above it. Those that exist are synced too: the process that made them may have
+ * been killed before it did that. @throws the error of the disk
+ */
 export async function makeFolderDurably(disk: Disk, path: string): Promise<void> {
-  const missing: string[] = []
-  for (let at = path; !disk.exists(at) && dirname(at) !== at; at = dirname(at)) missing.push(at)
-  if (missing.length === 0) return
-  disk.makeFolder(path)
-  for (const folder of missing.toReversed()) await disk.syncFolder(dirname(folder))
+  const exists = disk.exists(path)
+  if (!exists) disk.makeFolder(path)
+  await disk.syncFolder(dirname(path))
+  for (let at = dirname(path); dirname(at) !== at; at = dirname(at)) {
+    try {
+      await disk.syncFolder(dirname(at))
+    } catch (error) {
+      // A folder far above may belong to another user, who made it long ago.
+      if (!ABOVE_OTHERS.has(diskErrorCode(error) ?? '')) throw error
+    }
+  }
 }
+
+const ABOVE_OTHERS = new Set(['EACCES', 'EPERM', 'EINVAL'])

@@ -249,7 +249,12 @@ export class IndexFile {
       let to = from
       while (changed[to] === 1) changed[to++] = 0
       const end = Math.min(to * PAGE_BYTES, slots.length)
-      await writeAll(file, slots, from * PAGE_BYTES, end, HEADER_BYTES + from * PAGE_BYTES)
+      try {
+        await writeAll(file, slots, from * PAGE_BYTES, end, HEADER_BYTES + from * PAGE_BYTES)
+      } catch (error) {
+        changed.fill(1, from, to)
+        throw error
+      }
       from = to
     }
   }

@@ -69,15 +69,20 @@ export class KeyIndex implements DerivedData {
     this.#savedAt = clock.elapsed()
   }
 
-  /** Finds the files. Blocks. @throws StoreError BAD_FILES if a file has another size than the options say */
-  async load(): Promise<void> {
+  /**
+   * Finds the files. Blocks.
+   * @param isTorn Whether the store was not closed: then any file may be short, because a crash came while it was created or cut
+   * @throws StoreError BAD_FILES if a file has another size than the options say
+   */
+  async load(isTorn: boolean): Promise<void> {
     const { disk } = this.#files
     const bytes = indexFileBytes(this.#sizes)
     const entries = (disk.list(this.#folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))
     for (const { name, size } of entries) {
       const path = `${this.#folder}/${name}`
-      if (size > bytes || (size < bytes && name !== entries.at(-1)?.name)) throw wrongSize(path, size, bytes)
+      const isUnfinished = size < bytes && (isTorn || name === entries.at(-1)?.name)
+      if (size !== bytes && !isUnfinished) throw wrongSize(path, size, bytes)
       const file = new IndexFile(this.#files, path, this.#sizes, true)
       file.readHeader()
       this.#indexFiles.push(file)
@@ -192,21 +197,31 @@ export class KeyIndex implements DerivedData {
     this.#makeFolder()
     for (const file of this.#unsaved) {
       this.#unsaved.delete(file)
-      await file.save()
+      try {
+        await file.save()
+      } catch (error) {
+        this.#unsaved.add(file)
+        throw error
+      }
       if (file.isFull) this.#fullUntil = Math.max(this.#fullUntil, file.endTimestamp)
     }
     if (!this.#namesChanged) return
     this.#namesChanged = false
     const { disk } = this.#files
     if (!disk.exists(this.#folder)) return
-    await disk.syncFolder(this.#folder)
-    await disk.syncFolder(this.#folder.slice(0, this.#folder.lastIndexOf('/')))
+    try {
+      await disk.syncFolder(this.#folder)
+      await disk.syncFolder(this.#folder.slice(0, this.#folder.lastIndexOf('/')))
+    } catch (error) {
+      this.#namesChanged = true
+      throw error
+    }
   }
 
   async cut(position: number): Promise<void> {
     this.#isComplete = true
     for (let last = this.#indexFiles.at(-1); last !== undefined; last = this.#indexFiles.at(-1)) {
-      if (last.beginPosition < position) break
+      if (last.beginPosition < position && !last.isEmpty) break
       await this.#removeLast()
     }
     const last = this.#indexFiles.at(-1)

@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@gantrymq/remoting'
 import {
   APPENDED,
   type AppendStatus,
+  BAD_PROPERTIES,
   BATCH_TOO_LARGE,
   BUSY,
   NOT_WRITABLE,
@@ -314,7 +315,7 @@ export class CommitLog implements LogBytes {
     const out = fits ? block.bytes : this.#scratchFor(most)
     const writer = this.#writer
     const size = writer.write(record, out, fits ? position - block.start : 0, position, this.#now)
-    if (size < 0) return PROPERTIES_TOO_LONG
+    if (size < 0) return size === -1 ? PROPERTIES_TOO_LONG : BAD_PROPERTIES
     if (!fits) this.blocks.place(out, 0, size, position)
     const { queue } = record
     const { queueOffset } = writer

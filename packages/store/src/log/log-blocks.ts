@@ -43,7 +43,7 @@ export class LogBlocks {
   readonly #pinnedFrom: () => number
   /** Blocks of a file; the last one may be smaller. */
   readonly #perFile: number
-  /** By number, the one that came first in front. */
+  /** By number, the one that was not used for the longest time in front. */
   readonly #blocks = new Map<number, Block>()
   /** Memory for blocks, and for reads under way. */
   readonly #free: Buffer[] = []
@@ -65,7 +65,10 @@ export class LogBlocks {
     const last = this.#last
     if (last !== undefined && last.start <= position && position < last.end) return last
     const block = this.#blocks.get(this.#numberOf(position))
-    if (block !== undefined) this.#last = block
+    if (block === undefined) return undefined
+    this.#blocks.delete(block.number)
+    this.#blocks.set(block.number, block)
+    this.#last = block
     return block
   }
 

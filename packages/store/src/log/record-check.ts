@@ -38,7 +38,7 @@ export class RecordReader {
    * @param end The end of the file, or of the bytes that were read of it.
    * @param position Of these bytes in the log.
    * @param left Bytes to the end of the file.
-   * @param checkCrc Whether to compute the CRC of the body too.
+   * @param checkCrc Whether to compute the CRC of the body too, and to look for what a crash in the middle of the write leaves.
    */
   read(bytes: Buffer, at: number, end: number, position: number, left: number, checkCrc: boolean): Found {
     if (end - at < BLANK_BYTES) return this.#damage(`only ${end - at} bytes are left`)
@@ -83,7 +83,15 @@ export class RecordReader {
       const crc = crc32(bytes.subarray(this.bodyAt, this.bodyAt + this.bodySize)) & 0x7fffffff
       if (crc !== bytes.readInt32BE(at + 8)) return this.#damage('a body with another CRC')
     }
+    if (checkCrc && this.#isTorn(bytes, end)) return this.#damage('zeros in its topic or its properties')
     return 'record'
+  }
+
+  /** The CRC covers only the body. What was not written is zeros: up to the end of the record, or whole sectors of the disk. */
+  #isTorn(bytes: Buffer, end: number): boolean {
+    const { topicAt, topicSize, propertiesAt } = this
+    if (bytes.subarray(topicAt, topicAt + topicSize).includes(0)) return true
+    return looksUnwritten(bytes, propertiesAt, end)
   }
 
   #damage(problem: string): Found {
@@ -91,6 +99,18 @@ export class RecordReader {
     return 'damage'
   }
 }
+
+/**
+ * Whether properties could be taken for bytes that were not written: they end with a zero, or contain a sector of zeros. `append`
+ * refuses such properties, so that no recovery ends the log at a whole record.
+ */
+export function looksUnwritten(bytes: Buffer, start: number, end: number): boolean {
+  if (start < end && bytes[end - 1] === 0) return true
+  return end - start >= UNWRITTEN.length && bytes.subarray(start, end).includes(UNWRITTEN)
+}
+
+/** Disks write whole sectors, at least this large. */
+const UNWRITTEN = Buffer.alloc(512)
 
 /** Store time of the record whose fixed fields begin at `at`, without checking the rest; undefined if no record begins there. */
 export function storeTimeAt(bytes: Buffer, at: number): number | undefined {

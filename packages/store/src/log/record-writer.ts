@@ -18,6 +18,7 @@ import {
   writeInt,
   writeLong,
 } from './record-layout.ts'
+import { looksUnwritten } from './record-check.ts'
 import { RecordProperties } from './record-properties.ts'
 
 /** A message before it has a position. One object may be reused for every message: the store keeps nothing of it. */
@@ -84,7 +85,7 @@ export class RecordWriter {
 
   /**
    * Writes a record into `out` at `at`, where `mostBytes` of it must fit.
-   * @returns Its size, or -1 if its properties have more than 32,767 bytes
+   * @returns Its size; -1 if its properties have more than 32,767 bytes, -2 if they look like bytes that were never written
    */
   write(record: NewRecord, out: Buffer, at: number, position: number, storeTimestamp: number): number {
     const { queue, bornHost, storeHost } = record
@@ -95,6 +96,7 @@ export class RecordWriter {
     const propertiesEnd = this.#writeProperties(record, out, propertiesAt)
     const propertiesSize = propertiesEnd - propertiesAt
     if (propertiesSize > MAX_PROPERTIES_BYTES) return -1
+    if (looksUnwritten(out, propertiesAt, propertiesEnd)) return -2
 
     const size = propertiesEnd - at
     const sysFlag = sysFlagOf(record)

@@ -366,7 +366,7 @@ export class ConsumeQueue {
    */
   recover(limit: number, logStart: number): void {
     this.#forget()
-    this.#files.completeLast()
+    this.#files.complete()
     for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
       const max = this.#endOfUnits(start, limit)
       if (max > start / UNIT_BYTES) {

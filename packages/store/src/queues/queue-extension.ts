@@ -159,7 +159,7 @@ export class QueueExtension {
    * file begins.
    */
   recover(lastOffset: number | undefined): void {
-    this.#files.completeLast()
+    this.#files.complete()
     const { starts } = this.#files
     const nextFile = (starts.at(-1) ?? -this.#fileBytes) + this.#fileBytes
     if (lastOffset === undefined || lastOffset >= nextFile) return this.#begin(nextFile)

@@ -73,17 +73,31 @@ export class QueueFiles {
     this.#open.get(this.pathOf(start)).readSync(into, 0, into.length, byte - start)
   }
 
-  /** Makes `[from, to)` durable, with the names of the files. */
+  /** Makes `[from, to)` durable, with the names of the files. @throws the disk's error; a later call does it all again */
   async sync(from: number, to: number): Promise<void> {
     const [folderMade, namesChanged] = [this.#folderMade, this.#namesChanged]
     this.#folderMade = false
     this.#namesChanged = false
-    await this.removeDiscarded()
+    try {
+      await this.removeDiscarded()
+      await this.#syncFiles(from, to)
+      await this.#syncFolders(namesChanged, folderMade)
+    } catch (error) {
+      this.#folderMade ||= folderMade
+      this.#namesChanged ||= namesChanged
+      throw error
+    }
+  }
+
+  async #syncFiles(from: number, to: number): Promise<void> {
     for (const start of this.#starts.slice()) {
       // Old files may be removed while a newer one is synced.
       if (start + this.#fileBytes <= from || start >= to || !this.#starts.includes(start)) continue
       await this.#open.use(this.pathOf(start), file => file.datasync())
     }
+  }
+
+  async #syncFolders(namesChanged: boolean, folderMade: boolean): Promise<void> {
     const { disk } = this.#open
     if (namesChanged && disk.exists(this.#folder)) await disk.syncFolder(this.#folder)
     if (!folderMade) return
@@ -93,12 +107,12 @@ export class QueueFiles {
     await disk.syncFolder(dirname(dirname(topic)))
   }
 
-  /** Gives the last file its full size if a crash left it short. */
-  completeLast(): void {
-    const start = this.#starts.at(-1)
-    if (start === undefined) return
-    const file = this.#open.get(this.pathOf(start))
-    if (file.size < this.#fileBytes) file.truncate(this.#fileBytes)
+  /** Gives the files that a crash left short their full size. */
+  complete(): void {
+    for (const start of this.#starts) {
+      const file = this.#open.get(this.pathOf(start))
+      if (file.size < this.#fileBytes) file.truncate(this.#fileBytes)
+    }
   }
 
   /** Makes zeros of everything from `byte` on, and removes the files behind it. A file that starts at `byte` goes, too. */
@@ -121,7 +135,12 @@ export class QueueFiles {
   async removeDiscarded(): Promise<void> {
     for (const start of this.#discarded) {
       this.#discarded.delete(start)
-      await this.#open.disk.unlink(this.pathOf(start))
+      try {
+        await this.#open.disk.unlink(this.pathOf(start))
+      } catch (error) {
+        this.#discarded.add(start)
+        throw error
+      }
     }
   }
 
@@ -147,7 +166,9 @@ export class QueueFiles {
       this.#folderMade = true
     }
     this.#namesChanged = true
-    const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
+    // It may also exist if a power failure lost the name of its successor: the files before such a gap are not part of the queue.
+    const exists = this.#discarded.delete(start) || this.#open.disk.exists(path)
+    const file = exists ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
     this.#starts.push(start)
     if (first === 0 || !this.#hasBlanks) return file
     const blank = Buffer.allocUnsafe(Math.min(first, BLANK_CHUNK))
@@ -167,8 +188,8 @@ export class QueueFiles {
 
 /**
  * The first bytes of the files that make up a queue, of the entries of its folder: the newest file, and those before it without a
- * gap. The newest may be short, because a crash came while it was created or cut.
- * @throws StoreError BAD_FILES if a file has another size than the options say
+ * gap. A file may be short, because a crash came while it was created or cut.
+ * @throws StoreError BAD_FILES if the files have another size than the options say
  */
 export function fileStartsIn(
   folder: string,
@@ -180,9 +201,8 @@ export function fileStartsIn(
   files.sort((a, b) => (a.name < b.name ? -1 : 1))
   const starts: number[] = []
   for (const { name, size } of files) {
-    if (size !== fileBytes && !(size < fileBytes && name === files.at(-1)?.name))
-      throw wrongSize(`${folder}/${name}`, size, fileBytes, option)
     const start = Number(name)
+    if (size > fileBytes || start % fileBytes !== 0) throw wrongSize(`${folder}/${name}`, size, fileBytes, option)
     if (starts.length > 0 && start - (starts.at(-1) as number) !== fileBytes) starts.length = 0
     starts.push(start)
   }

@@ -24,13 +24,14 @@ export interface Operation {
 
 /**
  * What happens instead: the process ends before the operation, after it, or in the middle of a write; the operation fails; a
- * write writes only a part.
+ * write writes only a part; nothing is done, although the operation reports success.
  */
 export type DiskFault =
   | 'crash before'
   | 'crash within'
   | 'crash after'
   | 'write short'
+  | 'pretend'
   | { readonly fails: 'EIO' | 'ENOSPC' }
 
 export interface FaultyDiskOptions {
@@ -192,8 +193,9 @@ export class FaultyDisk implements Disk {
 
   syncFolder(path: string): Promise<void> {
     const changes = this.#nameChanges.filter(change => change.folder === path)
-    return this.#runLater('syncFolder', path, () => {
+    return this.#runLater('syncFolder', path, fault => {
       if (this.#names.get(path) !== 'folder') throw diskError('ENOENT', `no such folder: ${path}`)
+      if (fault === 'pretend') return
       for (const change of changes) {
         const index = this.#nameChanges.indexOf(change)
         if (index < 0) continue
@@ -219,7 +221,7 @@ export class FaultyDisk implements Disk {
     const write = (bytes: Uint8Array, from: number, to: number, at: number, fault: DiskFault | undefined): number => {
       const isPart = fault === 'write short' || fault === 'crash within'
       const end = isPart ? from + this.#options.numbers(to - from) : to
-      file.write(bytes.subarray(from, end), at, this.#now())
+      if (fault !== 'pretend') file.write(bytes.subarray(from, end), at, this.#now())
       return end - from
     }
     return {
@@ -239,7 +241,9 @@ export class FaultyDisk implements Disk {
         return this.#runLater(
           'datasync',
           path,
-          () => file.sync(newest),
+          fault => {
+            if (fault !== 'pretend') file.sync(newest)
+          },
           () => file.forget(newest),
         )
       },

@@ -43,7 +43,7 @@ export class FaultyFile {
   write(bytes: Uint8Array, at: number, now: number): void {
     if (at + bytes.length > this.size) this.resize(at + bytes.length, now)
     this.#bytes.set(bytes, at)
-    this.#note(at, bytes.slice())
+    this.#note(at, new Uint8Array(bytes))
     this.modified = now
   }
 
