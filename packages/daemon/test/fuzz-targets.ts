@@ -101,7 +101,7 @@ export const targets: readonly FuzzTarget[] = [
       '10.0.0.0/8',
       'orderMessageEnable=',
     ],
-    share: 0.3,
+    share: 0.02,
     read: readOptions,
     declares: error => error instanceof RemotingError && error.code === 'BAD_OPTION',
   },

@@ -223,7 +223,7 @@ export const targets: readonly FuzzTarget[] = [
   {
     name: 'zlib-registrations',
     samples: [...golden(/\.zlib$/), deflateSync(Buffer.alloc(2 << 20))],
-    share: 0.1,
+    share: 0.03,
     read: inflateAnything,
     declares: failsWith('BAD_BODY'),
   },

@@ -141,6 +141,12 @@ function numberOf(source: string, value: number): unknown {
 const isLimit = (error: unknown) =>
   error instanceof RemotingError && /deeper|larger|longer|more than|too/.test(error.message)
 
+function hasObjectKeys(value: JsonValue): boolean {
+  if (Array.isArray(value)) return (value as readonly JsonValue[]).some(hasObjectKeys)
+  if (!(value instanceof Map)) return false
+  return [...value].some(([key, item]) => typeof key !== 'string' || hasObjectKeys(item))
+}
+
 function readJson(input: Buffer): void {
   const reader = new FastjsonReader(input)
   const value = outcome(() => readFastjson(input))
@@ -157,7 +163,8 @@ function readJson(input: Buffer): void {
       if (!isLimit(error)) throw error
     }
   }
-  if (typeof value === 'string') return
+  // Two objects that are keys may be equal, and then only one of them is written again.
+  if (typeof value === 'string' || hasObjectKeys(value)) return
   const written = writeFastjson(value as JsonInput, 'standard')
   // A member of this name that was no reference may be written as one.
   if (written.includes('"$ref"')) return
