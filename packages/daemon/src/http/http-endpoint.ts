@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type Clock, type Logger, printable, silent } from '@gantrymq/remoting'
+import { type Clock, type Logger, silent } from '@gantrymq/remoting'
 import { serveHttp2 } from './grpc-refusal.ts'
 import { isAllowedHost } from './host-names.ts'
 import { type Page, type PageRequest, Refusal, refusalPage } from './page.ts'
@@ -233,7 +233,7 @@ export class HttpEndpoint {
     const { host } = request
     if (isAllowedHost(host, this.#allowedHosts)) return this.#answer(request)
     this.#warn({ peer, host }, 'an HTTP request was refused because of its host name')
-    const name = JSON.stringify(printable(host ?? ''))
+    const name = JSON.stringify(host)
     const advice = 'use the address of the server, or add the name to httpAllowedHosts'
     return refusalPage(new Refusal(421, 'HOST_NOT_ALLOWED', `the host name ${name} is not allowed: ${advice}`))
   }

@@ -60,6 +60,15 @@ test('a short line is not written after a gap before the number of dropped lines
   assert.deepEqual(pipe.lines.map(line => line[0]), ['x', '2']) // biome-ignore format: one line
 })
 
+test('a line longer than the limit is written if its reader is not behind, and so are the next ones', async () => {
+  const { pipe, sink } = open()
+  for (const line of ['a\n', `${'b'.repeat(200)}\n`]) sink.write(line)
+  await pipe.readAll()
+  sink.write('c\n')
+  await pipe.readAll()
+  assert.deepEqual(pipe.lines.map(line => line[0]), ['a', 'b', 'c']) // biome-ignore format: one line
+})
+
 test('a reader that is never behind misses nothing', async () => {
   const { pipe, sink } = open()
   for (let i = 0; i < 100; i++) {

@@ -31,8 +31,10 @@ export class LogSink {
 
   /** Writes a line, with its line feed, or drops it. */
   write(line: string): void {
-    // After a gap, the next line that is written is the one that tells of it.
-    if (this.#dropped > 0 || this.#stream.writableLength + line.length > this.#limit) this.#dropped++
+    const { writableNeedDrain, writableLength } = this.#stream
+    // Lines are dropped only while the stream is going to report that its reader is back; that report is the next line then.
+    const isBehind = writableNeedDrain && writableLength + line.length > this.#limit
+    if (this.#dropped > 0 || isBehind) this.#dropped++
     else this.#stream.write(line)
   }
 
