@@ -155,13 +155,17 @@ export class Broker {
     const options = brokerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     // The tables tell the broker of changes; it exists once they are loaded.
     let broker: Broker | undefined
+    const awake = new AwakeClock(clock)
     const parts = await loadParts(options, {
       log,
-      clock: new AwakeClock(clock),
+      clock: awake,
       unknownKeys,
       disk,
       onTopics: changed => broker?.announce(changed),
       onOptions: (before, after) => broker?.optionsChanged(before, after),
+    }).catch((error: unknown) => {
+      awake[Symbol.dispose]()
+      throw error
     })
     broker = new Broker(parts, { log, dial, random })
     try {
@@ -448,11 +452,14 @@ export class Broker {
     const limits = { goAwayMs, drainMs: shutdownDrainMillis }
     await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
-    await this.#store.close()
-    await Promise.all([this.#offsets.close(), this.#topics.close(), this.#groups.close()])
-    this.#nameServers.close()
-    this.#tls.server?.close()
-    this.#clock[Symbol.dispose]()
+    try {
+      await this.#store.close()
+    } finally {
+      await Promise.all([this.#offsets.close(), this.#topics.close(), this.#groups.close()])
+      this.#nameServers.close()
+      this.#tls.server?.close()
+      this.#clock[Symbol.dispose]()
+    }
   }
 }
 
@@ -483,13 +490,18 @@ async function loadParts(options: BrokerOptions, loading: Loading): Promise<Load
   const of = { settings: () => settings.options, clock, log }
   // The store comes first: it claims the folder, so that no other broker changes the tables meanwhile.
   const store = await MessageStore.open(storeOptions(options, { disk, clock, log }))
-  const [topics, groups, offsets, tls] = await Promise.all([
-    Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
-    Groups.open({ ...of, path: file('subscriptionGroup.json') }),
-    OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
-    openServerTls(brokerOptions, options, { log, clock }),
-  ])
-  return { clock, settings, topics, groups, offsets, store, tls }
+  try {
+    const [topics, groups, offsets, tls] = await Promise.all([
+      Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
+      Groups.open({ ...of, path: file('subscriptionGroup.json') }),
+      OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
+      openServerTls(brokerOptions, options, { log, clock }),
+    ])
+    return { clock, settings, topics, groups, offsets, store, tls }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
 }
 
 /** Part of the machine's memory that likely holds the newest messages (Apache's accessMessageInMemoryMaxRatio). */

@@ -12,7 +12,7 @@ import {
   type TopicConfig,
   transactionPart,
 } from '@gantrymq/protocol'
-import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError } from '@gantrymq/remoting'
+import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError, within } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { isDelayed, messagesOfBatch } from '../sending/batch.ts'
@@ -139,19 +139,23 @@ async function answer(
   queueId: number,
   context: BrokerContext,
 ): Promise<SendAnswer> {
-  const { store, settings, topics } = context
-  const { maxMessageSize, regionId, traceOn } = settings.options
+  const { store, settings, topics, clock } = context
+  const { maxMessageSize, regionId, traceOn, flushDiskType, syncFlushTimeout } = settings.options
+  const isSync = flushDiskType === 'SYNC_FLUSH'
   if (status !== APPENDED) throw refusal(refusedByStore(status, maxMessageSize, store.whyNotWritable))
   const storeHost = context.storeHost()
   const transactionId = message.properties.get(PROPERTY.UNIQ_KEY)
+  let code: number = responseCodes.SUCCESS
   try {
-    await safe
+    await (isSync ? within(clock, safe, { timeoutMs: syncFlushTimeout }, 'the flush') : safe)
     await topics.saved()
   } catch (error) {
-    throw refusal(lostBy(error))
+    // The message is appended, and will be flushed: its sender need not send it again.
+    if (!(error instanceof RemotingError && error.code === 'TIMEOUT')) throw refusal(lostBy(error))
+    code = responseCodes.FLUSH_DISK_TIMEOUT
   }
   context.counts.stored(message.topic, positions.length, message.body.length)
-  return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn })
+  return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn }, code)
 }
 
 function checked(queueId: number | Refused): number {
