@@ -50,6 +50,8 @@ export class Recovery {
   readonly #properties = new RecordProperties()
   readonly #record = new ReusedRecord()
   #records = 0
+  /** Queues by a hash of topic and id, so that a topic need not become a string for each of its messages. */
+  readonly #lately: (ConsumeQueue | undefined)[] = Array.from({ length: 256 }, () => undefined)
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts
@@ -195,12 +197,12 @@ export class Recovery {
   }
 
   #queueOf({ topicAt, topicSize, queueId }: RecordReader, bytes: Buffer): ConsumeQueue | undefined {
-    const topic = bytes.subarray(topicAt, topicAt + topicSize)
-    // Neighbours often have the same queue.
-    const last = this.#records > 0 ? this.#record.queue : undefined
-    if (last?.id === queueId && last.topicBytes.equals(topic)) return last
+    const topicEnd = topicAt + topicSize
+    const slot = (queueId * 31 + topicSize * 7 + (bytes[topicEnd - 1] ?? 0)) & (this.#lately.length - 1)
+    const lately = this.#lately[slot]
+    if (lately?.id === queueId && isAt(lately.topicBytes, bytes, topicAt, topicSize)) return lately
     try {
-      return this.#parts.queues.findOrMake(topic.toString(), queueId)
+      return (this.#lately[slot] = this.#parts.queues.findOrMake(bytes.toString('utf8', topicAt, topicEnd), queueId))
     } catch (error) {
       if (error instanceof StoreError) return undefined
       throw error
@@ -212,4 +214,10 @@ export class Recovery {
       if (derived.unwritten > MAX_UNWRITTEN) while (derived.writeSome(WRITE_SLICE_MS));
     }
   }
+}
+
+function isAt(name: Buffer, bytes: Buffer, at: number, size: number): boolean {
+  if (name.length !== size) return false
+  for (let i = 0; i < size; i++) if (name[i] !== bytes[at + i]) return false
+  return true
 }

@@ -63,7 +63,8 @@ export class LogScan {
     let at = from
     let end: number | undefined
     while (at < segment.end) {
-      await this.#cover(segment, at)
+      // Waiting without need would cost more than everything else here.
+      if (!this.#covers(segment, at)) await this.#read(segment, at)
       const offset = at - this.#from
       const found = reader.read(this.#window, offset, this.#to - this.#from, at, segment.end - at, checkCrc(at))
       if (found === 'record') {
@@ -89,15 +90,10 @@ export class LogScan {
     return { end, next: segment.end }
   }
 
-  /** Reads on if the record at `at` is not whole in the window. */
-  async #cover(segment: Segment, at: number): Promise<void> {
-    const left = segment.end - at
-    const isHere = this.#segment === segment && at >= this.#from && at + BLANK_BYTES <= this.#to
-    const size = isHere ? this.#sizeAt(at) : BLANK_BYTES
-    if (isHere && (at + size <= this.#to || size > left || this.#to === segment.end)) return
-    await this.#read(segment, at, Math.min(left, Math.max(WINDOW_BYTES, size)))
-    const whole = this.#sizeAt(at)
-    if (at + whole > this.#to && whole <= left) await this.#read(segment, at, whole)
+  /** Whether the record at `at` is whole in the window, if there is one. */
+  #covers(segment: Segment, at: number): boolean {
+    if (this.#segment !== segment || at < this.#from || at + BLANK_BYTES > this.#to) return false
+    return this.#to === segment.end || at + this.#sizeAt(at) <= this.#to || this.#sizeAt(at) > segment.end - at
   }
 
   /** What the bytes at `at` say is the size of a record; they need not be a record. */
@@ -108,8 +104,16 @@ export class LogScan {
     return magic === MESSAGE_MAGIC_V1 || magic === MESSAGE_MAGIC_V2 ? this.#window.readInt32BE(offset) : BLANK_BYTES
   }
 
-  async #read(segment: Segment, at: number, bytes: number): Promise<void> {
+  /** Reads a window that begins at `at`, and contains the record there as a whole. */
+  async #read(segment: Segment, at: number): Promise<void> {
     await this.#options.onWindow()
+    const left = segment.end - at
+    await this.#readWindow(segment, at, Math.min(left, WINDOW_BYTES))
+    const size = this.#sizeAt(at)
+    if (at + size > this.#to && size <= left) await this.#readWindow(segment, at, size)
+  }
+
+  async #readWindow(segment: Segment, at: number, bytes: number): Promise<void> {
     if (this.#window.length < bytes) this.#window = Buffer.allocUnsafeSlow(bytes)
     await segment.read(this.#window, 0, bytes, at - segment.start)
     this.#segment = segment
@@ -120,13 +124,13 @@ export class LogScan {
   /** The next place behind `after` where a whole record stands, or the end of the file begins. */
   async #findNext(segment: Segment, after: number): Promise<number | undefined> {
     for (let at = after + 1; at + BLANK_BYTES <= segment.end; ) {
-      await this.#cover(segment, at)
+      if (!this.#covers(segment, at)) await this.#read(segment, at)
       const candidate = this.#magicFrom(at)
       if (candidate === undefined) {
         at = Math.max(at + 1, this.#to - BLANK_BYTES + 1)
         continue
       }
-      await this.#cover(segment, candidate)
+      if (!this.#covers(segment, candidate)) await this.#read(segment, candidate)
       const left = segment.end - candidate
       const found = this.#reader.read(
         this.#window,
