@@ -194,7 +194,7 @@ async function bench(selected: Selected): Promise<void> {
 async function runMicro(): Promise<void> {
   // Imported here, so that a load with --program runs even if the sources do not compile.
   const micro = await import('./micro/index.ts')
-  micro.runMicro(positionals)
+  await micro.runMicro(positionals)
 }
 
 async function runClient(words: readonly string[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { appendCases } from './appends.ts'
 import { frameCases } from './frames.ts'
 import { measure, type MicroResult } from './measure.ts'
 import { messageCases } from './messages.ts'
@@ -12,9 +13,10 @@ function row({ name, p50Ns, p99Ns, minNs }: MicroResult): string {
 }
 
 /** Measures the functions whose case name contains one of the words, and prints a table row by row. */
-export function runMicro(words: readonly string[]): void {
+export async function runMicro(words: readonly string[]): Promise<void> {
   console.log(`| ${columns.join(' | ')} |\n| --- | ---: | ---: | ---: |`)
-  for (const one of [...frameCases(), ...sendCases(), ...messageCases(), ...registryCases()]) {
+  const cases = [...frameCases(), ...sendCases(), ...(await appendCases()), ...messageCases(), ...registryCases()]
+  for (const one of cases) {
     if (words.length === 0 || words.some(word => one.name.includes(word))) console.log(row(measure(one)))
   }
 }
