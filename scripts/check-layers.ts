@@ -25,6 +25,7 @@ const stateFiles = [
   'packages/protocol/src/{assignment-strategies,broker-id,data-version,java-hash,permission,pull-flags,subscription,topic-name}.ts',
   'packages/protocol/src/bodies/!(register-broker).ts',
   'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,outbox,printable,request,close-reason,fast-path,held,spelling}.ts',
+  'packages/daemon/src/slices.ts',
   'packages/daemon/src/http/{page,health}.ts',
   'packages/daemon/src/options/properties-edit.ts',
   'packages/daemon/src/metrics/{family,counters,rpc-latency}.ts',

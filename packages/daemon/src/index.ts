@@ -2,7 +2,17 @@ export { isAlive, keepAside, replaceFile } from './files/replace-file.ts'
 export { loadTable, type TableFileOptions } from './files/table-file.ts'
 export type { Health, Readiness } from './http/health.ts'
 export { HttpEndpoint, type HttpEndpointOptions, type HttpLimits } from './http/http-endpoint.ts'
-export { jsonPage, type Page, type PageRequest, Refusal, type RefusalCode, refusalPage, textPage } from './http/page.ts'
+export {
+  jsonListPage,
+  jsonPage,
+  jsonTextPage,
+  type Page,
+  type PageRequest,
+  Refusal,
+  type RefusalCode,
+  refusalPage,
+  textPage,
+} from './http/page.ts'
 export { type PageArguments, Pages, type PagesOptions, type ServerPage } from './http/pages.ts'
 export { type PageQuery, type Part, pickPart, readPageQuery } from './http/paging.ts'
 export { Histogram, isLabel, LabelledCounter, NameLimit } from './metrics/counters.ts'
@@ -55,5 +65,6 @@ export { storeInFile } from './options/settings-file.ts'
 export { type ChangeableOptions, ServerSettings, type SettingsParts } from './options/settings.ts'
 export { findOptions, type FoundOptions, type OptionSources, type Origin, type Problem } from './options/sources.ts'
 export { httpProtocols, idleMsOf, limitsOf, openServerTls, type OpenServerTls } from './serving.ts'
-export { inSlices, inTurns } from './slices.ts'
+export { inSlices } from './slices.ts'
+export { TurnBudget, type TurnBudgetOptions } from './turn-budget.ts'
 export { VERSION } from './version.ts'

@@ -1,6 +1,6 @@
-import type { ServerSettings } from '@gantrymq/daemon'
+import type { ServerSettings, TurnBudget } from '@gantrymq/daemon'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import type { MinBrokerChange } from './registry/broker-changes.ts'
+import type { MinBrokerChange, Removal } from './registry/broker-changes.ts'
 import type { RegistryLog } from './registry-log.ts'
 import type { KvStore } from './kv/kv-store.ts'
 import type { InflationLimit } from './registration/inflation-limit.ts'
@@ -11,6 +11,11 @@ import type { RouteBodies } from './answers/route-bodies.ts'
 import type { RouteTable } from './registry/route-table.ts'
 import type { RequestOrder } from './request-order.ts'
 
+/** The kinds of work that a name server does in slices. */
+export type Lane = 'registration' | 'departure' | 'answer'
+
+export const LANES: readonly Lane[] = ['registration', 'departure', 'answer']
+
 /** What the handlers of a name server work on. */
 export interface NameServerContext {
   readonly routes: RouteTable
@@ -18,6 +23,7 @@ export interface NameServerContext {
   readonly lastBodies: LastBodies
   readonly inflationLimit: InflationLimit
   readonly order: RequestOrder
+  readonly turns: TurnBudget<Lane>
   readonly kv: KvStore
   readonly settings: ServerSettings<NameServerOptions>
   readonly registryLog: RegistryLog
@@ -26,6 +32,8 @@ export interface NameServerContext {
   readonly log: Logger
   /** Whether route queries are answered yet (needWaitForService). */
   readonly isReady: () => boolean
+  /** Logs brokers that left, and drops their topics; the caller does not wait for that. */
+  readonly removed: (removal: Removal) => void
   /** Notifies brokers of a new lowest broker id, without waiting for them. */
   readonly announce: (changes: readonly MinBrokerChange[]) => void
 }

@@ -13,6 +13,7 @@ import {
   type Readiness,
   ServerSettings,
   storeInFile,
+  TurnBudget,
 } from '@gantrymq/daemon'
 import { nameServerRequests, requestNames, responseCodes, type TopicRoute } from '@gantrymq/protocol'
 import {
@@ -27,13 +28,14 @@ import {
   Router,
   type ServerTls,
   silent,
+  type Sliced,
   systemClock,
 } from '@gantrymq/remoting'
 import { type CredentialsFile, openCredentials } from './access/credentials-file.ts'
 import { RefusalLog } from './access/refusal-log.ts'
 import { SignatureRequirement } from './access/signature-requirement.ts'
-import type { Removal } from './registry/broker-changes.ts'
-import type { NameServerContext } from './context.ts'
+import type { MinBrokerChange, Removal } from './registry/broker-changes.ts'
+import { type Lane, LANES, type NameServerContext } from './context.ts'
 import { Departures } from './registry/departures.ts'
 import { handlers } from './handlers/index.ts'
 import { nameServerPages } from './http/pages.ts'
@@ -115,6 +117,9 @@ export class NameServer {
   readonly #started: number
   /** Connections that ended just after a pause, each with the reason; see #onClose. */
   readonly #endedConnections = new Map<number, CloseReason>()
+  /** All large work, in slices. */
+  readonly #turns = new TurnBudget<Lane>({ lanes: LANES })
+  #isDropping = false
   #state: 'starting' | 'serving' | 'draining' = 'starting'
   #reaper: Disposable | undefined
   #address: Address | undefined
@@ -177,7 +182,7 @@ export class NameServer {
     this.#client = new RemotingClient({ clock: this.#clock, log, tls: tls.client })
     this.#notifier = new MinBrokerNotifier(this.#client, log)
     this.status = this.#describe()
-    this.metrics.watch(this.status)
+    this.metrics.watch(this.status, this.#answerInSlices)
     this.#http = options.httpEnabled ? this.#createHttp(options, metricsPage?.(this.metrics)) : undefined
     this.#server = this.#createServer(options)
   }
@@ -258,7 +263,12 @@ export class NameServer {
 
   #createHttp({ httpAllowedHosts }: NameServerOptions, metrics: MetricsPage | undefined): HttpEndpoint {
     const of = { role: 'name server', clock: this.#clock, log: this.#log }
-    const pages = new Pages({ ...of, health: this.status, metrics, further: nameServerPages(this.status) })
+    const pages = new Pages({
+      ...of,
+      health: this.status,
+      metrics,
+      further: nameServerPages(this.status, this.#answerInSlices),
+    })
     return new HttpEndpoint({ ...of, allowedHosts: httpAllowedHosts, answer: request => pages.answer(request) })
   }
 
@@ -269,6 +279,7 @@ export class NameServer {
       lastBodies: this.#lastBodies,
       inflationLimit: new InflationLimit(),
       order: new RequestOrder(),
+      turns: this.#turns,
       kv: this.#kv,
       settings: this.#settings,
       registryLog: this.#registryLog,
@@ -276,11 +287,12 @@ export class NameServer {
       clock: this.#clock,
       log: this.#log,
       isReady: () => !this.#settings.options.needWaitForService || !this.#isWaiting(),
-      announce: changes => {
-        if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(changes)
-      },
+      removed: this.#removed,
+      announce: this.#announce,
     }
   }
+
+  readonly #answerInSlices = <T>(work: Sliced<T>): T | Promise<T> => this.#turns.run('answer', work)
 
   /** Changes whenever something besides the table changes route answers. */
   #routeSettings(): unknown {
@@ -367,8 +379,38 @@ export class NameServer {
   }
 
   #noteRemoval(removal: Removal): void {
+    this.#removed(removal)
+    this.#announce(removal.changes)
+  }
+
+  readonly #removed = (removal: Removal): void => {
     this.#registryLog.removed(removal, this.#clock.now())
-    if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(removal.changes)
+    if (!this.#isDropping) void this.#dropTopics()
+  }
+
+  readonly #announce = (changes: readonly MinBrokerChange[]): void => {
+    if (this.#settings.options.notifyMinBrokerIdChanged) this.#notifier.announce(changes)
+  }
+
+  /** Drops the topics of the brokers that left so far. */
+  async #dropTopics(): Promise<void> {
+    this.#isDropping = true
+    try {
+      while (this.#routes.hasEnded) {
+        const gone: string[] = []
+        const work = this.#routes.dropEnded(topic => {
+          this.#departures.noteTopic(topic)
+          gone.push(topic.topic)
+        })
+        await this.#turns.run('departure', work)
+        this.#registryLog.topicsGone(gone)
+      }
+    } catch (error) {
+      // A server that has been closed needs no topics.
+      if (this.#state !== 'draining')
+        this.#log.error({ err: error }, 'the topics of brokers that left were not dropped')
+    }
+    this.#isDropping = false
   }
 
   async #shutDown({ goAwayMs, drainMs }: CloseOptions): Promise<void> {
@@ -380,6 +422,7 @@ export class NameServer {
       drainMs: drainMs ?? shutdownDrainMillis,
     })
     await Promise.all([this.#http?.close(), this.#client.close(), this.#kv.close(), this.#settings.close()])
+    this.#turns[Symbol.dispose]()
     this.#tls?.close()
     this.#credentials?.close()
     this.#clock[Symbol.dispose]()

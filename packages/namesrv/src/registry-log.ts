@@ -86,7 +86,7 @@ export class RegistryLog {
   }
 
   removed(removal: Removal, now: number): void {
-    const { reason, brokers, brokerNames, clusters, topics } = removal
+    const { reason, brokers, brokerNames, clusters } = removal
     if (brokers.length === 0) return
     this.#departures.note(removal, now)
     for (const broker of brokers) this.#left(broker, reason)
@@ -96,6 +96,10 @@ export class RegistryLog {
     for (const cluster of clusters) {
       this.#log.info({ cluster }, 'unregisterBroker, remove cluster from clusterAddrTable')
     }
+  }
+
+  /** Topics that no broker has any more, as the last one has left. */
+  topicsGone(topics: readonly string[]): void {
     this.#each(topics, topic => this.#log.info({ topic }, 'remove the topic all queue'))
   }
 

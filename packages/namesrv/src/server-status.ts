@@ -44,7 +44,9 @@ export function serverStatus(sources: StatusSources): NameServerStatus {
       }
     },
     topicCount: () => routes.topics.size,
-    topics: () => routes.topics.keys(),
+    *topics() {
+      for (const topic of routes.topics.values()) if (topic.isLive) yield topic.name
+    },
     brokersOfTopic: topic => brokerNamesOfTopic(routes, topic),
     route(topic): TopicRoute | undefined {
       const route = routes.routeOf(topic)

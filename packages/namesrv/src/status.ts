@@ -1,5 +1,6 @@
 import type { Health } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
 
@@ -7,6 +8,9 @@ export interface ClusterView {
   readonly cluster: string
   readonly brokerNames: Iterable<string>
 }
+
+/** Does work in slices, at once or in later turns of the event loop; see TurnBudget. */
+export type SliceRunner = <T>(work: Sliced<T>) => T | Promise<T>
 
 /**
  * What the HTTP pages and the metrics read from a name server. Every method is synchronous and cheap; the iterables are

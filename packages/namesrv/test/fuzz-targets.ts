@@ -18,7 +18,7 @@ const settings = ({ topicName, readQueueNums, writeQueueNums, perm, topicSysFlag
 
 /** The scanner reads what the general reader reads, and fails only where that one fails. */
 function readBody(input: Buffer): void {
-  const outline = outlineOf(input, form)
+  const outline = finish(outlineOf(input, form))
   const { topics, dataVersion, filterServers, count } = read(input)
   const general = finish(readRegistration(input, form))
   assert.deepEqual(new Set(topics.map(settings)), new Set([...general.topics.values()].map(settings)))

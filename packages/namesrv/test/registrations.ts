@@ -1,6 +1,7 @@
 import type { DataVersion, TopicConfig, TopicQueueMappingInfo } from '@gantrymq/protocol'
-import type { Long } from '@gantrymq/remoting'
+import { finish, type Long } from '@gantrymq/remoting'
 import type { BrokerIdentity, BrokerRegistration } from '../src/registry/registration.ts'
+import { allTopics } from '../src/registry/route-queries.ts'
 import type { RouteTable } from '../src/registry/route-table.ts'
 
 /** The time in these tests. */
@@ -69,6 +70,18 @@ export function headOf({ body, ...identity }: BrokerRegistration) {
 
 export function identityOf({ clusterName, brokerName, brokerAddr, brokerId }: BrokerIdentity): BrokerIdentity {
   return { clusterName, brokerName, brokerAddr, brokerId }
+}
+
+/** The names of all topics. */
+export function topicNames(table: RouteTable): string[] {
+  return [...finish(allTopics(table))]
+}
+
+/** Drops the topics of the brokers that have left, and returns those that no broker has any more. */
+export function droppedTopics(table: RouteTable): string[] {
+  const topics: string[] = []
+  finish(table.dropEnded(({ topic }) => topics.push(topic)))
+  return topics
 }
 
 /** A route as a short string: `topic: name{id:addr,…}perm …`. */

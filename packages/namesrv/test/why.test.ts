@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { encodeRegisterBroker, nameServerRequests, type TopicConfig } from '@gantrymq/protocol'
-import { Connection, silent } from '@gantrymq/remoting'
+import { Connection, finish, silent } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { type DiagnosisCode, diagnosisCodes } from '../src/diagnosis/finding.ts'
 import { explain } from '../src/http/why.ts'
@@ -85,7 +85,7 @@ class TestServer {
   }
 
   why(topic: string, zone?: string) {
-    return explain(topic, this.#server.status, this.clock.now(), zone)
+    return finish(explain(topic, this.#server.status, this.clock.now(), zone))
   }
 }
 
@@ -422,7 +422,7 @@ for (const { what, options, happens, topic = 'T', zone, code, says, never } of C
   test(`${what} is explained, with what to do`, async t => {
     const server = await TestServer.open(t, options)
     await happens(server)
-    const diagnosis = await server.why(topic, zone)
+    const diagnosis = server.why(topic, zone)
     const text = [diagnosis.message, ...diagnosis.hints].join('\n')
     assert.equal(diagnosis.code, code, text)
     let at = 0
@@ -440,7 +440,7 @@ test('names that peers chose are quoted in commands, and have no control charact
   const server = await TestServer.open(t)
   await server.register({ name: 'a; rm -rf \u202e$(x)', topics: [topicConfig('T', { perm: 4 })] })
   await server.admin.call(WIPE_WRITE_PERM_OF_BROKER, { header: { brokerName: 'a; rm -rf \u202e$(x)' } })
-  const { hints } = await server.why('T')
+  const { hints } = server.why('T')
   assert.ok(hints.some(hint => hint.includes(`addWritePerm -b 'a; rm -rf \\u202e$(x)' makes`)))
 })
 

@@ -1,4 +1,8 @@
-import { printable } from '@gantrymq/remoting'
+import { printable, type Sliced } from '@gantrymq/remoting'
+import { inSlices } from '../slices.ts'
+
+/** Rows of a list that are written in one slice. */
+const ROWS_PER_SLICE = 50
 
 /** A request for a page, over HTTP/1.1 or HTTP/2. */
 export interface PageRequest {
@@ -62,8 +66,29 @@ export function textPage(body: string, contentType = 'text/plain; charset=utf-8'
 
 /** Names that peers chose keep their value, but the text of the page has no character that a terminal obeys or hides. */
 export function jsonPage(value: unknown, status = 200): Page {
+  return jsonTextPage(printable(JSON.stringify(value, plain)), status)
+}
+
+/** A page of JSON text, in which `printable` has escaped what terminals would interpret. */
+export function jsonTextPage(text: string, status = 200): Page {
   const headers = { ...commonHeaders, 'content-type': 'application/json; charset=utf-8' }
-  return { status, headers, body: `${printable(JSON.stringify(value, plain))}\n` }
+  return { status, headers, body: `${text}\n` }
+}
+
+/**
+ * A page of a long list, written in slices.
+ * @param name The member with the list, before those of `rest`.
+ */
+export function* jsonListPage<T>(
+  name: string,
+  list: readonly T[],
+  row: (item: T) => unknown,
+  rest: object,
+): Sliced<Page> {
+  const rows: string[] = []
+  yield* inSlices(list, item => rows.push(printable(JSON.stringify(row(item), plain))), ROWS_PER_SLICE)
+  const others = printable(JSON.stringify(rest, plain)).slice(1)
+  return jsonTextPage(`{${JSON.stringify(name)}:[${rows.join(',')}]${others === '}' ? '' : ','}${others}`)
 }
 
 export function refusalPage(refusal: Refusal): Page {

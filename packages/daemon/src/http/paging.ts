@@ -1,3 +1,4 @@
+import type { Sliced } from '@gantrymq/remoting'
 import { inSlices } from '../slices.ts'
 import { Refusal } from './page.ts'
 
@@ -40,11 +41,11 @@ export interface Part<T> {
  * Returns the requested part of a long list, in one pass and in slices. Sorting all names would block other requests, so
  * at most about twice the page is kept.
  */
-export async function pickPart<T>(items: Iterable<T>, nameOf: (item: T) => string, query: PageQuery): Promise<Part<T>> {
+export function* pickPart<T>(items: Iterable<T>, nameOf: (item: T) => string, query: PageQuery): Sliced<Part<T>> {
   const kept = new SmallestNames<T>(query.limit)
   let total = 0
   let later = 0
-  await inSlices(items, item => {
+  yield* inSlices(items, item => {
     const name = nameOf(item)
     if (!name.startsWith(query.prefix)) return
     total++

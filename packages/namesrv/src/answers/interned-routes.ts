@@ -1,14 +1,14 @@
-import type { BrokerData } from '@gantrymq/protocol'
+import type { BrokerData, QueueData } from '@gantrymq/protocol'
 import type { Dialect } from '@gantrymq/remoting'
 import type { BrokerGroup } from '../registry/broker-group.ts'
-import type { QueueSettings } from '../registry/queue-settings.ts'
+import type { SharedQueues } from '../registry/queue-settings.ts'
 import type { Topic } from '../registry/topic.ts'
 
 /** An encoded route and what it was made of. */
 interface InternedRoute {
   /** What routes show of each group; a different object after each change. */
   readonly rows: readonly BrokerData[]
-  readonly queues: readonly QueueSettings[]
+  readonly queues: readonly QueueData[]
   readonly bytes: { [D in Dialect]?: Buffer }
 }
 
@@ -23,12 +23,13 @@ export class InternedRoutes {
    * The object that holds, or will hold, the encoded route of a topic. Of two routes with one hash the later is kept.
    */
   of(topic: Topic): { [D in Dialect]?: Buffer } {
-    const { groups, queues } = topic
-    const hash = hashOf(groups, queues)
+    const { groups, queues: shared } = topic
+    const hash = hashOf(groups, shared)
     const known = this.#routes.get(hash)
     const rows = groups.map(group => group.row)
+    const queues = shared.map(({ queueData }) => queueData)
     if (known !== undefined && isSame(known.rows, rows) && isSame(known.queues, queues)) return known.bytes
-    const fresh: InternedRoute = { rows, queues: [...queues], bytes: {} }
+    const fresh: InternedRoute = { rows, queues, bytes: {} }
     this.#routes.set(hash, fresh)
     return fresh.bytes
   }
@@ -38,10 +39,10 @@ export class InternedRoutes {
   }
 }
 
-function hashOf(groups: readonly BrokerGroup[], queues: readonly QueueSettings[]): number {
+function hashOf(groups: readonly BrokerGroup[], queues: readonly SharedQueues[]): number {
   let hash = groups.length
   for (let i = 0; i < groups.length; i++) {
-    const { perm, readQueueNums, writeQueueNums } = queues[i] as QueueSettings
+    const { perm, readQueueNums, writeQueueNums } = (queues[i] as SharedQueues).queueData
     const settings = perm + readQueueNums * 16 + writeQueueNums * 4096
     hash = (Math.imul(hash, 31) + (groups[i] as BrokerGroup).nameHash + settings) & 0x3fffffff
   }

@@ -82,7 +82,7 @@ export class RouteBodies {
   #begin(name: string): RouteBody | undefined {
     this.#kept.delete(name)
     const topic = this.#table.topics.get(name)
-    if (topic === undefined) return undefined
+    if (topic === undefined || !topic.isLive) return undefined
     if (this.#kept.size > 2 * this.#table.topics.size + SPARE) this.#forget()
     const { epoch } = this.#table
     const settings = this.#settings()

@@ -7,6 +7,7 @@ import {
   RETRY_PREFIX,
   topicProblem,
 } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 import type { Departure, DeletedTopic } from '../registry/departures.ts'
 import {
   argument,
@@ -23,11 +24,11 @@ import {
 import { similarNames } from './similar-names.ts'
 
 /** Why no broker registered here has a topic, the most likely cause first. Searches all topics, so it works in slices. */
-export async function findingsOfMissing(inquiry: Inquiry): Promise<Finding[]> {
+export function* findingsOfMissing(inquiry: Inquiry): Sliced<Finding[]> {
   const { topic, status, brokers } = inquiry
   const any = () => true
   if (brokers.length === 0) return [noBrokers(inquiry), ...replacedNames(inquiry, any)]
-  const similar = similarHints(topic, await similarNames(topic, status.topics()))
+  const similar = similarHints(topic, yield* similarNames(topic, status.topics()))
   const departure = status.departures.ofTopic(topic)
   const deletion = status.departures.deletionOf(topic)
   const found = departure

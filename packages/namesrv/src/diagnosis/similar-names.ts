@@ -1,17 +1,17 @@
 import { inSlices } from '@gantrymq/daemon'
 import { DEAD_LETTER_PREFIX, RETRY_PREFIX } from '@gantrymq/protocol'
-import { editsBetween } from '@gantrymq/remoting'
+import { editsBetween, type Sliced } from '@gantrymq/remoting'
 import { SHOWN } from './finding.ts'
 
 /**
  * Names that are nearly the wanted one: first those that differ only in case, surrounding blanks or a namespace, then those
  * with one or two other letters.
  */
-export async function similarNames(wanted: string, names: Iterable<string>): Promise<string[]> {
+export function* similarNames(wanted: string, names: Iterable<string>): Sliced<string[]> {
   const bareWanted = bare(wanted)
   const most = Math.min(2, Math.floor(bareWanted.length / 3))
   const found: string[][] = Array.from({ length: most + 1 }, () => [])
-  await inSlices(names, name => {
+  yield* inSlices(names, name => {
     if (name === wanted) return
     const edits = editsBetween(bareWanted, bare(name), most)
     const same = found[edits]

@@ -1,6 +1,5 @@
-import { setImmediate } from 'node:timers/promises'
 import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
-import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type HandlersFor, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
 import { RegistrationRefused } from '../registry/registration.ts'
 import {
@@ -24,40 +23,40 @@ type TopicRequests = Pick<
   | 'REGISTER_TOPIC_IN_NAMESRV'
 >
 
-/** Names written in one slice, which takes about 2 ms. */
-const NAMES_PER_SLICE = 10_000
+/** Names written in one slice, which takes a quarter of a millisecond. */
+const NAMES_PER_SLICE = 1000
 
 /** Topic lists, and the two requests that change a single topic. */
 export const topicHandlers: HandlersFor<TopicRequests, NameServerContext> = {
-  async GET_ALL_TOPIC_LIST_FROM_NAMESERVER({ peer }, { routes, settings, log }) {
+  GET_ALL_TOPIC_LIST_FROM_NAMESERVER({ peer }, { routes, settings, turns, log }) {
     const { enableAllTopicList } = settings.options
     log.warn({ peer: peer.remoteAddress, enable: enableAllTopicList }, 'getAllTopicListFromNameserver')
     if (!enableAllTopicList) throw disabled()
-    return { body: await topicList(allTopics(routes)) }
+    return turns.run('answer', topicList(allTopics(routes)))
   },
 
-  async GET_TOPICS_BY_CLUSTER({ header: { cluster = '' } }, { routes, settings }) {
+  GET_TOPICS_BY_CLUSTER({ header: { cluster = '' } }, { routes, settings, turns }) {
     if (!settings.options.enableTopicList) throw disabled()
-    return { body: await topicList(topicsOfCluster(routes, cluster)) }
+    return turns.run('answer', topicList(topicsOfCluster(routes, cluster)))
   },
 
   GET_SYSTEM_TOPIC_LIST_FROM_NS(_call, { routes }) {
     return { body: systemTopics(routes) }
   },
 
-  async GET_UNIT_TOPIC_LIST(_call, { routes, settings }) {
+  GET_UNIT_TOPIC_LIST(_call, { routes, settings, turns }) {
     if (!settings.options.enableTopicList) throw disabled()
-    return { body: await topicList(unitTopics(routes)) }
+    return turns.run('answer', topicList(unitTopics(routes)))
   },
 
-  async GET_HAS_UNIT_SUB_TOPIC_LIST(_call, { routes, settings }) {
+  GET_HAS_UNIT_SUB_TOPIC_LIST(_call, { routes, settings, turns }) {
     if (!settings.options.enableTopicList) throw disabled()
-    return { body: await topicList(unitSubTopics(routes)) }
+    return turns.run('answer', topicList(unitSubTopics(routes)))
   },
 
-  async GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST(_call, { routes, settings }) {
+  GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST(_call, { routes, settings, turns }) {
     if (!settings.options.enableTopicList) throw disabled()
-    return { body: await topicList(unitSubUnUnitTopics(routes)) }
+    return turns.run('answer', topicList(unitSubUnUnitTopics(routes)))
   },
 
   DELETE_TOPIC_IN_NAMESRV({ header: { topic = '', clusterName } }, { routes, metrics, registryLog, clock }) {
@@ -85,13 +84,15 @@ function disabled(): ResponseError {
   return new ResponseError(responseCodes.SYSTEM_ERROR, 'disable')
 }
 
-/** Encodes a TopicList in slices: with 100,000 topics it would block all other requests for tens of milliseconds. */
-async function topicList(topics: readonly string[]): Promise<Buffer> {
-  const parts: Buffer[] = []
-  for (let at = 0; at < topics.length; at += NAMES_PER_SLICE) {
-    if (at > 0) await setImmediate()
-    const names = JSON.stringify(topics.slice(at, at + NAMES_PER_SLICE))
-    parts.push(Buffer.from(at === 0 ? names.slice(1, -1) : `,${names.slice(1, -1)}`))
+/** The answer of a request for topic names. */
+function* topicList(found: Sliced<ReadonlySet<string>>): Sliced<{ readonly body: Buffer }> {
+  const names = [...(yield* found)]
+  const parts = [Buffer.from('{"topicList":[')]
+  for (let at = 0; at < names.length; at += NAMES_PER_SLICE) {
+    yield
+    const text = JSON.stringify(names.slice(at, at + NAMES_PER_SLICE)).slice(1, -1)
+    parts.push(Buffer.from(at === 0 ? text : `,${text}`))
   }
-  return Buffer.concat([Buffer.from('{"topicList":['), ...parts, Buffer.from(']}')])
+  parts.push(Buffer.from(']}'))
+  return { body: Buffer.concat(parts) }
 }

@@ -1,22 +1,24 @@
-import { jsonPage, type Page, pickPart, readPageQuery, Refusal } from '@gantrymq/daemon'
+import { jsonListPage, jsonPage, jsonTextPage, type Page, pickPart, readPageQuery, Refusal } from '@gantrymq/daemon'
+import { encodeTopicRoute } from '@gantrymq/protocol'
+import { printable, type Sliced } from '@gantrymq/remoting'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import { filterByZone } from '../registry/zone-filter.ts'
-import type { NameServerStatus } from '../status.ts'
+import type { ClusterView, NameServerStatus } from '../status.ts'
 import { explain } from './why.ts'
 
-export async function clustersPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
-  const { entries, total, next } = await pickPart(status.clusters(), view => view.cluster, readPageQuery(query))
-  const clusters = entries.map(({ cluster, brokerNames }) => ({ cluster, brokerNames: [...brokerNames].sort() }))
-  return jsonPage({ clusters, total, next })
+export function* clustersPage(status: NameServerStatus, query: URLSearchParams): Sliced<Page> {
+  const { entries, total, next } = yield* pickPart(status.clusters(), view => view.cluster, readPageQuery(query))
+  const row = ({ cluster, brokerNames }: ClusterView) => ({ cluster, brokerNames: [...brokerNames].sort() })
+  return yield* jsonListPage('clusters', entries, row, { total, next })
 }
 
 /** Broker processes. `cluster` limits them to one cluster; `prefix` is a prefix of the broker name. */
-export async function brokersPage(status: NameServerStatus, query: URLSearchParams, now: number): Promise<Page> {
+export function* brokersPage(status: NameServerStatus, query: URLSearchParams, now: number): Sliced<Page> {
   const page = readPageQuery(query, ['cluster'])
   const cluster = query.get('cluster')
   const asked = cluster === null ? status.brokers() : filtered(status.brokers(), b => b.cluster === cluster)
-  const { entries, total, next } = await pickPart(asked, broker => `${broker.brokerName} ${broker.brokerAddr}`, page)
-  return jsonPage({ brokers: entries.map(broker => brokerRow(broker, now)), total, next })
+  const { entries, total, next } = yield* pickPart(asked, broker => `${broker.brokerName} ${broker.brokerAddr}`, page)
+  return yield* jsonListPage('brokers', entries, broker => brokerRow(broker, now), { total, next })
 }
 
 function brokerRow({ cluster, brokerName, brokerId, brokerAddr, haServerAddr, ...broker }: BrokerView, now: number) {
@@ -34,29 +36,27 @@ function brokerRow({ cluster, brokerName, brokerId, brokerAddr, haServerAddr, ..
   }
 }
 
-export async function topicsPage(status: NameServerStatus, query: URLSearchParams): Promise<Page> {
-  const { entries, total, next } = await pickPart(status.topics(), topic => topic, readPageQuery(query))
+export function* topicsPage(status: NameServerStatus, query: URLSearchParams): Sliced<Page> {
+  const { entries, total, next } = yield* pickPart(status.topics(), topic => topic, readPageQuery(query))
   // Only the number of brokers: a thousand topics with the names of hundreds of brokers would be megabytes.
-  const topics = entries.map(topic => ({ topic, brokers: [...status.brokersOfTopic(topic)].length }))
-  return jsonPage({ topics, total, next })
+  const row = (topic: string) => ({ topic, brokers: [...status.brokersOfTopic(topic)].length })
+  return yield* jsonListPage('topics', entries, row, { total, next })
 }
 
 /** The route as clients get it, with Apache's field names and in standard JSON. `zone` is the zone of the client. */
 export function topicPage(status: NameServerStatus, topic: string, query: URLSearchParams): Page {
   const zone = zoneIn(query)
   const route = status.route(topic)
-  if (route) return jsonPage({ topic, route: zone === undefined ? route : filterByZone(route, zone) })
+  if (route) {
+    const shown = encodeTopicRoute(zone === undefined ? route : filterByZone(route, zone), 'standard').toString()
+    return jsonTextPage(printable(`{"topic":${JSON.stringify(topic)},"route":${shown}}`))
+  }
   const message = `no broker registered here has this topic; see /api/v1/topics/${encodeURIComponent(topic)}/why`
   throw new Refusal(404, 'TOPIC_NOT_FOUND', message)
 }
 
-export async function whyPage(
-  status: NameServerStatus,
-  topic: string,
-  query: URLSearchParams,
-  now: number,
-): Promise<Page> {
-  return jsonPage(await explain(topic, status, now, zoneIn(query)))
+export function* whyPage(status: NameServerStatus, topic: string, query: URLSearchParams, now: number): Sliced<Page> {
+  return jsonPage(yield* explain(topic, status, now, zoneIn(query)))
 }
 
 // Without a name, clients are in no zone, as in a route query.

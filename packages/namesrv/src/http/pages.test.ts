@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Page, Pages } from '@gantrymq/daemon'
+import { finish } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import { broker, type FixtureData, routeOver, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
 import { nameServerPages } from './pages.ts'
@@ -8,7 +9,7 @@ import { nameServerPages } from './pages.ts'
 function pagesOf(data: FixtureData = {}) {
   const status = statusOf(data)
   const clock = new ManualClock(STARTED_AT + 10_000)
-  const pages = new Pages({ role: 'name server', health: status, further: nameServerPages(status), clock })
+  const pages = new Pages({ role: 'name server', health: status, further: nameServerPages(status, finish), clock })
   return (target: string, method = 'GET') => pages.answer({ method, target })
 }
 

@@ -1,6 +1,6 @@
 import { inSlices } from '@gantrymq/daemon'
 import { MASTER_ID } from '@gantrymq/protocol'
-import { printable } from '@gantrymq/remoting'
+import { printable, type Sliced } from '@gantrymq/remoting'
 import { findingsOfRoute } from '../diagnosis/existing-route.ts'
 import type { DiagnosisCode, Finding, Inquiry } from '../diagnosis/finding.ts'
 import { findingsOfMissing } from '../diagnosis/missing-topic.ts'
@@ -25,10 +25,10 @@ const ELSEWHERE =
  * topics if this one is missing, so it works in slices.
  * @param zone The zone of the client that asks, if it is in zone mode.
  */
-export async function explain(topic: string, status: NameServerStatus, now: number, zone?: string): Promise<Diagnosis> {
+export function* explain(topic: string, status: NameServerStatus, now: number, zone?: string): Sliced<Diagnosis> {
   const brokers: BrokerView[] = []
-  await inSlices(status.brokers(), broker => brokers.push(broker))
-  const findings = await findingsOf({ topic, zone, status, brokers, now })
+  yield* inSlices(status.brokers(), broker => brokers.push(broker))
+  const findings = yield* findingsOf({ topic, zone, status, brokers, now })
   const first = findings.find(({ code }) => code !== undefined)
   const rest = findings.filter(finding => finding !== first).flatMap(({ message, hints }) => [message, ...hints])
   const { code = 'FOUND', message = foundMessage(topic, status) } = first ?? {}
@@ -36,11 +36,11 @@ export async function explain(topic: string, status: NameServerStatus, now: numb
   return { topic, code, message: printable(message), hints: Array.from(hints, printable) }
 }
 
-async function findingsOf(inquiry: Inquiry): Promise<Finding[]> {
+function* findingsOf(inquiry: Inquiry): Sliced<Finding[]> {
   const { topic, status } = inquiry
   const readiness = status.readiness()
   const route = status.route(topic)
-  const findings = route ? findingsOfRoute(route, inquiry) : await findingsOfMissing(inquiry)
+  const findings = route ? findingsOfRoute(route, inquiry) : yield* findingsOfMissing(inquiry)
   if (readiness.ready) return findings
   const message = `This name server answers no route query: ${readiness.reason}.`
   const hints = ['Clients keep the routes that they have and try again; other name servers may already answer.']

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MetricFamily } from '@gantrymq/daemon'
+import { finish } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import { broker, STARTED_AT, statusOf } from '../../test/status-fixture.ts'
 import type { BrokerView } from '../registry/broker-changes.ts'
@@ -16,7 +17,7 @@ function metricsOf(status?: NameServerStatus) {
     clock: new ManualClock(STARTED_AT + 10_000),
     limits,
   })
-  if (status) metrics.watch(status)
+  if (status) metrics.watch(status, finish)
   return metrics
 }
 

@@ -9,10 +9,10 @@ import {
   RpcLatency,
   singleSeries,
 } from '@gantrymq/daemon'
-import type { Clock } from '@gantrymq/remoting'
+import type { Clock, Sliced } from '@gantrymq/remoting'
 import type { RemovalReason } from '../registry/broker-changes.ts'
 import { registryGauges, type SeriesLimits, seriesLimits } from './registry-gauges.ts'
-import type { NameServerStatus } from '../status.ts'
+import type { NameServerStatus, SliceRunner } from '../status.ts'
 
 export interface MetricsOptions {
   /** Names of the request codes that get their own label: Apache's constants, in upper or lower case. */
@@ -67,7 +67,7 @@ export class NameServerMetrics implements MetricSource {
   readonly #sources: MetricSource[] = []
   readonly #clock: Clock
   readonly #limits: SeriesLimits
-  #status: NameServerStatus | undefined
+  #gauges: () => MetricFamily[] | Promise<MetricFamily[]> = () => []
   #scrape: Promise<MetricFamily[]> | undefined
 
   constructor(options: MetricsOptions) {
@@ -77,9 +77,12 @@ export class NameServerMetrics implements MetricSource {
     this.#clusters = new NameLimit(this.#limits.clusters)
   }
 
-  /** Adds gauges of what is registered, read from `status` at every scrape. */
-  watch(status: NameServerStatus): void {
-    this.#status = status
+  /**
+   * Adds gauges of what is registered, read from `status` at every scrape.
+   * @param run Does the slices of the reading.
+   */
+  watch(status: NameServerStatus, run: SliceRunner): void {
+    this.#gauges = () => run(statusGauges(status, this.#clock.now(), this.#limits))
   }
 
   /** Adds the families of another part of the server. */
@@ -110,8 +113,7 @@ export class NameServerMetrics implements MetricSource {
   }
 
   async #read(): Promise<MetricFamily[]> {
-    const gauges = this.#status ? await statusGauges(this.#status, this.#clock.now(), this.#limits) : []
-    const families = [...gauges, ...this.#counted()]
+    const families = [...(await this.#gauges()), ...this.#counted()]
     for (const source of this.#sources) families.push(...(await source.families()))
     return families
   }
@@ -145,7 +147,7 @@ export class NameServerMetrics implements MetricSource {
   }
 }
 
-async function statusGauges(status: NameServerStatus, now: number, limits: SeriesLimits): Promise<MetricFamily[]> {
+function* statusGauges(status: NameServerStatus, now: number, limits: SeriesLimits): Sliced<MetricFamily[]> {
   return [
     {
       type: 'gauge',
@@ -159,6 +161,6 @@ async function statusGauges(status: NameServerStatus, now: number, limits: Serie
       'When the server started, seconds since the epoch.',
       status.startedAt / 1000,
     ),
-    ...(await registryGauges(status, now, limits)),
+    ...(yield* registryGauges(status, now, limits)),
   ]
 }

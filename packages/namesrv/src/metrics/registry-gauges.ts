@@ -1,5 +1,6 @@
 import { inSlices, isLabel, type MetricFamily, NameLimit, type Sample, singleSeries } from '@gantrymq/daemon'
 import { isMaster } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 import type { BrokerView } from '../registry/broker-changes.ts'
 import type { NameServerStatus } from '../status.ts'
 
@@ -13,20 +14,20 @@ export interface SeriesLimits {
 export const seriesLimits: SeriesLimits = { clusters: 100, brokers: 1000, namespaces: 100 }
 
 /** Gauges of what is registered now. They are counted at the scrape, so that they cost registrations nothing. */
-export async function registryGauges(
+export function* registryGauges(
   status: NameServerStatus,
   now: number,
   limits: SeriesLimits = seriesLimits,
-): Promise<MetricFamily[]> {
+): Sliced<MetricFamily[]> {
   const brokers: BrokerView[] = []
-  await inSlices(status.brokers(), broker => brokers.push(broker))
+  yield* inSlices(status.brokers(), broker => brokers.push(broker))
   const clusters = new NameLimit(limits.clusters)
   const ages = brokerAges(brokers, now, limits.brokers)
   return [
     singleSeries('gauge', 'rocketmq_nameserver_ready', '1 while clients are served.', status.readiness().ready ? 1 : 0),
     brokerCounts(brokers, clusters),
     ages.family,
-    ...(await topicCounts(status, brokers, clusters)),
+    ...(yield* topicCounts(status, brokers, clusters)),
     kvConfigs(status, limits.namespaces),
     connections(status),
     {
@@ -76,11 +77,11 @@ interface TopicCount {
 /** Clusters, each with whether a master in it is registered. */
 type MasterByCluster = Map<string, boolean>
 
-async function topicCounts(
+function* topicCounts(
   status: NameServerStatus,
   brokers: readonly BrokerView[],
   clusters: NameLimit,
-): Promise<MetricFamily[]> {
+): Sliced<MetricFamily[]> {
   // By broker name; one name may be in several clusters.
   const clustersByName = new Map<string, MasterByCluster>()
   const counts = new Map<string, TopicCount>()
@@ -92,7 +93,7 @@ async function topicCounts(
     counts.set(cluster, { topics: 0, withoutMaster: 0 })
   }
   // A topic may have hundreds of brokers, so a slice has fewer topics than usual.
-  await inSlices(status.topics(), topic => countTopic(status.brokersOfTopic(topic), clustersByName, counts), 50)
+  yield* inSlices(status.topics(), topic => countTopic(status.brokersOfTopic(topic), clustersByName, counts), 50)
   return [
     byCluster('rocketmq_topic_number', 'Known topics, including system topics.', counts, count => count.topics),
     byCluster(

@@ -121,7 +121,7 @@ test('a body that has nothing in common with the last one is read in full', () =
     read(bytes, first).topics.map(({ topicName }) => topicName),
     ['c', 'd'],
   )
-  assert.equal(differenceOf(first, Buffer.from('{}'), 1), undefined)
+  assert.equal(finish(differenceOf(first, Buffer.from('{}'), 1)), undefined)
 })
 
 const odd: readonly [name: string, change: (text: string) => string][] = [
@@ -154,10 +154,10 @@ test('a second data version after the first is not overlooked', () => {
 })
 
 test('the outline gives the data version without reading the topics', () => {
-  const outline = outlineOf(encode([topic('a')], 7), form)
+  const outline = finish(outlineOf(encode([topic('a')], 7), form))
   assert.deepEqual(outline?.dataVersion, { stateVersion: 0, timestamp: 1_700_000_000_000, counter: 7 })
   assert.deepEqual(outline?.filterServers, [])
-  assert.equal(outlineOf(Buffer.from('{"x":1}'), form), undefined)
+  assert.equal(finish(outlineOf(Buffer.from('{"x":1}'), form)), undefined)
 })
 
 test('a randomly damaged body is read, or refused, as by the general reader', () => {

@@ -1,4 +1,6 @@
+import { inSlices } from '@gantrymq/daemon'
 import type { TopicConfig } from '@gantrymq/protocol'
+import type { Sliced } from '@gantrymq/remoting'
 import { scanEntries } from './scan.ts'
 
 /** A registration body whose topics have been read. */
@@ -30,7 +32,7 @@ export interface BodyDifference {
  * @param tableStart Of the new body.
  * @returns undefined if the two have too little in common, or something is not as expected.
  */
-export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): BodyDifference | undefined {
+export function* differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): Sliced<BodyDifference | undefined> {
   const { offsets } = old
   const longest = Math.min(old.tableEnd - old.tableStart, bytes.length - tableStart)
   const same = commonPrefix(old.bytes, old.tableStart, bytes, tableStart, longest)
@@ -44,9 +46,10 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
   const next = firstAbove(offsets, end - 1)
   const resume = next < offsets.length ? (offsets[next] as number) : old.tableEnd
   const start = (offsets[first] as number) - old.tableStart + tableStart
-  const read = scanEntries(bytes, start, resume + grown)
-  const before = scanEntries(old.bytes, offsets[first] as number, resume)
-  if (read === undefined || before === undefined || !isSubset(read.topics, before.topics)) return undefined
+  const read = yield* scanEntries(bytes, start, resume + grown)
+  const before = yield* scanEntries(old.bytes, offsets[first] as number, resume)
+  if (read === undefined || before === undefined) return undefined
+  if (!(yield* isSubset(read.topics, before.topics))) return undefined
   return {
     topics: read.topics,
     body: {
@@ -68,9 +71,12 @@ export function differenceOf(old: ReadBody, bytes: Buffer, tableStart: number): 
 /**
  * A name that is new in this range may also occur elsewhere in the body, and then only reading all of it is correct.
  */
-function isSubset(topics: readonly TopicConfig[], before: readonly TopicConfig[]): boolean {
-  const known = new Set(before.map(({ topicName }) => topicName))
-  return topics.every(({ topicName }) => known.delete(topicName))
+function* isSubset(topics: readonly TopicConfig[], before: readonly TopicConfig[]): Sliced<boolean> {
+  const known = new Set<string>()
+  yield* inSlices(before, ({ topicName }) => known.add(topicName))
+  let isKnown = true
+  yield* inSlices(topics, ({ topicName }) => (isKnown &&= known.delete(topicName)))
+  return isKnown
 }
 
 function joined(

@@ -1,4 +1,5 @@
-import { decodeRegisterBroker, type RegisterBrokerBody, readRegistration, type TopicConfig } from '@gantrymq/protocol'
+import { inSlices } from '@gantrymq/daemon'
+import { type RegisterBrokerBody, readRegistration, type TopicConfig } from '@gantrymq/protocol'
 import type { Sliced } from '@gantrymq/remoting'
 import { differenceOf, type ReadBody } from './body-difference.ts'
 import { scanTable } from './scan.ts'
@@ -40,9 +41,9 @@ const OUTLINE_LIMIT = 64 * 1024
  * A registration without its topics, read from the bytes before them, where Java's member order puts everything else.
  * Undefined if the body has another layout.
  */
-export function outlineOf(bytes: Buffer, form: RegistrationBodyForm): RegistrationOutline | undefined {
+export function* outlineOf(bytes: Buffer, form: RegistrationBodyForm): Sliced<RegistrationOutline | undefined> {
   const start = tableStartOf(bytes, form)
-  return start < 0 ? undefined : readAround(bytes, start, CLOSING, form)
+  return start < 0 ? undefined : yield* readAround(bytes, start, CLOSING, form)
 }
 
 /**
@@ -56,20 +57,21 @@ export function* readTopics(
   last: ReadBody | undefined,
 ): Sliced<RegistrationReading> {
   const start = tableStartOf(bytes, form)
-  const quick = start < 0 ? undefined : (readDifference(bytes, start, form, last) ?? (yield* scan(bytes, start, form)))
+  const quick =
+    start < 0 ? undefined : ((yield* readDifference(bytes, start, form, last)) ?? (yield* scan(bytes, start, form)))
   if (quick !== undefined) return quick
   const body = yield* readRegistration(bytes, form)
   return { ...body, topics: [...body.topics.values()], count: body.topics.size, read: undefined }
 }
 
-function readDifference(
+function* readDifference(
   bytes: Buffer,
   start: number,
   form: RegistrationBodyForm,
   last: ReadBody | undefined,
-): RegistrationReading | undefined {
-  const difference = last && differenceOf(last, bytes, start)
-  return difference && withOutline(difference.body, difference.topics, form)
+): Sliced<RegistrationReading | undefined> {
+  const difference = last && (yield* differenceOf(last, bytes, start))
+  return difference && (yield* withOutline(difference.body, difference.topics, form))
 }
 
 function* scan(bytes: Buffer, start: number, form: RegistrationBodyForm): Sliced<RegistrationReading | undefined> {
@@ -77,16 +79,18 @@ function* scan(bytes: Buffer, start: number, form: RegistrationBodyForm): Sliced
   if (table === undefined || table.topics.length > form.maxTopics) return undefined
   const { topics, offsets, end } = table
   // Two entries for one topic: the general reader knows which of them counts.
-  if (new Set(topics.map(topic => topic.topicName)).size !== topics.length) return undefined
-  return withOutline({ bytes, tableStart: start, tableEnd: end, offsets }, topics, form)
+  const names = new Set<string>()
+  yield* inSlices(topics, ({ topicName }) => names.add(topicName))
+  if (names.size !== topics.length) return undefined
+  return yield* withOutline({ bytes, tableStart: start, tableEnd: end, offsets }, topics, form)
 }
 
-function withOutline(
+function* withOutline(
   read: ReadBody,
   topics: readonly TopicConfig[],
   form: RegistrationBodyForm,
-): RegistrationReading | undefined {
-  const outline = readAround(read.bytes, read.tableStart, read.bytes.subarray(read.tableEnd), form)
+): Sliced<RegistrationReading | undefined> {
+  const outline = yield* readAround(read.bytes, read.tableStart, read.bytes.subarray(read.tableEnd), form)
   return outline && { ...outline, topics, count: read.offsets.length, read }
 }
 
@@ -100,15 +104,15 @@ function tableStartOf(bytes: Buffer, form: RegistrationBodyForm): number {
  * Has the general reader read the body with only the probe in its table, so that it handles all unusual cases as
  * always.
  */
-function readAround(
+function* readAround(
   bytes: Buffer,
   tableStart: number,
   rest: Buffer,
   form: RegistrationBodyForm,
-): RegistrationOutline | undefined {
+): Sliced<RegistrationOutline | undefined> {
   if (rest.length > OUTLINE_LIMIT) return undefined
   try {
-    const { topics, ...outline } = decodeRegisterBroker(
+    const { topics, ...outline } = yield* readRegistration(
       Buffer.concat([bytes.subarray(0, tableStart), PROBE, rest]),
       form,
     )

@@ -45,7 +45,10 @@ export interface BrokerView {
   readonly topicCount: number
 }
 
-/** Brokers that left together, and what was removed with them. */
+/**
+ * Brokers that left together, and what was removed with them. Their topics are no longer in any route;
+ * RouteTable.dropEnded reports those that no broker has any more.
+ */
 export interface Removal {
   readonly reason: RemovalReason
   readonly brokers: readonly BrokerView[]
@@ -53,13 +56,16 @@ export interface Removal {
   readonly brokerNames: readonly string[]
   /** Clusters that no broker is in any more. */
   readonly clusters: readonly string[]
-  /** Topics that no broker has any more. */
-  readonly topics: readonly string[]
-  /** Number of pairs of topic and broker name that were removed, including those of `topics`. */
-  readonly topicEntries: number
   /** Connections that no registered broker uses any more. */
   readonly freePeers: readonly number[]
   readonly changes: readonly MinBrokerChange[]
+}
+
+/** A topic that no broker has any more, because the last one left. */
+export interface GoneTopic {
+  readonly topic: string
+  readonly broker: BrokerView
+  readonly reason: RemovalReason
 }
 
 export function viewOf(broker: Broker): BrokerView {

@@ -1,6 +1,6 @@
-import { type BrokerData, type DataVersion, isMaster, MASTER_ID, type QueueData } from '@gantrymq/protocol'
+import { type BrokerData, type DataVersion, isMaster, MASTER_ID } from '@gantrymq/protocol'
 import type { Long } from '@gantrymq/remoting'
-import type { QueueSettings } from './queue-settings.ts'
+import { GroupQueues } from './queue-settings.ts'
 
 /**
  * All brokers of one name, whatever the cluster: a master and its slaves. The group is dropped with its last broker.
@@ -11,6 +11,11 @@ export interface BrokerGroup {
   readonly nameHash: number
   /** In the order of their first registration. Never empty while the table knows the group. */
   readonly brokers: Broker[]
+  /**
+   * 0 while the table knows the group. After its last broker has left, its number in the order of such groups: from then
+   * on routes do not show it, and a broker that registers with its name starts a new group.
+   */
+  endedAs: number
   /** From the last registration of any member, as in Apache 5.x. */
   enableActingMaster: boolean
   /** From the last registration of any member, as in Apache 5.x. */
@@ -19,8 +24,7 @@ export interface BrokerGroup {
   isWiped: boolean
   /** What routes show of the group. It is replaced and never changed in place, so it may be shared. */
   row: BrokerData
-  /** Its queues as routes show them, one record for all topics with the same settings. See `queueDataOf`. */
-  readonly queueDatas: Map<QueueSettings, QueueData>
+  readonly queues: GroupQueues
   /** How many topics have queues here; kept by Topic. */
   topicCount: number
   /**
@@ -87,28 +91,16 @@ export function newGroup(name: string, cluster: string): BrokerGroup {
     name,
     nameHash: hashOf(name),
     brokers: [],
+    endedAs: 0,
     enableActingMaster: false,
     zoneName: undefined,
     isWiped: false,
     row: { cluster, brokerName: name, brokerAddrs: new Map(), enableActingMaster: false },
-    queueDatas: new Map(),
+    queues: new GroupQueues(name),
     topicCount: 0,
     alterations: 0,
     writes: 0,
   }
-}
-
-/** Beyond this many different settings the records are dropped and made again; most groups have a handful. */
-const MAX_SETTINGS = 64
-
-/** The record of a group's queues with these settings. It is the same object each time, so that it is encoded once. */
-export function queueDataOf({ name, queueDatas }: BrokerGroup, settings: QueueSettings): QueueData {
-  const known = queueDatas.get(settings)
-  if (known !== undefined) return known
-  if (queueDatas.size >= MAX_SETTINGS) queueDatas.clear()
-  const queueData = { brokerName: name, ...settings }
-  queueDatas.set(settings, queueData)
-  return queueData
 }
 
 /** The lowest id of a group; undefined if it is empty. Ids below 0 exist: DLedger brokers start with -1. */

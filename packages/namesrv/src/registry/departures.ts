@@ -1,4 +1,4 @@
-import type { BrokerView, Removal, RemovalReason } from './broker-changes.ts'
+import type { BrokerView, GoneTopic, Removal, RemovalReason } from './broker-changes.ts'
 
 /** A broker that is no longer registered. */
 export interface Departure {
@@ -22,6 +22,7 @@ export interface DeletedTopic {
 export class Departures {
   readonly #brokers: Departure[] = []
   readonly #topics = new Map<string, Departure | DeletedTopic>()
+  readonly #byView = new WeakMap<BrokerView, Departure>()
   readonly #brokerLimit: number
   readonly #topicLimit: number
 
@@ -31,12 +32,19 @@ export class Departures {
     this.#topicLimit = limits.topics ?? 20_000
   }
 
-  note({ brokers, topics, reason }: Pick<Removal, 'brokers' | 'topics' | 'reason'>, now: number): void {
-    const departures = brokers.map(broker => ({ broker, reason, at: now }))
-    this.#brokers.push(...departures)
+  note({ brokers, reason }: Pick<Removal, 'brokers' | 'reason'>, now: number): void {
+    for (const broker of brokers) {
+      const departure = { broker, reason, at: now }
+      this.#brokers.push(departure)
+      this.#byView.set(broker, departure)
+    }
     this.#brokers.splice(0, Math.max(0, this.#brokers.length - this.#brokerLimit))
-    const last = departures.at(-1)
-    if (last) for (const topic of topics.slice(0, this.#topicLimit)) this.#noteTopic(topic, last)
+  }
+
+  /** Notes a topic that no broker has any more, as the last one left. Its departure has been noted. */
+  noteTopic({ topic, broker }: Pick<GoneTopic, 'topic' | 'broker'>): void {
+    const departure = this.#byView.get(broker)
+    if (departure !== undefined) this.#noteTopic(topic, departure)
   }
 
   /** Notes a topic that no broker has any more, because it was deleted. */

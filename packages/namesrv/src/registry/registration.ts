@@ -181,16 +181,17 @@ function checkField(field: string, value: string, { maxNameLength }: Registratio
 
 /** Checks the static topics of a registration. @throws RegistrationRefused naming the first bad one. */
 export function checkMappings(
-  mappings: ReadonlyMap<string, TopicQueueMappingInfo>,
+  mappings: Iterable<TopicQueueMappingInfo>,
+  count: number,
   { maxNameLength, maxTopicsPerRegistration }: RegistrationLimits,
 ): void {
   const refuse = (why: string): never => {
     throw new RegistrationRefused('BAD_MAPPING', why)
   }
-  if (mappings.size > maxTopicsPerRegistration) {
-    refuse(`${mappings.size} static topics in one registration, the limit is ${maxTopicsPerRegistration}`)
+  if (count > maxTopicsPerRegistration) {
+    refuse(`${count} static topics in one registration, the limit is ${maxTopicsPerRegistration}`)
   }
-  for (const { topic, bname, scope, currIdMap } of mappings.values()) {
+  for (const { topic, bname, scope, currIdMap } of mappings) {
     for (const text of [topic, bname, scope]) {
       // Apache's scope of an ordinary static topic is __global__; an empty text is harmless.
       const fault = text === '' ? undefined : nameFault(text, maxNameLength)

@@ -1,7 +1,7 @@
+import { inSlices } from '@gantrymq/daemon'
 import type { ClusterInfo } from '@gantrymq/protocol'
-import type { Long } from '@gantrymq/remoting'
+import type { Long, Sliced } from '@gantrymq/remoting'
 import { type BrokerView, viewOf } from './broker-changes.ts'
-import { masterOf } from './broker-group.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Topic } from './topic.ts'
 
@@ -11,41 +11,47 @@ const UNIT_FLAG = 1
 const UNIT_SUB_FLAG = 2
 
 /** GET_ALL_TOPIC_LIST_FROM_NAMESERVER (206). */
-export function allTopics(table: RouteTable): string[] {
-  return [...table.topics.keys()]
+export function allTopics(table: RouteTable): Sliced<ReadonlySet<string>> {
+  return topicsWhere(table, () => true)
 }
 
 /** GET_TOPICS_BY_CLUSTER (224): topics of any broker name of the cluster; none for an unknown one. */
-export function topicsOfCluster(table: RouteTable, cluster: string): string[] {
+export function topicsOfCluster(table: RouteTable, cluster: string): Sliced<ReadonlySet<string>> {
   const members = table.brokers.groupsOf(cluster)
-  if (members.size === 0) return []
   return topicsWhere(table, topic => topic.groups.some(group => members.has(group)))
 }
 
 // Apache checks the flag of one broker only, the first in its hash table; here every broker's flag counts.
 
 /** GET_UNIT_TOPIC_LIST (311). */
-export function unitTopics(table: RouteTable): string[] {
+export function unitTopics(table: RouteTable): Sliced<ReadonlySet<string>> {
   return topicsWhere(table, topic => hasFlag(topic, UNIT_FLAG))
 }
 
 /** GET_HAS_UNIT_SUB_TOPIC_LIST (312). */
-export function unitSubTopics(table: RouteTable): string[] {
+export function unitSubTopics(table: RouteTable): Sliced<ReadonlySet<string>> {
   return topicsWhere(table, topic => hasFlag(topic, UNIT_SUB_FLAG))
 }
 
 /** GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST (313): topics with unit subscriptions that are not unit topics themselves. */
-export function unitSubUnUnitTopics(table: RouteTable): string[] {
+export function unitSubUnUnitTopics(table: RouteTable): Sliced<ReadonlySet<string>> {
   return topicsWhere(table, topic => hasFlag(topic, UNIT_SUB_FLAG) && !hasFlag(topic, UNIT_FLAG))
 }
 
 function hasFlag(topic: Topic, flag: number): boolean {
-  return topic.queues.some(({ topicSysFlag }) => (topicSysFlag & flag) !== 0)
+  return topic.queues.some(({ queueData }) => (queueData.topicSysFlag & flag) !== 0)
 }
 
-function topicsWhere(table: RouteTable, isWanted: (topic: Topic) => boolean): string[] {
-  const names: string[] = []
-  for (const topic of table.topics.values()) if (isWanted(topic)) names.push(topic.name)
+/** Topics examined in one slice. Each may have hundreds of groups. */
+const TOPICS_PER_SLICE = 100
+
+/** A topic that comes back between two slices is met twice, but is in the set once. */
+function* topicsWhere(table: RouteTable, isWanted: (topic: Topic) => boolean): Sliced<ReadonlySet<string>> {
+  const names = new Set<string>()
+  const note = (topic: Topic): void => {
+    if (topic.isLive && isWanted(topic)) names.add(topic.name)
+  }
+  yield* inSlices(table.topics.values(), note, TOPICS_PER_SLICE)
   return names
 }
 
@@ -94,16 +100,4 @@ export function* liveBrokers(table: RouteTable): Generator<BrokerView, void, voi
 /** The broker names that have queues of a topic; none for an unknown one. */
 export function brokerNamesOfTopic(table: RouteTable, topic: string): string[] {
   return table.topics.get(topic)?.groups.map(group => group.name) ?? []
-}
-
-/** How many topics each cluster has. Iterates over all pairs of topic and broker name. */
-export function topicCountByCluster(table: RouteTable): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const [cluster] of table.brokers.clusters) counts.set(cluster, topicsOfCluster(table, cluster).length)
-  return counts
-}
-
-/** Topics without any master among their brokers: clients can read them at most. */
-export function topicsWithoutMaster(table: RouteTable): string[] {
-  return topicsWhere(table, topic => !topic.groups.some(group => masterOf(group)))
 }

@@ -10,8 +10,8 @@ import {
   shown,
   slave,
   topicConfig,
+  topicNames,
 } from '../../test/registrations.ts'
-import { allTopics } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 
 function begin(table: RouteTable, whole: ReturnType<typeof registration>) {
@@ -55,16 +55,16 @@ describe('a registration in slices', () => {
         const { token } = begin(table, four)
         for (const config of configsOf(four).slice(0, slices)) table.applyTopics(token, [config])
         interrupt(table)
-        const before = allTopics(table)
+        const before = topicNames(table)
         assert.equal(table.applyTopics(token, configsOf(four)), false)
         assert.equal(table.applyMappings(token, []), false)
         assert.equal(table.completeRegistration(token, NOW), false)
-        assert.deepEqual(allTopics(table), before)
+        assert.deepEqual(topicNames(table), before)
         assert.equal(table.queryDataVersion('C', '10.0.0.1:10911', dataVersion(1), NOW, 1).changed, true)
         assert.equal(table.needsTopics(headOf(four)), true)
         const again = table.registerBroker({ ...four, peer: 9 }, NOW)
         assert.ok(again.result !== 'ignored' && again.result !== 'unchanged')
-        assert.deepEqual(allTopics(table), ['T1', 'T2', 'T3', 'T4'])
+        assert.deepEqual(topicNames(table), ['T1', 'T2', 'T3', 'T4'])
       })
     }
   }
@@ -87,7 +87,7 @@ describe('a registration in slices', () => {
     assert.equal(topics, 'none')
     assert.deepEqual(table.applyTopics(token, configsOf(four)), { added: [], changed: [] })
     assert.deepEqual(table.completeRegistration(token, NOW), { deleted: [] })
-    assert.deepEqual(allTopics(table), [])
+    assert.deepEqual(topicNames(table), [])
   })
 
   test('of a slave stops counting when a master registers between two slices', () => {
@@ -100,7 +100,7 @@ describe('a registration in slices', () => {
     table.registerBroker(registration({ enableActingMaster: true, topics: ['T1', 'T2'] }), NOW)
     table.applyTopics(token, others)
     table.completeRegistration(token, NOW)
-    assert.deepEqual(allTopics(table), ['T1', 'T2'])
+    assert.deepEqual(topicNames(table), ['T1', 'T2'])
     assert.equal(shown(table, 'T2'), 'broker-a{0:10.0.0.1,1:10.0.0.2}6')
     table.unregister([identityOf(registration())])
     assert.equal(table.needsTopics(headOf(lonely)), true)
@@ -119,7 +119,7 @@ describe('a registration in slices', () => {
       table.completeRegistration(token, NOW)
       assert.equal(table.needsTopics(headOf(four)), true)
       table.registerBroker(four, NOW)
-      assert.deepEqual(allTopics(table).toSorted(), ['T1', 'T2', 'T3', 'T4'])
+      assert.deepEqual(topicNames(table).toSorted(), ['T1', 'T2', 'T3', 'T4'])
     })
   }
 
@@ -129,7 +129,7 @@ describe('a registration in slices', () => {
     const fewer = registration({ version: 2, topics: ['T3', 'T4'] })
     const { token } = begin(table, fewer)
     for (const config of configsOf(fewer)) table.applyTopics(token, [config])
-    assert.equal(allTopics(table).length, 4)
+    assert.equal(topicNames(table).length, 4)
     assert.deepEqual(table.completeRegistration(token, NOW), {
       deleted: [
         { topic: 'T1', gone: true },

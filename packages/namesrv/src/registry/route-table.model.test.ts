@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TopicConfig, TopicRoute } from '@gantrymq/protocol'
+import { finish } from '@gantrymq/remoting'
 import fc from 'fast-check'
 import { NaiveRoutes } from '../../test/naive-routes.ts'
-import { dataVersion, headOf, identityOf, NOW, registration, shown, topicConfig } from '../../test/registrations.ts'
-import { allTopics, brokerMembers, liveBrokers, topicsOfCluster } from './route-queries.ts'
+import {
+  dataVersion,
+  headOf,
+  identityOf,
+  NOW,
+  registration,
+  shown,
+  topicConfig,
+  topicNames,
+} from '../../test/registrations.ts'
+import { brokerMembers, liveBrokers, topicsOfCluster } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 import type { LiveTopic } from './topic.ts'
 
@@ -110,6 +120,10 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('wipe' as const), name: someName }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('add' as const), name: someName }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('support' as const), on: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('tidy' as const), slices: fc.integer({ min: 1, max: 20 }) }),
+  },
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
@@ -117,6 +131,8 @@ class World {
   readonly table = new RouteTable()
   readonly naive = new NaiveRoutes()
   readonly processes = newProcesses()
+  /** The topics of brokers that have left are being dropped. */
+  #dropping: ReturnType<RouteTable['dropEnded']> | undefined
   readonly #kept = new Map<string, { topic: LiveTopic; revision: number; epoch: number; route: TopicRoute }>()
   #now = NOW
   #lastPeer = 2
@@ -145,13 +161,28 @@ class World {
         table.addWritePermission(step.name),
         naive.changePermission(step.name, () => 6),
       )
-    } else {
+    } else if (step.do === 'tidy') this.#tidy(step.slices)
+    else {
       table.configure({ supportActingMaster: step.on })
       naive.supportActingMaster = step.on
     }
     this.compare()
     this.checkKeptRoutes()
     checkConsistency(table)
+  }
+
+  /** Drops topics of brokers that have left, one at a time. Other steps happen before the last one. */
+  #tidy(slices: number): void {
+    for (let slice = 0; slice < slices; slice++) {
+      this.#dropping ??= this.table.dropEnded(({ topic }) => {
+        assert.ok(!this.naive.topics().includes(topic), `${topic} is not gone`)
+      }, 1)
+      if (this.#dropping.next().done !== true) continue
+      this.#dropping = undefined
+      assert.equal(this.table.hasEnded, false)
+      for (const topic of this.table.topics.values()) assert.ok(topic.isLive, `${topic.name} was not dropped`)
+      return
+    }
   }
 
   #process(index: number): Process {
@@ -222,7 +253,7 @@ class World {
 
   compare(): void {
     const { table, naive } = this
-    assert.deepEqual(allTopics(table).toSorted(), naive.topics())
+    assert.deepEqual(topicNames(table).toSorted(), naive.topics())
     for (const topic of TOPICS) assert.equal(shown(table, topic), naive.shown(topic))
     for (const name of NAMES) {
       const addrs = new Map(naive.members(name).map(({ id, addr }) => [id, addr]))
@@ -271,8 +302,9 @@ function checkConsistency(table: RouteTable): void {
   const counts = new Map<object, number>()
   for (const [name, topic] of table.topics) {
     assert.equal(topic.name, name)
-    assert.ok(topic.size > 0, `${name} has no broker`)
-    assert.equal(new Set(topic.groups).size, topic.size)
+    assert.ok(topic.isLive || (table.hasEnded && !topic.isEmpty), `${name} has no broker`)
+    assert.equal(new Set(topic.groups).size, topic.groups.length)
+    assert.equal(topic.queues.length, topic.groups.length)
     for (const group of topic.groups) {
       assert.equal(table.brokers.groups.get(group.name), group)
       counts.set(group, (counts.get(group) ?? 0) + 1)
@@ -292,7 +324,7 @@ function checkConsistency(table: RouteTable): void {
   for (const [cluster, members] of table.brokers.clusters) {
     assert.ok(members.size > 0, `${cluster} is empty`)
     for (const { group } of members.values()) assert.equal(table.brokers.groups.get(group.name), group)
-    assert.ok(topicsOfCluster(table, cluster).every(topic => table.topics.has(topic)))
+    assert.ok([...finish(topicsOfCluster(table, cluster))].every(topic => table.topics.has(topic)))
   }
 }
 
@@ -311,6 +343,7 @@ test('after registrations in slices, however interleaved and interrupted, the ne
     { weight: 8, arbitrary: fc.record({ do: fc.constant('slice' as const), who: someProcess }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('begin' as const), who: someProcess }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('drop' as const), peer: fc.integer({ min: 1, max: 6 }) }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('tidy' as const) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), topic: someTopic }) },
     {
       weight: 1,
@@ -331,10 +364,14 @@ test('after registrations in slices, however interleaved and interrupted, the ne
         .concat(process('b', 'D', 'broker-b', 0))
       processes.forEach((each, index) => (each.peer = index + 1))
       const running = new Map<Process, { left: TopicConfig[]; token: Parameters<RouteTable['applyTopics']>[0] }>()
+      let dropping: ReturnType<RouteTable['dropEnded']> | undefined
       for (const each of turns) {
         const who = 'who' in each ? (processes[each.who % processes.length] as Process) : undefined
         if (each.do === 'drop') table.dropPeer(each.peer, NOW)
-        else if (each.do === 'delete') table.deleteTopic(each.topic)
+        else if (each.do === 'tidy') {
+          dropping ??= table.dropEnded(() => {}, 1)
+          if (dropping.next().done === true) dropping = undefined
+        } else if (each.do === 'delete') table.deleteTopic(each.topic)
         else if (each.do === 'alter') alter(who as Process, each.topic, each.perm)
         else if (each.do === 'begin') begin(who as Process)
         else slice(who as Process)

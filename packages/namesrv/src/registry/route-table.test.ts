@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
   dataVersion,
+  droppedTopics,
   headOf,
   identityOf,
   NOW,
@@ -9,8 +10,9 @@ import {
   shown,
   slave,
   topicConfig,
+  topicNames,
 } from '../../test/registrations.ts'
-import { allTopics, brokerMembers, brokerNamesOf, clusterInfo, liveBrokers } from './route-queries.ts'
+import { brokerMembers, brokerNamesOf, clusterInfo, liveBrokers } from './route-queries.ts'
 import { RouteTable } from './route-table.ts'
 
 function register(table: RouteTable, fields: Parameters<typeof registration>[0] = {}) {
@@ -28,7 +30,7 @@ describe('a registration', () => {
     assert.equal(outcome.result, 'new')
     assert.deepEqual(outcome.added, ['T1', 'T2'])
     assert.equal(outcome.masterAddr, undefined)
-    assert.deepEqual(allTopics(table), ['T1', 'T2'])
+    assert.deepEqual(topicNames(table), ['T1', 'T2'])
     assert.deepEqual(clusterInfo(table).clusterAddrTable, new Map([['C', ['broker-a']]]))
     assert.deepEqual(table.routeOf('T2'), {
       queueDatas: [{ brokerName: 'broker-a', readQueueNums: 3, writeQueueNums: 8, perm: 4, topicSysFlag: 1 }],
@@ -98,7 +100,7 @@ describe('a registration', () => {
     const table = new RouteTable()
     register(table)
     register(table, { version: 2, topics: ['T2', 'T3'] })
-    assert.deepEqual(allTopics(table), ['T1', 'T2', 'T3'])
+    assert.deepEqual(topicNames(table), ['T1', 'T2', 'T3'])
   })
 
   test('without topics counts as one with data version 0', () => {
@@ -159,7 +161,7 @@ describe('the topics that count', () => {
       slave({ enableActingMaster: false, brokerId: 2, brokerAddr: '10.0.0.3:10911', topics: ['T3', 'T4'] }),
       NOW,
     )
-    assert.deepEqual(allTopics(table), ['T1', 'T2'])
+    assert.deepEqual(topicNames(table), ['T1', 'T2'])
   })
 
   test('a slave of 5.x that registered beside a master adds the missing topics when the master is gone', () => {
@@ -268,7 +270,7 @@ describe('an id or an address that another broker takes', () => {
     })
     assert.deepEqual([...liveBrokers(table)], before)
     assert.equal(table.epoch, epoch)
-    assert.deepEqual(allTopics(table), ['T1', 'T2'])
+    assert.deepEqual(topicNames(table), ['T1', 'T2'])
   })
 
   test('an equal or higher stateVersion takes the id', () => {
@@ -314,30 +316,30 @@ describe('a data version', () => {
     // The increment with T3 (version 2) got lost.
     register(table, { topics: ['T4'], version: 3 })
     register(table, { topics: ['T1', 'T2', 'T3', 'T4'], version: 3 })
-    assert.deepEqual(allTopics(table).sort(), ['T1', 'T2', 'T3', 'T4'])
+    assert.deepEqual(topicNames(table).sort(), ['T1', 'T2', 'T3', 'T4'])
   })
 
   test('of an increment that arrives twice still does not count as fully known', () => {
     const table = new RouteTable()
     for (let i = 0; i < 3; i++) register(table, { topics: ['T4'], version: 3 })
     register(table, { topics: ['T1', 'T2', 'T4'], version: 3 })
-    assert.deepEqual(allTopics(table).sort(), ['T1', 'T2', 'T4'])
+    assert.deepEqual(topicNames(table).sort(), ['T1', 'T2', 'T4'])
   })
 
   test('that arrives in parts does not count as known before a part adds nothing', () => {
     const table = new RouteTable()
     const parts = ['AB', 'CD', 'EF', 'GH'].map(part => [...part])
     for (const topics of parts) register(table, { topics, version: 7 })
-    assert.deepEqual(allTopics(table).join(''), 'ABCDEFGH')
+    assert.deepEqual(topicNames(table).join(''), 'ABCDEFGH')
   })
 
   test('of a first registration with one topic is not remembered, but its topic is', () => {
     const table = new RouteTable()
     register(table, { topics: ['T1'], version: 3 })
-    assert.deepEqual(allTopics(table), ['T1'])
+    assert.deepEqual(topicNames(table), ['T1'])
     assert.deepEqual(ask(table, 3), { changed: true })
     register(table, { topics: ['T1', 'T2'], version: 3 })
-    assert.deepEqual(allTopics(table), ['T1', 'T2'])
+    assert.deepEqual(topicNames(table), ['T1', 'T2'])
     assert.equal(ask(table, 3).changed, false)
   })
 
@@ -347,7 +349,7 @@ describe('a data version', () => {
     register(table, { topics: ['T2'], version: 4 })
     assert.equal(ask(table, 4).changed, true)
     register(table, { topics: ['T0', 'T1', 'T2'], version: 4 })
-    assert.deepEqual(allTopics(table).sort(), ['T0', 'T1', 'T2'])
+    assert.deepEqual(topicNames(table).sort(), ['T0', 'T1', 'T2'])
   })
 })
 
@@ -429,10 +431,10 @@ describe('permissions and deletions that do not come from the broker', () => {
     const prime = slave({ enableActingMaster: false })
     for (let i = 0; i < 3; i++) table.registerBroker(prime, NOW)
     register(table, { enableActingMaster: false, topics: ['T2', 'T3'] })
-    assert.deepEqual(allTopics(table), ['T2', 'T3'])
+    assert.deepEqual(topicNames(table), ['T2', 'T3'])
     table.unregister([identityOf(registration())])
     table.registerBroker(prime, NOW)
-    assert.deepEqual(allTopics(table), ['T2', 'T1'])
+    assert.deepEqual(topicNames(table), ['T2', 'T1'])
   })
 
   test('with it, a body with static topics deletes nothing', () => {
@@ -488,7 +490,7 @@ describe('a topic registered with REGISTER_TOPIC_IN_NAMESRV (217)', () => {
     register(table, { version: 2, topics: ['T1', 'T2', 'S'] })
     assert.equal(shown(table, 'S'), 'broker-a{0:10.0.0.1}6')
     table.unregister([identityOf(registration())])
-    assert.deepEqual(allTopics(table), [])
+    assert.deepEqual(topicNames(table), [])
   })
 })
 
@@ -582,8 +584,11 @@ describe('the epoch and revision that a cached route is checked by', () => {
     register(table)
     const topic = table.topic('T1')
     const revision = topic?.revision ?? 0
+    const { epoch } = table
     table.unregister([identityOf(registration())])
     assert.equal(table.topic('T1'), undefined)
+    assert.ok(table.epoch > epoch)
+    droppedTopics(table)
     assert.ok((topic?.revision ?? 0) > revision)
     register(table)
     assert.notEqual(table.topic('T1'), topic)
@@ -679,7 +684,7 @@ describe('limits', () => {
       })
       assert.equal(limited.brokers.size, 0)
       assert.deepEqual(clusterInfo(limited), { brokerAddrTable: new Map(), clusterAddrTable: new Map() })
-      assert.deepEqual(allTopics(limited), [])
+      assert.deepEqual(topicNames(limited), [])
     })
   }
 

@@ -7,17 +7,19 @@ import {
   type TopicRoute,
 } from '@gantrymq/protocol'
 import { PERM_READ, PERM_WRITE, sameDataVersion } from '@gantrymq/protocol'
+import { finish, type Sliced } from '@gantrymq/remoting'
 import { BrokerDirectory } from './broker-directory.ts'
 import {
   broughtLowerId,
-  lostLowestId,
   type BrokerView,
+  type GoneTopic,
+  lostLowestId,
   type Removal,
   type RemovalReason,
   viewOf,
 } from './broker-changes.ts'
 import { type Broker, type BrokerGroup, isMasterless, lowestId, masterOf, roleIn } from './broker-group.ts'
-import { sameQueues } from './queue-settings.ts'
+import { type QueueSettings, sameQueues } from './queue-settings.ts'
 import {
   type AppliedTopics,
   type BegunRegistration,
@@ -43,6 +45,9 @@ import { routeOfTopic } from './topic-route.ts'
 import { type TopicDeletion, TopicDirectory, type TopicRegistration } from './topic-directory.ts'
 import type { LiveTopic, Topic } from './topic.ts'
 
+/** Topics of a broker that are compared with its registration in one slice. */
+const TOPICS_PER_SLICE = 500
+
 export interface RouteTableOptions {
   /** In a group without a master, show the slave with the lowest id as the master. Default false. */
   readonly supportActingMaster: boolean
@@ -64,12 +69,15 @@ export interface Unregistration extends Removal {
  * The table needs no locks: every method is synchronous and therefore atomic. A large registration takes several calls.
  * Between them other requests can see some of its topics, but never a data version that promises all of them.
  *
- * Invariant: every topic has a group, every group a broker, every broker a cluster. A broker that expires, unregisters
+ * Invariant: every live topic has a group, every group a broker, every broker a cluster. A broker that expires, unregisters
  * or is replaced takes with it everything that only it had, including static-topic mappings and filter servers.
  */
 export class RouteTable {
   readonly #topics = new TopicDirectory()
   readonly #brokers = new BrokerDirectory()
+  /** The groups that have ended, and whose topics are still to be dropped, each with the broker that left last. */
+  readonly #ended = new Map<BrokerGroup, Omit<GoneTopic, 'topic'>>()
+  #endings = 0
   #options: RouteTableOptions
   #epoch = 0
   #generation = 0
@@ -109,7 +117,7 @@ export class RouteTable {
     return topic && routeOfTopic(topic, this.#options.supportActingMaster)
   }
 
-  /** For read-only views. */
+  /** For read-only views. Topics that are not live are about to be dropped. */
   get topics(): ReadonlyMap<string, Topic> {
     return this.#topics.all
   }
@@ -123,7 +131,10 @@ export class RouteTable {
   registerBroker(registration: BrokerRegistration, now: number): RegisterOutcome {
     const { body, ...identity } = registration
     const head = { ...identity, dataVersion: body.dataVersion, filterServers: body.filterServers }
-    if (this.needsTopics(head)) this.checkTopics(body.topics.values(), body.topics.size, body.topicQueueMappings)
+    if (this.needsTopics(head)) {
+      this.checkTopics(body.topics.values(), body.topics.size)
+      this.checkMappings(body.topicQueueMappings.values(), body.topicQueueMappings.size)
+    }
     const begun = this.beginRegistration(head, now)
     if (begun.result === 'ignored') return begun
     const applied = this.applyTopics(begun.token, body.topics.values())
@@ -133,14 +144,22 @@ export class RouteTable {
     return { ...begun, ...(applied as AppliedTopics), ...(completed as CompletedRegistration) }
   }
 
-  /** Checks the topics of a registration in slices, before `beginRegistration`. @throws RegistrationRefused */
-  checkTopics(
-    topics: Iterable<TopicConfig>,
-    count: number,
-    mappings: ReadonlyMap<string, TopicQueueMappingInfo> = new Map(),
-  ): void {
+  /**
+   * Checks some topics of a registration, before `beginRegistration`.
+   * @param count How many topics the registration has.
+   * @throws RegistrationRefused
+   */
+  checkTopics(topics: Iterable<TopicConfig>, count: number): void {
     checkTopics(topics, count, this.#options.limits)
-    checkMappings(mappings, this.#options.limits)
+  }
+
+  /**
+   * Checks some static topics of a registration, before `beginRegistration`.
+   * @param count How many static topics the registration has.
+   * @throws RegistrationRefused
+   */
+  checkMappings(mappings: Iterable<TopicQueueMappingInfo>, count: number): void {
+    checkMappings(mappings, count, this.#options.limits)
   }
 
   /** Whether the table needs the topics of this registration. If not, the caller need not read them. */
@@ -206,8 +225,8 @@ export class RouteTable {
       token.hasMappings = true
       const topic = this.#topics.find(info.topic)
       const isOwn = info.bname === group.name && topic?.queuesOf(group) !== undefined
-      const isWanted = token.wanted === 'all' || (token.wanted === 'missing' && !topic?.mappings.has(info.bname))
-      if (topic && isOwn && isWanted) topic.setMapping(info)
+      const isWanted = token.wanted === 'all' || (token.wanted === 'missing' && !topic?.mappings.has(group))
+      if (topic && isOwn && isWanted) topic.setMapping(group, info)
     }
     return true
   }
@@ -225,9 +244,14 @@ export class RouteTable {
    *   change in another way, such as by a deletion.
    */
   completeRegistration(token: RegistrationToken, now: number): CompletedRegistration | false {
+    return finish(this.completeInSlices(token, now))
+  }
+
+  /** As `completeRegistration`, in slices: with deleteTopicWithBrokerRegistration thousands of topics may be deleted. */
+  *completeInSlices(token: RegistrationToken, now: number): Sliced<CompletedRegistration | false> {
+    const deleted = yield* this.#deleteUnlisted(token)
     if (!isCurrent(token)) return false
     const { broker, wanted, head, count } = token
-    const deleted = this.#deleteUnlisted(token)
     broker.dataVersion = head.dataVersion
     broker.lastUpdate = now
     broker.partial &&= wanted !== 'none' && count === 1
@@ -304,18 +328,24 @@ export class RouteTable {
     const perm = isReadOnly ? readOnly(config.perm) : config.perm
     if (before && sameQueues(before, config, perm)) return
     if (!known) checkTopicName(config.topicName, this.#options.limits)
-    const after = this.#topics.setQueues(config.topicName, group, config, perm)
+    this.#topics.setQueues(config.topicName, group, config, perm)
     if (!known) applied.added.push(config.topicName)
-    if (before) applied.changed.push({ topic: config.topicName, before, after })
-    else token.unsettled = true
+    if (before) {
+      const after = settingsOf(config, perm)
+      applied.changed.push({ topic: config.topicName, before: settingsOf(before, before.perm), after })
+    } else token.unsettled = true
   }
 
-  #deleteUnlisted(token: RegistrationToken): CompletedRegistration['deleted'] {
+  *#deleteUnlisted(token: RegistrationToken): Sliced<CompletedRegistration['deleted']> {
     const { listed, hasMappings } = token
     const { group } = token.broker
     const deleted: { topic: string; gone: boolean }[] = []
-    if (!listed || hasMappings || roleIn(group, token.broker) === 'slave') return deleted
-    for (const topic of this.#topics.of(group)) {
+    if (!listed || hasMappings || !isCurrent(token) || roleIn(group, token.broker) === 'slave') return deleted
+    const topics = this.#topics.of(group)
+    for (let index = 0; index < topics.length; index++) {
+      if (index % TOPICS_PER_SLICE === TOPICS_PER_SLICE - 1) yield
+      if (!isCurrent(token)) break
+      const topic = topics[index] as Topic
       const taken = listed.has(topic.name) ? undefined : this.#topics.remove(topic, group)
       if (taken) deleted.push({ topic: topic.name, gone: taken.gone })
     }
@@ -385,32 +415,76 @@ export class RouteTable {
   #remove(leaving: readonly Broker[], reason: RemovalReason): Removal {
     const brokers: BrokerView[] = []
     const lowestGone = new Map<BrokerGroup, Broker>()
+    const lastOf = new Map<BrokerGroup, BrokerView>()
     for (const broker of leaving) {
-      brokers.push(viewOf(broker))
+      const view = viewOf(broker)
+      brokers.push(view)
+      lastOf.set(broker.group, view)
       if (broker.id === lowestId(broker.group)) lowestGone.set(broker.group, broker)
       this.#brokers.remove(broker)
     }
-    const groups = [...new Set(leaving.map(({ group }) => group))]
-    const ended = groups.filter(group => group.brokers.length === 0)
-    const topics = this.#topics.endGroups(ended)
-    for (const group of groups) this.#updateAfterDeparture(group)
+    const brokerNames: string[] = []
+    for (const [group, broker] of lastOf) {
+      if (group.brokers.length > 0) this.#updateAfterDeparture(group)
+      else {
+        brokerNames.push(group.name)
+        this.#end(group, { broker, reason })
+      }
+    }
     return {
       reason,
       brokers,
-      brokerNames: ended.map(({ name }) => name),
+      brokerNames,
       clusters: [...new Set(leaving.map(({ cluster }) => cluster))].filter(name => !this.#brokers.clusters.has(name)),
-      ...topics,
       freePeers: [...new Set(leaving.map(({ peer }) => peer))].filter(peer => !this.#brokers.isPeer(peer)),
       changes: Array.from(lowestGone, ([group, broker]) => lostLowestId(group, broker)).flat(),
     }
   }
 
+  /** Hides a group without brokers from routes. */
+  #end(group: BrokerGroup, by: Omit<GoneTopic, 'topic'>): void {
+    this.#ended.set(group, by)
+    group.endedAs = ++this.#endings
+    if (group.topicCount > 0) this.#epoch++
+  }
+
+  /** Whether topics of brokers that left wait for `dropEnded`. */
+  get hasEnded(): boolean {
+    return this.#ended.size > 0
+  }
+
+  /**
+   * Removes, in slices, the topics of groups whose last broker left, until there are none. Routes and registrations do
+   * not depend on it: they do not see these groups.
+   * @param onGone Called for each topic that no broker has any more.
+   * @param size How many topics are visited in one slice. Each may have hundreds of groups. Default 100.
+   */
+  *dropEnded(onGone: (gone: GoneTopic) => void, size = 100): Sliced<void> {
+    const onGoneFrom = (topic: string, last: BrokerGroup): void => {
+      const by = this.#ended.get(last)
+      if (by) onGone({ topic, ...by })
+    }
+    for (const group of this.#ended.keys()) {
+      yield* this.#topics.dropEnded(group, onGoneFrom, size)
+      this.#ended.delete(group)
+      yield
+    }
+  }
+
   /** Updates a group after a member left. */
   #updateAfterDeparture(group: BrokerGroup): void {
-    if (group.brokers.length === 0) return
     if (this.#brokers.refreshRow(group)) this.#epoch++
     // As in Apache 5.x, the topics are read-only until the master is back; its registration restores the permission.
-    if (group.enableActingMaster && isMasterless(group)) this.#topics.changePermission(group, readOnly)
+    if (group.enableActingMaster && isMasterless(group)) this.#changePermission(group, readOnly)
+  }
+
+  /** Changes the permission of all topics of a group. @returns How many topics it has. */
+  #changePermission(group: BrokerGroup, change: (perm: number) => number): number {
+    if (group.queues.changePermission(change)) {
+      group.writes++
+      this.#epoch++
+    }
+    return group.topicCount
   }
 
   /**
@@ -444,7 +518,7 @@ export class RouteTable {
       this.#topics.remove(topic, group)
       group.alterations++
     }
-    return { brokerNames: leaving.map(group => group.name), gone: topic.size === 0 }
+    return { brokerNames: leaving.map(group => group.name), gone: !topic.isLive }
   }
 
   /** WIPE_WRITE_PERM_OF_BROKER (205). @returns How many topics the broker name has, read-only ones included. */
@@ -452,7 +526,7 @@ export class RouteTable {
     const group = this.#brokers.group(brokerName)
     if (group === undefined) return 0
     group.isWiped = true
-    return this.#topics.changePermission(group, readOnly)
+    return this.#changePermission(group, readOnly)
   }
 
   /** ADD_WRITE_PERM_OF_BROKER (327). Sets the permission to read and write only, as Apache does. @returns As above. */
@@ -460,7 +534,7 @@ export class RouteTable {
     const group = this.#brokers.group(brokerName)
     if (group === undefined) return 0
     group.isWiped = false
-    return this.#topics.changePermission(group, () => PERM_READ | PERM_WRITE)
+    return this.#changePermission(group, () => PERM_READ | PERM_WRITE)
   }
 }
 
@@ -471,6 +545,10 @@ function hasExpired({ lastUpdate, timeout, confirmBy }: Broker, now: number): bo
 
 function readOnly(perm: number): number {
   return perm & ~PERM_WRITE
+}
+
+function settingsOf({ readQueueNums, writeQueueNums, topicSysFlag }: QueueSettings, perm: number): QueueSettings {
+  return { readQueueNums, writeQueueNums, perm, topicSysFlag }
 }
 
 function isCurrent({ broker, generation }: RegistrationToken): boolean {

@@ -1,5 +1,6 @@
+import type { Sliced } from '@gantrymq/remoting'
 import type { BrokerGroup } from './broker-group.ts'
-import { type QueueSettings, QueueSettingsPool } from './queue-settings.ts'
+import type { QueueSettings } from './queue-settings.ts'
 import { Topic } from './topic.ts'
 
 export interface TopicDeletion {
@@ -16,7 +17,10 @@ export type TopicRegistration =
   | { readonly result: 'new' | 'exists' | 'empty' }
   | { readonly result: 'illegal-broker'; readonly brokerName: string }
 
-/** The topics that have queues on any broker. A topic without queues is dropped. */
+/**
+ * The topics that have queues on any broker. A topic without queues is dropped. A topic whose groups have all ended is
+ * still here, and not live, until `dropEnded` gets to it.
+ */
 export class TopicDirectory {
   readonly #topics = new Map<string, Topic>()
   /**
@@ -24,74 +28,79 @@ export class TopicDirectory {
    * a group stays in its list until about half of the list is such topics, and may occur there twice.
    */
   readonly #byGroup = new Map<BrokerGroup, Topic[]>()
-  readonly #queuePool = new QueueSettingsPool()
 
   /** By name. */
   get all(): ReadonlyMap<string, Topic> {
     return this.#topics
   }
 
+  /** A topic that a group with brokers has. */
   find(name: string): Topic | undefined {
-    return this.#topics.get(name)
+    const topic = this.#topics.get(name)
+    return topic?.isLive ? topic : undefined
   }
 
   /**
-   * Sets the queues of a topic on a group, and adds the topic if it is unknown. @returns The record that was stored.
+   * Sets the queues of a topic on a group, and adds the topic if it is unknown.
+   * @param perm Replaces the permission of `settings`.
    */
-  setQueues(name: string, group: BrokerGroup, settings: QueueSettings, perm = settings.perm): QueueSettings {
-    const queues = this.#queuePool.of(settings, perm)
+  setQueues(name: string, group: BrokerGroup, settings: QueueSettings, perm = settings.perm): void {
     const topic = this.#topics.get(name) ?? new Topic(name)
-    if (topic.size === 0) this.#topics.set(name, topic)
-    if (topic.setQueues(group, queues)) this.#addToGroup(topic, group)
-    return queues
+    if (topic.isEmpty) this.#topics.set(name, topic)
+    if (topic.setQueues(group, settings, perm)) this.#addToGroup(topic, group)
   }
 
   #addToGroup(topic: Topic, group: BrokerGroup): void {
     const topics = this.#byGroup.get(group)
     if (topics === undefined) this.#byGroup.set(group, [topic])
     else if (topics.length < 2 * group.topicCount + 16) topics.push(topic)
-    else this.#byGroup.set(group, [...this.of(group), topic])
+    else this.#byGroup.set(group, [...this.#currentOf(group), topic])
   }
 
-  /** The topics that have queues on a group, each one once. */
-  of(group: BrokerGroup): Set<Topic> {
-    return new Set(this.#byGroup.get(group)?.filter(topic => topic.queuesOf(group) !== undefined))
+  #currentOf(group: BrokerGroup): Set<Topic> {
+    return new Set(this.of(group).filter(topic => topic.queuesOf(group) !== undefined))
+  }
+
+  /** The topics that have queues on a group, and some that had; a topic may occur twice. */
+  of(group: BrokerGroup): readonly Topic[] {
+    return this.#byGroup.get(group) ?? []
   }
 
   /** Removes a topic from a group. @returns Whether no group has it any more; undefined if this one did not have it. */
   remove(topic: Topic, group: BrokerGroup): { readonly gone: boolean } | undefined {
-    return topic.delete(group) ? { gone: this.#dropIfEmpty(topic) } : undefined
+    if (!topic.delete(group)) return undefined
+    const gone = !topic.isLive
+    if (gone) {
+      topic.deleteEnded()
+      this.#drop(topic)
+    }
+    return { gone }
   }
 
-  /** Removes all topics from groups that have no broker any more. */
-  endGroups(ended: readonly BrokerGroup[]): { topics: string[]; topicEntries: number } {
-    const topics: string[] = []
-    const topicEntries = ended.reduce((sum, { topicCount }) => sum + topicCount, 0)
-    const [only] = ended.length === 1 ? ended : []
-    const leaving = new Set<Topic>()
-    for (const group of ended) {
-      for (const topic of this.#byGroup.get(group) ?? []) leaving.add(topic)
-      this.#byGroup.delete(group)
+  /**
+   * Removes all topics of a group that has ended; and from these topics all other groups that have ended, so that
+   * hundreds of groups that end together cost little more than one.
+   * @param onGone Called for each topic that no group has any more, with the last group that had it.
+   * @param size How many topics are visited in one slice. Each may have hundreds of groups.
+   */
+  *dropEnded(group: BrokerGroup, onGone: (topic: string, last: BrokerGroup) => void, size: number): Sliced<void> {
+    let visited = 0
+    for (const topic of this.of(group)) {
+      if (group.topicCount === 0) break
+      if (visited === size) {
+        yield
+        visited = 0
+      }
+      visited++
+      const last = topic.deleteEnded()
+      if (last === undefined || !topic.isEmpty) continue
+      this.#drop(topic)
+      onGone(topic.name, last)
     }
-    for (const topic of leaving) {
-      const had = only ? topic.delete(only) : topic.deleteWhere(group => group.brokers.length === 0) > 0
-      if (had && this.#dropIfEmpty(topic)) topics.push(topic.name)
-    }
-    return { topics, topicEntries }
+    this.#byGroup.delete(group)
   }
 
-  /** Changes the permission of all topics of a group. @returns How many topics it has. */
-  changePermission(group: BrokerGroup, change: (perm: number) => number): number {
-    for (const topic of this.#byGroup.get(group) ?? []) {
-      const queues = topic.queuesOf(group)
-      if (!queues) continue
-      const perm = change(queues.perm)
-      if (perm !== queues.perm) topic.setQueues(group, this.#queuePool.of(queues, perm))
-    }
-    return group.topicCount
-  }
-
-  #dropIfEmpty(topic: Topic): boolean {
-    return topic.size === 0 && this.#topics.delete(topic.name)
+  #drop(topic: Topic): void {
+    this.#topics.delete(topic.name)
   }
 }

@@ -1,7 +1,13 @@
-import { type BrokerData, MASTER_ID, type QueueData, type TopicRoute } from '@gantrymq/protocol'
+import {
+  type BrokerData,
+  MASTER_ID,
+  type QueueData,
+  type TopicQueueMappingInfo,
+  type TopicRoute,
+} from '@gantrymq/protocol'
 import { isWriteable } from '@gantrymq/protocol'
-import { type BrokerGroup, queueDataOf, sortedById } from './broker-group.ts'
-import type { QueueSettings } from './queue-settings.ts'
+import { type BrokerGroup, sortedById } from './broker-group.ts'
+import type { QueueSettings, SharedQueues } from './queue-settings.ts'
 import type { Topic } from './topic.ts'
 
 /** 5.x brokers query this topic to learn the members of their group, and must see them as they are. */
@@ -21,20 +27,23 @@ export function routeOfTopic(topic: Topic, supportActingMaster: boolean): TopicR
   const queueDatas: QueueData[] = []
   const brokerDatas: BrokerData[] = []
   const filterServerTable = new Map<string, readonly string[]>()
-  for (const [index, group] of topic.groups.entries()) {
-    const queues = topic.queues[index] as QueueSettings
-    queueDatas.push(queueDataOf(group, queues))
-    brokerDatas.push(acting && needsActingMaster(group, queues) ? withActingMaster(group.row) : group.row)
+  const { groups, queues, mappings } = topic
+  const topicQueueMappingByBroker = new Map<string, TopicQueueMappingInfo>()
+  for (const [index, group] of groups.entries()) {
+    const { queueData } = queues[index] as SharedQueues
+    queueDatas.push(queueData)
+    brokerDatas.push(acting && needsActingMaster(group, queueData) ? withActingMaster(group.row) : group.row)
+    const mapping = mappings.get(group)
+    if (mapping !== undefined) topicQueueMappingByBroker.set(group.name, mapping)
     for (const { addr, filterServers } of group.brokers) {
       if (filterServers.length > 0) filterServerTable.set(addr, filterServers)
     }
   }
-  const mappings = topic.mappings
   return {
     queueDatas,
     brokerDatas,
     filterServerTable,
-    ...(mappings.size > 0 && { topicQueueMappingByBroker: new Map(mappings) }),
+    ...(topicQueueMappingByBroker.size > 0 && { topicQueueMappingByBroker }),
   }
 }
 

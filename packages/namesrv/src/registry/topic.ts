@@ -1,6 +1,6 @@
 import type { TopicQueueMappingInfo } from '@gantrymq/protocol'
 import type { BrokerGroup } from './broker-group.ts'
-import type { QueueSettings } from './queue-settings.ts'
+import type { QueueSettings, SharedQueues } from './queue-settings.ts'
 
 /** What a cache sees of a topic: a route is valid while the table has this object with the same revision. */
 export interface LiveTopic {
@@ -9,10 +9,13 @@ export interface LiveTopic {
   readonly revision: number
 }
 
-const NO_MAPPINGS: ReadonlyMap<string, TopicQueueMappingInfo> = new Map()
+const NO_MAPPINGS: ReadonlyMap<BrokerGroup, TopicQueueMappingInfo> = new Map()
 
 /**
  * One topic: which broker groups have queues of it. Changed by RouteTable only.
+ *
+ * A group that has ended, because its last broker left, is not shown from that moment; the queues that it had are
+ * deleted later.
  *
  * Two parallel arrays instead of a Map: a name server can have millions of pairs of topic and group, and a Map takes
  * two to four times the memory for each. Finding a group in an array of hundreds takes about 100 ns.
@@ -21,8 +24,8 @@ export class Topic implements LiveTopic {
   readonly name: string
   #revision = 0
   #groups: BrokerGroup[] = []
-  #queues: QueueSettings[] = []
-  #mappings: Map<string, TopicQueueMappingInfo> | undefined
+  #queues: SharedQueues[] = []
+  #mappings: Map<BrokerGroup, TopicQueueMappingInfo> | undefined
 
   constructor(name: string) {
     this.name = name
@@ -32,38 +35,50 @@ export class Topic implements LiveTopic {
     return this.#revision
   }
 
-  /** How many groups have queues of it. */
-  get size(): number {
-    return this.#groups.length
+  /** Whether it has no queues at all, not even of a group that has ended. */
+  get isEmpty(): boolean {
+    return this.#groups.length === 0
+  }
+
+  /** Whether a group that has brokers has queues of it. If not, the topic is unknown to clients. */
+  get isLive(): boolean {
+    return this.#groups.some(isLive)
   }
 
   /** Sorted by name, so that every name server gives the same answer. */
   get groups(): readonly BrokerGroup[] {
-    return this.#groups
+    return this.#groups.every(isLive) ? this.#groups : this.#groups.filter(isLive)
   }
 
-  /** The settings for each of `groups`, in the same order. */
-  get queues(): readonly QueueSettings[] {
-    return this.#queues
+  /** The queues in each of `groups`, in the same order. */
+  get queues(): readonly SharedQueues[] {
+    const groups = this.#groups
+    return groups.every(isLive) ? this.#queues : this.#queues.filter((_, at) => isLive(groups[at] as BrokerGroup))
   }
 
-  /** Static topics (5.x), by broker name. */
-  get mappings(): ReadonlyMap<string, TopicQueueMappingInfo> {
+  /** Static topics (5.x), by group. */
+  get mappings(): ReadonlyMap<BrokerGroup, TopicQueueMappingInfo> {
     return this.#mappings ?? NO_MAPPINGS
   }
 
   queuesOf(group: BrokerGroup): QueueSettings | undefined {
     const index = this.#groups.indexOf(group)
-    return index === -1 ? undefined : this.#queues[index]
+    return this.#queues[index]?.queueData
   }
 
-  /** @returns Whether the group had no queues of it before. */
-  setQueues(group: BrokerGroup, queues: QueueSettings): boolean {
+  /**
+   * @param perm Replaces the permission of `settings`.
+   * @returns Whether the group had no queues of it before.
+   */
+  setQueues(group: BrokerGroup, settings: QueueSettings, perm = settings.perm): boolean {
     this.#revision++
     group.writes++
+    const queues = group.queues.share(settings, perm)
     const index = this.#groups.indexOf(group)
-    if (index !== -1) {
+    const before = this.#queues[index]
+    if (before !== undefined) {
       this.#queues[index] = queues
+      group.queues.release(before)
       return false
     }
     const at = this.#indexFor(group.name)
@@ -73,7 +88,6 @@ export class Topic implements LiveTopic {
     return true
   }
 
-  /** The index at which a group of this name belongs. */
   #indexFor(name: string): number {
     let low = 0
     let high = this.#groups.length
@@ -85,46 +99,59 @@ export class Topic implements LiveTopic {
     return low
   }
 
-  setMapping(info: TopicQueueMappingInfo): void {
+  /** @param group Has queues of the topic. */
+  setMapping(group: BrokerGroup, info: TopicQueueMappingInfo): void {
     this.#revision++
     this.#mappings ??= new Map()
-    this.#mappings.set(info.bname, info)
+    this.#mappings.set(group, info)
   }
 
   /** @returns Whether the group had queues of it. */
   delete(group: BrokerGroup): boolean {
     const index = this.#groups.indexOf(group)
     if (index === -1) return false
+    this.#forget(index)
     this.#groups.splice(index, 1)
     this.#queues.splice(index, 1)
-    this.#mappings?.delete(group.name)
-    group.topicCount--
-    group.writes++
     this.#revision++
     return true
   }
 
-  /** @returns How many groups were taken out. */
-  deleteWhere(isUnwanted: (group: BrokerGroup) => boolean): number {
-    const before = this.#groups.length
+  /**
+   * Deletes the queues of all groups that have ended. Routes have not shown them since, so the revision stays unless the
+   * topic is empty then.
+   * @returns The group that ended last; undefined if none had queues.
+   */
+  deleteEnded(): BrokerGroup | undefined {
     let kept = 0
-    for (let index = 0; index < before; index++) {
+    let last: BrokerGroup | undefined
+    for (let index = 0; index < this.#groups.length; index++) {
       const group = this.#groups[index] as BrokerGroup
-      if (isUnwanted(group)) {
-        group.topicCount--
-        group.writes++
-        this.#mappings?.delete(group.name)
+      if (isLive(group)) {
+        this.#groups[kept] = group
+        this.#queues[kept++] = this.#queues[index] as SharedQueues
         continue
       }
-      this.#groups[kept] = group
-      this.#queues[kept++] = this.#queues[index] as QueueSettings
+      this.#forget(index)
+      if (last === undefined || group.endedAs > last.endedAs) last = group
     }
-    if (kept === before) return 0
     this.#groups.length = kept
     this.#queues.length = kept
-    this.#revision++
-    return before - kept
+    if (last !== undefined && kept === 0) this.#revision++
+    return last
   }
+
+  #forget(index: number): void {
+    const group = this.#groups[index] as BrokerGroup
+    group.queues.release(this.#queues[index] as SharedQueues)
+    group.topicCount--
+    group.writes++
+    if (this.#mappings?.delete(group) && this.#mappings.size === 0) this.#mappings = undefined
+  }
+}
+
+function isLive(group: BrokerGroup): boolean {
+  return group.endedAs === 0
 }
 
 /** Copies short lists: most topics are on few brokers, and growing in place would reserve room for 17 at once. */

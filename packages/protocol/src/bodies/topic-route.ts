@@ -64,7 +64,7 @@ export interface TopicRoute {
   readonly topicQueueMappingByBroker?: ReadonlyMap<string, TopicQueueMappingInfo>
 }
 
-export function brokerBean(broker: BrokerData): Bean {
+function brokerBean(broker: BrokerData): Bean {
   return {
     brokerAddrs: broker.brokerAddrs,
     brokerName: broker.brokerName,
@@ -116,7 +116,8 @@ const queueTexts: Readonly<Record<Dialect, WeakMap<QueueData, string>>> = {
   standard: new WeakMap(),
 }
 
-function brokerText(broker: BrokerData, dialect: Dialect): string {
+/** A record as JSON text. It is written once, as records never change. */
+export function brokerText(broker: BrokerData, dialect: Dialect): string {
   const known = brokerTexts[dialect].get(broker)
   if (known !== undefined) return known
   const text = writeFastjson(brokerBean(broker), dialect)
