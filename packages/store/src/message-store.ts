@@ -491,6 +491,8 @@ export class MessageStore {
 
   #checkpointSoon(): void {
     if (this.#checkpointing !== undefined || this.#writability.failure !== undefined) return
+    // The last checkpoint is that of the close.
+    if (this.#closing !== undefined) return
     // It is logged, and it may end the store.
     this.#makeCheckpoint(false).catch(() => {})
   }

@@ -27,6 +27,8 @@ export interface PlantedFault {
   readonly pretends?: (operation: Operation, isOpening: boolean) => boolean
   /** Counts messages as acknowledged when they are written, although the store syncs them first. */
   readonly acknowledgesWritten?: boolean
+  /** Is told what the run does, to find out why a seed fails. */
+  readonly trace?: (what: string, details: object) => void
 }
 
 export interface CrashCounts {
@@ -257,9 +259,9 @@ class CrashRun {
     positions: Set<number>,
   ): Promise<void> {
     const name = `${queue.topic}/${queue.id}`
-    if (queue.minOffset !== 0) throw new Violation(`${name} begins at ${queue.minOffset}`)
     const read = new Found()
-    for (let offset = 0; offset < queue.maxOffset; ) {
+    // It begins above 0 if the first files of the log were lost before anything was promised.
+    for (let offset = queue.minOffset; offset < queue.maxOffset; ) {
       if (store.read({ queue, offset, maxMessages: 32, maxBytes: 1 << 20 }, read) === 'LOADING') {
         await this.#settled(read.loading ?? Promise.resolve())
         continue
@@ -319,6 +321,7 @@ class CrashRun {
   }
 
   #restart(): void {
+    this.#planted.trace?.('the process ends', { promised: this.#sent.filter(sent => sent.promise !== 'none') })
     this.#counts.crashes++
     this.#counts.operations += this.#disk.operations
     this.#completions = []
@@ -328,6 +331,7 @@ class CrashRun {
     const power = this.#syncFailed || this.#chance(6, 10)
     this.#syncFailed = false
     if (power) for (const sent of this.#sent) if (sent.promise === 'written') sent.promise = 'none'
+    this.#planted.trace?.('it starts again', { power, settings: this.#settings })
     const survival = this.#oneOf(['some', 'some', 'all', 'none'] as const)
     this.#clock = new ManualClock(this.#clock.now() + this.#numbers(100_000))
     this.#disk = this.#disk.restarted(power ? { power, survival } : { power }, this.#diskOptions())
@@ -339,6 +343,7 @@ class CrashRun {
       now: () => this.#clock.now(),
       complete: (completion: () => void) => void this.#completions.push(completion),
       fault: (operation: Operation): DiskFault | undefined => {
+        this.#planted.trace?.(this.#isOpening ? 'in the recovery' : 'in use', operation)
         if (this.#planted.pretends?.(operation, this.#isOpening) === true) return 'pretend'
         if (--this.#operationsLeft >= 0) return undefined
         const fault = this.#fault
@@ -352,7 +357,9 @@ class CrashRun {
 
   #options(): StoreOptions {
     const schedule = (work: () => void): void => void this.#turns.push(work)
-    return { ...this.#settings, disk: this.#disk, root: '/store', clock: this.#clock, schedule }
+    const say = (details: unknown, text?: string): void => this.#planted.trace?.(text ?? '', Object(details))
+    const log = { debug: say, info: say, warn: say, error: say }
+    return { ...this.#settings, disk: this.#disk, root: '/store', clock: this.#clock, schedule, log }
   }
 
   #crashSoon(operations: number): void {
