@@ -93,7 +93,7 @@ export class MessageCounts {
 }
 
 /** All messages that went one way, with samples of every second. */
-export class TotalCount {
+class TotalCount {
   messages = 0
   bytes = 0
   /** `messages` at each of the last seconds, the oldest first. */

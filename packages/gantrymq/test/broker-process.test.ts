@@ -1,0 +1,162 @@
+// The broker as operators run it, in its own process.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once as event } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { consumeRequests, decodeMessages, pullFlags, sendRequests } from '@gantrymq/protocol'
+import { RemotingClient } from '@gantrymq/remoting'
+
+const program = fileURLToPath(new URL('../src/bin/mqbroker.ts', import.meta.url))
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'broker-process-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Starts the program with its own home folder and waits for the boot line. */
+async function start(t: TestContext, home: string, ...args: string[]) {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  const environment = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
+  const child = spawn(process.execPath, [program, '--listen-port', '0', ...args], { env: environment })
+  t.after(() => child.kill('SIGKILL'))
+  const ended = event(child, 'exit') as Promise<[code: number | null, signal: string | null]>
+  const lines: string[] = []
+  for await (const line of createInterface(child.stdout)) {
+    lines.push(line)
+    const address = /^The broker\[[^,]+, ([\d.]+:\d+)\] boot success\. serializeType=JSON$/.exec(line)?.[1]
+    if (address !== undefined) return { child, ended, lines, address }
+  }
+  throw new Error(`no boot line:\n${lines.join('\n')}`)
+}
+
+function send(client: RemotingClient, address: string, body: string) {
+  const header = {
+    producerGroup: 'p',
+    topic: 'Orders',
+    defaultTopic: 'TBW102',
+    defaultTopicQueueNums: 1,
+    queueId: 0,
+    sysFlag: 0,
+    bornTimestamp: 1,
+    flag: 0,
+  }
+  return client.call(address, sendRequests.SEND_MESSAGE, { header, body: Buffer.from(body) })
+}
+
+/** All messages of the topic, as text. */
+async function pullAll(client: RemotingClient, address: string): Promise<string[]> {
+  const texts: string[] = []
+  for (let queueOffset = 0; ; ) {
+    const header = {
+      consumerGroup: 'g',
+      topic: 'Orders',
+      queueId: 0,
+      queueOffset,
+      maxMsgNums: 32,
+      sysFlag: pullFlags.subscription,
+      commitOffset: 0,
+      suspendTimeoutMillis: 0,
+      subscription: '*',
+      subVersion: 0,
+    }
+    const reply = await client.call(address, consumeRequests.PULL_MESSAGE, { header })
+    if (reply.body === null) return texts
+    texts.push(...decodeMessages(reply.body).map(message => message.body.toString()))
+    queueOffset = reply.header.nextBeginOffset
+  }
+}
+
+test('after kill -9 every acknowledged message is there, once, and the broker goes on', {
+  timeout: 60_000,
+}, async t => {
+  const home = await folder(t)
+  const client = new RemotingClient()
+  t.after(() => client.close())
+  const first = await start(t, home)
+  const acknowledged: string[] = []
+  const sender = async (name: number) => {
+    for (let i = 0; ; i++) {
+      try {
+        await send(client, first.address, `${name} ${i}`)
+      } catch {
+        return
+      }
+      acknowledged.push(`${name} ${i}`)
+    }
+  }
+  const senders = Array.from({ length: 16 }, (_, name) => sender(name))
+  while (acknowledged.length < 1000) await new Promise(resolve => void setImmediate(resolve))
+  first.child.kill('SIGKILL')
+  await Promise.all(senders)
+
+  const second = await start(t, home)
+  const found = await pullAll(client, second.address)
+  const once = new Set(found)
+  assert.equal(once.size, found.length)
+  const lost = acknowledged.filter(text => !once.has(text))
+  assert.deepEqual(lost, [])
+  await send(client, second.address, 'after')
+  assert.equal((await pullAll(client, second.address)).at(-1), 'after')
+})
+
+test('SIGTERM keeps everything and ends the program with 0', { timeout: 60_000 }, async t => {
+  const home = await folder(t)
+  const client = new RemotingClient()
+  t.after(() => client.close())
+  const first = await start(t, home)
+  for (const body of ['a', 'b']) await send(client, first.address, body)
+  const commit = { consumerGroup: 'g', topic: 'Orders', queueId: 0, commitOffset: 1 }
+  await pullAll(client, first.address)
+  await client.call(first.address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header: commit })
+  first.child.kill('SIGTERM')
+  assert.deepEqual(await first.ended, [0, null])
+  assert.equal(await readFile(join(home, 'store', 'config', 'consumerOffset.json'), 'utf8'), '{"offsetTable":{"Orders@g":{0:1}}}') // biome-ignore format: one thought
+
+  const second = await start(t, home)
+  assert.deepEqual(await pullAll(client, second.address), ['a', 'b'])
+})
+
+test('a broker.conf of Apache is read, and -n overrides its name servers', { timeout: 60_000 }, async t => {
+  const home = await folder(t)
+  const file = join(home, 'broker.conf')
+  await writeFile(
+    file,
+    'brokerName=broker-a\nnamesrvAddr=127.0.0.1:1\nstorePathRootDir=' + join(home, 'elsewhere') + '\n',
+  )
+  const child = spawn(process.execPath, [program, '-c', file, '-n', '127.0.0.1:2', '-p'], {
+    env: { ...process.env, HOME: home },
+  })
+  const lines: string[] = []
+  for await (const line of createInterface(child.stdout)) lines.push(line)
+  assert.equal(lines[0], `load config properties file OK, ${file}`)
+  for (const item of [
+    'brokerName=broker-a',
+    'namesrvAddr=127.0.0.1:2',
+    `storePathRootDir=${join(home, 'elsewhere')}`,
+  ]) {
+    assert.ok(
+      lines.some(line => line.endsWith(` INFO main - ${item}`)),
+      item,
+    )
+  }
+})
+
+test('a second broker on the same store ends with 255, and says what to do', { timeout: 60_000 }, async t => {
+  const home = await folder(t)
+  await start(t, home)
+  const child = spawn(process.execPath, [program, '--listen-port', '0'], { env: { ...process.env, HOME: home } })
+  const said: string[] = []
+  for await (const line of createInterface(child.stderr)) said.push(line)
+  const code = child.exitCode ?? ((await event(child, 'exit')) as [number])[0]
+  assert.equal(code, 255)
+  assert.match(
+    said.join('\n'),
+    /^the broker could not start: .*is in use: stop the other broker, or choose another folder/,
+  )
+})
