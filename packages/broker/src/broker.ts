@@ -37,6 +37,9 @@ import { ClientNotices } from './clients/client-notices.ts'
 import { ClientRegistry } from './clients/client-registry.ts'
 import { QueueLocks } from './clients/queue-locks.ts'
 import type { BrokerContext } from './context.ts'
+import { readDelayLevels } from './delays/delay-levels.ts'
+import { DelayOffsets } from './delays/delay-offsets.ts'
+import { DelayedDelivery, DELIVERY_TICK_MS } from './delays/delayed-delivery.ts'
 import { Groups } from './groups/groups.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
@@ -100,6 +103,7 @@ interface LoadedParts {
   readonly topics: Topics
   readonly groups: Groups
   readonly offsets: OffsetFile
+  readonly delayOffsets: DelayOffsets
   readonly store: MessageStore
   readonly tls: OpenServerTls
 }
@@ -123,6 +127,7 @@ export class Broker {
   readonly #locks = new QueueLocks()
   readonly #store: MessageStore
   readonly #writer: MessageWriter
+  readonly #delays: DelayedDelivery
   readonly #heldPulls: HeldPulls
   readonly #counts = new MessageCounts()
   readonly #random: () => number
@@ -181,7 +186,7 @@ export class Broker {
     parts: LoadedParts,
     { log, dial, random }: { readonly log: Logger; readonly dial: Dial | undefined; readonly random: () => number },
   ) {
-    const { clock, settings, topics, groups, offsets, store, tls } = parts
+    const { clock, settings, topics, groups, offsets, delayOffsets, store, tls } = parts
     const { options } = settings
     this.#log = log
     this.#clock = clock
@@ -222,7 +227,11 @@ export class Broker {
       isEnabled: () => settings.options.notifyConsumerIdsChangedEnable,
       log,
     })
-    this.#writer = new MessageWriter({ store, storeHost: () => this.#storeHostBytes })
+    const levels = readDelayLevels(options.messageDelayLevel)
+    const writer = new MessageWriter({ store, storeHost: () => this.#storeHostBytes, delayLevels: levels.length })
+    this.#writer = writer
+    const onDelivered = (topic: string, bytes: number): void => this.#counts.stored(topic, 1, bytes)
+    this.#delays = new DelayedDelivery({ store, writer, offsets: delayOffsets, levels, clock, log, onDelivered })
     this.status = this.#describe()
     this.#http = options.httpEnabled ? this.#createHttp(options) : undefined
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
@@ -317,6 +326,7 @@ export class Broker {
       clients: this.#clients,
       notices: this.#notices,
       locks: this.#locks,
+      delays: this.#delays,
       store: this.#store,
       writer: this.#writer,
       heldPulls: this.#heldPulls,
@@ -418,10 +428,12 @@ export class Broker {
   }
 
   #startTimers(): void {
-    const { registerNameServerPeriod, flushConsumerOffsetInterval } = this.#settings.options
+    const { registerNameServerPeriod, flushConsumerOffsetInterval, flushDelayOffsetInterval } = this.#settings.options
     const every = (ms: number, tick: () => void): void => void this.#timers.push(this.#clock.every(ms, tick))
     every(registerNameServerPeriod, () => void this.#registerAll())
     every(flushConsumerOffsetInterval, () => void this.#offsets.save())
+    every(DELIVERY_TICK_MS, () => this.#delays.tick())
+    every(flushDelayOffsetInterval, () => this.#delays.save())
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
     every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
@@ -452,10 +464,11 @@ export class Broker {
     const limits = { goAwayMs, drainMs: shutdownDrainMillis }
     await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
+    this.#delays.stop()
     try {
       await this.#store.close()
     } finally {
-      await Promise.all([this.#offsets.close(), this.#topics.close(), this.#groups.close()])
+      await Promise.all([this.#delays.close(), this.#offsets.close(), this.#topics.close(), this.#groups.close()])
       this.#nameServers.close()
       this.#tls.server?.close()
       this.#clock[Symbol.dispose]()
@@ -491,13 +504,14 @@ async function loadParts(options: BrokerOptions, loading: Loading): Promise<Load
   // The store comes first: it claims the folder, so that no other broker changes the tables meanwhile.
   const store = await MessageStore.open(storeOptions(options, { disk, clock, log }))
   try {
-    const [topics, groups, offsets, tls] = await Promise.all([
+    const [topics, groups, offsets, delayOffsets, tls] = await Promise.all([
       Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
       Groups.open({ ...of, path: file('subscriptionGroup.json') }),
       OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
+      DelayOffsets.open({ ...of, path: file('delayOffset.json') }),
       openServerTls(brokerOptions, options, { log, clock }),
     ])
-    return { clock, settings, topics, groups, offsets, store, tls }
+    return { clock, settings, topics, groups, offsets, delayOffsets, store, tls }
   } catch (error) {
     await store.close()
     throw error

@@ -5,6 +5,7 @@ import type { MessageStore } from '@gantrymq/store'
 import type { ClientNotices } from './clients/client-notices.ts'
 import type { ClientRegistry } from './clients/client-registry.ts'
 import type { QueueLocks } from './clients/queue-locks.ts'
+import type { DelayedDelivery } from './delays/delayed-delivery.ts'
 import type { Groups } from './groups/groups.ts'
 import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import type { OffsetTable } from './offsets/offset-table.ts'
@@ -24,6 +25,7 @@ export interface BrokerContext {
   readonly clients: ClientRegistry
   readonly notices: ClientNotices
   readonly locks: QueueLocks
+  readonly delays: DelayedDelivery
   readonly store: MessageStore
   /** Stores messages. */
   readonly writer: MessageWriter

@@ -35,7 +35,7 @@ const {
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,
 } = consumeRequests
-const { GET_ALL_CONSUMER_OFFSET, INVOKE_BROKER_TO_RESET_OFFSET } = offsetRequests
+const { GET_ALL_CONSUMER_OFFSET, GET_ALL_DELAY_OFFSET, INVOKE_BROKER_TO_RESET_OFFSET } = offsetRequests
 const {
   UPDATE_AND_CREATE_TOPIC,
   DELETE_TOPIC_IN_BROKER,
@@ -65,6 +65,7 @@ export const fastPortRequests = {
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
   GET_ALL_CONSUMER_OFFSET,
+  GET_ALL_DELAY_OFFSET,
   ...queryRequests,
   ...membershipRequests,
   LOCK_BATCH_MQ,

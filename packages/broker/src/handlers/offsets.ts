@@ -3,7 +3,7 @@ import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 
 type OffsetRequests = Pick<typeof consumeRequests, 'QUERY_CONSUMER_OFFSET' | 'UPDATE_CONSUMER_OFFSET'> &
-  Pick<typeof offsetRequests, 'GET_ALL_CONSUMER_OFFSET'>
+  Pick<typeof offsetRequests, 'GET_ALL_CONSUMER_OFFSET' | 'GET_ALL_DELAY_OFFSET'>
 
 const { QUERY_NOT_FOUND, SUBSCRIPTION_GROUP_NOT_EXIST, TOPIC_NOT_EXIST } = responseCodes
 
@@ -39,6 +39,8 @@ export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
   },
 
   GET_ALL_CONSUMER_OFFSET: (_call, { offsets }) => ({ body: offsets.all }),
+
+  GET_ALL_DELAY_OFFSET: (_call, { delays }) => ({ body: delays.offsets }),
 }
 
 /**

@@ -16,7 +16,8 @@ import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError, w
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { isDelayed, messagesOfBatch } from '../sending/batch.ts'
-import type { NewMessage, Written } from '../sending/message-writer.ts'
+import type { Written } from '../sending/message-writer.ts'
+import type { NewMessage } from '../sending/new-message.ts'
 import { queueOf, type Refused, refusedBeforeTopic, topicMissing, topicSysFlagOf } from '../sending/send-checks.ts'
 import { type SendHeader, withLongNames } from '../sending/send-header.ts'
 import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
@@ -134,7 +135,7 @@ function messagesIn(message: NewMessage, maxMessageSize: number): NewMessage[] {
 
 /** Answers when the message is safe, and its topic is stored too. */
 async function answer(
-  { status, positions, queueOffset, safe }: Written,
+  { status, topic, positions, queueOffset, safe }: Written,
   message: NewMessage,
   queueId: number,
   context: BrokerContext,
@@ -154,7 +155,7 @@ async function answer(
     if (!(error instanceof RemotingError && error.code === 'TIMEOUT')) throw refusal(lostBy(error))
     code = responseCodes.FLUSH_DISK_TIMEOUT
   }
-  context.counts.stored(message.topic, positions.length, message.body.length)
+  context.counts.stored(topic, positions.length, message.body.length)
   return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn }, code)
 }
 

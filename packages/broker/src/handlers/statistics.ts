@@ -41,7 +41,7 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
     return { body: { group, topic, ...(subscription && { subscription }) } }
   },
 
-  async GET_BROKER_RUNTIME_INFO(_call, { counts, store, settings, heldPulls, clock, startedAt }) {
+  async GET_BROKER_RUNTIME_INFO(_call, { counts, store, settings, heldPulls, delays, clock, startedAt }) {
     const body = runtimeInfo({
       counts,
       version: OUR_VERSION,
@@ -54,6 +54,7 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
       earliestMessage: await store.earliestTime(),
       startAcceptSendRequestTimeStamp: settings.options.startAcceptSendRequestTimeStamp,
       heldPulls: heldPulls.size,
+      delays: delays.progress(),
     })
     return { body }
   },

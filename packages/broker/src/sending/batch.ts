@@ -1,5 +1,5 @@
 import { decodeBatch, PROPERTY } from '@gantrymq/protocol'
-import type { NewMessage } from './message-writer.ts'
+import type { NewMessage } from './new-message.ts'
 
 /**
  * The messages of a batch, with the properties of their own: what the header says of the whole batch is not stored, as in 5.5.

@@ -2,28 +2,14 @@ import { isIP } from 'node:net'
 import { type Host, hostBytes } from '@gantrymq/protocol'
 import type { Peer } from '@gantrymq/remoting'
 import { APPENDED, type AppendStatus, type MessageStore, type NewRecord } from '@gantrymq/store'
-
-/** A message that the broker stores: Apache's MessageExtBrokerInner. */
-export interface NewMessage {
-  readonly topic: string
-  readonly queueId: number
-  readonly body: Buffer
-  readonly properties: ReadonlyMap<string, string>
-  /** A number of the user's own. */
-  readonly flag: number
-  readonly sysFlag: number
-  /** Milliseconds since the epoch, by the sender's clock. */
-  readonly bornTimestamp: number
-  /** As stored; see `bornHostOf`. */
-  readonly bornHost: Buffer
-  readonly reconsumeTimes: number
-  /** Position of the half message of a committed message. Default 0. */
-  readonly preparedTransactionOffset?: number
-}
+import { delayed } from '../delays/delayed-message.ts'
+import type { NewMessage } from './new-message.ts'
 
 /** What became of a message. */
 export interface Written {
   readonly status: AppendStatus
+  /** The topic of the record: of a delayed message, not its own. */
+  readonly topic: string
   /** Where the message is in the log; of a batch, each message. Empty if it was refused. */
   readonly positions: readonly number[]
   /** Of a batch, that of its first message. */
@@ -39,6 +25,8 @@ export interface MessageWriterOptions {
   readonly store: MessageStore
   /** The broker's address as stored; read again at each use. */
   readonly storeHost: () => Buffer
+  /** How many delay levels there are. */
+  readonly delayLevels: number
 }
 
 const SEPARATOR = '\u0001'
@@ -48,27 +36,39 @@ const END = '\u0002'
 export class MessageWriter {
   readonly #store: MessageStore
   readonly #storeHost: () => Buffer
+  readonly #delayLevels: number
   readonly #bornHosts = new WeakMap<Peer, Buffer>()
 
-  constructor({ store, storeHost }: MessageWriterOptions) {
+  constructor({ store, storeHost, delayLevels }: MessageWriterOptions) {
     this.#store = store
     this.#storeHost = storeHost
+    this.#delayLevels = delayLevels
   }
 
-  /** Appends a message. It leaves with everything else that is appended in this turn of the event loop. */
+  /**
+   * Appends a message, or has it wait if it has a delay level. It leaves with everything else that is appended in this turn of the
+   * event loop.
+   */
   write(message: NewMessage): Written {
+    return this.writeNow(delayed(message, this.#delayLevels))
+  }
+
+  /** Appends a message to its queue, whatever its delay level. */
+  writeNow(message: NewMessage): Written {
+    const { topic } = message
     const status = this.#store.append(this.#recordOf(message))
-    if (status !== APPENDED) return refused(status)
+    if (status !== APPENDED) return refused(status, topic)
     const { position, queueOffset } = this.#store.appended
-    return { status, positions: [position], queueOffset, safe: this.#safe() }
+    return { status, topic, positions: [position], queueOffset, safe: this.#safe() }
   }
 
   /** Appends messages of one queue, all or none. */
   writeBatch(messages: readonly NewMessage[]): Written {
     const status = this.#store.appendBatch(messages.map(message => this.#recordOf(message)))
-    if (status !== APPENDED) return refused(status)
+    const topic = messages[0]?.topic ?? ''
+    if (status !== APPENDED) return refused(status, topic)
     const positions = [...this.#store.appendedPositions]
-    return { status, positions, queueOffset: this.#store.appended.queueOffset, safe: this.#safe() }
+    return { status, topic, positions, queueOffset: this.#store.appended.queueOffset, safe: this.#safe() }
   }
 
   /** A peer's address as messages contain it. */
@@ -106,8 +106,8 @@ export class MessageWriter {
   }
 }
 
-function refused(status: AppendStatus): Written {
-  return { status, positions: [], queueOffset: 0, safe: Promise.resolve() }
+function refused(status: AppendStatus, topic: string): Written {
+  return { status, topic, positions: [], queueOffset: 0, safe: Promise.resolve() }
 }
 
 /** Unlike `writeMessageProperties`, this leaves it to the store to refuse a text that is too long. */

@@ -20,6 +20,8 @@ export interface RuntimeFacts {
   readonly earliestMessage: number
   readonly startAcceptSendRequestTimeStamp: number
   readonly heldPulls: number
+  /** How far the messages of each delay level have been delivered. */
+  readonly delays: Iterable<{ readonly level: number; readonly offset: number; readonly maxOffset: number }>
 }
 
 const DAY = 86_400
@@ -69,9 +71,15 @@ export function runtimeInfo(facts: RuntimeFacts): Map<string, string> {
       earliestMessageTimeStamp: String(facts.earliestMessage),
       startAcceptSendRequestTimeStamp: String(facts.startAcceptSendRequestTimeStamp),
       remainHowManyDataToFlush: size(facts.unflushed),
+      ...delayProgress(facts.delays),
       ...threadPools(facts.heldPulls),
     }),
   )
+}
+
+function delayProgress(delays: RuntimeFacts['delays']): Record<string, string> {
+  const entries = [...delays].map(({ level, offset, maxOffset }) => [`scheduleMessageOffset_${level}`, `${offset},${maxOffset}`]) // biome-ignore format: one thought
+  return Object.fromEntries(entries)
 }
 
 /** mqadmin shows them; a broker that answers in one thread has no such queues. */
