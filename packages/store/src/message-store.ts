@@ -164,7 +164,7 @@ export class MessageStore {
     await disk.syncFolder(root)
     await this.#segments.load(this.#lock.wasAborted)
     await this.#queues.load(this.#segments.first?.start ?? 0)
-    if (this.#options.indexKeys) await this.#index.load(this.#lock.wasAborted)
+    if (this.#options.indexKeys) await this.#index.load()
     this.#checkpoint = Checkpoint.open(disk, root)
     await this.#recover(this.#checkpoint)
     await this.#lock.begin()

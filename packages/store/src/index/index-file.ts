@@ -263,8 +263,8 @@ export class IndexFile {
   readHeader(): void {
     const header = Buffer.alloc(HEADER_BYTES)
     const file = this.#files.get(this.path)
-    const bytes = indexFileBytes(this.#sizes)
-    if (file.size < bytes) file.truncate(bytes)
+    // A crash came while it was created.
+    if (file.size === 0) file.truncate(indexFileBytes(this.#sizes))
     file.readSync(header, 0, HEADER_BYTES, 0)
     this.beginTimestamp = readLong(header, 0)
     this.endTimestamp = readLong(header, 8)
@@ -332,9 +332,6 @@ export class IndexFile {
     this.endPosition = position
     this.endTimestamp = this.beginTimestamp + seconds * 1000
     ;(this.#changedPages as Uint8Array).fill(1)
-    const file = this.#files.get(this.path)
-    file.truncate(this.#entryAt(kept))
-    file.truncate(indexFileBytes(this.#sizes))
     if (endPosition < limit) return kept === last && position === endPosition
     return !isDamaged
   }

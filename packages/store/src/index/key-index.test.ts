@@ -18,7 +18,7 @@ function openIndex(disk: Disk, { sizes = SIZES, clock = new ManualClock() } = {}
 
 async function reopen(disk: Disk, cutAt?: number): Promise<KeyIndex> {
   const index = openIndex(disk)
-  await index.load(false)
+  await index.load()
   if (cutAt !== undefined) await index.cut(cutAt)
   return index
 }
@@ -210,5 +210,5 @@ test('files of another size are refused with the names of the options', async ()
   putMany(index, 0, 50)
   await index.close()
   const other = openIndex(disk, { sizes: { slots: 10, entries: 30 } })
-  await assert.rejects(other.load(false), { code: 'BAD_FILES', message: /480 bytes.*maxHashSlotNum/ })
+  await assert.rejects(other.load(), { code: 'BAD_FILES', message: /480 bytes.*maxHashSlotNum/ })
 })

@@ -69,29 +69,26 @@ export class KeyIndex implements DerivedData {
     this.#savedAt = clock.elapsed()
   }
 
-  /**
-   * Finds the files. Blocks.
-   * @param isTorn Whether the store was not closed: then any file may be short, because a crash came while it was created or cut
-   * @throws StoreError BAD_FILES if a file has another size than the options say
-   */
-  async load(isTorn: boolean): Promise<void> {
+  /** Finds the files. Blocks. @throws StoreError BAD_FILES if a file has another size than the options say */
+  async load(): Promise<void> {
     const { disk } = this.#files
     const bytes = indexFileBytes(this.#sizes)
     const entries = (disk.list(this.#folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))
     for (const { name, size } of entries) {
       const path = `${this.#folder}/${name}`
-      const isUnfinished = size < bytes && (isTorn || name === entries.at(-1)?.name)
-      if (size !== bytes && !isUnfinished) throw wrongSize(path, size, bytes)
+      if (size !== bytes && size !== 0) throw wrongSize(path, size, bytes)
       const file = new IndexFile(this.#files, path, this.#sizes, true)
       file.readHeader()
-      this.#indexFiles.push(file)
+      if (file.isEmpty) {
+        await file.remove()
+        this.#namesChanged = true
+      } else this.#indexFiles.push(file)
     }
     this.#found = this.#indexFiles.length
     const last = this.#indexFiles.at(-1)
     if (last === undefined) return
-    if (last.isEmpty) await this.#removeLast()
-    else if (!last.isFull) await last.load()
+    if (!last.isFull) await last.load()
     this.#setLastPosition()
   }
 
@@ -221,7 +218,7 @@ export class KeyIndex implements DerivedData {
   async cut(position: number): Promise<void> {
     this.#isComplete = true
     for (let last = this.#indexFiles.at(-1); last !== undefined; last = this.#indexFiles.at(-1)) {
-      if (last.beginPosition < position && !last.isEmpty) break
+      if (last.beginPosition < position) break
       await this.#removeLast()
     }
     const last = this.#indexFiles.at(-1)
@@ -230,8 +227,10 @@ export class KeyIndex implements DerivedData {
       if (!this.#isComplete)
         this.#log.error({ file: last.path }, 'an index file is damaged and is rebuilt from the log')
       if (last.isEmpty) await this.#removeLast()
-      else this.#unsaved.add(last)
     }
+    // After a crash nothing is known to be durable, not even the names of files.
+    for (const file of this.#indexFiles) this.#unsaved.add(file)
+    this.#namesChanged = true
     this.#setLastPosition()
     this.#saved = position
   }

@@ -6,7 +6,7 @@ import type { Disk } from '../files/disk.ts'
 import { MemoryDisk } from '../files/memory-disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
-import { fileStartsIn } from './queue-files.ts'
+import { findFiles } from './queue-files.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
 const FOLDER = '/store/consumequeue/Orders/3'
@@ -20,10 +20,10 @@ function openQueue(disk: Disk, fileBytes = 400): { queue: ConsumeQueue; shared: 
     lastSerial: 0,
     fileBytes,
   }
-  const fileStarts = fileStartsIn(FOLDER, disk.list(FOLDER) ?? [], fileBytes, 'mappedFileSizeConsumeQueue')
+  const found = findFiles(shared.files, FOLDER, fileBytes, 'mappedFileSizeConsumeQueue')
   const keyPrefixHash = stringHash('Orders#')
   return {
-    queue: new ConsumeQueue({ topic: 'Orders', id: 3, keyPrefixHash, folder: FOLDER, shared, fileStarts }),
+    queue: new ConsumeQueue({ topic: 'Orders', id: 3, keyPrefixHash, folder: FOLDER, shared, found }),
     shared,
   }
 }
@@ -206,7 +206,7 @@ function loseSectors(disk: Disk, from: number, fileBytes: number, kept: readonly
   }
 }
 
-test('a last file that a crash left short is completed', async () => {
+test('files that a crash left short are completed', async () => {
   const disk = new MemoryDisk()
   const { queue } = openQueue(disk)
   putMany(queue, 0, 30)
@@ -214,6 +214,8 @@ test('a last file that a crash left short is completed', async () => {
   disk.open(`${FOLDER}/00000000000000000400`).truncate(100)
   assert.deepEqual(await tagsOf(reopen(disk)), range(0, 25))
   assert.equal(disk.open(`${FOLDER}/00000000000000000400`).size, 400)
+  disk.open(`${FOLDER}/00000000000000000000`).truncate(0)
+  assert.deepEqual(await tagsOf(reopen(disk, 0)), [])
 })
 
 test('files of another size are refused with their name and the option', async () => {

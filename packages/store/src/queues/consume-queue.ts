@@ -1,6 +1,6 @@
 import type { OpenFiles } from '../files/open-files.ts'
 import type { QueueExtension } from './queue-extension.ts'
-import { QueueFiles } from './queue-files.ts'
+import { type FoundFiles, QueueFiles } from './queue-files.ts'
 import {
   extensionOffset,
   fillPreBlank,
@@ -40,8 +40,8 @@ export interface ConsumeQueueParts {
   readonly keyPrefixHash: number
   readonly folder: string
   readonly shared: SharedByQueues
-  /** First bytes of the files in the folder. Default: none. */
-  readonly fileStarts?: number[]
+  /** The files in the folder. Default: none. */
+  readonly found?: FoundFiles | undefined
   /** Where the tags of its units are kept. Default: in the units. */
   readonly extension?: QueueExtension | undefined
 }
@@ -69,6 +69,7 @@ interface Tail {
 }
 
 const SMALLEST_TAIL = 16 * UNIT_BYTES
+const NO_FILES: FoundFiles = { starts: [], stray: [] }
 const CLEAN = Number.POSITIVE_INFINITY
 
 /**
@@ -106,7 +107,7 @@ export class ConsumeQueue {
   #isRemoved = false
   #isDurable: boolean
 
-  constructor({ topic, id, keyPrefixHash, folder, shared, fileStarts = [], extension }: ConsumeQueueParts) {
+  constructor({ topic, id, keyPrefixHash, folder, shared, found = NO_FILES, extension }: ConsumeQueueParts) {
     this.topic = topic
     this.topicBytes = Buffer.from(topic)
     this.id = id
@@ -117,11 +118,11 @@ export class ConsumeQueue {
       open: shared.files,
       folder,
       fileBytes: shared.fileBytes,
-      starts: fileStarts,
+      found,
       hasBlanks: true,
     })
     this.#extension = extension
-    this.#isDurable = fileStarts.length > 0
+    this.#isDurable = found.starts.length > 0
     this.#unitsPerBlock = shared.blocks.blockBytes / UNIT_BYTES
   }
 
@@ -366,7 +367,6 @@ export class ConsumeQueue {
    */
   recover(limit: number, logStart: number): void {
     this.#forget()
-    this.#files.complete()
     for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
       const max = this.#endOfUnits(start, limit)
       if (max > start / UNIT_BYTES) {
@@ -374,9 +374,10 @@ export class ConsumeQueue {
         this.nextOffset = max
         this.#minOffset = (this.#files.starts[0] as number) / UNIT_BYTES
         this.#logEnd = this.#recordEnd(max - 1)
-        if (Number.isFinite(limit) || !this.#isBlank(max)) this.#cut(max, limit)
+        if (Number.isFinite(limit)) this.#distrust(max, limit)
+        else if (!this.#isBlank(max)) this.#cut(max, limit)
         this.#correctMinOffset(logStart)
-        this.#extension?.recover(extensionOffset(this.#readSync(max - 1), 0))
+        this.#extension?.recover(extensionOffset(this.#readSync(max - 1), 0), Number.isFinite(limit))
         return
       }
       this.#cut(start / UNIT_BYTES, limit)
@@ -421,6 +422,14 @@ export class ConsumeQueue {
     this.#tail = undefined
     this.#full = []
     this.#serial = ++this.#shared.lastSerial
+  }
+
+  /** After a crash nothing is known to be durable, not even the names of files. The next sync makes it so. */
+  #distrust(max: number, limit: number): void {
+    this.#cut(max, limit)
+    this.#synced = (this.#files.starts[0] as number) / UNIT_BYTES
+    this.#files.distrustNames()
+    this.#isDurable = false
   }
 
   /** Discards units from the files. That must be durable before the mark passes `limit`, or a power failure brings them back. */

@@ -7,7 +7,7 @@ import { OpenFiles } from '../files/open-files.ts'
 import { takesOffset } from '../log/record-writer.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
 import { QueueExtension, type SharedByExtensions } from './queue-extension.ts'
-import { fileStartsIn } from './queue-files.ts'
+import { findFiles, type FoundFiles } from './queue-files.ts'
 import { UNIT_BYTES } from './queue-unit.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
@@ -102,11 +102,11 @@ export class ConsumeQueues implements DerivedData {
       for (const id of this.#foldersIn(`${this.#folder}/${topic}`)) {
         if (!QUEUE_ID.test(id)) continue
         const folder = `${this.#folder}/${topic}/${id}`
-        const entries = this.#disk.list(folder) ?? []
-        const fileStarts = fileStartsIn(folder, entries, this.#shared.fileBytes, 'mappedFileSizeConsumeQueue')
-        if (fileStarts.length === 0) continue
+        const { files, fileBytes } = this.#shared
+        const found = findFiles(files, folder, fileBytes, 'mappedFileSizeConsumeQueue')
+        if (found.starts.length === 0) continue
         this.#found++
-        const queue = this.#add(topic, Number(id), fileStarts)
+        const queue = this.#add(topic, Number(id), found)
         queue.recover(Number.POSITIVE_INFINITY, logStart)
         await queue.removeDiscarded()
       }
@@ -136,7 +136,7 @@ export class ConsumeQueues implements DerivedData {
     return this.#add(topic, id)
   }
 
-  #add(topic: string, id: number, fileStarts?: number[]): ConsumeQueue {
+  #add(topic: string, id: number, found?: FoundFiles): ConsumeQueue {
     const keyPrefixHash = stringHash(`${topic}#`)
     const folder = `${this.#folder}/${topic}/${id}`
     const queue = new ConsumeQueue({
@@ -145,7 +145,7 @@ export class ConsumeQueues implements DerivedData {
       keyPrefixHash,
       folder,
       shared: this.#shared,
-      ...(fileStarts && { fileStarts }),
+      found,
       extension: this.#extensionOf(topic, id),
     })
     const queues = this.#topics.get(topic)
@@ -158,14 +158,9 @@ export class ConsumeQueues implements DerivedData {
     const shared = this.#sharedByExtensions
     if (shared === undefined) return undefined
     const folder = `${this.#extensionFolder}/${topic}/${id}`
-    const starts = fileStartsIn(
-      folder,
-      this.#disk.list(folder) ?? [],
-      shared.fileBytes,
-      'mappedFileSizeConsumeQueueExt',
-    )
-    if (!shared.isWritten && starts.length === 0) return undefined
-    return new QueueExtension(shared, folder, ++this.#shared.lastSerial, starts)
+    const found = findFiles(shared.files, folder, shared.fileBytes, 'mappedFileSizeConsumeQueueExt')
+    if (!shared.isWritten && found.starts.length === 0) return undefined
+    return new QueueExtension(shared, folder, ++this.#shared.lastSerial, found)
   }
 
   get topics(): Iterable<string> {

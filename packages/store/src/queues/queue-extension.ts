@@ -1,6 +1,6 @@
 import { readLong, writeLong } from '../log/record-layout.ts'
 import type { OpenFiles } from '../files/open-files.ts'
-import { QueueFiles } from './queue-files.ts'
+import { type FoundFiles, QueueFiles } from './queue-files.ts'
 import type { UnitBlocks } from './unit-blocks.ts'
 
 /** Size, tags code, store time, size of the bit map; the bit map follows. */
@@ -43,15 +43,15 @@ export class QueueExtension {
   #written = 0
   #synced = 0
 
-  constructor(shared: SharedByExtensions, folder: string, serial: number, starts: number[]) {
+  constructor(shared: SharedByExtensions, folder: string, serial: number, found: FoundFiles) {
     const { files, blocks, fileBytes, isWritten } = shared
     this.isWritten = isWritten
-    this.#files = new QueueFiles({ open: files, folder, fileBytes, starts, hasBlanks: false })
+    this.#files = new QueueFiles({ open: files, folder, fileBytes, found, hasBlanks: false })
     this.#blocks = blocks
     this.#blockBytes = blocks.blockBytes
     this.#serial = serial
     this.#fileBytes = fileBytes
-    this.#begin((starts.at(-1) ?? -fileBytes) + fileBytes)
+    this.#begin((found.starts.at(-1) ?? -fileBytes) + fileBytes)
   }
 
   #begin(end: number): void {
@@ -155,11 +155,10 @@ export class QueueExtension {
   }
 
   /**
-   * Continues behind the extension of the queue's last unit, at a start; what is behind it is discarded. If that unit has none, a new
-   * file begins.
+   * Continues behind the extension of the queue's last unit, at a start. If that unit has none, a new file begins.
+   * @param isCut Whether a crash may have left something behind it, which is discarded
    */
-  recover(lastOffset: number | undefined): void {
-    this.#files.complete()
+  recover(lastOffset: number | undefined, isCut: boolean): void {
     const { starts } = this.#files
     const nextFile = (starts.at(-1) ?? -this.#fileBytes) + this.#fileBytes
     if (lastOffset === undefined || lastOffset >= nextFile) return this.#begin(nextFile)
@@ -167,8 +166,11 @@ export class QueueExtension {
     this.#files.readSync(head, lastOffset)
     const size = head.readInt16BE(0)
     if (size < HEAD_BYTES) return this.#begin(nextFile)
-    this.#files.truncate(lastOffset + size)
     this.#begin(lastOffset + size)
+    if (!isCut) return
+    this.#files.truncate(lastOffset + size)
+    this.#synced = starts[0] as number
+    this.#files.distrustNames()
   }
 
   /** Discards everything. */

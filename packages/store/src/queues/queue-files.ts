@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { type FolderEntry, type OpenFile, writeAllSync } from '../files/disk.ts'
+import { type OpenFile, writeAllSync } from '../files/disk.ts'
 import type { OpenFiles } from '../files/open-files.ts'
 import { StoreError } from '../errors.ts'
 import { fillPreBlank } from './queue-unit.ts'
@@ -11,8 +11,7 @@ export interface QueueFilesParts {
   readonly open: OpenFiles
   readonly folder: string
   readonly fileBytes: number
-  /** First bytes of the files in the folder, ascending and without gaps. */
-  readonly starts: number[]
+  readonly found: FoundFiles
   /** Whether what is before the first unit of the first file is filled with blank units. */
   readonly hasBlanks: boolean
 }
@@ -33,11 +32,12 @@ export class QueueFiles {
   #namesChanged = false
   #folderMade = false
 
-  constructor({ open, folder, fileBytes, starts, hasBlanks }: QueueFilesParts) {
+  constructor({ open, folder, fileBytes, found, hasBlanks }: QueueFilesParts) {
     this.#open = open
     this.#folder = folder
     this.#fileBytes = fileBytes
-    this.#starts = starts
+    this.#starts = [...found.starts]
+    for (const start of found.stray) this.#discard(start)
     this.#hasBlanks = hasBlanks
   }
 
@@ -107,12 +107,10 @@ export class QueueFiles {
     await disk.syncFolder(dirname(dirname(topic)))
   }
 
-  /** Gives the files that a crash left short their full size. */
-  complete(): void {
-    for (const start of this.#starts) {
-      const file = this.#open.get(this.pathOf(start))
-      if (file.size < this.#fileBytes) file.truncate(this.#fileBytes)
-    }
+  /** Lets the next sync make the names of all files durable: a process that was killed may have left them in memory only. */
+  distrustNames(): void {
+    this.#namesChanged = true
+    this.#folderMade = true
   }
 
   /** Makes zeros of everything from `byte` on, and removes the files behind it. A file that starts at `byte` goes, too. */
@@ -166,9 +164,7 @@ export class QueueFiles {
       this.#folderMade = true
     }
     this.#namesChanged = true
-    // It may also exist if a power failure lost the name of its successor: the files before such a gap are not part of the queue.
-    const exists = this.#discarded.delete(start) || this.#open.disk.exists(path)
-    const file = exists ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
+    const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
     this.#starts.push(start)
     if (first === 0 || !this.#hasBlanks) return file
     const blank = Buffer.allocUnsafe(Math.min(first, BLANK_CHUNK))
@@ -186,31 +182,37 @@ export class QueueFiles {
   }
 }
 
+/** The files in the folder of a queue, by their first bytes, ascending. */
+export interface FoundFiles {
+  /** Those that follow each other. */
+  readonly starts: readonly number[]
+  /** Those behind a gap, which cannot be used: their units are put again from the log. */
+  readonly stray: readonly number[]
+}
+
 /**
- * The first bytes of the files that make up a queue, of the entries of its folder: the newest file, and those before it without a
- * gap. A file may be short, because a crash came while it was created or cut.
- * @throws StoreError BAD_FILES if the files have another size than the options say
+ * Finds the files of a queue in its folder. One that a crash left short, while it was created or cut, gets its full size.
+ * @param option The name of the option that says how large they are
+ * @throws StoreError BAD_FILES if the option was another when they were written
  */
-export function fileStartsIn(
-  folder: string,
-  entries: readonly FolderEntry[],
-  fileBytes: number,
-  option: string,
-): number[] {
-  const files = entries.filter(({ name, isFolder }) => !isFolder && NAME.test(name))
-  files.sort((a, b) => (a.name < b.name ? -1 : 1))
-  const starts: number[] = []
-  for (const { name, size } of files) {
+export function findFiles(open: OpenFiles, folder: string, fileBytes: number, option: string): FoundFiles {
+  const entries = (open.disk.list(folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
+  const all: number[] = []
+  for (const { name, size } of entries) {
+    const path = `${folder}/${name}`
     const start = Number(name)
-    if (size > fileBytes || start % fileBytes !== 0) throw wrongSize(`${folder}/${name}`, size, fileBytes, option)
-    if (starts.length > 0 && start - (starts.at(-1) as number) !== fileBytes) starts.length = 0
-    starts.push(start)
+    if (size > fileBytes || start % fileBytes !== 0) throw wrongSize(path, size, fileBytes, option)
+    if (size < fileBytes) open.get(path).truncate(fileBytes)
+    all.push(start)
   }
-  return starts
+  all.sort((a, b) => a - b)
+  const first = all[0] ?? 0
+  const gap = all.findIndex((start, index) => start !== first + index * fileBytes)
+  return gap < 0 ? { starts: all, stray: [] } : { starts: all.slice(0, gap), stray: all.slice(gap) }
 }
 
 function wrongSize(path: string, size: number, expected: number, option: string): StoreError {
-  const found = `${path} has ${size} bytes, but such a file has ${expected} (${option}).`
+  const found = `${path} has ${size} bytes, but files of ${expected} bytes are expected (${option}).`
   return new StoreError(
     'BAD_FILES',
     `${found} Set the size with which the files were written, or remove the folder: the queue is rebuilt from the log.`,
