@@ -1,6 +1,6 @@
 import { Connection, type FastPath, FrameDecoder, Outbox, writeFrame } from '@gantrymq/remoting'
 import { firstFrames, registerPlan, routePlan } from '../load/plan.ts'
-import { hole } from './hole.ts'
+import { endlessTurn, hole } from './hole.ts'
 import type { MicroCase } from './measure.ts'
 
 const BATCH = 16
@@ -67,7 +67,7 @@ function onePrepared(): FastPath {
 }
 
 function feed(options: Partial<ConstructorParameters<typeof Connection>[1]>): () => void {
-  const connection = new Connection(hole(), { remoteAddress: '127.0.0.1:1', ...options })
+  const connection = new Connection(hole(), { remoteAddress: '127.0.0.1:1', turns: endlessTurn, ...options })
   const chunk = queries()
   return () => connection.feed(chunk)
 }

@@ -8,3 +8,6 @@ export function hole(): Duplex {
     writev: (_chunks, done) => done(),
   })
 }
+
+/** For connections in a loop that measures them: the loop is one turn of the event loop, however long it takes. */
+export const endlessTurn = { isOver: () => false, later: () => {}, forget: () => {} }

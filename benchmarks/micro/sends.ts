@@ -7,7 +7,7 @@ import {
   NOT_TAKEN,
 } from '@gantrymq/remoting'
 import { type GoldenSend, goldenSends } from '@gantrymq/testkit'
-import { hole } from './hole.ts'
+import { endlessTurn, hole } from './hole.ts'
 import type { MicroCase } from './measure.ts'
 
 const BATCH = 16
@@ -15,7 +15,7 @@ const REPLY_BYTES = 120
 
 /** The sends of a busy producer: several in one chunk. */
 function feed({ frame }: GoldenSend, options: Partial<ConnectionOptions>): () => void {
-  const connection = new Connection(hole(), { remoteAddress: '127.0.0.1:1', ...options })
+  const connection = new Connection(hole(), { remoteAddress: '127.0.0.1:1', turns: endlessTurn, ...options })
   const chunk = Buffer.concat(Array.from({ length: BATCH }, () => frame))
   return () => connection.feed(chunk)
 }

@@ -77,7 +77,7 @@ export interface ConnectionOptions {
   /** Counts the memory of frames for all connections that share it. Without it, frames are bounded by `maxFrame` only. */
   readonly memory?: FrameMemory | undefined
   /** Divides the time for reading among the connections that share it. Default: the connection has its own. */
-  readonly turns?: ReadTurns | undefined
+  readonly turns?: Pick<ReadTurns, 'isOver' | 'later' | 'forget'> | undefined
   readonly traffic?: Traffic | undefined
   /**
    * Called when requests have been answered. `count` is more than 1 if a fast path answered several at once: then each of them

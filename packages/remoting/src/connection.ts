@@ -41,8 +41,8 @@ import { giveUpAfter, upTo } from './waits.ts'
 const closed = diagnostics.channel('gantrymq:remoting:connection:close')
 const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
 
-/** Frames between two looks at the clock. A frame for the router counts as so many, as it takes longer. */
-const FRAMES_PER_CHECK = 16
+/** Frames on the fast path between two looks at the clock, which would cost more than one of them. */
+const FRAMES_PER_CHECK = 32
 
 let lastId = 0
 
@@ -72,7 +72,7 @@ export class Connection implements FastConnection {
   readonly #calls: PendingCalls
   readonly #answering: Answering
   readonly #traffic: Traffic | undefined
-  readonly #turns: ReadTurns
+  readonly #turns: NonNullable<ConnectionOptions['turns']>
   readonly #share: MemoryShare | undefined
   /**
    * A socket does not read the bytes of a write that is done: the kernel has them, or they were encrypted. Any other stream may
@@ -110,7 +110,7 @@ export class Connection implements FastConnection {
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
     this.lastActivity = this.#clock.elapsed()
-    this.#turns = options.turns ?? new ReadTurns(() => this.#clock.elapsed())
+    this.#turns = options.turns ?? new ReadTurns()
     this.#share = options.memory?.share({
       onMemory: () => this.#onMemory(),
       onOutOfMemory: why => this.#onOutOfMemory(why),
@@ -160,7 +160,7 @@ export class Connection implements FastConnection {
     this.lastActivity = now
     if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
     this.#decoder.push(chunk)
-    this.#read(now)
+    if (!this.#paused) this.#read(now)
   }
 
   /** Handles the frames of the last read until it is used up, or until the connection must stop. */
@@ -187,38 +187,34 @@ export class Connection implements FastConnection {
     let unchecked = 0
     let checks = 0
     if (fastPath !== undefined) this.#startRun()
-    while (this.#state !== 'closed' && !this.#paused) {
-      if (unchecked >= FRAMES_PER_CHECK && decoder.rest > 0) {
-        if (this.#turns.isOver(checks++)) return
-        unchecked = 0
-      }
-      if (!decoder.next()) {
-        if (decoder.rest > 0) this.#starve()
-        return
-      }
+    while (decoder.next()) {
       this.#frameSince = 0
       const { bytes, start, end, lent } = decoder
       const scanned = scanHeader(bytes, start, end, maxHeader, view)
-      if (fastPath !== undefined) {
-        if (scanned && this.#isTaken(fastPath, view)) {
-          if (lent !== undefined) {
-            pool?.give(lent)
-            this.#share?.dropFrame()
-          }
-          unchecked++
-          continue
+      if (fastPath !== undefined && scanned && this.#isTaken(fastPath, view)) {
+        if (lent !== undefined) {
+          pool?.give(lent)
+          this.#share?.dropFrame()
         }
+        if (++unchecked >= FRAMES_PER_CHECK) this.readAt = performance.now()
+      } else {
         this.#answering.endRun()
+        const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
+        const fields = command.extFields?.size ?? 0
+        if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
+        this.#frameSize = end - start
+        this.#onCommand(this.#sharesReads && lent === undefined ? withOwnBody(command) : command, lent)
+        if (lent !== undefined) this.#share?.dropFrame()
+        if (fastPath !== undefined) this.#startRun()
+        unchecked = FRAMES_PER_CHECK
       }
-      const command = readCommand(bytes, start, view, scanned, this.#calls.nextOpaque())
-      const fields = command.extFields?.size ?? 0
-      if (fields > maxFields) throw new FrameError(`a header of ${fields} fields, the limit is ${maxFields}`)
-      this.#frameSize = end - start
-      this.#onCommand(this.#sharesReads && lent === undefined ? withOwnBody(command) : command, lent)
-      if (lent !== undefined) this.#share?.dropFrame()
-      unchecked += FRAMES_PER_CHECK
-      if (fastPath !== undefined) this.#startRun()
+      if (decoder.isUsedUp() || this.#state === 'closed' || this.#paused) return
+      if (unchecked >= FRAMES_PER_CHECK) {
+        if (this.#turns.isOver(checks++, this.readAt)) return
+        unchecked = 0
+      }
     }
+    if (decoder.rest > 0) this.#starve()
   }
 
   /** Keeps the rest of a read for a later turn, and reads nothing else until then. */
@@ -279,6 +275,7 @@ export class Connection implements FastConnection {
       return
     }
     const started = performance.now()
+    this.readAt = started
     const reply = this.#options.onRequest?.(command, this) ?? {
       code: REQUEST_CODE_NOT_SUPPORTED,
       remark: ` request type ${command.code} not supported`,
@@ -311,7 +308,8 @@ export class Connection implements FastConnection {
       if (lent !== undefined) this.#options.pool?.give(lent)
       return
     }
-    this.#answering.answered(command.code, reply.code, performance.now() - started)
+    this.readAt = performance.now()
+    this.#answering.answered(command.code, reply.code, this.readAt - started)
     this.#answer(command, reply)
     // An answer that shares memory with its request has not been sent yet.
     if (lent !== undefined && !isPartOf(reply.body, lent)) this.#options.pool?.give(lent)

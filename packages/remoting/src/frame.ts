@@ -22,7 +22,7 @@ const BLOCK = 64 * 1024
 /** A pooled buffer is lent once one part in so many of its frame has arrived. A read is 64 KiB, so it is enough for 4 MiB. */
 const SMALLEST_PART = 64
 /** Memory for a frame grows fourfold until so many bytes have arrived, and then twofold. */
-const QUICK_GROWTH = 4 * BLOCK
+const QUICK_GROWTH = 16 * BLOCK
 
 const NO_BYTES = Buffer.alloc(0)
 
@@ -81,6 +81,13 @@ export class FrameDecoder {
   push(chunk: Buffer): void {
     this.#chunk = this.rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#position), chunk])
     this.#position = 0
+  }
+
+  /** Whether no rest of the chunk is left. Then the chunk is released, so that a silent connection does not keep it in memory. */
+  isUsedUp(): boolean {
+    if (this.#position < this.#chunk.length) return false
+    this.#drop()
+    return true
   }
 
   /** Copies the rest of the chunk, whose memory will be overwritten. */
@@ -148,7 +155,6 @@ export class FrameDecoder {
     if (end === this.#chunk.length) this.#drop()
   }
 
-  /** Releases a chunk that is used up, so that a silent connection does not keep it in memory. */
   #drop(): void {
     this.#chunk = NO_BYTES
     this.#position = 0

@@ -9,24 +9,18 @@ const CHECKS_IN_A_ROW = 4
  * they stopped. So many frames in one read delay neither other connections nor timers.
  */
 export class ReadTurns {
-  readonly #now: () => number
   readonly #waiting = new Set<() => void>()
   /** When the current turn began; undefined if no connection had more than one frame yet. */
   #since: number | undefined
   #scheduled = false
 
-  /** @param now Milliseconds that never go back. */
-  constructor(now: () => number) {
-    this.#now = now
-  }
-
   /**
    * Whether a connection must leave the rest of its read to a later turn. Asked between two frames of one read.
    * @param checks How many times the connection has asked during this read.
+   * @param now By `performance.now`.
    */
-  isOver(checks: number): boolean {
+  isOver(checks: number, now: number): boolean {
     if (checks >= CHECKS_IN_A_ROW && this.#waiting.size > 0) return true
-    const now = this.#now()
     if (this.#since === undefined) {
       this.#since = now
       this.#schedule()
@@ -52,12 +46,13 @@ export class ReadTurns {
 
   readonly #begin = (): void => {
     this.#scheduled = false
-    this.#since = this.#waiting.size > 0 ? this.#now() : undefined
+    const since = performance.now()
+    this.#since = since
     // A connection that has not finished waits again, at the end.
     for (const readOn of this.#waiting) {
       this.#waiting.delete(readOn)
       readOn()
-      if (this.#now() - (this.#since as number) >= TURN_MS) break
+      if (performance.now() - since >= TURN_MS) break
     }
     // The reads until the next turn share the rest of the budget with those that have waited.
     if (this.#waiting.size > 0) this.#schedule()

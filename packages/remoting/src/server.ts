@@ -127,7 +127,7 @@ export class RemotingServer {
   readonly #perAddress = new Map<string, number>()
   readonly #fastPath: FastPath | undefined
   readonly #pool = new BufferPool()
-  readonly #turns: ReadTurns
+  readonly #turns = new ReadTurns()
   /** Of the frames of all connections. */
   readonly memory: FrameMemory
   #sweeper: Disposable | undefined
@@ -141,7 +141,6 @@ export class RemotingServer {
     this.#idleMs = this.#limits.idleMs
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
-    this.#turns = new ReadTurns(() => this.#clock.elapsed())
     this.memory = new FrameMemory(this.#limits.maxFrameMemory, this.#clock)
     this.#fastPath = options.fastPath && this.#unlessGoingAway(options.fastPath)
   }
