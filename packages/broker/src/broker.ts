@@ -6,20 +6,23 @@ import {
   HttpEndpoint,
   httpProtocols,
   limitsOf,
+  type MetricSource,
+  type MetricsPage,
   openServerTls,
   type OpenServerTls,
   Pages,
   type Readiness,
   ServerSettings,
   storeInFile,
-  VERSION,
+  TurnBudget,
 } from '@gantrymq/daemon'
-import { type Host, hostBytes, type TopicConfig, UniqueIds } from '@gantrymq/protocol'
+import { type Host, hostBytes, requestNames, responseCodes, type TopicConfig, UniqueIds } from '@gantrymq/protocol'
 import {
   addressRanges,
   AddressList,
   AwakeClock,
   type Clock,
+  type CloseReason,
   type Connection,
   type Dial,
   type Logger,
@@ -33,6 +36,7 @@ import {
   upTo,
 } from '@gantrymq/remoting'
 import { type Disk, MessageStore } from '@gantrymq/store'
+import { brokerStatus } from './broker-status.ts'
 import { ClientNotices } from './clients/client-notices.ts'
 import { ClientRegistry } from './clients/client-registry.ts'
 import { QueueLocks } from './clients/queue-locks.ts'
@@ -43,6 +47,8 @@ import { DelayedDelivery, DELIVERY_TICK_MS } from './delays/delayed-delivery.ts'
 import { Groups } from './groups/groups.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
+import { brokerPages } from './http/pages.ts'
+import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { addressText, type AdvertisedAddress, advertisedAddress } from './name-servers/advertised-address.ts'
 import { ipAddressOf, localAddressTowards } from './name-servers/local-address.ts'
 import { Registrar } from './name-servers/registrar.ts'
@@ -65,6 +71,8 @@ export interface BrokerParts {
   readonly dial?: Dial
   /** Unknown keys of the configuration file. GET_BROKER_CONFIG shows them. */
   readonly unknownKeys?: ReadonlyMap<string, string>
+  /** Creates the page at `/metrics`. Default: that page says that metrics are off. */
+  readonly metricsPage?: (source: MetricSource) => MetricsPage
   /** False: no port is opened, and `accept` gets the connections. The broker registers brokerIP1 and listenPort. Default true. */
   readonly listen?: boolean
   /** The files of the store. Default: those of the machine; in memory, if there is no storePathRootDir. */
@@ -96,6 +104,12 @@ const FAST_PORT_DISTANCE = 2
 /** Replication is not served; the address is part of every registration. */
 const HA_PORT_DISTANCE = 1
 
+/** What a program gives to the broker itself. */
+interface GivenParts extends Required<Pick<BrokerParts, 'log' | 'random'>> {
+  readonly dial: Dial | undefined
+  readonly metricsPage: BrokerParts['metricsPage']
+}
+
 /** The parts that are loaded from disk before the broker is put together. */
 interface LoadedParts {
   readonly clock: AwakeClock
@@ -116,6 +130,7 @@ interface LoadedParts {
  */
 export class Broker {
   readonly status: BrokerStatus
+  readonly metrics: BrokerMetrics
   readonly #log: Logger
   readonly #clock: AwakeClock
   readonly #settings: ServerSettings<BrokerOptions>
@@ -130,6 +145,8 @@ export class Broker {
   readonly #delays: DelayedDelivery
   readonly #heldPulls: HeldPulls
   readonly #counts = new MessageCounts()
+  /** Time for the pages of HTTP, beside the requests of clients. */
+  readonly #turns = new TurnBudget<'page'>({ lanes: ['page'] })
   readonly #random: () => number
   readonly #tls: OpenServerTls
   readonly #client: RemotingClient
@@ -156,7 +173,7 @@ export class Broker {
    */
   static async start(given: BrokerStartOptions = {}): Promise<Broker> {
     const { log = silent, clock = systemClock, random = Math.random, ...others } = given
-    const { dial, unknownKeys, disk, listen = true, port, host, ...rest } = others
+    const { dial, unknownKeys, disk, metricsPage, listen = true, port, host, ...rest } = others
     const options = brokerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     // The tables tell the broker of changes; it exists once they are loaded.
     let broker: Broker | undefined
@@ -172,7 +189,7 @@ export class Broker {
       awake[Symbol.dispose]()
       throw error
     })
-    broker = new Broker(parts, { log, dial, random })
+    broker = new Broker(parts, { log, dial, random, metricsPage })
     try {
       await broker.#open(listen)
     } catch (error) {
@@ -182,10 +199,7 @@ export class Broker {
     return broker
   }
 
-  private constructor(
-    parts: LoadedParts,
-    { log, dial, random }: { readonly log: Logger; readonly dial: Dial | undefined; readonly random: () => number },
-  ) {
+  private constructor(parts: LoadedParts, { log, dial, random, metricsPage }: GivenParts) {
     const { clock, settings, topics, groups, offsets, delayOffsets, store, tls } = parts
     const { options } = settings
     this.#log = log
@@ -232,8 +246,30 @@ export class Broker {
     this.#writer = writer
     const onDelivered = (topic: string, bytes: number): void => this.#counts.stored(topic, 1, bytes)
     this.#delays = new DelayedDelivery({ store, writer, offsets: delayOffsets, levels, clock, log, onDelivered })
-    this.status = this.#describe()
-    this.#http = options.httpEnabled ? this.#createHttp(options) : undefined
+    this.status = brokerStatus({
+      options,
+      topics,
+      groups,
+      offsets: offsets.table,
+      clients: this.#clients,
+      counts: this.#counts,
+      store,
+      startedAt: this.#startedAt,
+      readiness: () => this.#readiness(),
+    })
+    this.metrics = new BrokerMetrics({
+      requests: Object.values(brokerRequests).map(({ code }) => [code, requestNames.get(code) ?? String(code)]),
+      responses: Object.entries(responseCodes).map(([name, code]) => [code, name]),
+      counts: this.#counts,
+    })
+    this.metrics.watch({
+      status: this.status,
+      heldPulls: () => this.#heldPulls.size,
+      brokerPermission: () => settings.options.brokerPermission,
+      unflushed: () => store.written - store.safe,
+      storedBytes: () => store.end - store.start,
+    })
+    this.#http = options.httpEnabled ? this.#createHttp(options, metricsPage?.(this.metrics)) : undefined
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
     store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
@@ -300,7 +336,9 @@ export class Broker {
   #createServer(options: BrokerOptions, onRequest: RemotingServerOptions['onRequest']): RemotingServer {
     return new RemotingServer({
       onRequest,
-      onClose: connection => this.#onClose(connection),
+      onAnswered: (request, response, ms, count) => this.metrics.rpc.observe(request, response, ms, count),
+      traffic: this.metrics,
+      onClose: (connection, reason) => this.#onClose(connection, reason),
       protocols: this.#http === undefined || options.httpPort !== null ? {} : httpProtocols(this.#http),
       tls: this.#tls.server,
       proxies:
@@ -311,9 +349,10 @@ export class Broker {
     })
   }
 
-  #createHttp({ httpAllowedHosts }: BrokerOptions): HttpEndpoint {
+  #createHttp({ httpAllowedHosts }: BrokerOptions, metrics: MetricsPage | undefined): HttpEndpoint {
     const of = { role: 'broker', clock: this.#clock, log: this.#log }
-    const pages = new Pages({ ...of, health: this.status })
+    const further = brokerPages(this.status, work => this.#turns.run('page', work))
+    const pages = new Pages({ ...of, health: this.status, metrics, further })
     return new HttpEndpoint({ ...of, allowedHosts: httpAllowedHosts, answer: request => pages.answer(request) })
   }
 
@@ -358,18 +397,6 @@ export class Broker {
       brokerName,
       address: addressText(host, port),
       haAddress: addressText(brokerIP2 ?? host, port + HA_PORT_DISTANCE),
-    }
-  }
-
-  #describe(): BrokerStatus {
-    const { brokerName, brokerClusterName } = this.#settings.options
-    return {
-      version: VERSION,
-      startedAt: this.#startedAt,
-      brokerName,
-      clusterName: brokerClusterName,
-      readiness: () => this.#readiness(),
-      counts: () => ({ topics: this.#topics.size, groups: this.#groups.size, clients: this.#clients.size }),
     }
   }
 
@@ -447,7 +474,8 @@ export class Broker {
     }
   }
 
-  #onClose(connection: Connection): void {
+  #onClose(connection: Connection, reason: CloseReason): void {
+    this.metrics.connectionsClosed.add({ reason })
     this.#heldPulls.drop(connection.id)
     this.#notices.membersChanged(this.#clients.drop(connection.id))
   }
@@ -470,6 +498,8 @@ export class Broker {
     } finally {
       await Promise.all([this.#delays.close(), this.#offsets.close(), this.#topics.close(), this.#groups.close()])
       this.#nameServers.close()
+      this.#turns[Symbol.dispose]()
+      this.metrics.close()
       this.#tls.server?.close()
       this.#clock[Symbol.dispose]()
     }

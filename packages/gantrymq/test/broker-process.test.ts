@@ -23,7 +23,8 @@ async function folder(t: TestContext): Promise<string> {
 async function start(t: TestContext, home: string, ...args: string[]) {
   const { PATH, NODE_COMPILE_CACHE } = process.env
   const environment = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
-  const child = spawn(process.execPath, [program, '--listen-port', '0', ...args], { env: environment })
+  const flags = ['--listen-port', '0', '--mapped-file-size-commit-log', '16777216', ...args]
+  const child = spawn(process.execPath, [program, ...flags], { env: environment })
   t.after(() => child.kill('SIGKILL'))
   const ended = event(child, 'exit') as Promise<[code: number | null, signal: string | null]>
   const lines: string[] = []

@@ -24,6 +24,7 @@ export interface Page {
 export type RefusalCode =
   | 'NOT_FOUND'
   | 'TOPIC_NOT_FOUND'
+  | 'GROUP_NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
   | 'BAD_PATH'
   | 'BAD_QUERY'

@@ -1,4 +1,5 @@
 import { Broker, type BrokerOptions, brokerOptions } from '@gantrymq/broker'
+import { prometheusPage } from '../program/metrics.ts'
 import type { ApacheOption, Program } from '../program/program.ts'
 
 /** The options of Apache's mqbroker (its ServerUtil and BrokerStartup). */
@@ -44,7 +45,13 @@ export const mqbroker: Program<BrokerOptions> = {
   ],
 
   async start({ options, unknown }, log) {
-    const broker = await Broker.start({ ...options, unknownKeys: unknown, log })
+    const labels = { cluster: options.brokerClusterName, node_type: 'broker', node_id: options.brokerName }
+    const broker = await Broker.start({
+      ...options,
+      unknownKeys: unknown,
+      log,
+      metricsPage: source => prometheusPage(source, labels),
+    })
     const { serializeType, namesrvAddr, brokerName } = options
     const where = namesrvAddr === null ? '' : ` and name server is ${namesrvAddr}`
     return {
