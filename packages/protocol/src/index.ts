@@ -22,6 +22,7 @@ export {
   DEAD_LETTER_PREFIX,
   deadLetterTopicOf,
   groupProblem,
+  groupOfRetryTopic,
   INNER_PRODUCER_GROUP,
   isClosedTopic,
   isDeadLetterTopic,

@@ -59,6 +59,11 @@ export function retryTopicOf(group: string): string {
   return RETRY_PREFIX + group
 }
 
+/** The group of a retry topic. */
+export function groupOfRetryTopic(topic: string): string {
+  return topic.slice(RETRY_PREFIX.length)
+}
+
 export function deadLetterTopicOf(group: string): string {
   return DEAD_LETTER_PREFIX + group
 }

@@ -21,12 +21,13 @@ import { offsetHandlers } from './offsets.ts'
 import { pullHandlers } from './pull.ts'
 import { queryHandlers } from './query.ts'
 import { resetHandlers } from './resets.ts'
+import { sendBackHandlers } from './send-back.ts'
 import { sendHandlers } from './send.ts'
 import { settingsHandlers } from './settings.ts'
 import { statisticsHandlers } from './statistics.ts'
 import { topicHandlers } from './topics.ts'
 
-const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE } = sendRequests
+const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE, CONSUMER_SEND_MSG_BACK } = sendRequests
 const {
   PULL_MESSAGE,
   LITE_PULL_MESSAGE,
@@ -62,6 +63,7 @@ export const fastPortRequests = {
   SEND_MESSAGE,
   SEND_MESSAGE_V2,
   SEND_BATCH_MESSAGE,
+  CONSUMER_SEND_MSG_BACK,
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
   GET_ALL_CONSUMER_OFFSET,
@@ -99,6 +101,7 @@ export const brokerRequests = { ...fastPortRequests, PULL_MESSAGE, LITE_PULL_MES
 /** A handler for each of them. */
 export const handlers = {
   ...sendHandlers,
+  ...sendBackHandlers,
   ...pullHandlers,
   ...offsetHandlers,
   ...queryHandlers,

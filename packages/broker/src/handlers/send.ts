@@ -1,4 +1,5 @@
 import {
+  groupOfRetryTopic,
   INNER_BATCH,
   isRetryTopic,
   MULTI_TAGS,
@@ -15,12 +16,15 @@ import {
 import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError, within } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import { groupMissingRemark } from '../remarks.ts'
 import { isDelayed, messagesOfBatch } from '../sending/batch.ts'
 import type { Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
+import { asDeadLetter, maxRetries } from '../sending/send-back.ts'
 import { queueOf, type Refused, refusedBeforeTopic, topicMissing, topicSysFlagOf } from '../sending/send-checks.ts'
 import { type SendHeader, withLongNames } from '../sending/send-header.ts'
 import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
+import { deadLetterTopic } from './send-back.ts'
 
 type SendRequests = Pick<typeof sendRequests, 'SEND_MESSAGE' | 'SEND_MESSAGE_V2' | 'SEND_BATCH_MESSAGE'>
 
@@ -29,19 +33,21 @@ interface Send {
   readonly header: SendHeader
   readonly body: Buffer
   readonly peer: Peer
+  /** Of the client, see `maxRetries`. */
+  readonly version: number
 }
 
 /** Requests that store messages: Apache's SendMessageProcessor. */
 export const sendHandlers: HandlersFor<SendRequests, BrokerContext> = {
-  SEND_MESSAGE: ({ header, body, peer }, context) => send({ header, body: body ?? NO_BYTES, peer }, context),
-  SEND_MESSAGE_V2: (call, context) => send(fromV2(call), context),
-  SEND_BATCH_MESSAGE: (call, context) => send(fromV2(call), context),
+  SEND_MESSAGE: ({ header, ...call }, context) => send(sendOf(header, call), context),
+  SEND_MESSAGE_V2: ({ header, ...call }, context) => send(sendOf(withLongNames(header), call), context),
+  SEND_BATCH_MESSAGE: ({ header, ...call }, context) => send(sendOf(withLongNames(header), call), context),
 }
 
 const NO_BYTES = Buffer.alloc(0)
 
-function fromV2({ header, body, peer }: Pick<Call<SendRequests['SEND_MESSAGE_V2']>, 'header' | 'body' | 'peer'>): Send {
-  return { header: withLongNames(header), body: body ?? NO_BYTES, peer }
+function sendOf(header: SendHeader, { body, peer, command }: Omit<Call<SendRequests['SEND_MESSAGE']>, 'header'>): Send {
+  return { header, body: body ?? NO_BYTES, peer, version: command.version }
 }
 
 function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
@@ -51,7 +57,20 @@ function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
   // The flag in the header decides, not the request code, as in Apache.
   if (given.header.batch) return answer(writeBatch(message, context), message, queueId, context)
   checkMessage(message, context)
-  return answer(context.writer.write(message), message, queueId, context)
+  return answer(context.writer.write(retried(message, given, context)), message, queueId, context)
+}
+
+/** A consumer may send a message that it could not consume as a new one: after too many times it becomes a dead letter. */
+function retried(message: NewMessage, { header, version }: Send, context: BrokerContext): NewMessage {
+  if (!isRetryTopic(message.topic)) return message
+  const name = groupOfRetryTopic(message.topic)
+  const group = context.groups.find(name)
+  if (group === undefined) throw new ResponseError(responseCodes.SUBSCRIPTION_GROUP_NOT_EXIST, groupMissingRemark(name))
+  const isOver = message.reconsumeTimes > maxRetries(group, version, header.maxReconsumeTimes)
+  // A group that consumes in order has had its retries in the consumer.
+  if (!isOver && !context.locks.hasLocks(name, context.clock.elapsed())) return message
+  deadLetterTopic(name, context)
+  return asDeadLetter(message, name)
 }
 
 /** The topic of a send, which is created if it may be. @throws ResponseError */

@@ -36,12 +36,17 @@ export function refusedBeforeTopic(
   const { brokerPermission, startAcceptSendRequestTimeStamp: start, brokerIp, now } = rules
   if (now < start) return { code: SYSTEM_ERROR, remark: `broker unable to service, until ${timeText(start)}` }
   if (!isWriteable(brokerPermission) && known?.order) {
-    return { code: NO_PERMISSION, remark: `the broker[${brokerIp}] sending message is forbidden` }
+    return { code: NO_PERMISSION, remark: brokerForbidden(brokerIp) }
   }
   const remark = topicNameRemark(topic)
   if (remark !== null) return { code: INVALID_PARAMETER, remark }
   if (isClosedTopic(topic)) return { code: NO_PERMISSION, remark: `Sending message to topic[${topic}] is forbidden.` }
   return undefined
+}
+
+/** The remark of a broker without permission to write. @param brokerIp How remarks name the broker: brokerIP1. */
+export function brokerForbidden(brokerIp: string): string {
+  return `the broker[${brokerIp}] sending message is forbidden`
 }
 
 /** The answer if a topic neither exists nor may be created. */

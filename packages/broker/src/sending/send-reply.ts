@@ -1,6 +1,6 @@
 import { type Host, offsetMessageId, responseCodes, type sendRequests } from '@gantrymq/protocol'
 import type { Answer } from '@gantrymq/remoting'
-import { type AppendStatus, APPENDED, BUSY, NOT_WRITABLE, StoreError } from '@gantrymq/store'
+import { type AppendStatus, APPENDED, BUSY, NOT_WRITABLE, PROPERTIES_TOO_LONG, StoreError } from '@gantrymq/store'
 import type { Refused } from './send-checks.ts'
 
 const { MESSAGE_ILLEGAL, SERVICE_NOT_AVAILABLE, SYSTEM_BUSY, SYSTEM_ERROR } = responseCodes
@@ -36,6 +36,13 @@ export function sendReply(receipt: Receipt, code: number = responseCodes.SUCCESS
       TRACE_ON: traceOn,
     },
   }
+}
+
+/** What a store that refuses a message returns in Apache: PutMessageStatus. */
+export function statusName(status: Exclude<AppendStatus, typeof APPENDED>): string {
+  if (status === NOT_WRITABLE) return 'SERVICE_NOT_AVAILABLE'
+  if (status === BUSY) return 'OS_PAGE_CACHE_BUSY'
+  return status === PROPERTIES_TOO_LONG ? 'PROPERTIES_SIZE_EXCEEDED' : 'MESSAGE_ILLEGAL'
 }
 
 /** Why the store refused a message, in Apache's words. */
