@@ -95,7 +95,7 @@ test('tags whose extension is lost are unknown, those of new units are not', asy
   await disk.unlink(`${EXTENSIONS}/Orders/0/00000000000000000000`)
   const again = await reopen(disk)
   putMany(again, 3, 5)
-  assert.deepEqual((await tagsOf(again)).slice(3), [21, 28])
+  assert.deepEqual(await tagsOf(again), [undefined, undefined, undefined, 21, 28])
 })
 
 test('extensions of an earlier time are read, and new units do without', async () => {

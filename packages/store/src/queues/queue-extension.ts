@@ -99,6 +99,7 @@ export class QueueExtension {
   tagsCode(offset: number): number | 'LOADING' | undefined {
     if (offset >= this.#end) return undefined
     if (offset >= this.#tailStart) return readLong(this.#tail, offset - this.#tailStart + TAGS_AT)
+    if (this.#isLost(offset)) return undefined
     const first = this.#find(offset)
     const last = this.#find(offset + TAGS_END - 1)
     if (first === undefined || last === undefined) return 'LOADING'
@@ -106,6 +107,11 @@ export class QueueExtension {
     if (first === last) return codeAt(first, at)
     const both = Buffer.concat([first.subarray(at), last.subarray(0, TAGS_END)])
     return codeAt(both, 0)
+  }
+
+  /** Whether the file with an offset is not there any more. */
+  #isLost(offset: number): boolean {
+    return offset < (this.#files.starts[0] ?? Number.POSITIVE_INFINITY)
   }
 
   #find(byte: number): Buffer | undefined {
@@ -161,7 +167,8 @@ export class QueueExtension {
   recover(lastOffset: number | undefined, isCut: boolean): void {
     const { starts } = this.#files
     const nextFile = (starts.at(-1) ?? -this.#fileBytes) + this.#fileBytes
-    if (lastOffset === undefined || lastOffset >= nextFile) return this.#begin(nextFile)
+    if (lastOffset === undefined) return this.#begin(nextFile)
+    if (this.#isLost(lastOffset) || lastOffset >= nextFile) return this.#beginBehind(lastOffset)
     const head = Buffer.alloc(HEAD_BYTES)
     this.#files.readSync(head, lastOffset)
     const size = head.readInt16BE(0)
@@ -171,6 +178,12 @@ export class QueueExtension {
     this.#files.truncate(lastOffset + size)
     this.#synced = starts[0] as number
     this.#files.distrustNames()
+  }
+
+  /** Files are lost to which units lead. New extensions must not get their offsets. */
+  #beginBehind(lastOffset: number): void {
+    this.#files.truncate(0)
+    this.#begin(this.#files.startOf(lastOffset) + this.#fileBytes)
   }
 
   /** Discards everything. */

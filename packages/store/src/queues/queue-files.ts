@@ -30,7 +30,8 @@ export class QueueFiles {
   /** Removed from the queue, but still in the folder. */
   readonly #discarded = new Set<number>()
   #namesChanged = false
-  #folderMade = false
+  /** Whether the names of the folders above may be in memory only: the process that made them may have been killed. */
+  #foldersChanged = true
 
   constructor({ open, folder, fileBytes, found, hasBlanks }: QueueFilesParts) {
     this.#open = open
@@ -75,15 +76,15 @@ export class QueueFiles {
 
   /** Makes `[from, to)` durable, with the names of the files. @throws the disk's error; a later call does it all again */
   async sync(from: number, to: number): Promise<void> {
-    const [folderMade, namesChanged] = [this.#folderMade, this.#namesChanged]
-    this.#folderMade = false
+    const [foldersChanged, namesChanged] = [this.#foldersChanged, this.#namesChanged]
+    this.#foldersChanged = false
     this.#namesChanged = false
     try {
       await this.removeDiscarded()
       await this.#syncFiles(from, to)
-      await this.#syncFolders(namesChanged, folderMade)
+      await this.#syncFolders(namesChanged, foldersChanged)
     } catch (error) {
-      this.#folderMade ||= folderMade
+      this.#foldersChanged ||= foldersChanged
       this.#namesChanged ||= namesChanged
       throw error
     }
@@ -97,10 +98,10 @@ export class QueueFiles {
     }
   }
 
-  async #syncFolders(namesChanged: boolean, folderMade: boolean): Promise<void> {
+  async #syncFolders(namesChanged: boolean, foldersChanged: boolean): Promise<void> {
     const { disk } = this.#open
     if (namesChanged && disk.exists(this.#folder)) await disk.syncFolder(this.#folder)
-    if (!folderMade) return
+    if (!foldersChanged) return
     const topic = dirname(this.#folder)
     await disk.syncFolder(topic)
     await disk.syncFolder(dirname(topic))
@@ -110,7 +111,6 @@ export class QueueFiles {
   /** Lets the next sync make the names of all files durable: a process that was killed may have left them in memory only. */
   distrustNames(): void {
     this.#namesChanged = true
-    this.#folderMade = true
   }
 
   /** Makes zeros of everything from `byte` on, and removes the files behind it. A file that starts at `byte` goes, too. */
@@ -161,7 +161,7 @@ export class QueueFiles {
     const path = this.pathOf(start)
     if (!this.#open.disk.exists(this.#folder)) {
       this.#open.disk.makeFolder(this.#folder)
-      this.#folderMade = true
+      this.#foldersChanged = true
     }
     this.#namesChanged = true
     const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
