@@ -57,4 +57,14 @@ export interface BrokerStatus extends Health {
   /** The progress of a group in each queue of the topics in which it has offsets or to which it subscribes. */
   backlogs(group: string): Iterable<QueueBacklog>
   clients(): Iterable<ClientView>
+  /** What was stored and delivered since the start, and what groups have not consumed. */
+  traffic(): Traffic
+}
+
+/** Messages of a broker. */
+export interface Traffic {
+  readonly stored: number
+  readonly delivered: number
+  /** Over all groups that have committed an offset: what they have not consumed. */
+  readonly backlog: number
 }

@@ -1,0 +1,94 @@
+import { join, resolve } from 'node:path'
+import { Broker, type BrokerStartOptions, type BrokerStatus } from '@gantrymq/broker'
+import { NameServer } from '@gantrymq/namesrv'
+import type { Logger } from '@gantrymq/remoting'
+import type { StandaloneOptions } from './options.ts'
+
+const ALL_INTERFACES = new Set(['0.0.0.0', '::'])
+const LOOPBACK = '127.0.0.1'
+
+/** Smaller files than Apache's, because in memory no other program reads them. */
+const MEMORY_FILES = {
+  mappedFileSizeCommitLog: 64 << 20,
+  mappedFileSizeConsumeQueue: 600_000,
+  maxHashSlotNum: 50_000,
+  maxIndexNum: 200_000,
+}
+
+/** A name server and a broker in one process: a whole RocketMQ for development. */
+export class Standalone {
+  readonly options: StandaloneOptions
+  readonly #nameServer: NameServer
+  readonly #broker: Broker
+
+  private constructor(options: StandaloneOptions, nameServer: NameServer, broker: Broker) {
+    this.options = options
+    this.#nameServer = nameServer
+    this.#broker = broker
+  }
+
+  /** @throws as NameServer.start and Broker.start */
+  static async start(options: StandaloneOptions, log: Logger): Promise<Standalone> {
+    const { bindAddress, listenPort, memory, dataDir } = options
+    const folder = memory ? undefined : resolve(dataDir)
+    const nameServer = await NameServer.start({
+      bindAddress,
+      listenPort,
+      kvConfigPath: folder === undefined ? null : join(folder, 'namesrv', 'kvConfig.json'),
+      log,
+    })
+    try {
+      const broker = await Broker.start({ ...brokerOptions(options, folder, nameServer.address.port), log })
+      return new Standalone(options, nameServer, broker)
+    } catch (error) {
+      await nameServer.close({ drainMs: 0 })
+      throw error
+    }
+  }
+
+  /** Where clients find the name server: `host:port`. */
+  get nameServerAddress(): string {
+    const { bindAddress } = this.options
+    const host = ALL_INTERFACES.has(bindAddress) ? LOOPBACK : bindAddress
+    return `${host.includes(':') ? `[${host}]` : host}:${this.#nameServer.address.port}`
+  }
+
+  get port(): number {
+    return this.#nameServer.address.port
+  }
+
+  get brokerAddress(): string {
+    return this.#broker.advertisedAddress
+  }
+
+  get broker(): BrokerStatus {
+    return this.#broker.status
+  }
+
+  /** Closes the broker, so that everything is stored, then the name server. */
+  async close(): Promise<void> {
+    try {
+      await this.#broker.close()
+    } finally {
+      await this.#nameServer.close()
+    }
+  }
+}
+
+function brokerOptions(options: StandaloneOptions, folder: string | undefined, nameServerPort: number): BrokerStartOptions {
+  const { bindAddress, advertisedAddress, brokerPort, brokerName, clusterName, shutdownDrainMillis } = options
+  const isEverywhere = ALL_INTERFACES.has(bindAddress)
+  const advertised = advertisedAddress ?? (isEverywhere ? null : bindAddress)
+  return {
+    bindAddress,
+    listenPort: brokerPort,
+    namesrvAddr: `${isEverywhere ? LOOPBACK : bindAddress}:${nameServerPort}`,
+    ...(advertised !== null && { brokerIP1: advertised }),
+    brokerName,
+    brokerClusterName: clusterName,
+    autoCreateTopicEnable: true,
+    autoCreateSubscriptionGroup: true,
+    shutdownDrainMillis,
+    ...(folder === undefined ? { storePathRootDir: null, ...MEMORY_FILES } : { storePathRootDir: join(folder, 'store') }),
+  }
+}
