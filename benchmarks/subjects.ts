@@ -141,14 +141,14 @@ const bareSubject: Subject = {
   },
 }
 
-/** The Node flags of `npm start`; the measured server runs with them. */
+/** The Node flags of `npm run mqnamesrv`; the measured server runs with them. */
 function startFlags(): string[] {
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
-  return manifest.scripts.start.match(/--\S+/g) ?? []
+  return manifest.scripts.mqnamesrv.match(/--\S+/g) ?? []
 }
 
 interface Manifest {
-  readonly scripts: { readonly start: string }
+  readonly scripts: { readonly mqnamesrv: string }
 }
 
 /** Our name server, compiled as it is published, or the given program. @throws Missing if the program does not exist */

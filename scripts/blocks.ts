@@ -2,6 +2,7 @@
 // comment on the line above a block may add:
 //   <!-- not run: REASON -->       skips the block
 //   <!-- stays up until: TEXT -->  keeps the block running; the blocks below start when it has printed TEXT
+//   <!-- until: TEXT -->           ends the block when it has printed TEXT
 //   <!-- prints -->                on a `text` block: lines that the block above must print; … matches anything
 //   <!-- needs: a broker -->       runs in `npm run interop`, with a broker of Apache instead of 127.0.0.1:9876
 //   <!-- needs: a broker, until: TEXT -->  the same, but ends the block when it has printed TEXT
@@ -17,6 +18,7 @@ import { type Block, blocksOf, readDocument } from './markdown.ts'
 const execute = promisify(execFile)
 const DEADLINE_MS = 60_000
 const untilText = /^stays up until: (.+)$/
+const endText = /^until: (.+)$/
 const onBroker = /^needs: a broker(?:, until: (.+))?$/
 /** The address of the name server in the documents. */
 const USUAL = '127.0.0.1:9876'
@@ -113,7 +115,7 @@ export class BlockFolder {
     const isShell = block.language === 'sh'
     const program = isShell ? 'bash' : process.execPath
     const args = isShell ? ['-ec', this.#textOf(block)] : [this.#write(document, block)]
-    const endsAt = onBroker.exec(block.note)?.[1]
+    const endsAt = (onBroker.exec(block.note) ?? endText.exec(block.note))?.[1]
     const sign = endsAt ?? untilText.exec(block.note)?.[1]
     if (sign === undefined) return this.#output(program, args)
     const { printed, child } = await this.#startAndStay(t, program, args, sign)
@@ -132,7 +134,8 @@ export class BlockFolder {
   }
 
   get #environment() {
-    return { ...process.env, PATH: join(this.#path, 'bin') + delimiter + process.env['PATH'] }
+    const PATH = join(this.#path, 'bin') + delimiter + process.env['PATH']
+    return { ...process.env, PATH, GANTRY_DATA_DIR: join(this.#path, 'data') }
   }
 
   async #output(program: string, args: readonly string[]): Promise<string> {

@@ -59,9 +59,9 @@ for (const [file, environment] of environments()) {
 // -- The program -------------------------------------------------------------------------------------------------------
 
 const flagsIn = (command: string) => command.match(/--[\w-]+=\d+/g)
-const nodeFlags = flagsIn(manifest.scripts['start'] ?? '')
+const nodeFlags = flagsIn(manifest.scripts['mqnamesrv'] ?? '')
 
-test('the Dockerfile runs the program as npm start does', () => {
+test('the Dockerfile runs the program as npm run mqnamesrv does', () => {
   const [entrypoint = ''] = allOf('ENTRYPOINT')
   assert.deepEqual(flagsIn(entrypoint), nodeFlags)
   assert.match(entrypoint, /\/opt\/gantry\/node_modules\/gantrymq\/bin\/mqnamesrv\.js/)
@@ -73,7 +73,7 @@ test('the image has the Node of this repository, and another user than root', ()
   assert.deepEqual(allOf('USER'), ['node'])
 })
 
-test('the systemd unit runs the program as npm start does, not as root, and lets it stop in order', () => {
+test('the systemd unit runs the program as npm run mqnamesrv does, not as root, and lets it stop in order', () => {
   const [command = ''] = unit().get('ExecStart') ?? []
   assert.deepEqual(flagsIn(command), nodeFlags)
   assert.match(command, /gantrymq\/bin\/mqnamesrv\.js -c \/etc\/gantry\/namesrv\.properties$/)

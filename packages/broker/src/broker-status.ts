@@ -6,6 +6,7 @@ import type { Groups } from './groups/groups.ts'
 import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
+import { backlogOfAll } from './statistics/progress.ts'
 import type { BrokerStatus, ClientView, QueueBacklog, QueueView } from './status.ts'
 import type { Topics } from './topics/topics.ts'
 
@@ -49,6 +50,11 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
     brokerName: options.brokerName,
     clusterName: options.brokerClusterName,
     readiness,
+    traffic: () => ({
+      stored: counts.put.messages,
+      delivered: counts.got.messages,
+      backlog: backlogOfAll({ store, offsets }),
+    }),
     counts: () => ({ topics: topics.size, groups: groups.size, clients: clients.size }),
     topics: () => topics.all.keys(),
     topic(name) {

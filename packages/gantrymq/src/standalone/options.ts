@@ -1,4 +1,17 @@
-import { flag, host, int, millis, option, OptionSet, orNone, path, seconds, text, type ValuesOf, word } from '@gantrymq/daemon'
+import {
+  flag,
+  host,
+  int,
+  millis,
+  option,
+  OptionSet,
+  orNone,
+  path,
+  seconds,
+  text,
+  type ValuesOf,
+  word,
+} from '@gantrymq/daemon'
 
 const servers = {
   bindAddress: option(

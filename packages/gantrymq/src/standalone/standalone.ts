@@ -30,7 +30,7 @@ export class Standalone {
   /** @throws as NameServer.start and Broker.start */
   static async start(options: StandaloneOptions, log: Logger): Promise<Standalone> {
     const { bindAddress, listenPort, memory, dataDir } = options
-    const folder = memory ? undefined : resolve(dataDir)
+    const folder = memory || dataDir === null ? undefined : resolve(dataDir)
     const nameServer = await NameServer.start({
       bindAddress,
       listenPort,
@@ -75,7 +75,11 @@ export class Standalone {
   }
 }
 
-function brokerOptions(options: StandaloneOptions, folder: string | undefined, nameServerPort: number): BrokerStartOptions {
+function brokerOptions(
+  options: StandaloneOptions,
+  folder: string | undefined,
+  nameServerPort: number,
+): BrokerStartOptions {
   const { bindAddress, advertisedAddress, brokerPort, brokerName, clusterName, shutdownDrainMillis } = options
   const isEverywhere = ALL_INTERFACES.has(bindAddress)
   const advertised = advertisedAddress ?? (isEverywhere ? null : bindAddress)
@@ -89,6 +93,8 @@ function brokerOptions(options: StandaloneOptions, folder: string | undefined, n
     autoCreateTopicEnable: true,
     autoCreateSubscriptionGroup: true,
     shutdownDrainMillis,
-    ...(folder === undefined ? { storePathRootDir: null, ...MEMORY_FILES } : { storePathRootDir: join(folder, 'store') }),
+    ...(folder === undefined
+      ? { storePathRootDir: null, ...MEMORY_FILES }
+      : { storePathRootDir: join(folder, 'store') }),
   }
 }

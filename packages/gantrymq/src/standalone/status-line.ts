@@ -1,18 +1,9 @@
+import type { Traffic } from '@gantrymq/broker'
 import type { Clock } from '@gantrymq/remoting'
 
 /** Where the line is shown. */
 export interface Terminal {
   write(text: string): void
-}
-
-/** What the line shows. */
-export interface Traffic {
-  /** Messages stored since the start. */
-  readonly stored: number
-  /** Messages delivered since the start. */
-  readonly delivered: number
-  /** Messages that groups have not consumed. */
-  readonly backlog: number
 }
 
 const EVERY_MS = 1000
@@ -59,7 +50,11 @@ export function statusText(before: Traffic, now: Traffic): string {
 
 /** At most four characters: 999, 1.2k, 34k, 1.2M. */
 function short(count: number): string {
-  for (const [size, unit] of [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const) {
+  for (const [size, unit] of [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ] as const) {
     if (count < size) continue
     const scaled = count / size
     return `${scaled < 10 ? scaled.toFixed(1) : Math.floor(scaled)}${unit}`
