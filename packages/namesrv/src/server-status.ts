@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { type Readiness, VERSION } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
 import type { Clock } from '@gantrymq/remoting'
@@ -54,6 +55,8 @@ export function serverStatus(sources: StatusSources): NameServerStatus {
     },
     orderConfig: topic => kv.current.get(ORDER_TOPICS, topic),
     isWiped: brokerName => routes.brokers.groups.get(brokerName)?.isWiped === true,
+    ownAddresses: () =>
+      new Set(Object.values(networkInterfaces()).flatMap(each => (each ?? []).map(({ address }) => address))),
     departures,
     *kvConfigs() {
       for (const [name, entries] of kv.current.namespaces()) yield [name, entries.size] as const

@@ -30,6 +30,8 @@ export interface NameServerStatus extends Health {
   orderConfig(topic: string): string | undefined
   /** Whether an operator has made the topics of a broker name read-only here. */
   isWiped(brokerName: string): boolean
+  /** The IP addresses of the machine that the name server runs on. */
+  ownAddresses(): ReadonlySet<string>
   /** The brokers that left recently. */
   readonly departures: Departures
   /** Entries of each namespace of the KV configuration. */

@@ -44,6 +44,7 @@ export function statusOf(data: FixtureData = {}): NameServerStatus {
     route: topic => routes.get(topic),
     orderConfig: topic => data.orderConfigs?.[topic],
     isWiped: brokerName => data.wiped?.includes(brokerName) === true,
+    ownAddresses: () => new Set(['10.0.0.1']),
     departures: data.departures ?? new Departures(),
     kvConfigs: () => [['ORDER_TOPIC_CONFIG', 2]],
     connections: () => ({ broker: 1, client: 2 }),

@@ -147,6 +147,20 @@ const CASES: readonly Case[] = [
     says: [/no read permission \(perm 2\)/, /updateTopicPerm -b 10\.0\.0\.1:10911 -t T -p 6/],
   },
   {
+    what: 'a dead-letter topic of an older broker',
+    happens: server => server.register({ topics: [topicConfig('%DLQ%billing', { perm: 2 })] }),
+    topic: '%DLQ%billing',
+    code: 'NOT_READABLE',
+    says: [/Older brokers create dead-letter topics without read permission/, /-t %DLQ%billing -p 6/],
+  },
+  {
+    what: 'a broker on this machine with an address of another',
+    happens: server => server.register({ from: '127.0.0.1', addr: '203.0.113.7:10911' }),
+    code: 'FOUND',
+    says: [/203\.0\.113\.7:10911 of a is none of this machine/, /If clients cannot reach it: Set brokerIP1/],
+    never: /perhaps/,
+  },
+  {
     what: 'a topic without read queues',
     happens: server => server.register({ topics: [topicConfig('T', { readQueueNums: 0 })] }),
     code: 'NOT_READABLE',
@@ -214,13 +228,38 @@ const CASES: readonly Case[] = [
     says: [/"a=8" is not BROKER:QUEUES/],
   },
   {
+    what: 'an order configuration that leaves a broker out',
+    options: { orderMessageEnable: true },
+    async happens(server) {
+      await server.register()
+      await server.register({ name: 'aa', from: '10.0.0.2' })
+      await server.admin.call(PUT_KV_CONFIG, { header: order('aa:4;') })
+    },
+    code: 'FOUND',
+    says: [/Producers send nothing to a, which the order/, /updateOrderConf -m put -t T -v 'a:8;aa:8'/],
+  },
+  {
+    what: 'an order configuration with more queues than a broker has',
+    options: { orderMessageEnable: true },
+    async happens(server) {
+      await server.register()
+      await server.admin.call(PUT_KV_CONFIG, { header: order('a:9') })
+    },
+    code: 'BAD_ORDER_CONFIG',
+    says: [/a has 8 write queues and not 9/],
+  },
+  {
     what: 'an order configuration that clients do not get',
     async happens(server) {
       await server.register()
       await server.admin.call(PUT_KV_CONFIG, { header: order('a:8') })
     },
     code: 'FOUND',
-    says: [/clients do not get, because orderMessageEnable is false/],
+    says: [
+      /clients do not get, because orderMessageEnable is false/,
+      /updateNamesrvConfig -k orderMessageEnable -v true/,
+    ],
+    never: /wrong/,
   },
   {
     what: 'a client of another zone',

@@ -42,6 +42,13 @@ test('an address in the usual form is good if the connection comes from it, or i
   assert.equal(addressFault('10.0.0.1:10911', undefined), undefined)
 })
 
+test('a broker on this machine has one of its addresses, unless an address is translated', () => {
+  const own = new Set(['10.0.0.1'])
+  assert.equal(addressFault('10.0.0.1:10911', '127.0.0.1', own), undefined)
+  const fault = addressFault('10.0.0.9:10911', '127.0.0.1', own)
+  assert.deepEqual([fault?.why, fault?.certain], ['is none of this machine, where its connection comes from', false])
+})
+
 test('some clients can use another address than that of the connection, and a loopback address of this machine', () => {
   const other = addressFault('172.17.0.2:10911', FROM)
   assert.deepEqual([other?.why, other?.certain], ['differs from 10.0.0.1, where its connection comes from', false])

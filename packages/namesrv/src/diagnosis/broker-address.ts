@@ -12,8 +12,13 @@ export interface AddressFault {
  * Judges the address that a broker registered. Brokers take it from `brokerIP1`, whatever that is, and name servers pass it on
  * to clients as it is.
  * @param host The IP address that the broker's connection comes from; undefined if it is not known.
+ * @param own The IP addresses of this machine, on which a broker runs whose connection is local. Default: they are not known.
  */
-export function addressFault(address: string, host: string | undefined): AddressFault | undefined {
+export function addressFault(
+  address: string,
+  host: string | undefined,
+  own?: ReadonlySet<string>,
+): AddressFault | undefined {
   const why = malformed(address)
   if (why !== undefined) return { why, certain: true }
   const name = hostIn(address).toLowerCase()
@@ -21,7 +26,11 @@ export function addressFault(address: string, host: string | undefined): Address
     const why = 'can be reached on its own machine only'
     return { why, certain: host !== undefined && !isLoopback(host) }
   }
-  if (host === undefined || isLoopback(host) || isIP(name) === 0 || name === host.toLowerCase()) return undefined
+  if (host === undefined || isIP(name) === 0 || name === host.toLowerCase()) return undefined
+  if (isLoopback(host)) {
+    if (own === undefined || own.has(name)) return undefined
+    return { why: 'is none of this machine, where its connection comes from', certain: false }
+  }
   return { why: `differs from ${host}, where its connection comes from`, certain: false }
 }
 

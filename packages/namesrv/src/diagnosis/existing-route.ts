@@ -17,9 +17,9 @@ import {
   listed,
   replacedNames,
   sameNames,
-  secondsSince,
   SHOWN,
 } from './finding.ts'
+import { orderConfig } from './order-config.ts'
 
 /** What keeps clients from using a route that exists, the worst first. */
 export function findingsOfRoute(route: TopicRoute, inquiry: Inquiry): Finding[] {
@@ -31,7 +31,8 @@ export function findingsOfRoute(route: TopicRoute, inquiry: Inquiry): Finding[] 
     ...masters(route, inquiry),
     ...writing(route, inquiry),
     ...reading(route, inquiry),
-    ...order(route, inquiry),
+    ...unreadQueues(route, inquiry),
+    ...orderConfig(route, inquiry),
     ...sameNames(inquiry, isInRoute),
     ...replacedNames(inquiry, isInRoute),
     ...missingMembers(inquiry),
@@ -57,12 +58,13 @@ function zones(route: TopicRoute, { zone }: Inquiry): Finding[] {
   return [{ message, hints: ['?zone=NAME shows what a client of a zone gets.'] }]
 }
 
-function addresses(route: TopicRoute, { brokers }: Inquiry): Finding[] {
+function addresses(route: TopicRoute, { brokers, status }: Inquiry): Finding[] {
+  const own = status.ownAddresses()
   const hosts = new Map(brokers.map(({ brokerName, brokerAddr, host }) => [`${brokerName} ${brokerAddr}`, host]))
   const faults = route.brokerDatas.flatMap(({ brokerName, brokerAddrs }) =>
     Array.from(brokerAddrs).flatMap(([id, address]) => {
       const host = hosts.get(`${brokerName} ${address}`)
-      const fault = addressFault(address, host)
+      const fault = addressFault(address, host, own)
       return fault === undefined ? [] : { brokerName, id, address, host, ...fault }
     }),
   )
@@ -143,103 +145,54 @@ function whyClosed(queue: QueueData, route: TopicRoute, { topic, status }: Inqui
 function reading(route: TopicRoute, { topic }: Inquiry): Finding[] {
   const { queueDatas } = route
   const closed = queueDatas.filter(({ perm, readQueueNums }) => !isReadable(perm) || readQueueNums <= 0)
-  const findings: Finding[] = []
-  if (closed.length > 0) {
-    const isAll = closed.length === queueDatas.length
-    const what = closed
-      .slice(0, SHOWN)
-      .map(({ brokerName, perm, readQueueNums }) =>
-        isReadable(perm)
-          ? `on ${brokerName} it has ${readQueueNums} read queues`
-          : `on ${brokerName} it has no read permission (perm ${perm})`,
-      )
-      .join('; ')
-    const dead = topic.startsWith(DEAD_LETTER_PREFIX)
-      ? ['Older brokers create dead-letter topics without read permission.']
-      : []
-    findings.push({
+  if (closed.length === 0) return []
+  const isAll = closed.length === queueDatas.length
+  const reasons = closed.slice(0, SHOWN).map(queue => whyUnread(queue, targetOf(queue, route, topic)))
+  const what = reasons.map(({ why }) => why).join('; ')
+  const isDead = topic.startsWith(DEAD_LETTER_PREFIX)
+  return [
+    {
       ...(isAll && { code: 'NOT_READABLE' }),
       message: isAll
         ? `Consumers get no message of the topic: ${what}.`
         : `Consumers get no message from some brokers: ${what}.`,
       hints: [
-        ...dead,
-        ...closed
-          .slice(0, SHOWN)
-          .map(queue =>
-            isReadable(queue.perm)
-              ? `Give the topic read queues: mqadmin updateTopic ${targetOf(queue, route, topic)} -r 8.`
-              : `Set the permission of the topic: mqadmin updateTopicPerm ${targetOf(queue, route, topic)} -p 6.`,
-          ),
+        ...(isDead ? ['Older brokers create dead-letter topics without read permission.'] : []),
+        ...reasons.map(({ hint }) => hint),
       ],
-    })
+    },
+  ]
+}
+
+function whyUnread({ brokerName, perm, readQueueNums }: QueueData, target: string) {
+  if (isReadable(perm)) {
+    const why = `on ${brokerName} it has ${readQueueNums} read queues`
+    return { why, hint: `Give the topic read queues: mqadmin updateTopic ${target} -r 8.` }
   }
-  const unread = queueDatas.filter(
-    ({ perm, readQueueNums, writeQueueNums }) =>
-      isReadable(perm) && readQueueNums > 0 && readQueueNums < writeQueueNums,
-  )
-  if (unread.length > 0) {
-    const what = unread.map(
-      queue => `${queue.writeQueueNums} are written and ${queue.readQueueNums} read on ${queue.brokerName}`,
-    )
-    findings.push({
+  const why = `on ${brokerName} it has no read permission (perm ${perm})`
+  return { why, hint: `Set the permission of the topic: mqadmin updateTopicPerm ${target} -p 6.` }
+}
+
+/** Messages in queues beyond the read queues are stored, and no consumer asks for them. */
+function unreadQueues(route: TopicRoute, { topic }: Inquiry): Finding[] {
+  const unread = route.queueDatas.filter(({ perm, readQueueNums, writeQueueNums }) => {
+    return isReadable(perm) && readQueueNums > 0 && readQueueNums < writeQueueNums
+  })
+  if (unread.length === 0) return []
+  const what = unread.map(({ brokerName, readQueueNums, writeQueueNums }) => {
+    return `${writeQueueNums} are written and ${readQueueNums} read on ${brokerName}`
+  })
+  return [
+    {
       code: 'UNREAD_QUEUES',
       message: `Consumers do not get all messages, because the topic has fewer read than write queues: ${listed(what)}.`,
       hints: unread.slice(0, SHOWN).map(queue => {
         const count = queue.writeQueueNums
-        return `Set as many read queues as write queues: mqadmin updateTopic ${targetOf(queue, route, topic)} -r ${count} -w ${count}.`
+        const target = targetOf(queue, route, topic)
+        return `Set as many read queues as write queues: mqadmin updateTopic ${target} -r ${count} -w ${count}.`
       }),
-    })
-  }
-  return findings
-}
-
-const ORDER_COMMAND = 'mqadmin updateOrderConf'
-
-/** What Java's producers do with the order configuration: MQClientInstance.topicRouteData2TopicPublishInfo. */
-function order(route: TopicRoute, inquiry: Inquiry): Finding[] {
-  const { topic, status } = inquiry
-  const stored = status.orderConfig(topic)
-  if (stored === undefined) return []
-  const faults: string[] = []
-  const queues = new Map(route.queueDatas.map(queue => [queue.brokerName, queue]))
-  for (const entry of stored.split(';')) {
-    const [brokerName = '', count = ''] = entry.split(':')
-    const queue = queues.get(brokerName)
-    if (!/^\d{1,9}$/.test(count)) faults.push(`${JSON.stringify(entry)} is not BROKER:QUEUES`)
-    else if (queue === undefined) faults.push(`${brokerName} ${whereIs(brokerName, inquiry)}`)
-    else if (Number(count) > queue.writeQueueNums) {
-      faults.push(`${brokerName} has ${queue.writeQueueNums} write queues and not ${count}`)
-    }
-  }
-  const right = route.queueDatas.map(queue => `${queue.brokerName}:${queue.writeQueueNums}`).join(';')
-  const put = `${ORDER_COMMAND} -m put -t ${argument(topic)} -v ${argument(right)}`
-  if (route.orderTopicConf === undefined) {
-    const message =
-      'The topic has an order configuration, which clients do not get, because orderMessageEnable is false.'
-    return faults.length === 0
-      ? [{ message, hints: [] }]
-      : [{ message: `${message} It is wrong, too: ${listed(faults)}.`, hints: [] }]
-  }
-  if (faults.length > 0) {
-    return [
-      {
-        code: 'BAD_ORDER_CONFIG',
-        message: `Producers use only the queues of the order configuration ${JSON.stringify(stored)}, which is wrong: ${listed(faults)}.`,
-        hints: [`Correct it: ${put}. Or remove it: ${ORDER_COMMAND} -m delete -t ${argument(topic)}.`],
-      },
-    ]
-  }
-  const others = route.queueDatas.map(queue => queue.brokerName).filter(name => !stored.includes(`${name}:`))
-  if (others.length === 0) return []
-  const message = `Producers send nothing to ${listed(others)}, which the order configuration does not name.`
-  return [{ message, hints: [`If they should: ${put}.`] }]
-}
-
-function whereIs(brokerName: string, { status, brokers, now }: Inquiry): string {
-  if (brokers.some(broker => broker.brokerName === brokerName)) return 'does not have the topic'
-  const left = status.departures.brokers().findLast(({ broker }) => broker.brokerName === brokerName)
-  return left === undefined ? 'is not registered here' : `left ${secondsSince(left.at, now)} s ago`
+    },
+  ]
 }
 
 /** Brokers that left and are not back: the route may have had their queues, too. */

@@ -13,6 +13,7 @@ test('names that differ in case, blanks or a namespace come before those with ot
 test('short names are similar only if they are nearly the same', () => {
   assert.deepEqual(similar('abc', ['abd', 'axx', 'ab']), ['abd', 'ab'])
   assert.deepEqual(similar('ab', ['ac', 'AB']), ['AB'])
+  assert.deepEqual(similar('order', ['odrrer', 'oders', 'oxxer', 'xxxer']), ['odrrer', 'oders', 'oxxer'])
 })
 
 test('topics of groups are similar to topics of groups with the same prefix', () => {

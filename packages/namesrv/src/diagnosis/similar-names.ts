@@ -9,7 +9,7 @@ import { SHOWN } from './finding.ts'
  */
 export function* similarNames(wanted: string, names: Iterable<string>): Sliced<string[]> {
   const bareWanted = bare(wanted)
-  const most = Math.min(2, Math.floor(bareWanted.length / 3))
+  const most = bareWanted.length < 3 ? 0 : bareWanted.length < 5 ? 1 : 2
   const found: string[][] = Array.from({ length: most + 1 }, () => [])
   yield* inSlices(names, name => {
     if (name === wanted) return
