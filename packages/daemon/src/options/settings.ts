@@ -181,7 +181,7 @@ function propertiesIn(text: string, log: Logger): Map<string, string> {
     const entries = latestProperties(readProperties(Buffer.from(text), 'utf8'))
     return new Map(Array.from(entries, ([key, { value }]) => [key, value]))
   } catch (error) {
-    log.error({ err: error }, 'updateConfig MixAll.string2Properties error')
+    log.warn({ err: error }, 'updateConfig MixAll.string2Properties error')
     throw new ResponseError(SYSTEM_ERROR, 'string2Properties error', { cause: error })
   }
 }
