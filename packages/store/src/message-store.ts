@@ -424,6 +424,9 @@ export class MessageStore {
     await this.#log.close()
     this.#advance()
     for (const derived of this.#derived) await derived.close()
+    // A sync may have failed meanwhile: then this is no clean stop, although the later syncs succeeded.
+    const { failure } = this.#writability
+    if (failure !== undefined) throw failure
     await this.#writeCheckpoint(this.#log.end, this.#times(), this.#queues.countUnits)
     await this.#lock.end()
   }
