@@ -3,14 +3,22 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
-import { encodeRegisterBroker, nameServerRequests, noRegistration, OUR_VERSION } from '@gantrymq/protocol'
+import {
+  consumeRequests,
+  encodeRegisterBroker,
+  nameServerRequests,
+  noRegistration,
+  OUR_VERSION,
+  pullFlags,
+  sendRequests,
+} from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 import { readDocument, tableBelow } from './markdown.ts'
 import type { Recording } from './recording.ts'
 
 const chapterOf = (title: string) =>
   readDocument('ARCHITECTURE.md').split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? ''
-const requests = chapterOf('Two requests, hop by hop')
+const requests = chapterOf('Requests, hop by hop')
 const messages = chapterOf('A message, hop by hop')
 
 interface Hop {
@@ -129,6 +137,41 @@ test('requests take the paths that ARCHITECTURE.md describes', async t => {
 
   await t.test('a registration', async () => {
     assertPath(await record(() => register(2), take), requests, '### REGISTER_BROKER (103)')
+  })
+})
+
+test('requests to a broker take the paths that ARCHITECTURE.md describes', async t => {
+  const child = forkRecorder(t, 'scripts/record-broker-path.ts')
+  const address = `127.0.0.1:${String(await next(child))}`
+  const client = new RemotingClient()
+  t.after(() => client.close())
+  const take = async () => {
+    child.send('take')
+    return (await next(child)) as Recording
+  }
+  const properties = 'KEYS\u0001k\u0002TAGS\u0001new\u0002'
+  const message = { a: 'shop', b: 'Orders', c: 'TBW102', d: 1, e: 0, f: 0, g: 1, h: 0, i: properties }
+  const send = () => client.call(address, sendRequests.SEND_MESSAGE_V2, { header: message, body: Buffer.from('hello') })
+  const wanted = {
+    consumerGroup: 'billing',
+    topic: 'Orders',
+    queueId: 0,
+    queueOffset: 0,
+    maxMsgNums: 32,
+    subVersion: 0,
+  }
+  const how = { sysFlag: pullFlags.subscription, subscription: 'new', commitOffset: 0, suspendTimeoutMillis: 0 }
+  const pull = () => client.call(address, consumeRequests.PULL_MESSAGE, { header: { ...wanted, ...how } })
+  // The first ones create the topic and the group.
+  await send()
+  await pull()
+
+  await t.test('a message', async () => {
+    assertPath(await record(send, take), requests, '### SEND_MESSAGE_V2 (310)')
+  })
+
+  await t.test('a pull', async () => {
+    assertPath(await record(pull, take), requests, '### PULL_MESSAGE (11)')
   })
 })
 

@@ -16,7 +16,17 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { tryInstalled } from './try-installed.ts'
 
-const published = ['remoting', 'protocol', 'daemon', 'store', 'namesrv', 'client', 'opentelemetry', 'gantrymq']
+const published = [
+  'remoting',
+  'protocol',
+  'daemon',
+  'store',
+  'namesrv',
+  'broker',
+  'client',
+  'opentelemetry',
+  'gantrymq',
+]
 
 interface Manifest {
   readonly name: string

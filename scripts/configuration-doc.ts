@@ -1,5 +1,6 @@
-// docs/configuration.md: every option of the name server, from its option table.
+// docs/configuration.md and docs/broker-options.md: every option of the name server and of the broker, from their option tables.
 import type { AnyOption, OptionName, OptionSet, WhenChangeable } from '@gantrymq/daemon'
+import { brokerOptions } from '@gantrymq/broker'
 import { nameServerOptions } from '@gantrymq/namesrv'
 
 const changes: Readonly<Record<WhenChangeable, string>> = {
@@ -52,6 +53,25 @@ export function configurationDoc(): string {
   return intro + tables(nameServerOptions) + ignoredPart(nameServerOptions.ignored)
 }
 
+const brokerIntro = `# Options of the broker
+
+This page is generated from the option table of the broker (\`npm run docs\`).
+
+Options are set as those of the name server ([configuration.md](configuration.md)): as a flag, as an environment variable, or in the
+file of \`-c\`, under Apache's key. \`-n\` sets \`namesrvAddr\`, and \`-p\` and \`-m\` print all or the important options. A
+\`broker.conf\` of Apache works unchanged. Where it asks for something that this broker does not have and that an operator must not
+miss, such as access control or a slave, the broker does not start and says why; every other key without effect is in the list at the
+end, with the reason, and in the log.
+
+\`mqadmin updateBrokerConfig\` (code 25) changes the options that the table marks as changeable, and \`mqadmin getBrokerConfig\`
+(code 26) shows all of them.
+`
+
+/** The page of the broker's options. */
+export function brokerOptionsDoc(): string {
+  return brokerIntro + tables(brokerOptions) + ignoredPart(brokerOptions.ignored)
+}
+
 /** A table for each group of options. */
 function tables<O>(set: OptionSet<O>): string {
   const groups = set.groups.map(({ title, names }) => {
@@ -71,6 +91,7 @@ function row<O>(set: OptionSet<O>, name: OptionName<O>): string {
 }
 
 function defaultText(option: AnyOption): string {
+  if (option.defaultText !== undefined) return option.defaultText
   if (option.atHome !== undefined) return `\`${option.print(option.atHome('~'))}\``
   if (option.fallback === null) return 'none'
   const text = option.print(option.fallback)

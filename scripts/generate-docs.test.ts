@@ -14,13 +14,17 @@ import {
   sendRequests,
 } from '@gantrymq/protocol'
 import { clientOptionsDoc, meaningOf, optionPages } from './client-options-doc.ts'
-import { configurationDoc } from './configuration-doc.ts'
+import { brokerOptionsDoc, configurationDoc } from './configuration-doc.ts'
 import { protocolDoc } from './protocol-doc.ts'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 
 test('docs/configuration.md is what npm run docs writes', () => {
   assert.equal(read('docs/configuration.md'), configurationDoc())
+})
+
+test('docs/broker-options.md is what npm run docs writes', () => {
+  assert.equal(read('docs/broker-options.md'), brokerOptionsDoc())
 })
 
 test('docs/protocol.md is what npm run docs writes', () => {

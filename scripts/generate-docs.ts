@@ -1,9 +1,10 @@
 // Writes the pages of docs/ that are generated from the code; generate-docs.test.ts compares them.
 import { writeFileSync } from 'node:fs'
 import { clientOptionsDoc } from './client-options-doc.ts'
-import { configurationDoc } from './configuration-doc.ts'
+import { brokerOptionsDoc, configurationDoc } from './configuration-doc.ts'
 import { protocolDoc } from './protocol-doc.ts'
 
 writeFileSync('docs/configuration.md', configurationDoc())
+writeFileSync('docs/broker-options.md', brokerOptionsDoc())
 writeFileSync('docs/protocol.md', protocolDoc())
 writeFileSync('docs/client-options.md', clientOptionsDoc())

@@ -76,8 +76,8 @@ const brokerConfig = {
   brokerName: option(
     text(),
     'DEFAULT_BROKER',
-    'Name of the broker group: a master and its slaves have the same name. A program uses the name of its machine.',
-    { since: '4.9', atHome: hostname },
+    'Name of the broker group: a master and its slaves have the same name. A broker inside another program is DEFAULT_BROKER.',
+    { since: '4.9', atHome: () => hostname(), defaultText: 'the name of the machine' },
   ),
   brokerId: option(int(), 0, 'Id within the broker group. A master always has 0, as in Apache.', {
     since: '4.9',

@@ -31,6 +31,8 @@ export interface OptionFacts<T> {
   readonly secret?: true
   /** Default of the program, given the user's home folder. Servers inside other programs use the fallback. */
   readonly atHome?: (home: string) => T
+  /** How the documentation calls a default that depends on the machine. */
+  readonly defaultText?: string
 }
 
 /** One option: how it is read, what it means and whether it may change. */
