@@ -5,6 +5,7 @@ import {
   type GivenOptions,
   HttpEndpoint,
   httpProtocols,
+  idleMsOf,
   limitsOf,
   type MetricSource,
   type MetricsPage,
@@ -326,6 +327,7 @@ export class Broker {
 
   /** Does what a change of the options requires. @internal */
   optionsChanged(before: BrokerOptions, after: BrokerOptions): void {
+    this.#server.setIdleMs(idleMsOf(after))
     if (before.brokerPermission === after.brokerPermission) return
     this.#topics.touch()
     void this.#registerAll()

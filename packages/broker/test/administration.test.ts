@@ -19,7 +19,7 @@ import {
   subscriptionOf,
   topicRequests,
 } from '@gantrymq/protocol'
-import { type CallInput, RemotingClient, type RequestDeclaration } from '@gantrymq/remoting'
+import { type CallInput, Connection, RemotingClient, type RequestDeclaration } from '@gantrymq/remoting'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
 
 async function settle(): Promise<void> {
@@ -282,4 +282,17 @@ test('options that may change are changed, and the broker registers its permissi
   assert.equal(route.body?.queueDatas[0]?.perm, 4)
   const refused = call(brokerAdminRequests.UPDATE_BROKER_CONFIG, { body: 'storePathRootDir=/tmp/x' })
   await assert.rejects(refused, { responseCode: responseCodes.NO_PERMISSION })
+})
+
+test('a change of the idle time at run time applies to open connections', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  await call(brokerAdminRequests.GET_BROKER_CONFIG)
+  const address = mq.brokerAddress
+  const quiet = new Connection(await mq.dial(address, new AbortController().signal), { remoteAddress: address })
+  await quiet.call(brokerAdminRequests.GET_BROKER_CONFIG)
+  await call(brokerAdminRequests.UPDATE_BROKER_CONFIG, { body: 'serverChannelMaxIdleTimeSeconds=10\n' })
+  mq.clock.advance(11_000)
+  await settle()
+  assert.equal(quiet.isOpen, false)
 })

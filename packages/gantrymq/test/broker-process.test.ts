@@ -123,6 +123,16 @@ test('SIGTERM keeps everything and ends the program with 0', { timeout: 60_000 }
   assert.deepEqual(await pullAll(client, second.address), ['a', 'b'])
 })
 
+test('SIGUSR1 opens no debugger port, and SIGHUP ends the program with 0', { timeout: 60_000 }, async t => {
+  const { child, ended } = await start(t, await folder(t))
+  const said: string[] = []
+  child.stderr.on('data', chunk => said.push(String(chunk)))
+  child.kill('SIGUSR1')
+  child.kill('SIGHUP')
+  assert.deepEqual(await ended, [0, null])
+  assert.equal(said.join(''), '')
+})
+
 test('a broker.conf of Apache is read, and -n overrides its name servers', { timeout: 60_000 }, async t => {
   const home = await folder(t)
   const file = join(home, 'broker.conf')

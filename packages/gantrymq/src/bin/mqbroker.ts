@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module'
 
+// Node's own handler would open a debugger port, to which any process of this machine can connect.
+process.on('SIGUSR1', () => {})
+
 // Cold reads and syncs of the store share libuv's pool; it is created at its first use.
 process.env['UV_THREADPOOL_SIZE'] ??= '8'
 // This comes before all other modules: see mqnamesrv.ts.
