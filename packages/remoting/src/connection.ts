@@ -120,7 +120,7 @@ export class Connection implements FastConnection {
     this.#answering = new Answering(this.#limits, options.onAnswered)
     this.#reusesWrites = stream instanceof Socket
     this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
-    stream.on('drain', () => this.#resume())
+    stream.on('drain', () => this.#onDrain())
     stream.on('error', (error: Error) => this.#end('error', error))
     stream.on('close', () => this.#end(this.#state === 'closing' ? this.#closeReason : 'peer', null))
     stream.on('end', () => this.#onHangUp())
@@ -465,10 +465,18 @@ export class Connection implements FastConnection {
     if (queued === 0) {
       if (this.#reusesWrites) this.#out.reuse()
     } else if (queued > this.#limits.maxQueuedHard) this.#dropSlowReader(queued)
-    else if (queued > this.#limits.maxQueued) {
-      if (this.#blockedSince === 0) this.#blockedSince = this.lastActivity
-      this.#pause()
+    else {
+      if (queued > this.#limits.maxQueued) {
+        if (this.#blockedSince === 0) this.#blockedSince = this.lastActivity
+        this.#pause()
+      }
+      this.#share?.setUnread(queued)
     }
+  }
+
+  #onDrain(): void {
+    this.#share?.setUnread(this.#stream.writableLength)
+    this.#resume()
   }
 
   #pause(): void {

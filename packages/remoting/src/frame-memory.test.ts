@@ -68,7 +68,7 @@ function serving(t: TestContext, given: Partial<RemotingServerOptions> = {}) {
     t.after(() => connection.destroy())
     return connection
   }
-  return { clock, server, reasons, refusals, send, caller, answers: () => answers }
+  return { clock, server, reasons, refusals, dial, send, caller, answers: () => answers }
 }
 
 test('frames that never end stay within the limit, and others are served meanwhile', async t => {
@@ -126,6 +126,25 @@ test('a flash crowd of large requests that take long is served without closing a
   assert.equal(server.memory.used, 0)
 })
 
+test('frames larger than the whole limit arrive one after the other', async t => {
+  const waiting: (() => void)[] = []
+  const { server, send, answers, reasons } = serving(t, {
+    limits: { maxFrameMemory: MIB },
+    onRequest: () => new Promise<ReplyParts>(resolve => waiting.push(() => resolve({ code: 0 }))),
+  })
+  for (let i = 0; i < 3; i++) await send(frame(2 * MIB))
+  for (let rounds = 1; rounds <= 3; rounds++) {
+    await settle()
+    assert.equal(waiting.length, 1, 'the next frame waits for the answer')
+    assert.ok(server.memory.used > 2 * MIB && server.memory.used < 4 * MIB, `${server.memory.used} bytes`)
+    waiting.shift()?.()
+    await settle()
+    assert.equal(answers(), rounds)
+  }
+  assert.deepEqual(reasons, [])
+  assert.equal(server.memory.used, 0)
+})
+
 test('small requests that wait for answers hold up only their own connection', async t => {
   let asked = 0
   const { server, caller } = serving(t, {
@@ -156,6 +175,32 @@ test('a connection that would wait with too many others is closed with a reason'
   clock.advance(120_000)
   await settle()
   assert.equal(server.memory.waiting, 0)
+})
+
+test('replies that peers do not read stay within the limit, and others are served meanwhile', async t => {
+  const { server, reasons, refusals, caller, dial } = serving(t, {
+    limits: { maxFrameMemory: 4 * MIB },
+    onRequest: ({ code }) => ({ code: 0, body: code === 1 ? null : Buffer.alloc(MIB) }),
+  })
+  const honest = caller()
+  const ask = frame(10)
+  // These do not read.
+  const deaf = Array.from({ length: 10 }, dial)
+  for (const far of deaf) {
+    far.write(ask)
+    await settle(5)
+    assert.ok(server.memory.unread <= 4 * MIB, `${server.memory.unread} bytes`)
+    assert.equal((await honest.call(PING)).code, 0)
+  }
+  assert.ok(server.memory.unread > 2 * MIB)
+  assert.ok(reasons.length >= 5 && reasons.every(reason => reason === 'memory'), reasons.join())
+  assert.match(
+    refusals[0] ?? '',
+    /^its peer leaves \d+ bytes of replies unread, and all peers \d+; the limit is 4194304$/,
+  )
+  for (const far of deaf) far.resume()
+  await settle()
+  assert.equal(server.memory.unread, 0)
 })
 
 test('the memory of a frame that cannot be read, or whose handler fails, is free again', async t => {

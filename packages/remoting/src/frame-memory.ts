@@ -10,6 +10,9 @@ const LONGEST_WAIT_MS = 60_000
 /** A connection that waits may hold so much in addition to its rest, because its stream reads once more: Node's read size. */
 const READ_SIZE = 64 * 1024
 
+/** Fewer bytes that a peer has not read are not counted. */
+const UNCOUNTED_UNREAD = 64 * 1024
+
 /** The connection that a share belongs to. */
 export interface MemoryUser {
   /** Called when a connection that had to wait may read on. */
@@ -19,14 +22,18 @@ export interface MemoryUser {
 }
 
 /**
- * Bounds the memory that the peers of a server can fill together: frames that have not arrived completely, and requests that are
- * not answered yet. Frames of up to 4 KiB always pass, and all other frames pass while there is room.
+ * Bounds the memory that the peers of a server can fill together: with frames that have not arrived completely and requests that
+ * are not answered yet, and with replies that they do not read.
+ *
+ * Frames of up to 4 KiB always pass, and all other frames pass while there is room.
  *
  * Without room, a connection with a larger frame, or with requests in progress, stops reading until there is room again;
  * connections get room in the order in which they asked. No peer can keep it from them: while a connection waits, every frame
  * that has been arriving for 5 seconds loses its connection, the oldest first. If nothing but unfinished frames fill the memory,
  * the oldest one gets more than the limit, so that it can end. What the waiting connections have read already may fill half of
  * the limit in addition; a further connection closes.
+ *
+ * Unread replies have the same limit, and are counted apart. Beyond it, the connection with the most of them closes.
  */
 export class FrameMemory {
   readonly #limit: number
@@ -38,6 +45,9 @@ export class FrameMemory {
   /** Shares in the order in which they began to wait. */
   readonly #waiting = new Set<MemoryShare>()
   #waitingBytes = 0
+  /** Shares whose peers have not read replies. */
+  readonly #behind = new Set<MemoryShare>()
+  #unread = 0
   #isSettling = false
 
   /** @param limit Bytes. One unfinished frame may exceed it. */
@@ -49,6 +59,11 @@ export class FrameMemory {
   /** Bytes in use, without those of waiting connections. */
   get used(): number {
     return this.#used
+  }
+
+  /** Bytes of replies that the peers have not read. */
+  get unread(): number {
+    return this.#unread
   }
 
   /** Connections that wait for memory. */
@@ -98,7 +113,7 @@ export class FrameMemory {
     }
     const more = size - share.frame
     if (!this.#fits(more)) this.#evictStalled(this.#clock.elapsed(), more)
-    const isGranted = this.#fits(more) || this.#isNext(share)
+    const isGranted = this.#fits(more)
     if (isGranted) this.#give(share, more)
     else share.wanted = more
     return isGranted
@@ -140,8 +155,24 @@ export class FrameMemory {
     return frame
   }
 
+  /** Notes how many bytes the peer of a share has not read. Closes connections if that is too much for all of them. */
+  setUnread(share: MemoryShare, bytes: number): void {
+    this.#unread += bytes - share.unread
+    share.unread = bytes
+    if (bytes === 0) this.#behind.delete(share)
+    else this.#behind.add(share)
+    while (this.#unread > this.#limit) {
+      let most = share
+      for (const other of this.#behind) if (other.unread > most.unread) most = other
+      most.user.onOutOfMemory(
+        `its peer leaves ${most.unread} bytes of replies unread, and all peers ${this.#unread}; the limit is ${this.#limit}`,
+      )
+    }
+  }
+
   close(share: MemoryShare): void {
     this.#stopWaiting(share)
+    this.setUnread(share, 0)
     this.dropFrame(share)
   }
 
@@ -158,11 +189,6 @@ export class FrameMemory {
     this.#used += bytes
   }
 
-  /** Whether the share must get memory, because no other connection can free any. */
-  #isNext(share: MemoryShare): boolean {
-    return this.#inProgress === 0 && this.#arriving.values().next().value === share
-  }
-
   #settle(): void {
     if (this.#isSettling) return
     this.#isSettling = true
@@ -170,8 +196,9 @@ export class FrameMemory {
       if (this.#used + share.wanted > this.#limit) break
       this.#admit(share)
     }
-    const oldest = this.#arriving.values().next().value
-    if (oldest !== undefined && this.#waiting.has(oldest) && this.#isNext(oldest)) this.#admit(oldest)
+    // Without requests in progress, no one but the oldest frame can free memory.
+    const oldest = this.#inProgress === 0 ? this.#arriving.values().next().value : undefined
+    if (oldest !== undefined && this.#waiting.has(oldest)) this.#admit(oldest)
     this.#isSettling = false
   }
 
@@ -214,6 +241,8 @@ export class MemoryShare {
   readonly user: MemoryUser
   /** Bytes for the frame that is arriving or being handled. */
   frame = 0
+  /** Bytes that its peer has not read. */
+  unread = 0
   /** Bytes that it waits for. */
   wanted = 0
   /** Bytes that its connection keeps while it waits. */
@@ -253,6 +282,12 @@ export class MemoryShare {
 
   release(bytes: number): void {
     this.#memory.release(bytes)
+  }
+
+  /** Notes how many bytes its peer has not read; the connection may close. */
+  setUnread(bytes: number): void {
+    const counted = bytes > UNCOUNTED_UNREAD ? bytes : 0
+    if (counted !== this.unread) this.#memory.setUnread(this, counted)
   }
 
   get isFull(): boolean {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { ReplyParts } from './command.ts'
+import type { Command, ReplyParts } from './command.ts'
 import { Connection } from './connection.ts'
 import { dialTcp } from './dial.ts'
 import type { FastPath } from './fast-path.ts'
@@ -35,7 +35,7 @@ function frames(name: string, count: number): Buffer {
 function timeOf(t: TestContext) {
   let time = 1000
   t.mock.method(performance, 'now', () => time)
-  return { pass: () => void time++ }
+  return { pass: (ms = 1) => void (time += ms) }
 }
 
 /** A server on which each request takes 1 ms. */
@@ -93,6 +93,26 @@ test('connections with many frames take turns, and no one starves', async t => {
     assert.ok(longest <= 10, `${name} waited for ${longest} frames of the others`)
     assert.ok((positions.at(-1) as number) >= 75, 'the others did not have to wait for its last frame')
   }
+})
+
+test('connections that wait for their turn read a few frames each, not all that the time allows', async t => {
+  const time = timeOf(t)
+  const seen: string[] = []
+  const onRequest = ({ extFields }: Command): ReplyParts => {
+    time.pass(0.1)
+    seen.push(extFields?.get('name') ?? '')
+    return { code: 0 }
+  }
+  const { dial } = serving(t, { onRequest }, time)
+  for (const name of ['a', 'b', 'c']) dial().write(frames(name, 100))
+  await until(() => seen.length === 300)
+  // The first turn belongs to the first reader; later ones have time for 20 frames.
+  const runs =
+    seen
+      .slice(40, 240)
+      .join('')
+      .match(/a+|b+|c+/g) ?? []
+  assert.ok(Math.max(...runs.map(run => run.length)) <= 6, runs.join(' '))
 })
 
 test('a read with one frame is handled at once, even if the time of the turn is used up', async t => {

@@ -35,8 +35,8 @@ export interface ServerLimits extends ConnectionLimits {
   /** Largest PROXY preamble of version 2, bytes. Default 536. */
   readonly proxyPreamble: number
   /**
-   * Bytes of unfinished frames and of requests that are not answered yet, over all connections; see `FrameMemory`. Default
-   * 268,435,456.
+   * Bytes of unfinished frames and of requests that are not answered yet, over all connections, and as many of unread replies;
+   * see `FrameMemory`. Default 268,435,456.
    */
   readonly maxFrameMemory: number
 }

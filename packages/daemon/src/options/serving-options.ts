@@ -227,7 +227,7 @@ export const servingOptions = {
   maxFrameMemory: option(
     bytes(1_048_576),
     268_435_456,
-    'Most bytes of unfinished frames and of requests in progress, over all connections. Beyond that, the server stops reading frames larger than 4 KiB until there is room, and closes the connections whose frames hold up others.',
+    'Most bytes of unfinished frames and of requests in progress, over all connections. Beyond that, the server stops reading frames larger than 4 KiB until there is room, and closes the connections whose frames hold up others. Also the most bytes of unread replies, over all connections; beyond that, the server closes the connection that has the most of them.',
   ),
   maxHeaderSize: option(bytes(256, 16_777_215), 65_536, 'Largest header of a frame.'),
   maxHeaderFields: option(int(16, 256), 256, 'Most fields in the header of a request.'),
