@@ -163,7 +163,7 @@ export class MessageStore {
     for (const folder of ['commitlog', 'consumequeue']) disk.makeFolder(join(root, folder))
     await disk.syncFolder(root)
     await this.#segments.load(this.#lock.wasAborted)
-    await this.#queues.load(this.#segments.first?.start ?? 0)
+    await this.#queues.load(this.#segments.first?.start ?? 0, this.#lock.wasAborted)
     if (this.#options.indexKeys) await this.#index.load()
     this.#checkpoint = Checkpoint.open(disk, root)
     await this.#recover(this.#checkpoint)

@@ -20,10 +20,10 @@ function openQueue(disk: Disk, fileBytes = 400): { queue: ConsumeQueue; shared: 
     lastSerial: 0,
     fileBytes,
   }
-  const found = findFiles(shared.files, FOLDER, fileBytes, 'mappedFileSizeConsumeQueue')
+  const runs = findFiles(shared.files, FOLDER, fileBytes, 'mappedFileSizeConsumeQueue')
   const keyPrefixHash = stringHash('Orders#')
   return {
-    queue: new ConsumeQueue({ topic: 'Orders', id: 3, keyPrefixHash, folder: FOLDER, shared, found }),
+    queue: new ConsumeQueue({ topic: 'Orders', id: 3, keyPrefixHash, folder: FOLDER, shared, runs }),
     shared,
   }
 }

@@ -1,6 +1,6 @@
 import type { OpenFiles } from '../files/open-files.ts'
 import type { QueueExtension } from './queue-extension.ts'
-import { type FoundFiles, QueueFiles } from './queue-files.ts'
+import { type FileRuns, QueueFiles } from './queue-files.ts'
 import {
   extensionOffset,
   fillPreBlank,
@@ -41,7 +41,7 @@ export interface ConsumeQueueParts {
   readonly folder: string
   readonly shared: SharedByQueues
   /** The files in the folder. Default: none. */
-  readonly found?: FoundFiles | undefined
+  readonly runs?: FileRuns | undefined
   /** Where the tags of its units are kept. Default: in the units. */
   readonly extension?: QueueExtension | undefined
 }
@@ -69,7 +69,6 @@ interface Tail {
 }
 
 const SMALLEST_TAIL = 16 * UNIT_BYTES
-const NO_FILES: FoundFiles = { starts: [], stray: [] }
 const CLEAN = Number.POSITIVE_INFINITY
 
 /**
@@ -107,7 +106,7 @@ export class ConsumeQueue {
   #isRemoved = false
   #isDurable: boolean
 
-  constructor({ topic, id, keyPrefixHash, folder, shared, found = NO_FILES, extension }: ConsumeQueueParts) {
+  constructor({ topic, id, keyPrefixHash, folder, shared, runs = [], extension }: ConsumeQueueParts) {
     this.topic = topic
     this.topicBytes = Buffer.from(topic)
     this.id = id
@@ -118,11 +117,11 @@ export class ConsumeQueue {
       open: shared.files,
       folder,
       fileBytes: shared.fileBytes,
-      found,
+      runs,
       hasBlanks: true,
     })
     this.#extension = extension
-    this.#isDurable = found.starts.length > 0
+    this.#isDurable = runs.length > 0
     this.#unitsPerBlock = shared.blocks.blockBytes / UNIT_BYTES
   }
 
@@ -367,25 +366,29 @@ export class ConsumeQueue {
    */
   recover(limit: number, logStart: number): void {
     this.#forget()
-    for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
-      const max = this.#endOfUnits(start, limit)
-      if (max > start / UNIT_BYTES) {
-        this.#beginAt(max)
-        this.nextOffset = max
-        this.#minOffset = (this.#files.starts[0] as number) / UNIT_BYTES
-        this.#logEnd = this.#recordEnd(max - 1)
-        if (Number.isFinite(limit)) this.#distrust(max, limit)
-        else if (!this.#isBlank(max)) this.#cut(max, limit)
-        this.#correctMinOffset(logStart)
-        this.#extension?.recover(extensionOffset(this.#readSync(max - 1), 0), Number.isFinite(limit))
-        return
+    do {
+      for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
+        const max = this.#endOfUnits(start, limit)
+        if (max > start / UNIT_BYTES) return this.#continueAt(max, limit, logStart)
+        this.#cut(start / UNIT_BYTES, limit)
       }
-      this.#cut(start / UNIT_BYTES, limit)
-    }
+    } while (this.#files.useOlderRun())
     this.#logEnd = 0
     this.nextOffset = 0
     this.#beginAt(0)
     this.#extension?.restart()
+  }
+
+  #continueAt(max: number, limit: number, logStart: number): void {
+    const isCut = Number.isFinite(limit)
+    this.#beginAt(max)
+    this.nextOffset = max
+    this.#minOffset = (this.#files.starts[0] as number) / UNIT_BYTES
+    this.#logEnd = this.#recordEnd(max - 1)
+    if (isCut) this.#distrust(max, limit)
+    else if (!this.#isBlank(max)) this.#cut(max, limit)
+    this.#correctMinOffset(logStart)
+    this.#extension?.recover(extensionOffset(this.#readSync(max - 1), 0), isCut)
   }
 
   /** Fills offsets whose messages are missing in the log. */
@@ -409,6 +412,7 @@ export class ConsumeQueue {
     this.#forget()
     this.#logEnd = limit
     this.#cut(0, limit)
+    this.#files.dropOlderRuns()
     this.#extension?.restart()
     this.#logEnd = 0
     this.nextOffset = 0
@@ -428,6 +432,7 @@ export class ConsumeQueue {
   #distrust(max: number, limit: number): void {
     this.#cut(max, limit)
     this.#synced = (this.#files.starts[0] as number) / UNIT_BYTES
+    this.#files.dropOlderRuns()
     this.#files.distrustNames()
     this.#isDurable = false
   }

@@ -15,7 +15,7 @@ function openQueues(disk: Disk): ConsumeQueues {
 
 async function reopen(disk: Disk, cutAt?: number): Promise<ConsumeQueues> {
   const queues = openQueues(disk)
-  await queues.load(0)
+  await queues.load(0, cutAt !== undefined)
   if (cutAt !== undefined) await queues.cut(cutAt)
   return queues
 }
@@ -122,6 +122,39 @@ test('a queue whose files were removed is known by its next message, and rebuilt
   assert.deepEqual(shapeOf(again), ['Orders-0: 0..51', 'Orders-1: 0..50'])
 })
 
+test('a queue that lacks a file in between counts as lost after a clean stop', async () => {
+  const disk = new MemoryDisk()
+  const queues = openQueues(disk)
+  putMany(queues, 101)
+  await queues.close()
+  await disk.unlink(`${FOLDER}/Orders/1/${String(400).padStart(20, '0')}`)
+  const again = await reopen(disk)
+  assert.deepEqual([again.found, ...shapeOf(again)], [1, 'Orders-0: 0..51', 'Orders-1: 0..0'])
+  putMany(again, 101)
+  assert.deepEqual(shapeOf(again), ['Orders-0: 0..51', 'Orders-1: 0..50'])
+})
+
+test('of files on both sides of a gap after a crash those count that have units below the mark', async () => {
+  const disk = new MemoryDisk()
+  const queues = openQueues(disk)
+  putMany(queues, 101)
+  await queues.close()
+  const removed = `${FOLDER}/Orders/1/${String(400).padStart(20, '0')}`
+  await disk.unlink(removed)
+  assert.deepEqual(shapeOf(await reopen(disk, 9_000)), ['Orders-0: 0..45', 'Orders-1: 40..45'])
+  assert.equal(disk.list(`${FOLDER}/Orders/1`)?.length, 1)
+})
+
+test('of files on both sides of a gap after a crash those above the mark are discarded', async () => {
+  const disk = new MemoryDisk()
+  const queues = openQueues(disk)
+  putMany(queues, 101)
+  await queues.close()
+  await disk.unlink(`${FOLDER}/Orders/1/${String(400).padStart(20, '0')}`)
+  assert.deepEqual(shapeOf(await reopen(disk, 3_000)), ['Orders-0: 0..15', 'Orders-1: 0..15'])
+  assert.equal(disk.list(`${FOLDER}/Orders/1`)?.length, 1)
+})
+
 test('a queue whose first messages were deleted from the log is rebuilt from the first that is left', async () => {
   const queues = openQueues(new MemoryDisk())
   putMany(queues, 30, 10)
@@ -131,7 +164,7 @@ test('a queue whose first messages were deleted from the log is rebuilt from the
   assert.deepEqual(shapeOf(queues), ['Orders-0: 5..15', 'Orders-1: 5..15'])
 })
 
-test('a queue that lacks units in between is known and rebuilt', async () => {
+test('a queue that lacks its last units is known by its next message, and rebuilt', async () => {
   const disk = new MemoryDisk()
   const queues = openQueues(disk)
   putMany(queues, 101)

@@ -7,7 +7,7 @@ import { OpenFiles } from '../files/open-files.ts'
 import { takesOffset } from '../log/record-writer.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
 import { QueueExtension, type SharedByExtensions } from './queue-extension.ts'
-import { findFiles, type FoundFiles } from './queue-files.ts'
+import { findFiles, type FileRuns } from './queue-files.ts'
 import { UNIT_BYTES } from './queue-unit.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
@@ -94,20 +94,26 @@ export class ConsumeQueues implements DerivedData {
   /**
    * Finds the queues that have files, and what they contain. Blocks.
    * @param logStart Start of the log; units before it are expired
+   * @param wasAborted Whether the store was not closed: then `cut` follows, and decides what of the files counts
    * @throws StoreError BAD_FILES
    */
-  async load(logStart: number): Promise<void> {
+  async load(logStart: number, wasAborted: boolean): Promise<void> {
     this.#logStart = logStart
     for (const topic of this.#foldersIn(this.#folder)) {
       for (const id of this.#foldersIn(`${this.#folder}/${topic}`)) {
         if (!QUEUE_ID.test(id)) continue
         const folder = `${this.#folder}/${topic}/${id}`
         const { files, fileBytes } = this.#shared
-        const found = findFiles(files, folder, fileBytes, 'mappedFileSizeConsumeQueue')
-        if (found.starts.length === 0) continue
-        this.#found++
-        const queue = this.#add(topic, Number(id), found)
-        queue.recover(Number.POSITIVE_INFINITY, logStart)
+        const runs = findFiles(files, folder, fileBytes, 'mappedFileSizeConsumeQueue')
+        if (runs.length === 0) continue
+        const queue = this.#add(topic, Number(id), runs)
+        if (runs.length > 1 && !wasAborted) {
+          // Somebody removed a file in between: the queue counts as lost, and is rebuilt from the log.
+          queue.restart(0)
+        } else {
+          this.#found++
+          queue.recover(Number.POSITIVE_INFINITY, logStart)
+        }
         await queue.removeDiscarded()
       }
     }
@@ -136,7 +142,7 @@ export class ConsumeQueues implements DerivedData {
     return this.#add(topic, id)
   }
 
-  #add(topic: string, id: number, found?: FoundFiles): ConsumeQueue {
+  #add(topic: string, id: number, runs?: FileRuns): ConsumeQueue {
     const keyPrefixHash = stringHash(`${topic}#`)
     const folder = `${this.#folder}/${topic}/${id}`
     const queue = new ConsumeQueue({
@@ -145,7 +151,7 @@ export class ConsumeQueues implements DerivedData {
       keyPrefixHash,
       folder,
       shared: this.#shared,
-      found,
+      runs,
       extension: this.#extensionOf(topic, id),
     })
     const queues = this.#topics.get(topic)
@@ -158,9 +164,9 @@ export class ConsumeQueues implements DerivedData {
     const shared = this.#sharedByExtensions
     if (shared === undefined) return undefined
     const folder = `${this.#extensionFolder}/${topic}/${id}`
-    const found = findFiles(shared.files, folder, shared.fileBytes, 'mappedFileSizeConsumeQueueExt')
-    if (!shared.isWritten && found.starts.length === 0) return undefined
-    return new QueueExtension(shared, folder, ++this.#shared.lastSerial, found)
+    const runs = findFiles(shared.files, folder, shared.fileBytes, 'mappedFileSizeConsumeQueueExt')
+    if (!shared.isWritten && runs.length === 0) return undefined
+    return new QueueExtension(shared, folder, ++this.#shared.lastSerial, runs)
   }
 
   get topics(): Iterable<string> {

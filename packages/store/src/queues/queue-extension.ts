@@ -1,6 +1,6 @@
 import { readLong, writeLong } from '../log/record-layout.ts'
 import type { OpenFiles } from '../files/open-files.ts'
-import { type FoundFiles, QueueFiles } from './queue-files.ts'
+import { type FileRuns, QueueFiles } from './queue-files.ts'
 import type { UnitBlocks } from './unit-blocks.ts'
 
 /** Size, tags code, store time, size of the bit map; the bit map follows. */
@@ -43,15 +43,15 @@ export class QueueExtension {
   #written = 0
   #synced = 0
 
-  constructor(shared: SharedByExtensions, folder: string, serial: number, found: FoundFiles) {
+  constructor(shared: SharedByExtensions, folder: string, serial: number, runs: FileRuns) {
     const { files, blocks, fileBytes, isWritten } = shared
     this.isWritten = isWritten
-    this.#files = new QueueFiles({ open: files, folder, fileBytes, found, hasBlanks: false })
+    this.#files = new QueueFiles({ open: files, folder, fileBytes, runs, hasBlanks: false })
     this.#blocks = blocks
     this.#blockBytes = blocks.blockBytes
     this.#serial = serial
     this.#fileBytes = fileBytes
-    this.#begin((found.starts.at(-1) ?? -fileBytes) + fileBytes)
+    this.#begin(this.#nextFile())
   }
 
   #begin(end: number): void {
@@ -160,35 +160,44 @@ export class QueueExtension {
     this.#synced = to
   }
 
+  #nextFile(): number {
+    return (this.#files.starts.at(-1) ?? -this.#fileBytes) + this.#fileBytes
+  }
+
   /**
    * Continues behind the extension of the queue's last unit, at a start. If that unit has none, a new file begins.
    * @param isCut Whether a crash may have left something behind it, which is discarded
    */
   recover(lastOffset: number | undefined, isCut: boolean): void {
-    const { starts } = this.#files
-    const nextFile = (starts.at(-1) ?? -this.#fileBytes) + this.#fileBytes
-    if (lastOffset === undefined) return this.#begin(nextFile)
-    if (this.#isLost(lastOffset) || lastOffset >= nextFile) return this.#beginBehind(lastOffset)
+    if (lastOffset === undefined) return this.#begin(this.#nextFile())
+    while (isCut && this.#isLost(lastOffset)) {
+      this.#files.truncate(0)
+      if (!this.#files.useOlderRun()) break
+    }
+    if (isCut) this.#files.dropOlderRuns()
+    if (this.#isLost(lastOffset) || lastOffset >= this.#nextFile()) return this.#beginBehind(lastOffset)
     const head = Buffer.alloc(HEAD_BYTES)
     this.#files.readSync(head, lastOffset)
     const size = head.readInt16BE(0)
-    if (size < HEAD_BYTES) return this.#begin(nextFile)
+    if (size < HEAD_BYTES) return this.#begin(this.#nextFile())
     this.#begin(lastOffset + size)
     if (!isCut) return
     this.#files.truncate(lastOffset + size)
-    this.#synced = starts[0] as number
+    this.#synced = this.#files.starts[0] as number
     this.#files.distrustNames()
   }
 
   /** Files are lost to which units lead. New extensions must not get their offsets. */
   #beginBehind(lastOffset: number): void {
     this.#files.truncate(0)
+    this.#files.dropOlderRuns()
     this.#begin(this.#files.startOf(lastOffset) + this.#fileBytes)
   }
 
   /** Discards everything. */
   restart(): void {
     this.#files.truncate(0)
+    this.#files.dropOlderRuns()
     this.#begin(0)
   }
 

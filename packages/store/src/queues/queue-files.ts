@@ -11,7 +11,7 @@ export interface QueueFilesParts {
   readonly open: OpenFiles
   readonly folder: string
   readonly fileBytes: number
-  readonly found: FoundFiles
+  readonly runs: FileRuns
   /** Whether what is before the first unit of the first file is filled with blank units. */
   readonly hasBlanks: boolean
 }
@@ -27,18 +27,23 @@ export class QueueFiles {
   readonly #hasBlanks: boolean
   /** First bytes of the files, ascending and without gaps. */
   #starts: number[]
+  /**
+   * Files before a gap. A power failure makes one in two ways: it brings back files that were removed, or it takes the name of a new
+   * file. In the second case the newest run is the wrong one.
+   */
+  #olderRuns: number[][]
   /** Removed from the queue, but still in the folder. */
   readonly #discarded = new Set<number>()
   #namesChanged = false
   /** Whether the names of the folders above may be in memory only: the process that made them may have been killed. */
   #foldersChanged = true
 
-  constructor({ open, folder, fileBytes, found, hasBlanks }: QueueFilesParts) {
+  constructor({ open, folder, fileBytes, runs, hasBlanks }: QueueFilesParts) {
     this.#open = open
     this.#folder = folder
     this.#fileBytes = fileBytes
-    this.#starts = [...found.starts]
-    for (const start of found.stray) this.#discard(start)
+    this.#olderRuns = runs.map(run => [...run])
+    this.#starts = this.#olderRuns.pop() ?? []
     this.#hasBlanks = hasBlanks
   }
 
@@ -124,6 +129,19 @@ export class QueueFiles {
     file.truncate(this.#fileBytes)
   }
 
+  /** Goes on with the files before the gap, after `truncate` discarded those behind it. @returns False if there are none */
+  useOlderRun(): boolean {
+    const run = this.#olderRuns.pop()
+    if (run !== undefined) this.#starts = run
+    return run !== undefined
+  }
+
+  /** Discards the files of other runs. */
+  dropOlderRuns(): void {
+    for (const start of this.#olderRuns.flat()) this.#discard(start)
+    this.#olderRuns = []
+  }
+
   /** Takes the first file out of the queue. `removeDiscarded` removes it from the folder. */
   dropFirst(): void {
     this.#discard(this.#starts.shift() as number)
@@ -182,33 +200,27 @@ export class QueueFiles {
   }
 }
 
-/** The files in the folder of a queue, by their first bytes, ascending. */
-export interface FoundFiles {
-  /** Those that follow each other. */
-  readonly starts: readonly number[]
-  /** Those behind a gap, which cannot be used: their units are put again from the log. */
-  readonly stray: readonly number[]
-}
+/** The first bytes of the files in the folder of a queue, ascending. A gap between files ends a run and begins another. */
+export type FileRuns = readonly (readonly number[])[]
 
 /**
  * Finds the files of a queue in its folder. One that a crash left short, while it was created or cut, gets its full size.
  * @param option The name of the option that says how large they are
  * @throws StoreError BAD_FILES if the option was another when they were written
  */
-export function findFiles(open: OpenFiles, folder: string, fileBytes: number, option: string): FoundFiles {
+export function findFiles(open: OpenFiles, folder: string, fileBytes: number, option: string): FileRuns {
   const entries = (open.disk.list(folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
-  const all: number[] = []
-  for (const { name, size } of entries) {
+  const runs: number[][] = []
+  for (const { name, size } of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = `${folder}/${name}`
     const start = Number(name)
     if (size > fileBytes || start % fileBytes !== 0) throw wrongSize(path, size, fileBytes, option)
     if (size < fileBytes) open.get(path).truncate(fileBytes)
-    all.push(start)
+    const run = runs.at(-1)
+    if (run?.at(-1) === start - fileBytes) run.push(start)
+    else runs.push([start])
   }
-  all.sort((a, b) => a - b)
-  const first = all[0] ?? 0
-  const gap = all.findIndex((start, index) => start !== first + index * fileBytes)
-  return gap < 0 ? { starts: all, stray: [] } : { starts: all.slice(0, gap), stray: all.slice(gap) }
+  return runs
 }
 
 function wrongSize(path: string, size: number, expected: number, option: string): StoreError {
