@@ -115,13 +115,16 @@ export class Recovery {
   async #isDerivedLost(): Promise<boolean> {
     const { queues, index, checkpoint, segments, wasAborted } = this.#parts
     if (segments.first === undefined) return false
-    const { queueFolders, indexFiles } = checkpoint
-    const { units } = checkpoint
-    const areQueuesLost =
-      queues.found < queueFolders || (!wasAborted && units !== undefined && units !== queues.countUnits)
+    const { queueFolders, indexFiles, units } = checkpoint
+    const areUnitsLost = !wasAborted && units !== undefined && units !== queues.countUnits
+    const areQueuesLost = queues.found < queueFolders || areUnitsLost
     const isIndexLost = index !== undefined && (index.found < indexFiles || !index.isComplete)
-    if (areQueuesLost)
-      this.#log.error({ found: queues.found, were: queueFolders }, 'consume queues are missing or damaged')
+    if (areQueuesLost) {
+      const facts = { found: queues.found, were: queueFolders, units: queues.countUnits, unitsWere: units }
+      this.#log.error(facts, 'consume queues are missing or damaged')
+    }
+    // Which unit is wrong is not known: it may claim a record that is longer than its own.
+    if (areUnitsLost) await queues.rebuild()
     if (isIndexLost) {
       this.#log.error({ found: index.found, were: indexFiles }, 'the key index is damaged or missing')
       await index.rebuild()

@@ -1,4 +1,5 @@
 import type { SegmentList } from '../files/segment-list.ts'
+import { RecordReader } from './record-check.ts'
 import { FIXED_BYTES, readLong } from './record-layout.ts'
 
 /** Reads under way at the same time. More only wait for each other, and syncs wait behind them in libuv's pool. */
@@ -14,8 +15,11 @@ export class Block {
   /** Behind its last byte. */
   readonly end: number
   readonly bytes: Buffer
+  /** Whether it was read from the file, and so may be damaged. */
+  readonly isFromDisk: boolean
 
-  constructor(number: number, start: number, end: number, bytes: Buffer) {
+  constructor(number: number, start: number, end: number, bytes: Buffer, isFromDisk: boolean) {
+    this.isFromDisk = isFromDisk
     this.number = number
     this.start = start
     this.end = end
@@ -47,6 +51,7 @@ export class LogBlocks {
   readonly #blocks = new Map<number, Block>()
   /** Memory for blocks, and for reads under way. */
   readonly #free: Buffer[] = []
+  readonly #reader = new RecordReader()
   #last: Block | undefined
   readonly #loading = new Map<number, Promise<void>>()
   #reading = 0
@@ -86,11 +91,19 @@ export class LogBlocks {
   isRecord(position: number, size: number): boolean {
     const block = this.find(position)
     if (block === undefined || size < FIXED_BYTES) return false
-    const at = position - block.start
-    if (position + FIXED_BYTES <= block.end) return isHead(block.bytes, at, position, size)
-    const head = Buffer.allocUnsafe(FIXED_BYTES)
-    this.copy(position, FIXED_BYTES, head, 0)
-    return isHead(head, 0, position, size)
+    const isWhole = position + size <= block.end
+    const bytes = isWhole ? block.bytes : this.#copyOf(position, size)
+    const at = isWhole ? position - block.start : 0
+    if (!isHead(bytes, at, position, size)) return false
+    // What was appended here is right. What comes from the disk may not be.
+    if (isWhole && !block.isFromDisk) return true
+    return this.#reader.read(bytes, at, at + size, position, Number.POSITIVE_INFINITY, true) === 'record'
+  }
+
+  #copyOf(position: number, size: number): Buffer {
+    const bytes = Buffer.allocUnsafe(size)
+    this.copy(position, size, bytes, 0)
+    return bytes
   }
 
   copy(position: number, size: number, out: Uint8Array, at: number): void {
@@ -106,7 +119,9 @@ export class LogBlocks {
 
   /** The block that holds a position; a new one if it is not in memory, whose bytes are those of an older block. */
   take(position: number): Block {
-    return this.find(position) ?? this.#insert(this.#numberOf(position), this.#evictedBytes() ?? this.#freeBytes())
+    return (
+      this.find(position) ?? this.#insert(this.#numberOf(position), this.#evictedBytes() ?? this.#freeBytes(), false)
+    )
   }
 
   /** Writes bytes across blocks, which are taken as needed. */
@@ -150,10 +165,10 @@ export class LogBlocks {
     return file * this.#segments.size + (number - file * this.#perFile) * this.#blockBytes
   }
 
-  #insert(number: number, bytes: Buffer): Block {
+  #insert(number: number, bytes: Buffer, isFromDisk: boolean): Block {
     const start = this.#startOf(number)
     const fileEnd = start - (start % this.#segments.size) + this.#segments.size
-    const block = new Block(number, start, Math.min(start + this.#blockBytes, fileEnd), bytes)
+    const block = new Block(number, start, Math.min(start + this.#blockBytes, fileEnd), bytes, isFromDisk)
     this.#blocks.set(number, block)
     return block
   }
@@ -209,7 +224,7 @@ export class LogBlocks {
         // Not before the read has ended: who found something in memory may use it until then.
         const evicted = this.#evictedBytes()
         if (evicted !== undefined) this.#free.push(evicted)
-        this.#insert(number, bytes)
+        this.#insert(number, bytes, true)
       }
     } finally {
       this.#reading--

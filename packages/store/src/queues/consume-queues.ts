@@ -238,6 +238,12 @@ export class ConsumeQueues implements DerivedData {
     this.#incomplete.clear()
   }
 
+  /** Discards all queues in the same way. */
+  rebuild(): Promise<void> {
+    for (const queue of this.all()) this.#incomplete.add(queue)
+    return this.rebuildIncomplete()
+  }
+
   get unwritten(): number {
     return this.#shared.unsaved.bytes
   }

@@ -100,8 +100,12 @@ export class UnitRepairs {
         found = reader.read(window, 0, window.length, position, left, false)
       }
       if (found !== 'record') position = fileEnd
-      else if (isRecordOf(reader, window, queue, offset)) return this.#unitOf(reader, window, queue, position)
-      else position += reader.size
+      else if (!isRecordOf(reader, window, queue, offset)) position += reader.size
+      else {
+        const at = position - windowAt
+        const isWhole = reader.read(window, at, window.length, position, left, true) === 'record'
+        return isWhole ? this.#unitOf(reader, window, queue, position) : undefined
+      }
     }
     return undefined
   }
