@@ -92,9 +92,9 @@ export class ConsumeQueues implements DerivedData {
   }
 
   /**
-   * Finds the queues that have files, and what they contain. Blocks.
+   * Finds the queues that have files, and after a clean stop what they contain. Blocks.
    * @param logStart Start of the log; units before it are expired
-   * @param wasAborted Whether the store was not closed: then `cut` follows, and decides what of the files counts
+   * @param wasAborted Whether the store was not closed: then only `cut` says what of the files counts
    * @throws StoreError BAD_FILES
    */
   async load(logStart: number, wasAborted: boolean): Promise<void> {
@@ -112,7 +112,7 @@ export class ConsumeQueues implements DerivedData {
           queue.restart(0)
         } else {
           this.#found++
-          queue.recover(Number.POSITIVE_INFINITY, logStart)
+          if (!wasAborted) queue.recover(Number.POSITIVE_INFINITY, logStart)
         }
         await queue.removeDiscarded()
       }
