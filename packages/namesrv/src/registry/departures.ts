@@ -18,6 +18,15 @@ export interface DeletedTopic {
   readonly at: number
 }
 
+export interface DeparturesOptions {
+  /** How many brokers are remembered; the oldest are forgotten. Default 200. */
+  readonly brokers?: number
+  /** How many topics are remembered; the oldest are forgotten. Default 20,000. */
+  readonly topics?: number
+  /** Finds a topic that no broker has any more and that has not been noted yet. Default: there is none. */
+  readonly goneTopic?: (topic: string) => GoneTopic | undefined
+}
+
 /** Remembers the last brokers that left, and why topics are gone that no broker has any more, to explain missing routes. */
 export class Departures {
   readonly #brokers: Departure[] = []
@@ -25,11 +34,12 @@ export class Departures {
   readonly #byView = new WeakMap<BrokerView, Departure>()
   readonly #brokerLimit: number
   readonly #topicLimit: number
+  readonly #goneTopic: (topic: string) => GoneTopic | undefined
 
-  /** How many brokers and how many topics are remembered; the oldest are forgotten. */
-  constructor(limits: { readonly brokers?: number; readonly topics?: number } = {}) {
-    this.#brokerLimit = limits.brokers ?? 200
-    this.#topicLimit = limits.topics ?? 20_000
+  constructor(options: DeparturesOptions = {}) {
+    this.#brokerLimit = options.brokers ?? 200
+    this.#topicLimit = options.topics ?? 20_000
+    this.#goneTopic = options.goneTopic ?? (() => undefined)
   }
 
   note({ brokers, reason }: Pick<Removal, 'brokers' | 'reason'>, now: number): void {
@@ -65,14 +75,20 @@ export class Departures {
 
   /** The departure that removed a topic; undefined if it is not known. The topic may have come back since. */
   ofTopic(topic: string): Departure | undefined {
-    const loss = this.#topics.get(topic)
+    const loss = this.#lossOf(topic)
     return loss !== undefined && 'broker' in loss ? loss : undefined
   }
 
   /** The deletion that removed a topic; undefined if it is not known. The topic may have come back since. */
   deletionOf(topic: string): DeletedTopic | undefined {
-    const loss = this.#topics.get(topic)
+    const loss = this.#lossOf(topic)
     return loss !== undefined && 'by' in loss ? loss : undefined
+  }
+
+  #lossOf(topic: string): Departure | DeletedTopic | undefined {
+    const gone = this.#goneTopic(topic)
+    if (gone !== undefined) this.noteTopic(gone)
+    return this.#topics.get(topic)
   }
 
   /** Oldest first. */

@@ -471,6 +471,14 @@ export class RouteTable {
     }
   }
 
+  /** A topic that no broker has any more and that is not dropped yet. */
+  goneTopic(topic: string): GoneTopic | undefined {
+    const known = this.#topics.all.get(topic)
+    const last = known?.isLive === false ? known.lastEnded : undefined
+    const by = last && this.#ended.get(last)
+    return by && { topic, ...by }
+  }
+
   /** Updates a group after a member left. */
   #updateAfterDeparture(group: BrokerGroup): void {
     if (this.#brokers.refreshRow(group)) this.#epoch++

@@ -92,8 +92,9 @@ export class TopicDirectory {
         visited = 0
       }
       visited++
-      const last = topic.deleteEnded()
-      if (last === undefined || !topic.isEmpty) continue
+      const last = topic.isLive ? undefined : topic.lastEnded
+      topic.deleteEnded()
+      if (last === undefined) continue
       this.#drop(topic)
       onGone(topic.name, last)
     }

@@ -45,6 +45,13 @@ export class Topic implements LiveTopic {
     return this.#groups.some(isLive)
   }
 
+  /** Of the groups that had queues of it and have ended, the last one. */
+  get lastEnded(): BrokerGroup | undefined {
+    let last: BrokerGroup | undefined
+    for (const group of this.#groups) if (group.endedAs > (last?.endedAs ?? 0)) last = group
+    return last
+  }
+
   /** Sorted by name, so that every name server gives the same answer. */
   get groups(): readonly BrokerGroup[] {
     return this.#groups.every(isLive) ? this.#groups : this.#groups.filter(isLive)
@@ -120,11 +127,9 @@ export class Topic implements LiveTopic {
   /**
    * Deletes the queues of all groups that have ended. Routes have not shown them since, so the revision stays unless the
    * topic is empty then.
-   * @returns The group that ended last; undefined if none had queues.
    */
-  deleteEnded(): BrokerGroup | undefined {
+  deleteEnded(): void {
     let kept = 0
-    let last: BrokerGroup | undefined
     for (let index = 0; index < this.#groups.length; index++) {
       const group = this.#groups[index] as BrokerGroup
       if (isLive(group)) {
@@ -133,12 +138,10 @@ export class Topic implements LiveTopic {
         continue
       }
       this.#forget(index)
-      if (last === undefined || group.endedAs > last.endedAs) last = group
     }
+    if (kept === 0 && this.#groups.length > 0) this.#revision++
     this.#groups.length = kept
     this.#queues.length = kept
-    if (last !== undefined && kept === 0) this.#revision++
-    return last
   }
 
   #forget(index: number): void {
