@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inSlices } from './slices.ts'
+import { encodeInSlices, inSlices } from './slices.ts'
 
 test('a long list is read in slices of a given size', () => {
   const seen: number[] = []
@@ -32,4 +32,14 @@ test('a list that changes between two slices is still read to its end', () => {
   )
   while (work.next().done !== true);
   assert.deepEqual(seen, ['a', 'c', 'd'])
+})
+
+test('a long text is encoded in slices of limited size, whatever the size of its pieces', () => {
+  const pieces = [...Array.from({ length: 2000 }, (_, i) => `é${i},`), 'x'.repeat(200_000), '', 'y'.repeat(100_000)]
+  const work = encodeInSlices(pieces)
+  let slices = 1
+  let slice = work.next()
+  for (; slice.done !== true; slice = work.next()) slices++
+  assert.equal(Buffer.concat(slice.value).toString(), pieces.join(''))
+  assert.equal(slices, 7)
 })

@@ -28,7 +28,6 @@ import {
   Router,
   type ServerTls,
   silent,
-  type Sliced,
   systemClock,
 } from '@gantrymq/remoting'
 import { type CredentialsFile, openCredentials } from './access/credentials-file.ts'
@@ -51,7 +50,7 @@ import { PreparedRoutes } from './answers/prepared-routes.ts'
 import { RouteBodies } from './answers/route-bodies.ts'
 import { RouteTable, type RouteTableOptions } from './registry/route-table.ts'
 import { serverStatus } from './server-status.ts'
-import type { NameServerStatus } from './status.ts'
+import type { NameServerStatus, SliceRunner } from './status.ts'
 import { RequestOrder } from './request-order.ts'
 
 /** What a program passes besides the options. */
@@ -118,7 +117,7 @@ export class NameServer {
   /** Connections that ended just after a pause, each with the reason; see #onClose. */
   readonly #endedConnections = new Map<number, CloseReason>()
   /** All large work, in slices. */
-  readonly #turns = new TurnBudget<Lane>({ lanes: LANES })
+  readonly #turns: TurnBudget<Lane>
   #isDropping = false
   #state: 'starting' | 'serving' | 'draining' = 'starting'
   #reaper: Disposable | undefined
@@ -134,10 +133,12 @@ export class NameServer {
     const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
     const options = nameServerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     const limits = { maxSize: options.maxKvConfigSize, maxEntries: options.maxKvConfigEntries }
-    const kv = await KvStore.open({ path: options.kvConfigPath, limits, log, clock })
+    const turns = new TurnBudget<Lane>({ lanes: LANES })
+    const run: SliceRunner = work => turns.run('answer', work)
+    const kv = await KvStore.open({ path: options.kvConfigPath, limits, log, clock, run })
     const credentials = await openCredentials(options, log)
     const tls = await openServerTls(nameServerOptions, options, { log, clock })
-    const server = new NameServer(options, { log, clock, metricsPage, unknownKeys }, kv, tls, credentials)
+    const server = new NameServer(options, { log, clock, metricsPage, unknownKeys, turns }, kv, tls, credentials)
     try {
       await server.#open()
     } catch (error) {
@@ -154,12 +155,16 @@ export class NameServer {
       clock,
       metricsPage,
       unknownKeys,
-    }: Wired & { [K in 'metricsPage' | 'unknownKeys']: StartOptions[K] | undefined },
+      turns,
+    }: Wired & { [K in 'metricsPage' | 'unknownKeys']: StartOptions[K] | undefined } & {
+      readonly turns: TurnBudget<Lane>
+    },
     kv: KvStore,
     tls: OpenServerTls,
     credentials: CredentialsFile | undefined,
   ) {
     this.#log = log
+    this.#turns = turns
     this.#clock = new AwakeClock(clock)
     this.#kv = kv
     this.#tls = tls.server
@@ -292,7 +297,7 @@ export class NameServer {
     }
   }
 
-  readonly #answerInSlices = <T>(work: Sliced<T>): T | Promise<T> => this.#turns.run('answer', work)
+  readonly #answerInSlices: SliceRunner = work => this.#turns.run('answer', work)
 
   /** Changes whenever something besides the table changes route answers. */
   #routeSettings(): unknown {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readRegistration, type TopicConfig } from '@gantrymq/protocol'
 import { finish, RemotingError } from '@gantrymq/remoting'
 import { type FuzzTarget, goldenExchanges } from '@gantrymq/testkit'
-import { readKvConfig, writeKvConfig } from '../src/kv/kv-config-file.ts'
+import { kvText } from './kv-text.ts'
+import { readKvConfig } from '../src/kv/kv-config-file.ts'
 import type { ReadBody } from '../src/registration/body-difference.ts'
 import { outlineOf, type RegistrationReading, readTopics } from '../src/registration/reader.ts'
 
@@ -55,8 +56,8 @@ const lastBodies = registrations.map(bytes => read(bytes)).filter(({ read }) => 
 
 function readKvFile(input: Buffer): void {
   const config = readKvConfig(input.toString())
-  const written = writeKvConfig(config)
-  assert.equal(writeKvConfig(readKvConfig(written)), written)
+  const written = kvText(config)
+  assert.equal(kvText(readKvConfig(written)), written)
 }
 
 const words = [

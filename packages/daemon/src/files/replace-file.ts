@@ -15,7 +15,11 @@ let counter = 0
  * are created.
  * @throws the error of the file system; the file is then unchanged.
  */
-export async function replaceFile(path: string, content: string | Uint8Array, fs: FileSystem = files): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+  fs: FileSystem = files,
+): Promise<void> {
   const target = await realPath(path, fs)
   const folder = dirname(target)
   await fs.mkdir(folder, { recursive: true })
@@ -92,7 +96,12 @@ async function modeOf(path: string, fs: FileSystem): Promise<number> {
   )
 }
 
-async function writeDurably(path: string, content: string | Uint8Array, mode: number, fs: FileSystem): Promise<void> {
+async function writeDurably(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+  mode: number,
+  fs: FileSystem,
+): Promise<void> {
   const file = await fs.open(path, 'w', mode)
   try {
     await file.writeFile(content)

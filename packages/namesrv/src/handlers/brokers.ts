@@ -8,6 +8,7 @@ import {
 } from '@gantrymq/protocol'
 import { type Answer, type Call, type HandlersFor, ipOf, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
+import { kvBodyOf } from '../answers/kv-body.ts'
 import { ORDER_TOPICS } from '../kv/kv-config.ts'
 import {
   type AppliedTopics,
@@ -260,16 +261,17 @@ function* begin(
   if (begun.replaced) context.removed(begun.replaced)
   context.announce(begun.changes)
   const { masterAddr, haServerAddr } = begun
-  const answer = { header: { masterAddr, haServerAddr }, body: orderTopics(context) }
+  const answer = { header: { masterAddr, haServerAddr }, body: yield* orderTopics(context) }
   if (reading && (begun.topics !== 'none' || reading.count > 0)) return { answer, token: begun.token }
   yield* routes.completeInSlices(begun.token, clock.elapsed())
   return { answer }
 }
 
 // Without the namespace the reply must have no body: an empty table clears the order flag of the broker's topics.
-function orderTopics({ kv, settings }: NameServerContext): ReadonlyMap<string, string> | null {
+function* orderTopics({ kv, settings }: NameServerContext): Sliced<readonly Buffer[] | null> {
   if (!settings.options.returnOrderTopicConfigToBroker) return null
-  return kv.current.namespace(ORDER_TOPICS) ?? null
+  const entries = kv.current.namespace(ORDER_TOPICS)
+  return entries === undefined ? null : yield* kvBodyOf(entries)
 }
 
 /** Ends early if the broker has left or registered again in the meantime. */

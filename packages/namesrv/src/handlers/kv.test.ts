@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
-import { type Command, Router, settled } from '@gantrymq/remoting'
+import { type Command, finish, Router, settled } from '@gantrymq/remoting'
 import { fakePeer } from '@gantrymq/remoting/testing'
 import { KvStore } from '../kv/kv-store.ts'
 import { kvHandlers } from './kv.ts'
@@ -18,7 +18,7 @@ function request(code: number, fields: Readonly<Record<string, string>>): Comman
 /** Sends requests to a new store, and returns each reply as code, remark, fields and body text. */
 async function fresh(maxSize = 1000) {
   const kv = await KvStore.open({ path: null, limits: { maxSize, maxEntries: 100 } })
-  const router = new Router(requests, kvHandlers, { kv })
+  const router = new Router(requests, kvHandlers, { kv, turns: { run: (_lane, work) => finish(work) } })
   return async (code: number, fields: Readonly<Record<string, string>> = {}) => {
     const reply = await settled(router.dispatch(request(code, fields), fakePeer()))
     const extFields = reply.extFields ? Object.fromEntries(reply.extFields) : null
@@ -26,7 +26,7 @@ async function fresh(maxSize = 1000) {
       reply.code,
       reply.remark ?? null,
       extFields,
-      reply.body ? Buffer.from(reply.body as Uint8Array).toString() : null,
+      reply.body ? Buffer.concat([reply.body].flat()).toString() : null,
     ]
   }
 }

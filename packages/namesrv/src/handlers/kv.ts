@@ -1,10 +1,14 @@
+import type { TurnBudget } from '@gantrymq/daemon'
 import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
-import { type HandlersFor, printable, ResponseError } from '@gantrymq/remoting'
+import { type HandlersFor, printable, ResponseError, type Sliced } from '@gantrymq/remoting'
+import { kvBodyOf } from '../answers/kv-body.ts'
+import type { Lane } from '../context.ts'
 import type { KvStore } from '../kv/kv-store.ts'
 
 /** What the handlers of the KV configuration work on. */
 export interface KvContext {
   readonly kv: Pick<KvStore, 'current' | 'put' | 'delete'>
+  readonly turns: Pick<TurnBudget<Lane>, 'run'>
 }
 
 type KvRequests = Pick<
@@ -38,13 +42,17 @@ export const kvHandlers: HandlersFor<KvRequests, KvContext> = {
     return {}
   },
 
-  GET_KVLIST_BY_NAMESPACE({ header: { namespace } }, { kv }) {
+  GET_KVLIST_BY_NAMESPACE({ header: { namespace } }, { kv, turns }) {
     const table = namespace === undefined ? undefined : kv.current.namespace(namespace)
     if (table === undefined)
       throw new ResponseError(
         responseCodes.QUERY_NOT_FOUND,
         `No config item, Namespace: ${printable(namespace ?? 'null')}`,
       )
-    return { body: table }
+    return turns.run('answer', answer(kvBodyOf(table)))
   },
+}
+
+function* answer(body: Sliced<readonly Buffer[]>): Sliced<{ readonly body: readonly Buffer[] }> {
+  return { body: yield* body }
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import * as fc from 'fast-check'
 import { KvConfig } from './kv-config.ts'
-import { loadKvConfig, readKvConfig, writeKvConfig } from './kv-config-file.ts'
+import { kvText } from '../../test/kv-text.ts'
+import { loadKvConfig, readKvConfig } from './kv-config-file.ts'
 
 const NOW = Date.UTC(2026, 10, 21, 8, 30, 0)
 const ASIDE = 'kvConfig.json.corrupt-20261121T083000Z'
@@ -30,8 +31,8 @@ test('the file is the text that Apache writes', () => {
     { kind: 'delete', namespace: 'n', key: 'k' },
   ])
   // Captured from Apache 5.5.0.
-  assert.equal(writeKvConfig(config), '{"configTable":{"a\\"/é\u2028\\\\ \\u0001":{"k":"v/\u2028"},"n":{}}}')
-  assert.equal(writeKvConfig(new KvConfig()), '{"configTable":{}}')
+  assert.equal(kvText(config), '{"configTable":{"a\\"/é\u2028\\\\ \\u0001":{"k":"v/\u2028"},"n":{}}}')
+  assert.equal(kvText(new KvConfig()), '{"configTable":{}}')
 })
 
 test('what is written is read back, whatever the names are', () => {
@@ -46,14 +47,14 @@ test('what is written is read back, whatever the names are', () => {
       const config = new KvConfig().with(
         entries.map(([namespace, key, value]) => ({ kind: 'put', namespace, key, value })),
       )
-      assert.deepEqual(new Map(readKvConfig(writeKvConfig(config)).namespaces()), new Map(config.namespaces()))
+      assert.deepEqual(new Map(readKvConfig(kvText(config)).namespaces()), new Map(config.namespaces()))
     }),
   )
 })
 
 for (const text of ['', ' \n', 'null', '[]', '{}', '{"configTable":null}', '{"configTable":{}}']) {
   test(`the file ${JSON.stringify(text)} is an empty table`, () => {
-    assert.equal(writeKvConfig(readKvConfig(text)), '{"configTable":{}}')
+    assert.equal(kvText(readKvConfig(text)), '{"configTable":{}}')
   })
 }
 

@@ -1,22 +1,33 @@
-import { loadTable } from '@gantrymq/daemon'
+import { encodeInSlices, loadTable } from '@gantrymq/daemon'
 import {
   type JsonInput,
   type JsonObject,
   type JsonValue,
   type Logger,
   readFastjson,
+  type Sliced,
   writeFastjson,
 } from '@gantrymq/remoting'
 import { KvConfig } from './kv-config.ts'
 
-/** The file's text: one line of JSON, as Apache's KVConfigSerializeWrapper. */
-export function writeKvConfig(config: KvConfig): string {
-  const namespaces: string[] = []
+/** The file's text, in slices: one line of JSON, as Apache's KVConfigSerializeWrapper. */
+export function writeKvConfig(config: KvConfig): Sliced<Buffer[]> {
+  return encodeInSlices(piecesOf(config))
+}
+
+function* piecesOf(config: KvConfig): Generator<string, void, void> {
+  let before = '{"configTable":{'
   for (const [name, entries] of config.namespaces()) {
-    const members = Array.from(entries, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
-    namespaces.push(`${JSON.stringify(name)}:{${members.join(',')}}`)
+    before += `${JSON.stringify(name)}:{`
+    for (const [key, value] of entries) {
+      yield `${before}${JSON.stringify(key)}:${JSON.stringify(value)}`
+      before = ','
+    }
+    // Of a namespace without entries, the beginning is still to be written.
+    yield `${before === ',' ? '' : before}}`
+    before = ','
   }
-  return `{"configTable":{${namespaces.join(',')}}}`
+  yield `${before === ',' ? '' : before}}}`
 }
 
 /**

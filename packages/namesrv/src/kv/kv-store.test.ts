@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import * as fc from 'fast-check'
-import { readKvConfig, writeKvConfig } from './kv-config-file.ts'
+import { kvText } from '../../test/kv-text.ts'
+import { readKvConfig } from './kv-config-file.ts'
 import { KvStore } from './kv-store.ts'
 
 async function folder(t: TestContext): Promise<string> {
@@ -82,7 +83,7 @@ test('after any puts and deletes a restart loads the same entries', async t => {
       }
       await Promise.all(changes)
       const again = await open(path)
-      assert.equal(writeKvConfig(again.current), writeKvConfig(store.current))
+      assert.equal(kvText(again.current), kvText(store.current))
     }),
     { numRuns: 30 },
   )

@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
-import { type Clock, type Logger, ResponseError, silent, SYSTEM_ERROR, systemClock } from '@gantrymq/remoting'
+import { type Clock, finish, type Logger, ResponseError, silent, SYSTEM_ERROR, systemClock } from '@gantrymq/remoting'
 import { keepAside, replaceFile } from '@gantrymq/daemon'
 import { KvConfig, type KvChange, KvDraft, type KvLimits } from './kv-config.ts'
 import { loadKvConfig, writeKvConfig } from './kv-config-file.ts'
+import type { SliceRunner } from '../status.ts'
 
 export interface KvStoreOptions {
   /** The file; null to keep the table in memory only. */
@@ -11,6 +12,8 @@ export interface KvStoreOptions {
   readonly limits?: KvLimits
   readonly log?: Logger
   readonly clock?: Clock
+  /** Does the slices of writing a large table. Default: one after the other. */
+  readonly run?: SliceRunner
 }
 
 interface WaitingWrite {
@@ -31,6 +34,7 @@ export class KvStore {
   readonly #limits: KvLimits | undefined
   readonly #log: Logger
   readonly #clock: Clock
+  readonly #run: SliceRunner
 
   /**
    * Reads the file.
@@ -50,6 +54,7 @@ export class KvStore {
     this.#limits = options.limits
     this.#log = options.log ?? silent
     this.#clock = options.clock ?? systemClock
+    this.#run = options.run ?? finish
   }
 
   get current(): KvConfig {
@@ -116,7 +121,7 @@ export class KvStore {
 
   async #save(path: string, config: KvConfig): Promise<void> {
     if ((await fingerprint(path)) !== this.#seen) await this.#keepForeign(path)
-    await replaceFile(path, writeKvConfig(config))
+    await replaceFile(path, await this.#run(writeKvConfig(config)))
     this.#seen = await fingerprint(path)
   }
 
