@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeRegisterBroker, nameServerRequests, type TopicConfig } from '@gantrymq/protocol'
+import { encodeRegisterBroker, nameServerRequests, type TopicConfig, topicRouteBody } from '@gantrymq/protocol'
 import { Connection, finish, silent } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { type DiagnosisCode, diagnosisCodes } from '../src/diagnosis/finding.ts'
@@ -196,7 +196,11 @@ const CASES: readonly Case[] = [
       await server.register({ id: 1 })
       await server.admin.call(nameServerRequests.REGISTER_TOPIC_IN_NAMESRV, {
         header,
-        body: { queueDatas: [{ brokerName: 'a', ...topicConfig('T') }], brokerDatas: [], filterServerTable: new Map() },
+        body: Buffer.from(topicRouteBody.encode({
+          queueDatas: [{ brokerName: 'a', ...topicConfig('T') }],
+          brokerDatas: [],
+          filterServerTable: new Map(),
+        })),
       })
     },
     code: 'NO_MASTER',

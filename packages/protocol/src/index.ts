@@ -168,6 +168,7 @@ export {
   type BrokerData,
   encodeTopicRoute,
   type QueueData,
+  readQueueDatas,
   type TopicQueueMappingInfo,
   type TopicRoute,
   topicRouteBody,

@@ -290,7 +290,7 @@ function* applyTopics(
   const completed = yield* routes.completeInSlices(token, clock.elapsed())
   if (completed === false) return
   registryLog.completed(brokerName, completed, clock.now())
-  if (token.wanted !== 'none') lastBodies.keep(token.broker, reading.read)
+  if (token.wanted !== 'none') lastBodies.keep(token.broker, routes.isUndisturbed(token) ? reading.read : undefined)
 }
 
 /** @param applied Gets what the topics have changed. @returns False if the token is no longer valid. */

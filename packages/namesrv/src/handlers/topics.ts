@@ -1,6 +1,6 @@
 import { encodeInSlices } from '@gantrymq/daemon'
-import { type nameServerRequests, responseCodes } from '@gantrymq/protocol'
-import { type HandlersFor, ResponseError, type Sliced } from '@gantrymq/remoting'
+import { type nameServerRequests, readQueueDatas, responseCodes } from '@gantrymq/protocol'
+import { type Answer, type HandlersFor, ResponseError, type Sliced } from '@gantrymq/remoting'
 import type { NameServerContext } from '../context.ts'
 import { RegistrationRefused } from '../registry/registration.ts'
 import {
@@ -65,17 +65,26 @@ export const topicHandlers: HandlersFor<TopicRequests, NameServerContext> = {
     return {}
   },
 
-  REGISTER_TOPIC_IN_NAMESRV({ header: { topic }, body }, { routes, log }) {
-    try {
-      const { result, ...rest } = routes.registerTopic(topic, body?.queueDatas ?? [])
-      if (result === 'illegal-broker') log.warn({ topic, ...rest }, 'Register topic contains illegal broker')
-      else if (result !== 'empty') log.info({ topic, result }, 'Register topic route')
-      return {}
-    } catch (error) {
-      if (!(error instanceof RegistrationRefused)) throw error
-      throw new ResponseError(responseCodes.SYSTEM_ERROR, `REGISTER_TOPIC_IN_NAMESRV: ${error.message}`)
-    }
+  REGISTER_TOPIC_IN_NAMESRV({ header: { topic }, body }, context) {
+    return context.turns.run('answer', registerTopic(topic, body, context))
   },
+}
+
+function* registerTopic(
+  topic: string,
+  body: Buffer | null,
+  { routes, log }: NameServerContext,
+): Sliced<Answer<TopicRequests['REGISTER_TOPIC_IN_NAMESRV']>> {
+  const queueDatas = body === null ? [] : yield* readQueueDatas(body)
+  try {
+    const { result, ...rest } = routes.registerTopic(topic, queueDatas)
+    if (result === 'illegal-broker') log.warn({ topic, ...rest }, 'Register topic contains illegal broker')
+    else if (result !== 'empty') log.info({ topic, result }, 'Register topic route')
+    return {}
+  } catch (error) {
+    if (!(error instanceof RegistrationRefused)) throw error
+    throw new ResponseError(responseCodes.SYSTEM_ERROR, `REGISTER_TOPIC_IN_NAMESRV: ${error.message}`)
+  }
 }
 
 function disabled(): ResponseError {

@@ -56,6 +56,8 @@ class Schedule {
   readonly #all: Process[] = []
   #lastPeer = 0
   #now = NOW
+  /** The topics of brokers that have left are being dropped. */
+  #dropping: ReturnType<RouteTable['dropEnded']> | undefined
 
   constructor(seed: number) {
     this.#next = numbersFrom(seed)
@@ -65,6 +67,7 @@ class Schedule {
     for (let step = 0; step < STEPS; step++) {
       this.#act()
       for (let read = this.#next(4); read > 0; read--) this.#readSome()
+      this.#checkRoutes()
     }
     for (const connection of this.#connections) if (connection.isStranger) this.#close(connection)
     while (this.#readSome());
@@ -73,6 +76,11 @@ class Schedule {
     while (this.#readSome());
     for (const process of this.#all) if (process.alive) assert.ok(this.#isKnown(process), 'a live broker is missing')
     this.#checkNoneKept()
+    this.#checkRoutes()
+    for (const process of this.#all) if (process.alive && process.brokerId === 0) this.#checkTopics(process)
+    while (this.#dropSome());
+    for (const topic of this.table.topics.values()) assert.ok(topic.isLive, `${topic.name} was not dropped`)
+    this.#checkRoutes()
   }
 
   #act(): void {
@@ -172,8 +180,36 @@ class Schedule {
     // RequestOrder makes a connection's requests wait for its registration; its end does not wait.
     if (connection.token !== undefined && connection.waiting[0] !== 'end') this.#complete(connection)
     else this.#read(connection, connection.waiting.shift()!)
+    if (this.#next(3) === 0) this.#dropSome()
     this.#checkNoneLost()
     return true
+  }
+
+  /** Drops a topic of a broker that has left. @returns Whether there was one. */
+  #dropSome(): boolean {
+    if (this.#dropping === undefined && !this.table.hasEnded) return false
+    this.#dropping ??= this.table.dropEnded(() => {}, 1)
+    if (this.#dropping.next().done === true) this.#dropping = undefined
+    return true
+  }
+
+  /** Routes show the brokers that are registered, and no other. */
+  #checkRoutes(): void {
+    for (const name of ['T1', 'T2']) {
+      for (const { brokerName, brokerAddrs } of this.table.routeOf(name)?.brokerDatas ?? []) {
+        const members = this.table.brokers.groups.get(brokerName)?.brokers
+        const addrs = [...brokerAddrs.values()]
+        const isRight = members?.length === addrs.length && members.every(({ addr }) => addrs.includes(addr))
+        if (!isRight) assert.fail(`${name} shows ${brokerName} at ${addrs.join()}`)
+      }
+    }
+  }
+
+  #checkTopics({ brokerName }: Process): void {
+    for (const name of ['T1', 'T2']) {
+      const shown = this.table.routeOf(name)?.brokerDatas.map(broker => broker.brokerName)
+      assert.ok(shown?.includes(brokerName), `${name} does not show ${brokerName}`)
+    }
   }
 
   #read(connection: Connection, message: Message): void {

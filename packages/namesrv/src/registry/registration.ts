@@ -60,6 +60,8 @@ export interface RegistrationToken {
   /** Topics were left out because the broker had lost its role in the meantime. */
   leftOut: boolean
   hasMappings: boolean
+  /** The group's `writes` if only this registration has written since it began. */
+  writes: number
   /** Names passed so far; undefined unless unlisted topics are to be deleted. */
   readonly listed: Set<string> | undefined
 }

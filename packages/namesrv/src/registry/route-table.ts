@@ -263,6 +263,11 @@ export class RouteTable {
     return { deleted }
   }
 
+  /** Whether nothing else has changed the topics of the broker's group since the registration began. */
+  isUndisturbed({ broker, writes }: RegistrationToken): boolean {
+    return broker.group.writes === writes
+  }
+
   #checkHead(head: RegistrationHead): void {
     const { limits } = this.#options
     checkHead(head, limits)
@@ -309,6 +314,7 @@ export class RouteTable {
       unsettled: false,
       leftOut: false,
       hasMappings: false,
+      writes: broker.group.writes,
       listed: this.#options.deleteTopicWithBrokerRegistration && wanted !== 'none' ? new Set() : undefined,
     }
   }
@@ -329,6 +335,7 @@ export class RouteTable {
     if (before && sameQueues(before, config, perm)) return
     if (!known) checkTopicName(config.topicName, this.#options.limits)
     this.#topics.setQueues(config.topicName, group, config, perm)
+    token.writes++
     if (!known) applied.added.push(config.topicName)
     if (before) {
       const after = settingsOf(config, perm)
@@ -347,7 +354,9 @@ export class RouteTable {
       if (!isCurrent(token)) break
       const topic = topics[index] as Topic
       const taken = listed.has(topic.name) ? undefined : this.#topics.remove(topic, group)
-      if (taken) deleted.push({ topic: topic.name, gone: taken.gone })
+      if (!taken) continue
+      token.writes++
+      deleted.push({ topic: topic.name, gone: taken.gone })
     }
     // Other brokers of the group may still list the deleted topics, so their next registrations are read again.
     if (deleted.length > 0) [token.alterations, group.alterations] = [token.alterations + 1, group.alterations + 1]

@@ -1,4 +1,12 @@
-import { type Bean, type BodyCodec, type JsonObject, longOf, readFastjson, toObject } from '@gantrymq/remoting'
+import {
+  type Bean,
+  type BodyCodec,
+  type JsonObject,
+  longOf,
+  readFastjson,
+  RemotingError,
+  toObject,
+} from '@gantrymq/remoting'
 import type { DataVersion } from '../data-version.ts'
 import { jsonBody } from './json-body.ts'
 
@@ -29,11 +37,17 @@ export const dataVersionBody = jsonBody<DataVersion>(
   object => readDataVersion(object, NEVER),
 )
 
+/** Most bytes of a DataVersion in a request; brokers send fewer than 100. */
+const MAX_BYTES = 16 * 1024
+
 /** As `dataVersionBody`; the text `null` is read as null. */
 export const optionalDataVersionBody: BodyCodec<DataVersion | null> = {
   name: 'DataVersion',
   encode: version => (version === null ? Buffer.from('null') : dataVersionBody.encode(version)),
   decode(bytes) {
+    if (bytes.length > MAX_BYTES) {
+      throw new RemotingError('BAD_BODY', `a DataVersion of ${bytes.length} bytes, the limit is ${MAX_BYTES}`)
+    }
     const value = readFastjson(bytes)
     return value === null ? null : readDataVersion(toObject(value, 'DataVersion'), NEVER)
   },

@@ -11,6 +11,8 @@ import {
   longOf,
   objectOf,
   readFastjson,
+  readFastjsonInSlices,
+  type Sliced,
   textOf,
   toInt,
   toLongKey,
@@ -210,6 +212,24 @@ function readTopicRoute(object: JsonObject): TopicRoute {
     filterServerTable: readFilterServers(object),
     ...(mappings === null ? undefined : { topicQueueMappingByBroker: readMappings(mappings) }),
   }
+}
+
+/** Queues that are read in one slice. */
+const QUEUES_PER_SLICE = 250
+
+/**
+ * Reads the queues of a route in slices, for routes that may be large. Of two entries for a broker name the later counts.
+ * @throws RemotingError BAD_BODY
+ */
+export function* readQueueDatas(bytes: Uint8Array): Sliced<QueueData[]> {
+  const object = toObject(yield* readFastjsonInSlices(bytes), 'TopicRouteData')
+  const queues = new Map<string, QueueData>()
+  for (const [index, value] of (listOf(object, 'queueDatas') ?? []).entries()) {
+    const queue = readQueue(value)
+    queues.set(queue.brokerName, queue)
+    if (index % QUEUES_PER_SLICE === QUEUES_PER_SLICE - 1) yield
+  }
+  return [...queues.values()]
 }
 
 /** Written in the `standard` dialect, which every client reads; see `encodeTopicRoute`. */

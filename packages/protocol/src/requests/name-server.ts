@@ -119,7 +119,8 @@ export const nameServerRequests = {
     changes: 'registration',
     purpose: 'Adds one topic without a complete registration (5.x); only the queues of the route are used.',
     header: header({ topic: text() }),
-    body: topicRouteBody,
+    // Read in slices: see readQueueDatas.
+    body: rawBody('TopicRouteData'),
   }),
   GET_KVLIST_BY_NAMESPACE: request({
     code: 219,
