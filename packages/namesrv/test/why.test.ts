@@ -196,11 +196,13 @@ const CASES: readonly Case[] = [
       await server.register({ id: 1 })
       await server.admin.call(nameServerRequests.REGISTER_TOPIC_IN_NAMESRV, {
         header,
-        body: Buffer.from(topicRouteBody.encode({
-          queueDatas: [{ brokerName: 'a', ...topicConfig('T') }],
-          brokerDatas: [],
-          filterServerTable: new Map(),
-        })),
+        body: Buffer.from(
+          topicRouteBody.encode({
+            queueDatas: [{ brokerName: 'a', ...topicConfig('T') }],
+            brokerDatas: [],
+            filterServerTable: new Map(),
+          }),
+        ),
       })
     },
     code: 'NO_MASTER',

@@ -39,7 +39,14 @@ class Fixture {
       },
       { version: 513, compressed: false },
     )
-    const header = { clusterName: 'C', brokerName: 'broker-a', brokerAddr, brokerId: 0, bodyCrc32: 0, compressed: false }
+    const header = {
+      clusterName: 'C',
+      brokerName: 'broker-a',
+      brokerAddr,
+      brokerId: 0,
+      bodyCrc32: 0,
+      compressed: false,
+    }
     const command = { code: 103, language: 'JAVA', version: 513, opaque: 1, flag: 0, remark: null, body } as const
     let work: Sliced<Registered> | undefined
     const turns = { run: (_lane: string, sliced: Sliced<unknown>) => (work = sliced as Sliced<Registered>) }
