@@ -50,7 +50,7 @@ class Fixture {
     const command = { code: 103, language: 'JAVA', version: 513, opaque: 1, flag: 0, remark: null, body } as const
     let work: Sliced<Registered> | undefined
     const turns = { run: (_lane: string, sliced: Sliced<unknown>) => (work = sliced as Sliced<Registered>) }
-    brokerHandlers.REGISTER_BROKER(
+    void brokerHandlers.REGISTER_BROKER(
       {
         header,
         body,
