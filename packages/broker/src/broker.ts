@@ -62,6 +62,9 @@ import { MessageCounts } from './statistics/message-counts.ts'
 import type { BrokerStatus } from './status.ts'
 import { storeOptions } from './store-options.ts'
 import { Topics } from './topics/topics.ts'
+import { TransactionChecks } from './transactions/transaction-checks.ts'
+import { askProducer } from './transactions/transaction-notice.ts'
+import { Transactions } from './transactions/transactions.ts'
 
 /** What a program passes besides the options. */
 export interface BrokerParts {
@@ -144,6 +147,8 @@ export class Broker {
   readonly #store: MessageStore
   readonly #writer: MessageWriter
   readonly #delays: DelayedDelivery
+  readonly #transactions: Transactions
+  readonly #checks: TransactionChecks
   readonly #heldPulls: HeldPulls
   readonly #counts = new MessageCounts()
   /** Time for the pages of HTTP, beside the requests of clients. */
@@ -247,6 +252,8 @@ export class Broker {
     this.#writer = writer
     const onDelivered = (topic: string, bytes: number): void => this.#counts.stored(topic, 1, bytes)
     this.#delays = new DelayedDelivery({ store, writer, offsets: delayOffsets, levels, clock, log, onDelivered })
+    this.#transactions = new Transactions({ writer, storeHost: () => this.#storeHostBytes, clock, log })
+    this.#checks = this.#createChecks()
     this.status = brokerStatus({
       options,
       topics,
@@ -368,6 +375,7 @@ export class Broker {
       notices: this.#notices,
       locks: this.#locks,
       delays: this.#delays,
+      transactions: this.#transactions,
       store: this.#store,
       writer: this.#writer,
       heldPulls: this.#heldPulls,
@@ -383,6 +391,30 @@ export class Broker {
       clock: this.#clock,
       log: this.#log,
     }
+  }
+
+  #createChecks(): TransactionChecks {
+    const log = this.#log
+    return new TransactionChecks({
+      store: this.#store,
+      writer: this.#writer,
+      transactions: this.#transactions,
+      topics: this.#topics,
+      offsets: this.#offsets.table,
+      rules: () => this.#settings.options,
+      ask: half => {
+        const { brokerName } = this.#settings.options
+        askProducer(half, {
+          clients: this.#clients,
+          notices: this.#notices,
+          brokerName,
+          storeHost: this.#storeHost,
+          log,
+        })
+      },
+      clock: this.#clock,
+      log,
+    })
   }
 
   #createIds(): UniqueIds {
@@ -457,11 +489,18 @@ export class Broker {
   }
 
   #startTimers(): void {
-    const { registerNameServerPeriod, flushConsumerOffsetInterval, flushDelayOffsetInterval } = this.#settings.options
+    const {
+      registerNameServerPeriod,
+      flushConsumerOffsetInterval,
+      flushDelayOffsetInterval,
+      transactionCheckInterval,
+    } = this.#settings.options
     const every = (ms: number, tick: () => void): void => void this.#timers.push(this.#clock.every(ms, tick))
     every(registerNameServerPeriod, () => void this.#registerAll())
     every(flushConsumerOffsetInterval, () => void this.#offsets.save())
     every(DELIVERY_TICK_MS, () => this.#delays.tick())
+    every(DELIVERY_TICK_MS, () => this.#checks.flushed(this.#store.flushed))
+    every(transactionCheckInterval, () => void this.#checks.check())
     every(flushDelayOffsetInterval, () => this.#delays.save())
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
@@ -495,9 +534,11 @@ export class Broker {
     await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
     this.#delays.stop()
+    this.#checks.stop()
     try {
       await this.#store.close()
     } finally {
+      await this.#checks.close()
       await Promise.all([this.#delays.close(), this.#offsets.close(), this.#topics.close(), this.#groups.close()])
       this.#nameServers.close()
       this.#turns[Symbol.dispose]()

@@ -14,6 +14,7 @@ import type { HeldPulls } from './pulling/held-pulls.ts'
 import type { MessageWriter } from './sending/message-writer.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
 import type { Topics } from './topics/topics.ts'
+import type { Transactions } from './transactions/transactions.ts'
 
 /** What the handlers of a broker work on. */
 export interface BrokerContext {
@@ -26,6 +27,7 @@ export interface BrokerContext {
   readonly notices: ClientNotices
   readonly locks: QueueLocks
   readonly delays: DelayedDelivery
+  readonly transactions: Transactions
   readonly store: MessageStore
   /** Stores messages. */
   readonly writer: MessageWriter

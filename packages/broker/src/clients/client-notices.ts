@@ -55,6 +55,11 @@ export class ClientNotices {
     }
   }
 
+  /** Asks a producer for the outcome of a transaction. */
+  checkTransaction(peer: Peer, header: Header<'CHECK_TRANSACTION_STATE'>, half: Buffer): void {
+    this.#tell(peer, () => peer.oneway(clientNotices.CHECK_TRANSACTION_STATE, { header, body: half }))
+  }
+
   /** Asks a consumer for its state. @throws RemotingError, ResponseError */
   async runningInfo(peer: Peer, header: Header<'GET_CONSUMER_RUNNING_INFO'>): Promise<ConsumerRunningInfo | null> {
     const { body } = await peer.call(clientNotices.GET_CONSUMER_RUNNING_INFO, { header }, { timeoutMs: CALL_MS })

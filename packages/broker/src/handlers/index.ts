@@ -26,8 +26,9 @@ import { sendHandlers } from './send.ts'
 import { settingsHandlers } from './settings.ts'
 import { statisticsHandlers } from './statistics.ts'
 import { topicHandlers } from './topics.ts'
+import { transactionHandlers } from './transactions.ts'
 
-const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE, CONSUMER_SEND_MSG_BACK } = sendRequests
+const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE, CONSUMER_SEND_MSG_BACK, END_TRANSACTION } = sendRequests
 const {
   PULL_MESSAGE,
   LITE_PULL_MESSAGE,
@@ -64,6 +65,7 @@ export const fastPortRequests = {
   SEND_MESSAGE_V2,
   SEND_BATCH_MESSAGE,
   CONSUMER_SEND_MSG_BACK,
+  END_TRANSACTION,
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
   GET_ALL_CONSUMER_OFFSET,
@@ -102,6 +104,7 @@ export const brokerRequests = { ...fastPortRequests, PULL_MESSAGE, LITE_PULL_MES
 export const handlers = {
   ...sendHandlers,
   ...sendBackHandlers,
+  ...transactionHandlers,
   ...pullHandlers,
   ...offsetHandlers,
   ...queryHandlers,

@@ -24,6 +24,7 @@ import { asDeadLetter, maxRetries } from '../sending/send-back.ts'
 import { queueOf, type Refused, refusedBeforeTopic, topicMissing, topicSysFlagOf } from '../sending/send-checks.ts'
 import { type SendHeader, withLongNames } from '../sending/send-header.ts'
 import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
+import { isHalf } from '../transactions/half-messages.ts'
 import { deadLetterTopic } from './send-back.ts'
 
 type SendRequests = Pick<typeof sendRequests, 'SEND_MESSAGE' | 'SEND_MESSAGE_V2' | 'SEND_BATCH_MESSAGE'>
@@ -57,7 +58,14 @@ function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
   // The flag in the header decides, not the request code, as in Apache.
   if (given.header.batch) return answer(writeBatch(message, context), message, queueId, context)
   checkMessage(message, context)
-  return answer(context.writer.write(retried(message, given, context)), message, queueId, context)
+  return answer(write(retried(message, given, context), context), message, queueId, context)
+}
+
+function write(message: NewMessage, context: BrokerContext): Written {
+  if (!isHalf(message)) return context.writer.write(message)
+  if (!context.settings.options.rejectTransactionMessage) return context.transactions.begin(message)
+  const remark = `the broker[${context.host()}] sending transaction message is forbidden`
+  throw new ResponseError(responseCodes.NO_PERMISSION, remark)
 }
 
 /** A consumer may send a message that it could not consume as a new one: after too many times it becomes a dead letter. */

@@ -1,0 +1,66 @@
+import {
+  decodeMessage,
+  responseCodes,
+  type sendRequests,
+  type StoredMessage,
+  TRANSACTION_COMMIT,
+  TRANSACTION_ROLLBACK,
+} from '@gantrymq/protocol'
+import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { APPENDED, type AppendStatus, BUSY, NOT_WRITABLE } from '@gantrymq/store'
+import type { BrokerContext } from '../context.ts'
+import { illegalMessage } from '../sending/send-reply.ts'
+import { immunityOf, problemOf } from '../transactions/half-messages.ts'
+
+type TransactionRequests = Pick<typeof sendRequests, 'END_TRANSACTION'>
+type Header = Call<TransactionRequests['END_TRANSACTION']>['header']
+
+const { ILLEGAL_OPERATION, SERVICE_NOT_AVAILABLE, SYSTEM_ERROR } = responseCodes
+
+/** Ends of transactions: Apache's EndTransactionProcessor. */
+export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext> = {
+  async END_TRANSACTION({ header, peer }, context) {
+    const { commitOrRollback } = header
+    if (commitOrRollback !== TRANSACTION_COMMIT && commitOrRollback !== TRANSACTION_ROLLBACK) {
+      context.log.warn(
+        { header, peer: peer.remoteAddress },
+        'a producer does not know the outcome of a transaction yet',
+      )
+      return {}
+    }
+    const half = await halfAt(header, context)
+    const { transactions } = context
+    const { status, topic, safe } =
+      commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half)
+    if (status !== APPENDED) throw refusedEnd(status, context)
+    try {
+      await safe
+    } catch (error) {
+      throw new ResponseError(SERVICE_NOT_AVAILABLE, NOT_AVAILABLE, { cause: error })
+    }
+    if (commitOrRollback === TRANSACTION_COMMIT) context.counts.stored(topic, 1, half.body.length)
+    return {}
+  },
+}
+
+const NOT_AVAILABLE = 'Service not available now.'
+
+/** The half message that a request names. @throws ResponseError */
+async function halfAt(header: Header, { store, clock }: BrokerContext): Promise<StoredMessage> {
+  const bytes = await store.messageAt(header.commitLogOffset)
+  const half = bytes && decodeMessage(bytes)
+  const problem = problemOf(half, header)
+  if (half === undefined || problem !== undefined) throw new ResponseError(SYSTEM_ERROR, problem ?? '')
+  const immunity = immunityOf(half)
+  // The producer may have been asked already: only its answer to that counts from now on (5.x).
+  const isLate = immunity !== undefined && clock.now() - Number(half.bornTimestamp) > immunity
+  if (!isLate || header.fromTransactionCheck) return half
+  throw new ResponseError(ILLEGAL_OPERATION, 'the transaction is older than its CHECK_IMMUNITY_TIME_IN_SECONDS: the broker asks its producer') // biome-ignore format: one thought
+}
+
+function refusedEnd(status: Exclude<AppendStatus, typeof APPENDED>, { settings }: BrokerContext): ResponseError {
+  if (status === NOT_WRITABLE) return new ResponseError(SERVICE_NOT_AVAILABLE, NOT_AVAILABLE)
+  if (status === BUSY) return new ResponseError(SYSTEM_ERROR, 'OS page cache busy, please try another machine')
+  const { code, remark } = illegalMessage(settings.options.maxMessageSize)
+  return new ResponseError(code, remark.replace(/^t/, 'T'))
+}

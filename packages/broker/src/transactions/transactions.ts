@@ -1,0 +1,95 @@
+import { PROPERTY, type StoredMessage } from '@gantrymq/protocol'
+import type { Clock, Logger } from '@gantrymq/remoting'
+import { APPENDED } from '@gantrymq/store'
+import type { MessageWriter, Written } from '../sending/message-writer.ts'
+import type { NewMessage } from '../sending/new-message.ts'
+import { committed, halfOf } from './half-messages.ts'
+import { operationFor } from './operation-messages.ts'
+
+export interface TransactionsOptions {
+  readonly writer: MessageWriter
+  /** The broker's address as stored; read again at each use. */
+  readonly storeHost: () => Buffer
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Begins and ends transactions: Apache's TransactionalMessageServiceImpl without its checks. */
+export class Transactions {
+  readonly #options: TransactionsOptions
+  /** Offsets of half messages whose end is being stored, so that no check can see it yet. */
+  readonly #ending = new Set<number>()
+  /** The newer offset of half messages that were stored again, while their transactions have not ended. */
+  readonly #newer = new Map<number, number>()
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options
+  }
+
+  /** Stores the half message of a transaction. */
+  begin(message: NewMessage): Written {
+    return this.#options.writer.writeNow(halfOf(message))
+  }
+
+  /** Stores the message of a transaction for consumers, and that the transaction has ended. */
+  commit(half: StoredMessage): Written {
+    const written = this.#options.writer.write(committed(half))
+    if (written.status !== APPENDED) return written
+    // Both leave in one write. Should the second one be refused, the producer is asked again, and its message is there twice.
+    const { status, safe } = this.#end(half)
+    if (status !== APPENDED) {
+      this.#options.log.error({ status, uniqueId: half.properties.get(PROPERTY.UNIQ_KEY) }, 'the end of a committed transaction could not be stored') // biome-ignore format: one thought
+      return written
+    }
+    written.safe.catch(() => {})
+    return { ...written, safe }
+  }
+
+  /** Stores that a transaction has ended; consumers get nothing. */
+  rollBack(half: StoredMessage): Written {
+    return this.#end(half)
+  }
+
+  isEnding(halfOffset: number): boolean {
+    return this.#ending.has(halfOffset)
+  }
+
+  /** Notes that a half message was stored again: a producer that ends its transaction by the old offset ends it by the new one too. */
+  storedAgain(oldOffset: number, newOffset: number): void {
+    this.#newer.set(oldOffset, newOffset)
+  }
+
+  /** Forgets the half messages that were stored again and have ended. @param checked The offset up to which halves were checked. */
+  forget(checked: number): void {
+    for (const [old, newer] of this.#newer) {
+      if (newer < checked && !this.#newer.has(newer)) this.#newer.delete(old)
+    }
+  }
+
+  #end(half: StoredMessage): Written {
+    const offsets = this.#offsetsOf(Number(half.queueOffset))
+    const { writer, storeHost, clock } = this.#options
+    const written = offsets.map(offset => writer.writeNow(operationFor(offset, storeHost(), clock.now())))
+    for (const { safe } of written) safe.catch(() => {})
+    for (const offset of offsets) this.#ending.add(offset)
+    const last = written.at(-1)!
+    void this.#whenStored(offsets, last.safe)
+    return last
+  }
+
+  async #whenStored(offsets: readonly number[], safe: Promise<void>): Promise<void> {
+    try {
+      await safe
+    } catch {
+      // The producer gets the reason; its half message is checked again.
+    }
+    for (const offset of offsets) this.#ending.delete(offset)
+  }
+
+  /** The offset of a half message, and the newer ones if it was stored again. */
+  #offsetsOf(offset: number): number[] {
+    const offsets = [offset]
+    for (let newer = this.#newer.get(offset); newer !== undefined; newer = this.#newer.get(newer)) offsets.push(newer)
+    return offsets
+  }
+}

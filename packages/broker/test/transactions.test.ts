@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import {
+  clientNotices,
+  decodeMessage,
+  membershipRequests,
+  PROPERTY,
+  readOffsetMessageId,
+  responseCodes,
+  sendRequests,
+  type StoredMessage,
+  TRANSACTION_COMMIT,
+  TRANSACTION_ROLLBACK,
+} from '@gantrymq/protocol'
+import { type Call, type CallInput, RemotingClient, request, Router } from '@gantrymq/remoting'
+import type { BrokerStartOptions } from '@gantrymq/broker'
+import { MemoryDisk } from '@gantrymq/store'
+import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
+import { messagesIn, sendMessage, settle } from './requests.ts'
+
+const { CHECK_TRANSACTION_STATE } = clientNotices
+const END_TRANSACTION = request({
+  code: 37,
+  purpose: 'Ends a transaction, and says whether it did.',
+  header: sendRequests.END_TRANSACTION.header,
+})
+type EndHeader = NonNullable<CallInput<(typeof sendRequests)['END_TRANSACTION']>['header']>
+type Check = Call<typeof CHECK_TRANSACTION_STATE>
+
+const HALF = 'RMQ_SYS_TRANS_HALF_TOPIC'
+const GIVEN_UP = 'TRANS_CHECK_MAX_TIME_TOPIC'
+const EXPIRY_MS = 6000
+const INTERVAL_MS = 30_000
+
+interface Producer extends InMemory {
+  /** The checks that the broker has asked for. */
+  readonly checks: { readonly header: Check['header']; readonly half: StoredMessage }[]
+  readonly producer: RemotingClient
+}
+
+async function start(t: TestContext, options: BrokerStartOptions = {}): Promise<Producer> {
+  const mq = await brokerInMemory(t, options)
+  const checks: Producer['checks'] = []
+  const handlers = {
+    CHECK_TRANSACTION_STATE: ({ header, body }: Check) => {
+      checks.push({ header, half: decodeMessage(body!) })
+      return {}
+    },
+  }
+  const router = new Router({ CHECK_TRANSACTION_STATE }, handlers, {})
+  const producer = new RemotingClient({
+    clock: mq.clock,
+    dial: mq.dial,
+    onRequest: (command, peer) => router.dispatch(command, peer),
+  })
+  t.after(() => producer.close())
+  await beat({ ...mq, checks, producer })
+  return { ...mq, checks, producer }
+}
+
+function beat({ producer, brokerAddress }: Producer) {
+  const body = { clientID: 'c', producerDataSet: [{ groupName: 'payments' }], consumerDataSet: [] }
+  return producer.call(brokerAddress, membershipRequests.HEART_BEAT, { body })
+}
+
+async function sendHalf(mq: InMemory, more = '', bornTimestamp = mq.clock.now()): Promise<EndHeader> {
+  const properties = `UNIQ_KEY\u0001u1\u0002TRAN_MSG\u0001true\u0002PGROUP\u0001payments\u0002TAGS\u0001paid\u0002${more}`
+  const { header } = await sendMessage(mq, { queueId: 2, properties, sysFlag: 4, bornTimestamp }, 'half')
+  return endOf(Number(readOffsetMessageId(header.msgId).physicalOffset), header.queueOffset)
+}
+
+function endOf(commitLogOffset: number, tranStateTableOffset: number, more: Partial<EndHeader> = {}): EndHeader {
+  return { producerGroup: 'payments', commitLogOffset, tranStateTableOffset, commitOrRollback: TRANSACTION_COMMIT, msgId: 'u1', ...more } // biome-ignore format: one thought
+}
+
+/** Asks for an answer, which producers do not. */
+const end = ({ client, brokerAddress }: InMemory, header: EndHeader) =>
+  client.call(brokerAddress, END_TRANSACTION, { header })
+
+/** Lets time pass in steps, so that checks follow one another. */
+async function pass(mq: Producer, intervals: number): Promise<void> {
+  for (let count = 0; count < intervals; count++) {
+    await beat(mq)
+    mq.clock.advance(INTERVAL_MS)
+    await settle()
+  }
+}
+
+const bodies = async (mq: InMemory, topic: string, queueId: number) =>
+  (await messagesIn(mq, topic, queueId)).map(({ body }) => body.toString())
+
+test('consumers get the message of a transaction when it is committed, and only then', async t => {
+  const mq = await start(t)
+  const header = await sendHalf(mq)
+  await sendMessage(mq, { queueId: 2 }, 'other')
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['other'])
+  await end(mq, header)
+  const [, message] = await messagesIn(mq, 'Orders', 2)
+  assert.equal(message?.body.toString(), 'half')
+  assert.equal(message.sysFlag & TRANSACTION_ROLLBACK, TRANSACTION_COMMIT)
+  assert.equal(message.preparedTransactionOffset, header.commitLogOffset)
+  assert.equal(message.properties.get(PROPERTY.TAGS), 'paid')
+  await pass(mq, 3)
+  assert.equal(mq.checks.length, 0)
+  const [operation] = await messagesIn(mq, 'RMQ_SYS_TRANS_OP_HALF_TOPIC', 0)
+  assert.deepEqual([operation?.body.toString(), operation?.properties.get(PROPERTY.TAGS)], ['0', 'd'])
+})
+
+test('nobody gets the message of a transaction that is rolled back, and its producer is not asked', async t => {
+  const mq = await start(t)
+  const header = await sendHalf(mq)
+  await sendMessage(mq, { queueId: 2 }, 'other')
+  await end(mq, { ...header, commitOrRollback: TRANSACTION_ROLLBACK })
+  await pass(mq, 3)
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['other'])
+  assert.equal(mq.checks.length, 0)
+})
+
+test('a delay begins when the transaction is committed', async t => {
+  const mq = await start(t)
+  const header = await sendHalf(mq, 'DELAY\u00012\u0002')
+  await sendMessage(mq, { queueId: 2 }, 'other')
+  mq.clock.advance(5500)
+  await settle()
+  await end(mq, header)
+  await settle()
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['other'])
+  mq.clock.advance(5100)
+  await settle()
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['other', 'half'])
+})
+
+test('a producer is asked about a transaction that has not ended, and its answer ends it', async t => {
+  const mq = await start(t)
+  mq.clock.advance(INTERVAL_MS - EXPIRY_MS + 1000)
+  await sendHalf(mq)
+  await pass(mq, 1)
+  const [check] = mq.checks
+  assert.equal(mq.checks.length, 1)
+  const { topic, queueId, body, properties } = check!.half
+  assert.deepEqual([topic, queueId, body.toString()], ['Orders', 2, 'half'])
+  assert.equal(properties.get(PROPERTY.TRANSACTION_CHECK_TIMES), '1')
+  const { commitLogOffset, tranStateTableOffset, msgId, transactionId } = check!.header
+  assert.deepEqual([msgId, transactionId, tranStateTableOffset], ['u1', 'u1', 1])
+  await end(mq, endOf(commitLogOffset, tranStateTableOffset, { fromTransactionCheck: true }))
+  await pass(mq, 3)
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['half'])
+  assert.equal(mq.checks.length, 1)
+})
+
+test('a half message that is younger than transactionTimeOut is not asked about', async t => {
+  const mq = await start(t)
+  mq.clock.advance(INTERVAL_MS - EXPIRY_MS + 100)
+  await sendHalf(mq)
+  mq.clock.advance(EXPIRY_MS - 100)
+  await settle()
+  assert.equal(mq.checks.length, 0)
+  await pass(mq, 1)
+  assert.equal(mq.checks.length, 1)
+})
+
+test('after transactionCheckMax checks the broker gives up, and keeps the message in a topic of its own', async t => {
+  const mq = await start(t, { transactionCheckMax: 3 })
+  await sendHalf(mq)
+  await pass(mq, 10)
+  assert.equal(mq.checks.length, 3)
+  assert.deepEqual(mq.checks.map(({ half }) => half.properties.get(PROPERTY.TRANSACTION_CHECK_TIMES)), ['1', '2', '3']) // biome-ignore format: one thought
+  const [givenUp, ...more] = await messagesIn(mq, GIVEN_UP, 0)
+  assert.equal(givenUp?.body.toString(), 'half')
+  assert.equal(more.length, 0)
+})
+
+test('an end that comes after a check ends the half message that was stored again, too', async t => {
+  const mq = await start(t)
+  const header = await sendHalf(mq)
+  await pass(mq, 2)
+  assert.equal(mq.checks.length, 2)
+  await end(mq, header)
+  await pass(mq, 5)
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['half'])
+  assert.equal(mq.checks.length, 2)
+})
+
+test('CHECK_IMMUNITY_TIME_IN_SECONDS postpones the check of its message, and not of the others', async t => {
+  const mq = await start(t)
+  const slow = await sendHalf(mq, 'CHECK_IMMUNITY_TIME_IN_SECONDS\u0001100\u0002')
+  await sendHalf(mq)
+  await pass(mq, 1)
+  assert.deepEqual(mq.checks.map(({ half }) => half.properties.has(PROPERTY.CHECK_IMMUNITY_TIME_IN_SECONDS)), [false]) // biome-ignore format: one thought
+  await end(mq, slow)
+  await pass(mq, 5)
+  const asked = mq.checks.filter(({ half }) => half.properties.has(PROPERTY.CHECK_IMMUNITY_TIME_IN_SECONDS))
+  assert.equal(asked.length, 0)
+  const late = await sendHalf(mq, 'CHECK_IMMUNITY_TIME_IN_SECONDS\u000140\u0002')
+  await pass(mq, 2)
+  await assert.rejects(end(mq, late), { responseCode: responseCodes.ILLEGAL_OPERATION })
+  const check = mq.checks.findLast(({ half }) => half.properties.has(PROPERTY.CHECK_IMMUNITY_TIME_IN_SECONDS))
+  const { commitLogOffset, tranStateTableOffset } = check!.header
+  await end(mq, endOf(commitLogOffset, tranStateTableOffset, { fromTransactionCheck: true }))
+})
+
+test('a broker that starts again asks about the transactions that have not ended, and about no others', async t => {
+  const storePathRootDir = await mkdtemp(join(tmpdir(), 'broker-'))
+  t.after(() => rm(storePathRootDir, { recursive: true, force: true }))
+  const options = { disk: new MemoryDisk(), storePathRootDir }
+  const first = await start(t, options)
+  await end(first, await sendHalf(first))
+  await sendHalf(first, 'KEYS\u0001open\u0002')
+  await pass(first, 1)
+  assert.equal(first.checks.length, 1)
+  await first.broker.close()
+
+  const second = await start(t, options)
+  await pass(second, 2)
+  assert.deepEqual(second.checks.map(({ half }) => half.properties.get(PROPERTY.KEYS)), ['open']) // biome-ignore format: one thought
+  assert.equal(second.checks[0]?.half.properties.get(PROPERTY.TRANSACTION_CHECK_TIMES), '2')
+  await second.broker.close()
+})
+
+test('what does not fit its half message is refused with the remarks of Apache', async t => {
+  const mq = await start(t)
+  const header = await sendHalf(mq)
+  const other = await sendMessage(mq)
+  const position = Number(readOffsetMessageId(other.header.msgId).physicalOffset)
+  const responseCode = responseCodes.SYSTEM_ERROR
+  const missing = 'Find prepared transaction message failed'
+  await assert.rejects(end(mq, { ...header, commitLogOffset: 7 }), { responseCode, remark: missing })
+  await assert.rejects(end(mq, { ...header, commitLogOffset: position }), { responseCode, remark: missing })
+  await assert.rejects(end(mq, { ...header, producerGroup: 'x' }), { responseCode, remark: 'The producer group wrong' })
+  await assert.rejects(end(mq, { ...header, tranStateTableOffset: 5 }), { responseCode, remark: 'The transaction state table offset wrong' }) // biome-ignore format: one thought
+})
+
+test('half messages are refused if the broker rejects them', async t => {
+  const mq = await start(t, { rejectTransactionMessage: true })
+  const remark = 'the broker[10.0.1.1] sending transaction message is forbidden'
+  await assert.rejects(sendHalf(mq), { responseCode: responseCodes.NO_PERMISSION, remark })
+  assert.deepEqual(await messagesIn(mq, HALF, 0), [])
+})
