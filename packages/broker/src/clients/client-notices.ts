@@ -60,6 +60,11 @@ export class ClientNotices {
     this.#tell(peer, () => peer.oneway(clientNotices.CHECK_TRANSACTION_STATE, { header, body: half }))
   }
 
+  /** Delivers the reply to a request of a producer. @throws RemotingError, ResponseError */
+  async pushReply(peer: Peer, header: Header<'PUSH_REPLY_MESSAGE_TO_CLIENT'>, body: Buffer): Promise<void> {
+    await peer.call(clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, { header, body }, { timeoutMs: CALL_MS })
+  }
+
   /** Asks a consumer for its state. @throws RemotingError, ResponseError */
   async runningInfo(peer: Peer, header: Header<'GET_CONSUMER_RUNNING_INFO'>): Promise<ConsumerRunningInfo | null> {
     const { body } = await peer.call(clientNotices.GET_CONSUMER_RUNNING_INFO, { header }, { timeoutMs: CALL_MS })

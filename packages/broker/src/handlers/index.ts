@@ -20,6 +20,7 @@ import { lockHandlers } from './locks.ts'
 import { offsetHandlers } from './offsets.ts'
 import { pullHandlers } from './pull.ts'
 import { queryHandlers } from './query.ts'
+import { replyHandlers } from './replies.ts'
 import { resetHandlers } from './resets.ts'
 import { sendBackHandlers } from './send-back.ts'
 import { sendHandlers } from './send.ts'
@@ -28,7 +29,15 @@ import { statisticsHandlers } from './statistics.ts'
 import { topicHandlers } from './topics.ts'
 import { transactionHandlers } from './transactions.ts'
 
-const { SEND_MESSAGE, SEND_MESSAGE_V2, SEND_BATCH_MESSAGE, CONSUMER_SEND_MSG_BACK, END_TRANSACTION } = sendRequests
+const {
+  SEND_MESSAGE,
+  SEND_MESSAGE_V2,
+  SEND_BATCH_MESSAGE,
+  CONSUMER_SEND_MSG_BACK,
+  END_TRANSACTION,
+  SEND_REPLY_MESSAGE,
+  SEND_REPLY_MESSAGE_V2,
+} = sendRequests
 const {
   PULL_MESSAGE,
   LITE_PULL_MESSAGE,
@@ -66,6 +75,8 @@ export const fastPortRequests = {
   SEND_BATCH_MESSAGE,
   CONSUMER_SEND_MSG_BACK,
   END_TRANSACTION,
+  SEND_REPLY_MESSAGE,
+  SEND_REPLY_MESSAGE_V2,
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
   GET_ALL_CONSUMER_OFFSET,
@@ -105,6 +116,7 @@ export const handlers = {
   ...sendHandlers,
   ...sendBackHandlers,
   ...transactionHandlers,
+  ...replyHandlers,
   ...pullHandlers,
   ...offsetHandlers,
   ...queryHandlers,

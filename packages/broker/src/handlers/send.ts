@@ -2,41 +2,28 @@ import {
   groupOfRetryTopic,
   INNER_BATCH,
   isRetryTopic,
-  MULTI_TAGS,
   NEED_UNWRAP,
-  PERM_READ,
-  PERM_WRITE,
   PROPERTY,
-  readMessageProperties,
   responseCodes,
   type sendRequests,
-  type TopicConfig,
   transactionPart,
 } from '@gantrymq/protocol'
-import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError, within } from '@gantrymq/remoting'
+import { type HandlersFor, RemotingError, ResponseError, within } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { groupMissingRemark } from '../remarks.ts'
 import { isDelayed, messagesOfBatch } from '../sending/batch.ts'
+import { messageOf, refusal, type Send, sendOf, targetOf } from '../sending/incoming-message.ts'
 import type { Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { asDeadLetter, maxRetries } from '../sending/send-back.ts'
-import { queueOf, type Refused, refusedBeforeTopic, topicMissing, topicSysFlagOf } from '../sending/send-checks.ts'
-import { type SendHeader, withLongNames } from '../sending/send-header.ts'
+import type { Refused } from '../sending/send-checks.ts'
+import { withLongNames } from '../sending/send-header.ts'
 import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
 import { isHalf } from '../transactions/half-messages.ts'
 import { deadLetterTopic } from './send-back.ts'
 
 type SendRequests = Pick<typeof sendRequests, 'SEND_MESSAGE' | 'SEND_MESSAGE_V2' | 'SEND_BATCH_MESSAGE'>
-
-/** A send with its header in long names. */
-interface Send {
-  readonly header: SendHeader
-  readonly body: Buffer
-  readonly peer: Peer
-  /** Of the client, see `maxRetries`. */
-  readonly version: number
-}
 
 /** Requests that store messages: Apache's SendMessageProcessor. */
 export const sendHandlers: HandlersFor<SendRequests, BrokerContext> = {
@@ -45,16 +32,10 @@ export const sendHandlers: HandlersFor<SendRequests, BrokerContext> = {
   SEND_BATCH_MESSAGE: ({ header, ...call }, context) => send(sendOf(withLongNames(header), call), context),
 }
 
-const NO_BYTES = Buffer.alloc(0)
-
-function sendOf(header: SendHeader, { body, peer, command }: Omit<Call<SendRequests['SEND_MESSAGE']>, 'header'>): Send {
-  return { header, body: body ?? NO_BYTES, peer, version: command.version }
-}
-
 function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
-  const topic = topicOfSend(given, context)
-  const queueId = checked(queueOf(given.header.queueId, topic, given.peer.remoteAddress, context.random()))
-  const message = messageOf(given, topic, queueId, context)
+  const target = targetOf(given, context)
+  const { queueId } = target
+  const message = messageOf(given, target, context)
   // The flag in the header decides, not the request code, as in Apache.
   if (given.header.batch) return answer(writeBatch(message, context), message, queueId, context)
   checkMessage(message, context)
@@ -79,49 +60,6 @@ function retried(message: NewMessage, { header, version }: Send, context: Broker
   if (!isOver && !context.locks.hasLocks(name, context.clock.elapsed())) return message
   deadLetterTopic(name, context)
   return asDeadLetter(message, name)
-}
-
-/** The topic of a send, which is created if it may be. @throws ResponseError */
-function topicOfSend({ header, peer }: Send, context: BrokerContext): TopicConfig {
-  const { topic, defaultTopic, defaultTopicQueueNums: queueNums } = header
-  const { topics, settings, clock } = context
-  const known = topics.get(topic)
-  const { brokerPermission, startAcceptSendRequestTimeStamp } = settings.options
-  const rules = { brokerPermission, startAcceptSendRequestTimeStamp, brokerIp: context.host(), now: clock.now() }
-  const refused = refusedBeforeTopic(topic, known, rules)
-  if (refused !== undefined) throw refusal(refused)
-  if (known !== undefined) return known
-  const sysFlag = topicSysFlagOf(header)
-  const created = topics.createForSend({ topic, defaultTopic, queueNums, sysFlag }, peer.remoteAddress)
-  if (created !== undefined) return created
-  const perm = PERM_READ | PERM_WRITE
-  const retryTopic = isRetryTopic(topic) ? topics.inner({ topic, queueNums: 1, perm, sysFlag }) : undefined
-  if (retryTopic === undefined) throw refusal(topicMissing(topic))
-  return retryTopic
-}
-
-/** What a request says about its message. A consumer's copy of a popped message loses its receipt. */
-function messageOf(
-  { header, body, peer }: Send,
-  topic: TopicConfig,
-  queueId: number,
-  context: BrokerContext,
-): NewMessage {
-  const properties = readMessageProperties(header.properties ?? '')
-  properties.delete(PROPERTY.POP_CK)
-  if (!header.batch && !properties.has(PROPERTY.UNIQ_KEY)) properties.set(PROPERTY.UNIQ_KEY, context.uniqueIds.next())
-  properties.set(PROPERTY.CLUSTER, context.settings.options.brokerClusterName)
-  return {
-    topic: topic.topicName,
-    queueId,
-    body,
-    properties,
-    flag: header.flag,
-    sysFlag: topic.topicFilterType === 'MULTI_TAG' ? header.sysFlag | MULTI_TAGS : header.sysFlag,
-    bornTimestamp: header.bornTimestamp,
-    bornHost: context.writer.bornHostOf(peer),
-    reconsumeTimes: header.reconsumeTimes ?? 0,
-  }
 }
 
 /** @throws ResponseError for a message that no store of Apache's would take (HookUtils.checkBeforePutMessage, checkInnerBatch) */
@@ -184,13 +122,4 @@ async function answer(
   }
   context.counts.stored(topic, positions.length, message.body.length)
   return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn }, code)
-}
-
-function checked(queueId: number | Refused): number {
-  if (typeof queueId === 'number') return queueId
-  throw refusal(queueId)
-}
-
-function refusal({ code, remark }: Refused): ResponseError {
-  return new ResponseError(code, remark)
 }
