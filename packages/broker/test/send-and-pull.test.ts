@@ -73,6 +73,8 @@ test('a message is stored in a new topic, which name servers know, and is pulled
     physicalOffset: 0,
   })
 
+  // The broker registers the topic beside its answer.
+  await settle()
   const route = await mq.client.call(mq.nameServers, nameServerRequests.GET_ROUTEINFO_BY_TOPIC, {
     header: { topic: 'Orders' },
   })
