@@ -320,6 +320,7 @@ export class NameServer {
       readiness: () => this.#readiness(),
       complete: (route, topic) => this.#completeRoute(route, topic),
       peers: () => this.#peers.keys(),
+      memory: () => this.#server.memory,
     })
   }
 

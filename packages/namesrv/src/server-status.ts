@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import { type Readiness, VERSION } from '@gantrymq/daemon'
 import type { TopicRoute } from '@gantrymq/protocol'
-import type { Clock } from '@gantrymq/remoting'
+import type { Clock, FrameMemory } from '@gantrymq/remoting'
 import type { BrokerView } from './registry/broker-changes.ts'
 import type { Departures } from './registry/departures.ts'
 import { ORDER_TOPICS } from './kv/kv-config.ts'
@@ -21,11 +21,12 @@ export interface StatusSources {
   /** Adds what routes have besides brokers and queues. */
   readonly complete: (route: TopicRoute, topic: string) => TopicRoute
   readonly peers: () => Iterable<number>
+  readonly memory: () => Pick<FrameMemory, 'used' | 'unread'>
 }
 
 /** The status of a running server, read from its parts at each call. */
 export function serverStatus(sources: StatusSources): NameServerStatus {
-  const { routes, kv, departures, clock, startedAt, readiness, complete, peers } = sources
+  const { routes, kv, departures, clock, startedAt, readiness, complete, peers, memory } = sources
   return {
     version: VERSION,
     startedAt,
@@ -70,5 +71,6 @@ export function serverStatus(sources: StatusSources): NameServerStatus {
       }
       return { broker, client }
     },
+    frameMemory: () => ({ requests: memory().used, replies: memory().unread }),
   }
 }

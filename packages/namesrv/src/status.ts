@@ -38,4 +38,6 @@ export interface NameServerStatus extends Health {
   kvConfigs(): Iterable<readonly [namespace: string, entries: number]>
   /** Open connections of brokers and of all other peers. */
   connections(): { readonly broker: number; readonly client: number }
+  /** Bytes of unfinished frames and requests in progress, and of replies that peers have not read; see maxFrameMemory. */
+  frameMemory(): { readonly requests: number; readonly replies: number }
 }

@@ -229,7 +229,7 @@ test('names that are special in JavaScript are ordinary names', async t => {
 
 test('connections that send a million bytes of garbage are closed without disturbing others', async t => {
   const clock = new ManualClock()
-  const { connect, caller } = await started(t, { clock })
+  const { connect, caller, server } = await started(t, { clock })
   const connection = caller()
   const strangers = Array.from({ length: 10 }, () => {
     const stranger = connect()
@@ -242,9 +242,11 @@ test('connections that send a million bytes of garbage are closed without distur
   })
   for (let turns = 0; turns < 20; turns++) await turn()
   await assertEmpty(connection)
+  assert.ok(server.status.frameMemory().requests >= 1_000_000)
   clock.advance(62_000)
   for (let turns = 0; turns < 20; turns++) await turn()
   for (const stranger of strangers) assert.equal(stranger.destroyed, true)
+  assert.equal(server.status.frameMemory().requests, 0)
   await assertEmpty(connection)
 })
 

@@ -48,6 +48,7 @@ export function statusOf(data: FixtureData = {}): NameServerStatus {
     departures: data.departures ?? new Departures(),
     kvConfigs: () => [['ORDER_TOPIC_CONFIG', 2]],
     connections: () => ({ broker: 1, client: 2 }),
+    frameMemory: () => ({ requests: 4096, replies: 0 }),
   }
 }
 

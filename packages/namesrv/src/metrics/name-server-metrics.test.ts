@@ -54,6 +54,11 @@ test('topics count once in each of their clusters, and those without a master ar
   })
 })
 
+test('the memory of frames is shown by what fills it', async () => {
+  const metrics = metricsOf(statusOf({}))
+  assert.deepEqual(await seriesOf(metrics, 'rocketmq_nameserver_frame_memory_bytes'), { requests: 4096, replies: 0 })
+})
+
 test('names that peers choose cannot create unlimited series, and omitted series are counted', async () => {
   const brokers: BrokerView[] = []
   for (let i = 0; i < 10; i++) brokers.push(broker(`b${i}`, 0, { cluster: `c${i}` }))

@@ -30,6 +30,7 @@ export function* registryGauges(
     ...(yield* topicCounts(status, brokers, clusters)),
     kvConfigs(status, limits.namespaces),
     connections(status),
+    frameMemory(status),
     {
       type: 'gauge',
       name: 'rocketmq_nameserver_series_omitted',
@@ -153,4 +154,10 @@ function kvConfigs(status: NameServerStatus, limit: number): MetricFamily {
 function connections(status: NameServerStatus): MetricFamily {
   const samples = Object.entries(status.connections()).map(([type, value]) => ({ labels: { type }, value }))
   return { type: 'gauge', name: 'rocketmq_nameserver_connections', help: 'Open connections.', samples }
+}
+
+function frameMemory(status: NameServerStatus): MetricFamily {
+  const samples = Object.entries(status.frameMemory()).map(([type, value]) => ({ labels: { type }, value }))
+  const help = 'Unfinished frames and requests in progress, and replies that peers have not read.'
+  return { type: 'gauge', name: 'rocketmq_nameserver_frame_memory_bytes', help, samples }
 }
