@@ -11,6 +11,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   store: ['protocol', 'remoting'],
   namesrv: ['daemon', 'protocol', 'remoting'],
   broker: ['daemon', 'protocol', 'remoting', 'store'],
+  testing: ['broker', 'namesrv', 'protocol', 'remoting', 'store'],
   client: ['protocol', 'remoting'],
   opentelemetry: ['client'],
   gantrymq: ['broker', 'client', 'daemon', 'namesrv', 'protocol', 'remoting'],

@@ -19,6 +19,8 @@ import {
 } from '@gantrymq/daemon'
 import { type Host, hostBytes, requestNames, responseCodes, type TopicConfig, UniqueIds } from '@gantrymq/protocol'
 import {
+  type Eventual,
+  type Command,
   addressRanges,
   AddressList,
   AwakeClock,
@@ -30,6 +32,7 @@ import {
   RemotingClient,
   RemotingServer,
   type RemotingServerOptions,
+  type ReplyParts,
   Router,
   signing,
   silent,
@@ -83,6 +86,8 @@ export interface BrokerParts {
   readonly disk?: Disk
   /** At least 0, below 1. Default Math.random. */
   readonly random?: () => number
+  /** Gets each request in place of the broker, and `dispatch` to hand it on: for tests that make requests fail. */
+  readonly onRequest?: (command: Command, dispatch: () => Eventual<ReplyParts>) => Eventual<ReplyParts>
 }
 
 export interface BrokerStartOptions extends GivenOptions<BrokerOptions>, BrokerParts {
@@ -112,6 +117,7 @@ const HA_PORT_DISTANCE = 1
 interface GivenParts extends Required<Pick<BrokerParts, 'log' | 'random'>> {
   readonly dial: Dial | undefined
   readonly metricsPage: BrokerParts['metricsPage']
+  readonly onRequest: BrokerParts['onRequest']
 }
 
 /** The parts that are loaded from disk before the broker is put together. */
@@ -179,7 +185,7 @@ export class Broker {
    */
   static async start(given: BrokerStartOptions = {}): Promise<Broker> {
     const { log = silent, clock = systemClock, random = Math.random, ...others } = given
-    const { dial, unknownKeys, disk, metricsPage, listen = true, port, host, ...rest } = others
+    const { dial, unknownKeys, disk, metricsPage, onRequest, listen = true, port, host, ...rest } = others
     const options = brokerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     // The tables tell the broker of changes; it exists once they are loaded.
     let broker: Broker | undefined
@@ -195,7 +201,7 @@ export class Broker {
       awake[Symbol.dispose]()
       throw error
     })
-    broker = new Broker(parts, { log, dial, random, metricsPage })
+    broker = new Broker(parts, { log, dial, random, metricsPage, onRequest })
     try {
       await broker.#open(listen)
     } catch (error) {
@@ -205,7 +211,8 @@ export class Broker {
     return broker
   }
 
-  private constructor(parts: LoadedParts, { log, dial, random, metricsPage }: GivenParts) {
+  private constructor(parts: LoadedParts, given: GivenParts) {
+    const { log, dial, random, metricsPage, onRequest = (_, dispatch) => dispatch() } = given
     const { clock, settings, topics, groups, offsets, delayOffsets, store, tls } = parts
     const { options } = settings
     this.#log = log
@@ -283,8 +290,12 @@ export class Broker {
     store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
     const router = new Router(brokerRequests, handlers, context, { log })
     const fastRouter = new Router(fastPortRequests, handlers, context, { log })
-    this.#server = this.#createServer(options, (command, peer) => router.dispatch(command, peer))
-    this.#fastServer = this.#createServer(options, (command, peer) => fastRouter.dispatch(command, peer))
+    this.#server = this.#createServer(options, (command, peer) =>
+      onRequest(command, () => router.dispatch(command, peer)),
+    )
+    this.#fastServer = this.#createServer(options, (command, peer) =>
+      onRequest(command, () => fastRouter.dispatch(command, peer)),
+    )
   }
 
   /** The address that the broker listens on. */
@@ -311,6 +322,11 @@ export class Broker {
   /** The current options. */
   get options(): BrokerOptions {
     return this.#settings.options
+  }
+
+  /** The messages, for programs that look at them without a consumer. */
+  get store(): MessageStore {
+    return this.#store
   }
 
   /** Serves one connection over any stream, for tests without a port. */

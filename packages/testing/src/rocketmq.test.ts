@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { suite, test, type TestContext } from 'node:test'
+import { Producer, PushConsumer } from '@gantrymq/client'
+import { type RocketMQ, startRocketMQ } from './rocketmq.ts'
+
+async function started(t: TestContext): Promise<RocketMQ> {
+  const mq = await startRocketMQ()
+  t.after(() => mq.close())
+  return mq
+}
+
+async function producerOf(t: TestContext, mq: RocketMQ): Promise<Producer> {
+  const producer = await Producer.start({ ...mq.connection, group: 'shop' })
+  t.after(() => producer.close())
+  return producer
+}
+
+/** A consumer that notes the bodies that it has received. */
+async function consumerOf(
+  t: TestContext,
+  mq: RocketMQ,
+  onBody: (body: string) => void = () => {},
+): Promise<{ readonly received: string[]; readonly consumer: PushConsumer }> {
+  const received: string[] = []
+  const consumer = await PushConsumer.start({
+    ...mq.connection,
+    group: 'billing',
+    subscriptions: { Orders: '*' },
+    consumeFrom: 'first',
+    onMessage: message => {
+      const body = message.body.toString()
+      received.push(body)
+      onBody(body)
+    },
+  })
+  t.after(() => consumer.close())
+  return { received, consumer }
+}
+
+suite('a RocketMQ in a test', () => {
+  test('what is sent is stored and consumed', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    for (const body of ['one', 'two', 'three']) await producer.send({ topic: 'Orders', body, tags: 'new', keys: ['k'] })
+    const messages = await mq.messages('Orders')
+    assert.deepEqual(
+      messages.map(({ text, tags, keys }) => [text, tags, keys]),
+      [
+        ['one', 'new', ['k']],
+        ['two', 'new', ['k']],
+        ['three', 'new', ['k']],
+      ],
+    )
+    const { received } = await consumerOf(t, mq)
+    await mq.idle('billing')
+    assert.deepEqual(received.toSorted(), ['one', 'three', 'two'])
+    assert.deepEqual(mq.group('billing'), { lag: 0, members: 1 })
+  })
+
+  test('a delayed message comes when the time has been moved', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    const { received } = await consumerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'later', delayLevel: 18 })
+    await mq.advance({ hours: 1, minutes: 59 })
+    assert.deepEqual(received, [])
+    await mq.advance({ minutes: 1, seconds: 5 })
+    assert.deepEqual(received, ['later'])
+  })
+
+  test('a request fails as it was told, and the client copes', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    mq.fail.next('SEND_MESSAGE', { code: 2, remark: 'busy', times: 2 })
+    await producer.send({ topic: 'Orders', body: 'third try' })
+    mq.fail.next('SEND_MESSAGE', { code: 13, remark: 'the message is illegal', times: 3 })
+    await assert.rejects(producer.send({ topic: 'Orders', body: 'never' }), /the message is illegal/)
+    assert.deepEqual(
+      (await mq.messages('Orders')).map(({ text }) => text),
+      ['third try'],
+    )
+    assert.throws(() => mq.fail.next('SEND_MESAGE'), /did you mean SEND_MESSAGE/)
+  })
+
+  test('a broker that is out of reach comes back with its messages', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'before' })
+    mq.stopBroker()
+    await assert.rejects(producer.send({ topic: 'Orders', body: 'lost' }, { timeoutMs: 300 }))
+    mq.startBroker()
+    await mq.advance({ seconds: 30 })
+    await producer.send({ topic: 'Orders', body: 'after' })
+    assert.deepEqual(
+      (await mq.messages('Orders')).map(({ text }) => text),
+      ['before', 'after'],
+    )
+  })
+
+  test('a group that does not consume is named with its queues', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'poison' })
+    const { consumer } = await consumerOf(t, mq)
+    await mq.idle('billing')
+    await consumer.close()
+    await producer.send({ topic: 'Orders', body: 'waits' })
+    await producer.send({ topic: 'Orders', body: 'waits' })
+    await assert.rejects(
+      mq.idle('billing', { timeoutMs: 100 }),
+      /the group billing has not consumed everything in 100 ms: 1 in queue \d of Orders.*no consumer of it is connected/,
+    )
+  })
+
+  test('a reset forgets everything and keeps the address', async t => {
+    const mq = await started(t)
+    const { nameServers } = mq.connection
+    const first = await Producer.start({ ...mq.connection, group: 'shop' })
+    await first.send({ topic: 'Orders', body: 'old' })
+    await first.close()
+    await mq.reset()
+    assert.equal(mq.connection.nameServers, nameServers)
+    assert.deepEqual(await mq.messages('Orders'), [])
+    const producer = await producerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'new' })
+    assert.deepEqual(
+      (await mq.messages('Orders')).map(({ text }) => text),
+      ['new'],
+    )
+  })
+})

@@ -1,0 +1,294 @@
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import { Broker, type BrokerStartOptions } from '@gantrymq/broker'
+import { NameServer } from '@gantrymq/namesrv'
+import { decodeMessage, type StoredMessage } from '@gantrymq/protocol'
+import { type Clock, RemotingError } from '@gantrymq/remoting'
+import { type ConsumeQueue, Found, type MessageStore } from '@gantrymq/store'
+import { BrokerFaults } from './faults.ts'
+import { Gateway } from './gateway.ts'
+import { MovingClock } from './moving-clock.ts'
+
+export interface RocketMQOptions {
+  /** Options of the broker, with Apache's names: `{ autoCreateTopicEnable: false }`. */
+  readonly broker?: Omit<BrokerStartOptions, 'clock' | 'dial' | 'disk' | 'listen' | 'onRequest' | 'storePathRootDir'>
+}
+
+/** What a client needs to use it: pass it on as options, `Producer.start({ ...mq.connection, group: 'shop' })`. */
+export interface RocketMQConnection {
+  /** `host:port` of the name server; clients in other processes and languages need only this. */
+  readonly nameServers: string
+  /** With it the client's own waiting follows `advance`, too. */
+  readonly clock: Clock
+}
+
+/** How much time passes; the parts are added. */
+export interface Span {
+  readonly days?: number
+  readonly hours?: number
+  readonly minutes?: number
+  readonly seconds?: number
+  readonly ms?: number
+}
+
+/** A stored message. */
+export interface TestMessage extends StoredMessage {
+  readonly tags: string | undefined
+  readonly keys: readonly string[]
+  /** The body as UTF-8; of a compressed body this is not readable. */
+  readonly text: string
+}
+
+export interface GroupState {
+  /** Messages that the group has not consumed, in all topics that it has consumed or subscribes to. */
+  readonly lag: number
+  /** Consumers that are connected. */
+  readonly members: number
+}
+
+export interface IdleOptions {
+  /** How long the group may take, milliseconds of real time. Default 5000. */
+  readonly timeoutMs?: number
+}
+
+const HOST = '127.0.0.1'
+const SECOND = 1000
+const DAY = 86_400 * SECOND
+/** Clients call their servers more often than this, so that answers arrive between two steps. */
+const STEP_MS = SECOND
+/** Long spans take longer steps. */
+const LONG_STEP_MS = 5 * SECOND
+const LONG_SPAN_MS = 600 * SECOND
+/** How often `idle` looks, milliseconds of real time. */
+const LOOK_MS = 2
+/** After this many looks without progress the time is moved, so that consumers commit and retries come. */
+const LOOKS_BEFORE_STEP = 10
+const SMALL_FILES = {
+  mappedFileSizeCommitLog: 4 << 20,
+  mappedFileSizeConsumeQueue: 60_000,
+  maxHashSlotNum: 5_000,
+  maxIndexNum: 20_000,
+}
+
+/**
+ * A whole RocketMQ in this process for tests: a name server and a broker with real ports, their data in memory, and a clock that
+ * the test moves.
+ */
+export class RocketMQ {
+  /** Makes requests to the broker fail. */
+  readonly fail = new BrokerFaults()
+  readonly #clock = new MovingClock()
+  readonly #options: RocketMQOptions
+  readonly #brokerPort = new Gateway()
+  #nameServer: NameServer | undefined
+  /** 0 until it is known; then it stays. */
+  #nameServerPort = 0
+  #broker: Broker | undefined
+  #closing: Promise<void> | undefined
+
+  private constructor(options: RocketMQOptions) {
+    this.#options = options
+  }
+
+  /** @internal */
+  static async start(options: RocketMQOptions): Promise<RocketMQ> {
+    const mq = new RocketMQ(options)
+    try {
+      await mq.#brokerPort.listen()
+      await mq.#startServers()
+    } catch (error) {
+      await mq.close()
+      throw error
+    }
+    return mq
+  }
+
+  async #startServers(): Promise<void> {
+    this.#nameServer = await NameServer.start({ host: HOST, port: this.#nameServerPort, clock: this.#clock })
+    this.#nameServerPort = this.#nameServer.address.port
+    const { port } = this.#brokerPort
+    this.#broker = await Broker.start({
+      brokerName: 'broker-a',
+      ...SMALL_FILES,
+      ...this.#options.broker,
+      storePathRootDir: null,
+      namesrvAddr: this.#nameServers,
+      brokerIP1: HOST,
+      listenPort: port,
+      listen: false,
+      clock: this.#clock,
+      onRequest: (command, dispatch) => this.fail.answer(command, dispatch),
+    })
+    this.#brokerPort.acceptor = this.#broker
+  }
+
+  /** For the options of clients. */
+  get connection(): RocketMQConnection {
+    return { nameServers: this.#nameServers, clock: this.#clock }
+  }
+
+  get #nameServers(): string {
+    return `${HOST}:${this.#nameServerPort}`
+  }
+
+  /** The time of day of the servers, and of clients with `connection.clock`. */
+  get now(): Date {
+    return new Date(this.#clock.now())
+  }
+
+  /**
+   * Lets time pass at once: delayed messages are delivered, retries come, transactions are checked, messages and connections expire.
+   * Two hours take about half a second.
+   */
+  async advance(span: Span): Promise<void> {
+    const { days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0 } = span
+    const total = days * DAY + ((hours * 60 + minutes) * 60 + seconds) * SECOND + ms
+    if (!(total >= 0)) throw new RemotingError('BAD_OPTION', `time cannot pass by ${JSON.stringify(span)}`)
+    const step = total > LONG_SPAN_MS ? LONG_STEP_MS : STEP_MS
+    await this.#settle()
+    for (let left = total; left > 0; left -= step) {
+      this.#clock.advance(Math.min(left, step))
+      await this.#settle()
+    }
+  }
+
+  /** Lets what is under way between clients and servers arrive. */
+  async #settle(): Promise<void> {
+    for (let turn = 0; turn < 5; turn++) await setImmediate()
+  }
+
+  /**
+   * Resolves when a group has consumed all messages of its topics, and committed that. Time is moved as needed, so that retries come
+   * and consumers commit.
+   * @throws Error that names the queues with messages that are left
+   */
+  async idle(group: string, { timeoutMs = 5000 }: IdleOptions = {}): Promise<void> {
+    const end = performance.now() + timeoutMs
+    let lag = this.group(group).lag
+    for (let looks = 0; lag > 0; looks++) {
+      if (performance.now() > end) throw new Error(this.#stuck(group, timeoutMs))
+      await setTimeout(LOOK_MS)
+      const now = this.group(group).lag
+      if (now < lag) looks = 0
+      else if (looks >= LOOKS_BEFORE_STEP) {
+        looks = 0
+        await this.advance({ seconds: 1 })
+      }
+      lag = now
+    }
+  }
+
+  #stuck(group: string, timeoutMs: number): string {
+    const queues = [...this.#running.status.backlogs(group)]
+      .filter(({ backlog }) => backlog > 0)
+      .map(({ topic, queueId, backlog }) => `${backlog} in queue ${queueId} of ${topic}`)
+    const { members } = this.group(group)
+    const who = members === 0 ? 'no consumer of it is connected' : `consumers that are connected: ${members}`
+    return `the group ${group} has not consumed everything in ${timeoutMs} ms: ${queues.join(', ')}; ${who}`
+  }
+
+  /** What a group has consumed. A group that the broker does not know has no lag. */
+  group(name: string): GroupState {
+    let lag = 0
+    for (const { backlog } of this.#running.status.backlogs(name)) lag += backlog
+    return { lag, members: this.#running.status.group(name)?.clients ?? 0 }
+  }
+
+  /** All messages of a topic, in the order in which they were stored, whether they were consumed or not. */
+  async messages(topic: string): Promise<TestMessage[]> {
+    const { store } = this.#running
+    await store.whenSafe(store.end)
+    const messages: StoredMessage[] = []
+    for (const queue of store.queues(topic)) messages.push(...(await messagesOf(store, queue)))
+    messages.sort((a, b) => Number(a.physicalOffset) - Number(b.physicalOffset))
+    return messages.map(testMessage)
+  }
+
+  /** The messages that a group has given up. */
+  deadLetters(group: string): Promise<TestMessage[]> {
+    return this.messages(`%DLQ%${group}`)
+  }
+
+  /** Ends all connections to the broker and refuses new ones, as if it was out of reach. It keeps its data, and its time goes on. */
+  stopBroker(): void {
+    this.#brokerPort.acceptor = undefined
+    this.#brokerPort.dropAll()
+  }
+
+  /** Lets the broker accept connections again. */
+  startBroker(): void {
+    this.#brokerPort.acceptor = this.#running
+  }
+
+  /**
+   * Forgets all messages, topics, groups, offsets and faults. The addresses stay the same; close the clients of the last test first,
+   * or they connect again.
+   */
+  async reset(): Promise<void> {
+    this.fail.clear()
+    await this.#stopServers()
+    await this.#startServers()
+  }
+
+  async #stopServers(): Promise<void> {
+    this.stopBroker()
+    await this.#broker?.close()
+    await this.#nameServer?.close({ drainMs: 0 })
+  }
+
+  /** Closes the servers and their ports. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    await this.#stopServers()
+    await this.#brokerPort.close()
+    this.#clock[Symbol.dispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #running(): Broker {
+    if (this.#broker === undefined) throw new Error('this RocketMQ has been closed')
+    return this.#broker
+  }
+}
+
+/**
+ * Starts a name server and a broker in this process, with free ports of 127.0.0.1 and their data in memory.
+ *
+ *     await using mq = await startRocketMQ()
+ *     await using producer = await Producer.start({ ...mq.connection, group: 'shop' })
+ *     await producer.send({ topic: 'Orders', body: 'hello' })
+ *     assert.equal((await mq.messages('Orders'))[0]?.text, 'hello')
+ *
+ * @throws as Broker.start and NameServer.start
+ */
+export function startRocketMQ(options: RocketMQOptions = {}): Promise<RocketMQ> {
+  return RocketMQ.start(options)
+}
+
+async function messagesOf(store: MessageStore, queue: ConsumeQueue): Promise<StoredMessage[]> {
+  const found = new Found()
+  const messages: StoredMessage[] = []
+  for (let offset = queue.minOffset; offset < queue.maxOffset; offset = found.nextOffset) {
+    const query = { queue, offset, maxMessages: 32, maxBytes: 1 << 20 }
+    while (store.read(query, found) === 'LOADING') await found.loading
+    for (let index = 0; index < found.count; index++) messages.push(decodeMessage(found.record(index)))
+  }
+  return messages
+}
+
+function testMessage(message: StoredMessage): TestMessage {
+  const { body, properties } = message
+  return {
+    ...message,
+    tags: properties.get('TAGS'),
+    keys: properties.get('KEYS')?.split(' ') ?? [],
+    get text() {
+      return body.toString()
+    },
+  }
+}
