@@ -23,6 +23,7 @@ const published = [
   'store',
   'namesrv',
   'broker',
+  'testing',
   'client',
   'opentelemetry',
   'gantrymq',

@@ -14,7 +14,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   testing: ['broker', 'namesrv', 'protocol', 'remoting', 'store'],
   client: ['protocol', 'remoting'],
   opentelemetry: ['client'],
-  gantrymq: ['broker', 'client', 'daemon', 'namesrv', 'protocol', 'remoting'],
+  gantrymq: ['broker', 'client', 'daemon', 'namesrv', 'protocol', 'remoting', 'testing'],
   testkit: ['protocol', 'remoting'],
 }
 
