@@ -145,3 +145,46 @@ test('a damaged record is reported, and the messages behind it stay', async () =
   const found = await bodies(repaired, queue)
   assert.equal(found.length, 99)
 })
+
+/** Makes the directory one that an Apache broker left: without our mark, closed or not. */
+function likeApaches(disk: FaultyDisk, isClosed: boolean): void {
+  disk.open('/store/checkpoint').writeSync(Buffer.alloc(100), 0, 100, 1024)
+  if (!isClosed) disk.create('/store/abort', 0)
+}
+
+test('a directory that Apache closed, or left by a crash, is opened by its rules', async () => {
+  for (const isClosed of [true, false]) {
+    const disk = freshDisk()
+    const first = await life(disk, names(0, 200))
+    await first.store.close()
+    likeApaches(disk, isClosed)
+    const second = await life(disk, names(200, 10))
+    assert.deepEqual(await bodies(second.store, second.queue), names(0, 210))
+    const limits = { max: 10, begin: 0, end: Number.MAX_SAFE_INTEGER }
+    for (const body of ['body 0', 'body 199', 'body 205']) {
+      const { records } = await second.store.queryKey('TopicA', body.split(' ')[1] as string, limits)
+      assert.ok(records.length > 0, `${body}, closed: ${isClosed}`)
+    }
+    await second.store.close()
+  }
+})
+
+test("after Apache's crash the newest file that begins before the checkpoint is where reading begins", async () => {
+  const disk = freshDisk()
+  const { store, queue, turns, clock } = await life(disk)
+  for (let n = 0; n < 60; n++) {
+    store.append(message(queue, names(n, 1)[0] as string))
+    turns.end()
+    clock.advance(1_000)
+  }
+  await store.whenSafe(store.end)
+  const last = store.end
+  await store.close()
+  likeApaches(disk, false)
+  const lines: object[] = []
+  const log = { debug() {}, info: (fields: object) => void lines.push(fields), warn() {}, error() {} }
+  const second = await life(disk, [], { log })
+  assert.deepEqual(await bodies(second.store, second.queue), names(0, 60))
+  // The last message is 0 s before the checkpoint, and the file that holds it begins more than 3 s before.
+  assert.deepEqual(lines.at(-1), { root: '/store', from: last - (last % FILE), end: last, records: 21, clean: false })
+})
