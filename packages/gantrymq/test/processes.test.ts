@@ -178,7 +178,9 @@ describe('processes', { concurrency: 4 }, () => {
   test('a second signal ends the program at once', async t => {
     const home = await folder(t)
     const graceful = ['--enable-shutdown-gracefully', '--shutdown-wait-time-seconds', '60']
-    const { child, ended } = await start(t, home, ...graceful)
+    const { child, ended, address } = await start(t, home, ...graceful)
+    // The program serves on as long as a client is connected.
+    await connect(t).call(address, GET_BROKER_CLUSTER_INFO)
     const invoked = once(child.stdout, 'data')
     child.kill('SIGTERM')
     await invoked
