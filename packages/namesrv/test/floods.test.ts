@@ -53,10 +53,10 @@ async function startServer(t: TestContext, options: object) {
   return { memory, serves, dial, client, address }
 }
 
-/** The memory when it has come near this value, or after some seconds. */
+/** The memory when it has come near this value, or after half a minute. */
 async function settled(memory: () => Promise<Memory>, near: number): Promise<Memory> {
   let last = await memory()
-  for (let tries = 0; tries < 50 && last.used > near; tries++) {
+  for (let tries = 0; tries < 300 && last.used > near; tries++) {
     await pause(100)
     last = await memory()
   }
