@@ -5,6 +5,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { describeFailure, type FuzzFailure, fuzzLarge, fuzzOnce, type FuzzTarget, inputOf } from '@gantrymq/testkit'
+import { fuzzSockets } from './fuzz-sockets.ts'
 
 const help = `npm run fuzz -- [options]
 
@@ -16,6 +17,7 @@ a decoder does not survive, and prints how to repeat it. The targets are in pack
   --only WORDS    targets whose names have one of the words, separated by commas
   --at INDEX      only the input with this number
   --list          the names of the targets
+  --sockets N     instead: N connections with random bytes to the name server, while others use it
 `
 
 const ROUNDS = 10
@@ -142,6 +144,7 @@ async function main(): Promise<void> {
       only: { type: 'string', default: '' },
       at: { type: 'string' },
       list: { type: 'boolean', default: false },
+      sockets: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -153,8 +156,16 @@ async function main(): Promise<void> {
   const seed = Number(values.seed)
   if (values.at !== undefined) return repeat(targets, seed, Number(values.at))
   console.log(`seed ${seed}`)
+  if (values.sockets !== undefined) return attack(Number(values.sockets), seed)
   const progress = new Float64Array(new SharedArrayBuffer(24))
   if (!(await watch({ inputs: Number(values.inputs), seed, only, progress }))) process.exitCode = 1
+}
+
+async function attack(connections: number, seed: number): Promise<void> {
+  const { bytes, answered, slowestMs, rssMb } = await fuzzSockets(await targetsNamed([]), connections, seed)
+  const kept = `memory ${rssMb.start} MB, at most ${rssMb.most} MB, at the end ${rssMb.end} MB`
+  console.log(`${connections} connections, ${Math.round(bytes / 1024)} KiB: ${kept}`)
+  console.log(`${answered} queries of others were answered, the slowest in ${Math.round(slowestMs)} ms`)
 }
 
 async function repeat(targets: readonly FuzzTarget[], seed: number, index: number): Promise<void> {

@@ -117,7 +117,11 @@ export interface KillReport {
 }
 
 /** @param random A number from 0 to 1: when the next kill comes. */
-export async function killRounds(rounds: number, random: () => number): Promise<KillReport> {
+export async function killRounds(
+  rounds: number,
+  random: () => number,
+  onRound: (round: number) => void = () => {},
+): Promise<KillReport> {
   const home = await mkdtemp(join(tmpdir(), 'kv-kills-'))
   const writers = Array.from({ length: WRITERS }, (_, i) => new Writer(`k${i}`))
   let server: Started | undefined
@@ -125,6 +129,7 @@ export async function killRounds(rounds: number, random: () => number): Promise<
     for (let round = 0; round < rounds; round++) {
       server = await start(home)
       await runRound(server, writers, home, random())
+      onRound(round + 1)
     }
   } finally {
     server?.child.kill('SIGKILL')
@@ -157,7 +162,9 @@ async function runRound({ child, address }: Started, writers: readonly Writer[],
 async function main(): Promise<void> {
   const rounds = Number(process.argv[2] ?? 1000)
   const begin = performance.now()
-  const report = await killRounds(rounds, Math.random)
+  const report = await killRounds(rounds, Math.random, round => {
+    if (round % 100 === 0) console.log(`${round} kills`)
+  })
   const seconds = Math.round((performance.now() - begin) / 1000)
   console.log(`${report.rounds} kills in ${seconds} s, ${report.acknowledged} acknowledged changes: none lost`)
 }
