@@ -1,4 +1,5 @@
 import type { Disk, OpenFile } from './disk.ts'
+import { FolderNames } from './folder-names.ts'
 
 interface Entry {
   readonly file: OpenFile
@@ -15,13 +16,19 @@ interface Entry {
  */
 export class OpenFiles {
   readonly disk: Disk
+  /** Of the folders in which the files are. */
+  readonly folders: FolderNames
   readonly #limit: number
   /** In the order of their last use. */
   readonly #open = new Map<string, Entry>()
 
-  /** @param limit Number of files that stay open; more only while more are in use. */
-  constructor(disk: Disk, limit = 1024) {
+  /**
+   * @param root The folder of the store, above all files
+   * @param limit Number of files that stay open; more only while more are in use
+   */
+  constructor(disk: Disk, root: string, limit = 1024) {
     this.disk = disk
+    this.folders = new FolderNames(disk, root)
     this.#limit = limit
   }
 

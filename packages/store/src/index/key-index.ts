@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { type Clock, type Logger, silent } from '@gantrymq/remoting'
 import type { DerivedData, DispatchedRecord } from '../dispatched-record.ts'
 import { StoreError } from '../errors.ts'
@@ -65,7 +66,7 @@ export class KeyIndex implements DerivedData {
     this.#sizes = sizes
     this.#clock = clock
     this.#log = log
-    this.#files = new OpenFiles(disk, 64)
+    this.#files = new OpenFiles(disk, dirname(folder), 64)
     this.#savedAt = clock.elapsed()
   }
 
@@ -170,8 +171,8 @@ export class KeyIndex implements DerivedData {
   }
 
   #makeFolder(): void {
-    const { disk } = this.#files
-    if (this.#namesChanged && !disk.exists(this.#folder)) disk.makeFolder(this.#folder)
+    const { disk, folders } = this.#files
+    if (this.#namesChanged && !disk.exists(this.#folder)) folders.make(this.#folder)
   }
 
   async sync(position: number): Promise<number> {
@@ -204,11 +205,11 @@ export class KeyIndex implements DerivedData {
     }
     if (!this.#namesChanged) return
     this.#namesChanged = false
-    const { disk } = this.#files
+    const { disk, folders } = this.#files
     if (!disk.exists(this.#folder)) return
     try {
       await disk.syncFolder(this.#folder)
-      await disk.syncFolder(this.#folder.slice(0, this.#folder.lastIndexOf('/')))
+      await folders.sync(this.#folder)
     } catch (error) {
       this.#namesChanged = true
       throw error

@@ -14,7 +14,7 @@ const FOLDER = '/store/consumequeue/Orders/3'
 /** Files of 20 units as in Apache's own tests, unless said otherwise. */
 function openQueue(disk: Disk, fileBytes = 400): { queue: ConsumeQueue; shared: SharedByQueues } {
   const shared = {
-    files: new OpenFiles(disk),
+    files: new OpenFiles(disk, '/store'),
     blocks: new UnitBlocks(blockBytesFor(fileBytes, 20, 20_000), 4 * fileBytes),
     unsaved: new UnsavedQueues(),
     lastSerial: 0,

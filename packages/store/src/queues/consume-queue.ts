@@ -61,6 +61,16 @@ export interface Unit {
   readonly tagsCode: number | undefined
 }
 
+/** Where and what a start looks for in a file. */
+interface UnitSearch {
+  /** Offset of the first unit of the file. */
+  readonly first: number
+  readonly fileEnd: number
+  readonly limit: number
+  /** Position behind the record of the last good unit. */
+  readonly least: number
+}
+
 /** Units in memory that start at some unit of the queue. */
 interface Tail {
   bytes: Buffer
@@ -69,6 +79,11 @@ interface Tail {
 }
 
 const SMALLEST_TAIL = 16 * UNIT_BYTES
+/** Units that a start reads at once. */
+const UNITS_A_CHUNK = 1_000
+const ZEROS = Buffer.alloc((UNITS_A_CHUNK + 1) * UNIT_BYTES)
+/** So many zeros end a queue: nothing was written behind them. */
+const LEAST_ZEROS = 100 * UNIT_BYTES
 const CLEAN = Number.POSITIVE_INFINITY
 
 /**
@@ -384,11 +399,11 @@ export class ConsumeQueue {
     this.#beginAt(max)
     this.nextOffset = max
     this.#minOffset = (this.#files.starts[0] as number) / UNIT_BYTES
-    this.#logEnd = this.#recordEnd(max - 1)
+    this.#logEnd = recordEnd(this.#readSync(max - 1), 0)
     if (isCut) this.#distrust(max, limit)
     else if (!this.#isBlank(max)) this.#cut(max, limit)
     this.#correctMinOffset(logStart)
-    this.#extension?.recover(extensionOffset(this.#readSync(max - 1), 0), isCut)
+    if (this.#extension !== undefined) this.#extension.recover(extensionOffset(this.#readSync(max - 1), 0), isCut)
   }
 
   /** Fills offsets whose messages are missing in the log. */
@@ -450,39 +465,62 @@ export class ConsumeQueue {
    */
   #endOfUnits(start: number, limit: number): number {
     const first = start / UNIT_BYTES
+    const fileEnd = first + this.unitsPerFile
+    const chunkEnd = (chunk: number) => Math.min(first + (chunk + 1) * UNITS_A_CHUNK, fileEnd)
+    const isWhole = (chunk: number) => this.#isGoodEnd(chunkEnd(chunk), first, limit)
+    const chunks = Math.ceil(this.unitsPerFile / UNITS_A_CHUNK)
+    // Most queues are small: the first chunk decides.
+    const chunk = isWhole(0) ? firstOf(1, chunks, middle => !isWhole(middle)) : 0
+    return chunk === chunks ? fileEnd : this.#endInChunk(first + chunk * UNITS_A_CHUNK, first, fileEnd, limit)
+  }
+
+  /** Whether the last two units before `end` are good. */
+  #isGoodEnd(end: number, first: number, limit: number): boolean {
     const pair = Buffer.allocUnsafe(2 * UNIT_BYTES)
-    const end = firstOf(first, first + this.unitsPerFile, offset => {
-      if (offset === first) {
-        this.#files.readSync(pair.subarray(UNIT_BYTES), offset * UNIT_BYTES)
-        return !isGood(pair, UNIT_BYTES, limit)
-      }
-      this.#files.readSync(pair, (offset - 1) * UNIT_BYTES)
-      return !isGoodPair(pair, 0, limit)
-    })
-    return this.#endBehindDamage(end, first + this.unitsPerFile, limit)
+    if (end - first < 2) {
+      this.#files.readSync(pair.subarray(0, UNIT_BYTES), first * UNIT_BYTES)
+      return isGood(pair, 0, limit)
+    }
+    this.#files.readSync(pair, (end - 2) * UNIT_BYTES)
+    return isGoodPair(pair, 0, limit)
+  }
+
+  #endInChunk(from: number, first: number, fileEnd: number, limit: number): number {
+    const chunk = this.#readChunk(from, first, fileEnd)
+    const units = chunk.length / UNIT_BYTES
+    const before = from > first ? 1 : 0
+    const end = firstOf(before, units, unit =>
+      unit === 0 ? !isGood(chunk, 0, limit) : !isGoodPair(chunk, (unit - 1) * UNIT_BYTES, limit),
+    )
+    const least = end === 0 ? 0 : recordEnd(chunk, (end - 1) * UNIT_BYTES)
+    return this.#endBehindDamage(chunk, from - before, from - before + end, { first, fileEnd, limit, least })
+  }
+
+  /** Units from `from` on, with the one before them. */
+  #readChunk(from: number, first: number, fileEnd: number): Buffer {
+    const start = Math.max(first, from - 1)
+    const bytes = Buffer.allocUnsafe((Math.min(from + UNITS_A_CHUNK, fileEnd) - start) * UNIT_BYTES)
+    this.#files.readSync(bytes, start * UNIT_BYTES)
+    return bytes
   }
 
   /** If good units follow where good units seem to end, what is there is damaged: it stays, and is repaired when it is read. */
-  #endBehindDamage(end: number, fileEnd: number, limit: number): number {
-    const least = end % this.unitsPerFile === 0 ? 0 : this.#recordEnd(end - 1)
-    const block = Buffer.allocUnsafe(this.#shared.blocks.blockBytes)
-    let last = end
-    for (let from = end; from < fileEnd; from += block.length / UNIT_BYTES - 1) {
-      const units = Math.min(block.length / UNIT_BYTES, fileEnd - from)
-      const bytes = block.subarray(0, units * UNIT_BYTES)
-      this.#files.readSync(bytes, from * UNIT_BYTES)
-      if (bytes.every(byte => byte === 0)) break
-      for (let at = 0; at + UNIT_BYTES < bytes.length; at += UNIT_BYTES) {
-        if (isGoodPair(bytes, at, limit) && unitPosition(bytes, at) >= least) last = from + at / UNIT_BYTES + 2
+  #endBehindDamage(chunk: Buffer, chunkStart: number, end: number, search: UnitSearch): number {
+    const { first, fileEnd, limit, least } = search
+    let [bytes, start, from, last] = [chunk, chunkStart, end, end]
+    for (;;) {
+      const rest = bytes.subarray((from - start) * UNIT_BYTES)
+      const isZero = rest.equals(ZEROS.subarray(0, rest.length))
+      if (isZero && rest.length >= LEAST_ZEROS) return last
+      for (let at = Math.max(from - start, 1); !isZero && at < bytes.length / UNIT_BYTES; at++) {
+        const pair = (at - 1) * UNIT_BYTES
+        if (unitPosition(bytes, pair) >= least && isGoodPair(bytes, pair, limit)) last = start + at + 1
       }
+      from = start + bytes.length / UNIT_BYTES
+      if (from >= fileEnd) return last
+      bytes = this.#readChunk(from, first, fileEnd)
+      start = from - 1
     }
-    return last
-  }
-
-  /** Position behind the record of a unit; 0 for one that only fills space. */
-  #recordEnd(offset: number): number {
-    const unit = this.#readSync(offset)
-    return isPreBlank(unit, 0) ? 0 : unitPosition(unit, 0) + unitSize(unit, 0)
   }
 
   #isBlank(offset: number): boolean {
@@ -581,6 +619,11 @@ function isGood(bytes: Buffer, at: number, limit: number): boolean {
   const position = unitPosition(bytes, at)
   const size = unitSize(bytes, at)
   return size > 0 && position >= 0 && (isPreBlank(bytes, at) || position + size <= limit)
+}
+
+/** Position behind the record of a unit; 0 for one that only fills space. */
+function recordEnd(bytes: Buffer, at: number): number {
+  return isPreBlank(bytes, at) ? 0 : unitPosition(bytes, at) + unitSize(bytes, at)
 }
 
 /** Whether two units are good, and the records of the second are behind those of the first. */

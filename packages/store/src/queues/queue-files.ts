@@ -1,4 +1,3 @@
-import { dirname } from 'node:path'
 import { type OpenFile, writeAllSync } from '../files/disk.ts'
 import type { OpenFiles } from '../files/open-files.ts'
 import { StoreError } from '../errors.ts'
@@ -35,8 +34,6 @@ export class QueueFiles {
   /** Removed from the queue, but still in the folder. */
   readonly #discarded = new Set<number>()
   #namesChanged = false
-  /** Whether the names of the folders above may be in memory only: the process that made them may have been killed. */
-  #foldersChanged = true
 
   constructor({ open, folder, fileBytes, runs, hasBlanks }: QueueFilesParts) {
     this.#open = open
@@ -81,15 +78,13 @@ export class QueueFiles {
 
   /** Makes `[from, to)` durable, with the names of the files. @throws the disk's error; a later call does it all again */
   async sync(from: number, to: number): Promise<void> {
-    const [foldersChanged, namesChanged] = [this.#foldersChanged, this.#namesChanged]
-    this.#foldersChanged = false
+    const namesChanged = this.#namesChanged
     this.#namesChanged = false
     try {
       await this.removeDiscarded()
       await this.#syncFiles(from, to)
-      await this.#syncFolders(namesChanged, foldersChanged)
+      await this.#syncNames(namesChanged)
     } catch (error) {
-      this.#foldersChanged ||= foldersChanged
       this.#namesChanged ||= namesChanged
       throw error
     }
@@ -103,14 +98,10 @@ export class QueueFiles {
     }
   }
 
-  async #syncFolders(namesChanged: boolean, foldersChanged: boolean): Promise<void> {
-    const { disk } = this.#open
-    if (namesChanged && disk.exists(this.#folder)) await disk.syncFolder(this.#folder)
-    if (!foldersChanged) return
-    const topic = dirname(this.#folder)
-    await disk.syncFolder(topic)
-    await disk.syncFolder(dirname(topic))
-    await disk.syncFolder(dirname(dirname(topic)))
+  async #syncNames(namesChanged: boolean): Promise<void> {
+    if (!this.#open.disk.exists(this.#folder)) return
+    if (namesChanged) await this.#open.disk.syncFolder(this.#folder)
+    await this.#open.folders.sync(this.#folder)
   }
 
   /** Lets the next sync make the names of all files durable: a process that was killed may have left them in memory only. */
@@ -177,10 +168,7 @@ export class QueueFiles {
   /** @param first Position of the first unit in the file; units before it are blank if it is the first file of the queue. */
   #create(start: number, first: number): OpenFile {
     const path = this.pathOf(start)
-    if (!this.#open.disk.exists(this.#folder)) {
-      this.#open.disk.makeFolder(this.#folder)
-      this.#foldersChanged = true
-    }
+    if (!this.#open.disk.exists(this.#folder)) this.#open.folders.make(this.#folder)
     this.#namesChanged = true
     const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
     this.#starts.push(start)
