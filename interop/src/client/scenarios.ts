@@ -58,12 +58,11 @@ export async function clientScenarios(plan: ClusterPlan): Promise<void> {
         describe(`${area}, ${direction.name}`, () => scenario(cluster, direction))
       }
     }
-    if (onlyDirection === undefined || onlyDirection === 'both') bothClients(cluster, plan)
+    if (onlyDirection !== undefined && onlyDirection !== 'both') return
+    bothClients(cluster)
+    if (plan.release.startsWith('5.')) bothClientsOf5(cluster)
   })
 }
-
-/** The areas that our broker serves. */
-const servedByOurs = ['sending', 'compression', 'filters', 'order', 'groups', 'lite pull'] as const
 
 /** Our broker with Java's client and ours, in all directions. */
 export async function ourBrokerScenarios(plan: ClusterPlan): Promise<void> {
@@ -71,11 +70,11 @@ export async function ourBrokerScenarios(plan: ClusterPlan): Promise<void> {
     const cluster = clusterFor({ ...plan, broker: 'ours' })
     for (const direction of directions) {
       if (onlyDirection !== undefined && onlyDirection !== direction.name) continue
-      for (const area of servedByOurs) {
-        if (isWanted(area)) describe(`${area}, ${direction.name}`, () => scenarios[area]?.(cluster, direction))
+      for (const [area, scenario] of Object.entries(scenarios)) {
+        if (isWanted(area)) describe(`${area}, ${direction.name}`, () => scenario(cluster, direction))
       }
     }
-    if (isWanted('a group of both')) describe('a group of both', () => rebalancing(cluster))
+    if (onlyDirection === undefined || onlyDirection === 'both') bothClients(cluster)
   })
 }
 
@@ -92,8 +91,8 @@ export async function crossingScenarios(plan: ClusterPlan): Promise<void> {
   })
 }
 
-/** The areas that have no direction. */
-function bothClients(cluster: () => Cluster, plan: ClusterPlan): void {
+/** The areas that have no direction, and that every broker serves. */
+function bothClients(cluster: () => Cluster): void {
   const area = (name: string, declare: () => void) => void (isWanted(name) && describe(name, declare))
   area('a group of both', () => rebalancing(cluster))
   for (const [name, client] of Object.entries(clients)) {
@@ -103,7 +102,11 @@ function bothClients(cluster: () => Cluster, plan: ClusterPlan): void {
   area('for await, ours', () => iterating(cluster))
   area('producers, ours', () => producers(cluster))
   area('second port, ours', () => secondPort(cluster))
-  if (!plan.release.startsWith('5.')) return
+}
+
+/** The same for what only brokers of 5.x serve. */
+function bothClientsOf5(cluster: () => Cluster): void {
+  const area = (name: string, declare: () => void) => void (isWanted(name) && describe(name, declare))
   area('pop', () => popping(cluster))
   area('simple consumer, ours', () => receivingSimply(cluster))
   area('static topics', () => staticTopics(cluster))
