@@ -90,7 +90,8 @@ test('a message is stored in a new topic, which name servers know, and is pulled
   assert.equal(stored?.body.toString(), 'hello')
   assert.equal(stored?.flag, 7)
   assert.deepEqual(stored?.bornHost, { ip: '10.0.2.1', port: 50_002 })
-  const properties = { KEYS: '1', TAGS: 'new', UNIQ_KEY: 'id', CLUSTER: 'DefaultCluster' }
+  const ofBroker = { CLUSTER: 'DefaultCluster', MSG_REGION: 'DefaultRegion', TRACE_ON: 'true' }
+  const properties = { KEYS: '1', TAGS: 'new', UNIQ_KEY: 'id', ...ofBroker }
   assert.deepEqual(Object.fromEntries(stored?.properties ?? []), properties)
 })
 

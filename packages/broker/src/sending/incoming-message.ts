@@ -74,7 +74,10 @@ export function messageOf(
   const properties = readMessageProperties(header.properties ?? '')
   properties.delete(PROPERTY.POP_CK)
   if (!header.batch && !properties.has(PROPERTY.UNIQ_KEY)) properties.set(PROPERTY.UNIQ_KEY, context.uniqueIds.next())
-  properties.set(PROPERTY.CLUSTER, context.settings.options.brokerClusterName)
+  const { brokerClusterName, regionId, traceOn } = context.settings.options
+  properties.set(PROPERTY.CLUSTER, brokerClusterName)
+  // As in 5.x, whose consumers trace nothing without a region.
+  properties.set(PROPERTY.MSG_REGION, regionId).set(PROPERTY.TRACE_ON, String(traceOn))
   return {
     topic: topic.topicName,
     queueId,
