@@ -14,6 +14,7 @@ function codesOf(file: string, type: string): string[] {
 const pages = [
   { file: 'packages/remoting/src/errors.ts', type: 'RemotingErrorCode', heading: '# Errors' },
   { file: 'packages/client/src/errors.ts', type: 'ClientErrorCode', heading: '## ClientError' },
+  { file: 'packages/store/src/errors.ts', type: 'StoreErrorCode', heading: '## StoreError' },
 ]
 
 for (const { file, type, heading } of pages) {

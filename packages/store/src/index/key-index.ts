@@ -33,8 +33,11 @@ export interface FoundKeys {
   readonly lastPosition: number
 }
 
-/** Saving changes pages all over the file, so it is done rarely: after this time, or after so many bytes of log. */
-const SAVE_EVERY_MS = 10_000
+/**
+ * Saving changes pages all over the file, so it is done rarely: after this time, or after so many bytes of log. The time is a little
+ * below that between two checkpoints, so that each of them can move the mark.
+ */
+const SAVE_EVERY_MS = 9_000
 const SAVE_EVERY_BYTES = 256 * 2 ** 20
 
 const NAME = /^\d{17}$/
