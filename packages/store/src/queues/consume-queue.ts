@@ -512,10 +512,8 @@ export class ConsumeQueue {
       const rest = bytes.subarray((from - start) * UNIT_BYTES)
       const isZero = rest.equals(ZEROS.subarray(0, rest.length))
       if (isZero && rest.length >= LEAST_ZEROS) return last
-      for (let at = Math.max(from - start, 1); !isZero && at < bytes.length / UNIT_BYTES; at++) {
-        const pair = (at - 1) * UNIT_BYTES
-        if (unitPosition(bytes, pair) >= least && isGoodPair(bytes, pair, limit)) last = start + at + 1
-      }
+      const firstPair = Math.max(from - start - 1, 0) * UNIT_BYTES
+      if (!isZero) last = Math.max(last, start + endOfLastPair(bytes, firstPair, limit, least))
       from = start + bytes.length / UNIT_BYTES
       if (from >= fileEnd) return last
       bytes = this.#readChunk(from, first, fileEnd)
@@ -632,6 +630,15 @@ function isGoodPair(bytes: Buffer, at: number, limit: number): boolean {
   if (!isGood(bytes, at, limit) || !isGood(bytes, second, limit)) return false
   if (isPreBlank(bytes, at) || isPreBlank(bytes, second)) return true
   return unitPosition(bytes, second) >= unitPosition(bytes, at) + unitSize(bytes, at)
+}
+
+/** The unit behind the last good pair of units from `at` on, whose records are at or behind `least`; 0 if there is none. */
+function endOfLastPair(bytes: Buffer, at: number, limit: number, least: number): number {
+  let end = 0
+  for (let pair = at; pair + 2 * UNIT_BYTES <= bytes.length; pair += UNIT_BYTES) {
+    if (unitPosition(bytes, pair) >= least && isGoodPair(bytes, pair, limit)) end = pair / UNIT_BYTES + 2
+  }
+  return end
 }
 
 function existsIn(bytes: Buffer, at: number, logStart: number): boolean {

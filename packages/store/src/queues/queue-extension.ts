@@ -170,11 +170,7 @@ export class QueueExtension {
    */
   recover(lastOffset: number | undefined, isCut: boolean): void {
     if (lastOffset === undefined) return this.#begin(this.#nextFile())
-    while (isCut && this.#isLost(lastOffset)) {
-      this.#files.truncate(0)
-      if (!this.#files.useOlderRun()) break
-    }
-    if (isCut) this.#files.dropOlderRuns()
+    if (isCut) this.#useRunWith(lastOffset)
     if (this.#isLost(lastOffset) || lastOffset >= this.#nextFile()) return this.#beginBehind(lastOffset)
     const head = Buffer.alloc(HEAD_BYTES)
     this.#files.readSync(head, lastOffset)
@@ -185,6 +181,15 @@ export class QueueExtension {
     this.#files.truncate(lastOffset + size)
     this.#synced = this.#files.starts[0] as number
     this.#files.distrustNames()
+  }
+
+  /** Of the files on both sides of a gap those count to which the queue leads. */
+  #useRunWith(offset: number): void {
+    while (this.#isLost(offset)) {
+      this.#files.truncate(0)
+      if (!this.#files.useOlderRun()) break
+    }
+    this.#files.dropOlderRuns()
   }
 
   /** Files are lost to which units lead. New extensions must not get their offsets. */
