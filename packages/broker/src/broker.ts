@@ -61,6 +61,7 @@ import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
 import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
+import { type SendWaitLimits, WaitingSends } from './sending/waiting-sends.ts'
 import { MessageCounts } from './statistics/message-counts.ts'
 import type { BrokerStatus } from './status.ts'
 import { storeOptions } from './store-options.ts'
@@ -152,6 +153,7 @@ export class Broker {
   readonly #locks = new QueueLocks()
   readonly #store: MessageStore
   readonly #writer: MessageWriter
+  readonly #waitingSends: WaitingSends
   readonly #delays: DelayedDelivery
   readonly #transactions: Transactions
   readonly #checks: TransactionChecks
@@ -257,6 +259,7 @@ export class Broker {
     const levels = readDelayLevels(options.messageDelayLevel)
     const writer = new MessageWriter({ store, storeHost: () => this.#storeHostBytes, delayLevels: levels.length })
     this.#writer = writer
+    this.#waitingSends = new WaitingSends({ limits: () => sendWaitLimits(settings.options), clock })
     const onDelivered = (topic: string, bytes: number): void => this.#counts.stored(topic, 1, bytes)
     this.#delays = new DelayedDelivery({ store, writer, offsets: delayOffsets, levels, clock, log, onDelivered })
     this.#transactions = new Transactions({ writer, storeHost: () => this.#storeHostBytes, clock, log })
@@ -394,6 +397,7 @@ export class Broker {
       transactions: this.#transactions,
       store: this.#store,
       writer: this.#writer,
+      waitingSends: this.#waitingSends,
       heldPulls: this.#heldPulls,
       counts: this.#counts,
       startedAt: this.#startedAt,
@@ -551,6 +555,7 @@ export class Broker {
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
     this.#delays.stop()
     this.#checks.stop()
+    this.#waitingSends.close()
     try {
       await this.#store.close()
     } finally {
@@ -612,6 +617,11 @@ const MEMORY_RATIO = 0.4
 
 function hotBytes(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) * MEMORY_RATIO
+}
+
+function sendWaitLimits(options: BrokerOptions): SendWaitLimits {
+  const { brokerFastFailureEnable, waitTimeMillsInSendQueue, sendThreadPoolQueueCapacity: sends } = options
+  return { sends, ms: brokerFastFailureEnable ? waitTimeMillsInSendQueue : undefined }
 }
 
 function nameServersOf({ namesrvAddr, fetchNamesrvAddrByAddressServer, ...options }: BrokerOptions) {

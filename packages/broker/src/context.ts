@@ -12,6 +12,7 @@ import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
 import type { HeldPulls } from './pulling/held-pulls.ts'
 import type { MessageWriter } from './sending/message-writer.ts'
+import type { WaitingSends } from './sending/waiting-sends.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
 import type { Topics } from './topics/topics.ts'
 import type { Transactions } from './transactions/transactions.ts'
@@ -31,6 +32,8 @@ export interface BrokerContext {
   readonly store: MessageStore
   /** Stores messages. */
   readonly writer: MessageWriter
+  /** What producers send goes through it, so that it waits while the store is busy, and keeps its order. */
+  readonly waitingSends: WaitingSends
   readonly heldPulls: HeldPulls
   readonly counts: MessageCounts
   /** When the broker started, milliseconds since the epoch. */

@@ -5,12 +5,12 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
     'sendMessageThreadPoolNums putMessageFutureThreadPoolNums pullMessageThreadPoolNums litePullMessageThreadPoolNums ' +
       'ackMessageThreadPoolNums processReplyMessageThreadPoolNums queryMessageThreadPoolNums adminBrokerThreadPoolNums ' +
       'clientManageThreadPoolNums consumerManageThreadPoolNums loadBalanceProcessorThreadPoolNums heartbeatThreadPoolNums ' +
-      'recoverThreadPoolNums recoverConcurrently endTransactionThreadPoolNums sendThreadPoolQueueCapacity ' +
+      'recoverThreadPoolNums recoverConcurrently endTransactionThreadPoolNums ' +
       'putThreadPoolQueueCapacity pullThreadPoolQueueCapacity litePullThreadPoolQueueCapacity ackThreadPoolQueueCapacity ' +
       'replyThreadPoolQueueCapacity queryThreadPoolQueueCapacity clientManagerThreadPoolQueueCapacity ' +
       'consumerManagerThreadPoolQueueCapacity heartbeatThreadPoolQueueCapacity endTransactionPoolQueueCapacity ' +
-      'adminBrokerThreadPoolQueueCapacity loadBalanceThreadPoolQueueCapacity brokerFastFailureEnable ' +
-      'waitTimeMillsInSendQueue waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue waitTimeMillsInHeartbeatQueue ' +
+      'adminBrokerThreadPoolQueueCapacity loadBalanceThreadPoolQueueCapacity ' +
+      'waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue waitTimeMillsInHeartbeatQueue ' +
       'waitTimeMillsInTransactionQueue waitTimeMillsInAckQueue waitTimeMillsInAdminBrokerQueue asyncSendEnable ' +
       'enableFastChannelEventProcess transactionCheckRocksdbCoreThreads transactionCheckRocksdbMaxThreads ' +
       'transactionCheckRocksdbQueueCapacity',

@@ -374,6 +374,33 @@ const messageStoreConfig = {
     'Whether a message is acknowledged when it is written (a crash of the broker loses nothing) or when it is flushed to disk (a power failure loses nothing).',
     { since: '4.9' },
   ),
+  brokerFastFailureEnable: option(
+    flag(),
+    true,
+    'Refuse sends that wait for too long because the disk is too slow for them.',
+    {
+      since: '4.9',
+      change: 'live',
+    },
+  ),
+  waitTimeMillsInSendQueue: option(
+    millis(1),
+    200,
+    'How long a send waits while the disk is too slow; then its producer may take another broker.',
+    {
+      since: '4.9',
+      change: 'live',
+    },
+  ),
+  sendThreadPoolQueueCapacity: option(
+    int(0),
+    10_000,
+    'How many sends wait while the disk is too slow. Their bodies may have 64 MiB together.',
+    {
+      since: '4.9',
+      change: 'live',
+    },
+  ),
   syncFlushTimeout: option(millis(1), 5000, 'How long an acknowledgement waits for the flush with SYNC_FLUSH.', {
     since: '4.9',
     change: 'restart',

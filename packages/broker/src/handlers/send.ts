@@ -37,9 +37,14 @@ function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
   const { queueId } = target
   const message = messageOf(given, target, context)
   // The flag in the header decides, not the request code, as in Apache.
-  if (given.header.batch) return answer(writeBatch(message, context), message, queueId, context)
+  const write = given.header.batch ? batchWriter(message, context) : singleWriter(message, given, context)
+  return answer(context.waitingSends.write(given.body.length, write), message, queueId, context)
+}
+
+function singleWriter(message: NewMessage, given: Send, context: BrokerContext): () => Written {
   checkMessage(message, context)
-  return answer(write(retried(message, given, context), context), message, queueId, context)
+  const stored = retried(message, given, context)
+  return () => write(stored, context)
 }
 
 function write(message: NewMessage, context: BrokerContext): Written {
@@ -75,7 +80,7 @@ const NO_TIMER: Refused = {
   remark: 'accurate timer message is not enabled, timerWheelEnable is false',
 }
 
-function writeBatch(message: NewMessage, context: BrokerContext): Written {
+function batchWriter(message: NewMessage, context: BrokerContext): () => Written {
   const { topic, sysFlag } = message
   const { maxMessageSize } = context.settings.options
   if (isRetryTopic(topic)) {
@@ -86,7 +91,7 @@ function writeBatch(message: NewMessage, context: BrokerContext): Written {
   const isIllegal =
     transactionPart(sysFlag) !== 0 || messages.length === 0 || messages.some(each => isDelayed(each.properties))
   if (isIllegal) throw refusal(illegalMessage(maxMessageSize))
-  return context.writer.writeBatch(messages)
+  return () => context.writer.writeBatch(messages)
 }
 
 function messagesIn(message: NewMessage, maxMessageSize: number): NewMessage[] {
@@ -100,13 +105,14 @@ function messagesIn(message: NewMessage, maxMessageSize: number): NewMessage[] {
 
 /** Answers when the message is safe, and its topic is stored too. */
 async function answer(
-  { status, topic, positions, queueOffset, safe }: Written,
+  written: Written | Promise<Written>,
   message: NewMessage,
   queueId: number,
   context: BrokerContext,
 ): Promise<SendAnswer> {
   const { store, settings, topics, clock } = context
   const { maxMessageSize, regionId, traceOn, flushDiskType, syncFlushTimeout } = settings.options
+  const { status, topic, positions, queueOffset, safe } = written instanceof Promise ? await written : written
   const isSync = flushDiskType === 'SYNC_FLUSH'
   if (status !== APPENDED) throw refusal(refusedByStore(status, maxMessageSize, store.whyNotWritable))
   const storeHost = context.storeHost()

@@ -50,7 +50,7 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
       minPosition: store.start,
       maxPosition: store.end,
       unflushed: store.end - store.safe,
-      diskRatio: -1,
+      diskRatio: store.diskUsed,
       earliestMessage: await store.earliestTime(),
       startAcceptSendRequestTimeStamp: settings.options.startAcceptSendRequestTimeStamp,
       heldPulls: heldPulls.size,

@@ -12,7 +12,7 @@ export interface RuntimeFacts {
   readonly maxPosition: number
   /** Bytes that are written but not flushed to disk. */
   readonly unflushed: number
-  /** Part of the disk in use, 0 to 1; -1 if it is not known. */
+  /** Part of the disk in use, 0 to 1. */
   readonly diskRatio: number
   /** Bytes of the disk; undefined if it is not known. */
   readonly disk?: { readonly total: number; readonly free: number }

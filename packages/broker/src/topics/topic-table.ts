@@ -56,7 +56,7 @@ export const HALF_TOPIC = 'RMQ_SYS_TRANS_HALF_TOPIC'
 export const OPERATION_TOPIC = 'RMQ_SYS_TRANS_OP_HALF_TOPIC'
 
 /** The topic in which a broker stores the replies to requests, if storeReplyMessageEnable is set. */
-export function replyTopicOf(cluster: string): string {
+function replyTopicOf(cluster: string): string {
   return `${cluster}_REPLY_TOPIC`
 }
 
