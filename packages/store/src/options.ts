@@ -46,7 +46,10 @@ export interface StoreOptions {
   readonly delayLevels?: readonly number[]
   /** Whether a recovery checks the CRC of bodies: `checkCRCOnRecover`. Default true. */
   readonly checkCrc?: boolean
-  /** Memory for the log, blocks of 1 MiB: the newest bytes, and older ones that were read. At least 16. Default 48. */
+  /**
+   * Memory for the log, blocks of 1 MiB: the newest bytes, and older ones that were read. At least 16; it is raised to as many
+   * as hold two of the largest messages. Default 48.
+   */
   readonly logBlocks?: number
   /**
    * Bytes of the newest part of the log that are likely in memory, the operating system's included: `accessMessageInMemoryMaxRatio`
@@ -86,6 +89,8 @@ const HOUR = 60 * MINUTE
 const MIB = 1 << 20
 const BLOCK_BYTES = MIB
 const MIN_LOG_BLOCKS = 16
+/** More than a record takes besides its body. */
+const MAX_OVERHEAD_BYTES = 64 << 10
 const HOT_PART = 0.4
 
 const DELAY_LEVELS: readonly number[] = [
@@ -97,6 +102,7 @@ const DELAY_LEVELS: readonly number[] = [
 /** The options with defaults. @throws StoreError BAD_OPTION */
 export function resolveOptions(options: StoreOptions): ResolvedOptions {
   const logFileBytes = options.logFileBytes ?? 1024 * MIB
+  const maxMessageBytes = options.maxMessageBytes ?? 4 * MIB
   const resolved: ResolvedOptions = {
     disk: options.disk,
     root: options.root,
@@ -111,10 +117,10 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
     indexKeys: options.indexKeys ?? true,
     indexSlots: options.indexSlots ?? 5_000_000,
     indexEntries: options.indexEntries ?? 20_000_000,
-    maxMessageBytes: options.maxMessageBytes ?? 4 * MIB,
+    maxMessageBytes,
     delayLevels: options.delayLevels ?? DELAY_LEVELS,
     checkCrc: options.checkCrc ?? true,
-    logBlocks: options.logBlocks ?? 48,
+    logBlocks: Math.max(options.logBlocks ?? 48, blocksFor(maxMessageBytes, logFileBytes)),
     hotBytes: options.hotBytes ?? Math.floor(usableMemory() * HOT_PART),
     readLimits: { ...defaultReadLimits, ...options.readLimits },
     retention: { ...defaultRetentionRules, ...options.retention },
@@ -129,6 +135,12 @@ export function resolveOptions(options: StoreOptions): ResolvedOptions {
   }
   checkOptions(resolved)
   return resolved
+}
+
+/** Half of the blocks are for what is not written yet, and a record is written as a whole. */
+function blocksFor(maxMessageBytes: number, logFileBytes: number): number {
+  const largest = Math.min(maxMessageBytes + MAX_OVERHEAD_BYTES, logFileBytes)
+  return 2 * Math.ceil(largest / Math.min(BLOCK_BYTES, logFileBytes))
 }
 
 function checkOptions(options: ResolvedOptions): void {
