@@ -242,6 +242,8 @@ export interface BrokerStart {
   readonly flags?: readonly string[]
   /** Files to write into its home folder, `conf/plain_acl.yml` for example. */
   readonly files?: Files
+  /** Its home folder, whose store it continues. Default: an empty one. */
+  readonly folder?: string
 }
 
 /** Settings that keep an idle 5.5.0 broker from using a whole core. 4.9 does not know these names. */
@@ -282,7 +284,7 @@ export function startApacheBroker(owner: Owner, start: BrokerStart): Promise<Lau
 }
 
 async function startBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
-  const folder = await temporaryFolder(owner)
+  const folder = start.folder ?? (await temporaryFolder(owner))
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')
   await writeFile(file, propertiesText(brokerProperties(start, port, folder)))

@@ -17,7 +17,7 @@ const READY_DEADLINE_MS = 15_000
 
 /** Starts our `mqbroker` with a configuration file in Apache's format, and waits until its name servers know it. */
 export async function startOurBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
-  const folder = await temporaryFolder(owner)
+  const folder = start.folder ?? (await temporaryFolder(owner))
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')
   await writeFile(file, propertiesText(brokerProperties(start, port, folder)))
