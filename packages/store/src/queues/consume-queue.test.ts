@@ -7,6 +7,7 @@ import { MemoryDisk } from '../files/memory-disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
 import { findFiles } from './queue-files.ts'
+import { writeUnit } from './queue-unit.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
 const FOLDER = '/store/consumequeue/Orders/3'
@@ -205,6 +206,24 @@ function loseSectors(disk: Disk, from: number, fileBytes: number, kept: readonly
     }
   }
 }
+
+test('the end of a long queue is found at any mark, and behind damage after a clean stop', async () => {
+  const disk = new MemoryDisk()
+  const { queue } = openQueue(disk, 80_000)
+  putMany(queue, 0, 7_300)
+  await queue.sync()
+  const path = `${FOLDER}/${String(80_000).padStart(20, '0')}`
+  for (const damaged of [0, 1, 999, 1_000, 1_001, 2_500, 3_297]) {
+    disk.open(path).writeSync(Buffer.alloc(20, 0xff), 0, 20, damaged * 20)
+    assert.equal(reopen(disk, Number.POSITIVE_INFINITY, 80_000).maxOffset, 7_300, `damaged ${damaged}`)
+    const unit = Buffer.alloc(20)
+    writeUnit(unit, 0, (4_000 + damaged) * 100, 100, 0)
+    disk.open(path).writeSync(unit, 0, 20, damaged * 20)
+  }
+  for (const mark of [7_300, 7_299, 7_001, 7_000, 6_999, 5_001, 5_000, 4_999, 4_001, 4_000, 3_999, 1_000, 999, 1, 0]) {
+    assert.equal(reopen(disk, mark * 100, 80_000).maxOffset, mark, `mark ${mark}`)
+  }
+})
 
 test('files that a crash left short are completed', async () => {
   const disk = new MemoryDisk()

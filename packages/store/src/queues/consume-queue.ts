@@ -13,6 +13,7 @@ import {
   writeUnit,
 } from './queue-unit.ts'
 import type { UnitBlocks } from './unit-blocks.ts'
+import { firstOf, recordEnd, UnitSearch } from './unit-search.ts'
 
 /** The queues with units that are not in their files yet, or not durable there. Both in the order of their oldest such unit. */
 export class UnsavedQueues {
@@ -61,16 +62,6 @@ export interface Unit {
   readonly tagsCode: number | undefined
 }
 
-/** Where and what a start looks for in a file. */
-interface UnitSearch {
-  /** Offset of the first unit of the file. */
-  readonly first: number
-  readonly fileEnd: number
-  readonly limit: number
-  /** Position behind the record of the last good unit. */
-  readonly least: number
-}
-
 /** Units in memory that start at some unit of the queue. */
 interface Tail {
   bytes: Buffer
@@ -79,11 +70,6 @@ interface Tail {
 }
 
 const SMALLEST_TAIL = 16 * UNIT_BYTES
-/** Units that a start reads at once. */
-const UNITS_A_CHUNK = 1_000
-const ZEROS = Buffer.alloc((UNITS_A_CHUNK + 1) * UNIT_BYTES)
-/** So many zeros end a queue: nothing was written behind them. */
-const LEAST_ZEROS = 100 * UNIT_BYTES
 const CLEAN = Number.POSITIVE_INFINITY
 
 /**
@@ -383,7 +369,7 @@ export class ConsumeQueue {
     this.#forget()
     do {
       for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
-        const max = this.#endOfUnits(start, limit)
+        const max = new UnitSearch(this.#files, start, this.unitsPerFile, limit).end()
         if (max > start / UNIT_BYTES) return this.#continueAt(max, limit, logStart)
         this.#cut(start / UNIT_BYTES, limit)
       }
@@ -457,68 +443,6 @@ export class ConsumeQueue {
     this.#files.truncate(offset * UNIT_BYTES)
     this.#synced = Math.min(this.#synced, Math.max(offset - 1, 0))
     if (this.#unsyncedFrom === CLEAN) this.#markUnsynced(Math.min(limit, this.#logEnd))
-  }
-
-  /**
-   * Bisects a file for the end of its good units. A power failure loses any sectors of what was not synced, and so leaves zeros or
-   * parts of units in between. A good unit therefore also needs a good one before it, with a lower position.
-   */
-  #endOfUnits(start: number, limit: number): number {
-    const first = start / UNIT_BYTES
-    const fileEnd = first + this.unitsPerFile
-    const chunkEnd = (chunk: number) => Math.min(first + (chunk + 1) * UNITS_A_CHUNK, fileEnd)
-    const isWhole = (chunk: number) => this.#isGoodEnd(chunkEnd(chunk), first, limit)
-    const chunks = Math.ceil(this.unitsPerFile / UNITS_A_CHUNK)
-    // Most queues are small: the first chunk decides.
-    const chunk = isWhole(0) ? firstOf(1, chunks, middle => !isWhole(middle)) : 0
-    return chunk === chunks ? fileEnd : this.#endInChunk(first + chunk * UNITS_A_CHUNK, first, fileEnd, limit)
-  }
-
-  /** Whether the last two units before `end` are good. */
-  #isGoodEnd(end: number, first: number, limit: number): boolean {
-    const pair = Buffer.allocUnsafe(2 * UNIT_BYTES)
-    if (end - first < 2) {
-      this.#files.readSync(pair.subarray(0, UNIT_BYTES), first * UNIT_BYTES)
-      return isGood(pair, 0, limit)
-    }
-    this.#files.readSync(pair, (end - 2) * UNIT_BYTES)
-    return isGoodPair(pair, 0, limit)
-  }
-
-  #endInChunk(from: number, first: number, fileEnd: number, limit: number): number {
-    const chunk = this.#readChunk(from, first, fileEnd)
-    const units = chunk.length / UNIT_BYTES
-    const before = from > first ? 1 : 0
-    const end = firstOf(before, units, unit =>
-      unit === 0 ? !isGood(chunk, 0, limit) : !isGoodPair(chunk, (unit - 1) * UNIT_BYTES, limit),
-    )
-    const least = end === 0 ? 0 : recordEnd(chunk, (end - 1) * UNIT_BYTES)
-    return this.#endBehindDamage(chunk, from - before, from - before + end, { first, fileEnd, limit, least })
-  }
-
-  /** Units from `from` on, with the one before them. */
-  #readChunk(from: number, first: number, fileEnd: number): Buffer {
-    const start = Math.max(first, from - 1)
-    const bytes = Buffer.allocUnsafe((Math.min(from + UNITS_A_CHUNK, fileEnd) - start) * UNIT_BYTES)
-    this.#files.readSync(bytes, start * UNIT_BYTES)
-    return bytes
-  }
-
-  /** If good units follow where good units seem to end, what is there is damaged: it stays, and is repaired when it is read. */
-  #endBehindDamage(chunk: Buffer, chunkStart: number, end: number, search: UnitSearch): number {
-    const { first, fileEnd, limit, least } = search
-    let [bytes, start, from, last] = [chunk, chunkStart, end, end]
-    for (;;) {
-      const rest = bytes.subarray((from - start) * UNIT_BYTES)
-      const isZero = rest.equals(ZEROS.subarray(0, rest.length))
-      if (isZero && rest.length >= LEAST_ZEROS) return last
-      const firstPair = Math.max(from - start - 1, 0) * UNIT_BYTES
-      if (!isZero) last = Math.max(last, start + endOfLastPair(bytes, firstPair, limit, least))
-      from = start + bytes.length / UNIT_BYTES
-      if (from >= fileEnd) return last
-      bytes = this.#readChunk(from, first, fileEnd)
-      start = from - 1
-    }
   }
 
   #isBlank(offset: number): boolean {
@@ -601,44 +525,6 @@ function viewOf({ bytes, start }: Tail, offset: number, end: number, view: Units
   view.bytes = bytes
   view.at = (offset - start) * UNIT_BYTES
   return end - offset
-}
-
-/** The first offset from `low` on for which `isBehind` is true; `high` if there is none. It must be false before it, then true. */
-function firstOf(low: number, high: number, isBehind: (offset: number) => boolean): number {
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (isBehind(middle)) high = middle
-    else low = middle + 1
-  }
-  return low
-}
-
-function isGood(bytes: Buffer, at: number, limit: number): boolean {
-  const position = unitPosition(bytes, at)
-  const size = unitSize(bytes, at)
-  return size > 0 && position >= 0 && (isPreBlank(bytes, at) || position + size <= limit)
-}
-
-/** Position behind the record of a unit; 0 for one that only fills space. */
-function recordEnd(bytes: Buffer, at: number): number {
-  return isPreBlank(bytes, at) ? 0 : unitPosition(bytes, at) + unitSize(bytes, at)
-}
-
-/** Whether two units are good, and the records of the second are behind those of the first. */
-function isGoodPair(bytes: Buffer, at: number, limit: number): boolean {
-  const second = at + UNIT_BYTES
-  if (!isGood(bytes, at, limit) || !isGood(bytes, second, limit)) return false
-  if (isPreBlank(bytes, at) || isPreBlank(bytes, second)) return true
-  return unitPosition(bytes, second) >= unitPosition(bytes, at) + unitSize(bytes, at)
-}
-
-/** The unit behind the last good pair of units from `at` on, whose records are at or behind `least`; 0 if there is none. */
-function endOfLastPair(bytes: Buffer, at: number, limit: number, least: number): number {
-  let end = 0
-  for (let pair = at; pair + 2 * UNIT_BYTES <= bytes.length; pair += UNIT_BYTES) {
-    if (unitPosition(bytes, pair) >= least && isGoodPair(bytes, pair, limit)) end = pair / UNIT_BYTES + 2
-  }
-  return end
 }
 
 function existsIn(bytes: Buffer, at: number, logStart: number): boolean {
