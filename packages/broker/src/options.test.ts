@@ -181,3 +181,12 @@ test('a key without effect is reported with its reason', () => {
     /sendMessageThreadPoolNums has no effect: it sets threads/,
   )
 })
+
+test('what is no list of addresses of name servers ends the start, as in Apache', () => {
+  for (const value of ['localhost', 'localhost:', ':9876', '10.0.0.1:0', '10.0.0.1:65536', '10.0.0.1:9876;b', ';']) {
+    assert.equal(read(`namesrvAddr=${value}`).problems[0]?.level, 'error', value)
+  }
+  for (const value of ['10.0.0.1:9876', 'ns-1:9876;ns-2:9876', '[::1]:9876', 'http://ns.example:9876']) {
+    assert.deepEqual(read(`namesrvAddr=${value}`).problems, [])
+  }
+})

@@ -18,7 +18,7 @@ import {
   type ValuesOf,
   word,
 } from '@gantrymq/daemon'
-import type { Credentials } from '@gantrymq/remoting'
+import { addressesOf, type Credentials } from '@gantrymq/remoting'
 import { ignoredProperties } from './ignored-properties.ts'
 
 const NO_ACCESS_CONTROL = 'there is no access control, and without it the broker would be open to everyone'
@@ -44,6 +44,25 @@ function credentialsIn(json: string): Credentials | undefined {
   }
 }
 
+const addressList = (): Kind<string> => ({
+  ...text(),
+  type: 'addresses',
+  expected: 'addresses such as 10.0.0.1:9876;10.0.0.2:9876',
+  read: value => (isAddressList(value) ? value : undefined),
+})
+
+function isAddressList(value: string): boolean {
+  const addresses = addressesOf(value)
+  return (
+    addresses.length > 0 &&
+    addresses.every(
+      address => /^.+:\d{1,5}$/.test(address) && isPort(Number(address.slice(address.lastIndexOf(':') + 1))),
+    )
+  )
+}
+
+const isPort = (port: number): boolean => port > 0 && port < 65_536
+
 /** Hours of the day: `04;16`. */
 const hours = (): Kind<string> => ({
   ...text(),
@@ -67,7 +86,7 @@ const brokerConfig = {
     variable: 'ROCKETMQ_HOME',
   }),
   namesrvAddr: option(
-    orNone(text()),
+    orNone(addressList()),
     null,
     'Name servers, separated by semicolons: 10.0.0.1:9876;10.0.0.2:9876. The broker registers with all of them. None: with none.',
     { since: '4.9', systemProperty: 'rocketmq.namesrv.addr', variable: 'NAMESRV_ADDR' },
