@@ -562,7 +562,11 @@ export class MessageStore {
 
 function toStoreError(error: unknown, root: string): StoreError {
   if (error instanceof StoreError) return error
-  const { message } = error as Error
+  const { message, syscall } = error as NodeJS.ErrnoException
+  // Whatever the reason: after a failed sync the kernel may have dropped what it could not write.
+  if (syscall === 'fdatasync' || syscall === 'fsync') {
+    return new StoreError('SYNC_FAILED', `the store in ${root} cannot be synced: ${message}`, { cause: error })
+  }
   switch (diskErrorCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':

@@ -51,6 +51,9 @@ export class DiskCrash extends Error {
 
 type Entry = FaultyFile | 'folder'
 
+/** As in the errors of Node. */
+const SYSCALLS: Readonly<Partial<Record<OperationKind, string>>> = { datasync: 'fdatasync', syncFolder: 'fsync' }
+
 interface NameChange {
   readonly folder: string
   apply(names: Map<string, Entry>): void
@@ -283,7 +286,8 @@ export class FaultyDisk implements Disk {
     if (fault === 'crash before') this.#crashNow()
     if (typeof fault === 'object') {
       failed?.()
-      throw diskError(fault.fails, `${kind} of ${path} failed on purpose`)
+      const syscall = SYSCALLS[kind] ?? kind
+      throw Object.assign(diskError(fault.fails, `${kind} of ${path} failed on purpose`), { syscall })
     }
     const result = act(fault)
     if (fault === 'crash after' || fault === 'crash within') this.#crashNow()
