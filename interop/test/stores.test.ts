@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Producer } from '@gantrymq/client'
 import { consumeRequests, decodeMessages, pullFlags, queryRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
+import { MessageStore, NodeDisk } from '@gantrymq/store'
 import { type Release, RELEASES, skipReason } from '../src/launch/apache.ts'
 import type { Owner } from '../src/launch/launched-program.ts'
 import { type LaunchedServer, startApacheBroker, temporaryFolder } from '../src/launch/launcher.ts'
@@ -94,6 +95,12 @@ class Exchange {
     }
   }
 
+  /** A store of ours must not open what Apache's broker has open. */
+  async assertLocked(): Promise<void> {
+    const opening = MessageStore.open({ disk: new NodeDisk(), root: join(this.#folder, 'store') })
+    await assert.rejects(opening, { code: 'LOCKED', message: /claimed by process \d+/ })
+  }
+
   async hasKey({ address }: LaunchedServer, key: string): Promise<boolean> {
     const { body } = await this.#client.call(address, queryRequests.QUERY_MESSAGE, {
       header: { topic: TOPIC, key, maxNum: 10, beginTimestamp: 0n, endTimestamp: 2n ** 62n },
@@ -115,6 +122,7 @@ async function pass(t: TestContext, makers: readonly Maker[], ending: Ending): P
     if (step > 0) {
       assert.deepEqual(await exchange.readAll(broker), before, `${maker} opened what ${makers[step - 1]} left`)
     }
+    if (maker !== 'ours') await exchange.assertLocked()
     const more = words(step)
     await exchange.send(more)
     sent.push(...more)
