@@ -32,10 +32,19 @@ export class BufferPool {
     return buffer
   }
 
-  /** Puts a whole buffer into the pool. The caller must no longer use it. */
-  give(buffer: Buffer): void {
-    if (buffer.length < SMALLEST || this.#size + buffer.length > this.#limit) return
+  /** Puts a whole buffer into the pool. The caller must no longer use it. @returns Whether the pool keeps it. */
+  give(buffer: Buffer): boolean {
+    if (buffer.length < SMALLEST || this.#size + buffer.length > this.#limit) return false
     this.#free.push(buffer)
     this.#size += buffer.length
+    return true
+  }
+
+  /**
+   * As `give`, but frees the memory at once if the pool does not keep it. An idle process may put off its next garbage collection
+   * for hours. Only for a buffer of which no one else has a view.
+   */
+  giveOrFree(buffer: Buffer): void {
+    if (!this.give(buffer) && buffer.length >= SMALLEST) (buffer.buffer as ArrayBuffer).transfer(0)
   }
 }

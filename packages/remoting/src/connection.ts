@@ -587,6 +587,7 @@ export class Connection implements FastConnection {
     this.#state = 'closed'
     this.#turns.forget(this.#readOn)
     this.#share?.close()
+    this.#decoder.close()
     this.#out.take()
     this.#stream.destroy()
     const why = error?.message ?? reason

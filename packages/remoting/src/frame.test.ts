@@ -302,6 +302,25 @@ test('memory lent by the pool is reused, but never while the frame in it is used
   assert.equal(pool.size, 0)
 })
 
+test('a decoder that is closed frees the memory of its unfinished frame at once, but not that of the current one', () => {
+  const decoder = new FrameDecoder(undefined, new BufferPool(0))
+  const frame = encodeFrame({ ...route, body: Buffer.alloc(8 << 20) }, new Outbox())
+  const feed = (bytes: Buffer): void => {
+    for (let at = 0; at < bytes.length; at += 60_000) {
+      decoder.push(bytes.subarray(at, at + 60_000))
+      if (decoder.next()) return
+    }
+  }
+  feed(frame)
+  const { lent } = decoder
+  const before = process.memoryUsage().arrayBuffers
+  feed(frame.subarray(0, -1))
+  assert.ok(process.memoryUsage().arrayBuffers - before > 7 << 20)
+  decoder.close()
+  assert.ok(process.memoryUsage().arrayBuffers - before < 1 << 20)
+  assert.ok(lent !== undefined && lent.length > 8 << 20)
+})
+
 test('the pool keeps no more than its limit', () => {
   const pool = new BufferPool(100_000)
   for (let i = 0; i < 10; i++) pool.give(Buffer.alloc(30_000))

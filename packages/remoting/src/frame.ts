@@ -90,6 +90,15 @@ export class FrameDecoder {
     return true
   }
 
+  /** Releases all memory. No frame can be read after that; the current one stays readable. */
+  close(): void {
+    if (this.#partial.length > 0) this.#pool?.giveOrFree(this.#partial)
+    this.#partial = NO_BYTES
+    this.#have = 0
+    this.#chunk = NO_BYTES
+    this.#position = 0
+  }
+
   /** Copies the rest of the chunk, whose memory will be overwritten. */
   keepRest(): void {
     this.#chunk = Buffer.from(this.#chunk.subarray(this.#position))
@@ -173,7 +182,7 @@ export class FrameDecoder {
     }
     this.#partial = lent ?? Buffer.allocUnsafeSlow(size)
     before.copy(this.#partial, 0, 0, this.#have)
-    if (before.length > 0) this.#pool?.give(before)
+    if (before.length > 0) this.#pool?.giveOrFree(before)
     return true
   }
 }
