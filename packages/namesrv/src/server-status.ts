@@ -50,6 +50,7 @@ export function serverStatus(sources: StatusSources): NameServerStatus {
       for (const topic of routes.topics.values()) if (topic.isLive) yield topic.name
     },
     brokersOfTopic: topic => brokerNamesOfTopic(routes, topic),
+    brokerCountOfTopic: topic => routes.topics.get(topic)?.groups.length ?? 0,
     route(topic): TopicRoute | undefined {
       const route = routes.routeOf(topic)
       return route && complete(route, topic)

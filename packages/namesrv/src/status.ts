@@ -24,6 +24,8 @@ export interface NameServerStatus extends Health {
   topics(): Iterable<string>
   /** Names of the brokers (groups of a master and its slaves) with queues of a topic; empty for an unknown one. */
   brokersOfTopic(topic: string): Iterable<string>
+  /** How many `brokersOfTopic` are. */
+  brokerCountOfTopic(topic: string): number
   /** The route as clients get it, with its order configuration. */
   route(topic: string): TopicRoute | undefined
   /** The stored order configuration of a topic, whether clients get it or not. */

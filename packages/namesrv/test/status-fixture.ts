@@ -41,6 +41,7 @@ export function statusOf(data: FixtureData = {}): NameServerStatus {
     topicCount: () => topics.size,
     topics: () => topics.keys(),
     brokersOfTopic: topic => topics.get(topic) ?? [],
+    brokerCountOfTopic: topic => topics.get(topic)?.length ?? 0,
     route: topic => routes.get(topic),
     orderConfig: topic => data.orderConfigs?.[topic],
     isWiped: brokerName => data.wiped?.includes(brokerName) === true,

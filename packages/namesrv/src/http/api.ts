@@ -39,7 +39,7 @@ function brokerRow({ cluster, brokerName, brokerId, brokerAddr, haServerAddr, ..
 export function* topicsPage(status: NameServerStatus, query: URLSearchParams): Sliced<Page> {
   const { entries, total, next } = yield* pickPart(status.topics(), topic => topic, readPageQuery(query))
   // Only the number of brokers: a thousand topics with the names of hundreds of brokers would be megabytes.
-  const row = (topic: string) => ({ topic, brokers: [...status.brokersOfTopic(topic)].length })
+  const row = (topic: string) => ({ topic, brokers: status.brokerCountOfTopic(topic) })
   return yield* jsonListPage('topics', entries, row, { total, next })
 }
 

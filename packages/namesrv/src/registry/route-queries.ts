@@ -98,6 +98,6 @@ export function* liveBrokers(table: RouteTable): Generator<BrokerView, void, voi
 }
 
 /** The broker names that have queues of a topic; none for an unknown one. */
-export function brokerNamesOfTopic(table: RouteTable, topic: string): string[] {
-  return table.topics.get(topic)?.groups.map(group => group.name) ?? []
+export function* brokerNamesOfTopic(table: RouteTable, topic: string): Generator<string, void, void> {
+  for (const group of table.topics.get(topic)?.groups ?? []) yield group.name
 }

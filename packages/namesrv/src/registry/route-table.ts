@@ -77,7 +77,6 @@ export class RouteTable {
   readonly #brokers = new BrokerDirectory()
   /** The groups that have ended, and whose topics are still to be dropped, each with the broker that left last. */
   readonly #ended = new Map<BrokerGroup, Omit<GoneTopic, 'topic'>>()
-  #endings = 0
   #options: RouteTableOptions
   #epoch = 0
   #generation = 0
@@ -453,7 +452,7 @@ export class RouteTable {
   /** Hides a group without brokers from routes. */
   #end(group: BrokerGroup, by: Omit<GoneTopic, 'topic'>): void {
     this.#ended.set(group, by)
-    group.endedAs = ++this.#endings
+    this.#topics.end(group)
     if (group.topicCount > 0) this.#epoch++
   }
 

@@ -1,7 +1,7 @@
 import type { Sliced } from '@gantrymq/remoting'
 import type { BrokerGroup } from './broker-group.ts'
 import type { QueueSettings } from './queue-settings.ts'
-import { Topic } from './topic.ts'
+import { type PendingEnds, Topic } from './topic.ts'
 
 export interface TopicDeletion {
   /** Broker names whose queues of the topic were deleted. */
@@ -28,6 +28,8 @@ export class TopicDirectory {
    * a group stays in its list until about half of the list is such topics, and may occur there twice.
    */
   readonly #byGroup = new Map<BrokerGroup, Topic[]>()
+  readonly #ends: PendingEnds = { count: 0 }
+  #lastEnd = 0
 
   /** By name. */
   get all(): ReadonlyMap<string, Topic> {
@@ -45,7 +47,7 @@ export class TopicDirectory {
    * @param perm Replaces the permission of `settings`.
    */
   setQueues(name: string, group: BrokerGroup, settings: QueueSettings, perm = settings.perm): void {
-    const topic = this.#topics.get(name) ?? new Topic(name)
+    const topic = this.#topics.get(name) ?? new Topic(name, this.#ends)
     if (topic.isEmpty) this.#topics.set(name, topic)
     if (topic.setQueues(group, settings, perm)) this.#addToGroup(topic, group)
   }
@@ -77,6 +79,12 @@ export class TopicDirectory {
     return { gone }
   }
 
+  /** Hides a group whose last broker has left. `dropEnded` must follow. */
+  end(group: BrokerGroup): void {
+    group.endedAs = ++this.#lastEnd
+    this.#ends.count++
+  }
+
   /**
    * Removes all topics of a group that has ended; and from these topics all other groups that have ended, so that
    * hundreds of groups that end together cost little more than one.
@@ -99,6 +107,7 @@ export class TopicDirectory {
       onGone(topic.name, last)
     }
     this.#byGroup.delete(group)
+    this.#ends.count--
   }
 
   #drop(topic: Topic): void {

@@ -9,6 +9,11 @@ export interface LiveTopic {
   readonly revision: number
 }
 
+/** How many groups have ended whose queues are still to be deleted; one record for all topics of a table. */
+export interface PendingEnds {
+  count: number
+}
+
 const NO_MAPPINGS: ReadonlyMap<BrokerGroup, TopicQueueMappingInfo> = new Map()
 
 /**
@@ -26,9 +31,11 @@ export class Topic implements LiveTopic {
   #groups: BrokerGroup[] = []
   #queues: SharedQueues[] = []
   #mappings: Map<BrokerGroup, TopicQueueMappingInfo> | undefined
+  readonly #ends: PendingEnds
 
-  constructor(name: string) {
+  constructor(name: string, ends: PendingEnds = { count: 0 }) {
     this.name = name
+    this.#ends = ends
   }
 
   get revision(): number {
@@ -42,7 +49,7 @@ export class Topic implements LiveTopic {
 
   /** Whether a group that has brokers has queues of it. If not, the topic is unknown to clients. */
   get isLive(): boolean {
-    return this.#groups.some(isLive)
+    return this.#ends.count === 0 ? this.#groups.length > 0 : this.#groups.some(isLive)
   }
 
   /** Of the groups that had queues of it and have ended, the last one. */
@@ -54,13 +61,17 @@ export class Topic implements LiveTopic {
 
   /** Sorted by name, so that every name server gives the same answer. */
   get groups(): readonly BrokerGroup[] {
-    return this.#groups.every(isLive) ? this.#groups : this.#groups.filter(isLive)
+    return this.#isWhole ? this.#groups : this.#groups.filter(isLive)
   }
 
   /** The queues in each of `groups`, in the same order. */
   get queues(): readonly SharedQueues[] {
-    const groups = this.#groups
-    return groups.every(isLive) ? this.#queues : this.#queues.filter((_, at) => isLive(groups[at] as BrokerGroup))
+    return this.#isWhole ? this.#queues : this.#queues.filter((_, at) => isLive(this.#groups[at] as BrokerGroup))
+  }
+
+  /** Whether all its groups have brokers. */
+  get #isWhole(): boolean {
+    return this.#ends.count === 0 || this.#groups.every(isLive)
   }
 
   /** Static topics (5.x), by group. */
