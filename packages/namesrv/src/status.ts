@@ -20,6 +20,7 @@ export interface NameServerStatus extends Health {
   clusters(): Iterable<ClusterView>
   brokerCount(): number
   brokers(): Iterable<BrokerView>
+  /** It may include topics of brokers that have just left. */
   topicCount(): number
   topics(): Iterable<string>
   /** Names of the brokers (groups of a master and its slaves) with queues of a topic; empty for an unknown one. */

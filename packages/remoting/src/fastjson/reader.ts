@@ -179,7 +179,7 @@ export class FastjsonReader {
   }
 }
 
-/** A few milliseconds of work. */
+/** A quarter of a millisecond of work. */
 const SLICE_BYTES = 16 * 1024
 
 /** Reads a text with pauses, see `FastjsonReader`. */
