@@ -14,6 +14,7 @@ import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { groupMissingRemark } from '../remarks.ts'
+import type { NewMessage } from '../sending/new-message.ts'
 import { brokerForbidden, topicSysFlagOf } from '../sending/send-checks.ts'
 import { isDeadLetter, maxRetries, type SendBack, sentBack } from '../sending/send-back.ts'
 import { statusName } from '../sending/send-reply.ts'
@@ -76,8 +77,8 @@ async function messageAt(position: number, { store }: BrokerContext) {
   throw new ResponseError(SYSTEM_ERROR, `look message by offset failed, ${position}`)
 }
 
-async function store(message: ReturnType<typeof sentBack>, { writer, topics, counts }: BrokerContext): Promise<void> {
-  const { status, topic, safe } = writer.write(message)
+async function store(message: NewMessage, { writer, waitingSends, topics, counts }: BrokerContext): Promise<void> {
+  const { status, topic, safe } = await waitingSends.write(message.body.length, () => writer.write(message))
   if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, statusName(status))
   try {
     await safe

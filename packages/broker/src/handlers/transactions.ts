@@ -29,9 +29,10 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
       return {}
     }
     const half = await halfAt(header, context)
-    const { transactions } = context
-    const { status, topic, safe } =
-      commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half)
+    const { transactions, waitingSends } = context
+    const { status, topic, safe } = await waitingSends.write(half.body.length, () =>
+      commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half),
+    )
     if (status !== APPENDED) throw refusedEnd(status, context)
     try {
       await safe
