@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { Broker, type BrokerStartOptions } from '@gantrymq/broker'
@@ -19,6 +20,8 @@ export interface InMemory {
   readonly brokerAddress: string
   /** Calls the broker and the name server. */
   readonly client: RemotingClient
+  /** Ends a broker whose disk has crashed, and expects that it cannot close its store. */
+  readonly end: () => Promise<void>
 }
 
 /** Starts both, and closes them when the test ends. */
@@ -58,10 +61,15 @@ export async function brokerInMemory(
   const brokerAddress = `${BROKER_IP}:${BROKER_PORT}`
   servers.set(brokerAddress, broker)
   const client = new RemotingClient({ clock, dial })
+  let hasEnded = false
+  const end = async (): Promise<void> => {
+    hasEnded = true
+    await assert.rejects(broker.close())
+  }
   t.after(async () => {
     await client.close()
-    await broker.close()
+    if (!hasEnded) await broker.close()
     await nameServer.close()
   })
-  return { clock, broker, dial, nameServers: NAME_SERVER, brokerAddress, client }
+  return { clock, broker, dial, nameServers: NAME_SERVER, brokerAddress, client, end }
 }
