@@ -10,13 +10,13 @@ import { runStorm } from './storm.ts'
 const tiny: StormSize = {
   brokers: 5,
   topics: 20,
-  registerWithinMs: 100,
+  registerWithinMs: 500,
   clients: 4,
   askEveryMs: 20,
-  quietMs: 100,
-  registeredMs: 100,
-  hangingUpMs: 100,
-  afterMs: 100,
+  quietMs: 600,
+  registeredMs: 600,
+  hangingUpMs: 600,
+  afterMs: 600,
 }
 
 function subject(port: number, close: () => Promise<void>): Subject {
