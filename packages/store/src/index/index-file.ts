@@ -207,6 +207,7 @@ export class IndexFile {
     if (this.#exists) return this.#files.get(this.path)
     const file = this.#files.create(this.path, indexFileBytes(this.#sizes))
     this.#exists = true
+    writeAllSync(file, unsavedHeader(), 0, HEADER_BYTES, 0)
     return file
   }
 
@@ -349,6 +350,17 @@ export class IndexFile {
     if (this.#exists) await this.#files.disk.unlink(this.path)
     this.#exists = false
   }
+}
+
+/**
+ * The header of a file until its first save: it has no entries, and it is newer than every checkpoint. Apache's IndexService.load
+ * deletes such a file after a crash. It would continue a file without a header, and add keys to it that other files have already.
+ */
+function unsavedHeader(): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES)
+  writeLong(header, 8, Number.MAX_SAFE_INTEGER)
+  header.writeInt32BE(1, 36)
+  return header
 }
 
 function readEntry(bytes: Buffer, at: number, entry: IndexEntry): void {

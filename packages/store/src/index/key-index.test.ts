@@ -97,6 +97,23 @@ test('a file has the bytes that Apache writes', async () => {
   assert.equal(three.toString('hex'), '434c1d6a' + '00000000000001f4' + '00000002' + '00000001')
 })
 
+test('until it is saved, the header of a file tells Apache to delete the file after a crash', async () => {
+  const disk = new MemoryDisk()
+  const index = openIndex(disk)
+  putMany(index, 0, 5)
+  index.writeSome(10)
+  const [file] = disk.list(FOLDER) ?? []
+  const opened = disk.open(`${FOLDER}/${file?.name}`)
+  const header = Buffer.alloc(40)
+  opened.readSync(header, 0, 40, 0)
+  assert.equal(header.readBigInt64BE(8), BigInt(Number.MAX_SAFE_INTEGER), 'endTimestamp')
+  assert.equal(header.readInt32BE(36), 1, 'indexCount')
+  await index.close()
+  opened.readSync(header, 0, 40, 0)
+  assert.equal(header.readBigInt64BE(8), 4000n, 'endTimestamp')
+  opened.close()
+})
+
 test('a search is bounded by time and number', async () => {
   const index = openIndex(new MemoryDisk())
   putMany(index, 0, 50)
