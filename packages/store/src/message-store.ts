@@ -174,6 +174,12 @@ export class MessageStore {
       this.#clock.every(checkpointIntervalMs, () => this.#checkpointSoon()),
       this.#clock.every(retentionIntervalMs, () => void this.#retention.check()),
     )
+    // After another crash an Apache broker goes by the checkpoint: it deletes the index files that are newer, and does not go
+    // back to their first message.
+    if (this.#mark < this.#log.safe) {
+      this.#index.saveNext()
+      this.#checkpointSoon()
+    }
   }
 
   async #recover(checkpoint: Checkpoint): Promise<void> {
