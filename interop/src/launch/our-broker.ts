@@ -13,7 +13,7 @@ import {
 import { freeBrokerPort } from './ports.ts'
 
 const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqbroker.ts')
-const READY_DEADLINE_MS = 15_000
+const READY_DEADLINE_MS = 60_000
 
 /** Starts our `mqbroker` with a configuration file in Apache's format, and waits until its name servers know it. */
 export async function startOurBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
