@@ -118,15 +118,17 @@ class CrashRun {
     for (;;) {
       this.#isOpening = true
       try {
-        return await this.#settled(MessageStore.open(this.#options()))
+        const store = await this.#settled(MessageStore.open(this.#options()))
+        // The checkpoint behind a recovery may still be under way when the store is open.
+        if (!this.#disk.hasCrashed) return store
       } catch (error) {
         if (!this.#disk.hasCrashed) throw error
-        this.#counts.crashesInRecovery++
-        this.#restart()
       } finally {
         this.#isOpening = false
         this.#operationsLeft = Number.POSITIVE_INFINITY
       }
+      this.#counts.crashesInRecovery++
+      this.#restart()
     }
   }
 

@@ -531,8 +531,26 @@ export class CommitLog implements LogBytes {
     const isClean = isFull && this.#zero(from, at)
     this.#undoTo(from)
     this.#onLost(from, error)
-    if (isClean) this.#writability.setFull(error)
-    else this.#onFailed(error)
+    if (!isClean) return this.#onFailed(error)
+    this.#writability.setFull(error)
+    this.#writability.setUnsettled(error)
+    void this.#syncZeros(from, at)
+  }
+
+  /** Before anything is written there again: a power failure could bring back an end of file that was taken back, but not what follows it. */
+  async #syncZeros(from: number, to: number): Promise<void> {
+    try {
+      const touched = [...this.segments.all, ...this.#ahead].filter(each => each.start < to && each.end > from)
+      for (const segment of touched) await segment.datasync()
+      this.#writability.setUnsettled(undefined)
+    } catch (cause) {
+      const { message } = cause as Error
+      this.#onFailed(
+        new StoreError('SYNC_FAILED', `the commit log in ${this.segments.folder} cannot be synced: ${message}`, {
+          cause,
+        }),
+      )
+    }
   }
 
   #zero(from: number, to: number): boolean {
