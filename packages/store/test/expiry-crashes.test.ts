@@ -57,7 +57,7 @@ class ExpiringRun {
     if (this.#numbers(3) === 0) this.#crashSoon(60)
     for (;;) {
       try {
-        return await MessageStore.open({
+        const store = await MessageStore.open({
           disk: this.#disk,
           root: '/store',
           clock: this.#clock,
@@ -71,12 +71,14 @@ class ExpiringRun {
           flushMode: this.#isSync ? 'SYNC_FLUSH' : 'ASYNC_FLUSH',
           retention: { reservedMs: 60_000 },
         })
+        // The checkpoint behind a recovery may still be under way: it ends in the turns that follow, without a fault.
+        if (!this.#disk.hasCrashed) return store
       } catch (error) {
         if (!this.#disk.hasCrashed) throw error
-        await this.#restart()
       } finally {
         this.#crashAt = Number.POSITIVE_INFINITY
       }
+      await this.#restart()
     }
   }
 
