@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type CrashCounts, crashRun, type PlantedFault } from './crash-run.ts'
 
 /** Runs of `npm test`; a run has three crashes and sometimes more. */
-const RUNS = Number(process.env['CRASH_RUNS'] ?? 400)
+const RUNS = Number(process.env['CRASH_RUNS'] ?? 300)
 const FIRST_SEED = Number(process.env['CRASH_SEED'] ?? 1)
 /** A planted fault must be noticed within so many runs. */
 const PLANTED_RUNS = 400

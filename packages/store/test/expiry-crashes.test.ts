@@ -6,7 +6,7 @@ import { APPENDED, Found, MessageStore } from '../src/index.ts'
 import { type DiskFault, FaultyDisk } from '../src/testing/index.ts'
 import { message, Turns } from '../src/testing/store-fixture.ts'
 
-const SEEDS = Number(process.env['STORE_EXPIRY_SEEDS'] ?? 60)
+const SEEDS = Number(process.env['STORE_EXPIRY_SEEDS'] ?? 30)
 const LIVES = 4
 const STEPS = 40
 const TOPICS = ['TopicA', 'TopicB', '%RETRY%group']
