@@ -109,7 +109,7 @@ test('consumers get the message of a transaction when it is committed, and only 
   assert.deepEqual([operation?.body.toString(), operation?.properties.get(PROPERTY.TAGS)], ['0', 'd'])
 })
 
-test('nobody gets the message of a transaction that is rolled back, and its producer is not asked', async t => {
+test('no one gets the message of a transaction that is rolled back, and its producer is not asked', async t => {
   const mq = await start(t)
   const header = await sendHalf(mq)
   await sendMessage(mq, { queueId: 2 }, 'other')

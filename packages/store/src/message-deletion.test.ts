@@ -56,7 +56,7 @@ test('a deleted topic stays deleted after a crash, and begins again at 0', async
   await again.store.close()
 })
 
-test('topics that nobody knows are deleted, the others stay', async () => {
+test('topics that are not in the list are deleted, the others stay', async () => {
   const disk = new MemoryDisk()
   const { store, send } = await opened(disk, new ManualClock())
   for (const topic of ['A', 'B', 'C']) await send(topic, 'text')

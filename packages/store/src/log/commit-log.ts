@@ -29,7 +29,7 @@ import { mostBytes, type NewRecord, RecordWriter, takesOffset } from './record-w
 const SLOW_WRITE_MS = 5
 /** After a slow write the pool writes, until no write was slow for so long. */
 const SLOW_DISK_MS = 1000
-/** The next file is created when this part of the current one is filled, so that nobody waits for its name to be durable. */
+/** The next file is created when this part of the current one is filled, so that no append waits for its name to be durable. */
 const PREPARE_AT = 1 / 2
 
 /** Where the last append went. One object is used for all appends. */
