@@ -27,6 +27,7 @@ import {
   RemotingServer,
   Router,
   type ServerTls,
+  type Sliced,
   silent,
   systemClock,
 } from '@gantrymq/remoting'
@@ -116,6 +117,7 @@ export class NameServer {
   readonly #started: number
   /** Connections that ended just after a pause, each with the reason; see #onClose. */
   readonly #endedConnections = new Map<number, CloseReason>()
+  #isEnding = false
   /** All large work, in slices. */
   readonly #turns: TurnBudget<Lane>
   #isDropping = false
@@ -358,7 +360,7 @@ export class NameServer {
 
   /** Removes brokers that have exceeded their timeout: Apache's scanNotActiveBroker. */
   #reap(): void {
-    this.#dropEnded()
+    void this.#dropEnded()
     const removal = this.#routes.expire(this.#clock.elapsed())
     this.#noteRemoval(removal)
     for (const peer of removal.freePeers) this.#peers.get(peer)?.destroy('idle')
@@ -373,14 +375,29 @@ export class NameServer {
     }
     this.#endedConnections.set(connection.id, reason)
     // After a pause, the end of a connection may be read before the registration on its successor.
-    if (this.#clock.sinceWaking() >= WAKING_MS) this.#dropEnded()
+    if (this.#clock.sinceWaking() >= WAKING_MS) void this.#dropEnded()
   }
 
-  #dropEnded(): void {
+  /** Removes the brokers of connections that have ended: one at once, the hundreds of a storm within several turns. */
+  async #dropEnded(): Promise<void> {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    try {
+      while (this.#endedConnections.size > 0) await this.#turns.run('departure', this.#endsInSlices())
+    } catch (error) {
+      // What is left is tried again by the next end or scan; a server that has been closed needs no brokers.
+      if (this.#state !== 'draining')
+        this.#log.error({ err: error }, 'brokers whose connections ended were not removed')
+    }
+    this.#isEnding = false
+  }
+
+  *#endsInSlices(): Sliced<void> {
     for (const [id, reason] of this.#endedConnections) {
       this.#endedConnections.delete(id)
       const why = reason === 'idle' ? 'channel_idle' : 'channel_closed'
       this.#noteRemoval(this.#routes.dropPeer(id, this.#clock.elapsed(), why))
+      yield
     }
   }
 
