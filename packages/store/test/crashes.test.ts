@@ -15,7 +15,7 @@ function nothingCounted(): CrashCounts {
   return { crashes: 0, crashesInRecovery: 0, operations: 0, acknowledged: 0 }
 }
 
-test('no crash loses, doubles, moves or invents a message', async t => {
+test('no crash loses, doubles, moves or invents a message', { timeout: 120_000 + RUNS * 100 }, async t => {
   const counts = nothingCounted()
   const seeds = [...FAILED_ONCE, ...Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i)]
   for (const seed of seeds) {
