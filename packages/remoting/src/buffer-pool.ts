@@ -45,6 +45,11 @@ export class BufferPool {
    * for hours. Only for a buffer of which no one else has a view.
    */
   giveOrFree(buffer: Buffer): void {
-    if (!this.give(buffer) && buffer.length >= SMALLEST) (buffer.buffer as ArrayBuffer).transfer(0)
+    if (!this.give(buffer)) this.free(buffer)
+  }
+
+  /** Frees the memory of a buffer at once; small ones are left to the garbage collection. Only if no one else has a view. */
+  free(buffer: Buffer): void {
+    if (buffer.length >= SMALLEST) (buffer.buffer as ArrayBuffer).transfer(0)
   }
 }

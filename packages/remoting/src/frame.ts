@@ -182,7 +182,8 @@ export class FrameDecoder {
     }
     this.#partial = lent ?? Buffer.allocUnsafeSlow(size)
     before.copy(this.#partial, 0, 0, this.#have)
-    if (before.length > 0) this.#pool?.giveOrFree(before)
+    // The pool is for whole frames: pieces that were outgrown would leave no room for them.
+    if (before.length > 0) this.#pool?.free(before)
     return true
   }
 }
