@@ -10,13 +10,13 @@ import {
   type StoreOptions,
 } from '../src/index.ts'
 import { DiskCrash, type DiskFault, FaultyDisk, type Operation } from '../src/testing/index.ts'
+import { message } from '../src/testing/store-fixture.ts'
 
 /** Lives of one store: it is opened, used and ended so often. */
 const LIVES = 3
 const STEPS = 60
 /** Steps that an open or a close may take. More means that it waits for something that does not come. */
 const MAX_STEPS = 20_000
-const HOST = Buffer.from([127, 0, 0, 1, 0, 0, 4, 210])
 const TOPICS = ['TopicA', 'TopicB', '%RETRY%group']
 const QUEUES = 2
 const BODY_AT = 88
@@ -183,25 +183,7 @@ class CrashRun {
     const id = `${this.#number++}`
     const body = `${id}|`.padEnd(10 + this.#numbers(this.#chance(1, 8) ? 1_200 : 120), '.')
     const key = `key${this.#numbers(20)}`
-    const bytes = Buffer.from(body)
-    const properties = Buffer.from(`KEYS\u0001${key}\u0002TAGS\u0001tag\u0002`)
-    const record = {
-      queue,
-      flag: 0,
-      sysFlag: 0,
-      bornTimestamp: 1,
-      bornHost: HOST,
-      storeHost: HOST,
-      reconsumeTimes: 0,
-      preparedTransactionOffset: 0,
-      body: bytes,
-      bodyStart: 0,
-      bodyEnd: bytes.length,
-      properties,
-      propertiesStart: 0,
-      propertiesEnd: properties.length,
-      propertiesEscaped: false,
-    }
+    const record = message(queue, body, `KEYS\u0001${key}\u0002TAGS\u0001tag\u0002`)
     return { record, body, key, id }
   }
 
