@@ -6,12 +6,8 @@ import type { InMemory } from './broker-in-memory.ts'
 type SendRequest = (typeof sendRequests)['SEND_MESSAGE']
 type SendHeader = NonNullable<CallInput<SendRequest>['header']>
 
-/** Sends a message, by default to queue 1 of the topic Orders. */
-export function sendMessage(
-  { client, brokerAddress }: InMemory,
-  given: Partial<SendHeader> = {},
-  body = 'hello',
-): Promise<Reply<SendRequest>> {
+/** The header and body of a message to send. */
+export function sendInput(given: Partial<SendHeader> = {}, body = 'hello'): { header: SendHeader; body: Buffer } {
   const header = {
     producerGroup: 'producers',
     topic: 'Orders',
@@ -23,7 +19,16 @@ export function sendMessage(
     flag: 7,
     ...given,
   }
-  return client.call(brokerAddress, sendRequests.SEND_MESSAGE, { header, body: Buffer.from(body) })
+  return { header, body: Buffer.from(body) }
+}
+
+/** Sends a message, by default to queue 1 of the topic Orders. */
+export function sendMessage(
+  { client, brokerAddress }: InMemory,
+  given: Partial<SendHeader> = {},
+  body = 'hello',
+): Promise<Reply<SendRequest>> {
+  return client.call(brokerAddress, sendRequests.SEND_MESSAGE, sendInput(given, body))
 }
 
 /** All messages of a queue, read by pulls. */

@@ -13,24 +13,9 @@ import {
 } from '@gantrymq/protocol'
 import { type CallInput, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
+import { sendInput } from './requests.ts'
 
-type SendInput = CallInput<(typeof sendRequests)['SEND_MESSAGE']>
 type PullInput = CallInput<(typeof consumeRequests)['PULL_MESSAGE']>
-
-function message(given: Partial<NonNullable<SendInput['header']>> = {}, body = 'hello'): SendInput {
-  const header = {
-    producerGroup: 'producers',
-    topic: 'Orders',
-    defaultTopic: 'TBW102',
-    defaultTopicQueueNums: 4,
-    queueId: 1,
-    sysFlag: 0,
-    bornTimestamp: 1_699_999_999_000,
-    flag: 7,
-    ...given,
-  }
-  return { header, body: Buffer.from(body) }
-}
 
 function pullOf(given: Partial<NonNullable<PullInput['header']>> = {}): PullInput {
   const header = {
@@ -50,7 +35,7 @@ function pullOf(given: Partial<NonNullable<PullInput['header']>> = {}): PullInpu
   return { header }
 }
 
-const send = ({ client, brokerAddress }: InMemory, input = message()) =>
+const send = ({ client, brokerAddress }: InMemory, input = sendInput()) =>
   client.call(brokerAddress, sendRequests.SEND_MESSAGE, input)
 const pull = ({ client, brokerAddress }: InMemory, input = pullOf(), timeoutMs = 30_000) =>
   client.call(brokerAddress, consumeRequests.PULL_MESSAGE, input, { timeoutMs })
@@ -63,7 +48,7 @@ test('a message is stored in a new topic, which name servers know, and is pulled
   const mq = await brokerInMemory(t)
   const sent = await send(
     mq,
-    message({ properties: 'KEYS\u00011\u0002TAGS\u0001new\u0002UNIQ_KEY\u0001id\u0002WAIT\u0001true\u0002' }),
+    sendInput({ properties: 'KEYS\u00011\u0002TAGS\u0001new\u0002UNIQ_KEY\u0001id\u0002WAIT\u0001true\u0002' }),
   )
   assert.equal(sent.header.queueId, 1)
   assert.equal(sent.header.queueOffset, 0)
@@ -123,7 +108,7 @@ test('the messages of a batch get consecutive offsets in one queue', async t => 
 test('a batch that is cut off is refused, and nothing of it is stored', async t => {
   const mq = await brokerInMemory(t)
   const body = encodeBatch([{ flag: 0, body: Buffer.from('a'), properties: '' }]).subarray(0, 20)
-  const refused = send(mq, { ...message({ batch: true }), body })
+  const refused = send(mq, { ...sendInput({ batch: true }), body })
   await assert.rejects(refused, { responseCode: responseCodes.MESSAGE_ILLEGAL })
   assert.equal((await pull(mq)).header.maxOffset, 0)
 })
@@ -133,7 +118,7 @@ test('a pull without messages is answered when one arrives', async t => {
   await send(mq)
   const waiting = pull(mq, pullOf({ queueOffset: 1, sysFlag: pullFlags.subscription | pullFlags.suspend }))
   await settle()
-  await send(mq, message({}, 'second'))
+  await send(mq, sendInput({}, 'second'))
   const pulled = await waiting
   assert.equal(decodeMessages(pulled.body!)[0]?.body.toString(), 'second')
 })
@@ -154,13 +139,13 @@ test('a pull without messages is answered with code 19 when its time is over', a
 
 test('messages that a waiting consumer does not want are passed over after 5 s', async t => {
   const mq = await brokerInMemory(t)
-  await send(mq, message({ properties: 'TAGS\u0001new\u0002' }))
+  await send(mq, sendInput({ properties: 'TAGS\u0001new\u0002' }))
   const again = pull(
     mq,
     pullOf({ queueOffset: 1, subscription: 'paid', sysFlag: pullFlags.subscription | pullFlags.suspend }),
   )
   await settle()
-  await send(mq, message({ properties: 'TAGS\u0001new\u0002' }))
+  await send(mq, sendInput({ properties: 'TAGS\u0001new\u0002' }))
   mq.clock.advance(5200)
   const passed = await again
   assert.equal(passed.code, responseCodes.PULL_RETRY_IMMEDIATELY)
@@ -183,7 +168,7 @@ test('a pull commits the offset of its group even if it waits', async t => {
 test('names that could leave the folder of the store are refused before anything is created', async t => {
   const mq = await brokerInMemory(t)
   for (const topic of ['../../x', 'a/b', 'a\u0000b', 'Bestellungen ü', '.', 'x'.repeat(128), ' ']) {
-    await assert.rejects(send(mq, message({ topic })), { responseCode: responseCodes.INVALID_PARAMETER })
+    await assert.rejects(send(mq, sendInput({ topic })), { responseCode: responseCodes.INVALID_PARAMETER })
   }
   for (const consumerGroup of ['../../x', 'a\u0000b', 'x'.repeat(256)]) {
     const refused = pull(mq, pullOf({ consumerGroup }))
@@ -203,7 +188,7 @@ test('an unknown request is answered with code 3 in the words of Apache', async 
 
 test('a send to a queue that the topic does not have is refused', async t => {
   const mq = await brokerInMemory(t)
-  await assert.rejects(send(mq, message({ queueId: 4 })), {
+  await assert.rejects(send(mq, sendInput({ queueId: 4 })), {
     responseCode: responseCodes.INVALID_PARAMETER,
     remark:
       'request queueId[4] is illegal, TopicConfig [topicName=Orders, readQueueNums=4, writeQueueNums=4, perm=RW-, ' +
