@@ -34,12 +34,13 @@ import {
   type RemotingServerOptions,
   type ReplyParts,
   Router,
+  type ServerCloseOptions,
   signing,
   silent,
   systemClock,
   upTo,
 } from '@gantrymq/remoting'
-import { type Disk, MessageStore } from '@gantrymq/store'
+import { type Disk, MessageStore, WholeFiles } from '@gantrymq/store'
 import { brokerStatus } from './broker-status.ts'
 import { ClientNotices } from './clients/client-notices.ts'
 import { ClientRegistry } from './clients/client-registry.ts'
@@ -83,7 +84,7 @@ export interface BrokerParts {
   readonly metricsPage?: (source: MetricSource) => MetricsPage
   /** False: no port is opened, and `accept` gets the connections. The broker registers brokerIP1 and listenPort. Default true. */
   readonly listen?: boolean
-  /** The files of the store. Default: those of the machine; in memory, if there is no storePathRootDir. */
+  /** The files of the store and of the tables. Default: those of the machine; in memory, if there is no storePathRootDir. */
   readonly disk?: Disk
   /** At least 0, below 1. Default Math.random. */
   readonly random?: () => number
@@ -342,6 +343,14 @@ export class Broker {
     return (this.#closing ??= this.#shutDown())
   }
 
+  /**
+   * Ends as a killed process does, for tests: connections end without the answers that are due, name servers are not told, and
+   * nothing more is stored. The disk of the broker must fail already, as it does after `MemoryDisk.afterKill`.
+   */
+  kill(): Promise<void> {
+    return (this.#closing ??= this.#endAsKilled())
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
@@ -541,32 +550,51 @@ export class Broker {
     this.#notices.membersChanged(this.#clients.drop(connection.id))
   }
 
-  async #shutDown(): Promise<void> {
+  #stopServing(): void {
     this.#state = 'draining'
     for (const timer of this.#timers) timer[Symbol.dispose]()
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#stopServing()
     const { enableShutdownGracefully, shutdownWaitTimeSeconds, shutdownDrainMillis } = this.#settings.options
     if (this.#address !== undefined) {
       await upTo(this.#clock, this.#registrar.unregisterAll(), { timeoutMs: UNREGISTER_MS })
     }
-    this.#heldPulls.close(this.#clock.elapsed())
     const goAwayMs = enableShutdownGracefully ? shutdownWaitTimeSeconds * 1000 : 0
-    const limits = { goAwayMs, drainMs: shutdownDrainMillis }
+    await this.#closeConnections({ goAwayMs, drainMs: shutdownDrainMillis })
+    try {
+      await this.#store.close()
+    } finally {
+      await this.#closeParts()
+    }
+  }
+
+  async #endAsKilled(): Promise<void> {
+    this.#stopServing()
+    await this.#closeConnections({ goAwayMs: 0, drainMs: 0 })
+    // The disk fails, which is meant.
+    await this.#store.close().catch(() => {})
+    await this.#closeParts()
+  }
+
+  async #closeConnections(limits: Required<ServerCloseOptions>): Promise<void> {
+    this.#heldPulls.close(this.#clock.elapsed())
     await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
     this.#delays.stop()
     this.#checks.stop()
     this.#waitingSends.close()
-    try {
-      await this.#store.close()
-    } finally {
-      await this.#checks.close()
-      await Promise.all([this.#delays.close(), this.#offsets.close(), this.#topics.close(), this.#groups.close()])
-      this.#nameServers.close()
-      this.#turns[Symbol.dispose]()
-      this.metrics.close()
-      this.#tls.server?.close()
-      this.#clock[Symbol.dispose]()
-    }
+  }
+
+  async #closeParts(): Promise<void> {
+    await this.#checks.close()
+    await Promise.all([this.#delays.close(), this.#offsets.close(), this.#topics.close(), this.#groups.close()])
+    this.#nameServers.close()
+    this.#turns[Symbol.dispose]()
+    this.metrics.close()
+    this.#tls.server?.close()
+    this.#clock[Symbol.dispose]()
   }
 }
 
@@ -592,11 +620,11 @@ async function loadParts(options: BrokerOptions, loading: Loading): Promise<Load
     },
     log,
   })
-  const { storePathRootDir } = options
-  const file = (name: string) => (storePathRootDir === null ? null : join(storePathRootDir, 'config', name))
-  const of = { settings: () => settings.options, clock, log }
+  const stored = storeOptions(options, { disk, clock, log })
+  const file = (name: string) => join(stored.root, 'config', name)
+  const of = { settings: () => settings.options, files: new WholeFiles(stored.disk), clock, log }
   // The store comes first: it claims the folder, so that no other broker changes the tables meanwhile.
-  const store = await MessageStore.open(storeOptions(options, { disk, clock, log }))
+  const store = await MessageStore.open(stored)
   try {
     const [topics, groups, offsets, delayOffsets, tls] = await Promise.all([
       Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),

@@ -1,4 +1,4 @@
-export { isAlive, keepAside, replaceFile } from './files/replace-file.ts'
+export { isAlive, keepAside, replaceFile, type TableFiles } from './files/replace-file.ts'
 export { loadTable, type TableFileOptions } from './files/table-file.ts'
 export type { Health, Readiness } from './http/health.ts'
 export { HttpEndpoint, type HttpEndpointOptions, type HttpLimits } from './http/http-endpoint.ts'

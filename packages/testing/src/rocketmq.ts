@@ -3,7 +3,7 @@ import { Broker, type BrokerStartOptions } from '@gantrymq/broker'
 import { NameServer } from '@gantrymq/namesrv'
 import { decodeMessage, type StoredMessage } from '@gantrymq/protocol'
 import { type Clock, RemotingError } from '@gantrymq/remoting'
-import { type ConsumeQueue, Found, type MessageStore } from '@gantrymq/store'
+import { type ConsumeQueue, Found, MemoryDisk, type MessageStore } from '@gantrymq/store'
 import { BrokerFaults } from './faults.ts'
 import { Gateway } from './gateway.ts'
 import { MovingClock } from './moving-clock.ts'
@@ -51,6 +51,7 @@ export interface IdleOptions {
 }
 
 const HOST = '127.0.0.1'
+const CLOSED = 'this RocketMQ has been closed'
 const SECOND = 1000
 const DAY = 86_400 * SECOND
 /** Clients call their servers more often than this, so that answers arrive between two steps. */
@@ -82,7 +83,9 @@ export class RocketMQ {
   #nameServer: NameServer | undefined
   /** 0 until it is known; then it stays. */
   #nameServerPort = 0
+  /** Undefined while the broker is killed. */
   #broker: Broker | undefined
+  #disk = this.#emptyDisk()
   #closing: Promise<void> | undefined
 
   private constructor(options: RocketMQOptions) {
@@ -105,6 +108,10 @@ export class RocketMQ {
   async #startServers(): Promise<void> {
     this.#nameServer = await NameServer.start({ host: HOST, port: this.#nameServerPort, clock: this.#clock })
     this.#nameServerPort = this.#nameServer.address.port
+    await this.#startOwnBroker()
+  }
+
+  async #startOwnBroker(): Promise<void> {
     const { port } = this.#brokerPort
     this.#broker = await Broker.start({
       brokerName: 'broker-a',
@@ -115,10 +122,15 @@ export class RocketMQ {
       brokerIP1: HOST,
       listenPort: port,
       listen: false,
+      disk: this.#disk,
       clock: this.#clock,
       onRequest: (command, dispatch) => this.fail.answer(command, dispatch),
     })
     this.#brokerPort.acceptor = this.#broker
+  }
+
+  #emptyDisk(): MemoryDisk {
+    return new MemoryDisk({ now: () => this.#clock.now() })
   }
 
   /** For the options of clients. */
@@ -220,12 +232,34 @@ export class RocketMQ {
   }
 
   /**
+   * Ends the broker as kill -9 does: connections end without answers, and what was not written is gone. All acknowledged messages are
+   * there after `restartBroker`, with their topics and groups; consumer offsets are those of the last write, which comes every five
+   * seconds (`flushConsumerOffsetInterval`), so groups may receive their last messages again.
+   */
+  async killBroker(): Promise<void> {
+    const broker = this.#running
+    this.stopBroker()
+    this.#broker = undefined
+    this.#disk = this.#disk.afterKill()
+    await broker.kill()
+  }
+
+  /** Starts the broker again after `killBroker`. One that runs is closed first, and stores everything. */
+  async restartBroker(): Promise<void> {
+    if (this.#closing !== undefined) throw new Error(CLOSED)
+    this.stopBroker()
+    await this.#broker?.close()
+    await this.#startOwnBroker()
+  }
+
+  /**
    * Forgets all messages, topics, groups, offsets and faults. The addresses stay the same; close the clients of the last test first,
    * or they connect again.
    */
   async reset(): Promise<void> {
     this.fail.clear()
     await this.#stopServers()
+    this.#disk = this.#emptyDisk()
     await this.#startServers()
   }
 
@@ -251,8 +285,8 @@ export class RocketMQ {
   }
 
   get #running(): Broker {
-    if (this.#broker === undefined) throw new Error('this RocketMQ has been closed')
-    return this.#broker
+    if (this.#broker !== undefined) return this.#broker
+    throw new Error(this.#closing === undefined ? 'the broker was killed: call restartBroker first' : CLOSED)
   }
 }
 

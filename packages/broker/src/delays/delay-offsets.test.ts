@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { silent } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
+import { NodeDisk, WholeFiles } from '@gantrymq/store'
 import { DelayOffsets } from './delay-offsets.ts'
 
 async function fileOf(t: TestContext, text: string): Promise<string> {
@@ -15,7 +16,8 @@ async function fileOf(t: TestContext, text: string): Promise<string> {
   return path
 }
 
-const open = (path: string) => DelayOffsets.open({ path, clock: new ManualClock(), log: silent })
+const open = (path: string) =>
+  DelayOffsets.open({ path, files: new WholeFiles(new NodeDisk()), clock: new ManualClock(), log: silent })
 
 test('the files of both lines of Apache are read, and one is written that both read', async t => {
   const path = await fileOf(t, '{\n\t"offsetTable":{3:120,4:7\n\t}\n}')

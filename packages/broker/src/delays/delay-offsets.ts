@@ -1,10 +1,12 @@
+import type { TableFiles } from '@gantrymq/daemon'
 import { delayOffsetsBody } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import { ConfigFile } from '../files/config-file.ts'
 
 export interface DelayOffsetsOptions {
-  /** delayOffset.json; null keeps the offsets in memory only. */
-  readonly path: string | null
+  /** delayOffset.json. */
+  readonly path: string
+  readonly files: TableFiles
   readonly clock: Clock
   readonly log: Logger
 }
@@ -28,9 +30,10 @@ export class DelayOffsets {
   /** What the file has, or is being written to it. */
   #stored: ReadonlyMap<number, number> = new Map()
 
-  private constructor({ path, log }: DelayOffsetsOptions) {
+  private constructor({ path, files, log }: DelayOffsetsOptions) {
     this.#file = new ConfigFile({
       path,
+      files,
       what: 'offsets of delayed messages',
       codec: delayOffsetsBody,
       entriesOf: offsets => offsets.size,

@@ -1,9 +1,10 @@
-import { loadTable, replaceFile } from '@gantrymq/daemon'
+import { loadTable, type TableFiles } from '@gantrymq/daemon'
 import type { BodyCodec, Logger } from '@gantrymq/remoting'
 
 export interface ConfigFileOptions<T> {
-  /** Null: the table is kept in memory only. */
-  readonly path: string | null
+  readonly path: string
+  /** Where the file is: on the disk of the store. */
+  readonly files: TableFiles
   /** What the table is called in the log: `topics`. */
   readonly what: string
   readonly codec: BodyCodec<T>
@@ -32,13 +33,13 @@ export class ConfigFile<T> {
    * @throws Error if the file can neither be read nor put aside
    */
   async load(now: number): Promise<T | undefined> {
-    const { path, what, codec, entriesOf, log } = this.#options
-    if (path === null) return undefined
+    const { path, files, what, codec, entriesOf, log } = this.#options
     return loadTable<T | undefined>(path, text => (text.trim() === '' ? undefined : codec.decode(Buffer.from(text))), {
       what,
       entriesOf: table => (table === undefined ? 0 : entriesOf(table)),
       log,
       now,
+      files,
     })
   }
 
@@ -48,7 +49,6 @@ export class ConfigFile<T> {
    * @throws the error of the file system; the file has the state before, and the next call tries again
    */
   save(): Promise<void> {
-    if (this.#options.path === null) return Promise.resolve()
     return (this.#next ??= this.#writeAfter(this.#writing))
   }
 
@@ -63,9 +63,9 @@ export class ConfigFile<T> {
     await before?.catch(() => {})
     this.#writing = this.#next
     this.#next = undefined
-    const { path, what, codec, content, log } = this.#options
+    const { path, files, what, codec, content, log } = this.#options
     try {
-      await replaceFile(path!, codec.encode(content()))
+      await files.replace(path, codec.encode(content()))
     } catch (error) {
       log.error({ err: error, path }, `the ${what} could not be stored`)
       throw error

@@ -1,3 +1,4 @@
+import type { TableFiles } from '@gantrymq/daemon'
 import {
   groupProblem,
   type SubscriptionGroupConfig,
@@ -9,8 +10,9 @@ import { ConfigFile } from '../files/config-file.ts'
 import { type GroupSettings, GroupTable } from './group-table.ts'
 
 export interface GroupsOptions {
-  /** subscriptionGroup.json; null keeps the groups in memory only. */
-  readonly path: string | null
+  /** subscriptionGroup.json. */
+  readonly path: string
+  readonly files: TableFiles
   /** Read again at each use. */
   readonly settings: () => GroupSettings & { readonly maxGroups: number }
   readonly clock: Clock
@@ -24,11 +26,12 @@ export class Groups {
   readonly #file: ConfigFile<SubscriptionGroupTable>
 
   private constructor(options: GroupsOptions) {
-    const { path, settings, clock, log } = options
+    const { path, files, settings, clock, log } = options
     this.#options = options
     this.#table = new GroupTable(settings, clock.now())
     this.#file = new ConfigFile({
       path,
+      files,
       what: 'consumer groups',
       codec: subscriptionGroupTableBody,
       entriesOf: ({ groups }) => groups.size,

@@ -1,11 +1,13 @@
+import type { TableFiles } from '@gantrymq/daemon'
 import { consumerOffsetsBody, type QueueOffsets } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import { ConfigFile } from '../files/config-file.ts'
 import { OffsetTable } from './offset-table.ts'
 
 export interface OffsetFileOptions {
-  /** consumerOffset.json; null keeps the offsets in memory only. */
-  readonly path: string | null
+  /** consumerOffset.json. */
+  readonly path: string
+  readonly files: TableFiles
   readonly clock: Clock
   readonly log: Logger
 }
@@ -17,11 +19,12 @@ export class OffsetFile {
   /** `changes` of the table when it was stored last. */
   #stored = 0
 
-  private constructor({ path, log }: OffsetFileOptions) {
+  private constructor({ path, files, log }: OffsetFileOptions) {
     const table = new OffsetTable()
     this.table = table
     this.#file = new ConfigFile({
       path,
+      files,
       what: 'consumer offsets',
       codec: consumerOffsetsBody,
       entriesOf: offsets => offsets.size,

@@ -1,3 +1,4 @@
+import type { TableFiles } from '@gantrymq/daemon'
 import {
   type DataVersion,
   type TopicConfig,
@@ -10,8 +11,9 @@ import { ConfigFile } from '../files/config-file.ts'
 import { type InnerTopic, type TopicChange, type TopicOfSend, type TopicSettings, TopicTable } from './topic-table.ts'
 
 export interface TopicsOptions {
-  /** topics.json; null keeps the topics in memory only. */
-  readonly path: string | null
+  /** topics.json. */
+  readonly path: string
+  readonly files: TableFiles
   /** Read again at each use. */
   readonly settings: () => TopicSettings & { readonly maxTopics: number }
   readonly clock: Clock
@@ -29,11 +31,12 @@ export class Topics {
   #saving: Promise<void> | undefined
 
   private constructor(options: TopicsOptions) {
-    const { path, settings, clock, log } = options
+    const { path, files, settings, clock, log } = options
     this.#options = options
     this.#table = new TopicTable(settings, clock.now())
     this.#file = new ConfigFile({
       path,
+      files,
       what: 'topics',
       codec: topicConfigTableBody,
       entriesOf: ({ topics }) => topics.size,

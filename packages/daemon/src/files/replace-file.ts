@@ -7,6 +7,34 @@ export type FileSystem = Pick<
   'copyFile' | 'link' | 'mkdir' | 'open' | 'realpath' | 'rename' | 'rm' | 'stat'
 >
 
+/** What loading a table needs of the place where its file is: the machine's file system, or the disk of a store. */
+export interface TableFiles {
+  /** Undefined if there is no such file. @throws the error of the file system */
+  read(path: string): Promise<Uint8Array | undefined>
+  exists(path: string): Promise<boolean>
+  rename(from: string, to: string): Promise<void>
+  /** Replaces a file as a whole and durably, and keeps the previous content in `<file>.bak`. */
+  replace(path: string, content: string | Uint8Array): Promise<void>
+  /** Removes a file, if there is one. */
+  remove(path: string): Promise<void>
+  /** Removes the temporary files of processes that ended while they replaced the file. */
+  removeLeftovers(path: string): Promise<void>
+}
+
+/** The machine's file system. */
+export const machineFiles: TableFiles = {
+  read: path =>
+    files.readFile(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    }),
+  exists: isThere,
+  rename: files.rename,
+  replace: (path, content) => replaceFile(path, content),
+  remove: path => files.rm(path, { force: true }),
+  removeLeftovers,
+}
+
 let counter = 0
 
 /**
@@ -36,29 +64,28 @@ export async function replaceFile(
 }
 
 /** Renames a file to an unused name: `<file>.<word>-<time>`. @returns that name. */
-export async function moveAside(path: string, word: string, now: number): Promise<string> {
-  const aside = await freeName(path, word, now)
-  await files.rename(path, aside)
+export async function moveAside(path: string, word: string, now: number, of: TableFiles): Promise<string> {
+  const aside = await freeName(path, word, now, of)
+  await of.rename(path, aside)
   return aside
 }
 
 /** Keeps the content of a file under a second, unused name, for when the file is replaced. @returns that name. */
 export async function keepAside(path: string, word: string, now: number): Promise<string> {
-  const aside = await freeName(path, word, now)
+  const aside = await freeName(path, word, now, machineFiles)
   await linkOrCopy(path, aside, files)
   return aside
 }
 
-async function freeName(path: string, word: string, now: number): Promise<string> {
+async function freeName(path: string, word: string, now: number, of: TableFiles): Promise<string> {
   const stamp = new Date(now).toISOString().replace(/[-:]|\.\d+/g, '')
   for (let attempt = 0; ; attempt++) {
     const name = `${path}.${word}-${stamp}${attempt === 0 ? '' : `-${attempt}`}`
-    if (!(await isThere(name))) return name
+    if (!(await of.exists(name))) return name
   }
 }
 
-/** Removes the temporary files of processes that ended before their rename. */
-export async function removeLeftovers(path: string): Promise<void> {
+async function removeLeftovers(path: string): Promise<void> {
   const folder = dirname(path)
   const prefix = `${basename(path)}.`
   for (const name of await files.readdir(folder).catch(() => [])) {

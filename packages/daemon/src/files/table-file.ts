@@ -1,6 +1,5 @@
-import { readFile, rm } from 'node:fs/promises'
 import { type Logger, silent } from '@gantrymq/remoting'
-import { moveAside, removeLeftovers, replaceFile } from './replace-file.ts'
+import { machineFiles, moveAside, type TableFiles } from './replace-file.ts'
 
 export interface TableFileOptions<T> {
   /** What the table is called in messages and in the log: `KV config`. */
@@ -10,6 +9,8 @@ export interface TableFileOptions<T> {
   readonly log?: Logger
   /** Milliseconds since the epoch, for the names of files put aside. */
   readonly now: number
+  /** Where the file is. Default: the machine's file system. */
+  readonly files?: TableFiles
 }
 
 /**
@@ -36,18 +37,21 @@ class TableFile<T> {
   readonly #entriesOf: (table: T) => number
   readonly #log: Logger
   readonly #now: number
+  readonly #files: TableFiles
 
-  constructor(path: string, parse: (text: string) => T, { what, entriesOf, log, now }: TableFileOptions<T>) {
+  constructor(path: string, parse: (text: string) => T, options: TableFileOptions<T>) {
+    const { what, entriesOf, log, now, files = machineFiles } = options
     this.#path = path
     this.#parse = parse
     this.#what = what
     this.#entriesOf = entriesOf
     this.#log = log ?? silent
     this.#now = now
+    this.#files = files
   }
 
   async load(): Promise<T> {
-    await removeLeftovers(this.#path)
+    await this.#files.removeLeftovers(this.#path)
     const text = await this.#read(this.#path)
     if (text === undefined) return this.#recoverMissing()
     if (text.trim() === '') return (await this.#recover('.bak', 'is empty')) ?? this.#parse('')
@@ -64,7 +68,7 @@ class TableFile<T> {
   // an empty table.
   async #recoverMissing(): Promise<T> {
     const recovered = await this.#recover('.tmp', 'is missing')
-    if (recovered !== undefined) await rm(`${this.#path}.tmp`, { force: true })
+    if (recovered !== undefined) await this.#files.remove(`${this.#path}.tmp`)
     return recovered ?? this.#parse('')
   }
 
@@ -80,16 +84,16 @@ class TableFile<T> {
 
   async #read(path: string): Promise<string | undefined> {
     try {
-      return new TextDecoder().decode(await readFile(path))
+      const bytes = await this.#files.read(path)
+      return bytes === undefined ? undefined : new TextDecoder().decode(bytes)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw new Error(`the ${this.#what} file ${path} cannot be read: ${(error as Error).message}`, { cause: error })
     }
   }
 
   async #putAside(reason: string): Promise<string> {
     try {
-      return await moveAside(this.#path, 'corrupt', this.#now)
+      return await moveAside(this.#path, 'corrupt', this.#now, this.#files)
     } catch (error) {
       const why = (error as Error).message
       const message = `the ${this.#what} file ${this.#path} can neither be parsed (${reason}) nor put aside: ${why}`
@@ -107,7 +111,7 @@ class TableFile<T> {
     if (copy === undefined || copy.entries === 0) return undefined
     const fields = { path: this.#path, from, because, entries: copy.entries }
     this.#log.warn(fields, `the ${this.#what} table was loaded from a copy`)
-    await replaceFile(this.#path, copy.text)
+    await this.#files.replace(this.#path, copy.text)
     return copy.table
   }
 

@@ -15,34 +15,52 @@ export interface MemoryDiskOptions {
 
 /** Files in memory, which take as much of it as was written to them. For tests, and for brokers that keep nothing. */
 export class MemoryDisk implements Disk {
-  readonly #files = new Map<string, Content>()
-  readonly #folders = new Set<string>(['/'])
+  #files = new Map<string, Content>()
+  #folders = new Set<string>(['/'])
   readonly #claims = new Set<string>()
-  readonly #volume: Volume
+  #volume: Volume
+  readonly #user: DiskUser = { isAlive: true }
 
   constructor({ capacity = Number.POSITIVE_INFINITY, now = Date.now }: MemoryDiskOptions = {}) {
     this.#volume = { capacity, used: 0, now }
   }
 
+  /**
+   * Ends the use of this disk, as kill -9 ends a process: all that is done with it from now on fails.
+   * @returns The disk as the next process finds it, with everything that was written
+   */
+  afterKill(): MemoryDisk {
+    this.#user.isAlive = false
+    const next = new MemoryDisk()
+    next.#files = this.#files
+    next.#folders = this.#folders
+    next.#volume = this.#volume
+    return next
+  }
+
   open(path: string): OpenFile {
+    checkAlive(this.#user)
     const content = this.#files.get(path)
     if (content === undefined) throw diskError('ENOENT', `no such file: ${path}`)
-    return new MemoryFile(path, content)
+    return new MemoryFile(path, content, this.#user)
   }
 
   create(path: string, size: number): OpenFile {
+    checkAlive(this.#user)
     if (this.exists(path)) throw diskError('EEXIST', `the file exists: ${path}`)
     if (!this.#folders.has(dirname(path))) throw diskError('ENOENT', `no such folder: ${dirname(path)}`)
     const content = new Content(size, this.#volume)
     this.#files.set(path, content)
-    return new MemoryFile(path, content)
+    return new MemoryFile(path, content, this.#user)
   }
 
   makeFolder(path: string): void {
+    checkAlive(this.#user)
     for (let at = path; !this.#folders.has(at); at = dirname(at)) this.#folders.add(at)
   }
 
   list(path: string): readonly FolderEntry[] | undefined {
+    checkAlive(this.#user)
     if (!this.#folders.has(path)) return undefined
     const entries: FolderEntry[] = []
     for (const [file, { size, modified }] of this.#files) {
@@ -56,10 +74,12 @@ export class MemoryDisk implements Disk {
   }
 
   exists(path: string): boolean {
+    checkAlive(this.#user)
     return this.#files.has(path) || this.#folders.has(path)
   }
 
   rename(from: string, to: string): void {
+    checkAlive(this.#user)
     const content = this.#files.get(from)
     if (content === undefined) throw diskError('ENOENT', `no such file: ${from}`)
     if (from === to) return
@@ -69,6 +89,7 @@ export class MemoryDisk implements Disk {
   }
 
   async unlink(path: string): Promise<void> {
+    checkAlive(this.#user)
     const content = this.#files.get(path)
     if (content === undefined) throw diskError('ENOENT', `no such file: ${path}`)
     this.#files.delete(path)
@@ -82,7 +103,9 @@ export class MemoryDisk implements Disk {
     this.#folders.delete(path)
   }
 
-  async syncFolder(): Promise<void> {}
+  async syncFolder(): Promise<void> {
+    checkAlive(this.#user)
+  }
 
   async space(): Promise<DiskSpace> {
     const { capacity, used } = this.#volume
@@ -91,10 +114,20 @@ export class MemoryDisk implements Disk {
   }
 
   async lock(path: string): Promise<Disposable> {
+    checkAlive(this.#user)
     if (this.#claims.has(path)) throw diskError('EBUSY', `${path} is claimed by another store on this disk`)
     this.#claims.add(path)
     return { [Symbol.dispose]: () => void this.#claims.delete(path) }
   }
+}
+
+/** The process that uses a disk. */
+interface DiskUser {
+  isAlive: boolean
+}
+
+function checkAlive(user: DiskUser): void {
+  if (!user.isAlive) throw diskError('EIO', 'the process that used this disk has been killed')
 }
 
 /** What all files of a disk share. */
@@ -176,10 +209,12 @@ class Content {
 class MemoryFile implements OpenFile {
   readonly path: string
   readonly #content: Content
+  readonly #user: DiskUser
 
-  constructor(path: string, content: Content) {
+  constructor(path: string, content: Content, user: DiskUser) {
     this.path = path
     this.#content = content
+    this.#user = user
   }
 
   get size(): number {
@@ -187,24 +222,31 @@ class MemoryFile implements OpenFile {
   }
 
   writeSync(bytes: Uint8Array, from: number, to: number, at: number): number {
+    checkAlive(this.#user)
     return this.#content.write(bytes, from, to, at)
   }
 
   async write(bytes: Uint8Array, from: number, to: number, at: number): Promise<number> {
+    checkAlive(this.#user)
     return this.#content.write(bytes, from, to, at)
   }
 
   readSync(into: Uint8Array, from: number, to: number, at: number): number {
+    checkAlive(this.#user)
     return this.#content.read(into, from, to, at)
   }
 
   async read(into: Uint8Array, from: number, to: number, at: number): Promise<number> {
+    checkAlive(this.#user)
     return this.#content.read(into, from, to, at)
   }
 
-  async datasync(): Promise<void> {}
+  async datasync(): Promise<void> {
+    checkAlive(this.#user)
+  }
 
   truncate(size: number): void {
+    checkAlive(this.#user)
     this.#content.resize(size)
   }
 
