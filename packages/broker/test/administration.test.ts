@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import {
   brokerAdminRequests,
@@ -26,6 +26,12 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await setImmediate()
 }
 
+/** What the clients answer to a forwarded request, by its code. */
+const bodies = new Map([
+  [307, Buffer.from('{"properties":{"x":"1"}}')],
+  [221, Buffer.from('{"messageQueueTable":{{"brokerName":"broker-a","queueId":0,"topic":"Orders"}:7}}')],
+])
+
 /** A client with its own connection, which notes what the broker tells it. */
 function connect(
   t: { after(close: () => Promise<void>): void },
@@ -38,7 +44,7 @@ function connect(
     dial,
     onRequest: command => {
       told.push(command.code)
-      return { code: 0, body: command.code === 307 ? Buffer.from('{"properties":{"x":"1"}}') : null }
+      return { code: 0, body: bodies.get(command.code) ?? null }
     },
   })
   t.after(() => client.close())
@@ -268,6 +274,166 @@ test('a request about a consumer is forwarded to it', async t => {
   assert.equal(info.body?.properties.get('x'), '1')
   const absent = mq.client.call(mq.brokerAddress, clientNotices.GET_CONSUMER_RUNNING_INFO, { header: { ...header, clientId: 'd' } }) // biome-ignore format: one thought
   await assert.rejects(absent, { responseCode: 1, remark: 'The Consumer <g> <d> not online' })
+})
+
+test('a consumer tells its offsets to an operator', async t => {
+  const mq = await brokerInMemory(t)
+  const consumer = connect(t, mq, 'c')
+  await consumer.beat('g', ['Orders'])
+  const ask = (given: object) =>
+    mq.client.call(mq.brokerAddress, offsetRequests.INVOKE_BROKER_TO_GET_CONSUMER_STATUS, {
+      header: { topic: 'Orders', group: 'g', ...given },
+    })
+  const { body } = await ask({})
+  assert.deepEqual(
+    [...(body?.consumerTable ?? [])].map(([id, offsets]) => [id, offsets.map(({ offset }) => offset)]),
+    [['c', [7]]],
+  )
+  assert.equal((await ask({ clientAddr: 'another' })).body?.consumerTable?.size, 0)
+  const remark = 'No Any Consumer online in the consumer group: [h]'
+  await assert.rejects(ask({ group: 'h' }), { responseCode: 1, remark })
+})
+
+/** A topic of one queue with messages of a second each, of which a group has consumed some. */
+async function consumedPartly(t: TestContext) {
+  const mq = await brokerInMemory(t)
+  const client = connect(t, mq, 'c')
+  await client.call(
+    topicRequests.UPDATE_AND_CREATE_TOPIC,
+    createTopic('Orders', { readQueueNums: 1, writeQueueNums: 1 }),
+  )
+  await client.beat('g', ['Orders'])
+  const start = mq.clock.now()
+  for (let i = 0; i < 3; i++) {
+    await client.call(sendRequests.SEND_MESSAGE, message('Orders'))
+    mq.clock.advance(1000)
+  }
+  const offset = { consumerGroup: 'g', topic: 'Orders', queueId: 0, commitOffset: 2 }
+  await client.call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: offset })
+  return { mq, client, start }
+}
+
+test('the backlog of all groups is shown, and how old it is', async t => {
+  const { client, start } = await consumedPartly(t)
+  const { body } = await client.call(groupRequests.GET_BROKER_CONSUME_STATS, { header: { isOrder: false } })
+  const shown = body?.groups.find(({ group }) => group === 'g')
+  assert.deepEqual(shown?.topics[0]?.queues.map(({ brokerOffset, consumerOffset }) => [brokerOffset, consumerOffset]), [[3, 2]]) // biome-ignore format: one thought
+  assert.equal(body?.totalDiff, 1)
+  const ordered = await client.call(groupRequests.GET_BROKER_CONSUME_STATS, { header: { isOrder: true } })
+  assert.equal(ordered.body?.totalDiff, 0)
+  const spans = await client.call(groupRequests.QUERY_CONSUME_TIME_SPAN, { header: { topic: 'Orders', group: 'g' } })
+  assert.deepEqual(spans.body, [
+    {
+      queue: { topic: 'Orders', brokerName: 'broker-a', queueId: 0 },
+      minTimestamp: start,
+      maxTimestamp: start + 2000,
+      consumeTimestamp: start + 1000,
+      delayMs: 1000,
+    },
+  ])
+  const unknown = client.call(groupRequests.QUERY_CONSUME_TIME_SPAN, { header: { topic: 'none', group: 'g' } })
+  await assert.rejects(unknown, { responseCode: 17, remark: 'topic[none] not exist' })
+})
+
+test('a counter shows its last minute; one that is unknown is refused', async t => {
+  const { mq, client } = await consumedPartly(t)
+  mq.clock.advance(60_000)
+  const view = (statsName: string, statsKey: string) =>
+    client.call(brokerAdminRequests.VIEW_BROKER_STATS_DATA, { header: { statsName, statsKey } })
+  assert.equal((await view('TOPIC_PUT_NUMS', 'Orders')).body?.statsMinute.sum, 3)
+  assert.equal((await view('TOPIC_PUT_SIZE', 'Orders')).body?.statsMinute.avgpt, 5)
+  assert.equal((await view('BROKER_PUT_NUMS', 'DefaultCluster')).body?.statsMinute.sum, 3)
+  for (const [name, key] of [
+    ['TOPIC_PUT_NUMS', 'none'],
+    ['BROKER_PUT_NUMS', 'other'],
+    ['x', 'Orders'],
+  ] as const) {
+    // biome-ignore format: one thought
+    await assert.rejects(view(name, key), { responseCode: 1, remark: `The stats <${name}> <${key}> not exist` })
+  }
+})
+
+test('the entries of a queue are shown, with what the filter of a group takes', async t => {
+  const { client } = await consumedPartly(t)
+  const query = (given: object) =>
+    client.call(brokerAdminRequests.QUERY_CONSUME_QUEUE, {
+      header: { topic: 'Orders', queueId: 0, index: 1, count: 10, ...given },
+    })
+  const { body } = await query({ consumerGroup: 'g' })
+  assert.deepEqual([body?.minQueueIndex, body?.maxQueueIndex, body?.entries.length], [0, 3, 2])
+  assert.equal(body?.entries[0]?.eval, true)
+  assert.equal((await query({ consumerGroup: 'h' })).body?.filterData, 'h@Orders is not online!')
+  const beyond = await query({ index: 9 })
+  assert.deepEqual([beyond.body, beyond.remark], [null, 'Index 9 of 0@Orders is not exist!'])
+  await assert.rejects(query({ queueId: 7 }), { responseCode: 1, remark: '7@Orders is not exist!' })
+})
+
+test('the offsets of a group are copied, and the lowest ones of a topic are shown', async t => {
+  const { client } = await consumedPartly(t)
+  const clone = (destGroup: string) =>
+    client.call(offsetRequests.CLONE_GROUP_OFFSET, { header: { srcGroup: 'g', destGroup, topic: 'Orders' } })
+  await clone('h')
+  const offset = { consumerGroup: 'h', topic: 'Orders', queueId: 0 }
+  assert.equal((await client.call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: offset })).header.offset, 2)
+  await assert.rejects(clone('../h'), { responseCode: responseCodes.INVALID_PARAMETER })
+  const correction = (filterGroups: string) =>
+    client.call(offsetRequests.QUERY_CORRECTION_OFFSET, {
+      header: { topic: 'Orders', compareGroup: 'x', filterGroups },
+    })
+  assert.deepEqual([...((await correction('')).body ?? [])], [[0, 2]])
+  assert.deepEqual([...((await correction('g,h')).body ?? [])], [])
+})
+
+test('several topics and groups are created at once, or none of them', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  const topic = (topicName: string) => ({
+    topicName,
+    readQueueNums: 1,
+    writeQueueNums: 1,
+    perm: 6,
+    topicFilterType: 'SINGLE_TAG',
+    topicSysFlag: 0,
+    order: false,
+    attributes: new Map([['+message.type', 'FIFO']]),
+  })
+  await assert.rejects(call(topicRequests.UPDATE_AND_CREATE_TOPIC_LIST, { body: [topic('One'), topic('../x')] }))
+  await assert.rejects(call(topicRequests.GET_TOPIC_CONFIG, { header: { topic: 'One' } }), { responseCode: 17 })
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC_LIST, { body: [topic('One'), topic('Two')] })
+  const { body } = await call(topicRequests.GET_TOPIC_CONFIG, { header: { topic: 'Two' } })
+  assert.deepEqual([...(body?.attributes ?? [])], [['message.type', 'FIFO']])
+  const groups = ['g', 'h'].map(name => ({ ...defaultGroupConfig(name), retryMaxTimes: 2 }))
+  await call(groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST, { body: groups })
+  const shown = await call(groupRequests.GET_SUBSCRIPTIONGROUP_CONFIG, { header: { group: 'h' } })
+  assert.equal(shown.body?.retryMaxTimes, 2)
+})
+
+test('a group that may not read a topic is refused its pulls until it may again', async t => {
+  const { client } = await consumedPartly(t)
+  const forbid = (readable?: boolean) =>
+    client.call(groupRequests.UPDATE_AND_GET_GROUP_FORBIDDEN, {
+      header: { group: 'g', topic: 'Orders', ...(readable !== undefined && { readable }) },
+    })
+  const header = { consumerGroup: 'g', topic: 'Orders', queueId: 0, queueOffset: 0, maxMsgNums: 32, sysFlag: 0, commitOffset: 0, suspendTimeoutMillis: 0, subVersion: 0 } // biome-ignore format: one thought
+  const pull = () => client.call(consumeRequests.PULL_MESSAGE, { header })
+  assert.equal((await forbid()).body?.readable, true)
+  assert.equal((await forbid(false)).body?.readable, false)
+  await assert.rejects(pull(), { responseCode: responseCodes.NO_PERMISSION, remark: /is forbidden for topic/ })
+  assert.equal((await forbid(true)).body?.readable, true)
+  assert.equal((await pull()).code, 0)
+})
+
+test('what a deleted topic has left is cleaned up on request', async t => {
+  const { client } = await consumedPartly(t)
+  for (const request of [
+    brokerAdminRequests.CLEAN_EXPIRED_CONSUMEQUEUE,
+    brokerAdminRequests.CLEAN_UNUSED_TOPIC,
+    brokerAdminRequests.DELETE_EXPIRED_COMMITLOG,
+  ]) {
+    assert.equal((await client.call(request)).code, 0)
+  }
+  const { header } = await client.call(queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
+  assert.equal(header.offset, 3)
 })
 
 test('options that may change are changed, and the broker registers its permission', async t => {

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import {
+  brokerAdminRequests,
   clientNotices,
   decodeMessage,
   membershipRequests,
+  offsetMessageId,
   PROPERTY,
   readOffsetMessageId,
   responseCodes,
@@ -171,6 +173,31 @@ test('after transactionCheckMax checks the broker gives up, and keeps the messag
   const [givenUp, ...more] = await messagesIn(mq, GIVEN_UP, 0)
   assert.equal(givenUp?.body.toString(), 'half')
   assert.equal(more.length, 0)
+})
+
+test('an operator has a half message checked again that the broker has given up on', async t => {
+  const mq = await start(t, { transactionCheckMax: 3 })
+  await sendHalf(mq)
+  await pass(mq, 10)
+  const [givenUp] = await messagesIn(mq, GIVEN_UP, 0)
+  const resume = (msgId: string) =>
+    mq.client.call(mq.brokerAddress, brokerAdminRequests.RESUME_CHECK_HALF_MESSAGE, { header: { msgId } })
+  await resume(offsetMessageId(givenUp!.storeHost, givenUp!.physicalOffset))
+  await pass(mq, 2)
+  const { header, half } = mq.checks.at(-1)!
+  assert.deepEqual([mq.checks.length > 3, half.properties.get(PROPERTY.TRANSACTION_CHECK_TIMES)], [true, '2'])
+  await end(mq, endOf(header.commitLogOffset, header.tranStateTableOffset))
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['half'])
+})
+
+test('a message that is no half message is not put among them', async t => {
+  const mq = await start(t)
+  const { header } = await sendMessage(mq)
+  for (const msgId of [header.msgId, 'F'.repeat(32), 'x']) {
+    const resumed = mq.client.call(mq.brokerAddress, brokerAdminRequests.RESUME_CHECK_HALF_MESSAGE, { header: { msgId } }) // biome-ignore format: one thought
+    await assert.rejects(resumed, { responseCode: 1 })
+  }
+  assert.deepEqual(await messagesIn(mq, HALF, 0), [])
 })
 
 test('an end that comes after a check ends the half message that was stored again, too', async t => {

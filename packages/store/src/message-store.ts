@@ -393,6 +393,11 @@ export class MessageStore {
     return await this.#retention.deleteExpired()
   }
 
+  /** Deletes the files of queues, and of the index, that only lead to deleted files of the log. @throws the error of the disk */
+  deleteExpiredUnits(): Promise<void> {
+    return this.#retention.deleteUnits()
+  }
+
   /** The part of the disk in use, 0 to 1; of the log's or the queues', whichever is fuller. As of the last look. */
   get diskUsed(): number {
     return this.#retention.used

@@ -110,6 +110,14 @@ export class Retention {
     })
   }
 
+  /** Deletes what is derived from files of the log that no longer exist. @throws the error of the disk */
+  async deleteUnits(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#deleteUnits()
+      return 0
+    })
+  }
+
   /** Resolves when no round is under way. */
   async settled(): Promise<void> {
     await this.#round?.catch(() => {})
@@ -149,7 +157,7 @@ export class Retention {
   }
 
   async #delete(most: number): Promise<number> {
-    const { rules, disk, log, derived, clock } = this.#parts
+    const { rules, disk, log, clock } = this.#parts
     const isForced = rules.isForceable && this.#used > rules.forcedAbove
     const times = new Map((disk.list(log.folder) ?? []).map(file => [file.name, file.modified]))
     const files = log.finishedFiles.map(name => ({ name, modified: times.get(name) ?? 0 }))
@@ -158,7 +166,12 @@ export class Retention {
     if (count === 0) return 0
     await disk.syncFolder(log.folder)
     this.#logger.info({ files: count, start: log.start, isForced }, 'old files of the log were deleted')
-    for (const data of derived) await data.dropBefore(log.start)
+    await this.#deleteUnits()
     return count
+  }
+
+  async #deleteUnits(): Promise<void> {
+    const { log, derived } = this.#parts
+    for (const data of derived) await data.dropBefore(log.start)
   }
 }

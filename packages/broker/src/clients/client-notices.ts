@@ -21,6 +21,8 @@ type Header<Name extends keyof typeof clientNotices> = NonNullable<Input<Name>['
 
 /** How long a client may take to answer, milliseconds (Apache's Broker2Client.callClient). */
 const CALL_MS = 10_000
+/** The same for its offsets (Apache's Broker2Client.getConsumeStatus). */
+const STATUS_CALL_MS = 5000
 
 /** What a broker tells clients on their own connections: Apache's Broker2Client. */
 export class ClientNotices {
@@ -69,6 +71,13 @@ export class ClientNotices {
   async runningInfo(peer: Peer, header: Header<'GET_CONSUMER_RUNNING_INFO'>): Promise<ConsumerRunningInfo | null> {
     const { body } = await peer.call(clientNotices.GET_CONSUMER_RUNNING_INFO, { header }, { timeoutMs: CALL_MS })
     return body
+  }
+
+  /** Asks a consumer for its offsets in a topic. @throws RemotingError, ResponseError */
+  async consumerStatus(peer: Peer, header: Header<'GET_CONSUMER_STATUS_FROM_CLIENT'>): Promise<readonly QueueOffset[]> {
+    const timeoutMs = STATUS_CALL_MS
+    const { body } = await peer.call(clientNotices.GET_CONSUMER_STATUS_FROM_CLIENT, { header }, { timeoutMs })
+    return body?.messageQueueTable ?? []
   }
 
   /** Makes a consumer consume a stored message again. @throws RemotingError, ResponseError */

@@ -4,6 +4,7 @@ import {
   groupProblem,
   isReadable,
   nextDataVersion,
+  PERM_READ,
   type SubscriptionGroupConfig,
   type SubscriptionGroupTable,
 } from '@gantrymq/protocol'
@@ -113,6 +114,20 @@ export class GroupTable {
     this.#groups.delete(group)
     this.#version = nextDataVersion(this.#version, now)
     return { before, after: undefined }
+  }
+
+  /** Forbids a group to read a topic, or allows it again. @returns whether that was a change. */
+  setReadable(group: string, topic: string, isAllowed: boolean, now: number): boolean {
+    const before = this.#forbidden.get(group)?.get(topic) ?? 0
+    const after = isAllowed ? before & ~PERM_READ : before | PERM_READ
+    if (before === after) return false
+    const topics = new Map(this.#forbidden.get(group))
+    if (after === 0) topics.delete(topic)
+    else topics.set(topic, after)
+    if (topics.size === 0) this.#forbidden.delete(group)
+    else this.#forbidden.set(group, topics)
+    this.#version = nextDataVersion(this.#version, now)
+    return true
   }
 
   /** Whether an operator has forbidden a group to read a topic: the bits of the table are those of permissions. */

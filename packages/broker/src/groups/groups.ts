@@ -110,6 +110,13 @@ export class Groups {
     if (change !== undefined) await this.#file.save()
   }
 
+  /** Forbids a group to read a topic, or allows it again, and resolves when it is stored. @throws the error of the file system */
+  async setReadable(group: string, topic: string, isReadable: boolean): Promise<void> {
+    if (!this.#table.setReadable(group, topic, isReadable, this.#options.clock.now())) return
+    this.#options.log.info({ group, topic, isReadable }, 'update the topics that a subscription group may not read')
+    await this.#file.save()
+  }
+
   /** Whether an operator has forbidden a group to read a topic. */
   isForbidden(group: string, topic: string): boolean {
     return this.#table.isForbidden(group, topic)

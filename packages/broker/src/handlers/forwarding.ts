@@ -1,16 +1,26 @@
-import { type clientNotices, readOffsetMessageId, responseCodes, versionName } from '@gantrymq/protocol'
+import {
+  type clientNotices,
+  type offsetRequests,
+  type QueueOffset,
+  responseCodes,
+  versionName,
+} from '@gantrymq/protocol'
 import { type HandlersFor, RemotingError, ResponseError } from '@gantrymq/remoting'
 import type { Client } from '../clients/client-registry.ts'
 import type { BrokerContext } from '../context.ts'
+import { positionInId } from './message-id.ts'
 
-type ForwardedRequests = Pick<typeof clientNotices, 'GET_CONSUMER_RUNNING_INFO' | 'CONSUME_MESSAGE_DIRECTLY'>
+type ForwardedRequests = Pick<typeof clientNotices, 'GET_CONSUMER_RUNNING_INFO' | 'CONSUME_MESSAGE_DIRECTLY'> &
+  Pick<typeof offsetRequests, 'INVOKE_BROKER_TO_GET_CONSUMER_STATUS'>
 
 const { CONSUME_MSG_TIMEOUT, SYSTEM_ERROR } = responseCodes
 
 /** Ordinal of V3_1_8_SNAPSHOT in Apache's MQVersion: older clients know neither request. */
 const FIRST_VERSION = 62
+/** Ordinal of V3_0_7_SNAPSHOT. */
+const FIRST_VERSION_WITH_STATUS = 28
 
-/** Requests of operators that a broker forwards to one consumer: Apache's AdminBrokerProcessor.callConsumer. */
+/** Requests of operators that a broker forwards to consumers: Apache's AdminBrokerProcessor.callConsumer, Broker2Client. */
 export const forwardingHandlers: HandlersFor<ForwardedRequests, BrokerContext> = {
   async GET_CONSUMER_RUNNING_INFO({ header }, context) {
     const client = consumerOf(header.consumerGroup, header.clientId, context)
@@ -25,20 +35,37 @@ export const forwardingHandlers: HandlersFor<ForwardedRequests, BrokerContext> =
     const complete = { ...header, brokerName, groupSysFlag: context.groups.get(consumerGroup)?.groupSysFlag ?? 0 }
     return forwarded(client, consumerGroup, () => context.notices.consumeDirectly(client.peer, complete, body))
   },
+
+  async INVOKE_BROKER_TO_GET_CONSUMER_STATUS({ header }, { clients, notices, log }) {
+    const { topic, group, clientAddr: wanted = '' } = header
+    const members = [...(clients.consumerGroup(group)?.clients.values() ?? [])]
+    if (members.length === 0) {
+      throw new ResponseError(SYSTEM_ERROR, `No Any Consumer online in the consumer group: [${group}]`)
+    }
+    const asked = members.filter(({ clientId }) => wanted === '' || wanted === clientId)
+    const tooOld = asked.find(({ version }) => version < FIRST_VERSION_WITH_STATUS)
+    if (tooOld !== undefined) {
+      const remark = `the client does not support this feature. version=${versionName(tooOld.version)}`
+      throw new ResponseError(SYSTEM_ERROR, remark)
+    }
+    const consumerTable = new Map<string, readonly QueueOffset[]>()
+    const ask = async ({ clientId, peer }: Client): Promise<void> => {
+      try {
+        consumerTable.set(clientId, await notices.consumerStatus(peer, { topic, group }))
+      } catch (error) {
+        // As in Apache, the others are shown.
+        log.warn({ err: error, group, clientId }, 'a consumer did not tell its offsets')
+      }
+    }
+    await Promise.all(asked.map(ask))
+    return { body: { messageQueueTable: [], consumerTable } }
+  },
 }
 
 async function messageOf(msgId: string, { store }: BrokerContext): Promise<Buffer> {
-  const body = await store.messageAt(positionIn(msgId))
+  const body = await store.messageAt(positionInId(msgId))
   if (body !== undefined) return body
   throw new ResponseError(SYSTEM_ERROR, `there is no message with the id ${msgId} in this broker`)
-}
-
-function positionIn(msgId: string): number {
-  try {
-    return Number(readOffsetMessageId(msgId).physicalOffset)
-  } catch (error) {
-    throw new ResponseError(SYSTEM_ERROR, (error as Error).message)
-  }
 }
 
 /** The consumer that a request is for. @throws ResponseError if it is not connected, or too old */

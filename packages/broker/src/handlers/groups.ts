@@ -9,6 +9,8 @@ type GroupRequests = Pick<
   | 'GET_ALL_SUBSCRIPTIONGROUP_CONFIG'
   | 'DELETE_SUBSCRIPTIONGROUP'
   | 'GET_SUBSCRIPTIONGROUP_CONFIG'
+  | 'UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST'
+  | 'UPDATE_AND_GET_GROUP_FORBIDDEN'
 >
 
 /** Most queues of a retry topic. */
@@ -19,6 +21,14 @@ export const groupHandlers: HandlersFor<GroupRequests, BrokerContext> = {
   async UPDATE_AND_CREATE_SUBSCRIPTIONGROUP({ body, peer }, { groups, log }) {
     log.info({ peer: peer.remoteAddress, group: body?.groupName }, 'updateAndCreateSubscriptionGroup called')
     await groups.put(checked(body))
+    return {}
+  },
+
+  async UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST({ body, peer }, { groups, log }) {
+    log.info({ peer: peer.remoteAddress, groups: body?.length }, 'updateAndCreateSubscriptionGroupList called')
+    if (body === null) throw new ResponseError(responseCodes.SYSTEM_ERROR, NO_BODY)
+    // All are checked before one of them is stored.
+    for (const config of body.map(checked)) await groups.put(config)
     return {}
   },
 
@@ -40,6 +50,16 @@ export const groupHandlers: HandlersFor<GroupRequests, BrokerContext> = {
     const body = groups.find(group)
     if (body !== undefined) return { body }
     throw new ResponseError(responseCodes.SUBSCRIPTION_GROUP_NOT_EXIST, 'No group in this broker')
+  },
+
+  async UPDATE_AND_GET_GROUP_FORBIDDEN({ header: { group, topic, readable } }, { groups, topics }) {
+    // Apache makes an entry for any names; each would stay in the file.
+    if (readable === false && (!groups.has(group) || !topics.has(topic))) {
+      const remark = `the group ${group} or the topic ${topic} is not in this broker; nothing was changed`
+      throw new ResponseError(responseCodes.INVALID_PARAMETER, remark)
+    }
+    if (readable !== undefined) await groups.setReadable(group, topic, readable)
+    return { body: { group, topic, readable: !groups.isForbidden(group, topic) } }
   },
 }
 

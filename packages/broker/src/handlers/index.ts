@@ -12,8 +12,10 @@ import {
 } from '@gantrymq/protocol'
 import type { HandlersFor } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
+import { cleanUpHandlers } from './clean-up.ts'
 import { clientHandlers } from './clients.ts'
 import { connectionHandlers } from './connections.ts'
+import { consumeQueueHandlers } from './consume-queues.ts'
 import { forwardingHandlers } from './forwarding.ts'
 import { groupHandlers } from './groups.ts'
 import { lockHandlers } from './locks.ts'
@@ -46,26 +48,17 @@ const {
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,
 } = consumeRequests
-const { GET_ALL_CONSUMER_OFFSET, GET_ALL_DELAY_OFFSET, INVOKE_BROKER_TO_RESET_OFFSET } = offsetRequests
 const {
-  UPDATE_AND_CREATE_TOPIC,
-  DELETE_TOPIC_IN_BROKER,
-  GET_ALL_TOPIC_CONFIG,
-  GET_SYSTEM_TOPIC_LIST_FROM_BROKER,
-  GET_TOPIC_CONFIG,
-  GET_TOPIC_STATS_INFO,
-  QUERY_TOPIC_CONSUME_BY_WHO,
-} = topicRequests
-const {
-  UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
-  GET_ALL_SUBSCRIPTIONGROUP_CONFIG,
-  DELETE_SUBSCRIPTIONGROUP,
-  GET_SUBSCRIPTIONGROUP_CONFIG,
-  GET_CONSUME_STATS,
-  QUERY_TOPICS_BY_CONSUMER,
-  QUERY_SUBSCRIPTION_BY_CONSUMER,
-} = groupRequests
-const { UPDATE_BROKER_CONFIG, GET_BROKER_CONFIG, GET_BROKER_RUNTIME_INFO } = brokerAdminRequests
+  UPDATE_BROKER_CONFIG,
+  GET_BROKER_CONFIG,
+  GET_BROKER_RUNTIME_INFO,
+  VIEW_BROKER_STATS_DATA,
+  CLEAN_EXPIRED_CONSUMEQUEUE,
+  CLEAN_UNUSED_TOPIC,
+  DELETE_EXPIRED_COMMITLOG,
+  QUERY_CONSUME_QUEUE,
+  RESUME_CHECK_HALF_MESSAGE,
+} = brokerAdminRequests
 const { GET_CONSUMER_RUNNING_INFO, CONSUME_MESSAGE_DIRECTLY } = clientNotices
 
 /** What the fast port serves: everything but the requests that may wait for messages. */
@@ -79,30 +72,22 @@ export const fastPortRequests = {
   SEND_REPLY_MESSAGE_V2,
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
-  GET_ALL_CONSUMER_OFFSET,
-  GET_ALL_DELAY_OFFSET,
   ...queryRequests,
   ...membershipRequests,
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,
-  UPDATE_AND_CREATE_TOPIC,
-  DELETE_TOPIC_IN_BROKER,
-  GET_ALL_TOPIC_CONFIG,
-  GET_SYSTEM_TOPIC_LIST_FROM_BROKER,
-  GET_TOPIC_CONFIG,
-  UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
-  GET_ALL_SUBSCRIPTIONGROUP_CONFIG,
-  DELETE_SUBSCRIPTIONGROUP,
-  GET_SUBSCRIPTIONGROUP_CONFIG,
+  ...topicRequests,
+  ...groupRequests,
+  ...offsetRequests,
   UPDATE_BROKER_CONFIG,
   GET_BROKER_CONFIG,
   GET_BROKER_RUNTIME_INFO,
-  GET_TOPIC_STATS_INFO,
-  QUERY_TOPIC_CONSUME_BY_WHO,
-  GET_CONSUME_STATS,
-  QUERY_TOPICS_BY_CONSUMER,
-  QUERY_SUBSCRIPTION_BY_CONSUMER,
-  INVOKE_BROKER_TO_RESET_OFFSET,
+  VIEW_BROKER_STATS_DATA,
+  CLEAN_EXPIRED_CONSUMEQUEUE,
+  CLEAN_UNUSED_TOPIC,
+  DELETE_EXPIRED_COMMITLOG,
+  QUERY_CONSUME_QUEUE,
+  RESUME_CHECK_HALF_MESSAGE,
   ...connectionRequests,
   GET_CONSUMER_RUNNING_INFO,
   CONSUME_MESSAGE_DIRECTLY,
@@ -129,4 +114,6 @@ export const handlers = {
   ...resetHandlers,
   ...connectionHandlers,
   ...forwardingHandlers,
+  ...consumeQueueHandlers,
+  ...cleanUpHandlers,
 } satisfies HandlersFor<typeof brokerRequests, BrokerContext>

@@ -1,11 +1,14 @@
-import { type consumeRequests, type offsetRequests, responseCodes } from '@gantrymq/protocol'
+import { type consumeRequests, groupProblem, type offsetRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 
 type OffsetRequests = Pick<typeof consumeRequests, 'QUERY_CONSUMER_OFFSET' | 'UPDATE_CONSUMER_OFFSET'> &
-  Pick<typeof offsetRequests, 'GET_ALL_CONSUMER_OFFSET' | 'GET_ALL_DELAY_OFFSET'>
+  Pick<
+    typeof offsetRequests,
+    'GET_ALL_CONSUMER_OFFSET' | 'GET_ALL_DELAY_OFFSET' | 'QUERY_CORRECTION_OFFSET' | 'CLONE_GROUP_OFFSET'
+  >
 
-const { QUERY_NOT_FOUND, SUBSCRIPTION_GROUP_NOT_EXIST, TOPIC_NOT_EXIST } = responseCodes
+const { INVALID_PARAMETER, QUERY_NOT_FOUND, SUBSCRIPTION_GROUP_NOT_EXIST, TOPIC_NOT_EXIST } = responseCodes
 
 /** Reading and committing the offsets of groups: Apache's ConsumerManageProcessor. */
 export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
@@ -41,6 +44,36 @@ export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
   GET_ALL_CONSUMER_OFFSET: (_call, { offsets }) => ({ body: offsets.all }),
 
   GET_ALL_DELAY_OFFSET: (_call, { delays }) => ({ body: delays.offsets }),
+
+  // Apache also deletes the offsets of the groups that are left out, in all topics. It looks for those of `compareGroup` under
+  // the wrong key, so that they never change the answer.
+  QUERY_CORRECTION_OFFSET({ header: { topic, filterGroups = '' } }, { offsets, store }) {
+    const leftOut = new Set(filterGroups.split(','))
+    const lowest = new Map<number, number>()
+    for (const group of offsets.groupsOf(topic)) {
+      if (leftOut.has(group)) continue
+      for (const [queueId, offset] of offsets.queues(topic, group) ?? []) {
+        const isGone = offset < (store.queue(topic, queueId)?.minOffset ?? 0)
+        if (!isGone) lowest.set(queueId, Math.min(offset, lowest.get(queueId) ?? offset))
+      }
+    }
+    return { body: lowest }
+  },
+
+  CLONE_GROUP_OFFSET({ header: { srcGroup, destGroup, topic = '', offline }, peer }, context) {
+    const { offsets, topics, clients, log } = context
+    const problem = groupProblem(destGroup)
+    if (problem !== null) throw new ResponseError(INVALID_PARAMETER, `${problem}; no offset was copied`)
+    const isOnline = clients.consumerGroup(srcGroup) !== undefined
+    // Without a topic Apache goes through all topics of the group, and copies nothing.
+    for (const name of topic === '' ? offsets.topicsOf(srcGroup) : [topic]) {
+      const mayCopy = offline || !isOnline || clients.subscription(srcGroup, name) !== undefined
+      if (!topics.has(name) || !mayCopy) continue
+      offsets.copy(name, srcGroup, destGroup)
+      log.info({ topic: name, srcGroup, destGroup, peer: peer.remoteAddress }, 'the offsets of a group were copied')
+    }
+    return {}
+  },
 }
 
 /**

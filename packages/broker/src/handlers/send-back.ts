@@ -16,7 +16,7 @@ import type { BrokerContext } from '../context.ts'
 import { groupMissingRemark } from '../remarks.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { brokerForbidden, topicSysFlagOf } from '../sending/send-checks.ts'
-import { isDeadLetter, maxRetries, type SendBack, sentBack } from '../sending/send-back.ts'
+import { isDeadLetter, maxRetries, originalTopicOf, type SendBack, sentBack } from '../sending/send-back.ts'
 import { statusName } from '../sending/send-reply.ts'
 
 type SendBackRequests = Pick<typeof sendRequests, 'CONSUMER_SEND_MSG_BACK'>
@@ -40,6 +40,7 @@ export const sendBackHandlers: HandlersFor<SendBackRequests, BrokerContext> = {
     }
     if (isDeadLetter(message, back)) deadLetterTopic(header.group, context)
     await store(sentBack(message, back), context)
+    context.counts.sentBack(originalTopicOf(message), header.group, message.body.length)
     return {}
   },
 }

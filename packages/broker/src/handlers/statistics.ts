@@ -1,5 +1,6 @@
 import {
   type brokerAdminRequests,
+  type BrokerConsumeStats,
   type ConsumeStats,
   type groupRequests,
   OUR_VERSION,
@@ -9,12 +10,19 @@ import {
 } from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
-import { groupProgress, queueStats } from '../statistics/progress.ts'
+import { groupProgress, groupTimeSpans, queueStats } from '../statistics/progress.ts'
 import { runtimeInfo } from '../statistics/runtime-info.ts'
 
 type StatisticsRequests = Pick<typeof topicRequests, 'GET_TOPIC_STATS_INFO' | 'QUERY_TOPIC_CONSUME_BY_WHO'> &
-  Pick<typeof groupRequests, 'GET_CONSUME_STATS' | 'QUERY_TOPICS_BY_CONSUMER' | 'QUERY_SUBSCRIPTION_BY_CONSUMER'> &
-  Pick<typeof brokerAdminRequests, 'GET_BROKER_RUNTIME_INFO'>
+  Pick<
+    typeof groupRequests,
+    | 'GET_CONSUME_STATS'
+    | 'GET_BROKER_CONSUME_STATS'
+    | 'QUERY_CONSUME_TIME_SPAN'
+    | 'QUERY_TOPICS_BY_CONSUMER'
+    | 'QUERY_SUBSCRIPTION_BY_CONSUMER'
+  > &
+  Pick<typeof brokerAdminRequests, 'GET_BROKER_RUNTIME_INFO' | 'VIEW_BROKER_STATS_DATA'>
 
 /** Showing offsets, backlogs and counters: Apache's AdminBrokerProcessor. */
 export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> = {
@@ -26,6 +34,38 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
 
   async GET_CONSUME_STATS({ header: { consumerGroup, topic = '', topicList = '' } }, context) {
     return { body: await consumeStats(consumerGroup, topicsToShow(consumerGroup, topic, topicList, context), context) }
+  },
+
+  async GET_BROKER_CONSUME_STATS({ header: { isOrder } }, context) {
+    const { groups, offsets, identity } = context
+    const shown: BrokerConsumeStats['groups'][number][] = []
+    let totalDiff = 0
+    for (const group of groups.all.keys()) {
+      const topics: ConsumeStats[] = []
+      for (const topic of subscribedTopics(group, offsets.topicsOf(group), context)) {
+        const config = context.topics.get(topic)
+        if (config === undefined || (isOrder && !config.order)) continue
+        const stats = await consumeStats(group, [topic], context)
+        topics.push(stats)
+        for (const { brokerOffset, consumerOffset } of stats.queues) totalDiff += brokerOffset - consumerOffset
+      }
+      shown.push({ group, topics })
+    }
+    return { body: { brokerAddr: identity().address, groups: shown, totalDiff, totalInflightDiff: 0 } }
+  },
+
+  async QUERY_CONSUME_TIME_SPAN({ header: { topic, group } }, context) {
+    const config = context.topics.get(topic)
+    if (config === undefined) throw new ResponseError(responseCodes.TOPIC_NOT_EXIST, `topic[${topic}] not exist`)
+    return { body: await groupTimeSpans(group, config, context.clock.now(), sourcesOf(context)) }
+  },
+
+  VIEW_BROKER_STATS_DATA({ header: { statsName, statsKey } }, { counts, settings }) {
+    const isOfBroker = statsName.startsWith('BROKER_')
+    const isKnown = !isOfBroker || statsKey === settings.options.brokerClusterName
+    const body = isKnown ? counts.counter(statsName, statsKey) : undefined
+    if (body !== undefined) return { body }
+    throw new ResponseError(responseCodes.SYSTEM_ERROR, `The stats <${statsName}> <${statsKey}> not exist`)
   },
 
   QUERY_TOPIC_CONSUME_BY_WHO({ header: { topic } }, { clients, offsets }) {
@@ -65,9 +105,13 @@ function sourcesOf({ store, offsets, settings }: BrokerContext) {
 }
 
 /** The topics of the request; without any, those in which the group has offsets and which it still consumes, if it is online. */
-function topicsToShow(group: string, topic: string, topicList: string, { offsets, clients }: BrokerContext): string[] {
+function topicsToShow(group: string, topic: string, topicList: string, context: BrokerContext): string[] {
   if (topicList !== '') return topicList.split(';').filter(name => name !== '')
-  const topics = topic.trim() === '' ? offsets.topicsOf(group) : [topic]
+  return subscribedTopics(group, topic.trim() === '' ? context.offsets.topicsOf(group) : [topic], context)
+}
+
+/** All of the topics, or those that the group still consumes, if it is online. */
+function subscribedTopics(group: string, topics: string[], { clients }: BrokerContext): string[] {
   const online = clients.consumerGroup(group)?.subscriptions
   return online === undefined || online.size === 0 ? topics : topics.filter(name => online.has(name))
 }

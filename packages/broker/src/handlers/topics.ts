@@ -1,13 +1,14 @@
 import { responseCodes, type TopicConfig, type topicRequests } from '@gantrymq/protocol'
 import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
-import { systemTopicRemark } from '../remarks.ts'
+import { NO_BODY, systemTopicRemark } from '../remarks.ts'
 import { alteredAttributes, AttributesRefused } from '../topics/topic-attributes.ts'
 import { topicNameRemark } from '../topics/topic-name-check.ts'
 
 type TopicRequests = Pick<
   typeof topicRequests,
   | 'UPDATE_AND_CREATE_TOPIC'
+  | 'UPDATE_AND_CREATE_TOPIC_LIST'
   | 'DELETE_TOPIC_IN_BROKER'
   | 'GET_ALL_TOPIC_CONFIG'
   | 'GET_SYSTEM_TOPIC_LIST_FROM_BROKER'
@@ -15,6 +16,8 @@ type TopicRequests = Pick<
 >
 
 const { INVALID_PARAMETER, SYSTEM_ERROR, TOPIC_NOT_EXIST } = responseCodes
+
+type TopicGiven = Omit<Call<TopicRequests['UPDATE_AND_CREATE_TOPIC']>['header'], 'defaultTopic'>
 
 /** Most queues of a topic; Apache has no limit, and each queue of a topic takes part in loops. */
 const MAX_QUEUES = 65_536
@@ -27,9 +30,22 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     const { topics, log, registered } = context
     log.info({ topic: header.topic, peer: peer.remoteAddress }, 'updateAndCreateTopic called')
     const config = topicGiven(header, context)
-    const known = topics.get(config.topicName)
-    if (known !== undefined && isSame(known, config)) return {}
+    if (isKnown(config, context)) return {}
     topics.put(config)
+    await topics.saved()
+    await registered(REGISTRATION_MS)
+    return {}
+  },
+
+  async UPDATE_AND_CREATE_TOPIC_LIST({ body, peer }, context) {
+    const { topics, log, registered } = context
+    log.info({ topics: body?.length, peer: peer.remoteAddress }, 'updateAndCreateTopicList called')
+    if (body === null) throw new ResponseError(SYSTEM_ERROR, NO_BODY)
+    // All are checked before one of them is stored. Apache stores none if one of them is there already.
+    const configs = body.map(config => topicGiven(changesIn(config), context))
+    const changed = configs.filter(config => !isKnown(config, context))
+    for (const config of changed) topics.put(config)
+    if (changed.length === 0) return {}
     await topics.saved()
     await registered(REGISTRATION_MS)
     return {}
@@ -62,10 +78,7 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
 }
 
 /** The topic that a request asks for. @throws ResponseError */
-function topicGiven(
-  header: Call<TopicRequests['UPDATE_AND_CREATE_TOPIC']>['header'],
-  context: BrokerContext,
-): TopicConfig {
+function topicGiven(header: TopicGiven, context: BrokerContext): TopicConfig {
   const {
     topic,
     readQueueNums,
@@ -115,6 +128,17 @@ function attributesGiven(
     throw error
   }
   throw new ResponseError(INVALID_PARAMETER, 'MIXED message type is not supported.')
+}
+
+/** A topic of a list as in a request for it alone: its attributes are changes, `+key` or `-key`. */
+function changesIn({ topicName, topicFilterType, attributes, ...config }: TopicConfig): TopicGiven {
+  const changes = [...(attributes ?? [])].map(([key, value]) => (key.startsWith('-') ? key : `${key}=${value}`)).join(',') // biome-ignore format: one thought
+  return { ...config, topic: topicName, topicFilterType, attributes: changes }
+}
+
+function isKnown(config: TopicConfig, { topics }: BrokerContext): boolean {
+  const known = topics.get(config.topicName)
+  return known !== undefined && isSame(known, config)
 }
 
 function isSame(a: TopicConfig, b: TopicConfig): boolean {

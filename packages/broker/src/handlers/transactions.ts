@@ -1,4 +1,5 @@
 import {
+  type brokerAdminRequests,
   decodeMessage,
   responseCodes,
   type sendRequests,
@@ -10,14 +11,17 @@ import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import { APPENDED, type AppendStatus, BUSY, NOT_WRITABLE } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { illegalMessage } from '../sending/send-reply.ts'
-import { immunityOf, problemOf } from '../transactions/half-messages.ts'
+import { GIVEN_UP_TOPIC, immunityOf, problemOf, resumed, targetOf } from '../transactions/half-messages.ts'
+import { HALF_TOPIC } from '../topics/topic-table.ts'
+import { positionInId } from './message-id.ts'
 
-type TransactionRequests = Pick<typeof sendRequests, 'END_TRANSACTION'>
+type TransactionRequests = Pick<typeof sendRequests, 'END_TRANSACTION'> &
+  Pick<typeof brokerAdminRequests, 'RESUME_CHECK_HALF_MESSAGE'>
 type Header = Call<TransactionRequests['END_TRANSACTION']>['header']
 
 const { ILLEGAL_OPERATION, SERVICE_NOT_AVAILABLE, SYSTEM_ERROR } = responseCodes
 
-/** Ends of transactions: Apache's EndTransactionProcessor. */
+/** Ends of transactions, and checks again: Apache's EndTransactionProcessor and AdminBrokerProcessor. */
 export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext> = {
   async END_TRANSACTION({ header, peer }, context) {
     const { commitOrRollback } = header
@@ -42,6 +46,30 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     if (commitOrRollback === TRANSACTION_COMMIT) context.counts.stored(topic, 1, half.body.length)
     return {}
   },
+
+  async RESUME_CHECK_HALF_MESSAGE({ header: { msgId }, peer }, { store, writer, waitingSends, log }) {
+    const bytes = await store.messageAt(positionInId(msgId))
+    const half = bytes && decodeMessage(bytes)
+    // Apache puts any message among the half messages, which would ask no one about it for ever.
+    if (half === undefined || !isGivenUp(half)) throw new ResponseError(SYSTEM_ERROR, NO_HALF)
+    const { status, safe } = await waitingSends.write(half.body.length, () => writer.writeNow(resumed(half)))
+    if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, NOT_RESUMED)
+    try {
+      await safe
+    } catch (error) {
+      throw new ResponseError(SYSTEM_ERROR, NOT_RESUMED, { cause: error })
+    }
+    log.info({ msgId, peer: peer.remoteAddress }, 'a half message is checked again')
+    return {}
+  },
+}
+
+const NOT_RESUMED = `Put message back to ${HALF_TOPIC} failed.`
+const NO_HALF = `Exception was thrown when putting message back to ${HALF_TOPIC}.`
+
+/** Whether it is a half message that the broker has given up on, or one that it still checks. */
+function isGivenUp(message: StoredMessage): boolean {
+  return (message.topic === GIVEN_UP_TOPIC || message.topic === HALF_TOPIC) && targetOf(message) !== undefined
 }
 
 const NOT_AVAILABLE = 'Service not available now.'

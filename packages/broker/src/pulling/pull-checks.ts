@@ -132,7 +132,7 @@ function isTagType({ expressionType }: SubscriptionData): boolean {
 }
 
 /** Source: Apache's ExpressionMessageFilter.isMatchedByConsumeQueue, which compares the low 32 bits. */
-function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionData): PullAllowed['accepts'] {
+export function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionData): PullAllowed['accepts'] {
   if (classFilterMode || subString === '*' || subString === '') return undefined
   const codes = new Set(codeSet)
   return tagsCode => tagsCode === undefined || codes.has(tagsCode | 0)

@@ -37,6 +37,11 @@ export interface SendBack {
   readonly queueId: number
 }
 
+/** The topic to which the message was sent first. */
+export function originalTopicOf({ properties, topic }: StoredMessage): string {
+  return properties.get(PROPERTY.RETRY_TOPIC) ?? topic
+}
+
 /** Whether a message that is sent back becomes a dead letter (Apache's AbstractSendMessageProcessor.consumerSendMsgBack). */
 export function isDeadLetter(message: StoredMessage, { delayLevel, maxRetries: max }: SendBack): boolean {
   return message.reconsumeTimes >= max || delayLevel < 0

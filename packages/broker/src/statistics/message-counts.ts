@@ -1,14 +1,5 @@
-/** How many messages and bytes went one way. */
-interface Tally {
-  messages: number
-  bytes: number
-}
-
-/** A tally with its values of the last minute. */
-interface Sampled extends Tally {
-  /** `messages` at each of the last samples, the oldest first. */
-  readonly samples: number[]
-}
+import type { BrokerStats } from '@gantrymq/protocol'
+import { SampledCount, type Tally } from './sampled-count.ts'
 
 /** Messages a second over the last seconds, minute and ten minutes; undefined where there was not enough time yet. */
 export interface Rates {
@@ -24,9 +15,8 @@ export interface DayTotals {
   readonly now: number
 }
 
-/** Seconds between two samples of a topic or group, and how many of them make a minute (Apache's StatsItem). */
+/** Seconds between two samples of a topic or group. */
 const SAMPLE_SECONDS = 10
-const SAMPLES = 7
 const LONGEST_SECONDS = 600
 
 /**
@@ -36,51 +26,91 @@ const LONGEST_SECONDS = 600
 export class MessageCounts {
   readonly put = new TotalCount()
   readonly got = new TotalCount()
-  readonly #putByTopic = new Map<string, Sampled>()
-  readonly #gotByGroup = new Map<string, Sampled>()
+  readonly #putByTopic = new Map<string, SampledCount>()
+  readonly #gotByGroup = new Map<string, SampledCount>()
+  readonly #sentBackByGroup = new Map<string, SampledCount>()
+  readonly #putByBroker = new SampledCount()
+  readonly #gotByBroker = new SampledCount()
   #seconds = 0
 
   /** Messages were stored. */
   stored(topic: string, messages: number, bytes: number): void {
     this.put.add(messages, bytes)
+    this.#putByBroker.add(messages, bytes)
     add(this.#putByTopic, topic, messages, bytes)
   }
 
   /** Messages were delivered to a group. */
   delivered(topic: string, group: string, messages: number, bytes: number): void {
     this.got.add(messages, bytes)
+    this.#gotByBroker.add(messages, bytes)
     add(this.#gotByGroup, keyOf(topic, group), messages, bytes)
+  }
+
+  /** A group has sent a message of a topic back. */
+  sentBack(topic: string, group: string, bytes: number): void {
+    add(this.#sentBackByGroup, keyOf(topic, group), 1, bytes)
+  }
+
+  /**
+   * A counter by Apache's name and key (BrokerStatsManager): a topic, or `topic@group`. Those of the broker have the name of its
+   * cluster as key, which the caller checks.
+   * @returns undefined if nothing was counted
+   */
+  counter(name: string, key: string): BrokerStats | undefined {
+    switch (name) {
+      case 'BROKER_PUT_NUMS':
+        return this.#putByBroker.stats('messages')
+      case 'BROKER_GET_NUMS':
+        return this.#gotByBroker.stats('messages')
+      case 'TOPIC_PUT_NUMS':
+        return this.#putByTopic.get(key)?.stats('messages')
+      case 'TOPIC_PUT_SIZE':
+        return this.#putByTopic.get(key)?.stats('bytes')
+      case 'GROUP_GET_NUMS':
+        return this.#gotByGroup.get(key)?.stats('messages')
+      case 'GROUP_GET_SIZE':
+        return this.#gotByGroup.get(key)?.stats('bytes')
+      case 'SNDBCK_PUT_NUMS':
+        return this.#sentBackByGroup.get(key)?.stats('messages')
+      default:
+        return undefined
+    }
   }
 
   /** Messages stored in a topic, per second over the last minute. */
   putRate(topic: string): number {
-    return rateOf(this.#putByTopic.get(topic))
+    return this.#putByTopic.get(topic)?.rate ?? 0
   }
 
   /** Messages of a topic delivered to a group, per second over the last minute. */
   getRate(topic: string, group: string): number {
-    return rateOf(this.#gotByGroup.get(keyOf(topic, group)))
+    return this.#gotByGroup.get(keyOf(topic, group))?.rate ?? 0
   }
 
   /** What was stored by topic since the start. */
-  get putByTopic(): ReadonlyMap<string, Readonly<Tally>> {
+  get putByTopic(): ReadonlyMap<string, Tally> {
     return this.#putByTopic
   }
 
   /** What was delivered by `topic@group` since the start. */
-  get gotByGroup(): ReadonlyMap<string, Readonly<Tally>> {
+  get gotByGroup(): ReadonlyMap<string, Tally> {
     return this.#gotByGroup
   }
 
   /** Forgets a deleted topic. */
   forgetTopic(topic: string): void {
     this.#putByTopic.delete(topic)
-    for (const key of this.#gotByGroup.keys()) if (key.startsWith(`${topic}@`)) this.#gotByGroup.delete(key)
+    for (const table of [this.#gotByGroup, this.#sentBackByGroup]) {
+      for (const key of table.keys()) if (key.startsWith(`${topic}@`)) table.delete(key)
+    }
   }
 
   /** Forgets a deleted group. */
   forgetGroup(group: string): void {
-    for (const key of this.#gotByGroup.keys()) if (key.endsWith(`@${group}`)) this.#gotByGroup.delete(key)
+    for (const table of [this.#gotByGroup, this.#sentBackByGroup]) {
+      for (const key of table.keys()) if (key.endsWith(`@${group}`)) table.delete(key)
+    }
   }
 
   /** Takes samples. Call it every second. @param day A number that changes at midnight. */
@@ -88,7 +118,10 @@ export class MessageCounts {
     this.put.tick(day)
     this.got.tick(day)
     if (++this.#seconds % SAMPLE_SECONDS !== 0) return
-    for (const table of [this.#putByTopic, this.#gotByGroup]) for (const sampled of table.values()) sample(sampled)
+    for (const count of [this.#putByBroker, this.#gotByBroker]) count.sample(this.#seconds)
+    for (const table of [this.#putByTopic, this.#gotByGroup, this.#sentBackByGroup]) {
+      for (const count of table.values()) count.sample(this.#seconds)
+    }
   }
 }
 
@@ -132,24 +165,10 @@ class TotalCount {
   }
 }
 
-function add(table: Map<string, Sampled>, key: string, messages: number, bytes: number): void {
-  const known = table.get(key)
-  if (known === undefined) table.set(key, { messages, bytes, samples: [0] })
-  else {
-    known.messages += messages
-    known.bytes += bytes
-  }
-}
-
-function sample({ messages, samples }: Sampled): void {
-  samples.push(messages)
-  if (samples.length > SAMPLES) samples.shift()
-}
-
-function rateOf(sampled: Sampled | undefined): number {
-  if (sampled === undefined || sampled.samples.length < 2) return 0
-  const { samples } = sampled
-  return ((samples.at(-1) ?? 0) - (samples[0] ?? 0)) / ((samples.length - 1) * SAMPLE_SECONDS)
+function add(table: Map<string, SampledCount>, key: string, messages: number, bytes: number): void {
+  let count = table.get(key)
+  if (count === undefined) table.set(key, (count = new SampledCount()))
+  count.add(messages, bytes)
 }
 
 function keyOf(topic: string, group: string): string {

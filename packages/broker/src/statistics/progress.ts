@@ -1,4 +1,4 @@
-import type { QueueProgress, QueueStats, TopicConfig } from '@gantrymq/protocol'
+import type { ConsumeTimeSpan, QueueProgress, QueueStats, TopicConfig } from '@gantrymq/protocol'
 import type { ConsumeQueue, MessageStore } from '@gantrymq/store'
 import type { OffsetTable } from '../offsets/offset-table.ts'
 
@@ -47,6 +47,36 @@ export async function groupProgress(
     })
   }
   return progress
+}
+
+/**
+ * How far a group lags behind in time in each queue of a topic: Apache's AdminBrokerProcessor.queryConsumeTimeSpan.
+ * @param now Milliseconds since the epoch.
+ */
+export async function groupTimeSpans(
+  group: string,
+  config: TopicConfig,
+  now: number,
+  { store, offsets, brokerName }: ProgressSources,
+): Promise<ConsumeTimeSpan[]> {
+  const { topicName: topic, writeQueueNums } = config
+  const spans: ConsumeTimeSpan[] = []
+  for (let queueId = 0; queueId < writeQueueNums; queueId++) {
+    const queue = store.queue(topic, queueId)
+    const timeAt = (offset: number): Promise<number> | number => queue === undefined ? -1 : store.storeTimeOf(queue, offset) // biome-ignore format: one thought
+    const maxOffset = queue?.maxOffset ?? 0
+    const offset = offsets.get(topic, group, queueId) ?? 0
+    const minTimestamp = await timeAt(queue?.minOffset ?? 0)
+    const next = offset < maxOffset ? await timeAt(offset) : -1
+    spans.push({
+      queue: { topic, brokerName, queueId },
+      minTimestamp,
+      maxTimestamp: await timeAt(maxOffset - 1),
+      consumeTimestamp: offset > 0 ? await timeAt(offset - 1) : minTimestamp,
+      delayMs: next < 0 ? 0 : Math.max(now - next, 0),
+    })
+  }
+  return spans
 }
 
 /** Messages that groups have not consumed, over all groups and topics with a committed offset. */

@@ -67,6 +67,13 @@ export function checkedAgain(half: StoredMessage): NewMessage {
   return copyOf(half, { topic: HALF_TOPIC, queueId: 0, properties })
 }
 
+/** A half message about which the broker asks again, as often as at first (Apache's AdminBrokerProcessor.resumeCheckHalfMessage). */
+export function resumed(half: StoredMessage): NewMessage {
+  const properties = new Map(half.properties)
+  properties.set(PROPERTY.TRANSACTION_CHECK_TIMES, '0')
+  return copyOf(half, { topic: HALF_TOPIC, queueId: 0, properties })
+}
+
 /**
  * The half message again, because it may not be checked yet and others wait behind it. It keeps the offset by which its producer
  * knows it. Source: Apache's TransactionalMessageBridge.renewImmunityHalfMessageInner.

@@ -51,7 +51,7 @@ export const groupRequests = {
     code: 317,
     purpose: 'Returns the offsets of all groups.',
     header: header({
-      /** True: only groups that consume in order; false: only the others. */
+      /** True: only topics with the order flag; false: all. */
       isOrder: bool(),
     }),
     reply: { body: consumeStatsListBody },
