@@ -52,6 +52,7 @@ import { DelayedDelivery, DELIVERY_TICK_MS } from './delays/delayed-delivery.ts'
 import { Groups } from './groups/groups.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
+import { refusedRequests } from './handlers/refused.ts'
 import { brokerPages } from './http/pages.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { addressText, type AdvertisedAddress, advertisedAddress } from './name-servers/advertised-address.ts'
@@ -292,8 +293,8 @@ export class Broker {
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
     store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
-    const router = new Router(brokerRequests, handlers, context, { log })
-    const fastRouter = new Router(fastPortRequests, handlers, context, { log })
+    const router = new Router(brokerRequests, handlers, context, { log, refused: refusedRequests })
+    const fastRouter = new Router(fastPortRequests, handlers, context, { log, refused: refusedRequests })
     this.#server = this.#createServer(options, (command, peer) =>
       onRequest(command, () => router.dispatch(command, peer)),
     )

@@ -19,7 +19,7 @@ import {
   subscriptionOf,
   topicRequests,
 } from '@gantrymq/protocol'
-import { type CallInput, Connection, RemotingClient, type RequestDeclaration } from '@gantrymq/remoting'
+import { type CallInput, Connection, RemotingClient, request, type RequestDeclaration } from '@gantrymq/remoting'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
 
 async function settle(): Promise<void> {
@@ -425,15 +425,28 @@ test('a group that may not read a topic is refused its pulls until it may again'
 
 test('what a deleted topic has left is cleaned up on request', async t => {
   const { client } = await consumedPartly(t)
-  for (const request of [
+  for (const declaration of [
     brokerAdminRequests.CLEAN_EXPIRED_CONSUMEQUEUE,
     brokerAdminRequests.CLEAN_UNUSED_TOPIC,
     brokerAdminRequests.DELETE_EXPIRED_COMMITLOG,
   ]) {
-    assert.equal((await client.call(request)).code, 0)
+    assert.equal((await client.call(declaration)).code, 0)
   }
   const { header } = await client.call(queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
   assert.equal(header.offset, 3)
+})
+
+test('a request that the broker does not serve is refused with the reason', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  for (const [code, remark] of [
+    [52, ' request type 52 not supported: this broker has no access control'],
+    [513, ' request type 513 not supported: this broker has no static topics'],
+    [9999, ' request type 9999 not supported'],
+  ] as const) {
+    const refused = call(request({ code, purpose: 'Is not served.' }))
+    await assert.rejects(refused, { responseCode: responseCodes.REQUEST_CODE_NOT_SUPPORTED, remark })
+  }
 })
 
 test('options that may change are changed, and the broker registers its permission', async t => {

@@ -49,6 +49,8 @@ interface Exchange<Context> {
 
 export interface RouterOptions {
   readonly hooks?: readonly RequestHook[]
+  /** Why requests that are not in the table are not served, by their code: added to the remark of their refusal. */
+  readonly refused?: ReadonlyMap<number, string>
   readonly log?: Logger
 }
 
@@ -57,11 +59,13 @@ export class Router<const T extends RequestTable, Context> {
   readonly #routes = new Map<number, Route<Context>>()
   readonly #context: Context
   readonly #hooks: readonly RequestHook[]
+  readonly #refused: ReadonlyMap<number, string>
   readonly #log: Logger
 
   constructor(table: T, handlers: HandlersFor<T, Context>, context: Context, options: RouterOptions = {}) {
     this.#context = context
     this.#hooks = options.hooks ?? []
+    this.#refused = options.refused ?? new Map()
     this.#log = options.log ?? silent
     for (const [name, declaration] of Object.entries(table)) {
       const handler = handlers[name] as unknown as Handler<RequestDeclaration, Context>
@@ -72,10 +76,7 @@ export class Router<const T extends RequestTable, Context> {
   /** The reply to a request. Never throws and never rejects: failures become replies. */
   dispatch(command: Command, peer: Peer): Eventual<ReplyParts> {
     const route = this.#routes.get(command.code)
-    // The leading blank is Java's (NettyRemotingAbstract.processRequestCommand).
-    if (route === undefined) {
-      return { code: REQUEST_CODE_NOT_SUPPORTED, remark: ` request type ${command.code} not supported` }
-    }
+    if (route === undefined) return this.#refuse(command)
     const exchange = { route, command, peer, passed: 0 }
     try {
       for (const hook of this.#hooks) {
@@ -91,6 +92,13 @@ export class Router<const T extends RequestTable, Context> {
     } catch (error) {
       return this.#fail(exchange, error)
     }
+  }
+
+  #refuse({ code }: Command): ReplyParts {
+    const reason = this.#refused.get(code)
+    // The leading blank is Java's (NettyRemotingAbstract.processRequestCommand).
+    const remark = ` request type ${code} not supported${reason === undefined ? '' : `: ${reason}`}`
+    return { code: REQUEST_CODE_NOT_SUPPORTED, remark }
   }
 
   #settle(exchange: Exchange<Context>, answer: GivenAnswer | Held<GivenAnswer>): ReplyParts | Held<ReplyParts> {
