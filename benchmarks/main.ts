@@ -26,11 +26,14 @@ Words select cases by parts of their names, for example: route 16x16
 The word storm runs only the storm: 300 brokers with 10,000 topics register and hang up, while 200 clients ask.
 The word client loads clients instead: ours, Apache's for Java, and ali-ons, with one broker of Apache. The words after it
 select its cases, for example: client send-128
+The word broker loads brokers instead: ours and Apache's 4.9.7 and 5.5.0. The words after it select its cases, for example:
+broker send-128-16x16
 
   --quick             a few cases, without Apache, under a minute
   --all               the cases without a goal, too
   --micro             the benchmarks of single functions only
-  --subjects LIST     some of ours,apache,bare; for client: ours,java,java-async,ali-ons
+  --subjects LIST     some of ours,apache,bare; for client: ours,java,java-async,ali-ons;
+                      for broker: ours,apache-4.9.7,apache-5.5.0
   --seconds N         how long to measure in each round (3)
   --rounds N          number of rounds; their median counts (3)
   --driver c|node     the C driver needs cc; default: c if it compiles
@@ -205,10 +208,29 @@ async function runClient(words: readonly string[]): Promise<void> {
   await benchClient({ words, quick, save, subjects, json, profile, ...numbers, tooBusy: TOO_BUSY })
 }
 
+async function runBroker(words: readonly string[]): Promise<void> {
+  const { benchBroker } = await import('./broker/bench.ts')
+  const { quick, all, save, subjects, json, profile } = values
+  const numbers = { seconds: given('seconds'), rounds: given('rounds') }
+  await benchBroker({
+    words,
+    quick,
+    all,
+    save,
+    subjects,
+    json,
+    profile,
+    driver: wantedDriver(),
+    ...numbers,
+    tooBusy: TOO_BUSY,
+  })
+}
+
 async function main(): Promise<void> {
   if (values.help) return console.log(help)
   if (values.micro) return runMicro()
   if (positionals[0] === 'client') return runClient(positionals.slice(1))
+  if (positionals[0] === 'broker') return runBroker(positionals.slice(1))
   const selected = select(positionals)
   await (values.profile === undefined ? bench(selected) : profileSelected(selected))
 }

@@ -6,28 +6,38 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const repository = new URL('../', import.meta.url).pathname
 const folder = new URL('.cache/published/', import.meta.url).pathname
-const packages = ['remoting', 'protocol', 'daemon', 'namesrv', 'client', 'gantrymq']
+const packages = ['remoting', 'protocol', 'daemon', 'namesrv', 'client', 'store', 'broker', 'testing', 'gantrymq']
 
 interface Manifest {
   readonly name: string
   readonly exports: Readonly<Record<string, string>>
 }
 
+type ProgramName = 'mqnamesrv' | 'mqbroker' | 'gantry'
+
 /**
- * Compiles mqnamesrv as `npm run build` does and returns the path of the program, because users run JavaScript. From its
- * sources it starts more slowly and uses 20 MB more: Node loads a compiler to strip the types.
+ * Compiles our programs as `npm run build` does and returns the path of one, because users run JavaScript. From its sources a
+ * program starts more slowly and uses 20 MB more: Node loads a compiler to strip the types.
  * @throws Error if tsc writes no program; type errors alone are ignored
  */
-export async function publishedProgram(): Promise<string> {
+export async function publishedProgram(name: ProgramName): Promise<string> {
+  const complaint = await (compiling ??= compilePrograms())
+  const program = join(folder, 'node_modules/gantrymq/bin', `${name}.js`)
+  await access(program).catch(() => {
+    throw new Error(`${name} does not compile:\n${complaint}`)
+  })
+  return program
+}
+
+let compiling: Promise<string> | undefined
+
+/** Returns the errors of tsc. */
+async function compilePrograms(): Promise<string> {
   await rm(folder, { recursive: true, force: true })
   const compiled = join(folder, 'compiled')
   const complaint = await compile(compiled)
   for (const name of packages) await install(name, compiled)
-  const program = join(folder, 'node_modules/gantrymq/bin/mqnamesrv.js')
-  await access(program).catch(() => {
-    throw new Error(`mqnamesrv does not compile:\n${complaint}`)
-  })
-  return program
+  return complaint
 }
 
 /** Compiles all packages. Returns the errors of tsc. */

@@ -141,24 +141,27 @@ const bareSubject: Subject = {
   },
 }
 
-/** The Node flags of `npm run mqnamesrv`; the measured server runs with them. */
-function startFlags(): string[] {
+type ScriptName = 'mqnamesrv' | 'mqbroker' | 'start'
+
+/** The Node flags of an npm script that starts a server; the measured server runs with them. */
+export function startFlags(script: ScriptName): string[] {
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
-  return manifest.scripts.mqnamesrv.match(/--\S+/g) ?? []
+  return manifest.scripts[script].match(/--\S+/g) ?? []
 }
 
 interface Manifest {
-  readonly scripts: { readonly mqnamesrv: string }
+  readonly scripts: Readonly<Record<ScriptName, string>>
 }
 
 /** Our name server, compiled as it is published, or the given program. @throws Missing if the program does not exist */
 async function findOurs(program?: string): Promise<Subject> {
-  const path = program ?? (await publishedProgram())
+  const path = program ?? (await publishedProgram('mqnamesrv'))
   if (!(await exists(path))) throw new Missing(`${path} does not exist`)
   return {
     name: 'ours',
     title: 'Gantry',
-    start: options => launchNode('ours', port => [...startFlags(), path, '--listen-port', String(port)], options),
+    start: options =>
+      launchNode('ours', port => [...startFlags('mqnamesrv'), path, '--listen-port', String(port)], options),
   }
 }
 

@@ -66,15 +66,13 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Compiles driver.c once. Undefined without a compiler or epoll. */
-async function compiled(): Promise<string | undefined> {
-  const source = new URL('driver.c', here).pathname
-  const digest = createHash('sha256')
-    .update(await readFile(source))
-    .digest('hex')
-    .slice(0, 12)
+/** Compiles the driver.c of a folder once. Undefined without a compiler or epoll. */
+async function compiled(home: URL): Promise<string | undefined> {
+  const source = new URL('driver.c', home).pathname
+  const hash = createHash('sha256')
+  for (const file of [source, new URL('measure.h', here).pathname]) hash.update(await readFile(file))
   const folder = new URL('../.cache/', here).pathname
-  const program = `${folder}driver-${process.arch}-${digest}`
+  const program = `${folder}driver-${process.arch}-${hash.digest('hex').slice(0, 12)}`
   if (await exists(program)) return program
   await mkdir(folder, { recursive: true })
   return run('cc', ['-O2', '-o', program, source]).then(
@@ -83,12 +81,16 @@ async function compiled(): Promise<string | undefined> {
   )
 }
 
-/** Finds the wanted driver or, by default, the best one. @throws Error if the wanted C driver does not compile */
-export async function findDriver(wanted?: DriverKind): Promise<Driver> {
-  const program = wanted === 'node' ? undefined : await compiled()
+/**
+ * Finds the wanted driver or, by default, the best one.
+ * @param home Folder of driver.c and driver.ts, by default those for name servers.
+ * @throws Error if the wanted C driver does not compile
+ */
+export async function findDriver(wanted?: DriverKind, home = here): Promise<Driver> {
+  const program = wanted === 'node' ? undefined : await compiled(home)
   if (program !== undefined) return { kind: 'c', command: program, args: [] }
   if (wanted === 'c') throw new Error('driver.c does not compile on this machine: it needs cc and Linux')
-  return { kind: 'node', command: process.execPath, args: [new URL('driver.ts', here).pathname] }
+  return { kind: 'node', command: process.execPath, args: [new URL('driver.ts', home).pathname] }
 }
 
 /** A load that runs until its time is up or it is stopped. */
@@ -105,17 +107,31 @@ export function startLoad(driver: Driver, load: Load): RunningLoad {
   const { planPath, port, connections, inFlight, perSecond, warmMs, runMs, serverPid } = load
   const numbers = [port, connections, inFlight, perSecond, warmMs, runMs, serverPid].map(String)
   const [portText = '', ...rest] = numbers
-  const child = spawn(driver.command, [...driver.args, planPath, '127.0.0.1', portText, ...rest], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const { promise: primed, resolve: nowPrimed, reject: neverPrimed } = Promise.withResolvers<void>()
-  const result = outcome(child, nowPrimed).then(summarize)
-  result.catch(neverPrimed)
-  primed.catch(() => {})
-  return { primed, result, stop: () => void child.kill('SIGTERM') }
+  const running = startDriver<Printed>(driver, [planPath, '127.0.0.1', portText, ...rest])
+  const result = running.printed.then(summarize)
+  result.catch(() => {})
+  return { primed: running.primed, result, stop: () => running.stop() }
 }
 
-function outcome(child: ChildProcess, onPrimed: () => void): Promise<Printed> {
+/** A driver process. `T` is the JSON that it prints at its end. */
+export interface RunningDriver<T> {
+  /** Resolves when it is connected and the load starts. */
+  readonly primed: Promise<void>
+  readonly printed: Promise<T>
+  /** Ends the load early. */
+  stop(): void
+}
+
+export function startDriver<T>(driver: Driver, args: readonly string[]): RunningDriver<T> {
+  const child = spawn(driver.command, [...driver.args, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const { promise: primed, resolve: nowPrimed, reject: neverPrimed } = Promise.withResolvers<void>()
+  const printed = outcome<T>(child, nowPrimed)
+  printed.catch(neverPrimed)
+  primed.catch(() => {})
+  return { primed, printed, stop: () => void child.kill('SIGTERM') }
+}
+
+function outcome<T>(child: ChildProcess, onPrimed: () => void): Promise<T> {
   return new Promise((resolve, reject) => {
     let out = ''
     let errors = ''
@@ -127,7 +143,7 @@ function outcome(child: ChildProcess, onPrimed: () => void): Promise<Printed> {
     child.on('error', reject)
     child.on('close', code => {
       const last = out.trim().split('\n').at(-1) ?? ''
-      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as Printed)
+      if (code === 0 && last.startsWith('{')) resolve(JSON.parse(last) as T)
       else reject(new Error(errors.trim() || `the driver ended with code ${code}`))
     })
   })

@@ -143,6 +143,8 @@ export interface LaunchedServer extends RunningNameServer {
   /** `127.0.0.1:port`. */
   readonly address: string
   readonly folder: string
+  /** Of the process that runs now. */
+  readonly pid: number
   stop(): Promise<void>
   /** The last lines of its output and its log. */
   recentLog(): Promise<string>
@@ -177,6 +179,9 @@ export async function serve(owner: Owner, start: ServerStart): Promise<LaunchedS
     port,
     folder,
     address: `127.0.0.1:${port}`,
+    get pid() {
+      return program.pid ?? 0
+    },
     kill: () => program.kill(),
     stop: () => program.stop(),
     restart: async () => void (program = await launchAndWait()),

@@ -12,11 +12,21 @@ import {
 } from './launcher.ts'
 import { freeBrokerPort } from './ports.ts'
 
-const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqbroker.ts')
+const sources = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqbroker.ts')
 const READY_DEADLINE_MS = 60_000
 
+/** The program to start; by default `mqbroker` from its sources. */
+export interface OurProgram {
+  readonly path?: string
+  readonly nodeFlags?: readonly string[]
+}
+
 /** Starts our `mqbroker` with a configuration file in Apache's format, and waits until its name servers know it. */
-export async function startOurBroker(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
+export async function startOurBroker(
+  owner: Owner,
+  start: BrokerStart,
+  { path = sources, nodeFlags = [] }: OurProgram = {},
+): Promise<LaunchedServer> {
   const folder = start.folder ?? (await temporaryFolder(owner))
   const port = await freeBrokerPort()
   const file = join(folder, 'broker.conf')
@@ -29,6 +39,6 @@ export async function startOurBroker(owner: Owner, start: BrokerStart): Promise<
   const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
   const flags = start.flags ?? []
   const launch = async () =>
-    new LaunchedProgram('mqbroker', process.execPath, [program, '-c', file, ...flags], environment)
+    new LaunchedProgram('mqbroker', process.execPath, [...nodeFlags, path, '-c', file, ...flags], environment)
   return serve(owner, { port, folder, launch, isReady, deadlineMs: READY_DEADLINE_MS })
 }

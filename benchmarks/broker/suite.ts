@@ -1,0 +1,278 @@
+import { execFile } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import type { Owner } from '../../interop/src/launch/launched-program.ts'
+import type { LaunchedServer } from '../../interop/src/launch/launcher.ts'
+import { startOurs } from '../../interop/src/launch/our-name-server.ts'
+import { ask } from '../../interop/src/wire/raw-connection.ts'
+import type { Driver } from '../load/drive.ts'
+import { Neighbours } from '../neighbours.ts'
+import { peakRssMbOf, rssMbOf } from '../process-stats.ts'
+import type { BrokerName, Subject, Topic } from './brokers.ts'
+import { type Case, settingKey, settingOf } from './cases.ts'
+import { type Figures, type Load, PlanFolder, startLoad } from './drive.ts'
+import { type Plan, pullPlan, type Queue, sendPlan, type Window } from './plan.ts'
+
+/** The figures of a case with one broker. CPU times are microseconds for each message. */
+export interface Result {
+  readonly perSecond: number
+  readonly p50Us: number
+  readonly p99Us: number
+  readonly p999Us: number
+  readonly cpuUs: number
+  readonly driverCpuUs: number
+  readonly rssMb: number
+  readonly peakRssMb: number
+}
+
+export interface Failure {
+  readonly error: string
+}
+
+export type PerBroker<T> = Partial<Record<BrokerName, T>>
+
+export interface CaseResults {
+  readonly case: Case
+  readonly results: PerBroker<Result | Failure>
+}
+
+export interface Timing {
+  readonly runMs: number
+  readonly warmMs: number
+  /** Of the first case of each kind with a new JVM, which compiles while it works. */
+  readonly jvmWarmMs: number
+  /** How often each case is measured. The median by messages a second counts. */
+  readonly rounds: number
+}
+
+const run = promisify(execFile)
+const SETTLE_MS = 300
+const ENDLESS_MS = 3_600_000
+const QUEUES = 8
+const CONSUMERS = QUEUES
+/** How long a broker holds a pull: the default of Java's push consumer. */
+const SUSPEND_MS = 15_000
+const GET_MAX_OFFSET = 30
+/** Messages of each queue that the pulls read again and again. */
+const WINDOW = 50_000
+const FILL_MS = 1_000
+const MOST_FILLS = 20
+
+const topicOf = (bytes: number): Topic => ({ name: `bench-${bytes}`, queues: QUEUES })
+const idleTopic: Topic = { name: 'bench-idle', queues: QUEUES }
+const usualTopics = [topicOf(128), topicOf(1024), idleTopic]
+const MANY = 10_000
+// A queue each: Apache maps a file for each queue into its memory, and Linux allows 65,530 of those.
+const manyTopics: readonly Topic[] = Array.from({ length: MANY }, (_, i) => ({ name: `many-${i}`, queues: 1 }))
+
+function queuesOf({ name, queues }: Topic): Queue[] {
+  return Array.from({ length: queues }, (_, id) => ({ topic: name, id }))
+}
+
+function median<T>(values: readonly T[], by: (value: T) => number): T {
+  return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
+}
+
+interface Closer {
+  readonly owner: Owner
+  close(): Promise<void>
+}
+
+/** Collects what the launcher has started, and closes it, the newest first. */
+export function closer(): Closer {
+  const closes: (() => Promise<void>)[] = []
+  const close = async () => {
+    for (const each of closes.splice(0).toReversed()) await each()
+  }
+  return { owner: { after: each => void closes.push(each) }, close }
+}
+
+export interface SuiteOptions {
+  readonly subjects: readonly Subject[]
+  readonly driver: Driver
+  readonly timing: Timing
+  readonly profileTo?: string | undefined
+}
+
+/** Owns the brokers of one setting and runs cases with them in turn. */
+export class BrokerSuite {
+  readonly #options: SuiteOptions
+  readonly #plans: PlanFolder
+  readonly #neighbours = new Neighbours()
+  readonly #warm = new Set<string>()
+  readonly #finalRssMb: PerBroker<number> = {}
+  #running = new Map<Subject, LaunchedServer>()
+  #setting = ''
+  #closer = closer()
+
+  private constructor(options: SuiteOptions, plans: PlanFolder) {
+    this.#options = options
+    this.#plans = plans
+  }
+
+  static async create(options: SuiteOptions): Promise<BrokerSuite> {
+    return new BrokerSuite(options, await PlanFolder.create())
+  }
+
+  /** The part of the machine's CPU that other programs used between the measurements, 0 to 1. */
+  get neighbours(): number {
+    return this.#neighbours.share
+  }
+
+  /** The largest resident memory that a broker had after all loads of a setting, MB. */
+  get finalRssMb(): PerBroker<number> {
+    return this.#finalRssMb
+  }
+
+  /** Measures a case with all brokers in each round, so that other load on the machine affects all of them. */
+  async run(one: Case): Promise<CaseResults> {
+    await this.#startFor(one)
+    const results: PerBroker<Result | Failure> = {}
+    const seen = new Map<BrokerName, Result[]>()
+    for (let round = 0; round < this.#options.timing.rounds; round++) {
+      for (const [{ name }, server] of this.#running) {
+        if (results[name]) continue
+        const result = await this.#measure(one, name, server).catch(asFailure)
+        if ('error' in result) results[name] = result
+        else seen.set(name, [...(seen.get(name) ?? []), result])
+      }
+    }
+    for (const [name, all] of seen) results[name] ??= median(all, result => result.perSecond)
+    return { case: one, results }
+  }
+
+  async close(): Promise<void> {
+    await this.#stopBrokers()
+    await this.#plans.close()
+  }
+
+  async #startFor(one: Case): Promise<void> {
+    const setting = settingOf(one)
+    if (this.#setting === settingKey(setting)) return
+    await this.#stopBrokers()
+    this.#setting = settingKey(setting)
+    const { owner } = this.#closer
+    const nameServer = `127.0.0.1:${(await startOurs(owner)).port}`
+    const topics = setting.manyTopics ? [...usualTopics, ...manyTopics] : usualTopics
+    for (const subject of this.#options.subjects) {
+      const start = { nameServer, setting, topics, profileTo: this.#options.profileTo }
+      this.#running.set(subject, await subject.start(owner, start))
+    }
+  }
+
+  async #stopBrokers(): Promise<void> {
+    for (const [{ name }, { pid }] of this.#running) {
+      this.#finalRssMb[name] = Math.max(this.#finalRssMb[name] ?? 0, rssMbOf(pid))
+    }
+    // Node writes its profile when it ends in order.
+    if (this.#options.profileTo !== undefined) for (const server of this.#running.values()) await server.stop()
+    this.#running = new Map()
+    this.#setting = ''
+    const closing = this.#closer
+    this.#closer = closer()
+    await closing.close()
+    // What the system has not written yet would slow the next brokers down.
+    await run('sync')
+  }
+
+  async #measure(one: Case, name: BrokerName, server: LaunchedServer): Promise<Result> {
+    const warmMs = this.#warmMs(one, name, server)
+    const waiting = one.waiting > 0 ? await this.#holdPulls(server, one.waiting) : undefined
+    try {
+      return await this.#load(one, server, { warmMs, runMs: this.#options.timing.runMs })
+    } finally {
+      waiting?.stop()
+      await waiting?.figures.catch(() => {})
+      await sleep(SETTLE_MS)
+      await this.#neighbours.rest(SETTLE_MS)
+    }
+  }
+
+  #warmMs({ work }: Case, name: BrokerName, { pid }: LaunchedServer): number {
+    const { warmMs, jvmWarmMs } = this.#options.timing
+    const kind = `${pid} ${work}`
+    if (name === 'ours' || this.#warm.has(kind)) return warmMs
+    this.#warm.add(kind)
+    return jvmWarmMs
+  }
+
+  async #load(one: Case, server: LaunchedServer, times: Pick<Load, 'warmMs' | 'runMs'>): Promise<Result> {
+    const shape = { connections: one.connections, inFlight: one.inFlight, ...times }
+    if (one.work === 'pull') {
+      const windows = await this.#filledWindows(server, one.bytes)
+      return resultOf(server, [await this.#drive(server, pullPlan(windows, 0), shape)])
+    }
+    const topics = one.topics > 1 ? manyTopics.slice(0, one.topics) : [topicOf(one.bytes)]
+    const queues = topics.flatMap(queuesOf)
+    const sends = sendPlan(queues, one.bytes)
+    if (one.work === 'send') return resultOf(server, [await this.#drive(server, sends, shape)])
+    const ends = await Promise.all(queues.map(async queue => ({ queue, first: await maxOffsetOf(server, queue) })))
+    const behind = await this.#start(server, pullPlan(ends, SUSPEND_MS), {
+      ...times,
+      connections: CONSUMERS,
+      inFlight: 1,
+    })
+    await behind.primed
+    const sent = await this.#drive(server, sends, shape)
+    return resultOf(server, [sent, await behind.figures])
+  }
+
+  /** The newest messages of each queue of a topic. Sends some first if there are too few. */
+  async #filledWindows(server: LaunchedServer, bytes: number): Promise<Window[]> {
+    const queues = queuesOf(topicOf(bytes))
+    for (let fills = 0; ; fills++) {
+      const ends = await Promise.all(queues.map(queue => maxOffsetOf(server, queue)))
+      const least = Math.min(...ends)
+      if (least >= WINDOW || fills === MOST_FILLS) {
+        return queues.map((queue, i) => ({ queue, first: Math.max(0, (ends[i] ?? 0) - WINDOW), end: ends[i] ?? 0 }))
+      }
+      await this.#drive(server, sendPlan(queues, bytes), { connections: 16, inFlight: 16, warmMs: 0, runMs: FILL_MS })
+    }
+  }
+
+  async #holdPulls(server: LaunchedServer, connections: number) {
+    const windows = queuesOf(idleTopic).map(queue => ({ queue, first: 0 }))
+    const shape = { connections, inFlight: 1, warmMs: 0, runMs: ENDLESS_MS }
+    const held = await this.#start(server, pullPlan(windows, SUSPEND_MS), shape)
+    await held.primed
+    return held
+  }
+
+  async #drive(server: LaunchedServer, plan: Plan, shape: Shape): Promise<Figures> {
+    return (await this.#start(server, plan, shape)).figures
+  }
+
+  async #start({ port, pid }: LaunchedServer, plan: Plan, shape: Shape) {
+    const planPath = await this.#plans.write(plan)
+    return startLoad(this.#options.driver, { planPath, port, serverPid: pid, ...shape })
+  }
+}
+
+type Shape = Omit<Load, 'planPath' | 'port' | 'serverPid'>
+
+/** Adds the messages of all drivers. The times are those of the first. */
+function resultOf({ pid }: LaunchedServer, all: readonly [Figures, ...Figures[]]): Result {
+  const messages = all.reduce((sum, each) => sum + each.messages, 0)
+  if (messages === 0) throw new Error('no message succeeded')
+  const [{ ms, p50Us, p99Us, p999Us, serverCpuMs }] = all
+  const driverCpuMs = all.reduce((sum, each) => sum + each.driverCpuMs, 0)
+  return {
+    perSecond: (messages * 1000) / ms,
+    p50Us,
+    p99Us,
+    p999Us,
+    cpuUs: (serverCpuMs * 1000) / messages,
+    driverCpuUs: (driverCpuMs * 1000) / messages,
+    rssMb: rssMbOf(pid),
+    peakRssMb: peakRssMbOf(pid),
+  }
+}
+
+async function maxOffsetOf({ port }: LaunchedServer, { topic, id }: Queue): Promise<number> {
+  const answer = await ask(port, { code: GET_MAX_OFFSET, extFields: { topic, queueId: String(id) } })
+  return Number(answer.extFields?.['offset'] ?? 0)
+}
+
+function asFailure(error: unknown): Failure {
+  return { error: error instanceof Error ? error.message : String(error) }
+}
