@@ -16,6 +16,7 @@ class Fixture {
 
   constructor(options: Partial<TurnBudgetOptions<Lane>> = {}) {
     this.budget = new TurnBudget<Lane>({
+      budgetMs: 2,
       lanes: ['large', 'other'],
       now: () => this.#now,
       nextTurn: callback => this.#turns.push(callback),
@@ -57,7 +58,7 @@ describe('a turn budget', () => {
     assert.equal(fixture.budget.waiting, 0)
   })
 
-  test('spends 2 ms in a turn, however many works wait', async () => {
+  test('spends the budget of 2 ms in a turn, however many works wait', async () => {
     const fixture = new Fixture()
     const works = Array.from('abcdef', name => fixture.budget.run('large', fixture.work(name, 6)))
     fixture.turns()
@@ -67,7 +68,7 @@ describe('a turn budget', () => {
     assert.equal(turns.join('').length, 36)
   })
 
-  test('counts what ran at once in a turn towards its 2 ms', () => {
+  test('counts what ran at once in a turn towards its budget', () => {
     const fixture = new Fixture()
     void fixture.budget.run('large', fixture.work('a', 9))
     for (const name of 'bcd') void fixture.budget.run('large', fixture.work(name, 1))

@@ -123,7 +123,7 @@ export class Connection implements FastConnection {
     stream.on('drain', () => this.#onDrain())
     stream.on('error', (error: Error) => this.#end('error', error))
     stream.on('close', () => this.#end(this.#state === 'closing' ? this.#closeReason : 'peer', null))
-    stream.on('end', () => this.#onHangUp())
+    stream.on('end', () => this.#turns.later(this.#onHangUp))
   }
 
   get isOpen(): boolean {
@@ -550,9 +550,14 @@ export class Connection implements FastConnection {
     this.#end(reason, error)
   }
 
-  #onHangUp(): void {
+  /** In its turn: when hundreds of peers hang up at once, the ends of their connections must not delay all others. */
+  readonly #onHangUp = (): void => {
+    if (this.#state === 'closed') return
     if (this.#state === 'open') this.#closeReason = 'peer'
-    void this.close()
+    this.#flush()
+    // Without bytes on their way, there is nothing that a gentle end would wait for.
+    if (this.#answering.held === 0 && this.#stream.writableLength === 0) this.#end(this.#closeReason, null)
+    else void this.close()
   }
 
   async #shutDown(drainMs: number): Promise<void> {
@@ -586,6 +591,7 @@ export class Connection implements FastConnection {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#turns.forget(this.#readOn)
+    this.#turns.forget(this.#onHangUp)
     this.#share?.close()
     this.#decoder.close()
     this.#out.take()

@@ -69,7 +69,7 @@ async function until(isTrue: () => boolean): Promise<void> {
   for (let turns = 0; turns < 1000 && !isTrue(); turns++) await turn()
 }
 
-test('the frames of one read let other connections pass after 2 ms, and keep their order', async t => {
+test('the frames of one read let other connections pass after 1 ms, and keep their order', async t => {
   const { seen, dial } = serving(t)
   const [busy, other] = [dial(), dial()]
   busy.write(frames('busy', 20))
@@ -232,4 +232,29 @@ test('the rest of a read outlives the memory that connections share for reading'
       Array.from({ length: 40 }, (_, i) => `${name}${i}`),
     )
   }
+})
+
+test('peers that hang up all at once end in several turns, and a request that comes meanwhile does not wait for all of them', async t => {
+  const time = timeOf(t)
+  const seen: string[] = []
+  const onRequest = (): ReplyParts => {
+    seen.push('request')
+    return { code: 0 }
+  }
+  const onClose = (): void => {
+    time.pass()
+    seen.push('end')
+  }
+  const { server, dial } = serving(t, { onRequest, onClose }, time)
+  const peers = Array.from({ length: 50 }, dial)
+  for (const [i, peer] of peers.entries()) peer.write(frames(`peer${i}-`, 1))
+  const asking = dial()
+  await until(() => seen.length === 50)
+  seen.length = 0
+  for (const peer of peers) peer.end()
+  await until(() => seen.length > 0)
+  asking.write(frames('asking', 1))
+  await until(() => seen.length === 51)
+  assert.ok(seen.indexOf('request') <= 10, `after ${seen.indexOf('request')} of 50 ends`)
+  assert.equal(server.connections.size, 1)
 })

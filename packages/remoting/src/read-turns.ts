@@ -1,5 +1,5 @@
 /** How long connections read in one turn of the event loop, milliseconds. The first frame of each read is always handled. */
-const TURN_MS = 2
+const TURN_MS = 1
 /** Checks of the time, after each of which a connection may go on, until it lets the next one read. */
 const CHECKS_IN_A_ROW = 4
 

@@ -165,7 +165,8 @@ export class RemotingServer {
    * @throws RemotingError CONNECT_FAILED naming the address, with the system's error as its cause.
    */
   async listen({ host = '0.0.0.0', port = 0, backlog = 1024 }: ListenOptions = {}): Promise<AddressInfo> {
-    const server = createServer({ noDelay: true }, socket => this.#onSocket(socket))
+    // A connection closes its own side when its turn comes: without this, Node would close all that hang up in one turn.
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => this.#onSocket(socket))
     await opening(server, { host, port, backlog })
     // EMFILE, for example: this connection is lost, but the next one may be served.
     server.on('error', (error: Error) => this.#log.error({ err: error }, 'a connection could not be accepted'))
@@ -264,6 +265,8 @@ export class RemotingServer {
       return
     }
     unshiftBytes(stream, bytes)
+    // node:http wants half-open streams; a session of node:http2 does not close them.
+    if (protocol === 'http2') stream.allowHalfOpen = false
     protocols[protocol](stream, remoteAddress)
     // node:http waits until the stream flows; node:http2 reads the stream by itself, and would miss bytes that flow earlier.
     if (protocol === 'http1') stream.resume()
