@@ -34,6 +34,7 @@ public final class JavaClient {
         JavaProducers.addTo(COMMANDS);
         JavaConsumers.addTo(COMMANDS);
         JavaLitePull.addTo(COMMANDS);
+        JavaPull.addTo(COMMANDS);
         JavaAdmin.addTo(COMMANDS);
         ExecutorService threads = Executors.newCachedThreadPool();
         event("ready", new LinkedHashMap<>());

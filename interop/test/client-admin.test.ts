@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { Admin, ClientError } from '@gantrymq/client'
 import { RELEASES, type Release, skipReason } from '../src/launch/apache.ts'
 import type { ConsumerUnderTest } from '../src/drivers/client-under-test.ts'
-import { type Cluster, clusterFor } from '../src/client/cluster.ts'
+import { type Cluster, type ClusterPlan, clusterFor, suiteName } from '../src/client/cluster.ts'
 import { eventually } from '../src/eventually.ts'
 import { unique } from '../src/unique.ts'
 import { startApacheBroker } from '../src/launch/launcher.ts'
@@ -444,15 +444,20 @@ function accounts(): void {
   })
 }
 
-for (const release of RELEASES) {
-  describe(`admin, broker ${release}, name server ours`, { skip }, () => {
-    const cluster = clusterFor({ release, nameServer: 'ours', ...accessPlan(release) })
+const plans: readonly ClusterPlan[] = [
+  ...RELEASES.map(release => ({ release, nameServer: 'ours', ...accessPlan(release) }) as const),
+  { release: '5.5.0', nameServer: 'ours', broker: 'ours' },
+]
+
+for (const plan of plans) {
+  describe(suiteName({ ...plan, title: 'admin' }), { skip }, () => {
+    const cluster = clusterFor(plan)
     const admin = adminFor(cluster)
     topicsAndGroups(cluster, admin)
     brokersAndConfig(cluster, admin)
     messagesAndOffsets(cluster, admin)
     clients(cluster, admin)
-    if (release.startsWith('5.')) users(admin)
+    if (plan.broker !== 'ours' && plan.release.startsWith('5.')) users(admin)
   })
 }
 

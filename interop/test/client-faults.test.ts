@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Producer, PushConsumer } from '@gantrymq/client'
-import { type Release, RELEASES, skipReason } from '../src/launch/apache.ts'
+import { skipReason } from '../src/launch/apache.ts'
+import { type Maker, makers, startBrokerOf } from '../src/launch/brokers.ts'
 import { LaunchedProgram, type Owner } from '../src/launch/launched-program.ts'
-import { type LaunchedServer, type RunningNameServer, startApacheBroker } from '../src/launch/launcher.ts'
+import type { LaunchedServer, RunningNameServer } from '../src/launch/launcher.ts'
 import { startOurProgram } from '../src/launch/our-name-server.ts'
 
 const TOPIC = 'faults'
@@ -84,11 +85,10 @@ class FaultCluster {
     this.other = other
   }
 
-  static async start(owner: Owner, release: Release): Promise<FaultCluster> {
+  static async start(owner: Owner, maker: Maker): Promise<FaultCluster> {
     const nameServer = await startOurProgram(owner)
     const nameServers = `127.0.0.1:${nameServer.port}`
-    const broker = await startApacheBroker(owner, {
-      release,
+    const broker = await startBrokerOf(maker, owner, {
       nameServers: [nameServers],
       name: 'a',
       properties: { flushDiskType: 'SYNC_FLUSH', registerNameServerPeriod: 10_000 },
@@ -146,13 +146,15 @@ class FaultCluster {
 
 const skip = await skipReason()
 
-for (const release of RELEASES) {
-  describe(`our clients survive kill -9 with a broker of Apache ${release}`, { skip }, () => {
+for (const maker of makers) {
+  describe(`our clients survive kill -9 with ${maker === 'ours' ? 'our broker' : `a broker of Apache ${maker}`}`, {
+    skip,
+  }, () => {
     const closers: (() => Promise<void>)[] = []
     let cluster: FaultCluster
 
     before(async () => {
-      cluster = await FaultCluster.start({ after: close => void closers.push(close) }, release)
+      cluster = await FaultCluster.start({ after: close => void closers.push(close) }, maker)
       await until('two consumers share four queues', () => cluster.held === 2, READY_MS)
     })
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Producer, type ProducerOptions } from '@gantrymq/client'
-import { RELEASES, type Release, skipReason } from '../src/launch/apache.ts'
-import { type Cluster, clusterFor } from '../src/client/cluster.ts'
+import { RELEASES, skipReason } from '../src/launch/apache.ts'
+import { type Cluster, type ClusterPlan, clusterFor, suiteName } from '../src/client/cluster.ts'
 import { eventually } from '../src/eventually.ts'
 import { unique } from '../src/unique.ts'
 import type { Owner } from '../src/launch/launched-program.ts'
@@ -28,8 +28,8 @@ async function printed(cluster: Cluster, messageId: string, ...patterns: readonl
   return text
 }
 
-function traces(release: Release): void {
-  const cluster = clusterFor({ release, nameServer: 'Apache' })
+function traces(plan: ClusterPlan): void {
+  const cluster = clusterFor(plan)
 
   test('mqadmin shows the producer and the consumer of a message', async t => {
     const topic = await cluster().topic()
@@ -71,4 +71,9 @@ function traces(release: Release): void {
   })
 }
 
-for (const release of RELEASES) describe(`message trace, broker ${release}`, { skip }, () => traces(release))
+for (const release of RELEASES) {
+  for (const broker of ['Apache', 'ours'] as const) {
+    const plan: ClusterPlan = { release, nameServer: 'Apache', broker, title: 'message trace' }
+    describe(suiteName(plan), { skip }, () => traces(plan))
+  }
+}

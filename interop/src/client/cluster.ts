@@ -103,13 +103,17 @@ export class Cluster {
     this.ours = new OurClient(owner, this.nameServers)
   }
 
-  /** Whether the broker filters by SQL92. */
-  get hasSql(): boolean {
-    return this.plan.broker !== 'ours'
+  get isOurs(): boolean {
+    return this.plan.broker === 'ours'
   }
 
-  /** Whether the broker is of the 5.x line. */
+  /** Whether the broker answers as the 5.x line does. */
   get is5(): boolean {
+    return this.isOurs || is5(this.release)
+  }
+
+  /** Whether the Java client is of the 5.x line. */
+  get isJava5(): boolean {
     return is5(this.release)
   }
 

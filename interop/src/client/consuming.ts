@@ -4,6 +4,7 @@ import type { Direction } from './sending.ts'
 import type { MessageToSend } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
+import { notServed } from './not-served.ts'
 import { unique } from '../unique.ts'
 
 const numbers = (count: number, topic: string): MessageToSend[] =>
@@ -26,7 +27,7 @@ export function filters(cluster: () => Cluster, { sender, receiver }: Direction)
   })
 
   test('a subscription by SQL92 gets the messages that satisfy it only', async t => {
-    if (!cluster().hasSql) return t.skip('our broker does not filter by SQL92')
+    if (cluster().isOurs) return t.skip(notServed.sql)
     const topic = await cluster().topic()
     const sql = "amount BETWEEN 10 AND 20 AND country IN ('de', 'at') AND note IS NULL"
     const consumer = await receiver(cluster()).consume(t, {

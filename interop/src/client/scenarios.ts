@@ -10,7 +10,9 @@ import { popping } from './popping.ts'
 import { secondPort } from './second-port.ts'
 import { compression, requests, sending, timers, transactions, type Direction, directions } from './sending.ts'
 import type { ClientUnderTest } from '../drivers/client-under-test.ts'
+import { pulling } from './pulling.ts'
 import { rebalancing } from './rebalancing.ts'
+import { refusals } from './refusals.ts'
 import { staticTopics } from './static-topics.ts'
 import { tracing } from './tracing.ts'
 import { type Cluster, type ClusterPlan, clusterFor, suiteName } from './cluster.ts'
@@ -44,10 +46,12 @@ const onlyDirection = process.env['GANTRY_INTEROP_WAY']
 const onlyAreas = process.env['GANTRY_INTEROP_AREA']?.split(',')
 const isWanted = (area: string): boolean => onlyAreas === undefined || onlyAreas.some(word => area.includes(word))
 
-/** Every feature of the client with a real broker, in both directions with Java's client. */
+/** Every feature of the client with a broker of Apache or ours, in all directions between Java's client and ours. */
 export async function clientScenarios(plan: ClusterPlan): Promise<void> {
   const skip = await skipReason()
-  const all = plan.release.startsWith('5.') ? { ...scenarios, ...only5 } : scenarios
+  const isOurs = plan.broker === 'ours'
+  const has5 = plan.release.startsWith('5.') && !isOurs
+  const all = has5 ? { ...scenarios, ...only5 } : scenarios
   describe(suiteName(plan), { skip, concurrency: CONCURRENCY }, () => {
     const cluster = clusterFor(plan)
     describe('the harness', () => harness(cluster))
@@ -60,21 +64,8 @@ export async function clientScenarios(plan: ClusterPlan): Promise<void> {
     }
     if (onlyDirection !== undefined && onlyDirection !== 'both') return
     bothClients(cluster)
-    if (plan.release.startsWith('5.')) bothClientsOf5(cluster)
-  })
-}
-
-/** Our broker with Java's client and ours, in all directions. */
-export async function ourBrokerScenarios(plan: ClusterPlan): Promise<void> {
-  describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
-    const cluster = clusterFor({ ...plan, broker: 'ours' })
-    for (const direction of directions) {
-      if (onlyDirection !== undefined && onlyDirection !== direction.name) continue
-      for (const [area, scenario] of Object.entries(scenarios)) {
-        if (isWanted(area)) describe(`${area}, ${direction.name}`, () => scenario(cluster, direction))
-      }
-    }
-    if (onlyDirection === undefined || onlyDirection === 'both') bothClients(cluster)
+    if (has5) bothClientsOf5(cluster)
+    if (isOurs && isWanted('refusals')) describe('refusals', () => refusals(cluster))
   })
 }
 
@@ -99,6 +90,7 @@ function bothClients(cluster: () => Cluster): void {
     area(`operator requests, ${name}`, () => operatorRequests(cluster, name, client))
     area(`traces, ${name}`, () => tracing(cluster, name, client))
   }
+  area('pull, Java', () => pulling(cluster))
   area('for await, ours', () => iterating(cluster))
   area('producers, ours', () => producers(cluster))
   area('second port, ours', () => secondPort(cluster))

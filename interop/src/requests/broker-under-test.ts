@@ -9,8 +9,8 @@ import {
   type RequestDeclaration,
   Router,
 } from '@gantrymq/remoting'
-import type { Release } from '../launch/apache.ts'
-import { startApacheBroker, startApacheNameServer } from '../launch/launcher.ts'
+import { type Maker, startBrokerOf } from '../launch/brokers.ts'
+import { startOurProgram } from '../launch/our-name-server.ts'
 
 export const GROUP = 'request-group'
 export const BROKER = 'request-broker'
@@ -20,7 +20,7 @@ export type BrokerCall = <const D extends RequestDeclaration>(declaration: D, in
 
 /** A broker, the clients that call it, and the notices that it has sent. */
 export interface BrokerUnderTest {
-  readonly release: Release
+  readonly maker: Maker
   readonly call: BrokerCall
   /** Calls with binary headers. */
   readonly callBinary: BrokerCall
@@ -76,10 +76,10 @@ function noticeHandlers(notices: string[]): HandlersFor<typeof clientNotices, nu
 }
 
 /** Starts a name server, a broker and three clients. */
-export async function startBrokerUnderTest(t: TestContext, release: Release): Promise<BrokerUnderTest> {
+export async function startBrokerUnderTest(t: TestContext, maker: Maker): Promise<BrokerUnderTest> {
   const owner = { after: (close: () => Promise<void>) => t.after(close) }
-  const nameServer = await startApacheNameServer(owner, release)
-  const broker = await startApacheBroker(owner, { release, nameServers: [nameServer.address], name: BROKER })
+  const nameServer = await startOurProgram(owner)
+  const broker = await startBrokerOf(maker, owner, { nameServers: [nameServer.address], name: BROKER })
   const notices: string[] = []
   const router = new Router(clientNotices, noticeHandlers(notices), null)
   const client = new RemotingClient({ onRequest: (command, peer) => router.dispatch(command, peer) })
@@ -90,7 +90,7 @@ export async function startBrokerUnderTest(t: TestContext, release: Release): Pr
     (each: RemotingClient): BrokerCall =>
     (declaration, input) =>
       each.call(broker.address, declaration, input)
-  return { release, call: through(client), callBinary: through(binary), callAsAdmin: through(admin), notices }
+  return { maker, call: through(client), callBinary: through(binary), callAsAdmin: through(admin), notices }
 }
 
 /** Asks until the answer satisfies a condition. @throws with the last answer if the time passes first */

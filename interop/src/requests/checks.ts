@@ -119,7 +119,7 @@ export async function checkMembership(broker: BrokerUnderTest, topic: string): P
   )
 }
 
-async function checkOffsets({ call, release }: BrokerUnderTest, consumerGroup: string, topic: string): Promise<void> {
+async function checkOffsets({ call, maker }: BrokerUnderTest, consumerGroup: string, topic: string): Promise<void> {
   const queue = { consumerGroup, topic, queueId: 0 }
   await call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { ...queue, commitOffset: 1 } })
   const known = await call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: queue })
@@ -127,7 +127,7 @@ async function checkOffsets({ call, release }: BrokerUnderTest, consumerGroup: s
   const unknown = { ...queue, queueId: 3, consumerGroup: 'unknown', setZeroIfNotFound: false }
   const asked = call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: unknown })
   // 4.9 ignores setZeroIfNotFound: in a queue that still has its first message a new group starts at 0.
-  if (release === '4.9.7') assert.equal((await asked).header.offset, 0)
+  if (maker === '4.9.7') assert.equal((await asked).header.offset, 0)
   else await assert.rejects(asked, { responseCode: 22 })
 }
 
