@@ -149,9 +149,14 @@ test('requests to a broker take the paths that ARCHITECTURE.md describes', async
     child.send('take')
     return (await next(child)) as Recording
   }
-  const properties = 'KEYS\u0001k\u0002TAGS\u0001new\u0002'
-  const message = { a: 'shop', b: 'Orders', c: 'TBW102', d: 1, e: 0, f: 0, g: 1, h: 0, i: properties }
-  const send = () => client.call(address, sendRequests.SEND_MESSAGE_V2, { header: message, body: Buffer.from('hello') })
+  const message = { a: 'shop', b: 'Orders', c: 'TBW102', d: 1, e: 0, f: 0, g: 1, h: 0 }
+  const send = (properties: string) => {
+    const header = { ...message, i: properties }
+    return client.call(address, sendRequests.SEND_MESSAGE_V2, { header, body: Buffer.from('hello') })
+  }
+  // The broker itself must add a unique id, so this message is not plain.
+  const withoutId = 'KEYS\u0001k\u0002TAGS\u0001new\u0002'
+  const plain = `${withoutId}UNIQ_KEY\u0001AC11\u0002`
   const wanted = {
     consumerGroup: 'billing',
     topic: 'Orders',
@@ -163,11 +168,15 @@ test('requests to a broker take the paths that ARCHITECTURE.md describes', async
   const how = { sysFlag: pullFlags.subscription, subscription: 'new', commitOffset: 0, suspendTimeoutMillis: 0 }
   const pull = () => client.call(address, consumeRequests.PULL_MESSAGE, { header: { ...wanted, ...how } })
   // The first ones create the topic and the group.
-  await send()
+  await send(withoutId)
   await pull()
 
   await t.test('a message', async () => {
-    assertPath(await record(send, take), requests, '### SEND_MESSAGE_V2 (310)')
+    assertPath(await record(() => send(plain), take), requests, '### SEND_MESSAGE_V2 (310)')
+  })
+
+  await t.test('a message that is not plain', async () => {
+    assertPath(await record(() => send(withoutId), take), requests, '### A message that is not plain')
   })
 
   await t.test('a pull', async () => {

@@ -31,7 +31,6 @@ import {
   type Logger,
   RemotingClient,
   RemotingServer,
-  type RemotingServerOptions,
   type ReplyParts,
   Router,
   type ServerCloseOptions,
@@ -49,6 +48,9 @@ import type { BrokerContext } from './context.ts'
 import { readDelayLevels } from './delays/delay-levels.ts'
 import { DelayOffsets } from './delays/delay-offsets.ts'
 import { DelayedDelivery, DELIVERY_TICK_MS } from './delays/delayed-delivery.ts'
+import { BrokerFastPath } from './fast/broker-fast-path.ts'
+import { KnownNames } from './fast/known-names.ts'
+import { SendPath } from './fast/send-path.ts'
 import { Groups } from './groups/groups.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
@@ -160,6 +162,7 @@ export class Broker {
   readonly #transactions: Transactions
   readonly #checks: TransactionChecks
   readonly #heldPulls: HeldPulls
+  readonly #sends: SendPath
   readonly #counts = new MessageCounts()
   /** Time for the pages of HTTP, beside the requests of clients. */
   readonly #turns = new TurnBudget<'page'>({ lanes: ['page'] })
@@ -216,7 +219,7 @@ export class Broker {
   }
 
   private constructor(parts: LoadedParts, given: GivenParts) {
-    const { log, dial, random, metricsPage, onRequest = (_, dispatch) => dispatch() } = given
+    const { log, dial, random, metricsPage, onRequest } = given
     const { clock, settings, topics, groups, offsets, delayOffsets, store, tls } = parts
     const { options } = settings
     this.#log = log
@@ -293,14 +296,12 @@ export class Broker {
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
     store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
+    this.#sends = new SendPath(context, new KnownNames())
+    store.onCommit(this.#sends.unanswered)
     const router = new Router(brokerRequests, handlers, context, { log, refused: refusedRequests })
-    const fastRouter = new Router(fastPortRequests, handlers, context, { log, refused: refusedRequests })
-    this.#server = this.#createServer(options, (command, peer) =>
-      onRequest(command, () => router.dispatch(command, peer)),
-    )
-    this.#fastServer = this.#createServer(options, (command, peer) =>
-      onRequest(command, () => fastRouter.dispatch(command, peer)),
-    )
+    const fastPortRouter = new Router(fastPortRequests, handlers, context, { log, refused: refusedRequests })
+    this.#server = this.#createServer(options, router, onRequest)
+    this.#fastServer = this.#createServer(options, fastPortRouter, onRequest)
   }
 
   /** The address that the broker listens on. */
@@ -371,9 +372,18 @@ export class Broker {
 
   // -- Wiring --------------------------------------------------------------------------------------------------------
 
-  #createServer(options: BrokerOptions, onRequest: RemotingServerOptions['onRequest']): RemotingServer {
+  #createServer(
+    options: BrokerOptions,
+    router: Pick<Router<never, never>, 'dispatch'>,
+    onRequest: BrokerParts['onRequest'],
+  ): RemotingServer {
     return new RemotingServer({
-      onRequest,
+      onRequest: (command, peer) =>
+        onRequest === undefined
+          ? router.dispatch(command, peer)
+          : onRequest(command, () => router.dispatch(command, peer)),
+      // A caller that gets requests in place of the broker gets all of them, as commands.
+      fastPath: onRequest === undefined ? new BrokerFastPath(this.#sends) : undefined,
       onAnswered: (request, response, ms, count) => this.metrics.rpc.observe(request, response, ms, count),
       traffic: this.metrics,
       onClose: (connection, reason) => this.#onClose(connection, reason),
@@ -534,6 +544,7 @@ export class Broker {
     every(flushDelayOffsetInterval, () => this.#delays.save())
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
+    every(HELD_PULL_TICK_MS, () => this.#sends.unanswered.tick(this.#clock.elapsed()))
     every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
   }

@@ -112,6 +112,7 @@ export {
   readProperties,
   writeProperties,
 } from './properties-file.ts'
+export { ReplyTemplate, type ReplyTemplateOptions, withCode } from './reply-template.ts'
 export {
   type Answer,
   type BodyCodec,

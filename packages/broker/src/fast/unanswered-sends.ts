@@ -1,0 +1,241 @@
+import {
+  encodeFrame,
+  type FastConnection,
+  Outbox,
+  printableLines,
+  REPLY_FLAG,
+  ANNOUNCED_VERSION,
+  withCode,
+} from '@gantrymq/remoting'
+import { responseCodes } from '@gantrymq/protocol'
+import type { CommitListener, StoreError } from '@gantrymq/store'
+import { lostBy } from '../sending/send-reply.ts'
+import type { MessageCounts } from '../statistics/message-counts.ts'
+
+const { SUCCESS, FLUSH_DISK_TIMEOUT } = responseCodes
+
+export interface UnansweredSendsOptions {
+  /** Below this position messages may be acknowledged. */
+  readonly safe: () => number
+  readonly counts: MessageCounts
+  /** How long a send waits for the flush, milliseconds; undefined: without limit. Read again at each use. */
+  readonly timeoutMs: () => number | undefined
+}
+
+/** A message that was appended, with the frame of its reply. */
+export interface AppendedSend {
+  readonly connection: FastConnection
+  readonly requestCode: number
+  readonly opaque: number
+  /** Position behind its record in the log. */
+  readonly end: number
+  readonly topic: string
+  readonly bodyBytes: number
+  /** By `Clock.elapsed`. */
+  readonly since: number
+}
+
+const FIRST_CAPACITY = 256
+const FIRST_BYTES = 64 * 1024
+/** Memory for replies that is kept while there are none. */
+const KEPT_BYTES = 1 << 20
+
+/**
+ * The sends of the fast path whose messages are not safe yet, oldest first. Their replies are complete when the message is appended,
+ * and lie one behind the other in memory: once a position of the log is safe, the replies of each connection are copied into its
+ * outbox together, and each connection is flushed once. So neither a write nor a flush costs a promise or an object per message.
+ *
+ * A ring of columns, like the store's PendingRecords. The replies of one-way requests are empty.
+ */
+export class UnansweredSends implements CommitListener {
+  readonly #options: UnansweredSendsOptions
+  #head = 0
+  #count = 0
+  #capacity = FIRST_CAPACITY
+  #connections: (FastConnection | undefined)[] = empty(FIRST_CAPACITY)
+  #topics: string[] = Array.from({ length: FIRST_CAPACITY }, () => '')
+  #codes = new Int32Array(FIRST_CAPACITY)
+  #opaques = new Int32Array(FIRST_CAPACITY)
+  #bodyBytes = new Int32Array(FIRST_CAPACITY)
+  #ends = new Float64Array(FIRST_CAPACITY)
+  #readAt = new Float64Array(FIRST_CAPACITY)
+  #since = new Float64Array(FIRST_CAPACITY)
+  #replyBytes = new Int32Array(FIRST_CAPACITY)
+  #replies = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  /** Of the oldest reply. */
+  #from = 0
+  /** Behind the newest reply. */
+  #to = 0
+  readonly #touched: FastConnection[] = []
+
+  constructor(options: UnansweredSendsOptions) {
+    this.#options = options
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  // -- Replies being written -----------------------------------------------------------------------------------------
+
+  /** Where the next reply goes, after `reserve`. */
+  get replies(): Buffer {
+    return this.#replies
+  }
+
+  get repliesEnd(): number {
+    return this.#to
+  }
+
+  /** Makes room for a reply. */
+  reserve(bytes: number): void {
+    if (this.#to + bytes <= this.#replies.length) return
+    const held = this.#to - this.#from
+    const isTight = held + bytes > this.#replies.length / 2
+    const replies = isTight ? Buffer.allocUnsafeSlow((held + bytes) * 2) : this.#replies
+    replies.set(this.#replies.subarray(this.#from, this.#to))
+    this.#replies = replies
+    this.#from = 0
+    this.#to = held
+  }
+
+  /** Adds a send whose reply ends at `repliesEnd` before, and at `replyEnd` now; it has none if both are the same. */
+  add(send: AppendedSend, replyEnd: number): void {
+    if (this.#count === this.#capacity) this.#grow()
+    const at = (this.#head + this.#count++) & (this.#capacity - 1)
+    this.#connections[at] = send.connection
+    this.#topics[at] = send.topic
+    this.#codes[at] = send.requestCode
+    this.#opaques[at] = send.opaque
+    this.#bodyBytes[at] = send.bodyBytes
+    this.#ends[at] = send.end
+    this.#readAt[at] = send.connection.readAt
+    this.#since[at] = send.since
+    this.#replyBytes[at] = replyEnd - this.#to
+    this.#to = replyEnd
+  }
+
+  // -- Answers -------------------------------------------------------------------------------------------------------
+
+  committed(): void {
+    if (this.#count === 0) return
+    const safe = this.#options.safe()
+    const now = performance.now()
+    while (this.#count > 0 && (this.#ends[this.#head] as number) <= safe) this.#answerRun(safe, now)
+    this.#flush()
+  }
+
+  /** Answers the oldest sends, as many as are safe and came from one connection. */
+  #answerRun(safe: number, now: number): void {
+    const connection = this.#connections[this.#head] as FastConnection
+    const from = this.#from
+    let to = from
+    while (this.#count > 0) {
+      const at = this.#head
+      if (this.#connections[at] !== connection || (this.#ends[at] as number) > safe) break
+      to += this.#replyBytes[at] as number
+      this.#stored(at, SUCCESS, now)
+      this.#drop()
+    }
+    if (to > from) this.#send(connection, this.#replies, from, to)
+    this.#from = to
+  }
+
+  /** Answers the sends whose flush takes too long; their messages are stored, and will be flushed. */
+  tick(elapsed: number): void {
+    const timeoutMs = this.#options.timeoutMs()
+    if (timeoutMs === undefined) return
+    const now = performance.now()
+    while (this.#count > 0 && elapsed - (this.#since[this.#head] as number) >= timeoutMs) {
+      const at = this.#head
+      const to = this.#from + (this.#replyBytes[at] as number)
+      if (to > this.#from) {
+        const late = withCode(this.#replies.subarray(this.#from, to), FLUSH_DISK_TIMEOUT)
+        this.#send(this.#connections[at] as FastConnection, late, 0, late.length)
+      }
+      this.#from = to
+      this.#stored(at, FLUSH_DISK_TIMEOUT, now)
+      this.#drop()
+    }
+    this.#flush()
+  }
+
+  lost(from: number, error: StoreError): void {
+    const { code, remark } = lostBy(error)
+    const now = performance.now()
+    while (this.#count > 0) {
+      const at = (this.#head + this.#count - 1) & (this.#capacity - 1)
+      if ((this.#ends[at] as number) <= from) break
+      const replyBytes = this.#replyBytes[at] as number
+      this.#to -= replyBytes
+      if (replyBytes > 0) {
+        const refusal = this.#refusal(at, this.#to, code, remark)
+        this.#send(this.#connections[at] as FastConnection, refusal, 0, refusal.length)
+      }
+      this.#connections[at]?.answered(this.#codes[at] as number, code, now - (this.#readAt[at] as number))
+      this.#connections[at] = undefined
+      this.#count--
+    }
+    this.#flush()
+  }
+
+  #refusal(at: number, reply: number, code: number, remark: string): Buffer {
+    const serializeType = this.#replies[reply + 4] === 0 ? 'JSON' : 'ROCKETMQ'
+    const opaque = this.#opaques[at] as number
+    const reason = { remark: printableLines(remark), extFields: null, body: null }
+    const from = { language: 'JAVA', version: ANNOUNCED_VERSION, flag: REPLY_FLAG } as const
+    return encodeFrame({ code, opaque, serializeType, ...reason, ...from }, new Outbox())
+  }
+
+  #send(connection: FastConnection, frames: Buffer, from: number, to: number): void {
+    const { outbox } = connection
+    if (outbox.isEmpty) this.#touched.push(connection)
+    outbox.reserve(to - from)
+    outbox.position += frames.copy(outbox.bytes, outbox.position, from, to)
+  }
+
+  #stored(at: number, code: number, now: number): void {
+    this.#options.counts.stored(this.#topics[at] as string, 1, this.#bodyBytes[at] as number)
+    this.#connections[at]?.answered(this.#codes[at] as number, code, now - (this.#readAt[at] as number))
+  }
+
+  #drop(): void {
+    this.#connections[this.#head] = undefined
+    this.#head = (this.#head + 1) & (this.#capacity - 1)
+    this.#count--
+  }
+
+  #flush(): void {
+    for (const connection of this.#touched) connection.flush()
+    this.#touched.length = 0
+    if (this.#count > 0) return
+    this.#from = this.#to = 0
+    if (this.#replies.length > KEPT_BYTES) this.#replies = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  }
+
+  #grow(): void {
+    const from = this.#head
+    const before = this.#capacity
+    const capacity = before * 2
+    const column = <T extends Float64Array | Int32Array>(old: T, grown: T): T => {
+      grown.set(old.subarray(from))
+      grown.set(old.subarray(0, from), before - from)
+      return grown
+    }
+    this.#connections = [...this.#connections.slice(from), ...this.#connections.slice(0, from), ...empty(before)]
+    this.#topics = [...this.#topics.slice(from), ...this.#topics.slice(0, from), ...this.#topics]
+    this.#codes = column(this.#codes, new Int32Array(capacity))
+    this.#opaques = column(this.#opaques, new Int32Array(capacity))
+    this.#bodyBytes = column(this.#bodyBytes, new Int32Array(capacity))
+    this.#ends = column(this.#ends, new Float64Array(capacity))
+    this.#readAt = column(this.#readAt, new Float64Array(capacity))
+    this.#since = column(this.#since, new Float64Array(capacity))
+    this.#replyBytes = column(this.#replyBytes, new Int32Array(capacity))
+    this.#head = 0
+    this.#capacity = capacity
+  }
+}
+
+function empty(length: number): undefined[] {
+  return Array.from({ length }, () => undefined)
+}
