@@ -99,7 +99,8 @@ async function launch({ name, command, args, home, port }: Launch): Promise<Runn
   const begin = performance.now()
   const child = spawn(command, args, {
     cwd: home,
-    env: { ...process.env, ROCKETMQ_HOME: home },
+    // The KV configuration is read from the home folder: what other programs left there must not count.
+    env: { ...process.env, HOME: home, ROCKETMQ_HOME: home },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = new Promise<void>(resolve => void child.on('close', () => resolve()))
