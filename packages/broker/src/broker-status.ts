@@ -20,12 +20,13 @@ export interface StatusSources {
   readonly store: MessageStore
   /** Milliseconds since the epoch. */
   readonly startedAt: number
+  readonly heldPulls: () => number
   readonly readiness: () => Readiness
 }
 
 /** The status of a running broker, read from its parts at each call. */
 export function brokerStatus(sources: StatusSources): BrokerStatus {
-  const { options, topics, groups, offsets, clients, counts, store, startedAt, readiness } = sources
+  const { options, topics, groups, offsets, clients, counts, store, startedAt, heldPulls, readiness } = sources
 
   const queuesOf = (topic: string, count: number): QueueView[] =>
     Array.from({ length: count }, (_, queueId) => {
@@ -79,6 +80,9 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
       }
     },
     backlogs,
+    get heldPulls() {
+      return heldPulls()
+    },
     *clients(): Generator<ClientView, void, void> {
       for (const [group, members] of clients.producerGroups) {
         for (const member of members.values()) yield viewOf('producer', group, member)

@@ -278,6 +278,7 @@ export class Broker {
       counts: this.#counts,
       store,
       startedAt: this.#startedAt,
+      heldPulls: () => this.#heldPulls.size,
       readiness: () => this.#readiness(),
     })
     this.metrics = new BrokerMetrics({

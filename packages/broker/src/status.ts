@@ -57,6 +57,8 @@ export interface BrokerStatus extends Health {
   /** The progress of a group in each queue of the topics in which it has offsets or to which it subscribes. */
   backlogs(group: string): Iterable<QueueBacklog>
   clients(): Iterable<ClientView>
+  /** Pulls that wait for messages. */
+  readonly heldPulls: number
   /** What was stored and delivered since the start, and what groups have not consumed. */
   traffic(): Traffic
 }

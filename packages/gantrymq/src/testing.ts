@@ -1,6 +1,8 @@
 // As gantrymq/testing, so that applications need to install only this package.
 export {
+  type AlterAnswer,
   type BrokerFaults,
+  type DelayOptions,
   type FaultLimits,
   type GroupState,
   type IdleOptions,
@@ -8,6 +10,7 @@ export {
   type RocketMQ,
   type RocketMQConnection,
   type RocketMQOptions,
+  type SeenRequest,
   type Span,
   startRocketMQ,
   type TestMessage,

@@ -2,7 +2,7 @@ import { binaryHeaderRoom, scanBinaryHeader, writeBinaryHeader } from './binary-
 import type { BufferPool } from './buffer-pool.ts'
 import type { BodyBytes, Command } from './command.ts'
 import { FrameError, FrameTooLargeError } from './errors.ts'
-import { type HeaderView, toCommand } from './header-view.ts'
+import { HeaderView, toCommand } from './header-view.ts'
 import { readJsonHeader, scanJsonHeader, type WrittenCommand, writeJsonHeader } from './json-header.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -191,6 +191,16 @@ export class FrameDecoder {
 /** Rounds up, so that the same memory still suffices if a broker's next registration is slightly longer. */
 function roundUp(size: number): number {
   return size < BLOCK ? size : Math.ceil(size / BLOCK) * BLOCK
+}
+
+/**
+ * Decodes a whole frame, with its length word. The body stays a view of its bytes.
+ * @throws FrameError
+ */
+export function decodeFrame(frame: Buffer): Command {
+  const view = new HeaderView()
+  const scanned = scanHeader(frame, 4, frame.length, frame.length, view)
+  return readCommand(frame, 4, view, scanned, 0)
 }
 
 /**

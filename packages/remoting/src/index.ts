@@ -94,7 +94,7 @@ export {
 } from './fastjson/value.ts'
 export { type Dialect, encodeFastjson, writeFastjson } from './fastjson/writer.ts'
 export { type FastConnection, type FastPath, LATER, NOT_TAKEN } from './fast-path.ts'
-export { encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
+export { decodeFrame, encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from './frame.ts'
 export { FrameMemory } from './frame-memory.ts'
 export { copyValue, HeaderView, toCommand } from './header-view.ts'
 export { type Eventual, Held, held, settled } from './held.ts'

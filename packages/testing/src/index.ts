@@ -1,4 +1,5 @@
-export { type BrokerFaults, type FaultLimits, type RefusalOptions } from './faults.ts'
+export type { AlterAnswer, BrokerFaults, DelayOptions, FaultLimits, RefusalOptions } from './broker-faults.ts'
+export type { SeenRequest } from './gateway/faults.ts'
 export {
   type GroupState,
   type IdleOptions,

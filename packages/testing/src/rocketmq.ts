@@ -4,13 +4,13 @@ import { NameServer } from '@gantrymq/namesrv'
 import { decodeMessage, type StoredMessage } from '@gantrymq/protocol'
 import { type Clock, RemotingError } from '@gantrymq/remoting'
 import { type ConsumeQueue, Found, MemoryDisk, type MessageStore } from '@gantrymq/store'
-import { BrokerFaults } from './faults.ts'
-import { Gateway } from './gateway.ts'
+import { BrokerFaults } from './broker-faults.ts'
+import { Gateway } from './gateway/gateway.ts'
 import { MovingClock } from './moving-clock.ts'
 
 export interface RocketMQOptions {
   /** Options of the broker, with Apache's names: `{ autoCreateTopicEnable: false }`. */
-  readonly broker?: Omit<BrokerStartOptions, 'clock' | 'dial' | 'disk' | 'listen' | 'onRequest' | 'storePathRootDir'>
+  readonly broker?: Omit<BrokerStartOptions, 'clock' | 'dial' | 'disk' | 'listen' | 'storePathRootDir'>
 }
 
 /** What a client needs to use it: pass it on as options, `Producer.start({ ...mq.connection, group: 'shop' })`. */
@@ -75,11 +75,11 @@ const SMALL_FILES = {
  * the test moves.
  */
 export class RocketMQ {
-  /** Makes requests to the broker fail. */
-  readonly fail = new BrokerFaults()
   readonly #clock = new MovingClock()
   readonly #options: RocketMQOptions
-  readonly #brokerPort = new Gateway()
+  readonly #brokerPort = new Gateway({ clock: this.#clock })
+  /** Makes requests to the broker fail. */
+  readonly fail = new BrokerFaults(this.#brokerPort.faults)
   #nameServer: NameServer | undefined
   /** 0 until it is known; then it stays. */
   #nameServerPort = 0
@@ -124,7 +124,6 @@ export class RocketMQ {
       listen: false,
       disk: this.#disk,
       clock: this.#clock,
-      onRequest: (command, dispatch) => this.fail.answer(command, dispatch),
     })
     this.#brokerPort.acceptor = this.#broker
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { queryRequests } from '@gantrymq/protocol'
 import { RemotingClient, RemotingError, ResponseError } from '@gantrymq/remoting'
-import type { Fault } from '@gantrymq/remoting/testing'
+import type { Fault } from '@gantrymq/testing/gateway'
 import { testCluster } from './test-cluster.ts'
 
 const { GET_MAX_OFFSET } = queryRequests
@@ -11,7 +11,9 @@ const header = { topic: 'Orders', queueId: 0 }
 async function connected(t: TestContext) {
   const cluster = await testCluster(t)
   const { clock, dial, broker } = cluster
+  await broker.setTopic('Orders')
   broker.put({ topic: 'Orders' })
+  await cluster.settle()
   const client = cluster.own(new RemotingClient({ clock, dial }))
   const ask = async (timeoutMs = 3000) => {
     const reply = await client.call(broker.address, GET_MAX_OFFSET, { header }, { timeoutMs })
@@ -67,7 +69,7 @@ test('another response code replaces the answer, for as many requests as were se
   broker.fault('*', {
     answer: 'never',
     times: Number.POSITIVE_INFINITY,
-    where: ({ header }) => header.topic !== 'Orders',
+    where: ({ header }) => header['topic'] !== 'Orders',
   })
   assert.equal(await cluster.outcome(ask()), 1)
 })
@@ -97,7 +99,9 @@ test('a frozen server reads no more from its open connections', async t => {
 test('a connection or a timer that is left after the end fails the test', async t => {
   const cluster = await testCluster(t)
   const { clock, dial, broker } = cluster
+  await broker.setTopic('Orders')
   broker.put({ topic: 'Orders' })
+  await cluster.settle()
   const client = new RemotingClient({ clock, dial })
   t.after(() => client.close())
   await client.call(broker.address, GET_MAX_OFFSET, { header })
@@ -112,7 +116,9 @@ test('a connection or a timer that is left after the end fails the test', async 
 test('the same cluster runs on real ports', async t => {
   const cluster = await testCluster(t, { realPorts: true })
   const { broker } = cluster
+  await broker.setTopic('Orders')
   broker.put({ topic: 'Orders' })
+  await cluster.settle()
   assert.match(broker.address, /^127\.0\.0\.1:\d+$/)
   const client = cluster.own(new RemotingClient())
   const reply = await client.call(broker.address, GET_MAX_OFFSET, { header })

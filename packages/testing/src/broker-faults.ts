@@ -1,0 +1,91 @@
+import { requestNames } from '@gantrymq/protocol'
+import { type Command, nearestWord, RemotingError } from '@gantrymq/remoting'
+import type { Fault, FaultyAnswer, Faults, SeenRequest } from './gateway/faults.ts'
+
+/** How many requests meet a fault, and from which on. */
+export interface FaultLimits {
+  /** How many requests meet it. Default 1. */
+  readonly times?: number
+  /** How many pass before. Default 0. */
+  readonly after?: number
+}
+
+export interface RefusalOptions extends FaultLimits {
+  /** RocketMQ's response code, for example 2, SYSTEM_BUSY. Default 1, SYSTEM_ERROR. */
+  readonly code?: number
+  /** The text of the answer. */
+  readonly remark?: string
+}
+
+export interface DelayOptions extends FaultLimits {
+  /** How much later the answer comes, milliseconds of the clock that `advance` moves. */
+  readonly ms: number
+}
+
+/** What the broker answers, to be changed. */
+export type AlterAnswer = (answer: Command, request: SeenRequest) => Command
+
+/** What goes wrong at the broker. Requests have RocketMQ's names: SEND_MESSAGE stands for all forms of sending. */
+export class BrokerFaults {
+  readonly #faults: Faults
+
+  /** @internal */
+  constructor(faults: Faults) {
+    this.#faults = faults
+  }
+
+  /** The broker refuses the next requests, and does nothing for them. @throws RemotingError BAD_OPTION for an unknown name */
+  next(request: string, { code = 1, remark = 'refused on purpose', ...limits }: RefusalOptions = {}): void {
+    this.#set(request, { answer: 'code', code, remark }, limits)
+  }
+
+  /** The broker never answers the next requests, and does nothing for them. One-way requests are lost. */
+  hang(request: string, limits: FaultLimits = {}): void {
+    this.#set(request, { answer: 'never' }, { ...limits, handled: false })
+  }
+
+  /** The broker does what the next requests ask, but its answers are lost. */
+  loseAnswer(request: string, limits: FaultLimits = {}): void {
+    this.#set(request, { answer: 'never' }, limits)
+  }
+
+  /** The broker does what the next requests ask, and answers later. */
+  delay(request: string, { ms, ...limits }: DelayOptions): void {
+    this.#set(request, { answer: 'late', ms }, limits)
+  }
+
+  /** The broker does what the next requests ask, and ends the connection instead of answering. */
+  hangUp(request: string, limits: FaultLimits = {}): void {
+    this.#set(request, { answer: 'hang-up' }, limits)
+  }
+
+  /** The broker does what the next requests ask, and its answers are changed on their way. */
+  alter(request: string, alter: AlterAnswer, limits: FaultLimits = {}): void {
+    this.#set(request, { answer: 'altered', alter }, limits)
+  }
+
+  /** Nothing goes wrong any more. */
+  clear(): void {
+    this.#faults.clear()
+  }
+
+  #set(request: string, answer: FaultyAnswer, limits: Pick<Fault, 'after' | 'handled' | 'times'>): void {
+    this.#faults.set(namesOf(request), { ...answer, ...limits })
+  }
+}
+
+/** Forms of one request that clients choose between. */
+const FORMS: Readonly<Record<string, readonly string[]>> = {
+  SEND_MESSAGE: ['SEND_MESSAGE', 'SEND_MESSAGE_V2', 'SEND_BATCH_MESSAGE'],
+  PULL_MESSAGE: ['PULL_MESSAGE', 'LITE_PULL_MESSAGE'],
+}
+
+function namesOf(request: string): readonly string[] {
+  const known = new Set(requestNames.values())
+  if (!known.has(request)) {
+    const nearest = nearestWord(request, known.keys())
+    const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`
+    throw new RemotingError('BAD_OPTION', `there is no request ${JSON.stringify(request)}${meant}`)
+  }
+  return FORMS[request] ?? [request]
+}
