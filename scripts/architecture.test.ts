@@ -161,15 +161,15 @@ test('requests to a broker take the paths that ARCHITECTURE.md describes', async
     consumerGroup: 'billing',
     topic: 'Orders',
     queueId: 0,
-    queueOffset: 0,
     maxMsgNums: 32,
     subVersion: 0,
   }
   const how = { sysFlag: pullFlags.subscription, subscription: 'new', commitOffset: 0, suspendTimeoutMillis: 0 }
-  const pull = () => client.call(address, consumeRequests.PULL_MESSAGE, { header: { ...wanted, ...how } })
+  const pull = (queueOffset: number) =>
+    client.call(address, consumeRequests.PULL_MESSAGE, { header: { ...wanted, ...how, queueOffset } })
   // The first ones create the topic and the group.
   await send(withoutId)
-  await pull()
+  await pull(0)
 
   await t.test('a message', async () => {
     assertPath(await record(() => send(plain), take), requests, '### SEND_MESSAGE_V2 (310)')
@@ -180,7 +180,12 @@ test('requests to a broker take the paths that ARCHITECTURE.md describes', async
   })
 
   await t.test('a pull', async () => {
-    assertPath(await record(pull, take), requests, '### PULL_MESSAGE (11)')
+    assertPath(await record(() => pull(0), take), requests, '### PULL_MESSAGE (11)')
+  })
+
+  await t.test('a pull that is not answered at once', async () => {
+    const heading = '### A pull that is not answered at once'
+    assertPath(await record(() => pull(1_000), take), requests, heading)
   })
 })
 

@@ -28,6 +28,7 @@ import {
   type CloseReason,
   type Connection,
   type Dial,
+  type FastPath,
   type Logger,
   RemotingClient,
   RemotingServer,
@@ -50,6 +51,7 @@ import { DelayOffsets } from './delays/delay-offsets.ts'
 import { DelayedDelivery, DELIVERY_TICK_MS } from './delays/delayed-delivery.ts'
 import { BrokerFastPath } from './fast/broker-fast-path.ts'
 import { KnownNames } from './fast/known-names.ts'
+import { PullPath } from './fast/pull-path.ts'
 import { SendPath } from './fast/send-path.ts'
 import { Groups } from './groups/groups.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
@@ -297,12 +299,14 @@ export class Broker {
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
     store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
-    this.#sends = new SendPath(context, new KnownNames())
+    const names = new KnownNames()
+    this.#sends = new SendPath(context, names)
     store.onCommit(this.#sends.unanswered)
     const router = new Router(brokerRequests, handlers, context, { log, refused: refusedRequests })
     const fastPortRouter = new Router(fastPortRequests, handlers, context, { log, refused: refusedRequests })
-    this.#server = this.#createServer(options, router, onRequest)
-    this.#fastServer = this.#createServer(options, fastPortRouter, onRequest)
+    const pulls = new PullPath(context, names)
+    this.#server = this.#createServer(options, router, new BrokerFastPath(this.#sends, pulls), onRequest)
+    this.#fastServer = this.#createServer(options, fastPortRouter, new BrokerFastPath(this.#sends), onRequest)
   }
 
   /** The address that the broker listens on. */
@@ -376,6 +380,7 @@ export class Broker {
   #createServer(
     options: BrokerOptions,
     router: Pick<Router<never, never>, 'dispatch'>,
+    fastPath: FastPath,
     onRequest: BrokerParts['onRequest'],
   ): RemotingServer {
     return new RemotingServer({
@@ -384,7 +389,7 @@ export class Broker {
           ? router.dispatch(command, peer)
           : onRequest(command, () => router.dispatch(command, peer)),
       // A caller that gets requests in place of the broker gets all of them, as commands.
-      fastPath: onRequest === undefined ? new BrokerFastPath(this.#sends) : undefined,
+      fastPath: onRequest === undefined ? fastPath : undefined,
       onAnswered: (request, response, ms, count) => this.metrics.rpc.observe(request, response, ms, count),
       traffic: this.metrics,
       onClose: (connection, reason) => this.#onClose(connection, reason),

@@ -76,7 +76,7 @@ export class OffsetTable {
   }
 
   isReset(topic: string, group: string, queueId: number): boolean {
-    return this.#resets.get(keyOf(topic, group))?.has(queueId) ?? false
+    return this.#resets.size > 0 && this.#resets.get(keyOf(topic, group))?.has(queueId) === true
   }
 
   /** The offset of a reset, once. */

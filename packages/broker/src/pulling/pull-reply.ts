@@ -75,7 +75,11 @@ function pullCode(status: ReadStatus, from: number): number {
   return status === 'NO_MESSAGE_IN_QUEUE' && from !== 0 ? PULL_OFFSET_MOVED : codes[status]
 }
 
-function suggestedBroker(suggestSlave: boolean, { group, slaveReadEnable }: PullReplyRules): number {
+/** The broker that the consumer is to ask next time: another one, if this one must read from the disk. */
+export function suggestedBroker(
+  suggestSlave: boolean,
+  { group, slaveReadEnable }: Omit<PullReplyRules, 'topicSysFlag'>,
+): number {
   if (!slaveReadEnable) return 0
   return suggestSlave ? group.whichBrokerWhenConsumeSlowly : group.brokerId
 }
