@@ -5,6 +5,7 @@ import type { Client, ClientRegistry } from './clients/client-registry.ts'
 import type { Groups } from './groups/groups.ts'
 import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
+import type { Popping } from './popping/popping.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
 import { backlogOfAll } from './statistics/progress.ts'
 import type { BrokerStatus, ClientView, QueueBacklog, QueueView } from './status.ts'
@@ -18,6 +19,7 @@ export interface StatusSources {
   readonly clients: ClientRegistry
   readonly counts: MessageCounts
   readonly store: MessageStore
+  readonly popping: Popping | undefined
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly heldPulls: () => number
@@ -26,7 +28,7 @@ export interface StatusSources {
 
 /** The status of a running broker, read from its parts at each call. */
 export function brokerStatus(sources: StatusSources): BrokerStatus {
-  const { options, topics, groups, offsets, clients, counts, store, startedAt, heldPulls, readiness } = sources
+  const { options, topics, groups, offsets, clients, counts, store, popping, startedAt, heldPulls, readiness } = sources
 
   const queuesOf = (topic: string, count: number): QueueView[] =>
     Array.from({ length: count }, (_, queueId) => {
@@ -40,7 +42,8 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
       for (const queue of queuesOf(topic, topics.get(topic)?.readQueueNums ?? 0)) {
         const committed = offsets.get(topic, group, queue.queueId)
         const from = Math.max(committed ?? 0, queue.minOffset)
-        yield { topic, ...queue, committed, backlog: Math.max(queue.maxOffset - from, 0) }
+        const popped = popping?.poppedOf({ topic, group, queueId: queue.queueId }) ?? 0
+        yield { topic, ...queue, committed, backlog: Math.max(queue.maxOffset - from, 0) + popped }
       }
     }
   }
@@ -54,7 +57,7 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
     traffic: () => ({
       stored: counts.put.messages,
       delivered: counts.got.messages,
-      backlog: backlogOfAll({ store, offsets }),
+      backlog: backlogOfAll({ store, offsets }) + (popping?.popped ?? 0),
     }),
     counts: () => ({ topics: topics.size, groups: groups.size, clients: clients.size }),
     topics: () => topics.all.keys(),

@@ -17,7 +17,15 @@ import {
   storeInFile,
   TurnBudget,
 } from '@gantrymq/daemon'
-import { type Host, hostBytes, requestNames, responseCodes, type TopicConfig, UniqueIds } from '@gantrymq/protocol'
+import {
+  type Host,
+  hostBytes,
+  type MessageQueue,
+  requestNames,
+  responseCodes,
+  type TopicConfig,
+  UniqueIds,
+} from '@gantrymq/protocol'
 import {
   type Eventual,
   type Command,
@@ -62,9 +70,11 @@ import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { addressText, type AdvertisedAddress, advertisedAddress } from './name-servers/advertised-address.ts'
 import { ipAddressOf, localAddressTowards } from './name-servers/local-address.ts'
 import { Registrar } from './name-servers/registrar.ts'
+import { TopicQueues } from './name-servers/topic-queues.ts'
 import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
+import { POP_TICK_MS, Popping } from './popping/popping.ts'
 import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import { type SendWaitLimits, WaitingSends } from './sending/waiting-sends.ts'
@@ -165,6 +175,8 @@ export class Broker {
   readonly #checks: TransactionChecks
   readonly #heldPulls: HeldPulls
   readonly #sends: SendPath
+  /** Undefined: the broker has a folder, see `Popping`. */
+  readonly #popping: Popping | undefined
   readonly #counts = new MessageCounts()
   /** Time for the pages of HTTP, beside the requests of clients. */
   readonly #turns = new TurnBudget<'page'>({ lanes: ['page'] })
@@ -172,6 +184,7 @@ export class Broker {
   readonly #tls: OpenServerTls
   readonly #client: RemotingClient
   readonly #nameServers: AddressList
+  readonly #topicQueues: TopicQueues
   readonly #registrar: Registrar
   readonly #server: RemotingServer
   readonly #fastServer: RemotingServer
@@ -257,6 +270,12 @@ export class Broker {
       onOrdered: names => topics.setOrdered(names),
       log,
     })
+    this.#topicQueues = new TopicQueues({
+      client: this.#client,
+      addresses: () => this.#nameServers.addresses,
+      own: topic => this.#ownQueues(topic),
+      log,
+    })
     this.#notices = new ClientNotices({
       clients: this.#clients,
       groups,
@@ -271,6 +290,7 @@ export class Broker {
     this.#delays = new DelayedDelivery({ store, writer, offsets: delayOffsets, levels, clock, log, onDelivered })
     this.#transactions = new Transactions({ writer, storeHost: () => this.#storeHostBytes, clock, log })
     this.#checks = this.#createChecks()
+    this.#popping = options.storePathRootDir === null ? this.#createPopping() : undefined
     this.status = brokerStatus({
       options,
       topics,
@@ -279,6 +299,7 @@ export class Broker {
       clients: this.#clients,
       counts: this.#counts,
       store,
+      popping: this.#popping,
       startedAt: this.#startedAt,
       heldPulls: () => this.#heldPulls.size,
       readiness: () => this.#readiness(),
@@ -298,7 +319,10 @@ export class Broker {
     this.#http = options.httpEnabled ? this.#createHttp(options, metricsPage?.(this.metrics)) : undefined
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
-    store.onArrival(queue => this.#heldPulls.arrived(queue, clock.elapsed()))
+    store.onArrival(queue => {
+      this.#heldPulls.arrived(queue, clock.elapsed())
+      this.#popping?.arrived(queue.topic, queue.id)
+    })
     const names = new KnownNames()
     this.#sends = new SendPath(context, names)
     store.onCommit(this.#sends.unanswered)
@@ -425,6 +449,8 @@ export class Broker {
       writer: this.#writer,
       waitingSends: this.#waitingSends,
       heldPulls: this.#heldPulls,
+      popping: this.#popping,
+      topicQueues: this.#topicQueues,
       counts: this.#counts,
       startedAt: this.#startedAt,
       uniqueIds: this.#createIds(),
@@ -437,6 +463,28 @@ export class Broker {
       clock: this.#clock,
       log: this.#log,
     }
+  }
+
+  #createPopping(): Popping {
+    return new Popping({
+      store: this.#store,
+      writer: this.#writer,
+      topics: this.#topics,
+      groups: this.#groups,
+      offsets: this.#offsets.table,
+      counts: this.#counts,
+      options: () => this.#settings.options,
+      memoryBytes: hotBytes(),
+      random: this.#random,
+      clock: this.#clock,
+      log: this.#log,
+    })
+  }
+
+  #ownQueues(topic: string): MessageQueue[] {
+    const { brokerName } = this.#settings.options
+    const queues = this.#topics.get(topic)?.readQueueNums ?? 0
+    return Array.from({ length: queues }, (_, queueId) => ({ topic, brokerName, queueId }))
   }
 
   #createChecks(): TransactionChecks {
@@ -551,6 +599,7 @@ export class Broker {
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
     every(HELD_PULL_TICK_MS, () => this.#sends.unanswered.tick(this.#clock.elapsed()))
+    if (this.#popping !== undefined) every(POP_TICK_MS, () => this.#popping?.tick())
     every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
   }
@@ -565,6 +614,7 @@ export class Broker {
   #onClose(connection: Connection, reason: CloseReason): void {
     this.metrics.connectionsClosed.add({ reason })
     this.#heldPulls.drop(connection.id)
+    this.#popping?.drop(connection.id)
     this.#notices.membersChanged(this.#clients.drop(connection.id))
   }
 
@@ -598,6 +648,7 @@ export class Broker {
 
   async #closeConnections(limits: Required<ServerCloseOptions>): Promise<void> {
     this.#heldPulls.close(this.#clock.elapsed())
+    this.#popping?.stop()
     await Promise.all([this.#server.close(limits), this.#fastServer.close(limits)])
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
     this.#delays.stop()

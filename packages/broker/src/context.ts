@@ -8,8 +8,10 @@ import type { QueueLocks } from './clients/queue-locks.ts'
 import type { DelayedDelivery } from './delays/delayed-delivery.ts'
 import type { Groups } from './groups/groups.ts'
 import type { BrokerIdentity } from './name-servers/registration-form.ts'
+import type { TopicQueues } from './name-servers/topic-queues.ts'
 import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
+import type { Popping } from './popping/popping.ts'
 import type { HeldPulls } from './pulling/held-pulls.ts'
 import type { MessageWriter } from './sending/message-writer.ts'
 import type { WaitingSends } from './sending/waiting-sends.ts'
@@ -35,6 +37,10 @@ export interface BrokerContext {
   /** What producers send goes through it, so that it waits while the store is busy, and keeps its order. */
   readonly waitingSends: WaitingSends
   readonly heldPulls: HeldPulls
+  /** Undefined: the broker has a folder, and refuses consumption by pop. */
+  readonly popping: Popping | undefined
+  /** Queues of topics at all brokers. */
+  readonly topicQueues: TopicQueues
   readonly counts: MessageCounts
   /** When the broker started, milliseconds since the epoch. */
   readonly startedAt: number

@@ -52,13 +52,13 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
   ),
   ...keysOf(
     'belongs to pop consumption, which keeps its state in memory here',
-    'appendAckAsync appendCkAsync clearRetryTopicWhenDeleteTopic defaultMessageRequestMode defaultPopShareQueueNum ' +
+    'appendAckAsync appendCkAsync clearRetryTopicWhenDeleteTopic ' +
       'enableNotifyAfterPopOrderLockRelease enableNotifyBeforePopCalculateLag enablePopBatchAck enablePopBufferMerge ' +
-      'enablePopLog enablePopMessageThreshold enableRetryTopicV2 enableSkipLongAwaitingAck initPopOffsetByCheckMsgInMem ' +
+      'enablePopLog enablePopMessageThreshold enableSkipLongAwaitingAck initPopOffsetByCheckMsgInMem ' +
       'loadBalancePollNameServerInterval maxMessageFilterNumForNotification maxPopPollingSize popCkMaxBufferSize ' +
       'popCkOffsetMaxQueueSize popCkStayBufferTime popCkStayBufferTimeOut popConsumerFSServiceInit ' +
-      'popConsumerKVServiceEnable popConsumerKVServiceInit popConsumerKVServiceLog popFromRetryProbability ' +
-      'popFromRetryProbabilityForPriority popInflightMessageThreshold popLongPollingForceNotifyInterval ' +
+      'popConsumerKVServiceEnable popConsumerKVServiceInit popConsumerKVServiceLog ' +
+      'popFromRetryProbabilityForPriority popLongPollingForceNotifyInterval ' +
       'popPollingMapExpireTimeSeconds popPollingMapSize popPollingSize popResponseReturnActualRetryTopic ' +
       'popReviveConcurrency popReviveMaxAttemptTimes popReviveMaxReturnSizePerRead popReviveSkipIfGroupAbsent ' +
       'priorityOrderAsc retrieveMessageFromPopRetryTopicV1 reviveAckWaitMs reviveInterval reviveMaxSlow reviveQueueNum ' +

@@ -253,6 +253,36 @@ const brokerConfig = {
       since: '5.x',
     },
   ),
+  popInflightMessageThreshold: option(
+    int(1),
+    10_000,
+    'Messages of a queue that a group may have popped and not acknowledged; then its pops find nothing. Apache has this limit only with enablePopMessageThreshold.',
+    { since: '5.x', change: 'live' },
+  ),
+  popFromRetryProbability: option(
+    int(0, 100),
+    20,
+    'Of a hundred pops, how many read messages that were not acknowledged before all others.',
+    { since: '5.x', change: 'live' },
+  ),
+  enableRetryTopicV2: option(
+    flag(),
+    false,
+    'Name the topic of messages that were popped and not acknowledged %RETRY%group+topic, instead of %RETRY%group_topic.',
+    { since: '5.x', change: 'live' },
+  ),
+  defaultMessageRequestMode: option(
+    word('PULL', 'POP'),
+    'PULL',
+    'Whether consumers whose queues the broker assigns pull or pop, if no operator has set it.',
+    { since: '5.x', change: 'live' },
+  ),
+  defaultPopShareQueueNum: option(
+    int(-1),
+    -1,
+    'With how many further members each member of a group shares the queues that it pops; -1: all members pop all queues.',
+    { since: '5.x', change: 'live' },
+  ),
   storeReplyMessageEnable: option(flag(), true, 'Store the replies to requests, besides delivering them.', {
     since: '4.9',
     change: 'live',

@@ -12,7 +12,7 @@ export interface QueueBacklog extends QueueView {
   readonly topic: string
   /** The committed offset; undefined if the group has none. */
   readonly committed: number | undefined
-  /** Messages that the group has not consumed yet. */
+  /** Messages that the group has not consumed yet, with those that it has popped and not acknowledged. */
   readonly backlog: number
 }
 

@@ -36,12 +36,13 @@ export const groupHandlers: HandlersFor<GroupRequests, BrokerContext> = {
 
   async DELETE_SUBSCRIPTIONGROUP(
     { header: { groupName, cleanOffset, removeOffset }, peer },
-    { groups, offsets, counts, log },
+    { groups, offsets, counts, popping, log },
   ) {
     log.info({ peer: peer.remoteAddress, group: groupName }, 'deleteSubscriptionGroup called')
     // 4.9 and 5.x name the same field differently.
     if (cleanOffset ?? removeOffset ?? false) offsets.removeGroup(groupName)
     counts.forgetGroup(groupName)
+    popping?.removeGroup(groupName)
     await groups.delete(groupName)
     return {}
   },

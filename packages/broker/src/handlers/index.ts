@@ -6,12 +6,14 @@ import {
   groupRequests,
   membershipRequests,
   offsetRequests,
+  popRequests,
   queryRequests,
   sendRequests,
   topicRequests,
 } from '@gantrymq/protocol'
 import type { HandlersFor } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
+import { assignmentHandlers } from './assignment.ts'
 import { cleanUpHandlers } from './clean-up.ts'
 import { clientHandlers } from './clients.ts'
 import { connectionHandlers } from './connections.ts'
@@ -20,6 +22,7 @@ import { forwardingHandlers } from './forwarding.ts'
 import { groupHandlers } from './groups.ts'
 import { lockHandlers } from './locks.ts'
 import { offsetHandlers } from './offsets.ts'
+import { popHandlers } from './pop.ts'
 import { pullHandlers } from './pull.ts'
 import { queryHandlers } from './query.ts'
 import { replyHandlers } from './replies.ts'
@@ -49,6 +52,17 @@ const {
   UNLOCK_BATCH_MQ,
 } = consumeRequests
 const {
+  POP_MESSAGE,
+  ACK_MESSAGE,
+  BATCH_ACK_MESSAGE,
+  CHANGE_MESSAGE_INVISIBLETIME,
+  PEEK_MESSAGE,
+  NOTIFICATION,
+  POLLING_INFO,
+  QUERY_ASSIGNMENT,
+  SET_MESSAGE_REQUEST_MODE,
+} = popRequests
+const {
   UPDATE_BROKER_CONFIG,
   GET_BROKER_CONFIG,
   GET_BROKER_RUNTIME_INFO,
@@ -76,6 +90,11 @@ export const fastPortRequests = {
   ...membershipRequests,
   LOCK_BATCH_MQ,
   UNLOCK_BATCH_MQ,
+  ACK_MESSAGE,
+  BATCH_ACK_MESSAGE,
+  CHANGE_MESSAGE_INVISIBLETIME,
+  QUERY_ASSIGNMENT,
+  SET_MESSAGE_REQUEST_MODE,
   ...topicRequests,
   ...groupRequests,
   ...offsetRequests,
@@ -94,7 +113,15 @@ export const fastPortRequests = {
 }
 
 /** Every request that a broker serves; to any other one it answers with code 3. */
-export const brokerRequests = { ...fastPortRequests, PULL_MESSAGE, LITE_PULL_MESSAGE }
+export const brokerRequests = {
+  ...fastPortRequests,
+  PULL_MESSAGE,
+  LITE_PULL_MESSAGE,
+  POP_MESSAGE,
+  PEEK_MESSAGE,
+  NOTIFICATION,
+  POLLING_INFO,
+}
 
 /** A handler for each of them. */
 export const handlers = {
@@ -103,6 +130,8 @@ export const handlers = {
   ...transactionHandlers,
   ...replyHandlers,
   ...pullHandlers,
+  ...popHandlers,
+  ...assignmentHandlers,
   ...offsetHandlers,
   ...queryHandlers,
   ...clientHandlers,

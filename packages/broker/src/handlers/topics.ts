@@ -51,7 +51,10 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     return {}
   },
 
-  async DELETE_TOPIC_IN_BROKER({ header: { topic }, peer }, { topics, offsets, counts, store, settings, log }) {
+  async DELETE_TOPIC_IN_BROKER(
+    { header: { topic }, peer },
+    { topics, offsets, counts, popping, store, settings, log },
+  ) {
     log.info({ topic, peer: peer.remoteAddress }, 'deleteTopic called')
     if (topic.trim() === '') throw new ResponseError(INVALID_PARAMETER, 'The specified topic is blank.')
     if (settings.options.validateSystemTopicWhenUpdateTopic && topics.isSystem(topic)) {
@@ -59,6 +62,7 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     }
     if (!topics.delete(topic)) return {}
     offsets.removeTopic(topic)
+    popping?.removeTopic(topic)
     counts.forgetTopic(topic)
     // The topic goes first: after a crash in between, its queues are without a topic, and not the other way round.
     await topics.saved()

@@ -44,8 +44,7 @@ export interface PullRules {
 export interface PullAllowed {
   readonly group: SubscriptionGroupConfig
   readonly topic: TopicConfig
-  /** Called with the code of a message's tags; undefined if all messages are wanted. */
-  readonly accepts: ((tagsCode: number | undefined) => boolean) | undefined
+  readonly accepts: TagFilter
 }
 
 /** The checks of a pull in Apache's order: PullMessageProcessor.processRequest. */
@@ -127,12 +126,16 @@ function givenSubscription({
   }
 }
 
-function isTagType({ expressionType }: SubscriptionData): boolean {
+/** Whether a subscription selects by tags. The broker has no filter of another type. */
+export function isTagType({ expressionType }: SubscriptionData): boolean {
   return expressionType === '' || expressionType === 'TAG'
 }
 
+/** Called with the code of a message's tags. Undefined: all messages are wanted. */
+export type TagFilter = ((tagsCode: number | undefined) => boolean) | undefined
+
 /** Source: Apache's ExpressionMessageFilter.isMatchedByConsumeQueue, which compares the low 32 bits. */
-export function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionData): PullAllowed['accepts'] {
+export function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionData): TagFilter {
   if (classFilterMode || subString === '*' || subString === '') return undefined
   const codes = new Set(codeSet)
   return tagsCode => tagsCode === undefined || codes.has(tagsCode | 0)
