@@ -33,6 +33,8 @@ export interface ClientErrorOptions extends ErrorOptions {
   readonly remark?: string | null | undefined
   /** `ip:port` of the server that answered or failed to. */
   readonly address?: string | undefined
+  /** The name server's code for why a topic has no usable route, such as NO_MASTER; see its page `/why`. */
+  readonly diagnosis?: string | undefined
 }
 
 /** The error of every failure of this client. */
@@ -43,6 +45,8 @@ export class ClientError extends Error {
   readonly responseCode: number | undefined
   readonly remark: string | undefined
   readonly address: string | undefined
+  /** The name server's code for why a topic has no usable route, such as NO_MASTER. Undefined if it does not tell, as Apache's. */
+  readonly diagnosis: string | undefined
 
   constructor(code: ClientErrorCode, message: string, options: ClientErrorOptions = {}) {
     super(printableLines(message), options)
@@ -51,6 +55,7 @@ export class ClientError extends Error {
     this.responseCode = options.responseCode
     this.remark = options.remark ?? undefined
     this.address = options.address
+    this.diagnosis = options.diagnosis
   }
 }
 
@@ -122,12 +127,19 @@ export function toClientError(error: unknown, address?: string): ClientError {
   return new ClientError('CONNECT_FAILED', text, { cause: error, address, retriable: true })
 }
 
-/** Runs work that throws RemotingErrors, and throws ClientErrors instead. */
-export function asClientErrors<T>(work: () => T): T {
+/**
+ * Runs work that throws RemotingErrors, and throws ClientErrors instead.
+ * @param subject What the error is about, as the beginning of its message.
+ */
+export function asClientErrors<T>(work: () => T, subject?: string): T {
   try {
     return work()
   } catch (error) {
-    throw error instanceof RemotingError ? toClientError(error) : error
+    if (!(error instanceof RemotingError)) throw error
+    const failure = toClientError(error)
+    throw subject === undefined
+      ? failure
+      : new ClientError(failure.code, `${subject}: ${error.message}`, { cause: error })
   }
 }
 

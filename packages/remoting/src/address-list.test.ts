@@ -38,6 +38,34 @@ test('addresses are text separated by semicolons, or an array; the form that clo
   assert.deepEqual(addressesOf('http://MQ_INST_1_2.mq.example.com:8080'), ['MQ_INST_1_2.mq.example.com:8080'])
 })
 
+test('a scheme in any case and a stroke at the end are removed', () => {
+  for (const item of ['http://10.0.0.1:9876/', 'HTTP://10.0.0.1:9876', 'tcp://10.0.0.1:9876', 'https://10.0.0.1:9876'])
+    assert.deepEqual(addressesOf(item), ['10.0.0.1:9876'], item)
+  assert.deepEqual(addressesOf('[2001:db8::1]:9876'), ['[2001:db8::1]:9876'])
+})
+
+const wrong: readonly (readonly [list: string, advice: RegExp])[] = [
+  ['10.0.0.1', /"10\.0\.0\.1" is not an address: write host:port; name servers listen on 9876/],
+  ['10.0.0.1:0', /port from 1 to 65535/],
+  ['10.0.0.1:99999', /port from 1 to 65535/],
+  [':9876', /write host:port/],
+  ['2001:db8::1:9876', /\[2001:db8::1\]:9876/],
+  ['10.0.0.1:9876 10.0.0.2:9876', /separate addresses by ;/],
+  ['10.0.0.1:9876；10.0.0.2:9876', /wide forms/],
+  ['10.0.0.1:9876，10.0.0.2:9876', /wide forms/],
+  ['redis://10.0.0.1:6379', /without a scheme/],
+  ['http://ns.example.org:8080/rocketmq/nsaddr', /address server.*\{ url: \.\.\. \}/],
+  ['user@10.0.0.1:9876', /write host:port/],
+  ['"10.0.0.1":9876', /write host:port/],
+]
+
+for (const [source, message] of wrong) {
+  test(`${source} is no list of addresses, and the error says what to write`, () => {
+    assert.throws(() => addressesOf(source), { code: 'BAD_OPTION', message })
+    assert.throws(() => new AddressList({ source, clock: new ManualClock(), what: 'x', refreshMs: 1 }), { message })
+  })
+}
+
 test('addresses keep the order of the list, and no address appears twice', async t => {
   const { list } = open(t, { source: 'b:1;a:1;b:1' })
   assert.deepEqual(list.addresses, [])

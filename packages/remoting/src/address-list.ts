@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { askAddressServer } from './address-server.ts'
 import { dns } from './builtin.ts'
 import type { Clock } from './clock.ts'
+import { RemotingError } from './errors.ts'
 import { within } from './waits.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or an array of them. */
@@ -50,8 +51,11 @@ export class AddressList {
   /** Ends a refresh when the list is closed. */
   readonly #end = new AbortController()
 
+  /** @throws RemotingError BAD_OPTION if the source is a list with something that is not an address */
   constructor(options: AddressListOptions) {
     this.#options = options
+    const { source } = options
+    if (typeof source === 'string' || Array.isArray(source)) addressesOf(source as Addresses)
   }
 
   /** The addresses that were found last, without duplicates. */
@@ -138,10 +142,47 @@ export class AddressList {
   }
 }
 
-/** The addresses in a list, in its order. Cloud consoles show an address as `http://host:port`; the scheme is removed. */
+/**
+ * The addresses in a list, in its order. Cloud consoles show an address as `http://host:port`; the scheme is removed.
+ * @throws RemotingError BAD_OPTION that quotes what cannot be an address, and says what to write instead
+ */
 export function addressesOf(list: Addresses): string[] {
   const items = typeof list === 'string' ? list.split(/[;,\n\r]/) : list
-  return items.map(item => item.trim().replace(/^https?:\/\/(?:.*\/)?/, '')).filter(item => item !== '')
+  return items
+    .map(item => item.trim())
+    .filter(item => item !== '')
+    .map(item => addressIn(item))
+}
+
+const PORT = /:(\d{1,5})$/
+const HOST = /^(\[[\da-f:.]+(%[\w.-]+)?\]|[^\s:/[\]@"'#?]+)$/i
+/** The scheme of a console, and what Apache's client cuts off after it (NameServerAddressUtils, MixAll). */
+const SCHEME = /^(https?|tcp):\/\//i
+
+function addressIn(item: string): string {
+  const bare = item.replace(SCHEME, '').replace(/\/$/, '')
+  const port = PORT.exec(bare)?.[1]
+  const host = bare.slice(0, bare.length - (port === undefined ? 0 : port.length + 1))
+  if (port !== undefined && Number(port) >= 1 && Number(port) <= 0xffff && HOST.test(host) && isPlain(host)) return bare
+  throw new RemotingError(
+    'BAD_OPTION',
+    `${JSON.stringify(item.slice(0, 120))} is not an address: ${adviceOn(bare, port)}`,
+  )
+}
+
+// Separators of other scripts, which look like a comma or a semicolon.
+const WIDE = /[\uff0c\uff1b\u3001\u061b\u060c]/
+
+const isPlain = (host: string): boolean => !WIDE.test(host)
+
+function adviceOn(bare: string, port: string | undefined): string {
+  if (WIDE.test(bare)) return 'separate addresses by ; or , and not by the wide forms of them'
+  if (/\s/.test(bare)) return 'it has a blank; separate addresses by ;'
+  if (bare.includes('://')) return 'write host:port, without a scheme'
+  if (bare.includes('/'))
+    return 'if it is the URL of an address server, which answers with the list, write { url: ... }'
+  if (port === undefined) return 'write host:port; name servers listen on 9876 by default'
+  return 'write host:port, such as 10.0.0.1:9876 or [2001:db8::1]:9876, with a port from 1 to 65535'
 }
 
 /** The addresses of one entry of the list; undefined if its host name does not resolve now. */

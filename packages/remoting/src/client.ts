@@ -6,7 +6,8 @@ import { Connection } from './connection.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import { dialTcp } from './dial.ts'
 import { RemotingError, ResponseError } from './errors.ts'
-import { type Logger, silent } from './log.ts'
+import { httpGet, type HttpAnswer } from './http-get.ts'
+import { type Logger, silent as silentLog } from './log.ts'
 import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { GO_AWAY } from './router.ts'
 import { giveUpAfter, within } from './waits.ts'
@@ -57,13 +58,15 @@ export class RemotingClient {
   readonly #attempts = new Map<string, Attempt>()
   /** Addresses that could not be reached; an entry is removed when the address is reached. */
   readonly #failures = new Map<string, ConnectFailure>()
+  /** Pages that are being read. */
+  readonly #pages = new Set<AbortController>()
   #sweeper: Disposable | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: RemotingClientOptions = {}) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#log = options.log ?? silent
+    this.#log = options.log ?? silentLog
     this.#dial = options.dial ?? ((address, signal) => dialTcp(address, signal, options.tls))
   }
 
@@ -93,6 +96,7 @@ export class RemotingClient {
       } catch (error) {
         if (isTimeout(error) && remaining > Math.min(100, timeoutMs / 4))
           this.#retire(connection, 'it did not answer in time')
+        if (isTimeout(error) && !connection.hasSpoken) throw silent(address, timeoutMs)
         if (!isGoAway(error)) throw error
         this.#retire(connection, 'the server is going away')
         if (attempt === 2) throw goneAway(address, error)
@@ -112,6 +116,30 @@ export class RemotingClient {
   ): Promise<void> {
     const connection = await this.#connected(address, timeoutMs, signal)
     connection.oneway(declaration, input)
+  }
+
+  /**
+   * Gets a page of a server that serves HTTP and remoting on one port, over a connection of its own. Undefined if there is no such
+   * answer in time, or the client is closed; never rejects.
+   */
+  async httpGet(address: string, path: string, { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions = {}) {
+    const stop = new AbortController()
+    const ask = async (): Promise<HttpAnswer | undefined> => {
+      const stream = await this.#dial(address, stop.signal)
+      if (stop.signal.aborted) return destroyQuietly(stream)
+      stop.signal.addEventListener('abort', () => stream.destroy(), { once: true })
+      return await httpGet(stream, path)
+    }
+    if (this.#closing !== undefined) return undefined
+    this.#pages.add(stop)
+    try {
+      return await within(this.#clock, ask(), { timeoutMs, signal }, `the page of ${address}`)
+    } catch {
+      return undefined
+    } finally {
+      stop.abort()
+      this.#pages.delete(stop)
+    }
   }
 
   /**
@@ -211,6 +239,7 @@ export class RemotingClient {
     const connection: Connection = new Connection(stream, {
       ...defined({ onRequest, onSend, onAnswered, limits, serializeType, language, version }),
       remoteAddress: address,
+      isClient: true,
       clock: this.#clock,
       log: this.#log,
       onClose: reason => this.#onClosed(connection, reason),
@@ -254,6 +283,7 @@ export class RemotingClient {
 
   async #shutDown(drainMs: number): Promise<void> {
     for (const { stop } of this.#attempts.values()) stop.abort(clientClosed())
+    for (const page of this.#pages) page.abort(clientClosed())
     await Promise.allSettled([...this.#attempts.values()].map(({ outcome }) => outcome))
     await Promise.all([...this.#connections].map(connection => this.#finish(connection, drainMs)))
     this.#stopSweeping()
@@ -279,7 +309,7 @@ interface Attempt {
   readonly outcome: Promise<Connection>
 }
 
-function destroyQuietly(stream: Duplex): void {
+function destroyQuietly(stream: Duplex): undefined {
   stream.on('error', () => {})
   stream.destroy()
 }
@@ -301,6 +331,11 @@ function isGoAway(error: unknown): boolean {
 
 function goneAway(address: string, cause: unknown): RemotingError {
   return new RemotingError('GO_AWAY', `${address} is going away: call another server`, { retriable: true, cause })
+}
+
+function silent(address: string, timeoutMs: number): RemotingError {
+  const text = `no reply from ${address} in ${timeoutMs} ms: it accepts connections, and has sent nothing so far; it may hang, or not be a RocketMQ server`
+  return new RemotingError('TIMEOUT', text, { retriable: true })
 }
 
 function clientClosed(): RemotingError {

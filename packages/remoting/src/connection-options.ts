@@ -65,6 +65,8 @@ export interface ConnectionOptions {
   readonly id?: number
   /** `ip:port` of the peer, for logs and handlers. */
   readonly remoteAddress: string
+  /** Whether this side opened the connection. It then tells when the peer is a server of another protocol. Default false. */
+  readonly isClient?: boolean
   /** Answers the peer's requests: `Router.dispatch`. Without it, every request is answered with code 3. Must not throw. */
   readonly onRequest?: (command: Command, peer: Peer) => Eventual<ReplyParts>
   /** Gets the peer's requests before `onRequest`, and may answer them itself. */

@@ -24,6 +24,7 @@ import {
 } from './connection-options.ts'
 import { FrameError, RemotingError } from './errors.ts'
 import type { FastConnection, FastPath } from './fast-path.ts'
+import { foreignPeer, OPENING_BYTES } from './foreign-peer.ts'
 import { FrameDecoder, type OutgoingCommand, readCommand, scanHeader, writeFrame } from './frame.ts'
 import type { MemoryShare } from './frame-memory.ts'
 import { HeaderView } from './header-view.ts'
@@ -43,6 +44,8 @@ const dropped = diagnostics.channel('gantrymq:remoting:reply:late')
 
 /** Frames on the fast path between two looks at the clock, which would cost more than one of them. */
 const FRAMES_PER_CHECK = 32
+
+const NO_BYTES = Buffer.alloc(0)
 
 let lastId = 0
 
@@ -87,6 +90,8 @@ export class Connection implements FastConnection {
   #pausedAt = 0
   /** True while the connection waits for memory. */
   #starved = false
+  /** The first bytes of the peer, until its first command has been read. */
+  #opening: Buffer = NO_BYTES
   /** Length of the frame that is being handled, bytes. */
   #frameSize = 0
   /** The version in the peer's last command; 0 before the first one. */
@@ -130,6 +135,11 @@ export class Connection implements FastConnection {
     return this.#state === 'open'
   }
 
+  /** True if the peer has sent anything. */
+  get hasSpoken(): boolean {
+    return this.#peerVersion !== 0 || this.#opening.length > 0
+  }
+
   get mayHold(): boolean {
     return this.#answering.mayHold
   }
@@ -159,8 +169,19 @@ export class Connection implements FastConnection {
     const now = this.#clock.elapsed()
     this.lastActivity = now
     if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
+    if (this.#peerVersion === 0 && this.#options.isClient === true && this.#isForeign(chunk)) return
     this.#decoder.push(chunk)
     if (!this.#paused) this.#read(now)
+  }
+
+  /** Ends the connection to a server that speaks another protocol, as soon as its first bytes tell. */
+  #isForeign(chunk: Buffer): boolean {
+    if (this.#opening.length >= OPENING_BYTES) return false
+    this.#opening = Buffer.concat([this.#opening, chunk.subarray(0, OPENING_BYTES - this.#opening.length)])
+    const what = foreignPeer(this.#opening)
+    if (what === undefined) return false
+    this.#refuseFrame(new FrameError(what))
+    return true
   }
 
   /** Handles the frames of the last read until it is used up, or until the connection must stop. */
@@ -587,6 +608,11 @@ export class Connection implements FastConnection {
     return upTo(this.#clock, promise, { timeoutMs: drainMs })
   }
 
+  #hungUpAtOnce(reason: CloseReason): boolean {
+    const isSecure = (this.#stream as { readonly encrypted?: boolean }).encrypted === true
+    return reason === 'peer' && this.#options.isClient === true && !this.hasSpoken && !isSecure
+  }
+
   #end(reason: CloseReason, error: Error | null): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -596,7 +622,7 @@ export class Connection implements FastConnection {
     this.#decoder.close()
     this.#out.take()
     this.#stream.destroy()
-    const why = error?.message ?? reason
+    const why = error?.message ?? (this.#hungUpAtOnce(reason) ? HUNG_UP : reason)
     const address = this.remoteAddress
     this.#calls.fail(
       () =>
@@ -607,6 +633,9 @@ export class Connection implements FastConnection {
     this.#options.onClose?.(reason, error)
   }
 }
+
+const HUNG_UP =
+  'it closed the connection without any answer, as a server does that accepts only TLS (set option tls) or is no RocketMQ server'
 
 function isPartOf(body: BodyBytes | null | undefined, { buffer }: Buffer): boolean {
   if (body === null || body === undefined) return false

@@ -65,6 +65,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
 
 const UNKNOWN_AUTHORITY = "set the authority's certificate (ca, tls.client.trustCertPath)"
 
+const NO_TLS = 'the server speaks no TLS on this port: leave option tls out, or name its TLS port'
+
 const TLS_ERRORS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID:
     'the certificate is for another name: connect by that name, or set servername or checkServerIdentity',
@@ -74,6 +76,12 @@ const TLS_ERRORS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   CERT_HAS_EXPIRED: 'the certificate of the server has expired',
+  // OpenSSL's words for an answer that is no TLS: "wrong version number", "packet length too long".
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
+  EPROTO: NO_TLS,
+  ECONNRESET:
+    'it ended the connection during the handshake, as a server does that speaks no TLS (leave option tls out), or trusts no certificate of this client',
 }
 
 function explain(error: NodeJS.ErrnoException, secure: boolean): RemotingError {

@@ -22,6 +22,7 @@ export {
   type ReplyParts,
   type SerializeType,
 } from './command.ts'
+export type { HttpAnswer } from './http-get.ts'
 export { Connection } from './connection.ts'
 export {
   ANNOUNCED_VERSION,

@@ -337,6 +337,6 @@ export const targets: readonly FuzzTarget[] = [
       const once = addressesOf(input.toString())
       assert.deepEqual(addressesOf(once), addressesOf(once.join(';')))
     },
-    declares: () => false,
+    declares: failsWith('BAD_OPTION'),
   },
 ]

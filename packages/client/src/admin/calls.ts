@@ -105,8 +105,11 @@ export class AdminCalls {
   // -- Finding brokers -----------------------------------------------------------------------------------------------
 
   /** A topic's route, not from the cache: an operator wants the current one. @throws ClientError ROUTE_MISSING */
-  route(topic: string, deadline: Deadline): Promise<TopicRoute> {
-    return this.instance.routes.look(topic, deadline)
+  async route(topic: string, deadline: Deadline): Promise<TopicRoute> {
+    const { routes } = this.instance
+    return await routes.look(topic, deadline).catch(async (error: unknown) => {
+      throw await routes.explained(topic, error, deadline)
+    })
   }
 
   async cluster(deadline: Deadline): Promise<ClusterInfo> {

@@ -13,6 +13,7 @@ import {
 import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
+import type { RouteReason } from '../routes/route-reasons.ts'
 import { type AdminCalls, askEach, given, isRefusal, isUnsupported, type Target } from './calls.ts'
 
 /** The settings of a topic. */
@@ -120,6 +121,27 @@ export class Topics {
   /** The route of a topic: examineTopicRouteInfo. @throws ClientError ROUTE_MISSING */
   route(topic: string, options: CallOptions = {}): Promise<TopicRoute> {
     return this.#calls.route(topic, this.#calls.deadline(options))
+  }
+
+  /**
+   * Why clients can or cannot use a topic, in the words of a name server of Gantry: see its page `/api/v1/topics/{topic}/why`.
+   * @throws ClientError UNSUPPORTED if the name server does not explain, as Apache's; NO_NAME_SERVER, TIMEOUT, ABORTED, CLOSED
+   */
+  async why(topic: string, options: CallOptions = {}): Promise<RouteReason> {
+    if (typeof topic !== 'string' || topic.trim() === '')
+      throw new ClientError('BAD_NAME', 'the name of a topic is missing')
+    const deadline = this.#calls.deadline(options)
+    const { nameServers, routes } = this.#calls.instance
+    const reason = await routes.reason(topic, deadline)
+    if (reason !== undefined) return reason
+    // A server that does not answer at all has an error of its own.
+    await this.#calls.cluster(deadline)
+    const [address] = nameServers.addresses
+    throw new ClientError(
+      'UNSUPPORTED',
+      `the name server ${address} does not explain routes: Gantry's do, Apache's do not`,
+      { address },
+    )
   }
 
   /** The clusters that have a topic: getTopicClusterList. */

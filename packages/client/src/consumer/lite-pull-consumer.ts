@@ -4,7 +4,6 @@ import { bytes, type Codec } from '../message/codec.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message/message.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
 import { Producer } from '../producer/producer.ts'
-import { refuseStatic } from '../routes/routes.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
@@ -147,10 +146,7 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
    * @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ...
    */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
-    const wireTopic = this.#membership.topic(topic)
-    const { read, route } = await this.#instance.routes.fresh(wireTopic, options)
-    refuseStatic(wireTopic, route)
-    return this.#membership.shown(read)
+    return await this.#membership.queuesOf(topic, options)
   }
 
   /**

@@ -6,7 +6,6 @@ import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
 import { type GivenOf, readOptions, type OptionValues, whole } from '../options.ts'
-import { refuseStatic } from '../routes/routes.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
@@ -196,10 +195,7 @@ export class PullConsumer<Body = Buffer> {
    * @throws ClientError ROUTE_MISSING, UNSUPPORTED, NO_NAME_SERVER ...
    */
   async queuesOf(topic: string, options: CallOptions = {}): Promise<readonly MessageQueue[]> {
-    const wireTopic = this.#membership.topic(topic)
-    const { read, route } = await this.#membership.instance.routes.fresh(wireTopic, options)
-    refuseStatic(wireTopic, route)
-    return this.#membership.shown(read)
+    return await this.#membership.queuesOf(topic, options)
   }
 
   /** The queues of one of `topics` that the last rebalance assigned to this member. */

@@ -4,17 +4,19 @@ import {
   type Clock,
   type Logger,
   RemotingClient,
+  RemotingError,
   type Reply,
   type RequestDeclaration,
   ResponseError,
   Router,
 } from '@gantrymq/remoting'
 import { Deadline } from '../deadline.ts'
-import { type ClientError, closed, toClientError } from '../errors.ts'
+import { ClientError, closed, toClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
-import { BrokerTable } from '../routes/broker-table.ts'
+import { BrokerTable, type KnownBroker } from '../routes/broker-table.ts'
 import { NameServers } from '../routes/name-servers.ts'
 import { RouteCache } from '../routes/route-cache.ts'
+import { RouteReasons } from '../routes/route-reasons.ts'
 import { guardedLog } from './guarded-log.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { InstanceMembers, type Member } from './instance-members.ts'
@@ -77,6 +79,7 @@ export class ClientInstance {
     })
     this.routes = new RouteCache({
       nameServers: this.nameServers,
+      reasons: new RouteReasons({ client: this.#client, clock, zone: isInZone(options) ? options.zone : '' }),
       brokers: this.brokers,
       clock,
       log,
@@ -212,6 +215,21 @@ export class ClientInstance {
 
   #toClientError(error: unknown, address: string): ClientError {
     if (this.#closing !== undefined) return closed('this client')
-    return toClientError(error, address)
+    const failure = toClientError(error, address)
+    const isUnreachable =
+      failure.code === 'CONNECT_FAILED' && error instanceof RemotingError && error.code === 'CONNECT_FAILED'
+    const broker = isUnreachable ? this.brokers.all().find(each => each.address === address) : undefined
+    return broker === undefined ? failure : unreachable(failure, broker)
   }
+}
+
+// The address of a broker is what it registered, which is often one that only its own machine or container can reach.
+function unreachable(error: ClientError, { name, address }: KnownBroker): ClientError {
+  const { code, cause, retriable, responseCode } = error
+  const text = `${error.message}. The broker ${name} registered this address: if it cannot be reached from here, set brokerIP1 in its broker.conf`
+  return new ClientError(code, text, { cause, retriable, responseCode, address })
+}
+
+function isInZone({ zoneMode }: InstanceOptions): boolean {
+  return zoneMode.toLowerCase() === 'true'
 }

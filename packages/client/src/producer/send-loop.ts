@@ -6,6 +6,7 @@ import { aborted, ClientError, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message/message.ts'
 import { findMaster } from '../routes/find-broker.ts'
 import type { KnownTopic } from '../routes/route-cache.ts'
+import { reasonText } from '../routes/route-reasons.ts'
 import type { ProducerTrace } from '../trace/producer-trace.ts'
 import type { FaultLatency } from './fault-latency.ts'
 import type { PreparedMessage } from './prepared-message.ts'
@@ -102,7 +103,26 @@ export async function sendWithRetries(
     if (stats !== undefined) stats.retried++
   }
   if (notStored !== undefined) return notStored
-  throw sendFailed(message.topic, failures, deadline)
+  throw await explained(sender, message.topic, failures, sendFailed(message.topic, failures, deadline), deadline)
+}
+
+/** A name server's codes for addresses that no client can reach. */
+const UNREACHABLE = 'UNREACHABLE_ADDRESS'
+
+// If no connection could be opened, the name server may know what is wrong with the address.
+async function explained(
+  { instance }: Sender,
+  topic: string,
+  failures: readonly FailedAttempt[],
+  error: ClientError,
+  deadline: Deadline,
+): Promise<ClientError> {
+  const isUnreachable = failures.length > 0 && failures.every(each => each.error.code === 'CONNECT_FAILED')
+  const reason = isUnreachable ? await instance.routes.reason(topic, deadline) : undefined
+  if (reason === undefined || reason.code !== UNREACHABLE) return error
+  const { code, message, cause, responseCode, remark, address, retriable } = error
+  const options = { cause, responseCode, remark, address, retriable, diagnosis: reason.code }
+  return new ClientError(code, `${message}. ${reasonText(reason)}`, options)
 }
 
 // Each attempt uses the latest route.

@@ -11,9 +11,9 @@ import {
   type RequestDeclaration,
   ResponseError,
 } from '@gantrymq/remoting'
-import { responseCodes } from '@gantrymq/protocol'
+import { nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
-import { ClientError, closed, javaCodes, toClientError } from '../errors.ts'
+import { asClientErrors, ClientError, closed, javaCodes, toClientError } from '../errors.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or an array of them. */
 export type NameServerList = Addresses
@@ -59,19 +59,22 @@ export class NameServers {
   #addresses: readonly string[] = []
   #chosen = 0
 
+  /** @throws ClientError BAD_OPTION for a list with something that is not an address */
   constructor(options: NameServersOptions) {
     this.#options = options
     const { source, clock, refreshMs, resolve, fetchText = fetchList } = options
-    this.#list = new AddressList({
+    const list = {
       source,
       clock,
       refreshMs,
       resolve,
       fetchText,
       what: 'the name servers',
-      onChange: found => this.#replace(found),
-      onFailure: error => options.log.warn({ error: toClientError(error).message }, 'name server list not found'),
-    })
+      onChange: (found: readonly string[]) => this.#replace(found),
+      onFailure: (error: Error) =>
+        options.log.warn({ error: toClientError(error).message }, 'name server list not found'),
+    }
+    this.#list = asClientErrors(() => new AddressList(list), 'option nameServers')
   }
 
   /** In the order in which a call tries them: the current one first. */
@@ -138,7 +141,10 @@ export class NameServers {
         this.#choose(address)
         return reply
       } catch (error) {
-        const failure = { address, error: toClientError(error, address) }
+        const failure = {
+          address,
+          error: isOther(declaration, error) ? notNameServer(address, error) : toClientError(error, address),
+        }
         if (!mayAskNext(error, failure.error)) throw failure.error
         failures.push(failure)
       }
@@ -197,9 +203,25 @@ async function fetchList(url: string): Promise<string> {
   }
 }
 
+/** True for the answer of a server that knows no requests for routes, and so is no name server. */
+function isOther({ code }: RequestDeclaration, error: unknown): error is ResponseError {
+  return (
+    code === nameServerRequests.GET_ROUTEINFO_BY_TOPIC.code &&
+    error instanceof ResponseError &&
+    error.responseCode === responseCodes.REQUEST_CODE_NOT_SUPPORTED
+  )
+}
+
+// The remark of Apache's brokers is " request type 105 not supported".
+function notNameServer(address: string, cause: ResponseError): ClientError {
+  const text = `${address} is not a name server: it knows no requests for routes, as a broker does not. Set option nameServers to the name servers, which listen on port 9876 by default`
+  const { responseCode, remark } = cause
+  return new ClientError('NO_NAME_SERVER', text, { cause, responseCode, remark, address })
+}
+
 // Another server may know a topic that this one does not: it may have just started.
 function mayAskNext(error: unknown, { code }: ClientError): boolean {
-  if (error instanceof ResponseError)
+  if (error instanceof ResponseError && code === 'BROKER_REFUSED')
     return error.responseCode === TOPIC_NOT_EXIST || error.responseCode === SYSTEM_ERROR
   return code !== 'ABORTED' && code !== 'BAD_OPTION'
 }
@@ -223,14 +245,15 @@ function allFailed(failures: readonly ServerFailure[]): ClientError {
 // A refusal names the server; a failed connection does not say that the address is a name server's.
 function alone({ address, error }: ServerFailure): ClientError {
   const { code, retriable, responseCode, cause } = error
-  if (code === 'BROKER_REFUSED') return error
+  if (code === 'BROKER_REFUSED' || code === 'NO_NAME_SERVER') return error
   const text = `the name server ${address} did not answer: ${error.message}`
   return new ClientError(code, text, { cause, retriable, responseCode, address })
 }
 
 // Apache's remarks end with a line that links to its FAQ.
 function firstLine(error: ClientError): string {
-  return (error.remark ?? error.message).split('\n')[0] as string
+  const said = error.code === 'BROKER_REFUSED' ? error.remark : undefined
+  return (said ?? error.message).split('\n')[0] as string
 }
 
 function shuffled(list: readonly string[], random: () => number): string[] {

@@ -6,6 +6,7 @@ import { BrokerTable } from './broker-table.ts'
 import { Deadline } from '../deadline.ts'
 import { type KnownTopic, RouteCache } from './route-cache.ts'
 import { NameServers } from './name-servers.ts'
+import { RouteReasons } from './route-reasons.ts'
 
 async function open(t: TestContext, options: TestClusterOptions = {}) {
   const cluster = await testCluster(t, options)
@@ -15,7 +16,8 @@ async function open(t: TestContext, options: TestClusterOptions = {}) {
   const source = cluster.nameServerList
   const nameServers = new NameServers({ ...common, source, client, refreshMs: 120_000, resolve: null })
   const brokers = new BrokerTable()
-  const cache = new RouteCache({ ...common, nameServers, brokers, refreshMs: 30_000, timeoutMs: 3000 })
+  const reasons = new RouteReasons({ client, clock, zone: '' })
+  const cache = new RouteCache({ ...common, nameServers, reasons, brokers, refreshMs: 30_000, timeoutMs: 3000 })
   cluster.own({
     async close() {
       cache.close()

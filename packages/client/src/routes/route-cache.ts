@@ -6,10 +6,12 @@ import { aborted, ClientError, javaCodes, toClientError } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import type { NameServers } from './name-servers.ts'
 import { RecentQueries } from './recent-queries.ts'
+import { type RouteReason, type RouteReasons, reasonText } from './route-reasons.ts'
 import { publishQueues, readQueues, refuseStatic, sameRoute, withDefaultTopic } from './routes.ts'
 
 export interface RouteCacheOptions {
   readonly nameServers: NameServers
+  readonly reasons: RouteReasons
   readonly brokers: BrokerTable
   readonly clock: Clock
   readonly log: Logger
@@ -103,7 +105,25 @@ export class RouteCache {
     // The template is not for a topic that exists and takes no messages now.
     if (known.publish.length > 0) return known
     refuseStatic(topic, known.route)
-    throw noQueue(topic, known.route)
+    throw await this.explained(topic, noQueue(topic, known.route), deadline)
+  }
+
+  /** The name server's reason why a topic has no usable route, if it tells. Never rejects. */
+  reason(topic: string, deadline: Deadline): Promise<RouteReason | undefined> {
+    const { reasons, nameServers } = this.#options
+    return reasons.ask(nameServers.addresses[0], topic, deadline)
+  }
+
+  /** A failure because of a route, with the name server's reason. Any other failure is returned as it is. Never rejects. */
+  async explained(topic: string, error: unknown, deadline: Deadline): Promise<unknown> {
+    if (!isMissing(error)) return error
+    const reason = await this.reason(topic, deadline)
+    if (reason === undefined) return error
+    const { responseCode, remark, retriable, message } = error
+    // The reason replaces the advice of an error whose cause is not known.
+    const [first] = message.split(ADVICE_MARK)
+    const options = { cause: error, responseCode, remark, retriable, address: reason.address, diagnosis: reason.code }
+    return new ClientError('ROUTE_MISSING', `${first}. ${reasonText(reason)}`, options)
   }
 
   // A cached route without a queue to send to may be out of date.
@@ -116,8 +136,8 @@ export class RouteCache {
   }
 
   async #fromTemplate(topic: string, queues: number, template: string, deadline: Deadline, missing: ClientError) {
-    const { route } = await this.#ask(template, deadline.options()).catch((error: unknown) => {
-      throw isMissing(error) ? missing : error
+    const { route } = await this.#ask(template, deadline.options()).catch(async (error: unknown) => {
+      throw isMissing(error) ? await this.explained(topic, missing, deadline) : error
     })
     // The template is not refreshed: in the cache it would keep brokers that are gone.
     if (!this.#used.has(template) && !this.#listeners.has(template)) this.#known.delete(template)
@@ -225,6 +245,9 @@ export class RouteCache {
   }
 }
 
+/** Separates what happened from the advice. */
+const ADVICE_MARK = '. Next: '
+
 function isMissing(error: unknown): error is ClientError {
   return error instanceof ClientError && error.code === 'ROUTE_MISSING'
 }
@@ -235,7 +258,7 @@ function missingRoute(topic: string, { message }: ClientError): ClientError {
     topic === AUTO_CREATE_TOPIC
       ? 'no broker creates topics automatically'
       : 'create the topic, or check that its brokers are registered with these name servers'
-  return new ClientError('ROUTE_MISSING', `No route info of this topic: ${topic}. ${message}. ${advice}`, {
+  return new ClientError('ROUTE_MISSING', `No route info of this topic: ${topic}. ${message}${ADVICE_MARK}${advice}`, {
     responseCode: javaCodes.topicMissing,
     retriable: true,
   })

@@ -8,9 +8,19 @@ process.on('SIGUSR1', () => {})
 process.env['UV_THREADPOOL_SIZE'] ??= '8'
 // This comes before all other modules: see mqnamesrv.ts.
 enableCompileCache()
-const { gantry } = await import('../standalone/gantry.ts')
-const { run } = await import('../program/run.ts')
 const { thisProcess } = await import('../program/this-process.ts')
 
-const exitCode = await run(gantry, thisProcess())
+const exitCode = process.argv[2] === 'why' ? await why() : await serve()
 if (exitCode !== null) process.exitCode = exitCode
+
+async function why(): Promise<number> {
+  const { runWhy } = await import('../why/why-program.ts')
+  const here = thisProcess()
+  return await runWhy({ ...here, args: here.args.slice(1) })
+}
+
+async function serve(): Promise<number | null> {
+  const { gantry } = await import('../standalone/gantry.ts')
+  const { run } = await import('../program/run.ts')
+  return await run(gantry, thisProcess())
+}

@@ -88,6 +88,21 @@ export class Membership {
     return queues.map(queue => shownQueue(this.#namespace, queue))
   }
 
+  /**
+   * All readable queues of a topic, as the user names them, from a name server instead of the cache.
+   * @throws ClientError BAD_NAME, CLOSED, UNSUPPORTED, and as `RouteCache.fresh`
+   */
+  async queuesOf(name: string, options: CallOptions): Promise<MessageQueue[]> {
+    const topic = this.topic(name)
+    const { routes, clock, options: own } = this.instance
+    const deadline = Deadline.of(clock, options, own.requestTimeoutMs)
+    const { read, route } = await routes.fresh(topic, deadline.options()).catch(async (error: unknown) => {
+      throw await routes.explained(topic, error, deadline)
+    })
+    refuseStatic(topic, route)
+    return this.shown(read)
+  }
+
   // -- Changes -------------------------------------------------------------------------------------------------------
 
   /**
