@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { access, cp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { bundle } from '../scripts/bundle.ts'
 
 const run = promisify(execFile)
 const repository = new URL('../', import.meta.url).pathname
@@ -54,7 +55,7 @@ async function compile(out: string): Promise<string> {
 async function install(name: string, compiled: string): Promise<void> {
   const manifest = JSON.parse(await readFile(join(repository, 'packages', name, 'package.json'), 'utf8')) as Manifest
   const target = join(folder, 'node_modules', manifest.name)
-  await cp(join(compiled, name, 'src'), target, { recursive: true })
+  await bundle({ compiled: join(compiled, name, 'src'), exports: manifest.exports, out: target })
   const exports = Object.entries(manifest.exports).map(([path, file]) => {
     return [path, file.replace('./src/', './').replace(/\.ts$/, '.js')]
   })

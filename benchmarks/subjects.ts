@@ -147,7 +147,7 @@ type ScriptName = 'mqnamesrv' | 'mqbroker' | 'start'
 /** The Node flags of an npm script that starts a server; the measured server runs with them. */
 export function startFlags(script: ScriptName): string[] {
   const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
-  return manifest.scripts[script].match(/--\S+/g) ?? []
+  return manifest.scripts[script].match(/(?<=exec node .*)--\S+/g) ?? []
 }
 
 interface Manifest {

@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { bundle } from './bundle.ts'
 import { tryInstalled } from './try-installed.ts'
 
 const published = [
@@ -93,14 +94,16 @@ function publishedManifest(source: Manifest, dist: string): object {
   }
 }
 
-function assemble(folder: string, compiled: string): void {
+async function assemble(folder: string, compiled: string): Promise<void> {
   const root = join('packages', folder)
   const dist = join(root, 'dist')
-  cpSync(join(compiled, folder, 'src'), dist, { recursive: true })
+  const source = join(compiled, folder, 'src')
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
+  cpSync(source, dist, { recursive: true, filter: path => !path.endsWith('.js') })
   rewriteTypes(dist)
+  await bundle({ compiled: source, exports: manifest.exports, out: dist })
   for (const program of Object.values(programsOf(dist))) chmodSync(join(dist, program), 0o755)
   for (const file of ['LICENSE', 'NOTICE', join(root, 'README.md')]) cpSync(file, join(dist, basename(file)))
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify(publishedManifest(manifest, dist), null, 2)}\n`)
 }
 
@@ -118,9 +121,9 @@ const dists = published.map(folder => join('packages', folder, 'dist'))
 const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
 try {
   await step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
-  await step('assemble packages/*/dist', () => {
+  await step('assemble packages/*/dist', async () => {
     for (const dist of dists) rmSync(dist, { recursive: true, force: true })
-    for (const folder of published) assemble(folder, join(work, 'compiled'))
+    await Promise.all(published.map(folder => assemble(folder, join(work, 'compiled'))))
   })
   await step('size of the client', checkClientSize)
   for (const dist of dists) await step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))
