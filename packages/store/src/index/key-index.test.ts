@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stringHash } from '@gantrymq/protocol'
-import { ManualClock } from '@gantrymq/remoting/testing'
+import { ManualClock, numbersFrom } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import type { DispatchedRecord } from '../dispatched-record.ts'
 import type { Disk } from '../files/disk.ts'
 import { MemoryDisk } from '../files/memory-disk.ts'
+import { FaultyDisk } from '../testing/faulty-disk.ts'
 import { KeyIndex } from './key-index.ts'
 
 const FOLDER = '/store/index'
@@ -153,6 +154,28 @@ test('saving waits ten seconds or 256 MiB', async () => {
   putMany(index, 3, 4)
   assert.equal(await index.sync(400), 300)
   assert.equal(await index.sync(300 + 2 ** 28), 300 + 2 ** 28)
+})
+
+test('a save writes each file once, however many records come meanwhile', async () => {
+  let saves = 0
+  let next = 1
+  const disk = new FaultyDisk({
+    numbers: numbersFrom(1),
+    fault: ({ kind }) => {
+      if (kind !== 'datasync') return undefined
+      assert.ok(++saves < 3, 'the save goes on as long as records come')
+      index.put(record(next++, ['during']))
+      return undefined
+    },
+  })
+  const index = openIndex(disk)
+  index.put(record(0, ['before']))
+  index.saveNext()
+  assert.equal(await index.sync(100), 100)
+  assert.equal(saves, 1)
+  index.saveNext()
+  assert.equal(await index.sync(200), 200)
+  assert.equal(saves, 2, 'the record that came during the first save')
 })
 
 test('after a crash exactly the entries below the mark are kept, whatever was lost above it', async () => {

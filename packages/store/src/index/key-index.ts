@@ -193,30 +193,39 @@ export class KeyIndex implements DerivedData {
     this.#savedAt = Number.NEGATIVE_INFINITY
   }
 
+  /** What is put meanwhile, into these files or a new one, belongs to the next save: a busy index would never be saved. */
   async #save(): Promise<void> {
     this.#savedAt = this.#clock.elapsed()
     this.#makeFolder()
-    for (const file of this.#unsaved) {
-      this.#unsaved.delete(file)
-      try {
-        await file.save()
-      } catch (error) {
-        this.#unsaved.add(file)
-        throw error
-      }
-      if (file.isFull) this.#fullUntil = Math.max(this.#fullUntil, file.endTimestamp)
-    }
-    if (!this.#namesChanged) return
+    const files = [...this.#unsaved]
+    const namesChanged = this.#namesChanged
     this.#namesChanged = false
-    const { disk, folders } = this.#files
-    if (!disk.exists(this.#folder)) return
     try {
-      await disk.syncFolder(this.#folder)
-      await folders.sync(this.#folder)
+      for (const file of files) await this.#saveFile(file)
+      if (namesChanged) await this.#syncNames()
     } catch (error) {
-      this.#namesChanged = true
+      this.#namesChanged ||= namesChanged
       throw error
     }
+  }
+
+  async #saveFile(file: IndexFile): Promise<void> {
+    // It was removed meanwhile.
+    if (!this.#unsaved.delete(file)) return
+    try {
+      await file.save()
+    } catch (error) {
+      this.#unsaved.add(file)
+      throw error
+    }
+    if (file.isFull) this.#fullUntil = Math.max(this.#fullUntil, file.endTimestamp)
+  }
+
+  async #syncNames(): Promise<void> {
+    const { disk, folders } = this.#files
+    if (!disk.exists(this.#folder)) return
+    await disk.syncFolder(this.#folder)
+    await folders.sync(this.#folder)
   }
 
   async cut(position: number): Promise<void> {
