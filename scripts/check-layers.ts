@@ -38,6 +38,7 @@ const stateFiles = [
   'packages/namesrv/src/answers/*.ts',
   'packages/namesrv/src/kv/kv-config.ts',
   'packages/broker/src/{topics/topic-table,groups/group-table,offsets/offset-table,clients/{client-registry,queue-locks}}.ts',
+  'packages/broker/src/{due-sets,popping/{pop-ledger,ordered-pops,assignments,request-modes},timers/timer-table}.ts',
   'packages/client/src/{errors,message/message,message/shown-queue}.ts',
   'packages/client/src/consumer/offsets/start-offset.ts',
   'packages/client/src/consumer/pop/retry-delay.ts',

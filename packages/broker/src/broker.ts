@@ -81,6 +81,7 @@ import { type SendWaitLimits, WaitingSends } from './sending/waiting-sends.ts'
 import { MessageCounts } from './statistics/message-counts.ts'
 import type { BrokerStatus } from './status.ts'
 import { storeOptions } from './store-options.ts'
+import { Timers, TIMER_TICK_MS } from './timers/timers.ts'
 import { Topics } from './topics/topics.ts'
 import { TransactionChecks } from './transactions/transaction-checks.ts'
 import { askProducer } from './transactions/transaction-notice.ts'
@@ -177,6 +178,8 @@ export class Broker {
   readonly #sends: SendPath
   /** Undefined: the broker has a folder, see `Popping`. */
   readonly #popping: Popping | undefined
+  /** Undefined: the broker has a folder, see `Timers`. */
+  readonly #messageTimers: Timers | undefined
   readonly #counts = new MessageCounts()
   /** Time for the pages of HTTP, beside the requests of clients. */
   readonly #turns = new TurnBudget<'page'>({ lanes: ['page'] })
@@ -282,15 +285,23 @@ export class Broker {
       isEnabled: () => settings.options.notifyConsumerIdsChangedEnable,
       log,
     })
+    const isInMemory = options.storePathRootDir === null
     const levels = readDelayLevels(options.messageDelayLevel)
-    const writer = new MessageWriter({ store, storeHost: () => this.#storeHostBytes, delayLevels: levels.length })
+    const writer = new MessageWriter({
+      store,
+      storeHost: () => this.#storeHostBytes,
+      delayLevels: levels.length,
+      timers: () => this.#messageTimers,
+    })
     this.#writer = writer
     this.#waitingSends = new WaitingSends({ limits: () => sendWaitLimits(settings.options), clock })
     const onDelivered = (topic: string, bytes: number): void => this.#counts.stored(topic, 1, bytes)
     this.#delays = new DelayedDelivery({ store, writer, offsets: delayOffsets, levels, clock, log, onDelivered })
+    const maxDelayMs = (): number => settings.options.timerMaxDelaySec * 1000
+    this.#messageTimers = isInMemory ? new Timers({ store, writer, maxDelayMs, onDelivered, clock, log }) : undefined
     this.#transactions = new Transactions({ writer, storeHost: () => this.#storeHostBytes, clock, log })
     this.#checks = this.#createChecks()
-    this.#popping = options.storePathRootDir === null ? this.#createPopping() : undefined
+    this.#popping = isInMemory ? this.#createPopping() : undefined
     this.status = brokerStatus({
       options,
       topics,
@@ -450,6 +461,7 @@ export class Broker {
       waitingSends: this.#waitingSends,
       heldPulls: this.#heldPulls,
       popping: this.#popping,
+      timers: this.#messageTimers,
       topicQueues: this.#topicQueues,
       counts: this.#counts,
       startedAt: this.#startedAt,
@@ -600,6 +612,7 @@ export class Broker {
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
     every(HELD_PULL_TICK_MS, () => this.#sends.unanswered.tick(this.#clock.elapsed()))
     if (this.#popping !== undefined) every(POP_TICK_MS, () => this.#popping?.tick())
+    if (this.#messageTimers !== undefined) every(TIMER_TICK_MS, () => this.#messageTimers?.tick())
     every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
   }
@@ -653,6 +666,7 @@ export class Broker {
     await Promise.all([this.#http?.close(), this.#client.close(), this.#settings.close()])
     this.#delays.stop()
     this.#checks.stop()
+    this.#messageTimers?.stop()
     this.#waitingSends.close()
   }
 

@@ -16,6 +16,7 @@ import type { HeldPulls } from './pulling/held-pulls.ts'
 import type { MessageWriter } from './sending/message-writer.ts'
 import type { WaitingSends } from './sending/waiting-sends.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
+import type { Timers } from './timers/timers.ts'
 import type { Topics } from './topics/topics.ts'
 import type { Transactions } from './transactions/transactions.ts'
 
@@ -39,6 +40,8 @@ export interface BrokerContext {
   readonly heldPulls: HeldPulls
   /** Undefined: the broker has a folder, and refuses consumption by pop. */
   readonly popping: Popping | undefined
+  /** Undefined: the broker has a folder, and refuses messages that are delivered at any time. */
+  readonly timers: Timers | undefined
   /** Queues of topics at all brokers. */
   readonly topicQueues: TopicQueues
   readonly counts: MessageCounts

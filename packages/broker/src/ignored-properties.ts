@@ -66,11 +66,11 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
       'useSeparateRetryQueue',
   ),
   ...keysOf(
-    'belongs to messages that are delivered at any time (5.x), which this broker does not have',
-    'allowRecallWhenBrokerNotWriteable disappearTimeAfterStart mappedFileSizeTimerLog recallMessageEnable ' +
+    'belongs to messages that are delivered at any time (5.x), whose times this broker keeps in memory only',
+    'allowRecallWhenBrokerNotWriteable disappearTimeAfterStart mappedFileSizeTimerLog ' +
       'timerColdDataCheckIntervalMs timerCongestNumEachSlot timerEnableCheckMetrics timerEnableDisruptor ' +
       'timerEnableRetryUntilSuccess timerFlushIntervalMs timerGetMessageThreadNum timerInterceptDelayLevel ' +
-      'timerMaxDelaySec timerMetricSmallThreshold timerPrecisionMs timerProgressLogIntervalMs timerPutMessageThreadNum ' +
+      'timerMetricSmallThreshold timerPrecisionMs timerProgressLogIntervalMs timerPutMessageThreadNum ' +
       'timerRollWindowSlot timerSkipUnknownError timerStopDequeue timerStopEnqueue timerWarmEnable timerWheelEnable ' +
       'timerCheckMetricsWhen',
   ),

@@ -12,6 +12,7 @@ import {
   OptionSet,
   orNone,
   path,
+  seconds,
   servingOptions,
   systemProperties,
   text,
@@ -249,6 +250,12 @@ const brokerConfig = {
       since: '5.x',
     },
   ),
+  recallMessageEnable: option(
+    flag(),
+    false,
+    'Let producers cancel messages that wait for their time, if messages are kept in memory.',
+    { since: '5.x', change: 'live' },
+  ),
   popInflightMessageThreshold: option(
     int(1),
     10_000,
@@ -396,6 +403,12 @@ const messageStoreConfig = {
     since: '4.9',
     change: 'restart',
   }),
+  timerMaxDelaySec: option(
+    seconds(1),
+    259_200,
+    'How far away the time of a message may be that is delivered at a time, if messages are kept in memory.',
+    { since: '5.x', change: 'live' },
+  ),
   messageIndexEnable: option(flag(), true, 'Index messages by key.', { since: '4.9' }),
   maxHashSlotNum: option(int(1), 5_000_000, 'Slots of an index file.', { since: '4.9' }),
   maxIndexNum: option(int(2), 20_000_000, 'Entries of an index file.', { since: '4.9' }),

@@ -19,11 +19,15 @@ export function delayed(message: NewMessage, levels: number): NewMessage {
   const part = transactionPart(message.sysFlag)
   if (level <= 0 || part === TRANSACTION_PREPARED || part === TRANSACTION_ROLLBACK) return message
   const properties = new Map(message.properties)
+  for (const name of TIMER_PROPERTIES) properties.delete(name)
   properties.set(PROPERTY.DELAY, String(level))
   properties.set(PROPERTY.REAL_TOPIC, message.topic)
   properties.set(PROPERTY.REAL_QUEUE_ID, String(message.queueId))
   return { ...message, topic: SCHEDULE_TOPIC, queueId: queueOfLevel(level), properties }
 }
+
+/** A delay level replaces them (Apache's HookUtils.checkIfTimerMessage). */
+const TIMER_PROPERTIES = [PROPERTY.TIMER_DELIVER_MS, PROPERTY.TIMER_DELAY_SEC, PROPERTY.TIMER_DELAY_MS]
 
 /** The delay level of a message; 0 if it has none. Apache throws for one that is not a number. */
 export function delayLevelOf(properties: ReadonlyMap<string, string>): number {

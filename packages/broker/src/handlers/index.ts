@@ -25,6 +25,7 @@ import { offsetHandlers } from './offsets.ts'
 import { popHandlers } from './pop.ts'
 import { pullHandlers } from './pull.ts'
 import { queryHandlers } from './query.ts'
+import { recallHandlers } from './recall.ts'
 import { replyHandlers } from './replies.ts'
 import { resetHandlers } from './resets.ts'
 import { sendBackHandlers } from './send-back.ts'
@@ -42,6 +43,7 @@ const {
   END_TRANSACTION,
   SEND_REPLY_MESSAGE,
   SEND_REPLY_MESSAGE_V2,
+  RECALL_MESSAGE,
 } = sendRequests
 const {
   PULL_MESSAGE,
@@ -84,6 +86,7 @@ export const fastPortRequests = {
   END_TRANSACTION,
   SEND_REPLY_MESSAGE,
   SEND_REPLY_MESSAGE_V2,
+  RECALL_MESSAGE,
   QUERY_CONSUMER_OFFSET,
   UPDATE_CONSUMER_OFFSET,
   ...queryRequests,
@@ -129,6 +132,7 @@ export const handlers = {
   ...sendBackHandlers,
   ...transactionHandlers,
   ...replyHandlers,
+  ...recallHandlers,
   ...pullHandlers,
   ...popHandlers,
   ...assignmentHandlers,

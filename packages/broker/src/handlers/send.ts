@@ -7,6 +7,7 @@ import {
   responseCodes,
   type sendRequests,
   transactionPart,
+  writeRecallHandle,
 } from '@gantrymq/protocol'
 import { type HandlersFor, RemotingError, ResponseError, within } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
@@ -20,6 +21,7 @@ import { asDeadLetter, maxRetries } from '../sending/send-back.ts'
 import type { Refused } from '../sending/send-checks.ts'
 import { withLongNames } from '../sending/send-header.ts'
 import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
+import { isTimed } from '../timers/timed-message.ts'
 import { isHalf } from '../transactions/half-messages.ts'
 import { deadLetterTopic } from './send-back.ts'
 
@@ -68,16 +70,18 @@ function retried(message: NewMessage, { header, version }: Send, context: Broker
 }
 
 /** @throws ResponseError for a message that no store of Apache's would take (HookUtils.checkBeforePutMessage, checkInnerBatch) */
-function checkMessage({ body, sysFlag, properties }: NewMessage, { settings }: BrokerContext): void {
+function checkMessage({ body, sysFlag, properties }: NewMessage, { settings, timers }: BrokerContext): void {
   const isInnerBatch = (sysFlag & (INNER_BATCH | NEED_UNWRAP)) !== 0 || properties.has(PROPERTY.INNER_NUM)
   if (body.length === 0 || isInnerBatch) throw refusal(illegalMessage(settings.options.maxMessageSize))
-  if (TIMER_PROPERTIES.some(name => properties.has(name))) throw refusal(NO_TIMER)
+  if (timers === undefined && isTimed({ properties, sysFlag: 0 })) throw refusal(NO_TIMERS)
 }
 
-const TIMER_PROPERTIES = [PROPERTY.TIMER_DELIVER_MS, PROPERTY.TIMER_DELAY_SEC, PROPERTY.TIMER_DELAY_MS]
-const NO_TIMER: Refused = {
+/** As an Apache broker whose timerWheelEnable is false. */
+const NO_TIMERS: Refused = {
   code: responseCodes.SYSTEM_ERROR,
-  remark: 'accurate timer message is not enabled, timerWheelEnable is false',
+  remark:
+    'accurate timer message is not enabled, timerWheelEnable is false: this broker keeps its messages in a folder, and their times ' +
+    'only in memory; use a delay level, or start a broker with --memory',
 }
 
 function batchWriter(message: NewMessage, context: BrokerContext): () => Written {
@@ -111,10 +115,10 @@ async function answer(
   context: BrokerContext,
 ): Promise<SendAnswer> {
   const { store, settings, topics, clock } = context
-  const { maxMessageSize, regionId, traceOn, flushDiskType, syncFlushTimeout } = settings.options
-  const { status, topic, positions, queueOffset, safe } = written instanceof Promise ? await written : written
+  const { brokerName, regionId, traceOn, flushDiskType, syncFlushTimeout } = settings.options
+  const { status, topic, positions, queueOffset, outMs, safe } = written instanceof Promise ? await written : written
   const isSync = flushDiskType === 'SYNC_FLUSH'
-  if (status !== APPENDED) throw refusal(refusedByStore(status, maxMessageSize, store.whyNotWritable))
+  if (status !== APPENDED) throw refusal(refusedByStore(status, settings.options, store.whyNotWritable))
   const storeHost = context.storeHost()
   const transactionId = message.properties.get(PROPERTY.UNIQ_KEY)
   let code: number = responseCodes.SUCCESS
@@ -127,5 +131,15 @@ async function answer(
     code = responseCodes.FLUSH_DISK_TIMEOUT
   }
   context.counts.stored(topic, positions.length, message.body.length)
-  return sendReply({ storeHost, positions, queueId, queueOffset, transactionId, regionId, traceOn }, code)
+  const recallHandle = outMs === undefined ? undefined : recallHandleOf(message, outMs, brokerName)
+  const receipt = { storeHost, positions, queueId, queueOffset, transactionId, recallHandle, regionId, traceOn }
+  return sendReply(receipt, code)
+}
+
+/** Source: Apache's SendMessageProcessor.attachRecallHandle. */
+function recallHandleOf({ topic, properties }: NewMessage, outMs: number, brokerName: string): string | undefined {
+  const messageId = properties.get(PROPERTY.UNIQ_KEY)
+  if (messageId === undefined || isRetryTopic(topic)) return undefined
+  // One more, because the time of the message that cancels is rounded down, too.
+  return writeRecallHandle({ topic, brokerName, deliverTime: String(outMs + 1), messageId })
 }

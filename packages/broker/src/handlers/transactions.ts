@@ -8,8 +8,9 @@ import {
   TRANSACTION_ROLLBACK,
 } from '@gantrymq/protocol'
 import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
-import { APPENDED, type AppendStatus, BUSY, NOT_WRITABLE } from '@gantrymq/store'
+import { APPENDED, BUSY, NOT_WRITABLE } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import type { WriteStatus } from '../sending/message-writer.ts'
 import { illegalMessage } from '../sending/send-reply.ts'
 import { GIVEN_UP_TOPIC, immunityOf, problemOf, resumed, targetOf } from '../transactions/half-messages.ts'
 import { HALF_TOPIC } from '../topics/topic-table.ts'
@@ -87,7 +88,7 @@ async function halfAt(header: Header, { store, clock }: BrokerContext): Promise<
   throw new ResponseError(ILLEGAL_OPERATION, 'the transaction is older than its CHECK_IMMUNITY_TIME_IN_SECONDS: the broker asks its producer') // biome-ignore format: one thought
 }
 
-function refusedEnd(status: Exclude<AppendStatus, typeof APPENDED>, { settings }: BrokerContext): ResponseError {
+function refusedEnd(status: Exclude<WriteStatus, typeof APPENDED>, { settings }: BrokerContext): ResponseError {
   if (status === NOT_WRITABLE) return new ResponseError(SERVICE_NOT_AVAILABLE, NOT_AVAILABLE)
   if (status === BUSY) return new ResponseError(SYSTEM_ERROR, 'OS page cache busy, please try another machine')
   const { code, remark } = illegalMessage(settings.options.maxMessageSize)

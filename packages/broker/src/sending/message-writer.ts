@@ -1,24 +1,38 @@
 import { isIP } from 'node:net'
-import { type Host, hostBytes } from '@gantrymq/protocol'
+import { type Host, hostBytes, PROPERTY } from '@gantrymq/protocol'
 import type { Peer } from '@gantrymq/remoting'
 import { APPENDED, type AppendStatus, type MessageStore, type NewRecord } from '@gantrymq/store'
 import { delayed } from '../delays/delayed-message.ts'
+import type { TimerRefusal } from '../timers/timer-refusal.ts'
 import type { NewMessage } from './new-message.ts'
+
+/** What became of a message: what the store says, or why it cannot wait for its time. */
+export type WriteStatus = AppendStatus | TimerRefusal
 
 /** What became of a message. */
 export interface Written {
-  readonly status: AppendStatus
+  readonly status: WriteStatus
   /** The topic of the record: of a delayed message, not its own. */
   readonly topic: string
   /** Where the message is in the log; of a batch, each message. Empty if it was refused. */
   readonly positions: readonly number[]
   /** Of a batch, that of its first message. */
   readonly queueOffset: number
+  /** Of a message that waits for its time: its property TIMER_OUT_MS. */
+  readonly outMs?: number
   /**
    * Resolves when the message may be acknowledged, as the flush mode and the sender demand. It rejects if the message is lost.
    * @throws StoreError
    */
   readonly safe: Promise<void>
+}
+
+/** The messages that wait for their time. */
+export interface TimedMessages {
+  /** Whether a message waits, and as what it is stored then; undefined if it is delivered at once. */
+  accept(message: NewMessage): NewMessage | TimerRefusal | undefined
+  /** Begins the wait of a message that was stored as `accept` said, or ends that of the message that it cancels. */
+  begin(message: NewMessage, position: number): void
 }
 
 export interface MessageWriterOptions {
@@ -27,6 +41,8 @@ export interface MessageWriterOptions {
   readonly storeHost: () => Buffer
   /** How many delay levels there are. */
   readonly delayLevels: number
+  /** Undefined: messages do not wait for a time. */
+  readonly timers: () => TimedMessages | undefined
 }
 
 const SEPARATOR = '\u0001'
@@ -37,20 +53,30 @@ export class MessageWriter {
   readonly #store: MessageStore
   readonly #storeHost: () => Buffer
   readonly #delayLevels: number
+  readonly #timers: () => TimedMessages | undefined
   readonly #bornHosts = new WeakMap<Peer, Buffer>()
 
-  constructor({ store, storeHost, delayLevels }: MessageWriterOptions) {
+  constructor({ store, storeHost, delayLevels, timers }: MessageWriterOptions) {
     this.#store = store
     this.#storeHost = storeHost
     this.#delayLevels = delayLevels
+    this.#timers = timers
   }
 
   /**
-   * Appends a message, or has it wait if it has a delay level. It leaves with everything else that is appended in this turn of the
+   * Appends a message, or has it wait if it has a delay level or a time of delivery. It leaves with everything else that is appended in this turn of the
    * event loop.
    */
   write(message: NewMessage): Written {
-    return this.writeNow(delayed(message, this.#delayLevels))
+    const timers = this.#timers()
+    const timed = timers?.accept(message)
+    if (typeof timed === 'string') return refused(timed, message.topic)
+    if (timers === undefined || timed === undefined) return this.writeNow(delayed(message, this.#delayLevels))
+    const written = this.writeNow(timed)
+    const [position] = written.positions
+    if (position === undefined) return written
+    timers.begin(timed, position)
+    return { ...written, outMs: Number(timed.properties.get(PROPERTY.TIMER_OUT_MS)) }
   }
 
   /** Appends a message to its queue, whatever its delay level. */
@@ -106,7 +132,7 @@ export class MessageWriter {
   }
 }
 
-function refused(status: AppendStatus, topic: string): Written {
+function refused(status: WriteStatus, topic: string): Written {
   return { status, topic, positions: [], queueOffset: 0, safe: Promise.resolve() }
 }
 

@@ -12,6 +12,7 @@ const settings: TopicSettings = {
   brokerTopicEnable: true,
   traceTopicEnable: false,
   msgTraceTopicName: 'RMQ_SYS_TRACE_TOPIC',
+  storePathRootDir: '/store',
 }
 const START = 1_700_000_000_000
 

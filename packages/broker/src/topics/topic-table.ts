@@ -21,6 +21,8 @@ export interface TopicSettings {
   readonly brokerTopicEnable: boolean
   readonly traceTopicEnable: boolean
   readonly msgTraceTopicName: string
+  /** Null: the broker keeps its messages in memory. */
+  readonly storePathRootDir: string | null
 }
 
 /** A send to a topic that does not exist. */
@@ -52,6 +54,8 @@ export interface TopicChange {
 /** Queues of SCHEDULE_TOPIC_XXXX, one for each delay level (Apache's TopicConfigManager). */
 const SCHEDULE_TOPIC_QUEUES = 18
 export const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'
+/** The topic of messages that wait for their time, in a broker that keeps its messages in memory. */
+export const TIMER_TOPIC = 'rmq_sys_wheel_timer'
 export const HALF_TOPIC = 'RMQ_SYS_TRANS_HALF_TOPIC'
 export const OPERATION_TOPIC = 'RMQ_SYS_TRANS_OP_HALF_TOPIC'
 
@@ -225,5 +229,6 @@ function startTopics(settings: TopicSettings): TopicConfig[] {
     topicOf(replyTopicOf(brokerClusterName), 1),
     topicOf(HALF_TOPIC, 1),
     topicOf(OPERATION_TOPIC, 1),
+    ...(settings.storePathRootDir === null ? [topicOf(TIMER_TOPIC, 1)] : []),
   ]
 }
