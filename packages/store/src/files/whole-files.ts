@@ -49,7 +49,7 @@ export class WholeFiles {
     const fresh = freshName(path)
     const bytes = typeof content === 'string' ? Buffer.from(content) : content
     // Both end before this call does, so that the next one finds no write under way.
-    const written = await Promise.allSettled([this.#write(fresh, bytes), this.#keepPrevious(path)])
+    const written = await Promise.allSettled([this.#write(fresh, bytes, true), this.#keepPrevious(path)])
     const failed = written.find(each => each.status === 'rejected')
     if (failed !== undefined) {
       await this.removeLeftovers(path).catch(() => {})
@@ -76,16 +76,19 @@ export class WholeFiles {
     this.#folders.add(path)
   }
 
-  /** Copied, so that the file exists at every moment. If there is no old content, an earlier copy stays: it may be the only one. */
+  /**
+   * Copied, so that the file exists at every moment. If there is no old content, an earlier copy stays: it may be the only one. The
+   * copy is not synced: it serves when the file itself is damaged later.
+   */
   async #keepPrevious(path: string): Promise<void> {
     const previous = await this.read(path)
     if (previous === undefined) return
     const fresh = freshName(backupName(path))
-    await this.#write(fresh, previous)
+    await this.#write(fresh, previous, false)
     this.#disk.rename(fresh, backupName(path))
   }
 
-  async #write(path: string, bytes: Uint8Array): Promise<void> {
+  async #write(path: string, bytes: Uint8Array, isSynced: boolean): Promise<void> {
     await this.remove(path)
     const file = this.#disk.create(path, bytes.length)
     try {
@@ -94,7 +97,7 @@ export class WholeFiles {
         if (written <= 0) throw diskError('ENOSPC', `${bytes.length - at} bytes of ${basename(path)} were not written`)
         at += written
       }
-      await file.datasync()
+      if (isSynced) await file.datasync()
     } finally {
       file.close()
     }

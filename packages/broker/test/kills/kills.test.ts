@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { killBrokers } from './kills.ts'
+
+test('a broker that is killed at an operation of its disk has everything that it acknowledged, once, after the next start', async () => {
+  const { kills, acknowledged } = await killBrokers(10, 5)
+  const atFailpoints = [...kills].filter(([where]) => where !== 'time').reduce((sum, [, times]) => sum + times, 0)
+  assert.ok(atFailpoints >= 5, `${atFailpoints} of 10 brokers came to their failpoint`)
+  assert.ok(acknowledged >= 100)
+})
