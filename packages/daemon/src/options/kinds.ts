@@ -20,7 +20,7 @@ function integer(type: string, unit: string, min: number, max: number): Kind<num
     type,
     expected: min === -INT32_MAX - 1 ? 'a whole number' : `a whole number${unit}${range}`,
     read(text) {
-      if (!/^[+-]?\d{1,11}$/.test(text)) return undefined
+      if (!/^[+-]?\d{1,16}$/.test(text)) return undefined
       const value = Number(text)
       return value >= min && value <= max ? value : undefined
     },
