@@ -1,38 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryDisk, type OpenFile } from '@gantrymq/store'
 import { ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory } from './broker-in-memory.ts'
 import { messagesIn, sendMessage, settle } from './requests.ts'
-
-/** A disk that does not sync while it is stopped. */
-class StoppableDisk extends MemoryDisk {
-  #going: Promise<void> = Promise.resolve()
-
-  override open(path: string): OpenFile {
-    return this.#stoppable(super.open(path))
-  }
-
-  override create(path: string, size: number): OpenFile {
-    return this.#stoppable(super.create(path, size))
-  }
-
-  /** @returns What lets it go on. */
-  stop(): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#going = promise
-    return resolve
-  }
-
-  #stoppable(file: OpenFile): OpenFile {
-    const sync = file.datasync.bind(file)
-    file.datasync = async () => {
-      await this.#going
-      await sync()
-    }
-    return file
-  }
-}
+import { StoppableDisk } from './stoppable-disk.ts'
 
 test('while the disk is too slow sends wait, and are refused after a moment; other requests are answered', async t => {
   const disk = new StoppableDisk()
