@@ -14,6 +14,7 @@ function codesOf(file: string, type: string): string[] {
 const pages = [
   { file: 'packages/remoting/src/errors.ts', type: 'RemotingErrorCode', heading: '# Errors' },
   { file: 'packages/client/src/errors.ts', type: 'ClientErrorCode', heading: '## ClientError' },
+  { file: 'packages/client/src/problems.ts', type: 'ProblemCode', heading: '### Problems of consumers' },
   { file: 'packages/store/src/errors.ts', type: 'StoreErrorCode', heading: '## StoreError' },
 ]
 

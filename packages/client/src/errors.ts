@@ -118,6 +118,15 @@ const FROM_REMOTING = {
   REFUSED: 'BROKER_REFUSED',
 } as const satisfies Record<RemotingError['code'], ClientErrorCode>
 
+/** What brokers say of topics, brokers and groups that may not be used; other refusals with the code NO_PERMISSION are about the user. */
+const NOT_ABOUT_USER = /is forbidden|subscription group no permission|has no read permission/
+
+/** True for a refusal because of the user: the ACL of 4.9, the permissions of 5.x, or a wrong signature. */
+export function isAccessRefusal({ code, responseCode, remark = '' }: ClientError): boolean {
+  if (code !== 'BROKER_REFUSED') return false
+  return remark.startsWith(OLD_ACL) || (responseCode === responseCodes.NO_PERMISSION && !NOT_ABOUT_USER.test(remark))
+}
+
 /** Turns the error of a call to `address` into a ClientError. A ClientError is returned as it is. */
 export function toClientError(error: unknown, address?: string): ClientError {
   if (error instanceof ClientError) return error

@@ -108,11 +108,11 @@ test('a thousand disconnects in a row lose no message and leave no connection', 
   assert.ok(cluster.broker.server.connections <= 2)
 })
 
-test('clients start without a name server, and work when one comes up', async t => {
+test('clients that do not wait for a name server start without one, and work when it comes up', async t => {
   const fixture = await outageCluster(t)
   const { cluster, ledger } = fixture
   cluster.nameServer.server.down()
-  const [producer] = [await fixture.producer(), await fixture.consumer()]
+  const [producer] = [await fixture.producer(), await fixture.consumer({ waitForNameServer: false })]
   await cluster.outcome(fixture.send(producer, 1))
   assert.match(String(ledger.failures[0]), /10\.0\.0\.1:9876/, 'the error names the server')
   cluster.nameServer.server.up()

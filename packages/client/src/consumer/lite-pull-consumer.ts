@@ -1,3 +1,4 @@
+import { ClientError } from '../errors.ts'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
 import { bytes, type Codec } from '../message/codec.ts'
@@ -7,6 +8,7 @@ import { Producer } from '../producer/producer.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
+import type { Readiness } from './group/member-health.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
 import { type Expression, subscriptionOf } from './group/subscription.ts'
@@ -109,6 +111,11 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
     return { pulled: total.pulled, received: total.ok, skipped, queued: this.#queues.queued }
   }
 
+  /** Whether it gets messages, as far as it knows, and what is wrong: for the readiness probe of a service. */
+  get readiness(): Readiness {
+    return this.#membership.health.readiness(this.#queues.isBalanced)
+  }
+
   /** The queues that this consumer reads now. */
   get assignment(): MessageQueue[] {
     return this.#membership.shown(this.#wireQueues)
@@ -170,10 +177,10 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
   /**
    * The messages of one pull of one queue, at most `pullBatchSize`; none if none arrive within `timeoutMs`, by default option
    * `pollTimeoutMs`. The messages of earlier polls are done then.
-   * @throws ClientError BAD_OPTION, ABORTED, CLOSED
+   * @throws ClientError NOT_ASSIGNED without subscriptions and assigned queues; BAD_OPTION, ABORTED, CLOSED
    */
   async poll(options: CallOptions = {}): Promise<readonly ReceivedMessage<Body>[]> {
-    this.#membership.checkOpen()
+    this.#checkReading()
     return await this.#reader.poll(options)
   }
 
@@ -187,8 +194,17 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
    * @throws ClientError BAD_OPTION, ABORTED, CLOSED
    */
   messages(options: CallOptions = {}): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
-    this.#membership.checkOpen()
+    this.#checkReading()
     return this.#reader.messages(options)
+  }
+
+  #checkReading(): void {
+    this.#membership.checkOpen()
+    if (this.#queues.isReading) return
+    throw new ClientError(
+      'NOT_ASSIGNED',
+      'there is nothing to read: call subscribe or assign first, or set option subscriptions',
+    )
   }
 
   // -- Positions -----------------------------------------------------------------------------------------------------

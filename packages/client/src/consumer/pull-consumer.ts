@@ -21,7 +21,7 @@ import { ManualQueue } from './rebalance/manual-queue.ts'
 import { Rebalancer } from './rebalance/rebalancer.ts'
 
 const { broadcast, allocate, rebalanceMs, persistOffsetsMs, suspendMs, pullTimeoutMs, unitMode } = litePullOptions
-const { offsetsFolder } = litePullOptions
+const { offsetsFolder, waitForNameServer, onProblem } = litePullOptions
 
 /** The options of pull consumers besides `instanceOptions`. */
 export const pullOptions = {
@@ -33,6 +33,8 @@ export const pullOptions = {
   pullTimeoutMs,
   unitMode,
   offsetsFolder,
+  waitForNameServer,
+  onProblem,
   /** Redeliveries before a message that is sent back becomes a dead letter. Default 16. */
   maxReconsumeTimes: whole(16, 'maxReconsumeTimes', { min: 0 }),
 }

@@ -5,6 +5,7 @@ import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { badOption, checkedOptions } from '../options.ts'
 import { TRACE_DRAIN_MS } from '../trace/start-trace.ts'
 import { checkedGroup } from './group/checked-names.ts'
+import type { Readiness } from './group/member-health.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import type { Expression } from './group/subscription.ts'
 import { type Subscriber, SubscriptionChanges } from './group/subscription-changes.ts'
@@ -132,6 +133,11 @@ export class PushConsumer<Body = Buffer> implements Subscriber {
     const { total, skipped } = this.#context.stats
     const { queued, running } = this.#queues
     return { pulled: total.pulled, consumed: total.ok, failed: total.failed, skipped, queued, running }
+  }
+
+  /** Whether it gets messages, as far as it knows, and what is wrong: for the readiness probe of a service. */
+  get readiness(): Readiness {
+    return this.#membership.health.readiness(this.#queues.rebalancer.isBalanced)
   }
 
   get isPaused(): boolean {

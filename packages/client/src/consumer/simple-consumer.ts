@@ -8,6 +8,7 @@ import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions } from '../message/message.ts'
 import { type GivenOf, millis, readOptions, type OptionValues, whole } from '../options.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
+import type { Readiness } from './group/member-health.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
 import type { Expression } from './group/subscription.ts'
@@ -19,13 +20,15 @@ import { type SimpleContext, SimpleMessage } from './pop/simple-message.ts'
 import { PopTurns } from './pop/turns.ts'
 import { pushOptions } from './push/settings.ts'
 
-const { consumeFrom, unitMode } = pushOptions
+const { consumeFrom, unitMode, waitForNameServer, onProblem } = pushOptions
 
 /** The options of simple consumers besides `instanceOptions`. */
 export const simpleOptions = {
   /** Where a group without offsets starts: `last` or `first`. A time counts as `last`. Default `last`. */
   consumeFrom,
   unitMode,
+  waitForNameServer,
+  onProblem,
   /** How long a received message is invisible to other members, in milliseconds. Default 60,000. */
   invisibleMs: millis(60_000, 'popInvisibleTime', { min: 1000 }),
   /** The most messages that `receive` returns. Default 16. */
@@ -154,6 +157,11 @@ export class SimpleConsumer<Body = Buffer> implements Subscriber {
 
   get clientId(): string {
     return this.#pop.instance.clientId
+  }
+
+  /** Whether it gets messages, as far as it knows, and what is wrong: for the readiness probe of a service. */
+  get readiness(): Readiness {
+    return this.#membership.health.readiness(true)
   }
 
   get stats(): SimpleConsumerStats {

@@ -9,6 +9,7 @@ import {
   type RequestDeclaration,
   ResponseError,
   Router,
+  silent,
 } from '@gantrymq/remoting'
 import { Deadline } from '../deadline.ts'
 import { ClientError, closed, toClientError } from '../errors.ts'
@@ -51,7 +52,7 @@ export class ClientInstance {
 
   constructor(options: InstanceOptions, clientId: string) {
     const { clock, dial, connectTimeoutMs, tls, requestTimeoutMs } = options
-    const log = guardedLog(options.log)
+    const log = guardedLog(options.log === false ? silent : options.log)
     this.options = options
     this.log = log
     this.clientId = clientId

@@ -67,7 +67,9 @@ export class Heartbeats {
       const body = heartbeatBody(clientId, members)
       const { command } = await calls.call(address, membershipRequests.HEART_BEAT, { body })
       brokers.setVersion(name, address, command.version)
+      for (const consumer of members.consumers) consumer.heartbeatEnded?.(address, undefined)
     } catch (error) {
+      for (const consumer of members.consumers) consumer.heartbeatEnded?.(address, error)
       if (!this.#end.signal.aborted) log.warn({ address, error: String(error) }, 'heartbeat failed')
     }
   }

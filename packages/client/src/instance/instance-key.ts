@@ -17,7 +17,7 @@ export function instanceKey(options: InstanceOptions): string {
 function decisive(options: InstanceOptions): object {
   const { log, clock } = options
   // Two loggers that look alike may write to different files.
-  if (options.instanceName === '') return { ...options, log: numberOf(log), clock: numberOf(clock) }
+  if (options.instanceName === '') return { ...options, log: log === false ? 0 : numberOf(log), clock: numberOf(clock) }
   // Users with the same name share whatever their timeouts and loggers are, but not with other clusters, namespaces,
   // credentials or added fields.
   const { clientIp, instanceName, unitName, nameServers, credentials, onRequest, tls } = options

@@ -47,6 +47,8 @@ export interface ConsumerMember {
   readonly group: string
   /** The consumer's entry in heartbeats. */
   describe(): ConsumerData
+  /** Called when a heartbeat to a broker has ended, with the error if it failed. */
+  heartbeatEnded?(address: string, error: unknown): void
   /** Called when the group's members or queues may have changed. Returns at once. */
   rebalance(): void
   /** Moves queues of a topic to the offsets that an operator has set. Undefined for consumers that cannot. */

@@ -85,12 +85,15 @@ export const instanceOptions = {
   requestTimeoutMs: millis(3000, 'mqClientApiTimeout', { min: 1 }),
   /** Timeout of connecting, milliseconds. Default 3,000. */
   connectTimeoutMs: millis(3000, 'connectTimeoutMillis', { min: 1 }),
-  /** The logger: methods `debug`, `info`, `warn` and `error`, each called with fields and a message, as pino's. Default silent. */
-  log: custom<Logger>(
+  /**
+   * The logger: methods `debug`, `info`, `warn` and `error`, each called with fields and a message, as pino's. Default: nothing is
+   * logged, and only the problems of consumers are written to standard error; `false` silences these, too.
+   */
+  log: custom<Logger | false>(
     silent,
     null,
-    'an object with debug, info, warn and error',
-    hasMethods('debug', 'info', 'warn', 'error'),
+    'an object with debug, info, warn and error, or false',
+    value => value === false || hasMethods('debug', 'info', 'warn', 'error')(value),
   ),
   /** The source of time. For tests. */
   clock: custom<Clock>(

@@ -53,7 +53,8 @@ export class TransactionChecks<Body> {
   }
 
   #read({ message, brokerName = '', address }: TransactionCheck): ReceivedMessage<Body> | undefined {
-    const { log, namespace } = this.#sender.settings
+    const { log } = this.#sender.instance
+    const { namespace } = this.#sender.settings
     const corrupt = ({ reason }: { readonly reason: string }): void => {
       log.warn({ address, reason }, 'transaction check with an unreadable message')
     }

@@ -1,3 +1,4 @@
+import { silent } from '@gantrymq/remoting'
 import { unwrapNamespace } from '@gantrymq/protocol'
 import type { InstanceOptions } from '../instance/instance-options.ts'
 import { ConsumerTrace } from './consumer-trace.ts'
@@ -72,7 +73,12 @@ function dispatcherOf(
   // The name in Apache's AsyncTraceDispatcher.genGroupNameForTrace.
   const owner = unwrapNamespace(namespace, group).slice(0, MAX_GROUP)
   const name = `${TRACE_GROUP_PREFIX}${owner}-${type}-${++count}`
-  return new TraceDispatcher({ topic, clock, log, open: () => start(innerOptions(settings, name)) })
+  return new TraceDispatcher({
+    topic,
+    clock,
+    log: log === false ? silent : log,
+    open: () => start(innerOptions(settings, name)),
+  })
 }
 
 // Without the namespace, because the trace topic belongs to the cluster. With the options of the traced client it can share

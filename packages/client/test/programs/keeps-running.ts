@@ -5,6 +5,8 @@ const [nameServers = ''] = process.argv.slice(2)
 await PushConsumer.start({
   nameServers,
   group: 'readers',
+  waitForNameServer: false,
+  log: false,
   consumeFrom: 'first',
   subscriptions: { Orders: '*' },
   onMessage: ({ bytes }) => console.log(bytes.toString()),

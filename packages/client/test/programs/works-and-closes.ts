@@ -17,6 +17,8 @@ const consumers = await Promise.all(
       nameServers,
       group,
       requestTimeoutMs,
+      waitForNameServer: false,
+      log: false,
       consumeFrom: 'first',
       subscriptions: { Orders: '*' },
       onMessage: () => {

@@ -7,10 +7,13 @@ import type { InstanceOptions } from '../../instance/instance-options.ts'
 import { acquireInstance, type InstanceLease } from '../../instance/shared-instances.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { shownQueue } from '../../message/shown-queue.ts'
+import type { Problem } from '../../problems.ts'
 import { refuseStatic, staticTopicProblem } from '../../routes/routes.ts'
 import { ConsumptionStats } from '../queue/consumption-stats.ts'
 import { checkedQueue, checkedTopic } from './checked-names.ts'
 import { checkFilter } from './filter-check.ts'
+import { FIRST_CHECK_MS, GROUP_CHECK_MS, TWICE_AGAIN_MS } from './group-check.ts'
+import { MemberHealth } from './member-health.ts'
 
 /** How often the counts of messages are recorded, in milliseconds. */
 const STATS_MS = 10_000
@@ -23,6 +26,12 @@ const MAX_NEW_GROUP = 120
  * other, and none of them is cut short.
  */
 const CHANGE_REQUESTS = 6
+
+/** The settings that a member of a group needs. */
+export type MembershipSettings = InstanceOptions & {
+  readonly waitForNameServer: boolean
+  readonly onProblem: ((problem: Problem) => void) | undefined
+}
 
 /** What a consumer does when it closes. In between, its timers stop and its topics are no longer watched. */
 export interface ClosingSteps {
@@ -44,6 +53,9 @@ export class Membership {
   readonly stats: ConsumptionStats
   /** Milliseconds since the epoch. */
   readonly startedAt: number
+  /** What is wrong with it. */
+  readonly health: MemberHealth
+  readonly #settings: MembershipSettings
   readonly #namespace: string
   readonly #onRoute: () => void
   readonly #lease: InstanceLease
@@ -53,7 +65,8 @@ export class Membership {
   #closing: Promise<void> | undefined
 
   /** @param onRoute called when the queues of a watched topic may have changed. @throws ClientError GROUP_TAKEN */
-  constructor(settings: InstanceOptions, group: string, onRoute: () => void = () => {}) {
+  constructor(settings: MembershipSettings, group: string, onRoute: () => void = () => {}) {
+    this.#settings = settings
     this.#namespace = settings.namespace
     this.#onRoute = onRoute
     this.group = wrapNamespace(settings.namespace, group)
@@ -61,6 +74,12 @@ export class Membership {
     this.instance = this.#lease.instance
     this.stats = new ConsumptionStats(settings.clock.elapsed())
     this.startedAt = settings.clock.now()
+    this.health = new MemberHealth({
+      ...settings,
+      instance: this.instance,
+      group: this.group,
+      subscriptions: () => this.#member?.describe().subscriptionDataSet ?? [],
+    })
     if (this.group.length > MAX_NEW_GROUP) {
       this.instance.log.warn(
         { group },
@@ -129,8 +148,17 @@ export class Membership {
   /** Looks up the topics and has brokers check the filters. @throws ClientError BAD_OPTION, UNSUPPORTED, NO_NAME_SERVER */
   async prepare(subscriptions: readonly SubscriptionData[]): Promise<void> {
     await this.instance.start()
+    if (this.#settings.waitForNameServer) await this.#awaitNameServer(subscriptions)
     await Promise.all(subscriptions.map(({ topic }) => this.lookUpAndWatch(topic)))
     await Promise.all(subscriptions.map(each => this.checkFilter(each)))
+  }
+
+  // A name server that does not know the topic has answered.
+  async #awaitNameServer(subscriptions: readonly SubscriptionData[]): Promise<void> {
+    const topic = subscriptions[0]?.topic ?? wrapNamespace(this.#namespace, retryTopicOf(this.group))
+    await this.instance.routes.get(topic).catch((error: unknown) => {
+      if (!(error instanceof ClientError) || error.code !== 'ROUTE_MISSING') throw error
+    })
   }
 
   /** Announces the member to the brokers. From now on their requests reach it. */
@@ -139,6 +167,19 @@ export class Membership {
     this.instance.join(member)
     await this.instance.heartbeat()
     this.every(STATS_MS, () => this.stats.tick(this.instance.clock.elapsed()))
+    this.every(GROUP_CHECK_MS, () => void this.#lookAtGroup())
+    this.#lookIn(FIRST_CHECK_MS)
+  }
+
+  #lookIn(ms: number): void {
+    const timer = this.every(ms, () => {
+      timer[Symbol.dispose]()
+      void this.#lookAtGroup()
+    })
+  }
+
+  async #lookAtGroup(): Promise<void> {
+    if (!this.isClosing && (await this.health.lookAtGroup())) this.#lookIn(TWICE_AGAIN_MS)
   }
 
   /**
@@ -176,6 +217,7 @@ export class Membership {
     await this.instance.routes.get(topic, this.#requestOptions(deadline)).catch((error: unknown) => {
       deadline?.check(`the route of topic ${topic}`)
       this.#logUnknown(topic, error)
+      void this.health.missing(topic, error)
     })
   }
 
@@ -192,6 +234,7 @@ export class Membership {
     const problem = staticTopicProblem(topic, route)
     // The topic was created after the consumer started, so there is no call that could be refused.
     if (problem !== null && this.#member !== undefined) this.instance.log.warn({ topic }, problem)
+    this.health.routed(topic, route)
     this.#onRoute()
   }
 
@@ -210,8 +253,8 @@ export class Membership {
   }
 
   /** Calls `action` every `ms` milliseconds until the consumer closes. */
-  every(ms: number, action: () => void): void {
-    this.own(this.instance.clock.every(ms, action))
+  every(ms: number, action: () => void): Disposable {
+    return this.own(this.instance.clock.every(ms, action))
   }
 
   /** Disposes of `owned` when the consumer closes, or earlier when the result is disposed of. */
@@ -243,6 +286,7 @@ export class Membership {
   }
 
   async #leave({ stop, release }: ClosingSteps): Promise<void> {
+    this.health.close()
     await stop()
     for (const owned of [...this.#owned, ...this.#watches.values()]) owned[Symbol.dispose]()
     await release()

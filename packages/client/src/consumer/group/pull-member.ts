@@ -37,6 +37,7 @@ export function pullMember({ membership, settings, table, subscriptions, queues 
       subscriptionDataSet: [...subscriptions()],
       unitMode,
     }),
+    heartbeatEnded: (address, error) => membership.health.heartbeatEnded(address, error),
     rebalance: () => queues?.rebalance(),
     offsets: topic =>
       held()

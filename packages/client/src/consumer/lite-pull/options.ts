@@ -7,7 +7,8 @@ import { broadcastSettings, pushOptions } from '../push/settings.ts'
 import type { Expression } from '../group/subscription.ts'
 
 const { broadcast, consumeFrom, allocate, rebalanceMs, persistOffsetsMs, pullBatchBytes, pullRetryMs } = pushOptions
-const { offsetsFolder, unitMode, maxQueuedMessages, maxQueuedMebibytes, maxSpan, trace } = pushOptions
+const { offsetsFolder, unitMode, maxQueuedMessages, maxQueuedMebibytes, maxSpan, trace, waitForNameServer, onProblem } =
+  pushOptions
 
 /** The options of lite pull consumers besides `instanceOptions`. */
 export const litePullOptions = {
@@ -24,6 +25,8 @@ export const litePullOptions = {
   maxQueuedMebibytes,
   maxSpan,
   trace,
+  waitForNameServer,
+  onProblem,
   /** The most messages in one pull, and therefore in one poll. Default 10. */
   pullBatchSize: whole(10, 'pullBatchSize', { min: 1, max: 1024 }),
   /** How many messages of all queues together may wait in memory. Default 10,000. */

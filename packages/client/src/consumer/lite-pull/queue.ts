@@ -6,6 +6,7 @@ import { findStartOffset } from '../offsets/queue-offsets.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
 import { exceededLimit } from '../queue/flow-control.ts'
 import type { HeldQueue } from '../queue/held-queue.ts'
+import type { PollHealth } from '../queue/poll-health.ts'
 import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
 import { type PullContext, pullQueue, type PullResult } from '../queue/pull-call.ts'
@@ -20,6 +21,7 @@ export interface LitePullContext<Body> extends PullContext<Body> {
   /** Takes the pulled messages. */
   readonly chunks: ArrivedChunks<Chunk<Body>>
   readonly backlog: TotalBacklog
+  readonly health: PollHealth
 }
 
 /** The messages of one pull, or the rest of them. */

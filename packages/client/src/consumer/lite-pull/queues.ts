@@ -45,7 +45,7 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
 
   constructor(options: LitePullQueuesOptions<Body>) {
     const { membership, settings, offsets, codec } = options
-    const { instance, group, stats } = membership
+    const { instance, group, stats, health } = membership
     this.#options = options
     this.#membership = membership
     this.chunks = new ArrivedChunks(instance.clock)
@@ -58,6 +58,7 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
       offsets,
       chunks: this.chunks,
       backlog: this.#backlog,
+      health: health.polls,
       toMessage: (view, queue) => new ReceivedMessage<Body>(view, queue, messageContext),
     }
     this.#changes = new SubscriptionChanges({
@@ -128,6 +129,16 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
   subscribeAtStart(topic: string, expression: Expression): void {
     this.#subscriptions.set(this.#membership.topic(topic), expression, this.#membership.instance.clock.now())
     this.#mode = 'subscribe'
+  }
+
+  /** True if it reads queues, or will do when they have been assigned. */
+  get isReading(): boolean {
+    return this.#assigned.size > 0 || this.#subscriptions.wanted.size > 0
+  }
+
+  /** True if the queues of subscriptions are assigned. */
+  get isBalanced(): boolean {
+    return this.#mode !== 'subscribe' || this.#rebalancer.isBalanced
   }
 
   start(): void {

@@ -8,6 +8,7 @@ import type { Subscriptions } from '../group/subscriptions.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
 import { offsetStoreOf } from '../offsets/readable-offsets.ts'
 import type { ConsumptionStats } from '../queue/consumption-stats.ts'
+import type { PollHealth } from '../queue/poll-health.ts'
 import type { PushSettings } from './settings.ts'
 
 /** What the parts of a push consumer share. It refers to none of them. */
@@ -17,6 +18,7 @@ export interface PushContext {
   readonly group: string
   readonly settings: PushSettings
   readonly offsets: OffsetStore
+  readonly health: PollHealth
   readonly stats: ConsumptionStats
   /** RocketMQ's own message trace; undefined if it is off. */
   readonly trace: ConsumerTrace | undefined
@@ -27,7 +29,7 @@ export interface PushContext {
 /** Makes the context of a push consumer. Nothing runs yet. */
 export function pushContext(
   settings: PushSettings,
-  { instance, group, stats }: Membership,
+  { instance, group, stats, health }: Membership,
   subscriptions: Subscriptions,
 ): PushContext {
   return {
@@ -36,6 +38,7 @@ export function pushContext(
     settings,
     offsets: offsetStoreOf({ ...settings, instance, group }),
     stats,
+    health: health.polls,
     trace: consumerTrace(settings, group, options => Producer.start(options)),
     subscriptions: subscriptions.announced,
   }

@@ -63,6 +63,10 @@ export class PushMember<Body, H extends HeldQueue> implements ConsumerMember {
     }
   }
 
+  heartbeatEnded(address: string, error: unknown): void {
+    this.#options.membership.health.heartbeatEnded(address, error)
+  }
+
   rebalance(): void {
     this.#options.rebalancer.request()
   }

@@ -1,6 +1,7 @@
 import type { AssignmentStrategy } from '@gantrymq/protocol'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
 import { custom, flag, type GivenOf, millis, readOptions, type OptionValues, whole } from '../../options.ts'
+import type { Problem } from '../../problems.ts'
 import { traceOption } from '../../trace/trace-option.ts'
 import type { ConsumeFrom } from '../offsets/start-offset.ts'
 import { averagely } from '../rebalance/strategies.ts'
@@ -78,6 +79,21 @@ export const pushOptions = {
   ),
   /** Writes RocketMQ's message trace, which mqadmin and dashboards show: true, or `{ topic }` for a topic of your own. Default false. */
   trace: traceOption,
+  /**
+   * Whether `start` waits for a name server's answer, and rejects if there is none. With false it starts all the same, and goes on
+   * looking. Default true.
+   */
+  waitForNameServer: flag(true, null),
+  /**
+   * Called when something keeps the consumer from its messages, with a stable code; see `readiness`. Default: it is logged as a
+   * warning, or without option `log` written to standard error.
+   */
+  onProblem: custom<((problem: Problem) => void) | undefined>(
+    undefined,
+    null,
+    'a function',
+    value => typeof value === 'function',
+  ),
   /** Sets the unit mode flag of heartbeats, for clusters that are split into units. Default false. */
   unitMode: flag(false, 'unitMode'),
 }

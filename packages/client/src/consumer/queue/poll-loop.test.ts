@@ -14,7 +14,8 @@ async function looped(t: TestContext, step: PollLoopOptions['step']) {
   const cluster = await testCluster(t)
   const { clock, dial, nameServerList: nameServers } = cluster
   const { log, texts } = recordingLog()
-  const membership = new Membership(readOptions('test', instanceOptions, { clock, dial, nameServers, log }), 'readers')
+  const settings = readOptions('test', instanceOptions, { clock, dial, nameServers, log })
+  const membership = new Membership({ ...settings, waitForNameServer: true, onProblem: undefined }, 'readers')
   const { instance, group } = membership
   const failures: string[] = []
   const onFailure = ({ code }: ClientError): void => void failures.push(code)

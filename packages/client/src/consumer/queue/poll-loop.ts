@@ -3,6 +3,7 @@ import { pause, upTo } from '@gantrymq/remoting'
 import { type ClientError, toClientError } from '../../errors.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { MessageQueue } from '../../message/message.ts'
+import type { PollHealth } from './poll-health.ts'
 
 /** The consumer that polls. */
 export interface PollContext {
@@ -11,6 +12,8 @@ export interface PollContext {
   readonly group: string
   /** `pullRetryMs`: how long a queue rests after a poll that failed. */
   readonly settings: { readonly pullRetryMs: number }
+  /** Told how polls end. */
+  readonly health?: PollHealth | undefined
 }
 
 export interface PollLoopOptions {
@@ -59,10 +62,14 @@ export class PollLoop {
   }
 
   start(): void {
+    const { context, queue } = this.#options
+    context.health?.open(queue)
     this.#done = this.#run()
   }
 
   stop(): void {
+    const { context, queue } = this.#options
+    if (!this.isStopped) context.health?.close(queue)
     this.#stop.abort()
     this.interrupt()
   }
@@ -92,6 +99,7 @@ export class PollLoop {
       const { signal } = this.#attempt
       try {
         await this.#options.step(signal)
+        this.#options.context.health?.worked(this.#options.queue)
       } catch (error) {
         if (!signal.aborted) await this.#rest(toClientError(error), signal)
       }
@@ -103,6 +111,7 @@ export class PollLoop {
     const { instance, group, settings } = context
     const isFlowControl = error.responseCode === responseCodes.FLOW_CONTROL
     if (!isFlowControl) instance.log.warn({ group, ...queue, error: error.message }, `${verb} failed`)
+    if (!isFlowControl) context.health?.failed(queue, error)
     if (hasNoAnswer(error)) instance.routes.suspect(queue.topic)
     onFailure?.(error)
     await pause(instance.clock, isFlowControl ? FLOW_CONTROL_MS : settings.pullRetryMs, signal)

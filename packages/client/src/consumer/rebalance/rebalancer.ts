@@ -59,6 +59,7 @@ export class Rebalancer<H extends HeldQueue> {
   readonly #restarting = new Set<H>()
   readonly #stop = new AbortController()
   #timer: Disposable | undefined
+  #isBalanced = false
 
   constructor(options: RebalancerOptions<H>) {
     this.#options = options
@@ -70,8 +71,16 @@ export class Rebalancer<H extends HeldQueue> {
       log: instance.log,
       slowestMs: settings.rebalanceMs,
       signal: this.#stop.signal,
-      rebalance: () => this.#rebalance(),
+      rebalance: async () => {
+        this.#isBalanced = await this.#rebalance()
+        return this.#isBalanced
+      },
     })
+  }
+
+  /** True if the last rebalance was complete: this member holds all queues that are its own. */
+  get isBalanced(): boolean {
+    return this.#isBalanced
   }
 
   /** Rebalances for the first time, then periodically and on request. */

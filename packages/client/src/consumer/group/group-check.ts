@@ -1,0 +1,104 @@
+import { connectionRequests, isRetryTopic, type SubscriptionData } from '@gantrymq/protocol'
+import type { ClientInstance } from '../../instance/client-instance.ts'
+import type { Problems } from '../../problems.ts'
+
+export interface GroupCheckOptions {
+  readonly instance: ClientInstance
+  /** With its namespace. */
+  readonly group: string
+  readonly problems: Problems
+  /** What this member subscribes to. */
+  readonly subscriptions: () => readonly SubscriptionData[]
+}
+
+/** How often a member looks at its group, in milliseconds, and how long after the start the first time. */
+export const GROUP_CHECK_MS = 60_000
+export const FIRST_CHECK_MS = 5000
+/** A connection that was given up lives on for so long, in milliseconds: until then one client may be seen twice. */
+export const TWICE_AGAIN_MS = 40_000
+/** So many looks without a difference end the problem: members that differ overwrite each other at the broker. */
+const SAME_LOOKS = 3
+
+/**
+ * Looks at the members of the group as a broker has them: members that subscribe differently, and two processes with one client id,
+ * steal each other's messages without any error.
+ */
+export class GroupCheck {
+  readonly #options: GroupCheckOptions
+  #sameLooks = 0
+  /** When this client was seen twice, by `Clock.elapsed`. */
+  #twiceAt: number | undefined
+
+  constructor(options: GroupCheckOptions) {
+    this.#options = options
+  }
+
+  /** True if it should look again in TWICE_AGAIN_MS. Never rejects. */
+  async look(): Promise<boolean> {
+    const { instance, group, subscriptions } = this.#options
+    const [broker] = instance.brokers.masters().filter(({ address }) => instance.isConnected(address))
+    if (broker === undefined) return false
+    const before = subscriptions()
+    try {
+      const header = { consumerGroup: group }
+      const { body } = await instance.call(broker.address, connectionRequests.GET_CONSUMER_CONNECTION_LIST, { header })
+      if (body === null) return false
+      // The user may have changed the subscriptions meanwhile.
+      if (before.every((each, at) => each === subscriptions()[at]))
+        this.#compare(broker.name, body.subscriptions.values())
+      return this.#countOwn(broker.name, body.connections)
+    } catch (error) {
+      // A broker may not allow it.
+      instance.log.debug({ group, broker: broker.name, error: String(error) }, 'members of the group not known')
+      return false
+    }
+  }
+
+  #compare(broker: string, at: Iterable<SubscriptionData>): void {
+    const { problems, subscriptions } = this.#options
+    const difference = differenceOf(subscriptions(), [...at])
+    if (difference !== undefined) {
+      this.#sameLooks = 0
+      const text = `members of the group subscribe differently, so that messages are lost or stay: ${difference} (as ${broker} has it from another member). Give all members of the group the same subscriptions`
+      problems.raise('DIFFERENT_SUBSCRIPTIONS', text)
+    } else if (++this.#sameLooks >= SAME_LOOKS) problems.clear('DIFFERENT_SUBSCRIPTIONS')
+  }
+
+  #countOwn(
+    broker: string,
+    connections: readonly { readonly clientId: string; readonly clientAddr: string }[],
+  ): boolean {
+    const { instance, problems } = this.#options
+    const { clientId, clock } = instance
+    const own = connections.filter(each => each.clientId === clientId)
+    if (own.length < 2) {
+      this.#twiceAt = undefined
+      problems.clear('CLIENT_ID_TWICE')
+      return false
+    }
+    this.#twiceAt ??= clock.elapsed()
+    if (clock.elapsed() - this.#twiceAt < TWICE_AGAIN_MS) return true
+    const where = own.map(({ clientAddr }) => clientAddr).join(' and ')
+    const text = `two processes have the client id ${clientId} in this group: ${broker} has connections of it from ${where}. Each takes the queues of the other; give them different instance names`
+    problems.raise('CLIENT_ID_TWICE', text)
+    return false
+  }
+}
+
+/** The first difference between this member's subscriptions and those that a broker has of the group. */
+function differenceOf(own: readonly SubscriptionData[], others: readonly SubscriptionData[]): string | undefined {
+  const at = new Map(others.map(each => [each.topic, each]))
+  for (const each of own) {
+    if (isRetryTopic(each.topic)) continue
+    const other = at.get(each.topic)
+    if (other === undefined) return `${each.topic} is subscribed here, and not there`
+    if (shown(other) !== shown(each))
+      return `${each.topic} is subscribed with ${shown(each)} here, and with ${shown(other)} there`
+  }
+  const more = others.find(({ topic }) => !isRetryTopic(topic) && own.every(each => each.topic !== topic))
+  return more === undefined ? undefined : `${more.topic} is not subscribed here, but there`
+}
+
+function shown({ subString, expressionType }: SubscriptionData): string {
+  return `${expressionType === 'TAG' || !expressionType ? '' : `${expressionType} `}${JSON.stringify(subString)}`
+}
