@@ -180,14 +180,8 @@ function batch(bodies: readonly string[]): Buffer {
 
 /** Counts how many requests the fast path has taken. */
 function countTaken(t: TestContext): () => number {
-  const { take } = SendPath.prototype
-  let taken = 0
-  t.mock.method(SendPath.prototype, 'take', function (this: SendPath, ...given: Parameters<SendPath['take']>) {
-    const result = take.apply(this, given)
-    if (result !== NOT_TAKEN) taken++
-    return result
-  })
-  return () => taken
+  const { mock } = t.mock.method(SendPath.prototype, 'take')
+  return () => mock.calls.filter(({ result }) => result !== NOT_TAKEN).length
 }
 
 /** Lets the topic and its queues exist. */
