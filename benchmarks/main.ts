@@ -27,9 +27,9 @@ The word storm runs only the storm: 300 brokers with 10,000 topics register and 
 The word client loads clients instead: ours, Apache's for Java, and ali-ons, with one broker of Apache. The words after it
 select its cases, for example: client send-128
 The word broker loads brokers instead: ours and Apache's 4.9.7 and 5.5.0. The words after it select its cases, for example:
-broker send-128-16x16
+broker send-128-16x16 start. Only its words restart and memory fill the disk; --large adds both.
 
-  --quick             a few cases, without Apache, under a minute
+  --quick             a few cases in a minute; of the name servers without Apache's
   --all               the cases without a goal, too
   --micro             the benchmarks of single functions only
   --subjects LIST     some of ours,apache,bare; for client: ours,java,java-async,ali-ons;
@@ -39,7 +39,9 @@ broker send-128-16x16
   --driver c|node     the C driver needs cc; default: c if it compiles
   --program FILE      the mqnamesrv to measure; default: ours, compiled as it is published
   --save              store the figures in baseline.json
-  --messages N        client: number of messages in the memory cases (10000000)
+  --messages N        client, broker: number of messages in the memory cases (10000000)
+  --large             broker: also start after kill -9 with a large log, and memory over many messages
+  --gb N              broker: size of that log (10)
   --json FILE         write all figures
   --profile SUBJECT   run the cases once with Node's profiler and write .cpuprofile files
 `
@@ -50,6 +52,7 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
+    large: { type: 'boolean', default: false },
     micro: { type: 'boolean', default: false },
     subjects: { type: 'string' },
     seconds: { type: 'string' },
@@ -58,6 +61,7 @@ const { values, positionals } = parseArgs({
     program: { type: 'string' },
     save: { type: 'boolean', default: false },
     messages: { type: 'string' },
+    gb: { type: 'string' },
     json: { type: 'string' },
     profile: { type: 'string' },
   },
@@ -86,7 +90,7 @@ function wantedDriver(): DriverKind | undefined {
   return driver
 }
 
-type NumberOption = 'seconds' | 'rounds' | 'messages'
+type NumberOption = 'seconds' | 'rounds' | 'messages' | 'gb'
 
 function positive(option: NumberOption, fallback: number): number {
   return given(option) ?? fallback
@@ -210,20 +214,10 @@ async function runClient(words: readonly string[]): Promise<void> {
 
 async function runBroker(words: readonly string[]): Promise<void> {
   const { benchBroker } = await import('./broker/bench.ts')
-  const { quick, all, save, subjects, json, profile } = values
-  const numbers = { seconds: given('seconds'), rounds: given('rounds') }
-  await benchBroker({
-    words,
-    quick,
-    all,
-    save,
-    subjects,
-    json,
-    profile,
-    driver: wantedDriver(),
-    ...numbers,
-    tooBusy: TOO_BUSY,
-  })
+  const { quick, all, large, save, subjects, json, profile } = values
+  const numbers = { seconds: given('seconds'), rounds: given('rounds'), gb: given('gb'), messages: given('messages') }
+  const chosen = { words, quick, all, large, save, subjects, json, profile, driver: wantedDriver() }
+  await benchBroker({ ...chosen, ...numbers, tooBusy: TOO_BUSY })
 }
 
 async function main(): Promise<void> {

@@ -48,7 +48,7 @@ export interface Subject {
 
 // The JVM flags of the launcher are for tests that run for seconds; these undo them. The heap is that of a small broker; all else is
 // Apache's default.
-const jvmFlags = [
+export const jvmFlags: readonly string[] = [
   '-XX:-UseSerialGC',
   '-XX:+UseG1GC',
   '-XX:TieredStopAtLevel=4',
@@ -58,7 +58,7 @@ const jvmFlags = [
 ]
 
 /** The sizes of Apache's defaults. The launcher sets smaller ones for tests. */
-function propertiesOf({ flush }: Setting): Properties {
+export function brokerProperties({ flush }: Setting): Properties {
   return {
     flushDiskType: flush,
     mappedFileSizeCommitLog: 2 ** 30,
@@ -103,7 +103,7 @@ async function brokerStart(
   release: Release,
 ): Promise<BrokerStart> {
   const folder = await prepareFolder(owner, topics)
-  return { release, nameServers: [nameServer], name: 'bench', properties: propertiesOf(setting), folder }
+  return { release, nameServers: [nameServer], name: 'bench', properties: brokerProperties(setting), folder }
 }
 
 function apache(release: Release): Subject {

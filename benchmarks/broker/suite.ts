@@ -1,17 +1,17 @@
 import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import type { Owner } from '../../interop/src/launch/launched-program.ts'
 import type { LaunchedServer } from '../../interop/src/launch/launcher.ts'
 import { startOurs } from '../../interop/src/launch/our-name-server.ts'
-import { ask } from '../../interop/src/wire/raw-connection.ts'
 import type { Driver } from '../load/drive.ts'
 import { Neighbours } from '../neighbours.ts'
 import { peakRssMbOf, rssMbOf } from '../process-stats.ts'
-import type { BrokerName, Subject, Topic } from './brokers.ts'
+import type { BrokerName, Subject } from './brokers.ts'
 import { type Case, settingKey, settingOf } from './cases.ts'
+import { closer } from './closer.ts'
 import { type Figures, type Load, PlanFolder, startLoad } from './drive.ts'
-import { type Plan, pullPlan, type Queue, sendPlan, type Window } from './plan.ts'
+import { idleTopic, manyTopics, maxOffsetOf, queuesOf, topicOf, usualTopics } from './fixture.ts'
+import { type Plan, pullPlan, sendPlan, type Window } from './plan.ts'
 
 /** The figures of a case with one broker. CPU times are microseconds for each message. */
 export interface Result {
@@ -48,43 +48,16 @@ export interface Timing {
 const run = promisify(execFile)
 const SETTLE_MS = 300
 const ENDLESS_MS = 3_600_000
-const QUEUES = 8
-const CONSUMERS = QUEUES
+const CONSUMERS = 8
 /** How long a broker holds a pull: the default of Java's push consumer. */
 const SUSPEND_MS = 15_000
-const GET_MAX_OFFSET = 30
 /** Messages of each queue that the pulls read again and again. */
 const WINDOW = 50_000
 const FILL_MS = 1_000
 const MOST_FILLS = 20
 
-const topicOf = (bytes: number): Topic => ({ name: `bench-${bytes}`, queues: QUEUES })
-const idleTopic: Topic = { name: 'bench-idle', queues: QUEUES }
-const usualTopics = [topicOf(128), topicOf(1024), idleTopic]
-const MANY = 10_000
-// A queue each: Apache maps a file for each queue into its memory, and Linux allows 65,530 of those.
-const manyTopics: readonly Topic[] = Array.from({ length: MANY }, (_, i) => ({ name: `many-${i}`, queues: 1 }))
-
-function queuesOf({ name, queues }: Topic): Queue[] {
-  return Array.from({ length: queues }, (_, id) => ({ topic: name, id }))
-}
-
 function median<T>(values: readonly T[], by: (value: T) => number): T {
   return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
-}
-
-interface Closer {
-  readonly owner: Owner
-  close(): Promise<void>
-}
-
-/** Collects what the launcher has started, and closes it, the newest first. */
-export function closer(): Closer {
-  const closes: (() => Promise<void>)[] = []
-  const close = async () => {
-    for (const each of closes.splice(0).toReversed()) await each()
-  }
-  return { owner: { after: each => void closes.push(each) }, close }
 }
 
 export interface SuiteOptions {
@@ -266,11 +239,6 @@ function resultOf({ pid }: LaunchedServer, all: readonly [Figures, ...Figures[]]
     rssMb: rssMbOf(pid),
     peakRssMb: peakRssMbOf(pid),
   }
-}
-
-async function maxOffsetOf({ port }: LaunchedServer, { topic, id }: Queue): Promise<number> {
-  const answer = await ask(port, { code: GET_MAX_OFFSET, extFields: { topic, queueId: String(id) } })
-  return Number(answer.extFields?.['offset'] ?? 0)
 }
 
 function asFailure(error: unknown): Failure {
