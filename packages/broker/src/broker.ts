@@ -61,6 +61,7 @@ import { BrokerFastPath } from './fast/broker-fast-path.ts'
 import { KnownNames } from './fast/known-names.ts'
 import { PullPath } from './fast/pull-path.ts'
 import { SendPath } from './fast/send-path.ts'
+import { DUE_TICK_MS } from './due-sets.ts'
 import { Groups } from './groups/groups.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
@@ -74,14 +75,14 @@ import { TopicQueues } from './name-servers/topic-queues.ts'
 import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
-import { POP_TICK_MS, Popping } from './popping/popping.ts'
+import { Popping } from './popping/popping.ts'
 import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import { type SendWaitLimits, WaitingSends } from './sending/waiting-sends.ts'
 import { MessageCounts } from './statistics/message-counts.ts'
 import type { BrokerStatus } from './status.ts'
 import { storeOptions } from './store-options.ts'
-import { Timers, TIMER_TICK_MS } from './timers/timers.ts'
+import { Timers } from './timers/timers.ts'
 import { Topics } from './topics/topics.ts'
 import { TransactionChecks } from './transactions/transaction-checks.ts'
 import { askProducer } from './transactions/transaction-notice.ts'
@@ -611,10 +612,15 @@ export class Broker {
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
     every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
     every(HELD_PULL_TICK_MS, () => this.#sends.unanswered.tick(this.#clock.elapsed()))
-    if (this.#popping !== undefined) every(POP_TICK_MS, () => this.#popping?.tick())
-    if (this.#messageTimers !== undefined) every(TIMER_TICK_MS, () => this.#messageTimers?.tick())
+    if (this.#popping !== undefined) every(DUE_TICK_MS, () => this.#tickInMemory())
     every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))
+  }
+
+  /** What only a broker that keeps its messages in memory does. */
+  #tickInMemory(): void {
+    this.#popping?.tick()
+    this.#messageTimers?.tick()
   }
 
   #dropSilentClients(): void {

@@ -4,8 +4,8 @@ export interface DueItem {
   readonly due: number
 }
 
-/** Precision of the times, milliseconds. */
-const DUE_TICK_MS = 100
+/** Precision of the times, and how often `take` should be called, milliseconds. */
+export const DUE_TICK_MS = 100
 
 /** Items by the time at which they fall due. Adding, removing and taking cost the same however many items there are. */
 export class DueSets<T extends DueItem> {

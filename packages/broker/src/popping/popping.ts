@@ -44,9 +44,6 @@ const HELD_LIMITS = { perKey: 1024, total: 100_000 }
 /** How often ordered queues that no one pops any more are looked for, milliseconds. */
 const SWEEP_MS = 600_000
 
-/** How often `tick` should be called, milliseconds. */
-export const POP_TICK_MS = 100
-
 /**
  * Consumption by pop, with its state in memory: Apache's PopMessageProcessor and the services around it. What is popped and not
  * acknowledged is forgotten when the broker ends, so only a broker that keeps its messages in memory as well has it.
@@ -152,7 +149,7 @@ export class Popping {
     this.notifications.arrived(topic, queueId)
   }
 
-  /** Stores what has expired again, and answers the requests whose time is over. Call it every POP_TICK_MS. */
+  /** Stores what has expired again, and answers the requests whose time is over. Call it every DUE_TICK_MS. */
   tick(): void {
     const now = this.#clock.elapsed()
     this.#revival.tick()

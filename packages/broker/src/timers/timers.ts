@@ -23,9 +23,6 @@ const REST_MS = 1000
 /** Messages that are delivered together: then the event loop does other work. */
 const SLICE = 32
 
-/** How often `tick` should be called, milliseconds. */
-export const TIMER_TICK_MS = 100
-
 /**
  * Messages that are delivered at any time: Apache's TimerMessageStore. The messages are in the topic of timers; which of them wait is
  * known in memory only, so only a broker that keeps its messages in memory as well has it.
@@ -60,7 +57,7 @@ export class Timers implements TimedMessages {
     else this.#table.add({ outMs, key: keyOf(properties), position, enqueuedAt: now }, now)
   }
 
-  /** Begins the delivery of what is due. Call it every TIMER_TICK_MS. */
+  /** Begins the delivery of what is due. Call it every DUE_TICK_MS. */
   tick(): void {
     if (this.#isStopped) return
     this.#due.push(...this.#table.takeDue(this.#parts.clock.now()))
