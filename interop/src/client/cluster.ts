@@ -15,7 +15,7 @@ import {
   startApacheBroker,
   startApacheNameServer,
 } from '../launch/launcher.ts'
-import { startOurBroker } from '../launch/our-broker.ts'
+import { startOurBroker, startOurBrokerInMemory } from '../launch/our-broker.ts'
 import { startOurProgram } from '../launch/our-name-server.ts'
 import { ask } from '../wire/raw-connection.ts'
 import { parseFastjson } from '../wire/raw-frame.ts'
@@ -24,8 +24,8 @@ import { parseFastjson } from '../wire/raw-frame.ts'
 export interface ClusterPlan {
   readonly release: Release
   readonly nameServer: 'ours' | 'Apache'
-  /** With our broker, `release` is that of the Java client only. Default Apache. */
-  readonly broker?: 'ours' | 'Apache'
+  /** With our broker, `release` is that of the Java client only. In memory it is part of this process. Default Apache. */
+  readonly broker?: 'ours' | 'ours in memory' | 'Apache'
   readonly properties?: Properties
   readonly files?: Readonly<Record<string, string>>
   /** The start of the suite's name. Default `client`. */
@@ -72,6 +72,7 @@ const is5 = (release: Release) => release.startsWith('5.')
 
 function settingsOf({ release, broker = 'Apache' }: Pick<ClusterPlan, 'release' | 'broker'>): Properties {
   if (broker === 'ours') return FAST_SETTINGS
+  if (broker === 'ours in memory') return { ...FAST_SETTINGS, recallMessageEnable: true }
   return { ...FAST_SETTINGS, ...SETTINGS_OF_APACHE, ...(is5(release) ? FAST_SETTINGS_OF_5 : {}) }
 }
 
@@ -104,7 +105,7 @@ export class Cluster {
   }
 
   get isOurs(): boolean {
-    return this.plan.broker === 'ours'
+    return this.plan.broker === 'ours' || this.plan.broker === 'ours in memory'
   }
 
   /** Whether the broker answers as the 5.x line does. */
@@ -161,6 +162,7 @@ function startNameServer(owner: Owner, plan: ClusterPlan): Promise<RunningNameSe
 }
 
 function startBroker(owner: Owner, { broker }: ClusterPlan, start: BrokerStart): Promise<LaunchedServer> {
+  if (broker === 'ours in memory') return startOurBrokerInMemory(owner, start)
   return broker === 'ours' ? startOurBroker(owner, start) : startApacheBroker(owner, start)
 }
 
@@ -204,6 +206,6 @@ export function clusterFor(plan: ClusterPlan | (() => Promise<ClusterPlan>)): ()
 
 /** The name of the suite of a plan. */
 export const suiteName = ({ title = 'client', release, nameServer, broker }: ClusterPlan) =>
-  broker === 'ours'
-    ? `${title}, our broker, Java client ${release}, name server ${nameServer}`
+  broker === 'ours' || broker === 'ours in memory'
+    ? `${title}, our broker${broker.slice('ours'.length)}, Java client ${release}, name server ${nameServer}`
     : `${title}, broker ${release}, name server ${nameServer}`

@@ -133,7 +133,8 @@ export function receivingSimply(cluster: () => Cluster): void {
     const group = unique('group')
     await cluster().java.setPop(cluster().broker.address, topic, group)
     const keeper = await receiving(t, cluster(), group, topic, message => {
-      message.changeInvisible(1_000).catch(() => {})
+      // Long enough for the consumer to close: until then it pops.
+      message.changeInvisible(5_000).catch(() => {})
       return true
     })
     const [receipt] = await cluster().java.send([{ topic, body: 'released' }])

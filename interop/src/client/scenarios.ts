@@ -69,6 +69,17 @@ export async function clientScenarios(plan: ClusterPlan): Promise<void> {
   })
 }
 
+/** What only a broker of ours in memory has: pop consumption and times of delivery. */
+export async function inMemoryScenarios(plan: ClusterPlan): Promise<void> {
+  describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {
+    const cluster = clusterFor(plan)
+    const area = (name: string, declare: () => void) => void (isWanted(name) && describe(name, declare))
+    for (const direction of directions) area(`timers, ${direction.name}`, () => timers(cluster, direction))
+    area('pop', () => popping(cluster))
+    area('simple consumer, ours', () => receivingSimply(cluster))
+  })
+}
+
 /** What may depend on the name server, for a broker and a name server of different makers. */
 export async function crossingScenarios(plan: ClusterPlan): Promise<void> {
   describe(suiteName(plan), { skip: await skipReason(), concurrency: CONCURRENCY }, () => {

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Broker, type BrokerStartOptions } from '@gantrymq/broker'
 import { brokersOf } from '../wire/raw-connection.ts'
 import { LaunchedProgram, type Owner } from './launched-program.ts'
 import {
@@ -41,4 +42,31 @@ export async function startOurBroker(
   const launch = async () =>
     new LaunchedProgram('mqbroker', process.execPath, [...nodeFlags, path, '-c', file, ...flags], environment)
   return serve(owner, { port, folder, launch, isReady, deadlineMs: READY_DEADLINE_MS })
+}
+
+/** Starts a broker in this process that keeps everything in memory. It cannot be restarted. */
+export async function startOurBrokerInMemory(owner: Owner, start: BrokerStart): Promise<LaunchedServer> {
+  const host = '127.0.0.1'
+  const broker = await Broker.start({
+    ...(start.properties as BrokerStartOptions | undefined),
+    storePathRootDir: null,
+    host,
+    port: await freeBrokerPort(),
+    brokerIP1: host,
+    brokerName: start.name,
+    namesrvAddr: start.nameServers.join(';'),
+  })
+  owner.after(() => broker.close())
+  const { port } = broker.address
+  return {
+    port,
+    folder: '',
+    address: `${host}:${port}`,
+    pid: process.pid,
+    kill: () => broker.close(),
+    stop: () => broker.close(),
+    restart: () => Promise.reject(new Error('a broker in memory forgets everything when it ends')),
+    recentLog: () => Promise.resolve(''),
+    wholeLog: () => Promise.resolve(''),
+  }
 }
