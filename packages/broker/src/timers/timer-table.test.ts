@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isRoll, type NewTimer, TimerTable } from './timer-table.ts'
+
+const DAY_MS = 86_400_000
+const timer = (outMs: number, key = 'Orders+u1'): NewTimer => ({ outMs, key, position: 0, enqueuedAt: 0 })
+
+test('a message is due a second after its rounded time', () => {
+  const table = new TimerTable(10)
+  table.add(timer(5000), 300)
+  assert.deepEqual(table.takeDue(5900), [])
+  const [due] = table.takeDue(6000)
+  assert.equal(due && isRoll(due), false)
+  assert.equal(table.size, 0)
+})
+
+test('a message that waits for more than two days is stored again meanwhile', () => {
+  for (const [days, lookedAtDays] of [
+    [2.1, 1],
+    [2.9, 2],
+  ] as const) {
+    // biome-ignore format: one thought
+    const table = new TimerTable(10)
+    table.add(timer(days * DAY_MS), 0)
+    assert.deepEqual(table.takeDue(lookedAtDays * DAY_MS - 100), [])
+    const [due] = table.takeDue(lookedAtDays * DAY_MS)
+    assert.equal(due && isRoll(due), true, String(days))
+  }
+})
+
+test('a message is cancelled by its key and its time', () => {
+  const table = new TimerTable(10)
+  table.add(timer(5000), 0)
+  table.add(timer(5000, 'Orders+u2'), 0)
+  assert.equal(table.cancel('Orders+u1', 6000), false)
+  assert.equal(table.cancel('Orders+u3', 5000), false)
+  assert.equal(table.cancel('Orders+u1', 5000), true)
+  assert.equal(table.cancel('Orders+u1', 5000), false)
+  assert.deepEqual(
+    table.takeDue(9000).map(({ key }) => key),
+    ['Orders+u2'],
+  )
+})
+
+test('a full table says so, until messages were delivered', () => {
+  const table = new TimerTable(1)
+  table.add(timer(5000), 0)
+  assert.equal(table.isFull, true)
+  const [due] = table.takeDue(6000)
+  assert.equal(table.isFull, false)
+  table.retry(due ?? assert.fail(), 7000)
+  assert.deepEqual([table.isFull, table.takeDue(7000).length], [true, 1])
+})
