@@ -76,7 +76,7 @@ import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
 import { Popping } from './popping/popping.ts'
-import { HELD_PULL_TICK_MS, HeldPulls } from './pulling/held-pulls.ts'
+import { HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import { type SendWaitLimits, WaitingSends } from './sending/waiting-sends.ts'
 import { MessageCounts } from './statistics/message-counts.ts'
@@ -610,8 +610,8 @@ export class Broker {
     every(transactionCheckInterval, () => void this.#checks.check())
     every(flushDelayOffsetInterval, () => this.#delays.save())
     every(EXPIRY_CHECK_MS, () => this.#dropSilentClients())
-    every(HELD_PULL_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
-    every(HELD_PULL_TICK_MS, () => this.#sends.unanswered.tick(this.#clock.elapsed()))
+    every(DUE_TICK_MS, () => this.#heldPulls.tick(this.#clock.elapsed()))
+    every(DUE_TICK_MS, () => this.#sends.unanswered.tick(this.#clock.elapsed()))
     if (this.#popping !== undefined) every(DUE_TICK_MS, () => this.#tickInMemory())
     every(1000, () => this.#counts.tick(new Date(this.#clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => this.#locks.sweep(this.#clock.elapsed()))

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
+  brokerAdminRequests,
   consumeRequests,
   decodeMessages,
   membershipRequests,
@@ -122,6 +123,31 @@ test('a message that is not acknowledged comes again with its topic, its receipt
   assert.equal(stored?.properties.has('POP_CK'), false)
   await passes(mq, 5100)
   assert.equal(decodeMessages((await pop(mq)).body ?? Buffer.alloc(0))[0]?.reconsumeTimes, 2)
+})
+
+for (const [form, mark, enableRetryTopicV2] of [
+  ['_', '1', false],
+  ['+', '2', true],
+] as const) {
+  // biome-ignore format: one thought
+  test(`the retry topic is %RETRY%group${form}topic if enableRetryTopicV2 is ${enableRetryTopicV2}`, async t => {
+    const mq = await brokerInMemory(t, { enableRetryTopicV2, random: () => 0.51 })
+    await sendMessage(mq)
+    await pop(mq)
+    await passes(mq, INVISIBLE_MS + 100)
+    assert.equal((await pop(mq)).header.msgOffsetInfo, `${mark} 0 0`)
+    assert.equal(mq.broker.status.topic(`%RETRY%${GROUP}${form}Orders`)?.queues[0]?.maxOffset, 1)
+  })
+}
+
+test('with the newer name, half of the pops read what is in the older retry topic', async t => {
+  const mq = await brokerInMemory(t, { random: () => 0.5 })
+  await sendMessage(mq)
+  await pop(mq)
+  await passes(mq, INVISIBLE_MS + 100)
+  const { client, brokerAddress } = mq
+  await client.call(brokerAddress, brokerAdminRequests.UPDATE_BROKER_CONFIG, { body: 'enableRetryTopicV2=true' })
+  assert.equal((await pop(mq)).header.msgOffsetInfo, '1 0 0')
 })
 
 test('a late acknowledgement of a message that was popped again has no effect', async t => {
@@ -309,13 +335,18 @@ test('a group that has popped too much gets nothing more until it acknowledges',
   assert.deepEqual(bodiesOf(await waiting), ['c'])
 })
 
-test('the messages of a deleted topic do not come again', async t => {
+test('the messages of a deleted topic do not come again, and its retry topic is deleted with it', async t => {
   const mq = await brokerInMemory(t)
   await sendMessage(mq)
   await pop(mq)
+  await passes(mq, INVISIBLE_MS + 1000)
+  assert.ok(mq.broker.status.topic(`%RETRY%${GROUP}_Orders`))
+  await sendMessage(mq)
+  assert.equal(bodiesOf(await pop(mq)).length, 2)
   await mq.client.call(mq.brokerAddress, topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic: 'Orders' } })
   await passes(mq, INVISIBLE_MS + 1000)
   assert.equal(mq.broker.status.traffic().backlog, 0)
+  assert.equal(mq.broker.status.topic(`%RETRY%${GROUP}_Orders`), undefined)
 })
 
 test('the broker assigns queues, which are pulled until an operator says that they are popped', async t => {

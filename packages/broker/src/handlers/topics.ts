@@ -1,4 +1,4 @@
-import { responseCodes, type TopicConfig, type topicRequests } from '@gantrymq/protocol'
+import { popTopic, responseCodes, type TopicConfig, type topicRequests } from '@gantrymq/protocol'
 import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 import { NO_BODY, systemTopicRemark } from '../remarks.ts'
@@ -51,22 +51,17 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     return {}
   },
 
-  async DELETE_TOPIC_IN_BROKER(
-    { header: { topic }, peer },
-    { topics, offsets, counts, popping, store, settings, log },
-  ) {
+  async DELETE_TOPIC_IN_BROKER({ header: { topic }, peer }, context) {
+    const { topics, offsets, settings, log } = context
     log.info({ topic, peer: peer.remoteAddress }, 'deleteTopic called')
     if (topic.trim() === '') throw new ResponseError(INVALID_PARAMETER, 'The specified topic is blank.')
     if (settings.options.validateSystemTopicWhenUpdateTopic && topics.isSystem(topic)) {
       throw new ResponseError(INVALID_PARAMETER, systemTopicRemark(topic))
     }
-    if (!topics.delete(topic)) return {}
-    offsets.removeTopic(topic)
-    popping?.removeTopic(topic)
-    counts.forgetTopic(topic)
-    // The topic goes first: after a crash in between, its queues are without a topic, and not the other way round.
-    await topics.saved()
-    await store.deleteTopic(topic)
+    // As in 5.x (clearRetryTopicWhenDeleteTopic): messages of the topic that groups have popped and not acknowledged go with it.
+    const groups = offsets.groupsOf(topic)
+    const retryTopics = groups.flatMap(group => [popTopic('1', topic, group), popTopic('2', topic, group)])
+    for (const name of [topic, ...retryTopics]) await deleteTopic(name, context)
     return {}
   },
 
@@ -79,6 +74,16 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     if (body !== undefined) return { body }
     throw new ResponseError(TOPIC_NOT_EXIST, `No topic in this broker. topic: ${topic}`)
   },
+}
+
+async function deleteTopic(topic: string, { topics, offsets, popping, counts, store }: BrokerContext): Promise<void> {
+  if (!topics.delete(topic)) return
+  offsets.removeTopic(topic)
+  popping?.removeTopic(topic)
+  counts.forgetTopic(topic)
+  // The topic goes first: after a crash in between, its queues are without a topic, and not the other way round.
+  await topics.saved()
+  await store.deleteTopic(topic)
 }
 
 /** The topic that a request asks for. @throws ResponseError */

@@ -31,7 +31,14 @@ const header: PopHeader = {
 }
 const illegalQueue = 'queueId[4] is illegal, topic:[Orders] topicConfig.readQueueNums:[4] consumer:[/1.2.3.4:5]'
 
-for (const [what, ofHeader, ofRules, code, remark] of [
+const REFUSALS: readonly [
+  what: string,
+  header: Partial<PopHeader>,
+  rules: Partial<PopRules>,
+  code: number,
+  remark: string,
+][] = [
+  // biome-ignore format: a table
   [
     'it comes too late',
     { bornTime: NOW - 1501 },
@@ -84,10 +91,11 @@ for (const [what, ofHeader, ofRules, code, remark] of [
     1,
     'The broker does not support consumer to filter message by SQL92',
   ],
-] as const) {
-  // biome-ignore format: a table
+]
+
+for (const [what, ofHeader, ofRules, code, remark] of REFUSALS) {
   test(`a pop is refused in the words of Apache if ${what}`, () => {
-    assert.deepEqual(checkPop({ ...header, ...ofHeader }, { ...rules, ...ofRules } as PopRules, NOW), { code, remark })
+    assert.deepEqual(checkPop({ ...header, ...ofHeader }, { ...rules, ...ofRules }, NOW), { code, remark })
   })
 }
 

@@ -1,5 +1,6 @@
 import type { Peer } from '@gantrymq/remoting'
 import type { ConsumeQueue } from '@gantrymq/store'
+import { DueSets } from '../due-sets.ts'
 import type { PullAnswer, PullHeader } from './pull-reply.ts'
 
 /** Why a held pull is tried again. */
@@ -30,8 +31,6 @@ interface Waiting extends HeldPull {
   again: TryReason | undefined
 }
 
-/** Precision of the time at which pulls are answered, milliseconds; `tick` should be called this often. */
-export const HELD_PULL_TICK_MS = 100
 /**
  * A pull that has passed over messages is answered after this long, so that its consumer commits its progress: Apache's
  * PullRequestHoldService looks at each pull every 5 s.
@@ -48,9 +47,7 @@ export class HeldPulls {
   readonly #tryPull: TryPull
   readonly #byQueue = new Map<ConsumeQueue, Set<Waiting>>()
   readonly #byPeer = new Map<number, Set<Waiting>>()
-  /** By the tick at which they are due. A pull that was moved or answered stays in its old set until that tick. */
-  readonly #byTick = new Map<number, Waiting[]>()
-  #lastTick = Number.NEGATIVE_INFINITY
+  readonly #due = new DueSets<Waiting>()
   #size = 0
   #isClosed = false
 
@@ -72,7 +69,7 @@ export class HeldPulls {
     const waiting: Waiting = { ...pull, due, done, isTrying: false, again: undefined }
     add(this.#byQueue, pull.queue, waiting)
     add(this.#byPeer, pull.peer.id, waiting)
-    this.#schedule(waiting)
+    this.#due.add(waiting)
     this.#size++
     if (this.#isClosed) this.#attempt(waiting, 'last', now)
     return done.promise
@@ -83,14 +80,9 @@ export class HeldPulls {
     for (const waiting of this.#byQueue.get(queue) ?? []) this.#attempt(waiting, 'arrival', now)
   }
 
-  /** Answers the pulls whose time is over. */
+  /** Answers the pulls whose time is over. Call it every DUE_TICK_MS. */
   tick(now: number): void {
-    const tick = Math.floor(now / HELD_PULL_TICK_MS)
-    // The first call, and a pause of the process, leave many ticks to look at: then the sets are fewer.
-    if (tick - this.#lastTick > this.#byTick.size) {
-      for (const due of [...this.#byTick.keys()].toSorted((a, b) => a - b)) if (due <= tick) this.#answerDue(due, now)
-    } else for (let due = this.#lastTick + 1; due <= tick; due++) this.#answerDue(due, now)
-    this.#lastTick = tick
+    for (const waiting of this.#due.take(now)) this.#attempt(waiting, 'last', now)
   }
 
   /** Forgets the pulls of a closed connection. */
@@ -102,16 +94,6 @@ export class HeldPulls {
   close(now: number): void {
     this.#isClosed = true
     for (const queue of this.#byQueue.values()) for (const waiting of queue) this.#attempt(waiting, 'last', now)
-    this.#byTick.clear()
-  }
-
-  #answerDue(tick: number, now: number): void {
-    const waiting = this.#byTick.get(tick)
-    if (waiting === undefined) return
-    this.#byTick.delete(tick)
-    for (const each of waiting) {
-      if (tickOf(each.due) === tick && this.#byPeer.get(each.peer.id)?.has(each)) this.#attempt(each, 'last', now)
-    }
   }
 
   #attempt(waiting: Waiting, reason: TryReason, now: number): void {
@@ -149,8 +131,9 @@ export class HeldPulls {
       return
     }
     if (waiting.scanFrom === waiting.header.queueOffset || waiting.due <= now + PASSED_OVER_MS) return
+    this.#due.delete(waiting)
     waiting.due = now + PASSED_OVER_MS
-    this.#schedule(waiting)
+    this.#due.add(waiting)
   }
 
   #fail(waiting: Waiting, error: unknown): void {
@@ -158,25 +141,12 @@ export class HeldPulls {
     waiting.done.reject(error)
   }
 
-  #schedule(waiting: Waiting): void {
-    // A tick that has passed is not looked at again.
-    const tick = Math.max(tickOf(waiting.due), this.#lastTick + 1)
-    if (tick !== tickOf(waiting.due)) waiting.due = tick * HELD_PULL_TICK_MS
-    const due = this.#byTick.get(tick)
-    if (due === undefined) this.#byTick.set(tick, [waiting])
-    else due.push(waiting)
-  }
-
   #forget(waiting: Waiting): void {
     if (!remove(this.#byPeer, waiting.peer.id, waiting)) return
     remove(this.#byQueue, waiting.queue, waiting)
+    this.#due.delete(waiting)
     this.#size--
   }
-}
-
-/** The tick that is the first one at or behind a time. */
-function tickOf(time: number): number {
-  return Math.ceil(time / HELD_PULL_TICK_MS)
 }
 
 function add<K>(table: Map<K, Set<Waiting>>, key: K, waiting: Waiting): void {
