@@ -1,5 +1,6 @@
 import { type Clock, upTo, within as withinLimit } from '@gantrymq/remoting'
 import { aborted, ClientError, toClientError } from './errors.ts'
+import { meant, unknownField } from './fields.ts'
 import type { CallOptions } from './message/message.ts'
 import { badOption } from './options.ts'
 
@@ -54,9 +55,21 @@ export class Deadline {
   }
 }
 
-/** Checks the options of a call, for callers without types. @throws ClientError BAD_OPTION */
-export function checkedCall(what: string, options: CallOptions, fallbackMs: number) {
+/** The options that every call has. */
+export const CALL_FIELDS = { timeoutMs: true, signal: true } as const
+
+/** Checks the options of a call, for callers without types: unknown ones are refused. @throws ClientError BAD_OPTION */
+export function checkedCall(
+  what: string,
+  options: CallOptions,
+  fallbackMs: number,
+  fields: Readonly<Record<string, true>> = CALL_FIELDS,
+) {
   if (typeof options !== 'object' || options === null) throw badOption(what, 'options', options, 'an object')
+  const unknown = unknownField(options, fields)
+  if (unknown !== undefined) {
+    throw new ClientError('BAD_OPTION', `${what}: there is no option ${unknown}${meant(unknown, Object.keys(fields))}`)
+  }
   const { timeoutMs = fallbackMs, signal } = options
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
     throw badOption(what, 'timeoutMs', timeoutMs, 'a number of milliseconds above 0')

@@ -1,5 +1,5 @@
-import { nearestWord } from '@gantrymq/remoting'
 import { ClientError } from './errors.ts'
+import { shown, wordMeant } from './fields.ts'
 
 /** An option: its default, the values that it accepts, and its name in Apache's client. */
 export interface DeclaredOption<T> {
@@ -89,7 +89,7 @@ export function readOptions<const T extends DeclaredOptions>(
     values[name] = value ?? fallback
   }
   for (const name of Object.keys(given)) {
-    if (!(name in table)) throw unknownOption(who, name, Object.keys(table))
+    if (!Object.hasOwn(table, name)) throw unknownOption(who, name, table)
   }
   return Object.freeze(values) as OptionValues<T>
 }
@@ -109,21 +109,25 @@ export function badOption(who: string, name: string, value: unknown, expected: s
   return new ClientError('BAD_OPTION', `${who}: option ${name} must be ${expected}, not ${given}`)
 }
 
-function shown(value: unknown): string {
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : `a value of type ${typeof value}`
+/** Names of Apache's client for what is an option of its own here, and not in a table. */
+const JAVA_NAMES: Readonly<Record<string, string>> = {
+  producerGroup: 'group',
+  consumerGroup: 'group',
+  namesrvDomain: 'nameServers: { url }',
+  messageListener: 'onMessage',
+  subscription: 'subscriptions',
+  transactionListener: 'checkTransaction',
+  accessKey: 'credentials: { accessKey, secretKey }',
+  secretKey: 'credentials: { accessKey, secretKey }',
+  brokers: 'nameServers',
+  endpoints: 'nameServers',
 }
 
-function unknownOption(who: string, name: string, known: readonly string[]): ClientError {
-  const like = wordMeant(name.slice(0, 80), known)
-  const advice = like === undefined ? 'docs/client-options.md lists all' : `did you mean ${like}?`
+function unknownOption(who: string, name: string, table: DeclaredOptions): ClientError {
+  const isJavas = ([, { java }]: [string, AnyDeclaredOption]): boolean => java?.split(', ').includes(name) === true
+  const ours = JAVA_NAMES[name] ?? Object.entries(table).find(isJavas)?.[0]
+  const like = ours === undefined ? wordMeant(name.slice(0, 80), Object.keys(table)) : undefined
+  const guess = like === undefined ? 'docs/client-options.md lists all' : `did you mean ${like}?`
+  const advice = ours === undefined ? guess : `what other clients call so is option ${ours} here`
   return new ClientError('BAD_OPTION', `${who}: there is no option ${name.slice(0, 80)}; ${advice}`)
-}
-
-/** The known word that begins with the given one, or the other way round, else the one with the nearest spelling. */
-function wordMeant(given: string, known: readonly string[]): string | undefined {
-  const lower = given.toLowerCase()
-  const begins = (word: string) => word.startsWith(lower) || lower.startsWith(word)
-  const longer = lower.length > 3 ? known.find(each => begins(each.toLowerCase())) : undefined
-  return longer ?? nearestWord(given, known)
 }

@@ -9,7 +9,7 @@ import { ClientError } from './errors.ts'
 import { Producer, type ProducerOptions } from './producer/producer.ts'
 
 const CREDENTIALS = { accessKey: 'operator', secretKey: 'open-sesame-1', securityToken: 'token-sesame-2' }
-const TLS = { key: 'key-sesame-3', passphrase: 'phrase-sesame-4' }
+const TLS = { key: '-----BEGIN key-sesame-3', passphrase: 'phrase-sesame-4' }
 
 async function clusterWithTopic(t: TestContext, options: TestClusterOptions = {}): Promise<TestCluster> {
   const cluster = await testCluster(t, options)

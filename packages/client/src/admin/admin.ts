@@ -1,3 +1,20 @@
+import {
+  aclParameters,
+  authParameters,
+  brokersParameters,
+  clustersParameters,
+  configParameters,
+  consumersParameters,
+  groupsParameters,
+  messagesParameters,
+  offsetsParameters,
+  permissionsParameters,
+  producersParameters,
+  statsParameters,
+  strict,
+  topicsParameters,
+  tracksParameters,
+} from './arguments.ts'
 import { acquireInstance, type InstanceLease } from '../instance/shared-instances.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { type GivenOf, millis, readOptions } from '../options.ts'
@@ -60,20 +77,20 @@ export class Admin {
     const settings = readOptions('Admin', { ...instanceOptions, ...adminOptions }, given)
     this.#lease = acquireInstance(settings)
     const calls = new AdminCalls(this.#lease.instance, settings.timeoutMs)
-    this.topics = new Topics(calls)
-    this.groups = new Groups(calls, this.topics)
-    this.clusters = new Clusters(calls)
-    this.brokers = new Brokers(calls)
-    this.messages = new Messages(calls)
-    this.offsets = new Offsets(calls)
-    this.consumers = new Consumers(calls, this.messages)
-    this.producers = new Producers(calls)
-    this.stats = new Stats(calls)
-    this.tracks = new Tracks(calls, this.topics, this.consumers, this.stats)
-    this.config = new Config(calls)
-    this.permissions = new Permissions(calls)
-    this.acl = new Acl(calls)
-    this.auth = new Auth(calls)
+    this.topics = strict('admin.topics', new Topics(calls), topicsParameters)
+    this.groups = strict('admin.groups', new Groups(calls, this.topics), groupsParameters)
+    this.clusters = strict('admin.clusters', new Clusters(calls), clustersParameters)
+    this.brokers = strict('admin.brokers', new Brokers(calls), brokersParameters)
+    this.messages = strict('admin.messages', new Messages(calls), messagesParameters)
+    this.offsets = strict('admin.offsets', new Offsets(calls), offsetsParameters)
+    this.consumers = strict('admin.consumers', new Consumers(calls, this.messages), consumersParameters)
+    this.producers = strict('admin.producers', new Producers(calls), producersParameters)
+    this.stats = strict('admin.stats', new Stats(calls), statsParameters)
+    this.tracks = strict('admin.tracks', new Tracks(calls, this.topics, this.consumers, this.stats), tracksParameters)
+    this.config = strict('admin.config', new Config(calls), configParameters)
+    this.permissions = strict('admin.permissions', new Permissions(calls), permissionsParameters)
+    this.acl = strict('admin.acl', new Acl(calls), aclParameters)
+    this.auth = strict('admin.auth', new Auth(calls), authParameters)
   }
 
   get clientId(): string {

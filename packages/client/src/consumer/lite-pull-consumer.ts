@@ -4,10 +4,11 @@ import type { ConsumerMember } from '../instance/instance-members.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import { type CallOptions, type MessageQueue, queueKey } from '../message/message.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
+import { checkedOptions } from '../options.ts'
 import { Producer } from '../producer/producer.ts'
 import type { ConsumerTrace } from '../trace/consumer-trace.ts'
 import { consumerTrace, TRACE_DRAIN_MS } from '../trace/start-trace.ts'
-import { checkedGroup, checkedTopic } from './group/checked-names.ts'
+import { checkedGroup, checkedSubscriptions, checkedTopic } from './group/checked-names.ts'
 import type { Readiness } from './group/member-health.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
@@ -60,7 +61,14 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
   }
 
   private constructor(options: LitePullConsumerOptions<Body>) {
-    const { group, subscriptions = {}, codec = bytes as Codec<never>, onQueues, ...given } = options
+    const {
+      group,
+      subscriptions = {},
+      codec = bytes as Codec<never>,
+      onQueues,
+      ...given
+    } = checkedOptions('LitePullConsumer', options)
+    checkedSubscriptions('LitePullConsumer', subscriptions)
     this.group = checkedGroup(group)
     const settings = readLitePullSettings(given)
     this.#settings = settings

@@ -1,11 +1,12 @@
 import { type MessageView, retryTopicOf, type SubscriptionData, unwrapNamespace } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
+import { problemWith, texts } from '../fields.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
-import { type GivenOf, readOptions, type OptionValues, whole } from '../options.ts'
+import { checkedOptions, type GivenOf, readOptions, type OptionValues, whole } from '../options.ts'
 import { checkedGroup, checkedTopic } from './group/checked-names.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
@@ -96,7 +97,15 @@ export class PullConsumer<Body = Buffer> {
   }
 
   private constructor(options: PullConsumerOptions<Body>) {
-    const { group, topics = [], codec = bytes as Codec<never>, onQueues, ...given } = options
+    const {
+      group,
+      topics = [],
+      codec = bytes as Codec<never>,
+      onQueues,
+      ...given
+    } = checkedOptions('PullConsumer', options)
+    const wrong = problemWith('option topics', topics, texts)
+    if (wrong !== undefined) throw new ClientError('BAD_OPTION', `PullConsumer: ${wrong}`)
     this.group = checkedGroup(group)
     this.#settings = broadcastSettings(readOptions('PullConsumer', table, given))
     const { namespace } = this.#settings

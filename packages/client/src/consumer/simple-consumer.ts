@@ -1,13 +1,13 @@
 import { V5_0_0 } from '@gantrymq/protocol'
 import { pause } from '@gantrymq/remoting'
-import { checkedCall, Deadline } from '../deadline.ts'
+import { CALL_FIELDS, checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
 import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions } from '../message/message.ts'
-import { type GivenOf, millis, readOptions, type OptionValues, whole } from '../options.ts'
-import { checkedGroup, checkedTopic } from './group/checked-names.ts'
+import { checkedOptions, type GivenOf, millis, readOptions, type OptionValues, whole } from '../options.ts'
+import { checkedGroup, checkedSubscriptions, checkedTopic } from './group/checked-names.ts'
 import type { Readiness } from './group/member-health.ts'
 import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
@@ -72,6 +72,8 @@ export interface ReceiveOptions extends CallOptions {
 
 const table = { ...instanceOptions, ...simpleOptions }
 
+const RECEIVE_FIELDS = { ...CALL_FIELDS, max: true, invisibleMs: true, waitMs: true } as const
+
 /** After how long messages that a loop did not return become visible to other members, in milliseconds. */
 const RELEASE_MS = 1000
 /** The part of a receive's time that is kept for the last reply, in milliseconds. */
@@ -110,11 +112,12 @@ export class SimpleConsumer<Body = Buffer> implements Subscriber {
   }
 
   private constructor(options: SimpleConsumerOptions<Body>) {
-    const { group, subscriptions, codec = bytes as Codec<never>, ...given } = options
+    const { group, subscriptions, codec = bytes as Codec<never>, ...given } = checkedOptions('SimpleConsumer', options)
     this.group = checkedGroup(group)
     this.#codec = codec
     this.#settings = readOptions('SimpleConsumer', table, given)
-    for (const [topic, expression] of Object.entries(subscriptions)) this.#addSubscription(topic, expression)
+    for (const [topic, expression] of Object.entries(checkedSubscriptions('SimpleConsumer', subscriptions)))
+      this.#addSubscription(topic, expression)
     this.#membership = new Membership(this.#settings, this.group)
     const { instance, group: wireGroup, stats } = this.#membership
     this.#pop = { instance, group: wireGroup, stats }
@@ -186,7 +189,7 @@ export class SimpleConsumer<Body = Buffer> implements Subscriber {
    */
   async receive(options: ReceiveOptions = {}): Promise<SimpleMessage<Body>[]> {
     this.#membership.checkOpen()
-    const call = checkedCall('receive', options, Number.POSITIVE_INFINITY)
+    const call = checkedCall('receive', options, Number.POSITIVE_INFINITY, RECEIVE_FIELDS)
     const { max, invisibleMs, waitMs } = this.#receiving(options)
     const from = this.#settings.consumeFrom === 'first' ? 'oldest' : 'newest'
     const signals = [this.#stop.signal, ...(call.signal === undefined ? [] : [call.signal])]

@@ -11,8 +11,14 @@ const hasMethods =
 const isCredentials = (value: unknown): boolean => {
   if (!isObject(value)) return false
   const { accessKey, secretKey, securityToken = '' } = value as Partial<Credentials>
-  return [accessKey, secretKey, securityToken].every(each => typeof each === 'string')
+  const areStrings = [accessKey, secretKey, securityToken].every(each => typeof each === 'string')
+  return areStrings && accessKey !== '' && secretKey !== '' && !hasEdgeBlank(accessKey, secretKey, securityToken)
 }
+// Read from a file, a secret ends with a line feed, and every request is refused because of its signature.
+const hasEdgeBlank = (...all: readonly (string | undefined)[]): boolean => all.some(each => each !== each?.trim())
+const isPath = (value: unknown): boolean =>
+  typeof value === 'string' && value.length < 4096 && !value.includes('-----BEGIN') && !value.includes('\n')
+const hasPaths = ({ ca, cert, key, pfx }: TlsConnectionOptions): boolean => [ca, cert, key, pfx].flat().some(isPath)
 const isNameServerSource = (value: unknown): boolean =>
   typeof value === 'string' ||
   typeof value === 'function' ||
@@ -36,7 +42,7 @@ export const instanceOptions = {
   credentials: custom<Credentials | undefined>(
     undefined,
     'rpcHook',
-    '{ accessKey, secretKey } and optionally securityToken, all strings',
+    '{ accessKey, secretKey } and optionally securityToken, all strings, not empty, without blanks or line feeds at their ends',
     isCredentials,
   ),
   /**
@@ -53,8 +59,8 @@ export const instanceOptions = {
   tls: custom<boolean | TlsConnectionOptions>(
     false,
     'useTLS',
-    "true, false or Node's TLS options",
-    value => typeof value === 'boolean' || isObject(value),
+    "true, false or Node's TLS options; ca, cert, key and pfx are the contents of the files, readFileSync(path), not their paths",
+    value => typeof value === 'boolean' || (isObject(value) && !hasPaths(value as TlsConnectionOptions)),
   ),
   /** A prefix for the names of topics and groups, removed again from names that are received: a cloud instance id. */
   namespace: textOption('', 'namespace'),

@@ -20,7 +20,7 @@ export interface OutgoingMessage<Body = Buffer | Uint8Array | string> {
   readonly properties?: Readonly<Record<string, string>> | undefined
   /** Delays delivery by a level of the broker's table: 1 to 18, by default 1s 5s 10s 30s 1m 2m ... 10m 20m 30m 1h 2h. */
   readonly delayLevel?: number | undefined
-  /** Delays delivery by this many milliseconds. Needs a 5.x broker; 4.9 delivers at once. */
+  /** Delays delivery by this many milliseconds. Needs a 5.x broker: see option `allowImmediateDelivery`. */
   readonly delayMs?: number | undefined
   /** Delivers the message at this time. Needs a 5.x broker. */
   readonly deliverAt?: Date | number | undefined

@@ -115,7 +115,7 @@ test('a message that may not be in a batch is refused before anything is sent', 
     [{ delayLevel: 1 }, /TimeDelayLevel is not supported for batching/],
     [{ delayMs: 1000 }, /TimeDelayLevel/],
     [{ topic: '%RETRY%group' }, /Retry Group is not supported for batching/],
-    [{ body: '' }, /length is zero/],
+    [{ body: '' }, /body of a message is empty/],
   ]
   for (const [change, message] of wrong) {
     const batch = [...orders(2), { topic: 'Orders', body: 'x', ...change }]

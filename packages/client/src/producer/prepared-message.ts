@@ -11,6 +11,7 @@ import {
   wrapNamespace,
 } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
+import { isObject, meant, shown, unknownField } from '../fields.ts'
 import type { OutgoingMessage } from '../message/message.ts'
 
 /** A message ready to be sent: checked, encoded, with its id. */
@@ -25,6 +26,8 @@ export interface PreparedMessage {
   /** The properties, encoded. */
   readonly properties: string
   readonly bornTimestamp: number
+  /** Delivered at a time or after a delay that only brokers of 5.x know. */
+  readonly isTimed: boolean
   /** The messages of a batch. */
   readonly parts?: readonly PreparedMessage[]
 }
@@ -70,6 +73,32 @@ export function illegal(text: string, cause?: unknown): ClientError {
   return new ClientError('MESSAGE_ILLEGAL', text, { responseCode: MESSAGE_ILLEGAL, cause })
 }
 
+const FIELDS: Readonly<Record<keyof OutgoingMessage, true>> = {
+  topic: true,
+  body: true,
+  tags: true,
+  keys: true,
+  properties: true,
+  delayLevel: true,
+  delayMs: true,
+  deliverAt: true,
+  shardingKey: true,
+  flag: true,
+  waitStored: true,
+  checkImmunitySeconds: true,
+}
+
+/** Checks that a message is an object with no other fields than those of a message. @throws ClientError MESSAGE_ILLEGAL */
+export function checkFields(message: unknown): void {
+  if (!isObject(message) || Array.isArray(message))
+    throw illegal(
+      `a message must be an object such as { topic, body }, not ${message === undefined ? 'nothing' : shown(message)}`,
+    )
+  const unknown = unknownField(message, FIELDS)
+  if (unknown === undefined) return
+  throw illegal(`a message has no field ${unknown.slice(0, 80)}${meant(unknown, Object.keys(FIELDS))}`)
+}
+
 /** The topic with the namespace. @throws ClientError BAD_NAME */
 export function topicOf(topic: unknown, namespace: string): string {
   if (typeof topic !== 'string') throw new ClientError('BAD_NAME', 'the message has no topic: set it to a string')
@@ -92,13 +121,15 @@ function checkTopic(topic: string): void {
 
 /** The bytes of a body. @throws ClientError MESSAGE_ILLEGAL if there are none, or too many */
 function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
-  if (encoded === undefined || encoded === null) throw illegal('the message body is null')
+  if (encoded === undefined || encoded === null) throw illegal('a message has no body')
   if (!(encoded instanceof Uint8Array))
-    throw illegal(`the message body must be bytes or a string, not ${typeof encoded}`)
+    throw illegal(
+      `the body of a message must be bytes or a string, not ${shown(encoded)}; a codec, such as json(), encodes others`,
+    )
   const { length } = encoded
-  if (length === 0) throw illegal('the message body length is zero')
+  if (length === 0) throw illegal('the body of a message is empty')
   if (length > maxMessageSize) {
-    throw illegal(`the message body size over max value, MAX: ${maxMessageSize}; it has ${length} bytes`)
+    throw illegal(`the body of a message has ${length} bytes, more than option maxMessageSize, ${maxMessageSize}`)
   }
   return Buffer.isBuffer(encoded) ? encoded : Buffer.from(encoded.buffer, encoded.byteOffset, length)
 }
@@ -107,9 +138,10 @@ function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
 export function propertiesOf(message: OutgoingMessage<unknown>, namespace: string, additions: Additions): string {
   const { tags, keys, properties, shardingKey, checkImmunitySeconds } = message
   const { waitStored = true } = message
-  if (typeof waitStored !== 'boolean') throw illegal('waitStored of a message must be true or false')
+  if (typeof waitStored !== 'boolean')
+    throw illegal(`waitStored of a message must be true or false, not ${shown(waitStored)}`)
   let text = waitStored ? WAIT_TRUE : WAIT_FALSE
-  if (tags !== undefined && tags !== '') text += entry('TAGS', tags)
+  if (tags !== undefined && tags !== '') text += entry('TAGS', checkedTag(tags))
   const joined = joinedKeys(keys)
   if (joined !== '') text += entry('KEYS', joined)
   if (shardingKey !== undefined) text += entry('__SHARDINGKEY', shardingKey)
@@ -127,8 +159,24 @@ export function propertiesOf(message: OutgoingMessage<unknown>, namespace: strin
 function joinedKeys(keys: unknown): string {
   if (keys === undefined) return ''
   if (typeof keys === 'string') return keys
-  if (Array.isArray(keys) && keys.every(key => typeof key === 'string')) return keys.join(' ')
-  throw illegal("the message's keys must be a string or an array of strings")
+  if (!Array.isArray(keys))
+    throw illegal(`keys of a message must be a string or an array of strings, not ${shown(keys)}`)
+  for (const key of keys as readonly unknown[]) {
+    if (typeof key !== 'string' || key === '')
+      throw illegal(`a key of a message must be a string that is not empty, not ${shown(key)}`)
+    // Brokers split the keys at blanks (MessageConst.KEY_SEPARATOR), and would find it by neither.
+    if (key.includes(' ')) throw illegal(`the key ${shown(key)} of a message has a blank, which separates keys`)
+  }
+  return keys.join(' ')
+}
+
+// Consumers trim the tags of their subscriptions, and separate them by ||.
+function checkedTag(tags: unknown): unknown {
+  if (typeof tags !== 'string') throw illegal(`tags of a message must be a string: one tag, not ${shown(tags)}`)
+  if (tags === tags.trim() && !tags.includes('||')) return tags
+  throw illegal(
+    `the tag ${shown(tags)} of a message has ${tags.includes('||') ? '||' : 'blanks at its ends'}: no subscription can match it`,
+  )
 }
 
 function fitting(text: string): string {
@@ -137,7 +185,7 @@ function fitting(text: string): string {
 }
 
 function entry(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw illegal(`the message's ${name} must be a string, not ${typeof value}`)
+  if (typeof value !== 'string') throw illegal(`the message's ${name} must be a string, not ${shown(value)}`)
   if (hasSeparator(name) || hasSeparator(value)) {
     throw illegal(`the message property ${JSON.stringify(name)} contains U+0001 or U+0002`)
   }
@@ -155,7 +203,8 @@ function entries(properties: Readonly<Record<string, string>>): string {
 }
 
 function userProperties(properties: Readonly<Record<string, string>>): string {
-  if (typeof properties !== 'object' || properties === null) throw illegal("the message's properties must be an object")
+  if (!isObject(properties) || Array.isArray(properties))
+    throw illegal(`properties of a message must be an object of strings, not ${shown(properties)}`)
   let text = ''
   for (const [name, value] of Object.entries(properties)) {
     checkUserProperty(name, value)
@@ -165,14 +214,14 @@ function userProperties(properties: Readonly<Record<string, string>>): string {
 }
 
 function checkUserProperty(name: string, value: unknown): void {
-  if (name.trim() === '') throw illegal('The name or value of property can not be null or blank string!')
-  if (RESERVED_PROPERTIES.has(name)) throw illegal(`The Property<${name}> is used by system, input another please`)
-  if (typeof value !== 'string' || value.trim() === '') {
-    const which = `The value of ${JSON.stringify(name)} is`
-    throw illegal(`The name or value of property can not be null or blank string! ${which}`)
-  }
+  if (name.trim() === '') throw illegal('a message has a property whose name is blank')
+  if (RESERVED_PROPERTIES.has(name))
+    throw illegal(`the property ${name} of a message is RocketMQ's own: choose another name`)
+  if (typeof value !== 'string')
+    throw illegal(`the property ${name} of a message must be a string, not ${shown(value)}`)
+  if (value.trim() === '') throw illegal(`the property ${name} of a message is blank: leave it out`)
   if (name === 'INNER_MULTI_DISPATCH' && value.includes('/')) {
-    throw illegal(`INNER_MULTI_DISPATCH ${value} can not contains / character`)
+    throw illegal(`the property INNER_MULTI_DISPATCH of a message must not contain /, as ${shown(value)} does`)
   }
 }
 
@@ -186,20 +235,25 @@ function delayOf({ delayLevel, delayMs, deliverAt }: OutgoingMessage<unknown>): 
   if ([delayLevel, delayMs, deliverAt].filter(each => each !== undefined).length > 1) {
     throw illegal('a message may have only one of delayLevel, delayMs and deliverAt')
   }
-  if (delayLevel !== undefined) return delayLevel === 0 ? '' : entry('DELAY', wholeOf('delayLevel', delayLevel))
+  if (delayLevel !== undefined)
+    return delayLevel === 0 ? '' : entry('DELAY', wholeOf('delayLevel', delayLevel, MAX_DELAY_LEVEL))
   if (delayMs !== undefined) return entry('TIMER_DELAY_MS', wholeOf('delayMs', delayMs))
   return entry('TIMER_DELIVER_MS', wholeOf('deliverAt', deliverAt instanceof Date ? deliverAt.getTime() : deliverAt))
 }
 
-function wholeOf(name: string, value: unknown): string {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value)
-  throw illegal(`${name} of a message must be an integer of at least 0`)
+/** The last level of Apache's table (MessageStoreConfig.messageDelayLevel). */
+const MAX_DELAY_LEVEL = 18
+
+function wholeOf(name: string, value: unknown, max = Number.MAX_SAFE_INTEGER): string {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max) return String(value)
+  const range = max === MAX_DELAY_LEVEL ? `a level from 0 to ${max}` : 'a whole number of 0 or more'
+  throw illegal(`${name} of a message must be ${range}, not ${shown(value)}`)
 }
 
 function flagOf(flag: number | undefined): number {
   if (flag === undefined) return 0
   if (typeof flag === 'number' && flag === (flag | 0)) return flag
-  throw illegal('flag of a message must be a 32-bit integer')
+  throw illegal(`flag of a message must be a 32-bit integer, not ${shown(flag)}`)
 }
 
 /** Prepares a message whose body is encoded already. @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
@@ -218,6 +272,7 @@ export function prepare(
     messageId: additions.messageId,
     properties: propertiesOf(message, namespace, additions),
     bornTimestamp: additions.now,
+    isTimed: message.delayMs !== undefined || message.deliverAt !== undefined,
   }
 }
 

@@ -73,6 +73,11 @@ export const producerOptions = {
     'an array of topics',
     value => Array.isArray(value) && value.every(topic => typeof topic === 'string'),
   ),
+  /**
+   * Whether messages with `delayMs` or `deliverAt` may go to brokers of 4.9, which deliver them at once. Default false: they are
+   * refused (UNSUPPORTED).
+   */
+  allowImmediateDelivery: flag(false, null),
   /** Messages in flight at a time; further sends wait. Default 10,000. */
   maxInFlight: whole(10_000, 'backPressureForAsyncSendNum', { min: 1 }),
   /** Bytes in the bodies of the messages in flight; further sends wait. Default 100 MiB. */

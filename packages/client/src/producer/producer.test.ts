@@ -58,7 +58,7 @@ test('producers of one process have different message ids in the same millisecon
 test('an illegal message is refused before anything is sent', async t => {
   const { cluster, producer } = await setUp(t, { maxMessageSize: 100 })
   const wrong: [object, string, RegExp][] = [
-    [{ body: '' }, 'MESSAGE_ILLEGAL', /body length is zero/],
+    [{ body: '' }, 'MESSAGE_ILLEGAL', /body of a message is empty/],
     [{ body: null }, 'MESSAGE_ILLEGAL', /body is null/],
     [{ body: 7 }, 'MESSAGE_ILLEGAL', /bytes or a string, not number/],
     [{ body: Buffer.alloc(101) }, 'MESSAGE_ILLEGAL', /over max value, MAX: 100/],
@@ -259,7 +259,7 @@ test('a selector that throws or returns no queue, and a queue of another topic, 
   const bad = { code: 'BAD_OPTION' }
   await assert.rejects(cluster.outcome(producer.send(message, { selector: () => undefined })), {
     ...bad,
-    message: /return null/,
+    message: /must return one of the queues/,
   })
   const broken = (): never => {
     throw new Error('boom')
@@ -465,4 +465,27 @@ test('closing waits at most drainMs', async t => {
   await cluster.outcome(producer.close({ drainMs: 300 }))
   assert.ok(cluster.clock.now() - began <= 1000)
   await sending
+})
+
+test('a message with a time goes to no broker of 4.9, which would deliver it at once, unless that is allowed', async t => {
+  const cluster = await testCluster(t, { brokers: [{ release: '4.9' }] })
+  cluster.broker.setTopic('T')
+  const { nameServerList: nameServers, clock, dial } = cluster
+  const start = async (options: object) =>
+    cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders', ...options })))
+  const message = { topic: 'T', body: 'x', delayMs: 60_000 }
+  const expected = {
+    code: 'UNSUPPORTED',
+    retriable: false,
+    message: /broker-a at .* is older than 5\.0 .* use delayLevel/,
+  }
+  const strict = await start({})
+  await assert.rejects(cluster.outcome(strict.send(message)), expected)
+  await assert.rejects(
+    cluster.outcome(strict.send({ ...message, delayMs: undefined, deliverAt: new Date() })),
+    expected,
+  )
+  await assert.rejects(cluster.outcome(strict.sendOneway(message)), expected)
+  const lax = await start({ allowImmediateDelivery: true })
+  assert.equal((await cluster.outcome(lax.send(message))).status, 'SEND_OK')
 })

@@ -1,5 +1,6 @@
 import { type Hashable, unwrapNamespace } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
+import { problemWith, queue as queueRule } from '../fields.ts'
 import type { MessageQueue, OutgoingMessage } from '../message/message.ts'
 import { queueByHash, type QueueSelector } from './queue-picker.ts'
 
@@ -30,16 +31,11 @@ export function chosenQueue<Body>(
   throw new ClientError('BAD_OPTION', 'option hashKey must be a string, a number, a bigint or a boolean')
 }
 
-// The first words are Java's.
 function ofTopic(queue: MessageQueue, topic: string): MessageQueue {
-  if (typeof queue?.brokerName !== 'string' || !Number.isInteger(queue.queueId)) {
-    throw new ClientError('BAD_OPTION', 'option queue must be a queue: { topic, brokerName, queueId }')
-  }
+  const problem = problemWith('option queue', queue, queueRule)
+  if (problem !== undefined) throw new ClientError('BAD_OPTION', problem)
   if (queue.topic === topic) return queue
-  throw new ClientError(
-    'BAD_OPTION',
-    `message's topic not equal mq's topic: ${topic}, but option queue has ${queue.topic}`,
-  )
+  throw new ClientError('BAD_OPTION', `the message is of topic ${topic}, but option queue of ${queue.topic}`)
 }
 
 function selected<Body>(
@@ -52,10 +48,10 @@ function selected<Body>(
     queue = selector(queues, message)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new ClientError('BAD_OPTION', `select message queue threw exception. Option selector: ${why}`, { cause })
+    throw new ClientError('BAD_OPTION', `option selector threw: ${why}`, { cause })
   }
   if (typeof queue?.brokerName === 'string' && Number.isInteger(queue.queueId)) return ofTopic(queue, message.topic)
-  throw new ClientError('BAD_OPTION', 'select message queue return null. Option selector must return one of the queues')
+  throw new ClientError('BAD_OPTION', 'option selector must return one of the queues that it gets')
 }
 
 const bareLists = new WeakMap<readonly MessageQueue[], readonly MessageQueue[]>()

@@ -1,4 +1,4 @@
-import { responseCodes, sendRequests } from '@gantrymq/protocol'
+import { responseCodes, sendRequests, V5_0_0 } from '@gantrymq/protocol'
 import { pause, type Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { Deadline, timedOut } from '../deadline.ts'
@@ -210,6 +210,7 @@ export async function sendOnewayTo(
   const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
   try {
     const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
+    if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address)
     await instance.oneway(address, request, input, deadline.options())
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -235,6 +236,7 @@ async function attempt(
     const address =
       instance.brokers.master(brokerName) ??
       (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
+    if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address)
     const cap = hasRetriesLeft && settings.attemptTimeoutMs > 0 ? settings.attemptTimeoutMs : undefined
     const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
@@ -249,6 +251,16 @@ async function attempt(
     noteFailure(sender, brokerName, started, error)
     throw error
   }
+}
+
+/** A broker of 4.9 would deliver the message at once. @throws ClientError UNSUPPORTED */
+async function checkTimers({ instance }: Sender, brokerName: string, address: string): Promise<void> {
+  // The answer to a heartbeat has the version.
+  if (instance.brokers.version(brokerName, address) === 0) await instance.heartbeat()
+  const version = instance.brokers.version(brokerName, address)
+  if (version === 0 || version >= V5_0_0) return
+  const text = `the broker ${brokerName} at ${address} is older than 5.0 and would deliver a message with delayMs or deliverAt at once: use delayLevel, or set option allowImmediateDelivery`
+  throw new ClientError('UNSUPPORTED', text, { address })
 }
 
 /** Failures that are the broker's. */
@@ -311,7 +323,14 @@ function receiptOf(message: PreparedMessage, queue: MessageQueue, reply: Reply<S
 }
 
 /** Failures that no retry can avoid: mistakes of the caller, and calls that it ended. */
-const FINAL: ReadonlySet<string> = new Set(['ABORTED', 'CLOSED', 'MESSAGE_ILLEGAL', 'BAD_OPTION', 'BAD_NAME'])
+const FINAL: ReadonlySet<string> = new Set([
+  'ABORTED',
+  'CLOSED',
+  'MESSAGE_ILLEGAL',
+  'BAD_OPTION',
+  'BAD_NAME',
+  'UNSUPPORTED',
+])
 
 /** True if another attempt may succeed. */
 function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings): boolean {

@@ -3,12 +3,12 @@ import { UniqueIds } from '@gantrymq/protocol'
 import { upTo } from '@gantrymq/remoting'
 import { ownAddress } from '../instance/client-id.ts'
 import type { BytesInput, Codec } from '../message/codec.ts'
-import { checkedCall, Deadline } from '../deadline.ts'
+import { CALL_FIELDS, checkedCall, Deadline } from '../deadline.ts'
 import { closed } from '../errors.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message/message.ts'
 import type { KnownTopic } from '../routes/route-cache.ts'
 import { InFlightLimit } from './in-flight-limit.ts'
-import { compressed, type Extras, illegal, type PreparedMessage, prepare } from './prepared-message.ts'
+import { checkFields, compressed, type Extras, illegal, type PreparedMessage, prepare } from './prepared-message.ts'
 import { chosenQueue, type QueueChoice } from './queue-choice.ts'
 import {
   publishRoute,
@@ -23,6 +23,8 @@ import { type ProducerStats, SendStats } from './send-stats.ts'
 
 /** The options of one send: its queue, timeout and signal. */
 export interface SendOptions<Body = BytesInput> extends CallOptions, QueueChoice<Body> {}
+
+const SEND_FIELDS = { ...CALL_FIELDS, queue: true, hashKey: true, selector: true } as const
 
 /** A prepared message or batch, and how to send it. */
 export interface SendJob<Body> {
@@ -68,13 +70,13 @@ export class SendPipeline<Body> {
   /** The deadline of a send. @throws ClientError CLOSED, BAD_OPTION */
   deadline(options: CallOptions): Deadline {
     if (this.#closed) throw closed('this producer')
-    const { timeoutMs, signal } = checkedCall('a send', options, this.sender.settings.timeoutMs)
+    const { timeoutMs, signal } = checkedCall('a send', options, this.sender.settings.timeoutMs, SEND_FIELDS)
     return new Deadline(this.sender.settings.clock, timeoutMs, signal)
   }
 
   /** @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
   prepare(message: OutgoingMessage<Body>, extras: Extras): PreparedMessage {
-    if (typeof message !== 'object' || message === null) throw illegal('the message is null')
+    checkFields(message)
     const { settings } = this.sender
     const additions = { messageId: this.#ids.next(), now: settings.clock.now(), ...extras }
     return prepare(message, this.#encoded(message.body), settings, additions)

@@ -113,6 +113,7 @@ function retryMessage(
     messageId: message.messageId,
     properties: writeMessageProperties(properties),
     bornTimestamp: now,
+    isTimed: false,
   }
 }
 

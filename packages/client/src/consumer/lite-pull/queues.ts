@@ -133,7 +133,7 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
 
   /** True if it reads queues, or will do when they have been assigned. */
   get isReading(): boolean {
-    return this.#assigned.size > 0 || this.#subscriptions.wanted.size > 0
+    return this.#assigned.size > 0 || this.#rebalanced.size > 0 || this.#subscriptions.wanted.size > 0
   }
 
   /** True if the queues of subscriptions are assigned. */

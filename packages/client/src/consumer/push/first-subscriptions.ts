@@ -1,6 +1,5 @@
 import { retryTopicOf, wrapNamespace } from '@gantrymq/protocol'
-import { badOption } from '../../options.ts'
-import { checkedTopic } from '../group/checked-names.ts'
+import { checkedSubscriptions, checkedTopic } from '../group/checked-names.ts'
 import { Subscriptions } from '../group/subscriptions.ts'
 import type { PushConsumerOptions } from './options.ts'
 import type { PushSettings } from './settings.ts'
@@ -11,9 +10,7 @@ export function firstSubscriptions(
   group: string,
   wanted: PushConsumerOptions['subscriptions'],
 ): Subscriptions {
-  if (typeof wanted !== 'object' || wanted === null) {
-    throw badOption('PushConsumer', 'subscriptions', wanted, "an object such as { Orders: '*' }")
-  }
+  checkedSubscriptions('PushConsumer', wanted)
   const subscriptions = new Subscriptions()
   const now = clock.now()
   for (const [topic, expression] of Object.entries(wanted)) {
