@@ -39,7 +39,10 @@ export interface TestMessage extends StoredMessage {
 }
 
 export interface GroupState {
-  /** Messages that the group has not consumed, in all topics that it has consumed or subscribes to. */
+  /**
+   * Messages that the group has not consumed, in all topics that it has consumed or subscribes to; with those that it has popped and not
+   * acknowledged.
+   */
   readonly lag: number
   /** Consumers that are connected. */
   readonly members: number

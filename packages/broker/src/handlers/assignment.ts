@@ -1,7 +1,8 @@
-import { isRetryTopic, type popRequests, responseCodes } from '@gantrymq/protocol'
+import { isRetryTopic, type MessageQueue, type popRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
-import { assignedQueues, defaultMode } from '../popping/assignments.ts'
+import { assignedQueues } from '../popping/assignments.ts'
+import type { RequestMode } from '../popping/request-modes.ts'
 import { NO_BODY } from '../remarks.ts'
 import { poppingOf } from './pop.ts'
 
@@ -14,21 +15,14 @@ export const assignmentHandlers: HandlersFor<AssignmentRequests, BrokerContext> 
   async QUERY_ASSIGNMENT({ body }, context) {
     if (body === null) throw new ResponseError(SYSTEM_ERROR, NO_BODY)
     const { topic, consumerGroup: group, clientId, strategyName, messageModel } = body
-    const { popping, settings, clients, topicQueues } = context
-    const { defaultMessageRequestMode, defaultPopShareQueueNum } = settings.options
-    const mode =
-      popping === undefined
-        ? defaultMode(true, 'PULL', 0)
-        : (popping.modes.get(topic, group) ??
-          defaultMode(isRetryTopic(topic), defaultMessageRequestMode, defaultPopShareQueueNum))
-    const queues = await topicQueues.find(topic)
-    const members = [...(clients.consumerGroup(group)?.clients.values() ?? [])].map(client => client.clientId)
+    const mode = modeOf(topic, group, context)
+    const queues = await context.topicQueues.find(topic)
+    const members = [...(context.clients.consumerGroup(group)?.clients.values() ?? [])]
+    const clientIds = members.map(client => client.clientId)
     const assigned =
       messageModel === 'BROADCASTING'
-        ? queues.length === 0
-          ? undefined
-          : queues
-        : assignedQueues({ group, clientId, strategyName, queues, clientIds: members, mode })
+        ? allOf(queues)
+        : assignedQueues({ group, clientId, strategyName, queues, clientIds, mode })
     // A consumer keeps its queues if the list is missing; an empty list removes all of them.
     const messageQueueAssignments = assigned?.map(messageQueue => ({ messageQueue, mode: mode.mode }))
     return { body: { messageQueueAssignments } }
@@ -46,4 +40,18 @@ export const assignmentHandlers: HandlersFor<AssignmentRequests, BrokerContext> 
     if (modes.set(body)) return {}
     throw new ResponseError(SYSTEM_BUSY, 'request modes are set for too many topics and groups; nothing was changed')
   },
+}
+
+const PULLED: RequestMode = { mode: 'PULL', popShareQueueNum: 0 }
+
+/** What an operator has set, or the default. Retry topics are always pulled, and so are all topics of a broker with a folder. */
+function modeOf(topic: string, group: string, { popping, settings }: BrokerContext): RequestMode {
+  if (popping === undefined || isRetryTopic(topic)) return PULLED
+  const { defaultMessageRequestMode: mode, defaultPopShareQueueNum: popShareQueueNum } = settings.options
+  return popping.modes.get(topic, group) ?? { mode, popShareQueueNum }
+}
+
+/** Undefined if the topic is not known. */
+function allOf(queues: readonly MessageQueue[]): readonly MessageQueue[] | undefined {
+  return queues.length === 0 ? undefined : queues
 }

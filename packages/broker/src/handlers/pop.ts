@@ -1,7 +1,6 @@
 import {
   type BatchAck,
   POP_ORDER_REVIVE_QUEUE,
-  type PopReceipt,
   popTopic,
   type popRequests,
   readPopReceipt,
@@ -68,7 +67,7 @@ export const popHandlers: PopHandlers = {
     const queue = { topic, group, queueId }
     const range = rangeOf(queue, context)
     refuse(checkAck({ topic, queueId, offset }, context.topics.get(topic), range, peer.remoteAddress))
-    const { popTime, reviveQueueId } = receiptOf(extraInfo)
+    const { popTime, reviveQueueId } = readPopReceipt(extraInfo)
     if (reviveQueueId === POP_ORDER_REVIVE_QUEUE) ackOrdered(queue, offset, popTime, peer, popping, context)
     else popping.acknowledge(queue, offset, popTime)
     return {}
@@ -87,7 +86,7 @@ export const popHandlers: PopHandlers = {
     const queue = { topic, group, queueId }
     const { topics, offsets, clock } = context
     refuse(checkChange({ topic, queueId, offset }, topics.get(topic), rangeOf(queue, context), peer.remoteAddress))
-    const { popTime, reviveQueueId } = receiptOf(extraInfo)
+    const { popTime, reviveQueueId } = readPopReceipt(extraInfo)
     const now = clock.now()
     if (reviveQueueId !== POP_ORDER_REVIVE_QUEUE) {
       popping.postpone(queue, offset, popTime, { popTime: now, invisibleMs: invisibleTime })
@@ -261,11 +260,6 @@ function rangeOf(
 ): { readonly minOffset: number; readonly maxOffset: number } {
   // biome-ignore format: one thought
   return store.queue(topic, queueId) ?? { minOffset: 0, maxOffset: 0 }
-}
-
-/** @throws RemotingError BAD_BODY */
-function receiptOf(extraInfo: string): PopReceipt {
-  return readPopReceipt(extraInfo)
 }
 
 function allowed<T extends object>(checked: T | Refused): T {

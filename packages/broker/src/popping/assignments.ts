@@ -1,11 +1,4 @@
-import {
-  averagely,
-  averagelyByCircle,
-  type MessageQueue,
-  type MessageRequestMode,
-  sortClientIds,
-  sortQueues,
-} from '@gantrymq/protocol'
+import { averagely, averagelyByCircle, type MessageQueue, sortClientIds, sortQueues } from '@gantrymq/protocol'
 import { RemotingError } from '@gantrymq/remoting'
 import type { RequestMode } from './request-modes.ts'
 
@@ -63,9 +56,4 @@ function isForAll({ mode, popShareQueueNum }: RequestMode, clients: number): boo
 function anyQueueOfEachBroker(queues: readonly MessageQueue[]): MessageQueue[] {
   const byBroker = new Map(queues.map(queue => [queue.brokerName, { ...queue, queueId: ANY_QUEUE }]))
   return [...byBroker.values()]
-}
-
-/** The mode if no operator has set one. Retry topics are always pulled. */
-export function defaultMode(isRetry: boolean, mode: MessageRequestMode, popShareQueueNum: number): RequestMode {
-  return isRetry ? { mode: 'PULL', popShareQueueNum: 0 } : { mode, popShareQueueNum }
 }

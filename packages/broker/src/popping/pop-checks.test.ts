@@ -38,7 +38,6 @@ const REFUSALS: readonly [
   code: number,
   remark: string,
 ][] = [
-  // biome-ignore format: a table
   [
     'it comes too late',
     { bornTime: NOW - 1501 },
