@@ -8,6 +8,7 @@ interface Check {
 
 const checks: readonly Check[] = [
   { name: 'types', command: ['tsc'] },
+  { name: 'browser', command: ['tsc', '-p', 'packages/daemon/browser'] },
   { name: 'lint', command: ['oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'format', command: ['biome', 'format'] },
   { name: 'layers', command: [process.execPath, 'scripts/check-layers.ts'] },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { nameServerOptions } from '@gantrymq/namesrv'
 import {
   adminRequests,
@@ -13,6 +14,7 @@ import {
   queryRequests,
   sendRequests,
 } from '@gantrymq/protocol'
+import { browserPageModule } from './browser-page.ts'
 import { clientOptionsDoc, meaningOf, optionPages } from './client-options-doc.ts'
 import { brokerOptionsDoc, configurationDoc } from './configuration-doc.ts'
 import { protocolDoc } from './protocol-doc.ts'
@@ -33,6 +35,13 @@ test('docs/protocol.md is what npm run docs writes', () => {
 
 test('docs/client-options.md is what npm run docs writes', () => {
   assert.equal(read('docs/client-options.md'), clientOptionsDoc())
+})
+
+test('the page for browsers is what npm run docs writes', () => {
+  assert.equal(
+    read('packages/daemon/src/http/browser-page.ts'),
+    browserPageModule(fileURLToPath(new URL('..', import.meta.url))),
+  )
 })
 
 test('each option of the client has a comment and a row', () => {

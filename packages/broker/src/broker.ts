@@ -11,7 +11,9 @@ import {
   type MetricsPage,
   openServerTls,
   type OpenServerTls,
+  type OtherServer,
   Pages,
+  type PagesOptions,
   type Readiness,
   ServerSettings,
   storeInFile,
@@ -99,6 +101,8 @@ export interface BrokerParts {
   readonly unknownKeys?: ReadonlyMap<string, string>
   /** Creates the page at `/metrics`. Default: that page says that metrics are off. */
   readonly metricsPage?: (source: MetricSource) => MetricsPage
+  /** Servers of the same process that have pages, too: the page for browsers links to them. Default none. */
+  readonly otherServers?: () => readonly OtherServer[]
   /** False: no port is opened, and `accept` gets the connections. The broker registers brokerIP1 and listenPort. Default true. */
   readonly listen?: boolean
   /** The files of the store and of the tables. Default: those of the machine; in memory, if there is no storePathRootDir. */
@@ -136,6 +140,7 @@ const HA_PORT_DISTANCE = 1
 interface GivenParts extends Required<Pick<BrokerParts, 'log' | 'random'>> {
   readonly dial: Dial | undefined
   readonly metricsPage: BrokerParts['metricsPage']
+  readonly otherServers: BrokerParts['otherServers']
   readonly onRequest: BrokerParts['onRequest']
 }
 
@@ -211,7 +216,7 @@ export class Broker {
    */
   static async start(given: BrokerStartOptions = {}): Promise<Broker> {
     const { log = silent, clock = systemClock, random = Math.random, ...others } = given
-    const { dial, unknownKeys, disk, metricsPage, onRequest, listen = true, port, host, ...rest } = others
+    const { dial, unknownKeys, disk, metricsPage, otherServers, onRequest, listen = true, port, host, ...rest } = others
     const options = brokerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     // The tables tell the broker of changes; it exists once they are loaded.
     let broker: Broker | undefined
@@ -227,7 +232,7 @@ export class Broker {
       awake[Symbol.dispose]()
       throw error
     })
-    broker = new Broker(parts, { log, dial, random, metricsPage, onRequest })
+    broker = new Broker(parts, { log, dial, random, metricsPage, otherServers, onRequest })
     try {
       await broker.#open(listen)
     } catch (error) {
@@ -238,7 +243,7 @@ export class Broker {
   }
 
   private constructor(parts: LoadedParts, given: GivenParts) {
-    const { log, dial, random, metricsPage, onRequest } = given
+    const { log, dial, random, metricsPage, otherServers, onRequest } = given
     const { clock, settings, topics, groups, offsets, delayOffsets, store, tls } = parts
     const { options } = settings
     this.#log = log
@@ -328,7 +333,8 @@ export class Broker {
       unflushed: () => store.written - store.safe,
       storedBytes: () => store.end - store.start,
     })
-    this.#http = options.httpEnabled ? this.#createHttp(options, metricsPage?.(this.metrics)) : undefined
+    const further = { metrics: metricsPage?.(this.metrics), otherServers }
+    this.#http = options.httpEnabled ? this.#createHttp(options, further) : undefined
     this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
     const context = this.#createContext()
     store.onArrival(queue => {
@@ -439,10 +445,13 @@ export class Broker {
     })
   }
 
-  #createHttp({ httpAllowedHosts }: BrokerOptions, metrics: MetricsPage | undefined): HttpEndpoint {
+  #createHttp(
+    { httpAllowedHosts }: BrokerOptions,
+    given: Pick<PagesOptions, 'metrics' | 'otherServers'>,
+  ): HttpEndpoint {
     const of = { role: 'broker', clock: this.#clock, log: this.#log }
     const further = brokerPages(this.status, work => this.#turns.run('page', work))
-    const pages = new Pages({ ...of, health: this.status, metrics, further })
+    const pages = new Pages({ ...of, ...given, health: this.status, further })
     return new HttpEndpoint({ ...of, allowedHosts: httpAllowedHosts, answer: request => pages.answer(request) })
   }
 

@@ -2,6 +2,7 @@ export { isAlive, keepAside, replaceFile, type TableFiles } from './files/replac
 export { loadTable, type TableFileOptions } from './files/table-file.ts'
 export type { Health, Readiness } from './http/health.ts'
 export { HttpEndpoint, type HttpEndpointOptions, type HttpLimits } from './http/http-endpoint.ts'
+export type { OtherServer } from './http/index-page.ts'
 export {
   jsonListPage,
   jsonPage,

@@ -9,7 +9,9 @@ import {
   type MetricsPage,
   openServerTls,
   type OpenServerTls,
+  type OtherServer,
   Pages,
+  type PagesOptions,
   type Readiness,
   ServerSettings,
   storeInFile,
@@ -61,6 +63,8 @@ export interface NameServerParts {
   readonly clock?: Clock
   /** Creates the page at `/metrics`. Default: that page says that metrics are off. */
   readonly metricsPage?: (source: MetricSource) => MetricsPage
+  /** Servers of the same process that have pages, too: the page for browsers links to them. Default none. */
+  readonly otherServers?: () => readonly OtherServer[]
   /** Unknown keys of the configuration file. GET_NAMESRV_CONFIG shows them. */
   readonly unknownKeys?: ReadonlyMap<string, string>
 }
@@ -132,7 +136,7 @@ export class NameServer {
    * @throws RemotingError BAD_OPTION, TLS, CONNECT_FAILED; Error if the KV file can neither be read nor put aside.
    */
   static async start(given: StartOptions = {}): Promise<NameServer> {
-    const { log = silent, clock = systemClock, metricsPage, unknownKeys, port, host, ...rest } = given
+    const { log = silent, clock = systemClock, metricsPage, otherServers, unknownKeys, port, host, ...rest } = given
     const options = nameServerOptions.resolve({ listenPort: port, bindAddress: host, ...rest })
     const limits = { maxSize: options.maxKvConfigSize, maxEntries: options.maxKvConfigEntries }
     const turns = new TurnBudget<Lane>({ lanes: LANES })
@@ -140,7 +144,8 @@ export class NameServer {
     const kv = await KvStore.open({ path: options.kvConfigPath, limits, log, clock, run })
     const credentials = await openCredentials(options, log)
     const tls = await openServerTls(nameServerOptions, options, { log, clock })
-    const server = new NameServer(options, { log, clock, metricsPage, unknownKeys, turns }, kv, tls, credentials)
+    const parts = { log, clock, metricsPage, otherServers, unknownKeys, turns }
+    const server = new NameServer(options, parts, kv, tls, credentials)
     try {
       await server.#open()
     } catch (error) {
@@ -156,9 +161,10 @@ export class NameServer {
       log,
       clock,
       metricsPage,
+      otherServers,
       unknownKeys,
       turns,
-    }: Wired & { [K in 'metricsPage' | 'unknownKeys']: StartOptions[K] | undefined } & {
+    }: Wired & { [K in 'metricsPage' | 'otherServers' | 'unknownKeys']: StartOptions[K] | undefined } & {
       readonly turns: TurnBudget<Lane>
     },
     kv: KvStore,
@@ -190,7 +196,8 @@ export class NameServer {
     this.#notifier = new MinBrokerNotifier(this.#client, log)
     this.status = this.#describe()
     this.metrics.watch(this.status, this.#answerInSlices)
-    this.#http = options.httpEnabled ? this.#createHttp(options, metricsPage?.(this.metrics)) : undefined
+    const further = { metrics: metricsPage?.(this.metrics), otherServers }
+    this.#http = options.httpEnabled ? this.#createHttp(options, further) : undefined
     this.#server = this.#createServer(options)
   }
 
@@ -268,12 +275,15 @@ export class NameServer {
     })
   }
 
-  #createHttp({ httpAllowedHosts }: NameServerOptions, metrics: MetricsPage | undefined): HttpEndpoint {
+  #createHttp(
+    { httpAllowedHosts }: NameServerOptions,
+    given: Pick<PagesOptions, 'metrics' | 'otherServers'>,
+  ): HttpEndpoint {
     const of = { role: 'name server', clock: this.#clock, log: this.#log }
     const pages = new Pages({
       ...of,
+      ...given,
       health: this.status,
-      metrics,
       further: nameServerPages(this.status, this.#answerInSlices),
     })
     return new HttpEndpoint({ ...of, allowedHosts: httpAllowedHosts, answer: request => pages.answer(request) })

@@ -46,11 +46,9 @@ export function serveHttp2(socket: Duplex, role: string, handlers: Http2Handlers
       handlers.refused(path)
     } else {
       stream.once('close', () => handlers.answered())
-      void sendPage(
-        stream,
-        { method: String(headers[':method']), target: path, host: headers[':authority'] ?? headers.host },
-        handlers,
-      )
+      const method = String(headers[':method'])
+      const host = headers[':authority'] ?? headers.host
+      void sendPage(stream, { method, target: path, host, accept: headers.accept }, handlers)
     }
   })
 }

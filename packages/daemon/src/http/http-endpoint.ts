@@ -224,7 +224,7 @@ export class HttpEndpoint {
     const { method = '', url: target = '', headers, socket } = request
     const page = refusal
       ? refusalPage(refusal)
-      : await this.#page({ method, target, host: headers.host }, socket.remoteAddress)
+      : await this.#page({ method, target, host: headers.host, accept: headers.accept }, socket.remoteAddress)
     if (refusal || this.#closing) response.shouldKeepAlive = false
     sendPage(response, page)
   }

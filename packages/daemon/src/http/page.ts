@@ -11,6 +11,8 @@ export interface PageRequest {
   readonly target: string
   /** The Host header, or `:authority` of HTTP/2. */
   readonly host?: string | undefined
+  /** The Accept header. */
+  readonly accept?: string | undefined
 }
 
 /** A whole answer. Paging and limits bound the body, so it needs no stream. */

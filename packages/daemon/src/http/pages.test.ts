@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
 import { healthOf, pagesOf, STARTED_AT } from '../../test/health-fixture.ts'
@@ -13,7 +14,7 @@ const further: readonly ServerPage[] = [
 
 function pageGetter(given: Partial<PagesOptions> = {}) {
   const pages = pagesOf({ further, ...given })
-  return (target: string, method = 'GET') => pages.answer({ method, target })
+  return (target: string, method = 'GET', accept?: string) => pages.answer({ method, target, accept })
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- tests look into JSON freely
@@ -32,6 +33,37 @@ test('the index names the server and lists all pages, including those of the ser
 /api/v1/topics/{topic}/why   why
 `,
   )
+})
+
+test('a browser gets a page whose policy allows its own script and style, and nothing else', async () => {
+  const { headers, body } = await pageGetter()('/', 'GET', 'text/html,application/xhtml+xml,*/*;q=0.8')
+  assert.equal(headers['content-type'], 'text/html; charset=utf-8')
+  assert.equal(headers['vary'], 'accept')
+  const policy = headers['content-security-policy'] ?? ''
+  for (const tag of ['script', 'style']) {
+    const blocks = [...body.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, 'g'))]
+    const [[, text = ''] = []] = blocks
+    assert.equal(blocks.length, 1, tag)
+    const hash = createHash('sha256').update(text).digest('base64')
+    assert.ok(policy.includes(`${tag}-src 'sha256-${hash}'`), tag)
+  }
+  assert.match(policy, /^default-src 'none'; /)
+  assert.doesNotMatch(body, /\b(?:src|href)="(?!#|data:,)/)
+  assert.doesNotMatch(body, /innerHTML|https?:/)
+})
+
+test('the index is JSON for callers that ask for it, with the other servers of the process', async () => {
+  const get = pageGetter({ otherServers: () => [{ name: 'broker a', port: 10911 }] })
+  const page = await get('/', 'GET', 'application/json')
+  const { pages, ...rest } = json(page)
+  assert.deepEqual(rest, {
+    role: 'test server',
+    version: '0.1.0',
+    startedAt: new Date(STARTED_AT).toISOString(),
+    otherServers: [{ name: 'broker a', port: 10911 }],
+  })
+  assert.deepEqual(pages.at(-1), { path: '/api/v1/topics/{topic}/why', about: 'why' })
+  assert.match((await get('/', 'GET', '*/*')).body, /^This is a RocketMQ test server/)
 })
 
 test('a name shows its control and direction characters as escapes, and is still the same name', async () => {

@@ -1,6 +1,7 @@
 import { type Clock, type Logger, silent } from '@gantrymq/remoting'
 import type { MetricsPage } from '../metrics/family.ts'
 import { type Health, livePage, readyPage } from './health.ts'
+import { indexPage, type OtherServer } from './index-page.ts'
 import { type Page, type PageRequest, Refusal, refusalPage, textPage } from './page.ts'
 
 /** A page of one kind of server, besides those that every server has. */
@@ -29,6 +30,8 @@ export interface PagesOptions {
   readonly metrics?: MetricsPage | undefined
   /** In the order of the index. */
   readonly further?: readonly ServerPage[]
+  /** Servers of the same process that serve pages, too, for links. Default none. */
+  readonly otherServers?: (() => readonly OtherServer[]) | undefined
   readonly clock: Clock
   readonly log?: Logger
 }
@@ -37,14 +40,14 @@ const MAX_TARGET_LENGTH = 2048
 
 /** The read-only pages of a server, independent of the transport. */
 export class Pages {
-  readonly #index: string
+  readonly #index: (accept: string | undefined) => Page
   readonly #pages: readonly PageRoute[]
   readonly #clock: Clock
   readonly #log: Logger
 
-  constructor({ role, health, metrics, further = [], clock, log = silent }: PagesOptions) {
+  constructor({ role, health, metrics, further = [], otherServers = () => [], clock, log = silent }: PagesOptions) {
     const pages: readonly ServerPage[] = [...commonPages(health, metrics), ...further]
-    this.#index = indexOf(role, pages)
+    this.#index = accept => indexPage({ role, health, pages, otherServers: otherServers() }, accept)
     this.#pages = pages.map(page => ({ page, pattern: patternOf(page.path) }))
     this.#clock = clock
     this.#log = log
@@ -61,7 +64,7 @@ export class Pages {
     }
   }
 
-  #find({ method, target }: PageRequest): Page | Promise<Page> {
+  #find({ method, target, accept }: PageRequest): Page | Promise<Page> {
     if (method !== 'GET' && method !== 'HEAD') {
       throw new Refusal(405, 'METHOD_NOT_ALLOWED', 'these pages are read-only', { allow: 'GET, HEAD' })
     }
@@ -70,7 +73,7 @@ export class Pages {
     }
     const mark = target.indexOf('?')
     const path = mark < 0 ? target : target.slice(0, mark)
-    if (path === '/') return textPage(this.#index)
+    if (path === '/') return this.#index(accept)
     for (const { page, pattern } of this.#pages) {
       const match = pattern.exec(path)
       if (match === null) continue
@@ -101,13 +104,6 @@ function commonPages(health: Health, metrics: MetricsPage | undefined): readonly
 async function metricsPage(metrics: MetricsPage | undefined): Promise<Page> {
   if (!metrics) throw new Refusal(404, 'METRICS_OFF', 'this server was started without metrics')
   return textPage(await metrics.render(), metrics.contentType)
-}
-
-function indexOf(role: string, pages: readonly ServerPage[]): string {
-  const width = Math.max(...pages.map(({ path }) => path.length)) + 3
-  const lines = pages.map(({ path, about }) => `${path.padEnd(width)}${about}\n`)
-  const intro = `This is a RocketMQ ${role} (Gantry). Brokers and clients speak the remoting protocol on this port.`
-  return `${intro}\n\n${lines.join('')}`
 }
 
 /** Paths consist of slashes, letters, digits and braces, so they need no escaping. */

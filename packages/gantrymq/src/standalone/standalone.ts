@@ -31,14 +31,22 @@ export class Standalone {
   static async start(options: StandaloneOptions, log: Logger): Promise<Standalone> {
     const { bindAddress, listenPort, memory, dataDir } = options
     const folder = memory || dataDir === null ? undefined : resolve(dataDir)
+    let broker: Broker | undefined
+    const brokerName = `broker ${options.brokerName}`
     const nameServer = await NameServer.start({
+      otherServers: () => (broker ? [{ name: brokerName, port: broker.address.port }] : []),
       bindAddress,
       listenPort,
       kvConfigPath: folder === undefined ? null : join(folder, 'namesrv', 'kvConfig.json'),
       log,
     })
     try {
-      const broker = await Broker.start({ ...brokerOptions(options, folder, nameServer.address.port), log })
+      const { port } = nameServer.address
+      broker = await Broker.start({
+        ...brokerOptions(options, folder, port),
+        otherServers: () => [{ name: 'name server', port }],
+        log,
+      })
       return new Standalone(options, nameServer, broker)
     } catch (error) {
       await nameServer.close({ drainMs: 0 })
