@@ -7,6 +7,7 @@ import { type Certificates, makeCertificates } from './certificates.ts'
 import { type Cluster, type ClusterPlan, clusterFor, suiteName } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
+import { notServed } from './not-served.ts'
 import { JavaError } from '../drivers/java-client.ts'
 import type { Owner } from '../launch/launched-program.ts'
 import type { Properties } from '../launch/launcher.ts'
@@ -44,53 +45,65 @@ const AUTHENTICATION: Properties = {
 /** The response code for an unknown account or a wrong signature: 4.9 has no special code. */
 const refusalCode = (release: Release) => (release.startsWith('5.') ? 16 : 1)
 
-function serverFlags({ server, authority }: Certificates): string[] {
-  return [
-    '-Dtls.test.mode.enable=false',
-    '-Dtls.server.need.client.auth=require',
-    `-Dtls.server.keyPath=${server.keyPath}`,
-    `-Dtls.server.certPath=${server.certPath}`,
-    '-Dtls.server.authClient=true',
-    `-Dtls.server.trustCertPath=${authority.certPath}`,
-  ]
+function serverTls({ server, authority }: Certificates): Properties {
+  return {
+    'tls.test.mode.enable': false,
+    'tls.server.need.client.auth': 'require',
+    'tls.server.keyPath': server.keyPath,
+    'tls.server.certPath': server.certPath,
+    'tls.server.authClient': true,
+    'tls.server.trustCertPath': authority.certPath,
+  }
 }
 
-function clientFlags({ client, authority }: Certificates): string[] {
-  return [
-    '-Dtls.enable=true',
-    '-Dtls.test.mode.enable=false',
-    `-Dtls.client.keyPath=${client.keyPath}`,
-    `-Dtls.client.certPath=${client.certPath}`,
-    '-Dtls.client.authServer=true',
-    `-Dtls.client.trustCertPath=${authority.certPath}`,
-  ]
+function clientTls({ client, authority }: Certificates): Properties {
+  return {
+    'tls.enable': true,
+    'tls.test.mode.enable': false,
+    'tls.client.keyPath': client.keyPath,
+    'tls.client.certPath': client.certPath,
+    'tls.client.authServer': true,
+    'tls.client.trustCertPath': authority.certPath,
+  }
 }
+
+/** As system properties of Java, which Apache's programs read them from. */
+const flagsOf = (properties: Properties) => Object.entries(properties).map(([key, value]) => `-D${key}=${value}`)
 
 const accountFlags = [`-Dgantry.accessKey=${OPERATOR.accessKey}`, `-Dgantry.secretKey=${OPERATOR.secretKey}`]
 
-/** A broker that requires mutual TLS and signed requests. Its name server accepts plain and TLS connections. */
-function securedPlan(release: Release, certificates: Certificates): ClusterPlan {
-  return {
+type SecuredPlan = Pick<ClusterPlan, 'release' | 'broker'>
+
+/**
+ * A broker that requires mutual TLS and, if it is Apache's, signed requests. Its name server accepts plain and TLS connections.
+ */
+function securedPlan({ release, broker }: SecuredPlan, certificates: Certificates): ClusterPlan {
+  // A broker that requires TLS also uses it for its own requests.
+  const ofBroker = { ...serverTls(certificates), ...clientTls(certificates), 'tls.server.mode': 'enforcing' }
+  const common = {
     release,
     nameServer: 'Apache',
+    nameServerFlags: flagsOf(serverTls(certificates)),
+    javaFlags: [...flagsOf(clientTls(certificates)), ...accountFlags],
+  } as const
+  if (broker === 'ours') return { ...common, broker, properties: ofBroker }
+  return {
+    ...common,
     properties: release.startsWith('5.') ? AUTHENTICATION : { aclEnable: true },
     files: release.startsWith('5.') ? {} : { 'conf/plain_acl.yml': PLAIN_ACL },
-    nameServerFlags: serverFlags(certificates),
-    // A broker that requires TLS also uses it for its own requests.
-    brokerFlags: [...serverFlags(certificates), ...clientFlags(certificates), '-Dtls.server.mode=enforcing'],
-    javaFlags: [...clientFlags(certificates), ...accountFlags],
+    brokerFlags: flagsOf(ofBroker),
   }
 }
 
 /** Signed requests over mutual TLS, and refusals without one of them. */
-export async function securityScenarios(release: Release): Promise<void> {
-  const title = { title: 'security', release, nameServer: 'Apache' } as const
+export async function securityScenarios(plan: SecuredPlan): Promise<void> {
+  const title = { title: 'security', nameServer: 'Apache', ...plan } as const
   describe(suiteName(title), { skip: await skipReason() }, () => {
     const closes: (() => Promise<void>)[] = []
     let made: Certificates | undefined
     const cluster = clusterFor(async () => {
       made = await makeCertificates({ after: close => void closes.push(close) })
-      return securedPlan(release, made)
+      return securedPlan(plan, made)
     })
     after(async () => {
       for (const close of closes) await close()
@@ -98,7 +111,8 @@ export async function securityScenarios(release: Release): Promise<void> {
     const secured = () => new SecuredCluster(cluster(), made ?? assert.fail('no certificates'))
     describe('signed over TLS', () => signedOverTls(secured))
     describe('by name and by id', () => namesAndIds(secured))
-    describe('refused', () => refusals(secured))
+    describe('accounts', { skip: plan.broker === 'ours' && notServed.accounts }, () => accounts(secured))
+    describe('refused', () => tlsRefusals(secured))
   })
 }
 
@@ -223,7 +237,7 @@ function isRefusal(code: number, secret: string) {
   }
 }
 
-function refusals(secured: () => SecuredCluster): void {
+function accounts(secured: () => SecuredCluster): void {
   test('a wrong secret is refused, and the error does not contain it', async t => {
     const topic = await secured().cluster.topic()
     const secretKey = 'a-wrong-secret-1'
@@ -270,7 +284,9 @@ function refusals(secured: () => SecuredCluster): void {
       return isRefusal(16, secretKey)(error)
     })
   })
+}
 
+function tlsRefusals(secured: () => SecuredCluster): void {
   for (const how of ['without TLS', 'without a certificate', 'of an unknown authority'] as const) {
     test(`a connection ${how} fails within the timeout`, async t => {
       const { cluster, withoutCertificate, otherAuthority } = secured()
