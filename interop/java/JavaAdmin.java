@@ -1,4 +1,6 @@
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -16,7 +18,9 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
 /** Commands of operators. */
 final class JavaAdmin {
     private static DefaultMQAdminExt shared;
-    private static final Object OUTPUT = new Object();
+    private static final InheritableThreadLocal<ByteArrayOutputStream> CAPTURED = new InheritableThreadLocal<>();
+    private static final int TURN_MS = 60;
+    private static boolean captures;
 
     static void addTo(Map<String, JavaClient.Command> commands) {
         commands.put("mqadmin", args -> mqadmin(args.texts("args")));
@@ -94,20 +98,44 @@ final class JavaAdmin {
         return list;
     }
 
-    /** Runs a command of mqadmin in this process and returns its output. */
+    /** Runs a command of mqadmin in this process and returns its output, errors included. Several may run at a time. */
     private static String mqadmin(List<String> command) throws Exception {
-        synchronized (OUTPUT) {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            PrintStream out = System.out;
-            System.setOut(new PrintStream(bytes, true, "UTF-8"));
-            try {
-                MQAdminStartup.main(command.toArray(new String[0]));
-                // Apache names the admin client by the current millisecond; two must not have the same name.
-                Thread.sleep(5);
-            } finally {
-                System.setOut(out);
-            }
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        awaitTurn();
+        CAPTURED.set(bytes);
+        try {
+            MQAdminStartup.main(command.toArray(new String[0]));
             return bytes.toString(StandardCharsets.UTF_8);
+        } finally {
+            CAPTURED.remove();
+        }
+    }
+
+    /** Apache names the admin client by the current millisecond; two must not have the same name. */
+    private static synchronized void awaitTurn() throws InterruptedException {
+        if (!captures) {
+            captures = true;
+            PrintStream stream = new PrintStream(new Captured(System.err), true, StandardCharsets.UTF_8);
+            System.setOut(stream);
+            // Apache prints the error of a command there, and ends with success.
+            System.setErr(stream);
+        }
+        Thread.sleep(TURN_MS);
+    }
+
+    /** What a command prints, also from its own threads; what others print goes where it went before. */
+    private static final class Captured extends OutputStream {
+        private final OutputStream otherwise;
+
+        Captured(OutputStream otherwise) {
+            this.otherwise = otherwise;
+        }
+
+        @Override
+        public void write(int value) throws IOException {
+            ByteArrayOutputStream bytes = CAPTURED.get();
+            if (bytes == null) otherwise.write(value);
+            else bytes.write(value);
         }
     }
 

@@ -262,6 +262,7 @@ test('backlogs and offsets are shown by topic and by group', async t => {
   assert.deepEqual(topics?.topicList, ['Orders'])
   const { body: info } = await client.call(brokerAdminRequests.GET_BROKER_RUNTIME_INFO)
   assert.equal(info?.get('msgPutTotalTodayNow'), '3')
+  for (const name of ['getTotalTps', 'getMissTps']) assert.ok(info?.has(name), name)
   assert.equal(info?.get('brokerVersionDesc'), 'V5_5_0')
 })
 
@@ -456,6 +457,8 @@ test('options that may change are changed, and the broker registers its permissi
   await call(brokerAdminRequests.UPDATE_BROKER_CONFIG, { body: 'brokerPermission=4\n' })
   const { body } = await call(brokerAdminRequests.GET_BROKER_CONFIG)
   assert.match(body ?? '', /^brokerPermission=4$/m)
+  // Without them mqadmin exportConfigs of 4.9 fails.
+  for (const line of [/^filterServerNums=0$/m, /^useTLS=false$/m]) assert.match(body ?? '', line)
   await settle()
   const route = await mq.client.call(mq.nameServers, nameServerRequests.GET_ROUTEINFO_BY_TOPIC, { header: { topic: 'Orders' } }) // biome-ignore format: one thought
   assert.equal(route.body?.queueDatas[0]?.perm, 4)

@@ -118,6 +118,7 @@ function read(
   const query = { queue, offset, maxMessages: maxMsgNums, maxBytes: maxMsgBytes ?? Number.MAX_SAFE_INTEGER, accepts }
   if (store.read(query, found) !== 'LOADING') {
     if (found.count > 0) counts.delivered(topicName, consumerGroup, found.count, found.bytes)
+    else counts.foundNone()
     return pullReply(found, offset, rules)
   }
   return (found.loading ?? Promise.resolve()).then(() =>

@@ -16,6 +16,14 @@ export const settingsHandlers: HandlersFor<SettingsRequests, BrokerContext> = {
     const { counter, timestamp, stateVersion } = topics.version
     // Apache has a version of its configuration too; mqadmin does not use it.
     const version = `{"counter":${counter},"stateVersion":${stateVersion},"timestamp":${timestamp}}`
-    return { header: { version }, body: settings.text() }
+    return { header: { version }, body: withExported(settings.text()) }
   },
+}
+
+/** Keys of Apache that this broker does not have, and without which `mqadmin exportConfigs` of 4.9 fails. */
+const EXPORTED = { filterServerNums: '0', useTLS: 'false' }
+
+function withExported(text: string): string {
+  const missing = Object.entries(EXPORTED).filter(([key]) => !new RegExp(`^${key}=`, 'm').test(text))
+  return text + missing.map(([key, value]) => `${key}=${value}\n`).join('')
 }

@@ -26,6 +26,10 @@ const LONGEST_SECONDS = 600
 export class MessageCounts {
   readonly put = new TotalCount()
   readonly got = new TotalCount()
+  /** Pulls that found no message. */
+  readonly missed = new TotalCount()
+  /** Messages that were delivered, and pulls that found none. */
+  readonly asked = new TotalCount()
   readonly #putByTopic = new Map<string, SampledCount>()
   readonly #gotByGroup = new Map<string, SampledCount>()
   readonly #sentBackByGroup = new Map<string, SampledCount>()
@@ -43,8 +47,15 @@ export class MessageCounts {
   /** Messages were delivered to a group. */
   delivered(topic: string, group: string, messages: number, bytes: number): void {
     this.got.add(messages, bytes)
+    this.asked.add(messages, bytes)
     this.#gotByBroker.add(messages, bytes)
     add(this.#gotByGroup, keyOf(topic, group), messages, bytes)
+  }
+
+  /** A pull has found no message. */
+  foundNone(): void {
+    this.missed.add(1, 0)
+    this.asked.add(1, 0)
   }
 
   /** A group has sent a message of a topic back. */
@@ -117,6 +128,8 @@ export class MessageCounts {
   tick(day: number): void {
     this.put.tick(day)
     this.got.tick(day)
+    this.missed.tick(day)
+    this.asked.tick(day)
     if (++this.#seconds % SAMPLE_SECONDS !== 0) return
     for (const count of [this.#putByBroker, this.#gotByBroker]) count.sample(this.#seconds)
     for (const table of [this.#putByTopic, this.#gotByGroup, this.#sentBackByGroup]) {

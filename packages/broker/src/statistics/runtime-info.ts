@@ -33,7 +33,7 @@ const MINUTE = 60
  * StoreStatsService. The queues of thread pools are always empty, since there are none.
  */
 export function runtimeInfo(facts: RuntimeFacts): Map<string, string> {
-  const { put, got } = facts.counts
+  const { put, got, missed, asked } = facts.counts
   const putDays = put.days
   const gotDays = got.days
   return new Map(
@@ -47,9 +47,11 @@ export function runtimeInfo(facts: RuntimeFacts): Map<string, string> {
       putMessageTimesTotal: String(Math.max(put.messages, 1)),
       putMessageFailedTimes: '0',
       putMessageSizeTotal: String(put.bytes),
-      putMessageAverageSize: String(put.bytes / Math.max(put.messages, 1)),
+      putMessageAverageSize: double(put.bytes / Math.max(put.messages, 1)),
       putTps: ratesText(put.rates),
       getFoundTps: ratesText(got.rates),
+      getMissTps: ratesText(missed.rates),
+      getTotalTps: ratesText(asked.rates),
       getTransferredTps: ratesText(got.rates),
       // The name of 4.9, with its spelling.
       getTransferedTps: ratesText(got.rates),
@@ -95,7 +97,12 @@ function threadPools(heldPulls: number): Record<string, string> {
 
 /** Three numbers; each is empty until enough time has passed. */
 function ratesText({ last10, last60, last600 }: Rates): string {
-  return [last10, last60, last600].map(rate => (rate === undefined ? '' : String(rate))).join(' ')
+  return [last10, last60, last600].map(rate => (rate === undefined ? '' : double(rate))).join(' ')
+}
+
+/** As Java prints a double. */
+function double(value: number): string {
+  return Number.isInteger(value) ? `${value}.0` : String(value)
 }
 
 /** `[ 0 days, 1 hours, 2 minutes, 3 seconds ]` */
