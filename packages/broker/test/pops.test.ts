@@ -176,6 +176,14 @@ test('a pop waits for messages, and gets the first one that its filter accepts',
   assert.deepEqual(bodiesOf(await waiting), ['wanted'])
 })
 
+test('messages that a filter does not want are passed over for good', async t => {
+  const mq = await brokerInMemory(t)
+  await sendMessage(mq, { properties: 'TAGS\u0001old\u0002' })
+  assert.equal((await pop(mq, { exp: 'red', expType: 'TAG' })).code, 210)
+  assert.equal(backlogOf(mq), 0)
+  assert.equal((await pop(mq)).code, 210)
+})
+
 test('a pop that waits in vain is answered when its time is over', async t => {
   const mq = await brokerInMemory(t)
   await sendMessage(mq)
@@ -226,22 +234,40 @@ test('a changed invisible time counts from then on, with a new receipt', async t
   assert.equal(backlogOf(mq), 0)
 })
 
-test('several messages are acknowledged by their bits', async t => {
-  const mq = await brokerInMemory(t)
-  for (const body of ['a', 'b', 'c']) await sendMessage(mq, {}, body)
-  const { header } = await pop(mq)
+/** Acknowledges messages of queue 1 with one request. Offset 400 does not exist. */
+async function acknowledgeBits(
+  { client, brokerAddress }: InMemory,
+  { reviveQid, popTime }: PopReply['header'],
+  bits: number[],
+) {
+  // biome-ignore format: one thought
   const ack = {
     consumerGroup: GROUP,
     topic: 'Orders',
     retry: '0',
     startOffset: 0,
     queueId: 1,
-    reviveQueueId: header.reviveQid,
-    popTime: header.popTime,
+    reviveQueueId: reviveQid,
+    popTime,
     invisibleTime: INVISIBLE_MS,
-    bits: [0, 2, 400],
+    bits,
   }
-  await mq.client.call(mq.brokerAddress, popRequests.BATCH_ACK_MESSAGE, { body: { brokerName: 'broker-a', acks: [ack] } }) // biome-ignore format: one thought
+  await client.call(brokerAddress, popRequests.BATCH_ACK_MESSAGE, { body: { brokerName: 'broker-a', acks: [ack] } })
+}
+
+test('several ordered messages are acknowledged by their bits, and bits without a message are passed over', async t => {
+  const mq = await brokerInMemory(t)
+  for (const body of ['a', 'b', 'c']) await sendMessage(mq, {}, body)
+  const { header } = await pop(mq, { order: true, maxMsgNums: 2 })
+  await acknowledgeBits(mq, header, [0, 1, 400])
+  assert.deepEqual(bodiesOf(await pop(mq, { order: true })), ['c'])
+})
+
+test('several messages are acknowledged by their bits', async t => {
+  const mq = await brokerInMemory(t)
+  for (const body of ['a', 'b', 'c']) await sendMessage(mq, {}, body)
+  const { header } = await pop(mq)
+  await acknowledgeBits(mq, header, [0, 2, 400])
   assert.equal(backlogOf(mq), 1)
   await passes(mq, INVISIBLE_MS + 100)
   assert.deepEqual(bodiesOf(await pop(mq)), ['b'])

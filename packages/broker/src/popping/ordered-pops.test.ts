@@ -33,6 +33,15 @@ test('a queue is free when the messages that are not acknowledged are visible ag
   assert.deepEqual(pops.takeFreed(9000), [])
 })
 
+test('a queue is free only when the last of its messages is visible again', () => {
+  const pops = new OrderedPops()
+  pops.popped(queue, popped([3, 4], 100), 100)
+  pops.postpone(queue, 3, 100, 3000, 200)
+  assert.deepEqual(pops.takeFreed(2900), [])
+  assert.equal(pops.isBlocked(queue, undefined, 2900), true)
+  assert.deepEqual(pops.takeFreed(3000), [queue])
+})
+
 test('acknowledgements of an earlier pop, or of a message that it did not return, change nothing', () => {
   const pops = new OrderedPops()
   assert.deepEqual(pops.acknowledge(queue, 9, 100, 100), { next: 10 }, 'the broker does not know the pop any more')

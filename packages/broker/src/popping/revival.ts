@@ -18,10 +18,10 @@ import type { PopLedger, PoppedMessage } from './pop-ledger.ts'
 
 export interface RevivalParts {
   readonly ledger: PopLedger
-  readonly store: MessageStore
-  readonly writer: MessageWriter
-  readonly topics: Topics
-  readonly groups: Groups
+  readonly store: Pick<MessageStore, 'queue' | 'unitAt' | 'messageAt'>
+  readonly writer: Pick<MessageWriter, 'writeNow'>
+  readonly topics: Pick<Topics, 'has' | 'inner'>
+  readonly groups: Pick<Groups, 'has'>
   readonly offsets: OffsetTable
   /** The option enableRetryTopicV2; read again at each use. */
   readonly usesV2: () => boolean
