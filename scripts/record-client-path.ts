@@ -1,12 +1,12 @@
 // Runs a producer and a push consumer in memory. architecture.test.ts starts it and sends `send` or `consume`; it answers
 // with the functions that ran.
 import { Producer, PushConsumer } from '@gantrymq/client'
-import { TestCluster } from '@gantrymq/testkit'
+import { TestCluster } from '@gantrymq/testkit/cluster'
 import { startRecording } from './recording.ts'
 
 const take = await startRecording()
-const cluster = new TestCluster({})
-cluster.broker.setTopic('Orders', { readQueues: 1 })
+const cluster = await TestCluster.start()
+await cluster.broker.setTopic('Orders', { readQueues: 1 })
 const { nameServerList: nameServers, clock, dial } = cluster
 let received = 0
 

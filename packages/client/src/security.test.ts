@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import { signatureOf } from '@gantrymq/remoting'
-import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit/cluster'
 import { Admin } from './admin/admin.ts'
 import { PushConsumer } from './consumer/push-consumer.ts'
 import { ClientError } from './errors.ts'
@@ -13,7 +13,7 @@ const TLS = { key: '-----BEGIN key-sesame-3', passphrase: 'phrase-sesame-4' }
 
 async function clusterWithTopic(t: TestContext, options: TestClusterOptions = {}): Promise<TestCluster> {
   const cluster = await testCluster(t, options)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   return cluster
 }
 

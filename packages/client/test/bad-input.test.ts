@@ -4,7 +4,7 @@ import { tracingChannel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { deflateSync } from 'node:zlib'
 import { responseCodes } from '@gantrymq/protocol'
-import type { LogEntry } from '@gantrymq/testkit'
+import type { Position } from '@gantrymq/testkit/cluster'
 import { PushConsumer } from '../src/consumer/push-consumer.ts'
 import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
@@ -239,20 +239,20 @@ test('a consumer goes on and commits only finished messages, whatever code the b
   assert.equal(ledger.stored.size, CODES.length * 2)
 })
 
-type Corrupt = (entry: LogEntry) => void
+type Corrupt = (record: Buffer) => void
 
 const CORRUPTIONS: Readonly<Record<string, Corrupt>> = {
-  'a wrong magic': ({ bytes }) => void bytes.writeInt32BE(0x12345678, 4),
-  'a size of zero': ({ bytes }) => void bytes.writeInt32BE(0, 0),
-  'a negative size': ({ bytes }) => void bytes.writeInt32BE(-5, 0),
-  'a size of two gigabytes': ({ bytes }) => void bytes.writeInt32BE(0x7fffffff, 0),
-  'a size that is too small': ({ bytes }) => void bytes.writeInt32BE(bytes.length - 10, 0),
-  'a body of two gigabytes': ({ bytes }) => void bytes.writeInt32BE(0x7fffffff, 84),
-  'a negative body': ({ bytes }) => void bytes.writeInt32BE(-1, 84),
-  'a topic beyond the end': ({ bytes, message }) => void bytes.writeUInt8(0xff, 88 + message.body.length),
-  'only zeros': ({ bytes }) => void bytes.fill(0),
-  'only ones': ({ bytes }) => void bytes.fill(0xff),
-  'a wrong checksum': ({ bytes }) => void bytes.writeInt32BE(1, 8),
+  'a wrong magic': bytes => void bytes.writeInt32BE(0x12345678, 4),
+  'a size of zero': bytes => void bytes.writeInt32BE(0, 0),
+  'a negative size': bytes => void bytes.writeInt32BE(-5, 0),
+  'a size of two gigabytes': bytes => void bytes.writeInt32BE(0x7fffffff, 0),
+  'a size that is too small': bytes => void bytes.writeInt32BE(bytes.length - 10, 0),
+  'a body of two gigabytes': bytes => void bytes.writeInt32BE(0x7fffffff, 84),
+  'a negative body': bytes => void bytes.writeInt32BE(-1, 84),
+  'a topic beyond the end': bytes => void bytes.writeUInt8(0xff, 88 + bytes.readInt32BE(84)),
+  'only zeros': bytes => void bytes.fill(0),
+  'only ones': bytes => void bytes.fill(0xff),
+  'a wrong checksum': bytes => void bytes.writeInt32BE(1, 8),
 }
 
 test('corrupt messages are skipped and logged, and later ones are consumed', async t => {
@@ -261,12 +261,12 @@ test('corrupt messages are skipped and logged, and later ones are consumed', asy
   await fixture.consumer()
   for (const [what, corrupt] of Object.entries(CORRUPTIONS)) {
     const [before, corrupted, after] = ['before', 'corrupted', 'after'].map(name => `${name} ${what}`)
-    const put = (body = ''): LogEntry => cluster.broker.put({ topic: TOPIC, body: Buffer.from(body) })
+    const put = (body = ''): Position => cluster.broker.put({ topic: TOPIC, body: Buffer.from(body) })
     // The consumer cannot pull before all three are stored.
     cluster.broker.fault('PULL_MESSAGE', { answer: 'code', code: 1, handled: false })
     put('wake')
     put(before)
-    corrupt(put(corrupted))
+    cluster.broker.corrupt(put(corrupted), corrupt)
     const logged = fixture.log.length
     put(after)
     await fixture.until(() => ledger.received.has(after as string), 60_000)
@@ -302,9 +302,9 @@ test('messages whose bodies cannot be decompressed, or to too much, fail and do 
   const before = process.memoryUsage().rss
   await fixture.until(() => ledger.received.has('good'), 60_000)
   assert.ok(ledger.received.has('good'))
-  // Decompression takes real time. Four messages fail, each twice.
+  // Decompression takes real time, and a retry ten seconds of the clock. Four messages fail, each twice.
   const failures = (): number => fixture.log.filter(({ text }) => text === 'listener failed').length
-  while (failures() < 8) await cluster.settle()
+  while (failures() < 8) await cluster.advance(50)
   await fixture.until(() => fixture.isCommitted(), 60_000)
   assert.ok(fixture.isCommitted(), 'the queue is not blocked')
   const grown = process.memoryUsage().rss - before

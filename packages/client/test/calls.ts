@@ -31,13 +31,6 @@ const shared = (fixture: OutageCluster) => {
   return { clock, nameServers, log, dial, group: 'readers' }
 }
 
-/** Creates a topic whose route the client has not fetched yet. */
-function newTopic({ cluster }: OutageCluster): string {
-  const topic = `New${cluster.broker.log.topics.size}`
-  for (const broker of cluster.brokers) broker.setTopic(topic, { readQueues: 2 })
-  return topic
-}
-
 // -- Producers ---------------------------------------------------------------------------------------------------------
 
 type Sending = Awaited<ReturnType<OutageCluster['producer']>>
@@ -62,7 +55,7 @@ const request = {
 
 const producerCalls: Readonly<Record<string, Call>> = {
   send: {
-    client: sending((producer, fixture, options) => producer.send({ topic: newTopic(fixture), body: 'x' }, options)),
+    client: sending((producer, fixture, options) => producer.send({ topic: fixture.newTopic(), body: 'x' }, options)),
   },
   'send to a known topic': {
     client: sending((producer, _, options) => producer.send({ topic: TOPIC, body: 'x' }, options)),
@@ -71,25 +64,25 @@ const producerCalls: Readonly<Record<string, Call>> = {
     client: async fixture => {
       const { cluster } = fixture
       const producer = await fixture.producer({ retries: 1 })
-      cluster.broker.setTopic('Lone', { readQueues: 2 })
+      await cluster.broker.setTopic('Lone', { readQueues: 2 })
       await cluster.outcome(producer.queues('Lone'))
       return options => producer.send({ topic: 'Lone', body: 'x' }, options)
     },
   },
   'send to a queue': {
     client: sending((producer, fixture, options) => {
-      const topic = newTopic(fixture)
+      const topic = fixture.newTopic()
       return producer.send({ topic, body: 'x' }, { ...options, queue: { ...QUEUE, topic } })
     }),
   },
   sendOneway: {
     client: sending((producer, fixture, options) =>
-      producer.sendOneway({ topic: newTopic(fixture), body: 'x' }, options),
+      producer.sendOneway({ topic: fixture.newTopic(), body: 'x' }, options),
     ),
   },
   sendBatch: {
     client: sending((producer, fixture, options) => {
-      const [topic, other] = [newTopic(fixture), newTopic(fixture)]
+      const [topic, other] = [fixture.newTopic(), fixture.newTopic()]
       return producer.sendBatch(
         [topic, topic, other].map(each => ({ topic: each, body: 'x' })),
         options,
@@ -98,22 +91,24 @@ const producerCalls: Readonly<Record<string, Call>> = {
   },
   sendInTransaction: {
     client: sending((producer, fixture, options) =>
-      producer.sendInTransaction({ topic: newTopic(fixture), body: 'x' }, async () => 'commit', options),
+      producer.sendInTransaction({ topic: fixture.newTopic(), body: 'x' }, async () => 'commit', options),
     ),
   },
   request: {
     endsWith: 'REPLY_TIMEOUT',
-    client: sending((producer, fixture, options) => producer.request({ topic: newTopic(fixture), body: 'x' }, options)),
+    client: sending((producer, fixture, options) =>
+      producer.request({ topic: fixture.newTopic(), body: 'x' }, options),
+    ),
   },
   reply: { endsWith: 'SEND_FAILED', client: sending((producer, _, options) => producer.reply(request, 'x', options)) },
   recall: {
     client: sending((producer, fixture, options) => {
-      const topic = newTopic(fixture)
+      const topic = fixture.newTopic()
       const handle = Buffer.from(`v1 ${topic} broker-a 0 id`).toString('base64url')
       return producer.recall(topic, handle, options)
     }),
   },
-  queues: { client: sending((producer, fixture, options) => producer.queues(newTopic(fixture), options)) },
+  queues: { client: sending((producer, fixture, options) => producer.queues(fixture.newTopic(), options)) },
 }
 
 // -- Consumers ---------------------------------------------------------------------------------------------------------
@@ -147,12 +142,12 @@ const simpleCalls: Readonly<Record<string, Call>> = {
   },
   'subscribe of a simple consumer': {
     endsAnyway: true,
-    client: simple((consumer, fixture) => options => consumer.subscribe(newTopic(fixture), '*', options)),
+    client: simple((consumer, fixture) => options => consumer.subscribe(fixture.newTopic(), '*', options)),
   },
   'unsubscribe of a simple consumer': {
     endsAnyway: true,
     client: async fixture => {
-      const topics = manyTopics(fixture)
+      const topics = await manyTopics(fixture)
       const given = { ...shared(fixture), subscriptions: subscriptionsTo(topics) }
       const consumer = fixture.cluster.own(await fixture.cluster.outcome(SimpleConsumer.start(given)))
       return options => consumer.unsubscribe(topics.pop() ?? missing(), options)
@@ -198,9 +193,9 @@ function lite(
 }
 
 /** Topics that a consumer subscribes to at the start. Each call unsubscribes another, since only that sends a heartbeat. */
-function manyTopics({ cluster }: OutageCluster): string[] {
+async function manyTopics({ cluster }: OutageCluster): Promise<string[]> {
   const topics = Array.from({ length: 32 }, (_, at) => `Given${at}`)
-  for (const topic of topics) cluster.broker.setTopic(topic, { readQueues: 1 })
+  await Promise.all(topics.map(topic => cluster.broker.setTopic(topic, { readQueues: 1 })))
   return topics
 }
 
@@ -210,7 +205,7 @@ function subscribing(
   call: (consumer: LitePullConsumer, fixture: OutageCluster, options: CallOptions, topic: string) => Promise<unknown>,
 ): Call['client'] {
   return async fixture => {
-    const topics = manyTopics(fixture)
+    const topics = await manyTopics(fixture)
     const given = { ...shared(fixture), subscriptions: subscriptionsTo(topics) }
     const consumer = fixture.cluster.own(await fixture.cluster.outcome(LitePullConsumer.start(given)))
     return options => call(consumer, fixture, options, topics.pop() ?? missing())
@@ -221,7 +216,7 @@ function pushing(
   call: (consumer: PushConsumer, fixture: OutageCluster, options: CallOptions, topic: string) => Promise<unknown>,
 ): Call['client'] {
   return async fixture => {
-    const topics = manyTopics(fixture)
+    const topics = await manyTopics(fixture)
     const consumer = await fixture.consumer({ subscriptions: subscriptionsTo(topics) })
     return options => call(consumer, fixture, options, topics.pop() ?? missing())
   }
@@ -230,7 +225,7 @@ function pushing(
 const pushCalls: Readonly<Record<string, Call>> = {
   'subscribe of a push consumer': {
     endsAnyway: true,
-    client: pushing((consumer, fixture, options) => consumer.subscribe(newTopic(fixture), '*', options)),
+    client: pushing((consumer, fixture, options) => consumer.subscribe(fixture.newTopic(), '*', options)),
   },
   'unsubscribe of a push consumer': {
     endsAnyway: true,
@@ -252,7 +247,7 @@ const liteCalls: Readonly<Record<string, Call>> = {
   'assign of a lite pull consumer': {
     endsAnyway: true,
     client: lite((consumer, fixture, options) =>
-      consumer.assign([QUEUE, { ...QUEUE, topic: newTopic(fixture) }], {}, options),
+      consumer.assign([QUEUE, { ...QUEUE, topic: fixture.newTopic() }], {}, options),
     ),
   },
   'assign with a filter': {
@@ -260,7 +255,7 @@ const liteCalls: Readonly<Record<string, Call>> = {
   },
   'subscribe of a lite pull consumer': {
     endsAnyway: true,
-    client: subscribing((consumer, fixture, options) => consumer.subscribe(newTopic(fixture), '*', options)),
+    client: subscribing((consumer, fixture, options) => consumer.subscribe(fixture.newTopic(), '*', options)),
   },
   'subscribe with a filter': {
     endsAnyway: true,
@@ -290,7 +285,7 @@ const pullCalls: Readonly<Record<string, Call>> = {
   'pull that waits': {
     answer: put,
     client: pulling((consumer, options, { cluster }) => {
-      const end = cluster.broker.log.maxOffset(TOPIC, 0)
+      const end = cluster.broker.maxOffset(TOPIC, 0)
       return consumer.pull(QUEUE, '*', end, 8, { wait: true, ...options })
     }),
   },
@@ -314,7 +309,7 @@ const pullCalls: Readonly<Record<string, Call>> = {
   },
   'maxOffset of a pull consumer': { client: pulling((consumer, options) => consumer.maxOffset(QUEUE, options)) },
   'queuesOf of a pull consumer': {
-    client: pulling((consumer, options, fixture) => consumer.queuesOf(newTopic(fixture), options)),
+    client: pulling((consumer, options, fixture) => consumer.queuesOf(fixture.newTopic(), options)),
   },
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { TestCluster } from '@gantrymq/testkit'
+import type { TestCluster } from '@gantrymq/testkit/cluster'
 import { Admin } from '../src/admin/admin.ts'
 import { ClientError } from '../src/errors.ts'
 import { Producer } from '../src/producer/producer.ts'
@@ -16,8 +16,15 @@ function resultsOf({ calls }: ClientWorkload): ReadonlyMap<string, unknown> {
   return new Map(calls.map(({ body, end }) => [body, end]))
 }
 
-const bodiesOf = ({ log }: TestCluster['broker'], topic: string): string[] =>
-  log.messages(topic).map(({ message }) => message.body.toString())
+const bodiesOf = (broker: TestCluster['broker'], topic: string): string[] =>
+  broker.messages(topic).map(({ body }) => body.toString())
+
+/** The bodies of the half messages that are neither committed nor rolled back: Apache's TransactionalMessageServiceImpl. */
+function undecided(broker: TestCluster['broker']): string[] {
+  const ended = new Set(bodiesOf(broker, 'RMQ_SYS_TRANS_OP_HALF_TOPIC').flatMap(offsets => offsets.split(',')))
+  const halves = broker.messages('RMQ_SYS_TRANS_HALF_TOPIC')
+  return halves.filter(({ queueOffset }) => !ended.has(String(queueOffset))).map(({ body }) => body.toString())
+}
 
 const STATES = ['commit', 'rollback', 'unknown'] as const
 
@@ -47,9 +54,7 @@ const transactional: ClientKind = async workload => {
     callAfterClose: () => producer.sendInTransaction({ topic: TOPIC, body: 'late' }, async () => 'commit'),
     check(calm) {
       const seen = cluster.brokers.flatMap(broker => bodiesOf(broker, TOPIC))
-      const halves = cluster.brokers.flatMap(({ state }) =>
-        [...state.halves].map(({ message }) => String(message.body)),
-      )
+      const halves = cluster.brokers.flatMap(undecided)
       for (const [body, end] of resultsOf(workload)) {
         if (end instanceof Error) assert.ok(!calm, String(end))
         if (end instanceof Error) continue
@@ -76,7 +81,7 @@ const plain: ClientKind = async workload => {
     callAfterClose: () => producer.send({ topic: TOPIC, body: 'late' }),
     check(calm) {
       const stored = cluster.brokers.flatMap(broker =>
-        [...broker.log.topics.keys()].flatMap(each => bodiesOf(broker, each)),
+        [...broker.broker.status.topics()].flatMap(each => bodiesOf(broker, each)),
       )
       for (const [body, end] of resultsOf(workload)) {
         if (end instanceof Error) assert.ok(!calm, String(end))

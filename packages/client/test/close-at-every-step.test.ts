@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { TestCluster } from '@gantrymq/testkit'
-import { fakePeer } from '@gantrymq/remoting/testing'
+import { retryTopicOf } from '@gantrymq/protocol'
+import type { TestCluster } from '@gantrymq/testkit/cluster'
 import { ClientError } from '../src/errors.ts'
 import { ClientWorkload, type RunningClient, type ClientKind } from './workload.ts'
 import { CLIENT_KINDS } from './client-kinds.ts'
-import { type OutageCluster, outageCluster } from './outage-cluster.ts'
+import { type OutageCluster, outageCluster, TOPIC } from './outage-cluster.ts'
 
 // -- The steps --------------------------------------------------------------------------------------------------------
 
@@ -37,26 +37,18 @@ const newWork: Step = ({ workload, running }) => {
   running.work?.()
 }
 
-const OTHER = 999_999
-
 /** Another member takes half of the queues, and does not consume them. */
-const memberJoins: Step = ({ fixture }) => {
-  for (const { state } of fixture.cluster.brokers) {
-    const group = state.members.consumers.get('readers')
-    group?.members.set(OTHER, { clientId: 'another', peer: fakePeer({ id: OTHER }), lastHeartbeat: state.now })
-  }
-  for (const broker of fixture.cluster.brokers) broker.notify('readers')
+const memberJoins: Step = async ({ fixture }) => {
+  const topics = [TOPIC, retryTopicOf('readers')]
+  await Promise.all(fixture.cluster.brokers.map(broker => broker.addMember('readers', 'another', topics)))
 }
 
-const memberLeaves: Step = ({ fixture }) => {
-  for (const { state } of fixture.cluster.brokers) state.members.drop(OTHER)
-  for (const broker of fixture.cluster.brokers) broker.notify('readers')
+const memberLeaves: Step = async ({ fixture }) => {
+  await Promise.all(fixture.cluster.brokers.map(broker => broker.removeMember('readers', 'another')))
 }
 
-/** Brokers check transactions. */
-const transactionChecks: Step = ({ fixture }) => {
-  for (const broker of fixture.cluster.brokers) broker.checkBack()
-}
+/** Brokers check transactions soon. */
+const CHECKS = { transactionTimeOut: 500, transactionCheckInterval: 1000 }
 
 const brokerFails: Step = run => {
   const { broker } = run.fixture.cluster
@@ -78,7 +70,7 @@ const START: readonly Step[] = [turns(2), newWork, turns(5), later(200), later(8
 
 const REBALANCE: readonly Step[] = [
   [memberJoins, turns(4), later(300), newWork, turns(3), memberLeaves, turns(2)],
-  [later(500), newWork, transactionChecks, turns(2)],
+  [later(500), newWork, later(1000), turns(2)],
 ].flat(2)
 
 const OUTAGE: readonly Step[] = [
@@ -106,9 +98,9 @@ async function runAndClose(
   outage: OutageKind,
   steps: number,
 ): Promise<ClientWorkload> {
-  const fixture = await outageCluster(t, { brokers: 2 })
+  const fixture = await outageCluster(t, { brokers: [{ options: CHECKS }, { options: CHECKS }] })
   const { cluster } = fixture
-  for (const broker of cluster.brokers) broker.setTopic('Questions', { readQueues: 1 })
+  for (const broker of cluster.brokers) await broker.setTopic('Questions', { readQueues: 1 })
   const workload = new ClientWorkload(fixture)
   const running = await kind(workload, t)
   const run: Run = { fixture, workload, running, outage, calm: true }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TestCluster } from '@gantrymq/testkit'
+import { TestCluster } from '@gantrymq/testkit/cluster'
 import fc from 'fast-check'
 import { PushConsumer } from '../src/consumer/push-consumer.ts'
 import { ClientError } from '../src/errors.ts'
@@ -73,9 +73,9 @@ async function turns({ cluster }: OutageCluster, count: number, stepMs: number):
 
 /** Starts the clients, lets the outage happen and closes them. All promises must settle, and nothing may remain. */
 async function runPlan(plan: Plan): Promise<OutageCluster> {
-  const cluster = new TestCluster({ brokers: 2, nameServers: 2 })
+  const cluster = await TestCluster.start({ brokers: 2, nameServers: 2 })
   const fixture = new OutageCluster(cluster)
-  for (const broker of cluster.brokers) broker.setTopic(TOPIC, { readQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic(TOPIC, { readQueues: 2 })
   const starting = Promise.all([
     Producer.start(fixture.producerOptions({ retries: 3 })),
     PushConsumer.start(fixture.consumerOptions({ onMessage: listenerOf(fixture, plan.listener) })),

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BrokerRequestName } from '@gantrymq/testkit'
-import type { FaultyAnswer } from '@gantrymq/remoting/testing'
+import type { FaultyAnswer } from '@gantrymq/testkit/cluster'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
 import { type OutageCluster, outageCluster, TOPIC } from './outage-cluster.ts'
@@ -19,7 +18,7 @@ const FAULTS: readonly FaultyAnswer[] = [
 ]
 
 interface ConsumerKind {
-  readonly requests: readonly BrokerRequestName[]
+  readonly requests: readonly string[]
   start(fixture: OutageCluster): Promise<unknown>
 }
 

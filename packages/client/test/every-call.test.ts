@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { TestCluster } from '@gantrymq/testkit'
-import type { FaultyAnswer } from '@gantrymq/remoting/testing'
+import type { FaultyAnswer, TestCluster } from '@gantrymq/testkit/cluster'
 import { ClientError } from '../src/errors.ts'
 import { BatchError } from '../src/producer/batches.ts'
 import { type Call, CALLS, type MakeCall } from './calls.ts'
@@ -127,7 +126,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     let blocked = 0
     for (const [what, obstacle] of Object.entries(OBSTACLES)) {
       await t.test(what, async t => {
-        const fixture = await outageCluster(t, { brokers: 2 })
+        const fixture = await outageCluster(t, { brokers: 2, spareTopics: 4 })
         const make = await call.client(fixture)
         for (const step of STEPS) {
           const lift = obstacle(fixture.cluster)
@@ -142,7 +141,7 @@ for (const [name, call] of Object.entries(CALLS)) {
   })
 
   test(`${name}: with an aborted signal it ends at once and sends no request`, async t => {
-    const fixture = await outageCluster(t, { brokers: 2 })
+    const fixture = await outageCluster(t, { brokers: 2, spareTopics: 4 })
     const make = await call.client(fixture)
     const { cluster } = fixture
     await cluster.settle()
@@ -179,7 +178,7 @@ const isHarmless = (fault: FaultyAnswer): boolean =>
 const TIMEOUT_MS = 4000
 
 async function endsInTime(t: TestContext, call: Call, fault: FaultyAnswer, faulty: 'brokers' | 'nameServers') {
-  const fixture = await outageCluster(t, { brokers: 2 })
+  const fixture = await outageCluster(t, { brokers: 2, spareTopics: 4 })
   const { cluster } = fixture
   const make = await call.client(fixture)
   await cluster.settle()

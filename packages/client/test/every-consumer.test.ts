@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { clientNotices } from '@gantrymq/protocol'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
@@ -14,7 +14,7 @@ const queue: MessageQueue = { topic: 'Orders', brokerName: 'broker-a', queueId: 
 
 async function clusterWithTopic(t: TestContext, topic = 'Orders'): Promise<TestCluster> {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic(topic, { readQueues: 1 })
+  await cluster.broker.setTopic(topic, { readQueues: 1 })
   return cluster
 }
 
@@ -71,8 +71,7 @@ for (const orderly of [false, true]) {
 
 test('a push consumer that pops shows queues without the namespace, also for retries', async t => {
   const cluster = await clusterWithTopic(t, 'ns%Orders')
-  const wanted = { topic: 'ns%Orders', consumerGroup: 'ns%readers', mode: 'POP', popShareQueueNum: 0 } as const
-  cluster.broker.state.requestModes.set('ns%Orders@ns%readers', wanted)
+  await cluster.broker.setMode('ns%Orders', 'ns%readers', 'POP')
   const seen: string[] = []
   await startConsumer(cluster, {
     namespace: 'ns',
@@ -105,7 +104,7 @@ test('a lite pull consumer takes and shows queues without the namespace', async 
   assert.equal(cluster.broker.committed('ns%Orders', 'ns%readers', 0), 1)
   assert.equal(await cluster.outcome(consumer.committed(queue)), 1)
   assert.deepEqual(await cluster.outcome(consumer.queuesOf('Orders')), [queue])
-  cluster.broker.setTopic('ns%Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('ns%Orders', { readQueues: 2 })
   await cluster.until(() => changed.length === 1, { stepMs: 1000 })
   assert.deepEqual(changed, [[queue, { ...queue, queueId: 1 }]])
   consumer.pause([queue])

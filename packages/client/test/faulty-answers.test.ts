@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BrokerRequestName } from '@gantrymq/testkit'
-import type { FaultyAnswer } from '@gantrymq/remoting/testing'
+import type { FaultyAnswer } from '@gantrymq/testkit/cluster'
 import { outageCluster } from './outage-cluster.ts'
 
 const FAULTS: readonly FaultyAnswer[] = [
@@ -21,7 +20,7 @@ const FAULTS: readonly FaultyAnswer[] = [
   { answer: 'slow', bytes: 16, everyMs: 100 },
 ]
 
-const REQUESTS: readonly (BrokerRequestName | '*')[] = [
+const REQUESTS: readonly string[] = [
   'SEND_MESSAGE_V2',
   'PULL_MESSAGE',
   'UPDATE_CONSUMER_OFFSET',

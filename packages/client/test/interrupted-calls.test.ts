@@ -1,7 +1,8 @@
 // The state after a change or a receive that ended early.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Fault } from '@gantrymq/remoting/testing'
+import { connectionRequests } from '@gantrymq/protocol'
+import type { Fault } from '@gantrymq/testkit/cluster'
 import { LitePullConsumer } from '../src/consumer/lite-pull-consumer.ts'
 import { PullConsumer } from '../src/consumer/pull-consumer.ts'
 import { SimpleConsumer } from '../src/consumer/simple-consumer.ts'
@@ -44,14 +45,15 @@ const SUBSCRIBERS: Readonly<Record<string, (fixture: OutageCluster) => Promise<S
 
 async function withOther(t: TestContext, options?: OutageClusterOptions): Promise<OutageCluster> {
   const fixture = await outageCluster(t, options)
-  for (const broker of fixture.cluster.brokers) broker.setTopic(OTHER, { readQueues: 1 })
+  for (const broker of fixture.cluster.brokers) await broker.setTopic(OTHER, { readQueues: 1 })
   return fixture
 }
 
 /** The topics in the last heartbeat. */
-function subscribedTopics({ cluster }: OutageCluster): string[] {
-  const { subscriptions } = cluster.broker.state.members.consumers.get(GROUP) ?? {}
-  return [...(subscriptions?.keys() ?? [])].filter(topic => !topic.startsWith('%')).toSorted()
+async function subscribedTopics({ cluster }: OutageCluster): Promise<string[]> {
+  const header = { consumerGroup: GROUP }
+  const { body } = await cluster.broker.operate(connectionRequests.GET_CONSUMER_CONNECTION_LIST, { header })
+  return [...(body?.subscriptions.keys() ?? [])].filter(topic => !topic.startsWith('%')).toSorted()
 }
 
 for (const [who, start] of Object.entries(SUBSCRIBERS)) {
@@ -63,9 +65,9 @@ for (const [who, start] of Object.entries(SUBSCRIBERS)) {
     await assert.rejects(cluster.outcome(consumer.subscribe(OTHER, '*', { timeoutMs: 500 })), { code: 'TIMEOUT' })
     for (const fault of faults) fault.lift()
     await cluster.advance(100_000, 1000)
-    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
+    assert.deepEqual(await subscribedTopics(fixture), [TOPIC])
     await cluster.outcome(consumer.subscribe(OTHER))
-    assert.deepEqual(subscribedTopics(fixture), [TOPIC, OTHER])
+    assert.deepEqual(await subscribedTopics(fixture), [TOPIC, OTHER])
   })
 
   test(`${who} is subscribed after a subscribe that timed out during the heartbeat, and brokers learn it later`, async t => {
@@ -77,10 +79,10 @@ for (const [who, start] of Object.entries(SUBSCRIBERS)) {
     const since = cluster.clock.elapsed()
     await cluster.outcome(consumer.subscribe(OTHER, '*', { timeoutMs: 500 }))
     assert.ok(cluster.clock.elapsed() - since <= 550)
-    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
+    assert.deepEqual(await subscribedTopics(fixture), [TOPIC])
     fault.lift()
     await cluster.advance(60_000, 1000)
-    assert.deepEqual(subscribedTopics(fixture), [TOPIC, OTHER])
+    assert.deepEqual(await subscribedTopics(fixture), [TOPIC, OTHER])
   })
 
   test(`${who} is unsubscribed after an unsubscribe that was aborted during the heartbeat`, async t => {
@@ -96,7 +98,7 @@ for (const [who, start] of Object.entries(SUBSCRIBERS)) {
     await cluster.outcome(leaving)
     fault.lift()
     await cluster.advance(60_000, 1000)
-    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
+    assert.deepEqual(await subscribedTopics(fixture), [TOPIC])
   })
 
   test(`${who} stays subscribed after an unsubscribe with an aborted signal`, async t => {
@@ -105,7 +107,7 @@ for (const [who, start] of Object.entries(SUBSCRIBERS)) {
     const consumer = await start(fixture)
     await assert.rejects(consumer.unsubscribe(TOPIC, { signal: AbortSignal.abort() }), { code: 'ABORTED' })
     await cluster.advance(60_000, 1000)
-    assert.deepEqual(subscribedTopics(fixture), [TOPIC])
+    assert.deepEqual(await subscribedTopics(fixture), [TOPIC])
   })
 }
 
@@ -126,7 +128,7 @@ test('a message that its broker does not take back within half of the timeout is
   const fixture = await outageCluster(t, { brokers: 2 })
   const { cluster } = fixture
   cluster.broker.put({ topic: TOPIC })
-  for (const broker of cluster.brokers) broker.setTopic(`%RETRY%${GROUP}`, { readQueues: 1 })
+  for (const broker of cluster.brokers) await broker.setTopic(`%RETRY%${GROUP}`, { readQueues: 1 })
   const consumer = cluster.own(await cluster.outcome(PullConsumer.start(given(fixture))))
   const { messages } = await cluster.outcome(
     consumer.pull({ topic: TOPIC, brokerName: 'broker-a', queueId: 0 }, '*', 0, 1),

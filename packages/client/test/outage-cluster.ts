@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
+import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit/cluster'
 import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
 import { Producer, type ProducerOptions } from '../src/producer/producer.ts'
 
@@ -49,6 +49,8 @@ export class OutageCluster {
   readonly log: { readonly level: string; readonly fields: object; readonly text: string }[] = []
   /** The attempts to connect, with their times by the clock. */
   readonly dials: { readonly address: string; readonly at: number }[] = []
+  readonly #spareTopics: string[] = []
+  #topics = 0
   #count = 0
 
   constructor(cluster: TestCluster) {
@@ -111,6 +113,20 @@ export class OutageCluster {
     await Promise.all(sends)
   }
 
+  /** A topic whose route the clients have not fetched yet; another one is created in its place. */
+  newTopic(): string {
+    const topic = this.#spareTopics.shift()
+    assert.ok(topic !== undefined, 'no spare topic is left')
+    void this.addSpareTopic()
+    return topic
+  }
+
+  async addSpareTopic(): Promise<void> {
+    const topic = `New${this.#topics++}`
+    await Promise.all(this.cluster.brokers.map(broker => broker.setTopic(topic, { readQueues: 2 })))
+    this.#spareTopics.push(topic)
+  }
+
   /** Waits until all stored messages were received, at most `withinMs` by the clock. */
   async untilConsumed(withinMs = 60_000): Promise<void> {
     await this.until(() => this.ledger.isDone, withinMs)
@@ -121,9 +137,9 @@ export class OutageCluster {
   isCommitted(group = 'readers'): boolean {
     return this.cluster.brokers.every(broker =>
       [TOPIC, `%RETRY%${group}`].every(topic => {
-        const queues = broker.topicOf(topic)?.readQueues ?? 0
+        const queues = broker.topic(topic)?.readQueueNums ?? 0
         return Array.from({ length: queues }, (_, queueId) => queueId).every(
-          queueId => (broker.committed(topic, group, queueId) ?? 0) === broker.log.maxOffset(topic, queueId),
+          queueId => (broker.committed(topic, group, queueId) ?? 0) === broker.maxOffset(topic, queueId),
         )
       }),
     )
@@ -141,14 +157,18 @@ export class OutageCluster {
 
 export interface OutageClusterOptions extends TestClusterOptions {
   readonly queues?: number
+  /** How many topics `newTopic` can return at once. Default 0. */
+  readonly spareTopics?: number
 }
 
 /** Creates the cluster. At the end of the test all clients are closed, and the test fails if a connection or a timer remains. */
 export async function outageCluster(
   t: TestContext,
-  { queues = 2, ...options }: OutageClusterOptions = {},
+  { queues = 2, spareTopics = 0, ...options }: OutageClusterOptions = {},
 ): Promise<OutageCluster> {
   const cluster = await testCluster(t, options)
-  for (const broker of cluster.brokers) broker.setTopic(TOPIC, { readQueues: queues })
-  return new OutageCluster(cluster)
+  for (const broker of cluster.brokers) await broker.setTopic(TOPIC, { readQueues: queues })
+  const fixture = new OutageCluster(cluster)
+  for (let spare = 0; spare < spareTopics; spare++) await fixture.addSpareTopic()
+  return fixture
 }

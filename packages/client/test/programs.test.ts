@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 
 interface Program {
   readonly child: ChildProcessWithoutNullStreams
@@ -45,7 +45,7 @@ async function untilWritten({ out, err, child, ended }: Program, line: string): 
 
 async function ports(t: TestContext): Promise<TestCluster> {
   const cluster = await testCluster(t, { realPorts: true })
-  cluster.broker.setTopic('Orders')
+  await cluster.broker.setTopic('Orders')
   // The cluster's clock stands still: the programs use real time.
   return cluster
 }

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { responseCodes } from '@gantrymq/protocol'
 import type { Logger } from '@gantrymq/remoting'
-import type { TestCluster } from '@gantrymq/testkit'
+import type { TestBroker, TestCluster } from '@gantrymq/testkit/cluster'
 import { PushConsumer, type PushConsumerOptions } from '../src/consumer/push-consumer.ts'
 
 type Given<Body> = Partial<PushConsumerOptions<Body>>
@@ -40,4 +41,18 @@ export async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'offsets-'))
   t.after(() => rm(path, { recursive: true }))
   return path
+}
+
+/**
+ * Has new groups start without an offset, as when the first messages of a queue are no longer in the broker's memory. Otherwise a
+ * broker has them start at 0: Apache's ConsumerManageProcessor.queryConsumerOffset.
+ */
+export function forgetsFirstMessages(broker: TestBroker): void {
+  broker.fault('QUERY_CONSUMER_OFFSET', {
+    answer: 'code',
+    code: responseCodes.QUERY_NOT_FOUND,
+    times: Infinity,
+    where: ({ header: { topic = '', consumerGroup = '', queueId } }) =>
+      broker.committed(topic, consumerGroup, Number(queueId)) === undefined,
+  })
 }

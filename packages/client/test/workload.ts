@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
-import type { TestCluster } from '@gantrymq/testkit'
+import type { StoredMessage } from '@gantrymq/protocol'
+import type { TestCluster } from '@gantrymq/testkit/cluster'
 import { ClientError } from '../src/errors.ts'
 import { type OutageCluster, TOPIC } from './outage-cluster.ts'
 
@@ -103,6 +104,11 @@ export const committed =
   (broker, topic, queueId) =>
     broker.committed(topic, group, queueId) ?? 0
 
+/** Where messages wait that were sent back. */
+const DELAYED = 'SCHEDULE_TOPIC_XXXX'
+
+const idOf = ({ storeHost, physicalOffset }: StoredMessage): string => `${storeHost.ip} ${physicalOffset}`
+
 interface Queue {
   readonly name: string
   /** The group's offset. */
@@ -119,17 +125,18 @@ export function queuesOf(
   progress: Progress,
 ) {
   const { brokers } = fixture.cluster
-  const all = topics.flatMap(topic => brokers.flatMap(({ log }) => log.messages(topic)))
-  const last = new Map(all.map(entry => [entry.message.body.toString(), entry]))
-  const isOpen = (entry: (typeof all)[number]): boolean => {
-    const body = entry.message.body.toString()
-    return !done.has(body) && last.get(body) === entry
+  const copies = brokers.flatMap(broker => [...topics, DELAYED].flatMap(topic => broker.messages(topic)))
+  copies.sort((a, b) => Number(a.storeTimestamp) - Number(b.storeTimestamp) || a.reconsumeTimes - b.reconsumeTimes)
+  const last = new Map(copies.map(copy => [copy.body.toString(), idOf(copy)]))
+  const isOpen = (message: StoredMessage): boolean => {
+    const body = message.body.toString()
+    return !done.has(body) && last.get(body) === idOf(message)
   }
   return topics.flatMap(topic =>
     brokers.flatMap(broker =>
-      Array.from({ length: broker.topicOf(topic)?.readQueues ?? 0 }, (_, queueId): Queue => {
-        const entries = broker.log.messages(topic, queueId)
-        const firstOpen = entries.find(isOpen)?.queueOffset ?? entries.length
+      Array.from({ length: broker.topic(topic)?.readQueueNums ?? 0 }, (_, queueId): Queue => {
+        const entries = broker.messages(topic, queueId)
+        const firstOpen = Number(entries.find(isOpen)?.queueOffset ?? entries.length)
         return { name: `${broker.name} ${topic} ${queueId}`, offset: progress(broker, topic, queueId), firstOpen }
       }),
     ),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type TestContext, test } from 'node:test'
 import { Producer, type ProducerOptions, PushConsumer, type PushConsumerOptions } from '@gantrymq/client'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import {
   type Attributes,
   type Context,
@@ -102,7 +102,7 @@ async function instrumented(t: TestContext) {
     propagation.disable()
   })
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const spans = (name: string) => exporter.getFinishedSpans().filter(span => span.name === name)
   return { cluster, spans, measured, tracer: tracerProvider.getTracer('test'), instrumentation }
 }
@@ -151,7 +151,7 @@ test('a batch is one span with the number of its messages, and each message has 
   assert.equal(span?.attributes['messaging.batch.message_count'], 3)
   const sent = measured.find(({ metric }) => metric === 'messaging.client.sent.messages')
   assert.equal(sent?.value, 3)
-  const stored = cluster.broker.log.messages('Orders').map(({ message }) => message.properties.get('traceparent'))
+  const stored = cluster.broker.messages('Orders').map(({ properties }) => properties.get('traceparent'))
   const expected = `00-${span?.spanContext().traceId}-${span?.spanContext().spanId}-01`
   assert.deepEqual(stored, [expected, expected, expected])
 })
@@ -232,7 +232,7 @@ test('when a listener throws, its span ends with the error', async t => {
 
 test('the namespace is an attribute and not part of the topic', async t => {
   const { cluster, spans } = await instrumented(t)
-  cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
   const producer = await producing(cluster, { namespace: 'shop' })
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   assert.equal(spans('send Orders')[0]?.attributes['messaging.rocketmq.namespace'], 'shop')
@@ -245,5 +245,5 @@ test('after it is disposed there are no spans, and nothing is added to messages'
   instrumentation[Symbol.dispose]()
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   assert.equal(spans('send Orders').length, 0)
-  assert.equal(cluster.broker.log.messages('Orders')[0]?.message.properties.has('traceparent'), false)
+  assert.equal(cluster.broker.messages('Orders')[0]?.properties.has('traceparent'), false)
 })

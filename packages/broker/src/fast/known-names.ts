@@ -11,7 +11,7 @@ const LONGEST = 255
 
 /** The strings of names that requests repeat. A sender of random names only replaces others. */
 export class KnownNames {
-  readonly #slots: (Known | undefined)[] = Array.from({ length: SLOTS }, () => undefined)
+  readonly #slots: (Known | undefined)[] = Array<Known | undefined>(SLOTS).fill(undefined)
 
   /** The string of `bytes[start, end)`, which is one object for all requests, so that maps find it quickly; undefined if it is too long. */
   find(bytes: Buffer, start: number, end: number): string | undefined {

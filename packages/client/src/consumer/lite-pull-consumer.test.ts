@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit/cluster'
+import { forgetsFirstMessages } from '../../test/push-fixture.ts'
 import { ClientError } from '../errors.ts'
 import { text } from '../message/codec.ts'
 import type { MessageQueue } from '../message/message.ts'
@@ -18,7 +19,7 @@ type Options = Partial<LitePullConsumerOptions<string>>
 
 async function started(t: TestContext, options: Options = {}, on: TestClusterOptions = {}, queues = 1) {
   const cluster = await testCluster(t, on)
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: queues })
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: queues })
   const consumer = await joined(cluster, options)
   return { cluster, consumer, broker: cluster.broker }
 }
@@ -57,7 +58,7 @@ const failure =
 
 test('subscribed queues are assigned, pulled, and polled pull by pull', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   put(cluster, ['a', 'b', 'c'])
   const consumer = await joined(cluster, { subscriptions: { Orders: '*' }, pullBatchSize: 2 })
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a', 'b'])
@@ -262,12 +263,13 @@ test('offsets of messages that the filter excludes are committed too', async t =
 
 test('a queue starts at the stored offset, or where consumeFrom says if there is none', async t => {
   const begins = async (options: Options, stored?: number) => {
-    const cluster = await testCluster(t, { brokers: [{ startsAtZero: false }] })
-    cluster.broker.setTopic('Orders', { readQueues: 1 })
+    const cluster = await testCluster(t)
+    await cluster.broker.setTopic('Orders', { readQueues: 1 })
+    forgetsFirstMessages(cluster.broker)
     put(cluster, ['a'])
     await cluster.advance(1000)
     put(cluster, ['b'])
-    if (stored !== undefined) cluster.broker.commit('Orders', GROUP, 0, stored)
+    if (stored !== undefined) await cluster.broker.commit('Orders', GROUP, 0, stored)
     const consumer = await joined(cluster, options)
     await cluster.outcome(consumer.assign([queue]))
     await cluster.settle()
@@ -327,16 +329,22 @@ test('a pull in flight delivers no messages after a seek or a pause', async t =>
   const sought = consumer.seek(queue, 0)
   put(cluster, ['b'])
   await cluster.outcome(sought)
-  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a', 'b'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
 })
 
 test('an offset that the broker no longer has is replaced by the one it suggests', async t => {
-  const { cluster, consumer, broker } = await started(t)
-  put(cluster, ['a', 'b', 'c'])
-  broker.state.log.trim('Orders', 0, 2)
-  broker.commit('Orders', GROUP, 0, 1)
+  const options = { mappedFileSizeCommitLog: 1 << 16 }
+  const { cluster, consumer, broker } = await started(t, {}, { brokers: [{ options }] })
+  const large = 'x'.repeat(40_000)
+  put(cluster, [large, large, 'c'])
+  await cluster.settle()
+  cluster.clock.jump(73 * 3_600_000)
+  await broker.broker.store.deleteExpired()
+  assert.equal(broker.broker.status.topic('Orders')?.queues[0]?.minOffset, 1)
+  await broker.commit('Orders', GROUP, 0, 0)
   await cluster.outcome(consumer.assign([queue]))
-  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['c'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), [large, 'c'])
 })
 
 test('flow control stops pulling until messages are polled', async t => {
@@ -376,7 +384,7 @@ test('onTopicQueues calls the listener when a topic gets more queues', async t =
   const counts: number[] = []
   consumer.onTopicQueues('Orders', queues => counts.push(queues.length))
   assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 1)
-  broker.setTopic('Orders', { readQueues: 3 })
+  await broker.setTopic('Orders', { readQueues: 3 })
   await cluster.advance(31_000, 500)
   assert.deepEqual(counts, [3])
 })
@@ -415,7 +423,7 @@ test('broadcast members read all queues and store their offsets in a file', asyn
   const offsetsFolder = await mkdtemp(join(tmpdir(), 'gantry-offsets-'))
   t.after(() => rm(offsetsFolder, { recursive: true }))
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   put(cluster, ['a', 'b'])
   const { nameServerList: nameServers, clock, dial } = cluster
   const common = { nameServers, clock, dial, group: GROUP, clientIp: '10.0.0.9', offsetsFolder, broadcast: true }
@@ -459,7 +467,7 @@ for (const [how, listener] of badListeners) {
     consumer.onTopicQueues('Orders', listener)
     consumer.onTopicQueues('Orders', queues => counts.push(queues.length))
     await cluster.until(() => consumer.assignment.length === 1)
-    broker.setTopic('Orders', { readQueues: 3 })
+    await broker.setTopic('Orders', { readQueues: 3 })
     assert.equal((await cluster.outcome(consumer.queuesOf('Orders'))).length, 3)
     assert.deepEqual(counts, [3])
     await cluster.until(() => consumer.assignment.length === 3, { stepMs: 50 })
@@ -469,10 +477,10 @@ for (const [how, listener] of badListeners) {
 test('a queue that is assigned starts at its current offset, even if an older one was queried before', async t => {
   const { cluster, broker, consumer } = await started(t)
   put(cluster, ['a', 'b', 'c', 'd'])
-  broker.commit('Orders', GROUP, 0, 1)
+  await broker.commit('Orders', GROUP, 0, 1)
   await cluster.outcome(consumer.queuesOf('Orders'))
   assert.equal(await cluster.outcome(consumer.committed(queue)), 1)
-  broker.commit('Orders', GROUP, 0, 3)
+  await broker.commit('Orders', GROUP, 0, 3)
   await cluster.outcome(consumer.assign([queue]))
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['d'])
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { testCluster, type TestClusterOptions } from '@gantrymq/testkit'
+import { testCluster, type TestClusterOptions } from '@gantrymq/testkit/cluster'
 import { text } from '../message/codec.ts'
 import { ClientError } from '../errors.ts'
 import { PullConsumer, type PullConsumerOptions } from './pull-consumer.ts'
@@ -14,13 +14,14 @@ async function started(
   on: TestClusterOptions = {},
 ) {
   const cluster = await testCluster(t, on)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   const { nameServerList: nameServers, clock, dial, broker } = cluster
   const given = { nameServers, clock, dial, group: GROUP, codec: text(), ...options }
   const consumer = cluster.own(await cluster.outcome(PullConsumer.start(given)))
-  const put = (body: string, tag?: string) => {
+  const put = async (body: string, tag?: string) => {
     const properties = new Map(tag === undefined ? [] : [['TAGS', tag]])
     broker.put({ topic: 'Orders', queueId: 0, body: Buffer.from(body), properties })
+    await cluster.settle(1)
   }
   return { cluster, broker, consumer, put }
 }
@@ -34,7 +35,7 @@ test('a pull returns what it found and the next offset', async t => {
     ['b', 'y'],
     ['c', 'x'],
   ] as const)
-    put(body, tag)
+    await put(body, tag)
   const pull = async (offset: number, max: number, expression = '*') => {
     const result = await cluster.outcome(consumer.pull(queue, expression, offset, max))
     return { ...result, messages: result.messages.map(({ body }) => body) }
@@ -53,7 +54,7 @@ test('a pull that may wait returns messages that arrive later', async t => {
   const { cluster, broker, consumer, put } = await started(t)
   const pulled = consumer.pull(queue, '*', 0, 10, { wait: true })
   await cluster.until(() => broker.waitingPulls === 1)
-  put('a')
+  await put('a')
   assert.deepEqual(
     (await cluster.outcome(pulled)).messages.map(({ body }) => body),
     ['a'],
@@ -80,7 +81,7 @@ test('offsets are set in memory, stored on request, and stored automatically for
   consumer.updateOffset(queue, 7)
   await cluster.advance(6000)
   assert.equal(broker.committed('Orders', GROUP, 0), 7)
-  broker.commit('Orders', GROUP, 0, 8)
+  await broker.commit('Orders', GROUP, 0, 8)
   assert.equal(await cluster.outcome(consumer.fetchOffset(queue, { fromBroker: true })), 8)
 })
 
@@ -94,13 +95,14 @@ test('the offset of a queue in balance is kept although the queue is not pulled 
 
 test('a message that was sent back arrives through the retry topic', async t => {
   const { cluster, broker, consumer, put } = await started(t)
-  put('a')
+  await put('a')
   const { messages } = await cluster.outcome(consumer.pull(queue, '*', 0, 1))
   assert.ok(messages[0])
   await cluster.outcome(consumer.sendMessageBack(messages[0], 1))
-  const [back] = broker.log.messages(consumer.retryTopic)
-  assert.equal(String(back?.message.body), 'a')
-  assert.equal(back?.message.reconsumeTimes, 1)
+  await cluster.advance(1200)
+  const [back] = broker.messages(consumer.retryTopic)
+  assert.equal(String(back?.body), 'a')
+  assert.equal(back?.reconsumeTimes, 1)
 })
 
 test('a pull with wrong arguments is refused before it is sent', async t => {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { testCluster } from '@gantrymq/testkit'
+import { type Position, testCluster } from '@gantrymq/testkit/cluster'
 import { ClientError } from '../errors.ts'
 import { PushConsumer } from './push-consumer.ts'
-import { consumerOptions, recordingLog, startConsumer } from '../../test/push-fixture.ts'
+import { consumerOptions, forgetsFirstMessages, recordingLog, startConsumer } from '../../test/push-fixture.ts'
 
 test('messages of all queues reach the listener, and the offsets are stored when the consumer closes', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
   const seen: string[] = []
   const consumer = await startConsumer(cluster, { onMessage: message => void seen.push(message.body.toString()) })
   for (const broker of cluster.brokers) {
@@ -26,7 +26,7 @@ test('messages of all queues reach the listener, and the offsets are stored when
 
 test('offsets are committed whether listeners return at once or later', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const holds = Promise.withResolvers<void>()
   const seen: number[] = []
   const consumer = await startConsumer(cluster, {
@@ -51,7 +51,7 @@ test('offsets are committed whether listeners return at once or later', async t 
 
 test('a pull commits an offset only while no message is being consumed', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const holds = Promise.withResolvers<void>()
   const seen: number[] = []
   await startConsumer(cluster, {
@@ -96,7 +96,9 @@ for (const [what, more, sentence] of [
 
 test('an SQL92 filter that the broker cannot parse fails the start with an error that quotes it', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders')
+  await cluster.broker.setTopic('Orders')
+  const remark = 'org.apache.rocketmq.filter.parser.ParseException: Encountered "<EOF>"'
+  cluster.broker.fault('CHECK_CLIENT_CONFIG', { answer: 'code', code: 23, remark })
   const options = consumerOptions(cluster, { subscriptions: { Orders: { sql: 'a > (5' } }, onMessage() {} })
   const error = await cluster.outcome(PushConsumer.start(options).catch((cause: unknown) => cause))
   assert.ok(error instanceof ClientError)
@@ -107,18 +109,14 @@ test('an SQL92 filter that the broker cannot parse fails the start with an error
 
 test('a corrupt message is logged and skipped, and the offset advances', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
   const { log, texts } = recordingLog()
   const consumer = await startConsumer(cluster, { log, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
   const entries = Array.from({ length: 4 }, () => cluster.broker.put({ topic: 'Orders', body: Buffer.from('hello') }))
   await cluster.until(() => seen.length === 4)
-  const bad = cluster.broker.state.log.put(
-    { topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() },
-    cluster.clock.now(),
-  )
   // Changes a byte of the body, so that its checksum is wrong.
-  bad.bytes[bad.bytes.indexOf('hello')]! ^= 1
+  cluster.broker.corrupt(cluster.broker.put({ topic: 'Orders' }), bytes => void (bytes[bytes.indexOf('hello')]! ^= 1))
   cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => seen.length === 5)
   assert.equal(entries.length, 4)
@@ -131,9 +129,9 @@ test('a corrupt message is logged and skipped, and the offset advances', async t
 
 test('messages after one with a wrong size are pulled again', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const entries = Array.from({ length: 6 }, () => cluster.broker.put({ topic: 'Orders' }))
-  entries[2]?.bytes.writeInt32BE(3, 0)
+  cluster.broker.corrupt(entries[2] as Position, bytes => void bytes.writeInt32BE(3, 0))
   const seen: number[] = []
   await startConsumer(cluster, { onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
   await cluster.until(() => seen.length === 5, { stepMs: 10 })
@@ -142,9 +140,10 @@ test('messages after one with a wrong size are pulled again', async t => {
 
 test('an offset that the broker does not have is replaced by the one it suggests', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
-  cluster.broker.commit('Orders', 'readers', 0, 100)
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.commit('Orders', 'readers', 0, 100)
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
+  await cluster.settle()
   const seen: number[] = []
   const consumer = await startConsumer(cluster, { onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
   await cluster.until(() => cluster.broker.committed('Orders', 'readers', 0) === 3)
@@ -156,13 +155,16 @@ test('an offset that the broker does not have is replaced by the one it suggests
 })
 
 test('a group without offsets starts where consumeFrom says: last, first or a time', async t => {
-  const cluster = await testCluster(t, { brokers: [{ startsAtZero: false }] })
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  forgetsFirstMessages(cluster.broker)
   cluster.broker.put({ topic: 'Orders' })
   cluster.broker.put({ topic: 'Orders' })
+  await cluster.settle()
   cluster.clock.advance(10_000)
   const since = new Date(cluster.clock.now() - 5000)
   cluster.broker.put({ topic: 'Orders' })
+  await cluster.settle()
   const seen: string[] = []
   for (const [group, consumeFrom] of [
     ['a', 'last'],
@@ -177,15 +179,15 @@ test('a group without offsets starts where consumeFrom says: last, first or a ti
   }
   await cluster.advance(1000)
   cluster.broker.put({ topic: 'Orders' })
-  await cluster.until(() => seen.length === 1 + 4 + 2)
+  await cluster.until(() => seen.length === 1 + 4 + 2, { stepMs: 100 })
   assert.deepEqual(seen.toSorted(), ['a3', 'b0', 'b1', 'b2', 'b3', 'c2', 'c3'])
 })
 
 test('a group whose offset cannot be read is not treated as new', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders' })
-  cluster.broker.commit('Orders', 'readers', 0, 2)
+  await cluster.broker.commit('Orders', 'readers', 0, 2)
   cluster.broker.fault('QUERY_CONSUMER_OFFSET', { answer: 'code', code: 1, times: 3 })
   const seen: number[] = []
   await startConsumer(cluster, { onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
@@ -195,10 +197,10 @@ test('a group whose offset cannot be read is not treated as new', async t => {
 
 test('a paused consumer does not pull, and continues when it is resumed', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
   const consumer = await startConsumer(cluster, { onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   consumer.pause()
   cluster.broker.put({ topic: 'Orders' })
   // The pull that was in flight still returns its message.
@@ -212,8 +214,8 @@ test('a paused consumer does not pull, and continues when it is resumed', async 
 
 test('topics can be subscribed and unsubscribed while the consumer runs', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
-  cluster.broker.setTopic('Returns', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Returns', { readQueues: 1 })
   const seen: string[] = []
   const consumer = await startConsumer(cluster, { namespace: '', onMessage: ({ topic }) => void seen.push(topic) })
   await cluster.outcome(consumer.subscribe('Returns', 'a || b'))
@@ -234,10 +236,10 @@ test('topics can be subscribed and unsubscribed while the consumer runs', async 
 
 test('pulls name only subscriptions that the broker knows from a heartbeat', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
   const { log, texts } = recordingLog()
   const consumer = await startConsumer(cluster, { log, onMessage() {} })
-  await cluster.until(() => consumer.queues.length === 6)
+  await cluster.until(() => consumer.queues.length === 6, { stepMs: 100 })
   for (const broker of cluster.brokers) broker.fault('HEART_BEAT', { answer: 'late', ms: 500, times: 10 })
   const other = await startConsumer(cluster, { log, instanceName: 'other', onMessage() {} })
   await cluster.advance(5000)
@@ -248,7 +250,7 @@ test('pulls name only subscriptions that the broker knows from a heartbeat', asy
 
 test('closing waits for running listeners and commits their messages, but starts no more', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
   const end = Promise.withResolvers<void>()
   const seen: number[] = []
@@ -272,7 +274,7 @@ test('closing waits for running listeners and commits their messages, but starts
 
 test('closing waits no longer than drainMs, and leaves unfinished messages to the next member', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
   let signal: AbortSignal | undefined
   const consumer = await startConsumer(cluster, {
@@ -289,13 +291,13 @@ test('closing waits no longer than drainMs, and leaves unfinished messages to th
 
 test('a broker that is slow to commit gets one commit at a time, and the last offset when the consumer closes', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
   const consumer = await startConsumer(cluster, {
     persistOffsetsMs: 100,
     onMessage: ({ queueOffset }) => void seen.push(queueOffset),
   })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   const slow = cluster.broker.fault('UPDATE_CONSUMER_OFFSET', {
     answer: 'late',
     ms: 3000,
@@ -314,7 +316,7 @@ test('a broker that is slow to commit gets one commit at a time, and the last of
 
 test('offsets that cannot be committed at the end are logged, and close resolves', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const { log, texts } = recordingLog()
   const consumer = await startConsumer(cluster, { log, persistOffsetsMs: 60_000, onMessage() {} })
   cluster.broker.put({ topic: 'Orders' })
@@ -328,7 +330,7 @@ test('offsets that cannot be committed at the end are logged, and close resolves
 
 test('one queue of a topic is committed ahead of the others, as Apache’s brokers lose one of two concurrent first commits', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 4 })
+  await cluster.broker.setTopic('Orders', { readQueues: 4 })
   const consumer = await startConsumer(cluster, { persistOffsetsMs: 60_000, onMessage() {} })
   for (let queueId = 0; queueId < 4; queueId++) cluster.broker.put({ topic: 'Orders', queueId })
   await cluster.until(() => consumer.stats.consumed === 4)
@@ -346,7 +348,7 @@ test('one queue of a topic is committed ahead of the others, as Apache’s broke
 
 test('listeners see topics without the namespace, also for redelivered messages', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('ns%Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('ns%Orders', { readQueues: 1 })
   const seen: string[] = []
   const consumer = await startConsumer(cluster, {
     namespace: 'ns',
@@ -356,18 +358,17 @@ test('listeners see topics without the namespace, also for redelivered messages'
     },
   })
   cluster.broker.put({ topic: 'ns%Orders' })
-  await cluster.until(() => seen.length === 2)
+  await cluster.until(() => seen.length === 2, { stepMs: 100 })
   assert.deepEqual(seen, ['Orders', 'Orders'])
   assert.equal(consumer.group, 'readers')
-  assert.ok(cluster.broker.log.messages('%RETRY%ns%readers').length === 1)
+  assert.ok(cluster.broker.messages('%RETRY%ns%readers').length === 1)
 })
 
 test('brokers learn that a topic was unsubscribed while it was being subscribed to', async t => {
   const cluster = await testCluster(t)
-  for (const topic of ['Orders', 'Returns']) cluster.broker.setTopic(topic, { readQueues: 1 })
+  for (const topic of ['Orders', 'Returns']) await cluster.broker.setTopic(topic, { readQueues: 1 })
   const consumer = await startConsumer(cluster, { onMessage() {} })
-  const known = (): boolean =>
-    cluster.broker.state.members.consumers.get('readers')?.subscriptions.has('Returns') ?? false
+  const known = (): boolean => cluster.broker.topicsOf('readers').has('Returns')
   const beats = cluster.broker.fault('HEART_BEAT', { answer: 'late', ms: 500 })
   const joining = consumer.subscribe('Returns')
   await cluster.until(() => beats.met === 1)
@@ -378,8 +379,8 @@ test('brokers learn that a topic was unsubscribed while it was being subscribed 
 
 test('queues of an unsubscribed topic leave their part of the limits to the other queues', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
-  cluster.broker.setTopic('Returns', { readQueues: 3 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Returns', { readQueues: 3 })
   const ends = Promise.withResolvers<undefined>()
   const consumer = await startConsumer(cluster, {
     subscriptions: { Orders: '*', Returns: '*' },

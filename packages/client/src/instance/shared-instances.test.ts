@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Logger } from '@gantrymq/remoting'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { type ClientOptions, type InstanceOptions, instanceOptions } from './instance-options.ts'
 import { readOptions } from '../options.ts'
 import { acquireInstance } from './shared-instances.ts'

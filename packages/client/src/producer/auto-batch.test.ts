@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { testCluster, type TestClusterOptions } from '@gantrymq/testkit'
+import { testCluster, type TestClusterOptions } from '@gantrymq/testkit/cluster'
 import { Producer, type ProducerOptions } from './producer.ts'
 
 async function setUp(t: TestContext, settings: Partial<ProducerOptions> = {}, options: TestClusterOptions = {}) {
   const cluster = await testCluster(t, options)
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
   const { nameServerList: nameServers, clock, dial } = cluster
   const given = { nameServers, clock, dial, group: 'orders', autoBatch: true, ...settings }
   const producer = cluster.own(await cluster.outcome(Producer.start(given)))
@@ -27,7 +27,7 @@ test('single sends within the delay are sent as one batch, and each gets its own
   )
   assert.equal(new Set(receipts.map(({ messageId }) => messageId)).size, 3)
   assert.deepEqual(
-    cluster.broker.log.messages('Orders').map(({ message: { body } }) => String(body)),
+    cluster.broker.messages('Orders').map(({ body }) => String(body)),
     ['a', 'b', 'c'],
   )
 })
@@ -53,7 +53,7 @@ test('an illegal message is refused alone, and the others of its batch are sent'
   const bad = assert.rejects(producer.send(message('far too long for this')), { code: 'MESSAGE_ILLEGAL' })
   const good = [producer.send(message('a')), producer.send(message('b'))]
   await cluster.outcome(Promise.all([bad, ...good]), { stepMs: 5 })
-  assert.equal(cluster.broker.log.messages('Orders').length, 2)
+  assert.equal(cluster.broker.messages('Orders').length, 2)
 })
 
 test('a value that is no message or no option is refused as without batching', async t => {
@@ -84,7 +84,7 @@ test('open batches are sent before the producer closes', async t => {
   await cluster.settle()
   await cluster.outcome(producer.close(), { stepMs: 5 })
   await Promise.all(sends)
-  assert.equal(cluster.broker.log.messages('Orders').length, 2)
+  assert.equal(cluster.broker.messages('Orders').length, 2)
 })
 
 test('when a batch fails, each of its sends fails', async t => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { batchedSize, decodeBatch } from '@gantrymq/protocol'
-import { type ScriptedBroker, type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestBroker, type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import fc from 'fast-check'
 import type { OutgoingMessage } from '../message/message.ts'
 import { BatchError, type BatchItem, groupsOf, batchesOf } from './batches.ts'
@@ -10,7 +10,7 @@ import { Producer } from './producer.ts'
 
 async function setUp(t: TestContext, settings: object = {}, brokers = 1) {
   const cluster = await testCluster(t, { brokers })
-  for (const broker of cluster.brokers) for (const topic of ['Orders', 'Bills']) broker.setTopic(topic)
+  for (const broker of cluster.brokers) for (const topic of ['Orders', 'Bills']) await broker.setTopic(topic)
   const { nameServerList: nameServers, clock, dial } = cluster
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', ...settings })
   return { cluster, producer: cluster.own(await cluster.outcome(starting)) }
@@ -24,12 +24,12 @@ test('messages of one topic are sent in one request, and each gets its own recei
   const { cluster, producer } = await setUp(t)
   const receipts = await cluster.outcome(producer.sendBatch(orders(3)))
   assert.equal(batches(cluster).length, 1)
-  const stored = cluster.broker.log.messages('Orders')
+  const stored = cluster.broker.messages('Orders')
   assert.deepEqual(
-    stored.map(({ message, queueOffset }) => [
-      message.body.toString(),
-      message.properties.get('UNIQ_KEY'),
-      queueOffset,
+    stored.map(({ body, properties, queueOffset }) => [
+      body.toString(),
+      properties.get('UNIQ_KEY'),
+      Number(queueOffset),
     ]),
     receipts.map(({ messageId, queueOffset }, index) => [`order ${index}`, messageId, queueOffset]),
   )
@@ -166,7 +166,7 @@ test('batches are never compressed', async t => {
   const { cluster, producer } = await setUp(t, { compressOver: 100 })
   await cluster.outcome(producer.sendBatch(orders(3).map(message => ({ ...message, body: 'x'.repeat(500) }))))
   assert.deepEqual(
-    cluster.broker.log.messages('Orders').map(({ message }) => message.body.length),
+    cluster.broker.messages('Orders').map(({ body }) => body.length),
     [500, 500, 500],
   )
   assert.equal(batches(cluster)[0]?.header['f'], '0')
@@ -183,7 +183,7 @@ test('for 4.9 brokers a batch has no id, which they would give to each of its me
 
 test('a broker that does not answer delays one batch by a second, and later ones go to other brokers', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
-  for (const broker of cluster.brokers) broker.setTopic('Orders')
+  for (const broker of cluster.brokers) await broker.setTopic('Orders')
   const { nameServerList: nameServers, clock, dial } = cluster
   cluster.brokers[1]?.fault('*', { answer: 'never', handled: false, times: Number.POSITIVE_INFINITY })
   const producer = cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders' })))
@@ -199,18 +199,18 @@ test('a broker that does not answer delays one batch by a second, and later ones
 
 test('the version of a broker that was away is learned again', async t => {
   const cluster = await testCluster(t, { brokers: [{}, { release: '4.9' }] })
-  for (const broker of cluster.brokers) broker.setTopic('Orders')
+  for (const broker of cluster.brokers) await broker.setTopic('Orders')
   const { nameServerList: nameServers, clock, dial } = cluster
-  const old = cluster.brokers[1] as ScriptedBroker
+  const old = cluster.brokers[1] as TestBroker
   const given = { nameServers, clock, dial, group: 'orders', heartbeatMs: 100_000 }
   const producer = cluster.own(await cluster.outcome(Producer.start(given)))
   await cluster.outcome(producer.sendBatch(orders(2)))
   old.down()
-  cluster.nameServer.brokers.delete(old)
+  old.leave()
   await cluster.advance(31_000, 1000)
   old.up()
-  cluster.nameServer.brokers.add(old)
-  await cluster.advance(30_000, 1000)
+  old.join()
+  await cluster.advance(61_000, 1000)
   const queue = { topic: 'Orders', brokerName: old.name, queueId: 0 }
   await cluster.outcome(producer.sendBatch(orders(2), { queue }))
   assert.equal(old.server.requestsOf('SEND_BATCH_MESSAGE').at(-1)?.header['i'], 'WAIT\u0001true\u0002')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import { decompress, readMessageProperties } from '@gantrymq/protocol'
-import { type ScriptedBroker, type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit'
+import { type TestBroker, type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit/cluster'
 import { json } from '../message/codec.ts'
 import { sendChannel } from '../diagnostics.ts'
 import { ClientError } from '../errors.ts'
@@ -18,7 +18,7 @@ async function started(cluster: TestCluster, settings: Settings = {}): Promise<P
 
 async function setUp(t: TestContext, settings: Settings = {}, options: TestClusterOptions = {}) {
   const cluster = await testCluster(t, options)
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
   return { cluster, producer: await started(cluster, settings) }
 }
 
@@ -36,8 +36,7 @@ test('a message arrives with all of its properties', async t => {
     waitStored: false,
   }
   const receipt = await cluster.outcome(producer.send(given))
-  const [entry] = cluster.broker.log.messages('Orders')
-  const stored = entry?.message
+  const [stored] = cluster.broker.messages('Orders')
   assert.equal(stored?.body.toString(), 'hello')
   assert.equal(stored.flag, 7)
   const { TAGS, KEYS, colour, UNIQ_KEY } = Object.fromEntries(stored.properties)
@@ -156,23 +155,23 @@ test('the deadline covers all attempts', async t => {
 })
 
 test('the only broker is retried at its new address', async t => {
-  const cluster = await testCluster(t, { brokers: [{ name: 'broker-a' }, { name: 'broker-a' }] })
+  const cluster = await testCluster(t, { brokers: [{ name: 'broker-a' }, { name: 'broker-a', joined: false }] })
   const [before, after] = cluster.brokers
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
-  cluster.nameServer.brokers.delete(after as never)
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
   const producer = await started(cluster)
   await cluster.outcome(producer.send(message))
   before?.down()
-  cluster.nameServer.brokers.delete(before as never)
-  cluster.nameServer.brokers.add(after as never)
+  before?.leave()
+  after?.join()
+  await cluster.advance(30_000, 1000)
   const receipt = await cluster.outcome(producer.send(message))
   assert.equal(receipt.status, 'SEND_OK')
-  assert.equal(after?.log.messages('Orders').length, 1)
+  assert.equal(after?.messages('Orders').length, 1)
 })
 
 test('a busy broker is retried without a route query per refusal, while no name server answers', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders')
+  await cluster.broker.setTopic('Orders')
   const producer = await started(cluster)
   await cluster.outcome(producer.send(message))
   const asked = () => cluster.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
@@ -190,7 +189,7 @@ test('a busy broker is retried without a route query per refusal, while no name 
 
 test('while the only broker is down, the route is fetched at most ten times a second', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders')
+  await cluster.broker.setTopic('Orders')
   const producer = await started(cluster)
   await cluster.outcome(producer.send(message))
   const asked = () => cluster.nameServer.server.requestsOf('GET_ROUTEINFO_BY_TOPIC').length
@@ -204,13 +203,13 @@ test('while the only broker is down, the route is fetched at most ten times a se
 
 test('a topic that moved to another broker is found there within the call, however quickly the old one refuses', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
-  const [before, after] = cluster.brokers as [ScriptedBroker, ScriptedBroker]
-  before.setTopic('Orders')
+  const [before, after] = cluster.brokers as [TestBroker, TestBroker]
+  await before.setTopic('Orders')
   const producer = await started(cluster)
   await cluster.outcome(producer.send(message))
-  cluster.nameServer.brokers.delete(before)
+  before.leave()
   before.fault('SEND_MESSAGE_V2', { answer: 'code', code: 17, times: Number.POSITIVE_INFINITY })
-  after.setTopic('Orders')
+  await after.setTopic('Orders')
   await cluster.advance(2000)
   cluster.nameServer.fault('*', { answer: 'late', ms: 100, times: Number.POSITIVE_INFINITY })
   assert.equal((await cluster.outcome(producer.send(message))).queue.brokerName, after.name)
@@ -274,18 +273,22 @@ test('a selector that throws or returns no queue, and a queue of another topic, 
 
 test('a topic without a writable queue is not created again', async t => {
   const { cluster, producer } = await setUp(t)
-  cluster.broker.setTopic('Closed', { perm: 4 })
+  await cluster.broker.setTopic('Closed', { perm: 4 })
   const refused = { code: 'ROUTE_MISSING', message: /No route info of this topic: Closed.*broker-a has permission 4/ }
   await assert.rejects(cluster.outcome(producer.send({ topic: 'Closed', body: 'x' })), refused)
-  cluster.broker.setTopic('Closed', { perm: 6 })
+  await cluster.broker.setTopic('Closed', { perm: 6 })
   assert.equal((await cluster.outcome(producer.send({ topic: 'Closed', body: 'x' }))).status, 'SEND_OK')
 })
 
 test('the first message creates a missing topic if brokers do that', async t => {
   const { cluster, producer } = await setUp(t, { defaultTopicQueues: 3 })
   assert.equal((await cluster.outcome(producer.send({ topic: 'Fresh', body: 'first' }))).status, 'SEND_OK')
-  assert.equal(cluster.broker.topicOf('Fresh')?.readQueues, 3)
-  const { cluster: strict, producer: other } = await setUp(t, {}, { brokers: [{ autoCreateTopics: false }] })
+  assert.equal(cluster.broker.topic('Fresh')?.readQueueNums, 3)
+  const { cluster: strict, producer: other } = await setUp(
+    t,
+    {},
+    { brokers: [{ options: { autoCreateTopicEnable: false } }] },
+  )
   const missing = { code: 'ROUTE_MISSING', responseCode: 10005, message: /No route info of this topic: Fresh/ }
   await assert.rejects(strict.outcome(other.send({ topic: 'Fresh', body: 'first' })), missing)
 })
@@ -299,7 +302,7 @@ for (const compression of ['zlib', 'zstd'] as const) {
       // Compression runs in the thread pool, in real time.
       await cluster.outcome(sending, { stepMs: 0 })
     }
-    const [small, edge, large] = cluster.broker.log.messages('Orders').map(entry => entry.message)
+    const [small, edge, large] = cluster.broker.messages('Orders')
     assert.equal((small?.sysFlag ?? -1) & 0x701, 0)
     assert.equal(edge?.sysFlag, compression === 'zlib' ? 0x301 : 0x201)
     assert.equal(decompress(large?.body as Buffer, compression).toString(), body)
@@ -339,7 +342,7 @@ test('a one-way message is stored without an answer', async t => {
   await cluster.settle()
   const [request] = sends(cluster)
   assert.equal(request?.oneway, true)
-  assert.equal(cluster.broker.log.messages('Orders').length, 1)
+  assert.equal(cluster.broker.messages('Orders').length, 1)
   await assert.rejects(producer.sendOneway({ ...message, body: '' }), { code: 'MESSAGE_ILLEGAL' })
   assert.equal(producer.stats.sent, 1)
 })
@@ -355,7 +358,7 @@ test('one-way messages avoid a broker that could not be reached', async t => {
 
 test('with a namespace brokers see prefixed names, the caller plain ones', async t => {
   const { cluster, producer } = await setUp(t, { namespace: 'shop' })
-  cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
   const seen: string[] = []
   const selector = (queues: readonly { readonly topic: string }[]) => {
     seen.push(...queues.map(({ topic }) => topic))
@@ -381,12 +384,12 @@ test('delays and timers are sent as properties of the message', async t => {
 })
 
 test('a timer message is recalled by the handle in its receipt', async t => {
-  const { cluster, producer } = await setUp(t, {}, { brokers: [{ delays: 'by-hand' }] })
+  const { cluster, producer } = await setUp(t, {}, {})
   const receipt = await cluster.outcome(producer.send({ ...message, deliverAt: cluster.clock.now() + 60_000 }))
   const handle = receipt.recallHandle ?? assert.fail('no handle')
   assert.equal(await cluster.outcome(producer.recall('Orders', handle)), receipt.messageId)
-  cluster.broker.deliverDelayed()
-  assert.equal(cluster.broker.log.messages('Orders').length, 0)
+  await cluster.advance(61_000, 500)
+  assert.equal(cluster.broker.messages('Orders').length, 0)
   await assert.rejects(producer.recall('Orders', 'nonsense'), { code: 'BAD_OPTION', message: /handle is invalid/ })
   await assert.rejects(producer.recall('%RETRY%g', handle), { code: 'BAD_NAME' })
 })
@@ -397,7 +400,7 @@ test('the codec encodes the body, and its failure is an illegal message', async 
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', codec: json<{ id: bigint | number }>() })
   const producer = cluster.own(await cluster.outcome(starting))
   await cluster.outcome(producer.send({ topic: 'Orders', body: { id: 7 } }))
-  assert.equal(cluster.broker.log.messages('Orders')[0]?.message.body.toString(), '{"id":7}')
+  assert.equal(cluster.broker.messages('Orders')[0]?.body.toString(), '{"id":7}')
   await assert.rejects(producer.send({ topic: 'Orders', body: { id: 7n } }), {
     code: 'MESSAGE_ILLEGAL',
     message: /codec/,
@@ -428,7 +431,7 @@ test('subscribers of the send channel see each send and may add properties', asy
   await assert.rejects(producer.send({ ...message, body: '' }))
   assert.deepEqual(seen, ['start send Orders', 'end', 'start send Orders', 'error', 'end'])
   assert.deepEqual(receipts, [sent, undefined])
-  assert.equal(cluster.broker.log.messages('Orders')[0]?.message.properties.get('traceparent'), '00-1')
+  assert.equal(cluster.broker.messages('Orders')[0]?.properties.get('traceparent'), '00-1')
 })
 
 test('brokers get a heartbeat when the producer connects, and an unregistration when it closes', async t => {

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { clientNotices, writeMessageProperties } from '@gantrymq/protocol'
-import { type LogEntry, type ScriptedBroker, type TestCluster, testCluster } from '@gantrymq/testkit'
+import { clientNotices, type StoredMessage, writeMessageProperties } from '@gantrymq/protocol'
+import { type TestBroker, type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { Producer } from './producer.ts'
 
 async function setUp(t: TestContext, brokers = 1) {
   const cluster = await testCluster(t, { brokers })
-  for (const broker of cluster.brokers) {
-    broker.setTopic('Questions', { readQueues: 1 })
-    broker.setTopic('DefaultCluster_REPLY_TOPIC', { readQueues: 1 })
-  }
+  for (const broker of cluster.brokers) await broker.setTopic('Questions', { readQueues: 1 })
   return { cluster, producer: await started(cluster, 'askers'), replier: await started(cluster, 'repliers', 'replier') }
 }
 
@@ -22,11 +19,10 @@ const question = { topic: 'Questions', body: 'how much?' }
 
 /** The next request that a broker stores, as a consumer would receive it. */
 async function requestAt(cluster: TestCluster, broker = 0) {
-  const { log, name: brokerName } = cluster.brokers[broker] as ScriptedBroker
-  await cluster.until(() => log.messages('Questions').length > 0)
-  const { message } = log.messages('Questions').at(-1) as LogEntry
-  const queue = { topic: 'Questions', brokerName, queueId: 0 }
-  return { properties: message.properties, queue }
+  const asked = cluster.brokers[broker] as TestBroker
+  await cluster.until(() => asked.messages('Questions').length > 0)
+  const { properties } = asked.messages('Questions').at(-1) as StoredMessage
+  return { properties, queue: { topic: 'Questions', brokerName: asked.name, queueId: 0 } }
 }
 
 test('a request gets the reply of its consumer', async t => {
@@ -53,7 +49,8 @@ test('the requester is registered at the broker before the request arrives, also
 
 test('the reply may come through any broker of the cluster', async t => {
   const { cluster, producer, replier } = await setUp(t, 3)
-  for (const [index, broker] of cluster.brokers.entries()) if (index > 0) broker.setTopic('Questions', { perm: 0 })
+  for (const [index, broker] of cluster.brokers.entries())
+    if (index > 0) await broker.setTopic('Questions', { perm: 0 })
   const asking = producer.request(question, { timeoutMs: 5000 })
   const { properties } = await requestAt(cluster)
   for (const broker of cluster.brokers.slice(1)) assert.ok(broker.clientIds.includes(producer.clientId))
@@ -84,7 +81,7 @@ test('an unreachable name server does not delay a request to a known topic', asy
   const asking = producer.request(question, { timeoutMs: 3000 })
   asking.catch(() => {})
   await cluster.advance(1600)
-  assert.equal(cluster.broker.log.messages('Questions').length, 2)
+  assert.equal(cluster.broker.messages('Questions').length, 2)
   await cluster.outcome(replier.reply(await requestAt(cluster), 'seven'))
   assert.equal((await cluster.outcome(asking)).body.toString(), 'seven')
 })
@@ -106,9 +103,9 @@ test('replies still arrive after another producer of the process has closed', as
   assert.equal(other.clientId, producer.clientId)
   await cluster.outcome(other.send(question))
   await cluster.outcome(other.close())
-  const before = cluster.broker.log.messages('Questions').length
+  const before = cluster.broker.messages('Questions').length
   const asking = producer.request(question, { timeoutMs: 5000 })
-  await cluster.until(() => cluster.broker.log.messages('Questions').length > before)
+  await cluster.until(() => cluster.broker.messages('Questions').length > before)
   await cluster.outcome(replier.reply(await requestAt(cluster), 'seven'))
   assert.equal((await cluster.outcome(asking)).body.toString(), 'seven')
 })

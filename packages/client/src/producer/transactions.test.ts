@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import { Producer, type ProducerOptions } from './producer.ts'
 import type { TransactionState } from './transactions.ts'
 
+/** The broker asks for the state of a transaction after half a second, once. */
+const CHECKS = { transactionTimeOut: 500, transactionCheckInterval: 600, transactionCheckMax: 1 }
+/** By then it has asked. */
+const CHECKED_MS = 1300
+
 async function setUp(t: TestContext, settings: Omit<Partial<ProducerOptions>, 'codec'> = {}) {
-  const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders')
+  const cluster = await testCluster(t, { brokers: [{ options: CHECKS }] })
+  await cluster.broker.setTopic('Orders')
   const { nameServerList: nameServers, clock, dial } = cluster
   const checkTransaction = (): TransactionState => 'commit'
   const starting = Producer.start({ nameServers, clock, dial, group: 'orders', checkTransaction, ...settings })
   const producer = cluster.own(await cluster.outcome(starting))
-  const visible = () => cluster.broker.log.messages('Orders').length
+  const visible = () => cluster.broker.messages('Orders').length
   const endings = () => cluster.broker.server.requestsOf('END_TRANSACTION')
   return { cluster, producer, visible, endings }
 }
@@ -86,8 +91,7 @@ test('the broker asks about an unknown transaction and receives the outcome', as
   const given = { ...message, properties: { order: '7' } }
   const { messageId } = await cluster.outcome(producer.sendInTransaction(given, async () => 'unknown'))
   await cluster.settle()
-  assert.equal(cluster.broker.checkBack(), 1)
-  await cluster.settle()
+  await cluster.advance(CHECKED_MS)
   assert.deepEqual(asked, [[messageId, 'Orders', 'hello', '7', messageId]])
   const ending = endings().at(-1)
   assert.deepEqual([ending?.header['fromTransactionCheck'], ending?.header['commitOrRollback']], ['true', '8'])
@@ -106,7 +110,7 @@ test('a check that throws, returns nonsense or never settles counts as unknown',
   })
   for (let sent = 0; sent < 4; sent++) await cluster.outcome(producer.sendInTransaction(message, async () => 'unknown'))
   await cluster.settle()
-  cluster.broker.checkBack()
+  await cluster.advance(CHECKED_MS)
   await cluster.advance(61_000, 1000)
   const ofChecks = endings().filter(({ header }) => header['fromTransactionCheck'] === 'true')
   assert.deepEqual(
@@ -120,11 +124,12 @@ test('few checks run concurrently, and a limited number waits', async t => {
   let running = 0
   let most = 0
   let done = 0
+  const allAsked = Promise.withResolvers<void>()
   const { cluster, producer } = await setUp(t, {
     maxTransactionChecks: 3,
     checkTransaction: async (): Promise<TransactionState> => {
       most = Math.max(most, ++running)
-      await new Promise(resolve => setImmediate(resolve))
+      await allAsked.promise
       running--
       done++
       return 'unknown'
@@ -133,7 +138,8 @@ test('few checks run concurrently, and a limited number waits', async t => {
   for (let sent = 0; sent < 12; sent++)
     await cluster.outcome(producer.sendInTransaction(message, async () => 'unknown'))
   await cluster.settle()
-  assert.equal(cluster.broker.checkBack(), 12)
+  await cluster.advance(CHECKED_MS)
+  allAsked.resolve()
   await cluster.settle(100)
   assert.deepEqual([most, running, done], [4, 0, 7])
 })
@@ -148,8 +154,7 @@ test('each producer of a process is asked about its own group only', async t => 
   assert.equal(other.clientId, producer.clientId)
   await cluster.outcome(other.sendInTransaction(message, async () => 'unknown'))
   await cluster.settle()
-  assert.equal(cluster.broker.checkBack(), 1)
-  await cluster.settle()
+  await cluster.advance(CHECKED_MS)
   assert.deepEqual(asked, ['bills'])
 })
 
@@ -162,9 +167,8 @@ test('a producer without checkTransaction leaves the check to another of its gro
   assert.equal(other.clientId, plain.clientId)
   await cluster.outcome(other.sendInTransaction(message, async () => 'unknown'))
   await cluster.settle()
-  assert.equal(cluster.broker.checkBack(), 1)
-  await cluster.settle()
-  assert.equal(cluster.broker.log.messages('Orders').length, 1)
+  await cluster.advance(CHECKED_MS)
+  assert.equal(cluster.broker.messages('Orders').length, 1)
 })
 
 test('closing waits for a local transaction, so that its outcome is sent', async t => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient, silent } from '@gantrymq/remoting'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import { NameServers, type NameServersOptions } from './name-servers.ts'
@@ -28,7 +28,7 @@ async function open(cluster: TestCluster, given: Partial<NameServersOptions>) {
 
 test('calls go to the server that answered last, and to the next within one call when it is gone', async t => {
   const cluster = await testCluster(t, { nameServers: 3 })
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const { servers, route } = await open(cluster, {})
   await route()
   const [first] = servers.addresses
@@ -41,7 +41,7 @@ test('calls go to the server that answered last, and to the next within one call
 
 test('a server that never answers uses up only its share of the deadline', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const { servers, route } = await open(cluster, {})
   const [first] = servers.addresses
   cluster.nameServers.find(({ address }) => address === first)?.fault('*', { answer: 'never', times: 100 })
@@ -52,7 +52,7 @@ test('a server that never answers uses up only its share of the deadline', async
 
 test('a topic that one server does not know is looked up at the others', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const { servers, route } = await open(cluster, {})
   cluster.nameServers.find(({ address }) => address === servers.addresses[0])?.routes.set('T', null)
   assert.ok((await route()).body)
@@ -100,7 +100,7 @@ test('without any address the error says what to do', async t => {
 
 test('a function is called for the servers every two minutes, and by a call that has none', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   let list: string[] = []
   const { servers, route } = await open(cluster, { source: async () => list })
   await assert.rejects(route(), { code: 'NO_NAME_SERVER' })
@@ -114,7 +114,7 @@ test('a function is called for the servers every two minutes, and by a call that
 
 test('when the source fails, the known servers stay, and without any the error has the reason', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   let fails = true
   const source = (): string => {
     if (fails) throw new Error('registry is down')
@@ -131,7 +131,7 @@ test('when the source fails, the known servers stay, and without any the error h
 
 test('an address server is asked by its URL', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const asked: string[] = []
   const fetchText = async (url: string) => {
     asked.push(url)
@@ -156,7 +156,7 @@ test('the error for a missing list has the address server’s failure as its cau
 
 test('when no server answers, names are resolved again within the call, at most once a second', async t => {
   const cluster = await testCluster(t, { nameServers: 2 })
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const [before, after] = cluster.nameServers
   let [ip, lookups] = ['10.0.0.1', 0]
   const resolve = async () => (lookups++, [ip])
@@ -220,7 +220,7 @@ test('closing while the list is being found leaves no timer', async t => {
   servers.close()
   resolve('10.0.0.1:9876')
   await starting
-  assert.equal(clock.timers, 0)
+  assert.equal(cluster.clientTimers, 0)
 })
 
 test('calls that wait for the list or for an answer at the close fail with CLOSED', async t => {

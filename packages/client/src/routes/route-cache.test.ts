@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { RemotingClient, silent } from '@gantrymq/remoting'
-import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
+import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit/cluster'
 import { BrokerTable } from './broker-table.ts'
 import { Deadline } from '../deadline.ts'
 import { type KnownTopic, RouteCache } from './route-cache.ts'
@@ -36,7 +36,7 @@ const asked = (cluster: TestCluster, topic: string) =>
 
 test('concurrent calls for a topic share one query, and later calls use the cache', async t => {
   const { cluster, cache, brokers } = await open(t, { brokers: 2 })
-  for (const broker of cluster.brokers) broker.setTopic('T', { readQueues: 3, writeQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic('T', { readQueues: 3, writeQueues: 2 })
   const all = await cluster.outcome(Promise.all([cache.get('T'), cache.get('T'), cache.get('T')]))
   const [known] = all
   assert.equal(known?.publish.length, 4)
@@ -48,7 +48,7 @@ test('concurrent calls for a topic share one query, and later calls use the cach
 
 test('a call that gives up does not end the query for the others', async t => {
   const { cluster, cache } = await open(t)
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   cluster.nameServer.fault('GET_ROUTEINFO_BY_TOPIC', { answer: 'late', ms: 1000 })
   const stop = new AbortController()
   const [hasty, aborted, patient] = [
@@ -63,24 +63,24 @@ test('a call that gives up does not end the query for the others', async t => {
 
 test('routes in use are refreshed every 30 seconds, and watchers hear of changes only', async t => {
   const { cluster, cache } = await open(t)
-  cluster.broker.setTopic('T', { readQueues: 2 })
+  await cluster.broker.setTopic('T', { readQueues: 2 })
   const heard: number[] = []
   const watch = cache.watch('T', ({ read }: KnownTopic) => heard.push(read.length))
   await cluster.outcome(cache.get('T'))
   await cluster.advance(30_000, 5000)
   assert.deepEqual(heard, [2])
-  cluster.broker.setTopic('T', { readQueues: 4 })
+  await cluster.broker.setTopic('T', { readQueues: 4 })
   await cluster.advance(30_000, 5000)
   assert.deepEqual(heard, [2, 4])
   watch[Symbol.dispose]()
-  cluster.broker.setTopic('T', { readQueues: 8 })
+  await cluster.broker.setTopic('T', { readQueues: 8 })
   await cluster.advance(30_000, 5000)
   assert.deepEqual(heard, [2, 4])
 })
 
 test('a cached topic stays when the name server no longer knows it', async t => {
   const { cluster, cache } = await open(t)
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const known = await cluster.outcome(cache.get('T'))
   cluster.nameServer.routes.set('T', null)
   await cluster.advance(60_000, 5000)
@@ -99,7 +99,7 @@ test('a topic that does not exist is not refreshed again and again', async t => 
 
 test('after failed calls a topic is refreshed at most once a second', async t => {
   const { cluster, cache } = await open(t)
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   await cluster.outcome(cache.get('T'))
   await cluster.advance(1000)
   for (let failure = 0; failure < 100; failure++) cache.suspect('T')
@@ -114,7 +114,7 @@ test('after failed calls a topic is refreshed at most once a second', async t =>
 })
 
 test('a topic that a broker will create gets the queues of the template topic', async t => {
-  const { cluster, cache } = await open(t, { brokers: [{ autoCreateTopics: true }] })
+  const { cluster, cache } = await open(t, { brokers: 1 })
   const known = await cluster.outcome(cache.toPublish('New', 4, 'TBW102'))
   assert.deepEqual(
     known.publish.map(({ topic, brokerName, queueId }) => `${topic} ${brokerName} ${queueId}`),
@@ -126,10 +126,10 @@ test('brokers of only the template topic or an operator’s query are dropped wh
   const { cluster, cache, brokers } = await open(t, { brokers: 2 })
   const [kept, gone] = cluster.brokers
   await cluster.outcome(cache.toPublish('New', 4, 'TBW102'))
-  gone?.setTopic('Looked')
+  await gone?.setTopic('Looked')
   assert.equal((await cluster.outcome(cache.look('Looked', new Deadline(cluster.clock, 1000)))).queueDatas.length, 1)
-  kept?.setTopic('New')
-  cluster.nameServer.brokers.delete(gone as never)
+  await kept?.setTopic('New')
+  gone?.leave()
   await cluster.advance(30_000, 5000)
   assert.deepEqual(
     brokers.all().map(({ name }) => name),
@@ -138,7 +138,7 @@ test('brokers of only the template topic or an operator’s query are dropped wh
 })
 
 test('when brokers create no topics, the error names the requested topic', async t => {
-  const { cluster, cache } = await open(t, { brokers: [{ autoCreateTopics: false }] })
+  const { cluster, cache } = await open(t, { brokers: [{ options: { autoCreateTopicEnable: false } }] })
   await assert.rejects(cluster.outcome(cache.toPublish('New', 4, 'TBW102')), {
     code: 'ROUTE_MISSING',
     responseCode: 10005,
@@ -148,7 +148,7 @@ test('when brokers create no topics, the error names the requested topic', async
 
 test('the error for a topic that may not be written to says so', async t => {
   const { cluster, cache } = await open(t)
-  cluster.broker.setTopic('T', { perm: 4 })
+  await cluster.broker.setTopic('T', { perm: 4 })
   await assert.rejects(cluster.outcome(cache.toPublish('T', 4, 'TBW102')), {
     code: 'ROUTE_MISSING',
     message: /broker-a has permission 4/,

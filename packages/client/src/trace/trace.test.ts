@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { readMessageProperty } from '@gantrymq/protocol'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { LitePullConsumer } from '../consumer/lite-pull-consumer.ts'
 import { PushConsumer } from '../consumer/push-consumer.ts'
 import type { Outcome } from '../consumer/push/listener.ts'
@@ -11,9 +11,8 @@ import { decodeEntries, type TraceEntry } from './entries.ts'
 const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC'
 
 async function clusterWithTopic(t: TestContext): Promise<TestCluster> {
-  const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
-  cluster.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
+  const cluster = await testCluster(t, { brokers: [{ options: { traceTopicEnable: true } }] })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   return cluster
 }
 
@@ -27,7 +26,7 @@ async function producing(cluster: TestCluster, options: object = {}): Promise<Pr
 }
 
 function traces(cluster: TestCluster, topic = TRACE_TOPIC): TraceEntry[] {
-  return cluster.broker.log.messages(topic).flatMap(({ message }) => decodeEntries(message.body.toString()))
+  return cluster.broker.messages(topic).flatMap(({ body }) => decodeEntries(body.toString()))
 }
 
 /** Waits until there are so many entries of one kind. */
@@ -60,8 +59,8 @@ test('a sent message is traced, and found by id and keys', async t => {
     offsetMessageId: receipt.offsetMessageId,
     ok: true,
   })
-  const [trace] = cluster.broker.log.messages(TRACE_TOPIC)
-  assert.equal(trace?.message.properties.get('KEYS'), `${receipt.messageId} 42 43`)
+  const [trace] = cluster.broker.messages(TRACE_TOPIC)
+  assert.equal(trace?.properties.get('KEYS'), `${receipt.messageId} 42 43`)
 })
 
 test('each message of a batch has its own entry', async t => {
@@ -106,9 +105,8 @@ test('a transaction is traced with its half message and its outcome', async t =>
 })
 
 test('names in traces are without the namespace', async t => {
-  const cluster = await testCluster(t)
-  cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
-  cluster.broker.setTopic(TRACE_TOPIC, { readQueues: 1 })
+  const cluster = await clusterWithTopic(t)
+  await cluster.broker.setTopic('shop%Orders', { readQueues: 1 })
   const producer = await producing(cluster, { namespace: 'shop' })
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   const [entry] = await entries(cluster, 'Pub', 1)
@@ -117,12 +115,12 @@ test('names in traces are without the namespace', async t => {
 
 test('a trace may be sent to another topic, and is not traced itself', async t => {
   const cluster = await clusterWithTopic(t)
-  cluster.broker.setTopic('MyTrace', { readQueues: 1 })
+  await cluster.broker.setTopic('MyTrace', { readQueues: 1 })
   const producer = await producing(cluster, { trace: { topic: 'MyTrace' } })
   await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
   await cluster.outcome(producer.send({ topic: 'MyTrace', body: 'by hand' }))
   await cluster.advance(2000)
-  const stored = cluster.broker.log.messages('MyTrace')
+  const stored = cluster.broker.messages('MyTrace')
   assert.equal(stored.length, 2, 'the message sent by hand and one of traces')
   assert.equal(traces(cluster, 'MyTrace').length, 1)
   assert.equal(traces(cluster).length, 0)

@@ -1,14 +1,16 @@
-// Sends and consumes messages with a scripted broker that forgets consumed messages, and prints the size of the heap after each
+// Sends and consumes messages with a broker that forgets consumed messages, and prints the size of the heap after each
 // tenth. Run it with --expose-gc. Argument: the number of messages.
-import { TestCluster } from '@gantrymq/testkit'
+import { TestCluster } from '@gantrymq/testkit/cluster'
 import { PushConsumer } from '../../src/consumer/push-consumer.ts'
 import { Producer } from '../../src/producer/producer.ts'
 
 const COUNT = Number(process.argv[2] ?? 200_000)
 const BURST = 200
-const cluster = new TestCluster({})
+// The log's files are small, so that those with consumed messages can be deleted.
+const options = { mappedFileSizeCommitLog: 256 << 10, fileReservedTime: 1 }
+const cluster = await TestCluster.start({ brokers: [{ options }] })
 const { broker, nameServer, clock, dial } = cluster
-broker.setTopic('Orders')
+await broker.setTopic('Orders')
 
 const counts = { received: 0, failed: 0 }
 const shared = { nameServers: cluster.nameServerList, clock, dial }
@@ -31,12 +33,11 @@ const consumer = await cluster.outcome(
 )
 
 /** Empties the servers, so that only the clients can grow. */
-function forget(): void {
-  const { log } = broker
-  for (const [topic, { queues }] of log.topics) {
-    for (const queueId of queues.keys()) log.trim(topic, queueId, log.maxOffset(topic, queueId))
-  }
-  broker.server.requests.length = 0
+async function forget(): Promise<void> {
+  clock.jump(2 * 3_600_000)
+  await broker.broker.store.deleteExpired()
+  await broker.broker.store.deleteExpiredUnits()
+  broker.forget()
   nameServer.server.requests.length = 0
 }
 
@@ -46,7 +47,7 @@ async function burst(until: number): Promise<void> {
   await cluster.outcome(Promise.all(sends))
   await cluster.until(() => counts.received >= until, { stepMs: 20 })
   clock.advance(200)
-  forget()
+  await forget()
 }
 
 for (let sent = BURST; sent <= COUNT; sent += BURST) {
@@ -60,4 +61,4 @@ for (let sent = BURST; sent <= COUNT; sent += BURST) {
 }
 await cluster.outcome(Promise.all([producer.close(), consumer.close()]))
 await cluster.assertNothingLeft()
-console.log(JSON.stringify({ timersLeft: clock.timers }))
+console.log(JSON.stringify({ timersLeft: cluster.clientTimers }))

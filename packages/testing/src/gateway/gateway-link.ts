@@ -8,7 +8,6 @@ import {
   FrameDecoder,
   isOneway,
   isReply,
-  ONEWAY_FLAG,
   Outbox,
   REPLY_FLAG,
 } from '@gantrymq/remoting'
@@ -21,6 +20,7 @@ export interface LinkOptions {
   /** The release that all answers announce. Default: the server's. */
   readonly version: number | undefined
   readonly onRequest: (request: SeenRequest) => void
+  readonly onAnswer: ((answer: Command) => Command) | undefined
   readonly onClose: (link: GatewayLink) => void
 }
 
@@ -141,10 +141,11 @@ export class GatewayLink {
   /** Sends the client a request as if it came from the server. Its answer does not reach the server. */
   call(command: Omit<Command, 'opaque'>): Promise<Command> {
     const opaque = this.#opaque++
-    this.write(encodeFrame({ ...command, opaque }, new Outbox()))
-    if ((command.flag & ONEWAY_FLAG) !== 0) return Promise.resolve({ ...command, opaque })
+    const request = { ...command, opaque }
     const call = Promise.withResolvers<Command>()
-    this.#calls.set(opaque, call)
+    if (isOneway(request)) call.resolve(request)
+    else this.#calls.set(opaque, call)
+    this.write(encodeFrame(request, new Outbox()))
     return call.promise
   }
 
@@ -204,12 +205,13 @@ export class GatewayLink {
       this.#client.write(bytes)
       return
     }
-    const { version = command.version } = this.#options
+    const { version = command.version, onAnswer } = this.#options
+    const answer = onAnswer?.(command) ?? command
     const faulty = this.#faulty.get(command.opaque)
     this.#faulty.delete(command.opaque)
-    if (faulty !== undefined) void this.#answerWith(faulty, { ...command, version })
-    else if (version === command.version) this.#client.write(bytes)
-    else this.#client.write(encodeFrame({ ...command, version }, new Outbox()))
+    if (faulty !== undefined) void this.#answerWith(faulty, { ...answer, version })
+    else if (answer === command && version === command.version) this.#client.write(bytes)
+    else this.#client.write(encodeFrame({ ...answer, version }, new Outbox()))
   }
 
   async #answerWith({ fault, request }: FaultyRequest, reply: Command): Promise<void> {

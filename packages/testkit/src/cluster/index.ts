@@ -1,3 +1,4 @@
+export type { Fault, FaultyAnswer, SeenRequest, SetFault } from '@gantrymq/testing/gateway'
 export {
   type NewMessage,
   type Position,

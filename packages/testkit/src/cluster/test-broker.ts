@@ -4,9 +4,10 @@ import {
   type BrokerData,
   clientNotices,
   type ConsumerData,
-  decodeMessage,
+  defaultGroupConfig,
   encodeRegisterBroker,
   type Host,
+  groupRequests,
   hostBytes,
   membershipRequests,
   nameServerRequests,
@@ -36,8 +37,8 @@ import {
   ResponseError,
 } from '@gantrymq/remoting'
 import { memorySockets } from '@gantrymq/remoting/testing'
-import { Found } from '@gantrymq/store'
 import type { Fault, SeenRequest, SetFault } from '@gantrymq/testing/gateway'
+import { StoredMessages } from './stored-messages.ts'
 import { TestServer } from './test-server.ts'
 
 export interface TestBrokerOptions {
@@ -105,10 +106,8 @@ const SMALL_FILES = {
   maxHashSlotNum: 1_000,
   maxIndexNum: 4_000,
 }
-const READ_BYTES = 4 << 20
 /** Where a record has its position in the log. */
 const POSITION_AT = 28
-const MOST_OF_A_PULL = 32
 const OPERATOR = 'operator:1'
 const SLAVE_EXPIRY_MS = 86_400_000
 
@@ -121,6 +120,7 @@ export class TestBroker {
   readonly id: number
   readonly #operator: RemotingClient
   readonly #link: NameServerLink
+  readonly #stored: StoredMessages
   readonly #clock: Clock
   /** Changes of records by their position in the log. */
   readonly #corrupt = new Map<number, (record: Buffer) => void>()
@@ -174,6 +174,7 @@ export class TestBroker {
     this.server = place.server
     this.broker = broker
     this.#link = link
+    this.#stored = new StoredMessages(broker.store)
     this.#clock = place.serverClock
     this.#operator = new RemotingClient({
       clock: place.serverClock,
@@ -224,8 +225,17 @@ export class TestBroker {
 
   /** The ids of the consumers of a group. */
   consumerIds(group: string): string[] {
+    return this.#members('consumer', group)
+  }
+
+  /** The ids of the producers of a group. */
+  producerIds(group: string): string[] {
+    return this.#members('producer', group)
+  }
+
+  #members(role: 'consumer' | 'producer', group: string): string[] {
     const clients = [...this.broker.status.clients()]
-    return clients.filter(each => each.role === 'consumer' && each.group === group).map(({ clientId }) => clientId)
+    return clients.filter(each => each.role === role && each.group === group).map(({ clientId }) => clientId)
   }
 
   /** The settings of a topic. */
@@ -267,7 +277,15 @@ export class TestBroker {
 
   async commit(topic: string, consumerGroup: string, queueId: number, commitOffset: number): Promise<void> {
     const header = { topic, consumerGroup, queueId, commitOffset }
+    await this.#createGroup(consumerGroup)
     await this.operate(consumeRequests.UPDATE_CONSUMER_OFFSET, { header })
+  }
+
+  /** Brokers of 5.x take offsets only of groups that they know. */
+  async #createGroup(groupName: string): Promise<void> {
+    if (this.broker.status.group(groupName) !== undefined) return
+    const body = defaultGroupConfig(groupName)
+    await this.operate(groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body })
   }
 
   /**
@@ -288,6 +306,12 @@ export class TestBroker {
 
   async removeMember(consumerGroup: string, clientID: string): Promise<void> {
     await this.operate(membershipRequests.UNREGISTER_CLIENT, { header: { clientID, consumerGroup } })
+  }
+
+  /** Has a group pop a topic, or pull it. */
+  async setMode(topic: string, consumerGroup: string, mode: 'POP' | 'PULL'): Promise<void> {
+    const body = { topic, consumerGroup, mode, popShareQueueNum: 0 } as const
+    await this.operate(popRequests.SET_MESSAGE_REQUEST_MODE, { body })
   }
 
   /** Locks a queue for a client. False if another client has the lock. */
@@ -350,24 +374,15 @@ export class TestBroker {
     return { queueOffset, physicalOffset: position }
   }
 
-  /** The messages of a queue from an offset on, or without `queueId` those of all queues. */
-  messages(topic: string, queueId?: number, from = 0): StoredMessage[] {
-    const { store } = this.broker
-    const found = new Found()
-    const messages: StoredMessage[] = []
-    const queues = [...store.queues(topic)].sort((a, b) => a.id - b.id)
-    for (const queue of queues) {
-      if (queueId !== undefined && queue.id !== queueId) continue
-      let offset = Math.max(from, queue.minOffset)
-      while (offset < queue.maxOffset) {
-        const status = store.read({ queue, offset, maxMessages: 32, maxBytes: READ_BYTES }, found)
-        if (status === 'LOADING') throw new Error(`messages of ${topic} are not in memory`)
-        for (let index = 0; index < found.count; index++) messages.push(decodeMessage(found.record(index)))
-        if (found.nextOffset <= offset) break
-        offset = found.nextOffset
-      }
-    }
-    return messages
+  /** The messages of a queue, or without `queueId` those of all queues. */
+  messages(topic: string, queueId?: number): StoredMessage[] {
+    return this.#stored.of(topic, queueId)
+  }
+
+  /** Forgets the requests and the messages of the past, for tests that watch the memory. */
+  forget(): void {
+    this.server.requests.length = 0
+    this.#stored.forget()
   }
 
   maxOffset(topic: string, queueId: number): number {
@@ -382,6 +397,11 @@ export class TestBroker {
     return undefined
   }
 
+  /** How many messages a group has not consumed, or popped and not acknowledged. */
+  lag(group: string): number {
+    return [...this.broker.status.backlogs(group)].reduce((sum, { backlog }) => sum + backlog, 0)
+  }
+
   // -- The gateway ---------------------------------------------------------------------------------------------------
 
   /** Sets a fault. @param name a request, or `*` for all */
@@ -393,17 +413,12 @@ export class TestBroker {
    * Has clients receive a message with changed bytes, as from a damaged disk.
    * @param change gets the record as it is in the answers to pulls
    */
-  corrupt({ queueOffset, physicalOffset }: Position, change: (record: Buffer) => void): void {
+  corrupt({ physicalOffset }: Position, change: (record: Buffer) => void): void {
     this.#corrupt.set(physicalOffset, change)
-    this.fault('*', {
-      answer: 'altered',
-      times: Infinity,
-      where: ({ name, header }) => {
-        const first = Number(header['queueOffset'])
-        return name.endsWith('PULL_MESSAGE') && first <= queueOffset && queueOffset < first + MOST_OF_A_PULL
-      },
-      alter: reply => ({ ...reply, body: reply.body && this.#corrupted(reply.body) }),
-    })
+    this.server.alter = answer =>
+      answer.body !== null && (answer.extFields?.has('nextBeginOffset') || answer.extFields?.has('startOffsetInfo'))
+        ? { ...answer, body: this.#corrupted(answer.body) }
+        : answer
   }
 
   #corrupted(records: Buffer): Buffer {

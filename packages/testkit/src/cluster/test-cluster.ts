@@ -99,6 +99,11 @@ export class TestCluster {
     return this.nameServers.map(({ address }) => address).join(';')
   }
 
+  /** How many timers run that are not of a server. */
+  get clientTimers(): number {
+    return this.clock.timers - this.#serverClock.timers
+  }
+
   /** Registers something that the test started. The cluster closes it at the end of the test, the newest first. */
   own<T extends Closeable>(started: T): T {
     this.#owned.push(started)
@@ -165,7 +170,7 @@ export class TestCluster {
     const left = {
       connections: this.#servers.filter(({ connections }) => connections > 0).map(({ address }) => address),
       waitingPulls: this.brokers.filter(({ waitingPulls }) => waitingPulls > 0).map(({ address }) => address),
-      timers: this.clock.timers - this.#serverClock.timers,
+      timers: this.clientTimers,
     }
     assert.deepEqual(
       left,

@@ -1,5 +1,5 @@
 import { requestNames } from '@gantrymq/protocol'
-import type { Clock } from '@gantrymq/remoting'
+import type { Clock, Command } from '@gantrymq/remoting'
 import { type Acceptor, type Fault, Gateway, type SeenRequest, type SetFault } from '@gantrymq/testing/gateway'
 
 export interface TestServerOptions {
@@ -16,6 +16,8 @@ export class TestServer extends Gateway {
   readonly requests: SeenRequest[] = []
   /** Whether new connections succeed, fail or, over memory sockets, never complete. */
   accepting: 'connects' | 'refuses' | 'hangs' = 'connects'
+  /** Changes the answers of the server. */
+  alter: (answer: Command) => Command = answer => answer
   #behind: Acceptor | undefined
 
   constructor({ clock, address, version }: TestServerOptions) {
@@ -24,6 +26,7 @@ export class TestServer extends Gateway {
       address,
       ...(version !== undefined && { version }),
       onRequest: request => void this.requests.push({ ...request, body: request.body && Buffer.from(request.body) }),
+      onAnswer: answer => this.alter(answer),
     })
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { TopicRoute } from '@gantrymq/protocol'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { LitePullConsumer } from '../lite-pull-consumer.ts'
 import { PullConsumer } from '../pull-consumer.ts'
 import { PushConsumer } from '../push-consumer.ts'
@@ -24,7 +24,7 @@ function staticRoute(cluster: TestCluster, topic: string): TopicRoute {
 
 async function setUp(t: TestContext) {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.nameServer.routes.set('Static', staticRoute(cluster, 'Static'))
   const { nameServerList: nameServers, clock, dial } = cluster
   const warnings: unknown[] = []

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import { recordingLog, startConsumer } from '../../../test/push-fixture.ts'
 
 const RETRY = retryTopicOf('readers')
@@ -9,7 +9,7 @@ const DEAD = deadLetterTopicOf('readers')
 
 test('a message whose listener throws is redelivered with its original topic and its count', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: string[] = []
   await startConsumer(cluster, {
     onMessage: ({ topic, reconsumeTimes, body }) => {
@@ -18,7 +18,7 @@ test('a message whose listener throws is redelivered with its original topic and
     },
   })
   cluster.broker.put({ topic: 'Orders', body: Buffer.from('a') })
-  await cluster.until(() => calls.length === 3)
+  await cluster.until(() => calls.length === 3, { stepMs: 100 })
   assert.deepEqual(calls, ['Orders a 0', 'Orders a 1', 'Orders a 2'])
   await cluster.advance(6000)
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 1)
@@ -27,7 +27,7 @@ test('a message whose listener throws is redelivered with its original topic and
 
 test('a message becomes a dead letter after its last retry, or when the listener asks for it', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: number[] = []
   await startConsumer(cluster, {
     maxReconsumeTimes: 2,
@@ -38,16 +38,16 @@ test('a message becomes a dead letter after its last retry, or when the listener
     },
   })
   cluster.broker.put({ topic: 'Orders' })
-  await cluster.until(() => cluster.broker.log.messages(DEAD).length === 1)
+  await cluster.until(() => cluster.broker.messages(DEAD).length === 1, { stepMs: 100 })
   assert.deepEqual(calls, [0, 1, 2])
   cluster.broker.put({ topic: 'Orders', properties: new Map([['KEYS', 'bad']]) })
-  await cluster.until(() => cluster.broker.log.messages(DEAD).length === 2)
+  await cluster.until(() => cluster.broker.messages(DEAD).length === 2, { stepMs: 100 })
   assert.equal(calls.length, 4)
 })
 
 test('of a batch, only the messages that the listener names are redelivered', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders', body: Buffer.from(`m${n}`) })
   const calls: string[] = []
   await startConsumer(cluster, {
@@ -57,14 +57,14 @@ test('of a batch, only the messages that the listener names are redelivered', as
       return messages.length === 4 ? { retry: { from: 2, delayLevel: 1 } } : undefined
     },
   })
-  await cluster.until(() => calls.join().split(',').length === 6)
+  await cluster.until(() => calls.join().split(',').length === 6, { stepMs: 100 })
   assert.equal(calls[0], 'm0,m1,m2,m3')
   assert.equal(calls.slice(1).join(), 'm2,m3')
 })
 
 test('if the broker does not take a message back, it is sent to the retry topic', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'code', code: 1, remark: 'no', times: 1 })
   const seen: (readonly [number, string | undefined, string | undefined])[] = []
   await startConsumer(cluster, {
@@ -80,7 +80,7 @@ test('if the broker does not take a message back, it is sent to the retry topic'
       ['KEYS', 'k'],
     ]),
   })
-  await cluster.until(() => seen.length === 2)
+  await cluster.until(() => seen.length === 2, { stepMs: 100 })
   assert.deepEqual(seen, [
     [0, undefined, 'k'],
     [1, 'ID1', 'k'],
@@ -89,7 +89,7 @@ test('if the broker does not take a message back, it is sent to the retry topic'
 
 test('a message that no broker takes is consumed again here, and its offset waits for it', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const { log, texts } = recordingLog()
   const calls: number[] = []
   await startConsumer(cluster, {
@@ -99,7 +99,7 @@ test('a message that no broker takes is consumed again here, and its offset wait
       if (calls.length < 3) throw new Error('no')
     },
   })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   cluster.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'code', code: 1, times: Infinity })
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'code', code: 13, times: Infinity })
   cluster.broker.put({ topic: 'Orders' })
@@ -116,7 +116,7 @@ test('a message that no broker takes is consumed again here, and its offset wait
 for (const orderly of [false, true]) {
   test(`a message reaches the dead letters even if the broker does not take it back, orderly ${orderly}`, async t => {
     const cluster = await testCluster(t)
-    cluster.broker.setTopic('Orders', { readQueues: 1 })
+    await cluster.broker.setTopic('Orders', { readQueues: 1 })
     cluster.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'code', code: 1 })
     let calls = 0
     await startConsumer(cluster, {
@@ -127,7 +127,7 @@ for (const orderly of [false, true]) {
       },
     })
     cluster.broker.put({ topic: 'Orders' })
-    await cluster.until(() => cluster.broker.log.messages(DEAD).length === 1, { stepMs: 10 })
+    await cluster.until(() => cluster.broker.messages(DEAD).length === 1, { stepMs: 10 })
     await cluster.advance(6000)
     assert.equal(calls, 1)
     const sent = cluster.broker.server.requestsOf('SEND_MESSAGE_V2').map(({ header }) => header['i'])

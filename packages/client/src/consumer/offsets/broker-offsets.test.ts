@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import { LitePullConsumer } from '../lite-pull-consumer.ts'
 import { PullConsumer } from '../pull-consumer.ts'
 
@@ -8,7 +8,7 @@ const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', q
 
 test('a queue has one commit under way at a time, so that an older offset never overwrites a newer one', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   const { nameServerList: nameServers, clock, dial, broker } = cluster
   const options = { nameServers, clock, dial, group: 'readers', subscriptions: { Orders: '*' } }
   const consumer = cluster.own(await cluster.outcome(LitePullConsumer.start(options)))
@@ -31,7 +31,7 @@ test('a queue has one commit under way at a time, so that an older offset never 
 
 test('a queue has at most one commit waiting, however slow the broker is', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const { nameServerList: nameServers, clock, dial, broker } = cluster
   const options = { nameServers, clock, dial, group: 'readers', topics: ['Orders'], persistOffsetsMs: 100 }
   const consumer = cluster.own(await cluster.outcome(PullConsumer.start(options)))
@@ -51,8 +51,8 @@ test('a queue has at most one commit waiting, however slow the broker is', async
 
 test('asking the broker for the committed offset leaves the offset in memory unchanged', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
-  cluster.broker.commit('Orders', 'readers', 0, 3)
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.commit('Orders', 'readers', 0, 3)
   const { nameServerList: nameServers, clock, dial } = cluster
   const options = { nameServers, clock, dial, group: 'readers', topics: ['Orders'] }
   const consumer = cluster.own(await cluster.outcome(PullConsumer.start(options)))

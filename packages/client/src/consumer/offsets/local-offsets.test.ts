@@ -3,7 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { silent } from '@gantrymq/remoting'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import { folder, recordingLog, startConsumer } from '../../../test/push-fixture.ts'
 import { LocalOffsets } from './local-offsets.ts'
 
@@ -97,7 +97,7 @@ test('of several concurrent calls of persist the newest offset is in the file', 
 test('a broadcast consumer receives every message, keeps its id, and resumes where it stopped', async t => {
   // Writing files takes real time, which a cluster on real ports allows for.
   const cluster = await testCluster(t, { realPorts: true })
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   const options = { broadcast: true, offsetsFolder: await folder(t) }
   const seen: string[] = []
   const note = (who: string) => ({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { clientNotices } from '@gantrymq/protocol'
-import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit'
+import { type TestCluster, testCluster, type TestClusterOptions } from '@gantrymq/testkit/cluster'
 import { text } from '../../message/codec.ts'
 import type { PushConsumer, PushConsumerOptions } from '../push-consumer.ts'
 import { startConsumer } from '../../../test/push-fixture.ts'
@@ -12,14 +12,13 @@ type Options = Partial<PushConsumerOptions<string>>
 
 async function clusterWithTopic(t: TestContext, on: TestClusterOptions = {}): Promise<TestCluster> {
   const cluster = await testCluster(t, on)
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
-  setMode(cluster, 'POP')
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
+  await setMode(cluster, 'POP')
   return cluster
 }
 
-function setMode(cluster: TestCluster, mode: 'PULL' | 'POP', popShareQueueNum = 0): void {
-  const wanted = { topic: 'Orders', consumerGroup: GROUP, mode, popShareQueueNum }
-  for (const { state } of cluster.brokers) state.requestModes.set(`Orders@${GROUP}`, wanted)
+async function setMode({ broker }: TestCluster, mode: 'PULL' | 'POP'): Promise<void> {
+  await broker.setMode('Orders', GROUP, mode)
 }
 
 function join(cluster: TestCluster, options: Options): Promise<PushConsumer<string>> {
@@ -52,7 +51,7 @@ test('if the broker assigns pop mode, messages of all its queues are popped and 
   assert.deepEqual(seen.toSorted(), ['a', 'b'])
   const [queue] = consumer.queues.filter(({ topic }) => topic === 'Orders')
   assert.deepEqual(queue, { topic: 'Orders', brokerName: 'broker-a', queueId: -1 })
-  assert.equal(cluster.broker.state.pops.out.length, 0)
+  assert.equal(cluster.broker.lag(GROUP), 0)
   const pulls = cluster.broker.server.requestsOf('PULL_MESSAGE').filter(({ header }) => header['topic'] === 'Orders')
   assert.equal(pulls.length, 0)
   assert.equal(cluster.broker.server.requestsOf('GET_CONSUMER_LIST_BY_GROUP').length, 0)
@@ -93,7 +92,7 @@ test('a failed message is redelivered through the retry topic, after the delay f
   const delay = cluster.clock.now() - failedAt
   assert.ok(delay >= 9500 && delay < 12_500, String(delay))
   await cluster.advance(200)
-  assert.equal(cluster.broker.state.pops.out.length, 0)
+  assert.equal(cluster.broker.lag(GROUP), 0)
   const [change] = cluster.broker.server.requestsOf('CHANGE_MESSAGE_INVISIBLETIME')
   assert.equal(change?.header['invisibleTime'], '10000')
 })
@@ -104,9 +103,9 @@ test('a message that failed too often becomes a dead letter and is not lost', as
   await join(cluster, { onMessage, maxReconsumeTimes: 1 })
   put(cluster, 'bad')
   await cluster.until(() => seen.length === 2, { stepMs: 50 })
-  await cluster.until(() => cluster.broker.log.messages(`%DLQ%${GROUP}`).length === 1, { stepMs: 50 })
+  await cluster.until(() => cluster.broker.messages(`%DLQ%${GROUP}`).length === 1, { stepMs: 50 })
   await cluster.advance(500)
-  assert.equal(cluster.broker.state.pops.out.length, 0)
+  assert.equal(cluster.broker.lag(GROUP), 0)
   await cluster.advance(120_000, 1000)
   assert.equal(seen.length, 2)
 })
@@ -151,18 +150,18 @@ test('a queue is not popped while too many of its messages are unacknowledged', 
 test('the broker changes the mode from pull to pop and back, and no message is lost or duplicated', async t => {
   const cluster = await clusterWithTopic(t)
   const { seen, onMessage } = listener()
-  setMode(cluster, 'PULL')
+  await setMode(cluster, 'PULL')
   const consumer = await join(cluster, { onMessage })
   const orders = () => consumer.queues.filter(({ topic }) => topic === 'Orders').map(({ queueId }) => queueId)
   await cluster.until(() => orders().length === 2, { stepMs: 50 })
   put(cluster, 'a')
   await cluster.until(() => seen.length === 1, { stepMs: 20 })
   await cluster.advance(6000)
-  setMode(cluster, 'POP')
+  await setMode(cluster, 'POP')
   await cluster.until(() => orders().join() === '-1', { stepMs: 500 })
   put(cluster, 'b')
   await cluster.until(() => seen.length === 2, { stepMs: 20 })
-  setMode(cluster, 'PULL')
+  await setMode(cluster, 'PULL')
   await cluster.until(() => orders().length === 2, { stepMs: 500 })
   put(cluster, 'c')
   await cluster.until(() => seen.length === 3, { stepMs: 20 })
@@ -176,26 +175,26 @@ test('messages that failed after a pop are redelivered when their topic is pulle
   const onMessage = ({ body, topic }: ReceivedMessage<string>): void => void seen.push(`${body} of ${topic}`)
   const consumer = await join(cluster, { rebalanceMs: 1000, onMessage })
   const pulls = (): boolean => consumer.queues.some(({ topic }) => topic === retryTopic)
-  cluster.broker.setTopic(retryTopic, { readQueues: 1 })
+  await cluster.broker.setTopic(retryTopic, { readQueues: 1 })
   await cluster.until(() => consumer.queues.some(({ queueId }) => queueId === -1), { stepMs: 50 })
   await cluster.advance(5000)
   assert.equal(pulls(), false)
-  setMode(cluster, 'PULL')
+  await setMode(cluster, 'PULL')
   await cluster.until(() => pulls(), { stepMs: 500 })
   cluster.broker.put({ topic: retryTopic, queueId: 0, body: Buffer.from('a') })
   await cluster.until(() => seen.length === 1, { stepMs: 500 })
   assert.deepEqual(seen, ['a of Orders'])
   const lastTold = (): string => cluster.broker.server.requestsOf('HEART_BEAT').at(-1)?.body?.toString() ?? ''
   assert.ok(lastTold().includes(retryTopic))
-  setMode(cluster, 'POP')
+  await setMode(cluster, 'POP')
   await cluster.until(() => !pulls(), { stepMs: 500 })
   assert.ok(!lastTold().includes(retryTopic))
 })
 
 test('the pop retry topic of an unsubscribed topic is not pulled either', async t => {
   const cluster = await clusterWithTopic(t)
-  setMode(cluster, 'PULL')
-  cluster.broker.setTopic(`%RETRY%${GROUP}_Orders`, { readQueues: 1 })
+  await setMode(cluster, 'PULL')
+  await cluster.broker.setTopic(`%RETRY%${GROUP}_Orders`, { readQueues: 1 })
   const { onMessage } = listener()
   const consumer = await join(cluster, { onMessage })
   const retries = (): number => consumer.queues.filter(({ topic }) => topic === `%RETRY%${GROUP}_Orders`).length
@@ -250,14 +249,12 @@ test('at the end listeners finish, and messages that none got soon become visibl
   gate.resolve()
   await cluster.outcome(closing)
   assert.deepEqual(seen, ['a'])
-  const { out } = cluster.broker.state.pops
-  assert.deepEqual(
-    out.map(({ entry, invisibleMs }) => [String(entry.message.body), invisibleMs]),
-    [
-      ['b', 1000],
-      ['c', 1000],
-    ],
-  )
+  const again = listener()
+  await join(cluster, { onMessage: again.onMessage, instanceName: 'other' })
+  const since = cluster.clock.now()
+  await cluster.until(() => again.seen.length === 2, { stepMs: 50 })
+  assert.deepEqual(again.seen.toSorted(), ['b', 'c'])
+  assert.ok(cluster.clock.now() - since < 5000)
 })
 
 test('popped messages of a loop are settled by ack and retry', async t => {
@@ -275,7 +272,7 @@ test('popped messages of a loop are settled by ack and retry', async t => {
   await cluster.until(() => seen.length === 2, { stepMs: 50 })
   await cluster.advance(200)
   assert.deepEqual(seen, ['a 0', 'a 1'])
-  assert.equal(cluster.broker.state.pops.out.length, 0)
+  assert.equal(cluster.broker.lag(GROUP), 0)
   await cluster.outcome(consumer.close())
   await loop
 })

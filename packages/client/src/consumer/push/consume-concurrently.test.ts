@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { retryTopicOf } from '@gantrymq/protocol'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import { startConsumer } from '../../../test/push-fixture.ts'
 
 const RETRY = retryTopicOf('readers')
 
 test('a message whose listener takes too long is sent back, and the offset advances', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: string[] = []
   await startConsumer(cluster, {
     consumeTimeoutMs: 2000,
@@ -26,7 +26,7 @@ test('a message whose listener takes too long is sent back, and the offset advan
 
 test('never more listeners run than `concurrency` allows', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 4 })
+  await cluster.broker.setTopic('Orders', { readQueues: 4 })
   let [running, most, ended] = [0, 0, 0]
   await startConsumer(cluster, {
     concurrency: 3,
@@ -44,7 +44,7 @@ test('never more listeners run than `concurrency` allows', async t => {
 
 test('a queue with too many waiting messages is not pulled until there is room', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 100; n++) cluster.broker.put({ topic: 'Orders' })
   const ends: (() => void)[] = []
   const consumer = await startConsumer(cluster, {
@@ -67,13 +67,13 @@ test('a queue with too many waiting messages is not pulled until there is room',
 
 test('a late message that no broker takes is done when its listener returns', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const ends: (() => void)[] = []
   await startConsumer(cluster, {
     consumeTimeoutMs: 10_000,
     onMessage: () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined))),
   })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => ends.length === 1)
   const fault = { answer: 'never', handled: false, times: Infinity } as const
@@ -88,13 +88,13 @@ test('a late message that no broker takes is done when its listener returns', as
 
 test('a late message whose listener fails is sent back only once', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const failing = Promise.withResolvers<undefined>()
   await startConsumer(cluster, {
     consumeTimeoutMs: 10_000,
     onMessage: ({ queue }) => (queue.topic === 'Orders' ? failing.promise : undefined),
   })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   cluster.broker.put({ topic: 'Orders' })
   await cluster.advance(18_000)
   cluster.broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'late', ms: 4000 })
@@ -106,7 +106,7 @@ test('a late message whose listener fails is sent back only once', async t => {
 
 test('of a late batch, messages that the broker refused are sent back at the next check', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders' })
   const seen: string[] = []
   await startConsumer(cluster, {
@@ -124,5 +124,6 @@ test('of a late batch, messages that the broker refused are sent back at the nex
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 1)
   await cluster.advance(12_000)
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 2)
+  await cluster.until(() => seen.length === 4, { stepMs: 100 })
   assert.deepEqual(seen.slice(2), [`${RETRY} hello`, `${RETRY} hello`])
 })

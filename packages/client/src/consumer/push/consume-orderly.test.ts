@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { deadLetterTopicOf, retryTopicOf } from '@gantrymq/protocol'
-import { TestCluster, testCluster } from '@gantrymq/testkit'
+import { TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import fc from 'fast-check'
+import type { ReceivedMessage } from '../../message/received-message.ts'
 import { PushConsumer } from '../push-consumer.ts'
 import { consumerOptions, folder, startConsumer } from '../../../test/push-fixture.ts'
 
-const KEY = 'Orders@readers@0'
+/** Locks a queue for a client, or renews its lock. False if another client has it. */
+const locked = ({ broker }: TestCluster, clientId: string, queueId = 0) =>
+  broker.lock('Orders', 'readers', queueId, clientId)
+
+const unlock = ({ broker }: TestCluster, clientId: string) => broker.unlock('Orders', 'readers', 0, clientId)
 
 test('a queue is consumed in order, one message at a time, and a failed message is retried before the next', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: string[] = []
   await startConsumer(cluster, {
     orderly: true,
@@ -26,12 +31,12 @@ test('a queue is consumed in order, one message at a time, and a failed message 
   assert.deepEqual(calls, ['0/0', '1/0'], 'the queue rests')
   await cluster.until(() => calls.length === 6, { stepMs: 50 })
   assert.deepEqual(calls, ['0/0', '1/0', '1/1', '1/2', '2/0', '3/0'])
-  assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 0)
+  assert.equal(cluster.broker.messages(retryTopicOf('readers')).length, 0)
 })
 
 test('if a message of a batch fails, those before it are done and those after it wait', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const calls: number[][] = []
   let failed = false
   await startConsumer(cluster, {
@@ -45,11 +50,10 @@ test('if a message of a batch fails, those before it are done and those after it
       return { retry: { from: 2, suspendMs: 100 } }
     },
   })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   for (let n = 0; n < 6; n++) {
-    cluster.broker.state.log.put({ topic: 'Orders', queueId: 0, body: Buffer.from('hello'), properties: new Map() }, 0)
+    cluster.broker.put({ topic: 'Orders' })
   }
-  cluster.broker.state.waiting.wake('pull Orders@0')
   await cluster.until(() => calls.length === 1)
   await cluster.advance(90)
   assert.equal(calls.length, 1)
@@ -69,7 +73,7 @@ test('if a message of a batch fails, those before it are done and those after it
 
 test('a message becomes a dead letter after its last retry or at once, and the queue continues', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
   const calls: string[] = []
   await startConsumer(cluster, {
@@ -84,14 +88,14 @@ test('a message becomes a dead letter after its last retry or at once, and the q
   })
   await cluster.until(() => calls.includes('2/0'), { stepMs: 10 })
   assert.deepEqual(calls, ['0/0', '0/1', '0/2', '1/0', '2/0'])
-  assert.equal(cluster.broker.log.messages(deadLetterTopicOf('readers')).length, 2)
+  assert.equal(cluster.broker.messages(deadLetterTopicOf('readers')).length, 2)
   await cluster.advance(6000)
   assert.equal(cluster.broker.committed('Orders', 'readers', 0), 3)
 })
 
 test('a queue goes to another member as soon as its listener is done, and not earlier', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 4; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 2 })
   const ends: (() => void)[] = []
   const first: number[] = []
@@ -112,17 +116,18 @@ test('a queue goes to another member as soon as its listener is done, and not ea
   })
   await cluster.advance(20_000)
   assert.deepEqual(second, [], 'both queues are still being consumed')
-  assert.equal(cluster.broker.state.locks.ownerOf('Orders@readers@1'), one.clientId)
+  assert.ok(await locked(cluster, one.clientId, 1))
+  assert.ok(!(await locked(cluster, two.clientId, 1)))
   for (const end of ends.splice(0)) end()
   await cluster.until(() => second.length > 0, { stepMs: 50 })
   assert.deepEqual(second, ['1:1'], 'it continues after the messages of the first member')
-  assert.equal(cluster.broker.state.locks.ownerOf('Orders@readers@1'), two.clientId)
+  assert.ok(await locked(cluster, two.clientId, 1))
   for (const end of ends.splice(0)) end()
 })
 
 test('no more queues than `concurrency` are consumed at a time, and all of them get a turn', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 4 })
+  await cluster.broker.setTopic('Orders', { readQueues: 4 })
   let [running, most] = [0, 0]
   const queues = new Set<number>()
   await startConsumer(cluster, {
@@ -142,28 +147,28 @@ test('no more queues than `concurrency` are consumed at a time, and all of them 
 
 test('locks are renewed, and released at the end', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
   const consumer = await startConsumer(cluster, {
     orderly: true,
     onMessage: ({ queueOffset }) => void seen.push(queueOffset),
   })
-  await cluster.until(() => cluster.broker.state.locks.ownerOf(KEY) === consumer.clientId)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   await cluster.advance(200_000, 500)
   const renewals = cluster.broker.requests.filter(({ name }) => name === 'LOCK_BATCH_MQ').length
   assert.ok(renewals >= 9 && renewals < 20, `${renewals} requests`)
   cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => seen.length === 1)
   await cluster.outcome(consumer.close())
-  assert.equal(cluster.broker.state.locks.ownerOf(KEY), undefined)
+  assert.ok(await locked(cluster, 'another client'), 'the lock is free')
 })
 
 test('a queue is not consumed while its lock cannot be renewed, and continues when it can', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
   await startConsumer(cluster, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
-  await cluster.until(() => cluster.broker.waitingPulls === 2)
+  await cluster.until(() => cluster.broker.waitingPulls === 2, { stepMs: 100 })
   const fault = cluster.broker.fault('LOCK_BATCH_MQ', { answer: 'code', code: 1, times: Infinity })
   await cluster.advance(45_000, 200)
   cluster.broker.put({ topic: 'Orders' })
@@ -175,22 +180,23 @@ test('a queue is not consumed while its lock cannot be renewed, and continues wh
 
 test('a queue whose lock went to another client restarts when the lock comes back', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
-  await startConsumer(cluster, { orderly: true, onMessage: ({ queueOffset }) => void seen.push(queueOffset) })
+  const options = { orderly: true, onMessage: ({ queueOffset }: ReceivedMessage) => void seen.push(queueOffset) }
+  const { clientId } = await startConsumer(cluster, options)
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders' })
   await cluster.until(() => seen.length === 2)
   await cluster.advance(6000)
   // The broker has restarted, and another client got the lock first.
-  cluster.broker.state.locks.clear()
-  cluster.broker.state.locks.lock(KEY, 'stranger', cluster.clock.now())
+  await unlock(cluster, clientId)
+  assert.ok(await locked(cluster, 'stranger'))
   await cluster.advance(25_000)
   cluster.broker.put({ topic: 'Orders' })
   cluster.broker.put({ topic: 'Orders' })
   await cluster.advance(10_000)
   assert.deepEqual(seen, [0, 1], 'the lock is not ours')
-  cluster.broker.commit('Orders', 'readers', 0, 3)
-  cluster.broker.state.locks.unlock(KEY, 'stranger')
+  await cluster.broker.commit('Orders', 'readers', 0, 3)
+  await unlock(cluster, 'stranger')
   await cluster.until(() => seen.length === 3, { stepMs: 100 })
   assert.deepEqual(seen, [0, 1, 3], 'messages of the other client are not consumed again')
 })
@@ -198,7 +204,7 @@ test('a queue whose lock went to another client restarts when the lock comes bac
 test('an orderly broadcast consumer needs no locks', async t => {
   // Writing files takes real time, which a cluster on real ports allows for.
   const cluster = await testCluster(t, { realPorts: true })
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const seen: number[] = []
   await startConsumer(cluster, {
     orderly: true,
@@ -221,8 +227,8 @@ test('whatever listeners do, each queue is consumed in order and completely', as
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 4 }),
       async (script, batchSize, concurrency) => {
-        const cluster = new TestCluster({})
-        cluster.broker.setTopic('Orders', { readQueues: 3 })
+        const cluster = await TestCluster.start()
+        await cluster.broker.setTopic('Orders', { readQueues: 3 })
         for (let n = 0; n < 30; n++) cluster.broker.put({ topic: 'Orders', queueId: n % 3 })
         const done = new Map<number, number>([
           [0, 0],
@@ -280,7 +286,7 @@ test('whatever listeners do, each queue is consumed in order and completely', as
 /** One member consumes two queues with a message each; another member has just joined and waits for one of the queues. */
 async function handingOver(t: TestContext, onQueues?: (topic: string) => void) {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
   const ends: (() => void)[] = []
   const onMessage = () => new Promise<undefined>(resolve => ends.push(() => resolve(undefined)))
@@ -382,18 +388,18 @@ test('a queue whose lock is lost during a reset waits for the lock', async t => 
   const { cluster, one, end } = await handingOver(t)
   cluster.broker.resetOffsets('Orders', 'readers', new Map([[0, 0]]))
   await cluster.advance(1000)
-  cluster.broker.state.locks.clear()
-  cluster.broker.state.locks.lock(KEY, 'another client', cluster.clock.now())
+  await unlock(cluster, one.clientId)
+  assert.ok(await locked(cluster, 'another client'))
   await cluster.advance(21_000)
   end()
   await cluster.advance(1000)
   assert.ok(!one.queues.some(({ topic, queueId }) => topic === 'Orders' && queueId === 0))
-  assert.equal(cluster.broker.state.locks.ownerOf(KEY), 'another client')
+  assert.ok(await locked(cluster, 'another client'), 'the other client has it still')
 })
 
 test('when the concurrency is raised, waiting queues start at once', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
   let running = 0
   const ends = Promise.withResolvers<undefined>()
@@ -410,8 +416,8 @@ test('when the concurrency is raised, waiting queues start at once', async t => 
 test('a broker that does not answer does not block the queues of other brokers', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
   const [silent, other] = cluster.brokers as [TestCluster['broker'], TestCluster['broker']]
-  silent.setTopic('Orders', { readQueues: 8 })
-  other.setTopic('Orders', { readQueues: 1 })
+  await silent.setTopic('Orders', { readQueues: 8 })
+  await other.setTopic('Orders', { readQueues: 1 })
   const seen: string[] = []
   await startConsumer(cluster, {
     orderly: true,
@@ -438,7 +444,7 @@ test('a broker that does not answer does not block the queues of other brokers',
 
 test('a queue with a busy listener does not keep other queues from being reset', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
   const ends = Promise.withResolvers<undefined>()
   const seen: number[] = []

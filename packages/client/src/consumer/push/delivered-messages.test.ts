@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { retryTopicOf } from '@gantrymq/protocol'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import type { DeliveredMessage } from './delivered-messages.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import { startConsumer } from '../../../test/push-fixture.ts'
 
 test('a loop gets the messages, and they are committed when they are acknowledged', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 5; n++) cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster)
   const seen: number[] = []
@@ -26,8 +26,8 @@ test('a loop gets the messages, and they are committed when they are acknowledge
 })
 
 test('retry has a message redelivered, and settling it twice has no effect', async t => {
-  const cluster = await testCluster(t, { brokers: [{ delays: 'by-hand' }] })
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  const cluster = await testCluster(t)
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster)
   const loop = consumer[Symbol.asyncIterator]()
@@ -35,13 +35,12 @@ test('retry has a message redelivered, and settling it twice has no effect', asy
   await first?.retry({ delayLevel: 5 })
   await first?.ack()
   await first?.retry()
-  await cluster.until(() => cluster.broker.state.delayed.length === 1)
+  await cluster.until(() => cluster.broker.messages('SCHEDULE_TOPIC_XXXX').length === 1)
   const sent = cluster.broker.requests.filter(({ name }) => name === 'CONSUMER_SEND_MSG_BACK')
   assert.deepEqual(
     sent.map(({ header }) => header['delayLevel']),
     ['5'],
   )
-  cluster.broker.deliverDelayed()
   const { value: second } = await cluster.outcome(loop.next())
   assert.equal(second?.reconsumeTimes, 1)
   assert.equal(second?.topic, 'Orders')
@@ -51,7 +50,7 @@ test('retry has a message redelivered, and settling it twice has no effect', asy
 
 test('no more messages than `concurrency` are unsettled at a time', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 10; n++) cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster, { concurrency: 3 })
   const taken: DeliveredMessage[] = []
@@ -70,7 +69,7 @@ test('no more messages than `concurrency` are unsettled at a time', async t => {
 
 test('messages that a loop has not settled when it breaks go to the next member, and close does not wait for them', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster)
   const seen: number[] = []
@@ -91,7 +90,7 @@ test('messages that a loop has not settled when it breaks go to the next member,
 
 test('close lets a loop settle the messages it has', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster)
   const loop = consumer[Symbol.asyncIterator]()
@@ -106,16 +105,16 @@ test('close lets a loop settle the messages it has', async t => {
 
 test('a message that no loop has taken is not late', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster, { consumeTimeoutMs: 1000 })
   await cluster.advance(10_000)
-  assert.equal(cluster.broker.log.messages(retryTopicOf('readers')).length, 0)
+  assert.equal(cluster.broker.messages(retryTopicOf('readers')).length, 0)
   const loop = consumer[Symbol.asyncIterator]()
   await cluster.outcome(loop.next())
-  await cluster.advance(3000)
+  await cluster.advance(14_000)
   assert.equal(
-    cluster.broker.log.messages(retryTopicOf('readers')).length,
+    cluster.broker.messages(retryTopicOf('readers')).length,
     1,
     'a message that was taken and not settled is',
   )
@@ -129,7 +128,7 @@ test('a consumer with a listener cannot be iterated over', async t => {
 
 test('a loop over an orderly consumer has one message per queue at a time', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
   const consumer = await startConsumer(cluster, { orderly: true })
   const seen: string[] = []
@@ -156,7 +155,7 @@ test('a loop over an orderly consumer has one message per queue at a time', asyn
 for (const orderly of [false, true]) {
   test(`messages that no loop has taken go to another member with their queue, orderly ${orderly}`, async t => {
     const cluster = await testCluster(t)
-    cluster.broker.setTopic('Orders', { readQueues: 2 })
+    await cluster.broker.setTopic('Orders', { readQueues: 2 })
     for (let n = 0; n < 2; n++) cluster.broker.put({ topic: 'Orders', queueId: n })
     const one = await startConsumer(cluster, { instanceName: 'a', orderly })
     await cluster.until(() => one.stats.running === 2)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import { test } from 'node:test'
+import { responseCodes } from '@gantrymq/protocol'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { startConsumer } from '../../../test/push-fixture.ts'
 import { LitePullConsumer } from '../lite-pull-consumer.ts'
 
@@ -29,20 +30,43 @@ const consumers = [
 ] as const
 
 /** Makes the broker answer the next pulls at once, without messages. */
-function neverWaits(t: TestContext, { broker }: TestCluster, times: number): void {
-  const { waiting } = broker.state
-  const hold = waiting.hold.bind(waiting)
-  let left = times
-  t.mock.method(waiting, 'hold', (...[wait, look]: Parameters<typeof hold>) => {
-    if (wait.key === 'pull Orders@0' && left-- > 0) look('last')
-    else hold(wait, look)
+function neverWaits({ broker }: TestCluster, times: number): void {
+  broker.fault('*', {
+    answer: 'altered',
+    handled: false,
+    times,
+    where: ({ name, header }) => name.endsWith('PULL_MESSAGE') && header['topic'] === 'Orders',
+    alter: (reply, { header }) => ({
+      ...reply,
+      code: responseCodes.PULL_NOT_FOUND,
+      extFields: nothingAt(header['queueOffset']),
+    }),
+  })
+}
+
+const nothingAt = (offset = '0') =>
+  new Map([
+    ['nextBeginOffset', offset],
+    ['minOffset', '0'],
+    ['maxOffset', offset],
+    ['suggestWhichBrokerId', '0'],
+  ])
+
+/** Makes the broker say that the next pulls should go to a slave. */
+function suggestsSlave({ broker }: TestCluster): void {
+  broker.fault('*', {
+    answer: 'altered',
+    times: Infinity,
+    where: ({ name }) => name.endsWith('PULL_MESSAGE'),
+    alter: reply => ({ ...reply, extFields: new Map([...(reply.extFields ?? []), ['suggestWhichBrokerId', '1']]) }),
   })
 }
 
 for (const [name, start] of consumers) {
   test(`${name} returns to the master if the suggested slave refuses its pulls`, async t => {
-    const cluster = await testCluster(t, { brokers: [{ suggests: 1 }, { name: 'broker-a', id: 1 }] })
-    for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 1 })
+    const cluster = await testCluster(t, { brokers: [{}, { name: 'broker-a', id: 1 }] })
+    suggestsSlave(cluster)
+    for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 1 })
     const refused = cluster.brokers[1]?.fault('*', {
       answer: 'code',
       code: 16,
@@ -61,8 +85,8 @@ for (const [name, start] of consumers) {
 
   test(`${name} rests between replies that come at once without messages`, async t => {
     const cluster = await testCluster(t)
-    cluster.broker.setTopic('Orders', { readQueues: 1 })
-    neverWaits(t, cluster, 200)
+    await cluster.broker.setTopic('Orders', { readQueues: 1 })
+    neverWaits(cluster, 200)
     await start(cluster, [])
     await cluster.advance(5000)
     const pulls = cluster.broker.requests.filter(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { testCluster } from '@gantrymq/testkit'
+import { testCluster } from '@gantrymq/testkit/cluster'
 import { ClientError } from '../../errors.ts'
 import { instanceOptions } from '../../instance/instance-options.ts'
 import { readOptions } from '../../options.ts'

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clientNotices, configured, type QueueOffset } from '@gantrymq/protocol'
-import { type TestCluster, testCluster } from '@gantrymq/testkit'
+import {
+  clientNotices,
+  configured,
+  consumerListBody,
+  encodeMessage,
+  type QueueOffset,
+  type StoredMessage,
+} from '@gantrymq/protocol'
+import { type TestCluster, testCluster } from '@gantrymq/testkit/cluster'
 import { queueKey } from '../../message/message.ts'
 import type { PushConsumer } from '../push-consumer.ts'
 import { recordingLog, startConsumer } from '../../../test/push-fixture.ts'
@@ -17,7 +24,7 @@ const count = (cluster: TestCluster, name: string): number =>
 
 test('two members share the queues, and one gets all of them when the other leaves', async t => {
   const cluster = await testCluster(t, { brokers: 2 })
-  for (const broker of cluster.brokers) broker.setTopic('Orders', { readQueues: 2 })
+  for (const broker of cluster.brokers) await broker.setTopic('Orders', { readQueues: 2 })
   const one = await startConsumer(cluster, { instanceName: 'a', onMessage() {} })
   await cluster.until(() => orders(one).length === 4)
   const two = await startConsumer(cluster, { instanceName: 'b', onMessage() {} })
@@ -29,7 +36,7 @@ test('two members share the queues, and one gets all of them when the other leav
 
 test('a queue that moves to another member continues at its offset, without duplicates', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 4 })
+  await cluster.broker.setTopic('Orders', { readQueues: 4 })
   const seen: string[] = []
   const onMessage = ({ body }: { body: Buffer }): void => void seen.push(body.toString())
   let n = 0
@@ -57,7 +64,7 @@ test('a queue that moves to another member continues at its offset, without dupl
 
 test('a member keeps its queues while the brokers refuse to list the members', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   const consumer = await startConsumer(cluster, { onMessage() {} })
   await cluster.until(() => orders(consumer).length === 2)
   const lists = cluster.broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'code', code: 1, times: 2 })
@@ -69,7 +76,7 @@ test('a member keeps its queues while the brokers refuse to list the members', a
 
 test('a member that is missing from the list sends a heartbeat before it gives up its queues', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   const mineCounts: number[] = []
   const onQueues = (topic: string, _: unknown, mine: readonly unknown[]): void => {
     if (topic === 'Orders') mineCounts.push(mine.length)
@@ -77,20 +84,25 @@ test('a member that is missing from the list sends a heartbeat before it gives u
   const one = await startConsumer(cluster, { instanceName: 'a', onQueues, onMessage() {} })
   const two = await startConsumer(cluster, { instanceName: 'b', onMessage() {} })
   await cluster.until(() => orders(one).length === 1 && orders(two).length === 1, { stepMs: 50 })
-  const { members } = cluster.broker.state
-  const forgotten = [...(members.consumers.get('readers')?.members.values() ?? [])].find(
-    ({ clientId }) => clientId === one.clientId,
-  )
-  members.unregister(forgotten?.peer.id ?? -1, undefined, 'readers')
+  const isOfOne = ({ body }: { readonly body: Buffer | null }): boolean => body?.includes(one.clientId) === true
+  const beats = (): number => cluster.broker.server.requestsOf('HEART_BEAT').filter(isOfOne).length
+  const before = beats()
+  const others = consumerListBody.encode({ consumerIdList: [two.clientId] })
+  const forgotten = cluster.broker.fault('GET_CONSUMER_LIST_BY_GROUP', {
+    answer: 'altered',
+    times: Infinity,
+    alter: reply => (beats() > before ? reply : { ...reply, body: Buffer.from(others) }),
+  })
   one.resume()
-  await cluster.until(() => members.consumerIds('readers').includes(one.clientId))
+  await cluster.until(() => beats() > before)
+  assert.ok(forgotten.met > 0)
   await cluster.advance(5000)
   assert.deepEqual([mineCounts.at(-1), mineCounts.includes(0)], [1, false])
 })
 
 test('a strategy that throws changes nothing, and of a fixed list only existing queues are assigned', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 3 })
+  await cluster.broker.setTopic('Orders', { readQueues: 3 })
   const { log, texts } = recordingLog()
   let broken = false
   const queue = (queueId: number) => ({ topic: 'Orders', brokerName: 'broker-a', queueId })
@@ -121,13 +133,13 @@ test('a missing topic is queried at growing intervals, and found once it is crea
   const before = asked()
   await cluster.advance(60_000, 200)
   assert.ok(asked() - before <= 12, `${asked() - before} queries in a minute`)
-  cluster.broker.setTopic('Later', { readQueues: 1 })
+  await cluster.broker.setTopic('Later', { readQueues: 1 })
   await cluster.until(() => consumer.queues.length === 2, { stepMs: 200 })
 })
 
 test('many notices at once cause few rebalances', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders')
+  await cluster.broker.setTopic('Orders')
   const consumer = await startConsumer(cluster, { onMessage() {} })
   await cluster.until(() => orders(consumer).length === 4)
   await cluster.advance(2000)
@@ -142,7 +154,7 @@ test('many notices at once cause few rebalances', async t => {
 
 test('queues that are added to a topic are assigned', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
   const mineCounts: number[] = []
   const consumer = await startConsumer(cluster, {
     onMessage() {},
@@ -151,7 +163,7 @@ test('queues that are added to a topic are assigned', async t => {
     },
   })
   await cluster.until(() => orders(consumer).length === 1)
-  cluster.broker.setTopic('Orders', { readQueues: 3 })
+  await cluster.broker.setTopic('Orders', { readQueues: 3 })
   await cluster.until(() => orders(consumer).length === 3, { stepMs: 200 })
   await cluster.settle()
   assert.deepEqual(mineCounts, [1, 3])
@@ -160,7 +172,7 @@ test('queues that are added to a topic are assigned', async t => {
 for (const orderly of [false, true]) {
   test(`an operator's reset of offsets takes effect at once${orderly ? ', for orderly consumers when the listener is done' : ''}`, async t => {
     const cluster = await testCluster(t)
-    cluster.broker.setTopic('Orders', { readQueues: 1 })
+    await cluster.broker.setTopic('Orders', { readQueues: 1 })
     for (let n = 0; n < 6; n++) cluster.broker.put({ topic: 'Orders' })
     const seen: number[] = []
     let hold: PromiseWithResolvers<undefined> | undefined
@@ -189,8 +201,8 @@ for (const orderly of [false, true]) {
 
 test('brokers can query the offsets and the state of a consumer, and hand it a message directly', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 1 })
-  const entry = cluster.broker.put({ topic: 'Orders' })
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  cluster.broker.put({ topic: 'Orders' })
   let fails = false
   const consumer = await startConsumer(cluster, {
     credentials: { accessKey: 'someone', secretKey: 'very secret' },
@@ -221,7 +233,10 @@ test('brokers can query the offsets and the state of a consumer, and hand it a m
   )
   const at: QueueOffset = { queue: { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }, offset: 1 }
   assert.deepEqual(status.body?.messageQueueTable, [at])
-  const input = { header: { consumerGroup: 'readers', clientId, brokerName: 'broker-a' }, body: entry.bytes }
+  const input = {
+    header: { consumerGroup: 'readers', clientId, brokerName: 'broker-a' },
+    body: encodeMessage(cluster.broker.messages('Orders')[0] as StoredMessage),
+  }
   const direct = async () =>
     (await cluster.outcome(cluster.broker.call(clientId, clientNotices.CONSUME_MESSAGE_DIRECTLY, input))).body
   assert.equal((await direct())?.consumeResult, 'CR_SUCCESS')
@@ -233,7 +248,7 @@ test('brokers can query the offsets and the state of a consumer, and hand it a m
 
 test('a paused member gives up queues of another member, and no longer commits their offsets', async t => {
   const cluster = await testCluster(t)
-  cluster.broker.setTopic('Orders', { readQueues: 2 })
+  await cluster.broker.setTopic('Orders', { readQueues: 2 })
   let seen = 0
   const onMessage = (): void => void seen++
   const put = (): void => {
