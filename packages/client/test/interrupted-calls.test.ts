@@ -151,6 +151,7 @@ test('a receive with a short timeout returns the messages of one broker although
   silent?.fault('POP_MESSAGE', SILENT)
   for (let turn = 0; turn < 2; turn++) {
     other?.put({ topic: TOPIC })
+    await cluster.settle()
     const since = cluster.clock.elapsed()
     assert.equal((await cluster.outcome(consumer.receive({ timeoutMs: 2000 }))).length, 1)
     assert.ok(cluster.clock.elapsed() - since <= 1050)
@@ -176,9 +177,11 @@ test('a receive returns the messages of a slow broker, unless its timeout is sho
   const { cluster } = fixture
   const consumer = await simpleOf(fixture)
   cluster.broker.put({ topic: TOPIC })
+  await cluster.settle()
   cluster.broker.fault('POP_MESSAGE', { answer: 'late', ms: 9000, times: 2 })
   assert.equal((await cluster.outcome(consumer.receive({ waitMs: 0 }))).length, 1)
   cluster.broker.put({ topic: TOPIC })
+  await cluster.settle()
   const early = cluster.outcome(consumer.receive({ waitMs: 0, timeoutMs: 3000, invisibleMs: 20_000 }))
   await assert.rejects(early, { code: 'TIMEOUT' })
   assert.deepEqual(await cluster.outcome(consumer.receive({ waitMs: 0 })), [], 'hidden')

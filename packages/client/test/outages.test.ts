@@ -225,6 +225,8 @@ for (const hours of [-5, 5]) {
     const [producer, consumer] = [await fixture.producer(), await fixture.consumer()]
     await goesOn(fixture, () => fixture.send(producer, 10))
     await fixture.untilConsumed()
+    // With those of the retry topic, which brokers create.
+    await cluster.until(() => consumer.queues.length === 6, { stepMs: 500 })
     const queues = consumer.queues.length
     cluster.broker.down()
     await cluster.outcome(fixture.send(producer, 10, 1000))

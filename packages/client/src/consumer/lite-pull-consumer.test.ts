@@ -442,6 +442,7 @@ test('broadcast members read all queues and store their offsets in a file', asyn
 test('an unsubscribed topic keeps its filter until its queues are given up', async t => {
   const { cluster, broker, consumer } = await started(t, { subscriptions: { Orders: 'new' }, suspendMs: 100 })
   await cluster.until(() => consumer.assignment.length === 1)
+  await cluster.advance(2000)
   // Delays the next rebalance.
   broker.fault('GET_CONSUMER_LIST_BY_GROUP', { answer: 'late', ms: 2000 })
   broker.notify(GROUP)

@@ -384,7 +384,7 @@ test('delays and timers are sent as properties of the message', async t => {
 })
 
 test('a timer message is recalled by the handle in its receipt', async t => {
-  const { cluster, producer } = await setUp(t, {}, {})
+  const { cluster, producer } = await setUp(t, {}, { brokers: [{ options: { recallMessageEnable: true } }] })
   const receipt = await cluster.outcome(producer.send({ ...message, deliverAt: cluster.clock.now() + 60_000 }))
   const handle = receipt.recallHandle ?? assert.fail('no handle')
   assert.equal(await cluster.outcome(producer.recall('Orders', handle)), receipt.messageId)

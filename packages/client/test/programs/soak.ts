@@ -62,3 +62,4 @@ for (let sent = BURST; sent <= COUNT; sent += BURST) {
 await cluster.outcome(Promise.all([producer.close(), consumer.close()]))
 await cluster.assertNothingLeft()
 console.log(JSON.stringify({ timersLeft: cluster.clientTimers }))
+await cluster.close()

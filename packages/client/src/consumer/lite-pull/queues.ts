@@ -131,7 +131,7 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
     this.#mode = 'subscribe'
   }
 
-  /** True if it reads queues, or will do when they have been assigned. */
+  /** True if it reads queues, also of a topic that was just unsubscribed, or will do when they have been assigned. */
   get isReading(): boolean {
     return this.#assigned.size > 0 || this.#rebalanced.size > 0 || this.#subscriptions.wanted.size > 0
   }
