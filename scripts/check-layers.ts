@@ -15,7 +15,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   client: ['protocol', 'remoting'],
   opentelemetry: ['client'],
   gantrymq: ['broker', 'client', 'daemon', 'namesrv', 'protocol', 'remoting', 'testing'],
-  testkit: ['protocol', 'remoting'],
+  testkit: ['broker', 'namesrv', 'protocol', 'remoting', 'store', 'testing'],
 }
 
 /** Packages with programs. Only these may have third-party dependencies. */

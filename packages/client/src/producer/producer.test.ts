@@ -472,7 +472,7 @@ test('closing waits at most drainMs', async t => {
 
 test('a message with a time goes to no broker of 4.9, which would deliver it at once, unless that is allowed', async t => {
   const cluster = await testCluster(t, { brokers: [{ release: '4.9' }] })
-  cluster.broker.setTopic('T')
+  await cluster.broker.setTopic('T')
   const { nameServerList: nameServers, clock, dial } = cluster
   const start = async (options: object) =>
     cluster.own(await cluster.outcome(Producer.start({ nameServers, clock, dial, group: 'orders', ...options })))
