@@ -28,7 +28,7 @@ function discarding(file: OpenFile): OpenFile {
   }
 }
 
-const text = String.raw`UNIQ_KEY\u00017F0000010A2B18B4AAC21B7F5D2E0000\u0002WAIT\u0001true\u0002TAGS\u0001TagA`
+const text = 'UNIQ_KEY\u00017F0000010A2B18B4AAC21B7F5D2E0000\u0002WAIT\u0001true\u0002TAGS\u0001TagA'
 const host = Buffer.from([127, 0, 0, 1, 0, 0, 4, 210])
 
 async function appending(bodyBytes: number): Promise<() => void> {
@@ -61,7 +61,6 @@ async function appending(bodyBytes: number): Promise<() => void> {
     properties,
     propertiesStart: 0,
     propertiesEnd: properties.length,
-    propertiesEscaped: true,
   }
   const work = (): void => {
     for (let i = 0; i < TURN; i++) {

@@ -80,7 +80,6 @@ export {
   toText,
   toTexts,
 } from './fastjson/members.ts'
-export { unescapeInto } from './fastjson/escapes.ts'
 export { FastjsonReader, type ReadOptions, readFastjson, readFastjsonInSlices } from './fastjson/reader.ts'
 export {
   type Bean,

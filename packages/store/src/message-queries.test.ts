@@ -49,7 +49,6 @@ async function fixture(t: TestContext, options: Partial<StoreOptions> = {}): Pro
         properties,
         propertiesStart: 0,
         propertiesEnd: properties.length,
-        propertiesEscaped: false,
       })
       assert.equal(status, APPENDED)
       await store.whenSafe(store.end)

@@ -123,7 +123,6 @@ export class SendPath {
       properties: this.#text,
       propertiesStart: 0,
       propertiesEnd: 0,
-      propertiesEscaped: false,
     }
   }
 

@@ -127,7 +127,6 @@ export class MessageWriter {
       properties,
       propertiesStart: 0,
       propertiesEnd: properties.length,
-      propertiesEscaped: false,
     }
   }
 }

@@ -40,7 +40,6 @@ function record({
     properties: propertyBytes,
     propertiesStart: 0,
     propertiesEnd: propertyBytes.length,
-    propertiesEscaped: false,
     ...rest,
   }
 }
@@ -159,13 +158,6 @@ test('the tag code of a delayed message is the time of its delivery', () => {
     [6000, 10_000, 10_000],
   )
   assert.deepEqual([delayed('0'), delayed('x'), delayed('2', 'TopicA')], [97, 97, 97])
-})
-
-test('the properties of a JSON header are stored without its escapes', () => {
-  const text = String.raw`TAGS\u0001T\u00fcr\u0002a\u0001\"q\"\\\n\u0002WAIT\u0001true`
-  const { bytes, writer } = write(record({ properties: text, propertiesEscaped: true }))
-  assert.equal(bytes.subarray(91 + 5 + 6).toString(), 'TAGS\u0001Tür\u0002a\u0001"q"\\\n')
-  assert.equal(writer.tagsCode, stringHash('Tür'))
 })
 
 test('properties have at most 32,767 bytes, counted as stored', () => {

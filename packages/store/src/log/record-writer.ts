@@ -7,7 +7,6 @@ import {
   TRANSACTION_ROLLBACK,
   transactionPart,
 } from '@gantrymq/protocol'
-import { unescapeInto } from '@gantrymq/remoting'
 import type { ConsumeQueue } from '../queues/consume-queue.ts'
 import {
   DELAY_TOPIC,
@@ -45,11 +44,9 @@ export interface NewRecord {
   properties: Buffer
   propertiesStart: number
   propertiesEnd: number
-  /** The properties are the inside of a JSON string with escapes, as they stand in a frame. */
-  propertiesEscaped: boolean
 }
 
-/** Bytes that a record takes at most; fewer if its properties have escapes, or WAIT. */
+/** Bytes that a record takes at most; fewer if its properties have WAIT. */
 export function mostBytes(record: NewRecord): number {
   return (
     FIXED_BYTES +
@@ -130,9 +127,7 @@ export class RecordWriter {
 
   #writeProperties(record: NewRecord, out: Buffer, at: number): number {
     const { properties, propertiesStart, propertiesEnd } = record
-    const end = record.propertiesEscaped
-      ? unescapeInto(properties, propertiesStart, propertiesEnd, out, at)
-      : at + properties.copy(out, at, propertiesStart, propertiesEnd)
+    const end = at + properties.copy(out, at, propertiesStart, propertiesEnd)
     return this.properties.scan(out, at, end, record.queue.keyPrefixHash, true)
   }
 }

@@ -41,7 +41,6 @@ export function message(queue: ConsumeQueue, body: string, properties = ''): New
     properties: text,
     propertiesStart: 0,
     propertiesEnd: text.length,
-    propertiesEscaped: false,
   }
 }
 

@@ -367,7 +367,6 @@ export class TestBroker {
       properties: text,
       propertiesStart: 0,
       propertiesEnd: text.length,
-      propertiesEscaped: false,
     })
     if (refusal !== 0) throw new Error(`the store refused the message with ${refusal}`)
     const { position, queueOffset } = store.appended
