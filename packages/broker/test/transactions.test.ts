@@ -121,6 +121,19 @@ test('no one gets the message of a transaction that is rolled back, and its prod
   assert.equal(mq.checks.length, 0)
 })
 
+test('a message that asks for a time waits for it when its transaction is committed', async t => {
+  const mq = await start(t)
+  const header = await sendHalf(mq, 'TIMER_DELAY_SEC\u000120\u0002')
+  mq.clock.advance(5000)
+  await end(mq, header)
+  mq.clock.advance(19_000)
+  await settle()
+  assert.deepEqual(await bodies(mq, 'Orders', 2), [])
+  mq.clock.advance(1100)
+  await settle()
+  assert.deepEqual(await bodies(mq, 'Orders', 2), ['half'])
+})
+
 test('a delay begins when the transaction is committed', async t => {
   const mq = await start(t)
   const header = await sendHalf(mq, 'DELAY\u00012\u0002')
