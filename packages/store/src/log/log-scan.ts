@@ -19,6 +19,17 @@ export interface LogScanOptions {
   readonly onDamage: (position: number, to: number, problem: string) => void
   /** Called after each window; the scan goes on when it has resolved. */
   readonly onWindow: () => Promise<void>
+  /** Bytes read at once. Default 4 MiB. */
+  readonly windowBytes?: number
+}
+
+/** A window that is being read while the one before it is scanned. */
+interface Ahead {
+  readonly segment: Segment
+  readonly from: number
+  readonly to: number
+  /** False if it could not be read. */
+  readonly isRead: Promise<boolean>
 }
 
 /**
@@ -27,7 +38,13 @@ export interface LogScanOptions {
 export class LogScan {
   readonly #options: LogScanOptions
   readonly #reader = new RecordReader()
+  readonly #windowBytes: number
+  /** A window is read into its second half, so that the record which the window before it cuts has room in front. */
+  #memory: Buffer
+  /** The same for the window that is read ahead. */
+  #spare: Buffer
   #window: Buffer
+  #ahead: Ahead | undefined
   #segment: Segment | undefined
   /** Position of the window in the log. */
   #from = 0
@@ -35,7 +52,10 @@ export class LogScan {
 
   constructor(options: LogScanOptions) {
     this.#options = options
-    this.#window = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, options.segments.size))
+    this.#windowBytes = Math.min(options.windowBytes ?? WINDOW_BYTES, options.segments.size)
+    this.#memory = Buffer.allocUnsafeSlow(2 * this.#windowBytes)
+    this.#spare = Buffer.allocUnsafeSlow(2 * this.#windowBytes)
+    this.#window = this.#memory
   }
 
   /**
@@ -43,6 +63,14 @@ export class LogScan {
    * @returns Position behind the last record; the start of the next file if the last one is complete
    */
   async run(from: number): Promise<number> {
+    try {
+      return await this.#scan(from)
+    } finally {
+      await this.#ahead?.isRead
+    }
+  }
+
+  async #scan(from: number): Promise<number> {
     const { segments } = this.#options
     let end = from
     let at: number | undefined = from
@@ -104,21 +132,55 @@ export class LogScan {
     return magic === MESSAGE_MAGIC_V1 || magic === MESSAGE_MAGIC_V2 ? this.#window.readInt32BE(offset) : BLANK_BYTES
   }
 
-  /** Reads a window that begins at `at`, and contains the record there as a whole. */
+  /** Reads a window that contains the record at `at` as a whole, and begins to read the next one. */
   async #read(segment: Segment, at: number): Promise<void> {
     await this.#options.onWindow()
     const left = segment.end - at
-    await this.#readWindow(segment, at, Math.min(left, WINDOW_BYTES))
+    if (!(await this.#takeAhead(segment, at))) await this.#readWindow(segment, at, Math.min(left, this.#windowBytes))
     const size = this.#sizeAt(at)
     if (at + size > this.#to && size <= left) await this.#readWindow(segment, at, size)
+    this.#readAhead(segment)
   }
 
   async #readWindow(segment: Segment, at: number, bytes: number): Promise<void> {
-    if (this.#window.length < bytes) this.#window = Buffer.allocUnsafeSlow(bytes)
+    if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes)
+    this.#window = this.#memory
     await segment.read(this.#window, 0, bytes, at - segment.start)
+    this.#setWindow(segment, at, at + bytes)
+  }
+
+  #setWindow(segment: Segment, from: number, to: number): void {
     this.#segment = segment
-    this.#from = at
-    this.#to = at + bytes
+    this.#from = from
+    this.#to = to
+  }
+
+  /** Disk and processor then work at the same time. */
+  #readAhead(segment: Segment): void {
+    const [from, room] = [this.#to, this.#windowBytes]
+    const to = Math.min(segment.end, from + room)
+    if (from >= to) return
+    // Perhaps no one needs these bytes. Otherwise they are read again, and whoever reads them gets the error.
+    const isRead = segment.read(this.#spare, room, room + to - from, from - segment.start).then(
+      () => true,
+      () => false,
+    )
+    this.#ahead = { segment, from, to, isRead }
+  }
+
+  /** @returns Whether the window is now what was read ahead, with the rest of the window before it from `at` on */
+  async #takeAhead(segment: Segment, at: number): Promise<boolean> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    if (ahead === undefined || !(await ahead.isRead)) return false
+    const rest = ahead.from - at
+    if (ahead.segment !== segment || at < this.#from || rest < 0 || rest > this.#windowBytes) return false
+    const start = this.#windowBytes - rest
+    this.#window.copy(this.#spare, start, at - this.#from, this.#to - this.#from)
+    ;[this.#memory, this.#spare] = [this.#spare, this.#memory]
+    this.#window = this.#memory.subarray(start)
+    this.#setWindow(segment, at, ahead.to)
+    return true
   }
 
   /** The next place behind `after` where a whole record stands, or the end of the file begins. */
