@@ -158,16 +158,47 @@ test('a broker.conf of Apache is read, and -n overrides its name servers', { tim
   }
 })
 
-test('a second broker on the same store ends with 255, and says what to do', { timeout: 60_000 }, async t => {
-  const home = await folder(t)
-  await start(t, home)
-  const child = spawn(process.execPath, [program, '--listen-port', '0'], { env: { ...process.env, HOME: home } })
+/** Runs the program until it ends by itself. */
+async function fails(home: string, ...args: string[]): Promise<{ readonly code: number; readonly said: string }> {
+  const flags = ['--listen-port', '0', '--mapped-file-size-commit-log', '16777216', ...args]
+  const child = spawn(process.execPath, [program, ...flags], { env: { ...process.env, HOME: home } })
   const said: string[] = []
   for await (const line of createInterface(child.stderr)) said.push(line)
   const code = child.exitCode ?? ((await event(child, 'exit')) as [number])[0]
+  return { code, said: said.join('\n') }
+}
+
+test('a second broker on the same store ends with 255, and says what to do', { timeout: 60_000 }, async t => {
+  const home = await folder(t)
+  await start(t, home)
+  const { code, said } = await fails(home)
+  assert.equal(code, 255)
+  assert.match(said, /^the broker could not start: .*is in use: stop the other broker, or choose another folder/)
+})
+
+test('a broker on the store of another cluster ends with 255, and says what to do', { timeout: 60_000 }, async t => {
+  const home = await folder(t)
+  const client = new RemotingClient()
+  t.after(() => client.close())
+  const { child, ended, address } = await start(t, home, '--broker-cluster-name', 'Berlin')
+  await send(client, address, 'of Berlin')
+  child.kill('SIGTERM')
+  await ended
+  const { code, said } = await fails(home, '--broker-cluster-name', 'Vienna')
+  assert.equal(code, 255)
+  assert.match(said, /^the broker could not start: \S+topics\.json is of a broker of another cluster: .* Vienna\. Choose another storePathRootDir, or set brokerClusterName/) // biome-ignore format: one thought
+  const again = await start(t, home, '--broker-cluster-name', 'Berlin')
+  assert.deepEqual(await pullAll(client, again.address), ['of Berlin'])
+})
+
+test('a broker that may not write its folder ends with 255, and says so', {
+  skip: process.platform !== 'linux' && 'there is no folder that no user may write',
+  timeout: 60_000,
+}, async t => {
+  const { code, said } = await fails(await folder(t), '--store-path-root-dir', '/sys/gantry-store')
   assert.equal(code, 255)
   assert.match(
-    said.join('\n'),
-    /^the broker could not start: .*is in use: stop the other broker, or choose another folder/,
+    said,
+    /^the broker could not start: the store in \/sys\/gantry-store may not be changed: E(?:PERM|ACCES|ROFS)/,
   )
 })

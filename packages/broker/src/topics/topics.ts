@@ -6,7 +6,7 @@ import {
   topicConfigTableBody,
   topicProblem,
 } from '@gantrymq/protocol'
-import type { Clock, Logger } from '@gantrymq/remoting'
+import { type Clock, type Logger, RemotingError } from '@gantrymq/remoting'
 import { ConfigFile } from '../files/config-file.ts'
 import { type InnerTopic, type TopicChange, type TopicOfSend, type TopicSettings, TopicTable } from './topic-table.ts'
 
@@ -45,12 +45,26 @@ export class Topics {
     })
   }
 
-  /** Loads the file. @throws Error if the file can neither be read nor put aside */
+  /** Loads the file. @throws RemotingError BAD_OPTION for the file of another cluster; Error if it can neither be read nor put aside */
   static async open(options: TopicsOptions): Promise<Topics> {
     const topics = new Topics(options)
     const loaded = await topics.#file.load(options.clock.now())
-    if (loaded !== undefined) topics.#load(loaded)
+    if (loaded !== undefined) {
+      topics.#checkCluster(loaded)
+      topics.#load(loaded)
+    }
     return topics
+  }
+
+  /**
+   * Each broker has a topic with the name of its cluster (Apache's TopicConfigManager), so that a table without it is one of another
+   * cluster. Apache starts on it, and gives the messages of one cluster to the consumers of the other.
+   */
+  #checkCluster({ topics }: TopicConfigTable): void {
+    const { path, settings } = this.#options
+    const { brokerClusterName } = settings()
+    if (topics.size === 0 || topics.has(brokerClusterName)) return
+    throw new RemotingError('BAD_OPTION', `${path} is of a broker of another cluster: it has no topic with the name of the cluster ${brokerClusterName}. Choose another storePathRootDir, or set brokerClusterName to the cluster of this folder; to give the folder to ${brokerClusterName}, add that topic to the file`) // biome-ignore format: one thought
   }
 
   // The name of a topic becomes a path of the store, so a name that no broker accepts is not taken from a file either.
