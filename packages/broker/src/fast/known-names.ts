@@ -5,25 +5,27 @@ interface Known {
   readonly name: string
 }
 
-/** Names kept at most: those of topics and groups in use. */
-const SLOTS = 16_384
+/** Names kept at most. Those in use come back at once after a sender of random names has pushed them out. */
+const MOST = 32_768
 const LONGEST = 255
 
-/** The strings of names that requests repeat. A sender of random names only replaces others. */
+/** The strings of names that requests repeat: of topics, groups and subscriptions. */
 export class KnownNames {
-  readonly #slots: (Known | undefined)[] = Array<Known | undefined>(SLOTS).fill(undefined)
+  /** By the hash of their bytes; of two names with one hash the later is kept. */
+  readonly #names = new Map<number, Known>()
 
   /** The string of `bytes[start, end)`, which is one object for all requests, so that maps find it quickly; undefined if it is too long. */
   find(bytes: Buffer, start: number, end: number): string | undefined {
     if (end - start > LONGEST) return undefined
     let hash = 0
     for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + (bytes[at] as number)) | 0
-    const slot = (hash ^ (hash >>> 15)) & (SLOTS - 1)
-    const known = this.#slots[slot]
+    const known = this.#names.get(hash)
     if (known !== undefined && isEqual(known.bytes, bytes, start, end)) return known.name
+    if (this.#names.size >= MOST) this.#names.clear()
+    // Copied, because the memory of the frame is used again.
     const copy = Buffer.from(bytes.subarray(start, end))
     const name = copy.toString()
-    this.#slots[slot] = { bytes: copy, name }
+    this.#names.set(hash, { bytes: copy, name })
     return name
   }
 }
