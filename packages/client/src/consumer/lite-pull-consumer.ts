@@ -78,7 +78,12 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
     const membership = new Membership(settings, this.group, () => this.#queues.rebalance())
     const { instance, group: wireGroup, stats } = membership
     this.#membership = membership
-    this.#offsets = new ReadableOffsets({ ...settings, instance, group: wireGroup })
+    this.#offsets = new ReadableOffsets({
+      ...settings,
+      instance,
+      group: wireGroup,
+      onShared: message => membership.health.problems.raise('OFFSETS_SHARED', message),
+    })
     const { store: offsets } = this.#offsets
     const queues = new LitePullQueues<Body>({ membership, settings, offsets, codec, onQueues })
     this.#queues = queues
@@ -329,6 +334,7 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
   async #release(): Promise<void> {
     await this.#persist()
     await this.#queues.dropAll()
+    await this.#offsets.store.close?.()
   }
 }
 

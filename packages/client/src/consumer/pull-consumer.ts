@@ -113,7 +113,12 @@ export class PullConsumer<Body = Buffer> {
     const membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())
     const { instance, group: wireGroup } = membership
     this.#membership = membership
-    this.#offsets = new ReadableOffsets({ ...this.#settings, instance, group: wireGroup })
+    this.#offsets = new ReadableOffsets({
+      ...this.#settings,
+      instance,
+      group: wireGroup,
+      onShared: message => membership.health.problems.raise('OFFSETS_SHARED', message),
+    })
     const toMessage = (view: MessageView, queue: MessageQueue) => new ReceivedMessage(view, queue, { namespace, codec })
     this.#context = { instance, group: wireGroup, stats: membership.stats, toMessage }
     this.#rebalancer = new Rebalancer({
@@ -280,6 +285,7 @@ export class PullConsumer<Body = Buffer> {
       release: async () => {
         await this.#persistMine()
         await this.#rebalancer.dropAll()
+        await this.#offsets.store.close?.()
       },
     })
   }

@@ -212,6 +212,7 @@ export class PushConsumer<Body = Buffer> implements Subscriber {
     await this.#persisting
     await this.#persist()
     await this.#queues.rebalancer.dropAll()
+    await this.#context.offsets.close?.()
     await this.#context.trace?.close(Math.min(drainMs, TRACE_DRAIN_MS))
   }
 }

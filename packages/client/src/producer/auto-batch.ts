@@ -61,7 +61,7 @@ export class AutoBatch<Body> {
   async send(message: OutgoingMessage<Body>, options: SendOptions<Body>, extras: Extras): Promise<SendReceipt> {
     this.#pipeline.deadline(options)
     // Checked before it joins a batch, so that a bad message fails alone.
-    const prepared = this.#pipeline.prepare(message, extras)
+    const prepared = this.#pipeline.prepareForBatch(message, extras)
     const bytes = prepared.body.length
     const { promise, resolve, reject } = Promise.withResolvers<SendReceipt>()
     const batch = this.#batchFor(message, options)

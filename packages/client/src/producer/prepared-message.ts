@@ -35,7 +35,7 @@ export interface PreparedMessage {
 /** The options that messages are prepared by. */
 export interface MessageRules {
   readonly namespace: string
-  /** Largest body in bytes, before compression. */
+  /** Largest body in bytes, as it is sent. */
   readonly maxMessageSize: number
   /** Bodies of at least this many bytes are compressed. */
   readonly compressOver: number
@@ -119,8 +119,8 @@ function checkTopic(topic: string): void {
   if (checkedTopics.size < MAX_CHECKED) checkedTopics.add(topic)
 }
 
-/** The bytes of a body. @throws ClientError MESSAGE_ILLEGAL if there are none, or too many */
-function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
+/** The bytes of a body. @throws ClientError MESSAGE_ILLEGAL if there are none */
+function bodyOf(encoded: unknown): Buffer {
   if (encoded === undefined || encoded === null) throw illegal('a message has no body')
   if (!(encoded instanceof Uint8Array))
     throw illegal(
@@ -128,10 +128,14 @@ function bodyOf(encoded: unknown, maxMessageSize: number): Buffer {
     )
   const { length } = encoded
   if (length === 0) throw illegal('the body of a message is empty')
+  return Buffer.isBuffer(encoded) ? encoded : Buffer.from(encoded.buffer, encoded.byteOffset, length)
+}
+
+/** Checks the size of a body as it is sent. @throws ClientError MESSAGE_ILLEGAL */
+export function checkSize({ body: { length } }: PreparedMessage, maxMessageSize: number): void {
   if (length > maxMessageSize) {
     throw illegal(`the body of a message has ${length} bytes, more than option maxMessageSize, ${maxMessageSize}`)
   }
-  return Buffer.isBuffer(encoded) ? encoded : Buffer.from(encoded.buffer, encoded.byteOffset, length)
 }
 
 /** The encoded properties of a message, in the order in which Java sets them. @throws ClientError MESSAGE_ILLEGAL */
@@ -266,7 +270,7 @@ export function prepare(
   const namespace = additions.bare === true ? '' : rules.namespace
   return {
     topic: topicOf(message.topic, namespace),
-    body: bodyOf(encoded, rules.maxMessageSize),
+    body: bodyOf(encoded),
     flag: flagOf(message.flag),
     sysFlag: additions.sysFlag ?? 0,
     messageId: additions.messageId,
@@ -276,11 +280,13 @@ export function prepare(
   }
 }
 
-/** The message with its body compressed. If compression fails it is unchanged, as in Apache's client. */
+/** The message with its body compressed. It is unchanged if compression fails, as in Apache's client, or does not pay. */
 export async function compressed(message: PreparedMessage, rules: MessageRules): Promise<PreparedMessage> {
   const { compression, compressionLevel } = rules
   try {
     const body = await compressAsync(message.body, compression, compressionLevel)
+    // Random bytes and what is compressed already only get larger.
+    if (body.length >= message.body.length) return message
     return { ...message, body, sysFlag: message.sysFlag | COMPRESSED | compressionFlag(compression) }
   } catch {
     return message

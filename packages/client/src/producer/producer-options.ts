@@ -18,7 +18,10 @@ function isFaultTable(value: unknown): boolean {
 export const producerOptions = {
   /** Timeout of one send including its retries, milliseconds. Default 3,000. */
   timeoutMs: millis(3000, 'sendMsgTimeout', { min: 1 }),
-  /** Timeout of each attempt but the last, milliseconds; 0 for the rest of `timeoutMs`. Default 0. */
+  /**
+   * Timeout of each attempt but the last, milliseconds; 0 for an equal share of what is left of `timeoutMs`, if there is another broker
+   * that is well, and else for all of it. Default 0.
+   */
   attemptTimeoutMs: millis(0, 'sendMsgMaxTimeoutPerRequest'),
   /** How often a failed send is retried, on another broker if there is one. Default 2. */
   retries: whole(2, 'retryTimesWhenSendFailed', { max: 100 }),
@@ -31,7 +34,7 @@ export const producerOptions = {
     'an array of numbers',
     value => Array.isArray(value) && value.every(code => Number.isInteger(code)),
   ),
-  /** Largest body in bytes, before compression. Default 4 MiB, the broker's own limit. */
+  /** Largest body in bytes, after compression. Default 4 MiB, the broker's own limit. */
   maxMessageSize: whole(4 * MIB, 'maxMessageSize', { min: 1 }),
   /** Bodies of at least this many bytes are compressed. Default 4,096. */
   compressOver: whole(4096, 'compressMsgBodyOverHowmuch', { min: 1 }),

@@ -51,6 +51,9 @@ const NONE = {}
 /** Apache's default group, which its client refuses. */
 const DEFAULT_GROUP = 'DEFAULT_PRODUCER'
 
+/** A topic of every broker (Apache's TopicValidator.RMQ_SYS_SELF_TEST_TOPIC). */
+const SYSTEM_TOPIC = 'SELF_TEST_TOPIC'
+
 /** Sends messages. */
 export class Producer<Body = BytesInput> {
   readonly group: string
@@ -61,6 +64,8 @@ export class Producer<Body = BytesInput> {
   readonly #checks: TransactionChecks<BodyRead<Body>>
   readonly #member: ProducerMember
   readonly #autoBatch: AutoBatch<Body> | undefined
+  /** Keeps the routes by which brokers are found that hear of this producer. */
+  readonly #registrations: Disposable[] = []
   #probes: Disposable | undefined
   #closing: Promise<void> | undefined
 
@@ -78,9 +83,39 @@ export class Producer<Body = BytesInput> {
     const { instance, settings } = this.#pipeline.sender
     await instance.start()
     await Promise.all(settings.topics.map(topic => this.#fetchRoute(topic)))
+    if (this.#checks.isPossible) await this.#register()
     // For brokers that the instance knows already. Others get a heartbeat when they are connected.
     void instance.heartbeat()
     if (settings.probeBrokers) this.#probes = probeBrokers(this.#pipeline.sender)
+  }
+
+  /**
+   * Makes brokers hear of a producer of transactions before it has sent anything, so that they can ask it about the transactions of
+   * an earlier process: the brokers of option `topics`, else those of the default topic, else all.
+   */
+  async #register(): Promise<void> {
+    const { settings } = this.#pipeline.sender
+    const { topics, namespace, createTopicKey } = settings
+    const wanted = topics.length > 0 ? topics.map(topic => wrapNamespace(namespace, topic)) : [createTopicKey]
+    const known = await Promise.all(wanted.map(topic => this.#registerAt(topic)))
+    // Brokers that create no topics do not have the default topic, and all have this one.
+    if (topics.length === 0 && !known.includes(true)) await this.#registerAt(SYSTEM_TOPIC)
+  }
+
+  async #registerAt(topic: string): Promise<boolean> {
+    const { routes } = this.#instance
+    if (this.#closing !== undefined) return true
+    this.#registrations.push(routes.watch(topic, () => void this.#instance.heartbeat()))
+    return await routes.get(topic).then(
+      () => true,
+      (error: unknown) => {
+        this.#instance.log.info(
+          { topic, error: String(error) },
+          'no broker is known yet that could ask about transactions',
+        )
+        return false
+      },
+    )
   }
 
   // A missing topic is no error here: it may exist by the time of the first send.
@@ -262,6 +297,7 @@ export class Producer<Body = BytesInput> {
 
   async #shutDown(drainMs: number): Promise<void> {
     this.#probes?.[Symbol.dispose]()
+    for (const registration of this.#registrations) registration[Symbol.dispose]()
     this.#requests.close()
     const { clock } = this.#instance
     await within(clock, this.#autoBatch?.close() ?? Promise.resolve(), drainMs, undefined, 'sending').catch(() => {})

@@ -29,7 +29,7 @@ export async function sendBatch<Body>(
 ): Promise<SendReceipt[]> {
   const deadline = pipeline.deadline(options)
   const items = messages.map((message, index) => {
-    const prepared = pipeline.prepare(message, extras)
+    const prepared = pipeline.prepareForBatch(message, extras)
     checkBatchable(message)
     return { index, message, prepared }
   })

@@ -89,7 +89,7 @@ export async function sendWithRetries(
     const queue = nextQueue(sender, message.topic, known, lastBroker)
     if (queue === undefined) break
     try {
-      const receipt = await attempt(sender, message, queue, form, deadline, left > 0)
+      const receipt = await attempt(sender, message, queue, form, deadline, capOf(sender, known, queue, left, deadline))
       if (receipt.status === 'SEND_OK' || !settings.retryNotStored) return receipt
       notStored = receipt
     } catch (error) {
@@ -184,7 +184,7 @@ export async function sendToQueue(
   const { instance, settings, stats } = sender
   for (let left = settings.retries; ; left--) {
     try {
-      return await attempt(sender, message, queue, form, deadline, false)
+      return await attempt(sender, message, queue, form, deadline)
     } catch (error) {
       const failure = toClientError(error)
       if (!mayRetry(failure, settings)) throw failure
@@ -218,13 +218,30 @@ export async function sendOnewayTo(
   }
 }
 
+/** How long an attempt may take, so that a broker that hangs leaves time for another one; undefined for all of it. */
+function capOf(
+  { instance, faults, settings }: Sender,
+  known: KnownTopic,
+  queue: MessageQueue,
+  retriesLeft: number,
+  deadline: Deadline,
+): number | undefined {
+  if (retriesLeft === 0) return undefined
+  if (settings.attemptTimeoutMs > 0) return settings.attemptTimeoutMs
+  const now = instance.clock.elapsed()
+  const isOtherWell = known.publish.some(
+    ({ brokerName }) => brokerName !== queue.brokerName && (faults?.isAvailable(brokerName, now) ?? true),
+  )
+  return isOtherWell ? deadline.left / (retriesLeft + 1) : undefined
+}
+
 async function attempt(
   sender: Sender,
   message: PreparedMessage,
   queue: MessageQueue,
   form: SendForm,
   deadline: Deadline,
-  hasRetriesLeft: boolean,
+  cap?: number,
 ): Promise<SendReceipt> {
   const { instance, settings, faults, group } = sender
   const { clock } = instance
@@ -237,7 +254,6 @@ async function attempt(
       instance.brokers.master(brokerName) ??
       (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
     if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address)
-    const cap = hasRetriesLeft && settings.attemptTimeoutMs > 0 ? settings.attemptTimeoutMs : undefined
     const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
     if (faults !== undefined) {

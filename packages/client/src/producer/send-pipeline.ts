@@ -8,7 +8,15 @@ import { closed } from '../errors.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message/message.ts'
 import type { KnownTopic } from '../routes/route-cache.ts'
 import { InFlightLimit } from './in-flight-limit.ts'
-import { checkFields, compressed, type Extras, illegal, type PreparedMessage, prepare } from './prepared-message.ts'
+import {
+  checkFields,
+  checkSize,
+  compressed,
+  type Extras,
+  illegal,
+  type PreparedMessage,
+  prepare,
+} from './prepared-message.ts'
 import { chosenQueue, type QueueChoice } from './queue-choice.ts'
 import {
   publishRoute,
@@ -103,10 +111,24 @@ export class SendPipeline<Body> {
     try {
       const deadline = this.deadline(options)
       const prepared = this.prepare(message, extras)
+      this.#checkNow(prepared)
       return this.run({ prepared, count: 1, form, message, choice: options }, deadline)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** Checks the size of a message that will not be compressed. */
+  #checkNow(prepared: PreparedMessage): void {
+    const { compressOver, maxMessageSize } = this.sender.settings
+    if (prepared.body.length < compressOver) checkSize(prepared, maxMessageSize)
+  }
+
+  /** As `prepare`, for a message that is not compressed: one of a batch. @throws ClientError BAD_NAME, MESSAGE_ILLEGAL */
+  prepareForBatch(message: OutgoingMessage<Body>, extras: Extras): PreparedMessage {
+    const prepared = this.prepare(message, extras)
+    checkSize(prepared, this.sender.settings.maxMessageSize)
+    return prepared
   }
 
   /** Sends a prepared message or batch. @throws ClientError */
@@ -120,6 +142,7 @@ export class SendPipeline<Body> {
     try {
       const mayShrink = !form.batch && size >= settings.compressOver
       const shrunk = mayShrink ? await compressed(prepared, settings) : prepared
+      if (mayShrink) checkSize(shrunk, settings.maxMessageSize)
       const receipt = await this.#deliver(job, shrunk, deadline)
       this.#stats.sent(count, shrunk.body.length, settings.clock.elapsed() - started)
       return receipt
@@ -161,10 +184,12 @@ export class SendPipeline<Body> {
     const { settings } = this.sender
     const deadline = this.deadline(options)
     const prepared = this.prepare(message, extras)
+    this.#checkNow(prepared)
     const size = prepared.body.length
     await this.#enter(size, deadline)
     try {
       const shrunk = size >= settings.compressOver ? await compressed(prepared, settings) : prepared
+      checkSize(shrunk, settings.maxMessageSize)
       const queue = await this.#anyQueue(message, options, shrunk, deadline)
       await sendOnewayTo(this.sender, shrunk, queue, deadline)
       this.#stats.sentOneway(1, shrunk.body.length)

@@ -1,7 +1,8 @@
-import { type SubscriptionData, subscriptionOf } from '@gantrymq/protocol'
+import { responseCodes, type SubscriptionData, subscriptionOf } from '@gantrymq/protocol'
 import { type Long, pause } from '@gantrymq/remoting'
 import type { MessageQueue } from '../../message/message.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
+import { QueueAge } from '../offsets/new-queue.ts'
 import { findStartOffset } from '../offsets/queue-offsets.ts'
 import type { OffsetStore } from '../offsets/offset-store.ts'
 import { exceededLimit } from '../queue/flow-control.ts'
@@ -57,6 +58,7 @@ export class LitePullQueue<Body> implements HeldQueue {
   /** Subscriptions by topic. */
   readonly #filters: ReadonlyMap<string, SubscriptionData>
   readonly #loop: PollLoop
+  readonly #age: QueueAge
   #nextOffset: number | undefined
   #brokerId: Long = 0
   /** The filter of the last pull. */
@@ -72,6 +74,7 @@ export class LitePullQueue<Body> implements HeldQueue {
     this.#context = context
     this.queue = queue
     this.#filters = filters
+    this.#age = new QueueAge(context.instance, queue)
     this.process = new ProcessQueue(context.instance.clock.elapsed(), message => message.view.storedBody.length)
     this.#loop = new PollLoop({
       context,
@@ -79,8 +82,9 @@ export class LitePullQueue<Body> implements HeldQueue {
       verb: 'pull',
       step: signal => this.#step(signal),
       // The suggested broker may be down, or may be a slave that refuses what its master would accept.
-      onFailure: () => {
+      onFailure: ({ responseCode }) => {
         this.#brokerId = 0
+        if (responseCode === responseCodes.TOPIC_NOT_EXIST) this.#age.gone()
       },
     })
   }
@@ -206,7 +210,11 @@ export class LitePullQueue<Body> implements HeldQueue {
     const result = await this.#request(offset, signal)
     // The queue was sought, paused or dropped meanwhile. If the messages are still wanted, the next pull returns them again.
     if (signal.aborted) return
-    this.#take(result)
+    const asked = { nextOffset: result.nextOffset, minOffset: result.minOffset }
+    const isMoved = result.status === 'OFFSET_ILLEGAL'
+    const isOther = this.#age.takeGone() && offset > 0 && (await this.#age.isNew({ signal }))
+    if (isOther) this.#take({ ...result, status: 'OFFSET_ILLEGAL', nextOffset: 0, messages: [] })
+    else this.#take(isMoved ? { ...result, nextOffset: await this.#age.after(offset, asked, { signal }) } : result)
     // Some replies say "retry immediately" all the time: see PulledQueue.
     const isIdle = result.nextOffset === offset && clock.elapsed() - started < AT_ONCE_MS
     if (isIdle) await pause(clock, AT_ONCE_MS, signal)
@@ -248,6 +256,8 @@ export class LitePullQueue<Body> implements HeldQueue {
       instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: nextOffset }, 'the broker moved the offset')
     }
     this.#nextOffset = nextOffset
+    const newest = messages.at(-1)?.storeTimestamp
+    if (newest !== undefined) this.#age.seen(newest)
     if (messages.length > 0) {
       this.process.put(messages)
       this.#waiting += messages.length

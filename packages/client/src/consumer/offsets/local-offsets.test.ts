@@ -35,8 +35,10 @@ test('offsets are stored where Java stores them, and survive the process', async
   assert.equal(again.peek(queue(0)), 7)
 })
 
-test('the folder contains the file and its previous version, nothing else', async t => {
-  const { path } = await written(t)
+test('after the end the folder contains the file and its previous version, nothing else', async t => {
+  const offsets = await written(t)
+  await offsets.close()
+  const { path } = offsets
   assert.deepEqual((await readdir(dirname(path))).toSorted(), ['offsets.json', 'offsets.json.bak'])
   assert.match(await readFile(`${path}.bak`, 'utf8'), /:5\b/)
 })
@@ -75,6 +77,7 @@ test('a folder that cannot be written is logged, and the next call tries again',
   const { log, texts } = recordingLog()
   const path = await folder(t)
   const offsets = await opened(path, log)
+  await rm(join(path, '10.0.0.5@DEFAULT'), { recursive: true })
   await writeFile(join(path, '10.0.0.5@DEFAULT'), 'in the way')
   offsets.update(queue(0), 4, true)
   await offsets.persist([queue(0)])

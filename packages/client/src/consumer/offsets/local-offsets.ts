@@ -5,6 +5,7 @@ import type { QueueOffset } from '@gantrymq/protocol'
 import type { Logger } from '@gantrymq/remoting'
 import { ClientError } from '../../errors.ts'
 import { type MessageQueue, queueKey } from '../../message/message.ts'
+import { FileOwner } from './file-owner.ts'
 import { readOffsetFile, writeOffsetFile } from './offset-file.ts'
 import { CachedOffsets, type OffsetStore } from './offset-store.ts'
 import { NO_STORED_OFFSET } from './start-offset.ts'
@@ -15,25 +16,34 @@ export interface LocalOffsetsOptions {
   readonly clientId: string
   readonly group: string
   readonly log: Logger
+  /** Called with what was noticed when another process writes the same file. */
+  readonly onShared?: ((message: string) => void) | undefined
 }
 
 /** Offsets in a local file, for broadcast groups, whose members all receive every message. Apache's LocalFileOffsetStore. */
 export class LocalOffsets extends CachedOffsets implements OffsetStore {
   readonly path: string
   readonly #log: Logger
+  readonly #owner: FileOwner
   readonly #stored = new Map<string, QueueOffset>()
   #isWritten = true
   #writing: Promise<void> = Promise.resolve()
 
-  constructor({ folder, clientId, group, log }: LocalOffsetsOptions) {
+  constructor({ folder, clientId, group, log, onShared }: LocalOffsetsOptions) {
     super()
     this.path = join(folder ?? join(homedir(), '.rocketmq_offsets'), clientId, group, 'offsets.json')
     this.#log = log
+    this.#owner = new FileOwner(this.path, who =>
+      onShared?.(
+        `${who} writes the offset file ${this.path} of this broadcast consumer, too: the last writer wins, and messages are lost after a restart. Give each process its own instanceName or offsetsFolder`,
+      ),
+    )
   }
 
   /** @throws ClientError BAD_BODY if neither the file nor its copy can be read: starting over is the operator's decision */
   async load(): Promise<void> {
     for (const each of await this.#read()) this.#stored.set(queueKey(each.queue), each)
+    await this.#owner.claim()
   }
 
   async #read(): Promise<readonly QueueOffset[]> {
@@ -62,6 +72,12 @@ export class LocalOffsets extends CachedOffsets implements OffsetStore {
     return (this.#writing = this.#writing.then(() => this.#write()))
   }
 
+  /** Gives the file up, at the end. Never rejects. */
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#owner.release()
+  }
+
   #collect(queue: MessageQueue): void {
     const offset = this.peek(queue)
     const key = queueKey(queue)
@@ -72,7 +88,9 @@ export class LocalOffsets extends CachedOffsets implements OffsetStore {
 
   async #write(): Promise<void> {
     try {
+      await this.#owner.beforeWrite()
       await replace(this.path, writeOffsetFile(this.#stored.values()))
+      await this.#owner.afterWrite()
     } catch (error) {
       this.#isWritten = false
       this.#log.error({ path: this.path, error: String(error) }, 'cannot write the offset file')

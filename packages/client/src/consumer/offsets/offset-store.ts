@@ -21,6 +21,8 @@ export interface OffsetStore {
   read(queue: MessageQueue): Promise<number>
   /** Stores the offsets of these queues. Never rejects: an offset that cannot be stored now stays for the next call. */
   persist(queues: Iterable<MessageQueue>): Promise<void>
+  /** Ends what the store holds open, after the last `persist`. Never rejects. */
+  close?(): Promise<void>
   /** Removes the offset from memory. */
   forget(queue: MessageQueue): void
   /** Sets an offset that `update` cannot change until `forget`: the queue is about to restart from it. */

@@ -15,13 +15,15 @@ export interface OffsetOwner {
   /** Broadcast groups store their offsets in a local file. */
   readonly broadcast: boolean
   readonly offsetsFolder: string | undefined
+  /** Called when another process writes the same local file. */
+  readonly onShared: (message: string) => void
 }
 
 /** The store of a group's offsets: the brokers, or a local file for broadcast groups. */
-export function offsetStoreOf({ instance, group, broadcast, offsetsFolder }: OffsetOwner): OffsetStore {
+export function offsetStoreOf({ instance, group, broadcast, offsetsFolder, onShared }: OffsetOwner): OffsetStore {
   if (!broadcast) return new BrokerOffsets(instance, group)
   const { clientId, log } = instance
-  return new LocalOffsets({ folder: offsetsFolder, clientId, group, log })
+  return new LocalOffsets({ folder: offsetsFolder, clientId, group, log, onShared })
 }
 
 /** The offsets of a consumer whose user may read them, and may wait until they are stored. */

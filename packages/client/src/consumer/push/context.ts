@@ -36,7 +36,12 @@ export function pushContext(
     instance,
     group,
     settings,
-    offsets: offsetStoreOf({ ...settings, instance, group }),
+    offsets: offsetStoreOf({
+      ...settings,
+      instance,
+      group,
+      onShared: message => health.problems.raise('OFFSETS_SHARED', message),
+    }),
     stats,
     health: health.polls,
     trace: consumerTrace(settings, group, options => Producer.start(options)),

@@ -16,6 +16,7 @@ import type { MessageQueue } from '../../message/message.ts'
 import type { MessageMaker, ReceivedMessage } from '../../message/received-message.ts'
 import { findReadAddress } from '../../routes/find-broker.ts'
 import { exceededLimit, type SharedLimits } from '../queue/flow-control.ts'
+import { QueueAge } from '../offsets/new-queue.ts'
 import type { HeldQueue } from '../queue/held-queue.ts'
 import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
@@ -60,6 +61,7 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
   readonly process: ProcessQueue<ReceivedMessage<Body>>
   readonly #options: PulledQueueOptions<Body>
   readonly #loop: PollLoop
+  readonly #age: QueueAge
   #nextOffset: number
   #brokerId: Long = 0
   /** Too many messages wait, so the queue is not pulled. */
@@ -72,6 +74,7 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     this.#options = options
     this.queue = queue
     this.#nextOffset = offset
+    this.#age = new QueueAge(context.instance, queue)
     this.process = new ProcessQueue(context.instance.clock.elapsed(), message => message.view.storedLength)
     this.#loop = new PollLoop({
       context,
@@ -166,7 +169,10 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     const now = instance.clock.elapsed()
     this.process.lastPullAt = now
     this.#brokerId = reply.header.suggestWhichBrokerId
-    if (reply.code === responseCodes.PULL_OFFSET_MOVED) return await this.#moved(reply.header.nextBeginOffset, signal)
+    if (reply.code === responseCodes.PULL_OFFSET_MOVED)
+      return await this.#moved(await this.#offsetAfter(reply, signal), signal)
+    // Messages of a new queue before the offset of the old one would never be read.
+    if (this.#age.takeGone() && asked > 0 && (await this.#age.isNew({ signal }))) return await this.#moved(0, signal)
     const count = this.#take(reply, subscription)
     stats.pulled(this.queue.topic, count, now - started)
     if (count > 0 && settings.pullIntervalMs > 0) {
@@ -221,6 +227,8 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     this.#nextOffset = header.nextBeginOffset
     const isFound = body !== null && code === responseCodes.SUCCESS
     const messages = isFound ? this.#messagesOf(body, subscription, asked) : []
+    const newest = messages.at(-1)?.storeTimestamp
+    if (newest !== undefined) this.#age.seen(newest)
     if (messages.length > 0) consumption.submit(this, messages, this.process.put(messages))
     // No message waits, so everything before the next offset is done, including filtered and corrupt messages.
     else if (this.process.count === 0) context.offsets.update(this.queue, this.#nextOffset, true)
@@ -248,6 +256,13 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
   }
 
+  #offsetAfter(
+    { header: { nextBeginOffset: nextOffset, minOffset } }: PullReply,
+    signal: AbortSignal,
+  ): Promise<number> {
+    return this.#age.after(this.#nextOffset, { nextOffset, minOffset }, { signal })
+  }
+
   /** The broker does not have the requested offset. Waiting messages belong to a queue that does not exist any more. */
   async #moved(offset: number, signal: AbortSignal): Promise<void> {
     const { context, onMoved } = this.#options
@@ -261,6 +276,7 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
   #failed(error: ClientError): void {
     // The suggested broker may be down, or may be a slave that refuses what its master would accept.
     this.#brokerId = 0
+    if (error.responseCode === responseCodes.TOPIC_NOT_EXIST) this.#age.gone()
     if (UNKNOWN_SUBSCRIPTION.has(error.responseCode ?? 0)) void this.#options.context.instance.heartbeat()
   }
 }

@@ -41,6 +41,8 @@ export class QueueLocks {
   /** The last request, by broker. */
   readonly #last = new Map<string, Promise<unknown>>()
   readonly #renewals = new Map<string, Renewal>()
+  /** Queues whose lock a broker may have granted after the request for it had timed out, by key. */
+  readonly #unsure = new Map<string, MessageQueue>()
 
   /** @param group with its namespace */
   constructor(instance: ClientInstance, group: string) {
@@ -52,6 +54,11 @@ export class QueueLocks {
   async acquire(queues: readonly MessageQueue[]): Promise<AcquiredLocks> {
     const asked = byBroker(queues).map(async ([name, some]) => {
       const keys = await this.#inTurn(name, () => this.#lock(name, some))
+      for (const queue of some) {
+        if (keys === undefined) this.#unsure.set(queueKey(queue), queue)
+        else this.#unsure.delete(queueKey(queue))
+      }
+      if (keys === undefined) void this.#giveBack(name, some)
       return {
         keys: [...(keys ?? [])],
         isRefused: keys !== undefined && some.some(queue => !keys.has(queueKey(queue))),
@@ -64,10 +71,17 @@ export class QueueLocks {
     }
   }
 
+  // Another member would wait for a minute for a lock that no one uses.
+  async #giveBack(brokerName: string, queues: readonly MessageQueue[]): Promise<void> {
+    const isUnsure = (queue: MessageQueue): boolean => this.#unsure.has(queueKey(queue))
+    await this.#inTurn(brokerName, () => this.#unlockAt(brokerName, queues.filter(isUnsure)))
+  }
+
   /** Renews the locks. Queues whose lock the broker refuses are lost; if the broker does not answer, nothing changes. */
   async renew(queues: Iterable<LockedQueue>): Promise<void> {
     const byName = Map.groupBy(queues, ({ queue }) => queue.brokerName)
-    await Promise.all([...byName].map(([name, some]) => this.#renewSoon(name, some)))
+    const unsure = byBroker([...this.#unsure.values()]).map(([name, some]) => this.#giveBack(name, some))
+    await Promise.all([...unsure, ...[...byName].map(([name, some]) => this.#renewSoon(name, some))])
   }
 
   /** Joins a renewal that still waits, if there is one, so that a slow broker gets no additional requests. */
@@ -123,17 +137,21 @@ export class QueueLocks {
 
   /** Unlocks queues. Never rejects: a broker that cannot be reached frees them after a minute. */
   async release(queues: readonly MessageQueue[]): Promise<void> {
-    const unlocked = byBroker(queues).map(([name, some]) => this.#inTurn(name, () => this.#unlockAt(name, some)))
+    const all = new Map([...this.#unsure.values(), ...queues].map(queue => [queueKey(queue), queue]))
+    const unlocked = byBroker([...all.values()]).map(([name, some]) =>
+      this.#inTurn(name, () => this.#unlockAt(name, some)),
+    )
     await Promise.all(unlocked)
   }
 
   async #unlockAt(brokerName: string, mqSet: readonly MessageQueue[]): Promise<void> {
     const { brokers, clientId, log } = this.#instance
     const address = brokers.master(brokerName)
-    if (address === undefined) return
+    if (address === undefined || mqSet.length === 0) return
     const input = { header: { bname: brokerName }, body: { clientId, consumerGroup: this.#group, mqSet } }
     try {
       await this.#instance.call(address, consumeRequests.UNLOCK_BATCH_MQ, input, { timeoutMs: TIMEOUT_MS })
+      for (const queue of mqSet) this.#unsure.delete(queueKey(queue))
     } catch (error) {
       log.warn({ group: this.#group, brokerName, error: String(error) }, 'cannot unlock queues')
     }
