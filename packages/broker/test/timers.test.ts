@@ -49,7 +49,6 @@ for (const [name, value] of [
   ['TIMER_DELAY_SEC', 30],
   ['TIMER_DELAY_MS', 30_000],
 ] as const) {
-  // biome-ignore format: one thought
   test(`a delay in ${name} counts from now`, async t => {
     const mq = await brokerInMemory(t)
     await sendMessage(mq, { properties: properties({ [name]: value }) })

@@ -9,6 +9,7 @@ import {
 import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 import { checkAck, checkChange, checkPeek, checkPop, type PopTarget } from '../popping/pop-checks.ts'
+import type { TryReason } from '../popping/held-pops.ts'
 import type { PopQueue } from '../popping/pop-ledger.ts'
 import type { PopRequest } from '../popping/pop-reader.ts'
 import { fullReply, type PopAnswer, popReply } from '../popping/pop-reply.ts'
@@ -55,11 +56,8 @@ export const popHandlers: PopHandlers = {
       attemptId: header.attemptId,
       accepts,
     }
-    const endsAt = bornTime + header.pollTime - BEFORE_END_MS
-    const first = pop(request, popping, context)
-    return first instanceof Promise
-      ? first.then(answer => heldIfEmpty(answer, request, { peer, endsAt, pollMs: header.pollTime }, context))
-      : heldIfEmpty(first, request, { peer, endsAt, pollMs: header.pollTime }, context)
+    const waits = { peer, pollMs: header.pollTime, endsAt: bornTime + header.pollTime - BEFORE_END_MS }
+    return popOrHold(request, waits, popping, context)
   },
 
   ACK_MESSAGE({ header: { topic, consumerGroup: group, queueId, offset, extraInfo }, peer }, context) {
@@ -68,15 +66,16 @@ export const popHandlers: PopHandlers = {
     const range = rangeOf(queue, context)
     refuse(checkAck({ topic, queueId, offset }, context.topics.get(topic), range, peer.remoteAddress))
     const { popTime, reviveQueueId } = readPopReceipt(extraInfo)
-    if (reviveQueueId === POP_ORDER_REVIVE_QUEUE) ackOrdered(queue, offset, popTime, peer, popping, context)
-    else popping.acknowledge(queue, offset, popTime)
+    acknowledge({ queue, offset, popTime, isOrdered: reviveQueueId === POP_ORDER_REVIVE_QUEUE }, peer, popping, context)
     return {}
   },
 
   BATCH_ACK_MESSAGE({ body, peer }, context) {
     const popping = poppingOf(context)
     if (body === null || body.acks.length === 0) throw new ResponseError(NO_MESSAGE, '')
-    for (const ack of body.acks) acknowledgeAll(ack, peer, popping, context)
+    for (const ack of body.acks) {
+      for (const each of acksIn(ack, context)) acknowledge(each, peer, popping, context)
+    }
     return {}
   },
 
@@ -132,46 +131,38 @@ export function poppingOf({ popping, host }: BrokerContext): Popping {
   throw new ResponseError(SYSTEM_ERROR, remark)
 }
 
-/** Pops until there is an answer: a promise, if messages must be read from the disk first. */
-function pop(request: PopRequest, popping: Popping, context: BrokerContext): PopAnswer | Promise<PopAnswer> {
-  const { clock, settings } = context
+/** Pops once. A promise, if messages must be read from the disk first: then try again. */
+function pop(request: PopRequest, popping: Popping, { clock, settings }: BrokerContext): PopAnswer | Promise<void> {
   const result = popping.reader.pop(request, { now: clock.now(), elapsed: clock.elapsed() })
-  if (result instanceof Promise) return result.then(() => pop(request, popping, context))
-  return popReply(result, request.topic, settings.options.brokerName)
+  return result instanceof Promise ? result : popReply(result, request.topic, settings.options.brokerName)
 }
 
-/** Until when a request may wait. */
-interface MayWait {
+/** How long a request may wait. */
+interface Waits {
   readonly peer: Peer
+  /** Milliseconds; 0 or less: not at all. */
+  readonly pollMs: number
   /** Milliseconds since the epoch. */
   readonly endsAt: number
-  readonly pollMs: number
 }
 
-function heldIfEmpty(
-  first: PopAnswer,
-  request: PopRequest,
-  { peer, endsAt, pollMs }: MayWait,
-  context: BrokerContext,
-): Eventual<PopAnswer> {
-  // biome-ignore format: one thought
-  const popping = poppingOf(context)
+/** Pops, and holds the request in the same turn if there is nothing, so that it misses no arrival. */
+function popOrHold(request: PopRequest, waits: Waits, popping: Popping, context: BrokerContext): Eventual<PopAnswer> {
   const { clock } = context
-  const leftMs = endsAt - clock.now()
-  if (first.code === SUCCESS || pollMs <= 0 || leftMs <= 0) return first
-  const waiting = {
-    ...whoWaits(request, peer, popping),
-    attempt: (reason: 'arrival' | 'last') => {
-      const answer = pop(request, popping, context)
-      if (answer instanceof Promise) return answer.then(settled => ifFound(settled, reason))
-      return ifFound(answer, reason)
-    },
+  const answer = pop(request, popping, context)
+  if (answer instanceof Promise) return answer.then(() => popOrHold(request, waits, popping, context))
+  const leftMs = waits.endsAt - clock.now()
+  if (answer.code === SUCCESS || waits.pollMs <= 0 || leftMs <= 0) return answer
+  const attempt = (reason: TryReason): PopAnswer | undefined | Promise<PopAnswer | undefined> => {
+    const again = pop(request, popping, context)
+    return again instanceof Promise ? again.then(() => attempt(reason)) : ifFound(again, reason)
   }
-  if (!peer.mayHold || popping.pops.isFull(waiting)) return fullReply(first)
+  const waiting = { ...whoWaits(request, waits.peer, popping), attempt }
+  if (!waits.peer.mayHold || popping.pops.isFull(waiting)) return fullReply(answer)
   return held(popping.pops.hold(waiting, clock.elapsed() + leftMs, clock.elapsed()))
 }
 
-function ifFound(answer: PopAnswer, reason: 'arrival' | 'last'): PopAnswer | undefined {
+function ifFound(answer: PopAnswer, reason: TryReason): PopAnswer | undefined {
   return answer.code === SUCCESS || reason === 'last' ? answer : undefined
 }
 
@@ -181,7 +172,6 @@ function notify(
   popping: Popping,
   context: BrokerContext,
 ): Eventual<NotificationAnswer> {
-  // biome-ignore format: one thought
   const { clock } = context
   const { topic, consumerGroup: group, queueId, order: isOrdered, attemptId, pollTime } = header
   const request = { topic, group, queueId, isOrdered, attemptId }
@@ -191,7 +181,7 @@ function notify(
   if (hasMsg || pollTime <= 0 || leftMs <= 0) return { header: { hasMsg } }
   const waiting = {
     ...whoWaits(request, peer, popping),
-    attempt(reason: 'arrival' | 'last') {
+    attempt(reason: TryReason) {
       const answer = { header: { hasMsg: hasMessages() } }
       return answer.header.hasMsg || reason === 'last' ? answer : undefined
     },
@@ -205,35 +195,41 @@ function whoWaits(
   { id }: Peer,
   popping: Popping,
 ) {
-  // biome-ignore format: one thought
   return { topic, group, queueId, peerId: id, retryTopics: isOrdered ? [] : popping.retryTopicsOf(topic, group) }
 }
 
-/** Acknowledges messages of one pop and queue. Offsets that the queue does not have are passed over, as in Apache. */
-function acknowledgeAll(ack: BatchAck, peer: Peer, popping: Popping, context: BrokerContext): void {
+/** An acknowledged message. */
+interface Ack {
+  readonly queue: PopQueue
+  readonly offset: number
+  readonly popTime: number
+  readonly isOrdered: boolean
+}
+
+/** The messages that one entry of a batch acknowledges. Offsets that the queue does not have are left out, as in Apache. */
+function acksIn(ack: BatchAck, context: BrokerContext): Ack[] {
   const { consumerGroup: group, queueId, startOffset, popTime, reviveQueueId, bits } = ack
   const retry = ack.retry === '1' || ack.retry === '2' ? ack.retry : '0'
   const queue = { topic: popTopic(retry, ack.topic, group), group, queueId }
   const { minOffset, maxOffset } = rangeOf(queue, context)
-  for (const bit of bits) {
-    const offset = startOffset + bit
-    if (offset < minOffset || offset > maxOffset) continue
-    if (reviveQueueId === POP_ORDER_REVIVE_QUEUE) ackOrdered(queue, offset, popTime, peer, popping, context)
-    else popping.acknowledge(queue, offset, popTime)
-  }
+  const isOrdered = reviveQueueId === POP_ORDER_REVIVE_QUEUE
+  const offsets = bits.map(bit => startOffset + bit).filter(offset => offset >= minOffset && offset <= maxOffset)
+  return offsets.map(offset => ({ queue, offset, popTime, isOrdered }))
+}
+
+/** @throws ResponseError */
+function acknowledge(ack: Ack, peer: Peer, popping: Popping, context: BrokerContext): void {
+  if (ack.isOrdered) acknowledgeOrdered(ack, peer, popping, context)
+  else popping.acknowledge(ack.queue, ack.offset, ack.popTime)
 }
 
 /** Source: Apache's AckMessageProcessor.ackOrderly. @throws ResponseError */
-function ackOrdered(
-  queue: PopQueue,
-  offset: number,
-  popTime: number,
-  peer: Peer,
+function acknowledgeOrdered(
+  { queue, offset, popTime }: Ack,
+  { remoteAddress }: Peer,
   popping: Popping,
-  context: BrokerContext,
+  { offsets }: BrokerContext,
 ): void {
-  // biome-ignore format: one thought
-  const { offsets } = context
   const { topic, group, queueId } = queue
   const committed = offsets.get(topic, group, queueId) ?? -1
   if (offset < committed) return
@@ -241,7 +237,7 @@ function ackOrdered(
   if (result === 'stale') return
   if (result === 'unknown') {
     const key = `${topic}@${group}@${queueId}`
-    const remark = `offset is illegal, key:${key}, old:${committed}, commit:${offset}, next:-1, /${peer.remoteAddress}`
+    const remark = `offset is illegal, key:${key}, old:${committed}, commit:${offset}, next:-1, /${remoteAddress}`
     throw new ResponseError(MESSAGE_ILLEGAL, remark)
   }
   if (!offsets.isReset(topic, group, queueId)) offsets.commit(topic, group, queueId, result.next)
@@ -258,7 +254,6 @@ function rangeOf(
   { topic, queueId }: PopQueue,
   { store }: BrokerContext,
 ): { readonly minOffset: number; readonly maxOffset: number } {
-  // biome-ignore format: one thought
   return store.queue(topic, queueId) ?? { minOffset: 0, maxOffset: 0 }
 }
 

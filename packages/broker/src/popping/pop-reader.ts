@@ -1,4 +1,4 @@
-import { isRetryTopic, POP_ORDER_REVIVE_QUEUE, popTopic, type TopicConfig } from '@gantrymq/protocol'
+import { isRetryTopic, POP_ORDER_REVIVE_QUEUE, type PopRetry, popTopic, type TopicConfig } from '@gantrymq/protocol'
 import { type ConsumeQueue, Found, type MessageStore } from '@gantrymq/store'
 import type { OffsetTable } from '../offsets/offset-table.ts'
 import type { TagFilter } from '../pulling/pull-checks.ts'
@@ -114,8 +114,7 @@ export class PopReader {
     const { ordered, ledger } = this.#parts
     return this.#queuesOf(request).some(queue => {
       if (request.isOrdered && ordered.isBlocked(queue, request.attemptId, elapsed)) return false
-      const end = this.#queue(queue)?.maxOffset ?? 0
-      return end > this.#offsetOf(queue, 0) && (request.isOrdered || ledger.room(queue) > 0)
+      return this.#hasBacklog(queue) && (request.isOrdered || ledger.room(queue) > 0)
     })
   }
 
@@ -123,13 +122,12 @@ export class PopReader {
   async peek(
     request: Pick<PopRequest, 'topic' | 'group' | 'queueId' | 'max'>,
   ): Promise<Pick<PopResult, 'rest'> & { readonly records: readonly Buffer[] }> {
-    // biome-ignore format: one thought
     const records: Buffer[] = []
     let rest = 0
     for (const id of this.#queuesOf({ ...request, isOrdered: false })) {
       const queue = this.#queue(id)
       if (queue === undefined) continue
-      const offset = Math.max(this.#offsetOf(id, 0), queue.minOffset)
+      const offset = Math.max(this.#offsetOf(id), queue.minOffset)
       rest += Math.max(queue.maxOffset - offset, 0)
       const maxMessages = request.max - records.length
       if (maxMessages <= 0) continue
@@ -149,9 +147,10 @@ export class PopReader {
     const dice = Math.floor(random() * 100)
     const own = queueId < 0 ? this.#queuesOfTopic(topic, group, dice) : [{ topic, group, queueId }]
     if (isOrdered) return own
-    // With V2, topics that were filled before are read by half of the pops; one answer cannot tell the two apart.
-    const form = enableRetryTopicV2 && dice % 2 === 1 ? '2' : '1'
-    const retries = this.#queuesOfTopic(popTopic(form, topic, group), group, dice)
+    const forms: readonly PopRetry[] = enableRetryTopicV2 ? (dice % 2 === 0 ? ['1', '2'] : ['2', '1']) : ['1']
+    const retryTopics = forms.map(form => this.#queuesOfTopic(popTopic(form, topic, group), group, dice))
+    // Only one of them, because older clients cannot tell them apart in an answer.
+    const retries = retryTopics.find(queues => queues.some(queue => this.#hasBacklog(queue))) ?? []
     return dice < popFromRetryProbability ? [...retries, ...own] : [...own, ...retries]
   }
 
@@ -231,9 +230,14 @@ export class PopReader {
     return first
   }
 
-  #offsetOf(id: PopQueue, initMode: number): number {
+  #hasBacklog(id: PopQueue): boolean {
+    return (this.#queue(id)?.maxOffset ?? 0) > this.#offsetOf(id)
+  }
+
+  /** The same without a commit; a new group begins with the first message. */
+  #offsetOf(id: PopQueue): number {
     const { topic, group, queueId } = id
-    return this.#parts.offsets.get(topic, group, queueId) ?? this.#firstOffset(id, initMode)
+    return this.#parts.offsets.get(topic, group, queueId) ?? this.#queue(id)?.minOffset ?? 0
   }
 
   /** Source: Apache's PopMessageProcessor.getInitOffset. A group that begins together with its topic misses nothing. */

@@ -122,7 +122,6 @@ export class Popping {
     popTime: number,
     to: { readonly popTime: number; readonly invisibleMs: number },
   ): boolean {
-    // biome-ignore format: one thought
     const due = this.#clock.elapsed() + Math.max(to.invisibleMs, 0)
     return this.#ledger.postpone(queue, offset, popTime, { popTime: to.popTime, due })
   }

@@ -19,7 +19,6 @@ test('a message that waits for more than two days is stored again meanwhile', ()
     [2.1, 1],
     [2.9, 2],
   ] as const) {
-    // biome-ignore format: one thought
     const table = new TimerTable(10)
     table.add(timer(days * DAY_MS), 0)
     assert.deepEqual(table.takeDue(lookedAtDays * DAY_MS - 100), [])
