@@ -14,6 +14,7 @@ import type { PopQueue } from '../popping/pop-ledger.ts'
 import type { PopRequest } from '../popping/pop-reader.ts'
 import { fullReply, type PopAnswer, popReply } from '../popping/pop-reply.ts'
 import type { NotificationAnswer, Popping } from '../popping/popping.ts'
+import { refusal } from '../sending/incoming-message.ts'
 import type { Refused } from '../sending/send-checks.ts'
 
 type Notification = (typeof popRequests)['NOTIFICATION']
@@ -98,7 +99,7 @@ export const popHandlers: PopHandlers = {
 
   async PEEK_MESSAGE({ header, peer }, context) {
     const popping = poppingOf(context)
-    allowed(checkPeek(header, rulesOf(header, peer, context)))
+    refuse(checkPeek(header, rulesOf(header, peer, context)))
     const { topic, consumerGroup: group, queueId, maxMsgNums: max } = header
     const { rest, records } = await popping.reader.peek({ topic, group, queueId, max })
     if (records.length === 0) return { code: PULL_NOT_FOUND, remark: 'NO_MESSAGE_IN_QUEUE', header: { restNum: rest } }
@@ -109,13 +110,13 @@ export const popHandlers: PopHandlers = {
 
   NOTIFICATION({ header, peer }, context) {
     const popping = poppingOf(context)
-    allowed(checkPeek(header, rulesOf(header, peer, context)))
+    refuse(checkPeek(header, rulesOf(header, peer, context)))
     return notify(header, peer, popping, context)
   },
 
   POLLING_INFO({ header, peer }, context) {
     const popping = poppingOf(context)
-    allowed(checkPeek(header, rulesOf(header, peer, context)))
+    refuse(checkPeek(header, rulesOf(header, peer, context)))
     return { header: { pollingNum: popping.pops.count(header.topic, header.consumerGroup, header.queueId) } }
   },
 }
@@ -258,10 +259,10 @@ function rangeOf(
 }
 
 function allowed<T extends object>(checked: T | Refused): T {
-  if ('remark' in checked) throw new ResponseError(checked.code, checked.remark)
+  if ('remark' in checked) throw refusal(checked)
   return checked
 }
 
 function refuse(refused: Refused | undefined): void {
-  if (refused !== undefined) throw new ResponseError(refused.code, refused.remark)
+  if (refused !== undefined) throw refusal(refused)
 }

@@ -60,12 +60,13 @@ export interface PopHeader extends PopTarget {
   readonly expType?: string | undefined
 }
 
+/** A pop that is allowed. */
 export interface PopAllowed {
-  readonly topic: TopicConfig
+  readonly accepts: TagFilter
 }
 
 /** The checks of a pop in Apache's order: PopMessageProcessor.processRequest. @param now Milliseconds since the epoch. */
-export function checkPop(header: PopHeader, rules: PopRules, now: number): (PopAllowed & Filtered) | Refused {
+export function checkPop(header: PopHeader, rules: PopRules, now: number): PopAllowed | Refused {
   const { brokerIp, brokerPermission } = rules
   if (now - header.bornTime - header.pollTime > LATE_MS) {
     return { code: POLLING_TIMEOUT, remark: `the broker[${brokerIp}] pop message is timeout too much` }
@@ -77,8 +78,8 @@ export function checkPop(header: PopHeader, rules: PopRules, now: number): (PopA
     const remark = `the broker[${brokerIp}] pop message's num is greater than ${MAX_POP}`
     return { code: INVALID_PARAMETER, remark }
   }
-  const allowed = checkTarget(header, rules)
-  if ('remark' in allowed) return allowed
+  const refused = checkTarget(header, rules)
+  if (refused !== undefined) return refused
   const filter = filterOf(header)
   if ('remark' in filter) return filter
   const retryTopic = popTopic('1', header.topic, header.consumerGroup)
@@ -86,11 +87,11 @@ export function checkPop(header: PopHeader, rules: PopRules, now: number): (PopA
     const remark = `the names of topic and group are too long together: the retry topic ${retryTopic} has more than ${MAX_STORED_TOPIC_BYTES} bytes`
     return { code: INVALID_PARAMETER, remark }
   }
-  return { ...allowed, ...filter }
+  return filter
 }
 
 /** The checks of requests that only look at queues: Apache's PeekMessageProcessor, NotificationProcessor, PollingInfoProcessor. */
-export function checkPeek(header: PopTarget, rules: PopRules): PopAllowed | Refused {
+export function checkPeek(header: PopTarget, rules: PopRules): Refused | undefined {
   if (isReadable(rules.brokerPermission)) return checkTarget(header, rules)
   return { code: NO_PERMISSION, remark: `the broker[${rules.brokerIp}] peeking message is forbidden` }
 }
@@ -98,7 +99,7 @@ export function checkPeek(header: PopTarget, rules: PopRules): PopAllowed | Refu
 function checkTarget(
   { topic: topicName, consumerGroup, queueId }: PopTarget,
   { topic, group, consumer }: PopRules,
-): PopAllowed | Refused {
+): Refused | undefined {
   if (topic === undefined) return topicMissing(topicName)
   if (!isReadable(topic.perm)) {
     return { code: NO_PERMISSION, remark: `the topic[${topicName}] peeking message is forbidden` }
@@ -110,18 +111,12 @@ function checkTarget(
     const remark = `subscription group [${consumerGroup}] does not exist, ${FAQ}`
     return { code: SUBSCRIPTION_GROUP_NOT_EXIST, remark }
   }
-  if (!group.consumeEnable) {
-    return { code: NO_PERMISSION, remark: `subscription group no permission, ${consumerGroup}` }
-  }
-  return { topic }
-}
-
-interface Filtered {
-  readonly accepts: TagFilter
+  if (group.consumeEnable) return undefined
+  return { code: NO_PERMISSION, remark: `subscription group no permission, ${consumerGroup}` }
 }
 
 /** The filter that a pop brings; without one it gets all messages. */
-function filterOf({ topic, exp, expType = 'TAG' }: Pick<PopHeader, 'topic' | 'exp' | 'expType'>): Filtered | Refused {
+function filterOf({ topic, exp, expType = 'TAG' }: Pick<PopHeader, 'topic' | 'exp' | 'expType'>): PopAllowed | Refused {
   if (exp === undefined || exp === '') return { accepts: undefined }
   let subscription: SubscriptionData
   try {

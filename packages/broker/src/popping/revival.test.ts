@@ -114,6 +114,16 @@ test('a message that is gone, or whose group is, is forgotten', async () => {
   }
 })
 
+test('any number of messages may expire at once', async () => {
+  const { clock, ledger, state, revival, popped } = fixture()
+  state.hasMessages = false
+  for (let offset = 0; offset < 200_000; offset++) popped(offset)
+  clock.advance(1000)
+  revival.tick()
+  await revival.close()
+  assert.equal(ledger.size, 0)
+})
+
 test('after its end nothing is stored', async () => {
   const { state, revival, popped, passes } = fixture()
   popped(7)

@@ -53,7 +53,7 @@ export class Revival {
   /** Begins to store what has expired. */
   tick(): void {
     if (this.#isStopped) return
-    this.#expired.push(...this.#parts.ledger.takeExpired(this.#parts.clock.elapsed()))
+    for (const message of this.#parts.ledger.takeExpired(this.#parts.clock.elapsed())) this.#expired.push(message)
     if (this.#expired.length > 0) this.#running ??= this.#run().finally(() => (this.#running = undefined))
   }
 
@@ -69,8 +69,12 @@ export class Revival {
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    while (this.#expired.length > 0 && !this.#isStopped) {
-      await Promise.all(this.#expired.splice(0, SLICE).map(message => this.#revive(message)))
+    while (this.#expired.length > 0) {
+      const expired = this.#expired
+      this.#expired = []
+      for (let at = 0; at < expired.length && !this.#isStopped; at += SLICE) {
+        await Promise.all(expired.slice(at, at + SLICE).map(message => this.#revive(message)))
+      }
     }
   }
 

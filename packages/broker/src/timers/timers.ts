@@ -38,11 +38,6 @@ export class Timers implements TimedMessages {
     this.#parts = parts
   }
 
-  /** Messages that wait. */
-  get size(): number {
-    return this.#table.size + this.#due.length
-  }
-
   accept(message: NewMessage): NewMessage | TimerRefusal | undefined {
     if (!isTimed(message)) return undefined
     const waiting = timed(message, this.#parts.clock.now(), this.#parts.maxDelayMs())
@@ -60,7 +55,7 @@ export class Timers implements TimedMessages {
   /** Begins the delivery of what is due. Call it every DUE_TICK_MS. */
   tick(): void {
     if (this.#isStopped) return
-    this.#due.push(...this.#table.takeDue(this.#parts.clock.now()))
+    for (const timer of this.#table.takeDue(this.#parts.clock.now())) this.#due.push(timer)
     if (this.#due.length > 0) this.#running ??= this.#run().finally(() => (this.#running = undefined))
   }
 
@@ -76,8 +71,12 @@ export class Timers implements TimedMessages {
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    while (this.#due.length > 0 && !this.#isStopped) {
-      await Promise.all(this.#due.splice(0, SLICE).map(timer => this.#deliver(timer)))
+    while (this.#due.length > 0) {
+      const due = this.#due
+      this.#due = []
+      for (let at = 0; at < due.length && !this.#isStopped; at += SLICE) {
+        await Promise.all(due.slice(at, at + SLICE).map(timer => this.#deliver(timer)))
+      }
     }
   }
 
@@ -117,9 +116,9 @@ export class Timers implements TimedMessages {
   }
 
   async #stored(message: NewMessage, { positions, safe }: Written, stored: StoredMessage, timer: Timer): Promise<void> {
+    await safe
     if (message.topic === stored.topic) this.begin(message, positions[0] ?? timer.position)
     else this.#parts.onDelivered(message.topic, message.body.length)
-    await safe
   }
 }
 
