@@ -78,6 +78,8 @@ import type { BrokerIdentity } from './name-servers/registration-form.ts'
 import { OffsetFile } from './offsets/offset-file.ts'
 import { type BrokerOptions, brokerOptions } from './options.ts'
 import { Popping } from './popping/popping.ts'
+import { AnswerTurns } from './pulling/answer-turns.ts'
+import { type ColdPullLimits, ColdPulls } from './pulling/cold-pulls.ts'
 import { HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import { type SendWaitLimits, WaitingSends } from './sending/waiting-sends.ts'
@@ -181,6 +183,7 @@ export class Broker {
   readonly #transactions: Transactions
   readonly #checks: TransactionChecks
   readonly #heldPulls: HeldPulls
+  readonly #coldPulls: ColdPulls
   readonly #sends: SendPath
   /** Undefined: the broker has a folder, see `Popping`. */
   readonly #popping: Popping | undefined
@@ -335,7 +338,9 @@ export class Broker {
     })
     const further = { metrics: metricsPage?.(this.metrics), otherServers }
     this.#http = options.httpEnabled ? this.#createHttp(options, further) : undefined
-    this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context))
+    const turns = new AnswerTurns(work => void setImmediate(work))
+    this.#heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, context), turns)
+    this.#coldPulls = new ColdPulls({ limits: () => coldPullLimits(settings.options), turns, clock })
     const context = this.#createContext()
     store.onArrival(queue => {
       this.#heldPulls.arrived(queue, clock.elapsed())
@@ -470,6 +475,7 @@ export class Broker {
       writer: this.#writer,
       waitingSends: this.#waitingSends,
       heldPulls: this.#heldPulls,
+      coldPulls: this.#coldPulls,
       popping: this.#popping,
       timers: this.#messageTimers,
       topicQueues: this.#topicQueues,
@@ -642,6 +648,7 @@ export class Broker {
   #onClose(connection: Connection, reason: CloseReason): void {
     this.metrics.connectionsClosed.add({ reason })
     this.#heldPulls.drop(connection.id)
+    this.#coldPulls.drop(connection.id)
     this.#popping?.drop(connection.id)
     this.#notices.membersChanged(this.#clients.drop(connection.id))
   }
@@ -683,6 +690,7 @@ export class Broker {
     this.#checks.stop()
     this.#messageTimers?.stop()
     this.#waitingSends.close()
+    this.#coldPulls.close()
   }
 
   async #closeParts(): Promise<void> {
@@ -748,6 +756,12 @@ function hotBytes(): number {
 function sendWaitLimits(options: BrokerOptions): SendWaitLimits {
   const { brokerFastFailureEnable, waitTimeMillsInSendQueue, sendThreadPoolQueueCapacity: sends } = options
   return { sends, ms: brokerFastFailureEnable ? waitTimeMillsInSendQueue : undefined }
+}
+
+function coldPullLimits(options: BrokerOptions): ColdPullLimits {
+  const { brokerFastFailureEnable, waitTimeMillsInPullQueue, maxColdPulls: pulls, maxRequestsInProgress } = options
+  const pullsPerConnection = Math.max(Math.floor(maxRequestsInProgress / 2), 1)
+  return { pulls, pullsPerConnection, ms: brokerFastFailureEnable ? waitTimeMillsInPullQueue : undefined }
 }
 
 function nameServersOf({ namesrvAddr, fetchNamesrvAddrByAddressServer, ...options }: BrokerOptions) {

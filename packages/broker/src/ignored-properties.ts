@@ -10,7 +10,7 @@ export const ignoredProperties: ReadonlyMap<string, string> = new Map([
       'replyThreadPoolQueueCapacity queryThreadPoolQueueCapacity clientManagerThreadPoolQueueCapacity ' +
       'consumerManagerThreadPoolQueueCapacity heartbeatThreadPoolQueueCapacity endTransactionPoolQueueCapacity ' +
       'adminBrokerThreadPoolQueueCapacity loadBalanceThreadPoolQueueCapacity ' +
-      'waitTimeMillsInPullQueue waitTimeMillsInLitePullQueue waitTimeMillsInHeartbeatQueue ' +
+      'waitTimeMillsInLitePullQueue waitTimeMillsInHeartbeatQueue ' +
       'waitTimeMillsInTransactionQueue waitTimeMillsInAckQueue waitTimeMillsInAdminBrokerQueue asyncSendEnable ' +
       'enableFastChannelEventProcess transactionCheckRocksdbCoreThreads transactionCheckRocksdbMaxThreads ' +
       'transactionCheckRocksdbQueueCapacity',

@@ -459,6 +459,15 @@ const messageStoreConfig = {
       change: 'live',
     },
   ),
+  waitTimeMillsInPullQueue: option(
+    millis(1),
+    5000,
+    'How long a pull waits for messages from the disk; then its consumer may pull again later.',
+    {
+      since: '4.9',
+      change: 'live',
+    },
+  ),
   syncFlushTimeout: option(millis(1), 5000, 'How long an acknowledgement waits for the flush with SYNC_FLUSH.', {
     since: '4.9',
     change: 'restart',
@@ -491,9 +500,20 @@ const ownOptions = {
   maxGroups: option(int(1), 100_000, 'Most consumer groups; their first use does not create any further one.', {
     change: 'live',
   }),
-  maxHeldPulls: option(int(1), 200_000, 'Most pulls that wait for messages; any further one is answered at once.', {
-    change: 'live',
-  }),
+  maxHeldPulls: option(
+    int(1),
+    200_000,
+    'Most pulls that wait for messages, each with about 1.5 KB; any further one is refused with SYSTEM_BUSY.',
+    {
+      change: 'live',
+    },
+  ),
+  maxColdPulls: option(
+    int(1),
+    10_000,
+    'Most pulls that wait for messages from the disk; any further one is refused with SYSTEM_BUSY.',
+    { change: 'live' },
+  ),
   fastListenPort: option(
     orNone(int(0, 65_535)),
     null,

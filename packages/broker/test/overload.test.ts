@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ResponseError } from '@gantrymq/remoting'
+import { consumeRequests, membershipRequests, pullFlags } from '@gantrymq/protocol'
+import { RemotingClient, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory } from './broker-in-memory.ts'
 import { messagesIn, sendMessage, settle } from './requests.ts'
 import { StoppableDisk } from './stoppable-disk.ts'
@@ -39,3 +40,41 @@ test('while the disk is too slow sends wait, and are refused after a moment; oth
   await settle()
   assert.equal(answers.at(-1), 'stored')
 })
+
+test('while the disk does not answer, a bounded number of pulls waits for it, and everything else goes on', async t => {
+  const disk = new StoppableDisk()
+  const mq = await brokerInMemory(t, { disk, commitLogMemory: 16, maxColdPulls: 6, maxRequestsInProgress: 8 })
+  for (let n = 0; n < 12; n++) await sendMessage(mq, { queueId: 2 }, 'x'.repeat(4_000_000))
+  await sendMessage(mq, {}, 'new')
+  const goOn = disk.stopReads()
+  t.after(goOn)
+  const codes: (number | undefined)[] = []
+  const pull = (client: RemotingClient, queueOffset = 0): Promise<number | undefined> =>
+    client
+      .call(mq.brokerAddress, consumeRequests.PULL_MESSAGE, { header: pullHeader(queueOffset) }, { timeoutMs: 20_000 })
+      .then(
+        ({ code }) => code,
+        (error: unknown) => (error as { responseCode?: number }).responseCode,
+      )
+  const others = new RemotingClient({ clock: mq.clock, dial: mq.dial })
+  t.after(() => others.close())
+  for (let n = 0; n < 5; n++) {
+    void pull(mq.client).then(code => codes.push(code))
+    void pull(others).then(code => codes.push(code))
+  }
+  await settle()
+  assert.deepEqual(codes, [2, 2, 2, 2], 'of 10 pulls 6 wait')
+  // The connections read on, and what is in memory is answered.
+  assert.equal((await messagesIn(mq, 'Orders', 1)).length, 1)
+  const body = { clientID: 'c', producerDataSet: [{ groupName: 'shop' }], consumerDataSet: [] }
+  for (const client of [mq.client, others]) await client.call(mq.brokerAddress, membershipRequests.HEART_BEAT, { body })
+  mq.clock.advance(5000)
+  await settle()
+  assert.deepEqual(codes.slice(4), [2, 2, 2, 2, 2, 2], 'those that waited for 5 s')
+  goOn()
+  assert.equal(await pull(others), 0)
+})
+
+function pullHeader(queueOffset: number) {
+  return { consumerGroup: 'g', topic: 'Orders', queueId: 2, queueOffset, maxMsgNums: 1, sysFlag: pullFlags.subscription, commitOffset: 0, suspendTimeoutMillis: 0, subscription: '*', subVersion: 0 } // biome-ignore format: one thought
+}

@@ -1,8 +1,9 @@
 import { MemoryDisk, type OpenFile } from '@gantrymq/store'
 
-/** A disk that does not sync while it is stopped. */
+/** A disk that does not sync, or does not read in the background, while that is stopped. */
 export class StoppableDisk extends MemoryDisk {
-  #going: Promise<void> = Promise.resolve()
+  #syncs: Promise<void> = Promise.resolve()
+  #reads: Promise<void> = Promise.resolve()
 
   override open(path: string): OpenFile {
     return this.#stoppable(super.open(path))
@@ -12,18 +13,30 @@ export class StoppableDisk extends MemoryDisk {
     return this.#stoppable(super.create(path, size))
   }
 
-  /** @returns What lets it go on. */
+  /** Stops syncs. @returns What lets them go on. */
   stop(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#going = promise
+    this.#syncs = promise
+    return resolve
+  }
+
+  /** Stops reads. @returns What lets them go on. */
+  stopReads(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#reads = promise
     return resolve
   }
 
   #stoppable(file: OpenFile): OpenFile {
     const sync = file.datasync.bind(file)
     file.datasync = async () => {
-      await this.#going
+      await this.#syncs
       await sync()
+    }
+    const read = file.read.bind(file)
+    file.read = async (into, from, to, at) => {
+      await this.#reads
+      return read(into, from, to, at)
     }
     return file
   }

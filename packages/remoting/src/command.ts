@@ -42,6 +42,11 @@ export function withoutBody(command: Command): Command {
   return command.body === null ? command : { ...command, body: null }
 }
 
+/** What is needed of a command to answer it, which takes little memory however many are kept. */
+export function withoutContent(command: Command): Command {
+  return { ...command, extFields: null, body: null }
+}
+
 /**
  * The body of a command to send: one piece, or several that are sent one after another. A piece of more than 16 KiB is not
  * copied, so the caller must not change it afterwards.

@@ -13,7 +13,7 @@ import {
   ONEWAY_FLAG,
   REPLY_FLAG,
   type ReplyParts,
-  withoutBody,
+  withoutContent,
 } from './command.ts'
 import {
   ANNOUNCED_VERSION,
@@ -325,7 +325,7 @@ export class Connection implements FastConnection {
 
   #settle(command: Command, reply: ReplyParts | Held<ReplyParts>, started: number, lent: Buffer | undefined): void {
     if (reply instanceof Held) {
-      this.#hold(withoutBody(command), reply)
+      this.#hold(withoutContent(command), reply)
       if (lent !== undefined) this.#options.pool?.give(lent)
       return
     }
@@ -336,18 +336,29 @@ export class Connection implements FastConnection {
     if (lent !== undefined && !isPartOf(reply.body, lent)) this.#options.pool?.give(lent)
   }
 
-  /** @param request Without its body: the memory of its frame is not kept. */
+  /** @param request Without its content: there may be many, and for long. */
   #hold(request: Command, { answer }: Held<ReplyParts>): void {
     const counted = this.mayHold
     if (counted) this.#answering.hold()
     else this.#begin()
-    answer
-      .then(parts => this.#answer(request, parts))
-      .catch((error: unknown) => this.#end('error', error as Error))
-      .finally(() => {
-        if (counted) this.#answering.release()
-        else this.#finish()
-      })
+    const release = (): void => {
+      if (counted) this.#answering.release()
+      else this.#finish()
+    }
+    answer.then(
+      parts => {
+        try {
+          this.#answer(request, parts)
+        } catch (error) {
+          this.#end('error', error as Error)
+        }
+        release()
+      },
+      (error: unknown) => {
+        this.#end('error', error as Error)
+        release()
+      },
+    )
   }
 
   #begin(): void {

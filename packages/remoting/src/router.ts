@@ -1,4 +1,4 @@
-import { type BodyBytes, type Command, type ReplyParts, withoutBody } from './command.ts'
+import { type BodyBytes, type Command, type ReplyParts, withoutBody, withoutContent } from './command.ts'
 import { HeaderError, RemotingError, ResponseError } from './errors.ts'
 import { type Eventual, Held, held } from './held.ts'
 import { type Logger, silent } from './log.ts'
@@ -106,7 +106,9 @@ export class Router<const T extends RequestTable, Context> {
   }
 
   #hold(exchange: Exchange<Context>, { answer }: Held<GivenAnswer>): Held<ReplyParts> {
-    const kept = { ...exchange, command: withoutBody(exchange.command) }
+    // Hooks see the request again; nothing else needs its fields.
+    const command = exchange.passed > 0 ? withoutBody(exchange.command) : withoutContent(exchange.command)
+    const kept = { ...exchange, command }
     return held(
       answer.then(
         settled => this.#reply(kept, settled),

@@ -28,6 +28,8 @@ export interface ReadQuery {
   readonly maxBytes: number
   /** Called with the code of a message's tags; undefined if it is unknown. Default: all messages are wanted. */
   readonly accepts?: ((tagsCode: number | undefined) => boolean) | undefined
+  /** False: what is not in memory is not loaded either. Default true. */
+  readonly mayLoad?: boolean
 }
 
 /** The result of a read. Make one and use it for every read; it is valid until the next one. */
@@ -46,7 +48,10 @@ export class Found {
   sizes = new Int32Array(32)
   /** True if the consumer is so far behind that its messages are likely on disk only: a slave should serve it. */
   suggestSlave = false
-  /** Set by a read that returned `LOADING`: read again when it has resolved. It rejects if the disk fails. */
+  /**
+   * Set by a read that returned `LOADING`: read again when it has resolved. It rejects if the disk fails. Undefined if the read was
+   * not to load anything.
+   */
   loading: Promise<void> | undefined
   #log: LogBytes | undefined
 
@@ -144,7 +149,10 @@ export class MessageReader {
     return this.#scan(query, found)
   }
 
-  #scan({ queue, offset, maxMessages, maxBytes, accepts }: ReadQuery, found: Found): ReadStatus | 'LOADING' {
+  #scan(
+    { queue, offset, maxMessages, maxBytes, accepts, mayLoad = true }: ReadQuery,
+    found: Found,
+  ): ReadStatus | 'LOADING' {
     const { log, limits, hotBytes, nextFile, repair } = this.#parts
     const allowed = { maxMessages, maxBytes }
     const end = Math.min(found.maxOffset, offset + Math.max(MIN_SCANNED_BYTES / UNIT_BYTES, maxMessages))
@@ -152,10 +160,11 @@ export class MessageReader {
     let next = offset
     let skipTo = Number.NEGATIVE_INFINITY
     let position = 0
+    let load: (() => Promise<void>) | undefined
     scan: while (next < end) {
       const units = Math.min(queue.unitsAt(next, this.#view), end - next)
       if (units === 0) {
-        found.loading = queue.load(next)
+        load = () => queue.load(next)
         break
       }
       const { bytes, at: first } = this.#view
@@ -167,7 +176,7 @@ export class MessageReader {
         if (accepts !== undefined) {
           const tags = queue.tagsCode(bytes, at)
           if (tags === 'LOADING') {
-            found.loading = queue.loadTags(bytes, at)
+            load = () => queue.loadTags(bytes, at)
             break scan
           }
           if (!accepts(tags)) continue
@@ -179,11 +188,11 @@ export class MessageReader {
           continue
         }
         if (exists && !log.has(position, size)) {
-          found.loading = log.load(position, size)
+          load = () => log.load(position, size)
           break scan
         }
         if (!exists || !log.isRecord(position, size)) {
-          found.loading = repair(queue, next)
+          load = () => repair(queue, next)
           break scan
         }
         found.add(position, size)
@@ -191,11 +200,14 @@ export class MessageReader {
         skipTo = Number.NEGATIVE_INFINITY
       }
     }
-    if (found.loading !== undefined) {
-      if (found.count === 0) return 'LOADING'
+    if (load !== undefined) {
+      const loading = mayLoad ? load() : undefined
+      if (found.count === 0) {
+        found.loading = loading
+        return 'LOADING'
+      }
       // The next read needs it. If it fails, that read fails.
-      found.loading.catch(() => {})
-      found.loading = undefined
+      loading?.catch(() => {})
     }
     found.suggestSlave = log.safe - position > hotBytes
     return ended(found, status, next)

@@ -163,12 +163,15 @@ export class PullPath {
     const { store } = this.#context
     const queue = store.queue(topic, queueId)
     if (queue === undefined) return false
-    const found = this.#found
-    const query = { queue, offset: queueOffset, maxMessages: maxMsgNums, maxBytes: maxMsgBytes, accepts }
-    if (store.read(query, found) === 'FOUND') return true
-    // The long way reads again, waits for the same load, and gets its error.
-    found.loading?.catch(() => {})
-    return false
+    const query = {
+      queue,
+      offset: queueOffset,
+      maxMessages: maxMsgNums,
+      maxBytes: maxMsgBytes,
+      accepts,
+      mayLoad: false,
+    }
+    return store.read(query, this.#found) === 'FOUND'
   }
 
   #answer(

@@ -3,13 +3,14 @@ import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseEr
 import { type ConsumeQueue, Found } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { FAQ } from '../remarks.ts'
+import { coldBusy } from '../pulling/cold-pulls.ts'
 import type { HeldPull, TryReason } from '../pulling/held-pulls.ts'
 import { checkPull, type PullAllowed } from '../pulling/pull-checks.ts'
-import { type PullAnswer, type PullHeader, pullReply, resetReply } from '../pulling/pull-reply.ts'
+import { bodyBytes, type PullAnswer, type PullHeader, pullReply, resetReply } from '../pulling/pull-reply.ts'
 
 type PullRequests = Pick<typeof consumeRequests, 'PULL_MESSAGE' | 'LITE_PULL_MESSAGE'>
 
-const { NO_PERMISSION, PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY, SUBSCRIPTION_NOT_EXIST } = responseCodes
+const { NO_PERMISSION, PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY, SUBSCRIPTION_NOT_EXIST, SYSTEM_BUSY } = responseCodes
 
 /** Requests that read messages, and may wait for them: Apache's PullMessageProcessor. */
 export const pullHandlers: HandlersFor<PullRequests, BrokerContext> = {
@@ -33,7 +34,7 @@ function pull(
   const { topic, consumerGroup, queueId, sysFlag, commitOffset, queueOffset } = header
   if ((sysFlag & pullFlags.commitOffset) !== 0) context.offsets.commit(topic, consumerGroup, queueId, commitOffset)
   const queue = context.store.queueFor(topic, queueId)
-  const answer = read(header, queue, queueOffset, allowed, context)
+  const answer = read({ header, peer, queue }, queueOffset, allowed, context)
   return answer instanceof Promise
     ? answer.then(settled => heldIfEmpty(settled, header, peer, queue, context))
     : heldIfEmpty(answer, header, peer, queue, context)
@@ -42,10 +43,16 @@ function pull(
 function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, queue: ConsumeQueue, context: BrokerContext) {
   const { heldPulls, settings, clock } = context
   const { longPollingEnable, shortPollingTimeMills, maxHeldPulls } = settings.options
-  const mayWait = (header.sysFlag & pullFlags.suspend) !== 0 && peer.mayHold && heldPulls.size < maxHeldPulls
-  if (answer.code !== PULL_NOT_FOUND || !mayWait) return answer
+  if (answer.code !== PULL_NOT_FOUND || (header.sysFlag & pullFlags.suspend) === 0) return answer
+  // Answered with PULL_NOT_FOUND, the consumer would pull again at once.
+  if (!peer.mayHold || heldPulls.size >= maxHeldPulls) throw tooManyHeld(heldPulls.size)
   const forMs = longPollingEnable ? header.suspendTimeoutMillis : shortPollingTimeMills
   return held(heldPulls.hold({ header, peer, queue, scanFrom: header.queueOffset }, clock.elapsed(), forMs))
+}
+
+function tooManyHeld(count: number): ResponseError {
+  const remark = `[OVERLOAD]system busy, start flow control for a while: ${count} pulls wait for messages`
+  return new ResponseError(SYSTEM_BUSY, remark)
 }
 
 /** Tries to answer a pull that waits for messages, with all checks again: much may have changed. */
@@ -57,7 +64,7 @@ export function tryHeldPull(
   const { header, peer, queue } = pull
   const allowed = checkedPull(header, peer, context)
   for (;;) {
-    const answer = read(header, queue, pull.scanFrom, allowed, context)
+    const answer = read(pull, pull.scanFrom, allowed, context)
     if (answer instanceof Promise) return answer.then(settled => answerToHeld(settled, pull, reason))
     const { scanFrom } = pull
     const toSend = answerToHeld(answer, pull, reason)
@@ -101,27 +108,39 @@ function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): Pu
   return allowed
 }
 
-/** Reads from an offset. A promise, if messages must be read from the disk first. */
+/** Reads from an offset. A promise, if messages must be read from the disk first. @throws ResponseError if too many wait for it */
 function read(
-  header: PullHeader,
-  queue: ConsumeQueue,
+  pull: Pick<HeldPull, 'header' | 'peer' | 'queue'>,
   offset: number,
-  { group, topic, accepts }: PullAllowed,
+  allowed: PullAllowed,
   context: BrokerContext,
 ): PullAnswer | Promise<PullAnswer> {
-  const { store, offsets, counts, settings } = context
+  const { coldPulls } = context
+  const { peer } = pull
+  const answer = readLoaded(pull, offset, allowed, context, coldPulls.mayWait(peer.id))
+  if (!(answer instanceof Promise)) return answer
+  return coldPulls.answer(peer.id, answer, () => readLoaded(pull, offset, allowed, context, true), bodyBytes)
+}
+
+/** Reads what is in memory. A promise for what must be loaded before. @throws ResponseError if nothing may be loaded */
+function readLoaded(
+  { header, queue }: Pick<HeldPull, 'header' | 'queue'>,
+  offset: number,
+  { group, topic, accepts }: PullAllowed,
+  { store, offsets, counts, settings }: BrokerContext,
+  mayLoad: boolean,
+): PullAnswer | Promise<void> {
   const { topic: topicName, consumerGroup, queueId, maxMsgNums, maxMsgBytes } = header
   const { slaveReadEnable, useServerSideResetOffset } = settings.options
   const rules = { group, slaveReadEnable, topicSysFlag: topic.topicSysFlag }
   const reset = useServerSideResetOffset ? offsets.takeReset(topicName, consumerGroup, queueId) : undefined
   if (reset !== undefined) return resetReply(reset, queue, rules)
-  const query = { queue, offset, maxMessages: maxMsgNums, maxBytes: maxMsgBytes ?? Number.MAX_SAFE_INTEGER, accepts }
-  if (store.read(query, found) !== 'LOADING') {
-    if (found.count > 0) counts.delivered(topicName, consumerGroup, found.count, found.bytes)
-    else counts.foundNone()
-    return pullReply(found, offset, rules)
+  const maxBytes = maxMsgBytes ?? Number.MAX_SAFE_INTEGER
+  if (store.read({ queue, offset, maxMessages: maxMsgNums, maxBytes, accepts, mayLoad }, found) === 'LOADING') {
+    if (found.loading === undefined) throw coldBusy()
+    return found.loading
   }
-  return (found.loading ?? Promise.resolve()).then(() =>
-    read(header, queue, offset, { group, topic, accepts }, context),
-  )
+  if (found.count > 0) counts.delivered(topicName, consumerGroup, found.count, found.bytes)
+  else counts.foundNone()
+  return pullReply(found, offset, rules)
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fakePeer } from '@gantrymq/remoting/testing'
 import type { ConsumeQueue } from '@gantrymq/store'
+import { AnswerTurns } from './answer-turns.ts'
 import { type HeldPull, HeldPulls, type TryPull } from './held-pulls.ts'
 import type { PullAnswer, PullHeader } from './pull-reply.ts'
 
@@ -17,7 +18,7 @@ function pull(id: number, of = queue): HeldPull {
 
 /** Records the answers to held pulls; `tryPull` answers nothing unless the time is over. */
 function held(tryPull: TryPull = (_pull, reason) => (reason === 'last' ? nothing : undefined)) {
-  const pulls = new HeldPulls(tryPull)
+  const pulls = new HeldPulls(tryPull, new AnswerTurns(setImmediate))
   const answers: [id: number, code: number | undefined][] = []
   const hold = (given: HeldPull, now: number, forMs: number) => {
     pulls.hold(given, now, forMs).then(
@@ -163,4 +164,34 @@ test('a hundred thousand pulls cost nothing until something arrives', () => {
   assert.equal(tries, 0)
   pulls.arrived(queue, 29_999)
   assert.equal(tries, 1)
+})
+
+test('many pulls of one queue are answered in several turns, and those that come meanwhile in between', async () => {
+  const message = { code: 0, body: Buffer.alloc(1 << 20) }
+  const { pulls, answers, hold } = held(() => message)
+  for (let id = 1; id <= 100; id++) hold(pull(id), 0, 15_000)
+  pulls.arrived(queue, 10)
+  pulls.arrived(queue, 11)
+  await Promise.resolve()
+  assert.ok(answers.length <= 4, `${answers.length} MiB in a turn`)
+  pulls.drop(100)
+  for (let turns = 0; pulls.size > 0; turns++) {
+    assert.ok(turns < 200)
+    await turn()
+  }
+  assert.deepEqual(
+    answers,
+    Array.from({ length: 99 }, (_, index) => [index + 1, 0]),
+  )
+})
+
+test('pulls that are due together are answered in several turns', async () => {
+  const { pulls, answers, hold } = held()
+  for (let id = 1; id <= 5000; id++) hold(pull(id), 0, 15_000)
+  pulls.tick(15_000)
+  await Promise.resolve()
+  assert.ok(answers.length <= 500)
+  while (pulls.size > 0) await turn()
+  await turn()
+  assert.equal(answers.length, 5000)
 })

@@ -1,7 +1,8 @@
 import type { Peer } from '@gantrymq/remoting'
 import type { ConsumeQueue } from '@gantrymq/store'
 import { DueSets } from '../due-sets.ts'
-import type { PullAnswer, PullHeader } from './pull-reply.ts'
+import type { AnswerTurns } from './answer-turns.ts'
+import { bodyBytes, type PullAnswer, type PullHeader } from './pull-reply.ts'
 
 /** Why a held pull is tried again. */
 export type TryReason =
@@ -27,6 +28,8 @@ interface Waiting extends HeldPull {
   due: number
   readonly done: PromiseWithResolvers<PullAnswer>
   isTrying: boolean
+  /** Why it is about to be tried, in this turn or a later one; undefined if it is not. */
+  planned: TryReason | undefined
   /** Why it must be tried again when the current attempt has ended; undefined if it need not. */
   again: TryReason | undefined
 }
@@ -45,14 +48,16 @@ const LONGEST_MS = 600_000
  */
 export class HeldPulls {
   readonly #tryPull: TryPull
+  readonly #turns: AnswerTurns
   readonly #byQueue = new Map<ConsumeQueue, Set<Waiting>>()
   readonly #byPeer = new Map<number, Set<Waiting>>()
   readonly #due = new DueSets<Waiting>()
   #size = 0
   #isClosed = false
 
-  constructor(tryPull: TryPull) {
+  constructor(tryPull: TryPull, turns: AnswerTurns) {
     this.#tryPull = tryPull
+    this.#turns = turns
   }
 
   get size(): number {
@@ -66,7 +71,7 @@ export class HeldPulls {
   hold(pull: HeldPull, now: number, forMs: number): Promise<PullAnswer> {
     const done = Promise.withResolvers<PullAnswer>()
     const due = now + Math.min(Math.max(forMs, 0), LONGEST_MS)
-    const waiting: Waiting = { ...pull, due, done, isTrying: false, again: undefined }
+    const waiting: Waiting = { ...pull, due, done, isTrying: false, planned: undefined, again: undefined }
     add(this.#byQueue, pull.queue, waiting)
     add(this.#byPeer, pull.peer.id, waiting)
     this.#due.add(waiting)
@@ -77,12 +82,12 @@ export class HeldPulls {
 
   /** Tries the pulls of a queue that has got messages. */
   arrived(queue: ConsumeQueue, now: number): void {
-    for (const waiting of this.#byQueue.get(queue) ?? []) this.#attempt(waiting, 'arrival', now)
+    for (const waiting of this.#byQueue.get(queue) ?? []) this.#plan(waiting, 'arrival', now)
   }
 
   /** Answers the pulls whose time is over. Call it every DUE_TICK_MS. */
   tick(now: number): void {
-    for (const waiting of this.#due.take(now)) this.#attempt(waiting, 'last', now)
+    for (const waiting of this.#due.take(now)) this.#plan(waiting, 'last', now)
   }
 
   /** Forgets the pulls of a closed connection. */
@@ -96,17 +101,36 @@ export class HeldPulls {
     for (const queue of this.#byQueue.values()) for (const waiting of queue) this.#attempt(waiting, 'last', now)
   }
 
-  #attempt(waiting: Waiting, reason: TryReason, now: number): void {
+  #isHeld(waiting: Waiting): boolean {
+    return this.#byPeer.get(waiting.peer.id)?.has(waiting) === true
+  }
+
+  /** Tries a pull in its turn. */
+  #plan(waiting: Waiting, reason: TryReason, now: number): void {
+    const { planned } = waiting
+    if (planned !== 'last') waiting.planned = reason
+    if (planned !== undefined) return
+    this.#turns.run(() => {
+      const why = waiting.planned ?? reason
+      waiting.planned = undefined
+      return this.#isHeld(waiting) ? this.#attempt(waiting, why, now) : 0
+    })
+  }
+
+  /** @returns Bytes of the answer, if there is one already. */
+  #attempt(waiting: Waiting, reason: TryReason, now: number): number {
     if (waiting.isTrying) {
       if (waiting.again !== 'last') waiting.again = reason
-      return
+      return 0
     }
     try {
       const answer = this.#tryPull(waiting, reason)
       if (answer instanceof Promise) void this.#await(waiting, answer, now)
       else this.#settle(waiting, answer, now)
+      return answer === undefined || answer instanceof Promise ? 0 : bodyBytes(answer)
     } catch (error) {
       this.#fail(waiting, error)
+      return 0
     }
   }
 

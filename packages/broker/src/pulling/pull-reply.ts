@@ -40,6 +40,11 @@ export function pullReply(found: Found, from: number, rules: PullReplyRules): Pu
   }
 }
 
+/** Bytes of the messages in an answer. */
+export function bodyBytes({ body }: PullAnswer): number {
+  return body?.length ?? 0
+}
+
 /** The answer that makes a consumer continue at another offset, because an operator has reset it (5.x). */
 export function resetReply(
   offset: number,
