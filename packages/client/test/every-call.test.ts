@@ -6,6 +6,9 @@ import { BatchError } from '../src/producer/batches.ts'
 import { type Call, CALLS, type MakeCall } from './calls.ts'
 import { type OutageCluster, outageCluster } from './outage-cluster.ts'
 
+/** Two brokers that let a message be recalled. */
+const RECALLING = Array.from({ length: 2 }, () => ({ options: { recallMessageEnable: true } }))
+
 interface Watched {
   /** The result or error; undefined while the call waits. */
   end?: unknown
@@ -126,7 +129,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     let blocked = 0
     for (const [what, obstacle] of Object.entries(OBSTACLES)) {
       await t.test(what, async t => {
-        const fixture = await outageCluster(t, { brokers: 2, spareTopics: 4 })
+        const fixture = await outageCluster(t, { brokers: RECALLING, spareTopics: 4 })
         const make = await call.client(fixture)
         for (const step of STEPS) {
           const lift = obstacle(fixture.cluster)
@@ -141,7 +144,7 @@ for (const [name, call] of Object.entries(CALLS)) {
   })
 
   test(`${name}: with an aborted signal it ends at once and sends no request`, async t => {
-    const fixture = await outageCluster(t, { brokers: 2, spareTopics: 4 })
+    const fixture = await outageCluster(t, { brokers: RECALLING, spareTopics: 4 })
     const make = await call.client(fixture)
     const { cluster } = fixture
     await cluster.settle()
@@ -178,7 +181,7 @@ const isHarmless = (fault: FaultyAnswer): boolean =>
 const TIMEOUT_MS = 4000
 
 async function endsInTime(t: TestContext, call: Call, fault: FaultyAnswer, faulty: 'brokers' | 'nameServers') {
-  const fixture = await outageCluster(t, { brokers: 2, spareTopics: 4 })
+  const fixture = await outageCluster(t, { brokers: RECALLING, spareTopics: 4 })
   const { cluster } = fixture
   const make = await call.client(fixture)
   await cluster.settle()
