@@ -10,6 +10,9 @@ import { type Clock, type Logger, RemotingError } from '@gantrymq/remoting'
 import { ConfigFile } from '../files/config-file.ts'
 import { type InnerTopic, type TopicChange, type TopicOfSend, type TopicSettings, TopicTable } from './topic-table.ts'
 
+/** A topic that each broker makes and no operator needs. */
+const SELF_TEST_TOPIC = 'SELF_TEST_TOPIC'
+
 export interface TopicsOptions {
   /** topics.json. */
   readonly path: string
@@ -57,13 +60,14 @@ export class Topics {
   }
 
   /**
-   * Each broker has a topic with the name of its cluster (Apache's TopicConfigManager), so that a table without it is one of another
-   * cluster. Apache starts on it, and gives the messages of one cluster to the consumers of the other.
+   * Each broker makes SELF_TEST_TOPIC and a topic with the name of its cluster (Apache's TopicConfigManager), so that a table with the
+   * first one only is of another cluster. Apache starts on it, and gives the messages of one cluster to the consumers of the other.
+   * A table that an operator wrote has neither.
    */
   #checkCluster({ topics }: TopicConfigTable): void {
     const { path, settings } = this.#options
     const { brokerClusterName } = settings()
-    if (topics.size === 0 || topics.has(brokerClusterName)) return
+    if (!topics.has(SELF_TEST_TOPIC) || topics.has(brokerClusterName)) return
     throw new RemotingError('BAD_OPTION', `${path} is of a broker of another cluster: it has no topic with the name of the cluster ${brokerClusterName}. Choose another storePathRootDir, or set brokerClusterName to the cluster of this folder; to give the folder to ${brokerClusterName}, add that topic to the file`) // biome-ignore format: one thought
   }
 
