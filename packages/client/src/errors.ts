@@ -89,6 +89,8 @@ const OLD_ACL = 'org.apache.rocketmq.acl.common.AclException'
 
 /** What to do about a refusal, if its code is enough to tell. */
 const ADVICE: Readonly<Record<number, string>> = {
+  [responseCodes.REQUEST_CODE_NOT_SUPPORTED]:
+    'the server does not know this request: it may be older, or be no broker but a name server or a proxy',
   [responseCodes.SYSTEM_BUSY]: 'the broker is busy: send more slowly, or to more brokers',
   [responseCodes.SERVICE_NOT_AVAILABLE]: "the broker's disk may be full, or it is shutting down: look at its log",
   [responseCodes.NO_PERMISSION]: 'check the permissions of topic and broker, and the credentials of this client',
@@ -123,7 +125,11 @@ const NOT_ABOUT_USER = /is forbidden|subscription group no permission|has no rea
 
 /** True for a refusal because of the user: the ACL of 4.9, the permissions of 5.x, or a wrong signature. */
 export function isAccessRefusal({ code, responseCode, remark = '' }: ClientError): boolean {
-  if (code !== 'BROKER_REFUSED') return false
+  return code === 'BROKER_REFUSED' && isAccessRemark(responseCode, remark)
+}
+
+function isAccessRemark(responseCode: number | undefined, remark: string | null): boolean {
+  if (remark === null) return false
   return remark.startsWith(OLD_ACL) || (responseCode === responseCodes.NO_PERMISSION && !NOT_ABOUT_USER.test(remark))
 }
 
@@ -152,13 +158,44 @@ export function asClientErrors<T>(work: () => T, subject?: string): T {
   }
 }
 
+/** `, org.apache.rocketmq.X.method(X.java:7)` and other frames of a stack. */
+const STACK_FRAME = /,?\s*(?:\bat\s+)?(?:[\w$]+\.)+[\w$<>]+\([\w$]+\.java(?::\d+)?\)/g
+/** `org.apache.rocketmq.acl.common.AclException: ` */
+const EXCEPTION = /\b(?:[a-z][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error)\b(?::\s*)?/g
+/** What the name of a class of a package is before its last part. */
+const PACKAGE = /\b(?:[a-z][\w$]*\.){2,}(?=[A-Z])/g
+
+/** A remark for people: its first line, without names of Java's classes and frames of its stacks. */
+export function remarkText(remark: string | null | undefined): string {
+  const [line = ''] = (remark ?? '').split('\n')
+  const text = line
+    .replace(STACK_FRAME, '')
+    .replace(EXCEPTION, '')
+    .replace(PACKAGE, '')
+    .replace(/^CODE: \d+ +DESC: /, '')
+    .trim()
+  return text === '' ? 'no remark' : text
+}
+
+/** Who failed and why, as a list in which equal reasons stand once: `a, b (2 times): busy; c: gone`. */
+export function reasonsText(failures: readonly { readonly who: string; readonly why: string }[]): string {
+  return [...Map.groupBy(failures, ({ why }) => why)]
+    .map(([why, same]) => {
+      const names = [...Map.groupBy(same, ({ who }) => who)].map(([who, all]) =>
+        all.length > 1 ? `${who} (${all.length} times)` : who,
+      )
+      return `${names.join(', ')}: ${why}`
+    })
+    .join('; ')
+}
+
 function refused(error: ResponseError, address: string | undefined): ClientError {
   const { responseCode, remark } = error
-  const isDenied = remark?.startsWith(OLD_ACL) === true
+  const isDenied = isAccessRemark(responseCode, remark)
   const advice = ADVICE[isDenied ? responseCodes.NO_PERMISSION : responseCode]
   const name = responseName(responseCode)
   const where = address === undefined ? 'the server' : address
-  const text = `${where} refused with code ${name === String(responseCode) ? name : `${responseCode} (${name})`}: ${remark ?? 'no remark'}`
+  const text = `${where} refused with code ${name === String(responseCode) ? name : `${responseCode} (${name})`}: ${remarkText(remark)}`
   return new ClientError('BROKER_REFUSED', advice === undefined ? text : `${text}; ${advice}`, {
     cause: error,
     responseCode,

@@ -106,15 +106,17 @@ export const queue: Rule = object('a queue: { topic, brokerName, queueId }', {
   queueId: whole(0, 2_147_483_647),
 })
 
+const timeoutRule: Rule = {
+  expected: 'a number of milliseconds above 0',
+  accepts: value => typeof value === 'number' && value > 0,
+}
+
 /** The options of a call, and further fields of one. */
-export const callOptions = (more: FieldTable = {}): Rule =>
+export const callOptions = (more: FieldTable = {}, timeout: Rule = timeoutRule): Rule =>
   optional(
     object('an object', {
       ...more,
-      timeoutMs: optional({
-        expected: 'a number of milliseconds above 0',
-        accepts: value => typeof value === 'number' && value > 0,
-      }),
+      timeoutMs: optional(timeout),
       signal: optional({
         expected: 'an AbortSignal',
         accepts: value => typeof (value as { addEventListener?: unknown } | null)?.addEventListener === 'function',

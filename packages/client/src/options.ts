@@ -97,6 +97,11 @@ export function readOptions<const T extends DeclaredOptions>(
 /** Options whose values are never shown, because they contain secrets. */
 const SECRETS: ReadonlySet<string> = new Set(['credentials', 'tls'])
 
+/** Why a program may not use the group that Apache's clients have if none is named. */
+export function defaultGroupProblem(group: string): string {
+  return `the group ${group} is the default of Apache's client: two programs that keep it would take each other's messages; choose another name`
+}
+
 /** Checks that options are an object, for callers without types. @throws ClientError BAD_OPTION */
 export function checkedOptions<T>(who: string, given: T): T {
   if (typeof given === 'object' && given !== null) return given

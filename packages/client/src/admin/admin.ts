@@ -16,8 +16,8 @@ import {
   tracksParameters,
 } from './arguments.ts'
 import { acquireInstance, type InstanceLease } from '../instance/shared-instances.ts'
-import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
-import { type GivenOf, millis, readOptions } from '../options.ts'
+import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
+import { checkedOptions, type GivenOf, millis, readOptions } from '../options.ts'
 import { Acl } from './acl.ts'
 import { Auth } from './auth.ts'
 import { Brokers } from './brokers.ts'
@@ -74,7 +74,9 @@ export class Admin {
   }
 
   private constructor(given: AdminOptions) {
-    const settings = readOptions('Admin', { ...instanceOptions, ...adminOptions }, given)
+    const settings = asJava(
+      readOptions('Admin', { ...instanceOptions, ...adminOptions }, checkedOptions('Admin', given)),
+    )
     this.#lease = acquireInstance(settings)
     const calls = new AdminCalls(this.#lease.instance, settings.timeoutMs)
     this.topics = strict('admin.topics', new Topics(calls), topicsParameters)

@@ -9,7 +9,7 @@ import {
 import type { CallInput, Reply, RequestDeclaration } from '@gantrymq/remoting'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { Deadline } from '../deadline.ts'
-import { ClientError, toClientError } from '../errors.ts'
+import { ClientError, reasonsText, toClientError } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { brokerMissing } from '../routes/find-broker.ts'
 
@@ -223,7 +223,7 @@ export async function askEach<T>(
 
 function severalFailed(failures: readonly { broker: BrokerAddress; error: ClientError }[], asked: number): ClientError {
   const { error, broker } = failures[0] as { broker: BrokerAddress; error: ClientError }
-  const said = failures.map(failure => `${failure.broker.address}: ${failure.error.message}`).join('; ')
+  const said = reasonsText(failures.map(failure => ({ who: failure.broker.address, why: failure.error.message })))
   const { responseCode, remark, retriable } = error
   return new ClientError(error.code, `${failures.length} of ${asked} servers failed: ${said}`, {
     cause: error,

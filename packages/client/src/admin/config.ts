@@ -1,5 +1,7 @@
 import { brokerAdminRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { writeProperties } from '@gantrymq/remoting'
+import { ClientError } from '../errors.ts'
+import { shown } from '../fields.ts'
 import type { CallOptions } from '../message/message.ts'
 import { type AdminCalls, askEach, given, isRefusal, type Target } from './calls.ts'
 
@@ -25,6 +27,7 @@ export class Config {
 
   /** Changes settings of running brokers: updateBrokerConfig. A broker ignores keys that it does not know. */
   async updateBroker(changes: Changes, target: Target, options: CallOptions = {}): Promise<void> {
+    checkPermission(changes['brokerPermission'])
     const deadline = this.#calls.deadline(options)
     const body = textOf(changes)
     await askEach(await this.#calls.brokersOf(target, deadline), ({ address }) =>
@@ -88,6 +91,13 @@ export class Config {
     const header = { namespace, key }
     await this.#calls.everyNameServer(nameServerRequests.DELETE_KV_CONFIG, { header }, this.#calls.deadline(options))
   }
+}
+
+/** @throws ClientError BAD_OPTION for a permission that a broker would take and not understand (Validators.checkBrokerConfig) */
+function checkPermission(permission: unknown): void {
+  if (permission === undefined || /^[0-7]$/.test(String(permission))) return
+  const text = `brokerPermission must be a number from 0 to 7, 4 to read and 2 to write, not ${shown(permission)}`
+  throw new ClientError('BAD_OPTION', text)
 }
 
 // Java writes these answers without escapes, so lines are not unescaped. It reads requests as a properties file.

@@ -2,7 +2,7 @@ import { type MessageView, retryTopicOf, type SubscriptionData, unwrapNamespace 
 import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
 import { problemWith, texts } from '../fields.ts'
-import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
+import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
 import { ReceivedMessage } from '../message/received-message.ts'
@@ -12,7 +12,7 @@ import { Membership, startOrClose } from './group/membership.ts'
 import { pullMember } from './group/pull-member.ts'
 import { sendBack } from './group/send-back.ts'
 import { type Expression, subscriptionOf } from './group/subscription.ts'
-import { litePullOptions } from './lite-pull/options.ts'
+import { checkSuspend, litePullOptions } from './lite-pull/options.ts'
 import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
 import { ReadableOffsets } from './offsets/readable-offsets.ts'
 import { broadcastSettings } from './push/settings.ts'
@@ -107,7 +107,8 @@ export class PullConsumer<Body = Buffer> {
     const wrong = problemWith('option topics', topics, texts)
     if (wrong !== undefined) throw new ClientError('BAD_OPTION', `PullConsumer: ${wrong}`)
     this.group = checkedGroup(group)
-    this.#settings = broadcastSettings(readOptions('PullConsumer', table, given))
+    this.#settings = broadcastSettings(asJava(readOptions('PullConsumer', table, given)))
+    checkSuspend('PullConsumer', this.#settings)
     const { namespace } = this.#settings
     for (const topic of topics) this.#addTopic(checkedTopic(namespace, topic))
     const membership = new Membership(this.#settings, this.group, () => this.#rebalancer.request())

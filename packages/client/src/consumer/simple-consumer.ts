@@ -3,7 +3,7 @@ import { pause } from '@gantrymq/remoting'
 import { CALL_FIELDS, checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
-import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
+import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions } from '../message/message.ts'
 import { checkedOptions, type GivenOf, millis, readOptions, type OptionValues, whole } from '../options.ts'
@@ -115,7 +115,7 @@ export class SimpleConsumer<Body = Buffer> implements Subscriber {
     const { group, subscriptions, codec = bytes as Codec<never>, ...given } = checkedOptions('SimpleConsumer', options)
     this.group = checkedGroup(group)
     this.#codec = codec
-    this.#settings = readOptions('SimpleConsumer', table, given)
+    this.#settings = asJava(readOptions('SimpleConsumer', table, given))
     for (const [topic, expression] of Object.entries(checkedSubscriptions('SimpleConsumer', subscriptions)))
       this.#addSubscription(topic, expression)
     this.#membership = new Membership(this.#settings, this.group)

@@ -112,6 +112,26 @@ export const instanceOptions = {
   dial: custom<Dial | undefined>(undefined, 'socksProxyConfig', 'a function', value => typeof value === 'function'),
 }
 
+/** The endpoint of a cloud instance (NameServerAddressUtils.INST_ENDPOINT_PATTERN), with the instance id. */
+const INSTANCE_ENDPOINT = /^(?:\w+:\/\/)?(MQ_INST_\w+_\w+)\./
+/** The instance name that Apache's clients have if none is set. */
+export const DEFAULT_INSTANCE = 'DEFAULT'
+
+/**
+ * The options by the rules that Apache's ClientConfig has besides its defaults: the namespace is the instance id in the first endpoint
+ * unless one is set (getNamespace), and the name DEFAULT is replaced by one of this process, except for broadcast consumers
+ * (changeInstanceNameToPID).
+ */
+export function asJava<S extends InstanceOptions & { readonly broadcast?: boolean }>(settings: S): S {
+  const { namespace, nameServers = process.env['NAMESRV_ADDR'], instanceName, broadcast = false } = settings
+  const [first] =
+    typeof nameServers === 'string' ? [nameServers] : Array.isArray(nameServers) ? (nameServers as string[]) : []
+  const instanceId = INSTANCE_ENDPOINT.exec(first?.trim() ?? '')?.[1] ?? ''
+  const isUnnamed = instanceName === DEFAULT_INSTANCE && !broadcast
+  if (!isUnnamed && (namespace !== '' || instanceId === '')) return settings
+  return { ...settings, namespace: namespace === '' ? instanceId : namespace, ...(isUnnamed && { instanceName: '' }) }
+}
+
 export type InstanceOptions = OptionValues<typeof instanceOptions>
 
 /** The options that every client takes. */

@@ -6,10 +6,10 @@ import type { ReceivedMessage } from '../message/received-message.ts'
 import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
 import { within } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
-import { type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
+import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import type { ProducerMember } from '../instance/instance-members.ts'
 import type { CallOptions, MessageQueue, OutgoingMessage, SendReceipt } from '../message/message.ts'
-import { badOption, checkedOptions, type GivenOf, readOptions } from '../options.ts'
+import { badOption, checkedOptions, defaultGroupProblem, type GivenOf, readOptions } from '../options.ts'
 import { producerTrace, TRACE_GROUP_PREFIX } from '../trace/start-trace.ts'
 import { AutoBatch } from './auto-batch.ts'
 import { probeBrokers } from './broker-probe.ts'
@@ -126,7 +126,7 @@ export class Producer<Body = BytesInput> {
   }
 
   private constructor({ group, codec, checkTransaction, ...given }: ProducerOptions<Body>) {
-    const settings = readOptions('Producer', { ...instanceOptions, ...producerOptions }, given)
+    const settings = asJava(readOptions('Producer', { ...instanceOptions, ...producerOptions }, given))
     if (checkTransaction !== undefined && typeof checkTransaction !== 'function') {
       throw badOption('Producer', 'checkTransaction', checkTransaction, 'a function')
     }
@@ -327,8 +327,7 @@ function checkCompression({ compression, compressionLevel }: ProducerSettings): 
 
 function checkedGroup(group: unknown): string {
   if (typeof group !== 'string') throw badOption('Producer', 'group', group, 'a string: the name of the group')
-  const problem =
-    group === DEFAULT_GROUP ? `producerGroup can not equal ${group}, please specify another one` : groupProblem(group)
+  const problem = group === DEFAULT_GROUP ? defaultGroupProblem(group) : groupProblem(group)
   if (problem !== null) throw new ClientError('BAD_NAME', problem)
   return group
 }

@@ -2,7 +2,7 @@ import { responseCodes, sendRequests, V5_0_0 } from '@gantrymq/protocol'
 import { pause, type Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { Deadline, timedOut } from '../deadline.ts'
-import { aborted, ClientError, toClientError } from '../errors.ts'
+import { aborted, ClientError, isAccessRefusal, reasonsText, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message/message.ts'
 import { findMaster } from '../routes/find-broker.ts'
 import type { KnownTopic } from '../routes/route-cache.ts'
@@ -350,6 +350,8 @@ const FINAL: ReadonlySet<string> = new Set([
 
 /** True if another attempt may succeed. */
 function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings): boolean {
+  // Another broker would ask for the same permissions.
+  if (isAccessRefusal(error)) return false
   if (error.code === 'BROKER_REFUSED') return retryResponseCodes.includes(error.responseCode ?? -1)
   return !FINAL.has(error.code)
 }
@@ -362,7 +364,7 @@ function sendFailed(topic: string, failures: readonly FailedAttempt[], deadline:
   const last = failures.at(-1)
   if (last === undefined) return timedOut(`sending to ${topic}`, deadline.timeoutMs)
   if (failures.length === 1 || FINAL.has(last.error.code)) return last.error
-  const list = failures.map(({ queue, error }) => `${queue.brokerName}: ${error.message}`).join('; ')
+  const list = reasonsText(failures.map(({ queue, error }) => ({ who: queue.brokerName, why: error.message })))
   const text = `Send [${failures.length}] times, still failed, cost [${deadline.timeoutMs - deadline.left}]ms, Topic: ${topic}: ${list}`
   const { responseCode, remark, address, retriable } = last.error
   return new ClientError('SEND_FAILED', text, { cause: last.error, responseCode, remark, address, retriable })

@@ -13,7 +13,7 @@ import {
 } from '@gantrymq/remoting'
 import { nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
-import { asClientErrors, ClientError, closed, javaCodes, toClientError } from '../errors.ts'
+import { asClientErrors, ClientError, closed, javaCodes, reasonsText, remarkText, toClientError } from '../errors.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or an array of them. */
 export type NameServerList = Addresses
@@ -230,7 +230,7 @@ function allFailed(failures: readonly ServerFailure[]): ClientError {
   const answer =
     failures.find(({ error }) => error.responseCode === TOPIC_NOT_EXIST) ??
     failures.find(({ error }) => error.code === 'BROKER_REFUSED')
-  const said = failures.map(({ address, error }) => `${address} said: ${firstLine(error)}`).join('; ')
+  const said = reasonsText(failures.map(({ address, error }) => ({ who: address, why: saidText(error) })))
   if (answer?.error.responseCode === TOPIC_NOT_EXIST) {
     const { responseCode, remark } = answer.error
     return new ClientError('ROUTE_MISSING', said, { responseCode, remark, retriable: true })
@@ -250,10 +250,8 @@ function alone({ address, error }: ServerFailure): ClientError {
   return new ClientError(code, text, { cause, retriable, responseCode, address })
 }
 
-// Apache's remarks end with a line that links to its FAQ.
-function firstLine(error: ClientError): string {
-  const said = error.code === 'BROKER_REFUSED' ? error.remark : undefined
-  return (said ?? error.message).split('\n')[0] as string
+function saidText({ code, remark, message }: ClientError): string {
+  return code === 'BROKER_REFUSED' ? remarkText(remark) : message
 }
 
 function shuffled(list: readonly string[], random: () => number): string[] {

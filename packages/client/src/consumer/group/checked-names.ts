@@ -1,9 +1,13 @@
+import { defaultGroupProblem } from '../../options.ts'
 import { groupProblem, topicProblem, wrapNamespace } from '@gantrymq/protocol'
 import { ClientError } from '../../errors.ts'
 import { name, object, problemWith, queue as queueRule, shown } from '../../fields.ts'
 import type { MessageQueue } from '../../message/message.ts'
 
 const topicRule = name('a topic')
+
+/** The group of Apache's consumers without a name, which its client refuses (DefaultMQPushConsumerImpl.checkConfig). */
+const DEFAULT_GROUP = 'DEFAULT_CONSUMER'
 
 /** Subscriptions by topic, as a user gave them. @throws ClientError BAD_OPTION */
 export function checkedSubscriptions<T>(who: string, given: T): T {
@@ -19,7 +23,7 @@ export function checkedGroup(group: unknown): string {
   if (typeof group !== 'string') {
     throw new ClientError('BAD_OPTION', `option group must be a string: the name of the group, not ${shown(group)}`)
   }
-  const problem = groupProblem(group)
+  const problem = group === DEFAULT_GROUP ? defaultGroupProblem(group) : groupProblem(group)
   if (problem !== null) throw new ClientError('BAD_NAME', problem)
   return group
 }

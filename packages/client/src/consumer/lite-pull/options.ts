@@ -1,6 +1,6 @@
 import type { Codec } from '../../message/codec.ts'
 import { ClientError } from '../../errors.ts'
-import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
+import { asJava, type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
 import type { MessageQueue } from '../../message/message.ts'
 import { flag, type GivenOf, millis, readOptions, type OptionValues, whole } from '../../options.ts'
 import { broadcastSettings, pushOptions } from '../push/settings.ts'
@@ -73,10 +73,19 @@ export interface LitePullConsumerStats {
 
 /** Checks the options and fills in the defaults. @throws ClientError BAD_OPTION */
 export function readLitePullSettings(given: GivenOf<typeof litePullOptions> & ClientOptions): LitePullSettings {
-  const settings = readOptions('LitePullConsumer', litePullTable, given)
-  if (settings.pullTimeoutMs < settings.suspendMs) {
-    const text = `LitePullConsumer: pullTimeoutMs ${settings.pullTimeoutMs} must not be less than suspendMs ${settings.suspendMs}`
-    throw new ClientError('BAD_OPTION', text)
-  }
+  const settings = asJava(readOptions('LitePullConsumer', litePullTable, given))
+  checkSuspend('LitePullConsumer', settings)
   return broadcastSettings(settings)
+}
+
+/** A broker must not hold a pull for longer than the client waits for it. @throws ClientError BAD_OPTION */
+export function checkSuspend(
+  who: string,
+  { pullTimeoutMs, suspendMs }: Pick<LitePullSettings, 'pullTimeoutMs' | 'suspendMs'>,
+): void {
+  if (pullTimeoutMs >= suspendMs) return
+  throw new ClientError(
+    'BAD_OPTION',
+    `${who}: pullTimeoutMs ${pullTimeoutMs} must not be less than suspendMs ${suspendMs}`,
+  )
 }

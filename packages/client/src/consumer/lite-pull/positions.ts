@@ -1,4 +1,5 @@
 import { ClientError } from '../../errors.ts'
+import { shown } from '../../fields.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { maxOffset, minOffset } from '../offsets/queue-offsets.ts'
@@ -16,8 +17,11 @@ export async function checkInQueue(
   offset: number,
   options: CallOptions,
 ): Promise<void> {
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new ClientError('BAD_OPTION', `an offset to seek must be a whole number of 0 or more, not ${shown(offset)}`)
+  }
   const [min, max] = await Promise.all([minOffset(instance, queue, options), maxOffset(instance, queue, options)])
-  if (Number.isSafeInteger(offset) && offset >= min && offset <= max) return
+  if (offset >= min && offset <= max) return
   const text = `Seek offset illegal, seek offset = ${offset}, min offset = ${min}, max offset = ${max}`
   throw new ClientError('BAD_OPTION', text)
 }
@@ -25,5 +29,5 @@ export async function checkInQueue(
 /** @throws ClientError BAD_OPTION if `offset` cannot be an offset */
 export function checkedOffset(offset: number): number {
   if (Number.isSafeInteger(offset) && offset >= 0) return offset
-  throw new ClientError('BAD_OPTION', `an offset to commit must be a whole number of 0 or more, not ${offset}`)
+  throw new ClientError('BAD_OPTION', `an offset to commit must be a whole number of 0 or more, not ${shown(offset)}`)
 }

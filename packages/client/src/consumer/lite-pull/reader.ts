@@ -1,6 +1,7 @@
 import type { Clock } from '@gantrymq/remoting'
 import { Deadline } from '../../deadline.ts'
 import { ClientError } from '../../errors.ts'
+import { callOptions, problemWith } from '../../fields.ts'
 import type { CallOptions } from '../../message/message.ts'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import type { ConsumerTrace } from '../../trace/consumer-trace.ts'
@@ -36,11 +37,8 @@ export class LitePullReader<Body> {
   }
 
   /** The messages of one pull. Those of earlier polls are done. @throws ClientError BAD_OPTION, ABORTED */
-  async poll({
-    timeoutMs = this.#options.settings.pollTimeoutMs,
-    signal,
-  }: CallOptions): Promise<readonly ReceivedMessage<Body>[]> {
-    checkTimeout(timeoutMs)
+  async poll(options: CallOptions): Promise<readonly ReceivedMessage<Body>[]> {
+    const { timeoutMs = this.#options.settings.pollTimeoutMs, signal } = checked('poll', options)
     this.#finishInHand()
     const chunk = await this.#take({ timeoutMs, signal })
     if (chunk === undefined) return []
@@ -50,11 +48,8 @@ export class LitePullReader<Body> {
   }
 
   /** Messages one by one, until the consumer closes or none arrives for `timeoutMs`. @throws ClientError BAD_OPTION, ABORTED */
-  async *messages({
-    timeoutMs = Number.POSITIVE_INFINITY,
-    signal,
-  }: CallOptions): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
-    checkTimeout(timeoutMs)
+  async *messages(options: CallOptions): AsyncGenerator<ReceivedMessage<Body>, void, undefined> {
+    const { timeoutMs = Number.POSITIVE_INFINITY, signal } = checked('messages', options)
     const { clock, settings } = this.#options
     this.#finishInHand()
     let deadline = new Deadline(clock, timeoutMs)
@@ -128,6 +123,14 @@ export class LitePullReader<Body> {
   }
 }
 
-function checkTimeout(timeoutMs: number): void {
-  if (!(timeoutMs >= 0)) throw new ClientError('BAD_OPTION', 'Timeout must not be negative')
+/** The options of a call whose timeout may be 0. @throws ClientError BAD_OPTION */
+function checked(what: string, options: CallOptions): CallOptions {
+  const problem = problemWith('options', options, pollOptions)
+  if (problem !== undefined) throw new ClientError('BAD_OPTION', `${what}: ${problem}`)
+  return options
 }
+
+const pollOptions = callOptions(
+  {},
+  { expected: 'a number of milliseconds of 0 or more', accepts: given => typeof given === 'number' && given >= 0 },
+)

@@ -1,5 +1,11 @@
 import type { AssignmentStrategy } from '@gantrymq/protocol'
-import { type ClientOptions, type InstanceOptions, instanceOptions } from '../../instance/instance-options.ts'
+import {
+  asJava,
+  DEFAULT_INSTANCE,
+  type ClientOptions,
+  type InstanceOptions,
+  instanceOptions,
+} from '../../instance/instance-options.ts'
 import { custom, flag, type GivenOf, millis, readOptions, type OptionValues, whole } from '../../options.ts'
 import type { Problem } from '../../problems.ts'
 import { traceOption } from '../../trace/trace-option.ts'
@@ -98,15 +104,12 @@ export const pushOptions = {
   unitMode: flag(false, 'unitMode'),
 }
 
-/** The instance name of Apache's broadcast consumers. */
-const BROADCAST_INSTANCE = 'DEFAULT'
-
 /** The settings, with an instance name that stays the same after a restart for broadcast consumers: their offset file depends on it. */
 export function broadcastSettings<S extends { readonly broadcast: boolean; readonly instanceName: string }>(
   settings: S,
 ): S {
   const isUnnamed = settings.broadcast && settings.instanceName === ''
-  return isUnnamed ? { ...settings, instanceName: BROADCAST_INSTANCE } : settings
+  return isUnnamed ? { ...settings, instanceName: DEFAULT_INSTANCE } : settings
 }
 
 export type PushSettings = OptionValues<typeof pushOptions> & InstanceOptions
@@ -116,5 +119,5 @@ export const pushTable = { ...instanceOptions, ...pushOptions }
 
 /** Checks the options and fills in the defaults. @throws ClientError BAD_OPTION */
 export function readPushSettings(given: GivenOf<typeof pushOptions> & ClientOptions): PushSettings {
-  return broadcastSettings(readOptions('PushConsumer', pushTable, given))
+  return broadcastSettings(asJava(readOptions('PushConsumer', pushTable, given)))
 }
