@@ -1,4 +1,4 @@
-// Writes the figures that `npm run bench -- --save` and `npm run bench -- client --save` have stored into the READMEs.
+// Writes the figures that `npm run bench -- --save`, and the same with `client` and `broker`, have stored into the documents.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -130,18 +130,92 @@ export function clientFiguresTable({ full: { machine, node, cases } }: ClientFig
   return [...head, ...lines, '', ...made].join('\n')
 }
 
+interface BrokerCase {
+  readonly perSecond: number
+  readonly cpuUs: number
+  readonly p99Us: number
+  readonly speedToApache: number
+  readonly cpuToApache: number
+  readonly p99ToApache: number
+}
+
+/** The part of benchmarks/broker/baseline.json that the table needs. */
+export interface BrokerFigures {
+  readonly full?: {
+    readonly machine: string
+    readonly node: string
+    readonly cases: Readonly<Record<string, BrokerCase>>
+    readonly starts?: Readonly<Record<string, Start>>
+    readonly finalRssMb?: Readonly<Record<string, number>>
+  }
+}
+
+const brokerRows: readonly (readonly [id: string, title: string])[] = [
+  ['send-128-1x1', 'send 128 bytes, 1 connection'],
+  ['send-128-16x1', 'the same, 16 connections'],
+  ['send-128-16x16', 'the same, 16 in flight on each'],
+  ['send-1024-64x1', 'send 1 KB, 64 connections'],
+  ['send-1024-16x16', 'send 1 KB, 16 connections, 16 in flight on each'],
+  ['send-pull-128-16x8', 'send 128 bytes, consumers behind'],
+  ['pull-128-8x1', 'pull 128 bytes, 32 a batch'],
+  ['send-128-16x1-sync', 'SYNC_FLUSH, 16 connections'],
+  ['send-128-16x16-sync', 'SYNC_FLUSH, 16 connections, 16 in flight on each'],
+]
+
+/** The broker's table as Markdown, followed by the machine. Empty without a full run. */
+export function brokerFiguresTable({ full }: BrokerFigures): string {
+  if (full === undefined) return ''
+  const { machine, node, cases, starts = {}, finalRssMb = {} } = full
+  const loads = brokerRows.flatMap(([id, title]) => {
+    const one = cases[id]
+    if (one === undefined) return []
+    const { perSecond, cpuUs, p99Us } = one
+    const theirs = [perSecond / one.speedToApache, cpuUs / one.cpuToApache, p99Us / one.p99ToApache] as const
+    return [`| ${title} | ${brokerCell(perSecond, cpuUs, p99Us)} | ${brokerCell(...theirs)} |`]
+  })
+  const rest = [
+    leastRow('name server and broker: start to first message', of(starts, 'startMs'), ' ms'),
+    leastRow('the same: memory, idle', of(starts, 'rssMb'), ' MB'),
+    leastRow('memory of the broker after all loads', finalRssMb, ' MB'),
+  ].flat()
+  const head = ['| messages a second, CPU for each, p99 | Gantry | Apache |', '|---|---:|---:|']
+  const made = [
+    `Measured by \`npm run bench -- broker\` on ${machine} with Node ${node}, all brokers in one run. Each figure of Apache is that`,
+    'of the better of 4.9.7 and 5.5.0.',
+  ]
+  return [...head, ...loads, ...rest, '', ...made].join('\n')
+}
+
+function brokerCell(perSecond: number, cpuUs: number, p99Us: number): string {
+  return `${cell(perSecond, '/s')}, ${cell(cpuUs, ' us')}, ${cell(p99Us / 1000, ' ms')}`
+}
+
+function of(starts: Readonly<Record<string, Start>>, figure: keyof Start): Record<string, number> {
+  return Object.fromEntries(Object.entries(starts).map(([name, start]) => [name, start[figure]]))
+}
+
+function leastRow(title: string, figures: Readonly<Record<string, number>>, unit: string): string[] {
+  const { ours, ...others } = figures
+  if (ours === undefined) return []
+  const theirs = Object.values(others)
+  return [`| ${title} | ${cell(ours, unit)} | ${theirs.length === 0 ? '' : cell(Math.min(...theirs), unit)} |`]
+}
+
 interface Document {
   readonly path: string
   readonly now: string
   readonly wanted: string
 }
 
-/** The READMEs with figures: their text, and what it should be. */
+/** The documents with figures: their text, and what it should be. */
 export function readmes(): readonly Document[] {
   return [
     document('../README.md', '../benchmarks/baseline.json', stored => figuresTable(stored as Figures)),
     document('../packages/client/README.md', '../benchmarks/client/baseline.json', stored =>
       clientFiguresTable(stored as ClientFigures),
+    ),
+    document('../docs/broker.md', '../benchmarks/broker/baseline.json', stored =>
+      brokerFiguresTable(stored as BrokerFigures),
     ),
   ]
 }
