@@ -47,6 +47,22 @@ export function refusals(cluster: () => Cluster): void {
     await eventually(() => assert.rejects(cluster().java.consume(t, settings), remark))
   })
 
+  test('a pop is refused as by an Apache broker without timerWheelEnable, because the broker has a folder', async () => {
+    const topic = await cluster().topic()
+    const where = { consumerGroup: unique('group'), topic, queueId: '0', initMode: '0' }
+    const extFields = { ...where, maxMsgNums: '1', invisibleTime: '10000', pollTime: '0', bornTime: '0' }
+    const answer = await ask(cluster().broker.port, { code: 200_050, extFields })
+    assert.equal(answer.code, 1)
+    assert.match(answer.remark ?? '', /pop message is forbidden because timerWheelEnable is false: .*--memory/)
+  })
+
+  // Java's client tries it three times and does not say why it failed.
+  test('so is a message that asks to be delivered at a time', async () => {
+    const topic = await cluster().topic()
+    const remark = /accurate timer message is not enabled, timerWheelEnable is false: .*--memory/
+    await assert.rejects(cluster().ours.send([{ topic, body: 'late', delayMs: 5_000 }]), remark)
+  })
+
   for (const [settings, printed] of unstartable) {
     test(`${JSON.stringify(settings)} ends the start with a sentence`, async t => {
       const owner = { after: (close: () => Promise<void>) => t.after(close) }
