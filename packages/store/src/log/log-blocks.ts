@@ -17,6 +17,8 @@ export class Block {
   readonly bytes: Buffer
   /** Whether it was read from the file, and so may be damaged. */
   readonly isFromDisk: boolean
+  /** A bit for each 64 bytes, in which at most one record begins: whether that record was found whole. */
+  #whole: Uint8Array | undefined
 
   constructor(number: number, start: number, end: number, bytes: Buffer, isFromDisk: boolean) {
     this.isFromDisk = isFromDisk
@@ -24,6 +26,17 @@ export class Block {
     this.start = start
     this.end = end
     this.bytes = bytes
+  }
+
+  /** Whether the record at `at` was found whole before. It does not say that a record begins there. */
+  isWhole(at: number): boolean {
+    return this.#whole !== undefined && ((this.#whole[at >> 9] as number) & (1 << ((at >> 6) & 7))) !== 0
+  }
+
+  /** Notes that the record at `at`, all of which is in this block, is whole. */
+  noteWhole(at: number): void {
+    this.#whole ??= new Uint8Array((this.bytes.length >> 9) + 1)
+    this.#whole[at >> 9] = (this.#whole[at >> 9] as number) | (1 << ((at >> 6) & 7))
   }
 }
 
@@ -91,12 +104,22 @@ export class LogBlocks {
   isRecord(position: number, size: number): boolean {
     const block = this.find(position)
     if (block === undefined || size < FIXED_BYTES) return false
-    const isWhole = position + size <= block.end
-    const bytes = isWhole ? block.bytes : this.#copyOf(position, size)
-    const at = isWhole ? position - block.start : 0
-    if (!isHead(bytes, at, position, size)) return false
-    // What was appended here is right. What comes from the disk may not be.
-    if (isWhole && !block.isFromDisk) return true
+    if (position + size > block.end) return this.#isRecordAcross(position, size)
+    const at = position - block.start
+    if (!isHead(block.bytes, at, position, size)) return false
+    // What was appended here is right. What comes from the disk may not be, and is checked once: consumers read it again and again.
+    if (!block.isFromDisk || block.isWhole(at)) return true
+    if (!this.#isWhole(block.bytes, at, position, size)) return false
+    block.noteWhole(at)
+    return true
+  }
+
+  #isRecordAcross(position: number, size: number): boolean {
+    const bytes = this.#copyOf(position, size)
+    return isHead(bytes, 0, position, size) && this.#isWhole(bytes, 0, position, size)
+  }
+
+  #isWhole(bytes: Buffer, at: number, position: number, size: number): boolean {
     return this.#reader.read(bytes, at, at + size, position, Number.POSITIVE_INFINITY, true) === 'record'
   }
 

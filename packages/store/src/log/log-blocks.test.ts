@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { numbersFrom } from '@gantrymq/remoting/testing'
+import { SegmentList } from '../files/segment-list.ts'
+import { MessageStore } from '../message-store.ts'
+import { FaultyDisk } from '../testing/faulty-disk.ts'
+import { message, Turns } from '../testing/store-fixture.ts'
+import { LogBlocks } from './log-blocks.ts'
+
+const FILE = '/store/commitlog/00000000000000000000'
+const BLOCK_BYTES = 512
+
+/** The blocks of a log with records of 20 messages, which are on the disk only, and where each record is. */
+async function logOnDisk() {
+  const disk = new FaultyDisk({ numbers: numbersFrom(1) })
+  const turns = new Turns()
+  const store = await MessageStore.open({ disk, root: '/store', schedule: turns.schedule, logFileBytes: 16_384 })
+  const queue = store.queueFor('TopicA', 0)
+  const records: { position: number; size: number }[] = []
+  for (let n = 0; n < 20; n++) {
+    store.append(message(queue, `message ${n}`))
+    records.push({ position: store.appended.position, size: store.appended.size })
+  }
+  turns.end()
+  await store.close()
+  const segments = new SegmentList(disk, '/store/commitlog', 16_384)
+  await segments.load(false)
+  const blocks = new LogBlocks({ segments, blockBytes: BLOCK_BYTES, count: 16, pinnedFrom: () => 16_384 })
+  const end = records.at(-1) as { position: number; size: number }
+  await blocks.load(0, end.position + end.size)
+  return { disk, blocks, records }
+}
+
+const isInOneBlock = ({ position, size }: { position: number; size: number }) =>
+  Math.floor(position / BLOCK_BYTES) === Math.floor((position + size - 1) / BLOCK_BYTES)
+
+test('each record of a block from the disk is found whole, as often as it is asked for', async () => {
+  const { blocks, records } = await logOnDisk()
+  assert.ok(records.some(isInOneBlock) && !records.every(isInOneBlock), 'some records cross blocks')
+  for (let times = 0; times < 2; times++) {
+    for (const { position, size } of records) assert.ok(blocks.isRecord(position, size), `${position}`)
+  }
+})
+
+test('only records are found whole: not other positions and sizes near one that was', async () => {
+  const { blocks, records } = await logOnDisk()
+  for (const { position, size } of records) assert.ok(blocks.isRecord(position, size))
+  for (const { position, size } of records) {
+    for (const [at, length] of [
+      [position + 1, size],
+      [position - 1, size],
+      [position, size + 1],
+      [position, size - 1],
+    ] as const) {
+      assert.equal(at >= 0 && blocks.isRecord(at, length), false, `${at} ${length}`)
+    }
+  }
+})
+
+test('a damaged record is never found whole, though its neighbours are', async () => {
+  for (let damaged = 0; damaged < 20; damaged++) {
+    const { disk, blocks, records } = await logOnDisk()
+    const { position, size } = records[damaged] as { position: number; size: number }
+    disk.open(FILE).writeSync(Buffer.from('X'), 0, 1, position + 88)
+    blocks.dropFrom(0)
+    await blocks.load(0, 16_384 / 4)
+    for (let times = 0; times < 2; times++) {
+      for (const [n, record] of records.entries()) {
+        assert.equal(blocks.isRecord(record.position, record.size), n !== damaged, `${n} with ${damaged} damaged`)
+      }
+    }
+    assert.equal(blocks.isRecord(position, size), false)
+  }
+})
+
+test('a block that is read from the disk again is checked again', async () => {
+  const { disk, blocks, records } = await logOnDisk()
+  const record = records.find(isInOneBlock) as { position: number; size: number }
+  assert.ok(blocks.isRecord(record.position, record.size))
+  disk.open(FILE).writeSync(Buffer.from('X'), 0, 1, record.position + 88)
+  blocks.dropFrom(0)
+  await blocks.load(record.position, record.size)
+  assert.equal(blocks.isRecord(record.position, record.size), false)
+})
