@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { bundle } from './bundle.ts'
 import { tryInstalled } from './try-installed.ts'
+import { tryTestRunners } from './try-test-runners.ts'
 
 const published = [
   'remoting',
@@ -134,6 +135,7 @@ try {
   for (const file of packed)
     await step(`types of ${basename(file)}`, () => run('attw', ['--profile', 'esm-only', file]))
   await step('install, import, require, run', () => tryInstalled(join(work, 'project'), packed, dists))
+  await step('tests with Vitest and Jest', () => tryTestRunners(join(work, 'project')))
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : String(error)}`)
   process.exitCode = 1
