@@ -12,7 +12,3 @@ export {
   goldenSends,
   goldenSignedRequests,
 } from './golden.ts'
-export { type BrokerRequestName, ScriptedBroker, type ScriptedBrokerOptions } from './scripted-broker.ts'
-export type { LogEntry, MessageLog, NewMessage, TopicSettings } from './scripted/message-log.ts'
-export { type RouteSource, ScriptedNameServer } from './scripted/scripted-name-server.ts'
-export { TestCluster, type TestClusterOptions, testCluster } from './test-cluster.ts'
