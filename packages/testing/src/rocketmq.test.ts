@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { Producer, PushConsumer } from '@gantrymq/client'
 import { type RocketMQ, startRocketMQ } from './rocketmq.ts'
 
@@ -80,6 +81,29 @@ suite('a RocketMQ in a test', () => {
       ['third try'],
     )
     assert.throws(() => mq.fail.next('SEND_MESAGE'), /did you mean SEND_MESSAGE/)
+  })
+
+  test('answers may be late, lost with the connection, or changed', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    mq.fail.delay('SEND_MESSAGE', { ms: 2000 })
+    const late = producer.send({ topic: 'Orders', body: 'late' })
+    assert.equal(await Promise.race([late.then(() => 'answered'), setTimeout(50, 'waits')]), 'waits')
+    await mq.advance({ seconds: 3 })
+    await late
+    mq.fail.hangUp('SEND_MESSAGE')
+    await producer.send({ topic: 'Orders', body: 'twice' })
+    const seen: (string | undefined)[] = []
+    mq.fail.alter('SEND_MESSAGE', (answer, { header }) => {
+      seen.push(header['b'])
+      return { ...answer, code: 13, remark: 'changed on its way' }
+    })
+    await assert.rejects(producer.send({ topic: 'Orders', body: 'stored' }), /changed on its way/)
+    assert.deepEqual(seen, ['Orders'])
+    assert.deepEqual(
+      (await mq.messages('Orders')).map(({ text }) => text),
+      ['late', 'twice', 'twice', 'stored'],
+    )
   })
 
   test('a broker that is out of reach comes back with its messages', async t => {
