@@ -253,13 +253,49 @@ test('the first message for a topic makes it; the next one for the same queue is
   await ways.compare('all of them')
 })
 
+/** The header of a request to create a topic, or to change it. */
+function topicFields(topic: string, more: Readonly<Record<string, string>>): Record<string, string> {
+  const common = { readQueueNums: '4', writeQueueNums: '4', perm: '6', topicFilterType: 'SINGLE_TAG' }
+  return { topic, ...common, topicSysFlag: '0', order: 'false', defaultTopic: 'TBW102', ...more }
+}
+
 test('a broker that may not write takes no message for an ordered topic', async t => {
-  const ways = await bothWays(t, { brokerPermission: 4 })
-  const ordered = { topic: 'Ordered', readQueueNums: '4', writeQueueNums: '4', perm: '6', topicFilterType: 'SINGLE_TAG', topicSysFlag: '0', order: 'true', defaultTopic: 'TBW102' } // biome-ignore format: one thought
-  await ways.play(frameOf({ code: 17, fields: ordered }), 'an ordered topic')
+  const ways = await bothWays(t)
+  await ways.play(frameOf({ code: 17, fields: topicFields('Ordered', { order: 'true' }) }), 'an ordered topic')
   await begin(ways)
+  await begin(ways, 'Ordered')
+  await playAll(t, ways, { before: { fields: { topic: 'Ordered' } } }, true)
+  await ways.play(frameOf({ code: 25, fields: {}, body: Buffer.from('brokerPermission=4\n') }), 'the change')
+  assert.equal(ways.fast.broker.options.brokerPermission, 4)
   await playAll(t, ways, { 'an unordered topic': {} }, true)
   await playAll(t, ways, { 'an ordered topic': { fields: { topic: 'Ordered' } } }, false)
+})
+
+test('a queue that its topic has no longer takes no message', async t => {
+  const ways = await bothWays(t)
+  await begin(ways)
+  const fewer = topicFields('Orders', { readQueueNums: '2', writeQueueNums: '2' })
+  await ways.play(frameOf({ code: 17, fields: fewer }), 'the change')
+  await playAll(t, ways, { 'the last queue': { fields: { queueId: '1' } } }, true)
+  await playAll(t, ways, { 'one behind it': { fields: { queueId: '3' } } }, false)
+})
+
+test('a message waits for the topics to be stored, by the long way', async t => {
+  const disks = [new StoppableDisk(), new StoppableDisk()] as const
+  const ways = await bothWays(t, {}, disks)
+  await begin(ways)
+  const goOn = disks.map(disk => disk.stop())
+  const taken = countTaken(t)
+  const request = variants({})[0]!
+  const created = variants({ fields: { topic: 'Created' } })[0]!
+  assert.equal(await ways.play(frameOf(created), 'a message that creates a topic'), '')
+  assert.equal(await ways.play(frameOf(request), 'a message behind it'), '')
+  assert.equal(taken(), 0)
+  for (const go of goOn) go()
+  await settle()
+  await ways.play(frameOf(request), 'afterwards')
+  assert.equal(taken(), 1)
+  await ways.compare('all of them')
 })
 
 test('a broker that does not accept messages yet takes none', async t => {
@@ -276,7 +312,7 @@ test('a broker that does not accept messages yet takes none', async t => {
 
 test('a topic whose messages have several tags marks them', async t => {
   const ways = await bothWays(t)
-  const multi = { topic: 'Multi', readQueueNums: '4', writeQueueNums: '4', perm: '6', topicFilterType: 'MULTI_TAG', topicSysFlag: '0', order: 'false', defaultTopic: 'TBW102' } // biome-ignore format: one thought
+  const multi = topicFields('Multi', { topicFilterType: 'MULTI_TAG' })
   await ways.play(frameOf({ code: 17, fields: multi }), 'the topic')
   await begin(ways, 'Multi')
   await playAll(t, ways, { 'a message': { fields: { topic: 'Multi' } } }, true)
