@@ -7,7 +7,6 @@ import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
 import type { Popping } from './popping/popping.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
-import { backlogOfAll } from './statistics/progress.ts'
 import type { BrokerStatus, ClientView, QueueBacklog, QueueView } from './status.ts'
 import type { Topics } from './topics/topics.ts'
 
@@ -36,16 +35,29 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
       return { queueId, minOffset: queue?.minOffset ?? 0, maxOffset: queue?.maxOffset ?? 0 }
     })
 
-  function* backlogs(group: string): Generator<QueueBacklog, void, void> {
+  const backlogs = (group: string): Generator<QueueBacklog, void, void> => backlogsIn(group, offsets.topicsOf(group))
+
+  /** @param committed The topics in which the group has offsets. */
+  function* backlogsIn(group: string, committed: Iterable<string>): Generator<QueueBacklog, void, void> {
     const subscribed = clients.consumerGroup(group)?.subscriptions.keys() ?? []
-    for (const topic of new Set([...offsets.topicsOf(group), ...subscribed])) {
+    for (const topic of new Set([...committed, ...subscribed])) {
       for (const queue of queuesOf(topic, topics.get(topic)?.readQueueNums ?? 0)) {
-        const committed = offsets.get(topic, group, queue.queueId)
-        const from = Math.max(committed ?? 0, queue.minOffset)
+        const offset = offsets.get(topic, group, queue.queueId)
+        const from = Math.max(offset ?? 0, queue.minOffset)
         const popped = popping?.poppedOf({ topic, group, queueId: queue.queueId }) ?? 0
-        yield { topic, ...queue, committed, backlog: Math.max(queue.maxOffset - from, 0) + popped }
+        yield { topic, ...queue, committed: offset, backlog: Math.max(queue.maxOffset - from, 0) + popped }
       }
     }
+  }
+
+  function backlogOfAll(): number {
+    const byGroup = offsets.topicsByGroup()
+    for (const group of clients.consumerGroups.keys()) if (!byGroup.has(group)) byGroup.set(group, new Set())
+    let messages = 0
+    for (const [group, committed] of byGroup) {
+      for (const { backlog } of backlogsIn(group, committed)) messages += backlog
+    }
+    return messages
   }
 
   return {
@@ -57,7 +69,7 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
     traffic: () => ({
       stored: counts.put.messages,
       delivered: counts.got.messages,
-      backlog: backlogOfAll({ store, offsets }) + (popping?.popped ?? 0),
+      backlog: backlogOfAll(),
     }),
     counts: () => ({ topics: topics.size, groups: groups.size, clients: clients.size }),
     topics: () => topics.all.keys(),

@@ -314,6 +314,26 @@ async function consumedPartly(t: TestContext) {
   return { mq, client, start }
 }
 
+test('the backlog of the broker is the sum of those of its groups, whether they have committed or only subscribe', async t => {
+  const mq = await brokerInMemory(t)
+  const client = connect(t, mq, 'c')
+  await client.call(
+    topicRequests.UPDATE_AND_CREATE_TOPIC,
+    createTopic('Orders', { readQueueNums: 1, writeQueueNums: 1 }),
+  )
+  for (let i = 0; i < 3; i++) await client.call(sendRequests.SEND_MESSAGE, message('Orders'))
+  await client.beat('g', ['Orders'])
+  await client.beat('h', ['Orders'])
+  const offset = { consumerGroup: 'g', topic: 'Orders', queueId: 0, commitOffset: 2 }
+  await client.call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: offset })
+  const { status } = mq.broker
+  assert.deepEqual(
+    ['g', 'h'].map(group => status.group(group)?.backlog),
+    [1, 3],
+  )
+  assert.equal(status.traffic().backlog, 4)
+})
+
 test('the backlog of all groups is shown, and how old it is', async t => {
   const { client, start } = await consumedPartly(t)
   const { body } = await client.call(groupRequests.GET_BROKER_CONSUME_STATS, { header: { isOrder: false } })

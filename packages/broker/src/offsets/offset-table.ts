@@ -57,6 +57,19 @@ export class OffsetTable {
     return [...this.#offsets.keys()].map(split).filter(key => key?.group === group).map(key => key!.topic) // biome-ignore format: one thought
   }
 
+  /** The topics of each group that has committed offsets. */
+  topicsByGroup(): Map<string, Set<string>> {
+    const topics = new Map<string, Set<string>>()
+    for (const key of this.#offsets.keys()) {
+      const of = split(key)
+      if (of === undefined) continue
+      const known = topics.get(of.group)
+      if (known === undefined) topics.set(of.group, new Set([of.topic]))
+      else known.add(of.topic)
+    }
+    return topics
+  }
+
   /** The groups that have committed offsets in a topic. */
   groupsOf(topic: string): string[] {
     return [...this.#offsets.keys()].map(split).filter(key => key?.topic === topic).map(key => key!.group) // biome-ignore format: one thought

@@ -91,12 +91,7 @@ export class Popping {
     })
   }
 
-  /** Messages of all groups that were popped and not acknowledged; without those of ordered pops, whose offsets do not move on. */
-  get popped(): number {
-    return this.#ledger.size
-  }
-
-  /** The same of one group and queue. */
+  /** Messages of a queue that a group has popped and not acknowledged; without those of ordered pops, whose offsets do not move on. */
   poppedOf(queue: PopQueue): number {
     return this.#ledger.sizeOf(queue)
   }

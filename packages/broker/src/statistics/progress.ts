@@ -79,18 +79,6 @@ export async function groupTimeSpans(
   return spans
 }
 
-/** Messages that groups have not consumed, over all groups and topics with a committed offset. */
-export function backlogOfAll({ store, offsets }: Pick<ProgressSources, 'store' | 'offsets'>): number {
-  let messages = 0
-  for (const [key, queues] of offsets.all) {
-    const topic = key.slice(0, key.indexOf('@'))
-    for (const [queueId, offset] of queues) {
-      messages += Math.max((store.queue(topic, queueId)?.maxOffset ?? 0) - offset, 0)
-    }
-  }
-  return messages
-}
-
 /** The store time of the message before an offset, milliseconds since the epoch; 0 if there is none. */
 async function timeBefore(store: MessageStore, queue: ConsumeQueue | undefined, offset: number): Promise<number> {
   if (queue === undefined || offset <= 0) return 0
