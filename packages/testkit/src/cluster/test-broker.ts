@@ -85,7 +85,7 @@ export interface Position {
 }
 
 /** What a cluster gives its brokers. */
-export interface BrokerPlace {
+export interface BrokerNetwork {
   readonly server: TestServer
   readonly serverClock: Clock
   readonly nameServers: string
@@ -125,10 +125,10 @@ export class TestBroker {
   /** Changes of records by their position in the log. */
   readonly #corrupt = new Map<number, (record: Buffer) => void>()
 
-  static async start(given: TestBrokerOptions, place: BrokerPlace): Promise<TestBroker> {
+  static async start(given: TestBrokerOptions, network: BrokerNetwork): Promise<TestBroker> {
     const { name = 'broker-a', id = 0, release = '5.x', joined = true, options } = given
-    const { server, serverClock: clock, nameServers } = place
-    const link = new NameServerLink(place)
+    const { server, serverClock: clock, nameServers } = network
+    const link = new NameServerLink(network)
     link.isOpen = joined
     const [host, port] = splitAddress(server.address)
     const broker = await Broker.start({
@@ -160,26 +160,30 @@ export class TestBroker {
         }),
       })
     }
-    const started = new TestBroker({ name, id }, { broker, link, place })
+    const started = new TestBroker({ name, id }, { broker, link, network })
     if (id !== 0) await started.#registerSlave(nameServers)
     return started
   }
 
   private constructor(
     { name, id }: { readonly name: string; readonly id: number },
-    { broker, link, place }: { readonly broker: Broker; readonly link: NameServerLink; readonly place: BrokerPlace },
+    {
+      broker,
+      link,
+      network,
+    }: { readonly broker: Broker; readonly link: NameServerLink; readonly network: BrokerNetwork },
   ) {
     this.name = name
     this.id = id
-    this.server = place.server
+    this.server = network.server
     this.broker = broker
     this.#link = link
     this.#stored = new StoredMessages(broker.store)
-    this.#clock = place.serverClock
+    this.#clock = network.serverClock
     this.#operator = new RemotingClient({
-      clock: place.serverClock,
+      clock: network.serverClock,
       dial: async address => {
-        if (address !== this.address) return place.dialNameServer(address, OPERATOR)
+        if (address !== this.address) return network.dialNameServer(address, OPERATOR)
         const [near, far] = memorySockets()
         broker.accept(far, OPERATOR)
         return near
@@ -187,7 +191,7 @@ export class TestBroker {
     })
   }
 
-  /** Our brokers are masters only, so the test registers a slave in its place. */
+  /** Our brokers are masters only, so the test registers slaves itself. */
   async #registerSlave(nameServers: string): Promise<void> {
     const { brokerClusterName: clusterName } = this.broker.options
     const header = {
@@ -486,16 +490,16 @@ export class TestBroker {
 /** The connections of a broker to name servers, which a test can cut. */
 class NameServerLink {
   isOpen = true
-  readonly #place: BrokerPlace
+  readonly #network: BrokerNetwork
   readonly #streams = new Set<Duplex>()
 
-  constructor(place: BrokerPlace) {
-    this.#place = place
+  constructor(network: BrokerNetwork) {
+    this.#network = network
   }
 
   readonly dial: Dial = async address => {
     if (!this.isOpen) throw new RemotingError('CONNECT_FAILED', 'the test has cut this connection', { retriable: true })
-    const stream = this.#place.dialNameServer(address, this.#place.server.address)
+    const stream = this.#network.dialNameServer(address, this.#network.server.address)
     this.#streams.add(stream)
     stream.once('close', () => this.#streams.delete(stream))
     return stream

@@ -7,7 +7,7 @@ import type { TestServer } from './test-server.ts'
 /** A name server behind a gateway, with routes that a test may replace. */
 export class TestNameServer {
   readonly server: TestServer
-  /** Routes that the gateway returns in place of the name server's. Null: the topic does not exist. */
+  /** Routes that the gateway returns instead of the name server's. Null: the topic does not exist. */
   readonly routes = new Map<string, TopicRoute | null>()
   readonly #nameServer: NameServer
 
