@@ -7,6 +7,7 @@
 //   <!-- needs: a broker -->       runs in `npm run interop`, with a broker of Apache instead of 127.0.0.1:9876
 //   <!-- needs: a broker, until: TEXT -->  the same, but ends the block when it has printed TEXT
 //   <!-- continues -->             on a `ts` block: appends it to the `ts` block above
+// Blocks with the comments of scripts/try-environments.ts run in `npm run build`.
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,7 +24,7 @@ const onBroker = /^needs: a broker(?:, until: (.+))?$/
 /** The address of the name server in the documents. */
 const USUAL = '127.0.0.1:9876'
 
-const isRun = ({ note }: Block) => !/^not run: \S/.test(note)
+const isRun = ({ note }: Block) => !/^(?:not run: \S|file: \S|recipe\b|output$)/.test(note)
 
 /** The blocks of a document to run, with continuations appended. */
 export function runningBlocks(document: string): Block[] {
@@ -188,7 +189,8 @@ function later<T>(promise: Promise<T>): Promise<T> {
 
 const quoted = (text: string) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)
 
-function assertPrinted(expected: string, printed: string): void {
+/** Checks that each line was printed; … matches anything. */
+export function assertPrinted(expected: string, printed: string): void {
   for (const line of expected.split('\n').filter(text => text.trim() !== '')) {
     const pattern = line.split('…').map(quoted).join('.*')
     assert.match(printed, new RegExp(pattern), `the block above must print this line`)

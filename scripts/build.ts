@@ -1,6 +1,6 @@
-// Builds what is published: packages/*/dist with ES modules, types and a package.json. Then checks it with npm, TypeScript and a
-// program that uses it.
-import { spawnSync } from 'node:child_process'
+// Builds what is published: packages/*/dist with ES modules, types and a package.json. Then checks it with npm, TypeScript and
+// programs that use it, unless `--packages` is given.
+import { execFile, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -14,7 +14,10 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
 import { bundle } from './bundle.ts'
+import { addressFields, PROJECT_ADDRESS, shippedReadme } from './shipped-readme.ts'
+import { installTools, project, tryEnvironments, tryNodes } from './try-environments.ts'
 import { tryInstalled } from './try-installed.ts'
 import { tryTestRunners } from './try-test-runners.ts'
 
@@ -51,6 +54,22 @@ function run(program: string, args: readonly string[]): void {
   throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`)
 }
 
+/** As `run` for many, two at a time: most of them start slowly. */
+async function runAll(commands: readonly (readonly [program: string, ...args: string[]])[]): Promise<void> {
+  const rest = [...commands]
+  const worker = async () => {
+    for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+      const [program, ...args] = next
+      await promisify(execFile)(program, args).catch(
+        (error: { readonly stdout?: string; readonly stderr?: string }) => {
+          throw new Error(`${program} ${args.join(' ')}\n${error.stdout ?? ''}${error.stderr ?? ''}`, { cause: error })
+        },
+      )
+    }
+  }
+  await Promise.all([worker(), worker()])
+}
+
 async function step(name: string, work: () => void | Promise<void>): Promise<void> {
   const started = performance.now()
   await work()
@@ -70,7 +89,7 @@ function programsOf(dist: string): Record<string, string> {
   return Object.fromEntries(programs.map(file => [basename(file, '.js'), `bin/${basename(file)}`]))
 }
 
-function publishedManifest(source: Manifest, dist: string): object {
+function publishedManifest(folder: string, source: Manifest, dist: string): object {
   const { name, version, description, license, dependencies, peerDependencies, peerDependenciesMeta } = source
   const exports = Object.entries(source.exports).map(([path, file]) => {
     const built = file.replace('./src/', './').replace(/\.ts$/, '')
@@ -82,6 +101,7 @@ function publishedManifest(source: Manifest, dist: string): object {
     version,
     description,
     license,
+    ...addressFields(folder, PROJECT_ADDRESS),
     keywords: ['rocketmq', 'apache-rocketmq', 'messaging', 'name-server'],
     type: 'module',
     sideEffects: false,
@@ -104,8 +124,10 @@ async function assemble(folder: string, compiled: string): Promise<void> {
   rewriteTypes(dist)
   await bundle({ compiled: source, exports: manifest.exports, out: dist })
   for (const program of Object.values(programsOf(dist))) chmodSync(join(dist, program), 0o755)
-  for (const file of ['LICENSE', 'NOTICE', join(root, 'README.md')]) cpSync(file, join(dist, basename(file)))
-  writeFileSync(join(dist, 'package.json'), `${JSON.stringify(publishedManifest(manifest, dist), null, 2)}\n`)
+  for (const file of ['LICENSE', 'NOTICE']) cpSync(file, join(dist, file))
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  writeFileSync(join(dist, 'README.md'), shippedReadme(readme, folder, PROJECT_ADDRESS))
+  writeFileSync(join(dist, 'package.json'), `${JSON.stringify(publishedManifest(folder, manifest, dist), null, 2)}\n`)
 }
 
 function bytesOf(folder: string): number {
@@ -119,6 +141,24 @@ function checkClientSize(): void {
 }
 
 const dists = published.map(folder => join('packages', folder, 'dist'))
+
+/** Packs the packages, and uses them as users do. */
+async function tryPackages(tarballs: string): Promise<void> {
+  mkdirSync(tarballs)
+  await step('npm pack', () => run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]))
+  const packed = globSync(join(tarballs, '*.tgz')).sort()
+  await step('types by attw', () => runAll(packed.map(file => ['attw', '--profile', 'esm-only', file])))
+  const names = dists.map(dist => (JSON.parse(readFileSync(join(dist, 'package.json'), 'utf8')) as Manifest).name)
+  await step('install the tools of recipes', installTools)
+  rmSync(project, { recursive: true, force: true })
+  await step('install, import, require, run', () => tryInstalled(project, packed, names))
+  await step('tests with Vitest and Jest', () => tryTestRunners(project))
+  let skipped: string[] = []
+  await step('recipes of docs/environments.md', async () => void (skipped = await tryEnvironments(names)))
+  await step('oldest Node, and an older one', async () => void skipped.push(...(await tryNodes())))
+  for (const line of skipped) console.log(`--  skipped: ${line}`)
+}
+
 const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
 try {
   await step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
@@ -127,15 +167,8 @@ try {
     await Promise.all(published.map(folder => assemble(folder, join(work, 'compiled'))))
   })
   await step('size of the client', checkClientSize)
-  for (const dist of dists) await step(`publint ${dist}`, () => run('publint', ['run', '--strict', dist]))
-  const tarballs = join(work, 'tarballs')
-  mkdirSync(tarballs)
-  await step('npm pack', () => run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]))
-  const packed = globSync(join(tarballs, '*.tgz')).sort()
-  for (const file of packed)
-    await step(`types of ${basename(file)}`, () => run('attw', ['--profile', 'esm-only', file]))
-  await step('install, import, require, run', () => tryInstalled(join(work, 'project'), packed, dists))
-  await step('tests with Vitest and Jest', () => tryTestRunners(join(work, 'project')))
+  await step('publint', () => runAll(dists.map(dist => ['publint', 'run', '--strict', dist])))
+  if (!process.argv.includes('--packages')) await tryPackages(join(work, 'tarballs'))
 } catch (error) {
   console.error(`FAILED  ${error instanceof Error ? error.message : String(error)}`)
   process.exitCode = 1

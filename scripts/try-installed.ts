@@ -1,13 +1,9 @@
 // Uses the packed packages as a user does: in another folder, from an ES module and from CommonJS.
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-
-interface Manifest {
-  readonly name: string
-}
 
 const viaImport = `
   for (const name of process.argv.slice(2)) console.log(name, Object.keys(await import(name)).sort().join(' '))
@@ -53,9 +49,8 @@ async function tryPrograms(folder: string): Promise<void> {
 export async function tryInstalled(
   folder: string,
   tarballs: readonly string[],
-  dists: readonly string[],
+  names: readonly string[],
 ): Promise<void> {
-  const names = dists.map(dist => (JSON.parse(readFileSync(resolve(dist, 'package.json'), 'utf8')) as Manifest).name)
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
   writeFileSync(join(folder, 'import.mjs'), viaImport)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHistogram, type ELDHistogram } from 'node:perf_hooks'
+import { createHistogram, type monitorEventLoopDelay } from 'node:perf_hooks'
 import { test } from 'node:test'
 import { EventLoopDelay } from './event-loop-delay.ts'
 
@@ -10,7 +10,7 @@ function handSampler() {
   const sampler = Object.assign(histogram, {
     enable: () => !enabled && (enabled = true),
     disable: () => enabled && !(enabled = false),
-  }) as unknown as ELDHistogram
+  }) as unknown as ReturnType<typeof monitorEventLoopDelay>
   const wakeAfter = (ms: number) => histogram.record(Math.round(ms * 1e6))
   return { sampler, wakeAfter, isEnabled: () => enabled }
 }

@@ -1,5 +1,8 @@
-import { type ELDHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { MetricFamily } from './family.ts'
+
+/** Releases of Node's types call it by different names. */
+type DelaySampler = ReturnType<typeof monitorEventLoopDelay>
 
 const RESOLUTION_MS = 20
 const NANOS = 1e9
@@ -12,13 +15,13 @@ const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5]
  */
 export class EventLoopDelay {
   readonly #name: string
-  readonly #sampler: ELDHistogram
+  readonly #sampler: DelaySampler
   readonly #counts = new Float64Array(BOUNDS.length + 1)
   #sum = 0
   #closed = false
 
   /** @param name The name of the metric, which is in seconds: `rocketmq_nameserver_event_loop_delay_seconds`. */
-  constructor(name: string, sampler: ELDHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
+  constructor(name: string, sampler: DelaySampler = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
     this.#name = name
     this.#sampler = sampler
   }
@@ -59,7 +62,7 @@ export class EventLoopDelay {
 }
 
 /** How many samples are at most `bound` seconds late. Node gives values by rank only, so this searches for the rank. */
-function countUpTo(sampler: ELDHistogram, bound: number): number {
+function countUpTo(sampler: DelaySampler, bound: number): number {
   // Node records the whole time between two wake-ups.
   const longest = bound * NANOS + RESOLUTION_MS * 1e6
   let low = 0

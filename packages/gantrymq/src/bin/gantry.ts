@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module'
+import '../program/node-release.ts'
 
 // Node's own handler would open a debugger port, to which any process of this machine can connect.
 process.on('SIGUSR1', () => {})
@@ -7,7 +7,7 @@ process.on('SIGUSR1', () => {})
 // Cold reads and syncs of the store share libuv's pool; it is created at its first use.
 process.env['UV_THREADPOOL_SIZE'] ??= '8'
 // This comes before all other modules: see mqnamesrv.ts.
-enableCompileCache()
+process.getBuiltinModule('node:module').enableCompileCache()
 const { thisProcess } = await import('../program/this-process.ts')
 
 const exitCode = process.argv[2] === 'why' ? await why() : await serve()

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
-import { mqnamesrv } from '../name-server/mqnamesrv.ts'
-import { shutDown, stoppable } from '../program/shutdown-program.ts'
-import { thisProcess } from '../program/this-process.ts'
+import '../program/node-release.ts'
+
+const { mqnamesrv } = await import('../name-server/mqnamesrv.ts')
+const { shutDown, stoppable } = await import('../program/shutdown-program.ts')
+const { thisProcess } = await import('../program/this-process.ts')
 
 process.exitCode = await shutDown([stoppable('namesrv', mqnamesrv)], thisProcess())
