@@ -98,7 +98,6 @@ export { decodeFrame, encodeFrame, FrameDecoder, MAX_FRAME, writeFrame } from '.
 export { FrameMemory } from './frame-memory.ts'
 export { copyValue, HeaderView, toCommand } from './header-view.ts'
 export { type Eventual, Held, held, settled } from './held.ts'
-export { jsonReplyAround } from './json-header.ts'
 export { type Language, languageOf, languages } from './language.ts'
 export { type Logger, silent } from './log.ts'
 export { Outbox } from './outbox.ts'

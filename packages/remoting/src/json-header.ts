@@ -1,4 +1,4 @@
-import { type Command, REPLY_FLAG } from './command.ts'
+import type { Command } from './command.ts'
 import { FrameError } from './errors.ts'
 import { jsonEscapeLength } from './fastjson/escapes.ts'
 import { quote } from './fastjson/quote.ts'
@@ -274,12 +274,4 @@ export function writeJsonHeader(command: WrittenCommand): string {
   text += `,"flag":${command.flag},"language":"${command.language ?? 'OTHER'}","opaque":${command.opaque}`
   if (command.remark !== null) text += `,"remark":${quote(command.remark)}`
   return `${text},"serializeTypeCurrentRPC":"JSON","version":${command.version}}`
-}
-
-/** The bytes before and after the opaque in a reply without a remark; for replies that are prepared in advance. */
-export function jsonReplyAround(code: number, extFields: string, version: number): readonly [Buffer, Buffer] {
-  return [
-    Buffer.from(`{"code":${code}${extFields},"flag":${REPLY_FLAG},"language":"JAVA","opaque":`),
-    Buffer.from(`,"serializeTypeCurrentRPC":"JSON","version":${version}}`),
-  ]
 }

@@ -1,12 +1,12 @@
 import {
-  ANNOUNCED_VERSION,
   type FastConnection,
   type FastPath,
   type Dialect,
   type HeaderView,
-  jsonReplyAround,
   NOT_TAKEN,
   type Outbox,
+  ReplyTemplate,
+  type SerializeType,
   SUCCESS,
 } from '@gantrymq/remoting'
 import type { RouteBodies, RouteBody } from './route-bodies.ts'
@@ -26,14 +26,8 @@ interface PreparedReply {
 
 /** Larger replies go to the socket as they are; smaller ones are copied behind the other replies to the same read. */
 const COPY_LIMIT = 16 * 1024
-/** Most characters of an opaque, including its sign. */
-const OPAQUE_DIGITS = 11
-const JSON_TYPE = 0
-const BINARY_TYPE = 1 << 24
-const BINARY_HEADER = 21
-const REPLY = 1
 
-const [beforeOpaque, afterOpaque] = jsonReplyAround(0, '', ANNOUNCED_VERSION)
+const header = new ReplyTemplate({})
 
 /**
  * The fast path of a name server: it answers a route query from the bytes of its frame. Nine of ten requests are route
@@ -85,8 +79,7 @@ export class PreparedRoutes implements FastPath {
     const reply = this.#find(bytes, start, end, dialect)
     if (reply === undefined) return NOT_TAKEN
     this.#onAnswer(reply.bytes.length)
-    if (view.serializeType === 'JSON') writeJson(reply, view.opaque, outbox)
-    else writeBinary(reply, view.opaque, outbox)
+    write(reply, view.serializeType, view.opaque, outbox)
     return SUCCESS
   }
 
@@ -127,69 +120,15 @@ function isSame(name: Buffer, bytes: Buffer, start: number, end: number): boolea
   return true
 }
 
-function writeJson(reply: PreparedReply, opaque: number, out: Outbox): void {
-  const body = reply.bytes
+function write({ bytes: body }: PreparedReply, serializeType: SerializeType, opaque: number, out: Outbox): void {
   const copied = body.length <= COPY_LIMIT
-  out.reserve(8 + beforeOpaque.length + OPAQUE_DIGITS + afterOpaque.length + (copied ? body.length : 0))
-  const { bytes } = out
-  const frame = out.position
-  bytes.set(beforeOpaque, frame + 8)
-  const at = writeDecimal(bytes, frame + 8 + beforeOpaque.length, opaque)
-  bytes.set(afterOpaque, at)
-  out.position = at + afterOpaque.length
-  writeWord(bytes, frame, out.position - frame - 4 + body.length)
-  writeWord(bytes, frame + 4, JSON_TYPE | (out.position - frame - 8))
-  add(body, copied, out)
-}
-
-function writeBinary(reply: PreparedReply, opaque: number, out: Outbox): void {
-  const body = reply.bytes
-  const copied = body.length <= COPY_LIMIT
-  out.reserve(8 + BINARY_HEADER + (copied ? body.length : 0))
-  const { bytes } = out
-  const frame = out.position
-  bytes.fill(0, frame, frame + 8 + BINARY_HEADER)
-  writeWord(bytes, frame, 4 + BINARY_HEADER + body.length)
-  writeWord(bytes, frame + 4, BINARY_TYPE | BINARY_HEADER)
-  // Code 0, language 0 (JAVA), then as in binary-header.ts; no remark, no fields.
-  bytes[frame + 11] = ANNOUNCED_VERSION >> 8
-  bytes[frame + 12] = ANNOUNCED_VERSION & 0xff
-  writeWord(bytes, frame + 13, opaque)
-  writeWord(bytes, frame + 17, REPLY)
-  out.position = frame + 8 + BINARY_HEADER
-  add(body, copied, out)
-}
-
-function add(piece: Buffer, copied: boolean, out: Outbox): void {
+  out.reserve(header.room + (copied ? body.length : 0))
+  header.begin(out.bytes, out.position, serializeType, opaque)
+  out.position = header.end(body.length)
   if (!copied) {
-    out.append(piece)
+    out.append(body)
     return
   }
-  out.bytes.set(piece, out.position)
-  out.position += piece.length
-}
-
-function writeWord(bytes: Buffer, at: number, word: number): void {
-  bytes[at] = word >>> 24
-  bytes[at + 1] = word >>> 16
-  bytes[at + 2] = word >>> 8
-  bytes[at + 3] = word
-}
-
-/** Writes an int32 in decimal digits, and returns the position after it. */
-function writeDecimal(bytes: Buffer, start: number, value: number): number {
-  let at = start
-  let rest = value
-  if (rest < 0) {
-    bytes[at++] = 0x2d
-    rest = -rest
-  }
-  let digits = 1
-  for (let power = 10; power <= rest; power *= 10) digits++
-  const end = at + digits
-  for (at = end - 1; at >= end - digits; at--) {
-    bytes[at] = 0x30 + (rest % 10)
-    rest = Math.floor(rest / 10)
-  }
-  return end
+  out.bytes.set(body, out.position)
+  out.position += body.length
 }
