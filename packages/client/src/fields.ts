@@ -1,4 +1,5 @@
 import { nearestWord } from '@gantrymq/remoting'
+import { ClientError } from './errors.ts'
 
 /** What a value of a caller has to be. A caller without types may pass anything. */
 export interface Rule {
@@ -23,6 +24,12 @@ export function problemWith(what: string, value: unknown, rule: Rule): string | 
     return rule.isOptional === true ? undefined : `${what} must be ${rule.expected}, and is missing`
   if (!rule.accepts(value)) return `${what} must be ${rule.expected}, not ${shown(value)}`
   return rule.fields === undefined ? undefined : fieldProblem(what, value as object, rule.fields)
+}
+
+/** @throws ClientError BAD_OPTION if something is wrong with a value, in a sentence that begins with `what` */
+export function check(what: string, value: unknown, rule: Rule): void {
+  const problem = problemWith(what, value, rule)
+  if (problem !== undefined) throw new ClientError('BAD_OPTION', problem)
 }
 
 function fieldProblem(what: string, given: object, fields: FieldTable): string | undefined {
@@ -57,6 +64,7 @@ export function wordMeant(given: string, known: readonly string[]): string | und
 
 /** A value for an error. */
 export function shown(value: unknown): string {
+  if (value === undefined) return 'nothing'
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80))
   if (Array.isArray(value)) return 'an array'
@@ -88,6 +96,14 @@ export const texts: Rule = {
   expected: 'an array of strings',
   accepts: value => Array.isArray(value) && value.every(each => typeof each === 'string'),
 }
+export const time: Rule = {
+  expected: 'a Date, or milliseconds since the epoch',
+  accepts: value => (typeof value === 'number' ? Number.isFinite(value) : date.accepts(value)),
+}
+export const listOf = (what: string): Rule => ({
+  expected: `an array of ${what}`,
+  accepts: value => isObject(value) && Symbol.iterator in value,
+})
 export const oneOf = (...words: readonly unknown[]): Rule => ({
   expected: `one of ${words.map(word => JSON.stringify(word)).join(', ')}`,
   accepts: value => words.includes(value),

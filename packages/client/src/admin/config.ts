@@ -94,7 +94,7 @@ export class Config {
 }
 
 /** @throws ClientError BAD_OPTION for a permission that a broker would take and not understand (Validators.checkBrokerConfig) */
-function checkPermission(permission: unknown): void {
+function checkPermission(permission: Changes[string] | undefined): void {
   if (permission === undefined || /^[0-7]$/.test(String(permission))) return
   const text = `brokerPermission must be a number from 0 to 7, 4 to read and 2 to write, not ${shown(permission)}`
   throw new ClientError('BAD_OPTION', text)

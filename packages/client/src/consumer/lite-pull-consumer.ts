@@ -1,4 +1,5 @@
 import { ClientError } from '../errors.ts'
+import { check, listOf, object, optional, time as timeRule } from '../fields.ts'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
 import { bytes, type Codec } from '../message/codec.ts'
@@ -158,6 +159,12 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
     filters: Readonly<Record<string, Expression>> = {},
     options: CallOptions = {},
   ): Promise<void> {
+    try {
+      check('queues of assign', queues, listOf('queues'))
+      check('filters of assign', filters, object("an object of filters by topic, such as { Orders: '*' }"))
+    } catch (error) {
+      return Promise.reject(error)
+    }
     return this.#queues.assign(queues, filters, options)
   }
 
@@ -249,6 +256,7 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
    * @throws ClientError NOT_ASSIGNED, CLOSED
    */
   async seekToTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<void> {
+    check('time of seekToTime', time, timeRule)
     const offset = await offsetAt(this.#instance, this.#queues.find(queue).queue, Number(time), options)
     this.#queues.find(queue).seek(offset)
   }
@@ -258,16 +266,19 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
    * @throws ClientError
    */
   async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
+    check('time of offsetForTime', time, timeRule)
     return await offsetAt(this.#instance, this.#membership.queue(queue), Number(time), options)
   }
 
   /** Stops pulling these queues. Messages that were already pulled can still be polled. @throws ClientError NOT_ASSIGNED, CLOSED */
   pause(queues: Iterable<MessageQueue>): void {
+    check('queues of pause', queues, listOf('queues'))
     for (const held of [...queues].map(queue => this.#queues.find(queue))) held.pause()
   }
 
   /** Pulls these queues again. @throws ClientError NOT_ASSIGNED, CLOSED */
   resume(queues: Iterable<MessageQueue>): void {
+    check('queues of resume', queues, listOf('queues'))
     for (const held of [...queues].map(queue => this.#queues.find(queue))) held.resume()
   }
 
@@ -280,6 +291,7 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
    */
   async commit(offsets?: Iterable<OffsetToCommit>, options: CallOptions = {}): Promise<void> {
     this.#membership.checkOpen()
+    check('offsets of commit', offsets, optional(listOf('{ queue, offset }')))
     const wanted =
       offsets === undefined
         ? this.#handedOut()

@@ -1,7 +1,17 @@
 import { type MessageView, retryTopicOf, type SubscriptionData, unwrapNamespace } from '@gantrymq/protocol'
 import { ClientError } from '../errors.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
-import { problemWith, texts } from '../fields.ts'
+import {
+  callOptions,
+  check,
+  flag,
+  optional,
+  problemWith,
+  shown,
+  texts,
+  time as timeRule,
+  whole as wholeRule,
+} from '../fields.ts'
 import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
@@ -66,6 +76,9 @@ export interface PullOptions extends CallOptions {
   /** The most bytes, for brokers of 5.x. The first message is returned whatever its size. */
   readonly maxBytes?: number | undefined
 }
+
+const pullCall = callOptions({ wait: optional(flag), maxBytes: optional(wholeRule(1)) })
+const fetchCall = callOptions({ fromBroker: optional(flag) })
 
 const table = { ...instanceOptions, ...pullOptions }
 
@@ -177,18 +190,19 @@ export class PullConsumer<Body = Buffer> {
     expression: Expression,
     offset: number,
     max: number,
-    { wait = false, maxBytes, timeoutMs, signal }: PullOptions = {},
+    options: PullOptions = {},
   ): Promise<PullResult<Body>> {
+    check('options of pull', options, pullCall)
+    const { wait = false, maxBytes, timeoutMs, signal } = options
     const wire = this.#membership.queue(queue)
     checkWhole('offset', offset, 0)
     checkWhole('max', max, 1)
-    if (maxBytes !== undefined) checkWhole('maxBytes', maxBytes, 1)
     const { suspendMs, pullTimeoutMs } = this.#settings
     const subscription = subscriptionOf(wire.topic, expression, 0)
     const wanted = { queue: wire, subscription, offset, max, maxBytes }
     const request = { ...wanted, suspendMs: wait ? suspendMs : 0, brokerId: 0, isLite: false }
-    const options = { timeoutMs: timeoutMs ?? (wait ? pullTimeoutMs : TIMEOUT_MS), signal }
-    const { suggestedBrokerId: _, ...result } = await pullQueue(this.#context, request, options)
+    const limits = { timeoutMs: timeoutMs ?? (wait ? pullTimeoutMs : TIMEOUT_MS), signal }
+    const { suggestedBrokerId: _, ...result } = await pullQueue(this.#context, request, limits)
     return result
   }
 
@@ -201,6 +215,11 @@ export class PullConsumer<Body = Buffer> {
    */
   async sendMessageBack(message: ReceivedMessage<Body>, delayLevel = 0, options: CallOptions = {}): Promise<void> {
     this.#membership.checkOpen()
+    if (!(message instanceof ReceivedMessage))
+      throw new ClientError(
+        'BAD_OPTION',
+        `message of sendMessageBack must be a received message, not ${shown(message)}`,
+      )
     const { maxReconsumeTimes } = this.#settings
     await sendBack({ ...this.#context, maxReconsumeTimes }, message, delayLevel, options)
   }
@@ -245,8 +264,10 @@ export class PullConsumer<Body = Buffer> {
    */
   async fetchOffset(
     queue: MessageQueue,
-    { fromBroker = false, ...options }: CallOptions & { readonly fromBroker?: boolean } = {},
+    given: CallOptions & { readonly fromBroker?: boolean } = {},
   ): Promise<number | undefined> {
+    check('options of fetchOffset', given, fetchCall)
+    const { fromBroker = false, ...options } = given
     return await this.#offsets.committed(this.#membership.queue(queue), options, fromBroker)
   }
 
@@ -274,6 +295,7 @@ export class PullConsumer<Body = Buffer> {
    * @throws ClientError
    */
   async offsetForTime(queue: MessageQueue, time: Date | number, options: CallOptions = {}): Promise<number> {
+    check('time of offsetForTime', time, timeRule)
     return await offsetAt(this.#membership.instance, this.#membership.queue(queue), Number(time), options)
   }
 
@@ -297,6 +319,5 @@ export class PullConsumer<Body = Buffer> {
 }
 
 function checkWhole(name: string, value: number, min: number): void {
-  if (Number.isSafeInteger(value) && value >= min) return
-  throw new ClientError('BAD_OPTION', `${name} of a pull must be a whole number of ${min} or more, not ${value}`)
+  check(`${name} of a pull`, value, wholeRule(min))
 }

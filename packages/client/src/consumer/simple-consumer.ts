@@ -3,6 +3,7 @@ import { pause } from '@gantrymq/remoting'
 import { CALL_FIELDS, checkedCall, Deadline } from '../deadline.ts'
 import { ClientError, closed } from '../errors.ts'
 import type { ConsumerMember } from '../instance/instance-members.ts'
+import { check, listOf, shown } from '../fields.ts'
 import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import { bytes, type Codec } from '../message/codec.ts'
 import type { CallOptions } from '../message/message.ts'
@@ -264,7 +265,16 @@ export class SimpleConsumer<Body = Buffer> implements Subscriber {
 
   /** Acknowledges messages, with one request to each broker. @throws ClientError */
   async ack(messages: Iterable<SimpleMessage<Body>>, options: CallOptions = {}): Promise<void> {
-    const done = [...messages].map(({ acknowledgement }) => acknowledgement)
+    check('messages of ack', messages, listOf('received messages'))
+    const received = [...messages]
+    const other = received.find(each => !(each instanceof SimpleMessage))
+    if (received.length > 0 && !received.every(each => each instanceof SimpleMessage)) {
+      throw new ClientError(
+        'BAD_OPTION',
+        `messages of ack must be messages that a simple consumer has received, not ${shown(other)}`,
+      )
+    }
+    const done = received.map(({ acknowledgement }) => acknowledgement)
     await acknowledgeAll(this.#pop, done, options)
     for (const { topic } of done) this.#pop.stats.consumed(topic, 1, 0, true)
   }

@@ -5,6 +5,7 @@ import { bytes, type BytesInput, type Codec } from '../message/codec.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
 import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
 import { within } from '../deadline.ts'
+import { check, name, problemWith, text } from '../fields.ts'
 import { ClientError, toClientError } from '../errors.ts'
 import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
 import type { ProducerMember } from '../instance/instance-members.ts'
@@ -235,6 +236,7 @@ export class Producer<Body = BytesInput> {
     if (!this.#checks.isPossible) {
       throw new ClientError('BAD_OPTION', 'Producer: sendInTransaction requires option checkTransaction')
     }
+    check('run of sendInTransaction', run, { expected: 'a function', accepts: value => typeof value === 'function' })
     if (!this.#isObserved) return await sendInTransaction(this.#pipeline, message, run, options)
     return await traceSend(this.#event('transaction', message), async event => {
       const receipt = await sendInTransaction(this.#pipeline, message, run, options, event.properties)
@@ -273,11 +275,14 @@ export class Producer<Body = BytesInput> {
    * @throws ClientError BAD_NAME, BAD_OPTION, BROKER_MISSING, BROKER_REFUSED and others
    */
   async recall(topic: string, recallHandle: string, options: CallOptions = NONE): Promise<string> {
+    check('recallHandle', recallHandle, text)
     return await recallMessage(this.#pipeline.sender, topic, recallHandle, this.#pipeline.deadline(options))
   }
 
   /** The queues that messages of a topic are sent to. @throws ClientError ROUTE_MISSING, NO_NAME_SERVER, TIMEOUT, ABORTED */
   async queues(topic: string, options: CallOptions = NONE): Promise<readonly MessageQueue[]> {
+    const problem = problemWith('topic of queues', topic, name('a topic'))
+    if (problem !== undefined) throw new ClientError('BAD_NAME', problem)
     const { sender } = this.#pipeline
     const wireTopic = wrapNamespace(sender.settings.namespace, topic)
     return queuesOf(await publishRoute(sender, wireTopic, this.#pipeline.deadline(options)), sender.settings)

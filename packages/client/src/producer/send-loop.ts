@@ -218,6 +218,9 @@ export async function sendOnewayTo(
   }
 }
 
+/** The least share of an attempt, milliseconds: brokers that sync to a disk need some time. */
+const LEAST_ATTEMPT_MS = 500
+
 /** How long an attempt may take, so that a broker that hangs leaves time for another one; undefined for all of it. */
 function capOf(
   { instance, faults, settings }: Sender,
@@ -232,7 +235,7 @@ function capOf(
   const isOtherWell = known.publish.some(
     ({ brokerName }) => brokerName !== queue.brokerName && (faults?.isAvailable(brokerName, now) ?? true),
   )
-  return isOtherWell ? deadline.left / (retriesLeft + 1) : undefined
+  return isOtherWell ? Math.max(LEAST_ATTEMPT_MS, deadline.left / (retriesLeft + 1)) : undefined
 }
 
 async function attempt(

@@ -74,7 +74,9 @@ export class RouteReasons {
     const answer = await client.httpGet(address, `/api/v1/topics/${encodeURIComponent(topic)}/why${query}`, limits)
     const reason = answer?.status === 200 ? readReason(address, answer.body) : undefined
     if (reason !== undefined) this.#silent.delete(address)
-    else if (limits.signal?.aborted !== true) this.#silent.set(address, clock.elapsed() + SILENT_MS)
+    // With little time, not answering says nothing about the server.
+    else if (limits.signal?.aborted !== true && limits.timeoutMs >= LONGEST_MS)
+      this.#silent.set(address, clock.elapsed() + SILENT_MS)
     return reason
   }
 }

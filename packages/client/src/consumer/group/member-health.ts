@@ -97,6 +97,7 @@ export class MemberHealth {
       this.#isAdmitted = true
       this.#refusing.delete(address)
       this.problems.clear('NO_BROKER')
+      this.problems.clear('NO_PERMISSION')
       return
     }
     this.#refusing.set(address, toClientError(error, address))

@@ -47,6 +47,7 @@ export class PollHealth {
 
   close(queue: MessageQueue): void {
     this.#queues.delete(queueKey(queue))
+    if (this.#queues.size === 0) this.#options.problems.clear('ALL_PULLS_FAIL')
   }
 
   worked(queue: MessageQueue): void {
