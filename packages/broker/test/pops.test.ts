@@ -90,6 +90,10 @@ test('messages of all queues are popped once, and the answer says where they wer
   const { header } = first
   assert.deepEqual(Object.fromEntries(readMessageOffsets(header.msgOffsetInfo ?? '')), { '0@1': [0, 1], '0@3': [0] })
   assert.deepEqual([header.invisibleTime, header.popTime, header.restNum], [INVISIBLE_MS, mq.clock.now(), 0])
+  await sendMessage(mq, { queueId: 1 }, 'd')
+  await sendMessage(mq, { queueId: 1 }, 'e')
+  assert.equal((await pop(mq, { maxMsgNums: 1 })).header.restNum, 1)
+  await pop(mq)
   const second = await pop(mq)
   assert.deepEqual([second.code, second.remark, bodiesOf(second)], [210, 'NO_MESSAGE_IN_QUEUE', []])
 })
@@ -136,6 +140,21 @@ for (const [form, mark, enableRetryTopicV2] of [
     await passes(mq, INVISIBLE_MS + 100)
     assert.equal((await pop(mq)).header.msgOffsetInfo, `${mark} 0 0`)
     assert.equal(mq.broker.status.topic(`%RETRY%${GROUP}${form}Orders`)?.queues[0]?.maxOffset, 1)
+  })
+}
+
+for (const [dice, first] of [
+  [0.19, 'a'],
+  [0.2, 'b'],
+] as const) {
+  // biome-ignore format: one thought
+  test(`of a hundred pops twenty read what comes again before all else: with ${dice} that is ${first}`, async t => {
+    const mq = await brokerInMemory(t, { random: () => dice })
+    await sendMessage(mq, {}, 'a')
+    await pop(mq)
+    await passes(mq, INVISIBLE_MS + 100)
+    await sendMessage(mq, {}, 'b')
+    assert.deepEqual(bodiesOf(await pop(mq, { maxMsgNums: 1 })), [first])
   })
 }
 
@@ -292,6 +311,7 @@ test('ordered messages that are not acknowledged come again in their place, and 
   const [receipt] = receiptsOf(first)
   await mq.client.call(mq.brokerAddress, popRequests.ACK_MESSAGE, { header: ackHeader(receipt ?? assert.fail()) })
   const waiting = pop(mq, { order: true, pollTime: 15_000 })
+  await settle()
   await passes(mq, INVISIBLE_MS + 100)
   const again = await waiting
   assert.deepEqual(bodiesOf(again), ['b'])
@@ -368,6 +388,7 @@ test('the messages of a deleted topic do not come again, and its retry topic is 
   await sendMessage(mq)
   assert.equal(bodiesOf(await pop(mq)).length, 2)
   await mq.client.call(mq.brokerAddress, topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic: 'Orders' } })
+  assert.equal(mq.broker.status.traffic().backlog, 0)
   await passes(mq, INVISIBLE_MS + 1000)
   assert.equal(mq.broker.status.traffic().backlog, 0)
   assert.equal(mq.broker.status.topic(`%RETRY%${GROUP}_Orders`), undefined)
