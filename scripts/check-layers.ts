@@ -25,7 +25,7 @@ const programs = ['gantrymq']
 const stateFiles = [
   'packages/protocol/src/{assignment-strategies,broker-id,data-version,java-hash,permission,pull-flags,subscription,topic-name}.ts',
   'packages/protocol/src/bodies/!(register-broker).ts',
-  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,outbox,printable,request,close-reason,fast-path,held,spelling}.ts',
+  'packages/remoting/src/{buffer-pool,slices,fastjson/*,command,errors,fields,frame,*-header,header-view,language,number-bytes,outbox,printable,request,close-reason,fast-path,held,spelling}.ts',
   'packages/daemon/src/slices.ts',
   'packages/daemon/src/http/{page,health}.ts',
   'packages/daemon/src/options/properties-edit.ts',
@@ -37,6 +37,7 @@ const stateFiles = [
   'packages/namesrv/src/registration/{body-difference,scan,last-bodies}.ts',
   'packages/namesrv/src/answers/*.ts',
   'packages/namesrv/src/kv/kv-config.ts',
+  'packages/broker/src/fast/{header-fields,known-names,name-table,plain-properties}.ts',
   'packages/broker/src/{topics/topic-table,groups/group-table,offsets/offset-table,clients/{client-registry,queue-locks}}.ts',
   'packages/broker/src/{due-sets,popping/{pop-ledger,ordered-pops,assignments,request-modes},timers/timer-table}.ts',
   'packages/client/src/{errors,message/message,message/shown-queue}.ts',
