@@ -28,7 +28,10 @@ const runners: readonly Runner[] = [
     args: [
       '--experimental-vm-modules',
       join('node_modules', 'jest', 'bin', 'jest.js'),
-      ...['--rootDir', 'jest', '--testMatch', '**/*.test.mjs'],
+      '--rootDir',
+      'jest',
+      '--testMatch',
+      '**/*.test.mjs',
     ],
   },
 ]
