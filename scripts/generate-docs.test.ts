@@ -14,6 +14,7 @@ import {
   queryRequests,
   sendRequests,
 } from '@gantrymq/protocol'
+import { brokerInteropDoc } from './broker-interop-doc.ts'
 import { browserPageModule } from './browser-page.ts'
 import { clientOptionsDoc, meaningOf, optionPages } from './client-options-doc.ts'
 import { brokerOptionsDoc, configurationDoc } from './configuration-doc.ts'
@@ -35,6 +36,10 @@ test('docs/protocol.md is what npm run docs writes', () => {
 
 test('docs/client-options.md is what npm run docs writes', () => {
   assert.equal(read('docs/client-options.md'), clientOptionsDoc())
+})
+
+test('docs/broker-interop.md is what npm run docs writes', () => {
+  assert.equal(read('docs/broker-interop.md'), brokerInteropDoc())
 })
 
 test('the page for browsers is what npm run docs writes', () => {

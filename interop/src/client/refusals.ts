@@ -6,8 +6,31 @@ import type { Properties } from '../launch/launcher.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
 import { ask } from '../wire/raw-connection.ts'
+import type { RawRequest } from '../wire/raw-frame.ts'
 
 const NOT_SUPPORTED = 3
+const SYSTEM_ERROR = 1
+
+const timerMessage: RawRequest = {
+  code: 10,
+  extFields: {
+    producerGroup: 'refused',
+    topic: 'TBW102-refused',
+    defaultTopic: 'TBW102',
+    defaultTopicQueueNums: '1',
+    queueId: '0',
+    sysFlag: '0',
+    bornTimestamp: '1700000000000',
+    flag: '0',
+    properties: 'TIMER_DELAY_MS\u000160000\u0002',
+  },
+  body: 'later',
+}
+
+const popMode: RawRequest = {
+  code: 401,
+  body: JSON.stringify({ topic: 'TBW102', consumerGroup: 'refused', mode: 'POP', popShareQueueNum: 0 }),
+}
 
 /** Requests that our broker does not serve, by code, and the reason in its refusal. */
 const unserved: readonly (readonly [code: number, name: string, reason: string])[] = [
@@ -36,6 +59,17 @@ export function refusals(cluster: () => Cluster): void {
       const answer = await ask(cluster().broker.port, { code, extFields: {} })
       assert.equal(answer.code, NOT_SUPPORTED)
       assert.equal(answer.remark, ` request type ${code} not supported: ${reason}`)
+    })
+  }
+
+  for (const [name, request] of [
+    ['a timer message', timerMessage],
+    ['the pop mode of a group', popMode],
+  ] as const) {
+    test(`${name} is refused as by an Apache broker without a timer wheel`, async () => {
+      const { code, remark } = await ask(cluster().broker.port, request)
+      assert.equal(code, SYSTEM_ERROR)
+      assert.match(remark ?? '', /timerWheelEnable is false: this broker keeps its messages in a folder/)
     })
   }
 

@@ -1,3 +1,5 @@
+import type { Release } from '../launch/apache.ts'
+
 /** What the commands work on: the same at both brokers. */
 export interface Workplace {
   readonly broker: string
@@ -24,8 +26,8 @@ export interface MqadminCase {
   readonly compare?: (output: string) => unknown
   /** Our broker does not serve it: what mqadmin prints instead. The outputs are not compared. */
   readonly refusal?: RegExp
-  /** Only the mqadmin of 5.x has it, or this option. */
-  readonly since5?: true
+  /** Only this mqadmin has it, or this option. */
+  readonly only?: Release
 }
 
 /** Properties that brokers add or remove, each line of them others. */
@@ -102,12 +104,13 @@ export const watching: readonly MqadminCase[] = [
   { args: of('topicStatus', '-t', 'nowhere'), contains: /CODE: 17 / },
   // A client may hold the retry topic, which it learns of later, or not yet.
   { args: of('consumerProgress', '-g', GROUP), contains: /Diff Total: 0/, compare: without(/%RETRY%|TPS/) },
-  { args: of('consumerProgress', '-g', GROUP, '-t', TOPIC), contains: /Diff Total: 0/, since5: true },
+  { args: of('consumerProgress', '-g', GROUP, '-t', TOPIC), contains: /Diff Total: 0/, only: '5.5.0' },
   { args: of('consumerProgress'), contains: new RegExp(GROUP), compare: without(/%RETRY%/) },
   { args: at('brokerStatus'), contains: /^putTps/m, compare: output => names(output).filter(name => ['bootTimestamp', 'putTps', 'getTotalTps', 'msgPutTotalTodayNow', 'msgGetTotalTodayNow', 'commitLogMaxOffset', 'commitLogMinOffset', 'earliestMessageTimeStamp', 'dispatchBehindBytes', 'runtime'].includes(name ?? '')) }, // biome-ignore format: one thought
   { args: of('clusterList'), contains: /#Broker Name/, compare: columns(0, 4) },
   { args: of('clusterList', '-m'), contains: /#InTotalYest/, compare: columns(0, 2) },
-  { args: ({ offsetMessageId }) => ['queryMsgById', '-i', offsetMessageId, '-t', TOPIC], contains: /OffsetID: .*\n.*Compared/, since5: true }, // biome-ignore format: one thought
+  { args: ({ offsetMessageId }) => ['queryMsgById', '-i', offsetMessageId, '-t', TOPIC], contains: /OffsetID: .*\n.*Compared/, only: '5.5.0' }, // biome-ignore format: one thought
+  { args: ({ offsetMessageId }) => ['queryMsgById', '-i', offsetMessageId], contains: /OffsetID: .*\n.*Compared/, only: '4.9.7' }, // biome-ignore format: one thought
   { args: ({ messageId }) => ['queryMsgByUniqueKey', '-t', TOPIC, '-i', messageId], contains: /trackType=CONSUMED/ },
   { args: of('queryMsgByKey', '-t', TOPIC, '-k', 'key-1'), contains: /#Message ID[^]*0\s+0/ },
   { args: of('queryMsgByKey', '-t', TOPIC, '-k', 'nothing'), contains: /CODE: 208 / },
@@ -156,8 +159,8 @@ export const cleaning: readonly MqadminCase[] = [
   { args: ({ folder }) => ['exportMetadata', '-c', 'DefaultCluster', '-f', folder], contains: /success/ },
   { args: ({ folder }) => ['exportConfigs', '-c', 'DefaultCluster', '-f', folder], contains: /success/ },
   { args: ({ folder }) => ['exportMetrics', '-c', 'DefaultCluster', '-f', folder], contains: /success/ },
-  { args: ({ broker, folder }) => ['updateTopicList', '-b', broker, '-f', `${folder}/topics.json`], contains: /success/, since5: true }, // biome-ignore format: one thought
-  { args: ({ broker, folder }) => ['updateSubGroupList', '-b', broker, '-f', `${folder}/groups.json`], contains: /success/, since5: true }, // biome-ignore format: one thought
+  { args: ({ broker, folder }) => ['updateTopicList', '-b', broker, '-f', `${folder}/topics.json`], contains: /success/, only: '5.5.0' }, // biome-ignore format: one thought
+  { args: ({ broker, folder }) => ['updateSubGroupList', '-b', broker, '-f', `${folder}/groups.json`], contains: /success/, only: '5.5.0' }, // biome-ignore format: one thought
   { args: at('deleteSubGroup', '-g', OTHER_GROUP, '-r', 'true'), contains: /delete subscription group \[other-readers\] from broker/ }, // biome-ignore format: one thought
   { args: of('deleteTopic', '-c', 'DefaultCluster', '-t', SECOND_TOPIC), contains: /delete topic \[Second\] from cluster/ }, // biome-ignore format: one thought
   { args: of('deleteTopic', '-c', 'DefaultCluster', '-t', 'TBW102'), contains: /conflict with system topic/, compare: () => true }, // biome-ignore format: one thought
@@ -170,13 +173,14 @@ const NO_COLD_DATA = 'this broker does not limit the reading of cold data'
 
 /** What only Apache's broker serves. */
 export const unserved: readonly MqadminCase[] = [
-  { args: at('haStatus'), contains: /#MasterAddr/, refusal: notSupported(907, 'this broker has no slaves'), since5: true }, // biome-ignore format: one thought
-  { args: at('getColdDataFlowCtrInfo'), contains: /cgColdReadThreshold/, refusal: notSupported(2003, NO_COLD_DATA), since5: true }, // biome-ignore format: one thought
-  { args: at('updateColdDataFlowCtrGroupConfig', '-g', GROUP, '-v', '100'), contains: /success/, refusal: notSupported(2001, NO_COLD_DATA), since5: true }, // biome-ignore format: one thought
-  { args: at('removeColdDataFlowCtrGroupConfig', '-g', GROUP), contains: /success/, refusal: notSupported(2002, NO_COLD_DATA), since5: true }, // biome-ignore format: one thought
-  { args: at('setCommitLogReadAheadMode', '-m', '1'), contains: /success/, refusal: notSupported(2004, NO_COLD_DATA), since5: true }, // biome-ignore format: one thought
-  { args: at('createUser', '-u', 'joe', '-p', 'secret'), contains: /CODE: 1 /, refusal: notSupported(3001, NO_ACCESS_CONTROL), since5: true }, // biome-ignore format: one thought
-  { args: at('listUser'), contains: /CODE: 1 /, refusal: notSupported(3005, NO_ACCESS_CONTROL), since5: true },
-  { args: at('listAcl'), contains: /CODE: 1 /, refusal: notSupported(3010, NO_ACCESS_CONTROL), since5: true },
-  { args: of('updateStaticTopic', '-b', 'a', '-t', 'static', '-qn', '2'), contains: /new mapping data/, refusal: notSupported(513, 'this broker has no static topics'), since5: true }, // biome-ignore format: one thought
+  { args: at('haStatus'), contains: /#MasterAddr/, refusal: notSupported(907, 'this broker has no slaves'), only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('getColdDataFlowCtrInfo'), contains: /cgColdReadThreshold/, refusal: notSupported(2003, NO_COLD_DATA), only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('updateColdDataFlowCtrGroupConfig', '-g', GROUP, '-v', '100'), contains: /success/, refusal: notSupported(2001, NO_COLD_DATA), only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('removeColdDataFlowCtrGroupConfig', '-g', GROUP), contains: /success/, refusal: notSupported(2002, NO_COLD_DATA), only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('setCommitLogReadAheadMode', '-m', '1'), contains: /success/, refusal: notSupported(2004, NO_COLD_DATA), only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('setConsumeMode', '-t', TOPIC, '-g', GROUP, '-m', 'PULL'), contains: /success/, refusal: /CODE: 1 +DESC: .*pop message is forbidden.*: this broker keeps its messages in a folder/, only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('createUser', '-u', 'joe', '-p', 'secret'), contains: /CODE: 1 /, refusal: notSupported(3001, NO_ACCESS_CONTROL), only: '5.5.0' }, // biome-ignore format: one thought
+  { args: at('listUser'), contains: /CODE: 1 /, refusal: notSupported(3005, NO_ACCESS_CONTROL), only: '5.5.0' },
+  { args: at('listAcl'), contains: /CODE: 1 /, refusal: notSupported(3010, NO_ACCESS_CONTROL), only: '5.5.0' },
+  { args: of('updateStaticTopic', '-b', 'a', '-t', 'static', '-qn', '2'), contains: /new mapping data/, refusal: notSupported(513, 'this broker has no static topics'), only: '5.5.0' }, // biome-ignore format: one thought
 ]
