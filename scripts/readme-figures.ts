@@ -210,7 +210,9 @@ interface Document {
 /** The documents with figures: their text, and what it should be. */
 export function readmes(): readonly Document[] {
   return [
-    document('../README.md', '../benchmarks/baseline.json', stored => figuresTable(stored as Figures)),
+    ...['../README.md', '../README.zh-CN.md'].map(file =>
+      document(file, '../benchmarks/baseline.json', stored => figuresTable(stored as Figures)),
+    ),
     document('../packages/client/README.md', '../benchmarks/client/baseline.json', stored =>
       clientFiguresTable(stored as ClientFigures),
     ),
