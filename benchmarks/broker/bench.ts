@@ -88,7 +88,7 @@ async function runCases(cases: readonly Case[], options: SuiteOptions) {
   return { cases: results, neighbours: suite.neighbours, finalRssMb: suite.finalRssMb }
 }
 
-/** Measures something with all subjects, or with ours alone if the command line does not name any: for what has no ratio. */
+/** Measures something with each subject, one after the other. */
 async function each<T>(
   subjects: readonly Subject[],
   what: string,
