@@ -236,7 +236,8 @@ export class RocketMQ {
   /**
    * Ends the broker as kill -9 does: connections end without answers, and what was not written is gone. All acknowledged messages are
    * there after `restartBroker`, with their topics and groups; consumer offsets are those of the last write, which comes every five
-   * seconds (`flushConsumerOffsetInterval`), so groups may receive their last messages again.
+   * seconds (`flushConsumerOffsetInterval`), so groups may receive their last messages again. Messages that were popped, and those
+   * that wait for a time of delivery, are gone; those with a delay level are kept.
    */
   async killBroker(): Promise<void> {
     const broker = this.#running
