@@ -92,6 +92,15 @@ test('TOPIC_MISSING has the name server’s reason, and ends when the topic exis
   assert.deepEqual(consumer.readiness.problems, [])
 })
 
+test('the problems of a topic end when it is unsubscribed', async () => {
+  await topic('Parcels')
+  await using started_ = await started({ subscriptions: { Orders: '*', Parcels: '*' } })
+  await until(() => started_.codes().includes('TOPIC_MISSING'))
+  await started_.consumer.unsubscribe('Orders')
+  await until(() => started_.consumer.readiness.ready)
+  assert.deepEqual(started_.consumer.readiness.problems, [])
+})
+
 test('NOT_READABLE: the topic gives no permission to read', async () => {
   await topic('Orders', { perm: 2 })
   await using started_ = await started()

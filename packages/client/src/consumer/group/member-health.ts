@@ -13,6 +13,9 @@ import { GroupCheck } from './group-check.ts'
 /** Problems with which messages still arrive. */
 const HARMLESS: ReadonlySet<ProblemCode> = new Set(['CLIENT_ID_TWICE', 'DIFFERENT_SUBSCRIPTIONS', 'OFFSETS_SHARED'])
 
+/** Problems of one topic. */
+const OF_TOPIC: readonly ProblemCode[] = ['TOPIC_MISSING', 'NOT_READABLE', 'NO_PERMISSION', 'GROUP_MISSING']
+
 /** Whether a consumer gets messages, for probes of a service. */
 export interface Readiness {
   readonly ready: boolean
@@ -67,7 +70,7 @@ export class MemberHealth {
     const { onProblem, log, instance, group } = this.#options
     const { code, message, subject } = problem
     instance.log.warn({ group, code, subject }, message)
-    if (onProblem !== undefined) callUser(instance.log, subject, () => onProblem(problem))
+    if (onProblem !== undefined) callUser(instance.log, subject, () => onProblem(problem), 'option onProblem')
     else if (log === silent)
       process.stderr.write(`gantrymq: consumer of group ${this.#shown(group)}: ${code}: ${printable(message)}\n`)
   }
@@ -139,6 +142,11 @@ export class MemberHealth {
     )
     const text = `no queue of ${name} can be read: ${perms.join(', ') || 'it has none'}. Permission to read is 4, to write 2, both 6`
     this.problems.raise('NOT_READABLE', text, name)
+  }
+
+  /** The consumer reads a topic no more. */
+  unsubscribed(topic: string): void {
+    for (const code of OF_TOPIC) this.problems.clear(code, this.#shown(topic))
   }
 
   /** From now on nothing is reported. */

@@ -250,6 +250,7 @@ export class Membership {
   unwatch(topic: string): void {
     this.#watches.get(topic)?.[Symbol.dispose]()
     this.#watches.delete(topic)
+    this.health.unsubscribed(topic)
   }
 
   /** Calls `action` every `ms` milliseconds until the consumer closes. */
