@@ -65,6 +65,8 @@ for (const orderly of [false, true]) {
       calls.find(([topic]) => topic === 'Orders'),
       ['Orders', [queue], [queue]],
     )
+    // The broker creates the retry topic with the first heartbeat.
+    await cluster.until(() => consumer.queues.length === 2, { stepMs: 100 })
     assert.deepEqual(consumer.queues.map(({ topic }) => topic).toSorted(), ['%RETRY%readers', 'Orders'])
   })
 }
