@@ -94,7 +94,7 @@ test('a member that is missing from the list sends a heartbeat before it gives u
     alter: reply => (beats() > before ? reply : { ...reply, body: Buffer.from(others) }),
   })
   one.resume()
-  await cluster.until(() => beats() > before)
+  await cluster.until(() => beats() > before, { stepMs: 50 })
   assert.ok(forgotten.met > 0)
   await cluster.advance(5000)
   assert.deepEqual([mineCounts.at(-1), mineCounts.includes(0)], [1, false])
