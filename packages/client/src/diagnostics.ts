@@ -65,9 +65,10 @@ export interface ConsumeEvent {
   around?: <T>(call: () => Promise<T>) => Promise<T>
 }
 
-export const sendChannel = tracingChannel<unknown, SendEvent>('gantrymq:client:send')
-export const pullChannel = tracingChannel<unknown, PullEvent>('gantrymq:client:pull')
-export const consumeChannel = tracingChannel<unknown, ConsumeEvent>('gantrymq:client:consume')
+// The releases of Node's types have their two type parameters in different orders.
+export const sendChannel = tracingChannel<SendEvent, SendEvent>('gantrymq:client:send')
+export const pullChannel = tracingChannel<PullEvent, PullEvent>('gantrymq:client:pull')
+export const consumeChannel = tracingChannel<ConsumeEvent, ConsumeEvent>('gantrymq:client:consume')
 
 interface PullSubject {
   readonly clientId: string
