@@ -1,3 +1,4 @@
+import { endianness } from 'node:os'
 import { type OpenFile, writeAllSync } from '../files/disk.ts'
 import type { OpenFiles } from '../files/open-files.ts'
 import { readLong, writeLong } from '../log/record-layout.ts'
@@ -297,11 +298,10 @@ export class IndexFile {
   async rebuild(limit: number): Promise<boolean> {
     const last = this.#count
     const endPosition = this.endPosition
-    this.#setCount(1)
-    this.#usedSlots = 0
-    this.begin()
-    const entry: IndexEntry = { keyHash: 0, position: 0, seconds: 0, previous: 0 }
     const bytes = Buffer.allocUnsafe(Math.min(SCAN_BYTES, last * ENTRY_BYTES))
+    const slots = new SlotTable(this.#sizes.slots)
+    // A file has up to 20 million entries, and a start waits for them: a DataView is read several times as fast as a Buffer.
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     let number = 1
     let kept = 1
     let position = this.beginPosition
@@ -312,9 +312,9 @@ export class IndexFile {
       const end = Math.min(last, number + Math.floor(bytes.length / ENTRY_BYTES))
       await this.#readEntries(bytes, number, end)
       for (let at = 0; number < end; at += ENTRY_BYTES, number++) {
-        readEntry(bytes, at, entry)
-        if (entry.position >= limit) break scan
-        if (entry.position < position || !isPossible(entry, number)) continue
+        const entryPosition = view.getInt32(at + 4) * 2 ** 32 + view.getUint32(at + 8)
+        if (entryPosition >= limit) break scan
+        if (entryPosition < position || !isPossible(view, at, number)) continue
         if (kept !== number) {
           // An impossible entry came before. It was lost above the limit, and so were those behind it, except for one that is half
           // lost. Two good ones in a row show that it is damaged.
@@ -323,25 +323,20 @@ export class IndexFile {
           follower = number
           continue
         }
-        this.#restore(entry.keyHash, number)
+        slots.set(view.getInt32(at), number)
         kept = number + 1
-        position = entry.position
-        seconds = entry.seconds
+        position = entryPosition
+        seconds = view.getInt32(at + 12)
       }
     }
     this.#setCount(kept)
+    this.#usedSlots = slots.used
+    this.#setSlots(slots.toBytes())
     this.endPosition = position
     this.endTimestamp = this.beginTimestamp + seconds * 1000
     ;(this.#changedPages as Uint8Array).fill(1)
     if (endPosition < limit) return kept === last && position === endPosition
     return !isDamaged
-  }
-
-  #restore(keyHash: number, number: number): void {
-    const slots = this.#slots as Buffer
-    const slotAt = (keyHash % this.#sizes.slots) * SLOT_BYTES
-    if (slots.readInt32BE(slotAt) === 0) this.#usedSlots++
-    slots.writeInt32BE(number, slotAt)
   }
 
   /** Removes the file. */
@@ -370,10 +365,37 @@ function readEntry(bytes: Buffer, at: number, entry: IndexEntry): void {
   entry.previous = bytes.readInt32BE(at + 16)
 }
 
-/** Whether an entry can have been written; zeros are what a power failure leaves. */
-function isPossible({ keyHash, position, seconds, previous }: IndexEntry, number: number): boolean {
+/** Whether the entry at `at` can have been written; zeros are what a power failure leaves. */
+function isPossible(view: DataView, at: number, number: number): boolean {
+  const keyHash = view.getInt32(at)
+  const previous = view.getInt32(at + 16)
   if (keyHash < 0 || previous < 0 || previous >= number) return false
-  return keyHash !== 0 || position !== 0 || seconds !== 0 || previous !== 0
+  if (keyHash !== 0 || previous !== 0) return true
+  return view.getInt32(at + 4) !== 0 || view.getInt32(at + 8) !== 0 || view.getInt32(at + 12) !== 0
+}
+
+/** Slots while they are computed: in the byte order of this machine, because each access is to another page of 20 MB. */
+class SlotTable {
+  readonly #numbers: Int32Array<ArrayBuffer>
+  /** How many slots have an entry. */
+  used = 0
+
+  constructor(slots: number) {
+    this.#numbers = new Int32Array(slots)
+  }
+
+  set(keyHash: number, number: number): void {
+    const numbers = this.#numbers
+    const slot = keyHash % numbers.length
+    if (numbers[slot] === 0) this.used++
+    numbers[slot] = number
+  }
+
+  /** As in the file. The table must not be used any more. */
+  toBytes(): Buffer {
+    const bytes = Buffer.from(this.#numbers.buffer)
+    return endianness() === 'LE' ? bytes.swap32() : bytes
+  }
 }
 
 async function writeAll(file: OpenFile, bytes: Buffer, from: number, to: number, at: number): Promise<void> {
