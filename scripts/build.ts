@@ -156,7 +156,7 @@ async function tryPackages(tarballs: string): Promise<void> {
   await step('recipes of docs/environments.md', async () => void (skipped = await tryEnvironments(names)))
   await step('oldest Node, and an older one', async () => void skipped.push(...(await tryNodes())))
   // Last, because it installs releases of Node's types that the oldest compiler cannot read.
-  await step('tests with Vitest and Jest', () => tryTestRunners(project))
+  await step('tests with Vitest and Jest', () => tryTestRunners(join(tarballs, 'runners'), packed))
   for (const line of skipped) console.log(`--  skipped: ${line}`)
 }
 

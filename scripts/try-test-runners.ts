@@ -1,4 +1,4 @@
-// Runs the examples of docs/testing.md for Vitest and Jest as a user does, in a folder in which the packages are installed.
+// Runs the examples of docs/testing.md for Vitest and Jest as a user does, with the packed packages.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -37,11 +37,13 @@ const runners: readonly Runner[] = [
 ]
 
 /**
- * @param folder Has the packages in its node_modules; the test runners are added.
+ * @param folder A folder of its own: the types that the test runners bring along must not hide a mistake in those of the packages.
  * @throws Error with the output if an example is missing, fails, or does not end by itself
  */
-export function tryTestRunners(folder: string): void {
-  run(folder, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', VITEST, JEST])
+export function tryTestRunners(folder: string, tarballs: readonly string[]): void {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
+  run(folder, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', VITEST, JEST, ...tarballs])
   for (const { name, line, file, args } of runners) {
     writeExample(folder, file, exampleOf('docs/testing.md', line))
     const output = run(folder, process.execPath, args)
