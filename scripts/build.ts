@@ -155,7 +155,6 @@ async function tryPackages(tarballs: string): Promise<void> {
   let skipped: string[] = []
   await step('recipes of docs/environments.md', async () => void (skipped = await tryEnvironments(names)))
   await step('oldest Node, and an older one', async () => void skipped.push(...(await tryNodes())))
-  // Last, because it installs releases of Node's types that the oldest compiler cannot read.
   await step('tests with Vitest and Jest', () => tryTestRunners(join(tarballs, 'runners'), packed))
   for (const line of skipped) console.log(`--  skipped: ${line}`)
 }
