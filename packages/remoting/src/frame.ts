@@ -193,12 +193,14 @@ function roundUp(size: number): number {
   return size < BLOCK ? size : Math.ceil(size / BLOCK) * BLOCK
 }
 
+/** One for all calls of `decodeFrame`: a view takes much more memory than most frames. */
+const view = new HeaderView()
+
 /**
  * Decodes a whole frame, with its length word. The body stays a view of its bytes.
  * @throws FrameError
  */
 export function decodeFrame(frame: Buffer): Command {
-  const view = new HeaderView()
   const scanned = scanHeader(frame, 4, frame.length, frame.length, view)
   return readCommand(frame, 4, view, scanned, 0)
 }
