@@ -4,30 +4,39 @@ import { once } from 'node:events'
 import { createServer as createWebServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { NameServer } from '@gantrymq/namesrv'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 import { type RocketMQ, startRocketMQ } from '@gantrymq/testing'
-import { Admin, type ClientError, type ClientOptions, Producer } from '../src/index.ts'
+import { Admin, type ClientError, type ClientOptions, type Problem, Producer, PushConsumer } from '../src/index.ts'
 
 const open: { close(): unknown }[] = []
 let mq: RocketMQ
 let nameServer: NameServer
 let nameServers: string
 let brokerAddress: string
+let secure: NameServer
+let secureNameServers: string
 
 before(async () => {
-  mq = await startRocketMQ({ broker: { autoCreateTopicEnable: false } })
+  mq = await startRocketMQ({ broker: { autoCreateTopicEnable: false, autoCreateSubscriptionGroup: false } })
   await using admin = await Admin.start({ nameServers: mq.connection.nameServers })
   const { brokerAddrTable } = await admin.clusters.info()
   brokerAddress = [...brokerAddrTable.values()][0]?.brokerAddrs.get(0) ?? ''
+  const target = { topic: 'SELF_TEST_TOPIC' }
+  for (const name of ['Present', 'other%Spaced']) await admin.topics.create(name, target)
+  await admin.topics.create('WriteOnly', target, { perm: 2 })
+  secure = await NameServer.start({ host: '127.0.0.1', port: 0, tlsTestModeEnable: true, tlsServerMode: 'enforcing' })
+  secureNameServers = `127.0.0.1:${secure.address.port}`
   nameServer = await NameServer.start({ host: '127.0.0.1', port: 0 })
   nameServers = `127.0.0.1:${nameServer.address.port}`
 })
 after(async () => {
   for (const each of open) await each.close()
   await nameServer.close()
+  await secure.close()
   await mq.close()
 })
 
@@ -62,11 +71,40 @@ async function failureOf(options: ClientOptions, topic = 'Orders'): Promise<Clie
   return assert.fail('the message was sent')
 }
 
+/** What a consumer reports first with one of the codes, while time passes. */
+async function problemOf(codes: string, given: object = {}): Promise<Problem> {
+  const problems: Problem[] = []
+  const onProblem = (problem: Problem): void => void problems.push(problem)
+  const subscriptions = { Present: '*' }
+  await using _ = await PushConsumer.start({
+    ...mq.connection,
+    group: 'billing',
+    subscriptions,
+    onMessage() {},
+    onProblem,
+    ...given,
+  })
+  for (let step = 0; step < 200; step++) {
+    const found = problems.find(({ code }) => code === codes)
+    if (found !== undefined) return found
+    await mq.advance({ seconds: 5 })
+    await delay(2)
+  }
+  return assert.fail(`no ${codes}, but ${problems.map(({ message }) => message).join('; ')}`)
+}
+
+interface Settings {
+  readonly perm?: number
+  readonly writeQueueNums?: number
+  readonly brokerId?: number
+}
+
 /** Registers a broker that need not exist. */
-async function register(name: string, addr: string, topic: string, perm = 6): Promise<void> {
+async function register(name: string, addr: string, topic: string, settings: Settings = {}): Promise<void> {
+  const { perm = 6, writeQueueNums = 1, brokerId = 0 } = settings
   const client = new RemotingClient()
   open.push(client)
-  const config = { topicName: topic, readQueueNums: 1, writeQueueNums: 1, perm, topicFilterType: 'SINGLE_TAG' }
+  const config = { topicName: topic, readQueueNums: 1, writeQueueNums, perm, topicFilterType: 'SINGLE_TAG' }
   const dataVersion = { counter: 1, timestamp: 1, stateVersion: 0 }
   const body = {
     topicConfigSerializeWrapper: { dataVersion, topicConfigTable: { [topic]: config } },
@@ -78,12 +116,19 @@ async function register(name: string, addr: string, topic: string, perm = 6): Pr
       brokerAddr: addr,
       clusterName: 'c',
       haServerAddr: '',
-      brokerId: 0,
+      brokerId,
       compressed: false,
       bodyCrc32: 0,
     },
     body: Buffer.from(JSON.stringify(body)),
   })
+}
+
+async function unregister(brokerName: string, brokerAddr: string): Promise<void> {
+  const client = new RemotingClient()
+  open.push(client)
+  const header = { brokerName, brokerAddr, clusterName: 'c', brokerId: 0 }
+  await client.call(nameServers, nameServerRequests.UNREGISTER_BROKER, { header })
 }
 
 interface Case {
@@ -92,6 +137,8 @@ interface Case {
   readonly names: RegExp
   readonly code: string
   readonly topic?: string
+  /** What a consumer reports instead, with these options. */
+  readonly consumer?: object
 }
 
 const at = async (address: Promise<string>): Promise<ClientOptions> => ({ nameServers: await address })
@@ -210,7 +257,7 @@ const cases: readonly Case[] = [
   {
     what: 'a topic that takes no messages',
     options: async () => {
-      await register('read-only', '127.0.0.1:2', 'ReadOnly', 4)
+      await register('read-only', '127.0.0.1:2', 'ReadOnly', { perm: 4 })
       return { nameServers }
     },
     topic: 'ReadOnly',
@@ -227,15 +274,163 @@ const cases: readonly Case[] = [
     names: /The broker lost registered this address.*brokerIP1.*explains: .*0\.0\.0\.0/,
     code: 'CONNECT_FAILED',
   },
+  {
+    what: 'a host name that does not exist',
+    options: () => ({ nameServers: 'mq.invalid:9876' }),
+    names: /host name is not known \(ENOTFOUND\).*Check option nameServers/,
+    code: 'CONNECT_FAILED',
+  },
+  {
+    what: 'an IPv6 address without brackets',
+    options: () => ({ nameServers: 'fe80::1:9876' }),
+    names: /fe80::1:9876.*write host:port.*\[2001:db8::1\]:9876/,
+    code: 'BAD_OPTION',
+  },
+  {
+    what: 'a port that cannot be',
+    options: () => ({ nameServers: '127.0.0.1:98760' }),
+    names: /127\.0\.0\.1:98760.*with a port from 1 to 65535/,
+    code: 'BAD_OPTION',
+  },
+  {
+    what: 'a plain client of a name server that takes only TLS',
+    options: () => ({ nameServers: secureNameServers }),
+    names: /accepts only TLS \(set option tls\)/,
+    code: 'CONNECT_FAILED',
+  },
+  {
+    what: 'a certificate that no known authority signed',
+    options: () => ({ nameServers: secureNameServers, tls: {} }),
+    names: /self-signed certificate.*set the authority's certificate \(ca,/,
+    code: 'TLS',
+  },
+  {
+    what: 'a topic whose name has a wrong letter',
+    options: () => mq.connection,
+    topic: 'Presant',
+    names: /nearly this name: "Present".*mqadmin updateTopic -c DefaultCluster -t Presant/,
+    code: 'ROUTE_MISSING',
+  },
+  {
+    what: 'a topic whose name has another case',
+    options: () => mq.connection,
+    topic: 'present',
+    names: /nearly this name: "Present"/,
+    code: 'ROUTE_MISSING',
+  },
+  {
+    what: 'a namespace that is missing',
+    options: () => mq.connection,
+    topic: 'Spaced',
+    names: /nearly this name: "other%Spaced"/,
+    code: 'ROUTE_MISSING',
+  },
+  {
+    what: 'a namespace too many',
+    options: () => ({ ...mq.connection, namespace: 'shop' }),
+    topic: 'Present',
+    names: /No route info of this topic: shop%Present.*nearly this name: "Present"/,
+    code: 'ROUTE_MISSING',
+  },
+  {
+    what: 'a topic without write queues',
+    options: async () => {
+      await register('queueless', '127.0.0.1:3', 'Queueless', { writeQueueNums: 0 })
+      return { nameServers }
+    },
+    topic: 'Queueless',
+    names: /0 write queues.*mqadmin updateTopic -b 127\.0\.0\.1:3 -t Queueless -w 8/,
+    code: 'ROUTE_MISSING',
+  },
+  {
+    what: 'a broker of which only a slave is registered',
+    options: async () => {
+      await register('alone', '127.0.0.1:4', 'SlaveOnly')
+      await register('alone', '127.0.0.1:5', 'SlaveOnly', { brokerId: 1 })
+      await unregister('alone', '127.0.0.1:4')
+      return { nameServers }
+    },
+    topic: 'SlaveOnly',
+    names: /of alone only slaves are registered.*Start the master of alone/,
+    code: 'ROUTE_MISSING',
+  },
+  {
+    what: 'a broker that is registered on a loopback address and does not listen',
+    options: async () => {
+      await register('loopback', '127.0.0.1:6', 'Loopback')
+      return { nameServers }
+    },
+    topic: 'Loopback',
+    names: /The broker loopback registered this address.*set brokerIP1/,
+    code: 'CONNECT_FAILED',
+  },
+  {
+    what: 'credentials that are missing',
+    options: () => {
+      mq.fail.next('SEND_MESSAGE', {
+        code: 1,
+        remark: 'org.apache.rocketmq.acl.common.AclException: No accessKey is configured',
+      })
+      return mq.connection
+    },
+    topic: 'Present',
+    names: /No accessKey is configured.*the credentials of this client/,
+    code: 'BROKER_REFUSED',
+  },
+  {
+    what: 'a wrong secret key',
+    options: () => {
+      mq.fail.next('SEND_MESSAGE', {
+        code: 1,
+        remark: 'org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=shop',
+      })
+      return { ...mq.connection, credentials: { accessKey: 'shop', secretKey: 'wrong-secret' } }
+    },
+    topic: 'Present',
+    names: /Check signature failed for accessKey=shop.*the credentials of this client/,
+    code: 'BROKER_REFUSED',
+  },
+  {
+    what: 'a group that does not exist',
+    consumer: { group: 'unknown-readers' },
+    options: () => mq.connection,
+    names: /lists no member of its group.*Create the group/,
+    code: 'GROUP_MISSING',
+  },
+  {
+    what: 'a consumer of a topic that does not exist',
+    consumer: { subscriptions: { Presents: '*' } },
+    options: () => mq.connection,
+    names: /nearly this name: "Present".*Create it/,
+    code: 'TOPIC_MISSING',
+  },
+  {
+    what: 'a consumer of a topic without read permission',
+    consumer: { subscriptions: { WriteOnly: '*' } },
+    options: () => mq.connection,
+    names: /broker-a has permission 2.*Give the topic permission to read/,
+    code: 'NOT_READABLE',
+  },
+  {
+    what: 'options with the names of the Java client',
+    options: () => ({ namesrvAddr: nameServers }) as unknown as ClientOptions,
+    names: /no option namesrvAddr.*is option nameServers here/,
+    code: 'BAD_OPTION',
+  },
 ]
 
-for (const { what, options, names, code, topic } of cases) {
+for (const { what, options, names, code, topic, consumer } of cases) {
   test(`the error names ${what}`, async () => {
-    const error = await failureOf({ ...(await options()) }, topic)
+    const given = await options()
+    const error = await (consumer === undefined ? failureOf(given, topic) : problemOf(code, consumer))
     assert.match(error.message, names)
     assert.equal(error.code, code)
   })
 }
+
+test('at least 29 kinds of misconfiguration are named', () => {
+  assert.ok(new Set(cases.map(({ what }) => what)).size >= 29)
+})
 
 test('an error because of a route has the name server’s code for the reason', async () => {
   const { diagnosis, cause } = await failureOf({ nameServers })

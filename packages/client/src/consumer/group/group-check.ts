@@ -1,4 +1,11 @@
-import { connectionRequests, isRetryTopic, type SubscriptionData } from '@gantrymq/protocol'
+import {
+  connectionRequests,
+  type ConsumerConnections,
+  isRetryTopic,
+  responseCodes,
+  type SubscriptionData,
+} from '@gantrymq/protocol'
+import { ClientError } from '../../errors.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { Problems } from '../../problems.ts'
 
@@ -9,6 +16,8 @@ export interface GroupCheckOptions {
   readonly problems: Problems
   /** What this member subscribes to. */
   readonly subscriptions: () => readonly SubscriptionData[]
+  /** Whether the broker at an address took the last heartbeat of this member. */
+  readonly admits: (address: string) => boolean
 }
 
 /** How often a member looks at its group, in milliseconds, and how long after the start the first time. */
@@ -21,7 +30,7 @@ const SAME_LOOKS = 3
 
 /**
  * Looks at the members of the group as a broker has them: members that subscribe differently, and two processes with one client id,
- * steal each other's messages without any error.
+ * steal each other's messages without any error; and a broker that does not know the group takes heartbeats and lists no member.
  */
 export class GroupCheck {
   readonly #options: GroupCheckOptions
@@ -35,23 +44,45 @@ export class GroupCheck {
 
   /** True if it should look again in TWICE_AGAIN_MS. Never rejects. */
   async look(): Promise<boolean> {
-    const { instance, group, subscriptions } = this.#options
+    const { instance, group, subscriptions, problems } = this.#options
     const [broker] = instance.brokers.masters().filter(({ address }) => instance.isConnected(address))
     if (broker === undefined) return false
     const before = subscriptions()
     try {
-      const header = { consumerGroup: group }
-      const { body } = await instance.call(broker.address, connectionRequests.GET_CONSUMER_CONNECTION_LIST, { header })
+      const body = await this.#membersAt(broker.address)
       if (body === null) return false
+      problems.clear('GROUP_MISSING')
       // The user may have changed the subscriptions meanwhile.
       if (before.every((each, at) => each === subscriptions()[at]))
         this.#compare(broker.name, body.subscriptions.values())
       return this.#countOwn(broker.name, body.connections)
     } catch (error) {
+      if (isNotOnline(error) && this.#options.admits(broker.address)) this.#raiseMissing(broker.name)
       // A broker may not allow it.
       instance.log.debug({ group, broker: broker.name, error: String(error) }, 'members of the group not known')
       return false
     }
+  }
+
+  /** The members at a broker. One that has just restarted knows none before it gets a heartbeat. */
+  async #membersAt(address: string): Promise<ConsumerConnections | null> {
+    const { instance, group } = this.#options
+    const ask = async () => {
+      const header = { consumerGroup: group }
+      return (await instance.call(address, connectionRequests.GET_CONSUMER_CONNECTION_LIST, { header })).body
+    }
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isNotOnline(error)) throw error
+      await instance.heartbeat()
+      return await ask()
+    }
+  }
+
+  #raiseMissing(broker: string): void {
+    const text = `${broker} takes the heartbeats of this consumer, and lists no member of its group, as a broker does that does not know the group. Create the group, or allow brokers to create it (autoCreateSubscriptionGroup)`
+    this.#options.problems.raise('GROUP_MISSING', text)
   }
 
   #compare(broker: string, at: Iterable<SubscriptionData>): void {
@@ -83,6 +114,10 @@ export class GroupCheck {
     problems.raise('CLIENT_ID_TWICE', text)
     return false
   }
+}
+
+function isNotOnline(error: unknown): boolean {
+  return error instanceof ClientError && error.responseCode === responseCodes.CONSUMER_NOT_ONLINE
 }
 
 /** The first difference between this member's subscriptions and those that a broker has of the group. */

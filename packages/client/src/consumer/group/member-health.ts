@@ -52,7 +52,13 @@ export class MemberHealth {
     this.#options = options
     this.problems = new Problems(problem => this.#report(problem))
     const { problems } = this
-    this.#groupCheck = new GroupCheck({ instance, group, problems, subscriptions })
+    this.#groupCheck = new GroupCheck({
+      instance,
+      group,
+      problems,
+      subscriptions,
+      admits: address => this.#isAdmitted && !this.#refusing.has(address),
+    })
     this.polls = new PollHealth({
       clock: instance.clock,
       problems,
@@ -140,7 +146,7 @@ export class MemberHealth {
       ({ brokerName, perm, readQueueNums }) =>
         `${brokerName} has permission ${perm} and ${readQueueNums} queues to read`,
     )
-    const text = `no queue of ${name} can be read: ${perms.join(', ') || 'it has none'}. Permission to read is 4, to write 2, both 6`
+    const text = `no queue of ${name} can be read: ${perms.join(', ') || 'it has none'}. Give the topic permission to read (mqadmin updateTopicPerm; 4 is read, 2 write, 6 both) and queues to read`
     this.problems.raise('NOT_READABLE', text, name)
   }
 
