@@ -1,3 +1,4 @@
-export { Broker, type BrokerAddress, type BrokerParts, type BrokerStartOptions } from './broker.ts'
+export { Broker } from './broker.ts'
 export { type BrokerOptions, brokerOptions } from './options.ts'
+export type { BrokerAddress, BrokerParts, BrokerStartOptions } from './start-options.ts'
 export type { BrokerStatus, ClientView, GroupView, QueueBacklog, QueueView, TopicView, Traffic } from './status.ts'

@@ -1,0 +1,84 @@
+import { type Host, hostBytes } from '@gantrymq/protocol'
+import type { Clock, Logger } from '@gantrymq/remoting'
+import { addressText, type AdvertisedAddress, advertisedAddress } from './advertised-address.ts'
+import { ipAddressOf, localAddressTowards } from './local-address.ts'
+import type { BrokerIdentity } from './registration-form.ts'
+
+export interface OwnAddressParts {
+  /** Read again at each use. */
+  readonly options: () => {
+    readonly brokerClusterName: string
+    readonly brokerName: string
+    readonly brokerIP1: string | null
+    readonly brokerIP2: string | null
+    readonly bindAddress: string
+  }
+  /** The port that the broker listens on. */
+  readonly port: () => number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Replication is not served; the address is part of every registration. */
+const HA_PORT_DISTANCE = 1
+
+/** How clients and name servers reach a broker: the host is chosen once, before its port is opened. */
+export class OwnAddress {
+  readonly #parts: OwnAddressParts
+  #advertised: AdvertisedAddress = { host: '127.0.0.1' }
+  #storeHost: Host = { ip: '127.0.0.1', port: 0 }
+  #storeHostBytes: Buffer = hostBytes(this.#storeHost)
+
+  constructor(parts: OwnAddressParts) {
+    this.#parts = parts
+  }
+
+  /** Without the port. */
+  get host(): string {
+    return this.#advertised.host
+  }
+
+  /** The address that messages contain; always an IP address. */
+  get storeHost(): Host {
+    return this.#storeHost
+  }
+
+  get storeHostBytes(): Buffer {
+    return this.#storeHostBytes
+  }
+
+  /** @param nameServer One of the name servers; undefined if there are none. */
+  async choose(nameServer: string | undefined): Promise<void> {
+    const { options, clock, log } = this.#parts
+    const { brokerIP1, bindAddress } = options()
+    const towardsNameServer =
+      brokerIP1 !== null || nameServer === undefined ? undefined : await localAddressTowards(nameServer, clock)
+    this.#advertised = advertisedAddress({
+      configured: brokerIP1,
+      bindAddress,
+      towardsNameServer,
+      hasNameServers: nameServer !== undefined,
+    })
+    if (this.#advertised.warning !== undefined) log.warn({}, this.#advertised.warning)
+  }
+
+  /**
+   * Finds the address that messages contain, once the port is known.
+   * @throws Error if brokerIP1 is a name that cannot be resolved
+   */
+  async resolve(): Promise<void> {
+    this.#storeHost = { ip: await ipAddressOf(this.host), port: this.#parts.port() }
+    this.#storeHostBytes = hostBytes(this.#storeHost)
+  }
+
+  readonly identity = (): BrokerIdentity => {
+    const { brokerClusterName, brokerName, brokerIP2 } = this.#parts.options()
+    const port = this.#parts.port()
+    return {
+      brokerClusterName,
+      brokerName,
+      address: addressText(this.host, port),
+      haAddress: addressText(brokerIP2 ?? this.host, port + HA_PORT_DISTANCE),
+    }
+  }
+}
