@@ -105,6 +105,8 @@ for (const kind of ['push', 'lite pull'] as const) {
         await delay(5)
       }
       await admin.topics.create('Orders', ALL, { queues: 1 })
+      // The question whether the queue is another one is asked again after a failure.
+      mq.fail.next('GET_EARLIEST_MSG_STORETIME')
       await send('new', later)
       await untilReceived(5 + later)
       assert.deepEqual(

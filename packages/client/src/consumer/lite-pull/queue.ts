@@ -212,7 +212,7 @@ export class LitePullQueue<Body> implements HeldQueue {
     if (signal.aborted) return
     const asked = { nextOffset: result.nextOffset, minOffset: result.minOffset }
     const isMoved = result.status === 'OFFSET_ILLEGAL'
-    const isOther = this.#age.takeGone() && offset > 0 && (await this.#age.isNew({ signal }))
+    const isOther = this.#age.mayBeOther && (await this.#age.isOther(offset, { signal }))
     if (isOther) this.#take({ ...result, status: 'OFFSET_ILLEGAL', nextOffset: 0, messages: [] })
     else this.#take(isMoved ? { ...result, nextOffset: await this.#age.after(offset, asked, { signal }) } : result)
     // Some replies say "retry immediately" all the time: see PulledQueue.

@@ -40,11 +40,17 @@ export class QueueAge {
     this.#wasGone = true
   }
 
-  /** True once after `gone`: the queue may be another one. */
-  takeGone(): boolean {
-    const wasGone = this.#wasGone
+  /** True after `gone`, until `isOther` has told: the queue may be another one. */
+  get mayBeOther(): boolean {
+    return this.#wasGone
+  }
+
+  /** True if the queue is another one, in which messages before the offset `asked` have not been read. @throws ClientError */
+  async isOther(asked: number, options: CallOptions): Promise<boolean> {
+    const isOther = asked > 0 && (await this.isNew(options))
+    // After a failure the next pull asks again.
     this.#wasGone = false
-    return wasGone
+    return isOther
   }
 
   /** Where to go on in a queue that does not have the offset `asked`. @throws ClientError */

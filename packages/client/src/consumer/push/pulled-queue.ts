@@ -172,7 +172,7 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     if (reply.code === responseCodes.PULL_OFFSET_MOVED)
       return await this.#moved(await this.#offsetAfter(reply, signal), signal)
     // Messages of a new queue before the offset of the old one would never be read.
-    if (this.#age.takeGone() && asked > 0 && (await this.#age.isNew({ signal }))) return await this.#moved(0, signal)
+    if (this.#age.mayBeOther && (await this.#age.isOther(asked, { signal }))) return await this.#moved(0, signal)
     const count = this.#take(reply, subscription)
     stats.pulled(this.queue.topic, count, now - started)
     if (count > 0 && settings.pullIntervalMs > 0) {
