@@ -154,6 +154,8 @@ function popOrHold(request: PopRequest, waits: Waits, popping: Popping, context:
   if (answer instanceof Promise) return answer.then(() => popOrHold(request, waits, popping, context))
   const leftMs = waits.endsAt - clock.now()
   if (answer.code === SUCCESS || waits.pollMs <= 0 || leftMs <= 0) return answer
+  // Closed while its pop was read from the disk: it would be held until its time is over.
+  if (!waits.peer.isOpen) return answer
   const attempt = (reason: TryReason): PopAnswer | undefined | Promise<PopAnswer | undefined> => {
     const again = pop(request, popping, context)
     return again instanceof Promise ? again.then(() => attempt(reason)) : ifFound(again, reason)

@@ -44,6 +44,8 @@ function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, queue: 
   const { heldPulls, settings, clock } = context
   const { longPollingEnable, shortPollingTimeMills, maxHeldPulls } = settings.options
   if (answer.code !== PULL_NOT_FOUND || (header.sysFlag & pullFlags.suspend) === 0) return answer
+  // Closed while its pull was read from the disk: it would be held until its time is over.
+  if (!peer.isOpen) return answer
   // Answered with PULL_NOT_FOUND, the consumer would pull again at once.
   if (!peer.mayHold || heldPulls.size >= maxHeldPulls) throw tooManyHeld(heldPulls.size)
   const forMs = longPollingEnable ? header.suspendTimeoutMillis : shortPollingTimeMills

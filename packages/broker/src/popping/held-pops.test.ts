@@ -108,6 +108,19 @@ test('the requests of a closed connection are forgotten', async () => {
   assert.deepEqual(answers, ['b end'])
 })
 
+test('a request of a connection that closes while it reads from the disk is not tried again', async () => {
+  const { pops, answers, hold } = fixture()
+  const reading = Promise.withResolvers<string | undefined>()
+  let tries = 0
+  hold('a', { attempt: () => (++tries === 1 ? reading.promise : 'a got') })
+  pops.arrived('Orders', 0)
+  pops.arrived('Orders', 0)
+  pops.drop(1)
+  reading.resolve(undefined)
+  await setImmediate()
+  assert.deepEqual([tries, answers, pops.size], [1, [], 0])
+})
+
 test('only so many requests wait with the same key, and in all', () => {
   const { pops, request, hold } = fixture()
   for (const name of ['a', 'b', 'c']) hold(name)

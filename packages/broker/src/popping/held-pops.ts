@@ -161,11 +161,17 @@ export class HeldPops<A> {
       const { again } = waiting
       waiting.isTrying = false
       waiting.again = undefined
+      // What would be popped for a closed connection stays invisible to the others for a while.
+      if (!this.#isHeld(waiting)) return
       if (settled !== undefined) this.#settle(waiting, settled)
       else if (again !== undefined) this.#attempt(waiting, again)
     } catch (error) {
       this.#fail(waiting, error)
     }
+  }
+
+  #isHeld(waiting: Waiting<A>): boolean {
+    return this.#byPeer.get(waiting.peerId)?.has(waiting) === true
   }
 
   #settle(waiting: Waiting<A>, answer: A): void {

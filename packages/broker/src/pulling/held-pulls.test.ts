@@ -138,6 +138,19 @@ test('the pulls of a closed connection are forgotten', async () => {
   assert.deepEqual(answers, [[2, 19]])
 })
 
+test('a pull of a connection that closes while it is read from the disk is not tried again', async () => {
+  const { promise, resolve } = Promise.withResolvers<PullAnswer | undefined>()
+  let tries = 0
+  const { pulls, answers, hold } = held(() => (++tries === 1 ? promise : yes))
+  hold(pull(1), 0, 15_000)
+  pulls.arrived(queue, 1)
+  pulls.arrived(queue, 2)
+  pulls.drop(1)
+  resolve(undefined)
+  await turn()
+  assert.deepEqual([tries, answers, pulls.size], [1, [], 0])
+})
+
 test('closing answers all pulls, and each later one at once', async () => {
   const { pulls, answers, hold } = held()
   hold(pull(1), 0, 15_000)

@@ -141,6 +141,7 @@ export class HeldPulls {
       const { again } = waiting
       waiting.isTrying = false
       waiting.again = undefined
+      if (!this.#isHeld(waiting)) return
       this.#settle(waiting, settled, now)
       if (settled === undefined && again !== undefined) this.#attempt(waiting, again, now)
     } catch (error) {
