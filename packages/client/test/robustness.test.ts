@@ -64,6 +64,18 @@ test('a broker that hangs costs no send while another one is well', async t => {
   }
 })
 
+test('a timed send ends within its time while heartbeats get no answer', async () => {
+  await using admin = await Admin.start(mq.connection)
+  await admin.topics.create('Orders', ALL, { queues: 1 })
+  mq.fail.hang('HEART_BEAT', { times: 1000 })
+  await using producer = await Producer.start({ ...mq.connection, group: 'shop', retries: 0 })
+  const started = mq.connection.clock.elapsed()
+  const message = { topic: 'Orders', body: 'x', delayMs: 1000 }
+  await assert.rejects(producer.send(message, { timeoutMs: 200 }), { code: 'TIMEOUT' })
+  assert.ok(mq.connection.clock.elapsed() - started < 1500)
+  mq.fail.clear()
+})
+
 for (const kind of ['push', 'lite pull'] as const) {
   for (const later of [2, 9]) {
     test(`a ${kind} consumer gets all ${later} messages of a topic that was deleted and made again`, async () => {

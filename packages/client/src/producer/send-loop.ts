@@ -210,7 +210,7 @@ export async function sendOnewayTo(
   const input = { header: headerOf(group, settings, message, queue, singleForm), body: message.body }
   try {
     const address = await findMaster(instance, { topic: message.topic, brokerName }, deadline)
-    if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address)
+    if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address, deadline)
     await instance.oneway(address, request, input, deadline.options())
   } catch (error) {
     noteFailure(sender, brokerName, started, error)
@@ -256,7 +256,7 @@ async function attempt(
     const address =
       instance.brokers.master(brokerName) ??
       (await findMaster(instance, { topic: message.topic, brokerName }, deadline))
-    if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address)
+    if (message.isTimed && !settings.allowImmediateDelivery) await checkTimers(sender, brokerName, address, deadline)
     const input = { header: headerOf(group, settings, message, queue, form), body: message.body }
     const reply = await instance.call(address, form.request, input, deadline.options(cap))
     if (faults !== undefined) {
@@ -273,9 +273,14 @@ async function attempt(
 }
 
 /** A broker of 4.9 would deliver the message at once. @throws ClientError UNSUPPORTED */
-async function checkTimers({ instance }: Sender, brokerName: string, address: string): Promise<void> {
-  // The answer to a heartbeat has the version.
-  if (instance.brokers.version(brokerName, address) === 0) await instance.heartbeat()
+async function checkTimers(
+  { instance }: Sender,
+  brokerName: string,
+  address: string,
+  deadline: Deadline,
+): Promise<void> {
+  // The answer to a heartbeat has the version. Heartbeats go to all brokers, of which one may hang.
+  if (instance.brokers.version(brokerName, address) === 0) await deadline.upTo(instance.heartbeat())
   const version = instance.brokers.version(brokerName, address)
   if (version === 0 || version >= V5_0_0) return
   const text = `the broker ${brokerName} at ${address} is older than 5.0 and would deliver a message with delayMs or deliverAt at once: use delayLevel, or set option allowImmediateDelivery`
