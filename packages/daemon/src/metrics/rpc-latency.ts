@@ -7,7 +7,8 @@ export const ONEWAY = -1
 // Apache's bounds (RemotingMetricsManager), so that dashboards for its brokers work, and finer ones below a millisecond,
 // in which a name server answers.
 const BOUNDS = [0.05, 0.1, 0.25, 0.5, 1, 3, 5, 7, 10, 100, 1000, 2000, 3000]
-const WIDTH = BOUNDS.length + 1
+/** Counts of a pair of codes; the last number is the sum of their times. */
+const SUM = BOUNDS.length + 1
 
 /** Request and response codes by number, with the names they get in labels. */
 export type CodeNames = Iterable<readonly [code: number, name: string]>
@@ -19,16 +20,14 @@ export type CodeNames = Iterable<readonly [code: number, name: string]>
 export class RpcLatency {
   readonly #requests: CodeIndex
   readonly #responses: CodeIndex
-  readonly #counts: Float64Array
-  readonly #sums: Float64Array
+  /** For each pair of codes that was seen, by the index of the request and then of the response. */
+  readonly #rows: (Float64Array | undefined)[][]
 
   /** @param requests Codes that have their own label, as do `responses`; all others share the label `other`. */
   constructor(requests: CodeNames, responses: CodeNames) {
     this.#requests = new CodeIndex(requests)
     this.#responses = new CodeIndex([[ONEWAY, 'none'], ...responses])
-    const cells = this.#requests.labels.length * this.#responses.labels.length
-    this.#counts = new Float64Array(cells * WIDTH)
-    this.#sums = new Float64Array(cells)
+    this.#rows = this.#requests.labels.map(() => this.#responses.labels.map(() => undefined))
   }
 
   /**
@@ -36,9 +35,10 @@ export class RpcLatency {
    * @param responseCode The reply's code, or ONEWAY.
    */
   observe(requestCode: number, responseCode: number, ms: number, count = 1): void {
-    const cell = this.#requests.at(requestCode) * this.#responses.labels.length + this.#responses.at(responseCode)
-    ;(this.#counts[cell * WIDTH + bucketOf(BOUNDS, ms)] as number) += count
-    ;(this.#sums[cell] as number) += ms * count
+    const row = this.#rows[this.#requests.at(requestCode)] as (Float64Array | undefined)[]
+    const counts = (row[this.#responses.at(responseCode)] ??= new Float64Array(SUM + 1))
+    ;(counts[bucketOf(BOUNDS, ms)] as number) += count
+    ;(counts[SUM] as number) += ms * count
   }
 
   family(): MetricFamily {
@@ -52,15 +52,13 @@ export class RpcLatency {
   }
 
   #seen(): HistogramSample[] {
-    const seen: HistogramSample[] = []
-    const columns = this.#responses.labels.length
-    for (let cell = 0; cell < this.#sums.length; cell++) {
-      const counts = this.#counts.subarray(cell * WIDTH, (cell + 1) * WIDTH)
-      if (counts.every(count => count === 0)) continue
-      const request = this.#requests.labels[Math.floor(cell / columns)] as string
-      seen.push({ labels: this.#labels(request, cell % columns), counts, sum: this.#sums[cell] as number })
-    }
-    return seen
+    return this.#rows.flatMap((row, request) =>
+      row.flatMap((counts, column) => {
+        if (counts === undefined) return []
+        const labels = this.#labels(this.#requests.labels[request] as string, column)
+        return [{ labels, counts: counts.subarray(0, SUM), sum: counts[SUM] as number }]
+      }),
+    )
   }
 
   /** Apache's labels, including those that never vary here. */

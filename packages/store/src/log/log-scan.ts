@@ -6,6 +6,8 @@ import { BLANK_BYTES, BLANK_MAGIC } from './record-layout.ts'
 
 /** Bytes read at once. */
 const WINDOW_BYTES = 4 << 20
+// A new store reads nothing, and takes no memory for it.
+const NO_BYTES: Buffer = Buffer.alloc(0)
 
 export interface LogScanOptions {
   readonly segments: SegmentList
@@ -40,10 +42,10 @@ export class LogScan {
   readonly #reader = new RecordReader()
   readonly #windowBytes: number
   /** A window is read into its second half, so that the record which the window before it cuts has room in front. */
-  #memory: Buffer
+  #memory = NO_BYTES
   /** The same for the window that is read ahead. */
-  #spare: Buffer
-  #window: Buffer
+  #spare = NO_BYTES
+  #window = NO_BYTES
   #ahead: Ahead | undefined
   #segment: Segment | undefined
   /** Position of the window in the log. */
@@ -53,9 +55,6 @@ export class LogScan {
   constructor(options: LogScanOptions) {
     this.#options = options
     this.#windowBytes = Math.min(options.windowBytes ?? WINDOW_BYTES, options.segments.size)
-    this.#memory = Buffer.allocUnsafeSlow(2 * this.#windowBytes)
-    this.#spare = Buffer.allocUnsafeSlow(2 * this.#windowBytes)
-    this.#window = this.#memory
   }
 
   /**
@@ -143,7 +142,8 @@ export class LogScan {
   }
 
   async #readWindow(segment: Segment, at: number, bytes: number): Promise<void> {
-    if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes)
+    const needed = Math.max(bytes, 2 * this.#windowBytes)
+    if (this.#memory.length < needed) this.#memory = Buffer.allocUnsafeSlow(needed)
     this.#window = this.#memory
     await segment.read(this.#window, 0, bytes, at - segment.start)
     this.#setWindow(segment, at, at + bytes)
@@ -160,6 +160,7 @@ export class LogScan {
     const [from, room] = [this.#to, this.#windowBytes]
     const to = Math.min(segment.end, from + room)
     if (from >= to) return
+    if (this.#spare.length === 0) this.#spare = Buffer.allocUnsafeSlow(2 * room)
     // Perhaps no one needs these bytes. Otherwise they are read again, and whoever reads them gets the error.
     const isRead = segment.read(this.#spare, room, room + to - from, from - segment.start).then(
       () => true,
