@@ -9,8 +9,9 @@ import { ManualClock } from '@gantrymq/remoting/testing'
 import { startRecording } from './recording.ts'
 
 const TICK_MS = 5
-/** Longer than a consumer takes to commit its offsets, milliseconds of its clock. */
+/** Longer than a consumer takes to commit its offsets, in steps that are short for a call under way, milliseconds of its clock. */
 const COMMIT_MS = 6000
+const STEP_MS = 50
 /** Longer than members take to know each other, milliseconds. */
 const BALANCED_MS = 300
 
@@ -31,7 +32,10 @@ async function consume<T>(work: () => Promise<T>): Promise<T> {
   const arrived = once(arrivals, 'message')
   const result = await work()
   await arrived
-  clock.advance(COMMIT_MS)
+  for (let passed = 0; passed < COMMIT_MS; passed += STEP_MS) {
+    clock.advance(STEP_MS)
+    await setTimeout(1)
+  }
   await ask('idle')
   return result
 }

@@ -1,6 +1,6 @@
 // The broker as operators run it, in its own process.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once as event } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,19 +13,31 @@ import { RemotingClient } from '@gantrymq/remoting'
 
 const program = fileURLToPath(new URL('../src/bin/mqbroker.ts', import.meta.url))
 
+/** The programs of each home folder. */
+const programsOf = new Map<string, ChildProcess[]>()
+
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'broker-process-'))
-  t.after(() => rm(path, { recursive: true, force: true }))
+  programsOf.set(path, [])
+  t.after(async () => {
+    // A program that runs would write into the folder while it is removed.
+    for (const child of programsOf.get(path) ?? []) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGKILL')
+      await event(child, 'exit')
+    }
+    await rm(path, { recursive: true, force: true })
+  })
   return path
 }
 
 /** Starts the program with its own home folder and waits for the boot line. */
-async function start(t: TestContext, home: string, ...args: string[]) {
+async function start(home: string, ...args: string[]) {
   const { PATH, NODE_COMPILE_CACHE } = process.env
   const environment = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
   const flags = ['--listen-port', '0', '--mapped-file-size-commit-log', '16777216', ...args]
   const child = spawn(process.execPath, [program, ...flags], { env: environment })
-  t.after(() => child.kill('SIGKILL'))
+  programsOf.get(home)?.push(child)
   const ended = event(child, 'exit') as Promise<[code: number | null, signal: string | null]>
   const lines: string[] = []
   for await (const line of createInterface(child.stdout)) {
@@ -79,7 +91,7 @@ test('after kill -9 every acknowledged message is there, once, and the broker go
   const home = await folder(t)
   const client = new RemotingClient()
   t.after(() => client.close())
-  const first = await start(t, home)
+  const first = await start(home)
   const acknowledged: string[] = []
   const sender = async (name: number) => {
     for (let i = 0; ; i++) {
@@ -96,7 +108,7 @@ test('after kill -9 every acknowledged message is there, once, and the broker go
   first.child.kill('SIGKILL')
   await Promise.all(senders)
 
-  const second = await start(t, home)
+  const second = await start(home)
   const found = await pullAll(client, second.address)
   const once = new Set(found)
   assert.equal(once.size, found.length)
@@ -110,7 +122,7 @@ test('SIGTERM keeps everything and ends the program with 0', { timeout: 60_000 }
   const home = await folder(t)
   const client = new RemotingClient()
   t.after(() => client.close())
-  const first = await start(t, home)
+  const first = await start(home)
   for (const body of ['a', 'b']) await send(client, first.address, body)
   const commit = { consumerGroup: 'g', topic: 'Orders', queueId: 0, commitOffset: 1 }
   await pullAll(client, first.address)
@@ -119,12 +131,12 @@ test('SIGTERM keeps everything and ends the program with 0', { timeout: 60_000 }
   assert.deepEqual(await first.ended, [0, null])
   assert.equal(await readFile(join(home, 'store', 'config', 'consumerOffset.json'), 'utf8'), '{"offsetTable":{"Orders@g":{0:1}}}') // biome-ignore format: one thought
 
-  const second = await start(t, home)
+  const second = await start(home)
   assert.deepEqual(await pullAll(client, second.address), ['a', 'b'])
 })
 
 test('SIGUSR1 opens no debugger port, and SIGHUP ends the program with 0', { timeout: 60_000 }, async t => {
-  const { child, ended } = await start(t, await folder(t))
+  const { child, ended } = await start(await folder(t))
   const said: string[] = []
   child.stderr.on('data', chunk => said.push(String(chunk)))
   child.kill('SIGUSR1')
@@ -170,7 +182,7 @@ async function fails(home: string, ...args: string[]): Promise<{ readonly code: 
 
 test('a second broker on the same store ends with 255, and says what to do', { timeout: 60_000 }, async t => {
   const home = await folder(t)
-  await start(t, home)
+  await start(home)
   const { code, said } = await fails(home)
   assert.equal(code, 255)
   assert.match(said, /^the broker could not start: .*is in use: stop the other broker, or choose another folder/)
@@ -180,14 +192,14 @@ test('a broker on the store of another cluster ends with 255, and says what to d
   const home = await folder(t)
   const client = new RemotingClient()
   t.after(() => client.close())
-  const { child, ended, address } = await start(t, home, '--broker-cluster-name', 'Berlin')
+  const { child, ended, address } = await start(home, '--broker-cluster-name', 'Berlin')
   await send(client, address, 'of Berlin')
   child.kill('SIGTERM')
   await ended
   const { code, said } = await fails(home, '--broker-cluster-name', 'Vienna')
   assert.equal(code, 255)
   assert.match(said, /^the broker could not start: \S+topics\.json is of a broker of another cluster: .* Vienna\. Choose another storePathRootDir, or set brokerClusterName/) // biome-ignore format: one thought
-  const again = await start(t, home, '--broker-cluster-name', 'Berlin')
+  const again = await start(home, '--broker-cluster-name', 'Berlin')
   assert.deepEqual(await pullAll(client, again.address), ['of Berlin'])
 })
 

@@ -27,7 +27,7 @@ function bucketsOf(delay: EventLoopDelay) {
 
 test('sampling begins with the first scrape and ends with close', () => {
   const { sampler, isEnabled } = handSampler()
-  const delay = new EventLoopDelay('x_seconds', sampler)
+  const delay = new EventLoopDelay('x_seconds', () => sampler)
   assert.equal(isEnabled(), false)
   delay.family()
   assert.equal(isEnabled(), true)
@@ -38,7 +38,7 @@ test('sampling begins with the first scrape and ends with close', () => {
 
 test('the sampling interval does not count as delay, and buckets only grow from scrape to scrape', () => {
   const { sampler, wakeAfter } = handSampler()
-  const delay = new EventLoopDelay('x_seconds', sampler)
+  const delay = new EventLoopDelay('x_seconds', () => sampler)
   delay.family()
   for (const ms of [20.1, 20.2, 20.3, 25.5, 60]) wakeAfter(ms)
   const first = bucketsOf(delay)

@@ -15,19 +15,23 @@ const BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5]
  */
 export class EventLoopDelay {
   readonly #name: string
-  readonly #sampler: DelaySampler
+  readonly #newSampler: () => DelaySampler
+  #sampler: DelaySampler | undefined
   readonly #counts = new Float64Array(BOUNDS.length + 1)
   #sum = 0
   #closed = false
 
   /** @param name The name of the metric, which is in seconds: `rocketmq_nameserver_event_loop_delay_seconds`. */
-  constructor(name: string, sampler: DelaySampler = monitorEventLoopDelay({ resolution: RESOLUTION_MS })) {
+  constructor(
+    name: string,
+    newSampler: () => DelaySampler = () => monitorEventLoopDelay({ resolution: RESOLUTION_MS }),
+  ) {
     this.#name = name
-    this.#sampler = sampler
+    this.#newSampler = newSampler
   }
 
   family(): MetricFamily {
-    if (!this.#closed && !this.#sampler.enable()) this.#drain()
+    if (!this.#closed) this.#sample()
     return {
       type: 'histogram',
       name: this.#name,
@@ -37,27 +41,32 @@ export class EventLoopDelay {
     }
   }
 
+  #sample(): void {
+    const sampler = (this.#sampler ??= this.#newSampler())
+    if (!sampler.enable()) this.#drain(sampler)
+  }
+
   /**
    * Moves what was sampled since the last scrape into buckets that only grow, so that any number of scrapers can read
    * them.
    */
-  #drain(): void {
-    const { count, mean } = this.#sampler
+  #drain(sampler: DelaySampler): void {
+    const { count, mean } = sampler
     if (count === 0) return
     let below = 0
     BOUNDS.forEach((bound, bucket) => {
-      const upTo = countUpTo(this.#sampler, bound)
+      const upTo = countUpTo(sampler, bound)
       ;(this.#counts[bucket] as number) += upTo - below
       below = upTo
     })
     ;(this.#counts[BOUNDS.length] as number) += count - below
     this.#sum += Math.max(0, mean / NANOS - RESOLUTION_MS / 1000) * count
-    this.#sampler.reset()
+    sampler.reset()
   }
 
   close(): void {
     this.#closed = true
-    this.#sampler.disable()
+    this.#sampler?.disable()
   }
 }
 
