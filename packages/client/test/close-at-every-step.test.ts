@@ -90,7 +90,7 @@ const STEPS: Readonly<Record<OutageKind, readonly Step[]>> = {
 const DRAIN_MS = 2000
 
 /** By the clock: running work may finish, and a silent broker is waited for once or twice. */
-const CLOSED_WITHIN_MS: Readonly<Record<OutageKind, number>> = { killed: 1000, silent: DRAIN_MS + 8500 }
+const CLOSED_WITHIN_MS: Readonly<Record<OutageKind, number>> = { killed: DRAIN_MS, silent: DRAIN_MS + 8500 }
 
 async function runAndClose(
   t: TestContext,
