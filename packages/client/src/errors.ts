@@ -165,9 +165,12 @@ const EXCEPTION = /\b(?:[a-z][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error)\b(?::\s*)?
 /** What the name of a class of a package is before its last part. */
 const PACKAGE = /\b(?:[a-z][\w$]*\.){2,}(?=[A-Z])/g
 
+/** The peer decides how long a remark is, and the expressions above take the square of that. */
+const MAX_REMARK = 1000
+
 /** A remark for people: its first line, without names of Java's classes and frames of its stacks. */
 export function remarkText(remark: string | null | undefined): string {
-  const [line = ''] = (remark ?? '').split('\n')
+  const [line = ''] = (remark ?? '').slice(0, MAX_REMARK).split('\n')
   const text = line
     .replace(STACK_FRAME, '')
     .replace(EXCEPTION, '')

@@ -80,6 +80,19 @@ test('a producer in two groups gets replies until it has left both', () => {
   assert.equal(registry.producerPeer('client-1'), undefined)
 })
 
+test('a connection with several client ids leaves none of them behind', () => {
+  const registry = new ClientRegistry()
+  const peer = fakePeer({ id: 1 })
+  const [one, two] = ['one', 'two'].map(clientId => ({ ...client(1, clientId), peer })) as [Client, Client]
+  registry.beatProducer('g1', one)
+  registry.beatProducer('g2', two)
+  registry.removeProducer('g1', 1)
+  assert.equal(registry.producerPeer('one'), peer, 'it is a producer of the other group still')
+  registry.removeProducer('g2', 1)
+  assert.equal(registry.producerPeer('one'), undefined)
+  assert.equal(registry.producerPeer('two'), undefined)
+})
+
 test('the producers of a group are asked in turn, and closed connections are passed over', () => {
   const registry = new ClientRegistry()
   const closed = { ...client(2), peer: fakePeer({ id: 2, isOpen: false }) }

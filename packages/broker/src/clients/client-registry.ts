@@ -57,6 +57,14 @@ const CLIENT_EXPIRY_MS = 120_000
 /** How many producers a transaction check may try (Apache's ProducerManager.getAvailableChannel). */
 const PRODUCER_TRIES = 3
 
+/** What one connection has joined. */
+interface GroupsOfPeer {
+  readonly producers: Set<string>
+  readonly consumers: Set<string>
+  /** Under which its producers joined; usually one. */
+  readonly clientIds: Set<string>
+}
+
 /**
  * The clients of all groups, without sockets and time: Apache's ProducerManager and ConsumerManager. Methods return which groups
  * have changed; the caller notifies them.
@@ -65,7 +73,7 @@ export class ClientRegistry {
   readonly #producers = new Map<string, Map<number, Client>>()
   readonly #consumers = new Map<string, ChangingGroup>()
   /** The groups of each peer, so that the end of a connection does not search all groups. */
-  readonly #groupsOfPeer = new Map<number, { readonly producers: Set<string>; readonly consumers: Set<string> }>()
+  readonly #groupsOfPeer = new Map<number, GroupsOfPeer>()
   /** Peers of producers by client id, for replies to their requests. */
   readonly #producerPeers = new Map<string, Peer>()
   #checks = 0
@@ -96,7 +104,9 @@ export class ClientRegistry {
     this.#producers.set(group, known)
     const isNew = beat(known, client)
     if (isNew) {
-      this.#groups(client.peer.id).producers.add(group)
+      const groups = this.#groups(client.peer.id)
+      groups.producers.add(group)
+      groups.clientIds.add(client.clientId)
       this.#producerPeers.set(client.clientId, client.peer)
     }
     return isNew
@@ -108,12 +118,13 @@ export class ClientRegistry {
     if (clients === undefined || client === undefined) return false
     clients.delete(peerId)
     if (clients.size === 0) this.#producers.delete(group)
-    this.#groups(peerId).producers.delete(group)
+    const groups = this.#groups(peerId)
+    groups.producers.delete(group)
     this.#forgetIfEmpty(peerId)
     // Apache forgets the peer even if it is in another group, and its requests then get no replies.
-    if (!this.#isProducer(peerId) && this.#producerPeers.get(client.clientId) === client.peer) {
-      this.#producerPeers.delete(client.clientId)
-    }
+    if (groups.producers.size > 0) return true
+    for (const id of groups.clientIds) if (this.#producerPeers.get(id) === client.peer) this.#producerPeers.delete(id)
+    groups.clientIds.clear()
     return true
   }
 
@@ -200,17 +211,13 @@ export class ClientRegistry {
     return [...new Set(silent.map(({ peer }) => peer))]
   }
 
-  #groups(peerId: number): { readonly producers: Set<string>; readonly consumers: Set<string> } {
+  #groups(peerId: number): GroupsOfPeer {
     let groups = this.#groupsOfPeer.get(peerId)
     if (groups === undefined) {
-      groups = { producers: new Set(), consumers: new Set() }
+      groups = { producers: new Set(), consumers: new Set(), clientIds: new Set() }
       this.#groupsOfPeer.set(peerId, groups)
     }
     return groups
-  }
-
-  #isProducer(peerId: number): boolean {
-    return (this.#groupsOfPeer.get(peerId)?.producers.size ?? 0) > 0
   }
 
   #forgetIfEmpty(peerId: number): void {

@@ -95,7 +95,9 @@ export class PopReader {
     for (const queue of this.#queuesOf(request)) {
       const result = this.#popQueue(queue, { ...request, max: left, clock })
       rest += result.rest
-      loading ??= result.loading
+      // The caller waits for the first read; the next pop meets the failure of another one.
+      if (loading === undefined) loading = result.loading
+      else result.loading?.catch(() => {})
       if (result.part === undefined) continue
       parts.push(result.part)
       left -= result.part.offsets.length
