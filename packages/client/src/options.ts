@@ -133,6 +133,6 @@ function unknownOption(who: string, name: string, table: DeclaredOptions): Clien
   const ours = JAVA_NAMES[name] ?? Object.entries(table).find(isJavas)?.[0]
   const like = ours === undefined ? wordMeant(name.slice(0, 80), Object.keys(table)) : undefined
   const guess = like === undefined ? 'docs/client-options.md lists all' : `did you mean ${like}?`
-  const advice = ours === undefined ? guess : `what other clients call so is option ${ours} here`
+  const advice = ours === undefined ? guess : `this client calls it ${ours}`
   return new ClientError('BAD_OPTION', `${who}: there is no option ${name.slice(0, 80)}; ${advice}`)
 }

@@ -414,7 +414,7 @@ const cases: readonly Case[] = [
   {
     what: 'options with the names of the Java client',
     options: () => ({ namesrvAddr: nameServers }) as unknown as ClientOptions,
-    names: /no option namesrvAddr.*is option nameServers here/,
+    names: /no option namesrvAddr.*this client calls it nameServers/,
     code: 'BAD_OPTION',
   },
 ]

@@ -140,7 +140,7 @@ test('ALL_PULLS_FAIL: no queue gave messages for ten seconds, and it ends with t
   await until(() => started_.codes().includes('ALL_PULLS_FAIL'), 2)
   assert.match(
     started_.problems.at(-1)?.message ?? '',
-    /no messages have been pulled from .* since 10 s: .*disk is broken/,
+    /no messages have been pulled from .* for 10 s: .*disk is broken/,
   )
   mq.fail.clear()
   await until(() => started_.consumer.readiness.ready, 2)

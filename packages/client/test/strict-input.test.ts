@@ -196,10 +196,10 @@ test('names of other clients are answered with the name here', async () => {
   const start = (options: object) => Producer.start(options as Any)
   const refused = (options: object, message: RegExp) =>
     assert.rejects(start({ group: 'g', ...options }), { code: 'BAD_OPTION', message })
-  await refused({ namesrvAddr: 'a:1' }, /no option namesrvAddr; what other clients call so is option nameServers here/)
-  await refused({ sendMsgTimeout: 1 }, /is option timeoutMs here/)
-  await refused({ producerGroup: 'g' }, /is option group here/)
-  await refused({ retryTimesWhenSendFailed: 1 }, /is option retries here/)
+  await refused({ namesrvAddr: 'a:1' }, /no option namesrvAddr; this client calls it nameServers/)
+  await refused({ sendMsgTimeout: 1 }, /this client calls it timeoutMs/)
+  await refused({ producerGroup: 'g' }, /this client calls it group/)
+  await refused({ retryTimesWhenSendFailed: 1 }, /this client calls it retries/)
 })
 
 test('credentials with blanks at their ends are refused, and so are paths where TLS wants contents', async () => {

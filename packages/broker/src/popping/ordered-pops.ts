@@ -123,7 +123,7 @@ export class OrderedPops {
     this.#last.delete(key)
   }
 
-  /** Sets the alarm to when the first message is visible that blocks the queue; the caller of `takeFreed` then tries a pop. */
+  /** Sets the alarm to when the last message that blocks the queue is visible; the caller of `takeFreed` then tries a pop. */
   #setAlarm(entry: Entry, now: number): void {
     if (entry.alarm !== undefined) this.#alarms.delete(entry.alarm)
     entry.alarm = undefined

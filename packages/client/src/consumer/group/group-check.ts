@@ -23,7 +23,7 @@ export interface GroupCheckOptions {
 /** How often a member looks at its group, in milliseconds, and how long after the start the first time. */
 export const GROUP_CHECK_MS = 60_000
 export const FIRST_CHECK_MS = 5000
-/** A connection that was given up lives on for so long, in milliseconds: until then one client may be seen twice. */
+/** A connection that was given up may stay open for so long, in milliseconds: until then one client may be seen twice. */
 export const TWICE_AGAIN_MS = 40_000
 /** So many looks without a difference end the problem: members that differ overwrite each other at the broker. */
 const SAME_LOOKS = 3

@@ -75,7 +75,7 @@ export class PollHealth {
     const count = this.#queues.size === 1 ? 'its only queue' : `all of its ${this.#queues.size} queues`
     problems.raise(
       'ALL_PULLS_FAIL',
-      `no messages have been pulled from ${count} since ${ALL_FAIL_MS / 1000} s: ${error.message}`,
+      `no messages have been pulled from ${count} for ${ALL_FAIL_MS / 1000} s: ${error.message}`,
     )
   }
 
