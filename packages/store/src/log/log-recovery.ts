@@ -7,7 +7,6 @@ import { storeTimeAt } from './record-check.ts'
 const CHECKED_FILES = 3
 /** Apache's StoreCheckpoint.getMinTimestamp allows for times of messages that are out of order. */
 const TIME_MARGIN_MS = 3000
-const CHUNK_BYTES = 4 << 20
 /** More than the fixed fields of any record. */
 const HEAD_BYTES = 128
 
@@ -60,17 +59,7 @@ export async function settleEnd(segments: SegmentList, from: number, end: number
   // The newest first: after a crash in between, the rest is still without gaps.
   for (const segment of later.toReversed()) await segments.remove(segment)
   const last = segments.find(end)
-  if (last !== undefined) await zeroBehind(last, end)
+  last?.clearFrom(end - last.start)
   for (const segment of segments.all) if (segment.end > from || segment === last) await segment.datasync()
   await segments.syncFolder()
-}
-
-async function zeroBehind(segment: Segment, end: number): Promise<void> {
-  const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, segment.size))
-  const zeros = Buffer.alloc(chunk.length)
-  for (let at = end - segment.start; at < segment.size; at += chunk.length) {
-    const bytes = Math.min(chunk.length, segment.size - at)
-    await segment.read(chunk, 0, bytes, at)
-    if (chunk.compare(zeros, 0, bytes, 0, bytes) !== 0) segment.writeAllSync(zeros, 0, bytes, at)
-  }
 }
