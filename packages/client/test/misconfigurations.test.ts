@@ -265,7 +265,7 @@ const cases: readonly Case[] = [
     code: 'ROUTE_MISSING',
   },
   {
-    what: 'a broker whose address nobody can reach',
+    what: 'a broker whose address no client can reach',
     options: async () => {
       await register('lost', '0.0.0.0:1', 'Lost')
       return { nameServers }

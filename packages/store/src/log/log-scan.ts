@@ -161,7 +161,7 @@ export class LogScan {
     const to = Math.min(segment.end, from + room)
     if (from >= to) return
     if (this.#spare.length === 0) this.#spare = Buffer.allocUnsafeSlow(2 * room)
-    // Perhaps no one needs these bytes. Otherwise they are read again, and whoever reads them gets the error.
+    // Perhaps no one needs these bytes. Otherwise they are read again, and that read gets the error.
     const isRead = segment.read(this.#spare, room, room + to - from, from - segment.start).then(
       () => true,
       () => false,
