@@ -1,6 +1,4 @@
 export { fakePeer } from './fake-peer.ts'
-export type { Fault, FaultyAnswer, SeenRequest, SetFault } from './faults.ts'
-export { FaultyServer, type FaultyServerOptions, noReply } from './faulty-server.ts'
 export { ManualClock } from './manual-clock.ts'
 export { memorySockets } from './memory-sockets.ts'
 export { type Numbers, numbersFrom } from './numbers.ts'
