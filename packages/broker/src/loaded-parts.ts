@@ -31,6 +31,10 @@ export interface Loading {
   readonly onOptions: (before: BrokerOptions, after: BrokerOptions) => void
 }
 
+/**
+ * Opens the store, reads the tables and the certificates.
+ * @throws RemotingError BAD_OPTION, TLS; StoreError; Error if a table can neither be read nor put aside. Nothing stays open then
+ */
 export async function loadParts(options: BrokerOptions, loading: Loading): Promise<LoadedParts> {
   const { log, clock, unknownKeys, disk, onTopics, onOptions } = loading
   let current = options
@@ -49,17 +53,22 @@ export async function loadParts(options: BrokerOptions, loading: Loading): Promi
   const of = { settings: () => settings.options, files: new WholeFiles(stored.disk), clock, log }
   // The store comes first: it claims the folder, so that no other broker changes the tables meanwhile.
   const store = await MessageStore.open(stored)
+  const tables = [
+    Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
+    Groups.open({ ...of, path: file('subscriptionGroup.json') }),
+    OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
+    DelayOffsets.open({ ...of, path: file('delayOffset.json') }),
+  ] as const
+  const certificates = openServerTls(brokerOptions, options, { log, clock })
   try {
-    const [topics, groups, offsets, delayOffsets, tls] = await Promise.all([
-      Topics.open({ ...of, path: file('topics.json'), onChange: onTopics }),
-      Groups.open({ ...of, path: file('subscriptionGroup.json') }),
-      OffsetFile.open({ ...of, path: file('consumerOffset.json') }),
-      DelayOffsets.open({ ...of, path: file('delayOffset.json') }),
-      openServerTls(brokerOptions, options, { log, clock }),
-    ])
+    const [topics, groups, offsets, delayOffsets, tls] = await Promise.all([...tables, certificates])
     return { clock, settings, topics, groups, offsets, delayOffsets, store, tls }
   } catch (error) {
-    await store.close()
+    // The others end first: a table that is put aside must not be in the folder of the next broker.
+    await Promise.allSettled(tables)
+    const tls = await certificates.catch(() => undefined)
+    tls?.server?.close()
+    await store.close().catch((later: unknown) => log.error({ err: later }, 'the store could not be closed'))
     throw error
   }
 }
