@@ -25,7 +25,7 @@ import { SendPath } from './fast/send-path.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
 import { refusedRequests } from './handlers/refused.ts'
-import { coldPullLimits, hotBytes, sendWaitLimits } from './limits.ts'
+import { coldReadLimits, hotBytes, sendWaitLimits } from './limits.ts'
 import { type LoadedParts, loadParts } from './loaded-parts.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { NameServers } from './name-servers/name-servers.ts'
@@ -35,7 +35,7 @@ import { PeriodicWork } from './periodic-work.ts'
 import { Popping } from './popping/popping.ts'
 import { Ports } from './ports.ts'
 import { AnswerTurns } from './pulling/answer-turns.ts'
-import { ColdPulls } from './pulling/cold-pulls.ts'
+import { ColdReads } from './pulling/cold-reads.ts'
 import { HeldPulls } from './pulling/held-pulls.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import { WaitingSends } from './sending/waiting-sends.ts'
@@ -148,7 +148,7 @@ export class Broker {
       writer,
       waitingSends: new WaitingSends({ limits: () => sendWaitLimits(options()), clock }),
       heldPulls,
-      coldPulls: new ColdPulls({ limits: () => coldPullLimits(options()), turns, clock }),
+      coldReads: new ColdReads({ limits: () => coldReadLimits(options()), turns, clock }),
       popping,
       timers: due.timers,
       topicQueues: nameServers.topicQueues,
@@ -289,10 +289,10 @@ export class Broker {
   }
 
   #onClose(connection: Connection, reason: CloseReason): void {
-    const { heldPulls, coldPulls, popping, notices, clients } = this.#context
+    const { heldPulls, coldReads, popping, notices, clients } = this.#context
     this.metrics.connectionsClosed.add({ reason })
     heldPulls.drop(connection.id)
-    coldPulls.drop(connection.id)
+    coldReads.drop(connection.id)
     popping?.drop(connection.id)
     notices.membersChanged(clients.drop(connection.id))
   }
@@ -341,14 +341,14 @@ export class Broker {
   }
 
   async #closeConnections(limits: Required<ServerCloseOptions>): Promise<void> {
-    const { heldPulls, coldPulls, popping, waitingSends, clock } = this.#context
+    const { heldPulls, coldReads, popping, waitingSends, clock } = this.#context
     heldPulls.close(clock.elapsed())
     popping?.stop()
     await this.#ports.close(limits)
     await Promise.all([this.#nameServers.close(), this.#loaded.settings.close()])
     this.#due.stop()
     waitingSends.close()
-    coldPulls.close()
+    coldReads.close()
   }
 
   /** After the store: each of them waits for messages that it was storing. */

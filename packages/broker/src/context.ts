@@ -12,7 +12,7 @@ import type { TopicQueues } from './name-servers/topic-queues.ts'
 import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
 import type { Popping } from './popping/popping.ts'
-import type { ColdPulls } from './pulling/cold-pulls.ts'
+import type { ColdReads } from './pulling/cold-reads.ts'
 import type { HeldPulls } from './pulling/held-pulls.ts'
 import type { MessageWriter } from './sending/message-writer.ts'
 import type { WaitingSends } from './sending/waiting-sends.ts'
@@ -39,7 +39,7 @@ export interface BrokerContext {
   /** What producers send goes through it, so that it waits while the store is busy, and keeps its order. */
   readonly waitingSends: WaitingSends
   readonly heldPulls: HeldPulls
-  readonly coldPulls: ColdPulls
+  readonly coldReads: ColdReads
   /** Undefined: the broker has a folder, and refuses consumption by pop. */
   readonly popping: Popping | undefined
   /** Undefined: the broker has a folder, and refuses messages that are delivered at any time. */

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import type { BrokerOptions } from './options.ts'
-import type { ColdPullLimits } from './pulling/cold-pulls.ts'
+import type { ColdReadLimits } from './pulling/cold-reads.ts'
 import type { SendWaitLimits } from './sending/waiting-sends.ts'
 
 /** Part of the machine's memory that likely holds the newest messages (Apache's accessMessageInMemoryMaxRatio). */
@@ -15,8 +15,8 @@ export function sendWaitLimits(options: BrokerOptions): SendWaitLimits {
   return { sends, ms: brokerFastFailureEnable ? waitTimeMillsInSendQueue : undefined }
 }
 
-export function coldPullLimits(options: BrokerOptions): ColdPullLimits {
-  const { brokerFastFailureEnable, waitTimeMillsInPullQueue, maxColdPulls: pulls, maxRequestsInProgress } = options
-  const pullsPerConnection = Math.max(Math.floor(maxRequestsInProgress / 2), 1)
-  return { pulls, pullsPerConnection, ms: brokerFastFailureEnable ? waitTimeMillsInPullQueue : undefined }
+export function coldReadLimits(options: BrokerOptions): ColdReadLimits {
+  const { brokerFastFailureEnable, waitTimeMillsInPullQueue, maxColdPulls: requests, maxRequestsInProgress } = options
+  const requestsPerConnection = Math.max(Math.floor(maxRequestsInProgress / 2), 1)
+  return { requests, requestsPerConnection, ms: brokerFastFailureEnable ? waitTimeMillsInPullQueue : undefined }
 }

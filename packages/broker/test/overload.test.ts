@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { consumeRequests, membershipRequests, pullFlags } from '@gantrymq/protocol'
+import { consumeRequests, decodeMessages, membershipRequests, pullFlags, queryRequests } from '@gantrymq/protocol'
 import { RemotingClient, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory } from './broker-in-memory.ts'
 import { messagesIn, sendMessage, settle } from './requests.ts'
@@ -73,6 +73,39 @@ test('while the disk does not answer, a bounded number of pulls waits for it, an
   assert.deepEqual(codes.slice(4), [2, 2, 2, 2, 2, 2], 'those that waited for 5 s')
   goOn()
   assert.equal(await pull(others), 0)
+})
+
+test('while the disk does not answer, queries wait like pulls: a bounded number, for a bounded time', async t => {
+  const disk = new StoppableDisk()
+  const mq = await brokerInMemory(t, { disk, commitLogMemory: 16, maxColdPulls: 6, maxRequestsInProgress: 8 })
+  const properties = 'KEYS\u0001k\u0002'
+  for (let n = 0; n < 12; n++) await sendMessage(mq, { queueId: 2, properties }, 'x'.repeat(3_000_000))
+  const goOn = disk.stopReads()
+  t.after(goOn)
+  const codes: number[] = []
+  const note = async (answer: Promise<{ code: number }>): Promise<void> => {
+    const failed = (error: unknown) => ({ code: (error as ResponseError).responseCode })
+    codes.push((await answer.catch(failed)).code)
+  }
+  const others = new RemotingClient({ clock: mq.clock, dial: mq.dial })
+  t.after(() => others.close())
+  const byKey = { topic: 'Orders', key: 'k', maxNum: 64, beginTimestamp: 0n, endTimestamp: 2n ** 62n }
+  const query = (client: RemotingClient) =>
+    client.call(mq.brokerAddress, queryRequests.QUERY_MESSAGE, { header: byKey }, { timeoutMs: 20_000 })
+  const view = (client: RemotingClient) =>
+    client.call(mq.brokerAddress, queryRequests.VIEW_MESSAGE_BY_ID, { header: { offset: 0 } }, { timeoutMs: 20_000 })
+  for (let n = 0; n < 5; n++) {
+    void note(view(mq.client))
+    void note(n % 2 === 0 ? query(others) : view(others))
+  }
+  await settle()
+  assert.deepEqual(codes, [2, 2, 2, 2], 'of 10 queries 6 wait')
+  mq.clock.advance(5000)
+  await settle()
+  assert.deepEqual(codes.slice(4), [2, 2, 2, 2, 2, 2], 'those that waited for 5 s')
+  goOn()
+  const { body } = await query(others)
+  assert.equal(decodeMessages(body!).length, 1, 'two have more than 4 MiB')
 })
 
 function pullHeader(queueOffset: number) {

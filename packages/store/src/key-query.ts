@@ -13,24 +13,36 @@ export interface KeyedRecords {
 /** How much a query may find. Times are store times, milliseconds since the epoch, both included. */
 export interface KeyLimits {
   readonly max: number
+  /** Of all records; one is found even if it alone has more. Default: any number. */
+  readonly maxBytes?: number
+  /** Ends the query, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
   readonly begin: number
   readonly end: number
 }
 
-/** The newest records of a topic that have a key: Apache's DefaultMessageStore.queryMessage. */
+/**
+ * The newest records of a topic that have a key: Apache's DefaultMessageStore.queryMessage.
+ * @throws the error of the disk, the reason of the signal
+ */
 export async function recordsOfKey(
   index: KeyIndex,
   recordAt: (position: number) => Promise<Buffer | undefined>,
   topic: string,
   key: string,
-  limits: KeyLimits,
+  { maxBytes = Number.POSITIVE_INFINITY, ...limits }: KeyLimits,
 ): Promise<KeyedRecords> {
   const found = await index.search({ keyHash: stringHash(`${topic}#${key}`), ...limits })
   const records: Buffer[] = []
+  let bytes = 0
   // A message whose unique key is one of its keys, too, is in the index twice.
-  for (const position of new Set(found.positions.toReversed())) {
+  for (const position of new Set(found.positions)) {
+    limits.signal?.throwIfAborted()
     const record = await recordAt(position)
-    if (record !== undefined) records.push(record)
+    if (record === undefined) continue
+    bytes += record.length
+    if (bytes > maxBytes && records.length > 0) break
+    records.push(record)
   }
-  return { records, lastUpdate: found.lastUpdate, lastPosition: found.lastPosition }
+  return { records: records.toReversed(), lastUpdate: found.lastUpdate, lastPosition: found.lastPosition }
 }

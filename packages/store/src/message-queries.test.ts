@@ -75,6 +75,22 @@ test('a message is found by each of its keys and by its unique key, once', async
   assert.ok(lastPosition > 0)
 })
 
+test('a query takes the newest messages that fit into its bytes, and one in any case', async t => {
+  const { store, send } = await fixture(t)
+  for (let sent = 0; sent < 5; sent++) await send('Orders', 'KEYS\u0001k\u0002')
+  const bytes = store.end / 5
+  assert.deepEqual(await queueOffsetsOf(store, 'Orders', 'k', { maxBytes: 3 * bytes }), [2, 3, 4])
+  assert.deepEqual(await queueOffsetsOf(store, 'Orders', 'k', { maxBytes: 3 * bytes - 1 }), [3, 4])
+  assert.deepEqual(await queueOffsetsOf(store, 'Orders', 'k', { maxBytes: 1 }), [4])
+})
+
+test('a query ends with its signal', async t => {
+  const { store, send } = await fixture(t)
+  await send('Orders', 'KEYS\u0001k\u0002')
+  const reason = new Error('enough')
+  await assert.rejects(store.queryKey('Orders', 'k', { ...EVER, signal: AbortSignal.abort(reason) }), reason)
+})
+
 test('the offset of a time is found by the store times of messages', async t => {
   const { store, clock, send } = await fixture(t)
   for (let sent = 0; sent < 5; sent++) {

@@ -3,7 +3,7 @@ import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseEr
 import { type ConsumeQueue, Found } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { FAQ } from '../remarks.ts'
-import { coldBusy } from '../pulling/cold-pulls.ts'
+import { coldBusy } from '../pulling/cold-reads.ts'
 import type { HeldPull, TryReason } from '../pulling/held-pulls.ts'
 import { checkPull, type PullAllowed } from '../pulling/pull-checks.ts'
 import { bodyBytes, type PullAnswer, type PullHeader, pullReply, resetReply } from '../pulling/pull-reply.ts'
@@ -117,11 +117,11 @@ function read(
   allowed: PullAllowed,
   context: BrokerContext,
 ): PullAnswer | Promise<PullAnswer> {
-  const { coldPulls } = context
+  const { coldReads } = context
   const { peer } = pull
-  const answer = readLoaded(pull, offset, allowed, context, coldPulls.mayWait(peer.id))
+  const answer = readLoaded(pull, offset, allowed, context, coldReads.mayWait(peer.id))
   if (!(answer instanceof Promise)) return answer
-  return coldPulls.answer(peer.id, answer, () => readLoaded(pull, offset, allowed, context, true), bodyBytes)
+  return coldReads.answer(peer.id, answer, () => readLoaded(pull, offset, allowed, context, true), bodyBytes)
 }
 
 /** Reads what is in memory. A promise for what must be loaded before. @throws ResponseError if nothing may be loaded */

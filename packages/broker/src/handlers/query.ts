@@ -5,22 +5,29 @@ import type { BrokerContext } from '../context.ts'
 
 const { QUERY_NOT_FOUND, SYSTEM_ERROR } = responseCodes
 
+/**
+ * Bytes of the messages in an answer, unless one alone has more. Apache has no such limit: 64 messages of 4 MiB are more than a client
+ * takes in a frame.
+ */
+const MAX_QUERY_BYTES = 4 << 20
+
 /** Finding messages and offsets: Apache's QueryMessageProcessor and AdminBrokerProcessor. */
 export const queryHandlers: HandlersFor<typeof queryRequests, BrokerContext> = {
-  async QUERY_MESSAGE({ header }, { store, settings }) {
+  async QUERY_MESSAGE({ header, peer }, { store, settings, coldReads }) {
     const { topic, key, maxNum, beginTimestamp, endTimestamp, _UNIQUE_KEY_QUERY: isUnique } = header
     const { defaultQueryMaxNum, maxMsgsNumBatch } = settings.options
     const max = Math.min(isUnique ? defaultQueryMaxNum : Math.max(maxNum, 0), maxMsgsNumBatch)
-    const limits = { max, begin: timeOf(beginTimestamp), end: timeOf(endTimestamp) }
-    const { records, lastUpdate, lastPosition } = await store.queryKey(topic, key, limits)
+    const limits = { max, maxBytes: MAX_QUERY_BYTES, begin: timeOf(beginTimestamp), end: timeOf(endTimestamp) }
+    const search = (signal: AbortSignal) => store.queryKey(topic, key, { ...limits, signal })
+    const { records, lastUpdate, lastPosition } = await coldReads.query(peer.id, search)
     if (records.length === 0) {
       throw new ResponseError(QUERY_NOT_FOUND, 'can not find message, maybe time range not correct')
     }
     return { header: { indexLastUpdateTimestamp: lastUpdate, indexLastUpdatePhyoffset: lastPosition }, body: records }
   },
 
-  async VIEW_MESSAGE_BY_ID({ header: { offset } }, { store }) {
-    const body = await store.messageAt(offset)
+  async VIEW_MESSAGE_BY_ID({ header: { offset }, peer }, { store, coldReads }) {
+    const body = await coldReads.query(peer.id, () => store.messageAt(offset))
     if (body !== undefined) return { body }
     throw new ResponseError(SYSTEM_ERROR, `can not find message by the offset, ${offset}`)
   },

@@ -22,6 +22,8 @@ export interface KeySearch {
   readonly max: number
   readonly begin: number
   readonly end: number
+  /** Ends the search, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Records that may have the key. Another key with the same hash is found, too. */
@@ -267,7 +269,7 @@ export class KeyIndex implements DerivedData {
   }
 
   /** Looks for a key, newest records first: Apache's IndexService.queryOffset. @throws the disk's error */
-  async search({ keyHash, max, begin, end }: KeySearch): Promise<FoundKeys> {
+  async search({ keyHash, max, begin, end, signal }: KeySearch): Promise<FoundKeys> {
     const hash = positiveHash(keyHash)
     const newest = this.#indexFiles.at(-1)
     const found = {
@@ -278,7 +280,7 @@ export class KeyIndex implements DerivedData {
     for (const file of this.#indexFiles.toReversed()) {
       if (found.positions.length >= max) break
       if (file.beginTimestamp <= end && file.endTimestamp >= begin)
-        await collect(file, { keyHash: hash, max, begin, end }, found.positions)
+        await collect(file, { keyHash: hash, max, begin, end, signal }, found.positions)
       if (file.beginTimestamp < begin) break
     }
     return found
@@ -294,9 +296,12 @@ export class KeyIndex implements DerivedData {
 }
 
 /** Apache's IndexFile.selectPhyOffset. The file may have been deleted meanwhile. */
-async function collect(file: IndexFile, { keyHash, max, begin, end }: KeySearch, positions: number[]): Promise<void> {
+async function collect(file: IndexFile, search: KeySearch, positions: number[]): Promise<void> {
+  const { keyHash, max, begin, end, signal } = search
   try {
     for await (const entry of file.chain(await file.newestOf(keyHash))) {
+      // A key of many messages has a long chain.
+      signal?.throwIfAborted()
       if (entry.seconds < 0 || positions.length >= max) return
       const time = file.beginTimestamp + entry.seconds * 1000
       // The entry's time is cut to seconds, so its record may be up to a second younger.
