@@ -1,5 +1,4 @@
 import diagnostics from 'node:diagnostics_channel'
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Answering } from './answering.ts'
@@ -22,15 +21,16 @@ import {
   defaultConnectionLimits,
   type Traffic,
 } from './connection-options.ts'
+import { ConnectionWrites } from './connection-writes.ts'
 import { FrameError, RemotingError } from './errors.ts'
 import type { FastConnection, FastPath } from './fast-path.ts'
 import { foreignPeer, OPENING_BYTES } from './foreign-peer.ts'
-import { FrameDecoder, type OutgoingCommand, readCommand, scanHeader, writeFrame } from './frame.ts'
+import { FrameDecoder, readCommand, scanHeader } from './frame.ts'
 import type { MemoryShare } from './frame-memory.ts'
 import { HeaderView } from './header-view.ts'
 import { Held } from './held.ts'
 import { type Logger, silent } from './log.ts'
-import { Outbox } from './outbox.ts'
+import type { Outbox } from './outbox.ts'
 import { PendingCalls } from './pending-calls.ts'
 import { ReadTurns } from './read-turns.ts'
 import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
@@ -61,8 +61,7 @@ export function nextConnectionId(): number {
 export class Connection implements FastConnection {
   readonly id: number
   readonly remoteAddress: string
-  /** When bytes were last read or written, by `Clock.elapsed`. */
-  lastActivity: number
+  readonly outbox: Outbox
   readAt = 0
   readonly #stream: Duplex
   readonly #options: ConnectionOptions
@@ -71,21 +70,14 @@ export class Connection implements FastConnection {
   readonly #log: Logger
   readonly #decoder: FrameDecoder
   readonly #view = new HeaderView()
-  readonly #out = new Outbox()
+  readonly #writes: ConnectionWrites
   readonly #calls: PendingCalls
   readonly #answering: Answering
   readonly #traffic: Traffic | undefined
   readonly #turns: NonNullable<ConnectionOptions['turns']>
   readonly #share: MemoryShare | undefined
-  /**
-   * A socket does not read the bytes of a write that is done: the kernel has them, or they were encrypted. Any other stream may
-   * still hold them.
-   */
-  readonly #reusesWrites: boolean
   /** True if the next read overwrites the memory of the current one. */
   readonly #sharesReads: boolean
-  #reading = false
-  #corked = false
   #paused = false
   #pausedAt = 0
   /** True while the connection waits for memory. */
@@ -97,7 +89,8 @@ export class Connection implements FastConnection {
   /** The version in the peer's last command; 0 before the first one. */
   #peerVersion = 0
   #frameSince = 0
-  #blockedSince = 0
+  /** When bytes were last read, by `Clock.elapsed`; at first when the connection began. */
+  #heardAt: number
   #state: 'open' | 'closing' | 'closed' = 'open'
   /** Reported when a closing stream ends: `peer` if the peer closed first. */
   #closeReason: CloseReason = 'closed'
@@ -114,7 +107,7 @@ export class Connection implements FastConnection {
     this.#traffic = options.traffic
     this.#clock = options.clock ?? systemClock
     this.#log = options.log ?? silent
-    this.lastActivity = this.#clock.elapsed()
+    this.#heardAt = this.#clock.elapsed()
     this.#turns = options.turns ?? new ReadTurns()
     this.#share = options.memory?.share({
       onMemory: () => this.#onMemory(),
@@ -123,7 +116,15 @@ export class Connection implements FastConnection {
     this.#decoder = new FrameDecoder(this.#limits.maxFrame, options.pool, this.#share)
     this.#calls = new PendingCalls(this.#clock, this.#limits.maxPending)
     this.#answering = new Answering(this.#limits, options.onAnswered)
-    this.#reusesWrites = stream instanceof Socket
+    this.#writes = new ConnectionWrites(stream, {
+      limits: this.#limits,
+      clock: this.#clock,
+      traffic: this.#traffic,
+      share: this.#share,
+      onBlocked: () => this.#pause(),
+      onSlowReader: queued => this.#dropSlowReader(queued),
+    })
+    this.outbox = this.#writes.outbox
     this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
     stream.on('drain', () => this.#onDrain())
     stream.on('error', (error: Error) => this.#end('error', error))
@@ -133,6 +134,11 @@ export class Connection implements FastConnection {
 
   get isOpen(): boolean {
     return this.#state === 'open'
+  }
+
+  /** When bytes were last read or written, by `Clock.elapsed`. */
+  get lastActivity(): number {
+    return Math.max(this.#heardAt, this.#writes.writtenAt)
   }
 
   /** True if the peer has sent anything. */
@@ -167,7 +173,7 @@ export class Connection implements FastConnection {
   #onData(chunk: Buffer): void {
     if (this.#state === 'closed') return
     const now = this.#clock.elapsed()
-    this.lastActivity = now
+    this.#heardAt = now
     if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
     if (this.#peerVersion === 0 && this.#options.isClient === true && this.#isForeign(chunk)) return
     this.#decoder.push(chunk)
@@ -187,7 +193,7 @@ export class Connection implements FastConnection {
   /** Handles the frames of the last read until it is used up, or until the connection must stop. */
   #read(now: number): void {
     const decoder = this.#decoder
-    this.#reading = true
+    this.#writes.cork()
     try {
       this.#readFrames(decoder)
       if (decoder.pending === 0) this.#frameSince = 0
@@ -196,8 +202,7 @@ export class Connection implements FastConnection {
       this.#refuseFrame(error)
     }
     this.#answering.endRun()
-    this.#reading = false
-    this.#flush()
+    this.#writes.uncork()
     if (decoder.rest > 0) this.#leaveRest(decoder)
   }
 
@@ -280,7 +285,7 @@ export class Connection implements FastConnection {
     // A frame that cannot be read gets no answer, as in Java: the stream is out of sync.
     const cause = error instanceof Error ? error : new FrameError(String(error))
     this.#log.warn({ peer: this.remoteAddress, err: cause }, 'decode exception, connection closed')
-    this.#flush()
+    this.#writes.uncork()
     this.#end('bad_frame', cause)
   }
 
@@ -374,7 +379,7 @@ export class Connection implements FastConnection {
 
   #answer(request: Command, parts: ReplyParts): void {
     if (isOneway(request) || this.#state === 'closed') return
-    this.#send({
+    this.#writes.send({
       code: parts.code,
       language: this.#options.language ?? 'JAVA',
       version: this.#options.version ?? ANNOUNCED_VERSION,
@@ -389,17 +394,13 @@ export class Connection implements FastConnection {
 
   // -- The fast path -------------------------------------------------------------------------------------------------
 
-  get outbox(): Outbox {
-    return this.#out
-  }
-
   answered(requestCode: number, responseCode: number, ms: number): void {
     this.#answering.answered(requestCode, responseCode, ms)
     this.#finish()
   }
 
   flush(): void {
-    if (!this.#reading) this.#flush()
+    this.#writes.flush()
   }
 
   #startRun(): void {
@@ -437,7 +438,7 @@ export class Connection implements FastConnection {
     const request = writeRequest(declaration, input, 0, this.#options, this.#peerVersion)
     const reply = await this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => {
       request.opaque = opaque
-      this.#send(request)
+      this.#writes.send(request)
     })
     return readReply(declaration, reply)
   }
@@ -448,7 +449,7 @@ export class Connection implements FastConnection {
     { timeoutMs = 3000, signal }: CallOptions = {},
   ): Promise<Command> {
     if (this.#state !== 'open') return Promise.reject(this.#isClosed())
-    return this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => this.#send({ ...command, opaque }))
+    return this.#calls.open(this.remoteAddress, timeoutMs, signal, opaque => this.#writes.send({ ...command, opaque }))
   }
 
   /**
@@ -459,55 +460,17 @@ export class Connection implements FastConnection {
     if (this.#state !== 'open') throw this.#isClosed()
     const request = writeRequest(declaration, input, ONEWAY_FLAG, this.#options, this.#peerVersion)
     request.opaque = this.#calls.nextOpaque()
-    this.#send(request)
+    this.#writes.send(request)
   }
 
   #isClosed(): RemotingError {
     return new RemotingError('CLOSED', `the connection to ${this.remoteAddress} is closed`, { retriable: true })
   }
 
-  // -- Bytes out -----------------------------------------------------------------------------------------------------
-
-  #send(command: OutgoingCommand): void {
-    if (this.#state === 'closed') return
-    writeFrame(command, this.#out)
-    if (this.#reading || this.#corked) return
-    // All commands of one turn of the event loop go out in one write.
-    this.#corked = true
-    process.nextTick(() => {
-      this.#corked = false
-      this.#flush()
-    })
-  }
-
-  #flush(): void {
-    if (this.#out.isEmpty) return
-    const chunks = this.#out.take()
-    const stream = this.#stream
-    if (this.#state === 'closed' || !stream.writable) return
-    if (this.#traffic !== undefined) for (const chunk of chunks) this.#traffic.bytesOut += chunk.length
-    if (chunks.length === 1) stream.write(chunks[0])
-    else {
-      stream.cork()
-      for (const chunk of chunks) stream.write(chunk)
-      stream.uncork()
-    }
-    this.lastActivity = this.#clock.elapsed()
-    const queued = stream.writableLength
-    if (queued === 0) {
-      if (this.#reusesWrites) this.#out.reuse()
-    } else if (queued > this.#limits.maxQueuedHard) this.#dropSlowReader(queued)
-    else {
-      if (queued > this.#limits.maxQueued) {
-        if (this.#blockedSince === 0) this.#blockedSince = this.lastActivity
-        this.#pause()
-      }
-      this.#share?.setUnread(queued)
-    }
-  }
+  // -- Pauses: the peer reads slowly, memory is short, or it asks too much -------------------------------------------
 
   #onDrain(): void {
-    this.#share?.setUnread(this.#stream.writableLength)
+    this.#writes.drained()
     this.#resume()
   }
 
@@ -519,13 +482,11 @@ export class Connection implements FastConnection {
   }
 
   #isBlocked(): boolean {
-    return this.#blockedSince !== 0 || this.#starved || this.#answering.isFull
+    return this.#writes.isBlocked() || this.#starved || this.#answering.isFull
   }
 
   #resume(): void {
-    if (!this.#paused) return
-    if (this.#stream.writableLength <= this.#limits.maxQueued) this.#blockedSince = 0
-    if (this.#isBlocked()) return
+    if (!this.#paused || this.#isBlocked()) return
     if (this.#decoder.rest > 0) {
       this.#turns.later(this.#readOn)
       return
@@ -560,9 +521,7 @@ export class Connection implements FastConnection {
         'frame not completed, connection closed',
       )
       this.#end('slow_frame', new FrameError(`a frame was not completed in ${this.#limits.slowFrameMs} ms`))
-    } else if (this.#blockedSince !== 0 && now - this.#blockedSince > this.#limits.slowReaderMs) {
-      this.#dropSlowReader(this.#stream.writableLength)
-    }
+    } else this.#writes.sweep(now)
   }
 
   /**
@@ -586,9 +545,9 @@ export class Connection implements FastConnection {
   readonly #onHangUp = (): void => {
     if (this.#state === 'closed') return
     if (this.#state === 'open') this.#closeReason = 'peer'
-    this.#flush()
+    this.#writes.uncork()
     // Without bytes on their way, there is nothing that a gentle end would wait for.
-    if (this.#answering.held === 0 && this.#stream.writableLength === 0) this.#end(this.#closeReason, null)
+    if (this.#answering.held === 0 && this.#writes.queued === 0) this.#end(this.#closeReason, null)
     else void this.close()
   }
 
@@ -598,7 +557,7 @@ export class Connection implements FastConnection {
     // The reply to a held request that was answered just before passes through some promises first.
     if (this.#answering.held > 0) await turn()
     if (this.#state !== 'closed') {
-      this.#flush()
+      this.#writes.uncork()
       const stream = this.#stream
       // Bytes already written still go out; the timer cuts off a peer that never reads them.
       const timeoutMs = Math.max(drainMs, 1000)
@@ -631,7 +590,7 @@ export class Connection implements FastConnection {
     this.#turns.forget(this.#onHangUp)
     this.#share?.close()
     this.#decoder.close()
-    this.#out.take()
+    this.#writes.close()
     this.#stream.destroy()
     const why = error?.message ?? (this.#hungUpAtOnce(reason) ? HUNG_UP : reason)
     const address = this.remoteAddress
