@@ -15,7 +15,7 @@ export {
   textPage,
 } from './http/page.ts'
 export { type PageArguments, Pages, type PagesOptions, type ServerPage } from './http/pages.ts'
-export { type PageQuery, type Part, pickPart, readPageQuery } from './http/paging.ts'
+export { checkParameters, type PageQuery, type Part, pickPart, readPageQuery } from './http/paging.ts'
 export { Histogram, isLabel, LabelledCounter, NameLimit } from './metrics/counters.ts'
 export { EventLoopDelay } from './metrics/event-loop-delay.ts'
 export {

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { encodeRegisterBroker, nameServerRequests, type TopicConfig, topicRouteBody } from '@gantrymq/protocol'
-import { Connection, finish, silent } from '@gantrymq/remoting'
+import { Connection, finish, printable, silent } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { type DiagnosisCode, diagnosisCodes } from '../src/diagnosis/finding.ts'
 import { explain } from '../src/http/why.ts'
@@ -132,6 +132,32 @@ const CASES: readonly Case[] = [
     code: 'NOT_WRITABLE',
     says: [/a was made read-only here/, /mqadmin addWritePerm -b a makes it writable/],
     never: /updateTopicPerm/,
+  },
+  {
+    what: 'a broker whose brokerPermission forbids to write',
+    happens: server =>
+      server.register({ topics: [topicConfig('T', { perm: 4 }), topicConfig('SELF_TEST_TOPIC', { perm: 4 })] }),
+    code: 'NOT_WRITABLE',
+    says: [
+      /all topics of a have no write permission \(its brokerPermission\)/,
+      /mqadmin updateBrokerConfig -b 10\.0\.0\.1:10911 -k brokerPermission -v 6/,
+    ],
+    never: /updateTopicPerm/,
+  },
+  {
+    what: 'a broker whose brokerPermission forbids to read',
+    happens: server =>
+      server.register({ topics: [topicConfig('T', { perm: 2 }), topicConfig('SELF_TEST_TOPIC', { perm: 2 })] }),
+    code: 'NOT_READABLE',
+    says: [/all topics of a have no read permission/, /-k brokerPermission -v 6/],
+    never: /updateTopicPerm/,
+  },
+  {
+    what: 'a topic without write permission on a broker that may be written',
+    happens: server => server.register({ topics: [topicConfig('T', { perm: 4 }), topicConfig('SELF_TEST_TOPIC')] }),
+    code: 'NOT_WRITABLE',
+    says: [/on a it has no write permission \(perm 4\)/, /updateTopicPerm -b 10\.0\.0\.1:10911 -t T -p 6/],
+    never: /brokerPermission/,
   },
   {
     what: 'a topic without write queues',
@@ -500,6 +526,46 @@ test('the pages of a topic show what clients get: the order configuration, and t
   assert.doesNotMatch(south, /"brokerName":"a"/)
   assert.match(await server.page('T/why?zone=west'), /"code":"OTHER_ZONE"/)
   assert.match(await server.page('T?region=west'), /"code":"BAD_QUERY"/)
+})
+
+test('hostile queries of the pages of a topic are refused, or change nothing but the zone', async t => {
+  const server = await TestServer.open(t)
+  await server.register()
+  const page = await server.page('T/why')
+  const same = ['?', '?zone=', '?zone=%20', '?#', `?zone=&`]
+  for (const query of same) assert.equal(await server.page(`T/why${query}`), page, query)
+  const refused = ['?zone=a&zone=b', '?Zone=a', '?__proto__=1', '?zone[]=a', '?%00', `?${'x'.repeat(1900)}`, '?limit=1']
+  for (const query of refused) assert.match(await server.page(`T/why${query}`), /^{"code":"BAD_QUERY"/, query)
+  const zones = [
+    '%00',
+    '%1b[2J',
+    '%E2%80%AE',
+    '%FF',
+    '<script>',
+    "'%22`$(x)",
+    'x'.repeat(1900),
+    'constructor',
+    '__proto__',
+  ]
+  for (const zone of zones) {
+    const text = await server.page(`T/why?zone=${zone}`)
+    assert.equal(JSON.parse(text).code, 'OTHER_ZONE', zone)
+    assert.equal(printable(text.trimEnd()), text.trimEnd(), zone)
+  }
+  for (const topic of [
+    '%00',
+    '%E2%80%AE',
+    '%0aT',
+    '<script>',
+    'x'.repeat(1900),
+    '__proto__',
+    'constructor',
+    '%25RETRY%25',
+  ]) {
+    const text = await server.page(`${topic}/why`)
+    assert.match(JSON.parse(text).code, /^(?:BAD_NAME|NOT_REGISTERED)$/, topic)
+    assert.equal(printable(text.trimEnd()), text.trimEnd(), topic)
+  }
 })
 
 test('a broker with an address that no client can use is a warning in the log at its first registration', async t => {

@@ -1,4 +1,13 @@
-import { jsonListPage, jsonPage, type Page, pickPart, readPageQuery, Refusal, type ServerPage } from '@gantrymq/daemon'
+import {
+  checkParameters,
+  jsonListPage,
+  jsonPage,
+  type Page,
+  pickPart,
+  readPageQuery,
+  Refusal,
+  type ServerPage,
+} from '@gantrymq/daemon'
 import type { Sliced } from '@gantrymq/remoting'
 import type { BrokerStatus, ClientView } from '../status.ts'
 
@@ -19,7 +28,7 @@ export function brokerPages(status: BrokerStatus, run: SliceRunner): readonly Se
     {
       path: '/api/v1/topics/{topic}',
       about: 'settings and queues of a topic; write % as %25',
-      answer: ({ segment }) => topicPage(status, segment),
+      answer: ({ segment, query }) => topicPage(status, segment, query),
     },
     {
       path: '/api/v1/groups',
@@ -29,7 +38,7 @@ export function brokerPages(status: BrokerStatus, run: SliceRunner): readonly Se
     {
       path: '/api/v1/groups/{group}',
       about: 'settings of a group, and its progress in each queue',
-      answer: ({ segment }) => groupPage(status, segment),
+      answer: ({ segment, query }) => groupPage(status, segment, query),
     },
     {
       path: '/api/v1/clients',
@@ -51,7 +60,8 @@ function* topicsPage(status: BrokerStatus, query: URLSearchParams): Sliced<Page>
   return yield* jsonListPage('topics', entries, row, { total, next })
 }
 
-function topicPage(status: BrokerStatus, topic: string): Page {
+function topicPage(status: BrokerStatus, topic: string, query: URLSearchParams): Page {
+  checkParameters(query, [])
   const view = status.topic(topic)
   if (view === undefined) throw new Refusal(404, 'TOPIC_NOT_FOUND', 'this broker has no such topic')
   const { config, putRate, queues } = view
@@ -67,7 +77,8 @@ function* groupsPage(status: BrokerStatus, query: URLSearchParams): Sliced<Page>
   return yield* jsonListPage('groups', entries, row, { total, next })
 }
 
-function groupPage(status: BrokerStatus, group: string): Page {
+function groupPage(status: BrokerStatus, group: string, query: URLSearchParams): Page {
+  checkParameters(query, [])
   const view = status.group(group)
   if (view === undefined) throw new Refusal(404, 'GROUP_NOT_FOUND', 'this broker has no such consumer group')
   return jsonPage({ group, ...view, queues: [...status.backlogs(group)] })

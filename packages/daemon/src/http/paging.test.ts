@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { finish } from '@gantrymq/remoting'
 import fc from 'fast-check'
-import { type Part, pickPart, readPageQuery } from './paging.ts'
+import { checkParameters, type Part, pickPart, readPageQuery } from './paging.ts'
 
 test('all pages together are the sorted list, whatever the order and the page size', () => {
   const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4, unit: 'grapheme' }), { maxLength: 60 })
@@ -40,9 +40,18 @@ test('a query says what it got wrong', () => {
   const read = (query: string) => readPageQuery(new URLSearchParams(query))
   assert.deepEqual(read(''), { prefix: '', after: '', limit: 100 })
   assert.deepEqual(read('prefix=a&after=b&limit=1000'), { prefix: 'a', after: 'b', limit: 1000 })
-  assert.throws(() => read('limit='), { code: 'BAD_QUERY', message: 'limit must be from 1 to 1000' })
-  assert.throws(() => read('limt=5'), {
+  const refusals = {
+    'limit=': 'limit must be from 1 to 1000, and not ""',
+    'limit=1e2': 'limit must be from 1 to 1000, and not "1e2"',
+    'limt=5': 'unknown parameter "limt", expected prefix, after, limit',
+    'prefix=a&prefix=b': 'the parameter "prefix" is given more than once',
+    [`${'x'.repeat(200)}=1`]: `unknown parameter "${'x'.repeat(100)}", expected prefix, after, limit`,
+  }
+  for (const [query, message] of Object.entries(refusals)) {
+    assert.throws(() => read(query), { code: 'BAD_QUERY', message })
+  }
+  assert.throws(() => checkParameters(new URLSearchParams('zone=a'), []), {
     code: 'BAD_QUERY',
-    message: 'unknown parameter, expected prefix, after, limit',
+    message: 'unknown parameter "zone", this page takes none',
   })
 })

@@ -13,19 +13,40 @@ export interface PageQuery {
   readonly limit: number
 }
 
+/** Characters of a wrong parameter that a refusal repeats. */
+const LONGEST_SHOWN = 100
+
+/**
+ * Checks that a query has none but these parameters, each once at most.
+ * @throws Refusal BAD_QUERY
+ */
+export function checkParameters(query: URLSearchParams, known: readonly string[]): void {
+  const seen = new Set<string>()
+  for (const key of query.keys()) {
+    const name = shown(key)
+    if (!known.includes(key)) {
+      const expected = known.length === 0 ? 'this page takes none' : `expected ${known.join(', ')}`
+      throw new Refusal(400, 'BAD_QUERY', `unknown parameter ${name}, ${expected}`)
+    }
+    if (seen.has(key)) throw new Refusal(400, 'BAD_QUERY', `the parameter ${name} is given more than once`)
+    seen.add(key)
+  }
+}
+
+const shown = (text: string): string => JSON.stringify(text.slice(0, LONGEST_SHOWN))
+
 /** @throws Refusal BAD_QUERY */
 export function readPageQuery(query: URLSearchParams, others: readonly string[] = []): PageQuery {
-  const known = ['prefix', 'after', 'limit', ...others]
-  for (const key of query.keys()) {
-    if (!known.includes(key)) throw new Refusal(400, 'BAD_QUERY', `unknown parameter, expected ${known.join(', ')}`)
-  }
+  checkParameters(query, ['prefix', 'after', 'limit', ...others])
   return { prefix: query.get('prefix') ?? '', after: query.get('after') ?? '', limit: readLimit(query.get('limit')) }
 }
 
 function readLimit(text: string | null): number {
   if (text === null) return DEFAULT_LIMIT
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0
-  if (limit < 1 || limit > MAX_LIMIT) throw new Refusal(400, 'BAD_QUERY', `limit must be from 1 to ${MAX_LIMIT}`)
+  if (limit < 1 || limit > MAX_LIMIT) {
+    throw new Refusal(400, 'BAD_QUERY', `limit must be from 1 to ${MAX_LIMIT}, and not ${shown(text)}`)
+  }
   return limit
 }
 

@@ -126,7 +126,8 @@ function writing(route: TopicRoute, inquiry: Inquiry): Finding[] {
   ]
 }
 
-function whyClosed(queue: QueueData, route: TopicRoute, { topic, status }: Inquiry) {
+function whyClosed(queue: QueueData, route: TopicRoute, inquiry: Inquiry) {
+  const { topic, status } = inquiry
   const { brokerName, perm, writeQueueNums } = queue
   const target = targetOf(queue, route, topic)
   if (isWriteable(perm)) {
@@ -137,17 +138,16 @@ function whyClosed(queue: QueueData, route: TopicRoute, { topic, status }: Inqui
     const why = `${brokerName} was made read-only here (mqadmin wipeWritePerm)`
     return { why, hint: `mqadmin addWritePerm -b ${argument(brokerName)} makes it writable again.` }
   }
-  const why = `on ${brokerName} it has no write permission (perm ${perm})`
-  const hint = `Set the permission of the topic: mqadmin updateTopicPerm ${target} -p 6. If all topics of ${brokerName} are read-only, the cause is brokerPermission in its broker.conf.`
-  return { why, hint }
+  return withoutPermission(queue, { lacks: 'write', isPermitted: isWriteable, route }, inquiry)
 }
 
-function reading(route: TopicRoute, { topic }: Inquiry): Finding[] {
+function reading(route: TopicRoute, inquiry: Inquiry): Finding[] {
+  const { topic } = inquiry
   const { queueDatas } = route
   const closed = queueDatas.filter(({ perm, readQueueNums }) => !isReadable(perm) || readQueueNums <= 0)
   if (closed.length === 0) return []
   const isAll = closed.length === queueDatas.length
-  const reasons = closed.slice(0, SHOWN).map(queue => whyUnread(queue, targetOf(queue, route, topic)))
+  const reasons = closed.slice(0, SHOWN).map(queue => whyUnread(queue, route, inquiry))
   const what = reasons.map(({ why }) => why).join('; ')
   const isDead = topic.startsWith(DEAD_LETTER_PREFIX)
   return [
@@ -164,13 +164,42 @@ function reading(route: TopicRoute, { topic }: Inquiry): Finding[] {
   ]
 }
 
-function whyUnread({ brokerName, perm, readQueueNums }: QueueData, target: string) {
+function whyUnread(queue: QueueData, route: TopicRoute, inquiry: Inquiry) {
+  const { brokerName, perm, readQueueNums } = queue
   if (isReadable(perm)) {
     const why = `on ${brokerName} it has ${readQueueNums} read queues`
-    return { why, hint: `Give the topic read queues: mqadmin updateTopic ${target} -r 8.` }
+    return {
+      why,
+      hint: `Give the topic read queues: mqadmin updateTopic ${targetOf(queue, route, inquiry.topic)} -r 8.`,
+    }
   }
-  const why = `on ${brokerName} it has no read permission (perm ${perm})`
-  return { why, hint: `Set the permission of the topic: mqadmin updateTopicPerm ${target} -p 6.` }
+  return withoutPermission(queue, { lacks: 'read', isPermitted: isReadable, route }, inquiry)
+}
+
+/** A topic that every broker makes with both permissions. */
+const SELF_TEST_TOPIC = 'SELF_TEST_TOPIC'
+
+interface Permission {
+  readonly lacks: 'read' | 'write'
+  readonly isPermitted: (perm: number) => boolean
+  readonly route: TopicRoute
+}
+
+/** A broker takes what its brokerPermission lacks from all its topics (BrokerController.registerBrokerAll), and a topic may lack it itself. */
+function withoutPermission(queue: QueueData, { lacks, isPermitted, route }: Permission, { topic, status }: Inquiry) {
+  const { brokerName, perm } = queue
+  const ofBroker = status.route(SELF_TEST_TOPIC)?.queueDatas.find(each => each.brokerName === brokerName)
+  if (ofBroker !== undefined && !isPermitted(ofBroker.perm)) {
+    const why = `all topics of ${brokerName} have no ${lacks} permission (its brokerPermission)`
+    return {
+      why,
+      hint: `Give it back: mqadmin updateBrokerConfig ${brokerFlag(queue, route)} -k brokerPermission -v 6.`,
+    }
+  }
+  const why = `on ${brokerName} it has no ${lacks} permission (perm ${perm})`
+  const perhaps = `If all topics of ${brokerName} lack it, the cause is brokerPermission in its broker.conf.`
+  const set = `Set the permission of the topic: mqadmin updateTopicPerm ${targetOf(queue, route, topic)} -p 6.`
+  return { why, hint: ofBroker === undefined ? `${set} ${perhaps}` : set }
 }
 
 /** Messages in queues beyond the read queues are stored, and no consumer asks for them. */
@@ -209,9 +238,13 @@ function missingMembers({ status, brokers, now }: Inquiry): Finding[] {
 }
 
 /** The arguments of a command for the topic on one broker. */
-function targetOf({ brokerName }: QueueData, { brokerDatas }: TopicRoute, topic: string): string {
+function targetOf(queue: QueueData, route: TopicRoute, topic: string): string {
+  return `${brokerFlag(queue, route)} -t ${argument(topic)}`
+}
+
+function brokerFlag({ brokerName }: QueueData, { brokerDatas }: TopicRoute): string {
   const addresses = brokerDatas.find(broker => broker.brokerName === brokerName)?.brokerAddrs
-  return `-b ${argument(addresses?.get(MASTER_ID) ?? 'ADDRESS')} -t ${argument(topic)}`
+  return `-b ${argument(addresses?.get(MASTER_ID) ?? 'ADDRESS')}`
 }
 
 function hasMaster({ brokerAddrs }: BrokerData): boolean {

@@ -30,3 +30,14 @@ test('of a thousand similar names a few are kept', () => {
     5,
   )
 })
+
+test('a slice compares fifty names, however long they are, and their cost is that of their length', () => {
+  const names = Array.from({ length: 20_000 }, (_, i) => `y${'x'.repeat(119)}${String(i).padStart(6, '0')}`)
+  const search = similarNames(`${'x'.repeat(120)}000000`, names)
+  const before = process.cpuUsage().user
+  let slices = 1
+  while (search.next().done !== true) slices++
+  assert.equal(slices, names.length / 50)
+  // A comparison of all letters with all letters takes about a minute.
+  assert.ok(process.cpuUsage().user - before < 5_000_000)
+})

@@ -1,4 +1,13 @@
-import { jsonListPage, jsonPage, jsonTextPage, type Page, pickPart, readPageQuery, Refusal } from '@gantrymq/daemon'
+import {
+  checkParameters,
+  jsonListPage,
+  jsonPage,
+  jsonTextPage,
+  type Page,
+  pickPart,
+  readPageQuery,
+  Refusal,
+} from '@gantrymq/daemon'
 import { encodeTopicRoute } from '@gantrymq/protocol'
 import { printable, type Sliced } from '@gantrymq/remoting'
 import type { BrokerView } from '../registry/broker-changes.ts'
@@ -61,9 +70,7 @@ export function* whyPage(status: NameServerStatus, topic: string, query: URLSear
 
 // Without a name, clients are in no zone, as in a route query.
 function zoneIn(query: URLSearchParams): string | undefined {
-  for (const key of query.keys()) {
-    if (key !== 'zone') throw new Refusal(400, 'BAD_QUERY', 'unknown parameter, expected zone')
-  }
+  checkParameters(query, ['zone'])
   return query.get('zone')?.trim() || undefined
 }
 
