@@ -6,6 +6,7 @@ import { PendingRecords } from './pending-records.ts'
 import type { ConsumeQueue } from './queues/consume-queue.ts'
 
 const ROLLED_BACK = 0xc
+const NO_KEYS = new Int32Array()
 
 test('records come out in order, or are forgotten from the newest on with their offsets: as with a plain array', () => {
   for (let seed = 0; seed < 50; seed++) {
@@ -53,5 +54,26 @@ test('records come out in order, or are forgotten from the newest on with their 
       }
       assert.equal(pending.count, expected.length)
     }
+  }
+})
+
+test('the memory of a flood is given back, however often it comes again', () => {
+  const pending = new PendingRecords()
+  const queue = { nextOffset: 0 } as ConsumeQueue
+  const record = { queue, size: 1, queueOffset: 0, tagsCode: 0, storeTimestamp: 1, sysFlag: 0, keyCount: 0 }
+  let end = 0
+  const pass = (count: number): void => {
+    for (const last = end + count; end < last; end++) pending.push({ ...record, position: end, keyHashes: NO_KEYS })
+    let taken = 0
+    while (pending.take(end) !== undefined) taken++
+    assert.equal(taken, count)
+  }
+  for (let flood = 0; flood < 2; flood++) {
+    pass(100_000)
+    assert.equal(pending.capacity, 131_072)
+    pass(100_000)
+    assert.equal(pending.capacity, 131_072)
+    for (let quiet = 0; quiet < 20; quiet++) pass(300)
+    assert.equal(pending.capacity, 4096)
   }
 })

@@ -3,6 +3,8 @@ import { takesOffset } from './log/record-writer.ts'
 import type { ConsumeQueue } from './queues/consume-queue.ts'
 
 const FIRST_CAPACITY = 256
+/** Records, and keys, for which there is memory in any case, once there was so much. */
+const KEPT_CAPACITY = 4096
 
 /**
  * The records that were appended and are not safe yet, oldest first: a ring of columns, because an object for each message would
@@ -11,6 +13,8 @@ const FIRST_CAPACITY = 256
 export class PendingRecords {
   #head = 0
   #count = 0
+  /** The largest count since there were none. */
+  #most = 0
   #capacity = FIRST_CAPACITY
   #queues: (ConsumeQueue | undefined)[] = empty(FIRST_CAPACITY)
   #positions = new Float64Array(FIRST_CAPACITY)
@@ -27,9 +31,15 @@ export class PendingRecords {
     return this.#count
   }
 
+  /** How many records there is memory for. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   push(record: DispatchedRecord): void {
-    if (this.#count === this.#capacity) this.#grow()
+    if (this.#count === this.#capacity) this.#resize(this.#capacity * 2)
     const at = (this.#head + this.#count++) & (this.#capacity - 1)
+    if (this.#count > this.#most) this.#most = this.#count
     this.#queues[at] = record.queue
     this.#positions[at] = record.position
     this.#sizes[at] = record.size
@@ -60,7 +70,7 @@ export class PendingRecords {
     oldest.keyHashes = this.#keys.take(oldest.keyCount)
     this.#queues[at] = undefined
     this.#head = (at + 1) & (this.#capacity - 1)
-    this.#count--
+    if (--this.#count === 0) this.#shrink()
     return oldest
   }
 
@@ -78,16 +88,22 @@ export class PendingRecords {
     }
   }
 
-  #grow(): void {
-    const from = this.#head
-    const before = this.#capacity
-    const capacity = before * 2
-    const column = <T extends Float64Array | Int32Array>(old: T, grown: T): T => {
-      grown.set(old.subarray(from))
-      grown.set(old.subarray(0, from), before - from)
-      return grown
+  /** Gives back half of the memory that a flood took, each time that there are no records and less than a quarter was needed. */
+  #shrink(): void {
+    if (this.#capacity > KEPT_CAPACITY && this.#most < this.#capacity / 4) this.#resize(this.#capacity / 2)
+    this.#most = 0
+  }
+
+  #resize(capacity: number): void {
+    const [from, count, before] = [this.#head, this.#count, this.#capacity]
+    const wrapped = Math.max(from + count - before, 0)
+    const column = <T extends Float64Array | Int32Array>(old: T, fresh: T): T => {
+      fresh.set(old.subarray(from, from + count - wrapped))
+      fresh.set(old.subarray(0, wrapped), count - wrapped)
+      return fresh
     }
-    this.#queues = [...this.#queues.slice(from), ...this.#queues.slice(0, from), ...empty(before)]
+    const held = [...this.#queues.slice(from, from + count - wrapped), ...this.#queues.slice(0, wrapped)]
+    this.#queues = [...held, ...empty(capacity - count)]
     this.#positions = column(this.#positions, new Float64Array(capacity))
     this.#sizes = column(this.#sizes, new Int32Array(capacity))
     this.#offsets = column(this.#offsets, new Float64Array(capacity))
@@ -116,13 +132,18 @@ class IntQueue {
   take(count: number): Int32Array {
     if (count > this.#taken.length) this.#taken = new Int32Array(count * 2)
     for (let i = 0; i < count; i++) this.#taken[i] = this.#values[this.#from++] as number
-    if (this.#from === this.#to) this.#from = this.#to = 0
+    if (this.#from === this.#to) this.#empty()
     return this.#taken
   }
 
   /** Takes back the last `count` numbers. */
   drop(count: number): void {
     this.#to -= count
+  }
+
+  #empty(): void {
+    this.#from = this.#to = 0
+    if (this.#values.length > KEPT_CAPACITY) this.#values = new Int32Array(this.#values.length >> 1)
   }
 
   #makeRoom(count: number): void {

@@ -176,3 +176,25 @@ test('replies keep their order and their bytes, however many wait', () => {
   assert.equal(one.writes.join(''), text(...expected))
   assert.equal(sends.count, 0)
 })
+
+test('the memory of a flood is given back, and the replies behind it keep their order', () => {
+  const { add, commit, sends } = stage()
+  const one = connection()
+  let appended = 0
+  const expected: Buffer[] = []
+  const pass = (count: number): void => {
+    for (let n = 0; n < count; n++) {
+      const reply = replyOf(appended)
+      expected.push(reply)
+      add(one.connection, ++appended, reply)
+    }
+    // In two parts, so that the ring does not begin at its first slot.
+    commit(appended - 1)
+    commit(appended)
+  }
+  pass(20_000)
+  assert.equal(sends.capacity, 32_768)
+  for (let quiet = 0; quiet < 10; quiet++) pass(300)
+  assert.equal(sends.capacity, 4096)
+  assert.equal(one.writes.join(''), text(...expected))
+})

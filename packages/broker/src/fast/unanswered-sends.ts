@@ -36,6 +36,8 @@ export interface AppendedSend {
 }
 
 const FIRST_CAPACITY = 256
+/** Sends for which there is memory in any case, once there was so much. */
+const KEPT_CAPACITY = 4096
 const FIRST_BYTES = 64 * 1024
 /** Memory for replies that is kept while there are none. */
 const KEPT_BYTES = 1 << 20
@@ -56,6 +58,8 @@ export class UnansweredSends implements CommitListener {
   readonly #options: UnansweredSendsOptions
   #head = 0
   #count = 0
+  /** The largest count since there were none. */
+  #most = 0
   #capacity = FIRST_CAPACITY
   #connections: (FastConnection | undefined)[] = empty(FIRST_CAPACITY)
   #topics: string[] = Array.from({ length: FIRST_CAPACITY }, () => '')
@@ -79,6 +83,11 @@ export class UnansweredSends implements CommitListener {
 
   get count(): number {
     return this.#count
+  }
+
+  /** How many sends there is memory for. */
+  get capacity(): number {
+    return this.#capacity
   }
 
   // -- Replies being written -----------------------------------------------------------------------------------------
@@ -106,8 +115,9 @@ export class UnansweredSends implements CommitListener {
 
   /** Adds a send whose reply ends at `repliesEnd` before, and at `replyEnd` now; it has none if both are the same. */
   add(send: AppendedSend, replyEnd: number): void {
-    if (this.#count === this.#capacity) this.#grow()
+    if (this.#count === this.#capacity) this.#resize(this.#capacity * 2)
     const at = (this.#head + this.#count++) & (this.#capacity - 1)
+    if (this.#count > this.#most) this.#most = this.#count
     this.#connections[at] = send.connection
     this.#topics[at] = send.topic
     this.#codes[at] = send.requestCode
@@ -219,19 +229,25 @@ export class UnansweredSends implements CommitListener {
     if (this.#count > 0) return
     this.#from = this.#to = 0
     if (this.#replies.length > KEPT_BYTES) this.#replies = Buffer.allocUnsafeSlow(FIRST_BYTES)
+    // By half each time, so that a flood that goes on does not resize for each commit.
+    if (this.#capacity > KEPT_CAPACITY && this.#most < this.#capacity / 4) this.#resize(this.#capacity / 2)
+    this.#most = 0
   }
 
-  #grow(): void {
-    const from = this.#head
-    const before = this.#capacity
-    const capacity = before * 2
-    const column = <T extends Float64Array | Int32Array>(old: T, grown: T): T => {
-      grown.set(old.subarray(from))
-      grown.set(old.subarray(0, from), before - from)
-      return grown
+  #resize(capacity: number): void {
+    const [from, count, before] = [this.#head, this.#count, this.#capacity]
+    const wrapped = Math.max(from + count - before, 0)
+    const column = <T extends Float64Array | Int32Array>(old: T, fresh: T): T => {
+      fresh.set(old.subarray(from, from + count - wrapped))
+      fresh.set(old.subarray(0, wrapped), count - wrapped)
+      return fresh
     }
-    this.#connections = [...this.#connections.slice(from), ...this.#connections.slice(0, from), ...empty(before)]
-    this.#topics = [...this.#topics.slice(from), ...this.#topics.slice(0, from), ...this.#topics]
+    const list = <T>(old: readonly T[], blank: T): T[] => {
+      const held = [...old.slice(from, from + count - wrapped), ...old.slice(0, wrapped)]
+      return [...held, ...Array.from({ length: capacity - count }, () => blank)]
+    }
+    this.#connections = list<FastConnection | undefined>(this.#connections, undefined)
+    this.#topics = list(this.#topics, '')
     this.#codes = column(this.#codes, new Int32Array(capacity))
     this.#opaques = column(this.#opaques, new Int32Array(capacity))
     this.#bodyBytes = column(this.#bodyBytes, new Int32Array(capacity))
