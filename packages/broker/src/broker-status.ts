@@ -35,12 +35,9 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
       return { queueId, minOffset: queue?.minOffset ?? 0, maxOffset: queue?.maxOffset ?? 0 }
     })
 
-  const backlogs = (group: string): Generator<QueueBacklog, void, void> => backlogsIn(group, offsets.topicsOf(group))
-
-  /** @param committed The topics in which the group has offsets. */
-  function* backlogsIn(group: string, committed: Iterable<string>): Generator<QueueBacklog, void, void> {
+  function* backlogs(group: string): Generator<QueueBacklog, void, void> {
     const subscribed = clients.consumerGroup(group)?.subscriptions.keys() ?? []
-    for (const topic of new Set([...committed, ...subscribed])) {
+    for (const topic of new Set([...offsets.topicsOf(group), ...subscribed])) {
       for (const queue of queuesOf(topic, topics.get(topic)?.readQueueNums ?? 0)) {
         const offset = offsets.get(topic, group, queue.queueId)
         const from = Math.max(offset ?? 0, queue.minOffset)
@@ -51,11 +48,9 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
   }
 
   function backlogOfAll(): number {
-    const byGroup = offsets.topicsByGroup()
-    for (const group of clients.consumerGroups.keys()) if (!byGroup.has(group)) byGroup.set(group, new Set())
     let messages = 0
-    for (const [group, committed] of byGroup) {
-      for (const { backlog } of backlogsIn(group, committed)) messages += backlog
+    for (const group of new Set([...offsets.groups, ...clients.consumerGroups.keys()])) {
+      for (const { backlog } of backlogs(group)) messages += backlog
     }
     return messages
   }

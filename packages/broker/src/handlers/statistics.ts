@@ -40,10 +40,9 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
     const { groups, offsets, identity } = context
     const shown: BrokerConsumeStats['groups'][number][] = []
     let totalDiff = 0
-    const committed = offsets.topicsByGroup()
     for (const group of groups.all.keys()) {
       const topics: ConsumeStats[] = []
-      for (const topic of subscribedTopics(group, [...(committed.get(group) ?? [])], context)) {
+      for (const topic of subscribedTopics(group, offsets.topicsOf(group), context)) {
         const config = context.topics.get(topic)
         if (config === undefined || (isOrder && !config.order)) continue
         const stats = await consumeStats(group, [topic], context)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { consumerOffsetsBody } from '@gantrymq/protocol'
+import { numbersFrom } from '@gantrymq/remoting/testing'
 import { OffsetTable } from './offset-table.ts'
 
 test('an offset may go back, and the table tells what it was before', () => {
@@ -75,4 +76,40 @@ test('the offsets of a group or of a topic are removed, resets included', () => 
   assert.equal(table.isReset('Orders', 'g', 0), false)
   table.removeTopic('Orders')
   assert.deepEqual([...table.all.keys()], ['Bills@h'])
+})
+
+test('the topics of a group are found without a look at the offsets of other groups', t => {
+  const table = new OffsetTable()
+  const groups = Array.from({ length: 1000 }, (_, number) => `g${number}`)
+  for (const group of groups) table.commit('Orders', group, 0, 1)
+  const split = t.mock.method(String.prototype, 'split')
+  for (const group of groups) assert.deepEqual(table.topicsOf(group), ['Orders'])
+  assert.equal(split.mock.callCount(), 0)
+})
+
+test('groups and topics agree with the offsets, whatever was committed, copied, removed and loaded', () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const numbers = numbersFrom(seed)
+    let table = new OffsetTable()
+    const [topic, group] = [() => `t${numbers(4)}`, () => `g${numbers(4)}`]
+    for (let step = 0; step < 200; step++) {
+      const choice = numbers(20)
+      if (choice < 14) table.commit(topic(), group(), numbers(3), numbers(9))
+      else if (choice < 16) table.copy(topic(), group(), group())
+      else if (choice < 17) table.removeGroup(group())
+      else if (choice < 18) table.removeTopic(topic())
+      else if (choice < 19) table.reset(topic(), group(), 0, numbers(9))
+      else {
+        const loaded = new OffsetTable()
+        loaded.load(table.all)
+        table = loaded
+      }
+      const pairs = [...table.groups].flatMap(of => table.topicsOf(of).map(name => `${name}@${of}`))
+      assert.deepEqual(pairs.toSorted(), [...table.all.keys()].toSorted())
+      for (const name of ['t0', 't1']) {
+        const expected = [...table.all.keys()].filter(key => key.startsWith(`${name}@`))
+        assert.deepEqual(table.groupsOf(name).map(of => `${name}@${of}`).toSorted(), expected.toSorted()) // biome-ignore format: one thought
+      }
+    }
+  }
 })

@@ -9,6 +9,8 @@ const SEPARATOR = '@'
 export class OffsetTable {
   /** By `topic@group`. */
   readonly #offsets = new Map<string, Map<number, number>>()
+  /** The topics of each group: who asks for one group should not look at the offsets of all. */
+  readonly #topics = new Map<string, Set<string>>()
   /** Offsets at which groups will continue because an operator has reset them; see `reset`. */
   readonly #resets = new Map<string, Map<number, number>>()
   #changes = 0
@@ -26,14 +28,24 @@ export class OffsetTable {
   /** Replaces all offsets by those of a file. Entries that do not name exactly one topic and one group are left out. */
   load(offsets: ReadonlyMap<string, QueueOffsets>): void {
     this.#offsets.clear()
-    for (const [key, queues] of offsets) if (split(key) !== undefined) this.#offsets.set(key, new Map(queues))
+    this.#topics.clear()
+    for (const [key, queues] of offsets) if (split(key) !== undefined) this.#set(key, new Map(queues))
+  }
+
+  #set(key: string, queues: Map<number, number>): void {
+    this.#offsets.set(key, queues)
+    const of = split(key)
+    if (of === undefined) return
+    const known = this.#topics.get(of.group)
+    if (known === undefined) this.#topics.set(of.group, new Set([of.topic]))
+    else known.add(of.topic)
   }
 
   /** @returns the offset before; undefined if there was none. */
   commit(topic: string, group: string, queueId: number, offset: number): number | undefined {
     const key = keyOf(topic, group)
     let queues = this.#offsets.get(key)
-    if (queues === undefined) this.#offsets.set(key, (queues = new Map()))
+    if (queues === undefined) this.#set(key, (queues = new Map()))
     const before = queues.get(queueId)
     if (before === offset) return before
     queues.set(queueId, offset)
@@ -54,25 +66,17 @@ export class OffsetTable {
 
   /** The topics in which a group has committed offsets. */
   topicsOf(group: string): string[] {
-    return [...this.#offsets.keys()].map(split).filter(key => key?.group === group).map(key => key!.topic) // biome-ignore format: one thought
+    return [...(this.#topics.get(group) ?? [])]
   }
 
-  /** The topics of each group that has committed offsets. */
-  topicsByGroup(): Map<string, Set<string>> {
-    const topics = new Map<string, Set<string>>()
-    for (const key of this.#offsets.keys()) {
-      const of = split(key)
-      if (of === undefined) continue
-      const known = topics.get(of.group)
-      if (known === undefined) topics.set(of.group, new Set([of.topic]))
-      else known.add(of.topic)
-    }
-    return topics
+  /** The groups that have committed offsets. */
+  get groups(): Iterable<string> {
+    return this.#topics.keys()
   }
 
   /** The groups that have committed offsets in a topic. */
   groupsOf(topic: string): string[] {
-    return [...this.#offsets.keys()].map(split).filter(key => key?.topic === topic).map(key => key!.group) // biome-ignore format: one thought
+    return [...this.#topics].filter(([, topics]) => topics.has(topic)).map(([group]) => group)
   }
 
   // -- Resets (5.x: useServerSideResetOffset) ------------------------------------------------------------------------
@@ -109,25 +113,26 @@ export class OffsetTable {
   copy(topic: string, from: string, to: string): void {
     const queues = this.#offsets.get(keyOf(topic, from))
     if (queues === undefined) return
-    this.#offsets.set(keyOf(topic, to), new Map(queues))
+    this.#set(keyOf(topic, to), new Map(queues))
     this.#changes++
   }
 
   removeGroup(group: string): void {
-    this.#remove(key => key.group === group)
+    for (const topic of this.topicsOf(group)) this.#remove(topic, group)
   }
 
   removeTopic(topic: string): void {
-    this.#remove(key => key.topic === topic)
+    for (const [group, topics] of this.#topics) if (topics.has(topic)) this.#remove(topic, group)
   }
 
-  #remove(matches: (key: TopicAndGroup) => boolean): void {
-    for (const table of [this.#offsets, this.#resets]) {
-      for (const text of table.keys()) {
-        const key = split(text)
-        if (key !== undefined && matches(key) && table.delete(text)) this.#changes++
-      }
-    }
+  #remove(topic: string, group: string): void {
+    const key = keyOf(topic, group)
+    this.#offsets.delete(key)
+    this.#resets.delete(key)
+    this.#changes++
+    const topics = this.#topics.get(group)
+    topics?.delete(topic)
+    if (topics?.size === 0) this.#topics.delete(group)
   }
 }
 
