@@ -110,7 +110,7 @@ export class Broker {
     const nameServers = new NameServers({ options, identity, topics, tls: tls.client, dial, clock, log })
 
     // Clients and messages.
-    const clients = new ClientRegistry()
+    const clients = new ClientRegistry({ maxGroupsPerConnection: () => options().maxGroupsPerConnection })
     const isEnabled = (): boolean => options().notifyConsumerIdsChangedEnable
     const notices = new ClientNotices({ clients, groups, isEnabled, log })
     const counts = new MessageCounts()

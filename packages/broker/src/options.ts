@@ -500,6 +500,12 @@ const ownOptions = {
   maxGroups: option(int(1), 100_000, 'Most consumer groups; their first use does not create any further one.', {
     change: 'live',
   }),
+  maxGroupsPerConnection: option(
+    int(1),
+    1000,
+    'Most groups of producers and consumers that one connection is in; a heartbeat with any further one is refused, and the others stay.',
+    { change: 'live' },
+  ),
   maxHeldPulls: option(
     int(1),
     200_000,

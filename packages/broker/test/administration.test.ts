@@ -140,6 +140,17 @@ test('a heartbeat with hostile group names creates nothing', async t => {
   )
 })
 
+test('a heartbeat with more groups than a connection may have is refused, and the groups before stay', async t => {
+  const mq = await brokerInMemory(t, { maxGroupsPerConnection: 2 })
+  const client = connect(t, mq, 'c')
+  await client.beat('g', ['Orders'])
+  const tooMany = /^1 groups of the heartbeat were not joined, the others were: .*maxGroupsPerConnection\): h$/
+  await assert.rejects(client.beat('h', ['Orders']), { responseCode: 1, remark: tooMany })
+  await client.beat('g', ['Orders'])
+  const { body } = await client.call(topicRequests.GET_ALL_TOPIC_CONFIG)
+  assert.equal(body?.topics.has('%RETRY%h'), false)
+})
+
 test('a queue is locked by one consumer at a time', async t => {
   const mq = await brokerInMemory(t)
   const { call } = connect(t, mq, 'c')

@@ -87,10 +87,56 @@ test('a connection with several client ids leaves none of them behind', () => {
   registry.beatProducer('g1', one)
   registry.beatProducer('g2', two)
   registry.removeProducer('g1', 1)
-  assert.equal(registry.producerPeer('one'), peer, 'it is a producer of the other group still')
+  assert.equal(registry.producerPeer('one'), undefined)
+  assert.equal(registry.producerPeer('two'), peer)
   registry.removeProducer('g2', 1)
   assert.equal(registry.producerPeer('one'), undefined)
   assert.equal(registry.producerPeer('two'), undefined)
+})
+
+test('another client id on a known connection takes the place of the one before, for replies too', () => {
+  const registry = new ClientRegistry()
+  const peer = fakePeer({ id: 1 })
+  const as = (clientId: string): Client => ({ ...client(1, clientId), peer })
+  registry.beatProducer('p', as('one'))
+  registry.beatProducer('q', as('one'))
+  assert.equal(registry.beatProducer('p', as('two')), false, 'the connection is not new in the group')
+  assert.equal(registry.producerPeer('two'), peer)
+  assert.equal(registry.producerPeer('one'), peer, 'it is a producer of the other group still')
+  assert.equal(registry.someProducer('p')?.clientId, 'two')
+  registry.beatProducer('q', as('two'))
+  assert.equal(registry.producerPeer('one'), undefined)
+  registry.beatConsumer({ data: consumer(['A']) }, as('one'))
+  assert.equal(registry.beatConsumer({ data: consumer(['A']) }, as('two')).changed, false)
+  assert.deepEqual(registry.consumerIds('g'), ['two'])
+})
+
+test('a client whose newer connection closed gets its replies over the older one', () => {
+  const registry = new ClientRegistry()
+  const [older, newer] = [client(1, 'c'), client(2, 'c')]
+  registry.beatProducer('p', older)
+  registry.beatProducer('p', newer)
+  assert.equal(registry.producerPeer('c'), newer.peer)
+  registry.drop(2)
+  registry.beatProducer('p', older)
+  assert.equal(registry.producerPeer('c'), older.peer)
+})
+
+test('a connection may be in a limited number of groups, and stays in those that it has joined', () => {
+  const registry = new ClientRegistry({ maxGroupsPerConnection: () => 2 })
+  registry.beatProducer('p', client(1))
+  registry.beatConsumer({ data: consumer(['A']) }, client(1))
+  assert.equal(registry.mayProduce('p', 1), true)
+  assert.equal(registry.mayConsume('g', 1), true)
+  assert.equal(registry.mayProduce('q', 1), false)
+  assert.equal(
+    registry.mayConsume('p', 1),
+    false,
+    'a group of consumers with the name of one of producers is another one',
+  )
+  assert.equal(registry.mayConsume('h', 2), true)
+  registry.removeProducer('p', 1)
+  assert.equal(registry.mayProduce('q', 1), true)
 })
 
 test('the producers of a group are asked in turn, and closed connections are passed over', () => {

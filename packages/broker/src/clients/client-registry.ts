@@ -61,8 +61,11 @@ const PRODUCER_TRIES = 3
 interface GroupsOfPeer {
   readonly producers: Set<string>
   readonly consumers: Set<string>
-  /** Under which its producers joined; usually one. */
-  readonly clientIds: Set<string>
+}
+
+export interface ClientRegistryOptions {
+  /** Most groups of one connection, producers and consumers together. Read again at each use. Default: any number. */
+  readonly maxGroupsPerConnection?: () => number
 }
 
 /**
@@ -70,6 +73,7 @@ interface GroupsOfPeer {
  * have changed; the caller notifies them.
  */
 export class ClientRegistry {
+  readonly #maxGroupsPerConnection: () => number
   readonly #producers = new Map<string, Map<number, Client>>()
   readonly #consumers = new Map<string, ChangingGroup>()
   /** The groups of each peer, so that the end of a connection does not search all groups. */
@@ -77,6 +81,10 @@ export class ClientRegistry {
   /** Peers of producers by client id, for replies to their requests. */
   readonly #producerPeers = new Map<string, Peer>()
   #checks = 0
+
+  constructor({ maxGroupsPerConnection = () => Number.POSITIVE_INFINITY }: ClientRegistryOptions = {}) {
+    this.#maxGroupsPerConnection = maxGroupsPerConnection
+  }
 
   get consumerGroups(): ReadonlyMap<string, ConsumerGroup> {
     return this.#consumers
@@ -98,17 +106,23 @@ export class ClientRegistry {
 
   // -- Producers -----------------------------------------------------------------------------------------------------
 
+  /** Whether a connection is in a group of producers, or may join it. */
+  mayProduce(group: string, peerId: number): boolean {
+    return this.#producers.get(group)?.has(peerId) === true || this.#hasRoom(peerId)
+  }
+
   /** @returns whether the producer is new in the group. */
   beatProducer(group: string, client: Client): boolean {
+    const { clientId, peer } = client
     const known = this.#producers.get(group) ?? new Map<number, Client>()
     this.#producers.set(group, known)
+    const before = known.get(peer.id)
     const isNew = beat(known, client)
-    if (isNew) {
-      const groups = this.#groups(client.peer.id)
-      groups.producers.add(group)
-      groups.clientIds.add(client.clientId)
-      this.#producerPeers.set(client.clientId, client.peer)
-    }
+    if (isNew) this.#groups(peer.id).producers.add(group)
+    // A connection that closes takes the id with it, although the client may have an older one.
+    if (before?.clientId !== clientId || !this.#producerPeers.has(clientId)) this.#producerPeers.set(clientId, peer)
+    // Apache goes on with the id with which the connection has joined, and the client under the new one gets no replies.
+    if (before !== undefined && before.clientId !== clientId) this.#forgetProducer(before)
     return isNew
   }
 
@@ -118,14 +132,20 @@ export class ClientRegistry {
     if (clients === undefined || client === undefined) return false
     clients.delete(peerId)
     if (clients.size === 0) this.#producers.delete(group)
-    const groups = this.#groups(peerId)
-    groups.producers.delete(group)
+    this.#groups(peerId).producers.delete(group)
+    // Apache forgets the id even if it is in another group, and its requests then get no replies.
+    this.#forgetProducer(client)
     this.#forgetIfEmpty(peerId)
-    // Apache forgets the peer even if it is in another group, and its requests then get no replies.
-    if (groups.producers.size > 0) return true
-    for (const id of groups.clientIds) if (this.#producerPeers.get(id) === client.peer) this.#producerPeers.delete(id)
-    groups.clientIds.clear()
     return true
+  }
+
+  /** Forgets a client id if no group has it from this connection any more. */
+  #forgetProducer({ clientId, peer }: Client): void {
+    if (this.#producerPeers.get(clientId) !== peer) return
+    for (const group of this.#groups(peer.id).producers) {
+      if (this.#producers.get(group)?.get(peer.id)?.clientId === clientId) return
+    }
+    this.#producerPeers.delete(clientId)
   }
 
   /** The peer of a producer by its client id. */
@@ -146,6 +166,11 @@ export class ClientRegistry {
   }
 
   // -- Consumers -----------------------------------------------------------------------------------------------------
+
+  /** Whether a connection is in a group of consumers, or may join it. */
+  mayConsume(group: string, peerId: number): boolean {
+    return this.#consumers.get(group)?.clients.has(peerId) === true || this.#hasRoom(peerId)
+  }
 
   beatConsumer({ data, fingerprint = 0, withoutSubscriptions = false }: ConsumerBeat, client: Client): BeatResult {
     const { groupName, consumeType, messageModel, consumeFromWhere } = data
@@ -211,10 +236,15 @@ export class ClientRegistry {
     return [...new Set(silent.map(({ peer }) => peer))]
   }
 
+  #hasRoom(peerId: number): boolean {
+    const { producers, consumers } = this.#groupsOfPeer.get(peerId) ?? NO_GROUPS
+    return producers.size + consumers.size < this.#maxGroupsPerConnection()
+  }
+
   #groups(peerId: number): GroupsOfPeer {
     let groups = this.#groupsOfPeer.get(peerId)
     if (groups === undefined) {
-      groups = { producers: new Set(), consumers: new Set(), clientIds: new Set() }
+      groups = { producers: new Set(), consumers: new Set() }
       this.#groupsOfPeer.set(peerId, groups)
     }
     return groups
@@ -225,6 +255,8 @@ export class ClientRegistry {
     if (groups?.producers.size === 0 && groups.consumers.size === 0) this.#groupsOfPeer.delete(peerId)
   }
 }
+
+const NO_GROUPS: GroupsOfPeer = { producers: new Set(), consumers: new Set() }
 
 function newGroup({ groupName, consumeType, messageModel, consumeFromWhere }: ConsumerData): ChangingGroup {
   return {
@@ -238,7 +270,7 @@ function newGroup({ groupName, consumeType, messageModel, consumeFromWhere }: Co
   }
 }
 
-/** Notes a heartbeat. True if the connection is new. */
+/** Notes a heartbeat. True if the connection is new; another client id on it is not (Apache's ConsumerGroupInfo.updateChannel). */
 function beat(clients: Map<number, Client>, client: Client): boolean {
   const known = clients.get(client.peer.id)
   if (known?.clientId === client.clientId) known.lastHeartbeat = client.lastHeartbeat

@@ -14,20 +14,25 @@ import type { Client, ConsumerBeat } from '../clients/client-registry.ts'
 /** Bit of a topic's sys flag: consumers of other units subscribe to it (Apache's TopicSysFlag). */
 const UNIT_SUBSCRIPTION = 2
 
+/** A refusal names so many groups at most. */
+const NAMED_GROUPS = 3
+
 /** Requests with which clients join and leave groups: Apache's ClientManageProcessor and ConsumerManageProcessor. */
 export const clientHandlers: HandlersFor<typeof membershipRequests, BrokerContext> = {
   HEART_BEAT({ body, command, peer }, context) {
     if (body === null) throw new ResponseError(responseCodes.SYSTEM_ERROR, NO_BODY)
     const client = clientOf(body.clientID, command, peer, context)
-    const needsSubscriptions = beatConsumers(body, client, context)
+    const { needsSubscriptions, refused } = beatConsumers(body, client, context)
     for (const { groupName } of body.producerDataSet) {
-      if (context.clients.beatProducer(groupName, client)) {
+      if (!context.clients.mayProduce(groupName, peer.id)) refused.push(groupName)
+      else if (context.clients.beatProducer(groupName, client)) {
         context.log.info(
           { group: groupName, clientId: client.clientId, peer: peer.remoteAddress },
           'new producer connected',
         )
       }
     }
+    if (refused.length > 0) throw tooManyGroups(refused, context)
     return { header: { IS_SUPPORT_HEART_BEAT_V2: true, IS_SUB_CHANGE: needsSubscriptions } }
   },
 
@@ -66,18 +71,37 @@ function clientOf(clientId: string, command: Command, peer: Peer, { clock }: Bro
   }
 }
 
-/** @returns whether the client must send its subscriptions next time. A client without fingerprints always does. */
-function beatConsumers(body: HeartbeatData, client: Client, context: BrokerContext): boolean {
+function tooManyGroups(refused: readonly string[], { settings }: BrokerContext): ResponseError {
+  const { maxGroupsPerConnection } = settings.options
+  const named = refused.slice(0, NAMED_GROUPS).join(', ') + (refused.length > NAMED_GROUPS ? ', ...' : '')
+  const limit = `a connection may be in ${maxGroupsPerConnection} groups (maxGroupsPerConnection)`
+  const remark = `${refused.length} groups of the heartbeat were not joined, the others were: ${limit}: ${named}`
+  return new ResponseError(responseCodes.SYSTEM_ERROR, remark)
+}
+
+interface ConsumerBeats {
+  /** Whether the client must send its subscriptions next time. A client without fingerprints always does. */
+  readonly needsSubscriptions: boolean
+  /** Groups that the connection may not join, because it is in too many. */
+  readonly refused: string[]
+}
+
+function beatConsumers(body: HeartbeatData, client: Client, context: BrokerContext): ConsumerBeats {
   const { heartbeatFingerprint: fingerprint = 0, withoutSub: withoutSubscriptions = false } = body
   let needsSubscriptions = fingerprint === 0
   const changed: string[] = []
+  const refused: string[] = []
   for (const data of body.consumerDataSet) {
+    if (!context.clients.mayConsume(data.groupName, client.peer.id)) {
+      refused.push(data.groupName)
+      continue
+    }
     const result = beatConsumer({ data, fingerprint, withoutSubscriptions }, client, context)
     if (result?.needsSubscriptions) needsSubscriptions = true
     if (result?.changed) changed.push(data.groupName)
   }
   context.notices.membersChanged(changed)
-  return needsSubscriptions
+  return { needsSubscriptions, refused }
 }
 
 function beatConsumer(beat: ConsumerBeat, client: Client, context: BrokerContext) {
