@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { finish } from '@gantrymq/remoting'
 import { identityOf, NOW, registration, shown, slave } from '../../test/registrations.ts'
 import { RouteTable } from './route-table.ts'
 
@@ -83,4 +84,19 @@ test('a route lists brokers and queues sorted by name', () => {
     table.routeOf('T1')?.queueDatas.map(queues => queues.brokerName),
     ['a', 'b', 'c'],
   )
+})
+
+test('a route is sorted by name although brokers joined and left since it was last asked for', () => {
+  const table = new RouteTable()
+  const join = (name: string) => table.registerBroker(registration({ brokerName: name, brokerAddr: name }), NOW)
+  const leave = (name: string) => {
+    table.unregister([identityOf(registration({ brokerName: name, brokerAddr: name }))])
+    finish(table.dropEnded(() => {}))
+  }
+  for (const name of ['f', 'd', 'c', 'b']) join(name)
+  leave('f')
+  assert.equal(shown(table, 'T1'), 'b{0:b}6 c{0:c}6 d{0:d}6')
+  for (const name of ['g', 'a', 'e']) join(name)
+  leave('c')
+  assert.equal(shown(table, 'T1'), 'a{0:a}6 b{0:b}6 d{0:d}6 e{0:e}6 g{0:g}6')
 })

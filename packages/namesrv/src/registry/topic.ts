@@ -30,6 +30,11 @@ export class Topic implements LiveTopic {
   #revision = 0
   #groups: BrokerGroup[] = []
   #queues: SharedQueues[] = []
+  /**
+   * How many of the groups, from the first on, are sorted by name. A group is added at the end and gets to its place when the
+   * order is asked for: hundreds of brokers that register thousands of topics would move all groups each time.
+   */
+  #sorted = 0
   #mappings: Map<BrokerGroup, TopicQueueMappingInfo> | undefined
   readonly #ends: PendingEnds
 
@@ -61,11 +66,13 @@ export class Topic implements LiveTopic {
 
   /** Sorted by name, so that every name server gives the same answer. */
   get groups(): readonly BrokerGroup[] {
+    this.#sort()
     return this.#isWhole ? this.#groups : this.#groups.filter(isLive)
   }
 
   /** The queues in each of `groups`, in the same order. */
   get queues(): readonly SharedQueues[] {
+    this.#sort()
     return this.#isWhole ? this.#queues : this.#queues.filter((_, at) => isLive(this.#groups[at] as BrokerGroup))
   }
 
@@ -99,16 +106,30 @@ export class Topic implements LiveTopic {
       group.queues.release(before)
       return false
     }
-    const at = this.#indexFor(group.name)
-    this.#groups = inserted(this.#groups, at, group)
-    this.#queues = inserted(this.#queues, at, queues)
+    this.#groups = added(this.#groups, group)
+    this.#queues = added(this.#queues, queues)
     group.topicCount++
     return true
   }
 
+  #sort(): void {
+    for (; this.#sorted < this.#groups.length; this.#sorted++) {
+      const group = this.#groups[this.#sorted] as BrokerGroup
+      const queues = this.#queues[this.#sorted] as SharedQueues
+      const at = this.#indexFor(group.name)
+      for (let index = this.#sorted; index > at; index--) {
+        this.#groups[index] = this.#groups[index - 1] as BrokerGroup
+        this.#queues[index] = this.#queues[index - 1] as SharedQueues
+      }
+      this.#groups[at] = group
+      this.#queues[at] = queues
+    }
+  }
+
+  /** Where a group of this name belongs among those that are sorted. */
   #indexFor(name: string): number {
     let low = 0
-    let high = this.#groups.length
+    let high = this.#sorted
     while (low < high) {
       const middle = (low + high) >>> 1
       if ((this.#groups[middle] as BrokerGroup).name < name) low = middle + 1
@@ -131,6 +152,7 @@ export class Topic implements LiveTopic {
     this.#forget(index)
     this.#groups.splice(index, 1)
     this.#queues.splice(index, 1)
+    if (index < this.#sorted) this.#sorted--
     this.#revision++
     return true
   }
@@ -141,11 +163,13 @@ export class Topic implements LiveTopic {
    */
   deleteEnded(): void {
     let kept = 0
+    let sorted = 0
     for (let index = 0; index < this.#groups.length; index++) {
       const group = this.#groups[index] as BrokerGroup
       if (isLive(group)) {
         this.#groups[kept] = group
         this.#queues[kept++] = this.#queues[index] as SharedQueues
+        if (index < this.#sorted) sorted++
         continue
       }
       this.#forget(index)
@@ -153,6 +177,7 @@ export class Topic implements LiveTopic {
     if (kept === 0 && this.#groups.length > 0) this.#revision++
     this.#groups.length = kept
     this.#queues.length = kept
+    this.#sorted = sorted
   }
 
   #forget(index: number): void {
@@ -169,8 +194,8 @@ function isLive(group: BrokerGroup): boolean {
 }
 
 /** Copies short lists: most topics are on few brokers, and growing in place would reserve room for 17 at once. */
-function inserted<T>(list: T[], at: number, item: T): T[] {
-  if (list.length < 16) return [...list.slice(0, at), item, ...list.slice(at)]
-  list.splice(at, 0, item)
+function added<T>(list: T[], item: T): T[] {
+  if (list.length < 16) return [...list, item]
+  list.push(item)
   return list
 }
