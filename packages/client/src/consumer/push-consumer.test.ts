@@ -143,6 +143,12 @@ test('an offset that the broker does not have is replaced by the one it suggests
   await cluster.broker.setTopic('Orders', { readQueues: 1 })
   await cluster.broker.commit('Orders', 'readers', 0, 100)
   for (let n = 0; n < 3; n++) cluster.broker.put({ topic: 'Orders' })
+  // The first messages have expired, so the queue is not a new one.
+  cluster.broker.fault('PULL_MESSAGE', {
+    answer: 'altered',
+    where: ({ header }) => header['topic'] === 'Orders',
+    alter: reply => ({ ...reply, extFields: new Map([...(reply.extFields ?? []), ['minOffset', '1']]) }),
+  })
   await cluster.settle()
   const seen: number[] = []
   const consumer = await startConsumer(cluster, { onMessage: ({ queueOffset }) => void seen.push(queueOffset) })

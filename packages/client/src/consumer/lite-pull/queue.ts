@@ -82,9 +82,9 @@ export class LitePullQueue<Body> implements HeldQueue {
       verb: 'pull',
       step: signal => this.#step(signal),
       // The suggested broker may be down, or may be a slave that refuses what its master would accept.
-      onFailure: ({ responseCode }) => {
+      onFailure: ({ responseCode, address }) => {
         this.#brokerId = 0
-        if (responseCode === responseCodes.TOPIC_NOT_EXIST) this.#age.gone()
+        if (responseCode === responseCodes.TOPIC_NOT_EXIST) this.#age.gone(address)
       },
     })
   }
@@ -150,6 +150,11 @@ export class LitePullQueue<Body> implements HeldQueue {
 
   /** Continues at another offset. Messages that were pulled before are not delivered. */
   seek(offset: number): void {
+    this.#restartAt(offset)
+    this.#loop.interrupt()
+  }
+
+  #restartAt(offset: number): void {
     this.#epoch++
     this.process.clear()
     this.#waiting = 0
@@ -157,7 +162,6 @@ export class LitePullQueue<Body> implements HeldQueue {
     this.#handedUpTo = offset
     this.#doneUpTo = offset
     this.#context.chunks.dropStale()
-    this.#loop.interrupt()
   }
 
   /** Messages were handed to the user. */
@@ -208,16 +212,26 @@ export class LitePullQueue<Body> implements HeldQueue {
     this.#handedUpTo ??= offset
     const started = clock.elapsed()
     const result = await this.#request(offset, signal)
+    this.#loop.answered()
     // The queue was sought, paused or dropped meanwhile. If the messages are still wanted, the next pull returns them again.
     if (signal.aborted) return
-    const asked = { nextOffset: result.nextOffset, minOffset: result.minOffset }
     const isMoved = result.status === 'OFFSET_ILLEGAL'
-    const isOther = this.#age.mayBeOther && (await this.#age.isOther(offset, { signal }))
-    if (isOther) this.#take({ ...result, status: 'OFFSET_ILLEGAL', nextOffset: 0, messages: [] })
-    else this.#take(isMoved ? { ...result, nextOffset: await this.#age.after(offset, asked, { signal }) } : result)
+    const movedTo =
+      isMoved || this.#age.mayBeOther ? await this.#age.movedTo(offset, { ...result, isMoved }, { signal }) : undefined
+    if (signal.aborted) return
+    if (movedTo === undefined) this.#take(result)
+    else this.#moved(offset, movedTo)
     // Some replies say "retry immediately" all the time: see PulledQueue.
-    const isIdle = result.nextOffset === offset && clock.elapsed() - started < AT_ONCE_MS
+    const isIdle = this.#nextOffset === offset && clock.elapsed() - started < AT_ONCE_MS
     if (isIdle) await pause(clock, AT_ONCE_MS, signal)
+  }
+
+  /** The queue continues at another offset. If that is lower, waiting messages belong to a queue that does not exist any more. */
+  #moved(from: number, to: number): void {
+    const { instance, group } = this.#context
+    instance.log.warn({ group, ...this.queue, from, to }, 'the broker moved the offset')
+    if (to < from) this.#restartAt(to)
+    else this.#goOn(to)
   }
 
   /** The offset in memory takes precedence over the stored one, as in Apache's RebalanceLitePullImpl. */
@@ -250,22 +264,20 @@ export class LitePullQueue<Body> implements HeldQueue {
     return (this.#lastFilter = this.#filters.get(topic) ?? this.#lastFilter ?? subscriptionOf(topic, '*', 0))
   }
 
-  #take({ status, nextOffset, messages }: PullResult<Body>): void {
-    const { instance, group, chunks } = this.#context
-    if (status === 'OFFSET_ILLEGAL') {
-      instance.log.warn({ group, ...this.queue, from: this.#nextOffset, to: nextOffset }, 'the broker moved the offset')
-    }
-    this.#nextOffset = nextOffset
+  #take({ nextOffset, messages }: PullResult<Body>): void {
     const newest = messages.at(-1)?.storeTimestamp
-    if (newest !== undefined) this.#age.seen(newest)
-    if (messages.length > 0) {
-      this.process.put(messages)
-      this.#waiting += messages.length
-      chunks.put(new Chunk(this, messages))
-      return
-    }
-    // Offsets of filtered messages are done without the user.
-    if (this.#waiting === 0) this.#handedUpTo = nextOffset
-    if (this.process.count === 0) this.#doneUpTo = nextOffset
+    if (newest === undefined) return this.#goOn(nextOffset)
+    this.#nextOffset = nextOffset
+    this.#age.seen(newest)
+    this.process.put(messages)
+    this.#waiting += messages.length
+    this.#context.chunks.put(new Chunk(this, messages))
+  }
+
+  /** Goes on at an offset after messages that the user does not get, such as filtered ones: they are done. */
+  #goOn(offset: number): void {
+    this.#nextOffset = offset
+    if (this.#waiting === 0) this.#handedUpTo = offset
+    if (this.process.count === 0) this.#doneUpTo = offset
   }
 }

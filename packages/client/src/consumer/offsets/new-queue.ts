@@ -1,11 +1,13 @@
 import { queryRequests } from '@gantrymq/protocol'
+import { Deadline } from '../../deadline.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { findMaster } from '../../routes/find-broker.ts'
-import { Deadline } from '../../deadline.ts'
 
-/** What a broker said of a queue that does not have the requested offset. */
-export interface MovedOffset {
+/** What a broker answered to a pull, as far as it tells whether the queue is another one. */
+export interface PulledFrom {
+  /** The broker does not have the requested offset. */
+  readonly isMoved: boolean
   /** Where to go on, in the broker's opinion. */
   readonly nextOffset: number
   readonly minOffset: number
@@ -13,54 +15,57 @@ export interface MovedOffset {
 
 /**
  * Tells whether a queue is the one that was read before, or another one of a topic that was deleted and made again. A broker of 5.x sends
- * a consumer with an offset of the old queue to the end of the new one (DefaultMessageStore.getMessage), past messages that no one has
- * had.
+ * a consumer with an offset of the old queue to the end of the new one (DefaultMessageStore.getMessage), past messages that no consumer
+ * has had. Only times by the broker's clock are compared: the client's clock may be another.
  */
 export class QueueAge {
   readonly #instance: ClientInstance
   readonly #queue: MessageQueue
-  /** When the newest message that was read was stored, by the broker's clock; before the first one, when reading began. */
-  #seenAt: number
+  /** When the newest message that was read was stored, in milliseconds since the epoch; undefined before the first one. */
+  #seenAt: number | undefined
   /** True if the broker has said that it does not have the topic. */
   #wasGone = false
 
   constructor(instance: ClientInstance, queue: MessageQueue) {
     this.#instance = instance
     this.#queue = queue
-    this.#seenAt = instance.clock.now()
   }
 
   /** A message was read. @param storedAt by the broker's clock, milliseconds since the epoch */
   seen(storedAt: number): void {
-    this.#seenAt = storedAt
+    this.#seenAt = Math.max(storedAt, this.#seenAt ?? 0)
   }
 
-  /** The broker does not have the topic. */
-  gone(): void {
-    this.#wasGone = true
+  /** The broker at `address` does not have the topic. */
+  gone(address: string | undefined): void {
+    // Before the first message there is no time to compare, and a slave may just not have heard of the topic yet.
+    const isMaster = address === this.#instance.brokers.master(this.#queue.brokerName)
+    if (this.#seenAt !== undefined || isMaster) this.#wasGone = true
   }
 
-  /** True after `gone`, until `isOther` has told: the queue may be another one. */
+  /** True after `gone`, until `movedTo` has told: the queue may be another one. */
   get mayBeOther(): boolean {
     return this.#wasGone
   }
 
-  /** True if the queue is another one, in which messages before the offset `asked` have not been read. @throws ClientError */
-  async isOther(asked: number, options: CallOptions): Promise<boolean> {
-    const isOther = asked > 0 && (await this.isNew(options))
+  /** Where to go on if not after the offset `asked`; undefined if the answer is one of the queue that was read. @throws ClientError */
+  async movedTo(asked: number, answer: PulledFrom, options: CallOptions): Promise<number | undefined> {
+    const { isMoved, nextOffset, minOffset } = answer
+    const mayBeNew = isMoved ? minOffset === 0 && nextOffset > 0 && nextOffset < asked : this.#wasGone && asked > 0
+    const isNew = mayBeNew && (await this.#isNew(options))
     // After a failure the next pull asks again.
     this.#wasGone = false
-    return isOther
+    if (isNew) return 0
+    return isMoved ? nextOffset : undefined
   }
 
-  /** Where to go on in a queue that does not have the offset `asked`. @throws ClientError */
-  async after(asked: number, { nextOffset, minOffset }: MovedOffset, options: CallOptions): Promise<number> {
-    const mayBeNew = minOffset === 0 && nextOffset > 0 && nextOffset < asked
-    return mayBeNew && (await this.isNew(options)) ? 0 : nextOffset
-  }
-
-  /** True if its oldest message is newer than what was read. @throws ClientError */
-  async isNew(options: CallOptions): Promise<boolean> {
+  /**
+   * True if the oldest message of the queue is newer than what was read. Before the first message no one can tell: the topic may have been
+   * made again while the consumer was away. To read messages again is better than to lose them, and what brokers of 4.9 have consumers
+   * do whose offset is beyond the end of a queue that begins at 0.
+   */
+  async #isNew(options: CallOptions): Promise<boolean> {
+    if (this.#seenAt === undefined) return true
     const { clock, options: own } = this.#instance
     const { topic, queueId, brokerName } = this.#queue
     const deadline = Deadline.of(clock, options, own.requestTimeoutMs)

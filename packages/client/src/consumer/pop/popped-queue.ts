@@ -97,6 +97,7 @@ export class PoppedQueue<Body> implements HeldQueue, PopSource {
     const { instance, stats } = context
     const started = instance.clock.elapsed()
     const { found, isFull } = await pop(context, this.#requestOf(subscription), { signal })
+    this.#loop.answered()
     const tookMs = instance.clock.elapsed() - started
     stats.pulled(this.queue.topic, found.length, tookMs)
     this.#popped += found.length

@@ -165,14 +165,18 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     const started = instance.clock.elapsed()
     const asked = this.#nextOffset
     const reply = await this.#traced(() => this.#request(subscription, signal))
+    this.#loop.answered()
     if (signal.aborted) return
     const now = instance.clock.elapsed()
     this.process.lastPullAt = now
     this.#brokerId = reply.header.suggestWhichBrokerId
-    if (reply.code === responseCodes.PULL_OFFSET_MOVED)
-      return await this.#moved(await this.#offsetAfter(reply, signal), signal)
-    // Messages of a new queue before the offset of the old one would never be read.
-    if (this.#age.mayBeOther && (await this.#age.isOther(asked, { signal }))) return await this.#moved(0, signal)
+    const isMoved = reply.code === responseCodes.PULL_OFFSET_MOVED
+    if (isMoved || this.#age.mayBeOther) {
+      const { nextBeginOffset: nextOffset, minOffset } = reply.header
+      const offset = await this.#age.movedTo(asked, { isMoved, nextOffset, minOffset }, { signal })
+      if (signal.aborted) return
+      if (offset !== undefined) return await this.#moved(offset, signal)
+    }
     const count = this.#take(reply, subscription)
     stats.pulled(this.queue.topic, count, now - started)
     if (count > 0 && settings.pullIntervalMs > 0) {
@@ -256,14 +260,7 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
     instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
   }
 
-  #offsetAfter(
-    { header: { nextBeginOffset: nextOffset, minOffset } }: PullReply,
-    signal: AbortSignal,
-  ): Promise<number> {
-    return this.#age.after(this.#nextOffset, { nextOffset, minOffset }, { signal })
-  }
-
-  /** The broker does not have the requested offset. Waiting messages belong to a queue that does not exist any more. */
+  /** The queue continues at another offset. Waiting messages belong to a queue that does not exist any more. */
   async #moved(offset: number, signal: AbortSignal): Promise<void> {
     const { context, onMoved } = this.#options
     const { instance, group, settings } = context
@@ -276,7 +273,7 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
   #failed(error: ClientError): void {
     // The suggested broker may be down, or may be a slave that refuses what its master would accept.
     this.#brokerId = 0
-    if (error.responseCode === responseCodes.TOPIC_NOT_EXIST) this.#age.gone()
+    if (error.responseCode === responseCodes.TOPIC_NOT_EXIST) this.#age.gone(error.address)
     if (UNKNOWN_SUBSCRIPTION.has(error.responseCode ?? 0)) void this.#options.context.instance.heartbeat()
   }
 }

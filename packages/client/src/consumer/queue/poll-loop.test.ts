@@ -6,6 +6,8 @@ import { instanceOptions } from '../../instance/instance-options.ts'
 import { readOptions } from '../../options.ts'
 import { recordingLog } from '../../../test/push-fixture.ts'
 import { Membership } from '../group/membership.ts'
+import { Problems } from '../../problems.ts'
+import { PollHealth } from './poll-health.ts'
 import { PollLoop, type PollLoopOptions } from './poll-loop.ts'
 
 const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
@@ -19,7 +21,9 @@ async function looped(t: TestContext, step: PollLoopOptions['step']) {
   const { instance, group } = membership
   const failures: string[] = []
   const onFailure = ({ code }: ClientError): void => void failures.push(code)
-  const context = { instance, group, settings: { pullRetryMs: 1000 } }
+  const problems = new Problems(() => {})
+  const health = new PollHealth({ clock, problems, shown: topic => topic, onOtherSubscription() {} })
+  const context = { instance, group, settings: { pullRetryMs: 1000 }, health }
   const loop = new PollLoop({ context, queue, verb: 'pull', step, onFailure })
   const stop = async (): Promise<void> => {
     loop.stop()
@@ -27,7 +31,7 @@ async function looped(t: TestContext, step: PollLoopOptions['step']) {
   }
   cluster.own({ close: () => membership.close({ stop, release: async () => {} }) })
   const warnings = (): string[] => texts.filter(text => text.startsWith('warn'))
-  return { cluster, loop, warnings, failures }
+  return { cluster, loop, warnings, failures, problems }
 }
 
 test('a loop sleeps between its steps, until it is woken or stopped', async t => {
@@ -86,4 +90,26 @@ test('a failure is logged and followed by a rest, which is short and silent if t
   assert.equal(steps, 3)
   assert.deepEqual(failures, ['TIMEOUT', 'BROKER_REFUSED'])
   assert.deepEqual(warnings(), ['warn pull failed'])
+})
+
+test('a step that only slept is no sign that polls work again; an answer is one, before the step has ended', async t => {
+  let step = async (): Promise<void> => {
+    throw new ClientError('TIMEOUT', 'late')
+  }
+  const { cluster, loop, problems } = await looped(t, () => step())
+  loop.start()
+  await cluster.advance(11_000, 500)
+  assert.deepEqual(
+    problems.all.map(({ code }) => code),
+    ['ALL_PULLS_FAIL'],
+  )
+  step = () => loop.sleep(1000)
+  await cluster.advance(3000, 500)
+  assert.equal(problems.has('ALL_PULLS_FAIL'), true)
+  step = () => {
+    loop.answered()
+    return loop.sleep(60_000)
+  }
+  await cluster.advance(2000, 500)
+  assert.equal(problems.has('ALL_PULLS_FAIL'), false)
 })

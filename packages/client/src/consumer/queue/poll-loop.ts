@@ -21,7 +21,7 @@ export interface PollLoopOptions {
   readonly queue: MessageQueue
   /** What a step does, for the log. */
   readonly verb: 'pull' | 'pop'
-  /** Polls the broker once, or sleeps. The signal ends it early. */
+  /** Polls the broker once, and calls `answered` when it answers, or sleeps. The signal ends it early. */
   readonly step: (signal: AbortSignal) => Promise<void>
   /** Called when a step has failed, before the rest that follows. */
   readonly onFailure?: (error: ClientError) => void
@@ -85,6 +85,12 @@ export class PollLoop {
     this.#wake?.()
   }
 
+  /** The broker has answered a poll. A step that only sleeps shows nothing about the broker. */
+  answered(): void {
+    const { context, queue } = this.#options
+    context.health?.worked(queue)
+  }
+
   /** Sleeps for `ms`, or until it is woken. */
   async sleep(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -99,7 +105,6 @@ export class PollLoop {
       const { signal } = this.#attempt
       try {
         await this.#options.step(signal)
-        this.#options.context.health?.worked(this.#options.queue)
       } catch (error) {
         if (!signal.aborted) await this.#rest(toClientError(error), signal)
       }
