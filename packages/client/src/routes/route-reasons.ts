@@ -1,4 +1,4 @@
-import type { Clock, HttpAnswer } from '@gantrymq/remoting'
+import { type Clock, type HttpAnswer, within } from '@gantrymq/remoting'
 import type { Deadline } from '../deadline.ts'
 
 /** Why clients cannot use a topic, in a name server's words. */
@@ -14,18 +14,14 @@ export interface RouteReason {
 
 export interface RouteReasonsOptions {
   readonly client: {
-    httpGet(
-      address: string,
-      path: string,
-      options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
-    ): Promise<HttpAnswer | undefined>
+    httpGet(address: string, path: string, options: { readonly timeoutMs: number }): Promise<HttpAnswer | undefined>
   }
   readonly clock: Clock
   /** The zone whose brokers this client gets; empty if it gets all. */
   readonly zone: string
 }
 
-/** How long an explanation may delay an error, milliseconds. */
+/** How long a name server has to explain, milliseconds, which is how long an explanation may delay an error. */
 const LONGEST_MS = 1000
 /** How long an answer counts for further failures of the same topic, milliseconds. */
 const FRESH_MS = 2000
@@ -53,30 +49,31 @@ export class RouteReasons {
   /** The reason, asked within the time that is left. Undefined if the name server does not tell. Never rejects. */
   async ask(address: string | undefined, topic: string, deadline: Deadline): Promise<RouteReason | undefined> {
     const now = this.#options.clock.elapsed()
-    const { left, signal } = deadline
-    if (address === undefined || left <= 0 || signal?.aborted === true) return undefined
+    if (address === undefined || deadline.left <= 0 || deadline.signal?.aborted === true) return undefined
     const kept = this.#kept.get(topic)
-    if (kept !== undefined && now - kept.at < FRESH_MS) return await kept.reason
+    if (kept !== undefined && now - kept.at < FRESH_MS) return await this.#within(kept.reason, deadline)
     if (now < (this.#silent.get(address) ?? 0)) return undefined
-    const reason = this.#get(address, topic, { timeoutMs: Math.min(left, LONGEST_MS), signal })
+    const reason = this.#get(address, topic)
     if (this.#kept.size >= MOST) this.#kept.clear()
     this.#kept.set(topic, { at: now, reason })
-    return await reason
+    return await this.#within(reason, deadline)
   }
 
-  async #get(
-    address: string,
-    topic: string,
-    limits: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
-  ): Promise<RouteReason | undefined> {
+  // A caller that gives up does not end the question: others wait for the answer too.
+  async #within(reason: Promise<RouteReason | undefined>, { left, signal }: Deadline) {
+    const limit = { timeoutMs: left, signal }
+    return await within(this.#options.clock, reason, limit, 'the reason').catch(() => undefined)
+  }
+
+  /** Never rejects. */
+  async #get(address: string, topic: string): Promise<RouteReason | undefined> {
     const { client, clock, zone } = this.#options
     const query = zone === '' ? '' : `?zone=${encodeURIComponent(zone)}`
-    const answer = await client.httpGet(address, `/api/v1/topics/${encodeURIComponent(topic)}/why${query}`, limits)
+    const path = `/api/v1/topics/${encodeURIComponent(topic)}/why${query}`
+    const answer = await client.httpGet(address, path, { timeoutMs: LONGEST_MS })
     const reason = answer?.status === 200 ? readReason(address, answer.body) : undefined
     if (reason !== undefined) this.#silent.delete(address)
-    // With little time, not answering says nothing about the server.
-    else if (limits.signal?.aborted !== true && limits.timeoutMs >= LONGEST_MS)
-      this.#silent.set(address, clock.elapsed() + SILENT_MS)
+    else this.#silent.set(address, clock.elapsed() + SILENT_MS)
     return reason
   }
 }
