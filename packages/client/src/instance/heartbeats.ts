@@ -1,5 +1,14 @@
 import { INNER_PRODUCER_GROUP, membershipRequests } from '@gantrymq/protocol'
-import { type CallInput, type Clock, type Logger, pause, type Reply, type RequestDeclaration } from '@gantrymq/remoting'
+import {
+  type CallInput,
+  type Clock,
+  type Logger,
+  pause,
+  type Reply,
+  type RequestDeclaration,
+  upTo,
+} from '@gantrymq/remoting'
+import type { CallOptions } from '../message/message.ts'
 import type { BrokerTable, KnownBroker } from '../routes/broker-table.ts'
 import { heartbeatBody } from './heartbeat-body.ts'
 import { HeartbeatOrder } from './heartbeat-order.ts'
@@ -7,11 +16,18 @@ import type { InstanceMembers, Member } from './instance-members.ts'
 
 /** How long a broker may take to notice that a connection has closed, milliseconds. */
 const CLOSE_NOTICED_MS = 1000
+/** How long a member that leaves waits for the brokers, milliseconds. One that hangs drops the client when its connection closes. */
+const LEAVE_MS = 1000
 
 /** The calls that carry heartbeats. */
 export interface BrokerCalls {
   isConnected(address: string): boolean
-  call<const D extends RequestDeclaration>(address: string, declaration: D, input: CallInput<D>): Promise<Reply<D>>
+  call<const D extends RequestDeclaration>(
+    address: string,
+    declaration: D,
+    input: CallInput<D>,
+    options: CallOptions,
+  ): Promise<Reply<D>>
 }
 
 export interface HeartbeatsOptions {
@@ -44,6 +60,7 @@ export class Heartbeats {
     this.#timer = clock.every(everyMs, () => void this.#beatAll(false))
   }
 
+  /** Ends the calls in flight, too: connections that are drained would wait for a broker that hangs. */
   close(): void {
     this.#end.abort()
     this.#timer?.[Symbol.dispose]()
@@ -63,31 +80,38 @@ export class Heartbeats {
 
   async #send({ name, address }: KnownBroker): Promise<void> {
     const { clientId, members, calls, brokers, log } = this.#options
+    const body = heartbeatBody(clientId, members)
+    // The answer says nothing about members that join meanwhile: this heartbeat does not list them.
+    const { consumers } = members
+    const { signal } = this.#end
+    let failure: unknown
     try {
-      const body = heartbeatBody(clientId, members)
-      const { command } = await calls.call(address, membershipRequests.HEART_BEAT, { body })
+      const { command } = await calls.call(address, membershipRequests.HEART_BEAT, { body }, { signal })
       brokers.setVersion(name, address, command.version)
-      for (const consumer of members.consumers) consumer.heartbeatEnded?.(address, undefined)
     } catch (error) {
-      for (const consumer of members.consumers) consumer.heartbeatEnded?.(address, error)
-      if (!this.#end.signal.aborted) log.warn({ address, error: String(error) }, 'heartbeat failed')
+      failure = error
+      if (!signal.aborted) log.warn({ address, error: String(error) }, 'heartbeat failed')
     }
+    for (const consumer of consumers) consumer.heartbeatEnded?.(address, failure)
   }
 
   /**
    * Unregisters the group of a member that has left, unless another member of the group remains: brokers record a client
-   * once per group. Never rejects.
+   * once per group. What takes longer than a second goes on in the background. Never rejects.
    */
   async unregister(member: Member): Promise<void> {
-    const { members, brokers, calls } = this.#options
+    const { members, brokers, calls, clock } = this.#options
     if (members.hasGroupOf(member)) return
     const connected = brokers.all().filter(({ address }) => calls.isConnected(address))
-    await Promise.all(
-      connected.map(async broker => {
-        // Another member of the group may have joined during the heartbeat that this waits for.
-        const isDone = await this.#unregisterAt(broker, member, () => !members.hasGroupOf(member))
-        if (isDone && member.kind === 'producer' && members.size > 0) await this.#renewReplyConnection(broker)
-      }),
+    const all = connected.map(async broker => {
+      // Another member of the group may have joined during the heartbeat that this waits for.
+      const isDone = await this.#unregisterAt(broker, member, () => !members.hasGroupOf(member))
+      if (isDone && member.kind === 'producer' && members.size > 0) await this.#renewReplyConnection(broker)
+    })
+    await upTo(
+      clock,
+      Promise.all(all).then(() => {}),
+      { timeoutMs: LEAVE_MS },
     )
   }
 
@@ -117,7 +141,7 @@ export class Heartbeats {
     return this.#order.unregister(address, async () => {
       if (!calls.isConnected(address) || !isWanted()) return false
       try {
-        await calls.call(address, membershipRequests.UNREGISTER_CLIENT, { header })
+        await calls.call(address, membershipRequests.UNREGISTER_CLIENT, { header }, { signal: this.#end.signal })
         return true
       } catch (error) {
         // The broker drops a client that sends no heartbeats.
