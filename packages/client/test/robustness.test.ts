@@ -11,7 +11,6 @@ import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 import { type RocketMQ, startRocketMQ } from '@gantrymq/testing'
 import { Admin, type ClientError, LitePullConsumer, type Problem, Producer, PushConsumer } from '../src/index.ts'
-import { FileOwner } from '../src/consumer/offsets/file-owner.ts'
 
 let mq: RocketMQ
 before(async () => {
@@ -201,28 +200,6 @@ test('OFFSETS_SHARED: another process writes the offset file of a broadcast cons
     new RegExp(`the process ${process.ppid} writes the offset file .*offsets.json`),
   )
   assert.equal(again.readiness.problems.length, 1)
-})
-
-test('a file that another process replaced is noticed before the next write, and an owner that is gone is forgotten', async t => {
-  const folder = await mkdtemp(join(tmpdir(), 'owner-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  const { readFile, writeFile } = await import('node:fs/promises')
-  const path = join(folder, 'offsets.json')
-  await writeFile(`${path}.owner`, '999999999')
-  const noticed: string[] = []
-  const owner = new FileOwner(path, who => noticed.push(who))
-  await owner.claim()
-  assert.equal(await readFile(`${path}.owner`, 'utf8'), String(process.pid))
-  await owner.beforeWrite()
-  await writeFile(path, 'mine')
-  await owner.afterWrite()
-  await owner.beforeWrite()
-  assert.deepEqual(noticed, [])
-  await writeFile(path, 'from another')
-  await owner.beforeWrite()
-  assert.deepEqual(noticed, ['another process'])
-  await owner.release()
-  await assert.rejects(readFile(`${path}.owner`), { code: 'ENOENT' })
 })
 
 test('a producer of transactions that has sent nothing is asked about the transactions of an earlier process', async () => {
