@@ -24,7 +24,7 @@ export interface ConnectionWritesOptions {
  */
 export class ConnectionWrites {
   /** Commands that will be written at the end of a cork, or by the next `flush`. */
-  readonly outbox = new Outbox()
+  readonly outbox: Outbox
   /** When bytes were last written, by `Clock.elapsed`; 0 before. */
   writtenAt = 0
   readonly #stream: Duplex
@@ -43,6 +43,7 @@ export class ConnectionWrites {
     this.#stream = stream
     this.#options = options
     this.#reusesWrites = stream instanceof Socket
+    this.outbox = new Outbox(this.#reusesWrites)
   }
 
   /** Bytes that were written, and that the peer has not read yet. */
@@ -117,7 +118,7 @@ export class ConnectionWrites {
     this.writtenAt = clock.elapsed()
     const queued = stream.writableLength
     if (queued === 0) {
-      if (this.#reusesWrites) this.outbox.reuse()
+      if (this.#reusesWrites) this.outbox.release()
     } else if (queued > limits.maxQueuedHard) onSlowReader(queued)
     else {
       if (queued > limits.maxQueued) {

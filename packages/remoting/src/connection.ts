@@ -47,6 +47,9 @@ const FRAMES_PER_CHECK = 32
 
 const NO_BYTES = Buffer.alloc(0)
 
+/** Views that no connection uses. One is used during a read only; more than one if a read causes another one in this process. */
+const views: HeaderView[] = []
+
 let lastId = 0
 
 /** Assigns the id of the next connection of this process. */
@@ -69,7 +72,6 @@ export class Connection implements FastConnection {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #decoder: FrameDecoder
-  readonly #view = new HeaderView()
   readonly #writes: ConnectionWrites
   readonly #calls: PendingCalls
   readonly #answering: Answering
@@ -194,22 +196,24 @@ export class Connection implements FastConnection {
   #read(now: number): void {
     const decoder = this.#decoder
     this.#writes.cork()
+    const view = views.pop() ?? new HeaderView()
     try {
-      this.#readFrames(decoder)
+      this.#readFrames(decoder, view)
       if (decoder.pending === 0) this.#frameSince = 0
       else if (this.#frameSince === 0) this.#frameSince = now
     } catch (error) {
       this.#refuseFrame(error)
     }
+    view.bytes = NO_BYTES
+    views.push(view)
     this.#answering.endRun()
     this.#writes.uncork()
     if (decoder.rest > 0) this.#leaveRest(decoder)
   }
 
-  #readFrames(decoder: FrameDecoder): void {
+  #readFrames(decoder: FrameDecoder, view: HeaderView): void {
     const { fastPath, pool } = this.#options
     const { maxHeader, maxFields } = this.#limits
-    const view = this.#view
     let unchecked = 0
     let checks = 0
     if (fastPath !== undefined) this.#startRun()

@@ -11,7 +11,7 @@ const NO_BYTES = Buffer.alloc(0)
 /**
  * A header within its frame: numbers are decoded, texts are only marked by their start and end.
  *
- * One view serves all frames of a connection. It exists because most frames need only a few numbers and one text, and creating
+ * One view serves all frames of a read. It exists because most frames need only a few numbers and one text, and creating
  * strings and maps for the rest is the main cost of a header. Valid until the next frame is read.
  */
 export class HeaderView {

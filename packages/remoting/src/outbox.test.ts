@@ -36,21 +36,40 @@ test('taken bytes stay unchanged, whatever is written next', () => {
     assert.equal(Buffer.concat(chunks).toString(), String(i).padStart(1000, '-'))
 })
 
-test('after reuse the same memory is written from its front, and a large slab is dropped', () => {
-  const out = new Outbox()
+test('after release another outbox writes to the same memory from its front, and a large slab is dropped', () => {
+  const out = new Outbox(true)
   put(out, 'first')
   const memory = out.bytes
   assert.equal(taken(out), 'first')
-  out.reuse()
+  out.release()
   assert.equal(out.isEmpty, true)
-  put(out, 'next')
-  assert.equal(out.bytes, memory)
-  assert.equal(out.position, 4)
-  assert.equal(taken(out), 'next')
-  put(out, 'x'.repeat(100_000))
-  assert.equal(taken(out).length, 100_000)
-  out.reuse()
-  put(out, 'last')
-  assert.equal(out.bytes.length, memory.length)
-  assert.equal(taken(out), 'last')
+  assert.equal(out.bytes.length, 0)
+  const other = new Outbox(true)
+  put(other, 'next')
+  assert.equal(other.bytes, memory)
+  assert.equal(other.position, 4)
+  put(out, 'meanwhile')
+  assert.notEqual(out.bytes, memory)
+  assert.equal(taken(other), 'next')
+  assert.equal(taken(out), 'meanwhile')
+  put(other, 'x'.repeat(100_000))
+  assert.equal(taken(other).length, 100_000)
+  other.release()
+  put(other, 'last')
+  assert.equal(other.bytes.length, memory.length)
+  assert.equal(taken(other), 'last')
+})
+
+test('an outbox that cannot return its slabs begins with a small one, and grows up to the usual size', () => {
+  const out = new Outbox()
+  const sizes = new Set<number>()
+  for (let i = 0; i < 300; i++) {
+    put(out, String(i).padStart(1000, '-'))
+    sizes.add(out.bytes.length)
+    out.take()
+  }
+  assert.deepEqual(
+    [...sizes],
+    [4, 8, 16, 32, 64].map(kib => kib * 1024),
+  )
 })

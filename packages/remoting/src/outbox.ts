@@ -1,12 +1,20 @@
 const SLAB = 64 * 1024
+/** The size of the first slab of an outbox that cannot return its slabs; each further one is twice as large, up to `SLAB`. */
+const FIRST_SLAB = 4 * 1024
+/** The number of free slabs that are kept. An outbox holds one only from its first byte to the write, so few are ever needed. */
+const MOST_FREE = 16
 
 const NO_BYTES = Buffer.alloc(0)
+
+/** Slabs that any outbox of this process may take. */
+const free: Buffer[] = []
 
 /**
  * Collects outgoing bytes, so that the replies to one read go out in one write.
  *
- * Memory is taken from a slab from front to back, because a stream may hold written memory for as long as it likes. The slab is
- * used from its front again only after `reuse`. A full slab is dropped; the garbage collector frees it after its last write.
+ * Memory is taken from a slab from front to back, because a stream may hold written memory for as long as it likes. If the stream
+ * does not, `release` passes the slab on to the next outbox that needs one: idle connections hold none. A full slab is dropped;
+ * the garbage collector frees it after its last write.
  */
 export class Outbox {
   /** The slab being filled; write at `position` after `reserve`. */
@@ -14,6 +22,13 @@ export class Outbox {
   position = 0
   #begun = 0
   #chunks: Uint8Array[] = []
+  readonly #returnsSlabs: boolean
+  #next = FIRST_SLAB
+
+  /** @param returnsSlabs Whether `release` will be called, usually after each `take`. Default false. */
+  constructor(returnsSlabs = false) {
+    this.#returnsSlabs = returnsSlabs
+  }
 
   get isEmpty(): boolean {
     return this.#chunks.length === 0 && this.position === this.#begun
@@ -23,7 +38,7 @@ export class Outbox {
   reserve(size: number): void {
     if (this.position + size <= this.bytes.length) return
     this.#cut()
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB, size))
+    this.bytes = this.#slab(size)
     this.position = 0
     this.#begun = 0
   }
@@ -43,14 +58,25 @@ export class Outbox {
   }
 
   /**
-   * Lets the next bytes overwrite those that were taken. Allowed only if the outbox is empty and no one reads any memory that was
-   * ever taken from it.
+   * Lets other outboxes overwrite the bytes that were taken. Allowed only if the outbox is empty and no one reads any memory that
+   * was ever taken from it.
    */
-  reuse(): void {
+  release(): void {
     // A slab that was allocated for a large command is not kept.
-    if (this.bytes.length > SLAB) this.bytes = NO_BYTES
+    if (this.bytes.length === SLAB && free.length < MOST_FREE) free.push(this.bytes)
+    this.bytes = NO_BYTES
     this.position = 0
     this.#begun = 0
+  }
+
+  #slab(size: number): Buffer {
+    if (this.#returnsSlabs) {
+      const slab = size <= SLAB ? free.pop() : undefined
+      return slab ?? Buffer.allocUnsafeSlow(Math.max(SLAB, size))
+    }
+    const slab = Buffer.allocUnsafeSlow(Math.max(this.#next, size))
+    this.#next = Math.min(this.#next * 2, SLAB)
+    return slab
   }
 
   #cut(): void {

@@ -17,7 +17,7 @@ const nothing = () => {}
 /** How often deadlines are checked, milliseconds. */
 const SWEEP_MS = 50
 
-/** The number of slots at first, and after the last call has ended. It is always a power of two. */
+/** The number of slots for the first call, and after the last one has ended. It is always a power of two. */
 const INITIAL_SLOTS = 64
 
 /**
@@ -31,7 +31,8 @@ const INITIAL_SLOTS = 64
 export class PendingCalls {
   /** Called after each call that ends. */
   onSettled: (() => void) | null = null
-  #slots: (PendingCall | undefined)[] = emptySlots(INITIAL_SLOTS)
+  /** Empty before the first call: most connections of a server never have one. */
+  #slots: (PendingCall | undefined)[] = []
   #size = 0
   readonly #clock: Clock
   readonly #limit: number
@@ -147,7 +148,7 @@ function emptySlots(count: number): (PendingCall | undefined)[] {
 
 /** Twice as many slots with the same calls: calls in different slots stay in different slots. */
 function doubled(slots: readonly (PendingCall | undefined)[]): (PendingCall | undefined)[] {
-  const wider = emptySlots(slots.length * 2)
+  const wider = emptySlots(Math.max(slots.length * 2, INITIAL_SLOTS))
   for (const call of slots) if (call !== undefined) wider[call.opaque & (wider.length - 1)] = call
   return wider
 }

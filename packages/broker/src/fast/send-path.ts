@@ -61,7 +61,9 @@ const shortNames = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'm'] as co
 
 const FALSE = Buffer.from('false')
 /** Text of properties that the fast path takes, bytes; the largest that a record can hold has 32,767. */
-const PROPERTIES_ROOM = 64 * 1024
+const MOST_PROPERTIES = 64 * 1024
+/** Room for text at first; it grows with the longest text. */
+const FIRST_ROOM = 1024
 const NO_BYTES = Buffer.alloc(0)
 /** What a reply takes besides the template and the unique id: the position, the queue id, the queue offset. */
 const REPLY_NUMBERS = 16 + 10 + 17
@@ -89,7 +91,8 @@ export class SendPath {
   readonly #long = new HeaderFields(longNames)
   readonly #short = new HeaderFields(shortNames)
   readonly #properties = new PlainProperties()
-  readonly #text = Buffer.allocUnsafeSlow(PROPERTIES_ROOM * 2)
+  /** The properties of the current message, and those that the broker adds. */
+  #text = Buffer.allocUnsafeSlow(FIRST_ROOM)
   readonly #record: NewRecord
   #options: BrokerOptions
   #own: OwnParts
@@ -178,17 +181,25 @@ export class SendPath {
 
   #readProperties(view: HeaderView, fields: HeaderFields): boolean {
     const field = fields.at(PROPERTIES)
-    if (field < 0 || fields.end(PROPERTIES) - fields.start(PROPERTIES) > PROPERTIES_ROOM) return false
+    const { properties, storeHost } = this.#own
+    const bytes = fields.end(PROPERTIES) - fields.start(PROPERTIES)
+    if (field < 0 || bytes > MOST_PROPERTIES) return false
+    // The last separator may be missing.
+    const room = bytes + 1 + properties.length
+    if (room > this.#text.length) this.#growText(room)
     const text = this.#text
     const textEnd = copyValue(view, field, text, 0)
     const end = textEnd < 0 ? -1 : this.#properties.check(text, 0, textEnd)
     if (end < 0) return false
-    const { properties, storeHost } = this.#own
-    if (end + properties.length > text.length) return false
     text.set(properties, end)
     this.#record.propertiesEnd = end + properties.length
     this.#record.storeHost = storeHost
     return true
+  }
+
+  #growText(room: number): void {
+    this.#text = Buffer.allocUnsafeSlow(room * 2)
+    this.#record.properties = this.#text
   }
 
   /** Writes the reply, and keeps it until the message is safe. */

@@ -35,10 +35,10 @@ export interface AppendedSend {
   readonly since: number
 }
 
-const FIRST_CAPACITY = 256
+const FIRST_CAPACITY = 16
 /** Sends for which there is memory in any case, once there was so much. */
 const KEPT_CAPACITY = 4096
-const FIRST_BYTES = 64 * 1024
+const FIRST_BYTES = 4 * 1024
 /** Memory for replies that is kept while there are none. */
 const KEPT_BYTES = 1 << 20
 

@@ -21,13 +21,13 @@ export class RpcLatency {
   readonly #requests: CodeIndex
   readonly #responses: CodeIndex
   /** For each pair of codes that was seen, by the index of the request and then of the response. */
-  readonly #rows: (Float64Array | undefined)[][]
+  readonly #rows: ((Float64Array | undefined)[] | undefined)[]
 
   /** @param requests Codes that have their own label, as do `responses`; all others share the label `other`. */
   constructor(requests: CodeNames, responses: CodeNames) {
     this.#requests = new CodeIndex(requests)
     this.#responses = new CodeIndex([[ONEWAY, 'none'], ...responses])
-    this.#rows = this.#requests.labels.map(() => this.#responses.labels.map(() => undefined))
+    this.#rows = this.#requests.labels.map(() => undefined)
   }
 
   /**
@@ -35,7 +35,7 @@ export class RpcLatency {
    * @param responseCode The reply's code, or ONEWAY.
    */
   observe(requestCode: number, responseCode: number, ms: number, count = 1): void {
-    const row = this.#rows[this.#requests.at(requestCode)] as (Float64Array | undefined)[]
+    const row = (this.#rows[this.#requests.at(requestCode)] ??= this.#responses.labels.map(() => undefined))
     const counts = (row[this.#responses.at(responseCode)] ??= new Float64Array(SUM + 1))
     ;(counts[bucketOf(BOUNDS, ms)] as number) += count
     ;(counts[SUM] as number) += ms * count
@@ -53,7 +53,7 @@ export class RpcLatency {
 
   #seen(): HistogramSample[] {
     return this.#rows.flatMap((row, request) =>
-      row.flatMap((counts, column) => {
+      (row ?? []).flatMap((counts, column) => {
         if (counts === undefined) return []
         const labels = this.#labels(this.#requests.labels[request] as string, column)
         return [{ labels, counts: counts.subarray(0, SUM), sum: counts[SUM] as number }]
