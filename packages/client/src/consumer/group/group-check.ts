@@ -8,6 +8,7 @@ import {
 import { ClientError } from '../../errors.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { Problems } from '../../problems.ts'
+import type { KnownBroker } from '../../routes/broker-table.ts'
 
 export interface GroupCheckOptions {
   readonly instance: ClientInstance
@@ -28,8 +29,20 @@ export const TWICE_AGAIN_MS = 40_000
 /** So many looks without a difference end the problem: members that differ overwrite each other at the broker. */
 const SAME_LOOKS = 3
 
+/** The group as one broker has it. */
+interface Look {
+  readonly broker: string
+  /** `missing` if the broker takes this member's heartbeats and lists no member; undefined if it does not tell. */
+  readonly members: ConsumerConnections | 'missing' | undefined
+}
+
+interface BrokerMembers {
+  readonly broker: string
+  readonly members: ConsumerConnections
+}
+
 /**
- * Looks at the members of the group as a broker has them: members that subscribe differently, and two processes with one client id,
+ * Looks at the members of the group as each broker has them: members that subscribe differently, and two processes with one client id,
  * steal each other's messages without any error; and a broker that does not know the group takes heartbeats and lists no member.
  */
 export class GroupCheck {
@@ -44,23 +57,26 @@ export class GroupCheck {
 
   /** True if it should look again in TWICE_AGAIN_MS. Never rejects. */
   async look(): Promise<boolean> {
-    const { instance, group, subscriptions, problems } = this.#options
-    const [broker] = instance.brokers.masters().filter(({ address }) => instance.isConnected(address))
-    if (broker === undefined) return false
+    const { instance, subscriptions } = this.#options
+    const brokers = instance.brokers.masters().filter(({ address }) => instance.isConnected(address))
     const before = subscriptions()
+    const looks = await Promise.all(brokers.map(broker => this.#lookAt(broker)))
+    this.#findMissing(looks)
+    const told = looks.flatMap(({ broker, members }) => (typeof members === 'object' ? [{ broker, members }] : []))
+    if (told.length === 0) return false
+    // The user may have changed the subscriptions meanwhile.
+    if (before.every((each, at) => each === subscriptions()[at])) this.#compare(told)
+    return this.#countOwn(told)
+  }
+
+  async #lookAt({ name: broker, address }: KnownBroker): Promise<Look> {
+    const { instance, group, admits } = this.#options
     try {
-      const body = await this.#membersAt(broker.address)
-      if (body === null) return false
-      problems.clear('GROUP_MISSING')
-      // The user may have changed the subscriptions meanwhile.
-      if (before.every((each, at) => each === subscriptions()[at]))
-        this.#compare(broker.name, body.subscriptions.values())
-      return this.#countOwn(broker.name, body.connections)
+      return { broker, members: (await this.#membersAt(address)) ?? undefined }
     } catch (error) {
-      if (isNotOnline(error) && this.#options.admits(broker.address)) this.#raiseMissing(broker.name)
       // A broker may not allow it.
-      instance.log.debug({ group, broker: broker.name, error: String(error) }, 'members of the group not known')
-      return false
+      instance.log.debug({ group, broker, error: String(error) }, 'members of the group not known')
+      return { broker, members: isNotOnline(error) && admits(address) ? 'missing' : undefined }
     }
   }
 
@@ -80,33 +96,39 @@ export class GroupCheck {
     }
   }
 
-  #raiseMissing(broker: string): void {
-    const text = `${broker} takes the heartbeats of this consumer, and lists no member of its group, as a broker does that does not know the group. Create the group, or allow brokers to create it (autoCreateSubscriptionGroup)`
-    this.#options.problems.raise('GROUP_MISSING', text)
+  #findMissing(looks: readonly Look[]): void {
+    const { problems } = this.#options
+    const missing = looks.filter(({ members }) => members === 'missing').map(({ broker }) => broker)
+    if (missing.length > 0) {
+      const text = `${missing.join(', ')} takes the heartbeats of this consumer, and lists no member of its group, as a broker does that does not know the group. Create the group, or allow brokers to create it (autoCreateSubscriptionGroup)`
+      problems.raise('GROUP_MISSING', text)
+    } else if (looks.some(({ members }) => members !== undefined)) problems.clear('GROUP_MISSING')
   }
 
-  #compare(broker: string, at: Iterable<SubscriptionData>): void {
+  #compare(looks: readonly BrokerMembers[]): void {
     const { problems, subscriptions } = this.#options
-    const difference = differenceOf(subscriptions(), [...at])
-    if (difference !== undefined) {
+    for (const { broker, members } of looks) {
+      const difference = differenceOf(subscriptions(), [...members.subscriptions.values()])
+      if (difference === undefined) continue
       this.#sameLooks = 0
       const text = `members of the group subscribe differently, so that messages are lost or stay: ${difference} (as ${broker} has it from another member). Give all members of the group the same subscriptions`
-      problems.raise('DIFFERENT_SUBSCRIPTIONS', text)
-    } else if (++this.#sameLooks >= SAME_LOOKS) problems.clear('DIFFERENT_SUBSCRIPTIONS')
+      return problems.raise('DIFFERENT_SUBSCRIPTIONS', text)
+    }
+    if (++this.#sameLooks >= SAME_LOOKS) problems.clear('DIFFERENT_SUBSCRIPTIONS')
   }
 
-  #countOwn(
-    broker: string,
-    connections: readonly { readonly clientId: string; readonly clientAddr: string }[],
-  ): boolean {
+  #countOwn(looks: readonly BrokerMembers[]): boolean {
     const { instance, problems } = this.#options
     const { clientId, clock } = instance
-    const own = connections.filter(each => each.clientId === clientId)
-    if (own.length < 2) {
+    const [twice] = looks
+      .map(({ broker, members }) => ({ broker, own: members.connections.filter(each => each.clientId === clientId) }))
+      .filter(({ own }) => own.length > 1)
+    if (twice === undefined) {
       this.#twiceAt = undefined
       problems.clear('CLIENT_ID_TWICE')
       return false
     }
+    const { broker, own } = twice
     this.#twiceAt ??= clock.elapsed()
     if (clock.elapsed() - this.#twiceAt < TWICE_AGAIN_MS) return true
     const where = own.map(({ clientAddr }) => clientAddr).join(' and ')

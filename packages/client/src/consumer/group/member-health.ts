@@ -41,8 +41,8 @@ export class MemberHealth {
   readonly polls: PollHealth
   readonly #options: MemberHealthOptions
   readonly #groupCheck: GroupCheck
-  /** Brokers whose last heartbeat failed, by address, with the error. */
-  readonly #refusing = new Map<string, ClientError>()
+  /** The ends of the last heartbeats to the brokers, by address: the error, or undefined if the broker took it. */
+  readonly #heartbeats = new Map<string, ClientError | undefined>()
   /** True if a broker has taken a heartbeat of this member. */
   #isAdmitted = false
   #isClosed = false
@@ -57,7 +57,7 @@ export class MemberHealth {
       group,
       problems,
       subscriptions,
-      admits: address => this.#isAdmitted && !this.#refusing.has(address),
+      admits: address => this.#heartbeats.has(address) && this.#heartbeats.get(address) === undefined,
     })
     this.polls = new PollHealth({
       clock: instance.clock,
@@ -102,21 +102,26 @@ export class MemberHealth {
   /** A heartbeat to a broker has ended. */
   heartbeatEnded(address: string, error: unknown): void {
     if (this.#isClosed) return
+    this.#heartbeats.set(address, error === undefined ? undefined : toClientError(error, address))
+    const all = this.#options.instance.brokers.all().map(broker => broker.address)
+    this.#forgetOthers(new Set(all))
     if (error === undefined) {
       this.#isAdmitted = true
-      this.#refusing.delete(address)
       this.problems.clear('NO_BROKER')
       this.problems.clear('NO_PERMISSION')
       return
     }
-    this.#refusing.set(address, toClientError(error, address))
-    const all = this.#options.instance.brokers.all().map(broker => broker.address)
-    const refusals = all.map(each => this.#refusing.get(each)).filter(each => each !== undefined)
+    const refusals = all.map(each => this.#heartbeats.get(each)).filter(each => each !== undefined)
     const [first] = refusals
     if (first === undefined || refusals.length < all.length) return
     const code = isAccessRefusal(first) ? 'NO_PERMISSION' : 'NO_BROKER'
     if (code === 'NO_PERMISSION') this.problems.raise(code, `no broker lets this consumer in: ${first.message}`)
     else this.problems.raise(code, `no broker takes the heartbeat of this consumer: ${first.message}`)
+  }
+
+  // What a broker said before it left says nothing about one that comes to its address.
+  #forgetOthers(addresses: ReadonlySet<string>): void {
+    for (const address of this.#heartbeats.keys()) if (!addresses.has(address)) this.#heartbeats.delete(address)
   }
 
   /** A topic was looked up, and there is no route. Never rejects. */
