@@ -379,6 +379,20 @@ test('assign keeps queues that are assigned again, gives up the others and commi
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
 })
 
+test('an assignment replaces the filters and the problems of the one before', async t => {
+  const { cluster, consumer } = await started(t, { onProblem() {} })
+  put(cluster, ['a'])
+  await cluster.outcome(consumer.assign([queue], { Orders: 'paid' }))
+  assert.deepEqual(await cluster.outcome(consumer.poll({ timeoutMs: 1000 })), [])
+  await cluster.outcome(consumer.assign([{ ...queue, topic: 'Missing' }]))
+  await cluster.until(() => consumer.readiness.problems.length > 0, { stepMs: 50 })
+  await cluster.outcome(consumer.assign([queue]))
+  await cluster.outcome(consumer.seekToBegin(queue))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.until(() => consumer.readiness.ready, { stepMs: 50 })
+  assert.deepEqual(consumer.readiness.problems, [])
+})
+
 test('onTopicQueues calls the listener when a topic gets more queues', async t => {
   const { cluster, consumer, broker } = await assigned(t)
   const counts: number[] = []

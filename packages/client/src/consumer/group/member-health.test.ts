@@ -16,15 +16,17 @@ async function setUp(t: TestContext) {
   const { instance, release } = acquireInstance(readOptions('test', instanceOptions, { clock, dial, nameServers }))
   cluster.own({ close: () => release() })
   const problems: Problem[] = []
+  const read = new Set(['Orders'])
   const health = new MemberHealth({
     instance,
     group: 'readers',
     namespace: '',
     log: silent,
     subscriptions: () => [],
+    reads: topic => read.has(topic),
     onProblem: problem => void problems.push(problem),
   })
-  return { instance, health, problems }
+  return { cluster, instance, health, problems, read }
 }
 
 /** A route that names these brokers, at addresses of the same names. */
@@ -60,5 +62,31 @@ test('what a broker answered before it left does not count when one comes to its
   health.heartbeatEnded('b', undefined)
   instance.brokers.learn(routeOf('a', 'b'))
   health.heartbeatEnded('b', refusal)
+  assert.deepEqual(problems, [])
+})
+
+test('a missing topic is a problem only if it is still read when the name server has given the reason', async t => {
+  const { cluster, health, problems, read } = await setUp(t)
+  const missing = new ClientError('ROUTE_MISSING', 'no route')
+  const explained = health.missing('Orders', missing)
+  read.delete('Orders')
+  await cluster.outcome(explained)
+  assert.deepEqual(problems, [])
+  read.add('Orders')
+  await cluster.outcome(health.missing('Orders', missing))
+  assert.deepEqual(
+    problems.map(({ code, subject }) => [code, subject]),
+    [['TOPIC_MISSING', 'Orders']],
+  )
+})
+
+test('a pull that fails after its topic was given up is no problem', async t => {
+  const { health, problems, read } = await setUp(t)
+  const queue = { topic: 'Orders', brokerName: 'broker-a', queueId: 0 }
+  const gone = new ClientError('BROKER_REFUSED', 'gone', { responseCode: 17 })
+  health.polls.open(queue)
+  read.delete('Orders')
+  health.unsubscribed('Orders')
+  health.polls.failed(queue, gone)
   assert.deepEqual(problems, [])
 })

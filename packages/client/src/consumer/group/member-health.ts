@@ -31,6 +31,8 @@ export interface MemberHealthOptions extends Pick<InstanceOptions, 'namespace' |
   readonly group: string
   /** What the member subscribes to, as its heartbeats say. */
   readonly subscriptions: () => readonly SubscriptionData[]
+  /** Whether the member reads a topic: problems of others are none. */
+  readonly reads: (topic: string) => boolean
   readonly onProblem: ((problem: Problem) => void) | undefined
 }
 
@@ -48,7 +50,7 @@ export class MemberHealth {
   #isClosed = false
 
   constructor(options: MemberHealthOptions) {
-    const { instance, group, subscriptions } = options
+    const { instance, group, subscriptions, reads } = options
     this.#options = options
     this.problems = new Problems(problem => this.#report(problem))
     const { problems } = this
@@ -62,6 +64,7 @@ export class MemberHealth {
     this.polls = new PollHealth({
       clock: instance.clock,
       problems,
+      reads,
       shown: topic => this.#shown(topic),
       onOtherSubscription: () => void this.lookAtGroup(),
     })
@@ -129,7 +132,7 @@ export class MemberHealth {
     const { routes, clock, options } = this.#options.instance
     if (isRetryTopic(topic) || !(error instanceof ClientError) || error.code !== 'ROUTE_MISSING') return
     const explained = await routes.explained(topic, error, new Deadline(clock, options.requestTimeoutMs))
-    if (this.#isClosed || routes.peek(topic) !== undefined) return
+    if (this.#isClosed || !this.#options.reads(topic) || routes.peek(topic) !== undefined) return
     const name = this.#shown(topic)
     this.problems.raise(
       'TOPIC_MISSING',

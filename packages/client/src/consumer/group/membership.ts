@@ -79,6 +79,7 @@ export class Membership {
       instance: this.instance,
       group: this.group,
       subscriptions: () => this.#member?.describe().subscriptionDataSet ?? [],
+      reads: topic => this.#watches.has(topic),
     })
     if (this.group.length > MAX_NEW_GROUP) {
       this.instance.log.warn(
@@ -136,11 +137,16 @@ export class Membership {
     return deadline
   }
 
-  /** Looks up the topic of a new subscription and has a broker check its filter. @throws as `checkFilter`, and CLOSED */
-  async checkSubscription(subscription: SubscriptionData, deadline: Deadline): Promise<void> {
-    await this.lookUp(subscription.topic, deadline)
+  /**
+   * Looks up the topic of a new subscription and has a broker check its filter.
+   * @returns as `lookUp`
+   * @throws as `checkFilter`, and CLOSED
+   */
+  async checkSubscription(subscription: SubscriptionData, deadline: Deadline): Promise<unknown> {
+    const missing = await this.lookUp(subscription.topic, deadline)
     await this.checkFilter(subscription, deadline)
     this.checkOpen()
+    return missing
   }
 
   // -- Joining -------------------------------------------------------------------------------------------------------
@@ -204,30 +210,38 @@ export class Membership {
 
   /** As `lookUp`, and watches the topic. @param topic with its namespace */
   async lookUpAndWatch(topic: string): Promise<void> {
-    await this.lookUp(topic)
-    this.watch(topic)
+    this.watch(topic, await this.lookUp(topic))
   }
 
   /**
    * Asks for a topic's route. A missing topic is no error, as it may be created later.
    * @param topic with its namespace
+   * @returns why there is no route, for `watch`; undefined if there is one
    * @throws ClientError ABORTED, TIMEOUT, but only if `deadline` is over
    */
-  async lookUp(topic: string, deadline?: Deadline): Promise<void> {
-    await this.instance.routes.get(topic, this.#requestOptions(deadline)).catch((error: unknown) => {
+  async lookUp(topic: string, deadline?: Deadline): Promise<unknown> {
+    try {
+      await this.instance.routes.get(topic, this.#requestOptions(deadline))
+      return undefined
+    } catch (error) {
       deadline?.check(`the route of topic ${topic}`)
       this.#logUnknown(topic, error)
-      void this.health.missing(topic, error)
-    })
+      return error
+    }
   }
 
-  /** Watches a topic until `unwatch` or the end. @param topic with its namespace */
-  watch(topic: string): void {
+  /**
+   * Watches a topic until `unwatch` or the end. Its problems are problems of the consumer meanwhile.
+   * @param topic with its namespace
+   * @param missing why it has no route, from `lookUp`
+   */
+  watch(topic: string, missing?: unknown): void {
     if (this.#closing !== undefined || this.#watches.has(topic)) return
     this.#watches.set(
       topic,
       this.instance.routes.watch(topic, ({ route }) => this.#routed(topic, route)),
     )
+    if (missing !== undefined) void this.health.missing(topic, missing)
   }
 
   #routed(topic: string, route: TopicRoute): void {

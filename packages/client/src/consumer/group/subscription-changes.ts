@@ -54,9 +54,9 @@ export class SubscriptionChanges implements Subscriber {
     const { clock } = membership.instance
     const subscription = subscriptionOf(wireTopic, expression, clock.now())
     const deadline = membership.changeDeadline('subscribe', options)
-    await membership.checkSubscription(subscription, deadline)
+    const missing = await membership.checkSubscription(subscription, deadline)
     commit()
-    membership.watch(wireTopic)
+    membership.watch(wireTopic, missing)
     subscriptions.set(wireTopic, expression, clock.now())
     await deadline.upTo(announce().then(() => onChange?.()))
   }

@@ -36,7 +36,7 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
   readonly #assigned = new HeldQueues<LitePullQueue<Body>>()
   readonly #backlog = new TotalBacklog(this.#rebalanced, this.#assigned)
   readonly #subscriptions = new Subscriptions()
-  /** The filters of assigned queues, by topic. */
+  /** The filters of all assigned queues, by topic. */
   readonly #filters = new Map<string, SubscriptionData>()
   readonly #changes: SubscriptionChanges
   readonly #assignment: AssignedQueues<Body>
@@ -172,14 +172,19 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
     )
     const deadline = this.#membership.changeDeadline('assign', options)
     const topics = [...new Set(wire.map(each => each.topic))]
-    await Promise.all(topics.map(topic => this.#membership.lookUp(topic, deadline)))
+    const missing = await Promise.all(topics.map(topic => this.#membership.lookUp(topic, deadline)))
     for (const topic of topics) this.#membership.refuseStatic(topic)
     await Promise.all(subscriptions.map(each => this.#membership.checkFilter(each, deadline)))
     this.#membership.checkOpen()
     // Brokers accept commits only from groups that they know.
     await deadline.wait(this.#membership.instance.heartbeat(), 'assign')
     this.#enterMode('assign')
-    for (const topic of topics) this.#membership.watch(topic)
+    for (const topic of this.#filters.keys()) if (!topics.includes(topic)) this.#membership.unwatch(topic)
+    this.#filters.clear()
+    for (const [at, topic] of topics.entries()) {
+      this.#membership.watch(topic, missing[at])
+      this.#filters.set(topic, subscriptionOf(topic, '*', now))
+    }
     for (const subscription of subscriptions) this.#filters.set(subscription.topic, subscription)
     await deadline.upTo(this.#assignment.assign(wire))
   }

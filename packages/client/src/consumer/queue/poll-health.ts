@@ -18,6 +18,8 @@ const REPEATED = 3
 export interface PollHealthOptions {
   readonly clock: Clock
   readonly problems: Problems
+  /** Whether the consumer reads a topic: a pull of one that it has given up may still be under way. */
+  readonly reads: (topic: string) => boolean
   /** The topic as the user names it. */
   readonly shown: (topic: string) => string
   /** Called when brokers repeatedly do not have the subscriptions of this member. */
@@ -80,7 +82,8 @@ export class PollHealth {
   }
 
   #raiseRefusal(topic: string, error: ClientError): void {
-    const { problems, shown } = this.#options
+    const { problems, reads, shown } = this.#options
+    if (!reads(topic)) return
     const name = shown(topic)
     const { NO_PERMISSION, TOPIC_NOT_EXIST, SUBSCRIPTION_GROUP_NOT_EXIST } = responseCodes
     if (isAccessRefusal(error))

@@ -22,7 +22,7 @@ async function looped(t: TestContext, step: PollLoopOptions['step']) {
   const failures: string[] = []
   const onFailure = ({ code }: ClientError): void => void failures.push(code)
   const problems = new Problems(() => {})
-  const health = new PollHealth({ clock, problems, shown: topic => topic, onOtherSubscription() {} })
+  const health = new PollHealth({ clock, problems, reads: () => true, shown: topic => topic, onOtherSubscription() {} })
   const context = { instance, group, settings: { pullRetryMs: 1000 }, health }
   const loop = new PollLoop({ context, queue, verb: 'pull', step, onFailure })
   const stop = async (): Promise<void> => {
