@@ -228,6 +228,28 @@ test('if readers finish out of order, the offset of the oldest unfinished messag
   assert.equal(broker.committed('Orders', GROUP, 0) ?? 0, 0)
 })
 
+test('autoCommit does not take back what commit has committed', async t => {
+  const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 2, autoCommitMs: 1000 })
+  put(cluster, ['a', 'b', 'c', 'd'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a', 'b'])
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['c', 'd'])
+  await cluster.outcome(consumer.commit())
+  assert.equal(broker.committed('Orders', GROUP, 0), 4)
+  await cluster.outcome(consumer.close())
+  assert.equal(broker.committed('Orders', GROUP, 0), 4)
+})
+
+test('after a seek autoCommit commits lower offsets than commit did', async t => {
+  const { cluster, consumer, broker } = await assigned(t, { pullBatchSize: 1 })
+  put(cluster, ['a', 'b'])
+  await cluster.outcome(consumer.commit([{ queue, offset: 2 }]))
+  await cluster.outcome(consumer.seek(queue, 0))
+  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
+  await cluster.outcome(consumer.poll({ timeoutMs: 0 }))
+  await cluster.outcome(consumer.close())
+  assert.equal(broker.committed('Orders', GROUP, 0), 1)
+})
+
 test('without autoCommit only commit commits: what was returned, or the given offsets', async t => {
   const { cluster, consumer, broker } = await assigned(t, { autoCommit: false, pullBatchSize: 2 }, {}, [
     'a',

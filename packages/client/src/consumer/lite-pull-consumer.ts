@@ -23,6 +23,7 @@ import {
   readLitePullSettings,
 } from './lite-pull/options.ts'
 import { checkedOffset, checkInQueue, type OffsetToCommit } from './lite-pull/positions.ts'
+import type { LitePullQueue } from './lite-pull/queue.ts'
 import { LitePullQueues } from './lite-pull/queues.ts'
 import { LitePullReader } from './lite-pull/reader.ts'
 import { maxOffset, minOffset, offsetAt } from './offsets/queue-offsets.ts'
@@ -295,21 +296,16 @@ export class LitePullConsumer<Body = Buffer> implements Subscriber {
     const wanted =
       offsets === undefined
         ? this.#handedOut()
-        : [...offsets].map(({ queue, offset }) => ({
-            queue: this.#queues.find(queue).queue,
-            offset: checkedOffset(offset),
-          }))
-    for (const { queue, offset } of wanted) this.#offsets.store.update(queue, offset, false)
+        : [...offsets].map(({ queue, offset }) => ({ held: this.#queues.find(queue), offset: checkedOffset(offset) }))
+    for (const { held, offset } of wanted) held.commit(offset)
     await this.#offsets.commit(
-      wanted.map(({ queue }) => queue),
+      wanted.map(({ held }) => held.queue),
       options,
     )
   }
 
-  #handedOut(): OffsetToCommit[] {
-    return [...this.#queues].flatMap(({ queue, handedUpTo: offset }) =>
-      offset === undefined ? [] : [{ queue, offset }],
-    )
+  #handedOut(): { readonly held: LitePullQueue<Body>; readonly offset: number }[] {
+    return [...this.#queues].flatMap(held => (held.handedUpTo === undefined ? [] : [{ held, offset: held.handedUpTo }]))
   }
 
   /**

@@ -69,6 +69,8 @@ export class LitePullQueue<Body> implements HeldQueue {
   #waiting = 0
   #handedUpTo: number | undefined
   #doneUpTo: number | undefined
+  /** The offset that the user has committed. */
+  #committedUpTo = 0
 
   constructor(context: LitePullContext<Body>, queue: MessageQueue, filters: ReadonlyMap<string, SubscriptionData>) {
     this.#context = context
@@ -127,10 +129,17 @@ export class LitePullQueue<Body> implements HeldQueue {
     this.#loop.stop()
   }
 
-  /** Sets the offset to commit to what is done, if `autoCommit` is on. */
+  /** Sets the offset to commit to what is done, if `autoCommit` is on. It does not take back what the user has committed. */
   updateOffset(): void {
     const { settings, offsets } = this.#context
-    if (settings.autoCommit && this.#doneUpTo !== undefined) offsets.update(this.queue, this.#doneUpTo, false)
+    if (!settings.autoCommit || this.#doneUpTo === undefined) return
+    offsets.update(this.queue, Math.max(this.#doneUpTo, this.#committedUpTo), false)
+  }
+
+  /** Sets the offset to commit to what the user says. */
+  commit(offset: number): void {
+    this.#committedUpTo = offset
+    this.#context.offsets.update(this.queue, offset, false)
   }
 
   wake(): void {
@@ -161,6 +170,7 @@ export class LitePullQueue<Body> implements HeldQueue {
     this.#nextOffset = offset
     this.#handedUpTo = offset
     this.#doneUpTo = offset
+    this.#committedUpTo = 0
     this.#context.chunks.dropStale()
   }
 
