@@ -25,6 +25,7 @@ import { SendPath } from './fast/send-path.ts'
 import { brokerRequests, fastPortRequests, handlers } from './handlers/index.ts'
 import { tryHeldPull } from './handlers/pull.ts'
 import { refusedRequests } from './handlers/refused.ts'
+import { HeldRequests } from './held-requests.ts'
 import { coldReadLimits, hotBytes, sendWaitLimits } from './limits.ts'
 import { type LoadedParts, loadParts } from './loaded-parts.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
@@ -36,7 +37,7 @@ import { Popping } from './popping/popping.ts'
 import { Ports } from './ports.ts'
 import { AnswerTurns } from './pulling/answer-turns.ts'
 import { ColdReads } from './pulling/cold-reads.ts'
-import { HeldPulls } from './pulling/held-pulls.ts'
+import { type HeldPulls, heldPullRules } from './pulling/held-pull.ts'
 import { MessageWriter } from './sending/message-writer.ts'
 import { WaitingSends } from './sending/waiting-sends.ts'
 import type { BrokerAddress, BrokerStartOptions, GivenParts } from './start-options.ts'
@@ -124,11 +125,15 @@ export class Broker {
     const shared = { options, store, writer, topics, groups, offsets, clients, notices, counts, clock, log }
     const due = new DueMessages({ ...shared, delayOffsets: loaded.delayOffsets, own })
     const isInMemory = atStart.storePathRootDir === null
-    const popping = isInMemory ? new Popping({ ...shared, memoryBytes, random }) : undefined
     const turns = new AnswerTurns(work => void setImmediate(work))
-    const heldPulls = new HeldPulls((pull, reason) => tryHeldPull(pull, reason, this.#context), turns)
+    const popping = isInMemory ? new Popping({ ...shared, turns, memoryBytes, random }) : undefined
+    const heldPulls: HeldPulls = new HeldRequests({
+      ...heldPullRules,
+      tryAgain: (pull, reason) => tryHeldPull(pull, reason, this.#context),
+      turns,
+    })
     store.onArrival(queue => {
-      heldPulls.arrived(queue, clock.elapsed())
+      heldPulls.arrived(queue.topic, queue.id, clock.elapsed())
       popping?.arrived(queue.topic, queue.id)
     })
 

@@ -10,6 +10,7 @@ import {
   readOffsetMessageId,
   responseCodes,
   sendRequests,
+  topicRequests,
 } from '@gantrymq/protocol'
 import { type CallInput, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
@@ -39,6 +40,8 @@ const send = ({ client, brokerAddress }: InMemory, input = sendInput()) =>
   client.call(brokerAddress, sendRequests.SEND_MESSAGE, input)
 const pull = ({ client, brokerAddress }: InMemory, input = pullOf(), timeoutMs = 30_000) =>
   client.call(brokerAddress, consumeRequests.PULL_MESSAGE, input, { timeoutMs })
+
+const newTopic = { topic: 'Orders', defaultTopic: 'TBW102', readQueueNums: 4, writeQueueNums: 4, perm: 6, topicFilterType: 'SINGLE_TAG', topicSysFlag: 0, order: false } as const // biome-ignore format: one thought
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await setImmediate()
@@ -121,6 +124,18 @@ test('a pull without messages is answered when one arrives', async t => {
   await send(mq, sendInput({}, 'second'))
   const pulled = await waiting
   assert.equal(decodeMessages(pulled.body!)[0]?.body.toString(), 'second')
+})
+
+test('a pull that waits while its topic is deleted and created again gets the messages of the new topic', async t => {
+  const mq = await brokerInMemory(t)
+  await mq.client.call(mq.brokerAddress, topicRequests.UPDATE_AND_CREATE_TOPIC, { header: newTopic })
+  const waiting = pull(mq, pullOf({ sysFlag: pullFlags.subscription | pullFlags.suspend }))
+  await settle()
+  await mq.client.call(mq.brokerAddress, topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic: 'Orders' } })
+  await mq.client.call(mq.brokerAddress, topicRequests.UPDATE_AND_CREATE_TOPIC, { header: newTopic })
+  await send(mq)
+  const pulled = await waiting
+  assert.equal(decodeMessages(pulled.body!)[0]?.body.toString(), 'hello')
 })
 
 test('a pull without messages is answered with code 19 when its time is over', async t => {

@@ -8,12 +8,12 @@ import {
 } from '@gantrymq/protocol'
 import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
+import type { HeldRequest, TryReason } from '../held-requests.ts'
 import { checkAck, checkChange, checkPeek, checkPop, type PopTarget } from '../popping/pop-checks.ts'
-import type { TryReason } from '../popping/held-pops.ts'
 import type { PopQueue } from '../popping/pop-ledger.ts'
 import type { PopRequest } from '../popping/pop-reader.ts'
 import { fullReply, type PopAnswer, popReply } from '../popping/pop-reply.ts'
-import type { NotificationAnswer, Popping } from '../popping/popping.ts'
+import { isFull, type NotificationAnswer, type Popping } from '../popping/popping.ts'
 import { refusal } from '../sending/incoming-message.ts'
 import type { Refused } from '../sending/send-checks.ts'
 
@@ -160,9 +160,9 @@ function popOrHold(request: PopRequest, waits: Waits, popping: Popping, context:
     const again = pop(request, popping, context)
     return again instanceof Promise ? again.then(() => attempt(reason)) : ifFound(again, reason)
   }
-  const waiting = { ...whoWaits(request, waits.peer, popping), attempt }
-  if (!waits.peer.mayHold || popping.pops.isFull(waiting)) return fullReply(answer)
-  return held(popping.pops.hold(waiting, clock.elapsed() + leftMs, clock.elapsed()))
+  const waiting = { ...heldRequest(request, waits.peer, popping), attempt }
+  if (!waits.peer.mayHold || isFull(popping.pops, waiting)) return fullReply(answer)
+  return held(popping.pops.hold(waiting, clock.elapsed(), leftMs))
 }
 
 function ifFound(answer: PopAnswer, reason: TryReason): PopAnswer | undefined {
@@ -183,22 +183,22 @@ function notify(
   const hasMsg = hasMessages()
   if (hasMsg || pollTime <= 0 || leftMs <= 0) return { header: { hasMsg } }
   const waiting = {
-    ...whoWaits(request, peer, popping),
+    ...heldRequest(request, peer, popping),
     attempt(reason: TryReason) {
       const answer = { header: { hasMsg: hasMessages() } }
       return answer.header.hasMsg || reason === 'last' ? answer : undefined
     },
   }
-  if (!peer.mayHold || popping.notifications.isFull(waiting)) return { header: { hasMsg, pollingFull: true } }
-  return held(popping.notifications.hold(waiting, clock.elapsed() + leftMs, clock.elapsed()))
+  if (!peer.mayHold || isFull(popping.notifications, waiting)) return { header: { hasMsg, pollingFull: true } }
+  return held(popping.notifications.hold(waiting, clock.elapsed(), leftMs))
 }
 
-function whoWaits(
+function heldRequest(
   { topic, group, queueId, isOrdered }: Pick<PopRequest, 'topic' | 'group' | 'queueId' | 'isOrdered'>,
-  { id }: Peer,
+  peer: Peer,
   popping: Popping,
-) {
-  return { topic, group, queueId, peerId: id, retryTopics: isOrdered ? [] : popping.retryTopicsOf(topic, group) }
+): HeldRequest {
+  return { topic, group, queueId, peer, retryTopics: isOrdered ? [] : popping.retryTopicsOf(topic, group) }
 }
 
 /** An acknowledged message. */

@@ -1,10 +1,11 @@
 import { type consumeRequests, pullFlags, responseCodes } from '@gantrymq/protocol'
 import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseError } from '@gantrymq/remoting'
-import { type ConsumeQueue, Found } from '@gantrymq/store'
+import { Found } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import type { TryReason } from '../held-requests.ts'
 import { FAQ } from '../remarks.ts'
 import { coldBusy } from '../pulling/cold-reads.ts'
-import type { HeldPull, TryReason } from '../pulling/held-pulls.ts'
+import { type HeldPull, heldPullOf } from '../pulling/held-pull.ts'
 import { checkPull, type PullAllowed } from '../pulling/pull-checks.ts'
 import { bodyBytes, type PullAnswer, type PullHeader, pullReply, resetReply } from '../pulling/pull-reply.ts'
 
@@ -33,14 +34,13 @@ function pull(
   const allowed = checkedPull(header, peer, context)
   const { topic, consumerGroup, queueId, sysFlag, commitOffset, queueOffset } = header
   if ((sysFlag & pullFlags.commitOffset) !== 0) context.offsets.commit(topic, consumerGroup, queueId, commitOffset)
-  const queue = context.store.queueFor(topic, queueId)
-  const answer = read({ header, peer, queue }, queueOffset, allowed, context)
+  const answer = read({ header, peer, offset: queueOffset }, allowed, context)
   return answer instanceof Promise
-    ? answer.then(settled => heldIfEmpty(settled, header, peer, queue, context))
-    : heldIfEmpty(answer, header, peer, queue, context)
+    ? answer.then(settled => heldIfEmpty(settled, header, peer, context))
+    : heldIfEmpty(answer, header, peer, context)
 }
 
-function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, queue: ConsumeQueue, context: BrokerContext) {
+function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, context: BrokerContext): Eventual<PullAnswer> {
   const { heldPulls, settings, clock } = context
   const { longPollingEnable, shortPollingTimeMills, maxHeldPulls } = settings.options
   if (answer.code !== PULL_NOT_FOUND || (header.sysFlag & pullFlags.suspend) === 0) return answer
@@ -49,7 +49,7 @@ function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, queue: 
   // Answered with PULL_NOT_FOUND, the consumer would pull again at once.
   if (!peer.mayHold || heldPulls.size >= maxHeldPulls) throw tooManyHeld(heldPulls.size)
   const forMs = longPollingEnable ? header.suspendTimeoutMillis : shortPollingTimeMills
-  return held(heldPulls.hold({ header, peer, queue, scanFrom: header.queueOffset }, clock.elapsed(), forMs))
+  return held(heldPulls.hold(heldPullOf(header, peer), clock.elapsed(), forMs))
 }
 
 function tooManyHeld(count: number): ResponseError {
@@ -63,16 +63,25 @@ export function tryHeldPull(
   reason: TryReason,
   context: BrokerContext,
 ): PullAnswer | undefined | Promise<PullAnswer | undefined> {
-  const { header, peer, queue } = pull
+  const { header, peer } = pull
   const allowed = checkedPull(header, peer, context)
   for (;;) {
-    const answer = read(pull, pull.scanFrom, allowed, context)
-    if (answer instanceof Promise) return answer.then(settled => answerToHeld(settled, pull, reason))
-    const { scanFrom } = pull
+    const { scanFrom: offset } = pull
+    const answer = read({ header, peer, offset }, allowed, context)
+    if (answer instanceof Promise) {
+      return answer.then(settled => {
+        const toSend = answerToHeld(settled, pull, reason)
+        return toSend === undefined && hasMore(settled, offset, pull) ? tryHeldPull(pull, reason, context) : toSend
+      })
+    }
     const toSend = answerToHeld(answer, pull, reason)
-    // One read looks at a limited number of messages.
-    if (toSend !== undefined || pull.scanFrom === scanFrom || pull.scanFrom >= queue.maxOffset) return toSend
+    if (toSend !== undefined || !hasMore(answer, offset, pull)) return toSend
   }
+}
+
+/** Whether a read from `offset` passed over messages and stopped before the end: one read looks at a limited number of messages. */
+function hasMore({ header }: PullAnswer, offset: number, { scanFrom }: HeldPull): boolean {
+  return scanFrom > offset && scanFrom < (header?.maxOffset ?? 0)
 }
 
 /** The answer, or undefined if the pull waits on. Messages that the consumer does not want answer no pull, but are passed over. */
@@ -110,24 +119,25 @@ function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): Pu
   return allowed
 }
 
+/** What to read for a pull. */
+interface PullRead {
+  readonly header: PullHeader
+  readonly peer: Peer
+  readonly offset: number
+}
+
 /** Reads from an offset. A promise, if messages must be read from the disk first. @throws ResponseError if too many wait for it */
-function read(
-  pull: Pick<HeldPull, 'header' | 'peer' | 'queue'>,
-  offset: number,
-  allowed: PullAllowed,
-  context: BrokerContext,
-): PullAnswer | Promise<PullAnswer> {
+function read(pull: PullRead, allowed: PullAllowed, context: BrokerContext): PullAnswer | Promise<PullAnswer> {
   const { coldReads } = context
   const { peer } = pull
-  const answer = readLoaded(pull, offset, allowed, context, coldReads.mayWait(peer.id))
+  const answer = readLoaded(pull, allowed, context, coldReads.mayWait(peer.id))
   if (!(answer instanceof Promise)) return answer
-  return coldReads.answer(peer.id, answer, () => readLoaded(pull, offset, allowed, context, true), bodyBytes)
+  return coldReads.answer(peer.id, answer, () => readLoaded(pull, allowed, context, true), bodyBytes)
 }
 
 /** Reads what is in memory. A promise for what must be loaded before. @throws ResponseError if nothing may be loaded */
 function readLoaded(
-  { header, queue }: Pick<HeldPull, 'header' | 'queue'>,
-  offset: number,
+  { header, offset }: PullRead,
   { group, topic, accepts }: PullAllowed,
   { store, offsets, counts, settings }: BrokerContext,
   mayLoad: boolean,
@@ -135,6 +145,8 @@ function readLoaded(
   const { topic: topicName, consumerGroup, queueId, maxMsgNums, maxMsgBytes } = header
   const { slaveReadEnable, useServerSideResetOffset } = settings.options
   const rules = { group, slaveReadEnable, topicSysFlag: topic.topicSysFlag }
+  // Looked up at each read: the topic may have been deleted, and created again, while the pull waited.
+  const queue = store.queueFor(topicName, queueId)
   const reset = useServerSideResetOffset ? offsets.takeReset(topicName, consumerGroup, queueId) : undefined
   if (reset !== undefined) return resetReply(reset, queue, rules)
   const maxBytes = maxMsgBytes ?? Number.MAX_SAFE_INTEGER

@@ -22,7 +22,7 @@ export const resetHandlers: HandlersFor<ResetRequests, BrokerContext> = {
 /** Stores the new offsets; the next pull of each queue is answered with its one (5.x). */
 async function resetInBroker(header: ResetHeader, context: BrokerContext): Promise<QueueOffset[]> {
   const { topic, group, queueId } = header
-  const { topics, groups, offsets, heldPulls, store, clock } = context
+  const { topics, groups, offsets, heldPulls, clock } = context
   const config = topics.get(topic)
   if (config === undefined) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} does not exist`)
   if (!groups.has(group)) throw new ResponseError(SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} does not exist`)
@@ -32,8 +32,7 @@ async function resetInBroker(header: ResetHeader, context: BrokerContext): Promi
   for (const id of ids) reset.push(queueOffset(id, await targetOf(header, id, context), header, context))
   for (const { queue, offset } of reset) {
     offsets.reset(topic, group, queue.queueId, offset)
-    const changed = store.queue(topic, queue.queueId)
-    if (changed !== undefined) heldPulls.arrived(changed, clock.elapsed())
+    heldPulls.arrived(topic, queue.queueId, clock.elapsed())
   }
   return reset
 }

@@ -2,12 +2,13 @@ import { popTopic, type TopicConfig } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { MessageStore } from '@gantrymq/store'
 import type { Groups } from '../groups/groups.ts'
+import { type HeldRequest, HeldRequests, type TryReason } from '../held-requests.ts'
 import type { OffsetTable } from '../offsets/offset-table.ts'
 import type { BrokerOptions } from '../options.ts'
+import type { AnswerTurns } from '../pulling/answer-turns.ts'
 import type { MessageWriter } from '../sending/message-writer.ts'
 import type { MessageCounts } from '../statistics/message-counts.ts'
 import type { Topics } from '../topics/topics.ts'
-import { HeldPops } from './held-pops.ts'
 import { type OrderedAck, OrderedPops } from './ordered-pops.ts'
 import { PopLedger, type PopQueue } from './pop-ledger.ts'
 import { PopReader } from './pop-reader.ts'
@@ -22,6 +23,7 @@ export interface PoppingParts {
   readonly groups: Groups
   readonly offsets: OffsetTable
   readonly counts: MessageCounts
+  readonly turns: AnswerTurns
   /** Read again at each use. */
   readonly options: () => BrokerOptions
   /** Bytes at the end of the log that are likely in the machine's memory. */
@@ -36,10 +38,18 @@ export interface NotificationAnswer {
   readonly header: { readonly hasMsg: boolean; readonly pollingFull?: boolean }
 }
 
+/** A pop, or a NOTIFICATION, that waits for messages. */
+export interface HeldPop<A> extends HeldRequest {
+  /** Undefined: it must wait on. A promise, if messages must be read from the disk first. */
+  readonly attempt: (reason: TryReason) => A | undefined | Promise<A | undefined>
+}
+
 /** Popped messages of all groups together: each takes about 300 bytes. Apache keeps them on the disk, without a limit. */
 const MAX_POPPED = 262_144
-/** Apache's popPollingSize and maxPopPollingSize. */
-const HELD_LIMITS = { perKey: 1024, total: 100_000 }
+/** Requests that wait for the same topic, group and queue id at most (Apache's popPollingSize). */
+const MAX_HELD_ALIKE = 1024
+/** Apache's maxPopPollingSize. */
+const MAX_HELD = 100_000
 
 /** How often ordered queues that no one pops any more are looked for, milliseconds. */
 const SWEEP_MS = 600_000
@@ -50,8 +60,8 @@ const SWEEP_MS = 600_000
  */
 export class Popping {
   readonly reader: PopReader
-  readonly pops = new HeldPops<PopAnswer>(HELD_LIMITS)
-  readonly notifications = new HeldPops<NotificationAnswer>(HELD_LIMITS)
+  readonly pops: HeldRequests<HeldPop<PopAnswer>, PopAnswer>
+  readonly notifications: HeldRequests<HeldPop<NotificationAnswer>, NotificationAnswer>
   readonly modes = new RequestModes()
   readonly #clock: Clock
   readonly #options: () => BrokerOptions
@@ -61,10 +71,12 @@ export class Popping {
   #sweptAt: number
 
   constructor(parts: PoppingParts) {
-    const { store, writer, topics, groups, offsets, counts, options, memoryBytes, random, clock, log } = parts
+    const { store, writer, topics, groups, offsets, counts, turns, options, memoryBytes, random, clock, log } = parts
     this.#clock = clock
     this.#options = options
     this.#sweptAt = clock.elapsed()
+    this.pops = heldPops(turns, ({ body }) => body?.length ?? 0)
+    this.notifications = heldPops(turns, () => 0)
     this.#ledger = new PopLedger(() => ({ perQueue: options().popInflightMessageThreshold, total: MAX_POPPED }))
     this.reader = new PopReader({
       store,
@@ -139,8 +151,9 @@ export class Popping {
 
   /** Tries the requests that wait for messages of a queue. */
   arrived(topic: string, queueId: number): void {
-    this.pops.arrived(topic, queueId)
-    this.notifications.arrived(topic, queueId)
+    const now = this.#clock.elapsed()
+    this.pops.arrived(topic, queueId, now)
+    this.notifications.arrived(topic, queueId, now)
   }
 
   /** Stores what has expired again, and answers the requests whose time is over. Call it every DUE_TICK_MS. */
@@ -180,8 +193,9 @@ export class Popping {
 
   /** Answers all waiting requests, and begins nothing more; before the store closes. */
   stop(): void {
-    this.pops.close()
-    this.notifications.close()
+    const now = this.#clock.elapsed()
+    this.pops.close(now)
+    this.notifications.close(now)
     this.#revival.stop()
   }
 
@@ -189,4 +203,13 @@ export class Popping {
   close(): Promise<void> {
     return this.#revival.close()
   }
+}
+
+/** Whether any further request like this one is refused. */
+export function isFull<A>(held: HeldRequests<HeldPop<A>, A>, { topic, group, queueId }: HeldRequest): boolean {
+  return held.size >= MAX_HELD || held.count(topic, group, queueId) >= MAX_HELD_ALIKE
+}
+
+function heldPops<A>(turns: AnswerTurns, bytesOf: (answer: A) => number): HeldRequests<HeldPop<A>, A> {
+  return new HeldRequests({ tryAgain: (pop, reason) => pop.attempt(reason), wakes: 'next', bytesOf, turns })
 }
