@@ -13,6 +13,8 @@ import { RemotingClient } from '@gantrymq/remoting'
 
 const program = fileURLToPath(new URL('../src/bin/mqbroker.ts', import.meta.url))
 
+const fullDisk = new URL('full-disk.ts', import.meta.url).href
+
 /** The programs of each home folder. */
 const programsOf = new Map<string, ChildProcess[]>()
 
@@ -171,9 +173,14 @@ test('a broker.conf of Apache is read, and -n overrides its name servers', { tim
 })
 
 /** Runs the program until it ends by itself. */
-async function fails(home: string, ...args: string[]): Promise<{ readonly code: number; readonly said: string }> {
+function fails(home: string, ...args: string[]): Promise<{ readonly code: number; readonly said: string }> {
+  return failsIn([], home, args)
+}
+
+async function failsIn(nodeFlags: readonly string[], home: string, args: readonly string[]) {
   const flags = ['--listen-port', '0', '--mapped-file-size-commit-log', '16777216', ...args]
-  const child = spawn(process.execPath, [program, ...flags], { env: { ...process.env, HOME: home } })
+  const child = spawn(process.execPath, [...nodeFlags, program, ...flags], { env: { ...process.env, HOME: home } })
+  programsOf.get(home)?.push(child)
   const said: string[] = []
   for await (const line of createInterface(child.stderr)) said.push(line)
   const code = child.exitCode ?? ((await event(child, 'exit')) as [number])[0]
@@ -201,6 +208,20 @@ test('a broker on the store of another cluster ends with 255, and says what to d
   assert.match(said, /^the broker could not start: \S+topics\.json is of a broker of another cluster: .* Vienna\. Choose another storePathRootDir, or set brokerClusterName/) // biome-ignore format: one thought
   const again = await start(home, '--broker-cluster-name', 'Berlin')
   assert.deepEqual(await pullAll(client, again.address), ['of Berlin'])
+})
+
+test('a broker without space for its store ends with 255, says what to do, and starts when there is some', {
+  timeout: 60_000,
+}, async t => {
+  const home = await folder(t)
+  const { code, said } = await failsIn(['--import', fullDisk], home, [])
+  assert.equal(code, 255)
+  assert.match(said, /^the broker could not start: no space is left for the store in \S+store: make room, or choose another storePathRootDir \(ENOSPC: no space left on device, mkdir\)$/) // biome-ignore format: one thought
+  const client = new RemotingClient()
+  t.after(() => client.close())
+  const { address } = await start(home)
+  await send(client, address, 'a')
+  assert.deepEqual(await pullAll(client, address), ['a'])
 })
 
 test('a broker that may not write its folder ends with 255, and says so', {

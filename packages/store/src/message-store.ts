@@ -581,7 +581,11 @@ function toStoreError(error: unknown, root: string): StoreError {
   switch (diskErrorCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return new StoreError('DISK_FULL', `no space is left for the store in ${root}: ${message}`, { cause: error })
+      return new StoreError(
+        'DISK_FULL',
+        `no space is left for the store in ${root}: make room, or choose another storePathRootDir (${message})`,
+        { cause: error },
+      )
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
