@@ -1,15 +1,19 @@
 // Loaded before a program with --import: no block of its disk is free. A folder needs one, and so does what is written to a file.
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 
-type Call = (...all: unknown[]) => unknown
+interface SpaceTakers {
+  mkdirSync: () => never
+  writeSync: (fd: number, ...rest: unknown[]) => unknown
+  readonly fstatSync: (fd: number) => { isFile(): boolean }
+}
 
-const fs = createRequire(import.meta.url)('node:fs') as typeof import('node:fs') & { mkdirSync: Call; writeSync: Call }
-const writeSync: Call = fs.writeSync
+const fs = createRequire(import.meta.url)('node:fs') as SpaceTakers
+const { writeSync } = fs
 
 function noSpace(syscall: string): never {
   throw Object.assign(new Error(`ENOSPC: no space left on device, ${syscall}`), { code: 'ENOSPC', syscall })
 }
 
 fs.mkdirSync = () => noSpace('mkdir')
-fs.writeSync = (...all) => (fs.fstatSync(all[0] as number).isFile() ? noSpace('write') : writeSync(...all))
+fs.writeSync = (fd, ...rest) => (fs.fstatSync(fd).isFile() ? noSpace('write') : writeSync(fd, ...rest))
 syncBuiltinESMExports()

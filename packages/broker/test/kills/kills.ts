@@ -11,20 +11,23 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import {
+  brokerAdminRequests,
   consumeRequests,
   decodeMessages,
   defaultGroupConfig,
   groupRequests,
   pullFlags,
   queryRequests,
+  readOffsetMessageId,
+  responseCodes,
   sendRequests,
   type StoredMessage,
   topicRequests,
 } from '@gantrymq/protocol'
-import { RemotingClient, RemotingError } from '@gantrymq/remoting'
+import { RemotingClient, RemotingError, ResponseError } from '@gantrymq/remoting'
 import { type Numbers, numbersFrom } from '@gantrymq/remoting/testing'
 import type { Failpoint, KillMoment } from './failpoint-disk.ts'
-import { SentMessages } from './sent-messages.ts'
+import { type ReadQueue, SentMessages } from './sent-messages.ts'
 
 const victim = fileURLToPath(new URL('victim.ts', import.meta.url))
 const TOPIC = 'Orders'
@@ -33,10 +36,20 @@ const QUEUES = 4
 const SENDERS = 8
 /** So many messages are sent for each topic that is created and deleted. */
 const SENDS_A_TOPIC = 50
+/** Bytes of a body, at most. */
+const SMALL_BODY = 1500
+/** The same where files expire, which must be full before. */
+const LARGE_BODY = 3900
+/** So many messages are sent for each time that expired files are deleted. */
+const SENDS_AN_EXPIRY = 40
+/** More than the hours for which a broker keeps files of the log. */
+const EXPIRED_MS = 100 * 3_600_000
 /** Kills of one folder, before the next begins with an empty one. */
 const KILLS_A_FOLDER = 10
 /** A broker that has not come to its failpoint by then is killed from outside. */
 const LONGEST_LIFE_MS = 2000
+/** The same before its messages are checked. */
+const LONGEST_START_MS = 20_000
 const KEYS_LOOKED_UP = 3
 
 /** The operations at which a broker is killed, and how often each happens in a short life, roughly. */
@@ -63,6 +76,14 @@ const operations: Readonly<Record<string, number>> = {
   'rename config': 6,
   'syncFolder config': 4,
   'create abort': 1,
+}
+/** The same for a broker whose files have expired. */
+const expiryOperations: Readonly<Record<string, number>> = {
+  'unlink commitlog': 4,
+  'syncFolder commitlog': 6,
+  'unlink consumequeue': 8,
+  'unlink index': 1,
+  'write checkpoint': 3,
 }
 const moments: readonly KillMoment[] = ['before', 'within', 'after']
 const NEVER: Failpoint = { logWrites: 0, operation: 'none', count: 1, moment: 'before' }
@@ -99,31 +120,43 @@ async function killInFolder(count: number, seed: number, kills: Map<string, numb
   const numbers = numbersFrom(seed)
   const folder = await mkdtemp(join(tmpdir(), 'broker-kills-'))
   const flushMode = numbers(2) === 0 ? 'ASYNC_FLUSH' : 'SYNC_FLUSH'
-  const sent = new SentMessages()
+  const expires = numbers(2) === 0
+  const folderOf: Folder = { path: folder, flushMode, expires, sent: new SentMessages() }
   try {
     for (let kill = 1; kill <= count; kill++) {
-      const failpoint = chooseFailpoint(numbers)
-      const life = new Life(folder, flushMode, failpoint, sent, numbers)
+      const failpoint = chooseFailpoint(numbers, expires && numbers(2) === 0 ? expiryOperations : operations)
+      const life = new Life(folderOf, failpoint, numbers)
       const isOwn = await life.run(true)
       const where = isOwn ? failpoint.operation : 'time'
       kills.set(where, (kills.get(where) ?? 0) + 1)
     }
-    await new Life(folder, flushMode, NEVER, sent, numbers).run(false)
+    await new Life(folderOf, NEVER, numbers).run(false)
   } catch (error) {
-    throw new Error(`seed ${seed}, ${flushMode}: ${(error as Error).message}`, { cause: error })
+    throw new Error(`seed ${seed}, ${flushMode}${expires ? ', files expire' : ''}: ${(error as Error).message}`, {
+      cause: error,
+    })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  return sent.acknowledged
+  return folderOf.sent.acknowledged
 }
 
-function chooseFailpoint(numbers: Numbers): Failpoint {
-  const names = Object.keys(operations)
+function chooseFailpoint(numbers: Numbers, among: Readonly<Record<string, number>>): Failpoint {
+  const names = Object.keys(among)
   const operation = names[numbers(names.length)]!
-  const count = 1 + numbers(operations[operation]!)
+  const count = 1 + numbers(among[operation]!)
   // Every third counts from the start, and so may happen in the recovery.
   const logWrites = numbers(3) === 0 ? 0 : numbers(LOG_WRITES)
   return { logWrites, operation, count, moment: moments[numbers(moments.length)]! }
+}
+
+/** The folder of a broker that is killed again and again. */
+interface Folder {
+  readonly path: string
+  readonly flushMode: string
+  /** Whether the files of the log have expired as soon as they are full. */
+  readonly expires: boolean
+  readonly sent: SentMessages
 }
 
 /** One start of a broker, until it is killed. */
@@ -131,15 +164,18 @@ class Life {
   readonly #child: ChildProcess
   readonly #client = new RemotingClient()
   readonly #sent: SentMessages
+  readonly #expires: boolean
   readonly #numbers: Numbers
   readonly #ended: Promise<unknown[]>
   #address = ''
   #wasKilledFromOutside = false
 
-  constructor(folder: string, flushMode: string, failpoint: Failpoint, sent: SentMessages, numbers: Numbers) {
+  constructor({ path, flushMode, expires, sent }: Folder, failpoint: Failpoint, numbers: Numbers) {
     this.#sent = sent
+    this.#expires = expires
     this.#numbers = numbers
-    this.#child = spawn(process.execPath, [victim, folder, flushMode, JSON.stringify(failpoint)], {
+    const age = expires ? EXPIRED_MS : 0
+    this.#child = spawn(process.execPath, [victim, path, flushMode, String(age), JSON.stringify(failpoint)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#ended = once(this.#child, 'exit')
@@ -150,10 +186,12 @@ class Life {
    * @returns Whether the broker came to its failpoint. @throws AssertionError; Error if the broker ended in another way
    */
   async run(withLoad: boolean): Promise<boolean> {
-    const timer = setTimeout(() => this.#kill(), withLoad ? LONGEST_LIFE_MS : 10 * LONGEST_LIFE_MS)
+    let timer = setTimeout(() => this.#kill(), LONGEST_START_MS)
     try {
       await this.#check()
       if (!withLoad) return false
+      clearTimeout(timer)
+      timer = setTimeout(() => this.#kill(), LONGEST_LIFE_MS)
       await this.#createGroup()
       await Promise.all(Array.from({ length: SENDERS }, () => this.#send()))
       return false
@@ -196,32 +234,44 @@ class Life {
       assert.equal(this.#sent.acknowledged, 0, 'the topic of acknowledged messages is not there')
       return
     }
-    const queues: StoredMessage[][] = []
+    const logStart = await this.#logStart()
+    const queues: ReadQueue[] = []
     for (let queueId = 0; queueId < QUEUES; queueId++) queues.push(await this.#messagesOf(queueId))
-    this.#sent.checkQueues(queues)
+    this.#sent.checkQueues(queues, logStart)
     for (let queueId = 0; queueId < QUEUES; queueId++) this.#sent.checkCommit(queueId, await this.#committed(queueId))
-    for (let count = 0; count < KEYS_LOOKED_UP; count++) await this.#lookUp(this.#sent.some(this.#numbers(1 << 20)))
+    for (let count = 0; count < KEYS_LOOKED_UP; count++)
+      await this.#lookUp(this.#sent.some(this.#numbers(1 << 20), logStart))
   }
 
-  async #messagesOf(queueId: number): Promise<StoredMessage[]> {
+  async #logStart(): Promise<number> {
+    const { body } = await this.#client.call(this.#address, brokerAdminRequests.GET_BROKER_RUNTIME_INFO)
+    return Number(body?.get('commitLogMinOffset'))
+  }
+
+  async #messagesOf(queueId: number): Promise<ReadQueue> {
     const header = { topic: TOPIC, queueId }
+    const { offset: start } = (await this.#client.call(this.#address, queryRequests.GET_MIN_OFFSET, { header })).header
     const { offset: end } = (await this.#client.call(this.#address, queryRequests.GET_MAX_OFFSET, { header })).header
     const messages: StoredMessage[] = []
-    while (messages.length < end) {
-      const pull = { consumerGroup: 'readers', topic: TOPIC, queueId, queueOffset: messages.length, maxMsgNums: 32, sysFlag: pullFlags.subscription, commitOffset: 0, suspendTimeoutMillis: 0, subscription: '*', subVersion: 0 } // biome-ignore format: one thought
+    while (start + messages.length < end) {
+      const pull = { consumerGroup: 'readers', topic: TOPIC, queueId, queueOffset: start + messages.length, maxMsgNums: 32, sysFlag: pullFlags.subscription, commitOffset: 0, suspendTimeoutMillis: 0, subscription: '*', subVersion: 0 } // biome-ignore format: one thought
       const { body } = await this.#client.call(this.#address, consumeRequests.PULL_MESSAGE, { header: pull })
       const found = body === null ? [] : decodeMessages(body)
-      assert.ok(found.length > 0, `queue ${queueId} ends at ${end}, and there is nothing at ${messages.length}`)
+      assert.ok(found.length > 0, `queue ${queueId} ends at ${end}, and there is nothing at ${start + messages.length}`)
       messages.push(...found)
     }
-    return messages
+    return { start, messages }
   }
 
-  /** 0 if nothing was committed, as in Apache while the queue has its first message. */
+  /** 0 if nothing was committed: so says Apache while the queue has its first message, and then that there is no offset. */
   async #committed(queueId: number): Promise<number> {
     const header = { consumerGroup: GROUP, topic: TOPIC, queueId }
-    const reply = await this.#client.call(this.#address, consumeRequests.QUERY_CONSUMER_OFFSET, { header })
-    return reply.header.offset
+    try {
+      return (await this.#client.call(this.#address, consumeRequests.QUERY_CONSUMER_OFFSET, { header })).header.offset
+    } catch (error) {
+      if (error instanceof ResponseError && error.responseCode === responseCodes.QUERY_NOT_FOUND) return 0
+      throw error
+    }
   }
 
   async #lookUp(text: string | undefined): Promise<void> {
@@ -241,12 +291,16 @@ class Life {
   async #send(): Promise<never> {
     for (;;) {
       if (this.#numbers(SENDS_A_TOPIC) === 0) await this.#changeTopics()
+      if (this.#expires && this.#numbers(SENDS_AN_EXPIRY) === 0) {
+        await this.#client.call(this.#address, brokerAdminRequests.DELETE_EXPIRED_COMMITLOG)
+      }
       const queueId = this.#numbers(QUEUES)
-      const text = this.#sent.next(this.#numbers(1500))
+      const text = this.#sent.next(this.#numbers(this.#expires ? LARGE_BODY : SMALL_BODY))
       const header = { producerGroup: 'shop', topic: TOPIC, defaultTopic: 'TBW102', defaultTopicQueueNums: QUEUES, queueId, sysFlag: 0, bornTimestamp: 1, flag: 0, properties: `KEYS\u0001${keyOf(text)}\u0002` } // biome-ignore format: one thought
       const reply = await this.#client.call(this.#address, sendRequests.SEND_MESSAGE, { header, body: Buffer.from(text) }) // biome-ignore format: one thought
-      const { queueOffset } = reply.header
-      this.#sent.noteAcknowledged(text, queueId, queueOffset)
+      const { queueOffset, msgId } = reply.header
+      const position = Number(readOffsetMessageId(msgId).physicalOffset)
+      this.#sent.noteAcknowledged(text, { queueId, offset: queueOffset, position })
       const commit = { consumerGroup: GROUP, topic: TOPIC, queueId, commitOffset: queueOffset }
       this.#sent.noteCommit(queueId, queueOffset)
       await this.#client.call(this.#address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header: commit })

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict'
 import type { StoredMessage } from '@gantrymq/protocol'
 
-interface Place {
+/** Where a message is, as its acknowledgement says. */
+export interface Place {
   readonly queueId: number
   readonly offset: number
+  /** Of its record in the log. */
+  readonly position: number
+}
+
+/** A queue as a consumer reads it. */
+export interface ReadQueue {
+  /** Offset of the first message. */
+  readonly start: number
+  readonly messages: readonly StoredMessage[]
 }
 
 /** What producers, consumers and operators have asked of a broker, and what it has acknowledged, over all its starts. */
@@ -26,8 +36,8 @@ export class SentMessages {
     return text
   }
 
-  noteAcknowledged(text: string, queueId: number, offset: number): void {
-    this.#acknowledged.set(text, { queueId, offset })
+  noteAcknowledged(text: string, place: Place): void {
+    this.#acknowledged.set(text, place)
   }
 
   noteCommit(queueId: number, offset: number): void {
@@ -44,26 +54,34 @@ export class SentMessages {
     this.#topics.set(topic, exists)
   }
 
-  /** An acknowledged message. */
-  some(index: number): string | undefined {
-    return [...this.#acknowledged.keys()][index % Math.max(this.#acknowledged.size, 1)]
+  /** An acknowledged message of the log, which begins at `logStart`. */
+  some(index: number, logStart: number): string | undefined {
+    const left = [...this.#acknowledged].filter(([, { position }]) => position >= logStart)
+    return left[index % Math.max(left.length, 1)]?.[0]
   }
 
-  /** @throws AssertionError if a message was lost, doubled, moved or invented, or an offset has no message */
-  checkQueues(queues: readonly (readonly StoredMessage[])[]): void {
+  /**
+   * @param logStart Below this position of the log, messages have expired.
+   * @throws AssertionError if a message was lost, doubled, moved or invented, an offset has no message, or one has expired that is in
+   *   the log
+   */
+  checkQueues(queues: readonly ReadQueue[], logStart: number): void {
     const found = new Map<string, Place>()
-    queues.forEach((messages, queueId) => {
-      messages.forEach((message, offset) => {
+    queues.forEach(({ start, messages }, queueId) => {
+      messages.forEach((message, index) => {
+        const offset = start + index
         const text = message.body.toString()
         const place = `offset ${offset} of queue ${queueId}`
         assert.equal(Number(message.queueOffset), offset, `no message has ${place}`)
         assert.ok(this.#sent.has(text), `the message at ${place} was never sent: ${text.trimEnd()}`)
         assert.ok(!found.has(text), `the message at ${place} is there twice: ${text.trimEnd()}`)
-        found.set(text, { queueId, offset })
+        found.set(text, { queueId, offset, position: Number(message.physicalOffset) })
       })
     })
     for (const [text, place] of this.#acknowledged) {
-      assert.deepEqual(found.get(text), place, `the message that was acknowledged is not there: ${text.trimEnd()}`)
+      const expected = place.position >= logStart ? place : undefined
+      const problem = expected === undefined ? 'has expired and is there' : 'is not there'
+      assert.deepEqual(found.get(text), expected, `the message that was acknowledged ${problem}: ${text.trimEnd()}`)
     }
   }
 
