@@ -1,23 +1,6 @@
 // npm run bench [-- options] [words]; see README.md in this folder, or --help.
-import { mkdir, writeFile } from 'node:fs/promises'
-import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Case, selectCases } from './cases.ts'
-import { baselineOf, compare, readBaseline, saveBaseline } from './compare.ts'
-import { type Driver, type DriverKind, findDriver } from './load/drive.ts'
-import { Neighbours } from './neighbours.ts'
-import { markdown, type Report } from './report.ts'
-import { profileStorm, runStorms } from './storm/run.ts'
-import {
-  type CaseResults,
-  measureStart,
-  type PerSubject,
-  profile,
-  type StartResult,
-  NameServerSuite,
-  type Timing,
-} from './suite.ts'
-import { findSubjects, type Subject, type SubjectName } from './subjects.ts'
+import type { BenchOptions } from './harness/options.ts'
 
 const help = `npm run bench -- [options] [words]
 
@@ -67,175 +50,37 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const subjectNames: readonly SubjectName[] = ['ours', 'apache', 'bare']
-
-function isOneOf<T extends string>(word: string, words: readonly T[]): word is T {
-  return (words as readonly string[]).includes(word)
-}
-
-function wantedSubjects(): SubjectName[] {
-  if (values.subjects === undefined) return values.quick ? ['ours', 'bare'] : [...subjectNames]
-  return values.subjects.split(',').map(subjectNamed)
-}
-
-function subjectNamed(name: string): SubjectName {
-  if (!isOneOf(name, subjectNames)) throw new Error(`${name} is not one of ${subjectNames.join(', ')}`)
-  return name
-}
-
-function wantedDriver(): DriverKind | undefined {
-  const { driver } = values
-  if (driver !== undefined && !isOneOf(driver, ['c', 'node']))
-    throw new Error(`--driver: ${driver} is neither c nor node`)
-  return driver
-}
-
 type NumberOption = 'seconds' | 'rounds' | 'messages' | 'gb'
 
-function positive(option: NumberOption, fallback: number): number {
-  return given(option) ?? fallback
-}
-
-function given(option: NumberOption): number | undefined {
+function positive(option: NumberOption): number | undefined {
   if (values[option] === undefined) return undefined
   const value = Number(values[option])
   if (!(value > 0)) throw new Error(`--${option} needs a number above 0`)
   return value
 }
 
-function timing(): Timing {
-  const runMs = positive('seconds', values.quick ? 2 : 3) * 1000
-  return { runMs, warmMs: values.quick ? 1000 : 2000, rounds: positive('rounds', values.quick ? 1 : 3) }
+function driver(): BenchOptions['driver'] {
+  const { driver } = values
+  if (driver !== undefined && driver !== 'c' && driver !== 'node')
+    throw new Error(`--driver: ${driver} is neither c nor node`)
+  return driver
 }
 
-const STARTS = 5
-
-async function runCases(cases: readonly Case[], subjects: readonly Subject[], driver: Driver, neighbours: Neighbours) {
-  const suite = await NameServerSuite.create(driver, neighbours)
-  const results: CaseResults[] = []
-  try {
-    for (const one of cases) {
-      process.stderr.write(`${one.title}\n`)
-      results.push(await suite.run(one, subjects, timing()))
-    }
-  } finally {
-    await suite.close()
-  }
-  return results
-}
-
-async function runStarts(subjects: readonly Subject[]): Promise<PerSubject<StartResult>> {
-  const starts: PerSubject<StartResult> = {}
-  for (const subject of subjects) starts[subject.name] = await measureStart(subject, values.quick ? 1 : STARTS)
-  return starts
-}
-
-async function profileSelected({ cases, storm }: Selected): Promise<void> {
-  const { subjects, missing } = await findSubjects([subjectNamed(values.profile ?? '')], values.program)
-  const [subject] = subjects
-  if (!subject) throw new Error(missing.join())
-  const driver = await findDriver(wantedDriver())
-  for (const one of cases) {
-    const folder = await profileFolder(one.id)
-    await profile(one, subject, driver, timing(), folder)
-    console.log(`${one.title}: ${folder}`)
-  }
-  if (!storm) return
-  const folder = await profileFolder('storm')
-  await profileStorm(subject, values.quick, folder)
-  console.log(`storm: ${folder}`)
-}
-
-async function profileFolder(name: string): Promise<string> {
-  const folder = `${process.cwd()}/.cache/profiles/${name}`
-  await mkdir(folder, { recursive: true })
-  return folder
-}
-
-/** If other programs use more than this part of the CPU, the figures mean nothing. */
-const TOO_BUSY = 0.25
-
-/** Prints what is slower than the baseline. True if nothing is, or if the run cannot tell. */
-async function passesBaseline(report: Report): Promise<boolean> {
-  const baseline = await readBaseline()
-  if (!baseline) return true
-  const slower = compare(baseline, baselineOf(report))
-  for (const { id, what, before, now } of slower) console.log(`SLOWER  ${id}: ${what}: ${before} -> ${now}`)
-  if (report.neighbours > TOO_BUSY) {
-    console.log('Other programs kept the machine busy: these figures prove nothing.')
-    return true
-  }
-  if (slower.length === 0) console.log('Nothing is slower than the baseline.')
-  return slower.length === 0
-}
-
-/** What a run measures. */
-interface Selected {
-  readonly cases: readonly Case[]
-  readonly starts: boolean
-  readonly storm: boolean
-}
-
-async function bench(selected: Selected): Promise<void> {
-  const { subjects, missing } = await findSubjects(wantedSubjects(), values.program)
-  const driver = await findDriver(wantedDriver())
-  const neighbours = new Neighbours()
-  const starts = selected.starts ? await runStarts(subjects) : {}
-  const cases = await runCases(selected.cases, subjects, driver, neighbours)
-  const report: Report = {
-    machine: `${cpus().length} x ${cpus()[0]?.model ?? process.arch}`,
-    node: process.version.slice(1),
-    driver: driver.kind,
-    missing,
-    starts,
-    cases,
-    ...(selected.storm ? { storm: await runStorms(subjects, values.quick, neighbours) } : {}),
-    neighbours: neighbours.share,
-  }
-  console.log(markdown(report))
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
-  if (values.save) await saveBaseline(report)
-  else if (!(await passesBaseline(report))) process.exitCode = 1
-}
-
-async function runMicro(): Promise<void> {
-  // Imported here, so that a load with --program runs even if the sources do not compile.
-  const micro = await import('./micro/index.ts')
-  await micro.runMicro(positionals)
-}
-
-async function runClient(words: readonly string[]): Promise<void> {
-  // Imported here: the loads of the name server need neither the interop suite nor the client.
-  const { benchClient } = await import('./client/bench.ts')
-  const { quick, save, subjects, json, profile } = values
-  const numbers = { seconds: given('seconds'), rounds: given('rounds'), messages: given('messages') }
-  await benchClient({ words, quick, save, subjects, json, profile, ...numbers, tooBusy: TOO_BUSY })
-}
-
-async function runBroker(words: readonly string[]): Promise<void> {
-  const { benchBroker } = await import('./broker/bench.ts')
-  const { quick, all, large, save, subjects, json, profile } = values
-  const numbers = { seconds: given('seconds'), rounds: given('rounds'), gb: given('gb'), messages: given('messages') }
-  const chosen = { words, quick, all, large, save, subjects, json, profile, driver: wantedDriver() }
-  await benchBroker({ ...chosen, ...numbers, tooBusy: TOO_BUSY })
-}
-
+/** Suites are imported when they run: a load with --program runs even if other sources do not compile. */
 async function main(): Promise<void> {
   if (values.help) return console.log(help)
-  if (values.micro) return runMicro()
-  if (positionals[0] === 'client') return runClient(positionals.slice(1))
-  if (positionals[0] === 'broker') return runBroker(positionals.slice(1))
-  const selected = select(positionals)
-  await (values.profile === undefined ? bench(selected) : profileSelected(selected))
-}
-
-/** The storm takes part in full runs and where it is named. */
-function select(words: readonly string[]): Selected {
-  const named = words.includes('storm')
-  if (named && words.length === 1) return { cases: [], starts: false, storm: true }
-  const cases = selectCases({ quick: values.quick, all: values.all, words: words.filter(word => word !== 'storm') })
-  if (cases.length === 0) throw new Error(`no case has a name with ${words.join(' or ')}`)
-  return { cases, starts: words.length === 0, storm: named || (words.length === 0 && !values.quick) }
+  if (values.micro) return (await import('./micro/index.ts')).runMicro(positionals)
+  const numbers = {
+    seconds: positive('seconds'),
+    rounds: positive('rounds'),
+    messages: positive('messages'),
+    gb: positive('gb'),
+  }
+  const [suite, ...words] = positionals
+  const options = { ...values, ...numbers, driver: driver() }
+  if (suite === 'client') return (await import('./client/bench.ts')).benchClient({ ...options, words })
+  if (suite === 'broker') return (await import('./broker/bench.ts')).benchBroker({ ...options, words })
+  return (await import('./name-server/bench.ts')).benchNameServer({ ...options, words: positionals })
 }
 
 await main().catch((error: unknown) => {

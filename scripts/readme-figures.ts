@@ -14,7 +14,7 @@ interface Start {
   readonly rssMb: number
 }
 
-/** The part of benchmarks/baseline.json that the table needs. */
+/** The part of benchmarks/name-server/baseline.json that the table needs. */
 export interface Figures {
   readonly machine: string
   readonly node: string
@@ -211,7 +211,7 @@ interface Document {
 export function readmes(): readonly Document[] {
   return [
     ...['../README.md', '../README.zh-CN.md'].map(file =>
-      document(file, '../benchmarks/baseline.json', stored => figuresTable(stored as Figures)),
+      document(file, '../benchmarks/name-server/baseline.json', stored => figuresTable(stored as Figures)),
     ),
     document('../packages/client/README.md', '../benchmarks/client/baseline.json', stored =>
       clientFiguresTable(stored as ClientFigures),

@@ -10,8 +10,7 @@ import {
   temporaryFolder,
 } from '../../interop/src/launch/launcher.ts'
 import { type OurProgram, startOurBroker } from '../../interop/src/launch/our-broker.ts'
-import { publishedProgram } from '../published.ts'
-import { startFlags } from '../subjects.ts'
+import { publishedProgram, startFlags } from '../harness/published.ts'
 import type { Setting } from './cases.ts'
 
 export type BrokerName = 'ours' | 'apache-4.9.7' | 'apache-5.5.0'
@@ -70,7 +69,7 @@ export function brokerProperties({ flush }: Setting): Properties {
 }
 
 /** A topic table in the form of both release lines. Topics are made this way because creating one by one takes minutes. */
-export function topicsJson(topics: readonly Topic[]): string {
+function topicsJson(topics: readonly Topic[]): string {
   const table = topics.map(({ name, queues }) => [
     name,
     {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import { type TestContext, test } from 'node:test'
-import type { Driver } from '../load/drive.ts'
-import { findBrokerDriver, type Load, PlanFolder, startLoad } from './drive.ts'
-import { type Plan, pullPlan, sendPlan } from './plan.ts'
+import type { Driver, Load } from '../harness/drive.ts'
+import { PlanFolder } from '../harness/plan-folder.ts'
+import { findBrokerDriver, startBrokerLoad } from './drive.ts'
+import { type Plan, pullPlan, sendPlan, writePlan } from './plan.ts'
 
 async function drivers(): Promise<Driver[]> {
   const [best, fallback] = [await findBrokerDriver(), await findBrokerDriver('node')]
@@ -60,10 +61,10 @@ async function serve(t: TestContext, answer: (request: Request) => Answer): Prom
 }
 
 async function loadOf(t: TestContext, plan: Plan, port: number, rest: Partial<Load> = {}): Promise<Load> {
-  const folder = await PlanFolder.create()
+  const folder = await PlanFolder.create(writePlan)
   t.after(() => folder.close())
   const usual = { connections: 2, inFlight: 4, warmMs: 50, runMs: 200, serverPid: process.pid }
-  return { ...usual, planPath: await folder.write(plan), port, ...rest }
+  return { ...usual, planPath: await folder.add(plan), port, ...rest }
 }
 
 const queues = Array.from({ length: 3 }, (_, id) => ({ topic: 'TopicA', id }))
@@ -78,7 +79,7 @@ for (const driver of await drivers()) {
       seen.requests++
       return { code: 0 }
     })
-    const figures = await startLoad(driver, await loadOf(t, sendPlan(queues, 128), port)).figures
+    const figures = await startBrokerLoad(driver, await loadOf(t, sendPlan(queues, 128), port)).figures
     assert.ok(figures.answers > 10 && figures.messages === figures.answers, JSON.stringify(figures))
     assert.ok(figures.p50Us > 0 && figures.p50Us <= figures.p99Us && figures.p99Us <= figures.maxUs * 1.04)
     assert.deepEqual([seen.queues.size, seen.keys.size], [3, seen.requests])
@@ -96,7 +97,7 @@ for (const driver of await drivers()) {
       0,
     )
     const load = await loadOf(t, plan, port, { connections: 3, inFlight: 1 })
-    const figures = await startLoad(driver, load).figures
+    const figures = await startBrokerLoad(driver, load).figures
     assert.ok(figures.answers > 3)
     assert.equal(figures.messages, figures.answers * 32)
     for (const offsets of asked.values()) {
@@ -114,20 +115,20 @@ for (const driver of await drivers()) {
       return { code: 19, next: 5 }
     })
     const plan = pullPlan([{ queue: { topic: 'TopicA', id: 0 }, first: 5 }], 1_000)
-    const { answers, messages, refused } = await startLoad(driver, await loadOf(t, plan, port)).figures
+    const { answers, messages, refused } = await startBrokerLoad(driver, await loadOf(t, plan, port)).figures
     assert.ok(asks > 10)
     assert.deepEqual([answers, messages, refused], [0, 0, 0])
   })
 
   test(`the ${driver.kind} driver fails if the broker refuses more than a hundredth`, async t => {
     const port = await serve(t, () => ({ code: 2 }))
-    const load = startLoad(driver, await loadOf(t, sendPlan(queues, 128), port))
-    await assert.rejects(load.figures, /the broker refused \d+ of \d+ requests/)
+    const load = startBrokerLoad(driver, await loadOf(t, sendPlan(queues, 128), port))
+    await assert.rejects(load.figures, /the broker refused \d+ of \d+ requests: {"code":2/)
   })
 
   test(`the ${driver.kind} driver can be stopped early`, async t => {
     const port = await serve(t, () => ({ code: 0 }))
-    const load = startLoad(driver, await loadOf(t, sendPlan(queues, 128), port, { warmMs: 0, runMs: 600_000 }))
+    const load = startBrokerLoad(driver, await loadOf(t, sendPlan(queues, 128), port, { warmMs: 0, runMs: 600_000 }))
     await load.primed
     load.stop()
     const { ms } = await load.figures

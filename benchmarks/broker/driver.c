@@ -7,15 +7,9 @@
 // driver copies a frame into the connection's buffer and fills them in. The opaque is the slot of the request, so that answers may
 // come in any order: brokers write with several threads. It prints "primed" when all connections are open. SIGTERM ends the run
 // early. The last line of stdout is a JSON object.
-#include "../load/measure.h"
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include "../harness/measure.h"
 
-enum { RECEIVE_BYTES = 256 * 1024, EVENTS = 256, HEAD_BYTES = 1024, FIRST_OPAQUE = 1000000, OPAQUE_DIGITS = 7 };
+enum { HEAD_BYTES = 1024, FIRST_OPAQUE = 1000000, OPAQUE_DIGITS = 7 };
 enum { SUCCESS = 0, PULL_NOT_FOUND = 19, PULL_RETRY_IMMEDIATELY = 20, PULL_OFFSET_MOVED = 21 };
 
 struct frame {
@@ -42,10 +36,8 @@ static uint32_t frame_count, depth;
 static size_t largest, out_bytes;
 static int pulls;
 static uint32_t next_key;
-static unsigned char received[RECEIVE_BYTES];
-static volatile sig_atomic_t stopped;
-static uint64_t messages;
-static char complaint[HEAD_BYTES];
+static int epoll;
+static int has_complained;
 
 static uint64_t u64(const unsigned char **at) {
   uint64_t low = u32(at);
@@ -53,11 +45,7 @@ static uint64_t u64(const unsigned char **at) {
 }
 
 static void load_plan(const char *path) {
-  int fd = open(path, O_RDONLY);
-  struct stat s;
-  if (fd < 0 || fstat(fd, &s) < 0) fail(path);
-  const unsigned char *at = mmap(0, (size_t)s.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-  if (at == MAP_FAILED) fail("mmap");
+  const unsigned char *at = map_file(path);
   frame_count = u32(&at);
   frames = calloc(frame_count, sizeof *frames);
   for (struct frame *f = frames; f < frames + frame_count; f++) {
@@ -152,11 +140,11 @@ static int64_t number_of(struct key *key, const unsigned char *head, size_t size
   return value;
 }
 
+// Prints the header of the first refusal.
 static void refuse(const unsigned char *head, size_t size) {
   seen.refused++;
-  if (*complaint) return;
-  memcpy(complaint, head, size);
-  complaint[size < HEAD_BYTES ? size : HEAD_BYTES - 1] = 0;
+  if (!has_complained) fprintf(stderr, "%.*s\n", (int)size, head);
+  has_complained = 1;
 }
 
 // Counts what a pull brought and moves its offset. Returns how many messages that were.
@@ -179,7 +167,7 @@ static void answered(struct connection *c, const unsigned char *head, size_t siz
   uint64_t took = now - c->issued[slot];
   if (code == SUCCESS) {
     count_answer(took);
-    messages += pulls ? move_on(c, (uint32_t)slot, code, number_of(&next_key_of_pull, head, size)) : 1;
+    seen.messages += pulls ? move_on(c, (uint32_t)slot, code, number_of(&next_key_of_pull, head, size)) : 1;
   } else if (pulls && is_empty_pull(code)) {
     move_on(c, (uint32_t)slot, code, number_of(&next_key_of_pull, head, size));
   } else {
@@ -240,13 +228,7 @@ static void receive(struct connection *c) {
 }
 
 static void open_connection(struct connection *c, uint32_t index, uint32_t connections, const char *host, int port) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  if (inet_pton(AF_INET, host, &to.sin_addr) != 1) fail("HOST is not an IPv4 address");
-  int on = 1;
-  c->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
-  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  fcntl(c->fd, F_SETFL, O_NONBLOCK);
+  c->fd = connect_to(host, port);
   c->index = index;
   c->next = (uint32_t)((uint64_t)index * frame_count / connections);
   c->out = malloc(out_bytes);
@@ -255,13 +237,8 @@ static void open_connection(struct connection *c, uint32_t index, uint32_t conne
   for (uint32_t slot = 0; pulls && slot < depth; slot++) c->offset[slot] = frame_of(c, slot)->first;
 }
 
-static void on_signal(int signal) {
-  (void)signal;
-  stopped = 1;
-}
-
 // Runs the load until `end` or SIGTERM.
-static uint64_t run_load(int epoll, uint64_t end) {
+static uint64_t run_load(uint64_t end) {
   struct epoll_event events[EVENTS];
   uint64_t now = now_ns();
   while (now < end && !stopped) {
@@ -279,44 +256,22 @@ static uint64_t run_load(int epoll, uint64_t end) {
 
 int main(int argc, char **argv) {
   if (argc != 9) fail("expects PLAN HOST PORT CONNECTIONS IN_FLIGHT WARM_MS RUN_MS SERVER_PID");
-  signal(SIGTERM, on_signal);
-  signal(SIGPIPE, SIG_IGN);
-  struct rlimit files;
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  prepare_process();
   load_plan(argv[1]);
   uint32_t connections = (uint32_t)atoi(argv[4]);
   depth = (uint32_t)atoi(argv[5]);
   out_bytes = 2 * depth * (largest + 20);
   next_key = (uint32_t)(now_ns() >> 10);
-  int pid = atoi(argv[8]);
 
   struct connection *all = calloc(connections, sizeof *all);
-  int epoll = epoll_create1(0);
+  epoll = epoll_create1(0);
   for (uint32_t i = 0; i < connections; i++) open_connection(&all[i], i, connections, argv[2], atoi(argv[3]));
-  printf("primed\n");
-  fflush(stdout);
+  tell_primed();
   for (uint32_t i = 0; i < connections; i++) {
-    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLET, {.ptr = &all[i]}};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &event) < 0) fail("epoll_ctl");
+    watch(epoll, all[i].fd, &all[i]);
     for (uint32_t slot = 0; slot < depth; slot++) issue(&all[i], slot, now_ns());
     flush_requests(&all[i]);
   }
-
-  run_load(epoll, now_ns() + strtoull(argv[6], 0, 10) * 1000000);
-  memset(&seen, 0, sizeof seen);
-  messages = 0;
-  double own = own_cpu_ms(), server = server_cpu_ms(pid);
-  uint64_t begin = now_ns();
-  uint64_t end = run_load(epoll, begin + strtoull(argv[7], 0, 10) * 1000000);
-  own = own_cpu_ms() - own;
-  server = server_cpu_ms(pid) - server;
-
-  if (*complaint) fprintf(stderr, "%s\n", complaint);
-  printf("{\"driver\":\"c\",\"ms\":%.3f,\"answers\":%llu,\"messages\":%llu,\"answerBytes\":%llu,\"refused\":%llu,"
-         "\"p50Us\":%.1f,\"p99Us\":%.1f,\"p999Us\":%.1f,\"maxUs\":%.1f,\"driverCpuMs\":%.1f,\"serverCpuMs\":%.1f}\n",
-         (double)(end - begin) / 1e6, (unsigned long long)seen.answers, (unsigned long long)messages, (unsigned long long)seen.bytes,
-         (unsigned long long)seen.refused, quantile_us(0.5), quantile_us(0.99), quantile_us(0.999), (double)seen.slowest / 1e3, own, server);
+  measure(run_load, argv[6], argv[7], atoi(argv[8]));
   return 0;
 }

@@ -3,9 +3,7 @@
 // node driver.ts PLAN HOST PORT CONNECTIONS IN_FLIGHT WARM_MS RUN_MS SERVER_PID
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { TimeHistogram } from '../load/histogram.ts'
-import { cpuMsOf } from '../process-stats.ts'
+import { driverArguments, fail, measure, seen, waitFor } from '../harness/driver-run.ts'
 import { type Frame, type Plan, readPlan } from './plan.ts'
 
 const RECEIVE_BYTES = 256 * 1024
@@ -14,19 +12,8 @@ const SUCCESS = 0
 const PULL_NOT_FOUND = 19
 const EMPTY_PULLS = new Set([PULL_NOT_FOUND, 20, 21])
 
-const seen = { answers: 0, messages: 0, bytes: 0, refused: 0, times: new TimeHistogram() }
 let nextKey = Date.now() >>> 0
-let complaint = ''
-
-function clear(): void {
-  seen.answers = seen.messages = seen.bytes = seen.refused = 0
-  seen.times.clear()
-}
-
-function fail(error: Error): never {
-  process.stderr.write(`driver: ${error.message}\n`)
-  process.exit(1)
-}
+let hasComplained = false
 
 /** What all connections do. */
 interface Script {
@@ -119,7 +106,8 @@ class LoadConnection {
     } else if (isPull && EMPTY_PULLS.has(code)) this.#moveOn(slot, code, head)
     else {
       seen.refused++
-      complaint ||= head
+      if (!hasComplained) process.stderr.write(`${head}\n`)
+      hasComplained = true
     }
     return this.#issue(slot, now)
   }
@@ -157,43 +145,12 @@ function pullBytes({ bytes, opaqueAt, offsetAt }: Frame, offset: number, slot: n
   return copy
 }
 
-const stop = new AbortController()
-process.on('SIGTERM', () => stop.abort())
-
-async function runFor(ms: number): Promise<void> {
-  await sleep(ms, undefined, { signal: stop.signal }).catch(() => {})
-}
-
-const [planPath = '', host = '', ...numbers] = process.argv.slice(2)
-if (numbers.length !== 6) fail(new Error('expects PLAN HOST PORT CONNECTIONS IN_FLIGHT WARM_MS RUN_MS SERVER_PID'))
-const [port = 0, count = 0, depth = 0, warmMs = 0, runMs = 0, pid = 0] = numbers.map(Number)
-const script: Script = { plan: readPlan(readFileSync(planPath)), connections: count, depth }
+const given = driverArguments()
+const { planPath, target, depth } = given
+const script: Script = { plan: readPlan(readFileSync(planPath)), connections: given.connections, depth }
 
 const connections: LoadConnection[] = []
-for (let i = 0; i < count; i++) connections.push(await LoadConnection.open(script, i, { host, port }))
+for (let i = 0; i < given.connections; i++) connections.push(await LoadConnection.open(script, i, target))
 process.stdout.write('primed\n')
 for (const connection of connections) connection.begin()
-
-await runFor(warmMs)
-clear()
-const begin = performance.now()
-const ownBefore = process.cpuUsage()
-const serverBefore = cpuMsOf(pid)
-await runFor(runMs)
-const own = process.cpuUsage(ownBefore)
-const result = {
-  driver: 'node',
-  ms: performance.now() - begin,
-  answers: seen.answers,
-  messages: seen.messages,
-  answerBytes: seen.bytes,
-  refused: seen.refused,
-  p50Us: seen.times.quantile(0.5),
-  p99Us: seen.times.quantile(0.99),
-  p999Us: seen.times.quantile(0.999),
-  maxUs: seen.times.max,
-  driverCpuMs: (own.user + own.system) / 1000,
-  serverCpuMs: cpuMsOf(pid) - serverBefore,
-}
-if (complaint !== '') process.stderr.write(`${complaint}\n`)
-process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))
+await measure(given, waitFor)

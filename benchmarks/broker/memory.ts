@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startOurs } from '../../interop/src/launch/our-name-server.ts'
-import { type Growth, growthOf, type Sample } from '../client/growth.ts'
-import type { Driver } from '../load/drive.ts'
-import { rssMbOf } from '../process-stats.ts'
+import { closer } from '../harness/closer.ts'
+import type { Driver } from '../harness/drive.ts'
+import { type Growth, growthOf, type Sample } from '../harness/growth.ts'
+import { PlanFolder } from '../harness/plan-folder.ts'
+import { rssMbOf } from '../harness/process-stats.ts'
 import type { Subject } from './brokers.ts'
-import { closer } from './closer.ts'
-import { PlanFolder, startLoad } from './drive.ts'
+import { startBrokerLoad } from './drive.ts'
 import { maxOffsetOf, queuesOf, topicOf } from './fixture.ts'
-import { pullPlan, sendPlan } from './plan.ts'
+import { pullPlan, sendPlan, writePlan } from './plan.ts'
 
 const BYTES = 128
 const SAMPLE_MS = 500
@@ -17,7 +18,7 @@ const SUSPEND_MS = 15_000
 /** Follows the resident memory of a broker while a number of messages is sent and consumed. */
 export async function measureMemory(subject: Subject, driver: Driver, messages: number): Promise<Growth> {
   const closing = closer()
-  const plans = await PlanFolder.create()
+  const plans = await PlanFolder.create(writePlan)
   const queues = queuesOf(topicOf(BYTES))
   try {
     const nameServer = `127.0.0.1:${(await startOurs(closing.owner)).port}`
@@ -28,15 +29,15 @@ export async function measureMemory(subject: Subject, driver: Driver, messages: 
       queues.map(queue => ({ queue, first: 0 })),
       SUSPEND_MS,
     )
-    const pull = startLoad(driver, {
+    const pull = startBrokerLoad(driver, {
       ...usual,
-      planPath: await plans.write(pulls),
+      planPath: await plans.add(pulls),
       connections: queues.length,
       inFlight: 1,
     })
-    const send = startLoad(driver, {
+    const send = startBrokerLoad(driver, {
       ...usual,
-      planPath: await plans.write(sendPlan(queues, BYTES)),
+      planPath: await plans.add(sendPlan(queues, BYTES)),
       connections: 16,
       inFlight: 16,
     })

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { baselineOf, compare } from './baseline.ts'
+import { compare } from '../harness/baseline.ts'
+import type { Failure, PerSubject } from '../harness/rounds.ts'
+import { figuresOf, rowsOf, watched } from './baseline.ts'
+import type { BrokerName } from './brokers.ts'
 import { selectCases } from './cases.ts'
 import { apacheBestOf, judge, markdown, type Report } from './report.ts'
-import type { Failure, PerBroker, Result } from './suite.ts'
+import type { Result } from './suite.ts'
 
 const result = (perSecond: number, cpuUs: number, p99Us = 1_000): Result => ({
   perSecond,
@@ -25,7 +28,7 @@ const usual = {
   'apache-5.5.0': result(20_000, 50, 900),
 }
 
-function reportOf(results: PerBroker<Result | Failure>, rest: Partial<Report> = {}): Report {
+function reportOf(results: PerSubject<BrokerName, Result | Failure>, rest: Partial<Report> = {}): Report {
   return {
     machine: '2 x test',
     node: '24.0.0',
@@ -42,6 +45,9 @@ function reportOf(results: PerBroker<Result | Failure>, rest: Partial<Report> = 
     ...rest,
   } as Report
 }
+
+const worseThan = (before: Report, now: Report) =>
+  compare(rowsOf(figuresOf(before)), rowsOf(figuresOf(now)), watched).worse
 
 const verdictsOf = (report: Report) => judge(report).map(({ what, met }) => [what.replace(/.*: /, ''), met])
 
@@ -84,15 +90,15 @@ test('starts, memory and restarts are judged by fixed limits', () => {
 })
 
 test('the baseline keeps ratios, and a case that became slower is named', () => {
-  const before = baselineOf(reportOf(usual))
-  assert.equal(before.cases['send-128-16x1']?.cpuToApache, 0.4)
-  assert.equal(before.cases['send-128-16x1']?.speedToApache, 2)
-  const slower = baselineOf(reportOf({ ...usual, ours: result(50_000, 28) }))
+  const before = reportOf(usual)
+  const stored = figuresOf(before)
+  assert.equal(stored.cases['send-128-16x1']?.cpuToApache, 0.4)
+  assert.equal(stored.cases['send-128-16x1']?.speedToApache, 2)
   assert.deepEqual(
-    compare(before, slower).map(({ what }) => what),
+    worseThan(before, reportOf({ ...usual, ours: result(50_000, 28) })).map(({ what }) => what),
     ["CPU a message, times Apache's"],
   )
-  assert.deepEqual(compare(before, baselineOf(reportOf({ ...usual, ours: result(49_000, 21) }))), [])
+  assert.deepEqual(worseThan(before, reportOf({ ...usual, ours: result(49_000, 21) })), [])
 })
 
 test('the report has a table of all brokers and the load of the machine', () => {

@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LaunchedServer } from '../../interop/src/launch/launcher.ts'
 import { startOurs } from '../../interop/src/launch/our-name-server.ts'
-import type { Driver } from '../load/drive.ts'
-import { rssMbOf } from '../process-stats.ts'
+import { closer } from '../harness/closer.ts'
+import type { Driver } from '../harness/drive.ts'
+import { PlanFolder } from '../harness/plan-folder.ts'
+import { rssMbOf } from '../harness/process-stats.ts'
 import type { Subject } from './brokers.ts'
-import { closer } from './closer.ts'
-import { PlanFolder, startLoad } from './drive.ts'
+import { startBrokerLoad } from './drive.ts'
 import { firstMessage } from './first-message.ts'
 import { logEndOf, queuesOf, topicOf } from './fixture.ts'
-import { sendPlan } from './plan.ts'
+import { sendPlan, writePlan } from './plan.ts'
 
 /** How long a broker with a large log needs from its start to the first message that it accepts, after kill -9 under load. */
 export interface Restart {
@@ -43,13 +44,13 @@ async function checkSpace(gb: number): Promise<void> {
 export async function measureRestart(subject: Subject, driver: Driver, logGb: number): Promise<Restart> {
   await checkSpace(logGb)
   const closing = closer()
-  const plans = await PlanFolder.create()
+  const plans = await PlanFolder.create(writePlan)
   try {
     const nameServer = `127.0.0.1:${(await startOurs(closing.owner)).port}`
     const setting = { flush: 'ASYNC_FLUSH', manyTopics: false } as const
     const server = await subject.start(closing.owner, { nameServer, setting, topics: [topicOf(BYTES)] })
-    const load = startLoad(driver, {
-      planPath: await plans.write(sendPlan(queuesOf(topicOf(BYTES)), BYTES)),
+    const load = startBrokerLoad(driver, {
+      planPath: await plans.add(sendPlan(queuesOf(topicOf(BYTES)), BYTES)),
       port: server.port,
       connections: 16,
       inFlight: 16,

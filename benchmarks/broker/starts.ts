@@ -4,11 +4,11 @@ import type { Release } from '../../interop/src/launch/apache.ts'
 import { LaunchedProgram, type Owner } from '../../interop/src/launch/launched-program.ts'
 import { startApacheBroker, startApacheNameServer, temporaryFolder } from '../../interop/src/launch/launcher.ts'
 import { freeBrokerPort, freePort } from '../../interop/src/launch/ports.ts'
-import { rssMbOf } from '../process-stats.ts'
-import { publishedProgram } from '../published.ts'
-import { startFlags } from '../subjects.ts'
+import { closer } from '../harness/closer.ts'
+import { rssMbOf } from '../harness/process-stats.ts'
+import { publishedProgram, startFlags } from '../harness/published.ts'
+import { median } from '../harness/rounds.ts'
 import { type BrokerName, brokerProperties, jvmFlags } from './brokers.ts'
-import { closer } from './closer.ts'
 import { firstMessage } from './first-message.ts'
 
 /** The start of a name server and a broker. */
@@ -60,7 +60,7 @@ export async function measureStarts(name: BrokerName, times: number): Promise<St
   if (name === 'ours') await publishedProgram('gantry')
   const starts: Start[] = []
   for (let i = 0; i < times; i++) starts.push(await measureOne(name))
-  return starts.toSorted((a, b) => a.startMs - b.startMs)[times >> 1] as Start
+  return median(starts, start => start.startMs)
 }
 
 async function measureOne(name: BrokerName): Promise<Start> {

@@ -3,15 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { LaunchedServer } from '../../interop/src/launch/launcher.ts'
 import { startOurs } from '../../interop/src/launch/our-name-server.ts'
-import type { Driver } from '../load/drive.ts'
-import { Neighbours } from '../neighbours.ts'
-import { peakRssMbOf, rssMbOf } from '../process-stats.ts'
+import { closer } from '../harness/closer.ts'
+import type { Driver, Figures, Load } from '../harness/drive.ts'
+import { Neighbours } from '../harness/neighbours.ts'
+import { PlanFolder } from '../harness/plan-folder.ts'
+import { peakRssMbOf, rssMbOf } from '../harness/process-stats.ts'
+import { type CaseResults as CaseResultsOf, measureRounds, type PerSubject } from '../harness/rounds.ts'
 import type { BrokerName, Subject } from './brokers.ts'
 import { type Case, settingKey, settingOf } from './cases.ts'
-import { closer } from './closer.ts'
-import { type Figures, type Load, PlanFolder, startLoad } from './drive.ts'
+import { startBrokerLoad } from './drive.ts'
 import { idleTopic, manyTopics, maxOffsetOf, queuesOf, topicOf, usualTopics } from './fixture.ts'
-import { type Plan, pullPlan, sendPlan, type Window } from './plan.ts'
+import { type Plan, pullPlan, sendPlan, type Window, writePlan } from './plan.ts'
 
 /** The figures of a case with one broker. CPU times are microseconds for each message. */
 export interface Result {
@@ -25,16 +27,7 @@ export interface Result {
   readonly peakRssMb: number
 }
 
-export interface Failure {
-  readonly error: string
-}
-
-export type PerBroker<T> = Partial<Record<BrokerName, T>>
-
-export interface CaseResults {
-  readonly case: Case
-  readonly results: PerBroker<Result | Failure>
-}
+export type CaseResults = CaseResultsOf<Case, BrokerName, Result>
 
 export interface Timing {
   readonly runMs: number
@@ -56,10 +49,6 @@ const WINDOW = 50_000
 const FILL_MS = 1_000
 const MOST_FILLS = 20
 
-function median<T>(values: readonly T[], by: (value: T) => number): T {
-  return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
-}
-
 export interface SuiteOptions {
   readonly subjects: readonly Subject[]
   readonly driver: Driver
@@ -70,21 +59,21 @@ export interface SuiteOptions {
 /** Owns the brokers of one setting and runs cases with them in turn. */
 export class BrokerSuite {
   readonly #options: SuiteOptions
-  readonly #plans: PlanFolder
+  readonly #plans: PlanFolder<Plan>
   readonly #neighbours = new Neighbours()
   readonly #warm = new Set<string>()
-  readonly #finalRssMb: PerBroker<number> = {}
-  #running = new Map<Subject, LaunchedServer>()
+  readonly #finalRssMb: PerSubject<BrokerName, number> = {}
+  #running = new Map<BrokerName, LaunchedServer>()
   #setting = ''
   #closer = closer()
 
-  private constructor(options: SuiteOptions, plans: PlanFolder) {
+  private constructor(options: SuiteOptions, plans: PlanFolder<Plan>) {
     this.#options = options
     this.#plans = plans
   }
 
   static async create(options: SuiteOptions): Promise<BrokerSuite> {
-    return new BrokerSuite(options, await PlanFolder.create())
+    return new BrokerSuite(options, await PlanFolder.create(writePlan))
   }
 
   /** The part of the machine's CPU that other programs used between the measurements, 0 to 1. */
@@ -93,25 +82,15 @@ export class BrokerSuite {
   }
 
   /** The largest resident memory that a broker had after all loads of a setting, MB. */
-  get finalRssMb(): PerBroker<number> {
+  get finalRssMb(): PerSubject<BrokerName, number> {
     return this.#finalRssMb
   }
 
-  /** Measures a case with all brokers in each round, so that other load on the machine affects all of them. */
   async run(one: Case): Promise<CaseResults> {
     await this.#startFor(one)
-    const results: PerBroker<Result | Failure> = {}
-    const seen = new Map<BrokerName, Result[]>()
-    for (let round = 0; round < this.#options.timing.rounds; round++) {
-      for (const [{ name }, server] of this.#running) {
-        if (results[name]) continue
-        const result = await this.#measure(one, name, server).catch(asFailure)
-        if ('error' in result) results[name] = result
-        else seen.set(name, [...(seen.get(name) ?? []), result])
-      }
-    }
-    for (const [name, all] of seen) results[name] ??= median(all, result => result.perSecond)
-    return { case: one, results }
+    const running = this.#running
+    const measure = (name: BrokerName) => this.#measure(one, name, running.get(name) as LaunchedServer)
+    return { case: one, results: await measureRounds([...running.keys()], this.#options.timing.rounds, measure) }
   }
 
   async close(): Promise<void> {
@@ -129,12 +108,12 @@ export class BrokerSuite {
     const topics = setting.manyTopics ? [...usualTopics, ...manyTopics] : usualTopics
     for (const subject of this.#options.subjects) {
       const start = { nameServer, setting, topics, profileTo: this.#options.profileTo }
-      this.#running.set(subject, await subject.start(owner, start))
+      this.#running.set(subject.name, await subject.start(owner, start))
     }
   }
 
   async #stopBrokers(): Promise<void> {
-    for (const [{ name }, { pid }] of this.#running) {
+    for (const [name, { pid }] of this.#running) {
       this.#finalRssMb[name] = Math.max(this.#finalRssMb[name] ?? 0, rssMbOf(pid))
     }
     // Node writes its profile when it ends in order.
@@ -155,7 +134,7 @@ export class BrokerSuite {
       return await this.#load(one, server, { warmMs, runMs: this.#options.timing.runMs })
     } finally {
       waiting?.stop()
-      await waiting?.figures.catch(() => {})
+      await waiting?.figures
       await sleep(SETTLE_MS)
       await this.#neighbours.rest(SETTLE_MS)
     }
@@ -217,8 +196,8 @@ export class BrokerSuite {
   }
 
   async #start({ port, pid }: LaunchedServer, plan: Plan, shape: Shape) {
-    const planPath = await this.#plans.write(plan)
-    return startLoad(this.#options.driver, { planPath, port, serverPid: pid, ...shape })
+    const planPath = await this.#plans.add(plan)
+    return startBrokerLoad(this.#options.driver, { planPath, port, serverPid: pid, ...shape })
   }
 }
 
@@ -240,8 +219,4 @@ function resultOf({ pid }: LaunchedServer, all: readonly [Figures, ...Figures[]]
     rssMb: rssMbOf(pid),
     peakRssMb: peakRssMbOf(pid),
   }
-}
-
-function asFailure(error: unknown): Failure {
-  return { error: error instanceof Error ? error.message : String(error) }
 }

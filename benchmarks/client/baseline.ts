@@ -1,6 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import type { Slower } from '../compare.ts'
-import { type Report, javaBestOf, succeeded } from './report.ts'
+import { rounded, type Stored, type Watched } from '../harness/baseline.ts'
+import { succeeded } from '../harness/rounds.ts'
+import { type Report, javaBestOf } from './report.ts'
 
 /** The stored figures of a case. They are relative to Java's best of the same run, so that machines are comparable. */
 interface BaselineCase {
@@ -14,37 +14,25 @@ interface BaselineCase {
   readonly rssMb: number
 }
 
-export interface Baseline {
-  readonly machine: string
-  readonly node: string
+export interface Baseline extends Stored {
   readonly cases: Readonly<Record<string, BaselineCase>>
 }
 
-/** Quick and full runs warm up a JVM differently, so each mode has its own baseline. */
-type Baselines = Partial<Record<Report['mode'], Baseline>>
-
 // Two JVMs and our client share the cores, so the tolerance is larger than that of the name server's runs.
-const CPU_TOLERANCE = 0.35
-const SPEED_TOLERANCE = 0.5
-
-const path = new URL('baseline.json', import.meta.url)
-
-async function readAll(): Promise<Baselines> {
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  return text === undefined ? {} : (JSON.parse(text) as Baselines)
-}
-
-/** The stored baseline of a mode; undefined if there is none. */
-export async function readBaseline(mode: Report['mode']): Promise<Baseline | undefined> {
-  return (await readAll())[mode]
-}
-
-function rounded(value: number): number {
-  return Number(value.toPrecision(3))
-}
+export const watched: readonly Watched[] = [
+  { figure: 'cpuToJava', what: 'CPU a message, times Java', worse: 'above', tolerance: 0.35 },
+  {
+    figure: 'speedToJava',
+    what: 'messages/s, times Java',
+    worse: 'below',
+    tolerance: 0.5,
+    // The latency case sends at a fixed rate.
+    rows: id => id !== 'latency',
+  },
+]
 
 /** The cases of a report in which ours and Java both ran. */
-export function baselineOf(report: Report): Baseline {
+export function figuresOf(report: Report): Baseline {
   const cases: Record<string, BaselineCase> = {}
   for (const { case: one, results } of report.cases) {
     const [ours, java] = [succeeded(results.ours), javaBestOf(results)]
@@ -60,29 +48,4 @@ export function baselineOf(report: Report): Baseline {
     }
   }
   return { machine: report.machine, node: report.node, cases }
-}
-
-/** Stores a report as the new baseline of its mode. Cases that are not in the report keep their old figures. */
-export async function saveBaseline(report: Report): Promise<void> {
-  const all = await readAll()
-  const fresh = baselineOf(report)
-  const merged = { ...fresh, cases: { ...all[report.mode]?.cases, ...fresh.cases } }
-  await writeFile(path, `${JSON.stringify({ ...all, [report.mode]: merged }, null, 2)}\n`)
-}
-
-/** The figures that are slower than the baseline by more than the tolerance. */
-export function compare(baseline: Baseline, now: Baseline): Slower[] {
-  return Object.entries(now.cases).flatMap(([id, fresh]) => {
-    const old = baseline.cases[id]
-    if (!old) return []
-    const slower: Slower[] = []
-    if (fresh.cpuToJava > old.cpuToJava * (1 + CPU_TOLERANCE)) {
-      slower.push({ id, what: 'CPU a message, times Java', before: old.cpuToJava, now: fresh.cpuToJava })
-    }
-    // The latency case sends at a fixed rate.
-    if (id !== 'latency' && fresh.speedToJava < old.speedToJava / (1 + SPEED_TOLERANCE)) {
-      slower.push({ id, what: 'messages/s, times Java', before: old.speedToJava, now: fresh.speedToJava })
-    }
-    return slower
-  })
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cpuMsOf, peakRssMbOf, rssMbOf } from '../process-stats.ts'
+import { type Growth, growthOf, type Sample } from '../harness/growth.ts'
+import { cpuMsOf, peakRssMbOf, rssMbOf } from '../harness/process-stats.ts'
 import type { DelayCase, SendCase } from './cases.ts'
-import { type Growth, growthOf, type Sample } from './growth.ts'
 import type { CommandOptions, Reading } from './worker-lines.ts'
 import { asReading, type WorkerProcess } from './worker-process.ts'
 
@@ -29,10 +29,13 @@ const START_DEADLINE_MS = 60_000
 const STOP_DEADLINE_MS = 30_000
 const SAMPLE_MS = 500
 const STALL_MS = 30_000
+/** A client of which more than this part of the messages failed was not measured, but its failures. */
+const MOST_FAILED = 0.01
 
 function resultOf(worker: WorkerProcess, reading: Reading, cpuMs: number): Result {
   const { messages, failed, ms, p50Us, p99Us } = reading
   if (messages === 0) throw new Error(`no message succeeded, ${failed} failed`)
+  if (failed > MOST_FAILED * (messages + failed)) throw new Error(`${failed} of ${messages + failed} messages failed`)
   return {
     perSecond: (messages * 1000) / ms,
     failed,

@@ -1,4 +1,4 @@
-import { TimeHistogram } from '../load/histogram.ts'
+import { TimeHistogram } from '../harness/histogram.ts'
 import type { WorkerEvent } from './worker-lines.ts'
 
 /** Counts messages and their times since the last reading, as Meter.java does. */

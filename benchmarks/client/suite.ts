@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Owner } from '../../interop/src/launch/launched-program.ts'
-import { Neighbours } from '../neighbours.ts'
+import { closer, type Closer } from '../harness/closer.ts'
+import { Neighbours } from '../harness/neighbours.ts'
+import { type CaseResults as CaseResultsOf, measureRounds } from '../harness/rounds.ts'
 import { BenchCluster } from './broker.ts'
 import { applies, type Case } from './cases.ts'
 import {
@@ -17,16 +18,7 @@ import {
 import { isJava, launch, launchJava, type SubjectName } from './subjects.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-export interface Failure {
-  readonly error: string
-}
-
-export type PerSubject<T> = Partial<Record<SubjectName, T>>
-
-export interface CaseResults {
-  readonly case: Case
-  readonly results: PerSubject<Result | Failure>
-}
+export type CaseResults = CaseResultsOf<Case, SubjectName, Result>
 
 export interface Timing {
   readonly runMs: number
@@ -61,28 +53,10 @@ const FILL_DEADLINE_MS = 600_000
 // The broker writes its queues a little after its log.
 const DISPATCH_MS = 1_000
 
-function median<T>(values: readonly T[], by: (value: T) => number): T {
-  return values.toSorted((a, b) => by(a) - by(b))[values.length >> 1] as T
-}
-
 /** Consecutive cases of the same kind share a process. */
 function kindOf(one: Case, { oneProcess }: Timing): string {
   if (one.work === 'memory') return one.id
   return oneProcess ? 'any' : one.work
-}
-
-interface Closer {
-  readonly owner: Owner
-  close(): Promise<void>
-}
-
-/** Collects what the launcher has started, and closes it, the newest first. */
-function closer(): Closer {
-  const closes: (() => Promise<void>)[] = []
-  const close = async () => {
-    for (const each of closes.splice(0).toReversed()) await each()
-  }
-  return { owner: { after: each => void closes.push(each) }, close }
 }
 
 /** Owns the broker and the clients, and runs cases with them in turn. */
@@ -118,24 +92,21 @@ export class ClientSuite {
     return this.#neighbours.share
   }
 
-  /** Measures a case with all subjects in each round, so that other load on the machine affects all of them. */
   async run(one: Case): Promise<CaseResults> {
-    const kind = kindOf(one, this.#options.timing)
+    const { subjects, byName, timing } = this.#options
+    const kind = kindOf(one, timing)
     if (kind !== this.#kind) await this.#closeWorkers()
     this.#kind = kind
-    const results: PerSubject<Result | Failure> = {}
-    const seen = new Map<SubjectName, Result[]>()
-    const rounds = one.work === 'memory' ? 1 : this.#options.timing.rounds
-    const subjects = this.#options.subjects.filter(subject => applies(one, subject, this.#options.byName))
-    for (let round = 0; round < rounds; round++) {
-      for (const subject of subjects) {
-        if (results[subject]) continue
-        const result = await this.#measure(one, subject).catch(asFailure)
-        if ('error' in result) results[subject] = await this.#abandon(subject, result)
-        else seen.set(subject, [...(seen.get(subject) ?? []), result])
+    const names = subjects.filter(subject => applies(one, subject, byName))
+    const rounds = one.work === 'memory' ? 1 : timing.rounds
+    const results = await measureRounds(names, rounds, async subject => {
+      try {
+        return await this.#measure(one, subject)
+      } catch (error) {
+        await this.#abandon(subject)
+        throw error
       }
-    }
-    for (const [subject, all] of seen) results[subject] ??= median(all, result => result.perSecond)
+    })
     return { case: one, results }
   }
 
@@ -149,10 +120,9 @@ export class ClientSuite {
     this.#workers.clear()
   }
 
-  async #abandon(subject: SubjectName, failure: Failure): Promise<Failure> {
+  async #abandon(subject: SubjectName): Promise<void> {
     await this.#workers.get(subject)?.close()
     this.#workers.delete(subject)
-    return failure
   }
 
   async #workerOf(subject: SubjectName): Promise<WorkerProcess> {
@@ -247,8 +217,4 @@ export class ClientSuite {
     this.#filled.set(key, filled)
     return filled
   }
-}
-
-function asFailure(error: unknown): Failure {
-  return { error: error instanceof Error ? error.message : String(error) }
 }

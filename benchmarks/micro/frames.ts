@@ -1,5 +1,5 @@
 import { Connection, type FastPath, FrameDecoder, Outbox, writeFrame } from '@gantrymq/remoting'
-import { firstFrames, registerPlan, routePlan } from '../load/plan.ts'
+import { firstFrames, registerPlan, routePlan } from '../name-server/plan.ts'
 import { endlessTurn, hole } from './hole.ts'
 import type { MicroCase } from './measure.ts'
 

@@ -1,6 +1,6 @@
 import { RouteTable } from '@gantrymq/namesrv'
 import { decodeRegisterBroker, encodeTopicRoute, type RegisterBrokerBody } from '@gantrymq/protocol'
-import { registerPlan, topicName } from '../load/plan.ts'
+import { registerPlan, topicName } from '../name-server/plan.ts'
 import type { MicroCase } from './measure.ts'
 
 const TOPICS = 1_000

@@ -1,4 +1,4 @@
-import { TimeHistogram } from '../load/histogram.ts'
+import { TimeHistogram } from '../harness/histogram.ts'
 import type { Phase } from './size.ts'
 
 /** What clients saw of a phase. A question belongs to the phase in which it was due. */

@@ -5,8 +5,8 @@
 // node brokers.ts PORT BROKERS TOPICS WITHIN_MS
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { TimeHistogram } from '../load/histogram.ts'
-import { brokerAt, registrations, type Registration, topicName } from '../load/plan.ts'
+import { TimeHistogram } from '../harness/histogram.ts'
+import { brokerAt, registrations, type Registration, topicName } from '../name-server/plan.ts'
 import { AskingConnection } from './asking-connection.ts'
 
 /** Reported when every broker has been answered. */

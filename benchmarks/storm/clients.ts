@@ -3,8 +3,8 @@
 //
 // node clients.ts PORT CLIENTS EVERY_MS TOPICS
 import { setTimeout as sleep } from 'node:timers/promises'
-import { plainRequest, topicName } from '../load/plan.ts'
-import { AskingConnection } from './asking-connection.ts'
+import { plainRequest, topicName } from '../name-server/plan.ts'
+import { AskingClient } from './asking-client.ts'
 import { Asked } from './asked.ts'
 import type { Phase } from './size.ts'
 import { STANDING_TOPICS, standingTopic } from './size.ts'
@@ -19,55 +19,32 @@ const TOPIC_NOT_EXIST = 17
 /** How long the last questions may wait for their answers. */
 const LAST_ANSWERS_MS = 30_000
 
-/** A question and the codes of right answers. */
+/** A question, and whether it is for a topic of the storm's brokers. */
 interface Question {
-  readonly request: readonly [Buffer]
+  readonly request: readonly Buffer[]
   readonly ofStorm: boolean
 }
 
 function questions(count: number, nameOf: (index: number) => string, ofStorm: boolean): Question[] {
   return Array.from({ length: count }, (_, i) => ({
-    request: [plainRequest(105, { topic: nameOf(i) }, 1000 + i)] as const,
+    request: [plainRequest(105, { topic: nameOf(i) }, 1000 + i)],
     ofStorm,
   }))
 }
 
-/** A client asks one question after the other. A question that is due while another waits counts from when it was due. */
-class AskingClient {
-  readonly #connection: AskingConnection
-  readonly #due: { readonly question: Question; readonly since: number; readonly phase: Phase | undefined }[] = []
-  #busy = false
-
-  constructor(port: number) {
-    this.#connection = new AskingConnection(port)
-  }
-
-  get busy(): boolean {
-    return this.#busy
-  }
-
-  ask(question: Question): void {
-    this.#due.push({ question, since: performance.now(), phase })
-    if (!this.#busy) this.#askNext()
-  }
-
-  #askNext(): void {
-    const next = this.#due.shift()
-    if (!next) return
-    const { question, since } = next
-    this.#busy = true
-    this.#connection.ask(question.request, code => {
-      this.#busy = false
-      if (next.phase) asked.add(next.phase, (performance.now() - since) * 1000, failureOf(question, code, next.phase))
-      if (code === undefined) for (const each of this.#due.splice(0)) if (each.phase) asked.add(each.phase, 0, 'ended')
-      this.#askNext()
-    })
-  }
+function ask(client: AskingClient | undefined, question: Question): void {
+  const due = phase
+  client?.ask({
+    request: question.request,
+    onAnswer: (us, code) => {
+      if (due) asked.add(due, us, failureOf(question, code, due))
+    },
+  })
 }
 
 /** Why an answer is wrong; undefined if it is right. The topics of the storm exist while its brokers are registered. */
 function failureOf({ ofStorm }: Question, code: number | undefined, asking: Phase): string | undefined {
-  if (code === undefined) return 'the server closed the connection'
+  if (code === undefined) return 'no answer before the end of the connection'
   if (code === SUCCESS || (ofStorm && code === TOPIC_NOT_EXIST && asking !== 'registered')) return undefined
   return `code ${code} for a topic of ${ofStorm ? 'the storm' : 'the standing broker'}`
 }
@@ -96,9 +73,10 @@ process.on('disconnect', () => process.exit())
 const begin = performance.now()
 for (let turn = 0; !end.signal.aborted; ) {
   const now = performance.now()
-  for (; begin + (turn * everyMs) / count <= now; turn++) clients[turn % count]?.ask(questionOf(turn))
+  for (; begin + (turn * everyMs) / count <= now; turn++) ask(clients[turn % count], questionOf(turn))
   await sleep(1)
 }
 const deadline = performance.now() + LAST_ANSWERS_MS
-while (clients.some(client => client.busy) && performance.now() < deadline) await sleep(10)
+while (clients.some(client => client.isBusy) && performance.now() < deadline) await sleep(10)
+for (const client of clients) client.close()
 process.send?.(asked.figures(), () => process.exit())

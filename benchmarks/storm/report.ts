@@ -1,6 +1,6 @@
-import { percent, short, table, time, titles, type Verdict, whole } from '../format.ts'
-import type { SubjectName } from '../subjects.ts'
-import type { Failure } from '../suite.ts'
+import { megabytes, percent, section, short, time, type Verdict, whole } from '../harness/report.ts'
+import { succeeded } from '../harness/rounds.ts'
+import { type SubjectName, subjectTitles } from '../name-server/subjects.ts'
 import type { StormRun } from './run.ts'
 import { type Phase, phases } from './size.ts'
 import type { PhaseResult, StormResult } from './storm.ts'
@@ -24,7 +24,7 @@ function phaseRow(phase: string, title: string, result: PhaseResult): string[] {
     firstFailure === undefined ? String(failed) : `${failed} (${firstFailure})`,
     percent(serverCpuMs / ms),
     percent(serverWaitMs / ms),
-    `${whole.format(rssMb)} MB`,
+    megabytes(rssMb),
   ]
 }
 
@@ -35,7 +35,7 @@ interface Finished {
 
 function finished({ results }: StormRun): Finished[] {
   return Object.entries(results).flatMap(([name, result]) =>
-    'error' in result ? [] : [{ title: titles[name as SubjectName], result }],
+    'error' in result ? [] : [{ title: subjectTitles[name as SubjectName], result }],
   )
 }
 
@@ -64,20 +64,16 @@ export function stormMarkdown(run: StormRun): string {
     servers.map(({ title, result }, i) => phaseRow(i === 0 ? phase : '', title, result.phases[phase])),
   )
   const failures = Object.entries(run.results).flatMap(([name, result]) =>
-    'error' in result ? [`${titles[name as SubjectName]}: ${result.error}`] : [],
+    'error' in result ? [`${subjectTitles[name as SubjectName]}: ${result.error}`] : [],
   )
-  return [table(head, rows), ...failures, ...servers.map(remark)].join('\n\n')
-}
-
-function resultOf(result: StormResult | Failure | undefined): StormResult | undefined {
-  return result && !('error' in result) ? result : undefined
+  return [section(head, rows), ...failures, ...servers.map(remark)].filter(part => part !== undefined).join('\n\n')
 }
 
 /** Judges the goals: short answers in every phase, shorter than Apache's in the same run, and none that fails. */
 export function judgeStorm({ results }: StormRun): Verdict[] {
-  const ours = resultOf(results.ours)
-  if (!ours) return []
-  const apache = resultOf(results.apache)
+  const [ours, apache] = [succeeded(results.ours), succeeded(results.apache)]
+  if (!results.ours) return []
+  if (!ours) return [{ what: 'storm', wanted: 'figures', reached: 'failed', met: false }]
   const failed = phases.reduce((sum, phase) => sum + ours.phases[phase].failed, 0)
   return [
     ...phases.flatMap(phase => judgePhase(phase, ours.phases[phase], apache?.phases[phase])),
@@ -85,10 +81,14 @@ export function judgeStorm({ results }: StormRun): Verdict[] {
   ]
 }
 
-function judgePhase(phase: Phase, { p99Us }: PhaseResult, apache: PhaseResult | undefined): Verdict[] {
+function judgePhase(phase: Phase, { p99Us, answers }: PhaseResult, apache: PhaseResult | undefined): Verdict[] {
   const what = `storm, ${phase}: p99`
-  const short: Verdict = { what, wanted: `<= ${time(P99_GOAL_US)}`, reached: time(p99Us), met: p99Us <= P99_GOAL_US }
+  // Without answers the p99 is 0.
+  const reached = answers === 0 ? 'no answer' : time(p99Us)
+  const met = answers > 0 && p99Us <= P99_GOAL_US
+  const short: Verdict = { what, wanted: `<= ${time(P99_GOAL_US)}`, reached, met }
   if (!apache) return [short]
   const ratio = p99Us / apache.p99Us
-  return [short, { what: `${what} to Apache's`, wanted: '< 1x', reached: `${ratio.toFixed(2)}x`, met: ratio < 1 }]
+  const isLess = answers > 0 && ratio < 1
+  return [short, { what: `${what} to Apache's`, wanted: '< 1x', reached: `${ratio.toFixed(2)}x`, met: isLess }]
 }

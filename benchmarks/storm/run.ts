@@ -1,6 +1,6 @@
-import type { Neighbours } from '../neighbours.ts'
-import type { Subject } from '../subjects.ts'
-import type { Failure, PerSubject } from '../suite.ts'
+import type { Neighbours } from '../harness/neighbours.ts'
+import { asFailure, type Failure, type PerSubject, withEach } from '../harness/rounds.ts'
+import type { Subject, SubjectName } from '../name-server/subjects.ts'
 import { fullSize, quickSize, type StormSize } from './size.ts'
 import { runStorm, type StormResult } from './storm.ts'
 
@@ -9,7 +9,7 @@ export interface StormRun {
   /** Whether it was the small one. */
   readonly quick: boolean
   readonly size: StormSize
-  readonly results: PerSubject<StormResult | Failure>
+  readonly results: PerSubject<SubjectName, StormResult | Failure>
 }
 
 // A JVM compiles while it serves; after this time Apache has its full speed.
@@ -24,18 +24,20 @@ export async function runStorms(
   neighbours: Neighbours,
 ): Promise<StormRun> {
   const size = quick ? quickSize : fullSize
-  const results: PerSubject<StormResult | Failure> = {}
-  for (const subject of subjects.filter(({ name }) => name !== 'bare')) {
-    process.stderr.write(`storm on ${subject.title}\n`)
+  const servers = subjects.filter(({ name }) => name !== 'bare')
+  const results = await withEach(servers, 'storm', async subject => {
     await neighbours.rest(REST_MS)
     const warmMs = subject.name === 'apache' ? JVM_WARM_MS : WARM_MS
-    results[subject.name] = await runStorm(subject, size, { warmMs }).catch(asFailure)
-  }
+    return runStorm(subject, size, { warmMs }).catch(asFailure)
+  })
   return { quick, size, results }
 }
 
-function asFailure(error: unknown): Failure {
-  return { error: error instanceof Error ? error.message : String(error) }
+/** Why servers have no figures, a line for each. */
+export function stormFailures(run: StormRun | undefined): string[] {
+  return Object.entries(run?.results ?? {}).flatMap(([name, result]) =>
+    'error' in result ? [`FAILED  storm, ${name}: ${result.error}`] : [],
+  )
 }
 
 /** Runs the storm once with Node's profiler, which writes a .cpuprofile to `folder`. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { NameServer } from '@gantrymq/namesrv'
-import type { Subject } from '../subjects.ts'
+import type { Subject } from '../name-server/subjects.ts'
 import { phases, type StormSize } from './size.ts'
 import { runStorm } from './storm.ts'
 
@@ -21,7 +21,7 @@ const tiny: StormSize = {
 
 function subject(port: number, close: () => Promise<void>): Subject {
   const running = { name: 'ours', pid: process.pid, port, startMs: 0, alive: () => true, close } as const
-  return { name: 'ours', title: 'test', start: async () => running }
+  return { name: 'ours', start: async () => running }
 }
 
 /** A server that answers every request with the same code. */

@@ -1,15 +1,23 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { plainRequest } from './load/plan.ts'
-import { publishedProgram } from './published.ts'
+import { publishedProgram, startFlags } from '../harness/published.ts'
+import { plainRequest } from './plan.ts'
 
 export type SubjectName = 'ours' | 'apache' | 'bare'
+
+export const subjectNames: readonly SubjectName[] = ['ours', 'apache', 'bare']
+
+/** How reports name the servers. */
+export const subjectTitles: Readonly<Record<SubjectName, string>> = {
+  ours: 'Gantry',
+  apache: 'Apache 5.5.0',
+  bare: 'bare Node',
+}
 
 /** A server under test, in a process of its own. */
 export interface RunningSubject {
@@ -26,7 +34,6 @@ export interface RunningSubject {
 /** A server that can be measured. */
 export interface Subject {
   readonly name: SubjectName
-  readonly title: string
   start(options?: SubjectOptions): Promise<RunningSubject>
 }
 
@@ -38,7 +45,7 @@ export interface SubjectOptions {
 }
 
 /** Thrown if this machine lacks something that a subject needs. */
-export class Missing extends Error {
+class Missing extends Error {
   override name = 'Missing'
 }
 
@@ -135,23 +142,10 @@ function newHome(): Promise<string> {
 
 const bareSubject: Subject = {
   name: 'bare',
-  title: 'bare Node',
   start: options => {
     const script = new URL('bare-server.ts', import.meta.url).pathname
     return launchNode('bare', port => [script, String(port)], options)
   },
-}
-
-type ScriptName = 'mqnamesrv' | 'mqbroker' | 'start'
-
-/** The Node flags of an npm script that starts a server; the measured server runs with them. */
-export function startFlags(script: ScriptName): string[] {
-  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
-  return manifest.scripts[script].match(/(?<=exec node .*)--\S+/g) ?? []
-}
-
-interface Manifest {
-  readonly scripts: Readonly<Record<ScriptName, string>>
 }
 
 /** Our name server, compiled as it is published, or the given program. @throws Missing if the program does not exist */
@@ -160,7 +154,6 @@ async function findOurs(program?: string): Promise<Subject> {
   if (!(await exists(path))) throw new Missing(`${path} does not exist`)
   return {
     name: 'ours',
-    title: 'Gantry',
     start: options =>
       launchNode('ours', port => [...startFlags('mqnamesrv'), path, '--listen-port', String(port)], options),
   }
@@ -184,7 +177,7 @@ async function findApache(): Promise<Subject> {
   const lib = join(cache, APACHE_VERSION, 'lib')
   if (!(await exists(join(lib, `rocketmq-namesrv-${APACHE_VERSION}.jar`))))
     throw new Missing(`${lib} has no RocketMQ jars; npm run interop downloads them`)
-  return { name: 'apache', title: `Apache ${APACHE_VERSION}`, start: options => launchApache(lib, options) }
+  return { name: 'apache', start: options => launchApache(lib, options) }
 }
 
 async function launchApache(lib: string, { heapMb = APACHE_HEAP_MB }: SubjectOptions = {}): Promise<RunningSubject> {

@@ -1,6 +1,6 @@
 import type { Owner } from '../../interop/src/launch/launched-program.ts'
 
-interface Closer {
+export interface Closer {
   readonly owner: Owner
   close(): Promise<void>
 }

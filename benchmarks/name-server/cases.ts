@@ -1,4 +1,4 @@
-import type { Population } from './load/plan.ts'
+import type { Population } from './plan.ts'
 import type { SubjectName } from './subjects.ts'
 
 export type Workload = 'route' | 'changed' | 'unchanged'

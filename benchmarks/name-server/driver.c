@@ -1,21 +1,15 @@
 // Load driver: sends prepared frames over many connections and counts the answers by their length prefixes.
 // One thread, epoll, no allocation during the run. Same arguments, plan and output as driver.ts; see drive.ts.
 //
-// driver PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID
+// driver PLAN HOST PORT CONNECTIONS IN_FLIGHT WARM_MS RUN_MS SERVER_PID [PER_SECOND]
 //
-// PER_SECOND 0: each connection sends the next frame when an answer arrives. Otherwise the connections send at this rate, in
+// Without PER_SECOND each connection sends the next frame when an answer arrives. Otherwise the connections send at this rate, in
 // turn. First each connection sends one frame, one connection after the other; then the driver prints "primed" and the load
 // starts. SIGTERM ends the run early. The last line of stdout is a JSON object.
-#include "measure.h"
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
+#include "../harness/measure.h"
 #include <sys/uio.h>
 
-enum { RECEIVE_BYTES = 256 * 1024, EVENTS = 256, PARTS = 64, CHECK_EVERY = 64 };
+enum { PARTS = 64, CHECK_EVERY = 64 };
 
 struct frame {
   const unsigned char *head, *body;
@@ -42,17 +36,18 @@ struct connection {
 
 static struct frame *frames;
 static struct lane *lanes;
-static uint32_t lane_count, depth;
-static unsigned char received[RECEIVE_BYTES];
-static volatile sig_atomic_t stopped;
+static uint32_t lane_count, depth, connections;
+static struct connection *all;
+static int epoll;
+// Of requests at a fixed rate: the time between two, 0 for none; when the next is due, and whose turn it is.
+static struct {
+  uint64_t interval, due;
+  uint32_t turn;
+} pace;
 
 // The plan file, see plan.ts.
 static void load_plan(const char *path) {
-  int fd = open(path, O_RDONLY);
-  struct stat s;
-  if (fd < 0 || fstat(fd, &s) < 0) fail(path);
-  const unsigned char *at = mmap(0, (size_t)s.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-  if (at == MAP_FAILED) fail("mmap");
+  const unsigned char *at = map_file(path);
   uint32_t body_count = u32(&at), frame_count = u32(&at);
   lane_count = u32(&at);
   struct frame *bodies = calloc(body_count + 1, sizeof *bodies);
@@ -164,13 +159,8 @@ static void receive(struct connection *c, uint64_t *now) {
   }
 }
 
-static void open_connection(struct connection *c, uint32_t index, uint32_t connections, const char *host, int port) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  if (inet_pton(AF_INET, host, &to.sin_addr) != 1) fail("HOST is not an IPv4 address");
-  int on = 1;
-  c->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0) fail("connect");
-  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+static void open_connection(struct connection *c, uint32_t index, const char *host, int port) {
+  c->fd = connect_to(host, port);
   c->issued = calloc(depth, sizeof *c->issued);
   c->lane = lanes[index % lane_count];
   // Connections that share a lane start at different frames.
@@ -188,20 +178,10 @@ static void prime(struct connection *c) {
   }
 }
 
-static void on_signal(int signal) {
-  (void)signal;
-  stopped = 1;
-}
-
-struct pace {
-  uint64_t interval, due;
-  uint32_t turn;
-};
-
 // Issues the frames that are due. A connection whose requests are all in flight misses its turn.
-static void keep_pace(struct pace *p, struct connection *all, uint32_t connections, uint64_t now) {
-  for (; p->due <= now; p->due += p->interval) {
-    struct connection *c = &all[p->turn++ % connections];
+static void keep_pace(uint64_t now) {
+  for (; pace.due <= now; pace.due += pace.interval) {
+    struct connection *c = &all[pace.turn++ % connections];
     if (c->in_flight < depth) {
       issue(c, now);
       flush_frames(c);
@@ -221,62 +201,43 @@ static void serve(const struct epoll_event *event, int refill) {
 }
 
 // Runs the load until `end` or SIGTERM.
-static uint64_t run_load(int epoll, struct connection *all, uint32_t connections, struct pace *pace, uint64_t end) {
+static uint64_t run_load(uint64_t end) {
   struct epoll_event events[EVENTS];
   uint64_t now = now_ns();
   while (now < end && !stopped) {
-    uint64_t wake = pace->interval && pace->due < end ? pace->due : end;
+    uint64_t wake = pace.interval && pace.due < end ? pace.due : end;
     int n = epoll_wait(epoll, events, EVENTS, wake <= now ? 0 : (int)((wake - now) / 1000000 + 1));
     if (n < 0 && errno != EINTR) fail("epoll_wait");
-    for (int i = 0; i < n; i++) serve(&events[i], pace->interval == 0);
+    for (int i = 0; i < n; i++) serve(&events[i], pace.interval == 0);
     now = now_ns();
-    if (pace->interval) keep_pace(pace, all, connections, now);
+    if (pace.interval) keep_pace(now);
   }
   return now;
 }
 
 int main(int argc, char **argv) {
-  if (argc != 10) fail("expects PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID");
-  signal(SIGTERM, on_signal);
-  signal(SIGPIPE, SIG_IGN);
+  if (argc != 9 && argc != 10) fail("expects PLAN HOST PORT CONNECTIONS IN_FLIGHT WARM_MS RUN_MS SERVER_PID [PER_SECOND]");
+  prepare_process();
   load_plan(argv[1]);
-  uint32_t connections = (uint32_t)atoi(argv[4]);
+  connections = (uint32_t)atoi(argv[4]);
   depth = (uint32_t)atoi(argv[5]);
-  double per_second = atof(argv[6]);
-  int pid = atoi(argv[9]);
+  double per_second = argc == 10 ? atof(argv[9]) : 0;
 
-  struct connection *all = calloc(connections, sizeof *all);
-  int epoll = epoll_create1(0);
+  all = calloc(connections, sizeof *all);
+  epoll = epoll_create1(0);
   for (uint32_t i = 0; i < connections; i++) {
-    open_connection(&all[i], i, connections, argv[2], atoi(argv[3]));
+    open_connection(&all[i], i, argv[2], atoi(argv[3]));
     prime(&all[i]);
   }
-  printf("primed\n");
-  fflush(stdout);
-
-  struct pace pace = {per_second > 0 ? (uint64_t)(1e9 / per_second) : 0, now_ns(), 0};
+  tell_primed();
+  if (per_second > 0) pace.interval = (uint64_t)(1e9 / per_second);
+  pace.due = now_ns();
   for (uint32_t i = 0; i < connections; i++) {
-    fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
-    struct epoll_event event = {EPOLLIN | EPOLLOUT | EPOLLET, {.ptr = &all[i]}};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &event) < 0) fail("epoll_ctl");
+    watch(epoll, all[i].fd, &all[i]);
     if (pace.interval) continue;
     while (all[i].in_flight < depth) issue(&all[i], now_ns());
     flush_frames(&all[i]);
   }
-
-  run_load(epoll, all, connections, &pace, now_ns() + strtoull(argv[7], 0, 10) * 1000000);
-  uint64_t refused_before = seen.refused;
-  memset(&seen, 0, sizeof seen);
-  double own = own_cpu_ms(), server = server_cpu_ms(pid);
-  uint64_t begin = now_ns();
-  uint64_t end = run_load(epoll, all, connections, &pace, begin + strtoull(argv[8], 0, 10) * 1000000);
-  own = own_cpu_ms() - own;
-  server = server_cpu_ms(pid) - server;
-
-  printf("{\"driver\":\"c\",\"ms\":%.3f,\"answers\":%llu,\"answerBytes\":%llu,\"refused\":%llu,\"missed\":%llu,"
-         "\"p50Us\":%.1f,\"p99Us\":%.1f,\"p999Us\":%.1f,\"maxUs\":%.1f,\"driverCpuMs\":%.1f,\"serverCpuMs\":%.1f}\n",
-         (double)(end - begin) / 1e6, (unsigned long long)seen.answers, (unsigned long long)seen.bytes,
-         (unsigned long long)(seen.refused + refused_before), (unsigned long long)seen.missed, quantile_us(0.5), quantile_us(0.99),
-         quantile_us(0.999), (double)seen.slowest / 1e3, own, server);
+  measure(run_load, argv[6], argv[7], atoi(argv[8]));
   return 0;
 }

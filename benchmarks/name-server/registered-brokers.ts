@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { firstFrames, type Population, registerPlan } from './load/plan.ts'
+import { firstFrames, type Population, registerPlan } from './plan.ts'
 
 const ANSWER_TIMEOUT_MS = 60_000
 

@@ -25,6 +25,8 @@ function report(ours: Partial<Result>): Report {
   return {
     machine: 'a machine',
     node: '24.0.0',
+    mode: 'full',
+    loadAverage: 1,
     driver: 'c',
     missing: [],
     neighbours: 0,

@@ -1,17 +1,13 @@
 // Load driver for machines without a C compiler, with the arguments, plan and output of driver.c.
 //
-// node driver.ts PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID
+// node driver.ts PLAN HOST PORT CONNECTIONS IN_FLIGHT WARM_MS RUN_MS SERVER_PID [PER_SECOND]
 import { readFileSync } from 'node:fs'
 import net from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { cpuMsOf } from '../process-stats.ts'
-import { TimeHistogram } from './histogram.ts'
+import { driverArguments, fail, isStopped, measure, seen, waitFor } from '../harness/driver-run.ts'
 import { type Lane, type Plan, readPlan } from './plan.ts'
 
 const RECEIVE_BYTES = 256 * 1024
 const CHECK_EVERY = 64
-
-const seen = { answers: 0, bytes: 0, refused: 0, missed: 0, times: new TimeHistogram() }
 
 /** The frames of a lane concatenated twice, so that any sequence of them is one slice. For small frames only. */
 interface Strip {
@@ -139,55 +135,29 @@ function checkAnswer(chunk: Buffer, at: number, size: number): void {
   if (!chunk.toString('latin1', at, Math.min(size, at + 256)).includes('"code":0')) seen.refused++
 }
 
-function fail(error: Error): never {
-  process.stderr.write(`driver: ${error.message}\n`)
-  process.exit(1)
-}
-
 /** Sends at a fixed rate, in turn, for `ms`. A connection whose requests are all in flight misses its turn. */
 async function keepPace(connections: readonly LoadConnection[], perSecond: number, ms: number): Promise<void> {
   const begin = performance.now()
   for (let turn = 0; ; turn++) {
     const due = begin + (turn * 1000) / perSecond
-    if (due >= begin + ms || stop.signal.aborted) return
-    await sleepUntil(due)
+    if (due >= begin + ms || isStopped()) return
+    await waitFor(due - performance.now())
     const connection = connections[turn % connections.length] as LoadConnection
     if (connection.busy) seen.missed++
     else connection.issue(1)
   }
 }
 
-async function sleepUntil(time: number): Promise<void> {
-  const ms = time - performance.now()
-  if (ms > 0) await sleep(ms, undefined, { signal: stop.signal }).catch(() => {})
-}
-
-const stop = new AbortController()
-process.on('SIGTERM', () => stop.abort())
-
-const [planPath = '', host = '', ...numbers] = process.argv.slice(2)
-if (numbers.length !== 7)
-  fail(new Error('expects PLAN HOST PORT CONNECTIONS IN_FLIGHT PER_SECOND WARM_MS RUN_MS SERVER_PID'))
-const [port, count, depth, perSecond, warmMs, runMs, pid] = numbers.map(Number) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-]
-const plan = readPlan(readFileSync(planPath))
+const given = driverArguments()
+const { target, depth, perSecond } = given
+const plan = readPlan(readFileSync(given.planPath))
 const strips = plan.lanes.map(lane => stripOf(plan, lane))
 
 const connections: LoadConnection[] = []
-for (let i = 0; i < count; i++) {
+for (let i = 0; i < given.connections; i++) {
   const lane = plan.lanes[i % plan.lanes.length] as Lane
-  const start = plan.lanes.length === 1 ? Math.floor((i * lane.count) / count) : 0
-  const connection = await LoadConnection.open(
-    { plan, lane, strip: strips[i % strips.length], depth, start },
-    { host, port },
-  )
+  const start = plan.lanes.length === 1 ? Math.floor((i * lane.count) / given.connections) : 0
+  const connection = await LoadConnection.open({ plan, lane, strip: strips[i % strips.length], depth, start }, target)
   await connection.prime()
   connections.push(connection)
 }
@@ -199,30 +169,4 @@ if (perSecond === 0) {
     connection.issue(depth)
   }
 }
-const runLoad = (ms: number) =>
-  perSecond > 0 ? keepPace(connections, perSecond, ms) : sleepUntil(performance.now() + ms)
-
-await runLoad(warmMs)
-const refusedBefore = seen.refused
-seen.answers = seen.bytes = seen.refused = seen.missed = 0
-seen.times.clear()
-const begin = performance.now()
-const ownBefore = process.cpuUsage()
-const serverBefore = cpuMsOf(pid)
-await runLoad(runMs)
-const own = process.cpuUsage(ownBefore)
-const result = {
-  driver: 'node',
-  ms: performance.now() - begin,
-  answers: seen.answers,
-  answerBytes: seen.bytes,
-  refused: seen.refused + refusedBefore,
-  missed: seen.missed,
-  p50Us: seen.times.quantile(0.5),
-  p99Us: seen.times.quantile(0.99),
-  p999Us: seen.times.quantile(0.999),
-  maxUs: seen.times.max,
-  driverCpuMs: (own.user + own.system) / 1000,
-  serverCpuMs: cpuMsOf(pid) - serverBefore,
-}
-process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0))
+await measure(given, ms => (perSecond > 0 ? keepPace(connections, perSecond, ms) : waitFor(ms)))

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { bundle } from '../scripts/bundle.ts'
+import { bundle } from '../../scripts/bundle.ts'
 
 const run = promisify(execFile)
-const repository = new URL('../', import.meta.url).pathname
-const folder = new URL('.cache/published/', import.meta.url).pathname
+const repository = new URL('../../', import.meta.url).pathname
+const folder = new URL('../.cache/published/', import.meta.url).pathname
 const packages = ['remoting', 'protocol', 'daemon', 'namesrv', 'client', 'store', 'broker', 'testing', 'gantrymq']
 
 interface Manifest {
@@ -61,4 +62,16 @@ async function install(name: string, compiled: string): Promise<void> {
   })
   const published = { ...manifest, type: 'module', exports: Object.fromEntries(exports) as unknown }
   await writeFile(join(target, 'package.json'), JSON.stringify(published))
+}
+
+type ScriptName = 'mqnamesrv' | 'mqbroker' | 'start'
+
+/** The Node flags of an npm script that starts a server; the measured server runs with them. */
+export function startFlags(script: ScriptName): string[] {
+  const manifest = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as RootManifest
+  return manifest.scripts[script].match(/(?<=exec node .*)--\S+/g) ?? []
+}
+
+interface RootManifest {
+  readonly scripts: Readonly<Record<ScriptName, string>>
 }
