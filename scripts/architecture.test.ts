@@ -54,8 +54,8 @@ interface Recorder {
 }
 
 /** Starts a recorder of `scripts`. It ends with the test. */
-function forkRecorder(t: TestContext, file: string): ChildProcess {
-  const child = fork(file, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+function forkRecorder(t: TestContext, file: string, ...args: string[]): ChildProcess {
+  const child = fork(file, args, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   t.after(async () => {
     if (child.connected) child.disconnect()
     if (child.exitCode === null) await once(child, 'exit')
@@ -64,7 +64,7 @@ function forkRecorder(t: TestContext, file: string): ChildProcess {
 }
 
 async function startRecorder(t: TestContext): Promise<Recorder> {
-  const child = forkRecorder(t, 'scripts/record-path.ts')
+  const child = forkRecorder(t, 'scripts/recorded-server.ts', 'name-server')
   const client = new RemotingClient()
   const oldClient = new RemotingClient({ version: 400 })
   t.after(async () => {
@@ -141,7 +141,7 @@ test('requests take the paths that ARCHITECTURE.md describes', async t => {
 })
 
 test('requests to a broker take the paths that ARCHITECTURE.md describes', async t => {
-  const child = forkRecorder(t, 'scripts/record-broker-path.ts')
+  const child = forkRecorder(t, 'scripts/recorded-server.ts', 'broker')
   const address = `127.0.0.1:${String(await next(child))}`
   const client = new RemotingClient()
   t.after(() => client.close())
@@ -190,7 +190,7 @@ test('requests to a broker take the paths that ARCHITECTURE.md describes', async
 })
 
 test('messages take the paths that ARCHITECTURE.md describes', async t => {
-  const child = forkRecorder(t, 'scripts/record-client-path.ts')
+  const child = forkRecorder(t, 'scripts/recorded-client.ts')
   await next(child)
   const headings = { send: '### From `send` to the broker', consume: '### From the broker to the listener' }
   for (const [what, heading] of Object.entries(headings)) {

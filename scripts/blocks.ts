@@ -7,7 +7,7 @@
 //   <!-- needs: a broker -->       runs in `npm run interop`, with a broker of Apache instead of 127.0.0.1:9876
 //   <!-- needs: a broker, until: TEXT -->  the same, but ends the block when it has printed TEXT
 //   <!-- continues -->             on a `ts` block: appends it to the `ts` block above
-// Blocks with the comments of scripts/try-environments.ts run in `npm run build`.
+// Blocks with the comments of scripts/environments.ts run in `npm run build`.
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
+// Makes the module with the page for browsers. `npm run docs` runs it before anything imports the module; docs.test.ts compares it.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 
@@ -46,3 +47,5 @@ function escaped(text: string): string {
 function hashOf(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`
 }
+
+if (import.meta.main) writeFileSync('packages/daemon/src/http/browser-page.ts', browserPageModule())

@@ -1,6 +1,6 @@
 // Builds what is published: packages/*/dist with ES modules, types and a package.json. Then checks it with npm, TypeScript and
 // programs that use it, unless `--packages` is given.
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -16,10 +16,11 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { bundle } from './bundle.ts'
+import { run } from './command.ts'
+import { installTools, project, tryEnvironments, tryNodes } from './environments.ts'
+import { tryInstalled } from './installed-packages.ts'
 import { addressFields, PROJECT_ADDRESS, shippedReadme } from './shipped-readme.ts'
-import { installTools, project, tryEnvironments, tryNodes } from './try-environments.ts'
-import { tryInstalled } from './try-installed.ts'
-import { tryTestRunners } from './try-test-runners.ts'
+import { tryTestRunners } from './test-runners.ts'
 
 const published = [
   'remoting',
@@ -47,12 +48,6 @@ interface Manifest {
 
 /** The maximum size of the unpacked client package, bytes. */
 const MAX_CLIENT_BYTES = 1_000_000
-
-function run(program: string, args: readonly string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
-  if (status === 0) return
-  throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`)
-}
 
 /** As `run` for many, two at a time: most of them start slowly. */
 async function runAll(commands: readonly (readonly [program: string, ...args: string[]])[]): Promise<void> {
@@ -145,7 +140,10 @@ const dists = published.map(folder => join('packages', folder, 'dist'))
 /** Packs the packages, and uses them as users do. */
 async function tryPackages(tarballs: string): Promise<void> {
   mkdirSync(tarballs)
-  await step('npm pack', () => run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]))
+  await step(
+    'npm pack',
+    () => void run('npm', ['pack', '--pack-destination', tarballs, ...dists.map(dist => `./${dist}`)]),
+  )
   const packed = globSync(join(tarballs, '*.tgz')).sort()
   await step('types by attw', () => runAll(packed.map(file => ['attw', '--profile', 'esm-only', file])))
   const names = dists.map(dist => (JSON.parse(readFileSync(join(dist, 'package.json'), 'utf8')) as Manifest).name)
@@ -161,7 +159,7 @@ async function tryPackages(tarballs: string): Promise<void> {
 
 const work = mkdtempSync(join(tmpdir(), 'gantry-build-'))
 try {
-  await step('compile', () => run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
+  await step('compile', () => void run('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(work, 'compiled')]))
   await step('assemble packages/*/dist', async () => {
     for (const dist of dists) rmSync(dist, { recursive: true, force: true })
     await Promise.all(published.map(folder => assemble(folder, join(work, 'compiled'))))

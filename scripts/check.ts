@@ -11,7 +11,7 @@ const checks: readonly Check[] = [
   { name: 'browser', command: ['tsc', '-p', 'packages/daemon/browser'] },
   { name: 'lint', command: ['oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'format', command: ['biome', 'format'] },
-  { name: 'layers', command: [process.execPath, 'scripts/check-layers.ts'] },
+  { name: 'layers', command: [process.execPath, 'scripts/layers.ts'] },
   { name: 'dead code', command: ['knip', '--no-progress', '--no-config-hints'] },
 ]
 

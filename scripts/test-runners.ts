@@ -1,7 +1,7 @@
 // Runs the examples of docs/testing.md for Vitest and Jest as a user does, with the packed packages.
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { run } from './command.ts'
 
 const VITEST = 'vitest@5.1.2'
 const JEST = 'jest@30.5.2'
@@ -43,10 +43,11 @@ const runners: readonly Runner[] = [
 export function tryTestRunners(folder: string, tarballs: readonly string[]): void {
   mkdirSync(folder)
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
-  run(folder, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', VITEST, JEST, ...tarballs])
+  const inFolder = { cwd: folder, timeoutMs: 180_000 }
+  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', VITEST, JEST, ...tarballs], inFolder)
   for (const { name, line, file, args } of runners) {
     writeExample(folder, file, exampleOf('docs/testing.md', line))
-    const output = run(folder, process.execPath, args)
+    const output = run(process.execPath, args, inFolder)
     if (!/1 passed/.test(output)) throw new Error(`${name} has not run the example:\n${output}`)
   }
 }
@@ -62,15 +63,4 @@ function writeExample(folder: string, file: string, code: string): void {
   const path = join(folder, file)
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, code)
-}
-
-function run(folder: string, program: string, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    cwd: folder,
-    encoding: 'utf8',
-    timeout: 180_000,
-  })
-  const output = `${stdout ?? ''}${stderr ?? ''}`
-  if (status === 0) return output
-  throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${output}`)
 }

@@ -148,7 +148,7 @@ function checkFolders(folder: string, path: string, specifier: string): string |
   const src = join('packages', folder, 'src')
   if (lines === undefined || !path.startsWith(`${src}/`) || path === `${src}/index.ts` || isTest(path)) return undefined
   const from = lineOf(lines, src, path)
-  if (from < 0) return 'is imported by a file of a folder that foldersDown in scripts/check-layers.ts does not have'
+  if (from < 0) return 'is imported by a file of a folder that foldersDown in scripts/layers.ts does not have'
   if (!specifier.startsWith('.')) return undefined
   const target = join(dirname(path), specifier)
   const to = lineOf(lines, src, target)

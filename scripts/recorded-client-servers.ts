@@ -1,4 +1,4 @@
-// The servers of record-client-path.ts, in a process of their own, so that only what the client runs is recorded. A message to this
+// The servers of recorded-client.ts, in a process of their own, so that only what the client runs is recorded. A message to this
 // process has a message sent, or waits until all of them are consumed and committed; it answers when that is done.
 import { Producer } from '@gantrymq/client'
 import { startRocketMQ } from '@gantrymq/testing'

@@ -1,4 +1,4 @@
-// Writes the pages of docs/ that are generated from the code; generate-docs.test.ts compares them.
+// Writes the pages of docs/ that are generated from the code; docs.test.ts compares them.
 import { writeFileSync } from 'node:fs'
 import { brokerInteropDoc } from './broker-interop-doc.ts'
 import { clientOptionsDoc } from './client-options-doc.ts'

@@ -1,9 +1,10 @@
 // Uses the packed packages as a user does: in another folder, from an ES module and from CommonJS.
-import { execFile, spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { run } from './command.ts'
 
 const viaImport = `
   for (const name of process.argv.slice(2)) console.log(name, Object.keys(await import(name)).sort().join(' '))
@@ -11,16 +12,6 @@ const viaImport = `
 const viaRequire = `
   for (const name of process.argv.slice(2)) console.log(name, Object.keys(require(name)).sort().join(' '))
 `
-
-function run(folder: string, program: string, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    cwd: folder,
-    encoding: 'utf8',
-    timeout: 120_000,
-  })
-  if (status === 0) return stdout
-  throw new Error(`${program} ${args.join(' ')}\n${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`)
-}
 
 /** Starts the installed name server, and ends it with the installed mqshutdown. */
 async function tryPrograms(folder: string): Promise<void> {
@@ -55,9 +46,10 @@ export async function tryInstalled(
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
   writeFileSync(join(folder, 'import.mjs'), viaImport)
   writeFileSync(join(folder, 'require.cjs'), viaRequire)
-  run(folder, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs])
-  const imported = run(folder, process.execPath, ['import.mjs', ...names])
-  const required = run(folder, process.execPath, ['require.cjs', ...names])
+  const inFolder = { cwd: folder, timeoutMs: 120_000 }
+  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs], inFolder)
+  const imported = run(process.execPath, ['import.mjs', ...names], inFolder)
+  const required = run(process.execPath, ['require.cjs', ...names], inFolder)
   if (imported !== required) throw new Error(`import and require differ:\n${imported}\n${required}`)
   await tryPrograms(folder)
 }

@@ -16,7 +16,7 @@ const STEP_MS = 50
 const BALANCED_MS = 300
 
 const take = await startRecording()
-const servers = fork(fileURLToPath(new URL('client-path-servers.ts', import.meta.url)))
+const servers = fork(fileURLToPath(new URL('recorded-client-servers.ts', import.meta.url)))
 const [nameServers] = (await once(servers, 'message')) as [string]
 const clock = new ManualClock()
 const ticking = setInterval(() => clock.advance(TICK_MS), TICK_MS)
