@@ -9,7 +9,6 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
@@ -19,8 +18,8 @@ const { DELETE_KV_CONFIG, GET_KVLIST_BY_NAMESPACE, PUT_KV_CONFIG } = nameServerR
 const program = fileURLToPath(new URL('../src/bin/mqnamesrv.ts', import.meta.url))
 const NAMESPACE = 'kills'
 const WRITERS = 8
-/** The kill comes up to so long after the first acknowledged change. */
-const LATEST_KILL_MS = 40
+/** The kill comes after so many acknowledged changes at the latest. */
+const LATEST_KILL = 200
 
 /** The value of a key; undefined if it has none. */
 type Value = string | undefined
@@ -146,11 +145,11 @@ async function runRound({ child, address }: Started, writers: readonly Writer[],
     for (const writer of writers) writer.settle(found.get(writer.key))
     const leftovers = (await readdir(join(home, 'namesrv'))).filter(name => /\.new$|corrupt|foreign/.test(name))
     assert.deepEqual(leftovers, [], 'after the restart')
-    const { promise: first, resolve } = Promise.withResolvers<void>()
-    const writing = Promise.all(writers.map(writer => writer.run(client, address, resolve)))
-    await first
-    await sleep(moment * LATEST_KILL_MS)
-    child.kill('SIGKILL')
+    let left = 1 + Math.floor(moment * LATEST_KILL)
+    const killAtMoment = (): void => {
+      if (--left === 0) child.kill('SIGKILL')
+    }
+    const writing = Promise.all(writers.map(writer => writer.run(client, address, killAtMoment)))
     await Promise.all([writing, ended])
   } finally {
     await client.close()

@@ -105,12 +105,10 @@ test('sixty registrations at once, with six times the bytes that are allowed, ar
     socket.write(frame(103, REGISTER_BROKER.header.encode(identity), body))
     return socket
   })
-  const answered = new Set<Socket>()
-  for (const socket of sockets) socket.once('data', () => answered.add(socket))
-  while (answered.size < sockets.length) {
-    await serves()
-    await pause(50)
-  }
+  let answered = 0
+  const answers = sockets.map(socket => once(socket, 'data').then(() => answered++))
+  while (answered < sockets.length) await serves()
+  await Promise.all(answers)
   for (const socket of sockets) socket.destroy()
   // LastBodies keeps up to 64 MiB until it is swept, and the pool of buffers 16 MiB.
   const end = await settled(memory, start.used + 96 * MIB)

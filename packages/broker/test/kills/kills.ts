@@ -24,7 +24,14 @@ import {
   type StoredMessage,
   topicRequests,
 } from '@gantrymq/protocol'
-import { RemotingClient, RemotingError, ResponseError } from '@gantrymq/remoting'
+import {
+  type CallInput,
+  RemotingClient,
+  RemotingError,
+  type Reply,
+  type RequestDeclaration,
+  ResponseError,
+} from '@gantrymq/remoting'
 import { type Numbers, numbersFrom } from '@gantrymq/remoting/testing'
 import type { Failpoint, KillMoment } from './failpoint-disk.ts'
 import { type ReadQueue, SentMessages } from './sent-messages.ts'
@@ -46,10 +53,10 @@ const SENDS_AN_EXPIRY = 40
 const EXPIRED_MS = 100 * 3_600_000
 /** Kills of one folder, before the next begins with an empty one. */
 const KILLS_A_FOLDER = 10
-/** A broker that has not come to its failpoint by then is killed from outside. */
-const LONGEST_LIFE_MS = 2000
-/** The same before its messages are checked. */
-const LONGEST_START_MS = 20_000
+/** A broker that has not come to its failpoint after so many sends is killed from outside. */
+const SENDS_A_LIFE = 1500
+/** The time of a whole life. A broker that hangs is killed then. */
+const LIFE_DEADLINE_MS = 60_000
 const KEYS_LOOKED_UP = 3
 
 /** The operations at which a broker is killed, and how often each happens in a short life, roughly. */
@@ -91,7 +98,7 @@ const NEVER: Failpoint = { logWrites: 0, operation: 'none', count: 1, moment: 'b
 const LOG_WRITES = 60
 
 export interface KillReport {
-  /** Kills by the operation at which they happened; `time`: from outside, at any moment. */
+  /** Kills by the operation at which they happened; `load`: from outside, at the end of its load. */
   readonly kills: ReadonlyMap<string, number>
   /** Messages that were acknowledged in all lives. */
   readonly acknowledged: number
@@ -127,7 +134,7 @@ async function killInFolder(count: number, seed: number, kills: Map<string, numb
       const failpoint = chooseFailpoint(numbers, expires && numbers(2) === 0 ? expiryOperations : operations)
       const life = new Life(folderOf, failpoint, numbers)
       const isOwn = await life.run(true)
-      const where = isOwn ? failpoint.operation : 'time'
+      const where = isOwn ? failpoint.operation : 'load'
       kills.set(where, (kills.get(where) ?? 0) + 1)
     }
     await new Life(folderOf, NEVER, numbers).run(false)
@@ -168,6 +175,7 @@ class Life {
   readonly #numbers: Numbers
   readonly #ended: Promise<unknown[]>
   #address = ''
+  #sends = 0
   #wasKilledFromOutside = false
 
   constructor({ path, flushMode, expires, sent }: Folder, failpoint: Failpoint, numbers: Numbers) {
@@ -186,12 +194,10 @@ class Life {
    * @returns Whether the broker came to its failpoint. @throws AssertionError; Error if the broker ended in another way
    */
   async run(withLoad: boolean): Promise<boolean> {
-    let timer = setTimeout(() => this.#kill(), LONGEST_START_MS)
+    const timer = setTimeout(() => this.#kill(), LIFE_DEADLINE_MS)
     try {
       await this.#check()
       if (!withLoad) return false
-      clearTimeout(timer)
-      timer = setTimeout(() => this.#kill(), LONGEST_LIFE_MS)
       await this.#createGroup()
       await Promise.all(Array.from({ length: SENDERS }, () => this.#send()))
       return false
@@ -215,6 +221,10 @@ class Life {
     this.#child.kill('SIGKILL')
   }
 
+  #call<const D extends RequestDeclaration>(declaration: D, input?: CallInput<D>): Promise<Reply<D>> {
+    return this.#client.call(this.#address, declaration, input, { timeoutMs: LIFE_DEADLINE_MS })
+  }
+
   async #boot(): Promise<void> {
     for await (const line of createInterface(this.#child.stdout!)) {
       this.#address = `127.0.0.1:${line}`
@@ -225,10 +235,10 @@ class Life {
 
   async #check(): Promise<void> {
     await this.#boot()
-    const { body } = await this.#client.call(this.#address, topicRequests.GET_ALL_TOPIC_CONFIG)
+    const { body } = await this.#call(topicRequests.GET_ALL_TOPIC_CONFIG)
     const topics = new Set(body?.topics.keys())
     this.#sent.checkTopics(topics)
-    const found = await this.#client.call(this.#address, groupRequests.GET_ALL_SUBSCRIPTIONGROUP_CONFIG)
+    const found = await this.#call(groupRequests.GET_ALL_SUBSCRIPTIONGROUP_CONFIG)
     this.#sent.checkGroups(new Set(found.body?.groups.keys()))
     if (!topics.has(TOPIC)) {
       assert.equal(this.#sent.acknowledged, 0, 'the topic of acknowledged messages is not there')
@@ -244,18 +254,18 @@ class Life {
   }
 
   async #logStart(): Promise<number> {
-    const { body } = await this.#client.call(this.#address, brokerAdminRequests.GET_BROKER_RUNTIME_INFO)
+    const { body } = await this.#call(brokerAdminRequests.GET_BROKER_RUNTIME_INFO)
     return Number(body?.get('commitLogMinOffset'))
   }
 
   async #messagesOf(queueId: number): Promise<ReadQueue> {
     const header = { topic: TOPIC, queueId }
-    const { offset: start } = (await this.#client.call(this.#address, queryRequests.GET_MIN_OFFSET, { header })).header
-    const { offset: end } = (await this.#client.call(this.#address, queryRequests.GET_MAX_OFFSET, { header })).header
+    const { offset: start } = (await this.#call(queryRequests.GET_MIN_OFFSET, { header })).header
+    const { offset: end } = (await this.#call(queryRequests.GET_MAX_OFFSET, { header })).header
     const messages: StoredMessage[] = []
     while (start + messages.length < end) {
       const pull = { consumerGroup: 'readers', topic: TOPIC, queueId, queueOffset: start + messages.length, maxMsgNums: 32, sysFlag: pullFlags.subscription, commitOffset: 0, suspendTimeoutMillis: 0, subscription: '*', subVersion: 0 } // biome-ignore format: one thought
-      const { body } = await this.#client.call(this.#address, consumeRequests.PULL_MESSAGE, { header: pull })
+      const { body } = await this.#call(consumeRequests.PULL_MESSAGE, { header: pull })
       const found = body === null ? [] : decodeMessages(body)
       assert.ok(found.length > 0, `queue ${queueId} ends at ${end}, and there is nothing at ${start + messages.length}`)
       messages.push(...found)
@@ -267,7 +277,7 @@ class Life {
   async #committed(queueId: number): Promise<number> {
     const header = { consumerGroup: GROUP, topic: TOPIC, queueId }
     try {
-      return (await this.#client.call(this.#address, consumeRequests.QUERY_CONSUMER_OFFSET, { header })).header.offset
+      return (await this.#call(consumeRequests.QUERY_CONSUMER_OFFSET, { header })).header.offset
     } catch (error) {
       if (error instanceof ResponseError && error.responseCode === responseCodes.QUERY_NOT_FOUND) return 0
       throw error
@@ -277,14 +287,14 @@ class Life {
   async #lookUp(text: string | undefined): Promise<void> {
     if (text === undefined) return
     const header = { topic: TOPIC, key: keyOf(text), maxNum: 32, beginTimestamp: 0n, endTimestamp: 2n ** 62n }
-    const { body } = await this.#client.call(this.#address, queryRequests.QUERY_MESSAGE, { header })
+    const { body } = await this.#call(queryRequests.QUERY_MESSAGE, { header })
     const found = decodeMessages(body!).map(message => message.body.toString())
     assert.deepEqual(found, [text], `what has the key ${keyOf(text)}`)
   }
 
   async #createGroup(): Promise<void> {
     const body = defaultGroupConfig(GROUP)
-    await this.#client.call(this.#address, groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body })
+    await this.#call(groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body })
     this.#sent.noteGroup(GROUP)
   }
 
@@ -292,18 +302,19 @@ class Life {
     for (;;) {
       if (this.#numbers(SENDS_A_TOPIC) === 0) await this.#changeTopics()
       if (this.#expires && this.#numbers(SENDS_AN_EXPIRY) === 0) {
-        await this.#client.call(this.#address, brokerAdminRequests.DELETE_EXPIRED_COMMITLOG)
+        await this.#call(brokerAdminRequests.DELETE_EXPIRED_COMMITLOG)
       }
       const queueId = this.#numbers(QUEUES)
       const text = this.#sent.next(this.#numbers(this.#expires ? LARGE_BODY : SMALL_BODY))
       const header = { producerGroup: 'shop', topic: TOPIC, defaultTopic: 'TBW102', defaultTopicQueueNums: QUEUES, queueId, sysFlag: 0, bornTimestamp: 1, flag: 0, properties: `KEYS\u0001${keyOf(text)}\u0002` } // biome-ignore format: one thought
-      const reply = await this.#client.call(this.#address, sendRequests.SEND_MESSAGE, { header, body: Buffer.from(text) }) // biome-ignore format: one thought
+      const reply = await this.#call(sendRequests.SEND_MESSAGE, { header, body: Buffer.from(text) }) // biome-ignore format: one thought
       const { queueOffset, msgId } = reply.header
       const position = Number(readOffsetMessageId(msgId).physicalOffset)
       this.#sent.noteAcknowledged(text, { queueId, offset: queueOffset, position })
       const commit = { consumerGroup: GROUP, topic: TOPIC, queueId, commitOffset: queueOffset }
       this.#sent.noteCommit(queueId, queueOffset)
-      await this.#client.call(this.#address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header: commit })
+      await this.#call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: commit })
+      if (++this.#sends === SENDS_A_LIFE) this.#kill()
     }
   }
 
@@ -312,12 +323,12 @@ class Life {
     const topic = `Scratch-${this.#numbers(1 << 30)}`
     this.#sent.noteTopic(topic, undefined)
     const created = { topic, readQueueNums: 1, writeQueueNums: 1, perm: 6 }
-    await this.#client.call(this.#address, topicRequests.UPDATE_AND_CREATE_TOPIC, { header: created })
+    await this.#call(topicRequests.UPDATE_AND_CREATE_TOPIC, { header: created })
     this.#sent.noteTopic(topic, true)
     const header = { producerGroup: 'shop', topic, defaultTopic: 'TBW102', defaultTopicQueueNums: 1, queueId: 0, sysFlag: 0, bornTimestamp: 1, flag: 0 } // biome-ignore format: one thought
-    await this.#client.call(this.#address, sendRequests.SEND_MESSAGE, { header, body: Buffer.from('scratch') })
+    await this.#call(sendRequests.SEND_MESSAGE, { header, body: Buffer.from('scratch') })
     this.#sent.noteTopic(topic, undefined)
-    await this.#client.call(this.#address, topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic } })
+    await this.#call(topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic } })
     this.#sent.noteTopic(topic, false)
   }
 }
