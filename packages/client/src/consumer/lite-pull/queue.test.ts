@@ -56,13 +56,12 @@ test('a queue that is sought while the broker is asked whether it is a new one s
   held.seek(0)
   held.start()
   await cluster.until(() => held.process.count === 3, { stepMs: 10 })
-  cluster.broker.fault('PULL_MESSAGE', {
+  const moved = { nextBeginOffset: '1', minOffset: '0', maxOffset: '1', suggestWhichBrokerId: '0' }
+  cluster.broker.fault('*', {
     answer: 'altered',
-    alter: reply => ({
-      ...reply,
-      code: responseCodes.PULL_OFFSET_MOVED,
-      extFields: new Map([...(reply.extFields ?? []), ['nextBeginOffset', '1'], ['minOffset', '0']]),
-    }),
+    handled: false,
+    where: ({ name }) => name.endsWith('PULL_MESSAGE'),
+    alter: reply => ({ ...reply, code: responseCodes.PULL_OFFSET_MOVED, extFields: new Map(Object.entries(moved)) }),
   })
   cluster.broker.put({ topic: 'Orders' })
   await cluster.advance(1000)
