@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { queryRequests, responseCodes } from '@gantrymq/protocol'
 import { testCluster } from '@gantrymq/testkit/cluster'
-import { bytes } from '../../message/codec.ts'
+import { text } from '../../message/codec.ts'
 import { ReceivedMessage } from '../../message/received-message.ts'
 import { Membership } from '../group/membership.ts'
 import { BrokerOffsets } from '../offsets/broker-offsets.ts'
@@ -27,10 +27,10 @@ async function setUp(t: TestContext) {
       stats,
       settings,
       offsets: new BrokerOffsets(instance, group),
-      chunks: new ArrivedChunks<Chunk<Buffer>>(clock),
+      chunks: new ArrivedChunks<Chunk<string>>(clock),
       backlog: new TotalBacklog(),
       health: health.polls,
-      toMessage: (view, from) => new ReceivedMessage(view, from, { namespace: '', codec: bytes }),
+      toMessage: (view, from) => new ReceivedMessage(view, from, { namespace: '', codec: text() }),
     },
     queue,
     new Map(),

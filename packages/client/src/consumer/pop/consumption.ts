@@ -68,7 +68,8 @@ export class PopConsumption<Body> {
     return this.#running.size
   }
 
-  submit(source: PopSource, found: readonly PoppedView[]): void {
+  /** Takes popped messages. The result is for a consumer that is closing: it resolves when they are released. */
+  async submit(source: PopSource, found: readonly PoppedView[]): Promise<void> {
     const { settings, instance } = this.#context
     const visibleAt = instance.clock.elapsed() + settings.popInvisibleMs
     const popped = found.map(({ view, receipt }) => {
@@ -78,7 +79,8 @@ export class PopConsumption<Body> {
     for (let at = 0; at < popped.length; at += settings.batchSize) {
       this.#waiting.push({ source, popped: popped.slice(at, at + settings.batchSize), visibleAt })
     }
-    this.#pump()
+    if (this.#isClosing) await this.#releaseWaiting()
+    else this.#pump()
   }
 
   #pump(): void {
@@ -161,11 +163,15 @@ export class PopConsumption<Body> {
   /** Starts no more listeners, waits up to `drainMs` for those that run, and releases the messages that none got. */
   async close(drainMs: number): Promise<void> {
     this.#isClosing = true
-    const rest = this.#waiting.splice(0).flatMap(({ popped }) => popped)
-    const release = Promise.all(rest.map(each => this.#release(each)))
+    const release = this.#releaseWaiting()
     if (drainMs > 0) await this.#drain(drainMs)
     this.#stop.abort()
     await release
+  }
+
+  async #releaseWaiting(): Promise<void> {
+    const rest = this.#waiting.splice(0).flatMap(({ popped }) => popped)
+    await Promise.all(rest.map(each => this.#release(each)))
   }
 
   async #release({ acknowledgement }: PoppedMessage<Body>): Promise<void> {

@@ -101,7 +101,7 @@ export class PoppedQueue<Body> implements HeldQueue, PopSource {
     const tookMs = instance.clock.elapsed() - started
     stats.pulled(this.queue.topic, found.length, tookMs)
     this.#popped += found.length
-    if (found.length > 0) consumption.submit(this, found)
+    if (found.length > 0) await consumption.submit(this, found)
     else if (isFull) await this.#loop.sleep(FULL_MS)
     else if (tookMs < AT_ONCE_MS) await this.#loop.sleep(AT_ONCE_MS)
   }

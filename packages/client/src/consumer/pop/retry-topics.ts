@@ -22,7 +22,7 @@ export class PopRetryTopics {
   /** Adds or removes the retry topic of a topic after a broker has assigned its queues. Never rejects. */
   async follow(topic: string, assigned: readonly AssignedQueue[]): Promise<void> {
     if (isRetryTopic(topic) || assigned.length === 0) return
-    if (assigned.every(({ mode }) => mode === 'PULL')) await this.#add(this.#retryTopicOf(topic))
+    if (assigned.every(({ mode }) => mode === 'PULL')) await this.#add(topic)
     else if (assigned.every(({ mode }) => mode === 'POP') && this.remove(topic)) await this.#announce()
   }
 
@@ -34,16 +34,18 @@ export class PopRetryTopics {
   }
 
   // Java subscribes to it whether it exists or not, and keeps asking for its queues.
-  async #add(retryTopic: string): Promise<void> {
+  async #add(topic: string): Promise<void> {
     const { routes, clock } = this.#membership.instance
+    const retryTopic = this.#retryTopicOf(topic)
     if (this.#subscriptions.wanted.has(retryTopic)) return
     const exists = await routes.get(retryTopic).then(
       () => true,
       () => false,
     )
-    if (!exists || this.#membership.isClosing) return
+    // The user may have given the topic up meanwhile.
+    if (!exists || this.#membership.isClosing || !this.#subscriptions.wanted.has(topic)) return
     this.#subscriptions.set(retryTopic, '*', clock.now())
-    await this.#membership.lookUpAndWatch(retryTopic)
+    this.#membership.watch(retryTopic)
     await this.#announce()
   }
 
