@@ -87,6 +87,18 @@ test('open batches are sent before the producer closes', async t => {
   assert.equal(cluster.broker.messages('Orders').length, 2)
 })
 
+test('a send after the close is refused, also while open batches are sent', async t => {
+  const { cluster, producer } = await setUp(t, { autoBatchDelayMs: 30_000 })
+  const open = producer.send(message('a'))
+  const closing = producer.close()
+  await assert.rejects(producer.send(message('b')), { code: 'CLOSED' })
+  await cluster.outcome(Promise.all([open, closing]), { stepMs: 5 })
+  assert.deepEqual(
+    cluster.broker.messages('Orders').map(({ body }) => String(body)),
+    ['a'],
+  )
+})
+
 test('when a batch fails, each of its sends fails', async t => {
   const { cluster, producer } = await setUp(t)
   cluster.broker.fault('SEND_BATCH_MESSAGE', { answer: 'code', code: 13, remark: 'no', times: 10 })

@@ -498,3 +498,28 @@ test('a message with a time goes to no broker of 4.9, which would deliver it at 
   const lax = await start({ allowImmediateDelivery: true })
   assert.equal((await cluster.outcome(lax.send(message))).status, 'SEND_OK')
 })
+
+test('a message with a time does not wait for the heartbeat of a broker that hangs', async t => {
+  const cluster = await testCluster(t, { brokers: 2 })
+  const [first, second] = cluster.brokers
+  await first?.setTopic('Orders')
+  await second?.setTopic('Others')
+  second?.fault('HEART_BEAT', { answer: 'never', times: 100 })
+  const producer = await started(cluster)
+  await cluster.outcome(producer.queues('Others'))
+  const began = cluster.clock.elapsed()
+  await cluster.outcome(producer.send({ ...message, delayMs: 60_000 }))
+  assert.ok(cluster.clock.elapsed() - began <= 1100, `${cluster.clock.elapsed() - began} ms`)
+})
+
+test('all steps of closing together take no longer than drainMs and a second', async t => {
+  const { cluster, producer } = await setUp(t, { autoBatch: true, trace: true, timeoutMs: 60_000 })
+  await cluster.outcome(producer.queues('Orders'))
+  cluster.broker.fault('*', { answer: 'never', times: Infinity })
+  const sends = [producer.send(message), producer.send({ ...message, delayLevel: 1 })].map(each => each.catch(() => {}))
+  await cluster.advance(100)
+  const began = cluster.clock.elapsed()
+  await cluster.outcome(producer.close({ drainMs: 2000 }))
+  assert.ok(cluster.clock.elapsed() - began <= 3200, `${cluster.clock.elapsed() - began} ms`)
+  await Promise.all(sends)
+})

@@ -1,10 +1,10 @@
 import { compress, groupProblem, wrapNamespace } from '@gantrymq/protocol'
+import { upTo } from '@gantrymq/remoting'
 import type { ClientInstance } from '../instance/client-instance.ts'
 import { acquireInstance, type InstanceLease } from '../instance/shared-instances.ts'
 import { bytes, type BytesInput, type Codec } from '../message/codec.ts'
 import type { ReceivedMessage } from '../message/received-message.ts'
 import { type SendEvent, sendChannel, traceSend } from '../diagnostics.ts'
-import { within } from '../deadline.ts'
 import { check, name, problemWith, text } from '../fields.ts'
 import { ClientError, toClientError } from '../errors.ts'
 import { asJava, type ClientOptions, instanceOptions } from '../instance/instance-options.ts'
@@ -303,14 +303,18 @@ export class Producer<Body = BytesInput> {
   async #shutDown(drainMs: number): Promise<void> {
     this.#probes?.[Symbol.dispose]()
     for (const registration of this.#registrations) registration[Symbol.dispose]()
+    this.#pipeline.refuse()
     this.#requests.close()
+    // One time for all steps: a broker that hangs may use it up at the first.
     const { clock } = this.#instance
-    await within(clock, this.#autoBatch?.close() ?? Promise.resolve(), drainMs, undefined, 'sending').catch(() => {})
-    await this.#pipeline.close(drainMs)
+    const end = clock.elapsed() + drainMs
+    const left = (): number => Math.max(0, end - clock.elapsed())
+    if (this.#autoBatch !== undefined) await upTo(clock, this.#autoBatch.close(), { timeoutMs: drainMs })
+    await this.#pipeline.close(left())
     this.#checks.close()
-    await this.#pipeline.sender.trace?.close(drainMs)
+    await this.#pipeline.sender.trace?.close(left())
     await this.#instance.leave(this.#member)
-    await this.#lease.release(drainMs)
+    await this.#lease.release(left())
   }
 
   #event(kind: SendEvent['kind'], message: OutgoingMessage<Body>, count = 1): SendEvent {

@@ -272,6 +272,9 @@ async function attempt(
   }
 }
 
+/** How long a send waits at most for the version of its broker, milliseconds. */
+const VERSION_MS = 1000
+
 /** A broker of 4.9 would deliver the message at once. @throws ClientError UNSUPPORTED */
 async function checkTimers(
   { instance }: Sender,
@@ -280,7 +283,10 @@ async function checkTimers(
   deadline: Deadline,
 ): Promise<void> {
   // The answer to a heartbeat has the version. Heartbeats go to all brokers, of which one may hang.
-  if (instance.brokers.version(brokerName, address) === 0) await deadline.upTo(instance.heartbeat())
+  if (instance.brokers.version(brokerName, address) === 0) {
+    const atMost = Math.min(VERSION_MS, deadline.left / 2)
+    await new Deadline(instance.clock, atMost, deadline.signal).upTo(instance.heartbeat())
+  }
   const version = instance.brokers.version(brokerName, address)
   if (version === 0 || version >= V5_0_0) return
   const text = `the broker ${brokerName} at ${address} is older than 5.0 and would deliver a message with delayMs or deliverAt at once: use delayLevel, or set option allowImmediateDelivery`

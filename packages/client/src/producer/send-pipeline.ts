@@ -54,6 +54,8 @@ export class SendPipeline<Body> {
   readonly #stats: SendStats
   /** Work that goes on after its message was sent, such as local transactions. */
   #followUps = 0
+  /** No further calls are taken; those that were may still send. */
+  #refuses = false
   #closed = false
   #onIdle: (() => void) | undefined
 
@@ -77,7 +79,7 @@ export class SendPipeline<Body> {
 
   /** The deadline of a send. @throws ClientError CLOSED, BAD_OPTION */
   deadline(options: CallOptions): Deadline {
-    if (this.#closed) throw closed('this producer')
+    if (this.#refuses) throw closed('this producer')
     const { timeoutMs, signal } = checkedCall('a send', options, this.sender.settings.timeoutMs, SEND_FIELDS)
     return new Deadline(this.sender.settings.clock, timeoutMs, signal)
   }
@@ -225,8 +227,14 @@ export class SendPipeline<Body> {
     }
   }
 
+  /** Takes no further calls. Messages that wait for others of their batch are still sent. */
+  refuse(): void {
+    this.#refuses = true
+  }
+
   /** Refuses further messages, and waits at most `drainMs` for those in flight. */
   async close(drainMs: number): Promise<void> {
+    this.refuse()
     this.#closed = true
     this.#limit.refuseAll(closed('this producer'))
     const { clock } = this.sender.settings
