@@ -1,5 +1,6 @@
 import { silent } from '@gantrymq/remoting'
 import { unwrapNamespace } from '@gantrymq/protocol'
+import { guardedLog } from '../instance/guarded-log.ts'
 import type { InstanceOptions } from '../instance/instance-options.ts'
 import { ConsumerTrace } from './consumer-trace.ts'
 import { TraceDispatcher, type TraceSender } from './dispatcher.ts'
@@ -76,7 +77,7 @@ function dispatcherOf(
   return new TraceDispatcher({
     topic,
     clock,
-    log: log === false ? silent : log,
+    log: guardedLog(log === false ? silent : log),
     open: () => start(innerOptions(settings, name)),
   })
 }

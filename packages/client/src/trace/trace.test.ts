@@ -241,3 +241,21 @@ test('messages that a lite pull consumer returns are traced as consumed', async 
   await cluster.outcome(loop.return())
   await entries(cluster, 'SubAfter', 2)
 })
+
+test('a logger that throws when a trace message fails disturbs neither the sends nor the process', async t => {
+  const cluster = await clusterWithTopic(t)
+  const warn = (): void => {
+    throw new Error('broken logger')
+  }
+  const producer = await producing(cluster, { log: { debug() {}, info() {}, warn, error() {} } })
+  cluster.broker.fault('SEND_MESSAGE_V2', {
+    answer: 'code',
+    code: 13,
+    times: Infinity,
+    where: ({ header }) => header['b'] === TRACE_TOPIC,
+  })
+  await cluster.outcome(producer.send({ topic: 'Orders', body: 'hello' }))
+  await cluster.advance(2000)
+  assert.equal(cluster.broker.messages('Orders').length, 1)
+  assert.deepEqual(traces(cluster), [])
+})
