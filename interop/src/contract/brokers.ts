@@ -73,6 +73,11 @@ export function aSlaveOf(master: RawBroker, id: number, more: Partial<RawBroker>
   return { ...master, id, address, haAddress: address.replace('10911', '10912'), ...more }
 }
 
+/** The names of a broker's topics. */
+export function topicNames(broker: RawBroker): string[] {
+  return broker.topics.map(config => config.topicName)
+}
+
 /** The topic wrapper of a registration: topics, data version and mappings. */
 export function wrapperOf(broker: RawBroker): Record<string, unknown> {
   const topicConfigTable = Object.fromEntries(broker.topics.map(config => [config.topicName, config]))

@@ -13,6 +13,7 @@ import {
   registration,
   routeOf,
   topic,
+  topicNames,
   unregistration,
 } from './brokers.ts'
 import { eventually } from '../eventually.ts'
@@ -21,8 +22,6 @@ import { unique } from '../unique.ts'
 
 /** Long enough for the work that a 5.x server does after its answer. */
 const BATCH_MS = 300
-
-const topicNames = (broker: RawBroker): string[] => broker.topics.map(config => config.topicName)
 
 async function isGone(server: ServerUnderTest, broker: RawBroker): Promise<void> {
   const info = await clusterInfo(server)

@@ -10,6 +10,7 @@ import {
   registration,
   routeOf,
   topic,
+  topicNames,
   topicList,
 } from './brokers.ts'
 import { type ServerUnderTest, serverFor } from './server-under-test.ts'
@@ -24,8 +25,6 @@ const LISTS = {
   312: 'unit-subscribed',
   313: 'unit-subscribed but not unit',
 }
-
-const topicNames = (broker: RawBroker): string[] => broker.topics.map(config => config.topicName)
 
 /** Lists of topics, deletion, registration of single topics, and write permissions of brokers. */
 export function topics(server: ServerUnderTest): void {

@@ -203,6 +203,16 @@ async function startOnFreePort(start: () => Promise<LaunchedServer>): Promise<La
   }
 }
 
+/** A free port, and a new folder with a configuration file of a name server that listens there. */
+export async function nameServerFiles(owner: Owner, properties: Properties) {
+  const folder = await temporaryFolder(owner)
+  const port = await freePort()
+  const file = join(folder, 'namesrv.conf')
+  const own = { listenPort: port, rocketmqHome: folder, kvConfigPath: join(folder, 'kvConfig.json') }
+  await writeFile(file, propertiesText({ ...own, ...properties }))
+  return { folder, port, file }
+}
+
 /** Starts a name server of Apache and waits until it listens. */
 export function startApacheNameServer(
   owner: Owner,
@@ -219,11 +229,7 @@ async function startNameServer(
   properties: Properties,
   flags: readonly string[],
 ): Promise<LaunchedServer> {
-  const folder = await temporaryFolder(owner)
-  const port = await freePort()
-  const file = join(folder, 'namesrv.conf')
-  const own = { listenPort: port, rocketmqHome: folder, kvConfigPath: join(folder, 'kvConfig.json') }
-  await writeFile(file, propertiesText({ ...own, ...properties }))
+  const { folder, port, file } = await nameServerFiles(owner, properties)
   const launch = () =>
     launchJava(release, 'org.apache.rocketmq.namesrv.NamesrvStartup', ['-c', file], {
       heap: SERVER_HEAP,

@@ -1,12 +1,11 @@
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NameServer } from '@gantrymq/namesrv'
 import { LaunchedProgram, type Owner } from './launched-program.ts'
 import {
   type LaunchedServer,
   listens,
+  nameServerFiles,
   type Properties,
-  propertiesText,
   type RunningNameServer,
   serve,
   temporaryFolder,
@@ -33,11 +32,7 @@ export async function startOurs(owner: Owner, properties: Properties = {}): Prom
 
 /** Starts our `mqnamesrv` with a configuration file in Apache's format. */
 export async function startOurProgram(owner: Owner, properties: Properties = {}): Promise<LaunchedServer> {
-  const folder = await temporaryFolder(owner)
-  const port = await freePort()
-  const file = join(folder, 'namesrv.conf')
-  const own = { listenPort: port, rocketmqHome: folder, kvConfigPath: join(folder, 'kvConfig.json') }
-  await writeFile(file, propertiesText({ ...own, ...properties }))
+  const { folder, port, file } = await nameServerFiles(owner, properties)
   const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
   const launch = async () => new LaunchedProgram('mqnamesrv', process.execPath, [program, '-c', file], environment)
   return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })

@@ -3,25 +3,18 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import { NameServer } from '../src/index.ts'
+import { registerBody } from './registrations.ts'
 
 const { REGISTER_BROKER, GET_BROKER_CLUSTER_INFO } = nameServerRequests
 
 function registrationOf(brokerName: string) {
   return {
     header: { brokerName, brokerAddr: '127.0.0.1:10911', clusterName: 'C', brokerId: 0 },
-    body: encodeRegisterBroker(
-      {
-        dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
-        topics: new Map(),
-        topicQueueMappings: new Map(),
-        filterServers: [],
-      },
-      { version: 513, compressed: false },
-    ),
+    body: registerBody(),
   }
 }
 

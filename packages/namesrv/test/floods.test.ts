@@ -5,9 +5,9 @@ import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { nameServerRequests } from '@gantrymq/protocol'
 import { encodeFrame, Outbox, RemotingClient } from '@gantrymq/remoting'
-import { dataVersion, topicConfig } from './registrations.ts'
+import { registerBody } from './registrations.ts'
 
 const { GET_BROKER_CLUSTER_INFO, PUT_KV_CONFIG, DELETE_KV_CONFIG, GET_KVLIST_BY_NAMESPACE, REGISTER_BROKER } =
   nameServerRequests
@@ -94,11 +94,7 @@ test('sixty registrations at once, with six times the bytes that are allowed, ar
   const { memory, serves, dial } = await startServer(t, { maxFrameMemory: 16 * MIB })
   await serves()
   const start = await memory()
-  const topics = new Map(Array.from({ length: 10_000 }, (_, i) => [`topic-${i}`, topicConfig(`topic-${i}`)]))
-  const body = encodeRegisterBroker(
-    { dataVersion: dataVersion(1), topics, topicQueueMappings: new Map(), filterServers: [] },
-    { version: 513, compressed: false },
-  )
+  const body = registerBody({ topics: Array.from({ length: 10_000 }, (_, i) => `topic-${i}`) })
   const sockets = Array.from({ length: 60 }, (_, i) => {
     const identity = { clusterName: 'C', brokerName: `b${i}`, brokerAddr: `10.0.0.1:${i}`, brokerId: 0 }
     const socket = dial()

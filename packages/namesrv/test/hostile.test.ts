@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { crc32, deflateSync } from 'node:zlib'
-import { encodeRegisterBroker, nameServerRequests, type RegisterBrokerBody, type TopicConfig } from '@gantrymq/protocol'
+import { nameServerRequests, type TopicConfig } from '@gantrymq/protocol'
 import {
   Connection,
   encodeFrame,
@@ -16,6 +16,7 @@ import {
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { NameServer, type StartOptions } from '../src/index.ts'
+import { registerBody, topicConfig } from './registrations.ts'
 
 const {
   REGISTER_BROKER,
@@ -46,29 +47,7 @@ async function started(t: TestContext, options: StartOptions = {}) {
 
 const header = { brokerName: 'b', brokerAddr: '10.0.0.1:10911', clusterName: 'C', brokerId: 0 }
 
-function bodyWith(topics: readonly TopicConfig[]): RegisterBrokerBody {
-  return {
-    dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
-    topics: new Map(topics.map(config => [config.topicName, config])),
-    topicQueueMappings: new Map(),
-    filterServers: [],
-  }
-}
-
-function topicOf(topicName: string): TopicConfig {
-  return {
-    topicName,
-    readQueueNums: 4,
-    writeQueueNums: 4,
-    perm: 6,
-    topicFilterType: 'SINGLE_TAG',
-    topicSysFlag: 0,
-    order: false,
-  }
-}
-
-const encode = (topics: readonly TopicConfig[]) =>
-  encodeRegisterBroker(bodyWith(topics), { version: 513, compressed: false })
+const encode = (topics: readonly TopicConfig[]) => registerBody({ topics })
 
 /** Nothing of a refused registration is left: no cluster, no broker, no topic. */
 async function assertEmpty(caller: Connection): Promise<void> {
@@ -93,18 +72,18 @@ const badBodies: readonly [name: string, body: Buffer, compressed: boolean, rema
   ],
   ['a megabyte of brackets', Buffer.from('['.repeat(1 << 20)), false, /REGISTER_BROKER/],
   ['a megabyte of braces', Buffer.from('{"a":'.repeat(200_000)), false, /REGISTER_BROKER/],
-  ['half a body', encode([topicOf('T')]).subarray(0, 100), false, /REGISTER_BROKER/],
+  ['half a body', encode([topicConfig('T')]).subarray(0, 100), false, /REGISTER_BROKER/],
   ['no JSON', Buffer.from('hello'), false, /REGISTER_BROKER/],
   ['the word null', Buffer.from('null'), false, /REGISTER_BROKER/],
-  ['a topic name with a control character', encode([topicOf('a\u0007b')]), false, /control character/],
-  ['an empty topic name', encode([topicOf('')]), false, /empty/],
+  ['a topic name with a control character', encode([topicConfig('a\u0007b')]), false, /control character/],
+  ['an empty topic name', encode([topicConfig('')]), false, /empty/],
   [
     'a filter server of a kilobyte',
-    encodeRegisterBroker({ ...bodyWith([]), filterServers: ['f'.repeat(1024)] }, { version: 513, compressed: false }),
+    registerBody({ filterServers: ['f'.repeat(1024)] }),
     false,
     /a filter server has 1024 bytes, the limit is 512/,
   ],
-  ['a topic name of a megabyte', encode([topicOf('x'.repeat(1 << 20))]), false, /has 1048576 bytes/],
+  ['a topic name of a megabyte', encode([topicConfig('x'.repeat(1 << 20))]), false, /has 1048576 bytes/],
 ]
 for (const [name, body, compressed, remark] of badBodies) {
   test(`a registration with ${name} is refused with a reason and leaves nothing behind`, async t => {
@@ -148,7 +127,7 @@ test('forty zip bombs at once take no more memory than a few, and others are ser
 test('a registration with more topics than allowed is refused', async t => {
   const { caller } = await started(t, { maxTopicsPerRegistration: 10 })
   const connection = caller()
-  const body = encode(Array.from({ length: 11 }, (_, i) => topicOf(`t${i}`)))
+  const body = encode(Array.from({ length: 11 }, (_, i) => topicConfig(`t${i}`)))
   await assert.rejects(connection.call(REGISTER_BROKER, { header, body }), /11 topics/)
   await assertEmpty(connection)
 })
@@ -159,7 +138,7 @@ test('a connection that registers one broker after the other is refused at the l
   const registerAt = (connection: Connection, port: number) =>
     connection.call(REGISTER_BROKER, {
       header: { ...header, brokerName: `b${port}`, brokerAddr: `10.0.0.1:${port}` },
-      body: encode([topicOf('T')]),
+      body: encode([topicConfig('T')]),
     })
   for (let port = 1; port <= 5; port++) await registerAt(stranger, port)
   await assert.rejects(registerAt(stranger, 6), {
@@ -179,7 +158,7 @@ test('an administrator unregisters more brokers over one connection than it coul
     brokerAddr: `10.0.0.1:${i}`,
   }))
   for (const identity of identities) {
-    await caller().call(REGISTER_BROKER, { header: identity, body: encode([topicOf('T')]) })
+    await caller().call(REGISTER_BROKER, { header: identity, body: encode([topicConfig('T')]) })
   }
   for (const identity of identities) await admin.call(UNREGISTER_BROKER, { header: identity })
   assert.equal(server.status.brokerCount(), 0)
@@ -191,7 +170,7 @@ for (const missing of ['brokerName', 'brokerAddr', 'clusterName', 'brokerId'] as
     const connection = caller()
     const call = connection.call(REGISTER_BROKER, {
       header: { ...header, [missing]: undefined },
-      body: encode([topicOf('T')]),
+      body: encode([topicConfig('T')]),
     })
     await assert.rejects(call, { remark: new RegExp(`REGISTER_BROKER: the header field ${missing} .* is missing`) })
     await assertEmpty(connection)
@@ -201,7 +180,7 @@ for (const missing of ['brokerName', 'brokerAddr', 'clusterName', 'brokerId'] as
 test('a registration whose checksum is wrong is refused', async t => {
   const { caller } = await started(t)
   const connection = caller()
-  const body = encode([topicOf('T')])
+  const body = encode([topicConfig('T')])
   const bodyCrc32 = (crc32(body) & 0x7fffffff) ^ 1
   await assert.rejects(connection.call(REGISTER_BROKER, { header: { ...header, bodyCrc32 }, body }), {
     remark: 'crc32 not match',
@@ -217,7 +196,7 @@ test('names that are special in JavaScript are ordinary names', async t => {
     const brokerAddr = `10.0.0.1:${10_000 + name.length}`
     await connection.call(REGISTER_BROKER, {
       header: { ...header, brokerName: name, clusterName: name, brokerAddr },
-      body: encode(names.map(topicOf)),
+      body: encode(names.map(name => topicConfig(name))),
     })
   }
   const route = await connection.call(GET_ROUTEINFO_BY_TOPIC, { header: { topic: '__proto__' } })
@@ -305,12 +284,12 @@ test('random fields, codes and bodies get an answer or a closed connection, and 
 
 /** Large bodies that take long to read, by any of the readers. */
 const large: readonly [name: string, make: () => Buffer][] = [
-  ['as brokers write it', () => encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-number-${i}`)))],
+  ['as brokers write it', () => encode(Array.from({ length: 50_000 }, (_, i) => topicConfig(`topic-number-${i}`)))],
   [
     'with blanks',
     () =>
       Buffer.from(
-        encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
+        encode(Array.from({ length: 50_000 }, (_, i) => topicConfig(`topic-${i}`)))
           .toString()
           .replaceAll(':', ' : '),
       ),
@@ -322,7 +301,7 @@ for (const [name, make] of large) {
     const [broker, client] = [caller(), caller()]
     await broker.call(REGISTER_BROKER, {
       header: { ...header, brokerName: 'a', brokerAddr: 'a:1' },
-      body: encode([topicOf('T')]),
+      body: encode([topicConfig('T')]),
     })
     const order: string[] = []
     const registration = broker
@@ -343,7 +322,7 @@ for (const [name, make] of large) {
 test('a broker that unregisters while its large registration is read is removed', async t => {
   const { caller, server } = await started(t)
   const broker = caller()
-  const body = encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
+  const body = encode(Array.from({ length: 50_000 }, (_, i) => topicConfig(`topic-${i}`)))
   const registration = broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
   const unregistration = broker.call(UNREGISTER_BROKER, { header }, { timeoutMs: 60_000 })
   await Promise.all([registration, unregistration])
@@ -356,7 +335,7 @@ test('a broker that unregisters while its large registration is read is removed'
 test('a broker whose connection ends while its large registration is read is removed', async t => {
   const { caller, server } = await started(t)
   const broker = caller()
-  const body = encode(Array.from({ length: 50_000 }, (_, i) => topicOf(`topic-${i}`)))
+  const body = encode(Array.from({ length: 50_000 }, (_, i) => topicConfig(`topic-${i}`)))
   const registration = broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
   await turn()
   await turn()
@@ -370,7 +349,7 @@ test('a broker whose connection ends while its large registration is read is rem
 test('a list of 100,000 topics lets route queries pass', async t => {
   const { caller } = await started(t)
   const [broker, client] = [caller(), caller()]
-  const body = encode(Array.from({ length: 100_000 }, (_, i) => topicOf(`topic-${i}`)))
+  const body = encode(Array.from({ length: 100_000 }, (_, i) => topicConfig(`topic-${i}`)))
   await broker.call(REGISTER_BROKER, { header, body }, { timeoutMs: 60_000 })
   const order: string[] = []
   const list = client
@@ -388,7 +367,7 @@ test('large registrations that come at once on one connection do not mix', async
   const stream = connect().resume()
   const names = Array.from({ length: 8 }, (_, i) => `group-${i}`)
   const frames = names.map((brokerName, i) => {
-    const topics = Array.from({ length: 5010 - i }, (_unused, n) => topicOf(`${brokerName}-topic-${n}`))
+    const topics = Array.from({ length: 5010 - i }, (_unused, n) => topicConfig(`${brokerName}-topic-${n}`))
     const body = encode(topics)
     const identity = { ...header, brokerName, brokerAddr: `10.0.0.1:${i}`, bodyCrc32: crc32(body) & 0x7fffffff }
     const extFields = REGISTER_BROKER.header.encode(identity)
@@ -419,7 +398,7 @@ for (const [name, text, first] of heavy) {
     const [broker, client] = [caller(), caller()]
     await broker.call(REGISTER_BROKER, {
       header: { ...header, brokerName: 'a', brokerAddr: 'a:1' },
-      body: encode([topicOf('T')]),
+      body: encode([topicConfig('T')]),
     })
     const order: string[] = []
     const body = Buffer.from(text)

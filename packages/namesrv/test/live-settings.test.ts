@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { nameServerRequests } from '@gantrymq/protocol'
 import { type Command, Connection, encodeFrame, Outbox, silent } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { NameServer, nameServerOptions, type StartOptions } from '../src/index.ts'
-import { dataVersion, topicConfig } from './registrations.ts'
+import { registerBody, topicConfig } from './registrations.ts'
 
 const {
   REGISTER_BROKER,
@@ -66,15 +66,7 @@ async function register(connection: Connection, brokerId: number, topics: readon
     haServerAddr: `10.0.0.${brokerId + 1}:10912`,
     enableActingMaster: true,
   }
-  const body = encodeRegisterBroker(
-    {
-      dataVersion: dataVersion(counter),
-      topics: new Map(topics.map(topic => [topic, topicConfig(topic, { perm })])),
-      topicQueueMappings: new Map(),
-      filterServers: [],
-    },
-    { version: 513, compressed: false },
-  )
+  const body = registerBody({ topics: topics.map(topic => topicConfig(topic, { perm })), version: counter })
   return await connection.call(REGISTER_BROKER, { header, body })
 }
 

@@ -3,24 +3,19 @@ import assert from 'node:assert/strict'
 import { duplexPair } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { nameServerRequests } from '@gantrymq/protocol'
 import { Connection } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
 import { NameServer } from '../src/index.ts'
+import { registerBody } from './registrations.ts'
 
 const BROKERS = 20
 const PAUSE_MS = 130_000
 
 function registrationOf(brokerName: string) {
-  const body = {
-    dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
-    topics: new Map(),
-    topicQueueMappings: new Map(),
-    filterServers: [],
-  }
   return {
     header: { brokerName, brokerAddr: `${brokerName}:10911`, clusterName: 'C', brokerId: 0 },
-    body: encodeRegisterBroker(body, { version: 513, compressed: false }),
+    body: registerBody(),
   }
 }
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeRegisterBroker, encodeTopicRoute, nameServerRequests, type TopicConfig } from '@gantrymq/protocol'
+import { encodeTopicRoute, nameServerRequests, type TopicConfig } from '@gantrymq/protocol'
 import { type Command, Connection, encodeFrame, Outbox } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import fc from 'fast-check'
 import { NameServer, type StartOptions } from '../src/index.ts'
+import { registerBody } from './registrations.ts'
 
 const { REGISTER_BROKER, DELETE_TOPIC_IN_NAMESRV, WIPE_WRITE_PERM_OF_BROKER, UNREGISTER_BROKER, PUT_KV_CONFIG } =
   nameServerRequests
@@ -78,15 +79,7 @@ async function broker(server: NameServer, name: string, brokerId: number) {
     register: (topics: readonly TopicConfig[]) =>
       connection.call(REGISTER_BROKER, {
         header: { ...header, enableActingMaster: false },
-        body: encodeRegisterBroker(
-          {
-            dataVersion: { stateVersion: 0, timestamp: 1, counter: counter++ },
-            topics: new Map(topics.map(config => [config.topicName, config])),
-            topicQueueMappings: new Map(),
-            filterServers: [],
-          },
-          { version: 513, compressed: false },
-        ),
+        body: registerBody({ topics, version: counter++ }),
       }),
   }
 }

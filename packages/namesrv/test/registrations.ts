@@ -1,4 +1,10 @@
-import type { DataVersion, TopicConfig, TopicQueueMappingInfo } from '@gantrymq/protocol'
+import {
+  type DataVersion,
+  encodeRegisterBroker,
+  type TopicConfig,
+  type TopicQueueMappingInfo,
+  V5_5_0,
+} from '@gantrymq/protocol'
 import { finish, type Long } from '@gantrymq/remoting'
 import type { BrokerIdentity, BrokerRegistration } from '../src/registry/registration.ts'
 import { allTopics } from '../src/registry/route-queries.ts'
@@ -51,6 +57,11 @@ export function registration(fields: RegistrationFields = {}): BrokerRegistratio
       filterServers,
     },
   }
+}
+
+/** The body of a registration as a broker of 5.5.0 sends it, by default without topics. */
+export function registerBody(fields: Pick<RegistrationFields, 'topics' | 'version' | 'filterServers'> = {}): Buffer {
+  return encodeRegisterBroker(registration({ topics: [], ...fields }).body, { version: V5_5_0, compressed: false })
 }
 
 /** A slave of that master. */

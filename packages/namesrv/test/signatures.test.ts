@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { deflateSync } from 'node:zlib'
-import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { nameServerRequests } from '@gantrymq/protocol'
 import {
   type Command,
   Connection,
@@ -18,6 +18,7 @@ import {
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { goldenSignedRequests } from '@gantrymq/testkit'
 import { NameServer, type StartOptions } from '../src/index.ts'
+import { registerBody } from './registrations.ts'
 
 const {
   BROKER_HEARTBEAT,
@@ -62,26 +63,7 @@ async function started(t: TestContext, options: StartOptions = {}) {
 
 const header = { brokerName: 'b', brokerAddr: '10.0.0.1:10911', clusterName: 'C', brokerId: 0 }
 
-function registration(...topics: string[]) {
-  const config = {
-    readQueueNums: 4,
-    writeQueueNums: 4,
-    perm: 6,
-    topicFilterType: 'SINGLE_TAG',
-    topicSysFlag: 0,
-    order: false,
-  }
-  const body = encodeRegisterBroker(
-    {
-      dataVersion: { stateVersion: 0, timestamp: 1, counter: 1 },
-      topics: new Map(topics.map(topicName => [topicName, { topicName, ...config }])),
-      topicQueueMappings: new Map(),
-      filterServers: [],
-    },
-    { version: 513, compressed: false },
-  )
-  return { header, body }
-}
+const registration = (...topics: string[]) => ({ header, body: registerBody({ topics }) })
 
 const golden = goldenSignedRequests()
 

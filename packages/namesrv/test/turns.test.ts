@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeRegisterBroker, nameServerRequests } from '@gantrymq/protocol'
+import { nameServerRequests } from '@gantrymq/protocol'
 import { Connection } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { NameServer } from '../src/index.ts'
-import { dataVersion, topicConfig } from './registrations.ts'
+import { registerBody } from './registrations.ts'
 
 const { REGISTER_BROKER, GET_ROUTEINFO_BY_TOPIC, GET_ALL_TOPIC_LIST_FROM_NAMESERVER } = nameServerRequests
 const PATIENT = { timeoutMs: 120_000 }
@@ -36,15 +36,7 @@ class Fixture {
   }
 
   register(broker: number, connection = this.dial()) {
-    this.#body ??= encodeRegisterBroker(
-      {
-        dataVersion: dataVersion(1),
-        topics: new Map(Array.from({ length: TOPICS }, (_, i) => [`T${i}`, topicConfig(`T${i}`)])),
-        topicQueueMappings: new Map(),
-        filterServers: [],
-      },
-      { version: 513, compressed: false },
-    )
+    this.#body ??= registerBody({ topics: Array.from({ length: TOPICS }, (_, i) => `T${i}`) })
     const header = { clusterName: 'C', brokerName: `b${broker}`, brokerAddr: `10.0.0.1:${broker}`, brokerId: 0 }
     return { connection, done: connection.call(REGISTER_BROKER, { header, body: this.#body }, PATIENT) }
   }

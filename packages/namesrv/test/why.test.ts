@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeRegisterBroker, nameServerRequests, type TopicConfig, topicRouteBody } from '@gantrymq/protocol'
+import { nameServerRequests, type TopicConfig, topicRouteBody } from '@gantrymq/protocol'
 import { Connection, finish, printable, silent } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { type DiagnosisCode, diagnosisCodes } from '../src/diagnosis/finding.ts'
 import { explain } from '../src/http/why.ts'
 import { NameServer, type StartOptions } from '../src/index.ts'
-import { dataVersion, topicConfig } from './registrations.ts'
+import { registerBody, topicConfig } from './registrations.ts'
 
 const { REGISTER_BROKER, UNREGISTER_BROKER, DELETE_TOPIC_IN_NAMESRV, WIPE_WRITE_PERM_OF_BROKER, PUT_KV_CONFIG } =
   nameServerRequests
@@ -56,16 +56,7 @@ class TestServer {
   async register(given: Registered = {}): Promise<Connection> {
     const { name = 'a', cluster = 'C', id = 0, from = '10.0.0.1', topics = ['T'], zone, version = 1 } = given
     const connection = given.on ?? this.connect(from)
-    const configs = topics.map(topic => (typeof topic === 'string' ? topicConfig(topic) : topic))
-    const body = encodeRegisterBroker(
-      {
-        dataVersion: dataVersion(version),
-        topics: new Map(configs.map(config => [config.topicName, config])),
-        topicQueueMappings: new Map(),
-        filterServers: [],
-      },
-      { version: 513, compressed: false },
-    )
+    const body = registerBody({ topics, version })
     const brokerAddr = given.addr ?? `${from}:10911`
     const header = { clusterName: cluster, brokerName: name, brokerId: id, brokerAddr, haServerAddr: '10.0.0.1:10912' }
     const zoned = { ...header, enableActingMaster: false, ...(zone !== undefined && { __ZONE_NAME: zone }) }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { deflateSync } from 'node:zlib'
-import { type BodyCodec, finish, RemotingError } from '@gantrymq/remoting'
-import { type FuzzTarget, goldenExchanges } from '@gantrymq/testkit'
+import { type BodyCodec, finish } from '@gantrymq/remoting'
+import { failsWith, type FuzzTarget, goldenExchanges, outcome } from '@gantrymq/testkit'
 import {
   decodeRegisterBroker,
   encodeRegisterBroker,
@@ -32,11 +32,6 @@ const INFLATED = 1 << 20
 const folder = new URL('golden/5.5.0/', import.meta.url)
 const goldenFiles = readdirSync(folder).map(name => ({ name, bytes: readFileSync(new URL(name, folder)) }))
 const golden = (pattern: RegExp) => goldenFiles.filter(({ name }) => pattern.test(name)).map(({ bytes }) => bytes)
-
-const failsWith =
-  (...codes: readonly RemotingError['code'][]) =>
-  (error: unknown) =>
-    error instanceof RemotingError && codes.includes(error.code)
 
 // Their form depends on the header, or they are no JSON.
 const codecs = Object.entries(protocol as Readonly<Record<string, unknown>>).flatMap(([name, value]) =>
@@ -101,15 +96,6 @@ function readStored(input: Buffer): void {
   for (const message of messages) {
     const again = outcome(() => decodeMessage(encodeMessage(message)))
     if (typeof again !== 'string') assert.deepEqual(again, message)
-  }
-}
-
-function outcome<T>(read: () => T): T | string {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof RemotingError) return error.code
-    throw error
   }
 }
 

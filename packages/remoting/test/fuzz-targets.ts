@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
-import { type FuzzTarget, goldenFrames, goldenSends } from '@gantrymq/testkit'
+import { failsWith, type FuzzTarget, goldenFrames, goldenSends, outcome } from '@gantrymq/testkit'
 import { addressRanges } from '../src/address-range.ts'
 import { addressesOf } from '../src/address-list.ts'
 import type { Command } from '../src/command.ts'
@@ -27,22 +27,7 @@ function headerIn(frame: Buffer): Buffer {
   return frame.subarray(8, 8 + (frame.readUInt32BE(4) & 0xffffff))
 }
 
-const failsWith =
-  (...codes: readonly RemotingError['code'][]) =>
-  (error: unknown) =>
-    error instanceof RemotingError && codes.includes(error.code)
-
 const isFrameError = (error: unknown) => error instanceof FrameError || error instanceof FrameTooLargeError
-
-/** What a function returns, or the code of the error it throws. */
-function outcome<T>(read: () => T): T | string {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof RemotingError) return error.code
-    throw error
-  }
-}
 
 /** The bodies of all frames in the bytes, which arrive in pieces of a size. */
 function framesOf(bytes: Buffer, pieceSize: number): (Buffer | string)[] {

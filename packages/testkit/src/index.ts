@@ -1,5 +1,14 @@
 export { type BodySample, clientBodySamples } from './body-samples.ts'
-export { describeFailure, type FuzzFailure, fuzzLarge, fuzzOnce, type FuzzTarget, inputOf } from './fuzz/fuzz-target.ts'
+export {
+  describeFailure,
+  failsWith,
+  type FuzzFailure,
+  fuzzLarge,
+  fuzzOnce,
+  type FuzzTarget,
+  inputOf,
+  outcome,
+} from './fuzz/fuzz-target.ts'
 export { fuzzTests } from './fuzz/fuzz-tests.ts'
 export { Random } from './fuzz/random.ts'
 export {

@@ -1,3 +1,4 @@
+import { RemotingError } from '@gantrymq/remoting'
 import type { Corpus } from './mutate.ts'
 import { randomInput } from './mutate.ts'
 import { Random } from './random.ts'
@@ -19,6 +20,21 @@ export interface FuzzTarget {
   read(input: Buffer): void | Promise<void>
   /** Whether an error is one that the decoder declares. */
   declares(error: unknown): boolean
+}
+
+/** Whether an error has one of these codes: for `FuzzTarget.declares`. */
+export function failsWith(...codes: readonly RemotingError['code'][]): (error: unknown) => boolean {
+  return error => error instanceof RemotingError && codes.includes(error.code)
+}
+
+/** What a function returns, or the code of the error it throws. */
+export function outcome<T>(read: () => T): T | string {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof RemotingError) return error.code
+    throw error
+  }
 }
 
 /** An input that a decoder did not survive. */
