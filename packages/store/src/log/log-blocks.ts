@@ -1,6 +1,6 @@
 import type { SegmentList } from '../files/segment-list.ts'
 import { RecordReader } from './record-check.ts'
-import { FIXED_BYTES, readLong } from './record-layout.ts'
+import { FIXED_BYTES, readInt, readLong } from './record-layout.ts'
 
 /** Reads under way at the same time. More only wait for each other, and syncs wait behind them in libuv's pool. */
 const READS_AT_ONCE = 4
@@ -267,5 +267,5 @@ export class LogBlocks {
 
 /** Whether the head of a record says this size and this position. */
 function isHead(bytes: Buffer, at: number, position: number, size: number): boolean {
-  return bytes.readInt32BE(at) === size && readLong(bytes, at + 28) === position
+  return readInt(bytes, at) === size && readLong(bytes, at + 28) === position
 }

@@ -1,6 +1,6 @@
-import { crc32 } from 'node:zlib'
 import { BORN_HOST_V6, MESSAGE_MAGIC_V1, MESSAGE_MAGIC_V2, STORE_HOST_V6 } from '@gantrymq/protocol'
-import { BLANK_BYTES, BLANK_MAGIC, FIXED_BYTES, readLong, V6_BYTES } from './record-layout.ts'
+import { bodyCrc } from './body-crc.ts'
+import { BLANK_BYTES, BLANK_MAGIC, FIXED_BYTES, readInt, readLong, V6_BYTES } from './record-layout.ts'
 
 /** What stands at a place of the log. */
 export type Found =
@@ -42,8 +42,8 @@ export class RecordReader {
    */
   read(bytes: Buffer, at: number, end: number, position: number, left: number, checkCrc: boolean): Found {
     if (end - at < BLANK_BYTES) return this.#damage(`only ${end - at} bytes are left`)
-    const size = bytes.readInt32BE(at)
-    const magic = bytes.readInt32BE(at + 4)
+    const size = readInt(bytes, at)
+    const magic = readInt(bytes, at + 4)
     if (magic === BLANK_MAGIC) {
       this.size = left
       return size === left ? 'blank' : this.#damage(`an end of file of ${size} bytes where ${left} are left`)
@@ -58,15 +58,15 @@ export class RecordReader {
 
   #readFields(bytes: Buffer, at: number, modern: number, checkCrc: boolean): Found {
     const end = at + this.size
-    this.queueId = bytes.readInt32BE(at + 12)
+    this.queueId = readInt(bytes, at + 12)
     this.queueOffset = readLong(bytes, at + 20)
-    const sysFlag = bytes.readInt32BE(at + 36)
+    const sysFlag = readInt(bytes, at + 36)
     this.sysFlag = sysFlag
     const storeTimestampAt = at + 56 + ((sysFlag & BORN_HOST_V6) === 0 ? 0 : V6_BYTES)
     this.bodyAt = storeTimestampAt + 32 + ((sysFlag & STORE_HOST_V6) === 0 ? 0 : V6_BYTES)
     if (this.bodyAt + 3 + modern > end) return this.#damage('a size that is too small for its hosts')
     this.storeTimestamp = readLong(bytes, storeTimestampAt)
-    this.bodySize = bytes.readInt32BE(this.bodyAt - 4)
+    this.bodySize = readInt(bytes, this.bodyAt - 4)
     this.topicAt = this.bodyAt + this.bodySize + 1 + modern
     if (this.bodySize < 0 || this.topicAt + 2 > end) return this.#damage(`a body of ${this.bodySize} bytes`)
     this.topicSize = modern === 1 ? bytes.readInt16BE(this.topicAt - 2) : bytes.readInt8(this.topicAt - 1)
@@ -80,8 +80,8 @@ export class RecordReader {
       return this.#damage(`the offset ${this.queueOffset} of queue ${this.queueId}`)
     }
     if (checkCrc && this.bodySize > 0) {
-      const crc = crc32(bytes.subarray(this.bodyAt, this.bodyAt + this.bodySize)) & 0x7fffffff
-      if (crc !== bytes.readInt32BE(at + 8)) return this.#damage('a body with another CRC')
+      const crc = bodyCrc(bytes, this.bodyAt, this.bodyAt + this.bodySize)
+      if (crc !== readInt(bytes, at + 8)) return this.#damage('a body with another CRC')
     }
     if (checkCrc && this.#isTorn(bytes, end)) return this.#damage('zeros in its topic or its properties')
     return 'record'
@@ -90,7 +90,7 @@ export class RecordReader {
   /** The CRC covers only the body. What was not written is zeros: up to the end of the record, or whole sectors of the disk. */
   #isTorn(bytes: Buffer, end: number): boolean {
     const { topicAt, topicSize, propertiesAt } = this
-    if (bytes.subarray(topicAt, topicAt + topicSize).includes(0)) return true
+    for (let byte = topicAt; byte < topicAt + topicSize; byte++) if (bytes[byte] === 0) return true
     return looksUnwritten(bytes, propertiesAt, end)
   }
 

@@ -30,8 +30,18 @@ export const DELAY_TOPIC = 'SCHEDULE_TOPIC_XXXX'
 
 const HIGH = 0x1_0000_0000
 
+/** As `readInt32BE` without its checks, for a place that is known to be within `bytes`. */
+export function readInt(bytes: Buffer, at: number): number {
+  return (
+    ((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)
+  )
+}
+
 export function readLong(bytes: Buffer, at: number): number {
-  return bytes.readInt32BE(at) * HIGH + bytes.readUInt32BE(at + 4)
+  return readInt(bytes, at) * HIGH + (readInt(bytes, at + 4) >>> 0)
 }
 
 /** Two words cost a sixth of a bigint. */

@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import {
   BORN_HOST_V6,
   MESSAGE_MAGIC_V1,
@@ -17,6 +16,7 @@ import {
   writeInt,
   writeLong,
 } from './record-layout.ts'
+import { bodyCrc } from './body-crc.ts'
 import { looksUnwritten } from './record-check.ts'
 import { RecordProperties } from './record-properties.ts'
 
@@ -101,7 +101,7 @@ export class RecordWriter {
     writeInt(out, at, size)
     writeInt(out, at + 4, MESSAGE_MAGIC_V1)
     record.body.copy(out, bodyAt, record.bodyStart, record.bodyEnd)
-    writeInt(out, at + 8, bodySize === 0 ? 0 : crc32(out.subarray(bodyAt, bodyAt + bodySize)) & 0x7fffffff)
+    writeInt(out, at + 8, bodyCrc(out, bodyAt, bodyAt + bodySize))
     writeInt(out, at + 12, queue.id)
     writeInt(out, at + 16, record.flag)
     writeLong(out, at + 20, queueOffset)
