@@ -11,6 +11,7 @@ import type { Language } from './language.ts'
 import type { Logger } from './log.ts'
 import type { ReadTurns } from './read-turns.ts'
 import type { Peer } from './request.ts'
+import type { WriteTurns } from './write-turns.ts'
 
 /** The release that this side announces: the number of 5.5.0, so that peers use the features of 5.x. */
 export const ANNOUNCED_VERSION = 513
@@ -80,6 +81,8 @@ export interface ConnectionOptions {
   readonly memory?: FrameMemory | undefined
   /** Divides the time for reading among the connections that share it. Default: the connection has its own. */
   readonly turns?: Pick<ReadTurns, 'isOver' | 'later' | 'forget'> | undefined
+  /** Gathers the writes of the connections that share it. Default: the connection writes at the end of each of its reads. */
+  readonly writeTurns?: Pick<WriteTurns, 'later'> | undefined
   readonly traffic?: Traffic | undefined
   /**
    * Called when requests have been answered. `count` is more than 1 if a fast path answered several at once: then each of them

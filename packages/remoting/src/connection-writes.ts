@@ -5,11 +5,14 @@ import type { ConnectionLimits, Traffic } from './connection-options.ts'
 import { type OutgoingCommand, writeFrame } from './frame.ts'
 import type { MemoryShare } from './frame-memory.ts'
 import { Outbox } from './outbox.ts'
+import type { WriteTurns } from './write-turns.ts'
 
 export interface ConnectionWritesOptions {
   readonly limits: Pick<ConnectionLimits, 'maxQueued' | 'maxQueuedHard' | 'slowReaderMs'>
   readonly clock: Clock
   readonly traffic: Traffic | undefined
+  /** Without it, the replies to a read are written at its end. */
+  readonly turns: Pick<WriteTurns, 'later'> | undefined
   /** Counts the bytes that the peer leaves unread. */
   readonly share: MemoryShare | undefined
   /** The peer leaves more than `maxQueued` bytes unread: the connection must not read until `isBlocked` is false. */
@@ -36,6 +39,8 @@ export class ConnectionWrites {
   readonly #reusesWrites: boolean
   #corked = false
   #scheduled = false
+  /** True while the outbox waits for the end of the turn. */
+  #waits = false
   #blockedSince = 0
   #closed = false
 
@@ -78,6 +83,22 @@ export class ConnectionWrites {
   uncork(): void {
     this.#corked = false
     this.#write()
+  }
+
+  /** Ends the cork, and writes the outbox at the end of the turn, with those of other connections. */
+  uncorkInTurn(): void {
+    const { turns } = this.#options
+    if (turns === undefined) return this.uncork()
+    this.#corked = false
+    if (this.#waits || this.outbox.isEmpty) return
+    this.#waits = true
+    turns.later(this)
+  }
+
+  /** For `WriteTurns`. */
+  writeInTurn(): void {
+    this.#waits = false
+    this.flush()
   }
 
   /** Writes the outbox, except while it is corked. */

@@ -122,6 +122,7 @@ export class Connection implements FastConnection {
       limits: this.#limits,
       clock: this.#clock,
       traffic: this.#traffic,
+      turns: options.writeTurns,
       share: this.#share,
       onBlocked: () => this.#pause(),
       onSlowReader: queued => this.#dropSlowReader(queued),
@@ -207,7 +208,7 @@ export class Connection implements FastConnection {
     view.bytes = NO_BYTES
     views.push(view)
     this.#answering.endRun()
-    this.#writes.uncork()
+    this.#writes.uncorkInTurn()
     if (decoder.rest > 0) this.#leaveRest(decoder)
   }
 

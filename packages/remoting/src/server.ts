@@ -21,6 +21,7 @@ import type { Peer } from './request.ts'
 import { GO_AWAY } from './router.ts'
 import type { ServerTls } from './tls.ts'
 import { upTo } from './waits.ts'
+import { WriteTurns } from './write-turns.ts'
 
 /** Limits of a server and of each of its connections. */
 export interface ServerLimits extends ConnectionLimits {
@@ -128,6 +129,7 @@ export class RemotingServer {
   readonly #fastPath: FastPath | undefined
   readonly #pool = new BufferPool()
   readonly #turns = new ReadTurns()
+  readonly #writeTurns = new WriteTurns()
   /** Of the frames of all connections. */
   readonly memory: FrameMemory
   #sweeper: Disposable | undefined
@@ -297,6 +299,7 @@ export class RemotingServer {
       pool: this.#pool,
       memory: this.memory,
       turns: this.#turns,
+      writeTurns: this.#writeTurns,
       limits: this.#limits,
       clock: this.#clock,
       log: this.#log,
