@@ -17,7 +17,7 @@ broker send-128-16x16 start. Only its words restart and memory fill the disk; --
   --micro             the benchmarks of single functions only
   --subjects LIST     some of ours,apache,bare; for client: ours,java,java-async,ali-ons;
                       for broker: ours,apache-4.9.7,apache-5.5.0
-  --seconds N         how long to measure in each round (3)
+  --seconds N         how long to measure in each round (1.5)
   --rounds N          number of rounds; their median counts (3)
   --driver c|node     the C driver needs cc; default: c if it compiles
   --program FILE      the mqnamesrv to measure; default: ours, compiled as it is published

@@ -12,11 +12,11 @@ function row({ name, p50Ns, p99Ns, minNs }: MicroResult): string {
   return `| ${[name, ...cells].join(' | ')} |`
 }
 
-/** Measures the functions whose case name contains one of the words, and prints a table row by row. */
+/** Measures the functions whose case name contains one of the words, and prints a table row by row. @throws Error without any */
 export async function runMicro(words: readonly string[]): Promise<void> {
+  const all = [...frameCases(), ...sendCases(), ...(await appendCases()), ...messageCases(), ...registryCases()]
+  const cases = all.filter(({ name }) => words.length === 0 || words.some(word => name.includes(word)))
+  if (cases.length === 0) throw new Error(`no case has a name with ${words.join(' or ')}`)
   console.log(`| ${columns.join(' | ')} |\n| --- | ---: | ---: | ---: |`)
-  const cases = [...frameCases(), ...sendCases(), ...(await appendCases()), ...messageCases(), ...registryCases()]
-  for (const one of cases) {
-    if (words.length === 0 || words.some(word => one.name.includes(word))) console.log(row(measure(one)))
-  }
+  for (const one of cases) console.log(row(measure(one)))
 }

@@ -9,7 +9,7 @@ import { markdown, type Report } from './report.ts'
 import { findSubjects, subjectNames } from './subjects.ts'
 import { findNameServerDriver, measureStart, NameServerSuite, type SuiteOptions, type Timing } from './suite.ts'
 
-const STARTS = 5
+const STARTS = 3
 
 const reporting = {
   markdown,
@@ -38,8 +38,13 @@ function select({ words, quick, all }: BenchOptions): Selected {
 }
 
 function timingOf({ quick, seconds, rounds }: BenchOptions): Timing {
-  const usual = quick ? { warmMs: 1_000, runMs: 2_000, rounds: 1 } : { warmMs: 2_000, runMs: 3_000, rounds: 3 }
-  return { ...usual, runMs: seconds === undefined ? usual.runMs : seconds * 1000, rounds: rounds ?? usual.rounds }
+  const usual = quick ? { runMs: 2_000, rounds: 1 } : { runMs: 1_500, rounds: 3 }
+  return {
+    warmMs: 1_000,
+    ...usual,
+    runMs: seconds === undefined ? usual.runMs : seconds * 1000,
+    rounds: rounds ?? usual.rounds,
+  }
 }
 
 /** Measures name servers and prints the report. */

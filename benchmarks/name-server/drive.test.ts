@@ -52,7 +52,7 @@ for (const driver of await drivers()) {
     // The bare server verifies the checksum of each body and ends if one is wrong.
     const plan = registerPlan({ topics: 10_000, brokers: 2 }, 'changed')
     const figures = await startLoad(driver, await loadOnBare(t, plan)).figures
-    assert.ok(figures.answers > 4)
+    assert.ok(figures.answers > 0)
   })
 
   test(`the ${driver.kind} driver keeps a fixed rate and can be stopped early`, async t => {

@@ -50,7 +50,7 @@ class Missing extends Error {
 }
 
 const run = promisify(execFile)
-const START_TIMEOUT_MS = 30_000
+const START_TIMEOUT_MS = 60_000
 const POLL_MS = 2
 const STOP_TIMEOUT_MS = 5_000
 

@@ -22,9 +22,9 @@ export const fullSize: StormSize = {
   clients: 200,
   askEveryMs: 200,
   quietMs: 5_000,
-  registeredMs: 10_000,
+  registeredMs: 5_000,
   hangingUpMs: 2_000,
-  afterMs: 5_000,
+  afterMs: 3_000,
 }
 
 export const quickSize: StormSize = {
