@@ -16,14 +16,14 @@ const stored = { route: { cpu: 1, speed: 1 }, paced: { cpu: 1, speed: 1 } }
 test('figures within their tolerance pass, and the run says how many were compared', () => {
   const comparison = compare(stored, { route: { cpu: 1.2, speed: 0.8 }, paced: { cpu: 1, speed: 0.1 } }, watched)
   assert.deepEqual(comparison, { worse: [], compared: 3, unknown: [] })
-  assert.deepEqual(comparisonLines(comparison, 0), ['Nothing is slower than the baseline (3 figures).'])
+  assert.deepEqual(comparisonLines(comparison, 0), ['Nothing is worse than the baseline (3 figures).'])
 })
 
 test('a figure that is worse is named with its row, what was measured, what is stored, and what would have passed', () => {
   const comparison = compare(stored, { route: { cpu: 1.3, speed: 0.6 } }, watched)
   assert.deepEqual(comparisonLines(comparison, 0), [
-    'SLOWER  route: CPU a request: 1.3 measured, 1 stored, at most 1.25 passes',
-    'SLOWER  route: requests/s: 0.6 measured, 1 stored, at least 0.741 passes',
+    'WORSE  route: CPU a request: 1.3 measured, 1 stored, at most 1.25 passes',
+    'WORSE  route: requests/s: 0.6 measured, 1 stored, at least 0.741 passes',
   ])
   assert.match(comparisonLines(comparison, 0.3).at(-1) ?? '', /Other programs used 30 % of the CPU/)
 })

@@ -83,14 +83,14 @@ const TOO_BUSY = 0.25
 export function comparisonLines({ worse, compared, unknown }: Comparison, neighbours: number): string[] {
   const lines = worse.map(({ id, what, stored, measured, limit }) => {
     const bound = measured > limit ? 'at most' : 'at least'
-    return `SLOWER  ${id}: ${what}: ${measured} measured, ${stored} stored, ${bound} ${limit} passes`
+    return `WORSE  ${id}: ${what}: ${measured} measured, ${stored} stored, ${bound} ${limit} passes`
   })
   if (unknown.length > 0) lines.push(`Not compared, because no figures are stored: ${unknown.join(', ')}.`)
   if (worse.length > 0 && neighbours > TOO_BUSY) {
     lines.push(`Other programs used ${percent(neighbours)} of the CPU: run it again on a calm machine.`)
   }
   if (compared === 0) lines.push('No figure was compared with the baseline.')
-  else if (worse.length === 0) lines.push(`Nothing is slower than the baseline (${compared} figures).`)
+  else if (worse.length === 0) lines.push(`Nothing is worse than the baseline (${compared} figures).`)
   return lines
 }
 

@@ -40,11 +40,11 @@ test('a figure that is worse than the stored one ends the run with exit code 1',
   assert.deepEqual(await run({ ours: { cpu: 1 } }, { save: true }), { exitCode: undefined, printed: [] })
   assert.match(await readFile(path, 'utf8'), /"full"/)
   const same = await run({ ours: { cpu: 1.1 } })
-  assert.deepEqual(same, { exitCode: undefined, printed: ['Nothing is slower than the baseline (1 figures).'] })
+  assert.deepEqual(same, { exitCode: undefined, printed: ['Nothing is worse than the baseline (1 figures).'] })
   const worse = await run({ ours: { cpu: 2 } })
   assert.deepEqual(worse, {
     exitCode: 1,
-    printed: ['SLOWER  send: CPU: 2 measured, 1 stored, at most 1.25 passes'],
+    printed: ['WORSE  send: CPU: 2 measured, 1 stored, at most 1.25 passes'],
   })
 })
 

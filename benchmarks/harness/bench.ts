@@ -78,7 +78,8 @@ async function keep<R extends BenchReport, S extends Stored>(
   const stored = await readBaseline<S>(file, kind)
   const comparison = compare(stored === undefined ? {} : rowsOf(stored), rowsOf(fresh), watched)
   const alone = report.cases.map(({ case: { id } }) => id).filter(id => fresh.cases[id] === undefined)
-  if (alone.length > 0) console.log(`Not compared, because ours or its measure has no figures: ${alone.join(', ')}.`)
+  if (alone.length > 0)
+    console.log(`Not compared, because ours or what it is compared with has no figures: ${alone.join(', ')}.`)
   for (const line of comparisonLines(comparison, report.neighbours)) console.log(line)
   return comparison.worse.length
 }
