@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { run } from './command.ts'
+import { broker, entrypoint, nameServer, unit } from './deploy-files.ts'
 
 const viaImport = `
   for (const name of process.argv.slice(2)) console.log(name, Object.keys(await import(name)).sort().join(' '))
@@ -33,6 +34,18 @@ async function tryPrograms(folder: string): Promise<void> {
   }
 }
 
+/** Runs the commands of the images and the units of deploy/ in this folder, as far as their version. */
+function tryDeployed(folder: string): void {
+  for (const deployed of [nameServer, broker]) {
+    const [start = ''] = unit(deployed).get('ExecStart') ?? []
+    for (const command of [entrypoint(deployed), start.split(' -c ', 1)[0]?.split(' ') ?? []]) {
+      const args = command.slice(command.indexOf('node') + 1)
+      const here = args.map(word => word.replace(/^.*(?=\/node_modules\/gantrymq\/)/, folder))
+      run(process.execPath, [...here, '--version'], { cwd: folder, timeoutMs: 120_000 })
+    }
+  }
+}
+
 /**
  * Installs the packages, loads them both ways and runs the programs.
  * @throws Error with the output if one of these fails
@@ -51,5 +64,6 @@ export async function tryInstalled(
   const imported = run(process.execPath, ['import.mjs', ...names], inFolder)
   const required = run(process.execPath, ['require.cjs', ...names], inFolder)
   if (imported !== required) throw new Error(`import and require differ:\n${imported}\n${required}`)
+  tryDeployed(folder)
   await tryPrograms(folder)
 }

@@ -190,3 +190,9 @@ test('what is no list of addresses of name servers ends the start, as in Apache'
     assert.deepEqual(read(`namesrvAddr=${value}`).problems, [])
   }
 })
+
+test('capitals in a row are one word of a flag and a variable', () => {
+  assert.equal(brokerOptions.flag('brokerIP1'), 'broker-ip1')
+  assert.equal(brokerOptions.variable('brokerIP1'), 'GANTRY_BROKER_IP1')
+  assert.equal(brokerOptions.flag('fetchNamesrvAddrByAddressServer'), 'fetch-namesrv-addr-by-address-server')
+})

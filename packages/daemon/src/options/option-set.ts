@@ -71,7 +71,8 @@ export class OptionSet<O> {
 
   /** Its long flag without the dashes: `listen-port`. */
   flag(name: OptionName<O>): string {
-    return name.replace(/[A-Z]/g, capital => `-${capital.toLowerCase()}`)
+    // Capitals in a row are one word: --broker-ip1 for brokerIP1.
+    return name.replace(/[A-Z]+(?![a-z])|[A-Z]/g, word => `-${word.toLowerCase()}`)
   }
 
   /** Its environment variable: `GANTRY_LISTEN_PORT`. */
