@@ -13,7 +13,7 @@ import {
 import { freePort } from './ports.ts'
 
 const program = join(import.meta.dirname, '..', '..', '..', 'packages', 'gantrymq', 'src', 'bin', 'mqnamesrv.ts')
-const READY_DEADLINE_MS = 15_000
+const READY_DEADLINE_MS = 60_000
 
 /** Starts our name server in this process. Its options have the names of Apache's properties. */
 export async function startOurs(owner: Owner, properties: Properties = {}): Promise<RunningNameServer> {
