@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { createServer as createWebServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { NameServer } from '@gantrymq/namesrv'
 import { nameServerRequests } from '@gantrymq/protocol'
@@ -88,7 +87,6 @@ async function problemOf(codes: string, given: object = {}): Promise<Problem> {
     const found = problems.find(({ code }) => code === codes)
     if (found !== undefined) return found
     await mq.advance({ seconds: 5 })
-    await delay(2)
   }
   return assert.fail(`no ${codes}, but ${problems.map(({ message }) => message).join('; ')}`)
 }

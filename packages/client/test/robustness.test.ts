@@ -6,7 +6,6 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { nameServerRequests } from '@gantrymq/protocol'
 import { RemotingClient } from '@gantrymq/remoting'
 import { type RocketMQ, startRocketMQ } from '@gantrymq/testing'
@@ -24,7 +23,6 @@ const ALL = { topic: 'SELF_TEST_TOPIC' }
 async function until(condition: () => boolean, seconds = 1): Promise<void> {
   for (let step = 0; step < 200 && !condition(); step++) {
     await mq.advance({ seconds })
-    await delay(2)
   }
   assert.ok(condition(), String(condition))
 }
@@ -104,7 +102,6 @@ for (const kind of ['push', 'lite pull'] as const) {
       const untilReceived = async (count: number): Promise<void> => {
         for (let step = 0; step < 200 && received.length < count; step++) {
           await mq.advance({ seconds: 1 })
-          await delay(2)
           await poll()
         }
         assert.equal(received.length, count)
@@ -114,7 +111,6 @@ for (const kind of ['push', 'lite pull'] as const) {
       await admin.topics.delete('Orders', { cluster: 'DefaultCluster' })
       for (let step = 0; step < 5; step++) {
         await mq.advance({ seconds: 5 })
-        await delay(5)
       }
       await admin.topics.create('Orders', ALL, { queues: 1 })
       // The question whether the queue is another one is asked again after a failure.
@@ -157,7 +153,6 @@ test('a lock that the broker grants after the request timed out is given back', 
   const first = await PushConsumer.start({ ...options, onMessage() {}, instanceName: 'first' })
   for (let step = 0; step < 5; step++) {
     await mq.advance({ seconds: 1 })
-    await delay(5)
   }
   await first.close({ drainMs: 0 })
   mq.fail.clear()
@@ -232,7 +227,7 @@ test('without a default topic, a producer of transactions is known to all broker
   for (let step = 0; step < 100; step++) {
     const producers = await admin.producers.ofBroker({ brokerName: 'broker-a' })
     if (producers.has('payments')) return
-    await delay(10)
+    await strict.advance({ ms: 100 })
   }
   assert.fail(`no broker knows ${producer.group}`)
 })
