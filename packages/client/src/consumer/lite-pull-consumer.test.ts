@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit/cluster'
+import { type Position, type TestCluster, type TestClusterOptions, testCluster } from '@gantrymq/testkit/cluster'
 import { forgetsFirstMessages } from '../../test/push-fixture.ts'
 import { ClientError } from '../errors.ts'
 import { text } from '../message/codec.ts'
@@ -367,6 +367,17 @@ test('an offset that the broker no longer has is replaced by the one it suggests
   await broker.commit('Orders', GROUP, 0, 0)
   await cluster.outcome(consumer.assign([queue]))
   assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), [large, 'c'])
+})
+
+test('messages after one with a wrong size are pulled again', async t => {
+  const { cluster, consumer, broker } = await started(t)
+  const entries = ['a', 'b', 'c', 'd'].map(body => broker.put({ topic: 'Orders', body: Buffer.from(body) }))
+  broker.corrupt(entries[1] as Position, bytes => void bytes.writeInt32BE(3, 0))
+  await cluster.outcome(consumer.assign([queue]))
+  await cluster.outcome(consumer.seekToBegin(queue))
+  const seen: string[] = []
+  for (let polls = 0; polls < 4; polls++) seen.push(...bodies(await cluster.outcome(consumer.poll({ timeoutMs: 500 }))))
+  assert.deepEqual(seen, ['a', 'c', 'd'])
 })
 
 test('flow control stops pulling until messages are polled', async t => {

@@ -1,13 +1,4 @@
-import {
-  consumeRequests,
-  type CorruptMessage,
-  matchesTags,
-  PROPERTY,
-  pullFlags,
-  readMessages,
-  responseCodes,
-  type SubscriptionData,
-} from '@gantrymq/protocol'
+import { consumeRequests, pullFlags, responseCodes, type SubscriptionData } from '@gantrymq/protocol'
 import { type Long, pause } from '@gantrymq/remoting'
 import { Deadline } from '../../deadline.ts'
 import { pullChannel, tracePull } from '../../diagnostics.ts'
@@ -20,7 +11,7 @@ import { QueueAge } from '../offsets/new-queue.ts'
 import type { HeldQueue } from '../queue/held-queue.ts'
 import { AT_ONCE_MS, PollLoop } from '../queue/poll-loop.ts'
 import { ProcessQueue } from '../queue/process-queue.ts'
-import type { PullReply } from '../queue/pull-call.ts'
+import { type PullReply, readPulled } from '../queue/pull-call.ts'
 import type { ConsumedQueue, Consumption } from './consumption.ts'
 import type { PauseState, PushContext } from './context.ts'
 
@@ -225,39 +216,18 @@ export class PulledQueue<Body> implements HeldQueue, ConsumedQueue<Body> {
   }
 
   /** Puts the messages of a reply into the process queue. Returns how many there were. */
-  #take({ header, body, code }: PullReply, subscription: SubscriptionData): number {
-    const { consumption, context } = this.#options
-    const asked = this.#nextOffset
-    this.#nextOffset = header.nextBeginOffset
-    const isFound = body !== null && code === responseCodes.SUCCESS
-    const messages = isFound ? this.#messagesOf(body, subscription, asked) : []
+  #take(reply: PullReply, subscription: SubscriptionData): number {
+    const { consumption, context, toMessage } = this.#options
+    const from = { queue: this.queue, subscription, offset: this.#nextOffset }
+    const { views, nextOffset } = readPulled(context, from, reply)
+    const messages = views.map(view => toMessage(view, this.queue))
+    this.#nextOffset = nextOffset
     const newest = messages.at(-1)?.storeTimestamp
     if (newest !== undefined) this.#age.seen(newest)
     if (messages.length > 0) consumption.submit(this, messages, this.process.put(messages))
     // No message waits, so everything before the next offset is done, including filtered and corrupt messages.
     else if (this.process.count === 0) context.offsets.update(this.queue, this.#nextOffset, true)
     return messages.length
-  }
-
-  #messagesOf(body: Buffer, subscription: SubscriptionData, asked: number): ReceivedMessage<Body>[] {
-    let isCutOff = false
-    const views = readMessages(body, corrupt => {
-      this.#report(corrupt)
-      if (corrupt.queueOffset === undefined) isCutOff = true
-    })
-    // The rest of the body cannot be read. It is pulled again, except for one message if not even the first can be read.
-    if (isCutOff) this.#nextOffset = Math.min(this.#nextOffset, (views.at(-1)?.queueOffset ?? asked) + 1)
-    const wanted =
-      subscription.tagsSet.length === 0
-        ? views
-        : views.filter(view => matchesTags(subscription, view.property(PROPERTY.TAGS)))
-    return wanted.map(view => this.#options.toMessage(view, this.queue))
-  }
-
-  #report(corrupt: CorruptMessage): void {
-    const { instance, group, stats } = this.#options.context
-    stats.skipped++
-    instance.log.error({ group, ...this.queue, ...corrupt }, 'corrupt message skipped')
   }
 
   /** The queue continues at another offset. Waiting messages belong to a queue that does not exist any more. */

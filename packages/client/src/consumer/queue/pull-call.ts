@@ -82,18 +82,43 @@ export async function pullQueue<Body>(
 ): Promise<PullResult<Body> & { readonly suggestedBrokerId: number }> {
   const { stats, instance } = context
   const started = instance.clock.elapsed()
-  const { header, body, code } = await traced(context, request, options)
-  const isFound = code === responseCodes.SUCCESS && body !== null
-  const messages = isFound ? await messagesOf(context, request, body) : []
+  const reply = await traced(context, request, options)
+  const { header, code } = reply
+  const { views, nextOffset } = readPulled(context, request, reply)
+  await decompress(views)
+  const messages = views.map(view => context.toMessage(view, request.queue))
   stats.pulled(request.queue.topic, messages.length, instance.clock.elapsed() - started)
   return {
     status: STATUSES[code] ?? 'NO_NEW_MSG',
-    nextOffset: header.nextBeginOffset,
+    nextOffset,
     minOffset: header.minOffset,
     maxOffset: header.maxOffset,
     suggestedBrokerId: header.suggestWhichBrokerId,
     messages,
   }
+}
+
+/** The messages of a reply that match the filter, and the offset to pull next. Messages that cannot be read are reported. */
+export function readPulled(
+  { instance, group, stats }: Pick<PullContext<never>, 'instance' | 'group' | 'stats'>,
+  { queue, subscription, offset }: Pick<PullRequest, 'queue' | 'subscription' | 'offset'>,
+  { header, body, code }: PullReply,
+): { readonly views: readonly MessageView[]; readonly nextOffset: number } {
+  const nextOffset = header.nextBeginOffset
+  if (body === null || code !== responseCodes.SUCCESS) return { views: [], nextOffset }
+  let isCutOff = false
+  const all = readMessages(body, corrupt => {
+    stats.skipped++
+    instance.log.error({ group, ...queue, ...corrupt }, 'corrupt message skipped')
+    if (corrupt.queueOffset === undefined) isCutOff = true
+  })
+  const views =
+    subscription.tagsSet.length === 0
+      ? all
+      : all.filter(view => matchesTags(subscription, view.property(PROPERTY.TAGS)))
+  if (!isCutOff) return { views, nextOffset }
+  // The rest of the body cannot be read. It is pulled again, except for one message if not even the first can be read.
+  return { views, nextOffset: Math.min(nextOffset, (all.at(-1)?.queueOffset ?? offset) + 1) }
 }
 
 async function traced<Body>(
@@ -137,22 +162,6 @@ async function call<Body>(context: PullContext<Body>, request: PullRequest, opti
   const reply = await instance.call(address, declaration, { header }, deadline.options())
   instance.brokers.setVersion(brokerName, address, reply.command.version)
   return reply
-}
-
-async function messagesOf<Body>(
-  { instance, group, stats, toMessage }: PullContext<Body>,
-  { queue, subscription }: PullRequest,
-  body: Buffer,
-): Promise<ReceivedMessage<Body>[]> {
-  const views = readMessages(body, corrupt => {
-    stats.skipped++
-    instance.log.error({ group, ...queue, ...corrupt }, 'corrupt message skipped')
-  })
-  const { tagsSet } = subscription
-  const wanted =
-    tagsSet.length === 0 ? views : views.filter(view => matchesTags(subscription, view.property(PROPERTY.TAGS)))
-  await decompress(wanted)
-  return wanted.map(view => toMessage(view, queue))
 }
 
 /** Decompresses bodies in the thread pool. A body that cannot be decompressed is left alone: reading it throws the reason. */
