@@ -171,3 +171,18 @@ for (const orderly of [false, true]) {
     assert.deepEqual([mine, others], [[0], [1]])
   })
 }
+
+test('a loop that is ended while it waits takes no message from the others', async t => {
+  const cluster = await testCluster(t)
+  await cluster.broker.setTopic('Orders', { readQueues: 1 })
+  const consumer = await startConsumer(cluster)
+  const ended = consumer[Symbol.asyncIterator]()
+  const waits = ended.next()
+  await ended.return?.()
+  assert.deepEqual(await cluster.outcome(waits), { done: true, value: undefined })
+  const other = consumer[Symbol.asyncIterator]().next()
+  cluster.broker.put({ topic: 'Orders' })
+  const { value } = await cluster.outcome(other)
+  assert.equal(value?.queueOffset, 0)
+  await value.ack()
+})

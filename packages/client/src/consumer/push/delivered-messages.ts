@@ -61,7 +61,7 @@ export class DeliveredMessages<Body> implements MessageHandler<Body> {
   #waiting: DeliveredMessage<Body>[] = []
   /** Messages that a loop has taken and not settled. */
   readonly #taken = new Set<DeliveredMessage<Body>>()
-  readonly #waitingLoops: WaitingLoop<Body>[] = []
+  #waitingLoops: WaitingLoop<Body>[] = []
   #loops = 0
   #isClosed = false
 
@@ -104,6 +104,7 @@ export class DeliveredMessages<Body> implements MessageHandler<Body> {
   loop(): AsyncIterableIterator<DeliveredMessage<Body>, undefined> {
     this.#loops++
     let isOver = false
+    const waiting = new Set<WaitingLoop<Body>>()
     const end = (): void => {
       if (!isOver) this.#loops--
       isOver = true
@@ -111,12 +112,15 @@ export class DeliveredMessages<Body> implements MessageHandler<Body> {
     const iterator: AsyncIterableIterator<DeliveredMessage<Body>, undefined> = {
       next: async () => {
         if (isOver) return END
-        const result = await this.#next()
+        const result = await this.#next(waiting)
         if (result.done === true) end()
         return result
       },
       return: async () => {
         end()
+        // A message for a loop that has ended would be settled by no one.
+        this.#waitingLoops = this.#waitingLoops.filter(each => !waiting.has(each))
+        for (const each of waiting) each(END)
         if (this.#isClosed) this.#abandonTaken()
         return END
       },
@@ -125,12 +129,20 @@ export class DeliveredMessages<Body> implements MessageHandler<Body> {
     return iterator
   }
 
-  #next(): Promise<IteratorResult<DeliveredMessage<Body>, undefined>> {
+  /** @param waiting the calls of the same loop that wait for a message */
+  #next(waiting: Set<WaitingLoop<Body>>): Promise<IteratorResult<DeliveredMessage<Body>, undefined>> {
     if (this.#isClosed) return Promise.resolve(END)
     const { promise, resolve } = Promise.withResolvers<IteratorResult<DeliveredMessage<Body>, undefined>>()
+    const give: WaitingLoop<Body> = result => {
+      waiting.delete(give)
+      resolve(result)
+    }
     const message = this.#waiting.shift()
-    if (message === undefined) this.#waitingLoops.push(resolve)
-    else this.#give(message, resolve)
+    if (message !== undefined) this.#give(message, give)
+    else {
+      waiting.add(give)
+      this.#waitingLoops.push(give)
+    }
     return promise
   }
 
