@@ -80,7 +80,7 @@ export function checkedCall(
   return { timeoutMs, signal }
 }
 
-export function timedOut(what: string, ms: number): ClientError {
+function timedOut(what: string, ms: number): ClientError {
   return new ClientError('TIMEOUT', `${what} took longer than ${ms} ms`, { retriable: true, responseCode: 10002 })
 }
 

@@ -105,6 +105,19 @@ test('a message that was sent back arrives through the retry topic', async t => 
   assert.equal(back?.reconsumeTimes, 1)
 })
 
+test('a message that no queue of the retry topic takes is not said to take too long', async t => {
+  const { cluster, broker, consumer, put } = await started(t)
+  await put('a')
+  await broker.setTopic(consumer.retryTopic, { readQueues: 1, perm: 4 })
+  broker.fault('CONSUMER_SEND_MSG_BACK', { answer: 'code', code: 1 })
+  const { messages } = await cluster.outcome(consumer.pull(queue, '*', 0, 1))
+  assert.ok(messages[0])
+  await assert.rejects(cluster.outcome(consumer.sendMessageBack(messages[0])), {
+    code: 'ROUTE_MISSING',
+    message: /No queue of it takes messages \(broker-a has permission 4\)/,
+  })
+})
+
 test('a pull with wrong arguments is refused before it is sent', async t => {
   const { cluster, broker, consumer } = await started(t)
   await assert.rejects(consumer.pull(queue, '*', -1, 1), failure('BAD_OPTION'))

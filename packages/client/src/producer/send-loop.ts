@@ -1,11 +1,11 @@
 import { responseCodes, sendRequests, V5_0_0 } from '@gantrymq/protocol'
 import { pause, type Reply } from '@gantrymq/remoting'
 import type { ClientInstance } from '../instance/client-instance.ts'
-import { Deadline, timedOut } from '../deadline.ts'
+import { Deadline } from '../deadline.ts'
 import { aborted, ClientError, isAccessRefusal, reasonsText, toClientError } from '../errors.ts'
 import type { MessageQueue, SendReceipt, SendStatus } from '../message/message.ts'
 import { findMaster } from '../routes/find-broker.ts'
-import type { KnownTopic } from '../routes/route-cache.ts'
+import { type KnownTopic, noQueue } from '../routes/route-cache.ts'
 import { reasonText } from '../routes/route-reasons.ts'
 import type { ProducerTrace } from '../trace/producer-trace.ts'
 import type { FaultLatency } from './fault-latency.ts'
@@ -87,7 +87,10 @@ export async function sendWithRetries(
   let lastBroker: string | undefined
   for (let left = settings.retries; ; left--) {
     const queue = nextQueue(sender, message.topic, known, lastBroker)
-    if (queue === undefined) break
+    if (queue === undefined) {
+      if (failures.length > 0 || notStored !== undefined) break
+      throw noQueue(message.topic, (sender.instance.routes.peek(message.topic) ?? known).route)
+    }
     try {
       const receipt = await attempt(sender, message, queue, form, deadline, capOf(sender, known, queue, left, deadline))
       if (receipt.status === 'SEND_OK' || !settings.retryNotStored) return receipt
@@ -375,8 +378,7 @@ function mayRetry(error: ClientError, { retryResponseCodes }: ProducerSettings):
 function sendFailed(topic: string, failures: readonly FailedAttempt[], deadline: Deadline): ClientError {
   // A caller that aborts gets ABORTED, whatever failed before.
   if (deadline.signal?.aborted) return aborted(deadline.signal, `sending to ${topic}`)
-  const last = failures.at(-1)
-  if (last === undefined) return timedOut(`sending to ${topic}`, deadline.timeoutMs)
+  const last = failures.at(-1) as FailedAttempt
   if (failures.length === 1 || FINAL.has(last.error.code)) return last.error
   const list = reasonsText(failures.map(({ queue, error }) => ({ who: queue.brokerName, why: error.message })))
   const text = `Send [${failures.length}] times, still failed, cost [${deadline.timeoutMs - deadline.left}]ms, Topic: ${topic}: ${list}`

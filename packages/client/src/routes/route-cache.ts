@@ -264,7 +264,8 @@ function missingRoute(topic: string, { message }: ClientError): ClientError {
   })
 }
 
-function noQueue(topic: string, { queueDatas }: TopicRoute): ClientError {
+/** The error for a topic that takes no messages now. */
+export function noQueue(topic: string, { queueDatas }: TopicRoute): ClientError {
   const perms = queueDatas.map(({ brokerName, perm }) => `${brokerName} has permission ${perm}`).join(', ')
   const text = `No route info of this topic: ${topic}. No queue of it takes messages (${perms || 'it has none'}), or its master is gone`
   return new ClientError('ROUTE_MISSING', text, { responseCode: javaCodes.topicMissing, retriable: true })
