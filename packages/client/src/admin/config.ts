@@ -1,5 +1,6 @@
 import { brokerAdminRequests, type KVTable, nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import { writeProperties } from '@gantrymq/remoting'
+import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import { shown } from '../fields.ts'
 import type { CallOptions } from '../message/message.ts'
@@ -53,15 +54,7 @@ export class Config {
 
   /** A value in the key-value store, null if there is none: getKVConfig. */
   async getKV(namespace: string, key: string, options: CallOptions = {}): Promise<string | null> {
-    const header = { namespace, key }
-    const deadline = this.#calls.deadline(options)
-    try {
-      const reply = await this.#calls.nameServer(nameServerRequests.GET_KV_CONFIG, { header }, deadline)
-      return reply.header.value ?? null
-    } catch (error) {
-      if (isRefusal(error, responseCodes.QUERY_NOT_FOUND)) return null
-      throw error
-    }
+    return await kvValue(this.#calls, { namespace, key }, this.#calls.deadline(options))
   }
 
   /** All values of a namespace: getKVListByNamespace. */
@@ -90,6 +83,21 @@ export class Config {
   async deleteKV(namespace: string, key: string, options: CallOptions = {}): Promise<void> {
     const header = { namespace, key }
     await this.#calls.everyNameServer(nameServerRequests.DELETE_KV_CONFIG, { header }, this.#calls.deadline(options))
+  }
+}
+
+/** A value in the key-value store of the name servers, null if there is none. */
+export async function kvValue(
+  calls: AdminCalls,
+  header: { readonly namespace: string; readonly key: string },
+  deadline: Deadline,
+): Promise<string | null> {
+  try {
+    const reply = await calls.nameServer(nameServerRequests.GET_KV_CONFIG, { header }, deadline)
+    return reply.header.value ?? null
+  } catch (error) {
+    if (isRefusal(error, responseCodes.QUERY_NOT_FOUND)) return null
+    throw error
   }
 }
 

@@ -1,4 +1,5 @@
 import { KEY_SEPARATOR, type MessageView, offsetMessageId, PROPERTY } from '@gantrymq/protocol'
+import { hostText } from '../message/received-message.ts'
 
 /** A message that a query found. */
 export interface FoundMessage {
@@ -60,9 +61,4 @@ export async function foundMessage(view: MessageView): Promise<FoundMessage> {
 
 function keysOf(text: string | undefined): string[] {
   return text === undefined ? [] : text.split(KEY_SEPARATOR).filter(key => key !== '')
-}
-
-/** `ip:port`, an IPv6 address in brackets. */
-export function hostText({ ip, port }: { readonly ip: string; readonly port: number }): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }

@@ -12,9 +12,10 @@ import type { Reply } from '@gantrymq/remoting'
 import { Deadline } from '../deadline.ts'
 import { ClientError, toClientError } from '../errors.ts'
 import type { CallOptions, MessageQueue } from '../message/message.ts'
+import { hostText } from '../message/received-message.ts'
 import { readQueues } from '../routes/routes.ts'
 import { type AdminCalls, isEnded } from './calls.ts'
-import { type FoundMessage, foundMessage, hostText } from './found-message.ts'
+import { type FoundMessage, foundMessage } from './found-message.ts'
 
 /** The messages of a key to find. */
 export interface KeyQuery extends CallOptions {

@@ -4,7 +4,6 @@ import {
   nameServerRequests,
   PERM_READ,
   PERM_WRITE,
-  responseCodes,
   type TopicConfig,
   type TopicRoute,
   topicProblem,
@@ -14,7 +13,8 @@ import type { Deadline } from '../deadline.ts'
 import { ClientError } from '../errors.ts'
 import type { CallOptions } from '../message/message.ts'
 import type { RouteReason } from '../routes/route-reasons.ts'
-import { type AdminCalls, askEach, given, isRefusal, isUnsupported, type Target } from './calls.ts'
+import { type AdminCalls, askEach, given, isUnsupported, type Target } from './calls.ts'
+import { kvValue } from './config.ts'
 
 /** The settings of a topic. */
 export interface TopicSettings {
@@ -204,18 +204,8 @@ export class Topics {
 
   /** The order configuration of a topic, `broker:queues;broker:queues`; null if it has none. */
   async orderConf(topic: string, options: CallOptions = {}): Promise<string | null> {
-    const header = { namespace: ORDER_NAMESPACE, key: topic }
-    try {
-      const reply = await this.#calls.nameServer(
-        nameServerRequests.GET_KV_CONFIG,
-        { header },
-        this.#calls.deadline(options),
-      )
-      return reply.header.value ?? null
-    } catch (error) {
-      if (isRefusal(error, responseCodes.QUERY_NOT_FOUND)) return null
-      throw error
-    }
+    const at = { namespace: ORDER_NAMESPACE, key: topic }
+    return await kvValue(this.#calls, at, this.#calls.deadline(options))
   }
 
   /** Sets the order configuration at all name servers, or removes it if it is null: createOrUpdateOrderConf. */

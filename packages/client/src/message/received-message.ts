@@ -157,6 +157,7 @@ function poppedFrom(topic: string, group: string | undefined): string {
   return start !== undefined && topic.startsWith(start) ? topic.slice(start.length) : topic
 }
 
-function hostText({ ip, port }: { readonly ip: string; readonly port: number }): string {
+/** `ip:port`, an IPv6 address in brackets. */
+export function hostText({ ip, port }: { readonly ip: string; readonly port: number }): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }
