@@ -2,14 +2,10 @@ import java.nio.charset.StandardCharsets;
 import java.text.SimpleDateFormat;
 import java.util.ArrayList;
 import java.util.Date;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.consumer.AllocateMessageQueueStrategy;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.MessageSelector;
@@ -24,14 +20,12 @@ import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAverage
 import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueConsistentHash;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.utils.MessageUtil;
-import org.apache.rocketmq.common.ServiceState;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /** Commands of push consumers. Each received message is printed as an event before it is acknowledged. */
 final class JavaConsumers {
     private static final Map<String, DefaultMQPushConsumer> CONSUMERS = new ConcurrentHashMap<>();
-    private static final long[] REBALANCE_AFTER_MS = {1_500, 3_000, 6_000};
     private static DefaultMQProducer replies;
 
     static void addTo(Map<String, JavaClient.Command> commands) {
@@ -43,13 +37,6 @@ final class JavaConsumers {
         });
         commands.put("resume", args -> {
             consumer(args).resume();
-            return null;
-        });
-        // By itself Apache asks for routes every 30 s and rebalances every 20 s.
-        commands.put("rebalance", args -> {
-            var instance = consumer(args).getDefaultMQPushConsumerImpl().getmQClientFactory();
-            instance.updateTopicRouteInfoFromNameServer();
-            instance.rebalanceImmediately();
             return null;
         });
         commands.put("stopConsumer", args -> {
@@ -78,33 +65,10 @@ final class JavaConsumers {
         }
         listen(consumer, args);
         consumer.start();
-        rebalanceUntilAssigned(consumer);
         CONSUMERS.put(args.text("consumer"), consumer);
         return Map.of("clientId", consumer.buildMQClientId().contains("DEFAULT")
             ? consumer.buildMQClientId()
             : consumer.getDefaultMQPushConsumerImpl().getmQClientFactory().getClientId());
-    }
-
-    /**
-     * Makes a consumer without queues rebalance again. Apache's first rebalance has no effect if another heartbeat is under way,
-     * if a broker or a route is not known yet, or if ServiceThread.waitForRunning resets the signal that was just given. The next
-     * one comes 20 s later.
-     */
-    private static void rebalanceUntilAssigned(DefaultMQPushConsumer consumer) {
-        var impl = consumer.getDefaultMQPushConsumerImpl();
-        for (long ms : REBALANCE_AFTER_MS) {
-            CompletableFuture.delayedExecutor(ms, TimeUnit.MILLISECONDS).execute(() -> {
-                if (impl.getServiceState() != ServiceState.RUNNING || hasQueueOfEachTopic(consumer)) return;
-                impl.getmQClientFactory().updateTopicRouteInfoFromNameServer();
-                impl.getmQClientFactory().rebalanceImmediately();
-            });
-        }
-    }
-
-    private static boolean hasQueueOfEachTopic(DefaultMQPushConsumer consumer) {
-        Set<Object> topics = new HashSet<>();
-        for (Map<String, Object> queue : queuesOf(consumer)) topics.add(queue.get("topic"));
-        return topics.containsAll(consumer.getDefaultMQPushConsumerImpl().getSubscriptionInner().keySet());
     }
 
     /** Waits for messages that were printed but not yet acknowledged: after a shutdown they would arrive again. */

@@ -48,10 +48,7 @@ export function filters(cluster: () => Cluster, { sender, receiver }: Direction)
   })
 }
 
-/**
- * Creates the retry topic of a new group. Otherwise the consumer would find its queue at the next rebalance, in Java every
- * 20 s.
- */
+/** Creates the retry topic of a new group. Otherwise the consumer would find its queue at a later rebalance. */
 async function groupWithRetries(cluster: Cluster): Promise<string> {
   const group = unique('group')
   await cluster.createTopic(`%RETRY%${group}`, 1)

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Admin } from '@gantrymq/client'
-import type { MessageToSend, Queue, ClientUnderTest, ConsumerUnderTest } from '../drivers/client-under-test.ts'
+import type { MessageToSend, Queue, ClientUnderTest } from '../drivers/client-under-test.ts'
 import type { Cluster } from './cluster.ts'
 import { eventually } from '../eventually.ts'
 import { unique } from '../unique.ts'
-import { JavaConsumer } from '../drivers/java-client.ts'
 import type { Owner } from '../launch/launched-program.ts'
 import type { LaunchedServer } from '../launch/launcher.ts'
 import { ask } from '../wire/raw-connection.ts'
@@ -43,24 +42,16 @@ async function checkStart(
     const settings = { group: unique('group'), subscriptions: { [topic]: '*' }, from, fromTime }
     const consumer = await client.consume(t, settings)
     // A group that starts at the last message has its offset when it holds the queue.
-    await withRebalances(consumer, async () => assert.ok((await consumer.queues()).some(each => each.topic === topic)))
+    await eventually(async () => assert.ok((await consumer.queues()).some(each => each.topic === topic)), CONSUMED_MS)
     return { from, consumer }
   }
   const started = await Promise.all([start('first'), start('last'), start('time')])
   await cluster.java.send([{ topic, body: 'four' }], { queue: queueOf(cluster, topic) })
   for (const { from, consumer } of started) {
-    await withRebalances(consumer, async () => {
+    await eventually(async () => {
       assert.deepEqual(consumer.received.texts.toSorted(), wanted[from].toSorted(), from)
-    })
+    }, CONSUMED_MS)
   }
-}
-
-/** Repeats a check and lets Java rebalance each time; by itself it does so every 20 s only. */
-async function withRebalances(consumer: ConsumerUnderTest, check: () => Promise<void>): Promise<void> {
-  await eventually(async () => {
-    if (consumer instanceof JavaConsumer) await consumer.rebalance()
-    await check()
-  }, CONSUMED_MS)
 }
 
 /** Where a new group starts. `old` is a topic of `makeOldTopics`. */

@@ -1,4 +1,4 @@
-// A Java consumer finds a new topic when it next rebalances, every 20 s, or next asks for routes, every 30 s.
+// Mostly a second is enough, but a Java consumer may miss a rebalance, and a busy machine is slow.
 const ARRIVAL_MS = 75_000
 const SHOWN = 20
 

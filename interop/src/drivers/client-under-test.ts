@@ -1,7 +1,7 @@
 import type { Arrivals } from './arrivals.ts'
 import type { Owner } from '../launch/launched-program.ts'
 
-/** How long a request waits for its reply: a Java consumer may get its first queues only after 20 s. */
+/** How long a request waits for its reply: a Java consumer may get its first queues only at a later rebalance. */
 export const REQUEST_MS = 40_000
 
 /** A queue of a topic. */

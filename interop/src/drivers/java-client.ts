@@ -93,11 +93,6 @@ export class JavaConsumer implements ConsumerUnderTest {
     return this.#java.ask<JavaHeldQueue[]>('queues', { consumer: this.name })
   }
 
-  /** Asks for routes and rebalances now. */
-  async rebalance(): Promise<void> {
-    await this.#java.ask('rebalance', { consumer: this.name })
-  }
-
   async suspend(): Promise<void> {
     await this.#java.ask('suspend', { consumer: this.name })
   }

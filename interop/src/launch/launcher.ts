@@ -314,6 +314,12 @@ async function startBroker(owner: Owner, start: BrokerStart): Promise<LaunchedSe
   return serve(owner, { port, folder, launch, isReady, deadlineMs: BROKER_READY_DEADLINE_MS })
 }
 
+/**
+ * How often consumers rebalance, milliseconds; the default is 20 s. The first rebalance has no effect if another heartbeat is under
+ * way, if a broker or a route is not known yet, or if ServiceThread.waitForRunning resets the signal that was just given.
+ */
+const REBALANCE_OFTEN = '-Drocketmq.client.rebalance.waitInterval=1000'
+
 /** Starts one of the Java programs of `interop/java` with the client of a release. */
 export async function startProgram(
   owner: Owner,
@@ -323,7 +329,8 @@ export async function startProgram(
   flags: readonly string[] = [],
 ): Promise<LaunchedProgram> {
   const folder = await temporaryFolder(owner)
-  const program = await launchJava(release, mainClass, args.map(String), { heap: PROGRAM_HEAP, folder, flags })
+  const own = [...flags, REBALANCE_OFTEN]
+  const program = await launchJava(release, mainClass, args.map(String), { heap: PROGRAM_HEAP, folder, flags: own })
   owner.after(() => program.kill())
   return program
 }
