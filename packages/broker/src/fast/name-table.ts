@@ -34,7 +34,11 @@ export class NameTable {
 
 /** Whether `bytes[start, end)` are these. */
 export function isEqual(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
-  if (known.length !== end - start) return false
-  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false
+  return known.length === end - start && areSame(known, 0, bytes, start, known.length)
+}
+
+/** Whether `length` bytes of `a` from `atA` are those of `b` from `atB`. */
+export function areSame(a: Buffer, atA: number, b: Buffer, atB: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[atA + i] !== b[atB + i]) return false
   return true
 }

@@ -1,5 +1,5 @@
 import { PROPERTY } from '@gantrymq/protocol'
-import { NameTable } from './name-table.ts'
+import { areSame, isEqual, NameTable } from './name-table.ts'
 
 const NAME_END = 1
 const VALUE_END = 2
@@ -73,7 +73,7 @@ export class PlainProperties {
       this.uniqueEnd = stop
       return isAlphanumeric(bytes, split + 1, stop)
     }
-    return name === WAIT && isTrue(bytes, split + 1, stop)
+    return name === WAIT && isEqual(TRUE, bytes, split + 1, stop)
   }
 
   #isRepeated(bytes: Buffer, at: number, split: number, count: number): boolean {
@@ -81,9 +81,7 @@ export class PlainProperties {
       const start = this.#starts[earlier] as number
       const length = split - at
       if ((this.#ends[earlier] as number) - start !== length) continue
-      let same = 0
-      while (same < length && bytes[start + same] === bytes[at + same]) same++
-      if (same === length) return true
+      if (areSame(bytes, start, bytes, at, length)) return true
     }
     return false
   }
@@ -95,11 +93,5 @@ function isAlphanumeric(bytes: Buffer, start: number, end: number): boolean {
     const letter = byte | 0x20
     if (!((byte >= 0x30 && byte <= 0x39) || (letter >= 0x61 && letter <= 0x7a))) return false
   }
-  return true
-}
-
-function isTrue(bytes: Buffer, start: number, end: number): boolean {
-  if (end - start !== TRUE.length) return false
-  for (let i = 0; i < TRUE.length; i++) if (bytes[start + i] !== TRUE[i]) return false
   return true
 }

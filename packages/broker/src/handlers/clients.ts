@@ -9,10 +9,8 @@ import {
 import { type Command, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 import { NO_BODY } from '../remarks.ts'
+import { topicSysFlagOf } from '../sending/send-checks.ts'
 import type { Client, ConsumerBeat } from '../clients/client-registry.ts'
-
-/** Bit of a topic's sys flag: consumers of other units subscribe to it (Apache's TopicSysFlag). */
-const UNIT_SUBSCRIPTION = 2
 
 /** A refusal names so many groups at most. */
 const NAMED_GROUPS = 3
@@ -111,11 +109,12 @@ function beatConsumer(beat: ConsumerBeat, client: Client, context: BrokerContext
   const group = groups.find(groupName)
   // A group that an operator must create first, or whose name is invalid, is left out, and its pulls are refused.
   if (group === undefined) return undefined
+  const topic = retryTopicOf(groupName)
   topics.inner({
-    topic: retryTopicOf(groupName),
+    topic,
     queueNums: group.retryQueueNums,
     perm: PERM_READ | PERM_WRITE,
-    sysFlag: unitMode ? UNIT_SUBSCRIPTION : 0,
+    sysFlag: topicSysFlagOf({ topic, unitMode: unitMode === true }),
     order: subscriptionDataSet.some(({ topic }) => topics.get(topic)?.order),
   })
   const result = clients.beatConsumer(beat, client)

@@ -1,15 +1,6 @@
-import {
-  isReadable,
-  popTopic,
-  responseCodes,
-  type SubscriptionData,
-  type SubscriptionGroupConfig,
-  subscriptionOf,
-  type TopicConfig,
-} from '@gantrymq/protocol'
-import { RemotingError } from '@gantrymq/remoting'
-import { isTagType, type TagFilter, tagFilter } from '../pulling/pull-checks.ts'
-import { FAQ } from '../remarks.ts'
+import { isReadable, popTopic, responseCodes, type SubscriptionGroupConfig, type TopicConfig } from '@gantrymq/protocol'
+import { filterOfSubscription, givenSubscription, type TagFilter } from '../pulling/pull-checks.ts'
+import { FAQ, illegalQueueRemark, topicMissingRemark } from '../remarks.ts'
 import type { Refused } from '../sending/send-checks.ts'
 
 const {
@@ -19,8 +10,6 @@ const {
   NO_PERMISSION,
   POLLING_TIMEOUT,
   SUBSCRIPTION_GROUP_NOT_EXIST,
-  SUBSCRIPTION_PARSE_FAILED,
-  SYSTEM_ERROR,
   TOPIC_NOT_EXIST,
 } = responseCodes
 
@@ -100,12 +89,12 @@ function checkTarget(
   { topic: topicName, consumerGroup, queueId }: PopTarget,
   { topic, group, consumer }: PopRules,
 ): Refused | undefined {
-  if (topic === undefined) return topicMissing(topicName)
+  if (topic === undefined) return { code: TOPIC_NOT_EXIST, remark: topicMissingRemark(topicName) }
   if (!isReadable(topic.perm)) {
     return { code: NO_PERMISSION, remark: `the topic[${topicName}] peeking message is forbidden` }
   }
   if (queueId >= topic.readQueueNums) {
-    return { code: INVALID_PARAMETER, remark: illegalQueue(queueId, topic, consumer) }
+    return { code: INVALID_PARAMETER, remark: illegalQueueRemark(queueId, topic, consumer) }
   }
   if (group === undefined) {
     const remark = `subscription group [${consumerGroup}] does not exist, ${FAQ}`
@@ -118,15 +107,8 @@ function checkTarget(
 /** The filter that a pop brings; without one it gets all messages. */
 function filterOf({ topic, exp, expType = 'TAG' }: Pick<PopHeader, 'topic' | 'exp' | 'expType'>): PopAllowed | Refused {
   if (exp === undefined || exp === '') return { accepts: undefined }
-  let subscription: SubscriptionData
-  try {
-    subscription = subscriptionOf(topic, expType === 'TAG' || expType === '' ? exp : { sql: exp }, 0)
-  } catch (error) {
-    if (!(error instanceof RemotingError)) throw error
-    return { code: SUBSCRIPTION_PARSE_FAILED, remark: "parse the consumer's subscription failed" }
-  }
-  if (isTagType(subscription)) return { accepts: tagFilter(subscription) }
-  return { code: SYSTEM_ERROR, remark: `The broker does not support consumer to filter message by ${expType}` }
+  const accepts = filterOfSubscription(givenSubscription(topic, exp, expType, 0))
+  return typeof accepts === 'object' ? accepts : { accepts }
 }
 
 /** What an acknowledgement, or a change of the invisible time, names. */
@@ -174,15 +156,7 @@ function checkAckQueue(
   topic: TopicConfig | undefined,
   consumer: string,
 ): Refused | undefined {
-  if (topic === undefined) return topicMissing(topicName)
+  if (topic === undefined) return { code: TOPIC_NOT_EXIST, remark: topicMissingRemark(topicName) }
   if (queueId >= 0 && queueId < topic.readQueueNums) return undefined
-  return { code: MESSAGE_ILLEGAL, remark: illegalQueue(queueId, topic, consumer) }
-}
-
-function topicMissing(topic: string): Refused {
-  return { code: TOPIC_NOT_EXIST, remark: `topic[${topic}] not exist, apply first please! ${FAQ}` }
-}
-
-function illegalQueue(queueId: number, { topicName, readQueueNums }: TopicConfig, consumer: string): string {
-  return `queueId[${queueId}] is illegal, topic:[${topicName}] topicConfig.readQueueNums:[${readQueueNums}] consumer:[/${consumer}]`
+  return { code: MESSAGE_ILLEGAL, remark: illegalQueueRemark(queueId, topic, consumer) }
 }

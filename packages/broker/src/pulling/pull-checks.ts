@@ -9,7 +9,7 @@ import {
 } from '@gantrymq/protocol'
 import { RemotingError } from '@gantrymq/remoting'
 import type { ConsumerGroup } from '../clients/client-registry.ts'
-import { FAQ } from '../remarks.ts'
+import { FAQ, illegalQueueRemark, topicMissingRemark } from '../remarks.ts'
 import type { Refused } from '../sending/send-checks.ts'
 import type { PullHeader } from './pull-reply.ts'
 
@@ -62,24 +62,16 @@ export function checkPull(header: PullHeader, rules: PullRules): PullAllowed | R
     return forbidden(`subscription group no permission, ${consumerGroup}`)
   }
   if (topic === undefined) {
-    return { code: TOPIC_NOT_EXIST, remark: `topic[${topicName}] not exist, apply first please! ${FAQ}` }
+    return { code: TOPIC_NOT_EXIST, remark: topicMissingRemark(topicName) }
   }
   if (!isReadable(topic.perm)) {
     return forbidden(`the topic[${topicName}] pulling message is forbidden`)
   }
   if (queueId < 0 || queueId >= topic.readQueueNums) {
-    const remark =
-      `queueId[${queueId}] is illegal, topic:[${topicName}] ` +
-      `topicConfig.readQueueNums:[${topic.readQueueNums}] consumer:[/${rules.consumer}]`
-    return { code: INVALID_PARAMETER, remark }
+    return { code: INVALID_PARAMETER, remark: illegalQueueRemark(queueId, topic, rules.consumer) }
   }
-  const subscription = subscriptionOfPull(header, rules, group)
-  if ('remark' in subscription) return subscription
-  if (!isTagType(subscription)) {
-    const remark = `The broker does not support consumer to filter message by ${subscription.expressionType}`
-    return { code: SYSTEM_ERROR, remark }
-  }
-  return { group, topic, accepts: tagFilter(subscription) }
+  const accepts = filterOfSubscription(subscriptionOfPull(header, rules, group))
+  return typeof accepts === 'object' ? accepts : { group, topic, accepts }
 }
 
 function subscriptionOfPull(
@@ -87,8 +79,10 @@ function subscriptionOfPull(
   rules: PullRules,
   group: SubscriptionGroupConfig,
 ): SubscriptionData | Refused {
-  if ((header.sysFlag & pullFlags.subscription) !== 0) return givenSubscription(header)
   const { consumerGroup, topic, subVersion } = header
+  if ((header.sysFlag & pullFlags.subscription) !== 0) {
+    return givenSubscription(topic, header.subscription ?? '', header.expressionType ?? 'TAG', subVersion)
+  }
   const { consumers, isForbidden } = rules
   if (consumers === undefined) {
     return { code: SUBSCRIPTION_NOT_EXIST, remark: `the consumer's group info not exist${FAQ}` }
@@ -111,14 +105,15 @@ function subscriptionOfPull(
   return known
 }
 
-function givenSubscription({
-  topic,
-  subscription = '',
-  expressionType = 'TAG',
-  subVersion,
-}: PullHeader): SubscriptionData | Refused {
+/** The subscription that a request brings. */
+export function givenSubscription(
+  topic: string,
+  expression: string,
+  expressionType: string,
+  subVersion: number,
+): SubscriptionData | Refused {
   try {
-    const data = subscriptionOf(topic, expressionType === 'TAG' ? subscription : { sql: subscription }, subVersion)
+    const data = subscriptionOf(topic, isTagType(expressionType) ? expression : { sql: expression }, subVersion)
     return { ...data, expressionType }
   } catch (error) {
     if (!(error instanceof RemotingError)) throw error
@@ -126,8 +121,15 @@ function givenSubscription({
   }
 }
 
-/** Whether a subscription selects by tags. The broker has no filter of another type. */
-export function isTagType({ expressionType }: SubscriptionData): boolean {
+/** The filter of a subscription. The broker has no filters but those by tags. */
+export function filterOfSubscription(subscription: SubscriptionData | Refused): TagFilter | Refused {
+  if ('remark' in subscription) return subscription
+  const { expressionType } = subscription
+  if (isTagType(expressionType)) return tagFilter(subscription)
+  return { code: SYSTEM_ERROR, remark: `The broker does not support consumer to filter message by ${expressionType}` }
+}
+
+function isTagType(expressionType: string): boolean {
   return expressionType === '' || expressionType === 'TAG'
 }
 

@@ -70,11 +70,11 @@ export function queueOf(queueId: number, topic: TopicConfig, producer: string, r
   return Math.floor(random * topic.writeQueueNums)
 }
 
-/** Bits of a topic's sys flag (Apache's TopicSysFlag). */
+/** Bits of a topic's sys flag (Apache's TopicSysFlag): it belongs to a unit; consumers of other units subscribe to it. */
 const UNIT = 1
 const UNIT_SUBSCRIPTION = 2
 
-/** The sys flag of a topic that a send creates. */
+/** The sys flag of a topic that a send, or the heartbeat of a consumer, creates. */
 export function topicSysFlagOf({ topic, unitMode = false }: Pick<SendHeader, 'topic' | 'unitMode'>): number {
   if (!unitMode) return 0
   return isRetryTopic(topic) ? UNIT_SUBSCRIPTION : UNIT
