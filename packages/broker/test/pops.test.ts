@@ -252,13 +252,13 @@ test('a changed invisible time counts from then on, with a new receipt', async t
   assert.equal(backlogOf(mq), 0)
 })
 
-/** Acknowledges messages of queue 1 with one request. Offset 400 does not exist. */
+/** Acknowledges messages of queue 1 with one request, which has an entry for each list. Offset 400 does not exist. */
 async function acknowledgeBits(
   { client, brokerAddress }: InMemory,
   { reviveQid, popTime }: PopReply['header'],
-  bits: number[],
+  ...lists: readonly number[][]
 ) {
-  const ack = {
+  const entry = {
     consumerGroup: GROUP,
     topic: 'Orders',
     retry: '0',
@@ -267,9 +267,9 @@ async function acknowledgeBits(
     reviveQueueId: reviveQid,
     popTime,
     invisibleTime: INVISIBLE_MS,
-    bits,
   }
-  await client.call(brokerAddress, popRequests.BATCH_ACK_MESSAGE, { body: { brokerName: 'broker-a', acks: [ack] } })
+  const acks = lists.map(bits => ({ ...entry, bits }))
+  await client.call(brokerAddress, popRequests.BATCH_ACK_MESSAGE, { body: { brokerName: 'broker-a', acks } })
 }
 
 test('several ordered messages are acknowledged by their bits, and bits without a message are passed over', async t => {
@@ -278,6 +278,17 @@ test('several ordered messages are acknowledged by their bits, and bits without 
   const { header } = await pop(mq, { order: true, maxMsgNums: 2 })
   await acknowledgeBits(mq, header, [0, 1, 400])
   assert.deepEqual(bodiesOf(await pop(mq, { order: true })), ['c'])
+})
+
+test('an ordered message that was not popped is refused, and the others of its request are acknowledged', async t => {
+  const mq = await brokerInMemory(t)
+  for (const body of ['a', 'b', 'c', 'd']) await sendMessage(mq, {}, body)
+  const { header } = await pop(mq, { order: true, maxMsgNums: 2 })
+  await assert.rejects(acknowledgeBits(mq, header, [3], [0, 1]), {
+    responseCode: 13,
+    remark: /^offset is illegal, key:/,
+  })
+  assert.deepEqual(bodiesOf(await pop(mq, { order: true })), ['c', 'd'])
 })
 
 test('several messages are acknowledged by their bits', async t => {

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { readRecallHandle, sendRequests } from '@gantrymq/protocol'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
 import { messagesIn, sendMessage, settle } from './requests.ts'
+import { StoppableDisk } from './stoppable-disk.ts'
 
 const TIMER_TOPIC = 'rmq_sys_wheel_timer'
 const DAY_MS = 86_400_000
@@ -112,6 +113,23 @@ test('a message is recalled by the handle of its receipt', async t => {
   await passes(mq, 61_000)
   assert.deepEqual(await bodiesIn(mq), ['other'])
   await assert.rejects(recall({ topic: 'Orders', recallHandle }), { responseCode: 604, remark: /timestamp invalid/ })
+})
+
+test('a message that is being stored again while it waits for days is recalled, too', async t => {
+  const disk = new StoppableDisk()
+  const mq = await brokerInMemory(t, { disk, flushDiskType: 'SYNC_FLUSH', recallMessageEnable: true })
+  const { header: sent } = await sendMessage(mq, { properties: properties({ TIMER_DELAY_SEC: 259_000 }) })
+  const goOn = disk.stop()
+  t.after(goOn)
+  await sleeps(mq, 2.5 * DAY_MS)
+  const header = { topic: 'Orders', recallHandle: sent.recallHandle ?? '' }
+  const recalled = mq.client.call(mq.brokerAddress, sendRequests.RECALL_MESSAGE, { header })
+  await settle()
+  goOn()
+  assert.equal((await recalled).header.msgId, 'u1')
+  await sleeps(mq, DAY_MS)
+  assert.equal((await messagesIn(mq, TIMER_TOPIC, 0)).length, 3, 'the message, its copy and the recall')
+  assert.deepEqual(await bodiesIn(mq), [])
 })
 
 test('recalls are refused unless the option allows them, as in Apache', async t => {

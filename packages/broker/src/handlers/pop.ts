@@ -67,16 +67,21 @@ export const popHandlers: PopHandlers = {
     const range = rangeOf(queue, context)
     refuse(checkAck({ topic, queueId, offset }, context.topics.get(topic), range, peer.remoteAddress))
     const { popTime, reviveQueueId } = readPopReceipt(extraInfo)
-    acknowledge({ queue, offset, popTime, isOrdered: reviveQueueId === POP_ORDER_REVIVE_QUEUE }, peer, popping, context)
+    const isOrdered = reviveQueueId === POP_ORDER_REVIVE_QUEUE
+    const unknown = acknowledge({ queue, offset, popTime, isOrdered }, peer, popping, context)
+    if (unknown !== undefined) throw unknown
     return {}
   },
 
   BATCH_ACK_MESSAGE({ body, peer }, context) {
     const popping = poppingOf(context)
     if (body === null || body.acks.length === 0) throw new ResponseError(NO_MESSAGE, '')
-    for (const ack of body.acks) {
-      for (const each of acksIn(ack, context)) acknowledge(each, peer, popping, context)
+    let unknown: ResponseError | undefined
+    for (const each of body.acks.flatMap(ack => acksIn(ack, context))) {
+      unknown = acknowledge(each, peer, popping, context) ?? unknown
     }
+    // As in Apache, all others are acknowledged.
+    if (unknown !== undefined) throw unknown
     return {}
   },
 
@@ -220,31 +225,33 @@ function acksIn(ack: BatchAck, context: BrokerContext): Ack[] {
   return offsets.map(offset => ({ queue, offset, popTime, isOrdered }))
 }
 
-/** @throws ResponseError */
-function acknowledge(ack: Ack, peer: Peer, popping: Popping, context: BrokerContext): void {
-  if (ack.isOrdered) acknowledgeOrdered(ack, peer, popping, context)
-  else popping.acknowledge(ack.queue, ack.offset, ack.popTime)
+/** @returns the refusal of an ordered message that the group has not popped */
+function acknowledge(ack: Ack, peer: Peer, popping: Popping, context: BrokerContext): ResponseError | undefined {
+  if (ack.isOrdered) return acknowledgeOrdered(ack, peer, popping, context)
+  popping.acknowledge(ack.queue, ack.offset, ack.popTime)
+  return undefined
 }
 
-/** Source: Apache's AckMessageProcessor.ackOrderly. @throws ResponseError */
+/** Source: Apache's AckMessageProcessor.ackOrderly. */
 function acknowledgeOrdered(
   { queue, offset, popTime }: Ack,
   { remoteAddress }: Peer,
   popping: Popping,
   { offsets }: BrokerContext,
-): void {
+): ResponseError | undefined {
   const { topic, group, queueId } = queue
   const committed = offsets.get(topic, group, queueId) ?? -1
-  if (offset < committed) return
+  if (offset < committed) return undefined
   const result = popping.acknowledgeOrdered(queue, offset, popTime)
-  if (result === 'stale') return
+  if (result === 'stale') return undefined
   if (result === 'unknown') {
     const key = `${topic}@${group}@${queueId}`
     const remark = `offset is illegal, key:${key}, old:${committed}, commit:${offset}, next:-1, /${remoteAddress}`
-    throw new ResponseError(MESSAGE_ILLEGAL, remark)
+    return new ResponseError(MESSAGE_ILLEGAL, remark)
   }
   if (!offsets.isReset(topic, group, queueId)) offsets.commit(topic, group, queueId, result.next)
   popping.freed(queue)
+  return undefined
 }
 
 function rulesOf({ topic, consumerGroup }: PopTarget, peer: Peer, { settings, host, groups, topics }: BrokerContext) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isRoll, type NewTimer, TimerTable } from './timer-table.ts'
+import { isRoll, type NewTimer, type Timer, TimerTable } from './timer-table.ts'
 
 const DAY_MS = 86_400_000
 const timer = (outMs: number, key = 'Orders+u1'): NewTimer => ({ outMs, key, position: 0, enqueuedAt: 0 })
@@ -39,6 +39,30 @@ test('a message is cancelled by its key and its time', () => {
     table.takeDue(9000).map(({ key }) => key),
     ['Orders+u2'],
   )
+})
+
+test('a message that is being stored can be cancelled: it does not wait on', () => {
+  for (const waitOn of [
+    (table: TimerTable, due: Timer) => table.retry(due, 7000),
+    (table: TimerTable, due: Timer) => table.addAgain(due, 100, 6000),
+  ]) {
+    const table = new TimerTable(10)
+    table.add(timer(5000), 0)
+    const [due] = table.takeDue(6000)
+    assert.ok(due)
+    assert.deepEqual([table.isCancelled(due), table.cancel('Orders+u1', 5000)], [false, true])
+    assert.equal(table.isCancelled(due), true)
+    waitOn(table, due)
+    assert.deepEqual([table.size, table.takeDue(9000)], [0, []])
+  }
+})
+
+test('a message that was delivered cannot be cancelled', () => {
+  const table = new TimerTable(10)
+  table.add(timer(5000), 0)
+  const [due] = table.takeDue(6000)
+  assert.equal(due && table.end(due), true)
+  assert.equal(table.cancel('Orders+u1', 5000), false)
 })
 
 test('a full table says so, until messages were delivered', () => {

@@ -26,6 +26,8 @@ export class TimerTable {
   readonly #maxTimers: number
   readonly #due = new DueSets<Timer>()
   readonly #byKey = new Map<string, Timer>()
+  /** Timers that were due, and whose messages are being stored. They can still be cancelled. */
+  readonly #taken = new Set<Timer>()
   #size = 0
 
   constructor(maxTimers: number) {
@@ -45,36 +47,51 @@ export class TimerTable {
     this.#put({ ...timer, due: dueAt(timer.outMs, now) })
   }
 
-  /** Adds a timer that could not be delivered. */
-  retry(timer: Timer, due: number): void {
-    this.#put({ ...timer, due })
-  }
-
   /** Cancels the message with this key that is due at this time. @returns whether there is one */
   cancel(key: string, outMs: number): boolean {
     const timer = this.#byKey.get(key)
     if (timer?.outMs !== outMs) return false
+    this.#byKey.delete(key)
+    if (this.#taken.delete(timer)) return true
     this.#due.delete(timer)
-    this.#forget(timer)
+    this.#size--
     return true
   }
 
-  /** Removes and returns what is due. */
+  /** Removes and returns what is due. Each timer is given back with `retry`, `addAgain` or `end`. */
   takeDue(now: number): Timer[] {
     const timers = this.#due.take(now)
-    for (const timer of timers) this.#forget(timer)
+    this.#size -= timers.length
+    for (const timer of timers) this.#taken.add(timer)
     return timers
+  }
+
+  /** Whether a timer that was taken has been cancelled since. */
+  isCancelled(timer: Timer): boolean {
+    return !this.#taken.has(timer)
+  }
+
+  /** Has a timer that was taken wait on, because its message could not be stored; unless it was cancelled. */
+  retry(timer: Timer, due: number): void {
+    if (this.end(timer)) this.#put({ ...timer, due })
+  }
+
+  /** Has a timer that was taken wait on with the message that was stored again; unless it was cancelled. */
+  addAgain(timer: Timer, position: number, now: number): void {
+    if (this.end(timer)) this.add({ ...timer, position, enqueuedAt: now }, now)
+  }
+
+  /** Forgets a timer that was taken. @returns false if it was cancelled */
+  end(timer: Timer): boolean {
+    if (!this.#taken.delete(timer)) return false
+    if (this.#byKey.get(timer.key) === timer) this.#byKey.delete(timer.key)
+    return true
   }
 
   #put(timer: Timer): void {
     this.#due.add(timer)
     if (timer.key !== '') this.#byKey.set(timer.key, timer)
     this.#size++
-  }
-
-  #forget(timer: Timer): void {
-    if (this.#byKey.get(timer.key) === timer) this.#byKey.delete(timer.key)
-    this.#size--
   }
 }
 

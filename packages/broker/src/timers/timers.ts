@@ -84,7 +84,7 @@ export class Timers implements TimedMessages {
   async #deliver(timer: Timer): Promise<void> {
     const { log } = this.#parts
     try {
-      if (await this.#store(timer)) return
+      if (await this.#store(timer)) return void this.#table.end(timer)
     } catch (error) {
       log.error({ err: error, position: timer.position }, 'a message could not be delivered at its time; the broker tries again in 1 s') // biome-ignore format: one thought
     }
@@ -97,6 +97,7 @@ export class Timers implements TimedMessages {
     const { position, enqueuedAt } = timer
     if (position >= store.safe) return false
     const bytes = await store.messageAt(position)
+    if (this.#table.isCancelled(timer)) return true
     if (bytes === undefined) {
       log.error({ position }, 'a message that waited for its time is not there any more')
       return true
@@ -117,8 +118,9 @@ export class Timers implements TimedMessages {
 
   async #stored(message: NewMessage, { positions, safe }: Written, stored: StoredMessage, timer: Timer): Promise<void> {
     await safe
-    if (message.topic === stored.topic) this.begin(message, positions[0] ?? timer.position)
-    else this.#parts.onDelivered(message.topic, message.body.length)
+    const { clock, onDelivered } = this.#parts
+    if (message.topic === stored.topic) this.#table.addAgain(timer, positions[0] ?? timer.position, clock.now())
+    else onDelivered(message.topic, message.body.length)
   }
 }
 
