@@ -19,7 +19,7 @@ import {
   subscriptionOf,
   topicRequests,
 } from '@gantrymq/protocol'
-import { type CallInput, Connection, RemotingClient, request, type RequestDeclaration } from '@gantrymq/remoting'
+import { type CallInput, Connection, type ExtFields, RemotingClient, request, type RequestDeclaration } from '@gantrymq/remoting'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
 
 async function settle(): Promise<void> {
@@ -28,6 +28,7 @@ async function settle(): Promise<void> {
 
 /** What the clients answer to a forwarded request, by its code. */
 const bodies = new Map([
+  [309, Buffer.from('{"order":false,"autoCommit":true,"consumeResult":"CR_SUCCESS","spentTimeMills":1}')],
   [307, Buffer.from('{"properties":{"x":"1"}}')],
   [221, Buffer.from('{"messageQueueTable":{{"brokerName":"broker-a","queueId":0,"topic":"Orders"}:7}}')],
 ])
@@ -39,11 +40,13 @@ function connect(
   clientId: string,
 ) {
   const told: number[] = []
+  const fields: (ExtFields | null)[] = []
   const client = new RemotingClient({
     clock,
     dial,
     onRequest: command => {
       told.push(command.code)
+      fields.push(command.extFields)
       return { code: 0, body: bodies.get(command.code) ?? null }
     },
   })
@@ -66,7 +69,7 @@ function connect(
     }
     return call(membershipRequests.HEART_BEAT, { body })
   }
-  return { told, client, call, beat }
+  return { told, fields, client, call, beat }
 }
 
 const createTopic = (topic: string, given: object = {}) => ({
@@ -286,6 +289,38 @@ test('a request about a consumer is forwarded to it', async t => {
   assert.equal(info.body?.properties.get('x'), '1')
   const absent = mq.client.call(mq.brokerAddress, clientNotices.GET_CONSUMER_RUNNING_INFO, { header: { ...header, clientId: 'd' } }) // biome-ignore format: one thought
   await assert.rejects(absent, { responseCode: 1, remark: 'The Consumer <g> <d> not online' })
+})
+
+test('offsets are committed for the queues of a topic, those that it had included, and for no others', async t => {
+  const mq = await brokerInMemory(t)
+  const client = connect(t, mq, 'c')
+  const { call } = client
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { readQueueNums: 4, writeQueueNums: 4 }))
+  await client.beat('g', ['Orders'])
+  const commit = (queueId: number) =>
+    call(consumeRequests.UPDATE_CONSUMER_OFFSET, {
+      header: { consumerGroup: 'g', topic: 'Orders', queueId, commitOffset: 1 },
+    })
+  const refused = { responseCode: 29, remark: /^queueId\[-?\d+\] is illegal, topic:\[Orders\]/ }
+  await call(sendRequests.SEND_MESSAGE, message('Orders', 3))
+  await commit(2)
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { readQueueNums: 1, writeQueueNums: 1 }))
+  for (const queueId of [0, 2, 3]) await commit(queueId)
+  for (const queueId of [1, 4, -1, 2_000_000_000]) await assert.rejects(commit(queueId), refused)
+  const { body } = await call(offsetRequests.GET_ALL_CONSUMER_OFFSET)
+  assert.deepEqual([...(body?.get('Orders@g')?.keys() ?? [])].toSorted(), [0, 2, 3])
+})
+
+test('a message is consumed again with the flags of its topic and its group', async t => {
+  const mq = await brokerInMemory(t)
+  const consumer = connect(t, mq, 'c')
+  await consumer.call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { topicSysFlag: 2 }))
+  await consumer.beat('g', ['Orders'])
+  const sent = await consumer.call(sendRequests.SEND_MESSAGE, message('Orders'))
+  const header = { consumerGroup: 'g', clientId: 'c', msgId: sent.header.msgId, topic: 'Orders' }
+  await mq.client.call(mq.brokerAddress, clientNotices.CONSUME_MESSAGE_DIRECTLY, { header })
+  const forwarded = Object.fromEntries(consumer.fields.at(-1) ?? [])
+  assert.deepEqual([forwarded.brokerName, forwarded.topicSysFlag, forwarded.groupSysFlag], ['broker-a', '2', '0'])
 })
 
 test('a consumer tells its offsets to an operator', async t => {

@@ -116,6 +116,32 @@ test('a batch that is cut off is refused, and nothing of it is stored', async t 
   assert.equal((await pull(mq)).header.maxOffset, 0)
 })
 
+const DELAYS = { DELAY: '3', TIMER_DELAY_SEC: '10', TIMER_DELAY_MS: '10', TIMER_DELIVER_MS: '9000000000000' }
+
+for (const [name, value] of Object.entries(DELAYS)) {
+  test(`a batch with ${name} is refused, whether it or one of its messages has it`, async t => {
+    const mq = await brokerInMemory(t)
+    const properties = `${name}\u0001${value}\u0002`
+    const bodyWith = (own: string) =>
+      encodeBatch(['', own].map(each => ({ flag: 0, body: Buffer.from('a'), properties: each })))
+    const refused = { responseCode: responseCodes.MESSAGE_ILLEGAL, remark: /^a batch cannot be delivered later: send / }
+    await assert.rejects(send(mq, { ...sendInput({ batch: true, properties }), body: bodyWith('') }), refused)
+    await assert.rejects(send(mq, { ...sendInput({ batch: true }), body: bodyWith(properties) }), refused)
+    assert.equal((await pull(mq)).header.maxOffset, 0)
+  })
+}
+
+for (const level of ['three', '3.5', '3s', '99999999999']) {
+  test(`a message with the delay level ${level} is refused, and not delivered at once`, async t => {
+    const mq = await brokerInMemory(t)
+    const properties = `DELAY\u0001${level}\u0002`
+    const refused = { responseCode: responseCodes.MESSAGE_ILLEGAL, remark: `the property DELAY of the message must be a delay level, a whole number, and is "${level}"` } // biome-ignore format: one thought
+    await assert.rejects(send(mq, sendInput({ properties })), refused)
+    await assert.rejects(send(mq, sendInput({ properties: `${properties}TRAN_MSG\u0001true\u0002` })), refused)
+    assert.equal((await pull(mq)).header.maxOffset, 0)
+  })
+}
+
 test('a pull without messages is answered when one arrives', async t => {
   const mq = await brokerInMemory(t)
   await send(mq)

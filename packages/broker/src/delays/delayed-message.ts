@@ -29,7 +29,16 @@ export function delayed(message: NewMessage, levels: number): NewMessage {
 /** A delay level replaces them (Apache's HookUtils.checkIfTimerMessage). */
 const TIMER_PROPERTIES = [PROPERTY.TIMER_DELIVER_MS, PROPERTY.TIMER_DELAY_SEC, PROPERTY.TIMER_DELAY_MS]
 
-/** The delay level of a message; 0 if it has none. Apache throws for one that is not a number. */
+/** Why a sender's delay level is refused: Apache fails with a NumberFormatException (Message.getDelayTimeLevel). */
+export function delayProblem(properties: ReadonlyMap<string, string>): string | undefined {
+  const level = properties.get(PROPERTY.DELAY)
+  if (level === undefined || (/^[+-]?\d+$/.test(level) && Math.abs(Number(level)) <= MAX_INT)) return undefined
+  return `the property DELAY of the message must be a delay level, a whole number, and is ${JSON.stringify(level)}`
+}
+
+const MAX_INT = 0x7fff_ffff
+
+/** The delay level of a message; 0 if it has none. */
 export function delayLevelOf(properties: ReadonlyMap<string, string>): number {
   const level = Number(properties.get(PROPERTY.DELAY) ?? 0)
   return Number.isInteger(level) ? level : 0

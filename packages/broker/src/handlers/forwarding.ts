@@ -28,11 +28,14 @@ export const forwardingHandlers: HandlersFor<ForwardedRequests, BrokerContext> =
   },
 
   async CONSUME_MESSAGE_DIRECTLY({ header }, context) {
-    const { consumerGroup, clientId = '', msgId = '' } = header
+    const { consumerGroup, clientId = '', msgId = '', topic = '' } = header
     const body = await messageOf(msgId, context)
     const client = consumerOf(consumerGroup, clientId, context)
-    const { brokerName } = context.settings.options
-    const complete = { ...header, brokerName, groupSysFlag: context.groups.get(consumerGroup)?.groupSysFlag ?? 0 }
+    const { settings, topics, groups } = context
+    const { brokerName } = settings.options
+    const topicSysFlag = topics.get(topic)?.topicSysFlag ?? header.topicSysFlag
+    const groupSysFlag = groups.get(consumerGroup)?.groupSysFlag ?? 0
+    const complete = { ...header, brokerName, groupSysFlag, ...(topicSysFlag !== undefined && { topicSysFlag }) }
     return forwarded(client, consumerGroup, () => context.notices.consumeDirectly(client.peer, complete, body))
   },
 

@@ -1,6 +1,13 @@
-import { type consumeRequests, groupProblem, type offsetRequests, responseCodes } from '@gantrymq/protocol'
+import {
+  type consumeRequests,
+  groupProblem,
+  type offsetRequests,
+  responseCodes,
+  type TopicConfig,
+} from '@gantrymq/protocol'
 import { type HandlersFor, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
+import { illegalQueueRemark } from '../remarks.ts'
 
 type OffsetRequests = Pick<typeof consumeRequests, 'QUERY_CONSUMER_OFFSET' | 'UPDATE_CONSUMER_OFFSET'> &
   Pick<
@@ -22,14 +29,16 @@ export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
     throw new ResponseError(QUERY_NOT_FOUND, 'Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first')
   },
 
-  UPDATE_CONSUMER_OFFSET(
-    { header: { topic, consumerGroup, queueId, commitOffset }, peer },
-    { groups, topics, offsets, settings, log },
-  ) {
+  UPDATE_CONSUMER_OFFSET({ header: { topic, consumerGroup, queueId, commitOffset }, peer }, context) {
+    const { groups, topics, offsets, settings, log } = context
     if (!groups.has(consumerGroup)) {
       throw new ResponseError(SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${consumerGroup} not exist!`)
     }
-    if (!topics.has(topic)) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} not exist!`)
+    const config = topics.get(topic)
+    if (config === undefined) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} not exist!`)
+    if (offsets.get(topic, consumerGroup, queueId) === undefined && !hasQueue(config, queueId, context)) {
+      throw new ResponseError(INVALID_PARAMETER, illegalQueueRemark(queueId, config, peer.remoteAddress))
+    }
     if (settings.options.useServerSideResetOffset && offsets.isReset(topic, consumerGroup, queueId)) {
       return { remark: 'Offset has been previously reset' }
     }
@@ -74,6 +83,16 @@ export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
     }
     return {}
   },
+}
+
+/**
+ * Whether a topic has a queue, or had it before its number of queues was reduced: consumers still read the rest of such a queue, and
+ * commit its offsets. Apache takes offsets of any number, so that one client can fill the table and its file.
+ */
+export function hasQueue(topic: TopicConfig, queueId: number, { store }: Pick<BrokerContext, 'store'>): boolean {
+  const { topicName, readQueueNums, writeQueueNums } = topic
+  if (queueId >= 0 && queueId < Math.max(readQueueNums, writeQueueNums)) return true
+  return store.queue(topicName, queueId) !== undefined
 }
 
 /**

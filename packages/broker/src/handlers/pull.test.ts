@@ -5,14 +5,14 @@ import { fakePeer } from '@gantrymq/remoting/testing'
 import type { Found, ReadQuery, ReadStatus } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { heldPullOf } from '../pulling/held-pull.ts'
-import type { PullHeader } from '../pulling/pull-reply.ts'
-import { tryHeldPull } from './pull.ts'
+import type { PullAnswer, PullHeader } from '../pulling/pull-reply.ts'
+import { pullHandlers, tryHeldPull } from './pull.ts'
 
 type Read = (query: ReadQuery, found: Found) => ReadStatus | 'LOADING'
 
 /** A broker of which a held pull only reads: its store answers reads as given. */
-function contextOf(read: Read): BrokerContext {
-  const options = { brokerPermission: 6, slaveReadEnable: false, useServerSideResetOffset: false }
+function contextOf(read: Read, brokerPermission = 6): BrokerContext {
+  const options = { brokerPermission, slaveReadEnable: false, useServerSideResetOffset: false }
   const context = {
     settings: { options },
     host: () => '10.0.1.1',
@@ -32,6 +32,19 @@ function contextOf(read: Read): BrokerContext {
   return context as unknown as BrokerContext
 }
 
+const header = { topic: 'Orders', consumerGroup: 'billing', queueId: 0, queueOffset: 0, sysFlag: 4, subscription: 'paid', subVersion: 0 } as PullHeader // biome-ignore format: one thought
+const peer = fakePeer({ id: 1 })
+
+test('the answer to a pull that is forbidden says what forbids it', () => {
+  const call = { header, peer } as Parameters<typeof pullHandlers.PULL_MESSAGE>[0]
+  const answer = pullHandlers.PULL_MESSAGE(
+    call,
+    contextOf(() => 'FOUND', 2),
+  ) as PullAnswer
+  assert.equal(answer.code, responseCodes.NO_PERMISSION)
+  assert.equal(answer.header?.forbiddenType, 1)
+})
+
 test('a held pull that had to read from the disk goes on to the messages behind those that it passed over', async () => {
   const reads: number[] = []
   const read: Read = ({ offset }, found) => {
@@ -44,8 +57,7 @@ test('a held pull that had to read from the disk goes on to the messages behind 
     found.nextOffset = offset + 800
     return (found.status = offset < 1600 ? 'NO_MATCHED_MESSAGE' : 'FOUND')
   }
-  const header = { topic: 'Orders', consumerGroup: 'billing', queueId: 0, queueOffset: 0, sysFlag: 4, subscription: 'paid', subVersion: 0 } // biome-ignore format: one thought
-  const pull = heldPullOf(header as PullHeader, fakePeer({ id: 1 }))
+  const pull = heldPullOf(header, peer)
   const answer = await tryHeldPull(pull, 'arrival', contextOf(read))
   assert.equal(answer?.code, responseCodes.SUCCESS)
   assert.deepEqual(reads, [0, 0, 800, 1600])

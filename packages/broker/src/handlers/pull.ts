@@ -6,8 +6,16 @@ import type { TryReason } from '../held-requests.ts'
 import { FAQ } from '../remarks.ts'
 import { coldBusy } from '../pulling/cold-reads.ts'
 import { type HeldPull, heldPullOf } from '../pulling/held-pull.ts'
-import { checkPull, type PullAllowed } from '../pulling/pull-checks.ts'
-import { bodyBytes, type PullAnswer, type PullHeader, pullReply, resetReply } from '../pulling/pull-reply.ts'
+import { checkPull, forbiddenBy, type PullAllowed } from '../pulling/pull-checks.ts'
+import {
+  bodyBytes,
+  type PullAnswer,
+  type PullHeader,
+  type PullRefusal,
+  pullReply,
+  refusedPull,
+  resetReply,
+} from '../pulling/pull-reply.ts'
 
 type PullRequests = Pick<typeof consumeRequests, 'PULL_MESSAGE' | 'LITE_PULL_MESSAGE'>
 
@@ -20,7 +28,7 @@ export const pullHandlers: HandlersFor<PullRequests, BrokerContext> = {
   LITE_PULL_MESSAGE(call, context) {
     if (context.settings.options.litePullMessageEnable) return pull(call, context)
     const remark = `the broker[${context.host()}] for lite pull consumer is forbidden`
-    throw new ResponseError(NO_PERMISSION, remark)
+    return refusedPull({ code: NO_PERMISSION, remark, forbiddenType: forbiddenBy.broker })
   },
 }
 
@@ -32,6 +40,7 @@ function pull(
   context: BrokerContext,
 ): Eventual<PullAnswer> {
   const allowed = checkedPull(header, peer, context)
+  if ('code' in allowed) return allowed
   const { topic, consumerGroup, queueId, sysFlag, commitOffset, queueOffset } = header
   if ((sysFlag & pullFlags.commitOffset) !== 0) context.offsets.commit(topic, consumerGroup, queueId, commitOffset)
   const answer = read({ header, peer, offset: queueOffset }, allowed, context)
@@ -65,6 +74,7 @@ export function tryHeldPull(
 ): PullAnswer | undefined | Promise<PullAnswer | undefined> {
   const { header, peer } = pull
   const allowed = checkedPull(header, peer, context)
+  if ('code' in allowed) return allowed
   for (;;) {
     const { scanFrom: offset } = pull
     const answer = read({ header, peer, offset }, allowed, context)
@@ -96,15 +106,15 @@ function answerToHeld(answer: PullAnswer, pull: HeldPull, reason: TryReason): Pu
   return { ...answer, code: PULL_RETRY_IMMEDIATELY, remark: 'NO_MATCHED_MESSAGE' }
 }
 
-/** @throws ResponseError */
-function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): PullAllowed {
+/** What a pull may read, or the answer that refuses it. */
+function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): PullAllowed | PullRefusal {
   const { groups, topics, clients, settings } = context
   const { topic, consumerGroup } = header
   const { brokerPermission, rejectPullConsumerEnable } = settings.options
   const consumers = clients.consumerGroup(consumerGroup)
   if (rejectPullConsumerEnable && !consumers?.clients.has(peer.id) && !consumerGroup.startsWith('CID_RMQ_SYS_')) {
     const remark = `the consumer's group info not exist, or the pull consumer is rejected by server.${FAQ}`
-    throw new ResponseError(SUBSCRIPTION_NOT_EXIST, remark)
+    return { code: SUBSCRIPTION_NOT_EXIST, remark }
   }
   const allowed = checkPull(header, {
     brokerPermission,
@@ -115,8 +125,7 @@ function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): Pu
     isForbidden: groups.isForbidden(consumerGroup, topic),
     consumer: peer.remoteAddress,
   })
-  if ('remark' in allowed) throw new ResponseError(allowed.code, allowed.remark)
-  return allowed
+  return 'remark' in allowed ? refusedPull(allowed) : allowed
 }
 
 /** What to read for a pull. */

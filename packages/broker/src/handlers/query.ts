@@ -20,10 +20,9 @@ export const queryHandlers: HandlersFor<typeof queryRequests, BrokerContext> = {
     const limits = { max, maxBytes: MAX_QUERY_BYTES, begin: timeOf(beginTimestamp), end: timeOf(endTimestamp) }
     const search = (signal: AbortSignal) => store.queryKey(topic, key, { ...limits, signal })
     const { records, lastUpdate, lastPosition } = await coldReads.query(peer.id, search)
-    if (records.length === 0) {
-      throw new ResponseError(QUERY_NOT_FOUND, 'can not find message, maybe time range not correct')
-    }
-    return { header: { indexLastUpdateTimestamp: lastUpdate, indexLastUpdatePhyoffset: lastPosition }, body: records }
+    const index = { indexLastUpdateTimestamp: lastUpdate, indexLastUpdatePhyoffset: lastPosition }
+    if (records.length > 0) return { header: index, body: records }
+    return { code: QUERY_NOT_FOUND, remark: 'can not find message, maybe time range not correct', header: index }
   },
 
   async VIEW_MESSAGE_BY_ID({ header: { offset }, peer }, { store, coldReads }) {

@@ -1,11 +1,14 @@
 import { type offsetRequests, type QueueOffset, responseCodes } from '@gantrymq/protocol'
 import { type Call, type HandlersFor, type Long, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
+import { illegalQueueRemark } from '../remarks.ts'
+import { hasQueue } from './offsets.ts'
 
 type ResetRequests = Pick<typeof offsetRequests, 'INVOKE_BROKER_TO_RESET_OFFSET'>
 type ResetHeader = Call<ResetRequests['INVOKE_BROKER_TO_RESET_OFFSET']>['header']
 
-const { CONSUMER_NOT_ONLINE, SUBSCRIPTION_GROUP_NOT_EXIST, SYSTEM_ERROR, TOPIC_NOT_EXIST } = responseCodes
+const { CONSUMER_NOT_ONLINE, INVALID_PARAMETER, SUBSCRIPTION_GROUP_NOT_EXIST, SYSTEM_ERROR, TOPIC_NOT_EXIST } =
+  responseCodes
 
 /** Moving groups to other offsets: Apache's AdminBrokerProcessor.resetOffset and Broker2Client.resetOffset. */
 export const resetHandlers: HandlersFor<ResetRequests, BrokerContext> = {
@@ -13,19 +16,24 @@ export const resetHandlers: HandlersFor<ResetRequests, BrokerContext> = {
     const { topic, group, timestamp } = header
     context.log.info({ topic, group, timestamp, peer: peer.remoteAddress }, '[reset-offset] reset offset started')
     const inBroker = context.settings.options.useServerSideResetOffset
-    const offsetTable = inBroker ? await resetInBroker(header, context) : await resetAtConsumers(header, context)
+    const offsetTable = inBroker
+      ? await resetInBroker(header, peer.remoteAddress, context)
+      : await resetAtConsumers(header, context)
     context.log.info({ topic, group, queues: offsetTable.length }, '[reset-offset] offsets were reset')
     return { body: { offsetTable } }
   },
 }
 
 /** Stores the new offsets; the next pull of each queue is answered with its one (5.x). */
-async function resetInBroker(header: ResetHeader, context: BrokerContext): Promise<QueueOffset[]> {
+async function resetInBroker(header: ResetHeader, consumer: string, context: BrokerContext): Promise<QueueOffset[]> {
   const { topic, group, queueId } = header
   const { topics, groups, offsets, heldPulls, clock } = context
   const config = topics.get(topic)
   if (config === undefined) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} does not exist`)
   if (!groups.has(group)) throw new ResponseError(SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} does not exist`)
+  if (queueId >= 0 && !hasQueue(config, queueId, context)) {
+    throw new ResponseError(INVALID_PARAMETER, illegalQueueRemark(queueId, config, consumer))
+  }
   const ids = queueId >= 0 ? [queueId] : Array.from({ length: config.readQueueNums }, (_, id) => id)
   if (ids.length === 0) throw new ResponseError(SYSTEM_ERROR, 'No queues to reset.')
   const reset: QueueOffset[] = []

@@ -12,8 +12,9 @@ import {
 import { type HandlersFor, RemotingError, ResponseError, within } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import { delayProblem } from '../delays/delayed-message.ts'
 import { groupMissingRemark } from '../remarks.ts'
-import { isDelayed, messagesOfBatch } from '../sending/batch.ts'
+import { asksForDelay, messagesOfBatch } from '../sending/batch.ts'
 import { messageOf, refusal, type Send, sendOf, targetOf } from '../sending/incoming-message.ts'
 import type { Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
@@ -73,8 +74,19 @@ function retried(message: NewMessage, { header, version }: Send, context: Broker
 function checkMessage({ body, sysFlag, properties }: NewMessage, { settings, timers }: BrokerContext): void {
   const isInnerBatch = (sysFlag & (INNER_BATCH | NEED_UNWRAP)) !== 0 || properties.has(PROPERTY.INNER_NUM)
   if (body.length === 0 || isInnerBatch) throw refusal(illegalMessage(settings.options.maxMessageSize))
+  checkDelay(properties)
   if (timers === undefined && isTimed({ properties, sysFlag: 0 })) throw refusal(NO_TIMERS)
 }
+
+/** @throws ResponseError with a code on which producers do not try another broker; Apache's is SYSTEM_ERROR */
+function checkDelay(properties: ReadonlyMap<string, string>): void {
+  const problem = delayProblem(properties)
+  if (problem !== undefined) throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, problem)
+}
+
+const NO_DELAYED_BATCH =
+  'a batch cannot be delivered later: send messages with a delay level (DELAY) or a time (TIMER_DELAY_SEC, TIMER_DELAY_MS, ' +
+  'TIMER_DELIVER_MS) one by one'
 
 /** As an Apache broker whose timerWheelEnable is false. */
 const NO_TIMERS: Refused = {
@@ -92,9 +104,11 @@ function batchWriter(message: NewMessage, context: BrokerContext): () => Written
     throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, remark)
   }
   const messages = messagesIn(message, maxMessageSize)
-  const isIllegal =
-    transactionPart(sysFlag) !== 0 || messages.length === 0 || messages.some(each => isDelayed(each.properties))
-  if (isIllegal) throw refusal(illegalMessage(maxMessageSize))
+  if (transactionPart(sysFlag) !== 0 || messages.length === 0) throw refusal(illegalMessage(maxMessageSize))
+  for (const { properties } of [message, ...messages]) {
+    checkDelay(properties)
+    if (asksForDelay(properties)) throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, NO_DELAYED_BATCH)
+  }
   return () => context.writer.writeBatch(messages)
 }
 

@@ -51,6 +51,7 @@ const REFUSALS: readonly [
   rules: Partial<PullRules>,
   code: number,
   remark: string,
+  forbiddenType?: number,
 ][] = [
   [
     'the broker may not be read',
@@ -58,6 +59,7 @@ const REFUSALS: readonly [
     { brokerPermission: 2, group: undefined },
     16,
     'the broker[10.0.0.5] pulling message is forbidden',
+    1,
   ],
   [
     'the group does not exist',
@@ -72,6 +74,7 @@ const REFUSALS: readonly [
     { group: { ...defaultGroupConfig('g'), consumeEnable: false } },
     16,
     'subscription group no permission, g',
+    2,
   ],
   ['the topic does not exist', {}, { topic: undefined }, 17, `topic[Orders] not exist, apply first please! ${FAQ}`],
   [
@@ -80,6 +83,7 @@ const REFUSALS: readonly [
     { topic: { ...topic, perm: 2 } },
     16,
     'the topic[Orders] pulling message is forbidden',
+    3,
   ],
   [
     'the queue does not exist',
@@ -112,6 +116,7 @@ const REFUSALS: readonly [
     },
     16,
     'the consumer group[g] can not consume by broadcast way',
+    4,
   ],
   [
     'the group is forbidden to read the topic',
@@ -119,6 +124,7 @@ const REFUSALS: readonly [
     { isForbidden: true },
     16,
     'the consumer group[g] is forbidden for topic[Orders]',
+    5,
   ],
   [
     'the group does not subscribe to the topic',
@@ -137,9 +143,10 @@ const REFUSALS: readonly [
   ],
 ]
 
-for (const [what, ofHeader, ofRules, code, remark] of REFUSALS) {
+for (const [what, ofHeader, ofRules, code, remark, forbiddenType] of REFUSALS) {
   test(`a pull is refused in the words of Apache if ${what}`, () => {
-    assert.deepEqual(checkPull({ ...header, ...ofHeader }, { ...rules, ...ofRules }), { code, remark })
+    const refused = { code, remark, ...(forbiddenType !== undefined && { forbiddenType }) }
+    assert.deepEqual(checkPull({ ...header, ...ofHeader }, { ...rules, ...ofRules }), refused)
   })
 }
 

@@ -47,25 +47,34 @@ export interface PullAllowed {
   readonly accepts: TagFilter
 }
 
+/** A pull that is refused. */
+export interface PullRefused extends Refused {
+  /** For NO_PERMISSION: what forbids it, see `forbiddenBy`. */
+  readonly forbiddenType?: number
+}
+
+/** What forbids a pull (5.x, Apache's ForbiddenType). */
+export const forbiddenBy = { broker: 1, group: 2, topic: 3, broadcasting: 4, subscription: 5 } as const
+
 /** The checks of a pull in Apache's order: PullMessageProcessor.processRequest. */
-export function checkPull(header: PullHeader, rules: PullRules): PullAllowed | Refused {
+export function checkPull(header: PullHeader, rules: PullRules): PullAllowed | PullRefused {
   const { topic: topicName, consumerGroup, queueId } = header
   const { group, topic, brokerIp } = rules
   if (!isReadable(rules.brokerPermission)) {
-    return forbidden(`the broker[${brokerIp}] pulling message is forbidden`)
+    return forbidden('broker', `the broker[${brokerIp}] pulling message is forbidden`)
   }
   if (group === undefined) {
     const remark = `subscription group [${consumerGroup}] does not exist, ${FAQ}`
     return { code: SUBSCRIPTION_GROUP_NOT_EXIST, remark }
   }
   if (!group.consumeEnable) {
-    return forbidden(`subscription group no permission, ${consumerGroup}`)
+    return forbidden('group', `subscription group no permission, ${consumerGroup}`)
   }
   if (topic === undefined) {
     return { code: TOPIC_NOT_EXIST, remark: topicMissingRemark(topicName) }
   }
   if (!isReadable(topic.perm)) {
-    return forbidden(`the topic[${topicName}] pulling message is forbidden`)
+    return forbidden('topic', `the topic[${topicName}] pulling message is forbidden`)
   }
   if (queueId < 0 || queueId >= topic.readQueueNums) {
     return { code: INVALID_PARAMETER, remark: illegalQueueRemark(queueId, topic, rules.consumer) }
@@ -78,7 +87,7 @@ function subscriptionOfPull(
   header: PullHeader,
   rules: PullRules,
   group: SubscriptionGroupConfig,
-): SubscriptionData | Refused {
+): SubscriptionData | PullRefused {
   const { consumerGroup, topic, subVersion } = header
   if ((header.sysFlag & pullFlags.subscription) !== 0) {
     return givenSubscription(topic, header.subscription ?? '', header.expressionType ?? 'TAG', subVersion)
@@ -88,12 +97,10 @@ function subscriptionOfPull(
     return { code: SUBSCRIPTION_NOT_EXIST, remark: `the consumer's group info not exist${FAQ}` }
   }
   if (!group.consumeBroadcastEnable && consumers.messageModel === 'BROADCASTING') {
-    const remark = `the consumer group[${consumerGroup}] can not consume by broadcast way`
-    return forbidden(remark)
+    return forbidden('broadcasting', `the consumer group[${consumerGroup}] can not consume by broadcast way`)
   }
   if (isForbidden) {
-    const remark = `the consumer group[${consumerGroup}] is forbidden for topic[${topic}]`
-    return forbidden(remark)
+    return forbidden('subscription', `the consumer group[${consumerGroup}] is forbidden for topic[${topic}]`)
   }
   const known = consumers.subscriptions.get(topic)
   if (known === undefined) {
@@ -122,7 +129,7 @@ export function givenSubscription(
 }
 
 /** The filter of a subscription. The broker has no filters but those by tags. */
-export function filterOfSubscription(subscription: SubscriptionData | Refused): TagFilter | Refused {
+export function filterOfSubscription(subscription: SubscriptionData | PullRefused): TagFilter | PullRefused {
   if ('remark' in subscription) return subscription
   const { expressionType } = subscription
   if (isTagType(expressionType)) return tagFilter(subscription)
@@ -143,6 +150,6 @@ export function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionD
   return tagsCode => tagsCode === undefined || codes.has(tagsCode | 0)
 }
 
-function forbidden(remark: string): Refused {
-  return { code: NO_PERMISSION, remark }
+function forbidden(by: keyof typeof forbiddenBy, remark: string): PullRefused {
+  return { code: NO_PERMISSION, remark, forbiddenType: forbiddenBy[by] }
 }

@@ -1,6 +1,7 @@
 import { type consumeRequests, responseCodes, type SubscriptionGroupConfig } from '@gantrymq/protocol'
 import type { Answer, Call } from '@gantrymq/remoting'
 import type { Found, ReadStatus } from '@gantrymq/store'
+import type { Refused } from '../sending/send-checks.ts'
 
 type Pull = (typeof consumeRequests)['PULL_MESSAGE']
 
@@ -38,6 +39,20 @@ export function pullReply(found: Found, from: number, rules: PullReplyRules): Pu
     },
     body,
   }
+}
+
+/** The answer that refuses a pull. */
+export type PullRefusal = PullAnswer & { readonly code: number }
+
+/** @param refused For NO_PERMISSION, `forbiddenType` says what forbids it (5.x, Apache's ForbiddenType). */
+export function refusedPull({
+  code,
+  remark,
+  forbiddenType,
+}: Refused & { readonly forbiddenType?: number }): PullRefusal {
+  if (forbiddenType === undefined) return { code, remark }
+  const offsets = { suggestWhichBrokerId: 0, nextBeginOffset: 0, minOffset: 0, maxOffset: 0 }
+  return { code, remark, header: { ...offsets, forbiddenType } }
 }
 
 /** Bytes of the messages in an answer. */

@@ -1,4 +1,6 @@
-import { decodeBatch, PROPERTY } from '@gantrymq/protocol'
+import { decodeBatch } from '@gantrymq/protocol'
+import { delayLevelOf } from '../delays/delayed-message.ts'
+import { isTimed } from '../timers/timed-message.ts'
 import type { NewMessage } from './new-message.ts'
 
 /**
@@ -10,7 +12,10 @@ export function messagesOfBatch(all: NewMessage): NewMessage[] {
   return decodeBatch(all.body).map(({ body, flag, properties }) => ({ ...all, body, flag, properties }))
 }
 
-/** Whether a message may not be in a batch: its properties say that it is delayed (Apache's CommitLog.asyncPutMessages). */
-export function isDelayed(properties: ReadonlyMap<string, string>): boolean {
-  return Number(properties.get(PROPERTY.DELAY) ?? 0) > 0
+/**
+ * Whether the properties of a batch, or of one of its messages, ask for a later delivery: a batch goes to one queue at once. Apache
+ * refuses a delay level of the whole batch (CommitLog.asyncPutMessages), and delivers messages that ask for themselves at once.
+ */
+export function asksForDelay(properties: ReadonlyMap<string, string>): boolean {
+  return delayLevelOf(properties) > 0 || isTimed({ properties, sysFlag: 0 })
 }
