@@ -4,7 +4,7 @@ import { fakePeer } from '@gantrymq/remoting/testing'
 import type { BrokerContext } from '../context.ts'
 import { queryHandlers } from './query.ts'
 
-test('a query that finds nothing says how far the index reaches, as in Apache', async () => {
+test('a query that finds nothing says how far the index reaches', async () => {
   const found = { records: [], lastUpdate: 1_700_000_000_000, lastPosition: 4096 }
   const context = {
     store: { queryKey: async () => found },

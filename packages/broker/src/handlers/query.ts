@@ -22,6 +22,7 @@ export const queryHandlers: HandlersFor<typeof queryRequests, BrokerContext> = {
     const { records, lastUpdate, lastPosition } = await coldReads.query(peer.id, search)
     const index = { indexLastUpdateTimestamp: lastUpdate, indexLastUpdatePhyoffset: lastPosition }
     if (records.length > 0) return { header: index, body: records }
+    // Apache's fields are 0 then.
     return { code: QUERY_NOT_FOUND, remark: 'can not find message, maybe time range not correct', header: index }
   },
 

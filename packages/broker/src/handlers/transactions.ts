@@ -31,6 +31,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
         { header, peer: peer.remoteAddress },
         'a producer does not know the outcome of a transaction yet',
       )
+      // Apache does not reply, so that a caller which waits for a reply waits in vain. Java's and our client send it one-way.
       return {}
     }
     const half = await halfAt(header, context)

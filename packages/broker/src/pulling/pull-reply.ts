@@ -51,6 +51,7 @@ export function refusedPull({
   forbiddenType,
 }: Refused & { readonly forbiddenType?: number }): PullRefusal {
   if (forbiddenType === undefined) return { code, remark }
+  // Apache sends no offsets here; consumers do not read them.
   const offsets = { suggestWhichBrokerId: 0, nextBeginOffset: 0, minOffset: 0, maxOffset: 0 }
   return { code, remark, header: { ...offsets, forbiddenType } }
 }
