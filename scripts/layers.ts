@@ -31,7 +31,7 @@ const stateFiles = [
   'packages/daemon/src/options/properties-edit.ts',
   'packages/daemon/src/metrics/{family,counters,rpc-latency}.ts',
   'packages/store/src/{append-status,errors,position-waits,read-limits,writability}.ts',
-  'packages/store/src/log/{record-check,record-layout,record-properties}.ts',
+  'packages/store/src/log/{body-crc,record-check,record-layout,record-properties}.ts',
   'packages/store/src/queues/queue-unit.ts',
   'packages/namesrv/src/registry/{route-table,route-queries,topic,topic-*,broker-*,registration,queue-settings,departures,zone-filter}.ts',
   'packages/namesrv/src/registration/{body-difference,scan,last-bodies}.ts',
