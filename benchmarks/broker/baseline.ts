@@ -1,5 +1,5 @@
 import { type Figures, rounded, type Stored, type Watched, wholeNumbers } from '../harness/baseline.ts'
-import { type PerSubject, succeeded } from '../harness/rounds.ts'
+import { type PerSubject, succeeded, successes } from '../harness/rounds.ts'
 import type { BrokerName } from './brokers.ts'
 import { apacheBestOf, type Report } from './report.ts'
 
@@ -51,8 +51,8 @@ export function figuresOf(report: Report): Baseline {
       p99Us: rounded(ours.p99Us),
     }
   }
-  const startRows = Object.entries(starts).map(([name, start]) => [name, wholeNumbers(start)] as const)
-  const { ours: restart } = restarts
+  const startRows = Object.entries(successes(starts)).map(([name, start]) => [name, wholeNumbers(start)] as const)
+  const restart = succeeded(restarts.ours)
   return {
     machine,
     node,

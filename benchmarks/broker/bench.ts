@@ -6,7 +6,7 @@ import { brokerNames, findBrokers } from './brokers.ts'
 import { type Case, selectCases } from './cases.ts'
 import { findBrokerDriver } from './drive.ts'
 import { measureMemory } from './memory.ts'
-import { markdown } from './report.ts'
+import { markdown, type Report } from './report.ts'
 import { measureRestart } from './restart.ts'
 import { measureStarts } from './starts.ts'
 import { BrokerSuite, type Timing } from './suite.ts'
@@ -15,7 +15,15 @@ const STARTS = 5
 const LOG_GB = 10
 const TEN_MILLION = 10_000_000
 
-const reporting = { markdown, file: new URL('baseline.json', import.meta.url), kinds: true, figuresOf, rowsOf, watched }
+const reporting = {
+  markdown,
+  others: ({ starts, restarts, growths }: Report) => ({ start: starts, restart: restarts, memory: growths }),
+  file: new URL('baseline.json', import.meta.url),
+  kinds: true,
+  figuresOf,
+  rowsOf,
+  watched,
+}
 
 function timingOf({ quick, seconds, rounds }: BenchOptions): Timing {
   const usual = quick ? { warmMs: 500, jvmWarmMs: 4_000, rounds: 1 } : { warmMs: 700, jvmWarmMs: 8_000, rounds: 2 }

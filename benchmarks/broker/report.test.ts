@@ -89,6 +89,15 @@ test('starts, memory and restarts are judged by fixed limits', () => {
   assert.equal(verdictsOf(reportOf({}, { growths: { ours: { ...growth, messages: 100_000 } } })).length, 0)
 })
 
+test('a start, a restart or a memory case of ours that failed is a goal that is not met', () => {
+  const failed: Partial<Report> = { starts: { ours: { error: 'no answer' } }, growths: { ours: { error: 'it ended' } } }
+  assert.deepEqual(verdictsOf(reportOf({}, failed)), [
+    ['start', false],
+    ['memory', false],
+  ])
+  assert.match(markdown(reportOf({}, failed)), /\| Gantry \| no answer \|/)
+})
+
 test('the baseline keeps ratios, and a case that became slower is named', () => {
   const before = reportOf(usual)
   const stored = figuresOf(before)

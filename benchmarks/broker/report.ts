@@ -3,6 +3,7 @@ import {
   type BenchReport,
   caseRows,
   document,
+  failedVerdict,
   judgeCases,
   limitVerdict,
   megabytes,
@@ -15,7 +16,7 @@ import {
   type Verdict,
   whole,
 } from '../harness/report.ts'
-import { type Failure, type PerSubject, succeeded } from '../harness/rounds.ts'
+import { type Failure, hasFailed, type PerSubject, succeeded } from '../harness/rounds.ts'
 import { type BrokerName, brokerTitles } from './brokers.ts'
 import type { Restart } from './restart.ts'
 import type { Start } from './starts.ts'
@@ -28,9 +29,9 @@ export interface Report extends BenchReport {
   readonly cases: readonly CaseResults[]
   /** The largest resident memory after all loads of a setting, MB. */
   readonly finalRssMb: PerSubject<BrokerName, number>
-  readonly starts: PerSubject<BrokerName, Start>
-  readonly restarts: PerSubject<BrokerName, Restart>
-  readonly growths: PerSubject<BrokerName, Growth>
+  readonly starts: PerSubject<BrokerName, Start | Failure>
+  readonly restarts: PerSubject<BrokerName, Restart | Failure>
+  readonly growths: PerSubject<BrokerName, Growth | Failure>
 }
 
 const FINAL_RSS_GOAL_MB = 200
@@ -81,17 +82,21 @@ export function judge(report: Pick<Report, 'cases' | 'finalRssMb' | 'starts' | '
   })
   if (finalRssMb.ours !== undefined)
     verdicts.push(limitVerdict('RSS after all loads', finalRssMb.ours, FINAL_RSS_GOAL_MB, 'MB'))
-  if (starts.ours) {
-    verdicts.push(limitVerdict('start to first message', starts.ours.startMs, START_GOAL_MS, 'ms'))
-    verdicts.push(limitVerdict('RSS, idle', starts.ours.rssMb, IDLE_RSS_GOAL_MB, 'MB'))
+  const [start, restart, growth] = [succeeded(starts.ours), succeeded(restarts.ours), succeeded(growths.ours)]
+  for (const [what, { ours }] of Object.entries({ start: starts, restart: restarts, memory: growths })) {
+    if (hasFailed(ours)) verdicts.push(failedVerdict(what))
   }
-  if (restarts.ours) {
-    const { logGb, markedMs, unmarkedMs } = restarts.ours
+  if (start) {
+    verdicts.push(limitVerdict('start to first message', start.startMs, START_GOAL_MS, 'ms'))
+    verdicts.push(limitVerdict('RSS, idle', start.rssMb, IDLE_RSS_GOAL_MB, 'MB'))
+  }
+  if (restart) {
+    const { logGb, markedMs, unmarkedMs } = restart
     verdicts.push(limitVerdict(`start after kill -9, ${logGb} GB`, markedMs, MARKED_GOAL_MS, 'ms'))
     verdicts.push(limitVerdict('the same without the checkpoint', unmarkedMs, UNMARKED_GOAL_MS, 'ms'))
   }
-  if (growths.ours && growths.ours.messages >= SETTLED_MESSAGES) {
-    verdicts.push(limitVerdict('growth for a million messages', growths.ours.mbPerMillion, GROWTH_GOAL_MB, 'MB'))
+  if (growth && growth.messages >= SETTLED_MESSAGES) {
+    verdicts.push(limitVerdict('growth for a million messages', growth.mbPerMillion, GROWTH_GOAL_MB, 'MB'))
   }
   return verdicts
 }

@@ -11,7 +11,7 @@ import {
 } from './baseline.ts'
 import type { BenchOptions } from './options.ts'
 import type { BenchReport } from './report.ts'
-import type { Failure } from './rounds.ts'
+import { hasFailed, type PerSubject } from './rounds.ts'
 
 /** The part of a report that is known before the run. */
 export function reportStart({ quick }: BenchOptions): Pick<BenchReport, 'machine' | 'node' | 'mode' | 'loadAverage'> {
@@ -26,8 +26,8 @@ export function reportStart({ quick }: BenchOptions): Pick<BenchReport, 'machine
 /** How a suite shows its reports and keeps their figures. */
 export interface Reporting<R extends BenchReport, S extends Stored> {
   readonly markdown: (report: R) => string
-  /** Failures that are not in `cases`. */
-  readonly otherFailures?: (report: R) => readonly string[]
+  /** What was measured beside the cases. */
+  readonly others?: (report: R) => Readonly<Record<string, PerSubject<string, unknown> | undefined>>
   readonly file: URL
   /** Whether the file has full and quick runs apart. */
   readonly kinds: boolean
@@ -37,12 +37,10 @@ export interface Reporting<R extends BenchReport, S extends Stored> {
   readonly watched: readonly Watched[]
 }
 
-/** What failed in a run, a line for each case and subject. */
-function failures({ cases }: BenchReport): string[] {
-  return cases.flatMap(({ case: { id }, results }) =>
-    (Object.entries(results) as [string, object | Failure][]).flatMap(([name, result]) =>
-      'error' in result ? [`FAILED  ${id}, ${name}: ${result.error}`] : [],
-    ),
+/** What failed, a line for each subject. */
+function failures(id: string, results: PerSubject<string, unknown> = {}): string[] {
+  return Object.entries(results).flatMap(([name, result]) =>
+    hasFailed(result) ? [`FAILED  ${id}, ${name}: ${result.error}`] : [],
   )
 }
 
@@ -57,7 +55,10 @@ export async function conclude<R extends BenchReport, S extends Stored>(
 ): Promise<void> {
   console.log(reporting.markdown(report))
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`)
-  const failed = [...failures(report), ...(reporting.otherFailures?.(report) ?? [])]
+  const failed = [
+    ...Object.entries(reporting.others?.(report) ?? {}).flatMap(([id, results]) => failures(id, results)),
+    ...report.cases.flatMap(({ case: { id }, results }) => failures(id, results)),
+  ]
   for (const line of failed) console.log(line)
   const worse = options.profile === undefined ? await keep(report, reporting, options.save) : 0
   if (failed.length > 0 || worse > 0) process.exitCode = 1

@@ -1,4 +1,4 @@
-import { type CaseResults, type Failure, type PerSubject, succeeded } from './rounds.ts'
+import { type CaseResults, type Failure, hasFailed, type PerSubject, succeeded } from './rounds.ts'
 
 /** What every report has. */
 export interface BenchReport {
@@ -64,6 +64,11 @@ export function limitVerdict(what: string, reached: number, limit: number, unit:
   return { what, wanted: `<= ${whole.format(limit)} ${unit}`, reached: `${number} ${unit}`, met: reached <= limit }
 }
 
+/** The verdict on goals of which there are no figures, because ours failed. */
+export function failedVerdict(what: string): Verdict {
+  return { what, wanted: 'figures', reached: 'failed', met: false }
+}
+
 /** Judges the goals of cases. A goal is not met if ours failed. */
 export function judgeCases<G, N extends string, R extends object>(
   cases: readonly CaseResults<{ readonly title: string; readonly goal?: G }, N | 'ours', R>[],
@@ -73,9 +78,7 @@ export function judgeCases<G, N extends string, R extends object>(
     const { ours } = results
     if (goal === undefined || ours === undefined) return []
     const figures = succeeded<R>(ours)
-    return figures === undefined
-      ? [{ what: title, wanted: 'figures', reached: 'failed', met: false }]
-      : judge(title, goal, figures, results)
+    return figures === undefined ? [failedVerdict(title)] : judge(title, goal, figures, results)
   })
 }
 
@@ -86,21 +89,20 @@ export function caseRows<N extends string, R extends object>(
   cells: (result: R) => readonly string[],
 ): string[][] {
   return cases.flatMap(({ case: { title }, results }) =>
-    (Object.entries(results) as [N, R | Failure][]).map(([name, result], i) => {
-      const figures = succeeded(result)
-      const rest = figures === undefined ? [(result as Failure).error.split('\n', 1)[0] ?? ''] : cells(figures)
-      return [i === 0 ? title : '', titles[name], ...rest]
-    }),
+    subjectRows(results, titles, cells).map((row, i) => [i === 0 ? title : '', ...row]),
   )
 }
 
 /** The rows of a table with one row for each subject. */
 export function subjectRows<N extends string, T>(
-  results: PerSubject<N, T>,
+  results: PerSubject<N, T | Failure>,
   titles: Readonly<Record<N, string>>,
   cells: (result: T) => readonly string[],
 ): string[][] {
-  return (Object.entries(results) as [N, T][]).map(([name, result]) => [titles[name], ...cells(result)])
+  return (Object.entries(results) as [N, T | Failure][]).map(([name, result]) => [
+    titles[name],
+    ...(hasFailed(result) ? [result.error.split('\n', 1)[0] ?? ''] : cells(result)),
+  ])
 }
 
 /** A table as Markdown; undefined without rows. Short rows are filled up. */

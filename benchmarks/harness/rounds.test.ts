@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { measureRounds } from './rounds.ts'
+import { measureRounds, successes, withEach } from './rounds.ts'
 
 test('each round measures all subjects, and the median of the rounds counts', async () => {
   const asked: string[] = []
@@ -20,4 +20,15 @@ test('a subject that fails in any round has failed, and is not asked again', asy
     return { perSecond: 1 }
   })
   assert.deepEqual([results, asked], [{ a: { error: 'it ended' }, b: { perSecond: 1 } }, 2])
+})
+
+test('a subject that cannot be measured keeps no other from being measured', async t => {
+  t.mock.method(process.stderr, 'write', () => true)
+  const subjects = [{ name: 'a' }, { name: 'b' }] as const
+  const results = await withEach(subjects, 'start', async ({ name }) => {
+    if (name === 'a') throw new Error('no answer')
+    return 7
+  })
+  assert.deepEqual(results, { a: { error: 'no answer' }, b: 7 })
+  assert.deepEqual(successes(results), { b: 7 })
 })

@@ -12,11 +12,15 @@ export interface CaseResults<C, N extends string, R> {
   readonly results: PerSubject<N, R | Failure>
 }
 
-export function succeeded<T extends object>(result: T | Failure | undefined): T | undefined {
-  return result && !('error' in result) ? result : undefined
+export function hasFailed(result: unknown): result is Failure {
+  return typeof result === 'object' && result !== null && 'error' in result
 }
 
-export function asFailure(error: unknown): Failure {
+export function succeeded<T>(result: T | Failure | undefined): T | undefined {
+  return hasFailed(result) ? undefined : result
+}
+
+function asFailure(error: unknown): Failure {
   return { error: error instanceof Error ? error.message : String(error) }
 }
 
@@ -66,16 +70,22 @@ export async function runCases<C extends { readonly title: string }, T>(
   return results
 }
 
-/** Measures something with each subject, one after the other. */
+/** Measures something with each subject, one after the other. A subject that fails keeps no other from being measured. */
 export async function withEach<N extends string, S extends { readonly name: N }, T>(
   subjects: readonly S[],
   what: string,
   measure: (subject: S) => Promise<T>,
-): Promise<PerSubject<N, T>> {
-  const results: PerSubject<N, T> = {}
+): Promise<PerSubject<N, T | Failure>> {
+  const results: PerSubject<N, T | Failure> = {}
   for (const subject of subjects) {
     process.stderr.write(`${what}: ${subject.name}\n`)
-    results[subject.name] = await measure(subject)
+    results[subject.name] = await measure(subject).catch(asFailure)
   }
   return results
+}
+
+/** What succeeded, of subjects of which others may have failed. */
+export function successes<N extends string, T>(results: PerSubject<N, T | Failure>): PerSubject<N, T> {
+  const all = Object.entries(results).filter(([, result]) => !hasFailed(result))
+  return Object.fromEntries(all) as PerSubject<N, T>
 }

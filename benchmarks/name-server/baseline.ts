@@ -1,5 +1,5 @@
 import { type Figures, rounded, type Stored, type Watched, wholeNumbers } from '../harness/baseline.ts'
-import { type PerSubject, succeeded } from '../harness/rounds.ts'
+import { type PerSubject, succeeded, successes } from '../harness/rounds.ts'
 import type { StormRun } from '../storm/run.ts'
 import { type Phase, phases } from '../storm/size.ts'
 import type { StormResult } from '../storm/storm.ts'
@@ -79,7 +79,7 @@ export function figuresOf(report: Report): Baseline {
       }),
     }
   }
-  const started = Object.entries(starts).map(([name, start]) => [name, wholeNumbers(start)] as const)
+  const started = Object.entries(successes(starts)).map(([name, start]) => [name, wholeNumbers(start)] as const)
   const storm = report.storm && stormFigures(report.storm)
   return { machine, node, starts: Object.fromEntries(started), cases, ...(storm && { storm }) }
 }

@@ -2,7 +2,7 @@ import { conclude, profileFolder, reportStart } from '../harness/bench.ts'
 import { Neighbours } from '../harness/neighbours.ts'
 import { type BenchOptions, namedSubjects } from '../harness/options.ts'
 import { runCases, withEach } from '../harness/rounds.ts'
-import { profileStorm, runStorms, stormFailures } from '../storm/run.ts'
+import { profileStorm, runStorms } from '../storm/run.ts'
 import { figuresOf, rowsOf, watched } from './baseline.ts'
 import { type Case, selectCases } from './cases.ts'
 import { markdown, type Report } from './report.ts'
@@ -13,7 +13,7 @@ const STARTS = 3
 
 const reporting = {
   markdown,
-  otherFailures: ({ storm }: Report) => stormFailures(storm),
+  others: ({ starts, storm }: Report) => ({ start: starts, storm: storm?.results }),
   file: new URL('baseline.json', import.meta.url),
   kinds: false,
   figuresOf,

@@ -2,6 +2,7 @@ import {
   type BenchReport,
   caseRows,
   document,
+  failedVerdict,
   judgeCases,
   limitVerdict,
   megabytes,
@@ -13,7 +14,7 @@ import {
   time,
   type Verdict,
 } from '../harness/report.ts'
-import { type PerSubject, succeeded } from '../harness/rounds.ts'
+import { type Failure, hasFailed, type PerSubject, succeeded } from '../harness/rounds.ts'
 import { judgeStorm, stormMarkdown } from '../storm/report.ts'
 import type { StormRun } from '../storm/run.ts'
 import type { Goal } from './cases.ts'
@@ -24,7 +25,7 @@ import type { CaseResults, Result, StartResult } from './suite.ts'
 export interface Report extends BenchReport {
   readonly driver: string
   readonly missing: readonly string[]
-  readonly starts: PerSubject<SubjectName, StartResult>
+  readonly starts: PerSubject<SubjectName, StartResult | Failure>
   readonly cases: readonly CaseResults[]
   readonly storm?: StormRun
 }
@@ -64,6 +65,7 @@ export function judge({ cases, starts: { ours } }: Pick<Report, 'cases' | 'start
     goalVerdicts(title, goal, figures, succeeded(apache)),
   )
   if (!ours) return verdicts
+  if (hasFailed(ours)) return [...verdicts, failedVerdict('start')]
   return [
     ...verdicts,
     limitVerdict('start to first answer', ours.startMs, START_GOAL_MS, 'ms'),

@@ -1,4 +1,4 @@
-import { megabytes, percent, section, short, time, type Verdict, whole } from '../harness/report.ts'
+import { failedVerdict, megabytes, percent, section, short, time, type Verdict, whole } from '../harness/report.ts'
 import { succeeded } from '../harness/rounds.ts'
 import { type SubjectName, subjectTitles } from '../name-server/subjects.ts'
 import type { StormRun } from './run.ts'
@@ -73,7 +73,7 @@ export function stormMarkdown(run: StormRun): string {
 export function judgeStorm({ results }: StormRun): Verdict[] {
   const [ours, apache] = [succeeded(results.ours), succeeded(results.apache)]
   if (!results.ours) return []
-  if (!ours) return [{ what: 'storm', wanted: 'figures', reached: 'failed', met: false }]
+  if (!ours) return [failedVerdict('storm')]
   const failed = phases.reduce((sum, phase) => sum + ours.phases[phase].failed, 0)
   return [
     ...phases.flatMap(phase => judgePhase(phase, ours.phases[phase], apache?.phases[phase])),

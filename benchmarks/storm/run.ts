@@ -1,5 +1,5 @@
 import type { Neighbours } from '../harness/neighbours.ts'
-import { asFailure, type Failure, type PerSubject, withEach } from '../harness/rounds.ts'
+import { type Failure, type PerSubject, withEach } from '../harness/rounds.ts'
 import type { Subject, SubjectName } from '../name-server/subjects.ts'
 import { fullSize, quickSize, type StormSize } from './size.ts'
 import { runStorm, type StormResult } from './storm.ts'
@@ -28,16 +28,9 @@ export async function runStorms(
   const results = await withEach(servers, 'storm', async subject => {
     await neighbours.rest(REST_MS)
     const warmMs = subject.name === 'apache' ? JVM_WARM_MS : WARM_MS
-    return runStorm(subject, size, { warmMs }).catch(asFailure)
+    return runStorm(subject, size, { warmMs })
   })
   return { quick, size, results }
-}
-
-/** Why servers have no figures, a line for each. */
-export function stormFailures(run: StormRun | undefined): string[] {
-  return Object.entries(run?.results ?? {}).flatMap(([name, result]) =>
-    'error' in result ? [`FAILED  storm, ${name}: ${result.error}`] : [],
-  )
 }
 
 /** Runs the storm once with Node's profiler, which writes a .cpuprofile to `folder`. */
