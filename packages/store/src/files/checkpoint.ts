@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { readLong, writeLong } from '../log/record-layout.ts'
-import { type Disk, type OpenFile, writeAllSync } from './disk.ts'
+import { type Disk, type OpenFile, readAllSync, writeAllSync } from './disk.ts'
 
 const FILE_BYTES = 4096
 const TIMES_BYTES = 24
@@ -53,12 +53,12 @@ export interface CheckpointContent {
  */
 export class Checkpoint {
   readonly #file: OpenFile
-  readonly #bytes = Buffer.alloc(FILE_BYTES)
+  #bytes = Buffer.alloc(FILE_BYTES)
 
   private constructor(file: OpenFile) {
     this.#file = file
     if (file.size < FILE_BYTES) file.truncate(FILE_BYTES)
-    file.readSync(this.#bytes, 0, FILE_BYTES, 0)
+    readAllSync(file, this.#bytes, 0, FILE_BYTES, 0)
   }
 
   /** Opens or creates the checkpoint of a store in `root`. @throws the error of the disk */
@@ -91,14 +91,15 @@ export class Checkpoint {
   get mark(): number | undefined {
     const bytes = this.#bytes
     if (bytes.readInt32BE(MARK_AT) !== MARK_MAGIC || bytes.readInt32BE(MARK_AT + 4) !== MARK_VERSION) return undefined
-    if (bytes.readUInt32BE(CRC_AT) !== this.#crc()) return undefined
+    if (bytes.readUInt32BE(CRC_AT) !== crcOf(bytes)) return undefined
     if (bytes.compare(bytes, MARK_AT + 16, COUNTS_AT, 0, TIMES_BYTES) !== 0) return undefined
     return readLong(bytes, MARK_AT + 8)
   }
 
   /** Writes the checkpoint in place and makes it durable. A torn write leaves a checkpoint without a mark. @throws the error of the disk */
   async write({ mark, times, queueFolders, indexFiles, units = -1 }: CheckpointContent): Promise<void> {
-    const bytes = this.#bytes
+    // What could not be written is not what the file says.
+    const bytes = Buffer.from(this.#bytes)
     writeLong(bytes, 0, times.log)
     writeLong(bytes, 8, times.queues)
     writeLong(bytes, 16, times.index)
@@ -109,16 +110,17 @@ export class Checkpoint {
     bytes.writeInt32BE(queueFolders, COUNTS_AT)
     bytes.writeInt32BE(indexFiles, COUNTS_AT + 4)
     writeLong(bytes, UNITS_AT, units)
-    bytes.writeUInt32BE(this.#crc(), CRC_AT)
+    bytes.writeUInt32BE(crcOf(bytes), CRC_AT)
     writeAllSync(this.#file, bytes, 0, FILE_BYTES, 0)
     await this.#file.datasync()
+    this.#bytes = bytes
   }
 
   close(): void {
     this.#file.close()
   }
+}
 
-  #crc(): number {
-    return crc32(this.#bytes.subarray(MARK_AT, CRC_AT))
-  }
+function crcOf(bytes: Buffer): number {
+  return crc32(bytes.subarray(MARK_AT, CRC_AT))
 }

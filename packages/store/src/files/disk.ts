@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { StoreError } from '../errors.ts'
 
 /**
  * The calls that a store makes of a file system, and nothing else of the store touches files. So a store in memory is the same
@@ -83,6 +84,12 @@ export function diskErrorCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code
 }
 
+/** Whether an error says that there is no space, of the disk or of the user's quota. */
+export function isDiskFull(error: unknown): boolean {
+  const code = diskErrorCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
 /** Writes all of `bytes[from, to)`, which takes several calls if the disk writes short. @throws ENOSPC, EIO */
 export function writeAllSync(file: OpenFile, bytes: Uint8Array, from: number, to: number, at: number): void {
   for (let done = from; done < to; ) {
@@ -90,6 +97,37 @@ export function writeAllSync(file: OpenFile, bytes: Uint8Array, from: number, to
     if (written <= 0) throw diskError('ENOSPC', `no byte of ${to - done} was written to ${file.path}`)
     done += written
   }
+}
+
+/** The same in libuv's pool. `bytes` must stay unchanged until it resolves. @throws ENOSPC, EIO */
+export async function writeAll(file: OpenFile, bytes: Uint8Array, from: number, to: number, at: number): Promise<void> {
+  for (let done = from; done < to; ) {
+    const written = await file.write(bytes, done, to, at + done - from)
+    if (written <= 0) throw diskError('ENOSPC', `no byte of ${to - done} was written to ${file.path}`)
+    done += written
+  }
+}
+
+/** Reads all of `into[from, to)`. @throws StoreError READ_FAILED if the file is shorter; the error of the disk */
+export async function readAll(file: OpenFile, into: Uint8Array, from: number, to: number, at: number): Promise<void> {
+  for (let done = from; done < to; ) {
+    const count = await file.read(into, done, to, at + done - from)
+    if (count === 0) throw endsBefore(file, at + to - from)
+    done += count
+  }
+}
+
+/** The same, blocking: for starts and recovery only. */
+export function readAllSync(file: OpenFile, into: Uint8Array, from: number, to: number, at: number): void {
+  for (let done = from; done < to; ) {
+    const count = file.readSync(into, done, to, at + done - from)
+    if (count === 0) throw endsBefore(file, at + to - from)
+    done += count
+  }
+}
+
+function endsBefore({ path }: OpenFile, end: number): StoreError {
+  return new StoreError('READ_FAILED', `${path} ends before byte ${end}`)
 }
 
 /**

@@ -10,7 +10,12 @@ const fdatasync = promisify(fs.fdatasync)
 export class NodeDisk implements Disk {
   open(path: string): OpenFile {
     const fd = fs.openSync(path, 'r+')
-    return new NodeFile(fd, path, fs.fstatSync(fd).size)
+    try {
+      return new NodeFile(fd, path, fs.fstatSync(fd).size)
+    } catch (error) {
+      fs.closeSync(fd)
+      throw error
+    }
   }
 
   create(path: string, size: number): OpenFile {

@@ -1,5 +1,5 @@
 import { StoreError } from '../errors.ts'
-import { type Disk, type OpenFile, writeAllSync } from './disk.ts'
+import { type Disk, type OpenFile, readAll, writeAllSync } from './disk.ts'
 
 /** One file of fixed size in a folder of such files: Apache's MappedFile. Positions are those within the file. */
 export class Segment {
@@ -46,11 +46,7 @@ export class Segment {
 
   /** Reads all of `into[from, to)`. @throws StoreError READ_FAILED if the file is shorter, the error of the disk */
   async read(into: Uint8Array, from: number, to: number, at: number): Promise<void> {
-    for (let done = from; done < to; ) {
-      const count = await this.#use(file => file.read(into, done, to, at + done - from))
-      if (count === 0) throw new StoreError('READ_FAILED', `${this.path} ends before byte ${at + to - from}`)
-      done += count
-    }
+    await this.#use(file => readAll(file, into, from, to, at))
   }
 
   /** Gives a file that is too short its full size. */

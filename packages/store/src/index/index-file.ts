@@ -1,5 +1,5 @@
 import { endianness } from 'node:os'
-import { type OpenFile, writeAllSync } from '../files/disk.ts'
+import { type OpenFile, readAll, readAllSync, writeAll, writeAllSync } from '../files/disk.ts'
 import type { OpenFiles } from '../files/open-files.ts'
 import { readLong, writeLong } from '../log/record-layout.ts'
 
@@ -147,7 +147,7 @@ export class IndexFile {
     const slotAt = (keyHash % this.#sizes.slots) * SLOT_BYTES
     if (this.#slots !== undefined) return this.#checkedNumber(this.#slots.readInt32BE(slotAt))
     const slot = Buffer.allocUnsafe(SLOT_BYTES)
-    await this.#files.use(this.path, file => file.read(slot, 0, SLOT_BYTES, HEADER_BYTES + slotAt))
+    await this.#files.use(this.path, file => readAll(file, slot, 0, SLOT_BYTES, HEADER_BYTES + slotAt))
     return this.#checkedNumber(slot.readInt32BE(0))
   }
 
@@ -176,7 +176,7 @@ export class IndexFile {
   }
 
   async #readEntries(into: Buffer, from: number, to: number): Promise<void> {
-    await this.#files.use(this.path, file => file.read(into, 0, (to - from) * ENTRY_BYTES, this.#entryAt(from)))
+    await this.#files.use(this.path, file => readAll(file, into, 0, (to - from) * ENTRY_BYTES, this.#entryAt(from)))
   }
 
   #entryAt(number: number): number {
@@ -267,7 +267,7 @@ export class IndexFile {
     const file = this.#files.get(this.path)
     // A crash came while it was created.
     if (file.size === 0) file.truncate(indexFileBytes(this.#sizes))
-    file.readSync(header, 0, HEADER_BYTES, 0)
+    readAllSync(file, header, 0, HEADER_BYTES, 0)
     this.beginTimestamp = readLong(header, 0)
     this.endTimestamp = readLong(header, 8)
     this.beginPosition = readLong(header, 16)
@@ -286,7 +286,7 @@ export class IndexFile {
   /** Reads the slots, so that entries can be added after a clean stop. @throws EIO */
   async load(): Promise<void> {
     const slots = Buffer.allocUnsafeSlow(this.#sizes.slots * SLOT_BYTES)
-    await this.#files.use(this.path, file => file.read(slots, 0, slots.length, HEADER_BYTES))
+    await this.#files.use(this.path, file => readAll(file, slots, 0, slots.length, HEADER_BYTES))
     this.#setSlots(slots)
   }
 
@@ -396,8 +396,4 @@ class SlotTable {
     const bytes = Buffer.from(this.#numbers.buffer)
     return endianness() === 'LE' ? bytes.swap32() : bytes
   }
-}
-
-async function writeAll(file: OpenFile, bytes: Buffer, from: number, to: number, at: number): Promise<void> {
-  for (let done = from; done < to; ) done += await file.write(bytes, done, to, at + done - from)
 }

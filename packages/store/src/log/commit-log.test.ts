@@ -95,6 +95,22 @@ for (const writeWay of ['loop', 'pool'] as const) {
     assert.deepEqual(await bodies(store, queue), ['one'])
   })
 
+  test(`a quota that is used up is a full disk: messages are taken again when there is room (${writeWay})`, async () => {
+    const { store, turns, append, setFault, clock } = await opened({ writeWay })
+    setFault(once(isLogWrite, { fails: 'EDQUOT' }))
+    append('one')
+    const waiting = assert.rejects(store.whenSafe(store.end), { code: 'DISK_FULL' })
+    turns.end()
+    await waiting
+    for (let count = 0; count < 10; count++) await setImmediate()
+    clock.advance(10_000)
+    for (let count = 0; count < 10; count++) await setImmediate()
+    assert.deepEqual(append('two'), [APPENDED])
+    turns.end()
+    await store.whenSafe(store.end)
+    await store.close()
+  })
+
   test(`a part of a lost write never comes back (${writeWay})`, async () => {
     const { store, turns, append, disk, setFault } = await opened({ writeWay })
     append('one')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { stringHash } from '@gantrymq/protocol'
 import fc from 'fast-check'
-import type { Disk } from '../files/disk.ts'
+import { type Disk, diskError } from '../files/disk.ts'
 import { MemoryDisk } from '../files/memory-disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
@@ -274,4 +274,42 @@ test('units that a full disk refuses stay readable, and are written when there i
   await disk.unlink('/hog')
   await queue.sync()
   assert.deepEqual(await tagsOf(reopen(disk)), range(0, 50))
+})
+
+test('a first file whose blank units could not be written is begun again', async () => {
+  const disk = new MemoryDisk()
+  const { queue } = openQueue(disk)
+  assert.ok(queue.put(15, 1500, 100, -15, 0))
+  let isFull = true
+  const create = disk.create.bind(disk)
+  disk.create = (path, size) => {
+    const file = create(path, size)
+    const writeSync = file.writeSync.bind(file)
+    file.writeSync = (...given) => {
+      if (isFull) throw diskError('ENOSPC', 'no space')
+      return writeSync(...given)
+    }
+    return file
+  }
+  assert.throws(() => queue.write(), { code: 'ENOSPC' })
+  isFull = false
+  await queue.sync()
+  const again = reopen(disk)
+  assert.deepEqual([again.minOffset, again.maxOffset], [15, 16])
+})
+
+test('a disk that reads a few bytes at a time is read to the end', async () => {
+  const disk = new MemoryDisk()
+  const { queue } = openQueue(disk)
+  putMany(queue, 0, 45)
+  await queue.sync()
+  const open = disk.open.bind(disk)
+  disk.open = path => {
+    const file = open(path)
+    const [read, readSync] = [file.read.bind(file), file.readSync.bind(file)]
+    file.read = (into, from, to, at) => read(into, from, Math.min(to, from + 7), at)
+    file.readSync = (into, from, to, at) => readSync(into, from, Math.min(to, from + 7), at)
+    return file
+  }
+  assert.deepEqual(await tagsOf(reopen(disk)), range(0, 45))
 })

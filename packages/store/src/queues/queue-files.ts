@@ -1,4 +1,4 @@
-import { type OpenFile, writeAllSync } from '../files/disk.ts'
+import { type OpenFile, readAll, readAllSync, writeAllSync } from '../files/disk.ts'
 import type { OpenFiles } from '../files/open-files.ts'
 import { StoreError } from '../errors.ts'
 import { fillPreBlank } from './queue-unit.ts'
@@ -64,16 +64,16 @@ export class QueueFiles {
     writeAllSync(file, bytes, from, to, byte - start)
   }
 
-  /** Reads from one file, as much as is asked for. @throws ENOENT, EIO */
+  /** Reads from one file, as much as is asked for. @throws ENOENT, EIO; StoreError READ_FAILED if the file is shorter */
   async read(into: Buffer, byte: number): Promise<void> {
     const start = this.startOf(byte)
-    await this.#open.use(this.pathOf(start), file => file.read(into, 0, into.length, byte - start))
+    await this.#open.use(this.pathOf(start), file => readAll(file, into, 0, into.length, byte - start))
   }
 
   /** The same, blocking: for starts only. */
   readSync(into: Buffer, byte: number): void {
     const start = this.startOf(byte)
-    this.#open.get(this.pathOf(start)).readSync(into, 0, into.length, byte - start)
+    readAllSync(this.#open.get(this.pathOf(start)), into, 0, into.length, byte - start)
   }
 
   /** Makes `[from, to)` durable, with the names of the files. @throws the disk's error; a later call does it all again */
@@ -171,12 +171,14 @@ export class QueueFiles {
     if (!this.#open.disk.exists(this.#folder)) this.#open.folders.make(this.#folder)
     this.#namesChanged = true
     const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
+    try {
+      if (this.#hasBlanks) writeBlanks(file, first)
+    } catch (error) {
+      // Without its blank units it counts for nothing: the next write of the first unit begins it again.
+      this.#discarded.add(start)
+      throw error
+    }
     this.#starts.push(start)
-    if (first === 0 || !this.#hasBlanks) return file
-    const blank = Buffer.allocUnsafe(Math.min(first, BLANK_CHUNK))
-    fillPreBlank(blank)
-    for (let at = 0; at < first; at += blank.length)
-      writeAllSync(file, blank, 0, Math.min(blank.length, first - at), at)
     return file
   }
 
@@ -186,6 +188,13 @@ export class QueueFiles {
     file.truncate(this.#fileBytes)
     return file
   }
+}
+
+/** Fills a file up to its first unit. @throws ENOSPC, EIO */
+function writeBlanks(file: OpenFile, end: number): void {
+  const blank = Buffer.allocUnsafe(Math.min(end, BLANK_CHUNK))
+  fillPreBlank(blank)
+  for (let at = 0; at < end; at += blank.length) writeAllSync(file, blank, 0, Math.min(blank.length, end - at), at)
 }
 
 /** The first bytes of the files in the folder of a queue, ascending. A gap between files ends a run and begins another. */

@@ -32,7 +32,7 @@ export type DiskFault =
   | 'crash after'
   | 'write short'
   | 'pretend'
-  | { readonly fails: 'EIO' | 'ENOSPC' }
+  | { readonly fails: 'EDQUOT' | 'EIO' | 'ENOSPC' }
 
 export interface FaultyDiskOptions {
   readonly numbers: Numbers
