@@ -59,4 +59,6 @@ export interface DerivedData {
   dropBefore(start: number): Promise<void>
   /** Writes and syncs everything, and closes the files. */
   close(): Promise<void>
+  /** Closes the files and writes nothing, after a failure. */
+  abandon(): void
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { ManualClock, numbersFrom } from '@gantrymq/remoting/testing'
 import { APPENDED, NOT_WRITABLE } from './append-status.ts'
 import type { Disk } from './files/disk.ts'
@@ -66,6 +67,45 @@ test('topics that are not in the list are deleted, the others stay', async () =>
     ['B'],
   )
   await store.close()
+})
+
+test('messages that a topic got while it was being deleted do not bring it back after a crash', async () => {
+  const disk = new FaultyDisk({ numbers: numbersFrom(1) })
+  const { store, send, turns } = await opened(disk, new ManualClock())
+  await send('Gone', ...many('gone', 30))
+  const queue = store.queueFor('Gone', 0)
+  assert.equal(store.append(message(queue, 'early')), APPENDED)
+  const deleted = store.deleteTopic('Gone')
+  assert.equal(store.append(message(queue, 'late')), APPENDED)
+  turns.end()
+  await deleted
+  const again = await opened(disk.restarted({ power: false }), new ManualClock())
+  assert.equal(again.store.queue('Gone', 0), undefined)
+  await again.store.close()
+})
+
+test('a store that closes deletes nothing any more: another one may have the folder', async () => {
+  const clock = new ManualClock()
+  const disk = new MemoryDisk({ now: () => clock.now() })
+  const { store, send } = await opened(disk, clock, { retention: { reservedMs: HOUR } })
+  await send('Orders', ...many('old', 100))
+  clock.pause(2 * HOUR)
+  const { promise: slow, resolve: goOn } = Promise.withResolvers<void>()
+  const unlink = disk.unlink.bind(disk)
+  disk.unlink = async path => {
+    await slow
+    await unlink(path)
+  }
+  const [first, second] = [store.deleteExpired(), store.deleteExpired()]
+  const refused = assert.rejects(second, { code: 'CLOSED' })
+  for (let count = 0; count < 20; count++) await setImmediate()
+  const closing = store.close()
+  for (let count = 0; count < 20; count++) await setImmediate()
+  await assert.rejects(disk.lock('/store/lock'), { code: 'EBUSY' })
+  goOn()
+  assert.equal(await first, 1, 'only the file that was being removed')
+  await closing
+  await refused
 })
 
 test('expired files go with the units and keys that lead there, and reading goes on behind them', async () => {

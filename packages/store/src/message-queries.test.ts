@@ -84,6 +84,20 @@ test('a query takes the newest messages that fit into its bytes, and one in any 
   assert.deepEqual(await queueOffsetsOf(store, 'Orders', 'k', { maxBytes: 1 }), [4])
 })
 
+test('a position in the middle of a message, where any number may stand, takes no memory for a record of that size', async t => {
+  const { store } = await fixture(t, { logFileBytes: 64 << 20, logBlocks: 16 })
+  const queue = store.queueFor('Orders', 0)
+  const body = Buffer.alloc(4 << 20, 1)
+  body.writeInt32BE(30 << 20, 0)
+  const message = { queue, flag: 0, sysFlag: 0, bornTimestamp: 1, bornHost: HOST, storeHost: HOST, reconsumeTimes: 0, preparedTransactionOffset: 0, body, bodyStart: 0, bodyEnd: body.length, properties: body, propertiesStart: 0, propertiesEnd: 0 } // biome-ignore format: one thought
+  for (let sent = 0; sent < 9; sent++) {
+    assert.equal(store.append(message), APPENDED)
+    await store.whenSafe(store.end)
+  }
+  assert.equal(await store.messageAt(88), undefined)
+  assert.equal((await store.messageAt(0))?.length, store.end / 9)
+})
+
 test('a query ends with its signal', async t => {
   const { store, send } = await fixture(t)
   await send('Orders', 'KEYS\u0001k\u0002')

@@ -15,6 +15,7 @@ const FILE = 1_000
 class FakeLog implements LogBytes {
   start = 0
   safe = 0
+  largestRecord = 1e6
   /** Numbers of the files in memory; undefined for all. */
   loaded: Set<number> | undefined
   readonly loads: number[] = []
@@ -204,4 +205,22 @@ test('units that are not in memory are loaded', async () => {
   assert.equal(first.result, 'LOADING')
   await first.loading
   assert.equal(read({}).count, 5)
+})
+
+test('a unit that claims more than fits into memory is repaired, not read', async () => {
+  const { read, put, repaired, log } = fixture()
+  put(0, 0, 0)
+  log.safe = 1e9
+  log.largestRecord = RECORD - 1
+  const { result, loading } = read({})
+  assert.equal(result, 'LOADING')
+  await loading
+  assert.deepEqual([repaired, log.loads], [[0], []])
+})
+
+test('a read looks at a bounded number of messages, however many its consumer asks for', () => {
+  const { read, put } = fixture()
+  put(...zeros(9_000))
+  const { result, nextOffset } = read({ maxMessages: 2 ** 31 - 1, accepts: () => false })
+  assert.deepEqual([result, nextOffset], ['NO_MATCHED_MESSAGE', 8_000])
 })

@@ -124,6 +124,11 @@ export interface MessageReaderParts {
 
 /** Bytes of units that one read looks at, at least: as in Apache's DefaultMessageStore.getMessage. */
 const MIN_SCANNED_BYTES = 16_000
+/**
+ * Units that one read looks at, at most. In Apache it is as many as the consumer asks for: here a read that must wait for the disk
+ * begins again, and what it has looked at must still be in memory then.
+ */
+const MAX_SCANNED_UNITS = 8_000
 
 /**
  * Reads messages of a queue: Apache's DefaultMessageStore.getMessage, condition by condition. Everything that is in memory is read
@@ -155,7 +160,7 @@ export class MessageReader {
   ): ReadStatus | 'LOADING' {
     const { log, limits, hotBytes, nextFile, repair } = this.#parts
     const allowed = { maxMessages, maxBytes }
-    const end = Math.min(found.maxOffset, offset + Math.max(MIN_SCANNED_BYTES / UNIT_BYTES, maxMessages))
+    const end = Math.min(found.maxOffset, offset + scannedUnits(maxMessages))
     let status: ReadStatus = 'NO_MATCHED_MESSAGE'
     let next = offset
     let skipTo = Number.NEGATIVE_INFINITY
@@ -181,7 +186,7 @@ export class MessageReader {
           }
           if (!accepts(tags)) continue
         }
-        const exists = size > 0 && log.exists(position, size)
+        const exists = size > 0 && size <= log.largestRecord && log.exists(position, size)
         if (!exists && size > 0 && position >= 0 && position < log.start) {
           if (found.count === 0) status = 'MESSAGE_WAS_REMOVING'
           skipTo = nextFile(position)
@@ -212,6 +217,10 @@ export class MessageReader {
     found.suggestSlave = log.safe - position > hotBytes
     return ended(found, status, next)
   }
+}
+
+function scannedUnits(maxMessages: number): number {
+  return Math.min(Math.max(MIN_SCANNED_BYTES / UNIT_BYTES, maxMessages), MAX_SCANNED_UNITS)
 }
 
 function ended(found: Found, status: ReadStatus, nextOffset: number): ReadStatus {

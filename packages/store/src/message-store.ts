@@ -12,7 +12,7 @@ import { KeyIndex } from './index/key-index.ts'
 import { type KeyedRecords, type KeyLimits, recordsOfKey } from './key-query.ts'
 import { type Appended, CommitLog } from './log/commit-log.ts'
 import { Flusher } from './log/flusher.ts'
-import { RecordReader } from './log/record-check.ts'
+import { peek, recordAt } from './log/log-reads.ts'
 import type { NewRecord } from './log/record-writer.ts'
 import { type Found, MessageReader, type ReadQuery, type ReadStatus } from './message-reader.ts'
 import { type ResolvedOptions, resolveOptions, type StoreOptions } from './options.ts'
@@ -70,6 +70,8 @@ export class MessageStore {
   readonly #timers: Disposable[] = []
   #checkpoint: Checkpoint | undefined
   #checkpointing: Promise<void> | undefined
+  /** Deletions of topics that are under way. They do not reject. */
+  readonly #deletions = new Set<Promise<void>>()
   #mark = 0
   #seenWritten = 0
   #isWritingDerived = false
@@ -150,7 +152,7 @@ export class MessageStore {
     try {
       await store.#open()
     } catch (error) {
-      store.#lock.release()
+      store.#release()
       throw diskErrorCode(error) === undefined ? error : toStoreError(error, options.root)
     }
     return store
@@ -190,6 +192,7 @@ export class MessageStore {
       queues: this.#queues,
       index: this.#options.indexKeys ? this.#index : undefined,
       wasAborted: this.#lock.wasAborted,
+      begin: () => this.#lock.begin(),
     })
     const { end, mark, lastStoreTimestamp } = await recovery.run()
     this.#mark = mark
@@ -297,43 +300,22 @@ export class MessageStore {
   }
 
   /**
-   * A copy of the record at a position, which may come from anybody; undefined if there is no whole record at it, or consumers
-   * cannot see it yet. Source: Apache's DefaultMessageStore.lookMessageByOffset, which checks nothing.
+   * A copy of the record at a position, which may come from any client; undefined if there is no whole record at it, or consumers
+   * cannot see it yet.
    * @throws StoreError READ_FAILED
    */
-  async messageAt(position: number): Promise<Buffer | undefined> {
-    const left = this.#segments.find(position)?.end ?? 0
-    if (!Number.isSafeInteger(position) || position < this.start || position + 8 > Math.min(this.safe, left))
-      return undefined
-    const head = await this.#bytesAt(position, 8)
-    const size = head?.readInt32BE(0) ?? 0
-    if (size < 8 || position + size > Math.min(this.safe, left)) return undefined
-    const record = await this.#bytesAt(position, size)
-    if (record === undefined) return undefined
-    const found = new RecordReader().read(record, 0, size, position, left - position, true)
-    return found === 'record' ? record : undefined
+  messageAt(position: number): Promise<Buffer | undefined> {
+    return recordAt(this.#log, position)
   }
 
-  async #bytesAt(position: number, size: number): Promise<Buffer | undefined> {
-    while (this.#log.exists(position, size)) {
-      if (this.#log.has(position, size)) {
-        const bytes = Buffer.allocUnsafe(size)
-        this.#log.copy(position, size, bytes, 0)
-        return bytes
-      }
-      await this.#log.load(position, size)
-    }
-    return undefined
+  /** A copy of bytes of one file of the log, read without taking a place in memory; undefined if they do not exist. */
+  peek(position: number, size: number): Promise<Buffer | undefined> {
+    return peek(this.#log, position, size)
   }
 
-  /** Reads bytes of the log that are perhaps not in memory, without taking a place there. */
-  async peek(position: number, size: number): Promise<Buffer | undefined> {
-    const segment = this.#segments.find(position)
-    if (segment === undefined || !this.#log.exists(position, size) || position + size > segment.end) return undefined
-    const bytes = Buffer.allocUnsafe(size)
-    if (this.#log.has(position, size)) this.#log.copy(position, size, bytes, 0)
-    else await segment.read(bytes, 0, size, position - segment.start)
-    return bytes
+  /** Bytes of the largest record that can be read: as large as one that can be appended, or larger. */
+  get largestRecord(): number {
+    return this.#log.largestRecord
   }
 
   /** Where the file of the log behind the one with this position begins. */
@@ -371,11 +353,19 @@ export class MessageStore {
    * @throws StoreError if the store is closed or cannot be written
    */
   async deleteTopic(topic: string): Promise<void> {
-    const { end } = this
-    await this.whenSafe(end)
+    await this.whenSafe(this.end)
+    const deletion = this.#deleteQueues(topic)
+    const ended = deletion.catch(() => {}).finally(() => this.#deletions.delete(ended))
+    this.#deletions.add(ended)
+    await deletion
+  }
+
+  async #deleteQueues(topic: string): Promise<void> {
     const queues = this.#queues.takeOut(topic)
-    // A recovery must not begin before this, or it would make the queues again.
-    await this.#checkpointTo(end)
+    // Messages that the topic got lately are below the end, or lost.
+    await this.whenSafe(this.end).catch(() => {})
+    // A recovery must not begin before them, or it would make the queues again.
+    await this.#checkpointTo(this.safe)
     await this.#queues.removeFiles(queues)
   }
 
@@ -417,7 +407,7 @@ export class MessageStore {
     try {
       await this.#log.writeAll()
       await this.#checkpointing
-      await this.#retention.settled()
+      await Promise.all([this.#retention.close(), ...this.#deletions])
       if (this.#writability.failure === undefined) await this.#closeCleanly()
     } catch (error) {
       throw toStoreError(error, this.#options.root)
@@ -425,9 +415,21 @@ export class MessageStore {
       const closed = new StoreError('CLOSED', `the store in ${this.#options.root} has been closed`)
       this.#untilSafe.lost(this.safe, closed)
       this.#untilWritten.lost(this.written, closed)
-      this.#checkpoint?.close()
-      this.#lock.release()
+      this.#release()
     }
+  }
+
+  /** Closes what is open still. What the disk does not close, the end of the process does. */
+  #release(): void {
+    const parts = [this.#log, this.#queues, this.#index].map(part => () => part.abandon())
+    for (const close of [...parts, () => this.#checkpoint?.close(), () => this.#lock.release()]) {
+      try {
+        close()
+      } catch (error) {
+        this.#logger.warn({ error }, 'a file of the store could not be closed')
+      }
+    }
+    this.#checkpoint = undefined
   }
 
   async #closeCleanly(): Promise<void> {

@@ -188,3 +188,40 @@ test("after Apache's crash the newest file that begins before the checkpoint is 
   // The last message is 0 s before the checkpoint, and the file that holds it begins more than 3 s before.
   assert.deepEqual(lines.at(-1), { root: '/store', from: last - (last % FILE), end: last, records: 21, clean: false })
 })
+
+test('after the last file of a closed log was removed, new messages are seen', async () => {
+  const disk = freshDisk()
+  const first = await life(disk, names(0, 100))
+  const end = first.store.end
+  await first.store.close()
+  const last = Math.floor((end - 1) / FILE) * FILE
+  await disk.unlink(`/store/commitlog/${String(last).padStart(20, '0')}`)
+  const second = await life(disk, ['new 1', 'new 2'])
+  const found = await bodies(second.store, second.queue)
+  const kept = found.length - 2
+  assert.deepEqual(found, [...names(0, kept), 'new 1', 'new 2'])
+  assert.ok(second.store.start === 0 && kept > 50 && kept < 100)
+  await second.store.close()
+})
+
+test('however a crash interrupts the recovery of a folder that Apache closed, the next start succeeds', async () => {
+  for (let crashAt = 1; ; crashAt++) {
+    let disk = freshDisk()
+    const first = await life(disk, names(0, 30))
+    await first.store.close()
+    likeApaches(disk, true)
+    const numbers = numbersFrom(crashAt)
+    let done = 0
+    const fault = (): 'crash after' | undefined => (++done === crashAt ? 'crash after' : undefined)
+    disk = disk.restarted({ power: false }, { numbers, fault })
+    const opened = await life(disk).catch(() => undefined)
+    if (opened !== undefined && !disk.hasCrashed) {
+      await opened.store.close()
+      assert.ok(crashAt > 5)
+      break
+    }
+    const second = await life(disk.restarted({ power: false }, { numbers }))
+    assert.deepEqual(await bodies(second.store, second.queue), names(0, 30), `a crash after operation ${crashAt}`)
+    await second.store.close()
+  }
+})

@@ -25,6 +25,8 @@ export interface RecoveryParts {
   readonly index: KeyIndex | undefined
   /** Whether the store was not closed the last time. */
   readonly wasAborted: boolean
+  /** Notes that the store is open, before anything of it is changed: a crash leaves it to the next recovery. */
+  readonly begin: () => Promise<void>
 }
 
 export interface Recovered {
@@ -69,7 +71,7 @@ export class Recovery {
     this.#record.storeTimestamp = Math.max(times.log, 0)
 
     if (start.distrustsDerived) for (const derived of this.#derived) await derived.cut(start.from)
-    else if (mark === undefined) await this.#cutToEnd(start)
+    else if (mark === undefined || mark > (segments.last?.end ?? 0)) await this.#cutToEnd(start)
     const isPartLost = await this.#isDerivedLost()
     const from = isPartLost ? first : start.from
     if (mark !== undefined && from < mark) await this.#moveMarkBack(from)
@@ -79,6 +81,7 @@ export class Recovery {
     const end = Math.max(scanned, start.from)
     if (isClean && end === mark && !isPartLost) return { end, mark, lastStoreTimestamp: this.#record.storeTimestamp }
 
+    await this.#parts.begin()
     await settleEnd(segments, start.from, end)
     if (this.#parts.queues.incomplete.size > 0) await this.#rebuildQueues(start.from, end)
     if (segments.first !== undefined) {
@@ -100,7 +103,7 @@ export class Recovery {
     return { from, trustedBelow: from, distrustsDerived: wasAborted }
   }
 
-  /** After Apache stopped cleanly queues and index are right, but damage to the log may have left them longer than it. */
+  /** After a clean stop queues and index are right, but they are longer than a log that was damaged, or lost its last files. */
   async #cutToEnd({ from, trustedBelow }: RecoveryStart): Promise<void> {
     const end = await this.#scanLog(
       from,
@@ -108,6 +111,7 @@ export class Recovery {
       () => true,
       () => {},
     )
+    await this.#parts.begin()
     for (const derived of this.#derived) await derived.cut(end)
   }
 
@@ -123,6 +127,7 @@ export class Recovery {
       const facts = { found: queues.found, were: queueFolders, units: queues.countUnits, unitsWere: units }
       this.#log.error(facts, 'consume queues are missing or damaged')
     }
+    if (areQueuesLost || isIndexLost) await this.#parts.begin()
     // Which unit is wrong is not known: it may claim a record that is longer than its own.
     if (areUnitsLost) await queues.rebuild()
     if (isIndexLost) {

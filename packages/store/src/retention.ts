@@ -82,6 +82,7 @@ export class Retention {
   readonly #logger: Logger
   #used = 0
   #round: Promise<number> | undefined
+  #isClosed = false
 
   constructor(parts: RetentionParts) {
     this.#parts = parts
@@ -98,7 +99,7 @@ export class Retention {
     try {
       await this.#inTurn(() => this.#check())
     } catch (error) {
-      this.#logger.error({ error }, 'old files could not be deleted')
+      if (!this.#isClosed) this.#logger.error({ error }, 'old files could not be deleted')
     }
   }
 
@@ -118,13 +119,15 @@ export class Retention {
     })
   }
 
-  /** Resolves when no round is under way. */
-  async settled(): Promise<void> {
+  /** Begins no further round, and resolves when none is under way: another store may have the folder then. */
+  async close(): Promise<void> {
+    this.#isClosed = true
     await this.#round?.catch(() => {})
   }
 
   async #inTurn(work: () => Promise<number>): Promise<number> {
-    while (this.#round !== undefined) await this.settled()
+    while (this.#round !== undefined) await this.#round.catch(() => {})
+    if (this.#isClosed) throw new StoreError('CLOSED', `the store of ${this.#parts.log.folder} has been closed`)
     this.#round = work().finally(() => {
       this.#round = undefined
     })
@@ -162,12 +165,13 @@ export class Retention {
     const times = new Map((disk.list(log.folder) ?? []).map(file => [file.name, file.modified]))
     const files = log.finishedFiles.map(name => ({ name, modified: times.get(name) ?? 0 }))
     const count = Math.min(countExpired(files, clock.now(), rules.reservedMs, isForced), most)
-    for (let deleted = 0; deleted < count; deleted++) await log.removeOldest()
-    if (count === 0) return 0
+    let deleted = 0
+    for (; deleted < count && !this.#isClosed; deleted++) await log.removeOldest()
+    if (deleted === 0) return 0
     await disk.syncFolder(log.folder)
-    this.#logger.info({ files: count, start: log.start, isForced }, 'old files of the log were deleted')
+    this.#logger.info({ files: deleted, start: log.start, isForced }, 'old files of the log were deleted')
     await this.#deleteUnits()
-    return count
+    return deleted
   }
 
   async #deleteUnits(): Promise<void> {

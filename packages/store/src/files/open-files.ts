@@ -1,3 +1,4 @@
+import { StoreError } from '../errors.ts'
 import type { Disk, OpenFile } from './disk.ts'
 import { FolderNames } from './folder-names.ts'
 
@@ -21,6 +22,7 @@ export class OpenFiles {
   readonly #limit: number
   /** In the order of their last use. */
   readonly #open = new Map<string, Entry>()
+  #isClosed = false
 
   /**
    * @param root The folder of the store, above all files
@@ -39,6 +41,7 @@ export class OpenFiles {
 
   /** Creates a file of `size` zeros, for use within this turn. @throws EEXIST, ENOSPC */
   create(path: string, size: number): OpenFile {
+    this.#checkOpen(path)
     const file = this.disk.create(path, size)
     this.#add(path, file)
     return file
@@ -64,17 +67,26 @@ export class OpenFiles {
     this.#close(entry)
   }
 
-  /** Closes all files. */
+  /** Closes all files, those in use when their last call has ended. None can be opened afterwards. */
   close(): void {
+    this.#isClosed = true
     for (const path of this.#open.keys()) this.drop(path)
   }
 
   #entry(path: string): Entry {
     const found = this.#open.get(path)
-    if (found === undefined) return this.#add(path, this.disk.open(path))
+    if (found === undefined) {
+      this.#checkOpen(path)
+      return this.#add(path, this.disk.open(path))
+    }
     this.#open.delete(path)
     this.#open.set(path, found)
     return found
+  }
+
+  /** What was read or repaired while the store closed must not open its files again: they may be another process's. */
+  #checkOpen(path: string): void {
+    if (this.#isClosed) throw new StoreError('CLOSED', `${path} belongs to a store that has been closed`)
   }
 
   #add(path: string, file: OpenFile): Entry {

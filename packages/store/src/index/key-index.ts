@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { type Clock, type Logger, silent } from '@gantrymq/remoting'
 import type { DerivedData, DispatchedRecord } from '../dispatched-record.ts'
 import { StoreError } from '../errors.ts'
-import { type Disk, diskErrorCode } from '../files/disk.ts'
+import type { Disk } from '../files/disk.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { IndexFile, indexFileBytes, type IndexSizes } from './index-file.ts'
 
@@ -279,8 +279,12 @@ export class KeyIndex implements DerivedData {
     }
     for (const file of this.#indexFiles.toReversed()) {
       if (found.positions.length >= max) break
-      if (file.beginTimestamp <= end && file.endTimestamp >= begin)
-        await collect(file, { keyHash: hash, max, begin, end, signal }, found.positions)
+      if (file.beginTimestamp <= end && file.endTimestamp >= begin) {
+        await collect(file, { keyHash: hash, max, begin, end, signal }, found.positions).catch((error: unknown) => {
+          // Otherwise it was deleted meanwhile.
+          if (this.#indexFiles.includes(file)) throw error
+        })
+      }
       if (file.beginTimestamp < begin) break
     }
     return found
@@ -293,23 +297,23 @@ export class KeyIndex implements DerivedData {
       this.#files.close()
     }
   }
+
+  abandon(): void {
+    this.#files.close()
+  }
 }
 
-/** Apache's IndexFile.selectPhyOffset. The file may have been deleted meanwhile. */
+/** Apache's IndexFile.selectPhyOffset. @throws the error of the disk, the reason of the signal */
 async function collect(file: IndexFile, search: KeySearch, positions: number[]): Promise<void> {
   const { keyHash, max, begin, end, signal } = search
-  try {
-    for await (const entry of file.chain(await file.newestOf(keyHash))) {
-      // A key of many messages has a long chain.
-      signal?.throwIfAborted()
-      if (entry.seconds < 0 || positions.length >= max) return
-      const time = file.beginTimestamp + entry.seconds * 1000
-      // The entry's time is cut to seconds, so its record may be up to a second younger.
-      if (entry.keyHash === keyHash && time + 999 >= begin && time <= end) positions.push(entry.position)
-      if (time + 999 < begin) return
-    }
-  } catch (error) {
-    if (diskErrorCode(error) !== 'ENOENT') throw error
+  for await (const entry of file.chain(await file.newestOf(keyHash))) {
+    // A key of many messages has a long chain.
+    signal?.throwIfAborted()
+    if (entry.seconds < 0 || positions.length >= max) return
+    const time = file.beginTimestamp + entry.seconds * 1000
+    // The entry's time is cut to seconds, so its record may be up to a second younger.
+    if (entry.keyHash === keyHash && time + 999 >= begin && time <= end) positions.push(entry.position)
+    if (time + 999 < begin) return
   }
 }
 

@@ -13,7 +13,7 @@ import {
 } from '../append-status.ts'
 import { ReusedRecord } from '../dispatched-record.ts'
 import { StoreError } from '../errors.ts'
-import { diskErrorCode } from '../files/disk.ts'
+import { isDiskFull } from '../files/disk.ts'
 import type { Segment } from '../files/segment.ts'
 import type { SegmentList } from '../files/segment-list.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -189,6 +189,10 @@ export class CommitLog implements LogBytes {
     }
   }
 
+  get largestRecord(): number {
+    return this.#maxUnwritten
+  }
+
   get folder(): string {
     return this.segments.folder
   }
@@ -270,6 +274,11 @@ export class CommitLog implements LogBytes {
     await this.writeAll()
     await Promise.allSettled(this.#undurable.values())
     if (this.#writability.failure === undefined) await this.#removeAhead()
+    this.abandon()
+  }
+
+  /** Closes the files and writes nothing, after a failure. */
+  abandon(): void {
     for (const segment of this.#ahead) segment.close()
     this.segments.close()
   }
@@ -393,7 +402,7 @@ export class CommitLog implements LogBytes {
       return segment
     } catch (error) {
       const problem = new StoreError(
-        diskErrorCode(error) === 'ENOSPC' ? 'DISK_FULL' : 'WRITE_FAILED',
+        isDiskFull(error) ? 'DISK_FULL' : 'WRITE_FAILED',
         `no file can be created in ${this.segments.folder}: ${(error as Error).message}`,
         { cause: error },
       )
@@ -520,7 +529,7 @@ export class CommitLog implements LogBytes {
    * valid wherever they are found, and new ones will have the same positions.
    */
   #lose(at: number, cause: unknown): void {
-    const isFull = diskErrorCode(cause) === 'ENOSPC' || (cause instanceof StoreError && cause.code === 'DISK_FULL')
+    const isFull = isDiskFull(cause) || (cause instanceof StoreError && cause.code === 'DISK_FULL')
     const from = this.#written
     const error = new StoreError(
       isFull ? 'DISK_FULL' : 'WRITE_FAILED',

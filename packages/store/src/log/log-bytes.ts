@@ -9,6 +9,8 @@ export interface LogBytes {
   readonly start: number
   /** Position behind the last byte that consumers may see. */
   readonly safe: number
+  /** Bytes of the largest record that fits into memory. What says that it is larger is damaged, or from a store with more memory. */
+  readonly largestRecord: number
   /** Whether `size` bytes at `position` are in memory. */
   has(position: number, size: number): boolean
   /** Whether a record of this size begins at `position`, as far as its head says. It must be in memory. */

@@ -2,7 +2,7 @@ import { MESSAGE_MAGIC_V1, MESSAGE_MAGIC_V2 } from '@gantrymq/protocol'
 import type { Segment } from '../files/segment.ts'
 import type { SegmentList } from '../files/segment-list.ts'
 import { RecordReader } from './record-check.ts'
-import { BLANK_BYTES, BLANK_MAGIC } from './record-layout.ts'
+import { BLANK_BYTES, BLANK_MAGIC, readLong } from './record-layout.ts'
 
 /** Bytes read at once. */
 const WINDOW_BYTES = 4 << 20
@@ -127,6 +127,9 @@ export class LogScan {
   #sizeAt(at: number): number {
     const offset = at - this.#from
     if (offset + BLANK_BYTES > this.#to - this.#from) return BLANK_BYTES
+    // A record has its own position. Otherwise it is damage, for whose size no memory is taken.
+    const isElsewhere = offset + 36 <= this.#to - this.#from && readLong(this.#window, offset + 28) !== at
+    if (isElsewhere) return BLANK_BYTES
     const magic = this.#window.readInt32BE(offset + 4)
     return magic === MESSAGE_MAGIC_V1 || magic === MESSAGE_MAGIC_V2 ? this.#window.readInt32BE(offset) : BLANK_BYTES
   }

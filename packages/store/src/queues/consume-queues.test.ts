@@ -217,3 +217,14 @@ test('a deleted topic leaves no folder, and what is still put does not bring it 
   assert.deepEqual(shapeOf(await reopen(disk)), [])
   assert.equal(queues.findOrMake('Orders', 0).nextOffset, 0)
 })
+
+test('a queue whose file cannot be read does not keep the units of others from being deleted', async () => {
+  const disk = new MemoryDisk()
+  const queues = openQueues(disk)
+  putMany(queues, 120)
+  await queues.sync(120 * 100)
+  const again = await reopen(disk)
+  await disk.unlink(`${FOLDER}/Orders/0/00000000000000000000`)
+  await assert.rejects(again.dropBefore(100 * 100), { code: 'READ_FAILED' })
+  assert.deepEqual([again.find('Orders', 0)?.minOffset, again.find('Orders', 1)?.minOffset], [0, 50])
+})

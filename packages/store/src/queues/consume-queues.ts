@@ -299,8 +299,11 @@ export class ConsumeQueues implements DerivedData {
     }
   }
 
+  /** @throws the error of the disk, the first one; the other queues are done nevertheless */
   async dropBefore(start: number): Promise<void> {
-    for (const queue of this.all()) await queue.deleteBefore(start)
+    const failures: unknown[] = []
+    for (const queue of this.all()) await queue.deleteBefore(start).catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   }
 
   /**
@@ -344,6 +347,10 @@ export class ConsumeQueues implements DerivedData {
     } finally {
       this.#shared.files.close()
     }
+  }
+
+  abandon(): void {
+    this.#shared.files.close()
   }
 }
 

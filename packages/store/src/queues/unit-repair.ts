@@ -1,4 +1,5 @@
 import { type Logger, silent } from '@gantrymq/remoting'
+import { StoreError } from '../errors.ts'
 import { RecordReader } from '../log/record-check.ts'
 import { readLong } from '../log/record-layout.ts'
 import { RecordProperties } from '../log/record-properties.ts'
@@ -9,6 +10,8 @@ import type { ConsumeQueue, Unit } from './consume-queue.ts'
 export interface SearchedLog {
   readonly start: number
   readonly safe: number
+  /** As in LogBytes. */
+  readonly largestRecord: number
   /** Start of the file behind the one with this position. */
   nextFile(position: number): number
   /** A copy of bytes of one file, undefined if they do not exist. */
@@ -62,6 +65,7 @@ export class UnitRepairs {
     const after = await this.#neighbour(queue, offset, 1)
     const from = before === undefined ? this.#log.start : before.position + before.size
     const unit = await this.#search(queue, offset, from, after?.position ?? this.#log.safe)
+    if (unit !== undefined && unit.size > this.#log.largestRecord) throw tooLarge(queue, offset, unit)
     queue.replace(offset, unit)
     const facts = { topic, queue: id, offset, wrong, unit }
     if (unit === undefined) this.#logger.error(facts, 'a message of a queue is lost: the log does not contain it')
@@ -121,6 +125,12 @@ export class UnitRepairs {
     properties.scan(bytes, propertiesAt, propertiesAt + propertiesSize, queue.keyPrefixHash, false)
     return { position, size, tagsCode: tagsCodeOf(queue, properties, this.#delayLevels, storeTimestamp) }
   }
+}
+
+/** It was written with a larger `maxMessageSize`: it must not be passed over, it is only too large now. */
+function tooLarge({ topic, id }: ConsumeQueue, offset: number, { size }: Unit): StoreError {
+  const message = `the message at offset ${offset} of queue ${id} of ${topic} has ${size} bytes`
+  return new StoreError('READ_FAILED', `${message}, more than fit into memory: raise maxMessageSize or commitLogMemory`)
 }
 
 function isRecordOf(reader: RecordReader, bytes: Buffer, { topicBytes, id }: ConsumeQueue, offset: number): boolean {
