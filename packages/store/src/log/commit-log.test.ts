@@ -18,10 +18,15 @@ async function opened(options: Partial<StoreOptions> = {}) {
   let fault: (operation: Operation) => DiskFault | undefined = () => undefined
   const held: (() => void)[] = []
   let isHolding = false
+  let begun = 0
   const disk = new FaultyDisk({
     numbers: numbersFrom(7),
     fault: operation => fault(operation),
-    complete: completion => (isHolding ? void held.push(completion) : queueMicrotask(completion)),
+    complete: completion => {
+      begun++
+      if (isHolding) held.push(completion)
+      else queueMicrotask(completion)
+    },
   })
   const store = await MessageStore.open({
     disk,
@@ -56,6 +61,8 @@ async function opened(options: Partial<StoreOptions> = {}) {
       for (const completion of held.splice(0)) completion()
       await setImmediate()
     },
+    /** How many calls were ever begun in the background. */
+    begun: () => begun,
     /** How many calls are held. */
     held: () => held.length,
   }
@@ -204,6 +211,29 @@ test('with SYNC_FLUSH all messages that came during a sync share the next one', 
   await release()
   await store.whenSafe(store.end)
   assert.deepEqual([syncs, queue.maxOffset], [2, 5])
+  await store.close()
+})
+
+test('with SYNC_FLUSH the next sync runs while the messages of the last one are answered', async () => {
+  const { store, queue, turns, append, hold, release, begun } = await opened({ flushMode: 'SYNC_FLUSH' })
+  append('first')
+  turns.end()
+  await store.whenSafe(store.end)
+  const before = begun()
+  hold()
+  append('a')
+  turns.end()
+  append('b')
+  turns.end()
+  assert.equal(begun(), before + 1)
+  const begunWhenSafe: [number, number][] = []
+  store.onCommit({ committed: () => void begunWhenSafe.push([queue.maxOffset, begun() - before]), lost: () => {} })
+  await release()
+  await store.whenSafe(store.end)
+  assert.deepEqual(begunWhenSafe, [
+    [2, 2],
+    [3, 2],
+  ])
   await store.close()
 })
 

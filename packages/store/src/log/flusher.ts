@@ -73,11 +73,12 @@ export class Flusher {
 
   async #run(): Promise<void> {
     try {
-      while (this.#isWanted()) {
-        // Only what was written before a sync began is covered by it.
-        const upTo = this.#written()
-        await this.#sync(this.#flushed, upTo)
-        this.#flushed = upTo
+      let syncing = this.#next()
+      while (syncing !== undefined) {
+        this.#flushed = await syncing
+        // The next sync runs while the owner answers what this one has made durable.
+        syncing = this.#next()
+        syncing?.catch(() => {})
         this.#onFlushed()
       }
     } catch (error) {
@@ -92,6 +93,11 @@ export class Flusher {
     }
   }
 
+  /** Begins a sync of everything that is written, if it is wanted. Resolves with the position up to which it was. */
+  #next(): Promise<number> | undefined {
+    return this.#isWanted() ? this.#sync(this.#flushed, this.#written()) : undefined
+  }
+
   /** A sync was asked for by the caller of `start` the first time; afterwards only if the mode or somebody waits for more. */
   #isWanted(): boolean {
     const unflushed = this.#written() - this.#flushed
@@ -104,10 +110,11 @@ export class Flusher {
     )
   }
 
-  /** Syncs the files that contain `[from, to)`, the older first. */
-  async #sync(from: number, to: number): Promise<void> {
+  /** Syncs the files that contain `[from, to)`, the older first. Only what was written before it began is covered by it. */
+  async #sync(from: number, to: number): Promise<number> {
     for (const segment of this.#segments.all.filter(segment => segment.start < to && segment.end > from)) {
       await segment.datasync()
     }
+    return to
   }
 }
