@@ -97,12 +97,19 @@ export interface RunningLoad {
   stop(): void
 }
 
-/** Starts a driver process. */
-export function startLoad(driver: Driver, load: Load): RunningLoad {
+/** How much longer than its load a driver may take. Its connections open one after the other, each with a first answer. */
+const GRACE_MS = 120_000
+
+/** Starts a driver process. It is killed when it takes `graceMs` longer than its load: the server does not answer then. */
+export function startLoad(driver: Driver, load: Load, graceMs = GRACE_MS): RunningLoad {
   const { planPath, port, connections, inFlight, perSecond, warmMs, runMs, serverPid } = load
   const numbers = [connections, inFlight, warmMs, runMs, serverPid, ...(perSecond === undefined ? [] : [perSecond])]
   const args = [...driver.args, planPath, '127.0.0.1', String(port), ...numbers.map(String)]
-  const child = spawn(driver.command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(driver.command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: warmMs + runMs + graceMs,
+    killSignal: 'SIGKILL',
+  })
   const { promise: primed, resolve: nowPrimed, reject: neverPrimed } = Promise.withResolvers<void>()
   const figures = outcome(child, nowPrimed)
   figures.catch(neverPrimed)
@@ -120,9 +127,11 @@ function outcome(child: ChildProcess, onPrimed: () => void): Promise<Figures> {
     })
     child.stderr?.on('data', text => (errors += String(text)))
     child.on('error', reject)
-    child.on('close', code => {
+    child.on('close', (code, signal) => {
       const last = out.trim().split('\n').at(-1) ?? ''
       if (code === 0 && last.startsWith('{')) resolve({ ...(JSON.parse(last) as Figures), complaint: errors.trim() })
+      else if (signal === 'SIGKILL')
+        reject(new Error('the driver was killed, because the server left requests unanswered'))
       else reject(new Error(errors.trim() || `the driver ended with code ${code}`))
     })
   })

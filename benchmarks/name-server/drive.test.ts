@@ -79,6 +79,14 @@ for (const driver of await drivers()) {
     assert.ok(refused > 0 && refused <= answers / 64 + 1, `${refused} of ${answers}`)
   })
 
+  test(`the ${driver.kind} driver is killed if the server never answers`, async t => {
+    const port = await serverAnswering(t, Buffer.alloc(0))
+    const planPath = await planOnDisk(t, routePlan({ topics: 5, brokers: 1 }))
+    const load = startLoad(driver, { ...brief, planPath, port, serverPid: process.pid }, 200)
+    await assert.rejects(load.figures, /left requests unanswered/)
+    await assert.rejects(load.primed, /left requests unanswered/)
+  })
+
   test(`the ${driver.kind} driver reports a failed connection`, async t => {
     const planPath = await planOnDisk(t, routePlan({ topics: 5, brokers: 1 }))
     await assert.rejects(startLoad(driver, { ...brief, planPath, port: 1, serverPid: 1 }).figures, /connect|REFUSED/)

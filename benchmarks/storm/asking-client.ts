@@ -37,7 +37,6 @@ export class AskingClient {
     this.#connection.ask(next.request, code => {
       this.#isBusy = false
       next.onAnswer((performance.now() - next.since) * 1000, code)
-      if (code === undefined) for (const { onAnswer } of this.#due.splice(0)) onAnswer(0, undefined)
       this.#askNext()
     })
   }
