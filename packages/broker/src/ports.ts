@@ -141,6 +141,7 @@ function createServer(
         : onRequest(command, () => router.dispatch(command, peer)),
     // A caller that gets requests in place of the broker gets all of them, as commands.
     fastPath: onRequest === undefined ? fastPath : undefined,
+    repliesTogether: true,
     onAnswered: (request, response, ms, count) => metrics.rpc.observe(request, response, ms, count),
     traffic: metrics,
     onClose,

@@ -67,6 +67,11 @@ export interface RemotingServerOptions {
   readonly onRequest: (command: Command, peer: Peer) => Eventual<ReplyParts>
   /** Gets requests before `onRequest`, and may answer them itself. */
   readonly fastPath?: FastPath | undefined
+  /**
+   * Write the replies to all reads of a turn of the event loop together, at its end. It takes less CPU time where all requests are
+   * small; where some take milliseconds, the others would wait for them. Default false.
+   */
+  readonly repliesTogether?: boolean | undefined
   readonly onAnswered?: ConnectionOptions['onAnswered']
   readonly onSend?: ConnectionOptions['onSend']
   readonly traffic?: ConnectionOptions['traffic']
@@ -129,7 +134,7 @@ export class RemotingServer {
   readonly #fastPath: FastPath | undefined
   readonly #pool = new BufferPool()
   readonly #turns = new ReadTurns()
-  readonly #writeTurns = new WriteTurns()
+  readonly #writeTurns: WriteTurns | undefined
   /** Of the frames of all connections. */
   readonly memory: FrameMemory
   #sweeper: Disposable | undefined
@@ -145,6 +150,7 @@ export class RemotingServer {
     this.#log = options.log ?? silent
     this.memory = new FrameMemory(this.#limits.maxFrameMemory, this.#clock)
     this.#fastPath = options.fastPath && this.#unlessGoingAway(options.fastPath)
+    this.#writeTurns = options.repliesTogether === true ? new WriteTurns() : undefined
   }
 
   /** The connections that speak remoting. */
