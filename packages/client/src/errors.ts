@@ -102,6 +102,16 @@ const ADVICE: Readonly<Record<number, string>> = {
     'create the group, or allow brokers to create it (autoCreateSubscriptionGroup)',
 }
 
+/** What to do about a refusal of credentials, by the words of PlainPermissionManager of 4.9 and DefaultAuthenticationHandler of 5.x. */
+const CREDENTIALS_ADVICE: readonly (readonly [remark: RegExp, advice: string])[] = [
+  [
+    /No accessKey is configured|username cannot be null/,
+    'the server takes signed requests only: set option credentials',
+  ],
+  [/check signature failed/i, 'check the secret key of option credentials'],
+  [/No acl config for|User:\S* is not found/, 'the server does not know this access key: check option credentials'],
+]
+
 const FROM_REMOTING = {
   TIMEOUT: 'TIMEOUT',
   ABORTED: 'ABORTED',
@@ -195,7 +205,8 @@ export function reasonsText(failures: readonly { readonly who: string; readonly 
 function refused(error: ResponseError, address: string | undefined): ClientError {
   const { responseCode, remark } = error
   const isDenied = isAccessRemark(responseCode, remark)
-  const advice = ADVICE[isDenied ? responseCodes.NO_PERMISSION : responseCode]
+  const ofCredentials = CREDENTIALS_ADVICE.find(([said]) => isDenied && said.test(remark ?? ''))
+  const advice = ofCredentials?.[1] ?? ADVICE[isDenied ? responseCodes.NO_PERMISSION : responseCode]
   const name = responseName(responseCode)
   const where = address === undefined ? 'the server' : address
   const text = `${where} refused with code ${name === String(responseCode) ? name : `${responseCode} (${name})`}: ${remarkText(remark)}`

@@ -100,7 +100,7 @@ const CASES: readonly Case[] = [
     what: 'a topic that clients can use',
     happens: server => server.register(),
     code: 'FOUND',
-    says: [/1 broker\(s\), 1 with a master/],
+    says: [/1 broker, 1 with a master/],
     never: /updateTopic|brokerIP1|Start/,
   },
   {
@@ -241,6 +241,17 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    what: 'an order configuration with a broker that left',
+    options: { orderMessageEnable: true },
+    async happens(server) {
+      await server.register()
+      await server.end(await server.register({ name: 'b', from: '10.0.0.2' }))
+      await server.admin.call(PUT_KV_CONFIG, { header: order('a:8;b:8') })
+    },
+    code: 'BAD_ORDER_CONFIG',
+    says: [/b left 0 s ago/, /If b is still needed, start it again/, /updateOrderConf -m put -t T -v a:8/],
+  },
+  {
     what: 'an order configuration that clients cannot read',
     options: { orderMessageEnable: true },
     async happens(server) {
@@ -292,6 +303,14 @@ const CASES: readonly Case[] = [
     says: [/in the zone south gets an empty route: .* the zone north/, /Set the zone of the client/],
   },
   {
+    what: 'a client with a zone, whose brokers have none',
+    happens: server => server.register(),
+    zone: 'south',
+    code: 'OTHER_ZONE',
+    says: [/in no zone/, /Start a broker of its zone with this topic, or turn off its zone mode/],
+    never: /Set the zone/,
+  },
+  {
     what: 'zones, asked without one',
     happens: server => server.register({ zone: 'north' }),
     code: 'FOUND',
@@ -341,7 +360,10 @@ const CASES: readonly Case[] = [
       await server.register({ topics: ['U'] })
     },
     code: 'BROKERS_LEFT',
-    says: [/a is registered again, without this topic: it has lost its topics\.json/],
+    says: [
+      /a is registered again, without this topic: it has lost its topics\.json/,
+      /create it: mqadmin updateTopic -c C -t T/,
+    ],
     never: /comes back when|Start/,
   },
   {

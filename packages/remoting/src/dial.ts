@@ -89,5 +89,10 @@ function explain(error: NodeJS.ErrnoException, secure: boolean): RemotingError {
   if (known !== undefined) return new RemotingError('CONNECT_FAILED', `${known} (${error.code})`, { cause: error })
   if (!secure) return new RemotingError('CONNECT_FAILED', error.message, { cause: error })
   const hint = TLS_ERRORS[error.code ?? ''] ?? 'check that the server speaks TLS, and which certificates it trusts'
-  return new RemotingError('TLS', `${error.message}: ${hint}`, { cause: error })
+  return new RemotingError('TLS', `${wordsOf(error)}: ${hint}`, { cause: error })
+}
+
+/** An error of OpenSSL names lines of its source; its `reason` does not. */
+function wordsOf(error: Error & { readonly reason?: string }): string {
+  return /:error:[\dA-F]+:/.test(error.message) ? (error.reason ?? error.message.trim()) : error.message
 }

@@ -13,16 +13,7 @@ import {
 } from '@gantrymq/remoting'
 import { nameServerRequests, responseCodes } from '@gantrymq/protocol'
 import type { Deadline } from '../deadline.ts'
-import {
-  asClientErrors,
-  ClientError,
-  type ClientErrorCode,
-  closed,
-  javaCodes,
-  reasonsText,
-  remarkText,
-  toClientError,
-} from '../errors.ts'
+import { asClientErrors, ClientError, closed, javaCodes, reasonsText, remarkText, toClientError } from '../errors.ts'
 
 /** One or more addresses: `10.0.0.1:9876;10.0.0.2:9876`, or an array of them. */
 export type NameServerList = Addresses
@@ -248,12 +239,12 @@ function allFailed(failures: readonly ServerFailure[]): ClientError {
   const { error } = (answer ?? failures.at(-1)) as ServerFailure
   const { code, responseCode, remark, address } = error
   const options = { retriable: true, cause: failures[0]?.error, responseCode, remark, address }
-  return new ClientError(code, `no name server served: ${said}${adviceOf(code)}`, options)
+  return new ClientError(code, `no name server served: ${said}${adviceOf(error)}`, options)
 }
 
 /** What to do if nothing that answers like a name server is at an address. */
-function adviceOf(code: ClientErrorCode): string {
-  const isElsewhere = code === 'CONNECT_FAILED' || code === 'TIMEOUT'
+function adviceOf({ code, message }: ClientError): string {
+  const isElsewhere = (code === 'CONNECT_FAILED' || code === 'TIMEOUT') && !message.includes('it speaks TLS only')
   return isElsewhere ? '. Check option nameServers: name servers listen on port 9876 by default' : ''
 }
 
@@ -261,7 +252,7 @@ function adviceOf(code: ClientErrorCode): string {
 function alone({ address, error }: ServerFailure): ClientError {
   const { code, retriable, responseCode, cause } = error
   if (code === 'BROKER_REFUSED' || code === 'NO_NAME_SERVER') return error
-  const text = `the name server ${address} did not answer: ${error.message}${adviceOf(code)}`
+  const text = `the name server ${address} did not answer: ${error.message}${adviceOf(error)}`
   return new ClientError(code, text, { cause, retriable, responseCode, address })
 }
 

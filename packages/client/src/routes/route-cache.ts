@@ -1,4 +1,4 @@
-import { AUTO_CREATE_TOPIC, nameServerRequests, type TopicRoute } from '@gantrymq/protocol'
+import { AUTO_CREATE_TOPIC, nameServerRequests, type QueueData, type TopicRoute } from '@gantrymq/protocol'
 import { type Clock, type Logger, pause } from '@gantrymq/remoting'
 import type { BrokerTable } from './broker-table.ts'
 import { Deadline } from '../deadline.ts'
@@ -121,9 +121,9 @@ export class RouteCache {
     if (reason === undefined) return error
     const { responseCode, remark, retriable, message } = error
     // The reason replaces the advice of an error whose cause is not known.
-    const [first] = message.split(ADVICE_MARK)
+    const [first = ''] = message.split(ADVICE_MARK)
     const options = { cause: error, responseCode, remark, retriable, address: reason.address, diagnosis: reason.code }
-    return new ClientError('ROUTE_MISSING', `${first}. ${reasonText(reason)}`, options)
+    return new ClientError('ROUTE_MISSING', `${first.replace(ONE_UNKNOWN, '')}. ${reasonText(reason)}`, options)
   }
 
   // A cached route without a queue to send to may be out of date.
@@ -248,6 +248,9 @@ export class RouteCache {
 /** Separates what happened from the advice. */
 const ADVICE_MARK = '. Next: '
 
+/** The answer of a single name server that does not know a topic: its reason says the same. */
+const ONE_UNKNOWN = /\. [^,; ]+: No topic route info in name server for the topic: [^;]*$/
+
 function isMissing(error: unknown): error is ClientError {
   return error instanceof ClientError && error.code === 'ROUTE_MISSING'
 }
@@ -264,9 +267,13 @@ function missingRoute(topic: string, { message }: ClientError): ClientError {
   })
 }
 
+function queueText({ brokerName, perm, writeQueueNums }: QueueData): string {
+  return `${brokerName} has permission ${perm} and ${writeQueueNums} queues to write`
+}
+
 /** The error for a topic that takes no messages now. */
 export function noQueue(topic: string, { queueDatas }: TopicRoute): ClientError {
-  const perms = queueDatas.map(({ brokerName, perm }) => `${brokerName} has permission ${perm}`).join(', ')
+  const perms = queueDatas.map(queueText).join(', ')
   const text = `No route info of this topic: ${topic}. No queue of it takes messages (${perms || 'it has none'}), or its master is gone`
   return new ClientError('ROUTE_MISSING', text, { responseCode: javaCodes.topicMissing, retriable: true })
 }

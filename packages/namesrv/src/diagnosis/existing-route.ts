@@ -48,7 +48,7 @@ function zones(route: TopicRoute, { zone }: Inquiry): Finding[] {
         code: 'OTHER_ZONE',
         message: `A client in the zone ${zone} gets an empty route: the brokers with this topic are in ${listed(named)}.`,
         hints: [
-          'Set the zone of the client to one of these, start a broker of its zone, or turn off its zone mode (rocketmq.zone.mode=false).',
+          `${known.some(name => name !== '') ? 'Set the zone of the client to one of these, start' : 'Start'} a broker of its zone with this topic, or turn off its zone mode (rocketmq.zone.mode=false).`,
         ],
       },
     ]

@@ -66,7 +66,8 @@ function departures({ status, brokers, now }: Inquiry): Finding[] {
     .map(departure => ({ message: `${departureText(departure, now)}.`, hints: [] }))
 }
 
-function left(departure: Departure, { brokers, now }: Inquiry): Finding {
+function left(departure: Departure, inquiry: Inquiry): Finding {
+  const { brokers, now } = inquiry
   const { brokerName, brokerId } = departure.broker
   const message = `No broker registered here has had this topic since ${departureText(departure, now)}.`
   const isBack = brokers.some(broker => broker.brokerName === brokerName)
@@ -74,6 +75,7 @@ function left(departure: Departure, { brokers, now }: Inquiry): Finding {
   const hints = isBack
     ? [
         `${brokerName} is registered again, without this topic: it has lost its topics.json (storePathRootDir), or the topic was deleted there.`,
+        `If it is needed, create it: ${createCommand(inquiry)}.`,
       ]
     : [
         departure.reason === 'request'
@@ -107,7 +109,10 @@ function neverSeen(inquiry: Inquiry, similar: readonly string[]): Finding {
   const code = 'NOT_REGISTERED'
   if (isRetryTopic(topic)) return { code, ...retryTopic(topic.slice(RETRY_PREFIX.length), inquiry, similar) }
   if (isDeadLetterTopic(topic)) return { code, ...deadLetterTopic(topic.slice(DEAD_LETTER_PREFIX.length), similar) }
-  const message = `None of the ${brokers.length} brokers registered here has this topic.`
+  const message =
+    brokers.length === 1
+      ? 'The one broker registered here does not have this topic.'
+      : `None of the ${brokers.length} brokers registered here has this topic.`
   if (isSystemTopic(topic)) return { code, message, hints: [systemHint(topic)] }
   return { code, message, hints: [...similar, ...autoCreateHints(inquiry)] }
 }
@@ -118,7 +123,7 @@ function retryTopic(group: string, inquiry: Inquiry, similar: readonly string[])
     hints: [
       ...similar,
       `A broker creates it when the first consumer of the group ${group} connects; none has connected to a broker registered here.`,
-      `If consumers run, brokers refuse the group: with autoCreateSubscriptionGroup=false create it: mqadmin updateSubGroup ${clusterFlag(inquiry)} -g ${argument(group)}.`,
+      `If consumers run, brokers refuse the group: with autoCreateSubscriptionGroup=false, create it: mqadmin updateSubGroup ${clusterFlag(inquiry)} -g ${argument(group)}.`,
     ],
   }
 }

@@ -31,7 +31,10 @@ export function orderConfig(route: TopicRoute, inquiry: Inquiry): Finding[] {
       {
         code: 'BAD_ORDER_CONFIG',
         message: `Producers use only the queues of the order configuration ${text}, which is wrong: ${listed(faults)}.`,
-        hints: [`Correct it: ${put}. Or remove it: ${COMMAND} -m delete -t ${argument(topic)}.`],
+        hints: [
+          ...comingBack(entries, queues, inquiry),
+          `Correct it: ${put}. Or remove it: ${COMMAND} -m delete -t ${argument(topic)}.`,
+        ],
       },
     ]
   }
@@ -53,6 +56,17 @@ function faultOf(
   if (queue === undefined) return `${brokerName} ${whereIs(brokerName, inquiry)}`
   if (Number(count) <= queue.writeQueueNums) return undefined
   return `${brokerName} has ${queue.writeQueueNums} write queues and not ${count}`
+}
+
+/** A broker that left and is needed makes the configuration right by its return. */
+function comingBack(
+  entries: readonly (readonly string[])[],
+  queues: ReadonlyMap<string, QueueData>,
+  inquiry: Inquiry,
+): string[] {
+  const names = entries.map(([brokerName = '']) => brokerName)
+  const gone = names.filter(name => !queues.has(name) && whereIs(name, inquiry).startsWith('left'))
+  return gone.length === 0 ? [] : [`If ${listed(gone)} is still needed, start it again.`]
 }
 
 function whereIs(brokerName: string, { status, brokers, now }: Inquiry): string {

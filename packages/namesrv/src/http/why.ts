@@ -50,5 +50,5 @@ function* findingsOf(inquiry: Inquiry): Sliced<Finding[]> {
 function foundMessage(topic: string, status: NameServerStatus): string {
   const brokers = status.route(topic)?.brokerDatas ?? []
   const withMaster = brokers.filter(broker => broker.brokerAddrs.has(MASTER_ID))
-  return `The topic has a route: ${brokers.length} broker(s), ${withMaster.length} with a master.`
+  return `The topic has a route: ${brokers.length} ${brokers.length === 1 ? 'broker' : 'brokers'}, ${withMaster.length} with a master.`
 }
