@@ -185,7 +185,7 @@ function isUnreachable(error: unknown): boolean {
 }
 
 function offline(group: string): ClientError {
-  return new ClientError('NOT_FOUND', `Not found the consumer group connection: no consumer of ${group} is online`, {
+  return new ClientError('NOT_FOUND', `no consumer of the group ${group} is online`, {
     responseCode: responseCodes.CONSUMER_NOT_ONLINE,
   })
 }

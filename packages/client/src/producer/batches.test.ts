@@ -112,9 +112,9 @@ test('messages with a sharding key reach the queue of their key', async t => {
 test('a message that may not be in a batch is refused before anything is sent', async t => {
   const { cluster, producer } = await setUp(t)
   const wrong: [object, RegExp][] = [
-    [{ delayLevel: 1 }, /TimeDelayLevel is not supported for batching/],
-    [{ delayMs: 1000 }, /TimeDelayLevel/],
-    [{ topic: '%RETRY%group' }, /Retry Group is not supported for batching/],
+    [{ delayLevel: 1 }, /a message of a batch cannot be delayed/],
+    [{ delayMs: 1000 }, /cannot be delayed/],
+    [{ topic: '%RETRY%group' }, /a message of a batch cannot go to a retry topic/],
     [{ body: '' }, /body of a message is empty/],
   ]
   for (const [change, message] of wrong) {

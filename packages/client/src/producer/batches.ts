@@ -36,8 +36,8 @@ export class BatchError extends ClientError {
  * @throws ClientError MESSAGE_ILLEGAL
  */
 export function checkBatchable(message: OutgoingMessage<unknown>): void {
-  if (isDelayed(message)) throw illegal('TimeDelayLevel is not supported for batching')
-  if (isRetryTopic(message.topic)) throw illegal('Retry Group is not supported for batching')
+  if (isDelayed(message)) throw illegal('a message of a batch cannot be delayed: send it alone')
+  if (isRetryTopic(message.topic)) throw illegal('a message of a batch cannot go to a retry topic: send it alone')
 }
 
 /**

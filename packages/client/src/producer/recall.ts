@@ -16,7 +16,9 @@ export async function recallMessage(
 ): Promise<string> {
   const { instance, group, settings, trace } = sender
   const wireTopic = topicOf(topic, settings.namespace)
-  if (isRetryTopic(topic) || isDeadLetterTopic(topic)) throw new ClientError('BAD_NAME', 'topic is not supported')
+  if (isRetryTopic(topic) || isDeadLetterTopic(topic)) {
+    throw new ClientError('BAD_NAME', `a message of the topic ${topic}, which belongs to a group, cannot be recalled`)
+  }
   const { brokerName } = handleOf(recallHandle)
   const known = await publishRoute(sender, wireTopic, deadline)
   // If the broker of the handle is unknown, any broker of the topic refuses the handle with the reason (Apache's
@@ -24,7 +26,10 @@ export async function recallMessage(
   const address = [brokerName, ...known.publish.map(queue => queue.brokerName)]
     .map(name => instance.brokers.master(name))
     .find(found => found !== undefined)
-  if (address === undefined) throw new ClientError('BROKER_MISSING', 'The broker service address not found')
+  if (address === undefined) {
+    const text = `no master of the topic ${wireTopic} is registered, and none with the name ${JSON.stringify(brokerName)} of the handle`
+    throw new ClientError('BROKER_MISSING', text)
+  }
   const header = { producerGroup: group, topic: wireTopic, recallHandle }
   const reply = await instance.call(address, sendRequests.RECALL_MESSAGE, { header }, deadline.options())
   trace?.recalled(wireTopic, reply.header.msgId, true)

@@ -25,20 +25,20 @@ function requestProperties(clientId: string, ttlMs: number) {
 /** The topic and properties of the reply to a request. @throws ClientError MESSAGE_ILLEGAL (10007) if it is not a request */
 function replyTo(request: RepliableMessage): { topic: string; properties: Record<string, string> } {
   const properties = request?.properties
-  if (typeof properties?.get !== 'function') throw noRequest('requestMessage cannot be null.')
+  if (typeof properties?.get !== 'function') throw noRequest('it is not a received message')
   const cluster = properties.get('CLUSTER')
   const correlationId = properties.get('CORRELATION_ID')
   const client = properties.get('REPLY_TO_CLIENT')
-  if (cluster === undefined) throw noRequest('property[CLUSTER] is null.')
+  if (cluster === undefined) throw noRequest('it has no property CLUSTER, which a broker adds')
   if (correlationId === undefined || client === undefined)
-    throw noRequest('it has no correlation id or client: no producer waits for a reply to it.')
+    throw noRequest('it has no correlation id or client, so that no producer waits for a reply to it')
   const ttl = properties.get('TTL')
   const ids = { CORRELATION_ID: correlationId, REPLY_TO_CLIENT: client, ...(ttl === undefined ? {} : { TTL: ttl }) }
   return { topic: replyTopicOf(cluster), properties: { MSG_TYPE: 'reply', ...ids } }
 }
 
 function noRequest(why: string): ClientError {
-  const text = `create reply message fail, requestMessage error, ${why}`
+  const text = `there is nothing to reply to: the message is not a request, because ${why}`
   return new ClientError('MESSAGE_ILLEGAL', text, { responseCode: javaCodes.replyMessage })
 }
 

@@ -44,13 +44,13 @@ test('without a master a slave is read from, and requests for the master fail', 
     code: 'BROKER_MISSING',
     responseCode: 10003,
     retriable: true,
-    message: 'The broker[a] not exist: the route of topic T names no master of it',
+    message: 'the broker a cannot be found: the route of topic T names no master of it',
   })
 })
 
 test('a broker that the route does not name is missing, whatever is asked of it', async () => {
   const client = clientOf(routeTo('b', { 0: 'b0' }))
-  const message = 'The broker[a] not exist: the route of topic T does not name it'
+  const message = 'the broker a cannot be found: the route of topic T does not name it'
   await assert.rejects(findAnyAddress(client, broker, soon()), { code: 'BROKER_MISSING', message })
   await assert.rejects(findReadAddress(client, broker, 0, soon()), { code: 'BROKER_MISSING', message })
 })

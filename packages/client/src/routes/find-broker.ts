@@ -56,8 +56,7 @@ async function find<T>(
   return found
 }
 
-/** The first words are those of Apache's client. */
 export function brokerMissing(brokerName: string, why: string): ClientError {
   const options = { responseCode: javaCodes.brokerMissing, retriable: true }
-  return new ClientError('BROKER_MISSING', `The broker[${brokerName}] not exist: ${why}`, options)
+  return new ClientError('BROKER_MISSING', `the broker ${brokerName} cannot be found: ${why}`, options)
 }

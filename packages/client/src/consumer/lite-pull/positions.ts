@@ -22,7 +22,7 @@ export async function checkInQueue(
   }
   const [min, max] = await Promise.all([minOffset(instance, queue, options), maxOffset(instance, queue, options)])
   if (offset >= min && offset <= max) return
-  const text = `Seek offset illegal, seek offset = ${offset}, min offset = ${min}, max offset = ${max}`
+  const text = `the offset ${offset} to seek is not one of this queue, which has those from ${min} to ${max}`
   throw new ClientError('BAD_OPTION', text)
 }
 

@@ -165,7 +165,7 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
   ): Promise<void> {
     this.#checkMode('assign')
     const wire = [...queues].map(queue => this.#membership.queue(queue))
-    if (wire.length === 0) throw new ClientError('BAD_OPTION', 'Message queues can not be null or empty.')
+    if (wire.length === 0) throw new ClientError('BAD_OPTION', 'assign needs at least one queue')
     const now = this.#membership.instance.clock.now()
     const subscriptions = Object.entries(filters).map(([topic, expression]) =>
       subscriptionOf(this.#membership.topic(topic), expression, now),
@@ -198,7 +198,8 @@ export class LitePullQueues<Body> implements Iterable<LitePullQueue<Body>> {
   #checkMode(wanted: 'subscribe' | 'assign'): void {
     this.#membership.checkOpen()
     if (this.#mode === 'none' || this.#mode === wanted) return
-    throw new ClientError('BAD_OPTION', 'Subscribe and assign are mutually exclusive.')
+    const [did, asked] = this.#mode === 'assign' ? ['assigned queues', 'subscribe'] : ['subscribed to topics', 'assign']
+    throw new ClientError('BAD_OPTION', `this consumer has ${did}: it cannot ${asked}; use another consumer`)
   }
 
   // -- The end -------------------------------------------------------------------------------------------------------
