@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import type { Clock, Logger } from '@gantrymq/remoting'
 import type { AppendStatus } from './append-status.ts'
+import { Checkpoints } from './checkpoints.ts'
 import type { DerivedData } from './dispatched-record.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { StoreError } from './errors.ts'
-import { Checkpoint, type CheckpointTimes } from './files/checkpoint.ts'
 import { diskErrorCode, makeFolderDurably } from './files/disk.ts'
+import { storeErrorOf } from './files/disk-failure.ts'
 import { SegmentList } from './files/segment-list.ts'
 import { StoreLock } from './files/store-lock.ts'
 import { KeyIndex } from './index/key-index.ts'
@@ -64,15 +65,13 @@ export class MessageStore {
   readonly #reader: MessageReader
   readonly #repairs: UnitRepairs
   readonly #retention: Retention
+  readonly #checkpoints: Checkpoints
   readonly #listeners = new Set<CommitListener>()
   readonly #untilSafe = new PositionWaits()
   readonly #untilWritten = new PositionWaits()
   readonly #timers: Disposable[] = []
-  #checkpoint: Checkpoint | undefined
-  #checkpointing: Promise<void> | undefined
   /** Deletions of topics that are under way. They do not reject. */
   readonly #deletions = new Set<Promise<void>>()
-  #mark = 0
   #seenWritten = 0
   #isWritingDerived = false
   #closing: Promise<void> | undefined
@@ -141,6 +140,17 @@ export class MessageStore {
       clock,
       logger: log,
     })
+    this.#checkpoints = new Checkpoints({
+      options,
+      log: this.#log,
+      flusher: this.#flusher,
+      dispatcher: this.#dispatcher,
+      queues: this.#queues,
+      index: this.#index,
+      derived: this.#derived,
+      writability: this.#writability,
+      onFailed: error => this.#fail(error),
+    })
   }
 
   /**
@@ -153,7 +163,7 @@ export class MessageStore {
       await store.#open()
     } catch (error) {
       store.#release()
-      throw diskErrorCode(error) === undefined ? error : toStoreError(error, options.root)
+      throw diskErrorCode(error) === undefined ? error : storeErrorOf(error, options.root)
     }
     return store
   }
@@ -167,35 +177,34 @@ export class MessageStore {
     await this.#segments.load(this.#lock.wasAborted)
     await this.#queues.load(this.#segments.first?.start ?? 0, this.#lock.wasAborted)
     if (this.#options.indexKeys) await this.#index.load()
-    this.#checkpoint = Checkpoint.open(disk, root)
-    await this.#recover(this.#checkpoint)
+    await this.#recover()
     await this.#lock.begin()
     this.#timers.push(
       this.#clock.every(flushIntervalMs, () => this.#flusher.start()),
       this.#clock.every(DERIVED_INTERVAL_MS, () => this.#writeDerivedSoon()),
-      this.#clock.every(checkpointIntervalMs, () => this.#checkpointSoon()),
+      this.#clock.every(checkpointIntervalMs, () => this.#checkpoints.start()),
       this.#clock.every(retentionIntervalMs, () => void this.#retention.check()),
     )
     // After another crash an Apache broker goes by the checkpoint: it deletes the index files that are newer, and does not go
     // back to their first message.
-    if (this.#mark < this.#log.safe) {
+    if (this.#checkpoints.mark < this.#log.safe) {
       this.#index.saveNext()
-      this.#checkpointSoon()
+      this.#checkpoints.start()
     }
   }
 
-  async #recover(checkpoint: Checkpoint): Promise<void> {
+  async #recover(): Promise<void> {
     const recovery = new Recovery({
       options: this.#options,
       segments: this.#segments,
-      checkpoint,
+      checkpoint: this.#checkpoints.open(),
       queues: this.#queues,
       index: this.#options.indexKeys ? this.#index : undefined,
       wasAborted: this.#lock.wasAborted,
       begin: () => this.#lock.begin(),
     })
     const { end, mark, lastStoreTimestamp } = await recovery.run()
-    this.#mark = mark
+    this.#checkpoints.resume(mark)
     this.#dispatcher.resume(lastStoreTimestamp)
     this.#flusher.resume(end)
     await this.#log.resume(end)
@@ -365,7 +374,7 @@ export class MessageStore {
     // Messages that the topic got lately are below the end, or lost.
     await this.whenSafe(this.end).catch(() => {})
     // A recovery must not begin before them, or it would make the queues again.
-    await this.#checkpointTo(this.safe)
+    await this.#checkpoints.reach(this.safe)
     await this.#queues.removeFiles(queues)
   }
 
@@ -404,13 +413,14 @@ export class MessageStore {
   async #close(): Promise<void> {
     this.#writability.close()
     for (const timer of this.#timers) timer[Symbol.dispose]()
+    const stopped = this.#checkpoints.stop()
     try {
       await this.#log.writeAll()
-      await this.#checkpointing
+      await stopped
       await Promise.all([this.#retention.close(), ...this.#deletions])
       if (this.#writability.failure === undefined) await this.#closeCleanly()
     } catch (error) {
-      throw toStoreError(error, this.#options.root)
+      throw storeErrorOf(error, this.#options.root)
     } finally {
       const closed = new StoreError('CLOSED', `the store in ${this.#options.root} has been closed`)
       this.#untilSafe.lost(this.safe, closed)
@@ -422,14 +432,13 @@ export class MessageStore {
   /** Closes what is open still. What the disk does not close, the end of the process does. */
   #release(): void {
     const parts = [this.#log, this.#queues, this.#index].map(part => () => part.abandon())
-    for (const close of [...parts, () => this.#checkpoint?.close(), () => this.#lock.release()]) {
+    for (const close of [...parts, () => this.#checkpoints.close(), () => this.#lock.release()]) {
       try {
         close()
       } catch (error) {
         this.#logger.warn({ error }, 'a file of the store could not be closed')
       }
     }
-    this.#checkpoint = undefined
   }
 
   async #closeCleanly(): Promise<void> {
@@ -440,14 +449,14 @@ export class MessageStore {
     // A sync may have failed meanwhile: then this is no clean stop, although the later syncs succeeded.
     const { failure } = this.#writability
     if (failure !== undefined) throw failure
-    await this.#writeCheckpoint(this.#log.end, this.#times(), this.#queues.countUnits)
+    await this.#checkpoints.writeLast(this.#log.end)
     await this.#lock.end()
   }
 
   #onWritten(): void {
     this.#flusher.onWritten()
     this.#advance()
-    if (this.#log.written - this.#mark >= this.#options.checkpointBytes) this.#checkpointSoon()
+    if (this.#log.written - this.#checkpoints.mark >= this.#options.checkpointBytes) this.#checkpoints.start()
   }
 
   /** Hands on what has become safe, and tells the listeners. */
@@ -500,99 +509,8 @@ export class MessageStore {
       return isMore
     } catch (error) {
       this.#logger.error({ error }, 'the queues or the index cannot be written')
-      this.#writability.setFull(toStoreError(error, this.#options.root))
+      this.#writability.setFull(storeErrorOf(error, this.#options.root))
       return false
     }
-  }
-
-  #checkpointSoon(): void {
-    if (this.#checkpointing !== undefined || this.#writability.failure !== undefined) return
-    // The last checkpoint is that of the close.
-    if (this.#closing !== undefined) return
-    // It is logged, and it may end the store.
-    this.#makeCheckpoint(false).catch(() => {})
-  }
-
-  /** Resolves when the mark of the checkpoint is at or behind `end`, and its counts are those of now. */
-  async #checkpointTo(end: number): Promise<void> {
-    do {
-      while (this.#checkpointing !== undefined) await this.#checkpointing
-      const { problem, failure } = this.#writability
-      if (this.#closing !== undefined || failure !== undefined) throw failure ?? problem
-      this.#index.saveNext()
-      await this.#makeCheckpoint(true)
-    } while (this.#mark < end)
-  }
-
-  /** One at a time. @param isForced Whether it is written even if the mark stays where it is. */
-  #makeCheckpoint(isForced: boolean): Promise<void> {
-    const made = this.#saveAndMark(isForced)
-      .catch((error: unknown) => this.#failCheckpoint(toStoreError(error, this.#options.root)))
-      .finally(() => {
-        this.#checkpointing = undefined
-      })
-    this.#checkpointing = made.catch(() => {})
-    return made
-  }
-
-  /** After any other failure it is unknown what is on the disk, and a sync that succeeds later does not tell. */
-  #failCheckpoint(error: StoreError): never {
-    if (error.code === 'DISK_FULL') this.#logger.error({ error }, 'no checkpoint could be written')
-    else this.#fail(error)
-    throw error
-  }
-
-  /** The log first, then what is derived from it, then the mark. */
-  async #saveAndMark(isForced: boolean): Promise<void> {
-    const { safe } = this.#log
-    const times = this.#times()
-    if (safe <= this.#mark && !isForced) return
-    await this.#flusher.flushTo(safe)
-    let mark = safe
-    for (const derived of this.#derived) mark = Math.min(mark, await derived.sync(safe))
-    if (mark <= this.#mark && !isForced) return
-    this.#mark = Math.max(this.#mark, mark)
-    // The store time of a mark in between is not known. An older time only makes Apache's recovery begin earlier.
-    await this.#writeCheckpoint(this.#mark, mark === safe ? times : (this.#checkpoint?.times ?? times))
-  }
-
-  /** Everything that was handed on so far is as old as this, or older. */
-  #times(): CheckpointTimes {
-    const time = this.#dispatcher.lastStoreTimestamp
-    return { log: time, queues: time, index: time }
-  }
-
-  async #writeCheckpoint(mark: number, times: CheckpointTimes, units?: number): Promise<void> {
-    await this.#checkpoint?.write({
-      mark,
-      times,
-      queueFolders: this.#queues.countDurable,
-      indexFiles: this.#index.countDurable,
-      ...(units !== undefined && { units }),
-    })
-  }
-}
-
-function toStoreError(error: unknown, root: string): StoreError {
-  if (error instanceof StoreError) return error
-  const { message, syscall } = error as NodeJS.ErrnoException
-  // Whatever the reason: after a failed sync the kernel may have dropped what it could not write.
-  if (syscall === 'fdatasync' || syscall === 'fsync') {
-    return new StoreError('SYNC_FAILED', `the store in ${root} cannot be synced: ${message}`, { cause: error })
-  }
-  switch (diskErrorCode(error)) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new StoreError(
-        'DISK_FULL',
-        `no space is left for the store in ${root}: make room, or choose another storePathRootDir (${message})`,
-        { cause: error },
-      )
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new StoreError('NO_ACCESS', `the store in ${root} may not be changed: ${message}`, { cause: error })
-    default:
-      return new StoreError('WRITE_FAILED', `the store in ${root} cannot be written: ${message}`, { cause: error })
   }
 }
