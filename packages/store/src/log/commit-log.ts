@@ -22,6 +22,7 @@ import type { ConsumeQueue } from '../queues/consume-queue.ts'
 import type { Writability } from '../writability.ts'
 import type { LogBytes } from './log-bytes.ts'
 import { type Block, LogBlocks } from './log-blocks.ts'
+import { NewFiles } from './new-files.ts'
 import { BLANK_BYTES, BLANK_MAGIC, MAX_TOPIC_BYTES, writeInt } from './record-layout.ts'
 import { mostBytes, type NewRecord, RecordWriter, takesOffset } from './record-writer.ts'
 
@@ -95,10 +96,7 @@ export class CommitLog implements LogBytes {
   #fileEnd = 0
   /** The rest of files behind their blank record, where nothing is written: not yet written ones. */
   #skips: { readonly from: number; readonly to: number }[] = []
-  /** Files whose names a power failure may take. */
-  readonly #undurable = new Map<Segment, Promise<void>>()
-  /** Files that were created ahead, oldest first: one, or more after a write was lost. */
-  #ahead: Segment[] = []
+  readonly #newFiles: NewFiles
   #now = 0
   #isScheduled = false
   #writing: Promise<void> | undefined
@@ -118,6 +116,9 @@ export class CommitLog implements LogBytes {
     this.#onFailed = parts.onFailed
     this.#writer = new RecordWriter(options.delayLevels)
     this.#maxUnwritten = (options.logBlocks / 2) * options.blockBytes
+    this.#newFiles = new NewFiles(segments, parts.onWritten, (segment, error) =>
+      parts.onFailed(new StoreError('SYNC_FAILED', `${segment.path} cannot be synced`, { cause: error })),
+    )
     this.blocks = new LogBlocks({
       segments,
       blockBytes: options.blockBytes,
@@ -149,8 +150,7 @@ export class CommitLog implements LogBytes {
    * @returns Whether it moved
    */
   moveSafe(): boolean {
-    let safe = this.#options.flushMode === 'SYNC_FLUSH' ? this.#flushed() : this.#written
-    for (const segment of this.#undurable.keys()) safe = Math.min(safe, segment.start)
+    const safe = this.#newFiles.durableUpTo(this.#options.flushMode === 'SYNC_FLUSH' ? this.#flushed() : this.#written)
     if (safe <= this.#safe) return false
     this.#safe = safe
     return true
@@ -272,21 +272,15 @@ export class CommitLog implements LogBytes {
   /** Resolves when no file is being made durable. The file that was created ahead is removed. */
   async close(): Promise<void> {
     await this.writeAll()
-    await Promise.allSettled(this.#undurable.values())
-    if (this.#writability.failure === undefined) await this.#removeAhead()
+    await this.#newFiles.settled()
+    if (this.#writability.failure === undefined) await this.#newFiles.remove()
     this.abandon()
   }
 
   /** Closes the files and writes nothing, after a failure. */
   abandon(): void {
-    for (const segment of this.#ahead) segment.close()
+    this.#newFiles.close()
     this.segments.close()
-  }
-
-  async #removeAhead(): Promise<void> {
-    const ahead = this.#ahead.splice(0)
-    for (const segment of ahead) await this.segments.remove(segment)
-    if (ahead.length > 0) await this.segments.syncFolder()
   }
 
   #check({ queue, body, bodyStart, bodyEnd }: NewRecord): AppendStatus {
@@ -391,15 +385,8 @@ export class CommitLog implements LogBytes {
   }
 
   #beginFile(start: number): Segment | undefined {
-    if (this.#ahead[0]?.start === start) {
-      const ready = this.#ahead.shift() as Segment
-      this.segments.adopt(ready)
-      return ready
-    }
     try {
-      const segment = this.#createFile(start)
-      this.segments.adopt(segment)
-      return segment
+      return this.#newFiles.take(start)
     } catch (error) {
       const problem = new StoreError(
         isDiskFull(error) ? 'DISK_FULL' : 'WRITE_FAILED',
@@ -412,25 +399,11 @@ export class CommitLog implements LogBytes {
     }
   }
 
-  #createFile(start: number): Segment {
-    const segment = this.segments.create(start)
-    const durable = this.segments.makeDurable(segment).then(
-      () => {
-        this.#undurable.delete(segment)
-        this.#onWritten()
-      },
-      (error: unknown) =>
-        this.#onFailed(new StoreError('SYNC_FAILED', `${segment.path} cannot be synced`, { cause: error })),
-    )
-    this.#undurable.set(segment, durable)
-    return segment
-  }
-
   #prepareNextFile(): void {
-    if (this.#ahead.length > 0 || this.#fileEnd - this.#end > this.segments.size * (1 - PREPARE_AT)) return
+    if (this.#fileEnd - this.#end > this.segments.size * (1 - PREPARE_AT)) return
     if (this.segments.find(this.#end) === undefined || !this.#writability.isWritable) return
     try {
-      this.#ahead.push(this.#createFile(this.#fileEnd))
+      this.#newFiles.prepare(this.#fileEnd)
     } catch {
       // The append that needs the file tries again, and reports it.
     }
@@ -549,7 +522,7 @@ export class CommitLog implements LogBytes {
   /** Before anything is written there again: a power failure could bring back an end of file that was taken back, but not what follows it. */
   async #syncZeros(from: number, to: number): Promise<void> {
     try {
-      const touched = [...this.segments.all, ...this.#ahead].filter(each => each.start < to && each.end > from)
+      const touched = [...this.segments.all, ...this.#newFiles.ahead].filter(each => each.start < to && each.end > from)
       for (const segment of touched) await segment.datasync()
       this.#writability.setUnsettled(undefined)
     } catch (cause) {
@@ -580,11 +553,7 @@ export class CommitLog implements LogBytes {
     this.#pending.dropFrom(position)
     this.#end = position
     this.#skips = this.#skips.filter(skip => skip.from <= position)
-    for (const segment of this.segments.all.toReversed()) {
-      if (segment.start <= position) break
-      this.segments.release(segment)
-      this.#ahead.unshift(segment)
-    }
+    this.#newFiles.takeBack(position)
     this.#fileEnd = this.segments.find(position)?.end ?? position
     this.blocks.dropFrom(position + 1)
     this.#tail = this.blocks.find(position)
