@@ -80,6 +80,8 @@ export class Flusher {
         syncing = this.#next()
         syncing?.catch(() => {})
         this.#onFlushed()
+        // The owner may have written more, and its call of `start` found this one under way.
+        syncing ??= this.#next()
       }
     } catch (error) {
       this.#failure = new StoreError(
