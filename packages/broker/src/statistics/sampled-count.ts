@@ -19,14 +19,15 @@ export interface Tally {
   readonly bytes: number
 }
 
-const ZERO: Tally = { messages: 0, bytes: 0 }
+/** The samples of a new count. */
+const FIRST: readonly Tally[] = [{ messages: 0, bytes: 0 }]
 
 /** A tally with samples of the last minute, hour and day. Knows no clock: `sample` is called every ten seconds. */
 export class SampledCount implements Tally {
   messages = 0
   bytes = 0
-  /** For each span, the oldest sample first. */
-  readonly #samples: readonly Tally[][] = SPANS.map(() => [ZERO])
+  /** For each span, the oldest sample first. In arrays of exact length, because a broker has thousands of counts. */
+  readonly #samples: (readonly Tally[])[] = [FIRST, FIRST, FIRST]
 
   add(messages: number, bytes: number): void {
     this.messages += messages
@@ -35,12 +36,13 @@ export class SampledCount implements Tally {
 
   /** @param seconds Since the start of the broker; a multiple of 10. */
   sample(seconds: number): void {
-    const now = { messages: this.messages, bytes: this.bytes }
+    const last = this.#samples[0]!.at(-1)!
+    const isSame = last.messages === this.messages && last.bytes === this.bytes
+    const now = isSame ? last : { messages: this.messages, bytes: this.bytes }
     for (const [index, { everySeconds, samples: most }] of SPANS.entries()) {
       if (seconds % everySeconds !== 0) continue
       const samples = this.#samples[index]!
-      samples.push(now)
-      if (samples.length > most) samples.shift()
+      this.#samples[index] = [...(samples.length < most ? samples : samples.slice(1)), now]
     }
   }
 

@@ -66,7 +66,7 @@ export function readTopicConfig(object: JsonObject, key: string): TopicConfig {
     topicFilterType: filterType(textOf(object, 'topicFilterType')),
     topicSysFlag: intOf(object, 'topicSysFlag', 0),
     order: boolOf(object, 'order', false),
-    ...(attributes === null ? undefined : { attributes: textTable(attributes) }),
+    ...(attributes === null ? undefined : { attributes: attributesIn(attributes) }),
   }
 }
 
@@ -102,12 +102,20 @@ export function readTopicConfigLine(line: string): TopicConfig {
   }
 }
 
+/** Almost all topics have none, and a broker has thousands of topics: they share a table. */
+const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map()
+
+function attributesIn(object: JsonObject): ReadonlyMap<string, string> {
+  const table = textTable(object)
+  return table.size === 0 ? NO_ATTRIBUTES : table
+}
+
 /** Attributes that cannot be read are dropped, as in Java. */
-function attributesOf(text: string | undefined): Map<string, string> | undefined {
+function attributesOf(text: string | undefined): ReadonlyMap<string, string> | undefined {
   if (text === undefined) return undefined
   try {
     const value = readFastjson(text, { maxDepth: 4 })
-    return isObject(value) ? textTable(value) : undefined
+    return isObject(value) ? attributesIn(value) : undefined
   } catch {
     return undefined
   }

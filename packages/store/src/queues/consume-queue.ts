@@ -71,6 +71,7 @@ interface Tail {
 
 const SMALLEST_TAIL = 16 * UNIT_BYTES
 const CLEAN = Number.POSITIVE_INFINITY
+const NO_TAILS: readonly Tail[] = []
 
 /**
  * One queue of a topic: where each of its messages is in the log. Apache's ConsumeQueue, in the same files.
@@ -97,7 +98,7 @@ export class ConsumeQueue {
   #logEnd = 0
   #tail: Tail | undefined
   /** Whole blocks before the tail that could not be written yet. */
-  #full: Tail[] = []
+  #full: readonly Tail[] = NO_TAILS
   /** Units below are in the files. */
   #written = 0
   /** Units below are durable. */
@@ -213,7 +214,7 @@ export class ConsumeQueue {
     const used = (this.#maxOffset - tail.start) * UNIT_BYTES
     if (used < tail.bytes.length) return tail
     if (this.#maxOffset % this.#unitsPerBlock === 0) {
-      this.#full.push(tail)
+      this.#full = [...this.#full, tail]
       return (this.#tail = { bytes: this.#shared.blocks.take(), start: this.#maxOffset })
     }
     const grown = Buffer.allocUnsafeSlow(Math.min(used * 2, (blockEnd - tail.start) * UNIT_BYTES))
@@ -318,7 +319,7 @@ export class ConsumeQueue {
       const full = this.#full[0] as Tail
       const end = full.start + full.bytes.length / UNIT_BYTES
       this.#writeFrom(full, end)
-      this.#full.shift()
+      this.#full = this.#full.length === 1 ? NO_TAILS : this.#full.slice(1)
       if (full.bytes.length === this.#shared.blocks.blockBytes) {
         this.#shared.blocks.add(this.#serial, full.start / this.#unitsPerBlock, full.bytes, full.bytes.length)
       }
@@ -425,7 +426,7 @@ export class ConsumeQueue {
     unsaved.bytes -= (this.#maxOffset - this.#written) * UNIT_BYTES
     unsaved.toWrite.delete(this)
     this.#tail = undefined
-    this.#full = []
+    this.#full = NO_TAILS
     this.#serial = ++this.#shared.lastSerial
   }
 

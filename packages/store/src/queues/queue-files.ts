@@ -5,6 +5,7 @@ import { fillPreBlank } from './queue-unit.ts'
 
 const NAME = /^\d{20}$/
 const BLANK_CHUNK = 20_000
+const NO_RUNS: readonly number[][] = []
 
 export interface QueueFilesParts {
   readonly open: OpenFiles
@@ -30,17 +31,17 @@ export class QueueFiles {
    * Files before a gap. A power failure makes one in two ways: it brings back files that were removed, or it takes the name of a new
    * file. In the second case the newest run is the wrong one.
    */
-  #olderRuns: number[][]
-  /** Removed from the queue, but still in the folder. */
-  readonly #discarded = new Set<number>()
+  #olderRuns: readonly number[][]
+  /** Removed from the queue, but still in the folder. Undefined until there is one: a store has thousands of queues. */
+  #discarded: Set<number> | undefined
   #namesChanged = false
 
   constructor({ open, folder, fileBytes, runs, hasBlanks }: QueueFilesParts) {
     this.#open = open
     this.#folder = folder
     this.#fileBytes = fileBytes
-    this.#olderRuns = runs.map(run => [...run])
-    this.#starts = this.#olderRuns.pop() ?? []
+    this.#olderRuns = runs.length > 1 ? runs.slice(0, -1).map(run => [...run]) : NO_RUNS
+    this.#starts = [...(runs.at(-1) ?? [])]
     this.#hasBlanks = hasBlanks
   }
 
@@ -122,15 +123,17 @@ export class QueueFiles {
 
   /** Goes on with the files before the gap, after `truncate` discarded those behind it. @returns False if there are none */
   useOlderRun(): boolean {
-    const run = this.#olderRuns.pop()
-    if (run !== undefined) this.#starts = run
-    return run !== undefined
+    const run = this.#olderRuns.at(-1)
+    if (run === undefined) return false
+    this.#starts = run
+    this.#olderRuns = this.#olderRuns.slice(0, -1)
+    return true
   }
 
   /** Discards the files of other runs. */
   dropOlderRuns(): void {
     for (const start of this.#olderRuns.flat()) this.#discard(start)
-    this.#olderRuns = []
+    this.#olderRuns = NO_RUNS
   }
 
   /** Takes the first file out of the queue. `removeDiscarded` removes it from the folder. */
@@ -140,12 +143,12 @@ export class QueueFiles {
 
   /** Removes what was taken out of the queue. */
   async removeDiscarded(): Promise<void> {
-    for (const start of this.#discarded) {
-      this.#discarded.delete(start)
+    for (const start of this.#discarded ?? []) {
+      this.#discarded?.delete(start)
       try {
         await this.#open.disk.unlink(this.pathOf(start))
       } catch (error) {
-        this.#discarded.add(start)
+        this.#addDiscarded(start)
         throw error
       }
     }
@@ -161,8 +164,13 @@ export class QueueFiles {
 
   #discard(start: number): void {
     this.#open.drop(this.pathOf(start))
-    this.#discarded.add(start)
+    this.#addDiscarded(start)
     this.#namesChanged = true
+  }
+
+  #addDiscarded(start: number): void {
+    this.#discarded ??= new Set()
+    this.#discarded.add(start)
   }
 
   /** @param first Position of the first unit in the file; units before it are blank if it is the first file of the queue. */
@@ -170,12 +178,13 @@ export class QueueFiles {
     const path = this.pathOf(start)
     if (!this.#open.disk.exists(this.#folder)) this.#open.folders.make(this.#folder)
     this.#namesChanged = true
-    const file = this.#discarded.delete(start) ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
+    const file =
+      this.#discarded?.delete(start) === true ? this.#emptied(path) : this.#open.create(path, this.#fileBytes)
     try {
       if (this.#hasBlanks) writeBlanks(file, first)
     } catch (error) {
       // Without its blank units it counts for nothing: the next write of the first unit begins it again.
-      this.#discarded.add(start)
+      this.#addDiscarded(start)
       throw error
     }
     this.#starts.push(start)
