@@ -13,11 +13,17 @@ import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 const FOLDER = '/store/consumequeue/Orders/3'
 
 /** Files of 20 units as in Apache's own tests, unless said otherwise. */
-function openQueue(disk: Disk, fileBytes = 400): { queue: ConsumeQueue; shared: SharedByQueues } {
+function openQueue(
+  disk: Disk,
+  fileBytes = 400,
+  maxTailBytes = 1 << 20,
+): { queue: ConsumeQueue; shared: SharedByQueues } {
   const shared = {
     files: new OpenFiles(disk, '/store'),
     blocks: new UnitBlocks(blockBytesFor(fileBytes, 20, 20_000), 4 * fileBytes),
     unsaved: new UnsavedQueues(),
+    tailBytes: 0,
+    maxTailBytes,
     lastSerial: 0,
     fileBytes,
   }
@@ -59,6 +65,23 @@ function bytesOf(disk: Disk, name: string, from: number, to: number): string {
   disk.open(`${FOLDER}/${name}`).readSync(bytes, 0, bytes.length, from)
   return bytes.toString('hex')
 }
+
+test('without memory for tails a queue keeps its newest units, once all are written', async () => {
+  const { queue, shared } = openQueue(new MemoryDisk(), 20 * 300, 1000)
+  const view = { bytes: Buffer.alloc(0), at: 0 }
+  for (const max of [40, 50, 51, 250, 299, 300, 301, 330, 450, 600, 610, 1000]) {
+    putMany(queue, queue.maxOffset, max)
+    if (max === 250) assert.ok(shared.tailBytes > 1000)
+    queue.write()
+    assert.ok(shared.tailBytes <= 1000)
+    for (let offset = Math.max(max - 16, max - (max % 300)); offset < max; offset++) {
+      assert.ok(queue.unitsAt(offset, view) > 0, `unit ${offset} of ${max} is in memory`)
+    }
+    assert.deepEqual(await tagsOf(queue), range(0, max))
+  }
+  queue.retire()
+  assert.equal(shared.tailBytes, 0)
+})
 
 test('units are read from memory before they are written, and from the files after', async () => {
   const disk = new MemoryDisk()

@@ -28,6 +28,10 @@ export interface SharedByQueues {
   readonly files: OpenFiles
   readonly blocks: UnitBlocks
   readonly unsaved: UnsavedQueues
+  /** Bytes of all tails. */
+  tailBytes: number
+  /** Bytes of all tails above which a queue keeps only its newest units once all of them are in the files. */
+  readonly maxTailBytes: number
   /** Distinguishes the blocks of all queues that the store had since its start. */
   lastSerial: number
   /** Bytes of a file, a multiple of a unit. */
@@ -64,12 +68,14 @@ export interface Unit {
 
 /** Units in memory that start at some unit of the queue. */
 interface Tail {
-  bytes: Buffer
+  readonly bytes: Buffer
   /** Offset of its first unit. */
   readonly start: number
 }
 
 const SMALLEST_TAIL = 16 * UNIT_BYTES
+/** Units that a tail keeps when memory is short: enough for consumers that keep up. */
+const KEPT_UNITS = 16
 const CLEAN = Number.POSITIVE_INFINITY
 const NO_TAILS: readonly Tail[] = []
 
@@ -209,18 +215,41 @@ export class ConsumeQueue {
     const blockEnd = (Math.floor(this.#maxOffset / this.#unitsPerBlock) + 1) * this.#unitsPerBlock
     if (tail === undefined) {
       const bytes = Math.min(SMALLEST_TAIL, (blockEnd - this.#maxOffset) * UNIT_BYTES)
-      return (this.#tail = { bytes: Buffer.allocUnsafe(bytes), start: this.#maxOffset })
+      return this.#replaceTail(Buffer.allocUnsafe(bytes), this.#maxOffset)
     }
     const used = (this.#maxOffset - tail.start) * UNIT_BYTES
     if (used < tail.bytes.length) return tail
     if (this.#maxOffset % this.#unitsPerBlock === 0) {
       this.#full = [...this.#full, tail]
-      return (this.#tail = { bytes: this.#shared.blocks.take(), start: this.#maxOffset })
+      return this.#replaceTail(this.#shared.blocks.take(), this.#maxOffset)
     }
     const grown = Buffer.allocUnsafeSlow(Math.min(used * 2, (blockEnd - tail.start) * UNIT_BYTES))
     tail.bytes.copy(grown, 0, 0, used)
-    tail.bytes = grown
-    return tail
+    return this.#replaceTail(grown, tail.start)
+  }
+
+  #replaceTail(bytes: Buffer, start: number): Tail {
+    this.#shared.tailBytes += bytes.length - (this.#tail?.bytes.length ?? 0)
+    return (this.#tail = { bytes, start })
+  }
+
+  #dropTail(): void {
+    this.#shared.tailBytes -= this.#tail?.bytes.length ?? 0
+    this.#tail = undefined
+  }
+
+  /** Gives back the memory of older units of the tail, if the tails of all queues take too much and these are in the files. */
+  #shortenTail({ bytes, start }: Tail): void {
+    const { tailBytes, maxTailBytes } = this.#shared
+    if (tailBytes <= maxTailBytes) return
+    // A tail does not cross the end of a block.
+    const blockStart = this.#maxOffset - (this.#maxOffset % this.#unitsPerBlock)
+    const first = Math.max(start, blockStart, this.#maxOffset - KEPT_UNITS)
+    const room = Math.min(2 * KEPT_UNITS, blockStart + this.#unitsPerBlock - first) * UNIT_BYTES
+    if (room >= bytes.length) return
+    const shorter = Buffer.allocUnsafe(room)
+    bytes.copy(shorter, 0, (first - start) * UNIT_BYTES, (this.#maxOffset - start) * UNIT_BYTES)
+    this.#replaceTail(shorter, first)
   }
 
   /**
@@ -324,7 +353,10 @@ export class ConsumeQueue {
         this.#shared.blocks.add(this.#serial, full.start / this.#unitsPerBlock, full.bytes, full.bytes.length)
       }
     }
-    if (this.#tail !== undefined) this.#writeFrom(this.#tail, this.#maxOffset)
+    if (this.#tail !== undefined) {
+      this.#writeFrom(this.#tail, this.#maxOffset)
+      this.#shortenTail(this.#tail)
+    }
     unsaved.toWrite.delete(this)
   }
 
@@ -357,7 +389,7 @@ export class ConsumeQueue {
 
   /** Gives back the memory of the tail, if all its units are in the files. */
   releaseTail(): void {
-    if (this.#written === this.#maxOffset) this.#tail = undefined
+    if (this.#written === this.#maxOffset) this.#dropTail()
     this.#extension?.releaseTail()
   }
 
@@ -425,7 +457,7 @@ export class ConsumeQueue {
     const { unsaved } = this.#shared
     unsaved.bytes -= (this.#maxOffset - this.#written) * UNIT_BYTES
     unsaved.toWrite.delete(this)
-    this.#tail = undefined
+    this.#dropTail()
     this.#full = NO_TAILS
     this.#serial = ++this.#shared.lastSerial
   }

@@ -18,7 +18,7 @@ export interface ConsumeQueuesOptions {
   readonly folder: string
   /** Bytes of a file, a multiple of 20 [mappedFileSizeConsumeQueue]. */
   readonly fileBytes: number
-  /** Bytes of units in memory, all queues together, besides the newest ones. Default 8 MiB. */
+  /** Bytes of older units in memory, all queues together, and as many of the newest ones. Default 8 MiB. */
   readonly cacheBytes?: number
   /** Where the tags of units are kept beside the units. Default: in the units only. */
   readonly extension?: ExtensionOptions
@@ -83,6 +83,8 @@ export class ConsumeQueues implements DerivedData {
       files: new OpenFiles(disk, dirname(folder)),
       blocks: new UnitBlocks(blockBytesFor(fileBytes, UNIT_BYTES, UNIT_BLOCK), cacheBytes),
       unsaved: new UnsavedQueues(),
+      tailBytes: 0,
+      maxTailBytes: cacheBytes,
       lastSerial: 0,
       fileBytes,
     }
