@@ -22,7 +22,7 @@ import org.apache.rocketmq.remoting.RPCHook;
 /** Commands of producers. A producer is started when its settings are first used, and kept. */
 final class JavaProducers {
     private static final Map<String, DefaultMQProducer> PRODUCERS = new ConcurrentHashMap<>();
-    private static final int TIMEOUT_MS = 10_000;
+    private static final int TIMEOUT_MS = 30_000;
 
     static void addTo(Map<String, JavaClient.Command> commands) {
         commands.put("send", JavaProducers::send);
@@ -132,7 +132,7 @@ final class JavaProducers {
                 sent.completeExceptionally(e);
             }
         });
-        return sent.get(TIMEOUT_MS * 2, TimeUnit.MILLISECONDS);
+        return sent.get(TIMEOUT_MS + 5_000, TimeUnit.MILLISECONDS);
     }
 
     private static Object transaction(Args args) throws Exception {

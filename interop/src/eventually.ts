@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-const EVENTUALLY_MS = 10_000
+const EVENTUALLY_MS = 30_000
 const POLL_MS = 50
 
 /**

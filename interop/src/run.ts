@@ -7,8 +7,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { classPath, RELEASES, skipReason } from './launch/apache.ts'
 
-/** Two files at a time: the suites mostly wait. */
-const CONCURRENCY = 2
+/** Files at a time: the suites mostly wait. */
+const CONCURRENCY = 3
 const root = join(import.meta.dirname, '..', '..')
 const testFolder = join(root, 'interop', 'test')
 const reporter = import.meta.resolve('./table-reporter.ts')

@@ -12,7 +12,13 @@ import { unique } from '../unique.ts'
 /** A delay that is longer than the change from one broker to the other. */
 const LEVEL = 2
 const FIRST = { messageDelayLevel: '1s 25s', transactionTimeOut: 600_000, transactionCheckInterval: 600_000 }
-const SECOND = { messageDelayLevel: '1s 25s', transactionTimeOut: 2000, transactionCheckInterval: 1000 }
+const SECOND = {
+  messageDelayLevel: '1s 25s',
+  transactionTimeOut: 2000,
+  transactionCheckInterval: 1000,
+  // A broker counts a check also if no producer is there to answer it, and gives the message up after 15 of them by default.
+  transactionCheckMax: 1000,
+}
 /** For 5.5.0: it writes the ends of several transactions in one message, at the latest after this time. */
 const OPERATIONS = { transactionOpBatchInterval: 1000, brokerFastFailureEnable: false }
 const WRITTEN_MS = 3000
@@ -59,7 +65,8 @@ export async function handOver(owner: Owner, { release, from, to }: Handover): P
   })
   await consumer.received.containing([...committed, 'new', 'open', 'later'])
   assert.deepEqual(consumer.received.texts.toSorted(), [...committed, 'later', 'new', 'open'].toSorted())
-  assert.deepEqual(after.checked.texts, ['open'])
+  // A busy producer is asked again before the broker has its answer.
+  assert.deepEqual([...new Set(after.checked.texts)], ['open'])
 }
 
 async function producing(

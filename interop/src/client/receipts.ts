@@ -12,7 +12,7 @@ import { parseFastjson } from '../wire/raw-frame.ts'
 /** Longer than a broker needs to restart. */
 const INVISIBLE_MS = 30_000
 const AGAIN_MS = 90_000
-const WRITTEN_MS = 15_000
+const WRITTEN_MS = 30_000
 const COUNT = 8
 
 const numbers = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => String(from + i))

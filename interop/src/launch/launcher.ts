@@ -14,7 +14,7 @@ const SERVER_HEAP = '192m'
 const PROGRAM_HEAP = '96m'
 const READY_DEADLINE_MS = 60_000
 const POLL_MS = 100
-const BROKER_READY_DEADLINE_MS = 90_000
+const BROKER_READY_DEADLINE_MS = 180_000
 
 // The --add-* flags are those of Apache's start scripts; the store needs them on Java 17. These processes run for seconds on
 // few cores, so the serial collector and the first compiler are enough.
