@@ -73,6 +73,9 @@ test('brokers that no route names any longer are dropped', () => {
   assert.deepEqual(table.all(), [{ name: 'a', id: 0, address: 'a0' }])
   assert.equal(table.master('b'), undefined)
   assert.equal(table.version('b', 'b0'), 0)
+  // An answer that was under way.
+  table.setVersion('b', 'b0', 407)
+  assert.equal(table.version('b', 'b0'), 0)
   assert.deepEqual(table.dropUnknown([routeOf({ a: { 0: 'a0' } })]), [])
 })
 

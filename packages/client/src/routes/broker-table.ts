@@ -61,8 +61,9 @@ export class BrokerTable {
     return undefined
   }
 
-  /** Records the version in a broker's answer. */
+  /** Records the version in a broker's answer. Of a broker that was dropped meanwhile it is not kept. */
   setVersion(name: string, address: string, version: number): void {
+    if ([...(this.#brokers.get(name)?.values() ?? [])].every(known => known !== address)) return
     const versions = this.#versions.get(name)
     if (versions) versions.set(address, version)
     else this.#versions.set(name, new Map([[address, version]]))

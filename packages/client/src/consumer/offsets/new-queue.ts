@@ -3,6 +3,7 @@ import { Deadline } from '../../deadline.ts'
 import type { ClientInstance } from '../../instance/client-instance.ts'
 import type { CallOptions, MessageQueue } from '../../message/message.ts'
 import { findMaster } from '../../routes/find-broker.ts'
+import { maxOffset } from './queue-offsets.ts'
 
 /** What a broker answered to a pull, as far as it tells whether the queue is another one. */
 export interface PulledFrom {
@@ -14,9 +15,9 @@ export interface PulledFrom {
 }
 
 /**
- * Tells whether a queue is the one that was read before, or another one of a topic that was deleted and made again. A broker of 5.x sends
- * a consumer with an offset of the old queue to the end of the new one (DefaultMessageStore.getMessage), past messages that no consumer
- * has had. Only times by the broker's clock are compared: the client's clock may be another.
+ * Tells whether a queue is the one that was read before, or another one of a topic that was deleted and made again. Brokers of 4.9 and
+ * 5.x send a consumer with an offset of the old queue to the end of the new one (DefaultMessageStore.getMessage), past messages that no
+ * consumer has had. Only times by the broker's clock are compared: the client's clock may be another.
  */
 export class QueueAge {
   readonly #instance: ClientInstance
@@ -52,7 +53,9 @@ export class QueueAge {
   async movedTo(asked: number, answer: PulledFrom, options: CallOptions): Promise<number | undefined> {
     const { isMoved, nextOffset, minOffset } = answer
     const mayBeNew = isMoved ? minOffset === 0 && nextOffset > 0 && nextOffset < asked : this.#wasGone && asked > 0
-    const isNew = mayBeNew && (await this.#isNew(options))
+    const isNew =
+      mayBeNew &&
+      (this.#seenAt === undefined ? await this.#isOver(asked, options) : await this.#isNewer(this.#seenAt, options))
     // After a failure the next pull asks again.
     this.#wasGone = false
     if (isNew) return 0
@@ -60,12 +63,16 @@ export class QueueAge {
   }
 
   /**
-   * True if the oldest message of the queue is newer than what was read. Before the first message no one can tell: the topic may have been
-   * made again while the consumer was away. To read messages again is better than to lose them, and what brokers of 4.9 have consumers
-   * do whose offset is beyond the end of a queue that begins at 0.
+   * Before the first message no one can tell: the topic may have been made again while the consumer was away. To read messages again is
+   * better than to lose them, so an offset beyond the end is one of an old queue. Apache's brokers of early 4.x releases sent such
+   * consumers to offset 0 themselves (DefaultMessageStore.getMessage). Only the master knows the end: a slave may lag behind.
    */
-  async #isNew(options: CallOptions): Promise<boolean> {
-    if (this.#seenAt === undefined) return true
+  async #isOver(asked: number, options: CallOptions): Promise<boolean> {
+    return this.#wasGone || asked > (await maxOffset(this.#instance, this.#queue, options))
+  }
+
+  /** True if the oldest message of the queue is newer than what was read. @throws ClientError */
+  async #isNewer(seenAt: number, options: CallOptions): Promise<boolean> {
     const { clock, options: own } = this.#instance
     const { topic, queueId, brokerName } = this.#queue
     const deadline = Deadline.of(clock, options, own.requestTimeoutMs)
@@ -73,6 +80,6 @@ export class QueueAge {
     const input = { header: { topic, queueId, bname: brokerName } }
     const request = queryRequests.GET_EARLIEST_MSG_STORETIME
     const { header } = await this.#instance.call(address, request, input, deadline.options())
-    return header.timestamp > this.#seenAt
+    return header.timestamp > seenAt
   }
 }
