@@ -175,7 +175,8 @@ export class MessageStore {
     for (const folder of ['commitlog', 'consumequeue']) disk.makeFolder(join(root, folder))
     await disk.syncFolder(root)
     await this.#segments.load(this.#lock.wasAborted)
-    await this.#queues.load(this.#segments.first?.start ?? 0, this.#lock.wasAborted)
+    const [start, end] = [this.#segments.first?.start ?? 0, this.#segments.last?.end ?? 0]
+    await this.#queues.load({ start, end }, this.#lock.wasAborted)
     if (this.#options.indexKeys) await this.#index.load()
     await this.#recover()
     await this.#lock.begin()

@@ -225,3 +225,14 @@ test('however a crash interrupts the recovery of a folder that Apache closed, th
     await second.store.close()
   }
 })
+
+test('a last unit that leads far behind the log does not hide the messages that follow', async () => {
+  const disk = freshDisk()
+  const first = await life(disk, names(0, 30))
+  await first.store.close()
+  // Units 20 to 39 are in the second file: a wrong bit in the position of unit 29.
+  disk.open('/store/consumequeue/TopicA/0/00000000000000000400').writeSync(Buffer.of(1), 0, 1, 9 * 20 + 2)
+  const second = await life(disk, ['new 1', 'new 2'])
+  assert.deepEqual(await bodies(second.store, second.queue), [...names(0, 30), 'new 1', 'new 2'])
+  await second.store.close()
+})

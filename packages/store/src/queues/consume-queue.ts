@@ -397,12 +397,14 @@ export class ConsumeQueue {
    * Finds out what the files contain, at a start: Apache's ConsumeQueue.recover and truncateDirtyLogicFiles. Blocks.
    * @param limit Log position; units of records at and above it are discarded. Infinity after a clean stop
    * @param logStart Log position; the minimum becomes the first unit of a record at or above it
+   * @param logEnd End of the files of the log. Units that lead behind it are damaged; as the last one, such a unit would make the
+   *   queue ignore all further ones
    */
-  recover(limit: number, logStart: number): void {
+  recover(limit: number, logStart: number, logEnd = Number.POSITIVE_INFINITY): void {
     this.#forget()
     do {
       for (let start = this.#files.starts.at(-1); start !== undefined; start = this.#files.starts.at(-1)) {
-        const max = new UnitSearch(this.#files, start, this.unitsPerFile, limit).end()
+        const max = new UnitSearch(this.#files, start, this.unitsPerFile, Math.min(limit, logEnd)).end()
         if (max > start / UNIT_BYTES) return this.#continueAt(max, limit, logStart)
         this.#cut(start / UNIT_BYTES, limit)
       }

@@ -15,7 +15,7 @@ function openQueues(disk: Disk): ConsumeQueues {
 
 async function reopen(disk: Disk, cutAt?: number): Promise<ConsumeQueues> {
   const queues = openQueues(disk)
-  await queues.load(0, cutAt !== undefined)
+  await queues.load({ start: 0, end: Number.POSITIVE_INFINITY }, cutAt !== undefined)
   if (cutAt !== undefined) await queues.cut(cutAt)
   return queues
 }

@@ -99,12 +99,12 @@ export class ConsumeQueues implements DerivedData {
 
   /**
    * Finds the queues that have files, and after a clean stop what they contain. Blocks.
-   * @param logStart Start of the log; units before it are expired
+   * @param log Its files: units of records before them are expired, and there are none of records behind them
    * @param wasAborted Whether the store was not closed: then only `cut` says what of the files counts
    * @throws StoreError BAD_FILES
    */
-  async load(logStart: number, wasAborted: boolean): Promise<void> {
-    this.#logStart = logStart
+  async load(log: { readonly start: number; readonly end: number }, wasAborted: boolean): Promise<void> {
+    this.#logStart = log.start
     for (const topic of this.#foldersIn(this.#folder)) {
       for (const id of this.#foldersIn(`${this.#folder}/${topic}`)) {
         if (!QUEUE_ID.test(id)) continue
@@ -118,7 +118,7 @@ export class ConsumeQueues implements DerivedData {
           queue.restart(0)
         } else {
           this.#found++
-          if (!wasAborted) queue.recover(Number.POSITIVE_INFINITY, logStart)
+          if (!wasAborted) queue.recover(Number.POSITIVE_INFINITY, log.start, log.end)
         }
         await queue.removeDiscarded()
       }

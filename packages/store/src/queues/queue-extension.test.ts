@@ -21,7 +21,7 @@ function openQueues(disk: Disk, isWritten = true): ConsumeQueues {
 
 async function reopen(disk: Disk, cutAt?: number, isWritten = true): Promise<ConsumeQueue> {
   const queues = openQueues(disk, isWritten)
-  await queues.load(0, cutAt !== undefined)
+  await queues.load({ start: 0, end: Number.POSITIVE_INFINITY }, cutAt !== undefined)
   if (cutAt !== undefined) await queues.cut(cutAt)
   return queues.findOrMake('Orders', 0)
 }
