@@ -177,7 +177,7 @@ export class MessageStore {
     await this.#segments.load(this.#lock.wasAborted)
     const [start, end] = [this.#segments.first?.start ?? 0, this.#segments.last?.end ?? 0]
     await this.#queues.load({ start, end }, this.#lock.wasAborted)
-    if (this.#options.indexKeys) await this.#index.load()
+    if (this.#options.indexKeys) await this.#index.load(end)
     await this.#recover()
     await this.#lock.begin()
     this.#timers.push(

@@ -236,3 +236,17 @@ test('a last unit that leads far behind the log does not hide the messages that 
   assert.deepEqual(await bodies(second.store, second.queue), [...names(0, 30), 'new 1', 'new 2'])
   await second.store.close()
 })
+
+test('an index that claims records far behind the log does not hide the keys that follow', async () => {
+  const disk = freshDisk()
+  const first = await life(disk, names(0, 20))
+  await first.store.close()
+  const name = disk.list('/store/index')?.[0]?.name
+  // A wrong bit in the position of the last record.
+  disk.open(`/store/index/${name}`).writeSync(Buffer.of(1), 0, 1, 24 + 2)
+  const second = await life(disk, names(20, 3))
+  const limits = { max: 64, begin: 0, end: Number.MAX_SAFE_INTEGER }
+  // The bodies are two words, and so two keys.
+  assert.equal((await second.store.queryKey('TopicA', 'body', limits)).records.length, 23)
+  await second.store.close()
+})

@@ -75,8 +75,12 @@ export class KeyIndex implements DerivedData {
     this.#savedAt = clock.elapsed()
   }
 
-  /** Finds the files. Blocks. @throws StoreError BAD_FILES if a file has another size than the options say */
-  async load(): Promise<void> {
+  /**
+   * Finds the files. Blocks.
+   * @param logEnd End of the files of the log. A file that claims records behind it is damaged, and would take no further ones
+   * @throws StoreError BAD_FILES if a file has another size than the options say
+   */
+  async load(logEnd = Number.POSITIVE_INFINITY): Promise<void> {
     const { disk } = this.#files
     const bytes = indexFileBytes(this.#sizes)
     const entries = (disk.list(this.#folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
@@ -92,6 +96,7 @@ export class KeyIndex implements DerivedData {
       } else this.#indexFiles.push(file)
     }
     this.#found = this.#indexFiles.length
+    this.#isComplete = this.#indexFiles.every(({ endPosition }) => endPosition < logEnd)
     const last = this.#indexFiles.at(-1)
     if (last === undefined) return
     if (!last.isFull) await last.load()
@@ -118,7 +123,7 @@ export class KeyIndex implements DerivedData {
     return this.#namesChanged || this.#indexFiles.length === 0 ? 0 : 1
   }
 
-  /** Whether all records below the log position of the last `cut` are in the index. If not, the log must be put again from its start. */
+  /** Whether all records that were put are in the index, as far as is known. If not, the log must be put again from its start. */
   get isComplete(): boolean {
     return this.#isComplete
   }
