@@ -50,6 +50,7 @@ function timingOf({ quick, seconds, rounds }: BenchOptions): Timing {
 /** Measures name servers and prints the report. */
 export async function benchNameServer(options: BenchOptions): Promise<void> {
   const selected = select(options)
+  const start = reportStart(options)
   const usual = options.quick ? (['ours', 'bare'] as const) : subjectNames
   const names = namedSubjects(options, subjectNames) ?? usual
   const { subjects, missing } = await findSubjects(names, options.program)
@@ -65,7 +66,7 @@ export async function benchNameServer(options: BenchOptions): Promise<void> {
     : {}
   const cases = await runCases(await NameServerSuite.create(suite), selected.cases)
   const storm = selected.storm ? { storm: await runStorms(subjects, options.quick, neighbours) } : {}
-  const report = { ...reportStart(options), driver: driver.kind, missing, starts, cases, ...storm }
+  const report = { ...start, driver: driver.kind, missing, starts, cases, ...storm }
   await conclude({ ...report, neighbours: neighbours.share }, reporting, options)
 }
 

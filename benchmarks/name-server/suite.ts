@@ -44,7 +44,7 @@ export interface Timing {
 }
 
 // The JVM compiles while it serves; after this time Apache has its full speed. Later, too, it needs more CPU for the first requests
-// on new connections: a quarter more in a run after a third of a second.
+// on new connections: after a third of a second a quarter more.
 const JVM_WARM_MS = 10_000
 const JVM_REWARM_MS = 2_000
 // V8 keeps its code from round to round. After this time ours and bare Node need the CPU that they need after two seconds, within 3 %.
