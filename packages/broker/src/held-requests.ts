@@ -24,8 +24,8 @@ export interface HeldRequestsOptions<R extends HeldRequest, A> {
   /** Tries to answer a request. Undefined: it must wait on. A promise, if messages must be read from the disk first. */
   readonly tryAgain: (request: R, reason: TryReason) => A | undefined | Promise<A | undefined>
   /**
-   * Whom an arrival wakes. `each`: all requests, because each one reads all messages. `next`: the oldest of each group, and the one
-   * behind it when that one was answered, because each message is for one request.
+   * Which requests an arrival wakes. `each`: all of the queue, because each request reads all messages. `next`: the oldest one of each
+   * group, and the one behind it when that one was answered, because each message is for one request.
    */
   readonly wakes: 'each' | 'next'
   /** The longest time that a request still waits after an attempt that found nothing, milliseconds. Default: the rest of its time. */
@@ -225,7 +225,7 @@ export class HeldRequests<R extends HeldRequest, A> {
   }
 }
 
-/** What was due stays due. */
+/** A request whose time is over stays so, whatever arrives. */
 function note(waiting: { next: TryReason | undefined }, reason: TryReason): void {
   if (waiting.next !== 'last') waiting.next = reason
 }

@@ -314,6 +314,8 @@ test('offsets are committed for the queues of a topic, those that it had include
   await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { readQueueNums: 1, writeQueueNums: 1 }))
   for (const queueId of [0, 2, 3]) await commit(queueId)
   for (const queueId of [1, 4, -1, 2_000_000_000]) await assert.rejects(commit(queueId), refused)
+  const reset = { topic: 'Orders', group: 'g', queueId: 4, offset: 0, timestamp: -1, isForce: true }
+  await assert.rejects(call(offsetRequests.INVOKE_BROKER_TO_RESET_OFFSET, { header: reset }), refused)
   const { body } = await call(offsetRequests.GET_ALL_CONSUMER_OFFSET)
   assert.deepEqual(
     [...(body?.get('Orders@g')?.keys() ?? [])].toSorted((a, b) => a - b),

@@ -71,12 +71,12 @@ export class TimerTable {
     return !this.#taken.has(timer)
   }
 
-  /** Has a timer that was taken wait on, because its message could not be stored; unless it was cancelled. */
+  /** Lets a timer that was taken wait again, because its message could not be stored; not if it was cancelled. */
   retry(timer: Timer, due: number): void {
     if (this.end(timer)) this.#put({ ...timer, due })
   }
 
-  /** Has a timer that was taken wait on with the message that was stored again; unless it was cancelled. */
+  /** Lets a timer that was taken wait again, with the message that was stored again; not if it was cancelled. */
   addAgain(timer: Timer, position: number, now: number): void {
     if (this.end(timer)) this.add({ ...timer, position, enqueuedAt: now }, now)
   }
