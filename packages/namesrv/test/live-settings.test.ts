@@ -199,7 +199,7 @@ for (const [key, value] of [
   test(`${key}=${value} is refused at run time with the reason, and route queries are still answered`, async t => {
     const { connect, update, route } = await started(t)
     await register(connect(), 0, ['T'])
-    const why = `${key} can not be updated at run time, as it could stop the answers to all route queries`
+    const why = `${key} cannot be updated at run time, as it could stop the answers to all route queries`
     assert.equal(await refusal(update(`${key}=${value}`)), `response code 16: ${why}: set it in the file and restart`)
     assert.ok(await route('T'))
   })

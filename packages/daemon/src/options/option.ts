@@ -17,7 +17,7 @@ export interface OptionFacts<T> {
   readonly since?: '4.9' | '5.x'
   /** Default `refused`. */
   readonly change?: WhenChangeable
-  /** Why a change at run time is refused; completes "it can not be updated at run time, ...". Default: no reason is given. */
+  /** Why a change at run time is refused; completes "it cannot be updated at run time, ...". Default: no reason is given. */
   readonly whyRefused?: string
   /** Key in the configuration file. Default: the name of the option, which is Apache's where Apache has the option. */
   readonly property?: string

@@ -70,7 +70,7 @@ for (const key of REFUSED) {
   test(`${key} is refused by name`, async () => {
     await assert.rejects(update(settingsOf(), { orderMessageEnable: 'true', [key]: '1' }), {
       responseCode: 16,
-      remark: `${key} can not be updated at run time: set it in the file and restart`,
+      remark: `${key} cannot be updated at run time: set it in the file and restart`,
     })
   })
 }
@@ -78,7 +78,7 @@ for (const key of REFUSED) {
 test('the refusal of an option has its reason, if there is one', async () => {
   await assert.rejects(update(settingsOf(), { maxConnections: '1' }), {
     responseCode: 16,
-    remark: 'maxConnections can not be updated at run time, as it could stop answers: set it in the file and restart',
+    remark: 'maxConnections cannot be updated at run time, as it could stop answers: set it in the file and restart',
   })
 })
 

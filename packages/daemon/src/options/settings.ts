@@ -130,7 +130,7 @@ export class ServerSettings<O extends ChangeableOptions> {
       const why = whyRefused === undefined ? '' : `, ${whyRefused}`
       throw new ResponseError(
         NO_PERMISSION,
-        `${key} can not be updated at run time${why}: set it in the file and restart`,
+        `${key} cannot be updated at run time${why}: set it in the file and restart`,
       )
     }
   }

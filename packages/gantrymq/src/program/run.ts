@@ -127,7 +127,7 @@ async function serve<O extends ProgramOptions>(
 ): Promise<void> {
   const { options } = found
   const server = await program.start(found, log).catch((error: unknown) => {
-    throw new Exit(exitCodes.failed, whyNotStarted(error, program.role, options), { cause: error })
+    throw new Exit(exitCodes.failed, whyNotStarted(error, program, options), { cause: error })
   })
   const close = async () => {
     await server.close()
