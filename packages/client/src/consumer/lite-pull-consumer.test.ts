@@ -357,8 +357,10 @@ test('a pull in flight delivers no messages after a seek or a pause', async t =>
   const sought = consumer.seek(queue, 0)
   put(cluster, ['b'])
   await cluster.outcome(sought)
-  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['a'])
-  assert.deepEqual(bodies(await cluster.outcome(consumer.poll())), ['b'])
+  // The first answer after the seek may have one of them or both.
+  const seen = bodies(await cluster.outcome(consumer.poll()))
+  if (seen.length === 1) seen.push(...bodies(await cluster.outcome(consumer.poll())))
+  assert.deepEqual(seen, ['a', 'b'])
 })
 
 test('an offset that the broker no longer has is replaced by the one it suggests', async t => {
