@@ -51,8 +51,9 @@ const KEPT_BYTES = 1 << 20
  *
  * What is left of a lone message (one connection, one request at a time) is the kernel's: by Node's profiler half of the CPU is the
  * write of its reply to the socket, which on the loopback also delivers it and wakes the client; a tenth is the write to the log. All
- * of Gantry's own code for it is about a tenth, and Node's streams and callbacks around it are as much again. So the one thing to
- * save is system calls: one write to the log for each turn, and one to each connection.
+ * of Gantry's own code for it is about a tenth, and Node's streams and callbacks around it are as much again. A bare Node server with
+ * the same system calls (a poll, a read, a write to a file, a write to the socket) takes three quarters of the CPU, one in C a half. So
+ * the one thing to save is system calls: one write to the log for each turn, and one to each connection.
  */
 export class UnansweredSends implements CommitListener {
   readonly #options: UnansweredSendsOptions
