@@ -32,23 +32,17 @@ export class BufferPool {
     return buffer
   }
 
-  /** Puts a whole buffer into the pool. The caller must no longer use it. @returns Whether the pool keeps it. */
-  give(buffer: Buffer): boolean {
-    if (buffer.length < SMALLEST || this.#size + buffer.length > this.#limit) return false
+  /** Puts a whole buffer into the pool, if there is room. The caller must no longer use it. */
+  give(buffer: Buffer): void {
+    if (buffer.length < SMALLEST || this.#size + buffer.length > this.#limit) return
     this.#free.push(buffer)
     this.#size += buffer.length
-    return true
   }
 
   /**
-   * As `give`, but frees the memory at once if the pool does not keep it. An idle process may put off its next garbage collection
-   * for hours. Only for a buffer of which no one else has a view.
+   * Frees the memory of a buffer at once; small ones are left to the garbage collection. An idle process may put off its next
+   * collection for hours. Only if no one else has a view.
    */
-  giveOrFree(buffer: Buffer): void {
-    if (!this.give(buffer)) this.free(buffer)
-  }
-
-  /** Frees the memory of a buffer at once; small ones are left to the garbage collection. Only if no one else has a view. */
   free(buffer: Buffer): void {
     if (buffer.length >= SMALLEST) (buffer.buffer as ArrayBuffer).transfer(0)
   }

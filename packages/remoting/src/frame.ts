@@ -25,6 +25,8 @@ const SMALLEST_PART = 64
 const QUICK_GROWTH = 16 * BLOCK
 
 const NO_BYTES = Buffer.alloc(0)
+/** An unfinished frame that takes so much is in memory that returns to the operating system. */
+const LARGE = 1 << 20
 
 /** Limits the memory of a frame that arrives in several chunks. */
 export interface FrameRoom {
@@ -92,7 +94,8 @@ export class FrameDecoder {
 
   /** Releases all memory. No frame can be read after that; the current one stays readable. */
   close(): void {
-    if (this.#partial.length > 0) this.#pool?.giveOrFree(this.#partial)
+    // The pool is for whole frames: it would keep what a flood of unfinished ones has left.
+    if (this.#partial.length > 0) this.#freePartial()
     this.#partial = NO_BYTES
     this.#have = 0
     this.#chunk = NO_BYTES
@@ -144,7 +147,7 @@ export class FrameDecoder {
       this.#needed = 4 + this.#check(this.#partial.readUInt32BE(0))
       return this.#continue()
     }
-    this.bytes = this.#partial
+    this.bytes = this.#whole()
     this.start = 4
     this.end = this.#needed
     this.#partial = NO_BYTES
@@ -176,16 +179,52 @@ export class FrameDecoder {
     const lent = have * SMALLEST_PART >= this.#needed ? this.#pool?.borrow(this.#needed) : undefined
     const ahead = have < QUICK_GROWTH ? 4 : 2
     const size = lent?.length ?? Math.min(roundUp(this.#needed), Math.max(have * ahead, 256))
+    // Without a pool the peer is a server of this client's choice, and each large frame would pay for the copy.
+    const isLarge = lent === undefined && this.#pool !== undefined && size >= LARGE
     if (this.#room?.grow(size) === false) {
       if (lent !== undefined) this.#pool?.give(lent)
       return false
     }
-    this.#partial = lent ?? Buffer.allocUnsafeSlow(size)
-    before.copy(this.#partial, 0, 0, this.#have)
-    // The pool is for whole frames: pieces that were outgrown would leave no room for them.
-    if (before.length > 0) this.#pool?.free(before)
+    if (isLarge && isResizable(before.buffer)) {
+      before.buffer.resize(size)
+      this.#partial = Buffer.from(before.buffer, 0, size)
+      return true
+    }
+    const next = lent ?? (isLarge ? resizable(size, roundUp(this.#needed)) : Buffer.allocUnsafeSlow(size))
+    before.copy(next, 0, 0, this.#have)
+    // Pieces that were outgrown would leave no room for whole frames in the pool.
+    if (before.length > 0) this.#freePartial()
+    this.#partial = next
     return true
   }
+
+  /** The frame that has arrived, in memory that its handler may keep. */
+  #whole(): Buffer {
+    const partial = this.#partial
+    if (!isResizable(partial.buffer)) return partial
+    const whole = this.#pool?.borrow(this.#needed) ?? Buffer.allocUnsafeSlow(roundUp(this.#needed))
+    partial.copy(whole, 0, 0, this.#needed)
+    this.#freePartial()
+    return whole
+  }
+
+  #freePartial(): void {
+    const { buffer } = this.#partial
+    if (isResizable(buffer)) buffer.transferToFixedLength(0)
+    else this.#pool?.free(this.#partial)
+  }
+}
+
+/**
+ * Memory that grows in place up to `most` bytes. It returns to the operating system when it is freed; other memory of this size
+ * would mostly stay with the process after a flood of large frames.
+ */
+function resizable(size: number, most: number): Buffer {
+  return Buffer.from(new ArrayBuffer(size, { maxByteLength: most }), 0, size)
+}
+
+function isResizable(buffer: ArrayBufferLike): buffer is ArrayBuffer {
+  return buffer instanceof ArrayBuffer && buffer.resizable
 }
 
 /** Rounds up, so that the same memory still suffices if a broker's next registration is slightly longer. */
