@@ -37,7 +37,7 @@ async function startOurs(owner: Owner): Promise<Started> {
     `--broker-port=${port}`,
     `--data-dir=${join(folder, 'data')}`,
   ]
-  const program = new LaunchedProgram('gantry', process.execPath, args, process.env)
+  const program = new LaunchedProgram('gantry', process.execPath, args, { env: process.env })
   owner.after(() => program.kill())
   return { port, pids: [program.pid ?? 0] }
 }

@@ -110,7 +110,9 @@ class FaultCluster {
     })
     owner.after(() => consumer.close())
     const file = join(import.meta.dirname, '..', 'src', 'client', 'consuming-program.ts')
-    const other = new LaunchedProgram('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], process.env)
+    const other = new LaunchedProgram('our consumer', process.execPath, [file, nameServers, GROUP, TOPIC], {
+      env: process.env,
+    })
     owner.after(() => other.kill())
     const cluster = new FaultCluster(nameServer, broker, consumer, other)
     const { traffic } = cluster

@@ -19,6 +19,12 @@ process.once('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
+/** The environment of a program, and its working folder: by default that of this process. */
+export interface Surroundings {
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd?: string
+}
+
 /** A child process, with its output and its exit. */
 export class LaunchedProgram {
   readonly what: string
@@ -27,9 +33,9 @@ export class LaunchedProgram {
   #output = ''
   #watchers = new Set<() => void>()
 
-  constructor(what: string, command: string, args: readonly string[], environment: NodeJS.ProcessEnv) {
+  constructor(what: string, command: string, args: readonly string[], surroundings: Surroundings) {
     this.what = what
-    this.#child = spawn(command, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(command, args, { ...surroundings, stdio: ['pipe', 'pipe', 'pipe'] })
     this.#exited = once(this.#child, 'exit').catch((error: unknown) => this.#keep(String(error)))
     this.#child.stdin?.on('error', () => {})
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

@@ -89,7 +89,9 @@ async function launchJava(release: Release, mainClass: string, args: readonly st
   ]
   const java = [`-Xmx${heap}`, ...JVM_FLAGS, ...system, ...flags, '-cp', await classPath(release), 'Launched']
   const environment = { ...process.env, ROCKETMQ_HOME: folder }
-  return new LaunchedProgram(`Apache ${release} ${mainClass}`, 'java', [...java, mainClass, ...args], environment)
+  // mqadmin writes the stacks of consumers to its working folder.
+  const surroundings = { env: environment, cwd: folder }
+  return new LaunchedProgram(`Apache ${release} ${mainClass}`, 'java', [...java, mainClass, ...args], surroundings)
 }
 
 /** Polls until a program is ready. @throws with its output and log if it exits or the time passes first */

@@ -40,7 +40,7 @@ export async function startOurBroker(
   const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
   const flags = start.flags ?? []
   const launch = async () =>
-    new LaunchedProgram('mqbroker', process.execPath, [...nodeFlags, path, '-c', file, ...flags], environment)
+    new LaunchedProgram('mqbroker', process.execPath, [...nodeFlags, path, '-c', file, ...flags], { env: environment })
   return serve(owner, { port, folder, launch, isReady, deadlineMs: READY_DEADLINE_MS })
 }
 

@@ -34,6 +34,7 @@ export async function startOurs(owner: Owner, properties: Properties = {}): Prom
 export async function startOurProgram(owner: Owner, properties: Properties = {}): Promise<LaunchedServer> {
   const { folder, port, file } = await nameServerFiles(owner, properties)
   const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
-  const launch = async () => new LaunchedProgram('mqnamesrv', process.execPath, [program, '-c', file], environment)
+  const launch = async () =>
+    new LaunchedProgram('mqnamesrv', process.execPath, [program, '-c', file], { env: environment })
   return serve(owner, { port, folder, launch, isReady: () => listens(port), deadlineMs: READY_DEADLINE_MS })
 }
