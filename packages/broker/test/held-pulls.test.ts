@@ -19,6 +19,8 @@ import { sendInput } from './requests.ts'
 const QUEUES = 8
 /** What one held pull may take, bytes: its header, its promise, its places in the tables. */
 const MOST_BYTES = 2500
+/** A busy machine is slow while 100,000 requests are under way. */
+const PATIENT = { timeoutMs: 100_000 }
 
 interface Memory {
   readonly held: number
@@ -42,7 +44,12 @@ async function brokerProcess(t: TestContext) {
     while ((await ask('held')).held !== count) await sleep(20)
   }
   const send = (queueId: number, body = 'hello') =>
-    client.call(address, sendRequests.SEND_MESSAGE, sendInput({ queueId, defaultTopicQueueNums: QUEUES }, body))
+    client.call(
+      address,
+      sendRequests.SEND_MESSAGE,
+      sendInput({ queueId, defaultTopicQueueNums: QUEUES }, body),
+      PATIENT,
+    )
   const client = clientOf(t)
   for (let queueId = 0; queueId < QUEUES; queueId++) await send(queueId)
   return { address, memory: () => ask('memory'), untilHeld, send, client }
@@ -63,8 +70,8 @@ function clientOf(t: TestContext, sockets?: Socket[]): RemotingClient {
 
 /** Pulls behind the end of a queue. @returns The response code, when the pull is answered; undefined if the connection ended. */
 async function pull(client: RemotingClient, address: string, queueId: number): Promise<number | undefined> {
-  const header = { consumerGroup: 'billing', topic: 'Orders', queueId, queueOffset: 1, maxMsgNums: 32, sysFlag: pullFlags.subscription | pullFlags.suspend, commitOffset: 0, suspendTimeoutMillis: 60_000, subscription: '*', subVersion: 0 } // biome-ignore format: one thought
-  return client.call(address, consumeRequests.PULL_MESSAGE, { header }, { timeoutMs: 100_000 }).then(
+  const header = { consumerGroup: 'billing', topic: 'Orders', queueId, queueOffset: 1, maxMsgNums: 32, sysFlag: pullFlags.subscription | pullFlags.suspend, commitOffset: 0, suspendTimeoutMillis: PATIENT.timeoutMs, subscription: '*', subVersion: 0 } // biome-ignore format: one thought
+  return client.call(address, consumeRequests.PULL_MESSAGE, { header }, PATIENT).then(
     ({ code }) => code,
     (error: { responseCode?: number }) => error.responseCode,
   )
@@ -73,13 +80,13 @@ async function pull(client: RemotingClient, address: string, queueId: number): P
 /** What clients and operators ask for at all times. */
 async function checkOthers(client: RemotingClient, address: string): Promise<void> {
   const heartbeat = { clientID: 'c', producerDataSet: [{ groupName: 'shop' }], consumerDataSet: [] }
-  await client.call(address, membershipRequests.HEART_BEAT, { body: heartbeat })
+  await client.call(address, membershipRequests.HEART_BEAT, { body: heartbeat }, PATIENT)
   const queue = { consumerGroup: 'billing', topic: 'Orders', queueId: 0 }
-  await client.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { ...queue, commitOffset: 1 } })
-  const committed = await client.call(address, consumeRequests.QUERY_CONSUMER_OFFSET, { header: queue })
+  await client.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { ...queue, commitOffset: 1 } }, PATIENT)
+  const committed = await client.call(address, consumeRequests.QUERY_CONSUMER_OFFSET, { header: queue }, PATIENT)
   assert.equal(committed.header.offset, 1)
-  await client.call(address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
-  await client.call(address, topicRequests.GET_TOPIC_STATS_INFO, { header: { topic: 'Orders' } })
+  await client.call(address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } }, PATIENT)
+  await client.call(address, topicRequests.GET_TOPIC_STATS_INFO, { header: { topic: 'Orders' } }, PATIENT)
 }
 
 test('a broker holds 100,000 pulls in bounded memory, answers everything else, and refuses the next pull', {
@@ -91,7 +98,7 @@ test('a broker holds 100,000 pulls in bounded memory, answers everything else, a
   const answers: (number | undefined)[] = []
   for (const each of clients) {
     // Connected one after the other, for no connection waits while thousands of pulls are being written.
-    await each.call(address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
+    await each.call(address, queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } }, PATIENT)
     for (let count = 0; count < 1000; count++) {
       void pull(each, address, count % QUEUES).then(code => answers.push(code))
     }
