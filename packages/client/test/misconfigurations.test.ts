@@ -338,7 +338,7 @@ const cases: readonly Case[] = [
     },
     topic: 'Queueless',
     names:
-      /queueless has permission 6 and 0 queues to write.*on queueless it has 0 write queues.*mqadmin updateTopic -b 127\.0\.0\.1:3 -t Queueless -w 8/,
+      /queueless has permission 6 and 0 write queues.*on queueless it has 0 write queues.*mqadmin updateTopic -b 127\.0\.0\.1:3 -t Queueless -w 8/,
     code: 'ROUTE_MISSING',
   },
   {

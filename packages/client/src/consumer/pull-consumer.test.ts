@@ -114,7 +114,7 @@ test('a message that no queue of the retry topic takes is not said to take too l
   assert.ok(messages[0])
   await assert.rejects(cluster.outcome(consumer.sendMessageBack(messages[0])), {
     code: 'ROUTE_MISSING',
-    message: /No queue of it takes messages \(broker-a has permission 4\)/,
+    message: /No queue of it takes messages \(broker-a has permission 4 and 1 write queue\)/,
   })
 })
 

@@ -268,7 +268,7 @@ function missingRoute(topic: string, { message }: ClientError): ClientError {
 }
 
 function queueText({ brokerName, perm, writeQueueNums }: QueueData): string {
-  return `${brokerName} has permission ${perm} and ${writeQueueNums} queues to write`
+  return `${brokerName} has permission ${perm} and ${writeQueueNums} write queue${writeQueueNums === 1 ? '' : 's'}`
 }
 
 /** The error for a topic that takes no messages now. */
