@@ -3,7 +3,7 @@ import { ResponseError, type Sliced, SYSTEM_BUSY } from '@gantrymq/remoting'
 export interface TurnBudgetOptions<Lane extends string> {
   /** The kinds of work. While several of them wait, each gets the same number of slices. */
   readonly lanes: readonly Lane[]
-  /** Most time that all slices of one turn take together, milliseconds. Default 1. */
+  /** Most time that all slices of one turn take together, milliseconds. Default 0.5. */
   readonly budgetMs?: number
   /** Most works that wait in one lane. Default 10,000: Apache's defaultThreadPoolQueueCapacity. */
   readonly maxWaiting?: number
@@ -65,7 +65,7 @@ export class TurnBudget<Lane extends string> implements Disposable {
   constructor(options: TurnBudgetOptions<Lane>) {
     this.#lanes = new Map(options.lanes.map(lane => [lane, newLines()]))
     this.#lines = Array.from(this.#lanes.values()).flatMap(({ fresh, begun }) => [fresh, begun])
-    this.#budgetMs = options.budgetMs ?? 1
+    this.#budgetMs = options.budgetMs ?? 0.5
     this.#maxWaiting = options.maxWaiting ?? 10_000
     this.#now = options.now ?? (() => performance.now())
     this.#nextTurn = options.nextTurn ?? setImmediate
