@@ -60,6 +60,40 @@ test('after release another outbox writes to the same memory from its front, and
   assert.equal(taken(other), 'last')
 })
 
+test('all slabs that an outbox filled before its release are used again', () => {
+  const out = new Outbox(true)
+  const used = new Set<Buffer>()
+  const fill = () => {
+    for (let i = 0; i < 20; i++) {
+      put(out, String(i).padStart(1000, '-'))
+      used.add(out.bytes)
+    }
+    assert.equal(taken(out), Array.from({ length: 20 }, (_, i) => String(i).padStart(1000, '-')).join(''))
+    out.release()
+  }
+  for (let round = 0; round < 10; round++) fill()
+  assert.deepEqual(
+    [...used].map(({ length }) => length),
+    [8 * 1024, 64 * 1024],
+  )
+})
+
+test('hundreds of outboxes that are filled at the same time allocate nothing the second time', () => {
+  const outs = Array.from({ length: 300 }, () => new Outbox(true))
+  const used = new Set<Buffer>()
+  for (let round = 0; round < 3; round++) {
+    for (const out of outs) {
+      put(out, 'reply')
+      used.add(out.bytes)
+    }
+    for (const out of outs) {
+      out.take()
+      out.release()
+    }
+  }
+  assert.equal(used.size, 300)
+})
+
 test('an outbox that cannot return its slabs begins with a small one, and grows up to the usual size', () => {
   const out = new Outbox()
   const sizes = new Set<number>()

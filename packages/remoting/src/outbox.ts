@@ -1,13 +1,21 @@
 const SLAB = 64 * 1024
 /** The size of the first slab of an outbox that cannot return its slabs; each further one is twice as large, up to `SLAB`. */
 const FIRST_SLAB = 4 * 1024
-/** The number of free slabs that are kept. An outbox holds one only from its first byte to the write, so few are ever needed. */
+/** The size of the first slab of an outbox that returns its slabs: room for the replies to one read of a usual client. */
+const SMALL_SLAB = 8 * 1024
+/** The number of free slabs that are kept. An outbox holds one from its first byte to the write. */
 const MOST_FREE = 16
+/**
+ * The same of small slabs. Replies to messages wait in the outboxes of all their connections until the messages are safe: with too
+ * few slabs, 64 connections that send would allocate new ones in each turn, and take twice the CPU time.
+ */
+const MOST_SMALL_FREE = 512
 
 const NO_BYTES = Buffer.alloc(0)
 
 /** Slabs that any outbox of this process may take. */
 const free: Buffer[] = []
+const smallFree: Buffer[] = []
 
 /**
  * Collects outgoing bytes, so that the replies to one read go out in one write.
@@ -24,6 +32,8 @@ export class Outbox {
   #chunks: Uint8Array[] = []
   readonly #returnsSlabs: boolean
   #next = FIRST_SLAB
+  /** The small slab, when it is full and another one is being filled. */
+  #full: Buffer | undefined
 
   /** @param returnsSlabs Whether `release` will be called, usually after each `take`. Default false. */
   constructor(returnsSlabs = false) {
@@ -62,8 +72,9 @@ export class Outbox {
    * was ever taken from it.
    */
   release(): void {
-    // A slab that was allocated for a large command is not kept.
-    if (this.bytes.length === SLAB && free.length < MOST_FREE) free.push(this.bytes)
+    keep(this.bytes)
+    if (this.#full !== undefined) keep(this.#full)
+    this.#full = undefined
     this.bytes = NO_BYTES
     this.position = 0
     this.#begun = 0
@@ -71,8 +82,9 @@ export class Outbox {
 
   #slab(size: number): Buffer {
     if (this.#returnsSlabs) {
-      const slab = size <= SLAB ? free.pop() : undefined
-      return slab ?? Buffer.allocUnsafeSlow(Math.max(SLAB, size))
+      if (size <= SMALL_SLAB && this.bytes.length === 0) return smallFree.pop() ?? Buffer.allocUnsafeSlow(SMALL_SLAB)
+      if (this.bytes.length === SMALL_SLAB) this.#full = this.bytes
+      return (size <= SLAB ? free.pop() : undefined) ?? Buffer.allocUnsafeSlow(Math.max(SLAB, size))
     }
     const slab = Buffer.allocUnsafeSlow(Math.max(this.#next, size))
     this.#next = Math.min(this.#next * 2, SLAB)
@@ -83,4 +95,10 @@ export class Outbox {
     if (this.position > this.#begun) this.#chunks.push(this.bytes.subarray(this.#begun, this.position))
     this.#begun = this.position
   }
+}
+
+/** Keeps a slab for the next outbox. One that was allocated for a large command is dropped. */
+function keep(slab: Buffer): void {
+  if (slab.length === SMALL_SLAB && smallFree.length < MOST_SMALL_FREE) smallFree.push(slab)
+  else if (slab.length === SLAB && free.length < MOST_FREE) free.push(slab)
 }

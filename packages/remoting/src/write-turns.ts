@@ -1,4 +1,4 @@
-/** How many connections wait at most: as many as there are slabs for their outboxes. */
+/** How many connections wait at most. Large replies need a slab each; the process keeps as many. */
 const MOST_WAITING = 16
 
 /** What a connection writes at the end of a turn. */
