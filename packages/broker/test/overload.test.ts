@@ -8,11 +8,10 @@ import { messagesIn, sendMessage, settle } from './requests.ts'
 import { StoppableDisk } from './stoppable-disk.ts'
 
 test('while the disk is too slow sends wait, and are refused after a moment; other requests are answered', async t => {
-  const disk = new StoppableDisk()
+  const disk = new StoppableDisk(t)
   const mq = await brokerInMemory(t, { disk })
   await sendMessage(mq, {}, 'early')
   const goOn = disk.stop()
-  t.after(goOn)
   const body = 'x'.repeat(4_000_000)
   const answers: string[] = []
   const send = async (): Promise<void> => {
@@ -43,12 +42,11 @@ test('while the disk is too slow sends wait, and are refused after a moment; oth
 })
 
 test('while the disk does not answer, a bounded number of pulls waits for it, and everything else goes on', async t => {
-  const disk = new StoppableDisk()
+  const disk = new StoppableDisk(t)
   const mq = await brokerInMemory(t, { disk, commitLogMemory: 16, maxColdPulls: 6, maxRequestsInProgress: 8 })
   for (let n = 0; n < 12; n++) await sendMessage(mq, { queueId: 2 }, 'x'.repeat(4_000_000))
   await sendMessage(mq, {}, 'new')
   const goOn = disk.stopReads()
-  t.after(goOn)
   const codes: (number | undefined)[] = []
   const pull = (client: RemotingClient, queueOffset = 0): Promise<number | undefined> =>
     client
@@ -77,12 +75,14 @@ test('while the disk does not answer, a bounded number of pulls waits for it, an
 })
 
 test('while the disk does not answer, queries wait like pulls: a bounded number, for a bounded time', async t => {
-  const disk = new StoppableDisk()
+  const disk = new StoppableDisk(t)
   const mq = await brokerInMemory(t, { disk, commitLogMemory: 16, maxColdPulls: 6, maxRequestsInProgress: 8 })
-  const properties = 'KEYS\u0001k\u0002'
-  for (let n = 0; n < 12; n++) await sendMessage(mq, { queueId: 2, properties }, 'x'.repeat(3_000_000))
+  // Only the oldest have the key: newer ones are in memory, and so may be their part of the index.
+  for (let n = 0; n < 12; n++) {
+    const properties = n < 2 ? 'KEYS\u0001k\u0002' : ''
+    await sendMessage(mq, { queueId: 2, properties }, 'x'.repeat(3_000_000))
+  }
   const goOn = disk.stopReads()
-  t.after(goOn)
   const codes: number[] = []
   const note = async (answer: Promise<{ code: number }>): Promise<void> => {
     const failed = (error: unknown) => ({ code: (error as ResponseError).responseCode })

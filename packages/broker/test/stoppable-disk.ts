@@ -1,9 +1,17 @@
+import type { TestContext } from 'node:test'
 import { MemoryDisk, type OpenFile } from '@gantrymq/store'
 
 /** A disk that does not sync, or does not read in the background, while that is stopped. */
 export class StoppableDisk extends MemoryDisk {
   #syncs: Promise<void> = Promise.resolve()
   #reads: Promise<void> = Promise.resolve()
+  #goOn = (): void => {}
+
+  /** @param t Must not have a broker on this disk yet: the hooks of a test run in their order, and a stopped disk holds up the broker's end. */
+  constructor(t: TestContext) {
+    super()
+    t.after(() => this.#goOn())
+  }
 
   override open(path: string): OpenFile {
     return this.#stoppable(super.open(path))
@@ -15,16 +23,26 @@ export class StoppableDisk extends MemoryDisk {
 
   /** Stops syncs. @returns What lets them go on. */
   stop(): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>()
+    const { promise, resolve } = this.#gate()
     this.#syncs = promise
     return resolve
   }
 
   /** Stops reads. @returns What lets them go on. */
   stopReads(): () => void {
-    const { promise, resolve } = Promise.withResolvers<void>()
+    const { promise, resolve } = this.#gate()
     this.#reads = promise
     return resolve
+  }
+
+  #gate(): PromiseWithResolvers<void> {
+    const gate = Promise.withResolvers<void>()
+    const before = this.#goOn
+    this.#goOn = () => {
+      before()
+      gate.resolve()
+    }
+    return gate
   }
 
   #stoppable(file: OpenFile): OpenFile {

@@ -116,11 +116,10 @@ test('a message is recalled by the handle of its receipt', async t => {
 })
 
 test('a message that is being stored again while it waits for days is recalled, too', async t => {
-  const disk = new StoppableDisk()
+  const disk = new StoppableDisk(t)
   const mq = await brokerInMemory(t, { disk, flushDiskType: 'SYNC_FLUSH', recallMessageEnable: true })
   const { header: sent } = await sendMessage(mq, { properties: properties({ TIMER_DELAY_SEC: 259_000 }) })
   const goOn = disk.stop()
-  t.after(goOn)
   await sleeps(mq, 2.5 * DAY_MS)
   const header = { topic: 'Orders', recallHandle: sent.recallHandle ?? '' }
   const recalled = mq.client.call(mq.brokerAddress, sendRequests.RECALL_MESSAGE, { header })

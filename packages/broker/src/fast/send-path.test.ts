@@ -283,7 +283,7 @@ test('a queue that its topic has no longer takes no message', async t => {
 })
 
 test('a message waits for the topics to be stored, by the long way', async t => {
-  const disks = [new StoppableDisk(), new StoppableDisk()] as const
+  const disks = [new StoppableDisk(t), new StoppableDisk(t)] as const
   const ways = await bothWays(t, {}, disks)
   await begin(ways)
   const goOn = disks.map(disk => disk.stop())
@@ -355,7 +355,7 @@ test('text that is not UTF-8, or is escaped in another way, is stored as by the 
 })
 
 test('sends that wait for the store keep their order', async t => {
-  const disks = [new StoppableDisk(), new StoppableDisk()] as const
+  const disks = [new StoppableDisk(t), new StoppableDisk(t)] as const
   const ways = await bothWays(t, {}, disks)
   await begin(ways)
   const goOn = disks.map(disk => disk.stop())
