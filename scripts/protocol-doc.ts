@@ -86,7 +86,8 @@ function answerCode(code: number): string {
 function fieldRows(where: string, fields: FieldTable | undefined): string[] {
   return Object.entries(fields ?? {}).map(([name, field]) => {
     const presence = field.presence === 'defaulted' ? `default ${field.print(field.fallback)}` : field.presence
-    return `| ${where} | \`${name}\` | ${field.type} | ${presence} |`
+    const note = field.isStrict === true ? '; if it cannot be parsed: code 1' : ''
+    return `| ${where} | \`${name}\` | ${field.type} | ${presence}${note} |`
   })
 }
 

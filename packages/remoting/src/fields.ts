@@ -15,6 +15,8 @@ export interface Field<T> {
   /** Parses a text; undefined if the text is not of this type. */
   parse(text: string): T | undefined
   print(value: T): string
+  /** Whether a text of another type is an error even where the field may be missing: see `strict`. */
+  readonly isStrict?: boolean
 }
 
 export interface RequiredField<T> extends Field<T> {
@@ -95,6 +97,14 @@ export function optional<T>(field: RequiredField<T>): OptionalField<T> {
   return { ...field, presence: 'optional' }
 }
 
+/**
+ * A field that may be missing, and is an error if it is unreadable, where Java reads it as missing: for a request that changes
+ * more than its sender wants if it is carried out without the field.
+ */
+export function strict<F extends OptionalField<unknown> | DefaultedField<unknown>>(field: F): F {
+  return { ...field, isStrict: true }
+}
+
 /** A field that has Java's default if it is missing or unreadable. */
 export function defaulted<T>(field: RequiredField<T>, fallback: T): DefaultedField<T> {
   return { ...field, presence: 'defaulted', fallback }
@@ -125,7 +135,7 @@ export type HeaderInput<S extends FieldTable> = Flat<
 /** Reads and writes one kind of header. */
 export interface HeaderCodec<S extends FieldTable = FieldTable> {
   readonly fields: S
-  /** @throws HeaderError if a required field is missing or unreadable. */
+  /** @throws HeaderError if a required field is missing or unreadable, or a strict one is unreadable. */
   decode(extFields: ExtFields | null): HeaderValue<S>
   /** Undefined values are left out; the order is the declaration's. */
   encode(value: HeaderInput<S>): Map<string, string>
@@ -153,6 +163,7 @@ export function header<const S extends FieldTable>(fields: S): HeaderCodec<S> {
         const raw = extFields?.get(name)
         const parsed: unknown = raw === undefined ? undefined : field.parse(raw)
         if (parsed !== undefined) value[name] = parsed
+        else if (raw !== undefined && field.isStrict === true) throw unreadable(name, field, raw)
         else if (field.presence === 'defaulted') value[name] = field.fallback
         else if (field.presence === 'required') throw unreadable(name, field, raw)
       }

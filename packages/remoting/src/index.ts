@@ -58,6 +58,7 @@ export {
   type OptionalField,
   optional,
   type RequiredField,
+  strict,
   text,
 } from './fields.ts'
 export {

@@ -1,4 +1,4 @@
-import { bool, defaulted, header, int, long, optional, request, text } from '@gantrymq/remoting'
+import { bool, defaulted, header, int, long, optional, request, strict, text } from '@gantrymq/remoting'
 import { consumerStatusBody } from '../bodies/consumer-status.ts'
 import { consumerOffsetsBody, correctionOffsetsBody, delayOffsetsBody } from '../bodies/offset-tables.ts'
 import { resetOffsetBody } from '../bodies/reset-offset.ts'
@@ -23,9 +23,9 @@ export const offsetRequests = {
       group: text(),
       topic: text(),
       /** 5.x: one queue only; -1 for all. */
-      queueId: defaulted(int(), -1),
+      queueId: strict(defaulted(int(), -1)),
       /** 5.x: the new offset; needs a queue. */
-      offset: optional(long()),
+      offset: strict(optional(long())),
       /** Milliseconds since the epoch; -1 means the end of the queues. */
       timestamp: long(),
       /** False: offsets only move back, never forward. 5.x ignores it. */

@@ -9,6 +9,7 @@ import { clientNotices } from './client-notices.ts'
 import { consumeRequests } from './consume.ts'
 import { membershipRequests } from './membership.ts'
 import { nameServerRequests } from './name-server.ts'
+import { offsetRequests } from './offsets.ts'
 import { popRequests } from './pop.ts'
 import { queryRequests } from './query.ts'
 import { requestNames } from './request-names.ts'
@@ -131,6 +132,17 @@ test('the reply codes of requests are those that Java treats as answers', () => 
     else assert.deepEqual(codes.slice(0, 2), unpopped)
   }
   assert.equal(answers.length, 9)
+})
+
+test('a reset whose queue or offset is unreadable is an error, and does not reset more queues, or to another offset', () => {
+  const { header } = offsetRequests.INVOKE_BROKER_TO_RESET_OFFSET
+  const given = { group: 'g', topic: 'Orders', timestamp: '0' }
+  const decode = (more: Record<string, string>) => header.decode(new Map(Object.entries({ ...given, ...more })))
+  assert.deepEqual(decode({}), { group: 'g', topic: 'Orders', queueId: -1, timestamp: 0, isForce: false })
+  for (const value of ['', 'x', '1.5', '9223372036854775807']) {
+    assert.throws(() => decode({ queueId: value }), { code: 'BAD_HEADER', field: 'queueId' })
+    assert.throws(() => decode({ offset: value }), { code: 'BAD_HEADER', field: 'offset' })
+  }
 })
 
 test('a pull has the fields of both lines, without the optional ones', () => {
