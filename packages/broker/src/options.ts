@@ -462,7 +462,7 @@ const messageStoreConfig = {
   waitTimeMillsInPullQueue: option(
     millis(1),
     5000,
-    'How long a pull or a query waits for messages from the disk; then its client may ask again later.',
+    'How long a request waits for messages from the disk; then its client may ask again later.',
     {
       since: '4.9',
       change: 'live',
@@ -517,7 +517,7 @@ const ownOptions = {
   maxColdPulls: option(
     int(1),
     10_000,
-    'Most pulls and queries that wait for messages from the disk; any further one is refused with SYSTEM_BUSY.',
+    'Most requests that wait for messages from the disk; any further one is refused with SYSTEM_BUSY.',
     { change: 'live' },
   ),
   fastListenPort: option(

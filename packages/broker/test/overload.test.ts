@@ -1,11 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { consumeRequests, decodeMessages, membershipRequests, pullFlags, queryRequests } from '@gantrymq/protocol'
-import { RemotingClient, ResponseError } from '@gantrymq/remoting'
+import {
+  brokerAdminRequests,
+  clientNotices,
+  consumeRequests,
+  decodeMessages,
+  groupRequests,
+  membershipRequests,
+  pullFlags,
+  queryRequests,
+  readOffsetMessageId,
+  sendRequests,
+  topicRequests,
+} from '@gantrymq/protocol'
+import { type CallInput, RemotingClient, request, type RequestDeclaration, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory } from './broker-in-memory.ts'
 import { messagesIn, sendMessage, settle } from './requests.ts'
 import { StoppableDisk } from './stoppable-disk.ts'
+
+const END_TRANSACTION = request({
+  code: 37,
+  purpose: 'Ends a transaction, and says whether it did.',
+  header: sendRequests.END_TRANSACTION.header,
+})
 
 test('while the disk is too slow sends wait, and are refused after a moment; other requests are answered', async t => {
   const disk = new StoppableDisk(t)
@@ -108,6 +126,73 @@ test('while the disk does not answer, queries wait like pulls: a bounded number,
   goOn()
   const { body } = await query(others)
   assert.equal(decodeMessages(body!).length, 1, 'two have more than 4 MiB')
+})
+
+test('while the disk does not answer, each request that must read it is refused after a moment, and the others are answered', async t => {
+  const disk = new StoppableDisk(t)
+  const mq = await brokerInMemory(t, { disk, commitLogMemory: 16 })
+  const { client, brokerAddress: broker } = mq
+  const group = { clientID: 'c', producerDataSet: [{ groupName: 'shop' }], consumerDataSet: [] }
+  await client.call(broker, membershipRequests.HEART_BEAT, { body: group })
+  const half = { queueId: 2, properties: 'TRAN_MSG\u0001true\u0002PGROUP\u0001shop\u0002', sysFlag: 4 }
+  const { header: first } = await sendMessage(mq, half, 'half')
+  const { header: orders } = await sendMessage(mq, { queueId: 2 }, 'cold')
+  for (let n = 0; n < 12; n++) await sendMessage(mq, { topic: 'Others', queueId: 2 }, 'x'.repeat(4_000_000))
+  const { header: hot } = await sendMessage(mq, { queueId: 3 }, 'hot')
+  const positionOf = (msgId: string): number => Number(readOffsetMessageId(msgId).physicalOffset)
+  const end = { producerGroup: 'shop', tranStateTableOffset: first.queueOffset, commitLogOffset: positionOf(first.msgId), commitOrRollback: 8, msgId: '' } // biome-ignore format: one thought
+  const call = <const D extends RequestDeclaration>(declaration: D, input: CallInput<D>) =>
+    client.call(broker, declaration, input, { timeoutMs: 20_000 })
+  const sendBack = (msgId: string) =>
+    call(sendRequests.CONSUMER_SEND_MSG_BACK, {
+      header: { offset: positionOf(msgId), group: 'g', delayLevel: 0, originMsgId: '' },
+    })
+  const times = { topic: 'Orders', queueId: 2, timestamp: 1n }
+  const calls = {
+    END_TRANSACTION: () => call(END_TRANSACTION, { header: end }),
+    CONSUMER_SEND_MSG_BACK: () => sendBack(orders.msgId),
+    CONSUME_MESSAGE_DIRECTLY: () =>
+      call(clientNotices.CONSUME_MESSAGE_DIRECTLY, {
+        header: { consumerGroup: 'g', clientId: 'c', msgId: orders.msgId },
+      }),
+    RESUME_CHECK_HALF_MESSAGE: () =>
+      call(brokerAdminRequests.RESUME_CHECK_HALF_MESSAGE, { header: { msgId: first.msgId } }),
+    SEARCH_OFFSET_BY_TIMESTAMP: () => call(queryRequests.SEARCH_OFFSET_BY_TIMESTAMP, { header: times }),
+    GET_EARLIEST_MSG_STORETIME: () => call(queryRequests.GET_EARLIEST_MSG_STORETIME, { header: times }),
+    GET_TOPIC_STATS_INFO: () => call(topicRequests.GET_TOPIC_STATS_INFO, { header: { topic: 'Orders' } }),
+    GET_BROKER_RUNTIME_INFO: () => call(brokerAdminRequests.GET_BROKER_RUNTIME_INFO, {}),
+    QUERY_CONSUME_TIME_SPAN: () =>
+      call(groupRequests.QUERY_CONSUME_TIME_SPAN, { header: { topic: 'Orders', group: 'g' } }),
+  }
+  // Makes the retry topic, whose file a stopped disk could not write.
+  await sendBack(hot.msgId)
+  const goOn = disk.stopReads()
+  const codes = new Map<string, number | undefined>()
+  for (const [name, send] of Object.entries(calls)) {
+    const failed = (error: unknown) => ({ code: (error as ResponseError).responseCode })
+    void send()
+      .catch(failed)
+      .then(({ code }) => codes.set(name, code))
+  }
+  await settle()
+  assert.deepEqual([...codes], [])
+  // What is in memory is answered, however many wait.
+  await sendBack(hot.msgId)
+  await call(membershipRequests.HEART_BEAT, { body: group })
+  await call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { topic: 'Orders', consumerGroup: 'g', queueId: 2, commitOffset: 1 } }) // biome-ignore format: one thought
+  await call(topicRequests.GET_TOPIC_STATS_INFO, { header: { topic: 'Others' } })
+  mq.clock.advance(5000)
+  await until(() => codes.size === Object.keys(calls).length)
+  assert.deepEqual(Object.fromEntries(codes), Object.fromEntries(Object.keys(calls).map(name => [name, 2])))
+  goOn()
+  await settle()
+  const waiting = await messagesIn(mq, 'SCHEDULE_TOPIC_XXXX', 2)
+  assert.deepEqual(
+    waiting.map(({ body }) => body.toString()),
+    ['hot', 'hot'],
+    'what was refused is not done later',
+  )
+  assert.equal((await calls.GET_EARLIEST_MSG_STORETIME()).code, 0)
 })
 
 /** Waits for answers: on a busy machine they take more turns of the event loop. */

@@ -13,7 +13,7 @@ import { KeyIndex } from './index/key-index.ts'
 import { type KeyedRecords, type KeyLimits, recordsOfKey } from './key-query.ts'
 import { type Appended, CommitLog } from './log/commit-log.ts'
 import { Flusher } from './log/flusher.ts'
-import { peek, recordAt } from './log/log-reads.ts'
+import { peek, recordAt, recordInMemory } from './log/log-reads.ts'
 import type { NewRecord } from './log/record-writer.ts'
 import { type Found, MessageReader, type ReadQuery, type ReadStatus } from './message-reader.ts'
 import { type ResolvedOptions, resolveOptions, type StoreOptions } from './options.ts'
@@ -73,6 +73,8 @@ export class MessageStore {
   /** Deletions of topics that are under way. They do not reject. */
   readonly #deletions = new Set<Promise<void>>()
   #seenWritten = 0
+  /** Store time of the first message of the log, which begins at `start`. */
+  #earliest: { readonly start: number; readonly time: number } | undefined
   #isWritingDerived = false
   #closing: Promise<void> | undefined
 
@@ -318,6 +320,11 @@ export class MessageStore {
     return recordAt(this.#log, position)
   }
 
+  /** The same without waiting: undefined as well if the record must be read from the disk first. */
+  messageInMemory(position: number): Buffer | undefined {
+    return recordInMemory(this.#log, position)
+  }
+
   /** A copy of bytes of one file of the log, read without taking a place in memory; undefined if they do not exist. */
   peek(position: number, size: number): Promise<Buffer | undefined> {
     return peek(this.#log, position, size)
@@ -349,7 +356,16 @@ export class MessageStore {
 
   /** Store time of the first message of a queue, or of the log, milliseconds since the epoch; -1 if there is none. */
   earliestTime(queue?: ConsumeQueue): Promise<number> {
-    return queue === undefined ? storeTimeAt(this, this.start) : storeTimeOf(this, queue, queue.minOffset)
+    return queue === undefined ? this.#earliestOfLog() : storeTimeOf(this, queue, queue.minOffset)
+  }
+
+  async #earliestOfLog(): Promise<number> {
+    const { start } = this
+    // Operators ask often, and the first message is long out of memory.
+    if (this.#earliest?.start === start) return this.#earliest.time
+    const time = await storeTimeAt(this, start)
+    if (time >= 0) this.#earliest = { start, time }
+    return time
   }
 
   /** The newest records of a topic that have a key, oldest first; one with another key of the same hash may be among them. */

@@ -17,7 +17,7 @@ const MAX_ENTRIES = 1000
 
 /** Showing the entries of a consume queue: Apache's AdminBrokerProcessor.queryConsumeQueue. */
 export const consumeQueueHandlers: HandlersFor<QueueRequests, BrokerContext> = {
-  async QUERY_CONSUME_QUEUE({ header }, { store, clients }) {
+  async QUERY_CONSUME_QUEUE({ header, peer }, { store, clients, coldReads }) {
     const { topic, queueId, index, consumerGroup = '' } = header
     const queue = store.queue(topic, queueId)
     if (queue === undefined) throw new ResponseError(responseCodes.SYSTEM_ERROR, `${queueId}@${topic} is not exist!`)
@@ -30,7 +30,7 @@ export const consumeQueueHandlers: HandlersFor<QueueRequests, BrokerContext> = {
     if (index < minQueueIndex || index >= maxQueueIndex) {
       return { remark: `Index ${index} of ${queueId}@${topic} is not exist!` }
     }
-    const entries = await entriesOf(queue, header, subscription)
+    const entries = await coldReads.look(peer.id, () => entriesOf(queue, header, subscription))
     return { body: { minQueueIndex, maxQueueIndex, entries, ...filter } }
   },
 }

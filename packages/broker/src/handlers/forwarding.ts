@@ -5,9 +5,10 @@ import {
   responseCodes,
   versionName,
 } from '@gantrymq/protocol'
-import { type HandlersFor, RemotingError, ResponseError } from '@gantrymq/remoting'
+import { type HandlersFor, type Peer, RemotingError, ResponseError } from '@gantrymq/remoting'
 import type { Client } from '../clients/client-registry.ts'
 import type { BrokerContext } from '../context.ts'
+import { storedRecord } from '../pulling/stored-record.ts'
 import { positionInId } from './message-id.ts'
 
 type ForwardedRequests = Pick<typeof clientNotices, 'GET_CONSUMER_RUNNING_INFO' | 'CONSUME_MESSAGE_DIRECTLY'> &
@@ -27,9 +28,9 @@ export const forwardingHandlers: HandlersFor<ForwardedRequests, BrokerContext> =
     return forwarded(client, header.consumerGroup, () => context.notices.runningInfo(client.peer, header))
   },
 
-  async CONSUME_MESSAGE_DIRECTLY({ header }, context) {
+  async CONSUME_MESSAGE_DIRECTLY({ header, peer }, context) {
     const { consumerGroup, clientId = '', msgId = '', topic = '' } = header
-    const body = await messageOf(msgId, context)
+    const body = await messageOf(msgId, peer, context)
     const client = consumerOf(consumerGroup, clientId, context)
     const { settings, topics, groups } = context
     const { brokerName } = settings.options
@@ -65,8 +66,8 @@ export const forwardingHandlers: HandlersFor<ForwardedRequests, BrokerContext> =
   },
 }
 
-async function messageOf(msgId: string, { store }: BrokerContext): Promise<Buffer> {
-  const body = await store.messageAt(positionInId(msgId))
+async function messageOf(msgId: string, peer: Peer, context: BrokerContext): Promise<Buffer> {
+  const body = await storedRecord(positionInId(msgId), peer, context)
   if (body !== undefined) return body
   throw new ResponseError(SYSTEM_ERROR, `there is no message with the id ${msgId} in this broker`)
 }

@@ -19,13 +19,14 @@ const { INVALID_PARAMETER, QUERY_NOT_FOUND, SUBSCRIPTION_GROUP_NOT_EXIST, TOPIC_
 
 /** Reading and committing the offsets of groups: Apache's ConsumerManageProcessor. */
 export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
-  async QUERY_CONSUMER_OFFSET({ header: { topic, consumerGroup, queueId, setZeroIfNotFound } }, context) {
+  async QUERY_CONSUMER_OFFSET({ header: { topic, consumerGroup, queueId, setZeroIfNotFound }, peer }, context) {
     const known = context.offsets.get(topic, consumerGroup, queueId)
     if (known !== undefined && known >= 0) return { header: { offset: known } }
     if (setZeroIfNotFound === false) {
       throw new ResponseError(QUERY_NOT_FOUND, 'Not found, do not set to zero, maybe this group boot first')
     }
-    if (await beginsAtZero(topic, queueId, context)) return { header: { offset: 0 } }
+    if (await context.coldReads.look(peer.id, () => beginsAtZero(topic, queueId, context)))
+      return { header: { offset: 0 } }
     throw new ResponseError(QUERY_NOT_FOUND, 'Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first')
   },
 

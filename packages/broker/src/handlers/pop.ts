@@ -6,7 +6,15 @@ import {
   readPopReceipt,
   responseCodes,
 } from '@gantrymq/protocol'
-import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseError } from '@gantrymq/remoting'
+import {
+  type Call,
+  type Eventual,
+  type HandlersFor,
+  type Held,
+  held,
+  type Peer,
+  ResponseError,
+} from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
 import type { HeldRequest, TryReason } from '../held-requests.ts'
 import { checkAck, checkChange, checkPeek, checkPop, type PopTarget } from '../popping/pop-checks.ts'
@@ -14,6 +22,7 @@ import type { PopQueue } from '../popping/pop-ledger.ts'
 import type { PopRequest } from '../popping/pop-reader.ts'
 import { fullReply, type PopAnswer, popReply } from '../popping/pop-reply.ts'
 import { isFull, type NotificationAnswer, type Popping } from '../popping/popping.ts'
+import { coldBusy } from '../pulling/cold-reads.ts'
 import { refusal } from '../sending/incoming-message.ts'
 import type { Refused } from '../sending/send-checks.ts'
 
@@ -106,7 +115,8 @@ export const popHandlers: PopHandlers = {
     const popping = poppingOf(context)
     refuse(checkPeek(header, rulesOf(header, peer, context)))
     const { topic, consumerGroup: group, queueId, maxMsgNums: max } = header
-    const { rest, records } = await popping.reader.peek({ topic, group, queueId, max })
+    const peek = () => popping.reader.peek({ topic, group, queueId, max })
+    const { rest, records } = await context.coldReads.query(peer.id, peek)
     if (records.length === 0) return { code: PULL_NOT_FOUND, remark: 'NO_MESSAGE_IN_QUEUE', header: { restNum: rest } }
     const body = Buffer.concat(records)
     context.counts.delivered(topic, group, records.length, body.length)
@@ -152,11 +162,30 @@ interface Waits {
   readonly endsAt: number
 }
 
-/** Pops, and holds the request in the same turn if there is nothing, so that it misses no arrival. */
+/** Pops. A request whose messages must be read from the disk first waits for them like a pull. */
 function popOrHold(request: PopRequest, waits: Waits, popping: Popping, context: BrokerContext): Eventual<PopAnswer> {
+  const { coldReads } = context
+  const { id } = waits.peer
+  const attempt = (): PopAnswer | Held<PopAnswer> | Promise<void> => {
+    const answer = pop(request, popping, context)
+    return answer instanceof Promise ? answer : heldIfEmpty(answer, request, waits, popping, context)
+  }
+  const first = attempt()
+  if (!(first instanceof Promise)) return first
+  if (coldReads.mayWait(id)) return coldReads.answer(id, first, attempt, bytesOf)
+  first.catch(() => {})
+  throw coldBusy()
+}
+
+/** Holds a pop without messages. It is called in the turn of the pop, so that the pop misses no arrival. */
+function heldIfEmpty(
+  answer: PopAnswer,
+  request: PopRequest,
+  waits: Waits,
+  popping: Popping,
+  context: BrokerContext,
+): PopAnswer | Held<PopAnswer> {
   const { clock } = context
-  const answer = pop(request, popping, context)
-  if (answer instanceof Promise) return answer.then(() => popOrHold(request, waits, popping, context))
   const leftMs = waits.endsAt - clock.now()
   if (answer.code === SUCCESS || waits.pollMs <= 0 || leftMs <= 0) return answer
   // Closed while its pop was read from the disk: it would be held until its time is over.
@@ -168,6 +197,11 @@ function popOrHold(request: PopRequest, waits: Waits, popping: Popping, context:
   const waiting = { ...heldRequest(request, waits.peer, popping), attempt }
   if (!waits.peer.mayHold || isFull(popping.pops, waiting)) return fullReply(answer)
   return held(popping.pops.hold(waiting, clock.elapsed(), leftMs))
+}
+
+/** Of an answer; one that is held has none yet. */
+function bytesOf(answer: PopAnswer | Held<PopAnswer>): number {
+  return 'body' in answer ? (answer.body?.length ?? 0) : 0
 }
 
 function ifFound(answer: PopAnswer, reason: TryReason): PopAnswer | undefined {

@@ -2,6 +2,7 @@ import { type queryRequests, responseCodes } from '@gantrymq/protocol'
 import { type HandlersFor, type Long, ResponseError } from '@gantrymq/remoting'
 import type { TimeBoundary } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import { storedRecord } from '../pulling/stored-record.ts'
 
 const { QUERY_NOT_FOUND, SYSTEM_ERROR } = responseCodes
 
@@ -26,17 +27,19 @@ export const queryHandlers: HandlersFor<typeof queryRequests, BrokerContext> = {
     return { code: QUERY_NOT_FOUND, remark: 'can not find message, maybe time range not correct', header: index }
   },
 
-  async VIEW_MESSAGE_BY_ID({ header: { offset }, peer }, { store, coldReads }) {
-    const body = await coldReads.query(peer.id, () => store.messageAt(offset))
+  async VIEW_MESSAGE_BY_ID({ header: { offset }, peer }, context) {
+    const body = await storedRecord(offset, peer, context)
     if (body !== undefined) return { body }
     throw new ResponseError(SYSTEM_ERROR, `can not find message by the offset, ${offset}`)
   },
 
-  async SEARCH_OFFSET_BY_TIMESTAMP({ header: { topic, queueId, timestamp, boundaryType } }, { store }) {
+  async SEARCH_OFFSET_BY_TIMESTAMP({ header, peer }, { store, coldReads }) {
+    const { topic, queueId, timestamp, boundaryType } = header
     const queue = store.queue(topic, queueId)
     if (queue === undefined) return { header: { offset: 0 } }
     const boundary: TimeBoundary = boundaryType?.toUpperCase() === 'UPPER' ? 'upper' : 'lower'
-    return { header: { offset: await store.offsetByTime(queue, timeOf(timestamp), boundary) } }
+    const search = () => store.offsetByTime(queue, timeOf(timestamp), boundary)
+    return { header: { offset: await coldReads.look(peer.id, search) } }
   },
 
   GET_MAX_OFFSET({ header: { topic, queueId } }, { store }) {
@@ -47,9 +50,10 @@ export const queryHandlers: HandlersFor<typeof queryRequests, BrokerContext> = {
     return { header: { offset: store.queue(topic, queueId)?.minOffset ?? 0 } }
   },
 
-  async GET_EARLIEST_MSG_STORETIME({ header: { topic, queueId } }, { store }) {
+  async GET_EARLIEST_MSG_STORETIME({ header: { topic, queueId }, peer }, { store, coldReads }) {
     const queue = store.queue(topic, queueId)
-    return { header: { timestamp: queue === undefined ? -1 : await store.earliestTime(queue) } }
+    if (queue === undefined) return { header: { timestamp: -1 } }
+    return { header: { timestamp: await coldReads.look(peer.id, () => store.earliestTime(queue)) } }
   },
 }
 

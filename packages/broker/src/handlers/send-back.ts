@@ -10,9 +10,10 @@ import {
   type SubscriptionGroupConfig,
   type TopicConfig,
 } from '@gantrymq/protocol'
-import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type Call, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import { storedRecord } from '../pulling/stored-record.ts'
 import { groupMissingRemark } from '../remarks.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { brokerForbidden, topicSysFlagOf } from '../sending/send-checks.ts'
@@ -26,12 +27,12 @@ const { NO_PERMISSION, SUBSCRIPTION_GROUP_NOT_EXIST, SYSTEM_ERROR } = responseCo
 
 /** Messages that consumers could not consume: Apache's AbstractSendMessageProcessor.consumerSendMsgBack. */
 export const sendBackHandlers: HandlersFor<SendBackRequests, BrokerContext> = {
-  async CONSUMER_SEND_MSG_BACK({ header, command }, context) {
+  async CONSUMER_SEND_MSG_BACK({ header, command, peer }, context) {
     const group = groupOf(header.group, context)
     // As in Apache: a group without retry queues wants no retries.
     if (group.retryQueueNums <= 0) return {}
     checkRetryTopic(header, group, context)
-    const message = await messageAt(header.offset, context)
+    const message = await messageAt(header.offset, peer, context)
     const back: SendBack = {
       group: header.group,
       delayLevel: header.delayLevel,
@@ -72,8 +73,8 @@ function checkRetryTopic(
   throw new ResponseError(NO_PERMISSION, `the topic[${topic}] sending message is forbidden`)
 }
 
-async function messageAt(position: number, { store }: BrokerContext) {
-  const bytes = await store.messageAt(position)
+async function messageAt(position: number, peer: Peer, context: BrokerContext) {
+  const bytes = await storedRecord(position, peer, context)
   if (bytes !== undefined) return decodeMessage(bytes)
   throw new ResponseError(SYSTEM_ERROR, `look message by offset failed, ${position}`)
 }

@@ -26,38 +26,27 @@ type StatisticsRequests = Pick<typeof topicRequests, 'GET_TOPIC_STATS_INFO' | 'Q
 
 /** Showing offsets, backlogs and counters: Apache's AdminBrokerProcessor. */
 export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> = {
-  async GET_TOPIC_STATS_INFO({ header: { topic } }, context) {
+  async GET_TOPIC_STATS_INFO({ header: { topic }, peer }, context) {
     const config = context.topics.get(topic)
     if (config === undefined) throw new ResponseError(responseCodes.TOPIC_NOT_EXIST, `topic[${topic}] not exist`)
-    return { body: { queues: await queueStats(config, sourcesOf(context)), putTps: context.counts.putRate(topic) } }
+    const queues = await context.coldReads.look(peer.id, () => queueStats(config, sourcesOf(context)))
+    return { body: { queues, putTps: context.counts.putRate(topic) } }
   },
 
-  async GET_CONSUME_STATS({ header: { consumerGroup, topic = '', topicList = '' } }, context) {
-    return { body: await consumeStats(consumerGroup, topicsToShow(consumerGroup, topic, topicList, context), context) }
+  async GET_CONSUME_STATS({ header: { consumerGroup, topic = '', topicList = '' }, peer }, context) {
+    const topics = topicsToShow(consumerGroup, topic, topicList, context)
+    return { body: await context.coldReads.look(peer.id, () => consumeStats(consumerGroup, topics, context)) }
   },
 
-  async GET_BROKER_CONSUME_STATS({ header: { isOrder } }, context) {
-    const { groups, offsets, identity } = context
-    const shown: BrokerConsumeStats['groups'][number][] = []
-    let totalDiff = 0
-    for (const group of groups.all.keys()) {
-      const topics: ConsumeStats[] = []
-      for (const topic of subscribedTopics(group, offsets.topicsOf(group), context)) {
-        const config = context.topics.get(topic)
-        if (config === undefined || (isOrder && !config.order)) continue
-        const stats = await consumeStats(group, [topic], context)
-        topics.push(stats)
-        for (const { brokerOffset, consumerOffset } of stats.queues) totalDiff += brokerOffset - consumerOffset
-      }
-      shown.push({ group, topics })
-    }
-    return { body: { brokerAddr: identity().address, groups: shown, totalDiff, totalInflightDiff: 0 } }
+  async GET_BROKER_CONSUME_STATS({ header: { isOrder }, peer }, context) {
+    return { body: await context.coldReads.look(peer.id, () => brokerConsumeStats(isOrder, context)) }
   },
 
-  async QUERY_CONSUME_TIME_SPAN({ header: { topic, group } }, context) {
+  async QUERY_CONSUME_TIME_SPAN({ header: { topic, group }, peer }, context) {
     const config = context.topics.get(topic)
     if (config === undefined) throw new ResponseError(responseCodes.TOPIC_NOT_EXIST, `topic[${topic}] not exist`)
-    return { body: await groupTimeSpans(group, config, context.clock.now(), sourcesOf(context)) }
+    const spans = () => groupTimeSpans(group, config, context.clock.now(), sourcesOf(context))
+    return { body: await context.coldReads.look(peer.id, spans) }
   },
 
   VIEW_BROKER_STATS_DATA({ header: { statsName, statsKey } }, { counts, settings }) {
@@ -81,7 +70,8 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
     return { body: { group, topic, ...(subscription && { subscription }) } }
   },
 
-  async GET_BROKER_RUNTIME_INFO(_call, { counts, store, settings, heldPulls, delays, clock, startedAt }) {
+  async GET_BROKER_RUNTIME_INFO({ peer }, context) {
+    const { counts, store, settings, heldPulls, coldReads, delays, clock, startedAt } = context
     const body = runtimeInfo({
       counts,
       version: OUR_VERSION,
@@ -91,7 +81,7 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
       maxPosition: store.end,
       unflushed: store.end - store.safe,
       diskRatio: store.diskUsed,
-      earliestMessage: await store.earliestTime(),
+      earliestMessage: await coldReads.look(peer.id, () => store.earliestTime()),
       startAcceptSendRequestTimeStamp: settings.options.startAcceptSendRequestTimeStamp,
       heldPulls: heldPulls.size,
       delays: delays.progress(),
@@ -126,4 +116,23 @@ async function consumeStats(group: string, names: readonly string[], context: Br
     consumeTps += context.counts.getRate(name, group)
   }
   return { queues, consumeTps }
+}
+
+/** How far all groups are, of all topics or of the ordered ones. */
+async function brokerConsumeStats(isOrder: boolean, context: BrokerContext): Promise<BrokerConsumeStats> {
+  const { groups, offsets, identity } = context
+  const shown: BrokerConsumeStats['groups'][number][] = []
+  let totalDiff = 0
+  for (const group of groups.all.keys()) {
+    const topics: ConsumeStats[] = []
+    for (const topic of subscribedTopics(group, offsets.topicsOf(group), context)) {
+      const config = context.topics.get(topic)
+      if (config === undefined || (isOrder && !config.order)) continue
+      const stats = await consumeStats(group, [topic], context)
+      topics.push(stats)
+      for (const { brokerOffset, consumerOffset } of stats.queues) totalDiff += brokerOffset - consumerOffset
+    }
+    shown.push({ group, topics })
+  }
+  return { brokerAddr: identity().address, groups: shown, totalDiff, totalInflightDiff: 0 }
 }

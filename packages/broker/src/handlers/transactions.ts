@@ -7,9 +7,10 @@ import {
   TRANSACTION_COMMIT,
   TRANSACTION_ROLLBACK,
 } from '@gantrymq/protocol'
-import { type Call, type HandlersFor, ResponseError } from '@gantrymq/remoting'
+import { type Call, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import { APPENDED, BUSY, NOT_WRITABLE } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
+import { storedRecord } from '../pulling/stored-record.ts'
 import type { WriteStatus } from '../sending/message-writer.ts'
 import { illegalMessage } from '../sending/send-reply.ts'
 import { GIVEN_UP_TOPIC, immunityOf, problemOf, resumed, targetOf } from '../transactions/half-messages.ts'
@@ -34,7 +35,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
       // Apache does not reply, so that a caller which waits for a reply waits in vain. Java's and our client send it one-way.
       return {}
     }
-    const half = await halfAt(header, context)
+    const half = await halfAt(header, peer, context)
     const { transactions, waitingSends } = context
     const { status, topic, safe } = await waitingSends.write(half.body.length, () =>
       commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half),
@@ -49,8 +50,9 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     return {}
   },
 
-  async RESUME_CHECK_HALF_MESSAGE({ header: { msgId }, peer }, { store, writer, waitingSends, log }) {
-    const bytes = await store.messageAt(positionInId(msgId))
+  async RESUME_CHECK_HALF_MESSAGE({ header: { msgId }, peer }, context) {
+    const { writer, waitingSends, log } = context
+    const bytes = await storedRecord(positionInId(msgId), peer, context)
     const half = bytes && decodeMessage(bytes)
     // Apache puts any message among the half messages, which would ask no one about it for ever.
     if (half === undefined || !isGivenUp(half)) throw new ResponseError(SYSTEM_ERROR, NO_HALF)
@@ -77,14 +79,14 @@ function isGivenUp(message: StoredMessage): boolean {
 const NOT_AVAILABLE = 'Service not available now.'
 
 /** The half message that a request names. @throws ResponseError */
-async function halfAt(header: Header, { store, clock }: BrokerContext): Promise<StoredMessage> {
-  const bytes = await store.messageAt(header.commitLogOffset)
+async function halfAt(header: Header, peer: Peer, context: BrokerContext): Promise<StoredMessage> {
+  const bytes = await storedRecord(header.commitLogOffset, peer, context)
   const half = bytes && decodeMessage(bytes)
   const problem = problemOf(half, header)
   if (half === undefined || problem !== undefined) throw new ResponseError(SYSTEM_ERROR, problem ?? '')
   const immunity = immunityOf(half)
   // The producer may have been asked already: only its answer to that counts from now on (5.x).
-  const isLate = immunity !== undefined && clock.now() - Number(half.bornTimestamp) > immunity
+  const isLate = immunity !== undefined && context.clock.now() - Number(half.bornTimestamp) > immunity
   if (!isLate || header.fromTransactionCheck) return half
   throw new ResponseError(ILLEGAL_OPERATION, 'the transaction is older than its CHECK_IMMUNITY_TIME_IN_SECONDS: the broker asks its producer') // biome-ignore format: one thought
 }

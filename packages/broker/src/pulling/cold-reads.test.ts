@@ -77,7 +77,55 @@ test('one connection may have only a part of the pulls that wait, and all togeth
   assert.equal(reads.mayWait(3), false)
   reads.drop(1)
   assert.equal(reads.size, 1)
-  assert.equal(reads.mayWait(1), true)
+})
+
+test('a request that was refused counts until the disk has read for it, but not as one of its connection', async t => {
+  const { clock, reads, pull } = coldReads({ requests: 3, requestsPerConnection: 2, ms: 5000 })
+  t.after(() => reads.close())
+  const { promise: disk, resolve: goOn } = Promise.withResolvers<void>()
+  const refused = [pull(1, disk), pull(1, disk)].map(each => assert.rejects(each, { responseCode: 2 }))
+  clock.advance(5000)
+  await Promise.all(refused)
+  assert.deepEqual([reads.size, reads.mayWait(1)], [0, true])
+  const look = assert.rejects(
+    reads.look(1, () => disk),
+    { responseCode: 2 },
+  )
+  assert.equal(reads.mayWait(2), false, 'the disk reads for three')
+  clock.advance(5000)
+  await look
+  assert.equal(reads.mayWait(2), false)
+  goOn()
+  await turn()
+  assert.equal(reads.mayWait(2), true)
+})
+
+test('a query that is refused before its turn is forgotten, and one whose disk does not read keeps its turn', async () => {
+  const { clock, reads } = coldReads({ requests: 6, requestsPerConnection: 6, ms: 5000 })
+  const { promise: disk, resolve: goOn } = Promise.withResolvers<string>()
+  const queries = Array.from({ length: 6 }, () =>
+    assert.rejects(
+      reads.query(1, () => disk),
+      { responseCode: 2 },
+    ),
+  )
+  clock.advance(5000)
+  await Promise.all(queries)
+  assert.equal(reads.mayWait(1), true, 'the disk reads for four')
+  const next = reads.query(1, async () => 'next')
+  goOn('late')
+  assert.equal(await next, 'next')
+})
+
+test('work that looks for a few bytes begins at once, whatever waits', async () => {
+  const { reads } = coldReads({ requests: 10, requestsPerConnection: 10, ms: 5000 })
+  for (let count = 0; count < 9; count++) reads.query(1, () => never).catch(() => {})
+  assert.equal(await reads.look(1, async () => 7), 7)
+  await assert.rejects(
+    reads.look(1, () => Promise.reject(new Error('EIO'))),
+    /EIO/,
+  )
+  reads.close()
 })
 
 test('a pull that the disk does not serve in time is refused with SYSTEM_BUSY, in the words of Apache', async () => {

@@ -19,6 +19,7 @@ export interface ColdReadsOptions {
 }
 
 interface ColdRead {
+  /** Of the request's connection. */
   readonly peerId: number
   /** In the clock's `elapsed`. */
   readonly since: number
@@ -31,17 +32,19 @@ const LOOK_MS = 100
 const QUERIES_AT_ONCE = 4
 
 /**
- * Pulls and queries whose messages must be read from the disk. Only so many wait, of all connections and of each one; any further one,
- * and one that has waited too long, is refused with SYSTEM_BUSY, on which consumers pull again a moment later: Apache's queues of its
- * threads that pull and that query, and its BrokerFastFailure. Pulls whose messages are in memory pass.
+ * Requests that must read the disk. Only so many wait, of all connections and of each one; any further one, and one that has waited too
+ * long, is refused with SYSTEM_BUSY, on which consumers pull again a moment later: Apache's queues of its threads that pull, that query
+ * and that serve operators, and its BrokerFastFailure. Requests whose messages are in memory pass.
  */
 export class ColdReads {
   readonly #options: ColdReadsOptions
   readonly #waiting = new Set<ColdRead>()
   readonly #perPeer = new Map<number, number>()
+  /** Requests that wait, and those that were refused while the disk still reads for them: they keep memory until it has read. */
+  #unended = 0
   #queries = 0
-  /** Queries that wait for the end of others, oldest first. */
-  readonly #nextQueries: (() => void)[] = []
+  /** Begin the queries that wait for the end of others, oldest first. */
+  readonly #nextQueries = new Set<() => void>()
   #timer: Disposable | undefined
 
   constructor(options: ColdReadsOptions) {
@@ -55,19 +58,32 @@ export class ColdReads {
   /** Whether a request of a connection may wait. If not, nothing should be read for it. */
   mayWait(peerId: number): boolean {
     const { requests, requestsPerConnection } = this.#options.limits()
-    return this.#waiting.size < requests && (this.#perPeer.get(peerId) ?? 0) < requestsPerConnection
+    const count = Math.max(this.#waiting.size, this.#unended)
+    return count < requests && (this.#perPeer.get(peerId) ?? 0) < requestsPerConnection
   }
 
   /**
    * Runs a query, which reads the disk as often as it needs and keeps what it has found: a few at the same time.
-   * @param work Ends soon after its signal is aborted, with whatever result.
+   * @param work Ends soon after its signal is aborted, with whatever result, unless it waits for the disk.
    * @throws ResponseError SYSTEM_BUSY; what `work` rejects with
    */
-  async query<T>(peerId: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  query<T>(peerId: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#run(peerId, signal => this.#inTurn(work, signal))
+  }
+
+  /**
+   * Runs work that reads a few bytes from the disk, or none: offsets and times. It begins at once.
+   * @throws ResponseError SYSTEM_BUSY; what `work` rejects with
+   */
+  look<T>(peerId: number, work: () => Promise<T>): Promise<T> {
+    return this.#run(peerId, work)
+  }
+
+  async #run<T>(peerId: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (!this.mayWait(peerId)) throw coldBusy()
     const { promise: refused, reject } = Promise.withResolvers<never>()
     const stop = new AbortController()
-    const query: ColdRead = {
+    const read: ColdRead = {
       peerId,
       since: this.#options.clock.elapsed(),
       reject(error) {
@@ -75,25 +91,47 @@ export class ColdReads {
         reject(error)
       },
     }
-    this.#add(query)
+    this.#add(read)
     try {
-      return await Promise.race([refused, this.#inTurn(work, stop.signal)])
+      return await Promise.race([refused, this.#counted(work(stop.signal))])
     } finally {
-      this.#remove(query)
+      this.#remove(read)
+    }
+  }
+
+  async #counted<T>(work: Promise<T>): Promise<T> {
+    this.#unended++
+    try {
+      return await work
+    } finally {
+      this.#unended--
     }
   }
 
   async #inTurn<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-    if (this.#queries >= QUERIES_AT_ONCE) await new Promise<void>(resolve => void this.#nextQueries.push(resolve))
-    else this.#queries++
+    if (this.#queries < QUERIES_AT_ONCE) this.#queries++
+    else await this.#turn(signal)
     try {
-      signal.throwIfAborted()
       return await work(signal)
     } finally {
-      const next = this.#nextQueries.shift()
+      const [next] = this.#nextQueries
       if (next === undefined) this.#queries--
-      else next()
+      else {
+        this.#nextQueries.delete(next)
+        next()
+      }
     }
+  }
+
+  /** Resolves when another query has ended, and has left its turn to this one. @throws the reason of the signal */
+  #turn(signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#nextQueries.add(resolve)
+    // A query that has begun keeps its turn, because the disk still reads for it.
+    signal.addEventListener('abort', () => {
+      if (this.#nextQueries.delete(resolve)) reject(signal.reason)
+    })
+    return promise
   }
 
   /**
@@ -132,7 +170,9 @@ export class ColdReads {
         return 0
       }
     }
-    const wait = (load: Promise<void>): void => void load.then(() => turns.run(tryAgain), fail)
+    const wait = (load: Promise<void>): void => {
+      void this.#counted(load).then(() => turns.run(tryAgain), fail)
+    }
     wait(loading)
     return promise
   }
