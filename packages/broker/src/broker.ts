@@ -193,7 +193,7 @@ export class Broker {
       status: this.status,
       heldPulls: () => heldPulls.size,
       brokerPermission: () => options().brokerPermission,
-      unflushed: () => store.written - store.safe,
+      unflushed: () => store.written - store.flushed,
       storedBytes: () => store.end - store.start,
     })
 

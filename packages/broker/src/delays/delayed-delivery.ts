@@ -204,9 +204,9 @@ export class DelayedDelivery {
       return undefined
     }
     try {
-      const { status, safe } = writer.writeNow(message)
+      const { status, bytes, safe } = writer.writeNow(message)
       if (status === APPENDED) {
-        onDelivered?.(message.topic, message.body.length)
+        onDelivered?.(message.topic, bytes)
         // Only the last message of a slice is waited for.
         safe.catch(() => {})
         return safe

@@ -206,8 +206,8 @@ export class SendPath {
   #answerLater(view: HeaderView, connection: FastConnection): void {
     const { unanswered } = this
     const { store, clock } = this.#context
-    const { queue, bodyStart, bodyEnd } = this.#record
-    const { position, queueOffset, end } = store.appended
+    const { queue } = this.#record
+    const { position, size, queueOffset, end } = store.appended
     const { uniqueStart, uniqueEnd } = this.#properties
     let replyEnd = unanswered.repliesEnd
     if (view.flag !== ONEWAY_FLAG) {
@@ -222,8 +222,7 @@ export class SendPath {
     }
     const { code: requestCode, opaque } = view
     const since = this.#isSync ? clock.elapsed() : 0
-    const bodyBytes = bodyEnd - bodyStart
-    unanswered.add({ connection, requestCode, opaque, end, topic: queue.topic, bodyBytes, since }, replyEnd)
+    unanswered.add({ connection, requestCode, opaque, end, size, topic: queue.topic, since }, replyEnd)
   }
 
   #renew(): void {

@@ -63,7 +63,7 @@ function stage({ timeoutMs }: { timeoutMs?: number } = {}) {
     sends.reserve(reply.length)
     reply.copy(sends.replies, sends.repliesEnd)
     const opaque = 100 + end
-    const send = { connection: to, requestCode: 310, opaque, end, topic: 'Orders', bodyBytes: 5, since }
+    const send = { connection: to, requestCode: 310, opaque, end, size: 5, topic: 'Orders', since }
     sends.add(send, sends.repliesEnd + reply.length)
   }
   const commit = (safe: number): void => {

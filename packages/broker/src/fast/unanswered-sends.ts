@@ -29,8 +29,9 @@ export interface AppendedSend {
   readonly opaque: number
   /** Position behind its record in the log. */
   readonly end: number
+  /** Bytes of its record. */
+  readonly size: number
   readonly topic: string
-  readonly bodyBytes: number
   /** By `Clock.elapsed`. */
   readonly since: number
 }
@@ -66,7 +67,7 @@ export class UnansweredSends implements CommitListener {
   #topics: string[] = Array.from({ length: FIRST_CAPACITY }, () => '')
   #codes = new Int32Array(FIRST_CAPACITY)
   #opaques = new Int32Array(FIRST_CAPACITY)
-  #bodyBytes = new Int32Array(FIRST_CAPACITY)
+  #sizes = new Int32Array(FIRST_CAPACITY)
   #ends = new Float64Array(FIRST_CAPACITY)
   #readAt = new Float64Array(FIRST_CAPACITY)
   #since = new Float64Array(FIRST_CAPACITY)
@@ -123,7 +124,7 @@ export class UnansweredSends implements CommitListener {
     this.#topics[at] = send.topic
     this.#codes[at] = send.requestCode
     this.#opaques[at] = send.opaque
-    this.#bodyBytes[at] = send.bodyBytes
+    this.#sizes[at] = send.size
     this.#ends[at] = send.end
     this.#readAt[at] = send.connection.readAt
     this.#since[at] = send.since
@@ -155,7 +156,7 @@ export class UnansweredSends implements CommitListener {
       if (!isSame || (this.#ends[at] as number) > safe) break
       to += this.#replyBytes[at] as number
       messages++
-      bytes += this.#bodyBytes[at] as number
+      bytes += this.#sizes[at] as number
       connection.answered(this.#codes[at] as number, SUCCESS, now - (this.#readAt[at] as number))
       this.#drop()
     }
@@ -177,7 +178,7 @@ export class UnansweredSends implements CommitListener {
         this.#send(this.#connections[at] as FastConnection, late, 0, late.length)
       }
       this.#from = to
-      this.#options.counts.stored(this.#topics[at] as string, 1, this.#bodyBytes[at] as number)
+      this.#options.counts.stored(this.#topics[at] as string, 1, this.#sizes[at] as number)
       this.#connections[at]?.answered(this.#codes[at] as number, FLUSH_DISK_TIMEOUT, now - (this.#readAt[at] as number))
       this.#drop()
     }
@@ -196,6 +197,7 @@ export class UnansweredSends implements CommitListener {
         const refusal = this.#refusal(at, this.#to, code, remark)
         this.#send(this.#connections[at] as FastConnection, refusal, 0, refusal.length)
       }
+      this.#options.counts.notStored()
       this.#connections[at]?.answered(this.#codes[at] as number, code, now - (this.#readAt[at] as number))
       this.#connections[at] = undefined
       this.#count--
@@ -251,7 +253,7 @@ export class UnansweredSends implements CommitListener {
     this.#topics = list(this.#topics, '')
     this.#codes = column(this.#codes, new Int32Array(capacity))
     this.#opaques = column(this.#opaques, new Int32Array(capacity))
-    this.#bodyBytes = column(this.#bodyBytes, new Int32Array(capacity))
+    this.#sizes = column(this.#sizes, new Int32Array(capacity))
     this.#ends = column(this.#ends, new Float64Array(capacity))
     this.#readAt = column(this.#readAt, new Float64Array(capacity))
     this.#since = column(this.#since, new Float64Array(capacity))

@@ -18,12 +18,12 @@ export const recallHandlers: HandlersFor<Recall, BrokerContext> = {
   async RECALL_MESSAGE({ header, peer }, context) {
     const handle = checkedHandle(header, context)
     const message = cancelling(handle, header, peer, context)
-    const { status, topic, safe } = await context.waitingSends.write(message.body.length, () =>
+    const { status, topic, bytes, safe } = await context.waitingSends.write(message.body.length, () =>
       context.writer.write(message),
     )
     if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, 'recall failed, execute error')
     await safe
-    context.counts.stored(topic, 1, message.body.length)
+    context.counts.stored(topic, 1, bytes)
     return { header: { msgId: handle.messageId, MSG_REGION: context.settings.options.regionId } }
   },
 }

@@ -83,10 +83,10 @@ function failed(remark: string): ResponseError {
 /** Stores a copy of a reply. @returns undefined if the store does not take it */
 async function store(given: Send, target: Target, context: BrokerContext) {
   const message = messageOf(given, target, context)
-  const { status, topic, positions, queueOffset, safe } = context.writer.write(message)
+  const { status, topic, positions, queueOffset, bytes, safe } = context.writer.write(message)
   const [position] = positions
   if (status !== APPENDED || position === undefined) return undefined
   await safe
-  context.counts.stored(topic, 1, message.body.length)
+  context.counts.stored(topic, 1, bytes)
   return { position, queueOffset }
 }

@@ -80,7 +80,7 @@ async function messageAt(position: number, peer: Peer, context: BrokerContext) {
 }
 
 async function store(message: NewMessage, { writer, waitingSends, topics, counts }: BrokerContext): Promise<void> {
-  const { status, topic, safe } = await waitingSends.write(message.body.length, () => writer.write(message))
+  const { status, topic, bytes, safe } = await waitingSends.write(message.body.length, () => writer.write(message))
   if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, statusName(status))
   try {
     await safe
@@ -88,5 +88,5 @@ async function store(message: NewMessage, { writer, waitingSends, topics, counts
   } catch (error) {
     throw new ResponseError(SYSTEM_ERROR, 'SERVICE_NOT_AVAILABLE', { cause: error })
   }
-  counts.stored(topic, 1, message.body.length)
+  counts.stored(topic, 1, bytes)
 }

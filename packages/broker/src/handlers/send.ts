@@ -128,11 +128,15 @@ async function answer(
   queueId: number,
   context: BrokerContext,
 ): Promise<SendAnswer> {
-  const { store, settings, topics, clock } = context
+  const { store, settings, topics, counts, clock } = context
   const { brokerName, regionId, traceOn, flushDiskType, syncFlushTimeout } = settings.options
-  const { status, topic, positions, queueOffset, outMs, safe } = written instanceof Promise ? await written : written
+  const settled = written instanceof Promise ? await written : written
+  const { status, topic, positions, queueOffset, bytes, outMs, safe } = settled
   const isSync = flushDiskType === 'SYNC_FLUSH'
-  if (status !== APPENDED) throw refusal(refusedByStore(status, settings.options, store.whyNotWritable))
+  if (status !== APPENDED) {
+    counts.notStored()
+    throw refusal(refusedByStore(status, settings.options, store.whyNotWritable))
+  }
   const storeHost = context.storeHost()
   const transactionId = message.properties.get(PROPERTY.UNIQ_KEY)
   let code: number = responseCodes.SUCCESS
@@ -141,10 +145,13 @@ async function answer(
     await topics.saved()
   } catch (error) {
     // The message is appended, and will be flushed: its sender need not send it again.
-    if (!(error instanceof RemotingError && error.code === 'TIMEOUT')) throw refusal(lostBy(error))
+    if (!(error instanceof RemotingError && error.code === 'TIMEOUT')) {
+      counts.notStored()
+      throw refusal(lostBy(error))
+    }
     code = responseCodes.FLUSH_DISK_TIMEOUT
   }
-  context.counts.stored(topic, positions.length, message.body.length)
+  counts.stored(topic, positions.length, bytes)
   const recallHandle = outMs === undefined ? undefined : recallHandleOf(message, outMs, brokerName)
   const receipt = { storeHost, positions, queueId, queueOffset, transactionId, recallHandle, regionId, traceOn }
   return sendReply(receipt, code)

@@ -71,7 +71,8 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
   },
 
   async GET_BROKER_RUNTIME_INFO({ peer }, context) {
-    const { counts, store, settings, heldPulls, coldReads, delays, clock, startedAt } = context
+    const { counts, store, settings, waitingSends, coldReads, delays, clock, startedAt } = context
+    const { startAcceptSendRequestTimeStamp, sendThreadPoolQueueCapacity, maxColdPulls } = settings.options
     const body = runtimeInfo({
       counts,
       version: OUR_VERSION,
@@ -79,11 +80,12 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
       now: clock.now(),
       minPosition: store.start,
       maxPosition: store.end,
-      unflushed: store.end - store.safe,
+      unflushed: store.written - store.flushed,
       diskRatio: store.diskUsed,
       earliestMessage: await coldReads.look(peer.id, () => store.earliestTime()),
-      startAcceptSendRequestTimeStamp: settings.options.startAcceptSendRequestTimeStamp,
-      heldPulls: heldPulls.size,
+      startAcceptSendRequestTimeStamp,
+      waitingSends: { size: waitingSends.size, capacity: sendThreadPoolQueueCapacity },
+      coldReads: { size: coldReads.size, capacity: maxColdPulls },
       delays: delays.progress(),
     })
     return { body }

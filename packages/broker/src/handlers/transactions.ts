@@ -37,7 +37,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     }
     const half = await halfAt(header, peer, context)
     const { transactions, waitingSends } = context
-    const { status, topic, safe } = await waitingSends.write(half.body.length, () =>
+    const { status, topic, bytes, safe } = await waitingSends.write(half.body.length, () =>
       commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half),
     )
     if (status !== APPENDED) throw refusedEnd(status, context)
@@ -46,7 +46,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     } catch (error) {
       throw new ResponseError(SERVICE_NOT_AVAILABLE, NOT_AVAILABLE, { cause: error })
     }
-    if (commitOrRollback === TRANSACTION_COMMIT) context.counts.stored(topic, 1, half.body.length)
+    if (commitOrRollback === TRANSACTION_COMMIT) context.counts.stored(topic, 1, bytes)
     return {}
   },
 

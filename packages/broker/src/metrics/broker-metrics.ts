@@ -90,7 +90,7 @@ export class BrokerMetrics implements MetricSource {
     })
     return [
       counter('rocketmq_messages_in_total', 'Messages stored, by topic.', put.messages),
-      counter('rocketmq_throughput_in_total', 'Bytes of bodies stored, by topic.', put.bytes),
+      counter('rocketmq_throughput_in_total', 'Bytes stored, by topic.', put.bytes),
       counter('rocketmq_messages_out_total', 'Messages delivered, by topic and consumer group.', got.messages),
       counter('rocketmq_throughput_out_total', 'Bytes delivered, by topic and consumer group.', got.bytes),
     ]

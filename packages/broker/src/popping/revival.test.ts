@@ -49,7 +49,7 @@ function fixture() {
       writeNow({ topic, body }: NewMessage) {
         if (!state.isBusy) state.stored.push(`${topic} ${body.toString()}`)
         const status = state.isBusy ? BUSY : APPENDED
-        return { status, topic, positions: [0], queueOffset: 0, safe: setImmediate() }
+        return { status, topic, positions: [0], queueOffset: 0, bytes: 0, safe: setImmediate() }
       },
     },
     topics: { has: () => true, inner: () => ({}) as TopicConfig },

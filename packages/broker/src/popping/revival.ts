@@ -108,14 +108,14 @@ export class Revival {
     }
     const message = this.#again(stored, popped)
     if (message === undefined) return false
-    const { status, safe } = writer.writeNow(message)
+    const { status, bytes, safe } = writer.writeNow(message)
     if (status === BUSY || status === NOT_WRITABLE) return false
     if (status !== APPENDED) {
       log.error({ ...queue, offset: popped.offset, status }, 'a popped message is larger than messages may be now')
       return true
     }
     await safe
-    onRevived(message.topic, message.body.length)
+    onRevived(message.topic, bytes)
     return true
   }
 

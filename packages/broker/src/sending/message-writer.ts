@@ -18,6 +18,8 @@ export interface Written {
   readonly positions: readonly number[]
   /** Of a batch, that of its first message. */
   readonly queueOffset: number
+  /** Of its records in the log. */
+  readonly bytes: number
   /** Of a message that waits for its time: its property TIMER_OUT_MS. */
   readonly outMs?: number
   /**
@@ -84,8 +86,8 @@ export class MessageWriter {
     const { topic } = message
     const status = this.#store.append(this.#recordOf(message))
     if (status !== APPENDED) return refused(status, topic)
-    const { position, queueOffset } = this.#store.appended
-    return { status, topic, positions: [position], queueOffset, safe: this.#safe() }
+    const { position, queueOffset, size: bytes } = this.#store.appended
+    return { status, topic, positions: [position], queueOffset, bytes, safe: this.#safe() }
   }
 
   /** Appends messages of one queue, all or none. */
@@ -94,7 +96,10 @@ export class MessageWriter {
     const topic = messages[0]?.topic ?? ''
     if (status !== APPENDED) return refused(status, topic)
     const positions = [...this.#store.appendedPositions]
-    return { status, topic, positions, queueOffset: this.#store.appended.queueOffset, safe: this.#safe() }
+    const { position, queueOffset } = this.#store.appended
+    // A batch is in one file, one record behind the other.
+    const bytes = this.#store.end - position
+    return { status, topic, positions, queueOffset, bytes, safe: this.#safe() }
   }
 
   /** A peer's address as messages contain it. */
@@ -132,7 +137,7 @@ export class MessageWriter {
 }
 
 function refused(status: WriteStatus, topic: string): Written {
-  return { status, topic, positions: [], queueOffset: 0, safe: Promise.resolve() }
+  return { status, topic, positions: [], queueOffset: 0, bytes: 0, safe: Promise.resolve() }
 }
 
 /** Unlike `writeMessageProperties`, this leaves it to the store to refuse a text that is too long. */

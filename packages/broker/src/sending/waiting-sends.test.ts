@@ -7,7 +7,7 @@ import type { Written } from './message-writer.ts'
 import { SEND_RETRY_MS, type SendWaitLimits, WaitingSends } from './waiting-sends.ts'
 
 function written(status: AppendStatus): Written {
-  return { status, topic: 'Orders', positions: [], queueOffset: 0, safe: Promise.resolve() }
+  return { status, topic: 'Orders', positions: [], queueOffset: 0, bytes: 0, safe: Promise.resolve() }
 }
 
 /** A store that is busy at first; what is sent to it is recorded by name. */

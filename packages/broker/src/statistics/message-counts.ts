@@ -26,28 +26,42 @@ const LONGEST_SECONDS = 600
 export class MessageCounts {
   readonly put = new TotalCount()
   readonly got = new TotalCount()
+  /** Pulls that found messages. */
+  readonly found = new TotalCount()
   /** Pulls that found no message. */
   readonly missed = new TotalCount()
-  /** Messages that were delivered, and pulls that found none. */
+  /** Pulls of both kinds. */
   readonly asked = new TotalCount()
   readonly #putByTopic = new Map<string, SampledCount>()
   readonly #gotByGroup = new Map<string, SampledCount>()
   readonly #sentBackByGroup = new Map<string, SampledCount>()
   readonly #putByBroker = new SampledCount()
   readonly #gotByBroker = new SampledCount()
+  #failed = 0
   #seconds = 0
 
-  /** Messages were stored. */
+  /** Messages were stored. @param bytes Of their records. */
   stored(topic: string, messages: number, bytes: number): void {
     this.put.add(messages, bytes)
     this.#putByBroker.add(messages, bytes)
     add(this.#putByTopic, topic, messages, bytes)
   }
 
-  /** Messages were delivered to a group. */
+  /** The store has refused a message, or lost it before it was acknowledged. */
+  notStored(): void {
+    this.#failed++
+  }
+
+  /** How often a message was not stored. */
+  get failed(): number {
+    return this.#failed
+  }
+
+  /** A pull has delivered messages to a group. @param bytes Of their records. */
   delivered(topic: string, group: string, messages: number, bytes: number): void {
     this.got.add(messages, bytes)
-    this.asked.add(messages, bytes)
+    this.found.add(1, bytes)
+    this.asked.add(1, bytes)
     this.#gotByBroker.add(messages, bytes)
     add(this.#gotByGroup, keyOf(topic, group), messages, bytes)
   }
@@ -128,6 +142,7 @@ export class MessageCounts {
   tick(day: number): void {
     this.put.tick(day)
     this.got.tick(day)
+    this.found.tick(day)
     this.missed.tick(day)
     this.asked.tick(day)
     if (++this.#seconds % SAMPLE_SECONDS !== 0) return

@@ -19,9 +19,18 @@ export interface RuntimeFacts {
   /** Milliseconds since the epoch; -1 if there is no message. */
   readonly earliestMessage: number
   readonly startAcceptSendRequestTimeStamp: number
-  readonly heldPulls: number
+  /** Sends that wait because the disk is too slow for them, and how many may. */
+  readonly waitingSends: RequestQueue
+  /** Pulls and queries that wait for messages from the disk, and how many may. */
+  readonly coldReads: RequestQueue
   /** How far the messages of each delay level have been delivered. */
   readonly delays: Iterable<{ readonly level: number; readonly offset: number; readonly maxOffset: number }>
+}
+
+/** Requests that wait, in place of those in the queue of a thread pool. */
+export interface RequestQueue {
+  readonly size: number
+  readonly capacity: number
 }
 
 const DAY = 86_400
@@ -30,10 +39,10 @@ const MINUTE = 60
 
 /**
  * Counters and states in Apache's words and formats, which mqadmin and dashboards parse: AdminBrokerProcessor.prepareRuntimeInfo,
- * StoreStatsService. The queues of thread pools are always empty, since there are none.
+ * StoreStatsService.
  */
 export function runtimeInfo(facts: RuntimeFacts): Map<string, string> {
-  const { put, got, missed, asked } = facts.counts
+  const { put, got, found, missed, asked, failed } = facts.counts
   const putDays = put.days
   const gotDays = got.days
   return new Map(
@@ -45,11 +54,11 @@ export function runtimeInfo(facts: RuntimeFacts): Map<string, string> {
       runtime: duration(facts.now - facts.startedAt),
       // Apache shows at least 1.
       putMessageTimesTotal: String(Math.max(put.messages, 1)),
-      putMessageFailedTimes: '0',
+      putMessageFailedTimes: String(failed),
       putMessageSizeTotal: String(put.bytes),
       putMessageAverageSize: double(put.bytes / Math.max(put.messages, 1)),
       putTps: ratesText(put.rates),
-      getFoundTps: ratesText(got.rates),
+      getFoundTps: ratesText(found.rates),
       getMissTps: ratesText(missed.rates),
       getTotalTps: ratesText(asked.rates),
       getTransferredTps: ratesText(got.rates),
@@ -74,7 +83,7 @@ export function runtimeInfo(facts: RuntimeFacts): Map<string, string> {
       startAcceptSendRequestTimeStamp: String(facts.startAcceptSendRequestTimeStamp),
       remainHowManyDataToFlush: size(facts.unflushed),
       ...delayProgress(facts.delays),
-      ...threadPools(facts.heldPulls),
+      ...threadPools(facts),
     }),
   )
 }
@@ -84,12 +93,14 @@ function delayProgress(delays: RuntimeFacts['delays']): Record<string, string> {
   return Object.fromEntries(entries)
 }
 
-/** mqadmin shows them; a broker that answers in one thread has no such queues. */
-function threadPools(heldPulls: number): Record<string, string> {
+/** mqadmin shows them. A broker that answers in one thread has no such queues, but requests that wait for the disk. */
+function threadPools({ waitingSends, coldReads }: RuntimeFacts): Record<string, string> {
   const pools: Record<string, string> = {}
-  for (const pool of ['send', 'pull', 'litePull', 'query', 'ack']) {
-    pools[`${pool}ThreadPoolQueueSize`] = pool === 'pull' ? String(heldPulls) : '0'
-    pools[`${pool}ThreadPoolQueueCapacity`] = '0'
+  const none: RequestQueue = { size: 0, capacity: 0 }
+  const queues = { send: waitingSends, pull: coldReads, litePull: none, query: none, ack: none }
+  for (const [pool, { size: waiting, capacity }] of Object.entries(queues)) {
+    pools[`${pool}ThreadPoolQueueSize`] = String(waiting)
+    pools[`${pool}ThreadPoolQueueCapacity`] = String(capacity)
     pools[`${pool}ThreadPoolQueueHeadWaitTimeMills`] = '0'
   }
   return { ...pools, EndTransactionQueueSize: '0', EndTransactionThreadPoolQueueCapacity: '0' }

@@ -116,11 +116,16 @@ export class Timers implements TimedMessages {
     return true
   }
 
-  async #stored(message: NewMessage, { positions, safe }: Written, stored: StoredMessage, timer: Timer): Promise<void> {
+  async #stored(
+    message: NewMessage,
+    { positions, bytes, safe }: Written,
+    stored: StoredMessage,
+    timer: Timer,
+  ): Promise<void> {
     await safe
     const { clock, onDelivered } = this.#parts
     if (message.topic === stored.topic) this.#table.addAgain(timer, positions[0] ?? timer.position, clock.now())
-    else onDelivered(message.topic, message.body.length)
+    else onDelivered(message.topic, bytes)
   }
 }
 
