@@ -5,14 +5,16 @@ import {
   consumeRequests,
   decodeMessages,
   encodeBatch,
+  membershipRequests,
   nameServerRequests,
+  offsetRequests,
   pullFlags,
   readOffsetMessageId,
   responseCodes,
   sendRequests,
   topicRequests,
 } from '@gantrymq/protocol'
-import { type CallInput, ResponseError } from '@gantrymq/remoting'
+import { type CallInput, RemotingClient, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
 import { sendInput } from './requests.ts'
 
@@ -235,4 +237,52 @@ test('a send to a queue that the topic does not have is refused', async t => {
       'request queueId[4] is illegal, TopicConfig [topicName=Orders, readQueueNums=4, writeQueueNums=4, perm=RW-, ' +
       'topicFilterType=SINGLE_TAG, topicSysFlag=0, order=false, attributes={}] Producer: 10.0.2.1:50002',
   })
+})
+
+test('a broker that rejects applications that pull serves groups that are pushed to, and the groups of the tools', async t => {
+  const mq = await brokerInMemory(t, { rejectPullConsumerEnable: true })
+  await send(mq)
+  const beat = (groupName: string): Promise<unknown> => {
+    const subscription = { topic: 'Orders', subString: '*', tagsSet: [], codeSet: [], subVersion: 1, expressionType: 'TAG', classFilterMode: false, filterClassSource: '' } // biome-ignore format: one thought
+    const consumer = { groupName, consumeType: 'CONSUME_PASSIVELY', messageModel: 'CLUSTERING', consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET', subscriptionDataSet: [subscription] } as const // biome-ignore format: one thought
+    const body = { clientID: 'c', producerDataSet: [], consumerDataSet: [consumer] }
+    return mq.client.call(mq.brokerAddress, membershipRequests.HEART_BEAT, { body })
+  }
+  await beat('pushed')
+  // Its new connection pulls before its first heartbeat.
+  const other = new RemotingClient({ clock: mq.clock, dial: mq.dial })
+  t.after(() => other.close())
+  const codeOf = (given: Parameters<typeof pullOf>[0]): Promise<number> =>
+    other.call(mq.brokerAddress, consumeRequests.PULL_MESSAGE, pullOf(given)).then(
+      ({ code }) => code,
+      (error: unknown) => (error as ResponseError).responseCode,
+    )
+  assert.equal(await codeOf({ consumerGroup: 'pushed' }), 0)
+  for (const group of ['TOOLS_CONSUMER', '__MONITOR_CONSUMER', 'CID_RMQ_SYS_x', 'SELF_TEST_C_GROUP']) {
+    assert.equal(await codeOf({ consumerGroup: group }), 0, group)
+  }
+  assert.equal(await codeOf({ consumerGroup: 'pulling' }), responseCodes.SUBSCRIPTION_NOT_EXIST)
+  // As in Apache, this is the last check.
+  assert.equal(await codeOf({ consumerGroup: 'pulling', topic: 'Unknown' }), responseCodes.TOPIC_NOT_EXIST)
+})
+
+test('an offset that comes along with a pull does not undo a reset that the consumer does not know yet', async t => {
+  const mq = await brokerInMemory(t)
+  for (let n = 0; n < 3; n++) await send(mq)
+  const along = pullOf({ sysFlag: pullFlags.subscription | pullFlags.commitOffset, commitOffset: 3 })
+  await pull(mq, along)
+  const reset = { topic: 'Orders', group: 'consumers', timestamp: 0, isForce: true, offset: 1, queueId: 1 }
+  await mq.client.call(mq.brokerAddress, offsetRequests.INVOKE_BROKER_TO_RESET_OFFSET, { header: reset })
+  const { code, header } = await pull(mq, along)
+  assert.deepEqual([code, header?.nextBeginOffset], [responseCodes.PULL_OFFSET_MOVED, 1])
+  const [{ committed } = {}] = [...mq.broker.status.backlogs('consumers')].filter(({ queueId }) => queueId === 1)
+  assert.equal(committed, 1)
+  await pull(mq, along)
+  assert.equal([...mq.broker.status.backlogs('consumers')][1]?.committed, 3)
+})
+
+test('a broker that may not be read says so to lite pull consumers, too', async t => {
+  const mq = await brokerInMemory(t, { litePullMessageEnable: false, brokerPermission: 2 })
+  const lite = mq.client.call(mq.brokerAddress, consumeRequests.LITE_PULL_MESSAGE, { header: pullOf().header! })
+  await assert.rejects(lite, { responseCode: 16, remark: 'the broker[10.0.1.1] pulling message is forbidden' })
 })

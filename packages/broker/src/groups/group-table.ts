@@ -36,6 +36,18 @@ const START_GROUPS = [
 
 const SYSTEM_GROUP_PREFIX = 'CID_RMQ_SYS_'
 
+const TOOL_GROUPS: ReadonlySet<string> = new Set([
+  ...START_GROUPS,
+  'DEFAULT_CONSUMER',
+  'SCHEDULE_CONSUMER',
+  '__MONITOR_CONSUMER',
+])
+
+/** Whether a group is one of Apache's own tools and servers, which pull without a heartbeat (MixAll.isSysConsumerGroupPullMessage). */
+export function isToolGroup(group: string): boolean {
+  return TOOL_GROUPS.has(group) || group.startsWith(SYSTEM_GROUP_PREFIX)
+}
+
 /** Consumer groups of a broker and their version, without files and time: Apache's SubscriptionGroupManager. */
 export class GroupTable {
   readonly #settings: () => GroupSettings

@@ -1,7 +1,9 @@
-import { type consumeRequests, pullFlags, responseCodes } from '@gantrymq/protocol'
+import { type consumeRequests, isReadable, pullFlags, responseCodes } from '@gantrymq/protocol'
 import { type Call, type Eventual, type HandlersFor, held, type Peer, ResponseError } from '@gantrymq/remoting'
 import { Found } from '@gantrymq/store'
+import type { ConsumerGroup } from '../clients/client-registry.ts'
 import type { BrokerContext } from '../context.ts'
+import { isToolGroup } from '../groups/group-table.ts'
 import type { TryReason } from '../held-requests.ts'
 import { FAQ } from '../remarks.ts'
 import { coldBusy } from '../pulling/cold-reads.ts'
@@ -26,7 +28,8 @@ export const pullHandlers: HandlersFor<PullRequests, BrokerContext> = {
   PULL_MESSAGE: pull,
 
   LITE_PULL_MESSAGE(call, context) {
-    if (context.settings.options.litePullMessageEnable) return pull(call, context)
+    const { litePullMessageEnable, brokerPermission } = context.settings.options
+    if (litePullMessageEnable || !isReadable(brokerPermission)) return pull(call, context)
     const remark = `the broker[${context.host()}] for lite pull consumer is forbidden`
     return refusedPull({ code: NO_PERMISSION, remark, forbiddenType: forbiddenBy.broker })
   },
@@ -41,12 +44,22 @@ function pull(
 ): Eventual<PullAnswer> {
   const allowed = checkedPull(header, peer, context)
   if ('code' in allowed) return allowed
-  const { topic, consumerGroup, queueId, sysFlag, commitOffset, queueOffset } = header
-  if ((sysFlag & pullFlags.commitOffset) !== 0) context.offsets.commit(topic, consumerGroup, queueId, commitOffset)
-  const answer = read({ header, peer, offset: queueOffset }, allowed, context)
+  commitAlong(header, context)
+  const answer = read({ header, peer, offset: header.queueOffset }, allowed, context)
   return answer instanceof Promise
     ? answer.then(settled => heldIfEmpty(settled, header, peer, context))
     : heldIfEmpty(answer, header, peer, context)
+}
+
+/**
+ * Commits the offset that comes along with a pull. As an offset of its own request, it must not undo a reset that the consumer does not
+ * know yet: in Apache it does.
+ */
+function commitAlong(header: PullHeader, { offsets, settings }: BrokerContext): void {
+  const { topic, consumerGroup, queueId, sysFlag, commitOffset } = header
+  if ((sysFlag & pullFlags.commitOffset) === 0) return
+  if (settings.options.useServerSideResetOffset && offsets.isReset(topic, consumerGroup, queueId)) return
+  offsets.commit(topic, consumerGroup, queueId, commitOffset)
 }
 
 function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, context: BrokerContext): Eventual<PullAnswer> {
@@ -112,10 +125,6 @@ function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): Pu
   const { topic, consumerGroup } = header
   const { brokerPermission, rejectPullConsumerEnable } = settings.options
   const consumers = clients.consumerGroup(consumerGroup)
-  if (rejectPullConsumerEnable && !consumers?.clients.has(peer.id) && !consumerGroup.startsWith('CID_RMQ_SYS_')) {
-    const remark = `the consumer's group info not exist, or the pull consumer is rejected by server.${FAQ}`
-    return { code: SUBSCRIPTION_NOT_EXIST, remark }
-  }
   const allowed = checkPull(header, {
     brokerPermission,
     brokerIp: context.host(),
@@ -125,7 +134,17 @@ function checkedPull(header: PullHeader, peer: Peer, context: BrokerContext): Pu
     isForbidden: groups.isForbidden(consumerGroup, topic),
     consumer: peer.remoteAddress,
   })
-  return 'remark' in allowed ? refusedPull(allowed) : allowed
+  if ('remark' in allowed) return refusedPull(allowed)
+  if (!rejectPullConsumerEnable || mayPull(consumerGroup, consumers, peer)) return allowed
+  const remark = `the consumer's group info not exist, or the pull consumer is rejected by server.${FAQ}`
+  return { code: SUBSCRIPTION_NOT_EXIST, remark }
+}
+
+/** Whether a peer may pull for a group in spite of rejectPullConsumerEnable: Apache's last check of a pull. */
+function mayPull(group: string, consumers: ConsumerGroup | undefined, peer: Peer): boolean {
+  return (
+    consumers?.consumeType === 'CONSUME_PASSIVELY' || consumers?.clients.has(peer.id) === true || isToolGroup(group)
+  )
 }
 
 /** What to read for a pull. */
