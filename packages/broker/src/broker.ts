@@ -27,7 +27,7 @@ import { tryHeldPull } from './handlers/pull.ts'
 import { refusedRequests } from './handlers/refused.ts'
 import { HeldRequests } from './held-requests.ts'
 import { coldReadLimits, hotBytes, sendWaitLimits } from './limits.ts'
-import { type LoadedParts, loadParts } from './loaded-parts.ts'
+import { closeLoaded, type LoadedParts, loadParts } from './loaded-parts.ts'
 import { BrokerMetrics } from './metrics/broker-metrics.ts'
 import { NameServers } from './name-servers/name-servers.ts'
 import { OwnAddress } from './name-servers/own-address.ts'
@@ -87,7 +87,12 @@ export class Broker {
       awake[Symbol.dispose]()
       throw error
     })
-    broker = new Broker(loaded, { log, random, dial, metricsPage, otherServers, onRequest })
+    try {
+      broker = new Broker(loaded, { log, random, dial, metricsPage, otherServers, onRequest })
+    } catch (error) {
+      await closeLoaded(loaded, log)
+      throw error
+    }
     try {
       await broker.#open(listen)
     } catch (error) {
@@ -106,7 +111,7 @@ export class Broker {
     this.#loaded = loaded
 
     // Name servers.
-    const own = new OwnAddress({ options, port: () => this.address.port, clock, log })
+    const own = new OwnAddress({ options, port: () => this.#ports.address?.port ?? atStart.listenPort, clock, log })
     const { identity } = own
     const nameServers = new NameServers({ options, identity, topics, tls: tls.client, dial, clock, log })
 
@@ -307,9 +312,12 @@ export class Broker {
   async #open(listen: boolean): Promise<void> {
     await this.#nameServers.find()
     await this.#own.choose(this.#nameServers.addresses[0])
+    // Before a client can send: messages contain the address.
+    await this.#own.resolve()
     if (listen) await this.#ports.open()
     else this.#ports.openNone(this.#own.host)
-    await this.#own.resolve()
+    // The system has chosen the port.
+    if (this.options.listenPort === 0) await this.#own.resolve()
     this.#state = 'serving'
     const { offsets, clock } = this.#loaded
     const { unanswered } = this.#sends

@@ -68,7 +68,18 @@ export async function loadParts(options: BrokerOptions, loading: Loading): Promi
     await Promise.allSettled(tables)
     const tls = await certificates.catch(() => undefined)
     tls?.server?.close()
-    await store.close().catch((later: unknown) => log.error({ err: later }, 'the store could not be closed'))
+    await closeStore(store, log)
     throw error
   }
+}
+
+/** Closes the parts of which no broker was made. Never rejects. */
+export async function closeLoaded({ store, tls, clock }: LoadedParts, log: Logger): Promise<void> {
+  tls.server?.close()
+  await closeStore(store, log)
+  clock[Symbol.dispose]()
+}
+
+function closeStore(store: MessageStore, log: Logger): Promise<void> {
+  return store.close().catch((error: unknown) => log.error({ err: error }, 'the store could not be closed'))
 }

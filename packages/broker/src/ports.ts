@@ -106,7 +106,7 @@ export class Ports {
   }
 
   optionsChanged(options: BrokerOptions): void {
-    this.#main.setIdleMs(idleMsOf(options))
+    for (const server of [this.#main, this.#fast]) server.setIdleMs(idleMsOf(options))
   }
 
   /** Answers the requests in progress, then closes all connections and ports. */

@@ -53,6 +53,7 @@ const answered: Readonly<Record<string, Fields>> = {
   'an offset that comes along': { sysFlag: flags(COMMIT, SUSPEND, SUBSCRIPTION), commitOffset: '12' },
   'a negative offset that comes along': { sysFlag: flags(COMMIT, SUBSCRIPTION), commitOffset: '-1' },
   'one that may wait': { sysFlag: flags(SUSPEND, SUBSCRIPTION) },
+  'a source that is no number': { requestSource: 'proxy' },
   'fields that the broker does not know': { bname: 'broker-a', lo: 'true', unknown: 'x' },
 }
 

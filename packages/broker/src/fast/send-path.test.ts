@@ -92,6 +92,7 @@ const plain: Readonly<Record<string, SendCase>> = {
   'all escapes of JSON': property('e\u0001"\\/\b\f\n\r\t \u001f\u007f\u2028\u0002'),
   'separators that look like some': property('a\u0001\u0003\u0002'),
   'fields that the broker does not know': { fields: { bname: 'broker-a', unknown: 'x', n: 'broker-a', ns: 'y' } },
+  'maxReconsumeTimes that is no number, which counts for retries only': { fields: { maxReconsumeTimes: 'x' } },
   'properties that are longer than all before them': property(`long\u0001${'x'.repeat(20_000)}\u0002`),
   'properties as long as they can be, without the last separator': property(`long\u0001${'x'.repeat(32_000)}`),
   'a body of binary zeros': { body: Buffer.alloc(300) },

@@ -13,7 +13,7 @@ export interface OwnAddressParts {
     readonly brokerIP2: string | null
     readonly bindAddress: string
   }
-  /** The port that the broker listens on. */
+  /** The port that the broker listens on, or will listen on. */
   readonly port: () => number
   readonly clock: Clock
   readonly log: Logger
@@ -63,7 +63,7 @@ export class OwnAddress {
   }
 
   /**
-   * Finds the address that messages contain, once the port is known.
+   * Finds the address that messages contain. Call it again when the port has changed.
    * @throws Error if brokerIP1 is a name that cannot be resolved
    */
   async resolve(): Promise<void> {
