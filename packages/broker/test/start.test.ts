@@ -74,7 +74,7 @@ test('the time of idle connections changes at both ports', async t => {
   })
   const addresses = [broker.address, broker.fastAddress!].map(({ port }) => `127.0.0.1:${port}`)
   const [main = ''] = addresses
-  const body = Buffer.from('serverChannelMaxIdleTimeSeconds=10\n')
+  const body = 'serverChannelMaxIdleTimeSeconds=10\n'
   await client.call(main, brokerAdminRequests.UPDATE_BROKER_CONFIG, { body })
   for (const address of addresses) await client.call(address, brokerAdminRequests.GET_BROKER_RUNTIME_INFO)
   const connected = () => addresses.map(address => client.isConnected(address))
