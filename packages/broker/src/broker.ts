@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers'
 import type { Readiness } from '@gantrymq/daemon'
 import { requestNames, responseCodes, type TopicConfig, UniqueIds } from '@gantrymq/protocol'
 import {

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers'
 import { ResponseError, type Sliced, SYSTEM_BUSY } from '@gantrymq/remoting'
 
 export interface TurnBudgetOptions<Lane extends string> {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { ConnectionLimits, ConnectionOptions } from './connection-options.ts'
 import { type FastConnection, type FastPath, LATER, NOT_TAKEN } from './fast-path.ts'
 import type { HeaderView } from './header-view.ts'

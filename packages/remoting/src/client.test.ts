@@ -115,6 +115,18 @@ test('a call waits for a connection no longer than its own timeout, while other 
   assert.equal(client.isConnected('ns:9876'), false)
 })
 
+test('a call whose time is over before it is sent fails with the time that it had, and the connection remains', async t => {
+  const { clock, echo, client } = open(t)
+  await echo()
+  const late = echo('ns:9876', { timeoutMs: 500 })
+  clock.advance(600)
+  await assert.rejects(late, {
+    code: 'TIMEOUT',
+    message: 'the 500 ms of a call to ns:9876 were over before it was sent',
+  })
+  assert.equal(client.isConnected('ns:9876'), true)
+})
+
 test('a call can be aborted while it connects and while it waits for its reply', async t => {
   const connecting = open(t, { stuck: 1 })
   const stop = new AbortController()

@@ -91,6 +91,7 @@ export class RemotingClient {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#connected(address, deadline - this.#clock.elapsed(), signal)
       const remaining = deadline - this.#clock.elapsed()
+      if (remaining <= 0) throw notSent(address, timeoutMs)
       try {
         return await connection.call(declaration, input, { timeoutMs: remaining, signal })
       } catch (error) {
@@ -344,6 +345,11 @@ function clientClosed(): RemotingError {
 
 function noConnection(address: string, timeoutMs: number): RemotingError {
   return new RemotingError('TIMEOUT', `no connection to ${address} in ${timeoutMs} ms`, { retriable: true })
+}
+
+function notSent(address: string, timeoutMs: number): RemotingError {
+  const text = `the ${timeoutMs} ms of a call to ${address} were over before it was sent`
+  return new RemotingError('TIMEOUT', text, { retriable: true })
 }
 
 function aborted(address: string, signal: AbortSignal | undefined): RemotingError {

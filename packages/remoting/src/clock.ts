@@ -1,3 +1,6 @@
+import { performance } from 'node:perf_hooks'
+import { clearInterval, setInterval } from 'node:timers'
+
 /** The source of time. It is passed in, so that tests can control it. */
 export interface Clock {
   /** Milliseconds since the epoch. Jumps when the machine's clock is set. */

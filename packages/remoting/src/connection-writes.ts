@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { nextTick } from 'node:process'
 import type { Duplex } from 'node:stream'
 import type { Clock } from './clock.ts'
 import type { ConnectionLimits, Traffic } from './connection-options.ts'
@@ -68,7 +69,7 @@ export class ConnectionWrites {
     if (this.#corked || this.#scheduled) return
     // All commands of one turn of the event loop go out in one write.
     this.#scheduled = true
-    process.nextTick(() => {
+    nextTick(() => {
       this.#scheduled = false
       this.#write()
     })

@@ -1,4 +1,5 @@
 import diagnostics from 'node:diagnostics_channel'
+import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Answering } from './answering.ts'

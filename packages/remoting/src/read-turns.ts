@@ -1,3 +1,6 @@
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers'
+
 /** How long connections read in one turn of the event loop, milliseconds. The first frame of each read is always handled. */
 const TURN_MS = 1
 /** Checks of the time, after each of which a connection may go on, until it lets the next one read. */

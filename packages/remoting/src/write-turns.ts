@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers'
+
 /** How many connections wait at most. Large replies need a slab each; the process keeps as many. */
 const MOST_WAITING = 16
 

@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os'
+import { setImmediate } from 'node:timers'
 import { type Clock, type Logger, silent, systemClock } from '@gantrymq/remoting'
 import { StoreError } from './errors.ts'
 import type { Disk } from './files/disk.ts'

@@ -68,6 +68,47 @@ suite('a RocketMQ in a test', () => {
     assert.deepEqual(received, ['later'])
   })
 
+  test('hours pass without a problem of clients that are connected', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'one' })
+    const problems: string[] = []
+    const consumer = await PushConsumer.start({
+      ...mq.connection,
+      group: 'billing',
+      subscriptions: { Orders: '*' },
+      onMessage() {},
+      onProblem: ({ message }) => void problems.push(message),
+    })
+    t.after(() => consumer.close())
+    const before = mq.now.getTime()
+    await mq.advance({ hours: 6 })
+    assert.deepEqual(problems, [])
+    assert.equal(Math.floor((mq.now.getTime() - before) / 60_000), 6 * 60)
+    assert.equal(mq.group('billing').members, 1)
+  })
+
+  test('timers that a test runner fakes do not stop it', async t => {
+    const { performance } = globalThis
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'setImmediate', 'Date'], now: Date.UTC(2030, 0, 1) })
+    globalThis.performance = { now: () => 0 } as typeof performance
+    t.after(() => {
+      globalThis.performance = performance
+    })
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    const { received } = await consumerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'now' })
+    await producer.send({ topic: 'Orders', body: 'in two hours', delayLevel: 18 })
+    await mq.idle('billing')
+    assert.deepEqual(received, ['now'])
+    await mq.advance({ hours: 2, seconds: 1 })
+    await mq.idle('billing')
+    assert.deepEqual(received, ['now', 'in two hours'])
+    await mq.reset()
+    await producer.send({ topic: 'Orders', body: 'after the reset' })
+  })
+
   test('a request fails as it was told, and the client copes', async t => {
     const mq = await started(t)
     const producer = await producerOf(t, mq)

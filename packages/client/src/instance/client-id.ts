@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { isIPv4 } from 'node:net'
+import { hrtime } from 'node:process'
 
 const PRIVATE = /^(10\.|127\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/
 
@@ -31,5 +32,5 @@ export function clientIdOf(ip: string, instanceName: string, unitName: string): 
 
 /** An unused instance name: the process id and the time since the machine started, as in ClientConfig.changeInstanceNameToPID. */
 export function freshInstanceName(): string {
-  return `${process.pid}#${process.hrtime.bigint()}`
+  return `${process.pid}#${hrtime.bigint()}`
 }

@@ -1,3 +1,4 @@
+import { clearInterval, setInterval } from 'node:timers'
 import { clientNotices, queryRequests } from '@gantrymq/protocol'
 import {
   type CallInput,

@@ -1,4 +1,5 @@
 import { type Duplex, duplexPair } from 'node:stream'
+import { setImmediate } from 'node:timers'
 
 /** Two ends of a connection without a network. When one end is destroyed, so is the other, as with sockets. */
 export function memorySockets(): [Duplex, Duplex] {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { isPromise } from '@gantrymq/remoting'
 import type { ReceivedMessage } from '../../message/received-message.ts'
 import { shownQueue } from '../../message/shown-queue.ts'
