@@ -14,6 +14,7 @@ import {
   responseCodes,
   sendRequests,
   type StoredMessage,
+  topicRequests,
   TRANSACTION_COMMIT,
   TRANSACTION_ROLLBACK,
 } from '@gantrymq/protocol'
@@ -105,6 +106,8 @@ test('consumers get the message of a transaction when it is committed, and only 
   assert.equal(message.sysFlag & TRANSACTION_ROLLBACK, TRANSACTION_COMMIT)
   assert.equal(message.preparedTransactionOffset, header.commitLogOffset)
   assert.equal(message.properties.get(PROPERTY.TAGS), 'paid')
+  // As in Apache, whose text of the properties is made before the two are removed.
+  assert.deepEqual([message.properties.get(PROPERTY.REAL_TOPIC), message.properties.get(PROPERTY.REAL_QUEUE_ID)], ['Orders', '2']) // biome-ignore format: one thought
   await pass(mq, 3)
   assert.equal(mq.checks.length, 0)
   const [operation] = await messagesIn(mq, 'RMQ_SYS_TRANS_OP_HALF_TOPIC', 0)
@@ -188,6 +191,42 @@ test('after transactionCheckMax checks the broker gives up, and keeps the messag
   assert.equal(more.length, 0)
 })
 
+test('a half message that has no room for the number of its checks is given up, and holds up no other', async t => {
+  const mq = await start(t)
+  const refused = async (length: number): Promise<boolean> => {
+    const sent = sendHalf(mq, `LONG\u0001${'x'.repeat(length)}\u0002`).then(() => false, () => true) // biome-ignore format: one thought
+    return await sent
+  }
+  let length = 32_400
+  while (!(await refused(length + 10))) length += 10
+  const longest = (await messagesIn(mq, HALF, 0)).length
+  await sendHalf(mq, 'KEYS\u0001other\u0002')
+  await pass(mq, 3)
+  assert.equal(
+    mq.checks.some(({ half }) => half.properties.get(PROPERTY.KEYS) === 'other'),
+    true,
+  )
+  const givenUp = await messagesIn(mq, GIVEN_UP, 0)
+  assert.ok(givenUp.length > 0 && givenUp.length <= longest)
+})
+
+test('what the broker notes of the checks of a message does not come from its producer', async t => {
+  const mq = await start(t)
+  // As in a message that was received and is sent again.
+  await sendHalf(mq, 'TRANSACTION_CHECK_TIMES\u000115\u0002TRAN_PREPARED_QUEUE_OFFSET\u00017\u0002')
+  await pass(mq, 1)
+  assert.deepEqual(
+    mq.checks.map(({ half }) => half.properties.get(PROPERTY.TRANSACTION_CHECK_TIMES)),
+    ['1'],
+  )
+})
+
+test('a commit that cannot wait for its time is refused like a send', async t => {
+  const mq = await start(t, { timerMaxDelaySec: 10 })
+  const remark = /^timer message illegal, the delay time should not be bigger than the max delay 10000ms;/
+  await assert.rejects(end(mq, await sendHalf(mq, 'TIMER_DELAY_SEC\u000120\u0002')), { responseCode: 13, remark })
+})
+
 test('an operator has a half message checked again that the broker has given up on', async t => {
   const mq = await start(t, { transactionCheckMax: 3 })
   await sendHalf(mq)
@@ -240,6 +279,28 @@ test('CHECK_IMMUNITY_TIME_IN_SECONDS postpones the check of its message, and not
   const check = mq.checks.findLast(({ half }) => half.properties.has(PROPERTY.CHECK_IMMUNITY_TIME_IN_SECONDS))
   const { commitLogOffset, tranStateTableOffset } = check!.header
   await end(mq, endOf(commitLogOffset, tranStateTableOffset, { fromTransactionCheck: true }))
+})
+
+test('a half message that is postponed again and again is known by its first and its last offset only', async t => {
+  const mq = await start(t)
+  const slow = await sendHalf(mq, 'CHECK_IMMUNITY_TIME_IN_SECONDS\u00011000\u0002')
+  await pass(mq, 10)
+  const halves = await messagesIn(mq, HALF, 0)
+  await end(mq, slow)
+  const operations = await bodies(mq, 'RMQ_SYS_TRANS_OP_HALF_TOPIC', 0)
+  assert.deepEqual(operations, ['0', String(halves.at(-1)?.queueOffset)])
+  await pass(mq, 30)
+  assert.deepEqual([mq.checks.length, await bodies(mq, 'Orders', 2)], [0, ['half']])
+})
+
+test('the broker gives up on a half message even if there are too many topics', async t => {
+  const mq = await start(t, { transactionCheckMax: 1, maxTopics: 1 })
+  await mq.client.call(mq.brokerAddress, topicRequests.UPDATE_AND_CREATE_TOPIC, {
+    header: { topic: 'Orders', defaultTopic: 'TBW102', readQueueNums: 4, writeQueueNums: 4, perm: 6, topicFilterType: 'SINGLE_TAG', order: false }, // biome-ignore format: one thought
+  })
+  await sendHalf(mq)
+  await pass(mq, 4)
+  assert.equal((await messagesIn(mq, GIVEN_UP, 0)).length, 1)
 })
 
 test('a broker that starts again asks about the transactions that have not ended, and about no others', async t => {

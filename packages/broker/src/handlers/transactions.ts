@@ -12,7 +12,9 @@ import { APPENDED, BUSY, NOT_WRITABLE } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { storedRecord } from '../pulling/stored-record.ts'
 import type { WriteStatus } from '../sending/message-writer.ts'
-import { illegalMessage } from '../sending/send-reply.ts'
+import { refusal } from '../sending/incoming-message.ts'
+import { illegalMessage, refusedByStore } from '../sending/send-reply.ts'
+import { TIMER_CONGESTED, TIMER_ILLEGAL } from '../timers/timer-refusal.ts'
 import { GIVEN_UP_TOPIC, immunityOf, problemOf, resumed, targetOf } from '../transactions/half-messages.ts'
 import { HALF_TOPIC } from '../topics/topic-table.ts'
 import { positionInId } from './message-id.ts'
@@ -94,6 +96,7 @@ async function halfAt(header: Header, peer: Peer, context: BrokerContext): Promi
 function refusedEnd(status: Exclude<WriteStatus, typeof APPENDED>, { settings }: BrokerContext): ResponseError {
   if (status === NOT_WRITABLE) return new ResponseError(SERVICE_NOT_AVAILABLE, NOT_AVAILABLE)
   if (status === BUSY) return new ResponseError(SYSTEM_ERROR, 'OS page cache busy, please try another machine')
+  if (status === TIMER_ILLEGAL || status === TIMER_CONGESTED) return refusal(refusedByStore(status, settings.options, undefined)) // biome-ignore format: one thought
   const { code, remark } = illegalMessage(settings.options.maxMessageSize)
   return new ResponseError(code, remark.replace(/^t/, 'T'))
 }

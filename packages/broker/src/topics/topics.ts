@@ -136,7 +136,8 @@ export class Topics {
   inner(given: InnerTopic): TopicConfig | undefined {
     const known = this.#table.get(given.topic)
     if (known !== undefined && (given.order === undefined || given.order === known.order)) return known
-    if (this.#isFull(given.topic)) return undefined
+    // Without its own topics the broker could not go on with what it has; they are few.
+    if (!this.isSystem(given.topic) && this.#isFull(given.topic)) return undefined
     const change = this.#table.createInner(given, this.#options.clock.now())
     return change === undefined ? known : this.#noteCreated(change, {})
   }

@@ -21,9 +21,14 @@ export function isHalf({ properties, reconsumeTimes }: NewMessage): boolean {
   return properties.get(PROPERTY.TRANSACTION_MESSAGE)?.toLowerCase() === 'true' && !isRetry
 }
 
-/** A half message as it is stored (Apache's TransactionalMessageBridge.parseHalfMessageInner). A delay begins with the commit. */
+/**
+ * A half message as it is stored (Apache's TransactionalMessageBridge.parseHalfMessageInner). A delay begins with the commit. Unlike in
+ * Apache, a producer that sends a message again which it has received does not send the number of its checks with it.
+ */
 export function halfOf(message: NewMessage): NewMessage {
   const properties = new Map(message.properties)
+  properties.delete(PROPERTY.TRANSACTION_CHECK_TIMES)
+  properties.delete(PROPERTY.TRANSACTION_PREPARED_QUEUE_OFFSET)
   const uniqueId = properties.get(PROPERTY.UNIQ_KEY)
   if (uniqueId !== undefined) properties.set(PROPERTY.TRANSACTION_ID, uniqueId)
   properties.set(PROPERTY.REAL_TOPIC, message.topic)
@@ -45,16 +50,12 @@ export function problemOf(half: StoredMessage | undefined, claim: HalfMessageCla
   return undefined
 }
 
-/** The message that consumers get: Apache's EndTransactionProcessor.endMessageTransaction. */
+/** The message that consumers get, with all properties of its half: Apache's EndTransactionProcessor.endMessageTransaction. */
 export function committed(half: StoredMessage): NewMessage {
-  const properties = new Map(half.properties)
-  properties.delete(PROPERTY.REAL_TOPIC)
-  properties.delete(PROPERTY.REAL_QUEUE_ID)
   return copyOf(half, {
     topic: HALF_TOPIC,
     queueId: 0,
     ...targetOf(half),
-    properties,
     sysFlag: half.sysFlag | TRANSACTION_COMMIT,
     preparedTransactionOffset: Number(half.physicalOffset),
   })

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { decodeMessage, PERM_READ, PERM_WRITE, type StoredMessage } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import { APPENDED, type ConsumeQueue, Found, type MessageStore } from '@gantrymq/store'
+import { APPENDED, BUSY, type ConsumeQueue, Found, type MessageStore, NOT_WRITABLE } from '@gantrymq/store'
 import type { OffsetTable } from '../offsets/offset-table.ts'
-import type { MessageWriter } from '../sending/message-writer.ts'
+import type { MessageWriter, Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { HALF_TOPIC, OPERATION_TOPIC } from '../topics/topic-table.ts'
 import type { Topics } from '../topics/topics.ts'
@@ -199,8 +199,8 @@ export class TransactionChecks {
     if (verdict === 'give up') return this.#giveUp(round, half)
     if (verdict === 'ask') return this.#ask(round, half, offset)
     if (verdict !== 'postpone') return verdict === 'ended'
-    return this.#store(round, postponed(half), again => {
-      this.#options.transactions.storedAgain(offset, again)
+    return this.#storeAgain(round, half, postponed(half), again => {
+      this.#options.transactions.postponed(firstOffsetOf(half) ?? offset, offset, again)
     })
   }
 
@@ -221,13 +221,14 @@ export class TransactionChecks {
   }
 
   #ask(round: Round, half: StoredMessage, offset: number): boolean {
-    const { transactions, store, ask } = this.#options
+    const { transactions, store, ask, log } = this.#options
     const message = checkedAgain(half)
-    return this.#store(round, message, (again, position, safe) => {
+    return this.#storeAgain(round, half, message, (again, position, safe) => {
       transactions.storedAgain(offset, again)
       const { properties } = message
       const asked = { ...half, properties, queueOffset: again, physicalOffset: position, storeTimestamp: store.appended.storeTimestamp } // biome-ignore format: one thought
-      safe.then(() => ask(asked), () => {}) // biome-ignore format: one thought
+      const failed = (err: unknown): void => log.error({ err }, 'a producer could not be asked about a transaction')
+      safe.then(() => ask(asked)).catch(failed)
     })
   }
 
@@ -236,22 +237,37 @@ export class TransactionChecks {
     const topic = topics.inner({ topic: GIVEN_UP_TOPIC, queueNums: 1, perm: PERM_READ | PERM_WRITE })
     if (topic === undefined) return false
     log.warn({ properties: Object.fromEntries(half.properties) }, `the broker gives up on a half message: see the topic ${GIVEN_UP_TOPIC}`) // biome-ignore format: one thought
-    return this.#store(round, givenUp(half), () => {})
+    const { status } = this.#store(round, givenUp(half))
+    if (status === BUSY || status === NOT_WRITABLE) return false
+    // Otherwise it would hold up the checks of all others.
+    if (status !== APPENDED) log.error({ status, offset: half.queueOffset }, 'a half message is larger than messages may be now, and was passed over') // biome-ignore format: one thought
+    return true
   }
 
-  /** @returns false if the store takes nothing now: the round ends. */
-  #store(
+  /**
+   * Stores a half message again, with what was noted of it. If that leaves no room for it, the broker gives up on it.
+   * @returns false if the store takes nothing now: the round ends.
+   */
+  #storeAgain(
     round: Round,
+    half: StoredMessage,
     message: NewMessage,
     stored: (queueOffset: number, position: number, safe: Promise<void>) => void,
   ): boolean {
-    const { status, queueOffset, positions, safe } = this.#options.writer.writeNow(message)
-    if (status !== APPENDED) return false
-    // The log is written in order: when the last message of the round is safe, all are.
-    safe.catch(() => {})
-    round.safe = safe
+    const { status, queueOffset, positions, safe } = this.#store(round, message)
+    if (status === BUSY || status === NOT_WRITABLE) return false
+    if (status !== APPENDED) return this.#giveUp(round, half)
     stored(queueOffset, positions[0] ?? 0, safe)
     return true
+  }
+
+  #store(round: Round, message: NewMessage): Written {
+    const written = this.#options.writer.writeNow(message)
+    if (written.status !== APPENDED) return written
+    // The log is written in order: when the last message of the round is safe, all are.
+    written.safe.catch(() => {})
+    round.safe = written.safe
+    return written
   }
 
   #hasMoreOperations({ operations, nextOperation }: Round): boolean {

@@ -59,6 +59,14 @@ export class Transactions {
     this.#newer.set(oldOffset, newOffset)
   }
 
+  /**
+   * The same for a half message that was postponed, which may happen in each check for days. Its producer knows the first offset only,
+   * so the one in between is forgotten.
+   */
+  postponed(firstOffset: number, oldOffset: number, newOffset: number): void {
+    this.storedAgain(this.#newer.get(firstOffset) === oldOffset ? firstOffset : oldOffset, newOffset)
+  }
+
   /** Forgets the half messages that were stored again and have ended. @param checked The offset up to which halves were checked. */
   forget(checked: number): void {
     for (const [old, newer] of this.#newer) {
