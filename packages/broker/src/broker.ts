@@ -312,13 +312,12 @@ export class Broker {
 
   async #open(listen: boolean): Promise<void> {
     await this.#nameServers.find()
-    await this.#own.choose(this.#nameServers.addresses[0])
-    // Before a client can send: messages contain the address.
-    await this.#own.resolve()
-    if (listen) await this.#ports.open()
-    else this.#ports.openNone(this.#own.host)
-    // The system has chosen the port.
-    if (this.options.listenPort === 0) await this.#own.resolve()
+    await this.#own.choose(this.#nameServers.addresses)
+    if (listen) await this.#ports.open(() => this.#own.opened())
+    else {
+      this.#ports.openNone(this.#own.host)
+      this.#own.opened()
+    }
     this.#state = 'serving'
     const { offsets, clock } = this.#loaded
     const { unanswered } = this.#sends
@@ -330,7 +329,7 @@ export class Broker {
   async #shutDown(): Promise<void> {
     this.#stopServing()
     const { enableShutdownGracefully, shutdownWaitTimeSeconds, shutdownDrainMillis } = this.options
-    if (this.#ports.address !== undefined) await this.#nameServers.leave()
+    await this.#nameServers.leave()
     const goAwayMs = enableShutdownGracefully ? shutdownWaitTimeSeconds * 1000 : 0
     await this.#closeConnections({ goAwayMs, drainMs: shutdownDrainMillis })
     try {

@@ -79,11 +79,15 @@ export class Ports {
     return this.#httpAddress
   }
 
-  /** @throws RemotingError CONNECT_FAILED if a port cannot be opened */
-  async open(): Promise<void> {
+  /**
+   * @param opened Called when the main port is known, before its first connection is served.
+   * @throws RemotingError CONNECT_FAILED if a port cannot be opened
+   */
+  async open(opened: () => void): Promise<void> {
     const { bindAddress: host, listenPort, fastListenPort, serverSocketBacklog: backlog, httpPort, httpBindAddress } = this.#options // biome-ignore format: one thought
     const { port } = await this.#main.listen({ host, port: listenPort, backlog })
     this.#address = { host, port }
+    opened()
     const fastPort = fastListenPort ?? (listenPort > FAST_PORT_DISTANCE ? listenPort - FAST_PORT_DISTANCE : undefined)
     if (fastPort !== undefined) {
       this.#fastAddress = { host, port: (await this.#fast.listen({ host, port: fastPort, backlog })).port }

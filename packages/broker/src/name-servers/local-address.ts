@@ -1,9 +1,9 @@
 import { createSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
-import { type Clock, giveUpAfter } from '@gantrymq/remoting'
+import { type Clock, giveUpAfter, RemotingError, within } from '@gantrymq/remoting'
 
-/** How long the system may take to find a route, milliseconds; a host name is resolved meanwhile. */
+/** How long the system may take to find a route, or to resolve a name, milliseconds. */
 const LOOKUP_MS = 3000
 
 /**
@@ -26,14 +26,22 @@ export function localAddressTowards(address: string, clock: Clock): Promise<stri
   }
   const wait = giveUpAfter(clock, { timeoutMs: LOOKUP_MS }, () => end(undefined))
   socket.on('error', () => end(undefined))
-  socket.connect(Number(address.slice(colon + 1)), host, () => end(socket.address().address))
+  // Called also if the name cannot be resolved or there is no route; the address of the socket is 0.0.0.0 then.
+  const connected = (error?: Error): void => end(error === undefined ? socket.address().address : undefined)
+  socket.connect(Number(address.slice(colon + 1)), host, connected)
   return promise
 }
 
 /**
- * The IP address of a host: messages contain no names.
- * @throws Error if the name cannot be resolved
+ * The IP address of the host that brokerIP1 names: messages contain no names.
+ * @throws RemotingError BAD_OPTION if the name cannot be resolved
  */
-export async function ipAddressOf(host: string): Promise<string> {
-  return isIP(host) === 0 ? (await lookup(host)).address : host
+export async function ipAddressOf(host: string, clock: Clock): Promise<string> {
+  if (isIP(host) !== 0) return host
+  try {
+    return (await within(clock, lookup(host), { timeoutMs: LOOKUP_MS }, `resolving ${host}`)).address
+  } catch (error) {
+    const { message } = error as Error
+    throw new RemotingError('BAD_OPTION', `brokerIP1 is ${host}, which cannot be resolved (${message}): set it to an IP address`) // biome-ignore format: one thought
+  }
 }

@@ -32,6 +32,8 @@ export class NameServers {
   readonly #registrar: Registrar
   #announced: Promise<void> = Promise.resolve()
   #isRegistering = false
+  /** The name servers may know the broker. */
+  #hasRegistered = false
 
   /** @throws RemotingError BAD_OPTION if namesrvAddr is not a list of addresses */
   constructor({ options, identity, topics, tls, dial, clock, log }: NameServersParts) {
@@ -83,6 +85,7 @@ export class NameServers {
   /** Registers the broker at all name servers, and from now on each change. Never rejects. */
   async register(): Promise<void> {
     this.#isRegistering = true
+    this.#hasRegistered = true
     await this.registerAll()
   }
 
@@ -107,8 +110,12 @@ export class NameServers {
     this.#isRegistering = false
   }
 
-  /** Leaves all name servers; gives up after 3 s. Never rejects. */
+  /**
+   * Leaves all name servers, if it has registered; gives up after 3 s. A broker whose start has failed must not: name servers of 4.9
+   * would remove another broker that has its name. Never rejects.
+   */
   async leave(): Promise<void> {
+    if (!this.#hasRegistered) return
     await upTo(this.#clock, this.#registrar.unregisterAll(), { timeoutMs: UNREGISTER_MS })
   }
 

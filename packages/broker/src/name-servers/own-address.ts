@@ -22,10 +22,20 @@ export interface OwnAddressParts {
 /** Replication is not served; the address is part of every registration. */
 const HA_PORT_DISTANCE = 1
 
+async function addressTowardsOne(nameServers: readonly string[], clock: Clock): Promise<string | undefined> {
+  for (const nameServer of nameServers) {
+    const found = await localAddressTowards(nameServer, clock)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** How clients and name servers reach a broker: the host is chosen once, before its port is opened. */
 export class OwnAddress {
   readonly #parts: OwnAddressParts
   #advertised: AdvertisedAddress = { host: '127.0.0.1' }
+  /** The advertised address, never a name. */
+  #ip = '127.0.0.1'
   #storeHost: Host = { ip: '127.0.0.1', port: 0 }
   #storeHostBytes: Buffer = hostBytes(this.#storeHost)
 
@@ -47,27 +57,26 @@ export class OwnAddress {
     return this.#storeHostBytes
   }
 
-  /** @param nameServer One of the name servers; undefined if there are none. */
-  async choose(nameServer: string | undefined): Promise<void> {
+  /**
+   * @param nameServers `host:port`; the first one that can be reached decides.
+   * @throws RemotingError BAD_OPTION if brokerIP1 is a name that cannot be resolved
+   */
+  async choose(nameServers: readonly string[]): Promise<void> {
     const { options, clock, log } = this.#parts
     const { brokerIP1, bindAddress } = options()
-    const towardsNameServer =
-      brokerIP1 !== null || nameServer === undefined ? undefined : await localAddressTowards(nameServer, clock)
     this.#advertised = advertisedAddress({
       configured: brokerIP1,
       bindAddress,
-      towardsNameServer,
-      hasNameServers: nameServer !== undefined,
+      towardsNameServer: brokerIP1 === null ? await addressTowardsOne(nameServers, clock) : undefined,
+      hasNameServers: nameServers.length > 0,
     })
     if (this.#advertised.warning !== undefined) log.warn({}, this.#advertised.warning)
+    this.#ip = await ipAddressOf(this.host, clock)
   }
 
-  /**
-   * Finds the address that messages contain. Call it again when the port has changed.
-   * @throws Error if brokerIP1 is a name that cannot be resolved
-   */
-  async resolve(): Promise<void> {
-    this.#storeHost = { ip: await ipAddressOf(this.host), port: this.#parts.port() }
+  /** Completes the address that messages contain. Call it when the port is open, before the first message comes. */
+  opened(): void {
+    this.#storeHost = { ip: this.#ip, port: this.#parts.port() }
     this.#storeHostBytes = hostBytes(this.#storeHost)
   }
 
