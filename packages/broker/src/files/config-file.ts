@@ -23,6 +23,7 @@ export class ConfigFile<T> {
   #writing: Promise<void> | undefined
   /** The write that begins when `#writing` has ended. */
   #next: Promise<void> | undefined
+  #isBehind = false
 
   constructor(options: ConfigFileOptions<T>) {
     this.#options = options
@@ -43,6 +44,11 @@ export class ConfigFile<T> {
     })
   }
 
+  /** Whether the last write has failed, so that changes are in memory only. */
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
   /**
    * Stores the table, and resolves when everything that has changed before this call survives a power failure. Calls during a
    * write share the next one.
@@ -52,10 +58,11 @@ export class ConfigFile<T> {
     return (this.#next ??= this.#writeAfter(this.#writing))
   }
 
-  /** Waits for the writes that have begun. Never rejects. */
+  /** Waits for the writes that have begun, and tries again if the last one failed. Never rejects. */
   async close(): Promise<void> {
     await this.#next?.catch(() => {})
     await this.#writing?.catch(() => {})
+    if (this.#isBehind) await this.save().catch(() => {})
   }
 
   async #writeAfter(before: Promise<void> | undefined): Promise<void> {
@@ -66,7 +73,9 @@ export class ConfigFile<T> {
     const { path, files, what, codec, content, log } = this.#options
     try {
       await files.replace(path, codec.encode(content()))
+      this.#isBehind = false
     } catch (error) {
+      this.#isBehind = true
       log.error({ err: error, path }, `the ${what} could not be stored`)
       throw error
     }

@@ -107,14 +107,17 @@ export class Groups {
   async delete(group: string): Promise<void> {
     const change = this.#table.delete(group, this.#options.clock.now())
     this.#options.log.info({ group, existed: change !== undefined }, 'delete subscription group')
-    if (change !== undefined) await this.#file.save()
+    if (change !== undefined || this.#file.isBehind) await this.#file.save()
   }
 
   /** Forbids a group to read a topic, or allows it again, and resolves when it is stored. @throws the error of the file system */
   async setReadable(group: string, topic: string, isReadable: boolean): Promise<void> {
-    if (!this.#table.setReadable(group, topic, isReadable, this.#options.clock.now())) return
-    this.#options.log.info({ group, topic, isReadable }, 'update the topics that a subscription group may not read')
-    await this.#file.save()
+    const isChanged = this.#table.setReadable(group, topic, isReadable, this.#options.clock.now())
+    this.#options.log.info(
+      { group, topic, isReadable, isChanged },
+      'update the topics that a subscription group may not read',
+    )
+    if (isChanged || this.#file.isBehind) await this.#file.save()
   }
 
   /** Whether an operator has forbidden a group to read a topic. */
@@ -127,7 +130,7 @@ export class Groups {
     return this.#file.close()
   }
 
-  // The file's own log says why it failed; the next change tries again.
+  // The file's own log says why it failed; the next change, or the end of the broker, tries again.
   #saveLater(): void {
     this.#file.save().catch(() => {})
   }

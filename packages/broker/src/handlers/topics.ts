@@ -30,9 +30,10 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     const { topics, log, registered } = context
     log.info({ topic: header.topic, peer: peer.remoteAddress }, 'updateAndCreateTopic called')
     const config = topicGiven(header, context)
-    if (isKnown(config, context)) return {}
-    topics.put(config)
+    const isNew = !isKnown(config, context)
+    if (isNew) topics.put(config)
     await topics.saved()
+    if (!isNew) return {}
     await registered(REGISTRATION_MS)
     return {}
   },
@@ -45,8 +46,8 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     const configs = body.map(config => topicGiven(changesIn(config), context))
     const changed = configs.filter(config => !isKnown(config, context))
     for (const config of changed) topics.put(config)
-    if (changed.length === 0) return {}
     await topics.saved()
+    if (changed.length === 0) return {}
     await registered(REGISTRATION_MS)
     return {}
   },
@@ -77,7 +78,10 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
 }
 
 async function deleteTopic(topic: string, { topics, offsets, popping, counts, store }: BrokerContext): Promise<void> {
-  if (!topics.delete(topic)) return
+  const existed = topics.delete(topic)
+  // Without a topic, its queues are what a deletion left that failed.
+  const [queue] = store.queues(topic)
+  if (!existed && queue === undefined) return
   offsets.removeTopic(topic)
   popping?.removeTopic(topic)
   counts.forgetTopic(topic)

@@ -171,11 +171,12 @@ export class Topics {
   }
 
   /**
-   * Undefined if the file has all changes; else a promise for that. A message is acknowledged only after its topic is stored, so that
-   * no crash leaves messages without a topic.
+   * Undefined if the file has all changes; else a promise for that, also after a write that failed. A message is acknowledged only
+   * after its topic is stored, so that no crash leaves messages without a topic.
    * @throws the error of the file system
    */
   saved(): Promise<void> | undefined {
+    if (this.#saving === undefined && this.#file.isBehind) this.#save()
     return this.#saving
   }
 
