@@ -115,6 +115,30 @@ test('a message is recalled by the handle of its receipt', async t => {
   await assert.rejects(recall({ topic: 'Orders', recallHandle }), { responseCode: 604, remark: /timestamp invalid/ })
 })
 
+test('a message that its producer has sent twice is recalled with its copy', async t => {
+  const mq = await brokerInMemory(t, { recallMessageEnable: true })
+  const given = properties({ TIMER_DELIVER_MS: mq.clock.now() + 60_000 })
+  const { header: sent } = await sendMessage(mq, { properties: given }, 'recalled')
+  await sendMessage(mq, { properties: given }, 'recalled')
+  const header = { topic: 'Orders', recallHandle: sent.recallHandle ?? '' }
+  await mq.client.call(mq.brokerAddress, sendRequests.RECALL_MESSAGE, { header })
+  await passes(mq, 62_000)
+  assert.deepEqual(await bodiesIn(mq), [])
+})
+
+test('a message is delivered even if its properties leave no room for the times of its wait', async t => {
+  const mq = await brokerInMemory(t)
+  // The longest that is accepted.
+  for (let length = 32_767; ; length -= 10) {
+    const given = properties({ TIMER_DELAY_SEC: 10, LONG: 'x'.repeat(length) })
+    const isStored = await sendMessage(mq, { properties: given }).then(() => true, () => false) // biome-ignore format: one thought
+    if (isStored) break
+  }
+  await passes(mq, 11_000)
+  const [message] = await messagesIn(mq, 'Orders', 1)
+  assert.deepEqual([String(message?.body), message?.properties.has('TIMER_ENQUEUE_MS')], ['hello', false])
+})
+
 test('a message that is being stored again while it waits for days is recalled, too', async t => {
   const disk = new StoppableDisk(t)
   const mq = await brokerInMemory(t, { disk, flushDiskType: 'SYNC_FLUSH', recallMessageEnable: true })

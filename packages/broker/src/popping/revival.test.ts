@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { encodeMessage, type TopicConfig } from '@gantrymq/protocol'
 import { silent } from '@gantrymq/remoting'
 import { ManualClock } from '@gantrymq/remoting/testing'
-import { APPENDED, BUSY, type ConsumeQueue } from '@gantrymq/store'
+import { APPENDED, BUSY, type ConsumeQueue, PROPERTIES_TOO_LONG } from '@gantrymq/store'
 import { OffsetTable } from '../offsets/offset-table.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { PopLedger, type PopQueue } from './pop-ledger.ts'
@@ -37,7 +37,7 @@ function record(position: number): Buffer {
 function fixture() {
   const clock = new ManualClock()
   const ledger = new PopLedger(() => ({ perQueue: 1000, total: 1000 }))
-  const state = { isBusy: false, hasGroup: true, hasMessages: true, stored: [] as string[] }
+  const state = { isBusy: false, mostProperties: 10, hasGroup: true, hasMessages: true, stored: [] as string[] }
   const revival = new Revival({
     ledger,
     store: {
@@ -46,9 +46,10 @@ function fixture() {
       messageAt: position => Promise.resolve(state.hasMessages ? record(position) : undefined),
     },
     writer: {
-      writeNow({ topic, body }: NewMessage) {
-        if (!state.isBusy) state.stored.push(`${topic} ${body.toString()}`)
-        const status = state.isBusy ? BUSY : APPENDED
+      writeNow({ topic, body, properties }: NewMessage) {
+        const fits = properties.size <= state.mostProperties
+        const status = state.isBusy ? BUSY : fits ? APPENDED : PROPERTIES_TOO_LONG
+        if (status === APPENDED) state.stored.push(`${topic} ${body.toString()}`)
         return { status, topic, positions: [0], queueOffset: 0, bytes: 0, safe: setImmediate() }
       },
     },
@@ -102,6 +103,14 @@ test('a store that is busy gets the message a second later', async () => {
   assert.deepEqual(state.stored, [])
   await passes(200)
   assert.deepEqual([state.stored.length, ledger.size], [1, 0])
+})
+
+test('a message whose properties leave no room for the time of its first pop comes again without it', async () => {
+  const { state, popped, passes } = fixture()
+  popped(7)
+  state.mostProperties = 0
+  await passes(1000)
+  assert.deepEqual(state.stored, ['%RETRY%billing_Orders 7'])
 })
 
 test('a message that is gone, or whose group is, is forgotten', async () => {

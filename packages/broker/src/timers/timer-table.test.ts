@@ -27,14 +27,13 @@ test('a message that waits for more than two days is stored again meanwhile', ()
   }
 })
 
-test('a message is cancelled by its key and its time', () => {
+test('a message is cancelled by its key, with all that have the same', () => {
   const table = new TimerTable(10)
-  table.add(timer(5000), 0)
+  for (let copies = 0; copies < 3; copies++) table.add(timer(5000), 0)
   table.add(timer(5000, 'Orders+u2'), 0)
-  assert.equal(table.cancel('Orders+u1', 6000), false)
-  assert.equal(table.cancel('Orders+u3', 5000), false)
-  assert.equal(table.cancel('Orders+u1', 5000), true)
-  assert.equal(table.cancel('Orders+u1', 5000), false)
+  assert.equal(table.cancel('Orders+u3'), false)
+  assert.equal(table.cancel('Orders+u1'), true)
+  assert.deepEqual([table.cancel('Orders+u1'), table.size], [false, 1])
   assert.deepEqual(
     table.takeDue(9000).map(({ key }) => key),
     ['Orders+u2'],
@@ -50,7 +49,7 @@ test('a message that is being stored can be cancelled: it does not wait on', () 
     table.add(timer(5000), 0)
     const [due] = table.takeDue(6000)
     assert.ok(due)
-    assert.deepEqual([table.isCancelled(due), table.cancel('Orders+u1', 5000)], [false, true])
+    assert.deepEqual([table.isCancelled(due), table.cancel('Orders+u1')], [false, true])
     assert.equal(table.isCancelled(due), true)
     waitOn(table, due)
     assert.deepEqual([table.size, table.takeDue(9000)], [0, []])
@@ -62,7 +61,18 @@ test('a message that was delivered cannot be cancelled', () => {
   table.add(timer(5000), 0)
   const [due] = table.takeDue(6000)
   assert.equal(due && table.end(due), true)
-  assert.equal(table.cancel('Orders+u1', 5000), false)
+  assert.equal(table.cancel('Orders+u1'), false)
+})
+
+test('of several messages with the same key, those that were not delivered can be cancelled', () => {
+  const table = new TimerTable(10)
+  for (let copies = 0; copies < 3; copies++) table.add(timer(5000), 0)
+  const [first, second, third] = table.takeDue(6000)
+  assert.equal(table.end(first ?? assert.fail()), true)
+  table.retry(second ?? assert.fail(), 7000)
+  assert.equal(table.cancel('Orders+u1'), true)
+  assert.equal(table.isCancelled(third ?? assert.fail()), true)
+  assert.deepEqual([table.size, table.takeDue(9000), table.cancel('Orders+u1')], [0, [], false])
 })
 
 test('a full table says so, until messages were delivered', () => {

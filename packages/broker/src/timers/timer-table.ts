@@ -6,7 +6,7 @@ export interface Timer {
   readonly due: number
   /** The property TIMER_OUT_MS of the message. */
   readonly outMs: number
-  /** See `cancelKeyOf`; empty if the message has no unique id. */
+  /** What cancels the message: what it is, and when it is due. Empty if the message has no unique id. */
   readonly key: string
   /** Of its record in the log. */
   readonly position: number
@@ -25,7 +25,8 @@ const ROLL_WINDOW_MS = 172_800_000
 export class TimerTable {
   readonly #maxTimers: number
   readonly #due = new DueSets<Timer>()
-  readonly #byKey = new Map<string, Timer>()
+  /** Several have the same key if a producer has sent a message again, not knowing whether it was stored. */
+  readonly #byKey = new Map<string, Timer | Set<Timer>>()
   /** Timers that were due, and whose messages are being stored. They can still be cancelled. */
   readonly #taken = new Set<Timer>()
   #size = 0
@@ -47,14 +48,16 @@ export class TimerTable {
     this.#put({ ...timer, due: dueAt(timer.outMs, now) })
   }
 
-  /** Cancels the message with this key that is due at this time. @returns whether there is one */
-  cancel(key: string, outMs: number): boolean {
-    const timer = this.#byKey.get(key)
-    if (timer?.outMs !== outMs) return false
+  /** Cancels the messages with this key. @returns whether there is one */
+  cancel(key: string): boolean {
+    const known = this.#byKey.get(key)
+    if (known === undefined) return false
     this.#byKey.delete(key)
-    if (this.#taken.delete(timer)) return true
-    this.#due.delete(timer)
-    this.#size--
+    for (const timer of known instanceof Set ? known : [known]) {
+      if (this.#taken.delete(timer)) continue
+      this.#due.delete(timer)
+      this.#size--
+    }
     return true
   }
 
@@ -84,14 +87,19 @@ export class TimerTable {
   /** Forgets a timer that was taken. @returns false if it was cancelled */
   end(timer: Timer): boolean {
     if (!this.#taken.delete(timer)) return false
-    if (this.#byKey.get(timer.key) === timer) this.#byKey.delete(timer.key)
+    const known = this.#byKey.get(timer.key)
+    if (known === timer) this.#byKey.delete(timer.key)
+    else if (known instanceof Set && known.delete(timer) && known.size === 0) this.#byKey.delete(timer.key)
     return true
   }
 
   #put(timer: Timer): void {
     this.#due.add(timer)
-    if (timer.key !== '') this.#byKey.set(timer.key, timer)
     this.#size++
+    if (timer.key === '') return
+    const known = this.#byKey.get(timer.key)
+    if (known instanceof Set) known.add(timer)
+    else this.#byKey.set(timer.key, known === undefined ? timer : new Set([known, timer]))
   }
 }
 

@@ -1,6 +1,6 @@
 import { decodeMessage, PROPERTY, type StoredMessage } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import { APPENDED, BUSY, type MessageStore, NOT_WRITABLE } from '@gantrymq/store'
+import { APPENDED, BUSY, type MessageStore, NOT_WRITABLE, PROPERTIES_TOO_LONG } from '@gantrymq/store'
 import type { MessageWriter, TimedMessages, Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { cancelKeyOf, deliveredAtTime, isTimed, rolled, timed } from './timed-message.ts'
@@ -41,15 +41,17 @@ export class Timers implements TimedMessages {
   accept(message: NewMessage): NewMessage | TimerRefusal | undefined {
     if (!isTimed(message)) return undefined
     const waiting = timed(message, this.#parts.clock.now(), this.#parts.maxDelayMs())
-    return typeof waiting === 'object' && this.#table.isFull ? TIMER_CONGESTED : waiting
+    if (typeof waiting !== 'object' || !this.#table.isFull) return waiting
+    // What cancels another message does not wait itself.
+    return waiting.properties.has(PROPERTY.TIMER_DEL_UNIQKEY) ? waiting : TIMER_CONGESTED
   }
 
   begin({ properties }: NewMessage, position: number): void {
     const now = this.#parts.clock.now()
     const outMs = Number(properties.get(PROPERTY.TIMER_OUT_MS))
     const cancelled = properties.get(PROPERTY.TIMER_DEL_UNIQKEY)
-    if (cancelled !== undefined) this.#table.cancel(cancelled, outMs)
-    else this.#table.add({ outMs, key: keyOf(properties), position, enqueuedAt: now }, now)
+    if (cancelled !== undefined) this.#table.cancel(keyOf(cancelled, outMs))
+    else this.#table.add({ outMs, key: ownKeyOf(properties, outMs), position, enqueuedAt: now }, now)
   }
 
   /** Begins the delivery of what is due. Call it every DUE_TICK_MS. */
@@ -109,7 +111,9 @@ export class Timers implements TimedMessages {
       log.error({ position }, 'a message that waited does not say where it is to be delivered, and was passed over')
       return true
     }
-    const written = writer.writeNow(message)
+    let written = writer.writeNow(message)
+    // The message counts more than what the broker says about its wait.
+    if (written.status === PROPERTIES_TOO_LONG) written = writer.writeNow({ ...message, properties: stored.properties })
     if (written.status === BUSY || written.status === NOT_WRITABLE) return false
     if (written.status === APPENDED) await this.#stored(message, written, stored, timer)
     else log.error({ position, status: written.status }, 'a message that waited is larger than messages may be now')
@@ -129,7 +133,12 @@ export class Timers implements TimedMessages {
   }
 }
 
-function keyOf(properties: ReadonlyMap<string, string>): string {
+/** @param cancelKey See `cancelKeyOf`. */
+function keyOf(cancelKey: string, outMs: number): string {
+  return `${cancelKey} ${outMs}`
+}
+
+function ownKeyOf(properties: ReadonlyMap<string, string>, outMs: number): string {
   const uniqueId = properties.get(PROPERTY.UNIQ_KEY)
-  return uniqueId === undefined ? '' : cancelKeyOf(properties.get(PROPERTY.REAL_TOPIC) ?? '', uniqueId)
+  return uniqueId === undefined ? '' : keyOf(cancelKeyOf(properties.get(PROPERTY.REAL_TOPIC) ?? '', uniqueId), outMs)
 }
