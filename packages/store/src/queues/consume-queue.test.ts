@@ -8,6 +8,7 @@ import { OpenFiles } from '../files/open-files.ts'
 import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queue.ts'
 import { findFiles } from './queue-files.ts'
 import { writeUnit } from './queue-unit.ts'
+import { TailMemory } from './tail-memory.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
 const FOLDER = '/store/consumequeue/Orders/3'
@@ -18,12 +19,12 @@ function openQueue(
   fileBytes = 400,
   maxTailBytes = 1 << 20,
 ): { queue: ConsumeQueue; shared: SharedByQueues } {
+  const blocks = new UnitBlocks(blockBytesFor(fileBytes, 20, 20_000), 4 * fileBytes)
   const shared = {
     files: new OpenFiles(disk, '/store'),
-    blocks: new UnitBlocks(blockBytesFor(fileBytes, 20, 20_000), 4 * fileBytes),
+    blocks,
+    tails: new TailMemory(blocks, maxTailBytes),
     unsaved: new UnsavedQueues(),
-    tailBytes: 0,
-    maxTailBytes,
     lastSerial: 0,
     fileBytes,
   }
@@ -66,21 +67,32 @@ function bytesOf(disk: Disk, name: string, from: number, to: number): string {
   return bytes.toString('hex')
 }
 
-test('without memory for tails a queue keeps its newest units, once all are written', async () => {
-  const { queue, shared } = openQueue(new MemoryDisk(), 20 * 300, 1000)
-  const view = { bytes: Buffer.alloc(0), at: 0 }
-  for (const max of [40, 50, 51, 250, 299, 300, 301, 330, 450, 600, 610, 1000]) {
-    putMany(queue, queue.maxOffset, max)
-    if (max === 250) assert.ok(shared.tailBytes > 1000)
-    queue.write()
-    assert.ok(shared.tailBytes <= 1000)
-    for (let offset = Math.max(max - 16, max - (max % 300)); offset < max; offset++) {
-      assert.ok(queue.unitsAt(offset, view) > 0, `unit ${offset} of ${max} is in memory`)
+for (const limit of [0, 1000]) {
+  test(`with ${limit} bytes for tails a queue keeps its newest units, once all are written`, async () => {
+    const { queue, shared } = openQueue(new MemoryDisk(), 20 * 300, limit)
+    const view = { bytes: Buffer.alloc(0), at: 0 }
+    for (const max of [40, 50, 51, 250, 258, 263, 269, 299, 300, 301, 330, 450, 600, 610, 1000]) {
+      putMany(queue, queue.maxOffset, max)
+      if (max === 250) assert.ok(shared.tails.bytes > 1000)
+      queue.write()
+      assert.ok(shared.tails.bytes <= 1000)
+      for (let offset = Math.max(max - 8, max - (max % 300)); offset < max; offset++) {
+        assert.ok(queue.unitsAt(offset, view) > 0, `unit ${offset} of ${max} is in memory`)
+      }
+      assert.deepEqual(await tagsOf(queue), range(0, max))
     }
-    assert.deepEqual(await tagsOf(queue), range(0, max))
+    queue.retire()
+    assert.equal(shared.tails.bytes, 0)
+  })
+}
+
+test('without memory for tails a queue that is written often stays in the smallest', () => {
+  const { queue, shared } = openQueue(new MemoryDisk(), 20 * 300, 0)
+  for (let offset = 0; offset < 1000; offset++) {
+    putMany(queue, offset, offset + 1)
+    assert.equal(shared.tails.bytes, offset % 300 === 0 && offset > 0 ? 2 * 320 : 320, `at ${offset}`)
+    queue.write()
   }
-  queue.retire()
-  assert.equal(shared.tailBytes, 0)
 })
 
 test('units are read from memory before they are written, and from the files after', async () => {

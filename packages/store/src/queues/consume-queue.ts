@@ -12,6 +12,7 @@ import {
   unitTagsCode,
   writeUnit,
 } from './queue-unit.ts'
+import { SMALLEST_TAIL, type Tail, type TailMemory } from './tail-memory.ts'
 import type { UnitBlocks } from './unit-blocks.ts'
 import { firstOf, recordEnd, UnitSearch } from './unit-search.ts'
 
@@ -28,10 +29,7 @@ export interface SharedByQueues {
   readonly files: OpenFiles
   readonly blocks: UnitBlocks
   readonly unsaved: UnsavedQueues
-  /** Bytes of all tails. */
-  tailBytes: number
-  /** Bytes of all tails above which a queue keeps only its newest units once all of them are in the files. */
-  readonly maxTailBytes: number
+  readonly tails: TailMemory
   /** Distinguishes the blocks of all queues that the store had since its start. */
   lastSerial: number
   /** Bytes of a file, a multiple of a unit. */
@@ -66,16 +64,8 @@ export interface Unit {
   readonly tagsCode: number | undefined
 }
 
-/** Units in memory that start at some unit of the queue. */
-interface Tail {
-  readonly bytes: Buffer
-  /** Offset of its first unit. */
-  readonly start: number
-}
-
-const SMALLEST_TAIL = 16 * UNIT_BYTES
 /** Units that a tail keeps when memory is short: enough for consumers that keep up. */
-const KEPT_UNITS = 16
+const KEPT_UNITS = SMALLEST_TAIL / 2
 const CLEAN = Number.POSITIVE_INFINITY
 const NO_TAILS: readonly Tail[] = []
 
@@ -183,7 +173,7 @@ export class ConsumeQueue {
       this.#beginAt(offset)
     }
     const tail = this.#tailWithRoom()
-    const at = (offset - tail.start) * UNIT_BYTES
+    const at = placeOf(tail, offset)
     writeUnit(tail.bytes, at, position, size, tagsCode)
     const extension = this.#extension
     if (extension?.isWritten === true) writeExtensionOffset(tail.bytes, at, extension.put(tagsCode, storeTimestamp))
@@ -211,45 +201,42 @@ export class ConsumeQueue {
 
   /** The tail, with room for a unit at `maxOffset`. */
   #tailWithRoom(): Tail {
+    const { tails } = this.#shared
     const tail = this.#tail
-    const blockEnd = (Math.floor(this.#maxOffset / this.#unitsPerBlock) + 1) * this.#unitsPerBlock
-    if (tail === undefined) {
-      const bytes = Math.min(SMALLEST_TAIL, (blockEnd - this.#maxOffset) * UNIT_BYTES)
-      return this.#replaceTail(Buffer.allocUnsafe(bytes), this.#maxOffset)
+    const next = this.#maxOffset
+    if (tail === undefined) return (this.#tail = tails.take(next, 1))
+    const used = next - tail.start
+    if (used > 0 && next % this.#unitsPerBlock === 0) {
+      this.#full = this.#full.concat(tail)
+      return (this.#tail = tails.take(next, tails.isScarce ? 1 : this.#unitsPerBlock))
     }
-    const used = (this.#maxOffset - tail.start) * UNIT_BYTES
-    if (used < tail.bytes.length) return tail
-    if (this.#maxOffset % this.#unitsPerBlock === 0) {
-      this.#full = [...this.#full, tail]
-      return this.#replaceTail(this.#shared.blocks.take(), this.#maxOffset)
+    if (used < tail.units) return tail
+    const kept = used / 2
+    if (tails.isScarce && this.#written >= next - kept) {
+      copyUnits(tail, next - kept, next, tail)
+      tail.start = next - kept
+      return tail
     }
-    const grown = Buffer.allocUnsafeSlow(Math.min(used * 2, (blockEnd - tail.start) * UNIT_BYTES))
-    tail.bytes.copy(grown, 0, 0, used)
-    return this.#replaceTail(grown, tail.start)
+    return this.#moveTo(tails.take(tail.start, used * 2), tail)
   }
 
-  #replaceTail(bytes: Buffer, start: number): Tail {
-    this.#shared.tailBytes += bytes.length - (this.#tail?.bytes.length ?? 0)
-    return (this.#tail = { bytes, start })
+  /** Moves the units that both have room for to another tail. */
+  #moveTo(other: Tail, tail: Tail): Tail {
+    copyUnits(tail, other.start, this.#maxOffset, other)
+    this.#shared.tails.release(tail)
+    return (this.#tail = other)
   }
 
   #dropTail(): void {
-    this.#shared.tailBytes -= this.#tail?.bytes.length ?? 0
+    if (this.#tail !== undefined) this.#shared.tails.release(this.#tail)
     this.#tail = undefined
   }
 
-  /** Gives back the memory of older units of the tail, if the tails of all queues take too much and these are in the files. */
-  #shortenTail({ bytes, start }: Tail): void {
-    const { tailBytes, maxTailBytes } = this.#shared
-    if (tailBytes <= maxTailBytes) return
-    // A tail does not cross the end of a block.
-    const blockStart = this.#maxOffset - (this.#maxOffset % this.#unitsPerBlock)
-    const first = Math.max(start, blockStart, this.#maxOffset - KEPT_UNITS)
-    const room = Math.min(2 * KEPT_UNITS, blockStart + this.#unitsPerBlock - first) * UNIT_BYTES
-    if (room >= bytes.length) return
-    const shorter = Buffer.allocUnsafe(room)
-    bytes.copy(shorter, 0, (first - start) * UNIT_BYTES, (this.#maxOffset - start) * UNIT_BYTES)
-    this.#replaceTail(shorter, first)
+  /** Gives back the memory of older units of the tail, if the tails of all queues take too much. All units must be in the files. */
+  #shortenTail(tail: Tail): void {
+    const { tails } = this.#shared
+    if (!tails.isScarce || tail.units <= SMALLEST_TAIL) return
+    this.#moveTo(tails.take(Math.max(tail.start, this.#maxOffset - KEPT_UNITS), 1), tail)
   }
 
   /**
@@ -262,7 +249,7 @@ export class ConsumeQueue {
     const tail = this.#tail
     if (tail !== undefined && offset >= tail.start) return viewOf(tail, offset, this.#maxOffset, view)
     for (const full of this.#full) {
-      const end = full.start + full.bytes.length / UNIT_BYTES
+      const end = this.#blockEndOf(full)
       if (offset >= full.start && offset < end) return viewOf(full, offset, end, view)
     }
     const block = Math.floor(offset / this.#unitsPerBlock)
@@ -346,12 +333,9 @@ export class ConsumeQueue {
     this.#extension?.write()
     while (this.#full.length > 0) {
       const full = this.#full[0] as Tail
-      const end = full.start + full.bytes.length / UNIT_BYTES
-      this.#writeFrom(full, end)
+      this.#writeFrom(full, this.#blockEndOf(full))
       this.#full = this.#full.length === 1 ? NO_TAILS : this.#full.slice(1)
-      if (full.bytes.length === this.#shared.blocks.blockBytes) {
-        this.#shared.blocks.add(this.#serial, full.start / this.#unitsPerBlock, full.bytes, full.bytes.length)
-      }
+      this.#shared.tails.handOver(full, this.#serial, full.start / this.#unitsPerBlock)
     }
     if (this.#tail !== undefined) {
       this.#writeFrom(this.#tail, this.#maxOffset)
@@ -360,10 +344,15 @@ export class ConsumeQueue {
     unsaved.toWrite.delete(this)
   }
 
-  #writeFrom({ bytes, start }: Tail, end: number): void {
+  /** Where the block ends that a tail is in. */
+  #blockEndOf({ start }: Tail): number {
+    return start - (start % this.#unitsPerBlock) + this.#unitsPerBlock
+  }
+
+  #writeFrom(tail: Tail, end: number): void {
     const from = this.#written
     if (from >= end) return
-    this.#files.write(bytes, (from - start) * UNIT_BYTES, (end - start) * UNIT_BYTES, from * UNIT_BYTES)
+    this.#files.write(tail.bytes, placeOf(tail, from), placeOf(tail, end), from * UNIT_BYTES)
     this.#written = end
     this.#shared.unsaved.bytes -= (end - from) * UNIT_BYTES
   }
@@ -432,7 +421,7 @@ export class ConsumeQueue {
     const { unsaved } = this.#shared
     while (this.#maxOffset < offset) {
       const tail = this.#tailWithRoom()
-      const at = (this.#maxOffset - tail.start) * UNIT_BYTES
+      const at = placeOf(tail, this.#maxOffset)
       fillPreBlank(tail.bytes.subarray(at, at + UNIT_BYTES))
       this.#maxOffset++
       unsaved.bytes += UNIT_BYTES
@@ -460,6 +449,7 @@ export class ConsumeQueue {
     unsaved.bytes -= (this.#maxOffset - this.#written) * UNIT_BYTES
     unsaved.toWrite.delete(this)
     this.#dropTail()
+    for (const full of this.#full) this.#shared.tails.release(full)
     this.#full = NO_TAILS
     this.#serial = ++this.#shared.lastSerial
   }
@@ -556,10 +546,20 @@ export class ConsumeQueue {
 
 const EMPTY = Buffer.alloc(0)
 
-function viewOf({ bytes, start }: Tail, offset: number, end: number, view: UnitsView): number {
-  view.bytes = bytes
-  view.at = (offset - start) * UNIT_BYTES
+function viewOf(tail: Tail, offset: number, end: number, view: UnitsView): number {
+  view.bytes = tail.bytes
+  view.at = placeOf(tail, offset)
   return end - offset
+}
+
+/** Where a unit is in the bytes of a tail. */
+function placeOf({ at, start }: Tail, offset: number): number {
+  return at + (offset - start) * UNIT_BYTES
+}
+
+/** Copies units to the start of another tail, or of the same. */
+function copyUnits(tail: Tail, from: number, to: number, into: Tail): void {
+  tail.bytes.copy(into.bytes, into.at, placeOf(tail, from), placeOf(tail, to))
 }
 
 function existsIn(bytes: Buffer, at: number, logStart: number): boolean {

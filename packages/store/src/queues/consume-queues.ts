@@ -10,6 +10,7 @@ import { ConsumeQueue, type SharedByQueues, UnsavedQueues } from './consume-queu
 import { QueueExtension, type SharedByExtensions } from './queue-extension.ts'
 import { findFiles, type FileRuns } from './queue-files.ts'
 import { UNIT_BYTES } from './queue-unit.ts'
+import { TailMemory } from './tail-memory.ts'
 import { blockBytesFor, UnitBlocks } from './unit-blocks.ts'
 
 export interface ConsumeQueuesOptions {
@@ -18,7 +19,7 @@ export interface ConsumeQueuesOptions {
   readonly folder: string
   /** Bytes of a file, a multiple of 20 [mappedFileSizeConsumeQueue]. */
   readonly fileBytes: number
-  /** Bytes of older units in memory, all queues together, and as many of the newest ones. Default 8 MiB. */
+  /** Bytes of older units in memory, all queues together, and half as many of the newest ones. Default 8 MiB. */
   readonly cacheBytes?: number
   /** Where the tags of units are kept beside the units. Default: in the units only. */
   readonly extension?: ExtensionOptions
@@ -63,7 +64,8 @@ export class ConsumeQueues implements DerivedData {
   readonly #shared: SharedByQueues
   readonly #extensionFolder: string
   readonly #sharedByExtensions: SharedByExtensions | undefined
-  readonly #topics = new Map<string, Map<number, ConsumeQueue>>()
+  /** By topic, and by id: a map for each topic would take as much memory as a queue. */
+  readonly #topics = new Map<string, ConsumeQueue[]>()
   /** Queues that had no units lately, with their maximum then. They give back their tails if it is still the same. */
   readonly #settling = new Map<ConsumeQueue, number>()
   /** Topics whose files are being removed. */
@@ -79,12 +81,12 @@ export class ConsumeQueues implements DerivedData {
     this.#disk = disk
     this.#clock = clock
     this.#log = log
+    const blocks = new UnitBlocks(blockBytesFor(fileBytes, UNIT_BYTES, UNIT_BLOCK), cacheBytes)
     this.#shared = {
       files: new OpenFiles(disk, dirname(folder)),
-      blocks: new UnitBlocks(blockBytesFor(fileBytes, UNIT_BYTES, UNIT_BLOCK), cacheBytes),
+      blocks,
+      tails: new TailMemory(blocks, cacheBytes / 2),
       unsaved: new UnsavedQueues(),
-      tailBytes: 0,
-      maxTailBytes: cacheBytes,
       lastSerial: 0,
       fileBytes,
     }
@@ -130,7 +132,7 @@ export class ConsumeQueues implements DerivedData {
   }
 
   find(topic: string, id: number): ConsumeQueue | undefined {
-    return this.#topics.get(topic)?.get(id)
+    return this.#topics.get(topic)?.[id]
   }
 
   /**
@@ -161,8 +163,8 @@ export class ConsumeQueues implements DerivedData {
       extension: this.#extensionOf(topic, id),
     })
     const queues = this.#topics.get(topic)
-    if (queues === undefined) this.#topics.set(topic, new Map([[id, queue]]))
-    else queues.set(id, queue)
+    if (queues !== undefined) queues[id] = queue
+    else this.#topics.set(topic, id === 0 ? [queue] : sparse(id, queue))
     return queue
   }
 
@@ -181,8 +183,9 @@ export class ConsumeQueues implements DerivedData {
 
   /** The queues of a topic, or all. */
   *all(topic?: string): Generator<ConsumeQueue> {
-    if (topic !== undefined) yield* this.#topics.get(topic)?.values() ?? []
-    else for (const queues of this.#topics.values()) yield* queues.values()
+    // An id may be any number, so not each index has a queue.
+    if (topic !== undefined) yield* Object.values(this.#topics.get(topic) ?? [])
+    else for (const queues of this.#topics.values()) yield* Object.values(queues)
   }
 
   /** How many queues had files at the start. Fewer than the last checkpoint counted: somebody removed some. */
@@ -363,6 +366,12 @@ async function syncAll(queues: readonly ConsumeQueue[], atOnce: number): Promise
     for (const queue of left) await queue.sync()
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
+}
+
+function sparse(id: number, queue: ConsumeQueue): ConsumeQueue[] {
+  const queues: ConsumeQueue[] = []
+  queues[id] = queue
+  return queues
 }
 
 /** Whether a topic can be a folder of its own below the folder of the queues. */

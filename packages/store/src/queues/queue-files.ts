@@ -187,7 +187,8 @@ export class QueueFiles {
       this.#addDiscarded(start)
       throw error
     }
-    this.#starts.push(start)
+    // An array that grows by `push` has room for 17 numbers.
+    this.#starts = this.#starts.concat(start)
     return file
   }
 

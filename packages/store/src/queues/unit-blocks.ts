@@ -67,9 +67,9 @@ export class UnitBlocks {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.blockBytes)
   }
 
-  /** Takes back memory of a block that was not added. */
+  /** Takes back memory of a block that was not added, if the limit leaves room for it. */
   release(bytes: Buffer): void {
-    if (this.#free.length < this.#limit) this.#free.push(bytes)
+    if (this.#blocks.size + this.#free.length < this.#limit) this.#free.push(bytes)
   }
 
   /**
