@@ -10,6 +10,7 @@ import {
   singleSeries,
 } from '@gantrymq/daemon'
 import type { MessageCounts } from '../statistics/message-counts.ts'
+import type { SampledCounts } from '../statistics/sampled-counts.ts'
 import type { BrokerStatus } from '../status.ts'
 
 export interface BrokerMetricsOptions {
@@ -101,9 +102,7 @@ function counter(name: string, help: string, samples: readonly Sample[]): Metric
   return { type: 'counter', name, help, samples }
 }
 
-type Tallies = ReadonlyMap<string, { readonly messages: number; readonly bytes: number }>
-
-function shown(tallies: Tallies, labelsOf: (key: string) => Readonly<Record<string, string>>) {
+function shown(tallies: SampledCounts, labelsOf: (key: string) => Readonly<Record<string, string>>) {
   const messages: Sample[] = []
   const bytes: Sample[] = []
   for (const [key, tally] of tallies) {

@@ -1,5 +1,5 @@
 import type { BrokerStats } from '@gantrymq/protocol'
-import { SampledCount, type Tally } from './sampled-count.ts'
+import { SampledCounts } from './sampled-counts.ts'
 
 /** Messages a second over the last seconds, minute and ten minutes; undefined where there was not enough time yet. */
 export interface Rates {
@@ -18,6 +18,9 @@ export interface DayTotals {
 /** Seconds between two samples of a topic or group. */
 const SAMPLE_SECONDS = 10
 const LONGEST_SECONDS = 600
+// The keys of the counts of the whole broker.
+const PUT = 'put'
+const GOT = 'got'
 
 /**
  * How many messages a broker has stored and delivered: in all, by topic, and by topic and group. Knows no clock: `tick` is called
@@ -32,19 +35,24 @@ export class MessageCounts {
   readonly missed = new TotalCount()
   /** Pulls of both kinds. */
   readonly asked = new TotalCount()
-  readonly #putByTopic = new Map<string, SampledCount>()
-  readonly #gotByGroup = new Map<string, SampledCount>()
-  readonly #sentBackByGroup = new Map<string, SampledCount>()
-  readonly #putByBroker = new SampledCount()
-  readonly #gotByBroker = new SampledCount()
+  /** What was stored by topic since the start. */
+  readonly putByTopic = new SampledCounts()
+  /** What was delivered by `topic@group` since the start. */
+  readonly gotByGroup = new SampledCounts()
+  readonly #sentBackByGroup = new SampledCounts()
+  readonly #byBroker = new SampledCounts()
   #failed = 0
   #seconds = 0
+
+  constructor() {
+    for (const key of [PUT, GOT]) this.#byBroker.add(key, 0, 0)
+  }
 
   /** Messages were stored. @param bytes Of their records. */
   stored(topic: string, messages: number, bytes: number): void {
     this.put.add(messages, bytes)
-    this.#putByBroker.add(messages, bytes)
-    add(this.#putByTopic, topic, messages, bytes)
+    this.#byBroker.add(PUT, messages, bytes)
+    this.putByTopic.add(topic, messages, bytes)
   }
 
   /** The store has refused a message, or lost it before it was acknowledged. */
@@ -62,8 +70,8 @@ export class MessageCounts {
     this.got.add(messages, bytes)
     this.found.add(1, bytes)
     this.asked.add(1, bytes)
-    this.#gotByBroker.add(messages, bytes)
-    add(this.#gotByGroup, keyOf(topic, group), messages, bytes)
+    this.#byBroker.add(GOT, messages, bytes)
+    this.gotByGroup.add(keyOf(topic, group), messages, bytes)
   }
 
   /** A pull has found no message. */
@@ -74,7 +82,7 @@ export class MessageCounts {
 
   /** A group has sent a message of a topic back. */
   sentBack(topic: string, group: string, bytes: number): void {
-    add(this.#sentBackByGroup, keyOf(topic, group), 1, bytes)
+    this.#sentBackByGroup.add(keyOf(topic, group), 1, bytes)
   }
 
   /**
@@ -85,19 +93,19 @@ export class MessageCounts {
   counter(name: string, key: string): BrokerStats | undefined {
     switch (name) {
       case 'BROKER_PUT_NUMS':
-        return this.#putByBroker.stats('messages')
+        return this.#byBroker.stats(PUT, 'messages')
       case 'BROKER_GET_NUMS':
-        return this.#gotByBroker.stats('messages')
+        return this.#byBroker.stats(GOT, 'messages')
       case 'TOPIC_PUT_NUMS':
-        return this.#putByTopic.get(key)?.stats('messages')
+        return this.putByTopic.stats(key, 'messages')
       case 'TOPIC_PUT_SIZE':
-        return this.#putByTopic.get(key)?.stats('bytes')
+        return this.putByTopic.stats(key, 'bytes')
       case 'GROUP_GET_NUMS':
-        return this.#gotByGroup.get(key)?.stats('messages')
+        return this.gotByGroup.stats(key, 'messages')
       case 'GROUP_GET_SIZE':
-        return this.#gotByGroup.get(key)?.stats('bytes')
+        return this.gotByGroup.stats(key, 'bytes')
       case 'SNDBCK_PUT_NUMS':
-        return this.#sentBackByGroup.get(key)?.stats('messages')
+        return this.#sentBackByGroup.stats(key, 'messages')
       default:
         return undefined
     }
@@ -105,35 +113,25 @@ export class MessageCounts {
 
   /** Messages stored in a topic, per second over the last minute. */
   putRate(topic: string): number {
-    return this.#putByTopic.get(topic)?.rate ?? 0
+    return this.putByTopic.rate(topic)
   }
 
   /** Messages of a topic delivered to a group, per second over the last minute. */
   getRate(topic: string, group: string): number {
-    return this.#gotByGroup.get(keyOf(topic, group))?.rate ?? 0
-  }
-
-  /** What was stored by topic since the start. */
-  get putByTopic(): ReadonlyMap<string, Tally> {
-    return this.#putByTopic
-  }
-
-  /** What was delivered by `topic@group` since the start. */
-  get gotByGroup(): ReadonlyMap<string, Tally> {
-    return this.#gotByGroup
+    return this.gotByGroup.rate(keyOf(topic, group))
   }
 
   /** Forgets a deleted topic. */
   forgetTopic(topic: string): void {
-    this.#putByTopic.delete(topic)
-    for (const table of [this.#gotByGroup, this.#sentBackByGroup]) {
+    this.putByTopic.delete(topic)
+    for (const table of [this.gotByGroup, this.#sentBackByGroup]) {
       for (const key of table.keys()) if (key.startsWith(`${topic}@`)) table.delete(key)
     }
   }
 
   /** Forgets a deleted group. */
   forgetGroup(group: string): void {
-    for (const table of [this.#gotByGroup, this.#sentBackByGroup]) {
+    for (const table of [this.gotByGroup, this.#sentBackByGroup]) {
       for (const key of table.keys()) if (key.endsWith(`@${group}`)) table.delete(key)
     }
   }
@@ -146,9 +144,8 @@ export class MessageCounts {
     this.missed.tick(day)
     this.asked.tick(day)
     if (++this.#seconds % SAMPLE_SECONDS !== 0) return
-    for (const count of [this.#putByBroker, this.#gotByBroker]) count.sample(this.#seconds)
-    for (const table of [this.#putByTopic, this.#gotByGroup, this.#sentBackByGroup]) {
-      for (const count of table.values()) count.sample(this.#seconds)
+    for (const counts of [this.#byBroker, this.putByTopic, this.gotByGroup, this.#sentBackByGroup]) {
+      counts.sample(this.#seconds)
     }
   }
 }
@@ -191,12 +188,6 @@ class TotalCount {
     const first = this.#samples.at(-1 - seconds)
     return last === undefined || first === undefined ? undefined : (last - first) / seconds
   }
-}
-
-function add(table: Map<string, SampledCount>, key: string, messages: number, bytes: number): void {
-  let count = table.get(key)
-  if (count === undefined) table.set(key, (count = new SampledCount()))
-  count.add(messages, bytes)
 }
 
 function keyOf(topic: string, group: string): string {
