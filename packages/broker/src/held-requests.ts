@@ -32,6 +32,8 @@ export interface HeldRequestsOptions<R extends HeldRequest, A> {
   readonly restMs?: (request: R) => number
   /** The size of an answer. */
   readonly bytesOf: (answer: A) => number
+  /** Length of the texts that a request keeps and that its peer may make as long as it likes. Default 0. */
+  readonly textOf?: (request: R) => number
   readonly turns: AnswerTurns
 }
 
@@ -61,6 +63,7 @@ export class HeldRequests<R extends HeldRequest, A> {
   readonly #byPeer = new Map<number, Set<Waiting<R, A>>>()
   readonly #due = new DueSets<Waiting<R, A>>()
   #size = 0
+  #textLength = 0
   #isClosed = false
 
   constructor(options: HeldRequestsOptions<R, A>) {
@@ -69,6 +72,11 @@ export class HeldRequests<R extends HeldRequest, A> {
 
   get size(): number {
     return this.#size
+  }
+
+  /** Of all requests: see `textOf`. */
+  get textLength(): number {
+    return this.#textLength
   }
 
   /** How many requests of a group wait for messages of this queue; below 0: of any queue. */
@@ -90,6 +98,7 @@ export class HeldRequests<R extends HeldRequest, A> {
     add(this.#byPeer, request.peer.id, waiting)
     this.#due.add(waiting)
     this.#size++
+    this.#textLength += this.#options.textOf?.(request) ?? 0
     if (this.#isClosed) this.#tryNow(waiting, 'last', now)
     return promise
   }
@@ -222,6 +231,7 @@ export class HeldRequests<R extends HeldRequest, A> {
     remove(this.#byPeer, waiting.peer.id, waiting)
     this.#due.delete(waiting)
     this.#size--
+    this.#textLength -= this.#options.textOf?.(waiting) ?? 0
   }
 }
 

@@ -195,6 +195,35 @@ test('while the disk does not answer, each request that must read it is refused 
   assert.equal((await calls.GET_EARLIEST_MSG_STORETIME()).code, 0)
 })
 
+test('pulls with long subscriptions are held as long as their texts have room, and those of a closed connection leave it', async t => {
+  const mq = await brokerInMemory(t)
+  await sendMessage(mq)
+  const subscription = `tag || ${'x'.repeat(60_000)}`
+  const pull = async (client: RemotingClient): Promise<number> => {
+    const header = { ...pullHeader(1), queueId: 1, sysFlag: pullFlags.subscription | pullFlags.suspend, suspendTimeoutMillis: 60_000, subscription } // biome-ignore format: one thought
+    const answer = client.call(mq.brokerAddress, consumeRequests.PULL_MESSAGE, { header }, { timeoutMs: 60_000 })
+    return answer.then(({ code }) => code, (error: unknown) => (error as ResponseError).responseCode ?? -1) // biome-ignore format: one thought
+  }
+  const hoard = async (): Promise<number[]> => {
+    const client = new RemotingClient({ clock: mq.clock, dial: mq.dial })
+    const codes: number[] = []
+    for (let n = 0; n < 1200; n++) {
+      void pull(client).then(code => codes.push(code))
+      if (n % 100 === 0) await settle()
+    }
+    await settle()
+    assert.equal(mq.broker.status.heldPulls, 1200 - codes.length)
+    await client.close()
+    await settle()
+    return codes.filter(code => code !== -1)
+  }
+  const refused = await hoard()
+  assert.ok(refused.length > 50 && refused.length < 150, `${refused.length} were refused`)
+  assert.deepEqual(new Set(refused), new Set([2]))
+  assert.equal(mq.broker.status.heldPulls, 0)
+  assert.equal((await hoard()).length, refused.length)
+})
+
 /** Waits for answers: on a busy machine they take more turns of the event loop. */
 async function until(holds: () => boolean): Promise<void> {
   for (let n = 0; n < 20_000 && !holds(); n++) await turn()

@@ -7,7 +7,7 @@ import { isToolGroup } from '../groups/group-table.ts'
 import type { TryReason } from '../held-requests.ts'
 import { FAQ } from '../remarks.ts'
 import { coldBusy } from '../pulling/cold-reads.ts'
-import { type HeldPull, heldPullOf } from '../pulling/held-pull.ts'
+import { type HeldPull, heldPullOf, textLengthOf } from '../pulling/held-pull.ts'
 import { checkPull, forbiddenBy, type PullAllowed } from '../pulling/pull-checks.ts'
 import {
   bodyBytes,
@@ -34,6 +34,9 @@ export const pullHandlers: HandlersFor<PullRequests, BrokerContext> = {
     return refusedPull({ code: NO_PERMISSION, remark, forbiddenType: forbiddenBy.broker })
   },
 }
+
+/** Most characters of the texts of all held pulls, which consumers make as long as they like: of 200,000 pulls, 335 of each. */
+const MAX_HELD_TEXT = 64 << 20
 
 /** One result for all reads: what was found is copied in the same turn. */
 const found = new Found()
@@ -69,7 +72,8 @@ function heldIfEmpty(answer: PullAnswer, header: PullHeader, peer: Peer, context
   // Closed while its pull was read from the disk: it would be held until its time is over.
   if (!peer.isOpen) return answer
   // Answered with PULL_NOT_FOUND, the consumer would pull again at once.
-  if (!peer.mayHold || heldPulls.size >= maxHeldPulls) throw tooManyHeld(heldPulls.size)
+  const isFull = heldPulls.size >= maxHeldPulls || heldPulls.textLength + textLengthOf(header) > MAX_HELD_TEXT
+  if (!peer.mayHold || isFull) throw tooManyHeld(heldPulls.size)
   const forMs = longPollingEnable ? header.suspendTimeoutMillis : shortPollingTimeMills
   return held(heldPulls.hold(heldPullOf(header, peer), clock.elapsed(), forMs))
 }

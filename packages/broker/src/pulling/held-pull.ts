@@ -23,6 +23,7 @@ export const heldPullRules = {
   restMs: ({ scanFrom, header }: HeldPull): number =>
     scanFrom === header.queueOffset ? Number.POSITIVE_INFINITY : PASSED_OVER_MS,
   bytesOf: bodyBytes,
+  textOf: ({ header }: HeldPull): number => textLengthOf(header),
 } as const
 
 const noTopics: readonly string[] = []
@@ -30,4 +31,11 @@ const noTopics: readonly string[] = []
 export function heldPullOf(header: PullHeader, peer: Peer): HeldPull {
   const { topic, consumerGroup: group, queueId, queueOffset: scanFrom } = header
   return { topic, group, queueId, retryTopics: noTopics, peer, header, scanFrom }
+}
+
+/** The length of the texts of a pull, which are kept while it is held. Names of topics and groups are short. */
+export function textLengthOf(header: PullHeader): number {
+  const { subscription = '', expressionType = '', bname = '', ns = '', proxyFrowardClientId = '', liteTopic = '' } = header // biome-ignore format: one thought
+  const routing = bname.length + ns.length + proxyFrowardClientId.length + liteTopic.length
+  return subscription.length + expressionType.length + routing
 }
