@@ -35,7 +35,7 @@ export const gantry: Program<StandaloneOptions> = {
 
 function howToConnect({ options: { memory, dataDir }, nameServerAddress, brokerAddress }: Standalone): string {
   return `RocketMQ is ready. Name server ${nameServerAddress}, broker ${brokerAddress}, data in ${memory ? 'memory' : (dataDir ?? 'memory')}.
-  Node:    new Producer({ nameServers: '${nameServerAddress}' })
+  Node:    await Producer.start({ nameServers: '${nameServerAddress}', group: 'my-group' })
   Java:    producer.setNamesrvAddr("${nameServerAddress}")
   mqadmin: mqadmin clusterList -n ${nameServerAddress}
   Browser: http://${nameServerAddress}/ and http://${brokerAddress}/

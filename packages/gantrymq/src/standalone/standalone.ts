@@ -57,8 +57,7 @@ export class Standalone {
   /** Where clients find the name server: `host:port`. */
   get nameServerAddress(): string {
     const { bindAddress } = this.options
-    const host = ALL_INTERFACES.has(bindAddress) ? LOOPBACK : bindAddress
-    return `${host.includes(':') ? `[${host}]` : host}:${this.#nameServer.address.port}`
+    return ownAddress(bindAddress, this.#nameServer.address.port)
   }
 
   get port(): number {
@@ -83,6 +82,12 @@ export class Standalone {
   }
 }
 
+/** How programs of this machine reach a port. */
+function ownAddress(bindAddress: string, port: number): string {
+  const host = ALL_INTERFACES.has(bindAddress) ? LOOPBACK : bindAddress
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 function brokerOptions(
   options: StandaloneOptions,
   folder: string | undefined,
@@ -94,7 +99,7 @@ function brokerOptions(
   return {
     bindAddress,
     listenPort: brokerPort,
-    namesrvAddr: `${isEverywhere ? LOOPBACK : bindAddress}:${nameServerPort}`,
+    namesrvAddr: ownAddress(bindAddress, nameServerPort),
     ...(advertised !== null && { brokerIP1: advertised }),
     brokerName,
     brokerClusterName: clusterName,

@@ -24,6 +24,7 @@ test('a terminal gets the line when it changes, and loses it at the end', () => 
     () => ({ stored, delivered: 0, backlog: 0 }),
     clock,
   )
+  assert.deepEqual(written, [], 'what a program prints first must stay readable')
   clock.advance(3000)
   assert.deepEqual(written, ['\r\u001b[2Kin 0/s   out 0/s   backlog 0'])
   stored = 7

@@ -21,8 +21,8 @@ export class StatusLine implements Disposable {
     this.#terminal = terminal
     this.#traffic = traffic
     this.#last = traffic()
+    // Not at once: the program prints first how to connect.
     this.#timer = clock.every(EVERY_MS, () => this.#show())
-    this.#show()
   }
 
   #show(): void {
