@@ -1,5 +1,6 @@
 import { requestNames } from '@gantrymq/protocol'
 import { type Command, nearestWord, RemotingError } from '@gantrymq/remoting'
+import { checkKeys } from './check-keys.ts'
 import type { Fault, FaultyAnswer, Faults, SeenRequest } from './gateway/faults.ts'
 
 /** How many requests meet a fault, and from which on. */
@@ -36,6 +37,7 @@ export class BrokerFaults {
 
   /** The broker refuses the next requests, and does nothing for them. @throws RemotingError BAD_OPTION for an unknown name */
   next(request: string, { code = 1, remark = 'refused on purpose', ...limits }: RefusalOptions = {}): void {
+    checkNumber('code', code, -0x8000_0000, 0x7fff_ffff)
     this.#set(request, { answer: 'code', code, remark }, limits)
   }
 
@@ -51,6 +53,7 @@ export class BrokerFaults {
 
   /** The broker does what the next requests ask, and answers later. */
   delay(request: string, { ms, ...limits }: DelayOptions): void {
+    checkNumber('ms', ms, 0)
     this.#set(request, { answer: 'late', ms }, limits)
   }
 
@@ -61,6 +64,7 @@ export class BrokerFaults {
 
   /** The broker does what the next requests ask, and its answers are changed on their way. */
   alter(request: string, alter: AlterAnswer, limits: FaultLimits = {}): void {
+    if (typeof alter !== 'function') throw new RemotingError('BAD_OPTION', 'the answer is altered by a function')
     this.#set(request, { answer: 'altered', alter }, limits)
   }
 
@@ -70,6 +74,10 @@ export class BrokerFaults {
   }
 
   #set(request: string, answer: FaultyAnswer, limits: Pick<Fault, 'after' | 'handled' | 'times'>): void {
+    const { times = 1, after = 0 } = limits
+    checkKeys('a fault', limits, ['after', 'times', 'handled'])
+    if (times !== Number.POSITIVE_INFINITY) checkNumber('times', times, 1)
+    checkNumber('after', after, 0)
     this.#faults.set(namesOf(request), { ...answer, ...limits })
   }
 }
@@ -84,8 +92,14 @@ function namesOf(request: string): readonly string[] {
   const known = new Set(requestNames.values())
   if (!known.has(request)) {
     const nearest = nearestWord(request, known.keys())
-    const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`
+    const meant = nearest === undefined ? '; docs/protocol.md lists all' : `; did you mean ${nearest}?`
     throw new RemotingError('BAD_OPTION', `there is no request ${JSON.stringify(request)}${meant}`)
   }
   return FORMS[request] ?? [request]
+}
+
+function checkNumber(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return
+  const range = least < 0 ? '' : ` of ${least} or more`
+  throw new RemotingError('BAD_OPTION', `${name} is ${String(value)}: it must be a whole number${range}`)
 }

@@ -225,6 +225,69 @@ suite('a RocketMQ in a test', () => {
     )
   })
 
+  test('a group that the broker does not know is waited for, and an error names those that there are', async t => {
+    const mq = await started(t)
+    await producerOf(t, mq).then(producer => producer.send({ topic: 'Orders', body: 'one' }))
+    const waiting = mq.idle('billing')
+    const { received } = await consumerOf(t, mq)
+    await waiting
+    assert.deepEqual(received, ['one'])
+    await assert.rejects(mq.idle('biling', { timeoutMs: 50 }), {
+      message: 'the broker has not heard of a group biling in 50 ms: consumers are connected of billing',
+    })
+  })
+
+  test('mistyped options, spans and faults are refused with the name that was meant', async t => {
+    const mq = await started(t)
+    const cases: readonly (readonly [() => unknown, RegExp])[] = [
+      [() => startRocketMQ({ broker: { listenPort: 1 } as object }), /startRocketMQ chooses listenPort itself/],
+      [() => startRocketMQ({ brokers: {} } as object), /did you mean broker\?/],
+      [() => mq.advance({ hour: 2 } as object), /did you mean hours\?/],
+      [() => mq.advance(2000 as never), /a span is an object with days, hours/],
+      [() => mq.advance({ hours: Number.POSITIVE_INFINITY }), /time cannot pass by/],
+      [async () => mq.fail.next('SEND_MESSAGE', { time: 2 } as object), /did you mean times\?/],
+      [async () => mq.fail.hang('SEND_MESSAGE', { times: -1 }), /times is -1/],
+      [async () => mq.fail.next('SEND_MESSAGE', { code: 'SYSTEM_BUSY' } as object), /code is SYSTEM_BUSY/],
+      [async () => mq.fail.delay('SEND_MESSAGE', { ms: Number.NaN }), /ms is NaN/],
+      [async () => mq.fail.alter('SEND_MESSAGE', undefined as never), /by a function/],
+    ]
+    for (const [act, message] of cases) await assert.rejects(async () => act(), { code: 'BAD_OPTION', message })
+  })
+
+  test('a mistake in the function that alters an answer is what the client sees', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    mq.fail.alter('SEND_MESSAGE', () => {
+      throw new Error('not so')
+    })
+    await assert.rejects(
+      producer.send({ topic: 'Orders', body: 'one' }),
+      /alters the answer to SEND_\w+ failed: Error: not so/,
+    )
+  })
+
+  test('starts and ends that overlap happen one after the other, and nothing starts after the close', async t => {
+    const mq = await started(t)
+    const { nameServers } = mq.connection
+    await Promise.all([mq.reset(), mq.restartBroker(), mq.killBroker(), mq.reset()])
+    const producer = await producerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'one' })
+    const days = mq.advance({ days: 300 })
+    await Promise.all([mq.reset(), mq.close(), assert.rejects(days, /has been closed/)])
+    for (const act of [
+      () => mq.reset(),
+      () => mq.restartBroker(),
+      () => mq.messages('Orders'),
+      () => mq.advance({ ms: 1 }),
+    ])
+      await assert.rejects(act, /this RocketMQ has been closed/)
+    const late = Producer.start({ nameServers, group: 'late' })
+    t.after(async () => (await late).close())
+    await assert.rejects((await late).send({ topic: 'Orders', body: 'none' }), {
+      code: /NO_NAME_SERVER|CONNECT_FAILED|ROUTE_MISSING/,
+    })
+  })
+
   test('a reset forgets everything and keeps the address', async t => {
     const mq = await started(t)
     const { nameServers } = mq.connection

@@ -6,13 +6,27 @@ import { decodeMessage, type StoredMessage } from '@gantrymq/protocol'
 import { type Clock, RemotingError } from '@gantrymq/remoting'
 import { type ConsumeQueue, Found, MemoryDisk, type MessageStore } from '@gantrymq/store'
 import { BrokerFaults } from './broker-faults.ts'
+import { checkKeys } from './check-keys.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { MovingClock } from './moving-clock.ts'
 
 export interface RocketMQOptions {
-  /** Options of the broker, with Apache's names: `{ autoCreateTopicEnable: false }`. */
-  readonly broker?: Omit<BrokerStartOptions, 'clock' | 'dial' | 'disk' | 'listen' | 'storePathRootDir'>
+  /** Options of the broker, with Apache's names: `{ autoCreateTopicEnable: false }`. Its port, disk and clock are given. */
+  readonly broker?: Omit<BrokerStartOptions, GivenOption>
 }
+
+/** Options that each broker here has anyway. */
+const givenOptions = [
+  'brokerIP1',
+  'clock',
+  'dial',
+  'disk',
+  'listen',
+  'listenPort',
+  'namesrvAddr',
+  'storePathRootDir',
+] as const
+type GivenOption = (typeof givenOptions)[number]
 
 /** What a client needs to use it: pass it on as options, `Producer.start({ ...mq.connection, group: 'shop' })`. */
 export interface RocketMQConnection {
@@ -83,6 +97,8 @@ const SMALL_FILES = {
  */
 export class RocketMQ {
   readonly #clock = new MovingClock()
+  /** The start or end of servers that was asked for last. They happen one after the other. */
+  #change: Promise<void> = Promise.resolve()
   readonly #options: RocketMQOptions
   readonly #brokerPort = new Gateway({ clock: this.#clock })
   /** Makes requests to the broker fail. */
@@ -101,6 +117,11 @@ export class RocketMQ {
 
   /** @internal */
   static async start(options: RocketMQOptions): Promise<RocketMQ> {
+    checkKeys('startRocketMQ', options, ['broker'])
+    for (const option of givenOptions) {
+      if (option in (options.broker ?? {}))
+        throw new RemotingError('BAD_OPTION', `startRocketMQ chooses ${option} itself`)
+    }
     const mq = new RocketMQ(options)
     try {
       await mq.#brokerPort.listen()
@@ -162,11 +183,14 @@ export class RocketMQ {
    * first.
    */
   async advance(span: Span): Promise<void> {
+    checkKeys('a span', span, ['days', 'hours', 'minutes', 'seconds', 'ms'])
     const { days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0 } = span
     const total = days * DAY + ((hours * 60 + minutes) * 60 + seconds) * SECOND + ms
-    if (!(total >= 0)) throw new RemotingError('BAD_OPTION', `time cannot pass by ${JSON.stringify(span)}`)
+    if (!(total >= 0 && total < Number.POSITIVE_INFINITY))
+      throw new RemotingError('BAD_OPTION', `time cannot pass by ${JSON.stringify(span)}`)
     await this.#settle(QUIET_TURNS)
     for (let left = total; left > 0; ) {
+      if (this.#closing !== undefined) throw new Error(CLOSED)
       left -= this.#clock.step(Math.min(left, STEP_MS))
       await this.#settle(left > 0 ? IDLE_TURNS : QUIET_TURNS)
     }
@@ -187,16 +211,16 @@ export class RocketMQ {
 
   /**
    * Resolves when a group has consumed all messages of its topics, and committed that. Time is moved as needed, so that retries come
-   * and consumers commit.
-   * @throws Error that names the queues with messages that are left
+   * and consumers commit. A group that the broker does not know yet is waited for.
+   * @throws Error that names the queues with messages that are left, or the groups that there are instead
    */
   async idle(group: string, { timeoutMs = 5000 }: IdleOptions = {}): Promise<void> {
     const end = performance.now() + timeoutMs
-    let lag = this.group(group).lag
+    let lag = this.#lagOf(group)
     for (let looks = 0; lag > 0; looks++) {
       if (performance.now() > end) throw new Error(this.#stuck(group, timeoutMs))
       await setTimeout(LOOK_MS)
-      const now = this.group(group).lag
+      const now = this.#lagOf(group)
       if (now < lag) looks = 0
       else if (looks >= LOOKS_BEFORE_STEP) {
         looks = 0
@@ -206,13 +230,29 @@ export class RocketMQ {
     }
   }
 
+  /** Infinite for a group that the broker does not know. */
+  #lagOf(group: string): number {
+    return this.#running.status.group(group) === undefined ? Number.POSITIVE_INFINITY : this.group(group).lag
+  }
+
   #stuck(group: string, timeoutMs: number): string {
+    if (this.#lagOf(group) === Number.POSITIVE_INFINITY) return this.#unknown(group, timeoutMs)
     const queues = [...this.#running.status.backlogs(group)]
       .filter(({ backlog }) => backlog > 0)
       .map(({ topic, queueId, backlog }) => `${backlog} in queue ${queueId} of ${topic}`)
     const { members } = this.group(group)
     const who = members === 0 ? 'no consumer of it is connected' : `consumers that are connected: ${members}`
     return `the group ${group} has not consumed everything in ${timeoutMs} ms: ${queues.join(', ')}; ${who}`
+  }
+
+  #unknown(group: string, timeoutMs: number): string {
+    const { status } = this.#running
+    const connected = new Set(
+      [...status.clients()].filter(({ role }) => role === 'consumer').map(client => client.group),
+    )
+    const others =
+      connected.size === 0 ? 'no consumer is connected' : `consumers are connected of ${[...connected].join(', ')}`
+    return `the broker has not heard of a group ${group} in ${timeoutMs} ms: ${others}`
   }
 
   /** What a group has consumed. A group that the broker does not know has no lag. */
@@ -255,19 +295,22 @@ export class RocketMQ {
    * that wait for a time of delivery, are gone; those with a delay level are kept.
    */
   async killBroker(): Promise<void> {
-    const broker = this.#running
-    this.stopBroker()
-    this.#broker = undefined
-    this.#disk = this.#disk.afterKill()
-    await broker.kill()
+    await this.#inTurn(async () => {
+      const broker = this.#running
+      this.stopBroker()
+      this.#broker = undefined
+      this.#disk = this.#disk.afterKill()
+      await broker.kill()
+    })
   }
 
   /** Starts the broker again after `killBroker`. One that runs is closed first, and stores everything. */
   async restartBroker(): Promise<void> {
-    if (this.#closing !== undefined) throw new Error(CLOSED)
-    this.stopBroker()
-    await this.#broker?.close()
-    await this.#startOwnBroker()
+    await this.#inTurn(async () => {
+      this.stopBroker()
+      await this.#broker?.close()
+      await this.#startOwnBroker()
+    })
   }
 
   /**
@@ -275,10 +318,20 @@ export class RocketMQ {
    * or they connect again.
    */
   async reset(): Promise<void> {
-    this.fail.clear()
-    await this.#stopServers()
-    this.#disk = this.#emptyDisk()
-    await this.#startServers()
+    await this.#inTurn(async () => {
+      this.fail.clear()
+      await this.#stopServers()
+      this.#disk = this.#emptyDisk()
+      await this.#startServers()
+    })
+  }
+
+  /** @throws Error if this has been closed */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(new Error(CLOSED))
+    const changed = this.#change.then(change)
+    this.#change = changed.catch(() => {})
+    return changed
   }
 
   async #stopServers(): Promise<void> {
@@ -293,7 +346,9 @@ export class RocketMQ {
   }
 
   async #close(): Promise<void> {
+    await this.#change
     await this.#stopServers()
+    this.#broker = undefined
     await this.#brokerPort.close()
     this.#clock[Symbol.dispose]()
   }

@@ -11,7 +11,7 @@ import {
   Outbox,
   REPLY_FLAG,
 } from '@gantrymq/remoting'
-import type { Fault, Faults, SeenRequest } from './faults.ts'
+import type { Fault, Faults, FaultyAnswer, SeenRequest } from './faults.ts'
 
 /** What a gateway tells its connections. */
 export interface LinkOptions {
@@ -60,6 +60,8 @@ class Frames {
 
 /** The opaque of the first request that a gateway makes itself. Servers count from 0. */
 const FIRST_OPAQUE = 1 << 30
+/** MESSAGE_ILLEGAL: a send that is refused with it is not tried again, so that a test sees the remark. */
+const NOT_RETRIED = 13
 /** How far the opaque of a wrong answer is off. */
 const WRONG_OPAQUE = 1_000_000
 
@@ -225,7 +227,7 @@ export class GatewayLink {
         send({ ...reply, code: fault.code, remark: fault.remark ?? null })
         break
       case 'altered':
-        send(fault.alter(reply, request))
+        this.#sendAltered(fault.alter, reply, request)
         break
       case 'late':
         await this.#wait(fault.ms)
@@ -242,6 +244,23 @@ export class GatewayLink {
       default:
         await this.#spoil(fault, encodeFrame(reply, new Outbox()))
     }
+  }
+
+  /** A mistake in a test's own function is for the client to see: no one else waits for it. */
+  #sendAltered(
+    alter: Extract<FaultyAnswer, { answer: 'altered' }>['alter'],
+    reply: Command,
+    request: SeenRequest,
+  ): void {
+    if (request.oneway) return
+    let frame: Buffer
+    try {
+      frame = encodeFrame(alter(reply, request), new Outbox())
+    } catch (error) {
+      const remark = `the function that alters the answer to ${request.name} failed: ${String(error)}`
+      frame = encodeFrame({ ...reply, code: NOT_RETRIED, remark, extFields: null, body: null }, new Outbox())
+    }
+    this.write(frame)
   }
 
   /** Applies a fault that leaves the request without a complete answer. */
