@@ -122,6 +122,9 @@ export interface MessageReaderParts {
   readonly repair: (queue: ConsumeQueue, offset: number) => Promise<void>
 }
 
+/** Why a read ends before its end: what must be read from the disk first, or a unit that leads to no record. */
+type Missing = 'units' | 'tags' | 'record' | 'repair'
+
 /** Bytes of units that one read looks at, at least: as in Apache's DefaultMessageStore.getMessage. */
 const MIN_SCANNED_BYTES = 16_000
 /**
@@ -158,22 +161,24 @@ export class MessageReader {
     { queue, offset, maxMessages, maxBytes, accepts, mayLoad = true }: ReadQuery,
     found: Found,
   ): ReadStatus | 'LOADING' {
-    const { log, limits, hotBytes, nextFile, repair } = this.#parts
+    const { log, limits, hotBytes, nextFile } = this.#parts
     const allowed = { maxMessages, maxBytes }
     const end = Math.min(found.maxOffset, offset + scannedUnits(maxMessages))
     let status: ReadStatus = 'NO_MATCHED_MESSAGE'
     let next = offset
     let skipTo = Number.NEGATIVE_INFINITY
     let position = 0
-    let load: (() => Promise<void>) | undefined
+    let at = 0
+    // No closure says what is missing: V8 would allocate the variables that it uses again for each message.
+    let missing: Missing | undefined
     scan: while (next < end) {
       const units = Math.min(queue.unitsAt(next, this.#view), end - next)
       if (units === 0) {
-        load = () => queue.load(next)
+        missing = 'units'
         break
       }
       const { bytes, at: first } = this.#view
-      for (let at = first; at < first + units * UNIT_BYTES; at += UNIT_BYTES, next++) {
+      for (at = first; at < first + units * UNIT_BYTES; at += UNIT_BYTES, next++) {
         position = unitPosition(bytes, at)
         const size = unitSize(bytes, at)
         if (position < skipTo || size === PRE_BLANK_SIZE) continue
@@ -181,7 +186,7 @@ export class MessageReader {
         if (accepts !== undefined) {
           const tags = queue.tagsCode(bytes, at)
           if (tags === 'LOADING') {
-            load = () => queue.loadTags(bytes, at)
+            missing = 'tags'
             break scan
           }
           if (!accepts(tags)) continue
@@ -193,11 +198,11 @@ export class MessageReader {
           continue
         }
         if (exists && !log.has(position, size)) {
-          load = () => log.load(position, size)
+          missing = 'record'
           break scan
         }
         if (!exists || !log.isRecord(position, size)) {
-          load = () => repair(queue, next)
+          missing = 'repair'
           break scan
         }
         found.add(position, size)
@@ -205,8 +210,8 @@ export class MessageReader {
         skipTo = Number.NEGATIVE_INFINITY
       }
     }
-    if (load !== undefined) {
-      const loading = mayLoad ? load() : undefined
+    if (missing !== undefined) {
+      const loading = mayLoad ? this.#load(missing, queue, next, at) : undefined
       if (found.count === 0) {
         found.loading = loading
         return 'LOADING'
@@ -216,6 +221,15 @@ export class MessageReader {
     }
     found.suggestSlave = log.safe - position > hotBytes
     return ended(found, status, next)
+  }
+
+  /** Loads what the unit with this offset, at `at` of the view, needs. */
+  #load(missing: Missing, queue: ConsumeQueue, offset: number, at: number): Promise<void> {
+    const { log, repair } = this.#parts
+    const { bytes } = this.#view
+    if (missing === 'units') return queue.load(offset)
+    if (missing === 'tags') return queue.loadTags(bytes, at)
+    return missing === 'record' ? log.load(unitPosition(bytes, at), unitSize(bytes, at)) : repair(queue, offset)
   }
 }
 

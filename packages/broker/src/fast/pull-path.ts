@@ -123,8 +123,8 @@ export class PullPath {
       suspendTimeoutMillis,
       subVersion,
       maxMsgBytes,
-      ...(fields.has(SUBSCRIPTION) && { subscription }),
-      ...(fields.has(EXPRESSION_TYPE) && { expressionType }),
+      subscription,
+      expressionType,
     }
   }
 

@@ -79,8 +79,17 @@ export function checkPull(header: PullHeader, rules: PullRules): PullAllowed | P
   if (queueId < 0 || queueId >= topic.readQueueNums) {
     return { code: INVALID_PARAMETER, remark: illegalQueueRemark(queueId, topic, rules.consumer) }
   }
-  const accepts = filterOfSubscription(subscriptionOfPull(header, rules, group))
+  const accepts = bringsAll(header) ? undefined : filterOfSubscription(subscriptionOfPull(header, rules, group))
   return typeof accepts === 'object' ? accepts : { group, topic, accepts }
+}
+
+/** Whether a pull brings a subscription to all messages, which needs no object: most of those that bring one do. */
+function bringsAll({ sysFlag, subscription = '', expressionType = 'TAG' }: PullHeader): boolean {
+  return (sysFlag & pullFlags.subscription) !== 0 && isTagType(expressionType) && isAll(subscription)
+}
+
+function isAll(expression: string): boolean {
+  return expression === '*' || expression === ''
 }
 
 function subscriptionOfPull(
@@ -145,7 +154,7 @@ export type TagFilter = ((tagsCode: number | undefined) => boolean) | undefined
 
 /** Source: Apache's ExpressionMessageFilter.isMatchedByConsumeQueue, which compares the low 32 bits. */
 export function tagFilter({ subString, codeSet, classFilterMode }: SubscriptionData): TagFilter {
-  if (classFilterMode || subString === '*' || subString === '') return undefined
+  if (classFilterMode || isAll(subString)) return undefined
   const codes = new Set(codeSet)
   return tagsCode => tagsCode === undefined || codes.has(tagsCode | 0)
 }

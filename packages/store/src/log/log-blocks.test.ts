@@ -82,3 +82,31 @@ test('a block that is read from the disk again is checked again', async () => {
   await blocks.load(record.position, record.size)
   assert.equal(blocks.isRecord(record.position, record.size), false)
 })
+
+test('a block that was pushed out and is read again is not checked again, but the heads of its records are', async () => {
+  const { disk, blocks, records } = await logOnDisk()
+  const [first, second] = records.filter(isInOneBlock) as [(typeof records)[0], (typeof records)[0]]
+  for (const { position, size } of [first, second]) assert.ok(blocks.isRecord(position, size))
+  const file = disk.open(FILE)
+  file.writeSync(Buffer.from('X'), 0, 1, first.position + 88)
+  file.writeSync(Buffer.from('X'), 0, 1, second.position)
+  await blocks.load(8192, 8192)
+  assert.equal(blocks.find(first.position), undefined)
+  await blocks.load(first.position, second.position + second.size - first.position)
+  assert.equal(blocks.isRecord(first.position, first.size), true)
+  assert.equal(blocks.isRecord(second.position, second.size), false)
+})
+
+test('what was found whole is forgotten with the file, and behind a cut', async () => {
+  for (const forget of ['dropBefore', 'dropFrom'] as const) {
+    const { disk, blocks, records } = await logOnDisk()
+    const record = records.find(isInOneBlock) as (typeof records)[0]
+    assert.ok(blocks.isRecord(record.position, record.size))
+    await blocks.load(8192, 8192)
+    assert.equal(blocks.find(record.position), undefined)
+    disk.open(FILE).writeSync(Buffer.from('X'), 0, 1, record.position + 88)
+    blocks[forget](forget === 'dropFrom' ? record.position : 8192)
+    await blocks.load(record.position, record.size)
+    assert.equal(blocks.isRecord(record.position, record.size), false, forget)
+  }
+})

@@ -4,8 +4,17 @@ import { FIXED_BYTES, readInt, readLong } from './record-layout.ts'
 
 /** Reads under way at the same time. More only wait for each other, and syncs wait behind them in libuv's pool. */
 const READS_AT_ONCE = 4
-/** A reader that goes on gets this many blocks ahead, while no more reads than this are under way. */
+/**
+ * A reader that goes on, and had to wait for a block, gets this many further ones, while no more reads than this are under way. It
+ * soon waits again, so that others, which read the same part of the log, catch up with it, and blocks are read once for all of them.
+ * With more, or with reads that begin before the reader has to wait, eight readers drifted apart by more than is kept in memory.
+ */
 const READ_AHEAD = 2
+/**
+ * Of so many forgotten blocks it is remembered which records were found whole, 2 KiB for a block of 1 MiB: the CRC is a third of the
+ * work of a pull, and groups that are behind read the same blocks one after the other.
+ */
+const REMEMBERED_BLOCKS = 1_024
 
 /** A piece of the log in memory. It never crosses the end of a file. */
 export class Block {
@@ -18,7 +27,7 @@ export class Block {
   /** Whether it was read from the file, and so may be damaged. */
   readonly isFromDisk: boolean
   /** A bit for each 64 bytes, in which at most one record begins: whether that record was found whole. */
-  #whole: Uint8Array | undefined
+  whole: Uint8Array | undefined
 
   constructor(number: number, start: number, end: number, bytes: Buffer, isFromDisk: boolean) {
     this.isFromDisk = isFromDisk
@@ -30,13 +39,13 @@ export class Block {
 
   /** Whether the record at `at` was found whole before. It does not say that a record begins there. */
   isWhole(at: number): boolean {
-    return this.#whole !== undefined && ((this.#whole[at >> 9] as number) & (1 << ((at >> 6) & 7))) !== 0
+    return this.whole !== undefined && ((this.whole[at >> 9] as number) & (1 << ((at >> 6) & 7))) !== 0
   }
 
   /** Notes that the record at `at`, all of which is in this block, is whole. */
   noteWhole(at: number): void {
-    this.#whole ??= new Uint8Array((this.bytes.length >> 9) + 1)
-    this.#whole[at >> 9] = (this.#whole[at >> 9] as number) | (1 << ((at >> 6) & 7))
+    this.whole ??= new Uint8Array((this.bytes.length >> 9) + 1)
+    this.whole[at >> 9] = (this.whole[at >> 9] as number) | (1 << ((at >> 6) & 7))
   }
 }
 
@@ -66,6 +75,8 @@ export class LogBlocks {
   readonly #free: Buffer[] = []
   readonly #reader = new RecordReader()
   #last: Block | undefined
+  /** `Block.whole` of blocks that were forgotten, by their number, the one that was forgotten first in front. */
+  readonly #whole = new Map<number, Uint8Array>()
   readonly #loading = new Map<number, Promise<void>>()
   #reading = 0
   readonly #waiting: (() => void)[] = []
@@ -170,12 +181,19 @@ export class LogBlocks {
 
   /** Forgets the blocks that begin at or behind `position`. */
   dropFrom(position: number): void {
-    for (const block of this.#blocks.values()) if (block.start >= position) this.#forget(block)
+    for (const block of this.#blocks.values()) {
+      if (block.end > position) block.whole = undefined
+      if (block.start >= position) this.#forget(block)
+    }
+    const first = this.#numberOf(position)
+    for (const number of this.#whole.keys()) if (number >= first) this.#whole.delete(number)
   }
 
   /** Forgets the blocks that end at or before `start`: their files are gone. */
   dropBefore(start: number): void {
     for (const block of this.#blocks.values()) if (block.end <= start) this.#forget(block)
+    const first = this.#numberOf(start)
+    for (const number of this.#whole.keys()) if (number < first) this.#whole.delete(number)
   }
 
   #numberOf(position: number): number {
@@ -192,6 +210,8 @@ export class LogBlocks {
     const start = this.#startOf(number)
     const fileEnd = start - (start % this.#segments.size) + this.#segments.size
     const block = new Block(number, start, Math.min(start + this.#blockBytes, fileEnd), bytes, isFromDisk)
+    block.whole = this.#whole.get(number)
+    this.#whole.delete(number)
     this.#blocks.set(number, block)
     return block
   }
@@ -216,6 +236,9 @@ export class LogBlocks {
     this.#blocks.delete(block.number)
     this.#free.push(block.bytes)
     if (this.#last === block) this.#last = undefined
+    if (block.whole === undefined) return
+    this.#whole.set(block.number, block.whole)
+    if (this.#whole.size > REMEMBERED_BLOCKS) this.#whole.delete(this.#whole.keys().next().value as number)
   }
 
   #load(number: number): Promise<void> {
