@@ -4,7 +4,9 @@ import { setImmediate } from 'node:timers/promises'
 import {
   consumeRequests,
   decodeMessages,
+  defaultGroupConfig,
   encodeBatch,
+  groupRequests,
   membershipRequests,
   nameServerRequests,
   offsetRequests,
@@ -285,4 +287,28 @@ test('a broker that may not be read says so to lite pull consumers, too', async 
   const mq = await brokerInMemory(t, { litePullMessageEnable: false, brokerPermission: 2 })
   const lite = mq.client.call(mq.brokerAddress, consumeRequests.LITE_PULL_MESSAGE, { header: pullOf().header! })
   await assert.rejects(lite, { responseCode: 16, remark: 'the broker[10.0.1.1] pulling message is forbidden' })
+})
+
+test('a batch that is too large is refused before its messages are looked at', async t => {
+  const mq = await brokerInMemory(t, { maxMessageSize: 1024 })
+  const messages = [...Array.from({ length: 50 }, () => new Map()), new Map([['DELAY', 'three']])]
+  const body = encodeBatch(messages.map(properties => ({ flag: 0, body: Buffer.alloc(20), properties })))
+  const { header } = sendInput({ batch: true })
+  const limit = 'msg body length limit 1024B, msg properties length limit 32KB.'
+  const remark = `the message is illegal, maybe msg body or properties length not matched. ${limit}`
+  const batch = { header, body }
+  await assert.rejects(send(mq, batch), { responseCode: responseCodes.MESSAGE_ILLEGAL, remark })
+})
+
+test('the group of a retry is looked at before its message, and a dead letter has no delay, as in Apache', async t => {
+  const mq = await brokerInMemory(t, { autoCreateSubscriptionGroup: false, rejectTransactionMessage: true })
+  const retry = sendInput({ topic: '%RETRY%shop', properties: 'DELAY\u0001three\u0002' }, '')
+  await assert.rejects(send(mq, retry), { responseCode: responseCodes.SUBSCRIPTION_GROUP_NOT_EXIST })
+  const half = sendInput({ properties: 'TRAN_MSG\u0001true\u0002' }, '')
+  await assert.rejects(send(mq, half), { responseCode: responseCodes.NO_PERMISSION })
+  const group = defaultGroupConfig('shop')
+  await mq.client.call(mq.brokerAddress, groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body: group })
+  const properties = 'DELAY\u0001three\u0002'
+  await send(mq, sendInput({ topic: '%RETRY%shop', reconsumeTimes: 17, properties }))
+  assert.equal(mq.broker.store.queue('%DLQ%shop', 0)?.maxOffset, 1)
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  brokerAdminRequests,
   consumeRequests,
   defaultGroupConfig,
   groupRequests,
@@ -119,4 +120,18 @@ test('a group that consumes in order has had its retries: what it sends to its r
   await mq.client.call(mq.brokerAddress, consumeRequests.LOCK_BATCH_MQ, { body })
   await sendMessage(mq, { ...toRetryTopic, reconsumeTimes: 1 })
   assert.equal((await messagesIn(mq, '%DLQ%payers', 0)).length, 1)
+})
+
+test('messages that are sent back are counted by their first topic, if it exists', async t => {
+  const mq = await brokerInMemory(t)
+  const { header: own } = await sendMessage(mq)
+  const { header: invented } = await sendMessage(mq, { properties: 'RETRY_TOPIC\u0001Nowhere\u0002' })
+  for (const { msgId } of [own, invented]) await sendBack(mq, { offset: positionOf(msgId) })
+  mq.clock.advance(10_000)
+  const count = (topic: string) =>
+    mq.client.call(mq.brokerAddress, brokerAdminRequests.VIEW_BROKER_STATS_DATA, {
+      header: { statsName: 'SNDBCK_PUT_NUMS', statsKey: `${topic}@payers` },
+    })
+  assert.equal((await count('Orders')).body?.statsMinute.sum, 1)
+  await assert.rejects(count('Nowhere'), { responseCode: 1 })
 })

@@ -44,17 +44,19 @@ function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
   return answer(context.waitingSends.write(given.body.length, write), message, queueId, context)
 }
 
+/** The checks of one message in Apache's order. @returns What stores it, and may be called again while the store is busy */
 function singleWriter(message: NewMessage, given: Send, context: BrokerContext): () => Written {
-  checkMessage(message, context)
   const stored = retried(message, given, context)
-  return () => write(stored, context)
-}
-
-function write(message: NewMessage, context: BrokerContext): Written {
-  if (!isHalf(message)) return context.writer.write(message)
-  if (!context.settings.options.rejectTransactionMessage) return context.transactions.begin(message)
-  const remark = `the broker[${context.host()}] sending transaction message is forbidden`
-  throw new ResponseError(responseCodes.NO_PERMISSION, remark)
+  if (!isHalf(stored)) {
+    checkMessage(stored, context)
+    return () => context.writer.write(stored)
+  }
+  if (context.settings.options.rejectTransactionMessage) {
+    const remark = `the broker[${context.host()}] sending transaction message is forbidden`
+    throw new ResponseError(responseCodes.NO_PERMISSION, remark)
+  }
+  checkMessage(stored, context)
+  return () => context.transactions.begin(stored)
 }
 
 /** A consumer may send a message that it could not consume as a new one: after too many times it becomes a dead letter. */
@@ -103,6 +105,8 @@ function batchWriter(message: NewMessage, context: BrokerContext): () => Written
     const remark = `batch request does not support retry group ${topic}`
     throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, remark)
   }
+  // Before the batch is taken apart: a message of a few bytes becomes an object of some hundred.
+  if (message.body.length > maxMessageSize) throw refusal(illegalMessage(maxMessageSize))
   const messages = messagesIn(message, maxMessageSize)
   if (transactionPart(sysFlag) !== 0 || messages.length === 0) throw refusal(illegalMessage(maxMessageSize))
   for (const { properties } of [message, ...messages]) {
