@@ -343,6 +343,17 @@ test('an ordered pop that is repeated with the same attempt gets the same messag
   assert.deepEqual(Object.fromEntries(readOrderCounts(again.header.orderCountInfo ?? '')), { '0@1': 0 })
 })
 
+test('a pop and a peek of all queues take as many bytes as fit into a frame, and the rest comes with the next', async t => {
+  const mq = await brokerInMemory(t)
+  for (let queueId = 0; queueId < 4; queueId++) await sendMessage(mq, { queueId }, 'x'.repeat(3_000_000))
+  const { header, body } = await mq.client.call(mq.brokerAddress, popRequests.PEEK_MESSAGE, {
+    header: { consumerGroup: GROUP, topic: 'Orders', queueId: -1, maxMsgNums: 32 },
+  })
+  assert.deepEqual([decodeMessages(body ?? Buffer.alloc(0)).length, header.restNum], [2, 4])
+  const [first, second] = [await pop(mq), await pop(mq)]
+  assert.deepEqual([first, second].map(each => [bodiesOf(each).length, each.header.restNum]), [[2, 2], [2, 0]]) // biome-ignore format: one thought
+})
+
 test('a notification says at once that there are messages, or waits for them', async t => {
   const mq = await brokerInMemory(t)
   await sendMessage(mq)
@@ -388,6 +399,20 @@ test('a group that has popped too much gets nothing more until it acknowledges',
   await settle()
   await acknowledge(mq, first)
   assert.deepEqual(bodiesOf(await waiting), ['c'])
+})
+
+test('a pop that waits because its group has popped too much gets messages when those have come again', async t => {
+  const mq = await brokerInMemory(t, { popInflightMessageThreshold: 1 })
+  for (const body of ['a', 'b']) await sendMessage(mq, { queueId: 0 }, body)
+  assert.deepEqual(bodiesOf(await pop(mq)), ['a'])
+  const bodies: string[] = []
+  for (let pops = 0; pops < 2; pops++) {
+    void pop(mq, { pollTime: 30_000, bornTime: mq.clock.now() }).then(reply => bodies.push(...bodiesOf(reply)))
+  }
+  await settle()
+  mq.clock.advance(INVISIBLE_MS + 100)
+  await settle()
+  assert.deepEqual(bodies.toSorted(), ['a', 'b'])
 })
 
 test('the messages of a deleted topic do not come again, and its retry topic is deleted with it', async t => {

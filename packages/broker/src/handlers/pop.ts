@@ -86,8 +86,8 @@ export const popHandlers: PopHandlers = {
     const popping = poppingOf(context)
     if (body === null || body.acks.length === 0) throw new ResponseError(NO_MESSAGE, '')
     let unknown: ResponseError | undefined
-    for (const each of body.acks.flatMap(ack => acksIn(ack, context))) {
-      unknown = acknowledge(each, peer, popping, context) ?? unknown
+    for (const ack of body.acks) {
+      for (const each of acksIn(ack, context)) unknown = acknowledge(each, peer, popping, context) ?? unknown
     }
     // As in Apache, all others are acknowledged.
     if (unknown !== undefined) throw unknown
@@ -249,14 +249,16 @@ interface Ack {
 }
 
 /** The messages that one entry of a batch acknowledges. Offsets that the queue does not have are left out, as in Apache. */
-function acksIn(ack: BatchAck, context: BrokerContext): Ack[] {
+function* acksIn(ack: BatchAck, context: BrokerContext): Generator<Ack> {
   const { consumerGroup: group, queueId, startOffset, popTime, reviveQueueId, bits } = ack
   const retry = ack.retry === '1' || ack.retry === '2' ? ack.retry : '0'
   const queue = { topic: popTopic(retry, ack.topic, group), group, queueId }
   const { minOffset, maxOffset } = rangeOf(queue, context)
   const isOrdered = reviveQueueId === POP_ORDER_REVIVE_QUEUE
-  const offsets = bits.map(bit => startOffset + bit).filter(offset => offset >= minOffset && offset <= maxOffset)
-  return offsets.map(offset => ({ queue, offset, popTime, isOrdered }))
+  for (const bit of bits) {
+    const offset = startOffset + bit
+    if (offset >= minOffset && offset <= maxOffset) yield { queue, offset, popTime, isOrdered }
+  }
 }
 
 /** @returns the refusal of an ordered message that the group has not popped */

@@ -56,6 +56,7 @@ export interface PopClock {
 
 /** What the pop of one queue takes besides its request. */
 interface QueuePop extends PopRequest {
+  readonly maxBytes: number
   readonly clock: PopClock
 }
 
@@ -70,7 +71,11 @@ interface QueueResult {
 const REVIVE_QUEUES = 8
 /** Where the queue offset is in a record. */
 const OFFSET_AT = 20
-const MAX_BYTES = Number.MAX_SAFE_INTEGER
+/**
+ * Bytes of messages after which a pop or a peek reads no further queue. Apache has no such limit: a message of 4 MiB from each queue
+ * is more than a client takes in a frame, and comes again and again.
+ */
+const MAX_BYTES = 4 << 20
 
 /**
  * Hands out messages: Apache's PopMessageProcessor. What is handed out is noted, and the offset of its group moves on, in the turn of
@@ -90,10 +95,11 @@ export class PopReader {
     const reviveQueueId = request.isOrdered ? POP_ORDER_REVIVE_QUEUE : this.#pops++ % REVIVE_QUEUES
     const parts: PoppedPart[] = []
     let left = request.max
+    let leftBytes = MAX_BYTES
     let rest = 0
     let loading: Promise<void> | undefined
     for (const queue of this.#queuesOf(request)) {
-      const result = this.#popQueue(queue, { ...request, max: left, clock })
+      const result = this.#popQueue(queue, { ...request, max: left, maxBytes: leftBytes, clock })
       rest += result.rest
       // The caller waits for the first read; the next pop meets the failure of another one.
       if (loading === undefined) loading = result.loading
@@ -101,6 +107,7 @@ export class PopReader {
       if (result.part === undefined) continue
       parts.push(result.part)
       left -= result.part.offsets.length
+      for (const { length } of result.part.records) leftBytes -= length
     }
     if (parts.length === 0 && loading !== undefined) return loading
     // What could not be read now is read by the next pop. If the disk fails, that pop fails.
@@ -125,6 +132,7 @@ export class PopReader {
     request: Pick<PopRequest, 'topic' | 'group' | 'queueId' | 'max'>,
   ): Promise<Pick<PopResult, 'rest'> & { readonly records: readonly Buffer[] }> {
     const records: Buffer[] = []
+    let maxBytes = MAX_BYTES
     let rest = 0
     for (const id of this.#queuesOf({ ...request, isOrdered: false })) {
       const queue = this.#queue(id)
@@ -132,11 +140,14 @@ export class PopReader {
       const offset = Math.max(this.#offsetOf(id), queue.minOffset)
       rest += Math.max(queue.maxOffset - offset, 0)
       const maxMessages = request.max - records.length
-      if (maxMessages <= 0) continue
-      while (this.#parts.store.read({ queue, offset, maxMessages, maxBytes: MAX_BYTES }, this.#found) === 'LOADING') {
+      if (maxMessages <= 0 || maxBytes <= 0) continue
+      while (this.#parts.store.read({ queue, offset, maxMessages, maxBytes }, this.#found) === 'LOADING') {
         await this.#found.loading
       }
-      records.push(...this.#records())
+      for (const record of this.#records()) {
+        records.push(record)
+        maxBytes -= record.length
+      }
     }
     return { rest, records }
   }
@@ -163,15 +174,15 @@ export class PopReader {
 
   #popQueue(id: PopQueue, request: QueuePop): QueueResult {
     const { offsets, ordered, ledger, store } = this.#parts
-    const { isOrdered, attemptId, accepts, clock } = request
+    const { isOrdered, attemptId, maxBytes, accepts, clock } = request
     const queue = this.#queue(id)
     const start = this.#beginningOf(id, request.initMode)
     if (queue === undefined) return { rest: 0 }
     if (isOrdered && ordered.isBlocked(id, attemptId, clock.elapsed)) return { rest: 0 }
     const maxMessages = Math.min(request.max, isOrdered ? request.max : ledger.room(id))
-    if (maxMessages <= 0) return { rest: Math.max(queue.maxOffset - start, 0) }
+    if (maxMessages <= 0 || maxBytes <= 0) return { rest: Math.max(queue.maxOffset - start, 0) }
     const found = this.#found
-    const query = { queue, offset: start, maxMessages, maxBytes: MAX_BYTES, accepts }
+    const query = { queue, offset: start, maxMessages, maxBytes, accepts }
     let offset = start
     let status = store.read(query, found)
     if (status === 'OFFSET_TOO_SMALL' || status === 'OFFSET_OVERFLOW_BADLY') {

@@ -98,6 +98,7 @@ export class Popping {
       offsets,
       usesV2: () => options().enableRetryTopicV2,
       onRevived: (topic, bytes) => counts.stored(topic, 1, bytes),
+      onFreed: ({ topic, queueId }) => this.arrived(topic, queueId),
       clock,
       log,
     })

@@ -58,6 +58,7 @@ function fixture() {
     offsets: new OffsetTable(),
     usesV2: () => false,
     onRevived: () => {},
+    onFreed: () => {},
     clock,
     log: silent,
   })

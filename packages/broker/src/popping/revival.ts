@@ -14,7 +14,7 @@ import type { OffsetTable } from '../offsets/offset-table.ts'
 import type { MessageWriter } from '../sending/message-writer.ts'
 import { copyOf, type NewMessage } from '../sending/new-message.ts'
 import type { Topics } from '../topics/topics.ts'
-import type { PopLedger, PoppedMessage } from './pop-ledger.ts'
+import type { PopLedger, PoppedMessage, PopQueue } from './pop-ledger.ts'
 
 export interface RevivalParts {
   readonly ledger: PopLedger
@@ -27,6 +27,8 @@ export interface RevivalParts {
   readonly usesV2: () => boolean
   /** Called for each message that is stored again. */
   readonly onRevived: (topic: string, bytes: number) => void
+  /** Called when a group that had popped too much may pop from this queue again. */
+  readonly onFreed: (queue: PopQueue) => void
   readonly clock: Clock
   readonly log: Logger
 }
@@ -80,11 +82,13 @@ export class Revival {
 
   /** Never rejects. */
   async #revive(popped: PoppedMessage): Promise<void> {
-    const { ledger, clock, log } = this.#parts
+    const { ledger, onFreed, clock, log } = this.#parts
     if (!ledger.has(popped)) return
     try {
       if (await this.#storeAgain(popped)) {
+        const wasFull = ledger.room(popped.queue) === 0
         ledger.settle(popped)
+        if (wasFull) onFreed(popped.queue)
         return
       }
     } catch (error) {
