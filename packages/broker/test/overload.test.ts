@@ -11,12 +11,13 @@ import {
   pullFlags,
   queryRequests,
   readOffsetMessageId,
+  responseCodes,
   sendRequests,
   topicRequests,
 } from '@gantrymq/protocol'
 import { type CallInput, RemotingClient, request, type RequestDeclaration, ResponseError } from '@gantrymq/remoting'
 import { brokerInMemory } from './broker-in-memory.ts'
-import { messagesIn, sendMessage, settle } from './requests.ts'
+import { messagesIn, sendInput, sendMessage, settle } from './requests.ts'
 import { StoppableDisk } from './stoppable-disk.ts'
 
 const END_TRANSACTION = request({
@@ -222,6 +223,33 @@ test('pulls with long subscriptions are held as long as their texts have room, a
   assert.deepEqual(new Set(refused), new Set([2]))
   assert.equal(mq.broker.status.heldPulls, 0)
   assert.equal((await hoard()).length, refused.length)
+})
+
+test('while the disk does not store new topics, what needs them is answered after a moment', async t => {
+  const disk = new StoppableDisk(t)
+  const mq = await brokerInMemory(t, { disk })
+  await sendMessage(mq)
+  const goOn = disk.stop()
+  const codes: number[] = []
+  const note = async (answer: Promise<{ code: number }>): Promise<void> => {
+    const failed = (error: unknown) => ({ code: (error as ResponseError).responseCode })
+    codes.push((await answer.catch(failed)).code)
+  }
+  const topic = { topic: 'Bills', defaultTopic: 'TBW102', readQueueNums: 4, writeQueueNums: 4, perm: 6, topicFilterType: 'SINGLE_TAG', order: false } // biome-ignore format: one thought
+  const update = { header: topic }
+  const input = sendInput({ topic: 'New' })
+  const limit = { timeoutMs: 20_000 }
+  void note(mq.client.call(mq.brokerAddress, topicRequests.UPDATE_AND_CREATE_TOPIC, update, limit))
+  void note(mq.client.call(mq.brokerAddress, sendRequests.SEND_MESSAGE, input, limit))
+  await settle()
+  assert.deepEqual(codes, [])
+  mq.clock.advance(5000)
+  await settle()
+  const { FLUSH_DISK_TIMEOUT, SYSTEM_ERROR } = responseCodes
+  assert.deepEqual(codes.toSorted(), [SYSTEM_ERROR, FLUSH_DISK_TIMEOUT])
+  goOn()
+  await settle()
+  assert.equal((await sendMessage(mq, { topic: 'New' })).code, 0)
 })
 
 /** Waits for answers: on a busy machine they take more turns of the event loop. */

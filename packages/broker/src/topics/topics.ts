@@ -6,10 +6,12 @@ import {
   topicConfigTableBody,
   topicProblem,
 } from '@gantrymq/protocol'
-import { type Clock, type Logger, RemotingError } from '@gantrymq/remoting'
+import { type Clock, type Logger, RemotingError, within } from '@gantrymq/remoting'
 import { ConfigFile } from '../files/config-file.ts'
 import { type InnerTopic, type TopicChange, type TopicOfSend, type TopicSettings, TopicTable } from './topic-table.ts'
 
+/** How long what needs a topic waits until it is stored, milliseconds: as long as for a flush. */
+const SAVE_MS = 5000
 /** A topic that each broker makes and no operator needs. */
 const SELF_TEST_TOPIC = 'SELF_TEST_TOPIC'
 
@@ -173,7 +175,7 @@ export class Topics {
   /**
    * Undefined if the file has all changes; else a promise for that, also after a write that failed. A message is acknowledged only
    * after its topic is stored, so that no crash leaves messages without a topic.
-   * @throws the error of the file system
+   * @throws the error of the file system; RemotingError TIMEOUT if the write takes longer than 5 s, for all until it has ended
    */
   saved(): Promise<void> | undefined {
     if (this.#saving === undefined && this.#file.isBehind) this.#save()
@@ -205,11 +207,14 @@ export class Topics {
   }
 
   #save(): void {
-    const saving = this.#file.save()
+    const written = this.#file.save()
+    // One deadline for all that wait: what comes later does not wait for a disk that has stopped.
+    const saving = within(this.#options.clock, written, { timeoutMs: SAVE_MS }, 'storing the topics')
+    saving.catch(() => {})
     this.#saving = saving
     const end = (): void => {
       if (this.#saving === saving) this.#saving = undefined
     }
-    saving.then(end, end)
+    written.then(end, end)
   }
 }
