@@ -88,6 +88,12 @@ test('an emptied file is replaced by the state before its last change', async t 
   assert.equal(await left('topics.json'), older)
 })
 
+test('an emptied file without a copy is an empty table, and is reported', async t => {
+  const { table, lines } = await load(t, { 'topics.json': '' })
+  assert.equal(table.size, 0)
+  assert.deepEqual(lines, ['warn the topic file is empty, and has no copy: the table is empty'])
+})
+
 test('the file that Apache 4.9 leaves between its delete and its rename is used once', async t => {
   const { table, names } = await load(t, { 'topics.json.tmp': oneEntry, 'topics.json.bak': older })
   assert.equal(table.get('TopicA'), 4)

@@ -54,7 +54,7 @@ class TableFile<T> {
     await this.#files.removeLeftovers(this.#path)
     const text = await this.#read(this.#path)
     if (text === undefined) return this.#recoverMissing()
-    if (text.trim() === '') return (await this.#recover('.bak', 'is empty')) ?? this.#parse('')
+    if (text.trim() === '') return (await this.#recover('.bak', 'is empty')) ?? this.#empty()
     try {
       const table = this.#parse(text)
       this.#log.info({ path: this.#path, entries: this.#entriesOf(table) }, `load ${this.#what} table OK`)
@@ -70,6 +70,12 @@ class TableFile<T> {
     const recovered = await this.#recover('.tmp', 'is missing')
     if (recovered !== undefined) await this.#files.remove(`${this.#path}.tmp`)
     return recovered ?? this.#parse('')
+  }
+
+  /** A power failure leaves such a file if it was written by another program, which does not sync it. */
+  #empty(): T {
+    this.#log.warn({ path: this.#path }, `the ${this.#what} file is empty, and has no copy: the table is empty`)
+    return this.#parse('')
   }
 
   async #recoverCorrupt(reason: string): Promise<T> {
