@@ -2,7 +2,7 @@ import type { Logger } from '@gantrymq/remoting'
 import type { DerivedData } from './dispatched-record.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { StoreError } from './errors.ts'
-import { Checkpoint, type CheckpointTimes } from './files/checkpoint.ts'
+import { Checkpoint, type CheckpointContent, type CheckpointTimes } from './files/checkpoint.ts'
 import { storeErrorOf } from './files/disk-failure.ts'
 import type { KeyIndex } from './index/key-index.ts'
 import type { Flusher } from './log/flusher.ts'
@@ -85,7 +85,8 @@ export class Checkpoints {
 
   /** The checkpoint of a store whose files are all synced up to `end`. @throws the error of the disk */
   async writeLast(end: number): Promise<void> {
-    await this.#write(end, this.#times(), this.#parts.queues.countUnits)
+    const { queues, index } = this.#parts
+    await this.#write(end, this.#times(), { units: queues.countUnits, indexFiles: index.count })
   }
 
   /** Closes the file. */
@@ -135,14 +136,19 @@ export class Checkpoints {
     return { log: time, queues: time, index: time }
   }
 
-  async #write(mark: number, times: CheckpointTimes, units?: number): Promise<void> {
+  /** @param counts Of a store that is closed */
+  async #write(
+    mark: number,
+    times: CheckpointTimes,
+    counts?: Pick<CheckpointContent, 'units' | 'indexFiles'>,
+  ): Promise<void> {
     const { queues, index } = this.#parts
     await this.#file?.write({
       mark,
       times,
       queueFolders: queues.countDurable,
       indexFiles: index.countDurable,
-      ...(units !== undefined && { units }),
+      ...counts,
     })
   }
 }

@@ -37,6 +37,10 @@ class FakeLog implements LogBytes {
     this.loaded?.add(Math.floor(position / FILE))
   }
 
+  isGone(position: number): boolean {
+    return position < this.start
+  }
+
   exists(position: number, size: number): boolean {
     return position >= this.start && position + size <= this.safe
   }

@@ -192,7 +192,7 @@ export class MessageReader {
           if (!accepts(tags)) continue
         }
         const exists = size > 0 && size <= log.largestRecord && log.exists(position, size)
-        if (!exists && size > 0 && position >= 0 && position < log.start) {
+        if (!exists && size > 0 && position >= 0 && log.isGone(position)) {
           if (found.count === 0) status = 'MESSAGE_WAS_REMOVING'
           skipTo = nextFile(position)
           continue

@@ -177,6 +177,10 @@ export class MessageStore {
     for (const folder of ['commitlog', 'consumequeue']) disk.makeFolder(join(root, folder))
     await disk.syncFolder(root)
     await this.#segments.load(this.#lock.wasAborted)
+    const { folder, gaps } = this.#segments
+    for (const { from, to } of gaps) {
+      this.#options.log.error({ folder, from, to }, 'files of the commit log are missing between others')
+    }
     const [start, end] = [this.#segments.first?.start ?? 0, this.#segments.last?.end ?? 0]
     await this.#queues.load({ start, end }, this.#lock.wasAborted)
     if (this.#options.indexKeys) await this.#index.load(end)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import type { Logger } from '@gantrymq/remoting'
 import { ManualClock, numbersFrom } from '@gantrymq/remoting/testing'
 import { APPENDED } from './append-status.ts'
 import { Checkpoint } from './files/checkpoint.ts'
@@ -40,6 +41,12 @@ async function life(disk: FaultyDisk, sent: readonly string[] = [], options: Par
 /** Resolves when the first mark has been written. */
 async function checkpointMade(disk: FaultyDisk): Promise<void> {
   while (Checkpoint.open(disk, '/store').mark === undefined) await setImmediate()
+}
+
+/** Notes what is reported. */
+function notes(problems: string[]): Logger {
+  const note = (_fields: object, text: string) => void problems.push(text)
+  return { debug() {}, info() {}, warn: note, error: note }
 }
 
 const names = (from: number, count: number) => Array.from({ length: count }, (_, i) => `body ${from + i}`)
@@ -250,3 +257,64 @@ test('an index that claims records far behind the log does not hide the keys tha
   assert.equal((await second.store.queryKey('TopicA', 'body', limits)).records.length, 23)
   await second.store.close()
 })
+
+test('a file that is missing within the log is reported, and the messages of the others are read', async () => {
+  const disk = freshDisk()
+  const first = await life(disk, names(0, 100))
+  await first.store.close()
+  await disk.unlink('/store/commitlog/00000000000000004096')
+  const problems: string[] = []
+  const second = await life(disk, ['new'], { log: notes(problems) })
+  assert.deepEqual(problems, ['files of the commit log are missing between others'])
+  const left = await bodies(second.store, second.queue)
+  assert.ok(left.length > 60 && left.length < 100, `${left.length}`)
+  assert.deepEqual([left[0], left.at(-1)], ['body 0', 'new'])
+  await second.store.close()
+})
+
+test('the first file of a queue that is missing is built again from the log', async () => {
+  const disk = freshDisk()
+  const first = await life(disk, names(0, 50))
+  await first.store.close()
+  await disk.unlink('/store/consumequeue/TopicA/0/00000000000000000000')
+  const problems: string[] = []
+  const second = await life(disk, ['new'], { log: notes(problems) })
+  assert.deepEqual(problems, ['consume queues are missing or damaged'])
+  assert.deepEqual(await bodies(second.store, second.queue), [...names(0, 50), 'new'])
+  await second.store.close()
+})
+
+const spoilt: Record<string, (disk: FaultyDisk, path: string, bytes: Buffer) => unknown> = {
+  'is missing': (disk, path) => disk.unlink(path),
+  'is empty': (disk, path) => disk.open(path).truncate(0),
+  'is all zeros': (disk, path, bytes) => disk.open(path).writeSync(bytes.fill(0), 0, bytes.length, 0),
+  'has a wrong first time': (disk, path) => disk.open(path).writeSync(Buffer.of(1), 0, 1, 3),
+  'has a wrong last time': (disk, path) => disk.open(path).writeSync(Buffer.of(1), 0, 1, 8 + 3),
+  'has a wrong first position': (disk, path) => disk.open(path).writeSync(Buffer.of(77), 0, 1, 16 + 7),
+  'has a wrong last position': (disk, path) => disk.open(path).writeSync(Buffer.of(77), 0, 1, 24 + 7),
+  'counts too few entries': (disk, path) => disk.open(path).writeSync(Buffer.of(9), 0, 1, 36 + 3),
+}
+
+for (const [how, spoil] of Object.entries(spoilt)) {
+  test(`an index of which a file ${how} is reported, and built again from the log`, async () => {
+    // The first, one in the middle, the last.
+    for (const place of [0, 1, -1]) {
+      const disk = freshDisk()
+      const first = await life(disk, names(0, 100))
+      await first.store.close()
+      const files = disk.list('/store/index') ?? []
+      assert.ok(files.length > 2)
+      const { name, size } = files.at(place) ?? assert.fail()
+      await spoil(disk, `/store/index/${name}`, Buffer.alloc(size))
+      const problems: string[] = []
+      const { store } = await life(disk, [], { log: notes(problems) })
+      assert.ok(problems.includes('the key index is damaged or missing'), `${place}: ${problems.join()}`)
+      const limits = { max: 64, begin: 0, end: Number.MAX_SAFE_INTEGER }
+      assert.equal((await store.queryKey('TopicA', 'body', { ...limits, max: 200 })).records.length, 100)
+      await store.close()
+      const again: string[] = []
+      await (await life(disk, [], { log: notes(again) })).store.close()
+      assert.deepEqual(again, [])
+    }
+  })
+}

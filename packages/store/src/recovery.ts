@@ -6,7 +6,8 @@ import type { SegmentList } from './files/segment-list.ts'
 import type { KeyIndex } from './index/key-index.ts'
 import { type RecoveryStart, settleEnd, startByApachesRule } from './log/log-recovery.ts'
 import { LogScan, type LogScanOptions } from './log/log-scan.ts'
-import type { RecordReader } from './log/record-check.ts'
+import { type RecordReader, storeTimeAt } from './log/record-check.ts'
+import { FIXED_BYTES, readLong } from './log/record-layout.ts'
 import { RecordProperties } from './log/record-properties.ts'
 import { tagsCodeOf } from './log/record-writer.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -120,6 +121,8 @@ export class Recovery {
     const { queues, index, checkpoint, segments, wasAborted } = this.#parts
     if (segments.first === undefined) return false
     const { queueFolders, indexFiles, units } = checkpoint
+    // After a crash the newest file is computed from its entries.
+    if (!wasAborted) await index?.check(position => storeTimeAtPosition(segments, position))
     const areUnitsLost = !wasAborted && units !== undefined && units !== queues.countUnits
     const areQueuesLost = queues.found < queueFolders || areUnitsLost
     const isIndexLost = index !== undefined && (index.found < indexFiles || !index.isComplete)
@@ -222,6 +225,16 @@ export class Recovery {
       if (derived.unwritten > MAX_UNWRITTEN) while (derived.writeSome(WRITE_SLICE_MS));
     }
   }
+}
+
+/** Store time of the record at a position, milliseconds since the epoch; undefined if there is none. */
+async function storeTimeAtPosition(segments: SegmentList, position: number): Promise<number | undefined> {
+  const segment = segments.find(position)
+  const at = position - (segment?.start ?? 0)
+  if (segment === undefined || at + FIXED_BYTES > segment.size) return undefined
+  const head = Buffer.allocUnsafe(FIXED_BYTES)
+  await segment.read(head, 0, FIXED_BYTES, at)
+  return readLong(head, 28) === position ? storeTimeAt(head, 0) : undefined
 }
 
 function isAt(name: Buffer, bytes: Buffer, at: number, size: number): boolean {

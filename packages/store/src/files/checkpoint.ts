@@ -28,7 +28,7 @@ export interface CheckpointContent {
   /** Log, queues and index are on the disk below this position. */
   readonly mark: number
   readonly times: CheckpointTimes
-  /** Consume queues that have files; files of the index. If there are fewer at a start, somebody removed them. */
+  /** Consume queues that have files; files of the index: after a clean stop all of them. Fewer at a start: some were removed. */
   readonly queueFolders: number
   readonly indexFiles: number
   /** Units of all queues together after a clean stop; undefined while the store is open, when the files may have more. */

@@ -38,9 +38,9 @@ test('a missing file in between hides no other', async () => {
 
 test('files of another size, and other files, are refused with what to do', async () => {
   for (const [other, size, message] of [
-    [name(100), 50, /50 bytes where files of 100 are expected: set the size/],
+    [name(100), 50, /50 bytes where files of 100 are expected\. Set the size .*truncate -s 100/],
     [name(100), 150, /150 bytes where files of 100/],
-    [name(150), 100, /set the size/],
+    [name(150), 100, /has 100 bytes where files of 100/],
     ['notes.txt', 100, /notes\.txt is not a file of the store/],
     [`${name(100)}.bak`, 100, /is not a file of the store/],
   ] as const) {

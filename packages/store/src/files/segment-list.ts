@@ -55,7 +55,7 @@ export class SegmentList {
       if ((size !== this.size && !isUnfinished) || start % this.size !== 0) {
         throw new StoreError(
           'BAD_FILES',
-          `${path} has ${size} bytes where files of ${this.size} are expected: set the size with which the store was created`,
+          `${path} has ${size} bytes where files of ${this.size} are expected. Set the size with which the store was created; or, if other files have that size, this one was cut off or extended: after \`truncate -s ${this.size}\` only the messages that it has lost are missing`,
         )
       }
       const segment = new Segment(this.#disk, path, start, this.size)
@@ -77,6 +77,25 @@ export class SegmentList {
     if (guess !== undefined && guess.start <= position && position < guess.end) return guess
     // A file in between is missing.
     return this.#segments.find(segment => segment.start <= position && position < segment.end)
+  }
+
+  /** Whether the file that contained a position is not there any more: it was deleted, or lost from between others. */
+  isGone(position: number): boolean {
+    const [first, last] = [this.first, this.last]
+    if (first === undefined || last === undefined || position < first.start) return true
+    if (last.end - first.start === this.#segments.length * this.size) return false
+    return position < last.end && this.find(position) === undefined
+  }
+
+  /** Where files are missing between others, from one position to another. */
+  get gaps(): { readonly from: number; readonly to: number }[] {
+    const gaps: { from: number; to: number }[] = []
+    let end = this.first?.start ?? 0
+    for (const segment of this.#segments) {
+      if (segment.start > end) gaps.push({ from: end, to: segment.start })
+      end = segment.end
+    }
+    return gaps
   }
 
   /** The first file that begins at or behind a position. */

@@ -151,6 +151,12 @@ export class IndexFile {
     return this.#checkedNumber(slot.readInt32BE(0))
   }
 
+  /** Whether keys with these hashes are in one chain. */
+  areChained(keyHash: number, other: number): boolean {
+    const { slots } = this.#sizes
+    return keyHash % slots === other % slots
+  }
+
   /** Entries of a chain, newest first. @throws the disk's error */
   async *chain(newest: number): AsyncGenerator<IndexEntry> {
     const entry: IndexEntry = { keyHash: 0, position: 0, seconds: 0, previous: 0 }
@@ -274,6 +280,22 @@ export class IndexFile {
     this.endPosition = readLong(header, 24)
     this.#usedSlots = header.readInt32BE(32)
     this.#setCount(Math.min(Math.max(header.readInt32BE(36), 1), this.#sizes.entries))
+  }
+
+  /** Whether the first and the last entry are those that the header describes. @throws EIO */
+  async agrees(): Promise<boolean> {
+    if (this.beginPosition > this.endPosition) return false
+    const entry = { keyHash: 0, position: 0, seconds: 0, previous: 0 }
+    const bytes = Buffer.allocUnsafe(ENTRY_BYTES)
+    for (const [number, position] of [
+      [1, this.beginPosition],
+      [this.#count - 1, this.endPosition],
+    ] as const) {
+      await this.#readEntries(bytes, number, number + 1)
+      readEntry(bytes, 0, entry)
+      if (entry.position !== position) return false
+    }
+    return true
   }
 
   #setCount(count: number): void {

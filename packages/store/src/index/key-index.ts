@@ -65,6 +65,8 @@ export class KeyIndex implements DerivedData {
   #fullUntil = 0
   #isComplete = true
   #found = 0
+  /** Files whose damage was reported. */
+  readonly #damaged = new WeakSet<IndexFile>()
 
   constructor({ disk, folder, sizes, clock, log = silent }: KeyIndexOptions) {
     this.#folder = folder
@@ -85,6 +87,8 @@ export class KeyIndex implements DerivedData {
     const bytes = indexFileBytes(this.#sizes)
     const entries = (disk.list(this.#folder) ?? []).filter(({ name, isFolder }) => !isFolder && NAME.test(name))
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))
+    let hasEmpty = false
+    let hasGap = false
     for (const { name, size } of entries) {
       const path = `${this.#folder}/${name}`
       if (size !== bytes && size !== 0) throw wrongSize(path, size, bytes)
@@ -93,10 +97,15 @@ export class KeyIndex implements DerivedData {
       if (file.isEmpty) {
         await file.remove()
         this.#namesChanged = true
-      } else this.#indexFiles.push(file)
+        hasEmpty = true
+      } else {
+        this.#indexFiles.push(file)
+        // A crash leaves only the newest files without entries.
+        hasGap ||= hasEmpty
+      }
     }
     this.#found = this.#indexFiles.length
-    this.#isComplete = this.#indexFiles.every(({ endPosition }) => endPosition < logEnd)
+    this.#isComplete = !hasGap && this.#indexFiles.every(({ endPosition }) => endPosition < logEnd)
     const last = this.#indexFiles.at(-1)
     if (last === undefined) return
     if (!last.isFull) await last.load()
@@ -118,6 +127,11 @@ export class KeyIndex implements DerivedData {
     return this.#found
   }
 
+  /** How many files there are. */
+  get count(): number {
+    return this.#indexFiles.length
+  }
+
   /** How many files certainly survive a power failure: the last one is never removed. For the checkpoint. */
   get countDurable(): number {
     return this.#namesChanged || this.#indexFiles.length === 0 ? 0 : 1
@@ -126,6 +140,29 @@ export class KeyIndex implements DerivedData {
   /** Whether all records that were put are in the index, as far as is known. If not, the log must be put again from its start. */
   get isComplete(): boolean {
     return this.#isComplete
+  }
+
+  /**
+   * Compares the headers of the files with their entries, with each other and with the log. What contradicts makes the index
+   * incomplete: entries would not be found.
+   * @param storeTimeAt Store time of the record at a position of the log, milliseconds since the epoch; undefined if there is none
+   * @throws EIO
+   */
+  async check(storeTimeAt: (position: number) => Promise<number | undefined>): Promise<void> {
+    let end = 0
+    for (const file of this.#indexFiles) {
+      const isLast = file === this.#indexFiles.at(-1)
+      const isRight =
+        file.beginPosition >= end &&
+        (isLast || file.isFull) &&
+        (await file.agrees()) &&
+        (await timesAgree(file, storeTimeAt))
+      if (!isRight) {
+        this.#isComplete = false
+        this.#log.error({ file: file.path }, 'the header of an index file is damaged')
+      }
+      end = file.endPosition
+    }
   }
 
   /** Store time of the last record of the newest file that is full and durable: Apache's StoreCheckpoint.indexMsgTimestamp. */
@@ -285,14 +322,24 @@ export class KeyIndex implements DerivedData {
     for (const file of this.#indexFiles.toReversed()) {
       if (found.positions.length >= max) break
       if (file.beginTimestamp <= end && file.endTimestamp >= begin) {
-        await collect(file, { keyHash: hash, max, begin, end, signal }, found.positions).catch((error: unknown) => {
+        try {
+          const isWhole = await collect(file, { keyHash: hash, max, begin, end, signal }, found.positions)
+          if (!isWhole) this.#reportDamage(file)
+        } catch (error) {
           // Otherwise it was deleted meanwhile.
           if (this.#indexFiles.includes(file)) throw error
-        })
+        }
       }
       if (file.beginTimestamp < begin) break
     }
     return found
+  }
+
+  #reportDamage(file: IndexFile): void {
+    if (this.#damaged.has(file)) return
+    this.#damaged.add(file)
+    const advice = 'stop the broker and remove the folder of the index: the next start builds it again'
+    this.#log.error({ file: file.path, advice }, 'an index file is damaged: not all messages are found by their keys')
   }
 
   async close(): Promise<void> {
@@ -308,18 +355,35 @@ export class KeyIndex implements DerivedData {
   }
 }
 
-/** Apache's IndexFile.selectPhyOffset. @throws the error of the disk, the reason of the signal */
-async function collect(file: IndexFile, search: KeySearch, positions: number[]): Promise<void> {
+/** Whether the times of a header are those of its first and its last record, as far as the log still has them. */
+async function timesAgree(
+  { beginPosition, endPosition, beginTimestamp, endTimestamp }: IndexFile,
+  storeTimeAt: (position: number) => Promise<number | undefined>,
+): Promise<boolean> {
+  const begin = (await storeTimeAt(beginPosition)) ?? beginTimestamp
+  const end = (await storeTimeAt(endPosition)) ?? endTimestamp
+  // After a crash the last time is computed from an entry, which has seconds since the first one, and none if the clock was set back.
+  return begin === beginTimestamp && endTimestamp <= Math.max(end, begin) && endTimestamp > end - 1000
+}
+
+/**
+ * Apache's IndexFile.selectPhyOffset.
+ * @returns False if the chain of the key leads to an entry that belongs to another
+ * @throws the error of the disk, the reason of the signal
+ */
+async function collect(file: IndexFile, search: KeySearch, positions: number[]): Promise<boolean> {
   const { keyHash, max, begin, end, signal } = search
   for await (const entry of file.chain(await file.newestOf(keyHash))) {
     // A key of many messages has a long chain.
     signal?.throwIfAborted()
-    if (entry.seconds < 0 || positions.length >= max) return
+    if (!file.areChained(entry.keyHash, keyHash)) return false
+    if (entry.seconds < 0 || positions.length >= max) return true
     const time = file.beginTimestamp + entry.seconds * 1000
     // The entry's time is cut to seconds, so its record may be up to a second younger.
     if (entry.keyHash === keyHash && time + 999 >= begin && time <= end) positions.push(entry.position)
-    if (time + 999 < begin) return
+    if (time + 999 < begin) return true
   }
+  return true
 }
 
 /** Apache's IndexFile.indexKeyHashMethod: the absolute value, and 0 for the one that has none. */

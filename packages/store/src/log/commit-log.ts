@@ -174,7 +174,11 @@ export class CommitLog implements LogBytes {
   }
 
   exists(position: number, size: number): boolean {
-    return size > 0 && position >= this.start && position + size <= this.#end
+    return size > 0 && position + size <= this.#end && !this.isGone(position)
+  }
+
+  isGone(position: number): boolean {
+    return position < this.start || this.segments.isGone(position)
   }
 
   async load(position: number, size: number): Promise<void> {

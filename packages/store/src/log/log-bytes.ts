@@ -24,4 +24,6 @@ export interface LogBytes {
   load(position: number, size: number): Promise<void>
   /** Whether these bytes are within the log: not deleted, not behind its end. */
   exists(position: number, size: number): boolean
+  /** Whether the file with this position was deleted, or is missing. */
+  isGone(position: number): boolean
 }

@@ -200,10 +200,10 @@ export class ConsumeQueues implements DerivedData {
     return count
   }
 
-  /** Units of all queues together, by their maxima. */
+  /** Units of all queues together that lead to the log. */
   get countUnits(): number {
     let count = 0
-    for (const queue of this.all()) count += queue.maxOffset
+    for (const queue of this.all()) count += queue.maxOffset - queue.minOffset
     return count
   }
 
