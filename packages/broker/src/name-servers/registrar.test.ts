@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
-import { decodeRegisterBroker, nameServerRequests, type TopicConfig, V4_9_8, V5_5_0 } from '@gantrymq/protocol'
-import { Connection, type Dial, RemotingClient, Router, silent } from '@gantrymq/remoting'
+import {
+  decodeRegisterBroker,
+  nameServerRequests,
+  responseCodes,
+  type TopicConfig,
+  V4_9_8,
+  V5_5_0,
+} from '@gantrymq/protocol'
+import { Connection, type Dial, RemotingClient, ResponseError, Router, silent } from '@gantrymq/remoting'
 import { ManualClock, memorySockets } from '@gantrymq/remoting/testing'
 import { Registrar } from './registrar.ts'
 
@@ -25,6 +32,8 @@ class NotingServer {
   /** What it answers to the question whether the topics have changed. */
   changed = true
   isDown = false
+  /** It answers registrations with an error. */
+  isFailing = false
   /** Accepts the broker at the other end of a stream. */
   readonly accept: (stream: Duplex) => Connection
 
@@ -34,6 +43,7 @@ class NotingServer {
       requests,
       {
         REGISTER_BROKER: ({ header, body }) => {
+          if (this.isFailing) throw new ResponseError(responseCodes.SYSTEM_ERROR, 'it fails')
           const form = { version, compressed: header.compressed, now: 0 }
           const { topics } = decodeRegisterBroker(body ?? Buffer.alloc(0), form)
           const perm = topics.get('Orders')?.perm
@@ -138,6 +148,23 @@ test('a name server that has not answered yet gets all topics when one changes',
   await registrar.announce([topic('Orders')])
   assert.deepEqual(old.registrations[0]?.topics, ['Orders', 'Bills'])
   assert.deepEqual(modern.registrations[1]?.topics, ['Orders'])
+})
+
+test('a name server that has missed a topic gets all topics when the next one changes', async t => {
+  const { registrar, old } = setUp(t)
+  await registrar.registerAll()
+  old.isFailing = true
+  await registrar.announce([topic('Bills')])
+  old.isFailing = false
+  await registrar.announce([topic('Orders')])
+  assert.deepEqual(old.registrations.at(-1)?.topics, ['Orders', 'Bills'])
+})
+
+test('without forceRegister each change registers all topics, so that an equal version means equal topics', async t => {
+  const { registrar, old } = setUp(t, { force: false })
+  await registrar.registerAll()
+  await registrar.announce([topic('Orders')])
+  assert.deepEqual(old.registrations[1]?.topics, ['Orders', 'Bills'])
 })
 
 test('once the version of a name server is known, registrations are compressed as it can read them', async t => {

@@ -31,7 +31,7 @@ const UNREGISTER_MS = 3000
 /** Tells all name servers about a broker: Apache's BrokerController.registerBrokerAll and BrokerOuterAPI. */
 export class Registrar {
   readonly #options: RegistrarOptions
-  /** What each name server announced in its last reply. */
+  /** What each name server announced in its last reply; without those whose last registration has failed. */
   readonly #versions = new Map<string, number>()
   /** The registrations in progress by name server: one at a time, so that an older one never overwrites a newer one. */
   readonly #running = new Map<string, Promise<void>>()
@@ -86,10 +86,13 @@ export class Registrar {
     const topics = this.#changed
     if (this.#isClosed || topics.size === 0) return
     this.#changed = new Map()
+    const { addresses, broker } = this.#options
+    // A server that did not answer the last time gets all topics, not only those that have changed. Without forceRegister all do: a
+    // server that had missed a topic would have the newest version, and never be asked for it again.
+    const mayBePart = (address: string): boolean => broker.settings().forceRegister && this.#versions.has(address)
     await Promise.all(
-      this.#options.addresses().map(address =>
-        // A server that has not answered yet gets all topics, not only those that have changed.
-        this.#inOrder(address, () => this.#register(address, this.#versions.has(address) ? topics : undefined)),
+      addresses().map(address =>
+        this.#inOrder(address, () => this.#register(address, mayBePart(address) ? topics : undefined)),
       ),
     )
   }
@@ -97,6 +100,7 @@ export class Registrar {
   #inOrder(address: string, work: () => Promise<void>): Promise<void> {
     const before = this.#running.get(address)
     const done = (isPromise(before) ? before.then(work) : work()).catch((error: unknown) => {
+      this.#versions.delete(address)
       this.#options.log.warn({ err: error, nameServer: address }, 'registerBroker Exception')
     })
     this.#running.set(address, done)
