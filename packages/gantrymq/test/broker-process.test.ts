@@ -13,6 +13,8 @@ import { RemotingClient } from '@gantrymq/remoting'
 
 const program = fileURLToPath(new URL('../src/bin/mqbroker.ts', import.meta.url))
 
+const mqshutdown = fileURLToPath(new URL('../src/bin/mqshutdown.ts', import.meta.url))
+
 const fullDisk = new URL('full-disk.ts', import.meta.url).href
 
 /** The programs of each home folder. */
@@ -135,6 +137,20 @@ test('SIGTERM keeps everything and ends the program with 0', { timeout: 60_000 }
 
   const second = await start(home)
   assert.deepEqual(await pullAll(client, second.address), ['a', 'b'])
+})
+
+test('mqshutdown ends the broker, which it finds by its pid file', { timeout: 60_000 }, async t => {
+  const home = await folder(t)
+  const broker = await start(home)
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  const env = { PATH, NODE_COMPILE_CACHE, HOME: home, USERPROFILE: home }
+  const child = spawn(process.execPath, [mqshutdown, 'broker'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  programsOf.get(home)?.push(child)
+  const lines: string[] = []
+  for await (const line of createInterface(child.stdout)) lines.push(line)
+  const { pid } = broker.child
+  assert.deepEqual(lines, [`The mqbroker(${pid}) is running...`, `Send shutdown request to mqbroker(${pid}) OK`])
+  assert.deepEqual(await broker.ended, [0, null])
 })
 
 test('SIGUSR1 opens no debugger port, and SIGHUP ends the program with 0', { timeout: 60_000 }, async t => {

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Broker, type BrokerStartOptions, type BrokerStatus } from '@gantrymq/broker'
 import { NameServer } from '@gantrymq/namesrv'
@@ -6,6 +7,8 @@ import type { StandaloneOptions } from './options.ts'
 
 const ALL_INTERFACES = new Set(['0.0.0.0', '::'])
 const LOOPBACK = '127.0.0.1'
+/** How long the answers of the name server may take after the broker has closed, milliseconds. */
+const NAME_SERVER_DRAIN_MS = 1000
 
 /** Smaller files than Apache's, because in memory no other program reads them. */
 const MEMORY_FILES = {
@@ -77,7 +80,8 @@ export class Standalone {
     try {
       await this.#broker.close()
     } finally {
-      await this.#nameServer.close()
+      // The broker has kept serving for as long as the options say.
+      await this.#nameServer.close({ goAwayMs: 0, drainMs: NAME_SERVER_DRAIN_MS })
     }
   }
 }
@@ -88,23 +92,31 @@ function ownAddress(bindAddress: string, port: number): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
+/** An IPv4 address by which other machines may reach this one; undefined if it has none. */
+function addressOfInterface(): string | undefined {
+  const addresses = Object.values(networkInterfaces()).flatMap(each => each ?? [])
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+}
+
 function brokerOptions(
   options: StandaloneOptions,
   folder: string | undefined,
   nameServerPort: number,
 ): BrokerStartOptions {
-  const { bindAddress, advertisedAddress, brokerPort, brokerName, clusterName, shutdownDrainMillis } = options
-  const isEverywhere = ALL_INTERFACES.has(bindAddress)
-  const advertised = advertisedAddress ?? (isEverywhere ? null : bindAddress)
+  const { bindAddress, brokerPort, brokerName, clusterName } = options
+  const { enableShutdownGracefully, shutdownWaitTimeSeconds, shutdownDrainMillis } = options
+  const advertised = options.advertisedAddress ?? (ALL_INTERFACES.has(bindAddress) ? addressOfInterface() : bindAddress)
   return {
     bindAddress,
     listenPort: brokerPort,
     namesrvAddr: ownAddress(bindAddress, nameServerPort),
-    ...(advertised !== null && { brokerIP1: advertised }),
+    ...(advertised !== undefined && { brokerIP1: advertised }),
     brokerName,
     brokerClusterName: clusterName,
     autoCreateTopicEnable: true,
     autoCreateSubscriptionGroup: true,
+    enableShutdownGracefully,
+    shutdownWaitTimeSeconds,
     shutdownDrainMillis,
     ...(folder === undefined
       ? { storePathRootDir: null, ...MEMORY_FILES }
