@@ -26,8 +26,11 @@ import {
   RemotingClient,
   request,
   type RequestDeclaration,
+  type ResponseError,
 } from '@gantrymq/remoting'
+import { MemoryDisk, WholeFiles } from '@gantrymq/store'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
+import { messagesIn, sendMessage } from './requests.ts'
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await setImmediate()
@@ -513,6 +516,57 @@ test('what a deleted topic has left is cleaned up on request', async t => {
   }
   const { header } = await client.call(queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
   assert.equal(header.offset, 3)
+})
+
+test('a message that a producer sends to a topic that is being deleted is refused, or not lost', async t => {
+  const mq = await brokerInMemory(t, { autoCreateTopicEnable: true })
+  const { call } = connect(t, mq, 'c')
+  await sendMessage(mq, {}, 'before')
+  const input = { header: { topic: 'Orders' } }
+  const deleted = mq.client.call(mq.brokerAddress, topicRequests.DELETE_TOPIC_IN_BROKER, input)
+  const acknowledged: string[] = []
+  const refused = new Set<unknown>()
+  const send = (body: string) =>
+    sendMessage(mq, {}, body).then(
+      () => acknowledged.push(body),
+      (error: unknown) => refused.add((error as ResponseError).responseCode),
+    )
+  await Promise.all([deleted, send('1'), send('2'), send('3')])
+  await sendMessage(mq, {}, 'after')
+  await call(groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body: defaultGroupConfig('readers') })
+  const bodies = (await messagesIn(mq, 'Orders', 1)).map(({ body }) => body.toString())
+  assert.deepEqual(bodies, [...acknowledged, 'after'])
+  assert.deepEqual([...refused], [responseCodes.TOPIC_NOT_EXIST])
+})
+
+test('a topic that is created while it is deleted keeps the messages of the new one', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders'))
+  await call(sendRequests.SEND_MESSAGE, message('Orders'))
+  const { store } = mq.broker
+  const deleteTopic = store.deleteTopic.bind(store)
+  const { promise: goOn, resolve } = Promise.withResolvers<void>()
+  store.deleteTopic = topic => goOn.then(() => deleteTopic(topic))
+  const deleted = call(topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic: 'Orders' } })
+  const created = call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders'))
+  const sent = created.then(() => call(sendRequests.SEND_MESSAGE, message('Orders')))
+  await settle()
+  resolve()
+  await Promise.all([deleted, sent])
+  const { header } = await call(queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
+  assert.equal(header.offset, 1)
+})
+
+test('the offsets of a topic that is gone are deleted with its name', async t => {
+  const disk = new MemoryDisk()
+  const offsets = '{"offsetTable":{"Gone@g":{0:9},"Orders@g":{0:3}}}'
+  await new WholeFiles(disk).replace('/store/config/consumerOffset.json', offsets)
+  const mq = await brokerInMemory(t, { disk, storePathRootDir: '/store' })
+  const { call } = connect(t, mq, 'c')
+  await call(topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic: 'Gone' } })
+  const { body } = await call(offsetRequests.GET_ALL_CONSUMER_OFFSET)
+  assert.deepEqual([...(body?.keys() ?? [])], ['Orders@g'])
 })
 
 test('a request that the broker does not serve is refused with the reason', async t => {

@@ -29,6 +29,7 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
   async UPDATE_AND_CREATE_TOPIC({ header, peer }, context) {
     const { topics, log, registered } = context
     log.info({ topic: header.topic, peer: peer.remoteAddress }, 'updateAndCreateTopic called')
+    await topics.deletionOf(header.topic)
     const config = topicGiven(header, context)
     const isNew = !isKnown(config, context)
     if (isNew) topics.put(config)
@@ -42,6 +43,7 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
     const { topics, log, registered } = context
     log.info({ topics: body?.length, peer: peer.remoteAddress }, 'updateAndCreateTopicList called')
     if (body === null) throw new ResponseError(SYSTEM_ERROR, NO_BODY)
+    for (const { topicName } of body) await topics.deletionOf(topicName)
     // All are checked before one of them is stored. Apache stores none if one of them is there already.
     const configs = body.map(config => topicGiven(changesIn(config), context))
     const changed = configs.filter(config => !isKnown(config, context))
@@ -78,16 +80,18 @@ export const topicHandlers: HandlersFor<TopicRequests, BrokerContext> = {
 }
 
 async function deleteTopic(topic: string, { topics, offsets, popping, counts, store }: BrokerContext): Promise<void> {
-  const existed = topics.delete(topic)
-  // Without a topic, its queues are what a deletion left that failed.
+  // A deletion that failed, or after which the broker crashed, leaves queues and offsets without a topic: the next one takes them.
   const [queue] = store.queues(topic)
-  if (!existed && queue === undefined) return
+  const [group] = offsets.groupsOf(topic)
+  if (!topics.has(topic) && queue === undefined && group === undefined) return
   offsets.removeTopic(topic)
   popping?.removeTopic(topic)
   counts.forgetTopic(topic)
-  // The topic goes first: after a crash in between, its queues are without a topic, and not the other way round.
-  await topics.saved()
-  await store.deleteTopic(topic)
+  await topics.delete(topic, async () => {
+    // The topic goes first: after a crash in between, its queues are without a topic, and not the other way round.
+    await topics.saved()
+    await store.deleteTopic(topic)
+  })
 }
 
 /** The topic that a request asks for. @throws ResponseError */

@@ -34,6 +34,8 @@ export class Topics {
   readonly #file: ConfigFile<TopicConfigTable>
   /** The last write that was asked for, until it has ended. */
   #saving: Promise<void> | undefined
+  /** The topics that are being deleted; see `delete`. */
+  readonly #deletions = new Map<string, Promise<void>>()
 
   private constructor(options: TopicsOptions) {
     const { path, files, settings, clock, log } = options
@@ -120,10 +122,10 @@ export class Topics {
   /**
    * Creates the topic of a send. The name must be valid.
    * @param producer The address of its sender, for the log.
-   * @returns undefined if an operator must create the topic
+   * @returns undefined if an operator must create the topic, or it is being deleted
    */
   createForSend(given: TopicOfSend, producer: string): TopicConfig | undefined {
-    if (this.#isFull(given.topic)) return undefined
+    if (this.#deletions.has(given.topic) || this.#isFull(given.topic)) return undefined
     const change = this.#table.createForSend(given, this.#options.clock.now())
     const { topic, defaultTopic } = given
     if (change !== undefined) return this.#noteCreated(change, { defaultTopic, producer })
@@ -134,29 +136,49 @@ export class Topics {
     return undefined
   }
 
-  /** The topic of the broker itself, created if it is missing; undefined if there are too many topics. The name must be valid. */
+  /**
+   * The topic of the broker itself, created if it is missing; undefined if there are too many topics, or it is being deleted. The name
+   * must be valid.
+   */
   inner(given: InnerTopic): TopicConfig | undefined {
     const known = this.#table.get(given.topic)
     if (known !== undefined && (given.order === undefined || given.order === known.order)) return known
+    if (this.#deletions.has(given.topic)) return undefined
     // Without its own topics the broker could not go on with what it has; they are few.
     if (!this.isSystem(given.topic) && this.#isFull(given.topic)) return undefined
     const change = this.#table.createInner(given, this.#options.clock.now())
     return change === undefined ? known : this.#noteCreated(change, {})
   }
 
-  /** Creates a topic or replaces all its settings. The name must be valid. Await `saved`. */
+  /** Creates a topic or replaces all its settings. The name must be valid. Await `deletionOf` before, and `saved` after it. */
   put(config: TopicConfig): void {
     const change = this.#table.put(config, this.#options.clock.now())
     this.#options.log.info(change, change.before === undefined ? 'create new topic' : 'update topic config')
     this.#changed([config])
   }
 
-  /** @returns whether there was such a topic. Await `saved`. */
-  delete(topic: string): boolean {
+  /**
+   * Deletes a topic at once, then does `work`, which deletes what belongs to it. Until that has ended, sends do not create the topic
+   * again: their messages would be deleted with the old ones, although they are acknowledged.
+   * @throws the error of the work
+   */
+  delete(topic: string, work: () => Promise<void>): Promise<void> {
     const change = this.#table.delete(topic, this.#options.clock.now())
     this.#options.log.info({ topic, existed: change !== undefined }, 'delete topic config')
     if (change !== undefined) this.#changed([])
-    return change !== undefined
+    const deletion = (this.#deletions.get(topic) ?? Promise.resolve()).then(work)
+    const ended = deletion
+      .catch(() => {})
+      .finally(() => {
+        if (this.#deletions.get(topic) === ended) this.#deletions.delete(topic)
+      })
+    this.#deletions.set(topic, ended)
+    return deletion
+  }
+
+  /** Undefined if the topic is not being deleted; else resolves when it is, or when that has failed. */
+  deletionOf(topic: string): Promise<void> | undefined {
+    return this.#deletions.get(topic)
   }
 
   /** Sets the order flag of the topics that the order configuration of the name servers has. */
