@@ -37,14 +37,12 @@ async function advertised(t: TestContext, { nameServerAddress }: Standalone): Pr
   return body?.brokerAddrTable.get('broker-a')?.brokerAddrs.get(0)?.replace(/:\d+$/, '')
 }
 
-test(
-  'a RocketMQ that listens on all addresses tells clients that of a network interface',
-  { skip: outer.length === 0 && 'this machine has no network' },
-  async t => {
-    const host = await advertised(t, await start(t, { bindAddress: '0.0.0.0' }))
-    assert.ok(outer.includes(host ?? ''), host)
-  },
-)
+test('a RocketMQ that listens on all addresses tells clients that of a network interface', {
+  skip: outer.length === 0 && 'this machine has no network',
+}, async t => {
+  const host = await advertised(t, await start(t, { bindAddress: '0.0.0.0' }))
+  assert.ok(outer.includes(host ?? ''), host)
+})
 
 test('a RocketMQ that listens on all addresses tells clients the address that it is given for them', async t => {
   const rocketMQ = await start(t, { bindAddress: '0.0.0.0', advertisedAddress: '192.0.2.1' })
