@@ -355,9 +355,12 @@ export class Broker {
 
   async #closeConnections(limits: Required<ServerCloseOptions>): Promise<void> {
     const { heldPulls, coldReads, popping, waitingSends, clock } = this.#context
-    heldPulls.close(clock.elapsed())
+    // Clients that are served until they have gone away would pull in a loop if they were answered at once.
+    if (limits.goAwayMs > 0) heldPulls.answerAll(clock.elapsed())
+    else heldPulls.close(clock.elapsed())
     popping?.stop()
     await this.#ports.close(limits)
+    this.#work.end()
     await Promise.all([this.#nameServers.close(), this.#loaded.settings.close()])
     this.#due.stop()
     waitingSends.close()

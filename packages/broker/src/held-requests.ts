@@ -124,6 +124,11 @@ export class HeldRequests<R extends HeldRequest, A> {
   /** Answers all requests, and from now on each new one at once. */
   close(now: number): void {
     this.#isClosed = true
+    this.answerAll(now)
+  }
+
+  /** Answers all requests; new ones are held. */
+  answerAll(now: number): void {
     for (const ofPeer of this.#byPeer.values()) for (const waiting of ofPeer) this.#tryNow(waiting, 'last', now)
   }
 

@@ -23,6 +23,8 @@ const LOCK_SWEEP_MS = 60_000
 /** Everything that the broker does again and again. Owns the timers. */
 export class PeriodicWork {
   readonly #timers: Disposable[] = []
+  /** Those of requests that wait. */
+  readonly #waits: Disposable[] = []
 
   /** Starts the timers, with the periods that the options have now. */
   start({ context, nameServers, offsets, due, unanswered, clock }: PeriodicParts): void {
@@ -41,18 +43,25 @@ export class PeriodicWork {
     every(transactionCheckInterval, () => void due.checks.check())
     every(flushDelayOffsetInterval, () => due.delays.save())
     every(EXPIRY_CHECK_MS, () => dropSilentClients(context))
-    every(DUE_TICK_MS, () => heldPulls.tick(clock.elapsed()))
-    every(DUE_TICK_MS, () => unanswered.tick(clock.elapsed()))
     if (popping !== undefined) every(DUE_TICK_MS, () => popping.tick())
     const { timers } = due
     if (timers !== undefined) every(DUE_TICK_MS, () => timers.tick())
     every(1000, () => counts.tick(new Date(clock.now()).getDate()))
     every(LOCK_SWEEP_MS, () => locks.sweep(clock.elapsed()))
+    for (const requests of [heldPulls, unanswered]) {
+      this.#waits.push(clock.every(DUE_TICK_MS, () => requests.tick(clock.elapsed())))
+    }
   }
 
-  /** Begins nothing more. What was begun is waited for by its owner. */
+  /** Begins nothing more, but ends the waits of requests in time. What was begun is waited for by its owner. */
   stop(): void {
     for (const timer of this.#timers) timer[Symbol.dispose]()
+  }
+
+  /** No request waits any more. */
+  end(): void {
+    this.stop()
+    for (const timer of this.#waits) timer[Symbol.dispose]()
   }
 }
 

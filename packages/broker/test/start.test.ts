@@ -62,6 +62,7 @@ test('a start that fails when the broker is put together leaves nothing open', a
   assert.equal(clock.timers, 0)
   const broker = await Broker.start({ disk, clock, listen: false })
   await broker.close()
+  assert.equal(clock.timers, 0)
 })
 
 test('the time of idle connections changes at both ports', async t => {
