@@ -31,7 +31,15 @@ function openQueue(
   const runs = findFiles(shared.files, FOLDER, fileBytes, 'mappedFileSizeConsumeQueue')
   const keyPrefixHash = stringHash('Orders#')
   return {
-    queue: new ConsumeQueue({ topic: 'Orders', id: 3, keyPrefixHash, folder: FOLDER, shared, runs }),
+    queue: new ConsumeQueue({
+      topic: 'Orders',
+      topicBytes: Buffer.from('Orders'),
+      id: 3,
+      keyPrefixHash,
+      folder: FOLDER,
+      shared,
+      runs,
+    }),
     shared,
   }
 }

@@ -38,6 +38,8 @@ export interface SharedByQueues {
 
 export interface ConsumeQueueParts {
   readonly topic: string
+  /** The topic in UTF-8. */
+  readonly topicBytes: Buffer
   readonly id: number
   /** Hash of `topic#`, with which the hash of each of its index keys begins. */
   readonly keyPrefixHash: number
@@ -104,9 +106,9 @@ export class ConsumeQueue {
   #isRemoved = false
   #isDurable: boolean
 
-  constructor({ topic, id, keyPrefixHash, folder, shared, runs = [], extension }: ConsumeQueueParts) {
+  constructor({ topic, topicBytes, id, keyPrefixHash, folder, shared, runs = [], extension }: ConsumeQueueParts) {
     this.topic = topic
-    this.topicBytes = Buffer.from(topic)
+    this.topicBytes = topicBytes
     this.id = id
     this.keyPrefixHash = keyPrefixHash
     this.#shared = shared

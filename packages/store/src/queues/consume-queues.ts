@@ -50,6 +50,9 @@ const CACHE_BYTES = 8 * 2 ** 20
 const UNIT_BLOCK = 20_000
 const EXTENSION_BLOCK = 16_384
 
+/** Bytes of topics that are allocated together. */
+const NAMES_BYTES = 16 * 1024
+
 const QUEUE_ID = /^\d{1,10}$/
 
 /** Units that may be missing between two of a queue after damage to the log; a larger gap is taken for damage to the offset. */
@@ -66,6 +69,8 @@ export class ConsumeQueues implements DerivedData {
   readonly #sharedByExtensions: SharedByExtensions | undefined
   /** By topic, and by id: a map for each topic would take as much memory as a queue. */
   readonly #topics = new Map<string, ConsumeQueue[]>()
+  /** Memory for the bytes of further topics. */
+  #names = Buffer.alloc(0)
   /** Queues that had no units lately, with their maximum then. They give back their tails if it is still the same. */
   readonly #settling = new Map<ConsumeQueue, number>()
   /** Topics whose files are being removed. */
@@ -151,10 +156,13 @@ export class ConsumeQueues implements DerivedData {
   }
 
   #add(topic: string, id: number, runs?: FileRuns): ConsumeQueue {
+    const queues = this.#topics.get(topic)
+    const [sibling] = this.all(topic)
     const keyPrefixHash = stringHash(`${topic}#`)
     const folder = `${this.#folder}/${topic}/${id}`
     const queue = new ConsumeQueue({
       topic,
+      topicBytes: sibling?.topicBytes ?? this.#bytesOf(topic),
       id,
       keyPrefixHash,
       folder,
@@ -162,10 +170,21 @@ export class ConsumeQueues implements DerivedData {
       runs,
       extension: this.#extensionOf(topic, id),
     })
-    const queues = this.#topics.get(topic)
     if (queues !== undefined) queues[id] = queue
     else this.#topics.set(topic, id === 0 ? [queue] : sparse(id, queue))
     return queue
+  }
+
+  /**
+   * A topic in UTF-8. Node would put it among short-lived buffers, each piece of 64 KiB of which would stay for the sake of a name.
+   */
+  #bytesOf(topic: string): Buffer {
+    const size = Buffer.byteLength(topic)
+    if (size > this.#names.length) this.#names = Buffer.allocUnsafeSlow(NAMES_BYTES)
+    const bytes = this.#names.subarray(0, size)
+    bytes.write(topic)
+    this.#names = this.#names.subarray(size)
+    return bytes
   }
 
   #extensionOf(topic: string, id: number): QueueExtension | undefined {
