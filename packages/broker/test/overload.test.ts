@@ -60,6 +60,36 @@ test('while the disk is too slow sends wait, and are refused after a moment; oth
   assert.equal(answers.at(-1), 'stored')
 })
 
+test('a send that waits for the disk while its topic is deleted is refused, and not stored for a topic that no one can read', async t => {
+  const disk = new StoppableDisk(t)
+  const mq = await brokerInMemory(t, { disk, brokerFastFailureEnable: false })
+  await sendMessage(mq)
+  await sendMessage(mq, { topic: 'Bills' })
+  const goOn = disk.stop()
+  const outcomes: unknown[] = []
+  for (let n = 0; n < 17; n++) {
+    void sendMessage(mq, { topic: 'Bills' }, 'x'.repeat(4_000_000)).catch((error: unknown) => outcomes.push(error))
+    await settle()
+  }
+  let waited: unknown = 'waits'
+  sendMessage(mq).then(
+    () => (waited = 'stored'),
+    (error: ResponseError) => (waited = error.responseCode),
+  )
+  const deletion = mq.client.call(mq.brokerAddress, topicRequests.DELETE_TOPIC_IN_BROKER, {
+    header: { topic: 'Orders' },
+  })
+  await settle()
+  assert.equal(waited, 'waits')
+  goOn()
+  await deletion
+  mq.clock.advance(100)
+  await settle()
+  assert.equal(waited, responseCodes.TOPIC_NOT_EXIST)
+  assert.deepEqual([...mq.broker.store.queues('Orders')], [])
+  assert.deepEqual(outcomes, [])
+})
+
 test('while the disk does not answer, a bounded number of pulls waits for it, and everything else goes on', async t => {
   const disk = new StoppableDisk(t)
   const mq = await brokerInMemory(t, { disk, commitLogMemory: 16, maxColdPulls: 6, maxRequestsInProgress: 8 })

@@ -19,7 +19,7 @@ import { messageOf, refusal, type Send, sendOf, targetOf } from '../sending/inco
 import type { Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { asDeadLetter, maxRetries } from '../sending/send-back.ts'
-import type { Refused } from '../sending/send-checks.ts'
+import { type Refused, topicMissing } from '../sending/send-checks.ts'
 import { withLongNames } from '../sending/send-header.ts'
 import { illegalMessage, lostBy, refusedByStore, type SendAnswer, sendReply } from '../sending/send-reply.ts'
 import { isTimed } from '../timers/timed-message.ts'
@@ -41,7 +41,13 @@ function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
   const message = messageOf(given, target, context)
   // The flag in the header decides, not the request code, as in Apache.
   const write = given.header.batch ? batchWriter(message, context) : singleWriter(message, given, context)
-  return answer(context.waitingSends.write(given.body.length, write), message, queueId, context)
+  const { topic } = message
+  // An operator may delete the topic while the send waits for the store: no one could read the message.
+  const writeIfThere = (): Written => {
+    if (context.topics.has(topic)) return write()
+    throw refusal(topicMissing(topic))
+  }
+  return answer(context.waitingSends.write(given.body.length, writeIfThere), message, queueId, context)
 }
 
 /** The checks of one message in Apache's order. @returns What stores it, and may be called again while the store is busy */
