@@ -19,6 +19,7 @@ class FakeLog implements LogBytes {
   /** Numbers of the files in memory; undefined for all. */
   loaded: Set<number> | undefined
   readonly loads: number[] = []
+  readonly loadedSoon: number[] = []
 
   has(position: number): boolean {
     return this.loaded === undefined || this.loaded.has(Math.floor(position / FILE))
@@ -39,6 +40,10 @@ class FakeLog implements LogBytes {
 
   isGone(position: number): boolean {
     return position < this.start
+  }
+
+  loadSoon(position: number): void {
+    this.loadedSoon.push(Math.floor(position / FILE))
   }
 
   exists(position: number, size: number): boolean {
@@ -197,7 +202,19 @@ test('a read that finds nothing in memory asks to be repeated after a load', asy
   log.loaded.delete(1)
   const again = read({})
   assert.deepEqual([again.result, again.count, again.nextOffset], ['FOUND', 10, 10])
-  assert.deepEqual(log.loads, [0, 1], 'what stopped the read is loaded for the next one')
+  assert.deepEqual([log.loads, log.loadedSoon], [[0], [1]], 'what stopped the read is loaded for the next one')
+})
+
+test('a read that may not load begins to load what stopped it, if it has found something', () => {
+  const { read, put, log } = fixture()
+  put(...zeros(20))
+  log.loaded = new Set([0])
+  const first = read({ mayLoad: false })
+  assert.deepEqual([first.result, first.count], ['FOUND', 10])
+  assert.deepEqual(log.loadedSoon, [1])
+  const second = read({ offset: 10, mayLoad: false })
+  assert.deepEqual([second.result, second.loading], ['LOADING', undefined])
+  assert.deepEqual([log.loads, log.loadedSoon], [[], [1]])
 })
 
 test('units that are not in memory are loaded', async () => {

@@ -28,7 +28,7 @@ export interface ReadQuery {
   readonly maxBytes: number
   /** Called with the code of a message's tags; undefined if it is unknown. Default: all messages are wanted. */
   readonly accepts?: ((tagsCode: number | undefined) => boolean) | undefined
-  /** False: what is not in memory is not loaded either. Default true. */
+  /** False: if nothing is found before something that is not in memory, that is not loaded either. Default true. */
   readonly mayLoad?: boolean
 }
 
@@ -210,15 +210,14 @@ export class MessageReader {
         skipTo = Number.NEGATIVE_INFINITY
       }
     }
-    if (missing !== undefined) {
-      const loading = mayLoad ? this.#load(missing, queue, next, at) : undefined
-      if (found.count === 0) {
-        found.loading = loading
-        return 'LOADING'
-      }
-      // The next read needs it. If it fails, that read fails.
-      loading?.catch(() => {})
+    if (missing !== undefined && found.count === 0) {
+      found.loading = mayLoad ? this.#load(missing, queue, next, at) : undefined
+      return 'LOADING'
     }
+    // The next read needs it, and then waits a shorter time, or not at all.
+    if (missing === 'record') log.loadSoon(position, unitSize(this.#view.bytes, at))
+    // If it fails, that read fails.
+    else if (missing !== undefined && mayLoad) this.#load(missing, queue, next, at).catch(() => {})
     found.suggestSlave = log.safe - position > hotBytes
     return ended(found, status, next)
   }

@@ -193,6 +193,10 @@ export class CommitLog implements LogBytes {
     }
   }
 
+  loadSoon(position: number, size: number): void {
+    if (this.exists(position, size)) this.blocks.loadSoon(position, size)
+  }
+
   get largestRecord(): number {
     return this.#maxUnwritten
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { numbersFrom } from '@gantrymq/remoting/testing'
 import { SegmentList } from '../files/segment-list.ts'
 import { MessageStore } from '../message-store.ts'
@@ -109,4 +110,25 @@ test('what was found whole is forgotten with the file, and behind a cut', async 
     await blocks.load(record.position, record.size)
     assert.equal(blocks.isRecord(record.position, record.size), false, forget)
   }
+})
+
+test('blocks that a reader needs soon are read, unless as many reads are under way already', async () => {
+  const { blocks } = await logOnDisk()
+  await blocks.load(0, 1)
+  blocks.dropFrom(0)
+  // From one block to the next.
+  blocks.loadSoon(BLOCK_BYTES - 1, 2)
+  blocks.loadSoon(2 * BLOCK_BYTES, 1)
+  assert.equal(blocks.has(0, 1), false)
+  await turn()
+  assert.deepEqual(
+    [0, 1, 2].map(block => blocks.has(block * BLOCK_BYTES, 1)),
+    [true, true, false],
+  )
+  blocks.loadSoon(3 * BLOCK_BYTES - 1, 2)
+  await turn()
+  assert.deepEqual(
+    [2, 3].map(block => blocks.has(block * BLOCK_BYTES, 1)),
+    [true, true],
+  )
 })

@@ -179,6 +179,17 @@ export class LogBlocks {
     await Promise.all(loads)
   }
 
+  /**
+   * Begins to read the blocks of `size` bytes at `position`, which must be in files, unless as many reads are under way as read
+   * ahead.
+   */
+  loadSoon(position: number, size: number): void {
+    const last = this.#numberOf(position + size - 1)
+    for (let number = this.#numberOf(position); number <= last && this.#reading < READ_AHEAD; number++) {
+      if (!this.#blocks.has(number)) this.#loadForLater(number)
+    }
+  }
+
   /** Forgets the blocks that begin at or behind `position`. */
   dropFrom(position: number): void {
     for (const block of this.#blocks.values()) {
@@ -282,9 +293,13 @@ export class LogBlocks {
     for (let number = last + 1; number <= last + READ_AHEAD && this.#reading < READ_AHEAD; number++) {
       const end = this.#startOf(number) + this.#blockBytes
       if (this.#blocks.has(number) || end > this.#pinnedFrom()) return
-      // If it fails, the reader gets the error when it comes there.
-      this.#load(number).catch(() => {})
+      this.#loadForLater(number)
     }
+  }
+
+  #loadForLater(number: number): void {
+    // If it fails, the reader gets the error when it comes there.
+    this.#load(number).catch(() => {})
   }
 }
 

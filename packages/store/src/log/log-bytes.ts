@@ -22,6 +22,8 @@ export interface LogBytes {
    * @throws StoreError READ_FAILED
    */
   load(position: number, size: number): Promise<void>
+  /** Begins to read them, unless the disk is busy: a reader is about to come to them. */
+  loadSoon(position: number, size: number): void
   /** Whether these bytes are within the log: not deleted, not behind its end. */
   exists(position: number, size: number): boolean
   /** Whether the file with this position was deleted, or is missing. */
