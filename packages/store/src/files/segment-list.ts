@@ -81,7 +81,7 @@ export class SegmentList {
 
   /** Whether the file that contained a position is not there any more: it was deleted, or lost from between others. */
   isGone(position: number): boolean {
-    const [first, last] = [this.first, this.last]
+    const { first, last } = this
     if (first === undefined || last === undefined || position < first.start) return true
     if (last.end - first.start === this.#segments.length * this.size) return false
     return position < last.end && this.find(position) === undefined
