@@ -235,24 +235,24 @@ test('pulls with long subscriptions are held as long as their texts have room, a
     const answer = client.call(mq.brokerAddress, consumeRequests.PULL_MESSAGE, { header }, { timeoutMs: 60_000 })
     return answer.then(({ code }) => code, (error: unknown) => (error as ResponseError).responseCode ?? -1) // biome-ignore format: one thought
   }
-  const hoard = async (): Promise<number[]> => {
+  const hoard = async (count: number): Promise<number[]> => {
     const client = new RemotingClient({ clock: mq.clock, dial: mq.dial })
     const codes: number[] = []
-    for (let n = 0; n < 1200; n++) {
+    for (let n = 0; n < count; n++) {
       void pull(client).then(code => codes.push(code))
       if (n % 100 === 0) await settle()
     }
     await settle()
-    assert.equal(mq.broker.status.heldPulls, 1200 - codes.length)
+    assert.equal(mq.broker.status.heldPulls, count - codes.length)
     await client.close()
     await settle()
     return codes.filter(code => code !== -1)
   }
-  const refused = await hoard()
+  const refused = await hoard(1200)
   assert.ok(refused.length > 50 && refused.length < 150, `${refused.length} were refused`)
   assert.deepEqual(new Set(refused), new Set([2]))
   assert.equal(mq.broker.status.heldPulls, 0)
-  assert.equal((await hoard()).length, refused.length)
+  assert.deepEqual(await hoard(50), [])
 })
 
 test('while the disk does not store new topics, what needs them is answered after a moment', async t => {
@@ -276,7 +276,10 @@ test('while the disk does not store new topics, what needs them is answered afte
   mq.clock.advance(5000)
   await settle()
   const { FLUSH_DISK_TIMEOUT, SYSTEM_ERROR } = responseCodes
-  assert.deepEqual(codes.toSorted((a, b) => a - b), [SYSTEM_ERROR, FLUSH_DISK_TIMEOUT])
+  assert.deepEqual(
+    codes.toSorted((a, b) => a - b),
+    [SYSTEM_ERROR, FLUSH_DISK_TIMEOUT],
+  )
   goOn()
   await settle()
   assert.equal((await sendMessage(mq, { topic: 'New' })).code, 0)
