@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Duplex, Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import {
   brokerAdminRequests,
   clientNotices,
+  connectionRequests,
   decodeMessage,
   membershipRequests,
   offsetMessageId,
@@ -18,7 +20,7 @@ import {
   TRANSACTION_COMMIT,
   TRANSACTION_ROLLBACK,
 } from '@gantrymq/protocol'
-import { type Call, type CallInput, RemotingClient, request, Router } from '@gantrymq/remoting'
+import { type Call, type CallInput, type Dial, RemotingClient, request, Router } from '@gantrymq/remoting'
 import type { BrokerStartOptions } from '@gantrymq/broker'
 import { MemoryDisk } from '@gantrymq/store'
 import { brokerInMemory, type InMemory } from './broker-in-memory.ts'
@@ -301,6 +303,33 @@ test('the broker gives up on a half message even if there are too many topics', 
   await sendHalf(mq)
   await pass(mq, 4)
   assert.equal((await messagesIn(mq, GIVEN_UP, 0)).length, 1)
+})
+
+test('a producer that does not read is not asked about more than it can take, and stays connected', async t => {
+  // Before the broker ends, which would wait for the connection.
+  t.after(() => socket?.destroy())
+  let socket: Duplex | undefined
+  const mq = await brokerInMemory(t, { maxUnreadBytes: 16_000_000 })
+  const dial: Dial = async (address, signal) => {
+    socket = await mq.dial(address, signal)
+    return Duplex.from({ readable: new Readable({ read() {} }), writable: socket })
+  }
+  const deaf = new RemotingClient({ clock: mq.clock, dial })
+  t.after(() => deaf.close())
+  const heartbeat = { clientID: 'deaf', producerDataSet: [{ groupName: 'deaf' }], consumerDataSet: [] }
+  deaf
+    .call(mq.brokerAddress, membershipRequests.HEART_BEAT, { body: heartbeat }, { timeoutMs: 1_000_000 })
+    .catch(() => {})
+  const properties = 'TRAN_MSG\u0001true\u0002PGROUP\u0001deaf\u0002'
+  for (let count = 0; count < 10; count++) {
+    await sendMessage(mq, { properties, sysFlag: 4, bornTimestamp: mq.clock.now() }, 'x'.repeat(4_000_000))
+  }
+  mq.clock.advance(INTERVAL_MS)
+  await settle()
+  assert.equal((await messagesIn(mq, HALF, 0)).length, 20, 'all were looked at')
+  const producers = connectionRequests.GET_PRODUCER_CONNECTION_LIST
+  const { body } = await mq.client.call(mq.brokerAddress, producers, { header: { producerGroup: 'deaf' } })
+  assert.deepEqual(body?.map(({ clientId }) => clientId), ['deaf']) // biome-ignore format: one thought
 })
 
 test('a broker that starts again asks about the transactions that have not ended, and about no others', async t => {

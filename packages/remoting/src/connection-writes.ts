@@ -57,6 +57,11 @@ export class ConnectionWrites {
     return this.#stream.writableLength
   }
 
+  /** True if the peer leaves half as much unread as ends the connection, with what is about to be written. */
+  get isBehind(): boolean {
+    return this.queued + this.outbox.size > this.#options.limits.maxQueuedHard / 2
+  }
+
   /** True if the peer leaves so much unread that the connection must not read. */
   isBlocked(): boolean {
     if (this.#blockedSince !== 0 && this.queued <= this.#options.limits.maxQueued) this.#blockedSince = 0

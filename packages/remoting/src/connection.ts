@@ -154,6 +154,10 @@ export class Connection implements FastConnection {
     return this.#answering.mayHold
   }
 
+  get isBehind(): boolean {
+    return this.#writes.isBehind
+  }
+
   /**
    * Requests of the peer being answered, and own calls that wait for a reply. Held requests do not count; frames that were read
    * and wait for their turn count as one.

@@ -44,6 +44,11 @@ export class Outbox {
     return this.#chunks.length === 0 && this.position === this.#begun
   }
 
+  /** Bytes that were not taken yet. */
+  get size(): number {
+    return this.#chunks.reduce((sum, { length }) => sum + length, this.position - this.#begun)
+  }
+
   /** Ensures room for `size` bytes at `position` of `bytes`. */
   reserve(size: number): void {
     if (this.position + size <= this.bytes.length) return

@@ -68,6 +68,8 @@ export interface Peer {
   readonly isOpen: boolean
   /** False if the connection already holds as many requests as it may: see `held`. */
   readonly mayHold: boolean
+  /** True while the peer leaves half as much unread as would end its connection: do not send it what can be left out. */
+  readonly isBehind: boolean
   /**
    * Sends the peer a request and waits for its reply.
    * @throws RemotingError TIMEOUT, ABORTED, CLOSED, TOO_MANY_IN_FLIGHT; ResponseError if the peer's code is neither 0 nor one of

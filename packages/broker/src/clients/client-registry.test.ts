@@ -139,11 +139,12 @@ test('a connection may be in a limited number of groups, and stays in those that
   assert.equal(registry.mayProduce('q', 1), true)
 })
 
-test('the producers of a group are asked in turn, and closed connections are passed over', () => {
+test('the producers of a group are asked in turn; those that have closed, or do not read, are passed over', () => {
   const registry = new ClientRegistry()
   const closed = { ...client(2), peer: fakePeer({ id: 2, isOpen: false }) }
-  for (const each of [client(1), closed, client(3)]) registry.beatProducer('p', each)
-  const asked = new Set(Array.from({ length: 6 }, () => registry.someProducer('p')?.clientId))
+  const deaf = { ...client(4), peer: fakePeer({ id: 4, isBehind: true }) }
+  for (const each of [client(1), closed, client(3), deaf]) registry.beatProducer('p', each)
+  const asked = new Set(Array.from({ length: 8 }, () => registry.someProducer('p')?.clientId))
   assert.deepEqual(asked, new Set(['client-1', 'client-3']))
   assert.equal(registry.someProducer('unknown'), undefined)
 })

@@ -153,14 +153,17 @@ export class ClientRegistry {
     return this.#producerPeers.get(clientId)
   }
 
-  /** An open connection of a producer group, another one at each call; undefined if there is none. */
+  /**
+   * An open connection of a producer group that reads what it gets, another one at each call; undefined if there is none. Source:
+   * Apache's ProducerManager.getAvailableChannel.
+   */
   someProducer(group: string): Client | undefined {
     const clients = [...(this.#producers.get(group)?.values() ?? [])]
     const tries = Math.min(clients.length, PRODUCER_TRIES)
     const first = ++this.#checks
     for (let i = 0; i < tries; i++) {
       const client = clients[(first + i) % clients.length]
-      if (client?.peer.isOpen) return client
+      if (client?.peer.isOpen && !client.peer.isBehind) return client
     }
     return undefined
   }

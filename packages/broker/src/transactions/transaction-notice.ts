@@ -24,7 +24,10 @@ export function askProducer(
   const target = targetOf(half)
   const producer = clients.someProducer(group)
   if (target === undefined || producer === undefined) {
-    log.warn({ group, ...target }, 'a transaction could not be checked: its group has no producer')
+    log.warn(
+      { group, ...target },
+      'a transaction could not be checked: no producer of its group is connected and reads what it gets',
+    )
     return
   }
   const uniqueId = half.properties.get(PROPERTY.UNIQ_KEY)

@@ -7,6 +7,7 @@ export function fakePeer(given: Partial<Peer> = {}): Peer {
     remoteAddress: '127.0.0.1:5000',
     isOpen: true,
     mayHold: true,
+    isBehind: false,
     call: () => Promise.reject(new Error('a fake peer answers no calls')),
     oneway: () => {},
     destroy: () => {},
