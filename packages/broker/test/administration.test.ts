@@ -164,6 +164,53 @@ test('a heartbeat with more groups than a connection may have is refused, and th
   assert.equal(body?.topics.has('%RETRY%h'), false)
 })
 
+test('a heartbeat with endless names joins nothing', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  const beat = (clientID: string, groupName: string) =>
+    call(membershipRequests.HEART_BEAT, { body: { clientID, producerDataSet: [{ groupName }], consumerDataSet: [] } })
+  await beat('c'.repeat(1024), 'p'.repeat(255))
+  await assert.rejects(beat('c'.repeat(1025), 'p'), { responseCode: responseCodes.SYSTEM_ERROR })
+  await assert.rejects(beat('c', 'p'.repeat(256)), { responseCode: responseCodes.SYSTEM_ERROR })
+  const { body } = await call(connectionRequests.GET_ALL_PRODUCER_INFO)
+  assert.deepEqual([...(body?.keys() ?? [])], ['p'.repeat(255)])
+})
+
+test('the retry topic stays ordered when a heartbeat leaves out the subscriptions', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { order: true }))
+  const beat = (subscriptionDataSet: HeartbeatData['consumerDataSet'][number]['subscriptionDataSet']) => {
+    const consumerDataSet = [
+      {
+        groupName: 'g',
+        consumeType: 'CONSUME_PASSIVELY',
+        messageModel: 'CLUSTERING',
+        consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+        subscriptionDataSet,
+      } as const,
+    ]
+    const withoutSub = subscriptionDataSet.length === 0
+    const body = { clientID: 'c', producerDataSet: [], consumerDataSet, heartbeatFingerprint: 7, withoutSub }
+    return call(membershipRequests.HEART_BEAT, { body })
+  }
+  await beat([subscriptionOf('Orders', '*', 1)])
+  await beat([])
+  const { body } = await call(topicRequests.GET_TOPIC_CONFIG, { header: { topic: '%RETRY%g' } })
+  assert.equal(body?.order, true)
+})
+
+test('a subscription without a type is one by tags', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  const check = (expressionType: string) => {
+    const subscriptionData = { ...subscriptionOf('Orders', '*', 1), expressionType }
+    return call(membershipRequests.CHECK_CLIENT_CONFIG, { body: { clientId: 'c', group: 'g', subscriptionData } })
+  }
+  await check('')
+  await assert.rejects(check('SQL92'), { responseCode: responseCodes.SYSTEM_ERROR })
+})
+
 test('a queue is locked by one consumer at a time', async t => {
   const mq = await brokerInMemory(t)
   const { call } = connect(t, mq, 'c')
@@ -176,6 +223,7 @@ test('a queue is locked by one consumer at a time', async t => {
   assert.equal(await lock('b'), 0)
   await call(consumeRequests.UNLOCK_BATCH_MQ, { body: { consumerGroup: 'g', clientId: 'a', mqSet } })
   assert.equal(await lock('b'), 1)
+  await assert.rejects(lock('x'.repeat(1025)), { responseCode: responseCodes.SYSTEM_ERROR })
 })
 
 test('a topic is created, changed, shown and deleted, and the name server knows it at once', async t => {

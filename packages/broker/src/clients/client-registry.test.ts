@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ConsumerData, subscriptionOf } from '@gantrymq/protocol'
 import { fakePeer } from '@gantrymq/remoting/testing'
-import { type Client, ClientRegistry } from './client-registry.ts'
+import { type Client, ClientRegistry, MAX_SUBSCRIPTION_TEXT } from './client-registry.ts'
 
 function client(id: number, clientId = `client-${id}`, lastHeartbeat = 0): Client {
   return { clientId, peer: fakePeer({ id }), language: 'JAVA', version: 513, lastHeartbeat }
@@ -127,14 +127,14 @@ test('a connection may be in a limited number of groups, and stays in those that
   registry.beatProducer('p', client(1))
   registry.beatConsumer({ data: consumer(['A']) }, client(1))
   assert.equal(registry.mayProduce('p', 1), true)
-  assert.equal(registry.mayConsume('g', 1), true)
+  assert.equal(registry.mayConsume(consumer(['A']), 1), true)
   assert.equal(registry.mayProduce('q', 1), false)
   assert.equal(
-    registry.mayConsume('p', 1),
+    registry.mayConsume(consumer(['A'], { groupName: 'p' }), 1),
     false,
     'a group of consumers with the name of one of producers is another one',
   )
-  assert.equal(registry.mayConsume('h', 2), true)
+  assert.equal(registry.mayConsume(consumer(['A'], { groupName: 'h' }), 2), true)
   registry.removeProducer('p', 1)
   assert.equal(registry.mayProduce('q', 1), true)
 })
@@ -170,4 +170,21 @@ test('a heartbeat without subscriptions keeps those of the last one, and a group
   assert.deepEqual(registry.beatConsumer(short, client(1)), { changed: false, needsSubscriptions: false })
   assert.equal(registry.subscription('g', 'A')?.topic, 'A')
   assert.equal(registry.beatConsumer({ ...short, fingerprint: 8 }, client(1)).needsSubscriptions, true)
+})
+
+test('a connection brings subscriptions up to a total length, and what it leaves or replaces does not count', () => {
+  const registry = new ClientRegistry()
+  const half = '*'.repeat(MAX_SUBSCRIPTION_TEXT / 2)
+  const long = (groupName: string, expression = half) =>
+    consumer([], { groupName, subscriptionDataSet: [{ ...subscriptionOf('A', '*', 1), subString: expression }] })
+  assert.equal(registry.mayConsume(long('g'), 1), true)
+  registry.beatConsumer({ data: long('g') }, client(1))
+  assert.equal(registry.mayConsume(long('g'), 1), true)
+  assert.equal(registry.mayConsume(long('h'), 1), false)
+  assert.equal(registry.mayConsume(long('h'), 2), true)
+  registry.beatConsumer({ data: long('g', '*') }, client(1))
+  assert.equal(registry.mayConsume(long('h'), 1), true)
+  registry.beatConsumer({ data: long('h') }, client(1))
+  registry.removeConsumer('h', 1)
+  assert.equal(registry.mayConsume(long('i'), 1), true)
 })

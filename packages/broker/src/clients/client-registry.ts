@@ -57,10 +57,16 @@ const CLIENT_EXPIRY_MS = 120_000
 /** How many producers a transaction check may try (Apache's ProducerManager.getAvailableChannel). */
 const PRODUCER_TRIES = 3
 
+/** Most characters of all subscriptions of one connection. Apache has no limit, and its frames have 16 MB. */
+export const MAX_SUBSCRIPTION_TEXT = 4 << 20
+
 /** What one connection has joined. */
 interface GroupsOfPeer {
   readonly producers: Set<string>
-  readonly consumers: Set<string>
+  /** With the length of the subscriptions of its latest heartbeat. */
+  readonly consumers: Map<string, number>
+  /** Length of all its subscriptions. */
+  text: number
 }
 
 export interface ClientRegistryOptions {
@@ -170,9 +176,12 @@ export class ClientRegistry {
 
   // -- Consumers -----------------------------------------------------------------------------------------------------
 
-  /** Whether a connection is in a group of consumers, or may join it. */
-  mayConsume(group: string, peerId: number): boolean {
-    return this.#consumers.get(group)?.clients.has(peerId) === true || this.#hasRoom(peerId)
+  /** Whether a connection is in a group of consumers, or may join it, with these subscriptions. */
+  mayConsume({ groupName, subscriptionDataSet }: ConsumerData, peerId: number): boolean {
+    const { consumers, text } = this.#groupsOfPeer.get(peerId) ?? NO_GROUPS
+    const before = consumers.get(groupName)
+    if (before === undefined && !this.#hasRoom(peerId)) return false
+    return text - (before ?? 0) + textLengthOf(subscriptionDataSet) <= MAX_SUBSCRIPTION_TEXT
   }
 
   beatConsumer({ data, fingerprint = 0, withoutSubscriptions = false }: ConsumerBeat, client: Client): BeatResult {
@@ -182,7 +191,9 @@ export class ClientRegistry {
     this.#consumers.set(groupName, group)
     Object.assign(group, { consumeType, messageModel, consumeFromWhere })
     const joined = beat(group.clients, client)
-    if (joined) this.#groups(client.peer.id).consumers.add(groupName)
+    if (joined || !withoutSubscriptions) {
+      noteText(this.#groups(client.peer.id), groupName, textLengthOf(data.subscriptionDataSet))
+    }
     const moved = !withoutSubscriptions && subscribe(group.subscriptions, data.subscriptionDataSet)
     // Apache does not ask again for the subscriptions of a group that it does not know, for example after its restart.
     const needsSubscriptions = known === undefined ? withoutSubscriptions : fingerprint !== group.fingerprint
@@ -195,7 +206,9 @@ export class ClientRegistry {
     const group = this.#consumers.get(groupName)
     if (group === undefined || !group.clients.delete(peerId)) return false
     if (group.clients.size === 0) this.#consumers.delete(groupName)
-    this.#groups(peerId).consumers.delete(groupName)
+    const groups = this.#groups(peerId)
+    noteText(groups, groupName, 0)
+    groups.consumers.delete(groupName)
     this.#forgetIfEmpty(peerId)
     return true
   }
@@ -227,7 +240,7 @@ export class ClientRegistry {
     const groups = this.#groupsOfPeer.get(peerId)
     if (groups === undefined) return []
     for (const group of groups.producers) this.removeProducer(group, peerId)
-    return [...groups.consumers].filter(group => this.removeConsumer(group, peerId))
+    return [...groups.consumers.keys()].filter(group => this.removeConsumer(group, peerId))
   }
 
   /** The peers whose clients have sent no heartbeat for longer than they may. The caller closes their connections. */
@@ -247,7 +260,7 @@ export class ClientRegistry {
   #groups(peerId: number): GroupsOfPeer {
     let groups = this.#groupsOfPeer.get(peerId)
     if (groups === undefined) {
-      groups = { producers: new Set(), consumers: new Set() }
+      groups = { producers: new Set(), consumers: new Map(), text: 0 }
       this.#groupsOfPeer.set(peerId, groups)
     }
     return groups
@@ -259,7 +272,27 @@ export class ClientRegistry {
   }
 }
 
-const NO_GROUPS: GroupsOfPeer = { producers: new Set(), consumers: new Set() }
+const NO_GROUPS: GroupsOfPeer = { producers: new Set(), consumers: new Map(), text: 0 }
+
+function noteText(groups: GroupsOfPeer, groupName: string, length: number): void {
+  groups.text += length - (groups.consumers.get(groupName) ?? 0)
+  groups.consumers.set(groupName, length)
+}
+
+/** What an empty subscription takes, and the code of a tag, in characters. */
+const SUBSCRIPTION_LENGTH = 64
+const CODE_LENGTH = 8
+
+/** About what subscriptions take in memory, in characters. */
+function textLengthOf(subscriptions: readonly SubscriptionData[]): number {
+  let length = 0
+  for (const { topic, subString, expressionType, tagsSet, codeSet } of subscriptions) {
+    length += SUBSCRIPTION_LENGTH + topic.length + subString.length + expressionType.length
+    length += codeSet.length * CODE_LENGTH
+    for (const tag of tagsSet) length += CODE_LENGTH + tag.length
+  }
+  return length
+}
 
 function newGroup({ groupName, consumeType, messageModel, consumeFromWhere }: ConsumerData): ChangingGroup {
   return {

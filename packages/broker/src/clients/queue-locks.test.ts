@@ -46,3 +46,16 @@ test('a sweep keeps valid locks', () => {
   assert.equal(locks.ownerOf({ ...queue, queueId: 1 }, 70_000), 'a')
   assert.equal(locks.lock(queue, 'b', 70_000), true)
 })
+
+test('a client cannot lock queues without end, and locks that end make room', () => {
+  const locks = new QueueLocks()
+  const lock = (queueId: number, now: number) => locks.lock({ ...queue, queueId }, 'a', now)
+  let count = 0
+  while (lock(count, 0)) count++
+  assert.equal(count, 262_144)
+  assert.equal(lock(7, 0), true)
+  locks.unlock({ ...queue, queueId: 7 }, 'a')
+  assert.deepEqual([lock(count, 0), lock(7, 0)], [true, false])
+  locks.sweep(60_001)
+  assert.equal(lock(7, 60_001), true)
+})

@@ -1,6 +1,9 @@
 /** How long a lock is valid without renewal, milliseconds (Apache's RebalanceLockManager). Clients renew it every 20 s. */
 const LOCK_MS = 60_000
 
+/** Most locks of all groups. Apache has no limit, and never forgets an expired lock. */
+const MAX_LOCKS = 262_144
+
 interface Lock {
   readonly clientId: string
   /** By the broker's elapsed time, milliseconds. */
@@ -18,13 +21,19 @@ export interface LockedQueue {
 export class QueueLocks {
   /** By group, then by `topic@queueId`. */
   readonly #groups = new Map<string, Map<string, Lock>>()
+  /** Locks of all groups, with those that have expired since the last sweep. */
+  #size = 0
 
-  /** Locks a queue for a client, or renews its lock. False if another client has it. */
+  /** Locks a queue for a client, or renews its lock. False if another client has it, or there are too many locks. */
   lock(queue: LockedQueue, clientId: string, now: number): boolean {
     const locks = this.#groups.get(queue.group) ?? new Map<string, Lock>()
-    const owner = ownerAt(locks.get(keyOf(queue)), now)
+    const key = keyOf(queue)
+    const known = locks.get(key)
+    const owner = ownerAt(known, now)
     if (owner !== undefined && owner !== clientId) return false
-    this.#groups.set(queue.group, locks.set(keyOf(queue), { clientId, renewedAt: now }))
+    if (known === undefined && this.#size >= MAX_LOCKS) return false
+    if (known === undefined) this.#size++
+    this.#groups.set(queue.group, locks.set(key, { clientId, renewedAt: now }))
     return true
   }
 
@@ -33,6 +42,7 @@ export class QueueLocks {
     const locks = this.#groups.get(queue.group)
     if (locks?.get(keyOf(queue))?.clientId !== clientId) return
     locks.delete(keyOf(queue))
+    this.#size--
     if (locks.size === 0) this.#groups.delete(queue.group)
   }
 
@@ -48,7 +58,9 @@ export class QueueLocks {
   /** Forgets expired locks, so that groups that are gone take no memory. */
   sweep(now: number): void {
     for (const [group, locks] of this.#groups) {
-      for (const [key, lock] of locks) if (ownerAt(lock, now) === undefined) locks.delete(key)
+      for (const [key, lock] of locks) {
+        if (ownerAt(lock, now) === undefined && locks.delete(key)) this.#size--
+      }
       if (locks.size === 0) this.#groups.delete(group)
     }
   }

@@ -1,5 +1,6 @@
 import {
   type HeartbeatData,
+  MAX_GROUP_LENGTH,
   type membershipRequests,
   PERM_READ,
   PERM_WRITE,
@@ -8,17 +9,20 @@ import {
 } from '@gantrymq/protocol'
 import { type Command, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { BrokerContext } from '../context.ts'
+import { isTagType } from '../pulling/pull-checks.ts'
 import { NO_BODY } from '../remarks.ts'
 import { topicSysFlagOf } from '../sending/send-checks.ts'
-import type { Client, ConsumerBeat } from '../clients/client-registry.ts'
+import { type Client, type ConsumerBeat, MAX_SUBSCRIPTION_TEXT } from '../clients/client-registry.ts'
 
 /** A refusal names so many groups at most. */
 const NAMED_GROUPS = 3
+export const MAX_CLIENT_ID_LENGTH = 1024
 
 /** Requests with which clients join and leave groups: Apache's ClientManageProcessor and ConsumerManageProcessor. */
 export const clientHandlers: HandlersFor<typeof membershipRequests, BrokerContext> = {
   HEART_BEAT({ body, command, peer }, context) {
     if (body === null) throw new ResponseError(responseCodes.SYSTEM_ERROR, NO_BODY)
+    checkNames(body)
     const client = clientOf(body.clientID, command, peer, context)
     const { needsSubscriptions, refused } = beatConsumers(body, client, context)
     for (const { groupName } of body.producerDataSet) {
@@ -53,7 +57,7 @@ export const clientHandlers: HandlersFor<typeof membershipRequests, BrokerContex
 
   CHECK_CLIENT_CONFIG({ body }) {
     const { expressionType } = body?.subscriptionData ?? {}
-    if (expressionType === undefined || expressionType === 'TAG') return {}
+    if (expressionType === undefined || isTagType(expressionType)) return {}
     const remark = `The broker does not support consumer to filter message by ${expressionType}`
     throw new ResponseError(responseCodes.SYSTEM_ERROR, remark)
   },
@@ -69,10 +73,22 @@ function clientOf(clientId: string, command: Command, peer: Peer, { clock }: Bro
   }
 }
 
+/** Apache's client keeps to the limit of groups itself (Validators.checkGroup); its broker keeps names of any length. */
+function checkNames({ clientID, producerDataSet }: HeartbeatData): void {
+  const longest = Math.max(0, ...producerDataSet.map(({ groupName }) => groupName.length))
+  if (clientID.length <= MAX_CLIENT_ID_LENGTH && longest <= MAX_GROUP_LENGTH) return
+  const remark = `the clientID of a heartbeat may have ${MAX_CLIENT_ID_LENGTH} characters, and a producer group ${MAX_GROUP_LENGTH}; no group was joined`
+  throw new ResponseError(responseCodes.SYSTEM_ERROR, remark)
+}
+
 function tooManyGroups(refused: readonly string[], { settings }: BrokerContext): ResponseError {
   const { maxGroupsPerConnection } = settings.options
-  const named = refused.slice(0, NAMED_GROUPS).join(', ') + (refused.length > NAMED_GROUPS ? ', ...' : '')
-  const limit = `a connection may be in ${maxGroupsPerConnection} groups (maxGroupsPerConnection)`
+  const named =
+    refused
+      .slice(0, NAMED_GROUPS)
+      .map(name => name.slice(0, MAX_GROUP_LENGTH))
+      .join(', ') + (refused.length > NAMED_GROUPS ? ', ...' : '')
+  const limit = `a connection may have ${MAX_SUBSCRIPTION_TEXT} characters of subscriptions, and be in ${maxGroupsPerConnection} groups (maxGroupsPerConnection)`
   const remark = `${refused.length} groups of the heartbeat were not joined, the others were: ${limit}: ${named}`
   return new ResponseError(responseCodes.SYSTEM_ERROR, remark)
 }
@@ -90,7 +106,7 @@ function beatConsumers(body: HeartbeatData, client: Client, context: BrokerConte
   const changed: string[] = []
   const refused: string[] = []
   for (const data of body.consumerDataSet) {
-    if (!context.clients.mayConsume(data.groupName, client.peer.id)) {
+    if (!context.clients.mayConsume(data, client.peer.id)) {
       refused.push(data.groupName)
       continue
     }
@@ -110,12 +126,14 @@ function beatConsumer(beat: ConsumerBeat, client: Client, context: BrokerContext
   // A group that an operator must create first, or whose name is invalid, is left out, and its pulls are refused.
   if (group === undefined) return undefined
   const topic = retryTopicOf(groupName)
+  // As in Apache the retry topic is ordered if one of the topics is; but Apache unorders it when a heartbeat leaves out subscriptions.
+  const isOrdered = () => subscriptionDataSet.some(({ topic }) => topics.get(topic)?.order)
   topics.inner({
     topic,
     queueNums: group.retryQueueNums,
     perm: PERM_READ | PERM_WRITE,
     sysFlag: topicSysFlagOf({ topic, unitMode: unitMode === true }),
-    order: subscriptionDataSet.some(({ topic }) => topics.get(topic)?.order),
+    ...(beat.withoutSubscriptions !== true && { order: isOrdered() }),
   })
   const result = clients.beatConsumer(beat, client)
   if (result.changed) {

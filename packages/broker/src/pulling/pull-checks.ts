@@ -145,7 +145,8 @@ export function filterOfSubscription(subscription: SubscriptionData | PullRefuse
   return { code: SYSTEM_ERROR, remark: `The broker does not support consumer to filter message by ${expressionType}` }
 }
 
-function isTagType(expressionType: string): boolean {
+/** Source: Apache's ExpressionType.isTagType. */
+export function isTagType(expressionType: string): boolean {
   return expressionType === '' || expressionType === 'TAG'
 }
 
