@@ -288,6 +288,8 @@ export class Broker {
   /** Does what a change of the options requires. @internal */
   optionsChanged(before: BrokerOptions, after: BrokerOptions): void {
     this.#ports.optionsChanged(after)
+    // Without the option no pull takes the offset of a reset, which would hide what the group commits.
+    if (!after.useServerSideResetOffset) this.#loaded.offsets.table.forgetResets()
     if (before.brokerPermission === after.brokerPermission) return
     this.#loaded.topics.touch()
     void this.#nameServers.registerAll()

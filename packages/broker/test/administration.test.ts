@@ -306,6 +306,37 @@ test('an offset that an operator has reset is where the next pull goes on', asyn
   assert.equal(moved.header.nextBeginOffset, 0)
 })
 
+test('a reset leaves no offsets for a topic that is deleted meanwhile', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders'))
+  await call(groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body: defaultGroupConfig('g') })
+  await call(sendRequests.SEND_MESSAGE, message('Orders'))
+  const { promise: goOn, resolve } = Promise.withResolvers<void>()
+  mq.broker.store.offsetByTime = () => goOn.then(() => 0)
+  const header = { topic: 'Orders', group: 'g', timestamp: 1, isForce: true }
+  const reset = assert.rejects(call(offsetRequests.INVOKE_BROKER_TO_RESET_OFFSET, { header }), {
+    responseCode: responseCodes.TOPIC_NOT_EXIST,
+  })
+  await settle()
+  await connect(t, mq, 'd').call(topicRequests.DELETE_TOPIC_IN_BROKER, { header: { topic: 'Orders' } })
+  resolve()
+  await reset
+  const { body } = await call(offsetRequests.GET_ALL_CONSUMER_OFFSET)
+  assert.deepEqual(body, new Map())
+})
+
+test('a group that no pull moves on, because resets were turned off, shows what it commits', async t => {
+  const { client } = await consumedPartly(t)
+  const reset = { header: { topic: 'Orders', group: 'g', queueId: 0, offset: 1, timestamp: -1, isForce: true } }
+  await client.call(offsetRequests.INVOKE_BROKER_TO_RESET_OFFSET, reset)
+  await client.call(brokerAdminRequests.UPDATE_BROKER_CONFIG, { body: 'useServerSideResetOffset=false' })
+  const queue = { topic: 'Orders', consumerGroup: 'g', queueId: 0 }
+  await client.call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: { ...queue, commitOffset: 2 } })
+  const { header } = await client.call(consumeRequests.QUERY_CONSUMER_OFFSET, { header: queue })
+  assert.equal(header.offset, 2)
+})
+
 test('backlogs and offsets are shown by topic and by group', async t => {
   const mq = await brokerInMemory(t)
   const client = connect(t, mq, 'c')
@@ -564,6 +595,26 @@ test('what a deleted topic has left is cleaned up on request', async t => {
   }
   const { header } = await client.call(queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
   assert.equal(header.offset, 3)
+})
+
+test('the topics of RocketMQ itself are shown, also those that the broker does not have', async t => {
+  const mq = await brokerInMemory(t, { brokerClusterName: 'shop' })
+  const { call } = connect(t, mq, 'c')
+  const { body } = await call(topicRequests.GET_SYSTEM_TOPIC_LIST_FROM_BROKER)
+  const shown = new Set(body?.topicList)
+  // A broker makes the first two when it needs them, and has the others.
+  const some = [
+    'RMQ_SYS_TRACE_TOPIC',
+    'TRANS_CHECK_MAX_TIME_TOPIC',
+    'SCHEDULE_TOPIC_XXXX',
+    'shop',
+    'broker-a',
+    'shop_REPLY_TOPIC',
+  ]
+  assert.deepEqual(
+    some.filter(topic => !shown.has(topic)),
+    [],
+  )
 })
 
 test('a message that a producer sends to a topic that is being deleted is refused, or not lost', async t => {

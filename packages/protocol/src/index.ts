@@ -33,6 +33,7 @@ export {
   MAX_TOPIC_LENGTH,
   RETRY_PREFIX,
   retryTopicOf,
+  SYSTEM_TOPICS,
   topicProblem,
 } from './topic-name.ts'
 

@@ -29,7 +29,8 @@ const CLOSED_TOPICS: ReadonlySet<string> = new Set([
   'RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC',
 ])
 
-const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
+/** Topics that RocketMQ itself uses, on any broker (Apache's TopicValidator). */
+export const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   ...CLOSED_TOPICS,
   AUTO_CREATE_TOPIC,
   'BenchmarkTest',

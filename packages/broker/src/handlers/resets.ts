@@ -28,9 +28,13 @@ export const resetHandlers: HandlersFor<ResetRequests, BrokerContext> = {
 async function resetInBroker(header: ResetHeader, peer: Peer, context: BrokerContext): Promise<QueueOffset[]> {
   const { topic, group, queueId } = header
   const { topics, groups, offsets, heldPulls, clock } = context
-  const config = topics.get(topic)
-  if (config === undefined) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} does not exist`)
-  if (!groups.has(group)) throw new ResponseError(SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} does not exist`)
+  const known = (): TopicConfig => {
+    const found = topics.get(topic)
+    if (found === undefined) throw new ResponseError(TOPIC_NOT_EXIST, `Topic ${topic} does not exist`)
+    if (!groups.has(group)) throw new ResponseError(SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} does not exist`)
+    return found
+  }
+  const config = known()
   if (queueId >= 0 && !hasQueue(config, queueId, context)) {
     throw new ResponseError(INVALID_PARAMETER, illegalQueueRemark(queueId, config, peer.remoteAddress))
   }
@@ -42,6 +46,8 @@ async function resetInBroker(header: ResetHeader, peer: Peer, context: BrokerCon
     for (const id of ids) targets.push(queueOffset(id, await targetOf(header, id, context), header, context))
     return targets
   })
+  // Deleted meanwhile, the topic would get offsets that hide the first messages of the next one of its name.
+  known()
   for (const { queue, offset } of reset) {
     offsets.reset(topic, group, queue.queueId, offset)
     heldPulls.arrived(topic, queue.queueId, clock.elapsed())

@@ -107,6 +107,11 @@ export class OffsetTable {
     return offset
   }
 
+  /** Forgets all resets: the groups continue at their committed offsets. */
+  forgetResets(): void {
+    this.#resets.clear()
+  }
+
   // -- Whole groups and topics ---------------------------------------------------------------------------------------
 
   /** Gives a group the offsets of another one in a topic; nothing if that has none. */

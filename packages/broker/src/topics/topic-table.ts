@@ -6,6 +6,7 @@ import {
   PERM_INHERIT,
   PERM_READ,
   PERM_WRITE,
+  SYSTEM_TOPICS,
   type TopicConfig,
   type TopicConfigTable,
 } from '@gantrymq/protocol'
@@ -68,8 +69,8 @@ function replyTopicOf(cluster: string): string {
 export class TopicTable {
   readonly #settings: () => TopicSettings
   readonly #topics = new Map<string, TopicConfig>()
-  /** Names that operators may neither create nor delete, besides those of `isSystemTopic`. */
-  readonly #system = new Set<string>()
+  /** Names that operators may neither create nor delete; `isSystemTopic` has further ones. */
+  readonly #system = new Set(SYSTEM_TOPICS)
   #version: DataVersion
 
   /**
