@@ -7,7 +7,7 @@ import type { OffsetTable } from './offsets/offset-table.ts'
 import type { BrokerOptions } from './options.ts'
 import type { Popping } from './popping/popping.ts'
 import type { MessageCounts } from './statistics/message-counts.ts'
-import type { BrokerStatus, ClientView, QueueBacklog, QueueView } from './status.ts'
+import type { BrokerStatus, ClientView, LevelView, QueueBacklog, QueueView } from './status.ts'
 import type { Topics } from './topics/topics.ts'
 
 export interface StatusSources {
@@ -22,12 +22,26 @@ export interface StatusSources {
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly heldPulls: () => number
+  readonly delayLevels: () => Iterable<LevelView>
   readonly readiness: () => Readiness
 }
 
 /** The status of a running broker, read from its parts at each call. */
 export function brokerStatus(sources: StatusSources): BrokerStatus {
-  const { options, topics, groups, offsets, clients, counts, store, popping, startedAt, heldPulls, readiness } = sources
+  const {
+    options,
+    topics,
+    groups,
+    offsets,
+    clients,
+    counts,
+    store,
+    popping,
+    startedAt,
+    heldPulls,
+    delayLevels,
+    readiness,
+  } = sources
 
   const queuesOf = (topic: string, count: number): QueueView[] =>
     Array.from({ length: count }, (_, queueId) => {
@@ -90,6 +104,7 @@ export function brokerStatus(sources: StatusSources): BrokerStatus {
       }
     },
     backlogs,
+    delayLevels,
     get heldPulls() {
       return heldPulls()
     },

@@ -188,6 +188,7 @@ export class Broker {
       ...context,
       options: atStart,
       heldPulls: () => heldPulls.size,
+      delayLevels: () => due.delays.progress(),
       readiness: () => this.#readiness(),
     })
     this.metrics = new BrokerMetrics({

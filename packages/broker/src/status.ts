@@ -16,6 +16,16 @@ export interface QueueBacklog extends QueueView {
   readonly backlog: number
 }
 
+/** A delay level. Its messages wait in the queue `level - 1` of SCHEDULE_TOPIC_XXXX. */
+export interface LevelView {
+  readonly level: number
+  /** Undefined if the level is not configured any more: its messages are due at once. */
+  readonly delayMs: number | undefined
+  /** The offset of the first message that waits. */
+  readonly offset: number
+  readonly maxOffset: number
+}
+
 export interface TopicView {
   readonly config: TopicConfig
   /** Messages stored per second over the last minute. */
@@ -57,6 +67,7 @@ export interface BrokerStatus extends Health {
   /** The progress of a group in each queue of the topics in which it has offsets or to which it subscribes. */
   backlogs(group: string): Iterable<QueueBacklog>
   clients(): Iterable<ClientView>
+  delayLevels(): Iterable<LevelView>
   /** Pulls that wait for messages. */
   readonly heldPulls: number
   /** What was stored and delivered since the start, and what groups have not consumed. */

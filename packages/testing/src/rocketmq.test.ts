@@ -82,9 +82,9 @@ suite('a RocketMQ in a test', () => {
     })
     t.after(() => consumer.close())
     const before = mq.now.getTime()
-    await mq.advance({ hours: 6 })
+    await mq.advance({ hours: 2 })
     assert.deepEqual(problems, [])
-    assert.equal(Math.floor((mq.now.getTime() - before) / 60_000), 6 * 60)
+    assert.equal(Math.floor((mq.now.getTime() - before) / 60_000), 2 * 60)
     assert.equal(mq.group('billing').members, 1)
   })
 
@@ -223,6 +223,28 @@ suite('a RocketMQ in a test', () => {
       mq.idle('billing', { timeoutMs: 100 }),
       /the group billing has not consumed everything in 100 ms: 1 in queue \d of Orders.*no consumer of it is connected/,
     )
+  })
+
+  test('a group is idle when messages that failed have come again, and the last retry has made them dead letters', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    const tries = new Map<string, number>()
+    const { consumer } = await consumerOf(t, mq, body => {
+      tries.set(body, (tries.get(body) ?? 0) + 1)
+      if (body === 'poison' || (body === 'at the third try' && tries.get(body) !== 3)) throw new Error('not now')
+    })
+    await producer.send({ topic: 'Orders', body: 'at the third try' })
+    await mq.idle('billing')
+    assert.deepEqual([...tries], [['at the third try', 3]])
+    await producer.send({ topic: 'Orders', body: 'poison' })
+    await assert.rejects(mq.idle('billing', { timeoutMs: 1 }), /has not consumed everything in 1 ms/)
+    await mq.idle('billing', { timeoutMs: 60_000 })
+    assert.equal(tries.get('poison'), 17)
+    assert.deepEqual(
+      (await mq.deadLetters('billing')).map(({ text }) => text),
+      ['poison'],
+    )
+    await consumer.close()
   })
 
   test('a group that the broker does not know is waited for, and an error names those that there are', async t => {

@@ -68,6 +68,13 @@ export interface IdleOptions {
   readonly timeoutMs?: number
 }
 
+/** What a group has not consumed. */
+interface Left {
+  readonly lag: number
+  /** When the next of the messages that failed comes again; undefined if there is none, or if there is a lag. */
+  readonly retryAt: number | undefined
+}
+
 const HOST = '127.0.0.1'
 const CLOSED = 'this RocketMQ has been closed'
 const SECOND = 1000
@@ -84,6 +91,11 @@ const MOST_TURNS = 1000
 const LOOK_MS = 2
 /** After this many looks without progress the time is moved, so that consumers commit and retries come. */
 const LOOKS_BEFORE_STEP = 10
+/** The broker looks so often whether a message is due (Apache's DELAY_FOR_A_WHILE), milliseconds. */
+const TICK_MS = 100
+/** So that `idle` notices its timeout while it waits for a retry that is hours away, milliseconds. */
+const LONGEST_JUMP_MS = 60 * SECOND
+const SCHEDULE_TOPIC = 'SCHEDULE_TOPIC_XXXX'
 const SMALL_FILES = {
   mappedFileSizeCommitLog: 4 << 20,
   mappedFileSizeConsumeQueue: 60_000,
@@ -210,36 +222,64 @@ export class RocketMQ {
   }
 
   /**
-   * Resolves when a group has consumed all messages of its topics, and committed that. Time is moved as needed, so that retries come
-   * and consumers commit. A group that the broker does not know yet is waited for.
+   * Resolves when a group has consumed all messages of its topics, and committed that; a message that fails, when it has succeeded or
+   * is a dead letter. Time is moved as needed, so that retries come and consumers commit: for all 16 retries by almost five hours. A
+   * group that the broker does not know yet is waited for.
    * @throws Error that names the queues with messages that are left, or the groups that there are instead
    */
   async idle(group: string, { timeoutMs = 5000 }: IdleOptions = {}): Promise<void> {
     const end = performance.now() + timeoutMs
-    let lag = this.#lagOf(group)
-    for (let looks = 0; lag > 0; looks++) {
-      if (performance.now() > end) throw new Error(this.#stuck(group, timeoutMs))
-      await setTimeout(LOOK_MS)
-      const now = this.#lagOf(group)
-      if (now < lag) looks = 0
+    let left = await this.#leftOf(group)
+    for (let looks = 0; left.lag > 0 || left.retryAt !== undefined; looks++) {
+      if (performance.now() > end) throw new Error(this.#stuck(group, left, timeoutMs))
+      if (left.lag === 0) await this.#advanceTo(left.retryAt)
+      else await setTimeout(LOOK_MS)
+      const now = await this.#leftOf(group)
+      if (now.lag < left.lag) looks = 0
       else if (looks >= LOOKS_BEFORE_STEP) {
         looks = 0
         await this.advance({ seconds: 1 })
       }
-      lag = now
+      left = now
     }
   }
 
-  /** Infinite for a group that the broker does not know. */
-  #lagOf(group: string): number {
-    return this.#running.status.group(group) === undefined ? Number.POSITIVE_INFINITY : this.group(group).lag
+  async #leftOf(group: string): Promise<Left> {
+    // For a group that the broker does not know.
+    if (this.#running.status.group(group) === undefined) return { lag: Number.POSITIVE_INFINITY, retryAt: undefined }
+    const { lag } = this.group(group)
+    return { lag, retryAt: lag > 0 ? undefined : await this.#nextRetry(group) }
   }
 
-  #stuck(group: string, timeoutMs: number): string {
-    if (this.#lagOf(group) === Number.POSITIVE_INFINITY) return this.#unknown(group, timeoutMs)
+  /** When the first message is due that the group has failed to consume, milliseconds since the epoch. */
+  async #nextRetry(group: string): Promise<number | undefined> {
+    const { store, status } = this.#running
+    const retryTopic = `%RETRY%${group}`
+    let first: number | undefined
+    for (const { level, delayMs = 0, offset, maxOffset } of status.delayLevels()) {
+      const queue = offset < maxOffset ? store.queue(SCHEDULE_TOPIC, level - 1) : undefined
+      if (queue === undefined) continue
+      // The messages of a level are due in the order of their queue.
+      const next = (await messagesOf(store, queue, offset)).find(
+        each => each.properties.get('REAL_TOPIC') === retryTopic,
+      )
+      if (next !== undefined) first = Math.min(first ?? Number.POSITIVE_INFINITY, Number(next.storeTimestamp) + delayMs)
+    }
+    return first
+  }
+
+  async #advanceTo(time = 0): Promise<void> {
+    const ms = time + TICK_MS - this.#clock.now()
+    await this.advance({ ms: Math.min(Math.max(ms, TICK_MS), LONGEST_JUMP_MS) })
+  }
+
+  #stuck(group: string, { lag, retryAt }: Left, timeoutMs: number): string {
+    if (lag === Number.POSITIVE_INFINITY) return this.#unknown(group, timeoutMs)
     const queues = [...this.#running.status.backlogs(group)]
       .filter(({ backlog }) => backlog > 0)
       .map(({ topic, queueId, backlog }) => `${backlog} in queue ${queueId} of ${topic}`)
+    if (retryAt !== undefined)
+      queues.push(`messages that failed come again, the next at ${new Date(retryAt).toISOString()}`)
     const { members } = this.group(group)
     const who = members === 0 ? 'no consumer of it is connected' : `consumers that are connected: ${members}`
     return `the group ${group} has not consumed everything in ${timeoutMs} ms: ${queues.join(', ')}; ${who}`
@@ -377,10 +417,10 @@ export function startRocketMQ(options: RocketMQOptions = {}): Promise<RocketMQ> 
   return RocketMQ.start(options)
 }
 
-async function messagesOf(store: MessageStore, queue: ConsumeQueue): Promise<StoredMessage[]> {
+async function messagesOf(store: MessageStore, queue: ConsumeQueue, from = queue.minOffset): Promise<StoredMessage[]> {
   const found = new Found()
   const messages: StoredMessage[] = []
-  for (let offset = queue.minOffset; offset < queue.maxOffset; offset = found.nextOffset) {
+  for (let offset = from; offset < queue.maxOffset; offset = found.nextOffset) {
     const query = { queue, offset, maxMessages: 32, maxBytes: 1 << 20 }
     while (store.read(query, found) === 'LOADING') await found.loading
     for (let index = 0; index < found.count; index++) messages.push(decodeMessage(found.record(index)))

@@ -2,6 +2,7 @@ import { decodeMessage, type StoredMessage } from '@gantrymq/protocol'
 import { type Clock, type Logger, RemotingError } from '@gantrymq/remoting'
 import { APPENDED, BUSY, type ConsumeQueue, Found, type MessageStore, NOT_WRITABLE, StoreError } from '@gantrymq/store'
 import type { MessageWriter } from '../sending/message-writer.ts'
+import type { LevelView } from '../status.ts'
 import { SCHEDULE_TOPIC } from '../topics/topic-table.ts'
 import type { DelayOffsets } from './delay-offsets.ts'
 import { delivered, queueOfLevel } from './delayed-message.ts'
@@ -70,11 +71,11 @@ export class DelayedDelivery {
     return this.#options.offsets.all
   }
 
-  /** The same with the end of each queue. */
-  *progress(): Generator<{ readonly level: number; readonly offset: number; readonly maxOffset: number }> {
-    for (const { level } of this.#levels.values()) {
+  /** The same with the end of each queue, and the delay of each level. */
+  *progress(): Generator<LevelView> {
+    for (const { level, delayMs } of this.#levels.values()) {
       const maxOffset = this.#queue(level)?.maxOffset ?? 0
-      yield { level, offset: this.#options.offsets.get(level), maxOffset }
+      yield { level, delayMs, offset: this.#options.offsets.get(level), maxOffset }
     }
   }
 
