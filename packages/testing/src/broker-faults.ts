@@ -1,7 +1,9 @@
-import { requestNames } from '@gantrymq/protocol'
+import { consumeRequests, pullFlags, requestNames } from '@gantrymq/protocol'
 import { type Command, nearestWord, RemotingError } from '@gantrymq/remoting'
 import { checkKeys } from './check-keys.ts'
 import type { Fault, FaultyAnswer, Faults, SeenRequest } from './gateway/faults.ts'
+
+const { LITE_PULL_MESSAGE, PULL_MESSAGE } = consumeRequests
 
 /** How many requests meet a fault, and from which on. */
 export interface FaultLimits {
@@ -41,7 +43,10 @@ export class BrokerFaults {
     this.#set(request, { answer: 'code', code, remark }, limits)
   }
 
-  /** The broker never answers the next requests, and does nothing for them. One-way requests are lost. */
+  /**
+   * The broker never answers the next requests, and does nothing for them. One-way requests are lost. While it is
+   * UPDATE_CONSUMER_OFFSET that hangs or is refused, pulls commit nothing either.
+   */
   hang(request: string, limits: FaultLimits = {}): void {
     this.#set(request, { answer: 'never' }, { ...limits, handled: false })
   }
@@ -80,6 +85,16 @@ export class BrokerFaults {
     checkNumber('after', after, 0)
     this.#faults.set(namesOf(request), { ...answer, ...limits })
   }
+}
+
+/** A pull commits the offset of its queue, too: it must not while commits are lost. */
+export function withoutLostCommit(command: Command, faults: Faults): Command {
+  const { code, extFields } = command
+  if (code !== PULL_MESSAGE.code && code !== LITE_PULL_MESSAGE.code) return command
+  const sysFlag = Number(extFields?.get('sysFlag'))
+  if ((sysFlag & pullFlags.commitOffset) === 0 || !faults.keepsBack('UPDATE_CONSUMER_OFFSET')) return command
+  const fields = new Map(extFields).set('sysFlag', String(sysFlag & ~pullFlags.commitOffset))
+  return { ...command, extFields: fields }
 }
 
 /** Forms of one request that clients choose between. */

@@ -5,7 +5,7 @@ import { NameServer } from '@gantrymq/namesrv'
 import { decodeMessage, type StoredMessage } from '@gantrymq/protocol'
 import { type Clock, RemotingError } from '@gantrymq/remoting'
 import { type ConsumeQueue, Found, MemoryDisk, type MessageStore } from '@gantrymq/store'
-import { BrokerFaults } from './broker-faults.ts'
+import { BrokerFaults, withoutLostCommit } from './broker-faults.ts'
 import { checkKeys } from './check-keys.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { MovingClock } from './moving-clock.ts'
@@ -112,7 +112,10 @@ export class RocketMQ {
   /** The start or end of servers that was asked for last. They happen one after the other. */
   #change: Promise<void> = Promise.resolve()
   readonly #options: RocketMQOptions
-  readonly #brokerPort = new Gateway({ clock: this.#clock })
+  readonly #brokerPort: Gateway = new Gateway({
+    clock: this.#clock,
+    rewrite: command => withoutLostCommit(command, this.#brokerPort.faults),
+  })
   /** Makes requests to the broker fail. */
   readonly fail = new BrokerFaults(this.#brokerPort.faults)
   #nameServer: NameServer | undefined

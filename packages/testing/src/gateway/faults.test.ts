@@ -44,3 +44,17 @@ test('no request meets a fault that was lifted or cleared', () => {
   faults.clear()
   assert.deepEqual([met(faults, ask), lifted.met, cleared.met], [[undefined], 0, 0])
 })
+
+test('only faults that are due and that the server does not notice keep requests back', () => {
+  const faults = new Faults()
+  faults.set(['ASK'], { answer: 'never' })
+  assert.equal(faults.keepsBack('ASK'), false, 'the server handles the request, and its answer is lost')
+  faults.clear()
+  faults.set(['ASK'], { answer: 'never', handled: false, after: 1 })
+  assert.equal(faults.keepsBack('ASK'), false)
+  faults.take(ask)
+  assert.equal(faults.keepsBack('ASK'), true)
+  assert.equal(faults.keepsBack('OTHER'), false)
+  faults.take(ask)
+  assert.equal(faults.keepsBack('ASK'), false)
+})

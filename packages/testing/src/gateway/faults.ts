@@ -34,6 +34,11 @@ export type Fault = FaultyAnswer & {
   readonly where?: (request: SeenRequest) => boolean
 }
 
+/** Whether the server gets a request that meets the fault. */
+export function isHandled({ answer, handled = answer !== 'code' }: Fault): boolean {
+  return handled
+}
+
 /** A request that a gateway received. */
 export interface SeenRequest {
   /** RocketMQ's name, or the number of a code that it does not have. */
@@ -74,9 +79,17 @@ class StandingFault implements SetFault {
     return this.#lifted || this.met >= (this.fault.times ?? 1)
   }
 
+  concerns(name: string): boolean {
+    return !this.isOver && (this.#names.has('*') || this.#names.has(name))
+  }
+
+  /** Whether the next request that it concerns meets it. */
+  get isDue(): boolean {
+    return this.#passed >= (this.fault.after ?? 0)
+  }
+
   meets(request: SeenRequest): boolean {
-    if (this.isOver || !(this.#names.has('*') || this.#names.has(request.name))) return false
-    if (this.fault.where?.(request) === false) return false
+    if (!this.concerns(request.name) || this.fault.where?.(request) === false) return false
     if (this.#passed++ < (this.fault.after ?? 0)) return false
     this.met++
     return true
@@ -105,6 +118,11 @@ export class Faults {
   clear(): void {
     for (const fault of this.#faults) fault.lift()
     this.#faults = []
+  }
+
+  /** Whether the server would not get a request with this name now. */
+  keepsBack(name: string): boolean {
+    return this.#faults.some(each => each.concerns(name) && each.isDue && !isHandled(each.fault))
   }
 
   take(request: SeenRequest): Fault | undefined {

@@ -11,7 +11,7 @@ import {
   Outbox,
   REPLY_FLAG,
 } from '@gantrymq/remoting'
-import type { Fault, Faults, FaultyAnswer, SeenRequest } from './faults.ts'
+import { type Fault, type Faults, type FaultyAnswer, isHandled, type SeenRequest } from './faults.ts'
 
 /** What a gateway tells its connections. */
 export interface LinkOptions {
@@ -20,6 +20,7 @@ export interface LinkOptions {
   /** The release that all answers announce. Default: the server's. */
   readonly version: number | undefined
   readonly onRequest: (request: SeenRequest) => void
+  readonly rewrite: ((command: Command) => Command) | undefined
   readonly onAnswer: ((answer: Command) => Command) | undefined
   readonly onClose: (link: GatewayLink) => void
 }
@@ -166,15 +167,17 @@ export class GatewayLink {
     }
   }
 
-  #onRequest(bytes: Buffer, command: Command): void {
+  #onRequest(received: Buffer, command: Command): void {
     const request = this.#see(command)
+    const rewritten = this.#options.rewrite?.(command) ?? command
+    const bytes = rewritten === command ? received : encodeFrame(rewritten, new Outbox())
     this.#options.onRequest(request)
     const fault = this.#options.faults.take(request)
     if (fault === undefined) {
       this.#server.write(bytes)
       return
     }
-    if (fault.handled ?? fault.answer !== 'code') {
+    if (isHandled(fault)) {
       if (!request.oneway) this.#faulty.set(command.opaque, { fault, request })
       this.#server.write(bytes)
     } else {

@@ -17,6 +17,8 @@ export interface GatewayOptions {
   readonly version?: number
   /** Gets each request of a client, in the order in which they arrive. */
   readonly onRequest?: (request: SeenRequest) => void
+  /** Gets each request of a client, and returns what the server gets instead: the same or another. */
+  readonly rewrite?: (command: Command) => Command
   /** Gets each answer of the server, before a fault does, and returns it or another. */
   readonly onAnswer?: (answer: Command) => Command
 }
@@ -86,6 +88,7 @@ export class Gateway {
       faults: this.faults,
       version: this.#options.version,
       onRequest: request => this.#options.onRequest?.(request),
+      rewrite: this.#options.rewrite,
       onAnswer: this.#options.onAnswer,
       onClose: closed => void this.#links.delete(closed),
     })
