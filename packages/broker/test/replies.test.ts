@@ -43,9 +43,9 @@ async function start(t: TestContext, options: BrokerStartOptions = {}): Promise<
   return requester
 }
 
-function reply({ client, brokerAddress }: InMemory, properties = PROPERTIES) {
+function reply({ client, brokerAddress }: InMemory, properties = PROPERTIES, body = Buffer.from('42')) {
   const header = { producerGroup: 'CLIENT_INNER_PRODUCER', topic: REPLIES, defaultTopic: 'TBW102', defaultTopicQueueNums: 4, queueId: 0, sysFlag: 0, bornTimestamp: 5, flag: 3, properties } // biome-ignore format: one thought
-  return client.call(brokerAddress, sendRequests.SEND_REPLY_MESSAGE, { header, body: Buffer.from('42') }, { timeoutMs: 60_000 }) // biome-ignore format: one thought
+  return client.call(brokerAddress, sendRequests.SEND_REPLY_MESSAGE, { header, body }, { timeoutMs: 60_000 }) // biome-ignore format: one thought
 }
 
 test('a reply goes to the producer that waits for it, and a copy is stored', async t => {
@@ -70,6 +70,17 @@ test('a reply is only delivered if storeReplyMessageEnable is off', async t => {
   const { header } = await reply(mq)
   assert.deepEqual([mq.pushed.length, header.msgId, header.queueOffset], [1, '0', 0])
   assert.deepEqual(await messagesIn(mq, REPLIES, 0), [])
+})
+
+test('large replies that come together are delivered as they are', async t => {
+  const mq = await start(t)
+  const replies = Array.from({ length: 20 }, (_, n) => reply(mq, PROPERTIES, Buffer.alloc(300_000 + n, 65 + n)))
+  await Promise.all(replies)
+  assert.equal(mq.pushed.length, 20)
+  for (const { body } of mq.pushed) {
+    const first = body![0]!
+    assert.ok(body?.length === 300_000 + first - 65 && body.every(byte => byte === first), `reply ${first - 65}`)
+  }
 })
 
 test('a reply with short field names is delivered too', async t => {
