@@ -180,6 +180,16 @@ test('a key without effect is reported with its reason', () => {
     read('sendMessageThreadPoolNums=4').problems[0]?.text ?? '',
     /sendMessageThreadPoolNums has no effect: it sets threads/,
   )
+  assert.match(
+    read('brokerRole=SYNC_MASTER').problems[0]?.text ?? '',
+    /brokerRole=SYNC_MASTER has no effect: there is no replication/,
+  )
+})
+
+test('a broker and a cluster need a name', () => {
+  for (const line of ['brokerName=', 'brokerClusterName= ']) {
+    assert.match(read(line).problems[0]?.text ?? '', /it must be text that is not empty/)
+  }
 })
 
 test('what is no list of addresses of name servers ends the start, as in Apache', () => {

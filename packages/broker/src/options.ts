@@ -60,6 +60,16 @@ function isAddressList(value: string): boolean {
   }
 }
 
+/** The name of a broker or a cluster: Java takes an empty one, under which nothing is found. */
+const nonEmpty = (): Kind<string> => {
+  const { read, ...kind } = text()
+  return {
+    ...kind,
+    expected: 'text that is not empty, without control characters',
+    read: value => (value.trim() === '' ? undefined : read(value)),
+  }
+}
+
 /** Hours of the day: `04;16`. */
 const hours = (): Kind<string> => ({
   ...text(),
@@ -88,9 +98,9 @@ const brokerConfig = {
     'Name servers, separated by semicolons: 10.0.0.1:9876;10.0.0.2:9876. The broker registers with all of them. None: with none.',
     { since: '4.9', systemProperty: 'rocketmq.namesrv.addr', variable: 'NAMESRV_ADDR' },
   ),
-  brokerClusterName: option(text(), 'DefaultCluster', 'Name of the cluster.', { since: '4.9' }),
+  brokerClusterName: option(nonEmpty(), 'DefaultCluster', 'Name of the cluster.', { since: '4.9' }),
   brokerName: option(
-    text(),
+    nonEmpty(),
     'DEFAULT_BROKER',
     'Name of the broker group: a master and its slaves have the same name. A broker inside another program is DEFAULT_BROKER.',
     { since: '4.9', atHome: () => hostname(), defaultText: 'the name of the machine' },

@@ -30,6 +30,14 @@ test('a broker that no other machine can reach warns of it', () => {
   assert.equal(advertisedAddress({ ...nothing, bindAddress: '::' }).host, '::1')
 })
 
+test('a broker whose brokerIP1 is any address warns of it', () => {
+  for (const configured of ['0.0.0.0', '::']) {
+    const { host, warning } = advertisedAddress({ ...nothing, configured })
+    assert.equal(host, configured)
+    assert.match(warning ?? '', /no client on another machine can connect; set it to the address/)
+  }
+})
+
 test('an IPv6 address is in brackets before its port', () => {
   assert.equal(addressText('10.0.0.5', 10_911), '10.0.0.5:10911')
   assert.equal(addressText('fd00::5', 10_911), '[fd00::5]:10911')

@@ -32,7 +32,7 @@ export function advertisedAddress({
   towardsNameServer,
   hasNameServers,
 }: AddressSources): AdvertisedAddress {
-  if (configured !== null) return { host: configured }
+  if (configured !== null) return { host: configured, ...(ANY.has(configured) && { warning: anyAddress(configured) }) }
   const listensOnOne = isIP(bindAddress) !== 0 && !ANY.has(bindAddress)
   const host = listensOnOne ? bindAddress : (towardsNameServer ?? (bindAddress === '::' ? '::1' : '127.0.0.1'))
   if (!isLoopback(host)) return { host }
@@ -42,6 +42,10 @@ export function advertisedAddress({
     `the broker registers the address ${host}, which only clients on this machine can use` +
     `${why === undefined ? '' : ` (${why})`}; set brokerIP1 to the address of this machine that clients reach`
   return { host, warning }
+}
+
+function anyAddress(host: string): string {
+  return `brokerIP1 is ${host}, to which no client on another machine can connect; set it to the address of this machine that clients reach`
 }
 
 function isLoopback(host: string): boolean {

@@ -139,9 +139,11 @@ class OptionSearch<O> {
   /** Takes the value of a text, or reports the invalid text with its place. */
   #read(name: OptionName<O>, text: string, origin: Origin, givenTo: string): void {
     const value = this.#set.read(name, text)
-    if (value !== undefined) return this.#put(name, value, origin)
     const shown = `${givenTo}=${this.#set.shownText(name, text)}`
-    this.#error(this.#set.badValue(shown, name))
+    if (value === undefined) return this.#error(this.#set.badValue(shown, name))
+    const { without, fallback } = this.#set.option(name)
+    if (without !== undefined && value !== fallback) this.#warn(`${shown} has no effect: ${without}`)
+    this.#put(name, value, origin)
   }
 
   #put(name: OptionName<O>, value: unknown, origin: Origin): void {
