@@ -62,11 +62,11 @@ function isAddressList(value: string): boolean {
 
 /** The name of a broker or a cluster: Java takes an empty one, under which nothing is found. */
 const nonEmpty = (): Kind<string> => {
-  const { read, ...kind } = text()
+  const kind = text()
   return {
     ...kind,
     expected: 'text that is not empty, without control characters',
-    read: value => (value.trim() === '' ? undefined : read(value)),
+    read: value => (value.trim() === '' ? undefined : kind.read(value)),
   }
 }
 
