@@ -16,7 +16,9 @@ const timeOfDay = Date.now
 
 /** A clock that runs like the machine's, and that a test can move ahead. */
 export class MovingClock implements Clock, Disposable {
+  /** By how much timers, and by how much the time of day, are ahead of the machine's, milliseconds. */
   #ahead = 0
+  #dayAhead = 0
   readonly #timers = new Set<Timer>()
   #alarm: NodeJS.Timeout | undefined
   #alarmDue = Number.POSITIVE_INFINITY
@@ -25,7 +27,7 @@ export class MovingClock implements Clock, Disposable {
 
   now(): number {
     this.#count()
-    return timeOfDay() + Math.floor(this.#ahead)
+    return timeOfDay() + Math.floor(this.#dayAhead)
   }
 
   elapsed(): number {
@@ -92,7 +94,14 @@ export class MovingClock implements Clock, Disposable {
   }
 
   #moveTo(elapsed: number): void {
-    this.#ahead += Math.max(elapsed - this.#elapsed(), 0)
+    const ms = Math.max(elapsed - this.#elapsed(), 0)
+    this.#ahead += ms
+    this.#dayAhead += ms
+  }
+
+  /** Sets the time of day back to the machine's. Timers go on. */
+  setBack(): void {
+    this.#dayAhead = 0
   }
 
   #call(timer: Timer, at: number): void {

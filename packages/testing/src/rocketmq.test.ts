@@ -331,14 +331,25 @@ suite('a RocketMQ in a test', () => {
     })
   })
 
+  test('a client that a test leaves open does not keep the process running', async t => {
+    const mq = await started(t)
+    const timers = (): number => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+    const before = timers()
+    await producerOf(t, mq)
+    await consumerOf(t, mq)
+    assert.equal(timers(), before)
+  })
+
   test('a reset forgets everything and keeps the address', async t => {
     const mq = await started(t)
     const { nameServers } = mq.connection
     const first = await Producer.start({ ...mq.connection, group: 'shop' })
     await first.send({ topic: 'Orders', body: 'old' })
     await first.close()
+    await mq.advance({ hours: 1 })
     await mq.reset()
     assert.equal(mq.connection.nameServers, nameServers)
+    assert.ok(Math.abs(mq.now.getTime() - Date.now()) < 60_000, 'a test after it does not see that time was moved')
     assert.deepEqual(await mq.messages('Orders'), [])
     const producer = await producerOf(t, mq)
     await producer.send({ topic: 'Orders', body: 'new' })

@@ -357,13 +357,14 @@ export class RocketMQ {
   }
 
   /**
-   * Forgets all messages, topics, groups, offsets and faults. The addresses stay the same; close the clients of the last test first,
-   * or they connect again.
+   * Forgets all messages, topics, groups, offsets and faults, and sets the time of day back to the machine's. The addresses stay the
+   * same; close the clients of the last test first, or they connect again.
    */
   async reset(): Promise<void> {
     await this.#inTurn(async () => {
       this.fail.clear()
       await this.#stopServers()
+      this.#clock.setBack()
       this.#disk = this.#emptyDisk()
       await this.#startServers()
     })

@@ -11,6 +11,7 @@ import {
   ResponseError,
   Router,
   silent,
+  systemClock,
 } from '@gantrymq/remoting'
 import { Deadline } from '../deadline.ts'
 import { ClientError, closed, toClientError } from '../errors.ts'
@@ -109,8 +110,9 @@ export class ClientInstance {
   }
 
   async #start(): Promise<void> {
-    // The client's timers and an unreachable broker do not keep the process running; this does, until the instance is closed.
-    this.#keepRunning = setInterval(() => {}, FOREVER_MS)
+    // The client's timers and an unreachable broker do not keep the process running; this does, until the instance is closed. Not with
+    // the clock of a test: a client that a failed test has left open would keep its test runner from ending.
+    if (this.options.clock === systemClock) this.#keepRunning = setInterval(() => {}, FOREVER_MS)
     await this.nameServers.start()
     if (this.#closing !== undefined) return
     this.routes.start()

@@ -101,7 +101,7 @@ export const instanceOptions = {
     'an object with debug, info, warn and error, or false',
     value => value === false || hasMethods('debug', 'info', 'warn', 'error')(value),
   ),
-  /** The source of time. For tests. */
+  /** The source of time. For tests: with another than the machine's clock, an open client does not keep the process running. */
   clock: custom<Clock>(
     systemClock,
     null,
