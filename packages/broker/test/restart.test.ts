@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -7,6 +7,7 @@ import { Broker, type BrokerStartOptions } from '@gantrymq/broker'
 import {
   consumeRequests,
   decodeMessages,
+  defaultGroupConfig,
   groupRequests,
   pullFlags,
   sendRequests,
@@ -100,6 +101,38 @@ test('a damaged table is put aside, and the copy of the last good state takes it
   await writeFile(join(root, 'config', 'topics.json'), '{"topicConfigTable":{')
   const second = await start(root)
   assert.deepEqual(await second.pull(), ['a'])
+})
+
+test('what Apache has written in the tables survives a change of them, also what only a later release knows', async t => {
+  const root = await folder(t)
+  const config = join(root, 'config')
+  await mkdir(config, { recursive: true })
+  const version = '{"counter":3,"stateVersion":1,"timestamp":1700000000000}'
+  const topic =
+    '{"attributes":{"message.type":"FIFO"},"later":{"n":1},"order":true,"perm":4,"readQueueNums":3,"topicFilterType":"MULTI_TAG","topicName":"Old","topicSysFlag":2,"writeQueueNums":5}'
+  const group =
+    '{"attributes":{"a":"b"},"brokerId":7,"consumeBroadcastEnable":false,"consumeEnable":false,"consumeFromMinEnable":false,"consumeMessageOrderly":true,"consumeTimeoutMinute":9,"groupName":"old","groupRetryPolicy":{"exponentialRetryPolicy":{"initial":1,"max":2,"multiplier":3},"type":"EXPONENTIAL"},"groupSysFlag":1,"later":[2],"notifyConsumerIdsChangedEnable":false,"retryMaxTimes":3,"retryQueueNums":2,"subscriptionDataSet":[{"expression":"*","expressionType":"TAG","topic":"Old","version":4}],"whichBrokerWhenConsumeSlowly":8}'
+  const tables = {
+    'topics.json': `{"dataVersion":${version},"topicConfigTable":{"DefaultCluster":{"topicName":"DefaultCluster"},"Old":${topic}}}`,
+    'subscriptionGroup.json': `{"dataVersion":${version},"forbiddenTable":{"old":{"Old":4}},"subscriptionGroupTable":{"old":${group}}}`,
+    'consumerOffset.json': '{"offsetTable":{"Old@old":{0:5,2:9007199254740991}}}',
+    'delayOffset.json': '{"offsetTable":{3:0}}',
+  }
+  for (const [name, text] of Object.entries(tables)) await writeFile(join(config, name), text)
+  const { broker, client, address } = await start(root)
+  const header = { topic: 'New', readQueueNums: 1, writeQueueNums: 1, perm: 6 }
+  await client.call(address, topicRequests.UPDATE_AND_CREATE_TOPIC, { header })
+  await client.call(address, groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body: defaultGroupConfig('new') })
+  const commit = { consumerGroup: 'new', topic: 'New', queueId: 0, commitOffset: 1 }
+  await client.call(address, consumeRequests.UPDATE_CONSUMER_OFFSET, { header: commit })
+  await broker.close()
+  const written = async (name: string) => readFile(join(config, name), 'utf8')
+  assert.ok((await written('topics.json')).includes(`"Old":${topic}`))
+  const groups = await written('subscriptionGroup.json')
+  assert.ok(groups.includes(`"old":${group}`) && groups.includes('"forbiddenTable":{"old":{"Old":4}}'))
+  assert.match(await written('topics.json'), /"dataVersion":\{"counter":4,"stateVersion":1,/)
+  assert.ok((await written('consumerOffset.json')).includes('"Old@old":{0:5,2:9007199254740991}'))
+  assert.match(await written('delayOffset.json'), /"offsetTable":\{3:0\}/)
 })
 
 test('a topic whose name would leave the folder of the store is not taken from the file', async t => {

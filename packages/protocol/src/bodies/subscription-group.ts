@@ -16,6 +16,7 @@ import {
 import { type DataVersion, noDataVersion } from '../data-version.ts'
 import { dataVersionBean, readDataVersion } from './data-version.ts'
 import { jsonBody } from './json-body.ts'
+import { type OtherMembers, otherMembers, withOthers } from './other-members.ts'
 
 /** When a failed message is delivered again (5.x): Apache's GroupRetryPolicy. Times in milliseconds. */
 export interface GroupRetryPolicy {
@@ -56,6 +57,8 @@ export interface SubscriptionGroupConfig {
   readonly consumeTimeoutMinute?: number
   readonly subscriptions?: readonly GroupSubscription[]
   readonly attributes?: ReadonlyMap<string, string>
+  /** Only in the table of a broker, which keeps them in its file. */
+  readonly others?: OtherMembers
 }
 
 /** The configuration of a group that was not configured, as both lines create it. */
@@ -199,11 +202,15 @@ export interface SubscriptionGroupTable {
   readonly forbidden: ReadonlyMap<string, ReadonlyMap<string, number>>
 }
 
+const KNOWN: ReadonlySet<string> = new Set(Object.keys(groupConfigBean(defaultGroupConfig(''))))
+
 function readGroups(object: JsonObject): Map<string, SubscriptionGroupConfig> {
   const groups = new Map<string, SubscriptionGroupConfig>()
   for (const [key, value] of objectOf(object, 'subscriptionGroupTable') ?? []) {
-    const config = readGroupConfig(toObject(value, 'subscriptionGroupTable'), toText(key))
-    groups.set(config.groupName, config)
+    const group = toObject(value, 'subscriptionGroupTable')
+    const config = readGroupConfig(group, toText(key))
+    const others = otherMembers(group, KNOWN)
+    groups.set(config.groupName, others === undefined ? config : { ...config, others })
   }
   return groups
 }
@@ -219,13 +226,15 @@ function readForbidden(object: JsonObject): Map<string, Map<string, number>> {
   return forbidden
 }
 
-/** Written with the members of 5.x, which 4.9 ignores. */
+/** Written with the members of 5.x, which 4.9 ignores, and with members of groups that this release does not know. */
 export const subscriptionGroupTableBody = jsonBody<SubscriptionGroupTable>(
   'SubscriptionGroupWrapper',
   ({ dataVersion, forbidden, groups }) => ({
     dataVersion: dataVersionBean(dataVersion),
     forbiddenTable: forbidden,
-    subscriptionGroupTable: new Map([...groups].map(([name, config]) => [name, groupConfigBean(config)])),
+    subscriptionGroupTable: new Map(
+      [...groups].map(([name, config]) => [name, withOthers(groupConfigBean(config), config.others)]),
+    ),
   }),
   object => {
     const version = objectOf(object, 'dataVersion')

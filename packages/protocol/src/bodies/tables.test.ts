@@ -4,6 +4,7 @@ import type { BodyCodec } from '@gantrymq/remoting'
 import { golden } from '../../test/golden.ts'
 import { brokerMemberGroupBody, clusterInfoBody } from './cluster-info.ts'
 import { dataVersionBody, optionalDataVersionBody } from './data-version.ts'
+import { subscriptionGroupTableBody } from './subscription-group.ts'
 import { kvTableBody, propertiesBody, topicListBody } from './tables.ts'
 import { topicConfigTableBody } from './topic-config-table.ts'
 
@@ -47,6 +48,18 @@ test('the topic table of a broker is read from both lines', () => {
       table.dataVersion,
     )
   }
+})
+
+test('the tables of a broker keep members of topics and groups that this release does not know', () => {
+  const topic =
+    '{"attributes":{},"later":{"n":[1,"x",null]},"order":false,"perm":6,"readQueueNums":4,"topicFilterType":"SINGLE_TAG","topicName":"A","topicSysFlag":0,"writeQueueNums":4,"zone":"z"}'
+  const topics = `{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":2},"topicConfigTable":{"A":${topic}}}`
+  assert.equal(topicConfigTableBody.encode(topicConfigTableBody.decode(Buffer.from(topics))).toString(), topics)
+  const group =
+    '{"attributes":{},"brokerId":0,"consumeBroadcastEnable":true,"consumeEnable":true,"consumeFromMinEnable":true,"consumeMessageOrderly":false,"consumeTimeoutMinute":15,"groupName":"g","groupRetryPolicy":{"type":"CUSTOMIZED"},"groupSysFlag":0,"later":7,"notifyConsumerIdsChangedEnable":true,"retryMaxTimes":16,"retryQueueNums":1,"whichBrokerWhenConsumeSlowly":1}'
+  const groups = `{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":2},"forbiddenTable":{"g":{"A":4}},"subscriptionGroupTable":{"g":${group}}}`
+  const codec = subscriptionGroupTableBody
+  assert.equal(codec.encode(codec.decode(Buffer.from(groups))).toString(), groups)
 })
 
 test('a data version of 4.9 has state 0, and a missing timestamp equals no version', () => {

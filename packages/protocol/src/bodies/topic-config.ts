@@ -11,6 +11,8 @@ import {
   textTable,
   writeFastjson,
 } from '@gantrymq/remoting'
+import type { OtherMembers } from './other-members.ts'
+
 /** The configuration of a topic at one broker: Apache's TopicConfig. */
 export interface TopicConfig {
   readonly topicName: string
@@ -27,6 +29,8 @@ export interface TopicConfig {
   readonly order: boolean
   /** 5.x; absent if the sender is a 4.9 broker. */
   readonly attributes?: ReadonlyMap<string, string>
+  /** Only in the table of a broker, which keeps them in its file. */
+  readonly others?: OtherMembers
 }
 
 const DEFAULT_QUEUES = 16
