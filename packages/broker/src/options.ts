@@ -445,7 +445,7 @@ const messageStoreConfig = {
   brokerFastFailureEnable: option(
     flag(),
     true,
-    'Refuse sends that wait for too long because the disk is too slow for them.',
+    'Refuse sends, pulls and queries that wait for too long because the disk is too slow for them. Otherwise, they wait without limit.',
     {
       since: '4.9',
       change: 'live',
@@ -519,7 +519,7 @@ const ownOptions = {
   maxHeldPulls: option(
     int(1),
     200_000,
-    'Most pulls that wait for messages, each with about 1.5 KB; any further one is refused with SYSTEM_BUSY.',
+    'Most pulls that wait for messages, each with about 1.5 KB, and all with 64 MiB of subscriptions; any further one is refused with SYSTEM_BUSY.',
     {
       change: 'live',
     },
