@@ -463,7 +463,7 @@ const messageStoreConfig = {
   sendThreadPoolQueueCapacity: option(
     int(0),
     10_000,
-    'How many sends wait while the disk is too slow. Their bodies may have 64 MiB together.',
+    'How many sends wait while the disk is too slow. They may take 64 MiB of memory together.',
     {
       since: '4.9',
       change: 'live',

@@ -6,6 +6,7 @@ import {
   clientNotices,
   consumeRequests,
   decodeMessages,
+  encodeBatch,
   groupRequests,
   membershipRequests,
   pullFlags,
@@ -58,6 +59,38 @@ test('while the disk is too slow sends wait, and are refused after a moment; oth
   mq.clock.advance(1000)
   await settle()
   assert.equal(answers.at(-1), 'stored')
+})
+
+test('what waits counts with the memory that its properties take, and not with its body only', async t => {
+  const disk = new StoppableDisk(t)
+  const mq = await brokerInMemory(t, { disk })
+  await sendMessage(mq)
+  const goOn = disk.stop()
+  for (let n = 0; n < 17; n++) {
+    void sendMessage(mq, {}, 'x'.repeat(4_000_000)).catch(() => {})
+    await settle()
+  }
+  const properties = Array.from({ length: 3000 }, (_, n) => `${n.toString(36)}\u0001v\u0002`).join('')
+  const batch = encodeBatch(
+    Array.from({ length: 20_000 }, () => ({ flag: 0, body: Buffer.of(1), properties: new Map() })),
+  )
+  let refused = 0
+  const send = async (header: object, body: Buffer | string): Promise<void> => {
+    await sendMessage(mq, header, body).catch(({ remark }: ResponseError) => {
+      if (remark?.startsWith('[OVERLOAD]')) refused++
+    })
+  }
+  for (let n = 0; n < 400; n++) void send({ properties }, 'x')
+  await settle()
+  assert.ok(refused > 150 && refused < 250, `${refused} sends of 400 were refused`)
+  mq.clock.advance(200)
+  await settle()
+  refused = 0
+  void send({}, 'x'.repeat(4_000_000))
+  for (let n = 0; n < 30; n++) void send({ batch: true }, batch)
+  await settle()
+  assert.ok(refused > 10 && refused < 25, `${refused} batches of 30 were refused`)
+  goOn()
 })
 
 test('a send that waits for the disk while its topic is deleted is refused, and not stored for a topic that no one can read', async t => {

@@ -7,7 +7,10 @@ type SendRequest = (typeof sendRequests)['SEND_MESSAGE']
 type SendHeader = NonNullable<CallInput<SendRequest>['header']>
 
 /** The header and body of a message to send. */
-export function sendInput(given: Partial<SendHeader> = {}, body = 'hello'): { header: SendHeader; body: Buffer } {
+export function sendInput(
+  given: Partial<SendHeader> = {},
+  body: string | Buffer = 'hello',
+): { header: SendHeader; body: Buffer } {
   const header = {
     producerGroup: 'producers',
     topic: 'Orders',
@@ -26,7 +29,7 @@ export function sendInput(given: Partial<SendHeader> = {}, body = 'hello'): { he
 export function sendMessage(
   { client, brokerAddress }: InMemory,
   given: Partial<SendHeader> = {},
-  body = 'hello',
+  body: string | Buffer = 'hello',
 ): Promise<Reply<SendRequest>> {
   return client.call(brokerAddress, sendRequests.SEND_MESSAGE, sendInput(given, body))
 }

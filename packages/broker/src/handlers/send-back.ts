@@ -15,7 +15,7 @@ import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { storedRecord } from '../pulling/stored-record.ts'
 import { groupMissingRemark } from '../remarks.ts'
-import type { NewMessage } from '../sending/new-message.ts'
+import { memoryOf, type NewMessage } from '../sending/new-message.ts'
 import { brokerForbidden, topicSysFlagOf } from '../sending/send-checks.ts'
 import { isDeadLetter, maxRetries, originalTopicOf, type SendBack, sentBack } from '../sending/send-back.ts'
 import { statusName } from '../sending/send-reply.ts'
@@ -82,7 +82,7 @@ async function messageAt(position: number, peer: Peer, context: BrokerContext) {
 }
 
 async function store(message: NewMessage, { writer, waitingSends, topics, counts }: BrokerContext): Promise<void> {
-  const { status, topic, bytes, safe } = await waitingSends.write(message.body.length, () => writer.write(message))
+  const { status, topic, bytes, safe } = await waitingSends.write(memoryOf(message), () => writer.write(message))
   if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, statusName(status))
   try {
     await safe

@@ -17,7 +17,7 @@ import { groupMissingRemark } from '../remarks.ts'
 import { asksForDelay, messagesOfBatch } from '../sending/batch.ts'
 import { messageOf, refusal, type Send, sendOf, targetOf } from '../sending/incoming-message.ts'
 import type { Written } from '../sending/message-writer.ts'
-import type { NewMessage } from '../sending/new-message.ts'
+import { memoryOf, type NewMessage } from '../sending/new-message.ts'
 import { asDeadLetter, maxRetries } from '../sending/send-back.ts'
 import { type Refused, topicMissing } from '../sending/send-checks.ts'
 import { withLongNames } from '../sending/send-header.ts'
@@ -40,29 +40,38 @@ function send(given: Send, context: BrokerContext): Promise<SendAnswer> {
   const { queueId } = target
   const message = messageOf(given, target, context)
   // The flag in the header decides, not the request code, as in Apache.
-  const write = given.header.batch ? batchWriter(message, context) : singleWriter(message, given, context)
+  const { write, bytes } = given.header.batch ? batchWriter(message, context) : singleWriter(message, given, context)
   const { topic } = message
   // An operator may delete the topic while the send waits for the store: no one could read the message.
   const writeIfThere = (): Written => {
     if (context.topics.has(topic)) return write()
     throw refusal(topicMissing(topic))
   }
-  return answer(context.waitingSends.write(given.body.length, writeIfThere), message, queueId, context)
+  return answer(context.waitingSends.write(bytes, writeIfThere), message, queueId, context)
 }
 
-/** The checks of one message in Apache's order. @returns What stores it, and may be called again while the store is busy */
-function singleWriter(message: NewMessage, given: Send, context: BrokerContext): () => Written {
+/** What stores a send. */
+interface Writer {
+  /** May be called again while the store is busy. */
+  readonly write: () => Written
+  /** See `memoryOf`. */
+  readonly bytes: number
+}
+
+/** The checks of one message in Apache's order. @throws ResponseError */
+function singleWriter(message: NewMessage, given: Send, context: BrokerContext): Writer {
   const stored = retried(message, given, context)
+  const bytes = memoryOf(stored)
   if (!isHalf(stored)) {
     checkMessage(stored, context)
-    return () => context.writer.write(stored)
+    return { write: () => context.writer.write(stored), bytes }
   }
   if (context.settings.options.rejectTransactionMessage) {
     const remark = `the broker[${context.host()}] sending transaction message is forbidden`
     throw new ResponseError(responseCodes.NO_PERMISSION, remark)
   }
   checkMessage(stored, context)
-  return () => context.transactions.begin(stored)
+  return { write: () => context.transactions.begin(stored), bytes }
 }
 
 /** A consumer may send a message that it could not consume as a new one: after too many times it becomes a dead letter. */
@@ -104,7 +113,7 @@ const NO_TIMERS: Refused = {
     'only in memory; use a delay level, or start a broker with --memory',
 }
 
-function batchWriter(message: NewMessage, context: BrokerContext): () => Written {
+function batchWriter(message: NewMessage, context: BrokerContext): Writer {
   const { topic, sysFlag } = message
   const { maxMessageSize } = context.settings.options
   if (isRetryTopic(topic)) {
@@ -119,7 +128,8 @@ function batchWriter(message: NewMessage, context: BrokerContext): () => Written
     checkDelay(properties)
     if (asksForDelay(properties)) throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, NO_DELAYED_BATCH)
   }
-  return () => context.writer.writeBatch(messages)
+  const bytes = messages.reduce((sum, each) => sum + memoryOf(each), memoryOf(message))
+  return { write: () => context.writer.writeBatch(messages), bytes }
 }
 
 function messagesIn(message: NewMessage, maxMessageSize: number): NewMessage[] {

@@ -27,7 +27,7 @@ interface WaitingSend {
 
 /** How often waiting sends are tried. */
 export const SEND_RETRY_MS = 5
-/** Most bytes of bodies that wait. */
+/** Most memory of messages that wait, bytes. */
 const MAX_BYTES = 64 << 20
 
 /**
@@ -50,7 +50,8 @@ export class WaitingSends {
   }
 
   /**
-   * Calls `write`, at once if no other send waits, and again while the store is busy. `bytes` are those of the body.
+   * Calls `write`, at once if no other send waits, and again while the store is busy.
+   * @param bytes How much memory the message keeps while it waits, see `memoryOf`.
    * @throws ResponseError SYSTEM_BUSY, and what `write` throws; both also as a rejection
    */
   write(bytes: number, write: () => Written): Written | Promise<Written> {
