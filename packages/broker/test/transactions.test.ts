@@ -265,6 +265,24 @@ test('an end that comes after a check ends the half message that was stored agai
   assert.equal(mq.checks.length, 2)
 })
 
+test('a transaction that its producer ends by itself and in answer to a check ends once', async t => {
+  for (const isCheckFirst of [false, true]) {
+    const mq = await start(t)
+    const header = await sendHalf(mq)
+    await pass(mq, 2)
+    const { commitLogOffset, tranStateTableOffset } = mq.checks.at(-1)!.header
+    const answer = endOf(commitLogOffset, tranStateTableOffset, { fromTransactionCheck: true })
+    const first = mq.checks[0]!.header
+    const older = endOf(first.commitLogOffset, first.tranStateTableOffset, { fromTransactionCheck: true })
+    for (const each of isCheckFirst ? [answer, older, header] : [header, answer, older]) await end(mq, each)
+    await pass(mq, 1)
+    await end(mq, { ...answer, commitOrRollback: TRANSACTION_ROLLBACK })
+    assert.deepEqual(await bodies(mq, 'Orders', 2), ['half'])
+    await pass(mq, 3)
+    assert.equal(mq.checks.length, 2)
+  }
+})
+
 test('CHECK_IMMUNITY_TIME_IN_SECONDS postpones the check of its message, and not of the others', async t => {
   const mq = await start(t)
   const slow = await sendHalf(mq, 'CHECK_IMMUNITY_TIME_IN_SECONDS\u0001100\u0002')

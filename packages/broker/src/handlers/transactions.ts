@@ -39,7 +39,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     }
     const half = await halfAt(header, peer, context)
     const { transactions, waitingSends } = context
-    const { status, topic, bytes, safe } = await waitingSends.write(half.body.length, () =>
+    const { status, topic, positions, bytes, safe } = await waitingSends.write(half.body.length, () =>
       commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half),
     )
     if (status !== APPENDED) throw refusedEnd(status, context)
@@ -48,7 +48,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     } catch (error) {
       throw new ResponseError(SERVICE_NOT_AVAILABLE, NOT_AVAILABLE, { cause: error })
     }
-    if (commitOrRollback === TRANSACTION_COMMIT) context.counts.stored(topic, 1, bytes)
+    if (commitOrRollback === TRANSACTION_COMMIT && positions.length > 0) context.counts.stored(topic, 1, bytes)
     return {}
   },
 

@@ -3,7 +3,7 @@ import type { Clock, Logger } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { MessageWriter, Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
-import { committed, halfOf } from './half-messages.ts'
+import { checkTimesOf, committed, firstOffsetOf, halfOf } from './half-messages.ts'
 import { operationFor } from './operation-messages.ts'
 
 export interface TransactionsOptions {
@@ -19,6 +19,10 @@ export class Transactions {
   readonly #options: TransactionsOptions
   /** Offsets of half messages whose end is being stored, so that no check can see it yet. */
   readonly #ending = new Set<number>()
+  /** Offsets of half messages that were asked about, and whose transactions have ended since the last round of checks. */
+  #ended = new Set<number>()
+  /** Those that ended before it. */
+  #endedBefore = new Set<number>()
   /** The newer offset of half messages that were stored again, while their transactions have not ended. */
   readonly #newer = new Map<number, number>()
 
@@ -31,8 +35,12 @@ export class Transactions {
     return this.#options.writer.writeNow(halfOf(message))
   }
 
-  /** Stores the message of a transaction for consumers, and that the transaction has ended. */
+  /**
+   * Stores the message of a transaction for consumers, and that the transaction has ended. Nothing is stored if it has ended already:
+   * a producer may end it by itself while it answers a check. Apache stores the message twice then.
+   */
   commit(half: StoredMessage): Written {
+    if (this.#hasEnded(half)) return endedBefore(half)
     const written = this.#options.writer.write(committed(half))
     if (written.status !== APPENDED) return written
     // Both leave in one write. Should the second one be refused, the producer is asked again, and its message is there twice.
@@ -45,9 +53,9 @@ export class Transactions {
     return { ...written, safe }
   }
 
-  /** Stores that a transaction has ended; consumers get nothing. */
+  /** Stores that a transaction has ended, unless it has ended already; consumers get nothing. */
   rollBack(half: StoredMessage): Written {
-    return this.#end(half)
+    return this.#hasEnded(half) ? endedBefore(half) : this.#end(half)
   }
 
   isEnding(halfOffset: number): boolean {
@@ -67,11 +75,14 @@ export class Transactions {
     this.storedAgain(this.#newer.get(firstOffset) === oldOffset ? firstOffset : oldOffset, newOffset)
   }
 
-  /** Forgets the half messages that were stored again and have ended. @param checked The offset up to which halves were checked. */
+  /** Forgets the half messages that were stored again and have ended; after each round of checks. @param checked The offset up to which halves were checked. */
   forget(checked: number): void {
     for (const [old, newer] of this.#newer) {
       if (newer < checked && !this.#newer.has(newer)) this.#newer.delete(old)
     }
+    // Longer than an answer is under way.
+    this.#endedBefore = this.#ended
+    this.#ended = new Set()
   }
 
   #end(half: StoredMessage): Written {
@@ -81,8 +92,15 @@ export class Transactions {
     for (const { safe } of written) safe.catch(() => {})
     for (const offset of offsets) this.#ending.add(offset)
     const last = written.at(-1)!
+    if (last.status === APPENDED && (offsets.length > 1 || isStoredAgain(half))) {
+      for (const offset of offsets) this.#ended.add(offset)
+    }
     void this.#whenStored(offsets, last.safe)
     return last
+  }
+
+  #hasEnded({ queueOffset }: StoredMessage): boolean {
+    return this.#offsetsOf(Number(queueOffset)).some(each => this.#ended.has(each) || this.#endedBefore.has(each))
   }
 
   async #whenStored(offsets: readonly number[], safe: Promise<void>): Promise<void> {
@@ -90,6 +108,7 @@ export class Transactions {
       await safe
     } catch {
       // The producer gets the reason; its half message is checked again.
+      for (const offset of offsets) this.#ended.delete(offset)
     }
     for (const offset of offsets) this.#ending.delete(offset)
   }
@@ -100,4 +119,13 @@ export class Transactions {
     for (let newer = this.#newer.get(offset); newer !== undefined; newer = this.#newer.get(newer)) offsets.push(newer)
     return offsets
   }
+}
+
+/** Whether a half message is one that the broker has stored again when it asked about it, or postponed it. */
+function isStoredAgain(half: StoredMessage): boolean {
+  return checkTimesOf(half) > 0 || firstOffsetOf(half) !== undefined
+}
+
+function endedBefore({ topic }: StoredMessage): Written {
+  return { status: APPENDED, topic, positions: [], queueOffset: 0, bytes: 0, safe: Promise.resolve() }
 }
