@@ -1,5 +1,5 @@
 import { Broker, type BrokerOptions, brokerOptions } from '@gantrymq/broker'
-import { prometheusPage } from '../program/metrics.ts'
+import { brokerLabels, prometheusPage } from '../program/metrics.ts'
 import type { ApacheOption, Program } from '../program/program.ts'
 
 /** The options of Apache's mqbroker (its ServerUtil and BrokerStartup). */
@@ -45,7 +45,7 @@ export const mqbroker: Program<BrokerOptions> = {
   ],
 
   async start({ options, unknown }, log) {
-    const labels = { cluster: options.brokerClusterName, node_type: 'broker', node_id: options.brokerName }
+    const labels = brokerLabels(options.brokerClusterName, options.brokerName)
     const broker = await Broker.start({
       ...options,
       unknownKeys: unknown,

@@ -1,6 +1,5 @@
-import { hostname } from 'node:os'
 import { NameServer, type NameServerOptions, nameServerOptions } from '@gantrymq/namesrv'
-import { prometheusPage } from '../program/metrics.ts'
+import { nameServerLabels, prometheusPage } from '../program/metrics.ts'
 import type { ApacheOption, Program } from '../program/program.ts'
 
 /** The options of Apache's mqnamesrv (its ServerUtil and NamesrvStartup). */
@@ -27,7 +26,7 @@ export const mqnamesrv: Program<NameServerOptions> = {
   apacheOptions,
 
   async start({ options, unknown }, log) {
-    const labels = { node_type: 'nameserver', node_id: `${hostname()}:${options.listenPort}` }
+    const labels = nameServerLabels(options.listenPort)
     const server = await NameServer.start({
       ...options,
       unknownKeys: unknown,

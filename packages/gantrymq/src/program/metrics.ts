@@ -1,8 +1,19 @@
+import { hostname } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import type { MetricFamily, MetricSource, MetricsPage } from '@gantrymq/daemon'
 import type { Metric, Registry } from 'prom-client'
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+/** The labels of every series of a broker, as in Apache 5.x. */
+export function brokerLabels(cluster: string, name: string): Readonly<Record<string, string>> {
+  return { cluster, node_type: 'broker', node_id: name }
+}
+
+/** The same for a name server. */
+export function nameServerLabels(port: number): Readonly<Record<string, string>> {
+  return { node_type: 'nameserver', node_id: `${hostname()}:${port}` }
+}
 
 /**
  * Formats a server's metrics and those of the process as Prometheus text. prom-client is loaded at the first scrape: it

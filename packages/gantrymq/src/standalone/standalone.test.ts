@@ -29,6 +29,14 @@ for (const bindAddress of ['127.0.0.1', '::1', '0.0.0.0']) {
   })
 }
 
+test('both servers of a RocketMQ have their metrics, with the names of Apache', async t => {
+  const rocketMQ = await start(t, {})
+  const page = async (address: string): Promise<string> => await (await fetch(`http://${address}/metrics`)).text()
+  assert.match(await page(rocketMQ.brokerAddress), /^rocketmq_messages_in_total\{|^# TYPE rocketmq_messages_in_total/m)
+  assert.match(await page(rocketMQ.brokerAddress), /node_type="broker",node_id="broker-a"/)
+  assert.match(await page(rocketMQ.nameServerAddress), /node_type="nameserver"/)
+})
+
 /** The address of the broker that the name server tells clients, without the port. */
 async function advertised(t: TestContext, { nameServerAddress }: Standalone): Promise<string | undefined> {
   const client = new RemotingClient()

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { Broker, type BrokerStartOptions, type BrokerStatus } from '@gantrymq/broker'
 import { NameServer } from '@gantrymq/namesrv'
 import type { Logger } from '@gantrymq/remoting'
+import { brokerLabels, nameServerLabels, prometheusPage } from '../program/metrics.ts'
 import type { StandaloneOptions } from './options.ts'
 
 const ALL_INTERFACES = new Set(['0.0.0.0', '::'])
@@ -41,6 +42,7 @@ export class Standalone {
       bindAddress,
       listenPort,
       kvConfigPath: folder === undefined ? null : join(folder, 'namesrv', 'kvConfig.json'),
+      metricsPage: source => prometheusPage(source, nameServerLabels(listenPort)),
       log,
     })
     try {
@@ -48,6 +50,7 @@ export class Standalone {
       broker = await Broker.start({
         ...brokerOptions(options, folder, port),
         otherServers: () => [{ name: 'name server', port }],
+        metricsPage: source => prometheusPage(source, brokerLabels(options.clusterName, options.brokerName)),
         log,
       })
       return new Standalone(options, nameServer, broker)
