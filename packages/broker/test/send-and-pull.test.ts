@@ -7,8 +7,10 @@ import {
   defaultGroupConfig,
   encodeBatch,
   groupRequests,
+  INNER_BATCH,
   membershipRequests,
   nameServerRequests,
+  NEED_UNWRAP,
   offsetRequests,
   pullFlags,
   readOffsetMessageId,
@@ -311,4 +313,19 @@ test('the group of a retry is looked at before its message, and a dead letter ha
   const properties = 'DELAY\u0001three\u0002'
   await send(mq, sendInput({ topic: '%RETRY%shop', reconsumeTimes: 17, properties }))
   assert.equal(mq.broker.store.queue('%DLQ%shop', 0)?.maxOffset, 1)
+})
+
+test('a batch that calls its messages batches themselves is refused, as one message is', async t => {
+  const mq = await brokerInMemory(t)
+  const plain = { flag: 0, body: Buffer.from('hello'), properties: new Map() }
+  const inner = { ...plain, properties: new Map([['INNER_NUM', '2']]) }
+  const batch = (given: object, messages = [plain]) => ({
+    header: sendInput({ batch: true, ...given }).header,
+    body: encodeBatch(messages),
+  })
+  const refused = { responseCode: responseCodes.MESSAGE_ILLEGAL }
+  for (const sysFlag of [INNER_BATCH, NEED_UNWRAP]) await assert.rejects(send(mq, batch({ sysFlag })), refused)
+  await assert.rejects(send(mq, batch({ properties: 'INNER_NUM\u00012\u0002' })), refused)
+  await assert.rejects(send(mq, batch({}, [plain, inner])), refused)
+  assert.equal((await send(mq, batch({}))).header.queueOffset, 0)
 })

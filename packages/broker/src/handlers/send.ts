@@ -89,10 +89,15 @@ function retried(message: NewMessage, { header, version }: Send, context: Broker
 
 /** @throws ResponseError for a message that no store of Apache's would take (HookUtils.checkBeforePutMessage, checkInnerBatch) */
 function checkMessage({ body, sysFlag, properties }: NewMessage, { settings, timers }: BrokerContext): void {
-  const isInnerBatch = (sysFlag & (INNER_BATCH | NEED_UNWRAP)) !== 0 || properties.has(PROPERTY.INNER_NUM)
-  if (body.length === 0 || isInnerBatch) throw refusal(illegalMessage(settings.options.maxMessageSize))
+  if (body.length === 0 || isInnerBatch({ sysFlag, properties }))
+    throw refusal(illegalMessage(settings.options.maxMessageSize))
   checkDelay(properties)
   if (timers === undefined && isTimed({ properties, sysFlag: 0 })) throw refusal(NO_TIMERS)
+}
+
+/** Whether a message says that it is a batch itself (5.x): consumers would take it apart. No topic here has queues for such ones. */
+function isInnerBatch({ sysFlag, properties }: Pick<NewMessage, 'sysFlag' | 'properties'>): boolean {
+  return (sysFlag & (INNER_BATCH | NEED_UNWRAP)) !== 0 || properties.has(PROPERTY.INNER_NUM)
 }
 
 /** @throws ResponseError with a code on which producers do not try another broker; Apache's is SYSTEM_ERROR */
@@ -124,7 +129,9 @@ function batchWriter(message: NewMessage, context: BrokerContext): Writer {
   if (message.body.length > maxMessageSize) throw refusal(illegalMessage(maxMessageSize))
   const messages = messagesIn(message, maxMessageSize)
   if (transactionPart(sysFlag) !== 0 || messages.length === 0) throw refusal(illegalMessage(maxMessageSize))
-  for (const { properties } of [message, ...messages]) {
+  for (const each of [message, ...messages]) {
+    const { properties } = each
+    if (isInnerBatch(each)) throw refusal(illegalMessage(maxMessageSize))
     checkDelay(properties)
     if (asksForDelay(properties)) throw new ResponseError(responseCodes.MESSAGE_ILLEGAL, NO_DELAYED_BATCH)
   }
