@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { Producer, PushConsumer } from '@gantrymq/client'
 import { type RocketMQ, startRocketMQ } from './rocketmq.ts'
@@ -278,6 +281,18 @@ suite('a RocketMQ in a test', () => {
     await assert.rejects(mq.idle('biling', { timeoutMs: 50 }), {
       message: 'the broker has not heard of a group biling in 50 ms: consumers are connected of billing',
     })
+  })
+
+  test('an error says at once that the broker does not know the offsets of a group that broadcasts', async t => {
+    const mq = await started(t)
+    const producer = await producerOf(t, mq)
+    await producer.send({ topic: 'Orders', body: 'one' })
+    const offsetsFolder = await mkdtemp(join(tmpdir(), 'broadcast-'))
+    t.after(() => rm(offsetsFolder, { recursive: true }))
+    const settings = { group: 'news', subscriptions: { Orders: '*' }, broadcast: true, offsetsFolder, onMessage() {} }
+    const consumer = await PushConsumer.start({ ...mq.connection, ...settings })
+    t.after(() => consumer.close())
+    await assert.rejects(mq.idle('news'), /it broadcasts, so its members keep their offsets/)
   })
 
   test('mistyped options, spans and faults are refused with the name that was meant', async t => {

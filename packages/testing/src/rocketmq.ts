@@ -234,6 +234,7 @@ export class RocketMQ {
     const end = performance.now() + timeoutMs
     let left = await this.#leftOf(group)
     for (let looks = 0; left.lag > 0 || left.retryAt !== undefined; looks++) {
+      if (this.#running.status.group(group)?.messageModel === 'BROADCASTING') throw new Error(broadcasts(group))
       if (performance.now() > end) throw new Error(this.#stuck(group, left, timeoutMs))
       if (left.lag === 0) await this.#advanceTo(left.retryAt)
       else await setTimeout(LOOK_MS)
@@ -419,6 +420,10 @@ export class RocketMQ {
  */
 export function startRocketMQ(options: RocketMQOptions = {}): Promise<RocketMQ> {
   return RocketMQ.start(options)
+}
+
+function broadcasts(group: string): string {
+  return `the broker cannot tell whether the group ${group} has consumed everything: it broadcasts, so its members keep their offsets`
 }
 
 async function messagesOf(store: MessageStore, queue: ConsumeQueue, from = queue.minOffset): Promise<StoredMessage[]> {
