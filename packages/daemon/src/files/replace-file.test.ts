@@ -83,3 +83,15 @@ test('a crash after the backup leaves nothing behind at the next write', async t
   await replaceFile(path, 'new')
   assert.deepEqual((await files.readdir(root)).toSorted(), ['f', 'f.bak'])
 })
+
+test('the mode of the file stays, whatever the umask is', { skip: process.platform === 'win32' }, async t => {
+  const path = join(await folder(t), 'config')
+  await files.writeFile(path, 'old')
+  await files.chmod(path, 0o664)
+  const umask = process.umask(0o077)
+  t.after(() => process.umask(umask))
+  await replaceFile(path, 'new')
+  assert.equal((await files.stat(path)).mode & 0o777, 0o664)
+  await replaceFile(`${path}.other`, 'new')
+  assert.equal((await files.stat(`${path}.other`)).mode & 0o777, 0o600)
+})

@@ -116,21 +116,24 @@ function realPath(path: string, fs: FileSystem): Promise<string> {
   return fs.realpath(path).catch(() => path)
 }
 
-async function modeOf(path: string, fs: FileSystem): Promise<number> {
+/** Undefined if there is no such file. */
+function modeOf(path: string, fs: FileSystem): Promise<number | undefined> {
   return fs.stat(path).then(
     found => found.mode & 0o777,
-    () => 0o644,
+    () => undefined,
   )
 }
 
 async function writeDurably(
   path: string,
   content: string | Uint8Array | readonly Uint8Array[],
-  mode: number,
+  mode: number | undefined,
   fs: FileSystem,
 ): Promise<void> {
-  const file = await fs.open(path, 'w', mode)
+  const file = await fs.open(path, 'w', mode ?? 0o644)
   try {
+    // The umask, which is for new files, has taken its bits from the mode. Not every file system has modes.
+    if (mode !== undefined) await file.chmod(mode).catch(() => {})
     await file.writeFile(content)
     await file.sync()
   } finally {
