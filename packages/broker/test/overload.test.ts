@@ -224,13 +224,13 @@ test('while the disk does not answer, each request that must read it is refused 
     SEARCH_OFFSET_BY_TIMESTAMP: () => call(queryRequests.SEARCH_OFFSET_BY_TIMESTAMP, { header: times }),
     GET_EARLIEST_MSG_STORETIME: () => call(queryRequests.GET_EARLIEST_MSG_STORETIME, { header: times }),
     GET_TOPIC_STATS_INFO: () => call(topicRequests.GET_TOPIC_STATS_INFO, { header: { topic: 'Orders' } }),
-    GET_BROKER_RUNTIME_INFO: () => call(brokerAdminRequests.GET_BROKER_RUNTIME_INFO, {}),
     QUERY_CONSUME_TIME_SPAN: () =>
       call(groupRequests.QUERY_CONSUME_TIME_SPAN, { header: { topic: 'Orders', group: 'g' } }),
   }
   // Makes the retry topic, whose file a stopped disk could not write.
   await sendBack(hot.msgId)
   const goOn = disk.stopReads()
+  const info = call(brokerAdminRequests.GET_BROKER_RUNTIME_INFO, {})
   const codes = new Map<string, number | undefined>()
   for (const [name, send] of Object.entries(calls)) {
     const failed = (error: unknown) => ({ code: (error as ResponseError).responseCode })
@@ -248,6 +248,11 @@ test('while the disk does not answer, each request that must read it is refused 
   mq.clock.advance(5000)
   await until(() => codes.size === Object.keys(calls).length)
   assert.deepEqual(Object.fromEntries(codes), Object.fromEntries(Object.keys(calls).map(name => [name, 2])))
+  assert.equal(
+    (await info).body?.get('earliestMessageTimeStamp'),
+    '-1',
+    'operators see all that is known without the disk',
+  )
   goOn()
   await settle()
   const waiting = await messagesIn(mq, 'SCHEDULE_TOPIC_XXXX', 2)

@@ -82,7 +82,8 @@ export const statisticsHandlers: HandlersFor<StatisticsRequests, BrokerContext> 
       maxPosition: store.end,
       unflushed: store.written - store.flushed,
       diskRatio: store.diskUsed,
-      earliestMessage: await coldReads.look(peer.id, () => store.earliestTime()),
+      // Operators ask when the disk is too slow: all else is known without it.
+      earliestMessage: await coldReads.look(peer.id, () => store.earliestTime()).catch(() => -1),
       startAcceptSendRequestTimeStamp,
       waitingSends: { size: waitingSends.size, capacity: sendThreadPoolQueueCapacity },
       coldReads: { size: coldReads.size, capacity: maxColdPulls },

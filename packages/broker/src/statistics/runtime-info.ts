@@ -16,7 +16,7 @@ export interface RuntimeFacts {
   readonly diskRatio: number
   /** Bytes of the disk; undefined if it is not known. */
   readonly disk?: { readonly total: number; readonly free: number }
-  /** Milliseconds since the epoch; -1 if there is no message. */
+  /** Milliseconds since the epoch; -1 if there is no message, or its time could not be read from the disk. */
   readonly earliestMessage: number
   readonly startAcceptSendRequestTimeStamp: number
   /** Sends that wait because the disk is too slow for them, and how many may. */
