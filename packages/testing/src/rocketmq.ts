@@ -230,7 +230,10 @@ export class RocketMQ {
    * group that the broker does not know yet is waited for.
    * @throws Error that names the queues with messages that are left, or the groups that there are instead
    */
-  async idle(group: string, { timeoutMs = 5000 }: IdleOptions = {}): Promise<void> {
+  async idle(group: string, options: IdleOptions = {}): Promise<void> {
+    checkKeys('idle', options, ['timeoutMs'])
+    const { timeoutMs = 5000 } = options
+    if (!(timeoutMs >= 0)) throw new RemotingError('BAD_OPTION', `timeoutMs is ${timeoutMs}: it must be 0 or more`)
     const end = performance.now() + timeoutMs
     let left = await this.#leftOf(group)
     for (let looks = 0; left.lag > 0 || left.retryAt !== undefined; looks++) {
