@@ -13,11 +13,14 @@ import {
   plainAccessRequests,
   popRequests,
   queryRequests,
+  requestNames,
   responseCodes,
   responseName,
   sendRequests,
   topicRequests,
 } from '@gantrymq/protocol'
+import { brokerRequests } from '../packages/broker/src/handlers/index.ts'
+import { refusedRequests } from '../packages/broker/src/handlers/refused.ts'
 import type { FieldTable, RequestDeclaration, RequestTable } from '@gantrymq/remoting'
 
 const intro = `# Protocol
@@ -48,6 +51,7 @@ export function protocolDoc(): string {
     chapter('Clients connected to a broker', connectionRequests),
     chapter('Accounts of 4.9', plainAccessRequests),
     chapter('Users and permissions of 5.x', authRequests),
+    served(),
     codes(),
   ].join('\n')
 }
@@ -93,6 +97,37 @@ function fieldRows(where: string, fields: FieldTable | undefined): string[] {
 
 function bodyRow(where: string, name: string | undefined): string[] {
   return name === undefined ? [] : [`| ${where} | body | \`${name}\` | |`]
+}
+
+/** Served without a folder only. With one, QUERY_ASSIGNMENT assigns queues that are pulled. */
+const inMemory = new Set(
+  [...Object.values(popRequests), sendRequests.RECALL_MESSAGE]
+    .map(({ code }) => code)
+    .filter(code => code !== popRequests.QUERY_ASSIGNMENT.code),
+)
+/** What a broker is to have one day. */
+const PLANNED = /access control|slaves|in memory only/
+
+function served(): string {
+  const all = new Set([...Object.values(brokerRequests).map(({ code }) => code), ...refusedRequests.keys()])
+  const rows = [...all]
+    .toSorted((a, b) => a - b)
+    .map(code => `| ${code} | ${requestNames.get(code) ?? ''} | ${whetherServed(code)} |`)
+  return `## What Gantry's broker serves
+
+These are the requests that brokers of Apache serve. Gantry's answers a refused one with code 3, \`request type N not supported\`, and the
+reason. "Planned" means that it is to be served. Any other code gets code 3 without a reason.
+
+| code | name | |
+|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function whetherServed(code: number): string {
+  const reason = refusedRequests.get(code)
+  if (reason !== undefined) return `refused: ${reason}${PLANNED.test(reason) ? '; planned' : ''}`
+  return inMemory.has(code) ? 'served by a broker in memory; refused by one with a folder: planned' : 'served'
 }
 
 function codes(): string {

@@ -16,8 +16,8 @@ const ROCKSDB = 'this broker stores nothing in RocksDB'
 
 const reasons: readonly (readonly [codes: readonly number[], reason: string])[] = [
   [[50, 51, 52, 53, 54, 3001, 3002, 3003, 3004, 3005, 3006, 3007, 3008, 3009, 3010], ACCESS_CONTROL],
-  [[60, 61], TIMER_FILES],
-  [[402, 906, 907, 908, 1007, 1008], REPLICATION],
+  [[60, 61, 5001], TIMER_FILES],
+  [[402, 905, 906, 907, 908, 1007, 1008], REPLICATION],
   [[301], FILTER_SERVERS],
   [[354, 355], ROCKSDB],
   [[513], STATIC_TOPICS],
