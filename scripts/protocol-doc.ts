@@ -100,7 +100,7 @@ function bodyRow(where: string, name: string | undefined): string[] {
 }
 
 /** Served without a folder only. With one, QUERY_ASSIGNMENT assigns queues that are pulled. */
-const inMemory = new Set(
+const inMemory = new Set<number>(
   [...Object.values(popRequests), sendRequests.RECALL_MESSAGE]
     .map(({ code }) => code)
     .filter(code => code !== popRequests.QUERY_ASSIGNMENT.code),

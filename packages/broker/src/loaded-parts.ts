@@ -62,6 +62,7 @@ export async function loadParts(options: BrokerOptions, loading: Loading): Promi
   const certificates = openServerTls(brokerOptions, options, { log, clock })
   try {
     const [topics, groups, offsets, delayOffsets, tls] = await Promise.all([...tables, certificates])
+    topics.restore(store.queues())
     return { clock, settings, topics, groups, offsets, delayOffsets, store, tls }
   } catch (error) {
     // The others end first: a table that is put aside must not be in the folder of the next broker.

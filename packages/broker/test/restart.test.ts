@@ -103,6 +103,19 @@ test('a damaged table is put aside, and the copy of the last good state takes it
   assert.deepEqual(await second.pull(), ['a'])
 })
 
+test('a topic that the copy of a damaged table does not have is in it again, if it has messages', async t => {
+  const root = await folder(t)
+  const first = await start(root)
+  await first.send('a')
+  await first.broker.close()
+  await writeFile(join(root, 'config', 'topics.json'), '{"topicConfigTable":{')
+  await writeFile(join(root, 'config', 'topics.json.bak'), '')
+  const second = await start(root)
+  assert.deepEqual(await second.pull(), ['a'])
+  await second.broker.close()
+  assert.match(await readFile(join(root, 'config', 'topics.json'), 'utf8'), /"topicName":"Orders"/)
+})
+
 test('what Apache has written in the tables survives a change of them, also what only a later release knows', async t => {
   const root = await folder(t)
   const config = join(root, 'config')

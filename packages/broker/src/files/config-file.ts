@@ -24,6 +24,7 @@ export class ConfigFile<T> {
   /** The write that begins when `#writing` has ended. */
   #next: Promise<void> | undefined
   #isBehind = false
+  #wasDamaged = false
 
   constructor(options: ConfigFileOptions<T>) {
     this.#options = options
@@ -39,9 +40,15 @@ export class ConfigFile<T> {
       what,
       entriesOf: table => (table === undefined ? 0 : entriesOf(table)),
       log,
+      onDamage: () => (this.#wasDamaged = true),
       now,
       files,
     })
+  }
+
+  /** Whether the file was damaged or empty when it was loaded, so that entries may be missing. */
+  get wasDamaged(): boolean {
+    return this.#wasDamaged
   }
 
   /** Whether the last write has failed, so that changes are in memory only. */

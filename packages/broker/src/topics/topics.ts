@@ -1,6 +1,8 @@
 import type { TableFiles } from '@gantrymq/daemon'
 import {
   type DataVersion,
+  PERM_READ,
+  PERM_WRITE,
   type TopicConfig,
   type TopicConfigTable,
   topicConfigTableBody,
@@ -83,6 +85,23 @@ export class Topics {
       return isValid
     })
     this.#table.load({ dataVersion, topics: new Map(valid) })
+  }
+
+  /**
+   * Adds the topics that have messages and are missing in a table that was damaged: without one its messages could not be read.
+   * Their permission and their attributes are not known any more.
+   */
+  restore(queues: Iterable<{ readonly topic: string; readonly id: number }>): void {
+    if (!this.#file.wasDamaged) return
+    const missing = new Map<string, number>()
+    for (const { topic, id } of queues) {
+      if (this.#table.has(topic) || topicProblem(topic) !== null) continue
+      missing.set(topic, Math.max(missing.get(topic) ?? 0, id + 1))
+    }
+    for (const [topic, queueNums] of missing) {
+      if (this.inner({ topic, queueNums, perm: PERM_READ | PERM_WRITE }) === undefined) return
+      this.#options.log.warn({ topic, queueNums }, 'a topic with messages was missing in the damaged table')
+    }
   }
 
   get version(): DataVersion {

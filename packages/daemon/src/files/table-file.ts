@@ -7,6 +7,8 @@ export interface TableFileOptions<T> {
   /** How many entries a table has. A copy without entries is not recovered. */
   readonly entriesOf: (table: T) => number
   readonly log?: Logger
+  /** Called if the file was damaged or empty, so that the table may lack some of its entries. */
+  readonly onDamage?: (() => void) | undefined
   /** Milliseconds since the epoch, for the names of files put aside. */
   readonly now: number
   /** Where the file is. Default: the machine's file system. */
@@ -36,16 +38,18 @@ class TableFile<T> {
   readonly #what: string
   readonly #entriesOf: (table: T) => number
   readonly #log: Logger
+  readonly #onDamage: () => void
   readonly #now: number
   readonly #files: TableFiles
 
   constructor(path: string, parse: (text: string) => T, options: TableFileOptions<T>) {
-    const { what, entriesOf, log, now, files = machineFiles } = options
+    const { what, entriesOf, log, onDamage, now, files = machineFiles } = options
     this.#path = path
     this.#parse = parse
     this.#what = what
     this.#entriesOf = entriesOf
     this.#log = log ?? silent
+    this.#onDamage = onDamage ?? (() => {})
     this.#now = now
     this.#files = files
   }
@@ -54,7 +58,7 @@ class TableFile<T> {
     await this.#files.removeLeftovers(this.#path)
     const text = await this.#read(this.#path)
     if (text === undefined) return this.#recoverMissing()
-    if (text.trim() === '') return (await this.#recover('.bak', 'is empty')) ?? this.#empty()
+    if (text.trim() === '') return this.#recoverEmpty()
     try {
       const table = this.#parse(text)
       this.#log.info({ path: this.#path, entries: this.#entriesOf(table) }, `load ${this.#what} table OK`)
@@ -73,12 +77,16 @@ class TableFile<T> {
   }
 
   /** A power failure leaves such a file if it was written by another program, which does not sync it. */
-  #empty(): T {
+  async #recoverEmpty(): Promise<T> {
+    this.#onDamage()
+    const recovered = await this.#recover('.bak', 'is empty')
+    if (recovered !== undefined) return recovered
     this.#log.warn({ path: this.#path }, `the ${this.#what} file is empty, and has no copy: the table is empty`)
     return this.#parse('')
   }
 
   async #recoverCorrupt(reason: string): Promise<T> {
+    this.#onDamage()
     const path = this.#path
     const aside = await this.#putAside(reason)
     this.#log.error({ path, aside, reason }, `the ${this.#what} file cannot be parsed and was put aside`)
