@@ -41,6 +41,18 @@ test('a message that is sent back comes again from the retry topic after ten sec
   )
 })
 
+test('a message is not taken back for a group whose retry topic no message can name', async t => {
+  const mq = await brokerInMemory(t)
+  const { header } = await sendMessage(mq)
+  const group = 'g'.repeat(121)
+  const refused = { responseCode: responseCodes.SYSTEM_ERROR, remark: 'MESSAGE_ILLEGAL' }
+  await assert.rejects(sendBack(mq, { offset: positionOf(header.msgId), group }), refused)
+  await sendBack(mq, { offset: positionOf(header.msgId), group: group.slice(1) })
+  mq.clock.advance(10_100)
+  await settle()
+  assert.equal((await messagesIn(mq, `%RETRY%${group.slice(1)}`, 0)).length, 1)
+})
+
 test('each retry waits longer, and names the first topic and message; the last one is a dead letter', async t => {
   const mq = await brokerInMemory(t)
   const sent = await sendMessage(mq)

@@ -11,11 +11,11 @@ import {
   type TopicConfig,
 } from '@gantrymq/protocol'
 import { type Call, type HandlersFor, type Peer, ResponseError } from '@gantrymq/remoting'
-import { APPENDED } from '@gantrymq/store'
+import { APPENDED, TOPIC_TOO_LONG } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { storedRecord } from '../pulling/stored-record.ts'
 import { groupMissingRemark } from '../remarks.ts'
-import { memoryOf, type NewMessage } from '../sending/new-message.ts'
+import { isStorable, memoryOf, type NewMessage } from '../sending/new-message.ts'
 import { brokerForbidden, topicSysFlagOf } from '../sending/send-checks.ts'
 import { isDeadLetter, maxRetries, originalTopicOf, type SendBack, sentBack } from '../sending/send-back.ts'
 import { statusName } from '../sending/send-reply.ts'
@@ -69,6 +69,7 @@ function checkRetryTopic(
   { topics }: BrokerContext,
 ): void {
   const topic = retryTopicOf(group)
+  if (!isStorable(topic)) throw new ResponseError(SYSTEM_ERROR, statusName(TOPIC_TOO_LONG))
   const config = topics.inner({ topic, queueNums, perm: PERM_READ | PERM_WRITE, sysFlag: topicSysFlagOf({ topic, unitMode }) }) // biome-ignore format: one thought
   if (config === undefined) throw new ResponseError(SYSTEM_ERROR, `topic[${topic}] not exist`)
   if (isWriteable(config.perm)) return

@@ -1,6 +1,7 @@
 import { isReadable, popTopic, responseCodes, type SubscriptionGroupConfig, type TopicConfig } from '@gantrymq/protocol'
 import { filterOfSubscription, givenSubscription, type TagFilter } from '../pulling/pull-checks.ts'
 import { FAQ, illegalQueueRemark, topicMissingRemark } from '../remarks.ts'
+import { isStorable } from '../sending/new-message.ts'
 import type { Refused } from '../sending/send-checks.ts'
 
 const {
@@ -17,8 +18,6 @@ const {
 const MAX_POP = 32
 /** How long after the end of its waiting time a pop may still arrive, milliseconds (Apache's PopMessageRequestHeader). */
 const LATE_MS = 500
-/** Of the name of a topic: what a stored message can hold. */
-const MAX_STORED_TOPIC_BYTES = 127
 
 /** What all requests of consumers that pop name. */
 export interface PopTarget {
@@ -72,11 +71,9 @@ export function checkPop(header: PopHeader, rules: PopRules, now: number): PopAl
   const filter = filterOf(header)
   if ('remark' in filter) return filter
   const retryTopic = popTopic('1', header.topic, header.consumerGroup)
-  if (Buffer.byteLength(retryTopic) > MAX_STORED_TOPIC_BYTES) {
-    const remark = `the names of topic and group are too long together: the retry topic ${retryTopic} has more than ${MAX_STORED_TOPIC_BYTES} bytes`
-    return { code: INVALID_PARAMETER, remark }
-  }
-  return filter
+  if (isStorable(retryTopic)) return filter
+  const remark = `the names of topic and group are too long together: no message can be stored in the retry topic ${retryTopic}`
+  return { code: INVALID_PARAMETER, remark }
 }
 
 /** The checks of requests that only look at queues: Apache's PeekMessageProcessor, NotificationProcessor, PollingInfoProcessor. */

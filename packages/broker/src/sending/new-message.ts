@@ -1,5 +1,16 @@
 import { hostBytes, type StoredMessage } from '@gantrymq/protocol'
 
+/** Bytes of the longest topic that a stored message can name. Names of retry topics may be longer. */
+const MAX_TOPIC_BYTES = 127
+
+/**
+ * Whether a message of this topic can be stored. A message that waits is stored in another topic first: without this check it would be
+ * lost when its time comes.
+ */
+export function isStorable(topic: string): boolean {
+  return Buffer.byteLength(topic) <= MAX_TOPIC_BYTES
+}
+
 /** A message that the broker stores: Apache's MessageExtBrokerInner. */
 export interface NewMessage {
   readonly topic: string
