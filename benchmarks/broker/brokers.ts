@@ -10,7 +10,7 @@ import {
   temporaryFolder,
 } from '../../interop/src/launch/launcher.ts'
 import { type OurProgram, startOurBroker } from '../../interop/src/launch/our-broker.ts'
-import { publishedProgram, startFlags } from '../harness/published.ts'
+import { publishedProgram, startEnvironment, startFlags } from '../harness/published.ts'
 import type { Setting } from './cases.ts'
 
 export type BrokerName = 'ours' | 'apache-4.9.7' | 'apache-5.5.0'
@@ -120,7 +120,8 @@ async function ours(): Promise<Subject> {
     name: 'ours',
     start: async (owner, start) => {
       const profile = start.profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${start.profileTo}`]
-      const program: OurProgram = { path, nodeFlags: [...startFlags('mqbroker'), ...profile] }
+      const nodeFlags = [...startFlags('mqbroker'), ...profile]
+      const program: OurProgram = { path, nodeFlags, environment: startEnvironment('mqbroker') }
       return startOurBroker(owner, await brokerStart(owner, start, '5.5.0'), program)
     },
   }

@@ -6,7 +6,7 @@ import { startApacheBroker, startApacheNameServer, temporaryFolder } from '../..
 import { freeBrokerPort, freePort } from '../../interop/src/launch/ports.ts'
 import { closer } from '../harness/closer.ts'
 import { rssMbOf } from '../harness/process-stats.ts'
-import { publishedProgram, startFlags } from '../harness/published.ts'
+import { publishedProgram, startEnvironment, startFlags } from '../harness/published.ts'
 import { median } from '../harness/rounds.ts'
 import { type BrokerName, brokerProperties, jvmFlags } from './brokers.ts'
 import { firstMessage } from './first-message.ts'
@@ -37,7 +37,9 @@ async function startOurs(owner: Owner): Promise<Started> {
     `--broker-port=${port}`,
     `--data-dir=${join(folder, 'data')}`,
   ]
-  const program = new LaunchedProgram('gantry', process.execPath, args, { env: process.env })
+  const program = new LaunchedProgram('gantry', process.execPath, args, {
+    env: { ...process.env, ...startEnvironment('start') },
+  })
   owner.after(() => program.kill())
   return { port, pids: [program.pid ?? 0] }
 }

@@ -68,8 +68,19 @@ type ScriptName = 'mqnamesrv' | 'mqbroker' | 'start'
 
 /** The Node flags of an npm script that starts a server; the measured server runs with them. */
 export function startFlags(script: ScriptName): string[] {
+  return commandOf(script).match(/(?<=node .*)--\S+/g) ?? []
+}
+
+/** The environment variables that an npm script sets for a server. */
+export function startEnvironment(script: ScriptName): Record<string, string> {
+  const settings = commandOf(script).match(/(?<=^env .*)\w+=\S+(?=.* node )/g) ?? []
+  return Object.fromEntries(settings.map(setting => setting.split('=', 2) as [string, string]))
+}
+
+/** How an npm script starts a server, once it is compiled. */
+function commandOf(script: ScriptName): string {
   const manifest = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as RootManifest
-  return manifest.scripts[script].match(/(?<=exec node .*)--\S+/g) ?? []
+  return manifest.scripts[script].replace(/^.*&& exec /, '')
 }
 
 interface RootManifest {

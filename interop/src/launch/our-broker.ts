@@ -20,13 +20,14 @@ const READY_DEADLINE_MS = 60_000
 export interface OurProgram {
   readonly path?: string
   readonly nodeFlags?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** Starts our `mqbroker` with a configuration file in Apache's format, and waits until its name servers know it. */
 export async function startOurBroker(
   owner: Owner,
   start: BrokerStart,
-  { path = sources, nodeFlags = [] }: OurProgram = {},
+  { path = sources, nodeFlags = [], environment = {} }: OurProgram = {},
 ): Promise<LaunchedServer> {
   const folder = start.folder ?? (await temporaryFolder(owner))
   const port = await freeBrokerPort()
@@ -37,10 +38,10 @@ export async function startOurBroker(
     for (const nameServer of knownAt) if (!(await brokersOf(nameServer)).includes(`127.0.0.1:${port}`)) return false
     return true
   }
-  const environment = { ...process.env, HOME: folder, ROCKETMQ_HOME: folder }
+  const env = { ...process.env, ...environment, HOME: folder, ROCKETMQ_HOME: folder }
   const flags = start.flags ?? []
   const launch = async () =>
-    new LaunchedProgram('mqbroker', process.execPath, [...nodeFlags, path, '-c', file, ...flags], { env: environment })
+    new LaunchedProgram('mqbroker', process.execPath, [...nodeFlags, path, '-c', file, ...flags], { env })
   return serve(owner, { port, folder, launch, isReady, deadlineMs: READY_DEADLINE_MS })
 }
 
