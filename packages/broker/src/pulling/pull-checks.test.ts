@@ -174,3 +174,14 @@ test('of a code beyond 32 bits the low ones count, as in Java', () => {
   const code = stringHash('new')
   assert.equal(acceptsOf({})?.(code + 2 ** 33), true)
 })
+
+test('any number of tags is told apart, also by their negative codes', () => {
+  const tags = Array.from({ length: 5000 }, (_, n) => `tag${n}`)
+  assert.ok(stringHash('tag1') !== stringHash('tag2') && tags.some(tag => stringHash(tag) < 0))
+  for (const count of [1, 2, 3, 5000]) {
+    const taken = tags.slice(0, count)
+    const codes = new Set(taken.map(stringHash))
+    const accepts = acceptsOf({ sysFlag: pullFlags.subscription, subscription: taken.join('||') })
+    for (const tag of [...tags, 'other']) assert.equal(accepts?.(stringHash(tag)), codes.has(stringHash(tag)), tag)
+  }
+})
