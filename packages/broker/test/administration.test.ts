@@ -597,6 +597,17 @@ test('what a deleted topic has left is cleaned up on request', async t => {
   assert.equal(header.offset, 3)
 })
 
+test('a topic for messages of all types can be changed when no further one may be made', async t => {
+  const mq = await brokerInMemory(t, { enableMixedMessageType: true })
+  const { call } = connect(t, mq, 'c')
+  const { UPDATE_AND_CREATE_TOPIC } = topicRequests
+  await call(UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { attributes: '+message.type=MIXED' }))
+  await call(brokerAdminRequests.UPDATE_BROKER_CONFIG, { body: 'enableMixedMessageType=false' })
+  await call(UPDATE_AND_CREATE_TOPIC, createTopic('Orders', { readQueueNums: 8 }))
+  const other = createTopic('Other', { attributes: '+message.type=MIXED' })
+  await assert.rejects(call(UPDATE_AND_CREATE_TOPIC, other), { responseCode: responseCodes.INVALID_PARAMETER })
+})
+
 test('the topics of RocketMQ itself are shown, also those that the broker does not have', async t => {
   const mq = await brokerInMemory(t, { brokerClusterName: 'shop' })
   const { call } = connect(t, mq, 'c')

@@ -139,12 +139,18 @@ function attributesGiven(
   const known = topics.get(topic)
   try {
     const attributes = alteredAttributes(known && (known.attributes ?? new Map()), changes)
-    if (attributes.get('message.type') !== 'MIXED' || settings.options.enableMixedMessageType) return attributes
+    // As in Apache, a topic that has it already keeps it.
+    const becomesMixed = isMixed(attributes) && !isMixed(known?.attributes)
+    if (!becomesMixed || settings.options.enableMixedMessageType) return attributes
   } catch (error) {
     if (error instanceof AttributesRefused) throw new ResponseError(SYSTEM_ERROR, error.message)
     throw error
   }
   throw new ResponseError(INVALID_PARAMETER, 'MIXED message type is not supported.')
+}
+
+function isMixed(attributes: ReadonlyMap<string, string> | undefined): boolean {
+  return attributes?.get('message.type') === 'MIXED'
 }
 
 /** A topic of a list as in a request for it alone: its attributes are changes, `+key` or `-key`. */

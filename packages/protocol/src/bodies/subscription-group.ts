@@ -198,7 +198,7 @@ export interface SubscriptionGroupTable {
   readonly dataVersion: DataVersion
   /** By group name. */
   readonly groups: ReadonlyMap<string, SubscriptionGroupConfig>
-  /** 5.x: by group, then by topic: a bit set. Bit 1 forbids reading. */
+  /** 5.x: by group, then by topic: a bit set. 4, as in permissions, forbids reading. */
   readonly forbidden: ReadonlyMap<string, ReadonlyMap<string, number>>
 }
 
