@@ -545,6 +545,20 @@ test('the offsets of a group are copied, and the lowest ones of a topic are show
   assert.deepEqual([...((await correction('g,h')).body ?? [])], [])
 })
 
+test('offsets are not copied to groups without end', async t => {
+  const mq = await brokerInMemory(t, { maxGroups: 9 })
+  const { call } = connect(t, mq, 'c')
+  await call(topicRequests.UPDATE_AND_CREATE_TOPIC, createTopic('Orders'))
+  await call(groupRequests.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, { body: defaultGroupConfig('g') })
+  const commit = { topic: 'Orders', consumerGroup: 'g', queueId: 0, commitOffset: 1 }
+  await call(consumeRequests.UPDATE_CONSUMER_OFFSET, { header: commit })
+  const copy = (destGroup: string) =>
+    call(offsetRequests.CLONE_GROUP_OFFSET, { header: { srcGroup: 'g', destGroup, topic: 'Orders', offline: true } })
+  for (let i = 1; i < 9; i++) await copy(`copy-${i}`)
+  await assert.rejects(copy('copy-9'), { responseCode: responseCodes.INVALID_PARAMETER })
+  await copy('copy-8')
+})
+
 test('several topics and groups are created at once, or none of them', async t => {
   const mq = await brokerInMemory(t)
   const { call } = connect(t, mq, 'c')

@@ -71,8 +71,11 @@ export const offsetHandlers: HandlersFor<OffsetRequests, BrokerContext> = {
   },
 
   CLONE_GROUP_OFFSET({ header: { srcGroup, destGroup, topic = '', offline }, peer }, context) {
-    const { offsets, topics, clients, log } = context
-    const problem = groupProblem(destGroup)
+    const { offsets, topics, groups, clients, settings, log } = context
+    const { maxGroups } = settings.options
+    // As in Apache the group need not exist yet; but names without end would fill the table.
+    const isFull = !groups.has(destGroup) && offsets.topicsOf(destGroup).length === 0 && offsets.groupCount >= maxGroups
+    const problem = groupProblem(destGroup) ?? (isFull ? `${maxGroups} groups have offsets (maxGroups)` : null)
     if (problem !== null) throw new ResponseError(INVALID_PARAMETER, `${problem}; no offset was copied`)
     const isOnline = clients.consumerGroup(srcGroup) !== undefined
     // Without a topic Apache goes through all topics of the group, and copies nothing.

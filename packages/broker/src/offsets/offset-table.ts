@@ -74,6 +74,11 @@ export class OffsetTable {
     return this.#topics.keys()
   }
 
+  /** How many groups have committed offsets. */
+  get groupCount(): number {
+    return this.#topics.size
+  }
+
   /** The groups that have committed offsets in a topic. */
   groupsOf(topic: string): string[] {
     return [...this.#topics].filter(([, topics]) => topics.has(topic)).map(([group]) => group)
