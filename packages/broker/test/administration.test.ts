@@ -17,6 +17,7 @@ import {
   responseCodes,
   sendRequests,
   subscriptionOf,
+  topicConfigTableBody,
   topicRequests,
 } from '@gantrymq/protocol'
 import {
@@ -598,17 +599,31 @@ test('a group that may not read a topic is refused its pulls until it may again'
   assert.equal((await pull()).code, 0)
 })
 
-test('what a deleted topic has left is cleaned up on request', async t => {
-  const { client } = await consumedPartly(t)
-  for (const declaration of [
-    brokerAdminRequests.CLEAN_EXPIRED_CONSUMEQUEUE,
-    brokerAdminRequests.CLEAN_UNUSED_TOPIC,
-    brokerAdminRequests.DELETE_EXPIRED_COMMITLOG,
-  ]) {
-    assert.equal((await client.call(declaration)).code, 0)
+test('queues whose topic is gone are deleted on request, and all others stay', async t => {
+  const disk = new MemoryDisk()
+  const files = new WholeFiles(disk)
+  const first = await brokerInMemory(t, { disk, storePathRootDir: '/store', autoCreateTopicEnable: true })
+  for (const topic of ['Orders', 'Gone']) await sendMessage(first, { topic })
+  await first.broker.close()
+  const path = '/store/config/topics.json'
+  const topics = topicConfigTableBody.decode(Buffer.from((await files.read(path)) ?? []))
+  const kept = new Map([...topics.topics].filter(([topic]) => topic !== 'Gone'))
+  await files.replace(path, topicConfigTableBody.encode({ ...topics, topics: kept }))
+
+  const mq = await brokerInMemory(t, { disk, storePathRootDir: '/store' })
+  const { call } = connect(t, mq, 'c')
+  const maxOffsets = async () => {
+    const answers = ['Orders', 'Gone'].map(topic =>
+      call(queryRequests.GET_MAX_OFFSET, { header: { topic, queueId: 1 } }),
+    )
+    return (await Promise.all(answers)).map(({ header }) => header.offset)
   }
-  const { header } = await client.call(queryRequests.GET_MAX_OFFSET, { header: { topic: 'Orders', queueId: 0 } })
-  assert.equal(header.offset, 3)
+  assert.deepEqual(await maxOffsets(), [1, 1])
+  await call(brokerAdminRequests.CLEAN_UNUSED_TOPIC)
+  assert.deepEqual(await maxOffsets(), [1, 0])
+  await call(brokerAdminRequests.CLEAN_EXPIRED_CONSUMEQUEUE)
+  await call(brokerAdminRequests.DELETE_EXPIRED_COMMITLOG)
+  assert.deepEqual(await maxOffsets(), [1, 0])
 })
 
 test('a topic for messages of all types can be changed when no further one may be made', async t => {
