@@ -17,6 +17,10 @@ test('without it the broker registers the address by which it reaches a name ser
 test('a broker that listens on one address registers that one', () => {
   const sources = { ...nothing, bindAddress: '10.0.0.9', towardsNameServer: '10.0.0.5', hasNameServers: true }
   assert.deepEqual(advertisedAddress(sources), { host: '10.0.0.9' })
+  assert.deepEqual(advertisedAddress({ ...sources, bindAddress: 'broker.example' }), { host: 'broker.example' })
+  const local = advertisedAddress({ ...sources, bindAddress: 'localhost' })
+  assert.equal(local.host, 'localhost')
+  assert.match(local.warning ?? '', /only clients on this machine can use/)
 })
 
 test('a broker that no other machine can reach warns of it', () => {

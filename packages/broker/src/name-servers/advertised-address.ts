@@ -1,4 +1,4 @@
-import { isIP, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 
 /** What is known about the addresses of a broker when it starts. */
 export interface AddressSources {
@@ -13,7 +13,7 @@ export interface AddressSources {
 
 /** The address under which clients reach a broker. */
 export interface AdvertisedAddress {
-  /** An IP address, or the host name that brokerIP1 gives. */
+  /** An IP address, or the host name in brokerIP1 or bindAddress. */
   readonly host: string
   /** Why clients on other machines cannot use it; undefined if they can, as far as the broker knows. */
   readonly warning?: string
@@ -33,7 +33,7 @@ export function advertisedAddress({
   hasNameServers,
 }: AddressSources): AdvertisedAddress {
   if (configured !== null) return { host: configured, ...(ANY.has(configured) && { warning: anyAddress(configured) }) }
-  const listensOnOne = isIP(bindAddress) !== 0 && !ANY.has(bindAddress)
+  const listensOnOne = !ANY.has(bindAddress)
   const host = listensOnOne ? bindAddress : (towardsNameServer ?? (bindAddress === '::' ? '::1' : '127.0.0.1'))
   if (!isLoopback(host)) return { host }
   const why =

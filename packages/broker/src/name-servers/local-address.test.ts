@@ -20,9 +20,9 @@ test('an IP address stays as it is', async () => {
   assert.equal(await ipAddressOf('::1', systemClock), '::1')
 })
 
-test('a brokerIP1 that cannot be resolved is an error that names it', async () => {
+test('an address of the broker that cannot be resolved is an error that names it', async () => {
   await assert.rejects(ipAddressOf('no-such-host.invalid', systemClock), {
     code: 'BAD_OPTION',
-    message: /^brokerIP1 is no-such-host\.invalid, which cannot be resolved .*: set it to an IP address$/,
+    message: /^the address of the broker, no-such-host\.invalid, cannot be resolved .*: set brokerIP1 to an IP address$/,
   })
 })

@@ -33,7 +33,7 @@ export function localAddressTowards(address: string, clock: Clock): Promise<stri
 }
 
 /**
- * The IP address of the host that brokerIP1 names: messages contain no names.
+ * The IP address of the broker's host: messages contain no names.
  * @throws RemotingError BAD_OPTION if the name cannot be resolved
  */
 export async function ipAddressOf(host: string, clock: Clock): Promise<string> {
@@ -42,6 +42,6 @@ export async function ipAddressOf(host: string, clock: Clock): Promise<string> {
     return (await within(clock, lookup(host), { timeoutMs: LOOKUP_MS }, `resolving ${host}`)).address
   } catch (error) {
     const { message } = error as Error
-    throw new RemotingError('BAD_OPTION', `brokerIP1 is ${host}, which cannot be resolved (${message}): set it to an IP address`) // biome-ignore format: one thought
+    throw new RemotingError('BAD_OPTION', `the address of the broker, ${host}, cannot be resolved (${message}): set brokerIP1 to an IP address`) // biome-ignore format: one thought
   }
 }
