@@ -23,6 +23,7 @@ test('an IP address stays as it is', async () => {
 test('an address of the broker that cannot be resolved is an error that names it', async () => {
   await assert.rejects(ipAddressOf('no-such-host.invalid', systemClock), {
     code: 'BAD_OPTION',
-    message: /^the address of the broker, no-such-host\.invalid, cannot be resolved .*: set brokerIP1 to an IP address$/,
+    message:
+      /^the address of the broker, no-such-host\.invalid, cannot be resolved .*: set brokerIP1 to an IP address$/,
   })
 })
