@@ -368,6 +368,24 @@ test('a broker that starts again asks about the transactions that have not ended
   await second.broker.close()
 })
 
+test('a transaction whose check was postponed before the broker started again ends by what its producer knows', async t => {
+  const storePathRootDir = await mkdtemp(join(tmpdir(), 'broker-'))
+  t.after(() => rm(storePathRootDir, { recursive: true, force: true }))
+  const options = { disk: new MemoryDisk(), storePathRootDir }
+  const first = await start(t, options)
+  const header = await sendHalf(first, 'CHECK_IMMUNITY_TIME_IN_SECONDS\u00011000\u0002')
+  await pass(first, 2)
+  assert.equal((await messagesIn(first, HALF, 0)).length, 3)
+  await first.broker.close()
+
+  const second = await start(t, options)
+  await end(second, header)
+  await pass(second, 36)
+  assert.equal(second.checks.length, 0)
+  assert.deepEqual(await bodies(second, 'Orders', 2), ['half'])
+  await second.broker.close()
+})
+
 test('what does not fit its half message is refused with the remarks of Apache', async t => {
   const mq = await start(t)
   const header = await sendHalf(mq)

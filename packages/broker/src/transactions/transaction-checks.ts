@@ -76,6 +76,8 @@ interface Round {
   /** The offset of the first half message of the round. */
   readonly first: number
   readonly ended: EndedOffsets
+  /** Those before `first`: a half message that was postponed may be known by one. */
+  readonly endedEarlier: Set<number>
   /** The offset of the first operation of the round. */
   readonly firstOperation: number
   /** The largest offset of a half message in each operation that was read; none for one that was passed over. */
@@ -150,6 +152,7 @@ export class TransactionChecks {
       operations,
       first,
       ended: new EndedOffsets(first),
+      endedEarlier: new Set(),
       firstOperation,
       largest: [],
       nextOperation: firstOperation,
@@ -204,11 +207,12 @@ export class TransactionChecks {
     })
   }
 
-  #verdict({ startedAt, ended }: Round, half: StoredMessage, offset: number): Verdict {
+  #verdict({ startedAt, ended, endedEarlier }: Round, half: StoredMessage, offset: number): Verdict {
     const { rules, clock, transactions } = this.#options
     const { transactionTimeOut, transactionCheckMax, fileReservedTime } = rules()
     const first = firstOffsetOf(half)
-    if (ended.has(offset) || (first !== undefined && ended.has(first))) return 'ended'
+    if (ended.has(offset)) return 'ended'
+    if (first !== undefined && (ended.has(first) || endedEarlier.has(first))) return 'ended'
     if (transactions.isEnding(offset) || (first !== undefined && transactions.isEnding(first))) return 'young'
     const age = clock.now() - Number(half.bornTimestamp)
     if (checkTimesOf(half) >= transactionCheckMax || age > fileReservedTime * HOUR_MS) return 'give up'
@@ -276,14 +280,14 @@ export class TransactionChecks {
 
   /** Reads the operations up to the end of their queue. */
   async #readOperations(round: Round): Promise<void> {
-    const { operations, largest, firstOperation, ended, half } = round
+    const { operations, largest, first, firstOperation, ended, endedEarlier, half } = round
     if (operations === undefined) return
     for (let slices = 1; this.#hasMoreOperations(round); slices++) {
       if (slices % SLICE === 0) await setImmediate()
       const { messages, next } = await this.#read(operations, round.nextOperation, SLICE)
       for (const message of messages) {
         const offsets = offsetsIn(message).filter(offset => offset < half.maxOffset)
-        for (const offset of offsets) ended.add(offset)
+        for (const offset of offsets) offset < first ? endedEarlier.add(offset) : ended.add(offset)
         largest[Number(message.queueOffset) - firstOperation] = Math.max(-1, ...offsets)
       }
       if (next <= round.nextOperation) return

@@ -69,10 +69,11 @@ export class Transactions {
 
   /**
    * The same for a half message that was postponed, which may happen in each check for days. Its producer knows the first offset only,
-   * so the one in between is forgotten.
+   * so the one in between is forgotten. A broker that starts again learns the first one here.
    */
   postponed(firstOffset: number, oldOffset: number, newOffset: number): void {
-    this.storedAgain(this.#newer.get(firstOffset) === oldOffset ? firstOffset : oldOffset, newOffset)
+    const known = this.#newer.get(firstOffset)
+    this.storedAgain(known === undefined || known === oldOffset ? firstOffset : oldOffset, newOffset)
   }
 
   /** Forgets the half messages that were stored again and have ended; after each round of checks. @param checked The offset up to which halves were checked. */
