@@ -117,8 +117,8 @@ test('a broker at which a send failed is probed until it answers', async t => {
   const probes = () => cluster.broker.server.requestsOf('GET_MAX_OFFSET').length
   cluster.broker.fault('SEND_MESSAGE_V2', { answer: 'hang-up', handled: false })
   for (let sent = 0; sent < 4; sent++) await cluster.outcome(producer.send(message('m')))
-  await cluster.advance(6000, 500)
+  await cluster.advance(6000, 100)
   assert.equal(probes(), 1)
-  await cluster.advance(6000, 500)
+  await cluster.advance(6000, 100)
   assert.equal(probes(), 1)
 })
