@@ -287,7 +287,10 @@ export class TransactionChecks {
       const { messages, next } = await this.#read(operations, round.nextOperation, SLICE)
       for (const message of messages) {
         const offsets = offsetsIn(message).filter(offset => offset < half.maxOffset)
-        for (const offset of offsets) offset < first ? endedEarlier.add(offset) : ended.add(offset)
+        for (const offset of offsets) {
+          if (offset < first) endedEarlier.add(offset)
+          else ended.add(offset)
+        }
         largest[Number(message.queueOffset) - firstOperation] = Math.max(-1, ...offsets)
       }
       if (next <= round.nextOperation) return
