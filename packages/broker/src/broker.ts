@@ -114,7 +114,8 @@ export class Broker {
     // Name servers.
     const own = new OwnAddress({ options, port: () => this.#ports.address?.port ?? atStart.listenPort, clock, log })
     const { identity } = own
-    const nameServers = new NameServers({ options, identity, topics, tls: tls.client, dial, clock, log })
+    const chooseAgain = (addresses: readonly string[]) => own.chooseAgain(addresses)
+    const nameServers = new NameServers({ options, identity, chooseAgain, topics, tls: tls.client, dial, clock, log })
 
     // Clients and messages.
     const clients = new ClientRegistry({ maxGroupsPerConnection: () => options().maxGroupsPerConnection })

@@ -6,18 +6,21 @@ const nothing = { configured: null, bindAddress: '0.0.0.0', towardsNameServer: u
 
 test('brokerIP1 counts, whatever else is known', () => {
   const sources = { ...nothing, configured: '127.0.0.1', towardsNameServer: '10.0.0.5', hasNameServers: true }
-  assert.deepEqual(advertisedAddress(sources), { host: '127.0.0.1' })
+  assert.deepEqual(advertisedAddress(sources), { host: '127.0.0.1', isFinal: true })
 })
 
 test('without it the broker registers the address by which it reaches a name server', () => {
-  assert.deepEqual(advertisedAddress({ ...nothing, towardsNameServer: '10.0.0.5', hasNameServers: true }), { host: '10.0.0.5' }) // biome-ignore format: one thought
-  assert.deepEqual(advertisedAddress({ ...nothing, towardsNameServer: 'fd00::5', hasNameServers: true }), { host: 'fd00::5' }) // biome-ignore format: one thought
+  assert.deepEqual(advertisedAddress({ ...nothing, towardsNameServer: '10.0.0.5', hasNameServers: true }), { host: '10.0.0.5', isFinal: true }) // biome-ignore format: one thought
+  assert.deepEqual(advertisedAddress({ ...nothing, towardsNameServer: 'fd00::5', hasNameServers: true }), { host: 'fd00::5', isFinal: true }) // biome-ignore format: one thought
 })
 
 test('a broker that listens on one address registers that one', () => {
   const sources = { ...nothing, bindAddress: '10.0.0.9', towardsNameServer: '10.0.0.5', hasNameServers: true }
-  assert.deepEqual(advertisedAddress(sources), { host: '10.0.0.9' })
-  assert.deepEqual(advertisedAddress({ ...sources, bindAddress: 'broker.example' }), { host: 'broker.example' })
+  assert.deepEqual(advertisedAddress(sources), { host: '10.0.0.9', isFinal: true })
+  assert.deepEqual(advertisedAddress({ ...sources, bindAddress: 'broker.example' }), {
+    host: 'broker.example',
+    isFinal: true,
+  })
   const local = advertisedAddress({ ...sources, bindAddress: 'localhost' })
   assert.equal(local.host, 'localhost')
   assert.match(local.warning ?? '', /only clients on this machine can use/)
@@ -26,11 +29,12 @@ test('a broker that listens on one address registers that one', () => {
 test('a broker that no other machine can reach warns of it', () => {
   const alone = advertisedAddress(nothing)
   assert.equal(alone.host, '127.0.0.1')
+  assert.equal(alone.isFinal, false)
   assert.match(alone.warning ?? '', /only clients on this machine can use; set brokerIP1/)
   const unreachable = advertisedAddress({ ...nothing, hasNameServers: true })
   assert.match(unreachable.warning ?? '', /\(no name server could be reached\)/)
   const local = advertisedAddress({ ...nothing, towardsNameServer: '127.0.0.1', hasNameServers: true })
-  assert.ok(local.warning)
+  assert.ok(local.warning !== undefined && local.isFinal)
   assert.equal(advertisedAddress({ ...nothing, bindAddress: '::' }).host, '::1')
 })
 

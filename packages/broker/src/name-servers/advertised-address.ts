@@ -17,6 +17,8 @@ export interface AdvertisedAddress {
   readonly host: string
   /** Why clients on other machines cannot use it; undefined if they can, as far as the broker knows. */
   readonly warning?: string
+  /** False if it was chosen because no name server could be reached. */
+  readonly isFinal: boolean
 }
 
 const ANY = new Set(['0.0.0.0', '::', '::0'])
@@ -32,16 +34,18 @@ export function advertisedAddress({
   towardsNameServer,
   hasNameServers,
 }: AddressSources): AdvertisedAddress {
-  if (configured !== null) return { host: configured, ...(ANY.has(configured) && { warning: anyAddress(configured) }) }
+  if (configured !== null) {
+    return { host: configured, isFinal: true, ...(ANY.has(configured) && { warning: anyAddress(configured) }) }
+  }
   const listensOnOne = !ANY.has(bindAddress)
   const host = listensOnOne ? bindAddress : (towardsNameServer ?? (bindAddress === '::' ? '::1' : '127.0.0.1'))
-  if (!isLoopback(host)) return { host }
-  const why =
-    hasNameServers && !listensOnOne && towardsNameServer === undefined ? 'no name server could be reached' : undefined
+  const isFinal = listensOnOne || towardsNameServer !== undefined
+  if (!isLoopback(host)) return { host, isFinal }
+  const why = hasNameServers && !isFinal ? 'no name server could be reached' : undefined
   const warning =
     `the broker registers the address ${host}, which only clients on this machine can use` +
     `${why === undefined ? '' : ` (${why})`}; set brokerIP1 to the address of this machine that clients reach`
-  return { host, warning }
+  return { host, warning, isFinal }
 }
 
 function anyAddress(host: string): string {

@@ -11,6 +11,8 @@ export interface NameServersParts {
   /** Read again at each use. */
   readonly options: () => BrokerOptions
   readonly identity: () => BrokerIdentity
+  /** Called before a registration. A promise, if the identity may become another one. Never rejects. */
+  readonly chooseAgain: (addresses: readonly string[]) => Promise<void> | undefined
   readonly topics: Topics
   readonly tls: OpenServerTls['client']
   /** Default: TCP, with TLS if it is configured. */
@@ -30,16 +32,18 @@ export class NameServers {
   readonly #client: RemotingClient
   readonly #list: AddressList
   readonly #registrar: Registrar
+  readonly #chooseAgain: NameServersParts['chooseAgain']
   #announced: Promise<void> = Promise.resolve()
   #isRegistering = false
   /** The name servers may know the broker. */
   #hasRegistered = false
 
   /** @throws RemotingError BAD_OPTION if namesrvAddr is not a list of addresses */
-  constructor({ options, identity, topics, tls, dial, clock, log }: NameServersParts) {
+  constructor({ options, identity, chooseAgain, topics, tls, dial, clock, log }: NameServersParts) {
     const atStart = options()
     const credentials = atStart.innerClientAuthenticationCredentials
     this.#clock = clock
+    this.#chooseAgain = chooseAgain
     const client = new RemotingClient({
       clock,
       log,
@@ -92,12 +96,15 @@ export class NameServers {
   /** Registers the broker with all its topics, if it is registered at all. Never rejects. */
   async registerAll(): Promise<void> {
     if (!this.#isRegistering) return
-    await (this.#announced = this.#registrar.registerAll())
+    const choosing = this.#chooseAgain(this.addresses)
+    await (this.#announced = choosing?.then(() => this.#registrar.registerAll()) ?? this.#registrar.registerAll())
   }
 
   /** Registers topics that were created or changed. */
   announce(topics: readonly TopicConfig[]): void {
-    if (this.#isRegistering) this.#announced = this.#registrar.announce(topics)
+    if (!this.#isRegistering) return
+    const choosing = this.#chooseAgain(this.addresses)
+    this.#announced = choosing?.then(() => this.#registrar.announce(topics)) ?? this.#registrar.announce(topics)
   }
 
   /** Resolves when the name servers know the latest topics, or at the latest after `ms`. Never rejects. */

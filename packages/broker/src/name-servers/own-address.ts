@@ -1,6 +1,6 @@
 import { type Host, hostBytes } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import { addressText, type AdvertisedAddress, advertisedAddress } from './advertised-address.ts'
+import { addressText, advertisedAddress } from './advertised-address.ts'
 import { ipAddressOf, localAddressTowards } from './local-address.ts'
 import type { BrokerIdentity } from './registration-form.ts'
 
@@ -30,12 +30,17 @@ async function addressTowardsOne(nameServers: readonly string[], clock: Clock): 
   return undefined
 }
 
-/** How clients and name servers reach a broker: the host is chosen once, before its port is opened. */
+/**
+ * How clients and name servers reach a broker. The host is chosen before its port is opened; if no name server can be reached then, again
+ * before registrations, until one can.
+ */
 export class OwnAddress {
   readonly #parts: OwnAddressParts
-  #advertised: AdvertisedAddress = { host: '127.0.0.1' }
-  /** The advertised address, never a name. */
+  #host = '127.0.0.1'
+  /** That of the host, which may be a name. */
   #ip = '127.0.0.1'
+  /** False: the host may become another one. */
+  #isFinal = false
   #storeHost: Host = { ip: '127.0.0.1', port: 0 }
   #storeHostBytes: Buffer = hostBytes(this.#storeHost)
 
@@ -45,7 +50,7 @@ export class OwnAddress {
 
   /** Without the port. */
   get host(): string {
-    return this.#advertised.host
+    return this.#host
   }
 
   /** The address that messages contain; always an IP address. */
@@ -64,14 +69,35 @@ export class OwnAddress {
   async choose(nameServers: readonly string[]): Promise<void> {
     const { options, clock, log } = this.#parts
     const { brokerIP1, bindAddress } = options()
-    this.#advertised = advertisedAddress({
-      configured: brokerIP1,
-      bindAddress,
-      towardsNameServer: brokerIP1 === null ? await addressTowardsOne(nameServers, clock) : undefined,
-      hasNameServers: nameServers.length > 0,
+    const towardsNameServer = brokerIP1 === null ? await addressTowardsOne(nameServers, clock) : undefined
+    const sources = { configured: brokerIP1, bindAddress, towardsNameServer, hasNameServers: nameServers.length > 0 }
+    const { host, warning, isFinal } = advertisedAddress(sources)
+    this.#ip = await ipAddressOf(host, clock)
+    this.#host = host
+    this.#isFinal = isFinal
+    if (warning !== undefined) log.warn({}, warning)
+  }
+
+  /** Chooses the host again if it was chosen without a name server. Undefined if there is nothing to do. Never rejects. */
+  chooseAgain(nameServers: readonly string[]): Promise<void> | undefined {
+    if (this.#isFinal || nameServers.length === 0) return undefined
+    return this.#tryAgain(nameServers).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, 'the address of the broker could not be chosen again')
     })
-    if (this.#advertised.warning !== undefined) log.warn({}, this.#advertised.warning)
-    this.#ip = await ipAddressOf(this.host, clock)
+  }
+
+  async #tryAgain(nameServers: readonly string[]): Promise<void> {
+    const { clock, log } = this.#parts
+    const found = await addressTowardsOne(nameServers, clock)
+    if (found === undefined) return
+    this.#ip = found
+    this.#host = found
+    this.#isFinal = true
+    this.opened()
+    log.info(
+      { address: this.identity().address },
+      'a name server can be reached now: the broker registers another address',
+    )
   }
 
   /** Completes the address that messages contain. Call it when the port is open, before the first message comes. */
