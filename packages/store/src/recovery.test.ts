@@ -272,6 +272,31 @@ test('a file that is missing within the log is reported, and the messages of the
   await second.store.close()
 })
 
+for (const [where, path] of [
+  ['in the same file', '/store/commitlog/00000000000000008192'],
+  ['in later files', '/store/commitlog/00000000000000000000'],
+] as const) {
+  test(`records ${where} behind damage that ends the log after a crash are reported`, async () => {
+    const disk = freshDisk()
+    await life(disk, names(0, 100))
+    const killed = disk.restarted({ power: false })
+    killed.open(path).writeSync(Buffer.of(77), 0, 1, 4)
+    const problems: string[] = []
+    const { store } = await life(killed, [], { log: notes(problems) })
+    assert.ok(problems.includes('after a crash the log ends at a damaged record: what follows it is removed'))
+    await store.close()
+  })
+}
+
+test('an end of the process without damage reports nothing', async () => {
+  const disk = freshDisk()
+  await life(disk, names(0, 100))
+  const problems: string[] = []
+  const { store } = await life(disk.restarted({ power: false }), [], { log: notes(problems) })
+  assert.deepEqual(problems, [])
+  await store.close()
+})
+
 test('the first file of a queue that is missing is built again from the log', async () => {
   const disk = freshDisk()
   const first = await life(disk, names(0, 50))

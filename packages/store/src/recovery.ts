@@ -4,7 +4,7 @@ import { StoreError } from './errors.ts'
 import type { Checkpoint } from './files/checkpoint.ts'
 import type { SegmentList } from './files/segment-list.ts'
 import type { KeyIndex } from './index/key-index.ts'
-import { type RecoveryStart, settleEnd, startByApachesRule } from './log/log-recovery.ts'
+import { hasRecordsBehind, type RecoveryStart, settleEnd, startByApachesRule } from './log/log-recovery.ts'
 import { LogScan, type LogScanOptions } from './log/log-scan.ts'
 import { type RecordReader, storeTimeAt } from './log/record-check.ts'
 import { FIXED_BYTES, readLong } from './log/record-layout.ts'
@@ -83,6 +83,9 @@ export class Recovery {
     if (isClean && end === mark && !isPartLost) return { end, mark, lastStoreTimestamp: this.#record.storeTimestamp }
 
     await this.#parts.begin()
+    if (wasAborted && (await hasRecordsBehind(segments, end))) {
+      this.#log.warn({ end }, 'after a crash the log ends at a damaged record: what follows it is removed')
+    }
     await settleEnd(segments, start.from, end)
     if (this.#parts.queues.incomplete.size > 0) await this.#rebuildQueues(start.from, end)
     if (segments.first !== undefined) {

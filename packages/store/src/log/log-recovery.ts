@@ -1,7 +1,9 @@
+import { MESSAGE_MAGIC_V1, MESSAGE_MAGIC_V2 } from '@gantrymq/protocol'
 import type { CheckpointTimes } from '../files/checkpoint.ts'
 import type { Segment } from '../files/segment.ts'
 import type { SegmentList } from '../files/segment-list.ts'
 import { storeTimeAt } from './record-check.ts'
+import { readLong } from './record-layout.ts'
 
 /** After a clean stop Apache looks at this many of the last files. */
 const CHECKED_FILES = 3
@@ -9,6 +11,13 @@ const CHECKED_FILES = 3
 const TIME_MARGIN_MS = 3000
 /** More than the fixed fields of any record. */
 const HEAD_BYTES = 128
+/** How far behind the end of the log records are looked for. */
+const LOOKED_AT = 1 << 20
+const MAGICS = [MESSAGE_MAGIC_V1, MESSAGE_MAGIC_V2].map(magic => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(magic)
+  return bytes
+})
 
 /** Where a recovery begins to read the log. */
 export interface RecoveryStart {
@@ -47,6 +56,27 @@ async function firstStoreTime(segment: Segment): Promise<number | undefined> {
   await segment.read(head, 0, Math.min(HEAD_BYTES, segment.size), 0)
   const time = storeTimeAt(head, 0)
   return time === undefined || time === 0 ? undefined : time
+}
+
+/**
+ * Whether records stand behind the end that a recovery has found: in later files, or near the end. A power failure leaves such
+ * records if it takes older ones, and so does damage before a crash.
+ */
+export async function hasRecordsBehind(segments: SegmentList, end: number): Promise<boolean> {
+  for (const segment of segments.all) {
+    if (segment.start > end && (await firstStoreTime(segment)) !== undefined) return true
+  }
+  const segment = segments.find(end)
+  if (segment === undefined) return false
+  const bytes = Buffer.alloc(Math.min(LOOKED_AT, segment.end - end))
+  await segment.read(bytes, 0, bytes.length, end - segment.start)
+  for (const magic of MAGICS) {
+    for (let at = bytes.indexOf(magic, 5); at >= 0 && at + 32 <= bytes.length; at = bytes.indexOf(magic, at + 1)) {
+      // The magic code is behind the size of its record, and the position is behind both.
+      if (readLong(bytes, at + 24) === end + at - 4) return true
+    }
+  }
+  return false
 }
 
 /**
