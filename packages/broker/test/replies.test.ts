@@ -83,6 +83,28 @@ test('large replies that come together are delivered as they are', async t => {
   }
 })
 
+test('only so many bytes of replies wait for producers that do not answer', async t => {
+  const mq = await start(t, { storeReplyMessageEnable: false })
+  const { promise: answered, resolve: answer } = Promise.withResolvers<object>()
+  mq.answer = () => answered as Promise<never>
+  const outcomes: string[] = []
+  const body = Buffer.alloc(4_000_000)
+  const send = async (): Promise<void> => {
+    const outcome = await reply(mq, PROPERTIES, body).then(() => 'delivered', ({ remark }: ResponseError) => remark ?? '') // biome-ignore format: one thought
+    outcomes.push(outcome)
+  }
+  const replies: Promise<void>[] = []
+  for (let count = 1; count <= 20; count++) {
+    replies.push(send())
+    for (let n = 0; n < 100 && mq.pushed.length + outcomes.length < count; n++) await settle()
+  }
+  assert.deepEqual([mq.pushed.length, new Set(outcomes)], [16, new Set(['push reply message to requesterfail.'])])
+  answer({})
+  await Promise.all(replies)
+  assert.equal(outcomes.filter(outcome => outcome === 'delivered').length, 16)
+  await reply(mq)
+})
+
 test('a reply with short field names is delivered too', async t => {
   const mq = await start(t)
   const header = { a: 'p', b: REPLIES, c: 'TBW102', d: 4, e: 0, f: 0, g: 1, h: 0, i: PROPERTIES }

@@ -3,8 +3,9 @@ import {
   type ConsumeMessageDirectlyResult,
   type ConsumerRunningInfo,
   type QueueOffset,
+  responseCodes,
 } from '@gantrymq/protocol'
-import type { CallInput, Logger, Long, Peer } from '@gantrymq/remoting'
+import { type CallInput, type Logger, type Long, type Peer, ResponseError } from '@gantrymq/remoting'
 import type { Groups } from '../groups/groups.ts'
 import type { ClientRegistry } from './client-registry.ts'
 
@@ -24,9 +25,13 @@ const CALL_MS = 10_000
 /** The same for its offsets (Apache's Broker2Client.getConsumeStatus). */
 const STATUS_CALL_MS = 5000
 
+/** Most bytes of messages that wait until clients have answered; further ones are refused. */
+const MAX_WAITING_BYTES = 64 << 20
+
 /** What a broker tells clients on their own connections: Apache's Broker2Client. */
 export class ClientNotices {
   readonly #options: ClientNoticesOptions
+  #waitingBytes = 0
 
   constructor(options: ClientNoticesOptions) {
     this.#options = options
@@ -62,9 +67,16 @@ export class ClientNotices {
     this.#tell(peer, () => peer.oneway(clientNotices.CHECK_TRANSACTION_STATE, { header, body: half }))
   }
 
-  /** Delivers the reply to a request of a producer. @throws RemotingError, ResponseError */
+  /**
+   * Delivers the reply to a request of a producer.
+   * @param body Is copied.
+   * @throws RemotingError, ResponseError
+   */
   async pushReply(peer: Peer, header: Header<'PUSH_REPLY_MESSAGE_TO_CLIENT'>, body: Buffer): Promise<void> {
-    await peer.call(clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, { header, body }, { timeoutMs: CALL_MS })
+    await this.#whileWaiting(body.length, () => {
+      const input = { header, body: Buffer.from(body) }
+      return peer.call(clientNotices.PUSH_REPLY_MESSAGE_TO_CLIENT, input, { timeoutMs: CALL_MS })
+    })
   }
 
   /** Asks a consumer for its state. @throws RemotingError, ResponseError */
@@ -87,7 +99,23 @@ export class ClientNotices {
     message: Buffer,
   ): Promise<ConsumeMessageDirectlyResult | null> {
     const input = { header, body: message }
-    return (await peer.call(clientNotices.CONSUME_MESSAGE_DIRECTLY, input, { timeoutMs: CALL_MS })).body
+    const call = () => peer.call(clientNotices.CONSUME_MESSAGE_DIRECTLY, input, { timeoutMs: CALL_MS })
+    return (await this.#whileWaiting(message.length, call)).body
+  }
+
+  /** @throws ResponseError SYSTEM_BUSY; what the call rejects with */
+  async #whileWaiting<T>(bytes: number, call: () => Promise<T>): Promise<T> {
+    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) {
+      const remark =
+        '[OVERLOAD]system busy, start flow control for a while: too many messages wait for the answers of clients'
+      throw new ResponseError(responseCodes.SYSTEM_BUSY, remark)
+    }
+    this.#waitingBytes += bytes
+    try {
+      return await call()
+    } finally {
+      this.#waitingBytes -= bytes
+    }
   }
 
   #tell(peer: Peer, notify: () => void): void {

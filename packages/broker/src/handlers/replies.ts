@@ -69,8 +69,8 @@ async function push({ header, body, peer }: Send, queueId: number, context: Brok
     storeTimestamp: now,
   }
   try {
-    // The memory of the request is used again before a large body has been written.
-    await context.notices.pushReply(producer, complete, Buffer.from(body))
+    // The memory of the request is used again before a large body has been written: this copies it.
+    await context.notices.pushReply(producer, complete, body)
   } catch (error) {
     context.log.warn({ err: error, clientId }, 'a reply could not be delivered')
     throw new ResponseError(SYSTEM_ERROR, `push reply message to ${clientId}fail.`, { cause: error })
