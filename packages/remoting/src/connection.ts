@@ -294,7 +294,9 @@ export class Connection implements FastConnection {
   #refuseFrame(error: unknown): void {
     // A frame that cannot be read gets no answer, as in Java: the stream is out of sync.
     const cause = error instanceof Error ? error : new FrameError(String(error))
-    this.#log.warn({ peer: this.remoteAddress, err: cause }, 'decode exception, connection closed')
+    // A stack says nothing about a peer that is no client.
+    const why = cause instanceof FrameError ? { why: cause.message } : { err: cause }
+    this.#log.warn({ peer: this.remoteAddress, ...why }, 'decode exception, connection closed')
     this.#writes.uncork()
     this.#end('bad_frame', cause)
   }
