@@ -193,7 +193,7 @@ export class RocketMQ {
    * Lets time pass at once: delayed messages are delivered, retries come, transactions are checked, messages and connections expire.
    * Time passes in steps of a second or less, between which all that is under way arrives, so what comes is late by less than a second.
    *
-   * Two hours take about a tenth of a second, and half a second more for each connected consumer, which sends its heartbeats, pulls
+   * Two hours take about a tenth of a second, and seven tenths more for each connected consumer, which sends its heartbeats, pulls
    * and commits of these hours. Listeners that wait for something outside, for example a database, are not waited for: call `idle`
    * first.
    */
