@@ -41,9 +41,10 @@ export class BufferPool {
 
   /**
    * Frees the memory of a buffer at once; small ones are left to the garbage collection. An idle process may put off its next
-   * collection for hours. Only if no one else has a view.
+   * collection for hours. Only if no one else has a view. A part of other memory is left, too.
    */
   free(buffer: Buffer): void {
-    if (buffer.length >= SMALLEST) (buffer.buffer as ArrayBuffer).transfer(0)
+    if (buffer.length >= SMALLEST && buffer.length === buffer.buffer.byteLength)
+      (buffer.buffer as ArrayBuffer).transfer(0)
   }
 }

@@ -37,7 +37,7 @@ import { ReadTurns } from './read-turns.ts'
 import type { CallInput, CallOptions, Reply, RequestDeclaration } from './request.ts'
 import { readReply, writeRequest } from './request-codec.ts'
 import { REQUEST_CODE_NOT_SUPPORTED } from './router.ts'
-import { readShared } from './shared-reads.ts'
+import { ownsReads, readShared } from './shared-reads.ts'
 import { giveUpAfter, upTo } from './waits.ts'
 
 const closed = diagnostics.channel('gantrymq:remoting:connection:close')
@@ -129,7 +129,8 @@ export class Connection implements FastConnection {
       onSlowReader: queued => this.#dropSlowReader(queued),
     })
     this.outbox = this.#writes.outbox
-    this.#sharesReads = readShared(stream, chunk => this.#onData(chunk))
+    const isOwn = ownsReads(stream)
+    this.#sharesReads = readShared(stream, chunk => this.#onData(chunk, isOwn))
     stream.on('drain', () => this.#onDrain())
     stream.on('error', (error: Error) => this.#end('error', error))
     stream.on('close', () => this.#end(this.#state === 'closing' ? this.#closeReason : 'peer', null))
@@ -175,16 +176,16 @@ export class Connection implements FastConnection {
 
   /** Processes bytes that were read before this connection took over the stream. */
   feed(chunk: Buffer): void {
-    this.#onData(chunk)
+    this.#onData(chunk, false)
   }
 
-  #onData(chunk: Buffer): void {
+  #onData(chunk: Buffer, isOwn: boolean): void {
     if (this.#state === 'closed') return
     const now = this.#clock.elapsed()
     this.#heardAt = now
     if (this.#traffic !== undefined) this.#traffic.bytesIn += chunk.length
     if (this.#peerVersion === 0 && this.#options.isClient === true && this.#isForeign(chunk)) return
-    this.#decoder.push(chunk)
+    this.#decoder.push(chunk, isOwn)
     if (!this.#paused) this.#read(now)
   }
 

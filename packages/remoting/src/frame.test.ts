@@ -302,6 +302,33 @@ test('memory lent by the pool is reused, but never while the frame in it is used
   assert.equal(pool.size, 0)
 })
 
+test('a chunk that no one else uses is freed once all of it was copied into a frame', () => {
+  const body = Buffer.alloc(100_000, 'a')
+  const frame = encodeFrame({ ...route, body }, new Outbox())
+  const small = encodeFrame({ ...route, body: null }, new Outbox())
+  const decoder = new FrameDecoder(undefined, new BufferPool())
+  const push = (bytes: Buffer, isOwn = true): { chunk: Buffer; isWhole: boolean } => {
+    const chunk = Buffer.allocUnsafeSlow(bytes.length)
+    bytes.copy(chunk)
+    decoder.push(chunk, isOwn)
+    return { chunk, isWhole: decoder.next() }
+  }
+  assert.equal(push(frame.subarray(0, 40_000)).chunk.length, 0)
+  assert.equal(push(frame.subarray(40_000, 60_000), false).chunk.length, 20_000, 'its sender has it, too')
+  const large = Buffer.alloc(60_000, 'a')
+  decoder.push(large.subarray(0, 20_000), true)
+  assert.equal(decoder.next(), false)
+  assert.equal(large.length, 60_000, 'it is a part of other memory')
+  const last = push(frame.subarray(80_000))
+  assert.deepEqual([last.chunk.length, last.isWhole], [0, true])
+  assert.ok(decoder.bytes.subarray(decoder.end - body.length, decoder.end).equals(body))
+  const both = Buffer.concat([small, frame.subarray(0, 40_000)])
+  const { chunk, isWhole } = push(both)
+  assert.ok(isWhole && decoder.bytes === chunk)
+  decoder.next()
+  assert.ok(chunk.equals(both), 'a frame in it may still be used')
+})
+
 test('a decoder that is closed returns the memory of its unfinished frame to the system at once, but not that of the current one', () => {
   const decoder = new FrameDecoder(undefined, new BufferPool(0))
   const frame = encodeFrame({ ...route, body: Buffer.alloc(8 << 20) }, new Outbox())

@@ -45,6 +45,7 @@ export class FrameDecoder {
   start = 0
   end = 0
   #chunk: Buffer = NO_BYTES
+  #isOwn = false
   #position = 0
   /** The part received so far of a frame that arrives in several chunks. */
   #partial: Buffer = NO_BYTES
@@ -80,7 +81,12 @@ export class FrameDecoder {
     return this.#chunk.length - this.#position
   }
 
-  push(chunk: Buffer): void {
+  /**
+   * @param isOwn Whether no one else uses the chunk. Then its memory is freed as soon as all of it was copied into a frame: the garbage
+   *   of a large frame takes as much as the frame, and stays while the process is idle.
+   */
+  push(chunk: Buffer, isOwn = false): void {
+    this.#isOwn = isOwn
     this.#chunk = this.rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#position), chunk])
     this.#position = 0
   }
@@ -161,10 +167,15 @@ export class FrameDecoder {
     const end = Math.min(this.#chunk.length, this.#position + this.#needed - this.#have)
     const have = this.#have + end - this.#position
     if (this.#partial.length < have && !this.#grow(have)) return
-    this.#chunk.copy(this.#partial, this.#have, this.#position, end)
+    const chunk = this.#chunk
+    chunk.copy(this.#partial, this.#have, this.#position, end)
+    // No frame before this one is in the chunk.
+    const isCopied = this.#position === 0 && end === chunk.length
     this.#have = have
     this.#position = end
-    if (end === this.#chunk.length) this.#drop()
+    if (end < chunk.length) return
+    this.#drop()
+    if (isCopied && this.#isOwn) this.#pool?.free(chunk)
   }
 
   #drop(): void {

@@ -8,6 +8,8 @@ import type { ConnectionOptions } from './connection-options.ts'
 import { dialTcp } from './dial.ts'
 import { header, int, text } from './fields.ts'
 import { type BodyCodec, request } from './request.ts'
+import { ownsReads } from './shared-reads.ts'
+import { memorySockets } from './testing/memory-sockets.ts'
 
 const raw: BodyCodec<Uint8Array> = { name: 'raw', encode: value => value, decode: value => value }
 
@@ -118,4 +120,10 @@ test('a connection ends when the server ends or resets it', async t => {
     assert.deepEqual(reasons, [leave === 'end' ? 'peer' : 'error'])
     assert.equal(far.destroyed, true)
   }
+})
+
+test('only what an accepted socket reads is used by no one else', async t => {
+  const { near, far } = await (await serving(t)).meet()
+  const owned = [near, far, ...memorySockets()].map(ownsReads)
+  assert.deepEqual(owned, [true, false, false, false])
 })

@@ -1,4 +1,4 @@
-import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect, Socket, type TcpNetConnectOpts } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /** All shared sockets read into this memory: a receiver takes the bytes before another read can happen. */
@@ -25,6 +25,14 @@ export function connectShared(options: TcpNetConnectOpts): Socket {
   receivers.set(socket, receiver)
   // Nothing is read before there is a receiver.
   return socket.pause()
+}
+
+/**
+ * Whether each read of a stream has memory of its own, which no one else uses, as those of sockets. A stream in memory hands on what
+ * its sender has written.
+ */
+export function ownsReads(stream: Duplex): boolean {
+  return stream instanceof Socket && !receivers.has(stream)
 }
 
 /** Calls `take` with the bytes that a stream reads. True if the next read overwrites them once `take` has returned. */
