@@ -177,6 +177,15 @@ test('a heartbeat with endless names joins nothing', async t => {
   assert.deepEqual([...(body?.keys() ?? [])], ['p'.repeat(255)])
 })
 
+test('a heartbeat with hundreds of thousands of producer groups is refused with a sentence', async t => {
+  const mq = await brokerInMemory(t)
+  const { call } = connect(t, mq, 'c')
+  const producerDataSet = Array.from({ length: 240_000 }, () => ({ groupName: 'p' }))
+  producerDataSet.push({ groupName: 'p'.repeat(256) })
+  const beat = call(membershipRequests.HEART_BEAT, { body: { clientID: 'c', producerDataSet, consumerDataSet: [] } })
+  await assert.rejects(beat, { responseCode: responseCodes.SYSTEM_ERROR, remark: /^the clientID of a heartbeat may/ })
+})
+
 test('the retry topic stays ordered when a heartbeat leaves out the subscriptions', async t => {
   const mq = await brokerInMemory(t)
   const { call } = connect(t, mq, 'c')

@@ -75,8 +75,8 @@ function clientOf(clientId: string, command: Command, peer: Peer, { clock }: Bro
 
 /** Apache's client keeps to the limit of groups itself (Validators.checkGroup); its broker keeps names of any length. */
 function checkNames({ clientID, producerDataSet }: HeartbeatData): void {
-  const longest = Math.max(0, ...producerDataSet.map(({ groupName }) => groupName.length))
-  if (clientID.length <= MAX_CLIENT_ID_LENGTH && longest <= MAX_GROUP_LENGTH) return
+  const isTooLong = producerDataSet.some(({ groupName }) => groupName.length > MAX_GROUP_LENGTH)
+  if (clientID.length <= MAX_CLIENT_ID_LENGTH && !isTooLong) return
   const remark = `the clientID of a heartbeat may have ${MAX_CLIENT_ID_LENGTH} characters, and a producer group ${MAX_GROUP_LENGTH}; no group was joined`
   throw new ResponseError(responseCodes.SYSTEM_ERROR, remark)
 }
