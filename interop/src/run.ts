@@ -13,16 +13,26 @@ const root = join(import.meta.dirname, '..', '..')
 const testFolder = join(root, 'interop', 'test')
 const reporter = import.meta.resolve('./table-reporter.ts')
 
+const words = process.argv.slice(2)
+const suites = readdirSync(testFolder)
+  .filter(name => name.endsWith('.test.ts'))
+  .toSorted()
+const selected = suites.filter(name => words.length === 0 || words.some(word => name.includes(word)))
+// Without a file, Node would look for tests itself and run all that it finds.
+if (selected.length === 0) {
+  const names = suites.map(name => `  ${name.replace('.test.ts', '')}`).join('\n')
+  console.log(
+    `npm run interop [-- words]\nRuns the suites whose names have one of the words; without words all of them:\n${names}`,
+  )
+  process.exit(words.includes('--help') ? 0 : 1)
+}
+
 const skip = await skipReason()
 // Downloaded and compiled once, before several processes need the classes.
 if (skip === false) await Promise.all(RELEASES.map(classPath))
 else console.log(`Cases that need Apache are skipped: ${skip}`)
 
-const words = process.argv.slice(2)
-const files = readdirSync(testFolder)
-  .filter(name => name.endsWith('.test.ts') && (words.length === 0 || words.some(word => name.includes(word))))
-  .toSorted()
-  .map(name => join(testFolder, name))
+const files = selected.map(name => join(testFolder, name))
 const flags = [
   '--test',
   `--test-concurrency=${CONCURRENCY}`,
