@@ -20,6 +20,8 @@ final class JavaAdmin {
     private static DefaultMQAdminExt shared;
     private static final InheritableThreadLocal<ByteArrayOutputStream> CAPTURED = new InheritableThreadLocal<>();
     private static final int TURN_MS = 60;
+    private static final String SAME_NAME = "has created already, specified another name";
+    private static final int TRIES = 5;
     private static boolean captures;
 
     static void addTo(Map<String, JavaClient.Command> commands) {
@@ -100,6 +102,12 @@ final class JavaAdmin {
 
     /** Runs a command of mqadmin in this process and returns its output, errors included. Several may run at a time. */
     private static String mqadmin(List<String> command) throws Exception {
+        String output = run(command);
+        for (int tries = 1; tries < TRIES && output.contains(SAME_NAME); tries++) output = run(command);
+        return output;
+    }
+
+    private static String run(List<String> command) throws Exception {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         awaitTurn();
         CAPTURED.set(bytes);
@@ -111,7 +119,10 @@ final class JavaAdmin {
         }
     }
 
-    /** Apache names the admin client by the current millisecond; two must not have the same name. */
+    /**
+     * Apache names the admin client by the current millisecond; two must not have the same name. On a busy machine a command may come
+     * to that later than the next one: then it has done nothing, and is run again.
+     */
     private static synchronized void awaitTurn() throws InterruptedException {
         if (!captures) {
             captures = true;
