@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
-import type { Disk } from './disk.ts'
+import { type Disk, writeAll, writeAllSync } from './disk.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { NodeDisk } from './node-disk.ts'
 
@@ -127,4 +127,15 @@ test('a full MemoryDisk writes short, then not at all, and gets space back from 
   assert.throws(() => file.writeSync(Buffer.alloc(1), 0, 1, 8_192), { code: 'ENOSPC' })
   await disk.unlink('/f')
   assert.equal((await disk.space()).free, 8_192)
+})
+
+test('a write that writes nothing, and says nothing, is that of a full disk, and not repeated for ever', async () => {
+  const disk = new MemoryDisk()
+  disk.makeFolder('/store')
+  const file = disk.create('/store/log', 100)
+  Object.assign(file, { writeSync: () => 0, write: async () => 0 })
+  const bytes = Buffer.from('message')
+  const isFull = { code: 'ENOSPC', message: /no byte of 7 was written to .store.log/ }
+  assert.throws(() => writeAllSync(file, bytes, 0, 7, 0), isFull)
+  await assert.rejects(writeAll(file, bytes, 0, 7, 0), isFull)
 })
