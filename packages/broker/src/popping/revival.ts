@@ -8,10 +8,10 @@ import {
   type StoredMessage,
 } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import { APPENDED, BUSY, type MessageStore, NOT_WRITABLE, PROPERTIES_TOO_LONG } from '@gantrymq/store'
+import { APPENDED, BUSY, type MessageStore, NOT_WRITABLE } from '@gantrymq/store'
 import type { Groups } from '../groups/groups.ts'
 import type { OffsetTable } from '../offsets/offset-table.ts'
-import type { MessageWriter } from '../sending/message-writer.ts'
+import { type MessageWriter, writeAgain } from '../sending/message-writer.ts'
 import { copyOf, type NewMessage } from '../sending/new-message.ts'
 import type { Topics } from '../topics/topics.ts'
 import type { PopLedger, PoppedMessage, PopQueue } from './pop-ledger.ts'
@@ -112,10 +112,7 @@ export class Revival {
     }
     const message = this.#again(stored, popped)
     if (message === undefined) return false
-    let written = writer.writeNow(message)
-    // The message counts more than what the broker says about it.
-    if (written.status === PROPERTIES_TOO_LONG) written = writer.writeNow({ ...message, properties: stored.properties })
-    const { status, bytes, safe } = written
+    const { status, bytes, safe } = writeAgain(writer, message, stored.properties)
     if (status === BUSY || status === NOT_WRITABLE) return false
     if (status !== APPENDED) {
       log.error({ ...queue, offset: popped.offset, status }, 'a popped message is larger than messages may be now')

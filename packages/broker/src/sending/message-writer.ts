@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type Host, hostBytes, PROPERTY } from '@gantrymq/protocol'
 import type { Peer } from '@gantrymq/remoting'
-import { APPENDED, type AppendStatus, type MessageStore, type NewRecord } from '@gantrymq/store'
+import { APPENDED, type AppendStatus, type MessageStore, type NewRecord, PROPERTIES_TOO_LONG } from '@gantrymq/store'
 import { delayed } from '../delays/delayed-message.ts'
 import type { TimerRefusal } from '../timers/timer-refusal.ts'
 import type { NewMessage } from './new-message.ts'
@@ -134,6 +134,20 @@ export class MessageWriter {
       propertiesEnd: properties.length,
     }
   }
+}
+
+/**
+ * Appends a message that has waited in the store, with what the broker says about that in its properties; without it if they have no
+ * room for it, because the message counts more.
+ * @param properties Those with which it was stored.
+ */
+export function writeAgain(
+  writer: Pick<MessageWriter, 'writeNow'>,
+  message: NewMessage,
+  properties: NewMessage['properties'],
+): Written {
+  const written = writer.writeNow(message)
+  return written.status === PROPERTIES_TOO_LONG ? writer.writeNow({ ...message, properties }) : written
 }
 
 function refused(status: WriteStatus, topic: string): Written {

@@ -1,7 +1,7 @@
 import { decodeMessage, PROPERTY, type StoredMessage } from '@gantrymq/protocol'
 import type { Clock, Logger } from '@gantrymq/remoting'
-import { APPENDED, BUSY, type MessageStore, NOT_WRITABLE, PROPERTIES_TOO_LONG } from '@gantrymq/store'
-import type { MessageWriter, TimedMessages, Written } from '../sending/message-writer.ts'
+import { APPENDED, BUSY, type MessageStore, NOT_WRITABLE } from '@gantrymq/store'
+import { type MessageWriter, type TimedMessages, writeAgain, type Written } from '../sending/message-writer.ts'
 import type { NewMessage } from '../sending/new-message.ts'
 import { cancelKeyOf, deliveredAtTime, isTimed, rolled, timed } from './timed-message.ts'
 import { MAX_TIMERS, TIMER_CONGESTED, type TimerRefusal } from './timer-refusal.ts'
@@ -111,9 +111,7 @@ export class Timers implements TimedMessages {
       log.error({ position }, 'a message that waited does not say where it is to be delivered, and was passed over')
       return true
     }
-    let written = writer.writeNow(message)
-    // The message counts more than what the broker says about its wait.
-    if (written.status === PROPERTIES_TOO_LONG) written = writer.writeNow({ ...message, properties: stored.properties })
+    const written = writeAgain(writer, message, stored.properties)
     if (written.status === BUSY || written.status === NOT_WRITABLE) return false
     if (written.status === APPENDED) await this.#stored(message, written, stored, timer)
     else log.error({ position, status: written.status }, 'a message that waited is larger than messages may be now')
