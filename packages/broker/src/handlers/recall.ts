@@ -2,7 +2,7 @@ import { PROPERTY, type RecallHandle, readRecallHandle, responseCodes, type send
 import { type Call, type HandlersFor, type Peer, RemotingError, ResponseError } from '@gantrymq/remoting'
 import { APPENDED } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
-import type { NewMessage } from '../sending/new-message.ts'
+import { memoryOf, type NewMessage } from '../sending/new-message.ts'
 import { cancelKeyOf } from '../timers/timed-message.ts'
 
 type Recall = Pick<typeof sendRequests, 'RECALL_MESSAGE'>
@@ -18,7 +18,7 @@ export const recallHandlers: HandlersFor<Recall, BrokerContext> = {
   async RECALL_MESSAGE({ header, peer }, context) {
     const handle = checkedHandle(header, context)
     const message = cancelling(handle, header, peer, context)
-    const { status, topic, bytes, safe } = await context.waitingSends.write(message.body.length, () =>
+    const { status, topic, bytes, safe } = await context.waitingSends.write(memoryOf(message), () =>
       context.writer.write(message),
     )
     if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, 'recall failed, execute error')

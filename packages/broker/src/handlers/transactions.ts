@@ -12,6 +12,7 @@ import { APPENDED, BUSY, NOT_WRITABLE } from '@gantrymq/store'
 import type { BrokerContext } from '../context.ts'
 import { storedRecord } from '../pulling/stored-record.ts'
 import type { WriteStatus } from '../sending/message-writer.ts'
+import { memoryOf } from '../sending/new-message.ts'
 import { refusal } from '../sending/incoming-message.ts'
 import { illegalMessage, refusedByStore } from '../sending/send-reply.ts'
 import { TIMER_CONGESTED, TIMER_ILLEGAL } from '../timers/timer-refusal.ts'
@@ -39,7 +40,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     }
     const half = await halfAt(header, peer, context)
     const { transactions, waitingSends } = context
-    const { status, topic, positions, bytes, safe } = await waitingSends.write(half.body.length, () =>
+    const { status, topic, positions, bytes, safe } = await waitingSends.write(memoryOf(half), () =>
       commitOrRollback === TRANSACTION_COMMIT ? transactions.commit(half) : transactions.rollBack(half),
     )
     if (status !== APPENDED) throw refusedEnd(status, context)
@@ -58,7 +59,7 @@ export const transactionHandlers: HandlersFor<TransactionRequests, BrokerContext
     const half = bytes && decodeMessage(bytes)
     // Apache puts any message among the half messages, which would ask no one about it for ever.
     if (half === undefined || !isGivenUp(half)) throw new ResponseError(SYSTEM_ERROR, NO_HALF)
-    const { status, safe } = await waitingSends.write(half.body.length, () => writer.writeNow(resumed(half)))
+    const { status, safe } = await waitingSends.write(memoryOf(half), () => writer.writeNow(resumed(half)))
     if (status !== APPENDED) throw new ResponseError(SYSTEM_ERROR, NOT_RESUMED)
     try {
       await safe

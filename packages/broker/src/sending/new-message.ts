@@ -51,6 +51,6 @@ const MESSAGE_BYTES = 300
 const PROPERTY_BYTES = 100
 
 /** About how much memory a message takes while it waits to be stored, bytes: its properties may take more than its body. */
-export function memoryOf({ body, properties }: NewMessage): number {
+export function memoryOf({ body, properties }: Pick<NewMessage, 'body' | 'properties'>): number {
   return body.length + MESSAGE_BYTES + properties.size * PROPERTY_BYTES
 }
